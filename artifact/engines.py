@@ -1,0 +1,85 @@
+"""What runs a model: opened from an artifact's directory, asked by `run(uint8[N, H, W, 3]) -> float32[N, classes]`.
+
+The caller does not know which engine it got. Each loads its library only when it is opened.
+"""
+
+import os
+import queue
+from pathlib import Path
+
+import numpy as np
+
+from artifact.model import GRAPH_FILE, ArtifactError, Description
+
+
+def open_engine(directory: Path, description: Description, precision: str = "f32", requests: int = 1) -> "OpenVINOEngine":
+    """The engine for this machine, its graph checked against the description and warmed by one run.
+
+    precision is "f32" or "bf16"; requests is how many calls of `run` may infer at the same time.
+    Raises ArtifactError for a graph that does not load or does not fit model.json.
+    """
+    path = Path(directory) / GRAPH_FILE
+    engine = OpenVINOEngine(path, precision, requests)
+    size = description.preprocessing.crop
+    for name, found, expected in (("pixels", engine.input_shape, (size, size, 3)),
+                                  ("classes", engine.classes, len(description.classes))):
+        if found != expected:
+            raise ArtifactError(f"'{path}' has {name} {found}; model.json says {expected}")
+    engine.run(np.zeros((1, size, size, 3), np.uint8))
+    return engine
+
+
+class OpenVINOEngine:
+    """OpenVINO on the CPU. A batch gains nothing there, so each photo runs alone: an answer never depends on its
+    neighbours. `run` may be called from many threads; calls beyond `requests` wait their turn."""
+
+    def __init__(self, path: Path, precision: str, requests: int):
+        import openvino
+
+        core = openvino.Core()
+        try:
+            model = core.read_model(path)
+            _, *shape = model.inputs[0].partial_shape
+            self.input_shape = tuple(dimension.get_length() for dimension in shape)
+            self.classes = model.outputs[0].partial_shape[1].get_length()
+            model.reshape([1, *self.input_shape])
+        except (RuntimeError, IndexError) as error:
+            raise ArtifactError(f"'{path}' is not a graph that OpenVINO reads ({str(error).splitlines()[-1]})") from error
+        compiled = core.compile_model(model, "CPU", {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": precision,
+            "INFERENCE_NUM_THREADS": cpu_count(),
+        })
+        self._requests = queue.SimpleQueue()
+        for _ in range(requests):
+            self._requests.put(compiled.create_infer_request())
+
+    def run(self, pixels: np.ndarray) -> np.ndarray:
+        """Probabilities, float32 [N, classes], of pixels, uint8 [N, H, W, 3]."""
+        if pixels.dtype != np.uint8 or pixels.shape[1:] != self.input_shape:
+            raise ValueError(f"expected uint8 pixels [N, {', '.join(map(str, self.input_shape))}], "
+                             f"found {pixels.dtype} {list(pixels.shape)}")
+        answers = np.empty((len(pixels), self.classes), np.float32)
+        request = self._requests.get()
+        try:
+            for index in range(len(pixels)):
+                request.infer(pixels[index:index + 1])
+                answers[index] = request.get_output_tensor().data[0]
+        finally:
+            self._requests.put(request)
+        return answers
+
+
+def cpu_count() -> int:
+    """Cores this process may use: its affinity, or less when a cgroup (v2, v1) limits its share of them."""
+    cores = len(os.sched_getaffinity(0))
+    for quota_file, period_file in (("/sys/fs/cgroup/cpu.max", None),
+                                    ("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "/sys/fs/cgroup/cpu/cpu.cfs_period_us")):
+        try:
+            words = Path(quota_file).read_text().split()
+            words += Path(period_file).read_text().split() if period_file else []
+        except OSError:
+            continue
+        if words[0] not in ("max", "-1"):
+            return max(1, min(cores, round(int(words[0]) / int(words[1]))))
+    return cores

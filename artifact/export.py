@@ -1,0 +1,73 @@
+"""From a trained network to the artifact's files, proven: the artifact must answer as the network does.
+
+Loads torch; runs in training only.
+"""
+
+import io
+import logging
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+import safetensors.torch
+import torch
+
+from artifact.engines import open_engine
+from artifact.model import (DESCRIPTION_FILE, GRAPH_FILE, WEIGHTS_FILE, Description, write_atomically,
+                            write_description)
+from artifact.network import Probabilities
+
+OPSET = 17
+TOLERANCE = 1e-3  # float32 rounding over a deep network stays below 1e-5; a wrong graph is off by tenths
+
+
+class ExportError(RuntimeError):
+    """The artifact does not answer as the trained network does."""
+
+
+def export(network: torch.nn.Module, description: Description, directory: Path, samples: np.ndarray) -> float:
+    """Write weights, graph and model.json to a directory, and check the loaded artifact on samples.
+
+    samples: uint8 [N, S, S, 3], N >= 1, preprocessed photos. Returns the largest difference of a probability.
+    Raises ExportError when that is above TOLERANCE (model.json is then not left behind), OSError when the
+    directory cannot take the files.
+    """
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    # a reader must never pair the model.json of an earlier training with the new graph
+    (directory / DESCRIPTION_FILE).unlink(missing_ok=True)
+    model = Probabilities(network, description.preprocessing, description.temperature).cpu().eval()
+    state = {name: value.contiguous() for name, value in network.state_dict().items()}
+    write_atomically(directory / WEIGHTS_FILE, safetensors.torch.save(state))
+    write_atomically(directory / GRAPH_FILE, graph(model, samples[:1]))
+    write_description(directory, description)
+    difference = _difference(model, description, directory, samples)
+    if not difference <= TOLERANCE:
+        os.unlink(directory / DESCRIPTION_FILE)
+        raise ExportError(f"the exported graph's probabilities differ from the network's by {difference:.3g} "
+                          f"on {len(samples)} photos (at most {TOLERANCE} is rounding); no artifact was left")
+    return difference
+
+
+def graph(model: Probabilities, sample: np.ndarray) -> bytes:
+    """The ONNX file of a model, batch size left open. sample: uint8 [1, S, S, 3]."""
+    buffer = io.BytesIO()
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    fused_attention = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)  # the fused kernel has no ONNX counterpart; its parts have
+    with warnings.catch_warnings(), torch.inference_mode():
+        # the exporter warns of its successor and of traced constants; the check on real photos is what decides
+        warnings.simplefilter("ignore")
+        torch.onnx.export(model, (torch.from_numpy(sample.copy()),), buffer, opset_version=OPSET, dynamo=False,
+                          input_names=["pixels"], output_names=["probabilities"],
+                          dynamic_axes={"pixels": {0: "batch"}, "probabilities": {0: "batch"}})
+    torch.backends.mha.set_fastpath_enabled(fused_attention)
+    return buffer.getvalue()
+
+
+def _difference(model: Probabilities, description: Description, directory: Path, samples: np.ndarray) -> float:
+    answers = open_engine(directory, description).run(samples)
+    with torch.inference_mode():
+        expected = torch.cat([model(torch.from_numpy(sample[None].copy())) for sample in samples]).numpy()
+    return float(np.abs(answers - expected).max())

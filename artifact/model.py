@@ -1,0 +1,107 @@
+"""The artifact's files: model.json and what stands beside it, written and read in one place.
+
+    model.json         what the model is: classes, preprocessing, network, accuracy, provenance
+    model.onnx         uint8 NHWC pixels in, probabilities out
+    model.safetensors  the weights, to train again from and for engines that rebuild the network
+
+Knows nothing of engines or torch: `artifact.export` makes the graph, `artifact.engines` runs it.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import BinaryIO
+
+from artifact.preprocessing import Preprocessing
+
+FORMAT_VERSION = 1
+DESCRIPTION_FILE = "model.json"
+GRAPH_FILE = "model.onnx"
+WEIGHTS_FILE = "model.safetensors"
+
+
+class ArtifactError(ValueError):
+    """A model directory that cannot be used; the text names the file, what was found and what was expected."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """All of model.json. `accuracy` holds fractions by channel; `temperature` divides the logits before softmax."""
+
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing
+    architecture: str
+    head: tuple[int, ...] = ()
+    accuracy: dict = field(default_factory=dict)
+    temperature: float = 1.0
+    provenance: dict = field(default_factory=dict)
+    format_version: int = FORMAT_VERSION
+
+
+def write_description(directory: Path, description: Description) -> None:
+    """Write model.json, whole or not at all. OSError when the directory cannot take it."""
+    text = json.dumps(asdict(description), indent=2, ensure_ascii=False) + "\n"
+    write_atomically(Path(directory) / DESCRIPTION_FILE, text.encode())
+
+
+def read_description(directory: Path) -> Description:
+    """The description of the artifact in a directory; ArtifactError for a missing, foreign or damaged one."""
+    path = Path(directory) / DESCRIPTION_FILE
+    for name in (DESCRIPTION_FILE, GRAPH_FILE):
+        if not (Path(directory) / name).is_file():
+            found = ", ".join(sorted(os.listdir(directory))[:10]) if Path(directory).is_dir() else "no such directory"
+            raise ArtifactError(f"'{directory}' holds no {name}; found: {found or 'nothing'}; "
+                                "expected the files that training wrote to its model directory")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise ArtifactError(f"'{path}' is not readable JSON ({error})") from error
+    return _description(path, values)
+
+
+def _description(path: Path, values: object) -> Description:
+    if not isinstance(values, dict):
+        raise ArtifactError(f"'{path}' holds a {type(values).__name__}; expected an object")
+    version = values.get("format_version")
+    if version != FORMAT_VERSION:
+        raise ArtifactError(f"'{path}' has format_version {version!r}; this reader knows {FORMAT_VERSION}")
+    known = {entry.name for entry in fields(Description)}
+    missing = {"classes", "preprocessing", "architecture"} - values.keys()
+    if missing or values.keys() - known:
+        raise ArtifactError(f"'{path}' has fields {', '.join(sorted(values))}; expected {', '.join(sorted(known))}")
+    classes = values["classes"]
+    if not isinstance(classes, list) or len(set(classes)) != len(classes) or len(classes) < 2:
+        raise ArtifactError(f"'{path}' has classes {classes!r}; expected a list of two or more different names")
+    try:
+        preprocessing = Preprocessing(**values["preprocessing"])
+    except (TypeError, ValueError) as error:
+        raise ArtifactError(f"'{path}' has a preprocessing that does not work: {error}") from error
+    return Description(**{**values, "classes": tuple(classes), "head": tuple(values.get("head", ())),
+                          "preprocessing": preprocessing})
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Replace a file by data in one step. OSError when the folder cannot take it."""
+    with atomic_file(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write that takes its name in one step, at the end: a reader sees the old file or the whole new one."""
+    path = Path(path)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise

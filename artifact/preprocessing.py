@@ -1,0 +1,134 @@
+"""The one preprocessing: photo bytes to the pixels a network sees, on Pillow and numpy.
+
+Preparation, training and serving all decode and size photos here, so what training measured is what the
+endpoint does. It knows nothing of networks; normalisation by mean and std happens inside the exported graph.
+"""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+MAX_PIXELS = 128_000_000  # larger than any phone's photo (108 Mpx); three bytes a pixel is 384 MB
+INTERPOLATIONS = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+
+
+class PhotoError(ValueError):
+    """A photo that cannot be decoded; its text is one sentence fit for a user."""
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a photo becomes pixels: shorter side to `resize`, centre crop of `crop` x `crop` (both in pixels)."""
+
+    resize: int = 256
+    crop: int = 224
+    interpolation: str = "bilinear"
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+
+    def __post_init__(self):
+        object.__setattr__(self, "mean", tuple(self.mean))
+        object.__setattr__(self, "std", tuple(self.std))
+        if not 1 <= self.crop <= self.resize:
+            raise ValueError(f"crop must lie between 1 and resize ({self.resize}), found {self.crop}")
+        if self.interpolation not in INTERPOLATIONS:
+            raise ValueError(f"interpolation must be one of {', '.join(INTERPOLATIONS)}, found '{self.interpolation}'")
+        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+            raise ValueError(f"mean and std must be three numbers each, std above 0; found {self.mean} and {self.std}")
+
+    def pixels(self, photo: Image.Image) -> np.ndarray:
+        """The network's view of an RGB photo: uint8 [crop, crop, 3]."""
+        width, height = photo.size
+        scale = self.resize / min(width, height)
+        size = (max(self.resize, int(width * scale)), max(self.resize, int(height * scale)))
+        left, top = round((size[0] - self.crop) / 2), round((size[1] - self.crop) / 2)
+        # resize just the box that the crop keeps: no huge panorama in between, and fewer pixels to filter
+        x_scale, y_scale = width / size[0], height / size[1]
+        box = (left * x_scale, top * y_scale, (left + self.crop) * x_scale, (top + self.crop) * y_scale)
+        resample = INTERPOLATIONS[self.interpolation]
+        return np.asarray(photo.resize((self.crop, self.crop), resample, box=box))
+
+    def stretched(self, photo: Image.Image) -> np.ndarray:
+        """The whole RGB photo squeezed to a square, uint8 [resize, resize, 3]: what augmentation crops from."""
+        return np.asarray(photo.resize((self.resize, self.resize), INTERPOLATIONS[self.interpolation]))
+
+
+def read_photo(path: Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """The photo in a file as `decode` gives it; PhotoError names the file."""
+    try:
+        return decode(Path(path).read_bytes(), max_pixels)
+    except OSError as error:
+        raise PhotoError(f"photo '{path}' cannot be read: {error.strerror or error}") from error
+    except PhotoError as error:
+        raise PhotoError(f"photo '{path}': {error}") from error
+
+
+def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Any photo Pillow can read, first frame, upright by its EXIF, alpha over white, as RGB.
+
+    Raises PhotoError for an empty, unknown, truncated or oversized photo.
+    """
+    if not data:
+        raise PhotoError("it is empty (0 bytes)")
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            width, height = image.size
+            if width * height > max_pixels:
+                raise PhotoError(f"it has {width} x {height} pixels; at most {max_pixels:,} in all are accepted")
+            if width < 1 or height < 1:
+                raise PhotoError(f"it has {width} x {height} pixels")
+            image.load()
+            return to_rgb(upright(image))
+    except PhotoError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise PhotoError(f"it has too many pixels; at most {max_pixels:,} are accepted") from error
+    except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
+        raise PhotoError(f"it is not a complete photo that Pillow can read ({_first_line(error)})") from error
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """The image turned as its EXIF orientation says; damaged EXIF data leaves it as it is."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # the pixels are good: a broken tag must not cost the photo
+        return image
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """RGB from any Pillow mode: alpha composed on white, 16-bit and float samples scaled to 8 bits."""
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
+    if image.mode == "F" or image.mode.startswith("I"):
+        return _eight_bits(image).convert("RGB")
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Greyscale of more than 8 bits to L: 16-bit integers keep their top byte, other ranges are scaled to theirs."""
+    samples = np.nan_to_num(np.asarray(image).astype(np.float64), posinf=0.0, neginf=0.0)
+    top = samples.max(initial=0.0)
+    if image.mode.startswith("I"):
+        full = 65535.0 if image.mode.startswith("I;16") or 255 < top <= 65535 else max(255.0, top)
+    else:
+        full = 1.0 if top <= 1.0 else max(255.0, top)
+    return Image.fromarray(np.clip(samples * (255.0 / full), 0, 255).round().astype(np.uint8))
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip().splitlines()
+    # Pillow quotes the in-memory file's address, which tells a user nothing
+    return "unknown format" if not text or "<_io.BytesIO" in text[0] else text[0][:120]

@@ -1,0 +1,88 @@
+#!/usr/bin/env bash
+# Usage: docker/build.sh [train|serve|all]...      (default all)
+#
+# Builds slipway-train and slipway-serve, each tagged :latest and :<git commit>, and prints their sizes.
+#
+#   BASE_IMAGE      the image to build on; default debian:bookworm-slim, or where that cannot be pulled the stand-in of
+#                   docker/base.sh, which is made first if it is missing (that takes root)
+#   WEIGHTS         ImageNet weights to bake into slipway-train, such as resnet50,vgg16; default none
+#   BUILD_NETWORK   --network of the builds; default host on the stand-in, else the engine's own
+#   PULL_TIMEOUT_S  how long the base image's registry may take; default 60
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+default_base=debian:bookworm-slim
+stand_in=${BASE_TAG:-slipway-base:bookworm}
+
+fail() { echo "build.sh: $1" >&2; exit 1; }
+
+has_image() { docker image inspect "$1" >/dev/null 2>&1; }
+
+megabytes() { echo "$(($(docker image inspect --format '{{.Size}}' "$1") / 1000000))MB"; }
+
+choose_base() {  # sets base
+    base=${BASE_IMAGE:-}
+    if [[ -n $base ]]; then return; fi
+    base=$default_base
+    if has_image "$base"; then return; fi
+    echo "images: pulling $base (at most ${PULL_TIMEOUT_S:-60} s)"
+    if timeout "${PULL_TIMEOUT_S:-60}" docker pull --quiet --platform linux/amd64 "$base"; then return; fi
+    base=$stand_in
+    echo "images: $default_base cannot be pulled; building on the stand-in $base instead"
+    if ! has_image "$base"; then docker/base.sh; fi
+}
+
+is_stand_in() {
+    [[ $(docker image inspect --format '{{index .Config.Labels "org.slipway.base"}}' "$1" 2>/dev/null) == stand-in ]]
+}
+
+build() {  # build NAME: docker/NAME.Dockerfile becomes slipway-NAME
+    local name=$1 options=(--platform linux/amd64 --build-arg "BASE_IMAGE=$base" --build-arg "GIT_COMMIT=$commit"
+        --build-arg "VERSION=$version")
+    if [[ $name == train ]]; then options+=(--build-arg "WEIGHTS=${WEIGHTS:-}"); fi
+    if [[ -n $source ]]; then options+=(--label "org.opencontainers.image.source=$source"); fi
+    if [[ -n $network ]]; then options+=(--network "$network"); fi
+    for variable in http_proxy https_proxy no_proxy; do  # the engine hands these to RUN and keeps them out of the image
+        if [[ -n ${!variable:-} ]]; then options+=(--build-arg "$variable"); fi
+    done
+    echo "images: building slipway-$name:$tag on $base"
+    docker build "${options[@]}" --file "docker/$name.Dockerfile" \
+        --tag "slipway-$name:latest" --tag "slipway-$name:$tag" .
+}
+
+names=("${@:-all}")
+if [[ ${names[*]} == all ]]; then names=(train serve); fi
+for name in "${names[@]}"; do
+    [[ $name == train || $name == serve ]] || fail "unknown image '$name'; known: train, serve, all"
+done
+command -v docker >/dev/null || fail "docker is missing; install it: apt-get install docker.io"
+docker info >/dev/null 2>&1 || fail "no Docker engine answers; start one, or add yourself to the group docker"
+
+# BuildKit where the client has it: always before 23, as the plug-in buildx since. The Dockerfiles need none of its own.
+if docker buildx version >/dev/null 2>&1 || [[ $(docker version --format '{{.Client.Version}}') =~ ^(19|20)\. ]]; then
+    export DOCKER_BUILDKIT=1
+else
+    export DOCKER_BUILDKIT=0
+fi
+if [[ ! -t 1 ]]; then export BUILDKIT_PROGRESS=plain; fi
+export BUILDX_NO_DEFAULT_ATTESTATIONS=1  # attestations make the image an OCI index, which SageMaker refuses
+
+choose_base
+network=${BUILD_NETWORK:-}
+# The networks that need a stand-in tend to need the host's name service and routes too.
+if [[ -z $network ]] && is_stand_in "$base"; then network=host; fi
+
+commit=unknown version=unknown tag=unknown source=""
+if git rev-parse --verify --quiet HEAD >/dev/null 2>&1; then
+    dirty=$([[ -z $(git status --porcelain) ]] || echo -dirty)
+    commit=$(git rev-parse HEAD)$dirty
+    tag=$(git rev-parse --short=12 HEAD)$dirty
+    version=$(git describe --tags --always --dirty)
+    origin=$(git config --get remote.origin.url || true)
+    if [[ $origin =~ ^https://[^@]+$ ]]; then source=$origin; fi  # never a password, never a folder of this machine
+fi
+
+for name in "${names[@]}"; do build "$name"; done
+sizes=""
+for name in "${names[@]}"; do sizes+="$name=$(megabytes "slipway-$name:latest") "; done
+echo "images: ${sizes}base=$(has_image "$base" && megabytes "$base" || echo unknown) commit=$tag on=$base"

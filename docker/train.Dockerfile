@@ -1,0 +1,79 @@
+# The training image, for GPU and CPU hosts alike: torch's wheels carry CUDA, the host's driver comes with `--gpus all`.
+# Built by docker/build.sh; by hand, from the repository's root: docker build -f docker/train.Dockerfile .
+
+# A site that cannot pull puts its mirror, or the stand-in of `make base`, here.
+ARG BASE_IMAGE=debian:bookworm-slim
+
+FROM ${BASE_IMAGE} AS base
+# Debian's own Python 3.11: the slim image has none. ca-certificates lets pip and boto3 check the far side.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends ca-certificates python3 \
+    && rm -rf /var/lib/apt/lists/*
+
+# The compiler stays in this stage: sagemaker-training comes as source with a C extension. Only these few packages are
+# built here, so that the gigabytes of torch are not copied from stage to stage.
+FROM base AS build
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends gcc libc6-dev python3-dev python3-venv \
+    && rm -rf /var/lib/apt/lists/*
+ENV PIP_NO_CACHE_DIR=1 PIP_NO_COMPILE=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+COPY docker/requirements-build.txt docker/requirements-sdist.txt /build/
+# --no-build-isolation: isolated builds would fetch whatever setuptools is newest, unlocked.
+RUN python3 -m venv /opt/venv \
+    && /opt/venv/bin/pip install --require-hashes --requirement /build/requirements-build.txt \
+    && /opt/venv/bin/pip install --require-hashes --no-deps --no-build-isolation \
+        --requirement /build/requirements-sdist.txt \
+    && /opt/venv/bin/pip uninstall --yes --quiet wheel
+
+FROM base AS train
+COPY --from=build /opt/venv /opt/venv
+COPY docker/requirements-train.txt docker/trim.sh /opt/build/
+# What the build stage made is satisfied already; --only-binary: nothing else may need a compiler. --no-compile:
+# bytecode of modules that nobody imports would be a fifth of a gigabyte; warm_train.py writes what is needed. pip
+# stays: the toolkit's script mode installs a user's requirements.txt with it.
+RUN /opt/venv/bin/pip install --no-cache-dir --no-compile --disable-pip-version-check --require-hashes \
+        --only-binary :all: --requirement /opt/build/requirements-train.txt \
+    && /opt/venv/bin/pip check \
+    && /opt/build/trim.sh /opt/venv
+COPY docker/warm_train.py /opt/build/
+# Fails the build when trimming took something that is needed. SAGEMAKER_BASE_DIR: importing the toolkit makes folders
+# there, and /opt/ml must not exist in the image.
+RUN SAGEMAKER_BASE_DIR=/tmp/warm HOME=/tmp/warm /opt/venv/bin/python /opt/build/warm_train.py /tmp/warm \
+    && rm -rf /tmp/warm
+
+# TORCH_HOME: where torchvision looks for ImageNet weights before it asks the network.
+ENV PATH=/opt/venv/bin:$PATH \
+    TORCH_HOME=/opt/weights
+# WEIGHTS=resnet50,vgg16 bakes them in, for jobs without network. Not below /opt/ml: SageMaker mounts over it.
+ARG WEIGHTS=
+COPY docker/fetch_weights.py /opt/build/
+RUN test -z "${WEIGHTS}" || /opt/venv/bin/python /opt/build/fetch_weights.py "${WEIGHTS}"
+
+COPY docker/entrypoint.py /usr/local/bin/entrypoint.py
+# NVIDIA_*: what makes the NVIDIA runtime mount the driver; an nvidia/cuda base would set these.
+# HOME: an unknown uid (--user) has no home, and with --read-only the only place to write is a --tmpfs /tmp.
+# PYTHONDONTWRITEBYTECODE: the code is read-only for such a uid, the bytecode is there already.
+# SAGEMAKER_TRAINING_MODULE: the toolkit's `train` command calls this function in its own process (PID 1), so that the
+# function's own SIGTERM handler works.
+ENV NVIDIA_VISIBLE_DEVICES=all \
+    NVIDIA_DRIVER_CAPABILITIES=compute,utility \
+    PYTHONPATH=/opt/slipway \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    HOME=/tmp \
+    SAGEMAKER_TRAINING_MODULE=train.sagemaker:main \
+    SLIPWAY_COMMAND=train
+WORKDIR /opt/slipway
+ENTRYPOINT ["/opt/venv/bin/python", "-I", "/usr/local/bin/entrypoint.py"]
+
+COPY artifact /opt/slipway/artifact
+COPY train /opt/slipway/train
+RUN /opt/venv/bin/python -m compileall -q /opt/slipway
+
+# Last, because every commit changes them.
+ARG GIT_COMMIT=unknown
+ARG VERSION=unknown
+ENV SLIPWAY_GIT_COMMIT=${GIT_COMMIT}
+LABEL org.opencontainers.image.title=slipway-train \
+      org.opencontainers.image.version=${VERSION} \
+      org.opencontainers.image.revision=${GIT_COMMIT}

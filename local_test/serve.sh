@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Usage: local_test/serve.sh IMAGE ROOT_OR_MODEL_DIR [PORT [docker options…]]
+#        local_test/serve.sh slipway-serve out/job 8080 --read-only --tmpfs /tmp
+#
+# Runs a serving image as SageMaker does: `docker run IMAGE serve`, with the model (ROOT/model, or the folder itself)
+# read-only at /opt/ml/model and http://127.0.0.1:PORT (default 8080) leading to the container's port 8080. Stays in the
+# foreground. Ctrl-C is what SageMaker does to end it: SIGTERM, and SIGKILL 30 s later.
+set -euo pipefail
+
+fail() { echo "serve.sh: $1" >&2; exit 2; }
+
+if [[ $# -lt 2 ]]; then sed -n '2,3s/^# //p' "${BASH_SOURCE[0]}" >&2; exit 2; fi
+image=$1 folder=$2 port=${3:-8080}
+shift $(($# < 3 ? $# : 3))
+[[ $port =~ ^[0-9]+$ ]] || fail "PORT is '$port', expected a number such as 8080"
+if [[ -e $folder/model/model.json ]]; then folder=$folder/model; fi
+[[ -e $folder/model.json ]] || fail "neither '$folder/model.json' nor '$folder/model/model.json' is there; train first"
+model=$(cd "$folder" && pwd)
+name=slipway-serve-$$-$RANDOM
+
+echo "serve.sh: $model on http://127.0.0.1:$port" >&2
+# In the background, so that this shell can turn Ctrl-C into a SIGTERM for the container.
+docker run --rm --name "$name" --sig-proxy=false --publish "127.0.0.1:$port:8080" \
+    --volume "$model:/opt/ml/model:ro" "$@" "$image" serve &
+client=$!
+# shellcheck disable=SC2317  # the trap calls it
+stop() {
+    docker stop --time 30 "$name" >/dev/null || true
+    interrupted=yes
+}
+trap stop INT TERM
+interrupted=yes
+while [[ $interrupted == yes ]]; do  # a signal ends `wait` early, with a code that is not the container's
+    interrupted=no code=0
+    wait "$client" || code=$?
+done
+exit "$code"

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Usage: local_test/train.sh IMAGE ROOT [docker options…]
+#        local_test/train.sh slipway-train out/job --network none --env USE_SMDEBUG=0
+#
+# Runs a training image as SageMaker does: `docker run IMAGE train`, with ROOT as /opt/ml. ROOT holds your
+# input/data/<channel>/ and, if you like, input/config/hyperparameters.json; what else SageMaker writes into
+# input/config is added where it is missing. Ctrl-C is StopTrainingJob: SIGTERM, and SIGKILL 120 s later. Leaves with
+# the container's exit code. The container runs as root, as on SageMaker; what it wrote is handed to you at the end.
+#
+#   GPUS           all, none, or auto: all where the engine has NVIDIA's runtime     default auto
+#   SHM_SIZE       /dev/shm, through which data loader workers pass batches          default 2g
+#   STOP_TIMEOUT_S seconds between SIGTERM and SIGKILL                               default 120
+set -euo pipefail
+
+fail() { echo "train.sh: $1" >&2; exit 2; }
+
+if [[ $# -lt 2 ]]; then sed -n '2,3s/^# //p' "${BASH_SOURCE[0]}" >&2; exit 2; fi
+image=$1
+[[ -d $2/input/data ]] || fail "'$2' has no folder input/data; lay it out as /opt/ml is: input/data/<channel>/…"
+root=$(cd "$2" && pwd)
+shift 2
+name=slipway-train-$$-$RANDOM
+
+gpus=()
+case ${GPUS:-auto} in
+    all) gpus=(--gpus all) ;;
+    none) ;;
+    auto) if docker info --format '{{json .Runtimes}}' | grep -q '"nvidia"'; then gpus=(--gpus all); fi ;;
+    *) fail "GPUS='$GPUS' is none of all, none, auto" ;;
+esac
+
+write_missing() {  # write_missing NAME JSON
+    local file=$root/input/config/$1.json
+    if [[ ! -e $file ]]; then printf '%s\n' "$2" >"$file"; fi
+}
+
+# What the platform makes before the container starts.
+mkdir -p "$root/input/config" "$root/model" "$root/output/data" "$root/checkpoints"
+shopt -s nullglob
+channels=""
+for folder in "$root"/input/data/*/; do
+    channels+=${channels:+, }"\"$(basename "$folder")\": {\"TrainingInputMode\": \"File\"}"
+done
+write_missing inputdataconfig "{$channels}"
+write_missing resourceconfig '{"current_host": "algo-1", "hosts": ["algo-1"], "network_interface_name": "eth0"}'
+write_missing hyperparameters '{}'
+
+# In the background, so that this shell can turn Ctrl-C into a SIGTERM for the container.
+docker run --rm --name "$name" --sig-proxy=false --shm-size "${SHM_SIZE:-2g}" --volume "$root:/opt/ml" \
+    ${gpus[@]+"${gpus[@]}"} "$@" "$image" train &
+client=$!
+# shellcheck disable=SC2317  # the trap calls it
+stop() {
+    echo "train.sh: stopping $name" >&2
+    docker stop --time "${STOP_TIMEOUT_S:-120}" "$name" >/dev/null || true
+    interrupted=yes
+}
+trap stop INT TERM
+interrupted=yes
+while [[ $interrupted == yes ]]; do  # a signal ends `wait` early, with a code that is not the container's
+    interrupted=no code=0
+    wait "$client" || code=$?
+done
+trap - INT TERM
+
+# Root's files would be in the way of the next run. A rootless engine's are yours already.
+if [[ -n $(find "$root/model" "$root/output" "$root/checkpoints" ! -user "$(id -u)" -print -quit 2>/dev/null) ]]; then
+    docker run --rm --network none --volume "$root:/opt/ml" --entrypoint chown "$image" \
+        -R "$(id -u):$(id -g)" /opt/ml/model /opt/ml/output /opt/ml/checkpoints
+fi
+exit "$code"

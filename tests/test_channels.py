@@ -1,0 +1,99 @@
+from pathlib import Path
+
+import pytest
+
+from train.channels import read_channels
+from train.job import JobError
+
+SPLIT = (0.7, 0.1, 0.2)
+
+
+def fill(folder: Path, **classes: int) -> Path:
+    for name, count in classes.items():
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for index in range(count):
+            (folder / name / f"{index:03}.jpg").write_bytes(b"x" * index)
+    return folder
+
+
+def test_channels_by_any_of_their_names(tmp_path):
+    for names in (("train", "validation", "test"), ("training", "valid", "test"), ("train", "val", "testing")):
+        root = tmp_path / names[1]
+        folders = {name: fill(root / name, a=count, b=count) for name, count in zip(names, (5, 2, 3))}
+        channels = read_channels(folders, SPLIT, 0)
+        assert (len(channels.train), len(channels.validation), len(channels.test)) == (10, 4, 6) and channels.classes == ("a", "b")
+        assert channels.train.labels == (0,) * 5 + (1,) * 5
+
+
+def test_one_channel_is_split_by_seed_and_class(tmp_path):
+    folder = fill(tmp_path / "photos", a=20, b=10, c=3)
+    first, same, other = (read_channels({"photos": folder}, SPLIT, seed) for seed in (0, 0, 1))
+    assert first == same and first.test.paths != other.test.paths
+    parts = [set(part.paths) for part in (first.train, first.validation, first.test)]
+    assert sum(map(len, parts)) == 33 and len(set.union(*parts)) == 33
+    for part in (first.train, first.validation, first.test):
+        assert set(part.labels) == {0, 1, 2}
+    assert (len(first.validation), len(first.test)) == (2 + 1 + 1, 4 + 2 + 1)
+
+
+def test_a_channel_may_hold_all_three_parts(tmp_path):
+    for name, count in (("train", 4), ("valid", 1), ("test", 2)):
+        fill(tmp_path / "dogs" / name, a=count, b=count)
+    channels = read_channels({"dogs": tmp_path / "dogs"}, SPLIT, 0)
+    assert (len(channels.train), len(channels.validation), len(channels.test)) == (8, 2, 4)
+
+
+def test_a_missing_validation_is_taken_from_train_and_a_test_is_not_made_up(tmp_path):
+    train, test, validation = fill(tmp_path / "t", a=10, b=10), fill(tmp_path / "e", a=2, b=2), fill(tmp_path / "v", a=3, b=3)
+    channels = read_channels({"train": train, "test": test}, SPLIT, 0)
+    assert (len(channels.train), len(channels.validation), len(channels.test)) == (18, 2, 4)
+    channels = read_channels({"train": train, "validation": validation}, SPLIT, 0)
+    assert (len(channels.train), len(channels.validation), len(channels.test)) == (20, 6, 0)
+
+
+def test_a_class_of_one_photo_stays_in_train(tmp_path):
+    channels = read_channels({"train": fill(tmp_path, a=1, b=5)}, SPLIT, 0)
+    assert 0 in channels.train.labels and 0 not in channels.test.labels
+
+
+def test_the_fingerprint_follows_names_and_sizes(tmp_path):
+    folder = fill(tmp_path, a=3, b=3)
+    before = read_channels({"train": folder}, SPLIT, 0).fingerprint
+    assert before == read_channels({"train": folder}, SPLIT, 7).fingerprint
+    (folder / "a" / "000.jpg").write_bytes(b"changed")
+    assert before != read_channels({"train": folder}, SPLIT, 0).fingerprint
+
+
+def test_folders_below_a_class_belong_to_it_and_other_files_are_passed_by(tmp_path):
+    fill(tmp_path / "train", a=1, b=1)
+    fill(tmp_path / "train" / "a", inside=2)
+    for name in ("a/.DS_Store", "a/notes.txt", "a/._000.jpg", "README.md"):
+        (tmp_path / "train" / name).write_text("x")
+    (tmp_path / "train" / "empty").mkdir()
+    channels = read_channels({"train": tmp_path / "train"}, (1.0, 0.0, 0.0), 0)
+    assert channels.classes == ("a", "b") and channels.train.labels == (0, 0, 0, 1)
+
+
+def test_a_channel_of_weights_is_no_channel_of_photos(tmp_path):
+    (tmp_path / "start").mkdir()
+    assert len(read_channels({"train": fill(tmp_path / "train", a=4, b=4), "start": tmp_path / "start"}, SPLIT, 0, {"start"}).train)
+
+
+@pytest.mark.parametrize("channels, words", [
+    ({}, "no train channel under input/data; found: none"),
+    ({"validation": {"a": 1, "b": 1}, "test": {"a": 1}}, "no train channel under input/data; found: test, validation"),
+    ({"train": {}}, "holds no photos"),
+    ({"train": {"a": 0}}, "holds no photos"),
+    ({"train": {"a": 3}}, "one class only ('a')"),
+    ({"train": {"a": 3, "b": 3}, "test": {"c": 1}}, "class 'c' that the train channel has not"),
+    ({"train": {"a": 3, "b": 3}, "validation": {}}, "the validation channel"),
+    ({"train": {"a": 3}, "training": {"b": 3}}, "both mean train"),
+])
+def test_what_cannot_be_trained_on_is_one_clear_sentence(tmp_path, channels, words):
+    folders = {}
+    for name, classes in channels.items():
+        (tmp_path / name).mkdir()
+        folders[name] = fill(tmp_path / name, **classes)
+    with pytest.raises(JobError) as caught:
+        read_channels(folders, SPLIT, 0)
+    assert words in str(caught.value)

@@ -1,0 +1,40 @@
+"""python -m train [--root DIR]: one training job, laid out under DIR as SageMaker lays it out under /opt/ml."""
+
+import argparse
+import logging
+import sys
+
+from train.failure import SUCCEEDED, report_failure
+from train.job import Job
+from train.stop import Stop
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the job; the exit code says how it went. A failure leaves its reason in output/failure."""
+    parser = argparse.ArgumentParser(prog="train", description=__doc__)
+    parser.add_argument("--root", help="folder laid out as /opt/ml (default: SAGEMAKER_BASE_DIR, else /opt/ml)")
+    root = parser.parse_args(arguments).root
+    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s", force=True)
+    stop = Stop().listen()
+    job = None
+    try:
+        job = Job.at(root)
+        job.forget_failure()
+        train(job, stop)
+        return SUCCEEDED
+    except Exception as error:  # whatever it is: the platform must learn the reason and see the exit code
+        return report_failure(job, error)
+
+
+def train(job: Job, stop: Stop) -> None:
+    """Read the job's settings and train; a wrong setting is told before torch's seconds of loading."""
+    from train.hyperparameters import parse
+
+    hyperparameters = parse(job.hyperparameters())
+    from train.run import run
+
+    run(job, hyperparameters, stop)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""What a job must remember to go on after it was killed: written whole or not at all, read back with no pickle code run."""
+
+import pickle
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from artifact.model import atomic_file
+from train.job import Job, JobError
+
+CHECKPOINT_FILE = "checkpoint.pt"
+
+
+@dataclass
+class State:
+    """Where a training stands after an epoch. `best` holds the network's weights of `best_epoch`."""
+
+    epoch: int = 0
+    history: list[dict] = field(default_factory=list)
+    best_epoch: int = 0
+    best: dict[str, torch.Tensor] = field(default_factory=dict)
+
+
+def save_checkpoint(job: Job, state: State, network: torch.nn.Module, optimizer: torch.optim.Optimizer, identity: dict) -> None:
+    """Write checkpoints/checkpoint.pt. OSError or RuntimeError (torch's writer) when the folder cannot take it."""
+    job.checkpoints.mkdir(parents=True, exist_ok=True)
+    with atomic_file(job.checkpoints / CHECKPOINT_FILE) as file:
+        torch.save({"identity": identity, "epoch": state.epoch, "history": state.history, "best_epoch": state.best_epoch,
+                    "best": state.best, "network": network.state_dict(), "optimizer": optimizer.state_dict()}, file)
+
+
+def load_checkpoint(job: Job, network: torch.nn.Module, optimizer: torch.optim.Optimizer, identity: dict) -> State:
+    """The state to go on from, network and optimizer filled; a fresh one when there is no checkpoint.
+
+    identity: what must be equal for the checkpoint to be of this job. JobError when it is another's or damaged.
+    """
+    path = job.checkpoints / CHECKPOINT_FILE
+    if not path.is_file():
+        return State()
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        theirs = saved["identity"]
+        different = [name for name in identity if theirs.get(name) != identity[name]]
+        if different:
+            name = different[0]
+            raise JobError(f"'{path}' is of another training: its {name} is {theirs.get(name)!r}, this job's {identity[name]!r}; "
+                           "empty the checkpoints folder to start anew")
+        network.load_state_dict(saved["network"])
+        optimizer.load_state_dict(saved["optimizer"])
+        return State(saved["epoch"], saved["history"], saved["best_epoch"], saved["best"])
+    except (OSError, RuntimeError, EOFError, KeyError, AttributeError, ValueError, pickle.UnpicklingError) as error:
+        raise JobError(f"'{path}' is not a checkpoint of this program ({str(error).splitlines()[0][:200]}); "
+                       "empty the checkpoints folder to start anew") from error

@@ -1,0 +1,46 @@
+"""From an exception to the one sentence a user reads, in the log and in output/failure."""
+
+import errno
+import sys
+import traceback
+
+from artifact.model import ArtifactError
+from artifact.preprocessing import PhotoError
+from train.job import Job, JobError
+
+SUCCEEDED, FAILED, BROKEN = 0, 1, 70  # 70: a fault of this program, not of its input (sysexits' EX_SOFTWARE)
+
+
+def report_failure(job: Job | None, error: Exception) -> int:
+    """Tell the reason on stderr and in the job's failure file; the traceback only for what no user can mend. The exit code."""
+    sentence = reason(error)
+    if sentence is None:
+        traceback.print_exception(error)
+    text = sentence or f"unexpected {type(error).__name__}: {error}"
+    print(f"train: failed: {text}", file=sys.stderr, flush=True)
+    if job:
+        try:
+            job.write_failure(text)
+        except OSError as second:
+            print(f"train: the reason could not be written to output/failure: {second}", file=sys.stderr, flush=True)
+    return FAILED if sentence else BROKEN
+
+
+def reason(error: BaseException) -> str | None:
+    """The sentence for an error whose cause lies outside this program; None for any other."""
+    if isinstance(error, (JobError, PhotoError, ArtifactError)):
+        return str(error)
+    if isinstance(error, OSError):
+        where = f" '{error.filename2 or error.filename}'" if error.filename else ""
+        match error.errno:
+            case errno.ENOSPC | errno.EDQUOT:
+                return f"the disk is full: could not write{where}; give the job more space (VolumeSizeInGB) or fewer checkpoints"
+            case errno.EACCES | errno.EPERM | errno.EROFS:
+                return f"no permission to write{where} ({error.strerror}); the job needs to write below its root"
+            case _:
+                return f"{error.strerror or error}{where}"
+    if isinstance(error, MemoryError) or "out of memory" in str(error) or "can't allocate memory" in str(error):
+        return "out of memory; a smaller batch_size, image_size or model, or a larger machine, may help"
+    # torch's writers wrap the operating system's error in one of their own
+    inner = error.__cause__ or error.__context__
+    return reason(inner) if inner is not None else None

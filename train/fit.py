@@ -1,0 +1,102 @@
+"""Epoch after epoch: train, validate, remember the best, checkpoint, and know when to end."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from train.checkpoint import State, load_checkpoint, save_checkpoint
+from train.hyperparameters import Hyperparameters
+from train.job import Job, JobError
+from train.loop import Learner, train_epoch, validate
+from train.optimization import learning_rate
+from train.outcome import write_history
+from train.photos import PhotoArrays
+
+
+@dataclass
+class Fit:
+    """A training under way. Labels are int64 [N]; identity is what a checkpoint must share with this job."""
+
+    job: Job
+    learner: Learner
+    train: PhotoArrays
+    train_labels: torch.Tensor
+    validation: PhotoArrays
+    validation_labels: torch.Tensor
+    identity: dict
+    state: State = field(default_factory=State)
+
+
+def fit(plan: Fit, stop: Callable[[], bool]) -> None:
+    """Train from the checkpoint, or the start, to the last epoch, early stopping, or a stop; plan.state tells how far.
+
+    Prints one metric line an epoch. JobError when the loss is no number any more or a checkpoint is another's.
+    """
+    hp, learner = plan.learner.hyperparameters, plan.learner
+    plan.state = state = load_checkpoint(plan.job, learner.network, learner.optimizer, plan.identity)
+    if state.epoch:
+        print(f"going on from the checkpoint of epoch {state.epoch}", flush=True)
+    while state.epoch < hp.epochs and not stalled(state.history, hp):
+        started, epoch = time.monotonic(), state.epoch + 1
+        lr = learning_rate(hp, epoch, [row["validation_loss"] for row in state.history if row["validation_loss"] is not None])
+        for group in learner.optimizer.param_groups:
+            group["lr"] = lr
+        row = _epoch(plan, epoch, stop)
+        if row is None:
+            return
+        state.history.append({"epoch": epoch, **row, "lr": lr, "seconds": time.monotonic() - started})
+        state.epoch = epoch
+        _keep_best(state, learner.network)
+        print(metric_line(state.history[-1]), flush=True)
+        write_history(plan.job, state.history)
+        if epoch % hp.checkpoint_frequency == 0 or epoch == hp.epochs or stop() or stalled(state.history, hp):
+            save_checkpoint(plan.job, state, learner.network, learner.optimizer, plan.identity)
+
+
+def _epoch(plan: Fit, epoch: int, stop: Callable[[], bool]) -> dict | None:
+    row = train_epoch(plan.learner, plan.train, plan.train_labels, epoch, stop)
+    if row is None:
+        return None
+    if not math.isfinite(row["train_loss"]):
+        raise JobError(f"the training loss became {row['train_loss']} in epoch {epoch}; a lower lr (now {plan.learner.hyperparameters.lr}) may help")
+    if not len(plan.validation_labels):
+        return row | {"validation_loss": None, "validation_accuracy": None}
+    validated = validate(plan.learner, plan.validation, plan.validation_labels, stop)
+    return None if validated is None else row | validated
+
+
+def _keep_best(state: State, network: torch.nn.Module) -> None:
+    """The highest validation accuracy, the lower loss where two are equal; without validation photos the last epoch."""
+    def rank(row: dict) -> tuple[float, float]:
+        return (row["validation_accuracy"], -row["validation_loss"]) if row["validation_loss"] is not None else (row["epoch"], 0.0)
+
+    best = max(state.history, key=rank)
+    if best["epoch"] == state.epoch:
+        state.best_epoch = state.epoch
+        state.best = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
+
+
+def stalled(history: Sequence[dict], hp: Hyperparameters) -> bool:
+    """Whether early stopping ends the training: no rise of validation accuracy above the tolerance for `patience` epochs."""
+    accuracies = [row["validation_accuracy"] for row in history if row["validation_accuracy"] is not None]
+    if not hp.early_stopping or len(accuracies) < hp.early_stopping_min_epochs:
+        return False
+    best, since = -1.0, 0
+    for accuracy in accuracies:
+        if accuracy > best and (best <= 0 or (accuracy - best) / best > hp.early_stopping_tolerance):
+            best, since = accuracy, 0
+        else:
+            since += 1
+    return since >= hp.early_stopping_patience
+
+
+def metric_line(row: dict) -> str:
+    """`epoch=3 train_loss=0.51234 …`: name=value with blanks between, what SageMaker's metric regexes read."""
+    parts = [f"epoch={row['epoch']}"]
+    for name, value in row.items():
+        if name.endswith(("_loss", "_accuracy")) and value is not None:
+            parts.append(f"{name}={value:.5f}")
+    return " ".join([*parts, f"lr={row['lr']:.6g}", f"seconds={row['seconds']:.1f}"])

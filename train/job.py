@@ -1,0 +1,73 @@
+"""A training job's directories and configuration files, as SageMaker lays them out under /opt/ml.
+
+    input/config/hyperparameters.json  input/config/resourceconfig.json  input/data/<channel>/
+    model/  checkpoints/  output/data/  output/failure
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+DEFAULT_ROOT = "/opt/ml"
+FAILURE_LENGTH = 1024  # characters of the failure file that DescribeTrainingJob shows
+
+
+class JobError(Exception):
+    """Why a job cannot go on: one sentence for the user, who can mend it."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """Paths below one root. Reading them needs nothing; writers make the folders they need."""
+
+    root: Path
+
+    @classmethod
+    def at(cls, root: str | os.PathLike | None = None) -> "Job":
+        """The job under root, else under SAGEMAKER_BASE_DIR, else /opt/ml. JobError when there is no such folder."""
+        path = Path(root or os.environ.get("SAGEMAKER_BASE_DIR") or DEFAULT_ROOT).absolute()
+        if not path.is_dir():
+            raise JobError(f"there is no folder '{path}'; mount the job there, or name its folder with --root")
+        return cls(path)
+
+    @property
+    def channels(self) -> dict[str, Path]:
+        """Channel name to folder, for every folder under input/data."""
+        data = self.root / "input" / "data"
+        return {path.name: path for path in sorted(data.iterdir()) if path.is_dir()} if data.is_dir() else {}
+
+    @property
+    def model(self) -> Path:
+        return self.root / "model"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.root / "checkpoints"
+
+    @property
+    def output_data(self) -> Path:
+        return self.root / "output" / "data"
+
+    def hyperparameters(self) -> dict[str, str]:
+        """hyperparameters.json as it stands; none when SageMaker wrote no such file. JobError when it is damaged."""
+        path = self.root / "input" / "config" / "hyperparameters.json"
+        try:
+            values = json.loads(path.read_text(encoding="utf-8") or "{}")
+        except FileNotFoundError:
+            return {}
+        except (ValueError, OSError) as error:
+            raise JobError(f"'{path}' is not readable JSON ({error})") from error
+        if not isinstance(values, dict):
+            raise JobError(f"'{path}' holds a {type(values).__name__}; expected an object of names and values")
+        return values
+
+    def forget_failure(self) -> None:
+        """Remove the reason of an earlier run on the same tree."""
+        (self.root / "output" / "failure").unlink(missing_ok=True)
+
+    def write_failure(self, reason: str) -> None:
+        """Leave the reason where SageMaker reads FailureReason from. OSError when it cannot be written."""
+        path = self.root / "output" / "failure"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(reason[:FAILURE_LENGTH], encoding="utf-8")

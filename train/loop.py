@@ -1,0 +1,143 @@
+"""The training itself: a step, an epoch, a validation. Knows nothing of files, checkpoints or SageMaker."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from artifact.network import Normalize
+from artifact.preprocessing import Preprocessing
+from train.augmentation import PRESETS, augment
+from train.hyperparameters import Hyperparameters
+from train.photos import PhotoArrays, in_order
+from train.trainable import set_training
+
+PROGRESS_S = 20.0
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Learner:
+    """All that a step needs."""
+
+    network: nn.Module
+    frozen: list[nn.Module]
+    optimizer: torch.optim.Optimizer
+    hyperparameters: Hyperparameters
+    preprocessing: Preprocessing
+    device: torch.device
+    class_weights: torch.Tensor | None = None
+
+    def __post_init__(self):
+        self.normalize = Normalize(self.preprocessing).to(self.device)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.hyperparameters.precision == "float16")
+
+    def autocast(self) -> torch.autocast:
+        dtype = PRECISIONS[self.hyperparameters.precision]
+        return torch.autocast(self.device.type, dtype=dtype, enabled=dtype != torch.float32)
+
+
+def train_epoch(learner: Learner, photos: PhotoArrays, labels: torch.Tensor, epoch: int, stop: Callable[[], bool]) -> dict | None:
+    """One pass over the photos in a new order; None when `stop` said so in the middle.
+
+    labels: int64 [N]. Returns train_loss and train_accuracy, means over the photos as they were seen. Order,
+    views and dropout depend on the seed and the epoch alone: an epoch done again is the same epoch.
+    """
+    hp = learner.hyperparameters
+    torch.manual_seed(hp.seed * 1_000_003 + epoch)
+    generator = torch.Generator().manual_seed(hp.seed * 1_000_003 + epoch)
+    order = shuffled(len(labels), hp.batch_size, generator)
+    set_training(learner.network, learner.frozen)
+    loss_sum = torch.zeros((), device=learner.device)
+    correct = torch.zeros((), device=learner.device)
+    progress = Progress(f"epoch {epoch}", len(labels))
+    for indices, pixels in photos.batches(order):
+        if stop():
+            return None
+        samples = _samples(learner, photos, indices, pixels, generator)
+        expected = labels[indices].to(learner.device)
+        losses, logits = train_step(learner, samples, expected)
+        loss_sum += losses.sum()
+        correct += (logits.argmax(1) == expected).sum()
+        progress.add(len(indices))
+    return {"train_loss": loss_sum.item() / len(labels), "train_accuracy": correct.item() / len(labels)}
+
+
+def train_step(learner: Learner, samples: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """One step of the optimizer. samples: float [N, 3, S, S], 0..255; labels: int64 [N].
+
+    Returns the photos' losses [N] and logits [N, classes]. The step follows the mean over the photos, not
+    cross_entropy's own weighted mean, which would depend on who shares a batch.
+    """
+    with learner.autocast():
+        logits = learner.network(learner.normalize(samples))
+    losses = functional.cross_entropy(logits.float(), labels, learner.class_weights, reduction="none",
+                                      label_smoothing=learner.hyperparameters.label_smoothing)
+    learner.optimizer.zero_grad(set_to_none=True)
+    learner.scaler.scale(losses.mean()).backward()
+    learner.scaler.step(learner.optimizer)
+    learner.scaler.update()
+    return losses.detach(), logits.detach()
+
+
+def validate(learner: Learner, photos: PhotoArrays, labels: torch.Tensor, stop: Callable[[], bool]) -> dict | None:
+    """Loss (plain cross-entropy, float32) and accuracy over all photos, `test_batch_size` at once; None when stopped."""
+    learner.network.eval()
+    logits = []
+    for _, pixels in photos.batches(in_order(len(labels), learner.hyperparameters.test_batch_size)):
+        if stop():
+            return None
+        samples = torch.from_numpy(pixels).to(learner.device).permute(0, 3, 1, 2).float()
+        with torch.inference_mode():
+            logits.append(learner.network(learner.normalize(samples)).cpu())
+    logits = torch.cat(logits)
+    result = {"validation_loss": functional.cross_entropy(logits.double(), labels).item(),
+              "validation_accuracy": (logits.argmax(1) == labels).double().mean().item()}
+    k = learner.hyperparameters.top_k
+    return result | ({f"validation_top_{k}_accuracy": top_k_share(logits.numpy(), labels.numpy(), k)} if k else {})
+
+
+def top_k_share(scores: np.ndarray, labels: np.ndarray, k: int) -> float:
+    """How often the label is among the k highest scores. scores: [N, classes]; labels: [N]."""
+    highest = np.argsort(-scores, axis=1)[:, :k]
+    return float((highest == labels[:, None]).any(axis=1).mean())
+
+
+def shuffled(count: int, size: int, generator: torch.Generator) -> list[np.ndarray]:
+    """All indices in random order, in batches; a last batch of one joins the one before (BatchNorm needs two)."""
+    order = torch.randperm(count, generator=generator).numpy()
+    batches = [order[start:start + size] for start in range(0, count, size)]
+    if len(batches) > 1 and len(batches[-1]) == 1:
+        batches[-2:] = [np.concatenate(batches[-2:])]
+    return batches
+
+
+class Progress:
+    """A log line now and then in a long pass."""
+
+    def __init__(self, what: str, total: int):
+        self.what, self.total, self.done = what, total, 0
+        self.started = self.told = time.monotonic()
+
+    def add(self, count: int) -> None:
+        self.done += count
+        now = time.monotonic()
+        if now - self.told > PROGRESS_S:
+            self.told = now
+            log.info("progress: %s, %d of %d photos, %.1f photos/s", self.what, self.done, self.total, self.done / (now - self.started))
+
+
+def _samples(learner: Learner, photos: PhotoArrays, indices: np.ndarray, pixels: np.ndarray, generator: torch.Generator) -> torch.Tensor:
+    pixels = torch.from_numpy(pixels).to(learner.device, non_blocking=True)
+    preset = learner.hyperparameters.augmentation
+    if preset == "none":
+        return pixels.permute(0, 3, 1, 2).float()
+    aspects = torch.from_numpy(photos.aspects[indices])
+    return augment(pixels, aspects, learner.preprocessing.crop, PRESETS[preset], generator)

@@ -1,0 +1,75 @@
+"""What a training leaves for people under output/data: history, TensorBoard events, predictions, the report."""
+
+import csv
+import dataclasses
+import io
+import json
+import shutil
+from collections.abc import Sequence
+
+from tensorboardX import SummaryWriter
+
+from artifact.model import Description, write_atomically
+from train.checkpoint import State
+from train.hyperparameters import Hyperparameters
+from train.job import Job
+from train.measure import accuracy, loss
+from train.report import Measured, write_report
+
+HISTORY_FILE, METRICS_FILE, PREDICTIONS_FILE, REPORT_FILE = "history.csv", "metrics.json", "predictions.csv", "report.html"
+
+
+def write_history(job: Job, history: Sequence[dict]) -> None:
+    """history.csv and TensorBoard's events, whole, after each epoch."""
+    job.output_data.mkdir(parents=True, exist_ok=True)
+    write_atomically(job.output_data / HISTORY_FILE, _csv(list(history[0]), [list(row.values()) for row in history]))
+    events = job.output_data / "tensorboard"
+    # written anew each time: a job that goes on from a checkpoint would else leave epochs twice
+    shutil.rmtree(events, ignore_errors=True)
+    with SummaryWriter(str(events)) as writer:
+        for row in history:
+            for name, value in row.items():
+                if name != "epoch" and value is not None:
+                    writer.add_scalar(name, value, row["epoch"])
+
+
+def write_outcome(job: Job, description: Description, state: State, measured: Sequence[Measured], hp: Hyperparameters, seconds: float) -> None:
+    """metrics.json, predictions.csv and report.html of a training that came to its end."""
+    job.output_data.mkdir(parents=True, exist_ok=True)
+    metrics = {"epochs": state.epoch, "best_epoch": state.best_epoch, "seconds": round(seconds, 1)}
+    for entry in measured:
+        metrics |= {f"{entry.channel}_photos": len(entry.labels), f"{entry.channel}_loss": loss(entry), f"{entry.channel}_accuracy": accuracy(entry)}
+    write_atomically(job.output_data / METRICS_FILE, (json.dumps(metrics, indent=2) + "\n").encode())
+    shown = measured[-1] if measured else None
+    if shown:
+        write_atomically(job.output_data / PREDICTIONS_FILE, _predictions(shown, description))
+    write_report(job.output_data / REPORT_FILE, title=f"Training of {description.architecture}", classes=description.classes,
+                 history=state.history, measured=shown, facts=_facts(description, state, seconds),
+                 hyperparameters=dataclasses.asdict(hp), best_epoch=state.best_epoch)
+
+
+def _facts(description: Description, state: State, seconds: float) -> dict[str, str]:
+    data = description.provenance["data"]
+    facts = {f"{channel.capitalize()} accuracy": f"{value:.1%}" for channel, value in description.accuracy.items()}
+    return facts | {
+        "Photos": f"{data['train']} train, {data['validation']} validation, {data['test']} test",
+        "Classes": str(len(description.classes)),
+        "Epochs": f"{state.epoch}, best {state.best_epoch}",
+        "First weights": description.provenance["weights"],
+        "Time": f"{seconds:.0f} s",
+    }
+
+
+def _predictions(measured: Measured, description: Description) -> bytes:
+    rows = []
+    for path, label, probabilities in zip(measured.paths, measured.labels, measured.probabilities):
+        predicted = int(probabilities.argmax())
+        rows.append([str(path), description.classes[label], description.classes[predicted], f"{probabilities[predicted]:.6f}"])
+    return _csv(["photo", "label", "predicted", "probability"], rows)
+
+
+def _csv(header: list[str], rows: list[list]) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([header, *rows])
+    return text.getvalue().encode()

@@ -1,0 +1,31 @@
+"""The request to stop, as SageMaker sends it: SIGTERM, then SIGKILL 120 seconds later."""
+
+import signal
+import time
+
+MEASURING_S = 12.0  # what may still be spent on measuring once a stop was asked for; the whole leave takes below 30
+
+
+class Stop:
+    """Called, it tells whether a stop was asked for; loops ask between two steps."""
+
+    def __init__(self):
+        self.requested_at: float | None = None
+
+    def __call__(self) -> bool:
+        return self.requested_at is not None
+
+    def listen(self) -> "Stop":
+        """Take SIGTERM and SIGINT as requests. Before anything slow is imported: PID 1 ignores what it has no handler for."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self.request)
+        return self
+
+    def request(self, *_) -> None:
+        if self.requested_at is None:
+            self.requested_at = time.monotonic()
+            print("stop requested: saving and leaving", flush=True)
+
+    def no_time_left(self) -> bool:
+        """Whether a stop was asked for so long ago that measuring must end."""
+        return self.requested_at is not None and time.monotonic() - self.requested_at > MEASURING_S

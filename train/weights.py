@@ -1,0 +1,98 @@
+"""Where a network's first weights come from: published ImageNet weights, a channel, a file, or chance."""
+
+import pickle
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import nn
+from torchvision.models.vision_transformer import interpolate_embeddings
+
+from artifact.network import weights_entry
+from train.job import JobError
+
+WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt")
+
+
+def load_weights(network: nn.Module, architecture: str, weights: str, channels: dict[str, Path]) -> str:
+    """Fill a network in place, its head aside where the sizes differ; the answer says from where.
+
+    weights: `none`, `imagenet`, a published name such as IMAGENET1K_V1, a channel's name, or a file.
+    JobError when they cannot be had, read, or do not belong to this architecture.
+    """
+    if weights == "none":
+        return "random weights"
+    if weights in channels:
+        path = _only_weights_file(channels[weights])
+        state, source = _read(path), f"'{path}'"
+    elif weights == "imagenet" or weights.startswith("IMAGENET"):
+        state, source = _published(architecture, "DEFAULT" if weights == "imagenet" else weights)
+    elif weights.endswith(WEIGHT_SUFFIXES) or "/" in weights:
+        state, source = _read(Path(weights)), f"'{weights}'"
+    else:
+        raise JobError(f"weights '{weights}' are neither imagenet, none, a channel ({', '.join(channels) or 'there are none'}), "
+                       "a published name (IMAGENET1K_V1) nor a file")
+    if architecture.startswith("vit_"):
+        state = interpolate_embeddings(network.image_size, network.patch_size, state)
+    _fill(network, state, source, architecture)
+    return source
+
+
+def is_weights_channel(weights: str, channels: dict[str, Path]) -> bool:
+    """Whether a channel of this name holds weights rather than photos."""
+    return weights in channels
+
+
+def _published(architecture: str, name: str) -> tuple[dict[str, torch.Tensor], str]:
+    try:
+        entry = weights_entry(architecture, name)
+    except ValueError as error:
+        raise JobError(str(error)) from error
+    try:
+        return entry.get_state_dict(progress=False, check_hash=True), f"{entry} ({entry.url.rpartition('/')[2]})"
+    except (OSError, RuntimeError) as error:
+        file = Path(torch.hub.get_dir()) / "checkpoints" / entry.url.rpartition("/")[2]
+        raise JobError(f"ImageNet weights of {architecture} are neither at '{file}' nor can they be fetched ({error}); bake them into "
+                       "the image (WEIGHTS build argument), give them as a channel, or set weights=none") from error
+
+
+def _only_weights_file(folder: Path) -> Path:
+    found = sorted(path for path in folder.rglob("*") if path.suffix in WEIGHT_SUFFIXES)
+    if len(found) != 1:
+        names = ", ".join(path.name for path in found) or "none"
+        raise JobError(f"the channel '{folder}' must hold one weights file ({', '.join(WEIGHT_SUFFIXES)}); found: {names}")
+    return found[0]
+
+
+def _read(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        if path.suffix == ".safetensors":
+            state = safetensors.torch.load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise JobError(f"there is no weights file '{path}'") from error
+    except (OSError, RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError, safetensors.SafetensorError) as error:
+        raise JobError(f"'{path}' is not a file of weights ({str(error).splitlines()[0][:200]})") from error
+    state = state.get("state_dict", state) if isinstance(state, dict) else state
+    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise JobError(f"'{path}' holds no weights: expected names and tensors")
+    return {name.removeprefix("module."): value for name, value in state.items()}
+
+
+def _fill(network: nn.Module, state: dict[str, torch.Tensor], source: str, architecture: str) -> None:
+    """Everything outside the head must be there in its shape; the head is taken where it fits as a whole."""
+    own = network.state_dict()
+    inside_head = {name for name in own if name.startswith(f"{network.head_name}.")}
+    body = own.keys() - inside_head
+    wrong = [name for name in sorted(body) if name not in state or state[name].shape != own[name].shape]
+    # counters of BatchNorm came later than some published weights
+    wrong = [name for name in wrong if not name.endswith("num_batches_tracked")]
+    if wrong:
+        raise JobError(f"{source} does not fit model {architecture}: {len(wrong)} of {len(body)} tensors are missing or "
+                       f"of another shape, first '{wrong[0]}'")
+    taken = {name: state[name] for name in body if name in state}
+    if all(name in state and state[name].shape == own[name].shape for name in inside_head):
+        taken |= {name: state[name] for name in inside_head}
+    network.load_state_dict(taken, strict=False)
