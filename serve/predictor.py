@@ -7,7 +7,7 @@ import numpy as np
 
 from artifact.engines import open_engine
 from artifact.model import read_description
-from artifact.preprocessing import decode
+from artifact.preprocessing import PhotoError, decode
 
 
 class Predictor:
@@ -21,11 +21,16 @@ class Predictor:
     def predict(self, photos: Sequence[bytes], top_k: int) -> list[dict]:
         """For each encoded photo its label, probability and the top_k most probable labels, best first.
 
-        PhotoError for one that cannot be decoded; its `index` says which.
+        PhotoError for one that cannot be decoded; among several, the text says which.
         """
-        size = self.description.preprocessing.pixels
-        pixels = np.stack([size(decode(photo)) for photo in photos])
+        pixels = np.stack([self._pixels(photo, f"instance {index}: " if len(photos) > 1 else "") for index, photo in enumerate(photos)])
         return [self._named(probabilities, top_k) for probabilities in self._engine.run(pixels)]
+
+    def _pixels(self, photo: bytes, name: str) -> np.ndarray:
+        try:
+            return self.description.preprocessing.pixels(decode(photo))
+        except PhotoError as error:
+            raise PhotoError(f"{name}{error}") from error
 
     def _named(self, probabilities: np.ndarray, top_k: int) -> dict:
         best = np.argsort(-probabilities, kind="stable")[:top_k]

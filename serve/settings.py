@@ -29,8 +29,8 @@ class Settings:
         settings = cls(
             model=Path(environment.get("SLIPWAY_MODEL_DIR", root / "model")),
             host=environment.get("SLIPWAY_HOST", cls.host),
-            port=int(_number(environment, "SAGEMAKER_BIND_TO_PORT", cls.port, 1, 65535)),
-            max_payload_mb=_number(environment, "SAGEMAKER_MAX_PAYLOAD_IN_MB", cls.max_payload_mb, 0.001, 1024) ,
+            port=_number(environment, "SAGEMAKER_BIND_TO_PORT", cls.port, 1, 65535),
+            max_payload_mb=_number(environment, "SAGEMAKER_MAX_PAYLOAD_IN_MB", cls.max_payload_mb, 0.001, 1024),
             precision=environment.get("SLIPWAY_PRECISION", cls.precision),
         )
         if settings.precision not in ("f32", "bf16"):
@@ -38,12 +38,14 @@ class Settings:
         return settings
 
 
-def _number(environment: Mapping[str, str], name: str, default: float, low: float, high: float) -> float:
+def _number(environment: Mapping[str, str], name: str, default: int | float, low: float, high: float) -> int | float:
+    """The variable's value, of the default's type; the default where it is unset or empty."""
     text = environment.get(name, "").strip()
     try:
-        value = float(text) if text else default
+        value = type(default)(text) if text else default
     except ValueError:
         value = float("nan")
     if not low <= value <= high:
-        raise SettingsError(f"{name} must be a number between {low:g} and {high:g}, found '{text}'")
+        kind = "whole number" if isinstance(default, int) else "number"
+        raise SettingsError(f"{name} must be a {kind} between {low:g} and {high:g}, found '{text}'")
     return value

@@ -150,7 +150,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path, capsys):
     job.checkpoints.mkdir()
     (job.checkpoints / "checkpoint.pt").write_bytes(b"torn")
     code, _ = run_main(job, capsys)
-    assert code == 1 and "checkpoint.pt' is not a checkpoint" in failure(job)
+    assert code == 1 and "checkpoint.pt' is not a checkpoint; empty the checkpoints folder" in failure(job)
 
 
 @pytest.mark.parametrize("accuracies, stops", [

@@ -1,6 +1,5 @@
 """What a job must remember to go on after it was killed: written whole or not at all, read back with no pickle code run."""
 
-import pickle
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,17 +37,22 @@ def load_checkpoint(job: Job, network: torch.nn.Module, optimizer: torch.optim.O
     path = job.checkpoints / CHECKPOINT_FILE
     if not path.is_file():
         return State()
-    try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
-        theirs = saved["identity"]
-        different = [name for name in identity if theirs.get(name) != identity[name]]
-        if different:
-            name = different[0]
-            raise JobError(f"'{path}' is of another training: its {name} is {theirs.get(name)!r}, this job's {identity[name]!r}; "
+    saved = read_tensors(path, "a checkpoint; empty the checkpoints folder to start anew")
+    theirs = saved.get("identity", {}) if isinstance(saved, dict) else {}
+    for name, ours in identity.items():
+        if theirs.get(name) != ours:
+            raise JobError(f"'{path}' is of another training: its {name} is {theirs.get(name)!r}, this job's {ours!r}; "
                            "empty the checkpoints folder to start anew")
-        network.load_state_dict(saved["network"])
-        optimizer.load_state_dict(saved["optimizer"])
-        return State(saved["epoch"], saved["history"], saved["best_epoch"], saved["best"])
-    except (OSError, RuntimeError, EOFError, KeyError, AttributeError, ValueError, pickle.UnpicklingError) as error:
-        raise JobError(f"'{path}' is not a checkpoint of this program ({str(error).splitlines()[0][:200]}); "
-                       "empty the checkpoints folder to start anew") from error
+    network.load_state_dict(saved["network"])
+    optimizer.load_state_dict(saved["optimizer"])
+    return State(saved["epoch"], saved["history"], saved["best_epoch"], saved["best"])
+
+
+def read_tensors(path: Path, expected: str) -> object:
+    """What torch.save wrote to a file, tensors on the CPU, no code of the file run. JobError when it is not `expected`."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # the unpickler raises nearly anything on damaged files
+        raise JobError(f"'{path}' is not {expected} ({(str(error).splitlines() or ['damaged'])[0][:200]})") from error

@@ -1,6 +1,5 @@
 """Where a network's first weights come from: published ImageNet weights, a channel, a file, or chance."""
 
-import pickle
 from pathlib import Path
 
 import safetensors
@@ -10,6 +9,7 @@ from torch import nn
 from torchvision.models.vision_transformer import interpolate_embeddings
 
 from artifact.network import weights_entry
+from train.checkpoint import read_tensors
 from train.job import JobError
 
 WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt")
@@ -39,11 +39,6 @@ def load_weights(network: nn.Module, architecture: str, weights: str, channels: 
     return source
 
 
-def is_weights_channel(weights: str, channels: dict[str, Path]) -> bool:
-    """Whether a channel of this name holds weights rather than photos."""
-    return weights in channels
-
-
 def _published(architecture: str, name: str) -> tuple[dict[str, torch.Tensor], str]:
     try:
         entry = weights_entry(architecture, name)
@@ -67,14 +62,11 @@ def _only_weights_file(folder: Path) -> Path:
 
 def _read(path: Path) -> dict[str, torch.Tensor]:
     try:
-        if path.suffix == ".safetensors":
-            state = safetensors.torch.load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
+        state = safetensors.torch.load_file(path) if path.suffix == ".safetensors" else read_tensors(path, "a file of weights")
     except FileNotFoundError as error:
         raise JobError(f"there is no weights file '{path}'") from error
-    except (OSError, RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError, safetensors.SafetensorError) as error:
-        raise JobError(f"'{path}' is not a file of weights ({str(error).splitlines()[0][:200]})") from error
+    except safetensors.SafetensorError as error:
+        raise JobError(f"'{path}' is not a file of weights ({error})") from error
     state = state.get("state_dict", state) if isinstance(state, dict) else state
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise JobError(f"'{path}' holds no weights: expected names and tensors")

@@ -1,0 +1,50 @@
+# Slipway: from a folder of labelled photos to a tested endpoint. `make help` lists the targets.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+ENGINE ?= $(shell docker info >/dev/null 2>&1 && echo docker || echo process)
+DATA ?=
+IMAGES ?= all
+PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test images base lock environment clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.$(ENGINE) ## Photos to a tested endpoint, here; DATA=folder takes your photos, ENGINE=docker|process forces how
+	@$(if $(filter docker,$(ENGINE)),$(MAKE) --no-print-directory images)
+	@$(VENV)/bin/python -m local_test.demo --engine '$(ENGINE)' $(if $(DATA),--data '$(DATA)')
+
+test: $(VENV)/.process ## Run all tests; those of containers need a Docker engine (REQUIRE_DOCKER=1: fail without one)
+	@$(VENV)/bin/python -m pytest $(TESTS)
+
+images: ## Build the images: IMAGES=train|serve|all, BASE_IMAGE=… to build on, WEIGHTS=resnet50,… to bake in
+	@docker/build.sh $(IMAGES)
+
+base: ## Make a stand-in for the base image with debootstrap, where none can be pulled (as root)
+	@docker/base.sh
+
+lock: ## Resolve docker/requirements-*.in anew into hash-locked .txt files
+	@docker/lock.sh
+
+environment: $(VENV)/.process ## Make the Python environment for everything outside containers
+
+clean: ## Remove the environment and what the demo wrote
+	rm -rf $(VENV) out
+
+# Beside containers the demo needs a few small packages; without them, and for the tests, all (torch is 5 GB).
+$(VENV)/.docker: docker/requirements-host.txt | $(VENV)/bin/python
+	@echo "environment: installing docker/requirements-host.txt into $(VENV)"
+	@$(PIP) -r $<
+	@touch $@
+
+$(VENV)/.process: docker/requirements-dev.txt | $(VENV)/bin/python
+	@echo "environment: installing docker/requirements-dev.txt into $(VENV); torch alone is 5 GB, this takes minutes"
+	@$(PIP) -r $<
+	@touch $@ $(VENV)/.docker
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Python 3.11 is needed; found '$(PYTHON)'. Set PYTHON=…" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Python's venv is missing; on Debian: apt-get install python3-venv" >&2; exit 1; }
