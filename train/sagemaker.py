@@ -30,6 +30,8 @@ def run_user_script() -> int:
     from sagemaker_training import entry_point, environment, errors
 
     settings = environment.Environment()
+    if len(settings.hosts) == 1:
+        os.environ["SM_STUDIO_LOCAL_MODE"] = "true"  # else the toolkit waits up to 15 minutes until its own name resolves
     stopped = []
 
     def pass_on(number: int, _) -> None:

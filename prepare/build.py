@@ -1,0 +1,133 @@
+"""A preparation from the list of sources to the finished folder."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from prepare.convert import Photo, convert
+from prepare.ledger import STAGING_FOLDER, Ledger, read_ledger
+from prepare.manifests import manifests
+from prepare.place import move_all, output_paths, remove_stale
+from prepare.progress import progress
+from prepare.report import write_report
+from prepare.scan import SPLITS, PrepareError, Source, scan
+from prepare.split import assign
+from prepare.summary import Summary, summarise
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a preparation is told. split: shares of train, validation and test; s3_uri: what manifests put before paths."""
+
+    source: Path
+    destination: Path
+    split: tuple[float, ...] = (0.7, 0.1, 0.2)
+    seed: int = 0
+    workers: int = 1
+    on_bad: str = "skip"
+    s3_uri: str = ""
+
+    def recorded(self) -> dict:
+        """What decides the output, for prepare.json."""
+        return {"split": list(self.split), "seed": self.seed, "on_bad": self.on_bad, "s3_uri": self.s3_uri}
+
+
+def prepare(options: Options) -> Summary:
+    """Make destination hold the prepared photos, manifests and report. PrepareError or OSError when it cannot.
+
+    Until every source is decoded the destination stays as it was, but for its staging folder; from then on
+    prepare.json says `running` until all is in place.
+    """
+    sources, ignored = scan(options.source)
+    ledger = read_ledger(options.destination)
+    existed = options.destination.exists()
+    staging = options.destination / STAGING_FOLDER
+    shutil.rmtree(staging, ignore_errors=True)
+    try:
+        kept = _unchanged(options, sources, ledger) if ledger.complete else {}
+        converted, broken = _convert_all(options, [source for source in sources if source not in kept], staging)
+        if broken and options.on_bad == "fail":
+            listed = "; ".join(f"'{source.path}': {reason}" for source, reason in sorted(broken.items())[:5])
+            raise PrepareError(f"{len(broken)} broken photos (--on-bad skip leaves them out): {listed}")
+        if not kept and not converted:
+            raise PrepareError(f"none of the {len(sources)} files under '{options.source}' is a photo that can be read")
+    except BaseException:
+        shutil.rmtree(staging if existed else options.destination, ignore_errors=True)
+        raise
+    return _finish(options, ledger, kept, converted, broken, ignored)
+
+
+def _unchanged(options: Options, sources: Sequence[Source], ledger: Ledger) -> dict[Source, Photo]:
+    """Sources whose size and time are as recorded and whose output is there in its size: no need to decode them again."""
+    kept = {}
+    for source in sources:
+        known = ledger.photos.get(source.path)
+        if known and known["stamp"] == _stamp(options.source / source.path):
+            output = options.destination / known["output"]
+            if output.is_file() and output.stat().st_size == known["photo"]["bytes"]:
+                kept[source] = Photo(**{**known["photo"], "changes": tuple(known["photo"]["changes"])})
+    return kept
+
+
+def _convert_all(options: Options, sources: Sequence[Source], staging: Path) -> tuple[dict[Source, Photo], dict[Source, str]]:
+    """Every source decoded and written to the staging folder, by as many processes as there are workers."""
+    staging.mkdir(parents=True)
+    photos, broken = {}, {}
+    with ProcessPoolExecutor(options.workers) as pool:
+        results = pool.map(convert, [options.source / source.path for source in sources],
+                           [_staged(staging, source) for source in sources], chunksize=8)
+        for source, result in zip(sources, progress(results, "converting", len(sources))):
+            if isinstance(result, Photo):
+                photos[source] = result
+            else:
+                broken[source] = result
+    return {source: photos[source] for source in sources if source in photos}, broken
+
+
+def _finish(options: Options, ledger: Ledger, kept: dict[Source, Photo], converted: dict[Source, Photo], broken: dict[Source, str],
+            ignored: list[str]) -> Summary:
+    folder, staging = options.destination, options.destination / STAGING_FOLDER
+    photos = dict(sorted({**kept, **converted}.items()))
+    splits = assign({source: photo.pixels for source, photo in photos.items()}, options.split, options.seed)
+    outputs = output_paths(splits)
+    stamps = {source.path: _stamp(options.source / source.path) for source in photos}
+    summary = summarise(options, photos, splits, outputs, broken, ignored)
+    texts = manifests(photos, splits, outputs, summary.classes, options.s3_uri)
+    earlier = ledger.outputs
+    current = sorted([*outputs.values(), *texts, "report.html"])
+    Ledger(False, options.recorded(), {}, ledger.photos, sorted({*earlier, *current})).write(folder)
+    move_all([(folder / ledger.photos[source.path]["output"], folder / outputs[source]) for source in kept]
+             + [(_staged(staging, source), folder / outputs[source]) for source in converted])
+    for name, data in texts.items():
+        _write_if_changed(folder / name, data)
+    write_report(folder / "report.html", summary, folder, outputs)
+    remove_stale(folder, earlier, current)
+    shutil.rmtree(staging)
+    records = {source.path: {"stamp": stamps[source.path], "output": outputs[source], "photo": photo.as_dict()} for source, photo in photos.items()}
+    Ledger(True, options.recorded(), summary.counts(), records, current).write(folder)
+    return summary
+
+
+def _staged(staging: Path, source: Source) -> Path:
+    return staging / hashlib.sha256(os.fsencode(source.path)).hexdigest()
+
+
+def _stamp(path: Path) -> list[int]:
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns]
+
+
+def _write_if_changed(path: Path, data: bytes) -> None:
+    if not path.is_file() or path.read_bytes() != data:
+        temporary = path.with_name(f".{path.name}.tmp")
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+
+
+def empty_splits(summary: Summary) -> list[str]:
+    """Splits that got no photo at all."""
+    return [split for split in SPLITS if not summary.by_split[split]]

@@ -1,0 +1,60 @@
+"""Where each photo goes in the destination, and getting it there one rename at a time."""
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from prepare.scan import Source
+
+LONGEST_NAME = 240  # bytes; file systems take 255
+
+
+def output_paths(splits: Mapping[Source, str]) -> dict[Source, str]:
+    """split/class/name.jpg for each source. Names that would collide, in any case of letters, get a hash of the source's path."""
+    taken: set[tuple[str, str]] = set()
+    paths = {}
+    for source in sorted(splits):
+        stem = os.path.splitext(os.path.basename(source.path))[0]
+        short = hashlib.sha256(os.fsencode(source.path)).hexdigest()[:8]
+        if len(os.fsencode(stem)) > LONGEST_NAME - 14:
+            stem = f"{os.fsdecode(os.fsencode(stem)[:LONGEST_NAME - 14]).rstrip()}-{short}"
+        name = f"{stem}.jpg"
+        if (source.label, name.casefold()) in taken:
+            name = f"{stem}-{short}.jpg"
+        taken.add((source.label, name.casefold()))
+        paths[source] = f"{splits[source]}/{source.label}/{name}"
+    return paths
+
+
+def move_all(moves: Iterable[tuple[Path, Path]]) -> None:
+    """Rename each file to its place. Files that trade places among themselves are never written over."""
+    pending = [(source, target) for source, target in moves if source != target]
+    sources = {source for source, _ in pending}
+    parked = []
+    for source, target in pending:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target in sources and target.exists():
+            aside = target.with_name(f".moving-{len(parked)}")
+            os.replace(source, aside)
+            parked.append((aside, target))
+        else:
+            os.replace(source, target)
+    for aside, target in parked:
+        os.replace(aside, target)
+
+
+def remove_stale(folder: Path, earlier: Iterable[str], current: Iterable[str]) -> int:
+    """Delete the files that an earlier run wrote and that no longer belong, and folders left empty; how many files."""
+    stale = set(earlier) - set(current)
+    removed = 0
+    for name in stale:
+        path = folder / name
+        if path.is_file():
+            path.unlink()
+            removed += 1
+        for parent in path.parents:
+            if parent == folder or not parent.is_dir() or any(parent.iterdir()):
+                break
+            parent.rmdir()
+    return removed
