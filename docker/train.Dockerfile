@@ -50,6 +50,8 @@ COPY docker/fetch_weights.py /opt/build/
 RUN test -z "${WEIGHTS}" || /opt/venv/bin/python /opt/build/fetch_weights.py "${WEIGHTS}"
 
 COPY docker/entrypoint.py /usr/local/bin/entrypoint.py
+# In place of the toolkit's own script, which it calls: that one can leave with 0 after a failure.
+COPY docker/train /opt/venv/bin/train
 # NVIDIA_*: what makes the NVIDIA runtime mount the driver; an nvidia/cuda base would set these.
 # HOME: an unknown uid (--user) has no home, and with --read-only the only place to write is a --tmpfs /tmp.
 # PYTHONDONTWRITEBYTECODE: the code is read-only for such a uid, the bytecode is there already.

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import subprocess
 import time
 import urllib.request
@@ -12,7 +13,7 @@ import pytest
 from PIL import Image
 
 from artifact.model import read_description
-from conftest import COLOURS, REPOSITORY, SMALL, draw_channel, make_job
+from conftest import COLOURS, REPOSITORY, SMALL, draw_channel
 from local_test.engines import Containers, ping
 from local_test.opt_ml import lay_out
 
@@ -185,7 +186,9 @@ def test_a_users_own_script_runs(images, tmp_path):
 def test_a_users_script_that_fails_gives_its_own_reason(images, tmp_path):
     root = script_job(tmp_path, "fail")
     done = docker("run", "--rm", "-v", f"{root}:/opt/ml", images["train"], "train")
-    assert done.returncode == 1 and "my own reason" in (root / "output" / "failure").read_text()
+    assert done.returncode == 1
+    assert (root / "output" / "failure").read_text().startswith("mine.py failed with code 1: ValueError: my own reason")
+    assert "my own reason" in done.stderr
 
 
 def test_sigterm_reaches_a_users_script(images, tmp_path):
@@ -247,13 +250,18 @@ def test_the_scripts_by_hand(images, tmp_path, trained_in_container):
 
 def test_a_small_full_disk_in_the_container(images, tmp_path):
     """Checkpoints that do not fit: one sentence, a code, no hang."""
-    root = make_job(tmp_path / "ml", {"train": 3, "validation": 1}, epochs=1).root
-    done = docker("run", "--rm", "-v", f"{root}:/opt/ml", "--tmpfs", "/opt/ml/checkpoints:size=1m", "-v",
-                  f"{_resource(root)}:/opt/ml/input/config/resourceconfig.json:ro", images["train"], "train")
+    root = job_for(tmp_path, epochs=1)
+    done = docker("run", "--rm", "-v", f"{root}:/opt/ml", "--tmpfs", "/opt/ml/checkpoints:size=1m", images["train"], "train")
     assert done.returncode == 1 and "the disk is full" in (root / "output" / "failure").read_text()
 
 
-def _resource(root: Path) -> Path:
-    path = root.parent / "resourceconfig.json"
-    path.write_text(json.dumps({"current_host": "algo-1", "hosts": ["algo-1"], "network_interface_name": "eth0"}))
-    return path
+@pytest.mark.parametrize("missing", ["resourceconfig.json", "inputdataconfig.json"])
+@pytest.mark.parametrize("options", [[], ["--read-only", "--tmpfs", "/tmp"]])
+def test_a_missing_configuration_file_never_looks_like_success(images, tmp_path, missing, options):
+    root = job_for(tmp_path, epochs=1)
+    (root / "input/config" / missing).unlink()
+    shutil.rmtree(root / "output")
+    mount = f"{root}:/opt/ml" + (":ro" if options else "")
+    done = docker("run", "--rm", *options, "-v", mount, images["train"], "train")
+    assert done.returncode == 1 and (missing if not options else "no permission to write") in done.stderr, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr if options else missing in (root / "output" / "failure").read_text()

@@ -1,65 +1,123 @@
-"""What sagemaker-training's `train` command calls in its own process (SAGEMAKER_TRAINING_MODULE=train.sagemaker:main).
+"""The training image's `train`: sagemaker-training's own command, calling our training in its process.
 
 Without a user script it trains with ours; with `sagemaker_program` it runs the user's, as the toolkit does, but
 passes SIGTERM on and keeps the script's own words as the failure reason.
 """
 
 import os
-import shlex
 import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psutil
 
 from train.__main__ import main as train_main
-from train.failure import FAILED, SUCCEEDED
-from train.job import Job
+from train.failure import FAILED, SUCCEEDED, reason
+from train.job import Job, JobError
+
+TAIL_LENGTH = 800  # bytes of a script's stderr in the failure reason, of which SageMaker shows 1024 characters
+
+_finished: list[bool] = []  # filled when `main` succeeded: the toolkit's exit code alone does not tell
+
+
+def command() -> None:
+    """Run the toolkit's `train`; leave with its exit code, and never with 0 unless our training succeeded.
+
+    The toolkit leaves with 0 when it fails and cannot write its failure file, and it fails with a traceback where
+    a configuration file is missing.
+    """
+    try:
+        from sagemaker_training.cli import train as toolkit  # makes folders under /opt/ml as it loads
+
+        toolkit.main()
+    except OSError as error:
+        sys.exit(_fail(reason(error)))
+    except SystemExit as end:
+        if _finished:
+            raise
+        cause: BaseException = end
+        while cause.__context__ is not None:
+            cause = cause.__context__
+        sys.exit(_fail(f"the SageMaker toolkit could not start the training: {str(cause) or type(cause).__name__}"))
 
 
 def main() -> None:
-    """Train, and end the process on failure: the toolkit would report success when its failure file can't be written."""
+    """What SAGEMAKER_TRAINING_MODULE names: train, and on failure end the process before the toolkit hides it."""
     code = run_user_script() if _user_program() else train_main([])
     if code != SUCCEEDED:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+    _finished.append(True)
 
 
 def run_user_script() -> int:
-    """Run the script of `sagemaker_program` by the toolkit's own means; its exit code becomes 0 or 1."""
+    """Run the script of `sagemaker_program` by the toolkit's own means; its exit code becomes 0 or 1.
+
+    Not with the toolkit's capture_error: that breaks the script's lines at every flush, and metrics with them.
+    """
     from sagemaker_training import entry_point, environment, errors
 
     settings = environment.Environment()
     if len(settings.hosts) == 1:
         os.environ["SM_STUDIO_LOCAL_MODE"] = "true"  # else the toolkit waits up to 15 minutes until its own name resolves
-    stopped = []
 
     def pass_on(number: int, _) -> None:
-        stopped.append(number)
         for child in psutil.Process().children(recursive=True):
-            child.send_signal(number)
+            if not child.children():  # a shell in between must live on to hand the script's exit code up
+                child.send_signal(number)
 
     signal.signal(signal.SIGTERM, pass_on)
+    with _stderr_tail() as tail:
+        try:
+            entry_point.run(settings.module_dir, settings.user_entry_point, settings.to_cmd_args(), settings.to_env_vars())
+            return SUCCEEDED
+        except errors.ClientError as error:
+            failed = error
+    words = tail.decode(errors="replace").strip()
+    code = f" with code {failed.return_code}" if getattr(failed, "return_code", None) is not None else ""
+    return _fail(f"{settings.user_entry_point} failed{code}: {words.splitlines()[-1] if words else str(failed)}\n{words}")
+
+
+@contextmanager
+def _stderr_tail() -> Iterator[bytearray]:
+    """The last bytes that this process and its children write to stderr while it still goes where it went."""
+    tail = bytearray()
+    original = os.dup(2)
+    reading, writing = os.pipe()
+    os.dup2(writing, 2)
+    os.close(writing)
+
+    def pump() -> None:
+        while chunk := os.read(reading, 65536):
+            os.write(original, chunk)
+            tail.extend(chunk)
+            del tail[:-TAIL_LENGTH]
+
+    thread = threading.Thread(target=pump, daemon=True)
+    thread.start()
     try:
-        # with captured errors the toolkit joins the words to a shell line, so each must be quoted
-        entry_point.run(settings.module_dir, settings.user_entry_point, [shlex.quote(word) for word in settings.to_cmd_args()],
-                        settings.to_env_vars(), capture_error=True)
-    except errors.ClientError as error:
-        if stopped:
-            print(f"train: the user script was stopped and left with code {error.return_code}", flush=True)
-        _write_reason(str(error))
-        return FAILED
-    return SUCCEEDED
+        yield tail
+    finally:
+        os.dup2(original, 2)  # closes the pipe's last end here; a daemon of the script may still hold one
+        thread.join(timeout=5)
 
 
 def _user_program() -> bool:
-    names = {name.replace("-", "_") for name in Job.at().hyperparameters()}
-    return "sagemaker_program" in names or "SAGEMAKER_PROGRAM" in os.environ
-
-
-def _write_reason(reason: str) -> None:
-    print(f"train: failed: {reason}", file=sys.stderr, flush=True)
+    if "SAGEMAKER_PROGRAM" in os.environ:
+        return True
     try:
-        Job.at().write_failure(reason)
-    except OSError as error:
+        return "sagemaker_program" in {name.replace("-", "_") for name in Job.at().hyperparameters()}
+    except JobError:
+        return False  # our own training tells what is wrong
+
+
+def _fail(sentence: str) -> int:
+    print(f"train: failed: {sentence}", file=sys.stderr, flush=True)
+    try:
+        Job.at().write_failure(sentence)
+    except (OSError, JobError) as error:
         print(f"train: the reason could not be written to output/failure: {error}", file=sys.stderr, flush=True)
+    return FAILED
