@@ -3,6 +3,8 @@
 import hashlib
 import os
 import shutil
+import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -77,7 +79,7 @@ def _convert_all(options: Options, sources: Sequence[Source], staging: Path) -> 
     """Every source decoded and written to the staging folder, by as many processes as there are workers."""
     staging.mkdir(parents=True)
     photos, broken = {}, {}
-    with ProcessPoolExecutor(options.workers) as pool:
+    with ProcessPoolExecutor(options.workers, initializer=_end_with, initargs=(os.getpid(),)) as pool:
         results = pool.map(convert, [options.source / source.path for source in sources],
                            [_staged(staging, source) for source in sources], chunksize=8)
         for source, result in zip(sources, progress(results, "converting", len(sources))):
@@ -86,6 +88,16 @@ def _convert_all(options: Options, sources: Sequence[Source], staging: Path) -> 
             else:
                 broken[source] = result
     return {source: photos[source] for source in sources if source in photos}, broken
+
+
+def _end_with(parent: int) -> None:
+    """Let this worker end when its parent was killed; it would else wait for work for ever."""
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _finish(options: Options, ledger: Ledger, kept: dict[Source, Photo], converted: dict[Source, Photo], broken: dict[Source, str],
