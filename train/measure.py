@@ -7,7 +7,7 @@ import numpy as np
 
 from artifact.engines import open_engine
 from artifact.model import Description
-from train.loop import Progress
+from train.loop import Progress, top_k_share
 from train.photos import PhotoArrays, in_order
 from train.report import Measured
 
@@ -38,3 +38,10 @@ def loss(measured: Measured) -> float:
     """Mean of -log(probability of the label) over the photos."""
     chosen = measured.probabilities[np.arange(len(measured.labels)), measured.labels].astype(np.float64)
     return float(-np.log(np.maximum(chosen, TINY)).mean())
+
+
+def measured_line(measured: Measured, top_k: int) -> str:
+    """`test: photos=… test_loss=… test_accuracy=…`, for people and for metric regexes."""
+    name = measured.channel
+    line = f"{name}: photos={len(measured.labels)} {name}_loss={loss(measured):.5f} {name}_accuracy={accuracy(measured):.5f}"
+    return line + (f" {name}_top_{top_k}_accuracy={top_k_share(measured.probabilities, measured.labels, top_k):.5f}" if top_k else "")

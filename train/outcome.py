@@ -52,8 +52,7 @@ def _facts(description: Description, state: State, seconds: float) -> dict[str, 
     data = description.provenance["data"]
     facts = {f"{channel.capitalize()} accuracy": f"{value:.1%}" for channel, value in description.accuracy.items()}
     return facts | {
-        "Photos": f"{data['train']} train, {data['validation']} validation, {data['test']} test",
-        "Classes": str(len(description.classes)),
+        "Photos": f"{data['train']} train, {data['validation']} validation, {data['test']} test in {len(description.classes)} classes",
         "Epochs": f"{state.epoch}, best {state.best_epoch}",
         "First weights": description.provenance["weights"],
         "Time": f"{seconds:.0f} s",

@@ -6,18 +6,19 @@ import logging
 import os
 import time
 
+import numpy as np
 import torch
 
 from artifact.export import export
 from artifact.model import Description, write_description
 from artifact.network import build, own_preprocessing
-from artifact.preprocessing import Preprocessing
+from artifact.preprocessing import Preprocessing, read_photo
 from train.channels import Channels, Photos, read_channels
 from train.fit import Fit, fit
 from train.hyperparameters import Hyperparameters
 from train.job import Job, JobError
-from train.loop import Learner, top_k_share
-from train.measure import accuracy, loss, measure
+from train.loop import Learner
+from train.measure import accuracy, measure, measured_line
 from train.optimization import class_weights, make_optimizer
 from train.outcome import write_outcome
 from train.photos import PhotoArrays
@@ -102,15 +103,12 @@ def identity(hp: Hyperparameters, channels: Channels) -> dict:
 
 def finish(job: Job, plan: Fit, channels: Channels, source: str, stop: Stop, started: float) -> Description:
     """Export the best epoch's network, measure the artifact, and write the outcome for people."""
-    network, state = plan.learner.network, plan.state
+    network, state, hp = plan.learner.network, plan.state, plan.learner.hyperparameters
     if state.best:
         network.load_state_dict(state.best)
-    hp = plan.learner.hyperparameters
     description = Description(channels.classes, plan.learner.preprocessing, hp.model, hp.head,
                               provenance=provenance(hp, channels, source, plan))
-    samples = next(plan.validation.batches([range(min(SAMPLES, len(channels.validation)))]) if len(channels.validation) else
-                   PhotoArrays(channels.train.paths[:SAMPLES], description.preprocessing.pixels, description.preprocessing.crop)
-                   .batches([range(min(SAMPLES, len(channels.train)))]))[1]
+    samples = _samples(channels, description.preprocessing)
     difference = export(network, description, job.model, samples)
     log.info("artifact: %s, probabilities within %.2g of the network's on %d photos", job.model, difference, len(samples))
     measured = [measure(job.model, description, name, photos.paths, photos.labels, stop.no_time_left)
@@ -119,12 +117,18 @@ def finish(job: Job, plan: Fit, channels: Channels, source: str, stop: Stop, sta
     description = dataclasses.replace(description, accuracy={entry.channel: accuracy(entry) for entry in measured})
     write_description(job.model, description)
     for entry in measured:
-        line = f"{entry.channel}_loss={loss(entry):.5f} {entry.channel}_accuracy={accuracy(entry):.5f}"
-        if hp.top_k:
-            line += f" {entry.channel}_top_{hp.top_k}_accuracy={top_k_share(entry.probabilities, entry.labels, hp.top_k):.5f}"
-        print(f"artifact: photos={len(entry.labels)} {line}" if entry.channel != "test" else f"test: photos={len(entry.labels)} {line}", flush=True)
+        print(measured_line(entry, hp.top_k), flush=True)
     write_outcome(job, description, state, measured, hp, time.monotonic() - started)
     return description
+
+
+def _samples(channels: Channels, preprocessing: Preprocessing) -> np.ndarray:
+    """A few photos as the server will see them, uint8 [N, S, S, 3]."""
+    photos = channels.validation if len(channels.validation) else channels.train
+    count = min(SAMPLES, len(photos))
+    # from all over the list, which is sorted by class
+    paths = [photos.paths[index * len(photos) // count] for index in range(count)]
+    return np.stack([preprocessing.pixels(read_photo(path)) for path in paths])
 
 
 def provenance(hp: Hyperparameters, channels: Channels, source: str, plan: Fit) -> dict:
