@@ -37,7 +37,7 @@ def export(network: torch.nn.Module, description: Description, directory: Path, 
     directory.mkdir(parents=True, exist_ok=True)
     # a reader must never pair the model.json of an earlier training with the new graph
     (directory / DESCRIPTION_FILE).unlink(missing_ok=True)
-    model = Probabilities(network, description.preprocessing, description.temperature).cpu().eval()
+    model = Probabilities(network, description.preprocessing, description.temperature, description.multi_label).cpu().eval()
     state = {name: value.contiguous() for name, value in network.state_dict().items()}
     write_atomically(directory / WEIGHTS_FILE, safetensors.torch.save(state))
     write_atomically(directory / GRAPH_FILE, graph(model, samples[:1]))

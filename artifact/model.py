@@ -30,12 +30,16 @@ class ArtifactError(ValueError):
 
 @dataclass(frozen=True)
 class Description:
-    """All of model.json. `accuracy` holds fractions by channel; `temperature` divides the logits before softmax."""
+    """All of model.json. `accuracy` holds fractions by channel; `temperature` divides the logits before softmax.
+
+    multi_label: a photo may have several labels, and each class has a probability of its own.
+    """
 
     classes: tuple[str, ...]
     preprocessing: Preprocessing
     architecture: str
     head: tuple[int, ...] = ()
+    multi_label: bool = False
     accuracy: dict = field(default_factory=dict)
     temperature: float = 1.0
     provenance: dict = field(default_factory=dict)

@@ -50,17 +50,21 @@ def own_preprocessing(architecture: str) -> Preprocessing:
 
 
 class Probabilities(nn.Module):
-    """What is exported: uint8 [N, S, S, 3] pixels to float32 [N, classes] probabilities."""
+    """What is exported: uint8 [N, S, S, 3] pixels to float32 [N, classes] probabilities.
 
-    def __init__(self, network: nn.Module, preprocessing: Preprocessing, temperature: float = 1.0):
+    They add up to 1; with multi_label each stands for itself.
+    """
+
+    def __init__(self, network: nn.Module, preprocessing: Preprocessing, temperature: float = 1.0, multi_label: bool = False):
         super().__init__()
         self.network = network
+        self.multi_label = multi_label
         self.temperature = temperature
         self.normalize = Normalize(preprocessing)
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         logits = self.network(self.normalize(pixels.permute(0, 3, 1, 2).float()))
-        return torch.softmax(logits / self.temperature, dim=1)
+        return torch.sigmoid(logits / self.temperature) if self.multi_label else torch.softmax(logits / self.temperature, dim=1)
 
 
 class Normalize(nn.Module):

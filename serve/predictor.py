@@ -19,7 +19,8 @@ class Predictor:
         self._engine = open_engine(directory, self.description, precision, requests)
 
     def predict(self, photos: Sequence[bytes], top_k: int) -> list[dict]:
-        """For each encoded photo its label, probability and the top_k most probable labels, best first.
+        """For each encoded photo its label, probability and the top_k most probable labels, best first;
+        for a multi-label model also `labels`, all above one half.
 
         PhotoError for one that cannot be decoded; among several, the text says which.
         """
@@ -35,4 +36,7 @@ class Predictor:
     def _named(self, probabilities: np.ndarray, top_k: int) -> dict:
         best = np.argsort(-probabilities, kind="stable")[:top_k]
         top = [{"label": self.description.classes[index], "probability": float(probabilities[index])} for index in best]
-        return {**top[0], "top": top}
+        answer = {**top[0], "top": top}
+        if self.description.multi_label:
+            answer["labels"] = [name for name, probability in zip(self.description.classes, probabilities) if probability > 0.5]
+        return answer

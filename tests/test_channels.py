@@ -22,7 +22,7 @@ def test_channels_by_any_of_their_names(tmp_path):
         folders = {name: fill(root / name, a=count, b=count) for name, count in zip(names, (5, 2, 3))}
         channels = read_channels(folders, SPLIT, 0)
         assert (len(channels.train), len(channels.validation), len(channels.test)) == (10, 4, 6) and channels.classes == ("a", "b")
-        assert channels.train.labels == (0,) * 5 + (1,) * 5
+        assert channels.train.labels == ((0,),) * 5 + ((1,),) * 5
 
 
 def test_one_channel_is_split_by_seed_and_class(tmp_path):
@@ -32,7 +32,7 @@ def test_one_channel_is_split_by_seed_and_class(tmp_path):
     parts = [set(part.paths) for part in (first.train, first.validation, first.test)]
     assert sum(map(len, parts)) == 33 and len(set.union(*parts)) == 33
     for part in (first.train, first.validation, first.test):
-        assert set(part.labels) == {0, 1, 2}
+        assert set(part.labels) == {(0,), (1,), (2,)}
     assert (len(first.validation), len(first.test)) == (2 + 1 + 1, 4 + 2 + 1)
 
 
@@ -53,7 +53,7 @@ def test_a_missing_validation_is_taken_from_train_and_a_test_is_not_made_up(tmp_
 
 def test_a_class_of_one_photo_stays_in_train(tmp_path):
     channels = read_channels({"train": fill(tmp_path, a=1, b=5)}, SPLIT, 0)
-    assert 0 in channels.train.labels and 0 not in channels.test.labels
+    assert (0,) in channels.train.labels and (0,) not in channels.test.labels
 
 
 def test_the_fingerprint_follows_names_and_sizes(tmp_path):
@@ -71,12 +71,23 @@ def test_folders_below_a_class_belong_to_it_and_other_files_are_passed_by(tmp_pa
         (tmp_path / "train" / name).write_text("x")
     (tmp_path / "train" / "empty").mkdir()
     channels = read_channels({"train": tmp_path / "train"}, (1.0, 0.0, 0.0), 0)
-    assert channels.classes == ("a", "b") and channels.train.labels == (0, 0, 0, 1)
+    assert channels.classes == ("a", "b") and channels.train.labels == ((0,), (0,), (0,), (1,))
 
 
 def test_a_channel_of_weights_is_no_channel_of_photos(tmp_path):
     (tmp_path / "start").mkdir()
     assert len(read_channels({"train": fill(tmp_path / "train", a=4, b=4), "start": tmp_path / "start"}, SPLIT, 0, {"start"}).train)
+
+
+def test_equal_files_in_several_classes_are_one_photo_with_several_labels(tmp_path):
+    folder = fill(tmp_path, a=0, b=0, c=0)
+    for name, contents in {"a": "123", "b": "234", "c": "2345"}.items():
+        for content in contents:
+            (folder / name / f"{name}{content}.jpg").write_text(content)
+    channels = read_channels({"train": folder}, (1.0, 0.0, 0.0), 0, multi_label=True)
+    labels = {path.read_text(): own for path, own in zip(channels.train.paths, channels.train.labels)}
+    assert labels == {"1": (0,), "2": (0, 1, 2), "3": (0, 1, 2), "4": (1, 2), "5": (2,)}
+    assert len(read_channels({"train": folder}, (1.0, 0.0, 0.0), 0).train) == 10
 
 
 @pytest.mark.parametrize("channels, words", [

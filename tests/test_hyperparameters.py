@@ -53,7 +53,7 @@ def test_the_names_of_the_built_in_image_classification_are_taken():
     ({"schedule": "step"}, "needs lr_scheduler_step"),
     ({"lr": "0.1", "learning_rate": "0.2"}, "sets lr, which another"),
     ({"image_shape": "1,224,224"}, "image_shape must be three channels"),
-    ({"multi_label": "1"}, "multi_label can only be 0"),
+    ({"multi_label": "some"}, "multi_label must be true or false"),
     ({"kv_store": "dist_async"}, "kv_store can only be dist_sync"),
     ({"label_smoothing": "2"}, "label_smoothing must be between 0 and 1"),
 ])

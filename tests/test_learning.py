@@ -12,7 +12,8 @@ from train.augmentation import PRESETS, augment
 from train.channels import read_channels
 from train.hyperparameters import Hyperparameters, parse
 from train.job import JobError
-from train.loop import Learner, shuffled, top_k_share, train_epoch, train_step, validate
+from train.loop import Learner, shuffled, train_epoch, train_step, validate
+from train.objective import losses, padded, right, targets, top_k_right
 from train.optimization import class_weights, learning_rate, make_optimizer
 from train.photos import PhotoArrays
 from train.trainable import freeze, set_training
@@ -27,12 +28,16 @@ def learner(trainable="all", model="resnet18", classes=3, **settings) -> Learner
     network = build(hp.model, classes, hp.head, 32)
     frozen = freeze(network, trainable)
     learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    return Learner(network, frozen, make_optimizer(learning, hp), hp, PREPROCESSING, torch.device("cpu"))
+    return Learner(network, classes, frozen, make_optimizer(learning, hp), hp, PREPROCESSING, torch.device("cpu"))
 
 
 def arrays(folder) -> tuple[PhotoArrays, torch.Tensor]:
     photos = read_channels({"train": draw_channel(folder, 7)}, (1.0, 0.0, 0.0), 0).train
     return PhotoArrays(photos.paths, PREPROCESSING.pixels, 32), torch.tensor(photos.labels)
+
+
+def one_hot(labels: list[int], classes: int) -> torch.Tensor:
+    return torch.nn.functional.one_hot(torch.tensor(labels), classes).float()
 
 
 def never() -> bool:
@@ -54,7 +59,7 @@ def test_frozen_parts_stay_and_all_others_move(model, trainable, learns, stays):
     set_training(learning.network, learning.frozen)
     torch.manual_seed(1)
     for _ in range(2):
-        train_step(learning, torch.rand(4, 3, 32, 32) * 255, torch.tensor([0, 1, 2, 0]))
+        train_step(learning, torch.rand(4, 3, 32, 32) * 255, one_hot([0, 1, 2, 0], 3))
     after = learning.network.state_dict()
     for name in learns:
         assert not torch.equal(before[name], after[name]), name
@@ -110,12 +115,12 @@ def test_validation_does_not_depend_on_test_batch_size(tmp_path):
 
 
 def test_class_weights_do_not_make_the_loss_depend_on_company():
-    weights = class_weights("balanced", [0] * 8 + [1] * 2, 2)
+    weights = class_weights("balanced", [(0,)] * 8 + [(1,)] * 2, 2)
     np.testing.assert_allclose(weights, [0.625, 2.5])
     learning = learner(classes=2, lr=0.0, optimizer="sgd")
     learning.class_weights = weights
     learning.network.eval()
-    samples, labels = torch.rand(6, 3, 32, 32) * 255, torch.tensor([0, 0, 0, 0, 0, 1])
+    samples, labels = torch.rand(6, 3, 32, 32) * 255, one_hot([0, 0, 0, 0, 0, 1], 2)
     together, _ = train_step(learning, samples, labels)
     alone = torch.cat([train_step(learning, samples[i:i + 1], labels[i:i + 1])[0] for i in range(6)])
     torch.testing.assert_close(together, alone, atol=1e-4, rtol=1e-4)
@@ -141,7 +146,7 @@ def test_a_stop_leaves_in_the_middle_of_an_epoch(tmp_path):
 def test_every_optimizer_lowers_the_loss(name):
     learning = learner(optimizer=name, lr={"adadelta": 1.0}.get(name, 0.005), model="shufflenet_v2_x0_5")
     learning.network.train()
-    samples, labels = torch.rand(8, 3, 32, 32) * 255, torch.tensor([0, 1, 2, 0, 1, 2, 0, 1])
+    samples, labels = torch.rand(8, 3, 32, 32) * 255, one_hot([0, 1, 2, 0, 1, 2, 0, 1], 3)
     losses = [train_step(learning, samples, labels)[0].mean().item() for _ in range(25)]
     assert min(losses[-5:]) < losses[0]
 
@@ -192,7 +197,28 @@ def test_crops_are_not_distorted():
 
 
 def test_top_k():
-    assert top_k_share(np.array([[3, 2, 1], [3, 2, 1.0]]), np.array([1, 2]), 2) == 0.5
+    assert top_k_right(torch.tensor([[3, 2, 1], [3, 2, 1.0]]), one_hot([1, 2], 3), 2).tolist() == [True, False]
+
+
+def test_targets_and_rightness_of_several_labels():
+    wanted = targets(padded([(0,), (0, 2), (1,)], 3), 3)
+    assert wanted.tolist() == [[1, 0, 0], [1, 0, 1], [0, 1, 0]]
+    scores = torch.tensor([[2.0, -1, -1], [2, -1, -1], [1, 3, -2]])
+    assert right(scores, wanted, multi_label=True).tolist() == [True, False, False]
+    assert right(scores, wanted, multi_label=False).tolist() == [True, True, True]
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_losses_are_those_of_torch(multi_label):
+    torch.manual_seed(0)
+    logits, wanted, weights = torch.randn(5, 3), one_hot([0, 1, 2, 0, 1], 3), torch.tensor([1.0, 2.0, 0.5])
+    ours = losses(logits, wanted, multi_label, weights, 0.1)
+    if multi_label:
+        smooth = wanted * 0.9 + 0.05
+        expected = -(weights * (smooth * logits.sigmoid().log() + (1 - smooth) * (1 - logits.sigmoid()).log())).mean(1)
+    else:
+        expected = torch.nn.functional.cross_entropy(logits, wanted.argmax(1), weights, reduction="none", label_smoothing=0.1)
+    torch.testing.assert_close(ours, expected)
 
 
 def test_weights_come_from_a_channel_with_any_head(tmp_path):

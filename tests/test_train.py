@@ -20,6 +20,7 @@ from artifact.engines import open_engine
 from artifact.model import read_description
 from artifact.preprocessing import read_photo
 from conftest import REPOSITORY, draw_channel, make_job, train_job
+from serve.predictor import Predictor
 from train.__main__ import main
 from train.fit import stalled
 from train.hyperparameters import Hyperparameters
@@ -298,3 +299,20 @@ def test_photos_of_odd_names_and_modes_train(tmp_path):
     read_photo(folder / "red/red 0.jpg").convert("L").save(folder / "blue/grey.webp")
     assert train_job(job).classes == ("blue", "green", "red")
     assert Path(job.output_data / "report.html").is_file()
+
+
+def test_photos_of_several_labels(tmp_path, capsys):
+    """A photo that stands in two class folders has both labels, from training to the endpoint's answer."""
+    job = make_job(tmp_path, {"train": 14, "validation": 5, "test": 5}, epochs=14, multi_label="1", lr="0.01")
+    for channel in job.channels.values():
+        shutil.copytree(channel / "red", channel / "warm")
+    code, out = run_main(job, capsys)
+    description = read_description(job.model)
+    assert code == 0 and description.multi_label and description.classes == ("blue", "green", "red", "warm")
+    assert description.provenance["data"]["train"] == 42 and description.accuracy["test"] > 0.6
+    photo = next((tmp_path / "input/data/test/red").iterdir())
+    answer, = Predictor(job.model).predict([photo.read_bytes()], 4)
+    assert {entry["label"] for entry in answer["top"][:2]} == {"red", "warm"} and sum(entry["probability"] for entry in answer["top"]) > 1.2
+    assert answer["labels"] == ["red", "warm"]
+    rows = list(csv.DictReader((job.output_data / "predictions.csv").read_text().splitlines()))
+    assert {row["label"] for row in rows} == {"blue", "green", "red;warm"}

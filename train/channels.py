@@ -17,10 +17,10 @@ CHANNEL_NAMES = {"train": ("train", "training"), "validation": ("validation", "v
 
 @dataclass(frozen=True)
 class Photos:
-    """Files and their labels, indices into the classes; both in the order of the names."""
+    """Files and the labels of each, indices into the classes: one, or with multi_label one and more."""
 
     paths: tuple[Path, ...] = ()
-    labels: tuple[int, ...] = ()
+    labels: tuple[tuple[int, ...], ...] = ()
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -37,10 +37,12 @@ class Channels:
     fingerprint: str
 
 
-def read_channels(folders: dict[str, Path], split: tuple[float, ...], seed: int, not_photos: set[str] = frozenset()) -> Channels:
+def read_channels(folders: dict[str, Path], split: tuple[float, ...], seed: int, not_photos: set[str] = frozenset(),
+                  multi_label: bool = False) -> Channels:
     """The photos in a job's channels; what has no channel of its own is split off the train channel.
 
-    folders: channel name to folder. not_photos: channels that hold something else, such as weights.
+    folders: channel name to folder. not_photos: channels that hold something else, such as weights. multi_label:
+    equal files in several class folders are one photo with all their labels.
     JobError when there is no train channel, it is empty, holds one class only, or another holds an unknown class.
     """
     folders = _roles({name: path for name, path in folders.items() if name not in not_photos})
@@ -56,8 +58,12 @@ def read_channels(folders: dict[str, Path], split: tuple[float, ...], seed: int,
         if not photos:
             raise JobError(f"the {role} channel '{folders[role]}' holds no photos; fill it or leave the channel out")
     fingerprint = _fingerprint(folders, listed)
+    labels = {path: [name] for photos in listed.values() for name, paths in photos.items() for path in paths}
+    if multi_label:
+        for photos in listed.values():
+            _merge_copies(photos, labels)
     _split_off(listed, split, seed)
-    parts = {role: _photos(listed.get(role, {}), classes) for role in CHANNEL_NAMES}
+    parts = {role: _photos(listed.get(role, {}), labels, classes) for role in CHANNEL_NAMES}
     return Channels(classes, parts["train"], parts["validation"], parts["test"], fingerprint)
 
 
@@ -120,9 +126,24 @@ def _split_off(listed: dict[str, dict[str, list[Path]]], split: tuple[float, ...
         listed["train"][name] = sorted(order)
 
 
-def _photos(listed: dict[str, list[Path]], classes: tuple[str, ...]) -> Photos:
-    pairs = [(path, label) for label, name in enumerate(classes) for path in listed.get(name, ())]
-    return Photos(tuple(path for path, _ in pairs), tuple(label for _, label in pairs))
+def _merge_copies(listed: dict[str, list[Path]], labels: dict[Path, list[str]]) -> None:
+    """Leave the first of equal files in the list, with the labels of all."""
+    first: dict[bytes, Path] = {}
+    for name, paths in listed.items():
+        kept = []
+        for path in paths:
+            original = first.setdefault(hashlib.sha256(path.read_bytes()).digest(), path)
+            if original is path:
+                kept.append(path)
+            elif name not in labels[original]:
+                labels[original].append(name)
+        listed[name] = kept
+
+
+def _photos(listed: dict[str, list[Path]], labels: dict[Path, list[str]], classes: tuple[str, ...]) -> Photos:
+    index_of = {name: index for index, name in enumerate(classes)}
+    paths = tuple(path for name in classes for path in listed.get(name, ()))
+    return Photos(paths, tuple(tuple(index_of[name] for name in labels[path]) for path in paths))
 
 
 def _fingerprint(folders: dict[str, Path], listed: dict[str, dict[str, list[Path]]]) -> str:

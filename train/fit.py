@@ -18,7 +18,7 @@ from train.photos import PhotoArrays
 
 @dataclass
 class Fit:
-    """A training under way. Labels are int64 [N]; identity is what a checkpoint must share with this job."""
+    """A training under way. Labels are padded, int64 [N, K]; identity is what a checkpoint must share with this job."""
 
     job: Job
     learner: Learner

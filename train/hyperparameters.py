@@ -43,6 +43,7 @@ class Hyperparameters:
     lr_scheduler_patience: int = _option(3, "epochs without a better validation loss before `plateau` multiplies", low=1)
     warmup_epochs: int = _option(0, "epochs over which the learning rate rises to lr", low=0)
     class_weights: str = _option("none", "`balanced` weighs each class by its rarity", ("none", "balanced"))
+    multi_label: bool = _option(False, "a photo that stands in several class folders has all their labels; accuracy: the whole set is right")
     label_smoothing: float = _option(0.0, "share of each label spread over all classes", low=0, high=1)
     augmentation: str = _option("crop", "of training photos", ("none", "crop", "crop_color", "crop_color_transform", "strong"))
     image_size: int = _option(0, "side of the square the network sees, pixels; 0: as the model's published weights", low=0, high=2048)
@@ -161,9 +162,8 @@ def _translate(name: str, text: str) -> tuple[str | None, str]:
         if len(sides) != 3 or sides[0].strip() != "3" or sides[1].strip() != sides[2].strip():
             raise JobError(f"hyperparameter image_shape must be three channels of a square, such as 3,224,224; found '{text}'")
         return "image_size", sides[1]
-    if name in ("kv_store", "multi_label"):
-        allowed = {"kv_store": ("dist_sync",), "multi_label": ("0", "false")}[name]
-        if text.lower() not in allowed:
-            raise JobError(f"hyperparameter {name} can only be {' or '.join(allowed)} here; found '{text}'")
+    if name == "kv_store":
+        if text != "dist_sync":
+            raise JobError(f"hyperparameter kv_store can only be dist_sync here: hosts wait for each other; found '{text}'")
         return None, text
     return _BUILT_IN.get(name, name), text

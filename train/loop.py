@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional
 
 from artifact.network import Normalize
 from artifact.preprocessing import Preprocessing
 from train.augmentation import PRESETS, augment
 from train.hyperparameters import Hyperparameters
+from train.objective import losses, right, targets, top_k_right
 from train.photos import PhotoArrays, in_order
 from train.trainable import set_training
 
@@ -28,6 +28,7 @@ class Learner:
     """All that a step needs."""
 
     network: nn.Module
+    classes: int
     frozen: list[nn.Module]
     optimizer: torch.optim.Optimizer
     hyperparameters: Hyperparameters
@@ -47,7 +48,7 @@ class Learner:
 def train_epoch(learner: Learner, photos: PhotoArrays, labels: torch.Tensor, epoch: int, stop: Callable[[], bool]) -> dict | None:
     """One pass over the photos in a new order; None when `stop` said so in the middle.
 
-    labels: int64 [N]. Returns train_loss and train_accuracy, means over the photos as they were seen. Order,
+    labels: int64 [N, K], padded. Returns train_loss and train_accuracy, means over the photos as they were seen. Order,
     views and dropout depend on the seed and the epoch alone: an epoch done again is the same epoch.
     """
     hp = learner.hyperparameters
@@ -62,52 +63,48 @@ def train_epoch(learner: Learner, photos: PhotoArrays, labels: torch.Tensor, epo
         if stop():
             return None
         samples = _samples(learner, photos, indices, pixels, generator)
-        expected = labels[indices].to(learner.device)
-        losses, logits = train_step(learner, samples, expected)
-        loss_sum += losses.sum()
-        correct += (logits.argmax(1) == expected).sum()
+        wanted = targets(labels[indices], learner.classes).to(learner.device)
+        each, logits = train_step(learner, samples, wanted)
+        loss_sum += each.sum()
+        correct += right(logits, wanted, hp.multi_label).sum()
         progress.add(len(indices))
     return {"train_loss": loss_sum.item() / len(labels), "train_accuracy": correct.item() / len(labels)}
 
 
-def train_step(learner: Learner, samples: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """One step of the optimizer. samples: float [N, 3, S, S], 0..255; labels: int64 [N].
+def train_step(learner: Learner, samples: torch.Tensor, wanted: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """One step of the optimizer. samples: float [N, 3, S, S], 0..255; wanted: targets, float [N, classes].
 
     Returns the photos' losses [N] and logits [N, classes]. The step follows the mean over the photos, not
     cross_entropy's own weighted mean, which would depend on who shares a batch.
     """
+    hp = learner.hyperparameters
     with learner.autocast():
         logits = learner.network(learner.normalize(samples))
-    losses = functional.cross_entropy(logits.float(), labels, learner.class_weights, reduction="none",
-                                      label_smoothing=learner.hyperparameters.label_smoothing)
+    each = losses(logits.float(), wanted, hp.multi_label, learner.class_weights, hp.label_smoothing)
     learner.optimizer.zero_grad(set_to_none=True)
-    learner.scaler.scale(losses.mean()).backward()
+    learner.scaler.scale(each.mean()).backward()
     learner.scaler.step(learner.optimizer)
     learner.scaler.update()
-    return losses.detach(), logits.detach()
+    return each.detach(), logits.detach()
 
 
 def validate(learner: Learner, photos: PhotoArrays, labels: torch.Tensor, stop: Callable[[], bool]) -> dict | None:
-    """Loss (plain cross-entropy, float32) and accuracy over all photos, `test_batch_size` at once; None when stopped."""
+    """Loss (unweighted, unsmoothed) and accuracy over all photos, `test_batch_size` at once; None when stopped."""
+    hp = learner.hyperparameters
     learner.network.eval()
     logits = []
-    for _, pixels in photos.batches(in_order(len(labels), learner.hyperparameters.test_batch_size)):
+    for _, pixels in photos.batches(in_order(len(labels), hp.test_batch_size)):
         if stop():
             return None
         samples = torch.from_numpy(pixels).to(learner.device).permute(0, 3, 1, 2).float()
         with torch.inference_mode():
             logits.append(learner.network(learner.normalize(samples)).cpu())
-    logits = torch.cat(logits)
-    result = {"validation_loss": functional.cross_entropy(logits.double(), labels).item(),
-              "validation_accuracy": (logits.argmax(1) == labels).double().mean().item()}
-    k = learner.hyperparameters.top_k
-    return result | ({f"validation_top_{k}_accuracy": top_k_share(logits.numpy(), labels.numpy(), k)} if k else {})
-
-
-def top_k_share(scores: np.ndarray, labels: np.ndarray, k: int) -> float:
-    """How often the label is among the k highest scores. scores: [N, classes]; labels: [N]."""
-    highest = np.argsort(-scores, axis=1)[:, :k]
-    return float((highest == labels[:, None]).any(axis=1).mean())
+    scores, wanted = torch.cat(logits), targets(labels, learner.classes)
+    result = {"validation_loss": losses(scores.double(), wanted.double(), hp.multi_label).mean().item(),
+              "validation_accuracy": right(scores, wanted, hp.multi_label).double().mean().item()}
+    if hp.top_k:
+        result[f"validation_top_{hp.top_k}_accuracy"] = top_k_right(scores, wanted, hp.top_k).double().mean().item()
+    return result
 
 
 def shuffled(count: int, size: int, generator: torch.Generator) -> list[np.ndarray]:

@@ -1,21 +1,60 @@
 """What the artifact itself answers: photos through its own preprocessing and engine, as the endpoint would."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from artifact.engines import open_engine
 from artifact.model import Description
-from train.loop import Progress, top_k_share
+from train.loop import Progress
+from train.objective import padded, right, targets, top_k_right
 from train.photos import PhotoArrays, in_order
 from train.report import Measured
 
-TINY = 1e-12  # a probability of 0 in float32 would make the loss infinite
+TINY = 1e-7  # a probability of 0 or 1 in float32 would make a loss infinite
 
 
-def measure(directory: Path, description: Description, channel: str, paths: Sequence[Path], labels: Sequence[int],
-            stop: Callable[[], bool]) -> Measured | None:
+@dataclass(frozen=True)
+class Answers:
+    """What the artifact answered on a channel: probabilities float32 [N, classes] and targets float32 [N, classes]."""
+
+    channel: str
+    paths: Sequence[Path]
+    probabilities: torch.Tensor
+    wanted: torch.Tensor
+    multi_label: bool
+
+    def accuracy(self) -> float:
+        """Share of photos that are answered rightly."""
+        return right(self.probabilities, self.wanted, self.multi_label, threshold=0.5).double().mean().item()
+
+    def loss(self) -> float:
+        """Mean over the photos of the cross-entropy of the probabilities; with several labels, of the classes' mean."""
+        chance, wanted = self.probabilities.double().clamp(TINY, 1 - TINY), self.wanted.double()
+        if self.multi_label:
+            return torch.nn.functional.binary_cross_entropy(chance, wanted).item()
+        return -(wanted * chance.log()).sum(dim=1).mean().item()
+
+    def line(self, top_k: int) -> str:
+        """`test: photos=… test_loss=… test_accuracy=…`, for people and for metric regexes."""
+        name = self.channel
+        text = f"{name}: photos={len(self.paths)} {name}_loss={self.loss():.5f} {name}_accuracy={self.accuracy():.5f}"
+        if top_k:
+            text += f" {name}_top_{top_k}_accuracy={top_k_right(self.probabilities, self.wanted, top_k).double().mean().item():.5f}"
+        return text
+
+    def shown(self) -> Measured:
+        """For the report, which knows one label a photo: the most probable one if it is a label of the photo, else its first."""
+        best = self.probabilities.argmax(dim=1)
+        hit = self.wanted.gather(1, best[:, None])[:, 0] > 0.5
+        return Measured(self.channel, self.paths, torch.where(hit, best, self.wanted.argmax(dim=1)).numpy(), self.probabilities.numpy())
+
+
+def measure(directory: Path, description: Description, channel: str, paths: Sequence[Path], labels: Sequence[tuple[int, ...]],
+            stop: Callable[[], bool]) -> Answers | None:
     """The artifact's probabilities for photos; None when `stop` said so before the last one. PhotoError for an unreadable one."""
     engine = open_engine(directory, description)
     photos = PhotoArrays(paths, description.preprocessing.pixels, description.preprocessing.crop, keep=False)
@@ -26,22 +65,6 @@ def measure(directory: Path, description: Description, channel: str, paths: Sequ
             return None
         answers.append(engine.run(pixels))
         progress.add(len(indices))
-    return Measured(channel, list(paths), np.asarray(labels, np.int64), np.concatenate(answers))
-
-
-def accuracy(measured: Measured) -> float:
-    """Share of photos whose most probable class is their label."""
-    return float((measured.probabilities.argmax(axis=1) == measured.labels).mean())
-
-
-def loss(measured: Measured) -> float:
-    """Mean of -log(probability of the label) over the photos."""
-    chosen = measured.probabilities[np.arange(len(measured.labels)), measured.labels].astype(np.float64)
-    return float(-np.log(np.maximum(chosen, TINY)).mean())
-
-
-def measured_line(measured: Measured, top_k: int) -> str:
-    """`test: photos=… test_loss=… test_accuracy=…`, for people and for metric regexes."""
-    name = measured.channel
-    line = f"{name}: photos={len(measured.labels)} {name}_loss={loss(measured):.5f} {name}_accuracy={accuracy(measured):.5f}"
-    return line + (f" {name}_top_{top_k}_accuracy={top_k_share(measured.probabilities, measured.labels, top_k):.5f}" if top_k else "")
+    classes = len(description.classes)
+    return Answers(channel, list(paths), torch.from_numpy(np.concatenate(answers)), targets(padded(labels, classes), classes),
+                   description.multi_label)

@@ -55,9 +55,10 @@ def _plateaus(losses: Sequence[float], patience: int) -> int:
     return plateaus
 
 
-def class_weights(kind: str, labels: Sequence[int], classes: int) -> torch.Tensor | None:
-    """Weight of each class in the loss, float32 [classes]: inverse to its photos, 1 on average over the photos."""
+def class_weights(kind: str, labels: Sequence[tuple[int, ...]], classes: int) -> torch.Tensor | None:
+    """Weight of each class in the loss, float32 [classes]: inverse to its photos, 1 on average over all labels."""
     if kind == "none":
         return None
-    counts = torch.bincount(torch.tensor(labels), minlength=classes).float()
-    return len(labels) / (classes * counts.clamp(min=1))
+    every = torch.tensor([label for own in labels for label in own])
+    counts = torch.bincount(every, minlength=classes).float()
+    return len(every) / (classes * counts.clamp(min=1))

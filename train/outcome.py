@@ -13,8 +13,8 @@ from artifact.model import Description, write_atomically
 from train.checkpoint import State
 from train.hyperparameters import Hyperparameters
 from train.job import Job
-from train.measure import accuracy, loss
-from train.report import Measured, write_report
+from train.measure import Answers
+from train.report import write_report
 
 HISTORY_FILE, METRICS_FILE, PREDICTIONS_FILE, REPORT_FILE = "history.csv", "metrics.json", "predictions.csv", "report.html"
 
@@ -33,18 +33,18 @@ def write_history(job: Job, history: Sequence[dict]) -> None:
                     writer.add_scalar(name, value, row["epoch"])
 
 
-def write_outcome(job: Job, description: Description, state: State, measured: Sequence[Measured], hp: Hyperparameters, seconds: float) -> None:
+def write_outcome(job: Job, description: Description, state: State, measured: Sequence[Answers], hp: Hyperparameters, seconds: float) -> None:
     """metrics.json, predictions.csv and report.html of a training that came to its end."""
     job.output_data.mkdir(parents=True, exist_ok=True)
     metrics = {"epochs": state.epoch, "best_epoch": state.best_epoch, "seconds": round(seconds, 1)}
     for entry in measured:
-        metrics |= {f"{entry.channel}_photos": len(entry.labels), f"{entry.channel}_loss": loss(entry), f"{entry.channel}_accuracy": accuracy(entry)}
+        metrics |= {f"{entry.channel}_photos": len(entry.paths), f"{entry.channel}_loss": entry.loss(), f"{entry.channel}_accuracy": entry.accuracy()}
     write_atomically(job.output_data / METRICS_FILE, (json.dumps(metrics, indent=2) + "\n").encode())
     shown = measured[-1] if measured else None
     if shown:
         write_atomically(job.output_data / PREDICTIONS_FILE, _predictions(shown, description))
     write_report(job.output_data / REPORT_FILE, title=f"Training of {description.architecture}", classes=description.classes,
-                 history=state.history, measured=shown, facts=_facts(description, state, seconds),
+                 history=state.history, measured=shown.shown() if shown else None, facts=_facts(description, state, seconds),
                  hyperparameters=dataclasses.asdict(hp), best_epoch=state.best_epoch)
 
 
@@ -59,11 +59,13 @@ def _facts(description: Description, state: State, seconds: float) -> dict[str, 
     }
 
 
-def _predictions(measured: Measured, description: Description) -> bytes:
+def _predictions(answers: Answers, description: Description) -> bytes:
+    """photo, label, predicted, probability; several labels of one photo stand with semicolons between."""
     rows = []
-    for path, label, probabilities in zip(measured.paths, measured.labels, measured.probabilities):
+    for path, wanted, probabilities in zip(answers.paths, answers.wanted, answers.probabilities):
         predicted = int(probabilities.argmax())
-        rows.append([str(path), description.classes[label], description.classes[predicted], f"{probabilities[predicted]:.6f}"])
+        labels = ";".join(description.classes[index] for index in wanted.nonzero()[:, 0])
+        rows.append([str(path), labels, description.classes[predicted], f"{probabilities[predicted]:.6f}"])
     return _csv(["photo", "label", "predicted", "probability"], rows)
 
 

@@ -13,12 +13,13 @@ from artifact.export import export
 from artifact.model import Description, write_description
 from artifact.network import build, own_preprocessing
 from artifact.preprocessing import Preprocessing, read_photo
-from train.channels import Channels, Photos, read_channels
+from train.channels import Channels, read_channels
 from train.fit import Fit, fit
 from train.hyperparameters import Hyperparameters
 from train.job import Job, JobError
 from train.loop import Learner
-from train.measure import accuracy, measure, measured_line
+from train.measure import measure
+from train.objective import padded
 from train.optimization import class_weights, make_optimizer
 from train.outcome import write_outcome
 from train.photos import PhotoArrays
@@ -38,15 +39,16 @@ def run(job: Job, hp: Hyperparameters, stop: Stop) -> Description:
     OSError when the job fails; the artifact of the best epoch is kept where there is one.
     """
     started = time.monotonic()
-    channels = read_channels(job.channels, hp.split, hp.seed, {hp.weights})
+    channels = read_channels(job.channels, hp.split, hp.seed, {hp.weights}, hp.multi_label)
     _describe(channels, hp)
     learner, source = make_learner(job, hp, channels)
+    classes = len(channels.classes)
     sized = learner.preprocessing.pixels, learner.preprocessing.crop
     if hp.augmentation != "none":
         sized = learner.preprocessing.stretched, learner.preprocessing.resize
-    plan = Fit(job, learner, PhotoArrays(channels.train.paths, *sized), _labels(channels.train),
+    plan = Fit(job, learner, PhotoArrays(channels.train.paths, *sized), padded(channels.train.labels, classes),
                PhotoArrays(channels.validation.paths, learner.preprocessing.pixels, learner.preprocessing.crop),
-               _labels(channels.validation), identity(hp, channels))
+               padded(channels.validation.labels, classes), identity(hp, channels))
     try:
         fit(plan, stop)
     except JobError:
@@ -81,7 +83,7 @@ def make_learner(job: Job, hp: Hyperparameters, channels: Channels) -> tuple[Lea
              f"{sum(p.numel() for p in network.parameters()):,}", torch.cuda.get_device_name() if device.type == "cuda" else "cpu")
     if hp.weights == "none" and hp.trainable != "all":
         log.warning("weights=none with trainable=%s: what is frozen stays random; set trainable=all to learn it", hp.trainable)
-    return Learner(network, frozen, make_optimizer(learning, hp), hp, preprocessing, device,
+    return Learner(network, len(channels.classes), frozen, make_optimizer(learning, hp), hp, preprocessing, device,
                    None if weights is None else weights.to(device)), source
 
 
@@ -106,7 +108,7 @@ def finish(job: Job, plan: Fit, channels: Channels, source: str, stop: Stop, sta
     network, state, hp = plan.learner.network, plan.state, plan.learner.hyperparameters
     if state.best:
         network.load_state_dict(state.best)
-    description = Description(channels.classes, plan.learner.preprocessing, hp.model, hp.head,
+    description = Description(channels.classes, plan.learner.preprocessing, hp.model, hp.head, hp.multi_label,
                               provenance=provenance(hp, channels, source, plan))
     samples = _samples(channels, description.preprocessing)
     difference = export(network, description, job.model, samples)
@@ -114,10 +116,10 @@ def finish(job: Job, plan: Fit, channels: Channels, source: str, stop: Stop, sta
     measured = [measure(job.model, description, name, photos.paths, photos.labels, stop.no_time_left)
                 for name, photos in (("validation", channels.validation), ("test", channels.test)) if len(photos)]
     measured = [entry for entry in measured if entry is not None]
-    description = dataclasses.replace(description, accuracy={entry.channel: accuracy(entry) for entry in measured})
+    description = dataclasses.replace(description, accuracy={entry.channel: entry.accuracy() for entry in measured})
     write_description(job.model, description)
     for entry in measured:
-        print(measured_line(entry, hp.top_k), flush=True)
+        print(entry.line(hp.top_k), flush=True)
     write_outcome(job, description, state, measured, hp, time.monotonic() - started)
     return description
 
@@ -153,7 +155,3 @@ def _describe(channels: Channels, hp: Hyperparameters) -> None:
         raise JobError(f"hyperparameter num_classes is {hp.num_classes}, but the train channel holds {len(channels.classes)} classes")
     if hp.num_training_samples and hp.num_training_samples != len(channels.train):
         log.warning("num_training_samples is %d, but the train channel holds %d photos", hp.num_training_samples, len(channels.train))
-
-
-def _labels(photos: Photos) -> torch.Tensor:
-    return torch.tensor(photos.labels, dtype=torch.int64)
