@@ -4,7 +4,7 @@ The caller does not know which engine it got. Each loads its library only when i
 """
 
 import os
-import queue
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +12,14 @@ import numpy as np
 from artifact.model import GRAPH_FILE, ArtifactError, Description
 
 
-def open_engine(directory: Path, description: Description, precision: str = "f32", requests: int = 1) -> "OpenVINOEngine":
+def open_engine(directory: Path, description: Description, precision: str = "f32") -> "OpenVINOEngine":
     """The engine for this machine, its graph checked against the description and warmed by one run.
 
-    precision is "f32" or "bf16"; requests is how many calls of `run` may infer at the same time.
+    precision is "f32" or "bf16".
     Raises ArtifactError for a graph that does not load or does not fit model.json.
     """
     path = Path(directory) / GRAPH_FILE
-    engine = OpenVINOEngine(path, precision, requests)
+    engine = OpenVINOEngine(path, precision)
     size = description.preprocessing.crop
     for name, found, expected in (("pixels", engine.input_shape, (size, size, 3)),
                                   ("classes", engine.classes, len(description.classes))):
@@ -31,9 +31,9 @@ def open_engine(directory: Path, description: Description, precision: str = "f32
 
 class OpenVINOEngine:
     """OpenVINO on the CPU. A batch gains nothing there, so each photo runs alone: an answer never depends on its
-    neighbours. `run` may be called from many threads; calls beyond `requests` wait their turn."""
+    neighbours. `run` may be called from many threads; they take turns photo by photo."""
 
-    def __init__(self, path: Path, precision: str, requests: int):
+    def __init__(self, path: Path, precision: str):
         import openvino
 
         core = openvino.Core()
@@ -43,16 +43,15 @@ class OpenVINOEngine:
             self.input_shape = tuple(dimension.get_length() for dimension in shape)
             self.classes = model.outputs[0].partial_shape[1].get_length()
             model.reshape([1, *self.input_shape])
+            compiled = core.compile_model(model, "CPU", {
+                "PERFORMANCE_HINT": "LATENCY",
+                "INFERENCE_PRECISION_HINT": precision,
+                "INFERENCE_NUM_THREADS": cpu_count(),
+            })
         except (RuntimeError, IndexError) as error:
             raise ArtifactError(f"'{path}' is not a graph that OpenVINO reads ({str(error).splitlines()[-1]})") from error
-        compiled = core.compile_model(model, "CPU", {
-            "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": precision,
-            "INFERENCE_NUM_THREADS": cpu_count(),
-        })
-        self._requests = queue.SimpleQueue()
-        for _ in range(requests):
-            self._requests.put(compiled.create_infer_request())
+        self._request = compiled.create_infer_request()
+        self._turn = threading.Lock()
 
     def run(self, pixels: np.ndarray) -> np.ndarray:
         """Probabilities, float32 [N, classes], of pixels, uint8 [N, H, W, 3]."""
@@ -60,13 +59,10 @@ class OpenVINOEngine:
             raise ValueError(f"expected uint8 pixels [N, {', '.join(map(str, self.input_shape))}], "
                              f"found {pixels.dtype} {list(pixels.shape)}")
         answers = np.empty((len(pixels), self.classes), np.float32)
-        request = self._requests.get()
-        try:
-            for index in range(len(pixels)):
-                request.infer(pixels[index:index + 1])
-                answers[index] = request.get_output_tensor().data[0]
-        finally:
-            self._requests.put(request)
+        for index in range(len(pixels)):
+            with self._turn:
+                self._request.infer(pixels[index:index + 1])
+                answers[index] = self._request.get_output_tensor().data[0]
         return answers
 
 

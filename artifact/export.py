@@ -5,7 +5,6 @@ Loads torch; runs in training only.
 
 import io
 import logging
-import os
 import warnings
 from pathlib import Path
 
@@ -14,8 +13,7 @@ import safetensors.torch
 import torch
 
 from artifact.engines import open_engine
-from artifact.model import (DESCRIPTION_FILE, GRAPH_FILE, WEIGHTS_FILE, Description, write_atomically,
-                            write_description)
+from artifact.model import DESCRIPTION_FILE, GRAPH_FILE, WEIGHTS_FILE, Description, discard_unfinished, write_atomically, write_description
 from artifact.network import Probabilities
 
 OPSET = 17
@@ -30,23 +28,23 @@ def export(network: torch.nn.Module, description: Description, directory: Path, 
     """Write weights, graph and model.json to a directory, and check the loaded artifact on samples.
 
     samples: uint8 [N, S, S, 3], N >= 1, preprocessed photos. Returns the largest difference of a probability.
-    Raises ExportError when that is above TOLERANCE (model.json is then not left behind), OSError when the
+    Raises ExportError when that is above TOLERANCE (model.json is then not written), OSError when the
     directory cannot take the files.
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     # a reader must never pair the model.json of an earlier training with the new graph
     (directory / DESCRIPTION_FILE).unlink(missing_ok=True)
+    discard_unfinished(directory)
     model = Probabilities(network, description.preprocessing, description.temperature, description.multi_label).cpu().eval()
     state = {name: value.contiguous() for name, value in network.state_dict().items()}
     write_atomically(directory / WEIGHTS_FILE, safetensors.torch.save(state))
     write_atomically(directory / GRAPH_FILE, graph(model, samples[:1]))
-    write_description(directory, description)
     difference = _difference(model, description, directory, samples)
     if not difference <= TOLERANCE:
-        os.unlink(directory / DESCRIPTION_FILE)
         raise ExportError(f"the exported graph's probabilities differ from the network's by {difference:.3g} "
-                          f"on {len(samples)} photos (at most {TOLERANCE} is rounding); no artifact was left")
+                          f"on {len(samples)} photos (at most {TOLERANCE} is rounding); no model.json was written")
+    write_description(directory, description)  # last: without it no reader takes the folder for an artifact
     return difference
 
 

@@ -22,6 +22,7 @@ FORMAT_VERSION = 1
 DESCRIPTION_FILE = "model.json"
 GRAPH_FILE = "model.onnx"
 WEIGHTS_FILE = "model.safetensors"
+TEMPORARY_SUFFIX = ".slipway-tmp"
 
 
 class ArtifactError(ValueError):
@@ -55,14 +56,16 @@ def write_description(directory: Path, description: Description) -> None:
 def read_description(directory: Path) -> Description:
     """The description of the artifact in a directory; ArtifactError for a missing, foreign or damaged one."""
     path = Path(directory) / DESCRIPTION_FILE
-    for name in (DESCRIPTION_FILE, GRAPH_FILE):
-        if not (Path(directory) / name).is_file():
-            found = ", ".join(sorted(os.listdir(directory))[:10]) if Path(directory).is_dir() else "no such directory"
-            raise ArtifactError(f"'{directory}' holds no {name}; found: {found or 'nothing'}; "
-                                "expected the files that training wrote to its model directory")
     try:
+        for name in (DESCRIPTION_FILE, GRAPH_FILE):
+            if not (Path(directory) / name).is_file():
+                found = ", ".join(sorted(os.listdir(directory))[:10]) if Path(directory).is_dir() else "no such directory"
+                raise ArtifactError(f"'{directory}' holds no {name}; found: {found or 'nothing'}; "
+                                    "expected the files that training wrote to its model directory")
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
+    except OSError as error:
+        raise ArtifactError(f"'{path}' cannot be read ({error.strerror})") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ArtifactError(f"'{path}' is not readable JSON ({error})") from error
     return _description(path, values)
 
@@ -78,27 +81,30 @@ def _description(path: Path, values: object) -> Description:
     if missing or values.keys() - known:
         raise ArtifactError(f"'{path}' has fields {', '.join(sorted(values))}; expected {', '.join(sorted(known))}")
     classes = values["classes"]
-    if not isinstance(classes, list) or len(set(classes)) != len(classes) or len(classes) < 2:
+    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes) or not 2 <= len(classes) == len(set(classes)):
         raise ArtifactError(f"'{path}' has classes {classes!r}; expected a list of two or more different names")
     try:
-        preprocessing = Preprocessing(**values["preprocessing"])
+        return Description(**{**values, "classes": tuple(classes), "head": tuple(int(size) for size in values.get("head", ())),
+                              "temperature": float(values.get("temperature", 1.0)),
+                              "preprocessing": Preprocessing(**values["preprocessing"])})
     except (TypeError, ValueError) as error:
-        raise ArtifactError(f"'{path}' has a preprocessing that does not work: {error}") from error
-    return Description(**{**values, "classes": tuple(classes), "head": tuple(values.get("head", ())),
-                          "preprocessing": preprocessing})
+        raise ArtifactError(f"'{path}' has a value that does not work: {error}") from error
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes, beside: Path | None = None) -> None:
     """Replace a file by data in one step. OSError when the folder cannot take it."""
-    with atomic_file(path) as file:
+    with atomic_file(path, beside) as file:
         file.write(data)
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """A file to write that takes its name in one step, at the end: a reader sees the old file or the whole new one."""
+def atomic_file(path: Path, beside: Path | None = None) -> Iterator[BinaryIO]:
+    """A file to write that takes its name in one step, at the end: a reader sees the old file or the whole new one.
+
+    Until then it is a temporary file in the same folder, or in `beside`, a folder on the same disk.
+    """
     path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    handle, temporary = tempfile.mkstemp(dir=beside or path.parent, prefix=f".{path.name}.", suffix=TEMPORARY_SUFFIX)
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
@@ -109,3 +115,9 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def discard_unfinished(folder: Path) -> None:
+    """Remove the temporary files that killed writers left in a folder."""
+    for path in Path(folder).glob(f".*{TEMPORARY_SUFFIX}"):
+        path.unlink()

@@ -42,9 +42,9 @@ def weights_entry(architecture: str, name: str = "DEFAULT") -> torchvision.model
     return known.DEFAULT if name == "DEFAULT" else known[name]
 
 
-def own_preprocessing(architecture: str) -> Preprocessing:
+def own_preprocessing(architecture: str, name: str = "DEFAULT") -> Preprocessing:
     """The sizes and interpolation torchvision's published weights of this architecture were measured with."""
-    preset = weights_entry(architecture).transforms()
+    preset = weights_entry(architecture, name).transforms()
     crop = preset.crop_size[0]
     return Preprocessing(max(crop, preset.resize_size[0]), crop, preset.interpolation.value, tuple(preset.mean), tuple(preset.std))
 

@@ -113,7 +113,9 @@ def to_rgb(image: Image.Image) -> Image.Image:
         return _eight_bits(image).convert("RGB")
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+        photo = Image.new("RGB", rgba.size, "white")
+        photo.paste(rgba, mask=rgba.getchannel("A"))
+        return photo
     return image.convert("RGB")
 
 

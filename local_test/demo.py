@@ -41,7 +41,10 @@ def demo(engine: Containers | Processes, data: Path | None, out: Path, recipe: d
         _python("local_test.stick_figures", str(data))
     prepared, root = out / "prepared", out / "ml"
     _python("prepare", str(data.absolute()), str(prepared), *_options(recipe.get("prepare", {})))
-    lay_out(root, recipe["hyperparameters"], {name: prepared / name for name in ("train", "validation", "test") if any((prepared / name).glob("*/*"))})
+    channels = {name: prepared / name for name in ("train", "validation", "test") if any((prepared / name).glob("*/*"))}
+    if "test" not in channels:
+        raise EngineError(f"'{data}' leaves no photos to test on; give more photos a class, or a test folder beside train")
+    lay_out(root, recipe["hyperparameters"], channels)
     engine.train(root)
     pack_model(root, out / "model.tar.gz")
     photos = sorted((root / "input" / "data" / "test").glob("*/*"))

@@ -10,12 +10,13 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from artifact.model import write_atomically
 from prepare.convert import Photo, convert
 from prepare.ledger import STAGING_FOLDER, Ledger, read_ledger
 from prepare.manifests import manifests
 from prepare.place import move_all, output_paths, remove_stale
 from prepare.progress import progress
-from prepare.report import write_report
+from prepare.report import render_report
 from prepare.scan import SPLITS, PrepareError, Source, scan
 from prepare.split import assign
 from prepare.summary import Summary, summarise
@@ -50,7 +51,8 @@ def prepare(options: Options) -> Summary:
     staging = options.destination / STAGING_FOLDER
     shutil.rmtree(staging, ignore_errors=True)
     try:
-        kept = _unchanged(options, sources, ledger) if ledger.complete else {}
+        stamps = {source.path: _stamp(options.source / source.path) for source in sources}
+        kept = _unchanged(options, sources, stamps, ledger) if ledger.complete else {}
         converted, broken = _convert_all(options, [source for source in sources if source not in kept], staging)
         if broken and options.on_bad == "fail":
             listed = "; ".join(f"'{source.path}': {reason}" for source, reason in sorted(broken.items())[:5])
@@ -60,15 +62,15 @@ def prepare(options: Options) -> Summary:
     except BaseException:
         shutil.rmtree(staging if existed else options.destination, ignore_errors=True)
         raise
-    return _finish(options, ledger, kept, converted, broken, ignored)
+    return _finish(options, ledger, stamps, kept, converted, broken, ignored)
 
 
-def _unchanged(options: Options, sources: Sequence[Source], ledger: Ledger) -> dict[Source, Photo]:
+def _unchanged(options: Options, sources: Sequence[Source], stamps: dict[str, list[int]], ledger: Ledger) -> dict[Source, Photo]:
     """Sources whose size and time are as recorded and whose output is there in its size: no need to decode them again."""
     kept = {}
     for source in sources:
         known = ledger.photos.get(source.path)
-        if known and known["stamp"] == _stamp(options.source / source.path):
+        if known and known["stamp"] == stamps[source.path]:
             output = options.destination / known["output"]
             if output.is_file() and output.stat().st_size == known["photo"]["bytes"]:
                 kept[source] = Photo(**{**known["photo"], "changes": tuple(known["photo"]["changes"])})
@@ -100,27 +102,26 @@ def _end_with(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _finish(options: Options, ledger: Ledger, kept: dict[Source, Photo], converted: dict[Source, Photo], broken: dict[Source, str],
-            ignored: list[str]) -> Summary:
+def _finish(options: Options, ledger: Ledger, stamps: dict[str, list[int]], kept: dict[Source, Photo], converted: dict[Source, Photo],
+            broken: dict[Source, str], ignored: list[str]) -> Summary:
     folder, staging = options.destination, options.destination / STAGING_FOLDER
     photos = dict(sorted({**kept, **converted}.items()))
     splits = assign({source: photo.pixels for source, photo in photos.items()}, options.split, options.seed)
     outputs = output_paths(splits)
-    stamps = {source.path: _stamp(options.source / source.path) for source in photos}
     summary = summarise(options, photos, splits, outputs, broken, ignored)
     texts = manifests(photos, splits, outputs, summary.classes, options.s3_uri)
     earlier = ledger.outputs
     current = sorted([*outputs.values(), *texts, "report.html"])
     Ledger(False, options.recorded(), {}, ledger.photos, sorted({*earlier, *current})).write(folder)
     move_all([(folder / ledger.photos[source.path]["output"], folder / outputs[source]) for source in kept]
-             + [(_staged(staging, source), folder / outputs[source]) for source in converted])
-    for name, data in texts.items():
-        _write_if_changed(folder / name, data)
-    write_report(folder / "report.html", summary, folder, outputs)
+             + [(_staged(staging, source), folder / outputs[source]) for source in converted], staging)
+    for name, data in [*texts.items(), ("report.html", render_report(summary, folder, outputs))]:
+        if not (folder / name).is_file() or (folder / name).read_bytes() != data:
+            write_atomically(folder / name, data, staging)
     remove_stale(folder, earlier, current)
-    shutil.rmtree(staging)
     records = {source.path: {"stamp": stamps[source.path], "output": outputs[source], "photo": photo.as_dict()} for source, photo in photos.items()}
-    Ledger(True, options.recorded(), summary.counts(), records, current).write(folder)
+    Ledger(True, options.recorded(), summary.counts(), records, current, summary.broken, ignored).write(folder)
+    shutil.rmtree(staging)
     return summary
 
 
@@ -131,13 +132,6 @@ def _staged(staging: Path, source: Source) -> Path:
 def _stamp(path: Path) -> list[int]:
     status = path.stat()
     return [status.st_size, status.st_mtime_ns]
-
-
-def _write_if_changed(path: Path, data: bytes) -> None:
-    if not path.is_file() or path.read_bytes() != data:
-        temporary = path.with_name(f".{path.name}.tmp")
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
 
 
 def empty_splits(summary: Summary) -> list[str]:

@@ -45,7 +45,10 @@ def convert(source: Path, destination: Path) -> Photo | str:
         return str(error)
     if changes:
         buffer = io.BytesIO()
-        photo.save(buffer, **SAVED)
+        try:
+            photo.save(buffer, **SAVED)
+        except OSError:
+            return f"it has {photo.width} x {photo.height} pixels, and a JPEG at most 65,500 on a side"
         data = buffer.getvalue()
     destination.write_bytes(data)
     pixels = hashlib.sha256(f"{photo.width}x{photo.height}".encode() + photo.tobytes()).hexdigest()

@@ -14,19 +14,22 @@ VERSION = 1
 
 @dataclass
 class Ledger:
-    """photos: source path to what became of it (with the source's size and mtime); outputs: every file that prepare wrote."""
+    """photos: source path to what became of it (with the source's size and mtime); outputs: every file that prepare wrote;
+    broken: source path to reason."""
 
     complete: bool = False
     options: dict = field(default_factory=dict)
     counts: dict = field(default_factory=dict)
     photos: dict[str, dict] = field(default_factory=dict)
     outputs: list[str] = field(default_factory=list)
+    broken: dict[str, str] = field(default_factory=dict)
+    ignored: list[str] = field(default_factory=list)
 
     def write(self, folder: Path) -> None:
-        """Replace the folder's prepare.json in one step."""
+        """Replace the folder's prepare.json in one step, by way of its staging folder."""
         values = {"version": VERSION, "state": "complete" if self.complete else "running", "options": self.options, "counts": self.counts,
-                  "outputs": self.outputs, "photos": self.photos}
-        write_atomically(folder / LEDGER_FILE, (json.dumps(values, indent=1) + "\n").encode())
+                  "broken": self.broken, "ignored": self.ignored, "outputs": self.outputs, "photos": self.photos}
+        write_atomically(folder / LEDGER_FILE, (json.dumps(values, indent=1) + "\n").encode(), folder / STAGING_FOLDER)
 
 
 def read_ledger(folder: Path) -> Ledger:

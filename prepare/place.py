@@ -27,15 +27,15 @@ def output_paths(splits: Mapping[Source, str]) -> dict[Source, str]:
     return paths
 
 
-def move_all(moves: Iterable[tuple[Path, Path]]) -> None:
-    """Rename each file to its place. Files that trade places among themselves are never written over."""
+def move_all(moves: Iterable[tuple[Path, Path]], parking: Path) -> None:
+    """Rename each file to its place. Files that trade places wait in `parking`, a folder on the same disk."""
     pending = [(source, target) for source, target in moves if source != target]
     sources = {source for source, _ in pending}
     parked = []
     for source, target in pending:
         target.parent.mkdir(parents=True, exist_ok=True)
         if target in sources and target.exists():
-            aside = target.with_name(f".moving-{len(parked)}")
+            aside = parking / f"moving-{len(parked)}"
             os.replace(source, aside)
             parked.append((aside, target))
         else:
@@ -44,17 +44,12 @@ def move_all(moves: Iterable[tuple[Path, Path]]) -> None:
         os.replace(aside, target)
 
 
-def remove_stale(folder: Path, earlier: Iterable[str], current: Iterable[str]) -> int:
-    """Delete the files that an earlier run wrote and that no longer belong, and folders left empty; how many files."""
-    stale = set(earlier) - set(current)
-    removed = 0
-    for name in stale:
+def remove_stale(folder: Path, earlier: Iterable[str], current: Iterable[str]) -> None:
+    """Delete the files that an earlier run wrote and that no longer belong, and folders left empty."""
+    for name in set(earlier) - set(current):
         path = folder / name
-        if path.is_file():
-            path.unlink()
-            removed += 1
+        path.unlink(missing_ok=True)
         for parent in path.parents:
             if parent == folder or not parent.is_dir() or any(parent.iterdir()):
                 break
             parent.rmdir()
-    return removed

@@ -9,7 +9,6 @@ from pathlib import Path
 import jinja2
 from PIL import Image
 
-from artifact.model import write_atomically
 from prepare.scan import SPLITS, Source
 from prepare.summary import Summary
 
@@ -28,8 +27,8 @@ class Bar:
     share: float
 
 
-def write_report(path: Path, summary: Summary, folder: Path, outputs: Mapping[Source, str]) -> None:
-    """Write the page. folder holds the outputs, of which some are shown. OSError when it cannot be written."""
+def render_report(summary: Summary, folder: Path, outputs: Mapping[Source, str]) -> bytes:
+    """The page, self-contained, in UTF-8. folder holds the outputs, of which some are shown."""
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined,
                                      trim_blocks=True, lstrip_blocks=True)
     page = environment.get_template("report.html.j2").render(
@@ -37,9 +36,7 @@ def write_report(path: Path, summary: Summary, folder: Path, outputs: Mapping[So
         sides=histogram([min(size) for size in summary.sizes], (64, 128, 224, 256, 384, 512, 768, 1024, 2048)),
         shapes=histogram([100 * width // height for width, height in summary.sizes], (50, 75, 95, 105, 134, 178, 250)),
         sheet=contact_sheet(summary, folder, outputs))
-    data = page.encode("utf-8", "replace")
-    if not path.is_file() or path.read_bytes() != data:
-        write_atomically(path, data)
+    return page.encode("utf-8", "replace")
 
 
 def histogram(values: list[int], edges: tuple[int, ...]) -> list[Bar]:

@@ -4,8 +4,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-SPLITS = ("train", "validation", "test")
-SPLIT_NAMES = {"train": "train", "training": "train", "validation": "validation", "valid": "validation", "val": "validation", "test": "test"}
+from artifact.channels import CHANNEL_NAMES, ROLE_OF
+
+SPLITS = tuple(CHANNEL_NAMES)
 # what people's folders hold beside photos; anything else is tried, for photos come without an extension too
 IGNORED_NAMES = {"thumbs.db", "desktop.ini", "prepare.json"}
 IGNORED_SUFFIXES = {".txt", ".md", ".csv", ".json", ".jsonl", ".tsv", ".xml", ".yaml", ".yml", ".html", ".py", ".ipynb", ".zip", ".gz", ".tar",
@@ -28,12 +29,12 @@ class Source:
 def scan(folder: Path) -> tuple[list[Source], list[str]]:
     """The photos below a folder, sorted, and the other files that were passed by.
 
-    Either folder/<class>/… or folder/{train,valid,test}/<class>/…. PrepareError when there is no photo.
+    Either folder/<class>/… or folder/{train,valid,test}/<class>/…. PrepareError when there is no photo, or when it
+    cannot be told which of the two it is; OSError for a folder that cannot be read.
     """
     if not folder.is_dir():
         raise PrepareError(f"the source '{folder}' is not a folder")
-    inside = [entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith(".")]
-    presplit = "train" in {SPLIT_NAMES.get(name.lower()) for name in inside} and all(name.lower() in SPLIT_NAMES for name in inside)
+    presplit = _is_split(folder)
     sources, ignored = [], []
     for path in _files(folder):
         parts = path.split("/")
@@ -41,15 +42,32 @@ def scan(folder: Path) -> tuple[list[Source], list[str]]:
         if _passed_by(parts) or len(parts) < depth:
             ignored.append(path)
         else:
-            split = SPLIT_NAMES[parts[0].lower()] if presplit else None
+            split = ROLE_OF[parts[0].lower()] if presplit else None
             sources.append(Source(path, parts[depth - 2], split))
     if not sources:
         raise PrepareError(f"the source '{folder}' holds no photos; expected a folder of photos for each class")
     return sorted(sources), sorted(ignored)
 
 
+def _is_split(folder: Path) -> bool:
+    """Whether the folder holds train/ and other parts rather than classes."""
+    inside = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not _passed_by([entry.name]))
+    roles = {ROLE_OF.get(name.lower()) for name in inside}
+    if "train" not in roles:
+        return False
+    foreign = [name for name in inside if name.lower() not in ROLE_OF]
+    if foreign and len(roles) > 2:
+        raise PrepareError(f"'{folder}' holds parts of a split ({', '.join(name for name in inside if name not in foreign)}) beside "
+                           f"'{foreign[0]}'; give a folder of classes, or one of train, validation and test alone")
+    return not foreign
+
+
 def _files(folder: Path) -> list[str]:
-    return [os.path.relpath(os.path.join(base, name), folder) for base, _, names in os.walk(folder, followlinks=True) for name in names]
+    def fail(error: OSError) -> None:
+        raise error  # a folder that cannot be read must not drop out in silence
+
+    return [os.path.relpath(os.path.join(base, name), folder) for base, _, names in os.walk(folder, onerror=fail, followlinks=True)
+            for name in names]
 
 
 def _passed_by(parts: list[str]) -> bool:

@@ -4,7 +4,7 @@ It is given a ready predictor: that this app exists means that the model is load
 """
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from serve.predictor import Predictor
 
 TOP_K = 5
+CHUNK_LENGTH = 65536  # bytes
+DISCARDED_CHUNKS = 1600  # 100 MiB in all
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +46,8 @@ def create_app(predictor: "Predictor", max_payload_mb: float = 6.0) -> Flask:
 
     @app.errorhandler(HTTPException)
     def http_error(error: HTTPException) -> tuple[Response, int]:
+        if error.code == 413:
+            discard_body(request.environ["wsgi.input"])
         sentences = {
             404: f"there is nothing at {request.path}; use GET /ping or POST /invocations",
             405: f"{request.method} is not served at {request.path}; use GET /ping or POST /invocations",
@@ -57,3 +61,10 @@ def create_app(predictor: "Predictor", max_payload_mb: float = 6.0) -> Flask:
         return jsonify(error="the server failed on this request; its log says why"), 500
 
     return app
+
+
+def discard_body(stream: BinaryIO) -> None:
+    """Read what a client still sends, within bounds: closing on unsent data would cost it the answer."""
+    for _ in range(DISCARDED_CHUNKS):
+        if not stream.read(CHUNK_LENGTH):
+            return

@@ -7,6 +7,7 @@ import json
 PHOTO_TYPES = ("image/jpeg", "image/png", "image/webp", "application/x-image")
 JSON_TYPE = "application/json"
 ACCEPTED = (*PHOTO_TYPES, JSON_TYPE)
+MAX_INSTANCES = 1000
 
 
 class InputError(ValueError):
@@ -36,6 +37,8 @@ def _instances(body: bytes) -> list[bytes]:
     instances = document.get("instances") if isinstance(document, dict) else None
     if not isinstance(instances, list) or not instances:
         raise InputError(400, f"the JSON holds no list of instances; {expected}")
+    if len(instances) > MAX_INSTANCES:
+        raise InputError(413, f"the JSON holds {len(instances)} instances; send at most {MAX_INSTANCES} at once")
     return [_decoded(instance, index, expected) for index, instance in enumerate(instances)]
 
 

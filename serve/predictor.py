@@ -1,22 +1,27 @@
 """A loaded model: encoded photos in, labelled probabilities out. Knows nothing of HTTP."""
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from artifact.engines import open_engine
+from artifact.engines import cpu_count, open_engine
 from artifact.model import read_description
 from artifact.preprocessing import PhotoError, decode
+
+MAX_PIXELS = 40_000_000  # a payload of 6 MB can claim to be far more
 
 
 class Predictor:
     """An artifact and its warm engine; safe to call from many threads."""
 
-    def __init__(self, directory: Path, precision: str = "f32", requests: int = 1):
+    def __init__(self, directory: Path, precision: str = "f32"):
         """Open the artifact in a directory. ArtifactError when it cannot be used."""
         self.description = read_description(directory)
-        self._engine = open_engine(directory, self.description, precision, requests)
+        self._engine = open_engine(directory, self.description, precision)
+        # more at a time would not be faster, and each may take hundreds of megabytes
+        self._decoding = threading.BoundedSemaphore(cpu_count())
 
     def predict(self, photos: Sequence[bytes], top_k: int) -> list[dict]:
         """For each encoded photo its label, probability and the top_k most probable labels, best first;
@@ -24,12 +29,16 @@ class Predictor:
 
         PhotoError for one that cannot be decoded; among several, the text says which.
         """
-        pixels = np.stack([self._pixels(photo, f"instance {index}: " if len(photos) > 1 else "") for index, photo in enumerate(photos)])
-        return [self._named(probabilities, top_k) for probabilities in self._engine.run(pixels)]
+        answers = []
+        for index, photo in enumerate(photos):
+            pixels = self._pixels(photo, f"instance {index}: " if len(photos) > 1 else "")
+            answers.append(self._named(self._engine.run(pixels[None])[0], top_k))
+        return answers
 
     def _pixels(self, photo: bytes, name: str) -> np.ndarray:
         try:
-            return self.description.preprocessing.pixels(decode(photo))
+            with self._decoding:
+                return self.description.preprocessing.pixels(decode(photo, MAX_PIXELS))
         except PhotoError as error:
             raise PhotoError(f"{name}{error}") from error
 

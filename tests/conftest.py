@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from local_test.engines import engine_answers
+from train.__main__ import main
 from train.hyperparameters import parse
 from train.job import Job
 from train.run import run
@@ -52,6 +53,17 @@ def make_job(root: Path, channels: dict[str, int], **hyperparameters: object) ->
 def train_job(job: Job):
     """Train in this process; the description of the artifact."""
     return run(job, parse(job.hyperparameters()), Stop())
+
+
+def run_main(job: Job, capsys: pytest.CaptureFixture) -> tuple[int, str]:
+    """`python -m train` in this process: its exit code and all it printed."""
+    code = main(["--root", str(job.root)])
+    captured = capsys.readouterr()
+    return code, captured.out + captured.err
+
+
+def failure(job: Job) -> str:
+    return (job.root / "output" / "failure").read_text()
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,7 @@ def small_artifact(folder, classes=("a", "b", "c"), architecture="squeezenet1_1"
 
 
 def test_what_is_written_is_read_back(tmp_path):
-    description = Description(("köter", "a b", "c"), PREPROCESSING, "resnet18", (20, 10), {"test": 0.5}, 1.5, {"seed": 0})
+    description = Description(("köter", "a b", "c"), PREPROCESSING, "resnet18", (20, 10), True, {"test": 0.5}, 1.5, {"seed": 0})
     write_description(tmp_path, description)
     write_atomically(tmp_path / "model.onnx", b"graph")
     assert read_description(tmp_path) == description
@@ -38,6 +38,9 @@ def test_what_is_written_is_read_back(tmp_path):
     (lambda v: v.update(classes=["a"]), "two or more"),
     (lambda v: v.update(classes=["a", "a"]), "different"),
     (lambda v: v.update(surprise=1), "surprise"),
+    (lambda v: v.update(classes=[["a"], "b"]), "different names"),
+    (lambda v: v.update(head=None), "does not work"),
+    (lambda v: v.update(temperature="hot"), "does not work"),
     (lambda v: v["preprocessing"].update(crop=999), "crop"),
     (lambda v: v["preprocessing"].update(blur=1), "blur"),
 ])

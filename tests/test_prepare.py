@@ -6,10 +6,8 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -18,39 +16,10 @@ from PIL import Image
 
 from artifact.preprocessing import decode
 from conftest import REPOSITORY
+from photo_folders import photos, picture, rows, run, save, tree
 from prepare.__main__ import main
 from prepare.scan import Source, scan
 from prepare.split import assign, counts
-
-
-def picture(seed: int, mode: str = "RGB", size: tuple[int, int] = (48, 36)) -> Image.Image:
-    samples = np.random.default_rng(seed).integers(0, 256, (size[1] // 4, size[0] // 4, 3), dtype=np.uint8)
-    return Image.fromarray(samples).resize(size).convert(mode)
-
-
-def save(path: Path, image: Image.Image, kind: str | None = None, **options) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image.save(path, kind, **options)
-    return path
-
-
-def photos(folder: Path, **classes: int) -> Path:
-    for number, (name, count) in enumerate(sorted(classes.items())):
-        for index in range(count):
-            save(folder / name / f"{name} {index}.jpg", picture(1000 * number + index))
-    return folder
-
-
-def tree(folder: Path) -> dict[str, str]:
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.rglob("*")) if path.is_file()}
-
-
-def rows(folder: Path) -> list[dict[str, str]]:
-    return list(csv.DictReader((folder / "manifest.csv").read_text().splitlines()))
-
-
-def run(*arguments: object) -> int:
-    return main([str(argument) for argument in (*arguments, "--workers", 2)])
 
 
 def test_photos_end_up_in_three_parts_of_every_class(tmp_path, capsys):
@@ -138,6 +107,28 @@ def test_a_split_that_the_source_has_is_kept(tmp_path, capsys):
     assert "Leaks" in (tmp_path / "out/report.html").read_text()
 
 
+@pytest.mark.parametrize("names, words", [(("train", "valid", "test", "others"), "beside 'others'"), (("train", "Valid", "cats"), "beside 'cats'")])
+def test_a_split_beside_other_folders_is_not_taken_for_classes(tmp_path, capsys, names, words):
+    for name in names:
+        photos(tmp_path / "in" / name, a=1, b=1)
+    assert run(tmp_path / "in", tmp_path / "out") == 1 and words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("names", [("train", "validation", "testing", "__MACOSX"), ("training", "val", "test")])
+def test_a_split_by_any_names_is_known(tmp_path, names):
+    for name in names:
+        photos(tmp_path / "in" / name, a=2, b=2)
+    assert run(tmp_path / "in", tmp_path / "out") == 0
+    assert json.loads((tmp_path / "out/classes.json").read_text()) == ["a", "b"]
+
+
+def test_a_photo_too_wide_for_a_jpeg_is_listed_as_broken(tmp_path, capsys):
+    source = photos(tmp_path / "in", a=2)
+    save(source / "a/wide.png", Image.new("RGB", (70_000, 2)))
+    assert run(source, tmp_path / "out") == 0 and "70000 x 2 pixels" in capsys.readouterr().out
+    assert "a/wide.png" in json.loads((tmp_path / "out/prepare.json").read_text())["broken"]
+
+
 def test_names_of_every_kind(tmp_path):
     names = ["a.png", "a.jpg", "A.JPG", "with space & <b>'quotes\".jpg", "ünïcödé 写真.jpg", "x" * 240 + ".jpg", "x" * 240 + ".jpeg", "noextension", "sub/a.jpg"]
     for seed, name in enumerate(names):
@@ -176,73 +167,6 @@ def test_broken_files_are_listed_or_end_the_run(tmp_path, capsys):
     before = tree(tmp_path / "out")
     assert run(source, tmp_path / "out", "--on-bad", "fail") == 1
     assert tree(tmp_path / "out") == before
-
-
-def test_again_changes_nothing_and_decodes_nothing(tmp_path):
-    source, out = photos(tmp_path / "in", a=6, b=6), tmp_path / "out"
-    save(source / "a/alpha.png", picture(50, "RGBA"))
-    run(source, out)
-    before, times = tree(out), {path: path.stat().st_mtime_ns for path in (out / "train").rglob("*.jpg")}
-    assert run(source, out) == 0
-    assert tree(out) == before and {path: path.stat().st_mtime_ns for path in (out / "train").rglob("*.jpg")} == times
-    fresh = tmp_path / "fresh"
-    main([str(source), str(fresh), "--workers", "1"])
-    assert {name: digest for name, digest in tree(fresh).items()} == before
-
-
-def test_changes_of_sources_and_options_are_followed(tmp_path):
-    source, out = photos(tmp_path / "in", a=10, b=10), tmp_path / "out"
-    run(source, out)
-    (source / "a/a 0.jpg").unlink()
-    save(source / "a/a 1.jpg", picture(99))
-    save(source / "c/new.jpg", picture(98))
-    assert run(source, out, "--seed", 5) == 0
-    run(source, tmp_path / "fresh", "--seed", 5)
-    assert tree(out) == tree(tmp_path / "fresh")
-
-
-def test_an_output_that_was_damaged_is_made_again(tmp_path):
-    source, out = photos(tmp_path / "in", a=5), tmp_path / "out"
-    run(source, out)
-    before = tree(out)
-    paths = sorted((out / "train").rglob("*.jpg"))
-    paths[0].unlink()
-    paths[1].write_bytes(b"half")
-    assert run(source, out) == 0 and tree(out) == before
-
-
-@pytest.mark.parametrize("delay_s", [0.15, 0.3, 0.45, 0.6, 0.9])
-def test_a_killed_run_leaves_nothing_that_a_later_one_trusts(tmp_path, delay_s):
-    source, out = photos(tmp_path / "in", a=60, b=60), tmp_path / "out"
-    for index in range(60):
-        save(source / f"a/big {index}.png", picture(500 + index, "RGBA", (400, 300)))
-    run(source, tmp_path / "whole")
-    process = subprocess.Popen([sys.executable, "-m", "prepare", source, out, "--workers", "2"], cwd=REPOSITORY, start_new_session=True,
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    time.sleep(delay_s)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    ledger = out / "prepare.json"
-    if ledger.exists() and json.loads(ledger.read_text())["state"] == "complete":
-        assert tree(out) == tree(tmp_path / "whole")
-    assert run(source, out) == 0
-    assert tree(out) == tree(tmp_path / "whole")
-
-
-def test_workers_do_not_outlive_a_killed_run(tmp_path):
-    source = tmp_path / "in"
-    for index in range(150):
-        save(source / f"a/big {index}.png", picture(500 + index, "RGBA", (800, 600)))
-    process = subprocess.Popen([sys.executable, "-m", "prepare", source, tmp_path / "out", "--workers", "2"], cwd=REPOSITORY, start_new_session=True)
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    while len(workers := children.read_text().split()) < 2:
-        time.sleep(0.02)
-    process.kill()
-    process.wait()
-    deadline = time.monotonic() + 10
-    while any(Path(f"/proc/{worker}/cmdline").exists() and Path(f"/proc/{worker}/cmdline").read_bytes() for worker in workers):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def usage(arguments: list[object], capsys) -> str:
@@ -284,21 +208,6 @@ def test_what_cannot_be_prepared_is_one_clear_sentence(tmp_path, capsys, spoil, 
 def test_one_class_is_prepared_but_warned_of(tmp_path, capsys):
     assert run(photos(tmp_path / "in", a=3), tmp_path / "out") == 0
     assert "one class only ('a')" in capsys.readouterr().err
-
-
-@pytest.mark.skipif(os.getuid() != 0, reason="mounting a small disk needs root")
-def test_a_full_disk_is_one_clear_sentence(tmp_path, capsys):
-    source = photos(tmp_path / "in", a=10)
-    for index in range(20):
-        save(source / f"a/noise {index}.png", Image.fromarray(np.random.default_rng(index).integers(0, 256, (300, 300, 3), dtype=np.uint8)))
-    (tmp_path / "small").mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(tmp_path / "small")], check=True)
-    try:
-        code = run(source, tmp_path / "small" / "out")
-        left = list((tmp_path / "small").iterdir())
-    finally:
-        subprocess.run(["umount", str(tmp_path / "small")], check=True)
-    assert code == 1 and "the disk is full" in capsys.readouterr().err and not left
 
 
 def test_other_files_are_told_from_photos(tmp_path):

@@ -36,7 +36,7 @@ def instances(*photos: bytes) -> bytes:
 
 @pytest.fixture(scope="module")
 def client(trained):
-    return create_app(Predictor(trained.model), max_payload_mb=0.05).test_client()
+    return create_app(Predictor(trained.model), max_payload_mb=0.4).test_client()
 
 
 def test_ping_is_200_and_empty(client):
@@ -85,7 +85,9 @@ def test_photos_of_every_mode_are_answered(client, mode, kind):
     ("application/json", b'{"instances": [{"b64": 5}]}', 400, "instance 0 has no text"),
     ("application/json", b'{"instances": [{"b64": "%%%"}]}', 400, "instance 0 is not base64"),
     ("application/json", instances(photo(), b"x"), 422, "instance 1: it is not a complete photo"),
-    ("image/jpeg", b"x" * 60_000, 413, "larger than 0.05 MB"),
+    ("application/json", json.dumps({"instances": [{}] * 1001}).encode(), 413, "1001 instances; send at most 1000"),
+    ("image/png", photo(kind="PNG", size=(9000, 9000)), 422, "9000 x 9000 pixels"),
+    ("image/jpeg", b"x" * 500_000, 413, "larger than 0.4 MB"),
 ])
 def test_what_cannot_be_answered_is_one_sentence_and_a_4xx(client, content_type, body, status, words):
     answer = client.post("/invocations", data=body, content_type=content_type)
@@ -159,6 +161,13 @@ def test_a_client_error_comes_through_the_server(url):
         ask(url, b"no photo")
     with caught.value as answer:
         assert answer.code == 422 and "photo" in json.load(answer)["error"]
+
+
+def test_a_body_that_is_too_large_is_answered_before_the_connection_ends(url):
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        ask(url, b"x" * 7_000_000)
+    with caught.value as answer:
+        assert answer.code == 413 and "larger than 6 MB" in json.load(answer)["error"]
 
 
 def test_sigterm_answers_what_was_accepted_and_leaves(trained):

@@ -62,8 +62,10 @@ def _crops(draw: _Draw, aspects: torch.Tensor, preset: Preset) -> torch.Tensor:
     """Affine maps [N, 2, 3] from a view's coordinates to the photo's, both -1..1, mirrored half of the time."""
     area = draw.uniform(*preset.area)
     aspect = torch.exp(draw.uniform(math.log(preset.aspect[0]), math.log(preset.aspect[1])))
-    width = torch.sqrt(area * aspect / aspects).clamp(max=1.0)
-    height = torch.sqrt(area / aspect * aspects).clamp(max=1.0)
+    width, height = torch.sqrt(area * aspect / aspects), torch.sqrt(area / aspect * aspects)
+    # a crop that is longer than the photo becomes smaller, not distorted
+    excess = torch.maximum(width, height).clamp(min=1.0)
+    width, height = width / excess, height / excess
     x, y = draw.uniform(-1, 1) * (1 - width), draw.uniform(-1, 1) * (1 - height)
     mirror = torch.where(draw.uniform(0, 1) < 0.5, -1.0, 1.0)
     angle = draw.uniform(-1, 1) * math.radians(preset.angle)

@@ -4,15 +4,18 @@ Reads names only, no pixels. A class is a folder of a channel; what lies below i
 """
 
 import hashlib
+import logging
 import os
 import random
 from dataclasses import dataclass
 from pathlib import Path
 
+from artifact.channels import CHANNEL_NAMES
 from train.job import JobError
 
 PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
-CHANNEL_NAMES = {"train": ("train", "training"), "validation": ("validation", "valid", "val"), "test": ("test", "testing")}
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,8 @@ def _roles(folders: dict[str, Path]) -> dict[str, Path]:
             return nested
         return {"train": only}
     roles = _named(folders)
+    for name in folders.keys() - {path.name for path in roles.values()}:
+        log.warning("channel '%s' is not used; known: %s", name, ", ".join(name for names in CHANNEL_NAMES.values() for name in names))
     if "train" not in roles:
         found = ", ".join(sorted(folders)) or "none"
         raise JobError(f"there is no train channel under input/data; found: {found}")
@@ -99,11 +104,15 @@ def _list(folder: Path) -> dict[str, list[Path]]:
     classes = {}
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         if entry.is_dir() and not entry.name.startswith("."):
-            photos = [Path(base) / name for base, _, names in os.walk(entry.path, followlinks=True) for name in names
+            photos = [Path(base) / name for base, _, names in os.walk(entry.path, onerror=_fail, followlinks=True) for name in names
                       if Path(name).suffix.lower() in PHOTO_SUFFIXES and not name.startswith(".")]
             if photos:
                 classes[entry.name] = sorted(photos)
     return classes
+
+
+def _fail(error: OSError) -> None:
+    raise error  # a folder that cannot be read must not drop out in silence
 
 
 def _split_off(listed: dict[str, dict[str, list[Path]]], split: tuple[float, ...], seed: int) -> None:
@@ -115,6 +124,8 @@ def _split_off(listed: dict[str, dict[str, list[Path]]], split: tuple[float, ...
     missing = [] if "validation" in listed else ["validation"] if "test" in listed else ["validation", "test"]
     for role in missing:
         listed[role] = {}
+    if missing:
+        log.info("no %s channel: split off train by seed %d", " or ".join(missing), seed)
     for name in sorted(listed["train"]):
         photos = listed["train"][name]
         order = sorted(photos)

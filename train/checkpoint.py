@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from artifact.model import atomic_file
+from artifact.model import atomic_file, discard_unfinished
 from train.job import Job, JobError
 
 CHECKPOINT_FILE = "checkpoint.pt"
@@ -35,6 +35,7 @@ def load_checkpoint(job: Job, network: torch.nn.Module, optimizer: torch.optim.O
     identity: what must be equal for the checkpoint to be of this job. JobError when it is another's or damaged.
     """
     path = job.checkpoints / CHECKPOINT_FILE
+    discard_unfinished(job.checkpoints)
     if not path.is_file():
         return State()
     saved = read_tensors(path, "a checkpoint; empty the checkpoints folder to start anew")

@@ -36,11 +36,13 @@ def reason(error: BaseException) -> str | None:
             case errno.ENOSPC | errno.EDQUOT:
                 return f"the disk is full: could not write{where}; give the job more space (VolumeSizeInGB) or fewer checkpoints"
             case errno.EACCES | errno.EPERM | errno.EROFS:
-                return f"no permission to write{where} ({error.strerror}); the job needs to write below its root"
+                return f"no permission to read or write{where} ({error.strerror}); the job reads its input and writes below its root"
             case _:
                 return f"{error.strerror or error}{where}"
     if isinstance(error, MemoryError) or "out of memory" in str(error) or "can't allocate memory" in str(error):
         return "out of memory; a smaller batch_size, image_size or model, or a larger machine, may help"
+    if "Expected more than 1 value per channel" in str(error):
+        return "batch_size=1 is too small for the batch normalisation of this model at this image_size; set 2 or more"
     # torch's writers wrap the operating system's error in one of their own
     inner = error.__cause__ or error.__context__
     return reason(inner) if inner is not None else None

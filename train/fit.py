@@ -1,5 +1,6 @@
 """Epoch after epoch: train, validate, remember the best, checkpoint, and know when to end."""
 
+import copy
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -39,6 +40,7 @@ def fit(plan: Fit, stop: Callable[[], bool]) -> None:
     plan.state = state = load_checkpoint(plan.job, learner.network, learner.optimizer, plan.identity)
     if state.epoch:
         print(f"going on from the checkpoint of epoch {state.epoch}", flush=True)
+    whole = None  # network and optimizer after the last whole epoch, where no checkpoint holds them
     while state.epoch < hp.epochs and not stalled(state.history, hp):
         started, epoch = time.monotonic(), state.epoch + 1
         lr = learning_rate(hp, epoch, [row["validation_loss"] for row in state.history if row["validation_loss"] is not None])
@@ -46,6 +48,10 @@ def fit(plan: Fit, stop: Callable[[], bool]) -> None:
             group["lr"] = lr
         row = _epoch(plan, epoch, stop)
         if row is None:
+            if whole:
+                learner.network.load_state_dict(whole[0])
+                learner.optimizer.load_state_dict(whole[1])
+                save_checkpoint(plan.job, state, learner.network, learner.optimizer, plan.identity)
             return
         state.history.append({"epoch": epoch, **row, "lr": lr, "seconds": time.monotonic() - started})
         state.epoch = epoch
@@ -54,18 +60,28 @@ def fit(plan: Fit, stop: Callable[[], bool]) -> None:
         write_history(plan.job, state.history)
         if epoch % hp.checkpoint_frequency == 0 or epoch == hp.epochs or stop() or stalled(state.history, hp):
             save_checkpoint(plan.job, state, learner.network, learner.optimizer, plan.identity)
+            whole = None
+        else:
+            whole = copy.deepcopy((learner.network.state_dict(), learner.optimizer.state_dict()))
 
 
 def _epoch(plan: Fit, epoch: int, stop: Callable[[], bool]) -> dict | None:
     row = train_epoch(plan.learner, plan.train, plan.train_labels, epoch, stop)
     if row is None:
         return None
-    if not math.isfinite(row["train_loss"]):
-        raise JobError(f"the training loss became {row['train_loss']} in epoch {epoch}; a lower lr (now {plan.learner.hyperparameters.lr}) may help")
+    _check_finite("training", row["train_loss"], epoch, plan.learner.hyperparameters.lr)
     if not len(plan.validation_labels):
         return row | {"validation_loss": None, "validation_accuracy": None}
     validated = validate(plan.learner, plan.validation, plan.validation_labels, stop)
-    return None if validated is None else row | validated
+    if validated is None:
+        return None
+    _check_finite("validation", validated["validation_loss"], epoch, plan.learner.hyperparameters.lr)
+    return row | validated
+
+
+def _check_finite(which: str, loss: float, epoch: int, lr: float) -> None:
+    if not math.isfinite(loss):
+        raise JobError(f"the {which} loss became {loss} in epoch {epoch}; a lower lr (now {lr}) may help")
 
 
 def _keep_best(state: State, network: torch.nn.Module) -> None:

@@ -22,7 +22,8 @@ HISTORY_FILE, METRICS_FILE, PREDICTIONS_FILE, REPORT_FILE = "history.csv", "metr
 def write_history(job: Job, history: Sequence[dict]) -> None:
     """history.csv and TensorBoard's events, whole, after each epoch."""
     job.output_data.mkdir(parents=True, exist_ok=True)
-    write_atomically(job.output_data / HISTORY_FILE, _csv(list(history[0]), [list(row.values()) for row in history]))
+    columns = list(dict.fromkeys(name for row in history for name in row))
+    write_atomically(job.output_data / HISTORY_FILE, _csv(columns, [[row.get(name) for name in columns] for row in history]))
     events = job.output_data / "tensorboard"
     # written anew each time: a job that goes on from a checkpoint would else leave epochs twice
     shutil.rmtree(events, ignore_errors=True)

@@ -36,7 +36,7 @@ def run(job: Job, hp: Hyperparameters, stop: Stop) -> Description:
     """Train, export, measure and report; the artifact is in job.model at the end.
 
     A request to stop ends the training early, with the artifact of the best epoch so far. JobError, PhotoError or
-    OSError when the job fails; the artifact of the best epoch is kept where there is one.
+    OSError when the job fails; where a loss stops being a number, the artifact of the best epoch is kept.
     """
     started = time.monotonic()
     channels = read_channels(job.channels, hp.split, hp.seed, {hp.weights}, hp.multi_label)
@@ -89,7 +89,7 @@ def make_learner(job: Job, hp: Hyperparameters, channels: Channels) -> tuple[Lea
 
 def sizes(hp: Hyperparameters) -> Preprocessing:
     """The preprocessing asked for; where a size is 0, the published weights' own, in proportion. ValueError when they do not fit."""
-    own = own_preprocessing(hp.model)
+    own = own_preprocessing(hp.model, hp.weights if hp.weights.startswith("IMAGENET") else "DEFAULT")
     crop = hp.image_size or own.crop
     resize = hp.resize or max(crop, round(crop * own.resize / own.crop))
     return dataclasses.replace(own, crop=crop, resize=resize)

@@ -18,6 +18,7 @@ from train.failure import FAILED, SUCCEEDED, reason
 from train.job import Job, JobError
 
 TAIL_LENGTH = 800  # bytes of a script's stderr in the failure reason, of which SageMaker shows 1024 characters
+SHELLS = ("sh", "dash", "bash")
 
 _finished: list[bool] = []  # filled when `main` succeeded: the toolkit's exit code alone does not tell
 
@@ -64,12 +65,7 @@ def run_user_script() -> int:
     if len(settings.hosts) == 1:
         os.environ["SM_STUDIO_LOCAL_MODE"] = "true"  # else the toolkit waits up to 15 minutes until its own name resolves
 
-    def pass_on(number: int, _) -> None:
-        for child in psutil.Process().children(recursive=True):
-            if not child.children():  # a shell in between must live on to hand the script's exit code up
-                child.send_signal(number)
-
-    signal.signal(signal.SIGTERM, pass_on)
+    signal.signal(signal.SIGTERM, lambda number, _: _pass_on(number, psutil.Process()))
     with _stderr_tail() as tail:
         try:
             entry_point.run(settings.module_dir, settings.user_entry_point, settings.to_cmd_args(), settings.to_env_vars())
@@ -79,6 +75,16 @@ def run_user_script() -> int:
     words = tail.decode(errors="replace").strip()
     code = f" with code {failed.return_code}" if getattr(failed, "return_code", None) is not None else ""
     return _fail(f"{settings.user_entry_point} failed{code}: {words.splitlines()[-1] if words else str(failed)}\n{words}")
+
+
+def _pass_on(number: int, parent: psutil.Process) -> None:
+    """Send a signal to the script's process, which has its own ways with its children. A shell in between only waits,
+    and must live on to hand the exit code up."""
+    for child in parent.children():
+        if child.name() in SHELLS:
+            _pass_on(number, child)
+        else:
+            child.send_signal(number)
 
 
 @contextmanager

@@ -33,7 +33,7 @@ def load_weights(network: nn.Module, architecture: str, weights: str, channels: 
     else:
         raise JobError(f"weights '{weights}' are neither imagenet, none, a channel ({', '.join(channels) or 'there are none'}), "
                        "a published name (IMAGENET1K_V1) nor a file")
-    if architecture.startswith("vit_"):
+    if architecture.startswith("vit_") and "encoder.pos_embedding" in state:
         state = interpolate_embeddings(network.image_size, network.patch_size, state)
     _fill(network, state, source, architecture)
     return source

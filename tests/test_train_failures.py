@@ -1,0 +1,115 @@
+"""Every way a training job can fail: one clear sentence in output/failure, a code, and nothing lost."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from artifact.model import read_description
+from conftest import REPOSITORY, failure, make_job, run_main, train_job
+from train.__main__ import main
+
+FAILURES = [
+    ({}, lambda job: shutil.rmtree(job.root / "input/data/train"), "there is no train channel"),
+    ({}, lambda job: [shutil.rmtree(path) for path in (job.root / "input/data/train").iterdir()], "holds no photos"),
+    ({}, lambda job: [shutil.rmtree(job.root / "input/data/train" / name) for name in ("red", "blue")], "holds one class only ('green')"),
+    ({}, lambda job: (job.root / "input/data/train/red/red 0.jpg").write_bytes(b"\xff\xd8\xff torn"), "red 0.jpg': it is not a complete photo"),
+    ({"learnig_rate": 1}, None, "hyperparameter 'learnig_rate' is unknown; known: model,"),
+    ({"lr": "abc"}, None, "hyperparameter lr must be a number; found 'abc'"),
+    ({"model": "resnet51"}, None, "model 'resnet51' is not a torchvision classification model; known: alexnet"),
+    ({"weights": "start"}, None, "weights 'start' are neither"),
+    ({"weights": "none/such.pth"}, None, "there is no weights file 'none/such.pth'"),
+    ({"trainable": "layer7"}, None, "trainable 'layer7' is neither head, all nor a module"),
+    ({"num_classes": 5}, None, "num_classes is 5, but the train channel holds 3 classes"),
+    ({"precision": "float16"}, None, "precision=float16 needs a GPU"),
+    ({"model": "inception_v3", "image_size": 32}, None, "model inception_v3 cannot see photos of 32 x 32 pixels"),
+    ({"lr": "1e30", "optimizer": "sgd", "epochs": 3}, None, " loss became "),
+    ({"resize": 20}, None, "crop must lie between 1 and resize"),
+    ({}, lambda job: (job.root / "input/config/hyperparameters.json").write_text("{"), "not readable JSON"),
+]
+
+
+@pytest.mark.parametrize("settings, spoil, words", FAILURES, ids=[words[:40] for _, _, words in FAILURES])
+def test_every_failure_is_one_clear_sentence(tmp_path, capsys, settings, spoil, words):
+    if "float16" in settings.values() and torch.cuda.is_available():
+        pytest.skip("here float16 works")
+    job = make_job(tmp_path, {"train": 3, "validation": 1}, **settings)
+    if spoil:
+        spoil(job)
+    code, out = run_main(job, capsys)
+    assert code == 1 and words in failure(job) and words in out
+    assert "\n" not in failure(job) and len(failure(job)) <= 1024 and "Traceback" not in out
+
+
+def test_a_missing_root_is_told(capsys):
+    assert main(["--root", "/nowhere/at/all"]) == 1
+    assert "there is no folder '/nowhere/at/all'" in capsys.readouterr().err
+
+
+def test_a_job_that_failed_before_leaves_no_old_reason(tmp_path, capsys):
+    job = make_job(tmp_path, {"train": 3}, epochs=1)
+    job.write_failure("an earlier reason")
+    assert run_main(job, capsys)[0] == 0
+    assert not (job.root / "output" / "failure").exists()
+
+
+def test_a_loss_that_becomes_nan_leaves_the_best_epochs_artifact(tmp_path, capsys):
+    job = make_job(tmp_path, {"train": 4, "validation": 2}, epochs=2)
+    train_job(job)
+    shutil.rmtree(job.model)
+    config = job.root / "input/config/hyperparameters.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"epochs": "4"}))
+    checkpoint = torch.load(job.checkpoints / "checkpoint.pt", weights_only=True)
+    checkpoint["network"]["fc.weight"].fill_(float("nan"))
+    torch.save(checkpoint, job.checkpoints / "checkpoint.pt")
+    code, _ = run_main(job, capsys)
+    assert code == 1 and "the training loss became nan in epoch 3" in failure(job)
+    assert read_description(job.model).accuracy["validation"] >= 0
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="mounting a small disk and giving up root both need root")
+@pytest.mark.parametrize("megabytes", [1, 4, 8])
+def test_a_full_disk_is_one_clear_sentence(tmp_path, megabytes):
+    """A real small disk, full while saving the checkpoint or the artifact."""
+    make_job(tmp_path / "job", {"train": 3, "validation": 1}, epochs=1)
+    (tmp_path / "small").mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(tmp_path / "small")], check=True)
+    try:
+        shutil.copytree(tmp_path / "job", tmp_path / "small" / "ml")
+        done = subprocess.run([sys.executable, "-m", "train", "--root", str(tmp_path / "small" / "ml")], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    finally:
+        subprocess.run(["umount", str(tmp_path / "small")], check=True)
+    assert done.returncode == 1 and "train: failed: the disk is full" in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="mounting needs root")
+def test_no_write_permission_is_one_clear_sentence(tmp_path):
+    make_job(tmp_path / "ml", {"train": 3, "validation": 1}, epochs=1)
+    (tmp_path / "readonly").mkdir()
+    subprocess.run(["mount", "--bind", str(tmp_path / "ml"), str(tmp_path / "readonly")], check=True)
+    subprocess.run(["mount", "-o", "remount,ro,bind", str(tmp_path / "readonly")], check=True)
+    try:
+        done = subprocess.run([sys.executable, "-m", "train", "--root", str(tmp_path / "readonly")], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    finally:
+        subprocess.run(["umount", str(tmp_path / "readonly")], check=True)
+    assert done.returncode == 1 and "no permission to read or write" in done.stderr and "Traceback" not in done.stderr, done.stderr
+
+
+def test_a_validation_loss_that_is_no_number_ends_the_training(tmp_path, capsys):
+    """One step of a huge rate: the training loss was still finite, the network is not."""
+    job = make_job(tmp_path, {"train": 2, "validation": 2}, epochs=1, lr="1e30", optimizer="sgd")
+    code, out = run_main(job, capsys)
+    assert code == 1 and "the validation loss became" in failure(job) and "Traceback" not in out
+    assert not job.checkpoints.exists() and not (job.model / "model.json").exists()
+
+
+def test_an_unused_channel_is_told(tmp_path, capsys):
+    job = make_job(tmp_path, {"train": 6, "vaildation": 2}, epochs=1)
+    code, out = run_main(job, capsys)
+    assert code == 0 and "channel 'vaildation' is not used; known: train, training, validation" in out
+    assert "no validation or test channel: split off train" in out
