@@ -219,7 +219,8 @@ while todo:
     except metadata.PackageNotFoundError:
         continue
     seen.add(name)
-    todo += [re.match(r"[A-Za-z0-9._-]+", text)[0] for text in found.requires or () if "extra ==" not in text]
+    todo += [re.match(r"[A-Za-z0-9._-]+", text)[0] for text in found.requires or ()
+             if "extra ==" not in text or name == "cuda-toolkit"]  # torch asks for that one's extras
 print(sum(file.size or 0 for name in seen for file in metadata.distribution(name).files if file.suffix != ".pyc"))
 """
 
