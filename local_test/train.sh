@@ -8,7 +8,7 @@
 # the container's exit code. The container runs as root, as on SageMaker; what it wrote is handed to you at the end.
 #
 #   GPUS           all, none, or auto: all where the engine has NVIDIA's runtime     default auto
-#   SHM_SIZE       /dev/shm, through which data loader workers pass batches          default 2g
+#   SHM_SIZE       /dev/shm, for scripts of your own that load by worker processes, and NCCL   default 2g
 #   STOP_TIMEOUT_S seconds between SIGTERM and SIGKILL                               default 120
 set -euo pipefail
 
