@@ -1,5 +1,6 @@
 """The request to stop, as SageMaker sends it: SIGTERM, then SIGKILL 120 seconds later."""
 
+import os
 import signal
 import time
 
@@ -24,7 +25,7 @@ class Stop:
     def request(self, *_) -> None:
         if self.requested_at is None:
             self.requested_at = time.monotonic()
-            print("stop requested: saving and leaving", flush=True)
+            os.write(1, b"stop requested: saving and leaving\n")  # print may be under way in the main thread: it must not be entered twice
 
     def no_time_left(self) -> bool:
         """Whether a stop was asked for so long ago that measuring must end."""
