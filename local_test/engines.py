@@ -33,7 +33,8 @@ class Containers:
 
     def train(self, root: Path) -> None:
         """Run a training job on an /opt/ml tree. EngineError when it fails."""
-        _finish(["docker", "run", "--rm", "--hostname", "algo-1", *self._identity(), *_gpus(), "--volume", f"{root}:/opt/ml", self.train_image, "train"], root)
+        _finish(["docker", "run", "--rm", "--hostname", "algo-1", *self._identity(), *_gpus(), "--volume", f"{root}:/opt/ml",
+                 self.train_image, "train"], root)
 
     @contextmanager
     def serve(self, model: Path) -> Iterator[str]:

@@ -40,7 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parse(arguments: list[str] | None) -> Options:
     parser = argparse.ArgumentParser(prog="prepare", description=__doc__)
-    parser.add_argument("source", type=Path, metavar="SRC", help="folder with a folder of photos for each class, or with train/, valid/ and test/ of such")
+    parser.add_argument("source", type=Path, metavar="SRC",
+                        help="folder with a folder of photos for each class, or with train/, valid/ and test/ of such")
     parser.add_argument("destination", type=Path, metavar="DST", help="folder to make or to bring up to date")
     parser.add_argument("--split", type=_shares, default=(0.7, 0.1, 0.2), help="shares of train, validation and test (default 0.7,0.1,0.2)")
     parser.add_argument("--seed", type=int, default=0, help="of the split (default 0)")

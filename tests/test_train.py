@@ -90,6 +90,18 @@ def test_a_bigger_test_batch_changes_no_metric(tmp_path):
     assert lines[0] == lines[1] == lines[2]
 
 
+@pytest.mark.parametrize("settings", [
+    {"precision": "bfloat16", "augmentation": "strong", "class_weights": "balanced", "label_smoothing": 0.1, "optimizer": "nag", "schedule": "cosine",
+     "warmup_epochs": 1},
+    {"model": "resnet18", "trainable": "layer4", "head": "16,8", "optimizer": "rmsprop", "lr": 0.0001, "schedule": "step", "lr_scheduler_step": "1"},
+    {"model": "vit_b_32", "trainable": "head", "image_size": 64, "resize": 64, "optimizer": "adadelta", "augmentation": "crop_color_transform"},
+    {"model": "squeezenet1_1", "image_size": 64, "resize": 70, "trainable": "all", "head": "16", "schedule": "plateau"},
+])
+def test_settings_of_every_kind_end_with_a_proven_artifact(tmp_path, settings):
+    description = train_job(make_job(tmp_path, {"train": 5, "validation": 2, "test": 2}, **{"epochs": 2, **settings}))
+    assert read_description(tmp_path / "model").accuracy == description.accuracy and 0 <= description.accuracy["test"] <= 1
+
+
 def test_one_channel_is_enough(tmp_path):
     job = make_job(tmp_path, {"photos": 10}, epochs=1)
     description = train_job(job)

@@ -38,7 +38,7 @@ class Hyperparameters:
     eps: float = _option(1e-8, "of adam, adamw, adadelta and rmsprop", low=0)
     gamma: float = _option(0.9, "decay of the squared gradients' average: rmsprop's alpha, adadelta's rho", low=0, high=1)
     schedule: str = _option("constant", "of the learning rate, by epoch", ("constant", "step", "exponential", "cosine", "plateau"))
-    lr_scheduler_factor: float = _option(0.1, "what step and plateau multiply the learning rate by each time, exponential over the whole training", low=0, high=1)
+    lr_scheduler_factor: float = _option(0.1, "what step and plateau multiply lr by each time, exponential over the whole training", low=0, high=1)
     lr_scheduler_step: tuple[int, ...] = _option((), "epochs after which `step` multiplies: `10,20`; given alone it sets schedule=step")
     lr_scheduler_patience: int = _option(3, "epochs without a better validation loss before `plateau` multiplies", low=1)
     warmup_epochs: int = _option(0, "epochs over which the learning rate rises to lr", low=0)
