@@ -11,15 +11,19 @@ from prepare.build import Options, empty_splits, prepare
 from prepare.scan import PrepareError
 
 FAILED = 1
+INTERRUPTED = 130  # as shells have it: 128 and SIGINT
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Prepare; 0 when the destination is complete, 1 when the photos or the disk do not allow it, 2 for a wrong option."""
+    """Prepare; 0 when the destination is complete, 1 when the photos or the disk do not allow it, 2 for a wrong option, 130 when interrupted."""
     options = _parse(arguments)
     try:
         summary = prepare(options)
     except PrepareError as error:
         return _fail(str(error))
+    except KeyboardInterrupt:
+        _fail("interrupted; run it again to complete the destination")
+        return INTERRUPTED
     except BrokenProcessPool:
         return _fail("a worker was killed, most likely for lack of memory; give fewer --workers")
     except OSError as error:

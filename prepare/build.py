@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+import signal
 import threading
 import time
 from collections.abc import Sequence
@@ -93,7 +94,9 @@ def _convert_all(options: Options, sources: Sequence[Source], staging: Path) -> 
 
 
 def _end_with(parent: int) -> None:
-    """Let this worker end when its parent was killed; it would else wait for work for ever."""
+    """Let this worker end when its parent was killed; it would else wait for work for ever. Ctrl-C is the parent's affair."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(0.5)

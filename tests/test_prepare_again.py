@@ -76,6 +76,20 @@ def test_a_killed_run_leaves_nothing_that_a_later_one_trusts(tmp_path, delay_s):
     assert tree(out) == tree(tmp_path / "whole")
 
 
+def test_ctrl_c_is_one_sentence_and_leaves_nothing(tmp_path):
+    source = tmp_path / "in"
+    for index in range(150):
+        save(source / f"a/big {index}.png", picture(500 + index, "RGBA", (800, 600)))
+    process = subprocess.Popen([sys.executable, "-m", "prepare", source, tmp_path / "out", "--workers", "2"], cwd=REPOSITORY, start_new_session=True,
+                               stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "out/.staging").exists():
+        time.sleep(0.02)
+    time.sleep(0.3)
+    os.killpg(process.pid, signal.SIGINT)
+    said = process.communicate(timeout=30)[1]
+    assert process.returncode == 130 and "interrupted" in said and "Traceback" not in said and not (tmp_path / "out").exists(), said
+
+
 def test_workers_do_not_outlive_a_killed_run(tmp_path):
     source = tmp_path / "in"
     for index in range(150):
