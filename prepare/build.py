@@ -82,7 +82,8 @@ def _convert_all(options: Options, sources: Sequence[Source], staging: Path) -> 
     """Every source decoded and written to the staging folder, by as many processes as there are workers."""
     staging.mkdir(parents=True)
     photos, broken = {}, {}
-    with ProcessPoolExecutor(options.workers, initializer=_end_with, initargs=(os.getpid(),)) as pool:
+    pool = ProcessPoolExecutor(options.workers, initializer=_end_with, initargs=(os.getpid(),))
+    try:
         results = pool.map(convert, [options.source / source.path for source in sources],
                            [_staged(staging, source) for source in sources], chunksize=8)
         for source, result in zip(sources, progress(results, "converting", len(sources))):
@@ -90,6 +91,8 @@ def _convert_all(options: Options, sources: Sequence[Source], staging: Path) -> 
                 photos[source] = result
             else:
                 broken[source] = result
+    finally:
+        pool.shutdown(cancel_futures=True)  # an interrupted run must not work through the rest first
     return {source: photos[source] for source in sources if source in photos}, broken
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -78,13 +79,15 @@ def test_a_killed_run_leaves_nothing_that_a_later_one_trusts(tmp_path, delay_s):
 
 def test_ctrl_c_is_one_sentence_and_leaves_nothing(tmp_path):
     source = tmp_path / "in"
-    for index in range(150):
+    for index in range(30):
         save(source / f"a/big {index}.png", picture(500 + index, "RGBA", (800, 600)))
+        for copy in range(10):
+            shutil.copy(source / f"a/big {index}.png", source / f"a/copy {copy} of {index}.png")
     process = subprocess.Popen([sys.executable, "-m", "prepare", source, tmp_path / "out", "--workers", "2"], cwd=REPOSITORY, start_new_session=True,
                                stderr=subprocess.PIPE, text=True)
-    while not (tmp_path / "out/.staging").exists():
-        time.sleep(0.02)
-    time.sleep(0.3)
+    while not list((tmp_path / "out/.staging").glob("*")):  # the first photos of hundreds are converted
+        assert process.poll() is None
+        time.sleep(0.01)
     os.killpg(process.pid, signal.SIGINT)
     said = process.communicate(timeout=30)[1]
     assert process.returncode == 130 and "interrupted" in said and "Traceback" not in said and not (tmp_path / "out").exists(), said
