@@ -83,8 +83,9 @@ def test_ctrl_c_is_one_sentence_and_leaves_nothing(tmp_path):
         save(source / f"a/big {index}.png", picture(500 + index, "RGBA", (800, 600)))
         for copy in range(10):
             shutil.copy(source / f"a/big {index}.png", source / f"a/copy {copy} of {index}.png")
+    # a shell's background job ignores Ctrl-C, and so would its children
     process = subprocess.Popen([sys.executable, "-m", "prepare", source, tmp_path / "out", "--workers", "2"], cwd=REPOSITORY, start_new_session=True,
-                               stderr=subprocess.PIPE, text=True)
+                               stderr=subprocess.PIPE, text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     while not list((tmp_path / "out/.staging").glob("*")):  # the first photos of hundreds are converted
         assert process.poll() is None
         time.sleep(0.01)
