@@ -84,8 +84,9 @@ def test_ctrl_c_is_one_sentence_and_leaves_nothing(tmp_path):
         for copy in range(10):
             shutil.copy(source / f"a/big {index}.png", source / f"a/copy {copy} of {index}.png")
     # a shell's background job ignores Ctrl-C, and so would its children
-    process = subprocess.Popen([sys.executable, "-m", "prepare", source, tmp_path / "out", "--workers", "2"], cwd=REPOSITORY, start_new_session=True,
-                               stderr=subprocess.PIPE, text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    listening = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    process = subprocess.Popen([sys.executable, "-c", listening, "-m", "prepare", source, tmp_path / "out", "--workers", "2"], cwd=REPOSITORY,
+                               start_new_session=True, stderr=subprocess.PIPE, text=True)
     while not list((tmp_path / "out/.staging").glob("*")):  # the first photos of hundreds are converted
         assert process.poll() is None
         time.sleep(0.01)
