@@ -3,23 +3,25 @@
 The caller does not know which engine it got. Each loads its library only when it is opened.
 """
 
-import os
 import threading
 from pathlib import Path
 
 import numpy as np
 
+from artifact.machine import cpu_count
 from artifact.model import GRAPH_FILE, ArtifactError, Description
 
 
-def open_engine(directory: Path, description: Description, precision: str = "f32") -> "OpenVINOEngine":
+def open_engine(directory: Path, description: Description, precision: str = "auto", threads: int | None = None, device: str = "cpu") -> "OpenVINOEngine":
     """The engine for this machine, its graph checked against the description and warmed by one run.
 
     precision is "f32" or "bf16".
     Raises ArtifactError for a graph that does not load or does not fit model.json.
     """
     path = Path(directory) / GRAPH_FILE
-    engine = OpenVINOEngine(path, precision)
+    engine = OpenVINOEngine(path, 'f32' if precision == 'auto' else precision)
+    engine.name, engine.precision, engine.max_batch = 'openvino', precision, 1
+    engine.close = lambda: None
     size = description.preprocessing.crop
     for name, found, expected in (("pixels", engine.input_shape, (size, size, 3)),
                                   ("classes", engine.classes, len(description.classes))):
@@ -64,18 +66,3 @@ class OpenVINOEngine:
                 self._request.infer(pixels[index:index + 1])
                 answers[index] = self._request.get_output_tensor().data[0]
         return answers
-
-
-def cpu_count() -> int:
-    """Cores this process may use: its affinity, or less when a cgroup (v2, v1) limits its share of them."""
-    cores = len(os.sched_getaffinity(0))
-    for quota_file, period_file in (("/sys/fs/cgroup/cpu.max", None),
-                                    ("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "/sys/fs/cgroup/cpu/cpu.cfs_period_us")):
-        try:
-            words = Path(quota_file).read_text().split()
-            words += Path(period_file).read_text().split() if period_file else []
-        except OSError:
-            continue
-        if words[0] not in ("max", "-1"):
-            return max(1, min(cores, round(int(words[0]) / int(words[1]))))
-    return cores

@@ -5,6 +5,7 @@ endpoint does. It knows nothing of networks; normalisation by mean and std happe
 """
 
 import io
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from PIL import Image, ImageOps
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 MAX_PIXELS = 128_000_000  # larger than any phone's photo (108 Mpx); three bytes a pixel is 384 MB
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 INTERPOLATIONS = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
@@ -73,20 +75,26 @@ def read_photo(path: Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
         raise PhotoError(f"photo '{path}': {error}") from error
 
 
-def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def decode(data: bytes, max_pixels: int = MAX_PIXELS, formats: Sequence[str] | None = None,
+           opened: Callable[[int], None] | None = None) -> Image.Image:
     """Any photo Pillow can read, first frame, upright by its EXIF, alpha over white, as RGB.
 
-    Raises PhotoError for an empty, unknown, truncated or oversized photo.
+    formats: Pillow's names of those to accept; default all. opened: told the number of pixels once the header is read,
+    before memory is taken for them. Raises PhotoError for an empty, unknown, truncated or oversized photo.
     """
     if not data:
         raise PhotoError("it is empty (0 bytes)")
+    if data.startswith(LFS_POINTER):
+        raise PhotoError("it is a Git LFS pointer, not the photo that it stands for; `git lfs pull` fetches that")
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=formats) as image:
             width, height = image.size
             if width * height > max_pixels:
                 raise PhotoError(f"it has {width} x {height} pixels; at most {max_pixels:,} in all are accepted")
             if width < 1 or height < 1:
                 raise PhotoError(f"it has {width} x {height} pixels")
+            if opened:
+                opened(width * height)
             image.load()
             return to_rgb(upright(image))
     except PhotoError:

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from artifact import export as exporting
-from artifact.engines import cpu_count, open_engine
+from artifact.engines import open_engine
+from artifact.machine import cpu_count
 from artifact.export import ExportError, export, graph
 from artifact.model import ArtifactError, Description, atomic_file, read_description, write_atomically, write_description
 from artifact.network import Probabilities, architectures, build, own_preprocessing
