@@ -38,16 +38,16 @@ def create_multi_model_app(models: Models, limits: Limits = Limits(), metrics: M
             page["nextPageToken"] = str(start + PAGE)
         return jsonify(page)
 
-    @app.get("/models/<path:name>")
+    @app.get("/models/<name>")
     def describe(name: str) -> Response:
         return jsonify(models.describe(name))
 
-    @app.delete("/models/<path:name>")
+    @app.delete("/models/<name>")
     def unload(name: str) -> Response:
         models.unload(name)
         return Response(status=200)
 
-    @app.post("/models/<path:name>/invoke")
+    @app.post("/models/<name>/invoke")
     def invoke(name: str) -> Response:
         with models.using(name) as predictor:
             return answered(predictor, limits)
@@ -69,4 +69,6 @@ def wanted(body: bytes) -> tuple[str, str]:
     name, url = (document.get(key) if isinstance(document, dict) else None for key in ("model_name", "url"))
     if not (isinstance(name, str) and isinstance(url, str) and name and url and "\0" not in url):
         raise ModelError(400, f"the JSON lacks model_name or url; {expected}")
+    if "/" in name:
+        raise ModelError(400, f"the model's name '{name[:100]}' holds a slash; {expected}")
     return name, url

@@ -46,7 +46,7 @@ def _multi_model() -> dict:
     model = {"$ref": "#/components/schemas/Model"}
     listed = {"type": "object", "required": ["models"], "properties": {"models": {"type": "array", "items": model}, "nextPageToken": {"type": "string"}}}
     wanted = {"type": "object", "required": ["model_name", "url"], "properties": {
-        "model_name": {"type": "string", "minLength": 1}, "url": {"type": "string", "minLength": 1}}}
+        "model_name": {"type": "string", "minLength": 1, "pattern": "^[^/]+$"}, "url": {"type": "string", "minLength": 1}}}
     return {
         "/models": {
             "get": {"summary": "The loaded models", "parameters": [page], "responses": {"200": _json("Models", listed), **_errors(400)}},
@@ -91,11 +91,13 @@ def _own(code: str, text: str) -> dict:
 
 
 _LABEL = {"label": {"type": "string"}, "probability": {"type": "number", "minimum": 0, "maximum": 1}}
+_BASE64 = {"type": "string", "minLength": 1, "description": "A photo in base64, or a data: URL"}
+_OBJECT = {"type": "object", "required": ["b64"], "properties": {"b64": _BASE64}}
+_LIST = {"type": "array", "minItems": 1, "maxItems": 1000, "items": {"$ref": "#/components/schemas/Instance"}}
 SCHEMAS = {
     "Error": {"type": "object", "required": ["error"], "properties": {"error": {"type": "string", "description": "One sentence: what is wrong, and what to send"}}},
-    "Instance": {"type": "object", "required": ["b64"], "properties": {"b64": {"type": "string", "description": "A photo in base64"}}},
-    "Instances": {"type": "object", "required": ["instances"], "properties": {
-        "instances": {"type": "array", "minItems": 1, "maxItems": 1000, "items": {"$ref": "#/components/schemas/Instance"}}}},
+    "Instance": {"anyOf": [_OBJECT, _BASE64]},
+    "Instances": {"anyOf": [{"type": "object", "required": ["instances"], "properties": {"instances": _LIST}}, _LIST, _OBJECT]},
     "Label": {"type": "object", "required": ["label", "probability"], "properties": _LABEL},
     "Prediction": {"type": "object", "properties": {
         **_LABEL, "top": {"type": "array", "items": {"$ref": "#/components/schemas/Label"}},

@@ -50,16 +50,16 @@ def resident(pid: int) -> int:
 
 def test_a_model_is_loaded_asked_and_unloaded(server, trained):
     assert server.ask("GET", "/ping")[0] == 200 and call(server, "GET", "/models") == (200, {"models": []})
-    known = {"modelName": "a/b", "modelUrl": str(trained.model)}
-    assert call(server, "POST", "/models", {"model_name": "a/b", "url": str(trained.model)}) == (200, known)
-    assert call(server, "GET", "/models") == (200, {"models": [known]}) and call(server, "GET", "/models/a/b") == (200, known)
-    status, answer = server.invoke(photo("blue"), path="/models/a/b/invoke", **{"X-Amzn-SageMaker-Target-Model": "a.tar.gz"})
+    known = {"modelName": "a-b", "modelUrl": str(trained.model)}
+    assert call(server, "POST", "/models", {"model_name": "a-b", "url": str(trained.model)}) == (200, known)
+    assert call(server, "GET", "/models") == (200, {"models": [known]}) and call(server, "GET", "/models/a-b") == (200, known)
+    status, answer = server.invoke(photo("blue"), path="/models/a-b/invoke", **{"X-Amzn-SageMaker-Target-Model": "a.tar.gz"})
     assert status == 200 and answer["predictions"][0]["label"] == "blue"
-    assert call(server, "DELETE", "/models/a/b") == (200, None)
-    for method, path in (("GET", "/models/a/b"), ("DELETE", "/models/a/b")):
+    assert call(server, "DELETE", "/models/a-b") == (200, None)
+    for method, path in (("GET", "/models/a-b"), ("DELETE", "/models/a-b")):
         status, answer = call(server, method, path)
-        assert status == 404 and "no model 'a/b' is loaded" in answer["error"]
-    assert server.invoke(photo(), path="/models/a/b/invoke")[0] == 404
+        assert status == 404 and "no model 'a-b' is loaded" in answer["error"]
+    assert server.invoke(photo(), path="/models/a-b/invoke")[0] == 404
 
 
 def test_a_name_can_be_loaded_once(server, trained):
@@ -70,7 +70,7 @@ def test_a_name_can_be_loaded_once(server, trained):
 
 @pytest.mark.parametrize("body, status, words", [
     (b"{", 400, "not JSON"), (b"[]", 400, "lacks model_name or url"), (b'{"model_name": "x"}', 400, "lacks model_name or url"),
-    (b'{"model_name": 1, "url": "x"}', 400, "lacks"), (b'{"model_name": "x", "url": "/nowhere"}', 400, "cannot be loaded: '/nowhere' holds no model.json"),
+    (b'{"model_name": 1, "url": "x"}', 400, "lacks"), (b'{"model_name": "a/b", "url": "x"}', 400, "holds a slash"), (b'{"model_name": "x", "url": "/nowhere"}', 400, "cannot be loaded: '/nowhere' holds no model.json"),
     (b'{"model_name": "x", "url": "a\\u0000b"}', 400, "lacks"),
 ])
 def test_what_cannot_be_loaded_is_told(server, body, status, words):
