@@ -70,7 +70,7 @@ class Models:
                 self._changed.notify_all()
             if isinstance(error, MemoryError):
                 raise ModelError(507, f"there is no memory to load the model '{name[:100]}'; unload another one first") from error
-            if isinstance(error, ValueError):
+            if isinstance(error, (ValueError, OSError)):
                 raise ModelError(400, f"the model '{name[:100]}' cannot be loaded: {error}") from error
             raise
         with self._changed:

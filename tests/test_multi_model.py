@@ -72,6 +72,7 @@ def test_a_name_can_be_loaded_once(server, trained):
     (b"{", 400, "not JSON"), (b"[]", 400, "lacks model_name or url"), (b'{"model_name": "x"}', 400, "lacks model_name or url"),
     (b'{"model_name": 1, "url": "x"}', 400, "lacks"), (b'{"model_name": "a/b", "url": "x"}', 400, "holds a slash"), (b'{"model_name": "x", "url": "/nowhere"}', 400, "cannot be loaded: '/nowhere' holds no model.json"),
     (b'{"model_name": "x", "url": "a\\u0000b"}', 400, "lacks"),
+    (json.dumps({"model_name": "x", "url": "x" * 5000}).encode(), 400, "cannot be loaded"),
 ])
 def test_what_cannot_be_loaded_is_told(server, body, status, words):
     answered, answer = server.invoke(body, "application/json", "/models")
