@@ -25,7 +25,8 @@ def small_artifact(folder, classes=("a", "b", "c"), architecture="squeezenet1_1"
 
 
 def test_what_is_written_is_read_back(tmp_path):
-    description = Description(("köter", "a b", "c"), PREPROCESSING, "resnet18", (20, 10), True, {"test": 0.5}, 1.5, {"seed": 0})
+    description = Description(("köter", "a b", "c"), PREPROCESSING, "resnet18", (20, 10), True, {"test": 0.5}, 1.5, {"kept": False}, {"photos": 3},
+                              {"seed": 0})
     write_description(tmp_path, description)
     write_atomically(tmp_path / "model.onnx", b"graph")
     assert read_description(tmp_path) == description
@@ -75,7 +76,7 @@ def test_a_missing_file_is_named(tmp_path):
 
 def test_the_engine_answers_as_the_network_does(tmp_path):
     network, description, pixels = small_artifact(tmp_path)
-    answers = open_engine(tmp_path, read_description(tmp_path)).run(pixels)
+    answers = open_engine(tmp_path, read_description(tmp_path), "f32").run(pixels)
     expected = Probabilities(network, description.preprocessing)(torch.from_numpy(pixels)).detach().numpy()
     assert answers.dtype == np.float32 and answers.shape == (3, 3)
     np.testing.assert_allclose(answers, expected, atol=1e-5)
