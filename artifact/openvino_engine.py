@@ -1,11 +1,21 @@
 """OpenVINO on the CPU, for the ONNX graph and for the int8 model alike. Loads its library when it is opened."""
 
+import sys
 import threading
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
 from artifact.model import ArtifactError
+
+
+def load_openvino() -> ModuleType:
+    """openvino without its telemetry: else importing it leaves an identity under HOME and reports the import to Google."""
+    sys.modules.setdefault("openvino_telemetry", None)
+    import openvino
+
+    return openvino
 
 
 class OpenVINOEngine:
@@ -22,8 +32,7 @@ class OpenVINOEngine:
 
     def __init__(self, path: Path, precision: str, threads: int):
         """Compile the model in a file. ArtifactError when OpenVINO cannot read it."""
-        import openvino
-
+        openvino = load_openvino()
         core = openvino.Core()
         try:
             model = core.read_model(path)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from artifact.engines import cpu_count
 from artifact.model import GRAPH_FILE, INT8_FILE, INT8_WEIGHTS_FILE, TEMPORARY_SUFFIX, Description, write_atomically
+from artifact.openvino_engine import load_openvino
 from artifact.preprocessing import Preprocessing, read_photo
 
 CALIBRATION_PHOTOS = 300
@@ -118,11 +119,10 @@ def _wait(child: subprocess.Popen, stop: Callable[[], bool]) -> bool:
 
 def main() -> None:
     """The child: read the order in the folder that it is given, quantize, save beside it."""
-    # telemetry would write under HOME and call home; NNCF would load torch and onnx for models that are not ours
-    sys.modules.update({"openvino_telemetry": None, "torch": None, "onnx": None})
+    openvino = load_openvino()
+    sys.modules.update({"torch": None, "onnx": None})  # NNCF would load them for seconds, for models that are not ours
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cpu_count()])  # else 64 threads in a container of 2 cores
     import nncf
-    import openvino
 
     folder = Path(sys.argv[1])
     order = json.loads((folder / ORDER_FILE).read_text())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-sys.modules.update({"openvino_telemetry": None, "torch": None, "onnx": None})
+sys.modules.update({"torch": None, "onnx": None})
 
 import nncf  # noqa: E402
 import openvino  # noqa: E402

@@ -1,7 +1,6 @@
 import json
 
 import numpy as np
-import openvino
 import pytest
 import torch
 
@@ -10,6 +9,7 @@ from artifact.engines import cpu_count, open_engine
 from artifact.export import ExportError, export, graph
 from artifact.model import ArtifactError, Description, atomic_file, read_description, write_atomically, write_description
 from artifact.network import Probabilities, architectures, build, own_preprocessing
+from artifact.openvino_engine import load_openvino
 from artifact.preprocessing import Preprocessing
 
 PREPROCESSING = Preprocessing(resize=36, crop=32)
@@ -121,7 +121,7 @@ def test_the_graph_takes_any_batch(architecture):
     size = 32 if architecture != "swin_t" else 64
     model = Probabilities(build(architecture, 4, (8,), size), Preprocessing(size, size)).eval()
     pixels = np.random.default_rng(0).integers(0, 256, (3, size, size, 3), dtype=np.uint8)
-    core = openvino.Core()
+    core = load_openvino().Core()
     compiled = core.compile_model(core.read_model(graph(model, pixels[:1])), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     with torch.inference_mode():
         np.testing.assert_allclose(compiled(pixels)[0], model(torch.from_numpy(pixels)).numpy(), atol=1e-5)
