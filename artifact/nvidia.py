@@ -80,15 +80,24 @@ def start_problem(error: str, cuda: str | None, file: Path = DRIVER_FILE) -> str
     older = driver_problem(cuda, file)
     if older:
         return older
-    first = error.strip().splitlines()[0].rstrip(".") if error.strip() else "no reason given"
     old = re.search(r"driver on your system is too old \(found version (\d+)\)", error)
     if old:
-        return f"the host's NVIDIA driver is too old: it reaches CUDA {int(old[1]) // 1000}.{int(old[1]) % 1000 // 10}, torch carries CUDA {cuda}; {advice(cuda)}"
-    driver = driver_version(file)
-    if driver is None:
-        return f"there is no NVIDIA driver on this machine ({first}); take a machine with a GPU, or use the device cpu"
-    return (f"CUDA {cuda} does not start on the host's NVIDIA driver {driver} ({first}); "
-            "give the container a GPU (docker run --gpus all), or use the device cpu")
+        reached = f"{int(old[1]) // 1000}.{int(old[1]) % 1000 // 10}"
+        return f"the host's NVIDIA driver is too old: it reaches CUDA {reached}, torch carries CUDA {cuda}; {advice(cuda)}"
+    if "Found no NVIDIA driver" in error:
+        return "no NVIDIA driver is here; take a machine with a GPU, start the container with --gpus all, or use the device cpu"
+    first = error.strip().partition("\n")[0].rstrip(".") or "no reason given"
+    return (f"CUDA {cuda} does not start on the NVIDIA driver {driver_version(file) or 'of this machine'} ({first}); "
+            "start the container with --gpus all, or use the device cpu")
+
+
+def gpu_problem(name: str, capability: tuple[int, int], kernels: Sequence[str]) -> str | None:
+    """One sentence where torch has no kernels for a GPU this old; kernels as torch.cuda.get_arch_list() tells them, "sm_75"."""
+    oldest = min((int(found[1]) for found in map(re.compile(r"sm_(\d+)").match, kernels) if found), default=0)
+    if capability[0] * 10 + capability[1] >= oldest:
+        return None
+    return (f"the GPU {name} has compute capability {capability[0]}.{capability[1]}; this torch has kernels from {oldest // 10}.{oldest % 10} on: "
+            "take a newer GPU (on SageMaker ml.g4dn, g5, g6, p4d or later), or use the device cpu")
 
 
 def advice(cuda: str) -> str:
