@@ -100,28 +100,27 @@ class Cuda:
 
     pinned = True
 
-    def __init__(self, device: torch.device):
-        self.device = device
-        self._stream = torch.cuda.Stream(device)
-        self._stream.wait_stream(torch.cuda.current_stream(device))  # the weights may still be on their way
+    def __init__(self, device: torch.device, cuda=torch.cuda):
+        self.device, self._cuda = device, cuda
+        self._stream = cuda.Stream(device)
+        self._stream.wait_stream(cuda.current_stream(device))  # the weights may still be on their way
         # waiting for a blocking event sleeps; any other wait keeps a core busy that could decode photos
-        self._done = torch.cuda.Event(blocking=True)
-        self._pool = torch.cuda.graph_pool_handle()
-        self.recording = True
+        self._done = cuda.Event(blocking=True)
+        self._pool = cuda.graph_pool_handle()
+        self._recordable = True
 
     def step(self, model: Model, pixels: torch.Tensor) -> Graph | Eager:
-        if not self.recording:
-            return Eager(model, pixels)
-        try:
-            with _recording:
-                return Graph(model, pixels, self._stream, self._pool)
-        except NoRecording as error:
-            log.warning("the network runs without CUDA graphs, since it cannot be recorded (%s)", error)
-            self.recording = False
+        if self._recordable:
+            try:
+                with _recording:
+                    return Graph(model, pixels, self._stream, self._pool, self._cuda)
+            except NoRecording as error:
+                log.warning("the network runs without CUDA graphs, since it cannot be recorded (%s)", error)
+                self._recordable = False
         return Eager(model, pixels)
 
     def working(self) -> contextlib.AbstractContextManager:
-        return torch.cuda.stream(self._stream)
+        return self._cuda.stream(self._stream)
 
     def wait(self) -> None:
         self._done.record(self._stream)
@@ -129,7 +128,7 @@ class Cuda:
 
     def release(self) -> None:
         with _recording:
-            torch.cuda.empty_cache()
+            self._cuda.empty_cache()
 
 
 class Ladder:

@@ -21,14 +21,14 @@ HOST_IMAGE = {12: "al2-ami-sagemaker-inference-gpu-3-1", 13: "al2023-ami-sagemak
 log = logging.getLogger(__name__)
 
 
-def cuda_available() -> bool:
+def cuda_available(file: Path = DRIVER_FILE) -> bool:
     """Whether to try a GPU: one was given to this machine or container, torch is installed for CUDA, the driver is new
     enough. A driver that is too old is logged in one sentence."""
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
     if hidden is not None and hidden.strip() in ("", "-1") or not gpu_given():
         return False
     cuda = torch_cuda()
-    problem = driver_problem(cuda) if cuda else None
+    problem = driver_problem(cuda, file) if cuda else None
     if problem:
         log.warning("%s", problem)
     return bool(cuda) and not problem
