@@ -11,9 +11,11 @@ COPY docker/requirements-serve-gpu.txt /opt/build/
 RUN /opt/venv/bin/pip install --no-cache-dir --no-compile --disable-pip-version-check --require-hashes \
         --only-binary :all: --requirement /opt/build/requirements-serve-gpu.txt \
     && /opt/venv/bin/pip check
-COPY docker/warm_serve.py /opt/build/
+COPY docker/warm_serve.py docker/warm_serve_gpu.py /opt/build/
 # Fails the build when something that a server needs is not there; the environment would keep it from writing bytecode.
-RUN PYTHONDONTWRITEBYTECODE= HOME=/tmp/warm /opt/venv/bin/python -W error /opt/build/warm_serve.py \
+RUN export PYTHONDONTWRITEBYTECODE= HOME=/tmp/warm \
+    && /opt/venv/bin/python -W error /opt/build/warm_serve.py \
+    && /opt/venv/bin/python /opt/build/warm_serve_gpu.py \
     && rm -rf /tmp/warm /tmp/warm.xml /tmp/warm.bin
 
 COPY docker/serve /opt/venv/bin/serve
