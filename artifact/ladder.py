@@ -4,6 +4,7 @@ Each step runs a model on one fixed place in memory: `Eager` calls the model, `G
 Which of them, and how to wait, is all that `Cpu` and `Cuda` differ in. Loads torch; knows nothing of artifacts.
 """
 
+import collections
 import contextlib
 import gc
 import logging
@@ -18,6 +19,8 @@ WARM_RUNS = 3  # cuDNN tries its kernels in the first; allocations have settled 
 log = logging.getLogger(__name__)
 # CUDA records one graph at a time in a process: another thread's start of a recording waits for the whole device
 _recording = threading.Lock()
+# by device, streams of closed engines: cuBLAS keeps tens of megabytes for every stream that it ever ran on
+_idle_streams: dict[tuple, list] = collections.defaultdict(list)
 
 Model = Callable[[torch.Tensor], torch.Tensor]
 
@@ -94,6 +97,9 @@ class Cpu:
     def release(self) -> None:
         """Nothing to do: freed memory goes back by itself."""
 
+    def close(self) -> None:
+        """Nothing to give back."""
+
 
 class Cuda:
     """Steps on a GPU: graphs on a stream of their own; plain calls from the first model on that cannot be recorded."""
@@ -102,7 +108,11 @@ class Cuda:
 
     def __init__(self, device: torch.device, cuda=torch.cuda):
         self.device, self._cuda = device, cuda
-        self._stream = cuda.Stream(device)
+        self._idle = _idle_streams[cuda, device]
+        try:
+            self._stream = self._idle.pop()
+        except IndexError:
+            self._stream = cuda.Stream(device)
         self._stream.wait_stream(cuda.current_stream(device))  # the weights may still be on their way
         # waiting for a blocking event sleeps; any other wait keeps a core busy that could decode photos
         self._done = cuda.Event(blocking=True)
@@ -130,6 +140,10 @@ class Cuda:
         with _recording:
             self._cuda.empty_cache()
 
+    def close(self) -> None:
+        self.release()
+        self._idle.append(self._stream)
+
 
 class Ladder:
     """A model's steps with their buffers. For one thread at a time, in inference mode.
@@ -145,21 +159,14 @@ class Ladder:
         """
         self._place = place
         self._steps: dict[int, Eager | Graph] = {}
-        with place.working():
-            self._pixels = torch.zeros((sizes[-1], *shape), dtype=torch.uint8, device=place.device)
-            for size in reversed(sizes):
-                try:
-                    self._steps[size] = place.step(model, self._pixels[:size])
-                except torch.OutOfMemoryError:
-                    if size == sizes[0]:
-                        raise
-                    log.warning("batches of %d do not fit into the GPU's free memory", size)
-                    place.release()
-            self._steps = dict(sorted(self._steps.items()))
-            classes = self._steps[self.sizes[0]]().shape[1]
-            place.wait()
-        self._staged = torch.zeros((self.sizes[-1], *shape), dtype=torch.uint8, pin_memory=place.pinned)
-        self._answers = torch.zeros((self.sizes[-1], classes), dtype=torch.float32, pin_memory=place.pinned)
+        self._staged = self._answers = self._pixels = None
+        try:
+            classes = self._climb_down(model, shape, sizes)
+            self._staged = torch.zeros((self.sizes[-1], *shape), dtype=torch.uint8, pin_memory=place.pinned)
+            self._answers = torch.zeros((self.sizes[-1], classes), dtype=torch.float32, pin_memory=place.pinned)
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -185,4 +192,21 @@ class Ladder:
         self._steps = {}
         self._staged = self._answers = self._pixels = None
         gc.collect()  # a traced network and its graph refer to each other
-        self._place.release()
+        self._place.close()
+
+    def _climb_down(self, model: Model, shape: tuple[int, int, int], sizes: Sequence[int]) -> int:
+        """Make the steps, the largest first; the model's number of classes."""
+        with self._place.working():
+            self._pixels = torch.zeros((sizes[-1], *shape), dtype=torch.uint8, device=self._place.device)
+            for size in reversed(sizes):
+                try:
+                    self._steps[size] = self._place.step(model, self._pixels[:size])
+                except torch.OutOfMemoryError:
+                    if size == sizes[0]:
+                        raise
+                    log.warning("batches of %d do not fit into the GPU's free memory", size)
+                    self._place.release()
+            self._steps = dict(sorted(self._steps.items()))
+            classes = self._steps[self.sizes[0]]().shape[1]
+            self._place.wait()
+            return classes

@@ -134,9 +134,15 @@ def _network(directory: Path, description: Description, device: "torch.device") 
     what = f"{description.architecture} with {len(description.classes)} classes and the head {list(description.head)}"
     try:
         weights = safetensors.torch.load_file(path)
-        with device:  # random weights are drawn first; a GPU does that at once
-            network = build(description.architecture, len(description.classes), description.head, description.preprocessing.crop)
-        network.load_state_dict(weights)
+        for made_on in ("meta", "cpu"):  # without memory first: no random weights are drawn, seconds for a large network
+            try:
+                with torch.device(made_on):
+                    network = build(description.architecture, len(description.classes), description.head, description.preprocessing.crop)
+            except NotImplementedError:  # RegNet computes its widths from tensors, which have no data there
+                continue
+            network.load_state_dict(weights, assign=True)
+            if not any(tensor.is_meta for tensor in (*network.parameters(), *network.buffers())):
+                break
     except FileNotFoundError as error:
         raise ArtifactError(f"'{directory}' holds no {WEIGHTS_FILE}, which the torch engine needs; expected the files that training wrote") from error
     except (OSError, safetensors.SafetensorError) as error:
@@ -145,8 +151,8 @@ def _network(directory: Path, description: Description, device: "torch.device") 
         raise
     except (RuntimeError, ValueError, AssertionError) as error:
         found = [line.strip() for line in str(error).splitlines() if line.strip()]
-        raise ArtifactError(f"'{path}' does not fit model.json, which says {what} ({' '.join(found[:2])[:200]})") from error
-    return network.eval()
+        raise ArtifactError(f"'{path}' does not fit model.json, which says {what} ({' '.join(found[:2])[:300]})") from error
+    return network.to(device, torch.float32).eval()
 
 
 def _chosen(network: "torch.nn.Module", description: Description, precision: str, device: "torch.device") -> "tuple[torch.nn.Module, str]":

@@ -20,7 +20,7 @@ class FakeCuda:
     def __init__(self, memory: int = 1000, hides_cause: bool = False):
         self.memory, self.hides_cause = memory, hides_cause
         self.current, self.recording = None, None
-        self.calls, self.replays, self.graphs_alive, self.emptied = 0, 0, 0, 0
+        self.calls, self.replays, self.graphs_alive, self.emptied, self.streams = 0, 0, 0, 0, 0
 
     # --- the models of the tests; launched on the stream that is current ---
     def model(self, pixels: torch.Tensor) -> torch.Tensor:
@@ -39,6 +39,7 @@ class FakeCuda:
 
     # --- torch.cuda ---
     def Stream(self, device):
+        self.streams += 1
         return FakeStream(self)
 
     def current_stream(self, device):

@@ -93,6 +93,16 @@ def test_no_memory_for_one_photo_is_an_error():
         Ladder(cuda.model, SHAPE, (1, 2), Here(cuda))
 
 
+def test_a_closed_or_failed_ladder_leaves_its_stream_to_the_next():
+    cuda = FakeCuda(memory=2)
+    for _ in range(3):
+        Ladder(cuda.model, SHAPE, (1, 2), Here(cuda)).close()
+        with pytest.raises(torch.OutOfMemoryError):
+            Ladder(cuda.model, SHAPE, (4, 8), Here(cuda))
+    both = [Ladder(cuda.model, SHAPE, (1, 2), Here(cuda)) for _ in range(2)]
+    assert cuda.streams == 2 and both[0]._place._stream is not both[1]._place._stream
+
+
 def test_memory_that_ends_within_a_recording_is_told_as_such():
     cuda = FakeCuda(hides_cause=True)
 

@@ -10,7 +10,7 @@ from PIL import Image
 from artifact import torch_engine
 from artifact.engines import open_engine
 from artifact.model import ArtifactError, Description, read_description
-from artifact.network import build
+from artifact.network import Probabilities, build
 from artifact.preprocessing import Preprocessing
 from artifact.torch_engine import DeviceError, TorchEngine
 from test_artifact import small_artifact
@@ -132,6 +132,20 @@ def test_a_head_and_several_labels(tmp_path):
     np.testing.assert_allclose(single, open_engine(tmp_path, description).run(pixels), atol=1e-5)
     logits = np.log(many / (1 - many)) * 2
     np.testing.assert_allclose(np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), single, atol=1e-5)
+
+
+@pytest.mark.parametrize("architecture", ["regnet_y_400mf", "swin_v2_t", "inception_v3", "vit_b_32"])
+def test_networks_with_ways_of_their_own(tmp_path, architecture):
+    """Widths out of tensors, buffers beside weights, an input of its own scale, a size that is part of the network."""
+    torch.manual_seed(0)
+    size = 96
+    description = Description(("a", "b"), Preprocessing(size, size), architecture)
+    network = build(architecture, 2, (), size).eval()
+    safetensors.torch.save_file(network.state_dict(), tmp_path / "model.safetensors")
+    pixels = np.random.default_rng(0).integers(0, 256, (3, size, size, 3), dtype=np.uint8)
+    with torch.inference_mode():
+        expected = Probabilities(network, description.preprocessing)(torch.from_numpy(pixels)).numpy()
+    np.testing.assert_allclose(TorchEngine(tmp_path, description, "f32", "cpu", 2).run(pixels), expected, atol=1e-5)
 
 
 def test_batch_norm_is_folded_and_nothing_else_changes():
