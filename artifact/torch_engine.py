@@ -6,6 +6,7 @@ torch is loaded when an engine is opened, not before. On a CPU the same code run
 
 import copy
 import logging
+import re
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -103,7 +104,7 @@ def _started(name: str) -> "torch.device":
     """The device of a name, ready to compute. DeviceError, or ValueError for a name of no kind that we know."""
     import torch
 
-    if name.partition(":")[0] not in ("cpu", "cuda"):
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
         raise ValueError(f"device must be cpu, cuda or cuda:<number>, found '{name}'")
     device = torch.device(name)
     if device.type == "cpu":

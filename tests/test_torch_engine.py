@@ -12,7 +12,7 @@ from artifact.engines import open_engine
 from artifact.model import ArtifactError, Description, read_description
 from artifact.network import Probabilities, build
 from artifact.preprocessing import Preprocessing
-from artifact.torch_engine import DeviceError, TorchEngine
+from artifact.torch_engine import DeviceError, DeviceMemoryError, TorchEngine
 from test_artifact import small_artifact
 
 MAX_BATCH = 5
@@ -201,6 +201,22 @@ def test_an_artifact_that_cannot_be_used_is_told_in_one_sentence(tmp_path, chang
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 4000
 
 
+def test_a_device_without_memory_is_told_in_one_sentence(artifact, monkeypatch):
+    directory, description, photos = artifact
+
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate\n2 GiB")
+
+    engine = TorchEngine(directory, description, "f32", "cpu", 2)
+    monkeypatch.setattr(engine._ladder, "run", full)
+    with pytest.raises(DeviceMemoryError, match="^cpu has no free memory for 2 photos$"):
+        engine.run(photos)
+    monkeypatch.setattr(torch_engine, "_ladder", full)
+    with pytest.raises(DeviceMemoryError, match="does not fit into the free memory of cpu; unload another model") as caught:
+        TorchEngine(directory, description, "f32", "cpu", 2)
+    assert isinstance(caught.value, MemoryError) and isinstance(caught.value, ArtifactError)
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_a_gpu_that_is_not_there_is_told_in_one_sentence(artifact):
     directory, description, _ = artifact
@@ -209,7 +225,7 @@ def test_a_gpu_that_is_not_there_is_told_in_one_sentence(artifact):
     assert "\n" not in str(caught.value) and isinstance(caught.value, ArtifactError)
 
 
-@pytest.mark.parametrize("settings", [{"precision": "int8"}, {"device": "tpu"}, {"device": ""}, {"max_batch": 0}])
+@pytest.mark.parametrize("settings", [{"precision": "int8"}, {"device": "tpu"}, {"device": ""}, {"device": "cuda:x"}, {"max_batch": 0}])
 def test_settings_that_do_not_exist_are_refused(artifact, settings):
     directory, description, _ = artifact
     with pytest.raises(ValueError, match="must be.*found"):
