@@ -18,17 +18,18 @@ import numpy as np
 REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY))
 
+from artifact.model import WEIGHTS_FILE, Description  # noqa: E402  the bench runs from any folder
+
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
 CLASSES = 133
 
 Run = Callable[[np.ndarray], np.ndarray]
 
 
-def write_artifact(directory: Path, architecture: str) -> "Description":
+def write_artifact(directory: Path, architecture: str) -> Description:
     import safetensors.torch
     import torch
 
-    from artifact.model import WEIGHTS_FILE, Description
     from artifact.network import build, own_preprocessing
 
     torch.manual_seed(0)
@@ -38,12 +39,11 @@ def write_artifact(directory: Path, architecture: str) -> "Description":
     return Description(tuple(f"class {index}" for index in range(CLASSES)), preprocessing, architecture)
 
 
-def plain(directory: Path, description: "Description", device: str, half: bool) -> Run:
+def plain(directory: Path, description: Description, device: str, half: bool) -> Run:
     """torch as one would write it first: the whole network called on each batch, answers copied back."""
     import safetensors.torch
     import torch
 
-    from artifact.model import WEIGHTS_FILE
     from artifact.network import Cast, Probabilities, build
 
     network = build(description.architecture, CLASSES, (), description.preprocessing.crop)

@@ -72,7 +72,7 @@ class FakeCuda:
             yield
         except torch.OutOfMemoryError:
             if self.hides_cause:
-                raise RuntimeError("CUDA error: operation failed due to a previous error during capture")
+                raise RuntimeError("CUDA error: operation failed due to a previous error during capture")  # noqa: B904  as in an __exit__
             raise
         finally:
             self.recording = None
