@@ -1,0 +1,119 @@
+package slipway;
+
+import com.amazonaws.ml.mms.ModelServer;
+import com.amazonaws.ml.mms.servingsdk.impl.PluginsManager;
+import com.amazonaws.ml.mms.util.ConfigManager;
+import com.amazonaws.ml.mms.wlm.BatchAggregator;
+import com.amazonaws.ml.mms.wlm.Model;
+import com.amazonaws.ml.mms.wlm.ModelManager;
+import com.amazonaws.ml.mms.wlm.WorkerState;
+import com.amazonaws.ml.mms.wlm.WorkerThread;
+import io.netty.channel.ChannelFuture;
+import io.netty.util.internal.logging.InternalLoggerFactory;
+import io.netty.util.internal.logging.Slf4JLoggerFactory;
+import java.lang.reflect.Field;
+import java.util.Collection;
+import java.util.List;
+import java.util.Map;
+import org.apache.commons.cli.DefaultParser;
+
+/**
+ * MMS's main, with an end: what was accepted is answered before the process leaves on SIGTERM, and a single model that
+ * cannot be loaded ends it instead of being tried for ever. Arguments are ModelServer's own.
+ */
+public final class Server {
+    static final boolean MULTI_MODEL = "true".equals(System.getenv("SAGEMAKER_MULTI_MODEL"));
+    private static final int MODEL_UNUSABLE = 3;
+    private static final long STOP_TIMEOUT_MS = 20_000; // SageMaker kills 30 s after SIGTERM
+    private static final long QUIET_MS = 200; // so long without work: no answer is still on its way
+    private static final long STEP_MS = 20;
+
+    private static volatile boolean stopping;
+
+    private Server() {}
+
+    static boolean stopping() {
+        return stopping;
+    }
+
+    /** Serve until SIGTERM. Exit codes: 143 after SIGTERM, 1 when MMS fails, 3 when the single model cannot be loaded. */
+    public static void main(String[] args) {
+        int code = 1;
+        try {
+            ConfigManager.init(new ConfigManager.Arguments(new DefaultParser().parse(ConfigManager.Arguments.getOptions(), args)));
+            PluginsManager.getInstance().initialize();
+            InternalLoggerFactory.setDefaultFactory(Slf4JLoggerFactory.INSTANCE);
+            // its MetricManager is not started: a Python process a minute, for a log that nobody keeps
+            List<ChannelFuture> closed = new ModelServer(ConfigManager.getInstance()).start();
+            Runtime.getRuntime().addShutdownHook(new Thread(() -> stop(closed), "stop"));
+            if (!MULTI_MODEL && !firstLoad()) {
+                code = MODEL_UNUSABLE;
+            } else {
+                closed.get(0).sync();
+            }
+        } catch (Throwable error) { // an OutOfMemoryError too must end the process
+            System.err.println("serve: failed: " + error);
+        }
+        System.exit(code);
+    }
+
+    /** Wait until every worker has loaded the model; false when one could not, and MMS would try again and again. */
+    private static boolean firstLoad() throws InterruptedException {
+        if (ModelManager.getInstance().getModels().isEmpty()) {
+            return false;
+        }
+        while (Ping.trouble() != null) {
+            for (Model model : ModelManager.getInstance().getModels().values()) {
+                for (WorkerThread worker : ModelManager.getInstance().getWorkers(model.getModelName())) {
+                    if (worker.getState() == WorkerState.WORKER_STOPPED || worker.getState() == WorkerState.WORKER_ERROR) {
+                        return false;
+                    }
+                }
+            }
+            Thread.sleep(STEP_MS);
+        }
+        return true;
+    }
+
+    /** Take no new connections and return once all accepted requests have been quiet, or the time is up. */
+    private static void stop(List<ChannelFuture> closed) {
+        stopping = true;
+        closed.forEach(future -> future.channel().close());
+        try {
+            long now = System.currentTimeMillis();
+            long deadline = now + STOP_TIMEOUT_MS;
+            for (long busy = now; now < deadline && now < busy + QUIET_MS; now = System.currentTimeMillis()) {
+                Thread.sleep(STEP_MS);
+                if (working()) {
+                    busy = now;
+                }
+            }
+        } catch (InterruptedException | ReflectiveOperationException error) {
+            System.err.println("serve: stopped without waiting for answers: " + error);
+        }
+    }
+
+    /** Whether a request waits in a queue or is with a worker. MMS keeps both in private fields. */
+    private static boolean working() throws ReflectiveOperationException {
+        for (Model model : ModelManager.getInstance().getModels().values()) {
+            for (Object queue : ((Map<?, ?>) value(Model.class, "jobsDb", model)).values()) {
+                if (!((Collection<?>) queue).isEmpty()) {
+                    return true;
+                }
+            }
+            for (WorkerThread worker : ModelManager.getInstance().getWorkers(model.getModelName())) {
+                Object aggregator = value(WorkerThread.class, "aggregator", worker);
+                if (!((Map<?, ?>) value(BatchAggregator.class, "jobs", aggregator)).isEmpty()) {
+                    return true;
+                }
+            }
+        }
+        return false;
+    }
+
+    private static Object value(Class<?> type, String name, Object owner) throws ReflectiveOperationException {
+        Field field = type.getDeclaredField(name);
+        field.setAccessible(true);
+        return field.get(owner);
+    }
+}
