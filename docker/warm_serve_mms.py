@@ -3,21 +3,34 @@ import, so that it proves the trimmed install works and leaves their bytecode. I
 """
 
 import importlib.util
+import io
 
 import mms.context  # noqa: F401
 import mms.model_loader  # noqa: F401
 import mms.model_service_worker  # noqa: F401
+import numpy as np
 import psutil
-import sagemaker_inference.environment  # noqa: F401
-import sagemaker_inference.errors  # noqa: F401
+import sagemaker_inference.default_handler_service  # noqa: F401
+import sagemaker_inference.decoder
 import werkzeug.formparser  # noqa: F401
 
 import warm_serve
 
 
+def check_decoder():
+    stream = io.BytesIO()
+    np.save(stream, np.array([{"an": "object"}]), allow_pickle=True)
+    try:
+        sagemaker_inference.decoder.decode(stream.getvalue(), "application/x-npy")
+    except ValueError:
+        return
+    raise SystemExit("warm_serve_mms: sagemaker-inference's decoder still unpickles")
+
+
 def main():
     warm_serve.check_photos()
     warm_serve.check_openvino()
+    check_decoder()
     gone = [name for name in ("scipy", "boto3", "pip") if importlib.util.find_spec(name)]
     if gone:
         raise SystemExit(f"warm_serve_mms: {', '.join(gone)} should have been left out")

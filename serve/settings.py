@@ -29,8 +29,8 @@ class Settings:
         settings = cls(
             model=Path(environment.get("SLIPWAY_MODEL_DIR", root / "model")),
             host=environment.get("SLIPWAY_HOST", cls.host),
-            port=number(environment, "SAGEMAKER_BIND_TO_PORT", cls.port, 1, 65535),
-            max_payload_mb=number(environment, "SAGEMAKER_MAX_PAYLOAD_IN_MB", cls.max_payload_mb, 0.001, 1024),
+            port=_number(environment, "SAGEMAKER_BIND_TO_PORT", cls.port, 1, 65535),
+            max_payload_mb=_number(environment, "SAGEMAKER_MAX_PAYLOAD_IN_MB", cls.max_payload_mb, 0.001, 1024),
             precision=environment.get("SLIPWAY_PRECISION", cls.precision),
         )
         if settings.precision not in ("f32", "bf16"):
@@ -38,7 +38,7 @@ class Settings:
         return settings
 
 
-def number(environment: Mapping[str, str], name: str, default: int | float, low: float, high: float) -> int | float:
+def _number(environment: Mapping[str, str], name: str, default: int | float, low: float, high: float) -> int | float:
     """The variable's value, of the default's type; the default where it is unset or empty."""
     text = environment.get(name, "").strip()
     try:

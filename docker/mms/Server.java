@@ -18,15 +18,17 @@ import java.util.Map;
 import org.apache.commons.cli.DefaultParser;
 
 /**
- * MMS's main, with an end: what was accepted is answered before the process leaves on SIGTERM, and a single model that
- * cannot be loaded ends it instead of being tried for ever. Arguments are ModelServer's own.
+ * MMS's main, with an end: what was accepted is answered before the process leaves on SIGTERM; a single model that cannot
+ * be loaded, or whose processes are lost, ends it instead of being tried for ever. Arguments are ModelServer's own.
  */
 public final class Server {
-    static final boolean MULTI_MODEL = "true".equals(System.getenv("SAGEMAKER_MULTI_MODEL"));
+    static final boolean MULTI_MODEL = Boolean.getBoolean("slipway.multi_model");
+    private static final int FAILED = 1;
     private static final int MODEL_UNUSABLE = 3;
     private static final long STOP_TIMEOUT_MS = 20_000; // SageMaker kills 30 s after SIGTERM
     private static final long QUIET_MS = 200; // so long without work: no answer is still on its way
     private static final long STEP_MS = 20;
+    private static final long WATCH_MS = 500;
 
     private static volatile boolean stopping;
 
@@ -36,9 +38,9 @@ public final class Server {
         return stopping;
     }
 
-    /** Serve until SIGTERM. Exit codes: 143 after SIGTERM, 1 when MMS fails, 3 when the single model cannot be loaded. */
+    /** Serve until SIGTERM. Exit codes: 143 after SIGTERM, 1 when MMS or its workers fail, 3 when the single model cannot be loaded. */
     public static void main(String[] args) {
-        int code = 1;
+        int code = FAILED;
         try {
             ConfigManager.init(new ConfigManager.Arguments(new DefaultParser().parse(ConfigManager.Arguments.getOptions(), args)));
             PluginsManager.getInstance().initialize();
@@ -49,7 +51,8 @@ public final class Server {
             if (!MULTI_MODEL && !firstLoad()) {
                 code = MODEL_UNUSABLE;
             } else {
-                closed.get(0).sync();
+                System.out.println("serve: ready at " + ConfigManager.getInstance().getListener(false) + (MULTI_MODEL ? ", for many models" : ""));
+                watch(closed.get(0));
             }
         } catch (Throwable error) { // an OutOfMemoryError too must end the process
             System.err.println("serve: failed: " + error);
@@ -73,6 +76,29 @@ public final class Server {
             Thread.sleep(STEP_MS);
         }
         return true;
+    }
+
+    /** Until the server is closed: MMS starts a worker again, but not the process that workers are forked from, and then waits for ever. */
+    private static void watch(ChannelFuture closed) throws InterruptedException {
+        while (!closed.await(WATCH_MS)) {
+            for (Model model : ModelManager.getInstance().getModels().values()) {
+                if (lost(model)) {
+                    System.err.println("serve: failed: all processes of " + model.getModelName() + " have died");
+                    if (!MULTI_MODEL) {
+                        return;
+                    }
+                    ModelManager.getInstance().unregisterModel(model.getModelName()); // its callers get 404, and SageMaker loads it again
+                }
+            }
+        }
+    }
+
+    private static boolean lost(Model model) {
+        WorkerThread parent = model.getServerThread();
+        Process process = parent == null ? null : parent.getLifeCycle().getProcess();
+        return process != null && !process.isAlive()
+                && ModelManager.getInstance().getWorkers(model.getModelName()).stream()
+                        .noneMatch(worker -> worker.getState() == WorkerState.WORKER_MODEL_LOADED);
     }
 
     /** Take no new connections and return once all accepted requests have been quiet, or the time is up. */

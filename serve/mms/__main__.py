@@ -4,7 +4,7 @@ In place of sagemaker-inference's start_model_server, which looks for MMS among 
 needs a writable /etc, and returns 0 whatever became of MMS.
 """
 
-import logging
+import dataclasses
 import os
 import shutil
 import signal
@@ -15,8 +15,9 @@ from pathlib import Path
 
 from artifact.machine import memory_limit
 from artifact.model import ArtifactError, read_description
-from serve.mms.settings import MMSSettings
-from serve.settings import SettingsError
+from serve.mms.configuration import PROPERTIES_FILE, command, properties
+from serve.settings import Settings, SettingsError
+from serve.unpack import artifact_folder
 
 USAGE = 2
 MODEL_UNUSABLE = 3
@@ -25,11 +26,11 @@ TERMINATED = 128 + signal.SIGTERM  # what Java answers SIGTERM with, once its la
 
 def main() -> int:
     """Serve until SIGTERM; the exit code says why not."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(asctime)s %(message)s")
     try:
-        settings = MMSSettings.read()
+        settings = Settings.read()
         if not settings.multi_model:
-            read_description(settings.serve.model)  # a wrong folder is told at once, in one sentence
+            settings = dataclasses.replace(settings, model=artifact_folder(settings.model))
+            read_description(settings.model)  # a wrong folder is told at once, in one sentence
         folder = Path(tempfile.mkdtemp(prefix="mms-"))
     except SettingsError as error:
         return failed(f"serve: {error}", USAGE)
@@ -39,13 +40,14 @@ def main() -> int:
         return failed(f"serve: MMS needs a folder to write to ({error}); with --read-only give --tmpfs /tmp", USAGE)
     try:
         memory = memory_limit()
-        (folder / "mms.properties").write_text(settings.properties(folder, memory))
-        return serve(settings.command(folder, memory))
+        (folder / PROPERTIES_FILE).write_text(properties(settings, folder, memory), encoding="utf-8")
+        os.environ["TMPDIR"] = str(folder)  # what workers unpack goes with it
+        return serve(command(settings, folder, memory, os.environ.get("SAGEMAKER_MODEL_SERVER_VMARGS", "")))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def serve(command: list[str]) -> int:
+def serve(arguments: list[str]) -> int:
     """Run MMS; SIGTERM and SIGINT are for it to answer. Its exit code, 0 for the end that was asked for."""
     stopping = False
 
@@ -54,7 +56,7 @@ def serve(command: list[str]) -> int:
         stopping = True
         process.terminate()
 
-    process = subprocess.Popen(command)
+    process = subprocess.Popen(arguments)
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     code = wait(process.pid)
@@ -74,6 +76,7 @@ def wait(pid: int) -> int:
 
 
 def failed(sentence: str, code: int) -> int:
+    """The code, once the sentence is told."""
     print(sentence, file=sys.stderr, flush=True)
     return code
 
