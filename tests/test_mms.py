@@ -18,9 +18,8 @@ from urllib.parse import urlsplit
 import pytest
 from PIL import Image
 
-from conftest import COLOURS, trained  # noqa: F401
+from conftest import COLOURS
 from local_test.engines import Containers, ping
-from local_test.opt_ml import pack_model  # noqa: F401
 
 pytestmark = pytest.mark.docker
 HARDENED = ["--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL"]
@@ -103,7 +102,7 @@ REQUESTS = {
 
 
 @pytest.fixture(scope="module")
-def model_folder(trained) -> Path:  # noqa: F811
+def model_folder(trained) -> Path:
     for path in [trained.root, *trained.root.parents][:4]:  # for --user: pytest's folders are its user's alone
         path.chmod(path.stat().st_mode | 0o055)
     return trained.root / "model"
@@ -132,3 +131,204 @@ def test_both_serving_images_answer_alike(single, flask, name):
     expected = ask(flask, body, headers)[2]
     assert answer == expected or json.loads(answer) == json.loads(expected)
     assert status == 200 or list(json.loads(answer)) == ["error"]
+
+
+@pytest.mark.parametrize("content_type", ["application/x-npy", "application/python-pickle", "application/x-npz"])
+def test_a_pickle_is_refused_and_not_run(single, content_type):
+    class Payload:
+        def __reduce__(self):
+            return os.system, ("touch /tmp/run-by-pickle",)
+
+    name, url = single
+    status, _, answer = ask(url, pickle.dumps(Payload()), {"Content-Type": content_type})
+    assert status == 415 and f"Content-Type '{content_type}' is not taken" in json.loads(answer)["error"]
+    assert docker("exec", name, "ls", "-a", "/tmp").stdout.count("run-by-pickle") == 0
+
+
+def test_a_form_is_refused_for_mms_keeps_but_one_of_its_files(single):
+    body = b'--x\r\nContent-Disposition: form-data; name="body"; filename="a.jpg"\r\nContent-Type: image/jpeg\r\n\r\n' + photo() + b"\r\n--x--\r\n"
+    status, _, answer = ask(single[1], body, {"Content-Type": "multipart/form-data; boundary=x"})
+    assert status == 415 and "is not taken by multi-model-server" in json.loads(answer)["error"]
+
+
+def test_the_model_cannot_be_managed_from_outside(single):
+    name, url = single
+    assert [ask(url, b"", {}, path, method)[0] for path, method in
+            [("/models", "GET"), ("/models?url=/opt/ml/model&model_name=b", "POST"), ("/models/model", "DELETE")]] == [404, 404, 404]
+    listening = [line.split()[1] for line in docker("exec", name, "cat", "/proc/net/tcp", "/proc/net/tcp6").stdout.splitlines() if " 0A " in line]
+    assert {int(address.rpartition(":")[2], 16) for address in listening} == {8080}
+
+
+def test_pid_1_is_ours_and_reaps(single):
+    name, url = single
+    assert docker("exec", name, "cat", "/proc/1/cmdline").stdout.split("\0")[1:3] == ["-m", "serve.mms"]
+    docker("exec", "-d", name, "sh", "-c", "sleep 0.2 & exit")  # the sleep becomes PID 1's child
+    time.sleep(0.5)
+    assert "Z" not in states(name)
+
+
+def states(name: str) -> str:
+    return "".join(docker("top", name, "-eo", "pid,stat").stdout.split()[3::2])
+
+
+def workers(name: str) -> list[str]:
+    """Process ids of MMS's Python processes on the host: the parents, then the workers forked from them."""
+    rows = [row.split(None, 1) for row in docker("top", name, "-eo", "pid,args").stdout.splitlines()[1:]]
+    return [pid for pid, arguments in rows if "model_service_worker" in arguments]
+
+
+def kill(pids: list[str]) -> None:
+    for pid in pids:
+        os.kill(int(pid), 9)
+
+
+def test_ping_is_honest(images, model_folder):
+    """503 until the model is loaded and again while its worker is dead; without any process of its model the server leaves."""
+    with container(*model(model_folder)) as (name, url):
+        seen = []
+        wait_for(lambda: seen.append(ping(url)) or seen[-1] == 200)
+        assert set(seen) == {0, 503, 200} and seen == sorted(seen, key=[0, 503, 200].index)
+        kill(workers(name)[1:])
+        wait_for(lambda: ping(url) == 503, 2)
+        ready(url)
+        assert ask(url, photo(), JPEG)[0] == 200
+        kill(workers(name))
+        wait_for(lambda: ping(url) == 503, 2)
+        assert docker("wait", name).stdout.strip() == "1"
+        assert "all processes of model have died" in docker("logs", name).stderr
+
+
+def test_mms_s_death_ends_the_container(images, model_folder):
+    with container(*model(model_folder)) as (name, url):
+        ready(url)
+        java = [row.split()[0] for row in docker("top", name, "-eo", "pid,args").stdout.splitlines() if "slipway.Server" in row]
+        kill(java)
+        assert docker("wait", name).stdout.strip() == "137"
+        assert "MMS left with code 137" in docker("logs", name).stderr
+
+
+def test_sigterm_answers_what_was_accepted(images, model_folder):
+    """Twenty clients have asked one worker; SIGTERM comes while most of them wait in MMS's queue."""
+    with container(*model(model_folder)) as (name, url):
+        ready(url)
+        body, answers = instances(*[photo("red", size=(1500, 1500))] * 3), []
+        threads = [threading.Thread(target=lambda: answers.append(ask(url, body, {"Content-Type": "application/json"})[0])) for _ in range(20)]
+        for thread in threads:
+            thread.start()
+        wait_for(lambda: answers)
+        started = time.monotonic()
+        docker("stop", "-t", "25", name)
+        assert time.monotonic() - started < 25
+        for thread in threads:
+            thread.join()
+        assert answers == [200] * 20
+        assert docker("wait", name).stdout.strip() == "0"
+
+
+@pytest.mark.parametrize("environment, wrong, code, words", [
+    ("SAGEMAKER_BIND_TO_PORT=http", None, 2, "SAGEMAKER_BIND_TO_PORT must be a whole number"),
+    ("A=", "model.json", 3, "holds no model.json"),
+    ("A=", "model.onnx", 3, "is not a graph that OpenVINO reads"),
+])
+def test_what_cannot_be_served_ends_with_a_sentence(images, model_folder, tmp_path, environment, wrong, code, words):
+    shutil.copytree(model_folder, tmp_path / "model")
+    if wrong == "model.json":
+        (tmp_path / "model" / wrong).unlink()
+    elif wrong:
+        (tmp_path / "model" / wrong).write_bytes(b"none")
+    done = docker("run", "--rm", "-e", environment, *model(tmp_path / "model"), "slipway-serve-mms", check=False)
+    assert done.returncode == code and words in done.stdout + done.stderr and "Traceback" not in done.stdout + done.stderr
+
+
+def test_code_in_the_artifact_does_not_run(images, model_folder, tmp_path):
+    """MMS puts the model's folder first on PYTHONPATH; our workers do not look there."""
+    shutil.copytree(model_folder, tmp_path / "model")
+    for name in ("json.py", "numpy.py", "sitecustomize.py"):
+        (tmp_path / "model" / name).write_text("raise SystemExit('code of the artifact')")
+    with container("-e", "SAGEMAKER_BIND_TO_PORT=9099", *model(tmp_path / "model"), port=9099) as (name, url):
+        ready(url)
+        assert ask(url, photo(), JPEG)[0] == 200
+
+
+def test_it_serves_without_any_network(images, model_folder):
+    """Asked from inside, by the image's own Python."""
+    name = f"slipway-mms-{os.getpid()}-alone"
+    docker("run", "-d", "--name", name, *HARDENED, "--network", "none", *model(model_folder), "slipway-serve-mms")
+    code = ("import json, sys, urllib.request as u\n"
+            "request = u.Request('http://127.0.0.1:8080/invocations', sys.stdin.buffer.read(), {'Content-Type': 'image/jpeg'})\n"
+            "print(u.urlopen('http://127.0.0.1:8080/ping').status, json.load(u.urlopen(request))['predictions'][0]['label'])")
+    try:
+        asked = wait_for(lambda: (done := subprocess.run(["docker", "exec", "-i", name, "python", "-c", code], input=photo(), capture_output=True,
+                                                         check=False)).returncode == 0 and done)
+        assert asked.stdout.decode().split() == ["200", "green"]
+    finally:
+        docker("rm", "-f", name)
+
+
+@pytest.fixture(scope="module")
+def many(images, model_folder, tmp_path_factory) -> Iterator[tuple[str, str]]:
+    """Name and URL of a container for many models: two good ones, one without a graph."""
+    root = tmp_path_factory.mktemp("many") / "models"
+    for name in ("a", "b", "broken"):
+        shutil.copytree(model_folder, root / name / "model")
+    (root / "broken" / "model" / "model.onnx").write_bytes(b"none")
+    with container(*HARDENED, "-e", "SAGEMAKER_MULTI_MODEL=true", "-v", f"{root}:/opt/ml/models:ro") as (name, url):
+        ready(url)
+        yield name, url
+
+
+def manage(url: str, method: str, path: str = "", document: dict | None = None) -> tuple[int, dict]:
+    status, _, answer = ask(url, json.dumps(document).encode() if document else b"", {"Content-Type": "application/json"}, f"/models{path}", method)
+    return status, json.loads(answer or b"{}")
+
+
+def load(url: str, name: str, folder: str) -> int:
+    return manage(url, "POST", document={"model_name": name, "url": f"/opt/ml/models/{folder}/model"})[0]
+
+
+def test_models_come_and_go(many):
+    name, url = many
+    assert ping(url) == 200 and manage(url, "GET") == (200, {"models": []})
+    assert ask(url, photo(), JPEG, "/models/0a1b/invoke")[0] == 404
+    assert load(url, "0a1b", "a") == 200 and load(url, "2c3d", "b") == 200
+    assert load(url, "0a1b", "b") == 409
+    assert load(url, "4e5f", "nowhere") == 404
+    assert manage(url, "GET") == (200, {"models": [{"modelName": "0a1b", "modelUrl": "/opt/ml/models/a/model"},
+                                                   {"modelName": "2c3d", "modelUrl": "/opt/ml/models/b/model"}]})
+    for colour in COLOURS:
+        status, content_type, answer = ask(url, photo(colour), JPEG, "/models/2c3d/invoke")
+        assert (status, content_type, json.loads(answer)["predictions"][0]["label"]) == (200, "application/json", colour)
+    assert ask(url, b"hello", JPEG, "/models/0a1b/invoke")[0] == 422
+    assert len(workers(name)) == 4
+    assert manage(url, "DELETE", "/0a1b")[0] == 200
+    wait_for(lambda: len(workers(name)) == 2, 1)
+    assert manage(url, "DELETE", "/0a1b")[0] == 404 and ask(url, photo(), JPEG, "/models/0a1b/invoke")[0] == 404
+    assert load(url, "0a1b", "a") == 200 and ask(url, photo(), JPEG, "/models/0a1b/invoke")[0] == 200
+
+
+def test_a_broken_model_is_refused_and_leaves_the_others_alone(many):
+    name, url = many
+    status, answer = manage(url, "POST", document={"model_name": "bad", "url": "/opt/ml/models/broken/model"})
+    assert status == 500 and answer["code"] == 500
+    assert ping(url) == 200 and "bad" not in [entry["modelName"] for entry in manage(url, "GET")[1]["models"]]
+    assert "is not a graph that OpenVINO reads" in docker("logs", name).stdout
+
+
+def test_a_lost_model_is_forgotten_so_that_it_can_be_loaded_again(images, model_folder):
+    with container("-e", "SAGEMAKER_MULTI_MODEL=true", "-v", f"{model_folder.parent}:/opt/ml/models:ro") as (name, url):
+        ready(url)
+        document = {"model_name": "m", "url": "/opt/ml/models/model"}
+        assert manage(url, "POST", document=document)[0] == 200
+        kill(workers(name))
+        wait_for(lambda: ask(url, photo(), JPEG, "/models/m/invoke")[0] == 404, 10)
+        assert manage(url, "POST", document=document)[0] == 200 and ask(url, photo(), JPEG, "/models/m/invoke")[0] == 200
+
+
+def test_the_image_says_what_it_is(images):
+    config = json.loads(docker("image", "inspect", "slipway-serve-mms").stdout)[0]["Config"]
+    assert config["User"] == "" and config["ExposedPorts"] == {"8080/tcp": {}}
+    assert config["Labels"].items() >= {"org.opencontainers.image.title": "slipway-serve-mms", "com.amazonaws.sagemaker.capabilities.multi-models": "true",
+                                        "com.amazonaws.sagemaker.capabilities.accept-bind-to-port": "true"}.items()
+    assert int(docker("image", "inspect", "--format", "{{.Size}}", "slipway-serve-mms").stdout) < 450e6
+    code = "import importlib.util as u; print([n for n in ('torch', 'scipy', 'boto3', 'pip') if u.find_spec(n)])"
+    assert docker("run", "--rm", "slipway-serve-mms", "python", "-c", code).stdout == "[]\n"

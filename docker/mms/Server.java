@@ -4,14 +4,17 @@ import com.amazonaws.ml.mms.ModelServer;
 import com.amazonaws.ml.mms.servingsdk.impl.PluginsManager;
 import com.amazonaws.ml.mms.util.ConfigManager;
 import com.amazonaws.ml.mms.wlm.BatchAggregator;
+import com.amazonaws.ml.mms.wlm.Job;
 import com.amazonaws.ml.mms.wlm.Model;
 import com.amazonaws.ml.mms.wlm.ModelManager;
 import com.amazonaws.ml.mms.wlm.WorkerState;
 import com.amazonaws.ml.mms.wlm.WorkerThread;
 import io.netty.channel.ChannelFuture;
+import io.netty.handler.codec.http.HttpResponseStatus;
 import io.netty.util.internal.logging.InternalLoggerFactory;
 import io.netty.util.internal.logging.Slf4JLoggerFactory;
 import java.lang.reflect.Field;
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
@@ -56,12 +59,13 @@ public final class Server {
             }
         } catch (Throwable error) { // an OutOfMemoryError too must end the process
             System.err.println("serve: failed: " + error);
+            error.printStackTrace();
         }
         System.exit(code);
     }
 
     /** Wait until every worker has loaded the model; false when one could not, and MMS would try again and again. */
-    private static boolean firstLoad() throws InterruptedException {
+    private static boolean firstLoad() throws InterruptedException, ReflectiveOperationException {
         if (ModelManager.getInstance().getModels().isEmpty()) {
             return false;
         }
@@ -69,6 +73,7 @@ public final class Server {
             for (Model model : ModelManager.getInstance().getModels().values()) {
                 for (WorkerThread worker : ModelManager.getInstance().getWorkers(model.getModelName())) {
                     if (worker.getState() == WorkerState.WORKER_STOPPED || worker.getState() == WorkerState.WORKER_ERROR) {
+                        abandon(model);
                         return false;
                     }
                 }
@@ -79,15 +84,18 @@ public final class Server {
     }
 
     /** Until the server is closed: MMS starts a worker again, but not the process that workers are forked from, and then waits for ever. */
-    private static void watch(ChannelFuture closed) throws InterruptedException {
+    private static void watch(ChannelFuture closed) throws InterruptedException, ReflectiveOperationException {
         while (!closed.await(WATCH_MS)) {
             for (Model model : ModelManager.getInstance().getModels().values()) {
                 if (lost(model)) {
                     System.err.println("serve: failed: all processes of " + model.getModelName() + " have died");
+                    if (MULTI_MODEL) {
+                        ModelManager.getInstance().unregisterModel(model.getModelName()); // new callers get 404, so that it can be loaded again
+                    }
+                    abandon(model);
                     if (!MULTI_MODEL) {
                         return;
                     }
-                    ModelManager.getInstance().unregisterModel(model.getModelName()); // its callers get 404, and SageMaker loads it again
                 }
             }
         }
@@ -99,6 +107,17 @@ public final class Server {
         return process != null && !process.isAlive()
                 && ModelManager.getInstance().getWorkers(model.getModelName()).stream()
                         .noneMatch(worker -> worker.getState() == WorkerState.WORKER_MODEL_LOADED);
+    }
+
+    /** Answer what waits for a model that nobody serves any more: MMS would leave those callers waiting. */
+    private static void abandon(Model model) throws ReflectiveOperationException {
+        for (Collection<Job> queue : queues(model)) {
+            for (Job job : new ArrayList<>(queue)) {
+                if (!job.isControlCmd() && queue.remove(job)) {
+                    job.sendError(HttpResponseStatus.SERVICE_UNAVAILABLE, "The model's processes have died.");
+                }
+            }
+        }
     }
 
     /** Take no new connections and return once all accepted requests have been quiet, or the time is up. */
@@ -122,19 +141,33 @@ public final class Server {
     /** Whether a request waits in a queue or is with a worker. MMS keeps both in private fields. */
     private static boolean working() throws ReflectiveOperationException {
         for (Model model : ModelManager.getInstance().getModels().values()) {
-            for (Object queue : ((Map<?, ?>) value(Model.class, "jobsDb", model)).values()) {
-                if (!((Collection<?>) queue).isEmpty()) {
+            for (Collection<Job> queue : queues(model)) {
+                if (anyRequest(queue)) {
                     return true;
                 }
             }
             for (WorkerThread worker : ModelManager.getInstance().getWorkers(model.getModelName())) {
                 Object aggregator = value(WorkerThread.class, "aggregator", worker);
-                if (!((Map<?, ?>) value(BatchAggregator.class, "jobs", aggregator)).isEmpty()) {
+                if (anyRequest(Server.<Job>jobs(BatchAggregator.class, "jobs", aggregator).values())) {
                     return true;
                 }
             }
         }
         return false;
+    }
+
+    /** Beside requests MMS queues its own commands to load models; nobody waits for those. */
+    private static boolean anyRequest(Collection<Job> jobs) {
+        return new ArrayList<>(jobs).stream().anyMatch(job -> !job.isControlCmd());
+    }
+
+    private static List<Collection<Job>> queues(Model model) throws ReflectiveOperationException {
+        return new ArrayList<>(Server.<Collection<Job>>jobs(Model.class, "jobsDb", model).values());
+    }
+
+    @SuppressWarnings("unchecked")
+    private static <V> Map<String, V> jobs(Class<?> type, String name, Object owner) throws ReflectiveOperationException {
+        return (Map<String, V>) value(type, name, owner);
     }
 
     private static Object value(Class<?> type, String name, Object owner) throws ReflectiveOperationException {
