@@ -1,8 +1,5 @@
 """The image slipway-serve-mms in a real engine: multi-model-server as SageMaker runs it. Needs Docker."""
 
-import base64
-import http.client
-import io
 import json
 import os
 import pickle
@@ -11,74 +8,15 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
-from PIL import Image
 
 from conftest import COLOURS
 from local_test.engines import Containers, ping
+from mms_containers import HARDENED, ask, container, docker, instances, kill, load, manage, model, photo, ready, states, wait_for, workers
 
 pytestmark = pytest.mark.docker
-HARDENED = ["--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL"]
-READY_TIMEOUT_S = 60
-
-
-def docker(*arguments: str, check: bool = True, **options) -> subprocess.CompletedProcess:
-    return subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=120, check=check, **options)
-
-
-@contextmanager
-def container(*options: str, port: int = 8080) -> Iterator[tuple[str, str]]:
-    """Name and URL of a running slipway-serve-mms."""
-    name = f"slipway-mms-{os.getpid()}-{time.monotonic_ns()}"
-    docker("run", "-d", "--name", name, "-p", f"127.0.0.1::{port}", *options, "slipway-serve-mms", "serve")
-    try:
-        yield name, "http://" + docker("port", name, f"{port}/tcp").stdout.split()[0]
-    finally:
-        docker("rm", "-f", name)
-
-
-def model(folder: Path) -> list[str]:
-    return ["-v", f"{folder}:/opt/ml/model:ro"]
-
-
-def wait_for(what, timeout_s: float = READY_TIMEOUT_S):
-    """The first truthy answer of a function; fails the test without one."""
-    deadline = time.monotonic() + timeout_s
-    while not (found := what()):
-        assert time.monotonic() < deadline, f"not within {timeout_s} s"
-        time.sleep(0.02)
-    return found
-
-
-def ready(url: str) -> None:
-    wait_for(lambda: ping(url) == 200)
-
-
-def ask(url: str, body: bytes, headers: dict[str, str], path: str = "/invocations", method: str = "POST") -> tuple[int, str, bytes]:
-    """Status, content type and body of the answer."""
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
-    try:
-        connection.request(method, path, body, headers)
-        answer = connection.getresponse()
-        return answer.status, answer.headers.get("content-type"), answer.read()
-    finally:
-        connection.close()
-
-
-def photo(colour: str = "green", kind: str = "JPEG", size: tuple[int, int] = (50, 40)) -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", size, COLOURS[colour]).save(buffer, kind)
-    return buffer.getvalue()
-
-
-def instances(*photos: bytes) -> bytes:
-    return json.dumps({"instances": [{"b64": base64.b64encode(data).decode()} for data in photos]}).encode()
-
-
 JPEG = {"Content-Type": "image/jpeg"}
 REQUESTS = {
     "jpeg": (photo(), JPEG),
@@ -167,21 +105,6 @@ def test_pid_1_is_ours_and_reaps(single):
     assert "Z" not in states(name)
 
 
-def states(name: str) -> str:
-    return "".join(docker("top", name, "-eo", "pid,stat").stdout.split()[3::2])
-
-
-def workers(name: str) -> list[str]:
-    """Process ids of MMS's Python processes on the host: the parents, then the workers forked from them."""
-    rows = [row.split(None, 1) for row in docker("top", name, "-eo", "pid,args").stdout.splitlines()[1:]]
-    return [pid for pid, arguments in rows if "model_service_worker" in arguments]
-
-
-def kill(pids: list[str]) -> None:
-    for pid in pids:
-        os.kill(int(pid), 9)
-
-
 def test_ping_is_honest(images, model_folder):
     """503 until the model is loaded and again while its worker is dead; without any process of its model the server leaves."""
     with container(*model(model_folder)) as (name, url):
@@ -195,7 +118,7 @@ def test_ping_is_honest(images, model_folder):
         kill(workers(name))
         wait_for(lambda: ping(url) == 503, 2)
         assert docker("wait", name).stdout.strip() == "1"
-        assert "all processes of model have died" in docker("logs", name).stderr
+        assert "model model has no process left" in docker("logs", name).stderr
 
 
 def test_mms_s_death_ends_the_container(images, model_folder):
@@ -277,15 +200,6 @@ def many(images, model_folder, tmp_path_factory) -> Iterator[tuple[str, str]]:
         yield name, url
 
 
-def manage(url: str, method: str, path: str = "", document: dict | None = None) -> tuple[int, dict]:
-    status, _, answer = ask(url, json.dumps(document).encode() if document else b"", {"Content-Type": "application/json"}, f"/models{path}", method)
-    return status, json.loads(answer or b"{}")
-
-
-def load(url: str, name: str, folder: str) -> int:
-    return manage(url, "POST", document={"model_name": name, "url": f"/opt/ml/models/{folder}/model"})[0]
-
-
 def test_models_come_and_go(many):
     name, url = many
     assert ping(url) == 200 and manage(url, "GET") == (200, {"models": []})
@@ -310,7 +224,8 @@ def test_a_broken_model_is_refused_and_leaves_the_others_alone(many):
     name, url = many
     status, answer = manage(url, "POST", document={"model_name": "bad", "url": "/opt/ml/models/broken/model"})
     assert status == 500 and answer["code"] == 500
-    assert ping(url) == 200 and "bad" not in [entry["modelName"] for entry in manage(url, "GET")[1]["models"]]
+    wait_for(lambda: "bad" not in [entry["modelName"] for entry in manage(url, "GET")[1]["models"]], 5)
+    assert ping(url) == 200
     assert "is not a graph that OpenVINO reads" in docker("logs", name).stdout
 
 
@@ -322,6 +237,21 @@ def test_a_lost_model_is_forgotten_so_that_it_can_be_loaded_again(images, model_
         kill(workers(name))
         wait_for(lambda: ask(url, photo(), JPEG, "/models/m/invoke")[0] == 404, 10)
         assert manage(url, "POST", document=document)[0] == 200 and ask(url, photo(), JPEG, "/models/m/invoke")[0] == 200
+
+
+def test_without_memory_a_model_is_refused_with_507(images, model_folder):
+    """By which SageMaker learns to unload another one."""
+    with container("-e", "SAGEMAKER_MULTI_MODEL=true", "--memory", "640m", "-v", f"{model_folder.parent}:/opt/ml/models:ro") as (name, url):
+        ready(url)
+        statuses = []
+        while not statuses or statuses[-1] == 200:
+            statuses.append(load(url, f"m{len(statuses)}", "."))
+            assert len(statuses) < 20
+        assert statuses[-1] == 507 and len(statuses) > 2
+        wait_for(lambda: len(manage(url, "GET")[1]["models"]) == len(statuses) - 1, 5)
+        assert ask(url, photo(), JPEG, "/models/m0/invoke")[0] == 200 and "MB are left" in docker("logs", name).stdout
+        assert manage(url, "DELETE", "/m0")[0] == 200
+        wait_for(lambda: load(url, "again", ".") == 200, 5)
 
 
 def test_the_image_says_what_it_is(images):

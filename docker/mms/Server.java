@@ -31,7 +31,7 @@ public final class Server {
     private static final long STOP_TIMEOUT_MS = 20_000; // SageMaker kills 30 s after SIGTERM
     private static final long QUIET_MS = 200; // so long without work: no answer is still on its way
     private static final long STEP_MS = 20;
-    private static final long WATCH_MS = 500;
+    private static final long WATCH_MS = 100;
 
     private static volatile boolean stopping;
 
@@ -83,12 +83,15 @@ public final class Server {
         return true;
     }
 
-    /** Until the server is closed: MMS starts a worker again, but not the process that workers are forked from, and then waits for ever. */
+    /**
+     * Until the server is closed, end or forget a model without any process: MMS starts a worker again, but never the process
+     * that workers are forked from; and of a model that it could not load it keeps the name.
+     */
     private static void watch(ChannelFuture closed) throws InterruptedException, ReflectiveOperationException {
         while (!closed.await(WATCH_MS)) {
             for (Model model : ModelManager.getInstance().getModels().values()) {
                 if (lost(model)) {
-                    System.err.println("serve: failed: all processes of " + model.getModelName() + " have died");
+                    System.err.println("serve: failed: model " + model.getModelName() + " has no process left");
                     if (MULTI_MODEL) {
                         ModelManager.getInstance().unregisterModel(model.getModelName()); // new callers get 404, so that it can be loaded again
                     }

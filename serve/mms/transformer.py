@@ -13,9 +13,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from artifact.machine import memory_left
 from artifact.model import ArtifactError
 from artifact.preprocessing import PhotoError
 from serve import inputs, outputs
+from serve.models import SPARE_BYTES, needed_bytes
 from serve.predictor import Predictor
 from serve.settings import Settings
 from serve.unpack import artifact_folder
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
 ACCEPTED = tuple(name for name in inputs.ACCEPTED if name != inputs.FORM_TYPE)
 MIB = 1024 * 1024
+PROCESS_BYTES = 100 * MIB  # of a worker, before its model
 
 log = logging.getLogger(__name__)
 
@@ -34,10 +37,16 @@ class Transformer:
     """A model in this process, and its answers to MMS's requests."""
 
     def validate_and_initialize(self, model_dir: str, context: "Context") -> None:
-        """Open the artifact in a folder. A MemoryError is MMS's to answer, with 507; without an artifact the worker ends."""
+        """Open the artifact in a folder. A MemoryError is MMS's to answer, with 507; any other error ends the worker."""
         self._settings = Settings.read()
         try:
-            self._predictor = Predictor(artifact_folder(Path(model_dir)), self._settings.precision)
+            folder = artifact_folder(Path(model_dir))
+            if self._settings.multi_model:
+                check_room(folder)
+            self._predictor = Predictor(folder, self._settings.precision)
+        except MemoryError as error:
+            print(f"serve: failed: {error}", file=sys.stderr, flush=True)
+            raise
         except ArtifactError as error:
             print(f"serve: failed: {error}", file=sys.stderr, flush=True)
             os._exit(1)  # the sentence says it; MMS would print a traceback
@@ -74,6 +83,13 @@ class Transformer:
         tolerant = self._settings.batch_transform
         photos = inputs.photos_of(content_type, body, tolerant)
         return outputs.render(self._predictor.predict(photos, top_k, tolerant=tolerant), answer_type), answer_type
+
+
+def check_room(folder: Path) -> None:
+    """MemoryError where loading the artifact would bring the container to its limit, and the kernel to kill some process."""
+    need, room = needed_bytes(folder) + SPARE_BYTES + PROCESS_BYTES, memory_left()
+    if room < need:
+        raise MemoryError(f"the model needs about {need / 1e6:.0f} MB and {room / 1e6:.0f} MB are left")
 
 
 def refusal(error: Exception) -> tuple[int, str]:
