@@ -36,6 +36,7 @@ REQUESTS = {
     "one broken": (instances(photo(), b"hello"), {"Content-Type": "application/json"}),
     "broken json": (b"{", {"Content-Type": "application/json"}),
     "a little too large": (photo() + bytes(6 * 2**20), JPEG),
+    "far too large": (photo() + bytes(20 * 2**20), JPEG),
 }
 
 
@@ -87,6 +88,19 @@ def test_a_form_is_refused_for_mms_keeps_but_one_of_its_files(single):
     body = b'--x\r\nContent-Disposition: form-data; name="body"; filename="a.jpg"\r\nContent-Type: image/jpeg\r\n\r\n' + photo() + b"\r\n--x--\r\n"
     status, _, answer = ask(single[1], body, {"Content-Type": "multipart/form-data; boundary=x"})
     assert status == 415 and "is not taken by multi-model-server" in json.loads(answer)["error"]
+
+
+def test_a_burst_of_large_bodies_costs_some_clients_their_answer_and_nobody_else(single):
+    """In 1 GB: what there is no memory for is refused with 503; MMS by itself fails them all, and keeps the memory."""
+    body = photo() + bytes(6 * 2**20 - 2000)
+    answers = []
+    threads = [threading.Thread(target=lambda: answers.append(ask(single[1], body, JPEG))) for _ in range(40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {status for status, _, _ in answers} <= {200, 503} and len(answers) == 40
+    assert any(status == 200 for status, _, _ in answers) and ping(single[1]) == 200 and ask(single[1], photo(), JPEG)[0] == 200
 
 
 def test_the_model_cannot_be_managed_from_outside(single):

@@ -1,15 +1,22 @@
 package slipway;
 
 import com.amazonaws.ml.mms.ModelServer;
+import com.amazonaws.ml.mms.ServerInitializer;
 import com.amazonaws.ml.mms.servingsdk.impl.PluginsManager;
 import com.amazonaws.ml.mms.util.ConfigManager;
+import com.amazonaws.ml.mms.util.Connector;
+import com.amazonaws.ml.mms.util.ConnectorType;
 import com.amazonaws.ml.mms.wlm.BatchAggregator;
 import com.amazonaws.ml.mms.wlm.Job;
 import com.amazonaws.ml.mms.wlm.Model;
 import com.amazonaws.ml.mms.wlm.ModelManager;
 import com.amazonaws.ml.mms.wlm.WorkerState;
 import com.amazonaws.ml.mms.wlm.WorkerThread;
+import io.netty.bootstrap.ServerBootstrap;
+import io.netty.channel.Channel;
 import io.netty.channel.ChannelFuture;
+import io.netty.channel.ChannelOption;
+import io.netty.channel.EventLoopGroup;
 import io.netty.handler.codec.http.HttpResponseStatus;
 import io.netty.util.internal.logging.InternalLoggerFactory;
 import io.netty.util.internal.logging.Slf4JLoggerFactory;
@@ -24,7 +31,7 @@ import org.apache.commons.cli.DefaultParser;
  * MMS's main, with an end: what was accepted is answered before the process leaves on SIGTERM; a single model that cannot
  * be loaded, or whose processes are lost, ends it instead of being tried for ever. Arguments are ModelServer's own.
  */
-public final class Server {
+public final class Server extends ModelServer {
     static final boolean MULTI_MODEL = Boolean.getBoolean("slipway.multi_model");
     private static final int FAILED = 1;
     private static final int MODEL_UNUSABLE = 3;
@@ -35,7 +42,9 @@ public final class Server {
 
     private static volatile boolean stopping;
 
-    private Server() {}
+    private Server() {
+        super(ConfigManager.getInstance());
+    }
 
     static boolean stopping() {
         return stopping;
@@ -49,7 +58,7 @@ public final class Server {
             PluginsManager.getInstance().initialize();
             InternalLoggerFactory.setDefaultFactory(Slf4JLoggerFactory.INSTANCE);
             // its MetricManager is not started: a Python process a minute, for a log that nobody keeps
-            List<ChannelFuture> closed = new ModelServer(ConfigManager.getInstance()).start();
+            List<ChannelFuture> closed = new Server().start();
             Runtime.getRuntime().addShutdownHook(new Thread(() -> stop(closed), "stop"));
             if (!MULTI_MODEL && !firstLoad()) {
                 code = MODEL_UNUSABLE;
@@ -62,6 +71,24 @@ public final class Server {
             error.printStackTrace();
         }
         System.exit(code);
+    }
+
+    /** As MMS's own, with Admission, and without its SO_LINGER of 0, which takes a last answer back from a client that is still sending. */
+    @Override
+    public ChannelFuture initializeServer(Connector connector, EventLoopGroup serverGroup, EventLoopGroup workerGroup, ConnectorType type)
+            throws InterruptedException {
+        ServerBootstrap bootstrap = new ServerBootstrap()
+                .group(serverGroup, workerGroup)
+                .channel(connector.getServerChannel())
+                .option(ChannelOption.SO_BACKLOG, 1024)
+                .childHandler(new ServerInitializer(null, type) {
+                    @Override
+                    public void initChannel(Channel channel) {
+                        super.initChannel(channel);
+                        channel.pipeline().addBefore("aggregator", "admission", new Admission());
+                    }
+                });
+        return bootstrap.bind(connector.getSocketAddress()).sync().channel().closeFuture();
     }
 
     /** Wait until every worker has loaded the model; false when one could not, and MMS would try again and again. */

@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from serve.inputs import ACCEPTED
 from serve.settings import Settings
 
 MODEL_NAME = "model"
@@ -28,9 +29,8 @@ def properties(settings: Settings, folder: Path, memory: int) -> str:
         "default_workers_per_model": settings.workers,
         "default_response_timeout_seconds": max(1, round(settings.timeout_s)),
         "unregister_model_timeout": 20,
-        # above our own limit, for MMS refuses with 413 and not a word why; the handler says it
-        "max_request_size": 2 * payload,
-        "max_response_size": max(8 * MIB, 2 * payload),
+        "max_request_size": payload,
+        "max_response_size": max(8 * MIB, payload),
         "job_queue_size": min(max(queue, QUEUE[0]), QUEUE[1]),
         "decode_input_request": "false",
         "number_of_gpu": 0,
@@ -53,6 +53,9 @@ def command(settings: Settings, folder: Path, memory: int, vmargs: str = "") -> 
         f"-Djava.io.tmpdir={folder}",
         f"-Dlog4j.configurationFile=file://{HOME / 'log4j2.xml'}",
         f"-Dmodel_server_home={packages}",
+        f"-Dslipway.max_payload={int(settings.max_payload_mb * MIB)}",
+        f"-Dslipway.max_bodies={heap * MIB // 3}",  # each is copied, and comes in pieces that are not full
+        f"-Dslipway.too_large={too_large(settings.max_payload_mb)}",
         f"-Dslipway.multi_model={str(settings.multi_model).lower()}",
         *vmargs.split(),
         "-cp", f"{HOME / 'slipway.jar'}:{packages / 'mms' / 'frontend' / 'model-server.jar'}",
@@ -61,5 +64,10 @@ def command(settings: Settings, folder: Path, memory: int, vmargs: str = "") -> 
 
 
 def heap_mib(memory: int) -> int:
-    """MiB for Java's heap, and as many for its buffers: an eighth of the memory, for the models need the most of it."""
-    return min(max(memory // 8 // MIB, HEAP_MIB[0]), HEAP_MIB[1])
+    """MiB for Java's heap, and as many for its buffers: a sixth of the memory, for the models need the most of it."""
+    return min(max(memory // 6 // MIB, HEAP_MIB[0]), HEAP_MIB[1])
+
+
+def too_large(max_payload_mb: float) -> str:
+    """Why a body is refused with 413, as slipway-serve says it."""
+    return f"the body is larger than {max_payload_mb:g} MB; send a smaller photo, one of {', '.join(ACCEPTED)}"

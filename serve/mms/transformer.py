@@ -71,9 +71,6 @@ class Transformer:
         return body
 
     def _predicted(self, body: bytes, headers: Mapping[str, str]) -> tuple[bytes, str]:
-        limit = self._settings.max_payload_mb
-        if len(body) > limit * MIB:
-            raise inputs.InputError(413, f"the body is larger than {limit:g} MB; send a smaller photo, one of {', '.join(inputs.ACCEPTED)}")
         content_type = headers.get("content-type", "")
         media_type = inputs.media_type_of(content_type)
         if media_type == inputs.FORM_TYPE:  # MMS takes forms apart, and of several files of one name keeps the last
