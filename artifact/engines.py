@@ -4,37 +4,52 @@ The caller does not know which engine it got. Each tells its `name`, the `precis
 photos it gains from being given at once; `close` frees its memory. Each loads its library only when it is opened.
 """
 
+import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from artifact.machine import cpu_count
 from artifact.model import GRAPH_FILE, INT8_FILE, ArtifactError, Description
+from artifact.nvidia import cuda_available
 from artifact.openvino_engine import OpenVINOEngine
 
-PRECISIONS = ("auto", "f32", "bf16", "int8")
+if TYPE_CHECKING:
+    from artifact.torch_engine import TorchEngine
+
+PRECISIONS = ("auto", "f32", "bf16", "int8", "f16")
 DEVICES = ("auto", "cpu", "cuda")
 INT8_FLAGS = {"avx512_vnni", "avx_vnni", "amx_int8"}
 BF16_FLAGS = {"avx512_bf16", "amx_bf16"}
 
+log = logging.getLogger(__name__)
+
 
 def open_engine(directory: Path, description: Description, precision: str = "auto", threads: int | None = None,
-                device: str = "auto") -> OpenVINOEngine:
+                device: str = "cpu") -> "OpenVINOEngine | TorchEngine":
     """The engine for this machine, its graph checked against the description and warmed by one run.
 
-    precision: auto, f32, bf16 or int8; `auto` takes the quickest that this processor has instructions for and the artifact
-    holds (see `best_precision`). threads: cores that one photo may use, all by default. device: auto, cpu or cuda; `auto`
-    is the processor.
+    precision: auto, f32, bf16, int8 (on the processor) or f16 (on a GPU); `auto` takes the quickest that this processor has
+    instructions for and the artifact holds (see `best_precision`), on a GPU the one that answers like f32. threads: cores
+    that one photo may use, all by default. device: cpu, cuda, or auto, a GPU where there is one that works.
     Raises ArtifactError for a graph that does not load or does not fit model.json, and for int8 where there is no int8 model;
     ValueError for an unknown precision or device.
     """
     for name, value, known in (("precision", precision, PRECISIONS), ("device", device, DEVICES)):
         if value not in known:
             raise ValueError(f"{name} must be one of {', '.join(known)}; found '{value}'")
-    if device == "cuda":
-        from artifact.torch_engine import TorchEngine
+    if device == "cuda" or device == "auto" and cuda_available():
+        from artifact.torch_engine import DeviceError, TorchEngine
 
-        return TorchEngine(directory, description, precision)
+        try:
+            return TorchEngine(directory, description, "auto" if precision == "int8" else precision)
+        except DeviceError as error:
+            if device == "cuda":
+                raise
+            log.warning("no GPU is used: %s", error)
+    if precision == "f16":
+        raise ArtifactError("precision f16 is a GPU's, and none is used; ask for precision auto, f32, bf16 or int8")
     has_int8 = description.quantization.get("kept", False)
     if precision == "int8" and not has_int8:
         reason = description.quantization.get("reason", "training did not quantize it")

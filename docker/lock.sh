@@ -40,6 +40,7 @@ compile train
 compile sdist train --no-deps
 compile serve train
 compile serve-gpu train serve
+compile serve-mms serve  # not train: sagemaker-inference wants an older retrying than sagemaker-training
 compile build train
 compile dev train serve
 compile host dev

@@ -5,12 +5,16 @@ leaves the bytecode of just the modules that are needed. It knows nothing of Sli
 import base64
 import io
 
-import flask
-import gunicorn.app.base
-import gunicorn.workers.gthread  # noqa: F401  gunicorn imports its worker by name
 import numpy as np
 import openvino
 import openvino.opset13 as ops
+import prometheus_client
+import prometheus_client.multiprocess  # noqa: F401
+import uvicorn
+import uvicorn.lifespan.off  # noqa: F401  uvicorn imports its parts by name
+import uvicorn.loops.asyncio  # noqa: F401
+import uvicorn.protocols.http.h11_impl  # noqa: F401
+import uvicorn_worker  # noqa: F401
 from PIL import Image, features
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
@@ -38,7 +42,14 @@ def check_openvino():
         raise SystemExit(f"warm_serve: OpenVINO answered {answer.tolist()}, expected thirds")
 
 
+def check_photos():
+    for file_format in FORMATS:
+        Image.open(io.BytesIO(photo_bytes(file_format))).convert("RGB").resize((4, 4))
+
+
 def check_flask():
+    import flask
+
     app = flask.Flask("warm")
     app.post("/invocations")(lambda: flask.jsonify(size=len(base64.b64decode(flask.request.get_json()["b64"]))))
     response = app.test_client().post("/invocations", json={"b64": base64.b64encode(b"four").decode()})
@@ -47,12 +58,14 @@ def check_flask():
 
 
 def main():
-    for file_format in FORMATS:
-        Image.open(io.BytesIO(photo_bytes(file_format))).convert("RGB").resize((4, 4))
+    import gunicorn.app.base
+    import h11  # noqa: F401
+
+    check_photos()
     check_openvino()
     check_flask()
     print(f"warm_serve: openvino {openvino.__version__}, jpeg turbo {features.version('libjpeg_turbo')}, "
-          f"gunicorn {gunicorn.__version__}")
+          f"gunicorn {gunicorn.__version__}, uvicorn {uvicorn.__version__}, {len(prometheus_client.generate_latest())} bytes of numbers")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,4 @@
-"""Run once while the GPU serving image is built, after warm_serve.py: the web server's packages, and what the engine needs
-of torch, once on the CPU. Proves that it is all there, and leaves the bytecode. It knows nothing of Slipway's own code.
+"""Run once while the GPU serving image is built, after warm_serve.py: what the engine needs of torch, once on the CPU. Proves that it is all there, and leaves the bytecode. It knows nothing of Slipway's own code.
 """
 
 import importlib
@@ -8,10 +7,7 @@ import torch
 import torchvision
 from torch.fx.experimental.optimization import fuse
 
-ONLY_IMPORTED = (
-    "a2wsgi", "httptools", "prometheus_client", "safetensors.torch", "torch.cuda._graph_annotations", "uvicorn.lifespan.on",
-    "uvicorn.loops.asyncio", "uvicorn.protocols.http.httptools_impl", "uvicorn.protocols.websockets.auto", "uvicorn_worker",
-)
+ONLY_IMPORTED = ("safetensors.torch", "torch.cuda._graph_annotations")
 
 
 def check_torch() -> float:

@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from artifact.engines import DEVICES, PRECISIONS
 from artifact.machine import cpu_count, memory_limit
 
-PRECISIONS = ("auto", "f32", "bf16", "int8", "f16")
-DEVICES = ("auto", "cpu", "cuda")
 BODY_SHARE = 0.1  # of the memory this process may use, for bodies of requests
 
 

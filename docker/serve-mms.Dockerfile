@@ -1,0 +1,88 @@
+# The serving image for those who run multi-model-server: MMS, sagemaker-inference, OpenVINO on a CPU. No torch, no pip, no compiler.
+# Built by docker/build.sh; by hand, from the repository's root: docker build -f docker/serve-mms.Dockerfile .
+
+# A site that cannot pull puts its mirror, or the stand-in of `make base`, here.
+ARG BASE_IMAGE=debian:bookworm-slim
+
+FROM ${BASE_IMAGE} AS base
+# Debian's own Python 3.11: the slim image has none. ca-certificates: for pip, to check whom it talks to.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends ca-certificates python3 \
+    && rm -rf /var/lib/apt/lists/*
+
+FROM base AS build
+# binutils: jlink strips the JVM's symbols with it.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends python3-venv openjdk-17-jdk-headless binutils unzip \
+    && rm -rf /var/lib/apt/lists/*
+# A Java of just the modules that MMS and its libraries use is a fifth of openjdk-17-jre-headless. Its own archive of
+# classes (-Xshare:dump) saves a third of MMS's start.
+RUN jlink --output /opt/mms/java --strip-debug --no-header-files --no-man-pages --compress=2 \
+        --add-modules java.base,java.desktop,java.logging,java.management,java.naming,java.sql,java.xml,jdk.unsupported \
+    && /opt/mms/java/bin/java -Xshare:dump
+# --no-compile: bytecode of modules that nobody imports is a third of their size; warm_serve_mms.py writes what is needed.
+ENV PIP_NO_CACHE_DIR=1 PIP_NO_COMPILE=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+COPY docker/requirements-build.txt docker/requirements-serve-mms.txt /build/
+# MMS and two of its requirements are source archives without wheels: what builds them is locked too.
+RUN python3 -m venv /opt/venv \
+    && /opt/venv/bin/pip install --require-hashes --requirement /build/requirements-build.txt \
+    && /opt/venv/bin/pip install --require-hashes --no-build-isolation --requirement /build/requirements-serve-mms.txt \
+    && /opt/venv/bin/pip check
+COPY docker/trim.sh /build/
+# sagemaker-inference's decoder unpickles what clients send as application/x-npy. Slipway does not use it, but a handler of
+# somebody's own might: as in AWS's images, arrays of objects are refused. SciPy (143 MB) it needs for npz alone.
+# The other packages only its start script imports.
+RUN decoder=$(echo /opt/venv/lib/python3*/site-packages/sagemaker_inference/decoder.py) \
+    && sed -i -e 's/allow_pickle=True/allow_pickle=False/' -e '/^import scipy.sparse$/d' \
+        -e 's/^    buffer = BytesIO(npz_bytes)$/    import scipy.sparse\n\n&/' "$decoder" \
+    && /build/trim.sh /opt/venv \
+    && /opt/venv/bin/pip uninstall --yes --quiet boto3 botocore jmespath python-dateutil retrying s3transfer scipy urllib3 \
+    && /opt/venv/bin/pip uninstall --yes --quiet wheel setuptools pip
+COPY docker/warm_serve.py docker/warm_serve_mms.py /build/
+# Fails the build when trimming took something that is needed.
+RUN /opt/venv/bin/python -W error /build/warm_serve_mms.py
+COPY docker/mms /build/mms
+# The plug-in for /ping, and the main class that ends well. Netty's native part is unpacked here, for it cannot be loaded
+# from a /tmp that executes nothing.
+RUN frontend=$(echo /opt/venv/lib/python3*/site-packages/mms/frontend/model-server.jar) \
+    && mkdir -p /build/classes/META-INF/services /opt/mms/native \
+    && javac -Xlint:all,-processing -Werror -cp "$frontend" -d /build/classes /build/mms/*.java \
+    && echo slipway.Ping > /build/classes/META-INF/services/software.amazon.ai.mms.servingsdk.ModelServerEndpoint \
+    && jar --create --file /opt/mms/slipway.jar -C /build/classes . \
+    && unzip -qj "$frontend" META-INF/native/libnetty_transport_native_epoll_x86_64.so -d /opt/mms/native \
+    && cp /build/mms/log4j2.xml /build/mms/python /opt/mms/
+
+FROM base AS serve
+COPY --from=build /opt/mms /opt/mms
+COPY --from=build /opt/venv /opt/venv
+COPY docker/serve-mms /opt/venv/bin/serve
+COPY docker/entrypoint.py /usr/local/bin/entrypoint.py
+# MMS's workers read no PYTHONPATH (see docker/mms/python).
+RUN echo /opt/slipway > "$(echo /opt/venv/lib/python3*/site-packages)/slipway.pth"
+# HOME: an unknown uid (--user) has no home, and with --read-only the only place to write is a --tmpfs /tmp.
+# PYTHONDONTWRITEBYTECODE: the code is read-only for such a uid, the bytecode is there already.
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONPATH=/opt/slipway \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    HOME=/tmp \
+    SLIPWAY_COMMAND=serve
+# SageMaker may then choose the port (SAGEMAKER_BIND_TO_PORT), as inference pipelines do, and load many models.
+LABEL com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true \
+      com.amazonaws.sagemaker.capabilities.multi-models=true
+EXPOSE 8080
+WORKDIR /opt/slipway
+# Nothing may be put below /opt/ml: SageMaker mounts over it.
+ENTRYPOINT ["/opt/venv/bin/python", "-I", "/usr/local/bin/entrypoint.py"]
+
+COPY artifact /opt/slipway/artifact
+COPY serve /opt/slipway/serve
+RUN /opt/venv/bin/python -m compileall -q /opt/slipway
+
+# Last, because every commit changes them.
+ARG GIT_COMMIT=unknown
+ARG VERSION=unknown
+ENV SLIPWAY_GIT_COMMIT=${GIT_COMMIT}
+LABEL org.opencontainers.image.title=slipway-serve-mms \
+      org.opencontainers.image.version=${VERSION} \
+      org.opencontainers.image.revision=${GIT_COMMIT}

@@ -1,0 +1,99 @@
+"""Requests as MMS hands them over to answers, by serve's decoder and predictor.
+
+In place of sagemaker-inference's Transformer, whose two methods it has: that decodes types which are none of photos, sends
+tracebacks to clients, and gives every request of a batch the headers of the first.
+"""
+
+import http
+import json
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from artifact.machine import memory_left
+from artifact.model import ArtifactError
+from artifact.preprocessing import PhotoError
+from serve import inputs, outputs
+from serve.models import SPARE_BYTES, needed_bytes
+from serve.predictor import Predictor
+from serve.settings import Settings
+from serve.unpack import artifact_folder
+
+if TYPE_CHECKING:
+    from mms.context import Context
+
+ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
+ACCEPTED = tuple(name for name in inputs.ACCEPTED if name != inputs.FORM_TYPE)
+MIB = 1024 * 1024
+PROCESS_BYTES = 100 * MIB  # of a worker, before its model
+
+log = logging.getLogger(__name__)
+
+
+class Transformer:
+    """A model in this process, and its answers to MMS's requests."""
+
+    def validate_and_initialize(self, model_dir: str, context: "Context") -> None:
+        """Open the artifact in a folder. A MemoryError is MMS's to answer, with 507; any other error ends the worker."""
+        self._settings = Settings.read()
+        try:
+            folder = artifact_folder(Path(model_dir))
+            if self._settings.multi_model:
+                check_room(folder)
+            self._predictor = Predictor(folder, self._settings.precision)
+        except MemoryError as error:
+            print(f"serve: failed: {error}", file=sys.stderr, flush=True)
+            raise
+        except ArtifactError as error:
+            print(f"serve: failed: {error}", file=sys.stderr, flush=True)
+            os._exit(1)  # the sentence says it; MMS would print a traceback
+
+    def transform(self, data: list[Mapping[str, bytes]], context: "Context") -> list[bytes]:
+        """The bodies of the answers to a batch of requests, in order; statuses and types go into the context."""
+        return [self._answer(index, request, context) for index, request in enumerate(data)]
+
+    def _answer(self, index: int, request: Mapping[str, bytes], context: "Context") -> bytes:
+        # among the headers MMS puts what it knows of a form's parts, as dictionaries
+        headers = {name.lower(): text for name, text in context.get_all_request_header(index).items() if isinstance(text, str)}
+        try:
+            body, content_type = self._predicted(bytes(request.get("body") or b""), headers)
+            status = 200
+        except MemoryError:
+            raise  # MMS answers 507, as SageMaker has it
+        except Exception as error:
+            status, sentence = refusal(error)
+            body, content_type = json.dumps({"error": sentence}).encode() + b"\n", inputs.JSON_TYPE
+        context.set_response_status(status, http.HTTPStatus(status).phrase, index)
+        context.set_response_content_type(index, content_type)
+        return body
+
+    def _predicted(self, body: bytes, headers: Mapping[str, str]) -> tuple[bytes, str]:
+        content_type = headers.get("content-type", "")
+        media_type = inputs.media_type_of(content_type)
+        if media_type == inputs.FORM_TYPE:  # MMS takes forms apart, and of several files of one name keeps the last
+            raise inputs.InputError(415, f"Content-Type '{media_type}' is not taken by multi-model-server; send one of {', '.join(ACCEPTED)}")
+        answer_type = outputs.answer_type(headers.get("accept"), media_type)
+        top_k = inputs.top_k_of(headers.get(ATTRIBUTES))
+        tolerant = self._settings.batch_transform
+        photos = inputs.photos_of(content_type, body, tolerant)
+        return outputs.render(self._predictor.predict(photos, top_k, tolerant=tolerant), answer_type), answer_type
+
+
+def check_room(folder: Path) -> None:
+    """MemoryError where loading the artifact would bring the container to its limit, and the kernel to kill some process."""
+    need, room = needed_bytes(folder) + SPARE_BYTES + PROCESS_BYTES, memory_left()
+    if room < need:
+        raise MemoryError(f"the model needs about {need / 1e6:.0f} MB and {room / 1e6:.0f} MB are left")
+
+
+def refusal(error: Exception) -> tuple[int, str]:
+    """Status and sentence for a client: what it can change, or that the log knows."""
+    if isinstance(error, inputs.InputError):
+        return error.status, str(error)
+    if isinstance(error, PhotoError):
+        return 422, f"the photo cannot be used: {error}"
+    log.error("a request failed", exc_info=error)
+    return 500, "the server failed on this request; its log says why"
