@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from artifact.machine import cpu_count
-from artifact.model import GRAPH_FILE, INT8_FILE, INT8_WEIGHTS_FILE, TEMPORARY_SUFFIX, Description, write_atomically
+from artifact.model import GRAPH_FILE, INT8_FILE, INT8_WEIGHTS_FILE, TEMPORARY_SUFFIX, ArtifactError, Description, write_atomically
 from artifact.openvino_engine import load_openvino
 from artifact.preprocessing import Preprocessing, read_photo
 
@@ -62,9 +62,13 @@ def quantize(directory: Path, description: Description, photos: Sequence[Path], 
 def _judge(description: Description, accuracy: Callable[[Description, str], float | None], figures: dict) -> str | None:
     """Measure both models into the figures; None, or one sentence why int8 is not kept."""
     for precision in ("f32", "int8"):
-        figures[f"{precision}_accuracy"] = value = accuracy(dataclasses.replace(description, quantization={"kept": True}), precision)
+        try:
+            value = accuracy(dataclasses.replace(description, quantization={"kept": True}), precision)
+        except ArtifactError as error:
+            return str(error)
         if value is None:
             return STOPPED
+        figures[f"{precision}_accuracy"] = value
     fall = figures["f32_accuracy"] - figures["int8_accuracy"]
     return None if fall <= figures["gate"] + 1e-9 else f"accuracy fell from {figures['f32_accuracy']:.5f} to {figures['int8_accuracy']:.5f}"
 

@@ -1,4 +1,6 @@
-"""Run once while the GPU serving image is built, after warm_serve.py: what the engine needs of torch, once on the CPU. Proves that it is all there, and leaves the bytecode. It knows nothing of Slipway's own code.
+"""Run once while the GPU serving image is built, after warm_serve.py: what the engine needs of torch, once on the CPU.
+
+Proves that it is all there, and leaves the bytecode. It knows nothing of Slipway's own code.
 """
 
 import importlib

@@ -171,7 +171,7 @@ def test_int8_must_be_there_to_be_asked_for(tmp_path):
     description = exported(tmp_path, Cancelling())
     with pytest.raises(ArtifactError, match="holds no int8 model .*did not quantize it.*; ask for"):
         open_engine(tmp_path, description, "int8")
-    for arguments, words in (({"precision": "int4"}, "auto, f32, bf16, int8; found 'int4'"), ({"device": "tpu"}, "found 'tpu'")):
+    for arguments, words in (({"precision": "int4"}, "auto, f32, bf16, int8, f16; found 'int4'"), ({"device": "tpu"}, "found 'tpu'")):
         with pytest.raises(ValueError, match=words):
             open_engine(tmp_path, description, **arguments)
     engine = open_engine(tmp_path, description, threads=1)

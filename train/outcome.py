@@ -66,14 +66,14 @@ def _facts(description: Description, state: State, seconds: float) -> dict[str, 
 def _precision_notes(description: Description) -> list[str]:
     """In which arithmetic the accuracies were measured, and what became of int8."""
     figures, precision = description.quantization, description.provenance["measured_precision"]
-    notes = [f"All accuracies here are the artifact's own answers in {precision}, as an endpoint on such a machine gives them."] if precision else []
+    notes = [f"The accuracies above are of the artifact's own answers in {precision}, as an endpoint on such a machine gives them."] if precision else []
     if not figures:
         return notes
     photos = "validation" if description.provenance["data"]["validation"] else "training"
     if not figures["kept"]:
         return [*notes, f"No int8 model was kept: {figures['reason']}."]
     return [*notes, f"The int8 model, calibrated on {figures['calibration_photos']} photos, was kept: its accuracy on the {photos} photos is "
-                    f"{figures['int8_accuracy']:.1%}, that of f32 {figures['f32_accuracy']:.1%}; it may fall by {figures['gate']:.1%}."]
+                    f"{figures['int8_accuracy']:.1%}, that of f32 {figures['f32_accuracy']:.1%}; it may lie {100 * figures['gate']:g} percentage points lower."]
 
 
 def _calibration_notes(description: Description, measured: Sequence[Answers]) -> list[str]:
