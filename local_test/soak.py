@@ -10,7 +10,8 @@ import statistics
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -123,7 +124,7 @@ def steady_load(server: Watched, good: dict, count: int, verdict: Verdict) -> No
             wrong.append(f"{answer.request.name}: {answer.status} {answer.error} {answer.body[:100]!r}")
 
     pings: list[float] = []
-    with _pinging(server, pings):
+    with _every(0.05, lambda: pings.append(_timed_ping(server.url))):
         result = load(server.url, lambda: next(order, None), 64, answered)
     verdict.expect(not wrong, f"{len(wrong)} wrong answers, the first: {wrong[:1]}")
     verdict.expect(len(result.latencies_s) == count, f"{len(result.latencies_s)} of {count} requests were answered")
@@ -143,14 +144,11 @@ def _judge_pings(pings: list[float], verdict: Verdict) -> None:
 def mixed(server: Watched, good: dict, hostile: dict[str, bytes], seconds: float, verdict: Verdict) -> None:
     """Good and hostile traffic for a time: memory flat, no more files or threads at the end than when it was warm."""
     until, chance, samples = time.monotonic() + seconds, random.Random(2), []
-    names, bodies, lock = list(good), list(hostile.items()), threading.Lock()
+    names, bodies = list(good), list(hostile.items())
 
     def next_request() -> Request | None:
         if time.monotonic() > until:
             return None
-        if len(samples) < (time.monotonic() - until + seconds) / seconds * 20:
-            with lock:
-                samples.append(server.sample())
         if chance.random() < 0.8:
             return good[chance.choice(names)][0]
         name, body = chance.choice(bodies)
@@ -162,11 +160,15 @@ def mixed(server: Watched, good: dict, hostile: dict[str, bytes], seconds: float
         else:
             verdict.expect(0 < answer.status < 500, f"{answer.request.name} as {answer.request.content_type}: {answer.status} {answer.error} {answer.body[:200]!r}")
 
-    result = load(server.url, next_request, 16, answered)
-    warm, end = samples[len(samples) // 3:2 * len(samples) // 3], samples[2 * len(samples) // 3:]
-    growth = statistics.median(sample.bytes for sample in end) / statistics.median(sample.bytes for sample in warm) - 1
-    files, threads = (max(getattr(sample, name) for sample in end) - max(getattr(sample, name) for sample in warm) for name in ("files", "threads"))
-    print(f"soak: {len(result.latencies_s)} mixed requests in {result.seconds:.0f} s; memory {[round(sample.bytes / 1e6) for sample in samples]} MB", flush=True)
+    with _every(seconds / 300, lambda: samples.append(server.sample())):
+        result = load(server.url, next_request, 16, answered)
+    parts = [samples[len(samples) * third // 3:len(samples) * (third + 1) // 3] for third in range(3)]
+    # photos that are just being decoded come on top, by the hundred megabytes: what stays is seen between them
+    floors = [sorted(sample.bytes for sample in part)[len(part) // 10] for part in parts]
+    growth = floors[2] / floors[1] - 1
+    files, threads = (max(getattr(sample, name) for sample in parts[2]) - max(getattr(sample, name) for sample in parts[1]) for name in ("files", "threads"))
+    print(f"soak: {len(result.latencies_s)} mixed requests in {result.seconds:.0f} s; memory {[round(floor / 1e6) for floor in floors]} MB, "
+          f"for moments {max(sample.bytes for sample in samples) / 1e6:.0f}", flush=True)
     verdict.expect(growth <= FLAT, f"memory grew by {growth:.1%} between the middle and the last third")
     verdict.expect(files <= 16, f"{files} more open files at the end than in the middle")
     verdict.expect(threads <= 8, f"{threads} more threads at the end than in the middle")
@@ -227,25 +229,29 @@ def _each(requests: list[Request]) -> Callable[[], Request | None]:
     return lambda: next(left, None)
 
 
-class _pinging:
-    """While inside: ask /ping every few milliseconds from a thread, and note how long it took."""
+@contextmanager
+def _every(seconds: float, act: Callable[[], object]) -> Iterator[None]:
+    """While inside: act again and again from a thread, with so many seconds between."""
+    over = threading.Event()
 
-    def __init__(self, server: Watched, seconds: list[float]):
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._ask, args=(server.url, seconds))
+    def repeat() -> None:
+        while not over.wait(seconds):
+            act()
 
-    def __enter__(self) -> None:
-        self._thread.start()
+    thread = threading.Thread(target=repeat)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
 
-    def _ask(self, url: str, seconds: list[float]) -> None:
-        while not self._over.wait(0.05):
-            started = time.monotonic()
-            status = ping(url)
-            seconds.append(time.monotonic() - started if status == 200 else float("inf"))
+def _timed_ping(url: str) -> float:
+    """Seconds until /ping answered 200; infinite when it did not."""
+    started = time.monotonic()
+    status = ping(url)
+    return time.monotonic() - started if status == 200 else float("inf")
 
 
 if __name__ == "__main__":
