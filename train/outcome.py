@@ -39,8 +39,8 @@ def write_outcome(job: Job, description: Description, state: State, measured: Se
     job.output_data.mkdir(parents=True, exist_ok=True)
     metrics = {"epochs": state.epoch, "best_epoch": state.best_epoch, "seconds": round(seconds, 1)}
     for entry in measured:
-        metrics |= {f"{entry.channel}_photos": len(entry.paths), f"{entry.channel}_loss": entry.loss(), f"{entry.channel}_accuracy": entry.accuracy(),
-                    f"{entry.channel}_ece": entry.calibration_error()}
+        metrics |= {f"{entry.channel}_photos": len(entry.paths), f"{entry.channel}_loss": entry.loss(),
+                    f"{entry.channel}_accuracy": entry.accuracy(), f"{entry.channel}_ece": entry.calibration_error()}
     metrics |= {"precision": description.provenance["measured_precision"], "temperature": description.temperature,
                 "calibration": description.calibration, "quantization": description.quantization}
     write_atomically(job.output_data / METRICS_FILE, (json.dumps(metrics, indent=2) + "\n").encode())
