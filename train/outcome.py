@@ -49,7 +49,8 @@ def write_outcome(job: Job, description: Description, state: State, measured: Se
         write_atomically(job.output_data / PREDICTIONS_FILE, _predictions(shown, description))
     write_report(job.output_data / REPORT_FILE, title=f"Training of {description.architecture}", classes=description.classes,
                  history=state.history, measured=shown.shown() if shown else None, facts=_facts(description, state, seconds),
-                 notes=[*_precision_notes(description), *_calibration_notes(description, measured)], hyperparameters=dataclasses.asdict(hp), best_epoch=state.best_epoch)
+                 notes=[*_precision_notes(description), *_calibration_notes(description, measured)],
+                 hyperparameters=dataclasses.asdict(hp), best_epoch=state.best_epoch)
 
 
 def _facts(description: Description, state: State, seconds: float) -> dict[str, str]:
