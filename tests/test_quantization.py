@@ -115,7 +115,8 @@ def test_nothing_is_told_to_anyone(tmp_path):
     exported(tmp_path / "model", Cancelling())
     draw_photo(tmp_path / "a.jpg", (200, 20, 20), 0)
     (tmp_path / "home").mkdir()
-    code = ("import pathlib, sys; from artifact.engines import open_engine; from artifact.model import read_description; from artifact.quantization import quantize\n"
+    code = ("import pathlib, sys; from artifact.engines import open_engine\n"
+            "from artifact.model import read_description; from artifact.quantization import quantize\n"
             "folder = pathlib.Path(sys.argv[1]); engine = open_engine(folder / 'model', description := read_description(folder / 'model'))\n"
             "print(quantize(folder / 'model', description, [folder / 'a.jpg'], lambda *_: 1.0, lambda: False))")
     said = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=REPOSITORY, env={"HOME": str(tmp_path / "home")}, capture_output=True, text=True,

@@ -39,8 +39,8 @@ def write_outcome(job: Job, description: Description, state: State, measured: Se
     job.output_data.mkdir(parents=True, exist_ok=True)
     metrics = {"epochs": state.epoch, "best_epoch": state.best_epoch, "seconds": round(seconds, 1)}
     for entry in measured:
-        metrics |= {f"{entry.channel}_photos": len(entry.paths), f"{entry.channel}_loss": entry.loss(), f"{entry.channel}_accuracy": entry.accuracy(),
-                    f"{entry.channel}_ece": entry.calibration_error()}
+        metrics |= {f"{entry.channel}_photos": len(entry.paths), f"{entry.channel}_loss": entry.loss(),
+                    f"{entry.channel}_accuracy": entry.accuracy(), f"{entry.channel}_ece": entry.calibration_error()}
     metrics |= {"precision": description.provenance["measured_precision"], "temperature": description.temperature,
                 "calibration": description.calibration, "quantization": description.quantization}
     write_atomically(job.output_data / METRICS_FILE, (json.dumps(metrics, indent=2) + "\n").encode())
@@ -48,7 +48,8 @@ def write_outcome(job: Job, description: Description, state: State, measured: Se
     if shown:
         write_atomically(job.output_data / PREDICTIONS_FILE, _predictions(shown, description))
     write_report(job.output_data / REPORT_FILE, title=f"Training of {description.architecture}", classes=description.classes,
-                 history=state.history, measured=shown.shown() if shown else None, facts=_facts(description, state, seconds), notes=[*_precision_notes(description), *_calibration_notes(description, measured)],
+                 history=state.history, measured=shown.shown() if shown else None, facts=_facts(description, state, seconds),
+                 notes=[*_precision_notes(description), *_calibration_notes(description, measured)],
                  hyperparameters=dataclasses.asdict(hp), best_epoch=state.best_epoch)
 
 
