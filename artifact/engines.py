@@ -1,25 +1,62 @@
 """What runs a model: opened from an artifact's directory, asked by `run(uint8[N, H, W, 3]) -> float32[N, classes]`.
 
-The caller does not know which engine it got. Each loads its library only when it is opened.
+The caller does not know which engine it got. Each tells its `name`, the `precision` it really runs, and `max_batch`, the
+photos it gains from being given at once; `close` frees its memory. Each loads its library only when it is opened.
 """
 
-import os
-import threading
+import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from artifact.model import GRAPH_FILE, ArtifactError, Description
+from artifact.machine import cpu_count
+from artifact.model import GRAPH_FILE, INT8_FILE, ArtifactError, Description
+from artifact.nvidia import cuda_available
+from artifact.openvino_engine import OpenVINOEngine
+
+if TYPE_CHECKING:
+    from artifact.torch_engine import TorchEngine
+
+PRECISIONS = ("auto", "f32", "bf16", "int8", "f16")
+DEVICES = ("auto", "cpu", "cuda")
+INT8_FLAGS = {"avx512_vnni", "avx_vnni", "amx_int8"}
+BF16_FLAGS = {"avx512_bf16", "amx_bf16"}
+
+log = logging.getLogger(__name__)
 
 
-def open_engine(directory: Path, description: Description, precision: str = "f32") -> "OpenVINOEngine":
+def open_engine(directory: Path, description: Description, precision: str = "auto", threads: int | None = None,
+                device: str = "cpu") -> "OpenVINOEngine | TorchEngine":
     """The engine for this machine, its graph checked against the description and warmed by one run.
 
-    precision is "f32" or "bf16".
-    Raises ArtifactError for a graph that does not load or does not fit model.json.
+    precision: auto, f32, bf16, int8 (on the processor) or f16 (on a GPU); `auto` takes the quickest that this processor has
+    instructions for and the artifact holds (see `best_precision`), on a GPU the one that answers like f32. threads: cores
+    that one photo may use, all by default. device: cpu, cuda, or auto, a GPU where there is one that works.
+    Raises ArtifactError for a graph that does not load or does not fit model.json, and for int8 where there is no int8 model;
+    ValueError for an unknown precision or device.
     """
-    path = Path(directory) / GRAPH_FILE
-    engine = OpenVINOEngine(path, precision)
+    for name, value, known in (("precision", precision, PRECISIONS), ("device", device, DEVICES)):
+        if value not in known:
+            raise ValueError(f"{name} must be one of {', '.join(known)}; found '{value}'")
+    if device == "cuda" or device == "auto" and cuda_available():
+        from artifact.torch_engine import DeviceError, TorchEngine
+
+        try:
+            return TorchEngine(directory, description, "auto" if precision == "int8" else precision)
+        except DeviceError as error:
+            if device == "cuda":
+                raise
+            log.warning("no GPU is used: %s", error)
+    if precision == "f16":
+        raise ArtifactError("precision f16 is a GPU's, and none is used; ask for precision auto, f32, bf16 or int8")
+    has_int8 = description.quantization.get("kept", False)
+    if precision == "int8" and not has_int8:
+        reason = description.quantization.get("reason", "training did not quantize it")
+        raise ArtifactError(f"'{directory}' holds no int8 model ({reason}); ask for precision auto, f32 or bf16")
+    precision = best_precision(processor_flags(), has_int8) if precision == "auto" else precision
+    path = Path(directory) / (INT8_FILE if precision == "int8" else GRAPH_FILE)
+    engine = OpenVINOEngine(path, precision, threads or cpu_count())
     size = description.preprocessing.crop
     for name, found, expected in (("pixels", engine.input_shape, (size, size, 3)),
                                   ("classes", engine.classes, len(description.classes))):
@@ -29,53 +66,18 @@ def open_engine(directory: Path, description: Description, precision: str = "f32
     return engine
 
 
-class OpenVINOEngine:
-    """OpenVINO on the CPU. A batch gains nothing there, so each photo runs alone: an answer never depends on its
-    neighbours. `run` may be called from many threads; they take turns photo by photo."""
-
-    def __init__(self, path: Path, precision: str):
-        import openvino
-
-        core = openvino.Core()
-        try:
-            model = core.read_model(path)
-            _, *shape = model.inputs[0].partial_shape
-            self.input_shape = tuple(dimension.get_length() for dimension in shape)
-            self.classes = model.outputs[0].partial_shape[1].get_length()
-            model.reshape([1, *self.input_shape])
-            compiled = core.compile_model(model, "CPU", {
-                "PERFORMANCE_HINT": "LATENCY",
-                "INFERENCE_PRECISION_HINT": precision,
-                "INFERENCE_NUM_THREADS": cpu_count(),
-            })
-        except (RuntimeError, IndexError) as error:
-            raise ArtifactError(f"'{path}' is not a graph that OpenVINO reads ({str(error).splitlines()[-1]})") from error
-        self._request = compiled.create_infer_request()
-        self._turn = threading.Lock()
-
-    def run(self, pixels: np.ndarray) -> np.ndarray:
-        """Probabilities, float32 [N, classes], of pixels, uint8 [N, H, W, 3]."""
-        if pixels.dtype != np.uint8 or pixels.shape[1:] != self.input_shape:
-            raise ValueError(f"expected uint8 pixels [N, {', '.join(map(str, self.input_shape))}], "
-                             f"found {pixels.dtype} {list(pixels.shape)}")
-        answers = np.empty((len(pixels), self.classes), np.float32)
-        for index in range(len(pixels)):
-            with self._turn:
-                self._request.infer(pixels[index:index + 1])
-                answers[index] = self._request.get_output_tensor().data[0]
-        return answers
+def best_precision(flags: frozenset[str], has_int8: bool) -> str:
+    """What `auto` means on a processor with these flags: int8 where the artifact holds a proven int8 model and the processor
+    multiplies bytes (VNNI, AMX), else bf16 where it has such instructions, else f32."""
+    if has_int8 and flags & INT8_FLAGS:
+        return "int8"
+    return "bf16" if flags & BF16_FLAGS else "f32"
 
 
-def cpu_count() -> int:
-    """Cores this process may use: its affinity, or less when a cgroup (v2, v1) limits its share of them."""
-    cores = len(os.sched_getaffinity(0))
-    for quota_file, period_file in (("/sys/fs/cgroup/cpu.max", None),
-                                    ("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "/sys/fs/cgroup/cpu/cpu.cfs_period_us")):
-        try:
-            words = Path(quota_file).read_text().split()
-            words += Path(period_file).read_text().split() if period_file else []
-        except OSError:
-            continue
-        if words[0] not in ("max", "-1"):
-            return max(1, min(cores, round(int(words[0]) / int(words[1]))))
-    return cores
+def processor_flags(path: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
+    """The instruction sets that Linux reports for the first processor; none where it reports none."""
+    try:
+        lines = Path(path).read_text(errors="replace").splitlines()
+    except OSError:
+        return frozenset()
+    return frozenset(next((line.partition(":")[2].split() for line in lines if line.partition(":")[0].strip() == "flags"), ()))

@@ -13,7 +13,17 @@ import safetensors.torch
 import torch
 
 from artifact.engines import open_engine
-from artifact.model import DESCRIPTION_FILE, GRAPH_FILE, WEIGHTS_FILE, Description, discard_unfinished, write_atomically, write_description
+from artifact.model import (
+    DESCRIPTION_FILE,
+    GRAPH_FILE,
+    INT8_FILE,
+    INT8_WEIGHTS_FILE,
+    WEIGHTS_FILE,
+    Description,
+    discard_unfinished,
+    write_atomically,
+    write_description,
+)
 from artifact.network import Probabilities
 
 OPSET = 17
@@ -34,7 +44,8 @@ def export(network: torch.nn.Module, description: Description, directory: Path, 
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     # a reader must never pair the model.json of an earlier training with the new graph
-    (directory / DESCRIPTION_FILE).unlink(missing_ok=True)
+    for name in (DESCRIPTION_FILE, INT8_FILE, INT8_WEIGHTS_FILE):
+        (directory / name).unlink(missing_ok=True)
     discard_unfinished(directory)
     model = Probabilities(network, description.preprocessing, description.temperature, description.multi_label).cpu().eval()
     state = {name: value.contiguous() for name, value in network.state_dict().items()}
@@ -65,7 +76,9 @@ def graph(model: Probabilities, sample: np.ndarray) -> bytes:
 
 
 def _difference(model: Probabilities, description: Description, directory: Path, samples: np.ndarray) -> float:
-    answers = open_engine(directory, description).run(samples)
+    engine = open_engine(directory, description, "f32")
+    answers = engine.run(samples)
+    engine.close()
     with torch.inference_mode():
         expected = torch.cat([model(torch.from_numpy(sample[None].copy())) for sample in samples]).numpy()
     return float(np.abs(answers - expected).max())

@@ -2,6 +2,7 @@
 
     model.json         what the model is: classes, preprocessing, network, accuracy, provenance
     model.onnx         uint8 NHWC pixels in, probabilities out
+    model.int8.xml     the graph quantized to int8 (OpenVINO), with model.int8.bin; only where its accuracy passed the gate
     model.safetensors  the weights, to train again from and for engines that rebuild the network
 
 Knows nothing of engines or torch: `artifact.export` makes the graph, `artifact.engines` runs it.
@@ -9,6 +10,7 @@ Knows nothing of engines or torch: `artifact.export` makes the graph, `artifact.
 
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +23,7 @@ from artifact.preprocessing import Preprocessing
 FORMAT_VERSION = 1
 DESCRIPTION_FILE = "model.json"
 GRAPH_FILE = "model.onnx"
+INT8_FILE, INT8_WEIGHTS_FILE = "model.int8.xml", "model.int8.bin"
 WEIGHTS_FILE = "model.safetensors"
 TEMPORARY_SUFFIX = ".slipway-tmp"
 
@@ -33,7 +36,9 @@ class ArtifactError(ValueError):
 class Description:
     """All of model.json. `accuracy` holds fractions by channel; `temperature` divides the logits before softmax.
 
-    multi_label: a photo may have several labels, and each class has a probability of its own.
+    multi_label: a photo may have several labels, and each class has a probability of its own. quantization: whether the
+    int8 model was `kept`, and the accuracies that decided it. calibration: the error of the probabilities before and after
+    the temperature. Both are empty where training did neither.
     """
 
     classes: tuple[str, ...]
@@ -43,6 +48,8 @@ class Description:
     multi_label: bool = False
     accuracy: dict = field(default_factory=dict)
     temperature: float = 1.0
+    quantization: dict = field(default_factory=dict)
+    calibration: dict = field(default_factory=dict)
     provenance: dict = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
 
@@ -57,17 +64,24 @@ def read_description(directory: Path) -> Description:
     """The description of the artifact in a directory; ArtifactError for a missing, foreign or damaged one."""
     path = Path(directory) / DESCRIPTION_FILE
     try:
-        for name in (DESCRIPTION_FILE, GRAPH_FILE):
-            if not (Path(directory) / name).is_file():
-                found = ", ".join(sorted(os.listdir(directory))[:10]) if Path(directory).is_dir() else "no such directory"
-                raise ArtifactError(f"'{directory}' holds no {name}; found: {found or 'nothing'}; "
-                                    "expected the files that training wrote to its model directory")
+        _check_present(Path(directory), DESCRIPTION_FILE, GRAPH_FILE)
         values = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ArtifactError(f"'{path}' cannot be read ({error.strerror})") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ArtifactError(f"'{path}' is not readable JSON ({error})") from error
-    return _description(path, values)
+    description = _description(path, values)
+    if description.quantization.get("kept"):
+        _check_present(Path(directory), INT8_FILE, INT8_WEIGHTS_FILE)
+    return description
+
+
+def _check_present(directory: Path, *names: str) -> None:
+    for name in names:
+        if not (directory / name).is_file():
+            found = ", ".join(sorted(os.listdir(directory))[:10]) if directory.is_dir() else "no such directory"
+            raise ArtifactError(f"'{directory}' holds no {name}; found: {found or 'nothing'}; "
+                                "expected the files that training wrote to its model directory")
 
 
 def _description(path: Path, values: object) -> Description:
@@ -83,6 +97,9 @@ def _description(path: Path, values: object) -> Description:
     classes = values["classes"]
     if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes) or not 2 <= len(classes) == len(set(classes)):
         raise ArtifactError(f"'{path}' has classes {classes!r}; expected a list of two or more different names")
+    for name in ("quantization", "calibration"):
+        if not isinstance(values.get(name, {}), dict):
+            raise ArtifactError(f"'{path}' has {name} {values[name]!r}; expected an object")
     try:
         return Description(**{**values, "classes": tuple(classes), "head": tuple(int(size) for size in values.get("head", ())),
                               "temperature": float(values.get("temperature", 1.0)),
@@ -118,6 +135,6 @@ def atomic_file(path: Path, beside: Path | None = None) -> Iterator[BinaryIO]:
 
 
 def discard_unfinished(folder: Path) -> None:
-    """Remove the temporary files that killed writers left in a folder."""
+    """Remove the temporary files and folders that killed writers left in a folder."""
     for path in Path(folder).glob(f".*{TEMPORARY_SUFFIX}"):
-        path.unlink()
+        shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -67,6 +67,18 @@ class Probabilities(nn.Module):
         return torch.sigmoid(logits / self.temperature) if self.multi_label else torch.softmax(logits / self.temperature, dim=1)
 
 
+class Cast(nn.Module):
+    """A network that computes in another type than the float32 that goes in and comes out; it is changed in place."""
+
+    def __init__(self, network: nn.Module, dtype: torch.dtype):
+        super().__init__()
+        self.network = network.to(dtype=dtype, memory_format=torch.channels_last)
+        self.dtype = dtype
+
+    def forward(self, samples: torch.Tensor) -> torch.Tensor:
+        return self.network(samples.to(self.dtype)).float()
+
+
 class Normalize(nn.Module):
     """Samples 0..255, float [N, 3, H, W], to the mean 0 and deviation 1 that the network was trained on."""
 

@@ -5,6 +5,7 @@ endpoint does. It knows nothing of networks; normalisation by mean and std happe
 """
 
 import io
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from PIL import Image, ImageOps
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 MAX_PIXELS = 128_000_000  # larger than any phone's photo (108 Mpx); three bytes a pixel is 384 MB
+STRIP_PIXELS = 1_000_000
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 INTERPOLATIONS = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
@@ -73,22 +76,35 @@ def read_photo(path: Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
         raise PhotoError(f"photo '{path}': {error}") from error
 
 
-def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def decode(data: bytes, max_pixels: int = MAX_PIXELS, formats: Sequence[str] | None = None,
+           opened: Callable[[int], None] | None = None) -> Image.Image:
     """Any photo Pillow can read, first frame, upright by its EXIF, alpha over white, as RGB.
 
-    Raises PhotoError for an empty, unknown, truncated or oversized photo.
+    formats: Pillow's names of those to accept; default all. opened: told the number of pixels once the header is read,
+    before memory is taken for them. Raises PhotoError for an empty, unknown, truncated or oversized photo.
     """
     if not data:
         raise PhotoError("it is empty (0 bytes)")
+    if data.startswith(LFS_POINTER):
+        raise PhotoError("it is a Git LFS pointer, not the photo that it stands for; `git lfs pull` fetches that")
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        image = Image.open(io.BytesIO(data), formats=formats)
+        try:
             width, height = image.size
             if width * height > max_pixels:
                 raise PhotoError(f"it has {width} x {height} pixels; at most {max_pixels:,} in all are accepted")
             if width < 1 or height < 1:
                 raise PhotoError(f"it has {width} x {height} pixels")
+            if opened:
+                opened(width * height)
             image.load()
-            return to_rgb(upright(image))
+            turned = upright(image)
+            if turned is not image:
+                image.close()
+            return to_rgb(turned)
+        except BaseException:
+            image.close()  # else the samples live as long as the error's traceback does
+            raise
     except PhotoError:
         raise
     except Image.DecompressionBombError as error:
@@ -106,28 +122,57 @@ def upright(image: Image.Image) -> Image.Image:
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """RGB from any Pillow mode: alpha composed on white, 16-bit and float samples scaled to 8 bits."""
+    """RGB from any Pillow mode: alpha composed on white, 16-bit and float samples scaled to 8 bits.
+
+    What takes several copies on the way is done in strips, so that a large photo needs little more memory than its RGB.
+    """
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode == "F" or image.mode.startswith("I"):
-        return _eight_bits(image).convert("RGB")
+        full = _full_scale(image)
+        return _by_strips(image, lambda strip: _eight_bits(strip, full))
     if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        photo = Image.new("RGB", rgba.size, "white")
-        photo.paste(rgba, mask=rgba.getchannel("A"))
-        return photo
+        return _by_strips(image, _on_white)
     return image.convert("RGB")
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Greyscale of more than 8 bits to L: 16-bit integers keep their top byte, other ranges are scaled to theirs."""
-    samples = np.nan_to_num(np.asarray(image).astype(np.float64), posinf=0.0, neginf=0.0)
-    top = samples.max(initial=0.0)
+def _by_strips(image: Image.Image, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """An RGB photo, converted strip by strip."""
+    photo = Image.new("RGB", image.size)
+    for strip, top in _strips(image):
+        photo.paste(convert(strip), (0, top))
+    return photo
+
+
+def _strips(image: Image.Image) -> Iterator[tuple[Image.Image, int]]:
+    """Parts of the image over its whole width, of about STRIP_PIXELS each, and where they begin."""
+    rows = max(1, STRIP_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        yield image.crop((0, top, image.width, min(top + rows, image.height))), top
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    rgba = image.convert("RGBA")
+    photo = Image.new("RGB", rgba.size, "white")
+    photo.paste(rgba, mask=rgba.getchannel("A"))
+    return photo
+
+
+def _full_scale(image: Image.Image) -> float:
+    """What stands for white: 16-bit integers keep their top byte, other ranges are scaled to theirs."""
+    top = max(_samples(strip).max(initial=0.0) for strip, _ in _strips(image))
     if image.mode.startswith("I"):
-        full = 65535.0 if image.mode.startswith("I;16") or 255 < top <= 65535 else max(255.0, top)
-    else:
-        full = 1.0 if top <= 1.0 else max(255.0, top)
-    return Image.fromarray(np.clip(samples * (255.0 / full), 0, 255).round().astype(np.uint8))
+        return 65535.0 if image.mode.startswith("I;16") or 255 < top <= 65535 else max(255.0, top)
+    return 1.0 if top <= 1.0 else max(255.0, top)
+
+
+def _eight_bits(image: Image.Image, full: float) -> Image.Image:
+    """Greyscale of more than 8 bits to L."""
+    return Image.fromarray(np.clip(_samples(image) * (255.0 / full), 0, 255).round().astype(np.uint8))
+
+
+def _samples(image: Image.Image) -> np.ndarray:
+    return np.nan_to_num(np.asarray(image).astype(np.float64), posinf=0.0, neginf=0.0)
 
 
 def _first_line(error: Exception) -> str:

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Usage: docker/build.sh [train|serve|all]...      (default all)
+# Usage: docker/build.sh [train|serve|serve-gpu|serve-mms|all]...      (default all)
 #
-# Builds slipway-train and slipway-serve, each tagged :latest and :<git commit>, and prints their sizes.
+# Builds slipway-NAME of each docker/NAME.Dockerfile, tagged :latest and :<git commit>, and prints their sizes.
+# slipway-serve-gpu stands on slipway-train of the same commit, which is built first where it is missing.
 #
 #   BASE_IMAGE      the image to build on; default debian:bookworm-slim, or where that cannot be pulled the stand-in of
 #                   docker/base.sh, which is made first if it is missing (that takes root)
@@ -36,10 +37,16 @@ is_stand_in() {
     [[ $(docker image inspect --format '{{index .Config.Labels "org.slipway.base"}}' "$1" 2>/dev/null) == stand-in ]]
 }
 
-build() {  # build NAME: docker/NAME.Dockerfile becomes slipway-NAME
-    local name=$1 options=(--platform linux/amd64 --build-arg "BASE_IMAGE=$base" --build-arg "GIT_COMMIT=$commit"
-        --build-arg "VERSION=$version")
-    if [[ $name == train ]]; then options+=(--build-arg "WEIGHTS=${WEIGHTS:-}"); fi
+build() {  # build NAME: docker/NAME.Dockerfile becomes slipway-NAME, once in a run
+    local name=$1 options=(--platform linux/amd64 --build-arg "GIT_COMMIT=$commit" --build-arg "VERSION=$version")
+    if [[ " ${built[*]-} " == *" $name "* ]]; then return; fi
+    case $name in
+        train) options+=(--build-arg "BASE_IMAGE=$base" --build-arg "WEIGHTS=${WEIGHTS:-}") ;;
+        serve-gpu)
+            if ! is_this_commit slipway-train; then build train; fi
+            options+=(--build-arg "TRAIN_IMAGE=slipway-train:$tag") ;;
+        *) options+=(--build-arg "BASE_IMAGE=$base") ;;
+    esac
     if [[ -n $source ]]; then options+=(--label "org.opencontainers.image.source=$source"); fi
     if [[ -n $network ]]; then options+=(--network "$network"); fi
     for variable in http_proxy https_proxy no_proxy; do  # the engine hands these to RUN and keeps them out of the image
@@ -48,12 +55,19 @@ build() {  # build NAME: docker/NAME.Dockerfile becomes slipway-NAME
     echo "images: building slipway-$name:$tag on $base"
     docker build "${options[@]}" --file "docker/$name.Dockerfile" \
         --tag "slipway-$name:latest" --tag "slipway-$name:$tag" .
+    built+=("$name")
 }
 
+is_this_commit() {  # a tag of uncommitted changes, or of no commit at all, says nothing of what is in the image
+    [[ $tag != unknown && $tag != *-dirty ]] && has_image "$1:$tag"
+}
+
+known=()
+for file in docker/*.Dockerfile; do name=${file#docker/}; known+=("${name%.Dockerfile}"); done
 names=("${@:-all}")
-if [[ ${names[*]} == all ]]; then names=(train serve); fi
+if [[ ${names[*]} == all ]]; then names=("${known[@]}"); fi
 for name in "${names[@]}"; do
-    [[ $name == train || $name == serve ]] || fail "unknown image '$name'; known: train, serve, all"
+    [[ " ${known[*]} " == *" $name "* ]] || fail "unknown image '$name'; known: ${known[*]} all"
 done
 command -v docker >/dev/null || fail "docker is missing; install it: apt-get install docker.io"
 docker info >/dev/null 2>&1 || fail "no Docker engine answers; start one, or add yourself to the group docker"
@@ -82,6 +96,7 @@ if git rev-parse --verify --quiet HEAD >/dev/null 2>&1; then
     if [[ $origin =~ ^https://[^@]+$ ]]; then source=$origin; fi  # never a password, never a folder of this machine
 fi
 
+built=()
 for name in "${names[@]}"; do build "$name"; done
 sizes=""
 for name in "${names[@]}"; do sizes+="$name=$(megabytes "slipway-$name:latest") "; done

@@ -39,6 +39,7 @@ compile() {  # compile NAME [NAME of an already locked set that this one must ag
 compile train
 compile sdist train --no-deps
 compile serve train
+compile serve-gpu train serve
 compile serve-mms serve  # not train: sagemaker-inference wants an older retrying than sagemaker-training
 compile build train
 compile dev train serve

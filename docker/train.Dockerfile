@@ -35,10 +35,11 @@ RUN /opt/venv/bin/pip install --no-cache-dir --no-compile --disable-pip-version-
         --only-binary :all: --requirement /opt/build/requirements-train.txt \
     && /opt/venv/bin/pip check \
     && /opt/build/trim.sh /opt/venv
-COPY docker/warm_train.py /opt/build/
+COPY docker/warm_train.py docker/warm_quantization.py /opt/build/
 # Fails the build when trimming took something that is needed. SAGEMAKER_BASE_DIR: importing the toolkit makes folders
 # there, and /opt/ml must not exist in the image.
 RUN SAGEMAKER_BASE_DIR=/tmp/warm HOME=/tmp/warm /opt/venv/bin/python /opt/build/warm_train.py /tmp/warm \
+    && HOME=/tmp/warm /opt/venv/bin/python /opt/build/warm_quantization.py /tmp/warm \
     && rm -rf /tmp/warm
 
 # TORCH_HOME: where torchvision looks for ImageNet weights before it asks the network.

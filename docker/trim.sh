@@ -28,3 +28,11 @@ rm -f openvino/libs/libopenvino_intel_gpu_plugin.so openvino/libs/libopenvino_in
 for frontend in tensorflow tensorflow_lite paddle pytorch jax gguf; do
     rm -f openvino/libs/libopenvino_${frontend}_frontend.so.*
 done
+
+# Uninstalled, not just deleted: a user's script that asks pip for one of them gets it whole. openvino-telemetry reports every
+# import of openvino to Google. NNCF asks for scikit-learn (to cluster weights) and ninja (to build torch kernels);
+# quantizing an OpenVINO model to int8 uses neither.
+"$1"/bin/pip uninstall --yes --quiet openvino-telemetry
+if [ -d nncf ]; then
+    "$1"/bin/pip uninstall --yes --quiet scikit-learn joblib threadpoolctl narwhals cloudpickle ninja
+fi

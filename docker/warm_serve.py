@@ -8,6 +8,13 @@ import io
 import numpy as np
 import openvino
 import openvino.opset13 as ops
+import prometheus_client
+import prometheus_client.multiprocess  # noqa: F401
+import uvicorn
+import uvicorn.lifespan.off  # noqa: F401  uvicorn imports its parts by name
+import uvicorn.loops.asyncio  # noqa: F401
+import uvicorn.protocols.http.h11_impl  # noqa: F401
+import uvicorn_worker  # noqa: F401
 from PIL import Image, features
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
@@ -52,13 +59,13 @@ def check_flask():
 
 def main():
     import gunicorn.app.base
-    import gunicorn.workers.gthread  # noqa: F401  gunicorn imports its worker by name
+    import h11  # noqa: F401
 
     check_photos()
     check_openvino()
     check_flask()
     print(f"warm_serve: openvino {openvino.__version__}, jpeg turbo {features.version('libjpeg_turbo')}, "
-          f"gunicorn {gunicorn.__version__}")
+          f"gunicorn {gunicorn.__version__}, uvicorn {uvicorn.__version__}, {len(prometheus_client.generate_latest())} bytes of numbers")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 ONLY_IMPORTED = (
     "jinja2", "onnx.checker", "pandas", "psutil", "requests", "sagemaker_training.cli.train",
-    "sagemaker_training.entry_point", "scipy.stats", "smdebug.pytorch", "torch.distributed",
+    "sagemaker_training.entry_point", "scipy.optimize", "scipy.stats", "smdebug.pytorch", "torch.distributed",
     "torchvision.transforms.v2",
 )
 

@@ -72,7 +72,7 @@ class Processes:
     @contextmanager
     def serve(self, model: Path) -> Iterator[str]:
         """The URL of a running, ready server process."""
-        port = _free_port()
+        port = free_port()
         environment = {**os.environ, "SLIPWAY_MODEL_DIR": str(model), "SAGEMAKER_BIND_TO_PORT": str(port), "SLIPWAY_HOST": "127.0.0.1"}
         process = subprocess.Popen([sys.executable, "-m", "serve"], cwd=REPOSITORY, env=environment)
         try:
@@ -135,7 +135,8 @@ def _ready(url_of, process: subprocess.Popen) -> str:
     raise EngineError(f"the server did not answer /ping within {START_TIMEOUT_S} s")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

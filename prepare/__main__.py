@@ -6,7 +6,7 @@ import sys
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
-from artifact.engines import cpu_count
+from artifact.machine import cpu_count
 from prepare.build import Options, empty_splits, prepare
 from prepare.scan import PrepareError
 

@@ -1,11 +1,14 @@
 """python -m serve: answer /ping and /invocations for the model in /opt/ml/model, on port 8080."""
 
+import dataclasses
 import logging
 import sys
 
 from artifact.model import ArtifactError, read_description
+from serve.metrics import share_between_workers
 from serve.server import MODEL_UNUSABLE, Server
 from serve.settings import Settings, SettingsError
+from serve.unpack import artifact_folder
 
 USAGE = 2
 
@@ -15,13 +18,17 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(asctime)s %(message)s")
     try:
         settings = Settings.read()
-        read_description(settings.model)  # a wrong folder is told at once, in one sentence
+        if not settings.multi_model:
+            settings = dataclasses.replace(settings, model=artifact_folder(settings.model))
+            read_description(settings.model)  # a wrong folder is told at once, in one sentence
     except SettingsError as error:
         print(f"serve: {error}", file=sys.stderr)
         return USAGE
     except ArtifactError as error:
         print(f"serve: failed: {error}", file=sys.stderr)
         return MODEL_UNUSABLE
+    if settings.workers > 1:
+        share_between_workers()
     Server(settings).run()
     return 0
 

@@ -1,70 +1,130 @@
-"""The Flask app behind SageMaker's contract: GET /ping and POST /invocations.
+"""The Flask app behind SageMaker's contract: /ping, /invocations and what else its callers ask for.
 
-It is given a ready predictor: that this app exists means that the model is loaded and warm.
+It is given a ready predictor, or the models of a multi-model endpoint: that this app exists means that it can answer.
 """
 
 import logging
-from typing import TYPE_CHECKING, BinaryIO
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from artifact.preprocessing import PhotoError
-from serve.inputs import ACCEPTED, InputError, photos_of
+from serve.batching import EngineDead
+from serve.inputs import ACCEPTED, InputError, media_type_of, photos_of, top_k_of
+from serve.metrics import Metrics
+from serve.openapi import document
+from serve.outputs import answer_type, render
+from serve.ticket import KEY, Abandoned, Overloaded, Ticket
 
 if TYPE_CHECKING:
     from serve.predictor import Predictor
 
-TOP_K = 5
-CHUNK_LENGTH = 65536  # bytes
-DISCARDED_CHUNKS = 1600  # 100 MiB in all
+ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
+BATCH_PAYLOADS_MB = 100  # what SageMaker allows of concurrent transforms x payload
 
 log = logging.getLogger(__name__)
 
 
-def create_app(predictor: "Predictor", max_payload_mb: float = 6.0) -> Flask:
-    """The WSGI app around a predictor. Bodies above max_payload_mb (MiB) are refused with 413."""
-    app = Flask("serve")
-    app.config["MAX_CONTENT_LENGTH"] = int(max_payload_mb * 1024 * 1024)
+@dataclass(frozen=True)
+class Limits:
+    """max_payload_mb: of a body, in MiB. timeout_s: of a request. tolerant: batch transform, where a bad record is
+    answered with an error record and does not fail the file. transforms: how many to send at once."""
+
+    max_payload_mb: float = 6.0
+    timeout_s: float = 60.0
+    tolerant: bool = False
+    transforms: int = 4
+
+
+def create_app(predictor: "Predictor", limits: Limits = Limits(), metrics: Metrics | None = None) -> Flask:
+    """The WSGI app around one predictor."""
+    app = base_app(limits, metrics or Metrics(), multi_model=False)
 
     @app.get("/ping")
     def ping() -> Response:
-        return Response(status=200)
+        fault = predictor.batcher.fault()
+        return refusal(503, f"the model does not answer: {fault}") if fault else Response(status=200)
 
     @app.post("/invocations")
     def invocations() -> Response:
-        photos = photos_of(request.content_type or "", request.get_data(cache=False))
-        return jsonify(predictions=predictor.predict(photos, TOP_K))
+        return answered(predictor, limits)
 
-    @app.errorhandler(InputError)
-    def refused(error: InputError) -> tuple[Response, int]:
-        return jsonify(error=str(error)), error.status
-
-    @app.errorhandler(PhotoError)
-    def undecodable(error: PhotoError) -> tuple[Response, int]:
-        return jsonify(error=f"the photo cannot be used: {error}"), 422
-
-    @app.errorhandler(HTTPException)
-    def http_error(error: HTTPException) -> tuple[Response, int]:
-        if error.code == 413:
-            discard_body(request.environ["wsgi.input"])
-        sentences = {
-            404: f"there is nothing at {request.path}; use GET /ping or POST /invocations",
-            405: f"{request.method} is not served at {request.path}; use GET /ping or POST /invocations",
-            413: f"the body is larger than {max_payload_mb:g} MB; send a smaller photo, one of {', '.join(ACCEPTED)}",
-        }
-        return jsonify(error=sentences.get(error.code, error.description or error.name)), error.code
-
-    @app.errorhandler(Exception)
-    def failed(error: Exception) -> tuple[Response, int]:
-        log.exception("a request failed")  # the traceback is for the log; clients get one sentence
-        return jsonify(error="the server failed on this request; its log says why"), 500
+    @app.get("/execution-parameters")
+    def execution_parameters() -> Response:
+        payload_mb = max(1, min(int(limits.max_payload_mb), BATCH_PAYLOADS_MB))
+        return jsonify(MaxConcurrentTransforms=max(1, min(limits.transforms, BATCH_PAYLOADS_MB // payload_mb)), BatchStrategy="SINGLE_RECORD",
+                       MaxPayloadInMB=payload_mb)
 
     return app
 
 
-def discard_body(stream: BinaryIO) -> None:
-    """Read what a client still sends, within bounds: closing on unsent data would cost it the answer."""
-    for _ in range(DISCARDED_CHUNKS):
-        if not stream.read(CHUNK_LENGTH):
-            return
+def base_app(limits: Limits, metrics: Metrics, multi_model: bool) -> Flask:
+    """What single- and multi-model servers have in common: numbers, description, and errors as one sentence."""
+    app = Flask("serve")
+    app.config["MAX_CONTENT_LENGTH"] = int(limits.max_payload_mb * 1024 * 1024)
+    paths = document(multi_model, limits.max_payload_mb)
+
+    @app.get("/metrics")
+    def numbers() -> Response:
+        body, content_type = metrics.text()
+        return Response(body, content_type=content_type)
+
+    @app.get("/openapi.json")
+    def description() -> Response:
+        return jsonify(paths)
+
+    known = ", ".join(f"{method.upper()} {path}" for path, methods in paths["paths"].items() for method in methods)
+
+    @app.errorhandler(HTTPException)
+    def http_error(error: HTTPException) -> Response:
+        sentences = {
+            404: f"there is nothing at {request.path[:100]}; there is {known}",
+            405: f"{request.method[:20]} is not served at {request.path[:100]}; there is {known}",
+            413: too_large(limits.max_payload_mb),
+        }
+        answer = refusal(error.code, sentences.get(error.code, error.description or error.name))
+        answer.headers.extend((name, value) for name, value in error.get_headers() if name == "Allow")
+        return answer
+
+    @app.errorhandler(Overloaded)
+    def overloaded(error: Overloaded) -> Response:
+        metrics.rejections.labels("overload").inc()
+        return refusal(503, str(error), error.retry_after_s)
+
+    app.register_error_handler(InputError, lambda error: refusal(error.status, str(error)))
+    app.register_error_handler(PhotoError, lambda error: refusal(422, f"the photo cannot be used: {error}"))
+    app.register_error_handler(EngineDead, lambda error: refusal(503, str(error), 10))
+    app.register_error_handler(Abandoned, lambda error: refusal(499, "the client has gone"))
+
+    @app.errorhandler(Exception)
+    def failed(error: Exception) -> Response:
+        log.exception("a request failed")  # the traceback is for the log; clients get one sentence
+        return refusal(500, "the server failed on this request; its log says why")
+
+    return app
+
+
+def answered(predictor: "Predictor", limits: Limits) -> Response:
+    """The answer to the current request's photos."""
+    content_type = request.content_type or ""
+    media_type = answer_type(request.headers.get("Accept"), media_type_of(content_type))
+    top_k = top_k_of(request.headers.get(ATTRIBUTES))
+    photos = photos_of(content_type, request.get_data(cache=False), limits.tolerant)
+    ticket = request.environ.get(KEY) or Ticket.lasting(limits.timeout_s)
+    return Response(render(predictor.predict(photos, top_k, ticket, limits.tolerant), media_type), content_type=media_type)
+
+
+def refusal(status: int, sentence: str, retry_after_s: int | None = None) -> Response:
+    """One sentence in JSON: all that callers of InvokeEndpoint see."""
+    answer = jsonify(error=sentence)
+    answer.status_code = status
+    if retry_after_s is not None:
+        answer.headers["Retry-After"] = str(retry_after_s)
+    return answer
+
+
+def too_large(max_payload_mb: float) -> str:
+    """Why a body is refused with 413."""
+    return f"the body is larger than {max_payload_mb:g} MB; send a smaller photo, one of {', '.join(ACCEPTED)}"

@@ -1,46 +1,127 @@
 """A loaded model: encoded photos in, labelled probabilities out. Knows nothing of HTTP."""
 
+import collections
+import ctypes
+import gc
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 
-from artifact.engines import cpu_count, open_engine
+from artifact.engines import open_engine
+from artifact.machine import cpu_count
 from artifact.model import read_description
 from artifact.preprocessing import PhotoError, decode
+from serve.batching import Batcher
+from serve.ticket import Ticket
 
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 MAX_PIXELS = 40_000_000  # a payload of 6 MB can claim to be far more
+LARGE_PIXELS = 4_000_000  # photos above this are decoded one at a time: each takes up to 16 bytes a pixel for a moment
+WINDOW = 4  # photos of one request that are decoded ahead, beyond what the engine takes at once
+TIMEOUT_S = 60.0
+
+
+class Cores:
+    """What the models of one process share: decoding slots, and whose turn it is on the cores."""
+
+    def __init__(self, count: int | None = None):
+        self.count = count or cpu_count()
+        # more at a time would not be faster, and each may take hundreds of megabytes
+        self.decoding = threading.BoundedSemaphore(self.count)
+        self.large = threading.Lock()
+        self.turn = threading.Lock()
 
 
 class Predictor:
     """An artifact and its warm engine; safe to call from many threads."""
 
-    def __init__(self, directory: Path, precision: str = "f32"):
+    def __init__(self, directory: Path, precision: str = "auto", cores: Cores | None = None, device: str = "auto"):
         """Open the artifact in a directory. ArtifactError when it cannot be used."""
+        self.directory = Path(directory)
         self.description = read_description(directory)
-        self._engine = open_engine(directory, self.description, precision)
-        # more at a time would not be faster, and each may take hundreds of megabytes
-        self._decoding = threading.BoundedSemaphore(cpu_count())
+        self._cores = cores or Cores()
+        self.engine = open_engine(directory, self.description, precision, threads=self._cores.count, device=device)
+        self.batcher = Batcher(self.engine, self._cores.turn)
 
-    def predict(self, photos: Sequence[bytes], top_k: int) -> list[dict]:
+    def predict(self, photos: Sequence[bytes | Exception], top_k: int = 5, ticket: Ticket | None = None, tolerant: bool = False) -> list[dict]:
         """For each encoded photo its label, probability and the top_k most probable labels, best first;
         for a multi-label model also `labels`, all above one half.
 
-        PhotoError for one that cannot be decoded; among several, the text says which.
+        PhotoError for one that cannot be decoded, which among several the text numbers; with `tolerant` its answer is
+        {"error": text}, as for what stands in `photos` as an exception already. Overloaded or Abandoned by the ticket,
+        EngineDead.
         """
-        answers = []
-        for index, photo in enumerate(photos):
-            pixels = self._pixels(photo, f"instance {index}: " if len(photos) > 1 else "")
-            answers.append(self._named(self._engine.run(pixels[None])[0], top_k))
+        ticket = ticket or Ticket.lasting(TIMEOUT_S)
+        self.batcher.admit(len(photos), ticket)
+        ticket.photos = owed = len(photos)
+        answers: list[dict] = []
+        try:
+            for future in self._started(photos, ticket):
+                answers.append(self._answer(future, len(answers) if len(photos) > 1 else None, top_k, tolerant))
+                self.batcher.settle(1)
+                owed -= 1
+        finally:
+            self.batcher.settle(owed)
         return answers
 
-    def _pixels(self, photo: bytes, name: str) -> np.ndarray:
+    def _started(self, photos: Sequence[bytes | Exception], ticket: Ticket) -> Iterator[Future]:
+        """The future of each photo in order; a few are under way ahead of the one that is waited for."""
+        ahead: collections.deque[Future] = collections.deque()
+        for photo in photos:
+            if len(ahead) >= WINDOW + self.engine.max_batch:
+                yield ahead.popleft()
+            ahead.append(self._start(photo, ticket))
+        yield from ahead
+
+    def _start(self, photo: bytes | Exception, ticket: Ticket) -> Future:
+        ticket.check()
         try:
-            with self._decoding:
-                return self.description.preprocessing.pixels(decode(photo, MAX_PIXELS))
+            if isinstance(photo, Exception):
+                raise photo
+            with self.batcher.coming():
+                return self.batcher.submit(self._pixels(photo, ticket), ticket)
+        except ValueError as error:  # of this photo alone
+            future: Future = Future()
+            future.set_exception(error)
+            return future
+
+    def _answer(self, future: Future, index: int | None, top_k: int, tolerant: bool) -> dict:
+        try:
+            return self._named(future.result(), top_k)
         except PhotoError as error:
-            raise PhotoError(f"{name}{error}") from error
+            where = "" if index is None else f"instance {index}: "
+            if not tolerant:
+                raise PhotoError(f"{where}{error}") from error
+            return {"error": f"the photo cannot be used: {error}"}
+        except ValueError as error:
+            if not tolerant:
+                raise
+            return {"error": str(error)}
+
+    def close(self) -> None:
+        """Answer what is queued, then give the engine's memory back."""
+        self.batcher.close()
+        self.engine = None
+        gc.collect()
+        ctypes.CDLL(None).malloc_trim(0)
+
+    def _pixels(self, photo: bytes, ticket: Ticket) -> np.ndarray:
+        with self._cores.decoding, ExitStack() as held:
+            started = time.monotonic()
+
+            def opened(pixels: int) -> None:
+                if pixels > LARGE_PIXELS:
+                    held.enter_context(self._cores.large)
+
+            try:
+                return self.description.preprocessing.pixels(decode(photo, MAX_PIXELS, FORMATS, opened))
+            finally:
+                ticket.add("decode", time.monotonic() - started)
 
     def _named(self, probabilities: np.ndarray, top_k: int) -> dict:
         best = np.argsort(-probabilities, kind="stable")[:top_k]

@@ -1,4 +1,4 @@
-"""gunicorn around the app: one worker process, in which threads share one engine.
+"""gunicorn around the app: worker processes, one by default, in which an event loop and threads share one engine.
 
 The engine is opened in the worker, for its threads would not live through the fork. The worker accepts no
 connection before the model is loaded and warm; until then callers wait in the socket's queue.
@@ -30,12 +30,12 @@ class Server(BaseApplication):
         settings = self._settings
         values = {
             "bind": f"{settings.host}:{settings.port}",
-            "workers": 1,
-            "worker_class": "gthread",
-            "threads": settings.threads,
+            "workers": settings.workers,
+            "worker_class": "serve.worker.Worker",
             "graceful_timeout": settings.stop_timeout_s,
-            "timeout": 60,
+            "timeout": 60,  # of the event loop's heartbeat, not of requests
             "keepalive": 75,  # SageMaker's client keeps idle connections up to 70 s
+            "backlog": 1024,
             "worker_tmp_dir": _memory_folder(),
             "control_socket_disable": True,
             "loglevel": "warning",
@@ -46,17 +46,13 @@ class Server(BaseApplication):
 
     def load(self):
         """Called in the worker: the app around a warm model."""
-        from serve.app import create_app
-        from serve.predictor import Predictor
+        from serve.assembly import assemble
 
-        settings = self._settings
         try:
-            predictor = Predictor(settings.model, settings.precision)
+            return assemble(self._settings)
         except ArtifactError as error:
             print(f"serve: failed: {error}", file=sys.stderr, flush=True)
             os._exit(MODEL_UNUSABLE)
-        log.info("serving %s with %d classes on port %d", predictor.description.architecture, len(predictor.description.classes), settings.port)
-        return create_app(predictor, settings.max_payload_mb)
 
 
 def _memory_folder() -> str:

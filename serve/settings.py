@@ -5,6 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from artifact.engines import DEVICES, PRECISIONS
+from artifact.machine import cpu_count, memory_limit
+
+BODY_SHARE = 0.1  # of the memory this process may use, for bodies of requests
+
 
 class SettingsError(ValueError):
     """An environment variable that cannot be used; the text quotes it."""
@@ -12,30 +17,65 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True)
 class Settings:
-    """Where to listen, what to load, how much to take. Sizes in MiB, times in seconds."""
+    """Where to listen, what to load, how much to take. Sizes in MiB, times in seconds.
+
+    threads: cores that each worker's engine and decoding use. max_requests: worked on at once by a worker; body_budget:
+    bytes of all bodies a worker holds. The defaults fit what the process's cgroup allows.
+    """
 
     model: Path = Path("/opt/ml/model")
     host: str = "0.0.0.0"
     port: int = 8080
     max_payload_mb: float = 6.0
-    precision: str = "f32"
-    threads: int = 32
+    precision: str = "auto"
+    device: str = "auto"
+    workers: int = 1
+    threads: int = 1
+    max_requests: int = 256
+    body_budget: int = 256 * 1024 * 1024
+    timeout_s: float = 60.0  # SageMaker's own
+    batch_transform: bool = False
+    multi_model: bool = False
+    evict: bool = False
     stop_timeout_s: int = 25  # SageMaker kills 30 s after SIGTERM
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
         """Settings from environment variables. SettingsError for a value that does not parse."""
-        root = Path(environment.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
-        settings = cls(
-            model=Path(environment.get("SLIPWAY_MODEL_DIR", root / "model")),
-            host=environment.get("SLIPWAY_HOST", cls.host),
+        multi_model = _flag(environment, "SAGEMAKER_MULTI_MODEL")
+        workers = _number(environment, "SAGEMAKER_MODEL_SERVER_WORKERS", cls.workers, 1, 64)
+        if multi_model and workers > 1:
+            raise SettingsError(f"SAGEMAKER_MODEL_SERVER_WORKERS must be 1 with SAGEMAKER_MULTI_MODEL, found '{workers}': a model is loaded into one process")
+        return cls(
+            model=Path(environment.get("SLIPWAY_MODEL_DIR") or Path(environment.get("SAGEMAKER_BASE_DIR") or "/opt/ml") / "model"),
+            host=environment.get("SLIPWAY_HOST") or cls.host,
             port=_number(environment, "SAGEMAKER_BIND_TO_PORT", cls.port, 1, 65535),
             max_payload_mb=_number(environment, "SAGEMAKER_MAX_PAYLOAD_IN_MB", cls.max_payload_mb, 0.001, 1024),
-            precision=environment.get("SLIPWAY_PRECISION", cls.precision),
+            precision=_choice(environment, "SLIPWAY_PRECISION", PRECISIONS),
+            device=_choice(environment, "SLIPWAY_DEVICE", DEVICES),
+            workers=workers,
+            threads=_number(environment, "SLIPWAY_THREADS", max(1, cpu_count() // workers), 1, 1024),
+            max_requests=_number(environment, "SLIPWAY_MAX_REQUESTS", cls.max_requests, 1, 4096),
+            body_budget=int(memory_limit() * BODY_SHARE / workers),
+            timeout_s=_number(environment, "SAGEMAKER_MODEL_SERVER_TIMEOUT", cls.timeout_s, 1, 3600),
+            batch_transform=_flag(environment, "SAGEMAKER_BATCH"),
+            multi_model=multi_model,
+            evict=_flag(environment, "SLIPWAY_EVICT_MODELS"),
         )
-        if settings.precision not in ("f32", "bf16"):
-            raise SettingsError(f"SLIPWAY_PRECISION must be f32 or bf16, found '{settings.precision}'")
-        return settings
+
+
+def _flag(environment: Mapping[str, str], name: str) -> bool:
+    text = environment.get(name, "").strip().lower()
+    if text not in ("", "true", "false", "1", "0"):
+        raise SettingsError(f"{name} must be true or false, found '{text}'")
+    return text in ("true", "1")
+
+
+def _choice(environment: Mapping[str, str], name: str, known: tuple[str, ...]) -> str:
+    text = environment.get(name, "").strip() or known[0]
+    if text not in known:
+        raise SettingsError(f"{name} must be one of {', '.join(known)}, found '{text}'")
+    return text
 
 
 def _number(environment: Mapping[str, str], name: str, default: int | float, low: float, high: float) -> int | float:

@@ -20,7 +20,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 COLOURS = {"blue": (40, 60, 200), "green": (40, 180, 60), "red": (200, 40, 40)}
 # a small, quick network that learns three colours in a few epochs
 SMALL = {"model": "shufflenet_v2_x0_5", "weights": "none", "trainable": "all", "image_size": "32", "resize": "36",
-         "epochs": "3", "batch_size": "8", "lr": "0.005", "augmentation": "none", "optimizer": "adamw"}
+         "epochs": "3", "batch_size": "8", "lr": "0.005", "augmentation": "none", "optimizer": "adamw", "quantize": "false"}
 
 
 def draw_photo(path: Path, colour: tuple[int, int, int], seed: int) -> None:
@@ -69,7 +69,7 @@ def failure(job: Job) -> str:
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Job:
     """A finished training of the small network on three colours; read it, don't change it."""
-    job = make_job(tmp_path_factory.mktemp("trained") / "ml", {"train": 16, "validation": 4, "test": 6}, epochs=14)
+    job = make_job(tmp_path_factory.mktemp("trained") / "ml", {"train": 16, "validation": 4, "test": 6}, epochs=14, quantize="true")
     train_job(job)
     return job
 
@@ -82,7 +82,7 @@ def images() -> dict[str, str]:
         pytest.fail(message) if os.environ.get("REQUIRE_DOCKER") == "1" else pytest.skip(message)
     built = subprocess.run(["make", "images"], cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stdout[-3000:] + built.stderr[-3000:]
-    return {"train": "slipway-train", "serve": "slipway-serve"}
+    return {"train": "slipway-train", "serve": "slipway-serve", "serve-gpu": "slipway-serve-gpu"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,15 +1,16 @@
 import json
 
 import numpy as np
-import openvino
 import pytest
 import torch
 
 from artifact import export as exporting
-from artifact.engines import cpu_count, open_engine
+from artifact.engines import open_engine
+from artifact.machine import cpu_count
 from artifact.export import ExportError, export, graph
 from artifact.model import ArtifactError, Description, atomic_file, read_description, write_atomically, write_description
 from artifact.network import Probabilities, architectures, build, own_preprocessing
+from artifact.openvino_engine import load_openvino
 from artifact.preprocessing import Preprocessing
 
 PREPROCESSING = Preprocessing(resize=36, crop=32)
@@ -25,7 +26,8 @@ def small_artifact(folder, classes=("a", "b", "c"), architecture="squeezenet1_1"
 
 
 def test_what_is_written_is_read_back(tmp_path):
-    description = Description(("köter", "a b", "c"), PREPROCESSING, "resnet18", (20, 10), True, {"test": 0.5}, 1.5, {"seed": 0})
+    description = Description(("köter", "a b", "c"), PREPROCESSING, "resnet18", (20, 10), True, {"test": 0.5}, 1.5, {"kept": False}, {"photos": 3},
+                              {"seed": 0})
     write_description(tmp_path, description)
     write_atomically(tmp_path / "model.onnx", b"graph")
     assert read_description(tmp_path) == description
@@ -75,7 +77,7 @@ def test_a_missing_file_is_named(tmp_path):
 
 def test_the_engine_answers_as_the_network_does(tmp_path):
     network, description, pixels = small_artifact(tmp_path)
-    answers = open_engine(tmp_path, read_description(tmp_path)).run(pixels)
+    answers = open_engine(tmp_path, read_description(tmp_path), "f32").run(pixels)
     expected = Probabilities(network, description.preprocessing)(torch.from_numpy(pixels)).detach().numpy()
     assert answers.dtype == np.float32 and answers.shape == (3, 3)
     np.testing.assert_allclose(answers, expected, atol=1e-5)
@@ -120,7 +122,7 @@ def test_the_graph_takes_any_batch(architecture):
     size = 32 if architecture != "swin_t" else 64
     model = Probabilities(build(architecture, 4, (8,), size), Preprocessing(size, size)).eval()
     pixels = np.random.default_rng(0).integers(0, 256, (3, size, size, 3), dtype=np.uint8)
-    core = openvino.Core()
+    core = load_openvino().Core()
     compiled = core.compile_model(core.read_model(graph(model, pixels[:1])), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     with torch.inference_mode():
         np.testing.assert_allclose(compiled(pixels)[0], model(torch.from_numpy(pixels)).numpy(), atol=1e-5)

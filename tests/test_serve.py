@@ -1,42 +1,28 @@
-"""The server: its app by a test client, and itself, as a process on a free port."""
+"""The app by a test client: what each path answers. The server around it: test_server.py."""
 
-import base64
-import io
 import json
-import os
-import signal
-import socket
 import subprocess
 import sys
-import threading
-import time
-import urllib.error
-import urllib.request
 
 import pytest
-from PIL import Image
 
-from artifact.model import read_description
 from conftest import COLOURS, REPOSITORY
-from local_test.engines import Processes, ping
-from serve.app import create_app
+from serve.app import Limits, create_app
 from serve.predictor import Predictor
 from serve.settings import Settings, SettingsError
-
-
-def photo(colour: str = "red", kind: str = "JPEG", mode: str = "RGB", size: tuple[int, int] = (50, 40)) -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", size, COLOURS[colour]).convert(mode).save(buffer, kind)
-    return buffer.getvalue()
-
-
-def instances(*photos: bytes) -> bytes:
-    return json.dumps({"instances": [{"b64": base64.b64encode(data).decode()} for data in photos]}).encode()
+from servers import b64, instances, photo
 
 
 @pytest.fixture(scope="module")
-def client(trained):
-    return create_app(Predictor(trained.model), max_payload_mb=0.4).test_client()
+def predictor(trained):
+    predictor = Predictor(trained.model)
+    yield predictor
+    predictor.close()
+
+
+@pytest.fixture(scope="module")
+def client(predictor):
+    return create_app(predictor, Limits(max_payload_mb=0.4)).test_client()
 
 
 def test_ping_is_200_and_empty(client):
@@ -45,8 +31,8 @@ def test_ping_is_200_and_empty(client):
 
 
 @pytest.mark.parametrize("content_type, kind", [
-    ("image/jpeg", "JPEG"), ("image/png", "PNG"), ("image/webp", "WEBP"), ("application/x-image", "JPEG"), ("application/x-image", "PNG"),
-    ("image/jpeg; charset=binary", "JPEG"), ("IMAGE/JPEG", "JPEG"),
+    ("image/jpeg", "JPEG"), ("image/png", "PNG"), ("image/webp", "WEBP"), ("image/gif", "GIF"), ("image/bmp", "BMP"), ("image/tiff", "TIFF"),
+    ("application/x-image", "JPEG"), ("application/octet-stream", "PNG"), ("image/jpeg; charset=binary", "JPEG"), ("IMAGE/JPEG", "JPEG"), ("image/jpeg", "PNG"),
 ])
 @pytest.mark.parametrize("colour", sorted(COLOURS))
 def test_a_photo_is_answered_with_its_label(client, content_type, kind, colour):
@@ -73,19 +59,11 @@ def test_photos_of_every_mode_are_answered(client, mode, kind):
     ("image/jpeg", b"", 400, "the body is empty"),
     ("image/jpeg", b"no photo", 422, "not a complete photo"),
     ("image/jpeg", photo()[:300], 422, "not a complete photo"),
-    ("text/csv", b"1,2", 415, "Content-Type 'text/csv' is not taken; send one of image/jpeg"),
-    ("", photo(), 415, "send one of"),
-    ("application/json", b"", 400, "the body is empty"),
+    ("image/jpeg", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n", 422, "Git LFS pointer"),
+    ("image/jpeg", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", 422, "not a complete photo"),
+    ("text/csv", b"1,2", 415, "send one of image/jpeg"),
     ("application/json", b"{", 400, "not JSON"),
-    ("application/json", b"[" * 9000, 400, "not JSON"),
-    ("application/json", b"\xff\xfe", 400, "not JSON"),
-    ("application/json", b"[1]", 400, "no list of instances"),
-    ("application/json", b'{"instances": []}', 400, "no list of instances"),
-    ("application/json", b'{"instances": [1]}', 400, "instance 0 has no text under 'b64'"),
-    ("application/json", b'{"instances": [{"b64": 5}]}', 400, "instance 0 has no text"),
-    ("application/json", b'{"instances": [{"b64": "%%%"}]}', 400, "instance 0 is not base64"),
     ("application/json", instances(photo(), b"x"), 422, "instance 1: it is not a complete photo"),
-    ("application/json", json.dumps({"instances": [{}] * 1001}).encode(), 413, "1001 instances; send at most 1000"),
     ("image/png", photo(kind="PNG", size=(9000, 9000)), 422, "9000 x 9000 pixels"),
     ("image/jpeg", b"x" * 500_000, 413, "larger than 0.4 MB"),
 ])
@@ -95,15 +73,60 @@ def test_what_cannot_be_answered_is_one_sentence_and_a_4xx(client, content_type,
     assert words in answer.json["error"] and "\n" not in answer.json["error"] and list(answer.json) == ["error"]
 
 
+@pytest.mark.parametrize("accept, content_type", [("text/csv", "text/csv"), ("application/jsonlines", "application/jsonlines"), ("*/*", "application/json")])
+def test_the_answer_comes_in_the_type_that_is_accepted(client, accept, content_type):
+    answer = client.post("/invocations", data=instances(photo("red"), photo("blue")), content_type="application/json", headers={"Accept": accept})
+    assert answer.status_code == 200 and answer.content_type == content_type
+    first = answer.text.splitlines()[0]
+    assert first.startswith("red,0.") if accept == "text/csv" else '"label": "red"' in first
+
+
+def test_an_accept_or_a_top_k_that_cannot_be_met_is_refused_before_the_work(client):
+    headers = {"Accept": "image/png"}
+    assert client.post("/invocations", data=photo(), content_type="image/jpeg", headers=headers).status_code == 406
+    headers = {"X-Amzn-SageMaker-Custom-Attributes": "top_k=none"}
+    assert client.post("/invocations", data=photo(), content_type="image/jpeg", headers=headers).status_code == 400
+
+
+@pytest.mark.parametrize("top_k, labels", [(1, 1), (2, 2), (99, 3)])
+def test_top_k_labels_are_answered(client, top_k, labels):
+    headers = {"X-Amzn-SageMaker-Custom-Attributes": f"top_k={top_k}"}
+    answer = client.post("/invocations", data=photo(), content_type="image/jpeg", headers=headers)
+    assert len(answer.json["predictions"][0]["top"]) == labels
+
+
+def test_in_batch_transform_a_bad_record_is_an_error_record(predictor):
+    client = create_app(predictor, Limits(tolerant=True)).test_client()
+    lines = b"\n".join([json.dumps({"b64": b64(photo("red"))}).encode(), b"{", json.dumps({"b64": b64(b"x")}).encode(), json.dumps(b64(photo("green"))).encode()])
+    answer = client.post("/invocations", data=lines, content_type="application/jsonlines")
+    assert answer.status_code == 200 and answer.content_type == "application/jsonlines"
+    records = [json.loads(line) for line in answer.text.splitlines()]
+    assert [record.get("label") for record in records] == ["red", None, None, "green"]
+    assert records[1]["error"].startswith("line 1: the body is not JSON") and "not a complete photo" in records[2]["error"]
+    alone = client.post("/invocations", data=b"no photo", content_type="image/jpeg")
+    assert alone.status_code == 200 and "not a complete photo" in alone.json["predictions"][0]["error"]
+    assert client.post("/invocations", data=b"", content_type="image/jpeg").json["predictions"][0]["error"].startswith("the body is empty")
+    assert client.post("/invocations", data=photo(), content_type="text/csv").status_code == 415
+
+
+@pytest.mark.parametrize("limits, expected", [
+    (Limits(transforms=4), {"MaxConcurrentTransforms": 4, "BatchStrategy": "SINGLE_RECORD", "MaxPayloadInMB": 6}),
+    (Limits(max_payload_mb=50, transforms=8), {"MaxConcurrentTransforms": 2, "BatchStrategy": "SINGLE_RECORD", "MaxPayloadInMB": 50}),
+    (Limits(max_payload_mb=500), {"MaxConcurrentTransforms": 1, "BatchStrategy": "SINGLE_RECORD", "MaxPayloadInMB": 100}),
+])
+def test_execution_parameters_keep_within_what_sagemaker_allows(predictor, limits, expected):
+    assert create_app(predictor, limits).test_client().get("/execution-parameters").json == expected
+
+
 @pytest.mark.parametrize("method, path, status", [("get", "/", 404), ("post", "/ping", 405), ("get", "/invocations", 405), ("get", "/models", 404)])
 def test_other_paths_and_methods_say_what_there_is(client, method, path, status):
     answer = getattr(client, method)(path)
-    assert answer.status_code == status and "GET /ping or POST /invocations" in answer.json["error"]
+    assert answer.status_code == status and "there is GET /ping, " in answer.json["error"] and "POST /invocations" in answer.json["error"]
 
 
 def test_a_fault_of_the_server_is_a_500_without_a_traceback(caplog):
     class Broken:
-        def predict(self, photos, top_k):
+        def predict(self, *arguments):
             raise RuntimeError("secret detail")
 
     answer = create_app(Broken()).test_client().post("/invocations", data=photo(), content_type="image/jpeg")
@@ -117,97 +140,32 @@ def test_the_app_loads_no_engine():
 
 
 @pytest.mark.parametrize("environment, expected", [
-    ({}, {"port": 8080, "max_payload_mb": 6.0}),
+    ({}, {"port": 8080, "max_payload_mb": 6.0, "precision": "auto", "workers": 1, "multi_model": False, "batch_transform": False, "timeout_s": 60.0}),
     ({"SAGEMAKER_BIND_TO_PORT": "9000", "SAGEMAKER_MAX_PAYLOAD_IN_MB": "20", "SLIPWAY_PRECISION": "bf16"}, {"port": 9000, "max_payload_mb": 20.0, "precision": "bf16"}),
+    ({"SAGEMAKER_BATCH": "True", "SAGEMAKER_MULTI_MODEL": "true", "SAGEMAKER_MODEL_SERVER_TIMEOUT": "90", "SLIPWAY_MAX_REQUESTS": "7", "SLIPWAY_THREADS": "3"},
+     {"batch_transform": True, "multi_model": True, "timeout_s": 90.0, "max_requests": 7, "threads": 3}),
+    ({"SAGEMAKER_MODEL_SERVER_WORKERS": "64"}, {"workers": 64, "threads": 1}),
 ])
 def test_settings_come_from_the_environment(environment, expected):
     settings = Settings.read(environment)
     assert {name: getattr(settings, name) for name in expected} == expected
 
 
-@pytest.mark.parametrize("name, value", [("SAGEMAKER_BIND_TO_PORT", "http"), ("SAGEMAKER_BIND_TO_PORT", "0"), ("SAGEMAKER_BIND_TO_PORT", "8080.5"),
-                                         ("SAGEMAKER_MAX_PAYLOAD_IN_MB", "-1"), ("SLIPWAY_PRECISION", "f8")])
+@pytest.mark.parametrize("name, value", [
+    ("SAGEMAKER_BIND_TO_PORT", "http"), ("SAGEMAKER_BIND_TO_PORT", "0"), ("SAGEMAKER_BIND_TO_PORT", "8080.5"), ("SAGEMAKER_MAX_PAYLOAD_IN_MB", "-1"),
+    ("SLIPWAY_PRECISION", "f8"), ("SLIPWAY_DEVICE", "tpu"), ("SAGEMAKER_BATCH", "maybe"), ("SAGEMAKER_MODEL_SERVER_WORKERS", "0"), ("SAGEMAKER_MODEL_SERVER_TIMEOUT", "nan"),
+])
 def test_settings_that_make_no_sense_are_told(name, value):
     with pytest.raises(SettingsError, match=name):
         Settings.read({name: value})
 
 
-@pytest.fixture(scope="module")
-def url(trained):
-    with Processes().serve(trained.model) as running:
-        yield running
+def test_several_workers_and_several_models_do_not_go_together():
+    with pytest.raises(SettingsError, match="SAGEMAKER_MODEL_SERVER_WORKERS must be 1"):
+        Settings.read({"SAGEMAKER_MULTI_MODEL": "true", "SAGEMAKER_MODEL_SERVER_WORKERS": "2"})
 
 
-def ask(url: str, body: bytes, content_type: str = "image/jpeg") -> dict:
-    request = urllib.request.Request(f"{url}/invocations", body, {"Content-Type": content_type})
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return json.load(answer)
-
-
-def test_the_server_answers_many_callers_each_its_own_photo(url):
-    wrong, callers = [], []
-    for colour in [*sorted(COLOURS)] * 8:
-        callers.append(threading.Thread(target=lambda colour=colour: [
-            wrong.append(colour) for _ in range(5) if ask(url, photo(colour))["predictions"][0]["label"] != colour]))
-    for caller in callers:
-        caller.start()
-    for caller in callers:
-        caller.join()
-    assert not wrong and ping(url) == 200
-
-
-def test_a_client_error_comes_through_the_server(url):
-    with pytest.raises(urllib.error.HTTPError) as caught:
-        ask(url, b"no photo")
-    with caught.value as answer:
-        assert answer.code == 422 and "photo" in json.load(answer)["error"]
-
-
-def test_a_body_that_is_too_large_is_answered_before_the_connection_ends(url):
-    with pytest.raises(urllib.error.HTTPError) as caught:
-        ask(url, b"x" * 7_000_000)
-    with caught.value as answer:
-        assert answer.code == 413 and "larger than 6 MB" in json.load(answer)["error"]
-
-
-def test_sigterm_answers_what_was_accepted_and_leaves(trained):
-    environment = {**os.environ, "SLIPWAY_MODEL_DIR": str(trained.model), "SAGEMAKER_BIND_TO_PORT": "18085", "SLIPWAY_HOST": "127.0.0.1"}
-    process = subprocess.Popen([sys.executable, "-m", "serve"], cwd=REPOSITORY, env=environment)
-    while ping("http://127.0.0.1:18085") != 200:
-        time.sleep(0.05)
-    body = photo(size=(60, 60))
-    head = f"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: {len(body)}\r\n\r\n".encode()
-    with socket.create_connection(("127.0.0.1", 18085)) as connection:
-        connection.sendall(head + body[:100])  # accepted, its body still under way
-        time.sleep(0.3)
-        process.send_signal(signal.SIGTERM)
-        time.sleep(0.3)
-        connection.sendall(body[100:])
-        answer = connection.recv(65536).decode()
-    assert answer.startswith("HTTP/1.1 200") and process.wait(timeout=25) == 0
-
-
-@pytest.mark.parametrize("spoil, words", [
-    (lambda folder: (folder / "model.json").unlink(), "holds no model.json"),
-    (lambda folder: (folder / "model.onnx").write_bytes(b"x"), "is not a graph that OpenVINO reads"),
-    (lambda folder: (folder / "model.json").write_text((folder / "model.json").read_text().replace('"red"', '"red", "white"')), "classes 3; model.json says 4"),
-])
-def test_a_model_that_cannot_be_used_ends_the_server_with_one_sentence(trained, tmp_path, spoil, words):
-    for path in trained.model.iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    spoil(tmp_path)
-    environment = {**os.environ, "SLIPWAY_MODEL_DIR": str(tmp_path), "SAGEMAKER_BIND_TO_PORT": "18086"}
-    done = subprocess.run([sys.executable, "-m", "serve"], cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 3 and words in done.stderr and "Traceback" not in done.stderr
-
-
-def test_a_read_only_model_folder_with_foreign_files_serves(trained, tmp_path):
-    for path in trained.model.iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    (tmp_path / "notes.txt").write_text("mine")
-    (tmp_path / "code").mkdir()
-    before = sorted(path.name for path in tmp_path.iterdir())
-    assert read_description(tmp_path).classes == ("blue", "green", "red")
-    with Processes().serve(tmp_path) as running:
-        assert ask(running, photo("blue"))["predictions"][0]["label"] == "blue"
-    assert sorted(path.name for path in tmp_path.iterdir()) == before
+def test_what_is_offered_is_described(client):
+    described = client.get("/openapi.json").json
+    assert set(described["paths"]) == {"/ping", "/metrics", "/openapi.json", "/invocations", "/execution-parameters"}
+    assert described["openapi"].startswith("3.1")

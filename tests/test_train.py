@@ -52,7 +52,8 @@ def test_what_lies_beside_the_artifact(trained):
     assert np.mean([row["label"] == row["predicted"] for row in predictions]) == metrics["test_accuracy"]
     assert "<svg" in (trained.output_data / "report.html").read_text()
     assert list((trained.output_data / "tensorboard").glob("events*"))
-    assert not list(trained.model.glob("*.pkl")) and {path.name for path in trained.model.iterdir()} == {"model.json", "model.onnx", "model.safetensors"}
+    int8 = {"model.int8.xml", "model.int8.bin"} if read_description(trained.model).quantization["kept"] else set()
+    assert {path.name for path in trained.model.iterdir()} == {"model.json", "model.onnx", "model.safetensors"} | int8
 
 
 def test_tensorboard_events_hold_the_history(trained):
@@ -75,7 +76,7 @@ def test_metric_lines_are_what_sagemakers_regexes_read(tmp_path, capsys):
     assert code == 0
     for epoch in (1, 2):
         assert re.search(rf"^epoch={epoch} train_loss={NUMBER} train_accuracy={NUMBER} validation_loss={NUMBER} validation_accuracy={NUMBER} ", out, re.M)
-    assert len(re.findall(rf"^test: photos=6 test_loss={NUMBER} test_accuracy={NUMBER} test_top_2_accuracy={NUMBER}$", out, re.M)) == 1
+    assert len(re.findall(rf"^test: photos=6 test_loss={NUMBER} test_accuracy={NUMBER} test_top_2_accuracy={NUMBER} precision=(?:bf16|f32)$", out, re.M)) == 1
     assert "\r" not in out
 
 

@@ -55,6 +55,7 @@ class Hyperparameters:
     split: tuple[float, ...] = _option((0.7, 0.1, 0.2), "train, validation, test shares where the channels do not say")
     seed: int = _option(0, "of weights, order, augmentation and split", low=0, high=2**32 - 1)
     precision: str = _option("float32", "of the arithmetic in training", ("float32", "bfloat16", "float16"))
+    quantize: bool = _option(True, "also make an int8 model, kept if it is at most 0.5 points less accurate on the validation photos")
     checkpoint_frequency: int = _option(1, "epochs between checkpoints", low=1)
     top_k: int = _option(0, "also report how often the label is among the k most probable; 0: not", low=0)
     num_classes: int = _option(0, "if given, the channels must hold just so many classes", low=0)

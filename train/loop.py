@@ -91,20 +91,27 @@ def train_step(learner: Learner, samples: torch.Tensor, wanted: torch.Tensor) ->
 def validate(learner: Learner, photos: PhotoArrays, labels: torch.Tensor, stop: Callable[[], bool]) -> dict | None:
     """Loss (unweighted, unsmoothed) and accuracy over all photos, `test_batch_size` at once; None when stopped."""
     hp = learner.hyperparameters
-    learner.network.eval()
-    logits = []
-    for _, pixels in photos.batches(in_order(len(labels), hp.test_batch_size)):
-        if stop():
-            return None
-        samples = torch.from_numpy(pixels).to(learner.device).permute(0, 3, 1, 2).float()
-        with torch.inference_mode():
-            logits.append(learner.network(learner.normalize(samples)).cpu())
-    scores, wanted = torch.cat(logits), targets(labels, learner.classes)
+    scores, wanted = predict(learner, photos, hp.test_batch_size, stop), targets(labels, learner.classes)
+    if scores is None:
+        return None
     result = {"validation_loss": losses(scores.double(), wanted.double(), hp.multi_label).mean().item(),
               "validation_accuracy": right(scores, wanted, hp.multi_label).double().mean().item()}
     if hp.top_k:
         result[f"validation_top_{hp.top_k}_accuracy"] = top_k_right(scores, wanted, hp.top_k).double().mean().item()
     return result
+
+
+def predict(learner: Learner, photos: PhotoArrays, size: int, stop: Callable[[], bool]) -> torch.Tensor | None:
+    """The network's logits for all photos in float32, [N, classes], `size` photos at once; None when stopped."""
+    learner.network.eval()
+    logits = []
+    for _, pixels in photos.batches(in_order(len(photos.paths), size)):
+        if stop():
+            return None
+        samples = torch.from_numpy(pixels).to(learner.device).permute(0, 3, 1, 2).float()
+        with torch.inference_mode():
+            logits.append(learner.network(learner.normalize(samples)).cpu())
+    return torch.cat(logits)
 
 
 def shuffled(count: int, size: int, generator: torch.Generator) -> list[np.ndarray]:

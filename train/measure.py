@@ -9,6 +9,7 @@ import torch
 
 from artifact.engines import open_engine
 from artifact.model import Description
+from train.calibration import expected_calibration_error
 from train.loop import Progress
 from train.objective import padded, right, targets, top_k_right
 from train.photos import PhotoArrays, in_order
@@ -26,6 +27,7 @@ class Answers:
     probabilities: torch.Tensor
     wanted: torch.Tensor
     multi_label: bool
+    precision: str  # that the engine ran in
 
     def accuracy(self) -> float:
         """Share of photos that are answered rightly."""
@@ -39,12 +41,16 @@ class Answers:
         return -(wanted * chance.log()).sum(dim=1).mean().item()
 
     def line(self, top_k: int) -> str:
-        """`test: photos=… test_loss=… test_accuracy=…`, for people and for metric regexes."""
+        """`test: photos=… test_loss=… test_accuracy=… precision=…`, for people and for metric regexes."""
         name = self.channel
         text = f"{name}: photos={len(self.paths)} {name}_loss={self.loss():.5f} {name}_accuracy={self.accuracy():.5f}"
         if top_k:
             text += f" {name}_top_{top_k}_accuracy={top_k_right(self.probabilities, self.wanted, top_k).double().mean().item():.5f}"
-        return text
+        return f"{text} precision={self.precision}"
+
+    def calibration_error(self) -> float:
+        """How far the probabilities lie from the share that is right, 0 to 1."""
+        return expected_calibration_error(self.probabilities, self.wanted, multi_label=self.multi_label)
 
     def shown(self) -> Measured:
         """For the report, which knows one label a photo: the most probable one if it is a label of the photo, else its first."""
@@ -53,18 +59,22 @@ class Answers:
         return Measured(self.channel, self.paths, torch.where(hit, best, self.wanted.argmax(dim=1)).numpy(), self.probabilities.numpy())
 
 
-def measure(directory: Path, description: Description, channel: str, paths: Sequence[Path], labels: Sequence[tuple[int, ...]],
-            stop: Callable[[], bool]) -> Answers | None:
-    """The artifact's probabilities for photos; None when `stop` said so before the last one. PhotoError for an unreadable one."""
-    engine = open_engine(directory, description)
-    photos = PhotoArrays(paths, description.preprocessing.pixels, description.preprocessing.crop, keep=False)
+def measure(directory: Path, description: Description, channel: str, photos: PhotoArrays, labels: Sequence[tuple[int, ...]],
+            stop: Callable[[], bool], precision: str = "auto") -> Answers | None:
+    """The artifact's probabilities for photos (sized by its preprocessing), in auto's precision what an endpoint on this machine
+    would answer; None when `stop` said so before the last one. PhotoError for an unreadable one."""
+    engine = open_engine(directory, description, precision)
     answers = []
-    progress = Progress(f"measuring on the {channel} channel", len(paths))
-    for indices, pixels in photos.batches(in_order(len(paths), 8)):
+    progress = Progress(f"measuring on the {channel} channel in {engine.precision}", len(labels))
+    for indices, pixels in photos.batches(in_order(len(labels), 8)):
         if stop():
-            return None
+            break
         answers.append(engine.run(pixels))
         progress.add(len(indices))
+    engine.close()
+    probabilities = np.concatenate(answers) if answers else np.empty((0, len(description.classes)))
+    if len(probabilities) < len(labels):
+        return None
     classes = len(description.classes)
-    return Answers(channel, list(paths), torch.from_numpy(np.concatenate(answers)), targets(padded(labels, classes), classes),
-                   description.multi_label)
+    return Answers(channel, list(photos.paths), torch.from_numpy(probabilities), targets(padded(labels, classes), classes),
+                   description.multi_label, engine.precision)

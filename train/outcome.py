@@ -39,13 +39,16 @@ def write_outcome(job: Job, description: Description, state: State, measured: Se
     job.output_data.mkdir(parents=True, exist_ok=True)
     metrics = {"epochs": state.epoch, "best_epoch": state.best_epoch, "seconds": round(seconds, 1)}
     for entry in measured:
-        metrics |= {f"{entry.channel}_photos": len(entry.paths), f"{entry.channel}_loss": entry.loss(), f"{entry.channel}_accuracy": entry.accuracy()}
+        metrics |= {f"{entry.channel}_photos": len(entry.paths), f"{entry.channel}_loss": entry.loss(), f"{entry.channel}_accuracy": entry.accuracy(),
+                    f"{entry.channel}_ece": entry.calibration_error()}
+    metrics |= {"precision": description.provenance["measured_precision"], "temperature": description.temperature,
+                "calibration": description.calibration, "quantization": description.quantization}
     write_atomically(job.output_data / METRICS_FILE, (json.dumps(metrics, indent=2) + "\n").encode())
     shown = measured[-1] if measured else None
     if shown:
         write_atomically(job.output_data / PREDICTIONS_FILE, _predictions(shown, description))
     write_report(job.output_data / REPORT_FILE, title=f"Training of {description.architecture}", classes=description.classes,
-                 history=state.history, measured=shown.shown() if shown else None, facts=_facts(description, state, seconds),
+                 history=state.history, measured=shown.shown() if shown else None, facts=_facts(description, state, seconds), notes=[*_precision_notes(description), *_calibration_notes(description, measured)],
                  hyperparameters=dataclasses.asdict(hp), best_epoch=state.best_epoch)
 
 
@@ -58,6 +61,29 @@ def _facts(description: Description, state: State, seconds: float) -> dict[str, 
         "First weights": description.provenance["weights"],
         "Time": f"{seconds:.0f} s",
     }
+
+
+def _precision_notes(description: Description) -> list[str]:
+    """In which arithmetic the accuracies were measured, and what became of int8."""
+    figures, precision = description.quantization, description.provenance["measured_precision"]
+    notes = [f"The accuracies above are of the artifact's own answers in {precision}, as an endpoint on such a machine gives them."] if precision else []
+    if not figures:
+        return notes
+    photos = "validation" if description.provenance["data"]["validation"] else "training"
+    if not figures["kept"]:
+        return [*notes, f"No int8 model was kept: {figures['reason']}."]
+    return [*notes, f"The int8 model, calibrated on {figures['calibration_photos']} photos, was kept: its accuracy on the {photos} photos is "
+                    f"{figures['int8_accuracy']:.1%}, that of f32 {figures['f32_accuracy']:.1%}; it may lie {100 * figures['gate']:g} percentage points lower."]
+
+
+def _calibration_notes(description: Description, measured: Sequence[Answers]) -> list[str]:
+    """How far the probabilities can be believed."""
+    figures = description.calibration
+    if not figures:
+        return []
+    left = "".join(f" On the test photos it is {entry.calibration_error():.1%}." for entry in measured if entry.channel == "test")
+    return [f"A temperature of {description.temperature:.2f}, fitted on {figures['photos']} validation photos, took the expected calibration error there "
+            f"from {figures['ece_before']:.1%} to {figures['ece_after']:.1%}: so far the probabilities lie from the share that is right.{left}"]
 
 
 def _predictions(answers: Answers, description: Description) -> bytes:

@@ -3,7 +3,6 @@
 No worker processes, so no shared memory: a container's /dev/shm may be as small as it likes.
 """
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from artifact.engines import cpu_count
+from artifact.machine import cpu_count, memory_limit
 from artifact.preprocessing import read_photo
 
 CACHE_SHARE = 0.25  # of the memory this process may use
@@ -64,16 +63,3 @@ class PhotoArrays:
 def in_order(count: int, size: int) -> list[np.ndarray]:
     """Indices 0..count-1 in batches of `size`."""
     return [np.arange(start, min(start + size, count)) for start in range(0, count, size)]
-
-
-def memory_limit() -> int:
-    """Bytes this process may use: the machine's memory, or less when a cgroup (v2, v1) says so."""
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
-            text = Path(path).read_text().strip()
-        except OSError:
-            continue
-        if text != "max":
-            total = min(total, int(text))
-    return total

@@ -40,17 +40,17 @@ class Measured:
 
 
 def write_report(path: Path, *, title: str, classes: Sequence[str], history: Sequence[dict], measured: Measured | None,
-                 facts: dict[str, str], hyperparameters: dict, best_epoch: int) -> None:
+                 facts: dict[str, str], hyperparameters: dict, best_epoch: int, notes: Sequence[str] = ()) -> None:
     """Write the page, whole or not at all, making the folders it needs.
 
-    `history` has one dict an epoch, whose validation values may be None. A photo that can no longer be read becomes a
-    named gap. ValueError when answers, photos and classes do not fit each other; OSError when writing fails.
+    `notes` are sentences below the facts. `history` has one dict an epoch, whose validation values may be None. A photo
+    that can no longer be read becomes a named gap. ValueError when answers, photos and classes do not fit each other; OSError when writing fails.
     """
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True,
                                      undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(percent=_percent, number=_number, setting=_setting)
     page = environment.get_template(TEMPLATE).render(
-        title=title, facts=facts, charts=_charts(history, best_epoch), plot=PLOT, history=history,
+        title=title, facts=facts, notes=notes, charts=_charts(history, best_epoch), plot=PLOT, history=history,
         best_epoch=best_epoch, channel=measured.channel if measured else None, classes=classes,
         answers=_answers(measured, classes) if measured and len(measured.paths) else None,
         hyperparameters=hyperparameters)

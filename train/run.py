@@ -1,33 +1,26 @@
 """A training job from its channels to its artifact and report."""
 
 import dataclasses
-import importlib.metadata
 import logging
-import os
 import time
 
-import numpy as np
 import torch
 
-from artifact.export import export
-from artifact.model import Description, write_description
+from artifact.model import Description
 from artifact.network import build, own_preprocessing
-from artifact.preprocessing import Preprocessing, read_photo
+from artifact.preprocessing import Preprocessing
 from train.channels import Channels, read_channels
+from train.finish import finish
 from train.fit import Fit, fit
 from train.hyperparameters import Hyperparameters
 from train.job import Job, JobError
 from train.loop import Learner
-from train.measure import measure
 from train.objective import padded
 from train.optimization import class_weights, make_optimizer
-from train.outcome import write_outcome
 from train.photos import PhotoArrays
 from train.stop import Stop
 from train.trainable import freeze
 from train.weights import load_weights
-
-SAMPLES = 16  # photos on which the exported artifact is held against the network
 
 log = logging.getLogger(__name__)
 
@@ -98,54 +91,9 @@ def sizes(hp: Hyperparameters) -> Preprocessing:
 def identity(hp: Hyperparameters, channels: Channels) -> dict:
     """What two runs must share for one to go on from the other's checkpoint: all that changes results, but for the epochs."""
     values = {name: value for name, value in dataclasses.asdict(hp).items()
-              if name not in ("epochs", "test_batch_size", "checkpoint_frequency", "num_training_samples", "top_k")}
+              if name not in ("epochs", "test_batch_size", "checkpoint_frequency", "num_training_samples", "top_k", "quantize")}
     return {"data": channels.fingerprint, "classes": list(channels.classes)} | {
         name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
-
-
-def finish(job: Job, plan: Fit, channels: Channels, source: str, stop: Stop, started: float) -> Description:
-    """Export the best epoch's network, measure the artifact, and write the outcome for people."""
-    network, state, hp = plan.learner.network, plan.state, plan.learner.hyperparameters
-    if state.best:
-        network.load_state_dict(state.best)
-    description = Description(channels.classes, plan.learner.preprocessing, hp.model, hp.head, hp.multi_label,
-                              provenance=provenance(hp, channels, source, plan))
-    samples = _samples(channels, description.preprocessing)
-    difference = export(network, description, job.model, samples)
-    log.info("artifact: %s, probabilities within %.2g of the network's on %d photos", job.model, difference, len(samples))
-    measured = [measure(job.model, description, name, photos.paths, photos.labels, stop.no_time_left)
-                for name, photos in (("validation", channels.validation), ("test", channels.test)) if len(photos)]
-    measured = [entry for entry in measured if entry is not None]
-    description = dataclasses.replace(description, accuracy={entry.channel: entry.accuracy() for entry in measured})
-    write_description(job.model, description)
-    for entry in measured:
-        print(entry.line(hp.top_k), flush=True)
-    write_outcome(job, description, state, measured, hp, time.monotonic() - started)
-    return description
-
-
-def _samples(channels: Channels, preprocessing: Preprocessing) -> np.ndarray:
-    """A few photos as the server will see them, uint8 [N, S, S, 3]."""
-    photos = channels.validation if len(channels.validation) else channels.train
-    count = min(SAMPLES, len(photos))
-    # from all over the list, which is sorted by class
-    paths = [photos.paths[index * len(photos) // count] for index in range(count)]
-    return np.stack([preprocessing.pixels(read_photo(path)) for path in paths])
-
-
-def provenance(hp: Hyperparameters, channels: Channels, source: str, plan: Fit) -> dict:
-    """Where a model came from: settings, data, versions, commit."""
-    packages = ("torch", "torchvision", "numpy", "pillow", "openvino", "onnx")
-    return {
-        "hyperparameters": dataclasses.asdict(hp),
-        "weights": source,
-        "data": {"fingerprint": channels.fingerprint, "train": len(channels.train), "validation": len(channels.validation),
-                 "test": len(channels.test)},
-        "epochs": plan.state.epoch,
-        "best_epoch": plan.state.best_epoch,
-        "versions": {name: importlib.metadata.version(name) for name in packages},
-        "git_commit": os.environ.get("SLIPWAY_GIT_COMMIT", "unknown"),
-    }
 
 
 def _describe(channels: Channels, hp: Hyperparameters) -> None:

@@ -1,0 +1,35 @@
+"""python reference.py FOLDER: as JSON, three top labels of each photo in a folder, of the model in /opt/ml/model:
+`reference`, of f32 torch on our pixels, which every engine is held to; `engine`, of our torch engine; `torch`, of the peers.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+from artifact.model import read_description
+from artifact.network import Probabilities
+from artifact.preprocessing import read_photo
+from artifact.torch_engine import TorchEngine
+from network import Model
+
+
+def main() -> None:
+    model = Model("/opt/ml/model")
+    description = read_description("/opt/ml/model")
+    ours = Probabilities(model.network, description.preprocessing, description.temperature).eval()
+    engine = TorchEngine("/opt/ml/model", description, device="cpu", max_batch=1)
+    labels = {}
+    for path in sorted(Path(sys.argv[1]).rglob("*.jpg")):
+        pixels = torch.from_numpy(description.preprocessing.pixels(read_photo(path)).copy())
+        with torch.inference_mode():
+            reference = ours(pixels[None]).argmax().item()
+        peer = model.probabilities(model.decode(path.read_bytes())).argmax().item()
+        name = str(path.relative_to(sys.argv[1]))
+        own = engine.run(pixels.numpy()[None])[0].argmax()
+        labels[name] = {"reference": model.classes[reference], "engine": model.classes[own], "torch": model.classes[peer]}
+    json.dump(labels, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+# The serving image for GPU hosts: the training image, whose gigabytes of torch it shares, with a web server on top.
+# Built by docker/build.sh, which builds that one first; by hand, from the repository's root:
+# docker build -f docker/serve-gpu.Dockerfile .
+
+# Of the same commit: the artifact's reader in it must be the one that this commit's server calls.
+ARG TRAIN_IMAGE=slipway-train:latest
+
+FROM ${TRAIN_IMAGE}
+COPY docker/requirements-serve-gpu.txt /opt/build/
+# The train image's pip; what it has of the set is satisfied already, at the versions that the lock took from it.
+RUN /opt/venv/bin/pip install --no-cache-dir --no-compile --disable-pip-version-check --require-hashes \
+        --only-binary :all: --requirement /opt/build/requirements-serve-gpu.txt \
+    && /opt/venv/bin/pip check
+COPY docker/warm_serve.py docker/warm_serve_gpu.py /opt/build/
+# Fails the build when something that a server needs is not there; the environment would keep it from writing bytecode.
+RUN export PYTHONDONTWRITEBYTECODE= HOME=/tmp/warm \
+    && /opt/venv/bin/python -W error /opt/build/warm_serve.py \
+    && /opt/venv/bin/python /opt/build/warm_serve_gpu.py \
+    && rm -rf /tmp/warm /tmp/warm.xml /tmp/warm.bin
+
+COPY docker/serve /opt/venv/bin/serve
+# SAGEMAKER_TRAINING_MODULE: the training toolkit's; no job runs here.
+ENV SAGEMAKER_TRAINING_MODULE= \
+    SLIPWAY_COMMAND=serve
+# SageMaker may then choose the port (SAGEMAKER_BIND_TO_PORT), and load and unload many models in one container.
+LABEL com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true \
+      com.amazonaws.sagemaker.capabilities.multi-models=true
+EXPOSE 8080
+
+COPY serve /opt/slipway/serve
+RUN /opt/venv/bin/python -m compileall -q /opt/slipway/serve
+
+# Last, because every commit changes them.
+ARG GIT_COMMIT=unknown
+ARG VERSION=unknown
+ENV SLIPWAY_GIT_COMMIT=${GIT_COMMIT}
+LABEL org.opencontainers.image.title=slipway-serve-gpu \
+      org.opencontainers.image.version=${VERSION} \
+      org.opencontainers.image.revision=${GIT_COMMIT}

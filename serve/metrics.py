@@ -1,0 +1,66 @@
+"""Numbers of the running server in Prometheus' text format."""
+
+import atexit
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable
+
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # the library's own variable
+BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+REASONS = ("overload", "memory", "too_large", "too_slow")
+
+
+def share_between_workers() -> None:
+    """Before the library is imported: several worker processes add their numbers up, in a folder of files."""
+    os.environ[FOLDER] = tempfile.mkdtemp(prefix="slipway-metrics-")
+    atexit.register(_forget_shared, os.getpid())
+
+
+def _forget_shared(owner: int) -> None:
+    if os.getpid() == owner:  # a worker process inherits this
+        shutil.rmtree(os.environ[FOLDER], ignore_errors=True)
+
+
+class Metrics:
+    """Counted by the server, read at /metrics."""
+
+    def __init__(self):
+        from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, disable_created_metrics
+        from prometheus_client.core import GaugeMetricFamily
+        from prometheus_client.multiprocess import MultiProcessCollector
+
+        disable_created_metrics()  # a second line a number, of use to nobody here
+        shared = FOLDER in os.environ
+        counted = CollectorRegistry()  # added up over the workers
+        own = CollectorRegistry()  # of this worker alone
+        registry = None if shared else counted
+        self.requests = Counter("slipway_requests", "Requests answered", ["route", "status"], registry=registry)
+        self.photos = Counter("slipway_photos", "Photos in answered requests", registry=registry)
+        self.rejections = Counter("slipway_rejections", "Requests refused before any work on them", ["reason"], registry=registry)
+        self.stages = Histogram("slipway_stage_seconds", "Time of a request by stage: read (its body), decode, queue, engine, total",
+                                ["stage"], registry=registry, buckets=BUCKETS_S)
+        for reason in REASONS:
+            self.rejections.labels(reason)
+        if shared:
+            MultiProcessCollector(counted)
+        ProcessCollector(registry=own)
+        self._family = GaugeMetricFamily
+        self._live: list[tuple[str, str, Callable[[], float]]] = []
+        own.register(self)
+        self._registries = (counted, own)
+
+    def live(self, name: str, text: str, value: Callable[[], float]) -> None:
+        """A number that is asked for when somebody looks, such as a queue's length."""
+        self._live.append((name, text, value))
+
+    def collect(self) -> Iterable:
+        """For the library: the live numbers."""
+        for name, text, value in self._live:
+            yield self._family(name, text, value=value())
+
+    def text(self) -> tuple[bytes, str]:
+        """What is answered at /metrics, and its content type."""
+        from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+        return b"".join(generate_latest(registry) for registry in self._registries), CONTENT_TYPE_LATEST

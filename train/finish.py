@@ -1,0 +1,133 @@
+"""From a trained network to a proven artifact: temperature, export, int8, and what the artifact answers."""
+
+import dataclasses
+import importlib.metadata
+import logging
+import os
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from artifact.engines import best_precision, processor_flags
+from artifact.export import export
+from artifact.model import Description, write_description
+from artifact.preprocessing import Preprocessing, read_photo
+from artifact.quantization import quantize
+from train.calibration import calibrate
+from train.channels import Channels, Photos
+from train.fit import Fit
+from train.hyperparameters import Hyperparameters
+from train.job import Job
+from train.loop import predict
+from train.measure import Answers, measure
+from train.objective import targets
+from train.outcome import write_outcome
+from train.photos import PhotoArrays
+from train.stop import Stop
+
+SAMPLES = 16  # photos on which the exported artifact is held against the network
+AT_ONCE = 32  # photos whose logits the temperature is fitted on; fixed, so that no hyperparameter changes them
+JUDGES = 1000  # training photos that judge int8 where there are no validation photos
+
+log = logging.getLogger(__name__)
+
+
+def finish(job: Job, plan: Fit, channels: Channels, source: str, stop: Stop, started: float) -> Description:
+    """Export the best epoch's network, quantize and measure the artifact, and write the outcome for people.
+
+    A request to stop leaves out what is not needed: temperature and int8 where they are not done yet, and then measuring.
+    """
+    network, state, hp = plan.learner.network, plan.state, plan.learner.hyperparameters
+    if state.best:
+        network.load_state_dict(state.best)
+    temperature, calibration = fitted_temperature(plan, stop)
+    description = Description(channels.classes, plan.learner.preprocessing, hp.model, hp.head, hp.multi_label, temperature=temperature,
+                              calibration=calibration, provenance=provenance(hp, channels, source, plan))
+    samples = _samples(channels, description.preprocessing)
+    difference = export(network, description, job.model, samples)
+    log.info("artifact: %s, probabilities within %.2g of the network's on %d photos", job.model, difference, len(samples))
+    known: dict[str, Answers] = {}
+    if hp.quantize:
+        description = dataclasses.replace(description, quantization=quantized(job, description, plan, channels, stop, known))
+        write_description(job.model, description)
+    measured = measure_channels(job, description, plan, channels, stop, known)
+    description = dataclasses.replace(description, accuracy={entry.channel: entry.accuracy() for entry in measured},
+                                      provenance=description.provenance | {"measured_precision": measured[0].precision if measured else None})
+    write_description(job.model, description)
+    for entry in measured:
+        print(entry.line(hp.top_k), flush=True)
+    write_outcome(job, description, state, measured, hp, time.monotonic() - started)
+    return description
+
+
+def fitted_temperature(plan: Fit, stop: Callable[[], bool]) -> tuple[float, dict]:
+    """The temperature fitted on the validation photos and its figures; 1 and none without such photos, or when stopped."""
+    learner, labels = plan.learner, plan.validation_labels
+    if not len(labels) or stop():
+        return 1.0, {}
+    logits = predict(learner, plan.validation, AT_ONCE, stop)
+    if logits is None:
+        return 1.0, {}
+    temperature, figures = calibrate(logits, targets(labels, learner.classes), learner.hyperparameters.multi_label)
+    log.info("calibration: temperature %.4g, expected calibration error %.4f before, %.4f after it", temperature,
+             figures["ece_before"], figures["ece_after"])
+    return temperature, figures
+
+
+def quantized(job: Job, description: Description, plan: Fit, channels: Channels, stop: Callable[[], bool], known: dict[str, Answers]) -> dict:
+    """Quantize the artifact, judged on the validation photos, or else on training photos; model.json's figures.
+
+    `known` takes what the artifact answered on the validation photos, by precision.
+    """
+    photos, arrays = channels.validation, plan.validation
+    if not len(photos):
+        photos = _spread(channels.train, JUDGES)
+        arrays = PhotoArrays(photos.paths, description.preprocessing.pixels, description.preprocessing.crop)
+
+    def accuracy(described: Description, precision: str) -> float | None:
+        answers = measure(job.model, described, "validation", arrays, photos.labels, stop, precision)
+        if answers is not None and len(channels.validation):
+            known[answers.precision] = answers
+        return answers and answers.accuracy()
+
+    return quantize(job.model, description, photos.paths, accuracy, stop)
+
+
+def measure_channels(job: Job, description: Description, plan: Fit, channels: Channels, stop: Stop, known: dict[str, Answers]) -> list[Answers]:
+    """What an endpoint on this machine would answer on the validation and test photos, so far as there are any and there is time."""
+    precision = best_precision(processor_flags(), description.quantization.get("kept", False))
+    measured = [known[precision]] if precision in known else []
+    test = PhotoArrays(channels.test.paths, description.preprocessing.pixels, description.preprocessing.crop, keep=False)
+    for name, arrays, photos in (("validation", plan.validation, channels.validation), ("test", test, channels.test)):
+        if len(photos) and not (name == "validation" and measured):
+            measured.append(measure(job.model, description, name, arrays, photos.labels, stop.no_time_left))
+    return [entry for entry in measured if entry is not None]
+
+
+def _spread(photos: Photos, most: int) -> Photos:
+    """At most so many photos, from all over the list, which is sorted by class."""
+    count = min(most, len(photos))
+    chosen = [index * len(photos) // count for index in range(count)]
+    return Photos(tuple(photos.paths[index] for index in chosen), tuple(photos.labels[index] for index in chosen))
+
+
+def _samples(channels: Channels, preprocessing: Preprocessing) -> np.ndarray:
+    """A few photos as the server will see them, uint8 [N, S, S, 3]."""
+    photos = _spread(channels.validation if len(channels.validation) else channels.train, SAMPLES)
+    return np.stack([preprocessing.pixels(read_photo(path)) for path in photos.paths])
+
+
+def provenance(hp: Hyperparameters, channels: Channels, source: str, plan: Fit) -> dict:
+    """Where a model came from: settings, data, versions, commit."""
+    packages = ("torch", "torchvision", "numpy", "pillow", "openvino", "onnx", "nncf")
+    return {
+        "hyperparameters": dataclasses.asdict(hp),
+        "weights": source,
+        "data": {"fingerprint": channels.fingerprint, "train": len(channels.train), "validation": len(channels.validation),
+                 "test": len(channels.test)},
+        "epochs": plan.state.epoch,
+        "best_epoch": plan.state.best_epoch,
+        "versions": {name: importlib.metadata.version(name) for name in packages},
+        "git_commit": os.environ.get("SLIPWAY_GIT_COMMIT", "unknown"),
+    }
