@@ -38,7 +38,7 @@ RUN decoder=$(echo /opt/venv/lib/python3*/site-packages/sagemaker_inference/deco
     && /build/trim.sh /opt/venv \
     && /opt/venv/bin/pip uninstall --yes --quiet boto3 botocore jmespath python-dateutil retrying s3transfer scipy urllib3 \
     && /opt/venv/bin/pip uninstall --yes --quiet wheel setuptools pip
-COPY docker/warm_serve.py docker/warm_serve_mms.py /build/
+COPY docker/warm_engine.py docker/warm_serve_mms.py /build/
 # Fails the build when trimming took something that is needed.
 RUN /opt/venv/bin/python -W error /build/warm_serve_mms.py
 COPY docker/mms /build/mms
