@@ -11,7 +11,7 @@ COPY docker/requirements-serve-gpu.txt /opt/build/
 RUN /opt/venv/bin/pip install --no-cache-dir --no-compile --disable-pip-version-check --require-hashes \
         --only-binary :all: --requirement /opt/build/requirements-serve-gpu.txt \
     && /opt/venv/bin/pip check
-COPY docker/warm_serve.py docker/warm_serve_gpu.py /opt/build/
+COPY docker/warm_engine.py docker/warm_serve.py docker/warm_serve_gpu.py /opt/build/
 # Fails the build when something that a server needs is not there; the environment would keep it from writing bytecode.
 RUN export PYTHONDONTWRITEBYTECODE= HOME=/tmp/warm \
     && /opt/venv/bin/python -W error /opt/build/warm_serve.py \

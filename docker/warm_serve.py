@@ -3,11 +3,8 @@ leaves the bytecode of just the modules that are needed. It knows nothing of Sli
 """
 
 import base64
-import io
 
-import numpy as np
 import openvino
-import openvino.opset13 as ops
 import prometheus_client
 import prometheus_client.multiprocess  # noqa: F401
 import uvicorn
@@ -15,36 +12,8 @@ import uvicorn.lifespan.off  # noqa: F401  uvicorn imports its parts by name
 import uvicorn.loops.asyncio  # noqa: F401
 import uvicorn.protocols.http.h11_impl  # noqa: F401
 import uvicorn_worker  # noqa: F401
-from PIL import Image, features
-
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
-
-
-def photo_bytes(file_format: str) -> bytes:
-    stream = io.BytesIO()
-    Image.new("RGB", (8, 8), (200, 100, 50)).save(stream, format=file_format)
-    return stream.getvalue()
-
-
-def check_openvino():
-    pixels = ops.parameter([-1, 8, 8, 3], np.uint8, name="pixels")
-    mean = ops.reduce_mean(ops.convert(pixels, "f32"), ops.constant([1, 2]), keep_dims=False)
-    model = openvino.Model([ops.softmax(mean, 1)], [pixels], "warm")
-    openvino.save_model(model, "/tmp/warm.xml")
-    core = openvino.Core()
-    if core.available_devices != ["CPU"]:
-        raise SystemExit(f"warm_serve: OpenVINO offers {core.available_devices}, expected ['CPU']")
-    compiled = core.compile_model(core.read_model("/tmp/warm.xml"), "CPU", {"PERFORMANCE_HINT": "LATENCY"})
-    if "onnx" not in openvino.frontend.FrontEndManager().get_available_front_ends():
-        raise SystemExit("warm_serve: OpenVINO cannot read ONNX")
-    answer = compiled(np.full((2, 8, 8, 3), 7, np.uint8))[0]
-    if not np.allclose(answer, 1 / 3):
-        raise SystemExit(f"warm_serve: OpenVINO answered {answer.tolist()}, expected thirds")
-
-
-def check_photos():
-    for file_format in FORMATS:
-        Image.open(io.BytesIO(photo_bytes(file_format))).convert("RGB").resize((4, 4))
+from PIL import features
+from warm_engine import check_openvino, check_photos
 
 
 def check_flask():

@@ -1,4 +1,4 @@
-"""Run once while the serve-mms image is built, after warm_serve.py's checks of OpenVINO and Pillow: imports what MMS's workers
+"""Run once while the serve-mms image is built, in place of warm_serve.py: imports what MMS's workers
 import, so that it proves the trimmed install works and leaves their bytecode. It knows nothing of Slipway's own code.
 """
 
@@ -14,7 +14,7 @@ import sagemaker_inference.default_handler_service  # noqa: F401
 import sagemaker_inference.decoder
 import werkzeug.formparser  # noqa: F401
 
-import warm_serve
+from warm_engine import check_openvino, check_photos
 
 
 def check_decoder():
@@ -28,8 +28,8 @@ def check_decoder():
 
 
 def main():
-    warm_serve.check_photos()
-    warm_serve.check_openvino()
+    check_photos()
+    check_openvino()
     check_decoder()
     gone = [name for name in ("scipy", "boto3", "pip") if importlib.util.find_spec(name)]
     if gone:

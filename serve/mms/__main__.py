@@ -49,16 +49,19 @@ def main() -> int:
 
 def serve(arguments: list[str]) -> int:
     """Run MMS; SIGTERM and SIGINT are for it to answer. Its exit code, 0 for the end that was asked for."""
-    stopping = False
+    process, stopping = None, False
 
     def stop(*_: object) -> None:
         nonlocal stopping
         stopping = True
-        process.terminate()
+        if process and process.returncode is None:
+            os.kill(process.pid, signal.SIGTERM)  # not terminate(), which may wait for the process in place of wait() below
 
-    process = subprocess.Popen(arguments)
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+    process = subprocess.Popen(arguments)
+    if stopping:  # before there was a process to tell
+        os.kill(process.pid, signal.SIGTERM)
     code = wait(process.pid)
     process.returncode = code  # waited for above: nobody must signal this id again
     if stopping and code == TERMINATED:

@@ -1,0 +1,37 @@
+"""What all CPU serving images check while they are built: that OpenVINO reads and runs a model, and Pillow reads photos."""
+
+import io
+
+import numpy as np
+import openvino
+import openvino.opset13 as ops
+from PIL import Image
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+
+
+def photo_bytes(file_format: str) -> bytes:
+    stream = io.BytesIO()
+    Image.new("RGB", (8, 8), (200, 100, 50)).save(stream, format=file_format)
+    return stream.getvalue()
+
+
+def check_openvino():
+    pixels = ops.parameter([-1, 8, 8, 3], np.uint8, name="pixels")
+    mean = ops.reduce_mean(ops.convert(pixels, "f32"), ops.constant([1, 2]), keep_dims=False)
+    model = openvino.Model([ops.softmax(mean, 1)], [pixels], "warm")
+    openvino.save_model(model, "/tmp/warm.xml")
+    core = openvino.Core()
+    if core.available_devices != ["CPU"]:
+        raise SystemExit(f"warm_engine: OpenVINO offers {core.available_devices}, expected ['CPU']")
+    compiled = core.compile_model(core.read_model("/tmp/warm.xml"), "CPU", {"PERFORMANCE_HINT": "LATENCY"})
+    if "onnx" not in openvino.frontend.FrontEndManager().get_available_front_ends():
+        raise SystemExit("warm_engine: OpenVINO cannot read ONNX")
+    answer = compiled(np.full((2, 8, 8, 3), 7, np.uint8))[0]
+    if not np.allclose(answer, 1 / 3):
+        raise SystemExit(f"warm_engine: OpenVINO answered {answer.tolist()}, expected thirds")
+
+
+def check_photos():
+    for file_format in FORMATS:
+        Image.open(io.BytesIO(photo_bytes(file_format))).convert("RGB").resize((4, 4))
