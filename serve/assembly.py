@@ -2,6 +2,7 @@
 
 import logging
 
+from artifact.machine import give_memory_back
 from serve.app import Limits, create_app, too_large
 from serve.front import Bounds, Front
 from serve.metrics import Metrics
@@ -15,6 +16,7 @@ log = logging.getLogger(__name__)
 
 def assemble(settings: Settings) -> Front:
     """An ASGI app whose model is loaded and warm, or that has no models yet. ArtifactError when the model cannot be used."""
+    give_memory_back()
     metrics, cores = Metrics(), Cores(settings.threads)
     limits = Limits(settings.max_payload_mb, settings.timeout_s, settings.batch_transform, transforms=2 * settings.threads * settings.workers)
     if settings.multi_model:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from artifact.engines import open_engine
-from artifact.machine import cpu_count
+from artifact.machine import cpu_count, memory_limit
 from artifact.model import read_description
 from artifact.preprocessing import PhotoError, decode
 from serve.batching import Batcher
@@ -21,13 +21,15 @@ from serve.ticket import Ticket
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 MAX_PIXELS = 40_000_000  # a payload of 6 MB can claim to be far more
-LARGE_PIXELS = 4_000_000  # photos above this are decoded one at a time: each takes up to 16 bytes a pixel for a moment
+PIXEL_BYTES = 16  # what decoding takes of memory for a moment, at most (WebP)
+PIXEL_SHARE = 0.4  # of the memory this process may use, for one large photo
+LARGE_PIXELS = 4_000_000  # photos above this are decoded one at a time
 WINDOW = 4  # photos of one request that are decoded ahead, beyond what the engine takes at once
 TIMEOUT_S = 60.0
 
 
 class Cores:
-    """What the models of one process share: decoding slots, and whose turn it is on the cores."""
+    """What the models of one process share: decoding slots, whose turn it is on the cores, and how large a photo may be."""
 
     def __init__(self, count: int | None = None):
         self.count = count or cpu_count()
@@ -35,6 +37,7 @@ class Cores:
         self.decoding = threading.BoundedSemaphore(self.count)
         self.large = threading.Lock()
         self.turn = threading.Lock()
+        self.max_pixels = min(MAX_PIXELS, int(memory_limit() * PIXEL_SHARE / PIXEL_BYTES))
 
 
 class Predictor:
@@ -119,7 +122,7 @@ class Predictor:
                     held.enter_context(self._cores.large)
 
             try:
-                return self.description.preprocessing.pixels(decode(photo, MAX_PIXELS, FORMATS, opened))
+                return self.description.preprocessing.pixels(decode(photo, self._cores.max_pixels, FORMATS, opened))
             finally:
                 ticket.add("decode", time.monotonic() - started)
 

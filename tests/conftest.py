@@ -82,7 +82,7 @@ def images() -> dict[str, str]:
         pytest.fail(message) if os.environ.get("REQUIRE_DOCKER") == "1" else pytest.skip(message)
     built = subprocess.run(["make", "images"], cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stdout[-3000:] + built.stderr[-3000:]
-    return {"train": "slipway-train", "serve": "slipway-serve", "serve-gpu": "slipway-serve-gpu"}
+    return {"train": "slipway-train", "serve": "slipway-serve", "serve-gpu": "slipway-serve-gpu", "serve-mms": "slipway-serve-mms"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -63,7 +63,7 @@ def test_deep_greyscale_is_scaled_not_clipped(dtype, full):
 @pytest.mark.parametrize("data, words", [
     (b"", "empty"),
     (b"not a photo at all", "unknown format"),
-    (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "unknown format"),
+    (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "Git LFS pointer"),
     (encoded(gradient(size=(200, 200)), "JPEG")[:900], "not a complete photo"),
     (encoded(gradient(size=(200, 200)), "PNG")[:-300], "not a complete photo"),
 ])

@@ -13,12 +13,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from artifact.machine import memory_left
+from artifact.machine import give_memory_back, memory_left
 from artifact.model import ArtifactError
 from artifact.preprocessing import PhotoError
 from serve import inputs, outputs
 from serve.models import SPARE_BYTES, needed_bytes
-from serve.predictor import Predictor
+from serve.predictor import Cores, Predictor
 from serve.settings import Settings
 from serve.unpack import artifact_folder
 
@@ -38,12 +38,13 @@ class Transformer:
 
     def validate_and_initialize(self, model_dir: str, context: "Context") -> None:
         """Open the artifact in a folder. A MemoryError is MMS's to answer, with 507; any other error ends the worker."""
+        give_memory_back()
         self._settings = Settings.read()
         try:
             folder = artifact_folder(Path(model_dir))
             if self._settings.multi_model:
                 check_room(folder)
-            self._predictor = Predictor(folder, self._settings.precision)
+            self._predictor = Predictor(folder, self._settings.precision, Cores(self._settings.threads))
         except MemoryError as error:
             print(f"serve: failed: {error}", file=sys.stderr, flush=True)
             raise
