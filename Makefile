@@ -4,24 +4,34 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 ENGINE ?= $(shell docker info >/dev/null 2>&1 && echo docker || echo process)
 DATA ?=
+SOAK ?=
+BENCH ?=
 IMAGES ?= all
 PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test images base lock environment clean
+.PHONY: help demo test images soak bench-serve base lock environment clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.$(ENGINE) ## Photos to a tested endpoint, here; DATA=folder takes your photos, ENGINE=docker|process forces how
-	@$(if $(filter docker,$(ENGINE)),$(MAKE) --no-print-directory images)
+	@$(if $(filter docker,$(ENGINE)),$(MAKE) --no-print-directory images IMAGES='train serve')
 	@$(VENV)/bin/python -m local_test.demo --engine '$(ENGINE)' $(if $(DATA),--data '$(DATA)')
 
 test: $(VENV)/.process ## Run all tests; those of containers need a Docker engine (REQUIRE_DOCKER=1: fail without one)
 	@$(VENV)/bin/python -m pytest $(TESTS)
 
-images: ## Build the images: IMAGES=train|serve|all, BASE_IMAGE=… to build on, WEIGHTS=resnet50,… to bake in
+images: ## Build the images: IMAGES=train|serve|serve-gpu|serve-mms|all, BASE_IMAGE=… to build on, WEIGHTS=resnet50,… to bake in
 	@docker/build.sh $(IMAGES)
+
+soak: $(VENV)/.docker ## Load, hostile bodies, a killed worker, SIGTERM against slipway-serve with the demo's model; SOAK=options
+	@test -f out/ml/model/model.json || $(MAKE) --no-print-directory demo
+	@$(VENV)/bin/python -m local_test.soak --model out/ml/model --photos out/prepared/test $(SOAK)
+
+bench-serve: $(VENV)/.process ## Measure slipway-serve against multi-model-server and LitServe, in containers; BENCH=options
+	@$(MAKE) --no-print-directory images IMAGES='train serve'
+	@$(VENV)/bin/python bench/serve.py $(BENCH)
 
 base: ## Make a stand-in for the base image with debootstrap, where none can be pulled (as root)
 	@docker/base.sh

@@ -41,8 +41,10 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     HOME=/tmp \
     SLIPWAY_COMMAND=serve
-# SageMaker may then choose the port (SAGEMAKER_BIND_TO_PORT), as inference pipelines do.
-LABEL com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true
+# SageMaker may then choose the port (SAGEMAKER_BIND_TO_PORT), as inference pipelines do, and load and unload many models
+# in one container (SAGEMAKER_MULTI_MODEL).
+LABEL com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true \
+      com.amazonaws.sagemaker.capabilities.multi-models=true
 EXPOSE 8080
 WORKDIR /opt/slipway
 # Nothing may be put below /opt/ml: SageMaker mounts over it.

@@ -33,6 +33,7 @@ FLAT = 0.05
 class Verdict:
     """Numbers for the last line, and what is not as it must be."""
 
+    timed: bool
     numbers: dict[str, object] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
 
@@ -41,6 +42,10 @@ class Verdict:
         if not holds and len(self.failures) < 20:
             self.failures.append(sentence)
             print(f"soak: FAILED: {sentence}", flush=True)
+
+    def expect_in_time(self, holds: bool, sentence: str) -> None:
+        """The same for what depends on how busy the machine is."""
+        self.expect(holds or not self.timed, sentence)
 
 
 def main() -> int:
@@ -51,6 +56,7 @@ def main() -> int:
     parser.add_argument("--image", default="slipway-serve")
     parser.add_argument("--requests", type=int, default=20_000, help="of the load from 64 connections")
     parser.add_argument("--minutes", type=float, default=10, help="of mixed traffic")
+    parser.add_argument("--untimed", action="store_true", help="report times and growth, but do not fail on them: for a machine that does other work, too")
     options = parser.parse_args()
     try:
         return soak(options)
@@ -61,7 +67,7 @@ def main() -> int:
 
 def soak(options: argparse.Namespace) -> int:
     """All parts, one after the other; 0 when nothing failed."""
-    verdict = Verdict()
+    verdict = Verdict(not options.untimed)
     hostile = hostile_bodies()
     for folder in options.hostile:
         hostile |= {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
@@ -138,7 +144,7 @@ def _judge_pings(pings: list[float], verdict: Verdict) -> None:
     ordered = sorted(pings) or [float("inf")]
     verdict.numbers |= {"ping_p50_ms": round(statistics.median(ordered) * 1000, 1), "ping_p99_ms": round(ordered[int(0.99 * (len(ordered) - 1))] * 1000, 1),
                         "ping_max_ms": round(ordered[-1] * 1000, 1)}
-    verdict.expect(verdict.numbers["ping_p99_ms"] < PING_MS, f"/ping took {verdict.numbers['ping_p99_ms']} ms (p99) under load; at most {PING_MS}")
+    verdict.expect_in_time(verdict.numbers["ping_p99_ms"] < PING_MS, f"/ping took {verdict.numbers['ping_p99_ms']} ms (p99) under load; at most {PING_MS}")
 
 
 def mixed(server: Watched, good: dict, hostile: dict[str, bytes], seconds: float, verdict: Verdict) -> None:
@@ -169,7 +175,7 @@ def mixed(server: Watched, good: dict, hostile: dict[str, bytes], seconds: float
     files, threads = (max(getattr(sample, name) for sample in parts[2]) - max(getattr(sample, name) for sample in parts[1]) for name in ("files", "threads"))
     print(f"soak: {len(result.latencies_s)} mixed requests in {result.seconds:.0f} s; memory {[round(floor / 1e6) for floor in floors]} MB, "
           f"for moments {max(sample.bytes for sample in samples) / 1e6:.0f}", flush=True)
-    verdict.expect(growth <= FLAT, f"memory grew by {growth:.1%} between the middle and the last third")
+    verdict.expect_in_time(growth <= FLAT, f"memory grew by {growth:.1%} between the middle and the last third")
     verdict.expect(files <= 16, f"{files} more open files at the end than in the middle")
     verdict.expect(threads <= 8, f"{threads} more threads at the end than in the middle")
     verdict.numbers |= {"mixed": len(result.latencies_s), "memory_growth": f"{growth:+.3f}", "files": f"{files:+d}", "threads": f"{threads:+d}"}
@@ -196,7 +202,7 @@ def killed_worker(server: Watched, good: dict, verdict: Verdict) -> None:
     killing.join()
     back_s = killed[1] - killed[0]
     failed = [answer for answer in answers if answer.status != 200]
-    verdict.expect(back_s < BACK_S, f"{back_s:.1f} s from kill -9 to the next 200 on /ping; at most {BACK_S:g}")
+    verdict.expect_in_time(back_s < BACK_S, f"{back_s:.1f} s from kill -9 to the next 200 on /ping; at most {BACK_S:g}")
     # a connection whose end the client has not seen yet may carry one more request
     verdict.expect(all(answer.started <= killed[0] + 0.2 for answer in failed) and len(failed) <= 32, f"{len(failed)} requests failed, some sent after the kill")
     verdict.expect(all(answer.body == good[answer.request.name][1] for answer in answers if answer.status == 200), "a wrong answer after the kill")
