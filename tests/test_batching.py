@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from artifact.model import read_description
+from artifact.torch_engine import TorchEngine
 from serve.batching import Batcher, EngineDead
 from serve.ticket import Abandoned, Overloaded, Ticket
 
@@ -155,3 +157,14 @@ def test_closing_answers_what_is_queued():
     assert [float(future.result()[0]) for future in futures] == [12.0 * value for value in range(20)] and engine.closed
     with pytest.raises(EngineDead, match="unloaded"):
         batcher.submit(pixels(1), ticket())
+
+
+def test_the_torch_engine_in_batches_answers_each_caller_as_alone(trained):
+    engine = TorchEngine(trained.model, read_description(trained.model), "f32", device="cpu", max_batch=4)
+    photos = np.random.default_rng(0).integers(0, 256, (40, *engine.input_shape), np.uint8)
+    alone = [engine.run(photo[None])[0] for photo in photos]
+    batcher = Batcher(engine, threading.Lock(), target_s=10)
+    with ThreadPoolExecutor(8) as callers:
+        answers = list(callers.map(lambda photo: batcher.submit(photo, ticket()).result(), list(photos) * 3))
+    np.testing.assert_allclose(answers, alone * 3, atol=1e-5)
+    batcher.close()

@@ -30,6 +30,18 @@ def test_ping_is_200_and_empty(client):
     assert answer.status_code == 200 and answer.data == b""
 
 
+def test_ping_is_503_once_the_engine_has_died(trained):
+    predictor = Predictor(trained.model)
+    client = create_app(predictor).test_client()
+    assert client.post("/invocations", data=photo(), content_type="image/jpeg").status_code == 200
+    predictor.engine.close()  # as a driver that is lost: every run fails from now on
+    answer = client.post("/invocations", data=photo(), content_type="image/jpeg")
+    assert answer.status_code == 503 and "the engine" in answer.json["error"]
+    answer = client.get("/ping")
+    assert answer.status_code == 503 and "the model does not answer" in answer.json["error"]
+    assert client.post("/invocations", data=photo(), content_type="image/jpeg").headers["Retry-After"] == "10"
+
+
 @pytest.mark.parametrize("content_type, kind", [
     ("image/jpeg", "JPEG"), ("image/png", "PNG"), ("image/webp", "WEBP"), ("image/gif", "GIF"), ("image/bmp", "BMP"), ("image/tiff", "TIFF"),
     ("application/x-image", "JPEG"), ("application/octet-stream", "PNG"), ("image/jpeg; charset=binary", "JPEG"), ("IMAGE/JPEG", "JPEG"), ("image/jpeg", "PNG"),
