@@ -33,7 +33,7 @@ class Server(BaseApplication):
             "workers": settings.workers,
             "worker_class": "serve.worker.Worker",
             "graceful_timeout": settings.stop_timeout_s,
-            "timeout": 60,  # of the event loop's heartbeat, not of requests
+            "timeout": 0,  # no heartbeat: a container that was frozen for a while (serverless endpoints are) is not dead
             "keepalive": 75,  # SageMaker's client keeps idle connections up to 70 s
             "backlog": 1024,
             "worker_tmp_dir": _memory_folder(),

@@ -1,28 +1,10 @@
-"""multi-model-server's handler by sagemaker-inference's four functions, as a bring-your-own container writes them."""
+"""multi-model-server's handler; MMS wants a single class in this file."""
 
-import json
-
-from network import Model
-from sagemaker_inference.default_handler_service import DefaultHandlerService
-from sagemaker_inference.default_inference_handler import DefaultInferenceHandler
+from mms_inference import ImageHandler
+from sagemaker_inference import default_handler_service
 from sagemaker_inference.transformer import Transformer
 
 
-class ImageHandler(DefaultInferenceHandler):
-    def default_model_fn(self, model_dir, context=None):
-        self.model = Model(model_dir)
-        return self.model
-
-    def default_input_fn(self, input_data, content_type, context=None):
-        return self.model.decode(bytes(input_data))
-
-    def default_predict_fn(self, data, model, context=None):
-        return model.answer(model.probabilities(data))
-
-    def default_output_fn(self, prediction, accept, context=None):
-        return json.dumps(prediction), "application/json"
-
-
-class HandlerService(DefaultHandlerService):
+class HandlerService(default_handler_service.DefaultHandlerService):
     def __init__(self):
         super().__init__(transformer=Transformer(default_inference_handler=ImageHandler()))

@@ -10,12 +10,13 @@ from pathlib import Path
 from serving.photos import draw_set
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
-PHOTOS = {"train": (8, 1), "validation": (3, 2), "test": (2, 3)}  # channel: photos a class, seed
+PHOTOS = {"train": (40, 1), "validation": (3, 2), "test": (2, 3)}  # channel: photos a class, seed
+LARGE_PHOTOS = 12  # a class, of those
 # small photos first, where an epoch is quick; then a little at the size that is served
-SMALL = {"model": "resnet50", "weights": "none", "trainable": "all", "image_size": 96, "resize": 96, "epochs": 14, "batch_size": 32, "lr": 0.001,
-         "optimizer": "adamw", "schedule": "cosine", "warmup_epochs": 1, "augmentation": "crop", "precision": "bfloat16", "quantize": "false"}
+SMALL = {"model": "resnet50", "weights": "none", "trainable": "all", "image_size": 64, "resize": 64, "epochs": 5, "batch_size": 32, "lr": 0.001,
+         "optimizer": "adamw", "schedule": "cosine", "warmup_epochs": 1, "augmentation": "none", "precision": "bfloat16", "quantize": "false"}
 LARGE = {"model": "resnet50", "weights": "start", "trainable": "all", "image_size": 224, "resize": 256, "epochs": 2, "batch_size": 16, "lr": 0.0003,
-         "optimizer": "adamw", "schedule": "cosine", "augmentation": "crop", "precision": "bfloat16"}
+         "optimizer": "adamw", "schedule": "cosine", "augmentation": "none", "precision": "bfloat16"}
 
 
 def trained_model(out: Path, fresh: bool) -> tuple[Path, Path]:
@@ -25,10 +26,12 @@ def trained_model(out: Path, fresh: bool) -> tuple[Path, Path]:
         shutil.rmtree(out, ignore_errors=True)
     if not (large / "model" / "model.json").is_file():
         small = out / "small"
-        for channel, (count, seed) in PHOTOS.items():
-            print(f"bench-serve: drawing {draw_set(small / 'input' / 'data' / channel, count, seed)} photos for {channel}", flush=True)
-        _train(small, SMALL)
-        shutil.copytree(small / "input" / "data", large / "input" / "data", dirs_exist_ok=True)
+        if not (small / "model" / "model.json").is_file():
+            for channel, (count, seed) in PHOTOS.items():
+                print(f"bench-serve: drawing {draw_set(small / 'input' / 'data' / channel, count, seed)} photos for {channel}", flush=True)
+            _train(small, SMALL)
+        shutil.copytree(small / "input" / "data", large / "input" / "data", dirs_exist_ok=True,
+                        ignore=lambda folder, names: [name for name in names if Path(folder).parent.name == "train" and int(Path(name).stem) >= LARGE_PHOTOS])
         (large / "input" / "data" / "start").mkdir(exist_ok=True)
         shutil.copy(small / "model" / "model.safetensors", large / "input" / "data" / "start")
         _train(large, LARGE)

@@ -1,0 +1,21 @@
+"""sagemaker-inference's four functions, as a bring-your-own container writes them."""
+
+import json
+
+from network import Model
+from sagemaker_inference.default_inference_handler import DefaultInferenceHandler
+
+
+class ImageHandler(DefaultInferenceHandler):
+    def default_model_fn(self, model_dir, context=None):
+        self.model = Model(model_dir)
+        return self.model
+
+    def default_input_fn(self, input_data, content_type, context=None):
+        return self.model.decode(bytes(input_data))
+
+    def default_predict_fn(self, data, model, context=None):
+        return model.answer(model.probabilities(data))
+
+    def default_output_fn(self, prediction, accept, context=None):
+        return json.dumps(prediction), "application/json"
