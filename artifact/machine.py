@@ -63,6 +63,13 @@ def _number(*paths: Path) -> int | None:
     return None
 
 
+def trim_memory() -> None:
+    """Return what the C library holds of freed memory to the system, where it can."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim:
+        trim(0)
+
+
 def give_memory_back() -> None:
     """Have glibc return large blocks to the system when they are freed.
 

@@ -6,6 +6,7 @@ endpoint does. It knows nothing of networks; normalisation by mean and std happe
 
 import io
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,9 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 MAX_PIXELS = 128_000_000  # larger than any phone's photo (108 Mpx); three bytes a pixel is 384 MB
 STRIP_PIXELS = 1_000_000
+MAX_SCANS, MAX_SCANNED_PIXELS = 30, 2_500_000_000  # a progressive JPEG has about 10 scans, each over all pixels
+MAX_SEGMENTS = 1000  # Pillow joins Exif segments one by one
+MAX_RLE_PIXELS = 1_000_000  # Pillow decodes these in Python
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 INTERPOLATIONS = {
     "nearest": Image.Resampling.NEAREST,
@@ -87,30 +91,55 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, formats: Sequence[str] | N
         raise PhotoError("it is empty (0 bytes)")
     if data.startswith(LFS_POINTER):
         raise PhotoError("it is a Git LFS pointer, not the photo that it stands for; `git lfs pull` fetches that")
-    try:
+    with _told_of_the_photo(max_pixels):
         image = Image.open(io.BytesIO(data), formats=formats)
-        try:
-            width, height = image.size
-            if width * height > max_pixels:
-                raise PhotoError(f"it has {width} x {height} pixels; at most {max_pixels:,} in all are accepted")
-            if width < 1 or height < 1:
-                raise PhotoError(f"it has {width} x {height} pixels")
-            if opened:
-                opened(width * height)
+    try:
+        with _told_of_the_photo(max_pixels):
+            _check_size(image, max_pixels)
+            _check_work(image, data)
+        if opened:
+            opened(image.width * image.height)
+        with _told_of_the_photo(max_pixels):
             image.load()
             turned = upright(image)
             if turned is not image:
                 image.close()
             return to_rgb(turned)
-        except BaseException:
-            image.close()  # else the samples live as long as the error's traceback does
-            raise
+    except BaseException:
+        image.close()  # else the samples live as long as the error's traceback does
+        raise
+
+
+@contextmanager
+def _told_of_the_photo(max_pixels: int) -> Iterator[None]:
+    """Whatever Pillow raises becomes a PhotoError."""
+    try:
+        yield
     except PhotoError:
         raise
     except Image.DecompressionBombError as error:
         raise PhotoError(f"it has too many pixels; at most {max_pixels:,} are accepted") from error
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
         raise PhotoError(f"it is not a complete photo that Pillow can read ({_first_line(error)})") from error
+
+
+def _check_size(image: Image.Image, max_pixels: int) -> None:
+    width, height = image.size
+    if width * height > max_pixels:
+        raise PhotoError(f"it has {width} x {height} pixels; at most {max_pixels:,} in all are accepted")
+    if width < 1 or height < 1:
+        raise PhotoError(f"it has {width} x {height} pixels")
+
+
+def _check_work(image: Image.Image, data: bytes) -> None:
+    """PhotoError for files that take minutes to decode though they are small; proper ones stay far below these bounds."""
+    pixels = image.width * image.height
+    if image.format in ("JPEG", "MPO"):
+        scans = data.count(b"\xff\xda")  # in coded samples no FF is followed by DA
+        if scans > MAX_SCANS and scans * pixels > MAX_SCANNED_PIXELS or data.count(b"\xff\xe1") > MAX_SEGMENTS:
+            raise PhotoError(f"it is a JPEG of {scans} scans and far more segments than photos have")
+    if pixels > MAX_RLE_PIXELS and image.tile and image.tile[0][0] == "bmp_rle":
+        raise PhotoError(f"it is a run-length encoded BMP of {image.width} x {image.height} pixels; at most {MAX_RLE_PIXELS:,} in all are accepted of these")
 
 
 def upright(image: Image.Image) -> Image.Image:

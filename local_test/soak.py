@@ -27,6 +27,7 @@ PING_MS = 50  # even while every core is busy
 BACK_S = 3.0  # after a worker was killed
 LEAVE_S = 25.0  # after SIGTERM
 FLAT = 0.05
+GIVE_UP_S = 60.0
 
 
 @dataclass
@@ -187,14 +188,16 @@ def killed_worker(server: Watched, good: dict, verdict: Verdict) -> None:
     over = threading.Event()
 
     def kill() -> None:
-        time.sleep(1)
-        killed.append(time.monotonic())
-        server.kill_worker()
-        while ping(server.url) != 200:
-            time.sleep(0.01)
-        killed.append(time.monotonic())
-        time.sleep(2)
-        over.set()
+        try:
+            time.sleep(1)
+            killed.append(time.monotonic())
+            server.kill_worker()
+            while ping(server.url) != 200 and time.monotonic() < killed[0] + GIVE_UP_S:
+                time.sleep(0.01)
+            killed.append(time.monotonic())
+            time.sleep(2)
+        finally:
+            over.set()
 
     killing = threading.Thread(target=kill)
     killing.start()
@@ -215,9 +218,11 @@ def sigterm(server: Watched, good: dict, verdict: Verdict) -> None:
     left: list[tuple[int, float]] = []
 
     def stop() -> None:
-        time.sleep(1)
-        left.append(server.stop())
-        ended.set()
+        try:
+            time.sleep(1)
+            left.append(server.stop())
+        finally:
+            ended.set()
 
     stopping = threading.Thread(target=stop)
     stopping.start()

@@ -8,7 +8,7 @@ from artifact.model import ArtifactError, read_description
 from serve.metrics import share_between_workers
 from serve.server import MODEL_UNUSABLE, Server
 from serve.settings import Settings, SettingsError
-from serve.unpack import artifact_folder
+from serve.unpack import artifact_folder, keep_in_one_folder
 
 USAGE = 2
 
@@ -18,13 +18,14 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(asctime)s %(message)s")
     try:
         settings = Settings.read()
+        keep_in_one_folder()
         if not settings.multi_model:
             settings = dataclasses.replace(settings, model=artifact_folder(settings.model))
             read_description(settings.model)  # a wrong folder is told at once, in one sentence
     except SettingsError as error:
         print(f"serve: {error}", file=sys.stderr)
         return USAGE
-    except ArtifactError as error:
+    except (ArtifactError, MemoryError) as error:
         print(f"serve: failed: {error}", file=sys.stderr)
         return MODEL_UNUSABLE
     if settings.workers > 1:

@@ -16,11 +16,12 @@ from serve.inputs import ACCEPTED, InputError, media_type_of, photos_of, top_k_o
 from serve.metrics import Metrics
 from serve.openapi import document
 from serve.outputs import answer_type, render
-from serve.ticket import KEY, Abandoned, Overloaded, Ticket
+from serve.ticket import KEY, Abandoned, Overloaded, Ticket, TooMuch
 
 if TYPE_CHECKING:
     from serve.predictor import Predictor
 
+METHODS = ("get", "post", "delete")
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 BATCH_PAYLOADS_MB = 100  # what SageMaker allows of concurrent transforms x payload
 
@@ -75,7 +76,7 @@ def base_app(limits: Limits, metrics: Metrics, multi_model: bool) -> Flask:
     def description() -> Response:
         return jsonify(paths)
 
-    known = ", ".join(f"{method.upper()} {path}" for path, methods in paths["paths"].items() for method in methods)
+    known = ", ".join(f"{method.upper()} {path}" for path, methods in paths["paths"].items() for method in methods if method in METHODS)
 
     @app.errorhandler(HTTPException)
     def http_error(error: HTTPException) -> Response:
@@ -96,6 +97,7 @@ def base_app(limits: Limits, metrics: Metrics, multi_model: bool) -> Flask:
     app.register_error_handler(InputError, lambda error: refusal(error.status, str(error)))
     app.register_error_handler(PhotoError, lambda error: refusal(422, f"the photo cannot be used: {error}"))
     app.register_error_handler(EngineDead, lambda error: refusal(503, str(error), 10))
+    app.register_error_handler(TooMuch, lambda error: refusal(413, str(error)))
     app.register_error_handler(Abandoned, lambda error: refusal(499, "the client has gone"))
 
     @app.errorhandler(Exception)

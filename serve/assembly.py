@@ -1,6 +1,8 @@
 """The parts of a server, put together by its settings."""
 
 import logging
+import os
+import time
 
 from artifact.machine import give_memory_back
 from serve.app import Limits, create_app, too_large
@@ -10,6 +12,8 @@ from serve.models import Models
 from serve.multi_model import create_multi_model_app
 from serve.predictor import Cores, Predictor
 from serve.settings import Settings
+
+DEAD_S = 10.0  # for which /ping tells of a dead engine before its worker is replaced
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +30,7 @@ def assemble(settings: Settings) -> Front:
         metrics.live("slipway_models_loaded", "Models that can answer", lambda: len(models.listed()) - len(models.faults()))
         log.info("serving models on demand on port %d with %d threads", settings.port, settings.threads)
     else:
-        predictor = Predictor(settings.model, settings.precision, cores, settings.device)
+        predictor = Predictor(settings.model, settings.precision, cores, settings.device, died=_leave)
         app = create_app(predictor, limits, metrics)
         metrics.live("slipway_queue_photos", "Photos admitted and not yet answered", lambda: predictor.batcher.waiting)
         metrics.live("slipway_models_loaded", "Models that can answer", lambda: int(predictor.batcher.fault() is None))
@@ -35,3 +39,9 @@ def assemble(settings: Settings) -> Front:
     body_bytes = int(settings.max_payload_mb * 1024 * 1024)
     bounds = Bounds(settings.max_requests, body_bytes, max(settings.body_budget, body_bytes), min(20.0, settings.timeout_s / 3), settings.timeout_s)
     return Front(app, bounds, metrics, too_large(settings.max_payload_mb))
+
+
+def _leave() -> None:
+    """The engine has died: end this worker, once that was told to those who ask, and let gunicorn start another."""
+    time.sleep(DEAD_S)
+    os._exit(1)

@@ -4,12 +4,13 @@ import collections
 import logging
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import contextmanager
 
 import numpy as np
 
-from serve.ticket import Overloaded, Ticket
+from serve.ticket import Overloaded, Ticket, TooMuch
 
 HANG_S = 30.0  # one run that takes longer has died
 SMOOTHING = 0.2  # weight of the newest measurement in a running average
@@ -28,11 +29,12 @@ class Batcher:
     than max_wait_s, and no longer than half a run takes, for then running is the better use of the time. Batches grow by
     one while a run stays under target_s and shrink by a quarter when it does not.
 
-    turn: held during a run; engines on the same cores share one.
+    turn: held during a run; engines on the same cores share one. died: called once, from a thread of its own, when the
+    engine has failed for good.
     """
 
-    def __init__(self, engine, turn: threading.Lock, max_wait_s: float = 0.01, target_s: float = 0.1):
-        self._engine, self._turn = engine, turn
+    def __init__(self, engine, turn: threading.Lock, max_wait_s: float = 0.01, target_s: float = 0.1, died: Callable[[], None] | None = None):
+        self._engine, self._turn, self._died = engine, turn, died
         self._max_wait_s, self._target_s = max_wait_s, target_s
         self._limit = 1.0
         self._queue: collections.deque[tuple[np.ndarray, Ticket, Future, float]] = collections.deque()
@@ -62,12 +64,15 @@ class Batcher:
     def admit(self, photos: int, ticket: Ticket) -> None:
         """Promise to answer so many more photos; each is to be given to `settle`.
 
-        Overloaded when they could not be answered before the ticket's deadline; EngineDead.
+        Overloaded when they could not be answered before the ticket's deadline, TooMuch when not even alone; EngineDead.
         """
         with self._changed:
             self._check()
-            wait = (self._owed + photos) * self._photo_s
-            if time.monotonic() + wait > ticket.deadline:
+            left = ticket.left_s()
+            if photos > 1 and photos * self._photo_s > left:
+                raise TooMuch(f"{photos} photos take about {photos * self._photo_s:.0f} s, and {left:.0f} s are left; send at most {max(1, int(left / self._photo_s / 2))} at once")
+            # an idle engine takes any photo: else one slow run would be the last
+            if self._owed and (self._owed + photos) * self._photo_s > left:
                 raise Overloaded(self._owed * self._photo_s / 2)
             self._owed += photos
 
@@ -119,10 +124,10 @@ class Batcher:
                 self._run(batch)
             except BaseException as error:  # whatever it was, callers wait for an answer
                 log.exception("a run of the engine failed")
+                self._probe(batch[0][0])  # first: who has the answer may ask /ping next
                 for _, _, future, _ in batch:
                     if not future.done():
                         future.set_exception(EngineDead(f"the engine failed on this request ({type(error).__name__})"))
-                self._probe(batch[0][0])
             finally:
                 self._run_started = None
 
@@ -165,8 +170,10 @@ class Batcher:
 
     def _learn(self, photos: int, seconds: float) -> None:
         weight = SMOOTHING if self._run_s else 1.0
-        self._run_s += weight * (seconds - self._run_s)
-        self._photo_s += weight * (seconds / photos - self._photo_s)
+        # a container that was frozen in the middle tells nothing of the engine
+        likely = min(seconds, 10 * self._run_s) if self._run_s else seconds
+        self._run_s += weight * (likely - self._run_s)
+        self._photo_s += weight * (likely / photos - self._photo_s)
         if seconds > self._target_s and photos > 1:
             self._limit = max(1.0, photos * 0.75)
         elif photos >= int(self._limit):
@@ -182,5 +189,7 @@ class Batcher:
                 self._fault = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no reason given'}"
                 left, self._queue = list(self._queue), collections.deque()
             log.error("the engine has died: %s", self._fault)
+            if self._died:
+                threading.Thread(target=self._died, name="engine died", daemon=True).start()
             for _, _, future, _ in left:
                 future.set_exception(EngineDead(f"the engine does not run ({self._fault})"))

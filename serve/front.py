@@ -22,6 +22,7 @@ QUICK_THREADS = 4
 LOADING_THREADS = 4
 DISCARDED_BYTES = 100 * 1024 * 1024  # of a refused body: closing on unsent data would cost a client the answer
 DISCARD_S = 10.0
+GRACE_S = 1.0  # after the deadline, in which the app may still say why
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,12 @@ class Bounds:
 
 
 class Refused(Exception):
-    """A request that is not handed on: status, sentence, and the reason's name among the metrics."""
+    """A request that is not handed on: status, sentence, and the reason's name among the metrics. drain: the rest of its body
+    is to be read before it is answered."""
 
-    def __init__(self, status: int, sentence: str, reason: str, retry_after_s: int | None = None):
+    def __init__(self, status: int, sentence: str, reason: str, retry_after_s: int | None = None, drain: bool = False):
         super().__init__(sentence)
-        self.status, self.reason, self.retry_after_s = status, reason, retry_after_s
+        self.status, self.reason, self.retry_after_s, self.drain = status, reason, retry_after_s, drain
 
 
 class Disconnected(Exception):
@@ -58,34 +60,42 @@ class Front:
         self._quick = ThreadPoolExecutor(QUICK_THREADS, "quick")
         self._working = 0
         self._held_bytes = 0
+        self._tickets: set[Ticket] = set()
+        self._last = float("inf")
 
     async def __call__(self, scope: dict, receive: Callable, send: Callable) -> None:
         if scope["type"] != "http":
             return
         ticket = Ticket.lasting(self._bounds.timeout_s)
-        held = 0
+        received, answer = 0, b""
         try:
             try:
                 body = await self._read(scope, receive, ticket)
-                held = len(body)
+                received = len(body)
                 status, headers, answer = await self._respond(scope, body, receive, ticket)
             except Refused as refused:
                 self._metrics.rejections.labels(refused.reason).inc()
-                await self._discard(scope, receive, refused)
+                if refused.drain:
+                    await self._discard(receive)
                 status, headers, answer = _refusal(refused)
             await send({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": answer})
-            self._record(scope, status, held, answer, ticket)
         except Disconnected:
             ticket.abandoned.set()
-            self._record(scope, 499, held, b"", ticket)
-        finally:
-            self._held_bytes -= held
+            status = 499
+        self._record(scope, status, received, answer, ticket)
+
+    def stop(self, seconds: float) -> None:
+        """The server is to leave: whoever waits longer than this gets a 503 in place of an answer."""
+        self._last = time.monotonic() + seconds
+        for ticket in self._tickets:
+            ticket.deadline = min(ticket.deadline, self._last)
 
     async def _read(self, scope: dict, receive: Callable, ticket: Ticket) -> bytes:
         """The whole body, its length added to what is held. Refused for one that is too large, too slow, or one too many; Disconnected."""
         if int(dict(scope["headers"]).get(b"content-length", b"0")) > self._bounds.body_bytes:
-            raise Refused(413, self._too_large, "too_large")
+            asks_first = dict(scope["headers"]).get(b"expect", b"").lower() == b"100-continue"
+            raise Refused(413, self._too_large, "too_large", drain=not asks_first)
         body, more = bytearray(), True
         try:
             async with asyncio.timeout(self._bounds.body_s):
@@ -108,28 +118,53 @@ class Front:
 
     def _check_size(self, length: int) -> None:
         if length > self._bounds.body_bytes:
-            raise Refused(413, self._too_large, "too_large")
+            raise Refused(413, self._too_large, "too_large", drain=True)
         if self._held_bytes > self._bounds.all_bytes:
-            raise Refused(503, "the server holds too many requests; ask again in 1 s", "memory", 1)
+            raise Refused(503, "the server holds too many requests; ask again in 1 s", "memory", 1, drain=True)
 
     async def _respond(self, scope: dict, body: bytes, receive: Callable, ticket: Ticket) -> tuple[int, list, bytes]:
-        """The app's answer. Refused when too many are being worked on; a client that goes meanwhile abandons its ticket."""
+        """The app's answer. Refused when too many are being worked on, or this one does not come in time; a client that goes
+        meanwhile abandons its ticket."""
         pool = self._pool(scope)
-        if pool is self._work:
-            if self._working >= self._bounds.requests:
-                raise Refused(503, "the server is busy; ask again in 1 s", "overload", 1)
-            self._working += 1
-        call = asyncio.get_running_loop().run_in_executor(pool, _call, self._app, environment(scope, body, ticket))
+        call = self._submit(pool, environment(scope, body, ticket), ticket)
         gone = asyncio.ensure_future(_disconnect(receive))
         try:
-            await asyncio.wait({call, gone}, return_when=asyncio.FIRST_COMPLETED)
-            if not call.done():
-                ticket.abandoned.set()
-            return await asyncio.shield(call)
+            while not call.done():
+                # once a second, for the deadline may have been brought forward
+                await asyncio.wait({call, gone} if not gone.done() else {call}, timeout=1.0, return_when=asyncio.FIRST_COMPLETED)
+                if gone.done():
+                    ticket.abandoned.set()
+                if pool is self._work and not call.done() and time.monotonic() > ticket.deadline + GRACE_S:
+                    ticket.abandoned.set()
+                    raise Refused(503, "the answer does not come in time; ask again in 10 s", "overload", 10)
+            return call.result()
         finally:
             gone.cancel()
-            if pool is self._work:
-                self._working -= 1
+
+    def _submit(self, pool: ThreadPoolExecutor, environ: dict, ticket: Ticket) -> asyncio.Future:
+        """Hand a request to its threads; what it takes is counted until they are done with it, whoever still waits."""
+        length = int(environ["CONTENT_LENGTH"])
+        if pool is self._work and self._working >= self._bounds.requests:
+            self._held_bytes -= length
+            raise Refused(503, "the server is busy; ask again in 1 s", "overload", 1)
+        try:
+            call = asyncio.get_running_loop().run_in_executor(pool, _call, self._app, environ)
+        except RuntimeError as error:  # no more threads can be had
+            self._held_bytes -= length
+            raise Refused(503, "the server is out of threads; ask again in 1 s", "overload", 1) from error
+        self._working += pool is self._work
+        ticket.deadline = min(ticket.deadline, self._last)
+        self._tickets.add(ticket)
+
+        def done(call: asyncio.Future) -> None:
+            self._working -= pool is self._work
+            self._held_bytes -= length
+            self._tickets.discard(ticket)
+            if not call.cancelled():
+                call.exception()  # looked at, though nobody may wait for it any more
+
+        call.add_done_callback(done)
+        return call
 
     def _pool(self, scope: dict) -> ThreadPoolExecutor:
         path, method = scope["path"], scope["method"]
@@ -137,11 +172,8 @@ class Front:
             return self._work
         return self._loading if method in ("POST", "DELETE") else self._quick
 
-    async def _discard(self, scope: dict, receive: Callable, refused: Refused) -> None:
+    async def _discard(self, receive: Callable) -> None:
         """Read what the client still sends, within bounds. Disconnected."""
-        asks_first = dict(scope["headers"]).get(b"expect", b"").lower() == b"100-continue"
-        if asks_first or refused.reason in ("too_slow", "overload"):
-            return
         left, more = DISCARDED_BYTES, True
         try:
             async with asyncio.timeout(DISCARD_S):
@@ -161,13 +193,14 @@ class Front:
         self._metrics.requests.labels(route, str(status)).inc()
         if route not in WORK_ROUTES and status == 200:
             return
-        for stage, spent in {**ticket.stages, "total": seconds}.items():
+        stages = dict(ticket.stages)
+        for stage, spent in {**stages, "total": seconds}.items():
             self._metrics.stages.labels(stage).observe(spent)
         self._metrics.photos.inc(ticket.photos if status == 200 else 0)
         headers = dict(scope["headers"])
         entry = {"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "method": scope["method"], "path": scope["path"][:200], "status": status,
                  "inference_id": headers.get(b"x-amzn-sagemaker-inference-id", b"").decode("latin-1")[:64] or None, "bytes": received, "photos": ticket.photos,
-                 **{f"{stage}_ms": round(spent * 1000, 2) for stage, spent in ticket.stages.items()}, "total_ms": round(seconds * 1000, 2)}
+                 **{f"{stage}_ms": round(spent * 1000, 2) for stage, spent in stages.items()}, "total_ms": round(seconds * 1000, 2)}
         if status >= 400:
             entry["error"] = _sentence(answer)
         sys.stdout.write(json.dumps(entry) + "\n")

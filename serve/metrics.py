@@ -1,8 +1,6 @@
 """Numbers of the running server in Prometheus' text format."""
 
-import atexit
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Iterable
 
@@ -12,14 +10,8 @@ REASONS = ("overload", "memory", "too_large", "too_slow")
 
 
 def share_between_workers() -> None:
-    """Before the library is imported: several worker processes add their numbers up, in a folder of files."""
-    os.environ[FOLDER] = tempfile.mkdtemp(prefix="slipway-metrics-")
-    atexit.register(_forget_shared, os.getpid())
-
-
-def _forget_shared(owner: int) -> None:
-    if os.getpid() == owner:  # a worker process inherits this
-        shutil.rmtree(os.environ[FOLDER], ignore_errors=True)
+    """Before the library is imported: several worker processes add their numbers up, in a temporary folder of files."""
+    os.environ[FOLDER] = tempfile.mkdtemp(prefix="metrics-")
 
 
 class Metrics:

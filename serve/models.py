@@ -35,6 +35,7 @@ class Loaded:
     url: str
     predictor: Predictor | None = None  # None while it is being loaded
     users: int = 0
+    bytes: int = 0  # about what it takes of memory
     last_used: float = field(default_factory=time.monotonic)
 
 
@@ -59,15 +60,19 @@ class Models:
             if name in self._models:
                 raise ModelError(409, f"a model '{name[:100]}' is loaded already; unload it first by DELETE /models/{name[:100]}")
             self._models[name] = entry
+        folder = None
         try:
             with self._loading:
                 folder = artifact_folder(Path(url))
-                self._make_room(folder)
-                predictor = Predictor(folder, self._precision, self._cores, self._device)
+                entry.bytes = needed_bytes(folder)
+                self._make_room(entry.bytes + SPARE_BYTES)
+                predictor = Predictor(folder, self._precision, self._cores, self._device, died=lambda: self._forget(entry))
         except BaseException as error:
             with self._changed:
                 del self._models[name]
                 self._changed.notify_all()
+            if folder:
+                discard(folder)
             if isinstance(error, MemoryError):
                 raise ModelError(507, f"there is no memory to load the model '{name[:100]}'; unload another one first") from error
             if isinstance(error, (ValueError, OSError)):
@@ -76,7 +81,7 @@ class Models:
         with self._changed:
             entry.predictor = predictor
             self._changed.notify_all()
-        log.info("model %s loaded from %s", name, url)
+        log.info("model %r loaded from %r", name, url)
 
     def unload(self, name: str) -> None:
         """Answer what is queued for the model, and give its memory back. ModelError 404."""
@@ -87,7 +92,7 @@ class Models:
                 self._changed.wait()
         entry.predictor.close()
         discard(entry.predictor.directory)
-        log.info("model %s unloaded", name)
+        log.info("model %r unloaded", name)
 
     @contextmanager
     def using(self, name: str):
@@ -130,15 +135,21 @@ class Models:
             raise ModelError(404, f"no model '{name[:100]}' is loaded; load it first by POST /models")
         return entry
 
-    def _make_room(self, folder: Path) -> None:
-        need = needed_bytes(folder) + SPARE_BYTES
+    def _forget(self, entry: Loaded) -> None:
+        """Unload a model whose engine has died: it is asked for again, and loaded anew."""
+        log.error("model %r is unloaded: its engine has died", entry.name)
+        if self._models.get(entry.name) is entry:
+            self.unload(entry.name)
+
+    def _make_room(self, need: int) -> None:
         while (room := self._room()) < need:
             with self._changed:
                 idle = [entry for entry in self._models.values() if entry.predictor and not entry.users]
-            if not (self._evict and idle):
+            # what cannot fit must not cost the others their place
+            if not (self._evict and idle and room + sum(entry.bytes for entry in idle) >= need):
                 raise ModelError(507, f"the model needs about {need / 1e6:.0f} MB and {room / 1e6:.0f} MB are left; unload another one first")
             oldest = min(idle, key=lambda entry: entry.last_used)
-            log.info("making room: model %s is the least recently used", oldest.name)
+            log.info("making room: model %r is the least recently used", oldest.name)
             try:
                 self.unload(oldest.name)
             except ModelError:  # somebody else has just unloaded it

@@ -69,6 +69,6 @@ def wanted(body: bytes) -> tuple[str, str]:
     name, url = (document.get(key) if isinstance(document, dict) else None for key in ("model_name", "url"))
     if not (isinstance(name, str) and isinstance(url, str) and name and url and "\0" not in url):
         raise ModelError(400, f"the JSON lacks model_name or url; {expected}")
-    if "/" in name:
-        raise ModelError(400, f"the model's name '{name[:100]}' holds a slash; {expected}")
+    if "/" in name or not name.isprintable():
+        raise ModelError(400, f"the model's name {name[:100]!r} holds a slash or what cannot be printed; {expected}")
     return name, url

@@ -46,7 +46,7 @@ def _multi_model() -> dict:
     model = {"$ref": "#/components/schemas/Model"}
     listed = {"type": "object", "required": ["models"], "properties": {"models": {"type": "array", "items": model}, "nextPageToken": {"type": "string"}}}
     wanted = {"type": "object", "required": ["model_name", "url"], "properties": {
-        "model_name": {"type": "string", "minLength": 1, "pattern": "^[^/]+$"}, "url": {"type": "string", "minLength": 1}}}
+        "model_name": {"type": "string", "minLength": 1, "pattern": "^[A-Za-z0-9._-]+$"}, "url": {"type": "string", "minLength": 1}}}
     return {
         "/models": {
             "get": {"summary": "The loaded models", "parameters": [page], "responses": {"200": _json("Models", listed), **_errors(400)}},

@@ -1,23 +1,22 @@
 """A loaded model: encoded photos in, labelled probabilities out. Knows nothing of HTTP."""
 
 import collections
-import ctypes
 import gc
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from artifact.engines import open_engine
-from artifact.machine import cpu_count, memory_limit
+from artifact.machine import cpu_count, memory_limit, trim_memory
 from artifact.model import read_description
 from artifact.preprocessing import PhotoError, decode
 from serve.batching import Batcher
-from serve.ticket import Ticket
+from serve.ticket import Overloaded, Ticket
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 MAX_PIXELS = 40_000_000  # a payload of 6 MB can claim to be far more
@@ -25,6 +24,7 @@ PIXEL_BYTES = 16  # what decoding takes of memory for a moment, at most (WebP)
 PIXEL_SHARE = 0.4  # of the memory this process may use, for one large photo
 LARGE_PIXELS = 4_000_000  # photos above this are decoded one at a time
 WINDOW = 4  # photos of one request that are decoded ahead, beyond what the engine takes at once
+MAX_LABELS = 50_000  # in one answer: about 3 MB of JSON
 TIMEOUT_S = 60.0
 
 
@@ -35,7 +35,7 @@ class Cores:
         self.count = count or cpu_count()
         # more at a time would not be faster, and each may take hundreds of megabytes
         self.decoding = threading.BoundedSemaphore(self.count)
-        self.large = threading.Lock()
+        self.large = threading.BoundedSemaphore(1)
         self.turn = threading.Lock()
         self.max_pixels = min(MAX_PIXELS, int(memory_limit() * PIXEL_SHARE / PIXEL_BYTES))
 
@@ -43,13 +43,14 @@ class Cores:
 class Predictor:
     """An artifact and its warm engine; safe to call from many threads."""
 
-    def __init__(self, directory: Path, precision: str = "auto", cores: Cores | None = None, device: str = "auto"):
-        """Open the artifact in a directory. ArtifactError when it cannot be used."""
+    def __init__(self, directory: Path, precision: str = "auto", cores: Cores | None = None, device: str = "auto",
+                 died: Callable[[], None] | None = None):
+        """Open the artifact in a directory; `died` is called if its engine fails for good. ArtifactError when it cannot be used."""
         self.directory = Path(directory)
         self.description = read_description(directory)
         self._cores = cores or Cores()
         self.engine = open_engine(directory, self.description, precision, threads=self._cores.count, device=device)
-        self.batcher = Batcher(self.engine, self._cores.turn)
+        self.batcher = Batcher(self.engine, self._cores.turn, died=died)
 
     def predict(self, photos: Sequence[bytes | Exception], top_k: int = 5, ticket: Ticket | None = None, tolerant: bool = False) -> list[dict]:
         """For each encoded photo its label, probability and the top_k most probable labels, best first;
@@ -57,9 +58,12 @@ class Predictor:
 
         PhotoError for one that cannot be decoded, which among several the text numbers; with `tolerant` its answer is
         {"error": text}, as for what stands in `photos` as an exception already. Overloaded or Abandoned by the ticket,
-        EngineDead.
+        TooMuch, EngineDead.
         """
         ticket = ticket or Ticket.lasting(TIMEOUT_S)
+        labels = min(top_k, len(self.description.classes))
+        if len(photos) * labels > MAX_LABELS:
+            raise TooMuch(f"{len(photos)} photos with {labels} labels each are too large an answer; ask for a smaller top_k, or send at most {MAX_LABELS // labels} photos")
         self.batcher.admit(len(photos), ticket)
         ticket.photos = owed = len(photos)
         answers: list[dict] = []
@@ -68,6 +72,9 @@ class Predictor:
                 answers.append(self._answer(future, len(answers) if len(photos) > 1 else None, top_k, tolerant))
                 self.batcher.settle(1)
                 owed -= 1
+        except BaseException:
+            ticket.abandoned.set()  # what is under way already is of no use
+            raise
         finally:
             self.batcher.settle(owed)
         return answers
@@ -111,25 +118,46 @@ class Predictor:
         self.batcher.close()
         self.engine = None
         gc.collect()
-        ctypes.CDLL(None).malloc_trim(0)
+        trim_memory()
 
     def _pixels(self, photo: bytes, ticket: Ticket) -> np.ndarray:
-        with self._cores.decoding, ExitStack() as held:
-            started = time.monotonic()
+        with ExitStack() as held:
+            slot = held.enter_context(ExitStack())
+            slot.enter_context(_acquired(self._cores.decoding, ticket))
 
             def opened(pixels: int) -> None:
+                nonlocal waited
                 if pixels > LARGE_PIXELS:
-                    held.enter_context(self._cores.large)
+                    asked = time.monotonic()
+                    slot.close()  # others decode while this one waits
+                    held.enter_context(_acquired(self._cores.large, ticket))
+                    slot.enter_context(_acquired(self._cores.decoding, ticket))
+                    waited = time.monotonic() - asked
 
+            waited, started = 0.0, time.monotonic()
             try:
                 return self.description.preprocessing.pixels(decode(photo, self._cores.max_pixels, FORMATS, opened))
             finally:
-                ticket.add("decode", time.monotonic() - started)
+                ticket.add("decode", time.monotonic() - started - waited)
 
     def _named(self, probabilities: np.ndarray, top_k: int) -> dict:
+        if not np.isfinite(probabilities).all():
+            raise RuntimeError("the model's probabilities are not all numbers")
         best = np.argsort(-probabilities, kind="stable")[:top_k]
         top = [{"label": self.description.classes[index], "probability": float(probabilities[index])} for index in best]
         answer = {**top[0], "top": top}
         if self.description.multi_label:
             answer["labels"] = [name for name, probability in zip(self.description.classes, probabilities) if probability > 0.5]
         return answer
+
+
+@contextmanager
+def _acquired(lock: threading.Semaphore, ticket: Ticket) -> Iterator[None]:
+    """Hold a lock, waiting no longer than the ticket lasts. Overloaded, Abandoned."""
+    if not lock.acquire(timeout=ticket.left_s()):
+        raise Overloaded(1)
+    try:
+        ticket.check()
+        yield
+    finally:
+        lock.release()

@@ -8,6 +8,7 @@ from pathlib import Path
 from artifact.engines import DEVICES, PRECISIONS
 from artifact.machine import cpu_count, memory_limit
 
+UNLIMITED_MB = 100.0  # batch transform says 0 for "no limit"; this is the most that it sends otherwise
 BODY_SHARE = 0.1  # of the memory this process may use, for bodies of requests
 
 
@@ -50,7 +51,7 @@ class Settings:
             model=Path(environment.get("SLIPWAY_MODEL_DIR") or Path(environment.get("SAGEMAKER_BASE_DIR") or "/opt/ml") / "model"),
             host=environment.get("SLIPWAY_HOST") or cls.host,
             port=_number(environment, "SAGEMAKER_BIND_TO_PORT", cls.port, 1, 65535),
-            max_payload_mb=_number(environment, "SAGEMAKER_MAX_PAYLOAD_IN_MB", cls.max_payload_mb, 0.001, 1024),
+            max_payload_mb=_number(environment, "SAGEMAKER_MAX_PAYLOAD_IN_MB", cls.max_payload_mb, 0, 1024) or UNLIMITED_MB,
             precision=_choice(environment, "SLIPWAY_PRECISION", PRECISIONS),
             device=_choice(environment, "SLIPWAY_DEVICE", DEVICES),
             workers=workers,

@@ -15,11 +15,15 @@ class Overloaded(RuntimeError):
         super().__init__(f"the server is busy; ask again in {self.retry_after_s} s")
 
 
+class TooMuch(RuntimeError):
+    """More than can be answered at once, however long a client waits; the text says what to send instead."""
+
+
 class Abandoned(RuntimeError):
     """The client has gone; nobody waits for the answer."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Ticket:
     """deadline: on time.monotonic's clock, in seconds. stages: seconds by name, added up over a request's photos."""
 
@@ -37,6 +41,10 @@ class Ticket:
     def add(self, stage: str, seconds: float) -> None:
         """Count time to a stage."""
         self.stages[stage] = self.stages.get(stage, 0.0) + seconds
+
+    def left_s(self) -> float:
+        """Seconds until the deadline, 0 when it has passed."""
+        return max(0.0, self.deadline - time.monotonic())
 
     def check(self) -> None:
         """Abandoned or Overloaded where going on is of no use."""

@@ -1,6 +1,7 @@
 """The folder of an artifact, wherever SageMaker or a user put it: unpacked, or still a model.tar.gz."""
 
 import atexit
+import errno
 import os
 import shutil
 import tarfile
@@ -16,19 +17,20 @@ PREFIX = "slipway-model-"
 def artifact_folder(path: Path) -> Path:
     """The folder that holds model.json: `path` itself, or a temporary one into which its model.tar.gz is unpacked.
 
-    path may also name the archive. The temporary folder is removed when the process ends. ArtifactError for an archive
-    that cannot be read or does not fit on the disk; a folder without either is left for the reader to complain of.
+    path may also name the archive. ArtifactError for an archive that cannot be read, MemoryError for one that does not fit on
+    the disk; a folder without either is left for the reader to complain of.
     """
     archive = path if path.is_file() else path / ARCHIVE
     if (path / DESCRIPTION_FILE).is_file() or not archive.is_file():
         return path
     folder = Path(tempfile.mkdtemp(prefix=PREFIX))
-    atexit.register(_discard_at_exit, folder, os.getpid())
     try:
         with tarfile.open(archive) as tar:
             tar.extractall(folder, filter="data")
     except (OSError, EOFError, tarfile.TarError) as error:
         shutil.rmtree(folder, ignore_errors=True)
+        if getattr(error, "errno", None) == errno.ENOSPC:
+            raise MemoryError(f"'{archive}' does not fit into {tempfile.gettempdir()} when it is unpacked") from error
         raise ArtifactError(f"'{archive}' cannot be unpacked ({error}); expected a tar archive with {DESCRIPTION_FILE} at its top") from error
     return folder
 
@@ -39,6 +41,17 @@ def discard(folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _discard_at_exit(folder: Path, owner: int) -> None:
+def keep_in_one_folder() -> None:
+    """Have this process and those that it forks make temporary files in a folder of their own, removed when this one ends,
+    whatever became of the others. Where nothing can be written, nothing changes."""
+    try:
+        folder = tempfile.mkdtemp(prefix="slipway-")
+    except OSError:
+        return
+    tempfile.tempdir = folder
+    atexit.register(_remove, folder, os.getpid())
+
+
+def _remove(folder: str, owner: int) -> None:
     if os.getpid() == owner:  # a worker process inherits this, and must not pull the folder from under the others
-        discard(folder)
+        shutil.rmtree(folder, ignore_errors=True)

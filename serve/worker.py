@@ -1,21 +1,30 @@
 """gunicorn's worker: uvicorn's event loop, with bounds on what it waits for before a request is there."""
 
 import asyncio
+import sys
 
 import h11
+import uvicorn
+from gunicorn.arbiter import Arbiter
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn_worker import UvicornWorker
 
 HEAD_S = 10.0  # in which a request's head must have arrived
+UNREAD_S = 30.0  # for which a client may leave its answer unread
+READ_BYTES = 16 * 1024  # at once: a body of one-byte chunks must not keep the event loop from all others
+LEAVE_S = 3.0  # of the time to stop in, for answers to reach their clients
 
 
 class Protocol(H11Protocol):
     """uvicorn's HTTP/1.1, that also ends connections whose request head does not come, and words its 400 as JSON."""
 
     _head_timer: asyncio.TimerHandle | None = None
+    _unread_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
+        if hasattr(transport, "max_size"):
+            transport.max_size = READ_BYTES
         self._watch_head()
 
     def data_received(self, data: bytes) -> None:
@@ -24,7 +33,25 @@ class Protocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_watch()
+        if self._unread_timer:
+            self._unread_timer.cancel()
         super().connection_lost(exc)
+
+    def eof_received(self) -> bool:
+        """True, which keeps the connection, for a client that has sent all it will and waits for its answer."""
+        waits = self.cycle is not None and not self.cycle.response_complete and not self.cycle.more_body
+        if waits:
+            self.cycle.keep_alive = False
+        return waits
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread_timer = self.loop.call_later(UNREAD_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._unread_timer:
+            self._unread_timer.cancel()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -49,11 +76,27 @@ class Protocol(H11Protocol):
             self._head_timer = None
 
 
+class Server(uvicorn.Server):
+    """uvicorn's server, that tells the app when it stops accepting."""
+
+    async def shutdown(self, sockets: list | None = None) -> None:
+        self.config.app.stop(self.config.timeout_graceful_shutdown - LEAVE_S)
+        await super().shutdown(sockets)
+
+
 class Worker(UvicornWorker):
-    """One process that answers; `graceful_s` seconds to finish what was accepted."""
+    """One process that answers."""
 
     CONFIG_KWARGS = {"loop": "asyncio", "http": Protocol, "ws": "none", "lifespan": "off", "interface": "asgi3", "access_log": False, "server_header": False}
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.config.timeout_graceful_shutdown = max(1, self.cfg.graceful_timeout - 2)
+        self.config.timeout_graceful_shutdown = self.cfg.graceful_timeout - 1
+
+    async def _serve(self) -> None:
+        self.config.app = self.wsgi
+        server = Server(config=self.config)
+        self._install_sigquit_handler()
+        await server.serve(sockets=self.sockets)
+        if not server.started:
+            sys.exit(Arbiter.WORKER_BOOT_ERROR)

@@ -10,7 +10,7 @@ import pytest
 from artifact.model import read_description
 from artifact.torch_engine import TorchEngine
 from serve.batching import Batcher, EngineDead
-from serve.ticket import Abandoned, Overloaded, Ticket
+from serve.ticket import Abandoned, Overloaded, Ticket, TooMuch
 
 
 class Sums:
@@ -118,6 +118,32 @@ def test_a_request_that_would_outlive_its_deadline_is_not_admitted():
     assert caught.value.retry_after_s >= 1
     batcher.settle(100)
     batcher.admit(1, ticket(1))
+    batcher.close()
+
+
+def test_an_idle_engine_takes_any_photo_after_a_slow_run():
+    engine = Sums(seconds=0.2)
+    batcher = Batcher(engine, threading.Lock())
+    batcher.submit(pixels(1), ticket()).result()
+    batcher.admit(1, ticket(0.1))
+    batcher.settle(1)
+    with pytest.raises(TooMuch, match="send at most 2 at once"):
+        batcher.admit(1000, ticket(1))
+    engine.seconds = 0
+    for _ in range(20):
+        batcher.submit(pixels(1), ticket()).result()
+    batcher.admit(3, ticket(0.1))
+    batcher.close()
+
+
+def test_who_asked_for_it_is_told_once_when_the_engine_dies():
+    told = threading.Event()
+    engine = Sums()
+    batcher = Batcher(engine, threading.Lock(), died=told.set)
+    engine.run = lambda pixels: 1 / 0
+    with pytest.raises(EngineDead):
+        batcher.submit(pixels(1), ticket()).result()
+    assert told.wait(5)
     batcher.close()
 
 

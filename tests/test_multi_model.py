@@ -12,7 +12,7 @@ from artifact.export import export
 from artifact.model import Description
 from artifact.network import build
 from artifact.preprocessing import Preprocessing
-from serve.models import ModelError, Models, needed_bytes
+from serve.models import SPARE_BYTES, ModelError, Models, needed_bytes
 from serve.predictor import Cores
 from servers import photo, serving
 
@@ -148,7 +148,8 @@ def test_the_least_recently_used_model_makes_room_where_that_is_asked_for(traine
     need = needed_bytes(tmp_path / "a")
     assert need > 1_000_000
     loaded: set[str] = set()
-    models = Models(cores=Cores(1), evict=True, room=lambda: 10 ** 9 if len(loaded) < 2 else 0)
+    full = need + SPARE_BYTES - 1
+    models = Models(cores=Cores(1), evict=True, room=lambda: 10 ** 9 if len(loaded) < 2 else full)
     for name in "ab":
         models.load(name, str(tmp_path / name))
         loaded.add(name)
@@ -157,6 +158,11 @@ def test_the_least_recently_used_model_makes_room_where_that_is_asked_for(traine
     unload = models.unload
     models.unload = lambda name: (unload(name), loaded.discard(name))
     models.load("c", str(tmp_path / "c"))
+    assert [entry["modelName"] for entry in models.listed()] == ["a", "c"]
+    full, loaded = 0, {"a", "c"}
+    shutil.copytree(trained.model, tmp_path / "d")
+    with pytest.raises(ModelError, match="MB are left"):  # not even alone: nobody loses their place for it
+        models.load("d", str(tmp_path / "d"))
     assert [entry["modelName"] for entry in models.listed()] == ["a", "c"]
     for name in "ac":
         unload(name)

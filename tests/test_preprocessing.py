@@ -60,6 +60,23 @@ def test_deep_greyscale_is_scaled_not_clipped(dtype, full):
     assert photo[0, 0, 0] == 0 and photo[-1, -1, 0] == 255 and 120 < photo[4, 0, 0] < 136
 
 
+def test_files_that_would_take_minutes_to_decode_are_refused():
+    photo = encoded(Image.new("RGB", (6000, 6000)), "JPEG", progressive=True)
+    last = photo.rindex(b"\xff\xda")
+    repeated = photo[:-2] + photo[last:-2] * 100 + b"\xff\xd9"  # one scan again and again
+    with pytest.raises(PhotoError, match="a JPEG of 1[0-9]{2} scans"):
+        decode(repeated)
+    assert decode(photo).size == (6000, 6000)
+    segments = photo[:2] + b"\xff\xe1\0\x08Exif\0\0" * 5000 + photo[2:]
+    with pytest.raises(PhotoError, match="far more segments"):
+        decode(segments)
+    rle = bytearray(encoded(Image.new("P", (4, 4)), "BMP"))
+    rle[18:26] = (10_000_000).to_bytes(4, "little") + (4).to_bytes(4, "little")
+    rle[30] = 1  # BI_RLE8
+    with pytest.raises(PhotoError, match="run-length encoded BMP"):
+        decode(bytes(rle))
+
+
 @pytest.mark.parametrize("data, words", [
     (b"", "empty"),
     (b"not a photo at all", "unknown format"),

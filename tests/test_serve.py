@@ -156,6 +156,7 @@ def test_the_app_loads_no_engine():
     ({"SAGEMAKER_BIND_TO_PORT": "9000", "SAGEMAKER_MAX_PAYLOAD_IN_MB": "20", "SLIPWAY_PRECISION": "bf16"}, {"port": 9000, "max_payload_mb": 20.0, "precision": "bf16"}),
     ({"SAGEMAKER_BATCH": "True", "SAGEMAKER_MULTI_MODEL": "true", "SAGEMAKER_MODEL_SERVER_TIMEOUT": "90", "SLIPWAY_MAX_REQUESTS": "7", "SLIPWAY_THREADS": "3"},
      {"batch_transform": True, "multi_model": True, "timeout_s": 90.0, "max_requests": 7, "threads": 3}),
+    ({"SAGEMAKER_MAX_PAYLOAD_IN_MB": "0"}, {"max_payload_mb": 100.0}),
     ({"SAGEMAKER_MODEL_SERVER_WORKERS": "64"}, {"workers": 64, "threads": 1}),
 ])
 def test_settings_come_from_the_environment(environment, expected):

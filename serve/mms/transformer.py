@@ -17,9 +17,11 @@ from artifact.machine import give_memory_back, memory_left
 from artifact.model import ArtifactError
 from artifact.preprocessing import PhotoError
 from serve import inputs, outputs
+from serve.batching import EngineDead
 from serve.models import SPARE_BYTES, needed_bytes
 from serve.predictor import Cores, Predictor
 from serve.settings import Settings
+from serve.ticket import Overloaded, Ticket, TooMuch
 from serve.unpack import artifact_folder
 
 if TYPE_CHECKING:
@@ -44,7 +46,8 @@ class Transformer:
             folder = artifact_folder(Path(model_dir))
             if self._settings.multi_model:
                 check_room(folder)
-            self._predictor = Predictor(folder, self._settings.precision, Cores(self._settings.threads))
+            # a dead engine ends the worker: MMS starts another
+            self._predictor = Predictor(folder, self._settings.precision, Cores(self._settings.threads), died=lambda: os._exit(1))
         except MemoryError as error:
             print(f"serve: failed: {error}", file=sys.stderr, flush=True)
             raise
@@ -80,7 +83,8 @@ class Transformer:
         top_k = inputs.top_k_of(headers.get(ATTRIBUTES))
         tolerant = self._settings.batch_transform
         photos = inputs.photos_of(content_type, body, tolerant)
-        return outputs.render(self._predictor.predict(photos, top_k, tolerant=tolerant), answer_type), answer_type
+        ticket = Ticket.lasting(self._settings.timeout_s)
+        return outputs.render(self._predictor.predict(photos, top_k, ticket, tolerant), answer_type), answer_type
 
 
 def check_room(folder: Path) -> None:
@@ -96,5 +100,9 @@ def refusal(error: Exception) -> tuple[int, str]:
         return error.status, str(error)
     if isinstance(error, PhotoError):
         return 422, f"the photo cannot be used: {error}"
+    if isinstance(error, TooMuch):
+        return 413, str(error)
+    if isinstance(error, (Overloaded, EngineDead)):
+        return 503, str(error)
     log.error("a request failed", exc_info=error)
     return 500, "the server failed on this request; its log says why"
