@@ -22,7 +22,7 @@ assert not cuda_available() and "torch" not in sys.modules
 description = read_description("/opt/ml/model")
 pixels = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
 engine = TorchEngine("/opt/ml/model", description, "f32", "cpu", 4)
-print(float(np.abs(engine.run(pixels) - open_engine("/opt/ml/model", description).run(pixels)).max()))
+print(float(np.abs(engine.run(pixels) - open_engine("/opt/ml/model", description, "f32").run(pixels)).max()))
 try:
     TorchEngine("/opt/ml/model", description)
 except DeviceError as error:

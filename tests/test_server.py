@@ -12,9 +12,10 @@ import time
 
 import pytest
 
-from artifact.model import read_description
+from artifact.model import ArtifactError, read_description
 from conftest import COLOURS, REPOSITORY
 from local_test.engines import free_port, ping
+from serve.unpack import artifact_folder
 from servers import instances, photo, serving
 
 
@@ -153,6 +154,8 @@ def test_too_many_requests_get_a_503_that_says_when_to_come_again(trained):
         many = instances(*[photo("red", size=(900, 900))] * 300)
         long = threading.Thread(target=server.invoke, args=(many, "application/json"))
         long.start()
+        while b"slipway_queue_photos 0.0" in server.ask("GET", "/metrics")[2]:
+            time.sleep(0.01)
         answers = []
         while long.is_alive():
             answers.append(server.ask("POST", "/invocations", photo(), {"Content-Type": "image/jpeg"}))
@@ -252,3 +255,16 @@ def test_a_model_that_is_still_an_archive_serves(trained, tmp_path, monkeypatch)
         with serving(model) as running:
             assert running.label(photo("green")) == "green"
     assert not list(tmp_path.glob("slipway-*")) and [path.name for path in folder.iterdir()] == ["model.tar.gz"]
+
+
+@pytest.mark.parametrize("name", ["../escaped", "/tmp/escaped-absolute"])
+def test_an_archive_cannot_write_outside_its_folder(tmp_path, name):
+    with tarfile.open(tmp_path / "model.tar.gz", "w:gz") as archive:
+        archive.add(__file__, "held")
+        member = archive.gettarinfo(__file__)
+        member.name = name
+        with open(__file__, "rb") as source:
+            archive.addfile(member, source)
+    with pytest.raises(ArtifactError, match="would lie outside the folder"):
+        artifact_folder(tmp_path)
+    assert not (tmp_path / "escaped").exists()

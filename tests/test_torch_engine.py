@@ -37,7 +37,7 @@ def engine(artifact):
 
 def test_it_answers_as_openvino_does(artifact, engine):
     directory, description, photos = artifact
-    expected = open_engine(directory, description).run(photos)
+    expected = open_engine(directory, description, "f32").run(photos)
     answers = engine.run(photos)
     assert (engine.name, engine.precision, engine.max_batch) == ("torch", "f32", MAX_BATCH)
     assert answers.dtype == np.float32 and answers.shape == (18, 3)
@@ -47,7 +47,7 @@ def test_it_answers_as_openvino_does(artifact, engine):
 @pytest.mark.parametrize("precision", ["bf16", "f16"])
 def test_half_precision_names_the_same_classes(artifact, precision):
     directory, description, photos = artifact
-    expected = open_engine(directory, description).run(photos)
+    expected = open_engine(directory, description, "f32").run(photos)
     engine = TorchEngine(directory, description, precision, "cpu", MAX_BATCH)
     answers = engine.run(photos)
     engine.close()
@@ -129,7 +129,7 @@ def test_a_head_and_several_labels(tmp_path):
     _, description, pixels = small_artifact(tmp_path, architecture="resnet18", head=(8,))
     several = Description(description.classes, description.preprocessing, "resnet18", (8,), multi_label=True, temperature=2.0)
     single, many = (TorchEngine(tmp_path, entry, "f32", "cpu", 2).run(pixels) for entry in (description, several))
-    np.testing.assert_allclose(single, open_engine(tmp_path, description).run(pixels), atol=1e-5)
+    np.testing.assert_allclose(single, open_engine(tmp_path, description, "f32").run(pixels), atol=1e-5)
     logits = np.log(many / (1 - many)) * 2
     np.testing.assert_allclose(np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), single, atol=1e-5)
 
