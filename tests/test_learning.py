@@ -7,11 +7,12 @@ import pytest
 import torch
 from PIL import Image
 
-from artifact.network import build
+from artifact.network import Normalize, build
 from artifact.preprocessing import Preprocessing
 from conftest import SMALL, draw_channel
-from train.augmentation import PRESETS, augment
+from train.augmentation import NUMBERS, PRESETS, augment, numbers
 from train.channels import read_channels
+from train.feed import PixelFeed
 from train.hyperparameters import Hyperparameters, parse
 from train.job import JobError
 from train.loop import Learner, shuffled, train_epoch, train_step, validate
@@ -32,9 +33,10 @@ def learner(trainable="all", model="resnet18", classes=3, **settings) -> Learner
     return Learner(network, classes, frozen, make_optimizer(learning, hp), hp, PREPROCESSING, torch.device("cpu"))
 
 
-def arrays(folder) -> tuple[PhotoArrays, torch.Tensor]:
+def feed(folder, augmentation="none") -> tuple[PixelFeed, torch.Tensor]:
     photos = read_channels({"train": draw_channel(folder, 7)}, (1.0, 0.0, 0.0), 0).train
-    return PhotoArrays(photos.paths, PREPROCESSING.pixels, 32), torch.tensor(photos.labels)
+    sized = (PREPROCESSING.pixels, 32) if augmentation == "none" else (PREPROCESSING.stretched, 36)
+    return PixelFeed(PhotoArrays(photos.paths, *sized), Normalize(PREPROCESSING), torch.device("cpu"), 32, augmentation), torch.tensor(photos.labels)
 
 
 def one_hot(labels: list[int], classes: int) -> torch.Tensor:
@@ -60,7 +62,7 @@ def test_frozen_parts_stay_and_all_others_move(model, trainable, learns, stays):
     set_training(learning.network, learning.frozen)
     torch.manual_seed(1)
     for _ in range(2):
-        train_step(learning, torch.rand(4, 3, 32, 32) * 255, one_hot([0, 1, 2, 0], 3))
+        train_step(learning, (torch.randn(4, 3, 32, 32),), one_hot([0, 1, 2, 0], 3), 4)
     after = learning.network.state_dict()
     for name in learns:
         assert not torch.equal(before[name], after[name]), name
@@ -91,13 +93,13 @@ def test_photos_come_in_a_new_order_each_epoch_and_none_is_left_out():
 
 
 def test_training_itself_takes_the_photos_in_a_new_order_each_epoch(tmp_path):
-    photos, labels = arrays(tmp_path)
+    photos, labels = feed(tmp_path)
     seen: list[list[int]] = []
     batches = photos.batches
 
-    def recorded(order):
+    def recorded(epoch, order):
         seen.append([int(index) for indices in order for index in indices])
-        return batches(order)
+        return batches(epoch, order)
 
     photos.batches = recorded
     learning = learner("head", lr=0.0)
@@ -114,7 +116,7 @@ def test_no_batch_of_one_is_left_at_the_end(count, size):
 
 
 def test_the_epochs_loss_is_the_mean_over_photos_whatever_the_batch_size(tmp_path):
-    photos, labels = arrays(tmp_path)
+    photos, labels = feed(tmp_path)
     losses = []
     for batch_size in (1, 2, 5, 21):
         learning = learner("head", batch_size=batch_size, lr=0.0, optimizer="sgd", weight_decay=0.0, momentum=0.0)
@@ -123,7 +125,7 @@ def test_the_epochs_loss_is_the_mean_over_photos_whatever_the_batch_size(tmp_pat
 
 
 def test_validation_does_not_depend_on_test_batch_size(tmp_path):
-    photos, labels = arrays(tmp_path)
+    photos, labels = feed(tmp_path)
     results = [validate(learner(test_batch_size=size, top_k=2), photos, labels, never) for size in (1, 2, 7, 100)]
     for result in results[1:]:
         assert result["validation_accuracy"] == results[0]["validation_accuracy"]
@@ -135,14 +137,14 @@ def test_class_weights_do_not_make_the_loss_depend_on_company():
     """The step of a batch is the mean of its photos' own steps; cross_entropy's weighted mean would not be."""
     weights = class_weights("balanced", [(0,)] * 8 + [(1,)] * 2, 2)
     np.testing.assert_allclose(weights, [0.625, 2.5])
-    samples, wanted = torch.rand(6, 3, 32, 32) * 255, one_hot([0, 0, 0, 0, 0, 1], 2)
+    samples, wanted = torch.randn(6, 3, 32, 32), one_hot([0, 0, 0, 0, 0, 1], 2)
 
     def step(chosen: slice) -> torch.Tensor:
         learning = learner(classes=2, lr=0.01, optimizer="sgd", momentum=0.0, weight_decay=0.0)
         learning.class_weights = weights
         learning.network.eval()
         before = learning.network.fc.weight.detach().clone()
-        train_step(learning, samples[chosen], wanted[chosen])
+        train_step(learning, (samples[chosen],), wanted[chosen], len(wanted[chosen]))
         return learning.network.fc.weight.detach() - before
 
     alone = torch.stack([step(slice(index, index + 1)) for index in range(6)]).mean(0)
@@ -150,17 +152,16 @@ def test_class_weights_do_not_make_the_loss_depend_on_company():
 
 
 def test_an_epoch_done_again_is_the_same_epoch(tmp_path):
-    photos, labels = arrays(tmp_path)
-    stretched = PhotoArrays(photos.paths, PREPROCESSING.stretched, 36)
+    photos, labels = feed(tmp_path, "strong")
     rows = []
     for _ in range(2):
         learning = learner(model="shufflenet_v2_x0_5", augmentation="strong")
-        rows.append(train_epoch(learning, stretched, labels, 3, never))
+        rows.append(train_epoch(learning, photos, labels, 3, never))
     assert rows[0] == rows[1]
 
 
 def test_a_stop_leaves_in_the_middle_of_an_epoch(tmp_path):
-    photos, labels = arrays(tmp_path)
+    photos, labels = feed(tmp_path)
     assert train_epoch(learner(), photos, labels, 1, lambda: True) is None
     assert validate(learner(), photos, labels, lambda: True) is None
 
@@ -169,8 +170,8 @@ def test_a_stop_leaves_in_the_middle_of_an_epoch(tmp_path):
 def test_every_optimizer_lowers_the_loss(name):
     learning = learner(optimizer=name, lr={"adadelta": 1.0}.get(name, 0.005), model="shufflenet_v2_x0_5")
     learning.network.train()
-    samples, labels = torch.rand(8, 3, 32, 32) * 255, one_hot([0, 1, 2, 0, 1, 2, 0, 1], 3)
-    losses = [train_step(learning, samples, labels)[0].mean().item() for _ in range(25)]
+    samples, labels = torch.randn(8, 3, 32, 32), one_hot([0, 1, 2, 0, 1, 2, 0, 1], 3)
+    losses = [train_step(learning, (samples,), labels, 8)[0].mean().item() for _ in range(25)]
     assert min(losses[-5:]) < losses[0]
 
 
@@ -193,14 +194,14 @@ def test_the_learning_rate_of_each_epoch(settings, expected):
 def test_views_are_photos_of_the_right_size_and_follow_the_generator(preset):
     pixels = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (5, 36, 36, 3), dtype=np.uint8))
     aspects = torch.tensor([1.0, 1.5, 0.5, 3.0, 0.3])
-    views = [augment(pixels, aspects, 32, PRESETS[preset], torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)]
+    views = [augment(pixels, aspects, 32, PRESETS[preset], numbers(5, seed, 1)) for seed in (0, 0, 1)]
     assert views[0].shape == (5, 3, 32, 32) and 0 <= views[0].min() and views[0].max() <= 255
     assert torch.equal(views[0], views[1]) and not torch.equal(views[0], views[2])
 
 
 def test_a_view_of_a_plain_photo_is_the_photo():
     plain = torch.full((8, 40, 40, 3), 200, dtype=torch.uint8)
-    views = augment(plain, torch.ones(8), 32, PRESETS["crop"], torch.Generator().manual_seed(0))
+    views = augment(plain, torch.ones(8), 32, PRESETS["crop"], torch.rand(8, NUMBERS))
     torch.testing.assert_close(views, torch.full((8, 3, 32, 32), 200.0), atol=0.1, rtol=0)
 
 
@@ -214,7 +215,7 @@ def test_crops_are_not_distorted(aspect):
     preset = dataclasses.replace(PRESETS["crop"], aspect=(1.0, 1.0))
     ratios = []
     for seed in range(30):
-        view = augment(torch.from_numpy(stretched[None].copy()), torch.tensor([aspect]), 224, preset, torch.Generator().manual_seed(seed))[0, 0] > 127
+        view = augment(torch.from_numpy(stretched[None].copy()), torch.tensor([aspect]), 224, preset, numbers(1, seed, 1))[0, 0] > 127
         rows, columns = view.any(1), view.any(0)
         if not (rows[0] or rows[-1] or columns[0] or columns[-1]) and rows.any():
             ratios.append(columns.sum().item() / rows.sum().item())

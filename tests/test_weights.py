@@ -35,7 +35,7 @@ def test_imagenet_weights_are_read_from_torch_home(tmp_path, monkeypatch):
     (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
     torch.save(source.state_dict(), tmp_path / "hub" / "checkpoints" / "resnet18-f37072fd.pth")
     network = build("resnet18", 3)
-    assert "IMAGENET1K_V1" in load_weights(network, "resnet18", "imagenet", {})
+    assert "IMAGENET1K_V1" in load_weights(network, "resnet18", "imagenet", {}).words
     assert torch.equal(network.conv1.weight, source.conv1.weight)
 
 

@@ -1,7 +1,7 @@
 """Random views of training photos, made for a whole batch at once on the device.
 
-A photo comes squeezed to a square, whole; its aspect tells how to cut crops that are not distorted. The same
-generator state gives the same views on every machine.
+A photo comes squeezed to a square, whole; its aspect tells how to cut crops that are not distorted. A view follows
+from its photo's numbers alone, whoever shares the batch: the same view in every process and on every machine.
 """
 
 import math
@@ -33,12 +33,20 @@ PRESETS = {
 }
 
 
-def augment(pixels: torch.Tensor, aspects: torch.Tensor, side: int, preset: Preset, generator: torch.Generator) -> torch.Tensor:
+NUMBERS = 15  # that a view is made from
+
+
+def numbers(count: int, seed: int, view: int) -> torch.Tensor:
+    """What chance says of one view of each of `count` photos: float32 [count, NUMBERS], 0..1."""
+    return torch.rand(count, NUMBERS, generator=torch.Generator().manual_seed(seed * 1_000_003 + view))
+
+
+def augment(pixels: torch.Tensor, aspects: torch.Tensor, side: int, preset: Preset, chances: torch.Tensor) -> torch.Tensor:
     """Views of photos: uint8 [N, R, R, 3] squeezed squares to float32 [N, 3, side, side], samples 0..255.
 
-    aspects: width / height of each photo, float32 [N], on the CPU as the generator is.
+    aspects: width / height of each photo, float32 [N]; chances: the photos' `numbers`, [N, NUMBERS]; both on the CPU.
     """
-    draw = _Draw(generator, len(pixels))
+    draw = _Draw(chances)
     grid = torch.nn.functional.affine_grid(_crops(draw, aspects, preset).to(pixels.device),
                                            [len(pixels), 3, side, side], align_corners=False)
     samples = pixels.permute(0, 3, 1, 2).float()
@@ -51,11 +59,13 @@ def augment(pixels: torch.Tensor, aspects: torch.Tensor, side: int, preset: Pres
 
 
 class _Draw:
-    def __init__(self, generator: torch.Generator, count: int):
-        self.generator, self.count = generator, count
+    """Takes one column of the photos' numbers after the other."""
+
+    def __init__(self, chances: torch.Tensor):
+        self.columns = iter(chances.unbind(dim=1))
 
     def uniform(self, low: float, high: float) -> torch.Tensor:
-        return torch.empty(self.count).uniform_(low, high, generator=self.generator)
+        return low + (high - low) * next(self.columns)
 
 
 def _crops(draw: _Draw, aspects: torch.Tensor, preset: Preset) -> torch.Tensor:

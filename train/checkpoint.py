@@ -7,13 +7,14 @@ import torch
 
 from artifact.model import atomic_file, discard_unfinished
 from train.job import Job, JobError
+from train.loop import Learner
 
 CHECKPOINT_FILE = "checkpoint.pt"
 
 
 @dataclass
 class State:
-    """Where a training stands after an epoch. `best` holds the network's weights of `best_epoch`."""
+    """Where a training stands after an epoch. `best` holds what the network had learned after `best_epoch`."""
 
     epoch: int = 0
     history: list[dict] = field(default_factory=list)
@@ -21,15 +22,15 @@ class State:
     best: dict[str, torch.Tensor] = field(default_factory=dict)
 
 
-def save_checkpoint(job: Job, state: State, network: torch.nn.Module, optimizer: torch.optim.Optimizer, identity: dict) -> None:
+def save_checkpoint(job: Job, state: State, learner: Learner, identity: dict) -> None:
     """Write checkpoints/checkpoint.pt. OSError or RuntimeError (torch's writer) when the folder cannot take it."""
     job.checkpoints.mkdir(parents=True, exist_ok=True)
     with atomic_file(job.checkpoints / CHECKPOINT_FILE) as file:
         torch.save({"identity": identity, "epoch": state.epoch, "history": state.history, "best_epoch": state.best_epoch,
-                    "best": state.best, "network": network.state_dict(), "optimizer": optimizer.state_dict()}, file)
+                    "best": state.best, "network": learner.learned(), "optimizer": learner.optimizer.state_dict()}, file)
 
 
-def load_checkpoint(job: Job, network: torch.nn.Module, optimizer: torch.optim.Optimizer, identity: dict) -> State:
+def load_checkpoint(job: Job, learner: Learner, identity: dict) -> State:
     """The state to go on from, network and optimizer filled; a fresh one when there is no checkpoint.
 
     identity: what must be equal for the checkpoint to be of this job. JobError when it is another's or damaged.
@@ -44,8 +45,8 @@ def load_checkpoint(job: Job, network: torch.nn.Module, optimizer: torch.optim.O
         if theirs.get(name) != ours:
             raise JobError(f"'{path}' is of another training: its {name} is {theirs.get(name)!r}, this job's {ours!r}; "
                            "empty the checkpoints folder to start anew")
-    network.load_state_dict(saved["network"])
-    optimizer.load_state_dict(saved["optimizer"])
+    learner.restore(saved["network"])
+    learner.optimizer.load_state_dict(saved["optimizer"])
     return State(saved["epoch"], saved["history"], saved["best_epoch"], saved["best"])
 
 

@@ -27,7 +27,6 @@ from train.photos import PhotoArrays
 from train.stop import Stop
 
 SAMPLES = 16  # photos on which the exported artifact is held against the network
-AT_ONCE = 32  # photos whose logits the temperature is fitted on; fixed, so that no hyperparameter changes them
 JUDGES = 1000  # training photos that judge int8 where there are no validation photos
 
 log = logging.getLogger(__name__)
@@ -40,7 +39,7 @@ def finish(job: Job, plan: Fit, channels: Channels, source: str, stop: Stop, sta
     """
     network, state, hp = plan.learner.network, plan.state, plan.learner.hyperparameters
     if state.best:
-        network.load_state_dict(state.best)
+        plan.learner.restore(state.best)
     temperature, calibration = fitted_temperature(plan, stop)
     description = Description(channels.classes, plan.learner.preprocessing, hp.model, hp.head, hp.multi_label, temperature=temperature,
                               calibration=calibration, provenance=provenance(hp, channels, source, plan))
@@ -66,7 +65,7 @@ def fitted_temperature(plan: Fit, stop: Callable[[], bool]) -> tuple[float, dict
     learner, labels = plan.learner, plan.validation_labels
     if not len(labels) or stop():
         return 1.0, {}
-    logits = predict(learner, plan.validation, AT_ONCE, stop)
+    logits = predict(learner, plan.validation, stop)
     if logits is None:
         return 1.0, {}
     temperature, figures = calibrate(logits, targets(labels, learner.classes), learner.hyperparameters.multi_label)
@@ -80,7 +79,7 @@ def quantized(job: Job, description: Description, plan: Fit, channels: Channels,
 
     `known` takes what the artifact answered on the validation photos, by precision.
     """
-    photos, arrays = channels.validation, plan.validation
+    photos, arrays = channels.validation, plan.validation_photos
     if not len(photos):
         photos = _spread(channels.train, JUDGES)
         arrays = PhotoArrays(photos.paths, description.preprocessing.pixels, description.preprocessing.crop)
@@ -99,7 +98,7 @@ def measure_channels(job: Job, description: Description, plan: Fit, channels: Ch
     precision = best_precision(processor_flags(), description.quantization.get("kept", False))
     measured = [known[precision]] if precision in known else []
     test = PhotoArrays(channels.test.paths, description.preprocessing.pixels, description.preprocessing.crop, keep=False)
-    for name, arrays, photos in (("validation", plan.validation, channels.validation), ("test", test, channels.test)):
+    for name, arrays, photos in (("validation", plan.validation_photos, channels.validation), ("test", test, channels.test)):
         if len(photos) and not (name == "validation" and measured):
             measured.append(measure(job.model, description, name, arrays, photos.labels, stop.no_time_left))
     return [entry for entry in measured if entry is not None]

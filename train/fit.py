@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 import torch
 
 from train.checkpoint import State, load_checkpoint, save_checkpoint
+from train.features import FeatureFeed
+from train.feed import PixelFeed
 from train.hyperparameters import Hyperparameters
 from train.job import Job, JobError
 from train.loop import Learner, train_epoch, validate
@@ -19,14 +21,18 @@ from train.photos import PhotoArrays
 
 @dataclass
 class Fit:
-    """A training under way. Labels are padded, int64 [N, K]; identity is what a checkpoint must share with this job."""
+    """A training under way. Labels are padded, int64 [N, K]; identity is what a checkpoint must share with this job.
+
+    validation_photos: the validation channel's photos, sized as the artifact sizes them, to measure it on.
+    """
 
     job: Job
     learner: Learner
-    train: PhotoArrays
+    train: PixelFeed | FeatureFeed
     train_labels: torch.Tensor
-    validation: PhotoArrays
+    validation: PixelFeed | FeatureFeed
     validation_labels: torch.Tensor
+    validation_photos: PhotoArrays
     identity: dict
     state: State = field(default_factory=State)
 
@@ -37,7 +43,7 @@ def fit(plan: Fit, stop: Callable[[], bool]) -> None:
     Prints one metric line an epoch. JobError when the loss is no number any more or a checkpoint is another's.
     """
     hp, learner = plan.learner.hyperparameters, plan.learner
-    plan.state = state = load_checkpoint(plan.job, learner.network, learner.optimizer, plan.identity)
+    plan.state = state = load_checkpoint(plan.job, learner, plan.identity)
     if state.epoch:
         print(f"going on from the checkpoint of epoch {state.epoch}", flush=True)
     whole = None  # network and optimizer after the last whole epoch, where no checkpoint holds them
@@ -49,20 +55,20 @@ def fit(plan: Fit, stop: Callable[[], bool]) -> None:
         row = _epoch(plan, epoch, stop)
         if row is None:
             if whole:
-                learner.network.load_state_dict(whole[0])
+                learner.restore(whole[0])
                 learner.optimizer.load_state_dict(whole[1])
-                save_checkpoint(plan.job, state, learner.network, learner.optimizer, plan.identity)
+                save_checkpoint(plan.job, state, learner, plan.identity)
             return
         state.history.append({"epoch": epoch, **row, "lr": lr, "seconds": time.monotonic() - started})
         state.epoch = epoch
-        _keep_best(state, learner.network)
+        _keep_best(state, learner)
         print(metric_line(state.history[-1]), flush=True)
         write_history(plan.job, state.history)
         if epoch % hp.checkpoint_frequency == 0 or epoch == hp.epochs or stop() or stalled(state.history, hp):
-            save_checkpoint(plan.job, state, learner.network, learner.optimizer, plan.identity)
+            save_checkpoint(plan.job, state, learner, plan.identity)
             whole = None
         else:
-            whole = copy.deepcopy((learner.network.state_dict(), learner.optimizer.state_dict()))
+            whole = copy.deepcopy((learner.learned(), learner.optimizer.state_dict()))
 
 
 def _epoch(plan: Fit, epoch: int, stop: Callable[[], bool]) -> dict | None:
@@ -84,7 +90,7 @@ def _check_finite(which: str, loss: float, epoch: int, lr: float) -> None:
         raise JobError(f"the {which} loss became {loss} in epoch {epoch}; a lower lr (now {lr}) may help")
 
 
-def _keep_best(state: State, network: torch.nn.Module) -> None:
+def _keep_best(state: State, learner: Learner) -> None:
     """The highest validation accuracy, the lower loss where two are equal; without validation photos the last epoch."""
     def rank(row: dict) -> tuple[float, float]:
         return (row["validation_accuracy"], -row["validation_loss"]) if row["validation_loss"] is not None else (row["epoch"], 0.0)
@@ -92,7 +98,7 @@ def _keep_best(state: State, network: torch.nn.Module) -> None:
     best = max(state.history, key=rank)
     if best["epoch"] == state.epoch:
         state.best_epoch = state.epoch
-        state.best = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
+        state.best = {name: value.cpu().clone() for name, value in learner.learned().items()}
 
 
 def stalled(history: Sequence[dict], hp: Hyperparameters) -> bool:

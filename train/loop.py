@@ -1,9 +1,7 @@
 """The training itself: a step, an epoch, a validation. Knows nothing of files, checkpoints or SageMaker."""
 
-import logging
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -11,21 +9,21 @@ from torch import nn
 
 from artifact.network import Normalize
 from artifact.preprocessing import Preprocessing
-from train.augmentation import PRESETS, augment
+from train.feed import PixelFeed
+from train.features import FeatureFeed
 from train.hyperparameters import Hyperparameters
 from train.objective import losses, right, targets, top_k_right
-from train.photos import PhotoArrays, in_order
-from train.trainable import set_training
+from train.photos import in_order
+from train.progress import Progress
+from train.trainable import learned, set_training
+from train.world import World
 
-PROGRESS_S = 20.0
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-
-log = logging.getLogger(__name__)
+EVALUATED_AT_ONCE = {"cpu": 16, "cuda": 128}  # photos; one number for all jobs, so that no setting changes a metric
 
 
 @dataclass
 class Learner:
-    """All that a step needs."""
+    """All that a step needs. `learning` is what a step runs: the network, or its part behind the cut."""
 
     network: nn.Module
     classes: int
@@ -34,64 +32,77 @@ class Learner:
     hyperparameters: Hyperparameters
     preprocessing: Preprocessing
     device: torch.device
+    precision: torch.dtype = torch.float32
     class_weights: torch.Tensor | None = None
+    learning: nn.Module | None = None
+    world: World = field(default_factory=World)
 
     def __post_init__(self):
+        self.learning = self.learning or self.network
         self.normalize = Normalize(self.preprocessing).to(self.device)
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.hyperparameters.precision == "float16")
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == torch.float16)
+
+    def learned(self) -> dict[str, torch.Tensor]:
+        """What training changes, by its name in the network's state; the tensors themselves."""
+        return learned(self.network, self.frozen)
+
+    def restore(self, values: dict[str, torch.Tensor]) -> None:
+        """Put back what `learned` gave."""
+        self.network.load_state_dict(values, strict=False)
 
     def autocast(self) -> torch.autocast:
-        dtype = PRECISIONS[self.hyperparameters.precision]
-        return torch.autocast(self.device.type, dtype=dtype, enabled=dtype != torch.float32)
+        return torch.autocast(self.device.type, dtype=self.precision, enabled=self.precision != torch.float32)
 
 
-def train_epoch(learner: Learner, photos: PhotoArrays, labels: torch.Tensor, epoch: int, stop: Callable[[], bool]) -> dict | None:
+def train_epoch(learner: Learner, feed: PixelFeed | FeatureFeed, labels: torch.Tensor, epoch: int, stop: Callable[[], bool]) -> dict | None:
     """One pass over the photos in a new order; None when `stop` said so in the middle.
 
-    labels: int64 [N, K], padded. Returns train_loss and train_accuracy, means over the photos as they were seen. Order,
-    views and dropout depend on the seed and the epoch alone: an epoch done again is the same epoch.
+    labels: int64 [N, K], padded, on the learner's device. Returns train_loss and train_accuracy, means over the photos as they
+    were seen. Order, views and dropout depend on the seed and the epoch alone: an epoch done again is the same epoch.
     """
-    hp = learner.hyperparameters
-    torch.manual_seed(hp.seed * 1_000_003 + epoch)
-    generator = torch.Generator().manual_seed(hp.seed * 1_000_003 + epoch)
-    order = shuffled(len(labels), hp.batch_size, generator)
+    hp, world = learner.hyperparameters, learner.world
+    seed = hp.seed * 1_000_003 + epoch
+    order = shuffled(len(labels), hp.batch_size, torch.Generator().manual_seed(seed), at_least=2 * world.size)
+    if not feed.prepare(epoch, stop):
+        return None
+    torch.manual_seed(seed + 7_919 * world.rank)
     set_training(learner.network, learner.frozen)
-    loss_sum = torch.zeros((), device=learner.device)
-    correct = torch.zeros((), device=learner.device)
+    sums = torch.zeros(2, dtype=torch.float64, device=learner.device)
     progress = Progress(f"epoch {epoch}", len(labels))
-    for indices, pixels in photos.batches(order):
+    for batch, (indices, inputs) in zip(order, feed.batches(epoch, [world.share(batch) for batch in order])):
         if stop():
             return None
-        samples = _samples(learner, photos, indices, pixels, generator)
-        wanted = targets(labels[indices], learner.classes).to(learner.device)
-        each, logits = train_step(learner, samples, wanted)
-        loss_sum += each.sum()
-        correct += right(logits, wanted, hp.multi_label).sum()
-        progress.add(len(indices))
-    return {"train_loss": loss_sum.item() / len(labels), "train_accuracy": correct.item() / len(labels)}
+        wanted = targets(labels[indices], learner.classes)
+        each, logits = train_step(learner, inputs, wanted, len(batch))
+        sums += torch.stack([each.sum(), right(logits, wanted, hp.multi_label).sum()])
+        progress.add(len(batch))
+    loss, accuracy = (world.add_up(sums) / len(labels)).tolist()
+    return {"train_loss": loss, "train_accuracy": accuracy}
 
 
-def train_step(learner: Learner, samples: torch.Tensor, wanted: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """One step of the optimizer. samples: float [N, 3, S, S], 0..255; wanted: targets, float [N, classes].
+def train_step(learner: Learner, inputs: tuple[torch.Tensor, ...], wanted: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """One step of the optimizer. inputs: what `learning` takes, [N, …]; wanted: targets, float [N, classes]; count: photos of
+    the whole step, in all processes.
 
-    Returns the photos' losses [N] and logits [N, classes]. The step follows the mean over the photos, not
+    Returns the photos' losses [N] and logits [N, classes]. The step follows the mean over the step's photos, not
     cross_entropy's own weighted mean, which would depend on who shares a batch.
     """
     hp = learner.hyperparameters
     with learner.autocast():
-        logits = learner.network(learner.normalize(samples))
+        logits = learner.learning(*inputs)
     each = losses(logits.float(), wanted, hp.multi_label, learner.class_weights, hp.label_smoothing)
     learner.optimizer.zero_grad(set_to_none=True)
-    learner.scaler.scale(each.mean()).backward()
+    # processes' gradients are averaged
+    learner.scaler.scale(each.sum() * (learner.world.size / count)).backward()
     learner.scaler.step(learner.optimizer)
     learner.scaler.update()
     return each.detach(), logits.detach()
 
 
-def validate(learner: Learner, photos: PhotoArrays, labels: torch.Tensor, stop: Callable[[], bool]) -> dict | None:
-    """Loss (unweighted, unsmoothed) and accuracy over all photos, `test_batch_size` at once; None when stopped."""
+def validate(learner: Learner, feed: PixelFeed | FeatureFeed, labels: torch.Tensor, stop: Callable[[], bool]) -> dict | None:
+    """Loss (unweighted, unsmoothed) and accuracy over all photos, each counted once; None when stopped. labels: int64 [N, K]."""
     hp = learner.hyperparameters
-    scores, wanted = predict(learner, photos, hp.test_batch_size, stop), targets(labels, learner.classes)
+    scores, wanted = predict(learner, feed, stop), targets(labels.cpu(), learner.classes)
     if scores is None:
         return None
     result = {"validation_loss": losses(scores.double(), wanted.double(), hp.multi_label).mean().item(),
@@ -101,47 +112,25 @@ def validate(learner: Learner, photos: PhotoArrays, labels: torch.Tensor, stop: 
     return result
 
 
-def predict(learner: Learner, photos: PhotoArrays, size: int, stop: Callable[[], bool]) -> torch.Tensor | None:
-    """The network's logits for all photos in float32, [N, classes], `size` photos at once; None when stopped."""
+def predict(learner: Learner, feed: PixelFeed | FeatureFeed, stop: Callable[[], bool]) -> torch.Tensor | None:
+    """The network's logits for all photos as they are, float32 [N, classes] on the CPU; None when stopped."""
     learner.network.eval()
-    logits = []
-    for _, pixels in photos.batches(in_order(len(photos.paths), size)):
+    if not feed.prepare(0, stop):
+        return None
+    order = in_order(len(feed), EVALUATED_AT_ONCE[learner.device.type])
+    logits = [torch.empty(0, learner.classes, device=learner.device)]
+    for _, inputs in feed.batches(0, learner.world.share(order)):
         if stop():
             return None
-        samples = torch.from_numpy(pixels).to(learner.device).permute(0, 3, 1, 2).float()
-        with torch.inference_mode():
-            logits.append(learner.network(learner.normalize(samples)).cpu())
-    return torch.cat(logits)
+        with torch.inference_mode(), learner.autocast():
+            logits.append(learner.learning(*inputs).float())
+    return learner.world.gather(torch.cat(logits), order).cpu()
 
 
-def shuffled(count: int, size: int, generator: torch.Generator) -> list[np.ndarray]:
-    """All indices in random order, in batches; a last batch of one joins the one before (BatchNorm needs two)."""
+def shuffled(count: int, size: int, generator: torch.Generator, at_least: int = 2) -> list[np.ndarray]:
+    """All indices in random order, in batches; a last batch of fewer than `at_least` joins the one before (BatchNorm needs two)."""
     order = torch.randperm(count, generator=generator).numpy()
     batches = [order[start:start + size] for start in range(0, count, size)]
-    if len(batches) > 1 and len(batches[-1]) == 1:
+    if len(batches) > 1 and len(batches[-1]) < min(at_least, size):
         batches[-2:] = [np.concatenate(batches[-2:])]
     return batches
-
-
-class Progress:
-    """A log line now and then in a long pass."""
-
-    def __init__(self, what: str, total: int):
-        self.what, self.total, self.done = what, total, 0
-        self.started = self.told = time.monotonic()
-
-    def add(self, count: int) -> None:
-        self.done += count
-        now = time.monotonic()
-        if now - self.told > PROGRESS_S:
-            self.told = now
-            log.info("progress: %s, %d of %d photos, %.1f photos/s", self.what, self.done, self.total, self.done / (now - self.started))
-
-
-def _samples(learner: Learner, photos: PhotoArrays, indices: np.ndarray, pixels: np.ndarray, generator: torch.Generator) -> torch.Tensor:
-    pixels = torch.from_numpy(pixels).to(learner.device, non_blocking=True)
-    preset = learner.hyperparameters.augmentation
-    if preset == "none":
-        return pixels.permute(0, 3, 1, 2).float()
-    aspects = torch.from_numpy(photos.aspects[indices])
-    return augment(pixels, aspects, learner.preprocessing.crop, PRESETS[preset], generator)

@@ -10,9 +10,9 @@ import torch
 from artifact.engines import open_engine
 from artifact.model import Description
 from train.calibration import expected_calibration_error
-from train.loop import Progress
 from train.objective import padded, right, targets, top_k_right
 from train.photos import PhotoArrays, in_order
+from train.progress import Progress
 from train.report import Measured
 
 TINY = 1e-7  # a probability of 0 or 1 in float32 would make a loss infinite

@@ -11,16 +11,17 @@ from train.hyperparameters import Hyperparameters
 def make_optimizer(parameters: Iterable[torch.nn.Parameter], hp: Hyperparameters) -> torch.optim.Optimizer:
     """The optimizer named by the hyperparameters over these parameters."""
     shared = {"lr": hp.lr, "weight_decay": hp.weight_decay}
+    one_kernel = shared | {"fused": True}
     betas = (hp.beta_1, hp.beta_2)
     match hp.optimizer:
         case "sgd":
-            return torch.optim.SGD(parameters, momentum=hp.momentum, **shared)
+            return torch.optim.SGD(parameters, momentum=hp.momentum, **one_kernel)
         case "nag":
-            return torch.optim.SGD(parameters, momentum=hp.momentum, nesterov=hp.momentum > 0, **shared)
+            return torch.optim.SGD(parameters, momentum=hp.momentum, nesterov=hp.momentum > 0, **one_kernel)
         case "adam":
-            return torch.optim.Adam(parameters, betas=betas, eps=hp.eps, **shared)
+            return torch.optim.Adam(parameters, betas=betas, eps=hp.eps, **one_kernel)
         case "adamw":
-            return torch.optim.AdamW(parameters, betas=betas, eps=hp.eps, **shared)
+            return torch.optim.AdamW(parameters, betas=betas, eps=hp.eps, **one_kernel)
         case "adadelta":
             return torch.optim.Adadelta(parameters, rho=hp.gamma, eps=hp.eps, **shared)
         case _:

@@ -32,6 +32,9 @@ class PhotoArrays:
         self._decoded = np.zeros(len(paths), bool)
         self._threads = ThreadPoolExecutor(cpu_count(), thread_name_prefix="decode")
 
+    def __len__(self) -> int:
+        return len(self.paths)
+
     def batches(self, order: Sequence[Sequence[int]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """(indices int64 [N], pixels uint8 [N, S, S, 3]) for each list of indices; the next one decodes meanwhile.
 

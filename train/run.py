@@ -9,7 +9,11 @@ import torch
 from artifact.model import Description
 from artifact.network import build, own_preprocessing
 from artifact.preprocessing import Preprocessing
-from train.channels import Channels, read_channels
+from train.channels import Channels, Photos, read_channels
+from train.cut import cut
+from train.device import pick_device, pick_precision
+from train.features import FeatureFeed, feature_feed
+from train.feed import PixelFeed
 from train.finish import finish
 from train.fit import Fit, fit
 from train.hyperparameters import Hyperparameters
@@ -19,13 +23,17 @@ from train.objective import padded
 from train.optimization import class_weights, make_optimizer
 from train.photos import PhotoArrays
 from train.stop import Stop
-from train.trainable import freeze
-from train.weights import load_weights
+from train.trainable import freeze, set_training
+from train.weights import Source, load_weights
+from train.world import World
+
+UNRELATED = ("epochs", "test_batch_size", "checkpoint_frequency", "num_training_samples", "top_k", "quantize")  # to what training learns
+RISING = 2 / 3  # of the epochs pass until the resolution is full
 
 log = logging.getLogger(__name__)
 
 
-def run(job: Job, hp: Hyperparameters, stop: Stop) -> Description:
+def run(job: Job, hp: Hyperparameters, stop: Stop, world: World = World()) -> Description:
     """Train, export, measure and report; the artifact is in job.model at the end.
 
     A request to stop ends the training early, with the artifact of the best epoch so far. JobError, PhotoError or
@@ -34,26 +42,22 @@ def run(job: Job, hp: Hyperparameters, stop: Stop) -> Description:
     started = time.monotonic()
     channels = read_channels(job.channels, hp.split, hp.seed, {hp.weights}, hp.multi_label)
     _describe(channels, hp)
-    learner, source = make_learner(job, hp, channels)
-    classes = len(channels.classes)
-    sized = learner.preprocessing.pixels, learner.preprocessing.crop
-    if hp.augmentation != "none":
-        sized = learner.preprocessing.stretched, learner.preprocessing.resize
-    plan = Fit(job, learner, PhotoArrays(channels.train.paths, *sized), padded(channels.train.labels, classes),
-               PhotoArrays(channels.validation.paths, learner.preprocessing.pixels, learner.preprocessing.crop),
-               padded(channels.validation.labels, classes), identity(hp, channels))
+    learner, source = make_learner(job, hp, channels, world)
+    plan = make_plan(job, learner, channels, source)
     try:
         fit(plan, stop)
     except JobError:
         if plan.state.best_epoch:
-            finish(job, plan, channels, source, stop, started)
+            finish(job, plan, channels, source.words, stop, started)
         raise
-    return finish(job, plan, channels, source, stop, started)
+    return finish(job, plan, channels, source.words, stop, started)
 
 
-def make_learner(job: Job, hp: Hyperparameters, channels: Channels) -> tuple[Learner, str]:
+def make_learner(job: Job, hp: Hyperparameters, channels: Channels, world: World) -> tuple[Learner, Source]:
     """The network with its first weights, frozen as asked, and its optimizer; and where the weights came from."""
     torch.manual_seed(hp.seed)
+    device = pick_device(world.local_rank)
+    precision = pick_precision(hp.precision, device)
     try:
         preprocessing = sizes(hp)
         network = build(hp.model, len(channels.classes), hp.head, preprocessing.crop)
@@ -64,20 +68,63 @@ def make_learner(job: Job, hp: Hyperparameters, channels: Channels) -> tuple[Lea
     except RuntimeError as error:
         raise JobError(f"model {hp.model} cannot see photos of {preprocessing.crop} x {preprocessing.crop} pixels ({error}); "
                        "set another image_size") from error
-    source = load_weights(network, hp.model, hp.weights, job.channels)
+    source = load_weights(network, hp.model, hp.weights, job.channels, hp.seed)
     frozen = freeze(network, hp.trainable)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if hp.precision == "float16" and device.type == "cpu":
-        raise JobError("hyperparameter precision=float16 needs a GPU; on this machine set bfloat16 or float32")
-    network.to(device)
+    network.to(device, memory_format=torch.channels_last)
     learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
     weights = class_weights(hp.class_weights, channels.train.labels, len(channels.classes))
-    log.info("network: %s with %s, %s of %s parameters train, on %s", hp.model, source, f"{sum(p.numel() for p in learning):,}",
-             f"{sum(p.numel() for p in network.parameters()):,}", torch.cuda.get_device_name() if device.type == "cuda" else "cpu")
+    log.info("network: %s with %s, %s of %s parameters train, on %s in %s", hp.model, source.words, f"{sum(p.numel() for p in learning):,}",
+             f"{sum(p.numel() for p in network.parameters()):,}", torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+             str(precision).removeprefix("torch."))
     if hp.weights == "none" and hp.trainable != "all":
         log.warning("weights=none with trainable=%s: what is frozen stays random; set trainable=all to learn it", hp.trainable)
-    return Learner(network, len(channels.classes), frozen, make_optimizer(learning, hp), hp, preprocessing, device,
-                   None if weights is None else weights.to(device)), source
+    return Learner(network, len(channels.classes), frozen, make_optimizer(learning, hp), hp, preprocessing, device, precision,
+                   None if weights is None else weights.to(device), world=world), source
+
+
+def make_plan(job: Job, learner: Learner, channels: Channels, source: Source) -> Fit:
+    """The training that is to be done: the channels' photos, or where a backbone is frozen their features, and their labels."""
+    hp, preprocessing, classes = learner.hyperparameters, learner.preprocessing, len(channels.classes)
+    sized = (preprocessing.pixels, preprocessing.crop) if hp.augmentation == "none" else (preprocessing.stretched, preprocessing.resize)
+    photos = PhotoArrays(channels.train.paths, *sized)
+    validation_photos = PhotoArrays(channels.validation.paths, preprocessing.pixels, preprocessing.crop)
+    first_side = round(hp.first_resolution * preprocessing.crop)
+    train = PixelFeed(photos, learner.normalize, learner.device, preprocessing.crop, hp.augmentation, hp.seed, first_side, round(hp.epochs * RISING))
+    validation = PixelFeed(validation_photos, learner.normalize, learner.device, preprocessing.crop)
+    train, validation = _features(learner, channels, source, train, validation) or (train, validation)
+    return Fit(job, learner, train, padded(channels.train.labels, classes).to(learner.device), validation,
+               padded(channels.validation.labels, classes), validation_photos, identity(hp, channels, source))
+
+
+def _features(learner: Learner, channels: Channels, source: Source, train: PixelFeed, validation: PixelFeed) -> tuple[FeatureFeed, FeatureFeed] | None:
+    """The two channels' features instead of their pixels, where a part in front is frozen; the learner then steps behind it."""
+    hp, side = learner.hyperparameters, learner.preprocessing.crop
+    if not learner.frozen or not hp.feature_views:
+        return None
+    if hp.first_resolution != 1:
+        log.info("features: not kept, because the resolution rises; every epoch runs through the frozen part, too")
+        return None
+    set_training(learner.network, learner.frozen)
+    with learner.autocast():
+        parts = cut(learner.network, learner.frozen, torch.zeros(2, 3, side, side, device=learner.device).contiguous(memory_format=torch.channels_last))
+    if parts is None:
+        return None
+    views = 1 if hp.augmentation == "none" else min(hp.feature_views, hp.epochs)
+    key = {"model": hp.model, "weights": source.fingerprint, "trainable": hp.trainable, "preprocessing": dataclasses.asdict(learner.preprocessing),
+           "precision": str(learner.precision), "torch": torch.__version__, "device": learner.device.type}
+    feeds = []
+    for channel, photos, feed, own in (("train", channels.train, train, {"augmentation": hp.augmentation, "seed": hp.seed if views > 1 else 0}),
+                                       ("validation", channels.validation, validation, {})):
+        feeds.append(feature_feed(feed, parts, views if channel == "train" else 1, key | own | photos_key(channels, photos), learner.autocast, learner.world))
+    if None in feeds:
+        return None
+    learner.learning = parts.learning
+    return tuple(feeds)
+
+
+def photos_key(channels: Channels, photos: Photos) -> dict:
+    """What tells these photos from others."""
+    return {"data": channels.fingerprint, "photos": [str(path) for path in photos.paths]}
 
 
 def sizes(hp: Hyperparameters) -> Preprocessing:
@@ -88,11 +135,10 @@ def sizes(hp: Hyperparameters) -> Preprocessing:
     return dataclasses.replace(own, crop=crop, resize=resize)
 
 
-def identity(hp: Hyperparameters, channels: Channels) -> dict:
+def identity(hp: Hyperparameters, channels: Channels, source: Source) -> dict:
     """What two runs must share for one to go on from the other's checkpoint: all that changes results, but for the epochs."""
-    values = {name: value for name, value in dataclasses.asdict(hp).items()
-              if name not in ("epochs", "test_batch_size", "checkpoint_frequency", "num_training_samples", "top_k", "quantize")}
-    return {"data": channels.fingerprint, "classes": list(channels.classes)} | {
+    values = {name: value for name, value in dataclasses.asdict(hp).items() if name not in UNRELATED}
+    return {"data": channels.fingerprint, "classes": list(channels.classes), "first weights": source.fingerprint} | {
         name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 

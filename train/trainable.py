@@ -1,5 +1,6 @@
 """Which parts of a network train: the cut between what is frozen and what learns."""
 
+import torch
 from torch import nn
 
 from train.job import JobError
@@ -24,6 +25,13 @@ def freeze(network: nn.Module, trainable: str) -> list[nn.Module]:
     for _, module in modules[index:]:
         module.requires_grad_(True)
     return [module for name, module in modules[:index] if name and not cut.startswith(f"{name}.")]
+
+
+def learned(network: nn.Module, frozen: list[nn.Module]) -> dict[str, torch.Tensor]:
+    """What training changes, by its name in the network's state: learning parameters, and buffers that are not frozen."""
+    still = {id(value) for module in frozen for value in [*module.parameters(recurse=False), *module.buffers(recurse=False)]}
+    fixed = {id(parameter) for parameter in network.parameters() if not parameter.requires_grad}
+    return {name: value.detach() for name, value in network.state_dict(keep_vars=True).items() if id(value) not in still | fixed}
 
 
 def set_training(network: nn.Module, frozen: list[nn.Module]) -> None:

@@ -1,5 +1,7 @@
 """Where a network's first weights come from: published ImageNet weights, a channel, a file, or chance."""
 
+import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import safetensors
@@ -15,37 +17,51 @@ from train.job import JobError
 WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt")
 
 
-def load_weights(network: nn.Module, architecture: str, weights: str, channels: dict[str, Path]) -> str:
+@dataclass(frozen=True)
+class Source:
+    """Where weights came from, in words, and what tells them from others: a SHA-256, a published name, a seed."""
+
+    words: str
+    fingerprint: str
+
+
+def load_weights(network: nn.Module, architecture: str, weights: str, channels: dict[str, Path], seed: int = 0) -> Source:
     """Fill a network in place, its head aside where the sizes differ; the answer says from where.
 
     weights: `none`, `imagenet`, a published name such as IMAGENET1K_V1, a channel's name, or a file.
     JobError when they cannot be had, read, or do not belong to this architecture.
     """
     if weights == "none":
-        return "random weights"
+        return Source("random weights", f"seed {seed} of torch {torch.__version__}")
     if weights in channels:
-        path = _only_weights_file(channels[weights])
-        state, source = _read(path), f"'{path}'"
+        state, source = _from_file(_only_weights_file(channels[weights]))
     elif weights == "imagenet" or weights.startswith("IMAGENET"):
         state, source = _published(architecture, "DEFAULT" if weights == "imagenet" else weights)
     elif weights.endswith(WEIGHT_SUFFIXES) or "/" in weights:
-        state, source = _read(Path(weights)), f"'{weights}'"
+        state, source = _from_file(Path(weights))
     else:
         raise JobError(f"weights '{weights}' are neither imagenet, none, a channel ({', '.join(channels) or 'there are none'}), "
                        "a published name (IMAGENET1K_V1) nor a file")
     if architecture.startswith("vit_") and "encoder.pos_embedding" in state:
         state = interpolate_embeddings(network.image_size, network.patch_size, state)
-    _fill(network, state, source, architecture)
+    _fill(network, state, source.words, architecture)
     return source
 
 
-def _published(architecture: str, name: str) -> tuple[dict[str, torch.Tensor], str]:
+def _from_file(path: Path) -> tuple[dict[str, torch.Tensor], Source]:
+    state = _read(path)
+    with path.open("rb") as file:
+        return state, Source(f"'{path}'", hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def _published(architecture: str, name: str) -> tuple[dict[str, torch.Tensor], Source]:
     try:
         entry = weights_entry(architecture, name)
     except ValueError as error:
         raise JobError(str(error)) from error
     try:
-        return entry.get_state_dict(progress=False, check_hash=True), f"{entry} ({entry.url.rpartition('/')[2]})"
+        file = entry.url.rpartition("/")[2]
+        return entry.get_state_dict(progress=False, check_hash=True), Source(f"{entry} ({file})", file)
     except (OSError, RuntimeError) as error:
         file = Path(torch.hub.get_dir()) / "checkpoints" / entry.url.rpartition("/")[2]
         raise JobError(f"ImageNet weights of {architecture} are neither at '{file}' nor can they be fetched ({error}); bake them into "

@@ -1,0 +1,84 @@
+"""The features of a frozen backbone, computed once for each view of a photo and kept: an epoch then trains only what learns.
+
+Kept in train/store.py's files, so that a second run, or trial, on the same data, weights and preprocessing computes none.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+
+import numpy as np
+import torch
+
+from train.cut import Cut
+from train.feed import Batch, PixelFeed
+from train.progress import Progress
+from train.store import Store, open_store
+from train.world import World
+
+AT_ONCE = {"cpu": 16, "cuda": 128}  # photos through the backbone; a processor gains nothing from more
+# numpy knows no bfloat16: such rows are kept as the integers of their bits
+STORED = {torch.float32: (np.float32, torch.float32), torch.float16: (np.float16, torch.float16), torch.bfloat16: (np.int16, torch.int16)}
+
+log = logging.getLogger(__name__)
+
+
+class FeatureFeed:
+    """Batches of features as they cross the cut, one tensor [N, …] each.
+
+    Epoch e takes view (e - 1) % views of every photo, which is the view that PixelFeed gives in epoch 1 … views: with as
+    many views as epochs nothing but the time differs. views: 1 for photos as they are.
+    """
+
+    def __init__(self, pixels: PixelFeed, cut: Cut, stores: Sequence[Store], views: int, autocast: Callable[[], AbstractContextManager], world: World):
+        self.pixels, self.cut, self.stores, self.views, self.autocast, self.world = pixels, cut, stores, views, autocast, world
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def prepare(self, epoch: int, stop: Callable[[], bool]) -> bool:
+        """Compute the features of the epoch's view that are not kept yet; False when `stop` said so before that was done."""
+        count, view = len(self), self._view(epoch)
+        rows = view * count + np.arange(count)
+        missing = np.flatnonzero(~np.logical_and.reduce([store.have(rows) for store in self.stores]))
+        missing = missing[self.world.local_rank::self.world.local_size]
+        size = AT_ONCE[self.pixels.device.type]
+        progress = Progress(f"features of view {view + 1}", len(missing))
+        order = [missing[start:start + size] for start in range(0, len(missing), size)]
+        for indices, (chosen, samples) in zip(order, self.pixels.batches(view + 1 if self.pixels.preset else 0, order)):
+            if stop():
+                return False
+            with torch.inference_mode(), self.autocast():
+                features = self.cut.front(*samples)
+            for store, values in zip(self.stores, features):
+                store.write(view * count + indices, _bits(values))
+            progress.add(len(indices))
+        return not stop()
+
+    def batches(self, epoch: int, order: Sequence[np.ndarray]) -> Iterator[Batch]:
+        """The features of each list of indices in the epoch's view, which must have been prepared."""
+        first = self._view(epoch) * len(self)
+        for indices in order:
+            rows = tuple(torch.from_numpy(store.read(first + indices)) for store in self.stores)
+            yield torch.from_numpy(indices).to(self.pixels.device), tuple(
+                row.view(dtype).to(self.pixels.device, non_blocking=True) for row, (_, dtype) in zip(rows, self.cut.features))
+
+    def _view(self, epoch: int) -> int:
+        return max(0, epoch - 1) % self.views
+
+
+def feature_feed(pixels: PixelFeed, cut: Cut, views: int, key: dict, autocast: Callable[[], AbstractContextManager], world: World) -> FeatureFeed | None:
+    """A feed of features, kept under `key`: all that they follow from. None where they would not fit the disk's share."""
+    stores = []
+    for number, (shape, dtype) in enumerate(cut.features):
+        own = key | {"views": views, "tensor": number, "shape": list(shape), "type": str(dtype)}
+        store = open_store("features", own, views * len(pixels), shape, STORED[dtype][0])
+        if store is None:
+            log.info("features: kept nowhere; every epoch runs through the frozen part, too")
+            return None
+        stores.append(store)
+    return FeatureFeed(pixels, cut, stores, views, autocast, world)
+
+
+def _bits(values: torch.Tensor) -> np.ndarray:
+    return values.cpu().contiguous().view(STORED[values.dtype][1]).numpy()
