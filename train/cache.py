@@ -28,11 +28,12 @@ log = logging.getLogger(__name__)
 class Limits:
     """How much all stores together may take: a share of the disk that is free or theirs; where that disk is memory, or there is
     none, of the memory this process may use, too. root: the folder to make the user's own folder in; None: SLIPWAY_CACHE's,
-    else the temporary one."""
+    else the temporary one. memory: whether a store may be this process's alone, in its memory, where the disk has no room."""
 
     disk_share: float = 0.5
     memory_share: float = 0.25
     root: Path | None = None
+    memory: bool = True
 
 
 def user_folder(limits: Limits) -> Path:

@@ -1,65 +1,180 @@
-"""Photos as arrays: decoded by threads (Pillow frees the interpreter), kept in memory when all of them fit.
+"""Photos as arrays: decoded by threads (Pillow frees the interpreter), and kept for the next time when there is room.
 
 No worker processes, so no shared memory: a container's /dev/shm may be as small as it likes.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import dataclasses
+import hashlib
+import logging
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import PIL
 from PIL import Image
 
+from artifact import preprocessing
 from artifact.machine import cpu_count, memory_limit
-from artifact.preprocessing import read_photo
+from artifact.preprocessing import Preprocessing, read_photo
+from train.listing import Paths
+from train.store import Limits, Store, open_store
 
-CACHE_SHARE = 0.25  # of the memory this process may use
+AHEAD = 3  # batches that are prepared while one is used
+AHEAD_SHARE = 0.05  # of the memory this process may use: what they may take, but for one
+ROWS_AT_ONCE = 32  # kept photos that a thread reads
+
+log = logging.getLogger(__name__)
 
 
 class PhotoArrays:
     """The photos of one channel as uint8 [S, S, 3] each, by index.
 
-    sized turns an upright RGB photo into its array: Preprocessing.pixels or .stretched. keep: they are read more
-    than once. `aspects` holds width / height of each photo decoded so far.
+    sized turns an upright RGB photo into its array: Preprocessing.pixels or .stretched. keep: they are read more than once in
+    this run; else they are kept on disk only, for the next run. limits: of the store that keeps them, None for no store at
+    all. `aspects` holds width / height of each photo that a batch has brought so far.
     """
 
-    def __init__(self, paths: Sequence[Path], sized: Callable[[Image.Image], np.ndarray], side: int, keep: bool = True):
+    def __init__(self, paths: Sequence[Path], sized: Callable[[Image.Image], np.ndarray], side: int, keep: bool = True, limits: Limits | None = Limits()):
         self.paths, self.side = paths, side
         self.aspects = np.ones(len(paths), np.float32)
         self._sized = sized
-        fits = keep and len(paths) * side * side * 3 <= memory_limit() * CACHE_SHARE
-        self._kept = np.empty((len(paths), side, side, 3), np.uint8) if fits else None
-        self._decoded = np.zeros(len(paths), bool)
+        self._row = np.dtype([("aspect", "<f4"), ("pixels", "u1", (side, side, 3))])
+        self._store = _open(paths, sized, self._row, keep, limits)
         self._threads = ThreadPoolExecutor(cpu_count(), thread_name_prefix="decode")
 
-    def batches(self, order: Sequence[Sequence[int]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """(indices int64 [N], pixels uint8 [N, S, S, 3]) for each list of indices; the next one decodes meanwhile.
+    def batches(self, order: Iterable[Sequence[int]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """(indices int64 [N], pixels uint8 [N, S, S, 3]) for each list of indices; the next few are prepared meanwhile.
 
         PhotoError when a photo cannot be read.
         """
-        pending: list[list[Future]] = []
-        for step, indices in enumerate(order):
-            if not pending:
-                pending.append(self._submit(indices))
-            if step + 1 < len(order):
-                pending.append(self._submit(order[step + 1]))
-            yield np.asarray(indices), np.stack([future.result() for future in pending.pop(0)])
+        order, room = iter(order), memory_limit() * AHEAD_SHARE
+        ahead: deque[_Batch] = deque()
+        try:
+            while True:
+                while len(ahead) <= AHEAD and (len(ahead) < 2 or sum(batch.pixels.nbytes for batch in ahead) < room):
+                    indices = next(order, None)
+                    if indices is None:
+                        break
+                    ahead.append(self._begin(np.asarray(indices, np.int64)))
+                if not ahead:
+                    return
+                batch = ahead[0]
+                for future in batch.parts:
+                    future.result()
+                ahead.popleft()
+                yield batch.indices, batch.pixels
+        finally:  # also when the caller wants no more of them
+            for batch in ahead:
+                for future in batch.parts:
+                    future.cancel()
 
-    def _submit(self, indices: Sequence[int]) -> list[Future]:
-        return [self._threads.submit(self._array, int(index)) for index in indices]
+    def close(self) -> None:
+        """Let go of the store, once no batch is under way."""
+        self._threads.shutdown(cancel_futures=True)
+        if self._store:
+            self._store.close()
+            self._store = None
 
-    def _array(self, index: int) -> np.ndarray:
-        if self._decoded[index]:
-            return self._kept[index]
+    def _begin(self, indices: np.ndarray) -> "_Batch":
+        """Set threads to work on a batch: some rows each where they are kept, one photo each where not."""
+        batch = _Batch(indices, self.side)
+        there = self._in_store(indices)
+        kept, missing = np.flatnonzero(there), np.flatnonzero(~there)
+        for start in range(0, len(kept), ROWS_AT_ONCE):
+            batch.parts.append(self._threads.submit(self._fetch, batch, kept[start:start + ROWS_AT_ONCE]))
+        for place in missing.tolist():
+            batch.parts.append(self._threads.submit(self._decode, batch, place))
+        return batch
+
+    def _in_store(self, indices: np.ndarray) -> np.ndarray:
+        store = self._store
+        try:
+            return store.have(indices) if store else np.zeros(len(indices), bool)
+        except OSError as error:
+            self._do_without(error)
+            return np.zeros(len(indices), bool)
+
+    def _fetch(self, batch: "_Batch", places: np.ndarray) -> None:
+        store = self._store
+        try:
+            rows = store.read(batch.indices[places]) if store else None
+        except (OSError, ValueError) as error:
+            self._do_without(error)
+            rows = None
+        if rows is None:
+            for place in places.tolist():
+                self._decode(batch, place)
+            return
+        batch.pixels[places] = rows["pixels"]
+        self.aspects[batch.indices[places]] = rows["aspect"]
+
+    def _decode(self, batch: "_Batch", place: int) -> None:
+        index, store = int(batch.indices[place]), self._store
         photo = read_photo(self.paths[index])
         self.aspects[index] = photo.width / photo.height
-        pixels = self._sized(photo)
-        if self._kept is not None:
-            self._kept[index] = pixels
-            self._decoded[index] = True
-        return pixels
+        batch.pixels[place] = self._sized(photo)
+        if store:
+            row = np.empty(1, self._row)
+            row["aspect"], row["pixels"] = self.aspects[index], batch.pixels[place]
+            try:
+                store.write([index], row)
+            except OSError as error:
+                self._do_without(error)
+
+    def _do_without(self, error: Exception) -> None:
+        """A training must not end because what only makes it faster has failed."""
+        if self._store:
+            log.warning("store: the decoded photos are not kept any more (%s)", error)
+            self._store = None
+
+
+class _Batch:
+    """A batch under way: `parts` fill its pixels."""
+
+    def __init__(self, indices: np.ndarray, side: int):
+        self.indices, self.pixels = indices, np.empty((len(indices), side, side, 3), np.uint8)
+        self.parts: list[Future] = []
+
+
+def _open(paths: Sequence[Path], sized: Callable[[Image.Image], np.ndarray], row: np.dtype, keep: bool, limits: Limits | None) -> Store | None:
+    """The store for photos sized so; none where code of another's sizes them, which no key can name."""
+    sizing = _sizing(sized)
+    if limits is None or sizing is None:
+        return None
+    if not keep:
+        limits = dataclasses.replace(limits, memory=False)
+    try:
+        files = _fingerprint(paths)
+    except OSError:  # told as a PhotoError, should that photo be asked for
+        return None
+    return open_store("photos", {"files": files, **sizing}, len(paths), (), row, limits)
+
+
+def _sizing(sized: Callable[[Image.Image], np.ndarray]) -> dict | None:
+    """All that the pixels of a file depend on: the settings, and the programs that decode and size. None for foreign code."""
+    settings = getattr(sized, "__self__", None)
+    if not isinstance(settings, Preprocessing) or sized.__name__ not in ("pixels", "stretched"):
+        return None
+    return {"sizing": sized.__name__, "resize": settings.resize, "crop": settings.crop if sized.__name__ == "pixels" else None,
+            "interpolation": settings.interpolation, "pillow": PIL.__version__,
+            "program": hashlib.sha256(Path(preprocessing.__file__).read_bytes()).hexdigest()}
+
+
+def _fingerprint(paths: Sequence[Path]) -> str:
+    """SHA-256 of the photos' names, sizes and times of change. OSError when one cannot be looked at."""
+    if isinstance(paths, Paths):
+        return paths.fingerprint()
+    digest = hashlib.sha256()
+    for path in paths:
+        status = os.stat(path)
+        digest.update(os.fsencode(os.path.realpath(path)) + b"\0%d %d\n" % (status.st_size, status.st_ctime_ns))
+    return digest.hexdigest()
 
 
 def in_order(count: int, size: int) -> list[np.ndarray]:
     """Indices 0..count-1 in batches of `size`."""
-    return [np.arange(start, min(start + size, count)) for start in range(0, count, size)]
+    every = np.arange(count)
+    return [every[start:start + size] for start in range(0, count, size)]

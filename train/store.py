@@ -31,13 +31,14 @@ EMPTY, DONE, UNCERTAIN = 0, 1, 2  # uncertain: written before this boot
 CHECKSUM_BYTES, MARK_BYTES = 4, 5
 
 log = logging.getLogger(__name__)
+_in_memory: "weakref.WeakSet[MemoryStore]" = weakref.WeakSet()  # their memory is not taken before they fill
 
 
 def open_store(kind: str, key: dict, rows: int, shape: tuple[int, ...], dtype: DTypeLike, limits: Limits = Limits()) -> "DiskStore | MemoryStore | None":
     """The store of `rows` rows of `shape` and `dtype`: found again, or made; one log line says what it uses.
 
     kind: a word for people. key: all that the rows depend on, for JSON. In memory, for this process alone, where the disk has
-    no room or nothing can be written; None when it does not fit there either.
+    no room or nothing can be written; None when it does not fit there either, or may not.
     """
     dtype = np.dtype(dtype)
     size = rows * (int(np.prod(shape, dtype=np.int64)) * dtype.itemsize + MARK_BYTES)
@@ -58,7 +59,7 @@ def open_store(kind: str, key: dict, rows: int, shape: tuple[int, ...], dtype: D
     if store:
         log.info("store: %s, %d of %d rows are there, %.0f MB, in '%s'", name, store.there(), rows, size / MB, root)
         return store
-    if size <= min(memory_limit() * limits.memory_share, memory_left()):
+    if limits.memory and size <= min(memory_limit() * limits.memory_share - sum(store.size for store in _in_memory), memory_left()):
         log.info("store: %s, %d rows, %.0f MB, in memory, for this run alone: %s", kind, rows, size / MB, reason)
         return MemoryStore(rows, shape, dtype)
     log.info("store: none for %s, %d rows, %.0f MB: %s", kind, rows, size / MB, reason)
@@ -124,13 +125,13 @@ class DiskStore:
     def __init__(self, folder: Path, rows: int, shape: tuple[int, ...], dtype: np.dtype):
         self.rows, self.shape, self.dtype = rows, tuple(shape), dtype
         self._row_bytes = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-        self._file, self._marks = (os.open(folder / name, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW) for name in (ROWS_FILE, MARKS_FILE))
-        self._closing = weakref.finalize(self, lambda *handles: [os.close(handle) for handle in handles], self._file, self._marks)
-        for handle, size in ((self._file, rows * self._row_bytes), (self._marks, rows * MARK_BYTES)):
-            found = os.fstat(handle).st_size
-            if found != size:
-                self.close()
-                raise ValueError(f"a file of it has {found} bytes, {size} are expected")
+        handles: list[int] = []
+        self._closing = weakref.finalize(self, _close, handles)
+        for name, size in ((ROWS_FILE, rows * self._row_bytes), (MARKS_FILE, rows * MARK_BYTES)):
+            handles.append(os.open(folder / name, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW))
+            if (found := os.fstat(handles[-1]).st_size) != size:
+                raise ValueError(f"{name} has {found} bytes, {size} are expected")
+        self._file, self._marks = handles
         fcntl.flock(self._file, fcntl.LOCK_SH)
         marks = np.frombuffer(mmap.mmap(self._marks, rows * MARK_BYTES), np.uint8)
         self._checksums, self._states = marks[:rows * CHECKSUM_BYTES].view(np.uint32), marks[rows * CHECKSUM_BYTES:]
@@ -183,6 +184,7 @@ class DiskStore:
     def close(self) -> None:
         """Let others remove the store. No thread may use it any more."""
         self._closing()
+        self._checksums = self._states = np.empty(0, np.uint8)  # the map goes with them
 
     def _read(self, indices: np.ndarray) -> np.ndarray:
         """Bytes of rows, uint8 [N, row bytes]."""
@@ -207,6 +209,12 @@ class MemoryStore:
         self.rows, self.shape, self.dtype = rows, tuple(shape), dtype
         self._values = np.empty((rows, *shape), dtype)
         self._there = np.zeros(rows, bool)
+        _in_memory.add(self)
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes when it is full."""
+        return self._values.nbytes + self._there.nbytes
 
     def there(self) -> int:
         return int(np.count_nonzero(self._there))
@@ -229,6 +237,11 @@ class MemoryStore:
 
 
 Store = DiskStore | MemoryStore
+
+
+def _close(handles: list[int]) -> None:
+    while handles:
+        os.close(handles.pop())
 
 
 def _checked(indices: Sequence[int], rows: int) -> np.ndarray:
