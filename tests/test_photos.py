@@ -135,3 +135,14 @@ def test_a_store_that_fails_is_done_without(tmp_path, photos, caplog):
     assert np.array_equal(everything(arrays), expected)
     assert "the decoded photos are not kept any more (the store's file ends too early)" in caplog.text
     assert np.array_equal(everything(PhotoArrays(photos.paths, SIZING.pixels, 32, limits=limits)), expected)
+
+
+def test_what_a_slow_disk_has_no_time_for_is_kept_later(tmp_path, photos, monkeypatch):
+    monkeypatch.setattr("train.photos.WAITING_BYTES", 0)  # one photo may wait
+    limits = Limits(root=tmp_path / "cache")
+    arrays, expected = PhotoArrays(photos.paths, SIZING.pixels, 32, limits=limits), decoded(photos, SIZING.pixels)
+    for _ in range(21):
+        assert np.array_equal(everything(arrays), expected)
+    for path in photos.paths:
+        path.unlink()
+    assert np.array_equal(everything(arrays), expected)

@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import logging
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,6 +25,7 @@ from train.store import Limits, Store, open_store
 
 AHEAD = 3  # batches that are prepared while one is used
 AHEAD_SHARE = 0.05  # of the memory this process may use: what they may take, but for one
+WAITING_SHARE, WAITING_BYTES = 0.02, 256 << 20  # at most either: what decoded photos may take that wait for a slow disk
 ROWS_AT_ONCE = 32  # kept photos that a thread reads
 
 log = logging.getLogger(__name__)
@@ -44,6 +46,8 @@ class PhotoArrays:
         self._row = np.dtype([("aspect", "<f4"), ("pixels", "u1", (side, side, 3))])
         self._store = _open(paths, sized, self._row, keep, limits)
         self._threads = ThreadPoolExecutor(cpu_count(), thread_name_prefix="decode")
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="keep")
+        self._may_wait = threading.Semaphore(max(1, int(min(memory_limit() * WAITING_SHARE, WAITING_BYTES)) // self._row.itemsize))
 
     def batches(self, order: Iterable[Sequence[int]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """(indices int64 [N], pixels uint8 [N, S, S, 3]) for each list of indices; the next few are prepared meanwhile.
@@ -60,6 +64,7 @@ class PhotoArrays:
                         break
                     ahead.append(self._begin(np.asarray(indices, np.int64)))
                 if not ahead:
+                    self._writer.submit(bool).result()  # all before it is written, so the next pass finds it
                     return
                 batch = ahead[0]
                 for future in batch.parts:
@@ -74,6 +79,7 @@ class PhotoArrays:
     def close(self) -> None:
         """Let go of the store, once no batch is under way."""
         self._threads.shutdown(cancel_futures=True)
+        self._writer.shutdown()
         if self._store:
             self._store.close()
             self._store = None
@@ -117,12 +123,24 @@ class PhotoArrays:
         self.aspects[index] = photo.width / photo.height
         batch.pixels[place] = self._sized(photo)
         if store:
+            self._keep(index, batch.pixels[place])
+
+    def _keep(self, index: int, pixels: np.ndarray) -> None:
+        """Have a photo written; one that finds too many waiting is not kept this time, so that no disk is too slow to train."""
+        if self._may_wait.acquire(blocking=False):
             row = np.empty(1, self._row)
-            row["aspect"], row["pixels"] = self.aspects[index], batch.pixels[place]
-            try:
+            row["aspect"], row["pixels"] = self.aspects[index], pixels
+            self._writer.submit(self._write, index, row)
+
+    def _write(self, index: int, row: np.ndarray) -> None:
+        store = self._store
+        try:
+            if store:
                 store.write([index], row)
-            except OSError as error:
-                self._do_without(error)
+        except OSError as error:
+            self._do_without(error)
+        finally:
+            self._may_wait.release()
 
     def _do_without(self, error: Exception) -> None:
         """A training must not end because what only makes it faster has failed."""
