@@ -7,6 +7,7 @@ import pytest
 from bench.list_photos import measure, synthesise
 from train.channels import read_channels
 from train.job import JobError
+from train.progress import Progress
 
 SPLIT = (0.7, 0.1, 0.2)
 
@@ -145,6 +146,17 @@ def test_many_photos_take_some_tens_of_bytes_each(tmp_path):
     synthesise(tmp_path, 50_000)
     figures = measure(tmp_path)
     assert figures["held_mb"] < 12 and figures["peak_mb"] < 16 and figures["seconds"] < 15, figures
+
+
+def test_long_work_is_told_now_and_then(caplog):
+    caplog.set_level("INFO")
+    often, seldom = Progress("listing", every_s=-1), Progress("comparing", 50)
+    for progress in (often, seldom):
+        progress.add(3)
+    often.total = 50
+    often.add(4)
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 2 and lines[0].startswith("progress: listing, 3 photos, ") and lines[1].startswith("progress: listing, 7 of 50 photos, ")
 
 
 @pytest.mark.parametrize("channels, words", [
