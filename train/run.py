@@ -9,7 +9,7 @@ import torch
 from artifact.model import Description
 from artifact.network import build, own_preprocessing
 from artifact.preprocessing import Preprocessing
-from train.channels import Channels, Photos, read_channels
+from train.channels import Channels, read_channels
 from train.cut import cut
 from train.device import pick_device, pick_precision
 from train.features import FeatureFeed, feature_feed
@@ -91,12 +91,12 @@ def make_plan(job: Job, learner: Learner, channels: Channels, source: Source) ->
     first_side = round(hp.first_resolution * preprocessing.crop)
     train = PixelFeed(photos, learner.normalize, learner.device, preprocessing.crop, hp.augmentation, hp.seed, first_side, round(hp.epochs * RISING))
     validation = PixelFeed(validation_photos, learner.normalize, learner.device, preprocessing.crop)
-    train, validation = _features(learner, channels, source, train, validation) or (train, validation)
+    train, validation = _features(learner, source, train, validation) or (train, validation)
     return Fit(job, learner, train, padded(channels.train.labels, classes).to(learner.device), validation,
                padded(channels.validation.labels, classes), validation_photos, identity(hp, channels, source))
 
 
-def _features(learner: Learner, channels: Channels, source: Source, train: PixelFeed, validation: PixelFeed) -> tuple[FeatureFeed, FeatureFeed] | None:
+def _features(learner: Learner, source: Source, train: PixelFeed, validation: PixelFeed) -> tuple[FeatureFeed, FeatureFeed] | None:
     """The two channels' features instead of their pixels, where a part in front is frozen; the learner then steps behind it."""
     hp, side = learner.hyperparameters, learner.preprocessing.crop
     if not learner.frozen or not hp.feature_views:
@@ -113,18 +113,13 @@ def _features(learner: Learner, channels: Channels, source: Source, train: Pixel
     key = {"model": hp.model, "weights": source.fingerprint, "trainable": hp.trainable, "preprocessing": dataclasses.asdict(learner.preprocessing),
            "precision": str(learner.precision), "torch": torch.__version__, "device": learner.device.type}
     feeds = []
-    for channel, photos, feed, own in (("train", channels.train, train, {"augmentation": hp.augmentation, "seed": hp.seed if views > 1 else 0}),
-                                       ("validation", channels.validation, validation, {})):
-        feeds.append(feature_feed(feed, parts, views if channel == "train" else 1, key | own | photos_key(channels, photos), learner.autocast, learner.world))
+    drawn = {"augmentation": hp.augmentation, "seed": hp.seed} if train.preset else {}
+    for feed, number, own in ((train, views, drawn), (validation, 1, {})):
+        feeds.append(feed.photos.key and feature_feed(feed, parts, number, key | own | {"photos": feed.photos.key}, learner.autocast, learner.world))
     if None in feeds:
         return None
     learner.learning = parts.learning
     return tuple(feeds)
-
-
-def photos_key(channels: Channels, photos: Photos) -> dict:
-    """What tells these photos from others."""
-    return {"data": channels.fingerprint, "photos": [str(path) for path in photos.paths]}
 
 
 def sizes(hp: Hyperparameters) -> Preprocessing:
