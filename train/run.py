@@ -13,7 +13,7 @@ from train.channels import Channels, read_channels
 from train.cut import cut
 from train.device import pick_device, pick_precision
 from train.features import FeatureFeed, feature_feed
-from train.feed import PixelFeed
+from train.feed import STEP_PIXELS, PixelFeed
 from train.finish import finish
 from train.fit import Fit, fit
 from train.hyperparameters import Hyperparameters
@@ -63,11 +63,11 @@ def make_learner(job: Job, hp: Hyperparameters, channels: Channels, world: World
         network = build(hp.model, len(channels.classes), hp.head, preprocessing.crop)
     except ValueError as error:
         raise JobError(str(error)) from error
-    try:
-        network.eval()(torch.zeros(1, 3, preprocessing.crop, preprocessing.crop))
-    except RuntimeError as error:
-        raise JobError(f"model {hp.model} cannot see photos of {preprocessing.crop} x {preprocessing.crop} pixels ({error}); "
-                       "set another image_size") from error
+    for side in {preprocessing.crop, first_side(hp, preprocessing)}:
+        try:
+            network.eval()(torch.zeros(1, 3, side, side))
+        except (RuntimeError, AssertionError) as error:
+            raise JobError(f"model {hp.model} cannot see photos of {side} x {side} pixels ({error}); set another image_size or first_resolution") from error
     source = load_weights(network, hp.model, hp.weights, job.channels, hp.seed)
     frozen = freeze(network, hp.trainable)
     network.to(device, memory_format=torch.channels_last)
@@ -88,8 +88,8 @@ def make_plan(job: Job, learner: Learner, channels: Channels, source: Source) ->
     sized = (preprocessing.pixels, preprocessing.crop) if hp.augmentation == "none" else (preprocessing.stretched, preprocessing.resize)
     photos = PhotoArrays(channels.train.paths, *sized)
     validation_photos = PhotoArrays(channels.validation.paths, preprocessing.pixels, preprocessing.crop)
-    first_side = round(hp.first_resolution * preprocessing.crop)
-    train = PixelFeed(photos, learner.normalize, learner.device, preprocessing.crop, hp.augmentation, hp.seed, first_side, round(hp.epochs * RISING))
+    train = PixelFeed(photos, learner.normalize, learner.device, preprocessing.crop, hp.augmentation, hp.seed, first_side(hp, preprocessing),
+                      round(hp.epochs * RISING))
     validation = PixelFeed(validation_photos, learner.normalize, learner.device, preprocessing.crop)
     train, validation = _features(learner, source, train, validation) or (train, validation)
     return Fit(job, learner, train, padded(channels.train.labels, classes).to(learner.device), validation,
@@ -128,6 +128,13 @@ def sizes(hp: Hyperparameters) -> Preprocessing:
     crop = hp.image_size or own.crop
     resize = hp.resize or max(crop, round(crop * own.resize / own.crop))
     return dataclasses.replace(own, crop=crop, resize=resize)
+
+
+def first_side(hp: Hyperparameters, preprocessing: Preprocessing) -> int:
+    """Side of the views of the first epoch, pixels."""
+    if hp.first_resolution == 1:
+        return preprocessing.crop
+    return min(preprocessing.crop, max(STEP_PIXELS, round(hp.first_resolution * preprocessing.crop / STEP_PIXELS) * STEP_PIXELS))
 
 
 def identity(hp: Hyperparameters, channels: Channels, source: Source) -> dict:
