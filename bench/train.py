@@ -24,6 +24,7 @@ from training.results import Outcome, write_plot, write_section  # noqa: E402
 
 CLASSES = class_names()[::13][:10]
 PHOTOS = {"train": (20, 1), "validation": (5, 2)}  # channel: photos a class, seed
+RESNET50_OPERATIONS = 3 * 2 * 4.09e9  # of a photo of 224 x 224, forward and backward
 SEED_LIKE = {"model": "vgg16", "weights": "start", "trainable": "head", "epochs": 10, "batch_size": 20, "optimizer": "sgd", "lr": 0.01, "momentum": 0.9,
              "weight_decay": 0, "augmentation": "none", "quantize": "false"}
 ALL_LAYERS = {"model": "resnet18", "weights": "none", "trainable": "all", "epochs": 3, "batch_size": 20, "optimizer": "sgd", "lr": 0.01, "momentum": 0.9,
@@ -74,29 +75,51 @@ def bench(out: Path, seeds: int) -> Outcome:
     trial = json.loads(run("a second trial", "bench/training/trials.py", job, cache=out / "cache").output.splitlines()[-1])[-1]
     rates = all_layers(out, data)
     feeding = json.loads(run("input and step", "bench/training/feeding.py", data / "train", cache=out / "cache-feeding").output.splitlines()[-1])
-    return Outcome(loops, ours, trial, rates, feeding, max(peaks), accuracy, loop_accuracy)
+    card = on_gpu(out) if "cuda" in feeding["device"] else {}
+    return Outcome(loops, ours, trial, rates, feeding, max(peaks), accuracy, loop_accuracy, card)
 
 
-def all_layers(out: Path, data: Path) -> dict[str, float]:
-    """Photos a second of a training of all of ResNet18, once the first epoch is over: the loop's and ours, by turns."""
-    count = len(CLASSES) * PHOTOS["train"][0]
-    (out / "only-train").mkdir(exist_ok=True)
-    (out / "only-train" / "train").unlink(missing_ok=True)
-    (out / "only-train" / "train").symlink_to(data / "train")
+def all_layers(out: Path, data: Path, model: str = "resnet18", batch_size: int = 20, workers: int = 2) -> dict[str, float]:
+    """Photos a second of a training of all of a network, once the first epoch is over: the loop's and ours, by turns."""
+    count = sum(1 for _ in (data / "train").rglob("*.jpg"))
+    only = out / f"only-train-{model}"
+    only.mkdir(exist_ok=True)
+    (only / "train").unlink(missing_ok=True)
+    (only / "train").symlink_to(data / "train")
     rates: dict[str, list[float]] = {"loop": [], "ours": []}
     for _ in range(2):
-        loop = run("plain loop, all layers", "bench/training/plain_loop.py", "--data", out / "only-train", "--model", "resnet18", "--trainable", "all", "--epochs", 3, "--crop")
+        loop = run(f"plain loop, all of {model}", "bench/training/plain_loop.py", "--data", only, "--model", model, "--trainable", "all", "--epochs", 3,
+                   "--batch-size", batch_size, "--workers", workers, "--crop")
         rates["loop"] += [count / json.loads(line)["train_s"] for line in loop.output.splitlines()[1:]]
-        job = make_job(out / "resnet18", out / "only-train", ALL_LAYERS)
-        own = run("python -m train, all layers", "-m", "train", "--root", job, cache=out / "cache-all")
+        job = make_job(out / model, only, ALL_LAYERS | {"model": model, "batch_size": batch_size})
+        own = run(f"python -m train, all of {model}", "-m", "train", "--root", job, cache=out / "cache-all")
         rates["ours"] += [count / float(line.partition("seconds=")[2]) for line in own.output.splitlines() if line.startswith("epoch=")][1:]
     return {name: statistics.median(values) for name, values in rates.items()}
 
 
-def prepare(out: Path) -> tuple[Path, Path]:
+def on_gpu(out: Path) -> dict[str, float]:
+    """ResNet50 at 224, photos a second of the loop and ours on the GPU, and the share of its bfloat16 limit that ours reaches."""
+    import torch
+
+    data = prepare(out / "gpu", {"train": (400, 1), "validation": (5, 2)})[0]
+    rates = all_layers(out, data, "resnet50", 128, len(os.sched_getaffinity(0)))
+    left = torch.randn(8192, 8192, device="cuda", dtype=torch.bfloat16)
+    begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+    for _ in range(3):
+        left @ left
+    begin.record()
+    for _ in range(20):
+        left @ left
+    end.record()
+    torch.cuda.synchronize()
+    limit = 20 * 2 * 8192**3 / (begin.elapsed_time(end) / 1000)  # operations a second
+    return rates | {"share": rates["ours"] * RESNET50_OPERATIONS / limit}
+
+
+def prepare(out: Path, photos: dict[str, tuple[int, int]] = PHOTOS) -> tuple[Path, Path]:
     """The photos' folder and the weights' file, made where they are not there yet."""
     data, weights = out / "photos", out / "vgg16.pth"
-    for channel, (count, seed) in PHOTOS.items():
+    for channel, (count, seed) in photos.items():
         for name in CLASSES:
             folder = data / channel / name
             folder.mkdir(parents=True, exist_ok=True)

@@ -42,7 +42,7 @@ def main():
     network.train()
     rates = {"first": rate(device, feed.batches(1, order)), "again": rate(device, feed.batches(2, order)),
              "step": rate(device, (train_step(learner, inputs, wanted[order[0]], BATCH) for _ in range(STEPS)))}
-    print(json.dumps(rates))
+    print(json.dumps(rates | {"device": str(device)}))
 
 
 def rate(device: torch.device, batches: Iterable) -> float:

@@ -31,6 +31,7 @@ def main():
     options = parser.parse_args()
 
     torch.manual_seed(options.seed)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     normalize = transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
     sized = [transforms.Resize(options.size * 256 // 224), transforms.CenterCrop(options.size)]
     views = [transforms.RandomResizedCrop(options.size), transforms.RandomHorizontalFlip()] if options.crop else sized
@@ -49,6 +50,7 @@ def main():
         model.classifier[6] = nn.Linear(4096, len(train.classes))
     else:
         model.fc = nn.Linear(model.fc.in_features, len(train.classes))
+    model.to(device)
     learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.SGD(learning, lr=options.lr, momentum=options.momentum)
     for epoch in range(1, options.epochs + 1):
@@ -56,9 +58,10 @@ def main():
         model.train()
         for pixels, labels in loader:
             optimizer.zero_grad()
-            loss = nn.functional.cross_entropy(model(pixels), labels)
+            loss = nn.functional.cross_entropy(model(pixels.to(device)), labels.to(device))
             loss.backward()
             optimizer.step()
+        loss.item()  # a GPU's work is done now, too
         trained = time.perf_counter()
         accuracies = [accuracy(model, photos) for photos in held_out]
         print(json.dumps({"epoch": epoch, "train_s": trained - started, "seconds": time.perf_counter() - started, "accuracies": accuracies}), flush=True)
@@ -67,7 +70,8 @@ def main():
 @torch.no_grad()
 def accuracy(model: nn.Module, photos: torch.utils.data.DataLoader) -> float:
     model.eval()
-    right = sum((model(pixels).argmax(1) == labels).sum().item() for pixels, labels in photos)
+    device = next(model.parameters()).device
+    right = sum((model(pixels.to(device)).argmax(1).cpu() == labels).sum().item() for pixels, labels in photos)
     return right / len(photos.dataset)
 
 
