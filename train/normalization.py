@@ -47,8 +47,8 @@ class SharedBatchNorm(_BatchNorm):
         others, shape = [dim for dim in range(samples.dim()) if dim != 1], [1, -1, *[1] * (samples.dim() - 2)]
         # moved by the running mean, equal in all processes: a variance from sums of squares far from 0 would lose its digits
         shift = torch.zeros(samples.shape[1]) if self.running_mean is None else self.running_mean.clone()
-        moved = samples.float() - shift.view(shape)
-        count = torch.tensor([float(samples.numel() // samples.shape[1])])
+        moved = samples.to(torch.promote_types(samples.dtype, torch.float32)) - shift.view(shape)
+        count = moved.new_tensor([samples.numel() // samples.shape[1]])
         sums = _Sum.apply(torch.cat([moved.sum(others), moved.square().sum(others), count]), self.group)
         mean, square, count = sums.split([samples.shape[1], samples.shape[1], 1])
         count = count.detach()
