@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,15 @@ def run_main(job: Job, capsys: pytest.CaptureFixture) -> tuple[int, str]:
 
 def failure(job: Job) -> str:
     return (job.root / "output" / "failure").read_text()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Stores of trainings in tests, and of the processes they start, lie apart from the user's own."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLIPWAY_CACHE", str(folder))
+        yield folder
 
 
 @pytest.fixture(scope="session")

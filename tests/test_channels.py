@@ -1,9 +1,13 @@
+import hashlib
+import os
 from pathlib import Path
 
 import pytest
 
+from bench.list_photos import measure, synthesise
 from train.channels import read_channels
 from train.job import JobError
+from train.progress import Progress
 
 SPLIT = (0.7, 0.1, 0.2)
 
@@ -88,6 +92,71 @@ def test_equal_files_in_several_classes_are_one_photo_with_several_labels(tmp_pa
     labels = {path.read_text(): own for path, own in zip(channels.train.paths, channels.train.labels)}
     assert labels == {"1": (0,), "2": (0, 1, 2), "3": (0, 1, 2), "4": (1, 2), "5": (2,)}
     assert len(read_channels({"train": folder}, (1.0, 0.0, 0.0), 0).train) == 10
+
+
+def test_only_files_of_equal_size_are_read_to_find_copies(tmp_path):
+    folder = fill(tmp_path, a=3, b=4)
+    (folder / "b" / "003.jpg").unlink()
+    os.mkfifo(folder / "b" / "003.jpg")  # reading it would never end; no other has its size, 0
+    for name in "ab":
+        (folder / name / "000.jpg").unlink()
+    channels = read_channels({"train": folder}, (1.0, 0.0, 0.0), 0, multi_label=True)
+    assert channels.train.labels == ((0, 1), (0, 1), (1,))
+
+
+def test_photos_are_sorted_as_paths_and_the_fingerprint_stays_that_of_earlier_versions(tmp_path):
+    """Checkpoints of earlier versions carry it."""
+    names = ["a/x.jpg", "a/x-y.jpg", "a/x/1.jpg", "a/x-y/2.JPG", "a/é.png", "a/x/.h/3.jpg", "b/z.webp"]
+    for number, name in enumerate(names):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(bytes(number))
+    channels = read_channels({"train": tmp_path}, (1.0, 0.0, 0.0), 0)
+    assert list(channels.train.paths) == sorted(tmp_path / name for name in names)
+    lines = [f"train/{path.relative_to(tmp_path)}\0{path.stat().st_size}\n" for path in sorted(tmp_path / name for name in names)]
+    assert channels.fingerprint == hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def test_links_are_followed_and_a_circle_of_them_ends(tmp_path):
+    fill(tmp_path / "train", a=2, b=2)
+    fill(tmp_path / "elsewhere", c=3)
+    (tmp_path / "train" / "a" / "more").symlink_to(tmp_path / "elsewhere" / "c")
+    (tmp_path / "train" / "b" / "itself").symlink_to("itself")
+    assert len(read_channels({"train": tmp_path / "train"}, (1.0, 0.0, 0.0), 0).train) == 7
+
+
+def test_paths_and_labels_are_sequences(tmp_path):
+    photos = read_channels({"train": fill(tmp_path, a=3, b=2)}, (1.0, 0.0, 0.0), 0).train
+    everything = sorted(tmp_path.glob("*/*"))
+    assert photos.paths[0] == everything[0] and photos.paths[-1] == everything[-1] and photos.paths[1:4] == everything[1:4]
+    assert photos.labels[-2:] == ((1,), (1,)) and everything[3] in photos.paths and photos.paths != everything[:4]
+    chosen = photos.take([4, 0])
+    assert list(zip(chosen.paths, chosen.labels)) == [(everything[4], (1,)), (everything[0], (0,))]
+    with pytest.raises(IndexError):
+        photos.paths[5]
+
+
+def test_a_name_that_is_no_text_is_a_photo_as_others_are(tmp_path):
+    fill(tmp_path, a=1, b=1)
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/a/\xff.jpg")).write_bytes(b"photo")
+    assert read_channels({"train": tmp_path}, (1.0, 0.0, 0.0), 0).train.paths[1].read_bytes() == b"photo"
+
+
+def test_many_photos_take_some_tens_of_bytes_each(tmp_path):
+    """bench/list_photos.py does it with a million."""
+    synthesise(tmp_path, 50_000)
+    figures = measure(tmp_path)
+    assert figures["held_mb"] < 12 and figures["peak_mb"] < 16 and figures["seconds"] < 15, figures
+
+
+def test_long_work_is_told_now_and_then(caplog):
+    caplog.set_level("INFO")
+    often, seldom = Progress("listing", every_s=-1), Progress("comparing", 50)
+    for progress in (often, seldom):
+        progress.add(3)
+    often.total = 50
+    often.add(4)
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 2 and lines[0].startswith("progress: listing, 3 photos, ") and lines[1].startswith("progress: listing, 7 of 50 photos, ")
 
 
 @pytest.mark.parametrize("channels, words", [

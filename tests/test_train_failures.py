@@ -26,6 +26,7 @@ FAILURES = [
     ({"trainable": "layer7"}, None, "trainable 'layer7' is neither head, all nor a module"),
     ({"num_classes": 5}, None, "num_classes is 5, but the train channel holds 3 classes"),
     ({"precision": "float16"}, None, "precision=float16 needs a GPU"),
+    ({"model": "vit_b_32", "image_size": 64, "resize": 64, "first_resolution": 0.5}, None, "model vit_b_32 cannot see photos of 32 x 32 pixels"),
     ({"model": "inception_v3", "image_size": 32}, None, "model inception_v3 cannot see photos of 32 x 32 pixels"),
     ({"lr": "1e30", "optimizer": "sgd", "epochs": 3}, None, " loss became "),
     ({"resize": 20}, None, "crop must lie between 1 and resize"),

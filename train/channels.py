@@ -3,17 +3,18 @@
 Reads names only, no pixels. A class is a folder of a channel; what lies below it belongs to it.
 """
 
-import hashlib
 import logging
-import os
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from artifact.channels import CHANNEL_NAMES
 from train.job import JobError
-
-PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
+from train.listing import Files, Labels, Paths, fingerprint, list_files, merge_copies
+from train.progress import Progress
 
 log = logging.getLogger(__name__)
 
@@ -22,11 +23,15 @@ log = logging.getLogger(__name__)
 class Photos:
     """Files and the labels of each, indices into the classes: one, or with multi_label one and more."""
 
-    paths: tuple[Path, ...] = ()
-    labels: tuple[tuple[int, ...], ...] = ()
+    paths: Sequence[Path] = ()
+    labels: Sequence[tuple[int, ...]] = ()
 
     def __len__(self) -> int:
         return len(self.paths)
+
+    def take(self, indices: Sequence[int]) -> "Photos":
+        """Those at the indices, in that order."""
+        return Photos(self.paths.take(indices), self.labels.take(indices)) if len(self) else self
 
 
 @dataclass(frozen=True)
@@ -49,25 +54,20 @@ def read_channels(folders: dict[str, Path], split: tuple[float, ...], seed: int,
     JobError when there is no train channel, it is empty, holds one class only, or another holds an unknown class.
     """
     folders = _roles({name: path for name, path in folders.items() if name not in not_photos})
-    listed = {role: _list(folder) for role, folder in folders.items()}
-    classes = tuple(sorted(listed["train"]))
+    listed = {role: list_files(folder, Progress(f"listing the {role} channel")) for role, folder in folders.items()}
+    classes = tuple(sorted(listed["train"].classes))
     if not classes:
         raise JobError(f"the train channel '{folders['train']}' holds no photos; expected a folder of photos for each class")
     if len(classes) < 2:
         raise JobError(f"the train channel '{folders['train']}' holds one class only ('{classes[0]}'); a classifier needs two")
-    for role, photos in listed.items():
-        if unknown := sorted(photos.keys() - set(classes)):
+    for role, files in listed.items():
+        if unknown := sorted(files.classes.keys() - set(classes)):
             raise JobError(f"the {role} channel has a class '{unknown[0]}' that the train channel has not")
-        if not photos:
+        if not files:
             raise JobError(f"the {role} channel '{folders[role]}' holds no photos; fill it or leave the channel out")
-    fingerprint = _fingerprint(folders, listed)
-    labels = {path: [name] for photos in listed.values() for name, paths in photos.items() for path in paths}
-    if multi_label:
-        for photos in listed.values():
-            _merge_copies(photos, labels)
-    _split_off(listed, split, seed)
-    parts = {role: _photos(listed.get(role, {}), labels, classes) for role in CHANNEL_NAMES}
-    return Channels(classes, parts["train"], parts["validation"], parts["test"], fingerprint)
+    parts = {role: _photos(role, files, classes, multi_label) for role, files in listed.items()}
+    parts |= _split_off(parts, listed["train"].own(classes), classes, split, seed)
+    return Channels(classes, *(parts.get(role, Photos()) for role in CHANNEL_NAMES), fingerprint(listed))
 
 
 def _roles(folders: dict[str, Path]) -> dict[str, Path]:
@@ -99,68 +99,36 @@ def _named(folders: dict[str, Path]) -> dict[str, Path]:
     return roles
 
 
-def _list(folder: Path) -> dict[str, list[Path]]:
-    """Class name to photos, sorted; folders without photos are no class."""
-    classes = {}
-    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        if entry.is_dir() and not entry.name.startswith("."):
-            photos = [Path(base) / name for base, _, names in os.walk(entry.path, onerror=_fail, followlinks=True) for name in names
-                      if Path(name).suffix.lower() in PHOTO_SUFFIXES and not name.startswith(".")]
-            if photos:
-                classes[entry.name] = sorted(photos)
-    return classes
+def _photos(role: str, files: Files, classes: Sequence[str], multi_label: bool) -> Photos:
+    """A channel's files with their labels, equal ones merged if there may be several labels."""
+    own = files.own(classes)
+    if not multi_label:
+        return Photos(Paths(files, np.arange(len(files), dtype=np.int32)), Labels(own[:, None]))
+    rows, labels = merge_copies(files, own, Progress(f"comparing files of equal size in the {role} channel"))
+    return Photos(Paths(files, rows), labels)
 
 
-def _fail(error: OSError) -> None:
-    raise error  # a folder that cannot be read must not drop out in silence
+def _split_off(parts: dict[str, Photos], own: np.ndarray, classes: Sequence[str], split: tuple[float, ...], seed: int) -> dict[str, Photos]:
+    """The train channel without each class's shares for the channels that are missing, at least one photo staying, and these.
 
-
-def _split_off(listed: dict[str, dict[str, list[Path]]], split: tuple[float, ...], seed: int) -> None:
-    """Move each class's shares for the channels that are missing out of train, at least one photo staying there.
-
-    With train and validation given there is no call for a test channel of our own making.
+    own: the class of each file of the train channel, int32. With train and validation given there is no call for a test
+    channel of our own making.
     """
     shares = dict(zip(CHANNEL_NAMES, split))
-    missing = [] if "validation" in listed else ["validation"] if "test" in listed else ["validation", "test"]
-    for role in missing:
-        listed[role] = {}
-    if missing:
-        log.info("no %s channel: split off train by seed %d", " or ".join(missing), seed)
-    for name in sorted(listed["train"]):
-        photos = listed["train"][name]
-        order = sorted(photos)
+    missing = [] if "validation" in parts else ["validation"] if "test" in parts else ["validation", "test"]
+    if not missing:
+        return {}
+    log.info("no %s channel: split off train by seed %d", " or ".join(missing), seed)
+    whole = parts["train"]
+    bounds = np.searchsorted(own[whole.paths.rows], np.arange(len(classes) + 1))
+    channel_of = np.zeros(len(whole), np.int8)  # 0 stays in train
+    for index, name in enumerate(classes):
+        start, photos = int(bounds[index]), int(bounds[index + 1] - bounds[index])
+        order = list(range(photos))
         random.Random(f"{seed}/{name}").shuffle(order)
-        for role in missing:
-            count = min(max(1, round(len(photos) * shares[role])), len(order) - 1) if shares[role] else 0
+        for number, role in enumerate(missing, 1):
+            count = min(max(1, round(photos * shares[role])), len(order) - 1) if shares[role] else 0
             if count > 0:
-                listed[role][name], order = sorted(order[:count]), order[count:]
-        listed["train"][name] = sorted(order)
-
-
-def _merge_copies(listed: dict[str, list[Path]], labels: dict[Path, list[str]]) -> None:
-    """Leave the first of equal files in the list, with the labels of all."""
-    first: dict[bytes, Path] = {}
-    for name, paths in listed.items():
-        kept = []
-        for path in paths:
-            original = first.setdefault(hashlib.sha256(path.read_bytes()).digest(), path)
-            if original is path:
-                kept.append(path)
-            elif name not in labels[original]:
-                labels[original].append(name)
-        listed[name] = kept
-
-
-def _photos(listed: dict[str, list[Path]], labels: dict[Path, list[str]], classes: tuple[str, ...]) -> Photos:
-    index_of = {name: index for index, name in enumerate(classes)}
-    paths = tuple(path for name in classes for path in listed.get(name, ()))
-    return Photos(paths, tuple(tuple(index_of[name] for name in labels[path]) for path in paths))
-
-
-def _fingerprint(folders: dict[str, Path], listed: dict[str, dict[str, list[Path]]]) -> str:
-    digest = hashlib.sha256()
-    for role in sorted(listed):
-        for name in sorted(listed[role]):
-            for path in listed[role][name]:
-                digest.update(f"{role}/{path.relative_to(folders[role])}\0{path.stat().st_size}\n".encode())
-    return digest.hexdigest()
+                channel_of[start + np.array(order[:count])] = number
+                order = order[count:]
+    return {role: whole.take(np.flatnonzero(channel_of == number)) for number, role in enumerate(["train", *missing])}

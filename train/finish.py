@@ -107,8 +107,7 @@ def measure_channels(job: Job, description: Description, plan: Fit, channels: Ch
 def _spread(photos: Photos, most: int) -> Photos:
     """At most so many photos, from all over the list, which is sorted by class."""
     count = min(most, len(photos))
-    chosen = [index * len(photos) // count for index in range(count)]
-    return Photos(tuple(photos.paths[index] for index in chosen), tuple(photos.labels[index] for index in chosen))
+    return photos.take([index * len(photos) // count for index in range(count)])
 
 
 def _samples(channels: Channels, preprocessing: Preprocessing) -> np.ndarray:

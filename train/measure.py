@@ -76,5 +76,5 @@ def measure(directory: Path, description: Description, channel: str, photos: Pho
     if len(probabilities) < len(labels):
         return None
     classes = len(description.classes)
-    return Answers(channel, list(photos.paths), torch.from_numpy(probabilities), targets(padded(labels, classes), classes),
+    return Answers(channel, photos.paths, torch.from_numpy(probabilities), targets(padded(labels, classes), classes),
                    description.multi_label, engine.precision)

@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch.nn import functional
+
+from train.listing import MISSING, Labels
 
 
 def padded(labels: Sequence[tuple[int, ...]], classes: int) -> torch.Tensor:
     """Labels of each photo as int64 [N, K], K the most that a photo has; the number of classes stands where it has fewer."""
-    most = max((len(own) for own in labels), default=1)
-    return torch.tensor([[*own, *[classes] * (most - len(own))] for own in labels], dtype=torch.int64).reshape(len(labels), most)
+    values = Labels.of(labels).values
+    return torch.from_numpy(np.where(values == MISSING, classes, values).astype(np.int64))
 
 
 def targets(labels: torch.Tensor, classes: int) -> torch.Tensor:

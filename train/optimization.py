@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 import torch
 
 from train.hyperparameters import Hyperparameters
+from train.listing import MISSING, Labels
 
 
 def make_optimizer(parameters: Iterable[torch.nn.Parameter], hp: Hyperparameters) -> torch.optim.Optimizer:
@@ -60,6 +61,7 @@ def class_weights(kind: str, labels: Sequence[tuple[int, ...]], classes: int) ->
     """Weight of each class in the loss, float32 [classes]: inverse to its photos, 1 on average over all labels."""
     if kind == "none":
         return None
-    every = torch.tensor([label for own in labels for label in own])
+    values = Labels.of(labels).values
+    every = torch.from_numpy(values[values != MISSING])
     counts = torch.bincount(every, minlength=classes).float()
     return len(every) / (classes * counts.clamp(min=1))

@@ -5,8 +5,10 @@ import dataclasses
 import io
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
+import torch
 from tensorboardX import SummaryWriter
 
 from artifact.model import Description, write_atomically
@@ -89,16 +91,17 @@ def _calibration_notes(description: Description, measured: Sequence[Answers]) ->
 
 def _predictions(answers: Answers, description: Description) -> bytes:
     """photo, label, predicted, probability; several labels of one photo stand with semicolons between."""
-    rows = []
-    for path, wanted, probabilities in zip(answers.paths, answers.wanted, answers.probabilities):
+    def row(path: Path, wanted: torch.Tensor, probabilities: torch.Tensor) -> list[str]:
         predicted = int(probabilities.argmax())
         labels = ";".join(description.classes[index] for index in wanted.nonzero()[:, 0])
-        rows.append([str(path), labels, description.classes[predicted], f"{probabilities[predicted]:.6f}"])
-    return _csv(["photo", "label", "predicted", "probability"], rows)
+        return [str(path), labels, description.classes[predicted], f"{probabilities[predicted]:.6f}"]
+
+    return _csv(["photo", "label", "predicted", "probability"], map(row, answers.paths, answers.wanted, answers.probabilities))
 
 
-def _csv(header: list[str], rows: list[list]) -> bytes:
+def _csv(header: list[str], rows: Iterable[list]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([header, *rows])
+    writer.writerow(header)
+    writer.writerows(rows)
     return text.getvalue().encode()

@@ -9,11 +9,11 @@ import torch
 from artifact.model import Description
 from artifact.network import build, own_preprocessing
 from artifact.preprocessing import Preprocessing
-from train.channels import Channels, Photos, read_channels
+from train.channels import Channels, read_channels
 from train.cut import cut
 from train.device import pick_device, pick_precision
 from train.features import FeatureFeed, feature_feed
-from train.feed import PixelFeed
+from train.feed import STEP_PIXELS, PixelFeed
 from train.finish import finish
 from train.fit import Fit, fit
 from train.hyperparameters import Hyperparameters
@@ -73,11 +73,11 @@ def make_learner(job: Job, hp: Hyperparameters, channels: Channels, world: World
         network = build(hp.model, len(channels.classes), hp.head, preprocessing.crop)
     except ValueError as error:
         raise JobError(str(error)) from error
-    try:
-        network.eval()(torch.zeros(1, 3, preprocessing.crop, preprocessing.crop))
-    except RuntimeError as error:
-        raise JobError(f"model {hp.model} cannot see photos of {preprocessing.crop} x {preprocessing.crop} pixels ({error}); "
-                       "set another image_size") from error
+    for side in {preprocessing.crop, first_side(hp, preprocessing)}:
+        try:
+            network.eval()(torch.zeros(1, 3, side, side))
+        except (RuntimeError, AssertionError) as error:
+            raise JobError(f"model {hp.model} cannot see photos of {side} x {side} pixels ({error}); set another image_size or first_resolution") from error
     source = load_weights(network, hp.model, hp.weights, job.channels, hp.seed)
     frozen = freeze(network, hp.trainable)
     synchronize(network, frozen, world, device)
@@ -99,16 +99,16 @@ def make_plan(job: Job, learner: Learner, channels: Channels, source: Source) ->
     sized = (preprocessing.pixels, preprocessing.crop) if hp.augmentation == "none" else (preprocessing.stretched, preprocessing.resize)
     photos = PhotoArrays(channels.train.paths, *sized)
     validation_photos = PhotoArrays(channels.validation.paths, preprocessing.pixels, preprocessing.crop)
-    first_side = round(hp.first_resolution * preprocessing.crop)
-    train = PixelFeed(photos, learner.normalize, learner.device, preprocessing.crop, hp.augmentation, hp.seed, first_side, round(hp.epochs * RISING))
+    train = PixelFeed(photos, learner.normalize, learner.device, preprocessing.crop, hp.augmentation, hp.seed, first_side(hp, preprocessing),
+                      round(hp.epochs * RISING))
     validation = PixelFeed(validation_photos, learner.normalize, learner.device, preprocessing.crop)
-    train, validation = _features(learner, channels, source, train, validation) or (train, validation)
+    train, validation = _features(learner, source, train, validation) or (train, validation)
     learner.stepping = learner.world.stepping(learner.learning)
     return Fit(job, learner, train, padded(channels.train.labels, classes).to(learner.device), validation,
                padded(channels.validation.labels, classes), validation_photos, identity(hp, channels, source))
 
 
-def _features(learner: Learner, channels: Channels, source: Source, train: PixelFeed, validation: PixelFeed) -> tuple[FeatureFeed, FeatureFeed] | None:
+def _features(learner: Learner, source: Source, train: PixelFeed, validation: PixelFeed) -> tuple[FeatureFeed, FeatureFeed] | None:
     """The two channels' features instead of their pixels, where a part in front is frozen; the learner then steps behind it."""
     hp, side = learner.hyperparameters, learner.preprocessing.crop
     if not learner.frozen or not hp.feature_views:
@@ -125,18 +125,13 @@ def _features(learner: Learner, channels: Channels, source: Source, train: Pixel
     key = {"model": hp.model, "weights": source.fingerprint, "trainable": hp.trainable, "preprocessing": dataclasses.asdict(learner.preprocessing),
            "precision": str(learner.precision), "torch": torch.__version__, "device": learner.device.type}
     feeds = []
-    for channel, photos, feed, own in (("train", channels.train, train, {"augmentation": hp.augmentation, "seed": hp.seed if views > 1 else 0}),
-                                       ("validation", channels.validation, validation, {})):
-        feeds.append(feature_feed(feed, parts, views if channel == "train" else 1, key | own | photos_key(channels, photos), learner.autocast, learner.world))
-    if None in feeds:
+    drawn = {"augmentation": hp.augmentation, "seed": hp.seed} if train.preset else {}
+    for feed, number, own in ((train, views, drawn), (validation, 1, {})):
+        feeds.append(feed.photos.key and feature_feed(feed, parts, number, key | own | {"photos": feed.photos.key}, learner.autocast, learner.world))
+    if learner.world.agree(None in feeds):
         return None
     learner.learning = parts.learning
     return tuple(feeds)
-
-
-def photos_key(channels: Channels, photos: Photos) -> dict:
-    """What tells these photos from others."""
-    return {"data": channels.fingerprint, "photos": [str(path) for path in photos.paths]}
 
 
 def sizes(hp: Hyperparameters) -> Preprocessing:
@@ -145,6 +140,13 @@ def sizes(hp: Hyperparameters) -> Preprocessing:
     crop = hp.image_size or own.crop
     resize = hp.resize or max(crop, round(crop * own.resize / own.crop))
     return dataclasses.replace(own, crop=crop, resize=resize)
+
+
+def first_side(hp: Hyperparameters, preprocessing: Preprocessing) -> int:
+    """Side of the views of the first epoch, pixels."""
+    if hp.first_resolution == 1:
+        return preprocessing.crop
+    return min(preprocessing.crop, max(STEP_PIXELS, round(hp.first_resolution * preprocessing.crop / STEP_PIXELS) * STEP_PIXELS))
 
 
 def identity(hp: Hyperparameters, channels: Channels, source: Source) -> dict:

@@ -1,10 +1,10 @@
 """What the serving bench found: its table, its plot, its last line, and which bars were missed."""
 
 import argparse
-import datetime
-import platform
 from dataclasses import dataclass
 from pathlib import Path
+
+from sections import machine, replace_section
 
 TITLE = "## Serving"
 SHARES = {"bf16": 2.5, "int8": 4.0}
@@ -68,16 +68,10 @@ class Outcome:
 
 def write_section(path: Path, outcome: Outcome, options: argparse.Namespace) -> None:
     """Replace this bench's section of the results."""
-    text = path.read_text(encoding="utf-8") if path.is_file() else "# Measurements\n\nEach section is written by the command it names; ratios are of one run on one machine.\n"
-    before, _, rest = text.partition(f"\n{TITLE}\n")
-    _, mark, after = rest.partition("\n## ")
-    model = next((line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), platform.machine())
-    cores = sum(line.startswith("processor") for line in Path("/proc/cpuinfo").read_text().splitlines())
-    about = (f"`make bench-serve`, {datetime.date.today()}, {cores} cores of {model}; ResNet50, 133 classes, 500x375 JPEG, medians of {options.rounds} rounds of {options.seconds:g} s. "
+    about = (f"`make bench-serve`, {machine()}; ResNet50, 133 classes, 500x375 JPEG, medians of {options.rounds} rounds of {options.seconds:g} s. "
              "Peers: multi-model-server with sagemaker-inference (a worker a core), LitServe (one worker), both around eager f32 torch. start: from `docker run` to the first 200 "
              "on /ping; of peers to the first answer. memory: proportional set size of all processes after the load.")
-    section = f"\n{TITLE}\n\n{about}\n\n{outcome.table()}\n\n`{outcome.line(4)}`\n\n![requests per second](serve.png)\n"
-    path.write_text(before.rstrip("\n") + "\n" + section + (f"\n## {after}" if mark else ""), encoding="utf-8")
+    replace_section(path, TITLE, f"{about}\n\n{outcome.table()}\n\n`{outcome.line(4)}`\n\n![requests per second](serve.png)")
 
 
 def write_plot(path: Path, outcome: Outcome) -> None:
