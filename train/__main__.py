@@ -6,6 +6,7 @@ import sys
 
 from train.failure import SUCCEEDED, report_failure
 from train.job import Job
+from train.peers import hosts, is_worker, work
 from train.stop import Stop
 
 
@@ -19,21 +20,27 @@ def main(arguments: list[str] | None = None) -> int:
     job = None
     try:
         job = Job.at(root)
+        if is_worker():
+            return work(job, stop)
         job.forget_failure()
-        train(job, stop)
-        return SUCCEEDED
+        return train(job, stop)
     except Exception as error:  # whatever it is: the platform must learn the reason and see the exit code
         return report_failure(job, error)
 
 
-def train(job: Job, stop: Stop) -> None:
-    """Read the job's settings and train; a wrong setting is told before torch's seconds of loading."""
+def train(job: Job, stop: Stop) -> int:
+    """Read the job's settings and train, in this process or in several; a wrong setting is told before torch's seconds of loading."""
     from train.hyperparameters import parse
 
     hyperparameters = parse(job.hyperparameters())
+    from train.launcher import launch, processes_here
+
+    if (processes := processes_here()) > 1 or len(hosts(job)[0]) > 1:
+        return launch(job, stop, processes)
     from train.run import run
 
     run(job, hyperparameters, stop)
+    return SUCCEEDED
 
 
 if __name__ == "__main__":

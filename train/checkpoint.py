@@ -24,6 +24,8 @@ class State:
 
 def save_checkpoint(job: Job, state: State, learner: Learner, identity: dict) -> None:
     """Write checkpoints/checkpoint.pt. OSError or RuntimeError (torch's writer) when the folder cannot take it."""
+    if not learner.world.first:
+        return
     job.checkpoints.mkdir(parents=True, exist_ok=True)
     with atomic_file(job.checkpoints / CHECKPOINT_FILE) as file:
         torch.save({"identity": identity, "epoch": state.epoch, "history": state.history, "best_epoch": state.best_epoch,
@@ -35,19 +37,26 @@ def load_checkpoint(job: Job, learner: Learner, identity: dict) -> State:
 
     identity: what must be equal for the checkpoint to be of this job. JobError when it is another's or damaged.
     """
+    saved = learner.world.of_first(lambda: _read(job, identity))  # the other hosts' folders may hold an older one, or none
+    if not saved:
+        return State()
+    learner.restore(saved["network"])
+    learner.optimizer.load_state_dict(saved["optimizer"])
+    return State(saved["epoch"], saved["history"], saved["best_epoch"], saved["best"])
+
+
+def _read(job: Job, identity: dict) -> dict:
     path = job.checkpoints / CHECKPOINT_FILE
     discard_unfinished(job.checkpoints)
     if not path.is_file():
-        return State()
+        return {}
     saved = read_tensors(path, "a checkpoint; empty the checkpoints folder to start anew")
     theirs = saved.get("identity", {}) if isinstance(saved, dict) else {}
     for name, ours in identity.items():
         if theirs.get(name) != ours:
             raise JobError(f"'{path}' is of another training: its {name} is {theirs.get(name)!r}, this job's {ours!r}; "
                            "empty the checkpoints folder to start anew")
-    learner.restore(saved["network"])
-    learner.optimizer.load_state_dict(saved["optimizer"])
-    return State(saved["epoch"], saved["history"], saved["best_epoch"], saved["best"])
+    return saved
 
 
 def read_tensors(path: Path, expected: str) -> object:

@@ -11,8 +11,11 @@ from train.job import Job, JobError
 SUCCEEDED, FAILED, BROKEN = 0, 1, 70  # 70: a fault of this program, not of its input (sysexits' EX_SOFTWARE)
 
 
-def report_failure(job: Job | None, error: Exception) -> int:
-    """Tell the reason on stderr and in the job's failure file; the traceback only for what no user can mend. The exit code."""
+def report_failure(job: Job | None, error: Exception, first_hand: bool = True) -> int:
+    """Tell the reason on stderr and in the job's failure file; the traceback only for what no user can mend. The exit code.
+
+    first_hand: False for a failure elsewhere, which does not take the place of a reason that is there.
+    """
     sentence = reason(error)
     if sentence is None:
         traceback.print_exception(error)
@@ -20,7 +23,8 @@ def report_failure(job: Job | None, error: Exception) -> int:
     print(f"train: failed: {text}", file=sys.stderr, flush=True)
     if job:
         try:
-            job.write_failure(text)
+            if first_hand or not job.failure():
+                job.write_failure(text)
         except OSError as second:
             print(f"train: the reason could not be written to output/failure: {second}", file=sys.stderr, flush=True)
     return FAILED if sentence else BROKEN

@@ -37,31 +37,40 @@ class FeatureFeed:
         return len(self.pixels)
 
     def prepare(self, epoch: int, stop: Callable[[], bool]) -> bool:
-        """Compute the features of the epoch's view that are not kept yet; False when `stop` said so before that was done."""
+        """Compute this process's share of its host's features of the epoch's view that are not kept yet; False when `stop` said
+        so before that was done. Others must be waited for before `batches`, which computes what is missing then."""
         count, view = len(self), self._view(epoch)
-        rows = view * count + np.arange(count)
-        missing = np.flatnonzero(~np.logical_and.reduce([store.have(rows) for store in self.stores]))
-        missing = missing[self.world.local_rank::self.world.local_size]
-        size = AT_ONCE[self.pixels.device.type]
+        # by the photos' own numbers: what others have done meanwhile must not shift the shares
+        missing = self._missing(view, np.arange(self.world.local_rank, count, self.world.local_size))
         progress = Progress(f"features of view {view + 1}", len(missing))
+        return self._compute(view, missing, progress, stop)
+
+    def batches(self, epoch: int, order: Sequence[np.ndarray]) -> Iterator[Batch]:
+        """The features of each list of indices in the epoch's view, which must have been prepared."""
+        view = self._view(epoch)
+        first = view * len(self)
+        for indices in order:
+            self._compute(view, self._missing(view, indices))  # where processes do not share what they keep
+            rows = tuple(torch.from_numpy(store.read(first + indices)) for store in self.stores)
+            yield torch.from_numpy(indices).to(self.pixels.device), tuple(
+                row.view(dtype).to(self.pixels.device, non_blocking=True) for row, (_, dtype) in zip(rows, self.cut.features))
+
+    def _missing(self, view: int, indices: np.ndarray) -> np.ndarray:
+        return indices[~np.logical_and.reduce([store.have(view * len(self) + indices) for store in self.stores])]
+
+    def _compute(self, view: int, missing: np.ndarray, progress: Progress | None = None, stop: Callable[[], bool] = lambda: False) -> bool:
+        size = AT_ONCE[self.pixels.device.type]
         order = [missing[start:start + size] for start in range(0, len(missing), size)]
-        for indices, (chosen, samples) in zip(order, self.pixels.batches(view + 1 if self.pixels.preset else 0, order)):
+        for indices, (_, samples) in zip(order, self.pixels.batches(view + 1 if self.pixels.preset else 0, order)):
             if stop():
                 return False
             with torch.inference_mode(), self.autocast():
                 features = self.cut.front(*samples)
             for store, values in zip(self.stores, features):
-                store.write(view * count + indices, _bits(values))
-            progress.add(len(indices))
+                store.write(view * len(self) + indices, _bits(values))
+            if progress:
+                progress.add(len(indices))
         return not stop()
-
-    def batches(self, epoch: int, order: Sequence[np.ndarray]) -> Iterator[Batch]:
-        """The features of each list of indices in the epoch's view, which must have been prepared."""
-        first = self._view(epoch) * len(self)
-        for indices in order:
-            rows = tuple(torch.from_numpy(store.read(first + indices)) for store in self.stores)
-            yield torch.from_numpy(indices).to(self.pixels.device), tuple(
-                row.view(dtype).to(self.pixels.device, non_blocking=True) for row, (_, dtype) in zip(rows, self.cut.features))
 
     def _view(self, epoch: int) -> int:
         return max(0, epoch - 1) % self.views

@@ -44,7 +44,7 @@ def fit(plan: Fit, stop: Callable[[], bool]) -> None:
     """
     hp, learner = plan.learner.hyperparameters, plan.learner
     plan.state = state = load_checkpoint(plan.job, learner, plan.identity)
-    if state.epoch:
+    if state.epoch and learner.world.first:
         print(f"going on from the checkpoint of epoch {state.epoch}", flush=True)
     whole = None  # network and optimizer after the last whole epoch, where no checkpoint holds them
     while state.epoch < hp.epochs and not stalled(state.history, hp):
@@ -62,8 +62,9 @@ def fit(plan: Fit, stop: Callable[[], bool]) -> None:
         state.history.append({"epoch": epoch, **row, "lr": lr, "seconds": time.monotonic() - started})
         state.epoch = epoch
         _keep_best(state, learner)
-        print(metric_line(state.history[-1]), flush=True)
-        write_history(plan.job, state.history)
+        if learner.world.first:
+            print(metric_line(state.history[-1]), flush=True)
+            write_history(plan.job, state.history)
         if epoch % hp.checkpoint_frequency == 0 or epoch == hp.epochs or stop() or stalled(state.history, hp):
             save_checkpoint(plan.job, state, learner, plan.identity)
             whole = None

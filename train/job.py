@@ -66,6 +66,11 @@ class Job:
         """Remove the reason of an earlier run on the same tree."""
         (self.root / "output" / "failure").unlink(missing_ok=True)
 
+    def failure(self) -> str:
+        """The reason that was left, "" when there is none."""
+        path = self.root / "output" / "failure"
+        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
     def write_failure(self, reason: str) -> None:
         """Leave the reason where SageMaker reads FailureReason from. OSError when it cannot be written."""
         path = self.root / "output" / "failure"

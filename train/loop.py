@@ -23,7 +23,8 @@ EVALUATED_AT_ONCE = {"cpu": 16, "cuda": 128}  # photos; one number for all jobs,
 
 @dataclass
 class Learner:
-    """All that a step needs. `learning` is what a step runs: the network, or its part behind the cut."""
+    """All that a step needs. `learning` is what answers: the network, or its part behind the cut; `stepping` is what a step
+    runs: the same, with the gradients of all processes brought together."""
 
     network: nn.Module
     classes: int
@@ -39,6 +40,7 @@ class Learner:
 
     def __post_init__(self):
         self.learning = self.learning or self.network
+        self.stepping: nn.Module = self.learning
         self.normalize = Normalize(self.preprocessing).to(self.device)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == torch.float16)
 
@@ -63,12 +65,13 @@ def train_epoch(learner: Learner, feed: PixelFeed | FeatureFeed, labels: torch.T
     hp, world = learner.hyperparameters, learner.world
     seed = hp.seed * 1_000_003 + epoch
     order = shuffled(len(labels), hp.batch_size, torch.Generator().manual_seed(seed), at_least=2 * world.size)
-    if not feed.prepare(epoch, stop):
+    if world.agree(not feed.prepare(epoch, stop)):
         return None
     torch.manual_seed(seed + 7_919 * world.rank)
     set_training(learner.network, learner.frozen)
     sums = torch.zeros(2, dtype=torch.float64, device=learner.device)
     progress = Progress(f"epoch {epoch}", len(labels))
+    stop = world.meetings(stop)
     for batch, (indices, inputs) in zip(order, feed.batches(epoch, [world.share(batch) for batch in order])):
         if stop():
             return None
@@ -89,7 +92,7 @@ def train_step(learner: Learner, inputs: tuple[torch.Tensor, ...], wanted: torch
     """
     hp = learner.hyperparameters
     with learner.autocast():
-        logits = learner.learning(*inputs)
+        logits = learner.stepping(*inputs)
     each = losses(logits.float(), wanted, hp.multi_label, learner.class_weights, hp.label_smoothing)
     learner.optimizer.zero_grad(set_to_none=True)
     # processes' gradients are averaged
@@ -115,15 +118,17 @@ def validate(learner: Learner, feed: PixelFeed | FeatureFeed, labels: torch.Tens
 def predict(learner: Learner, feed: PixelFeed | FeatureFeed, stop: Callable[[], bool]) -> torch.Tensor | None:
     """The network's logits for all photos as they are, float32 [N, classes] on the CPU; None when stopped."""
     learner.network.eval()
-    if not feed.prepare(0, stop):
+    if learner.world.agree(not feed.prepare(0, stop)):
         return None
     order = in_order(len(feed), EVALUATED_AT_ONCE[learner.device.type])
     logits = [torch.empty(0, learner.classes, device=learner.device)]
     for _, inputs in feed.batches(0, learner.world.share(order)):
         if stop():
-            return None
+            break
         with torch.inference_mode(), learner.autocast():
             logits.append(learner.learning(*inputs).float())
+    if learner.world.agree(stop()):
+        return None
     return learner.world.gather(torch.cat(logits), order).cpu()
 
 

@@ -19,6 +19,7 @@ from train.fit import Fit, fit
 from train.hyperparameters import Hyperparameters
 from train.job import Job, JobError
 from train.loop import Learner
+from train.normalization import synchronize
 from train.objective import padded
 from train.optimization import class_weights, make_optimizer
 from train.photos import PhotoArrays
@@ -33,8 +34,8 @@ RISING = 2 / 3  # of the epochs pass until the resolution is full
 log = logging.getLogger(__name__)
 
 
-def run(job: Job, hp: Hyperparameters, stop: Stop, world: World = World()) -> Description:
-    """Train, export, measure and report; the artifact is in job.model at the end.
+def run(job: Job, hp: Hyperparameters, stop: Stop, world: World = World()) -> Description | None:
+    """Train, export, measure and report; the artifact is in job.model at the end, in the job of the first process.
 
     A request to stop ends the training early, with the artifact of the best epoch so far. JobError, PhotoError or
     OSError when the job fails; where a loss stops being a number, the artifact of the best epoch is kept.
@@ -42,22 +43,31 @@ def run(job: Job, hp: Hyperparameters, stop: Stop, world: World = World()) -> De
     started = time.monotonic()
     channels = read_channels(job.channels, hp.split, hp.seed, {hp.weights}, hp.multi_label)
     _describe(channels, hp)
+    _check_shares(channels, hp, world)
     learner, source = make_learner(job, hp, channels, world)
     plan = make_plan(job, learner, channels, source)
     try:
         fit(plan, stop)
     except JobError:
         if plan.state.best_epoch:
-            finish(job, plan, channels, source.words, stop, started)
+            _conclude(job, plan, channels, source, stop, started)
         raise
-    return finish(job, plan, channels, source.words, stop, started)
+    return _conclude(job, plan, channels, source, stop, started)
+
+
+def _conclude(job: Job, plan: Fit, channels: Channels, source: Source, stop: Stop, started: float) -> Description | None:
+    """The first process finishes the job alone; the others wait, so that all leave with one outcome."""
+    world, plan.learner.world = plan.learner.world, World()
+    if world.first:
+        return finish(job, plan, channels, source.words, stop, started)
+    return world.wait_for_first()
 
 
 def make_learner(job: Job, hp: Hyperparameters, channels: Channels, world: World) -> tuple[Learner, Source]:
     """The network with its first weights, frozen as asked, and its optimizer; and where the weights came from."""
     torch.manual_seed(hp.seed)
     device = pick_device(world.local_rank)
-    precision = pick_precision(hp.precision, device)
+    precision = world.of_first(lambda: pick_precision(hp.precision, device))
     try:
         preprocessing = sizes(hp)
         network = build(hp.model, len(channels.classes), hp.head, preprocessing.crop)
@@ -70,6 +80,7 @@ def make_learner(job: Job, hp: Hyperparameters, channels: Channels, world: World
             raise JobError(f"model {hp.model} cannot see photos of {side} x {side} pixels ({error}); set another image_size or first_resolution") from error
     source = load_weights(network, hp.model, hp.weights, job.channels, hp.seed)
     frozen = freeze(network, hp.trainable)
+    synchronize(network, frozen, world, device)
     network.to(device, memory_format=torch.channels_last)
     learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
     weights = class_weights(hp.class_weights, channels.train.labels, len(channels.classes))
@@ -92,6 +103,7 @@ def make_plan(job: Job, learner: Learner, channels: Channels, source: Source) ->
                       round(hp.epochs * RISING))
     validation = PixelFeed(validation_photos, learner.normalize, learner.device, preprocessing.crop)
     train, validation = _features(learner, source, train, validation) or (train, validation)
+    learner.stepping = learner.world.stepping(learner.learning)
     return Fit(job, learner, train, padded(channels.train.labels, classes).to(learner.device), validation,
                padded(channels.validation.labels, classes), validation_photos, identity(hp, channels, source))
 
@@ -116,7 +128,7 @@ def _features(learner: Learner, source: Source, train: PixelFeed, validation: Pi
     drawn = {"augmentation": hp.augmentation, "seed": hp.seed} if train.preset else {}
     for feed, number, own in ((train, views, drawn), (validation, 1, {})):
         feeds.append(feed.photos.key and feature_feed(feed, parts, number, key | own | {"photos": feed.photos.key}, learner.autocast, learner.world))
-    if None in feeds:
+    if learner.world.agree(None in feeds):
         return None
     learner.learning = parts.learning
     return tuple(feeds)
@@ -142,6 +154,16 @@ def identity(hp: Hyperparameters, channels: Channels, source: Source) -> dict:
     values = {name: value for name, value in dataclasses.asdict(hp).items() if name not in UNRELATED}
     return {"data": channels.fingerprint, "classes": list(channels.classes), "first weights": source.fingerprint} | {
         name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+def _check_shares(channels: Channels, hp: Hyperparameters, world: World) -> None:
+    """JobError when the processes cannot share the steps, or do not see the same photos."""
+    for what, count in (("batch_size is", hp.batch_size), ("the photos of the train channel are", len(channels.train))):
+        if count < world.size:
+            raise JobError(f"{what} {count}, but there are {world.size} processes to share them; each needs one")
+    if (theirs := world.of_first(lambda: channels.fingerprint)) != channels.fingerprint:
+        raise JobError(f"this host's channels hold other photos than the first host's (fingerprints {channels.fingerprint[:12]} and {theirs[:12]}); "
+                       "every host needs all of them: S3DataDistributionType FullyReplicated")
 
 
 def _describe(channels: Channels, hp: Hyperparameters) -> None:

@@ -18,7 +18,7 @@ from train.failure import FAILED, SUCCEEDED, reason
 from train.job import Job, JobError
 
 TAIL_LENGTH = 800  # bytes of a script's stderr in the failure reason, of which SageMaker shows 1024 characters
-SHELLS = ("sh", "dash", "bash")
+WAITERS = ("sh", "dash", "bash", "torchrun")  # programs that stand between us and the script
 
 _finished: list[bool] = []  # filled when `main` succeeded: the toolkit's exit code alone does not tell
 
@@ -68,7 +68,7 @@ def run_user_script() -> int:
     signal.signal(signal.SIGTERM, lambda number, _: _pass_on(number, psutil.Process()))
     with _stderr_tail() as tail:
         try:
-            entry_point.run(settings.module_dir, settings.user_entry_point, settings.to_cmd_args(), settings.to_env_vars())
+            entry_point.run(settings.module_dir, settings.user_entry_point, settings.to_cmd_args(), settings.to_env_vars(), runner_type=_runner(settings))
             return SUCCEEDED
         except errors.ClientError as error:
             failed = error
@@ -77,11 +77,24 @@ def run_user_script() -> int:
     return _fail(f"{settings.user_entry_point} failed{code}: {words.splitlines()[-1] if words else str(failed)}\n{words}")
 
 
+def _runner(settings):
+    """How the toolkit starts the script: as it is, or by torchrun where `sagemaker_torch_distributed_enabled` says so."""
+    from sagemaker_training import runner
+
+    if str(settings.additional_framework_parameters.get("sagemaker_torch_distributed_enabled")).lower() != "true":
+        return runner.ProcessRunnerType
+    torchrun = runner.get(runner.TorchDistributedRunnerType, settings.user_entry_point, settings.to_cmd_args(), settings.to_env_vars())
+    run = torchrun.run
+    # the toolkit hands these over by place, in the order of its other runners: a script that fails would pass for one that did not
+    torchrun.run = lambda wait, capture_error: run(wait=wait, capture_error=capture_error)
+    return torchrun
+
+
 def _pass_on(number: int, parent: psutil.Process) -> None:
-    """Send a signal to the script's process, which has its own ways with its children. A shell in between only waits,
+    """Send a signal to the script's process, which has its own ways with its children. A shell or torchrun in between only waits,
     and must live on to hand the exit code up."""
     for child in parent.children():
-        if child.name() in SHELLS:
+        if child.name() in WAITERS and child.children():
             _pass_on(number, child)
         else:
             child.send_signal(number)

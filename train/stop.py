@@ -20,6 +20,8 @@ class Stop:
         """Take SIGTERM and SIGINT as requests. Before anything slow is imported: PID 1 ignores what it has no handler for."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self.request)
+        # a launcher blocks them until there is somebody to take them
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
         return self
 
     def request(self, *_) -> None:
