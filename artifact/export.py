@@ -3,6 +3,7 @@
 Loads torch; runs in training only.
 """
 
+import contextlib
 import io
 import logging
 import warnings
@@ -38,8 +39,8 @@ def export(network: torch.nn.Module, description: Description, directory: Path, 
     """Write weights, graph and model.json to a directory, and check the loaded artifact on samples.
 
     samples: uint8 [N, S, S, 3], N >= 1, preprocessed photos. Returns the largest difference of a probability.
-    Raises ExportError when that is above TOLERANCE (model.json is then not written), OSError when the
-    directory cannot take the files.
+    Raises ExportError when that is above TOLERANCE, OSError when the directory cannot take the files; no half artifact
+    is left then.
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
@@ -47,6 +48,22 @@ def export(network: torch.nn.Module, description: Description, directory: Path, 
     for name in (DESCRIPTION_FILE, INT8_FILE, INT8_WEIGHTS_FILE):
         (directory / name).unlink(missing_ok=True)
     discard_unfinished(directory)
+    try:
+        return _export(network, description, directory, samples)
+    except BaseException:
+        remove_artifact(directory)  # half of one is no use to anyone, and takes the disk's last bytes
+        raise
+
+
+def remove_artifact(directory: Path) -> None:
+    """Take the artifact's files, whole or half, out of a directory, as far as that can be done; other files stay."""
+    with contextlib.suppress(OSError):
+        for name in (DESCRIPTION_FILE, INT8_FILE, INT8_WEIGHTS_FILE, GRAPH_FILE, WEIGHTS_FILE):
+            (Path(directory) / name).unlink(missing_ok=True)
+        discard_unfinished(directory)
+
+
+def _export(network: torch.nn.Module, description: Description, directory: Path, samples: np.ndarray) -> float:
     model = Probabilities(network, description.preprocessing, description.temperature, description.multi_label).cpu().eval()
     state = {name: value.contiguous() for name, value in network.state_dict().items()}
     write_atomically(directory / WEIGHTS_FILE, safetensors.torch.save(state))

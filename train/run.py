@@ -14,7 +14,7 @@ from train.cut import cut
 from train.device import pick_device, pick_precision
 from train.features import FeatureFeed, feature_feed
 from train.feed import PixelFeed
-from train.finish import finish
+from train.finish import finish, keep_best
 from train.fit import Fit, fit
 from train.hyperparameters import Hyperparameters
 from train.job import Job, JobError
@@ -37,7 +37,7 @@ def run(job: Job, hp: Hyperparameters, stop: Stop, world: World = World()) -> De
     """Train, export, measure and report; the artifact is in job.model at the end.
 
     A request to stop ends the training early, with the artifact of the best epoch so far. JobError, PhotoError or
-    OSError when the job fails; where a loss stops being a number, the artifact of the best epoch is kept.
+    OSError when the job fails; whatever fails once an epoch is done, the artifact of the best one is kept.
     """
     started = time.monotonic()
     channels = read_channels(job.channels, hp.split, hp.seed, {hp.weights}, hp.multi_label)
@@ -46,11 +46,10 @@ def run(job: Job, hp: Hyperparameters, stop: Stop, world: World = World()) -> De
     plan = make_plan(job, learner, channels, source)
     try:
         fit(plan, stop)
-    except JobError:
-        if plan.state.best_epoch:
-            finish(job, plan, channels, source.words, stop, started)
+        return finish(job, plan, channels, source, stop, started)
+    except Exception as error:
+        keep_best(job, plan, channels, source, stop, started, error)
         raise
-    return finish(job, plan, channels, source.words, stop, started)
 
 
 def make_learner(job: Job, hp: Hyperparameters, channels: Channels, world: World) -> tuple[Learner, Source]:

@@ -1,7 +1,7 @@
 """Where a network's first weights come from: published ImageNet weights, a channel, a file, or chance."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import safetensors
@@ -19,10 +19,14 @@ WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt")
 
 @dataclass(frozen=True)
 class Source:
-    """Where weights came from, in words, and what tells them from others: a SHA-256, a published name, a seed."""
+    """Where weights came from, in words, and what tells them from others: a SHA-256, a published name, a seed.
+
+    earlier: what model.json tells of the artifact that they are of, if they are.
+    """
 
     words: str
     fingerprint: str
+    earlier: dict = field(default_factory=dict)
 
 
 def load_weights(network: nn.Module, architecture: str, weights: str, channels: dict[str, Path], seed: int = 0) -> Source:
