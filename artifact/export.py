@@ -76,6 +76,27 @@ def _export(network: torch.nn.Module, description: Description, directory: Path,
     return difference
 
 
+def check_exportable(network: torch.nn.Module, side: int) -> None:
+    """Run a black photo of side x side pixels through a network, in eval: RuntimeError when it cannot see photos of that size, or
+    when ONNX could not express what it does with them, which else would be found out after the training.
+
+    That is adaptive pooling to sizes that do not divide its input's; the rest of torchvision's architectures can be exported.
+    """
+    def check(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        have, wanted = tuple(inputs[0].shape[-2:]), tuple(output.shape[-2:])
+        if any(size % into for size, into in zip(have, wanted)):
+            raise ExportError("its feature map of {} x {} cannot be pooled to {} x {} in ONNX, which needs multiples".format(*have, *wanted))
+
+    pools = [module for module in network.modules() if isinstance(module, (torch.nn.AdaptiveAvgPool2d, torch.nn.AdaptiveMaxPool2d))]
+    hooks = [module.register_forward_hook(check) for module in pools]
+    try:
+        with torch.inference_mode():
+            network.eval()(torch.zeros(1, 3, side, side))
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
 def graph(model: Probabilities, sample: np.ndarray) -> bytes:
     """The ONNX file of a model, batch size left open. sample: uint8 [1, S, S, 3]."""
     buffer = io.BytesIO()

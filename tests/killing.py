@@ -1,7 +1,8 @@
-"""python tests/killing.py ROOT KILLS SEED: run a training job, kill it with SIGKILL so many times, and run it to its end.
+"""python tests/killing.py: for each line `ROOT KILLS SEED` of stdin, run the training job in ROOT, kill it so many times with
+SIGKILL, and run it to its end.
 
 Torch is loaded once; each run of the job is a process forked from here before anything was computed, so that a kill costs
-no more than the work that it undoes. Prints the exit code of the last run and where the kills hit, as JSON.
+no more than the work that it undoes. Answers each line with the exit code of the last run and where the kills hit, as JSON.
 """
 
 import json
@@ -65,4 +66,6 @@ def run(root: Path, kills: int, seed: int) -> dict:
 
 
 if __name__ == "__main__":
-    print(json.dumps(run(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))))
+    for line in sys.stdin:
+        root, kills, seed = line.rstrip("\n").rsplit(" ", 2)
+        print(json.dumps(run(Path(root), int(kills), int(seed))), flush=True)

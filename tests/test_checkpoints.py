@@ -32,14 +32,21 @@ def outcome(job: Job) -> dict:
             "weights": (job.model / "model.safetensors").read_bytes(), "graph": (job.model / "model.onnx").read_bytes()}
 
 
-def kill(job: Job, kills: int, seed: int = 0) -> dict:
-    done = subprocess.run([sys.executable, "tests/killing.py", str(job.root), str(kills), str(seed)], cwd=REPOSITORY, env=PLAIN, capture_output=True,
-                          text=True, check=True)
-    return json.loads(done.stdout)
+@pytest.fixture(scope="module")
+def kill():
+    """kill(job, kills, seed): run a job to its end in spite of so many kills; its exit code and where they hit."""
+    with subprocess.Popen([sys.executable, "tests/killing.py"], cwd=REPOSITORY, env=PLAIN, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as killer:
+        def ask(job: Job, kills: int, seed: int = 0) -> dict:
+            killer.stdin.write(f"{job.root} {kills} {seed}\n")
+            killer.stdin.flush()
+            return json.loads(killer.stdout.readline())
+
+        yield ask
+        killer.stdin.close()
 
 
 @pytest.mark.parametrize("settings", TRAININGS, ids=["plateau-early-stop", "dropout-sgd", "kept-features"])
-def test_killed_at_any_moment_a_job_ends_as_one_never_killed(tmp_path, settings):
+def test_killed_at_any_moment_a_job_ends_as_one_never_killed(tmp_path, kill, settings):
     """Real SIGKILLs: while a checkpoint, the artifact and the history are being written, and at random moments."""
     job = make_job(tmp_path, {"train": 6, "validation": 3, "test": 2}, **settings)
     assert kill(job, 0)["code"] == 0

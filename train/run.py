@@ -6,12 +6,14 @@ import time
 
 import torch
 
+from artifact.export import check_exportable
 from artifact.model import Description
 from artifact.network import build, own_preprocessing
 from artifact.preprocessing import Preprocessing
 from train.channels import Channels, Photos, read_channels
 from train.cut import cut
 from train.device import pick_device, pick_precision
+from train.earlier import Earlier, go_on_from, take_over
 from train.features import FeatureFeed, feature_feed
 from train.feed import PixelFeed
 from train.finish import finish, keep_best
@@ -40,9 +42,10 @@ def run(job: Job, hp: Hyperparameters, stop: Stop, world: World = World()) -> De
     OSError when the job fails; whatever fails once an epoch is done, the artifact of the best one is kept.
     """
     started = time.monotonic()
+    hp, earlier = go_on_from(job, hp)
     channels = read_channels(job.channels, hp.split, hp.seed, {hp.weights}, hp.multi_label)
     _describe(channels, hp)
-    learner, source = make_learner(job, hp, channels, world)
+    learner, source = make_learner(job, hp, channels, world, earlier)
     plan = make_plan(job, learner, channels, source)
     try:
         fit(plan, stop)
@@ -52,22 +55,22 @@ def run(job: Job, hp: Hyperparameters, stop: Stop, world: World = World()) -> De
         raise
 
 
-def make_learner(job: Job, hp: Hyperparameters, channels: Channels, world: World) -> tuple[Learner, Source]:
+def make_learner(job: Job, hp: Hyperparameters, channels: Channels, world: World, earlier: Earlier | None = None) -> tuple[Learner, Source]:
     """The network with its first weights, frozen as asked, and its optimizer; and where the weights came from."""
     torch.manual_seed(hp.seed)
     device = pick_device(world.local_rank)
     precision = pick_precision(hp.precision, device)
     try:
-        preprocessing = sizes(hp)
+        preprocessing = sizes(hp, earlier.description.preprocessing if earlier else None)
         network = build(hp.model, len(channels.classes), hp.head, preprocessing.crop)
     except ValueError as error:
         raise JobError(str(error)) from error
     try:
-        network.eval()(torch.zeros(1, 3, preprocessing.crop, preprocessing.crop))
+        check_exportable(network, preprocessing.crop)
     except RuntimeError as error:
         raise JobError(f"model {hp.model} cannot see photos of {preprocessing.crop} x {preprocessing.crop} pixels ({error}); "
                        "set another image_size") from error
-    source = load_weights(network, hp.model, hp.weights, job.channels, hp.seed)
+    source = take_over(network, hp, earlier, channels.classes) if earlier else load_weights(network, hp.model, hp.weights, job.channels, hp.seed)
     frozen = freeze(network, hp.trainable)
     network.to(device, memory_format=torch.channels_last)
     learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
@@ -126,9 +129,10 @@ def photos_key(channels: Channels, photos: Photos) -> dict:
     return {"data": channels.fingerprint, "photos": [str(path) for path in photos.paths]}
 
 
-def sizes(hp: Hyperparameters) -> Preprocessing:
-    """The preprocessing asked for; where a size is 0, the published weights' own, in proportion. ValueError when they do not fit."""
-    own = own_preprocessing(hp.model, hp.weights if hp.weights.startswith("IMAGENET") else "DEFAULT")
+def sizes(hp: Hyperparameters, earlier: Preprocessing | None = None) -> Preprocessing:
+    """The preprocessing asked for; where a size is 0, the earlier artifact's or the published weights' own, in proportion.
+    ValueError when they do not fit."""
+    own = earlier or own_preprocessing(hp.model, hp.weights if hp.weights.startswith("IMAGENET") else "DEFAULT")
     crop = hp.image_size or own.crop
     resize = hp.resize or max(crop, round(crop * own.resize / own.crop))
     return dataclasses.replace(own, crop=crop, resize=resize)

@@ -46,9 +46,7 @@ def load_weights(network: nn.Module, architecture: str, weights: str, channels: 
     else:
         raise JobError(f"weights '{weights}' are neither imagenet, none, a channel ({', '.join(channels) or 'there are none'}), "
                        "a published name (IMAGENET1K_V1) nor a file")
-    if architecture.startswith("vit_") and "encoder.pos_embedding" in state:
-        state = interpolate_embeddings(network.image_size, network.patch_size, state)
-    _fill(network, state, source.words, architecture)
+    fill(network, state, source.words, architecture)
     return source
 
 
@@ -93,8 +91,13 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
     return {name.removeprefix("module."): value for name, value in state.items()}
 
 
-def _fill(network: nn.Module, state: dict[str, torch.Tensor], source: str, architecture: str) -> None:
-    """Everything outside the head must be there in its shape; the head is taken where it fits as a whole."""
+def fill(network: nn.Module, state: dict[str, torch.Tensor], source: str, architecture: str) -> None:
+    """Fill a network in place. Everything outside the head must be there in its shape; the head is taken where it fits as a whole.
+
+    JobError, which names the source, when something is not.
+    """
+    if architecture.startswith("vit_") and "encoder.pos_embedding" in state:
+        state = interpolate_embeddings(network.image_size, network.patch_size, state)
     own = network.state_dict()
     inside_head = {name for name in own if name.startswith(f"{network.head_name}.")}
     body = own.keys() - inside_head
