@@ -34,7 +34,7 @@ def reason(error: BaseException) -> str | None:
         where = f" '{error.filename2 or error.filename}'" if error.filename else ""
         match error.errno:
             case errno.ENOSPC | errno.EDQUOT:
-                return f"the disk is full: could not write{where}; give the job more space (VolumeSizeInGB)"
+                return f"the disk is full{f': could not write{where}' if where else ''}; give the job more space (VolumeSizeInGB)"
             case errno.EACCES | errno.EPERM | errno.EROFS:
                 return f"no permission to read or write{where} ({error.strerror}); the job reads its input and writes below its root"
             case _:
