@@ -84,7 +84,7 @@ def test_a_loss_that_becomes_nan_leaves_the_best_epochs_artifact(tmp_path, capsy
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="mounting a small disk and giving up root both need root")
-@pytest.mark.parametrize("megabytes", [1, 4, 8])
+@pytest.mark.parametrize("megabytes", [1, 4, 6])
 def test_a_full_disk_is_one_clear_sentence(tmp_path, megabytes):
     """A real small disk, full while saving the checkpoint or the artifact, of which no half is left."""
     make_job(tmp_path / "job", {"train": 3, "validation": 1}, epochs=1)
@@ -194,7 +194,7 @@ def test_a_validation_loss_that_is_no_number_ends_the_training(tmp_path, capsys)
     job = make_job(tmp_path, {"train": 2, "validation": 2}, epochs=1, lr="1e30", optimizer="sgd")
     code, out = run_main(job, capsys)
     assert code == 1 and "the validation loss became" in failure(job) and "Traceback" not in out
-    assert not job.checkpoints.exists() and not (job.model / "model.json").exists()
+    assert not list(job.checkpoints.iterdir()) and not (job.model / "model.json").exists()
 
 
 def test_an_unused_channel_is_told(tmp_path, capsys):

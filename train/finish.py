@@ -29,6 +29,7 @@ from train.outcome import write_outcome
 from train.photos import PhotoArrays
 from train.stop import Stop
 from train.weights import Source
+from train.world import World
 
 SAMPLES = 16  # photos on which the exported artifact is held against the network
 JUDGES = 1000  # training photos that judge int8 where there are no validation photos
@@ -75,8 +76,9 @@ def keep_best(job: Job, plan: Fit, channels: Channels, source: Source, stop: Sto
     JobError, which says what failed and what became of the artifact; returns for an error that is this program's own fault.
     """
     best = plan.state.best_epoch
-    if not best:
+    if not best or not plan.learner.world.first:
         return
+    plan.learner.world = World()  # others, if there are any, may be gone
     try:
         if not plan.exported:  # else it is there, and writing it again would put it at risk
             log.info("the training failed; exporting the best epoch so far, %d", best)
