@@ -3,6 +3,7 @@
 Loads torch; runs in training only.
 """
 
+import contextlib
 import io
 import logging
 import warnings
@@ -38,8 +39,8 @@ def export(network: torch.nn.Module, description: Description, directory: Path, 
     """Write weights, graph and model.json to a directory, and check the loaded artifact on samples.
 
     samples: uint8 [N, S, S, 3], N >= 1, preprocessed photos. Returns the largest difference of a probability.
-    Raises ExportError when that is above TOLERANCE (model.json is then not written), OSError when the
-    directory cannot take the files.
+    Raises ExportError when that is above TOLERANCE, OSError when the directory cannot take the files; no half artifact
+    is left then.
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
@@ -47,6 +48,22 @@ def export(network: torch.nn.Module, description: Description, directory: Path, 
     for name in (DESCRIPTION_FILE, INT8_FILE, INT8_WEIGHTS_FILE):
         (directory / name).unlink(missing_ok=True)
     discard_unfinished(directory)
+    try:
+        return _export(network, description, directory, samples)
+    except BaseException:
+        remove_artifact(directory)  # half of one is no use to anyone, and takes the disk's last bytes
+        raise
+
+
+def remove_artifact(directory: Path) -> None:
+    """Take the artifact's files, whole or half, out of a directory, as far as that can be done; other files stay."""
+    with contextlib.suppress(OSError):
+        for name in (DESCRIPTION_FILE, INT8_FILE, INT8_WEIGHTS_FILE, GRAPH_FILE, WEIGHTS_FILE):
+            (Path(directory) / name).unlink(missing_ok=True)
+        discard_unfinished(directory)
+
+
+def _export(network: torch.nn.Module, description: Description, directory: Path, samples: np.ndarray) -> float:
     model = Probabilities(network, description.preprocessing, description.temperature, description.multi_label).cpu().eval()
     state = {name: value.contiguous() for name, value in network.state_dict().items()}
     write_atomically(directory / WEIGHTS_FILE, safetensors.torch.save(state))
@@ -57,6 +74,27 @@ def export(network: torch.nn.Module, description: Description, directory: Path, 
                           f"on {len(samples)} photos (at most {TOLERANCE} is rounding); no model.json was written")
     write_description(directory, description)  # last: without it no reader takes the folder for an artifact
     return difference
+
+
+def check_exportable(network: torch.nn.Module, side: int) -> None:
+    """Run a black photo of side x side pixels through a network, in eval: RuntimeError when it cannot see photos of that size, or
+    when ONNX could not express what it does with them, which else would be found out after the training.
+
+    That is adaptive pooling to sizes that do not divide its input's; the rest of torchvision's architectures can be exported.
+    """
+    def check(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        have, wanted = tuple(inputs[0].shape[-2:]), tuple(output.shape[-2:])
+        if any(size % into for size, into in zip(have, wanted)):
+            raise ExportError("its feature map of {} x {} cannot be pooled to {} x {} in ONNX, which needs multiples".format(*have, *wanted))
+
+    pools = [module for module in network.modules() if isinstance(module, (torch.nn.AdaptiveAvgPool2d, torch.nn.AdaptiveMaxPool2d))]
+    hooks = [module.register_forward_hook(check) for module in pools]
+    try:
+        with torch.inference_mode():
+            network.eval()(torch.zeros(1, 3, side, side))
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def graph(model: Probabilities, sample: np.ndarray) -> bytes:

@@ -8,6 +8,7 @@
 Knows nothing of engines or torch: `artifact.export` makes the graph, `artifact.engines` runs it.
 """
 
+import errno
 import json
 import os
 import shutil
@@ -132,6 +133,19 @@ def atomic_file(path: Path, beside: Path | None = None) -> Iterator[BinaryIO]:
     except BaseException:
         os.unlink(temporary)
         raise
+    _keep_name(path.parent)
+
+
+def _keep_name(folder: Path) -> None:
+    """Have a folder's new names outlive a power cut; file systems that cannot promise that are taken as they are."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(handle)
 
 
 def discard_unfinished(folder: Path) -> None:

@@ -5,10 +5,11 @@ import logging
 import sys
 
 from artifact.model import ArtifactError, read_description
+from artifact.unpack import artifact_folder
 from serve.metrics import share_between_workers
 from serve.server import MODEL_UNUSABLE, Server
 from serve.settings import Settings, SettingsError
-from serve.unpack import artifact_folder, keep_in_one_folder
+from serve.temporary import keep_in_one_folder
 
 USAGE = 2
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from artifact.machine import memory_left
+from artifact.unpack import artifact_folder, discard
 from serve.predictor import Cores, Predictor
-from serve.unpack import artifact_folder, discard
 
 SPARE_BYTES = 64 * 1024 * 1024  # stays free for requests when a model is loaded
 FILES_TO_MEMORY = 2.5  # a loaded model takes up to so many times its graph's file while it is compiled

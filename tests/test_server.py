@@ -13,9 +13,9 @@ import time
 import pytest
 
 from artifact.model import ArtifactError, read_description
+from artifact.unpack import artifact_folder
 from conftest import COLOURS, REPOSITORY
 from local_test.engines import free_port, ping
-from serve.unpack import artifact_folder
 from servers import instances, photo, serving
 
 

@@ -13,6 +13,11 @@ def pick_device(local_rank: int = 0) -> torch.device:
     return torch.device("cuda", local_rank % torch.cuda.device_count()) if torch.cuda.is_available() else torch.device("cpu")
 
 
+def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
+    """The context in which a network computes in this type."""
+    return torch.autocast(device.type, dtype=precision, enabled=precision != torch.float32)
+
+
 def pick_precision(precision: str, device: torch.device) -> torch.dtype:
     """The type that hyperparameter `precision` names; `auto`: bfloat16 where the device multiplies it fast, else float32.
 

@@ -38,7 +38,7 @@ def reason(error: BaseException) -> str | None:
         where = f" '{error.filename2 or error.filename}'" if error.filename else ""
         match error.errno:
             case errno.ENOSPC | errno.EDQUOT:
-                return f"the disk is full: could not write{where}; give the job more space (VolumeSizeInGB) or fewer checkpoints"
+                return f"the disk is full{f': could not write{where}' if where else ''}; give the job more space (VolumeSizeInGB)"
             case errno.EACCES | errno.EPERM | errno.EROFS:
                 return f"no permission to read or write{where} ({error.strerror}); the job reads its input and writes below its root"
             case _:
@@ -50,3 +50,16 @@ def reason(error: BaseException) -> str | None:
     # torch's writers wrap the operating system's error in one of their own
     inner = error.__cause__ or error.__context__
     return reason(inner) if inner is not None else None
+
+
+def os_error(error: BaseException | None) -> OSError | None:
+    """The operating system's error in an error or behind it; None where there is none."""
+    while error is not None and not isinstance(error, OSError):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def disk_full(error: BaseException) -> bool:
+    """Whether an error means that there was no room."""
+    cause = os_error(error)
+    return cause is not None and cause.errno in (errno.ENOSPC, errno.EDQUOT)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from train.checkpoint import State, load_checkpoint, save_checkpoint
+from train.checkpoint import State, check_writable, learning_state, load_checkpoint, restore_learning, save_checkpoint
 from train.features import FeatureFeed
 from train.feed import PixelFeed
 from train.hyperparameters import Hyperparameters
@@ -23,7 +23,8 @@ from train.photos import PhotoArrays
 class Fit:
     """A training under way. Labels are padded, int64 [N, K]; identity is what a checkpoint must share with this job.
 
-    validation_photos: the validation channel's photos, sized as the artifact sizes them, to measure it on.
+    validation_photos: the validation channel's photos, sized as the artifact sizes them, to measure it on. exported: whether the
+    artifact of the best epoch is written.
     """
 
     job: Job
@@ -35,18 +36,23 @@ class Fit:
     validation_photos: PhotoArrays
     identity: dict
     state: State = field(default_factory=State)
+    exported: bool = False
 
 
 def fit(plan: Fit, stop: Callable[[], bool]) -> None:
     """Train from the checkpoint, or the start, to the last epoch, early stopping, or a stop; plan.state tells how far.
 
-    Prints one metric line an epoch. JobError when the loss is no number any more or a checkpoint is another's.
+    Prints one metric line an epoch. JobError when the loss is no number any more, the checkpoints are another's, or one cannot be
+    written: going on without would risk in silence what the user asked to have kept. OSError and PhotoError for files.
     """
     hp, learner = plan.learner.hyperparameters, plan.learner
     plan.state = state = load_checkpoint(plan.job, learner, plan.identity)
     if state.epoch and learner.world.first:
         print(f"going on from the checkpoint of epoch {state.epoch}", flush=True)
-    whole = None  # network and optimizer after the last whole epoch, where no checkpoint holds them
+        write_history(plan.job, state.history)  # a new machine has the checkpoints only
+    if state.epoch < hp.epochs and not stalled(state.history, hp):
+        check_writable(plan.job, learner.world)
+    whole = None  # what was learned up to the last whole epoch, where no checkpoint holds it
     while state.epoch < hp.epochs and not stalled(state.history, hp):
         started, epoch = time.monotonic(), state.epoch + 1
         lr = learning_rate(hp, epoch, [row["validation_loss"] for row in state.history if row["validation_loss"] is not None])
@@ -55,8 +61,7 @@ def fit(plan: Fit, stop: Callable[[], bool]) -> None:
         row = _epoch(plan, epoch, stop)
         if row is None:
             if whole:
-                learner.restore(whole[0])
-                learner.optimizer.load_state_dict(whole[1])
+                restore_learning(learner, whole)
                 save_checkpoint(plan.job, state, learner, plan.identity)
             return
         state.history.append({"epoch": epoch, **row, "lr": lr, "seconds": time.monotonic() - started})
@@ -64,12 +69,13 @@ def fit(plan: Fit, stop: Callable[[], bool]) -> None:
         _keep_best(state, learner)
         if learner.world.first:
             print(metric_line(state.history[-1]), flush=True)
-            write_history(plan.job, state.history)
         if epoch % hp.checkpoint_frequency == 0 or epoch == hp.epochs or stop() or stalled(state.history, hp):
             save_checkpoint(plan.job, state, learner, plan.identity)
             whole = None
         else:
-            whole = copy.deepcopy((learner.learned(), learner.optimizer.state_dict()))
+            whole = copy.deepcopy(learning_state(learner))
+        if learner.world.first:
+            write_history(plan.job, state.history)
 
 
 def _epoch(plan: Fit, epoch: int, stop: Callable[[], bool]) -> dict | None:

@@ -83,6 +83,15 @@ class Hyperparameters:
 
 def parse(texts: dict[str, str]) -> Hyperparameters:
     """The settings from hyperparameters.json's names and texts. JobError for an unknown name or a bad value."""
+    return Hyperparameters(**_values(texts))
+
+
+def given(texts: dict[str, str]) -> set[str]:
+    """Which settings the names and texts set, by our names: what has its default is not among them."""
+    return set(_values(texts))
+
+
+def _values(texts: dict[str, str]) -> dict[str, object]:
     known = {entry.name: entry for entry in dataclasses.fields(Hyperparameters)}
     values: dict[str, object] = {}
     for given, text in texts.items():
@@ -99,7 +108,7 @@ def parse(texts: dict[str, str]) -> Hyperparameters:
         values[name] = _parsed(name, known[name].default, text)
     if values.get("lr_scheduler_step") and "schedule" not in values:
         values["schedule"] = "step"
-    return Hyperparameters(**values)
+    return values
 
 
 def _unquote(text: object) -> str:

@@ -9,6 +9,7 @@ from torch import nn
 
 from artifact.network import Normalize
 from artifact.preprocessing import Preprocessing
+from train.device import autocast
 from train.feed import PixelFeed
 from train.features import FeatureFeed
 from train.hyperparameters import Hyperparameters
@@ -53,7 +54,7 @@ class Learner:
         self.network.load_state_dict(values, strict=False)
 
     def autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, dtype=self.precision, enabled=self.precision != torch.float32)
+        return autocast(self.device, self.precision)
 
 
 def train_epoch(learner: Learner, feed: PixelFeed | FeatureFeed, labels: torch.Tensor, epoch: int, stop: Callable[[], bool]) -> dict | None:

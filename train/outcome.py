@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from tensorboardX import SummaryWriter
 
-from artifact.model import Description, write_atomically
+from artifact.model import Description, discard_unfinished, write_atomically
 from train.checkpoint import State
 from train.hyperparameters import Hyperparameters
 from train.job import Job
@@ -24,6 +24,7 @@ HISTORY_FILE, METRICS_FILE, PREDICTIONS_FILE, REPORT_FILE = "history.csv", "metr
 def write_history(job: Job, history: Sequence[dict]) -> None:
     """history.csv and TensorBoard's events, whole, after each epoch."""
     job.output_data.mkdir(parents=True, exist_ok=True)
+    discard_unfinished(job.output_data)
     columns = list(dict.fromkeys(name for row in history for name in row))
     write_atomically(job.output_data / HISTORY_FILE, _csv(columns, [[row.get(name) for name in columns] for row in history]))
     events = job.output_data / "tensorboard"

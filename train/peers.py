@@ -59,6 +59,7 @@ class Watch(threading.Thread):
         super().__init__(name="watch", daemon=True)
         self.board, self.job, self.stop, self.host, self.first_host = board, job, stop, host, first_host
         self.done, self.failure = False, None
+        self.keeping = False  # the artifact of the best epoch is being written: that may take longer than the grace
         self._leaving = threading.Event()
 
     def run(self) -> None:
@@ -75,7 +76,7 @@ class Watch(threading.Thread):
                 self.failure = self.board.word("failure")
             except RuntimeError:
                 self.failure = self.failure or f"{self.first_host} is gone: the process there that holds the job together answers no more"
-        if self.failure and not self.done and not self._leaving.wait(GRACE_S):
+        if self.failure and not self.done and not self._leaving.wait(GRACE_S) and not self.keeping:
             leave_failed(self.job, self.failure)
 
     def wait_for_first(self) -> None:

@@ -1,159 +1,53 @@
 """A training job from its channels to its artifact and report."""
 
-import dataclasses
 import logging
 import time
 
-import torch
-
 from artifact.model import Description
-from artifact.network import build, own_preprocessing
-from artifact.preprocessing import Preprocessing
 from train.channels import Channels, read_channels
-from train.cut import cut
-from train.device import pick_device, pick_precision
-from train.features import FeatureFeed, feature_feed
-from train.feed import STEP_PIXELS, PixelFeed
-from train.finish import finish
+from train.earlier import go_on_from
+from train.finish import finish, keep_best
 from train.fit import Fit, fit
 from train.hyperparameters import Hyperparameters
 from train.job import Job, JobError
-from train.loop import Learner
-from train.normalization import synchronize
-from train.objective import padded
-from train.optimization import class_weights, make_optimizer
-from train.photos import PhotoArrays
+from train.networks import Networks
+from train.plan import make_plan
 from train.stop import Stop
-from train.trainable import freeze, set_training
-from train.weights import Source, load_weights
+from train.weights import Source
 from train.world import World
-
-UNRELATED = ("epochs", "test_batch_size", "checkpoint_frequency", "num_training_samples", "top_k", "quantize")  # to what training learns
-RISING = 2 / 3  # of the epochs pass until the resolution is full
 
 log = logging.getLogger(__name__)
 
 
-def run(job: Job, hp: Hyperparameters, stop: Stop, world: World = World()) -> Description | None:
+def run(job: Job, hp: Hyperparameters, stop: Stop, world: World = World(), networks: Networks | None = None, export: bool = True) -> Description | None:
     """Train, export, measure and report; the artifact is in job.model at the end, in the job of the first process.
 
     A request to stop ends the training early, with the artifact of the best epoch so far. JobError, PhotoError or
-    OSError when the job fails; where a loss stops being a number, the artifact of the best epoch is kept.
+    OSError when the job fails; whatever fails once an epoch is done, the artifact of the best one is kept.
+    networks: shared by the trainings of one process that differ in little else than how they learn. export: without it the
+    training ends with its last checkpoint, from which a later run of the same job exports.
     """
     started = time.monotonic()
+    hp, earlier = go_on_from(job, hp)
     channels = read_channels(job.channels, hp.split, hp.seed, {hp.weights}, hp.multi_label)
     _describe(channels, hp)
     _check_shares(channels, hp, world)
-    learner, source = make_learner(job, hp, channels, world)
-    plan = make_plan(job, learner, channels, source)
+    plan, source = make_plan(job, hp, channels, world, earlier, networks or Networks())
     try:
         fit(plan, stop)
-    except JobError:
-        if plan.state.best_epoch:
-            _conclude(job, plan, channels, source, stop, started)
+        return _conclude(job, plan, channels, source, stop, started) if export else None
+    except Exception as error:
+        keep_best(job, plan, channels, source, stop, started, error)
         raise
-    return _conclude(job, plan, channels, source, stop, started)
 
 
 def _conclude(job: Job, plan: Fit, channels: Channels, source: Source, stop: Stop, started: float) -> Description | None:
     """The first process finishes the job alone; the others wait, so that all leave with one outcome."""
-    world, plan.learner.world = plan.learner.world, World()
-    if world.first:
-        return finish(job, plan, channels, source.words, stop, started)
-    return world.wait_for_first()
-
-
-def make_learner(job: Job, hp: Hyperparameters, channels: Channels, world: World) -> tuple[Learner, Source]:
-    """The network with its first weights, frozen as asked, and its optimizer; and where the weights came from."""
-    torch.manual_seed(hp.seed)
-    device = pick_device(world.local_rank)
-    precision = world.of_first(lambda: pick_precision(hp.precision, device))
-    try:
-        preprocessing = sizes(hp)
-        network = build(hp.model, len(channels.classes), hp.head, preprocessing.crop)
-    except ValueError as error:
-        raise JobError(str(error)) from error
-    for side in {preprocessing.crop, first_side(hp, preprocessing)}:
-        try:
-            network.eval()(torch.zeros(1, 3, side, side))
-        except (RuntimeError, AssertionError) as error:
-            raise JobError(f"model {hp.model} cannot see photos of {side} x {side} pixels ({error}); set another image_size or first_resolution") from error
-    source = load_weights(network, hp.model, hp.weights, job.channels, hp.seed)
-    frozen = freeze(network, hp.trainable)
-    synchronize(network, frozen, world, device)
-    network.to(device, memory_format=torch.channels_last)
-    learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    weights = class_weights(hp.class_weights, channels.train.labels, len(channels.classes))
-    log.info("network: %s with %s, %s of %s parameters train, on %s in %s", hp.model, source.words, f"{sum(p.numel() for p in learning):,}",
-             f"{sum(p.numel() for p in network.parameters()):,}", torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
-             str(precision).removeprefix("torch."))
-    if hp.weights == "none" and hp.trainable != "all":
-        log.warning("weights=none with trainable=%s: what is frozen stays random; set trainable=all to learn it", hp.trainable)
-    return Learner(network, len(channels.classes), frozen, make_optimizer(learning, hp), hp, preprocessing, device, precision,
-                   None if weights is None else weights.to(device), world=world), source
-
-
-def make_plan(job: Job, learner: Learner, channels: Channels, source: Source) -> Fit:
-    """The training that is to be done: the channels' photos, or where a backbone is frozen their features, and their labels."""
-    hp, preprocessing, classes = learner.hyperparameters, learner.preprocessing, len(channels.classes)
-    sized = (preprocessing.pixels, preprocessing.crop) if hp.augmentation == "none" else (preprocessing.stretched, preprocessing.resize)
-    photos = PhotoArrays(channels.train.paths, *sized)
-    validation_photos = PhotoArrays(channels.validation.paths, preprocessing.pixels, preprocessing.crop)
-    train = PixelFeed(photos, learner.normalize, learner.device, preprocessing.crop, hp.augmentation, hp.seed, first_side(hp, preprocessing),
-                      round(hp.epochs * RISING))
-    validation = PixelFeed(validation_photos, learner.normalize, learner.device, preprocessing.crop)
-    train, validation = _features(learner, source, train, validation) or (train, validation)
-    learner.stepping = learner.world.stepping(learner.learning)
-    return Fit(job, learner, train, padded(channels.train.labels, classes).to(learner.device), validation,
-               padded(channels.validation.labels, classes), validation_photos, identity(hp, channels, source))
-
-
-def _features(learner: Learner, source: Source, train: PixelFeed, validation: PixelFeed) -> tuple[FeatureFeed, FeatureFeed] | None:
-    """The two channels' features instead of their pixels, where a part in front is frozen; the learner then steps behind it."""
-    hp, side = learner.hyperparameters, learner.preprocessing.crop
-    if not learner.frozen or not hp.feature_views:
-        return None
-    if hp.first_resolution != 1:
-        log.info("features: not kept, because the resolution rises; every epoch runs through the frozen part, too")
-        return None
-    set_training(learner.network, learner.frozen)
-    with learner.autocast():
-        parts = cut(learner.network, learner.frozen, torch.zeros(2, 3, side, side, device=learner.device).contiguous(memory_format=torch.channels_last))
-    if parts is None:
-        return None
-    views = 1 if hp.augmentation == "none" else min(hp.feature_views, hp.epochs)
-    key = {"model": hp.model, "weights": source.fingerprint, "trainable": hp.trainable, "preprocessing": dataclasses.asdict(learner.preprocessing),
-           "precision": str(learner.precision), "torch": torch.__version__, "device": learner.device.type}
-    feeds = []
-    drawn = {"augmentation": hp.augmentation, "seed": hp.seed} if train.preset else {}
-    for feed, number, own in ((train, views, drawn), (validation, 1, {})):
-        feeds.append(feed.photos.key and feature_feed(feed, parts, number, key | own | {"photos": feed.photos.key}, learner.autocast, learner.world))
-    if learner.world.agree(None in feeds):
-        return None
-    learner.learning = parts.learning
-    return tuple(feeds)
-
-
-def sizes(hp: Hyperparameters) -> Preprocessing:
-    """The preprocessing asked for; where a size is 0, the published weights' own, in proportion. ValueError when they do not fit."""
-    own = own_preprocessing(hp.model, hp.weights if hp.weights.startswith("IMAGENET") else "DEFAULT")
-    crop = hp.image_size or own.crop
-    resize = hp.resize or max(crop, round(crop * own.resize / own.crop))
-    return dataclasses.replace(own, crop=crop, resize=resize)
-
-
-def first_side(hp: Hyperparameters, preprocessing: Preprocessing) -> int:
-    """Side of the views of the first epoch, pixels."""
-    if hp.first_resolution == 1:
-        return preprocessing.crop
-    return min(preprocessing.crop, max(STEP_PIXELS, round(hp.first_resolution * preprocessing.crop / STEP_PIXELS) * STEP_PIXELS))
-
-
-def identity(hp: Hyperparameters, channels: Channels, source: Source) -> dict:
-    """What two runs must share for one to go on from the other's checkpoint: all that changes results, but for the epochs."""
-    values = {name: value for name, value in dataclasses.asdict(hp).items() if name not in UNRELATED}
-    return {"data": channels.fingerprint, "classes": list(channels.classes), "first weights": source.fingerprint} | {
-        name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    world = plan.learner.world
+    if not world.first:
+        return world.wait_for_first()
+    plan.learner.world = World()
+    return finish(job, plan, channels, source, stop, started)
 
 
 def _check_shares(channels: Channels, hp: Hyperparameters, world: World) -> None:

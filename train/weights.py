@@ -1,7 +1,8 @@
 """Where a network's first weights come from: published ImageNet weights, a channel, a file, or chance."""
 
+import dataclasses
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import safetensors
@@ -19,10 +20,15 @@ WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt")
 
 @dataclass(frozen=True)
 class Source:
-    """Where weights came from, in words, and what tells them from others: a SHA-256, a published name, a seed."""
+    """Where weights came from, in words, and what tells them from others: a SHA-256, a published name, a seed.
+
+    head: whether the head came with them. earlier: what model.json tells of the artifact that they are of, if they are.
+    """
 
     words: str
     fingerprint: str
+    head: bool = False
+    earlier: dict = field(default_factory=dict)
 
 
 def load_weights(network: nn.Module, architecture: str, weights: str, channels: dict[str, Path], seed: int = 0) -> Source:
@@ -42,10 +48,14 @@ def load_weights(network: nn.Module, architecture: str, weights: str, channels: 
     else:
         raise JobError(f"weights '{weights}' are neither imagenet, none, a channel ({', '.join(channels) or 'there are none'}), "
                        "a published name (IMAGENET1K_V1) nor a file")
-    if architecture.startswith("vit_") and "encoder.pos_embedding" in state:
-        state = interpolate_embeddings(network.image_size, network.patch_size, state)
-    _fill(network, state, source.words, architecture)
-    return source
+    return dataclasses.replace(source, head=fill(network, state, source.words, architecture))
+
+
+def weights_files(weights: str, channels: dict[str, Path]) -> tuple:
+    """What tells the weights of a setting from others without reading them: files with their sizes and times."""
+    folder = channels.get(weights, Path(weights))
+    files = sorted(folder.rglob("*")) if folder.is_dir() else [folder] if folder.is_file() else []
+    return (weights, *((str(path.resolve()), status.st_size, status.st_mtime_ns) for path in files for status in [path.stat()]))
 
 
 def _from_file(path: Path) -> tuple[dict[str, torch.Tensor], Source]:
@@ -89,8 +99,13 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
     return {name.removeprefix("module."): value for name, value in state.items()}
 
 
-def _fill(network: nn.Module, state: dict[str, torch.Tensor], source: str, architecture: str) -> None:
-    """Everything outside the head must be there in its shape; the head is taken where it fits as a whole."""
+def fill(network: nn.Module, state: dict[str, torch.Tensor], source: str, architecture: str) -> bool:
+    """Fill a network in place. Everything outside the head must be there in its shape; the head is taken where it fits as a whole.
+
+    Returns whether it was. JobError, which names the source, when something is not.
+    """
+    if architecture.startswith("vit_") and "encoder.pos_embedding" in state:
+        state = interpolate_embeddings(network.image_size, network.patch_size, state)
     own = network.state_dict()
     inside_head = {name for name in own if name.startswith(f"{network.head_name}.")}
     body = own.keys() - inside_head
@@ -101,6 +116,8 @@ def _fill(network: nn.Module, state: dict[str, torch.Tensor], source: str, archi
         raise JobError(f"{source} does not fit model {architecture}: {len(wrong)} of {len(body)} tensors are missing or "
                        f"of another shape, first '{wrong[0]}'")
     taken = {name: state[name] for name in body if name in state}
-    if all(name in state and state[name].shape == own[name].shape for name in inside_head):
+    fits = all(name in state and state[name].shape == own[name].shape for name in inside_head)
+    if fits:
         taken |= {name: state[name] for name in inside_head}
     network.load_state_dict(taken, strict=False)
+    return fits

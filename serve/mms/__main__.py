@@ -15,9 +15,9 @@ from pathlib import Path
 
 from artifact.machine import memory_limit
 from artifact.model import ArtifactError, read_description
+from artifact.unpack import artifact_folder
 from serve.mms.configuration import PROPERTIES_FILE, command, properties
 from serve.settings import Settings, SettingsError
-from serve.unpack import artifact_folder
 
 USAGE = 2
 MODEL_UNUSABLE = 3

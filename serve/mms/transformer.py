@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 from artifact.machine import give_memory_back, memory_left
 from artifact.model import ArtifactError
 from artifact.preprocessing import PhotoError
+from artifact.unpack import artifact_folder
 from serve import inputs, outputs
 from serve.batching import EngineDead
 from serve.models import SPARE_BYTES, needed_bytes
 from serve.predictor import Cores, Predictor
 from serve.settings import Settings
 from serve.ticket import Overloaded, Ticket, TooMuch
-from serve.unpack import artifact_folder
 
 if TYPE_CHECKING:
     from mms.context import Context

@@ -1,8 +1,6 @@
 """The folder of an artifact, wherever SageMaker or a user put it: unpacked, or still a model.tar.gz."""
 
-import atexit
 import errno
-import os
 import shutil
 import tarfile
 import tempfile
@@ -12,7 +10,6 @@ from artifact.model import DESCRIPTION_FILE, ArtifactError
 
 ARCHIVE = "model.tar.gz"
 PREFIX = "slipway-model-"
-
 
 def artifact_folder(path: Path) -> Path:
     """The folder that holds model.json: `path` itself, or a temporary one into which its model.tar.gz is unpacked.
@@ -51,20 +48,4 @@ def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> Non
 def discard(folder: Path) -> None:
     """Remove a folder that `artifact_folder` made; any other stays."""
     if folder.name.startswith(PREFIX) and folder.parent == Path(tempfile.gettempdir()):
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def keep_in_one_folder() -> None:
-    """Have this process and those that it forks make temporary files in a folder of their own, removed when this one ends,
-    whatever became of the others. Where nothing can be written, nothing changes."""
-    try:
-        folder = tempfile.mkdtemp(prefix="slipway-")
-    except OSError:
-        return
-    tempfile.tempdir = folder
-    atexit.register(_remove, folder, os.getpid())
-
-
-def _remove(folder: str, owner: int) -> None:
-    if os.getpid() == owner:  # a worker process inherits this, and must not pull the folder from under the others
         shutil.rmtree(folder, ignore_errors=True)
