@@ -31,7 +31,6 @@ from train.profile_system import Meters, gpu_meter
 
 DATA_WAIT, WORKER = ("DataLoaderIter", "DataLoaderIter::GetNext"), ("DataLoaderWorker", "DataLoaderWorker")
 INTERVALS_MS = (100, 200, 500, 1000, 5000, 60000)  # those SageMaker allows
-MODES = ("TRAIN", "EVAL")
 Batch = TypeVar("Batch")
 
 log = logging.getLogger(__name__)
@@ -206,9 +205,11 @@ class Profile:
 
     def _run(self) -> None:
         """The thread: measure, write what is done, wait for the next round."""
-        interval, beat = self._settings.interval_ms / 1000, time.monotonic()
+        interval = self._settings.interval_ms / 1000
+        beat, last = time.monotonic() + interval, False
         try:
-            while not self._closing.wait(max(0.0, beat - time.monotonic())):
+            while not last:
+                last = self._closing.wait(max(0.0, beat - time.monotonic()))
                 if self._meters:
                     self._system.write(self._now(), self._meters.measure())
                 self._write()

@@ -56,6 +56,7 @@ class SpanFiles:
         self._rotate_bytes, self._rotate_s = rotate_bytes, rotate_s
         self._open_path = self._folder / f"{node}_pythontimeline.json.tmp"
         self._file, self._phases, self._start_us, self._end_us = None, {}, 0, 0
+        self._folder.mkdir(parents=True, exist_ok=True)  # tells a reader that a training without spans never came to its first step
 
     def write(self, spans: Iterable[tuple[str, str, float, float, dict[str, int]]]) -> None:
         """Append (phase, name, start in seconds since the epoch, duration in seconds, arguments) of each span."""
@@ -79,7 +80,6 @@ class SpanFiles:
             self.close()
 
     def _begin(self, start_us: int) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
         if self._open_path.exists():  # of a run that ended without closing it
             self._open_path.rename(self._folder / f"{self._open_path.stat().st_mtime_ns // 1000}_{self._open_path.name}")
         self._file = self._open_path.open("w", encoding="utf-8")
