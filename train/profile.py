@@ -206,7 +206,7 @@ class Profile:
     def _run(self) -> None:
         """The thread: measure, write what is done, wait for the next round."""
         interval = self._settings.interval_ms / 1000
-        beat, last = time.monotonic() + interval, False
+        beat, last = time.monotonic(), False
         try:
             while not last:
                 last = self._closing.wait(max(0.0, beat - time.monotonic()))

@@ -25,13 +25,12 @@ class Metric(NamedTuple):
 
 
 class Meters:
-    """Everything that can be measured here; each call measures once, about a millisecond."""
+    """Everything that can be measured here; each call measures once, about a millisecond. The first has no rates yet."""
 
     def __init__(self, gpu: Callable[[], Iterator[Metric]] | None = None):
         self._cores = sorted(os.sched_getaffinity(0))
         self._gpu = gpu
-        self._at = time.perf_counter()
-        self._cpu, self._disk, self._network = psutil.cpu_times(percpu=True), _disk(), _network()
+        self._at, self._cpu, self._disk, self._network = 0.0, [], {}, {}
 
     def measure(self) -> list[Metric]:
         """All metrics of this moment; GPUs that no longer answer are left out."""
