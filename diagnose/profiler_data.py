@@ -181,9 +181,9 @@ class _SpanReader:
     """Reads one file's trace events: phases and the file's zero are told by metadata before the events."""
 
     def __init__(self, name: str):
-        found = re.search(r"(?:^|_)(\d+-)?([^_]+)_[^_]*timeline\.json", name)
-        rank = (found[1] or "").rstrip("-") if found else ""
-        self._worker = (found[2] + (f"-{rank}" if rank else "")) if found else "algo-1"
+        parts = name.split("_")
+        node = parts[1] if parts[0].isdigit() and len(parts) > 1 else parts[0]
+        self._worker = re.sub(r"^(\d+)-(.+)$", r"\2-\1", node)  # SageMaker names rank, or process, before the host
         self._zero_us, self._phases, self._open = 0.0, {}, {}
 
     def __call__(self, event: dict, reading: _Reading) -> bool:
