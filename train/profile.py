@@ -113,11 +113,18 @@ class NoProfile:
 
 @contextmanager
 def profiling(settings: Settings | None, device_type: str = "cpu") -> Iterator["NoProfile | Profile"]:
-    """A profile for the time of the `with`; its files are whole at the end, also where an error ends it."""
-    if settings is None:
+    """A profile for the time of the `with`; its files are whole at the end, also where an error ends it.
+
+    A folder that cannot be written costs the profile, not the training.
+    """
+    try:
+        profile = Profile(settings, device_type) if settings else None
+    except OSError as error:
+        log.warning("profile: there will be none: %s", error)
+        profile = None
+    if profile is None:
         yield NoProfile()
         return
-    profile = Profile(settings, device_type)
     try:
         yield profile
     finally:
