@@ -143,6 +143,7 @@ with profiling(Settings(Path({str(tmp_path)!r}), interval_ms=100)) as profile:
     assert len(list(tmp_path.rglob("*.tmp"))) == 1 and len(read_profile(tmp_path).steps()[0].starts) > 25
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ImportWarning")
 def test_smdebug_reads_what_was_written(tmp_path):
     from smdebug.profiler.algorithm_metrics_reader import LocalAlgorithmMetricsReader
     from smdebug.profiler.system_metrics_reader import LocalSystemMetricsReader
@@ -171,7 +172,7 @@ def test_a_window_of_steps_is_traced(tmp_path):
         operators = {row["name"]: row for row in read_profile(tmp_path / folder).operators}
         assert operators["aten::linear"]["count"] == steps and operators["aten::linear"]["cpu_us"] > 0
     details = answer(tmp_path / "whole", "OverallFrameworkMetrics").details
-    assert details["ratio"] == {"CPU": 100, "GPU": 0} and "aten::linear" in details["CPU"] | details["CPU_total"]
+    assert details["ratio"] == {"CPU": 100, "GPU": 0} and len(details["CPU_total"]) == len(details["CPU"]) == 20
 
 
 def test_a_disk_that_takes_nothing_costs_the_profile_only(tmp_path, caplog):
