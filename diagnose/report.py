@@ -138,7 +138,7 @@ def _steps(profile: Profile) -> list[dict]:
     for spans in profile.steps():
         seconds = spans.durations
         parts = step_parts(profile, spans)
-        means = {name: float(durations.mean()) for name, durations in parts.items()}
+        means = {name: float(durations.mean()) for name, durations in parts.items() if durations.any()}
         whole = max(sum(means.values()), 1e-12)
         colours = dict(zip(("Waiting for data", "Forward", "Backward", "Optimizer", "Other"), ("orange", "blue", "violet", "green", "grey")))
         p99, p95, p50 = np.quantile(seconds, [0.99, 0.95, 0.5])
@@ -154,7 +154,8 @@ def _modes(results: Sequence[Result]) -> list[tuple[str, float]]:
     """Shares of the whole that went into training steps, validation steps and all else."""
     details = next((result.details for result in results if result.rule == "OverallFrameworkMetrics"), {})
     words = {f"{STEP}TRAIN": "Training steps", f"{STEP}EVAL": "Validation steps", "others": "Everything between and around them"}
-    return [(words.get(name, name), share / 100) for name, share in details.get("phase", {}).items()]
+    phases = sorted(details.get("phase", {}).items(), key=lambda entry: list(words).index(entry[0]) if entry[0] in words else 0)
+    return [(words.get(name, name), share / 100) for name, share in phases]
 
 
 def _operators(profile: Profile) -> dict[str, list[dict]]:

@@ -16,11 +16,11 @@ def over_time(times: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.nda
     if len(times) < 2 or times[-1] <= times[0]:
         return times, values
     if len(times) > MOST_POINTS:
-        place = np.minimum(((times - times[0]) / (times[-1] - times[0]) * MOST_POINTS).astype(int), MOST_POINTS - 1)
-        counts = np.bincount(place, minlength=MOST_POINTS)
+        points = min(MOST_POINTS, len(times) // 3)  # three or more in each, so that none is empty for a late measurement
+        place = np.minimum(((times - times[0]) / (times[-1] - times[0]) * points).astype(int), points - 1)
         with np.errstate(invalid="ignore"):
-            means = np.bincount(place, values, MOST_POINTS) / counts
-        return times[0] + (np.arange(MOST_POINTS) + 0.5) * (times[-1] - times[0]) / MOST_POINTS, means
+            means = np.bincount(place, values, points) / np.bincount(place, minlength=points)
+        return times[0] + (np.arange(points) + 0.5) * (times[-1] - times[0]) / points, means
     breaks = np.flatnonzero(np.diff(times) > GAP * np.median(np.diff(times))) + 1
     return np.insert(times, breaks, times[breaks - 1]), np.insert(values, breaks, np.nan)
 
@@ -41,9 +41,10 @@ def chart(title: str, unit: str, x_label: str, lines: dict[str, tuple[np.ndarray
 
 
 def histogram(values: np.ndarray) -> dict:
-    """How often steps took how long, in 40 bars over all but the slowest half percent, which have a bar of their own."""
+    """How often steps took how long, in 40 bars; where few steps lie far out, the slowest half percent have a bar of their own."""
     factor, unit = (1e-3, "ms") if np.median(values) < 1 else (1.0, "s")
     limit = float(np.quantile(values, 0.995))
+    limit = limit if values.max() - values.min() > 2 * (limit - values.min()) else float(values.max())
     usual, slow = values[values <= limit], values[values > limit]
     low, high = usual.min(), max(usual.max(), usual.min() * 1.001 + 1e-9)
     counts, edges = np.histogram(usual, 40, (low, high))

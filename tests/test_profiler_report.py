@@ -145,12 +145,16 @@ def test_losses_of_tensors_that_smdebug_saved(tmp_path):
     network, loss = torch.nn.Linear(4, 2), torch.nn.CrossEntropyLoss()
     hook.register_module(network)
     hook.register_loss(loss)
-    seen = [loss(network(torch.randn(3, 4)), torch.tensor([0, 1, 0])).item() for _ in range(7)]
+    seen = {}
+    for mode, words in ((smd.modes.TRAIN, "training"), (smd.modes.EVAL, "validation")):
+        hook.set_mode(mode)
+        seen[words] = [loss(network(torch.randn(3, 4)), torch.tensor([0, 1, 0])).item() for _ in range(7)]
     hook.close()
     unit, curves, notes = read_losses(tmp_path)
-    (name, (steps, values)), = curves.items()
-    assert (unit, name, notes, steps.tolist()) == ("step", "CrossEntropyLoss_output_0 training", [], [0, 2, 4, 6])
-    assert values == pytest.approx(seen[::2], rel=1e-5)
+    assert (unit, notes, set(curves)) == ("step", [], {"CrossEntropyLoss_output_0 training", "CrossEntropyLoss_output_0 validation"})
+    for words, losses in seen.items():
+        steps, values = curves[f"CrossEntropyLoss_output_0 {words}"]
+        assert steps.tolist() == [0, 2, 4, 6] and values == pytest.approx(losses[::2], rel=1e-5)
 
 
 @pytest.mark.parametrize(("name", "text"), [("history.csv", "epoch,train_loss\nx,y\n"), ("tensors/collections/000000000/worker_0_collections.json", "{")])
@@ -166,6 +170,8 @@ def test_plots_of_hard_values():
     times = np.arange(10_000.0)
     x, y = over_time(times, np.sin(times))
     assert len(x) == 300 and abs(y).max() < 0.1
+    x, y = over_time(np.arange(301.0) + 0.4 * (np.arange(301) % 2), np.ones(301))
+    assert len(x) == 100 and np.isfinite(y).all(), "measurements that come late leave no gap"
     x, y = over_time(np.array([0.0, 1, 2, 100, 101]), np.ones(5))
     assert np.isnan(y).tolist() == [False, False, False, True, False, False]
     assert path(np.array([1.0, 2, 3]), np.array([5, np.nan, 7])) == "M1 5M3 7"
