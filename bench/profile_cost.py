@@ -22,6 +22,7 @@ from train.profile import NoProfile, Profile, Settings, profiling  # noqa: E402
 from train.profile_system import Meters, gpu_meter  # noqa: E402
 
 BAR = 0.02
+SPANS_A_STEP = 5  # waiting for data, forward, backward, optimizer, and the step itself
 
 
 def main() -> int:
@@ -57,10 +58,13 @@ def main() -> int:
     rounds = [one_round(chunk, number % 2 == 0, options.interval_ms, device.type) for number in range(options.rounds)]
     wall, processor = ([with_[kind] / without[kind] - 1 for with_, without in rounds] for kind in (0, 1))
     costs = wall if device.type == "cuda" else processor
+    step = statistics.median(without[0] for _, without in rounds) / options.steps
+    span, measurement = parts()
     print(json.dumps({
-        "bench": "profile-cost", "device": device.type, "step_ms": _ms(statistics.median(without[0] for _, without in rounds) / options.steps),
+        "bench": "profile-cost", "device": device.type, "step_ms": _ms(step),
         "cost_percent": _percent(statistics.median(costs)), "quartiles_percent": [_percent(quartile) for quartile in statistics.quantiles(costs, n=4)[::2]],
-        "wall_cost_percent": _percent(statistics.median(wall)), **parts(), "rounds": options.rounds}))
+        "wall_cost_percent": _percent(statistics.median(wall)), "span_us": round(1e6 * span, 2), "measurement_ms": _ms(measurement),
+        "cost_of_parts_percent": _percent(SPANS_A_STEP * span / step + 1000 * measurement / options.interval_ms), "rounds": options.rounds}))
     return int(statistics.median(costs) >= BAR)
 
 
@@ -74,8 +78,8 @@ def one_round(chunk, profiled_first: bool, interval_ms: int, device_type: str) -
     return seconds[True], seconds[False]
 
 
-def parts() -> dict[str, float]:
-    """Processor time of one span, written, and of one measurement of the machine."""
+def parts() -> tuple[float, float]:
+    """Processor seconds of one span, written, and of one measurement of the machine."""
     with tempfile.TemporaryDirectory() as folder, profiling(Settings(Path(folder), 60000)) as profile:
         started = time.process_time()
         for _ in range(20000):
@@ -87,7 +91,7 @@ def parts() -> dict[str, float]:
     started = time.process_time()
     for _ in range(50):
         meters.measure()
-    return {"span_us": round(1e6 * span, 2), "measurement_ms": _ms((time.process_time() - started) / 50)}
+    return span, (time.process_time() - started) / 50
 
 
 def _ms(seconds: float) -> float:

@@ -221,12 +221,12 @@ def load_balancing(profile: Profile, parameters: LoadBalancing) -> Result:
     if not pairs:
         return Result("LoadBalancing", parameters=shown(parameters), unjudged="there are no two GPUs on one node to compare" if series else NO_GPU)
     triggered = violations = 0
-    details, farthest = {}, 0.0
+    details, farthest, start = {}, 0.0, profile.bounds()[0]
     for one, other in pairs:
         shares = [np.histogram(gpu.values, BINS)[0] for gpu in (one, other)]
-        for count in scan_counts(one.times, profile.bounds()[0], parameters.scan_interval_us):
-            seen = [np.histogram(gpu.values[:count], BINS)[0] for gpu in (one, other)]
-            triggered += count > parameters.patience and len(other.times[:count]) > parameters.patience and jensen_shannon(*seen) > parameters.threshold
+        counts = scan_counts(one.times, start, parameters.scan_interval_us)
+        for count, *seen in zip(counts, *(_growing(gpu.values, counts) for gpu in (one, other))):
+            triggered += min(count, len(other.times)) > parameters.patience and jensen_shannon(*seen) > parameters.threshold
         distance = jensen_shannon(*shares)
         farthest = max(farthest, distance)
         if distance > parameters.threshold and min(len(one.times), len(other.times)) > parameters.patience:
@@ -238,6 +238,11 @@ def load_balancing(profile: Profile, parameters: LoadBalancing) -> Result:
     return Result("LoadBalancing", int(triggered), violations, datapoints, rounded(details), shown(parameters),
                   f"The greatest distance between two GPUs of a node is {farthest:.2f}; from {parameters.threshold:g} on they are loaded unequally.",
                   "" if datapoints > parameters.patience else _too_few(datapoints, parameters.patience))
+
+
+def _growing(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The histograms of the first so many values, for rising counts: int64 [counts, bins]."""
+    return np.cumsum([np.histogram(values[begin:end], BINS)[0] for begin, end in zip([0, *counts], counts)], axis=0)
 
 
 def jensen_shannon(one: np.ndarray, other: np.ndarray) -> float:

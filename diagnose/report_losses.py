@@ -1,8 +1,10 @@
 """The losses of a training, for the report's curves: of our own history.csv, else of tensors that smdebug saved."""
 
 import csv
+import json
 import math
-from collections.abc import Iterator
+import re
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,8 @@ import numpy as np
 HISTORY = ("history.csv", "data/history.csv", "output/data/history.csv", "../history.csv", "../data/history.csv")
 TENSORS = ("tensors", "debug-output", "output/tensors", "data/tensors", "../tensors", "")
 LINES = {"train_loss": "Training", "validation_loss": "Validation"}
+MODES = {"TRAIN": "training", "EVAL": "validation"}
+LOSS = re.compile("[Ll]oss_(?!input).*output")  # smdebug's own collection "losses"
 Curves = dict[str, tuple[np.ndarray, np.ndarray]]
 
 
@@ -26,12 +30,8 @@ def read_losses(output: Path) -> tuple[str, Curves, list[str]]:
             if curves:
                 return "epoch", curves, notes
     for folder in (Path(output) / place for place in TENSORS):
-        if next((folder / "collections").glob("*/*_collections.json"), None):  # without one smdebug would wait for ever
-            try:
-                curves = dict(_tensors(folder))
-            except Exception as error:  # whatever a half-written file makes smdebug say: the page has more to show
-                notes.append(f"the tensors in '{folder}' could not be read: {str(error) or type(error).__name__}")
-                continue
+        if (folder / "index").is_dir():
+            curves = _tensors(folder, notes)
             if curves:
                 return "step", curves, notes
     return "", {}, notes
@@ -52,15 +52,25 @@ def _number(text: str) -> float:
     return float(text) if text else math.nan
 
 
-def _tensors(folder: Path) -> Iterator[tuple[str, tuple[np.ndarray, np.ndarray]]]:
-    """Each loss tensor's mean at each step it was saved, by mode."""
-    from smdebug.core.modes import ModeKeys
-    from smdebug.trials import create_trial
+def _tensors(folder: Path, notes: list[str]) -> Curves:
+    """Each loss tensor's mean at each step it was saved, by mode. Read file by file: smdebug's own trial waits for what a crash never wrote."""
+    from smdebug.core.tfrecord.tensor_reader import TensorReader
 
-    trial = create_trial(str(folder))
-    for name in sorted(trial.tensor_names(collection="losses")):
-        for mode, words in ((ModeKeys.TRAIN, "training"), (ModeKeys.EVAL, "validation"), (ModeKeys.GLOBAL, "")):
-            steps = trial.tensor(name).steps(mode=mode)
-            if steps and (words or not trial.tensor(name).steps(mode=ModeKeys.TRAIN)):
-                values = [float(np.mean(trial.tensor(name).value(step, mode=mode))) for step in steps]
-                yield f"{name} {words}".strip(), (np.array(steps, float), np.array(values))
+    points: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    broken = []
+    for path in sorted((folder / "index").glob("*/*.json")):
+        try:
+            index = json.loads(path.read_bytes())
+            mode, step = index["meta"]["mode"].strip(), float(index["meta"]["mode_step"])
+            for entry in index.get("tensor_payload") or []:
+                if LOSS.search(entry["tensorname"]):
+                    with (folder / index["meta"]["event_file_name"]).open("rb") as file:
+                        file.seek(int(entry["start_idx"]))
+                        record = file.read(int(entry["length"]))
+                    value = next(iter(TensorReader(record).read_tensors()))[2]
+                    points[f"{entry['tensorname']} {MODES.get(mode, '')}".strip()].append((step, float(np.mean(value))))
+        except Exception:  # a cut-off record can break anywhere in smdebug's decoder
+            broken.append(path.name)
+    if broken:
+        notes.append(f"the tensors of {len(broken)} steps in '{folder}' could not be read, such as '{broken[0]}'")
+    return {name: (np.array([x for x, _ in sorted(rows)]), np.array([y for _, y in sorted(rows)])) for name, rows in sorted(points.items())}

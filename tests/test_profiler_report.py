@@ -155,9 +155,14 @@ def test_losses_of_tensors_that_smdebug_saved(tmp_path):
     for words, losses in seen.items():
         steps, values = curves[f"CrossEntropyLoss_output_0 {words}"]
         assert steps.tolist() == [0, 2, 4, 6] and values == pytest.approx(losses[::2], rel=1e-5)
+    first, second, *_ = sorted((tmp_path / "debug-output").rglob("*.tfevents"))
+    first.unlink()  # what a crash, or half a download, leaves
+    second.write_bytes(second.read_bytes()[:40])
+    unit, curves, notes = read_losses(tmp_path)
+    assert sum(len(steps) for steps, _ in curves.values()) == 6 and "the tensors of 2 steps" in notes[0]
 
 
-@pytest.mark.parametrize(("name", "text"), [("history.csv", "epoch,train_loss\nx,y\n"), ("tensors/collections/000000000/worker_0_collections.json", "{")])
+@pytest.mark.parametrize(("name", "text"), [("history.csv", "epoch,train_loss\nx,y\n"), ("tensors/index/000000000/000000000000_worker_0.json", "{")])
 def test_losses_that_cannot_be_read_are_told(tmp_path, name, text):
     record_steps(tmp_path / "profiler", steady(20))
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
