@@ -31,6 +31,7 @@ from train.profile_system import Meters, gpu_meter
 
 DATA_WAIT, WORKER = ("DataLoaderIter", "DataLoaderIter::GetNext"), ("DataLoaderWorker", "DataLoaderWorker")
 INTERVALS_MS = (100, 200, 500, 1000, 5000, 60000)  # those SageMaker allows
+LAST_WRITE_S = 20.0  # that the end of a training waits for a disk that hangs
 Batch = TypeVar("Batch")
 
 log = logging.getLogger(__name__)
@@ -68,10 +69,15 @@ def read_settings(root: Path, folder: Path, asked: bool, steps: tuple[int, ...] 
         raise JobError(f"profilerconfig.json: ProfilingIntervalInMilliseconds must be one of {', '.join(map(str, INTERVALS_MS))}; found {interval_ms}")
     path = parameters.get("LocalPath")
     host = str(_read(root / "input" / "config" / "resourceconfig.json").get("current_host") or "algo-1")
-    return Settings(root / os.path.relpath(path, DEFAULT_ROOT) if path and path.startswith(DEFAULT_ROOT) else Path(path or folder), interval_ms,
+    return Settings(_below(root, path) if path else folder, interval_ms,
                     _number(parameters, "RotateMaxFileSizeInBytes", Settings.rotate_bytes),
                     _number(parameters, "RotateFileCloseIntervalInSeconds", Settings.rotate_s),
                     re.sub("[^A-Za-z0-9-]+", "-", host), rank, (steps[0], steps[1]) if steps else None)
+
+
+def _below(root: Path, path: str) -> Path:
+    """SageMaker's path in the tree that stands for /opt/ml."""
+    return root / Path(path).relative_to(DEFAULT_ROOT) if Path(path).is_relative_to(DEFAULT_ROOT) else Path(path)
 
 
 def _read(path: Path) -> dict:
@@ -244,7 +250,10 @@ class Profile:
     def close(self) -> None:
         """Write all that is left, and end the files."""
         self._closing.set()
-        self._thread.join()
+        self._thread.join(LAST_WRITE_S)
+        if self._thread.is_alive():
+            log.warning("profile: its end is not written: the disk has not answered for %g s", LAST_WRITE_S)
+            return
         try:
             if self._trace:
                 self._end_trace()

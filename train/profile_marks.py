@@ -59,7 +59,7 @@ class StreamMarks:
 
     def times(self, start, end) -> tuple[float, float] | None:
         """Where the span begins, in seconds since the epoch, and how long it is; None while the GPU is not past it."""
-        if not end.query():
+        if not (start.query() and end.query()):
             return None
         return self._origin_s + self._origin.elapsed_time(start) / 1000, start.elapsed_time(end) / 1000
 
