@@ -108,7 +108,8 @@ def find_profile(output: Path) -> Path:
         folder = output / place
         if (folder / "system").is_dir() or (folder / "framework").is_dir():
             return folder
-    raise ProfileError(f"'{output}' holds no profile: looked for system/ and framework/ in it and in {', '.join(PLACES[1:])}; was the job run with profile=true?")
+    raise ProfileError(f"'{output}' holds no profile: looked for system/ and framework/ in it and in {', '.join(PLACES[1:])}; "
+                       "was the job run with profile=true?")
 
 
 def read_profile(output: Path) -> Profile:

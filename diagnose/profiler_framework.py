@@ -66,7 +66,8 @@ def step_outlier(profile: Profile, parameters: StepOutlier) -> Result:
     """Fires when on a worker more than n_outliers steps of a mode last longer than their mean plus stddev standard deviations."""
     every = [spans for spans in profile.steps() if parameters.mode in ("", spans.name)]
     if not every:
-        return Result("StepOutlier", parameters=shown(parameters), unjudged="no steps were recorded" + (f" of mode {parameters.mode}" if parameters.mode else ""))
+        mode = f" of mode {parameters.mode}" if parameters.mode else ""
+        return Result("StepOutlier", parameters=shown(parameters), unjudged=f"no steps were recorded{mode}")
     triggered = violations = 0
     details, words = {}, []
     for spans in every:

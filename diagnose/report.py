@@ -96,8 +96,10 @@ def _nodes(profile: Profile) -> list[dict]:
     """The plots of each node over the minutes since the job's start."""
     start, _ = profile.bounds()
     found = usage(profile)
-    loop = [spans for spans in profile.steps()]
-    spans = [(*((edge - start) / 60 for edge in (min(entry.starts[0] for entry in loop), max(entry.ends.max() for entry in loop))), "the training loop")] if loop else []
+    spans = []
+    if profile.steps():
+        first, last = min(steps.starts[0] for steps in profile.steps()), max(steps.ends.max() for steps in profile.steps())
+        spans = [((first - start) / 60, (last - start) / 60, "the training loop")]
 
     def lines(node: str, kinds: dict[str, str]) -> dict:
         rows = {words: found[kind][node] for kind, words in kinds.items() if node in found.get(kind, {})}

@@ -65,7 +65,8 @@ def boxes(rows: dict[str, dict[str, float]]) -> dict:
     axis = Axis(0.0, 100.0, 150, RIGHT - 14, 5, exact=True)
     return {"height": 30 + 24 * len(rows), "ticks": axis.marks(), "rows": [
         {"name": name, "y": 8 + 24 * number, **{key: float(axis.place(value[key])) for key in ("lower", "p25", "p50", "p75", "upper")},
-         "words": ", ".join(f"{key} {value[key]:.0f} %" for key in ("lower", "p25", "p50", "p75", "upper"))} for number, (name, value) in enumerate(rows.items())]}
+         "words": ", ".join(f"{key} {value[key]:.0f} %" for key in ("lower", "p25", "p50", "p75", "upper"))}
+        for number, (name, value) in enumerate(rows.items())]}
 
 
 def path(x: np.ndarray, y: np.ndarray) -> str:

@@ -11,11 +11,11 @@ START = 1591748100  # a whole minute, 2020-06-10 00:15 UTC
 Values = float | Callable[[float], float]
 
 
-def record_system(folder: Path, seconds: float, metrics: dict[tuple[str, str, str], Values], node: str = "algo-1", every: float = 0.5, start: float = START) -> Path:
+def record_system(folder: Path, seconds: float, metrics: dict[tuple[str, str, str], Values], node: str = "algo-1", every: float = 0.5) -> Path:
     """profiler-output/system/incremental: metrics by (type, name, dimension), a value or a function of the second; threads wake up milliseconds apart."""
     files: dict[int, list[str]] = {}
     for index in range(round(seconds / every)):
-        at = start + index * every
+        at = START + index * every
         for number, ((kind, name, dimension), value) in enumerate(metrics.items()):
             event = {"Type": kind, "Name": name, "Dimension": dimension, "Value": round(value(index * every) if callable(value) else value, 2),
                      "NodeId": node, "Timestamp": at + 0.001 * (number % 4)}
@@ -47,7 +47,8 @@ def record_steps(folder: Path, durations: Iterable[float], begin: float = START 
     at = begin - START
     for number, duration in enumerate(durations):
         for phase, name, share in ((2, "Forward", 0.5), (1, f"Step:ModeKeys.{mode}", 1.0)):
-            events.append({"name": name, "pid": phase, "ph": "X", "ts": round(at * 1e6), "dur": round(duration * share * 1e6), "args": {"step_num": str(number)}})
+            events.append({"name": name, "pid": phase, "ph": "X", "ts": round(at * 1e6), "dur": round(duration * share * 1e6),
+                           "args": {"step_num": str(number)}})
         at += duration
     text = "[\n" + ",\n".join(json.dumps(event) for event in events) + "\n]"
     end = round((START + at) * 1e6)

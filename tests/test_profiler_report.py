@@ -15,7 +15,11 @@ from diagnose.report_charts import Axis, chart, histogram, over_time, path
 from diagnose.report_losses import read_losses
 from recorded_profiles import START, machine, record_steps, record_system, steady
 
-HISTORY = "epoch,train_loss,train_accuracy,validation_loss,validation_accuracy,lr,seconds\n1,2.5,0.1,,,0.1,3\n2,1.5,0.2,2.0,0.3,0.1,3\n3,nan,0.3,1.5,0.4,0.1,3\n"
+HISTORY = """epoch,train_loss,train_accuracy,validation_loss,validation_accuracy,lr,seconds
+1,2.5,0.1,,,0.1,3
+2,1.5,0.2,2.0,0.3,0.1,3
+3,nan,0.3,1.5,0.4,0.1,3
+"""
 
 
 class Page(HTMLParser):

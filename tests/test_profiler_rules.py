@@ -20,12 +20,16 @@ def alternating(second):
     return 100 if int(second * 2) % 3 else 5
 
 
+def third(second):
+    return 4 if second % 3 < 1 else 90
+
+
 MACHINES = [  # rule, its case, the machine, seconds, parameters, whether it fires
     ("CPUBottleneck", "a busy core beside an idle GPU", machine(cpu=95, gpu=[4]), 60, {}, True),
     ("CPUBottleneck", "a busy core beside a busy GPU", machine(cpu=95, gpu=[90]), 60, {}, False),
     ("CPUBottleneck", "an idle core", machine(cpu=80, gpu=[4]), 60, {}, False),
-    ("CPUBottleneck", "a third of the time", machine(cpu=95, gpu=[lambda second: 4 if second % 3 < 1 else 90]), 60, {}, False),
-    ("CPUBottleneck", "a third of the time, where that is enough", machine(cpu=95, gpu=[lambda second: 4 if second % 3 < 1 else 90]), 60, {"threshold": 30}, True),
+    ("CPUBottleneck", "a third of the time", machine(cpu=95, gpu=[third]), 60, {}, False),
+    ("CPUBottleneck", "a third of the time, where that is enough", machine(cpu=95, gpu=[third]), 60, {"threshold": 30}, True),
     ("CPUBottleneck", "too early", machine(cpu=95, gpu=[4]), 40, {}, False),
     ("IOBottleneck", "waiting for the disk", machine(gpu=[60], waiting=60), 520, {}, True),
     ("IOBottleneck", "waiting little", machine(gpu=[60], waiting=40), 520, {}, False),
