@@ -9,7 +9,6 @@ With `train` it shares no code but this form. Files are read line by line: a lin
 """
 
 import json
-import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ import numpy as np
 PLACES = ("", "profiler", "profiler-output", "data/profiler", "output/profiler", "output/data/profiler", "output/profiler-output")
 SNAPSHOT_S = 0.02  # metrics so near to each other are of one moment: SageMaker's threads wake up apart
 STEP = "Step:ModeKeys."
+LATEST_S, LONGEST_S, MOST = 4_102_444_800, 30 * 86400, 1e18  # the year 2100, a training's limit, bytes a second: what is beyond was damaged
 
 
 class ProfileError(ValueError):
@@ -170,9 +170,9 @@ def _read_metric(event: dict, reading: _Reading) -> bool:
     try:
         at, value = float(event["Timestamp"]), float(event["Value"])
         key = str(event["NodeId"]), str(event["Type"]).lower(), str(event.get("Name") or ""), str(event.get("Dimension") or "")
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return False
-    if not (math.isfinite(at) and math.isfinite(value)):
+    if not (0 <= at <= LATEST_S and abs(value) < MOST):
         return False
     reading.series[key].append((at, value))
     return True
@@ -190,7 +190,7 @@ class _SpanReader:
     def __call__(self, event: dict, reading: _Reading) -> bool:
         try:
             return self._take(event, reading)
-        except (KeyError, TypeError, ValueError, IndexError):
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError):
             return False
 
     def _take(self, event: dict, reading: _Reading) -> bool:
@@ -210,10 +210,11 @@ class _SpanReader:
         elif kind != "X":
             return True  # marks of a moment say nothing about time spent
         start, duration = (self._zero_us + float(event["ts"])) / 1e6, float(event["dur"]) / 1e6
-        if not (math.isfinite(start) and 0 <= duration < math.inf):
+        step, pid = int(arguments.get("step_num", -1)), int(arguments.get("pid", 0))
+        if not (0 <= start <= LATEST_S and 0 <= duration <= LONGEST_S and max(abs(step), abs(pid)) < MOST):
             return False
         key = self._worker, self._phases.get(event["pid"], "Unknown"), str(event["name"])
-        reading.spans[key].append((start, duration, int(arguments.get("step_num", -1)), int(arguments.get("pid", 0))))
+        reading.spans[key].append((start, duration, step, pid))
         return True
 
 

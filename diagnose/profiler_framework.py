@@ -145,7 +145,7 @@ def _loaders_a_second(loaders: list[Spans]) -> np.ndarray:
     """How many different loaders were at work in each second in which any was: int64 [seconds]."""
     starts, ends = np.concatenate([spans.starts for spans in loaders]), np.concatenate([spans.ends for spans in loaders])
     pids = np.concatenate([spans.pids for spans in loaders])
-    lengths = (np.floor(ends) - np.floor(starts)).astype(np.int64) + 1
+    lengths = np.minimum(np.floor(ends) - np.floor(starts), 86400).astype(np.int64) + 1
     within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     seconds = np.repeat(np.floor(starts).astype(np.int64), lengths) + within
     pairs = np.unique(np.stack([seconds, np.repeat(pids, lengths)]), axis=1)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from artifact.model import write_atomically
-from diagnose.profiler_data import ProfileError, read_profile
+from diagnose.profiler_data import read_profile
 from diagnose.profiler_result import Result
 from diagnose.profiler_rules import judge, parameters_of
 from diagnose.report import write_page
@@ -34,6 +34,3 @@ def profile_report(output: Path, parameters: Mapping[str, object] | None = None,
         write_atomically(folder / RULES_FOLDER / f"{result.rule}.json", text.encode())
     write_page(folder / PAGE, profile, results, (unit, curves), notes)
     return results
-
-
-__all__ = ["ProfileError", "profile_report"]

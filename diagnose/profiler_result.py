@@ -32,13 +32,10 @@ def shown(parameters) -> str:
 
 
 def scan_counts(times: np.ndarray, start: float, scan_interval_us: int) -> np.ndarray:
-    """How many of the rising times lie before each scan's end; the last scan sees all. int64 [scans], at least one."""
-    if not len(times):
-        return np.zeros(0, np.int64)
-    interval = scan_interval_us / 1e6
-    ends = np.arange(start + interval, times[-1] + interval, interval)
-    counts = np.searchsorted(times, ends, side="right")
-    return np.append(counts[counts < len(times)], len(times))
+    """How many of the rising times lie before the end of each scan in which any lies; the last sees all. int64 [scans]."""
+    scans = np.ceil((times - start) / (scan_interval_us / 1e6))
+    ends = np.flatnonzero(np.diff(scans) > 0) + 1
+    return np.append(ends, len(times)) if len(times) else ends
 
 
 def box(values: np.ndarray) -> dict[str, float]:

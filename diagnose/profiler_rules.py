@@ -37,7 +37,7 @@ RULES: dict[str, Rule] = {
     "LowGPUUtilization": Rule(system.low_gpu_utilization, system.LowGPUUtilization(), "A GPU is used little, or its use goes up and down.",
                               "Look at waiting for data first; then raise batch_size, use bfloat16, or take a smaller GPU instance."),
     "MaxInitializationTime": Rule(framework.max_initialization_time, framework.MaxInitializationTime(), "It takes long until the first step.",
-                                  "Read photos as they are needed (input mode FastFile) and not before; bake weights into the image; see what the script does first."),
+                                  "Read photos as they are needed (input mode FastFile) and not before; bake weights into the image; see what is done first."),
     "OverallFrameworkMetrics": Rule(framework.overall_framework_metrics, framework.OverallFrameworkMetrics(),
                                     "Where the training's time went. This rule only collects.", ""),
     "OverallSystemUsage": Rule(system.overall_system_usage, system.OverallSystemUsage(), "How much of the machine was used. This rule only collects.", ""),

@@ -192,6 +192,18 @@ def test_a_trace_on_one_line_with_begin_and_end_events(tmp_path):
     assert spans.starts[0] == pytest.approx(5.0001) and spans.durations[0] == pytest.approx(250e-6)
 
 
+def test_damaged_numbers_neither_hang_nor_break(tmp_path):
+    folder = record_steps(record_system(tmp_path, 60, machine(cpu=95, gpu=[4, 60])), steady(150))
+    metrics, spans = next(folder.rglob("*.algo-1.json")), next(folder.rglob("*timeline.json"))
+    metrics.write_text(metrics.read_text().replace('"Timestamp":1591748', '"Timestamp":15917480', 7).replace('"Value":95', '"Value":-9e308', 3))
+    spans.write_text(spans.read_text().replace('"step_num": "', '"step_num": "x', 2).replace('"ts": 5', '"ts": 9e5', 2).replace('"dur": 1', '"dur": 1e30', 2)
+                     .replace('"args": {"step', '"args": [], "more": {"step', 4).replace('"pid": 1,', '"pid": [1],', 3))
+    profile = read_profile(folder)
+    assert len(profile.notes) == 1 and profile.bounds()[1] - profile.bounds()[0] < 120
+    for result in judge(profile):
+        json.dumps(result.document(), allow_nan=False)
+
+
 @pytest.mark.parametrize(("make", "words"), [
     (lambda folder: folder / "nowhere", "there is no folder"),
     (lambda folder: folder, "holds no profile: looked for system/ and framework/"),
