@@ -11,7 +11,7 @@ import numpy as np
 
 HISTORY = ("history.csv", "data/history.csv", "output/data/history.csv", "../history.csv", "../data/history.csv")
 TENSORS = ("tensors", "debug-output", "output/tensors", "data/tensors", "../tensors", "")
-LINES = {"train_loss": "Training", "validation_loss": "Validation"}
+LINES = {"validation_loss": "Validation", "train_loss": "Training"}  # in the colours of the training's own report
 MODES = {"TRAIN": "training", "EVAL": "validation"}
 LOSS = re.compile("[Ll]oss_(?!input).*output")  # smdebug's own collection "losses"
 Curves = dict[str, tuple[np.ndarray, np.ndarray]]
