@@ -52,8 +52,10 @@ def restore_learning(learner: Learner, saved: dict) -> None:
 def save_checkpoint(job: Job, state: State, learner: Learner, identity: dict) -> None:
     """Write checkpoints/checkpoint-<epoch>.pt and remove the ones of this training that are too old.
 
-    JobError when the folder cannot take it; what lies there stays.
+    JobError when the folder cannot take it; what lies there stays. Only the first process writes.
     """
+    if not learner.world.first:
+        return
     path = job.checkpoints / f"checkpoint-{state.epoch}.pt"
     parts = learning_state(learner)
     if state.best_epoch == state.epoch:

@@ -39,12 +39,11 @@ class FeatureFeed:
     def prepare(self, epoch: int, stop: Callable[[], bool]) -> bool:
         """Compute the features of the epoch's view that are not kept yet; False when `stop` said so before that was done."""
         count, view = len(self), self._view(epoch)
-        rows = view * count + np.arange(count)
-        missing = np.flatnonzero(~np.logical_and.reduce([store.have(rows) for store in self.stores]))
-        missing = missing[self.world.local_rank::self.world.local_size]
-        size = AT_ONCE[self.pixels.device.type]
-        progress = Progress(f"features of view {view + 1}", len(missing))
-        order = [missing[start:start + size] for start in range(0, len(missing), size)]
+        own, size = np.arange(count)[self.world.local_rank::self.world.local_size], AT_ONCE[self.pixels.device.type]
+        # in blocks that never change: a photo's last bits may follow from how many go through at once
+        blocks = [own[start:start + size] for start in range(0, len(own), size)]
+        order = [block for block in blocks if not all(store.have(view * count + block).all() for store in self.stores)]
+        progress = Progress(f"features of view {view + 1}", sum(map(len, order)))
         for indices, (chosen, samples) in zip(order, self.pixels.batches(view + 1 if self.pixels.preset else 0, order)):
             if stop():
                 return False
