@@ -1,14 +1,22 @@
 """Cutting a partly frozen network, and training on the features that were kept: the same as training on the photos."""
 
+import contextlib
 import logging
 
+import numpy as np
 import pytest
 import torch
 
-from artifact.network import build
-from conftest import make_job, train_job
+from artifact.network import Normalize, build
+from artifact.preprocessing import Preprocessing
+from conftest import draw_channel, make_job, train_job
 from train.cut import cut
+from train.feed import PixelFeed
+from train.features import FeatureFeed
+from train.photos import PhotoArrays
+from train.store import MemoryStore
 from train.trainable import freeze, set_training
+from train.world import World
 
 CUTS = [
     ("vgg11", "head", [(4096,)]), ("vgg11", "classifier.3", [(4096,)]), ("vgg11_bn", "features.18", None),
@@ -73,3 +81,25 @@ def test_training_on_kept_features_is_training_on_photos(tmp_path, settings, sam
         assert not torch.allclose(kept, anew, rtol=1e-4, atol=1e-5)
         assert kept[-1, 0] < kept[0, 0]
         torch.testing.assert_close(kept[-1, 2], anew[-1, 2], rtol=0, atol=0.5)
+
+
+def test_features_are_the_same_bits_whatever_was_kept_before(tmp_path):
+    """As after a kill in the middle: what is missing then goes through the backbone in the same company."""
+    paths = sorted(draw_channel(tmp_path, 7).glob("*/*"))
+    preprocessing = Preprocessing(64, 64)
+    torch.manual_seed(0)
+    network = build("vgg11", 3, (), 64)
+    frozen = freeze(network, "head")
+    set_training(network, frozen)
+    parts = cut(network, frozen, torch.rand(2, 3, 64, 64).contiguous(memory_format=torch.channels_last))
+    pixels = PixelFeed(PhotoArrays(paths, preprocessing.pixels, 64), Normalize(preprocessing), torch.device("cpu"), 64)
+    feed = FeatureFeed(pixels, parts, [MemoryStore(len(paths), (4096,), np.dtype(np.float32))], 1, contextlib.nullcontext, World())
+    assert feed.prepare(1, lambda: False)
+    every = np.arange(len(paths))
+    whole = feed.stores[0].read(every)
+    for missing in ([3], [17, 18, 20], list(range(16))):
+        there = np.setdiff1d(every, missing)
+        feed.stores = [MemoryStore(len(paths), (4096,), np.dtype(np.float32))]
+        feed.stores[0].write(there, whole[there])
+        assert feed.prepare(1, lambda: False)
+        np.testing.assert_array_equal(feed.stores[0].read(every), whole)

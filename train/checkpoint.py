@@ -18,7 +18,6 @@ from artifact.model import atomic_file, discard_unfinished, write_atomically
 from train.failure import disk_full, os_error, reason
 from train.job import Job, JobError
 from train.loop import Learner
-from train.world import World
 
 KEPT = 2  # the newest, and one to go back to where that is damaged
 SEAL = b"slipway checkpoint, sha-256:"  # then 32 bytes each of the archive and of the identity
@@ -77,10 +76,8 @@ def save_checkpoint(job: Job, state: State, learner: Learner, identity: dict) ->
         raise JobError(f"{reason(error)}; '{path}' could not be written") from error
 
 
-def check_writable(job: Job, world: World) -> None:
+def check_writable(job: Job) -> None:
     """OSError when no checkpoint can be written: better told before hours of training than after the first epoch."""
-    if not world.first:
-        return
     job.checkpoints.mkdir(parents=True, exist_ok=True)
     probe = job.checkpoints / "slipway-probe"
     write_atomically(probe, b"can be removed")

@@ -39,28 +39,30 @@ class FeatureFeed:
     def prepare(self, epoch: int, stop: Callable[[], bool]) -> bool:
         """Compute this process's share of its host's features of the epoch's view that are not kept yet; False when `stop` said
         so before that was done. Others must be waited for before `batches`, which computes what is missing then."""
-        count, view = len(self), self._view(epoch)
-        # by the photos' own numbers: what others have done meanwhile must not shift the shares
-        missing = self._missing(view, np.arange(self.world.local_rank, count, self.world.local_size))
-        progress = Progress(f"features of view {view + 1}", len(missing))
-        return self._compute(view, missing, progress, stop)
+        size, view = AT_ONCE[self.pixels.device.type], self._view(epoch)
+        # whole blocks of photos, always the same: the last bits of a photo's features may follow from its company
+        own = np.arange(self.world.local_rank, -(-len(self) // size), self.world.local_size)
+        missing = [block for block in own if not self._have(view, np.arange(block * size, min(len(self), (block + 1) * size))).all()]
+        return self._compute(view, missing, Progress(f"features of view {view + 1}", min(len(self), len(missing) * size)), stop)
 
     def batches(self, epoch: int, order: Sequence[np.ndarray]) -> Iterator[Batch]:
         """The features of each list of indices in the epoch's view, which must have been prepared."""
         view = self._view(epoch)
         first = view * len(self)
         for indices in order:
-            self._compute(view, self._missing(view, indices))  # where processes do not share what they keep
+            missing = indices[~self._have(view, indices)]  # where processes do not share what they keep
+            self._compute(view, np.unique(missing // AT_ONCE[self.pixels.device.type]))
             rows = tuple(torch.from_numpy(store.read(first + indices)) for store in self.stores)
             yield torch.from_numpy(indices).to(self.pixels.device), tuple(
                 row.view(dtype).to(self.pixels.device, non_blocking=True) for row, (_, dtype) in zip(rows, self.cut.features))
 
-    def _missing(self, view: int, indices: np.ndarray) -> np.ndarray:
-        return indices[~np.logical_and.reduce([store.have(view * len(self) + indices) for store in self.stores])]
+    def _have(self, view: int, indices: np.ndarray) -> np.ndarray:
+        return np.logical_and.reduce([store.have(view * len(self) + indices) for store in self.stores])
 
-    def _compute(self, view: int, missing: np.ndarray, progress: Progress | None = None, stop: Callable[[], bool] = lambda: False) -> bool:
+    def _compute(self, view: int, blocks: Sequence[int], progress: Progress | None = None, stop: Callable[[], bool] = lambda: False) -> bool:
+        """Compute and keep blocks of photos, by their numbers."""
         size = AT_ONCE[self.pixels.device.type]
-        order = [missing[start:start + size] for start in range(0, len(missing), size)]
+        order = [np.arange(block * size, min(len(self), (block + 1) * size)) for block in blocks]
         for indices, (_, samples) in zip(order, self.pixels.batches(view + 1 if self.pixels.preset else 0, order)):
             if stop():
                 return False

@@ -47,11 +47,12 @@ def fit(plan: Fit, stop: Callable[[], bool]) -> None:
     """
     hp, learner = plan.learner.hyperparameters, plan.learner
     plan.state = state = load_checkpoint(plan.job, learner, plan.identity)
-    if state.epoch and learner.world.first:
+    first = learner.world.first
+    if state.epoch and first:
         print(f"going on from the checkpoint of epoch {state.epoch}", flush=True)
         write_history(plan.job, state.history)  # a new machine has the checkpoints only
-    if state.epoch < hp.epochs and not stalled(state.history, hp):
-        check_writable(plan.job, learner.world)
+    if first and state.epoch < hp.epochs and not stalled(state.history, hp):
+        check_writable(plan.job)
     whole = None  # what was learned up to the last whole epoch, where no checkpoint holds it
     while state.epoch < hp.epochs and not stalled(state.history, hp):
         started, epoch = time.monotonic(), state.epoch + 1
@@ -67,14 +68,14 @@ def fit(plan: Fit, stop: Callable[[], bool]) -> None:
         state.history.append({"epoch": epoch, **row, "lr": lr, "seconds": time.monotonic() - started})
         state.epoch = epoch
         _keep_best(state, learner)
-        if learner.world.first:
+        if first:
             print(metric_line(state.history[-1]), flush=True)
         if epoch % hp.checkpoint_frequency == 0 or epoch == hp.epochs or stop() or stalled(state.history, hp):
             save_checkpoint(plan.job, state, learner, plan.identity)
             whole = None
         else:
             whole = copy.deepcopy(learning_state(learner))
-        if learner.world.first:
+        if first:
             write_history(plan.job, state.history)
 
 
