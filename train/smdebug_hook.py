@@ -1,0 +1,272 @@
+"""smdebug's PyTorch hook without its traps: what it saves is what smdebug's readers and SageMaker's rules read.
+
+Changed: files are written in the training's own thread (smdebug's writer thread, once the disk is full, blocks the training
+for ever); bfloat16, integers, tensor subclasses and dictionaries are saved; frozen parameters are left out, those that are
+unfrozen later are taken in; what was recorded in one mode is never filed under the next; module hooks can be removed.
+Imports smdebug and torch: load it late, by `train.hooks`.
+"""
+
+import atexit
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from smdebug.core import singleton_utils
+from smdebug.core.error_handling_agent import ErrorHandlingAgent
+from smdebug.core.locations import TensorLocation
+from smdebug.core.modes import ModeKeys
+from smdebug.core.tfevent.event_file_writer import EventFileWriter, get_relative_event_file_path
+from smdebug.core.tfevent.events_writer import EventsWriter
+from smdebug.core.tfevent.index_file_writer import EventWithIndex
+from smdebug.core.tfevent.proto.event_pb2 import Event
+from smdebug.core.tfevent.proto.summary_pb2 import Summary
+from smdebug.core.tfevent.proto.tensor_pb2 import TensorProto
+from smdebug.core.tfevent.proto.tensor_shape_pb2 import TensorShapeProto
+from smdebug.core.tfevent.util import _get_proto_dtype
+from smdebug.core.writer import FileWriter
+from smdebug.pytorch.hook import Hook as SmdebugHook
+from torch import nn
+
+ACTIVATIONS = {nn.ReLU: "relu", nn.ReLU6: "relu", nn.Tanh: "tanh", nn.Sigmoid: "sigmoid"}
+SAMPLES = ("losses", "labels", "predictions", "inputs")  # collections that also validation and prediction save in compact form
+INPUT_SIDE, INPUT_PHOTOS = 32, 512  # pixels a side and photos in all that the sample of inputs keeps: enough for channel means
+
+
+class _Events(EventFileWriter):
+    """Events written at once, in the caller's thread, so that a full disk is the caller's OSError."""
+
+    def __init__(self, path, index_writer):  # not the parent's: it starts the thread
+        self._ev_writer = EventsWriter(path=path, index_writer=index_writer)
+        self._ev_writer.init()
+
+    def write_event(self, event):
+        start, length = self._ev_writer.write_event(event.event)
+        name = get_relative_event_file_path(self._ev_writer.name())
+        self._ev_writer.index_writer.add_index(TensorLocation(tname=event.tensorname, mode=event.get_mode(), mode_step=event.mode_step,
+                                                              event_file_name=name, start_idx=start, length=length, worker="worker_0"))
+
+    def write_summary_with_index(self, summary, step, tname, mode, mode_step, timestamp=None):
+        event = Event(summary=summary, step=step, wall_time=timestamp or time.time())
+        self.write_event(EventWithIndex(event, tname, mode, mode_step))
+
+    def flush(self):
+        self._ev_writer.flush()
+
+    def close(self):
+        self._ev_writer.flush()
+        self._ev_writer.close()
+
+
+class _Files(FileWriter):
+    """A saved step's event file and index."""
+
+    @property
+    def proto_writer(self):
+        if self._proto_writer is None:
+            self._proto_writer = _Events(self.event_file_path, self.index_writer)
+        return self._proto_writer
+
+    def write_tensor(self, tdata, tname, write_index=True, mode=ModeKeys.GLOBAL, mode_step=None, timestamp=None):
+        # the parent's goes through ndarray.tostring, which numpy is dropping
+        _, dtype = _get_proto_dtype(tdata.dtype)
+        shape = TensorShapeProto(dim=[TensorShapeProto.Dim(size=size) for size in tdata.shape])
+        value = Summary.Value(tag=tname, metadata=self._get_metadata(mode, mode_step),
+                              tensor=TensorProto(dtype=dtype, tensor_content=tdata.tobytes(), tensor_shape=shape))
+        self.proto_writer.write_summary_with_index(Summary(value=[value]), self.step, tname, mode, mode_step, timestamp=timestamp)
+
+
+class TrainingHook(SmdebugHook):
+    """smdebug's hook on one network, all of whose callbacks hand their faults to `fault` instead of raising.
+
+    sample: values kept of every larger tensor, beside exact reductions ("compact"); 0 saves as smdebug does.
+    gradient_scale: what a GradScaler has multiplied the loss with; saved gradients are divided by it.
+    """
+
+    def __init__(self, out_dir: str, sample: int, fault: Callable[[Exception], None], gradient_scale: Callable[[], float] | None, **settings):
+        # smdebug's own guard is of the whole process: it may have been switched off by an earlier hook
+        agent = ErrorHandlingAgent.get_error_handling_agent()
+        agent.hook, agent.disable_smdebug = None, False
+        super().__init__(out_dir=out_dir, **settings)
+        agent.hook = None
+        self.sample, self.fault, self.gradient_scale = sample, fault, gradient_scale
+        self.handles: list = []
+        self.frozen: dict[str, nn.Parameter] = {}
+        self.pending: list[tuple[str, torch.Tensor, tuple[int, ...]]] = []
+        self.photos_saved = 0
+
+    @classmethod
+    def create(cls, config: str, fault, gradient_scale) -> "TrainingHook":
+        """The hook that SageMaker's debughookconfig.json asks for."""
+        from smdebug.core.json_config import create_hook_from_json_config
+
+        def make(**settings):
+            return cls(sample=0, fault=fault, gradient_scale=gradient_scale, **settings)
+        return create_hook_from_json_config(make, config)
+
+    # --- on and off the network
+
+    def register_module(self, module: nn.Module) -> None:
+        """Hook the network. Activations get names that say what they are: VGG's `features.1` becomes `features.1.relu`."""
+        everything = not self.sample or self.profiler_config_parser.config is not None
+        for name, part in module.named_modules():
+            kind = ACTIVATIONS.get(type(part))
+            part._module_name = f"{name}.{kind}" if kind and not name.rpartition(".")[2].startswith(kind) else name
+            self.module_set.add(part)
+            if everything or kind or part is module:
+                self.handles.append(part.register_forward_hook(self._guarded(SmdebugHook.forward_hook.__wrapped__)))
+        module._module_name = module._get_name()
+        self.handles.append(module.register_forward_pre_hook(self._guarded(self._before_step)))
+        for name, parameter in module.named_parameters():
+            self.frozen[f"{module._get_name()}_{name}"] = parameter
+        self._take_in_unfrozen()
+        self.has_registered_module = True
+
+    def remove(self) -> None:
+        """Take every callback off the network again."""
+        for handle in self.handles:
+            handle.remove()
+        for part in self.module_set:
+            if "_module_name" in part.__dict__:
+                del part._module_name
+        self.handles, self.module_set = [], set()
+        atexit.unregister(self._cleanup)  # else the folder is written to again when the process ends
+        singleton_utils.del_hook()
+
+    def _take_in_unfrozen(self) -> None:
+        for name in [name for name, parameter in self.frozen.items() if parameter.requires_grad]:
+            parameter = self.frozen.pop(name)
+            self.handles.append(parameter.register_hook(self._guarded(SmdebugHook.backward_hook.__wrapped__(self, name), own=False)))
+
+    def _guarded(self, function: Callable, own: bool = True) -> Callable:
+        def call(*arguments):
+            try:
+                # hooks also run while autograd records: nothing that is saved may become part of the graph
+                with torch.no_grad(), torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+                    function(*((self, *arguments) if own and not hasattr(function, "__self__") else arguments))
+            except Exception as error:  # whatever it is: a fault here must not end the training
+                self.fault(error)
+        return call
+
+    def _before_step(self, module: nn.Module, inputs: tuple) -> None:
+        if self.frozen:
+            self._take_in_unfrozen()
+        SmdebugHook.forward_pre_hook.__wrapped__(self, module, inputs)
+        if not self.exported_collections and self._get_collections_to_save_for_step():
+            self.export_collections()  # smdebug waits for the second saved step; a rule beside the training need not
+            self.exported_collections = True
+
+    # --- what is saved
+
+    def set_mode(self, mode: ModeKeys) -> None:
+        if mode != self.mode and self.writer is not None:
+            self._close_writers()  # else what is still open would be filed under the new mode
+        super().set_mode(mode)
+
+    def _get_collections_to_save_for_step(self):
+        if self._collections_to_save_for_step is None:
+            chosen = super()._get_collections_to_save_for_step()
+            if self.sample and self.mode != ModeKeys.TRAIN:
+                self._collections_to_save_for_step = {entry for entry in chosen if entry.name in SAMPLES}
+        return self._collections_to_save_for_step
+
+    def _log_params(self, module: nn.Module) -> None:
+        for name, parameter in module.named_parameters():
+            if parameter.requires_grad:
+                self._save_for_tensor(f"{module._get_name()}_{name}", parameter.data)
+
+    def _write(self, module_name, var, suffix, idx):
+        if isinstance(var, dict):
+            var = list(var.values())
+        if isinstance(var, torch.Tensor):
+            var = var.detach().as_subclass(torch.Tensor)  # tv_tensors.Image and the like
+        return super()._write(module_name, var, suffix, idx)
+
+    def _initialize_writers(self, only_initialize_if_missing: bool = False) -> None:
+        super()._initialize_writers(only_initialize_if_missing)
+        if type(self.writer) is FileWriter:
+            self.writer = _Files(trial_dir=self.out_dir, step=self.step, worker=self.worker)
+
+    def save(self, name: str, value: torch.Tensor) -> None:
+        """Save a tensor now, under the step and mode under way, if a collection of this step asks for its name."""
+        if self.writer is not None and self._get_collections_to_save_for_step():
+            with torch.no_grad():
+                self._save_for_tensor(name, value.detach())
+
+    def _save_for_tensor(self, tensor_name, tensor_value, check_before_write=True):
+        if tensor_name.startswith(self.GRADIENT_PREFIX) and self.gradient_scale is not None:
+            scale = self.gradient_scale()
+            if scale != 1:
+                tensor_value = tensor_value.float() / scale
+                if not bool(torch.isfinite(tensor_value).all()):
+                    return  # the scaler tries a scale too large and skips this step: no fault of the training
+        super()._save_for_tensor(tensor_name, tensor_value, check_before_write)
+
+    def _write_for_tensor(self, tensor_name, tensor_value, save_collections, tensor_ref=None):
+        if not self.sample:
+            super()._write_for_tensor(tensor_name, tensor_value, save_collections, tensor_ref)
+            return
+        names = {collection.name for collection in save_collections}
+        value = tensor_value.float() if tensor_value.is_floating_point() else tensor_value
+        if "relu_activity" in names:
+            places = [axis for axis in range(value.ndim) if axis != (1 if value.ndim != 3 else 2)]
+            self._later(tensor_name.replace("relu_output_", "relu_activity_"), (value > 0).float().mean(places))
+        elif "inputs" in names:
+            if self.photos_saved < INPUT_PHOTOS:
+                self.photos_saved += len(value)
+                steps = [-(-size // INPUT_SIDE) for size in value.shape[2:]]
+                self._later(tensor_name, value[(slice(None), slice(None), *(slice(None, None, step) for step in steps))].clone())
+        elif names & {"labels", "predictions", "losses"}:
+            self._later(tensor_name, value.clone())
+        else:
+            self._reduce(tensor_name, value, save_collections)
+
+    def _reduce(self, name: str, value: torch.Tensor, collections) -> None:
+        """The reductions that the collections ask for, exact, and where they keep raw tensors an evenly spaced sample."""
+        wanted = {(reduction, exact) for entry in collections for exact, kinds in
+                  ((False, entry.reduction_config.reductions), (True, entry.reduction_config.abs_reductions)) for reduction in kinds}
+        for reduction, absolute in sorted(wanted):
+            self._later(self._get_reduction_tensor_name(name, reduction, absolute), self._get_reduction_of_data(reduction, value, name, absolute))
+        if any(entry.reduction_config.save_raw_tensor for entry in collections):
+            self._later(name, sampled(value, self.sample))
+
+    def _later(self, name: str, value: torch.Tensor) -> None:
+        self.pending.append((name, value, tuple(value.shape)))
+
+    def _write_pending(self) -> None:
+        """One copy from the device a step, not one a tensor."""
+        for dtype in {value.dtype for _, value, _ in self.pending}:
+            entries = [entry for entry in self.pending if entry[1].dtype == dtype]
+            flat = torch.cat([value.reshape(-1) for _, value, _ in entries]).cpu().numpy()
+            ends = np.cumsum([value.numel() for _, value, _ in entries])
+            for (name, _, shape), part in zip(entries, np.split(flat, ends[:-1])):
+                self.writer.write_tensor(part.reshape(shape), name, mode=self.mode, mode_step=self.mode_steps[self.mode])
+        self.pending = []
+
+    def _close_writers(self) -> None:
+        if self.pending and self.writer is not None:
+            self._write_pending()
+        super()._close_writers()
+
+    @staticmethod
+    def _get_reduction_of_data(reduction_name, tensor_value, tensor_name, abs):
+        if isinstance(tensor_value, torch.Tensor):
+            tensor_value = tensor_value.detach().float()  # a mean of integers is an error, of float16 an overflow
+        return SmdebugHook._get_reduction_of_data(reduction_name, tensor_value, tensor_name, abs)
+
+    @staticmethod
+    def _make_numpy_array(tensor_value):
+        if isinstance(tensor_value, torch.Tensor) and tensor_value.dtype == torch.bfloat16:
+            tensor_value = tensor_value.float()
+        return SmdebugHook._make_numpy_array(tensor_value)
+
+
+def sampled(value: torch.Tensor, most: int) -> torch.Tensor:
+    """At most so many values, evenly spaced in memory; the same places for the same shape, whatever the layout's strides."""
+    if value.ndim == 4 and value.is_contiguous(memory_format=torch.channels_last):
+        value = value.permute(0, 2, 3, 1)
+    flat = value.reshape(-1)
+    step = -(-len(flat) // most)
+    while step > 1 and (step % 2 == 0 or step % 3 == 0):  # else only one place of every 3x3 kernel would be seen
+        step += 1
+    return flat[::step].clone()
