@@ -88,19 +88,21 @@ class JobTrial(LocalTrial):
         self.worker_set = {get_worker_name_from_collection_file(file) for file in files}
 
     def refresh(self) -> list[int]:
-        """Take in what was saved since; all complete steps, in order. Between two calls nothing is read from the folders again."""
-        self.dynamic_refresh = True
+        """Take in what was saved since; all complete steps, in order. Nothing else reads the folders for new steps."""
         self.refresh_data()
-        self.dynamic_refresh = False
-        return sorted(step for step, workers in self.workers_for_global_step.items()
-                      if len(workers) >= self.num_workers or self.loaded_all_steps)
+        self._complete = sorted(step for step, workers in self.workers_for_global_step.items() if len(workers) >= self.num_workers or self.loaded_all_steps)
+        return self._complete
 
     def finish(self) -> list[int]:
         """The training has ended: all steps, those too that some worker never wrote."""
-        self.refresh()
         self.loaded_all_steps = True
+        self.refresh()
         self.last_complete_step = max(self._global_to_mode, default=-1)
-        return self.refresh()
+        return self._complete
+
+    def steps(self, mode=ModeKeys.GLOBAL, show_incomplete_steps=False) -> list[int]:
+        """As smdebug's, of which the list of all complete steps costs their number at each call."""
+        return self._complete if mode == ModeKeys.GLOBAL and not show_incomplete_steps else super().steps(mode, show_incomplete_steps)
 
     def maybe_refresh(self, name=None) -> None:
         """Only `refresh` reads: smdebug's own would sleep at the end of a training."""
