@@ -80,7 +80,7 @@ def diagnose(output: str | os.PathLike, rules: str | list[str] | None = None, pa
     tensors = find_tensors(output)
     with quiet_smdebug():
         trial = open_trial(tensors)
-        watches = make_watches(trial, names, parameters or {}, asked=rules is not None)
+        watches = make_watches(trial, names, parameters or {}, asked=rules not in (None, "all"))
         for step in trial.finish():
             for watch in watches:
                 watch.see(trial, step)
@@ -100,7 +100,7 @@ def follow(output: str | os.PathLike, rules: str | list[str] | None = None, para
     with quiet_smdebug():
         trial = _await_trial(output, timeout_s)
         tensors = Path(trial.path)
-        watches = make_watches(trial, names, parameters or {}, asked=rules is not None)
+        watches = make_watches(trial, names, parameters or {}, asked=rules not in (None, "all"))
         if stop and stop_pid is None:
             stop_pid = _pid_to_stop(Training.of(tensors), tensors)
         ending = None

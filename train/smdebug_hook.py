@@ -1,79 +1,29 @@
 """smdebug's PyTorch hook without its traps: what it saves is what smdebug's readers and SageMaker's rules read.
 
-Changed: files are written in the training's own thread (smdebug's writer thread, once the disk is full, blocks the training
-for ever); bfloat16, integers, tensor subclasses and dictionaries are saved; frozen parameters are left out, those that are
-unfrozen later are taken in; what was recorded in one mode is never filed under the next; module hooks can be removed.
+Changed: files are written by `train.event_files`; bfloat16, integers, tensor subclasses and dictionaries are saved; frozen
+parameters are left out, those that are unfrozen later are taken in; what was recorded in one mode is never filed under the
+next; module hooks can be removed.
 Imports smdebug and torch: load it late, by `train.hooks`.
 """
 
 import atexit
-import time
 from collections.abc import Callable
 
 import numpy as np
 import torch
 from smdebug.core import singleton_utils
 from smdebug.core.error_handling_agent import ErrorHandlingAgent
-from smdebug.core.locations import TensorLocation
 from smdebug.core.modes import ModeKeys
-from smdebug.core.tfevent.event_file_writer import EventFileWriter, get_relative_event_file_path
-from smdebug.core.tfevent.events_writer import EventsWriter
-from smdebug.core.tfevent.index_file_writer import EventWithIndex
-from smdebug.core.tfevent.proto.event_pb2 import Event
-from smdebug.core.tfevent.proto.summary_pb2 import Summary
-from smdebug.core.tfevent.proto.tensor_pb2 import TensorProto
-from smdebug.core.tfevent.proto.tensor_shape_pb2 import TensorShapeProto
-from smdebug.core.tfevent.util import _get_proto_dtype
 from smdebug.core.writer import FileWriter
 from smdebug.pytorch.hook import Hook as SmdebugHook
 from torch import nn
 
+from train.event_files import EventFiles
+
 ACTIVATIONS = {nn.ReLU: "relu", nn.ReLU6: "relu", nn.Tanh: "tanh", nn.Sigmoid: "sigmoid"}
 SAMPLES = ("losses", "labels", "predictions", "inputs")  # collections that also validation and prediction save in compact form
+VALUES_A_NODE = 256  # kept of what goes into a tanh or sigmoid: nodes are judged one by one
 INPUT_SIDE, INPUT_PHOTOS = 32, 512  # pixels a side and photos in all that the sample of inputs keeps: enough for channel means
-
-
-class _Events(EventFileWriter):
-    """Events written at once, in the caller's thread, so that a full disk is the caller's OSError."""
-
-    def __init__(self, path, index_writer):  # not the parent's: it starts the thread
-        self._ev_writer = EventsWriter(path=path, index_writer=index_writer)
-        self._ev_writer.init()
-
-    def write_event(self, event):
-        start, length = self._ev_writer.write_event(event.event)
-        name = get_relative_event_file_path(self._ev_writer.name())
-        self._ev_writer.index_writer.add_index(TensorLocation(tname=event.tensorname, mode=event.get_mode(), mode_step=event.mode_step,
-                                                              event_file_name=name, start_idx=start, length=length, worker="worker_0"))
-
-    def write_summary_with_index(self, summary, step, tname, mode, mode_step, timestamp=None):
-        event = Event(summary=summary, step=step, wall_time=timestamp or time.time())
-        self.write_event(EventWithIndex(event, tname, mode, mode_step))
-
-    def flush(self):
-        self._ev_writer.flush()
-
-    def close(self):
-        self._ev_writer.flush()
-        self._ev_writer.close()
-
-
-class _Files(FileWriter):
-    """A saved step's event file and index."""
-
-    @property
-    def proto_writer(self):
-        if self._proto_writer is None:
-            self._proto_writer = _Events(self.event_file_path, self.index_writer)
-        return self._proto_writer
-
-    def write_tensor(self, tdata, tname, write_index=True, mode=ModeKeys.GLOBAL, mode_step=None, timestamp=None):
-        # the parent's goes through ndarray.tostring, which numpy is dropping
-        _, dtype = _get_proto_dtype(tdata.dtype)
-        shape = TensorShapeProto(dim=[TensorShapeProto.Dim(size=size) for size in tdata.shape])
-        value = Summary.Value(tag=tname, metadata=self._get_metadata(mode, mode_step),
-                              tensor=TensorProto(dtype=dtype, tensor_content=tdata.tobytes(), tensor_shape=shape))
-        self.proto_writer.write_summary_with_index(Summary(value=[value]), self.step, tname, mode, mode_step, timestamp=timestamp)
 
 
 class TrainingHook(SmdebugHook):
@@ -185,7 +135,7 @@ class TrainingHook(SmdebugHook):
     def _initialize_writers(self, only_initialize_if_missing: bool = False) -> None:
         super()._initialize_writers(only_initialize_if_missing)
         if type(self.writer) is FileWriter:
-            self.writer = _Files(trial_dir=self.out_dir, step=self.step, worker=self.worker)
+            self.writer = EventFiles(trial_dir=self.out_dir, step=self.step, worker=self.worker)
 
     def save(self, name: str, value: torch.Tensor) -> None:
         """Save a tensor now, under the step and mode under way, if a collection of this step asks for its name."""
@@ -218,6 +168,8 @@ class TrainingHook(SmdebugHook):
                 self._later(tensor_name, value[(slice(None), slice(None), *(slice(None, None, step) for step in steps))].clone())
         elif names & {"labels", "predictions", "losses"}:
             self._later(tensor_name, value.clone())
+        elif names & {"tanh_input", "sigmoid_input"}:
+            self._later(tensor_name, thinned(value, VALUES_A_NODE))
         else:
             self._reduce(tensor_name, value, save_collections)
 
@@ -252,6 +204,8 @@ class TrainingHook(SmdebugHook):
     def _get_reduction_of_data(reduction_name, tensor_value, tensor_name, abs):
         if isinstance(tensor_value, torch.Tensor):
             tensor_value = tensor_value.detach().float()  # a mean of integers is an error, of float16 an overflow
+            if abs and reduction_name == "max" and tensor_value.numel():  # without a copy of absolute values; NaN and infinity go through
+                return torch.stack(torch.aminmax(tensor_value)).abs().max()
         return SmdebugHook._get_reduction_of_data(reduction_name, tensor_value, tensor_name, abs)
 
     @staticmethod
@@ -270,3 +224,11 @@ def sampled(value: torch.Tensor, most: int) -> torch.Tensor:
     while step > 1 and (step % 2 == 0 or step % 3 == 0):  # else only one place of every 3x3 kernel would be seen
         step += 1
     return flat[::step].clone()
+
+
+def thinned(value: torch.Tensor, most: int) -> torch.Tensor:
+    """[N, C, H, W], [N, T, F] or [N, F] with at most about so many values a channel or feature, evenly spaced; all channels stay."""
+    nodes = value.ndim - 1 if value.ndim == 3 else 1
+    axes = [axis for axis in range(value.ndim) if axis != nodes]
+    kept = max(1, int(most ** (1 / max(1, len(axes)))))
+    return value[tuple(slice(None) if axis == nodes else slice(None, None, -(-size // kept)) for axis, size in enumerate(value.shape))].clone()
