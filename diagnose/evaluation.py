@@ -7,19 +7,17 @@ import logging
 import os
 import signal
 import time
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from diagnose.findings import ERROR, IN_PROGRESS, ISSUES, NONE, NOT_JUDGED, DiagnoseError, Finding, now, write_findings
 from diagnose.locate import Training, find_tensors, tensors_or_none
+from diagnose.quiet import quiet_smdebug
 from diagnose.registry import load, rule_names, settings
 
 POLL_S = 0.5
 TIMEOUT_S = 1800.0  # as the threshold of SageMaker's StalledTrainingRule
-LOADED = ("WeightUpdateRatio",)
 
 log = logging.getLogger(__name__)
 
@@ -212,21 +210,3 @@ def _conclude(output: Path, trial, watches: list[Watch]) -> list[Finding]:
     findings = [watch.result(running=False) for watch in watches]
     write_findings(output, output.resolve().name, findings)
     return findings
-
-
-@contextmanager
-def quiet_smdebug() -> Iterator[None]:
-    """Read with smdebug without its lines at each tensor it does not find, nor its libraries' warnings of their own future."""
-    given = os.environ.get("SMDEBUG_LOG_LEVEL")
-    os.environ["SMDEBUG_LOG_LEVEL"] = given or "error"
-    logger = logging.getLogger("smdebug")
-    level = logger.level
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            logger.setLevel(logging.getLevelNamesMapping().get((given or "error").upper(), logging.ERROR))
-            yield
-    finally:
-        logger.setLevel(level)
-        if given is None:
-            os.environ.pop("SMDEBUG_LOG_LEVEL")

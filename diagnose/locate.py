@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from diagnose.findings import DiagnoseError
+from diagnose.quiet import process_start
 
 PLACES = ("tensors", "output/tensors", ".", "debug-output")  # ours, a job's root, the folder itself, what SageMaker puts in S3
 END_FILE, MARKER = "training_job_end.ts", "training.json"  # smdebug's; ours, beside the tensors
@@ -68,15 +69,6 @@ class Training:
         if not self.is_here:
             return None
         return process_start(self.pid) == self.started if self.started is not None else _alive(self.pid)
-
-
-def process_start(pid: int) -> int | None:
-    """When a process started, in clock ticks since boot; None when there is none, or it is a zombie."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return int(fields[19]) if fields[0] != "Z" else None
-    except (OSError, IndexError, ValueError):
-        return None
 
 
 def _alive(pid: int) -> bool:

@@ -7,19 +7,25 @@ and the few fields are encoded by hand: an Event with one Summary.Value that hol
 
 import struct
 import time
+from contextlib import suppress
 
 import numpy as np
-from smdebug.core.locations import TensorLocation
+from smdebug.core.locations import IndexFileLocationUtils, TensorFileLocation, TensorLocation, TensorShape
 from smdebug.core.modes import MODE_PLUGIN_NAME, MODE_STEP_PLUGIN_NAME, ModeKeys
 from smdebug.core.tfevent.event_file_writer import get_relative_event_file_path
+from smdebug.core.tfevent.index_file_writer import IndexWriter
 from smdebug.core.tfevent.proto.types_pb2 import DataType
 from smdebug.core.tfevent.util import _get_proto_dtype
 from smdebug.core.tfrecord.record_writer import RecordWriter
-from smdebug.core.writer import FileWriter
 
 
-class EventFiles(FileWriter):
-    """The event file and the index of one step of one worker."""
+class EventFiles:
+    """The event file and the index of one step of one worker; what smdebug's hook needs of its FileWriter."""
+
+    def __init__(self, folder: str, step: int, worker: str):
+        self.step, self.worker = step, worker
+        self.event_file_path = TensorFileLocation(step_num=step, worker_name=worker).get_file_location(trial_dir=folder)
+        self.index_writer = IndexWriter(IndexFileLocationUtils.get_index_key_for_step(folder, step, worker))
 
     _records: RecordWriter | None = None
     _name = ""  # the event file's, as the index has it
@@ -28,13 +34,17 @@ class EventFiles(FileWriter):
     def write_tensor(self, tdata, tname, write_index=True, mode=ModeKeys.GLOBAL, mode_step=None, timestamp=None):
         """Append an array. SMDebugTypeError for a dtype that the format lacks, OSError when it cannot be written."""
         if self._records is None:
-            self._records = RecordWriter(self.event_file_path, self.write_checksum)
+            self._records = RecordWriter(self.event_file_path, write_checksum=False)
             self._name = get_relative_event_file_path(self.event_file_path)
         if self._metadata is None or self._metadata[:2] != (mode, mode_step):
             self._metadata = mode, mode_step, metadata(mode, mode_step)
         start, length = self._records.write_record(event(tdata, tname, self.step, self._metadata[2], timestamp or time.time()))
         self.index_writer.add_index(TensorLocation(tname=tname, mode=mode.name, mode_step=mode_step, event_file_name=self._name,
                                                    start_idx=start, length=length, worker=self.worker))
+
+    def write_shape(self, name, shape, mode=ModeKeys.GLOBAL, mode_step=None, original_name=None) -> None:
+        """Note a tensor's shape in the index, for collections with save_shape."""
+        self.index_writer.add_shape(TensorShape(name, mode.name, mode_step, shape, original_name=original_name))
 
     def flush(self) -> None:
         if self._records is not None:
@@ -47,6 +57,18 @@ class EventFiles(FileWriter):
             self._records.close()
             self._records = None
         self.index_writer.close()
+
+    def abandon(self) -> None:
+        """Let go of what cannot be written: the unfinished files keep their temporary names, which no reader takes."""
+        accesses = [self.index_writer.writer, self._records and self._records._writer]
+        if self._records is not None:
+            self._records._writer = None  # else it tries again when it is collected
+            self._records = None
+        self.index_writer.writer = None
+        for access in accesses:
+            if access is not None:
+                with suppress(OSError):
+                    access._accessor.close()
 
 
 def event(values: np.ndarray, name: str, step: int, meta: bytes, timestamp: float) -> bytes:

@@ -10,7 +10,7 @@ import logging
 import os
 import shutil
 import socket
-import warnings
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ import torch
 from torch import nn
 
 from artifact.model import write_atomically
+from diagnose.quiet import process_start, quiet_smdebug
 from train.job import DEFAULT_ROOT, Job, JobError
 
 CHOICES = ("gradients", "weights", "biases", "activations", "samples")  # of debug_collections; losses are always saved
@@ -87,11 +88,9 @@ class Hook:
             self.folder = local_path(job, written.get("LocalPath"))
             written["LocalPath"] = str(self.folder)
             set_aside(self.folder)
-            file = self.folder.parent / f".{config.name}"
-            write_atomically(file, json.dumps(written).encode())
-            with _without_checkpoints():
-                self.smdebug = TrainingHook.create(str(file), self._fault, gradient_scale)
-            file.unlink()
+            with tempfile.TemporaryDirectory() as scratch, _without_checkpoints():
+                (Path(scratch) / config.name).write_text(json.dumps(written), encoding="utf-8")
+                self.smdebug = TrainingHook.create(f"{scratch}/{config.name}", self._fault, gradient_scale)
         else:
             self.folder = job.root / "output" / TENSORS
             set_aside(self.folder)
@@ -170,14 +169,6 @@ class Hook:
         write_atomically(self.folder / MARKER, json.dumps(facts).encode())
 
 
-def process_start(pid: int) -> int | None:
-    """When a process started, in clock ticks since boot; None where /proc does not tell. Tells a pid that was given again."""
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
-    except (OSError, IndexError, ValueError):
-        return None
-
-
 def local_path(job: Job, given: str | None) -> Path:
     """Where to save: what the configuration says, with /opt/ml standing for the job's root."""
     path = Path(given or f"{DEFAULT_ROOT}/output/{TENSORS}")
@@ -230,20 +221,6 @@ def _regexes(settings: DebugSettings, root: str) -> dict[str, tuple[str, tuple[s
                              "tanh_input": (r"tanh\d*_input", (), True), "sigmoid_input": (r"sigmoid\d*_input", (), True)},
              "samples": {"labels": ("^labels", (), True), "predictions": ("^predictions", (), True), "inputs": (f"^{root}_input_0", (), True)}}
     return {"losses": ("", (), True)} | {name: entry for part in CHOICES if part in settings.collections for name, entry in parts[part].items()}
-
-
-@contextmanager
-def quiet_smdebug() -> Iterator[None]:
-    """Load smdebug without its lines at every parameter and step, and without its libraries' warnings of their own future."""
-    given = os.environ.get("SMDEBUG_LOG_LEVEL")
-    os.environ["SMDEBUG_LOG_LEVEL"] = given or "warning"
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        if given is None:
-            os.environ.pop("SMDEBUG_LOG_LEVEL")
 
 
 @contextmanager

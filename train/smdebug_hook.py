@@ -14,7 +14,7 @@ import torch
 from smdebug.core import singleton_utils
 from smdebug.core.error_handling_agent import ErrorHandlingAgent
 from smdebug.core.modes import ModeKeys
-from smdebug.core.writer import FileWriter
+from smdebug.core.utils import is_first_process
 from smdebug.pytorch.hook import Hook as SmdebugHook
 from torch import nn
 
@@ -73,7 +73,10 @@ class TrainingHook(SmdebugHook):
         self.has_registered_module = True
 
     def remove(self) -> None:
-        """Take every callback off the network again."""
+        """Take every callback off the network again, and let go of files that could not be finished."""
+        if self.writer is not None:
+            self.writer.abandon()
+            self.writer = None
         for handle in self.handles:
             handle.remove()
         for part in self.module_set:
@@ -91,8 +94,7 @@ class TrainingHook(SmdebugHook):
     def _guarded(self, function: Callable, own: bool = True) -> Callable:
         def call(*arguments):
             try:
-                # hooks also run while autograd records: nothing that is saved may become part of the graph
-                with torch.no_grad(), torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+                with torch.no_grad():  # nothing that is saved may become part of the graph
                     function(*((self, *arguments) if own and not hasattr(function, "__self__") else arguments))
             except Exception as error:  # whatever it is: a fault here must not end the training
                 self.fault(error)
@@ -133,9 +135,12 @@ class TrainingHook(SmdebugHook):
         return super()._write(module_name, var, suffix, idx)
 
     def _initialize_writers(self, only_initialize_if_missing: bool = False) -> None:
-        super()._initialize_writers(only_initialize_if_missing)
-        if type(self.writer) is FileWriter:
-            self.writer = EventFiles(trial_dir=self.out_dir, step=self.step, worker=self.worker)
+        if self.dry_run or (only_initialize_if_missing and self.writer is not None):
+            return
+        if self.first_process is None:
+            self.first_process = self._get_num_workers() > 1 or is_first_process(self.out_dir)
+        if self.first_process and (self.save_all_workers or self.worker == self.chief_worker):
+            self.writer = EventFiles(self.out_dir, self.step, self.worker)
 
     def save(self, name: str, value: torch.Tensor) -> None:
         """Save a tensor now, under the step and mode under way, if a collection of this step asks for its name."""
