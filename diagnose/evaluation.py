@@ -108,7 +108,8 @@ def follow(output: str | os.PathLike, rules: str | list[str] | None = None, para
             training = Training.of(tensors)
             over = training.ended or training.runs() is False  # asked before reading: what was saved before the end is then seen
             steps = trial.finish() if over else trial.refresh()
-            for step in [step for step in steps if step not in seen]:
+            new = [step for step in steps if step not in seen]
+            for step in new:
                 seen.add(step)
                 changed = time.monotonic()
                 for watch in watches:
@@ -125,7 +126,8 @@ def follow(output: str | os.PathLike, rules: str | list[str] | None = None, para
             if time.monotonic() - changed > timeout_s:
                 ending = f"no new step came for {timeout_s:g} s: the training hangs, or was killed"
                 break
-            write_findings(output, output.resolve().name, [watch.result(running=True) for watch in watches])
+            if new:
+                write_findings(output, output.resolve().name, [watch.result(running=True) for watch in watches])
             time.sleep(POLL_S)
         findings = _conclude(output, trial, watches)
     if ending and not any(finding.fired for finding in findings):

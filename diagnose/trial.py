@@ -17,6 +17,7 @@ from smdebug.trials.local_trial import LocalTrial
 from smdebug.trials.trial import Trial
 
 from diagnose.findings import DiagnoseError
+from diagnose.records import decode
 
 KEPT_FILES = 4  # event files held in memory: rules look at a step one after the other, and at the step before
 
@@ -51,8 +52,6 @@ class _Reader(LocalIndexReader):
         return True
 
     def fetch_tensor_value(self, tensor_location) -> np.ndarray:
-        from smdebug.core.tfrecord.tensor_reader import TensorReader
-
         file = tensor_location.event_file_name
         start, length = int(tensor_location.start_idx), int(tensor_location.length)
         try:
@@ -60,7 +59,7 @@ class _Reader(LocalIndexReader):
                 self._files[file] = Path(file).read_bytes()
                 if len(self._files) > KEPT_FILES:
                     self._files.popitem(last=False)
-            return list(TensorReader(self._files[file][start:start + length]).read_tensors())[0][2]
+            return decode(self._files[file][start:start + length])
         except Exception as error:  # a cut-off record can break anywhere in the decoder
             self.damaged.add(file)
             raise TensorUnavailableForStep(tensor_location.tensorname, tensor_location.mode_step) from error

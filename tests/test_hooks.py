@@ -241,6 +241,40 @@ def test_a_configuration_that_smdebug_refuses_costs_one_line(tmp_path, text, cap
     assert len(losses) == 5 and len(warnings_of(caplog)) == 1, warnings_of(caplog)
 
 
+class Odd(nn.Module):
+    """A network with numbers inside that smdebug's format has no word for."""
+
+    def __init__(self):
+        super().__init__()
+        self.network, self.odd = small_network(), nn.Identity()
+
+    def forward(self, values):
+        return self.odd(self.network(values).to(torch.complex128)).real.float()
+
+
+def test_a_fault_in_the_middle_ends_the_saving_and_not_the_training(tmp_path, caplog):
+    config = tmp_path / "input" / "config"
+    config.mkdir(parents=True)
+    (config / "debughookconfig.json").write_text('{"HookParameters": {"save_all": "true", "save_interval": "1"}}')
+    torch.manual_seed(0)
+    plain = watch(tmp_path / "plain", Odd(), settings=None)
+    network = Odd()
+    assert watch(tmp_path, network, settings=None) == plain
+    assert len(warnings_of(caplog)) == 1 and "complex128" in warnings_of(caplog)[0]
+    assert not network.odd._forward_hooks
+
+
+def test_distributed_networks_are_watched_by_the_first_process_alone(tmp_path, monkeypatch):
+    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path / 'rendezvous'}", rank=0, world_size=1)
+    try:
+        trial = one_step(nn.parallel.DistributedDataParallel(small_network()), root=tmp_path)
+        assert trial.has_tensor("gradient/Sequential_0.weight") and trial.has_tensor("Sequential_0.weight")
+        monkeypatch.setattr(torch.distributed, "get_rank", lambda: 1)
+        assert open_hook(Job(tmp_path), EVERY, small_network()) is None
+    finally:
+        torch.distributed.destroy_process_group()
+
+
 def test_a_compiled_network_is_not_watched(tmp_path, caplog):
     assert open_hook(Job(tmp_path), EVERY, torch.compile(small_network(), backend="eager")) is None
     assert "compile" in warnings_of(caplog)[0]
