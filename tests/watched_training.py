@@ -1,5 +1,6 @@
 """A plain training loop with the hook, on a small task that a network learns in a few steps: for tests of what is saved and what rules say."""
 
+import logging
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from diagnose.evaluation import open_trial
+from diagnose.quiet import quiet_smdebug
 from train.hooks import DebugSettings, open_hook
 from train.job import Job
 
@@ -72,3 +75,16 @@ def validate(hook, network: nn.Module, values: torch.Tensor, labels: torch.Tenso
             logits = network(values[start:start + batch])
             if hook:
                 hook.record(nn.functional.cross_entropy(logits, labels[start:start + batch]), labels[start:start + batch], logits)
+
+
+def read(root: Path):
+    """smdebug's trial of a training that has ended."""
+    with quiet_smdebug():
+        trial = open_trial(root / "output" / "tensors")
+        trial.finish()
+    return trial
+
+
+def warnings_of(caplog) -> list[str]:
+    """What the training warned of."""
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING and record.name.startswith("train")]
