@@ -41,7 +41,8 @@ class DeadRelu(TensorRule):
             return False
         self.look()
         worst = max(dead, key=dead.get)
-        return dead[worst] > self.layer and self.fire(step, worst, dead[worst], self.layer, f"{dead[worst]:.3g} % of this layer's ReLUs are dead: they give 0 for nearly every input")
+        return dead[worst] > self.layer and self.fire(step, worst, dead[worst], self.layer,
+                                                      f"{dead[worst]:.3g} % of this layer's ReLUs are dead: they give 0 for nearly every input")
 
     def _dead(self, activity: np.ndarray) -> float:
         return 100.0 * float((100.0 * activity < self.inactivity).mean())
@@ -77,8 +78,9 @@ class SaturatedActivation(TensorRule):
             return False
         self.look()
         worst = max(saturated, key=saturated.get)
-        return saturated[worst] > self.layer and self.fire(step, worst, saturated[worst], self.layer,
-                                                           f"{saturated[worst]:.3g} % of this layer's nodes are saturated: they give the same for every input and let no gradient through")
+        return saturated[worst] > self.layer and self.fire(
+            step, worst, saturated[worst], self.layer,
+            f"{saturated[worst]:.3g} % of this layer's nodes are saturated: they give the same for every input and let no gradient through")
 
 
 def other_axes(value: np.ndarray) -> tuple[int, ...]:

@@ -70,7 +70,8 @@ class ClassImbalance(TensorRule):
         shares = {entry: self.wrong.get(entry, 0) / self.paired[entry] for entry in self.paired if self.counts[entry] < mean / 2}
         worst = max(shares, key=shares.get, default=None)
         return worst is not None and shares[worst] > self.misprediction and self.fire(
-            step, name, shares[worst], self.misprediction, f"class {worst}, with {self.counts[worst]} of {sum(self.counts.values())} labels, was mostly predicted wrongly")
+            step, name, shares[worst], self.misprediction,
+            f"class {worst}, with {self.counts[worst]} of {sum(self.counts.values())} labels, was mostly predicted wrongly")
 
 
 class Confusion(TensorRule):
@@ -119,12 +120,14 @@ class Confusion(TensorRule):
         recall = np.where(rows > 0, np.diag(matrix) / np.maximum(rows, 1), 1.0)
         worst = int(recall.argmin())
         if recall[worst] < self.min_diag:
-            return self.fire(step, "labels", recall[worst], self.min_diag, f"of {rows[worst]} photos of class {worst} only {matrix[worst, worst]} are recognized")
+            return self.fire(step, "labels", recall[worst], self.min_diag,
+                             f"of {rows[worst]} photos of class {worst} only {matrix[worst, worst]} are recognized")
         off = matrix / np.maximum(columns, 1)
         np.fill_diagonal(off, 0)
         label, prediction = np.unravel_index(off.argmax(), off.shape)
         return off[label, prediction] > self.max_off_diag and self.fire(
-            step, "labels", off[label, prediction], self.max_off_diag, f"{matrix[label, prediction]} of {columns[prediction]} predictions of class {prediction} are of class {label}")
+            step, "labels", off[label, prediction], self.max_off_diag,
+            f"{matrix[label, prediction]} of {columns[prediction]} predictions of class {prediction} are of class {label}")
 
 
 class CheckInputImages(TensorRule):
@@ -160,7 +163,8 @@ class CheckInputImages(TensorRule):
         self.look()
         means = self.sums / self.values
         worst = int(np.abs(means).argmax())
-        return abs(means[worst]) > self.mean and self.fire(step, names[0], means[worst], self.mean, f"channel {worst} has the mean {means[worst]:.3g} over {self.photos} photos: not normalized")
+        return abs(means[worst]) > self.mean and self.fire(step, names[0], means[worst], self.mean,
+                                                           f"channel {worst} has the mean {means[worst]:.3g} over {self.photos} photos: not normalized")
 
 
 def classes_of(values: np.ndarray | None, argmax: bool = False) -> np.ndarray | None:

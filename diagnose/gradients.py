@@ -126,7 +126,8 @@ class PoorWeightInitialization(TensorRule):
         low, high = min(variances, key=variances.get), max(variances, key=variances.get)
         ratio = variances[high] / variances[low] if variances[low] > 0 else math.inf
         return ratio > self.threshold and self.fire(
-            step, low, ratio, self.threshold, f"the activations' inputs vary {ratio:.3g} times as much at {high} as here: from layer to layer the signal fades or grows")
+            step, low, ratio, self.threshold,
+            f"the activations' inputs vary {ratio:.3g} times as much at {high} as here: from layer to layer the signal fades or grows")
 
     def _narrow(self, step: int) -> bool:
         spreads = {name: spread for name in self.names(step, ("gradients",)) if not name.endswith(BIAS) and (spread := self._spread(name, step)) is not None}
@@ -148,4 +149,5 @@ class PoorWeightInitialization(TensorRule):
         self.losses.append(statistics.fmean(values))
         since = len(self.losses) - 1
         return since >= self.patience and min(self.losses[1:]) >= self.losses[0] and self.fire(
-            step, self.names(step, ("losses",))[0], min(self.losses[1:]), self.losses[0], f"the loss has not fallen below its first value in {since} saved steps")
+            step, self.names(step, ("losses",))[0], min(self.losses[1:]), self.losses[0],
+            f"the loss has not fallen below its first value in {since} saved steps")

@@ -6,6 +6,7 @@ The documentation counts steps and says nothing of validation sets of several ba
 without another mode between, is one point with their mean loss: two batches of one pass hold other photos, not other weights.
 """
 
+import dataclasses
 import math
 import statistics
 from bisect import bisect_right
@@ -72,7 +73,8 @@ class LossNotDecreasing(LossRule):
     """Looks every `num_steps` steps whether the loss fell by at least `diff_percent` percent of what it was at the newest saved step at least
     num_steps before. A rise is let pass up to `increase_threshold_percent` percent.
 
-    mode: train, eval, predict or global; without it, "EVAL, then TRAIN, then GLOBAL", taken as the first of them whose losses reach num_steps back.
+    mode: train, eval, predict or global; without it, "EVAL, then TRAIN, then GLOBAL", taken as the first of them whose losses so far reach
+    num_steps back.
     Vague in the documentation: how the two percentages go together. Chosen, as in the service's published test: a loss that stands still
     or falls by too little fires, one that rises by up to increase_threshold_percent (noise) does not.
     """
@@ -86,6 +88,7 @@ class LossNotDecreasing(LossRule):
         self.num_steps, self.diff_percent, self.increase = num_steps, diff_percent, increase_threshold_percent
         self.mode = mode.upper().removeprefix("MODEKEYS.") if mode else None
         self.seen: dict[tuple[str, str], list[Point]] = {}
+        self.needs = f"losses of one mode that were saved {num_steps} steps apart (of validation: {num_steps} passes)"
         self.checked: dict[tuple[str, str], int] = {}
 
     def invoke_at_step(self, step: int) -> bool:
@@ -113,10 +116,12 @@ class LossNotDecreasing(LossRule):
         old = before[-1]
         change = 100 * (point.value - old.value) / abs(old.value) if old.value else 0.0
         if change > 0:
-            return change > self.increase and self.fire(point.step, point.tensor, change, self.increase,
-                                                        f"the loss rose from {old.value:.4g} to {point.value:.4g}, by {change:.3g} %, since step {old.mode_step}")
-        return -change < self.diff_percent and self.fire(point.step, point.tensor, -change, self.diff_percent,
-                                                         f"the loss went from {old.value:.4g} to {point.value:.4g}, down by {-change:.3g} %, since step {old.mode_step}")
+            return change > self.increase and self.fire(
+                point.step, point.tensor, change, self.increase,
+                f"the loss rose from {old.value:.4g} to {point.value:.4g}, by {change:.3g} %, since step {old.mode_step}")
+        return -change < self.diff_percent and self.fire(
+            point.step, point.tensor, 0.0 - change, self.diff_percent,
+            f"the loss went from {old.value:.4g} to {point.value:.4g}, down by {0.0 - change:.3g} %, since step {old.mode_step}")
 
 
 class Overfit(LossRule):
@@ -181,14 +186,14 @@ class Overtraining(LossRule):
         for point in self.points(step):
             if point.mode == "EVAL":
                 if self.training:
-                    last = self.training[-1]
-                    fired = self._add(Point("TRAIN", last.step, last.mode_step, last.tensor, statistics.fmean(entry.value for entry in self.training))) or fired
+                    mean = statistics.fmean(entry.value for entry in self.training)
+                    fired = self._add(dataclasses.replace(self.training[-1], mode="TRAIN", value=mean)) or fired
                     self.training = []
                 fired = self._add(point) or fired
             elif self._validated():
                 self.training.append(point)
             else:
-                fired = self._add(Point("TRAIN", point.step, point.mode_step, point.tensor, point.value)) or fired
+                fired = self._add(dataclasses.replace(point, mode="TRAIN")) or fired
         return fired
 
     def _validated(self) -> bool:
@@ -204,4 +209,5 @@ class Overtraining(LossRule):
         which = "training" if point.mode == "TRAIN" else "validation"
         return self.since[point.mode] >= self.patience[point.mode] and self.fire(
             point.step, point.tensor, self.best[point.mode] - point.value, self.delta,
-            f"the {which} loss has not improved on {self.best[point.mode]:.4g} by {self.delta:g} for {self.since[point.mode]} points, it is now {point.value:.4g}")
+            f"the {which} loss has not improved on {self.best[point.mode]:.4g} by {self.delta:g} for {self.since[point.mode]} points, "
+            f"it is now {point.value:.4g}")

@@ -17,7 +17,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--follow", action="store_true", help="judge each step as it comes, until the training ends")
     parser.add_argument("--action", choices=("none", "stop"), default="none", help="with --follow: stop sends the training SIGTERM when a rule fires")
     parser.add_argument("--stop-pid", type=int, help="the process to stop, where the tensors do not name it")
-    parser.add_argument("--timeout", type=_seconds, default=TIMEOUT_S, help=f"with --follow: seconds without a new step before giving up (default {TIMEOUT_S:g})")
+    parser.add_argument("--timeout", type=_seconds, default=TIMEOUT_S,
+                        help=f"with --follow: seconds without a new step before giving up (default {TIMEOUT_S:g})")
     options = parser.parse_args(arguments)
     if not options.list and options.output is None:
         parser.error("OUTPUT is missing: the folder that a training with debug=true wrote")

@@ -60,8 +60,8 @@ class WeightUpdateRatio(TensorRule):
 class UnchangedTensor(TensorRule):
     """Fires when the last `num_steps` saved values of a tensor are all close to each other, as numpy.allclose has it (rtol, atol, equal_nan).
 
-    Documented is that collection_names or tensor_regex must be given. Here, without either, trained weights and losses are looked at. Steps of
-    one mode are compared with each other.
+    Documented is that collection_names or tensor_regex must be given. Here, without either, it fires when a loss stands still, or all trained weights
+    do: single ones, such as BatchNorm's scales of 1, move by less than rtol in many a sound training. Steps of one mode are compared with each other.
     """
 
     advice = "a higher lr; a look at what is frozen, at gradients of 0 and at whether the optimizer has these parameters"
@@ -71,13 +71,13 @@ class UnchangedTensor(TensorRule):
                  atol: float = 1e-08, equal_nan: bool = False):
         super().__init__(base_trial)
         self.collections = collection_names.split(",") if collection_names else []
-        self.regex, self.num_steps = tensor_regex, num_steps
+        self.regex, self.num_steps, self.chosen = tensor_regex, num_steps, bool(collection_names or tensor_regex)
         self.closeness = {"rtol": rtol, "atol": atol, "equal_nan": equal_nan}
         self.last: dict[tuple[str, str], list[np.ndarray]] = {}
 
     def invoke_at_step(self, step: int) -> bool:
         mode = self.mode_of(step).name
-        names = (self.names(step, self.collections, self.regex) if self.collections or self.regex
+        names = (self.names(step, self.collections, self.regex) if self.chosen
                  else self.trained(self.names(step, ("weights",))) + (self.names(step, ("losses",)) if mode != "EVAL" else []))
         unchanged, looked = [], False
         for name in names:
@@ -93,10 +93,14 @@ class UnchangedTensor(TensorRule):
                     unchanged.append(name)
         if looked:
             self.look()
+        weights = set(names) - set(self.names(step, ("losses",)))
+        if not self.chosen and not weights <= set(unchanged):
+            unchanged = [name for name in unchanged if name not in weights]
         if not unchanged:
             return False
-        changes = np.abs(self.last[mode, unchanged[0]][0] - self.last[mode, unchanged[0]][-1])
-        return self.fire(step, unchanged[0], float(changes.max(initial=0.0)), self.closeness["atol"],
+        old, new = (self.last[mode, unchanged[0]][index].astype(np.float64) for index in (0, -1))
+        let_pass = self.closeness["atol"] + self.closeness["rtol"] * np.abs(old).max(initial=0.0)
+        return self.fire(step, unchanged[0], np.abs(new - old).max(initial=0.0), let_pass,
                          f"{len(unchanged)} of {len(names)} tensors have not changed over {self.num_steps} saved steps")
 
 

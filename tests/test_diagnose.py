@@ -45,7 +45,8 @@ def command(capfd, *arguments) -> tuple[int, str]:
 def test_a_rule_that_fires_says_where_and_what_to_do_and_exits_with_3(run, capfd):
     code, said = command(capfd, run, "--rules", "vanishing_gradient,DeadRelu", "--parameters", "VanishingGradient.threshold=1000")
     assert code == 3
-    assert re.search(r"VanishingGradient: fired at train step 0, tensor gradient/Sequential_\d\.\w+: .*\(value [\d.e-]+, threshold 1000\)\. Try: \w+", said), said
+    assert re.search(r"VanishingGradient: fired at train step 0, tensor gradient/Sequential_\d\.\w+: .*\(value [\d.e-]+, threshold 1000\)\. Try: \w+",
+                     said), said
     assert "DeadRelu: no issue in 6 saved steps" in said and "fired=VanishingGradient" in said
 
 
@@ -82,7 +83,8 @@ def test_smdebugs_own_layout_is_found(copy, tmp_path):
 
 def test_parameters_come_from_a_file_too_and_as_texts(run, tmp_path, capfd):
     (tmp_path / "parameters.json").write_text(json.dumps({"VanishingGradient": {"threshold": "1e9"}, "exploding_tensor": {"only_nan": True}}))
-    code, said = command(capfd, run, "--rules", "VanishingGradient,ExplodingTensor", "--parameters", tmp_path / "parameters.json", "ExplodingTensor.only_nan=false")
+    code, said = command(capfd, run, "--rules", "VanishingGradient,ExplodingTensor", "--parameters", tmp_path / "parameters.json",
+                         "ExplodingTensor.only_nan=false")
     assert code == 3 and "threshold 1e+09" in said
 
 
@@ -114,10 +116,11 @@ def test_bad_arguments(run, capfd, arguments, code, sentence):
     assert found == code and sentence in said and "Traceback" not in said, said
 
 
-@pytest.mark.parametrize("arguments", [[], ["OUT", "--action", "stop"], ["OUT", "--stop-pid", "1"], ["OUT", "--follow", "--action", "burn"], ["OUT", "--follow", "--timeout", "nan"], ["OUT", "--follow", "--stop-pid", "0"]])
-def test_wrong_options(arguments, capsys):
+@pytest.mark.parametrize("text", ["", "OUT --action stop", "OUT --stop-pid 1", "OUT --follow --action burn", "OUT --follow --timeout nan",
+                                  "OUT --follow --stop-pid 0"])
+def test_wrong_options(text, capsys):
     with pytest.raises(SystemExit) as end:
-        main(arguments)
+        main(text.split())
     assert end.value.code == 2 and "error:" in capsys.readouterr().err
 
 
@@ -168,7 +171,8 @@ def damage(root, how: str) -> None:
 def test_half_written_files_are_left_out(copy, how, capfd):
     damage(copy, how)
     started = time.monotonic()
-    code, said = command(capfd, copy, "--rules", "VanishingGradient,ExplodingTensor,WeightUpdateRatio,Confusion", "--parameters", "Confusion.min_diag=0", "Confusion.max_off_diag=1")
+    code, said = command(capfd, copy, "--rules", "VanishingGradient,ExplodingTensor,WeightUpdateRatio,Confusion",
+                         "--parameters", "Confusion.min_diag=0", "Confusion.max_off_diag=1")
     assert code == 0 and time.monotonic() - started < 10, said
     assert ("is damaged and was left out" in said) == (how != "end missing"), said
 

@@ -48,7 +48,8 @@ def test_a_rule_beside_the_training_stops_it(tmp_path):
 
 
 def test_following_ends_with_the_training(tmp_path):
-    thread = threading.Thread(target=lambda: watch(tmp_path, small_network(), train=photos(48), epochs=5, steps=2, lr=0.01, after_step=lambda step: time.sleep(0.1)))
+    thread = threading.Thread(target=lambda: watch(tmp_path, small_network(), train=photos(48), epochs=5, steps=2, lr=0.01,
+                                                   after_step=lambda step: time.sleep(0.1)))
     thread.start()
     (finding,) = follow(tmp_path, "VanishingGradient", timeout_s=30)
     thread.join()

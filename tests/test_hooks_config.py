@@ -10,8 +10,10 @@ from train.job import Job
 from watched_training import read, small_network, warnings_of, watch
 
 EVERY = DebugSettings(train_interval=1)
-SAGEMAKER = {"S3OutputPath": "s3://bucket/debug", "LocalPath": "/opt/ml/output/tensors", "HookParameters": {"train.save_interval": "2", "eval.save_interval": "1"},
-             "CollectionConfigurations": [{"CollectionName": "gradients", "CollectionParameters": None}, {"CollectionName": "losses", "CollectionParameters": None},
+SAGEMAKER = {"S3OutputPath": "s3://bucket/debug", "LocalPath": "/opt/ml/output/tensors",
+             "HookParameters": {"train.save_interval": "2", "eval.save_interval": "1"},
+             "CollectionConfigurations": [{"CollectionName": "gradients", "CollectionParameters": None},
+                                          {"CollectionName": "losses", "CollectionParameters": None},
                                           {"CollectionName": "relu_in", "CollectionParameters": {"include_regex": ".*relu_input", "save_interval": "5"}}],
              "DebugHookSpecification": None}
 

@@ -213,11 +213,12 @@ def _add_collections(hook, settings: DebugSettings, network: nn.Module) -> None:
 
 def _regexes(settings: DebugSettings, root: str) -> dict[str, tuple[str, tuple[str, ...], bool]]:
     """Collection: regex of its tensors (smdebug's own where empty), exact reductions, whether values are kept too."""
+    # each node's share of outputs above 0 in place of the outputs, which are gigabytes
+    relu_outputs = {"relu_activity": (r"relu\d*_output|relu\d*_activity", (), True)} if settings.sample else {"relu_output": (r"relu\d*_output", (), True)}
     parts = {"gradients": {"gradients": ("", ("abs_mean", "abs_max"), True)},
              "weights": {"weights": ("", ("abs_max",), True)},
              "biases": {"biases": ("", ("abs_max",), True)},
-             "activations": {"relu_input": (r"relu\d*_input", ("variance",), False),
-                             "relu_activity" if settings.sample else "relu_output": (r"relu\d*_output" + ("|relu\\d*_activity" if settings.sample else ""), (), True),
+             "activations": {"relu_input": (r"relu\d*_input", ("variance",), False), **relu_outputs,
                              "tanh_input": (r"tanh\d*_input", (), True), "sigmoid_input": (r"sigmoid\d*_input", (), True)},
              "samples": {"labels": ("^labels", (), True), "predictions": ("^predictions", (), True), "inputs": (f"^{root}_input_0", (), True)}}
     return {"losses": ("", (), True)} | {name: entry for part in CHOICES if part in settings.collections for name, entry in parts[part].items()}

@@ -8,6 +8,7 @@ Imports smdebug and torch: load it late, by `train.hooks`.
 
 import atexit
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -44,6 +45,7 @@ class TrainingHook(SmdebugHook):
         self.frozen: dict[str, nn.Parameter] = {}
         self.pending: list[tuple[str, torch.Tensor, tuple[int, ...]]] = []
         self.photos_saved = 0
+        self.scale_of_step = -2, 1.0
 
     @classmethod
     def create(cls, config: str, fault, gradient_scale) -> "TrainingHook":
@@ -64,7 +66,7 @@ class TrainingHook(SmdebugHook):
             part._module_name = f"{name}.{kind}" if kind and not name.rpartition(".")[2].startswith(kind) else name
             self.module_set.add(part)
             if everything or kind or part is module:
-                self.handles.append(part.register_forward_hook(self._guarded(SmdebugHook.forward_hook.__wrapped__)))
+                self.handles.append(part.register_forward_hook(self._guarded(partial(SmdebugHook.forward_hook.__wrapped__, self))))
         module._module_name = module._get_name()
         self.handles.append(module.register_forward_pre_hook(self._guarded(self._before_step)))
         for name, parameter in module.named_parameters():
@@ -89,13 +91,14 @@ class TrainingHook(SmdebugHook):
     def _take_in_unfrozen(self) -> None:
         for name in [name for name, parameter in self.frozen.items() if parameter.requires_grad]:
             parameter = self.frozen.pop(name)
-            self.handles.append(parameter.register_hook(self._guarded(SmdebugHook.backward_hook.__wrapped__(self, name), own=False)))
+            self.handles.append(parameter.register_hook(self._guarded(SmdebugHook.backward_hook.__wrapped__(self, name))))
 
-    def _guarded(self, function: Callable, own: bool = True) -> Callable:
+    def _guarded(self, function: Callable) -> Callable:
+        """The function as a callback of torch's that raises nothing. `__wrapped__`: past smdebug's own guard, which raises or falls silent."""
         def call(*arguments):
             try:
                 with torch.no_grad():  # nothing that is saved may become part of the graph
-                    function(*((self, *arguments) if own and not hasattr(function, "__self__") else arguments))
+                    function(*arguments)
             except Exception as error:  # whatever it is: a fault here must not end the training
                 self.fault(error)
         return call
@@ -150,7 +153,9 @@ class TrainingHook(SmdebugHook):
 
     def _save_for_tensor(self, tensor_name, tensor_value, check_before_write=True):
         if tensor_name.startswith(self.GRADIENT_PREFIX) and self.gradient_scale is not None:
-            scale = self.gradient_scale()
+            if self.scale_of_step[0] != self.step:
+                self.scale_of_step = self.step, self.gradient_scale()  # asking waits for the GPU
+            scale = self.scale_of_step[1]
             if scale != 1:
                 tensor_value = tensor_value.float() / scale
                 if not bool(torch.isfinite(tensor_value).all()):
