@@ -67,8 +67,9 @@ class Watch:
         return Finding(self.name, status, f"not judged: it needs {self.rule.needs}", seconds=now())
 
 
-def diagnose(output: str | os.PathLike, rules: str | list[str] | None = None, parameters: dict[str, dict] | None = None) -> list[Finding]:
-    """Run rules over the tensors that lie under `output`, write findings.json there, and return a finding for each rule.
+def diagnose(output: str | os.PathLike, rules: str | list[str] | None = None, parameters: dict[str, dict] | None = None,
+             write_to: str | os.PathLike | None = None) -> list[Finding]:
+    """Run rules over the tensors that lie under `output`, write findings.json there, or to the folder `write_to`, and return a finding for each rule.
 
     rules: names, "all", or None for those that need no more than a training. parameters: {rule: {name: value or text}}.
     DiagnoseError when there are no tensors, or a name is unknown; OSError when findings.json cannot be written.
@@ -82,7 +83,7 @@ def diagnose(output: str | os.PathLike, rules: str | list[str] | None = None, pa
         for step in trial.finish():
             for watch in watches:
                 watch.see(trial, step)
-        return _conclude(output, trial, watches)
+        return _conclude(output if write_to is None else Path(write_to), trial, watches)
 
 
 def follow(output: str | os.PathLike, rules: str | list[str] | None = None, parameters: dict[str, dict] | None = None, *,
@@ -119,7 +120,8 @@ def follow(output: str | os.PathLike, rules: str | list[str] | None = None, para
                     told(found)
                     if stop and found.fired:
                         stop = False
-                        stop_training(stop_pid, found)
+                        if not over:  # its pid may be another's by now
+                            stop_training(stop_pid, found)
             if over:
                 ending = None if training.ended else "the training's process ended without closing its tensors: it crashed or was killed"
                 break

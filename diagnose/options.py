@@ -24,7 +24,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         parser.error("OUTPUT is missing: the folder that a training with debug=true wrote")
     if (options.action != "none" or options.stop_pid is not None) and not options.follow:
         parser.error("--action and --stop-pid go with --follow")
-    if options.stop_pid is not None and options.stop_pid < 2:
+    if options.stop_pid is not None and options.stop_pid < 1:
         parser.error(f"--stop-pid must be a process of the training's; found {options.stop_pid}")
     return options
 

@@ -14,6 +14,7 @@ from torch import nn
 from conftest import REPOSITORY
 from diagnose.__main__ import main
 from diagnose.evaluation import diagnose
+from diagnose.quiet import quiet_smdebug
 from diagnose.records import decode
 from diagnose.registry import MODULES
 from train.hooks import DebugSettings, open_hook
@@ -91,6 +92,27 @@ def test_parameters_come_from_a_file_too_and_as_texts(run, tmp_path, capfd):
 def test_steps_can_be_left_out(run):
     (finding,) = diagnose(run, "VanishingGradient", {"VanishingGradient": {"threshold": 1e9, "start_step": 3, "end_step": "5"}})
     assert finding.step == 3
+
+
+def test_findings_go_where_they_are_wanted(run, tmp_path):
+    diagnose(run, "DeadRelu", write_to=tmp_path)
+    assert json.loads((tmp_path / "findings.json").read_text())["findings"][0]["rule"] == "DeadRelu"
+
+
+def test_rules_run_on_smdebugs_own_trial_and_invoker_too(run):
+    from smdebug.exceptions import RuleEvaluationConditionMet
+    from smdebug.rules import invoke_rule
+    from smdebug.trials import create_trial
+
+    from diagnose.gradients import VanishingGradient
+    from diagnose.losses import LossNotDecreasing
+    with quiet_smdebug():
+        trial = create_trial(str(run / "output" / "tensors"))
+        with pytest.raises(RuleEvaluationConditionMet, match="VanishingGradient at step 0"):
+            invoke_rule(VanishingGradient(trial, threshold=1000), end_step=6, raise_eval_cond=True)
+        rule = LossNotDecreasing(trial, num_steps=2)
+        invoke_rule(rule, end_step=6)
+    assert rule.report["Datapoints"] == 2 and rule.report["RuleTriggered"] == 0
 
 
 BAD_ARGUMENTS = [
