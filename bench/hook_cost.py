@@ -1,0 +1,106 @@
+"""python bench/hook_cost.py [--model resnet50] [--device cpu]: what smdebug's hook costs a training step, as a share of the step without it.
+
+One network, one optimizer, one batch of noise; blocks of steps with and without the hook take turns, for a machine's clock
+drifts, and each ratio is of two blocks that follow each other. All parameters train, which is the dearest case: frozen ones are not saved.
+"""
+
+import argparse
+import logging
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(REPOSITORY))
+
+from train.job import Job  # noqa: E402  the bench runs from any folder
+
+
+def step_of(network, batch: int, side: int, device: str) -> Callable:
+    """A training step on one batch of noise, which tells `record` as a training loop does."""
+    import torch
+    from torch import nn
+
+    optimizer = torch.optim.SGD(network.parameters(), lr=1e-4, momentum=0.9)
+    photos, labels = torch.randn(batch, 3, side, side, device=device), torch.randint(0, 133, (batch,), device=device)
+
+    def step(hook) -> None:
+        logits = network(photos)
+        loss = nn.functional.cross_entropy(logits, labels)
+        if hook:
+            hook.record(loss, labels, logits)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        if device.startswith("cuda"):
+            torch.cuda.synchronize()
+    return step
+
+
+def seconds(step: Callable, hook, count: int) -> float:
+    started = time.perf_counter()
+    for _ in range(count):
+        step(hook)
+    return (time.perf_counter() - started) / count
+
+
+def measure(network, step: Callable, interval: int, steps: int, turns: int) -> tuple[float, float, float]:
+    """Seconds a step without and with the hook, medians, and the median of the turns' ratios; every block has as many saved steps."""
+    from train.hooks import DebugSettings, open_hook
+
+    plain, hooked = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        hook = open_hook(Job(Path(folder)), DebugSettings(train_interval=interval), network)
+        if hook is None:
+            sys.exit("bench-hook: smdebug is not installed")
+        step(hook)
+        for _ in range(turns):
+            hook.close()
+            step(None)
+            plain.append(seconds(step, None, steps))
+            hook = open_hook(Job(Path(folder)), DebugSettings(train_interval=interval), network)
+            step(hook)  # the first step of a hook also writes what it will save: once a training
+            hooked.append(seconds(step, hook, steps))
+        hook.close()
+    return statistics.median(plain), statistics.median(hooked), statistics.median(with_hook / without for without, with_hook in zip(plain, hooked))
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--model", default="resnet50")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:<number>")
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--side", type=int, default=224, help="pixels")
+    parser.add_argument("--steps", type=int, default=10, help="of each block; a multiple of the intervals measures them whole")
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--intervals", default="10,1", help="save every so many steps; 10 is the default of trainings, 1 the dearest")
+    return parser.parse_args()
+
+
+def main() -> int:
+    options = arguments()
+    logging.getLogger("train.hooks").setLevel(logging.ERROR)
+    import torch
+    import torchvision
+
+    torch.manual_seed(0)
+    network = torchvision.models.get_model(options.model, weights=None, num_classes=133).to(options.device).train()
+    step = step_of(network, options.batch, options.side, options.device)
+    step(None)
+    where = torch.cuda.get_device_name(options.device) if options.device.startswith("cuda") else f"CPU, {torch.get_num_threads()} threads"
+    print(f"{options.model}, batch {options.batch} at {options.side} x {options.side}, {where}, torch {torch.__version__}\n")
+    print("| saved every | ms a step without | with | cost |\n|---|---|---|---|")
+    costs = []
+    for interval in (int(text) for text in options.intervals.split(",")):
+        plain, hooked, ratio = measure(network, step, interval, options.steps, options.turns)
+        costs.append(f"every_{interval}={100 * (ratio - 1):.1f}%")
+        print(f"| {interval} | {1000 * plain:.1f} | {1000 * hooked:.1f} | {100 * (ratio - 1):+.1f} % |", flush=True)
+    print(f"\nbench-hook: model={options.model} device='{where}' batch={options.batch} side={options.side} {' '.join(costs)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
