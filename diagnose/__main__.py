@@ -1,13 +1,14 @@
-"""python -m diagnose OUTPUT: SageMaker Debugger's built-in rules over the tensors that a training saved."""
+"""python -m diagnose OUTPUT: SageMaker Debugger's built-in rules over the tensors and the profile that a training saved."""
 
 import argparse
 import logging
 import sys
 
-from diagnose.evaluation import diagnose, follow
-from diagnose.findings import ERROR, FINDINGS_FILE, DiagnoseError, Finding
+from diagnose.evaluation import follow
+from diagnose.findings import FINDINGS_FILE, DiagnoseError, Finding
+from diagnose.judging import NAMES, Judgement, any_name, judge_all
 from diagnose.options import parse
-from diagnose.registry import MODULES, read_parameters
+from diagnose.registry import read_parameters
 
 FINE, FAILED, FIRED, INTERRUPTED = 0, 1, 3, 130
 
@@ -17,10 +18,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s", force=True)
     if options.list:
-        print("\n".join(MODULES))
+        print("\n".join(NAMES))
         return FINE
     try:
-        findings = judge(options)
+        judgement = judge(options)
     except DiagnoseError as error:
         print(f"diagnose: failed: {error}", file=sys.stderr)
         return FAILED
@@ -30,18 +31,20 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("diagnose: interrupted", file=sys.stderr)
         return INTERRUPTED
-    for finding in findings:
-        tell(finding)
-    fired = [finding.rule for finding in findings if finding.fired]
-    print(f"diagnose: rules={len(findings)} fired={','.join(fired) or 'none'} findings={options.output / FINDINGS_FILE}", flush=True)
-    return FIRED if fired else FAILED if any(finding.status == ERROR for finding in findings) else FINE
+    for line in judgement.lines():
+        print(line, flush=True)
+    fired = judgement.fired()
+    written = [f"findings={options.output / FINDINGS_FILE}"] * bool(judgement.findings) + [f"report={judgement.page}"] * bool(judgement.page)
+    print(f"diagnose: rules={len(judgement.lines())} fired={','.join(fired) or 'none'} {' '.join(written)}", flush=True)
+    return FIRED if fired else FAILED if judgement.broken() else FINE
 
 
-def judge(options: argparse.Namespace) -> list[Finding]:
-    parameters = read_parameters(options.parameters)
+def judge(options: argparse.Namespace) -> Judgement:
+    parameters = read_parameters(options.parameters, any_name)
     if not options.follow:
-        return diagnose(options.output, options.rules, parameters)
-    return follow(options.output, options.rules, parameters, told=tell, stop=options.action == "stop", stop_pid=options.stop_pid, timeout_s=options.timeout)
+        return judge_all(options.output, options.rules, parameters)
+    findings = follow(options.output, options.rules, parameters, told=tell, stop=options.action == "stop", stop_pid=options.stop_pid, timeout_s=options.timeout)
+    return Judgement(findings, [], None)
 
 
 def tell(finding: Finding) -> None:

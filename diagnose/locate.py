@@ -9,7 +9,7 @@ from pathlib import Path
 from diagnose.findings import DiagnoseError
 from diagnose.quiet import process_start
 
-PLACES = ("tensors", "output/tensors", ".", "debug-output")  # ours, a job's root, the folder itself, what SageMaker puts in S3
+PLACES = ("data/tensors", "output/data/tensors", "tensors", "output/tensors", ".", "debug-output")  # ours, SageMaker's, the folder itself, S3
 END_FILE, MARKER = "training_job_end.ts", "training.json"  # smdebug's; ours, beside the tensors
 NEEDED = ("collections", "index", "events")
 

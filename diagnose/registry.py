@@ -6,6 +6,7 @@ import json
 import math
 import re
 import types
+from collections.abc import Callable
 from pathlib import Path
 
 from diagnose.findings import DiagnoseError
@@ -50,14 +51,17 @@ def parameters_of(rule: type) -> dict[str, inspect.Parameter]:
     return {name: entry for name, entry in inspect.signature(rule.__init__).parameters.items() if entry.kind is entry.KEYWORD_ONLY}
 
 
-def read_parameters(texts: list[str]) -> dict[str, dict[str, object]]:
-    """From the command line: each text `Rule.name=value`, or a JSON file of {rule: {name: value}}. DiagnoseError for what is neither."""
+def read_parameters(texts: list[str], named: Callable[[str], str] = rule_name) -> dict[str, dict[str, object]]:
+    """From the command line: each text `Rule.name=value`, or a JSON file of {rule: {name: value}}. DiagnoseError for what is neither.
+
+    named: a rule's name from any spelling of it.
+    """
     found: dict[str, dict[str, object]] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if equals and "." in name and not Path(text).is_file():
             rule, _, parameter = name.partition(".")
-            found.setdefault(rule_name(rule.strip()), {})[parameter.strip()] = value
+            found.setdefault(named(rule.strip()), {})[parameter.strip()] = value
             continue
         try:
             content = json.loads(Path(text).read_text(encoding="utf-8"))
@@ -68,7 +72,7 @@ def read_parameters(texts: list[str]) -> dict[str, dict[str, object]]:
         if not isinstance(content, dict) or not all(isinstance(entry, dict) for entry in content.values()):
             raise DiagnoseError(f"'{text}' must hold an object of rules, each with an object of its parameters")
         for rule, values in content.items():
-            found.setdefault(rule_name(rule), {}).update(values)
+            found.setdefault(named(rule), {}).update(values)
     return found
 
 

@@ -70,6 +70,7 @@ WORKDIR /opt/slipway
 ENTRYPOINT ["/opt/venv/bin/python", "-I", "/usr/local/bin/entrypoint.py"]
 
 COPY artifact /opt/slipway/artifact
+COPY diagnose /opt/slipway/diagnose
 COPY train /opt/slipway/train
 RUN /opt/venv/bin/python -m compileall -q /opt/slipway
 

@@ -111,6 +111,8 @@ def fitted_temperature(plan: Fit, stop: Callable[[], bool]) -> tuple[float, dict
     learner, labels = plan.learner, plan.validation_labels
     if not len(labels) or stop():
         return 1.0, {}
+    if learner.hook:
+        learner.hook.mode("predict")
     logits = predict(learner, plan.validation, stop)
     if logits is None:
         return 1.0, {}

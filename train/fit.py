@@ -71,7 +71,8 @@ def fit(plan: Fit, stop: Callable[[], bool]) -> None:
         if first:
             print(metric_line(state.history[-1]), flush=True)
         if epoch % hp.checkpoint_frequency == 0 or epoch == hp.epochs or stop() or stalled(state.history, hp):
-            save_checkpoint(plan.job, state, learner, plan.identity)
+            with learner.profile.span("Checkpoint"):
+                save_checkpoint(plan.job, state, learner, plan.identity)
             whole = None
         else:
             whole = copy.deepcopy(learning_state(learner))

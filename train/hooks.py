@@ -92,7 +92,7 @@ class Hook:
                 (Path(scratch) / config.name).write_text(json.dumps(written), encoding="utf-8")
                 self.smdebug = TrainingHook.create(f"{scratch}/{config.name}", self._fault, gradient_scale)
         else:
-            self.folder = job.root / "output" / TENSORS
+            self.folder = job.output_data / TENSORS
             set_aside(self.folder)
             with _without_checkpoints():
                 self.smdebug = TrainingHook(str(self.folder), settings.sample, self._fault, gradient_scale, **_smdebug_settings(settings))

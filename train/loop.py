@@ -12,9 +12,11 @@ from artifact.preprocessing import Preprocessing
 from train.device import autocast
 from train.feed import PixelFeed
 from train.features import FeatureFeed
+from train.hooks import Hook
 from train.hyperparameters import Hyperparameters
 from train.objective import losses, right, targets, top_k_right
 from train.photos import in_order
+from train.profile import NoProfile, Profile
 from train.progress import Progress
 from train.trainable import learned, set_training
 from train.world import World
@@ -24,7 +26,7 @@ EVALUATED_AT_ONCE = {"cpu": 16, "cuda": 128}  # photos; one number for all jobs,
 
 @dataclass
 class Learner:
-    """All that a step needs. `learning` is what answers: the network, or its part behind the cut; `stepping` is what a step
+    """All that a step needs; profile and hook watch it. `learning` is what answers: the network, or its part behind the cut; `stepping` is what a step
     runs: the same, with the gradients of all processes brought together."""
 
     network: nn.Module
@@ -36,6 +38,8 @@ class Learner:
     device: torch.device
     precision: torch.dtype = torch.float32
     class_weights: torch.Tensor | None = None
+    profile: NoProfile | Profile = field(default_factory=NoProfile)
+    hook: Hook | None = None
     learning: nn.Module | None = None
     world: World = field(default_factory=World)
 
@@ -73,7 +77,10 @@ def train_epoch(learner: Learner, feed: PixelFeed | FeatureFeed, labels: torch.T
     sums = torch.zeros(2, dtype=torch.float64, device=learner.device)
     progress = Progress(f"epoch {epoch}", len(labels))
     stop = world.meetings(stop)
-    for batch, (indices, inputs) in zip(order, feed.batches(epoch, [world.share(batch) for batch in order])):
+    if learner.hook:
+        learner.hook.mode("train")
+    batches = learner.profile.steps(feed.batches(epoch, [world.share(batch) for batch in order]))
+    for batch, (indices, inputs) in zip(order, batches):
         if stop():
             return None
         wanted = targets(labels[indices], learner.classes)
@@ -92,21 +99,28 @@ def train_step(learner: Learner, inputs: tuple[torch.Tensor, ...], wanted: torch
     cross_entropy's own weighted mean, which would depend on who shares a batch.
     """
     hp = learner.hyperparameters
-    with learner.autocast():
-        logits = learner.stepping(*inputs)
-    each = losses(logits.float(), wanted, hp.multi_label, learner.class_weights, hp.label_smoothing)
-    learner.optimizer.zero_grad(set_to_none=True)
-    # processes' gradients are averaged
-    learner.scaler.scale(each.sum() * (learner.world.size / count)).backward()
-    learner.scaler.step(learner.optimizer)
-    learner.scaler.update()
+    with learner.profile.span("Forward"):
+        with learner.autocast():
+            logits = learner.stepping(*inputs)
+        each = losses(logits.float(), wanted, hp.multi_label, learner.class_weights, hp.label_smoothing)
+    if learner.hook:
+        learner.hook.record(each.mean(), wanted, logits)
+    with learner.profile.span("Backward"):
+        learner.optimizer.zero_grad(set_to_none=True)
+        # processes' gradients are averaged
+        learner.scaler.scale(each.sum() * (learner.world.size / count)).backward()
+    with learner.profile.span("Optimizer"):
+        learner.scaler.step(learner.optimizer)
+        learner.scaler.update()
     return each.detach(), logits.detach()
 
 
 def validate(learner: Learner, feed: PixelFeed | FeatureFeed, labels: torch.Tensor, stop: Callable[[], bool]) -> dict | None:
     """Loss (unweighted, unsmoothed) and accuracy over all photos, each counted once; None when stopped. labels: int64 [N, K]."""
     hp = learner.hyperparameters
-    scores, wanted = predict(learner, feed, stop), targets(labels.cpu(), learner.classes)
+    if learner.hook:
+        learner.hook.mode("eval")
+    scores, wanted = predict(learner, feed, stop, labels), targets(labels.cpu(), learner.classes)
     if scores is None:
         return None
     result = {"validation_loss": losses(scores.double(), wanted.double(), hp.multi_label).mean().item(),
@@ -116,18 +130,22 @@ def validate(learner: Learner, feed: PixelFeed | FeatureFeed, labels: torch.Tens
     return result
 
 
-def predict(learner: Learner, feed: PixelFeed | FeatureFeed, stop: Callable[[], bool]) -> torch.Tensor | None:
-    """The network's logits for all photos as they are, float32 [N, classes] on the CPU; None when stopped."""
+def predict(learner: Learner, feed: PixelFeed | FeatureFeed, stop: Callable[[], bool], labels: torch.Tensor | None = None) -> torch.Tensor | None:
+    """The network's logits for all photos as they are, float32 [N, classes] on the CPU; None when stopped. labels, int64 [N, K], are
+    for the hook alone."""
     learner.network.eval()
     if learner.world.agree(not feed.prepare(0, stop)):
         return None
     order = in_order(len(feed), EVALUATED_AT_ONCE[learner.device.type])
     logits = [torch.empty(0, learner.classes, device=learner.device)]
-    for _, inputs in feed.batches(0, learner.world.share(order)):
+    for indices, inputs in learner.profile.steps(feed.batches(0, learner.world.share(order)), "EVAL"):
         if stop():
             break
-        with torch.inference_mode(), learner.autocast():
+        with torch.inference_mode(), learner.autocast(), learner.profile.span("Forward"):
             logits.append(learner.learning(*inputs).float())
+        if learner.hook and labels is not None:
+            wanted = targets(labels.to(learner.device)[indices], learner.classes)
+            learner.hook.record(losses(logits[-1], wanted, learner.hyperparameters.multi_label).mean(), wanted, logits[-1])
     if learner.world.agree(stop()):
         return None
     return learner.world.gather(torch.cat(logits), order).cpu()

@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -37,13 +38,14 @@ class PhotoArrays:
     sized turns an upright RGB photo into its array: Preprocessing.pixels or .stretched. keep: they are read more than once in
     this run; else they are kept on disk only, for the next run. limits: of the store that keeps them, None for no store at
     all. `aspects` holds width / height of each photo that a batch has brought so far; `key` tells these arrays from all others,
-    None where that cannot be told.
+    None where that cannot be told. working: entered around each decoding, by the thread that does it.
     """
 
-    def __init__(self, paths: Sequence[Path], sized: Callable[[Image.Image], np.ndarray], side: int, keep: bool = True, limits: Limits | None = Limits()):
+    def __init__(self, paths: Sequence[Path], sized: Callable[[Image.Image], np.ndarray], side: int, keep: bool = True, limits: Limits | None = Limits(),
+                 working: Callable[[], AbstractContextManager] = nullcontext):
         self.paths, self.side = paths, side
         self.aspects = np.ones(len(paths), np.float32)
-        self._sized = sized
+        self._sized, self._working = sized, working
         self._row = np.dtype([("aspect", "<f4"), ("pixels", "u1", (side, side, 3))])
         self.key = _key(paths, sized)
         self._store = _open(self.key, len(paths), self._row, keep, limits)
@@ -124,9 +126,10 @@ class PhotoArrays:
 
     def _decode(self, batch: "_Batch", place: int) -> None:
         index, store = int(batch.indices[place]), self._store
-        photo = read_photo(self.paths[index])
-        self.aspects[index] = photo.width / photo.height
-        batch.pixels[place] = self._sized(photo)
+        with self._working():
+            photo = read_photo(self.paths[index])
+            self.aspects[index] = photo.width / photo.height
+            batch.pixels[place] = self._sized(photo)
         if store:
             self._keep(index, batch.pixels[place])
 

@@ -19,31 +19,36 @@ from train.networks import Network, Networks, first_side
 from train.objective import padded
 from train.optimization import class_weights, make_optimizer
 from train.photos import PhotoArrays
+from train.profile import NoProfile, Profile
+from train.watching import hooked
 from train.weights import Source
 from train.world import World
 
-UNRELATED = ("epochs", "test_batch_size", "checkpoint_frequency", "num_training_samples", "top_k", "quantize")  # to what training learns
+UNRELATED = ("epochs", "test_batch_size", "checkpoint_frequency", "num_training_samples", "top_k", "quantize", "debug", "debug_collections",
+             "debug_train_interval", "debug_eval_interval", "debug_predict_interval", "debug_sample", "profile", "profile_steps")  # to what training learns
 RISING = 2 / 3  # of the epochs pass until the resolution is full
 
 log = logging.getLogger(__name__)
 
 
-def make_plan(job: Job, hp: Hyperparameters, channels: Channels, world: World, earlier: Earlier | None, networks: Networks) -> tuple[Fit, Source]:
+def make_plan(job: Job, hp: Hyperparameters, channels: Channels, world: World, earlier: Earlier | None, networks: Networks,
+              profile: NoProfile | Profile) -> tuple[Fit, Source]:
     """The training that is to be done, and where the network's first weights came from. JobError where it cannot be.
 
-    It is fed the channels' photos, or where a backbone is frozen their features.
+    It is fed the channels' photos, or where a backbone is frozen and nothing watches its tensors their features.
     """
     device = pick_device(world.local_rank)
     precision = world.of_first(lambda: pick_precision(hp.precision, device))
     network = networks.make(hp, channels.classes, job.channels, device, precision, world, earlier)
     learner = make_learner(hp, channels, network, device, precision, world)
+    learner.profile, learner.hook = profile, hooked(job, learner)
     preprocessing, classes = learner.preprocessing, len(channels.classes)
     sized = (preprocessing.pixels, preprocessing.crop) if hp.augmentation == "none" else (preprocessing.stretched, preprocessing.resize)
     validation_photos = PhotoArrays(channels.validation.paths, preprocessing.pixels, preprocessing.crop)
-    train = PixelFeed(PhotoArrays(channels.train.paths, *sized), learner.normalize, device, preprocessing.crop, hp.augmentation, hp.seed,
+    train = PixelFeed(PhotoArrays(channels.train.paths, *sized, working=profile.worker), learner.normalize, device, preprocessing.crop, hp.augmentation, hp.seed,
                       first_side(hp, preprocessing), round(hp.epochs * RISING))
     validation = PixelFeed(validation_photos, learner.normalize, device, preprocessing.crop)
-    if network.parts:
+    if network.parts and not learner.hook:
         train, validation = _features(learner, network.parts, network.source, train, validation) or (train, validation)
     learner.stepping = world.stepping(learner.learning)
     return Fit(job, learner, train, padded(channels.train.labels, classes).to(device), validation, padded(channels.validation.labels, classes),

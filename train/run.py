@@ -11,8 +11,10 @@ from train.fit import Fit, fit
 from train.hyperparameters import Hyperparameters
 from train.job import Job, JobError
 from train.networks import Networks
+from train.profile import NoProfile, Profile
 from train.plan import make_plan
 from train.stop import Stop
+from train.watching import profiled, tell_findings
 from train.weights import Source
 from train.world import World
 
@@ -28,17 +30,31 @@ def run(job: Job, hp: Hyperparameters, stop: Stop, world: World = World(), netwo
     training ends with its last checkpoint, from which a later run of the same job exports.
     """
     started = time.monotonic()
+    with profiled(job, hp, world) as profile:
+        description, watched = _run(job, hp, stop, world, networks or Networks(), export, profile, started)
+    if watched and world.first and not stop():
+        tell_findings(job)
+    return description
+
+
+def _run(job: Job, hp: Hyperparameters, stop: Stop, world: World, networks: Networks, export: bool, profile: NoProfile | Profile,
+         started: float) -> tuple[Description | None, bool]:
+    """The artifact's description, and whether there is something for rules to judge."""
     hp, earlier = go_on_from(job, hp)
     channels = read_channels(job.channels, hp.split, hp.seed, {hp.weights}, hp.multi_label)
     _describe(channels, hp)
     _check_shares(channels, hp, world)
-    plan, source = make_plan(job, hp, channels, world, earlier, networks or Networks())
+    plan, source = make_plan(job, hp, channels, world, earlier, networks, profile)
+    hook = plan.learner.hook
     try:
         fit(plan, stop)
-        return _conclude(job, plan, channels, source, stop, started) if export else None
+        return _conclude(job, plan, channels, source, stop, started) if export else None, bool(hook) or isinstance(profile, Profile)
     except Exception as error:
         keep_best(job, plan, channels, source, stop, started, error)
         raise
+    finally:
+        if hook:
+            hook.close()
 
 
 def _conclude(job: Job, plan: Fit, channels: Channels, source: Source, stop: Stop, started: float) -> Description | None:
