@@ -40,14 +40,14 @@ def step_of(network, batch: int, side: int, device: str) -> Callable:
     return step
 
 
-def seconds(step: Callable, hook, count: int) -> float:
-    started = time.perf_counter()
+def seconds(step: Callable, hook, count: int, clock: Callable[[], float]) -> float:
+    started = clock()
     for _ in range(count):
         step(hook)
-    return (time.perf_counter() - started) / count
+    return (clock() - started) / count
 
 
-def measure(network, step: Callable, interval: int, steps: int, turns: int) -> tuple[float, float, float]:
+def measure(network, step: Callable, interval: int, steps: int, turns: int, clock: Callable[[], float]) -> tuple[float, float, float]:
     """Seconds a step without and with the hook, medians, and the median of the turns' ratios; every block has as many saved steps."""
     from train.hooks import DebugSettings, open_hook
 
@@ -60,10 +60,10 @@ def measure(network, step: Callable, interval: int, steps: int, turns: int) -> t
         for _ in range(turns):
             hook.close()
             step(None)
-            plain.append(seconds(step, None, steps))
+            plain.append(seconds(step, None, steps, clock))
             hook = open_hook(Job(Path(folder)), DebugSettings(train_interval=interval), network)
             step(hook)  # the first step of a hook also writes what it will save: once a training
-            hooked.append(seconds(step, hook, steps))
+            hooked.append(seconds(step, hook, steps, clock))
         hook.close()
     return statistics.median(plain), statistics.median(hooked), statistics.median(with_hook / without for without, with_hook in zip(plain, hooked))
 
@@ -77,6 +77,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=10, help="of each block; a multiple of the intervals measures them whole")
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--intervals", default="10,1", help="save every so many steps; 10 is the default of trainings, 1 the dearest")
+    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu: this process's own time, on a machine that is busy with others")
     return parser.parse_args()
 
 
@@ -90,12 +91,13 @@ def main() -> int:
     network = torchvision.models.get_model(options.model, weights=None, num_classes=133).to(options.device).train()
     step = step_of(network, options.batch, options.side, options.device)
     step(None)
+    clock = {"wall": time.perf_counter, "cpu": time.process_time}[options.clock]
     where = torch.cuda.get_device_name(options.device) if options.device.startswith("cuda") else f"CPU, {torch.get_num_threads()} threads"
-    print(f"{options.model}, batch {options.batch} at {options.side} x {options.side}, {where}, torch {torch.__version__}\n")
+    print(f"{options.model}, batch {options.batch} at {options.side} x {options.side}, {where}, torch {torch.__version__}, {options.clock} time\n")
     print("| saved every | ms a step without | with | cost |\n|---|---|---|---|")
     costs = []
     for interval in (int(text) for text in options.intervals.split(",")):
-        plain, hooked, ratio = measure(network, step, interval, options.steps, options.turns)
+        plain, hooked, ratio = measure(network, step, interval, options.steps, options.turns, clock)
         costs.append(f"every_{interval}={100 * (ratio - 1):.1f}%")
         print(f"| {interval} | {1000 * plain:.1f} | {1000 * hooked:.1f} | {100 * (ratio - 1):+.1f} % |", flush=True)
     print(f"\nbench-hook: model={options.model} device='{where}' batch={options.batch} side={options.side} {' '.join(costs)}")
