@@ -10,7 +10,7 @@ IMAGES ?= all
 PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test images soak bench-serve base lock environment clean
+.PHONY: help demo test images soak bench-serve bench-train base lock environment clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ soak: $(VENV)/.docker ## Load, hostile bodies, a killed worker, SIGTERM against 
 bench-serve: $(VENV)/.process ## Measure slipway-serve against multi-model-server and LitServe, in containers; BENCH=options
 	@$(MAKE) --no-print-directory images IMAGES='train serve'
 	@$(VENV)/bin/python bench/serve.py $(BENCH)
+
+bench-train: $(VENV)/.process ## Measure training against a plain torchvision loop; BENCH=options
+	@$(VENV)/bin/python bench/train.py $(BENCH)
 
 base: ## Make a stand-in for the base image with debootstrap, where none can be pulled (as root)
 	@docker/base.sh

@@ -16,6 +16,7 @@ from diagnose.__main__ import main
 from diagnose.evaluation import diagnose
 from diagnose.quiet import quiet_smdebug
 from diagnose.records import decode
+from diagnose.judging import NAMES
 from diagnose.registry import MODULES
 from train.hooks import DebugSettings, open_hook
 from train.job import Job
@@ -67,10 +68,10 @@ def test_a_sound_training_exits_with_0_and_leaves_sagemakers_statuses(run, capfd
 def test_the_list_of_rules_loads_no_smdebug():
     code = "import sys; from diagnose.__main__ import main; main(['--list']); assert 'smdebug' not in sys.modules and 'torch' not in sys.modules"
     listed = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout.split()
-    assert listed == list(MODULES) and len(listed) == 15
+    assert listed == list(NAMES) and len(listed) == 26
 
 
-@pytest.mark.parametrize("place", [".", "output", "output/tensors"])
+@pytest.mark.parametrize("place", [".", "output", "output/data/tensors"])
 def test_tensors_are_found_wherever_they_are_named(copy, place):
     (finding,) = diagnose(copy / place, "VanishingGradient")
     assert finding.status == "NoIssuesFound" and (copy / place / "findings.json").is_file()
@@ -78,7 +79,7 @@ def test_tensors_are_found_wherever_they_are_named(copy, place):
 
 def test_smdebugs_own_layout_is_found(copy, tmp_path):
     (tmp_path / "smdebug_output").mkdir()
-    (copy / "output" / "tensors").rename(tmp_path / "smdebug_output" / "Nov21_10-00-00_host")
+    (copy / "output" / "data" / "tensors").rename(tmp_path / "smdebug_output" / "Nov21_10-00-00_host")
     assert diagnose(tmp_path / "smdebug_output", "VanishingGradient")[0].steps == 6
 
 
@@ -107,7 +108,7 @@ def test_rules_run_on_smdebugs_own_trial_and_invoker_too(run):
     from diagnose.gradients import VanishingGradient
     from diagnose.losses import LossNotDecreasing
     with quiet_smdebug():
-        trial = create_trial(str(run / "output" / "tensors"))
+        trial = create_trial(str(run / "output" / "data" / "tensors"))
         with pytest.raises(RuleEvaluationConditionMet, match="VanishingGradient at step 0"):
             invoke_rule(VanishingGradient(trial, threshold=1000), end_step=6, raise_eval_cond=True)
         rule = LossNotDecreasing(trial, num_steps=2)
@@ -161,14 +162,14 @@ def test_a_crashed_run_is_judged_as_far_as_it_came(tmp_path):
 
 def test_a_run_that_crashed_before_its_first_step(tmp_path, capfd):
     hook = open_hook(Job(tmp_path), DebugSettings(), small_network())
-    (tmp_path / "output" / "tensors" / "collections").mkdir()
+    (tmp_path / "output" / "data" / "tensors" / "collections").mkdir()
     code, said = command(capfd, tmp_path)
     assert code == 1 and "before its first step was saved" in said
     hook.close()
 
 
 def damage(root, how: str) -> None:
-    tensors = root / "output" / "tensors"
+    tensors = root / "output" / "data" / "tensors"
     index = sorted((tensors / "index").rglob("*.json"))
     events = sorted((tensors / "events").rglob("*.tfevents"))
     match how:
@@ -201,14 +202,14 @@ def test_half_written_files_are_left_out(copy, how, capfd):
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"num_workers": 1}'])
 def test_damaged_collections(copy, content, capfd):
-    (file,) = (copy / "output" / "tensors" / "collections").rglob("*.json")
+    (file,) = (copy / "output" / "data" / "tensors" / "collections").rglob("*.json")
     file.write_text(content)
     code, said = command(capfd, copy)
     assert code == 1 and "is damaged" in said and "Traceback" not in said, said
 
 
 def test_nothing_but_damage(copy, capfd):
-    for file in (copy / "output" / "tensors" / "index").rglob("*.json"):
+    for file in (copy / "output" / "data" / "tensors" / "index").rglob("*.json"):
         file.write_text("{")
     code, said = command(capfd, copy)
     assert code == 1 and "holds no complete step (6 files are damaged)" in said

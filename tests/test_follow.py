@@ -58,7 +58,7 @@ def test_following_ends_with_the_training(tmp_path):
 
 def test_a_training_that_was_killed_is_noticed(tmp_path):
     training = start_training(tmp_path, 2000, 0.01)
-    killer = threading.Thread(target=lambda: (wait_for(tmp_path / "output" / "tensors" / "index"), training.send_signal(signal.SIGKILL), training.wait()))
+    killer = threading.Thread(target=lambda: (wait_for(tmp_path / "output" / "data" / "tensors" / "index"), training.send_signal(signal.SIGKILL), training.wait()))
     killer.start()
     with pytest.raises(DiagnoseError, match="crashed or was killed"):
         follow(tmp_path, "VanishingGradient", timeout_s=60)
@@ -67,7 +67,7 @@ def test_a_training_that_was_killed_is_noticed(tmp_path):
 
 def test_a_training_that_never_ends_is_given_up(tmp_path):
     watch(tmp_path / "run", small_network(), epochs=1)
-    tensors = tmp_path / "run" / "output" / "tensors"
+    tensors = tmp_path / "run" / "output" / "data" / "tensors"
     for name in ("training_job_end.ts", "training.json"):
         (tensors / name).unlink()
     with pytest.raises(DiagnoseError, match="no new step came for 0.3 s"):
@@ -78,7 +78,7 @@ def test_a_training_that_never_ends_is_given_up(tmp_path):
 
 def test_who_is_to_be_stopped_must_be_known(tmp_path):
     watch(tmp_path, small_network(), epochs=1)
-    marker = tmp_path / "output" / "tensors" / "training.json"
+    marker = tmp_path / "output" / "data" / "tensors" / "training.json"
     facts = json.loads(marker.read_text())
     assert facts["pid"] == os.getpid() and facts["host"] == socket.gethostname()
     marker.write_text(json.dumps(facts | {"host": "elsewhere"}))

@@ -133,8 +133,8 @@ def test_a_folder_used_again_keeps_the_run_before(tmp_path):
     watch(tmp_path, small_network(), epochs=1)
     watch(tmp_path, small_network(), epochs=2)
     watch(tmp_path, small_network(), epochs=3)
-    tensors = tmp_path / "output" / "tensors"
-    assert len(list((tensors / "events").iterdir())) == 15 and len(list((tmp_path / "output" / "tensors.previous" / "events").iterdir())) == 10
+    tensors = tmp_path / "output" / "data" / "tensors"
+    assert len(list((tensors / "events").iterdir())) == 15 and len(list((tmp_path / "output" / "data" / "tensors.previous" / "events").iterdir())) == 10
 
 
 def test_what_is_not_smdebugs_stays_in_the_folder(tmp_path):
@@ -160,7 +160,7 @@ def test_checkpoints_stay_untouched(tmp_path, monkeypatch):
 def test_a_full_disk_ends_the_saving_and_not_the_training(tmp_path, caplog):
     def fill(step: int) -> None:
         if step == 3:
-            for path in (tmp_path / "output" / "tensors" / "events").glob("*"):
+            for path in (tmp_path / "output" / "data" / "tensors" / "events").glob("*"):
                 last = path
             following = last.parent / "000000000003"
             following.mkdir()

@@ -80,7 +80,7 @@ def validate(hook, network: nn.Module, values: torch.Tensor, labels: torch.Tenso
 def read(root: Path):
     """smdebug's trial of a training that has ended."""
     with quiet_smdebug():
-        trial = open_trial(root / "output" / "tensors")
+        trial = open_trial(root / "output" / "data" / "tensors")
         trial.finish()
     return trial
 
