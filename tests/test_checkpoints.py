@@ -21,7 +21,7 @@ from train.loop import Learner
 PLAIN = {"PATH": os.environ["PATH"], "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
 TRAININGS = [
     {"optimizer": "adamw", "augmentation": "strong", "schedule": "plateau", "lr_scheduler_patience": 1, "early_stopping": "true",
-     "early_stopping_min_epochs": 4, "early_stopping_patience": 3, "epochs": 9},
+     "early_stopping_min_epochs": 4, "early_stopping_patience": 2, "epochs": 9},
     {"model": "squeezenet1_1", "image_size": 36, "optimizer": "sgd", "lr": "0.01", "augmentation": "crop", "schedule": "cosine", "epochs": 4},  # has dropout
     {"trainable": "conv5", "feature_views": 2, "augmentation": "crop", "checkpoint_frequency": 2, "epochs": 5},
 ]

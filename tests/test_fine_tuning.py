@@ -137,4 +137,5 @@ def test_weights_that_contradict_their_description_are_refused(trained):
     for name, value, words in (("fc.bias", torch.zeros(7), "'fc.bias' of its model.safetensors is missing or of another shape"),
                                ("conv1.0.weight", torch.zeros(1), "does not fit model shufflenet_v2_x0_5: 1 of ")):
         with pytest.raises(JobError, match=re.escape(words)):
-            take_over(network, Hyperparameters(model="shufflenet_v2_x0_5"), Earlier(read_description(trained.model), state | {name: value}, ""), ("blue", "green", "red"))
+            take_over(network, Hyperparameters(model="shufflenet_v2_x0_5"), Earlier(read_description(trained.model), state | {name: value}, ""),
+                      ("blue", "green", "red"))

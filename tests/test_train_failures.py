@@ -37,7 +37,8 @@ FAILURES = [
     ({"precision": "float16"}, None, "precision=float16 needs a GPU"),
     ({"model": "vit_b_32", "image_size": 64, "resize": 64, "first_resolution": 0.5}, None, "model vit_b_32 cannot see photos of 32 x 32 pixels"),
     ({"model": "inception_v3", "image_size": 32}, None, "model inception_v3 cannot see photos of 32 x 32 pixels"),
-    ({"model": "vgg11", "image_size": 64, "resize": 64}, None, "model vgg11 cannot see photos of 64 x 64 pixels (its feature map of 2 x 2 cannot be pooled to 7 x 7"),
+    ({"model": "vgg11", "image_size": 64, "resize": 64}, None,
+     "model vgg11 cannot see photos of 64 x 64 pixels (its feature map of 2 x 2 cannot be pooled to 7 x 7"),
     ({"lr": "1e30", "optimizer": "sgd", "epochs": 3}, None, " loss became "),
     ({"resize": 20}, None, "crop must lie between 1 and resize"),
     ({}, lambda job: (job.root / "input/config/hyperparameters.json").write_text("{"), "not readable JSON"),
@@ -115,7 +116,9 @@ class Midway(Stop):
         return False
 
 
-@pytest.mark.parametrize("spoil, words", [(Path.unlink, "cannot be read: No such file"), (lambda path: path.write_bytes(path.read_bytes()[:300]), "not a complete photo")])
+@pytest.mark.parametrize("spoil, words", [
+    (Path.unlink, "cannot be read: No such file"), (lambda path: path.write_bytes(path.read_bytes()[:300]), "not a complete photo"),
+], ids=["deleted", "torn"])
 @pytest.mark.parametrize("photo", ["train/red/red 0.jpg", "validation/red/red 0.jpg"])
 def test_a_photo_that_turns_unreadable_leaves_the_best_epochs_artifact(tmp_path, monkeypatch, photo, spoil, words):
     """Photos that do not fit into memory are read anew each epoch."""
@@ -172,7 +175,8 @@ def test_a_full_disk_of_checkpoints_gives_up_the_older_one_first(tmp_path):
 def test_where_the_artifact_is_on_the_same_full_disk_no_half_of_it_is_left(tmp_path):
     with small_disk(tmp_path / "small", 60) as disk:
         job = make_job(disk / "ml", {"train": 4, "validation": 2}, epochs=4)
-        with pytest.raises(JobError, match="the disk is full.*checkpoint-2.pt' could not be written; the artifact of the best epoch, .* could not be written .the disk is full"):
+        words = "the disk is full.*checkpoint-2.pt' could not be written; the artifact of the best epoch, .* could not be written .the disk is full"
+        with pytest.raises(JobError, match=words):
             run(job, parse(job.hyperparameters()), Midway(job, 1, lambda: fill(disk)))
         assert not list(job.model.iterdir()) and (job.checkpoints / "checkpoint-1.pt").exists()
 

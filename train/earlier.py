@@ -51,7 +51,8 @@ def go_on_from(job: Job, hp: Hyperparameters) -> tuple[Hyperparameters, Earlier 
                        f"or weights={MODEL_CHANNEL} for a file of weights in it")
     told = given(job.hyperparameters())
     if "weights" in told and hp.weights != MODEL_CHANNEL:
-        raise JobError(f"hyperparameter weights is '{hp.weights}', but the channel '{MODEL_CHANNEL}' holds an earlier artifact to go on from; leave one of them out")
+        raise JobError(f"hyperparameter weights is '{hp.weights}', but the channel '{MODEL_CHANNEL}' holds an earlier artifact to go on from; "
+                       "leave one of them out")
     earlier = _read(channel)
     description = earlier.description
     if "model" in told and hp.model != description.architecture:
