@@ -58,7 +58,7 @@ def test_following_ends_with_the_training(tmp_path):
 
 def test_a_training_that_was_killed_is_noticed(tmp_path):
     training = start_training(tmp_path, 2000, 0.01)
-    killer = threading.Thread(target=lambda: (wait_for(tmp_path / "output" / "data" / "tensors" / "index"), training.send_signal(signal.SIGKILL), training.wait()))
+    killer = threading.Thread(target=lambda: (wait_for(tmp_path / "output" / "data" / "tensors" / "index", 5), training.send_signal(signal.SIGKILL), training.wait()))
     killer.start()
     with pytest.raises(DiagnoseError, match="crashed or was killed"):
         follow(tmp_path, "VanishingGradient", timeout_s=60)
@@ -89,7 +89,8 @@ def test_who_is_to_be_stopped_must_be_known(tmp_path):
         follow(tmp_path, "VanishingGradient", stop=True)
 
 
-def wait_for(path) -> None:
+def wait_for(path, files: int = 0) -> None:
+    """Until the path is there, and so many files below it."""
     deadline = time.monotonic() + 60
-    while not path.exists() and time.monotonic() < deadline:
+    while (not path.exists() or sum(1 for _ in path.rglob("*.json")) < files) and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from diagnose.evaluation import open_trial
+from diagnose.locate import find_tensors
 from diagnose.quiet import quiet_smdebug
 from train.hooks import DebugSettings, open_hook
 from train.job import Job
@@ -80,7 +81,7 @@ def validate(hook, network: nn.Module, values: torch.Tensor, labels: torch.Tenso
 def read(root: Path):
     """smdebug's trial of a training that has ended."""
     with quiet_smdebug():
-        trial = open_trial(root / "output" / "data" / "tensors")
+        trial = open_trial(find_tensors(root / "output"))
         trial.finish()
     return trial
 
