@@ -58,9 +58,9 @@ def hosts(image: str, roots: list[Path], *options: str, pause_s: float = 0.0):
     running = []
     try:
         for name, root in zip(names, roots):
-            running.append(subprocess.Popen(["docker", "run", "--rm", "--name", name, "--network", network, "--network-alias", root.name, "--hostname", root.name,
-                                             "-e", "OMP_NUM_THREADS=1", *options, "-v", f"{root}:/opt/ml", image, "train"],
-                                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
+            command = ["docker", "run", "--rm", "--name", name, "--network", network, "--network-alias", root.name, "--hostname", root.name,
+                       "-e", "OMP_NUM_THREADS=1", *options, "-v", f"{root}:/opt/ml", image, "train"]
+            running.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
             time.sleep(pause_s)
         yield names, running
     finally:

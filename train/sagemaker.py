@@ -18,7 +18,7 @@ from train.failure import FAILED, SUCCEEDED, reason
 from train.job import Job, JobError
 
 TAIL_LENGTH = 800  # bytes of a script's stderr in the failure reason, of which SageMaker shows 1024 characters
-WAITERS = ("sh", "dash", "bash", "torchrun")  # programs that stand between us and the script
+WAITERS = {"sh", "dash", "bash", "torchrun"}  # programs that stand between us and the script
 
 _finished: list[bool] = []  # filled when `main` succeeded: the toolkit's exit code alone does not tell
 
@@ -94,7 +94,8 @@ def _pass_on(number: int, parent: psutil.Process) -> None:
     """Send a signal to the script's process, which has its own ways with its children. A shell or torchrun in between only waits,
     and must live on to hand the exit code up."""
     for child in parent.children():
-        if child.name() in WAITERS and child.children():
+        named = {os.path.basename(part) for part in child.cmdline()[:2]}  # torchrun changes its name as it runs
+        if named & WAITERS and child.children():
             _pass_on(number, child)
         else:
             child.send_signal(number)
