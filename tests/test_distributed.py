@@ -36,7 +36,8 @@ def together(rank: int, port: int, results: str) -> None:
     own = torch.arange(7.0)[[0, 1, 2, 6] if rank == 0 else [3, 4, 5]]
     found = {"gathered": world.gather(own, [[0, 1, 2], [3, 4, 5], [6]]).tolist(),
              "none": world.gather(torch.ones(int(rank == 0), 3), [[0]]).tolist(), "sum": world.add_up(torch.tensor([1.0, rank])).tolist(),
-             "agreed": [world.agree(False), world.agree(rank == 1)], "first": world.of_first(lambda: {"epoch": 3, "best": torch.ones(2), "none": None})["epoch"]}
+             "agreed": [world.agree(False), world.agree(rank == 1)],
+             "first": world.of_first(lambda: {"epoch": 3, "best": torch.ones(2), "none": None})["epoch"]}
     asked = world.meetings(lambda: rank == 1 and time.monotonic() > since + 0.3)
     since, steps = time.monotonic(), 0
     while not asked():
