@@ -5,6 +5,7 @@ passes SIGTERM on and keeps the script's own words as the failure reason.
 """
 
 import os
+import re
 import signal
 import sys
 import threading
@@ -18,7 +19,8 @@ from train.failure import FAILED, SUCCEEDED, reason
 from train.job import Job, JobError
 
 TAIL_LENGTH = 800  # bytes of a script's stderr in the failure reason, of which SageMaker shows 1024 characters
-WAITERS = ("sh", "dash", "bash", "torchrun")  # programs that stand between us and the script
+KEPT_LENGTH = 20_000
+WAITERS = {"sh", "dash", "bash", "torchrun"}  # programs that stand between us and the script
 
 _finished: list[bool] = []  # filled when `main` succeeded: the toolkit's exit code alone does not tell
 
@@ -72,7 +74,8 @@ def run_user_script() -> int:
             return SUCCEEDED
         except errors.ClientError as error:
             failed = error
-    words = tail.decode(errors="replace").strip()
+    # what torchrun adds below the script's own last words is long, and says nothing of the reason
+    words = re.split(r"^[EW]\d{4} .*torch/distributed/elastic", tail.decode(errors="replace"), maxsplit=1, flags=re.M)[0].strip()[-TAIL_LENGTH:]
     code = f" with code {failed.return_code}" if getattr(failed, "return_code", None) is not None else ""
     return _fail(f"{settings.user_entry_point} failed{code}: {words.splitlines()[-1] if words else str(failed)}\n{words}")
 
@@ -94,7 +97,8 @@ def _pass_on(number: int, parent: psutil.Process) -> None:
     """Send a signal to the script's process, which has its own ways with its children. A shell or torchrun in between only waits,
     and must live on to hand the exit code up."""
     for child in parent.children():
-        if child.name() in WAITERS and child.children():
+        named = {os.path.basename(part) for part in child.cmdline()[:2]}  # torchrun changes its name as it runs
+        if named & WAITERS and child.children():
             _pass_on(number, child)
         else:
             child.send_signal(number)
@@ -113,7 +117,7 @@ def _stderr_tail() -> Iterator[bytearray]:
         while chunk := os.read(reading, 65536):
             os.write(original, chunk)
             tail.extend(chunk)
-            del tail[:-TAIL_LENGTH]
+            del tail[:-KEPT_LENGTH]
 
     thread = threading.Thread(target=pump, daemon=True)
     thread.start()
