@@ -122,7 +122,7 @@ class Midway(Stop):
 @pytest.mark.parametrize("photo", ["train/red/red 0.jpg", "validation/red/red 0.jpg"])
 def test_a_photo_that_turns_unreadable_leaves_the_best_epochs_artifact(tmp_path, monkeypatch, photo, spoil, words):
     """Photos that do not fit into memory are read anew each epoch."""
-    monkeypatch.setattr(train.photos, "CACHE_SHARE", 0)
+    monkeypatch.setattr(train.photos, "open_store", lambda *_: None)
     job = make_job(tmp_path, {"train": 4, "validation": 2}, epochs=4)
     with pytest.raises(JobError, match=words) as caught:
         run(job, parse(job.hyperparameters()), Midway(job, 2, lambda: spoil(tmp_path / "input/data" / photo)))

@@ -31,7 +31,7 @@ from train.stop import Stop
 from train.weights import Source
 from train.world import World
 
-SAMPLES = 16  # photos on which the exported artifact is held against the network
+SAMPLES = 8  # photos on which the exported artifact is held against the network
 JUDGES = 1000  # training photos that judge int8 where there are no validation photos
 
 T = TypeVar("T")
