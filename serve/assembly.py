@@ -30,7 +30,7 @@ def assemble(settings: Settings) -> Front:
         metrics.live("slipway_models_loaded", "Models that can answer", lambda: len(models.listed()) - len(models.faults()))
         log.info("serving models on demand on port %d with %d threads", settings.port, settings.threads)
     else:
-        predictor = Predictor(settings.model, settings.precision, cores, settings.device, died=_leave)
+        predictor = Predictor(settings.model, settings.precision, cores, settings.device, died=_leave, lanes=True)
         app = create_app(predictor, limits, metrics)
         metrics.live("slipway_queue_photos", "Photos admitted and not yet answered", lambda: predictor.batcher.waiting)
         metrics.live("slipway_models_loaded", "Models that can answer", lambda: int(predictor.batcher.fault() is None))

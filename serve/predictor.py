@@ -44,12 +44,13 @@ class Predictor:
     """An artifact and its warm engine; safe to call from many threads."""
 
     def __init__(self, directory: Path, precision: str = "auto", cores: Cores | None = None, device: str = "auto",
-                 died: Callable[[], None] | None = None):
-        """Open the artifact in a directory; `died` is called if its engine fails for good. ArtifactError when it cannot be used."""
+                 died: Callable[[], None] | None = None, lanes: bool = False):
+        """Open the artifact in a directory; `died` is called if its engine fails for good; lanes: as for open_engine.
+        ArtifactError when it cannot be used."""
         self.directory = Path(directory)
         self.description = read_description(directory)
         self._cores = cores or Cores()
-        self.engine = open_engine(directory, self.description, precision, threads=self._cores.count, device=device)
+        self.engine = open_engine(directory, self.description, precision, threads=self._cores.count, device=device, lanes=lanes)
         self.batcher = Batcher(self.engine, self._cores.turn, died=died)
 
     def predict(self, photos: Sequence[bytes | Exception], top_k: int = 5, ticket: Ticket | None = None, tolerant: bool = False) -> list[dict]:

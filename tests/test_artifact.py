@@ -1,4 +1,5 @@
 import json
+import time
 
 import numpy as np
 import pytest
@@ -154,3 +155,29 @@ def test_a_torn_write_leaves_the_old_file(tmp_path):
 
 def test_cores_are_counted():
     assert 1 <= cpu_count() <= 4096
+
+
+@pytest.mark.parametrize("precision", ["f32", "bf16"])
+def test_photos_side_by_side_are_answered_as_alone(trained, precision):
+    """With lanes a batch runs on several requests at once, whatever its size; closing waits for them."""
+    description = read_description(trained.model)
+    size = description.preprocessing.crop
+    pixels = np.random.default_rng(0).integers(0, 256, (7, size, size, 3), dtype=np.uint8)
+    plain = open_engine(trained.model, description, precision, threads=2)
+    engine = open_engine(trained.model, description, precision, threads=2, lanes=True)
+    deadline = time.monotonic() + 30
+    while engine.max_batch == 1 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert engine.max_batch == 2 and plain.max_batch == 1
+    alone = np.concatenate([plain.run(pixels[index:index + 1]) for index in range(7)])
+    np.testing.assert_array_equal(engine.run(pixels), alone)
+    engine.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        engine.run(pixels)
+
+
+def test_an_engine_can_be_closed_while_its_lanes_are_prepared(trained):
+    description = read_description(trained.model)
+    engine = open_engine(trained.model, description, "f32", threads=2, lanes=True)
+    engine.close()
+    assert engine.max_batch == 1
