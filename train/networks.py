@@ -50,13 +50,13 @@ class Networks:
 
     def make(self, hp: Hyperparameters, classes: tuple[str, ...], channels: dict[str, Path], device: torch.device, precision: torch.dtype,
              world: World, earlier: Earlier | None) -> Network:
-        """The network of these settings. channels: a job's, of which one may hold the weights. JobError when there can be none."""
+        """As make_network."""
         preprocessing = sizes(hp, earlier.description.preprocessing if earlier else None)
         settings = (hp.model, hp.head, hp.trainable, first_side(hp, preprocessing), bool(hp.feature_views), hp.seed if hp.weights == "none" else None)
         key = (settings, classes, preprocessing, device, precision, weights_files(hp.weights, channels))
         if self._network is None or key != self._key or world.size > 1 or earlier:
             self._key = self._network = None  # its memory first
-            self._network = _made(hp, classes, preprocessing, channels, device, precision, world, earlier)
+            self._network = make_network(hp, classes, channels, device, precision, world, earlier)
             self._first = {name: value.clone() for name, value in learned(self._network.module, self._network.frozen).items()}
             self._key = key
             return self._network
@@ -67,8 +67,10 @@ class Networks:
         return self._network
 
 
-def _made(hp: Hyperparameters, classes: tuple[str, ...], preprocessing: Preprocessing, channels: dict[str, Path], device: torch.device,
-          precision: torch.dtype, world: World, earlier: Earlier | None) -> Network:
+def make_network(hp: Hyperparameters, classes: tuple[str, ...], channels: dict[str, Path], device: torch.device, precision: torch.dtype,
+                 world: World, earlier: Earlier | None) -> Network:
+    """The network of these settings. channels: a job's, of which one may hold the weights. JobError when there can be none."""
+    preprocessing = sizes(hp, earlier.description.preprocessing if earlier else None)
     torch.manual_seed(hp.seed)
     try:
         module = build(hp.model, len(classes), hp.head, preprocessing.crop)

@@ -15,7 +15,7 @@ from train.fit import Fit
 from train.hyperparameters import Hyperparameters
 from train.job import Job
 from train.loop import Learner
-from train.networks import Network, Networks, first_side
+from train.networks import Network, Networks, first_side, make_network
 from train.objective import padded
 from train.optimization import class_weights, make_optimizer
 from train.photos import PhotoArrays
@@ -31,7 +31,7 @@ RISING = 2 / 3  # of the epochs pass until the resolution is full
 log = logging.getLogger(__name__)
 
 
-def make_plan(job: Job, hp: Hyperparameters, channels: Channels, world: World, earlier: Earlier | None, networks: Networks,
+def make_plan(job: Job, hp: Hyperparameters, channels: Channels, world: World, earlier: Earlier | None, networks: Networks | None,
               profile: NoProfile | Profile) -> tuple[Fit, Source]:
     """The training that is to be done, and where the network's first weights came from. JobError where it cannot be.
 
@@ -39,7 +39,7 @@ def make_plan(job: Job, hp: Hyperparameters, channels: Channels, world: World, e
     """
     device = pick_device(world.local_rank)
     precision = world.of_first(lambda: pick_precision(hp.precision, device))
-    network = networks.make(hp, channels.classes, job.channels, device, precision, world, earlier)
+    network = (networks.make if networks else make_network)(hp, channels.classes, job.channels, device, precision, world, earlier)
     learner = make_learner(hp, channels, network, device, precision, world)
     learner.profile, learner.hook = profile, hooked(job, learner)
     preprocessing, classes = learner.preprocessing, len(channels.classes)

@@ -31,13 +31,13 @@ def run(job: Job, hp: Hyperparameters, stop: Stop, world: World = World(), netwo
     """
     started = time.monotonic()
     with profiled(job, hp, world) as profile:
-        description, watched = _run(job, hp, stop, world, networks or Networks(), export, profile, started)
+        description, watched = _run(job, hp, stop, world, networks, export, profile, started)
     if watched and world.first and not stop():
         tell_findings(job)
     return description
 
 
-def _run(job: Job, hp: Hyperparameters, stop: Stop, world: World, networks: Networks, export: bool, profile: NoProfile | Profile,
+def _run(job: Job, hp: Hyperparameters, stop: Stop, world: World, networks: Networks | None, export: bool, profile: NoProfile | Profile,
          started: float) -> tuple[Description | None, bool]:
     """The artifact's description, and whether there is something for rules to judge."""
     hp, earlier = go_on_from(job, hp)
