@@ -53,9 +53,10 @@ $(VENV)/.docker: docker/requirements-host.txt | $(VENV)/bin/python
 	@$(PIP) -r $<
 	@touch $@
 
-$(VENV)/.process: docker/requirements-dev.txt | $(VENV)/bin/python
+$(VENV)/.process: docker/requirements-dev.txt docker/requirements-smdebug.txt | $(VENV)/bin/python
 	@echo "environment: installing docker/requirements-dev.txt into $(VENV); torch alone is 5 GB, this takes minutes"
 	@$(PIP) -r $<
+	@$(PIP) --no-deps -r docker/requirements-smdebug.txt
 	@touch $@ $(VENV)/.docker
 
 $(VENV)/bin/python:

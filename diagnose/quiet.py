@@ -5,6 +5,7 @@ import importlib.util
 import logging
 import os
 import sys
+import types
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ def quiet_smdebug() -> Iterator[None]:
 
     SMDEBUG_LOG_LEVEL, where it is set, still says what is logged.
     """
+    _stand_in_for_pyinstrument()
     given = os.environ.get("SMDEBUG_LOG_LEVEL")
     os.environ["SMDEBUG_LOG_LEVEL"] = given or "error"
     logging.getLogger("smdebug").setLevel(logging.getLevelNamesMapping().get((given or "error").upper(), logging.ERROR))
@@ -38,6 +40,16 @@ def process_start(pid: int) -> int | None:
         return int(fields[19]) if fields[0] != "Z" else None
     except (OSError, IndexError, ValueError):
         return None
+
+
+def _stand_in_for_pyinstrument() -> None:
+    """smdebug imports pyinstrument for a profiler of its own that is never used here; it has an extension that needs a compiler, so
+    it may not be installed."""
+    if "pyinstrument" in sys.modules or importlib.util.find_spec("pyinstrument"):
+        return
+    package, renderers = types.ModuleType("pyinstrument"), types.ModuleType("pyinstrument.renderers")
+    package.Profiler = renderers.JSONRenderer = None
+    sys.modules.update({"pyinstrument": package, "pyinstrument.renderers": renderers})
 
 
 def _mend_finders() -> None:

@@ -42,5 +42,6 @@ compile serve train
 compile serve-gpu train serve
 compile serve-mms serve  # not train: sagemaker-inference wants an older retrying than sagemaker-training
 compile build train
+compile smdebug train --no-deps
 compile dev train serve
 compile host dev

@@ -17,6 +17,7 @@ import torch
 from conftest import REPOSITORY
 from diagnose.profiler_data import read_profile
 from diagnose.profiler_rules import judge
+from diagnose.quiet import quiet_smdebug
 from train.profile import NoProfile, Profile, Settings, profiling
 
 CORES = len(os.sched_getaffinity(0))
@@ -139,8 +140,9 @@ with profiling(Settings(Path({str(tmp_path)!r}), interval_ms=100)) as profile:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ImportWarning")
 def test_smdebug_reads_what_was_written(tmp_path):
-    from smdebug.profiler.algorithm_metrics_reader import LocalAlgorithmMetricsReader
-    from smdebug.profiler.system_metrics_reader import LocalSystemMetricsReader
+    with quiet_smdebug():
+        from smdebug.profiler.algorithm_metrics_reader import LocalAlgorithmMetricsReader
+        from smdebug.profiler.system_metrics_reader import LocalSystemMetricsReader
 
     with profiling(Settings(tmp_path, interval_ms=100)) as profile:
         train(profile, batches(30, wait_s=0.01))
