@@ -51,7 +51,7 @@ def _train(root: Path, hyperparameters: dict, start: Path | None = None) -> None
         shutil.copy(start / "model" / "model.safetensors", root / "input" / "data" / "start")
     (root / "input" / "config").mkdir(parents=True, exist_ok=True)
     (root / "input" / "config" / "hyperparameters.json").write_text(json.dumps({name: str(value) for name, value in hyperparameters.items()}))
-    print(f"bench-serve: training at {hyperparameters['image_size']} pixels, {hyperparameters['epochs']} epochs; on two cores half an hour in all, once", flush=True)
+    print(f"bench-serve: training at {hyperparameters['image_size']} pixels, {hyperparameters['epochs']} epochs; on two cores 40 minutes in all, once", flush=True)
     done = subprocess.run([sys.executable, "-m", "train", "--root", str(root)], cwd=REPOSITORY, env={**os.environ, "PYTHONUNBUFFERED": "1", "SLIPWAY_CACHE": str(root)}, check=False)
     if done.returncode:
         raise RuntimeError(f"the training in {root} ended with code {done.returncode}")
