@@ -58,7 +58,7 @@ def test_following_ends_with_the_training(tmp_path):
 
 def test_a_training_that_was_killed_is_noticed(tmp_path):
     training = start_training(tmp_path, 2000, 0.01)
-    killer = threading.Thread(target=lambda: (wait_for(tmp_path / "output" / "data" / "tensors" / "index", 5), training.send_signal(signal.SIGKILL), training.wait()))
+    killer = threading.Thread(target=lambda: (wait_for(tmp_path / "output" / "data" / "tensors" / "index", 30), training.send_signal(signal.SIGKILL), training.wait()))
     killer.start()
     with pytest.raises(DiagnoseError, match="crashed or was killed"):
         follow(tmp_path, "VanishingGradient", timeout_s=60)

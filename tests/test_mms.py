@@ -126,11 +126,11 @@ def test_ping_is_honest(images, model_folder):
         wait_for(lambda: seen.append(ping(url)) or seen[-1] == 200)
         assert set(seen) == {0, 503, 200} and seen == sorted(seen, key=[0, 503, 200].index)
         kill(workers(name)[1:])
-        wait_for(lambda: ping(url) == 503, 2)
+        wait_for(lambda: ping(url) == 503, 10)
         ready(url)
         assert ask(url, photo(), JPEG)[0] == 200
         kill(workers(name))
-        wait_for(lambda: ping(url) != 200, 2)
+        wait_for(lambda: ping(url) != 200, 10)
         assert docker("wait", name).stdout.strip() == "1"
         assert "model model has no process left" in docker("logs", name).stderr
 
@@ -230,7 +230,7 @@ def test_models_come_and_go(many):
     assert ask(url, b"hello", JPEG, "/models/0a1b/invoke")[0] == 422
     assert len(workers(name)) == 4
     assert manage(url, "DELETE", "/0a1b")[0] == 200
-    wait_for(lambda: len(workers(name)) == 2, 1)
+    wait_for(lambda: len(workers(name)) == 2, 10)
     assert manage(url, "DELETE", "/0a1b")[0] == 404 and ask(url, photo(), JPEG, "/models/0a1b/invoke")[0] == 404
     assert load(url, "0a1b", "a") == 200 and ask(url, photo(), JPEG, "/models/0a1b/invoke")[0] == 200
 
@@ -239,7 +239,7 @@ def test_a_broken_model_is_refused_and_leaves_the_others_alone(many):
     name, url = many
     status, answer = manage(url, "POST", document={"model_name": "bad", "url": "/opt/ml/models/broken/model"})
     assert status == 500 and answer["code"] == 500
-    wait_for(lambda: "bad" not in [entry["modelName"] for entry in manage(url, "GET")[1]["models"]], 5)
+    wait_for(lambda: "bad" not in [entry["modelName"] for entry in manage(url, "GET")[1]["models"]], 30)
     assert ping(url) == 200
     assert "is not a graph that OpenVINO reads" in docker("logs", name).stdout
 
@@ -250,7 +250,7 @@ def test_a_lost_model_is_forgotten_so_that_it_can_be_loaded_again(images, model_
         document = {"model_name": "m", "url": "/opt/ml/models/model"}
         assert manage(url, "POST", document=document)[0] == 200
         kill(workers(name))
-        wait_for(lambda: ask(url, photo(), JPEG, "/models/m/invoke")[0] == 404, 10)
+        wait_for(lambda: ask(url, photo(), JPEG, "/models/m/invoke")[0] == 404, 30)
         assert manage(url, "POST", document=document)[0] == 200 and ask(url, photo(), JPEG, "/models/m/invoke")[0] == 200
 
 
@@ -263,10 +263,11 @@ def test_without_memory_a_model_is_refused_with_507(images, model_folder):
             statuses.append(load(url, f"m{len(statuses)}", "."))
             assert len(statuses) < 20
         assert statuses[-1] == 507 and len(statuses) > 2
-        wait_for(lambda: len(manage(url, "GET")[1]["models"]) == len(statuses) - 1, 5)
+        wait_for(lambda: len(manage(url, "GET")[1]["models"]) == len(statuses) - 1, 30)
         assert ask(url, photo(), JPEG, "/models/m0/invoke")[0] == 200 and "MB are left" in docker("logs", name).stdout
-        assert manage(url, "DELETE", "/m0")[0] == 200
-        wait_for(lambda: load(url, "again", ".") == 200, 5)
+        for model in ("/m0", "/m1"):  # one alone may leave a few MB too little: the JVM has grown meanwhile
+            assert manage(url, "DELETE", model)[0] == 200
+        wait_for(lambda: load(url, "again", ".") == 200, 30)
 
 
 def test_the_image_says_what_it_is(images):
