@@ -67,9 +67,11 @@ def batch_cost(recipe: Recipe, prices: Prices) -> float:
 
 def tuning_jobs(recipe: Recipe) -> dict[str, int]:
     """How many trainings each search of the recipe may start, by its name."""
+    if not recipe.document.get("tuning"):
+        return {}
     from tune.recipe import read_recipe
 
-    return {tuning.name: tuning.budgets.jobs for tuning in read_recipe(recipe.document).tuning} if recipe.document.get("tuning") else {}
+    return {tuning.name: tuning.budgets.jobs for tuning in read_recipe(recipe.document).tuning}
 
 
 def most(recipe: Recipe, prices: Prices, what: str) -> float:
