@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 from launch.aws import NO_ACCOUNT, Place, account_of, client, find_region, place_of
@@ -115,13 +116,19 @@ def find_images(recipe: Recipe, place: Place, dry: bool, tell: Callable[[str], N
 
 def validate(call: Call) -> None:
     """Check a request by botocore's own model of the service. LaunchError with what is wrong."""
-    import botocore.session
     from botocore.validate import ParamValidator
 
-    model = botocore.session.get_session().get_service_model(call.service)
-    report = ParamValidator().validate(call.request, model.operation_model(call.operation).input_shape)
+    report = ParamValidator().validate(call.request, service_model(call.service).operation_model(call.operation).input_shape)
     if report.has_errors():
         raise LaunchError(f"{call.operation} would be refused: {' '.join(report.generate_report().split())}")
+
+
+@cache
+def service_model(service: str):
+    """botocore's model of a service; SageMaker's takes half a second to load."""
+    import botocore.session
+
+    return botocore.session.get_session().get_service_model(service)
 
 
 def _method(operation: str) -> str:
