@@ -13,7 +13,7 @@ from train.hyperparameters import Hyperparameters
 PACKAGES = sorted(path.parent.name for path in REPOSITORY.glob("*/__init__.py"))
 # who may import whom, beside itself; what is not listed may not
 ARROWS = {"artifact": set(), "prepare": {"artifact"}, "train": {"artifact", "diagnose"}, "diagnose": {"artifact"}, "serve": {"artifact"}, "local_test": {"artifact"},
-          "launch": {"artifact", "tune"}, "tune": {"artifact", "train", "diagnose"}}
+          "launch": {"artifact", "tune"}, "tune": {"artifact", "train"}}
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 
 
