@@ -9,6 +9,7 @@ from launch.desk import Desk
 from launch.ecr import ECR_HOST, registry_of, split_uri
 from launch.errors import LaunchError, code_of, is_missing, message_of, sentence
 from launch.jobs import FAILED, FINE
+from launch.recipe import searches
 from launch.registry import DOCKER_MANIFEST
 from launch.requests_debug import rule_image
 from launch.requests_hosting import endpoint_config, transform_job
@@ -164,7 +165,7 @@ def data(desk: Desk) -> Iterator[Finding]:
 def quotas(desk: Desk) -> Iterator[Finding]:
     """That the account's quotas have room for the machines of the recipe."""
     settings = desk.recipe.settings
-    parallel = max((search.budgets.parallel for search in searches(desk)), default=1)
+    parallel = max((search.budgets.parallel for search in searches(desk.recipe)), default=1)
     training = settings.training
     wanted = {f"{training.instance_type} for {'spot ' if training.spot else ''}training job usage": training.instance_count * parallel,
               f"{settings.batch.instance_type} for transform job usage": settings.batch.instance_count}
@@ -178,14 +179,6 @@ def quotas(desk: Desk) -> Iterator[Finding]:
         else:
             enough = have[name] >= count
             yield Finding(GOOD if enough else BAD, f"quota '{name}' is {have[name]:.0f}" + ("" if enough else f", the recipe needs {count}; ask for more under Service Quotas"))
-
-
-def searches(desk: Desk) -> tuple:
-    if not desk.recipe.document.get("tuning"):
-        return ()
-    from tune.recipe import read_recipe
-
-    return read_recipe(desk.recipe.document).tuning
 
 
 def drivers(desk: Desk) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ import yaml
 
 from launch.desk import Desk
 from launch.errors import LaunchError
-from launch.recipe import Recipe
+from launch.recipe import Recipe, searches
 
 PRICES = Path(__file__).with_name("prices.yaml")
 HOURS_A_MONTH = 730
@@ -67,11 +67,7 @@ def batch_cost(recipe: Recipe, prices: Prices) -> float:
 
 def tuning_jobs(recipe: Recipe) -> dict[str, int]:
     """How many trainings each search of the recipe may start, by its name."""
-    if not recipe.document.get("tuning"):
-        return {}
-    from tune.recipe import read_recipe
-
-    return {tuning.name: tuning.budgets.jobs for tuning in read_recipe(recipe.document).tuning}
+    return {search.name: search.budgets.jobs for search in searches(recipe)}
 
 
 def most(recipe: Recipe, prices: Prices, what: str) -> float:

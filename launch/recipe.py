@@ -159,6 +159,17 @@ def read_recipe(path: Path) -> Recipe:
     return Recipe(str(document["name"]), {str(name): text(value) for name, value in values.items()}, settings, Path(path), document)
 
 
+def searches(recipe: Recipe) -> tuple:
+    """The recipe's tuning jobs, as tune.recipe.Tuning; LaunchError for what it refuses."""
+    from tune.recipe import read_recipe as read_searches
+    from tune.space import SearchError
+
+    try:
+        return read_searches(recipe.document).tuning
+    except SearchError as error:
+        raise LaunchError(f"the recipe '{recipe.path}': {error}") from error
+
+
 def fill(form: type, values: object, where: str):
     """A dataclass from a mapping, by its fields' types. LaunchError for an unknown name or a value of another type."""
     if not isinstance(values, dict):

@@ -4,7 +4,7 @@ from artifact.nvidia import HOST_IMAGE
 from launch.aws import Place
 from launch.errors import LaunchError
 from launch.recipe import Recipe
-from launch.requests_training import Call, Target, is_gpu, kms, role, s3, tags, vpc
+from launch.requests_training import Call, Target, is_gpu, kms, role, s3, tags, volume_kms, vpc
 
 VARIANT = "all"
 BEFORE_TURING = ("ml.p2.", "ml.p3.", "ml.p3dn.")  # compute capability below 7.5, which CUDA 13 no longer knows
@@ -21,7 +21,7 @@ def model(recipe: Recipe, target: Target, name: str, data: str, image: str, envi
 
 def endpoint_config(recipe: Recipe, place: Place, name: str, model_name: str) -> dict:
     """CreateEndpointConfig of the recipe's kind. LaunchError for what that kind cannot have."""
-    settings, endpoint = recipe.settings, recipe.settings.endpoint
+    endpoint = recipe.settings.endpoint
     serverless = endpoint.kind == "serverless"
     if serverless:
         _serverless_fits(recipe)
@@ -107,7 +107,8 @@ def update(recipe: Recipe, config: str) -> dict:
     else:
         policy = {"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": settings.bake_s},
                                             "TerminationWaitInSeconds": 0, "MaximumExecutionTimeoutInSeconds": max(3600, 2 * settings.bake_s + 1800)}}
-    return {**request, "DeploymentConfig": {**policy, **rollback}}
+    # what autoscaling has grown to stays
+    return {**request, "DeploymentConfig": {**policy, **rollback}, **({"RetainAllVariantProperties": True} if scaling(recipe) else {})}
 
 
 def alarm_name(recipe: Recipe) -> str:
@@ -159,5 +160,5 @@ def transform_job(recipe: Recipe, place: Place, name: str, model_name: str, sour
             "TransformInput": {"DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": source}}, "ContentType": "application/x-image",
                                "SplitType": "None", "CompressionType": "None"},
             "TransformOutput": {"S3OutputPath": s3(recipe, place, "batch", name), "Accept": "application/json", "AssembleWith": "None", **kms(recipe)},
-            "TransformResources": {"InstanceType": batch.instance_type, "InstanceCount": batch.instance_count, **kms(recipe, "VolumeKmsKeyId")},
+            "TransformResources": {"InstanceType": batch.instance_type, "InstanceCount": batch.instance_count, **volume_kms(recipe, batch.instance_type)},
             "Tags": tags(recipe)}

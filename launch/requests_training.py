@@ -73,6 +73,12 @@ def kms(recipe: Recipe, name: str = "KmsKeyId") -> dict:
     return {name: recipe.settings.kms_key} if recipe.settings.kms_key else {}
 
 
+def volume_kms(recipe: Recipe, instance_type: str) -> dict:
+    """The key of a machine's volume; none where disks of its own, always encrypted, stand for it, as SageMaker refuses one there."""
+    own_disks = re.match(r"ml\.(g4dn|g5|g6e?|gr6|p3dn|p4de?|p5e?n?|p6\S*|trn1n?|[cmr]\d[a-z]*d)\.", instance_type)
+    return {} if own_disks else kms(recipe, "VolumeKmsKeyId")
+
+
 def channels(recipe: Recipe, place: Place) -> list[dict]:
     """InputDataConfig: an s3:// channel as it is, a folder's as `upload` puts it."""
     return [{"ChannelName": name, "InputMode": recipe.settings.training.input_mode,
@@ -90,7 +96,7 @@ def resources(recipe: Recipe) -> dict:
     training = recipe.settings.training
     keep = {"KeepAlivePeriodInSeconds": training.keep_alive_s} if training.keep_alive_s else {}
     return {"InstanceType": training.instance_type, "InstanceCount": training.instance_count, "VolumeSizeInGB": training.volume_gb,
-            **kms(recipe, "VolumeKmsKeyId"), **keep}
+            **volume_kms(recipe, training.instance_type), **keep}
 
 
 def stopping(recipe: Recipe) -> dict:

@@ -16,7 +16,8 @@ def tuning_job(recipe: Recipe, target: Target, part: dict, name: str, parents: d
     own = definition["AlgorithmSpecification"]["MetricDefinitions"]
     named = {entry["Name"] for entry in own}
     filled["AlgorithmSpecification"]["MetricDefinitions"] = [*own, *(entry for entry in filled["AlgorithmSpecification"]["MetricDefinitions"] if entry["Name"] not in named)]
-    # trainings of one search must not go on from each other's checkpoints; SageMaker adds each one's name to the path
+    if not recipe.settings.training.spot:  # nothing else interrupts a trial, and trials must not meet in one folder
+        filled.pop("CheckpointConfig", None)
     request = {**part, "HyperParameterTuningJobName": name, "TrainingJobDefinition": {"StaticHyperParameters": definition["StaticHyperParameters"], **filled},
                "Tags": tags(recipe)}
     if "WarmStartConfig" in part:

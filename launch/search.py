@@ -5,25 +5,21 @@ from launch.desk import Desk
 from launch.errors import LaunchError
 from launch.follow import ENDED, describe, status_of, steps
 from launch.jobs import FAILED, FINE, describe_or_none, start
+from launch.recipe import searches
 from launch.requests_tuning import tuning_job, tuning_name
 from launch.state import Entry
 
 
 def tune(desk: Desk) -> int:
     """Run the chain, or one search of it (--search NAME). What already ended is not run again (--again does), what runs is followed."""
-    from tune.recipe import read_recipe
     from tune.request import tuning_request
-    from tune.space import SearchError
 
-    try:
-        searches = [search for search in read_recipe(desk.recipe.document).tuning if desk.options.search in ("", search.name)]
-    except SearchError as error:
-        raise LaunchError(f"the recipe's tuning: {error}") from error
-    if not searches:
+    wanted = [search for search in searches(desk.recipe) if desk.options.search in ("", search.name)]
+    if not wanted:
         raise LaunchError(f"the recipe '{desk.recipe.path}' has no tuning{f' {desk.options.search!r}' if desk.options.search else ''}")
     check_budget(desk.recipe, "tuning", desk.options.over_budget)
     planned = {}
-    for search in searches:
+    for search in wanted:
         if not desk.dry and (known := earlier(desk, search.name)):
             if run_on(desk, search.name, known) == FAILED:
                 return FAILED

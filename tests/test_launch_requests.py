@@ -72,7 +72,9 @@ def test_a_training_request_says_all_of_the_recipe():
     assert request["EnableManagedSpotTraining"] and request["CheckpointConfig"] == {"S3Uri": "s3://photos/a/b/checkpoints/job"}
     assert [channel["DataSource"]["S3DataSource"]["S3Uri"] for channel in request["InputDataConfig"]] == ["s3://photos/a/b/data/train/", "s3://weights/resnet50/"]
     assert request["OutputDataConfig"] == {"S3OutputPath": "s3://photos/a/b/output", "KmsKeyId": "key-1"}
-    assert request["ResourceConfig"]["VolumeKmsKeyId"] == "key-1" and request["RetryStrategy"] == {"MaximumRetryAttempts": 3}
+    assert "VolumeKmsKeyId" not in request["ResourceConfig"]  # the disks of ml.g5 encrypt themselves
+    assert training_job(recipe(kms_key="key-1", training={"instance_type": "ml.m5.large"}), target(), "job")["ResourceConfig"]["VolumeKmsKeyId"] == "key-1"
+    assert request["RetryStrategy"] == {"MaximumRetryAttempts": 3}
     assert request["VpcConfig"] == {"Subnets": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}
     assert request["EnableNetworkIsolation"] and request["EnableInterContainerTrafficEncryption"]
     assert request["Tags"] == [{"Key": "slipway:recipe", "Value": "three colours"}, {"Key": "team", "Value": "vision"}]
