@@ -60,7 +60,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         one.add_argument("--dry-run", action="store_true", help="print the requests as JSON; ask AWS nothing but, with credentials, the account")
         one.add_argument("--out", type=Path, default=OUT, help="where what was started is noted (default: out)")
         one.add_argument("--poll", type=float, default=10.0, help="seconds between two looks at what runs")
-        one.set_defaults(no_wait=False, again=False, job="", metrics=False, over_budget=False, endpoint=False, target="", model="")
+        one.set_defaults(no_wait=False, again=False, job="", metrics=False, over_budget=False, endpoint=False, target="", model="", best=False)
     for name in ("train", "tune", "debug", "deploy", "batch", "logs"):
         made[name].add_argument("--no-wait", action="store_true", help="start it, and leave")
     for name in ("train", "tune", "batch"):
@@ -75,6 +75,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         made[name].add_argument("--model", default="", help="a model.tar.gz, here or s3:// (default: what the latest training left)")
     for name in ("deploy", "invoke"):
         made[name].add_argument("--target", default="", help="of a multi-model endpoint: the model's name there (default: <recipe>.tar.gz)")
+    for name, what in (("train", "with the hyperparameters"), ("deploy", "the model"), ("batch", "with the model")):
+        made[name].add_argument("--best", action="store_true", help=f"{what} of the latest search's best trial")
     made["train"].add_argument("--checkpoints", default="", help="an earlier training's name, to go on from its checkpoints")
     made["tune"].add_argument("--search", default="", help="one search of the chain")
     made["debug"].add_argument("--own", action="store_true", help="without SageMaker Debugger: the training watches itself")

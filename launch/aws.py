@@ -6,6 +6,7 @@ It reads no recipe. boto3 is loaded only when something is asked, so a dry run n
 import os
 import re
 from dataclasses import dataclass
+from functools import cache
 
 from launch.errors import LaunchError
 
@@ -31,9 +32,7 @@ class Place:
 
 def find_region(given: str = "") -> str:
     """The region as given, else AWS_REGION, AWS_DEFAULT_REGION, the profile's. LaunchError where none says one."""
-    import boto3
-
-    region = given or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or boto3.Session().region_name
+    region = given or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or session().region_name
     if not region:
         raise LaunchError("no region is given; set `sagemaker: region:` in the recipe, or AWS_REGION, or a region for your AWS profile")
     return region
@@ -49,12 +48,19 @@ def place_of(region: str, account: str) -> Place:
     raise LaunchError(f"'{region}' is not a region of AWS that this boto3 knows; regions look like eu-west-1")
 
 
+@cache
+def session():
+    """The one session of this process: credentials are found, and services' models loaded, once."""
+    import boto3
+
+    return boto3.Session()
+
+
 def client(service: str, region: str, timeout_s: int = 60):
     """A boto3 client with retries and a bounded wait for each answer."""
-    import boto3
     from botocore.config import Config
 
-    return boto3.Session().client(service, region_name=region, config=Config(retries=RETRIES, connect_timeout=10, read_timeout=timeout_s, max_pool_connections=32))
+    return session().client(service, region_name=region, config=Config(retries=RETRIES, connect_timeout=10, read_timeout=timeout_s, max_pool_connections=32))
 
 
 def account_of(region: str) -> str:

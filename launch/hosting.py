@@ -4,7 +4,7 @@ from pathlib import Path
 
 from launch.desk import Desk
 from launch.errors import LaunchError, is_missing
-from launch.jobs import FAILED, FINE, chosen, describe_or_none, finish, start, unfinished
+from launch.jobs import FAILED, FINE, best_trial, chosen, describe_or_none, finish, start, unfinished
 from launch.requests_hosting import alarm, alarm_name, endpoint, endpoint_config, model, scaled, scaling, transform_job, update
 from launch.requests_training import Call, bucket, dated, model_data, prefix, s3
 from launch.upload import Channel, File, files_of, sha256_of, upload
@@ -96,14 +96,14 @@ def model_source(desk: Desk) -> str:
         return given
     if given:
         return bring(desk, Path(given))
-    entry = chosen(desk, "training")
+    job = best_trial(desk)[0] if desk.options.best else chosen(desk, "training").name
     if desk.dry:
-        return model_data(desk.recipe, desk.place, entry.name)
-    answer = describe_or_none(desk, "training", entry.name)
+        return model_data(desk.recipe, desk.place, job)
+    answer = describe_or_none(desk, "training", job)
     if answer is None:
-        raise LaunchError(f"there is no training job {entry.name} on SageMaker; name one with --job, or a model with --model")
+        raise LaunchError(f"there is no training job {job} on SageMaker; name one with --job, or a model with --model")
     if answer["TrainingJobStatus"] not in ("Completed", "Stopped"):
-        raise LaunchError(f"the training {entry.name} is {answer['TrainingJobStatus']}; there is no model of it to deploy")
+        raise LaunchError(f"the training {job} is {answer['TrainingJobStatus']}; there is no model of it to deploy")
     return answer["ModelArtifacts"]["S3ModelArtifacts"]
 
 

@@ -1,5 +1,6 @@
 """Commands about trainings: upload, train, debug, status, logs, stop."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from launch.cost import check_budget
@@ -42,9 +43,26 @@ def train(desk: Desk) -> int:
         desk.tell(f"train: {running.name} still runs; following it (--again starts another)")
         return finish(desk, "training", running.name)
     check_budget(desk.recipe, "training", desk.options.over_budget)
-    name = dated(desk.recipe.name, desk.stamp)
-    start(desk, "training", name, "CreateTrainingJob", training_job(desk.recipe, desk.target, name, desk.options.checkpoints))
+    recipe, name = desk.recipe, dated(desk.recipe.name, desk.stamp)
+    if desk.options.best:
+        recipe = replace(recipe, hyperparameters={**recipe.hyperparameters, **best_trial(desk)[1]})
+    start(desk, "training", name, "CreateTrainingJob", training_job(recipe, desk.target, name, desk.options.checkpoints))
     return FINE if desk.dry else finish(desk, "training", name)
+
+
+def best_trial(desk: Desk) -> tuple[str, dict[str, str]]:
+    """The best training of the latest search: its name, and the hyperparameters that the search chose or held. LaunchError without one."""
+    entry = desk.state.latest("tuning")
+    if entry is None:
+        raise LaunchError(f"no search was started here for {desk.recipe.name}, so there is no best trial; run `launch tune` first")
+    answer = describe(desk, "tuning", entry.name)
+    best = answer.get("OverallBestTrainingJob") or answer.get("BestTrainingJob")
+    if not best:
+        if desk.dry:
+            return f"best-of-{entry.name}", {}
+        raise LaunchError(f"the search {entry.name} has no trial with an objective yet")
+    desk.tell(f"best of {entry.name}: {best['TrainingJobName']}")
+    return best["TrainingJobName"], {**answer["TrainingJobDefinition"].get("StaticHyperParameters", {}), **best["TunedHyperParameters"]}
 
 
 def debug(desk: Desk) -> int:

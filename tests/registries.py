@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from launch.aws import RETRIES, session
 from local_test.engines import free_port
 
 CONFIG = "version: 0.1\nstorage: {filesystem: {rootdirectory: %s}, delete: {enabled: true}}\nhttp: {addr: 'localhost:%d'}\n"
@@ -55,16 +56,20 @@ def aws(patch: pytest.MonkeyPatch, region: str = "eu-west-1") -> Iterator[str]:
     url = f"http://{host}:{port}"
     try:
         no_credentials(patch)
+        session.cache_clear()
+        patch.setitem(RETRIES, "max_attempts", 1)  # what moto lacks it answers with 500
         for name, value in {"AWS_ENDPOINT_URL": url, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": region}.items():
             patch.setenv(name, value)
         urllib.request.urlopen(urllib.request.Request(f"{url}/moto-api/reset", method="POST"), timeout=10).close()
         yield url
     finally:
         server.stop()
+        session.cache_clear()
 
 
 def no_credentials(patch: pytest.MonkeyPatch) -> None:
     """This machine's own AWS settings are out of sight, and no host is asked for credentials."""
+    session.cache_clear()
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         patch.delenv(name)
     for name, value in {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "/nonexistent", "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent"}.items():
