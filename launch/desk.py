@@ -76,7 +76,7 @@ def open_desk(recipe: Recipe, options, out: Path, tell: Callable[[str], None]) -
     dry = options.dry_run
     place = find_place(recipe, dry, tell)
     images = find_images(recipe, place, dry, tell)
-    return Desk(recipe, Target(place, images), State(out / "launch" / f"{recipe.name}.json", recipe.name), out, options, dry, tell,
+    return Desk(recipe, Target(place, images), State(out / "launch" / f"{recipe.slug}.json", recipe.name), out, options, dry, tell,
                 options.poll, datetime.now(UTC).strftime("%y%m%d-%H%M%S"))
 
 

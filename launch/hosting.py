@@ -16,8 +16,14 @@ TOO_LARGE = 5 * 1024**3
 def deploy(desk: Desk) -> int:
     """Make a model, a configuration and the endpoint, or bring a live endpoint over to them with rollback; wait until it answers."""
     recipe, settings = desk.recipe, desk.recipe.settings.endpoint
-    source = model_source(desk)
     live = None if desk.dry else live_status(desk)
+    known = desk.state.latest("endpoint")
+    if live in UNSETTLED:
+        if known is None or known.name != recipe.endpoint_name or live == "Deleting":
+            raise LaunchError(f"the endpoint {recipe.endpoint_name} is {live}; wait until `launch status` says InService")
+        desk.tell("deploy: an earlier command began this; waiting for it")
+        return settled(desk, known.facts["config"])
+    source = model_source(desk)
     if settings.kind == "multi-model":
         data = add_to_shelf(desk, source)
         if live == "InService" and not desk.options.update:
@@ -38,14 +44,19 @@ def deploy(desk: Desk) -> int:
         desk.ask("sagemaker", "CreateEndpoint", **endpoint(recipe, name))
     else:
         desk.ask("sagemaker", "UpdateEndpoint", **update(recipe, name))
-    code = FINE if desk.dry or desk.options.no_wait else settle(desk, name)
+    return settled(desk, name)
+
+
+def settled(desk: Desk, config: str) -> int:
+    """Wait unless told otherwise, then let it scale."""
+    code = FINE if desk.dry or desk.options.no_wait else settle(desk, config)
     if code == FINE:
         register_scaling(desk)
     return code
 
 
 def live_status(desk: Desk) -> str | None:
-    """State of the endpoint; None where there is none. LaunchError while it changes, or when it never came up."""
+    """State of the endpoint; None where there is none. LaunchError when it never came up."""
     name = desk.recipe.endpoint_name
     try:
         found = desk.ask("sagemaker", "DescribeEndpoint", EndpointName=name)["EndpointStatus"]
@@ -53,8 +64,6 @@ def live_status(desk: Desk) -> str | None:
         if is_missing(error):
             return None
         raise
-    if found in UNSETTLED:
-        raise LaunchError(f"the endpoint {name} is {found}; wait until `launch status` says InService")
     if found == "Failed":
         raise LaunchError(f"the endpoint {name} has failed and cannot be updated; `launch delete` removes it, then deploy again")
     return found
@@ -124,7 +133,7 @@ def bring(desk: Desk, path: Path) -> str:
 
 
 def shelf_name(desk: Desk) -> str:
-    return desk.options.target or f"{desk.recipe.name}.tar.gz"
+    return desk.options.target or f"{desk.recipe.slug}.tar.gz"
 
 
 def add_to_shelf(desk: Desk, source: str) -> str:

@@ -50,6 +50,9 @@ class Answer:
 def invoke(desk: Desk) -> int:
     """Ask for all photos; 1 when one has no answer."""
     photos = find_photos(desk, desk.options.photos)
+    if not desk.dry:  # made before the threads: making clients is not for several at once
+        desk.client("s3")
+        desk.client("sagemaker-runtime")
     with ThreadPoolExecutor(CLIENTS) as clients:
         answers = list(clients.map(lambda photo: ask(desk, photo), photos))
     if desk.dry:

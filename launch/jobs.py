@@ -46,7 +46,7 @@ def train(desk: Desk) -> int:
     recipe, name = desk.recipe, dated(desk.recipe.name, desk.stamp)
     if desk.options.best:
         recipe = replace(recipe, hyperparameters={**recipe.hyperparameters, **best_trial(desk)[1]})
-    start(desk, "training", name, "CreateTrainingJob", training_job(recipe, desk.target, name, desk.options.checkpoints))
+    start_training(desk, name, training_job(recipe, desk.target, name, desk.options.checkpoints))
     return FINE if desk.dry else finish(desk, "training", name)
 
 
@@ -71,7 +71,7 @@ def debug(desk: Desk) -> int:
     name = dated(f"{desk.recipe.name}-debug", desk.stamp)
     own = own_debug_job(desk.recipe, desk.target, name)
     if desk.options.own:
-        start(desk, "training", name, "CreateTrainingJob", own)
+        start_training(desk, name, own)
     else:
         try:
             start(desk, "training", name, "CreateTrainingJob", debug_job(desk.recipe, desk.target, name))
@@ -80,8 +80,18 @@ def debug(desk: Desk) -> int:
                 raise
             desk.tell(f"debug: AWS refuses Debugger for this account ({message_of(error)}); the training watches itself instead, "
                       "and `launch report` runs `python -m diagnose` on what it saved")
-            start(desk, "training", name, "CreateTrainingJob", own)
+            start_training(desk, name, own)
     return FINE if desk.dry else finish(desk, "training", name)
+
+
+def start_training(desk: Desk, name: str, request: dict) -> None:
+    """Start a training whose profiler is switched off; where AWS refuses even to be told so, without a word of it."""
+    try:
+        start(desk, "training", name, "CreateTrainingJob", request)
+    except Exception as error:
+        if not refuses_debugger(error):
+            raise
+        start(desk, "training", name, "CreateTrainingJob", {key: value for key, value in request.items() if key != "ProfilerConfig"})
 
 
 def refuses_debugger(error: Exception) -> bool:

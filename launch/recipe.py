@@ -1,5 +1,6 @@
 """The recipe's section `sagemaker:`: everything that SageMaker is told beside the hyperparameters. It asks AWS nothing."""
 
+import re
 import types
 import typing
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -136,8 +137,13 @@ class Recipe:
     document: dict
 
     @property
+    def slug(self) -> str:
+        """The name in what AWS takes for names: letters, digits and single hyphens, 63 at most."""
+        return slug(self.name)
+
+    @property
     def endpoint_name(self) -> str:
-        return self.settings.endpoint.name or self.name
+        return slug(self.settings.endpoint.name or self.name)
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -157,6 +163,11 @@ def read_recipe(path: Path) -> Recipe:
         raise LaunchError("sagemaker.subnets and sagemaker.security_groups go together; one of them is missing")
     values = document.get("hyperparameters") or {}
     return Recipe(str(document["name"]), {str(name): text(value) for name, value in values.items()}, settings, Path(path), document)
+
+
+def slug(name: str, limit: int = 63) -> str:
+    """A name of letters, digits and single hyphens, so long at most."""
+    return (re.sub(r"[^a-zA-Z0-9]+", "-", name).strip("-") or "slipway")[:limit].strip("-")
 
 
 def searches(recipe: Recipe) -> tuple:

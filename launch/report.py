@@ -23,7 +23,7 @@ WATCHED = ("debug-output", "profiler-output", "rule-output")  # where Debugger w
 def report(desk: Desk) -> int:
     """Of a training: its model, what it wrote, and `python -m diagnose` over what was saved. Of a tuning job: its table of trials."""
     entry = chosen(desk, "training", "tuning")
-    folder = desk.out / "launch" / desk.recipe.name / entry.name
+    folder = desk.out / "launch" / desk.recipe.slug / entry.name
     return tuning_report(desk, entry.name, folder) if entry.kind == "tuning" else training_report(desk, entry.name, folder)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from launch.aws import Place
 from launch.errors import LaunchError
-from launch.recipe import Recipe
+from launch.recipe import Recipe, slug
 
 NAME_LIMIT, TUNING_NAME_LIMIT = 63, 32
 MEASURED = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "test_loss", "test_accuracy")
@@ -36,9 +36,8 @@ class Call:
 
 
 def dated(name: str, stamp: str, limit: int = NAME_LIMIT) -> str:
-    """A name with a time that fits a limit: letters, digits and single hyphens."""
-    clean = re.sub(r"[^a-zA-Z0-9]+", "-", name).strip("-") or "slipway"
-    return f"{clean[:limit - len(stamp) - 1].strip('-')}-{stamp}"
+    """A name with a time that fits a limit."""
+    return f"{slug(name, limit - len(stamp) - 1)}-{stamp}"
 
 
 def tags(recipe: Recipe) -> list[dict]:
@@ -51,7 +50,7 @@ def bucket(recipe: Recipe, place: Place) -> str:
 
 
 def prefix(recipe: Recipe) -> str:
-    return recipe.settings.prefix.strip("/") or f"slipway/{recipe.name}"
+    return recipe.settings.prefix.strip("/") or f"slipway/{recipe.slug}"
 
 
 def s3(recipe: Recipe, place: Place, *parts: str) -> str:

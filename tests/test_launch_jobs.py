@@ -222,6 +222,28 @@ def test_delete_asks_first(script, monkeypatch):
     assert one.finished().endswith("delete: nothing was removed") and len(one.desk.state.entries) == 1
 
 
+def test_a_deployment_that_was_left_is_waited_for(script):
+    one = script("yoga_poses")
+    one.desk.note("endpoint", "yoga-poses", config="c")
+    for state in ("Creating", "Creating", "InService"):
+        one.answer("sagemaker", "describe_endpoint", endpoint(state, "c"))
+    one.answer("application-autoscaling", "register_scalable_target")
+    one.answer("application-autoscaling", "put_scaling_policy", {"PolicyARN": "p"})
+    assert deploy(one.desk) == 0
+    assert one.finished().startswith("deploy: an earlier command began this; waiting for it")
+
+
+def test_where_even_no_profiler_is_refused_the_training_runs_without_a_word_of_it(script):
+    one = script(no_wait=True)
+    one.refuse("sagemaker", "create_training_job", "ValidationException", "ProfilerConfig is not available to new customers")
+    one.answer("sagemaker", "create_training_job", {"TrainingJobArn": ARN})
+    asked = []
+    one.desk.clients["sagemaker"].meta.events.register("before-parameter-build.sagemaker.CreateTrainingJob", lambda params, **_: asked.append(dict(params)))
+    assert train(one.desk) == 0
+    assert ["ProfilerConfig" in request for request in asked] == [True, False]
+    assert [entry.name for entry in one.desk.state.all("training")] == [JOB]
+
+
 @pytest.mark.parametrize("found, told", [("Updating", "the endpoint yoga-poses is Updating; wait"), ("Failed", "has failed and cannot be updated; `launch delete`")])
 def test_an_endpoint_that_cannot_be_updated_now(script, found, told):
     one = script("yoga_poses", model="s3://b/model.tar.gz")

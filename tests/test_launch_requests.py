@@ -84,7 +84,7 @@ def test_a_training_request_says_all_of_the_recipe():
 
 def test_a_plain_recipe_takes_sagemakers_own_bucket_and_no_more():
     request = training_job(recipe(), target(), "job")
-    assert request["OutputDataConfig"] == {"S3OutputPath": "s3://sagemaker-eu-west-1-123456789012/slipway/three colours/output"}
+    assert request["OutputDataConfig"] == {"S3OutputPath": "s3://sagemaker-eu-west-1-123456789012/slipway/three-colours/output"}
     assert request["RoleArn"] == "arn:aws:iam::123456789012:role/SlipwayRole"
     assert "VpcConfig" not in request and "Environment" not in request and not request["EnableManagedSpotTraining"]
     assert request["ProfilerConfig"] == {"DisableProfiler": True}
@@ -149,7 +149,7 @@ def test_gpus_get_the_driver_that_the_images_cuda_needs():
 def test_updates_roll_over_several_instances_and_go_back_on_alarms():
     many, one = (update(recipe(endpoint={"instance_count": count, "alarms": ["mine"]}), "c")["DeploymentConfig"] for count in (4, 1))
     assert many["AutoRollbackConfiguration"]["Alarms"] == one["AutoRollbackConfiguration"]["Alarms"] == [
-        {"AlarmName": "slipway-three colours-5xx"}, {"AlarmName": "mine"}]
+        {"AlarmName": "slipway-three-colours-5xx"}, {"AlarmName": "mine"}]
     assert many["RollingUpdatePolicy"]["MaximumBatchSize"] == {"Type": "CAPACITY_PERCENT", "Value": 25}
     assert one["BlueGreenUpdatePolicy"]["TrafficRoutingConfiguration"]["Type"] == "ALL_AT_ONCE"
 
