@@ -10,7 +10,7 @@
 #   DIRTY=1     push uncommitted changes too; the tag then ends in -dirty
 #   IMMUTABLE=1 make a missing repository with tags that cannot move
 #   OUT         the file of digest URIs; default out/images.json
-#   PYTHON      a Python 3.11 with boto3; default .venv/bin/python
+#   VENV        a Python environment with boto3; default .venv, which make environment makes
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -35,14 +35,12 @@ if [[ -n $changes ]]; then
     tag=$commit-dirty
 fi
 
-python=${PYTHON:-}
-if [[ -z $python ]]; then
-    python=python3
-    if [[ -x .venv/bin/python ]]; then python=.venv/bin/python; fi
-fi
+python=${VENV:-.venv}/bin/python
+if [[ ! -x $python ]]; then python=python3; fi
 ask() { "$python" -m launch.ecr "$@"; }
 
-"$python" -c 'import boto3, launch.ecr' 2>/dev/null || fail "'$python' lacks the packages of docker/requirements-host.txt; run make environment, or set PYTHON=…"
+"$python" -c 'import boto3, launch.ecr' 2>/dev/null \
+    || fail "'$python' lacks the packages of docker/requirements-host.txt; run make environment, or set VENV=…"
 registry=${REGISTRY:-}
 ecr=""
 if [[ -z $registry ]]; then

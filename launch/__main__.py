@@ -6,7 +6,7 @@ from pathlib import Path
 
 from launch.check import check
 from launch.cost import PRICES, cost
-from launch.desk import Desk, open_desk
+from launch.desk import open_desk
 from launch.errors import LaunchError, sentence
 from launch.hosting import batch, delete, deploy
 from launch.invoke import invoke
@@ -54,7 +54,7 @@ def teller(dry: bool):
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="launch", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    made = {name: commands.add_parser(name, help=(function.__doc__ or "").split(".")[0].strip(), description=function.__doc__) for name, function in COMMANDS.items()}
+    made = {name: commands.add_parser(name, help=function.__doc__.split(".")[0], description=function.__doc__) for name, function in COMMANDS.items()}
     for one in made.values():
         one.add_argument("recipe", type=Path)
         one.add_argument("--dry-run", action="store_true", help="print the requests as JSON; ask AWS nothing but, with credentials, the account")

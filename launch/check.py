@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from launch.cost import check_budget, most, read_prices, tuning_jobs
 from launch.desk import Desk
 from launch.ecr import ECR_HOST, registry_of, split_uri
-from launch.errors import LaunchError, code_of, is_missing, message_of, sentence
+from launch.errors import NOT_ALLOWED, LaunchError, code_of, is_missing, message_of, sentence
 from launch.jobs import FAILED, FINE
 from launch.recipe import searches
 from launch.registry import DOCKER_MANIFEST
@@ -16,7 +16,6 @@ from launch.requests_hosting import endpoint_config, transform_job
 from launch.requests_training import bucket, channels, is_gpu, role, training_job
 
 GOOD, WARNING, BAD = "ok", "warning", "failed"
-NOT_ALLOWED = ("AccessDenied", "AccessDeniedException", "403", "UnauthorizedOperation")
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,8 @@ def requests(desk: Desk) -> Iterator[Finding]:
 def credentials(desk: Desk) -> Iterator[Finding]:
     who = desk.ask("sts", "GetCallerIdentity")
     same = who["Account"] == desk.place.account
-    yield Finding(GOOD if same else BAD, f"you are {who['Arn']} in {desk.place.region}" + ("" if same else f", but the role is of account {desk.place.account}"))
+    yield Finding(GOOD if same else BAD,
+                  f"you are {who['Arn']} in {desk.place.region}" + ("" if same else f", but the role is of account {desk.place.account}"))
 
 
 def the_role(desk: Desk) -> Iterator[Finding]:
@@ -138,14 +138,16 @@ def images(desk: Desk) -> Iterator[Finding]:
             yield Finding(WARNING, f"image {name} is at '{host}', which is not ECR; SageMaker takes such an image only through a VPC (TrainingImageConfig)")
             continue
         if found[2] != desk.place.region:
-            yield Finding(BAD, f"image {name} is in ECR of {found[2]}; SageMaker of {desk.place.region} needs it there: AWS_REGION={desk.place.region} ./build_and_push.sh {name}")
+            yield Finding(BAD, f"image {name} is in ECR of {found[2]}, and SageMaker of {desk.place.region} needs it in its own; run "
+                               f"AWS_REGION={desk.place.region} ./build_and_push.sh {name}")
             continue
         try:
             kind = registry_of(host).manifest(repository, reference).media_type
         except LaunchError as error:
             yield Finding(BAD, f"image {name}: {error}; run ./build_and_push.sh {name}")
             continue
-        yield Finding(GOOD if kind == DOCKER_MANIFEST else BAD, f"image {name}: {repository}, {kind}" + ("" if kind == DOCKER_MANIFEST else ", which SageMaker refuses"))
+        yield Finding(GOOD if kind == DOCKER_MANIFEST else BAD,
+                      f"image {name}: {repository}, {kind}" + ("" if kind == DOCKER_MANIFEST else ", which SageMaker refuses"))
 
 
 def data(desk: Desk) -> Iterator[Finding]:
@@ -159,7 +161,8 @@ def data(desk: Desk) -> Iterator[Finding]:
             if not is_missing(error):
                 raise
             some = 0
-        yield Finding(GOOD if some else BAD, f"channel {channel['ChannelName']}: {where}" + ("" if some else f" is empty; run `python -m launch upload {desk.recipe.path}`"))
+        yield Finding(GOOD if some else BAD,
+                      f"channel {channel['ChannelName']}: {where}" + ("" if some else f" is empty; run `python -m launch upload {desk.recipe.path}`"))
 
 
 def quotas(desk: Desk) -> Iterator[Finding]:
@@ -178,7 +181,8 @@ def quotas(desk: Desk) -> Iterator[Finding]:
             yield Finding(WARNING, f"quota '{name}' is not listed; is {name.split()[0]} offered in {desk.place.region}?")
         else:
             enough = have[name] >= count
-            yield Finding(GOOD if enough else BAD, f"quota '{name}' is {have[name]:.0f}" + ("" if enough else f", the recipe needs {count}; ask for more under Service Quotas"))
+            yield Finding(GOOD if enough else BAD,
+                          f"quota '{name}' is {have[name]:.0f}" + ("" if enough else f", the recipe needs {count}; ask for more under Service Quotas"))
 
 
 def drivers(desk: Desk) -> Iterator[Finding]:
@@ -204,7 +208,8 @@ def budget(desk: Desk) -> Iterator[Finding]:
     limit = desk.recipe.settings.budget_usd
     for what in ("training", *(["tuning"] if tuning_jobs(desk.recipe) else [])):
         check_budget(desk.recipe, what, over=False)
-        yield Finding(GOOD, f"{what} costs at most {most(desk.recipe, read_prices(), what):.2f} USD" + (f" of {limit:.2f}" if limit else "; no sagemaker.budget_usd is set"))
+        yield Finding(GOOD, f"{what} costs at most {most(desk.recipe, read_prices(), what):.2f} USD"
+                      + (f" of {limit:.2f}" if limit else "; no sagemaker.budget_usd is set"))
 
 
 def debugger(desk: Desk) -> Iterator[Finding]:

@@ -57,7 +57,8 @@ def endpoint_cost(recipe: Recipe, prices: Prices, instances: int = 0) -> float:
     if endpoint.kind != "serverless":
         return (instances or endpoint.instance_count) * prices.hour(endpoint.instance_type) * HOURS_A_MONTH
     gigabytes = endpoint.memory_mb / 1024
-    return gigabytes * (endpoint.expected_invocations * 0.1 * prices.serverless_gb_s + endpoint.provisioned_concurrency * prices.provisioned_gb_s * 3600 * HOURS_A_MONTH)
+    return gigabytes * (endpoint.expected_invocations * 0.1 * prices.serverless_gb_s
+                        + endpoint.provisioned_concurrency * prices.provisioned_gb_s * 3600 * HOURS_A_MONTH)
 
 
 def batch_cost(recipe: Recipe, prices: Prices) -> float:
@@ -99,11 +100,14 @@ def cost(desk: Desk) -> int:
     lines.append(("training, at most", most(recipe, prices, "training"), f"{training.max_run_s} s on {machines}"))
     for name, jobs in tuning_jobs(recipe).items():
         lines.append((f"tuning {name}, at most", training_cost(recipe, prices, training.expected_s or training.max_run_s, jobs), f"{jobs} trainings"))
-    what = f"{endpoint.expected_invocations} invocations" if endpoint.kind == "serverless" else f"{endpoint.instance_count} x {endpoint.instance_type}, day and night"
+    hosts = f"{endpoint.instance_count} x {endpoint.instance_type}, day and night"
+    what = f"{endpoint.expected_invocations} invocations" if endpoint.kind == "serverless" else hosts
     lines.append((f"endpoint ({endpoint.kind}), a month", endpoint_cost(recipe, prices), what))
     if endpoint.max_instances > endpoint.instance_count and endpoint.kind != "serverless":
-        lines.append(("endpoint, scaled out all month", endpoint_cost(recipe, prices, endpoint.max_instances), f"{endpoint.max_instances} x {endpoint.instance_type}"))
-    lines.append(("batch, as expected", batch_cost(recipe, prices), f"{settings.batch.expected_s} s on {settings.batch.instance_count} x {settings.batch.instance_type}"))
+        lines.append(("endpoint, scaled out all month", endpoint_cost(recipe, prices, endpoint.max_instances),
+                      f"{endpoint.max_instances} x {endpoint.instance_type}"))
+    lines.append(("batch, as expected", batch_cost(recipe, prices),
+                  f"{settings.batch.expected_s} s on {settings.batch.instance_count} x {settings.batch.instance_type}"))
     for name, dollars, why in lines:
         desk.tell(f"{name:34} {dollars:10.2f} USD  {why}")
     desk.tell(f"prices of {prices.region}, {prices.as_of}, without transfer, S3, logs and taxes")

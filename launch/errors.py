@@ -3,6 +3,7 @@
 import re
 
 ACTION = re.compile(r"perform: ([\w-]+:\w+)")
+NOT_ALLOWED = ("AccessDenied", "AccessDeniedException", "403", "UnauthorizedOperation")  # one may not look, or do
 PATIENCE = "AWS asked for patience more often than this client retries; run the command again in a minute"
 
 
@@ -54,7 +55,7 @@ def is_missing(error: Exception) -> bool:
 
 def _of_answer(error: Exception) -> str:
     code, message, operation = code_of(error), message_of(error), getattr(error, "operation_name", "")
-    if code in ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"):
+    if code in NOT_ALLOWED:
         action = ACTION.search(message)
         return f"you may not {action[1] if action else operation}: {message}; ask for that permission, or set AWS_PROFILE to a user who has it"
     if code in ("ExpiredToken", "ExpiredTokenException", "RequestExpired"):

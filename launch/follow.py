@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from launch.desk import Desk
-from launch.errors import is_missing
+from launch.errors import NOT_ALLOWED, code_of, is_missing, sentence
 
 ENDED = ("Completed", "Failed", "Stopped", "Deleted")
 GROUPS = {"training": "/aws/sagemaker/TrainingJobs", "tuning": "/aws/sagemaker/TrainingJobs", "transform": "/aws/sagemaker/TransformJobs"}
@@ -31,15 +31,22 @@ class Tail:
     def __init__(self, desk: Desk, group: str, prefix: str):
         self.desk, self.group, self.prefix = desk, group, prefix
         self.tokens: dict[str, str] = {}
+        self.refused = False
 
     def lines(self) -> Iterator[tuple[str, str]]:
         """(stream, line) of what came since the last time; nothing while the group or a stream is still to come."""
         client = self.desk.client("logs")
+        if self.refused:
+            return
         try:
             streams = [entry["logStreamName"] for page in client.get_paginator("describe_log_streams").paginate(logGroupName=self.group, **self._named())
                        for entry in page["logStreams"]]
         except Exception as error:
             if is_missing(error):
+                return
+            if code_of(error) in NOT_ALLOWED:
+                self.refused = True
+                self.desk.tell(f"logs: {sentence(error)}; going on without them")
                 return
             raise
         for stream in streams:

@@ -27,7 +27,8 @@ def deploy(desk: Desk) -> int:
     if settings.kind == "multi-model":
         data = add_to_shelf(desk, source)
         if live == "InService" and not desk.options.update:
-            desk.tell(f"deploy: {recipe.endpoint_name} serves it by `invoke --target {shelf_name(desk)}`; nothing else changes (--update makes a new configuration)")
+            desk.tell(f"deploy: {recipe.endpoint_name} serves it by `invoke --target {shelf_name(desk)}`; nothing else changes "
+                      "(--update makes a new configuration)")
             return FINE
     else:
         data = source
@@ -82,7 +83,8 @@ def settle(desk: Desk, config: str) -> int:
             break
         desk.wait()
     if answer.get("EndpointConfigName") != config:
-        desk.tell(f"deploy: failed: the update was rolled back; the endpoint serves {answer.get('EndpointConfigName')} as before. {answer.get('FailureReason', '')}")
+        desk.tell(f"deploy: failed: the update was rolled back; the endpoint serves {answer.get('EndpointConfigName')} as before. "
+                  f"{answer.get('FailureReason', '')}")
         return FAILED
     if status != "InService":
         desk.tell(f"deploy: failed: {answer.get('FailureReason', status)}; its log: `launch logs RECIPE --endpoint`")
@@ -216,7 +218,8 @@ def removals(desk: Desk) -> list[Call]:
     if desk.dry and not known("endpoint"):
         desk.tell("dry run: nothing was made yet; these would remove what `deploy` makes")
         name = dated(recipe.endpoint_name, desk.stamp)
-        names = {"endpoint": [recipe.endpoint_name], "config": [name], "model": [name], "alarm": [alarm_name(recipe)], "scaling": [1] if scaling(recipe) else []}
+        names = {"endpoint": [recipe.endpoint_name], "config": [name], "model": [name], "alarm": [alarm_name(recipe)],
+                 "scaling": [1] if scaling(recipe) else []}
     else:
         names = {kind: [entry.name for entry in known(kind)] for kind in ("endpoint", "config", "model", "alarm", "scaling")}
     return [*(Call("application-autoscaling", "DeregisterScalableTarget", scaled(recipe)) for _ in names["scaling"]),

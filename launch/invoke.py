@@ -70,7 +70,8 @@ def find_photos(desk: Desk, given: list[str]) -> list[Photo]:
         if text.startswith("s3://") and text.endswith("/") and not desk.dry:
             place = Photo(text).place()
             pages = desk.client("s3").get_paginator("list_objects_v2").paginate(Bucket=place["Bucket"], Prefix=place["Key"])
-            found += [f"s3://{place['Bucket']}/{entry['Key']}" for page in pages for entry in page.get("Contents", []) if Path(entry["Key"]).suffix.lower() in TYPES]
+            found += [f"s3://{place['Bucket']}/{entry['Key']}" for page in pages for entry in page.get("Contents", [])
+                      if Path(entry["Key"]).suffix.lower() in TYPES]
         elif text.startswith("s3://"):
             found.append(text)
         elif path.is_dir():
@@ -174,4 +175,5 @@ def table(answers: list[Answer]) -> list[str]:
 
 
 def json_lines(answers: list[Answer]) -> list[str]:
-    return [json.dumps({"photo": answer.photo.where, **({"error": answer.failure} if answer.failure else answer.prediction)}, ensure_ascii=False) for answer in answers]
+    return [json.dumps({"photo": answer.photo.where, **({"error": answer.failure} if answer.failure else answer.prediction)}, ensure_ascii=False)
+            for answer in answers]

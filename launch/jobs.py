@@ -5,7 +5,7 @@ from pathlib import Path
 
 from launch.cost import check_budget
 from launch.desk import Desk
-from launch.errors import LaunchError, is_missing, message_of
+from launch.errors import LaunchError, code_of, is_missing, message_of
 from launch.follow import DESCRIBE, ENDED, GROUPS, Metrics, Tail, describe, follow, print_lines, status_of, steps
 from launch.requests_debug import debug_job, own_debug_job
 from launch.requests_training import Call, bucket, dated, model_data, prefix, training_job
@@ -106,10 +106,11 @@ def start(desk: Desk, kind: str, name: str, operation: str, request: dict, **fac
     desk.note(kind, name, **facts)
     try:
         desk.send(Call("sagemaker", operation, request))
-    except Exception:
-        if not desk.dry:
-            desk.state.remove(kind, name)
-        raise
+    except Exception as error:
+        if code_of(error) != "ResourceInUse":  # the name is ours alone: an earlier try arrived, its answer did not
+            if not desk.dry:
+                desk.state.remove(kind, name)
+            raise
     if not desk.dry:
         desk.tell(f"started: {kind} job {name}")
 
@@ -168,7 +169,8 @@ def endpoint_words(desk: Desk, name: str) -> str:
         raise
     variants = [f"{one['VariantName']} {one.get('CurrentInstanceCount', '')} of {one.get('DesiredInstanceCount', '')} instances"
                 for one in answer.get("ProductionVariants", []) if "CurrentInstanceCount" in one]
-    return "; ".join(word for word in [answer.get("EndpointStatus", ""), answer.get("EndpointConfigName", ""), *variants, answer.get("FailureReason", "")] if word)
+    return "; ".join(word for word in [answer.get("EndpointStatus", ""), answer.get("EndpointConfigName", ""), *variants, answer.get("FailureReason", "")]
+                     if word)
 
 
 def logs(desk: Desk) -> int:

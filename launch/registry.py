@@ -58,7 +58,8 @@ def as_docker(manifest: Manifest, fetch: Callable[[str], Manifest]) -> Manifest:
     if manifest.media_type == DOCKER_MANIFEST:
         return manifest
     if manifest.media_type in (DOCKER_LIST, OCI_INDEX):
-        fitting = [entry for entry in document["manifests"] if (entry.get("platform", {}).get("os"), entry.get("platform", {}).get("architecture")) == ("linux", "amd64")]
+        fitting = [entry for entry in document["manifests"]
+                   if (entry.get("platform", {}).get("os"), entry.get("platform", {}).get("architecture")) == ("linux", "amd64")]
         if len(fitting) != 1:
             raise LaunchError(f"the list of images names {len(fitting)} for linux/amd64, where SageMaker needs one; build with --platform linux/amd64")
         return as_docker(fetch(fitting[0]["digest"]), fetch)
@@ -100,7 +101,8 @@ class HttpRegistry:
                 if error.code == 404:
                     raise Missing(f"'{self.host}' has no {repository}:{reference}") from error
                 if error.code != 401 or attempt == 2:
-                    raise LaunchError(f"'{self.host}' answered {error.code} for {repository}:{reference}: {error.read(300).decode(errors='replace').strip()}") from error
+                    told = error.read(300).decode(errors="replace").strip()
+                    raise LaunchError(f"'{self.host}' answered {error.code} for {repository}:{reference}: {told}") from error
                 self._authorization = self._sign_in(error.headers.get("WWW-Authenticate", ""), repository)
             except OSError as error:
                 raise LaunchError(f"the registry '{self.host}' does not answer: {error}") from error

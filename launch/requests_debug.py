@@ -18,7 +18,8 @@ BUILT_IN = ("VanishingGradient", "ExplodingTensor", "PoorWeightInitialization", 
             "AllZero", "TensorVariance", "LossNotDecreasing", "Overfit", "Overtraining", "ClassImbalance", "Confusion", "SimilarAcrossRuns",
             "CheckInputImages", "StalledTrainingRule")
 # what a rule needs to be told before SageMaker starts it
-NEEDED = {"LossNotDecreasing": {"use_losses_collection": "True"}, "ExplodingTensor": {"collection_names": "gradients"}, "AllZero": {"collection_names": "weights"},
+NEEDED = {"LossNotDecreasing": {"use_losses_collection": "True"}, "ExplodingTensor": {"collection_names": "gradients"},
+          "AllZero": {"collection_names": "weights"},
           "UnchangedTensor": {"collection_names": "weights"}, "TensorVariance": {"collection_names": "weights"}}
 INTERVALS_MS = (100, 200, 500, 1000, 5000, 60000)
 
@@ -31,7 +32,8 @@ def debug_job(recipe: Recipe, target: Target, name: str) -> dict:
     request = training_job(recipe, target, name)
     image, output = rule_image(target.place), s3(recipe, target.place, "output")
     request["DebugHookConfig"] = {"S3OutputPath": output, "CollectionConfigurations": [
-        {"CollectionName": collection, "CollectionParameters": {"train.save_interval": str(settings.train_interval), "eval.save_interval": str(settings.eval_interval)}}
+        {"CollectionName": collection,
+         "CollectionParameters": {"train.save_interval": str(settings.train_interval), "eval.save_interval": str(settings.eval_interval)}}
         for collection in settings.collections]}
     request["DebugRuleConfigurations"] = [{"RuleConfigurationName": rule, "RuleEvaluatorImage": image, "RuleParameters": parameters}
                                           for rule, parameters in rules(recipe).items()]

@@ -13,9 +13,9 @@ def tuning_job(recipe: Recipe, target: Target, part: dict, name: str, parents: d
     """The request. part: what `tune.request.tuning_request` gives; parents: SageMaker's name of each search of this recipe that was started."""
     definition = part["TrainingJobDefinition"]
     filled = common(recipe, target, name)
-    own = definition["AlgorithmSpecification"]["MetricDefinitions"]
+    own, algorithm = definition["AlgorithmSpecification"]["MetricDefinitions"], filled["AlgorithmSpecification"]
     named = {entry["Name"] for entry in own}
-    filled["AlgorithmSpecification"]["MetricDefinitions"] = [*own, *(entry for entry in filled["AlgorithmSpecification"]["MetricDefinitions"] if entry["Name"] not in named)]
+    algorithm["MetricDefinitions"] = [*own, *(entry for entry in algorithm["MetricDefinitions"] if entry["Name"] not in named)]
     if not recipe.settings.training.spot:  # nothing else interrupts a trial, and trials must not meet in one folder
         filled.pop("CheckpointConfig", None)
     request = {**part, "HyperParameterTuningJobName": name, "TrainingJobDefinition": {"StaticHyperParameters": definition["StaticHyperParameters"], **filled},

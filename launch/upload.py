@@ -80,7 +80,8 @@ def compare(files: list[File], manifest: dict[str, dict], objects: dict[str, str
     gone = set(objects) - {file.name for file in files}
     foreign = sorted(gone - set(manifest))
     if foreign:
-        raise LaunchError(f"S3 holds {len(foreign)} object(s) in this channel that no upload put there, such as '{foreign[0]}'; remove them, or set another sagemaker.prefix")
+        raise LaunchError(f"S3 holds {len(foreign)} object(s) in this channel that no upload put there, such as '{foreign[0]}'; "
+                          "remove them, or set another sagemaker.prefix")
     plan.delete = sorted(gone)
     return plan
 

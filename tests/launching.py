@@ -13,7 +13,8 @@ from launch.state import State
 
 NAMES = ("train", "serve", "serve-gpu", "serve-mms")
 URI = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/slipway-{}@sha256:" + "a" * 64
-OPTIONS = {"no_wait": False, "again": False, "job": "", "metrics": False, "over_budget": False, "endpoint": False, "target": "", "model": "", "update": False, "best": False,
+OPTIONS = {"no_wait": False, "again": False, "job": "", "metrics": False, "over_budget": False, "endpoint": False, "target": "", "model": "",
+           "update": False, "best": False,
            "own": False, "search": "", "checkpoints": "", "yes": False, "data": False, "json": False, "dry_run": False, "poll": 0.0}
 
 
@@ -39,6 +40,11 @@ class Script:
 
     def answer(self, service: str, method: str, answer: dict | None = None, request: dict | None = None) -> None:
         self.stub(service).add_response(method, answer or {}, request)
+
+    def record(self, operation: str, requests: list[dict]) -> None:
+        """Append each request of that operation of SageMaker's to a list."""
+        self.stub("sagemaker")
+        self.desk.clients["sagemaker"].meta.events.register(f"before-parameter-build.sagemaker.{operation}", lambda params, **_: requests.append(dict(params)))
 
     def refuse(self, service: str, method: str, code: str, message: str = "") -> None:
         self.stub(service).add_client_error(method, code, message)

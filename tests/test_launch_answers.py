@@ -59,7 +59,8 @@ def test_a_photos_answer_is_a_row(script, photos):
     one.answer("sagemaker-runtime", "invoke_endpoint", {"Body": body(answer())},
                {"EndpointName": "colours", "Body": photo.read_bytes(), "ContentType": "image/jpeg", "Accept": "application/json"})
     assert invoke(one.desk) == 0
-    assert [line.split() for line in one.finished().splitlines()] == [["photo", "label", "probability", "next"], ["blue/blue", "0.jpg", "blue", "0.9000", "green", "0.0600"]]
+    rows = [line.split() for line in one.finished().splitlines()]
+    assert rows == [["photo", "label", "probability", "next"], ["blue/blue", "0.jpg", "blue", "0.9000", "green", "0.0600"]]
 
 
 def test_answers_as_json_and_photos_of_s3(script):
@@ -120,7 +121,8 @@ def test_a_multi_model_endpoint_gets_another_model_by_a_copy(script):
     one = script("multi-model", model="s3://b/job/output/model.tar.gz", target="second.tar.gz")
     one.answer("sagemaker", "describe_endpoint", {"EndpointName": "colours", "EndpointArn": ARN, "EndpointConfigName": "c", "EndpointStatus": "InService",
                                                   "CreationTime": 0, "LastModifiedTime": 0})
-    one.answer("s3", "copy_object", {}, {"Bucket": "photos", "Key": "slipway/colours/shelf/second.tar.gz", "CopySource": {"Bucket": "b", "Key": "job/output/model.tar.gz"}})
+    one.answer("s3", "copy_object", {},
+               {"Bucket": "photos", "Key": "slipway/colours/shelf/second.tar.gz", "CopySource": {"Bucket": "b", "Key": "job/output/model.tar.gz"}})
     assert deploy(one.desk) == 0
     assert "invoke --target second.tar.gz" in one.finished()
 
@@ -130,7 +132,8 @@ def test_a_transform_job_over_a_folder(script, photos):
     name = "colours-batch-261121-181500"
     one.answer("sagemaker", "create_model", {"ModelArn": ARN})
     one.answer("sagemaker", "create_transform_job", {"TransformJobArn": ARN})
-    described = {"TransformJobName": name, "TransformJobArn": ARN, "ModelName": name, "CreationTime": 0, "TransformResources": {"InstanceType": "ml.c6i.2xlarge", "InstanceCount": 1},
+    described = {"TransformJobName": name, "TransformJobArn": ARN, "ModelName": name, "CreationTime": 0,
+                 "TransformResources": {"InstanceType": "ml.c6i.2xlarge", "InstanceCount": 1},
                  "TransformInput": {"DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://b/"}}}}
     one.answer("sagemaker", "describe_transform_job", {**described, "TransformJobStatus": "InProgress"})
     one.logged()
@@ -157,7 +160,8 @@ def test_a_trainings_reports_come_home(script, tmp_path, monkeypatch):
         s3 = client("s3", "eu-west-1")
         s3.create_bucket(Bucket="photos", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
         below = "slipway/colours/output/job"
-        s3.put_object(Bucket="photos", Key=f"{below}/output/model.tar.gz", Body=packed({"model.json": b'{"accuracy": {"test": 0.5}}', "../outside": b"x", "/absolute": b"x"}))
+        s3.put_object(Bucket="photos", Key=f"{below}/output/model.tar.gz",
+                      Body=packed({"model.json": b'{"accuracy": {"test": 0.5}}', "../outside": b"x", "/absolute": b"x"}))
         s3.put_object(Bucket="photos", Key=f"{below}/output/output.tar.gz", Body=packed({"report.html": b"<html>", "metrics.json": b"{}"}))
         one = Script(read_recipe_with_bucket(tmp_path), tmp_path, job="job")
         assert report(one.desk) == 0
@@ -177,15 +181,21 @@ def read_recipe_with_bucket(tmp_path):
 
 
 def searched() -> tuple[dict, list[dict]]:
-    config = {"Strategy": "Bayesian", "HyperParameterTuningJobObjective": {"Type": "Maximize", "MetricName": "validation_accuracy"}, "ResourceLimits": {"MaxParallelTrainingJobs": 1},
+    config = {"Strategy": "Bayesian", "HyperParameterTuningJobObjective": {"Type": "Maximize", "MetricName": "validation_accuracy"},
+              "ResourceLimits": {"MaxParallelTrainingJobs": 1},
               "ParameterRanges": {"ContinuousParameterRanges": [{"Name": "lr", "MinValue": "0.001", "MaxValue": "0.1", "ScalingType": "Logarithmic"}],
                                   "CategoricalParameterRanges": [{"Name": "batch_size", "Values": ["16", "32"]}]}}
-    definition = {"StaticHyperParameters": {"model": "resnet18", "lr": "7"}, "AlgorithmSpecification": {"TrainingInputMode": "File"}, "RoleArn": "arn:aws:iam::123456789012:role/Role",
+    definition = {"StaticHyperParameters": {"model": "resnet18", "lr": "7"}, "AlgorithmSpecification": {"TrainingInputMode": "File"},
+                  "RoleArn": "arn:aws:iam::123456789012:role/Role",
                   "OutputDataConfig": {"S3OutputPath": "s3://b/"}, "StoppingCondition": {}}
-    trials = [{"TrainingJobName": f"trial-{number}", "TrainingJobArn": ARN, "CreationTime": 0, "TrainingJobStatus": "Completed", "TunedHyperParameters": {"lr": f"0.0{number}", "batch_size": "16"},
-               "FinalHyperParameterTuningJobObjectiveMetric": {"MetricName": "validation_accuracy", "Value": value}} for number, value in ((1, 0.25), (2, 0.75))]
-    return {"HyperParameterTuningJobName": "search", "HyperParameterTuningJobArn": ARN, "HyperParameterTuningJobConfig": config, "TrainingJobDefinition": definition,
-            "HyperParameterTuningJobStatus": "Completed", "CreationTime": 0, "TrainingJobStatusCounters": {}, "ObjectiveStatusCounters": {}, "BestTrainingJob": trials[1]}, trials
+    trials = [{"TrainingJobName": f"trial-{number}", "TrainingJobArn": ARN, "CreationTime": 0, "TrainingJobStatus": "Completed",
+               "TunedHyperParameters": {"lr": f"0.0{number}", "batch_size": "16"},
+               "FinalHyperParameterTuningJobObjectiveMetric": {"MetricName": "validation_accuracy", "Value": value}}
+              for number, value in ((1, 0.25), (2, 0.75))]
+    return {"HyperParameterTuningJobName": "search", "HyperParameterTuningJobArn": ARN, "HyperParameterTuningJobConfig": config,
+            "TrainingJobDefinition": definition,
+            "HyperParameterTuningJobStatus": "Completed", "CreationTime": 0, "TrainingJobStatusCounters": {}, "ObjectiveStatusCounters": {},
+            "BestTrainingJob": trials[1]}, trials
 
 
 def test_a_searchs_table_is_tunes_own(script, tmp_path):
@@ -207,7 +217,7 @@ def test_the_best_trials_hyperparameters_are_trained_and_its_model_deployed(scri
     one.desk.note("tuning", "search", search="colours")
     one.answer("sagemaker", "describe_hyper_parameter_tuning_job", searched()[0])
     asked = []
-    one.desk.clients["sagemaker"].meta.events.register("before-parameter-build.sagemaker.CreateTrainingJob", lambda params, **_: asked.append(dict(params)))
+    one.record("CreateTrainingJob", asked)
     one.answer("sagemaker", "create_training_job", {"TrainingJobArn": ARN})
     assert train(one.desk) == 0
     assert "best of search: trial-2" in one.finished()
@@ -229,7 +239,8 @@ def test_quotas_are_looked_at(script):
     assert check(one.desk) == 1
     told = one.told
     for line in ("failed   quota 'ml.g5.xlarge for training job usage' is 0, the recipe needs 1; ask for more under Service Quotas",
-                 "ok       quota 'ml.c6i.xlarge for endpoint usage' is 2", "warning  quota 'ml.c6i.2xlarge for transform job usage' is not listed; is ml.c6i.2xlarge offered in eu-west-1?",
+                 "ok       quota 'ml.c6i.xlarge for endpoint usage' is 2",
+                 "warning  quota 'ml.c6i.2xlarge for transform job usage' is not listed; is ml.c6i.2xlarge offered in eu-west-1?",
                  "failed   the bucket 'photos' lies in another region than eu-west-1; set sagemaker.region to its own"):
         assert line in told, told
     assert any(line.startswith("warning  the role: you may not GetRole") for line in told)
@@ -257,7 +268,8 @@ def test_only_what_is_not_there_is_missing():
     def missing(code, message):
         return is_missing(ClientError({"Error": {"Code": code, "Message": message}}, "X"))
 
-    assert missing("ValidationException", "Could not find endpoint") and missing("ValidationException", "Requested resource not found.") and missing("NoSuchKey", "")
+    assert missing("ValidationException", "Could not find endpoint") and missing("NoSuchKey", "")
+    assert missing("ValidationException", "Requested resource not found.")
     assert not missing("AccessDeniedException", "not found") and not missing("ValidationException", "1 validation error detected")
 
 

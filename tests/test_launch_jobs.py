@@ -85,7 +85,8 @@ def interrupt(seconds: float) -> None:
 
 def test_a_training_that_aws_refuses_is_forgotten(script):
     one = script()
-    one.refuse("sagemaker", "create_training_job", "ResourceLimitExceeded", "The account-level service limit 'ml.m5.xlarge for training job usage' is 0 Instances")
+    one.refuse("sagemaker", "create_training_job", "ResourceLimitExceeded",
+               "The account-level service limit 'ml.m5.xlarge for training job usage' is 0 Instances")
     with pytest.raises(ClientError) as refused:
         train(one.desk)
     assert sentence(refused.value).startswith("a quota of your account is reached: The account-level service limit 'ml.m5.xlarge for training job usage' is 0")
@@ -98,7 +99,7 @@ def test_where_debugger_is_refused_the_training_watches_itself(script, message):
     one.refuse("sagemaker", "create_training_job", "ValidationException", message)
     one.answer("sagemaker", "create_training_job", {"TrainingJobArn": ARN})
     asked = []
-    one.desk.clients["sagemaker"].meta.events.register("before-parameter-build.sagemaker.CreateTrainingJob", lambda params, **_: asked.append(dict(params)))
+    one.record("CreateTrainingJob", asked)
     assert debug(one.desk) == 0
     assert "AWS refuses Debugger" in one.finished() and "python -m diagnose" in one.finished()
     assert ["DebugHookConfig" in request for request in asked] == [True, False]
@@ -111,6 +112,16 @@ def test_other_refusals_of_a_debugged_training_are_told(script):
     with pytest.raises(ClientError) as refused:
         debug(one.desk)
     assert sentence(refused.value).startswith("you may not sagemaker:CreateTrainingJob: ")
+
+
+def test_a_job_whose_log_one_may_not_read_is_followed_without(script):
+    one = script()
+    one.refuse("sagemaker", "create_training_job", "ResourceInUse", "Training job names must be unique")  # a retry of a request whose answer was lost
+    one.answer("sagemaker", "describe_training_job", training("InProgress"))
+    one.refuse("logs", "describe_log_streams", "AccessDeniedException", "not authorized to perform: logs:DescribeLogStreams on r")
+    one.answer("sagemaker", "describe_training_job", training("Completed"))
+    assert train(one.desk) == 0
+    assert one.finished().count("logs: you may not logs:DescribeLogStreams") == 1
 
 
 def test_stop_stops_what_runs(script):
@@ -130,7 +141,8 @@ def test_logs_of_a_job_that_is_not_there(script):
 
 
 def tuning(status: str) -> dict:
-    return {"HyperParameterTuningJobName": "x", "HyperParameterTuningJobArn": ARN, "HyperParameterTuningJobConfig": {"Strategy": "Bayesian", "ResourceLimits": {"MaxParallelTrainingJobs": 1}},
+    return {"HyperParameterTuningJobName": "x", "HyperParameterTuningJobArn": ARN,
+            "HyperParameterTuningJobConfig": {"Strategy": "Bayesian", "ResourceLimits": {"MaxParallelTrainingJobs": 1}},
             "HyperParameterTuningJobStatus": status, "CreationTime": 0, "TrainingJobStatusCounters": {"Completed": 1}, "ObjectiveStatusCounters": {}}
 
 
@@ -143,14 +155,15 @@ def test_a_chain_of_searches_starts_each_warm_from_its_parents(script):
     one = script("yoga_poses", over_budget=True)
     asked = []
     one.stub("sagemaker")
-    one.desk.clients["sagemaker"].meta.events.register("before-parameter-build.sagemaker.CreateHyperParameterTuningJob", lambda params, **_: asked.append(dict(params)))
+    one.record("CreateHyperParameterTuningJob", asked)
     for number in range(1, 5):
         one.answer("sagemaker", "create_hyper_parameter_tuning_job", {"HyperParameterTuningJobArn": ARN})
         one.answer("sagemaker", "describe_hyper_parameter_tuning_job", tuning("Completed"))
         one.answer("sagemaker", "list_training_jobs_for_hyper_parameter_tuning_job", {"TrainingJobSummaries": [trial(f"trial-{number}", 0.5)]})
     assert tune(one.desk) == 0
     assert "trial trial-3: Completed; validation_accuracy=0.5000; lr=0.01" in one.finished()
-    parents = [[parent["HyperParameterTuningJobName"] for parent in request.get("WarmStartConfig", {}).get("ParentHyperParameterTuningJobs", [])] for request in asked]
+    parents = [[parent["HyperParameterTuningJobName"] for parent in request.get("WarmStartConfig", {}).get("ParentHyperParameterTuningJobs", [])]
+               for request in asked]
     names = [f"yoga-{number}-261121-181500" for number in range(1, 5)]
     assert [request["HyperParameterTuningJobName"] for request in asked] == names
     assert parents == [[], names[:1], names[:2], names[:3]]
@@ -172,7 +185,8 @@ def test_a_search_that_fails_ends_the_chain(script):
 
 
 def endpoint(status: str, config: str, **more: object) -> dict:
-    return {"EndpointName": "yoga-poses", "EndpointArn": ARN, "EndpointConfigName": config, "EndpointStatus": status, "CreationTime": 0, "LastModifiedTime": 0, **more}
+    return {"EndpointName": "yoga-poses", "EndpointArn": ARN, "EndpointConfigName": config, "EndpointStatus": status, "CreationTime": 0,
+            "LastModifiedTime": 0, **more}
 
 
 def made(one: Script, operation: str) -> None:
@@ -238,13 +252,14 @@ def test_where_even_no_profiler_is_refused_the_training_runs_without_a_word_of_i
     one.refuse("sagemaker", "create_training_job", "ValidationException", "ProfilerConfig is not available to new customers")
     one.answer("sagemaker", "create_training_job", {"TrainingJobArn": ARN})
     asked = []
-    one.desk.clients["sagemaker"].meta.events.register("before-parameter-build.sagemaker.CreateTrainingJob", lambda params, **_: asked.append(dict(params)))
+    one.record("CreateTrainingJob", asked)
     assert train(one.desk) == 0
     assert ["ProfilerConfig" in request for request in asked] == [True, False]
     assert [entry.name for entry in one.desk.state.all("training")] == [JOB]
 
 
-@pytest.mark.parametrize("found, told", [("Updating", "the endpoint yoga-poses is Updating; wait"), ("Failed", "has failed and cannot be updated; `launch delete`")])
+@pytest.mark.parametrize("found, told",
+                         [("Updating", "the endpoint yoga-poses is Updating; wait"), ("Failed", "has failed and cannot be updated; `launch delete`")])
 def test_an_endpoint_that_cannot_be_updated_now(script, found, told):
     one = script("yoga_poses", model="s3://b/model.tar.gz")
     one.answer("sagemaker", "describe_endpoint", endpoint(found, "c"))

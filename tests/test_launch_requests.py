@@ -21,7 +21,8 @@ FULL = {
     "subnets": ["subnet-1"], "security_groups": ["sg-1"], "kms_key": "key-1", "network_isolation": True, "encrypt_traffic": True,
     "channels": {"train": "out/prepared/train", "weights": "s3://weights/resnet50/"},
     "training": {"spot": True, "max_run_s": 100, "instance_count": 2, "environment": {"NCCL_DEBUG": "INFO"}, "attempts": 3, "input_mode": "FastFile"},
-    "endpoint": {"instance_type": "ml.g5.xlarge", "image": "serve-gpu", "max_instances": 3, "capture_percent": 5, "alarms": ["mine"], "environment": {"A": "1"}},
+    "endpoint": {"instance_type": "ml.g5.xlarge", "image": "serve-gpu", "max_instances": 3, "capture_percent": 5, "alarms": ["mine"],
+                 "environment": {"A": "1"}},
 }
 
 
@@ -57,7 +58,8 @@ def hosted(one: Recipe) -> list[Call]:
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_the_recipes_make_valid_requests(path):
     one = read_recipe(path)
-    for call in [Call("sagemaker", "CreateTrainingJob", training_job(one, target(), "job")), Call("sagemaker", "CreateTrainingJob", debug_job(one, target(), "job")),
+    for call in [Call("sagemaker", "CreateTrainingJob", training_job(one, target(), "job")),
+                 Call("sagemaker", "CreateTrainingJob", debug_job(one, target(), "job")),
                  Call("sagemaker", "CreateTrainingJob", own_debug_job(one, target(), "job")),
                  Call("sagemaker", "CreateTransformJob", transform_job(one, target().place, "job", "m", "s3://b/p/")), *hosted(one)]:
         validate(call)
@@ -70,7 +72,8 @@ def test_a_training_request_says_all_of_the_recipe():
     assert request["RoleArn"] == "arn:aws:iam::123456789012:role/other/Role"
     assert request["StoppingCondition"] == {"MaxRuntimeInSeconds": 100, "MaxWaitTimeInSeconds": 200}
     assert request["EnableManagedSpotTraining"] and request["CheckpointConfig"] == {"S3Uri": "s3://photos/a/b/checkpoints/job"}
-    assert [channel["DataSource"]["S3DataSource"]["S3Uri"] for channel in request["InputDataConfig"]] == ["s3://photos/a/b/data/train/", "s3://weights/resnet50/"]
+    places = [channel["DataSource"]["S3DataSource"]["S3Uri"] for channel in request["InputDataConfig"]]
+    assert places == ["s3://photos/a/b/data/train/", "s3://weights/resnet50/"]
     assert request["OutputDataConfig"] == {"S3OutputPath": "s3://photos/a/b/output", "KmsKeyId": "key-1"}
     assert "VolumeKmsKeyId" not in request["ResourceConfig"]  # the disks of ml.g5 encrypt themselves
     assert training_job(recipe(kms_key="key-1", training={"instance_type": "ml.m5.large"}), target(), "job")["ResourceConfig"]["VolumeKmsKeyId"] == "key-1"
@@ -95,7 +98,8 @@ def test_metrics_are_found_in_the_lines_that_training_prints():
 
     line = "epoch=3 train_loss=1.25e-05 train_accuracy=0.5 validation_loss=2 validation_accuracy=0.8333 lr=0.001"
     found = {entry["Name"]: re.findall(entry["Regex"], line) for entry in metrics()}
-    assert found == {"train_loss": ["1.25e-05"], "train_accuracy": ["0.5"], "validation_loss": ["2"], "validation_accuracy": ["0.8333"], "test_loss": [], "test_accuracy": []}
+    assert found == {"train_loss": ["1.25e-05"], "train_accuracy": ["0.5"], "validation_loss": ["2"], "validation_accuracy": ["0.8333"], "test_loss": [],
+                     "test_accuracy": []}
 
 
 @pytest.mark.parametrize("region, start, hosts", [("eu-west-1", "arn:aws:iam::", "amazonaws.com"), ("cn-north-1", "arn:aws-cn:iam::", "amazonaws.com.cn"),

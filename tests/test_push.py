@@ -33,7 +33,8 @@ if words[0] == "push":
     import boto3
     host, _, rest = words[1].partition("/")
     name, _, tag = rest.partition(":")
-    manifest = json.dumps({{"schemaVersion": 2, "mediaType": {kind!r}, "config": {{"mediaType": "application/vnd.oci.image.config.v1+json", "size": 2, "digest": "sha256:" + "0" * 64}}, "layers": []}})
+    config = {{"mediaType": "application/vnd.oci.image.config.v1+json", "size": 2, "digest": "sha256:" + "0" * 64}}
+    manifest = json.dumps({{"schemaVersion": 2, "mediaType": {kind!r}, "config": config, "layers": []}})
     boto3.client("ecr", region_name=host.split(".")[3]).put_image(repositoryName=name, imageTag=tag, imageManifest=manifest, imageManifestMediaType={kind!r})
 """
 
@@ -67,7 +68,7 @@ def commit(root: Path) -> str:
 
 def push(root: Path, *words: str, **variables: str) -> subprocess.CompletedProcess:
     return subprocess.run(["./build_and_push.sh", *words], cwd=root, capture_output=True, text=True, timeout=120, check=False,
-                          env={**os.environ, "PYTHON": sys.executable, "BASE_IMAGE": "scratch", **variables})
+                          env={**os.environ, "VENV": sys.prefix, "BASE_IMAGE": "scratch", **variables})
 
 
 @pytest.fixture
