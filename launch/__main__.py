@@ -11,11 +11,11 @@ from launch.errors import LaunchError, sentence
 from launch.hosting import batch, delete, deploy
 from launch.invoke import invoke
 from launch.jobs import debug, logs, status, stop, train, upload_channels
-from launch.recipe import read_recipe
+from launch.recipe import REPOSITORY, read_recipe
 from launch.report import report
 from launch.search import tune
 
-OUT = Path(__file__).resolve().parent.parent / "out"
+OUT = REPOSITORY / "out"
 FAILED, INTERRUPTED = 1, 130
 COMMANDS = {"check": check, "cost": cost, "upload": upload_channels, "train": train, "tune": tune, "debug": debug, "status": status, "logs": logs,
             "stop": stop, "report": report, "deploy": deploy, "invoke": invoke, "batch": batch, "delete": delete}
@@ -25,7 +25,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command; 0 when it did what it says, 1 with one sentence, 2 for a wrong option, 130 when interrupted."""
     options = parse(arguments)
     try:
-        desk = open_desk(read_recipe(options.recipe), options, options.out, teller(options.dry_run))
+        recipe = read_recipe(options.recipe)
+        if options.command == "cost":
+            return cost(recipe, options.prices, teller(False))
+        desk = open_desk(recipe, options, options.out, teller(options.dry_run))
         code = COMMANDS[options.command](desk)
     except KeyboardInterrupt:
         print(f"launch: interrupted; what was started goes on: python -m launch status {options.recipe}", file=sys.stderr)
@@ -35,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         print(f"launch: failed: {sentence(error)}", file=sys.stderr)
         return FAILED
-    if options.dry_run and options.command != "cost":
+    if options.dry_run:
         print(desk.show())
     return code
 

@@ -1,11 +1,11 @@
 """What a recipe costs at most, before anything is started, from a price table that the user can replace."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
-from launch.desk import Desk
 from launch.errors import LaunchError
 from launch.recipe import Recipe, searches
 
@@ -87,12 +87,12 @@ def check_budget(recipe: Recipe, what: str, over: bool, prices: Prices | None = 
                           "or start it with --over-budget")
 
 
-def cost(desk: Desk) -> int:
-    """Print the estimate."""
-    recipe, settings, prices = desk.recipe, desk.recipe.settings, read_prices(desk.options.prices)
+def cost(recipe: Recipe, table: Path, tell: Callable[[str], None]) -> int:
+    """Print what the recipe costs at most, by a price table; needs no credentials and no network."""
+    settings, prices = recipe.settings, read_prices(table)
     training, endpoint = settings.training, settings.endpoint
     if settings.region and settings.region != prices.region:
-        desk.tell(f"cost: the prices are of {prices.region}; {settings.region} differs, give its own with --prices")
+        tell(f"cost: the prices are of {prices.region}; {settings.region} differs, give its own with --prices")
     lines = []
     if training.expected_s:
         lines.append(("training, as expected", training_cost(recipe, prices, training.expected_s), f"{training.expected_s} s"))
@@ -109,6 +109,6 @@ def cost(desk: Desk) -> int:
     lines.append(("batch, as expected", batch_cost(recipe, prices),
                   f"{settings.batch.expected_s} s on {settings.batch.instance_count} x {settings.batch.instance_type}"))
     for name, dollars, why in lines:
-        desk.tell(f"{name:34} {dollars:10.2f} USD  {why}")
-    desk.tell(f"prices of {prices.region}, {prices.as_of}, without transfer, S3, logs and taxes")
+        tell(f"{name:34} {dollars:10.2f} USD  {why}")
+    tell(f"prices of {prices.region}, {prices.as_of}, without transfer, S3, logs and taxes")
     return 0

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from launch.aws import NO_ACCOUNT, Place, account_of, client, find_region, place_of
 from launch.errors import LaunchError, sentence
-from launch.recipe import Recipe
+from launch.recipe import Recipe, located
 from launch.requests_training import Call, Target
 from launch.state import State
 
@@ -99,7 +99,7 @@ def find_place(recipe: Recipe, dry: bool, tell: Callable[[str], None]) -> Place:
 
 def find_images(recipe: Recipe, place: Place, dry: bool, tell: Callable[[str], None]) -> dict[str, str]:
     """URIs by name: those of the file that build_and_push.sh writes, and the recipe's own."""
-    path = Path(recipe.settings.images)
+    path = located(recipe.settings.images)
     try:
         found = {**json.loads(path.read_text(encoding="utf-8")), **recipe.settings.image_uris}
     except FileNotFoundError:

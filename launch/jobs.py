@@ -1,12 +1,12 @@
 """Commands about trainings: upload, train, debug, status, logs, stop."""
 
 from dataclasses import replace
-from pathlib import Path
 
 from launch.cost import check_budget
 from launch.desk import Desk
 from launch.errors import LaunchError, code_of, is_missing, message_of
 from launch.follow import DESCRIBE, ENDED, GROUPS, Metrics, Tail, describe, follow, print_lines, status_of, steps
+from launch.recipe import located
 from launch.requests_debug import debug_job, own_debug_job
 from launch.requests_training import Call, bucket, dated, model_data, prefix, training_job
 from launch.state import Entry
@@ -22,16 +22,16 @@ def upload_channels(desk: Desk) -> int:
     folders = {name: given for name, given in recipe.settings.channels.items() if not given.startswith("s3://")}
     if not folders:
         desk.tell("upload: all channels are in S3 already")
-    for name, folder in folders.items():
+    for name, folder in ((name, located(given)) for name, given in folders.items()):
         key = f"{prefix(recipe)}/data/{name}/"
         if desk.dry:
             place = Channel(None, bucket(recipe, desk.place), key, recipe.settings.kms_key)
-            for file in files_of(Path(folder)) if Path(folder).is_dir() else []:
+            for file in files_of(folder) if folder.is_dir() else []:
                 desk.ask("s3", "PutObject", **place.put_request(file), Body=str(file.path))
-            if not Path(folder).is_dir():
+            if not folder.is_dir():
                 desk.tell(f"dry run: there is no folder '{folder}' yet, so no file of channel {name} is shown")
             continue
-        plan = upload(Channel(desk.client("s3"), bucket(recipe, desk.place), key, recipe.settings.kms_key), files_of(Path(folder)), desk.tell, name)
+        plan = upload(Channel(desk.client("s3"), bucket(recipe, desk.place), key, recipe.settings.kms_key), files_of(folder), desk.tell, name)
         desk.tell(f"upload: {name}: s3://{bucket(recipe, desk.place)}/{key} has {len(plan.put) + len(plan.same)} files")
     return FINE
 

@@ -10,6 +10,7 @@ import yaml
 
 from launch.errors import LaunchError
 
+REPOSITORY = Path(__file__).resolve().parent.parent
 KINDS = ("real-time", "serverless", "async", "multi-model")
 RULES = ("vanishing_gradient", "exploding_tensor", "loss_not_decreasing", "overfit")
 
@@ -168,6 +169,12 @@ def read_recipe(path: Path) -> Recipe:
 def slug(name: str, limit: int = 63) -> str:
     """A name of letters, digits and single hyphens, so long at most."""
     return (re.sub(r"[^a-zA-Z0-9]+", "-", name).strip("-") or "slipway")[:limit].strip("-")
+
+
+def located(path: str) -> Path:
+    """A path of a recipe: as it stands where that is there, else below the checkout, whose `out` the other programs write."""
+    given = Path(path)
+    return given if given.is_absolute() or given.exists() else REPOSITORY / given
 
 
 def searches(recipe: Recipe) -> tuple:

@@ -34,7 +34,7 @@ def test_dry_runs_without_credentials(command, path, photos, tmp_path, monkeypat
     shown = capsys.readouterr()
     assert not (tmp_path / "out").exists(), "a dry run leaves nothing"
     if command == "cost":
-        assert "training, at most" in shown.err
+        assert "training, at most" in shown.out
         return
     calls = json.loads(shown.out)
     assert all(call["operation"] in service_model(call["service"]).operation_names for call in calls)
@@ -163,3 +163,26 @@ def test_help_names_every_command(capsys):
         main(["--help"])
     shown = capsys.readouterr().out
     assert all(f"    {command} " in shown for command in COMMANDS)
+
+
+def test_the_cost_needs_no_credentials_and_takes_other_prices(tmp_path, monkeypatch, capsys):
+    no_credentials(monkeypatch)
+    table = tmp_path / "prices.yaml"
+    table.write_text("as_of: 2030\nregion: eu-west-1\ninstances: {ml.m5.xlarge: 10, ml.c6i.2xlarge: 1}\n"
+                     "spot_share: 1\nvolume_gb_month: 0\nserverless_gb_s: 0\nprovisioned_gb_s: 0\n")
+    assert main(["cost", str(REPOSITORY / "recipes/demo.yaml"), "--prices", str(table)]) == 0
+    shown = capsys.readouterr().out
+    assert "training, at most                       10.00 USD  3600 s on 1 x ml.m5.xlarge" in shown and "prices of eu-west-1, 2030" in shown
+    assert main(["cost", str(REPOSITORY / "recipes/yoga_poses.yaml"), "--prices", str(table)]) == 1
+    assert "the price table has no ml.g5.xlarge; add it" in capsys.readouterr().err
+    table.write_text("instances: 7")
+    assert main(["cost", str(REPOSITORY / "recipes/demo.yaml"), "--prices", str(table)]) == 1
+    assert "is no price table" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["check", "train", "status"])
+def test_without_credentials_one_sentence_says_so(command, tmp_path, monkeypatch, capsys):
+    no_credentials(monkeypatch)
+    assert main([command, str(REPOSITORY / "recipes/demo.yaml"), "--out", str(tmp_path)]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == "" and shown.err.startswith("launch: failed: there are no usable AWS credentials") and shown.err.count("\n") == 1
