@@ -14,7 +14,6 @@ import re
 import sys
 from pathlib import Path
 
-from artifact.model import write_atomically
 from launch.aws import account_of, client, find_region, place_of
 from launch.errors import LaunchError, Missing, code_of, message_of, sentence
 from launch.registry import ACCEPTED, DOCKER_MANIFEST, HttpRegistry, Manifest, as_docker, manifest_of
@@ -107,6 +106,8 @@ def published(uri: str) -> str:
 
 def record(file: Path, name: str, uri: str) -> None:
     """Write one image's digest URI beside those that the file has."""
+    from artifact.model import write_atomically  # with numpy and Pillow, which nothing else here needs
+
     try:
         images = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -176,8 +176,13 @@ def test_a_push_to_ecr(checkout, monkeypatch, tmp_path):
         newest = [image for image in found if tag in image.get("imageTags", [])]
         assert [image["imageManifestMediaType"] for image in newest] == [DOCKER_MANIFEST]
         assert json.loads((checkout / "out/images.json").read_text()) == {"tiny": f"{HOST}/{IMAGE}@{newest[0]['imageDigest']}"}
+        Ecr(HOST).client.put_image_tag_mutability(repositoryName=IMAGE, imageTagMutability="IMMUTABLE")
+        again = push(checkout)
+        assert again.returncode == 0 and f"push: {IMAGE}:{tag} is there already and cannot move" in again.stdout, again.stderr
+        refused = push(checkout, LATEST="1")
+        assert refused.returncode == 1 and "LATEST=1, but the tags of the repository slipway-tiny cannot move" in refused.stderr
     said = log.read_text().splitlines()
-    assert f"login --username AWS --password-stdin {HOST}" in said and f"push {HOST}/{IMAGE}:{tag}" in said and f"push {HOST}/{IMAGE}:latest" in said
+    assert f"login --username AWS --password-stdin {HOST}" in said and f"push {HOST}/{IMAGE}:{tag}" in said and said.count(f"push {HOST}/{IMAGE}:latest") == 1
 
 
 @pytest.mark.parametrize("region, host", [("eu-west-1", HOST), ("cn-north-1", "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn"),
