@@ -1,130 +1,18 @@
-"""The recipe's section `sagemaker:`: everything that SageMaker is told beside the hyperparameters. It asks AWS nothing."""
+"""A recipe from its YAML, its section `sagemaker:` checked name by name. It asks AWS nothing."""
 
 import re
 import types
 import typing
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 
 import yaml
 
 from launch.errors import LaunchError
+from launch.settings import Settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 KINDS = ("real-time", "serverless", "async", "multi-model")
-RULES = ("vanishing_gradient", "exploding_tensor", "loss_not_decreasing", "overfit")
-
-
-@dataclass(frozen=True)
-class Training:
-    """Machines of a training. max_wait_s: of spot trainings, with the waiting for machines; 0: twice max_run_s.
-
-    checkpoints: kept in S3, so that what is interrupted goes on; always with spot. attempts: after SageMaker's own failures.
-    """
-
-    image: str = "train"
-    instance_type: str = "ml.g5.xlarge"
-    instance_count: int = 1
-    volume_gb: int = 50
-    max_run_s: int = 86400
-    spot: bool = False
-    max_wait_s: int = 0
-    checkpoints: bool = True
-    attempts: int = 1
-    keep_alive_s: int = 0
-    input_mode: str = "File"
-    expected_s: int = 0  # for the estimate of costs; 0: max_run_s
-    environment: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """What answers. name: the recipe's where empty. cuda: the image's, which decides the driver of GPU hosts.
-
-    memory_mb, max_concurrency, provisioned_concurrency: of serverless. max_instances: above instance_count switches autoscaling on;
-    target: invocations a minute and instance that it holds (async: waiting requests). capture_percent: of requests kept in S3.
-    alarms: CloudWatch alarms that roll an update back, beside our own on 5xx answers. bake_s: that an update is watched.
-    """
-
-    name: str = ""
-    kind: str = "real-time"
-    image: str = "serve"
-    instance_type: str = "ml.c6i.xlarge"
-    instance_count: int = 1
-    cuda: int = 13
-    memory_mb: int = 3072
-    max_concurrency: int = 10
-    provisioned_concurrency: int = 0
-    max_instances: int = 0
-    min_instances: int = 1
-    target: float = 600
-    capture_percent: int = 0
-    concurrent_invocations: int = 0  # of async, an instance
-    success_topic: str = ""
-    error_topic: str = ""
-    alarms: tuple[str, ...] = ()
-    bake_s: int = 300
-    download_timeout_s: int = 600
-    startup_timeout_s: int = 600
-    expected_invocations: int = 100000  # a month; for the estimate of serverless costs
-    environment: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Batch:
-    """A transform job's machines: processors, as SageMaker's GPU hosts for batch have drivers too old for CUDA 13."""
-
-    image: str = "serve"
-    instance_type: str = "ml.c6i.2xlarge"
-    instance_count: int = 1
-    concurrent: int = 8
-    payload_mb: int = 6
-    expected_s: int = 3600
-    environment: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Debugger:
-    """SageMaker Debugger, for accounts that still have it: rules' names as `python -m diagnose` has them.
-
-    rule_parameters: {Rule.parameter: value}. profile_interval_ms: 100, 200, 500, 1000, 5000 or 60000.
-    """
-
-    rules: tuple[str, ...] = RULES
-    rule_parameters: dict[str, str] = field(default_factory=dict)
-    collections: tuple[str, ...] = ("losses", "gradients", "weights")
-    train_interval: int = 10
-    eval_interval: int = 1
-    profile: bool = True
-    profile_interval_ms: int = 500
-
-
-@dataclass(frozen=True)
-class Settings:
-    """All of `sagemaker:`. region: else AWS_REGION or the profile's. role: a name or an ARN. bucket: SageMaker's default one where empty.
-
-    prefix: of everything in the bucket; slipway/<recipe> where empty. images: the file that build_and_push.sh writes. channels: a folder,
-    whose files `upload` brings to S3, or an s3:// prefix. budget_usd: more than that is not started; 0: no limit.
-    """
-
-    region: str = ""
-    role: str = "SlipwayRole"
-    bucket: str = ""
-    prefix: str = ""
-    images: str = "out/images.json"
-    image_uris: dict[str, str] = field(default_factory=dict)  # by name, in place of the file's
-    channels: dict[str, str] = field(default_factory=lambda: {name: f"out/prepared/{name}" for name in ("train", "validation", "test")})
-    tags: dict[str, str] = field(default_factory=dict)
-    subnets: tuple[str, ...] = ()
-    security_groups: tuple[str, ...] = ()
-    kms_key: str = ""
-    network_isolation: bool = False
-    encrypt_traffic: bool = False
-    budget_usd: float = 0
-    training: Training = field(default_factory=Training)
-    endpoint: Endpoint = field(default_factory=Endpoint)
-    batch: Batch = field(default_factory=Batch)
-    debugger: Debugger = field(default_factory=Debugger)
 
 
 @dataclass(frozen=True)

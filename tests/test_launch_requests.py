@@ -1,6 +1,10 @@
 """Every request that the launcher makes, against botocore's own model of the service; and what a recipe cannot say."""
 
+import dataclasses
+import re
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import yaml
@@ -13,6 +17,7 @@ from launch.recipe import Recipe, read_recipe
 from launch.requests_debug import debug_job, own_debug_job
 from launch.requests_hosting import alarm, endpoint, endpoint_config, model, scaling, transform_job, update
 from launch.requests_training import Call, Target, dated, metrics, training_job
+from launch.settings import Batch, Debugger, Endpoint, Settings, Training
 
 RECIPES = sorted((REPOSITORY / "recipes").glob("*.yaml"))
 URI = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/slipway-{}@sha256:" + "a" * 64
@@ -28,17 +33,13 @@ FULL = {
 
 def recipe(**settings: object) -> Recipe:
     """A recipe of a few settings, read as from its file."""
-    path = REPOSITORY / "recipes/demo.yaml"
     document = {"name": "three colours", "hyperparameters": {"model": "resnet18", "head": [64, 32], "debug": False}, "sagemaker": settings}
-    return read(path, document)
+    return read(document)
 
 
-def read(path, document: dict) -> Recipe:
-    import tempfile
-    from pathlib import Path
-
+def read(document: dict) -> Recipe:
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / path.name
+        file = Path(folder) / "recipe.yaml"
         file.write_text(yaml.safe_dump(document))
         return read_recipe(file)
 
@@ -94,8 +95,6 @@ def test_a_plain_recipe_takes_sagemakers_own_bucket_and_no_more():
 
 
 def test_metrics_are_found_in_the_lines_that_training_prints():
-    import re
-
     line = "epoch=3 train_loss=1.25e-05 train_accuracy=0.5 validation_loss=2 validation_accuracy=0.8333 lr=0.001"
     found = {entry["Name"]: re.findall(entry["Regex"], line) for entry in metrics()}
     assert found == {"train_loss": ["1.25e-05"], "train_accuracy": ["0.5"], "validation_loss": ["2"], "validation_accuracy": ["0.8333"], "test_loss": [],
@@ -219,3 +218,21 @@ def test_a_request_that_aws_would_refuse_is_told_before():
         one = recipe()
         wrong = replace(one, settings=replace(one.settings, training=replace(one.settings.training, instance_count="two")))
         validate(Call("sagemaker", "CreateTrainingJob", training_job(wrong, target(), "job")))
+
+
+def test_the_page_of_settings_lists_each_with_its_default():
+    rows = re.findall(r"^\| `([a-z_.]+)` \| (.*?) \| (.*) \|$", (REPOSITORY / "launch/SETTINGS.md").read_text(encoding="utf-8"), re.M)
+    found = []
+    for where, form in (("", Settings), ("training.", Training), ("endpoint.", Endpoint), ("batch.", Batch), ("debugger.", Debugger)):
+        for entry in dataclasses.fields(form):
+            if not dataclasses.is_dataclass(getattr(form(), entry.name)):
+                found.append((f"{where}{entry.name}", shown(getattr(form(), entry.name)), entry.metadata["sets"]))
+    assert rows == found
+
+
+def shown(default: object) -> str:
+    """A default as the page has it."""
+    if isinstance(default, dict):
+        return "`out/prepared/{train,validation,test}`" if default else ""
+    value = ",".join(default) if isinstance(default, tuple) else str(default).lower() if isinstance(default, bool) else str(default)
+    return f"`{value}`" if value else ""
