@@ -7,6 +7,8 @@ DATA ?=
 SOAK ?=
 BENCH ?=
 IMAGES ?= all
+TEST_WORKERS ?= 2
+TESTS ?=
 PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
@@ -19,8 +21,8 @@ demo: $(VENV)/.$(ENGINE) ## Photos to a tested endpoint, here; DATA=folder takes
 	@$(if $(filter docker,$(ENGINE)),$(MAKE) --no-print-directory images IMAGES='train serve')
 	@$(VENV)/bin/python -m local_test.demo --engine '$(ENGINE)' $(if $(DATA),--data '$(DATA)')
 
-test: $(VENV)/.process ## Run all tests; those of containers need a Docker engine (REQUIRE_DOCKER=1: fail without one)
-	@$(VENV)/bin/python -m pytest $(TESTS)
+test: $(VENV)/.process ## Run all tests; those of containers need a Docker engine (REQUIRE_DOCKER=1: fail without one); TEST_WORKERS=n side by side
+	@OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(TEST_WORKERS) --dist loadfile $(TESTS)
 
 images: ## Build the images: IMAGES=train|serve|serve-gpu|serve-mms|all, BASE_IMAGE=… to build on, WEIGHTS=resnet50,… to bake in
 	@docker/build.sh $(IMAGES)

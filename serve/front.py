@@ -78,7 +78,8 @@ class Front:
                 if refused.drain:
                     await self._discard(receive)
                 status, headers, answer = _refusal(refused)
-            await send({"type": "http.response.start", "status": status, "headers": headers})
+            closing = [(b"connection", b"close")] if self._last < float("inf") else []  # an answer that says so costs no client its next request
+            await send({"type": "http.response.start", "status": status, "headers": [*headers, *closing]})
             await send({"type": "http.response.body", "body": answer})
         except Disconnected:
             ticket.abandoned.set()
