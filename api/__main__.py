@@ -5,6 +5,8 @@ import hashlib
 import os
 import sys
 
+from botocore.exceptions import BotoCoreError
+
 from api.deployment import ApiOptions, DeploymentError, delete, deploy, url
 
 FAILED = 1
@@ -16,7 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         print(act(options))
         return 0
-    except DeploymentError as error:
+    except (DeploymentError, BotoCoreError) as error:  # the latter: no credentials, no network
         print(f"api: {error}", file=sys.stderr)
         return FAILED
 
