@@ -144,8 +144,8 @@ def browsing(profile: Path):
     to_read, to_write = os.pipe()
     from_read, from_write = os.pipe()
 
-    # the protocol's pipes are file descriptors 3 and 4 of the browser; a shell puts them there
-    command = ["sh", "-c", f'exec "$0" "$@" 3<&{to_read} 4>&{from_write}', program, *FLAGS, f"--user-data-dir={profile}", "about:blank"]
+    # the protocol's pipes are file descriptors 3 and 4 of the browser; bash puts them there, since plain sh knows no two-digit ones
+    command = ["bash", "-c", f'exec "$0" "$@" 3<&{to_read} 4>&{from_write}', program, *FLAGS, f"--user-data-dir={profile}", "about:blank"]
     process = subprocess.Popen(command, pass_fds=(to_read, from_write), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     os.close(to_read)
     os.close(from_write)
