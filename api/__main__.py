@@ -5,7 +5,7 @@ import hashlib
 import os
 import sys
 
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from api.deployment import ApiOptions, DeploymentError, delete, deploy, url
 
@@ -18,7 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         print(act(options))
         return 0
-    except (DeploymentError, BotoCoreError) as error:  # the latter: no credentials, no network
+    except (DeploymentError, BotoCoreError, ClientError) as error:  # the latter two: no credentials, or not these
         print(f"api: {error}", file=sys.stderr)
         return FAILED
 

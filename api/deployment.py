@@ -6,7 +6,8 @@ import hashlib
 import io
 import re
 import zipfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,19 @@ class ApiOptions:
             raise DeploymentError("give an API key or a token's issuer, not both")
         if bool(self.jwt_issuer) != bool(self.jwt_audience):
             raise DeploymentError("a token's issuer and its audience go together; give both or none")
+
+
+def options_of(section: Mapping[str, object], **others: str) -> ApiOptions:
+    """ApiOptions from a recipe's section of their names, and from what the caller knows better: stack, endpoint, code_bucket. DeploymentError
+    that lists the names for one that is unknown."""
+    values = {**section, **others}
+    known = [entry.name for entry in fields(ApiOptions)]
+    unknown = sorted(set(values) - set(known))
+    missing = sorted({"stack", "endpoint", "code_bucket"} - set(values))
+    if unknown or missing:
+        what = f"'{unknown[0]}' is no option of the API" if unknown else f"the API needs '{missing[0]}'"
+        raise DeploymentError(f"{what}; there are {', '.join(known)}")
+    return ApiOptions(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
 
 
 def code() -> bytes:

@@ -13,7 +13,7 @@ from typing import Any
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
 from web.exchange import Failure
-from web.site import MAX_SAMPLE_BYTES, Sample, prediction_in
+from web.site import MAX_SAMPLE_BYTES, Sample
 
 # A grey PNG of 32 x 32 pixels: what the endpoint is asked with when nobody sent a photo
 GREY = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAACAAAAAgCAAAAABWESUoAAAAGElEQVR42mNsYMAPmBhGFYwqGFUwQhUAAJe+AMD8WknZAAAAAElFTkSuQmCC")
@@ -50,7 +50,8 @@ class Endpoint:
     def classify(self, photo: bytes, kind: str, top_k: int) -> dict:
         """The prediction for an encoded photo of that media type, with its top_k labels."""
         try:
-            answer = self._runtime.invoke_endpoint(EndpointName=self._name, Body=photo, ContentType=kind, Accept="application/json", CustomAttributes=f"top_k={top_k}")
+            answer = self._runtime.invoke_endpoint(EndpointName=self._name, Body=photo, ContentType=kind, Accept="application/json",
+                                                   CustomAttributes=f"top_k={top_k}")
             return prediction_in(answer["Body"].read())
         except ClientError as error:
             raise failure_of(error) from error
@@ -112,3 +113,14 @@ def _refused(status: int, message: str) -> Failure:
     if status in (408, 429, 503, 504):
         return Failure(503, sentence or "the endpoint is busy", BUSY_S)
     return Failure(502, f"the endpoint failed: {sentence or 'it does not say why'}")
+
+
+def prediction_in(text: bytes) -> dict:
+    """The one prediction in an answer of /invocations. Failure 502 for anything else, which only a foreign endpoint gives."""
+    try:
+        prediction = json.loads(text)["predictions"][0]
+        return {"label": str(prediction["label"]), "probability": float(prediction["probability"]),
+                "top": [{"label": str(top["label"]), "probability": float(top["probability"])} for top in prediction["top"]],
+                **({"labels": prediction["labels"]} if "labels" in prediction else {})}
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise Failure(502, "the endpoint's answer is not that of slipway-serve; deploy a model that Slipway trained") from error

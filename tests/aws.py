@@ -30,6 +30,11 @@ class Aws(http.server.ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
 
+    def environment(self) -> dict[str, str]:
+        """What the function's environment holds, with AWS at this address."""
+        return {"SLIPWAY_ENDPOINT": ENDPOINT, "SLIPWAY_SAMPLES": f"s3://{self.bucket.name}/validation/", "AWS_ENDPOINT_URL": self.url,
+                "AWS_DEFAULT_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -50,15 +55,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         status, headers, answer = self.server.model.ask("POST", "/invocations", body, passed)
         if status != 200:
             text = answer.decode()
-            return self._error(424, "ModelError", {"Message": f"Received client error ({status}) from primary with message \"{text}\".", "OriginalStatusCode": status,
-                                                   "OriginalMessage": text, "LogStreamArn": f"arn:aws:logs:eu-west-1:{ACCOUNT}:log-group:/aws/sagemaker/Endpoints/{name}"})
+            return self._error(424, "ModelError", {
+                "Message": f'Received client error ({status}) from primary with message "{text}".', "OriginalStatusCode": status, "OriginalMessage": text,
+                "LogStreamArn": f"arn:aws:logs:eu-west-1:{ACCOUNT}:log-group:/aws/sagemaker/Endpoints/{name}"})
         self._send(200, answer, {"Content-Type": headers["content-type"], "x-Amzn-Invoked-Production-Variant": "main"})
 
     def do_GET(self) -> None:
         path = urlsplit(self.path)
         bucket, _, key = unquote(path.path).strip("/").partition("/")
         if bucket != self.server.bucket.name:
-            return self._send(404, b"<Error><Code>NoSuchBucket</Code><Message>The specified bucket does not exist</Message></Error>", {"Content-Type": "application/xml"})
+            return self._send(404, b"<Error><Code>NoSuchBucket</Code><Message>It does not exist</Message></Error>", {"Content-Type": "application/xml"})
         if key:
             return self._send(200, (self.server.bucket / key).read_bytes(), {"Content-Type": "binary/octet-stream"})
         prefix = parse_qs(path.query).get("prefix", [""])[0]
@@ -126,7 +132,8 @@ def aws(server, bucket: Path):
     return running_server(Aws(server, bucket))
 
 
-def event_2(method: str, path: str, body: bytes = b"", headers: dict | None = None, query: dict | None = None, text: bool = False, stage: str = "$default") -> dict:
+def event_2(method: str, path: str, body: bytes = b"", headers: dict | None = None, query: dict | None = None, text: bool = False,
+            stage: str = "$default") -> dict:
     """An HTTP API's event, payload format 2.0; text: the body goes as text, else in base64."""
     prefix = "" if stage == "$default" else f"/{stage}"
     event = {
@@ -145,11 +152,13 @@ def event_1(method: str, path: str, body: bytes = b"", headers: dict | None = No
     """A REST API's event, payload format 1.0."""
     headers = {"Accept": "*/*", "Host": "abc.execute-api.eu-west-1.amazonaws.com", **(headers or {})}
     event = {
-        "resource": "/{proxy+}", "path": path, "httpMethod": method, "headers": headers, "multiValueHeaders": {name: [value] for name, value in headers.items()},
+        "resource": "/{proxy+}", "path": path, "httpMethod": method, "headers": headers,
+        "multiValueHeaders": {name: [value] for name, value in headers.items()},
         "queryStringParameters": query, "multiValueQueryStringParameters": {name: [value] for name, value in query.items()} if query else None,
         "pathParameters": {"proxy": path.strip("/")}, "stageVariables": None,
-        "requestContext": {"resourceId": "123456", "resourcePath": "/{proxy+}", "httpMethod": method, "path": f"/{stage}{path}", "accountId": ACCOUNT, "protocol": "HTTP/1.1",
-                           "stage": stage, "requestId": "c6af9ac6-7b61-11e6-9a41-93e8deadbeef", "identity": {"sourceIp": "203.0.113.7"}, "apiId": "abc"},
+        "requestContext": {"resourceId": "123456", "resourcePath": "/{proxy+}", "httpMethod": method, "path": f"/{stage}{path}",
+                           "accountId": ACCOUNT, "protocol": "HTTP/1.1", "stage": stage,
+                           "requestId": "c6af9ac6-7b61-11e6-9a41-93e8deadbeef", "identity": {"sourceIp": "203.0.113.7"}, "apiId": "abc"},
         "body": None, "isBase64Encoded": False,
     }
     return _with_body(event, body, text)

@@ -1,6 +1,7 @@
 """The page in a real browser, in front of a real server."""
 
 import base64
+import hashlib
 import io
 import json
 import shutil
@@ -9,7 +10,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from api import handler
-from aws import ENDPOINT, Gateway, aws, running_server
+from aws import Gateway, aws, running_server
 from browser import browsing
 from conftest import COLOURS
 from servers import photo, serving
@@ -106,7 +107,8 @@ def test_a_small_photo_goes_as_it_is(page, tmp_path):
     assert page.run("document.getElementById('photo').hidden")
 
 
-@pytest.mark.parametrize(("data", "words"), [(b"\xff\xd8\xff broken", "The photo cannot be used"), (b"no photo at all", "That is no photo"), (b"", "There is no photo")])
+@pytest.mark.parametrize(("data", "words"), [(b"\xff\xd8\xff broken", "The photo cannot be used"), (b"no photo at all", "That is no photo"),
+                                              (b"", "There is no photo")])
 def test_a_broken_file_is_told_and_the_next_photo_works(page, tmp_path, data, words):
     page.drop(file(tmp_path, "broken.jpg", data))
     page.until("document.getElementById('error').innerText")
@@ -202,7 +204,8 @@ def test_the_keyboard_and_screen_readers_reach_all(page, tmp_path):
     page.run("document.getElementById('try').focus()")
     page.press("Enter", 13)
     page.until("document.getElementById('truth').innerText")
-    nodes = [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in page.call("Accessibility.getFullAXTree")["nodes"] if not node["ignored"]]
+    tree = page.call("Accessibility.getFullAXTree")["nodes"]
+    nodes = [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in tree if not node["ignored"]]
     assert all(name for role, name in nodes if role in ("button", "link", "textbox")), nodes
     assert {("heading", TITLE), ("region", "Result"), ("region", "History")} <= set(nodes)
     assert [role for role, _ in nodes if role == "listitem"]
@@ -222,11 +225,13 @@ def test_it_fits_and_can_be_read(page, tmp_path, width, dark):
     with Image.open(tmp_path / "page.png") as shot:
         assert shot.width == width and (sum(shot.convert("RGB").getpixel((2, 2))) < 200) == dark
     low = page.run("""(() => {
-        const shade = (text) => { const [r, g, b] = text.match(/[\\d.]+/g).map(Number).map((v) => v / 255).map((v) => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
+        const linear = (v) => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
+        const shade = (text) => { const [r, g, b] = text.match(/[\\d.]+/g).map((v) => linear(v / 255));
                                   return .2126 * r + .7152 * g + .0722 * b; };
         const ground = (e) => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor; if (!/, 0\\)$/.test(c)) return c; } };
         return [...document.querySelectorAll('main *')].filter((e) => e.offsetParent && [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()))
-            .map((e) => { const [a, b] = [shade(getComputedStyle(e).color), shade(ground(e))]; return [e.tagName + '#' + e.id, (Math.max(a, b) + .05) / (Math.min(a, b) + .05)]; })
+            .map((e) => { const [a, b] = [shade(getComputedStyle(e).color), shade(ground(e))];
+                           return [e.tagName + '#' + e.id, (Math.max(a, b) + .05) / (Math.min(a, b) + .05)]; })
             .filter(([, contrast]) => contrast < 4.5);
     })()""")
     assert low == [], low  # WCAG AA
@@ -234,11 +239,8 @@ def test_it_fits_and_can_be_read(page, tmp_path, width, dark):
 
 
 def test_behind_the_function_it_asks_for_a_key_and_waits_for_a_cold_endpoint(browser, server, trained, tmp_path, monkeypatch):
-    import hashlib
-
     with aws(server, trained.root / "input" / "data") as cloud:
-        for name, value in {"SLIPWAY_ENDPOINT": ENDPOINT, "SLIPWAY_SAMPLES": "s3://data/validation/", "AWS_ENDPOINT_URL": cloud.url, "AWS_DEFAULT_REGION": "eu-west-1",
-                            "SLIPWAY_API_KEY_SHA256": hashlib.sha256(b"sesame").hexdigest(), "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}.items():
+        for name, value in {**cloud.environment(), "SLIPWAY_API_KEY_SHA256": hashlib.sha256(b"sesame").hexdigest()}.items():
             monkeypatch.setenv(name, value)
         handler.site.cache_clear()
         with running_server(Gateway(handler.handle)) as gateway:

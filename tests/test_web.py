@@ -17,7 +17,7 @@ import pytest
 from botocore.stub import ANY, Stubber
 
 from api.__main__ import main
-from api.deployment import ApiOptions, DeploymentError, code, code_key, delete, deploy, parameters, request, url
+from api.deployment import ApiOptions, DeploymentError, code, code_key, delete, deploy, options_of, parameters, request, url
 from aws import running_server
 from conftest import COLOURS, REPOSITORY
 from servers import b64, photo, serving
@@ -39,10 +39,10 @@ def test_a_hundred_clients_get_their_own_answers(server):
 
     def client(number: int) -> None:
         colour = sorted(COLOURS)[number % 3]
-        for method, path, body, headers in (("GET", "/", None, {}), ("GET", "/sample", None, {}), ("POST", "/classify", photo(colour), {"Content-Type": "image/jpeg"}),
-                                            ("POST", "/classify", json.dumps({"b64": b64(photo(colour))}).encode(), {"Content-Type": "application/json"})):
+        for method, path, body, kind in (("GET", "/", None, ""), ("GET", "/sample", None, ""), ("POST", "/classify", photo(colour), "image/jpeg"),
+                                         ("POST", "/classify", json.dumps({"b64": b64(photo(colour))}).encode(), "application/json")):
             started = time.monotonic()
-            status, _, answer = server.ask(method, path, body, headers)
+            status, _, answer = server.ask(method, path, body, {"Content-Type": kind} if kind else {})
             times.append(time.monotonic() - started)
             if status != 200 or path == "/classify" and json.loads(answer)["label"] != colour:
                 wrong.append((method, path, status, answer[:200]))
@@ -78,7 +78,8 @@ def test_it_is_off_unless_it_is_asked_for(trained):
 
 
 @pytest.mark.parametrize(("variables", "words"), [
-    ({"SLIPWAY_PAGE": "1", "SLIPWAY_SAMPLES": "/nowhere"}, "SLIPWAY_SAMPLES must be a folder"), ({"SLIPWAY_PAGE": "maybe"}, "SLIPWAY_PAGE must be true or false"),
+    ({"SLIPWAY_PAGE": "1", "SLIPWAY_SAMPLES": "/nowhere"}, "SLIPWAY_SAMPLES must be a folder"),
+    ({"SLIPWAY_PAGE": "maybe"}, "SLIPWAY_PAGE must be true or false"),
     ({"SLIPWAY_PAGE": "1", "SAGEMAKER_MULTI_MODEL": "true"}, "does not go with"), ({"SLIPWAY_SURE_FROM": "2"}, "between 0 and 1")])
 def test_settings_of_the_page_are_checked(variables, words):
     from serve.settings import Settings, SettingsError
@@ -139,11 +140,13 @@ def test_the_function_may_do_four_things_and_no_more():
     statements = [entry[1] if isinstance(entry, list) else entry for entry in policy["PolicyDocument"]["Statement"]]
     actions = {str(statement["Action"]): statement["Resource"] for statement in statements}
     assert set(actions) == {"sagemaker:InvokeEndpoint", "['logs:CreateLogStream', 'logs:PutLogEvents']", "s3:GetObject", "s3:ListBucket"}
-    assert actions["sagemaker:InvokeEndpoint"].endswith(":endpoint/${EndpointArnName}") and actions["s3:GetObject"].endswith("${SamplesBucket}/${SamplesPrefix}*")
+    assert actions["sagemaker:InvokeEndpoint"].endswith(":endpoint/${EndpointArnName}")
+    assert actions["s3:GetObject"].endswith("${SamplesBucket}/${SamplesPrefix}*")
     assert statements[3]["Condition"] == {"StringLike": {"s3:prefix": "${SamplesPrefix}*"}}
     assert "ManagedPolicyArns" not in template["Resources"]["Role"]["Properties"]
     routes = {name: entry["Properties"] for name, entry in template["Resources"].items() if entry["Type"] == "AWS::ApiGatewayV2::Route"}
-    assert {route["RouteKey"] for route in routes.values() if "AuthorizationType" in route} == {"POST /classify", "GET /sample", "GET /labels", "POST /getyogaapp"}
+    closed = {route["RouteKey"] for route in routes.values() if "AuthorizationType" in route}
+    assert closed == {"POST /classify", "GET /sample", "GET /labels", "POST /getyogaapp"}
     passed = {parameter["ParameterKey"] for parameter in parameters(ApiOptions("a", "b", "c"), "k")}
     assert passed == set(template["Parameters"])
 
@@ -192,11 +195,13 @@ def test_what_failed_once_is_made_anew_and_a_failure_says_why(clients):
     described(stub, "ROLLBACK_COMPLETE")
     stub.add_response("delete_stack", {}, {"StackName": "colours-api"})
     described(stub, "DELETE_COMPLETE")
-    stub.add_response("create_stack", {"StackId": "x"}, {"StackName": "colours-api", "TemplateBody": ANY, "Parameters": ANY, "Capabilities": ["CAPABILITY_IAM"], "Tags": ANY})
+    wanted = {**dict.fromkeys(("TemplateBody", "Parameters", "Capabilities", "Tags"), ANY), "StackName": "colours-api"}
+    stub.add_response("create_stack", {"StackId": "x"}, wanted)
     described(stub, "ROLLBACK_COMPLETE")
     event = {"StackId": "x", "EventId": "1", "StackName": "colours-api", "Timestamp": "2026-01-01T00:00:00Z", "ResourceStatus": "CREATE_FAILED"}
-    stub.add_response("describe_stack_events", {"StackEvents": [{**event, "LogicalResourceId": "Api", "ResourceStatusReason": "Resource creation cancelled"},
-                                                                {**event, "LogicalResourceId": "Role", "ResourceStatusReason": "not authorized to perform iam:CreateRole"}]})
+    reasons = {"Api": "Resource creation cancelled", "Role": "not authorized to perform iam:CreateRole"}
+    events = [{**event, "LogicalResourceId": name, "ResourceStatusReason": reason} for name, reason in reasons.items()]
+    stub.add_response("describe_stack_events", {"StackEvents": events})
     with pytest.raises(DeploymentError, match="'colours-api' failed: Role: not authorized to perform iam:CreateRole"):
         deploy(cloudformation, s3, OPTIONS)
 
@@ -220,6 +225,15 @@ def test_options_that_cannot_be_meant_are_told(wrong, words):
         ApiOptions("a", "b", "c", **wrong)
 
 
+def test_options_come_from_a_recipe():
+    section = {"samples": "s3://photos/validation", "origins": ["https://example.org"]}
+    assert options_of(section, stack="colours-api", endpoint="Colours", code_bucket="my-bucket") == OPTIONS
+    with pytest.raises(DeploymentError, match="'colour' is no option of the API; there are stack, endpoint, "):
+        options_of({"colour": 1}, stack="a", endpoint="b", code_bucket="c")
+    with pytest.raises(DeploymentError, match="the API needs 'endpoint'"):
+        options_of({}, stack="a", code_bucket="c")
+
+
 def test_the_command_tells_what_is_missing(monkeypatch, capsys, tmp_path):
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
@@ -227,7 +241,8 @@ def test_the_command_tells_what_is_missing(monkeypatch, capsys, tmp_path):
     assert main(["url", "colours-api"]) == 1 and "no region is set" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("label", "words"), [("001.Afghan_hound", "Afghan hound"), ("ArdhaChandrasana", "Ardha Chandrasana"), ("Downward_dog", "Downward dog"), ("red", "red")])
+@pytest.mark.parametrize(("label", "words"), [("001.Afghan_hound", "Afghan hound"), ("ArdhaChandrasana", "Ardha Chandrasana"),
+                                                ("Downward_dog", "Downward dog"), ("red", "red")])
 def test_labels_are_spoken_as_people_write_them(label, words):
     assert spoken(label) == words
 

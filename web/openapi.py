@@ -3,8 +3,9 @@
 from web.exchange import JSON_TYPE
 from web.photos import FORM_TYPE, KINDS, MAX_TOP_K
 
-ERRORS = {400: "The request is not what it should be", 401: "A key or token is needed", 413: "The photo is larger than 10 MB", 415: "No photo, or of a kind that is not taken",
-          422: "The photo cannot be decoded", 429: "Too many requests", 502: "The endpoint failed", 503: "The endpoint is starting, updating or busy; see Retry-After"}
+ERRORS = {400: "The request is not what it should be", 401: "A key or token is needed", 413: "The photo is larger than 10 MB",
+          415: "No photo, or of a kind that is not taken", 422: "The photo cannot be decoded", 429: "Too many requests", 502: "The endpoint failed",
+          503: "The endpoint is starting, updating or busy; see Retry-After"}
 NONE = {404: "There are no samples"}
 
 
@@ -17,16 +18,19 @@ def document() -> dict:
 def paths() -> dict:
     """What is served, by path and method."""
     page = {"get": {"summary": "The page", "responses": {"200": {"description": "HTML", "content": {"text/html": {"schema": {"type": "string"}}}}}}}
+    this = {"description": "This document", "content": {JSON_TYPE: {"schema": {"type": "object"}}}}
+    old = {"summary": "The contract of an older API: always 200, failures stand in `exception`",
+           "requestBody": {"required": True, "content": {JSON_TYPE: {"schema": _ref("WebOldRequest")}}},
+           "responses": {"200": _json("Six fields", "WebOldAnswer"), **_errors(401, 429)}}
     return {
         "/": page,
         "/classify": {"post": _classify()},
-        "/sample": {"get": {"summary": "A random photo of the validation set", "responses": {"200": _json("A photo and its label", "WebSample"), **_errors(401, 404, 429, 502, 503)}}},
+        "/sample": {"get": {"summary": "A random photo of the validation set",
+                            "responses": {"200": _json("A photo and its label", "WebSample"), **_errors(401, 404, 429, 502, 503)}}},
         "/labels": {"get": {"summary": "All labels", "responses": {"200": _json("Labels", "WebLabels"), **_errors(401, 429, 502, 503)}}},
         "/healthz": {"get": {"summary": "Can the model answer?", "responses": {"200": _json("Yes", "WebHealth"), **_errors(429, 502, 503)}}},
-        "/openapi.json": {"get": {"summary": "This document", "responses": {"200": {"description": "This document", "content": {JSON_TYPE: {"schema": {"type": "object"}}}}}}},
-        "/getyogaapp": {**page, "post": {
-            "summary": "The contract of an older API: always 200, failures stand in `exception`", "requestBody": {"required": True, "content": {JSON_TYPE: {"schema": _ref("WebOldRequest")}}},
-            "responses": {"200": _json("Six fields", "WebOldAnswer"), **_errors(401, 429)}}},
+        "/openapi.json": {"get": {"summary": "This document", "responses": {"200": this}}},
+        "/getyogaapp": {**page, "post": old},
     }
 
 
@@ -67,7 +71,8 @@ SCHEMAS = {
     "WebSample": _object("label name b64", label=_TEXT, name=_TEXT, b64=_BASE64),
     "WebLabels": _object("labels", labels={"type": "array", "items": _TEXT}),
     "WebHealth": _object("status", status={"const": "ok"}),
-    "WebOldRequest": _object("", data=_TEXT, ground_truth=_TEXT, is_user_data={"type": "boolean", "description": "False: a random validation photo in place of data"}),
+    "WebOldRequest": _object("", data=_TEXT, ground_truth=_TEXT,
+                             is_user_data={"type": "boolean", "description": "False: a random validation photo in place of data"}),
     "WebOldAnswer": _object("data groundtruth prediction title summary exception",
                             **{name: _TEXT for name in ("data", "groundtruth", "prediction", "title", "summary", "exception")}),
 }

@@ -6,7 +6,6 @@ Gateway and on a laptop; neither imports the other. A Site knows nothing of AWS 
 
 import base64
 import hashlib
-import json
 import logging
 import re
 from collections.abc import Callable
@@ -117,14 +116,3 @@ def content_security_policy(page: str) -> str:
 
     return (f"default-src 'none'; script-src {hashes('script')}; style-src {hashes('style')}; img-src blob: data:; "
             f"connect-src 'self' {WIKIPEDIA}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
-
-
-def prediction_in(text: bytes) -> dict:
-    """The one prediction in an answer of /invocations. Failure 502 for anything else, which only a foreign endpoint gives."""
-    try:
-        prediction = json.loads(text)["predictions"][0]
-        return {"label": str(prediction["label"]), "probability": float(prediction["probability"]),
-                "top": [{"label": str(top["label"]), "probability": float(top["probability"])} for top in prediction["top"]],
-                **({"labels": prediction["labels"]} if "labels" in prediction else {})}
-    except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise Failure(502, "the endpoint's answer is not that of slipway-serve; deploy a model that Slipway trained") from error
