@@ -36,7 +36,8 @@ def best_hyperparameters(ranking: Ranking) -> str | None:
     if ranking.best is None:
         return None
     values = {**ranking.best.job.static, **ranking.best.trial.hyperparameters}
-    return json.dumps({name: str(value) for name, value in values.items() if not name.startswith("_")}, indent=2, ensure_ascii=False)
+    ordered = sorted(values, key=lambda name: name not in ranking.columns)  # those that were searched first
+    return json.dumps({name: str(values[name]) for name in ordered if not name.startswith("_")}, indent=2, ensure_ascii=False)
 
 
 def _facts(ranking: Ranking) -> dict[str, str]:

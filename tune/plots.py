@@ -12,8 +12,9 @@ from tune.scales import scale_of
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 460, 256, 58, 448, 12, 206
 COLOURS = 8  # of jobs; then they begin again, as their marks do after four
 MOST_POINTS = 200  # of a learning curve: a plot has room for no more
-AXIS_GAP, PARALLEL_WIDTH, PARALLEL_HEIGHT, PARALLEL_TOP, PARALLEL_BOTTOM, SIDE = 118, 1040, 348, 48, 326, 70
+AXIS_GAP, PARALLEL_WIDTH, PARALLEL_HEIGHT, PARALLEL_TOP, PARALLEL_BOTTOM, SIDE = 118, 1040, 352, 48, 326, 84
 MOST_LABELS = 14  # of a categorical axis
+LONGEST_NAME, LETTER = 22, 7.2  # letters of an axis's name, the rest is cut; the width of one
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,8 @@ def words_of(entry: Entry, ranking: Ranking) -> str:
 
 
 def history(ranking: Ranking) -> dict | None:
-    """The objective over the trials in the order of their start, the best so far as steps, those without a value at the foot. None without trials."""
-    if not ranking.entries:
+    """The objective over the trials in the order of their start, the best so far as steps, those without a value at the foot. None without a value."""
+    if not ranking.told:
         return None
     places = {job.name: place for place, job in enumerate(ranking.jobs)}
     values = np.array([math.nan if entry.value is None else entry.value for entry in ranking.entries])
@@ -57,7 +58,7 @@ def _with_first(axis: Axis) -> list[tuple[float, str]]:
     if 1.0 in axis.ticks or not axis.ticks:
         return axis.marks()
     gap = axis.ticks[1] - axis.ticks[0] if len(axis.ticks) > 1 else 1
-    axis.ticks = [1.0, *(tick for tick in axis.ticks if tick - 1 > gap / 2)]
+    axis.ticks = [1.0, *(tick for tick in axis.ticks if tick - 1 >= gap / 2)]
     return axis.marks()
 
 
@@ -110,7 +111,12 @@ def curves(ranking: Ranking) -> dict | None:
         end = (float(x[known[-1]]), float(y[known[-1]])) if len(known) else None
         lines.append({"path": path(x, y), "dots": dots(x, y, 1), "best": entry is ranking.best, "words": words_of(entry, ranking), "end": end,
                       "stopped": entry.trial.status == "Stopped", "failed": entry.trial.status == "Failed"})
-    return {"x_ticks": _with_first(x_axis), "y_ticks": y_axis.marks(), "logarithmic": y_axis.scale != "Linear", "lines": lines, "longest": longest}
+    return {"x_ticks": _with_first(x_axis), "y_ticks": y_axis.marks(), "logarithmic": y_axis.scale != "Linear", "lines": lines, "longest": longest, "opacity": faint(len(lines))}
+
+
+def faint(lines: int) -> float:
+    """How opaque each of so many lines is, so that many together do not hide what lies behind them."""
+    return round(max(0.25, min(0.85, 6 / math.sqrt(max(lines, 1)))), 2)
 
 
 def parallel(ranking: Ranking) -> dict | None:
@@ -128,10 +134,14 @@ def parallel(ranking: Ranking) -> dict | None:
     y_axis = value_axis(np.array([entry.value for entry in ranking.told]), PARALLEL_BOTTOM, PARALLEL_TOP, zero=False)
     axes.append({"name": ranking.last.objective, "scale": "" if y_axis.scale == "Linear" else "logarithmic", "ticks": y_axis.marks()})
     heights.append(y_axis.place([entry.value for entry in ranking.told]))
-    lines = [{"path": path(across, [height[place] for height in heights]), "share": 1 - place / max(1, len(ranking.told) - 1), "best": entry is ranking.best,
+    order = list(dict.fromkeys(entry.value for entry in ranking.told))
+    lines = [{"path": path(across, [height[place] for height in heights]), "share": 1 - order.index(entry.value) / max(1, len(order) - 1), "best": entry is ranking.best,
               "words": words_of(entry, ranking)} for place, entry in enumerate(ranking.told)]
     lines.sort(key=lambda line: (line["best"], line["share"]))
-    return {"width": width, "axes": [{"x": float(x), "row": place % 2 if count > 4 else 0, **axis} for place, (x, axis) in enumerate(zip(across, axes))], "lines": lines}
+    lengths = [min(len(axis["name"]), LONGEST_NAME) for axis in axes]
+    crowded = any((a + b) / 2 * LETTER > across[1] - across[0] for a, b in zip(lengths, lengths[1:]))
+    return {"width": width, "height": PARALLEL_HEIGHT, "lines": lines, "opacity": faint(len(lines)), "longest": LONGEST_NAME,
+            "axes": [{"x": float(x), "row": place % 2 * crowded, "last": place == count - 1, **axis} for place, (x, axis) in enumerate(zip(across, axes))]}
 
 
 def _upright(ranking: Ranking, name: str) -> tuple[dict, np.ndarray]:
