@@ -27,6 +27,12 @@ class Axis:
         share = (self._bend(values) - low) / (high - low) if high > low else np.where(np.isfinite(values), 0.5, values)
         return np.round(self._start + share * (self._end - self._start), 1)
 
+    def from_low(self) -> "Axis":
+        """The axis with its low end as the first tick, and without those that lie too near it: for counts, which begin at 1."""
+        gap = self.ticks[1] - self.ticks[0] if len(self.ticks) > 1 else 0.0
+        self.ticks = [self.low, *(tick for tick in self.ticks if tick > self.low and tick >= self.low + gap / 2)]
+        return self
+
     def marks(self, words=lambda tick: f"{tick:.6g}") -> list[tuple[float, str]]:
         """Place and words of each tick."""
         return [(float(self.place(tick)), words(tick)) for tick in self.ticks]
@@ -82,7 +88,7 @@ def logarithmic_ticks(low: float, high: float) -> list[float]:
     return [float(f"{factor * 10.0**power:.9g}") for power in range(first, last + 1, every) for factor in factors]
 
 
-def path(x: np.ndarray, y: np.ndarray) -> str:
+def line_path(x: np.ndarray, y: np.ndarray) -> str:
     """An SVG path through the points, broken where y is not finite."""
     words, pen = [], "M"
     for across, down in zip(np.asarray(x).tolist(), np.asarray(y).tolist()):

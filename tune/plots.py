@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from artifact.plot import Axis, dots, linear_axis, path, search_axis, value_axis
+from artifact.plot import Axis, dots, line_path, linear_axis, search_axis, value_axis
 from tune.ranking import Entry, Ranking, number, short
 from tune.scales import scale_of
 
@@ -49,17 +49,8 @@ def history(ranking: Ranking) -> dict | None:
     ends = np.cumsum([len(job.trials) for job in ranking.jobs])[:-1]
     between = [float(x_axis.place(end + 0.5)) for end in ends if 0 < end < len(values)] if len(values) > 1 else []
     jobs = [(job.name, place % COLOURS, _mark(place, 6, 6)) for job, place in zip(ranking.jobs, range(len(ranking.jobs)))]
-    return {"x_ticks": _with_first(x_axis), "y_ticks": y_axis.marks(), "logarithmic": y_axis.scale != "Linear", "marks": marks, "lost": lost,
+    return {"x_ticks": x_axis.from_low().marks(), "y_ticks": y_axis.marks(), "logarithmic": y_axis.scale != "Linear", "marks": marks, "lost": lost,
             "best": _steps(ranking, x, y_axis), "between": between, "jobs": jobs, "count": len(values)}
-
-
-def _with_first(axis: Axis) -> list[tuple[float, str]]:
-    """Ticks that begin with 1, where a round number would begin with 5 or 0."""
-    if 1.0 in axis.ticks or not axis.ticks:
-        return axis.marks()
-    gap = axis.ticks[1] - axis.ticks[0] if len(axis.ticks) > 1 else 1
-    axis.ticks = [1.0, *(tick for tick in axis.ticks if tick - 1 >= gap / 2)]
-    return axis.marks()
 
 
 def _steps(ranking: Ranking, x: np.ndarray, y_axis: Axis) -> str:
@@ -109,9 +100,9 @@ def curves(ranking: Ranking) -> dict | None:
         y = np.where(np.isfinite(values[chosen]) & np.isfinite(y), y, np.nan)
         known = np.flatnonzero(np.isfinite(y))
         end = (float(x[known[-1]]), float(y[known[-1]])) if len(known) else None
-        lines.append({"path": path(x, y), "dots": dots(x, y, 1), "best": entry is ranking.best, "words": words_of(entry, ranking), "end": end,
+        lines.append({"path": line_path(x, y), "dots": dots(x, y, 1), "best": entry is ranking.best, "words": words_of(entry, ranking), "end": end,
                       "stopped": entry.trial.status == "Stopped", "failed": entry.trial.status == "Failed"})
-    return {"x_ticks": _with_first(x_axis), "y_ticks": y_axis.marks(), "logarithmic": y_axis.scale != "Linear", "lines": lines, "longest": longest, "opacity": faint(len(lines))}
+    return {"x_ticks": x_axis.from_low().marks(), "y_ticks": y_axis.marks(), "logarithmic": y_axis.scale != "Linear", "lines": lines, "longest": longest, "opacity": faint(len(lines))}
 
 
 def faint(lines: int) -> float:
@@ -135,7 +126,7 @@ def parallel(ranking: Ranking) -> dict | None:
     axes.append({"name": ranking.last.objective, "scale": "" if y_axis.scale == "Linear" else "logarithmic", "ticks": y_axis.marks()})
     heights.append(y_axis.place([entry.value for entry in ranking.told]))
     order = list(dict.fromkeys(entry.value for entry in ranking.told))
-    lines = [{"path": path(across, [height[place] for height in heights]), "share": 1 - order.index(entry.value) / max(1, len(order) - 1), "best": entry is ranking.best,
+    lines = [{"path": line_path(across, [height[place] for height in heights]), "share": 1 - order.index(entry.value) / max(1, len(order) - 1), "best": entry is ranking.best,
               "words": words_of(entry, ranking)} for place, entry in enumerate(ranking.told)]
     lines.sort(key=lambda line: (line["best"], line["share"]))
     lengths = [min(len(axis["name"]), LONGEST_NAME) for axis in axes]
