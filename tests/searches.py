@@ -12,8 +12,8 @@ STEPS = {"yoga-1": (6, {"lr": (0.005, 0.015), "batch_size": ("16", "20", "30", "
 
 
 def trial(name: str, value: float | None, status: str = "Completed", **settings: str) -> Trial:
-    curve = () if value is None else (value / 2, value)
-    return Trial(name, status, settings, tuple(settings), value, curve, "" if value is not None else "out of memory", "2026-11-21T10:00:00+00:00", "2026-11-21T10:02:30+00:00")
+    curve, reason = ((), "out of memory") if value is None else ((value / 2, value), "")
+    return Trial(name, status, settings, tuple(settings), value, curve, reason, "2026-11-21T10:00:00+00:00", "2026-11-21T10:02:30+00:00")
 
 
 def chain() -> tuple[TuningJob, ...]:
@@ -23,7 +23,8 @@ def chain() -> tuple[TuningJob, ...]:
         trials = []
         for index in range(count):
             share = index / (count - 1)
-            chosen = {key: f"{space[0] + share * (space[1] - space[0]):.6g}" if isinstance(space[0], float) else space[index % len(space)] for key, space in spaces.items()}
+            chosen = {key: f"{space[0] + share * (space[1] - space[0]):.6g}" if isinstance(space[0], float) else space[index % len(space)]
+                      for key, space in spaces.items()}
             value = round(0.5 + 0.1 * len(jobs) + 0.01 * index, 4)
             trials.append(replace(trial(f"{name}-{index + 1:03d}", value, **chosen), hyperparameters={**chosen, **static, "model": "vgg16"}))
         ranges = {key: {"type": "Continuous", "min": space[0], "max": space[1], "scale": "Logarithmic"} if isinstance(space[0], float)
@@ -47,7 +48,8 @@ def alone(trials: list[Trial], direction: str = "Maximize", names: int = 2, **ch
 
 def settings(names: int, share: float) -> dict[str, str]:
     """Values of h0, h1, … that lie this share into their ranges."""
-    values = [f"{2 * share - 1:.4f}", f"{10 ** (5 * share - 5):.3g}", f"{0.999 * share:.4f}", str(1 + round(511 * share)), ("sgd", "adam", "adamw")[min(2, int(3 * share))]]
+    values = [f"{2 * share - 1:.4f}", f"{10 ** (5 * share - 5):.3g}", f"{0.999 * share:.4f}", str(1 + round(511 * share)),
+              ("sgd", "adam", "adamw")[min(2, int(3 * share))]]
     return {f"h{index}": values[index % len(values)] for index in range(names)}
 
 

@@ -15,7 +15,8 @@ stub = pytest.importorskip("botocore.stub")
 ARN = "arn:aws:sagemaker:eu-west-1:123456789012:"
 COUNTERS = {"TrainingJobStatusCounters": {}, "ObjectiveStatusCounters": {}}
 SPACES = {"ContinuousParameterRanges": [{"Name": "lr", "MinValue": "0.005", "MaxValue": "0.015", "ScalingType": "Logarithmic"}],
-          "IntegerParameterRanges": [{"Name": "epochs", "MinValue": "5", "MaxValue": "10"}], "CategoricalParameterRanges": [{"Name": "batch_size", "Values": ["\"16\"", "30"]}]}
+          "IntegerParameterRanges": [{"Name": "epochs", "MinValue": "5", "MaxValue": "10"}],
+          "CategoricalParameterRanges": [{"Name": "batch_size", "Values": ["\"16\"", "30"]}]}
 
 
 @pytest.fixture
@@ -31,8 +32,9 @@ def moment(minute: int) -> datetime:
 
 
 def definition(**changes) -> dict:
-    return {"AlgorithmSpecification": {"TrainingInputMode": "File"}, "RoleArn": "arn:aws:iam::123456789012:role/r", "OutputDataConfig": {"S3OutputPath": "s3://b"},
-            "StoppingCondition": {"MaxRuntimeInSeconds": 60}, "StaticHyperParameters": {"model": "\"vgg16\"", "_tuning_objective_metric": "accuracy"}, **changes}
+    return {"AlgorithmSpecification": {"TrainingInputMode": "File"}, "RoleArn": "arn:aws:iam::123456789012:role/r",
+            "OutputDataConfig": {"S3OutputPath": "s3://b"}, "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+            "StaticHyperParameters": {"model": "\"vgg16\"", "_tuning_objective_metric": "accuracy"}, **changes}
 
 
 def described(name: str, minute: int, parents: tuple[str, ...] = (), config: dict | None = None, **changes) -> dict:
@@ -40,14 +42,17 @@ def described(name: str, minute: int, parents: tuple[str, ...] = (), config: dic
     warm = {"WarmStartConfig": {"ParentHyperParameterTuningJobs": [{"HyperParameterTuningJobName": parent} for parent in parents],
                                 "WarmStartType": "IdenticalDataAndAlgorithm"}} if parents else {}
     return {"HyperParameterTuningJobName": name, "HyperParameterTuningJobArn": f"{ARN}hyper-parameter-tuning-job/{name}",
-            "HyperParameterTuningJobConfig": {"Strategy": "Bayesian", "ResourceLimits": {"MaxParallelTrainingJobs": 2}, **(objective if config is None else config)},
+            "HyperParameterTuningJobConfig": {"Strategy": "Bayesian", "ResourceLimits": {"MaxParallelTrainingJobs": 2},
+                                              **(objective if config is None else config)},
             "TrainingJobDefinition": definition(), "HyperParameterTuningJobStatus": "Completed", "CreationTime": moment(minute), **COUNTERS, **warm, **changes}
 
 
 def summary(name: str, value: float | None = None, status: str = "Completed", **changes) -> dict:
-    metric = {} if value is None else {"FinalHyperParameterTuningJobObjectiveMetric": {"MetricName": "accuracy", "Value": value}, "ObjectiveStatus": "Succeeded"}
-    return {"TrainingJobName": name, "TrainingJobArn": f"{ARN}training-job/{name}", "CreationTime": moment(1), "TrainingStartTime": moment(2), "TrainingEndTime": moment(4),
-            "TrainingJobStatus": status, "TunedHyperParameters": {"lr": "0.01", "epochs": "5", "batch_size": "\"16\""}, **metric, **changes}
+    told = {"FinalHyperParameterTuningJobObjectiveMetric": {"MetricName": "accuracy", "Value": value}, "ObjectiveStatus": "Succeeded"}
+    metric = {} if value is None else told
+    return {"TrainingJobName": name, "TrainingJobArn": f"{ARN}training-job/{name}", "CreationTime": moment(1),
+            "TrainingStartTime": moment(2), "TrainingEndTime": moment(4), "TrainingJobStatus": status,
+            "TunedHyperParameters": {"lr": "0.01", "epochs": "5", "batch_size": "\"16\""}, **metric, **changes}
 
 
 def describe(stubber, name: str, answer: dict) -> None:
@@ -63,8 +68,9 @@ def listed(stubber, name: str, *pages: list[dict]) -> None:
 
 
 def training_job(stubber, name: str, **changes) -> None:
-    answer = {"TrainingJobName": name, "TrainingJobArn": f"{ARN}training-job/{name}", "ModelArtifacts": {"S3ModelArtifacts": ""}, "TrainingJobStatus": "Stopped",
-              "SecondaryStatus": "Stopped", "StoppingCondition": {}, "CreationTime": moment(1), **changes}
+    answer = {"TrainingJobName": name, "TrainingJobArn": f"{ARN}training-job/{name}",
+              "ModelArtifacts": {"S3ModelArtifacts": ""}, "TrainingJobStatus": "Stopped", "SecondaryStatus": "Stopped",
+              "StoppingCondition": {}, "CreationTime": moment(1), **changes}
     stubber.add_response("describe_training_job", answer, {"TrainingJobName": name})
 
 
@@ -74,8 +80,8 @@ def test_a_tuning_job_with_all_its_pages(sagemaker):
     listed(stubber, "yoga", [summary("yoga-001", 0.5), summary("yoga-002", 0.75)], [summary("yoga-003", 0.25)])
     (job,) = read_managed("yoga", client)
     assert (job.objective, job.direction, job.strategy, job.status, job.parents, job.warm_start) == ("accuracy", "Maximize", "Bayesian", "Completed", (), "")
-    assert job.ranges == {"lr": {"type": "Continuous", "min": 0.005, "max": 0.015, "scale": "Logarithmic"}, "epochs": {"type": "Integer", "min": 5, "max": 10, "scale": "Auto"},
-                          "batch_size": {"type": "Categorical", "values": ["16", "30"]}}
+    assert job.ranges == {"lr": {"type": "Continuous", "min": 0.005, "max": 0.015, "scale": "Logarithmic"},
+                          "epochs": {"type": "Integer", "min": 5, "max": 10, "scale": "Auto"}, "batch_size": {"type": "Categorical", "values": ["16", "30"]}}
     assert job.static == {"model": "vgg16"} and [each.objective for each in job.trials] == [0.5, 0.75, 0.25]
     first = job.trials[0]
     assert first.hyperparameters == {"model": "vgg16", "lr": "0.01", "epochs": "5", "batch_size": "16"} and first.tuned == ("lr", "epochs", "batch_size")
@@ -86,15 +92,17 @@ def test_a_tuning_job_with_all_its_pages(sagemaker):
 def test_reasons_are_asked_for_where_the_list_has_none(sagemaker):
     client, stubber = sagemaker
     describe(stubber, "yoga", described("yoga", 0, HyperParameterTuningJobStatus="Stopping"))
-    listed(stubber, "yoga", [summary("a", status="Failed", FailureReason="AlgorithmError: no photos"), summary("b", 0.5, "Stopped"), summary("c", ObjectiveStatus="Failed"),
-                             summary("d", status="Stopping"), summary("e", status="Failed"), summary("f", 0.25, "Stopped")])
+    listed(stubber, "yoga", [summary("a", status="Failed", FailureReason="AlgorithmError: no photos"), summary("b", 0.5, "Stopped"),
+                             summary("c", ObjectiveStatus="Failed"), summary("d", status="Stopping"), summary("e", status="Failed"),
+                             summary("f", 0.25, "Stopped")])
     training_job(stubber, "b", SecondaryStatusTransitions=[{"Status": "Stopped", "StartTime": moment(3), "StatusMessage": "stopped early by the tuning job"}])
     training_job(stubber, "e", FailureReason="CapacityError: no instances")
     training_job(stubber, "f", SecondaryStatus="MaxRuntimeExceeded")
     (job,) = read_managed("yoga", client)
     assert job.status == "InProgress" and [each.status for each in job.trials] == ["Failed", "Stopped", "Completed", "InProgress", "Failed", "Stopped"]
-    assert [each.reason for each in job.trials] == ["AlgorithmError: no photos", "stopped early by the tuning job", "SageMaker found no objective in its output: its regex "
-                                                    "matched nothing", "", "CapacityError: no instances", "it ran longer than it may"]
+    assert [each.reason for each in job.trials] == ["AlgorithmError: no photos", "stopped early by the tuning job",
+                                                    "SageMaker found no objective in its output: its regex matched nothing", "",
+                                                    "CapacityError: no instances", "it ran longer than it may"]
 
 
 def test_a_reason_that_was_deleted_is_none(sagemaker):
@@ -138,11 +146,13 @@ def test_a_job_of_several_algorithms(sagemaker):
     objective = {"Type": "Minimize", "MetricName": "loss"}
     answer = described("two", 0, config={}, TrainingJobDefinitions=[
         definition(DefinitionName="vgg", TuningObjective=objective, HyperParameterRanges=SPACES),
-        definition(DefinitionName="resnet", TuningObjective=objective, HyperParameterRanges={"IntegerParameterRanges": [{"Name": "depth", "MinValue": "18", "MaxValue": "50"}]},
+        definition(DefinitionName="resnet", TuningObjective=objective,
+                   HyperParameterRanges={"IntegerParameterRanges": [{"Name": "depth", "MinValue": "18", "MaxValue": "50"}]},
                    StaticHyperParameters={"model": "resnet"})])
     del answer["TrainingJobDefinition"]
     describe(stubber, "two", answer)
-    listed(stubber, "two", [summary("a", 0.5, TrainingJobDefinitionName="vgg"), summary("b", 0.4, TrainingJobDefinitionName="resnet", TunedHyperParameters={"depth": "50"})])
+    listed(stubber, "two", [summary("a", 0.5, TrainingJobDefinitionName="vgg"),
+                            summary("b", 0.4, TrainingJobDefinitionName="resnet", TunedHyperParameters={"depth": "50"})])
     (job,) = read_managed("two", client)
     assert (job.objective, job.direction) == ("loss", "Minimize") and set(job.ranges) == {"lr", "epochs", "batch_size", "depth"}
     assert [each.hyperparameters["model"] for each in job.trials] == ["vgg16", "resnet"] and job.best().name == "b"

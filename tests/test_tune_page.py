@@ -43,7 +43,9 @@ class Page(HTMLParser):
             self.elements[-1][2].append(data)
 
     def all(self, tag: str, style: str = "") -> list[tuple[dict, str]]:
-        return [(attributes, "".join(words)) for name, attributes, words in self.elements if name == tag and style in (attributes.get("class") or "").split() + [""]]
+        """Attributes and text of the elements of a kind, and of a class if it is given."""
+        found = [(attributes, "".join(words)) for name, attributes, words in self.elements if name == tag]
+        return [(attributes, words) for attributes, words in found if not style or style in (attributes.get("class") or "").split()]
 
 
 def page(tmp_path, jobs) -> tuple[str, Page]:
@@ -83,7 +85,8 @@ def test_the_page_asks_nothing_of_the_network(tmp_path):
 
 def test_names_are_text_never_markup(tmp_path):
     bad = "<script>alert(1)</script>\"' onload=x & {{ 7 * 7 }}"
-    trials = [replace(trial(bad + str(index), 0.1 * index, **{bad: bad}), reason=bad) for index in range(12)] + [replace(trial("f" + bad, None, "Failed", **{bad: bad}), reason=bad)]
+    trials = [replace(trial(bad + str(index), 0.1 * index, **{bad: bad}), reason=bad) for index in range(12)]
+    trials.append(replace(trial("f" + bad, None, "Failed", **{bad: bad}), reason=bad))
     (job,) = alone(trials, names=0)
     jobs = (replace(job, name=bad, objective=bad, strategy=bad, parents=(bad,), warm_start=bad, static={bad: bad, "other" + bad: bad},
                     ranges={bad: {"type": "Categorical", "values": [bad, "b"]}}),)
@@ -124,13 +127,15 @@ def test_a_page_needs_a_job(tmp_path):
 
 
 def test_importances_find_what_matters():
-    jobs = alone([trial(f"t{index}", abs(index % 7 - 3) / 3, h0=str(round(index % 7 / 3 - 1, 3)), h1=("0.5", "0.1", "0.01")[index % 3]) for index in range(42)], "Minimize")
+    trials = [trial(f"t{index}", abs(index % 7 - 3) / 3, h0=str(round(index % 7 / 3 - 1, 3)), h1=("0.5", "0.1", "0.01")[index % 3]) for index in range(42)]
+    jobs = alone(trials, "Minimize")
     shares, why = importances(Ranking(jobs))
     assert why == "" and list(shares)[0] == "h0" and shares["h0"] > 0.8 and sum(shares.values()) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("jobs, sentence", [
-    (alone(many(9, 2)), "9 trials have a value: 10 or more"), (alone(many(20, 2, lambda share: 1.0)), "same objective"), (alone([trial("a", 0.5)], names=0), "Nothing was searched"),
+    (alone(many(9, 2)), "9 trials have a value: 10 or more"), (alone(many(20, 2, lambda share: 1.0)), "same objective"),
+    (alone([trial("a", 0.5)], names=0), "Nothing was searched"),
 ])
 def test_importances_say_why_there_are_none(jobs, sentence):
     shares, why = importances(Ranking(jobs))

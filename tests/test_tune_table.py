@@ -94,7 +94,8 @@ def test_names_never_steer_the_terminal():
 
 def test_progress_counts_and_tells_the_last_values():
     running = trial("s-9", 0.7, "InProgress", h0="0.1")
-    (job,) = alone([trial("s-1", 0.5, h0="0.2"), trial("s-2", None, "Failed", h0="0.3"), running, replace(running, name="s-10", curve=(), objective=None)], names=1)
+    silent = replace(running, name="s-10", curve=(), objective=None)
+    (job,) = alone([trial("s-1", 0.5, h0="0.2"), trial("s-2", None, "Failed", h0="0.3"), running, silent], names=1)
     lines = progress((*chain()[:1], job), limit=12).split("\n")
     assert lines[0].startswith("search: 2 of 12 ended (4 trials: 1 completed, 1 failed, 2 running); best 0.5 s-1 h0=0.2")
     assert lines[1:] == ["  s-9 h0=0.1 value 2: 0.7", "  s-10 h0=0.1 no value yet"]
@@ -133,7 +134,8 @@ def test_show_prints_and_writes(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("content, sentence", [
-    (None, "No such file or directory"), ("photo", "is not a file of tuning results"), ("[]", "has format_version None"), ('{"format_version": 2}', "has format_version 2"),
+    (None, "No such file or directory"), ("photo", "is not a file of tuning results"),
+    ("[]", "has format_version None"), ('{"format_version": 2}', "has format_version 2"),
     ('{"format_version": 1}', "is not a file of tuning results"), ('{"format_version": 1, "tuning_jobs": []}', "holds no tuning job"),
     ('{"format_version": 1, "tuning_jobs": [1]}', "is not a file of tuning results"),
 ])

@@ -47,8 +47,8 @@ def write_report(path: Path, *, title: str, classes: Sequence[str], history: Seq
     that can no longer be read becomes a named gap. ValueError when answers, photos and classes do not fit each other; OSError when writing fails.
     """
     artifact.page.write_page(
-        path, TEMPLATE, {"percent": _percent, "number": _number, "setting": _setting}, title=title, facts=facts, notes=notes, charts=_charts(history, best_epoch),
-        plot=PLOT, history=history, best_epoch=best_epoch, channel=measured.channel if measured else None, classes=classes,
+        path, TEMPLATE, {"percent": _percent, "number": _number, "setting": _setting}, title=title, facts=facts, notes=notes,
+        charts=_charts(history, best_epoch), plot=PLOT, history=history, best_epoch=best_epoch, channel=measured.channel if measured else None, classes=classes,
         answers=_answers(measured, classes) if measured and len(measured.paths) else None, hyperparameters=hyperparameters)
 
 

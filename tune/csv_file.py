@@ -29,7 +29,8 @@ def write_csv(path: Path, jobs: Sequence[TuningJob]) -> None:
     writer.writerow([*FIRST, *(f"hyperparameter {name}" if name in FIRST + LAST else name for name in names), *LAST])
     for entry in entries:
         job, trial = entry.job, entry.trial
-        writer.writerow([job.name, trial.name, ranks.get(entry.number, ""), trial.status, job.objective, "" if trial.objective is None else repr(trial.objective),
+        value = "" if trial.objective is None else repr(trial.objective)
+        writer.writerow([job.name, trial.name, ranks.get(entry.number, ""), trial.status, job.objective, value,
                          *(entry.setting(name) for name in names), len(trial.curve), trial.started or "", trial.ended or "", trial.reason])
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

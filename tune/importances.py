@@ -41,8 +41,8 @@ def _evaluate(rows: list[tuple[dict, float]], scales: dict[str, Scale], directio
     import optuna
     from optuna.distributions import CategoricalDistribution, FloatDistribution
 
-    distributions = {name: CategoricalDistribution(scale.categories) if scale.categories else FloatDistribution(scale.low, scale.high, log=scale.name == "Logarithmic")
-                     for name, scale in scales.items()}
+    distributions = {name: CategoricalDistribution(scale.categories) if scale.categories
+                     else FloatDistribution(scale.low, scale.high, log=scale.name == "Logarithmic") for name, scale in scales.items()}
     trials = [optuna.trial.create_trial(params=values, distributions=distributions, value=value) for values, value in rows]
     share = min(0.5, max(BEST_SHARE, BEST_FEWEST / len(rows)))
     loud = optuna.logging.get_verbosity()

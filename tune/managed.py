@@ -62,7 +62,8 @@ def _job(job: dict, client: Any) -> TuningJob:
     """A description, and the list of its training jobs, in our form. A job of several algorithms has the ranges and the static ones of all."""
     name, config = job["HyperParameterTuningJobName"], job["HyperParameterTuningJobConfig"]
     definitions = [job["TrainingJobDefinition"]] if "TrainingJobDefinition" in job else job.get("TrainingJobDefinitions", [])
-    objectives = [objective for objective in (config.get("HyperParameterTuningJobObjective"), *(each.get("TuningObjective") for each in definitions)) if objective]
+    objectives = [config.get("HyperParameterTuningJobObjective"), *(each.get("TuningObjective") for each in definitions)]
+    objectives = [objective for objective in objectives if objective]
     if not objectives:
         raise ManagedError(f"tuning job '{name}' names no objective metric")
     if len(named := {(objective["MetricName"], objective["Type"]) for objective in objectives}) > 1:
@@ -74,7 +75,8 @@ def _job(job: dict, client: Any) -> TuningJob:
     static = {key: value for values in own.values() for key, value in values.items()}
     pages = client.get_paginator("list_training_jobs_for_hyper_parameter_tuning_job").paginate(
         HyperParameterTuningJobName=name, SortBy="CreationTime", SortOrder="Ascending")
-    trials = tuple(_trial(summary, own.get(summary.get("TrainingJobDefinitionName", ""), static), client) for page in pages for summary in page["TrainingJobSummaries"])
+    summaries = [summary for page in pages for summary in page["TrainingJobSummaries"]]
+    trials = tuple(_trial(summary, own.get(summary.get("TrainingJobDefinitionName", ""), static), client) for summary in summaries)
     status = job["HyperParameterTuningJobStatus"]
     return TuningJob(name, objectives[0]["MetricName"], objectives[0]["Type"], config["Strategy"], STATUS.get(status, status), ranges, static, trials,
                      tuple(_parents(job)), job.get("WarmStartConfig", {}).get("WarmStartType", ""))

@@ -57,7 +57,7 @@ def _jobs(ranking: Ranking) -> list[dict]:
     rows = []
     for place, job in enumerate(ranking.jobs):
         own = Ranking((job,))
-        cells = [("searched", words_of_range(job.ranges[name])) if name in job.ranges else ("static", short(job.static[name])) if name in job.static else ("none", "")
+        cells = [("searched", words_of_range(job.ranges[name])) if name in job.ranges else ("static", short(str(job.static.get(name, ""))))
                  for name in ranking.columns]
         rows.append({"job": job, "place": place % COLOURS, "cells": cells, "best": own.best, "counts": own.counts()})
     return rows

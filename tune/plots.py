@@ -102,7 +102,8 @@ def curves(ranking: Ranking) -> dict | None:
         end = (float(x[known[-1]]), float(y[known[-1]])) if len(known) else None
         lines.append({"path": line_path(x, y), "dots": dots(x, y, 1), "best": entry is ranking.best, "words": words_of(entry, ranking), "end": end,
                       "stopped": entry.trial.status == "Stopped", "failed": entry.trial.status == "Failed"})
-    return {"x_ticks": x_axis.from_low().marks(), "y_ticks": y_axis.marks(), "logarithmic": y_axis.scale != "Linear", "lines": lines, "longest": longest, "opacity": faint(len(lines))}
+    return {"x_ticks": x_axis.from_low().marks(), "y_ticks": y_axis.marks(), "logarithmic": y_axis.scale != "Linear", "lines": lines, "longest": longest,
+            "opacity": faint(len(lines))}
 
 
 def faint(lines: int) -> float:
@@ -126,8 +127,8 @@ def parallel(ranking: Ranking) -> dict | None:
     axes.append({"name": ranking.last.objective, "scale": "" if y_axis.scale == "Linear" else "logarithmic", "ticks": y_axis.marks()})
     heights.append(y_axis.place([entry.value for entry in ranking.told]))
     order = list(dict.fromkeys(entry.value for entry in ranking.told))
-    lines = [{"path": line_path(across, [height[place] for height in heights]), "share": 1 - order.index(entry.value) / max(1, len(order) - 1), "best": entry is ranking.best,
-              "words": words_of(entry, ranking)} for place, entry in enumerate(ranking.told)]
+    lines = [{"path": line_path(across, [height[place] for height in heights]), "share": 1 - order.index(entry.value) / max(1, len(order) - 1),
+              "best": entry is ranking.best, "words": words_of(entry, ranking)} for place, entry in enumerate(ranking.told)]
     lines.sort(key=lambda line: (line["best"], line["share"]))
     lengths = [min(len(axis["name"]), LONGEST_NAME) for axis in axes]
     crowded = any((a + b) / 2 * LETTER > across[1] - across[0] for a, b in zip(lengths, lengths[1:]))
@@ -140,8 +141,8 @@ def _upright(ranking: Ranking, name: str) -> tuple[dict, np.ndarray]:
     scale = scale_of(ranking, name)
     texts = [entry.setting(name) for entry in ranking.told]
     if scale.categories:
-        places = np.linspace(PARALLEL_BOTTOM - 14, PARALLEL_TOP + 14, len(scale.categories)) if len(scale.categories) > 1 else np.array([(PARALLEL_BOTTOM + PARALLEL_TOP) / 2])
-        at = {category: round(float(place), 1) for category, place in zip(scale.categories, places)}
+        steps = search_axis(0, len(scale.categories) - 1, PARALLEL_BOTTOM - 14, PARALLEL_TOP + 14, "Linear").place(np.arange(len(scale.categories)))
+        at = dict(zip(scale.categories, steps.tolist()))
         every = math.ceil(len(at) / MOST_LABELS)
         marks = [(place, short(category)) for category, place in list(at.items())[::every]]
         return {"name": name, "scale": "categories", "ticks": marks}, np.array([at.get(text, math.nan) for text in texts])

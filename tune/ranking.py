@@ -111,14 +111,17 @@ class Ranking:
         states = {words: sum(entry.trial.status == status for entry in self.entries) for status, words in
                   (("Completed", "completed"), ("Stopped", "stopped"), ("Failed", "failed"), ("InProgress", "running"))}
         count = len(self.entries)
-        return f"{count} trial{'' if count == 1 else 's'}" + (": " if count else "") + ", ".join(f"{number} {words}" for words, number in states.items() if number)
+        known = ", ".join(f"{number} {words}" for words, number in states.items() if number)
+        return f"{count} trial{'' if count == 1 else 's'}" + (f": {known}" if count else "")
 
     def notes(self) -> list[str]:
         """What a reader must know before comparing values."""
         if self.comparable:
             return []
         others = sorted({job.objective for job in self.jobs} - {self.last.objective})
-        cause = f"{', '.join(others)} is another objective than {self.last.objective}" if others else "a job with warm start TransferLearning may have other data than its parents"
+        cause = "a job with warm start TransferLearning may have other data than its parents"
+        if others:
+            cause = f"{', '.join(others)} is another objective than {self.last.objective}"
         return [f"Values of different jobs may not compare, as {cause}: the best is that of {self.last.name} alone."]
 
 

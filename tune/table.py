@@ -26,13 +26,14 @@ def table(jobs: Sequence[TuningJob], most: int | None = None) -> str:
     lines = [line for job in ranking.jobs for line in _job_lines(job, ranking)]
     if ranking.constant:
         lines.append("static: " + _settings(ranking.constant))
-    lines += [ranking.counts(), *ranking.notes(), ""]
+    lines += [ranking.counts(), *map(clean, ranking.notes()), ""]
     lines += _rows(ranking, most) if ranking.told else ["no trial told an objective"]
     if ranking.best:
-        lines += ["", f"best: {clean(ranking.best.trial.name)}, {ranking.last.objective} {ranking.best.value:.6g}: {_choice(ranking, ranking.best)}"]
+        lines += ["", f"best: {clean(ranking.best.trial.name)}, {clean(ranking.last.objective)} {ranking.best.value:.6g}: {_choice(ranking, ranking.best)}"]
     if ranking.untold:
         shown = ranking.untold[:most]
-        lines += ["", "without a value:"] + [f"  {clean(entry.trial.name)}  {entry.trial.status}  {_choice(ranking, entry)}: {clean(entry.why())}" for entry in shown]
+        lines += ["", "without a value:"]
+        lines += [f"  {clean(entry.trial.name)}  {entry.trial.status}  {_choice(ranking, entry)}: {clean(entry.why())}" for entry in shown]
         lines += [f"  and {len(ranking.untold) - len(shown)} more"] if len(shown) < len(ranking.untold) else []
     return "\n".join(lines)
 
@@ -60,9 +61,10 @@ def progress(jobs: Sequence[TuningJob], limit: int | None = None) -> str:
 
 
 def _job_lines(job: TuningJob, ranking: Ranking) -> list[str]:
-    lines = [f"{clean(job.name)}  {job.strategy}, {job.status}: {job.direction.lower()} {clean(job.objective)}, {len(job.trials)} trial{'s' * (len(job.trials) != 1)}"]
+    count = f"{len(job.trials)} trial{'' if len(job.trials) == 1 else 's'}"
+    lines = [f"{clean(job.name)}  {clean(job.strategy)}, {clean(job.status)}: {job.direction.lower()} {clean(job.objective)}, {count}"]
     if job.parents:
-        lines.append(f"  starts from {', '.join(map(clean, job.parents))}" + (f" ({job.warm_start})" if job.warm_start else ""))
+        lines.append(f"  starts from {', '.join(map(clean, job.parents))}" + (f" ({clean(job.warm_start)})" if job.warm_start else ""))
     lines += [f"  {clean(name)}: {clean(words_of_range(search))}" for name, search in job.ranges.items()]
     static = {name: value for name, value in job.static.items() if name not in ranking.constant}
     return lines + ([f"  static: {_settings(static)}"] if static else [])
@@ -74,7 +76,8 @@ def _rows(ranking: Ranking, most: int | None) -> list[str]:
     scale = bars([entry.value for entry in ranking.told])
     heads = ["#", "job", "trial", *ranking.columns, "status", ranking.last.objective]
     rows = [[str(place), _cut(clean(entry.job.name), WIDEST_JOB), _cut(clean(entry.short_name), WIDEST_JOB),
-             *(_setting(ranking, entry, name) for name in ranking.columns), entry.trial.status, f"{entry.value:.6g}"] for place, entry in enumerate(shown, start=1)]
+             *(_setting(ranking, entry, name) for name in ranking.columns), entry.trial.status, f"{entry.value:.6g}"]
+            for place, entry in enumerate(shown, start=1)]
     heads = [_cut(clean(head), WIDEST_NAME) for head in heads]
     widths = [max(_width(row[number]) for row in [heads, *rows]) for number in range(len(heads))]
     lines = ["  ".join(_pad(head, width) for head, width in zip(heads, widths)).rstrip()]
