@@ -18,7 +18,7 @@ class Axis:
         self.low, self.high, self.scale = float(low), float(high), scale
         self._start, self._end, self._bend = start, end, BENDS[scale]
         margin = 1e-9 * (self.high - self.low)
-        self.ticks = [tick for tick in ticks if self.low - margin <= tick <= self.high + margin]
+        self.ticks = [tick for tick in ticks if self.low - margin <= tick <= self.high + margin] if self.high > self.low else [self.low]
 
     def place(self, values) -> np.ndarray:
         """Places of the values, the same shape; NaN stays NaN."""
@@ -74,7 +74,7 @@ def ticks(low: float, high: float, count: int, whole: bool = False) -> list[floa
     step = max(1, round(step)) if whole else step
     first = math.floor(low / step + 1e-6)
     last = max(math.ceil(high / step - 1e-6), first + 1)
-    return [float(f"{index * step:.9g}") for index in range(first, last + 1)]
+    return [float(f"{index * step:.12g}") for index in range(first, last + 1)]
 
 
 def logarithmic_ticks(low: float, high: float) -> list[float]:
