@@ -5,7 +5,6 @@ a trial is told is told once: storages refuse to change one that has ended.
 """
 
 import socket
-import warnings
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -92,9 +91,7 @@ def reap(study: optuna.Study, no_owner_s: float = NO_OWNER_S) -> list[str]:
     One that took its process with it MOST_LOST times has failed. Of other machines' trials a database's heartbeat tells.
     """
     if isinstance(study._storage, RDBStorage):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            optuna.storages.fail_stale_trials(study)
+        optuna.storages.fail_stale_trials(study)
     lost = []
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         owner = trial.user_attrs.get(OWNER)

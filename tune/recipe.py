@@ -22,10 +22,14 @@ TIME_S = (120, 15_768_000)
 
 @dataclass(frozen=True)
 class Objective:
-    """What a search follows: the last value that the regex's first group finds in a training's output."""
+    """What a search follows: the last value that the regex's first group finds in a training's output.
+
+    Ours reads the lines of epochs alone: what is measured of the artifact at the end would count as one epoch more, and trials that
+    share a process export none.
+    """
 
     metric: str = "validation_accuracy"
-    regex: str = r"validation_accuracy=([0-9.]+)"
+    regex: str = r"epoch=.* validation_accuracy=([0-9.]+)"
     direction: str = "Maximize"
 
 
@@ -137,7 +141,7 @@ def _objective(entry: object) -> Objective:
     if not 1 <= len(found.metric) <= 255:
         raise SearchError(f"the objective metric's name has 1 to 255 characters; found {len(found.metric)}")
     if "metric" in entry and "regex" not in entry:
-        found = Objective(found.metric, rf"{re.escape(found.metric)}=([0-9.eE+-]+)")
+        found = Objective(found.metric, rf"epoch=.* {re.escape(found.metric)}=([0-9.eE+-]+)", found.direction)
     try:
         groups = re.compile(found.regex).groups
     except re.error as error:

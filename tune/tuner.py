@@ -18,9 +18,10 @@ from artifact.model import write_atomically
 from tune.ledger import ENDED, all_ended, counted, form, reap, verdict
 from tune.recipe import Recipe, Tuning
 from tune.results import Trial, TuningJob, write_results
-from tune.search import make_study, open_storage
+from tune.search import make_study
 from tune.settings import BEST_FILE, BEST_RECIPE_FILE, RESULTS_FILE, Settings
 from tune.space import SearchError
+from tune.storage import open_storage, repair
 from tune.warm_start import legal, overall_best, parents_of
 
 LOOK_S = 0.3  # from one look at the study to the next
@@ -34,6 +35,7 @@ class Tuner:
 
     def __init__(self, settings: Settings, workers: int, gpus: list[str]):
         self.settings, self.recipe = settings, settings.recipe()
+        repair(settings.out)
         self.storage = open_storage(settings.out, settings.storage)
         self.done: dict[str, TuningJob] = {}
         self._workers = [WorkerProcess(settings, number, workers, gpus) for number in range(workers)]
@@ -133,16 +135,15 @@ class Tuner:
         parents = [parent for name in job.parents if (parent := (self.settings.known_parents() | self.done).get(name))]
         if best := overall_best(job, parents):
             write_best(self.settings, self.recipe, best[1])
-        elif len(jobs) > 1 and (before := jobs[-2].best()) and job.warm_start != "TransferLearning":
-            write_best(self.settings, self.recipe, before)
-
 
 class WorkerProcess:
     """One `python -m tune.worker`, started again when it dies."""
 
     def __init__(self, settings: Settings, number: int, workers: int, gpus: list[str]):
         self.settings, self.number = settings, number
-        threads = str(max(1, cpu_count() // workers))
+        share = max(1, cpu_count() // workers)
+        given = os.environ.get("OMP_NUM_THREADS", "")
+        threads = str(min(share, int(given)) if given.isdigit() and int(given) else share)
         self._environment = os.environ | {"OMP_NUM_THREADS": threads, "PYTHONUNBUFFERED": "1"} | ({"CUDA_VISIBLE_DEVICES": gpus[number]} if gpus else {})
         self._process: subprocess.Popen | None = None
         self._deaths, self._finished = 0, 0

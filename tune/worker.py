@@ -13,8 +13,9 @@ from tune.engines import Engine, make_engine
 from tune.leash import follow
 from tune.ledger import ENDED, NAME, all_ended, counted, sign_for, verdict
 from tune.recipe import Tuning
-from tune.search import load_study, open_storage, steer
+from tune.search import load_study, steer
 from tune.settings import Settings, read_settings
+from tune.storage import open_storage
 from tune.trials import run_trial
 
 IDLE_S = 0.2
