@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tune.engines import ENGINES
-from tune.results import ResultsError
-from tune.settings import RESULTS_FILE, Settings
+from tune.results import ResultsError, read_results
+from tune.settings import BEST_FILE, CSV_FILE, PAGE_FILE, RESULTS_FILE, Settings
 from tune.space import SearchError
 
 FAILED, INTERRUPTED = 1, 130  # as shells have it: 128 and SIGINT
@@ -35,6 +35,7 @@ def search(options: argparse.Namespace) -> int:
     """From the recipe to its results."""
     from tune.checks import check_chain, count_workers, prepared_channels
     from tune.recipe import load_recipe, read_recipe
+    from tune.show import show
 
     document, changed = load_recipe(options.recipe), dict(options.set)
     recipe = read_recipe(document, changed)
@@ -49,7 +50,8 @@ def search(options: argparse.Namespace) -> int:
         from tune.tuner import Tuner
 
         Tuner(settings, workers, gpus).run()
-    print(f"tune: results: {out / RESULTS_FILE}", flush=True)
+        show(read_results(out / RESULTS_FILE), page=out / PAGE_FILE, csv=out / CSV_FILE)
+    print(f"tune: results: {out / RESULTS_FILE}; the best hyperparameters: {out / BEST_FILE}", flush=True)
     return 0
 
 

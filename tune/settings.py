@@ -12,6 +12,7 @@ from tune.space import SearchError
 
 FORMAT_VERSION = 1
 SETTINGS_FILE, RESULTS_FILE, BEST_FILE, BEST_RECIPE_FILE = "search.json", "tuning.json", "best.json", "best.yaml"
+PAGE_FILE, CSV_FILE = "tuning.html", "tuning.csv"
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,11 @@ from tune.search import make_study
 from tune.settings import BEST_FILE, BEST_RECIPE_FILE, RESULTS_FILE, Settings
 from tune.space import SearchError
 from tune.storage import open_storage, repair
+from tune.table import progress
 from tune.warm_start import legal, overall_best, parents_of
 
 LOOK_S = 0.3  # from one look at the study to the next
+PROGRESS_S = 30.0  # without a line until it is told how running trials stand
 SPENT_S = 10.0  # from one note of the time spent to the next
 LEAVE_S = 140.0  # what workers get to leave in: a training's own 120 s and some
 MOST_DEATHS = 3  # of one worker in a row, with no trial finished in between
@@ -42,6 +44,7 @@ class Tuner:
         self._told: set[str] = set()
         self._current: tuple | None = None  # study and tuning job
         self._written: tuple[TuningJob, ...] = ()
+        self._shown = time.monotonic()
 
     def run(self) -> None:
         """All tuning jobs of the chain, one after the other. SearchError when it cannot go on."""
@@ -98,6 +101,9 @@ class Tuner:
         job = form(study, tuning, "InProgress")
         self._write(job)
         self._tell_finished(job, tuning)
+        if time.monotonic() - self._shown > PROGRESS_S and not all_ended(trials):
+            self._shown = time.monotonic()
+            print(progress((job,), tuning.budgets.jobs), flush=True)
         return bool(reason) and all_ended(trials)
 
     def _conclude(self, job: TuningJob, parents: list[TuningJob], ended: str | None) -> None:
@@ -120,6 +126,7 @@ class Tuner:
             if trial.status == "InProgress" or trial.name in self._told:
                 continue
             self._told.add(trial.name)
+            self._shown = time.monotonic()
             objective = "" if trial.objective is None else f" {job.objective}={trial.objective:.6g}"
             tuned = " ".join(f"{name}={_short(trial.hyperparameters[name])}" for name in trial.tuned)
             so_far = f"; {len(self._told)} of {tuning.budgets.jobs}" + (f", best {best.objective:.6g}" if best else "")
