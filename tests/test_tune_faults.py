@@ -1,6 +1,5 @@
 """A tuner and its workers killed, interrupted, and started again: nothing is lost, nothing counted twice."""
 
-import os
 import re
 import signal
 import subprocess
@@ -11,7 +10,9 @@ import optuna
 import psutil
 import pytest
 
+from artifact.machine import cpu_count
 from conftest import REPOSITORY
+from tune.checks import count_workers
 from tune.ledger import LOST, MOST_LOST, NAME, OWNER, REASON, counted, form, process_here, reap, sign_for
 from tune.results import Trial, read_results
 from tune.search import choose, make_study, steer
@@ -62,17 +63,17 @@ def check_whole(folder: Path, before: tuple[Trial, ...], count: int) -> None:
 
 
 def test_kill_9_of_the_tuner_then_again(tmp_path, data):
-    recipe = document({"budgets": {"jobs": 4, "parallel": 2}}, epochs=25)
-    tuner = started(tmp_path, data, recipe, "--workers", 2)
+    recipe = document({"budgets": {"jobs": 3}}, epochs=25)
+    tuner = started(tmp_path, data, recipe, "--workers", 1)
     workers = workers_of(tuner)
     tuner.kill()
     tuner.communicate()
     assert gone(workers), "workers end with their tuner"
     before = trials_in(tmp_path)
-    ended = run(tmp_path, data, recipe, "--workers", 2)
+    ended = run(tmp_path, data, recipe, "--workers", 1)
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert re.search(r"going on; [123] of its trials are there", ended.stdout)
-    check_whole(tmp_path, before, 4)
+    assert re.search(r"going on; [12] of its trials are there", ended.stdout)
+    check_whole(tmp_path, before, 3)
 
 
 def test_kill_9_of_a_worker_and_ctrl_c(tmp_path, data):
@@ -96,6 +97,20 @@ def test_kill_9_of_a_worker_and_ctrl_c(tmp_path, data):
     assert ended.returncode == 0, ended.stdout + ended.stderr
     check_whole(tmp_path, before, 4)
     check_whole(tmp_path, done, 4)
+
+
+def test_a_training_of_its_own_ends_with_a_killed_tuner(tmp_path, data):
+    recipe = document({"budgets": {"jobs": 1}}, epochs=5000)
+    tuner = subprocess.Popen(command(tmp_path, data, recipe, "--engine", "process", "--workers", 1), cwd=REPOSITORY, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + LIMIT_S
+    while not any(trial.curve for trial in trials_in(tmp_path)):
+        assert tuner.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    family = psutil.Process(tuner.pid).children(recursive=True)
+    assert any("train" in child.cmdline() for child in family)
+    tuner.kill()
+    tuner.wait()
+    assert gone(family)
 
 
 def test_a_second_tuner_stays_out(tmp_path, data):
@@ -176,21 +191,23 @@ def test_a_study_that_was_being_filled_is_made_anew(tmp_path, data):
 
 
 def test_two_machines_share_a_database(tmp_path, data):
-    recipe, url = document({"budgets": {"jobs": 6, "parallel": 2}}, epochs=3), f"sqlite:///{tmp_path}/shared.db"
+    recipe, url = document({"budgets": {"jobs": 4, "parallel": 2}}, epochs=2), f"sqlite:///{tmp_path}/shared.db"
     machines = [subprocess.Popen(command(tmp_path / name, data, recipe, "--workers", 1, "--storage", url), cwd=REPOSITORY, stdout=subprocess.PIPE,
                                  stderr=subprocess.STDOUT, text=True) for name in ("a", "b")]
     shown = [machine.communicate(timeout=LIMIT_S)[0] for machine in machines]
     assert [machine.returncode for machine in machines] == [0, 0], shown
     a, b = (read_results(tmp_path / name / "out" / "tuning.json") for name in ("a", "b"))
-    assert a == b and [trial.status for trial in a[0].trials] == ["Completed"] * 6
+    assert a == b and [trial.status for trial in a[0].trials] == ["Completed"] * 4
     assert not (tmp_path / "a" / "out" / STUDY_FILE).exists()
 
 
-def test_workers_never_exceed_the_cores(tmp_path, data):
-    ended = run(tmp_path, data, document({"budgets": {"jobs": 1}}, epochs=1), "--workers", 999)
-    cores = len(os.sched_getaffinity(0))
-    assert ended.returncode == 0 and re.search(rf"999 workers are too many for \d+ (cores|GPUs); taking \d+\n", ended.stdout)
-    assert len(list((tmp_path / "out").glob("worker-*.log"))) <= cores
+def test_workers_never_exceed_the_cores_or_gpus(tmp_path, data, capsys, monkeypatch):
+    recipe = settings(tmp_path, data, {"budgets": {"jobs": 9, "parallel": 7}}).recipe()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert count_workers(None, recipe) == (min(7, cpu_count()), []) and count_workers(1, recipe) == (1, [])
+    assert count_workers(999, recipe) == (cpu_count(), []) and f"999 workers are too many for {cpu_count()} cores" in capsys.readouterr().out
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
+    assert count_workers(None, recipe) == (2, ["2", "3"]) and count_workers(3, recipe)[0] == 2
 
 
 def test_a_reason_is_kept_with_the_trial(tmp_path, data):

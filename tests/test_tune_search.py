@@ -14,6 +14,7 @@ from tune.results import read_results
 from tune.search import choose, combinations, make_study, steer, to_stored, to_text, worse_than_median
 from tune.space import Continuous, Integer, SearchError
 from tune.storage import STUDY_FILE, open_storage, repair
+from tune.tuner import Tuner
 from tune.warm_start import legal
 from tune.worker import Worker
 from tuning import LR, document, draw_data, run, search_here, settings
@@ -27,9 +28,9 @@ def data(tmp_path_factory):
     return draw_data(tmp_path_factory.mktemp("data"))
 
 
-def test_a_chain_runs_from_the_command_line(tmp_path, data):
+def test_a_chain_runs_from_the_command_line(tmp_path, data, capsys):
     warm = {"parents": ["job-0"], "warm_start": "IdenticalDataAndAlgorithm"}
-    ended = run(tmp_path, data, document({}, warm), "--workers", 1, "--set", "seed=3")
+    ended = run(tmp_path, data, document({"budgets": {"jobs": 3, "parallel": 2}}, warm, seed=0), "--workers", 2, "--set", "seed=3")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     jobs = read_results(tmp_path / "out" / "tuning.json")
     assert [(job.name, job.status, len(job.trials)) for job in jobs] == [("job-0", "Completed", 3), ("job-1", "Completed", 3)]
@@ -43,10 +44,11 @@ def test_a_chain_runs_from_the_command_line(tmp_path, data):
         tree = tmp_path / "out" / "trials" / trial.name[:5] / trial.name
         assert json.loads((tree / "input/config/hyperparameters.json").read_text()) == trial.hyperparameters
         assert not (tree / "checkpoints").exists() and f"validation_accuracy={trial.objective:.5f}" in (tree / "output.log").read_text()
-    again = run(tmp_path, data, document({}, warm), "--workers", 1, "--set", "seed=3")
-    assert again.returncode == 0 and "3 of its trials are there" in again.stdout and read_results(tmp_path / "out" / "tuning.json") == jobs
-    other = run(tmp_path, data, document({}, warm), "--set", "seed=4")
-    assert other.returncode == 1 and "is of another search: its static hyperparameters differ" in other.stderr and other.stderr.count("\n") == 1
+    again = settings(tmp_path / "out", data, {"budgets": {"jobs": 3, "parallel": 2}}, warm, seed="3")
+    Tuner(again, 0, []).run()  # without workers: there is nothing left to do
+    assert "3 of its trials are there" in capsys.readouterr().out and read_results(tmp_path / "out" / "tuning.json") == jobs
+    with pytest.raises(SearchError, match="is of another search: its static hyperparameters differ; name another --out or --storage"):
+        Tuner(settings(tmp_path / "out", data, {}, warm, seed="4"), 0, []).run()
 
 
 def test_test_batch_size_has_no_effect_on_the_objective(tmp_path, data):
@@ -72,9 +74,11 @@ def test_an_objective_that_cannot_be_read_fails_the_trial(tmp_path, data, regex,
 
 
 def test_a_chain_ends_where_a_job_told_nothing(tmp_path, data):
-    ended = run(tmp_path, data, document({"budgets": {"jobs": 1}, "objective": {"metric": "nothing"}}, {"name": "next"}))
-    assert ended.returncode == 1 and ended.stderr.startswith("tune: failed: tuning job job-0: none of its 1 trials told an objective; the first: the objective nothing was never")
-    assert [job.status for job in read_results(tmp_path / "out" / "tuning.json")] == ["Failed"]
+    asked = settings(tmp_path, data, {"budgets": {"jobs": 1}, "objective": {"metric": "nothing"}}, {"name": "next"})
+    search_here(asked)
+    with pytest.raises(SearchError, match="tuning job job-0: none of its 1 trials told an objective; the first: the objective nothing was never"):
+        Tuner(asked, 0, []).run()
+    assert [job.status for job in read_results(tmp_path / "tuning.json")] == ["Failed"]
 
 
 def test_the_median_rule_stops_a_running_trial(tmp_path, data):

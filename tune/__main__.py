@@ -40,7 +40,8 @@ def search(options: argparse.Namespace) -> int:
     document, changed = load_recipe(options.recipe), dict(options.set)
     recipe = read_recipe(document, changed)
     out = (options.out or Path("out") / "tune" / recipe.name).absolute()
-    settings = Settings(out, document, changed, {}, tuple(path.absolute() for path in options.parents), options.engine, options.image, options.storage, options.keep)
+    parents = tuple(path.absolute() for path in options.parents)
+    settings = Settings(out, document, changed, {}, parents, options.engine, options.image, options.storage, options.keep)
     check_chain(settings)
     workers, gpus = count_workers(options.workers, recipe)
     out.mkdir(parents=True, exist_ok=True)
@@ -69,15 +70,19 @@ def _alone(out: Path) -> Iterator[None]:
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tune", description=__doc__)
     parser.add_argument("recipe", type=Path, help="a YAML file with a section `tuning`")
-    parser.add_argument("--data", type=Path, default=Path("out") / "prepared", help="photos: as `python -m prepare` leaves them, or a folder a class, which is then "
-                        "prepared first (default: out/prepared)")
+    parser.add_argument("--data", type=Path, default=Path("out") / "prepared",
+                        help="photos: as `python -m prepare` leaves them, or a folder a class, which is then prepared first (default: out/prepared)")
     parser.add_argument("--out", type=Path, help="where the search is kept and its results are written (default: out/tune/NAME)")
-    parser.add_argument("--set", type=_setting, action="append", default=[], metavar="NAME=VALUE", help="another value of a static hyperparameter, in all tuning jobs")
+    parser.add_argument("--set", type=_setting, action="append", default=[], metavar="NAME=VALUE",
+                        help="another value of a static hyperparameter, in all tuning jobs")
     parser.add_argument("--engine", choices=ENGINES, default=ENGINES[0], help="what runs a trial's training (default: %(default)s)")
     parser.add_argument("--image", default="slipway-train", help="of --engine container (default: %(default)s)")
-    parser.add_argument("--workers", type=int, help="trials at once on this machine, at most its cores, or GPUs (default: what the recipe's budgets say)")
-    parser.add_argument("--storage", metavar="URL", help="a database that several machines share the search on, such as postgresql://… (default: a file in --out)")
-    parser.add_argument("--parents", type=Path, action="append", default=[], metavar="FILE", help="results of an earlier search, tuning.json, to start from")
+    parser.add_argument("--workers", type=int,
+                        help="trials at once on this machine, at most its cores, or GPUs (default: what the recipe's budgets say)")
+    parser.add_argument("--storage", metavar="URL",
+                        help="a database that several machines share the search on, such as postgresql://… (default: a file in --out)")
+    parser.add_argument("--parents", type=Path, action="append", default=[], metavar="FILE",
+                        help="results of an earlier search, tuning.json, to start from")
     parser.add_argument("--keep", action="store_true", help="keep each trial's model, checkpoints and links to its photos")
     return parser.parse_args(arguments)
 

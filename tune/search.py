@@ -88,7 +88,8 @@ def load_study(storage: BaseStorage, tuning: Tuning) -> optuna.Study | None:
     if READY not in attributes:
         return None
     if attributes[READY] != STORAGE_VERSION:
-        raise SearchError(f"the storage's tuning job {tuning.name} is of version {attributes[READY]!r}, this is {STORAGE_VERSION}; name another --out or --storage")
+        raise SearchError(f"the storage's tuning job {tuning.name} is of version {attributes[READY]!r}, this is {STORAGE_VERSION}; "
+                          "name another --out or --storage")
     theirs, ours = attributes.get(SEARCH), _identity(tuning)
     if theirs != ours:
         other = sorted(name for name in ours if not isinstance(theirs, dict) or theirs.get(name) != ours[name])

@@ -84,7 +84,8 @@ def repair(out: Path) -> None:
 
 
 def _foreign(path: Path, error: Exception) -> SearchError:
-    return SearchError(f"'{path}' is not a file of this version's searches ({type(error).__name__}: {' '.join(str(error).split())[:100]}); name another --out, or remove it")
+    return SearchError(f"'{path}' is not a file of this version's searches ({type(error).__name__}: {' '.join(str(error).split())[:100]}); "
+                       "name another --out, or remove it")
 
 
 def _without_password(url: str) -> str:

@@ -10,12 +10,13 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import yaml
 
 from artifact.machine import cpu_count
 from artifact.model import write_atomically
-from tune.ledger import ENDED, all_ended, counted, form, reap, verdict
+from tune.ledger import ENDED, all_ended, counted, form, open_mark, reap, verdict
 from tune.recipe import Recipe, Tuning
 from tune.results import Trial, TuningJob, write_results
 from tune.search import make_study
@@ -77,7 +78,9 @@ class Tuner:
         self._current = study, tuning
         clock = Clock(study)
         study.set_user_attr(ENDED, None)  # a budget may have been raised
-        tell(f"{tuning.name}: {tuning.strategy} search of {', '.join(entry.name for entry in tuning.ranges)}; {_budgets(tuning)}{_started_from(tuning, parents, imported)}")
+        study.set_user_attr(open_mark(os.getpid()), True)
+        names = ", ".join(entry.name for entry in tuning.ranges)
+        tell(f"{tuning.name}: {tuning.strategy} search of {names}; {_budgets(tuning)}{_started_from(tuning, parents, imported)}")
         self._told = {trial.name for trial in form(study, tuning, "").trials if trial.status != "InProgress"}
         if self._told:
             tell(f"{tuning.name}: going on; {len(self._told)} of its trials are there")
@@ -89,9 +92,7 @@ class Tuner:
 
     def _look(self, study, tuning: Tuning, clock: "Clock") -> bool:
         """One look at all that may have changed; whether the tuning job has ended."""
-        for worker in self._workers:
-            if died := worker.watch(len(self._told)):
-                tell(died)
+        gone = [worker for worker in self._workers if worker.gone()]
         for name in reap(study):
             tell(f"{name}: its process was killed; it is to be done again")
         trials = counted(study)
@@ -104,7 +105,10 @@ class Tuner:
         if time.monotonic() - self._shown > PROGRESS_S and not all_ended(trials):
             self._shown = time.monotonic()
             print(progress((job,), tuning.budgets.jobs), flush=True)
-        return bool(reason) and all_ended(trials)
+        over = bool(reason) and all_ended(trials)
+        for worker in () if over else gone:
+            tell(worker.again(len(self._told)))
+        return over
 
     def _conclude(self, job: TuningJob, parents: list[TuningJob], ended: str | None) -> None:
         best = job.best()
@@ -162,21 +166,24 @@ class WorkerProcess:
             self._process = subprocess.Popen([sys.executable, "-m", "tune.worker", str(self.settings.out), str(self.number), str(os.getpid())],
                                              stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment, start_new_session=True)
 
-    def watch(self, finished: int) -> str:
-        """Start it again where it died; a sentence about that, else "". finished: trials so far. SearchError when it dies again and again."""
-        if (code := self._process.poll()) in (None, 0):
-            return ""
+    def gone(self) -> bool:
+        """Whether it has ended."""
+        return self._process.poll() is not None
+
+    def again(self, finished: int) -> str:
+        """Start it again; a sentence on how it ended. finished: trials so far. SearchError when it fails again and again."""
+        code = self._process.returncode
         self._deaths = self._deaths + 1 if finished == self._finished else 1
         self._finished = finished
         cause = f"was killed by signal {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-        if self._deaths >= MOST_DEATHS and code > 0:
+        if self._deaths >= MOST_DEATHS and code >= 0:
             last = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
             raise SearchError(f"worker {self.number} {cause}, {self._deaths} times in a row: {''.join(last)} (see '{self._log}')")
         self.start()
         return f"worker {self.number} {cause}; started again"
 
     @property
-    def _log(self):
+    def _log(self) -> Path:
         return self.settings.out / f"worker-{self.number}.log"
 
     def ask_to_leave(self) -> None:
@@ -216,7 +223,8 @@ class Clock:
 def write_best(settings: Settings, recipe: Recipe, best: Trial) -> None:
     """The best trial's hyperparameters: as a training job's hyperparameters.json, and in the form of a recipe."""
     write_atomically(settings.out / BEST_FILE, (json.dumps(best.hyperparameters, indent=2) + "\n").encode())
-    document = {"name": recipe.name, "prepare": recipe.prepare, "hyperparameters": {name: yaml.safe_load(text) if text else text for name, text in best.hyperparameters.items()}}
+    values = {name: yaml.safe_load(text) if text else text for name, text in best.hyperparameters.items()}
+    document = {"name": recipe.name, "prepare": recipe.prepare, "hyperparameters": values}
     write_atomically(settings.out / BEST_RECIPE_FILE, yaml.safe_dump(document, sort_keys=False).encode())
 
 
