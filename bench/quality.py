@@ -16,7 +16,7 @@ BENCH = Path(__file__).resolve().parent
 sys.path[:0] = [str(BENCH), str(BENCH.parent)]
 
 from sections import machine, replace_section  # noqa: E402
-from training.processes import make_job, run  # noqa: E402
+from training.jobs import make_job, run  # noqa: E402
 
 TITLE = "## Learning a small folder from scratch (`python bench/quality.py`)"
 SIZE = 128  # pixels

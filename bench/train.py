@@ -16,15 +16,10 @@ from pathlib import Path
 BENCH = Path(__file__).resolve().parent
 sys.path[:0] = [str(BENCH), str(BENCH.parent)]
 
-from serving.photos import class_names, draw  # noqa: E402
-from training.processes import make_job, run  # noqa: E402
+from training.jobs import SEED_LIKE, make_job, prepare, run  # noqa: E402
 from training.results import Outcome, write_plot, write_section  # noqa: E402
 
-CLASSES = class_names()[::13][:10]
-PHOTOS = {"train": (20, 1), "validation": (5, 2)}  # channel: photos a class, seed
 RESNET50_OPERATIONS = 3 * 2 * 4.09e9  # of a photo of 224 x 224, forward and backward
-SEED_LIKE = {"model": "vgg16", "weights": "start", "trainable": "head", "epochs": 10, "batch_size": 20, "optimizer": "sgd", "lr": 0.01, "momentum": 0.9,
-             "weight_decay": 0, "augmentation": "none", "quantize": "false"}
 ALL_LAYERS = {"model": "resnet18", "weights": "none", "trainable": "all", "epochs": 3, "batch_size": 20, "optimizer": "sgd", "lr": 0.01, "momentum": 0.9,
               "augmentation": "crop", "split": "1,0,0", "quantize": "false"}
 
@@ -103,26 +98,6 @@ def on_gpu(out: Path) -> dict[str, float]:
     torch.cuda.synchronize()
     limit = 20 * 2 * 8192**3 / (begin.elapsed_time(end) / 1000)  # operations a second
     return rates | {"share": rates["ours"] * RESNET50_OPERATIONS / limit}
-
-
-def prepare(out: Path, photos: dict[str, tuple[int, int]] = PHOTOS) -> tuple[Path, Path]:
-    """The photos' folder and the weights' file, made where they are not there yet."""
-    data, weights = out / "photos", out / "vgg16.pth"
-    for channel, (count, seed) in photos.items():
-        for name in CLASSES:
-            folder = data / channel / name
-            folder.mkdir(parents=True, exist_ok=True)
-            for number in range(count):
-                path = folder / f"{number:03d}.jpg"
-                if not path.is_file():
-                    path.write_bytes(draw(name, number, seed))
-    if not weights.is_file():
-        import torch
-        import torchvision
-
-        torch.manual_seed(0)
-        torch.save(torchvision.models.vgg16().state_dict(), weights)
-    return data, weights
 
 
 if __name__ == "__main__":

@@ -1,0 +1,92 @@
+"""What can be known before the first trial: that the training would take every hyperparameter, that warm starts are allowed, which
+photos there are, and how many workers this machine bears."""
+
+import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from artifact.machine import cpu_count
+from train.hyperparameters import Hyperparameters, parse
+from train.job import JobError
+from tune.recipe import Recipe, Tuning
+from tune.settings import Settings, find_channels
+from tune.space import SearchError
+from tune.warm_start import check_change, missing_parent
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def check_chain(settings: Settings) -> Recipe:
+    """SearchError when a tuning job could not run: the first thing that is wrong with the chain."""
+    recipe = settings.recipe()
+    if not recipe.tuning:
+        raise SearchError(f"the recipe {recipe.name} has no tuning jobs; give it a section `tuning`")
+    known = settings.known_parents()
+    for tuning in recipe.tuning:
+        check_hyperparameters(tuning)
+        for name in tuning.parents:
+            if name not in known:
+                raise missing_parent(tuning, name, known)
+            check_change(tuning, known[name])
+        if tuning.name in known:
+            raise SearchError(f"tuning job {tuning.name}: a file of --parents holds one of this name; rename one")
+        known[tuning.name] = tuning.form("InProgress")
+    return recipe
+
+
+def check_hyperparameters(tuning: Tuning) -> None:
+    """SearchError for a hyperparameter or a value that the training would not take."""
+    kinds = {entry.name: type(entry.default) for entry in dataclasses.fields(Hyperparameters)}
+    try:
+        parse(tuning.static)
+        for entry in tuning.ranges:
+            kind = kinds.get(entry.name.replace("-", "_"))
+            if entry.kind == "Continuous" and kind is int or entry.kind != "Categorical" and kind not in (int, float, None):
+                takes = "whole numbers" if kind is int else "no ranges of numbers"
+                raise SearchError(f"hyperparameter {entry.name} takes {takes}; a {entry.kind} range does not suit it")
+            for text in entry.values if entry.kind == "Categorical" else (str(entry.low), str(entry.high)):
+                parse(tuning.static | {entry.name: text})
+    except (JobError, SearchError) as error:
+        raise SearchError(f"tuning job {tuning.name}: {error}") from error
+
+
+def count_workers(wanted: int | None, recipe: Recipe) -> tuple[int, list[str]]:
+    """How many workers there are to be, and the GPU of each, none on a machine without. SearchError for less than one."""
+    if wanted is not None and wanted < 1:
+        raise SearchError(f"--workers must be at least 1; found {wanted}")
+    gpus = visible_gpus()
+    most, what = (len(gpus), "GPUs") if gpus else (cpu_count(), "cores")
+    asked = wanted or max(tuning.budgets.parallel for tuning in recipe.tuning)
+    if wanted and wanted > most:
+        print(f"tune: {wanted} workers are too many for {most} {what}; taking {most}", flush=True)
+    return min(asked, most), gpus
+
+
+def visible_gpus() -> list[str]:
+    """Numbers of the GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if given is not None:
+        return [name for name in given.split(",") if name.strip() not in ("", "-1")]
+    try:
+        found = subprocess.run(["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"], capture_output=True, text=True, timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return found.stdout.split() if found.returncode == 0 else []
+
+
+def prepared_channels(data: Path, out: Path, recipe: Recipe) -> dict[str, Path]:
+    """The channels of the trainings: a prepared folder's, or, of a folder of photos, those that `python -m prepare` makes of it now,
+    with the recipe's options. SearchError when there are none."""
+    if not data.is_dir():
+        raise SearchError(f"there is no folder '{data}'; name the photos with --data")
+    if channels := find_channels(data):
+        return channels
+    prepared = out / "prepared"
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in recipe.prepare.items()]
+    print(f"tune: preparing the photos of '{data}'", flush=True)
+    code = subprocess.run([sys.executable, "-m", "prepare", str(data.absolute()), str(prepared), *options], cwd=REPOSITORY, check=False).returncode
+    if code:
+        raise SearchError(f"the photos of '{data}' could not be prepared; the reason stands above")
+    return find_channels(prepared)
