@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 BENCH = Path(__file__).resolve().parent
-sys.path[:0] = [str(BENCH), str(BENCH.parent)]
+sys.path.insert(0, str(BENCH.parent))  # before this folder, in which train.py is another
 
 from sections import machine, replace_section  # noqa: E402  the bench runs from any folder
 from train.job import Job  # noqa: E402
@@ -96,8 +96,9 @@ def main() -> int:
     step(None)
     clock = {"wall": time.perf_counter, "cpu": time.process_time}[options.clock]
     where = torch.cuda.get_device_name(options.device) if options.device.startswith("cuda") else f"CPU, {torch.get_num_threads()} threads"
-    lines = [f"{machine()}. {options.model}, batch {options.batch} at {options.side} x {options.side}, {where}, torch {torch.__version__}, {options.clock} time; "
-             "gradients, weights, activations and samples, as statistics and 512 values.", "", "| saved every | ms a step without | with | cost |", "|---|---|---|---|"]
+    lines = [f"{machine()}. {options.model}, batch {options.batch} at {options.side} x {options.side}, {where}, torch {torch.__version__}, "
+             f"{options.clock} time; gradients, weights, activations and samples, as statistics and 512 values.",
+             "", "| saved every | ms a step without | with | cost |", "|---|---|---|---|"]
     costs = []
     for interval in (int(text) for text in options.intervals.split(",")):
         plain, hooked, ratio = measure(network, step, interval, options.steps, options.turns, clock)
