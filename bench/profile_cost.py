@@ -68,10 +68,12 @@ def main() -> int:
         "cost_percent": _percent(statistics.median(costs)), "quartiles_percent": [_percent(quartile) for quartile in statistics.quantiles(costs, n=4)[::2]],
         "wall_cost_percent": _percent(statistics.median(wall)), "span_us": round(1e6 * span, 2), "measurement_ms": _ms(measurement),
         "cost_of_parts_percent": _percent(SPANS_A_STEP * span / step + 1000 * measurement / options.interval_ms), "rounds": options.rounds}
-    replace_section(BENCH / "RESULTS.md", TITLE, f"{machine()}. ResNet18, {options.image_size} pixels, batch {options.batch_size}, {options.rounds} rounds; bar: 2 %.\n\n"
+    replace_section(BENCH / "RESULTS.md", TITLE,
+                    f"{machine()}. ResNet18, {options.image_size} pixels, batch {options.batch_size}, {options.rounds} rounds; bar: 2 %.\n\n"
                     "| ms a step | cost, processor time | its quartiles | cost, wall | a span | a measurement of the machine |\n"
                     "|---|---|---|---|---|---|\n"
-                    f"| {found['step_ms']} | {found['cost_percent']} % | {' to '.join(map(str, found['quartiles_percent']))} % | {found['wall_cost_percent']} % | "
+                    f"| {found['step_ms']} | {found['cost_percent']} % | {' to '.join(map(str, found['quartiles_percent']))} % | "
+                    f"{found['wall_cost_percent']} % | "
                     f"{found['span_us']} us | {found['measurement_ms']} ms |")
     print(json.dumps(found))
     return int(statistics.median(costs) >= BAR)
