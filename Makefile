@@ -5,12 +5,16 @@ VENV ?= .venv
 ENGINE ?= $(shell docker info >/dev/null 2>&1 && echo docker || echo process)
 DATA ?=
 SOAK ?=
+TUNE ?=
+PORT ?= 8080
 BENCH ?=
 IMAGES ?= all
+TEST_WORKERS ?= 2
+TESTS ?=
 PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test images soak bench-serve bench-train base lock environment clean
+.PHONY: help demo test images tune web soak bench-serve bench-train bench-tune bench-hook bench-profile base lock environment clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,8 +23,8 @@ demo: $(VENV)/.$(ENGINE) ## Photos to a tested endpoint, here; DATA=folder takes
 	@$(if $(filter docker,$(ENGINE)),$(MAKE) --no-print-directory images IMAGES='train serve')
 	@$(VENV)/bin/python -m local_test.demo --engine '$(ENGINE)' $(if $(DATA),--data '$(DATA)')
 
-test: $(VENV)/.process ## Run all tests; those of containers need a Docker engine (REQUIRE_DOCKER=1: fail without one)
-	@$(VENV)/bin/python -m pytest $(TESTS)
+test: $(VENV)/.process ## Run all tests; those of containers need a Docker engine (REQUIRE_DOCKER=1: fail without one); TEST_WORKERS=n side by side
+	@OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(TEST_WORKERS) --dist loadfile $(TESTS)
 
 images: ## Build the images: IMAGES=train|serve|serve-gpu|serve-mms|all, BASE_IMAGE=… to build on, WEIGHTS=resnet50,… to bake in
 	@docker/build.sh $(IMAGES)
@@ -29,12 +33,30 @@ soak: $(VENV)/.docker ## Load, hostile bodies, a killed worker, SIGTERM against 
 	@test -f out/ml/model/model.json || $(MAKE) --no-print-directory demo
 	@$(VENV)/bin/python -m local_test.soak --model out/ml/model --photos out/prepared/test $(SOAK)
 
+tune: $(VENV)/.process ## Search the demo's hyperparameters on its photos; TUNE=options of python -m tune
+	@test -d out/prepared/train || $(MAKE) --no-print-directory demo
+	@$(VENV)/bin/python -m tune recipes/demo.yaml $(TUNE)
+
+web: $(VENV)/.process ## Serve the page in front of the demo's model; PORT=8080
+	@test -f out/ml/model/model.json || $(MAKE) --no-print-directory demo
+	@echo "web: http://127.0.0.1:$(PORT)/"
+	@SLIPWAY_PAGE=1 SLIPWAY_HOST=127.0.0.1 SAGEMAKER_BIND_TO_PORT=$(PORT) SLIPWAY_MODEL_DIR=out/ml/model SLIPWAY_SAMPLES=out/prepared/validation $(VENV)/bin/python -m serve
+
 bench-serve: $(VENV)/.process ## Measure slipway-serve against multi-model-server and LitServe, in containers; BENCH=options
 	@$(MAKE) --no-print-directory images IMAGES='train serve'
 	@$(VENV)/bin/python bench/serve.py $(BENCH)
 
 bench-train: $(VENV)/.process ## Measure training against a plain torchvision loop; BENCH=options
 	@$(VENV)/bin/python bench/train.py $(BENCH)
+
+bench-tune: $(VENV)/.process ## Measure a search of 28 trainings against a plain torchvision loop; BENCH=options
+	@$(VENV)/bin/python bench/tune.py $(BENCH)
+
+bench-hook: $(VENV)/.process ## Measure what smdebug's hook costs a training step; BENCH=options
+	@$(VENV)/bin/python bench/hook_cost.py $(BENCH)
+
+bench-profile: $(VENV)/.process ## Measure what profiling costs a training; BENCH=options
+	@$(VENV)/bin/python bench/profile_cost.py $(BENCH)
 
 base: ## Make a stand-in for the base image with debootstrap, where none can be pulled (as root)
 	@docker/base.sh

@@ -4,12 +4,16 @@ Loads torch; runs in training only.
 """
 
 import contextlib
-import io
 import logging
+import os
+import re
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
+import safetensors
 import safetensors.torch
 import torch
 
@@ -21,8 +25,8 @@ from artifact.model import (
     INT8_WEIGHTS_FILE,
     WEIGHTS_FILE,
     Description,
+    atomic_file,
     discard_unfinished,
-    write_atomically,
     write_description,
 )
 from artifact.network import Probabilities
@@ -65,9 +69,11 @@ def remove_artifact(directory: Path) -> None:
 
 def _export(network: torch.nn.Module, description: Description, directory: Path, samples: np.ndarray) -> float:
     model = Probabilities(network, description.preprocessing, description.temperature, description.multi_label).cpu().eval()
-    state = {name: value.contiguous() for name, value in network.state_dict().items()}
-    write_atomically(directory / WEIGHTS_FILE, safetensors.torch.save(state))
-    write_atomically(directory / GRAPH_FILE, graph(model, samples[:1]))
+    with ThreadPoolExecutor(1) as beside:  # half a gigabyte each, for VGG: the disk takes the one while the other is made
+        weights = beside.submit(_write_weights, network, directory / WEIGHTS_FILE)
+        with atomic_file(directory / GRAPH_FILE) as file:
+            write_graph(model, samples[:1], file)
+        weights.result()
     difference = _difference(model, description, directory, samples)
     if not difference <= TOLERANCE:
         raise ExportError(f"the exported graph's probabilities differ from the network's by {difference:.3g} "
@@ -97,20 +103,29 @@ def check_exportable(network: torch.nn.Module, side: int) -> None:
             hook.remove()
 
 
-def graph(model: Probabilities, sample: np.ndarray) -> bytes:
-    """The ONNX file of a model, batch size left open. sample: uint8 [1, S, S, 3]."""
-    buffer = io.BytesIO()
+def _write_weights(network: torch.nn.Module, path: Path) -> None:
+    state = {name: value.contiguous() for name, value in network.state_dict().items()}
+    with atomic_file(path) as file:
+        try:
+            safetensors.torch.save_file(state, file.name)
+        except safetensors.SafetensorError as error:  # it hides what the system said in its text
+            if not (code := re.search(r"os error (\d+)", str(error))):
+                raise
+            raise OSError(int(code[1]), os.strerror(int(code[1])), str(path)) from error
+
+
+def write_graph(model: Probabilities, sample: np.ndarray, file: BinaryIO) -> None:
+    """Write a model's ONNX graph to a file, batch size left open. sample: uint8 [1, S, S, 3]."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     fused_attention = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # the fused kernel has no ONNX counterpart; its parts have
     with warnings.catch_warnings(), torch.inference_mode():
         # the exporter warns of its successor and of traced constants; the check on real photos is what decides
         warnings.simplefilter("ignore")
-        torch.onnx.export(model, (torch.from_numpy(sample.copy()),), buffer, opset_version=OPSET, dynamo=False,
+        torch.onnx.export(model, (torch.from_numpy(sample.copy()),), file, opset_version=OPSET, dynamo=False,
                           input_names=["pixels"], output_names=["probabilities"],
                           dynamic_axes={"pixels": {0: "batch"}, "probabilities": {0: "batch"}})
     torch.backends.mha.set_fastpath_enabled(fused_attention)
-    return buffer.getvalue()
 
 
 def _difference(model: Probabilities, description: Description, directory: Path, samples: np.ndarray) -> float:

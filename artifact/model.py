@@ -119,12 +119,13 @@ def write_atomically(path: Path, data: bytes, beside: Path | None = None) -> Non
 def atomic_file(path: Path, beside: Path | None = None) -> Iterator[BinaryIO]:
     """A file to write that takes its name in one step, at the end: a reader sees the old file or the whole new one.
 
-    Until then it is a temporary file in the same folder, or in `beside`, a folder on the same disk.
+    Until then it is a temporary file in the same folder, or in `beside`, a folder on the same disk; `name` is its path.
     """
     path = Path(path)
     handle, temporary = tempfile.mkstemp(dir=beside or path.parent, prefix=f".{path.name}.", suffix=TEMPORARY_SUFFIX)
+    os.close(handle)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(temporary, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

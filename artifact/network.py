@@ -3,9 +3,12 @@
 Training, export and engines that rebuild the network share it; it loads torch, so nothing imports it that must not.
 """
 
+import contextlib
+
 import torch
 import torchvision
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from artifact.preprocessing import Preprocessing
 
@@ -18,17 +21,30 @@ def architectures() -> list[str]:
     return sorted(torchvision.models.list_models(module=torchvision.models))
 
 
-def build(architecture: str, classes: int, head: tuple[int, ...] = (), image_size: int = 224) -> nn.Module:
+class _Undrawn(TorchFunctionMode):
+    """Under it no random number is drawn into a tensor: drawing a hundred million weights that are overwritten next takes a second."""
+
+    DRAWING = (torch.Tensor.normal_, torch.Tensor.uniform_, nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_)
+
+    def __torch_function__(self, function, types, arguments=(), named=None):
+        named = named or {}
+        if function in self.DRAWING:
+            return named["tensor"] if "tensor" in named else arguments[0]
+        return function(*arguments, **named)
+
+
+def build(architecture: str, classes: int, head: tuple[int, ...] = (), image_size: int = 224, drawn: bool = True) -> nn.Module:
     """A network of random weights: float [N, 3, S, S], normalised, to logits [N, classes].
 
-    head gives the sizes of hidden layers: (2048, 516) is Linear-ReLU-Linear-ReLU-Linear. The attribute
+    drawn: without it weights are whatever the memory held, for the caller to fill. head gives the sizes of hidden layers: (2048, 516) is Linear-ReLU-Linear-ReLU-Linear. The attribute
     `head_name` of the result is the dotted name of the head. ValueError for an unknown architecture.
     """
     _check_known(architecture)
-    network = torchvision.models.get_model(architecture, weights=None, **_arguments(architecture, image_size))
-    name = _last_layer(network)
-    parent = network.get_submodule(name.rpartition(".")[0])
-    setattr(parent, name.rpartition(".")[2], _head(network.get_submodule(name), classes, head))
+    with contextlib.nullcontext() if drawn else _Undrawn():
+        network = torchvision.models.get_model(architecture, weights=None, **_arguments(architecture, image_size))
+        name = _last_layer(network)
+        parent = network.get_submodule(name.rpartition(".")[0])
+        setattr(parent, name.rpartition(".")[2], _head(network.get_submodule(name), classes, head))
     network.head_name = name
     return network
 

@@ -1,8 +1,11 @@
 """OpenVINO on the CPU, for the ONNX graph and for the int8 model alike. Loads its library when it is opened."""
 
+import contextlib
 import logging
 import sys
 import threading
+from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from types import ModuleType
 
@@ -21,6 +24,19 @@ def load_openvino() -> ModuleType:
     import openvino
 
     return openvino
+
+
+_kept: ContextVar[dict | None] = ContextVar("kept", default=None)  # graphs already read, by file
+
+
+@contextlib.contextmanager
+def graphs_kept() -> Iterator[None]:
+    """While this lasts, a file's graph is read once, however many engines run it. The files must stay as they are, or be replaced."""
+    token = _kept.set({})
+    try:
+        yield
+    finally:
+        _kept.reset(token)
 
 
 class OpenVINOEngine:
@@ -44,7 +60,7 @@ class OpenVINOEngine:
         core = openvino.Core()
         settings = {"INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32", "INFERENCE_NUM_THREADS": threads}
         try:
-            model = core.read_model(path)
+            model = _read(core, path)
             _, *shape = model.inputs[0].partial_shape
             self.input_shape = tuple(dimension.get_length() for dimension in shape)
             self.classes = model.outputs[0].partial_shape[1].get_length()
@@ -110,3 +126,15 @@ class OpenVINOEngine:
             return
         with self._turn:
             self._lanes = requests
+
+
+def _read(core, path: Path):
+    kept = _kept.get()
+    if kept is None:
+        return core.read_model(path)
+    status = Path(path).stat() if Path(path).exists() else None
+    key = (str(path), status and (status.st_ino, status.st_size, status.st_mtime_ns))
+    if key not in kept:
+        kept.clear()  # the last one's memory first
+        kept[key] = core.read_model(path)
+    return kept[key]

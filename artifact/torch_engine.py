@@ -138,7 +138,7 @@ def _network(directory: Path, description: Description, device: "torch.device") 
         for made_on in ("meta", "cpu"):  # without memory first: no random weights are drawn, seconds for a large network
             try:
                 with torch.device(made_on):
-                    network = build(description.architecture, len(description.classes), description.head, description.preprocessing.crop)
+                    network = build(description.architecture, len(description.classes), description.head, description.preprocessing.crop, drawn=False)
             except NotImplementedError:  # RegNet computes its widths from tensors, which have no data there
                 continue
             network.load_state_dict(weights, assign=True)

@@ -13,10 +13,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(REPOSITORY))
+BENCH = Path(__file__).resolve().parent
+sys.path.insert(0, str(BENCH.parent))  # before this folder, in which train.py is another
 
-from train.job import Job  # noqa: E402  the bench runs from any folder
+from sections import machine, replace_section  # noqa: E402  the bench runs from any folder
+from train.job import Job  # noqa: E402
+
+TITLE = "## What the debugger's hook costs a step (`make bench-hook`)"
 
 
 def step_of(network, batch: int, side: int, device: str) -> Callable:
@@ -93,13 +96,16 @@ def main() -> int:
     step(None)
     clock = {"wall": time.perf_counter, "cpu": time.process_time}[options.clock]
     where = torch.cuda.get_device_name(options.device) if options.device.startswith("cuda") else f"CPU, {torch.get_num_threads()} threads"
-    print(f"{options.model}, batch {options.batch} at {options.side} x {options.side}, {where}, torch {torch.__version__}, {options.clock} time\n")
-    print("| saved every | ms a step without | with | cost |\n|---|---|---|---|")
+    lines = [f"{machine()}. {options.model}, batch {options.batch} at {options.side} x {options.side}, {where}, torch {torch.__version__}, "
+             f"{options.clock} time; gradients, weights, activations and samples, as statistics and 512 values.",
+             "", "| saved every | ms a step without | with | cost |", "|---|---|---|---|"]
     costs = []
     for interval in (int(text) for text in options.intervals.split(",")):
         plain, hooked, ratio = measure(network, step, interval, options.steps, options.turns, clock)
         costs.append(f"every_{interval}={100 * (ratio - 1):.1f}%")
-        print(f"| {interval} | {1000 * plain:.1f} | {1000 * hooked:.1f} | {100 * (ratio - 1):+.1f} % |", flush=True)
+        lines.append(f"| {interval} | {1000 * plain:.1f} | {1000 * hooked:.1f} | {100 * (ratio - 1):+.1f} % |")
+        print(lines[-1], flush=True)
+    replace_section(BENCH / "RESULTS.md", TITLE, "\n".join(lines))
     print(f"\nbench-hook: model={options.model} device='{where}' batch={options.batch} side={options.side} {' '.join(costs)}")
     return 0
 

@@ -13,14 +13,17 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+BENCH = Path(__file__).resolve().parent
+sys.path.insert(0, str(BENCH.parent))  # before this folder, in which train.py is another
 
 import torch  # noqa: E402
 import torchvision  # noqa: E402
 
+from sections import machine, replace_section  # noqa: E402
 from train.profile import NoProfile, Profile, Settings, profiling  # noqa: E402
 from train.profile_system import Meters, gpu_meter  # noqa: E402
 
+TITLE = "## What profiling costs a training (`make bench-profile`)"
 BAR = 0.02
 SPANS_A_STEP = 5  # waiting for data, forward, backward, optimizer, and the step itself
 
@@ -60,11 +63,19 @@ def main() -> int:
     costs = wall if device.type == "cuda" else processor
     step = statistics.median(without[0] for _, without in rounds) / options.steps
     span, measurement = parts()
-    print(json.dumps({
+    found = {
         "bench": "profile-cost", "device": device.type, "step_ms": _ms(step),
         "cost_percent": _percent(statistics.median(costs)), "quartiles_percent": [_percent(quartile) for quartile in statistics.quantiles(costs, n=4)[::2]],
         "wall_cost_percent": _percent(statistics.median(wall)), "span_us": round(1e6 * span, 2), "measurement_ms": _ms(measurement),
-        "cost_of_parts_percent": _percent(SPANS_A_STEP * span / step + 1000 * measurement / options.interval_ms), "rounds": options.rounds}))
+        "cost_of_parts_percent": _percent(SPANS_A_STEP * span / step + 1000 * measurement / options.interval_ms), "rounds": options.rounds}
+    replace_section(BENCH / "RESULTS.md", TITLE,
+                    f"{machine()}. ResNet18, {options.image_size} pixels, batch {options.batch_size}, {options.rounds} rounds; bar: 2 %.\n\n"
+                    "| ms a step | cost, processor time | its quartiles | cost, wall | a span | a measurement of the machine |\n"
+                    "|---|---|---|---|---|---|\n"
+                    f"| {found['step_ms']} | {found['cost_percent']} % | {' to '.join(map(str, found['quartiles_percent']))} % | "
+                    f"{found['wall_cost_percent']} % | "
+                    f"{found['span_us']} us | {found['measurement_ms']} ms |")
+    print(json.dumps(found))
     return int(statistics.median(costs) >= BAR)
 
 

@@ -8,10 +8,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import jinja2
 import numpy as np
 
-from artifact.model import write_atomically
+import artifact.page
 from diagnose.profiler_data import STEP, Profile
 from diagnose.profiler_framework import data_wait_share, step_parts
 from diagnose.profiler_result import Result, box
@@ -20,7 +19,7 @@ from diagnose.profiler_system import usage
 from diagnose.report_charts import boxes, chart, histogram, over_time
 from diagnose.report_losses import Curves
 
-TEMPLATE = "report.html.j2"
+TEMPLATE = Path(__file__).with_name("report.html.j2")
 MOST_NODES = 8  # with plots of their own
 MOST_OPERATORS = 15
 COLLECTORS = ("OverallFrameworkMetrics", "OverallSystemUsage")
@@ -28,16 +27,11 @@ COLLECTORS = ("OverallFrameworkMetrics", "OverallSystemUsage")
 
 def write_page(path: Path, profile: Profile, results: Sequence[Result], losses: tuple[str, Curves], notes: Sequence[str] = (), title: str = "") -> None:
     """Write the page, whole or not at all, making the folders it needs. losses: what x counts, and the curves. OSError when writing fails."""
-    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined,
-                                     trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(percent=_percent, duration=_duration, amount=_amount)
-    page = environment.get_template(TEMPLATE).render(
-        title=title or "Profile of a training", facts=_facts(profile), job=_job(profile), rules=_rules(results), nodes=_nodes(profile),
-        more_nodes=max(0, len(profile.nodes) - MOST_NODES), usage=_usage_rows(results), steps=_steps(profile), modes=_modes(results),
-        operators=_operators(profile), gpus=_gpus(profile), notes=[*profile.notes, *notes],
+    artifact.page.write_page(
+        path, TEMPLATE, {"percent": _percent, "duration": _duration, "amount": _amount}, title=title or "Profile of a training", facts=_facts(profile),
+        job=_job(profile), rules=_rules(results), nodes=_nodes(profile), more_nodes=max(0, len(profile.nodes) - MOST_NODES), usage=_usage_rows(results),
+        steps=_steps(profile), modes=_modes(results), operators=_operators(profile), gpus=_gpus(profile), notes=[*profile.notes, *notes],
         losses=chart("Loss", "", losses[0], losses[1]) if losses[1] else None)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, page.encode("utf-8", "replace"))
 
 
 def _facts(profile: Profile) -> dict[str, str]:

@@ -1,12 +1,14 @@
 """Numbers as SVG: lines over time, a histogram, boxes. Sizes are SVG units, colours are the page's own classes."""
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 
+from artifact.plot import dots, line_path, linear_axis
+
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 460, 220, 58, 448, 12, 184
 MOST_POINTS = 300  # of a line: a plot has room for no more
+MOST_DOTS = 30
 GAP = 10.0  # usual distances between two measurements after which the line breaks
 LINES = ("blue", "orange", "green", "violet")
 
@@ -32,11 +34,11 @@ def chart(title: str, unit: str, x_label: str, lines: dict[str, tuple[np.ndarray
     xs = np.concatenate([x for x, _ in lines.values()] or [np.zeros(0)])
     high = max(known.max(initial=0.0), top or 0.0)
     factor, unit = _scaled(high, unit)
-    y_axis = Axis(0.0, high / factor, BOTTOM, TOP, 4, exact=top is not None and high <= top)
-    x_axis = Axis(xs.min(initial=np.inf) if len(xs) else 0.0, xs.max(initial=-np.inf) if len(xs) else 1.0, LEFT, RIGHT, 6, exact=True)
+    y_axis = linear_axis(0.0, high / factor, BOTTOM, TOP, 4, exact=top is not None and high <= top)
+    x_axis = linear_axis(xs.min(initial=np.inf) if len(xs) else 0.0, xs.max(initial=-np.inf) if len(xs) else 1.0, LEFT, RIGHT, 6, exact=True)
     return {"title": title, "unit": unit, "x_label": x_label, "x_ticks": x_axis.marks(), "y_ticks": y_axis.marks(),
-            "lines": [{"name": name, "colour": LINES[number % len(LINES)], "path": path(x_axis.place(x), y_axis.place(y / factor)),
-                       "dots": _alone(x_axis.place(x), y_axis.place(y / factor))} for number, (name, (x, y)) in enumerate(lines.items())],
+            "lines": [{"name": name, "colour": LINES[number % len(LINES)], "path": line_path(x_axis.place(x), y_axis.place(y / factor)),
+                       "dots": dots(x_axis.place(x), y_axis.place(y / factor), MOST_DOTS)} for number, (name, (x, y)) in enumerate(lines.items())],
             "spans": [(x_axis.place(np.array([low, high])).tolist(), words) for low, high, words in spans]}
 
 
@@ -48,8 +50,8 @@ def histogram(values: np.ndarray) -> dict:
     usual, slow = values[values <= limit], values[values > limit]
     low, high = usual.min(), max(usual.max(), usual.min() * 1.001 + 1e-9)
     counts, edges = np.histogram(usual, 40, (low, high))
-    x_axis = Axis(low / factor, high / factor, LEFT, RIGHT - (34 if len(slow) else 0), 6, exact=True)
-    y_axis = Axis(0.0, max(counts.max(), len(slow)), BOTTOM, TOP, 4, whole=True)
+    x_axis = linear_axis(low / factor, high / factor, LEFT, RIGHT - (34 if len(slow) else 0), 6, exact=True)
+    y_axis = linear_axis(0.0, max(counts.max(), len(slow)), BOTTOM, TOP, 4, whole=True)
     places = x_axis.place(edges / factor)
     bars = [{"x": places[i], "width": max(0.5, round(places[i + 1] - places[i] - 1, 1)), "y": y_axis.place(count), "count": int(count), "colour": "blue",
              "words": f"{count} steps of {edges[i] / factor:.4g} to {edges[i + 1] / factor:.4g} {unit}"} for i, count in enumerate(counts) if count]
@@ -62,30 +64,11 @@ def histogram(values: np.ndarray) -> dict:
 
 def boxes(rows: dict[str, dict[str, float]]) -> dict:
     """Box plots of percentages, one a row, by name: whiskers, quartiles and median, as diagnose.profiler_result.box gives them."""
-    axis = Axis(0.0, 100.0, 150, RIGHT - 14, 5, exact=True)
+    axis = linear_axis(0.0, 100.0, 150, RIGHT - 14, 5, exact=True)
     return {"height": 30 + 24 * len(rows), "ticks": axis.marks(), "rows": [
         {"name": name, "y": 8 + 24 * number, **{key: float(axis.place(value[key])) for key in ("lower", "p25", "p50", "p75", "upper")},
          "words": ", ".join(f"{key} {value[key]:.0f} %" for key in ("lower", "p25", "p50", "p75", "upper"))}
         for number, (name, value) in enumerate(rows.items())]}
-
-
-def path(x: np.ndarray, y: np.ndarray) -> str:
-    """An SVG path that breaks at NaN."""
-    words, pen = [], "M"
-    for across, down in zip(x.tolist(), y.tolist()):
-        if math.isfinite(down):
-            words.append(f"{pen}{across:g} {down:g}")
-            pen = "L"
-        else:
-            pen = "M"
-    return "".join(words)
-
-
-def _alone(x: np.ndarray, y: np.ndarray) -> list[tuple[float, float]]:
-    """The points no stroke would show; all of a short line."""
-    known = np.isfinite(y)
-    before, after = np.concatenate([[False], known[:-1]]), np.concatenate([known[1:], [False]])
-    return [(x[i], y[i]) for i in np.flatnonzero(known if len(x) <= 30 else known & ~before & ~after)]
 
 
 def _scaled(high: float, unit: str) -> tuple[float, str]:
@@ -96,32 +79,3 @@ def _scaled(high: float, unit: str) -> tuple[float, str]:
         if high >= factor:
             return factor, name
     return 1.0, unit
-
-
-class Axis:
-    """Where values lie between two ends of a plot. exact: it ends at the values, else at the round numbers around them."""
-
-    def __init__(self, low: float, high: float, start: float, end: float, count: int, exact: bool = False, whole: bool = False):
-        high = high if high > low else low + 1.0
-        self._ticks = ticks(low, high, count, whole)
-        self._low, self._high = (low, high) if exact else (self._ticks[0], self._ticks[-1])
-        self._start, self._end = start, end
-
-    def place(self, values):
-        return np.round(self._start + (np.asarray(values) - self._low) / (self._high - self._low) * (self._end - self._start), 1)
-
-    def marks(self) -> list[tuple[float, str]]:
-        """Place and words of each tick on the axis."""
-        margin = 1e-9 * (self._high - self._low)
-        return [(float(self.place(tick)), f"{tick:.6g}") for tick in self._ticks if self._low - margin <= tick <= self._high + margin]
-
-
-def ticks(low: float, high: float, count: int, whole: bool = False) -> list[float]:
-    """Round numbers, two or more, that enclose both ends."""
-    rough = (high - low) / count
-    magnitude = 10.0 ** math.floor(math.log10(rough))
-    step = next(magnitude * factor for factor in (1, 2, 5, 10) if magnitude * factor >= rough * 0.999)
-    step = max(1, round(step)) if whole else step
-    first = math.floor(low / step + 1e-6)
-    last = max(math.ceil(high / step - 1e-6), first + 1)
-    return [float(f"{index * step:.9g}") for index in range(first, last + 1)]

@@ -29,8 +29,9 @@ LABEL com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true \
       com.amazonaws.sagemaker.capabilities.multi-models=true
 EXPOSE 8080
 
+COPY web /opt/slipway/web
 COPY serve /opt/slipway/serve
-RUN /opt/venv/bin/python -m compileall -q /opt/slipway/serve
+RUN /opt/venv/bin/python -m compileall -q /opt/slipway/web /opt/slipway/serve
 
 # Last, because every commit changes them.
 ARG GIT_COMMIT=unknown

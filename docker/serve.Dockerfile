@@ -51,6 +51,7 @@ WORKDIR /opt/slipway
 ENTRYPOINT ["/opt/venv/bin/python", "-I", "/usr/local/bin/entrypoint.py"]
 
 COPY artifact /opt/slipway/artifact
+COPY web /opt/slipway/web
 COPY serve /opt/slipway/serve
 RUN /opt/venv/bin/python -m compileall -q /opt/slipway
 

@@ -10,11 +10,9 @@ from pathlib import Path
 
 from launch.desk import Desk
 from launch.errors import LaunchError, is_missing
-from launch.follow import describe
 from launch.invoke import Photo
 from launch.jobs import FINE, chosen
 from launch.requests_training import bucket, model_data, prefix
-from launch.search import trials
 
 DOWNLOADS = 8
 WATCHED = ("debug-output", "profiler-output", "rule-output")  # where Debugger writes, below a job's folder
@@ -107,47 +105,23 @@ def unpack(archive: Path, folder: Path) -> None:
 
 
 def tuning_report(desk: Desk, name: str, folder: Path) -> int:
-    """Write a tuning job in the form that `tune` has for its own, and print its best trials."""
+    """The search's table, and its page and results in the form that `tune` has for its own; with the searches that it starts from."""
+    from tune.managed import ManagedError, read_managed
+    from tune.page import write_page
     from tune.results import write_results
+    from tune.table import table
 
     if desk.dry:
         desk.ask("sagemaker", "DescribeHyperParameterTuningJob", HyperParameterTuningJobName=name)
         desk.ask("sagemaker", "ListTrainingJobsForHyperParameterTuningJob", HyperParameterTuningJobName=name)
         return FINE
-    job = as_tuning_job(describe(desk, "tuning", name), trials(desk, name))
+    try:
+        jobs = read_managed(name, desk.client("sagemaker"))
+    except ManagedError as error:
+        raise LaunchError(str(error)) from error
     folder.mkdir(parents=True, exist_ok=True)
-    write_results(folder / "results.json", (job,))
-    for trial in job.ordered()[:10]:
-        desk.tell(f"{trial.name}  {job.objective}={trial.objective:.4f}  {' '.join(f'{key}={trial.hyperparameters[key]}' for key in trial.tuned)}")
-    desk.tell(f"report: {len(job.trials)} trials in {folder / 'results.json'}")
+    write_results(folder / "results.json", jobs)
+    write_page(folder / "report.html", jobs)
+    desk.tell(table(jobs))
+    desk.tell(f"report: {folder / 'report.html'}")
     return FINE
-
-
-def as_tuning_job(answer: dict, summaries: list[dict]):
-    """tune.results.TuningJob of what SageMaker tells of a tuning job and its trainings."""
-    from tune.results import Trial, TuningJob
-
-    config, definition = answer["HyperParameterTuningJobConfig"], answer["TrainingJobDefinition"]
-    static, objective = definition.get("StaticHyperParameters", {}), config["HyperParameterTuningJobObjective"]
-    found = [Trial(one["TrainingJobName"], {"InProgress": "InProgress", "Stopping": "InProgress"}.get(one["TrainingJobStatus"], one["TrainingJobStatus"]),
-                   {**static, **one.get("TunedHyperParameters", {})}, tuple(sorted(one.get("TunedHyperParameters", {}))),
-                   one.get("FinalHyperParameterTuningJobObjectiveMetric", {}).get("Value"), (), one.get("FailureReason", ""),
-                   moment(one.get("TrainingStartTime")), moment(one.get("TrainingEndTime"))) for one in summaries]
-    warm = answer.get("WarmStartConfig", {})
-    return TuningJob(answer["HyperParameterTuningJobName"], objective["MetricName"], objective["Type"], config["Strategy"],
-                     {"Completed": "Completed", "Failed": "Failed", "Stopped": "Stopped"}.get(answer["HyperParameterTuningJobStatus"], "InProgress"),
-                     ranges(config.get("ParameterRanges", {})), static, tuple(found),
-                     tuple(parent["HyperParameterTuningJobName"] for parent in warm.get("ParentHyperParameterTuningJobs", [])), warm.get("WarmStartType", ""))
-
-
-def ranges(given: dict) -> dict[str, dict]:
-    """ParameterRanges in tune.results' form."""
-    found = {entry["Name"]: {"type": "Categorical", "values": entry["Values"]} for entry in given.get("CategoricalParameterRanges", [])}
-    for kind, number in (("Continuous", float), ("Integer", int)):
-        found |= {entry["Name"]: {"type": kind, "min": number(entry["MinValue"]), "max": number(entry["MaxValue"]), "scale": entry.get("ScalingType", "Auto")}
-                  for entry in given.get(f"{kind}ParameterRanges", [])}
-    return found
-
-
-def moment(when) -> str | None:
-    return when.isoformat(timespec="seconds") if when else None

@@ -39,9 +39,11 @@ class Watched:
         """All but the first."""
         return self.pids()[1:]
 
-    def kill_worker(self) -> None:
-        """kill -9."""
-        os.kill(self.worker_pids()[0], signal.SIGKILL)
+    def kill_worker(self) -> float:
+        """kill -9; when that was, by time.monotonic."""
+        worker = self.worker_pids()[0]
+        os.kill(worker, signal.SIGKILL)
+        return time.monotonic()
 
     def sample(self) -> Sample:
         """What the container takes right now."""

@@ -5,6 +5,7 @@ It is given a ready predictor, or the models of a multi-model endpoint: that thi
 
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flask import Flask, Response, jsonify, request
@@ -39,9 +40,21 @@ class Limits:
     transforms: int = 4
 
 
-def create_app(predictor: "Predictor", limits: Limits = Limits(), metrics: Metrics | None = None) -> Flask:
-    """The WSGI app around one predictor."""
-    app = base_app(limits, metrics or Metrics(), multi_model=False)
+@dataclass(frozen=True)
+class Page:
+    """The page for people. samples: a folder of photos, one folder a label; sure_from: the least probability that it calls sure."""
+
+    samples: Path | None = None
+    sure_from: float = 0.5
+
+
+def create_app(predictor: "Predictor", limits: Limits = Limits(), metrics: Metrics | None = None, page: Page | None = None) -> Flask:
+    """The WSGI app around one predictor; with a page if one is given."""
+    app = base_app(limits, metrics or Metrics(), multi_model=False, page=page is not None)
+    if page:
+        from serve.page import add_page
+
+        add_page(app, predictor, page.samples, page.sure_from)
 
     @app.get("/ping")
     def ping() -> Response:
@@ -61,11 +74,11 @@ def create_app(predictor: "Predictor", limits: Limits = Limits(), metrics: Metri
     return app
 
 
-def base_app(limits: Limits, metrics: Metrics, multi_model: bool) -> Flask:
+def base_app(limits: Limits, metrics: Metrics, multi_model: bool, page: bool = False) -> Flask:
     """What single- and multi-model servers have in common: numbers, description, and errors as one sentence."""
     app = Flask("serve")
     app.config["MAX_CONTENT_LENGTH"] = int(limits.max_payload_mb * 1024 * 1024)
-    paths = document(multi_model, limits.max_payload_mb)
+    paths = document(multi_model, limits.max_payload_mb, page)
 
     @app.get("/metrics")
     def numbers() -> Response:

@@ -5,7 +5,7 @@ import os
 import time
 
 from artifact.machine import give_memory_back
-from serve.app import Limits, create_app, too_large
+from serve.app import Limits, Page, create_app, too_large
 from serve.front import Bounds, Front
 from serve.metrics import Metrics
 from serve.models import Models
@@ -31,7 +31,7 @@ def assemble(settings: Settings) -> Front:
         log.info("serving models on demand on port %d with %d threads", settings.port, settings.threads)
     else:
         predictor = Predictor(settings.model, settings.precision, cores, settings.device, died=_leave, lanes=True)
-        app = create_app(predictor, limits, metrics)
+        app = create_app(predictor, limits, metrics, Page(settings.samples, settings.sure_from) if settings.page else None)
         metrics.live("slipway_queue_photos", "Photos admitted and not yet answered", lambda: predictor.batcher.waiting)
         metrics.live("slipway_models_loaded", "Models that can answer", lambda: int(predictor.batcher.fault() is None))
         log.info("serving %s with %d classes on port %d: %s %s, %d threads", predictor.description.architecture, len(predictor.description.classes),

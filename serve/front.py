@@ -78,7 +78,8 @@ class Front:
                 if refused.drain:
                     await self._discard(receive)
                 status, headers, answer = _refusal(refused)
-            await send({"type": "http.response.start", "status": status, "headers": headers})
+            closing = [(b"connection", b"close")] if self._last < float("inf") else []  # an answer that says so costs no client its next request
+            await send({"type": "http.response.start", "status": status, "headers": [*headers, *closing]})
             await send({"type": "http.response.body", "body": answer})
         except Disconnected:
             ticket.abandoned.set()
@@ -168,7 +169,7 @@ class Front:
 
     def _pool(self, scope: dict) -> ThreadPoolExecutor:
         path, method = scope["path"], scope["method"]
-        if method == "POST" and (path == "/invocations" or path.endswith("/invoke")):
+        if method == "POST" and (path in WORK_ROUTES or path.endswith("/invoke")):
             return self._work
         return self._loading if method in ("POST", "DELETE") else self._quick
 
@@ -207,8 +208,8 @@ class Front:
         sys.stdout.flush()
 
 
-WORK_ROUTES = ("/invocations", "/models/{name}/invoke")
-ROUTES = ("/invocations", "/ping", "/metrics", "/openapi.json", "/execution-parameters", "/models")
+WORK_ROUTES = ("/invocations", "/models/{name}/invoke", "/classify", "/getyogaapp")
+ROUTES = ("/invocations", "/classify", "/getyogaapp", "/ping", "/metrics", "/openapi.json", "/execution-parameters", "/models")
 
 
 def environment(scope: dict, body: bytes, ticket: Ticket) -> dict:

@@ -1,5 +1,6 @@
 """What the server offers, as an OpenAPI document."""
 
+import web.openapi
 from serve.inputs import FORM_TYPE, INSTANCE, JSON_TYPE, LINES_TYPE, PHOTO_TYPES
 from serve.outputs import CSV_TYPE
 
@@ -16,8 +17,8 @@ ERRORS = {
 ERROR = {"$ref": "#/components/schemas/Error"}
 
 
-def document(multi_model: bool, max_payload_mb: float) -> dict:
-    """The document of a single-model or a multi-model server."""
+def document(multi_model: bool, max_payload_mb: float, page: bool = False) -> dict:
+    """The document of a single-model or a multi-model server, or of one that also offers the page."""
     shared = {
         "/ping": {"get": {"summary": "Can the server answer?", "responses": {"200": {"description": "Yes"}, **_errors(503)}}},
         "/metrics": {"get": {"summary": "Numbers in Prometheus' text format", "responses": {"200": {"description": "Numbers", "content": {"text/plain": {}}}}}},
@@ -26,8 +27,8 @@ def document(multi_model: bool, max_payload_mb: float) -> dict:
     return {
         "openapi": "3.1.0",
         "info": {"title": "slipway-serve", "version": "1", "description": f"Image classification. Bodies of up to {max_payload_mb:g} MiB."},
-        "paths": {**shared, **(_multi_model() if multi_model else _single_model())},
-        "components": {"schemas": SCHEMAS},
+        "paths": {**(web.openapi.paths() if page else {}), **shared, **(_multi_model() if multi_model else _single_model())},
+        "components": {"schemas": {**(web.openapi.SCHEMAS if page else {}), **SCHEMAS}},
     }
 
 

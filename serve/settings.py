@@ -21,7 +21,8 @@ class Settings:
     """Where to listen, what to load, how much to take. Sizes in MiB, times in seconds.
 
     threads: cores that each worker's engine and decoding use. max_requests: worked on at once by a worker; body_budget:
-    bytes of all bodies a worker holds. The defaults fit what the process's cgroup allows.
+    bytes of all bodies a worker holds. page: also offer the page for people; samples: its folder of photos, one folder a label;
+    sure_from: the least probability that it calls sure. The defaults fit what the process's cgroup allows.
     """
 
     model: Path = Path("/opt/ml/model")
@@ -38,6 +39,9 @@ class Settings:
     batch_transform: bool = False
     multi_model: bool = False
     evict: bool = False
+    page: bool = False
+    samples: Path | None = None
+    sure_from: float = 0.5
     stop_timeout_s: int = 25  # SageMaker kills 30 s after SIGTERM
 
     @classmethod
@@ -47,6 +51,9 @@ class Settings:
         workers = _number(environment, "SAGEMAKER_MODEL_SERVER_WORKERS", cls.workers, 1, 64)
         if multi_model and workers > 1:
             raise SettingsError(f"SAGEMAKER_MODEL_SERVER_WORKERS must be 1 with SAGEMAKER_MULTI_MODEL, found '{workers}': a model is loaded into one process")
+        page = _flag(environment, "SLIPWAY_PAGE")
+        if multi_model and page:
+            raise SettingsError("SLIPWAY_PAGE does not go with SAGEMAKER_MULTI_MODEL: the page asks one model; unset one of them")
         return cls(
             model=Path(environment.get("SLIPWAY_MODEL_DIR") or Path(environment.get("SAGEMAKER_BASE_DIR") or "/opt/ml") / "model"),
             host=environment.get("SLIPWAY_HOST") or cls.host,
@@ -62,6 +69,9 @@ class Settings:
             batch_transform=_flag(environment, "SAGEMAKER_BATCH"),
             multi_model=multi_model,
             evict=_flag(environment, "SLIPWAY_EVICT_MODELS"),
+            page=page,
+            samples=_folder(environment, "SLIPWAY_SAMPLES") if page else None,
+            sure_from=_number(environment, "SLIPWAY_SURE_FROM", cls.sure_from, 0, 1),
         )
 
 
@@ -70,6 +80,13 @@ def _flag(environment: Mapping[str, str], name: str) -> bool:
     if text not in ("", "true", "false", "1", "0"):
         raise SettingsError(f"{name} must be true or false, found '{text}'")
     return text in ("true", "1")
+
+
+def _folder(environment: Mapping[str, str], name: str) -> Path | None:
+    text = environment.get(name, "").strip()
+    if text and not Path(text).is_dir():
+        raise SettingsError(f"{name} must be a folder of photos, one folder a label, found '{text}'")
+    return Path(text) if text else None
 
 
 def _choice(environment: Mapping[str, str], name: str, known: tuple[str, ...]) -> str:

@@ -1,7 +1,10 @@
 """gunicorn's worker: uvicorn's event loop, with bounds on what it waits for before a request is there."""
 
 import asyncio
+import contextlib
+import socket
 import sys
+from collections.abc import Iterator
 
 import h11
 import uvicorn
@@ -12,6 +15,7 @@ from uvicorn_worker import UvicornWorker
 HEAD_S = 10.0  # in which a request's head must have arrived
 UNREAD_S = 30.0  # for which a client may leave its answer unread
 READ_BYTES = 16 * 1024  # at once: a body of one-byte chunks must not keep the event loop from all others
+LINGER_S = 0.2
 LEAVE_S = 3.0  # of the time to stop in, for answers to reach their clients
 
 
@@ -77,11 +81,35 @@ class Protocol(H11Protocol):
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, that tells the app when it stops accepting."""
+    """uvicorn's server, that tells the app when it stops accepting, and resets nobody who has connected by then.
+
+    Closing a listening socket resets who waits in its queue, closing a connection whoever has just sent his next request on it. So for
+    LINGER_S all is answered as before, only that each answer ends its connection; then the queue is emptied, and its clients get as long.
+    """
 
     async def shutdown(self, sockets: list | None = None) -> None:
         self.config.app.stop(self.config.timeout_graceful_shutdown - LEAVE_S)
+        await asyncio.sleep(LINGER_S)
+        waiting = [connection for listener in sockets or () for connection in _queued(listener)]
+        for server in self.servers:
+            server.close()
+        for connection in waiting:
+            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
+        await asyncio.sleep(LINGER_S)
         await super().shutdown(sockets)
+
+    def _protocol(self) -> asyncio.Protocol:
+        return self.config.http_protocol_class(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+
+
+def _queued(listener: socket.socket) -> Iterator[socket.socket]:
+    """The connections that wait to be accepted."""
+    listener.setblocking(False)
+    with contextlib.suppress(OSError):  # the last is that there is none left
+        while True:
+            connection, _ = listener.accept()
+            connection.setblocking(False)
+            yield connection
 
 
 class Worker(UvicornWorker):

@@ -1,8 +1,10 @@
 """Small real things that many tests start from: photos, jobs, a trained artifact, a container engine."""
 
+import fcntl
 import json
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -90,7 +92,9 @@ def images() -> dict[str, str]:
     if not engine_answers():
         message = "no Docker engine answers `docker info`: the containers are not tested"
         pytest.fail(message) if os.environ.get("REQUIRE_DOCKER") == "1" else pytest.skip(message)
-    built = subprocess.run(["make", "images"], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    with (Path(tempfile.gettempdir()) / f"slipway-images-{os.getuid()}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # test processes side by side: one builds, the others find all done
+        built = subprocess.run(["make", "images"], cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stdout[-3000:] + built.stderr[-3000:]
     return {"train": "slipway-train", "serve": "slipway-serve", "serve-gpu": "slipway-serve-gpu", "serve-mms": "slipway-serve-mms"}
 

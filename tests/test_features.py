@@ -1,6 +1,5 @@
 """Cutting a partly frozen network, and training on the features that were kept: the same as training on the photos."""
 
-import contextlib
 import logging
 
 import numpy as np
@@ -93,7 +92,7 @@ def test_features_are_the_same_bits_whatever_was_kept_before(tmp_path):
     set_training(network, frozen)
     parts = cut(network, frozen, torch.rand(2, 3, 64, 64).contiguous(memory_format=torch.channels_last))
     pixels = PixelFeed(PhotoArrays(paths, preprocessing.pixels, 64), Normalize(preprocessing), torch.device("cpu"), 64)
-    feed = FeatureFeed(pixels, parts, [MemoryStore(len(paths), (4096,), np.dtype(np.float32))], 1, contextlib.nullcontext, World())
+    feed = FeatureFeed(pixels, parts, [MemoryStore(len(paths), (4096,), np.dtype(np.float32))], 1, torch.float32, World())
     assert feed.prepare(1, lambda: False)
     every = np.arange(len(paths))
     whole = feed.stores[0].read(every)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from diagnose.profiler_data import read_profile
-from train.job import JobError
+from train.job import Job, JobError
 from train.profile import Settings, read_settings
 from train.profile_files import SpanFiles, SystemFiles
 from train.profile_marks import StreamMarks
@@ -108,16 +108,16 @@ def config(root, **values):
 
 
 def test_settings(tmp_path):
-    assert read_settings(tmp_path, tmp_path / "own", asked=False) is None
-    assert read_settings(tmp_path, tmp_path / "own", asked=True) == Settings(tmp_path / "own")
-    assert read_settings(tmp_path, tmp_path / "own", asked=False, steps=(3, 5)).steps == (3, 5)
+    assert read_settings(Job(tmp_path), tmp_path / "own", asked=False) is None
+    assert read_settings(Job(tmp_path), tmp_path / "own", asked=True) == Settings(tmp_path / "own")
+    assert read_settings(Job(tmp_path), tmp_path / "own", asked=False, steps=(3, 5)).steps == (3, 5)
     config(tmp_path, DisableProfiler=True, ProfilingIntervalInMilliseconds=100, ProfilingParameters=None)
-    assert read_settings(tmp_path, tmp_path / "own", asked=False) is None
-    assert read_settings(tmp_path, tmp_path / "own", asked=True).interval_ms == 500
+    assert read_settings(Job(tmp_path), tmp_path / "own", asked=False) is None
+    assert read_settings(Job(tmp_path), tmp_path / "own", asked=True).interval_ms == 500
     config(tmp_path, DisableProfiler=False, ProfilingIntervalInMilliseconds=1000, ProfilingParameters={
         "LocalPath": "/opt/ml/output/profiler", "RotateMaxFileSizeInBytes": "1000", "RotateFileCloseIntervalInSeconds": "30"})
     (tmp_path / "input" / "config" / "resourceconfig.json").write_text('{"current_host": "algo_2"}')
-    assert read_settings(tmp_path, tmp_path / "own", asked=False, rank=3) == Settings(tmp_path / "output" / "profiler", 1000, 1000, 30, "algo-2", 3)
+    assert read_settings(Job(tmp_path), tmp_path / "own", asked=False, rank=3) == Settings(tmp_path / "output" / "profiler", 1000, 1000, 30, "algo-2", 3)
 
 
 @pytest.mark.parametrize(("text", "steps", "words"), [
@@ -130,5 +130,5 @@ def test_bad_settings(tmp_path, text, steps, words):
     config(tmp_path)
     (tmp_path / "input" / "config" / "profilerconfig.json").write_text(text)
     with pytest.raises(JobError, match="^[^\n]*$") as error:
-        read_settings(tmp_path, tmp_path, asked=True, steps=steps)
+        read_settings(Job(tmp_path), tmp_path, asked=True, steps=steps)
     assert words in str(error.value)

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from artifact.plot import line_path, linear_axis
 from diagnose.profiler_data import ProfileError
 from diagnose.profiler_report import REPORT, profile_report
 from diagnose.profiler_rules import RULES
-from diagnose.report_charts import Axis, chart, histogram, over_time, path
+from diagnose.report_charts import chart, histogram, over_time
 from diagnose.report_losses import read_losses
 from recorded_profiles import START, machine, record_steps, record_system, steady
 
@@ -183,10 +184,10 @@ def test_plots_of_hard_values():
     assert len(x) == 100 and np.isfinite(y).all(), "measurements that come late leave no gap"
     x, y = over_time(np.array([0.0, 1, 2, 100, 101]), np.ones(5))
     assert np.isnan(y).tolist() == [False, False, False, True, False, False]
-    assert path(np.array([1.0, 2, 3]), np.array([5, np.nan, 7])) == "M1 5M3 7"
+    assert line_path(np.array([1.0, 2, 3]), np.array([5, np.nan, 7])) == "M1 5M3 7"
     plot = chart("Disk", "B/s", "minutes", {"read": (np.array([0.0]), np.array([5e6])), "written": (np.zeros(0), np.zeros(0))})
     assert plot["unit"] == "MB/s" and plot["lines"][0]["dots"] and plot["lines"][1]["path"] == ""
-    assert Axis(3, 3, 0, 10, 4).marks()
+    assert linear_axis(3, 3, 0, 10, 4).marks() and linear_axis(3, 3, 0, 10, 4, exact=True).marks()
     same = histogram(np.full(200, 0.25))
     assert sum(bar["count"] for bar in same["bars"]) == 200 and same["unit"] == "ms"
     spread = histogram(np.concatenate([np.linspace(1, 2, 995), [60] * 5]))

@@ -16,6 +16,7 @@ from artifact.model import ArtifactError, read_description
 from artifact.unpack import artifact_folder
 from conftest import COLOURS, REPOSITORY
 from local_test.engines import free_port, ping
+from local_test.load import Request, load
 from servers import instances, photo, serving
 
 
@@ -268,3 +269,16 @@ def test_an_archive_cannot_write_outside_its_folder(tmp_path, name):
     with pytest.raises(ArtifactError, match="would lie outside the folder"):
         artifact_folder(tmp_path)
     assert not (tmp_path / "escaped").exists()
+
+
+def test_sigterm_under_load_costs_nobody_his_answer_who_had_connected(trained):
+    asked, answers = Request("photo", photo(size=(60, 60)), "image/jpeg"), []
+    with serving(trained.model) as server:
+        ended = threading.Event()
+        stopping = threading.Thread(target=lambda: (time.sleep(0.7), server.process.send_signal(signal.SIGTERM), server.process.wait(timeout=25), ended.set()))
+        stopping.start()
+        load(f"http://127.0.0.1:{server.port}", lambda: None if ended.is_set() else asked, 16, answers.append)
+        stopping.join()
+        assert server.process.returncode == 0
+    lost = [answer.error for answer in answers if answer.status != 200 and not answer.error.startswith("ConnectionRefusedError")]
+    assert not lost and sum(answer.status == 200 for answer in answers) > 16

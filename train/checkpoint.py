@@ -8,6 +8,7 @@ The newest two of this training stay. Whatever else lies in the folder, which Sa
 import hashlib
 import json
 import re
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -201,10 +202,13 @@ def _is_ours(path: Path, identity: dict, newest: int) -> bool:
     return seal is not None and seal[1] == _digest(identity) and int(path.stem.rpartition("-")[2]) <= newest
 
 
-def read_tensors(path: Path, expected: str) -> object:
-    """What torch.save wrote to a file, tensors on the CPU, no code of the file run. JobError when it is not `expected`."""
+def read_tensors(path: Path, expected: str, mapped: bool = False) -> object:
+    """What torch.save wrote to a file, tensors on the CPU, no code of the file run. JobError when it is not `expected`.
+
+    mapped: the tensors may be the file itself, read when they are looked at, where its form allows that.
+    """
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped and zipfile.is_zipfile(path))
     except (OSError, MemoryError):
         raise
     except Exception as error:  # the unpickler raises nearly anything on damaged files

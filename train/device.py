@@ -1,6 +1,7 @@
 """What a training computes on, and in which arithmetic."""
 
 import torch
+from torch import nn
 
 from artifact.engines import BF16_FLAGS, processor_flags
 from train.job import JobError
@@ -16,6 +17,17 @@ def pick_device(local_rank: int = 0) -> torch.device:
 def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
     """The context in which a network computes in this type."""
     return torch.autocast(device.type, dtype=precision, enabled=precision != torch.float32)
+
+
+def cast_weights(module: nn.Module, precision: torch.dtype) -> dict[str, torch.Tensor]:
+    """The weights, by name, of a module's layers that autocast computes in `precision`, in that type; none for float32.
+
+    torch.func.functional_call with them gives the same bits as the module under autocast, which casts frozen weights anew at every call.
+    """
+    if precision == torch.float32:
+        return {}
+    layers = [(name, layer) for name, layer in module.named_modules() if isinstance(layer, (nn.Linear, nn.modules.conv._ConvNd))]
+    return {f"{name}.{part}": value.detach().to(precision) for name, layer in layers for part, value in layer.named_parameters(recurse=False)}
 
 
 def pick_precision(precision: str, device: torch.device) -> torch.dtype:

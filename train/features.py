@@ -5,12 +5,13 @@ Kept in train/store.py's files, so that a second run, or trial, on the same data
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
 
 import numpy as np
 import torch
+from torch.func import functional_call
 
 from train.cut import Cut
+from train.device import autocast, cast_weights
 from train.feed import Batch, PixelFeed
 from train.progress import Progress
 from train.store import Store, open_store
@@ -30,8 +31,8 @@ class FeatureFeed:
     many views as epochs nothing but the time differs. views: 1 for photos as they are.
     """
 
-    def __init__(self, pixels: PixelFeed, cut: Cut, stores: Sequence[Store], views: int, autocast: Callable[[], AbstractContextManager], world: World):
-        self.pixels, self.cut, self.stores, self.views, self.autocast, self.world = pixels, cut, stores, views, autocast, world
+    def __init__(self, pixels: PixelFeed, cut: Cut, stores: Sequence[Store], views: int, precision: torch.dtype, world: World):
+        self.pixels, self.cut, self.stores, self.views, self.precision, self.world = pixels, cut, stores, views, precision, world
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -63,11 +64,12 @@ class FeatureFeed:
         """Compute and keep blocks of photos, by their numbers."""
         size = AT_ONCE[self.pixels.device.type]
         order = [np.arange(block * size, min(len(self), (block + 1) * size)) for block in blocks]
+        weights = cast_weights(self.cut.front, self.precision) if order else {}  # once, where autocast would do so for each block
         for indices, (_, samples) in zip(order, self.pixels.batches(view + 1 if self.pixels.preset else 0, order)):
             if stop():
                 return False
-            with torch.inference_mode(), self.autocast():
-                features = self.cut.front(*samples)
+            with torch.inference_mode(), autocast(self.pixels.device, self.precision):
+                features = functional_call(self.cut.front, weights, samples)
             for store, values in zip(self.stores, features):
                 store.write(view * len(self) + indices, _bits(values))
             if progress:
@@ -78,7 +80,7 @@ class FeatureFeed:
         return max(0, epoch - 1) % self.views
 
 
-def feature_feed(pixels: PixelFeed, cut: Cut, views: int, key: dict, autocast: Callable[[], AbstractContextManager], world: World) -> FeatureFeed | None:
+def feature_feed(pixels: PixelFeed, cut: Cut, views: int, key: dict, precision: torch.dtype, world: World) -> FeatureFeed | None:
     """A feed of features, kept under `key`: all that they follow from. None where they would not fit the disk's share."""
     stores = []
     for number, (shape, dtype) in enumerate(cut.features):
@@ -88,7 +90,7 @@ def feature_feed(pixels: PixelFeed, cut: Cut, views: int, key: dict, autocast: C
             log.info("features: kept nowhere; every epoch runs through the frozen part, too")
             return None
         stores.append(store)
-    return FeatureFeed(pixels, cut, stores, views, autocast, world)
+    return FeatureFeed(pixels, cut, stores, views, precision, world)
 
 
 def _bits(values: torch.Tensor) -> np.ndarray:

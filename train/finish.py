@@ -14,6 +14,7 @@ import numpy as np
 from artifact.engines import best_precision, processor_flags
 from artifact.export import export
 from artifact.model import Description, write_description
+from artifact.openvino_engine import graphs_kept
 from artifact.preprocessing import PhotoError, Preprocessing, read_photo
 from artifact.quantization import quantize
 from train.calibration import calibrate
@@ -31,7 +32,7 @@ from train.stop import Stop
 from train.weights import Source
 from train.world import World
 
-SAMPLES = 8  # photos on which the exported artifact is held against the network
+SAMPLES = 4  # photos on which the exported artifact is held against the network
 JUDGES = 1000  # training photos that judge int8 where there are no validation photos
 
 T = TypeVar("T")
@@ -39,6 +40,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
+@graphs_kept()
 def finish(job: Job, plan: Fit, channels: Channels, source: Source, stop: Stop, started: float, failed: bool = False) -> Description:
     """Export the best epoch's network, quantize and measure the artifact, and write the outcome for people.
 

@@ -171,8 +171,7 @@ class Hook:
 
 def local_path(job: Job, given: str | None) -> Path:
     """Where to save: what the configuration says, with /opt/ml standing for the job's root."""
-    path = Path(given or f"{DEFAULT_ROOT}/output/{TENSORS}")
-    return job.root / path.relative_to(DEFAULT_ROOT) if path.is_relative_to(DEFAULT_ROOT) else path
+    return job.path(given or f"{DEFAULT_ROOT}/output/{TENSORS}")
 
 
 def set_aside(folder: Path) -> None:

@@ -51,7 +51,11 @@ class Job:
 
     def hyperparameters(self) -> dict[str, str]:
         """hyperparameters.json as it stands; none when SageMaker wrote no such file. JobError when it is damaged."""
-        path = self.root / "input" / "config" / "hyperparameters.json"
+        return self.config("hyperparameters.json")
+
+    def config(self, name: str) -> dict:
+        """One of SageMaker's files under input/config; empty when there is none. JobError when it is damaged."""
+        path = self.root / "input" / "config" / name
         try:
             values = json.loads(path.read_text(encoding="utf-8") or "{}")
         except FileNotFoundError:
@@ -61,6 +65,11 @@ class Job:
         if not isinstance(values, dict):
             raise JobError(f"'{path}' holds a {type(values).__name__}; expected an object of names and values")
         return values
+
+    def path(self, given: str) -> Path:
+        """A path as SageMaker's files give it, with this job's root for /opt/ml."""
+        path = Path(given)
+        return self.root / path.relative_to(DEFAULT_ROOT) if path.is_relative_to(DEFAULT_ROOT) else path
 
     def forget_failure(self) -> None:
         """Remove the reason of an earlier run on the same tree."""

@@ -73,7 +73,7 @@ def make_network(hp: Hyperparameters, classes: tuple[str, ...], channels: dict[s
     preprocessing = sizes(hp, earlier.description.preprocessing if earlier else None)
     torch.manual_seed(hp.seed)
     try:
-        module = build(hp.model, len(classes), hp.head, preprocessing.crop)
+        module = build(hp.model, len(classes), hp.head, preprocessing.crop, drawn=hp.weights == "none" and not earlier)
     except ValueError as error:
         raise JobError(str(error)) from error
     for side in {preprocessing.crop, first_side(hp, preprocessing)}:

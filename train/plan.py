@@ -78,7 +78,7 @@ def _features(learner: Learner, parts: Cut, source: Source, train: PixelFeed, va
     drawn = {"augmentation": hp.augmentation, "seed": hp.seed} if train.preset else {}
     feeds = []
     for feed, number, own in ((train, views, drawn), (validation, 1, {})):
-        feeds.append(feed.photos.key and feature_feed(feed, parts, number, key | own | {"photos": feed.photos.key}, learner.autocast, learner.world))
+        feeds.append(feed.photos.key and feature_feed(feed, parts, number, key | own | {"photos": feed.photos.key}, learner.precision, learner.world))
     if learner.world.agree(None in feeds):
         return None
     learner.learning = parts.learning

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from train.job import DEFAULT_ROOT, JobError
+from train.job import Job, JobError
 from train.profile_files import SpanFiles, SystemFiles
 from train.profile_marks import Clock, HostMarks, StreamMarks
 from train.profile_system import Meters, gpu_meter
@@ -50,15 +50,15 @@ class Settings:
     steps: tuple[int, int] | None = None
 
 
-def read_settings(root: Path, folder: Path, asked: bool, steps: tuple[int, ...] = (), rank: int = 0) -> Settings | None:
-    """The settings of the job under root; None when nobody asked for a profile.
+def read_settings(job: Job, folder: Path, asked: bool, steps: tuple[int, ...] = (), rank: int = 0) -> Settings | None:
+    """The settings of a job; None when nobody asked for a profile.
 
     asked, steps: the hyperparameters profile and profile_steps; steps ask as well. SageMaker's profilerconfig.json asks where it
     holds ProfilingParameters and is not disabled; interval, rotation and folder are then its own, else `folder`. JobError for what is unusable.
     """
     if steps and (len(steps) != 2 or not 0 <= steps[0] <= steps[1]):
         raise JobError(f"hyperparameter profile_steps must be a first and a last step, such as 10,12; found {','.join(map(str, steps))}")
-    config = _read(root / "input" / "config" / "profilerconfig.json")
+    config = job.config("profilerconfig.json")
     parameters = config.get("ProfilingParameters") or {}
     if config.get("DisableProfiler"):
         config = parameters = {}
@@ -68,28 +68,11 @@ def read_settings(root: Path, folder: Path, asked: bool, steps: tuple[int, ...] 
     if interval_ms not in INTERVALS_MS:
         raise JobError(f"profilerconfig.json: ProfilingIntervalInMilliseconds must be one of {', '.join(map(str, INTERVALS_MS))}; found {interval_ms}")
     path = parameters.get("LocalPath")
-    host = str(_read(root / "input" / "config" / "resourceconfig.json").get("current_host") or "algo-1")
-    return Settings(_below(root, path) if path else folder, interval_ms,
+    host = str(job.config("resourceconfig.json").get("current_host") or "algo-1")
+    return Settings(job.path(path) if path else folder, interval_ms,
                     _number(parameters, "RotateMaxFileSizeInBytes", Settings.rotate_bytes),
                     _number(parameters, "RotateFileCloseIntervalInSeconds", Settings.rotate_s),
                     re.sub("[^A-Za-z0-9-]+", "-", host), rank, (steps[0], steps[1]) if steps else None)
-
-
-def _below(root: Path, path: str) -> Path:
-    """SageMaker's path in the tree that stands for /opt/ml."""
-    return root / Path(path).relative_to(DEFAULT_ROOT) if Path(path).is_relative_to(DEFAULT_ROOT) else Path(path)
-
-
-def _read(path: Path) -> dict:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8") or "{}") or {}
-    except FileNotFoundError:
-        return {}
-    except (ValueError, OSError) as error:
-        raise JobError(f"'{path}' is not readable JSON ({error})") from error
-    if not isinstance(values, dict):
-        raise JobError(f"'{path}' holds a {type(values).__name__}; expected an object of names and values")
-    return values
 
 
 def _number(values: dict, name: str, default: int) -> int:

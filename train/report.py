@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
 import numpy as np
 from PIL import Image
 
-from artifact.model import write_atomically
+import artifact.page
+from artifact.plot import Axis, dots, line_path, linear_axis, value_axis
 from artifact.preprocessing import read_photo
 
-TEMPLATE = "report.html.j2"
+TEMPLATE = Path(__file__).with_name("report.html.j2")
 MOST_MISTAKES = 24  # pictures, about 10 kB each
 MOST_CONFUSIONS = 15  # pairs in words
 LARGEST_TABLE = 30  # classes; the numbers of more do not fit, so the matrix is drawn
@@ -46,17 +46,10 @@ def write_report(path: Path, *, title: str, classes: Sequence[str], history: Seq
     `notes` are sentences below the facts. `history` has one dict an epoch, whose validation values may be None. A photo
     that can no longer be read becomes a named gap. ValueError when answers, photos and classes do not fit each other; OSError when writing fails.
     """
-    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True,
-                                     undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(percent=_percent, number=_number, setting=_setting)
-    page = environment.get_template(TEMPLATE).render(
-        title=title, facts=facts, notes=notes, charts=_charts(history, best_epoch), plot=PLOT, history=history,
-        best_epoch=best_epoch, channel=measured.channel if measured else None, classes=classes,
-        answers=_answers(measured, classes) if measured and len(measured.paths) else None,
-        hyperparameters=hyperparameters)
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, page.encode("utf-8", "replace"))  # a file's name may hold bytes that are no text
+    artifact.page.write_page(
+        path, TEMPLATE, {"percent": _percent, "number": _number, "setting": _setting}, title=title, facts=facts, notes=notes,
+        charts=_charts(history, best_epoch), plot=PLOT, history=history, best_epoch=best_epoch, channel=measured.channel if measured else None, classes=classes,
+        answers=_answers(measured, classes) if measured and len(measured.paths) else None, hyperparameters=hyperparameters)
 
 
 def confusion(labels: np.ndarray, predictions: np.ndarray, classes_count: int) -> np.ndarray:
@@ -178,24 +171,6 @@ def _thumbnail(path: Path) -> dict:
     return {"picture": "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode("ascii"), "gap": None}
 
 
-@dataclass(frozen=True)
-class _Axis:
-    """Where values lie between two ends of a plot, in SVG units."""
-
-    ticks: list[float]
-    low: float
-    high: float
-    start: float
-    end: float
-    logarithmic: bool = False
-
-    def place(self, values):
-        bend = np.log10 if self.logarithmic else np.asarray
-        low, high = bend(self.low), bend(self.high)
-        share = (bend(values) - low) / (high - low) if high > low else np.full_like(values, 0.5, dtype=float)
-        return np.round(self.start + share * (self.end - self.start), 1)
-
-
 def _charts(history: Sequence[dict], best_epoch: int) -> list[dict]:
     """The plots of error and loss over the epochs; none for an empty history."""
     if not history:
@@ -210,17 +185,16 @@ def _charts(history: Sequence[dict], best_epoch: int) -> list[dict]:
 def _chart(name: str, epochs: np.ndarray, series: dict[str, np.ndarray], best_epoch: int, text) -> dict:
     """One plot's axes, lines, and a tooltip an epoch; `text` words one value."""
     series = {line: values for line, values in series.items() if np.isfinite(values).any()}
-    x, y = _epoch_axis(epochs), _value_axis(np.concatenate([*series.values(), [np.nan]]))
+    x, y = _epoch_axis(epochs), value_axis(np.concatenate([*series.values(), [np.nan]]), PLOT["bottom"], PLOT["top"])
     words = [", ".join(f"{line.lower()} {text(values[i])}" for line, values in series.items())
              for i in range(len(epochs))]
     places = x.place(epochs)
     best = next(iter(np.flatnonzero(epochs == best_epoch).tolist()), None)
     every = math.ceil(len(epochs) / PLOT_TOOLTIPS)
     return {
-        "name": name, "logarithmic": y.logarithmic,
-        "x_ticks": [(place, f"{tick:.0f}") for tick, place in zip(x.ticks, x.place(x.ticks))],
-        "y_ticks": [(place, f"{100 * tick:.6g} %" if text is _percent else f"{tick:.6g}")
-                    for tick, place in zip(y.ticks, y.place(y.ticks))],
+        "name": name, "logarithmic": y.scale == "Logarithmic",
+        "x_ticks": x.marks(lambda tick: f"{tick:.0f}"),
+        "y_ticks": y.marks((lambda tick: f"{100 * tick:.6g} %") if text is _percent else (lambda tick: f"{tick:.6g}")),
         "lines": [_line(line, places, y.place(values), best) for line, values in series.items()],
         "best": None if best is None else (places[best], words[best]),
         "bands": [(places[i], f"epoch {epochs[i]}: {words[i]}") for i in range(0, len(epochs), every)],
@@ -228,44 +202,14 @@ def _chart(name: str, epochs: np.ndarray, series: dict[str, np.ndarray], best_ep
 
 
 def _line(name: str, x: np.ndarray, y: np.ndarray, best: int | None) -> dict:
-    """An SVG path that breaks at NaN, and dots: for all values of a short line, else for those no stroke would show."""
-    known = np.isfinite(y)
-    starts = known & ~np.concatenate([[False], known[:-1]])
-    alone = starts & ~np.concatenate([known[1:], [False]])
-    return {"name": name, "path": "".join(f"{'M' if starts[i] else 'L'}{x[i]} {y[i]}" for i in np.flatnonzero(known)),
-            "dots": [(x[i], y[i]) for i in np.flatnonzero(known if len(x) <= 40 else alone)],
-            "best": None if best is None or not known[best] else (x[best], y[best])}
+    """A path, and dots: for all values of a short line, else for those no stroke would show."""
+    return {"name": name, "path": line_path(x, y), "dots": dots(x, y, 40), "best": None if best is None or not np.isfinite(y[best]) else (x[best], y[best])}
 
 
-def _epoch_axis(epochs: np.ndarray) -> _Axis:
+def _epoch_axis(epochs: np.ndarray) -> Axis:
     low, high = int(epochs.min()), int(epochs.max())
-    ticks = _ticks(low, high, 6, whole=True)
-    step = ticks[1] - ticks[0]
-    ticks = [low] + [tick for tick in ticks if low + step / 2 <= tick <= high]
-    return _Axis(ticks, low, high, PLOT["left"] + 8, PLOT["right"] - 8)
-
-
-def _value_axis(values: np.ndarray) -> _Axis:
-    """From 0 to a round number above all values; by decades where one outlier would flatten all others."""
-    values = values[np.isfinite(values)]
-    low, high = values.min(initial=0), values.max(initial=0)
-    logarithmic = len(values) > 0 and values.min() > 0 and high > 50 * np.median(values)
-    if logarithmic:
-        first, last = math.floor(math.log10(values.min())), math.ceil(math.log10(high))
-        ticks = [10.0**power for power in range(first, last + 1, math.ceil((last - first) / 6))]
-        return _Axis(ticks, 10.0**first, max(ticks[-1], high), PLOT["bottom"], PLOT["top"], logarithmic=True)
-    ticks = _ticks(low, high)
-    return _Axis(ticks, ticks[0], ticks[-1], PLOT["bottom"], PLOT["top"])
-
-
-def _ticks(low: float, high: float, count: int = 5, whole: bool = False) -> list[float]:
-    """Round numbers, two or more, that enclose both ends."""
-    rough = (high - low) / count or 1 / count
-    magnitude = 10.0 ** math.floor(math.log10(rough))
-    step = next(magnitude * factor for factor in (1, 2, 5, 10) if magnitude * factor >= rough * 0.999)
-    step = max(1, round(step)) if whole else step
-    first, last = math.floor(low / step + 1e-6), max(math.ceil(high / step - 1e-6), math.floor(low / step + 1e-6) + 1)
-    return [float(f"{index * step:.9g}") for index in range(first, last + 1)]
+    axis = linear_axis(low, high, PLOT["left"] + 8, PLOT["right"] - 8, 6, exact=True, whole=True)
+    return axis.from_low()
 
 
 def _value(value: float | None) -> float:

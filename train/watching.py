@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 @contextmanager
 def profiled(job: Job, hp: Hyperparameters, world: World) -> Iterator[NoProfile | Profile]:
     """A profile of what is done inside, under output/data/profiler; none unless the hyperparameters or SageMaker ask for it."""
-    settings = read_settings(job.root, job.output_data / "profiler", hp.profile, hp.profile_steps, world.rank)
+    settings = read_settings(job, job.output_data / "profiler", hp.profile, hp.profile_steps, world.rank)
     with profiling(settings, "cuda" if torch.cuda.is_available() else "cpu") as profile:
         yield profile
 

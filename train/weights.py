@@ -88,7 +88,7 @@ def _only_weights_file(folder: Path) -> Path:
 
 def _read(path: Path) -> dict[str, torch.Tensor]:
     try:
-        state = safetensors.torch.load_file(path) if path.suffix == ".safetensors" else read_tensors(path, "a file of weights")
+        state = safetensors.torch.load_file(path) if path.suffix == ".safetensors" else read_tensors(path, "a file of weights", mapped=True)
     except FileNotFoundError as error:
         raise JobError(f"there is no weights file '{path}'") from error
     except safetensors.SafetensorError as error:

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tune.engines import ENGINES
-from tune.results import ResultsError
-from tune.settings import RESULTS_FILE, Settings
+from tune.results import ResultsError, read_results
+from tune.settings import BEST_FILE, CSV_FILE, PAGE_FILE, RESULTS_FILE, Settings
 from tune.space import SearchError
 
 FAILED, INTERRUPTED = 1, 130  # as shells have it: 128 and SIGINT
@@ -35,11 +35,13 @@ def search(options: argparse.Namespace) -> int:
     """From the recipe to its results."""
     from tune.checks import check_chain, count_workers, prepared_channels
     from tune.recipe import load_recipe, read_recipe
+    from tune.show import show
 
     document, changed = load_recipe(options.recipe), dict(options.set)
     recipe = read_recipe(document, changed)
     out = (options.out or Path("out") / "tune" / recipe.name).absolute()
-    settings = Settings(out, document, changed, {}, tuple(path.absolute() for path in options.parents), options.engine, options.image, options.storage, options.keep)
+    parents = tuple(path.absolute() for path in options.parents)
+    settings = Settings(out, document, changed, {}, parents, options.engine, options.image, options.storage, options.keep)
     check_chain(settings)
     workers, gpus = count_workers(options.workers, recipe)
     out.mkdir(parents=True, exist_ok=True)
@@ -49,7 +51,8 @@ def search(options: argparse.Namespace) -> int:
         from tune.tuner import Tuner
 
         Tuner(settings, workers, gpus).run()
-    print(f"tune: results: {out / RESULTS_FILE}", flush=True)
+        show(read_results(out / RESULTS_FILE), page=out / PAGE_FILE, csv=out / CSV_FILE)
+    print(f"tune: results: {out / RESULTS_FILE}; the best hyperparameters: {out / BEST_FILE}", flush=True)
     return 0
 
 
@@ -67,15 +70,19 @@ def _alone(out: Path) -> Iterator[None]:
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tune", description=__doc__)
     parser.add_argument("recipe", type=Path, help="a YAML file with a section `tuning`")
-    parser.add_argument("--data", type=Path, default=Path("out") / "prepared", help="photos: as `python -m prepare` leaves them, or a folder a class, which is then "
-                        "prepared first (default: out/prepared)")
+    parser.add_argument("--data", type=Path, default=Path("out") / "prepared",
+                        help="photos: as `python -m prepare` leaves them, or a folder a class, which is then prepared first (default: out/prepared)")
     parser.add_argument("--out", type=Path, help="where the search is kept and its results are written (default: out/tune/NAME)")
-    parser.add_argument("--set", type=_setting, action="append", default=[], metavar="NAME=VALUE", help="another value of a static hyperparameter, in all tuning jobs")
+    parser.add_argument("--set", type=_setting, action="append", default=[], metavar="NAME=VALUE",
+                        help="another value of a static hyperparameter, in all tuning jobs")
     parser.add_argument("--engine", choices=ENGINES, default=ENGINES[0], help="what runs a trial's training (default: %(default)s)")
     parser.add_argument("--image", default="slipway-train", help="of --engine container (default: %(default)s)")
-    parser.add_argument("--workers", type=int, help="trials at once on this machine, at most its cores, or GPUs (default: what the recipe's budgets say)")
-    parser.add_argument("--storage", metavar="URL", help="a database that several machines share the search on, such as postgresql://… (default: a file in --out)")
-    parser.add_argument("--parents", type=Path, action="append", default=[], metavar="FILE", help="results of an earlier search, tuning.json, to start from")
+    parser.add_argument("--workers", type=int,
+                        help="trials at once on this machine, at most its cores, or GPUs (default: what the recipe's budgets say)")
+    parser.add_argument("--storage", metavar="URL",
+                        help="a database that several machines share the search on, such as postgresql://… (default: a file in --out)")
+    parser.add_argument("--parents", type=Path, action="append", default=[], metavar="FILE",
+                        help="results of an earlier search, tuning.json, to start from")
     parser.add_argument("--keep", action="store_true", help="keep each trial's model, checkpoints and links to its photos")
     return parser.parse_args(arguments)
 

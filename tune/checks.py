@@ -13,7 +13,7 @@ from train.job import JobError
 from tune.recipe import Recipe, Tuning
 from tune.settings import Settings, find_channels
 from tune.space import SearchError
-from tune.warm_start import check_change
+from tune.warm_start import check_change, missing_parent
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -28,7 +28,7 @@ def check_chain(settings: Settings) -> Recipe:
         check_hyperparameters(tuning)
         for name in tuning.parents:
             if name not in known:
-                raise SearchError(f"tuning job {tuning.name}: there is no parent '{name}'; known: {', '.join(known) or 'none'} (earlier ones of the recipe, and --parents FILE)")
+                raise missing_parent(tuning, name, known)
             check_change(tuning, known[name])
         if tuning.name in known:
             raise SearchError(f"tuning job {tuning.name}: a file of --parents holds one of this name; rename one")
@@ -44,7 +44,8 @@ def check_hyperparameters(tuning: Tuning) -> None:
         for entry in tuning.ranges:
             kind = kinds.get(entry.name.replace("-", "_"))
             if entry.kind == "Continuous" and kind is int or entry.kind != "Categorical" and kind not in (int, float, None):
-                raise SearchError(f"hyperparameter {entry.name} takes {'whole numbers' if kind is int else 'no ranges of numbers'}; a {entry.kind} range does not suit it")
+                takes = "whole numbers" if kind is int else "no ranges of numbers"
+                raise SearchError(f"hyperparameter {entry.name} takes {takes}; a {entry.kind} range does not suit it")
             for text in entry.values if entry.kind == "Categorical" else (str(entry.low), str(entry.high)):
                 parse(tuning.static | {entry.name: text})
     except (JobError, SearchError) as error:

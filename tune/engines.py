@@ -1,6 +1,5 @@
 """Three ways to run a trial's training job on its tree: in this process, as `python -m train`, in a container of the training image."""
 
-import gc
 import hashlib
 import logging
 import os
@@ -9,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 from tune.leash import leashed
@@ -31,7 +30,6 @@ class InProcess:
     def __init__(self):
         from train.networks import Networks
 
-        logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s", force=True)
         self._networks = Networks()
         self._stop = None
 
@@ -50,10 +48,9 @@ class InProcess:
         except Failed:
             raise
         except Exception as error:  # whatever it is, the search goes on
-            raise Failed(reason(error) or f"unexpected {type(error).__name__}: {error}") from error
+            raise Failed(reason(error) or f"unexpected {type(error).__name__}: {error}") from None  # its frames hold the training's memory
         finally:
             self._stop = None
-            gc.collect()
 
     def stop(self) -> None:
         """Have the training that runs end early; from any thread, or a signal's handler."""
@@ -140,8 +137,8 @@ def _captured(on_line: Callable[[str], None]):
     reading, writing = os.pipe()
     for number in (1, 2):
         os.dup2(writing, number)
-    os.close(writing)
-
+    printing = os.fdopen(writing, "w", buffering=1, encoding="utf-8", errors="replace")
+    logging.basicConfig(level=logging.INFO, stream=printing, format="%(message)s", force=True)
     wrong: list[Exception] = []
 
     def pump() -> None:
@@ -155,10 +152,11 @@ def _captured(on_line: Callable[[str], None]):
     thread = threading.Thread(target=pump, name="output", daemon=True)
     thread.start()
     try:
-        yield
+        with redirect_stdout(printing), redirect_stderr(printing):
+            yield
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s", force=True)
+        printing.close()
         for number, handle in zip((1, 2), kept):
             os.dup2(handle, number)
             os.close(handle)

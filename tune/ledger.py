@@ -5,7 +5,6 @@ a trial is told is told once: storages refuse to change one that has ended.
 """
 
 import socket
-import warnings
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -86,19 +85,25 @@ def process_here(pid: int | None = None) -> tuple[str, int, float]:
     return f"{socket.gethostname()}/{psutil.boot_time():.0f}", process.pid, process.create_time()
 
 
+def open_mark(tuner: int) -> str:
+    """User attribute of a study that a tuner, by its process's number, has opened to its workers: what an earlier run left there is
+    brought up to date."""
+    host, pid, started = process_here(tuner)
+    return f"slipway_open/{host}/{pid}/{started:.2f}"
+
+
 def reap(study: optuna.Study, no_owner_s: float = NO_OWNER_S) -> list[str]:
     """Free the trials whose processes on this machine are gone, to be done again with the same values; their names.
 
     One that took its process with it MOST_LOST times has failed. Of other machines' trials a database's heartbeat tells.
     """
     if isinstance(study._storage, RDBStorage):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            optuna.storages.fail_stale_trials(study)
+        optuna.storages.fail_stale_trials(study)
     lost = []
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         owner = trial.user_attrs.get(OWNER)
-        if owner is None and (datetime.now() - trial.datetime_start).total_seconds() < no_owner_s or owner is not None and _alive(owner):
+        new = (datetime.now() - trial.datetime_start).total_seconds() < no_owner_s
+        if new if owner is None else _alive(owner):
             continue
         if give_up(study, trial):
             lost.append(trial.user_attrs.get(NAME, f"trial {trial.number}"))
@@ -143,7 +148,8 @@ def _form(trial: FrozenTrial, tuning: Tuning) -> Trial:
     curve = curve_of(trial)
     failed = trial.state == TrialState.FAIL
     return Trial(trial.user_attrs[NAME], STATUS[trial.state], trial.user_attrs[TEXTS], tuple(entry.name for entry in tuning.ranges),
-                 curve[-1] if curve and not failed else None, curve, trial.user_attrs.get(REASON, ""), _moment(trial.datetime_start), _moment(trial.datetime_complete))
+                 curve[-1] if curve and not failed else None, curve, trial.user_attrs.get(REASON, ""),
+                 _moment(trial.datetime_start), _moment(trial.datetime_complete))
 
 
 def _moment(when: datetime | None) -> str | None:

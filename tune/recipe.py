@@ -18,14 +18,19 @@ NAME = r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,31}"
 MOST_TUNED, MOST_STATIC, MOST_PARENTS = 30, 100, 5
 EPOCH_NAMES = ("epochs", "numepochs", "n-epochs", "n_epochs", "num_epochs")  # where SageMaker's Hyperband finds its resource
 TIME_S = (120, 15_768_000)
+JOB_KEYS = ("name", "objective", "strategy", "early_stopping", "budgets", "parents", "warm_start", "ranges", "hyperparameters", "seed", "hyperband")
 
 
 @dataclass(frozen=True)
 class Objective:
-    """What a search follows: the last value that the regex's first group finds in a training's output."""
+    """What a search follows: the last value that the regex's first group finds in a training's output.
+
+    Ours reads the lines of epochs alone: what is measured of the artifact at the end would count as one epoch more, and trials that
+    share a process export none.
+    """
 
     metric: str = "validation_accuracy"
-    regex: str = r"validation_accuracy=([0-9.]+)"
+    regex: str = r"epoch=.* validation_accuracy=([0-9.]+)"
     direction: str = "Maximize"
 
 
@@ -103,7 +108,7 @@ def _tuning(entry: dict, shared: dict[str, str], changed: dict[str, str]) -> Tun
     if not isinstance(name, str) or len(name) > 32 or not re.fullmatch(NAME, name):
         raise SearchError(f"a tuning job's name has 1 to 32 letters, digits and inner hyphens; found '{name}'")
     try:
-        _known("it", entry, ("name", "objective", "strategy", "early_stopping", "budgets", "parents", "warm_start", "ranges", "hyperparameters", "seed", "hyperband"))
+        _known("it", entry, JOB_KEYS)
         return _checked(name, entry, shared, changed)
     except SearchError as error:
         raise SearchError(f"tuning job {name}: {error}") from error
@@ -126,8 +131,9 @@ def _checked(name: str, entry: dict, shared: dict[str, str], changed: dict[str, 
     if strategy == "Hyperband" and early == "Auto":
         raise SearchError("Hyperband stops trainings by itself: early_stopping must be Off")
     parents, warm_start = _parents(name, entry)
-    return Tuning(name, _objective(entry.get("objective") or {}), _budgets(entry.get("budgets") or {}, strategy, ranges), ranges, static, strategy, early, parents,
-                  warm_start, _whole("seed", entry.get("seed", 0), 0), _resource(entry.get("hyperband"), strategy, static))
+    budgets = _budgets(entry.get("budgets") or {}, strategy, ranges)
+    return Tuning(name, _objective(entry.get("objective") or {}), budgets, ranges, static, strategy, early, parents, warm_start,
+                  _whole("seed", entry.get("seed", 0), 0), _resource(entry.get("hyperband"), strategy, static))
 
 
 def _objective(entry: object) -> Objective:
@@ -137,7 +143,7 @@ def _objective(entry: object) -> Objective:
     if not 1 <= len(found.metric) <= 255:
         raise SearchError(f"the objective metric's name has 1 to 255 characters; found {len(found.metric)}")
     if "metric" in entry and "regex" not in entry:
-        found = Objective(found.metric, rf"{re.escape(found.metric)}=([0-9.eE+-]+)")
+        found = Objective(found.metric, rf"epoch=.* {re.escape(found.metric)}=([0-9.eE+-]+)", found.direction)
     try:
         groups = re.compile(found.regex).groups
     except re.error as error:
@@ -157,7 +163,8 @@ def _budgets(entry: object, strategy: str, ranges: tuple[Range, ...]) -> Budgets
         for part in ranges:
             product *= len(part.values)
         if values.setdefault("jobs", product) != product:
-            raise SearchError(f"Grid runs each of its {product} combinations once; budgets.jobs must be {product} or left out, found {values['jobs']}")
+            raise SearchError(f"Grid runs each of its {product} combinations once; budgets.jobs must be {product} or left out, "
+                              f"found {values['jobs']}")
     if "jobs" not in values:
         raise SearchError("budgets.jobs, the number of training jobs, is missing")
     target = number(values["target"]) if "target" in values else None

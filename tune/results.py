@@ -82,13 +82,24 @@ def read_results(path: Path) -> tuple[TuningJob, ...]:
         if version != FORMAT_VERSION:
             raise ResultsError(f"'{path}' has format_version {version!r}; this reader knows {FORMAT_VERSION}")
         return tuple(_job(entry) for entry in document["tuning_jobs"])
-    except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (AttributeError, KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ResultsError(f"'{path}' is not a file of tuning results ({error!r})") from error
 
 
 def _job(entry: dict) -> TuningJob:
-    trials = tuple(Trial(**{**trial, "tuned": tuple(trial["tuned"]), "curve": tuple(trial["curve"])}) for trial in entry["trials"])
+    trials = tuple(_trial(trial) for trial in entry["trials"])
     known = {field.name for field in fields(TuningJob)}
     if unknown := entry.keys() - known:
         raise TypeError(f"unknown fields {', '.join(sorted(unknown))}")
-    return TuningJob(**{**entry, "trials": trials, "parents": tuple(entry["parents"])})
+    job = TuningJob(**{**entry, "trials": trials, "parents": tuple(entry["parents"])})
+    if job.direction not in DIRECTIONS or not all(isinstance(search, dict) for search in job.ranges.values()) or not isinstance(job.static, dict):
+        raise TypeError(f"tuning job {job.name!r} has a direction, ranges or static hyperparameters of another kind")
+    return job
+
+
+def _trial(entry: dict) -> Trial:
+    trial = Trial(**{**entry, "tuned": tuple(entry["tuned"]), "curve": tuple(entry["curve"])})
+    told = [*trial.curve, *([] if trial.objective is None else [trial.objective])]
+    if trial.status not in STATUSES or not isinstance(trial.hyperparameters, dict) or not all(isinstance(value, int | float) for value in told):
+        raise TypeError(f"trial {trial.name!r} has a status, hyperparameters or values of another kind")
+    return trial

@@ -1,18 +1,15 @@
 """A tuning job as an Optuna study: where it is kept, what its next trial tries, and when a running one is stopped."""
 
-import contextlib
 import itertools
 import json
 import math
 import statistics
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import TrialState
 
 from tune.recipe import Tuning
@@ -20,8 +17,6 @@ from tune.results import Trial
 from tune.space import Categorical, Integer, Range, SearchError
 
 STORAGE_VERSION = 1
-STUDY_FILE = "study.log"
-HEARTBEAT_S, GRACE_S = 30, 120  # of trials on a database: a machine that is silent so long is gone
 READY_S = 30.0  # in which another machine fills a study that it has made
 READY, SEARCH, IMPORTED = "slipway_ready", "slipway_search", "slipway_imported"  # user attributes of a study
 PARENT = "parent"  # user attribute of a trial that was carried over
@@ -53,25 +48,6 @@ def worse_than_median(curve: Sequence[float], before: Sequence[Sequence[float]],
 def curve_of(trial: optuna.trial.FrozenTrial) -> tuple[float, ...]:
     """A trial's values in order."""
     return tuple(trial.intermediate_values[step] for step in sorted(trial.intermediate_values))
-
-
-def open_storage(out: Path, url: str | None = None) -> BaseStorage:
-    """The file in the output folder, or a database for several machines. SearchError when it cannot be opened."""
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        if url is None:
-            return JournalStorage(JournalFileBackend(str(out / STUDY_FILE)))
-        waiting = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}
-        return RDBStorage(url, engine_kwargs=waiting, heartbeat_interval=HEARTBEAT_S, grace_period=GRACE_S)
-    except (ValueError, KeyError, TypeError) as error:
-        raise SearchError(f"'{out / STUDY_FILE}' is not a file of this version's searches ({error!r}); name another --out, or remove it") from error
-    except Exception as error:  # SQLAlchemy's and the drivers' own
-        raise SearchError(f"the storage '{_without_password(url)}' cannot be used ({' '.join(str(error).split())[:200]})") from error
-
-
-def _without_password(url: str | None) -> str:
-    head, at, tail = (url or "").rpartition("@")
-    return f"{head.partition('://')[0]}://…@{tail}" if at else tail
 
 
 def make_study(storage: BaseStorage, tuning: Tuning, imported: Sequence[tuple[str, Trial]]) -> optuna.Study:
@@ -112,7 +88,8 @@ def load_study(storage: BaseStorage, tuning: Tuning) -> optuna.Study | None:
     if READY not in attributes:
         return None
     if attributes[READY] != STORAGE_VERSION:
-        raise SearchError(f"the storage's tuning job {tuning.name} is of version {attributes[READY]!r}, this is {STORAGE_VERSION}; name another --out or --storage")
+        raise SearchError(f"the storage's tuning job {tuning.name} is of version {attributes[READY]!r}, this is {STORAGE_VERSION}; "
+                          "name another --out or --storage")
     theirs, ours = attributes.get(SEARCH), _identity(tuning)
     if theirs != ours:
         other = sorted(name for name in ours if not isinstance(theirs, dict) or theirs.get(name) != ours[name])
@@ -210,13 +187,3 @@ def to_text(entry: Range, value: float | int | str) -> str:
 
 def _reversed(entry: Range) -> bool:
     return entry.kind == "Continuous" and entry.scale == "ReverseLogarithmic"
-
-
-@contextlib.contextmanager
-def told_of_storage() -> Iterator[None]:
-    """What goes wrong with a storage in between, as one sentence."""
-    try:
-        yield
-    except (json.JSONDecodeError, KeyError) as error:
-        raise SearchError(f"the search's storage is damaged or of another version ({error!r}); name another --out or --storage") from error
-

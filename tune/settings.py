@@ -12,6 +12,7 @@ from tune.space import SearchError
 
 FORMAT_VERSION = 1
 SETTINGS_FILE, RESULTS_FILE, BEST_FILE, BEST_RECIPE_FILE = "search.json", "tuning.json", "best.json", "best.yaml"
+PAGE_FILE, CSV_FILE = "tuning.html", "tuning.csv"
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ class Settings:
         """Keep them. SearchError when the folder holds a search on other photos."""
         path = self.out / SETTINGS_FILE
         if path.is_file() and (theirs := _load(path)["channels"]) != (ours := {name: str(folder) for name, folder in self.channels.items()}):
-            raise SearchError(f"'{self.out}' holds a search on other photos ({', '.join(theirs.values())}; now {', '.join(ours.values())}); name another --out, or remove it")
+            raise SearchError(f"'{self.out}' holds a search on other photos ({', '.join(theirs.values())}; now {', '.join(ours.values())}); "
+                              "name another --out, or remove it")
         text = json.dumps({"format_version": FORMAT_VERSION, **asdict(self)}, default=str, indent=1)
         write_atomically(path, text.encode() + b"\n")
 

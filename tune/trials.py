@@ -8,6 +8,7 @@ import math
 import re
 import shutil
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from tune.engines import Engine, Failed
 from tune.ledger import ENDED, REASON, TEXTS, give_up
 from tune.recipe import Tuning
 from tune.search import choose
+from tune.storage import HEARTBEAT_S
 
 LOG_FILE = "output.log"
 WATCH_S = 1.0  # from one look at whether the tuning job has ended to the next
@@ -59,8 +61,10 @@ class Running:
     def watch(self) -> None:
         """Until the training is over: stop it when its tuning job ends, and tell a database that it is alive."""
         storage, heartbeat = self.trial.study._storage, getattr(self.trial.study._storage, "record_heartbeat", None)
+        beaten = 0.0
         while not self.over.wait(WATCH_S):
-            if heartbeat:
+            if heartbeat and time.monotonic() - beaten > HEARTBEAT_S / 3:
+                beaten = time.monotonic()
                 heartbeat(self.trial._trial_id)
             if ended := storage.get_study_user_attrs(self.trial.study._study_id).get(ENDED):
                 self.stop(f"stopped as its tuning job ended: {ended}")
@@ -104,7 +108,8 @@ def conclude(running: Running, reason: str, leaving: bool) -> None:
     elif running.why:
         _tell(trial, TrialState.PRUNED, reason=running.why)
     elif not running.told:
-        _tell(trial, TrialState.FAIL, reason=f"the objective {tuning.objective.metric} was never printed: no line of the output matches the regex '{tuning.objective.regex}'")
+        _tell(trial, TrialState.FAIL, reason=f"the objective {tuning.objective.metric} was never printed: no line of the output matches "
+              f"the regex '{tuning.objective.regex}'")
     else:
         _tell(trial, TrialState.COMPLETE, value=running.told[-1])
 

@@ -10,20 +10,24 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import yaml
 
 from artifact.machine import cpu_count
 from artifact.model import write_atomically
-from tune.ledger import ENDED, all_ended, counted, form, reap, verdict
+from tune.ledger import ENDED, all_ended, counted, form, open_mark, reap, verdict
 from tune.recipe import Recipe, Tuning
 from tune.results import Trial, TuningJob, write_results
-from tune.search import make_study, open_storage
+from tune.search import make_study
 from tune.settings import BEST_FILE, BEST_RECIPE_FILE, RESULTS_FILE, Settings
 from tune.space import SearchError
+from tune.storage import open_storage, repair
+from tune.table import progress
 from tune.warm_start import legal, overall_best, parents_of
 
 LOOK_S = 0.3  # from one look at the study to the next
+PROGRESS_S = 30.0  # without a line until it is told how running trials stand
 SPENT_S = 10.0  # from one note of the time spent to the next
 LEAVE_S = 140.0  # what workers get to leave in: a training's own 120 s and some
 MOST_DEATHS = 3  # of one worker in a row, with no trial finished in between
@@ -34,12 +38,14 @@ class Tuner:
 
     def __init__(self, settings: Settings, workers: int, gpus: list[str]):
         self.settings, self.recipe = settings, settings.recipe()
+        repair(settings.out)
         self.storage = open_storage(settings.out, settings.storage)
         self.done: dict[str, TuningJob] = {}
         self._workers = [WorkerProcess(settings, number, workers, gpus) for number in range(workers)]
         self._told: set[str] = set()
         self._current: tuple | None = None  # study and tuning job
         self._written: tuple[TuningJob, ...] = ()
+        self._shown = time.monotonic()
 
     def run(self) -> None:
         """All tuning jobs of the chain, one after the other. SearchError when it cannot go on."""
@@ -72,7 +78,9 @@ class Tuner:
         self._current = study, tuning
         clock = Clock(study)
         study.set_user_attr(ENDED, None)  # a budget may have been raised
-        tell(f"{tuning.name}: {tuning.strategy} search of {', '.join(entry.name for entry in tuning.ranges)}; {_budgets(tuning)}{_started_from(tuning, parents, imported)}")
+        study.set_user_attr(open_mark(os.getpid()), True)
+        names = ", ".join(entry.name for entry in tuning.ranges)
+        tell(f"{tuning.name}: {tuning.strategy} search of {names}; {_budgets(tuning)}{_started_from(tuning, parents, imported)}")
         self._told = {trial.name for trial in form(study, tuning, "").trials if trial.status != "InProgress"}
         if self._told:
             tell(f"{tuning.name}: going on; {len(self._told)} of its trials are there")
@@ -84,9 +92,7 @@ class Tuner:
 
     def _look(self, study, tuning: Tuning, clock: "Clock") -> bool:
         """One look at all that may have changed; whether the tuning job has ended."""
-        for worker in self._workers:
-            if died := worker.watch(len(self._told)):
-                tell(died)
+        gone = [worker for worker in self._workers if worker.gone()]
         for name in reap(study):
             tell(f"{name}: its process was killed; it is to be done again")
         trials = counted(study)
@@ -96,7 +102,13 @@ class Tuner:
         job = form(study, tuning, "InProgress")
         self._write(job)
         self._tell_finished(job, tuning)
-        return bool(reason) and all_ended(trials)
+        if time.monotonic() - self._shown > PROGRESS_S and not all_ended(trials):
+            self._shown = time.monotonic()
+            print(progress((job,), tuning.budgets.jobs), flush=True)
+        over = bool(reason) and all_ended(trials)
+        for worker in () if over else gone:
+            tell(worker.again(len(self._told)))
+        return over
 
     def _conclude(self, job: TuningJob, parents: list[TuningJob], ended: str | None) -> None:
         best = job.best()
@@ -118,6 +130,7 @@ class Tuner:
             if trial.status == "InProgress" or trial.name in self._told:
                 continue
             self._told.add(trial.name)
+            self._shown = time.monotonic()
             objective = "" if trial.objective is None else f" {job.objective}={trial.objective:.6g}"
             tuned = " ".join(f"{name}={_short(trial.hyperparameters[name])}" for name in trial.tuned)
             so_far = f"; {len(self._told)} of {tuning.budgets.jobs}" + (f", best {best.objective:.6g}" if best else "")
@@ -133,16 +146,15 @@ class Tuner:
         parents = [parent for name in job.parents if (parent := (self.settings.known_parents() | self.done).get(name))]
         if best := overall_best(job, parents):
             write_best(self.settings, self.recipe, best[1])
-        elif len(jobs) > 1 and (before := jobs[-2].best()) and job.warm_start != "TransferLearning":
-            write_best(self.settings, self.recipe, before)
-
 
 class WorkerProcess:
     """One `python -m tune.worker`, started again when it dies."""
 
     def __init__(self, settings: Settings, number: int, workers: int, gpus: list[str]):
         self.settings, self.number = settings, number
-        threads = str(max(1, cpu_count() // workers))
+        share = max(1, cpu_count() // workers)
+        given = os.environ.get("OMP_NUM_THREADS", "")
+        threads = str(min(share, int(given)) if given.isdigit() and int(given) else share)
         self._environment = os.environ | {"OMP_NUM_THREADS": threads, "PYTHONUNBUFFERED": "1"} | ({"CUDA_VISIBLE_DEVICES": gpus[number]} if gpus else {})
         self._process: subprocess.Popen | None = None
         self._deaths, self._finished = 0, 0
@@ -154,21 +166,24 @@ class WorkerProcess:
             self._process = subprocess.Popen([sys.executable, "-m", "tune.worker", str(self.settings.out), str(self.number), str(os.getpid())],
                                              stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment, start_new_session=True)
 
-    def watch(self, finished: int) -> str:
-        """Start it again where it died; a sentence about that, else "". finished: trials so far. SearchError when it dies again and again."""
-        if (code := self._process.poll()) in (None, 0):
-            return ""
+    def gone(self) -> bool:
+        """Whether it has ended."""
+        return self._process.poll() is not None
+
+    def again(self, finished: int) -> str:
+        """Start it again; a sentence on how it ended. finished: trials so far. SearchError when it fails again and again."""
+        code = self._process.returncode
         self._deaths = self._deaths + 1 if finished == self._finished else 1
         self._finished = finished
         cause = f"was killed by signal {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-        if self._deaths >= MOST_DEATHS and code > 0:
+        if self._deaths >= MOST_DEATHS and code >= 0:
             last = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
             raise SearchError(f"worker {self.number} {cause}, {self._deaths} times in a row: {''.join(last)} (see '{self._log}')")
         self.start()
         return f"worker {self.number} {cause}; started again"
 
     @property
-    def _log(self):
+    def _log(self) -> Path:
         return self.settings.out / f"worker-{self.number}.log"
 
     def ask_to_leave(self) -> None:
@@ -208,7 +223,8 @@ class Clock:
 def write_best(settings: Settings, recipe: Recipe, best: Trial) -> None:
     """The best trial's hyperparameters: as a training job's hyperparameters.json, and in the form of a recipe."""
     write_atomically(settings.out / BEST_FILE, (json.dumps(best.hyperparameters, indent=2) + "\n").encode())
-    document = {"name": recipe.name, "prepare": recipe.prepare, "hyperparameters": {name: yaml.safe_load(text) if text else text for name, text in best.hyperparameters.items()}}
+    values = {name: yaml.safe_load(text) if text else text for name, text in best.hyperparameters.items()}
+    document = {"name": recipe.name, "prepare": recipe.prepare, "hyperparameters": values}
     write_atomically(settings.out / BEST_RECIPE_FILE, yaml.safe_dump(document, sort_keys=False).encode())
 
 

@@ -16,12 +16,18 @@ def parents_of(tuning: Tuning, known: dict[str, TuningJob]) -> list[TuningJob]:
     found = []
     for name in tuning.parents:
         if name not in known:
-            raise SearchError(f"tuning job {tuning.name}: there is no parent '{name}'; known: {', '.join(known) or 'none'} (earlier ones of the recipe, and --parents FILE)")
+            raise missing_parent(tuning, name, known)
         check_change(tuning, known[name])
         if known[name].status not in TERMINAL:
             raise SearchError(f"tuning job {tuning.name}: its parent '{name}' is {known[name].status}; a parent must have ended ({', '.join(TERMINAL)})")
         found.append(known[name])
     return found
+
+
+def missing_parent(tuning: Tuning, name: str, known: dict[str, TuningJob]) -> SearchError:
+    """The error for a parent that there is not."""
+    return SearchError(f"tuning job {tuning.name}: there is no parent '{name}'; known: {', '.join(known) or 'none'} "
+                       "(earlier ones of the recipe, and --parents FILE)")
 
 
 def check_change(tuning: Tuning, parent: TuningJob) -> None:

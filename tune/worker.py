@@ -11,20 +11,21 @@ from pathlib import Path
 
 from tune.engines import Engine, make_engine
 from tune.leash import follow
-from tune.ledger import ENDED, NAME, all_ended, counted, sign_for, verdict
+from tune.ledger import ENDED, NAME, all_ended, counted, open_mark, sign_for, verdict
 from tune.recipe import Tuning
-from tune.search import load_study, open_storage, steer
+from tune.search import load_study, steer
 from tune.settings import Settings, read_settings
+from tune.storage import open_storage
 from tune.trials import run_trial
 
 IDLE_S = 0.2
 
 
 class Worker:
-    """Takes trials. number: its place among the tuner's workers, from 0."""
+    """Takes trials. number: its place among the tuner's workers, from 0; opened: the tuner's mark on studies that it has opened."""
 
-    def __init__(self, settings: Settings, number: int):
-        self.settings, self.number = settings, number
+    def __init__(self, settings: Settings, number: int, opened: str = ""):
+        self.settings, self.number, self._opened = settings, number, opened
         self.leaving = False
         self._engine: Engine | None = None
         self.storage = open_storage(settings.out, settings.storage)
@@ -38,7 +39,7 @@ class Worker:
     def work(self) -> None:
         """Go through the chain's tuning jobs; the tuner makes each study when those before have ended."""
         for tuning in self.settings.recipe().tuning:
-            while (study := load_study(self.storage, tuning)) is None:
+            while (study := load_study(self.storage, tuning)) is None or self._opened not in study.user_attrs:
                 if self.leaving:
                     return
                 time.sleep(IDLE_S)
@@ -73,9 +74,9 @@ class Worker:
 
 def main(arguments: list[str]) -> int:
     out, number, parent = arguments
-    worker = Worker(read_settings(Path(out)), int(number))
-    signal.signal(signal.SIGTERM, worker.leave)
     follow(int(parent))
+    worker = Worker(read_settings(Path(out)), int(number), open_mark(int(parent)))
+    signal.signal(signal.SIGTERM, worker.leave)
     worker.work()
     return 0
 

@@ -1,0 +1,73 @@
+"""The page in front of this server's own model, where SLIPWAY_PAGE asks for it: the routes of web, asked through Flask.
+
+Off by default: on SageMaker nobody but SageMaker reaches the container, and there the page stands behind API Gateway (api).
+"""
+
+import random
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flask import Flask, Response, request
+
+from artifact.preprocessing import PhotoError
+from serve.batching import EngineDead
+from serve.ticket import KEY, Overloaded, TooMuch
+from web.exchange import Failure, Request
+from web.site import MAX_SAMPLE_BYTES, Model, Sample, Site
+
+if TYPE_CHECKING:
+    from serve.predictor import Predictor
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff"}
+OWN = "/openapi.json"  # the server's own document has the page's paths in it
+
+
+def add_page(app: Flask, predictor: "Predictor", samples: Path | None = None, sure_from: float = 0.5) -> None:
+    """Give the app the page's routes. samples: a folder of photos, one folder a label."""
+    photos = sample_files(samples)
+    site = Site(Model(lambda photo, kind, top_k: _classified(predictor, photo, top_k), lambda: sorted(predictor.description.classes),
+                      lambda: _healthy(predictor), lambda: _sample(photos)), sure_from)
+    methods: dict[str, list[str]] = {}
+    for method, path in site.routes():
+        methods.setdefault(path, []).append(method)
+    for path, allowed in methods.items():
+        if path != OWN:
+            app.add_url_rule(path, f"page {path}", lambda: _response(site), methods=allowed)
+
+
+def sample_files(folder: Path | None) -> list[Path]:
+    """The photos below a folder that are small enough to be shown; none without a folder."""
+    files = sorted(folder.glob("*/*")) if folder else []
+    return [file for file in files if file.suffix.lower() in SUFFIXES and file.is_file() and file.stat().st_size <= MAX_SAMPLE_BYTES]
+
+
+def _response(site: Site) -> Response:
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    answer = site.answer(Request(request.method, request.path, request.args.to_dict(), headers, request.get_data(cache=False)))
+    return Response(answer.body, answer.status, answer.headers, content_type=answer.content_type)
+
+
+def _classified(predictor: "Predictor", photo: bytes, top_k: int) -> dict:
+    try:
+        return predictor.predict([photo], top_k, request.environ.get(KEY))[0]
+    except PhotoError as error:
+        raise Failure(422, f"the photo cannot be used: {error}") from error
+    except Overloaded as error:
+        raise Failure(503, str(error), error.retry_after_s) from error
+    except EngineDead as error:
+        raise Failure(503, str(error), 10) from error
+    except TooMuch as error:
+        raise Failure(413, str(error)) from error
+
+
+def _healthy(predictor: "Predictor") -> None:
+    fault = predictor.batcher.fault()
+    if fault:
+        raise Failure(503, f"the model does not answer: {fault}", 10)
+
+
+def _sample(photos: list[Path]) -> Sample:
+    if not photos:
+        raise Failure(404, "there are no sample photos here; set SLIPWAY_SAMPLES to a folder of photos, one folder a label")
+    file = random.choice(photos)
+    return Sample(file.parent.name, file.name, file.read_bytes())

@@ -1,0 +1,67 @@
+"""python -m tune.show RESULTS.json | --managed NAME: the table of a search, of this machine or of SageMaker; its page and CSV on request."""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from tune.csv_file import write_csv
+from tune.managed import ManagedError, open_client, read_managed
+from tune.page import write_page
+from tune.results import ResultsError, TuningJob, read_results
+from tune.table import table
+
+FAILED, INTERRUPTED = 1, 130
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Show a search; 0 when it is shown, 1 when it cannot be read or written, 2 for a wrong option, 130 when interrupted."""
+    options = _parse(arguments)
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s", force=True)
+    try:
+        jobs = read_managed(options.managed, open_client(options.region), not options.alone) if options.managed else read_results(options.results)
+        if not jobs:
+            raise ResultsError(f"'{options.results}' holds no tuning job")
+        show(jobs, options.most, options.page, options.csv)
+    except (ManagedError, ResultsError) as error:
+        print(f"tune.show: failed: {error}", file=sys.stderr)
+        return FAILED
+    except OSError as error:
+        print(f"tune.show: failed: {error.strerror or error}{f': {chr(39)}{error.filename}{chr(39)}' if error.filename else ''}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        print("tune.show: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    return 0
+
+
+def show(jobs: tuple[TuningJob, ...], most: int | None = None, page: Path | None = None, csv: Path | None = None) -> None:
+    """Print the table, then write what is asked for. OSError when that fails."""
+    print(table(jobs, most), flush=True)
+    for path, write in ((page, write_page), (csv, write_csv)):
+        if path:
+            write(path, jobs)
+            print(f"written: {path}", flush=True)
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="tune.show", description=__doc__)
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("results", type=Path, nargs="?", metavar="RESULTS.json", help="results as `python -m tune` writes them")
+    source.add_argument("--managed", metavar="NAME", help="a tuning job of SageMaker, read with boto3 and its credentials")
+    parser.add_argument("--region", help="of --managed (default: the environment's)")
+    parser.add_argument("--alone", action="store_true", help="of --managed: without the jobs it starts from")
+    parser.add_argument("--most", type=_count, metavar="N", help="rows of the table at most")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="write tuning.html there")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write all trials there, one row each")
+    return parser.parse_args(arguments)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, found '{text}'")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
