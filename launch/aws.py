@@ -60,7 +60,8 @@ def client(service: str, region: str, timeout_s: int = 60):
     """A boto3 client with retries and a bounded wait for each answer."""
     from botocore.config import Config
 
-    return session().client(service, region_name=region, config=Config(retries={**RETRIES}, connect_timeout=10, read_timeout=timeout_s, max_pool_connections=32))
+    config = Config(retries={**RETRIES}, connect_timeout=10, read_timeout=timeout_s, max_pool_connections=32)  # botocore writes into what it is given
+    return session().client(service, region_name=region, config=config)
 
 
 def account_of(region: str) -> str:
