@@ -16,7 +16,7 @@ import yaml
 
 from artifact.machine import cpu_count
 from artifact.model import write_atomically
-from tune.ledger import ENDED, all_ended, counted, form, open_mark, reap, verdict
+from tune.ledger import ENDED, all_ended, counted, ended_early, form, open_mark, reap, verdict
 from tune.recipe import Recipe, Tuning
 from tune.results import Trial, TuningJob, write_results
 from tune.search import make_study
@@ -40,11 +40,13 @@ class Tuner:
         self.settings, self.recipe = settings, settings.recipe()
         repair(settings.out)
         self.storage = open_storage(settings.out, settings.storage)
+        self.known = settings.known_parents()  # of other searches, and of this one those that have ended
         self.done: dict[str, TuningJob] = {}
         self._workers = [WorkerProcess(settings, number, workers, gpus) for number in range(workers)]
         self._told: set[str] = set()
         self._current: tuple | None = None  # study and tuning job
         self._written: tuple[TuningJob, ...] = ()
+        self._best: Trial | None = None
         self._shown = time.monotonic()
 
     def run(self) -> None:
@@ -71,8 +73,7 @@ class Tuner:
 
     def _search(self, tuning: Tuning) -> None:
         """One tuning job from its start, or where it was left, to its end."""
-        known = self.settings.known_parents() | self.done
-        parents = parents_of(tuning, known)
+        parents = parents_of(tuning, self.known)
         imported = [(parent.name, trial) for parent in parents for trial in legal(tuning, parent)]
         study = make_study(self.storage, tuning, imported)
         self._current = study, tuning
@@ -88,7 +89,8 @@ class Tuner:
         while not self._look(study, tuning, clock):
             time.sleep(LOOK_S)
         self._current = None
-        self._conclude(form(study, tuning, "Completed"), parents, study.user_attrs.get(ENDED))
+        early = ended_early(counted(study), tuning, clock.elapsed(tuning.budgets.time_s is not None))
+        self._conclude(form(study, tuning, "Completed"), parents, early)
 
     def _look(self, study, tuning: Tuning, clock: "Clock") -> bool:
         """One look at all that may have changed; whether the tuning job has ended."""
@@ -96,9 +98,10 @@ class Tuner:
         for name in reap(study):
             tell(f"{name}: its process was killed; it is to be done again")
         trials = counted(study)
-        reason = verdict(trials, tuning, clock.elapsed(tuning.budgets.time_s is not None))
-        if reason and study.user_attrs.get(ENDED) is None and len(trials) < tuning.budgets.jobs:
-            study.set_user_attr(ENDED, reason)
+        elapsed_s = clock.elapsed(tuning.budgets.time_s is not None)
+        if (early := ended_early(trials, tuning, elapsed_s)) and not all_ended(trials) and study.user_attrs.get(ENDED) is None:
+            study.set_user_attr(ENDED, early)
+        reason = verdict(trials, tuning, elapsed_s)
         job = form(study, tuning, "InProgress")
         self._write(job)
         self._tell_finished(job, tuning)
@@ -114,7 +117,7 @@ class Tuner:
         best = job.best()
         if best is None:
             job = TuningJob(**{**vars(job), "status": "Failed"})
-        self.done[job.name] = job
+        self.done[job.name] = self.known[job.name] = job
         self._write(job)
         if best is None:
             first = next((f"; the first: {trial.reason}" for trial in job.trials if trial.reason), "")
@@ -143,8 +146,9 @@ class Tuner:
             return
         self._written = jobs
         write_results(self.settings.out / RESULTS_FILE, jobs)
-        parents = [parent for name in job.parents if (parent := (self.settings.known_parents() | self.done).get(name))]
-        if best := overall_best(job, parents):
+        best = overall_best(job, [self.known[name] for name in job.parents])
+        if best and best[1] != self._best:
+            self._best = best[1]
             write_best(self.settings, self.recipe, best[1])
 
 class WorkerProcess:
@@ -164,7 +168,9 @@ class WorkerProcess:
         with open(self._log, "ab") as log:
             # a session of its own: Ctrl-C is for the tuner, which passes it on
             self._process = subprocess.Popen([sys.executable, "-m", "tune.worker", str(self.settings.out), str(self.number), str(os.getpid())],
-                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment, start_new_session=True)
+                                             stdin=subprocess.PIPE, stdout=log, stderr=log, env=self._environment, start_new_session=True)
+        with self._process.stdin as told:  # not among its arguments or in a file: a database's URL may hold a password
+            told.write((self.settings.storage or "").encode())
 
     def gone(self) -> bool:
         """Whether it has ended."""
