@@ -72,6 +72,7 @@ def _load(path: Path) -> dict:
 
 
 def find_channels(data: Path) -> dict[str, Path]:
-    """A prepared folder's channels: its folders, one of which is train's. Empty for a folder of photos that is not prepared."""
+    """A prepared folder's channels: its folders, one of which is train's and holds classes. Empty for a folder that is not prepared."""
     folders = {path.name: path.absolute() for path in sorted(data.iterdir()) if path.is_dir()}
-    return folders if folders.keys() & set(CHANNEL_NAMES["train"]) else {}
+    prepared = any(path.is_dir() for name in CHANNEL_NAMES["train"] if name in folders for path in folders[name].iterdir())
+    return folders if prepared else {}
