@@ -29,6 +29,7 @@ from tune.warm_start import legal, overall_best, parents_of
 LOOK_S = 0.3  # from one look at the study to the next
 PROGRESS_S = 30.0  # without a line until it is told how running trials stand
 SPENT_S = 10.0  # from one note of the time spent to the next
+SPENT = "slipway_spent/"  # and a host's name: user attribute of a study
 LEAVE_S = 140.0  # what workers get to leave in: a training's own 120 s and some
 MOST_DEATHS = 3  # of one worker in a row, with no trial finished in between
 
@@ -89,8 +90,7 @@ class Tuner:
         while not self._look(study, tuning, clock):
             time.sleep(LOOK_S)
         self._current = None
-        early = ended_early(counted(study), tuning, clock.elapsed(tuning.budgets.time_s is not None))
-        self._conclude(form(study, tuning, "Completed"), parents, early)
+        self._conclude(form(study, tuning, "Completed"), parents, study.user_attrs.get(ENDED))
 
     def _look(self, study, tuning: Tuning, clock: "Clock") -> bool:
         """One look at all that may have changed; whether the tuning job has ended."""
@@ -98,9 +98,10 @@ class Tuner:
         for name in reap(study):
             tell(f"{name}: its process was killed; it is to be done again")
         trials = counted(study)
-        elapsed_s = clock.elapsed(tuning.budgets.time_s is not None)
-        if (early := ended_early(trials, tuning, elapsed_s)) and not all_ended(trials) and study.user_attrs.get(ENDED) is None:
-            study.set_user_attr(ENDED, early)
+        elapsed_s, told = clock.elapsed(tuning.budgets.time_s is not None), study.user_attrs.get(ENDED)
+        if (early := ended_early(trials, tuning, elapsed_s)) and not told:
+            study.set_user_attr(ENDED, early)  # workers begin no more; that none has meanwhile, the next look tells
+            clock.note()
         reason = verdict(trials, tuning, elapsed_s)
         job = form(study, tuning, "InProgress")
         self._write(job)
@@ -108,7 +109,7 @@ class Tuner:
         if time.monotonic() - self._shown > PROGRESS_S and not all_ended(trials):
             self._shown = time.monotonic()
             print(progress((job,), tuning.budgets.jobs), flush=True)
-        over = bool(reason) and all_ended(trials)
+        over = bool(reason) and all_ended(trials) and bool(told or not early)
         for worker in () if over else gone:
             tell(worker.again(len(self._told)))
         return over
@@ -122,7 +123,7 @@ class Tuner:
         if best is None:
             first = next((f"; the first: {trial.reason}" for trial in job.trials if trial.reason), "")
             raise SearchError(f"tuning job {job.name}: none of its {len(job.trials)} trials told an objective{first}")
-        text = f"{job.name}: best {best.name} {job.objective}={best.objective:.6g}, {len(job.trials)} trials{f'; ended: {ended}' if ended else ''}"
+        text = f"{job.name}: best {best.name} {job.objective}={best.objective:.6g}, {len(job.trials)} trial{'s' * (len(job.trials) != 1)}{f'; ended: {ended}' if ended else ''}"
         if (overall := overall_best(job, parents)) and overall[1] is not best:
             text += f"; best over its parents, too: {overall[1].name} {overall[1].objective:.6g}"
         tell(text)
@@ -150,6 +151,7 @@ class Tuner:
         if best and best[1] != self._best:
             self._best = best[1]
             write_best(self.settings, self.recipe, best[1])
+
 
 class WorkerProcess:
     """One `python -m tune.worker`, started again when it dies."""
@@ -210,7 +212,7 @@ class Clock:
     """The seconds that a tuning job ran, those of runs before this one included, kept in its study."""
 
     def __init__(self, study):
-        self.study, self.name = study, f"slipway_spent/{socket.gethostname()}"
+        self.study, self.name = study, f"{SPENT}{socket.gethostname()}"
         self.before = study.user_attrs.get(self.name, 0.0)
         self.started = self.noted = time.monotonic()
 
@@ -218,12 +220,18 @@ class Clock:
         """Seconds on the machine that was at it longest. counts: whether anybody asks: else nothing is kept."""
         if not counts:
             return 0.0
-        now = time.monotonic()
-        if now - self.noted > SPENT_S:
-            self.noted = now
-            self.study.set_user_attr(self.name, self.before + now - self.started)
-        others = [value for name, value in self.study.user_attrs.items() if name.startswith("slipway_spent/")]
-        return max([self.before + now - self.started, *others])
+        if time.monotonic() - self.noted > SPENT_S:
+            self.note()
+        others = [value for name, value in self.study.user_attrs.items() if name.startswith(SPENT)]
+        return max([self._own(), *others])
+
+    def note(self) -> None:
+        """Keep what was spent so far."""
+        self.noted = time.monotonic()
+        self.study.set_user_attr(self.name, self._own())
+
+    def _own(self) -> float:
+        return self.before + time.monotonic() - self.started
 
 
 def write_best(settings: Settings, recipe: Recipe, best: Trial) -> None:
