@@ -123,7 +123,8 @@ class Tuner:
         if best is None:
             first = next((f"; the first: {trial.reason}" for trial in job.trials if trial.reason), "")
             raise SearchError(f"tuning job {job.name}: none of its {len(job.trials)} trials told an objective{first}")
-        text = f"{job.name}: best {best.name} {job.objective}={best.objective:.6g}, {len(job.trials)} trial{'s' * (len(job.trials) != 1)}{f'; ended: {ended}' if ended else ''}"
+        text = f"{job.name}: best {best.name} {job.objective}={best.objective:.6g}, {len(job.trials)} trial{'s' * (len(job.trials) != 1)}"
+        text += f"; ended: {ended}" if ended else ""
         if (overall := overall_best(job, parents)) and overall[1] is not best:
             text += f"; best over its parents, too: {overall[1].name} {overall[1].objective:.6g}"
         tell(text)
