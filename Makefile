@@ -33,9 +33,9 @@ soak: $(VENV)/.docker ## Load, hostile bodies, a killed worker, SIGTERM against 
 	@test -f out/ml/model/model.json || $(MAKE) --no-print-directory demo
 	@$(VENV)/bin/python -m local_test.soak --model out/ml/model --photos out/prepared/test $(SOAK)
 
-tune: $(VENV)/.process ## Search the demo's hyperparameters on its photos; TUNE=options of python -m tune
-	@test -d out/prepared/train || $(MAKE) --no-print-directory demo
-	@$(VENV)/bin/python -m tune recipes/demo.yaml $(TUNE)
+tune: $(VENV)/.process ## Search the demo's hyperparameters here; TUNE=options, DATA=folder takes your photos
+	@$(if $(DATA),,test -d out/prepared/train || $(MAKE) --no-print-directory demo)
+	@$(VENV)/bin/python -m tune recipes/demo.yaml $(if $(DATA),--data '$(DATA)') $(TUNE)
 
 web: $(VENV)/.process ## Serve the page in front of the demo's model; PORT=8080
 	@test -f out/ml/model/model.json || $(MAKE) --no-print-directory demo
