@@ -13,7 +13,7 @@ from train.hyperparameters import Hyperparameters
 PACKAGES = sorted(path.parent.name for path in REPOSITORY.glob("*/__init__.py"))
 # who may import whom, beside itself; what is not listed may not
 ARROWS = {"artifact": set(), "prepare": {"artifact"}, "train": {"artifact", "diagnose"}, "diagnose": {"artifact"}, "tune": {"artifact", "train"},
-          "serve": {"artifact", "web"}, "api": {"web"}, "web": set(), "local_test": {"artifact"}}
+          "serve": {"artifact", "web"}, "api": {"web"}, "web": set(), "local_test": {"artifact"}, "launch": {"artifact", "tune"}}
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 
 

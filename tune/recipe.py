@@ -90,7 +90,7 @@ def load_recipe(path: Path) -> dict:
 
 def read_recipe(document: dict, changed: dict[str, str] | None = None) -> Recipe:
     """A recipe from its YAML. changed: static hyperparameters that take other values, in every tuning job. SearchError for what is wrong."""
-    _known("the recipe", document, ("name", "prepare", "hyperparameters", "tuning"))
+    _known("the recipe", document, ("name", "prepare", "hyperparameters", "tuning", "sagemaker"))
     hyperparameters = _static("the recipe", document.get("hyperparameters")) | (changed or {})
     chain = document.get("tuning") or []
     if not isinstance(chain, list) or not all(isinstance(entry, dict) for entry in chain):

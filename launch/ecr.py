@@ -1,0 +1,167 @@
+"""python -m launch.ecr: what build_and_push.sh asks of a registry; of ECR through boto3, so no AWS CLI is needed.
+
+    registry                    the host of this account's ECR in this region
+    password                    a password for `docker login --username AWS`
+    repository HOST NAME        make the repository if it is really missing; prints its tag mutability
+    digest HOST/NAME:TAG        the digest URI of what the registry has under that tag; exit code 3 when nothing
+    publish NAME HOST/NAME:TAG  make sure that the tag names a Docker v2 manifest, write its digest URI to --out, print it
+"""
+
+import argparse
+import base64
+import json
+import re
+import sys
+from pathlib import Path
+
+from launch.aws import account_of, client, find_region, place_of
+from launch.errors import LaunchError, Missing, code_of, message_of, sentence
+from launch.registry import ACCEPTED, DOCKER_MANIFEST, HttpRegistry, Manifest, as_docker, manifest_of
+
+ECR_HOST = re.compile(r"^(\d{12})\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\.")
+FINE, FAILED, MISSING = 0, 1, 3
+IMMUTABLE = ("IMMUTABLE", "IMMUTABLE_WITH_EXCLUSION")
+
+
+class Ecr:
+    """One account's registry in one region, through boto3."""
+
+    def __init__(self, host: str):
+        account, region = ECR_HOST.match(host).groups()
+        self.account, self.client = account, client("ecr", region)
+
+    def ensure(self, name: str, immutable: bool) -> str:
+        """Make a repository if it is really missing, scanned on push. Its tag mutability."""
+        try:
+            return self.client.describe_repositories(registryId=self.account, repositoryNames=[name])["repositories"][0]["imageTagMutability"]
+        except self.client.exceptions.RepositoryNotFoundException:
+            pass  # any other answer, such as that one may not look, goes up
+        mutability = "IMMUTABLE" if immutable else "MUTABLE"
+        try:
+            self.client.create_repository(**repository_request(name, mutability))
+        except self.client.exceptions.RepositoryAlreadyExistsException:
+            return self.ensure(name, immutable)  # another push was quicker
+        return mutability
+
+    def password(self) -> str:
+        token = self.client.get_authorization_token()["authorizationData"][0]["authorizationToken"]
+        return base64.b64decode(token).decode().partition(":")[2]
+
+    def manifest(self, repository: str, reference: str) -> Manifest:
+        """By tag or digest. Missing when there is none."""
+        image = {"imageDigest": reference} if reference.startswith("sha256:") else {"imageTag": reference}
+        try:
+            answer = self.client.batch_get_image(registryId=self.account, repositoryName=repository, imageIds=[image], acceptedMediaTypes=list(ACCEPTED))
+        except self.client.exceptions.RepositoryNotFoundException as error:
+            raise Missing(message_of(error)) from error
+        if not answer["images"]:
+            failure = (answer.get("failures") or [{}])[0]
+            if failure.get("failureCode") in (None, "ImageNotFound"):
+                raise Missing(f"ECR has no {repository}:{reference} in this region")
+            raise LaunchError(f"ECR answers for {repository}:{reference}: {failure.get('failureCode')}: {failure.get('failureReason')}")
+        found = answer["images"][0]
+        return manifest_of(found["imageManifest"].encode(), found.get("imageManifestMediaType") or "", found["imageId"].get("imageDigest", ""))
+
+    def put(self, repository: str, tag: str, manifest: Manifest) -> None:
+        """Let a tag name this manifest; its blobs must be there. LaunchError where tags may not move."""
+        try:
+            self.client.put_image(registryId=self.account, repositoryName=repository, imageTag=tag, imageManifest=manifest.content.decode(),
+                                  imageManifestMediaType=manifest.media_type)
+        except self.client.exceptions.ImageTagAlreadyExistsException as error:
+            raise LaunchError(f"{repository}:{tag} is an OCI image, which SageMaker refuses, and tags of this repository may not move; push a new commit "
+                              "with DOCKER_BUILDKIT=0, or from an engine without the containerd image store") from error
+
+
+def repository_request(name: str, mutability: str) -> dict:
+    """CreateRepository: scanned on push, encrypted by ECR."""
+    return {"repositoryName": name, "imageTagMutability": mutability, "imageScanningConfiguration": {"scanOnPush": True},
+            "tags": [{"Key": "slipway", "Value": name}]}
+
+
+def registry_of(host: str) -> Ecr | HttpRegistry:
+    return Ecr(host) if ECR_HOST.match(host) else HttpRegistry(host)
+
+
+def split_uri(uri: str) -> tuple[str, str, str]:
+    """HOST/NAME:TAG or HOST/NAME@DIGEST in its three parts. LaunchError for anything else."""
+    found = re.match(r"^([^/]+)/([^@]+?)(?::([\w][\w.-]*)|@(sha256:[0-9a-f]{64}))$", uri)
+    if not found:
+        raise LaunchError(f"'{uri}' is no image: expected HOST/NAME:TAG or HOST/NAME@sha256:…")
+    return found[1], found[2], found[3] or found[4]
+
+
+def published(uri: str) -> str:
+    """The digest URI of a pushed tag, which names a Docker v2 manifest when this returns: an OCI one is converted."""
+    host, name, tag = split_uri(uri)
+    registry = registry_of(host)
+    manifest = registry.manifest(name, tag)
+    if manifest.media_type != DOCKER_MANIFEST:
+        print(f"push: the engine pushed '{manifest.media_type}'; putting the same layers under a Docker v2 manifest", file=sys.stderr)
+        registry.put(name, tag, as_docker(manifest, lambda digest: registry.manifest(name, digest)))
+        manifest = registry.manifest(name, tag)
+    if manifest.media_type != DOCKER_MANIFEST:
+        raise LaunchError(f"the registry keeps {name}:{tag} as '{manifest.media_type}', which SageMaker refuses; expected {DOCKER_MANIFEST}")
+    return f"{host}/{name}@{manifest.digest}"
+
+
+def record(file: Path, name: str, uri: str) -> None:
+    """Write one image's digest URI beside those that the file has."""
+    from artifact.model import write_atomically  # with numpy and Pillow, which nothing else here needs
+
+    try:
+        images = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        images = {}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(file, json.dumps({**images, name: uri}, indent=2, sort_keys=True).encode() + b"\n")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; 0, 1 with a sentence on stderr, or 3 when `digest` finds nothing."""
+    options = _parse(arguments)
+    try:
+        print(_answer(options))
+    except Missing as error:
+        print(f"push: {error}", file=sys.stderr)
+        return MISSING
+    except Exception as error:  # noqa: BLE001 - botocore's errors have no common parent; all become a sentence
+        print(f"push: failed: {sentence(error)}{f' ({code_of(error)})' if code_of(error) else ''}", file=sys.stderr)
+        return FAILED
+    return FINE
+
+
+def _answer(options: argparse.Namespace) -> str:
+    if options.command == "registry":
+        region = find_region()
+        return place_of(region, account_of(region)).ecr_host()
+    if options.command == "password":
+        return Ecr(options.host).password()
+    if options.command == "repository":
+        return Ecr(options.host).ensure(options.name, options.immutable)
+    if options.command == "digest":
+        host, name, tag = split_uri(options.uri)
+        return f"{host}/{name}@{registry_of(host).manifest(name, tag).digest}"
+    uri = published(options.uri)
+    record(options.out, options.name, uri)
+    return uri
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="launch.ecr", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("registry")
+    commands.add_parser("password").add_argument("host")
+    repository = commands.add_parser("repository")
+    repository.add_argument("host")
+    repository.add_argument("name")
+    repository.add_argument("--immutable", action="store_true")
+    commands.add_parser("digest").add_argument("uri")
+    publish = commands.add_parser("publish")
+    publish.add_argument("name")
+    publish.add_argument("uri")
+    publish.add_argument("--out", type=Path, required=True)
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

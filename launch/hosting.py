@@ -1,0 +1,240 @@
+"""Commands about endpoints and transform jobs: deploy, batch, delete."""
+
+from pathlib import Path
+
+from launch.desk import Desk
+from launch.errors import LaunchError, is_missing
+from launch.jobs import FAILED, FINE, best_trial, chosen, describe_or_none, finish, start, unfinished
+from launch.requests_hosting import alarm, alarm_name, endpoint, endpoint_config, model, scaled, scaling, transform_job, update
+from launch.requests_training import Call, bucket, dated, model_data, prefix, s3
+from launch.upload import Channel, File, files_of, sha256_of, upload
+
+UNSETTLED = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
+TOO_LARGE = 5 * 1024**3
+
+
+def deploy(desk: Desk) -> int:
+    """Make a model, a configuration and the endpoint, or bring a live endpoint over to them with rollback; wait until it answers."""
+    recipe, settings = desk.recipe, desk.recipe.settings.endpoint
+    live = None if desk.dry else live_status(desk)
+    known = desk.state.latest("endpoint")
+    if live in UNSETTLED:
+        if known is None or known.name != recipe.endpoint_name or live == "Deleting":
+            raise LaunchError(f"the endpoint {recipe.endpoint_name} is {live}; wait until `launch status` says InService")
+        desk.tell("deploy: an earlier command began this; waiting for it")
+        return settled(desk, known.facts["config"])
+    source = model_source(desk)
+    if settings.kind == "multi-model":
+        data = add_to_shelf(desk, source)
+        if live == "InService" and not desk.options.update:
+            desk.tell(f"deploy: {recipe.endpoint_name} serves it by `invoke --target {shelf_name(desk)}`; nothing else changes "
+                      "(--update makes a new configuration)")
+            return FINE
+    else:
+        data = source
+    name = dated(recipe.endpoint_name, desk.stamp)
+    desk.note("model", name, data=data)
+    desk.ask("sagemaker", "CreateModel", **model(recipe, desk.target, name, data, settings.image, settings.environment))
+    desk.note("config", name)
+    desk.ask("sagemaker", "CreateEndpointConfig", **endpoint_config(recipe, desk.place, name, name))
+    if settings.kind != "serverless":
+        desk.note("alarm", alarm_name(recipe))
+        desk.ask("cloudwatch", "PutMetricAlarm", **alarm(recipe))
+    desk.note("endpoint", recipe.endpoint_name, config=name)
+    if live is None and not (desk.dry and desk.options.update):
+        desk.ask("sagemaker", "CreateEndpoint", **endpoint(recipe, name))
+    else:
+        desk.ask("sagemaker", "UpdateEndpoint", **update(recipe, name))
+    return settled(desk, name)
+
+
+def settled(desk: Desk, config: str) -> int:
+    """Wait unless told otherwise, then let it scale."""
+    code = FINE if desk.dry or desk.options.no_wait else settle(desk, config)
+    if code == FINE:
+        register_scaling(desk)
+    return code
+
+
+def live_status(desk: Desk) -> str | None:
+    """State of the endpoint; None where there is none. LaunchError when it never came up."""
+    name = desk.recipe.endpoint_name
+    try:
+        found = desk.ask("sagemaker", "DescribeEndpoint", EndpointName=name)["EndpointStatus"]
+    except Exception as error:
+        if is_missing(error):
+            return None
+        raise
+    if found == "Failed":
+        raise LaunchError(f"the endpoint {name} has failed and cannot be updated; `launch delete` removes it, then deploy again")
+    return found
+
+
+def settle(desk: Desk, config: str) -> int:
+    """Wait until the endpoint rests; 1 when it failed, or went back to what it had."""
+    told = ""
+    while True:
+        answer = desk.ask("sagemaker", "DescribeEndpoint", EndpointName=desk.recipe.endpoint_name)
+        status = answer["EndpointStatus"]
+        if status != told:
+            desk.tell(f"deploy: {desk.recipe.endpoint_name} is {status}")
+            told = status
+        if status not in UNSETTLED:
+            break
+        desk.wait()
+    if answer.get("EndpointConfigName") != config:
+        desk.tell(f"deploy: failed: the update was rolled back; the endpoint serves {answer.get('EndpointConfigName')} as before. "
+                  f"{answer.get('FailureReason', '')}")
+        return FAILED
+    if status != "InService":
+        desk.tell(f"deploy: failed: {answer.get('FailureReason', status)}; its log: `launch logs RECIPE --endpoint`")
+        return FAILED
+    return FINE
+
+
+def register_scaling(desk: Desk) -> None:
+    calls = scaling(desk.recipe)
+    if calls:
+        desk.note("scaling", desk.recipe.endpoint_name)
+    for call in calls:
+        desk.send(call)
+
+
+def model_source(desk: Desk) -> str:
+    """s3:// of the model.tar.gz: --model, a file of this machine brought to S3, or what a training left."""
+    given = desk.options.model
+    if given.startswith("s3://"):
+        return given
+    if given:
+        return bring(desk, Path(given))
+    job = best_trial(desk)[0] if desk.options.best else chosen(desk, "training").name
+    if desk.dry:
+        return model_data(desk.recipe, desk.place, job)
+    answer = describe_or_none(desk, "training", job)
+    if answer is None:
+        raise LaunchError(f"there is no training job {job} on SageMaker; name one with --job, or a model with --model")
+    if answer["TrainingJobStatus"] not in ("Completed", "Stopped"):
+        raise LaunchError(f"the training {job} is {answer['TrainingJobStatus']}; there is no model of it to deploy")
+    return answer["ModelArtifacts"]["S3ModelArtifacts"]
+
+
+def bring(desk: Desk, path: Path) -> str:
+    """A model.tar.gz of this machine, in S3 under its own checksum."""
+    if not path.is_file() or not path.name.endswith(".tar.gz"):
+        raise LaunchError(f"'{path}' is no model.tar.gz")
+    file = File("model.tar.gz", path, path.stat().st_size, sha256_of(path))
+    channel = Channel(None if desk.dry else desk.client("s3"), bucket(desk.recipe, desk.place), f"{prefix(desk.recipe)}/models/{file.sha256[:16]}/",
+                      desk.recipe.settings.kms_key)
+    if file.size > TOO_LARGE:
+        raise LaunchError(f"'{path}' has more than 5 GB")
+    if desk.dry:
+        desk.ask("s3", "PutObject", **channel.put_request(file), Body=str(path))
+    elif file.name not in channel.objects():
+        channel.put(file)
+    return f"s3://{channel.bucket}/{channel.key}{file.name}"
+
+
+def shelf_name(desk: Desk) -> str:
+    return desk.options.target or f"{desk.recipe.slug}.tar.gz"
+
+
+def add_to_shelf(desk: Desk, source: str) -> str:
+    """Copy a model to where a multi-model endpoint looks for models; that prefix."""
+    shelf = s3(desk.recipe, desk.place, "shelf") + "/"
+    origin, _, key = source.removeprefix("s3://").partition("/")
+    kms_key = desk.recipe.settings.kms_key
+    desk.ask("s3", "CopyObject", Bucket=bucket(desk.recipe, desk.place), Key=f"{prefix(desk.recipe)}/shelf/{shelf_name(desk)}",
+             CopySource={"Bucket": origin, "Key": key}, **({"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key} if kms_key else {}))
+    return shelf
+
+
+def batch(desk: Desk) -> int:
+    """Ask a model for every photo of a folder or an s3:// prefix, by a transform job."""
+    running = unfinished(desk, "transform")
+    if running:
+        desk.tell(f"batch: {running.name} still runs; following it (--again starts another)")
+        return finish(desk, "transform", running.name)
+    recipe, settings = desk.recipe, desk.recipe.settings.batch
+    name = dated(f"{recipe.name}-batch", desk.stamp)
+    photos = desk.options.photos
+    if not photos.startswith("s3://"):
+        photos = bring_photos(desk, Path(photos))
+    request = transform_job(recipe, desk.place, name, name, photos)
+    source = model_source(desk)
+    desk.note("model", name, data=source)
+    desk.ask("sagemaker", "CreateModel", **model(recipe, desk.target, name, source, settings.image, settings.environment))
+    start(desk, "transform", name, "CreateTransformJob", request)
+    if desk.dry:
+        return FINE
+    code = finish(desk, "transform", name)
+    desk.tell(f"answers: {request['TransformOutput']['S3OutputPath']}/ (one .out a photo)")
+    return code
+
+
+def bring_photos(desk: Desk, folder: Path) -> str:
+    """A folder's photos in S3; its prefix."""
+    files = files_of(folder)
+    key = f"{prefix(desk.recipe)}/batch-input/{folder.absolute().name}/"
+    channel = Channel(None if desk.dry else desk.client("s3"), bucket(desk.recipe, desk.place), key, desk.recipe.settings.kms_key)
+    if desk.dry:
+        for file in files:
+            desk.ask("s3", "PutObject", **channel.put_request(file), Body=str(file.path))
+    else:
+        upload(channel, files, desk.tell, folder.name)
+    return f"s3://{channel.bucket}/{key}"
+
+
+def delete(desk: Desk) -> int:
+    """Remove the endpoint, its configurations, models, alarm and scaling; with --data what lies in S3, too. Jobs cost nothing and stay."""
+    calls = removals(desk)
+    for call in calls:
+        desk.tell(f"delete: {call.operation.removeprefix('Delete')} {' '.join(str(value) for value in call.request.values())}")
+    key = f"{prefix(desk.recipe)}/"
+    if desk.options.data:
+        desk.tell(f"delete: everything under s3://{bucket(desk.recipe, desk.place)}/{key} (photos, models, reports)")
+    if not calls and not desk.options.data:
+        desk.tell(f"delete: nothing of {desk.recipe.name} is known here")
+        return FINE
+    if not desk.dry and not desk.options.yes and input(f"Remove these {len(calls)} things? Type yes: ").strip().lower() != "yes":
+        desk.tell("delete: nothing was removed")
+        return FAILED
+    for call in calls:
+        try:
+            desk.send(call)
+        except Exception as error:
+            if not is_missing(error):
+                raise
+    if not desk.dry:
+        for entry in desk.state.all("endpoint", "config", "model", "alarm", "scaling"):
+            desk.state.remove(entry.kind, entry.name)
+    if desk.options.data:
+        delete_prefix(desk, key)
+    return FINE
+
+
+def removals(desk: Desk) -> list[Call]:
+    """Requests that remove what was made, in an order that works."""
+    recipe, known = desk.recipe, desk.state.all
+    if desk.dry and not known("endpoint"):
+        desk.tell("dry run: nothing was made yet; these would remove what `deploy` makes")
+        name = dated(recipe.endpoint_name, desk.stamp)
+        names = {"endpoint": [recipe.endpoint_name], "config": [name], "model": [name], "alarm": [alarm_name(recipe)],
+                 "scaling": [1] if scaling(recipe) else []}
+    else:
+        names = {kind: [entry.name for entry in known(kind)] for kind in ("endpoint", "config", "model", "alarm", "scaling")}
+    return [*(Call("application-autoscaling", "DeregisterScalableTarget", scaled(recipe)) for _ in names["scaling"]),
+            *(Call("sagemaker", "DeleteEndpoint", {"EndpointName": name}) for name in names["endpoint"]),
+            *(Call("sagemaker", "DeleteEndpointConfig", {"EndpointConfigName": name}) for name in names["config"]),
+            *(Call("sagemaker", "DeleteModel", {"ModelName": name}) for name in names["model"]),
+            *([Call("cloudwatch", "DeleteAlarms", {"AlarmNames": names["alarm"]})] if names["alarm"] else [])]
+
+
+def delete_prefix(desk: Desk, key: str) -> None:
+    """Remove all objects under a prefix of the recipe's bucket."""
+    if desk.dry:
+        desk.ask("s3", "ListObjectsV2", Bucket=bucket(desk.recipe, desk.place), Prefix=key)
+        return
+    channel = Channel(desk.client("s3"), bucket(desk.recipe, desk.place), key)
+    names = list(channel.objects())
+    channel.delete(names)
+    desk.tell(f"delete: {len(names)} objects removed")

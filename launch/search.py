@@ -1,0 +1,94 @@
+"""launch tune: the recipe's tuning jobs on SageMaker, one after the other, each started warm from its parents."""
+
+from launch.cost import check_budget
+from launch.desk import Desk
+from launch.errors import LaunchError
+from launch.follow import ENDED, describe, status_of, steps
+from launch.jobs import FAILED, FINE, describe_or_none, start
+from launch.recipe import searches
+from launch.requests_tuning import tuning_job, tuning_name
+from launch.state import Entry
+
+
+def tune(desk: Desk) -> int:
+    """Run the chain, or one search of it (--search NAME). What already ended is not run again (--again does), what runs is followed."""
+    from tune.request import tuning_request
+
+    wanted = [search for search in searches(desk.recipe) if desk.options.search in ("", search.name)]
+    if not wanted:
+        raise LaunchError(f"the recipe '{desk.recipe.path}' has no tuning{f' {desk.options.search!r}' if desk.options.search else ''}")
+    check_budget(desk.recipe, "tuning", desk.options.over_budget)
+    planned = {}
+    for search in wanted:
+        if not desk.dry and (known := earlier(desk, search.name)):
+            if run_on(desk, search.name, known) == FAILED:
+                return FAILED
+            continue
+        name = tuning_name(search.name, desk.stamp)
+        parents = {**{entry.facts["search"]: entry.name for entry in desk.state.all("tuning")}, **planned}
+        planned[search.name] = name
+        start(desk, "tuning", name, "CreateHyperParameterTuningJob", tuning_job(desk.recipe, desk.target, tuning_request(search), name, parents),
+              search=search.name)
+        if desk.dry:
+            continue
+        if desk.options.no_wait:
+            desk.tell("tune: `launch tune` goes on with the chain; `launch status` looks at it")
+            return FINE
+        if wait(desk, name) != "Completed":
+            desk.tell(f"tune: {name} did not complete; the chain ends here")
+            return FAILED
+    return FINE
+
+
+def earlier(desk: Desk, search: str) -> Entry | None:
+    """The latest tuning job of a search that runs or completed; None with --again, or where it has to be run."""
+    found = [entry for entry in desk.state.all("tuning") if entry.facts.get("search") == search]
+    if not found or desk.options.again:
+        return None
+    answer = describe_or_none(desk, "tuning", found[-1].name)
+    return found[-1] if answer and status_of("tuning", answer) not in ("Failed", "Stopped") else None
+
+
+def run_on(desk: Desk, search: str, entry: Entry) -> int:
+    """Follow what an earlier command started; 0 when it completed."""
+    status = status_of("tuning", describe(desk, "tuning", entry.name))
+    desk.tell(f"tune: {search} {'completed' if status in ENDED else 'runs'} as {entry.name} (--again runs it anew)")
+    return FINE if status == "Completed" or desk.options.no_wait or wait(desk, entry.name) == "Completed" else FAILED
+
+
+def wait(desk: Desk, name: str) -> str:
+    """Tell each training that ends, and the state, until the tuning job has ended; how it ended."""
+    told, known = "", set()
+    while True:
+        answer = describe(desk, "tuning", name)
+        for trial in trials(desk, name):
+            if trial["TrainingJobStatus"] in ENDED and trial["TrainingJobName"] not in known:
+                known.add(trial["TrainingJobName"])
+                desk.tell(trial_words(trial))
+        line = steps("tuning", answer)
+        if line != told:
+            desk.tell(f"{name}: {line}")
+            told = line
+        if status_of("tuning", answer) in ENDED:
+            return status_of("tuning", answer)
+        desk.wait()
+
+
+def trials(desk: Desk, name: str) -> list[dict]:
+    """All trainings of a tuning job, oldest first, as SageMaker summarizes them."""
+    found, token = [], {}
+    while True:
+        page = desk.ask("sagemaker", "ListTrainingJobsForHyperParameterTuningJob", HyperParameterTuningJobName=name, MaxResults=100, SortBy="CreationTime",
+                        SortOrder="Ascending", **token)
+        found += page.get("TrainingJobSummaries", [])
+        if not page.get("NextToken"):
+            return found
+        token = {"NextToken": page["NextToken"]}
+
+
+def trial_words(trial: dict) -> str:
+    """One line of a training that ended."""
+    value = trial.get("FinalHyperParameterTuningJobObjectiveMetric", {})
+    tuned = " ".join(f"{name}={text}" for name, text in sorted(trial.get("TunedHyperParameters", {}).items()))
+    told = f"{value['MetricName']}={value['Value']:.4f}" if value else trial.get("FailureReason", "no objective")
+    return f"trial {trial['TrainingJobName']}: {trial['TrainingJobStatus']}; {told}; {tuned}"
