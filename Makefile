@@ -7,6 +7,7 @@ DATA ?=
 SOAK ?=
 TUNE ?=
 PORT ?= 8080
+PUSH ?= all
 BENCH ?=
 IMAGES ?= all
 TEST_WORKERS ?= 2
@@ -14,7 +15,7 @@ TESTS ?=
 PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test images tune web soak bench-serve bench-train bench-tune bench-hook bench-profile base lock environment clean
+.PHONY: help demo test images tune web push soak bench-serve bench-train bench-tune bench-hook bench-profile base lock environment clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,9 +34,12 @@ soak: $(VENV)/.docker ## Load, hostile bodies, a killed worker, SIGTERM against 
 	@test -f out/ml/model/model.json || $(MAKE) --no-print-directory demo
 	@$(VENV)/bin/python -m local_test.soak --model out/ml/model --photos out/prepared/test $(SOAK)
 
-tune: $(VENV)/.process ## Search the demo's hyperparameters on its photos; TUNE=options of python -m tune
-	@test -d out/prepared/train || $(MAKE) --no-print-directory demo
-	@$(VENV)/bin/python -m tune recipes/demo.yaml $(TUNE)
+tune: $(VENV)/.process ## Search the demo's hyperparameters here; TUNE=options, DATA=folder takes your photos
+	@$(if $(DATA),,test -d out/prepared/train || $(MAKE) --no-print-directory demo)
+	@$(VENV)/bin/python -m tune recipes/demo.yaml $(if $(DATA),--data '$(DATA)') $(TUNE)
+
+push: $(VENV)/.docker ## Build images and push them to ECR: PUSH='train serve'|all, REGISTRY=… for another registry
+	@VENV='$(VENV)' ./build_and_push.sh $(PUSH)
 
 web: $(VENV)/.process ## Serve the page in front of the demo's model; PORT=8080
 	@test -f out/ml/model/model.json || $(MAKE) --no-print-directory demo

@@ -16,6 +16,7 @@ from tune.checks import count_workers
 from tune.ledger import LOST, MOST_LOST, NAME, OWNER, REASON, counted, form, process_here, reap, sign_for
 from tune.results import Trial, read_results
 from tune.search import choose, make_study, steer
+from tune.settings import read_settings
 from tune.storage import STUDY_FILE, open_storage
 from tuning import command, document, draw_data, run, settings
 
@@ -217,3 +218,9 @@ def test_a_reason_is_kept_with_the_trial(tmp_path, data):
     trial.set_user_attr(REASON, "it failed")  # and its process was killed before it could say so
     assert reap(study) == ["job-0-001"] and len(counted(study)) == 1
     assert form(study, tuning, "Completed").trials[0].reason == "it failed"
+
+
+def test_a_password_is_kept_nowhere(tmp_path, data):
+    asked = settings(tmp_path, data, {}, storage="sqlite:////secret@nowhere/study.db")
+    asked.write()
+    assert "secret" not in (tmp_path / "search.json").read_text() and read_settings(tmp_path, asked.storage) == asked

@@ -1,5 +1,6 @@
 """A recipe's search: what is refused and why, what the service would be asked, what a warm start may take."""
 
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from conftest import REPOSITORY
 from tune.checks import check_chain, check_hyperparameters
 from tune.recipe import load_recipe, read_recipe
 from tune.request import tuning_request
-from tune.results import Trial
+from tune.results import Trial, write_results
 from tune.settings import Settings
 from tune.space import Categorical, Continuous, Integer, SearchError
 from tune.warm_start import changes_of, legal, overall_best, parents_of
@@ -38,7 +39,8 @@ BAD = [
     ([{"ranges": {"lr": LR | {"scale": "Cubic"}}}], "range of lr: scale must be one of Auto, Linear, Logarithmic, ReverseLogarithmic; found 'Cubic'"),
     ([{"ranges": {"lr": {"min": 1, "max": 2}}}], "range of lr: type missing"),
     ([{"ranges": {"lr": LR | {"step": 1}}}], "range of lr: 'step' is unknown; known: max, min, scale, type"),
-    ([{"ranges": {"momentum": LR | {"scale": "ReverseLogarithmic", "max": 1}}}], "momentum: ReverseLogarithmic needs ends of at least 0 and below 1; found 0.001 to 1"),
+    ([{"ranges": {"momentum": LR | {"scale": "ReverseLogarithmic", "max": 1}}}],
+     "momentum: ReverseLogarithmic needs ends of at least 0 and below 1; found 0.001 to 1"),
     ([{"ranges": {"epochs": {"type": "Integer", "min": 1, "max": 4, "scale": "ReverseLogarithmic"}}}], "ReverseLogarithmic is for Continuous ranges only"),
     ([{"ranges": {"epochs": {"type": "Integer", "min": 1.5, "max": 4}}}], "an Integer range needs whole numbers; found 1.5"),
     ([{"ranges": {"epochs": {"values": list(range(1, 32))}}}], "a Categorical range has 1 to 30 values; found 31"),
@@ -70,7 +72,8 @@ BAD = [
     ([CHILD | {"parents": list("abcdef")}], "a warm start has at most 5 parents; found 6"),
     ([CHILD | {"parents": ["elsewhere"]}], "there is no parent 'elsewhere'; known: none"),
     ([{}, CHILD | {"ranges": {"lr": [0.1, 0.2]}}], "job-1: lr is Categorical, in its parent job-0 Continuous; a hyperparameter's type must not change"),
-    ([{}, CHILD | {"hyperparameters": {"momentum": 0.5}}], "static and tuned hyperparameters together must stay those of its parent job-0; momentum is in one of the two only"),
+    ([{}, CHILD | {"hyperparameters": {"momentum": 0.5}}],
+     "static and tuned hyperparameters together must stay those of its parent job-0; momentum is in one of the two only"),
     ([{}, CHILD | {"objective": {"metric": "validation_loss", "direction": "Minimize"}}], "the objective must stay the same"),
     ([{"ranges": {"epochs": list(range(1, 12))}}, CHILD | {"ranges": {"weight_decay": [0, 1]}}],
      "static and tuned hyperparameters together must stay"),
@@ -121,7 +124,8 @@ def validated(request: dict) -> str:
     """What botocore says of a request that is completed with what a launcher adds; "" when it is sound."""
     job = request["TrainingJobDefinition"]
     job["AlgorithmSpecification"]["TrainingImage"] = "image"
-    job |= {"RoleArn": "arn:aws:iam::123456789012:role/training", "OutputDataConfig": {"S3OutputPath": "s3://b/o"}, "StoppingCondition": {"MaxRuntimeInSeconds": 60}}
+    job |= {"RoleArn": "arn:aws:iam::123456789012:role/training", "OutputDataConfig": {"S3OutputPath": "s3://b/o"},
+            "StoppingCondition": {"MaxRuntimeInSeconds": 60}}
     model = boto3.client("sagemaker", region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b").meta.service_model
     return ParamValidator().validate(request, model.operation_model("CreateHyperParameterTuningJob").input_shape).generate_report()
 
@@ -131,12 +135,14 @@ def test_requests_are_as_the_service_has_them():
         {"strategy": "Hyperband", "budgets": {"jobs": 9, "parallel": 3, "time_s": 600}},
         {"strategy": "Grid", "budgets": {}, "ranges": {"epochs": [1, 2], "optimizer": ["sgd", "adam"]}},
         {"budgets": {"jobs": 5, "target": 0.9, "not_improving": 3}, "seed": 7, "objective": {"metric": "validation_loss", "direction": "Minimize"},
-         "ranges": {"lr": LR, "epochs": {"type": "Integer", "min": 1, "max": 4, "scale": "Linear"}, "momentum": {"type": "continuous", "min": 0, "max": 0.99, "scale": "reverselogarithmic"}}}).tuning]
+         "ranges": {"lr": LR, "epochs": {"type": "Integer", "min": 1, "max": 4, "scale": "Linear"},
+                    "momentum": {"type": "continuous", "min": 0, "max": 0.99, "scale": "reverselogarithmic"}}}).tuning]
     requests = [tuning_request(tuning) for tuning in chain]
     assert [validated(request) for request in requests] == [""] * 7
     last = requests[-1]["HyperParameterTuningJobConfig"]
     assert last["ParameterRanges"]["IntegerParameterRanges"] == [{"Name": "epochs", "MinValue": "1", "MaxValue": "4", "ScalingType": "Linear"}]
-    assert last["ParameterRanges"]["ContinuousParameterRanges"][1] == {"Name": "momentum", "MinValue": "0.0", "MaxValue": "0.99", "ScalingType": "ReverseLogarithmic"}
+    momentum = {"Name": "momentum", "MinValue": "0.0", "MaxValue": "0.99", "ScalingType": "ReverseLogarithmic"}
+    assert last["ParameterRanges"]["ContinuousParameterRanges"][1] == momentum
     assert last["TuningJobCompletionCriteria"] == {"TargetObjectiveMetricValue": 0.9, "BestObjectiveNotImproving": {"MaxNumberOfTrainingJobsNotImproving": 3}}
     assert last["RandomSeed"] == 7 and last["HyperParameterTuningJobObjective"] == {"Type": "Minimize", "MetricName": "validation_loss"}
     assert requests[3]["WarmStartConfig"] == {"ParentHyperParameterTuningJobs": [{"HyperParameterTuningJobName": f"yoga-{number}"} for number in (1, 2, 3)],
@@ -159,7 +165,8 @@ def tried(name: str, objective: float | None, status: str = "Completed", **texts
 
 def test_a_warm_start_takes_what_is_still_legal():
     first, second = recipe({"ranges": {"lr": LR, "batch_size": [4, 8]}}, CHILD | {"ranges": {"lr": LR | {"min": 0.01, "max": 0.05}, "batch_size": [8]}}).tuning
-    trials = (tried("in", 0.5, lr="0.02", batch_size="8"), tried("edge", 0.4, "Stopped", lr="0.05", batch_size="8"), tried("below", 0.9, lr="0.009", batch_size="8"),
+    trials = (tried("in", 0.5, lr="0.02", batch_size="8"), tried("edge", 0.4, "Stopped", lr="0.05", batch_size="8"),
+              tried("below", 0.9, lr="0.009", batch_size="8"),
               tried("category", 0.8, lr="0.02", batch_size="4"), tried("failed", None, "Failed", lr="0.02", batch_size="8"),
               tried("running", 0.7, "InProgress", lr="0.02", batch_size="8"))
     done = first.form("Completed", trials)
@@ -167,6 +174,20 @@ def test_a_warm_start_takes_what_is_still_legal():
     assert parents_of(second, {"job-0": done}) == [done]
     with pytest.raises(SearchError, match="its parent 'job-0' is InProgress; a parent must have ended"):
         parents_of(second, {"job-0": first.form("InProgress", trials)})
+
+
+def test_parents_of_other_searches_come_from_their_results(tmp_path):
+    done = recipe({"name": "before", "ranges": {"lr": LR}}).tuning[0]
+    child = CHILD | {"parents": ["before"], "hyperparameters": {"batch_size": 8}}
+    for status, sentence in (("Completed", ""), ("InProgress", "its parent 'before' is InProgress; a parent must have ended")):
+        write_results(tmp_path / "tuning.json", (done.form(status, (tried("a", 0.5, lr="0.01"),)),))
+        asked = dataclasses.replace(settings(child), parents=(tmp_path / "tuning.json",))
+        if sentence:
+            with pytest.raises(SearchError, match=sentence):
+                check_chain(asked)
+        else:
+            tuning = check_chain(asked).tuning[0]
+            assert [trial.name for trial in legal(tuning, parents_of(tuning, asked.known_parents())[0])] == ["a"]
 
 
 @pytest.mark.parametrize("warm_start, best", [("IdenticalDataAndAlgorithm", "old"), ("TransferLearning", "new")])

@@ -83,7 +83,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
                         help="a database that several machines share the search on, such as postgresql://… (default: a file in --out)")
     parser.add_argument("--parents", type=Path, action="append", default=[], metavar="FILE",
                         help="results of an earlier search, tuning.json, to start from")
-    parser.add_argument("--keep", action="store_true", help="keep each trial's model, checkpoints and links to its photos")
+    parser.add_argument("--keep", action="store_true",
+                        help="keep each trial's checkpoints, links to its photos, and model, which --engine in-process does not make")
     return parser.parse_args(arguments)
 
 

@@ -13,7 +13,7 @@ from train.job import JobError
 from tune.recipe import Recipe, Tuning
 from tune.settings import Settings, find_channels
 from tune.space import SearchError
-from tune.warm_start import check_change, missing_parent
+from tune.warm_start import check_change, check_ended, missing_parent
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -23,13 +23,16 @@ def check_chain(settings: Settings) -> Recipe:
     recipe = settings.recipe()
     if not recipe.tuning:
         raise SearchError(f"the recipe {recipe.name} has no tuning jobs; give it a section `tuning`")
-    known = settings.known_parents()
+    given = settings.known_parents()
+    known = dict(given)
     for tuning in recipe.tuning:
         check_hyperparameters(tuning)
         for name in tuning.parents:
             if name not in known:
                 raise missing_parent(tuning, name, known)
             check_change(tuning, known[name])
+            if name in given:
+                check_ended(tuning, given[name])
         if tuning.name in known:
             raise SearchError(f"tuning job {tuning.name}: a file of --parents holds one of this name; rename one")
         known[tuning.name] = tuning.form("InProgress")

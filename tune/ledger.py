@@ -38,23 +38,28 @@ def _counts(trial: FrozenTrial) -> bool:
 
 
 def verdict(trials: Sequence[FrozenTrial], tuning: Tuning, elapsed_s: float = 0.0) -> str | None:
-    """Why a tuning job runs no more trials; None while it does."""
+    """Why a tuning job begins no more trials; None while it does."""
+    early = ended_early(trials, tuning, elapsed_s)
+    return early or (f"its {tuning.budgets.jobs} training jobs have begun" if len(trials) >= tuning.budgets.jobs else None)
+
+
+def ended_early(trials: Sequence[FrozenTrial], tuning: Tuning, elapsed_s: float = 0.0) -> str | None:
+    """Why a tuning job is over though trials run, which are then to stop; None where it is not."""
     budgets, sign = tuning.budgets, 1 if tuning.objective.direction == "Maximize" else -1
     if budgets.time_s is not None and elapsed_s >= budgets.time_s:
         return f"its {budgets.time_s} s are over"
     told = sorted((trial for trial in trials if trial.state in FINISHED and trial.value is not None), key=lambda trial: trial.datetime_complete)
     if budgets.target is not None and any(sign * trial.value >= sign * budgets.target for trial in told):
         return f"its target {budgets.target:g} is reached"
-    if budgets.not_improving is not None:
-        best, since = None, 0
-        for value in (trial.value for trial in told):
-            if best is None or sign * (value - best) >= GAIN * abs(best) and value != best:
-                best, since = value, 0
-            else:
-                since += 1
-        if since >= budgets.not_improving:
-            return f"{since} training jobs in a row did not better its best by 1 %"
-    return f"its {budgets.jobs} training jobs have begun" if len(trials) >= budgets.jobs else None
+    if budgets.not_improving is None:
+        return None
+    best, since = None, 0
+    for value in (trial.value for trial in told):
+        if best is None or sign * (value - best) >= GAIN * abs(best) and value != best:
+            best, since = value, 0
+        else:
+            since += 1
+    return f"{since} training jobs in a row did not better its best by 1 %" if since >= budgets.not_improving else None
 
 
 def all_ended(trials: Sequence[FrozenTrial]) -> bool:

@@ -48,15 +48,16 @@ class Settings:
         if path.is_file() and (theirs := _load(path)["channels"]) != (ours := {name: str(folder) for name, folder in self.channels.items()}):
             raise SearchError(f"'{self.out}' holds a search on other photos ({', '.join(theirs.values())}; now {', '.join(ours.values())}); "
                               "name another --out, or remove it")
-        text = json.dumps({"format_version": FORMAT_VERSION, **asdict(self)}, default=str, indent=1)
+        kept = {name: value for name, value in asdict(self).items() if name != "storage"}  # which may hold a password
+        text = json.dumps({"format_version": FORMAT_VERSION, **kept}, default=str, indent=1)
         write_atomically(path, text.encode() + b"\n")
 
 
-def read_settings(out: Path) -> Settings:
-    """The settings that a run left in its folder. SearchError when there are none of this version."""
+def read_settings(out: Path, storage: str | None = None) -> Settings:
+    """The settings that a run left in its folder, on a storage. SearchError when there are none of this version."""
     values = {name: value for name, value in _load(out / SETTINGS_FILE).items() if name != "format_version"}
     return Settings(**{**values, "out": Path(values["out"]), "channels": {name: Path(folder) for name, folder in values["channels"].items()},
-                       "parents": tuple(map(Path, values["parents"]))})
+                       "parents": tuple(map(Path, values["parents"])), "storage": storage})
 
 
 def _load(path: Path) -> dict:
@@ -71,6 +72,7 @@ def _load(path: Path) -> dict:
 
 
 def find_channels(data: Path) -> dict[str, Path]:
-    """A prepared folder's channels: its folders, one of which is train's. Empty for a folder of photos that is not prepared."""
+    """A prepared folder's channels: its folders, one of which is train's and holds classes. Empty for a folder that is not prepared."""
     folders = {path.name: path.absolute() for path in sorted(data.iterdir()) if path.is_dir()}
-    return folders if folders.keys() & set(CHANNEL_NAMES["train"]) else {}
+    prepared = any(path.is_dir() for name in CHANNEL_NAMES["train"] if name in folders for path in folders[name].iterdir())
+    return folders if prepared else {}

@@ -56,7 +56,7 @@ class Running:
             self.trial.report(value, len(self.told))
             if not self.why and self.trial.should_prune():
                 rule = "Hyperband" if self.tuning.strategy == "Hyperband" else "the median rule"
-                self.stop(f"stopped by {rule} after {len(self.told)} values")
+                self.stop(f"stopped by {rule} after {len(self.told)} value{'s' * (len(self.told) > 1)}")
 
     def watch(self) -> None:
         """Until the training is over: stop it when its tuning job ends, and tell a database that it is alive."""

@@ -16,7 +16,7 @@ import yaml
 
 from artifact.machine import cpu_count
 from artifact.model import write_atomically
-from tune.ledger import ENDED, all_ended, counted, form, open_mark, reap, verdict
+from tune.ledger import ENDED, all_ended, counted, ended_early, form, open_mark, reap, verdict
 from tune.recipe import Recipe, Tuning
 from tune.results import Trial, TuningJob, write_results
 from tune.search import make_study
@@ -29,6 +29,7 @@ from tune.warm_start import legal, overall_best, parents_of
 LOOK_S = 0.3  # from one look at the study to the next
 PROGRESS_S = 30.0  # without a line until it is told how running trials stand
 SPENT_S = 10.0  # from one note of the time spent to the next
+SPENT = "slipway_spent/"  # and a host's name: user attribute of a study
 LEAVE_S = 140.0  # what workers get to leave in: a training's own 120 s and some
 MOST_DEATHS = 3  # of one worker in a row, with no trial finished in between
 
@@ -40,11 +41,13 @@ class Tuner:
         self.settings, self.recipe = settings, settings.recipe()
         repair(settings.out)
         self.storage = open_storage(settings.out, settings.storage)
+        self.known = settings.known_parents()  # of other searches, and of this one those that have ended
         self.done: dict[str, TuningJob] = {}
         self._workers = [WorkerProcess(settings, number, workers, gpus) for number in range(workers)]
         self._told: set[str] = set()
         self._current: tuple | None = None  # study and tuning job
         self._written: tuple[TuningJob, ...] = ()
+        self._best: Trial | None = None
         self._shown = time.monotonic()
 
     def run(self) -> None:
@@ -71,8 +74,7 @@ class Tuner:
 
     def _search(self, tuning: Tuning) -> None:
         """One tuning job from its start, or where it was left, to its end."""
-        known = self.settings.known_parents() | self.done
-        parents = parents_of(tuning, known)
+        parents = parents_of(tuning, self.known)
         imported = [(parent.name, trial) for parent in parents for trial in legal(tuning, parent)]
         study = make_study(self.storage, tuning, imported)
         self._current = study, tuning
@@ -96,16 +98,18 @@ class Tuner:
         for name in reap(study):
             tell(f"{name}: its process was killed; it is to be done again")
         trials = counted(study)
-        reason = verdict(trials, tuning, clock.elapsed(tuning.budgets.time_s is not None))
-        if reason and study.user_attrs.get(ENDED) is None and len(trials) < tuning.budgets.jobs:
-            study.set_user_attr(ENDED, reason)
+        elapsed_s, told = clock.elapsed(tuning.budgets.time_s is not None), study.user_attrs.get(ENDED)
+        if (early := ended_early(trials, tuning, elapsed_s)) and not told:
+            study.set_user_attr(ENDED, early)  # workers begin no more; that none has meanwhile, the next look tells
+            clock.note()
+        reason = verdict(trials, tuning, elapsed_s)
         job = form(study, tuning, "InProgress")
         self._write(job)
         self._tell_finished(job, tuning)
         if time.monotonic() - self._shown > PROGRESS_S and not all_ended(trials):
             self._shown = time.monotonic()
             print(progress((job,), tuning.budgets.jobs), flush=True)
-        over = bool(reason) and all_ended(trials)
+        over = bool(reason) and all_ended(trials) and bool(told or not early)
         for worker in () if over else gone:
             tell(worker.again(len(self._told)))
         return over
@@ -114,12 +118,13 @@ class Tuner:
         best = job.best()
         if best is None:
             job = TuningJob(**{**vars(job), "status": "Failed"})
-        self.done[job.name] = job
+        self.done[job.name] = self.known[job.name] = job
         self._write(job)
         if best is None:
             first = next((f"; the first: {trial.reason}" for trial in job.trials if trial.reason), "")
             raise SearchError(f"tuning job {job.name}: none of its {len(job.trials)} trials told an objective{first}")
-        text = f"{job.name}: best {best.name} {job.objective}={best.objective:.6g}, {len(job.trials)} trials{f'; ended: {ended}' if ended else ''}"
+        text = f"{job.name}: best {best.name} {job.objective}={best.objective:.6g}, {len(job.trials)} trial{'s' * (len(job.trials) != 1)}"
+        text += f"; ended: {ended}" if ended else ""
         if (overall := overall_best(job, parents)) and overall[1] is not best:
             text += f"; best over its parents, too: {overall[1].name} {overall[1].objective:.6g}"
         tell(text)
@@ -143,9 +148,11 @@ class Tuner:
             return
         self._written = jobs
         write_results(self.settings.out / RESULTS_FILE, jobs)
-        parents = [parent for name in job.parents if (parent := (self.settings.known_parents() | self.done).get(name))]
-        if best := overall_best(job, parents):
+        best = overall_best(job, [self.known[name] for name in job.parents])
+        if best and best[1] != self._best:
+            self._best = best[1]
             write_best(self.settings, self.recipe, best[1])
+
 
 class WorkerProcess:
     """One `python -m tune.worker`, started again when it dies."""
@@ -164,7 +171,9 @@ class WorkerProcess:
         with open(self._log, "ab") as log:
             # a session of its own: Ctrl-C is for the tuner, which passes it on
             self._process = subprocess.Popen([sys.executable, "-m", "tune.worker", str(self.settings.out), str(self.number), str(os.getpid())],
-                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment, start_new_session=True)
+                                             stdin=subprocess.PIPE, stdout=log, stderr=log, env=self._environment, start_new_session=True)
+        with self._process.stdin as told:  # not among its arguments or in a file: a database's URL may hold a password
+            told.write((self.settings.storage or "").encode())
 
     def gone(self) -> bool:
         """Whether it has ended."""
@@ -204,7 +213,7 @@ class Clock:
     """The seconds that a tuning job ran, those of runs before this one included, kept in its study."""
 
     def __init__(self, study):
-        self.study, self.name = study, f"slipway_spent/{socket.gethostname()}"
+        self.study, self.name = study, f"{SPENT}{socket.gethostname()}"
         self.before = study.user_attrs.get(self.name, 0.0)
         self.started = self.noted = time.monotonic()
 
@@ -212,12 +221,18 @@ class Clock:
         """Seconds on the machine that was at it longest. counts: whether anybody asks: else nothing is kept."""
         if not counts:
             return 0.0
-        now = time.monotonic()
-        if now - self.noted > SPENT_S:
-            self.noted = now
-            self.study.set_user_attr(self.name, self.before + now - self.started)
-        others = [value for name, value in self.study.user_attrs.items() if name.startswith("slipway_spent/")]
-        return max([self.before + now - self.started, *others])
+        if time.monotonic() - self.noted > SPENT_S:
+            self.note()
+        others = [value for name, value in self.study.user_attrs.items() if name.startswith(SPENT)]
+        return max([self._own(), *others])
+
+    def note(self) -> None:
+        """Keep what was spent so far."""
+        self.noted = time.monotonic()
+        self.study.set_user_attr(self.name, self._own())
+
+    def _own(self) -> float:
+        return self.before + time.monotonic() - self.started
 
 
 def write_best(settings: Settings, recipe: Recipe, best: Trial) -> None:

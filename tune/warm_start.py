@@ -18,10 +18,15 @@ def parents_of(tuning: Tuning, known: dict[str, TuningJob]) -> list[TuningJob]:
         if name not in known:
             raise missing_parent(tuning, name, known)
         check_change(tuning, known[name])
-        if known[name].status not in TERMINAL:
-            raise SearchError(f"tuning job {tuning.name}: its parent '{name}' is {known[name].status}; a parent must have ended ({', '.join(TERMINAL)})")
+        check_ended(tuning, known[name])
         found.append(known[name])
     return found
+
+
+def check_ended(tuning: Tuning, parent: TuningJob) -> None:
+    """SearchError for a parent that still runs."""
+    if parent.status not in TERMINAL:
+        raise SearchError(f"tuning job {tuning.name}: its parent '{parent.name}' is {parent.status}; a parent must have ended ({', '.join(TERMINAL)})")
 
 
 def missing_parent(tuning: Tuning, name: str, known: dict[str, TuningJob]) -> SearchError:

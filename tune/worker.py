@@ -1,6 +1,7 @@
 """python -m tune.worker OUT NUMBER PARENT: one of a tuner's processes; takes trials of the search in OUT until there are none.
 
-Ends with the tuner, whatever ends that. SIGTERM: the trial that runs is left to be done again.
+Ends with the tuner, whatever ends that. SIGTERM: the trial that runs is left to be done again. Its input is the URL of the storage,
+empty for the file in OUT.
 """
 
 import os
@@ -75,7 +76,8 @@ class Worker:
 def main(arguments: list[str]) -> int:
     out, number, parent = arguments
     follow(int(parent))
-    worker = Worker(read_settings(Path(out)), int(number), open_mark(int(parent)))
+    storage = sys.stdin.read() or None
+    worker = Worker(read_settings(Path(out), storage), int(number), open_mark(int(parent)))
     signal.signal(signal.SIGTERM, worker.leave)
     worker.work()
     return 0
