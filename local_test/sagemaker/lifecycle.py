@@ -1,0 +1,30 @@
+"""Start and end of the server itself: what an earlier one left is cleared or taken up again, and nothing is left behind."""
+
+import shutil
+import threading
+
+from local_test.sagemaker import training
+from local_test.sagemaker.platform import Platform
+from local_test.sagemaker.training_run import CLOSING
+
+
+def resume(platform: Platform) -> None:
+    """Clear the remains of an earlier server on this folder."""
+    platform.engine.sweep()
+    shutil.rmtree(platform.work, ignore_errors=True)
+    training.recover(platform)
+
+
+def close(platform: Platform) -> None:
+    """Stop all that runs and wait for it. Trainings become Failed; endpoints are started again by the next server."""
+    platform.closing = True
+    with platform.lock:
+        runners = list(platform.running.values())
+    closers = [threading.Thread(target=runner.halt, args=(CLOSING,)) for runner in runners]
+    for closer in closers:
+        closer.start()
+    for closer in closers:
+        closer.join()
+    for runner in runners:
+        runner.join(timeout=150)
+    platform.logs.flush()

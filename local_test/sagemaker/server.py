@@ -1,0 +1,72 @@
+"""The HTTP side: SageMaker's JSON 1.1 protocol at POST /, the runtime's REST below /endpoints, and our own routes below /local.
+
+Signatures are not checked: whoever reaches the port may do everything.
+"""
+
+import json
+import logging
+import re
+import uuid
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
+
+from local_test.sagemaker import contract, tags, training
+from local_test.sagemaker.contract import ApiError
+from local_test.sagemaker.platform import Platform
+
+log = logging.getLogger(__name__)
+TARGET = "SageMaker."
+OPERATIONS = training.OPERATIONS | tags.OPERATIONS
+
+
+def create_app(platform: Platform) -> Flask:
+    """The WSGI app around one platform."""
+    app = Flask("local-sagemaker")
+
+    @app.post("/")
+    def call() -> Response:
+        target = request.headers.get("X-Amz-Target", "")
+        if not target.startswith(TARGET):
+            raise ApiError("UnknownOperationException", f"the header X-Amz-Target must be {TARGET}<operation>; found '{target[:100]}'")
+        name = target.removeprefix(TARGET)
+        try:
+            body = json.loads(request.get_data() or b"{}")
+        except ValueError as error:
+            raise ApiError(contract.SERIALIZATION, f"the request's body is no JSON: {error}") from error
+        asked = contract.check(name, body)
+        if name not in OPERATIONS:
+            raise ApiError("UnknownOperationException", f"local SageMaker does not do {name}; it does {', '.join(sorted(OPERATIONS))}")
+        return _json(contract.answer(name, OPERATIONS[name](platform, asked, region()) or {}))
+
+    @app.post("/local/training-jobs/<name>/interrupt")
+    def interrupt(name: str) -> Response:
+        return _json(training.interrupt(platform, name))
+
+    @app.errorhandler(ApiError)
+    def refused(error: ApiError) -> Response:
+        return _json({"__type": error.code, "message": error.message, **error.fields}, error.status, {"x-amzn-ErrorType": error.code})
+
+    @app.errorhandler(HTTPException)
+    def http_error(error: HTTPException) -> Response:
+        return _json({"__type": "UnknownOperationException", "message": f"{request.method} {request.path[:100]}: {error.description}"}, error.code)
+
+    @app.errorhandler(Exception)
+    def failed(error: Exception) -> Response:
+        log.exception("a request failed")
+        return _json({"__type": "InternalFailure", "message": f"the local server failed on this request: {type(error).__name__}: {error}"}, 500)
+
+    return app
+
+
+def region() -> str:
+    """The region that the request was signed for."""
+    found = re.search(r"Credential=[^/]+/\d+/([a-z0-9-]+)/", request.headers.get("Authorization", ""))
+    return found[1] if found else "us-east-1"
+
+
+def _json(content: dict, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    answer = Response(json.dumps(content), status, content_type="application/x-amz-json-1.1")
+    answer.headers["x-amzn-RequestId"] = str(uuid.uuid4())
+    answer.headers.extend(headers or {})
+    return answer
