@@ -90,7 +90,7 @@ def training_request(name: str, **hyperparameters: object) -> dict:
     source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/train/", "S3DataDistributionType": "FullyReplicated"}
     return {"TrainingJobName": name, "HyperParameters": texts, "RoleArn": ROLE,
             "AlgorithmSpecification": {"TrainingImage": TRAIN_IMAGE, "TrainingInputMode": "File",
-                                       "MetricDefinitions": [{"Name": "validation:accuracy", "Regex": "val_accuracy=([0-9.]+)"}]},
+                                       "MetricDefinitions": [{"Name": "validation:accuracy", "Regex": "validation_accuracy=([0-9.]+)"}]},
             "InputDataConfig": [{"ChannelName": "train", "DataSource": {"S3DataSource": source}}],
             "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/out"},
             "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 10},

@@ -1,4 +1,4 @@
-"""Where output goes: a file for each stream below <state>/logs, and CloudWatch Logs where AWS_ENDPOINT_URL_LOGS (or AWS_ENDPOINT_URL) is set."""
+"""Where output goes: a file for each stream below <state>/logs, and CloudWatch Logs where AWS_ENDPOINT_URL_CLOUDWATCH_LOGS (boto3's name; AWS_ENDPOINT_URL_LOGS, AWS_ENDPOINT_URL too) is set."""
 
 import logging
 import os
@@ -11,6 +11,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 log = logging.getLogger(__name__)
+ENDPOINTS = ("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", "AWS_ENDPOINT_URL_LOGS", "AWS_ENDPOINT_URL")
 BATCH, EVERY_S = 500, 0.5
 
 
@@ -21,8 +22,8 @@ class Logs:
         self._folder = folder
         self._to_send: queue.Queue = queue.Queue()
         self._client = None
-        if os.environ.get("AWS_ENDPOINT_URL_LOGS") or os.environ.get("AWS_ENDPOINT_URL"):
-            self._client = boto3.client("logs", region_name=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1")
+        if url := next((os.environ[name] for name in ENDPOINTS if os.environ.get(name)), None):
+            self._client = boto3.client("logs", endpoint_url=url, region_name=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1")
             threading.Thread(target=self._send_forever, daemon=True, name="logs").start()
 
     def stream(self, group: str, name: str) -> "Stream":

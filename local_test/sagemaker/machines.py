@@ -32,6 +32,7 @@ class Command:
     arguments: tuple[str, ...] = ()
     host: str = ""
     network: str | None = None
+    mount: str = "/opt/ml/model"  # of what serves
 
 
 class Machine:
@@ -126,7 +127,7 @@ class Docker:
         self._count += 1
         name = f"slipway-{command.verb}-{os.getpid()}-{self._count}"
         options = ["--volume", f"{command.folder}:/opt/ml", "--shm-size=2g"] if command.verb == "train" else [
-            "--volume", f"{command.folder}:/opt/ml/model:ro", "--publish=127.0.0.1::8080"]
+            "--volume", f"{command.folder}:{command.mount}:ro", "--publish=127.0.0.1::8080"]
         if command.network:
             options += [f"--network={command.network}"] + ([f"--network-alias={command.host}"] if command.network != "none" else [])
         if command.host:

@@ -11,13 +11,13 @@ import uuid
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from local_test.sagemaker import contract, tags, training
+from local_test.sagemaker import contract, endpoints, invocations, models, tags, training
 from local_test.sagemaker.contract import ApiError
 from local_test.sagemaker.platform import Platform
 
 log = logging.getLogger(__name__)
 TARGET = "SageMaker."
-OPERATIONS = training.OPERATIONS | tags.OPERATIONS
+OPERATIONS = training.OPERATIONS | models.OPERATIONS | endpoints.OPERATIONS | tags.OPERATIONS
 
 
 def create_app(platform: Platform) -> Flask:
@@ -39,13 +39,23 @@ def create_app(platform: Platform) -> Flask:
             raise ApiError("UnknownOperationException", f"local SageMaker does not do {name}; it does {', '.join(sorted(OPERATIONS))}")
         return _json(contract.answer(name, OPERATIONS[name](platform, asked, region()) or {}))
 
+    @app.post("/endpoints/<name>/invocations")
+    def invoke(name: str) -> Response:
+        answer = invocations.invoke(platform, name, request.get_data(cache=False), _headers())
+        return Response(answer.body, 200, answer.headers)
+
+    @app.post("/endpoints/<name>/async-invocations")
+    def invoke_async(name: str) -> Response:
+        body, headers = invocations.invoke_async(platform, name, request.get_data(cache=False), _headers())
+        return _json(body, 202, headers)
+
     @app.post("/local/training-jobs/<name>/interrupt")
     def interrupt(name: str) -> Response:
         return _json(training.interrupt(platform, name))
 
     @app.errorhandler(ApiError)
     def refused(error: ApiError) -> Response:
-        return _json({"__type": error.code, "message": error.message, **error.fields}, error.status, {"x-amzn-ErrorType": error.code})
+        return _json({"__type": error.code, "message": error.message, **error.fields}, error.status, {"x-amzn-ErrorType": error.code} if error.code else None)
 
     @app.errorhandler(HTTPException)
     def http_error(error: HTTPException) -> Response:
@@ -57,6 +67,10 @@ def create_app(platform: Platform) -> Flask:
         return _json({"__type": "InternalFailure", "message": f"the local server failed on this request: {type(error).__name__}: {error}"}, 500)
 
     return app
+
+
+def _headers() -> dict[str, str]:
+    return {name.lower(): value for name, value in request.headers.items()}
 
 
 def region() -> str:
