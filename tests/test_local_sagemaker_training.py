@@ -2,11 +2,13 @@
 
 import io
 import tarfile
+import urllib.request
 
 import pytest
+from botocore.exceptions import ClientError
 
 from conftest import draw_channel
-from sagemakers import BUCKET, ended, local_sagemaker, moto, put_folder, training_request
+from sagemakers import BUCKET, ended, local_sagemaker, moto, put_folder, training_request, until
 
 
 @pytest.fixture(scope="module")
@@ -35,3 +37,61 @@ def test_a_training_runs_whole(cloud, sagemaker):
     with tarfile.open(fileobj=io.BytesIO(archive)) as file:
         assert {"model.json", "model.onnx"} <= set(file.getnames())
     assert sagemaker.list_tags(ResourceArn=made["TrainingJobArn"])["Tags"] == [{"Key": "kit", "Value": "slipway"}]
+
+
+def test_logs_are_in_cloudwatch(cloud, sagemaker):
+    ended(sagemaker, "whole")
+    logs = cloud.client("logs")
+    [stream] = logs.describe_log_streams(logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix="whole/algo-1-")["logStreams"]
+    lines = [event["message"] for event in logs.get_log_events(logGroupName="/aws/sagemaker/TrainingJobs", logStreamName=stream["logStreamName"])["events"]]
+    assert any("validation_accuracy=" in line for line in lines)
+
+
+def test_a_training_that_fails_says_why(sagemaker):
+    sagemaker.create_training_job(**training_request("fails", epochs="many"))
+    job = ended(sagemaker, "fails")
+    assert job["TrainingJobStatus"] == "Failed"
+    assert job["FailureReason"].startswith("AlgorithmError: ") and "many" in job["FailureReason"] and ", exit code: " in job["FailureReason"]
+
+
+def test_a_channel_without_objects_fails_the_job(sagemaker):
+    request = training_request("empty")
+    request["InputDataConfig"][0]["DataSource"]["S3DataSource"]["S3Uri"] = f"s3://{BUCKET}/nothing/"
+    sagemaker.create_training_job(**request)
+    job = ended(sagemaker, "empty")
+    assert job["TrainingJobStatus"] == "Failed"
+    assert job["FailureReason"].startswith('ClientError: Data download failed:No S3 objects found under S3 URL "s3://photos/nothing/"')
+
+
+def test_a_stopped_training_keeps_its_model(cloud, sagemaker):
+    sagemaker.create_training_job(**training_request("stopped", epochs=500))
+    until(lambda: "epoch" in printed(cloud, "stopped"))
+    sagemaker.stop_training_job(TrainingJobName="stopped")
+    job = ended(sagemaker, "stopped")
+    assert job["TrainingJobStatus"] == "Stopped" and job["SecondaryStatus"] == "Stopped", job.get("FailureReason")
+    assert [step["Status"] for step in job["SecondaryStatusTransitions"]][-3:] == ["Stopping", "Uploading", "Stopped"]
+    assert job["ModelArtifacts"]["S3ModelArtifacts"].endswith("/stopped/output/model.tar.gz")
+    with pytest.raises(ClientError, match="is in status Stopped"):
+        sagemaker.stop_training_job(TrainingJobName="stopped")
+
+
+def test_a_spot_training_goes_on_from_its_checkpoint(cloud, sagemaker):
+    request = training_request("spot", epochs=6, checkpoint_every_s=0)
+    request |= {"EnableManagedSpotTraining": True, "CheckpointConfig": {"S3Uri": f"s3://{BUCKET}/checkpoints/spot"},
+                "StoppingCondition": {"MaxRuntimeInSeconds": 600, "MaxWaitTimeInSeconds": 900}}
+    sagemaker.create_training_job(**request)
+    until(lambda: "epoch" in printed(cloud, "spot"))
+    answer = urllib.request.urlopen(urllib.request.Request(f"{cloud.url}/local/training-jobs/spot/interrupt", method="POST"))
+    assert answer.status == 200
+    job = ended(sagemaker, "spot")
+    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+    states = [step["Status"] for step in job["SecondaryStatusTransitions"]]
+    assert states == ["Starting", "Downloading", "Training", "Interrupted", "Starting", "Downloading", "Training", "Uploading", "Completed"]
+    assert "resum" in printed(cloud, "spot")
+
+
+def printed(cloud, job: str) -> str:
+    """All lines of a job, as CloudWatch has them."""
+    logs, group = cloud.client("logs"), "/aws/sagemaker/TrainingJobs"
+    streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{job}/")["logStreams"]
+    return "\n".join(event["message"] for stream in streams for event in logs.get_log_events(logGroupName=group, logStreamName=stream["logStreamName"])["events"])

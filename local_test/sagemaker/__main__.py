@@ -9,7 +9,7 @@ POST /local/training-jobs/NAME/interrupt takes a spot job's instances back.
 What it does not do: check signatures, roles, quotas, instance types, VPC, KMS; bill; Pipe mode, EFS and FSx, augmented manifests,
 instance groups, warm pools, built-in algorithms, custom debugger rules (built-in ones run once, after the training, on `diagnose`),
 inference components, inference pipelines, shadow variants, canary and linear traffic shifting (all at once, with rollback), autoscaling
-(record it in moto), data capture, Clarify, Processing, AutoML, Pipelines, Studio, the model registry and all other operations: those
+(record it in moto), network isolation of endpoints, Clarify, Processing, AutoML, Pipelines, Studio, the model registry and all other operations: those
 are answered with UnknownOperationException. A GPU is shared by all that runs. Times are those of this machine, not of SageMaker's.
 """
 

@@ -3,7 +3,7 @@
 import shutil
 import threading
 
-from local_test.sagemaker import endpoints, training
+from local_test.sagemaker import endpoints, training, transforms
 from local_test.sagemaker.platform import Platform
 from local_test.sagemaker.training_run import CLOSING
 
@@ -13,6 +13,7 @@ def resume(platform: Platform) -> None:
     platform.engine.sweep()
     shutil.rmtree(platform.work, ignore_errors=True)
     training.recover(platform)
+    transforms.recover(platform)
     endpoints.recover(platform)
 
 
