@@ -76,18 +76,18 @@ def test_a_stopped_training_keeps_its_model(cloud, sagemaker):
 
 
 def test_a_spot_training_goes_on_from_its_checkpoint(cloud, sagemaker):
-    request = training_request("spot", epochs=6, checkpoint_every_s=0)
+    request = training_request("spot", epochs=12)
     request |= {"EnableManagedSpotTraining": True, "CheckpointConfig": {"S3Uri": f"s3://{BUCKET}/checkpoints/spot"},
                 "StoppingCondition": {"MaxRuntimeInSeconds": 600, "MaxWaitTimeInSeconds": 900}}
     sagemaker.create_training_job(**request)
-    until(lambda: "epoch" in printed(cloud, "spot"))
+    until(lambda: "epoch=2" in printed(cloud, "spot"))
     answer = urllib.request.urlopen(urllib.request.Request(f"{cloud.url}/local/training-jobs/spot/interrupt", method="POST"))
     assert answer.status == 200
     job = ended(sagemaker, "spot")
     assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
     states = [step["Status"] for step in job["SecondaryStatusTransitions"]]
     assert states == ["Starting", "Downloading", "Training", "Interrupted", "Starting", "Downloading", "Training", "Uploading", "Completed"]
-    assert "resum" in printed(cloud, "spot")
+    assert "going on from the checkpoint of epoch" in printed(cloud, "spot")
 
 
 def printed(cloud, job: str) -> str:
