@@ -22,7 +22,7 @@ KIND = "training-job"
 STOP, RUNTIME, WAIT, SPOT, CLOSING = "Stopped", "MaxRuntimeExceeded", "MaxWaitTimeExceeded", "Interrupted", "closing"
 ENDS = {STOP: "Training job stopped", RUNTIME: "Training job runtime exceeded MaxRuntimeInSeconds provided",
         WAIT: "Training job exceeded MaxWaitTimeInSeconds provided"}
-REASON_LENGTH = 1024
+REASON_LENGTH, CLOSING_STOP_S = 1024, 2  # nothing of a job is kept when the server ends
 FOLDERS = (("DebugHookConfig", "/opt/ml/output/tensors", "debug-output"), ("TensorBoardOutputConfig", "/opt/ml/output/tensorboard", "tensorboard-output"))
 
 
@@ -64,7 +64,7 @@ class TrainingRun(threading.Thread):
             self.halted = why
             if why == STOP:
                 self._say("Stopping", "Stopping the training job", TrainingJobStatus="Stopping")
-            threading.Thread(target=stop_all, args=(list(self.machines), TRAIN_STOP_S), daemon=True).start()
+            threading.Thread(target=stop_all, args=(list(self.machines), CLOSING_STOP_S if why == CLOSING else TRAIN_STOP_S), daemon=True).start()
 
     def _run(self) -> None:
         self.started_s = time.time()
