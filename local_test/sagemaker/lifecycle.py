@@ -3,17 +3,20 @@
 import shutil
 import threading
 
-from local_test.sagemaker import endpoints, training, transforms
+from local_test.sagemaker import endpoints, training, transforms, tunings
+from local_test.sagemaker.machines import sweep_processes
 from local_test.sagemaker.platform import Platform
 from local_test.sagemaker.training_run import CLOSING
 
 
 def resume(platform: Platform) -> None:
     """Clear the remains of an earlier server on this folder."""
+    sweep_processes(platform.folder)
     platform.engine.sweep()
     shutil.rmtree(platform.work, ignore_errors=True)
     training.recover(platform)
     transforms.recover(platform)
+    tunings.recover(platform)
     endpoints.recover(platform)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from local_test.engines import REPOSITORY, EngineError, free_port, gpus, identity, ping
 
 TRAIN_STOP_S, SERVE_STOP_S = 120, 30  # between SIGTERM and SIGKILL, as SageMaker
-LABEL = "slipway.local-sagemaker"
+LABEL, PROCESSES = "slipway.local-sagemaker", "processes"
 OWN_IMAGES = re.compile(r"slipway-(train|serve)([-:@]|$)")
 
 
@@ -165,7 +165,7 @@ class Processes:
     interface = "lo"
 
     def __init__(self, state: Path):
-        self._pids = state / "processes"
+        self._state = state
 
     def check(self, uri: str, verb: str) -> str:
         """EngineError for images that this checkout is not the source of."""
@@ -190,8 +190,7 @@ class Processes:
             port = free_port()
             environment |= {"SLIPWAY_MODEL_DIR": str(command.folder), "SAGEMAKER_BIND_TO_PORT": str(port), "SLIPWAY_HOST": "127.0.0.1"}
         machine = Machine(arguments, on_line, port=port, environment=environment)
-        self._pids.mkdir(parents=True, exist_ok=True)
-        (self._pids / str(machine.pid)).write_text(str(command.folder))
+        remember(self._state, machine.pid, command.folder)
         return machine
 
     def make_network(self, name: str, isolated: bool) -> str | None:
@@ -201,11 +200,21 @@ class Processes:
         pass
 
     def sweep(self) -> None:
-        """End what an earlier server on the same folder left running: its processes are known by the folder that they were given."""
-        for path in self._pids.glob("*"):
-            if _mentions(int(path.name), path.read_text()):
-                os.killpg(int(path.name), signal.SIGKILL)
-            path.unlink()
+        pass
+
+
+def remember(state: Path, pid: int, folder: Path) -> None:
+    """Note a process that works on a folder, for sweep_processes of the next server."""
+    (state / PROCESSES).mkdir(parents=True, exist_ok=True)
+    (state / PROCESSES / str(pid)).write_text(str(folder))
+
+
+def sweep_processes(state: Path) -> None:
+    """End what an earlier server on the same folder left running: its processes are known by the folder that they were given."""
+    for path in (state / PROCESSES).glob("*"):
+        if _mentions(int(path.name), path.read_text()):
+            os.killpg(int(path.name), signal.SIGKILL)
+        path.unlink()
 
 
 def _mentions(pid: int, folder: str) -> bool:

@@ -11,13 +11,13 @@ import uuid
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from local_test.sagemaker import contract, endpoints, invocations, models, tags, training, transforms
+from local_test.sagemaker import contract, endpoints, invocations, models, tags, training, transforms, tunings
 from local_test.sagemaker.contract import ApiError
 from local_test.sagemaker.platform import Platform
 
 log = logging.getLogger(__name__)
 TARGET = "SageMaker."
-OPERATIONS = training.OPERATIONS | models.OPERATIONS | endpoints.OPERATIONS | transforms.OPERATIONS | tags.OPERATIONS
+OPERATIONS = training.OPERATIONS | models.OPERATIONS | endpoints.OPERATIONS | transforms.OPERATIONS | tunings.OPERATIONS | tags.OPERATIONS
 
 
 def create_app(platform: Platform) -> Flask:

@@ -12,12 +12,11 @@ ENDED = ("Completed", "Failed", "Stopped")
 UNSUPPORTED = ("ServerlessJobConfig", "MlflowConfig", "ModelPackageConfig")
 
 
-def create(platform: Platform, request: dict, region: str, **more: object) -> dict:
-    """CreateTrainingJob; more: fields of the record that no request has, such as the tuning job that it belongs to."""
+def create(platform: Platform, request: dict, region: str) -> dict:
     _check(request)
     name = request["TrainingJobName"]
     record = {**request, "TrainingJobArn": arn(region, "training-job", name), "Region": region, "TrainingJobStatus": "InProgress", "SecondaryStatus": "Starting",
-              "SecondaryStatusTransitions": [], **more}
+              "SecondaryStatusTransitions": []}
     if request.get("DebugHookConfig") or request.get("ProfilerConfig"):
         record["ProfilingStatus"] = "Disabled" if request.get("ProfilerConfig", {}).get("DisableProfiler", True) else "Enabled"
     record |= rules.begin(record)
@@ -26,6 +25,12 @@ def create(platform: Platform, request: dict, region: str, **more: object) -> di
     tags.set_all(platform, record["TrainingJobArn"], request.get("Tags", []))
     platform.start(KIND, name, TrainingRun(platform, record))
     return record
+
+
+def adopt(platform: Platform, record: dict) -> None:
+    """Show a training that another program runs: a tuning job's."""
+    platform.store.add(KIND, record["TrainingJobName"], record, ApiError(IN_USE, f"There is a training job '{record['TrainingJobName']}' already"))
+    tags.set_all(platform, record["TrainingJobArn"], [])
 
 
 def _check(request: dict) -> None:
@@ -77,6 +82,8 @@ def stop(platform: Platform, request: dict, region: str) -> dict:
     record = found(platform, request["TrainingJobName"])
     if record["TrainingJobStatus"] in ENDED:
         raise ApiError(VALIDATION, f"The request was rejected because the training job is in status {record['TrainingJobStatus']}.")
+    if record.get("TuningJobArn"):
+        raise ApiError(VALIDATION, f"local SageMaker: the training job belongs to {record['TuningJobArn']}; stop that")
     if runner := platform.runner(KIND, request["TrainingJobName"]):
         runner.halt(STOP)
     return {}
