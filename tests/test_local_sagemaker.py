@@ -34,23 +34,29 @@ def cloud(tmp_path_factory, moto_url):
 
 
 BAD = [
-    ({"TrainingJobName": "bad name"}, "Value 'bad name' at 'trainingJobName' failed to satisfy constraint: Member must satisfy regular expression pattern:"),
-    ({"TrainingJobName": "n" * 64}, "at 'trainingJobName' failed to satisfy constraint: Member must have length less than or equal to 63"),
+    ({"TrainingJobName": "bad name"},
+     "Value 'bad name' at 'trainingJobName' failed to satisfy constraint: Member must satisfy regular expression pattern:"),
+    ({"TrainingJobName": "n" * 64},
+     "at 'trainingJobName' failed to satisfy constraint: Member must have length less than or equal to 63"),
     ({"RoleArn": None}, "Value null at 'roleArn' failed to satisfy constraint: Member must not be null"),
     ({"AlgorithmSpecification": {"TrainingImage": "x", "TrainingInputMode": "Tape"}},
      "Value 'Tape' at 'algorithmSpecification.trainingInputMode' failed to satisfy constraint: Member must satisfy enum value set: [Pipe, File, FastFile]"),
-    ({"StoppingCondition": {"MaxRuntimeInSeconds": 0}}, "Value '0' at 'stoppingCondition.maxRuntimeInSeconds' failed to satisfy constraint: Member must have value greater"),
-    ({"HyperParameters": {"epochs": "9" * 2501}}, "at 'hyperParameters.epochs.member' failed to satisfy constraint: Member must have length less than or equal to 2500"),
+    ({"StoppingCondition": {"MaxRuntimeInSeconds": 0}},
+     "Value '0' at 'stoppingCondition.maxRuntimeInSeconds' failed to satisfy constraint: Member must have value greater"),
+    ({"HyperParameters": {"epochs": "9" * 2501}},
+     "at 'hyperParameters.epochs.member' failed to satisfy constraint: Member must have length less than or equal to 2500"),
     ({"HyperParameters": {"epochs": 3}}, "Invalid type for parameter HyperParameters.epochs, value: 3"),
     ({"EnableManagedSpotTraining": True}, "Invalid MaxWaitTimeInSeconds"),
     ({"AlgorithmSpecification": {"TrainingImage": "x", "TrainingInputMode": "Pipe"}}, "is of mode Pipe, which is not done here"),
-    ({"AlgorithmSpecification": {"TrainingImage": "x", "TrainingInputMode": "File", "MetricDefinitions": [{"Name": "m", "Regex": "loss=[0-9]"}]}}, "has no group"),
+    ({"AlgorithmSpecification": {"TrainingImage": "x", "TrainingInputMode": "File", "MetricDefinitions": [{"Name": "m", "Regex": "loss=[0-9]"}]}},
+     "has no group"),
 ]
 
 
 def post(cloud, operation: str, body: object) -> tuple[int, dict]:
     """What boto3 would not let through: the request as it stands."""
-    request = urllib.request.Request(cloud.url, json.dumps(body).encode(), {"X-Amz-Target": f"SageMaker.{operation}", "Content-Type": "application/x-amz-json-1.1"})
+    headers = {"X-Amz-Target": f"SageMaker.{operation}", "Content-Type": "application/x-amz-json-1.1"}
+    request = urllib.request.Request(cloud.url, json.dumps(body).encode(), headers)
     try:
         with urllib.request.urlopen(request) as answer:
             return answer.status, json.loads(answer.read())
@@ -79,7 +85,7 @@ def test_only_this_machine_reaches_it(cloud):
 
 
 def test_answers_are_what_botocore_reads():
-    record = {**training_request("shown"), "TrainingJobArn": "arn", "TrainingJobStatus": "InProgress", "CreationTime": 1700000000.25, "Region": "not an API field"}
+    record = {**training_request("shown"), "TrainingJobArn": "arn", "TrainingJobStatus": "InProgress", "CreationTime": 1700000000.25, "Region": "ours"}
     body = json.dumps(contract.answer("DescribeTrainingJob", record)).encode()
     parsed = create_parser("json").parse({"status_code": 200, "headers": {}, "body": body}, contract.operation("DescribeTrainingJob").output_shape)
     assert parsed["CreationTime"].timestamp() == 1700000000.25 and parsed["HyperParameters"] == record["HyperParameters"]
@@ -95,7 +101,8 @@ def test_a_record_is_there_after_a_restart_and_pages_run_through_all(tmp_path):
     records = Store(tmp_path).all("model")
     seen, token = [], None
     while True:
-        found, token = page(records, {"MaxResults": 2, "SortBy": "Name", "SortOrder": "Ascending", **({"NextToken": token} if token else {})}, "ModelName", None)
+        asked = {"MaxResults": 2, "SortBy": "Name", "SortOrder": "Ascending", **({"NextToken": token} if token else {})}
+        found, token = page(records, asked, "ModelName", None)
         seen += [record["ModelName"] for record in found]
         if token is None:
             break
@@ -112,7 +119,8 @@ def test_metrics_are_the_last_numbers_printed():
 
 @pytest.mark.parametrize("uri, prefix, name", [
     ("s3://b/photos/red/1.jpg", "s3://b/photos/", "red/1.jpg"), ("s3://b/photos/red/1.jpg", "s3://b/photos", "red/1.jpg"),
-    ("s3://b/photos/1.jpg", "s3://b/photos/1.jpg", "1.jpg"), ("s3://b/photos-2/1.jpg", "s3://b/photos", "photos-2/1.jpg"), ("file:///tmp/a/1.jpg", "/tmp/a", "1.jpg")])
+    ("s3://b/photos/1.jpg", "s3://b/photos/1.jpg", "1.jpg"), ("s3://b/photos-2/1.jpg", "s3://b/photos", "photos-2/1.jpg"),
+    ("file:///tmp/a/1.jpg", "/tmp/a", "1.jpg")])
 def test_names_below_a_prefix(uri, prefix, name):
     assert relative(uri, prefix) == name
 

@@ -111,7 +111,8 @@ def test_an_update_switches_to_variants_by_weight(endpoint, sagemaker, runtime, 
     sagemaker.update_endpoint_weights_and_capacities(EndpointName=endpoint, DesiredWeightsAndCapacities=[
         {"VariantName": "heavy", "DesiredWeight": 0.0}, {"VariantName": "light", "DesiredWeight": 2.0, "DesiredInstanceCount": 2}])
     found = settled(sagemaker, endpoint)
-    assert {entry["VariantName"]: (entry["CurrentWeight"], entry["CurrentInstanceCount"]) for entry in found["ProductionVariants"]} == {"heavy": (0.0, 1), "light": (2.0, 2)}
+    now = {entry["VariantName"]: (entry["CurrentWeight"], entry["CurrentInstanceCount"]) for entry in found["ProductionVariants"]}
+    assert now == {"heavy": (0.0, 1), "light": (2.0, 2)}
     assert ask(runtime, endpoint) == {"light"}
     s3 = cloud.client("s3")
     kept = json.loads(s3.get_object(Bucket=BUCKET, Key=s3.list_objects_v2(Bucket=BUCKET, Prefix="captured/live/light/")["Contents"][0]["Key"])["Body"].read())
@@ -148,7 +149,8 @@ def test_async_inference(sagemaker, runtime, cloud):
 
 
 def test_a_multi_model_endpoint(sagemaker, runtime):
-    sagemaker.create_model(ModelName="many", ExecutionRoleArn=ROLE, PrimaryContainer={"Image": SERVE_IMAGE, "Mode": "MultiModel", "ModelDataUrl": f"s3://{BUCKET}/many/"})
+    container = {"Image": SERVE_IMAGE, "Mode": "MultiModel", "ModelDataUrl": f"s3://{BUCKET}/many/"}
+    sagemaker.create_model(ModelName="many", ExecutionRoleArn=ROLE, PrimaryContainer=container)
     sagemaker.create_endpoint_config(EndpointConfigName="many", ProductionVariants=[variant(model="many")])
     sagemaker.create_endpoint(EndpointName="many", EndpointConfigName="many")
     assert settled(sagemaker, "many")["EndpointStatus"] == "InService"
@@ -166,7 +168,8 @@ def test_a_transform_job_answers_photos_and_json_lines(sagemaker, cloud):
     lines = b"".join(json.dumps({"instances": [{"b64": b64(photo(colour))}]}).encode() + b"\n" for colour in ("blue", "red"))
     s3.put_object(Bucket=BUCKET, Key="lines/all.jsonl", Body=lines)
     source = {"DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/batch/"}}, "ContentType": "image/jpeg"}
-    by_line = {"DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/lines/"}}, "ContentType": "application/json", "SplitType": "Line"}
+    by_line = {"DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/lines/"}}, "ContentType": "application/json",
+               "SplitType": "Line"}
     common = {"ModelName": "good", "TransformResources": {"InstanceType": "ml.m5.large", "InstanceCount": 1}, "BatchStrategy": "SingleRecord"}
     sagemaker.create_transform_job(TransformJobName="photos", TransformInput=source, TransformOutput={"S3OutputPath": f"s3://{BUCKET}/answers"}, **common)
     sagemaker.create_transform_job(TransformJobName="lines", TransformInput=by_line, **common,

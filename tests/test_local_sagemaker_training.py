@@ -94,4 +94,31 @@ def printed(cloud, job: str) -> str:
     """All lines of a job, as CloudWatch has them."""
     logs, group = cloud.client("logs"), "/aws/sagemaker/TrainingJobs"
     streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{job}/")["logStreams"]
-    return "\n".join(event["message"] for stream in streams for event in logs.get_log_events(logGroupName=group, logStreamName=stream["logStreamName"])["events"])
+    pages = [logs.get_log_events(logGroupName=group, logStreamName=stream["logStreamName"])["events"] for stream in streams]
+    return "\n".join(event["message"] for events in pages for event in events)
+
+
+def test_hosts_train_together_and_debug_rules_are_judged(sagemaker, cloud):
+    request = training_request("together", epochs=2, seed=3)
+    request["ResourceConfig"]["InstanceCount"] = 2
+    request["DebugHookConfig"] = {"S3OutputPath": f"s3://{BUCKET}/debug", "CollectionConfigurations": [
+        {"CollectionName": "losses", "CollectionParameters": {"save_interval": "1"}}]}
+    image = "929884845733.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-debugger-rules:latest"
+    request["DebugRuleConfigurations"] = [
+        {"RuleConfigurationName": "Loss", "RuleEvaluatorImage": image, "RuleParameters": {"rule_to_invoke": "LossNotDecreasing", "num_steps": "2"}},
+        {"RuleConfigurationName": "Own", "RuleEvaluatorImage": image, "RuleParameters": {"source_s3_uri": f"s3://{BUCKET}/rule.py", "rule_to_invoke": "Own"}}]
+    sagemaker.create_training_job(**request)
+    job = ended(sagemaker, "together")
+    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+    streams = cloud.client("logs").describe_log_streams(logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix="together/")["logStreams"]
+    assert len(streams) == 2
+    statuses = until(lambda: judged(sagemaker, "together"))
+    assert statuses["Loss"] in ("NoIssuesFound", "IssuesFound") and statuses["Own"] == "Error"
+    assert cloud.client("s3").list_objects_v2(Bucket=BUCKET, Prefix="debug/together/debug-output/")["KeyCount"] > 0
+
+
+def judged(sagemaker, name: str) -> dict[str, str]:
+    """The rules' statuses once all are judged."""
+    rules = sagemaker.describe_training_job(TrainingJobName=name)["DebugRuleEvaluationStatuses"]
+    statuses = {rule["RuleConfigurationName"]: rule["RuleEvaluationStatus"] for rule in rules}
+    return {} if "InProgress" in statuses.values() else statuses

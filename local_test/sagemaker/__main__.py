@@ -33,7 +33,7 @@ DEFAULT_PORT = 8090
 def main(arguments: list[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT; then everything that runs is stopped. The exit code says how it went."""
     parser = argparse.ArgumentParser(prog="python -m local_test.sagemaker", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; nobody is asked who they are, so think before changing it (default 127.0.0.1)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; whoever reaches it may do everything (default 127.0.0.1)")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help=f"0 takes a free one (default {DEFAULT_PORT})")
     parser.add_argument("--state", type=Path, default=Path("out/sagemaker"), help="folder of all it remembers, its logs and what runs (default out/sagemaker)")
     parser.add_argument("--engine", default="", help="docker or process (default: docker where an engine answers)")

@@ -23,8 +23,9 @@ def capture(config: dict, endpoint: str, variant: str, sent: tuple[str, bytes], 
             if mode in modes or "InputAndOutput" in modes}
     now, number = datetime.datetime.now(datetime.UTC), str(uuid.uuid4())
     line = json.dumps({"captureData": data, "eventMetadata": {"eventId": number, "inferenceTime": now.strftime("%Y-%m-%dT%H:%M:%SZ")}, "eventVersion": "0"})
+    where = objects.joined(wanted["DestinationS3Uri"], endpoint, variant, now.strftime("%Y/%m/%d/%H"), f"{now:%M-%S-%f}-{number}.jsonl")
     try:
-        objects.write(objects.joined(wanted["DestinationS3Uri"], endpoint, variant, now.strftime("%Y/%m/%d/%H"), f"{now:%M-%S-%f}-{number}.jsonl"), (line + "\n").encode())
+        objects.write(where, (line + "\n").encode())
     except objects.ObjectError as error:
         log.warning("endpoint %s: data capture: %s", endpoint, error)
 
@@ -32,6 +33,7 @@ def capture(config: dict, endpoint: str, variant: str, sent: tuple[str, bytes], 
 def _part(mode: str, content_type: str, body: bytes, types: list[str]) -> dict:
     """Listed JSON and CSV types stay readable; all else is base64, as on SageMaker."""
     kind = content_type.partition(";")[0].strip()
-    if kind in types and (kind.endswith("json") or kind.endswith("csv")):
-        return {"observedContentType": content_type, "mode": mode, "data": body.decode("utf-8", errors="replace"), "encoding": "CSV" if kind.endswith("csv") else "JSON"}
+    if kind in types and kind.endswith(("json", "csv")):
+        encoding = "CSV" if kind.endswith("csv") else "JSON"
+        return {"observedContentType": content_type, "mode": mode, "data": body.decode("utf-8", errors="replace"), "encoding": encoding}
     return {"observedContentType": content_type, "mode": mode, "data": base64.b64encode(body).decode(), "encoding": "BASE64"}

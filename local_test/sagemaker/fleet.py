@@ -155,10 +155,11 @@ class Fleet(threading.Thread):
         shown = []
         serverless = {entry["VariantName"]: entry["ServerlessConfig"] for entry in self.config.get("ProductionVariants", []) if entry.get("ServerlessConfig")}
         for name, variant in self.variants.items():
+            image = variant.container["Image"]
             counts = {"CurrentServerlessConfig": serverless[name]} if name in serverless else {"CurrentInstanceCount": len(variant.instances),
                                                                                               "DesiredInstanceCount": len(variant.instances)}
             shown.append({"VariantName": name, "CurrentWeight": self.weights[name], "DesiredWeight": self.weights[name], **counts,
-                          "DeployedImages": [{"SpecifiedImage": variant.container["Image"], "ResolvedImage": variant.container["Image"], "ResolutionTime": time.time()}]})
+                          "DeployedImages": [{"SpecifiedImage": image, "ResolvedImage": image, "ResolutionTime": time.time()}]})
         self.platform.store.change(KIND, self.endpoint, ProductionVariants=shown or None, **fields)
 
 

@@ -1,4 +1,7 @@
-"""Where output goes: a file for each stream below <state>/logs, and CloudWatch Logs where AWS_ENDPOINT_URL_CLOUDWATCH_LOGS (boto3's name; AWS_ENDPOINT_URL_LOGS, AWS_ENDPOINT_URL too) is set."""
+"""Where output goes: a file for each stream below <state>/logs, and CloudWatch Logs where its endpoint is set.
+
+AWS_ENDPOINT_URL_CLOUDWATCH_LOGS is boto3's name for that; AWS_ENDPOINT_URL_LOGS and AWS_ENDPOINT_URL count as well.
+"""
 
 import logging
 import os
@@ -9,6 +12,8 @@ from pathlib import Path
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
+
+from local_test.sagemaker.objects import own_region
 
 log = logging.getLogger(__name__)
 ENDPOINTS = ("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", "AWS_ENDPOINT_URL_LOGS", "AWS_ENDPOINT_URL")
@@ -23,7 +28,7 @@ class Logs:
         self._to_send: queue.Queue = queue.Queue()
         self._client = None
         if url := next((os.environ[name] for name in ENDPOINTS if os.environ.get(name)), None):
-            self._client = boto3.client("logs", endpoint_url=url, region_name=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1")
+            self._client = boto3.client("logs", endpoint_url=url, region_name=own_region())
             threading.Thread(target=self._send_forever, daemon=True, name="logs").start()
 
     def stream(self, group: str, name: str) -> "Stream":

@@ -136,8 +136,8 @@ class Docker:
         options += [f"--entrypoint={first}"] if first else []
         arguments = [*rest, *command.arguments] or ([] if first else [command.verb])
         variables = [f"--env={key}={value}" for key, value in command.environment.items()]
-        return Machine(["docker", "run", "--rm", "--name", name, "--label", self._label, "--sig-proxy=false", *identity(), *gpus(), *variables, *options,
-                        image, *arguments], on_line, name)
+        return Machine(["docker", "run", "--rm", "--name", name, "--label", self._label, "--sig-proxy=false", *identity(), *gpus(), *variables,
+                        *options, image, *arguments], on_line, name)
 
     def make_network(self, name: str, isolated: bool) -> str:
         """A network of a job's hosts. EngineError when the engine refuses."""
@@ -153,8 +153,8 @@ class Docker:
     def sweep(self) -> None:
         """Remove what an earlier server on the same folder left behind."""
         for listing, remove in ((["ps", "--all"], ["rm", "--force"]), (["network", "ls"], ["network", "rm"])):
-            found = subprocess.run(["docker", *listing, "--quiet", "--filter", f"label={self._label}"], capture_output=True, text=True, check=False).stdout.split()
-            if found:
+            command = ["docker", *listing, "--quiet", "--filter", f"label={self._label}"]
+            if found := subprocess.run(command, capture_output=True, text=True, check=False).stdout.split():
                 subprocess.run(["docker", *remove, *found], capture_output=True, check=False)
 
 

@@ -118,7 +118,12 @@ def joined(uri: str, *names: str) -> str:
 
 @functools.cache
 def _client():
-    return boto3.client("s3", region_name=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1")
+    return boto3.client("s3", region_name=own_region())
+
+
+def own_region() -> str:
+    """The region of this server's own calls."""
+    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
 
 
 class _telling:

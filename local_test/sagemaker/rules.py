@@ -21,8 +21,12 @@ OWN = ("rule_to_invoke", "source_s3_uri", "action_json")  # parameters of SageMa
 def begin(record: dict) -> dict:
     """The statuses that a job with rules starts with."""
     return {status: [{"RuleConfigurationName": rule["RuleConfigurationName"], "RuleEvaluationStatus": "InProgress", "LastModifiedTime": time.time(),
-                      "RuleEvaluationJobArn": arn(record["Region"], "processing-job", f"{record['TrainingJobName'][:26]}-{rule['RuleConfigurationName'][:26]}".lower())}
-                     for rule in record[part]] for part, status in PARTS.items() if record.get(part)}
+                      "RuleEvaluationJobArn": _job_of(record, rule)} for rule in record[part]] for part, status in PARTS.items() if record.get(part)}
+
+
+def _job_of(record: dict, rule: dict) -> str:
+    """The processing job that SageMaker would judge the rule in; there is none here."""
+    return arn(record["Region"], "processing-job", f"{record['TrainingJobName'][:26]}-{rule['RuleConfigurationName'][:26]}".lower())
 
 
 def judge(platform: Platform, job: str, root: Path) -> None:

@@ -15,13 +15,13 @@ UNSUPPORTED = ("ServerlessJobConfig", "MlflowConfig", "ModelPackageConfig")
 def create(platform: Platform, request: dict, region: str) -> dict:
     _check(request)
     name = request["TrainingJobName"]
-    record = {**request, "TrainingJobArn": arn(region, "training-job", name), "Region": region, "TrainingJobStatus": "InProgress", "SecondaryStatus": "Starting",
-              "SecondaryStatusTransitions": []}
+    record = {**request, "TrainingJobArn": arn(region, "training-job", name), "Region": region, "TrainingJobStatus": "InProgress",
+              "SecondaryStatus": "Starting", "SecondaryStatusTransitions": []}
     if request.get("DebugHookConfig") or request.get("ProfilerConfig"):
         record["ProfilingStatus"] = "Disabled" if request.get("ProfilerConfig", {}).get("DisableProfiler", True) else "Enabled"
     record |= rules.begin(record)
-    platform.store.add(KIND, name, record, ApiError(IN_USE, "Training job names must be unique within an AWS account and region, and a training job with this name "
-                                                    f"already exists ({record['TrainingJobArn']})"))
+    platform.store.add(KIND, name, record, ApiError(IN_USE, "Training job names must be unique within an AWS account and region, and a training job with "
+                                                    f"this name already exists ({record['TrainingJobArn']})"))
     tags.set_all(platform, record["TrainingJobArn"], request.get("Tags", []))
     platform.start(KIND, name, TrainingRun(platform, record))
     return record
@@ -41,7 +41,8 @@ def _check(request: dict) -> None:
     if not algorithm.get("TrainingImage"):
         raise ApiError(VALIDATION, "You must specify AlgorithmSpecification.TrainingImage; local SageMaker has no built-in algorithms")
     if not resources.get("InstanceType") and not resources.get("InstanceGroups"):
-        raise ApiError(VALIDATION, "1 validation error detected: Value null at 'resourceConfig.instanceType' failed to satisfy constraint: Member must not be null")
+        raise ApiError(VALIDATION, "1 validation error detected: Value null at 'resourceConfig.instanceType' failed to satisfy constraint: "
+                                   "Member must not be null")
     if resources.get("InstanceGroups"):
         raise ApiError(VALIDATION, "local SageMaker: InstanceGroups are not done here; use InstanceType and InstanceCount")
     if resources.get("InstanceCount", 1) > 9:
@@ -121,7 +122,8 @@ def recover(platform: Platform) -> None:
             for number, status in enumerate(record.get(field, [])):
                 if status["RuleEvaluationStatus"] == "InProgress":
                     with platform.store.changing(KIND, name) as held:
-                        held[field][number].update(RuleEvaluationStatus="Error", StatusDetails="InternalServerError: the local server ended before the rule was judged")
+                        held[field][number].update(RuleEvaluationStatus="Error",
+                                                   StatusDetails="InternalServerError: the local server ended before the rule was judged")
         if record["TrainingJobStatus"] not in ENDED:
             with platform.store.changing(KIND, name) as held:
                 now = time.time()

@@ -93,8 +93,8 @@ class TrainingRun(threading.Thread):
         """From empty folders to the end of the containers: the exit code, and whose it is."""
         for host in self.hosts:
             opt_ml.make_folders(self._root(host))
-            opt_ml.configure(self._root(host), self.job.get("HyperParameters", {}), channels.configuration(self.job.get("InputDataConfig", [])), host, tuple(self.hosts),
-                             self.job["ResourceConfig"].get("InstanceType", "local"), self.platform.engine.interface, self._more())
+            opt_ml.configure(self._root(host), self.job.get("HyperParameters", {}), channels.configuration(self.job.get("InputDataConfig", [])),
+                             host, tuple(self.hosts), self.job["ResourceConfig"].get("InstanceType", "local"), self.platform.engine.interface, self._more())
         self.platform.engine.check(self.job["AlgorithmSpecification"]["TrainingImage"], "train")
         if self.halted is None:
             self._say("Downloading", "Downloading input data")
@@ -203,7 +203,8 @@ class TrainingRun(threading.Thread):
             else:
                 objects.put_all(folder, objects.joined(output, name))
             if name == "model":
-                self.platform.store.change(KIND, self.name_of_job, ModelArtifacts={"S3ModelArtifacts": objects.joined(output, "model.tar.gz" if compressed else "model/")})
+                artifact = objects.joined(output, "model.tar.gz" if compressed else "model/")
+                self.platform.store.change(KIND, self.name_of_job, ModelArtifacts={"S3ModelArtifacts": artifact})
         self._upload_folders()
 
     def _upload_folders(self) -> None:

@@ -80,11 +80,11 @@ class TransformRun(threading.Thread):
 
     def _environment(self) -> dict[str, str]:
         """SAGEMAKER_BATCH always; the others only where the request has them."""
-        names = {"SAGEMAKER_MAX_PAYLOAD_IN_MB": "MaxPayloadInMB", "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": "MaxConcurrentTransforms"}
-        given = {name: str(self.job[key]) for name, key in names.items() if key in self.job}
+        names = {"MAX_PAYLOAD_IN_MB": "MaxPayloadInMB", "MAX_CONCURRENT_TRANSFORMS": "MaxConcurrentTransforms"}
+        given = {"BATCH": "true", **{name: str(self.job[key]) for name, key in names.items() if key in self.job}}
         if "BatchStrategy" in self.job:
-            given["SAGEMAKER_BATCH_STRATEGY"] = {"MultiRecord": "MULTI_RECORD", "SingleRecord": "SINGLE_RECORD"}[self.job["BatchStrategy"]]
-        return {"SAGEMAKER_BATCH": "true", **given, **self.job.get("Environment", {})}
+            given["BATCH_STRATEGY"] = {"MultiRecord": "MULTI_RECORD", "SingleRecord": "SINGLE_RECORD"}[self.job["BatchStrategy"]]
+        return {**{f"SAGEMAKER_{name}": value for name, value in given.items()}, **self.job.get("Environment", {})}
 
     def _parameters(self) -> dict:
         """How to call: as the request says, else as the container's /execution-parameters do, else SageMaker's defaults."""

@@ -23,6 +23,7 @@ from local_test.sagemaker.training_run import CLOSING
 
 log = logging.getLogger(__name__)
 KIND, LOOK_S, LEAVE_S = "hyper-parameter-tuning-job", 0.5, 150
+BANDS = {"MinResource": "min_resource", "MaxResource": "max_resource"}
 SECONDARY = {"InProgress": "Training"}
 
 
@@ -44,7 +45,7 @@ def recipe(request: dict) -> dict:
            "objective": {"metric": objective["MetricName"], "direction": objective["Type"], "regex": metric_of(request)["Regex"]},
            "budgets": {name: value for name, value in budgets.items() if value is not None}, "ranges": ranges, "seed": config.get("RandomSeed", 0),
            **({"parents": parents, "warm_start": warm["WarmStartType"]} if parents else {}),
-           **({"hyperband": {name: bands[key] for name, key in (("min_resource", "MinResource"), ("max_resource", "MaxResource")) if key in bands}} if bands else {})}
+           **({"hyperband": {BANDS[key]: value for key, value in bands.items()}} if bands else {})}
     return {"name": job["name"], "hyperparameters": definition.get("StaticHyperParameters", {}), "tuning": [job]}
 
 
@@ -145,17 +146,20 @@ class TuningRun(threading.Thread):
             parts = ("AlgorithmSpecification", "RoleArn", "InputDataConfig", "OutputDataConfig", "ResourceConfig", "StoppingCondition", "Environment")
             metric = self.job["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]["MetricName"]
             record = {key: definition[key] for key in parts if key in definition}
-            training.adopt(self.platform, {**record, "TrainingJobName": name, "TrainingJobArn": arn(self.job["Region"], "training-job", name), "Region": self.job["Region"],
-                                           "HyperParameters": {**trial["hyperparameters"], "_tuning_objective_metric": metric}, "SecondaryStatusTransitions": [],
-                                           "TuningJobArn": self.job["HyperParameterTuningJobArn"], "TrainingJobStatus": "InProgress", "SecondaryStatus": "Training"})
+            record |= {"TrainingJobName": name, "TrainingJobArn": arn(self.job["Region"], "training-job", name), "Region": self.job["Region"],
+                       "HyperParameters": {**trial["hyperparameters"], "_tuning_objective_metric": metric}, "SecondaryStatusTransitions": [],
+                       "TuningJobArn": self.job["HyperParameterTuningJobArn"], "TrainingJobStatus": "InProgress", "SecondaryStatus": "Training"}
+            training.adopt(self.platform, record)
         fields = {"TrainingStartTime": _seconds(trial["started"]), "TrainingEndTime": _seconds(trial["ended"]), "TunedNames": list(trial["tuned"]),
                   "FailureReason": f"AlgorithmError: {trial['reason']}"[:1024] if trial["status"] == "Failed" else None}
         if trial["status"] != "InProgress":
-            fields |= {"ModelArtifacts": self._upload(name), "TrainingTimeInSeconds": round((fields["TrainingEndTime"] or 0) - (fields["TrainingStartTime"] or 0))}
+            seconds = (fields["TrainingEndTime"] or 0) - (fields["TrainingStartTime"] or 0)
+            fields |= {"ModelArtifacts": self._upload(name), "TrainingTimeInSeconds": round(seconds)}
         if trial["objective"] is not None:
             metric = metric_of(self.job)["Name"]
             fields["FinalMetricDataList"] = [{"MetricName": metric, "Value": trial["objective"], "Timestamp": fields["TrainingEndTime"] or time.time()}]
-        self.platform.store.change(training.KIND, name, TrainingJobStatus=trial["status"], SecondaryStatus=SECONDARY.get(trial["status"], trial["status"]), **fields)
+        secondary = SECONDARY.get(trial["status"], trial["status"])
+        self.platform.store.change(training.KIND, name, TrainingJobStatus=trial["status"], SecondaryStatus=secondary, **fields)
 
     def _upload(self, name: str) -> dict | None:
         """A trial's model.tar.gz, if it left a model; then its tree goes."""

@@ -79,10 +79,12 @@ def _summary(record: dict, child: dict) -> dict:
     """A training job as a member of its tuning job."""
     objective = record["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]
     final = next(iter(child.get("FinalMetricDataList", [])), None)
-    told = {"FinalHyperParameterTuningJobObjectiveMetric": {"Type": objective["Type"], "MetricName": final["MetricName"], "Value": final["Value"]}} if final else {}
+    told = {}
+    if final:
+        told["FinalHyperParameterTuningJobObjectiveMetric"] = {"Type": objective["Type"], "MetricName": final["MetricName"], "Value": final["Value"]}
     status = "Pending" if child["TrainingJobStatus"] == "InProgress" else "Succeeded" if final else "Failed"
-    return {**child, "TuningJobName": record[NAME], "TunedHyperParameters": {name: child["HyperParameters"][name] for name in child.get("TunedNames", [])},
-            "ObjectiveStatus": status, **told}
+    tuned = {name: child["HyperParameters"][name] for name in child.get("TunedNames", [])}
+    return {**child, "TuningJobName": record[NAME], "TunedHyperParameters": tuned, "ObjectiveStatus": status, **told}
 
 
 def list_children(platform: Platform, request: dict, region: str) -> dict:
@@ -99,8 +101,8 @@ def list_children(platform: Platform, request: dict, region: str) -> dict:
 
 def list_all(platform: Platform, request: dict, region: str) -> dict:
     records, token = page(platform.store.all(KIND), request, NAME, STATUS)
-    return {"HyperParameterTuningJobSummaries": [{**record, "Strategy": record["HyperParameterTuningJobConfig"]["Strategy"],
-                                                  "ResourceLimits": record["HyperParameterTuningJobConfig"]["ResourceLimits"]} for record in records], "NextToken": token}
+    summaries = [{**record, **{key: record["HyperParameterTuningJobConfig"][key] for key in ("Strategy", "ResourceLimits")}} for record in records]
+    return {"HyperParameterTuningJobSummaries": summaries, "NextToken": token}
 
 
 def stop(platform: Platform, request: dict, region: str) -> dict:
