@@ -73,6 +73,11 @@ def test_a_wrong_request_is_refused(cloud, change, sentence):
     assert sentence in answer["message"]
 
 
+def test_what_is_right_is_let_through():
+    request = {**training_request("right"), "Tags": [{"Key": "slipway:recipe", "Value": "größe 1/2 = a@b"}], "Environment": {"A_1": "x y"}}
+    assert contract.check("CreateTrainingJob", request) == request
+
+
 def test_operations_that_are_not_done_say_so(cloud):
     with pytest.raises(ClientError, match="local SageMaker does not do ListProcessingJobs; it does AddTags, Create") as caught:
         cloud.client("sagemaker").list_processing_jobs()

@@ -125,7 +125,9 @@ def _own_faults(shape: Shape, value: Any, where: str):
 def _matches(pattern: str, value: str) -> bool:
     """A pattern of Java's, where Python can read it; one that it cannot is left to the service."""
     try:
-        return re.fullmatch(pattern.replace(r"\p{L}", r"^\W\d_").replace(r"\p{Z}", r"\s").replace(r"\p{N}", r"\d"), value, re.DOTALL) is not None
+        for name, python in ((r"\p{L}", "a-zA-Z\u00c0-\uffff"), (r"\p{Z}", r"\s"), (r"\p{N}", r"\d")):
+            pattern = pattern.replace(name, python)
+        return re.fullmatch(pattern, value, re.DOTALL) is not None
     except re.error:
         return True
 
