@@ -185,3 +185,38 @@ def test_a_transform_job_answers_photos_and_json_lines(sagemaker, cloud):
 
     assert labels("red.jpg") == ["red"] and labels("green.jpg") == ["green"]
     assert labels("all.jsonl") == ["blue", "red"]
+
+
+def test_an_endpoint_that_never_gets_ready_has_failed(sagemaker, runtime):
+    sagemaker.create_model(ModelName="empty", ExecutionRoleArn=ROLE, PrimaryContainer={"Image": SERVE_IMAGE})
+    sagemaker.create_endpoint_config(EndpointConfigName="empty", ProductionVariants=[variant(model="empty")])
+    sagemaker.create_endpoint(EndpointName="empty", EndpointConfigName="empty")
+    found = settled(sagemaker, "empty")
+    assert found["EndpointStatus"] == "Failed"
+    assert found["FailureReason"].startswith("The primary container for production variant all did not pass the ping health check.")
+    with pytest.raises(ClientError, match='Cannot update failed endpoint'):
+        sagemaker.update_endpoint(EndpointName="empty", EndpointConfigName="empty")
+    sagemaker.delete_endpoint(EndpointName="empty")
+
+
+def test_a_transform_job_is_stopped(sagemaker):
+    source = {"DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/models/"}}, "ContentType": "image/jpeg"}
+    sagemaker.create_transform_job(TransformJobName="stopped", ModelName="good", TransformInput=source,
+                                   TransformOutput={"S3OutputPath": f"s3://{BUCKET}/answers"}, TransformResources={"InstanceType": "ml.m5.large", "InstanceCount": 1})
+    sagemaker.stop_transform_job(TransformJobName="stopped")
+    until(lambda: sagemaker.describe_transform_job(TransformJobName="stopped")["TransformJobStatus"] == "Stopped")
+    assert [job["TransformJobName"] for job in sagemaker.list_transform_jobs(StatusEquals="Stopped")["TransformJobSummaries"]] == ["stopped"]
+
+
+def test_an_endpoint_is_there_again_after_a_restart(cloud, tmp_path):
+    data = f"s3://{BUCKET}/models/good.tar.gz"
+    with local_sagemaker(tmp_path, cloud.moto_url) as first:
+        sagemaker = first.client("sagemaker")
+        sagemaker.create_model(ModelName="m", ExecutionRoleArn=ROLE, PrimaryContainer={"Image": SERVE_IMAGE, "ModelDataUrl": data})
+        sagemaker.create_endpoint_config(EndpointConfigName="c", ProductionVariants=[variant(model="m")])
+        sagemaker.create_endpoint(EndpointName="again", EndpointConfigName="c")
+        assert settled(sagemaker, "again")["EndpointStatus"] == "InService"
+    with local_sagemaker(tmp_path, cloud.moto_url) as second:
+        assert settled(second.client("sagemaker"), "again")["EndpointStatus"] == "InService"
+        runtime = second.client("sagemaker-runtime")
+        assert label(runtime.invoke_endpoint(EndpointName="again", Body=photo("blue"), ContentType="image/jpeg")) == "blue"

@@ -104,6 +104,10 @@ def test_hosts_train_together_and_debug_rules_are_judged(sagemaker, cloud):
     request["DebugHookConfig"] = {"S3OutputPath": f"s3://{BUCKET}/debug", "CollectionConfigurations": [
         {"CollectionName": "losses", "CollectionParameters": {"save_interval": "1"}}]}
     image = "929884845733.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-debugger-rules:latest"
+    request["ProfilerConfig"] = {"S3OutputPath": f"s3://{BUCKET}/debug", "ProfilingIntervalInMilliseconds": 100,
+                                 "ProfilingParameters": {"LocalPath": "/opt/ml/output/profiler"}}
+    request["ProfilerRuleConfigurations"] = [{"RuleConfigurationName": "Profile", "RuleEvaluatorImage": image, "RuleParameters": {
+        "rule_to_invoke": "ProfilerReport", "opt_out_telemetry": "True", "CPUBottleneck_cpu_threshold": "95"}}]
     request["DebugRuleConfigurations"] = [
         {"RuleConfigurationName": "Loss", "RuleEvaluatorImage": image, "RuleParameters": {"rule_to_invoke": "LossNotDecreasing", "num_steps": "2"}},
         {"RuleConfigurationName": "Own", "RuleEvaluatorImage": image, "RuleParameters": {"source_s3_uri": f"s3://{BUCKET}/rule.py", "rule_to_invoke": "Own"}}]
@@ -114,11 +118,13 @@ def test_hosts_train_together_and_debug_rules_are_judged(sagemaker, cloud):
     assert len(streams) == 2
     statuses = until(lambda: judged(sagemaker, "together"))
     assert statuses["Loss"] in ("NoIssuesFound", "IssuesFound") and statuses["Own"] == "Error"
+    assert statuses["Profile"] in ("NoIssuesFound", "IssuesFound")
     assert cloud.client("s3").list_objects_v2(Bucket=BUCKET, Prefix="debug/together/debug-output/")["KeyCount"] > 0
 
 
 def judged(sagemaker, name: str) -> dict[str, str]:
     """The rules' statuses once all are judged."""
-    rules = sagemaker.describe_training_job(TrainingJobName=name)["DebugRuleEvaluationStatuses"]
+    job = sagemaker.describe_training_job(TrainingJobName=name)
+    rules = job["DebugRuleEvaluationStatuses"] + job["ProfilerRuleEvaluationStatuses"]
     statuses = {rule["RuleConfigurationName"]: rule["RuleEvaluationStatus"] for rule in rules}
     return {} if "InProgress" in statuses.values() else statuses

@@ -6,11 +6,13 @@ Trainings, endpoints and transform jobs really run: in containers, or without a 
 S3, ECR, IAM, STS, logs are moto's server's (AWS_ENDPOINT_URL=… of it), or real ones; folders of this machine (file:///…) go for S3.
 POST /local/training-jobs/NAME/interrupt takes a spot job's instances back.
 
-What it does not do: check signatures, roles, quotas, instance types, VPC, KMS; bill; Pipe mode, EFS and FSx, augmented manifests,
-instance groups, warm pools, built-in algorithms, custom debugger rules (built-in ones run once, after the training, on `diagnose`),
-inference components, inference pipelines, shadow variants, canary and linear traffic shifting (all at once, with rollback), autoscaling
-(record it in moto), network isolation of endpoints, Clarify, Processing, AutoML, Pipelines, Studio, the model registry and all other operations: those
-are answered with UnknownOperationException. A GPU is shared by all that runs. Times are those of this machine, not of SageMaker's.
+What it does not do: check signatures, roles, quotas, instance types, VPC, KMS; bill. Pipe mode, EFS and FSx, augmented manifests,
+instance groups, warm pools, built-in algorithms, hubs. Custom debugger rules; built-in ones run once, after the training, on
+`diagnose`, and one that it cannot judge, for want of steps, is an Error. Network isolation of endpoints and of processes. Inference
+components, inference pipelines, shadow variants, canary and linear traffic shifting (it is all at once, with rollback), autoscaling
+(record it in moto), Clarify. Jobs do not outlive the server: they have Failed when it comes again, while endpoints come up again.
+Processing, AutoML, Pipelines, Studio, the model registry and all other operations are answered with UnknownOperationException.
+A GPU is shared by all that runs. Times are those of this machine, not of SageMaker's.
 """
 
 import argparse

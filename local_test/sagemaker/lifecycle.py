@@ -22,7 +22,6 @@ def resume(platform: Platform) -> None:
 
 def close(platform: Platform) -> None:
     """Stop all that runs and wait for it. Trainings become Failed; endpoints are started again by the next server."""
-    platform.closing = True
     with platform.lock:
         runners = list(platform.running.values())
     closers = [threading.Thread(target=runner.halt, args=(CLOSING,)) for runner in runners]

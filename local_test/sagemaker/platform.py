@@ -21,7 +21,6 @@ class Platform:
         self.work = self.folder / "work"
         self.running: dict[tuple[str, str], Any] = {}  # (kind, name): the thread or fleet behind a record
         self.lock = threading.RLock()
-        self.closing = False
 
     def start(self, kind: str, name: str, runner: Any) -> None:
         """Have a runner's thread go; it is found by kind and name until it has ended."""

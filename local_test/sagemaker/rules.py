@@ -15,7 +15,8 @@ KIND = "training-job"
 PARTS = {"DebugRuleConfigurations": "DebugRuleEvaluationStatuses", "ProfilerRuleConfigurations": "ProfilerRuleEvaluationStatuses"}
 CODES = {0: "NoIssuesFound", 3: "IssuesFound"}
 TIMEOUT_S = 1800
-OWN = ("rule_to_invoke", "source_s3_uri", "action_json")  # parameters of SageMaker's, not of a rule
+PROFILER_REPORT = "ProfilerReport"
+OWN = ("rule_to_invoke", "source_s3_uri", "action_json", "opt_out_telemetry")  # parameters of SageMaker's, not of a rule
 
 
 def begin(record: dict) -> dict:
@@ -45,8 +46,8 @@ def _judged(rule: dict, root: Path, record: dict) -> tuple[str, str]:
     if not name or "source_s3_uri" in parameters:
         return "Error", "local SageMaker: only the built-in rules, named by the parameter rule_to_invoke, are judged here"
     given = root.parent / f"{rule['RuleConfigurationName']}.json"
-    texts = {key: value for key, value in parameters.items() if key not in OWN}
-    given.write_text(json.dumps({name: texts}))
+    texts = _parameters(name, {key: value for key, value in parameters.items() if key not in OWN})
+    given.write_text(json.dumps(texts))
     command = [sys.executable, "-m", "diagnose", str(root / "output"), "--rules", name, *(["--parameters", str(given)] if texts else [])]
     try:
         done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
@@ -56,6 +57,17 @@ def _judged(rule: dict, root: Path, record: dict) -> tuple[str, str]:
     lines = [line for line in (done.stdout if status != "Error" else done.stderr or done.stdout).splitlines() if not line.startswith("diagnose: rules=")]
     _send(rule, root, record)
     return status, lines[-1] if lines else f"diagnose ended with code {done.returncode}"
+
+
+def _parameters(rule: str, texts: dict[str, str]) -> dict[str, dict[str, str]]:
+    """By rule, as diagnose takes them; ProfilerReport's are written <Rule>_<parameter>, for it stands for several rules."""
+    if rule != PROFILER_REPORT:
+        return {rule: texts} if texts else {}
+    found: dict[str, dict[str, str]] = {}
+    for key, value in texts.items():
+        name, _, parameter = key.partition("_")
+        found.setdefault(name, {})[parameter] = value
+    return found
 
 
 def _send(rule: dict, root: Path, record: dict) -> None:
