@@ -202,7 +202,8 @@ def test_an_endpoint_that_never_gets_ready_has_failed(sagemaker, runtime):
 def test_a_transform_job_is_stopped(sagemaker):
     source = {"DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/models/"}}, "ContentType": "image/jpeg"}
     sagemaker.create_transform_job(TransformJobName="stopped", ModelName="good", TransformInput=source,
-                                   TransformOutput={"S3OutputPath": f"s3://{BUCKET}/answers"}, TransformResources={"InstanceType": "ml.m5.large", "InstanceCount": 1})
+                                   TransformOutput={"S3OutputPath": f"s3://{BUCKET}/answers"},
+                                   TransformResources={"InstanceType": "ml.m5.large", "InstanceCount": 1})
     sagemaker.stop_transform_job(TransformJobName="stopped")
     until(lambda: sagemaker.describe_transform_job(TransformJobName="stopped")["TransformJobStatus"] == "Stopped")
     assert [job["TransformJobName"] for job in sagemaker.list_transform_jobs(StatusEquals="Stopped")["TransformJobSummaries"]] == ["stopped"]

@@ -63,31 +63,23 @@ def test_a_channel_without_objects_fails_the_job(sagemaker):
     assert job["FailureReason"].startswith('ClientError: Data download failed:No S3 objects found under S3 URL "s3://photos/nothing/"')
 
 
-def test_a_stopped_training_keeps_its_model(cloud, sagemaker):
-    sagemaker.create_training_job(**training_request("stopped", epochs=500))
-    until(lambda: "epoch" in printed(cloud, "stopped"))
-    sagemaker.stop_training_job(TrainingJobName="stopped")
-    job = ended(sagemaker, "stopped")
-    assert job["TrainingJobStatus"] == "Stopped" and job["SecondaryStatus"] == "Stopped", job.get("FailureReason")
-    assert [step["Status"] for step in job["SecondaryStatusTransitions"]][-3:] == ["Stopping", "Uploading", "Stopped"]
-    assert job["ModelArtifacts"]["S3ModelArtifacts"].endswith("/stopped/output/model.tar.gz")
-    with pytest.raises(ClientError, match="is in status Stopped"):
-        sagemaker.stop_training_job(TrainingJobName="stopped")
-
-
-def test_a_spot_training_goes_on_from_its_checkpoint(cloud, sagemaker):
-    request = training_request("spot", epochs=12)
+def test_a_spot_training_goes_on_from_its_checkpoint_and_stopped_keeps_its_model(cloud, sagemaker):
+    request = training_request("spot", epochs=500)
     request |= {"EnableManagedSpotTraining": True, "CheckpointConfig": {"S3Uri": f"s3://{BUCKET}/checkpoints/spot"},
                 "StoppingCondition": {"MaxRuntimeInSeconds": 600, "MaxWaitTimeInSeconds": 900}}
     sagemaker.create_training_job(**request)
     until(lambda: "epoch=2" in printed(cloud, "spot"))
-    answer = urllib.request.urlopen(urllib.request.Request(f"{cloud.url}/local/training-jobs/spot/interrupt", method="POST"))
-    assert answer.status == 200
+    with urllib.request.urlopen(urllib.request.Request(f"{cloud.url}/local/training-jobs/spot/interrupt", method="POST")) as answer:
+        assert answer.status == 200
+    until(lambda: "going on from the checkpoint of epoch" in printed(cloud, "spot"))
+    sagemaker.stop_training_job(TrainingJobName="spot")
     job = ended(sagemaker, "spot")
-    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+    assert job["TrainingJobStatus"] == "Stopped" and job["SecondaryStatus"] == "Stopped", job.get("FailureReason")
     states = [step["Status"] for step in job["SecondaryStatusTransitions"]]
-    assert states == ["Starting", "Downloading", "Training", "Interrupted", "Starting", "Downloading", "Training", "Uploading", "Completed"]
-    assert "going on from the checkpoint of epoch" in printed(cloud, "spot")
+    assert states == ["Starting", "Downloading", "Training", "Interrupted", "Starting", "Downloading", "Training", "Stopping", "Uploading", "Stopped"]
+    assert job["ModelArtifacts"]["S3ModelArtifacts"].endswith("/spot/output/model.tar.gz")
+    with pytest.raises(ClientError, match="is in status Stopped"):
+        sagemaker.stop_training_job(TrainingJobName="spot")
 
 
 def printed(cloud, job: str) -> str:
