@@ -144,6 +144,7 @@ def test_async_inference(sagemaker, runtime, cloud):
     with pytest.raises(ClientError, match="does not support this inference type"):
         runtime.invoke_endpoint(EndpointName="later", Body=photo(), ContentType="image/jpeg")
     sagemaker.delete_endpoint(EndpointName="later")
+    until(lambda: "later" not in [entry["EndpointName"] for entry in sagemaker.list_endpoints()["Endpoints"]])
     with pytest.raises(ClientError, match="Could not find endpoint"):
         sagemaker.describe_endpoint(EndpointName="later")
 

@@ -1,5 +1,7 @@
 """Operations on endpoints: create, update, weights and capacities, describe, list, delete."""
 
+import threading
+
 from local_test.sagemaker import models, tags
 from local_test.sagemaker.contract import VALIDATION, ApiError
 from local_test.sagemaker.fleet import KIND, Fleet, check_variants
@@ -69,20 +71,29 @@ def list_all(platform: Platform, request: dict, region: str) -> dict:
 
 
 def delete(platform: Platform, request: dict, region: str) -> dict:
-    """At once gone for callers; its containers are stopped behind."""
-    record = found(platform, request["EndpointName"], region)
-    if fleet := platform.runner(KIND, request["EndpointName"]):
-        fleet.halt("deleted")
-        fleet.join(timeout=60)
-    platform.store.remove(KIND, request["EndpointName"])
-    tags.forget(platform, record["EndpointArn"])
+    """Deleting at once; gone when its containers are."""
+    name = request["EndpointName"]
+    record = found(platform, name, region)
+    if record["EndpointStatus"] != "Deleting":
+        platform.store.change(KIND, name, EndpointStatus="Deleting")
+        threading.Thread(target=_take_away, args=(platform, record), name=f"delete {name}").start()
     return {}
+
+
+def _take_away(platform: Platform, record: dict) -> None:
+    if fleet := platform.runner(KIND, record["EndpointName"]):
+        fleet.halt("deleted")
+        fleet.join()
+    platform.store.remove(KIND, record["EndpointName"])
+    tags.forget(platform, record["EndpointArn"])
 
 
 def recover(platform: Platform) -> None:
     """After a restart: endpoints come up again on the configuration that they last served."""
     for record in platform.store.all(KIND):
-        if record["EndpointStatus"] == "Failed":
+        if record["EndpointStatus"] == "Deleting":
+            _take_away(platform, record)
+        if record["EndpointStatus"] in ("Failed", "Deleting"):
             continue
         config = record.get("DeployedConfigName", record["EndpointConfigName"])
         if platform.store.find(models.CONFIG, config) is None:

@@ -160,6 +160,8 @@ class Fleet(threading.Thread):
                                                                                               "DesiredInstanceCount": len(variant.instances)}
             shown.append({"VariantName": name, "CurrentWeight": self.weights[name], "DesiredWeight": self.weights[name], **counts,
                           "DeployedImages": [{"SpecifiedImage": image, "ResolvedImage": image, "ResolutionTime": time.time()}]})
+        if self.ended:
+            fields.pop("EndpointStatus")  # Deleting
         self.platform.store.change(KIND, self.endpoint, ProductionVariants=shown or None, **fields)
 
 

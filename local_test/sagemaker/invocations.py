@@ -38,7 +38,7 @@ def max_bytes() -> int:
 def fleet_of(platform: Platform, name: str) -> Fleet:
     """The fleet of an endpoint that answers. ApiError when it does not."""
     record, fleet = platform.store.find(KIND, name), platform.runner(KIND, name)
-    if record is None or fleet is None or not fleet.variants:
+    if record is None or record["EndpointStatus"] == "Deleting" or fleet is None or not fleet.variants:
         raise ApiError("ValidationError", f"Endpoint {name} of account {ACCOUNT} not found.")
     return fleet
 

@@ -39,7 +39,7 @@ class Machine:
     """A started container (name) or process; on_line gets each line of its output."""
 
     def __init__(self, arguments: list[str], on_line: Callable[[str], None], name: str = "", port: int = 0, environment: dict[str, str] | None = None):
-        self.name, self._port = name, port
+        self.name, self._url = name, None if name else f"http://127.0.0.1:{port}"
         self._process = subprocess.Popen(arguments, cwd=REPOSITORY, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                          stderr=subprocess.STDOUT, start_new_session=True)
         self._reader = threading.Thread(target=self._read, args=(on_line,), daemon=True)
@@ -59,10 +59,10 @@ class Machine:
 
     def url(self) -> str | None:
         """Where it serves; None while that is not known."""
-        if not self.name:
-            return f"http://127.0.0.1:{self._port}"
-        found = subprocess.run(["docker", "port", self.name, "8080/tcp"], capture_output=True, text=True, check=False)
-        return f"http://{found.stdout.split()[0]}" if found.stdout.strip() else None
+        if self._url is None:
+            found = subprocess.run(["docker", "port", self.name, "8080/tcp"], capture_output=True, text=True, check=False)
+            self._url = f"http://{found.stdout.split()[0]}" if found.stdout.strip() else None
+        return self._url
 
     def ready(self) -> bool:
         """Whether GET /ping answers 200 within SageMaker's 2 seconds."""
