@@ -33,14 +33,14 @@ class Containers:
 
     def train(self, root: Path) -> None:
         """Run a training job on an /opt/ml tree. EngineError when it fails."""
-        _finish(["docker", "run", "--rm", "--hostname", "algo-1", *self._identity(), *_gpus(), "--volume", f"{root}:/opt/ml",
+        _finish(["docker", "run", "--rm", "--hostname", "algo-1", *identity(), *gpus(), "--volume", f"{root}:/opt/ml",
                  self.train_image, "train"], root)
 
     @contextmanager
     def serve(self, model: Path) -> Iterator[str]:
         """The URL of a running, ready endpoint container over a read-only model folder."""
         name = f"slipway-serve-{os.getpid()}-{time.monotonic_ns()}"
-        command = ["docker", "run", "--rm", "--name", name, *self._identity(), "--publish", "127.0.0.1::8080",
+        command = ["docker", "run", "--rm", "--name", name, *identity(), "--publish", "127.0.0.1::8080",
                    "--volume", f"{model}:/opt/ml/model:ro", self.serve_image, "serve"]
         process = subprocess.Popen(command)
         try:
@@ -53,11 +53,6 @@ class Containers:
     def _url(name: str) -> str | None:
         found = subprocess.run(["docker", "port", name, "8080/tcp"], capture_output=True, text=True, check=False)
         return f"http://{found.stdout.split()[0]}" if found.stdout.strip() else None
-
-    @staticmethod
-    def _identity() -> list[str]:
-        """Root as on SageMaker; for an ordinary user their own identity, so that they own what is written."""
-        return [] if os.getuid() == 0 else ["--user", f"{os.getuid()}:{os.getgid()}"]
 
 
 class Processes:
@@ -142,6 +137,12 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def _gpus() -> list[str]:
+def identity() -> list[str]:
+    """Root as on SageMaker; for an ordinary user their own identity, so that they own what is written."""
+    return [] if os.getuid() == 0 else ["--user", f"{os.getuid()}:{os.getgid()}"]
+
+
+def gpus() -> list[str]:
+    """The engine's option that gives a container all GPUs; none where it has none."""
     found = subprocess.run(["docker", "info", "--format", "{{json .Runtimes}}"], capture_output=True, text=True, check=False)
     return ["--gpus", "all"] if "nvidia" in json.loads(found.stdout or "{}") else []

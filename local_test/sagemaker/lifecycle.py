@@ -1,0 +1,34 @@
+"""Start and end of the server itself: what an earlier one left is cleared or taken up again, and nothing is left behind."""
+
+import shutil
+import threading
+
+from local_test.sagemaker import endpoints, training, transforms, tunings
+from local_test.sagemaker.machines import sweep_processes
+from local_test.sagemaker.platform import Platform
+from local_test.sagemaker.training_run import CLOSING
+
+
+def resume(platform: Platform) -> None:
+    """Clear the remains of an earlier server on this folder."""
+    sweep_processes(platform.folder)
+    platform.engine.sweep()
+    shutil.rmtree(platform.work, ignore_errors=True)
+    training.recover(platform)
+    transforms.recover(platform)
+    tunings.recover(platform)
+    endpoints.recover(platform)
+
+
+def close(platform: Platform) -> None:
+    """Stop all that runs and wait for it. Trainings become Failed; endpoints are started again by the next server."""
+    with platform.lock:
+        runners = list(platform.running.values())
+    closers = [threading.Thread(target=runner.halt, args=(CLOSING,)) for runner in runners]
+    for closer in closers:
+        closer.start()
+    for closer in closers:
+        closer.join()
+    for runner in runners:
+        runner.join(timeout=150)
+    platform.logs.flush()

@@ -1,0 +1,40 @@
+"""Local SageMaker with a Docker engine: one training and one endpoint in the project's images, and nothing left behind."""
+
+import json
+import subprocess
+
+import pytest
+
+from conftest import COLOURS, draw_channel
+from sagemakers import BUCKET, ROLE, SERVE_IMAGE, ended, local_sagemaker, moto, put_folder, training_request, until
+from servers import photo
+
+pytestmark = pytest.mark.docker
+
+
+def test_a_training_and_an_endpoint_in_containers(tmp_path, images):
+    with moto() as url, local_sagemaker(tmp_path / "state", url, engine="docker") as cloud:
+        put_folder(cloud.client("s3"), draw_channel(tmp_path / "photos", 4), "train")
+        sagemaker, runtime = cloud.client("sagemaker"), cloud.client("sagemaker-runtime")
+        sagemaker.create_training_job(**training_request("contained", epochs=1))
+        job = ended(sagemaker, "contained", 120)
+        assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+        sagemaker.create_model(ModelName="contained", ExecutionRoleArn=ROLE,
+                               PrimaryContainer={"Image": SERVE_IMAGE, "ModelDataUrl": job["ModelArtifacts"]["S3ModelArtifacts"]})
+        variant = {"VariantName": "all", "ModelName": "contained", "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
+        sagemaker.create_endpoint_config(EndpointConfigName="contained", ProductionVariants=[variant])
+        sagemaker.create_endpoint(EndpointName="contained", EndpointConfigName="contained")
+        until(lambda: sagemaker.describe_endpoint(EndpointName="contained")["EndpointStatus"] != "Creating")
+        answer = runtime.invoke_endpoint(EndpointName="contained", Body=photo(), ContentType="image/jpeg")
+        assert json.loads(answer["Body"].read())["predictions"][0]["label"] in COLOURS
+        assert len(_labelled("ps", tmp_path)) == 1
+    for kind in (("ps", "--all"), ("network", "ls")):
+        assert _labelled(*kind, tmp_path) == []
+    assert not any((tmp_path / "state" / "work").rglob("*.*"))
+    assert BUCKET in job["ModelArtifacts"]["S3ModelArtifacts"]
+
+
+def _labelled(*kind_and_folder: object) -> list[str]:
+    *kind, folder = kind_and_folder
+    label = f"label=slipway.local-sagemaker={folder}/state"
+    return subprocess.run(["docker", *map(str, kind), "--quiet", "--filter", label], capture_output=True, text=True, check=True).stdout.split()
