@@ -6,7 +6,6 @@ from botocore.exceptions import ClientError
 from conftest import SMALL, draw_channel
 from sagemakers import BUCKET, local_sagemaker, moto, put_folder, training_request, until
 
-pytest.importorskip("tune")
 
 
 def tuning_request(name: str) -> dict:
