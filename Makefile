@@ -8,6 +8,7 @@ SOAK ?=
 TUNE ?=
 PORT ?= 8080
 PUSH ?= all
+SAGEMAKER ?=
 BENCH ?=
 IMAGES ?= all
 TEST_WORKERS ?= 2
@@ -15,7 +16,7 @@ TESTS ?=
 PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test images tune web push soak bench-serve bench-train bench-tune bench-hook bench-profile base lock environment clean
+.PHONY: help demo test images tune web push local-sagemaker soak bench-serve bench-train bench-tune bench-hook bench-profile base lock environment clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +41,10 @@ tune: $(VENV)/.process ## Search the demo's hyperparameters here; TUNE=options, 
 
 push: $(VENV)/.docker ## Build images and push them to ECR: PUSH='train serve'|all, REGISTRY=… for another registry
 	@VENV='$(VENV)' ./build_and_push.sh $(PUSH)
+
+local-sagemaker: $(VENV)/.process ## SageMaker's own API on this machine, for boto3, the AWS CLI and launch; SAGEMAKER=options
+	@$(if $(filter docker,$(ENGINE)),$(MAKE) --no-print-directory images IMAGES='train serve')
+	@$(VENV)/bin/python -m local_test.sagemaker --engine '$(ENGINE)' $(SAGEMAKER)
 
 web: $(VENV)/.process ## Serve the page in front of the demo's model; PORT=8080
 	@test -f out/ml/model/model.json || $(MAKE) --no-print-directory demo

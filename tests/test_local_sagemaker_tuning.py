@@ -7,7 +7,6 @@ from conftest import SMALL, draw_channel
 from sagemakers import BUCKET, local_sagemaker, moto, put_folder, training_request, until
 
 
-
 def tuning_request(name: str) -> dict:
     training = training_request(name)
     static = {key: value for key, value in SMALL.items() if key != "lr"} | {"epochs": "1"}
