@@ -7,6 +7,7 @@
 #   BASE_IMAGE      the image to build on; default debian:bookworm-slim, or where that cannot be pulled the stand-in of
 #                   docker/base.sh, which is made first if it is missing (that takes root)
 #   WEIGHTS         ImageNet weights to bake into slipway-train, such as resnet50,vgg16; default none
+#   PACKAGES        more of Debian's packages for slipway-train, such as 'g++ python3-dev' for compile=true; default none
 #   BUILD_NETWORK   --network of the builds; default host on the stand-in, else the engine's own
 #   PULL_TIMEOUT_S  how long the base image's registry may take; default 60
 set -euo pipefail
@@ -41,7 +42,7 @@ build() {  # build NAME: docker/NAME.Dockerfile becomes slipway-NAME, once in a 
     local name=$1 options=(--platform linux/amd64 --build-arg "GIT_COMMIT=$commit" --build-arg "VERSION=$version")
     if [[ " ${built[*]-} " == *" $name "* ]]; then return; fi
     case $name in
-        train) options+=(--build-arg "BASE_IMAGE=$base" --build-arg "WEIGHTS=${WEIGHTS:-}") ;;
+        train) options+=(--build-arg "BASE_IMAGE=$base" --build-arg "WEIGHTS=${WEIGHTS:-}" --build-arg "PACKAGES=${PACKAGES:-}") ;;
         serve-gpu)
             if ! is_this_commit slipway-train; then build train; fi
             options+=(--build-arg "TRAIN_IMAGE=slipway-train:$tag") ;;

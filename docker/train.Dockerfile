@@ -50,6 +50,11 @@ ARG WEIGHTS=
 COPY docker/fetch_weights.py /opt/build/
 RUN test -z "${WEIGHTS}" || /opt/venv/bin/python /opt/build/fetch_weights.py "${WEIGHTS}"
 
+# PACKAGES='g++ python3-dev' is what torch.compile needs (compile=true).
+ARG PACKAGES=
+RUN test -z "${PACKAGES}" \
+    || (apt-get update && apt-get install --yes --no-install-recommends ${PACKAGES} && rm -rf /var/lib/apt/lists/*)
+
 COPY docker/entrypoint.py /usr/local/bin/entrypoint.py
 # In place of the toolkit's own script, which it calls: that one can leave with 0 after a failure.
 COPY docker/train /opt/venv/bin/train

@@ -1,11 +1,15 @@
 """What a training computes on, and in which arithmetic."""
 
+import os
+import shutil
+
 import torch
 from torch import nn
 
 from artifact.engines import BF16_FLAGS, processor_flags
 from train.job import JobError
 
+COMPILERS = ("g++", "clang++")  # torch.compile's own search, but for what a user's variable CXX names
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -17,6 +21,14 @@ def pick_device(local_rank: int = 0) -> torch.device:
 def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
     """The context in which a network computes in this type."""
     return torch.autocast(device.type, dtype=precision, enabled=precision != torch.float32)
+
+
+def compiled(module: nn.Module) -> nn.Module:
+    """The module as torch.compile runs it, made at its first calls. JobError where there is no compiler."""
+    if not any(map(shutil.which, (*COMPILERS, os.environ.get("CXX") or COMPILERS[0]))):
+        raise JobError("hyperparameter compile=true needs a C++ compiler, and there is none here; "
+                       "build the image with PACKAGES='g++ python3-dev', or set compile=false")
+    return torch.compile(module)
 
 
 def cast_weights(module: nn.Module, precision: torch.dtype) -> dict[str, torch.Tensor]:

@@ -56,6 +56,7 @@ class Hyperparameters:
     seed: int = _option(0, "of weights, order, augmentation and split", low=0, high=2**32 - 1)
     precision: str = _option("auto", "of the arithmetic in training; `auto`: bfloat16 where the machine is quick at it, else float32",
                              ("auto", "float32", "bfloat16", "float16"))
+    compile: bool = _option(False, "run training steps through torch.compile, which takes a minute first; needs a C++ compiler, and goes without `debug`")
     feature_views: int = _option(4, "views of a photo whose features are kept when a backbone is frozen, used in turn; 0: new views each epoch", low=0)
     first_resolution: float = _option(1.0, "share of image_size at which training starts, to rise over the first two thirds of the epochs", low=0.25, high=1)
     debug: bool = _option(False, "save tensors by smdebug's hook and judge them at the end; features are then not kept")

@@ -7,7 +7,7 @@ import torch
 
 from train.channels import Channels
 from train.cut import Cut
-from train.device import pick_device, pick_precision
+from train.device import compiled, pick_device, pick_precision
 from train.earlier import Earlier
 from train.features import FeatureFeed, feature_feed
 from train.feed import PixelFeed
@@ -45,14 +45,24 @@ def make_plan(job: Job, hp: Hyperparameters, channels: Channels, world: World, e
     preprocessing, classes = learner.preprocessing, len(channels.classes)
     sized = (preprocessing.pixels, preprocessing.crop) if hp.augmentation == "none" else (preprocessing.stretched, preprocessing.resize)
     validation_photos = PhotoArrays(channels.validation.paths, preprocessing.pixels, preprocessing.crop)
-    train = PixelFeed(PhotoArrays(channels.train.paths, *sized, working=profile.worker), learner.normalize, device, preprocessing.crop, hp.augmentation, hp.seed,
+    photos = PhotoArrays(channels.train.paths, *sized, working=profile.worker)
+    train = PixelFeed(photos, learner.normalize, device, preprocessing.crop, hp.augmentation, hp.seed,
                       first_side(hp, preprocessing), round(hp.epochs * RISING))
     validation = PixelFeed(validation_photos, learner.normalize, device, preprocessing.crop)
-    if network.parts and not learner.hook:
-        train, validation = _features(learner, network.parts, network.source, train, validation) or (train, validation)
+    features = _features(learner, network.parts, network.source, train, validation) if network.parts and not learner.hook else None
+    train, validation = features or (train, validation)
     learner.stepping = world.stepping(learner.learning)
+    if hp.compile and not features:  # behind a cut there is little left to compile
+        learner.stepping = _compiled(learner)
     return Fit(job, learner, train, padded(channels.train.labels, classes).to(device), validation, padded(channels.validation.labels, classes),
                validation_photos, identity(hp, channels, network.source)), network.source
+
+
+def _compiled(learner: Learner) -> torch.nn.Module:
+    if learner.hook:
+        log.warning("compile: left out, for the debugger's hook sees no tensor inside of compiled code")
+        return learner.stepping
+    return compiled(learner.stepping)
 
 
 def make_learner(hp: Hyperparameters, channels: Channels, network: Network, device: torch.device, precision: torch.dtype, world: World) -> Learner:
