@@ -22,10 +22,8 @@ def artifact_folder(path: Path) -> Path:
         return path
     folder = Path(tempfile.mkdtemp(prefix=PREFIX))
     try:
-        with tarfile.open(archive) as tar:
-            for member in tar:
-                _extract(tar, member, folder)
-    except (OSError, EOFError, ValueError, tarfile.TarError) as error:
+        extract(archive, folder)
+    except (OSError, ValueError) as error:
         shutil.rmtree(folder, ignore_errors=True)
         if getattr(error, "errno", None) == errno.ENOSPC:
             raise MemoryError(f"'{archive}' does not fit into {tempfile.gettempdir()} when it is unpacked") from error
@@ -33,12 +31,28 @@ def artifact_folder(path: Path) -> Path:
     return folder
 
 
-def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
-    """One file, to where it belongs below the folder: no links, no devices, no way out. (Debian's Python 3.11 has no filters yet.)"""
+def extract(archive: Path, folder: Path, strict: bool = True) -> None:
+    """A tar archive's ordinary files to where they belong below a folder: no links, no devices. (Debian's Python 3.11 has no filters yet.)
+
+    A file that would lie outside is left out, or with `strict` refused. ValueError for that, and for what is no such archive; OSError
+    when it cannot be read or written.
+    """
+    try:
+        with tarfile.open(archive) as tar:
+            for member in tar:
+                if member.isfile() and (strict or _below(member, folder)):
+                    _write(tar, member, folder)
+    except (EOFError, tarfile.TarError) as error:
+        raise ValueError(str(error) or "it ends too early") from error
+
+
+def _below(member: tarfile.TarInfo, folder: Path) -> bool:
+    return (folder / member.name).resolve().is_relative_to(folder.resolve())
+
+
+def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
     target = (folder / member.name).resolve()
-    if not member.isfile():
-        return
-    if not target.is_relative_to(folder.resolve()):
+    if not _below(member, folder):
         raise ValueError(f"'{member.name}' would lie outside the folder")
     target.parent.mkdir(parents=True, exist_ok=True)
     with tar.extractfile(member) as source, target.open("wb") as copy:

@@ -4,10 +4,10 @@ import json
 import shutil
 import subprocess
 import sys
-import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from artifact.unpack import extract
 from launch.desk import Desk
 from launch.errors import LaunchError, is_missing
 from launch.invoke import Photo
@@ -92,15 +92,8 @@ def fetch_prefix(desk: Desk, key: str, folder: Path) -> list[Path]:
 def unpack(archive: Path, folder: Path) -> None:
     """An archive's ordinary files, none outside the folder. LaunchError when it is none."""
     try:
-        with tarfile.open(archive) as tar:
-            for member in tar:
-                target = (folder / member.name).resolve()
-                if not member.isfile() or not target.is_relative_to(folder.resolve()):
-                    continue
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with open(target, "wb") as file:
-                    shutil.copyfileobj(tar.extractfile(member), file)
-    except (tarfile.TarError, EOFError, ValueError) as error:
+        extract(archive, folder, strict=False)
+    except ValueError as error:
         raise LaunchError(f"'{archive}' cannot be unpacked ({error})") from error
 
 

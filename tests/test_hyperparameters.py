@@ -77,7 +77,7 @@ def test_no_file_means_defaults(tmp_path):
 def test_the_recipes_are_made_of_known_hyperparameters(path):
     recipe = yaml.safe_load(path.read_text())
     parse({name: str(value) for name, value in recipe["hyperparameters"].items()})
-    assert set(recipe) == {"name", "prepare", "hyperparameters"}
+    assert set(recipe) == {"name", "prepare", "hyperparameters", "tuning", "sagemaker"}
 
 
 @pytest.mark.parametrize("name, expected", [

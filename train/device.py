@@ -28,7 +28,7 @@ def compiled(module: nn.Module) -> nn.Module:
     if not any(map(shutil.which, (*COMPILERS, os.environ.get("CXX") or COMPILERS[0]))):
         raise JobError("hyperparameter compile=true needs a C++ compiler, and there is none here; "
                        "build the image with PACKAGES='g++ python3-dev', or set compile=false")
-    return torch.compile(module)
+    return torch.compile(module, options={"fallback_random": True})  # dropout then draws the same numbers as without
 
 
 def cast_weights(module: nn.Module, precision: torch.dtype) -> dict[str, torch.Tensor]:

@@ -2,13 +2,13 @@
 
 import itertools
 import shutil
-import tarfile
 import threading
 import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 
+from artifact.unpack import extract
 from local_test.engines import EngineError
 from local_test.sagemaker import objects
 from local_test.sagemaker.machines import SERVE_STOP_S, Command, Machine, stop_all
@@ -117,9 +117,8 @@ def unpack(uri: str, folder: Path) -> None:
     archive = folder.with_name(f"{folder.name}.tar.gz")
     objects.fetch(uri, archive)
     try:
-        with tarfile.open(archive) as file:
-            file.extractall(folder, filter="data")
-    except (tarfile.TarError, OSError, EOFError) as error:
+        extract(archive, folder)
+    except (ValueError, OSError) as error:
         raise NotHealthy(f"Failed to extract model data archive from URL {uri}: {error}") from error
     finally:
         archive.unlink(missing_ok=True)
