@@ -12,6 +12,7 @@ from artifact.plot import line_path, linear_axis
 from diagnose.profiler_data import ProfileError
 from diagnose.profiler_report import REPORT, profile_report
 from diagnose.profiler_rules import RULES
+from diagnose.quiet import quiet_smdebug
 from diagnose.report_charts import chart, histogram, over_time
 from diagnose.report_losses import read_losses
 from recorded_profiles import START, machine, record_steps, record_system, steady
@@ -144,7 +145,8 @@ def test_losses_of_our_history(managed):
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ImportWarning")
 def test_losses_of_tensors_that_smdebug_saved(tmp_path):
-    import smdebug.pytorch as smd
+    with quiet_smdebug():
+        import smdebug.pytorch as smd
 
     hook = smd.Hook(str(tmp_path / "debug-output"), save_config=smd.SaveConfig(save_interval=2), include_collections=["losses"])
     network, loss = torch.nn.Linear(4, 2), torch.nn.CrossEntropyLoss()
