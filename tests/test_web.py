@@ -56,12 +56,20 @@ def test_a_hundred_clients_get_their_own_answers(server):
     print(f"{len(times)} requests, slowest {max(times):.2f} s")
 
 
+def counted(server) -> float:
+    """Photos answered so far."""
+    [line] = [line for line in server.ask("GET", "/metrics")[2].decode().split("\n") if line.startswith("slipway_photos_total ")]
+    return float(line.split()[1])
+
+
 def test_the_server_itself_serves_the_same_routes(server):
     status, headers, page = server.ask("GET", "/")
     assert status == 200 and page == (REPOSITORY / "web" / "page.html").read_bytes() and "script-src 'sha256-" in headers["content-security-policy"]
     assert json.loads(server.ask("GET", "/labels")[2]) == {"labels": sorted(COLOURS)} and server.ask("GET", "/healthz")[0] == 200
     document = json.loads(server.ask("GET", "/openapi.json")[2])
     assert {"/", "/classify", "/sample", "/labels", "/healthz", "/getyogaapp", "/invocations", "/ping"} <= set(document["paths"])
+    before = counted(server)
+    assert server.invoke(photo("green"), path="/classify")[0] == 200 and counted(server) == before + 1  # it is work as /invocations is, on those threads
     status, answer = server.invoke(photo() + bytes(10 * 1024 * 1024), path="/classify")
     assert status == 413 and "10 MB" in answer["error"]
     status, answer = server.invoke(b"\xff\xd8\xff broken", path="/classify")
