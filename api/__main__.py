@@ -27,7 +27,7 @@ def act(options: argparse.Namespace) -> str:
     """What to print once it is done. DeploymentError."""
     import boto3
 
-    session = boto3.Session(region_name=options.region)
+    session = boto3.Session(region_name=options.region or os.environ.get("AWS_REGION"))  # boto3 itself reads AWS_DEFAULT_REGION alone
     if not session.region_name:
         raise DeploymentError("no region is set; give --region, or set AWS_REGION")
     cloudformation = session.client("cloudformation")

@@ -4,11 +4,12 @@ import argparse
 import sys
 from pathlib import Path
 
+from launch.batch import batch
 from launch.check import check
 from launch.cost import PRICES, cost
 from launch.desk import open_desk
 from launch.errors import LaunchError, sentence
-from launch.hosting import batch, delete, deploy
+from launch.hosting import delete, deploy
 from launch.invoke import invoke
 from launch.jobs import debug, logs, status, stop, train, upload_channels
 from launch.recipe import REPOSITORY, read_recipe

@@ -9,7 +9,7 @@ from launch.desk import Desk
 from launch.ecr import ECR_HOST, registry_of, split_uri
 from launch.errors import NOT_ALLOWED, LaunchError, code_of, is_missing, message_of, sentence
 from launch.jobs import FAILED, FINE
-from launch.recipe import searches
+from launch.recipe import located, searches
 from launch.registry import DOCKER_MANIFEST
 from launch.requests_debug import rule_image
 from launch.requests_hosting import endpoint_config, transform_job
@@ -161,7 +161,9 @@ def data(desk: Desk) -> Iterator[Finding]:
             if not is_missing(error):
                 raise
             some = 0
-        yield Finding(GOOD if some else BAD,
+        given = desk.recipe.settings.channels[channel["ChannelName"]]
+        to_come = not given.startswith("s3://") and located(given).is_dir()  # `upload` comes after `check`
+        yield Finding(GOOD if some else WARNING if to_come else BAD,
                       f"channel {channel['ChannelName']}: {where}" + ("" if some else f" is empty; run `python -m launch upload {desk.recipe.path}`"))
 
 

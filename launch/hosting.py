@@ -1,13 +1,13 @@
-"""Commands about endpoints and transform jobs: deploy, batch, delete."""
+"""Commands about endpoints: deploy, delete."""
 
 from pathlib import Path
 
 from launch.desk import Desk
 from launch.errors import LaunchError, is_missing
-from launch.jobs import FAILED, FINE, best_trial, chosen, describe_or_none, finish, start, unfinished
-from launch.requests_hosting import alarm, alarm_name, endpoint, endpoint_config, model, scaled, scaling, transform_job, update
+from launch.jobs import FAILED, FINE, best_trial, chosen, describe_or_none
+from launch.requests_hosting import alarm, alarm_name, endpoint, endpoint_config, model, scaled, scaling, update
 from launch.requests_training import Call, bucket, dated, model_data, prefix, s3
-from launch.upload import Channel, File, files_of, sha256_of, upload
+from launch.upload import Channel, File, sha256_of
 
 UNSETTLED = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
 TOO_LARGE = 5 * 1024**3
@@ -146,42 +146,6 @@ def add_to_shelf(desk: Desk, source: str) -> str:
     desk.ask("s3", "CopyObject", Bucket=bucket(desk.recipe, desk.place), Key=f"{prefix(desk.recipe)}/shelf/{shelf_name(desk)}",
              CopySource={"Bucket": origin, "Key": key}, **({"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key} if kms_key else {}))
     return shelf
-
-
-def batch(desk: Desk) -> int:
-    """Ask a model for every photo of a folder or an s3:// prefix, by a transform job."""
-    running = unfinished(desk, "transform")
-    if running:
-        desk.tell(f"batch: {running.name} still runs; following it (--again starts another)")
-        return finish(desk, "transform", running.name)
-    recipe, settings = desk.recipe, desk.recipe.settings.batch
-    name = dated(f"{recipe.name}-batch", desk.stamp)
-    photos = desk.options.photos
-    if not photos.startswith("s3://"):
-        photos = bring_photos(desk, Path(photos))
-    request = transform_job(recipe, desk.place, name, name, photos)
-    source = model_source(desk)
-    desk.note("model", name, data=source)
-    desk.ask("sagemaker", "CreateModel", **model(recipe, desk.target, name, source, settings.image, settings.environment))
-    start(desk, "transform", name, "CreateTransformJob", request)
-    if desk.dry:
-        return FINE
-    code = finish(desk, "transform", name)
-    desk.tell(f"answers: {request['TransformOutput']['S3OutputPath']}/ (one .out a photo)")
-    return code
-
-
-def bring_photos(desk: Desk, folder: Path) -> str:
-    """A folder's photos in S3; its prefix."""
-    files = files_of(folder)
-    key = f"{prefix(desk.recipe)}/batch-input/{folder.absolute().name}/"
-    channel = Channel(None if desk.dry else desk.client("s3"), bucket(desk.recipe, desk.place), key, desk.recipe.settings.kms_key)
-    if desk.dry:
-        for file in files:
-            desk.ask("s3", "PutObject", **channel.put_request(file), Body=str(file.path))
-    else:
-        upload(channel, files, desk.tell, folder.name)
-    return f"s3://{channel.bucket}/{key}"
 
 
 def delete(desk: Desk) -> int:

@@ -11,9 +11,10 @@ from conftest import REPOSITORY, draw_channel
 from launching import Script
 from registries import aws, no_credentials
 
+from launch.batch import batch, read_answer
 from launch.check import check
 from launch.errors import LaunchError, is_missing, sentence
-from launch.hosting import batch, deploy
+from launch.hosting import deploy
 from launch.invoke import invoke
 from launch.jobs import train
 from launch.recipe import read_recipe
@@ -139,8 +140,20 @@ def test_a_transform_job_over_a_folder(script, photos):
     one.logged()
     one.answer("sagemaker", "describe_transform_job", {**described, "TransformJobStatus": "Completed"})
     one.logged("a line")
+    one.answer("s3", "list_objects_v2", {"Contents": [{"Key": f"slipway/colours/batch/{name}/blue/blue 0.jpg.out"}]},
+               {"Bucket": "photos", "Prefix": f"slipway/colours/batch/{name}/"})
+    one.answer("s3", "get_object", {"Body": body(answer())})
     assert batch(one.desk) == 0
-    assert one.finished().endswith(f"answers: s3://photos/slipway/colours/batch/{name}/ (one .out a photo)")
+    assert one.finished().endswith(f"answers: s3://photos/slipway/colours/batch/{name}/ (one .out a photo)\n"
+                                   "photo            label  probability  next\nblue/blue 0.jpg  blue   0.9000       green  0.0600")
+
+
+@pytest.mark.parametrize("content, failure", [(b'{"error": "it is no photo"}', "it is no photo"), (b"[]", "not of the form that slipway-serve gives"),
+                                              (b"\xff\xd8", "not of the form that slipway-serve gives")])
+def test_a_photo_without_an_answer_in_a_transform_job(tmp_path, content, failure):
+    (tmp_path / "one.jpg.out").write_bytes(content)
+    found = read_answer(tmp_path / "one.jpg.out", "one.jpg")
+    assert failure in found.failure and found.photo.where == "one.jpg"
 
 
 def packed(files: dict[str, bytes]) -> bytes:

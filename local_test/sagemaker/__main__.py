@@ -1,6 +1,7 @@
 """python -m local_test.sagemaker: SageMaker's own API on this machine, for boto3, the AWS CLI and `python -m launch`, unchanged.
 
     export AWS_ENDPOINT_URL_SAGEMAKER=http://127.0.0.1:8090 AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME=http://127.0.0.1:8090
+    export AWS_ENDPOINT_URL_SERVICE_QUOTAS=http://127.0.0.1:8090
 
 Trainings, endpoints and transform jobs really run: in containers, or without a Docker engine as processes of this checkout.
 S3, ECR, IAM, STS, logs are moto's server's (AWS_ENDPOINT_URL=… of it), or real ones; folders of this machine (file:///…) go for S3.
@@ -8,7 +9,7 @@ POST /local/training-jobs/NAME/interrupt takes a spot job's instances back.
 
 What it does not do: check signatures, roles, quotas, instance types, VPC, KMS; bill. Pipe mode, EFS and FSx, augmented manifests,
 instance groups, warm pools, built-in algorithms, hubs. Custom debugger rules; built-in ones run once, after the training, on
-`diagnose`, and one that it cannot judge, for want of steps, is an Error. Network isolation of endpoints and of processes. Inference
+`diagnose`. Network isolation of endpoints and of processes. Inference
 components, inference pipelines, shadow variants, canary and linear traffic shifting (it is all at once, with rollback), autoscaling
 (record it in moto), Clarify. Jobs do not outlive the server: they have Failed when it comes again, while endpoints come up again.
 Processing, AutoML, Pipelines, Studio, the model registry and all other operations are answered with UnknownOperationException.

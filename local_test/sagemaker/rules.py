@@ -14,6 +14,7 @@ from local_test.sagemaker.store import arn
 KIND = "training-job"
 PARTS = {"DebugRuleConfigurations": "DebugRuleEvaluationStatuses", "ProfilerRuleConfigurations": "ProfilerRuleEvaluationStatuses"}
 CODES = {0: "NoIssuesFound", 3: "IssuesFound"}
+UNJUDGED = ": not judged: it needs "  # how diagnose answers for a rule that was asked for, and found no step with what it needs
 TIMEOUT_S = 1800
 PROFILER_REPORT = "ProfilerReport"
 OWN = ("rule_to_invoke", "source_s3_uri", "action_json", "opt_out_telemetry")  # parameters of SageMaker's, not of a rule
@@ -53,8 +54,10 @@ def _judged(rule: dict, root: Path, record: dict) -> tuple[str, str]:
         done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired:
         return "Error", f"the rule did not end within {TIMEOUT_S} s"
-    status = CODES.get(done.returncode, "Error")
-    lines = [line for line in (done.stdout if status != "Error" else done.stderr or done.stdout).splitlines() if not line.startswith("diagnose: rules=")]
+    answers = [line for line in done.stdout.splitlines() if not line.startswith("diagnose: rules=")]
+    unjudged = done.returncode == 1 and any(UNJUDGED in line for line in answers)  # SageMaker's rules say nothing where there is nothing to judge
+    status = "NoIssuesFound" if unjudged else CODES.get(done.returncode, "Error")
+    lines = answers if status != "Error" else done.stderr.splitlines() or answers
     _send(rule, root, record)
     return status, lines[-1] if lines else f"diagnose ended with code {done.returncode}"
 

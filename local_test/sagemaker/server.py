@@ -1,4 +1,5 @@
-"""The HTTP side: SageMaker's JSON 1.1 protocol at POST /, the runtime's REST below /endpoints, and our own routes below /local.
+"""The HTTP side: SageMaker's JSON 1.1 protocol at POST /, and Service Quotas' one operation; the runtime's REST below /endpoints, and our own routes below
+/local.
 
 Signatures are not checked: whoever reaches the port may do everything.
 """
@@ -11,7 +12,7 @@ import uuid
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from local_test.sagemaker import contract, endpoints, invocations, models, tags, training, transforms, tunings
+from local_test.sagemaker import contract, endpoints, invocations, models, quotas, tags, training, transforms, tunings
 from local_test.sagemaker.contract import ApiError
 from local_test.sagemaker.platform import Platform
 
@@ -27,13 +28,15 @@ def create_app(platform: Platform) -> Flask:
     @app.post("/")
     def call() -> Response:
         target = request.headers.get("X-Amz-Target", "")
-        if not target.startswith(TARGET):
+        if not target.startswith(TARGET) and target != quotas.TARGET:
             raise ApiError("UnknownOperationException", f"the header X-Amz-Target must be {TARGET}<operation>; found '{target[:100]}'")
         name = target.removeprefix(TARGET)
         try:
             body = json.loads(request.get_data() or b"{}")
         except ValueError as error:
             raise ApiError(contract.SERIALIZATION, f"the request's body is no JSON: {error}") from error
+        if target == quotas.TARGET:
+            return _json(quotas.listed(body))
         asked = contract.check(name, body)
         if name not in OPERATIONS:
             raise ApiError("UnknownOperationException", f"local SageMaker does not do {name}; it does {', '.join(sorted(OPERATIONS))}")
