@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -15,6 +16,24 @@ from launch.aws import RETRIES, session
 from local_test.engines import free_port
 
 CONFIG = "version: 0.1\nstorage: {filesystem: {rootdirectory: %s}, delete: {enabled: true}}\nhttp: {addr: 'localhost:%d'}\n"
+FAKE_DOCKER = """#!{python}
+# A docker client that keeps a record, and for which a push is a manifest in moto's ECR.
+import json, sys
+with open({log!r}, "a") as log:
+    log.write(" ".join(sys.argv[1:]) + "\\n")
+words = sys.argv[1:]
+if words[:2] == ["image", "inspect"]:
+    print("linux/amd64" if "Architecture" in " ".join(words) else 1000000)
+if words[0] == "login":
+    assert sys.stdin.read().strip(), "no password"
+if words[0] == "push":
+    import boto3
+    host, _, rest = words[1].partition("/")
+    name, _, tag = rest.partition(":")
+    config = {{"mediaType": "application/vnd.oci.image.config.v1+json", "size": 2, "digest": "sha256:" + "0" * 64}}
+    manifest = json.dumps({{"schemaVersion": 2, "mediaType": {kind!r}, "config": config, "layers": []}})
+    boto3.client("ecr", region_name=host.split(".")[3]).put_image(repositoryName=name, imageTag=tag, imageManifest=manifest, imageManifestMediaType={kind!r})
+"""
 
 
 def needed(there: object, message: str) -> None:
@@ -43,6 +62,15 @@ def docker_registry(folder: Path) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(10)
+
+
+def fake_docker(folder: Path, kind: str) -> Path:
+    """A program `docker` in a new folder, whose pushes are manifests of that media type in ECR; the file of its record."""
+    folder.mkdir()
+    log = folder / "docker.log"
+    (folder / "docker").write_text(FAKE_DOCKER.format(python=sys.executable, log=str(log), kind=kind))
+    (folder / "docker").chmod(0o755)
+    return log
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from botocore.stub import Stubber
 from conftest import REPOSITORY
-from registries import aws, docker_registry, needed, no_credentials
+from registries import aws, docker_registry, fake_docker, needed, no_credentials
 
 from launch.ecr import Ecr, HttpRegistry, main, published, repository_request
 from launch.errors import LaunchError, Missing, code_of, sentence
@@ -19,24 +19,6 @@ from local_test.engines import engine_answers
 
 IMAGE = "slipway-tiny"
 HOST = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
-FAKE_DOCKER = """#!{python}
-# A docker client that keeps a record, and for which a push is a manifest in moto's ECR.
-import json, sys
-with open({log!r}, "a") as log:
-    log.write(" ".join(sys.argv[1:]) + "\\n")
-words = sys.argv[1:]
-if words[:2] == ["image", "inspect"]:
-    print("linux/amd64" if "Architecture" in " ".join(words) else 1000000)
-if words[0] == "login":
-    assert sys.stdin.read().strip(), "no password"
-if words[0] == "push":
-    import boto3
-    host, _, rest = words[1].partition("/")
-    name, _, tag = rest.partition(":")
-    config = {{"mediaType": "application/vnd.oci.image.config.v1+json", "size": 2, "digest": "sha256:" + "0" * 64}}
-    manifest = json.dumps({{"schemaVersion": 2, "mediaType": {kind!r}, "config": config, "layers": []}})
-    boto3.client("ecr", region_name=host.split(".")[3]).put_image(repositoryName=name, imageTag=tag, imageManifest=manifest, imageManifestMediaType={kind!r})
-"""
 
 
 @pytest.fixture
@@ -163,10 +145,7 @@ def test_a_push_without_credentials_or_region(checkout, monkeypatch):
 
 def test_a_push_to_ecr(checkout, monkeypatch, tmp_path):
     """By an engine that pushes OCI manifests."""
-    (tmp_path / "bin").mkdir()
-    docker, log = tmp_path / "bin/docker", tmp_path / "docker.log"
-    docker.write_text(FAKE_DOCKER.format(python=sys.executable, log=str(log), kind=OCI_MANIFEST))
-    docker.chmod(0o755)
+    log = fake_docker(tmp_path / "bin", OCI_MANIFEST)
     with aws(monkeypatch):
         monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
         done = push(checkout, LATEST="1")
