@@ -40,3 +40,25 @@ def test_a_tuning_job_searches(tmp_path):
         assert best["TuningJobArn"] == job["HyperParameterTuningJobArn"] and best["HyperParameters"]["_tuning_objective_metric"] == "validation:accuracy"
         key = best["ModelArtifacts"]["S3ModelArtifacts"].removeprefix(f"s3://{BUCKET}/")
         assert cloud.client("s3").head_object(Bucket=BUCKET, Key=key)["ContentLength"] > 100_000
+
+
+def test_a_search_goes_on_when_the_server_comes_again(tmp_path):
+    request = tuning_request("long")
+    request["HyperParameterTuningJobConfig"]["ResourceLimits"] = {"MaxNumberOfTrainingJobs": 3, "MaxParallelTrainingJobs": 1}
+    trials = {"HyperParameterTuningJobName": "long", "SortBy": "CreationTime"}
+    with moto() as url:
+        with local_sagemaker(tmp_path / "state", url) as cloud:
+            put_folder(cloud.client("s3"), draw_channel(tmp_path / "photos", 6), "train")
+            sagemaker = cloud.client("sagemaker")
+            sagemaker.create_hyper_parameter_tuning_job(**request)
+            until(lambda: len(sagemaker.list_training_jobs_for_hyper_parameter_tuning_job(**trials)["TrainingJobSummaries"]) == 2, 90)
+            [first, _] = sagemaker.list_training_jobs_for_hyper_parameter_tuning_job(**trials)["TrainingJobSummaries"]
+            assert first["TrainingJobStatus"] == "Completed"
+        with local_sagemaker(tmp_path / "state", url) as cloud:
+            sagemaker = cloud.client("sagemaker")
+            until(lambda: sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName="long")["HyperParameterTuningJobStatus"] != "InProgress", 120)
+            job = sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName="long")
+            assert job["HyperParameterTuningJobStatus"] == "Completed", job.get("FailureReason")
+            done = sagemaker.list_training_jobs_for_hyper_parameter_tuning_job(**trials)["TrainingJobSummaries"]
+    assert [trial["TrainingJobStatus"] for trial in done] == ["Completed"] * 3 and done[0] == first
+    assert not any((tmp_path / "state" / "work").rglob("*.*"))

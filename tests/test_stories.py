@@ -128,7 +128,7 @@ def test_yoga(checkout, world):
     for number, count in ((1, 2), (2, 1), (3, 1), (4, 1)):
         assert re.search(rf"yoga-{number}-\S+: Completed; Completed={count}", told), told[-6000:]
     for line in (r"push: serve=123456789012\.dkr\.ecr\.us-east-1\.amazonaws\.com/slipway-serve@sha256:", r"check: \d+ looks, 0 failed",
-                 r"rule-output\S*|report: \S+profiler-report.html", "deploy: yoga-poses is InService", "photo +label +probability",
+                 r"report: \S+profiler-report.html", "deploy: yoga-poses is InService", "photo +label +probability",
                  r'"label": ?"(blue|green|red)"', "the API 'yoga' is gone", "delete: Endpoint yoga-poses"):
         assert re.search(line, told), line
     assert formation.made == ["yoga"] and formation.stacks == {}

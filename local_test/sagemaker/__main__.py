@@ -11,7 +11,7 @@ What it does not do: check signatures, roles, quotas, instance types, VPC, KMS; 
 instance groups, warm pools, built-in algorithms, hubs. Custom debugger rules; built-in ones run once, after the training, on
 `diagnose`. Network isolation of endpoints and of processes. Inference
 components, inference pipelines, shadow variants, canary and linear traffic shifting (it is all at once, with rollback), autoscaling
-(record it in moto), Clarify. Jobs do not outlive the server: they have Failed when it comes again, while endpoints come up again.
+(record it in moto), Clarify. Trainings and transform jobs do not outlive the server: they have Failed when it comes again, while tuning jobs go on and endpoints come up.
 Processing, AutoML, Pipelines, Studio, the model registry and all other operations are answered with UnknownOperationException.
 A GPU is shared by all that runs. Times are those of this machine, not of SageMaker's.
 """

@@ -13,15 +13,18 @@ def resume(platform: Platform) -> None:
     """Clear the remains of an earlier server on this folder."""
     sweep_processes(platform.folder)
     platform.engine.sweep()
-    shutil.rmtree(platform.work, ignore_errors=True)
-    training.recover(platform)
+    searches = tunings.unfinished(platform)
+    kept = {platform.work / tunings.KIND / record[tunings.NAME] for record in searches}
+    for folder in [platform.work] if not kept else [part for part in platform.work.glob("*/*") if part not in kept]:
+        shutil.rmtree(folder, ignore_errors=True)
+    training.recover(platform, {record["HyperParameterTuningJobArn"] for record in searches})
     transforms.recover(platform)
     tunings.recover(platform)
     endpoints.recover(platform)
 
 
 def close(platform: Platform) -> None:
-    """Stop all that runs and wait for it. Trainings become Failed; endpoints are started again by the next server."""
+    """Stop all that runs and wait for it. Trainings become Failed; the next server goes on with searches, and starts endpoints again."""
     with platform.lock:
         runners = list(platform.running.values())
     closers = [threading.Thread(target=runner.halt, args=(CLOSING,)) for runner in runners]

@@ -114,10 +114,12 @@ def interrupt(platform: Platform, name: str) -> dict:
     return {"TrainingJobName": name}
 
 
-def recover(platform: Platform) -> None:
-    """After a restart: what ran has failed, since its instances are gone."""
+def recover(platform: Platform, searches: set[str]) -> None:
+    """After a restart: what ran has failed, since its instances are gone. searches: ARNs of tuning jobs that go on, with their trainings."""
     for record in platform.store.all(KIND):
         name = record["TrainingJobName"]
+        if record.get("TuningJobArn") in searches:
+            continue
         for field in rules.PARTS.values():
             for number, status in enumerate(record.get(field, [])):
                 if status["RuleEvaluationStatus"] == "InProgress":

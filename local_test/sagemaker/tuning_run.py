@@ -65,7 +65,8 @@ class TuningRun(threading.Thread):
         self.results = platform.folder / "tunings" / f"{self.name_of_job}.json"
         self.halted: str | None = None
         self._process: subprocess.Popen | None = None
-        self._ended: set[str] = set()
+        self._ended = {child["TrainingJobName"] for child in platform.store.all(training.KIND)  # none, unless an earlier server began the job
+                       if child.get("TuningJobArn") == record["HyperParameterTuningJobArn"] and child["TrainingJobStatus"] != "InProgress"}
 
     def run(self) -> None:
         try:
@@ -76,11 +77,12 @@ class TuningRun(threading.Thread):
             log.exception("tuning %s", self.name_of_job)
             self._end("Failed", f"InternalServerError: {type(error).__name__}: {error}")
         finally:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            if self.halted != CLOSING:
+                shutil.rmtree(self.folder, ignore_errors=True)
             self.platform.ended(KIND, self.name_of_job)
 
     def halt(self, why: str) -> None:
-        """Stop searching; trainings that run end early. Returns at once."""
+        """Stop searching; trainings that run end early. CLOSING: until the next server goes on. Returns at once."""
         self.halted = self.halted or why
         if why != CLOSING:
             self.platform.store.change(KIND, self.name_of_job, HyperParameterTuningJobStatus="Stopping")
@@ -89,9 +91,11 @@ class TuningRun(threading.Thread):
 
     def _run(self) -> None:
         data, out = self.folder / "data", self.folder / "out"
-        channels.fill(self.job["TrainingJobDefinition"].get("InputDataConfig", []), data, 0, 1)
         given = self.folder / "recipe.yaml"
-        given.write_text(json.dumps(recipe(self.job)), encoding="utf-8")  # JSON is YAML
+        if not given.is_file():  # else an earlier server brought all of it
+            shutil.rmtree(data, ignore_errors=True)
+            channels.fill(self.job["TrainingJobDefinition"].get("InputDataConfig", []), data, 0, 1)
+            given.write_text(json.dumps(recipe(self.job)), encoding="utf-8")  # JSON is YAML
         image = self.platform.engine.check(self.job["TrainingJobDefinition"]["AlgorithmSpecification"]["TrainingImage"], "train")
         engine = ["--engine", "container", "--image", image] if self.platform.engine.name == "docker" else ["--engine", "process"]
         command = [sys.executable, "-m", "tune", str(given), "--data", str(data), "--out", str(out), "--keep", *engine]
@@ -113,8 +117,8 @@ class TuningRun(threading.Thread):
         printed.close()
         self._look()
         if self.halted == CLOSING:
-            self._end("Failed", "InternalServerError: the local server was stopped while the job ran")
-        elif self.halted:
+            return
+        if self.halted:
             self._end("Stopped")
         elif self._process.returncode:
             self._end("Failed", f"AlgorithmError: {lines[-1] if lines else 'tune said nothing'}")

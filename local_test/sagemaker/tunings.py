@@ -124,12 +124,18 @@ def delete(platform: Platform, request: dict, region: str) -> dict:
     return {}
 
 
+def unfinished(platform: Platform) -> list[dict]:
+    """The records of tuning jobs that an earlier server did not bring to their end."""
+    return [record for record in platform.store.all(KIND) if record[STATUS] == "InProgress"]
+
+
 def recover(platform: Platform) -> None:
-    """After a restart: what ran has failed."""
+    """After a restart: searches go on where they were; one that was being stopped has stopped."""
     for record in platform.store.all(KIND):
-        if record[STATUS] not in ENDED:
-            platform.store.change(KIND, record[NAME], **{STATUS: "Failed"}, HyperParameterTuningEndTime=time.time(),
-                                  FailureReason="InternalServerError: the local server ended while the job ran")
+        if record[STATUS] == "Stopping":
+            platform.store.change(KIND, record[NAME], **{STATUS: "Stopped"}, HyperParameterTuningEndTime=time.time())
+    for record in unfinished(platform):
+        platform.start(KIND, record[NAME], TuningRun(platform, record))
 
 
 OPERATIONS = {"CreateHyperParameterTuningJob": create, "DescribeHyperParameterTuningJob": describe, "ListHyperParameterTuningJobs": list_all,
