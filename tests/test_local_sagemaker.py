@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 from botocore.parsers import create_parser
@@ -83,6 +84,15 @@ def test_operations_that_are_not_done_say_so(cloud):
         cloud.client("sagemaker").list_processing_jobs()
     assert caught.value.response["Error"]["Code"] == "UnknownOperationException"
     assert post(cloud, "FlyToTheMoon", {})[1]["message"] == "SageMaker has no operation 'FlyToTheMoon'"
+
+
+def test_quotas_are_those_of_this_machine(cloud):
+    asked = boto3.client("service-quotas", endpoint_url=cloud.url, region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="x")
+    quotas = {entry["QuotaName"]: entry["Value"] for entry in asked.list_service_quotas(ServiceCode="sagemaker")["Quotas"]}
+    for name in ("ml.g5.xlarge for spot training job usage", "ml.c6i.2xlarge for transform job usage", "ml.g4dn.xlarge for endpoint usage"):
+        assert quotas[name] == 9
+    with pytest.raises(ClientError, match="no quotas of 'vpc'"):
+        asked.list_service_quotas(ServiceCode="vpc")
 
 
 def test_only_this_machine_reaches_it(cloud):

@@ -102,6 +102,7 @@ def test_hosts_train_together_and_debug_rules_are_judged(sagemaker, cloud):
         "rule_to_invoke": "ProfilerReport", "opt_out_telemetry": "True", "CPUBottleneck_cpu_threshold": "95"}}]
     request["DebugRuleConfigurations"] = [
         {"RuleConfigurationName": "Loss", "RuleEvaluatorImage": image, "RuleParameters": {"rule_to_invoke": "LossNotDecreasing", "num_steps": "2"}},
+        {"RuleConfigurationName": "Unseen", "RuleEvaluatorImage": image, "RuleParameters": {"rule_to_invoke": "VanishingGradient"}},
         {"RuleConfigurationName": "Own", "RuleEvaluatorImage": image, "RuleParameters": {"source_s3_uri": f"s3://{BUCKET}/rule.py", "rule_to_invoke": "Own"}}]
     sagemaker.create_training_job(**request)
     job = ended(sagemaker, "together")
@@ -110,6 +111,7 @@ def test_hosts_train_together_and_debug_rules_are_judged(sagemaker, cloud):
     assert len(streams) == 2
     statuses = until(lambda: judged(sagemaker, "together"))
     assert statuses["Loss"] in ("NoIssuesFound", "IssuesFound") and statuses["Own"] == "Error"
+    assert statuses["Unseen"] == "NoIssuesFound", "gradients were not saved, so there is no issue with them"
     assert statuses["Profile"] in ("NoIssuesFound", "IssuesFound")
     assert cloud.client("s3").list_objects_v2(Bucket=BUCKET, Prefix="debug/together/debug-output/")["KeyCount"] > 0
 

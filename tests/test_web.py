@@ -247,6 +247,10 @@ def test_the_command_tells_what_is_missing(monkeypatch, capsys, tmp_path):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     assert main(["url", "colours-api"]) == 1 and "no region is set" in capsys.readouterr().err
+    for name, value in {"AWS_REGION": "eu-west-1", "AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1", "AWS_ACCESS_KEY_ID": "x",
+                        "AWS_SECRET_ACCESS_KEY": "x"}.items():
+        monkeypatch.setenv(name, value)
+    assert main(["url", "colours-api"]) == 1 and "Could not connect to the endpoint" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("label", "words"), [("001.Afghan_hound", "Afghan hound"), ("ArdhaChandrasana", "Ardha Chandrasana"),
