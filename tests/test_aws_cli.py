@@ -14,7 +14,7 @@ from conftest import COLOURS, SMALL, draw_channel
 from local_test.cloud import environment_here
 from sagemakers import BUCKET, local_sagemaker, moto, until
 
-OLDEST = {1: (1, 29), 2: (2, 13)}  # from which on it reads AWS_ENDPOINT_URL_SAGEMAKER
+OLDEST = {1: (1, 29), 2: (2, 13)}  # from which on it reads AWS_ENDPOINT_URL_SAGEMAKER; older ones, such as Debian's, are given --endpoint-url
 TRAINING = """{
   "TrainingJobName": "by-hand",
   "RoleArn": "arn:aws:iam::123456789012:role/SlipwayRole",
@@ -45,23 +45,21 @@ CONFIG = """{
 }"""
 
 
-def find_cli() -> str:
-    """The AWS CLI's program; skips where there is none, or one that takes no service's address from the environment."""
+def find_cli() -> tuple[str, bool]:
+    """The AWS CLI's program, and whether it reads AWS_ENDPOINT_URL_SAGEMAKER; skips where there is none."""
     path = shutil.which("aws", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     shown = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout if path else ""
     found = re.match(r"aws-cli/(\d+)\.(\d+)", shown)
     if not found:
-        pytest.skip("the AWS CLI is not installed: it is not tested (pip install awscli)")
+        pytest.skip("the AWS CLI is not installed: it is not tested (apt-get install awscli)")
     version = int(found[1]), int(found[2])
-    if version < OLDEST.get(version[0], (0, 0)):
-        pytest.skip(f"the AWS CLI here, {found[0]}, is too old to read AWS_ENDPOINT_URL_SAGEMAKER: it is not tested (pip install awscli)")
-    return path
+    return path, version >= OLDEST.get(version[0], (0, 0))
 
 
 @pytest.fixture(scope="module")
 def cli(tmp_path_factory):
     """Runs a command of the CLI's in a folder of photos and JSON files; its output."""
-    program, folder = find_cli(), tmp_path_factory.mktemp("cli")
+    (program, reads_environment), folder = find_cli(), tmp_path_factory.mktemp("cli")
     draw_channel(folder / "photos", 10)
     request = json.loads(TRAINING)
     for name, content in {"training": {**request, "HyperParameters": {**SMALL, **request["HyperParameters"]}}, "model": json.loads(MODEL),
@@ -71,7 +69,8 @@ def cli(tmp_path_factory):
         environment = environment_here(AWS_ENDPOINT_URL=url, AWS_ENDPOINT_URL_SAGEMAKER=cloud.url, AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME=cloud.url, AWS_PAGER="")
 
         def run(*words: str, fine: bool = True) -> str:
-            done = subprocess.run([program, *words], cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=60)
+            told = [] if reads_environment else ["--endpoint-url", cloud.url if words[0].startswith("sagemaker") else url]
+            done = subprocess.run([program, *told, *words], cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=60)
             assert (done.returncode == 0) == fine, done.stdout + done.stderr
             return done.stdout + done.stderr
 
