@@ -27,7 +27,7 @@ from local_test.engines import REPOSITORY, EngineError, choose_engine
 
 RECIPE = REPOSITORY / "recipes" / "demo.yaml"
 NAME, IMAGES = "e2e", ("train", "serve")
-PHOTOS_PER_CLASS, EPOCHS, TRIAL_EPOCHS = 20, 30, 2
+PHOTOS_PER_CLASS, EPOCHS, TRIAL_EPOCHS = 16, 12, 2
 INTERRUPT_AFTER_EPOCH, PATIENCE_S = 3, 180
 TRUST = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "sagemaker.amazonaws.com"}}]}
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"

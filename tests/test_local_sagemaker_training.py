@@ -8,6 +8,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from conftest import draw_channel
+from local_test.sagemaker import objects
+from local_test.sagemaker.checkpoints import Checkpoints
 from sagemakers import BUCKET, ended, local_sagemaker, moto, put_folder, training_request, until
 
 
@@ -114,6 +116,27 @@ def test_hosts_train_together_and_debug_rules_are_judged(sagemaker, cloud):
     assert statuses["Unseen"] == "NoIssuesFound", "gradients were not saved, so there is no issue with them"
     assert statuses["Profile"] in ("NoIssuesFound", "IssuesFound")
     assert cloud.client("s3").list_objects_v2(Bucket=BUCKET, Prefix="debug/together/debug-output/")["KeyCount"] > 0
+
+
+def test_a_checkpoint_that_goes_as_it_is_sent_fails_nothing(tmp_path, monkeypatch):
+    folder, kept = tmp_path / "checkpoints", tmp_path / "s3"
+    folder.mkdir()
+    synced = Checkpoints(folder, f"file://{kept}")
+    for name in ("checkpoint-1.pt", "checkpoint-2.pt"):
+        (folder / name).write_text(name)
+    put = objects.put
+
+    def put_late(file, uri):
+        (folder / "checkpoint-1.pt").unlink(missing_ok=True)  # as a training does that keeps the newest
+        put(file, uri)
+
+    monkeypatch.setattr(objects, "put", put_late)
+    synced.send()
+    assert [path.name for path in kept.iterdir()] == ["checkpoint-2.pt"]
+    (folder / "checkpoint-2.pt").write_text("changed")
+    monkeypatch.setattr(objects, "put", lambda file, uri: put(tmp_path / "nothing", uri))
+    with pytest.raises(objects.ObjectError):
+        synced.send()
 
 
 def judged(sagemaker, name: str) -> dict[str, str]:

@@ -26,9 +26,15 @@ class Checkpoints:
         """What is new, changed or gone since the last time. ObjectError when S3 does not take it."""
         with self._lock:
             now = self._stamps()
-            for name, stamp in now.items():
-                if self._sent.get(name) != stamp and (self._folder / name).exists():
+            for name, stamp in list(now.items()):
+                if self._sent.get(name) == stamp:
+                    continue
+                try:
                     objects.put(self._folder / name, objects.joined(self._uri, name))
+                except objects.ObjectError:
+                    if (self._folder / name).exists():
+                        raise
+                    now.pop(name)  # the training took it away meanwhile: it keeps few
             for name in self._sent.keys() - now.keys():
                 objects.remove(objects.joined(self._uri, name))
             self._sent = now
@@ -37,7 +43,10 @@ class Checkpoints:
         """Size and time of change of each file; those still being written under a temporary name are left out."""
         stamps = {}
         for path in self._folder.rglob("*"):
-            if path.is_file() and path.suffix not in (".tmp", ".part"):
-                found = path.stat()
-                stamps[str(path.relative_to(self._folder))] = (found.st_size, found.st_mtime_ns)
+            try:
+                if path.is_file() and path.suffix not in (".tmp", ".part"):
+                    found = path.stat()
+                    stamps[str(path.relative_to(self._folder))] = (found.st_size, found.st_mtime_ns)
+            except FileNotFoundError:
+                continue
         return stamps
