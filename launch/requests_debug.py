@@ -21,6 +21,7 @@ BUILT_IN = ("VanishingGradient", "ExplodingTensor", "PoorWeightInitialization", 
 NEEDED = {"LossNotDecreasing": {"use_losses_collection": "True"}, "ExplodingTensor": {"collection_names": "gradients"},
           "AllZero": {"collection_names": "weights"},
           "UnchangedTensor": {"collection_names": "weights"}, "TensorVariance": {"collection_names": "weights"}}
+PROFILE = "/opt/ml/output/profiler"
 INTERVALS_MS = (100, 200, 500, 1000, 5000, 60000)
 
 
@@ -38,7 +39,8 @@ def debug_job(recipe: Recipe, target: Target, name: str) -> dict:
     request["DebugRuleConfigurations"] = [{"RuleConfigurationName": rule, "RuleEvaluatorImage": image, "RuleParameters": parameters}
                                           for rule, parameters in rules(recipe).items()]
     if settings.profile:
-        request["ProfilerConfig"] = {"S3OutputPath": output, "ProfilingIntervalInMilliseconds": settings.profile_interval_ms}
+        request["ProfilerConfig"] = {"S3OutputPath": output, "ProfilingIntervalInMilliseconds": settings.profile_interval_ms,
+                                     "ProfilingParameters": {"LocalPath": PROFILE}}  # without parameters the training itself measures nothing
         request["ProfilerRuleConfigurations"] = [{"RuleConfigurationName": "ProfilerReport", "RuleEvaluatorImage": image,
                                                   "RuleParameters": {"rule_to_invoke": "ProfilerReport", "opt_out_telemetry": "True"}}]
     return request

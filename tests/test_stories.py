@@ -85,6 +85,7 @@ def world(tmp_path_factory):
     folder = tmp_path_factory.mktemp("world")
     log = fake_docker(folder / "bin", DOCKER_MANIFEST)
     with ExitStack() as servers:
+        servers.enter_context(pytest.MonkeyPatch.context()).setenv("AWS_REGION", REGION)  # of local SageMaker's own calls, such as those to the logs
         url = servers.enter_context(moto())
         cloud = servers.enter_context(local_sagemaker(folder / "state", url))
         environment = environment_here(AWS_ENDPOINT_URL=url, BASE_IMAGE="scratch", OMP_NUM_THREADS="1", PATH=f"{log.parent}:{os.environ['PATH']}",
@@ -128,7 +129,7 @@ def test_yoga(checkout, world):
     for number, count in ((1, 2), (2, 1), (3, 1), (4, 1)):
         assert re.search(rf"yoga-{number}-\S+: Completed; Completed={count}", told), told[-6000:]
     for line in (r"push: serve=123456789012\.dkr\.ecr\.us-east-1\.amazonaws\.com/slipway-serve@sha256:", r"check: \d+ looks, 0 failed",
-                 r"report: \S+profiler-report.html", "deploy: yoga-poses is InService", "photo +label +probability",
+                 r"report: \S+profiler-report.html", "epoch=2 train_loss=", "deploy: yoga-poses is InService", "photo +label +probability",
                  r'"label": ?"(blue|green|red)"', "the API 'yoga' is gone", "delete: Endpoint yoga-poses"):
         assert re.search(line, told), line
     assert formation.made == ["yoga"] and formation.stacks == {}
