@@ -27,6 +27,7 @@ from local_test.engines import REPOSITORY, EngineError, choose_engine
 
 RECIPE = REPOSITORY / "recipes" / "demo.yaml"
 NAME, IMAGES = "e2e", ("train", "serve")
+MODEL = "shufflenet_v2_x0_5"  # a thirtieth of the size of the demo's resnet18, of which eight would be kept
 PHOTOS_PER_CLASS, EPOCHS, TRIAL_EPOCHS = 16, 12, 2
 INTERRUPT_AFTER_EPOCH, PATIENCE_S = 3, 180
 TRUST = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "sagemaker.amazonaws.com"}}]}
@@ -143,7 +144,7 @@ def recipe(images: Path, prepared: Path) -> dict:
     first = {**search, "name": "e2e-1", "budgets": {"jobs": 2, "parallel": 2}, "hyperparameters": {**search["hyperparameters"], "epochs": TRIAL_EPOCHS}}
     second = {**first, "name": "e2e-2", "parents": ["e2e-1"], "warm_start": "IdenticalDataAndAlgorithm", "seed": 1}
     return {**document, "name": NAME, "tuning": [first, second],
-            "hyperparameters": {**document["hyperparameters"], "image_size": 64, "epochs": EPOCHS, "quantize": False},
+            "hyperparameters": {**document["hyperparameters"], "model": MODEL, "image_size": 64, "epochs": EPOCHS, "quantize": False},
             "sagemaker": {"region": cloud.REGION, "images": str(images), "channels": {name: str(prepared / name) for name in ("train", "validation", "test")},
                           "training": {"instance_type": "ml.m5.xlarge", "spot": True, "max_run_s": 3600, "expected_s": 300},
                           "endpoint": {"instance_type": "ml.m5.large", "max_instances": 2}, "debugger": {"train_interval": 5}}}
