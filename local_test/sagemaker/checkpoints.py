@@ -44,7 +44,7 @@ class Checkpoints:
         stamps = {}
         for path in self._folder.rglob("*"):
             try:
-                if path.is_file() and path.suffix not in (".tmp", ".part"):
+                if path.is_file() and path.suffix not in (".tmp", ".part", ".slipway-tmp"):
                     found = path.stat()
                     stamps[str(path.relative_to(self._folder))] = (found.st_size, found.st_mtime_ns)
             except FileNotFoundError:
