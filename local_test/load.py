@@ -1,8 +1,10 @@
 """Many callers at once on an endpoint, each waiting for its answer before it asks again, in one process that costs little CPU."""
 
 import asyncio
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -57,6 +59,30 @@ class Load:
 def load(url: str, next_request: Callable[[], Request | None], connections: int, answered: Callable[[Answer], None] | None = None) -> Load:
     """Ask over so many keep-alive connections until `next_request` gives None; each answer is handed to `answered`."""
     return asyncio.run(_load(url, next_request, connections, answered or (lambda answer: None)))
+
+
+def each(requests: Iterable[Request]) -> Callable[[], Request | None]:
+    """For `load`: these, one after the other."""
+    left = iter(requests)
+    return lambda: next(left, None)
+
+
+@contextmanager
+def every(seconds: float, act: Callable[[], object]) -> Iterator[None]:
+    """While inside: act again and again from a thread, with so many seconds between."""
+    over = threading.Event()
+
+    def repeat() -> None:
+        while not over.wait(seconds):
+            act()
+
+    thread = threading.Thread(target=repeat)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 async def _load(url: str, next_request: Callable[[], Request | None], connections: int, answered: Callable[[Answer], None]) -> Load:

@@ -10,14 +10,12 @@ import statistics
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from local_test.engines import EngineError, ping
 from local_test.hostile import hostile_bodies
-from local_test.load import Answer, Request, load
+from local_test.load import Answer, Request, each, every, load
 from local_test.watched import MEMORY_BYTES, Watched, watched_container
 
 CONTENT_TYPES = ("image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp", "image/tiff", "application/x-image", "application/octet-stream",
@@ -96,7 +94,7 @@ def good_photos(folder: Path) -> list[Request]:
 def references(server: Watched, photos: list[Request]) -> dict[str, tuple[Request, bytes]]:
     """What each photo is answered when it is asked for alone."""
     answers: list[Answer] = []
-    load(server.url, _each(photos), 1, answers.append)
+    load(server.url, each(photos), 1, answers.append)
     bad = [answer for answer in answers if answer.status != 200]
     if bad:
         raise EngineError(f"'{bad[0].request.name}' is answered with {bad[0].status}: {bad[0].body[:200]!r} {bad[0].error}")
@@ -111,7 +109,7 @@ def all_hostile(server: Watched, hostile: dict[str, bytes], verdict: Verdict) ->
     requests = [Request(name, body, content_type) for name, body in hostile.items() for content_type in CONTENT_TYPES]
     print(f"soak: {len(requests)} hostile requests", flush=True)
     answers: list[Answer] = []
-    load(server.url, _each(requests), 4, answers.append)
+    load(server.url, each(requests), 4, answers.append)
     for answer in answers:
         verdict.expect(0 < answer.status < 500, f"{answer.request.name} as {answer.request.content_type}: {answer.status} {answer.error} {answer.body[:200]!r}")
     verdict.expect(server.worker_pids() == workers, "a worker died of a hostile body")
@@ -131,7 +129,7 @@ def steady_load(server: Watched, good: dict, count: int, verdict: Verdict) -> No
             wrong.append(f"{answer.request.name}: {answer.status} {answer.error} {answer.body[:100]!r}")
 
     pings: list[float] = []
-    with _every(0.05, lambda: pings.append(_timed_ping(server.url))):
+    with every(0.05, lambda: pings.append(_timed_ping(server.url))):
         result = load(server.url, lambda: next(order, None), 64, answered)
     verdict.expect(not wrong, f"{len(wrong)} wrong answers, the first: {wrong[:1]}")
     verdict.expect(len(result.latencies_s) == count, f"{len(result.latencies_s)} of {count} requests were answered")
@@ -167,7 +165,7 @@ def mixed(server: Watched, good: dict, hostile: dict[str, bytes], seconds: float
         else:
             verdict.expect(0 < answer.status < 500, f"{answer.request.name} as {answer.request.content_type}: {answer.status} {answer.error} {answer.body[:200]!r}")
 
-    with _every(seconds / 300, lambda: samples.append(server.sample())):
+    with every(seconds / 300, lambda: samples.append(server.sample())):
         result = load(server.url, next_request, 16, answered)
     parts = [samples[len(samples) * third // 3:len(samples) * (third + 1) // 3] for third in range(3)]
     # photos that are just being decoded come on top, by the hundred megabytes: what stays is seen between them
@@ -234,29 +232,6 @@ def sigterm(server: Watched, good: dict, verdict: Verdict) -> None:
     verdict.expect(code == 0 and seconds < LEAVE_S, f"the container left with {code} after {seconds:.1f} s")
     verdict.expect(not unanswered, f"{len(unanswered)} accepted requests were not answered: {[answer.error for answer in unanswered[:3]]}")
     verdict.numbers |= {"leave_s": round(seconds, 1)}
-
-
-def _each(requests: list[Request]) -> Callable[[], Request | None]:
-    left = iter(requests)
-    return lambda: next(left, None)
-
-
-@contextmanager
-def _every(seconds: float, act: Callable[[], object]) -> Iterator[None]:
-    """While inside: act again and again from a thread, with so many seconds between."""
-    over = threading.Event()
-
-    def repeat() -> None:
-        while not over.wait(seconds):
-            act()
-
-    thread = threading.Thread(target=repeat)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
 
 
 def _timed_ping(url: str) -> float:

@@ -47,9 +47,7 @@ class Watched:
 
     def sample(self) -> Sample:
         """What the container takes right now."""
-        pids = self.pids()
-        return Sample(sum(_field(pid, "smaps_rollup", "Pss:") for pid in pids) * 1024, sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in pids),
-                      sum(_field(pid, "status", "Threads:") for pid in pids))
+        return sample_of(self.pids())
 
     def peak_bytes(self) -> int:
         """The most memory that its processes held so far, each by itself, added up."""
@@ -86,6 +84,12 @@ def _docker(*arguments: str) -> str:
     if done.returncode:
         raise EngineError(f"docker {arguments[0]} failed: {done.stderr.strip()[-500:]}")
     return done.stdout
+
+
+def sample_of(pids: list[int]) -> Sample:
+    """What these processes take right now. PermissionError for another user's."""
+    return Sample(sum(_field(pid, "smaps_rollup", "Pss:") for pid in pids) * 1024, sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in pids),
+                  sum(_field(pid, "status", "Threads:") for pid in pids))
 
 
 def _field(pid: int, file: str, name: str) -> int:

@@ -3,6 +3,7 @@
 A Machine is one started container or process, its output read line by line. It knows nothing of jobs and endpoints.
 """
 
+import itertools
 import os
 import re
 import signal
@@ -18,11 +19,15 @@ from local_test.engines import REPOSITORY, EngineError, free_port, gpus, identit
 TRAIN_STOP_S, SERVE_STOP_S = 120, 30  # between SIGTERM and SIGKILL, as SageMaker
 LABEL, PROCESSES = "slipway.local-sagemaker", "processes"
 OWN_IMAGES = re.compile(r"slipway-(train|serve)([-:@]|$)")
+_numbers = itertools.count(1)  # of containers, over all engines of this process
 
 
 @dataclass(frozen=True)
 class Command:
-    """What to start. uri: of the image; verb: train or serve; folder: mounted at /opt/ml (train), or the model (serve)."""
+    """What to start. uri: of the image; verb: train or serve; folder: mounted at /opt/ml (train), or the model (serve).
+
+    options: more of `docker run`'s, which win over ours.
+    """
 
     uri: str
     verb: str
@@ -33,14 +38,17 @@ class Command:
     host: str = ""
     network: str | None = None
     mount: str = "/opt/ml/model"  # of what serves
+    writable: bool = False  # what is mounted there
+    options: tuple[str, ...] = ()
 
 
 class Machine:
     """A started container (name) or process; on_line gets each line of its output."""
 
-    def __init__(self, arguments: list[str], on_line: Callable[[str], None], name: str = "", port: int = 0, environment: dict[str, str] | None = None):
+    def __init__(self, arguments: list[str], on_line: Callable[[str], None], name: str = "", port: int = 0, environment: dict[str, str] | None = None,
+                 cwd: Path = REPOSITORY):
         self.name, self._url = name, None if name else f"http://127.0.0.1:{port}"
-        self._process = subprocess.Popen(arguments, cwd=REPOSITORY, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        self._process = subprocess.Popen(arguments, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                          stderr=subprocess.STDOUT, start_new_session=True)
         self._reader = threading.Thread(target=self._read, args=(on_line,), daemon=True)
         self._reader.start()
@@ -104,7 +112,6 @@ class Docker:
 
     def __init__(self, state: Path):
         self._label = f"{LABEL}={state.absolute()}"
-        self._count = 0
 
     def check(self, uri: str, verb: str) -> str:
         """The local image for what a request names: itself, or what has its last name and tag. EngineError when there is none."""
@@ -124,10 +131,9 @@ class Docker:
     def start(self, command: Command, on_line: Callable[[str], None]) -> Machine:
         """EngineError when the image is not there."""
         image = self.check(command.uri, command.verb)
-        self._count += 1
-        name = f"slipway-{command.verb}-{os.getpid()}-{self._count}"
+        name = f"slipway-{command.verb}-{os.getpid()}-{next(_numbers)}"
         options = ["--volume", f"{command.folder}:/opt/ml", "--shm-size=2g"] if command.verb == "train" else [
-            "--volume", f"{command.folder}:{command.mount}:ro", "--publish=127.0.0.1::8080"]
+            "--volume", f"{command.folder}:{command.mount}{'' if command.writable else ':ro'}", "--publish=127.0.0.1::8080"]
         if command.network:
             options += [f"--network={command.network}"] + ([f"--network-alias={command.host}"] if command.network != "none" else [])
         if command.host:
@@ -137,7 +143,7 @@ class Docker:
         arguments = [*rest, *command.arguments] or ([] if first else [command.verb])
         variables = [f"--env={key}={value}" for key, value in command.environment.items()]
         return Machine(["docker", "run", "--rm", "--name", name, "--label", self._label, "--sig-proxy=false", *identity(), *gpus(), *variables,
-                        *options, image, *arguments], on_line, name)
+                        *options, *command.options, image, *arguments], on_line, name)
 
     def make_network(self, name: str, isolated: bool) -> str:
         """A network of a job's hosts. EngineError when the engine refuses."""

@@ -1,0 +1,182 @@
+"""Clauses on a server's life: its model folder, load that lasts, a worker that dies, SIGTERM, and what it logs."""
+
+import base64
+import itertools
+import os
+import signal
+import threading
+import time
+
+from local_test.conformance.clauses import SERVING, Broken, Kept, NotApplicable, Outcome, clause
+from local_test.conformance.serving_requests import NOTHING
+from local_test.conformance.servings import Server, Servings, answer, plain
+from local_test.conformance.subjects import Cell
+from local_test.conformance.trainings import KILLED, listed
+from local_test.load import Answer, each, load
+from local_test.watched import sample_of
+
+MARK = b"conformance-payload-7f3a91c2"
+FOREIGN_FILES = {".ipynb_checkpoints/model-checkpoint.json": b"{}", "code/inference.py": b"raise SystemExit('not to be run')\n", "code/requirements.txt": b"nothing==0\n",
+                 "._model.json": b"\0\5\x16\7", ".DS_Store": b"\0\0\0\1Bud1", "README.md": b"# how this model came about\n", "lost+found/x": b""}
+
+
+@clause(SERVING)
+def model_folder_is_left_alone(servings: Servings) -> Outcome:
+    """Nothing is written into /opt/ml/model: no caches, no bytecode, nothing installed.
+
+    Source: developer guide, "How SageMaker loads your model artifacts": containers have read-only access to /opt/ml/model
+    """
+    servings.once(answer)
+    model = servings.model()
+    before = listed(model)
+    with servings.ready(model) as server:
+        servings.answers(server)
+    after = listed(model)
+    changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+    return Broken(f"it wrote '{changed[0]}'" + (f" and {len(changed) - 1} more" if changed[1:] else "")) if changed else Kept(f"{len(before)} files")
+
+
+@clause(SERVING)
+def read_only_model_folder(servings: Servings) -> Outcome:
+    """A model folder that cannot be written is enough.
+
+    Source: developer guide, "How SageMaker loads your model artifacts": containers have read-only access to /opt/ml/model
+    """
+    servings.once(answer)
+    with servings.ready(cell=Cell(read_only=(".",))) as server:
+        return servings.answers(server)
+
+
+@clause(SERVING)
+def foreign_files_in_the_model_folder(servings: Servings) -> Outcome:
+    """Files beside the model that belong to others (code/, .ipynb_checkpoints, .DS_Store) are passed over.
+
+    Source: developer guide, "How SageMaker loads your model artifacts": the whole archive is unpacked; the SDK's repack puts code/ in it
+    """
+    servings.once(answer)
+    model = servings.model()
+    for name, content in FOREIGN_FILES.items():
+        (model / name).parent.mkdir(exist_ok=True)
+        (model / name).write_bytes(content)
+    with servings.ready(model) as server:
+        return servings.answers(server)
+
+
+@clause(SERVING)
+def sigterm_within_30_s(servings: Servings) -> Outcome:
+    """At SIGTERM an idle server ends by itself; 30 s later it is killed.
+
+    Source: developer guide, "Use your own inference code with hosting services": SIGTERM, then SIGKILL 30 seconds later
+    """
+    servings.once(plain)
+    with servings.ready() as server:
+        code, seconds = server.stop(servings.limits.serve_stop_s)
+    return Broken(f"it had to be killed after {seconds:.0f} s") if code in (None, KILLED) else Kept(f"{seconds:.1f} s, code {code}")
+
+
+@clause(SERVING, alone=True)
+def sigterm_answers_what_is_under_way(servings: Servings) -> Outcome:
+    """Requests that were accepted before SIGTERM are answered before it ends.
+
+    Source: developer guide, "Use your own inference code with hosting services": SIGTERM, then SIGKILL 30 seconds later
+    """
+    servings.once(answer)
+    answers: list[Answer] = []
+    with servings.ready() as server:
+        began, ended = [], threading.Event()
+
+        def stop() -> None:
+            time.sleep(min(1.0, servings.limits.load_s))
+            began.append(time.monotonic())
+            server.stop(servings.limits.serve_stop_s)
+            ended.set()
+        stopping = threading.Thread(target=stop)
+        stopping.start()
+        load(server.url, lambda: None if ended.is_set() else servings.sample.request(), servings.limits.connections, answers.append)
+        stopping.join()
+    # what was sent just before may have found the door closed already
+    accepted = [found for found in answers if found.started < began[0] - 0.01]
+    lost = [found for found in accepted if found.status != 200]
+    under_way = [found for found in accepted if found.started + found.seconds > began[0]]
+    return Broken(f"{len(lost)} of {len(under_way)} under way were not: {lost[0].status or lost[0].error}") if lost else Kept(
+        f"{len(under_way)} were under way")
+
+
+@clause(SERVING, alone=True)
+def restarts_crashed_workers(servings: Servings) -> Outcome:
+    """A worker process that dies is started again, and requests are answered again; or the server ends, and the platform starts it again.
+
+    Source: amazon-sagemaker-examples issues 3148 and 3407: workers killed for want of memory; MMS's example ends with tail -f /dev/null
+    """
+    servings.once(answer)
+    with servings.ready() as server:
+        workers = servings.subject.pids(server.machine)[1:]
+        if not workers:
+            return NotApplicable("it has one process, and ends with it")
+        try:
+            os.kill(victim := workers[-1], signal.SIGKILL)
+        except PermissionError:
+            return NotApplicable("only root can kill a process of a container")
+        began = time.monotonic()
+        while time.monotonic() < began + servings.limits.recover_s:
+            if server.machine.code() is not None:
+                return Kept("the server ended")
+            good = 0
+            while good < 4 and victim not in servings.subject.pids(server.machine) and _answers(servings, server):
+                good += 1
+            if good == 4 and len(servings.subject.pids(server.machine)) > len(workers):
+                return Kept(f"{time.monotonic() - began:.1f} s")
+            time.sleep(0.1)
+        return Broken(f"{servings.limits.recover_s:.0f} s after a worker was killed there are {len(servings.subject.pids(server.machine)) - 1} of "
+                      f"{len(workers)} workers, and the sample is {'' if _answers(servings, server) else 'not '}answered")
+
+
+@clause(SERVING, alone=True)
+def memory_is_flat(servings: Servings) -> Outcome:
+    """Memory does not grow with the number of requests: 2,000 more take no more than 10% above what the server had when it was warm.
+
+    Source: multi-model-server issues 831, 967 and 974: memory that is not given back
+    """
+    servings.once(answer)
+    count = servings.limits.flat_requests
+    with servings.ready() as server:
+        done = _many(servings, server, count // 2)
+        try:
+            warm = sample_of(servings.subject.pids(server.machine)).bytes
+            more = _many(servings, server, count)
+            after = sample_of(servings.subject.pids(server.machine)).bytes
+        except PermissionError:
+            return NotApplicable("only root sees the memory of a container's processes")
+    if done + more < count // 2 + count:
+        return NotApplicable(f"only {done + more} requests were answered in {servings.limits.flat_s:g} s")
+    growth = after - warm
+    seen = f"{warm / 1e6:.0f} MB, {growth / 1e6:+.1f} MB after {count} more"
+    return Broken(seen) if growth > max(servings.limits.growth * warm, servings.limits.growth_bytes) else Kept(seen)
+
+
+@clause(SERVING)
+def log_is_free_of_payloads(servings: Servings) -> Outcome:
+    """What clients send is not in the log, neither as it is nor in base64, whether it could be read or not.
+
+    Source: developer guide, "Log Amazon SageMaker events with Amazon CloudWatch": stdout and stderr are kept there
+    """
+    servings.once(answer)
+    with servings.ready() as server:
+        for body in (servings.sample.body + MARK * 20, MARK * 20, NOTHING + MARK):
+            server.invoke(body, servings.sample.content_type, servings.limits.invoke_s)
+        server.stop(servings.limits.serve_stop_s)
+        text = "\n".join(server.lines)
+    codes = {base64.b64encode(b" " * shift + MARK)[4:-4].decode() for shift in range(3)}
+    found = [line for line in text.splitlines() if MARK.decode() in line or any(code in line for code in codes)]
+    return Broken(f"it logged {found[0][:160]!r}") if found else Kept(f"{len(server.lines)} lines")
+
+
+def _answers(servings: Servings, server: Server) -> bool:
+    return server.invoke(servings.sample.body, servings.sample.content_type, servings.limits.ping_s * 5).status == 200
+
+
+def _many(servings: Servings, server: Server, count: int) -> int:
+    """Ask so many times, while the time allows it; how many answers were 200."""
+    until = time.monotonic() + servings.limits.flat_s
+    some = each(itertools.repeat(servings.sample.request(), count))
+    return load(server.url, lambda: some() if time.monotonic() < until else None, servings.limits.connections).statuses.get(200, 0)

@@ -1,0 +1,146 @@
+"""Clauses on the routes of a multi-model endpoint; they hold for images with the label multi-models, and programs that answer GET /models."""
+
+import json
+
+from local_test.conformance.clauses import SERVING, Broken, Kept, NotApplicable, Outcome, Settled, clause
+from local_test.conformance.servings import MULTI_MODEL, Reply, Server, Servings, answer, not_ready, same
+from local_test.conformance.subjects import Cell
+
+MOUNT = "/opt/ml/models"
+LOAD_S = 120
+
+
+@clause(SERVING)
+def multi_model_starts_empty(servings: Servings) -> Outcome:
+    """With SAGEMAKER_MULTI_MODEL=true the server gets ready without a model, and GET /models lists none.
+
+    Source: developer guide, "Custom containers contract for multi-model endpoints"
+    """
+    many = servings.once(_many)
+    return Kept() if many.first_list == [] else Broken(f"GET /models answered {many.listing.told()}")
+
+
+@clause(SERVING)
+def multi_model_loads(servings: Servings) -> Outcome:
+    """POST /models loads a model and answers 200; it is then in GET /models, and at GET /models/<name>.
+
+    Source: developer guide, "Custom containers contract for multi-model endpoints": Load Model, List Models, Get Model
+    """
+    many = servings.once(_many)
+    if many.loaded.status != 200:
+        return Broken(f"POST /models got {many.loaded.told()}")
+    names = [entry.get("modelName") for entry in _models(many.server) or []]
+    if "conformance-a" not in names:
+        return Broken(f"GET /models lists {names}")
+    reply = many.server.ask("GET", "/models/conformance-a")
+    return Kept() if reply.status == 200 and b"conformance-a" in reply.body else Broken(f"GET /models/conformance-a got {reply.told()}")
+
+
+@clause(SERVING)
+def multi_model_invokes(servings: Servings) -> Outcome:
+    """POST /models/<name>/invoke answers the sample.
+
+    Source: developer guide, "Custom containers contract for multi-model endpoints": Invoke Model
+    """
+    return same(_invoke(servings, _loaded(servings).server, "conformance-a"))
+
+
+@clause(SERVING)
+def multi_model_refuses_to_load_twice(servings: Servings) -> Outcome:
+    """POST /models of a model that is loaded answers 409.
+
+    Source: developer guide, "Custom containers contract for multi-model endpoints": Load Model, 409
+    """
+    return _status(_load(_loaded(servings).server, servings, "conformance-a"), 409)
+
+
+@clause(SERVING)
+def multi_model_knows_who_is_not_there(servings: Servings) -> Outcome:
+    """GET, DELETE and invoke of a model that is not loaded answer 404, upon which the platform loads it.
+
+    Source: developer guide, "Custom containers contract for multi-model endpoints": Get, Unload and Invoke Model, 404
+    """
+    server = _loaded(servings).server
+    for reply in (server.ask("GET", "/models/conformance-x"), server.ask("DELETE", "/models/conformance-x"), _invoke(servings, server, "conformance-x")):
+        outcome = _status(reply, 404)
+        if isinstance(outcome, Broken):
+            return outcome
+    return Kept()
+
+
+@clause(SERVING)
+def multi_model_unloads(servings: Servings) -> Outcome:
+    """DELETE /models/<name> answers 200; the model is then not listed, not invoked, and can be loaded again.
+
+    Source: developer guide, "Custom containers contract for multi-model endpoints": Unload Model
+    """
+    server = _loaded(servings).server
+    if (reply := _load(server, servings, "conformance-b")).status != 200:
+        return Broken(f"a second model got {reply.told()}")
+    if (reply := server.ask("DELETE", "/models/conformance-b")).status != 200:
+        return Broken(f"DELETE got {reply.told()}")
+    if "conformance-b" in [entry.get("modelName") for entry in _models(server) or []]:
+        return Broken("it is still in GET /models")
+    if (reply := _invoke(servings, server, "conformance-b")).status != 404:
+        return Broken(f"invoked after DELETE it got {reply.told()}")
+    reply = _load(server, servings, "conformance-b")
+    server.ask("DELETE", "/models/conformance-b")
+    return _status(reply, 200)
+
+
+class _Many:
+    """A multi-model server with one model, conformance-a, and what it said on the way."""
+
+    def __init__(self, servings: Servings):
+        servings.once(answer)
+        labelled = servings.subject.labels.get(MULTI_MODEL) == "true"
+        if servings.subject.kind == "image" and not labelled:
+            raise Settled(NotApplicable(f"the image has no label {MULTI_MODEL}=true"))
+        self.models = servings.work / "models"
+        self.models.mkdir()
+        for name in ("a", "b"):
+            (self.models / name).mkdir()
+            servings.model().rename(self.models / name / "model")
+        self.server = servings.keep(self.models, Cell(environment={"SAGEMAKER_MULTI_MODEL": "true"}), MOUNT)
+        if not self.server.wait_ready(servings.limits.start_s, servings.limits.ping_s):
+            outcome = Broken(f"it did not get ready: {not_ready(self.server)}")
+            raise Settled(outcome if labelled else NotApplicable("with SAGEMAKER_MULTI_MODEL=true the program does not get ready"))
+        self.listing = self.server.ask("GET", "/models")
+        if self.listing.status in (404, 405) and not labelled:
+            raise Settled(NotApplicable("the program has no /models"))
+        self.first_list = _models(self.server)
+        self.loaded = _load(self.server, servings, "conformance-a")
+
+
+def _many(servings: Servings) -> _Many:
+    return _Many(servings)
+
+
+def _loaded(servings: Servings) -> _Many:
+    many = servings.once(_many)
+    if many.loaded.status != 200:
+        raise Settled(NotApplicable("no model can be loaded; see multi_model_loads"))
+    return many
+
+
+def _load(server: Server, servings: Servings, name: str) -> Reply:
+    """POST /models of the model that the name's last letter names."""
+    root = MOUNT if servings.subject.kind == "image" else str(servings.work / "models")
+    body = json.dumps({"model_name": name, "url": f"{root}/{name[-1]}/model"}).encode()
+    return server.ask("POST", "/models", body, {"Content-Type": "application/json"}, LOAD_S)
+
+
+def _invoke(servings: Servings, server: Server, name: str) -> Reply:
+    return server.ask("POST", f"/models/{name}/invoke", servings.sample.body, {"Content-Type": servings.sample.content_type,
+                                                                              "X-Amzn-SageMaker-Target-Model": f"{name[-1]}.tar.gz"})
+
+
+def _models(server: Server) -> list[dict] | None:
+    try:
+        return list(json.loads(server.ask("GET", "/models").body)["models"])
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def _status(reply: Reply, status: int) -> Outcome:
+    return Kept() if reply.status == status else Broken(f"it got {reply.told()}", f"{status}")
