@@ -21,6 +21,7 @@ class Limits:
     connect_s: float = 0.25
     invoke_s: float = 60
     train_s: float = 900  # of a job that ought to end by itself
+    trains_s: float = 10  # at least so long is a first metric line waited for
     early_s: float = 1.0  # from the start to a SIGTERM that comes early
     broken_s: float = 20  # how long a server over an unusable model is watched
     load_s: float = 4

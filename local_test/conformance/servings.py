@@ -17,6 +17,7 @@ from local_test.conformance.subjects import Cell, Image, Program
 from local_test.load import Request
 from local_test.sagemaker.machines import Machine
 
+AWAY = (502, 503, 504)
 MULTI_MODEL = "com.amazonaws.sagemaker.capabilities.multi-models"
 
 
@@ -141,7 +142,7 @@ class Servings:
     @contextmanager
     def ready(self, model: Path | None = None, cell: Cell = Cell(), mount: str = "/opt/ml/model", seconds: float = 0) -> Iterator[Server]:
         """A server that answers /ping. Settled when it does not, though the plain one did."""
-        self.once(plain)
+        self.once(plain)  # is settled when that one is not ready
         with self.started(model or self.model(), cell, mount) as server:
             if not server.wait_ready(seconds or self.limits.start_s, self.limits.ping_s):
                 raise Settled(Broken(f"it did not get ready: {not_ready(server)}"))
@@ -161,7 +162,16 @@ class Servings:
     def answers(self, server: Server, **headers: str) -> Outcome:
         """Whether a server answers the sample, as the plain one does."""
         self.once(answer)
-        return same(server.invoke(self.sample.body, self.sample.content_type, self.limits.invoke_s, **headers))
+        return same(self.asked(server, **headers))
+
+    def asked(self, server: Server, **headers: str) -> Reply:
+        """A server's answer to the sample; asked again while it is not there yet, of which ready_means_ready tells."""
+        until = time.monotonic() + self.limits.recover_s
+        while True:
+            reply = server.invoke(self.sample.body, self.sample.content_type, self.limits.invoke_s, **headers)
+            if reply.status not in AWAY or time.monotonic() > until:
+                return reply
+            time.sleep(0.1)
 
 
 def same(reply: Reply) -> Outcome:
@@ -184,9 +194,15 @@ def plain(servings: Servings) -> Server:
     return server
 
 
+def any_answer(servings: Servings) -> Reply:
+    """The plain server's answer to the sample, whatever it is."""
+    first = servings.once(first_answer)
+    return servings.asked(servings.once(plain)) if first.status in AWAY else first
+
+
 def answer(servings: Servings) -> Reply:
     """The plain server's answer to the sample. Settled when that is no 200."""
-    reply = servings.once(first_answer)
+    reply = servings.once(any_answer)
     if reply.status != 200:
         raise Settled(NotApplicable("the sample is not answered; see answers_the_sample"))
     return reply

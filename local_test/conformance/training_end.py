@@ -6,7 +6,7 @@ from pathlib import Path
 from local_test.conformance.clauses import TRAINING, Broken, Kept, NotApplicable, Outcome, Settled, clause
 from local_test.conformance.limits import EPHEMERAL_BYTES, FAILURE_LENGTH
 from local_test.conformance.subjects import Cell
-from local_test.conformance.trainings import KILLED, Run, Trainings, doom, doomed, long_job, plain, stopped, succeeded, until_it_trains
+from local_test.conformance.trainings import KILLED, Run, Trainings, doom, doomed, long_job, plain, stopped, until_it_trains
 
 
 @clause(TRAINING)
@@ -122,6 +122,8 @@ def sigterm_keeps_the_model(trainings: Trainings) -> Outcome:
     run = trainings.once(stopped)
     if run.code in (None, KILLED):
         return NotApplicable("it had to be killed; see sigterm_within_120_s")
+    if not trainings.once(plain).model:
+        return NotApplicable("the plain job leaves no model; see writes_a_model")
     return Kept(f"{len(run.model)} files") if run.model else Broken("/opt/ml/model is empty")
 
 
@@ -190,7 +192,7 @@ def killed(trainings: Trainings) -> Run:
     root = long_job(trainings)
     with trainings.running(root) as (machine, run):
         try:
-            until_it_trains(trainings, machine, run, trainings.once(plain).seconds * 3)
+            until_it_trains(trainings, machine, run)
         finally:
             machine.kill()
     return run
@@ -205,7 +207,7 @@ def _again(trainings: Trainings, before: Run) -> Outcome:
     def restore(root: Path) -> None:
         (root / "checkpoints").rmdir()
         left.rename(root / "checkpoints")
-    return succeeded(trainings.run(prepare=restore, more={"checkpointconfig": {"LocalPath": "/opt/ml/checkpoints", "S3Uri": "s3://bucket/checkpoints"}}))
+    return trainings.judged(trainings.run(prepare=restore, more={"checkpointconfig": {"LocalPath": "/opt/ml/checkpoints", "S3Uri": "s3://bucket/checkpoints"}}))
 
 
 def _reason(trainings: Trainings, given: bool = False) -> bytes:

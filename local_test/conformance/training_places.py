@@ -1,5 +1,6 @@
 """Clauses on the place a training runs in: what it may read and write, what is missing there, other hosts; and on what it prints."""
 
+import filecmp
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -124,7 +125,8 @@ def two_hosts_do_not_overwrite(trainings: Trainings) -> Outcome:
     if first.code or second.code:
         return NotApplicable("two hosts fail; see two_hosts")
     theirs = {path.relative_to(second.root): path for path in second.model if path.is_file()}
-    same = [name for path in first.model if path.is_file() and (name := path.relative_to(first.root)) in theirs and path.read_bytes() != theirs[name].read_bytes()]
+    same = [name for path in first.model if path.is_file() and (name := path.relative_to(first.root)) in theirs
+            and not filecmp.cmp(path, theirs[name], shallow=False)]
     return Broken(f"'{same[0]}' is of both hosts, with two contents") if same else Kept()
 
 

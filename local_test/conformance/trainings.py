@@ -110,7 +110,13 @@ class Trainings:
     def succeeds(self, cell: Cell = Cell(), prepare: Callable[[Path], object] = lambda root: None, **given: object) -> Outcome:
         """Whether a job like the plain one, but for what is given, leaves a model and 0."""
         self.once(plain)
-        return succeeded(self.run(cell, prepare, **given))
+        return self.judged(self.run(cell, prepare, **given))
+
+    def judged(self, run: Run) -> Outcome:
+        """Kept for a run that left 0, and a model if the plain one left one."""
+        if run.code != 0:
+            return Broken(f"it {run.ended()}: {run.tail()}")
+        return Kept(f"{run.seconds:.1f} s") if run.model or not self.once(plain).model else Broken("it ended with code 0, but left nothing in /opt/ml/model")
 
     def ends_orderly(self, prepare: Callable[[Path], object] = lambda root: None, **given: object) -> Outcome:
         """Whether a job either leaves a model and 0, or anything but 0."""
@@ -118,20 +124,13 @@ class Trainings:
         run = self.run(Cell(), prepare, **given)
         if run.code is None:
             return Broken(f"it ran on for {run.seconds:.0f} s")
-        if run.code == 0 and not run.model:
+        if run.code == 0 and not run.model and self.once(plain).model:
             return Broken("it ended with code 0, but left nothing in /opt/ml/model")
         return Kept("it trains all the same" if run.code == 0 else f"it is refused with code {run.code}")
 
     def measured(self, run: Run) -> dict[str, list[str]]:
         """What the first groups of the metrics' regexes find in a run's output, by name."""
         return {name: [match.group(1) for _, line in run.lines for match in pattern.finditer(line)] for name, pattern in zip(self.job.metrics, self.patterns)}
-
-
-def succeeded(run: Run) -> Outcome:
-    """Kept for a run that left a model and 0."""
-    if run.code != 0:
-        return Broken(f"it {run.ended()}: {run.tail()}")
-    return Kept(f"{run.seconds:.1f} s") if run.model else Broken("it ended with code 0, but left nothing in /opt/ml/model")
 
 
 def attempted(trainings: Trainings) -> Run:
@@ -178,9 +177,10 @@ def long_job(trainings: Trainings) -> Path:
                              more={"checkpointconfig": {"LocalPath": "/opt/ml/checkpoints", "S3Uri": "s3://bucket/checkpoints"}})
 
 
-def until_it_trains(trainings: Trainings, machine: Machine, run: Run, at_most_s: float = 0) -> None:
+def until_it_trains(trainings: Trainings, machine: Machine, run: Run) -> None:
     """Wait for the first metric line; without metrics, as long as the plain job took. Settled when the job ends before that."""
-    deadline = time.monotonic() + (at_most_s or trainings.limits.train_s if trainings.patterns else trainings.once(plain).seconds)
+    took = trainings.once(plain).seconds
+    deadline = time.monotonic() + (max(trainings.limits.trains_s, 3 * took) if trainings.patterns else took)
     seen = 0
     while time.monotonic() < deadline:
         if machine.code() is not None:
