@@ -164,6 +164,8 @@ def train(epochs, host):
 
 def main():
     signal.signal(signal.SIGTERM, signal.SIG_IGN if fault == "sigterm_during_start" else lambda *_: stop.append(1))
+    without(given or fault != "starts_by_container_entrypoint", "the word train")
+    without(os.getuid() == 0 or fault != "runs_without_root", "root")
     if given not in (["train"], []):
         leave(0 if fault == "never_succeeds_without_training" else 2)
     data = path("input", "data")

@@ -8,4 +8,6 @@ MODULES = (training_start, training_end, training_places, serving_start, serving
 
 def of_kind(kind: str, only: tuple[str, ...] = ()) -> list[Clause]:
     """The clauses of a kind, in the order of their modules; of `only`, if given, those with these names."""
-    return [clause for clause in CLAUSES.values() if clause.kind == kind and (not only or clause.name in only)]
+    places = {module.__name__: place for place, module in enumerate(MODULES)}
+    found = [clause for clause in CLAUSES.values() if clause.kind == kind and (not only or clause.name in only)]
+    return sorted(found, key=lambda clause: places[clause.check.__module__])

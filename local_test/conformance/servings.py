@@ -95,7 +95,10 @@ class Server:
         """SIGTERM; exit code, and seconds until then."""
         began = time.monotonic()
         self.machine.stop(grace_s)
-        return self.machine.code(), time.monotonic() - began
+        seconds, code = time.monotonic() - began, self.machine.code()
+        if self.subject.kind == "process":
+            self.machine.kill()  # a container's other processes end with its first one
+        return code, seconds
 
     def tail(self) -> str:
         return next((line.strip()[-160:] for line in reversed(self.lines) if line.strip()), "it printed nothing")

@@ -1,0 +1,63 @@
+"""Each serving clause's offender is caught, and it alone: tests/planted_server.py with one fault at a time, as a process."""
+
+import dataclasses
+import os
+import sys
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+from test_conformance_training import broken
+
+from conftest import REPOSITORY
+from local_test.conformance.catalog import of_kind
+from local_test.conformance.clauses import SERVING, NotApplicable, Result
+from local_test.conformance.examination import Wanted, examine, workplace
+from local_test.conformance.limits import Limits
+from local_test.conformance.servings import Sample
+from local_test.conformance.subjects import Program
+
+PLANTED = REPOSITORY / "tests" / "planted_server.py"
+LIMITS = Limits(serve_stop_s=1.5, start_s=10, serverless_start_s=10, ping_s=0.7, connect_s=0.9, invoke_s=2, broken_s=1, load_s=0.7, recover_s=2, connections=6,
+                flat_requests=60, flat_s=10)
+# 16 callers there wait for one lock; a connection that finds the queue full is asked for again after 1 s
+LIMITS_OF = {"connects_within_250_ms": {"ping_s": 2.5, "load_s": 3}}
+OF_IMAGES = {"binds_to_the_port_it_is_given", "serverless_environment", "serves_without_network"}
+OF_ROOT = {"read_only_model_folder"}
+CLAUSES = [clause.name for clause in of_kind(SERVING)]
+FAULTS = [name for name in CLAUSES if name not in OF_IMAGES]
+
+
+def examined(fault: str, model) -> dict[str, Result]:
+    with workplace() as work:
+        program = Program(f"{{python}} -ISB {PLANTED} {fault}", work)
+        limits = dataclasses.replace(LIMITS, **LIMITS_OF.get(fault, {}))
+        wanted = Wanted(serve=program, sample=Sample(b"123456", "text/plain", model), side_by_side=4)
+        return {result.clause.name: result for result in examine(wanted, limits, work)}
+
+
+@pytest.fixture(scope="module")
+def offenders(tmp_path_factory) -> dict[str, Future]:
+    """All offenders, a few side by side: they mostly wait."""
+    model = tmp_path_factory.mktemp("model")
+    (model / "model.txt").write_text("7\n")
+    with ThreadPoolExecutor(4) as pool:
+        yield {fault: pool.submit(examined, fault, model) for fault in ("none", *FAULTS)}
+
+
+def test_there_are_thirty_clauses_and_each_says_what_it_requires():
+    assert len(CLAUSES) >= 30
+    assert all(clause.requirement.endswith((".", ")")) and len(clause.source) > 10 for clause in of_kind(SERVING))
+
+
+def test_a_program_that_keeps_the_contract_keeps_every_clause(offenders):
+    results = offenders["none"].result()
+    assert broken(results) == {}
+    others = {name for name, result in results.items() if isinstance(result.outcome, NotApplicable)}
+    assert others == OF_IMAGES | (OF_ROOT if os.getuid() or sys.platform != "linux" else set()), {name: results[name].outcome for name in others}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_offender_is_caught_and_nothing_else(offenders, fault):
+    if fault in OF_ROOT and os.getuid():
+        pytest.skip("closing a process in needs root")
+    assert set(found := broken(offenders[fault].result())) == {fault}, found
