@@ -39,15 +39,17 @@ is_stand_in() {
 }
 
 build() {  # build NAME: docker/NAME.Dockerfile becomes slipway-NAME, once in a run
-    local name=$1 options=(--platform linux/amd64 --build-arg "GIT_COMMIT=$commit" --build-arg "VERSION=$version")
+    local name=$1 stands_on=$base options=(--platform linux/amd64 --build-arg "GIT_COMMIT=$commit" --build-arg "VERSION=$version")
     if [[ " ${built[*]-} " == *" $name "* ]]; then return; fi
     case $name in
         train) options+=(--build-arg "BASE_IMAGE=$base" --build-arg "WEIGHTS=${WEIGHTS:-}" --build-arg "PACKAGES=${PACKAGES:-}") ;;
         serve-gpu)
             if ! is_this_commit slipway-train; then build train; fi
-            options+=(--build-arg "TRAIN_IMAGE=slipway-train:$tag") ;;
+            stands_on=slipway-train:$tag
+            options+=(--build-arg "TRAIN_IMAGE=$stands_on") ;;
         *) options+=(--build-arg "BASE_IMAGE=$base") ;;
     esac
+    options+=(--label "org.opencontainers.image.base.name=$stands_on")
     if [[ -n $source ]]; then options+=(--label "org.opencontainers.image.source=$source"); fi
     if [[ -n $network ]]; then options+=(--network "$network"); fi
     for variable in http_proxy https_proxy no_proxy; do  # the engine hands these to RUN and keeps them out of the image

@@ -70,14 +70,16 @@ def bill(image: str) -> Bom:
 
 def _components(files: dict[str, bytes]) -> Iterator[Component]:
     """Debian's packages, Python's, and Java runtimes."""
-    system = next((dict(re.findall(r'^(\w+)="?([^"\n]*)', content.decode(errors="replace"), re.M)) for path, content in files.items() if path.endswith("os-release")), {})
+    release = next((content for path, content in files.items() if path.endswith("os-release")), b"")
+    system = dict(re.findall(r'^(\w+)="?([^"\n]*)', release.decode(errors="replace"), re.M))
     for path, content in files.items():
         text = content.decode(errors="replace")
         if path == STATUS:
             yield from _debian(text, system)
         elif path.endswith(METADATA):
             fields = email.parser.Parser().parsestr(text, headersonly=True)
-            yield _component(PackageURL("pypi", None, re.sub(r"[-_.]+", "-", fields["Name"]).lower(), fields["Version"]), fields["License-Expression"] or fields["License"])
+            name = re.sub(r"[-_.]+", "-", fields["Name"]).lower()
+            yield _component(PackageURL("pypi", None, name, fields["Version"]), fields["License-Expression"] or fields["License"])
         elif path.endswith(RELEASE) and (version := re.search(r'^JAVA_VERSION="([^"]+)"', text, re.M)):
             yield _component(PackageURL("generic", None, "openjdk", version[1]), None)
 

@@ -67,11 +67,13 @@ def test_the_offender_is_caught_and_nothing_else(offenders, fault):
     assert set(found := broken(offenders[fault].result())) == {fault}, found
 
 
-@pytest.mark.parametrize("metrics, words", [({"loss": "loss=[0-9.]+"}, "the expression of loss has no group"), ({"l" * 256: "loss=([0-9.]+)"}, "has 256 characters"),
+@pytest.mark.parametrize("metrics, words", [({"loss": "loss=[0-9.]+"}, "the expression of loss has no group"),
+                                            ({"l" * 256: "loss=([0-9.]+)"}, "has 256 characters"),
                                             ({f"m{number}": "loss=([0-9.]+)" for number in range(41)}, "there are 41")])
 def test_metric_definitions_that_sagemaker_refuses(tmp_path, metrics, words):
     with workplace() as work:
-        wanted = Wanted(train=Program(f"{{python}} -ISB {PLANTED} none", work), job=job(tmp_path, metrics), only=("metric_definitions", "metric_lines", "starts_with_train"))
+        wanted = Wanted(train=Program(f"{{python}} -ISB {PLANTED} none", work), job=job(tmp_path, metrics),
+                        only=("metric_definitions", "metric_lines", "starts_with_train"))
         results = {result.clause.name: result for result in examine(wanted, LIMITS, work)}
     assert words in broken(results)["metric_definitions"] and set(broken(results)) == {"metric_definitions"}
     assert isinstance(results["starts_with_train"].outcome, Kept)

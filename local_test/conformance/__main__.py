@@ -50,7 +50,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--process", metavar="CMD", help="a command in the place of an image's entrypoint, without an engine; {verb}, {root}, {model}, {port} "
                                                          "and {python} in it are filled in")
     parser.add_argument("--kinds", default="", help="of --process: training, serving or both with a comma between (default: both)")
-    parser.add_argument("--job", type=Path, help="JSON: hyperparameters; long: those that make the job last; metrics: names and regexes; channels: names and folders")
+    parser.add_argument("--job", type=Path, help="JSON: hyperparameters; long: those that make the job last; metrics: names and regexes; "
+                                                 "channels: names and folders")
     parser.add_argument("--model", type=Path, help="folder to be served (default: what the plain training leaves)")
     parser.add_argument("--sample", type=Path, help="file that /invocations is asked with (default: a drawn photo)")
     parser.add_argument("--content-type", default="", metavar="T", help="of the sample")

@@ -1,6 +1,15 @@
 """All clauses: loading this puts them on the list."""
 
-from local_test.conformance import image_clauses, serving_life, serving_multi_model, serving_requests, serving_start, training_end, training_places, training_start
+from local_test.conformance import (
+    image_clauses,
+    serving_life,
+    serving_multi_model,
+    serving_requests,
+    serving_start,
+    training_end,
+    training_places,
+    training_start,
+)
 from local_test.conformance.clauses import CLAUSES, Clause
 
 MODULES = (training_start, training_end, training_places, serving_start, serving_requests, serving_life, serving_multi_model, image_clauses)

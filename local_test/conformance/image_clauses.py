@@ -18,9 +18,11 @@ INITS = re.compile(r"(^|/)(tini|tini-static|dumb-init|catatonit)$")
 SHELL_FORM = (["/bin/sh", "-c"], ["/bin/bash", "-c"], ["sh", "-c"], ["bash", "-c"])
 SECRET_NAMES = re.compile(r"(^|/)(id_(rsa|dsa|ecdsa|ed25519)|\.netrc|\.pypirc|\.git-credentials|\.aws/credentials|\.docker/config\.json|\.npmrc|\.env)$")
 SECRET_WORDS = re.compile(rb"\b(AKIA|ASIA)[0-9A-Z]{16}\b(?<!EXAMPLE)|\bgh[pousr]_[A-Za-z0-9]{36}\b|\bglpat-[A-Za-z0-9_-]{20}\b|\bhf_[A-Za-z0-9]{34}\b"
-                          rb"|-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----\r?\n(?:[A-Za-z0-9+/=]{40,}\r?\n){3,}|(?i:aws_secret_access_key\s*[=:]\s*[\"']?[A-Za-z0-9/+]{40}\b)")
+                          rb"|-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----\r?\n(?:[A-Za-z0-9+/=]{40,}\r?\n){3,}"
+                          rb"|(?i:aws_secret_access_key\s*[=:]\s*[\"']?[A-Za-z0-9/+]{40}\b)")
 SECRET_VARIABLES = re.compile(r"(?i)\b\w*(secret|password|passwd|token|api_?key|credential)\w*=(?![\"']?\$)\S{6,}|://[^/\s:@]+:[^/\s@$]+@")
-CACHES = re.compile(r"(^|/)(var/lib/apt/lists/(?!lock|partial/?$)|var/cache/apt/.*\.(deb|bin)$|var/cache/(dnf|yum|apk)/|\.cache/(pip|uv|conda)/|pkgs/[^/]+\.(conda|tar\.bz2)$"
+CACHES = re.compile(r"(^|/)(var/lib/apt/lists/(?!lock|partial/?$)|var/cache/apt/.*\.(deb|bin)$|var/cache/(dnf|yum|apk)/"
+                    r"|\.cache/(pip|uv|conda)/|pkgs/[^/]+\.(conda|tar\.bz2)$"
                     r"|\.npm/_cacache/|\.git/objects/)")
 CACHE_BYTES = 1_000_000
 CUDA = re.compile(r"nvidia_cuda_runtime(?:_cu\d+)?-(\d+\.\d+)|libcudart\.so\.(\d+\.\d+)")
@@ -216,7 +218,9 @@ def cuda_fits_the_driver(portrait: Portrait) -> Outcome:
         return NotApplicable(f"the image has CUDA {newest}; name the hosts' AMI by --ami")
     known = AMIS[portrait.ami]
     # within one major version a newer runtime goes with an older driver
-    return Kept(f"CUDA {newest}, driver for {known}") if int(newest) <= int(known) else Broken(f"the image has CUDA {newest}; the driver of {portrait.ami} runs {known}")
+    if int(newest) <= int(known):
+        return Kept(f"CUDA {newest}, driver for {known}")
+    return Broken(f"the image has CUDA {newest}; the driver of {portrait.ami} runs {known}")
 
 
 @clause(IMAGE)

@@ -16,8 +16,9 @@ from local_test.load import Answer, each, load
 from local_test.watched import sample_of
 
 MARK = b"conformance-payload-7f3a91c2"
-FOREIGN_FILES = {".ipynb_checkpoints/model-checkpoint.json": b"{}", "code/inference.py": b"raise SystemExit('not to be run')\n", "code/requirements.txt": b"nothing==0\n",
-                 "._model.json": b"\0\5\x16\7", ".DS_Store": b"\0\0\0\1Bud1", "README.md": b"# how this model came about\n", "lost+found/x": b""}
+FOREIGN_FILES = {".ipynb_checkpoints/model-checkpoint.json": b"{}", "code/inference.py": b"raise SystemExit('not to be run')\n",
+                 "code/requirements.txt": b"nothing==0\n", "._model.json": b"\0\5\x16\7", ".DS_Store": b"\0\0\0\1Bud1", "README.md": b"# how this model came about\n",
+                 "lost+found/x": b""}
 
 
 @clause(SERVING)

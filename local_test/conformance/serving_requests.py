@@ -4,7 +4,7 @@ import http.client
 from urllib.parse import urlsplit
 
 from local_test.conformance.clauses import SERVING, Broken, Kept, NotApplicable, Outcome, clause
-from local_test.conformance.limits import PAYLOAD_BYTES
+from local_test.conformance.limits import MIB, PAYLOAD_BYTES
 from local_test.conformance.servings import Reply, Servings, answer, any_answer, exchange, first_answer, plain, same
 from local_test.load import Answer, each, load
 
@@ -13,7 +13,7 @@ FOREIGN = {"X-Amzn-SageMaker-Target-Variant": "blue", "X-Amzn-SageMaker-Inferenc
            "X-Amzn-Trace-Id": "Root=1-2-3", "X-Forwarded-For": "10.0.0.1", "User-Agent": "AHC/2.0", "X-Conformance": "x" * 1000}
 NOTHING = b"\x00conformance: nothing that anybody could read\xff" * 8
 TRACES = (b"Traceback (most recent call last)", b'File "/', b"at java.", b"\tat com.")
-SECONDS_OVER = 1024 * 1024
+OVER = MIB
 
 
 @clause(SERVING)
@@ -116,7 +116,8 @@ def errors_hold_no_traceback(servings: Servings) -> Outcome:
     Source: sagemaker-inference-toolkit, transformer.py: tracebacks in answers; CWE-209
     """
     server = servings.once(plain)
-    for reply in (server.invoke(NOTHING, servings.sample.content_type), server.invoke(b"", servings.sample.content_type), server.ask("GET", "/conformance/unknown")):
+    kind = servings.sample.content_type
+    for reply in (server.invoke(NOTHING, kind), server.invoke(b"", kind), server.ask("GET", "/conformance/unknown")):
         if any(trace in reply.body for trace in TRACES):
             return Broken(f"it answered {reply.told()}")
     return Kept()
@@ -169,7 +170,7 @@ def payload_above_the_limit(servings: Servings) -> Outcome:
     Source: InvokeEndpoint, Body: max 6291456; multi-model-server issues 738 and 771
     """
     server = servings.once(plain)
-    reply = server.invoke(servings.sample.body + b"\0" * (PAYLOAD_BYTES + SECONDS_OVER), servings.sample.content_type)
+    reply = server.invoke(servings.sample.body + b"\0" * (PAYLOAD_BYTES + OVER), servings.sample.content_type)
     after = server.ping(servings.limits.ping_s)
     if after.status != 200:
         return Broken(f"it got {reply.told()}, and /ping after it {after.told()}")

@@ -12,7 +12,7 @@ from local_test.load import every, load
 
 BIND = "com.amazonaws.sagemaker.capabilities.accept-bind-to-port"
 OTHER_PORT = 9123
-BATCH = {"SAGEMAKER_BATCH": "true", "SAGEMAKER_BATCH_STRATEGY": "SINGLE_RECORD", "SAGEMAKER_MAX_PAYLOAD_IN_MB": "20", "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": "2"}
+BATCH = dict(SAGEMAKER_BATCH="true", SAGEMAKER_BATCH_STRATEGY="SINGLE_RECORD", SAGEMAKER_MAX_PAYLOAD_IN_MB="20", SAGEMAKER_MAX_CONCURRENT_TRANSFORMS="2")
 PARAMETERS = {"MaxConcurrentTransforms": int, "BatchStrategy": str, "MaxPayloadInMB": int}
 SERVERLESS_MB = 3072
 
@@ -56,7 +56,9 @@ def ready_means_ready(servings: Servings) -> Outcome:
     first = servings.once(first_answer)
     if not first.status and "timed out" in first.error:
         return NotApplicable("there was no answer in time; see answers_within_60_s")
-    return Kept(f"{first.seconds * 1000:.0f} ms") if first.status and first.status not in AWAY else Broken(f"the first invocation was answered with {first.told()}")
+    if first.status in (0, *AWAY):
+        return Broken(f"the first invocation was answered with {first.told()}")
+    return Kept(f"{first.seconds * 1000:.0f} ms")
 
 
 @clause(SERVING)
@@ -152,7 +154,7 @@ def binds_to_the_port_it_is_given(servings: Servings) -> Outcome:
         return NotApplicable("every process here is given its port so")
     if not labelled:
         return NotApplicable(f"the image has no label {BIND}=true: inference pipelines refuse it")
-    cell = Cell(port=OTHER_PORT, environment={"SAGEMAKER_BIND_TO_PORT": str(OTHER_PORT), "SAGEMAKER_SAFE_PORT_RANGE": f"{OTHER_PORT}-{OTHER_PORT + 99}"})
+    cell = Cell(port=OTHER_PORT, environment=dict(SAGEMAKER_BIND_TO_PORT=str(OTHER_PORT), SAGEMAKER_SAFE_PORT_RANGE=f"{OTHER_PORT}-{OTHER_PORT + 99}"))
     with servings.ready(cell=cell) as server:
         return servings.answers(server)
 

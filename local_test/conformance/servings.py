@@ -77,7 +77,9 @@ class Server:
         return self.ask("GET", "/ping", timeout_s=timeout_s)
 
     def invoke(self, body: bytes | Iterator[bytes], content_type: str, timeout_s: float = 60, **headers: str) -> Reply:
-        return self.ask("POST", "/invocations", body, {"Content-Type": content_type, **{name.replace("_", "-"): value for name, value in headers.items()}}, timeout_s)
+        """POST /invocations; in names of headers, _ stands for -."""
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.ask("POST", "/invocations", body, {"Content-Type": content_type, **given}, timeout_s)
 
     def wait_ready(self, seconds: float, ping_s: float) -> bool:
         """Ping as the platform does, until the first 200; False when it ends or the time is over."""

@@ -63,7 +63,9 @@ def failure_file(trainings: Trainings) -> Outcome:
     Source: developer guide, "Signal success and failure"; sagemaker-python-sdk issues 1225 and 4588: ErrorMessage ""
     """
     reason = _reason(trainings)
-    return Kept(repr(reason[:100].decode(errors="replace"))) if reason.strip() else Broken("the file is not there" if trainings.once(doomed).failure is None else "it is empty")
+    if reason.strip():
+        return Kept(repr(reason[:100].decode(errors="replace")))
+    return Broken("the file is not there" if trainings.once(doomed).failure is None else "it is empty")
 
 
 @clause(TRAINING)

@@ -8,7 +8,7 @@ from local_test.conformance.subjects import Cell
 from local_test.conformance.trainings import Trainings, attempted, plain
 
 JOB_NAME = "conformance-2026-01-01-00-00-00-000"
-GROUPS = [{"instance_group_name": name, "instance_type": "ml.m5.xlarge", "hosts": [host]} for name, host in (("big", "algo-1"), ("small", "algo-2"))]
+GROUPS = [{"instance_group_name": "big", "instance_type": "ml.m5.xlarge", "hosts": ["algo-1"]}]
 
 
 @clause(TRAINING)
@@ -90,9 +90,10 @@ def unknown_keys_in_config_files(trainings: Trainings) -> Outcome:
     Source: developer guide, "Train with a heterogeneous cluster"; resourceconfig.json of GB200 hosts has topology
     """
     def add(root: Path) -> None:
-        for name, more in (("resourceconfig", {"topology": {"network_nodes": []}, "instance_groups": GROUPS[:1], "current_group_name": "big"}), ("init-config", {})):
+        resources = {"topology": {"network_nodes": []}, "instance_groups": GROUPS, "current_group_name": "big"}
+        for name, more in (("resourceconfig", resources), ("init-config", {"inputMode": "File"})):
             path = _config(root, name)
-            path.write_text(json.dumps((json.loads(path.read_text()) if path.exists() else {"inputMode": "File", "channels": []}) | more))
+            path.write_text(json.dumps((json.loads(path.read_text()) if path.exists() else {}) | more))
         path = _config(root, "inputdataconfig")
         path.write_text(json.dumps({name: {**entry, "EnableFFM": False, "ContentType": "application/x-image"} for name, entry in
                                     json.loads(path.read_text()).items()}))
@@ -142,8 +143,9 @@ def debug_hook_config(trainings: Trainings) -> Outcome:
 
     Source: smdebug, config_constants.py; CreateTrainingJob, DebugHookConfig; sagemaker-debugger issues 401 and 482
     """
+    losses = {"CollectionName": "losses", "CollectionParameters": {"save_interval": "50"}}
     return trainings.succeeds(more={"debughookconfig": {"S3OutputPath": "s3://bucket/tensors", "LocalPath": "/opt/ml/output/tensors", "HookParameters": None,
-                                                        "CollectionConfigurations": [{"CollectionName": "losses", "CollectionParameters": {"save_interval": "50"}}]}})
+                                                        "CollectionConfigurations": [losses]}})
 
 
 @clause(TRAINING)

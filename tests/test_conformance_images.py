@@ -1,0 +1,160 @@
+"""Image clauses and their offenders, what only a container can break, the bill of materials, and our own images: they keep every clause. Needs Docker."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from test_conformance_training import METRICS, broken
+
+from conftest import REPOSITORY
+from local_test.conformance.catalog import of_kind
+from local_test.conformance.clauses import IMAGE, SERVING, TRAINING, Kept, NotApplicable, Result, look
+from local_test.conformance.examination import Wanted, examine, workplace
+from local_test.conformance.image_clauses import BASE, CAPABILITIES, Portrait
+from local_test.conformance.limits import Limits
+from local_test.conformance.servings import Sample
+from local_test.conformance.subjects import Image
+from local_test.conformance.trainings import Job
+
+pytestmark = pytest.mark.docker
+LIMITS = Limits(train_stop_s=10, train_s=60, serve_stop_s=10, start_s=30, serverless_start_s=30, broken_s=5, load_s=1, recover_s=5, flat_requests=50)
+KEY = "-----BEGIN RSA PRIVATE KEY-----\n" + ("MIIEpAIBAAKCAQEAabcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKL\n" * 4) + "-----END RSA PRIVATE KEY-----\n"
+# what an image from scratch holds and says beside being good: files, lines of its Dockerfile, changes of its description, options
+OFFENDERS = {
+    "manifest_type": ({}, "", {"Descriptor": {"mediaType": "application/vnd.oci.image.index.v1+json"}}, {}),
+    "size_under_10_gb": ({}, "", {"Size": 11 * 10**9}, {}),
+    "capability_labels": ({}, f"LABEL {CAPABILITIES}multi-model=true", {}, {}),
+    "exec_form_entrypoint": ({}, "ENTRYPOINT serve", {}, {}),
+    "no_init_as_entrypoint": ({}, 'ENTRYPOINT ["/usr/bin/tini", "--", "serve"]', {}, {}),
+    "nothing_under_opt_ml": ({"opt/ml/code/inference.py": "pass"}, "", {}, {}),
+    "no_secrets_in_layers": ({"srv/server.key": KEY}, "", {}, {}),
+    "no_secrets_in_the_history": ({}, "ENV API_TOKEN=abcdef0123456789", {}, {}),
+    "no_caches_in_layers": ({"var/lib/apt/lists/deb.example_Packages": "x" * 2_000_000}, "", {}, {}),
+    "base_is_not_latest": ({}, f"LABEL {BASE}=python:latest", {}, {}),
+    "no_driver_inside": ({"usr/lib/x86_64-linux-gnu/libcuda.so.535.1": "x"}, "", {}, {}),
+    "cuda_fits_the_driver": ({}, "ENV CUDA_VERSION=13.0.1", {}, {"ami": "al2-ami-sagemaker-inference-gpu-3-1"}),
+    "bill_of_materials": ({}, "", {}, {"sbom": "empty"}),
+}
+
+
+def build(folder: Path, name: str, lines: str, files: dict[str, str] = {}) -> Iterator[str]:
+    """An image of these files and lines of a Dockerfile."""
+    context = folder / "context"
+    context.mkdir()
+    for path, content in {"hello.txt": "hello\n", **files}.items():
+        (context / path).parent.mkdir(parents=True, exist_ok=True)
+        (context / path).write_text(content)
+    tag = f"slipway-planted-{os.getpid()}-{name.replace('_', '-')}"
+    (folder / "Dockerfile").write_text(lines)
+    done = subprocess.run(["docker", "build", "--quiet", "--tag", tag, "--file", str(folder / "Dockerfile"), str(context)], capture_output=True, text=True,
+                          check=False)
+    assert done.returncode == 0, done.stderr
+    yield tag
+    subprocess.run(["docker", "rmi", "--force", tag], capture_output=True, check=False)
+
+
+@pytest.fixture
+def built(request, tmp_path, images):
+    yield from build(tmp_path, *request.param)
+
+
+def portrayed(image: str, changes: dict, options: dict, folder: Path) -> dict[str, Result]:
+    (folder / "empty").mkdir()
+    options = {name: folder / value if name == "sbom" else value for name, value in options.items()}
+    portrait = Portrait(image, Image(image, folder).description | changes, **options)
+    return {clause.name: look(clause, portrait, image) for clause in of_kind(IMAGE)}
+
+
+def test_every_image_clause_has_an_offender():
+    assert set(OFFENDERS) == {clause.name for clause in of_kind(IMAGE)}
+
+
+@pytest.mark.parametrize("built, fault", [((name, f"FROM scratch\nCOPY . /\n{lines}\n", files), name) for name, (files, lines, *_) in OFFENDERS.items()],
+                         indirect=["built"])
+def test_the_offender_is_caught_and_nothing_else(built, fault, tmp_path):
+    results = portrayed(built, *OFFENDERS[fault][2:], tmp_path)
+    assert set(broken(results)) == {fault}, broken(results)
+
+
+GOOD = f"FROM scratch\nCOPY . /\nLABEL {BASE}=debian:bookworm-slim\nENV CUDA_VERSION=12.4.1\nENTRYPOINT [\"/serve\"]\n"
+
+
+@pytest.mark.parametrize("built", [("good", GOOD)], indirect=True)
+def test_a_good_image_keeps_every_clause(built, tmp_path):
+    document = {"bomFormat": "CycloneDX", "metadata": {"component": {"version": Image(built, tmp_path).description["Id"]}}, "components": [{"name": "hello"}]}
+    (tmp_path / "bom.json").write_text(json.dumps(document))
+    results = portrayed(built, {}, {"ami": "al2-ami-sagemaker-inference-gpu-3-1", "sbom": "."}, tmp_path)
+    assert {name: result.outcome for name, result in results.items() if not isinstance(result.outcome, Kept)} == {}
+
+
+def planted(fault: str, program: str) -> tuple[str, str, dict[str, str]]:
+    """An image of a planted program, on the serving image's Python."""
+    entrypoint = json.dumps(["/opt/venv/bin/python", "-ISB", f"/srv/{program}", fault])
+    return fault, f"FROM slipway-serve\nCOPY srv /srv\nENTRYPOINT {entrypoint}\n", {f"srv/{program}": (REPOSITORY / "tests" / program).read_text()}
+
+
+def planted_ones(program: str, *faults: str):
+    return pytest.mark.parametrize("built, fault", [(planted(fault, program), fault) for fault in ("none", *faults)], indirect=["built"])
+
+
+CONTAINED = ("starts_with_train", "starts_by_container_entrypoint", "runs_without_root", "read_only_input", "trains_without_network", "small_shared_memory",
+             "two_hosts", "sigterm_during_start", "writes_only_where_allowed")
+
+
+@planted_ones("planted_training.py", "starts_by_container_entrypoint", "runs_without_root")
+def test_what_only_a_container_can_break_in_training(built, fault, tmp_path):
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "data.txt").write_text("1\n")
+    with workplace() as work:
+        job = Job({"train": tmp_path / "train"}, {"epochs": "2"}, {"epochs": "2000"}, METRICS)
+        results = {result.clause.name: result for result in examine(Wanted(train=Image(built, work), job=job, only=CONTAINED), LIMITS, work)}
+    assert set(broken(results)) == {fault} - {"none"}, broken(results)
+    assert not any(isinstance(result.outcome, NotApplicable) for result in results.values())
+
+
+SERVED = ("starts_with_serve", "answers_the_sample", "binds_to_the_port_it_is_given", "serverless_environment", "serves_without_network",
+          "read_only_model_folder", "multi_model_invokes", "restarts_crashed_workers", "sigterm_within_30_s")
+
+
+@planted_ones("planted_server.py", "binds_to_the_port_it_is_given", "serverless_environment", "serves_without_network")
+def test_what_only_a_container_can_break_in_serving(built, fault, tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "model.txt").write_text("7\n")
+    with workplace() as work:
+        wanted = Wanted(serve=Image(built, work), sample=Sample(b"123", "text/plain", tmp_path / "model"), only=SERVED)
+        results = {result.clause.name: result for result in examine(wanted, LIMITS, work)}
+    assert set(broken(results)) == {fault} - {"none"}, broken(results)
+    assert not any(isinstance(result.outcome, NotApplicable) for result in results.values())
+
+
+def conformance(folder: Path, *arguments: str) -> tuple[dict, dict[str, dict]]:
+    """The whole command: the counts, and the clauses by name."""
+    done = subprocess.run([sys.executable, "-m", "local_test.conformance", *arguments, "--json", str(folder / "table.json")], cwd=REPOSITORY,
+                          capture_output=True, text=True, check=False)
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    table = json.loads((folder / "table.json").read_text())
+    return {name: table[name] for name in ("kept", "broken", "not_applicable")}, {f"{row['subject']} {row['clause']}": row for row in table["clauses"]}
+
+
+def test_our_images_keep_every_clause(images, tmp_path):
+    counts, rows = conformance(tmp_path, "--train", images["train"], "--serve", images["serve"], "--job", "local_test/conformance/slipway.json")
+    assert counts["broken"] == 0, {name: row["seen"] for name, row in rows.items() if row["outcome"] == "broken"}
+    others = {name.split()[1] for name, row in rows.items() if row["outcome"] == "n/a"}
+    assert others <= {"base_is_not_latest", "cuda_fits_the_driver", "bill_of_materials"}, others
+    assert counts["kept"] >= len(of_kind(TRAINING)) + len(of_kind(SERVING)) + 2 * len(of_kind(IMAGE)) - 6
+
+
+def test_a_bill_of_materials_lists_what_is_in_the_image(images, tmp_path):
+    pytest.importorskip("cyclonedx", reason="cyclonedx-python-lib is not installed")
+    for _ in range(2):
+        subprocess.run([sys.executable, "-m", "local_test.sbom", images["serve"], "--out", str(tmp_path)], cwd=REPOSITORY, check=True)
+    path, = tmp_path.glob("*.json")
+    names = {component["purl"].partition("@")[0] for component in json.loads(path.read_text())["components"]}
+    assert {"pkg:pypi/flask", "pkg:pypi/openvino", "pkg:deb/debian/bash"} <= names and "pkg:pypi/pip" not in names
+    results = {clause.name: look(clause, Portrait("x", Image(images["serve"], tmp_path).description, sbom=tmp_path), "x") for clause in of_kind(IMAGE)
+               if clause.name == "bill_of_materials"}
+    assert isinstance(results["bill_of_materials"].outcome, Kept)
