@@ -153,14 +153,11 @@ def metric_lines(trainings: Trainings) -> Outcome:
     _declared(trainings)
     if not all(pattern.groups for pattern in trainings.patterns):
         return NotApplicable("an expression has no group; see metric_definitions")
-    for name, values in trainings.measured(trainings.once(plain)).items():
-        if not values:
-            return Broken(f"nothing matches '{trainings.job.metrics[name]}' of {name}")
-        try:
-            float(values[-1])
-        except (ValueError, TypeError):
-            return Broken(f"the group of {name} finds '{values[-1]}', which is no number")
-    return Kept()
+    found, lines = trainings.measured(trainings.once(plain)), len(trainings.once(plain).lines)
+    for name, regex in trainings.job.metrics.items():
+        if name not in found:
+            return Broken(f"'{regex}' of {name} finds no number in {lines} lines")
+    return Kept(", ".join(f"{name} {entry['Value']:g}" for name, entry in found.items()))
 
 
 @clause(TRAINING)

@@ -15,6 +15,7 @@ from local_test.conformance.clauses import Broken, Kept, NotApplicable, Outcome,
 from local_test.conformance.limits import Limits
 from local_test.conformance.subjects import Cell, Image, Program
 from local_test.sagemaker.machines import Machine
+from local_test.sagemaker.measures import Measures
 
 KILLED = 137  # 128 + SIGKILL
 
@@ -128,9 +129,12 @@ class Trainings:
             return Broken("it ended with code 0, but left nothing in /opt/ml/model")
         return Kept("it trains all the same" if run.code == 0 else f"it is refused with code {run.code}")
 
-    def measured(self, run: Run) -> dict[str, list[str]]:
-        """What the first groups of the metrics' regexes find in a run's output, by name."""
-        return {name: [match.group(1) for _, line in run.lines for match in pattern.finditer(line)] for name, pattern in zip(self.job.metrics, self.patterns)}
+    def measured(self, run: Run) -> dict[str, dict]:
+        """The last number that each metric's regular expression finds in a run's output, by name."""
+        measures = Measures([{"Name": name, "Regex": regex} for name, regex in self.job.metrics.items()])
+        for _, line in run.lines:
+            measures.read(line)
+        return measures.last
 
 
 def attempted(trainings: Trainings) -> Run:
