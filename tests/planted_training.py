@@ -127,7 +127,7 @@ def save(host):
     if fault == "model_holds_plain_files":
         os.symlink("/etc/passwd", path("model", "users"))
     if fault == "output_sizes":
-        with open(path("model", "large"), "wb") as file:
+        with open(path("model", f"large-{host}"), "wb") as file:
             file.truncate(6 * 10**9)
     if fault == "no_failure_file_after_success":
         with open(path("output", "failure"), "w") as file:
