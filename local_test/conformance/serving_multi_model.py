@@ -131,8 +131,7 @@ def _load(server: Server, servings: Servings, name: str) -> Reply:
 
 
 def _invoke(servings: Servings, server: Server, name: str) -> Reply:
-    return server.ask("POST", f"/models/{name}/invoke", servings.sample.body, {"Content-Type": servings.sample.content_type,
-                                                                              "X-Amzn-SageMaker-Target-Model": f"{name[-1]}.tar.gz"})
+    return servings.asked(server, f"/models/{name}/invoke", **{"X-Amzn-SageMaker-Target-Model": f"{name[-1]}.tar.gz"})
 
 
 def _models(server: Server) -> list[dict] | None:

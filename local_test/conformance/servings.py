@@ -76,10 +76,10 @@ class Server:
     def ping(self, timeout_s: float = 2) -> Reply:
         return self.ask("GET", "/ping", timeout_s=timeout_s)
 
-    def invoke(self, body: bytes | Iterator[bytes], content_type: str, timeout_s: float = 60, **headers: str) -> Reply:
-        """POST /invocations; in names of headers, _ stands for -."""
+    def invoke(self, body: bytes | Iterator[bytes], content_type: str, timeout_s: float = 60, path: str = "/invocations", **headers: str) -> Reply:
+        """POST a body; in names of headers, _ stands for -."""
         given = {name.replace("_", "-"): value for name, value in headers.items()}
-        return self.ask("POST", "/invocations", body, {"Content-Type": content_type, **given}, timeout_s)
+        return self.ask("POST", path, body, {"Content-Type": content_type, **given}, timeout_s)
 
     def wait_ready(self, seconds: float, ping_s: float) -> bool:
         """Ping as the platform does, until the first 200; False when it ends or the time is over."""
@@ -169,11 +169,11 @@ class Servings:
         self.once(answer)
         return same(self.asked(server, **headers))
 
-    def asked(self, server: Server, **headers: str) -> Reply:
+    def asked(self, server: Server, path: str = "/invocations", **headers: str) -> Reply:
         """A server's answer to the sample; asked again while it is not there yet, of which ready_means_ready tells."""
         until = time.monotonic() + self.limits.recover_s
         while True:
-            reply = server.invoke(self.sample.body, self.sample.content_type, self.limits.invoke_s, **headers)
+            reply = server.invoke(self.sample.body, self.sample.content_type, self.limits.invoke_s, path, **headers)
             if reply.status not in AWAY or time.monotonic() > until:
                 return reply
             time.sleep(0.1)
