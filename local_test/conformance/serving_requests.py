@@ -158,6 +158,7 @@ def payload_at_the_limit(servings: Servings) -> Outcome:
 
     Source: InvokeEndpoint, Body: max 6291456; amazon-sagemaker-examples issues 245 and 2793: 413 at 5 MB
     """
+    servings.once(answer)
     body = servings.sample.body + b"\0" * max(0, PAYLOAD_BYTES - len(servings.sample.body))
     reply = servings.once(plain).invoke(body, servings.sample.content_type)
     return Broken(f"it got {reply.told()}") if reply.status in (0, 413) or reply.status >= 500 else Kept(f"status {reply.status}")
@@ -214,7 +215,7 @@ def keep_alive(servings: Servings) -> Outcome:
         connection.close()
 
 
-@clause(SERVING)
+@clause(SERVING, alone=True)
 def concurrent_requests(servings: Servings) -> Outcome:
     """Many requests at once are all answered.
 
