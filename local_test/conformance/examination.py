@@ -51,16 +51,20 @@ def examine(wanted: Wanted, limits: Limits, work: Path, told: Callable[[Result],
         # by turns, so that not all wait for the same first job
         tasks = [task for row in itertools.zip_longest(*groups) for task in row if task]
         with ThreadPoolExecutor(wanted.side_by_side or (os.cpu_count() or 1) + 1) as pool:
-            for result in pool.map(lambda task: look(*task), [task for task in tasks if not task[0].alone]):
-                note(result)
+            try:
+                for result in pool.map(lambda task: look(*task), [task for task in tasks if not task[0].alone]):
+                    note(result)
+            except BaseException:  # Ctrl-C above all: end what runs, then leave
+                pool.shutdown(wait=False, cancel_futures=True)
+                _sweep(wanted)
+                raise
         for task in tasks:
             if task[0].alone:
                 note(look(*task))
     finally:
         if serving:
             serving.close()
-        for subject in {wanted.train, wanted.serve} - {None}:
-            subject.sweep()
+        _sweep(wanted)
     order = {(clause.name, name): place for place, (clause, _, name) in enumerate(task for group in groups for task in group)}
     return sorted(results, key=lambda result: order[result.clause.name, result.subject])
 
@@ -85,6 +89,11 @@ def workplace() -> Iterator[Path]:
 def _portraits(wanted: Wanted) -> list[image_clauses.Portrait]:
     images = {subject.name: subject for subject in (wanted.train, wanted.serve) if isinstance(subject, Image)}
     return [image_clauses.Portrait(name, image.description, wanted.ami, wanted.sbom) for name, image in images.items()]
+
+
+def _sweep(wanted: Wanted) -> None:
+    for subject in {wanted.train, wanted.serve} - {None}:
+        subject.sweep()
 
 
 def _folder(work: Path, name: str) -> Path:

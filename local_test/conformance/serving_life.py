@@ -100,8 +100,9 @@ def sigterm_answers_what_is_under_way(servings: Servings) -> Outcome:
     before = {found.status for found in accepted if found.started + found.seconds < began[0]}  # an overload is no loss
     lost = [found for found in accepted if found.status == 0 or found.status >= 500 and found.status not in before]
     under_way = [found for found in accepted if found.started + found.seconds > began[0]]
-    return Broken(f"{len(lost)} of {len(under_way)} under way were not: {lost[0].status or lost[0].error}") if lost else Kept(
-        f"{len(under_way)} were under way")
+    if lost:
+        return Broken(f"{len(lost)} of {len(under_way)} under way were not: {lost[0].status or lost[0].error}")
+    return Kept(f"{len(under_way)} were under way") if under_way else NotApplicable("the sample is answered too quickly to be under way")
 
 
 @clause(SERVING, alone=True)
