@@ -159,7 +159,7 @@ class Handler(BaseHTTPRequestHandler):
         if fault == "ping_under_load":
             with busy:
                 time.sleep(0.2)
-        time.sleep(0.03)
+        time.sleep(0.2 if fault == "sigterm_answers_what_is_under_way" else 0.03)
         total = str(sum(digit - 48 for digit in body if 48 <= digit <= 57)).encode()
         self.answer(200, total * (7 * 2**20 if fault == "answer_within_6_mib" else 1))
 
