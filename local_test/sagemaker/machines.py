@@ -135,7 +135,7 @@ class Docker:
         options = ["--volume", f"{command.folder}:/opt/ml", "--shm-size=2g"] if command.verb == "train" else [
             "--volume", f"{command.folder}:{command.mount}{'' if command.writable else ':ro'}", "--publish=127.0.0.1::8080"]
         if command.network:
-            options += [f"--network={command.network}"] + ([f"--network-alias={command.host}"] if command.network != "none" else [])
+            options += [f"--network={command.network}"] + ([f"--network-alias={command.host}"] if command.host and command.network != "none" else [])
         if command.host:
             options.append(f"--hostname={command.host}")
         first, *rest = command.entrypoint or ("",)
