@@ -9,6 +9,7 @@ TUNE ?=
 PORT ?= 8080
 PUSH ?= all
 SAGEMAKER ?=
+CONFORMANCE ?=
 BENCH ?=
 IMAGES ?= all
 TEST_WORKERS ?= 2
@@ -16,7 +17,7 @@ TESTS ?=
 PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test images tune web push local-sagemaker soak bench-serve bench-train bench-tune bench-hook bench-profile base lock environment clean
+.PHONY: help demo test images tune web push local-sagemaker e2e conformance sbom soak bench-serve bench-train bench-tune bench-hook bench-profile base lock environment clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +46,18 @@ push: $(VENV)/.docker ## Build images and push them to ECR: PUSH='train serve'|a
 local-sagemaker: $(VENV)/.process ## SageMaker's own API on this machine, for boto3, the AWS CLI and launch; SAGEMAKER=options
 	@$(if $(filter docker,$(ENGINE)),$(MAKE) --no-print-directory images IMAGES='train serve')
 	@$(VENV)/bin/python -m local_test.sagemaker --engine '$(ENGINE)' $(SAGEMAKER)
+
+e2e: $(VENV)/.process ## Push, upload, tune, train, debug, deploy, update, batch, delete: every step on this machine's SageMaker and registry; nothing may be left
+	@$(if $(filter docker,$(ENGINE)),$(MAKE) --no-print-directory images IMAGES='train serve')
+	@$(VENV)/bin/python -m local_test.e2e --engine '$(ENGINE)'
+
+conformance: $(VENV)/.docker ## Hold slipway-train and slipway-serve against SageMaker's container contract, clause by clause; CONFORMANCE=options
+	@$(MAKE) --no-print-directory images IMAGES='train serve'
+	@$(VENV)/bin/python -m local_test.conformance --train slipway-train --serve slipway-serve --job local_test/conformance/slipway.json $(CONFORMANCE)
+
+sbom: $(VENV)/.docker ## Write a CycloneDX bill of materials of each image to out/sbom
+	@$(MAKE) --no-print-directory images
+	@$(VENV)/bin/python -m local_test.sbom slipway-train slipway-serve slipway-serve-gpu slipway-serve-mms
 
 web: $(VENV)/.process ## Serve the page in front of the demo's model; PORT=8080
 	@test -f out/ml/model/model.json || $(MAKE) --no-print-directory demo
