@@ -99,10 +99,6 @@ class Hook:
             _add_collections(self.smdebug, settings, network)
         self.folder.mkdir(parents=True, exist_ok=True)
         self._mark(ended=False)
-        # in place, a ReLU overwrites its input before any hook sees it
-        self.in_place = [part for part in network.modules() if getattr(part, "inplace", False) is True]
-        for part in self.in_place:
-            part.inplace = False
         self.smdebug.register_module(network)
         self.mode("train")
         log.info("debug: tensors go to '%s'", self.folder)
@@ -136,17 +132,11 @@ class Hook:
         """Write what is open, mark the training as ended, and leave the network as it was."""
         if not self.broken:
             self._try(self.smdebug.close)
-        self._release()
+        self.smdebug.remove()
         try:
             self._mark(ended=True)
         except OSError:
             pass  # told already, or nothing but the mark is missing
-
-    def _release(self) -> None:
-        self.smdebug.remove()
-        for part in self.in_place:
-            part.inplace = True
-        self.in_place = []
 
     def _try(self, action: Callable[[], None]) -> None:
         if self.broken:
@@ -161,7 +151,7 @@ class Hook:
             return
         self.broken = True
         log.warning("debug: no more tensors are saved, the training goes on: %s", _sentence(error))
-        self._release()
+        self.smdebug.remove()
 
     def _mark(self, ended: bool) -> None:
         """Who trains, for rules that run beside it: `pid` on `host`, and when that process started, in clock ticks."""
