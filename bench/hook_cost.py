@@ -77,8 +77,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:<number>")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--side", type=int, default=224, help="pixels")
-    parser.add_argument("--steps", type=int, default=10, help="of each block; a multiple of the intervals measures them whole")
-    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=40, help="with the hook and without it, each, in turns as short as the interval lets them be")
     parser.add_argument("--intervals", default="10,1", help="save every so many steps; 10 is the default of trainings, 1 the dearest")
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu: this process's own time, on a machine that is busy with others")
     return parser.parse_args()
@@ -101,7 +100,8 @@ def main() -> int:
              "", "| saved every | ms a step without | with | cost |", "|---|---|---|---|"]
     costs = []
     for interval in (int(text) for text in options.intervals.split(",")):
-        plain, hooked, ratio = measure(network, step, interval, options.steps, options.turns, clock)
+        block = max(2, interval)
+        plain, hooked, ratio = measure(network, step, interval, block, max(1, options.steps // block), clock)
         costs.append(f"every_{interval}={100 * (ratio - 1):.1f}%")
         lines.append(f"| {interval} | {1000 * plain:.1f} | {1000 * hooked:.1f} | {100 * (ratio - 1):+.1f} % |")
         print(lines[-1], flush=True)

@@ -30,7 +30,7 @@ SPANS_A_STEP = 5  # waiting for data, forward, backward, optimizer, and the step
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="profile-cost", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=80)
     parser.add_argument("--steps", type=int, default=12, help="of each chunk")
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--image-size", type=int, default=64, help="pixels; small photos make short steps, which profiling costs most")
