@@ -20,7 +20,7 @@ PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --re
 .PHONY: help demo test images tune web push local-sagemaker e2e conformance sbom soak bench-serve bench-train bench-tune bench-hook bench-profile base lock environment clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.$(ENGINE) ## Photos to a tested endpoint, here; DATA=folder takes your photos, ENGINE=docker|process forces how
 	@$(if $(filter docker,$(ENGINE)),$(MAKE) --no-print-directory images IMAGES='train serve')
