@@ -9,6 +9,7 @@ from diagnose.findings import FINDINGS_FILE, DiagnoseError, Finding
 from diagnose.judging import NAMES, Judgement, any_name, judge_all
 from diagnose.options import parse
 from diagnose.registry import read_parameters
+from diagnose.training import train_watched
 
 FINE, FAILED, FIRED, INTERRUPTED = 0, 1, 3, 130
 
@@ -41,6 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def judge(options: argparse.Namespace) -> Judgement:
     parameters = read_parameters(options.parameters, any_name)
+    if options.hyperparameters:
+        options.output = train_watched(options.output, options.hyperparameters, options.data)
     if not options.follow:
         return judge_all(options.output, options.rules, parameters)
     findings = follow(options.output, options.rules, parameters, told=tell, stop=options.action == "stop", stop_pid=options.stop_pid, timeout_s=options.timeout)

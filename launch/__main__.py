@@ -64,7 +64,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         one.add_argument("--dry-run", action="store_true", help="print the requests as JSON; ask AWS nothing but, with credentials, the account")
         one.add_argument("--out", type=Path, default=OUT, help="where what was started is noted (default: out)")
         one.add_argument("--poll", type=float, default=10.0, help="seconds between two looks at what runs")
-        one.set_defaults(no_wait=False, again=False, job="", metrics=False, over_budget=False, endpoint=False, target="", model="", best=False)
+        one.set_defaults(no_wait=False, again=False, job="", metrics=False, over_budget=False, endpoint=False, target="", model="", best=False, hyperparameters=None)
     for name in ("train", "tune", "debug", "deploy", "batch", "logs"):
         made[name].add_argument("--no-wait", action="store_true", help="start it, and leave")
     for name in ("train", "tune", "batch"):
@@ -81,6 +81,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         made[name].add_argument("--target", default="", help="of a multi-model endpoint: the model's name there (default: <recipe>.tar.gz)")
     for name, what in (("train", "with the hyperparameters"), ("deploy", "the model"), ("batch", "with the model")):
         made[name].add_argument("--best", action="store_true", help=f"{what} of the latest search's best trial")
+    for name in ("train", "debug"):
+        made[name].add_argument("--hyperparameters", type=Path, metavar="FILE", help="in place of the recipe's; such as best.json of `python -m tune`")
     made["train"].add_argument("--checkpoints", default="", help="an earlier training's name, to go on from its checkpoints")
     made["tune"].add_argument("--search", default="", help="one search of the chain")
     made["debug"].add_argument("--own", action="store_true", help="without SageMaker Debugger: the training watches itself")
@@ -92,7 +94,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     made["delete"].add_argument("--yes", action="store_true", help="do not ask")
     made["delete"].add_argument("--data", action="store_true", help="what lies under the recipe's prefix in S3, too")
     made["cost"].add_argument("--prices", type=Path, default=PRICES, help="a price table (default: launch/prices.yaml)")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.best and options.hyperparameters:
+        made[options.command].error("--best and --hyperparameters both say what to train with; give one")
+    return options
 
 
 if __name__ == "__main__":

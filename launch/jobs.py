@@ -6,7 +6,7 @@ from launch.cost import check_budget
 from launch.desk import Desk
 from launch.errors import LaunchError, code_of, is_missing, message_of
 from launch.follow import DESCRIBE, ENDED, GROUPS, Metrics, Tail, describe, follow, print_lines, status_of, steps
-from launch.recipe import located
+from launch.recipe import Recipe, located, read_hyperparameters
 from launch.requests_debug import debug_job, own_debug_job
 from launch.requests_training import Call, bucket, dated, model_data, prefix, training_job
 from launch.state import Entry
@@ -43,11 +43,17 @@ def train(desk: Desk) -> int:
         desk.tell(f"train: {running.name} still runs; following it (--again starts another)")
         return finish(desk, "training", running.name)
     check_budget(desk.recipe, "training", desk.options.over_budget)
-    recipe, name = desk.recipe, dated(desk.recipe.name, desk.stamp)
+    recipe, name = told(desk), dated(desk.recipe.name, desk.stamp)
     if desk.options.best:
         recipe = replace(recipe, hyperparameters={**recipe.hyperparameters, **best_trial(desk)[1]})
     start_training(desk, name, training_job(recipe, desk.target, name, desk.options.checkpoints))
     return FINE if desk.dry else finish(desk, "training", name)
+
+
+def told(desk: Desk) -> Recipe:
+    """The recipe, with those of --hyperparameters in place of its own."""
+    file = desk.options.hyperparameters
+    return replace(desk.recipe, hyperparameters=read_hyperparameters(file)) if file else desk.recipe
 
 
 def best_trial(desk: Desk) -> tuple[str, dict[str, str]]:
@@ -69,12 +75,13 @@ def debug(desk: Desk) -> int:
     """A training that SageMaker Debugger watches; one that watches itself with --own, or where AWS refuses Debugger."""
     check_budget(desk.recipe, "training", desk.options.over_budget)
     name = dated(f"{desk.recipe.name}-debug", desk.stamp)
-    own = own_debug_job(desk.recipe, desk.target, name)
+    recipe = told(desk)
+    own = own_debug_job(recipe, desk.target, name)
     if desk.options.own:
         start_training(desk, name, own)
     else:
         try:
-            start(desk, "training", name, "CreateTrainingJob", debug_job(desk.recipe, desk.target, name))
+            start(desk, "training", name, "CreateTrainingJob", debug_job(recipe, desk.target, name))
         except Exception as error:
             if not refuses_debugger(error):
                 raise

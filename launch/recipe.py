@@ -1,5 +1,6 @@
 """A recipe from its YAML, its section `sagemaker:` checked name by name. It asks AWS nothing."""
 
+import json
 import re
 import types
 import typing
@@ -52,6 +53,19 @@ def read_recipe(path: Path) -> Recipe:
         raise LaunchError("sagemaker.subnets and sagemaker.security_groups go together; one of them is missing")
     values = document.get("hyperparameters") or {}
     return Recipe(str(document["name"]), {str(name): text(value) for name, value in values.items()}, settings, Path(path), document)
+
+
+def read_hyperparameters(path: Path) -> dict[str, str]:
+    """A training's hyperparameters from a file, as `python -m tune` writes its best. LaunchError with one sentence for what is none."""
+    try:
+        values = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise LaunchError(f"the hyperparameters '{path}' cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise LaunchError(f"the hyperparameters '{path}' are no JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise LaunchError(f"'{path}' holds a {type(values).__name__}; expected an object of names and values")
+    return {str(name): text(value) for name, value in values.items()}
 
 
 def slug(name: str, limit: int = 63) -> str:

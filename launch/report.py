@@ -109,7 +109,7 @@ def tuning_report(desk: Desk, name: str, folder: Path) -> int:
         desk.ask("sagemaker", "ListTrainingJobsForHyperParameterTuningJob", HyperParameterTuningJobName=name)
         return FINE
     try:
-        jobs = read_managed(name, desk.client("sagemaker"))
+        jobs = read_managed(name, desk.client("sagemaker"), logs=desk.client("logs"))
     except ManagedError as error:
         raise LaunchError(str(error)) from error
     folder.mkdir(parents=True, exist_ok=True)

@@ -165,6 +165,19 @@ def test_what_a_dead_process_ran_is_done_again_and_fails_in_the_end(tmp_path, da
     assert trials[1].reason == "its process was killed 3 times as it ran, most likely for lack of memory" and alive.number == 0
 
 
+def test_what_was_queued_and_never_begun_is_queued_again(tmp_path, data):
+    grid = {"strategy": "Grid", "budgets": {}, "ranges": {"optimizer": ["sgd", "adam"], "lr": ["0.01", "0.02"]}}
+    tuning = settings(tmp_path, data, grid).recipe().tuning[0]
+    study = make_study(open_storage(tmp_path), tuning, ())
+    trial = study.ask()
+    assert sign_for(trial, tuning) and not trial.params  # killed here, or after the first of its two hyperparameters
+    trial.set_user_attr(OWNER, dead())
+    reap(study)
+    for _ in range(4):
+        begin(study, tuning)
+    assert len({tuple(sorted(trial.params.items())) for trial in counted(study)}) == 4 == len(counted(study))
+
+
 def test_a_process_that_took_a_dead_ones_number_is_not_it(tmp_path, data):
     tuning = settings(tmp_path, data, {"budgets": {"jobs": 2}}).recipe().tuning[0]
     study = make_study(open_storage(tmp_path), tuning, ())

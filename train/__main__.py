@@ -1,9 +1,10 @@
-"""python -m train [--root DIR]: one training job, laid out under DIR as SageMaker lays it out under /opt/ml."""
+"""python -m train [--root DIR] [--hyperparameters FILE]: one training job, laid out under DIR as SageMaker lays it out under /opt/ml."""
 
 import argparse
 import logging
 import os
 import sys
+from pathlib import Path
 
 from train.failure import SUCCEEDED, report_failure
 from train.job import Job
@@ -15,16 +16,20 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the job; the exit code says how it went. A failure leaves its reason in output/failure."""
     parser = argparse.ArgumentParser(prog="train", description=__doc__)
     parser.add_argument("--root", help="folder laid out as /opt/ml (default: SAGEMAKER_BASE_DIR, else /opt/ml)")
-    root = parser.parse_args(arguments).root
+    parser.add_argument("--hyperparameters", metavar="FILE", help="what the job is told in place of its input/config/hyperparameters.json, which is "
+                        "overwritten; such as best.json of `python -m tune`")
+    options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s", force=True)
     stop = Stop().listen()
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # torch takes large tensors in huge pages: a tenth of a step's time on a processor
     job = None
     try:
-        job = Job.at(root)
+        job = Job.at(options.root)
         if is_worker():
             return work(job, stop)
         job.forget_failure()
+        if options.hyperparameters:
+            job.take_hyperparameters(Path(options.hyperparameters))
         return train(job, stop)
     except Exception as error:  # whatever it is: the platform must learn the reason and see the exit code
         return report_failure(job, error)

@@ -55,16 +55,20 @@ class Job:
 
     def config(self, name: str) -> dict:
         """One of SageMaker's files under input/config; empty when there is none. JobError when it is damaged."""
-        path = self.root / "input" / "config" / name
         try:
-            values = json.loads(path.read_text(encoding="utf-8") or "{}")
+            return _read_object(self.root / "input" / "config" / name)
         except FileNotFoundError:
             return {}
-        except (ValueError, OSError) as error:
-            raise JobError(f"'{path}' is not readable JSON ({error})") from error
-        if not isinstance(values, dict):
-            raise JobError(f"'{path}' holds a {type(values).__name__}; expected an object of names and values")
-        return values
+
+    def take_hyperparameters(self, file: Path) -> None:
+        """Make a file's hyperparameters this job's. JobError when it holds none, OSError when the job's file cannot be written."""
+        try:
+            texts = _read_object(file)
+        except FileNotFoundError as error:
+            raise JobError(f"there is no file '{file}' of hyperparameters") from error
+        path = self.root / "input" / "config" / "hyperparameters.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(texts, indent=2) + "\n", encoding="utf-8")
 
     def path(self, given: str) -> Path:
         """A path as SageMaker's files give it, with this job's root for /opt/ml."""
@@ -85,3 +89,16 @@ class Job:
         path = self.root / "output" / "failure"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(reason[:FAILURE_LENGTH], encoding="utf-8")
+
+
+def _read_object(path: Path) -> dict:
+    """A JSON object. FileNotFoundError without a file, JobError for anything else."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8") or "{}")
+    except FileNotFoundError:
+        raise
+    except (ValueError, OSError) as error:
+        raise JobError(f"'{path}' is not readable JSON ({error})") from error
+    if not isinstance(values, dict):
+        raise JobError(f"'{path}' holds a {type(values).__name__}; expected an object of names and values")
+    return values

@@ -18,6 +18,7 @@ from tune.results import Trial, TuningJob
 from tune.search import IMPORTED, PARENT, curve_of
 
 OWNER, NAME, TEXTS, REASON, VOID, LOST = "owner", "name", "hyperparameters", "reason", "void", "lost"  # user attributes of a trial
+QUEUED = "fixed_params"  # system attribute of a trial that Optuna's queue gave: what it is to try
 ENDED = "slipway_ended"  # user attribute of a study: why no more trials begin and running ones are to stop
 MOST_LOST = 3  # times that a trial may take its process with it
 NO_OWNER_S = 30.0  # until a trial that nobody signed is taken for lost
@@ -126,9 +127,10 @@ def give_up(study: optuna.Study, trial: FrozenTrial, blame: bool = True) -> bool
         study.tell(trial.number, state=TrialState.FAIL)
     except (ValueError, optuna.exceptions.UpdateFinishedTrialError):
         return False
-    if times < MOST_LOST and REASON not in attributes and trial.params:
+    params = trial.system_attrs.get(QUEUED, {}) | trial.params  # a process may be killed before it has taken all that was queued for it
+    if times < MOST_LOST and REASON not in attributes and params:
         kept = {key: attributes[key] for key in (NAME,) if key in attributes}
-        study.enqueue_trial(trial.params, user_attrs=kept | {LOST: times})
+        study.enqueue_trial(params, user_attrs=kept | {LOST: times})
     return True
 
 

@@ -1,6 +1,6 @@
 """A tuning job of SageMaker, read by boto3 into the form that table, CSV and page take, with the jobs it starts from.
 
-It has no learning curves: SageMaker's lists hold each training job's last value, the others lie in CloudWatch alone, which is not asked.
+SageMaker's lists hold each training job's last value; the learning curves lie in its logs, see tune.cloudwatch.
 """
 
 import json
@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
+from tune.cloudwatch import read_curves
 from tune.results import Trial, TuningJob
 
 STATUS = {"Stopping": "InProgress", "Deleting": "Stopped", "DeleteFailed": "Stopped"}  # SageMaker's, as far as it differs from STATUSES
@@ -22,20 +23,23 @@ class ManagedError(ValueError):
     """SageMaker has no such tuning job, refuses to show it, or is out of reach."""
 
 
-def open_client(region: str | None = None) -> Any:
-    """boto3's client of SageMaker, for a region or that of the environment. ManagedError without boto3 or a region."""
+def open_clients(region: str | None = None) -> tuple[Any, Any]:
+    """boto3's clients of SageMaker and of CloudWatch Logs, for a region or that of the environment. ManagedError without boto3 or a region."""
     try:
         import boto3
+        from botocore.config import Config
     except ImportError as error:
         raise ManagedError("reading a tuning job of SageMaker needs boto3, which is not installed here") from error
     with _sentences("SageMaker"):
-        return boto3.client("sagemaker", region_name=region)
+        config = Config(retries={"mode": "standard", "max_attempts": 8})
+        return boto3.client("sagemaker", region_name=region, config=config), boto3.client("logs", region_name=region, config=config)
 
 
-def read_managed(name: str, client: Any, with_parents: bool = True) -> tuple[TuningJob, ...]:
+def read_managed(name: str, client: Any, with_parents: bool = True, logs: Any = None) -> tuple[TuningJob, ...]:
     """The tuning job and, with_parents, all that it starts from and those start from, in the order of their creation; the job itself is last.
 
-    A parent that was deleted since is left out with a warning. ManagedError when the job itself cannot be read.
+    logs: boto3's client of CloudWatch Logs, None to do without learning curves. A parent that was deleted since is left out with a warning.
+    ManagedError when the job itself cannot be read.
     """
     with _sentences(f"tuning job '{name}'"):
         described = {name: client.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)}
@@ -50,7 +54,7 @@ def read_managed(name: str, client: Any, with_parents: bool = True) -> tuple[Tun
                     continue
                 waiting += _parents(described[parent])
         order = sorted(described.values(), key=lambda job: (job["HyperParameterTuningJobName"] == name, job["CreationTime"]))
-        return tuple(_job(job, client) for job in order)
+        return tuple(_job(job, client, logs) for job in order)
 
 
 def _parents(job: dict) -> list[str]:
@@ -58,7 +62,7 @@ def _parents(job: dict) -> list[str]:
     return [parent["HyperParameterTuningJobName"] for parent in parents]
 
 
-def _job(job: dict, client: Any) -> TuningJob:
+def _job(job: dict, client: Any, logs: Any) -> TuningJob:
     """A description, and the list of its training jobs, in our form. A job of several algorithms has the ranges and the static ones of all."""
     name, config = job["HyperParameterTuningJobName"], job["HyperParameterTuningJobConfig"]
     definitions = [job["TrainingJobDefinition"]] if "TrainingJobDefinition" in job else job.get("TrainingJobDefinitions", [])
@@ -76,10 +80,20 @@ def _job(job: dict, client: Any) -> TuningJob:
     pages = client.get_paginator("list_training_jobs_for_hyper_parameter_tuning_job").paginate(
         HyperParameterTuningJobName=name, SortBy="CreationTime", SortOrder="Ascending")
     summaries = [summary for page in pages for summary in page["TrainingJobSummaries"]]
-    trials = tuple(_trial(summary, own.get(summary.get("TrainingJobDefinitionName", ""), static), client) for summary in summaries)
+    curves = read_curves(_regexes(summaries, definitions, objectives[0]["MetricName"]), logs) if logs else {}
+    trials = tuple(_trial(summary, own.get(summary.get("TrainingJobDefinitionName", ""), static), curves.get(summary["TrainingJobName"], ()), client)
+                   for summary in summaries)
     status = job["HyperParameterTuningJobStatus"]
     return TuningJob(name, objectives[0]["MetricName"], objectives[0]["Type"], config["Strategy"], STATUS.get(status, status), ranges, static, trials,
                      tuple(_parents(job)), job.get("WarmStartConfig", {}).get("WarmStartType", ""))
+
+
+def _regexes(summaries: list[dict], definitions: list[dict], metric: str) -> dict[str, str]:
+    """By training job that has started: how its objective is read. SageMaker's own algorithms have no regex."""
+    known = {each.get("DefinitionName", ""): entry["Regex"] for each in definitions
+             for entry in each["AlgorithmSpecification"].get("MetricDefinitions", []) if entry["Name"] == metric}
+    regexes = {summary["TrainingJobName"]: known.get(summary.get("TrainingJobDefinitionName", "")) for summary in summaries if "TrainingStartTime" in summary}
+    return {name: regex for name, regex in regexes.items() if regex}
 
 
 def _ranges(found: dict) -> dict[str, dict]:
@@ -93,17 +107,19 @@ def _ranges(found: dict) -> dict[str, dict]:
     return ranges
 
 
-def _trial(summary: dict, static: dict[str, str], client: Any) -> Trial:
+def _trial(summary: dict, static: dict[str, str], curve: tuple[float, ...], client: Any) -> Trial:
     """A line of the list; its description is asked for only where the list leaves a reason open."""
     status = STATUS.get(summary["TrainingJobStatus"], summary["TrainingJobStatus"])
     tuned = _texts(summary["TunedHyperParameters"])
     value = summary.get("FinalHyperParameterTuningJobObjectiveMetric", {}).get("Value")
+    if value is None and status == "InProgress" and curve:
+        value = curve[-1]
     reason = summary.get("FailureReason", "")
     if not reason and status in ("Failed", "Stopped"):
         reason = _reason(summary["TrainingJobName"], client)
     if not reason and status == "Completed" and value is None:
         reason = "SageMaker found no objective in its output" + (": its regex matched nothing" if summary.get("ObjectiveStatus") == "Failed" else "")
-    return Trial(summary["TrainingJobName"], status, {**static, **tuned}, tuple(tuned), None if value is None else float(value), (), reason,
+    return Trial(summary["TrainingJobName"], status, {**static, **tuned}, tuple(tuned), None if value is None else float(value), curve, reason,
                  _moment(summary.get("TrainingStartTime") or summary["CreationTime"]), _moment(summary.get("TrainingEndTime")))
 
 

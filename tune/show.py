@@ -5,9 +5,11 @@ import logging
 import sys
 from pathlib import Path
 
+from artifact.model import write_atomically
 from tune.csv_file import write_csv
-from tune.managed import ManagedError, open_client, read_managed
-from tune.page import write_page
+from tune.managed import ManagedError, open_clients, read_managed
+from tune.page import best_hyperparameters, write_page
+from tune.ranking import Ranking
 from tune.results import ResultsError, TuningJob, read_results
 from tune.table import table
 
@@ -19,10 +21,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parse(arguments)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s", force=True)
     try:
-        jobs = read_managed(options.managed, open_client(options.region), not options.alone) if options.managed else read_results(options.results)
+        jobs = read(options)
         if not jobs:
             raise ResultsError(f"'{options.results}' holds no tuning job")
-        show(jobs, options.most, options.page, options.csv)
+        show(jobs, options.most, options.page, options.csv, options.best)
     except (ManagedError, ResultsError) as error:
         print(f"tune.show: failed: {error}", file=sys.stderr)
         return FAILED
@@ -35,13 +37,30 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def show(jobs: tuple[TuningJob, ...], most: int | None = None, page: Path | None = None, csv: Path | None = None) -> None:
-    """Print the table, then write what is asked for. OSError when that fails."""
+def read(options: argparse.Namespace) -> tuple[TuningJob, ...]:
+    """The search that was asked for. ManagedError, ResultsError or OSError when it cannot be read."""
+    if not options.managed:
+        return read_results(options.results)
+    sagemaker, logs = open_clients(options.region)
+    return read_managed(options.managed, sagemaker, not options.alone, logs if options.page or options.csv else None)
+
+
+def show(jobs: tuple[TuningJob, ...], most: int | None = None, page: Path | None = None, csv: Path | None = None, best: Path | None = None) -> None:
+    """Print the table, then write what is asked for. ResultsError without a best to write, OSError when writing fails."""
     print(table(jobs, most), flush=True)
-    for path, write in ((page, write_page), (csv, write_csv)):
+    for path, write in ((page, write_page), (csv, write_csv), (best, write_best)):
         if path:
             write(path, jobs)
             print(f"written: {path}", flush=True)
+
+
+def write_best(path: Path, jobs: tuple[TuningJob, ...]) -> None:
+    """The best trial's hyperparameters, as a training job's hyperparameters.json."""
+    text = best_hyperparameters(Ranking(jobs))
+    if text is None:
+        raise ResultsError("no trial ended with a value, so there are no best hyperparameters to write")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, text.encode() + b"\n")
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -54,6 +73,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--most", type=_count, metavar="N", help="rows of the table at most")
     parser.add_argument("--page", type=Path, metavar="FILE", help="write tuning.html there")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write all trials there, one row each")
+    parser.add_argument("--best", type=Path, metavar="FILE", help="write the best hyperparameters there, as `train`, `diagnose` and `launch` take them")
     return parser.parse_args(arguments)
 
 

@@ -236,10 +236,10 @@ class Clock:
 
 
 def write_best(settings: Settings, recipe: Recipe, best: Trial) -> None:
-    """The best trial's hyperparameters: as a training job's hyperparameters.json, and in the form of a recipe."""
+    """The best trial's hyperparameters: as a training job's hyperparameters.json, and as a recipe, the search's without its tuning jobs."""
     write_atomically(settings.out / BEST_FILE, (json.dumps(best.hyperparameters, indent=2) + "\n").encode())
     values = {name: yaml.safe_load(text) if text else text for name, text in best.hyperparameters.items()}
-    document = {"name": recipe.name, "prepare": recipe.prepare, "hyperparameters": values}
+    document = {"name": recipe.name} | {name: part for name, part in settings.document.items() if name != "tuning"} | {"hyperparameters": values}
     write_atomically(settings.out / BEST_RECIPE_FILE, yaml.safe_dump(document, sort_keys=False).encode())
 
 

@@ -1,0 +1,61 @@
+"""A training that is run to be judged: `python -m train` in a process of its own, watched, with hyperparameters from a file such as tune's best.json."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from diagnose.findings import DiagnoseError
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+WATCHED = {"debug": "true", "profile": "true"}
+
+
+def train_watched(root: Path, hyperparameters: Path, data: Path) -> Path:
+    """Train under `root`, laid out as SageMaker lays out /opt/ml, with the file's hyperparameters, debug and profile on top; the training's
+    output folder. data: a prepared folder, with a folder for each channel.
+
+    DiagnoseError for a folder that holds something, a file that holds no hyperparameters, photos that are not there, a training that fails.
+    """
+    texts = _hyperparameters(hyperparameters)
+    channels = sorted(path for path in data.iterdir() if path.is_dir()) if data.is_dir() else []
+    if not channels:
+        raise DiagnoseError(f"'{data}' holds no prepared photos; name a folder that `python -m prepare` wrote with --data")
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise DiagnoseError(f"'{root}' is there already; name a new folder for the training")
+    (root / "input" / "config").mkdir(parents=True)
+    (root / "input" / "data").mkdir()
+    for channel in channels:
+        (root / "input" / "data" / channel.name).symlink_to(channel.absolute())
+    (root / "input" / "config" / "hyperparameters.json").write_text(json.dumps(texts | WATCHED, indent=2) + "\n", encoding="utf-8")
+    _run([sys.executable, "-m", "train", "--root", str(root.absolute())], root / "output" / "failure")
+    return root / "output"
+
+
+def _hyperparameters(file: Path) -> dict[str, str]:
+    try:
+        texts = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DiagnoseError(f"'{file}' is not readable JSON ({error})") from error
+    if not isinstance(texts, dict):
+        raise DiagnoseError(f"'{file}' holds a {type(texts).__name__}; expected an object of names and values")
+    return {name: text for name, text in texts.items() if name.replace("-", "_") not in WATCHED}
+
+
+def _run(command: list[str], failure: Path) -> None:
+    """Run it and pass on what it prints, but for its own judgement: ours follows."""
+    process = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True)
+    try:
+        for line in process.stdout:
+            if not line.startswith("diagnose: "):
+                print(line, end="", flush=True)
+        code = process.wait()
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            process.wait()
+        process.stdout.close()
+    if code:
+        reason = failure.read_text(encoding="utf-8", errors="replace").strip() if failure.is_file() else f"it ended with code {code}"
+        raise DiagnoseError(f"the training failed: {reason}")
