@@ -178,6 +178,18 @@ def test_what_was_queued_and_never_begun_is_queued_again(tmp_path, data):
     assert len({tuple(sorted(trial.params.items())) for trial in counted(study)}) == 4 == len(counted(study))
 
 
+def test_a_tuner_that_is_killed_as_it_queues_a_trial_queues_it_once(tmp_path, data, monkeypatch):
+    tuning = settings(tmp_path, data, {"budgets": {"jobs": 2}}).recipe().tuning[0]
+    study = make_study(open_storage(tmp_path), tuning, ())
+    lost = begin(study, tuning, dead())
+    with monkeypatch.context() as patch:
+        patch.setattr(study, "tell", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            reap(study)
+    assert reap(study) == ["job-0-001"] and [trial.state.name for trial in study.trials] == ["FAIL", "WAITING"]
+    assert begin(study, tuning).params == lost.params and len(counted(study)) == 1
+
+
 def test_a_process_that_took_a_dead_ones_number_is_not_it(tmp_path, data):
     tuning = settings(tmp_path, data, {"budgets": {"jobs": 2}}).recipe().tuning[0]
     study = make_study(open_storage(tmp_path), tuning, ())

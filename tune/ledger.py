@@ -121,17 +121,22 @@ def give_up(study: optuna.Study, trial: FrozenTrial, blame: bool = True) -> bool
     trial's own fault."""
     attributes = trial.user_attrs
     times = attributes.get(LOST, 0) + blame
+    params = trial.system_attrs.get(QUEUED, {}) | trial.params  # a process may be killed before it has taken all that was queued for it
+    kept = {LOST: times} | {key: attributes[key] for key in (NAME,) if key in attributes}
     try:
         if times >= MOST_LOST and REASON not in attributes:
             study._storage.set_trial_user_attr(trial._trial_id, REASON, f"its process was killed {times} times as it ran, most likely for lack of memory")
+        elif REASON not in attributes and params and not _queued(study, params, kept):
+            study.enqueue_trial(params, user_attrs=kept)  # before its place is free, lest another takes that
         study.tell(trial.number, state=TrialState.FAIL)
     except (ValueError, optuna.exceptions.UpdateFinishedTrialError):
         return False
-    params = trial.system_attrs.get(QUEUED, {}) | trial.params  # a process may be killed before it has taken all that was queued for it
-    if times < MOST_LOST and REASON not in attributes and params:
-        kept = {key: attributes[key] for key in (NAME,) if key in attributes}
-        study.enqueue_trial(params, user_attrs=kept | {LOST: times})
     return True
+
+
+def _queued(study: optuna.Study, params: dict, marks: dict) -> bool:
+    """Whether a process that was killed over it had queued the trial already."""
+    return any((trial.system_attrs.get(QUEUED), trial.user_attrs) == (params, marks) for trial in study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
 
 
 def _alive(owner: Sequence) -> bool:
