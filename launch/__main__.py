@@ -64,7 +64,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         one.add_argument("--dry-run", action="store_true", help="print the requests as JSON; ask AWS nothing but, with credentials, the account")
         one.add_argument("--out", type=Path, default=OUT, help="where what was started is noted (default: out)")
         one.add_argument("--poll", type=float, default=10.0, help="seconds between two looks at what runs")
-        one.set_defaults(no_wait=False, again=False, job="", metrics=False, over_budget=False, endpoint=False, target="", model="", best=False, hyperparameters=None)
+        one.set_defaults(no_wait=False, again=False, job="", metrics=False, over_budget=False, endpoint=False, target="", model="", best=False,
+                         hyperparameters=None)
     for name in ("train", "tune", "debug", "deploy", "batch", "logs"):
         made[name].add_argument("--no-wait", action="store_true", help="start it, and leave")
     for name in ("train", "tune", "batch"):

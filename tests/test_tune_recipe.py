@@ -7,9 +7,11 @@ from pathlib import Path
 
 import boto3
 import pytest
+import yaml
 from botocore.validate import ParamValidator
 
 from conftest import REPOSITORY
+from tune.__main__ import main
 from tune.checks import check_chain, check_hyperparameters
 from tune.recipe import load_recipe, read_recipe
 from tune.request import tuning_request
@@ -94,6 +96,32 @@ def test_bad_input_gets_one_sentence(jobs, sentence):
     with pytest.raises(SearchError) as caught:
         check_chain(settings(*jobs))
     assert sentence in str(caught.value) and "\n" not in str(caught.value)
+
+
+PARENTS = {"parents": ["before"], "warm_start": "IdenticalDataAndAlgorithm"}
+
+
+@pytest.mark.parametrize("job, status, sentence", [
+    ({"ranges": {"lr": LR | {"min": 0.1}}}, "", "range of lr is empty: min 0.1 must be below max 0.1"),
+    ({"ranges": {"lr": LR | {"min": -0.1}}}, "", "range of lr: Logarithmic needs ends above 0; found -0.1 to 0.1"),
+    ({"ranges": {"learning": LR}}, "", "hyperparameter 'learning' is unknown; known: model, weights, "),
+    ({"ranges": {"batch_size": [16, "many"]}}, "", "hyperparameter batch_size must be a whole number; found 'many'"),
+    (PARENTS, "", "there is no parent 'before'; known: none (earlier ones of the recipe, and --parents FILE)"),
+    (PARENTS, "InProgress", "its parent 'before' is InProgress; a parent must have ended (Completed, Stopped, Failed)"),
+    (PARENTS | {"ranges": {"lr": [0.01, 0.02]}}, "Completed", "lr is Categorical, in its parent before Continuous; a hyperparameter's type must not change"),
+])
+def test_the_command_says_what_is_wrong_in_one_sentence(tmp_path, capsys, job, status, sentence):
+    """Before it asks for photos, and before it writes anything."""
+    document = {"name": "small", "hyperparameters": {"epochs": 2}, "tuning": [{"name": "job", "budgets": {"jobs": 4}, "ranges": {"lr": LR}} | job]}
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(document))
+    options = []
+    if status:
+        before = read_recipe({**document, "tuning": [{"name": "before", "budgets": {"jobs": 1}, "ranges": {"lr": LR}}]}).tuning[0]
+        write_results(tmp_path / "before.json", (before.form(status),))
+        options = ["--parents", str(tmp_path / "before.json")]
+    assert main([str(tmp_path / "recipe.yaml"), "--data", "none", "--out", str(tmp_path / "out"), *options]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("tune: failed: tuning job job: " + sentence) and told.count("\n") == 1 and not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("text, sentence", [("a: [", "is not YAML"), ("- 1", "is not a recipe"), ("tuning: 3", "must be a list of tuning jobs"),

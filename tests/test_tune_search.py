@@ -260,6 +260,23 @@ def test_a_storage_of_another_version_is_told(tmp_path, data):
         open_storage(tmp_path, f"sqlite:///{tmp_path}/no/such/folder/study.db")
 
 
+@pytest.mark.parametrize("case, sentence", [
+    ("never printed", "tuning job job-0: none of its 1 trials told an objective; the first: the objective nothing was never printed: no line of the output "),
+    ("another version", "the storage's tuning job job-0 is of version 99, this is 1; name another --out or --storage"),
+    ("another library", "'{}' is not a file of this version's searches (KeyError"),
+])
+def test_the_command_ends_with_one_sentence(tmp_path, data, case, sentence):
+    recipe = document({"budgets": {"jobs": 1}, "objective": {"metric": "nothing"}}, epochs=1)
+    if case != "never printed":
+        (tmp_path / "out").mkdir()
+        make_study(open_storage(tmp_path / "out"), settings(tmp_path, data, recipe["tuning"][0]).recipe().tuning[0], ()).set_user_attr("slipway_ready", 99)
+    if case == "another library":
+        (tmp_path / "out" / STUDY_FILE).write_text('{"operation": 1}\n')
+    ended = run(tmp_path, data, recipe)
+    assert ended.returncode == 1 and ended.stderr.count("\n") == 1, ended.stderr
+    assert ended.stderr.startswith("tune: failed: " + sentence.format(tmp_path / "out" / STUDY_FILE))
+
+
 @pytest.mark.parametrize("arguments, sentence", [
     (["missing.yaml"], "No such file or directory: 'missing.yaml'"),
     ([str(REPOSITORY / "recipes" / "demo.yaml"), "--data", "nowhere"], "there is no folder 'nowhere'; name the photos with --data"),

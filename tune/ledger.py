@@ -125,7 +125,8 @@ def give_up(study: optuna.Study, trial: FrozenTrial, blame: bool = True) -> bool
     kept = {LOST: times} | {key: attributes[key] for key in (NAME,) if key in attributes}
     try:
         if times >= MOST_LOST and REASON not in attributes:
-            study._storage.set_trial_user_attr(trial._trial_id, REASON, f"its process was killed {times} times as it ran, most likely for lack of memory")
+            reason = f"its process was killed {times} times as it ran, most likely for lack of memory"
+            study._storage.set_trial_user_attr(trial._trial_id, REASON, reason)
         elif REASON not in attributes and params and not _queued(study, params, kept):
             study.enqueue_trial(params, user_attrs=kept)  # before its place is free, lest another takes that
         study.tell(trial.number, state=TrialState.FAIL)

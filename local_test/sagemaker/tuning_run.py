@@ -157,6 +157,7 @@ class TuningRun(threading.Thread):
         fields = {"TrainingStartTime": _seconds(trial["started"]), "TrainingEndTime": _seconds(trial["ended"]), "TunedNames": list(trial["tuned"]),
                   "FailureReason": f"AlgorithmError: {trial['reason']}"[:1024] if trial["status"] == "Failed" else None}
         if trial["status"] != "InProgress":
+            self._tell(trial)
             seconds = (fields["TrainingEndTime"] or 0) - (fields["TrainingStartTime"] or 0)
             fields |= {"ModelArtifacts": self._upload(name), "TrainingTimeInSeconds": round(seconds)}
         if trial["objective"] is not None:
@@ -164,6 +165,15 @@ class TuningRun(threading.Thread):
             fields["FinalMetricDataList"] = [{"MetricName": metric, "Value": trial["objective"], "Timestamp": fields["TrainingEndTime"] or time.time()}]
         secondary = SECONDARY.get(trial["status"], trial["status"])
         self.platform.store.change(training.KIND, name, TrainingJobStatus=trial["status"], SecondaryStatus=secondary, **fields)
+
+    def _tell(self, trial: dict) -> None:
+        """What a trial printed goes where a training job's log goes, once it has ended."""
+        printed = self.folder / "out" / "trials" / self.name_of_job / trial["name"] / "output.log"
+        if printed.is_file():
+            stream = self.platform.logs.stream("TrainingJobs", f"{trial['name']}/algo-1-{int(_seconds(trial['started']) or 0)}")
+            for line in printed.read_text(encoding="utf-8", errors="replace").splitlines():
+                stream.line(line)
+            stream.close()
 
     def _upload(self, name: str) -> dict | None:
         """A trial's model.tar.gz, if it left a model; then its tree goes."""
