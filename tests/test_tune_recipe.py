@@ -10,13 +10,13 @@ import pytest
 import yaml
 from botocore.validate import ParamValidator
 
-from conftest import REPOSITORY
+from conftest import COLOURS, REPOSITORY, draw_photo
 from tune.__main__ import main
-from tune.checks import check_chain, check_hyperparameters
+from tune.checks import check_chain, check_photos, check_hyperparameters
 from tune.recipe import load_recipe, read_recipe
 from tune.request import tuning_request
 from tune.results import Trial, write_results
-from tune.settings import Settings
+from tune.settings import Settings, find_channels
 from tune.space import Categorical, Continuous, Integer, SearchError
 from tune.warm_start import changes_of, legal, overall_best, parents_of
 
@@ -216,6 +216,23 @@ def test_parents_of_other_searches_come_from_their_results(tmp_path):
         else:
             tuning = check_chain(asked).tuning[0]
             assert [trial.name for trial in legal(tuning, parents_of(tuning, asked.known_parents())[0])] == ["a"]
+
+
+@pytest.mark.parametrize("warm_start", ["IdenticalDataAndAlgorithm", "TransferLearning"])
+def test_a_parent_on_other_photos_is_for_transfer_learning_alone(tmp_path, warm_start):
+    for folder, colour in (("here", "red"), ("there", "blue"), ("copy", "red")):
+        draw_photo(tmp_path / folder / "train" / "a" / "1.jpg", COLOURS[colour], 0)
+    for folder in ("there", "copy"):
+        dataclasses.replace(settings({"name": "before"}), out=tmp_path / folder, channels=find_channels(tmp_path / folder)).write()
+        write_results(tmp_path / folder / "tuning.json", (recipe({"name": "before"}).tuning[0].form("Completed"),))
+    asked = dataclasses.replace(settings({"parents": ["before"], "warm_start": warm_start}), channels=find_channels(tmp_path / "here"))
+    check_photos(dataclasses.replace(asked, parents=(tmp_path / "copy" / "tuning.json",)))
+    asked = dataclasses.replace(asked, parents=(tmp_path / "there" / "tuning.json",))
+    if warm_start == "TransferLearning":
+        check_photos(asked)
+    else:
+        with pytest.raises(SearchError, match="job-0: its parent 'before' was a search on other photos, but its warm start is Identical"):
+            check_photos(asked)
 
 
 @pytest.mark.parametrize("warm_start, best", [("IdenticalDataAndAlgorithm", "old"), ("TransferLearning", "new")])

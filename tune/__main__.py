@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def search(options: argparse.Namespace) -> int:
     """From the recipe to its results."""
-    from tune.checks import check_chain, count_workers, prepared_channels
+    from tune.checks import check_chain, check_photos, count_workers, prepared_channels
     from tune.recipe import load_recipe, read_recipe
     from tune.show import show
 
@@ -47,6 +47,7 @@ def search(options: argparse.Namespace) -> int:
     out.mkdir(parents=True, exist_ok=True)
     with _alone(out):
         settings = Settings(**{**vars(settings), "channels": prepared_channels(options.data, out, recipe)})
+        check_photos(settings)
         settings.write()
         from tune.tuner import Tuner
 

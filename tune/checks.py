@@ -11,7 +11,8 @@ from artifact.machine import cpu_count
 from train.hyperparameters import Hyperparameters, parse
 from train.job import JobError
 from tune.recipe import Recipe, Tuning
-from tune.settings import Settings, find_channels
+from tune.results import read_results
+from tune.settings import Settings, find_channels, fingerprint, fingerprint_beside
 from tune.space import SearchError
 from tune.warm_start import check_change, check_ended, missing_parent
 
@@ -37,6 +38,17 @@ def check_chain(settings: Settings) -> Recipe:
             raise SearchError(f"tuning job {tuning.name}: a file of --parents holds one of this name; rename one")
         known[tuning.name] = tuning.form("InProgress")
     return recipe
+
+
+def check_photos(settings: Settings) -> None:
+    """SearchError when a tuning job that wants the data of its parents starts from a search on other photos."""
+    for path in settings.parents:
+        theirs, names = fingerprint_beside(path), {job.name for job in read_results(path)}
+        for tuning in settings.recipe().tuning:
+            same = tuning.warm_start == "IdenticalDataAndAlgorithm" and names & set(tuning.parents)
+            if same and theirs and theirs != fingerprint(settings.channels):
+                raise SearchError(f"tuning job {tuning.name}: its parent '{sorted(same)[0]}' was a search on other photos, but its warm start is "
+                                  f"{tuning.warm_start}; TransferLearning may change the data")
 
 
 def check_hyperparameters(tuning: Tuning) -> None:

@@ -137,7 +137,8 @@ def give_up(study: optuna.Study, trial: FrozenTrial, blame: bool = True) -> bool
 
 def _queued(study: optuna.Study, params: dict, marks: dict) -> bool:
     """Whether a process that was killed over it had queued the trial already."""
-    return any((trial.system_attrs.get(QUEUED), trial.user_attrs) == (params, marks) for trial in study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
+    waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+    return any((trial.system_attrs.get(QUEUED), trial.user_attrs) == (params, marks) for trial in waiting)
 
 
 def _alive(owner: Sequence) -> bool:

@@ -1,5 +1,6 @@
 """What one run of the tuner was asked for, kept in its output folder for its workers and for the next run of the same command."""
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from tune.space import SearchError
 
 FORMAT_VERSION = 1
 SETTINGS_FILE, RESULTS_FILE, BEST_FILE, BEST_RECIPE_FILE = "search.json", "tuning.json", "best.json", "best.yaml"
+PHOTOS = "photos"  # among the settings: their fingerprint
 PAGE_FILE, CSV_FILE = "tuning.html", "tuning.csv"
 
 
@@ -49,15 +51,28 @@ class Settings:
             raise SearchError(f"'{self.out}' holds a search on other photos ({', '.join(theirs.values())}; now {', '.join(ours.values())}); "
                               "name another --out, or remove it")
         kept = {name: value for name, value in asdict(self).items() if name != "storage"}  # which may hold a password
-        text = json.dumps({"format_version": FORMAT_VERSION, **kept}, default=str, indent=1)
+        text = json.dumps({"format_version": FORMAT_VERSION, **kept, PHOTOS: fingerprint(self.channels)}, default=str, indent=1)
         write_atomically(path, text.encode() + b"\n")
 
 
 def read_settings(out: Path, storage: str | None = None) -> Settings:
     """The settings that a run left in its folder, on a storage. SearchError when there are none of this version."""
-    values = {name: value for name, value in _load(out / SETTINGS_FILE).items() if name != "format_version"}
+    values = {name: value for name, value in _load(out / SETTINGS_FILE).items() if name not in ("format_version", PHOTOS)}
     return Settings(**{**values, "out": Path(values["out"]), "channels": {name: Path(folder) for name, folder in values["channels"].items()},
                        "parents": tuple(map(Path, values["parents"])), "storage": storage})
+
+
+def fingerprint(channels: dict[str, Path]) -> str:
+    """What tells photos from others: the names and sizes of all files of the channels."""
+    files = sorted((name, str(path.relative_to(folder)), path.stat().st_size)
+                   for name, folder in channels.items() for path in folder.rglob("*") if path.is_file())
+    return hashlib.sha256(json.dumps(files).encode()).hexdigest()
+
+
+def fingerprint_beside(results: Path) -> str:
+    """That of the search that wrote a file of results; empty where its settings do not lie beside it."""
+    path = results.parent / SETTINGS_FILE
+    return str(_load(path).get(PHOTOS, "")) if path.is_file() else ""
 
 
 def _load(path: Path) -> dict:
