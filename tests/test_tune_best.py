@@ -1,6 +1,7 @@
 """What a search leaves for the steps after it: best hyperparameters that train, diagnose and launch take, and trials that watched themselves."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -135,3 +136,15 @@ def test_trials_that_share_a_process_watch_themselves(tmp_path, data):
         assert "no more tensors are saved" not in printed and "no tensors will be saved" not in printed
         assert "diagnose: rules=" in printed and (tree / "output/data/findings.json").is_file() and (tree / "output/data/profiler").is_dir()
         assert list((tree / "output/data/tensors/events").iterdir()) and not (tree / "model").exists()
+
+
+def test_a_trial_finds_what_those_before_it_made(tmp_path, data):
+    """The network, and every decoded photo and feature, whether the process is the same or another."""
+    grid = {"strategy": "Grid", "budgets": {}, "ranges": {"lr": ["0.01", "0.02"]}}
+    here, there = settings(tmp_path / "a", data, grid, image_size="33"), settings(tmp_path / "b", data, grid, image_size="33", engine="process")
+    jobs = search_here(here), search_here(there)
+    logs = [(asked.out / "trials/job-0" / trial.name / "output.log").read_text() for asked, job in zip((here, there), jobs) for trial in job.trials]
+    rows = [re.findall(r"^store: (\S+), (\d+) of (\d+) rows are there", log, re.M) for log in logs]
+    assert all(there == "0" for _, there, _ in rows[0]) and len(rows[0]) >= 2, logs[0]
+    assert all(there == of for found in rows[1:] for _, there, of in found) and all(len(found) >= 2 for found in rows), logs[1]
+    assert ["the one of the training before" in log for log in logs] == [False, True, False, False]

@@ -98,7 +98,10 @@ def test_progress_counts_and_tells_the_last_values():
     (job,) = alone([trial("s-1", 0.5, h0="0.2"), trial("s-2", None, "Failed", h0="0.3"), running, silent], names=1)
     lines = progress((*chain()[:1], job), limit=12).split("\n")
     assert lines[0].startswith("search: 2 of 12 ended (4 trials: 1 completed, 1 failed, 2 running); best 0.5 s-1 h0=0.2")
-    assert lines[1:] == ["  s-9 h0=0.1 value 2: 0.7", "  s-10 h0=0.1 no value yet"]
+    assert [line.split()[:6] for line in lines[1:3]] == [["#", "job", "trial", "h0", "status", "loss"], ["1", "search", "s-1", "0.2", "Completed", "0.5"]]
+    assert lines[3:] == ["  s-9 h0=0.1 value 2: 0.7", "  s-10 h0=0.1 no value yet"]
+    many_lines = progress(alone(many(9, 2))).split("\n")
+    assert len(many_lines) == 8 and many_lines[-1] == "  and 4 more"
 
 
 def test_progress_counts_the_parents_best_where_values_compare():

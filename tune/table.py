@@ -5,6 +5,7 @@ Plain lines, for a terminal or a log: no colours, no control characters, whateve
 
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tune.ranking import Bars, Entry, Ranking, bars, short, words_of_range
 from tune.results import TuningJob
@@ -12,7 +13,7 @@ from tune.results import TuningJob
 BAR = 24  # characters of a whole bar
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 WIDEST_NAME, WIDEST_VALUE, WIDEST_JOB = 22, 18, 32  # characters of a column's head, of a value, of a job's name; the rest is cut
-MOST_RUNNING = 12
+MOST_RUNNING, MOST_BEST = 12, 5  # in the lines of progress
 
 
 def table(jobs: Sequence[TuningJob], most: int | None = None) -> str:
@@ -39,7 +40,8 @@ def table(jobs: Sequence[TuningJob], most: int | None = None) -> str:
 
 
 def progress(jobs: Sequence[TuningJob], limit: int | None = None) -> str:
-    """How a search stands: counts, the best so far, each running trial with its last value. limit: the trials it may run in all.
+    """How a search stands: counts, the best so far, the table of its best trials, each running one with its last value. limit: the trials
+    it may run in all.
 
     The last job is the one that runs; the others are its parents.
     """
@@ -52,6 +54,8 @@ def progress(jobs: Sequence[TuningJob], limit: int | None = None) -> str:
     best = ranking.best
     lines = [f"{head}; best " + (f"{best.value:.6g} {clean(best.trial.name)} {_choice(ranking, best)}" if best else "none yet")]
     running = [entry for entry in own.entries if entry.trial.status == "InProgress"]
+    told = Ranking((replace(own.last, trials=tuple(entry.trial for entry in own.entries if entry.ended)),))
+    lines += [f"  {line}" for line in _rows(told, MOST_BEST)] if told.told else []
     for entry in running[:MOST_RUNNING]:
         told = f"value {len(entry.trial.curve)}: {entry.trial.curve[-1]:.6g}" if entry.trial.curve else "no value yet"
         lines.append(f"  {clean(entry.trial.name)} {_choice(own, entry)} {told}")
