@@ -1,6 +1,7 @@
 """Learning curves of a tuning job of SageMaker: real log streams in moto, SageMaker's answers in botocore's shapes."""
 
 import logging
+import time
 
 import pytest
 
@@ -28,7 +29,8 @@ def tell(logs, stream: str, *values: float) -> None:
     lines = [line for number, value in enumerate(values, start=1)
              for line in (f"epoch={number} train_loss=0.5 validation_accuracy={value}", f"checkpoint {number} is written")]
     logs.create_log_stream(logGroupName=GROUP, logStreamName=stream)
-    events = [{"timestamp": 1_790_000_000_000 + number, "message": line} for number, line in enumerate(["photos: train=9", *lines])]
+    now = int(time.time() * 1000)  # CloudWatch takes no old lines
+    events = [{"timestamp": now + number, "message": line} for number, line in enumerate(["photos: train=9", *lines])]
     logs.put_log_events(logGroupName=GROUP, logStreamName=stream, logEvents=events)
 
 
