@@ -39,18 +39,19 @@ class Kept:
 
 
 class Endpoint:
-    """A SageMaker endpoint with slipway-serve in it. runtime: a client of sagemaker-runtime. All methods raise Failure alone, for what
-    an endpoint may answer."""
+    """A SageMaker endpoint with slipway-serve in it. runtime: a client of sagemaker-runtime; name: the endpoint's, of a multi-model one
+    `name/model.tar.gz`. All methods raise Failure alone, for what an endpoint may answer."""
 
     def __init__(self, runtime: Any, name: str):
-        self._runtime, self._name = runtime, name
+        endpoint, _, target = name.partition("/")
+        self._runtime, self._asked = runtime, {"EndpointName": endpoint, **({"TargetModel": target} if target else {})}
         self.labels = Kept(lambda: sorted(top["label"] for top in self.classify(GREY, "image/png", ALL)["top"]), LABELS_S)
         self.health = Kept(lambda: self.classify(GREY, "image/png", 1), HEALTH_S)
 
     def classify(self, photo: bytes, kind: str, top_k: int) -> dict:
         """The prediction for an encoded photo of that media type, with its top_k labels."""
         try:
-            answer = self._runtime.invoke_endpoint(EndpointName=self._name, Body=photo, ContentType=kind, Accept="application/json",
+            answer = self._runtime.invoke_endpoint(**self._asked, Body=photo, ContentType=kind, Accept="application/json",
                                                    CustomAttributes=f"top_k={top_k}")
             return prediction_in(answer["Body"].read())
         except ClientError as error:

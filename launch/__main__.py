@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from launch.api import api
 from launch.batch import batch
 from launch.check import check
 from launch.cost import PRICES, cost
@@ -19,7 +20,7 @@ from launch.search import tune
 OUT = REPOSITORY / "out"
 FAILED, INTERRUPTED = 1, 130
 COMMANDS = {"check": check, "cost": cost, "upload": upload_channels, "train": train, "tune": tune, "debug": debug, "status": status, "logs": logs,
-            "stop": stop, "report": report, "deploy": deploy, "invoke": invoke, "batch": batch, "delete": delete}
+            "stop": stop, "report": report, "deploy": deploy, "api": api, "invoke": invoke, "batch": batch, "delete": delete}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -66,7 +67,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         one.add_argument("--poll", type=float, default=10.0, help="seconds between two looks at what runs")
         one.set_defaults(no_wait=False, again=False, job="", metrics=False, over_budget=False, endpoint=False, target="", model="", best=False,
                          hyperparameters=None)
-    for name in ("train", "tune", "debug", "deploy", "batch", "logs"):
+    for name in ("train", "tune", "debug", "deploy", "api", "batch", "logs"):
         made[name].add_argument("--no-wait", action="store_true", help="start it, and leave")
     for name in ("train", "tune", "batch"):
         made[name].add_argument("--again", action="store_true", help="start another one, even where one runs or is done")
@@ -89,6 +90,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     made["debug"].add_argument("--own", action="store_true", help="without SageMaker Debugger: the training watches itself")
     made["logs"].add_argument("--endpoint", action="store_true", help="the endpoint's log")
     made["deploy"].add_argument("--update", action="store_true", help="in a dry run: show the update of a live endpoint; else force a new configuration")
+    made["api"].add_argument("--delete", action="store_true", help="remove it")
+    made["api"].add_argument("--url", action="store_true", help="print the URL of what is there, and change nothing")
     made["invoke"].add_argument("photos", nargs="+", help="files, folders, s3:// objects, s3:// prefixes that end in /")
     made["invoke"].add_argument("--json", action="store_true", help="one JSON object a line in place of the table")
     made["batch"].add_argument("photos", help="a folder, or an s3:// prefix")

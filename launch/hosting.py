@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+from launch.api import removed
 from launch.desk import Desk
 from launch.errors import LaunchError, is_missing
 from launch.jobs import FAILED, FINE, best_trial, chosen, describe_or_none
+from launch.requests_api import stack_name
 from launch.requests_hosting import alarm, alarm_name, endpoint, endpoint_config, model, scaled, scaling, update
 from launch.requests_training import Call, bucket, dated, model_data, prefix, s3
 from launch.upload import Channel, File, sha256_of
@@ -149,7 +151,7 @@ def add_to_shelf(desk: Desk, source: str) -> str:
 
 
 def delete(desk: Desk) -> int:
-    """Remove the endpoint, its configurations, models, alarm and scaling; with --data what lies in S3, too. Jobs cost nothing and stay."""
+    """Remove the API, the endpoint, its configurations, models, alarm and scaling; with --data what lies in S3, too. Jobs cost nothing and stay."""
     calls = removals(desk)
     for call in calls:
         desk.tell(f"delete: {call.operation.removeprefix('Delete')} {' '.join(str(value) for value in call.request.values())}")
@@ -169,6 +171,8 @@ def delete(desk: Desk) -> int:
             if not is_missing(error):
                 raise
     if not desk.dry:
+        for entry in desk.state.all("api"):
+            removed(desk, entry.name, "delete")
         for entry in desk.state.all("endpoint", "config", "model", "alarm", "scaling"):
             desk.state.remove(entry.kind, entry.name)
     if desk.options.data:
@@ -180,13 +184,14 @@ def removals(desk: Desk) -> list[Call]:
     """Requests that remove what was made, in an order that works."""
     recipe, known = desk.recipe, desk.state.all
     if desk.dry and not known("endpoint"):
-        desk.tell("dry run: nothing was made yet; these would remove what `deploy` makes")
+        desk.tell("dry run: nothing was made yet; these would remove what `deploy` and `api` make")
         name = dated(recipe.endpoint_name, desk.stamp)
-        names = {"endpoint": [recipe.endpoint_name], "config": [name], "model": [name], "alarm": [alarm_name(recipe)],
+        names = {"api": [stack_name(recipe)], "endpoint": [recipe.endpoint_name], "config": [name], "model": [name], "alarm": [alarm_name(recipe)],
                  "scaling": [1] if scaling(recipe) else []}
     else:
-        names = {kind: [entry.name for entry in known(kind)] for kind in ("endpoint", "config", "model", "alarm", "scaling")}
-    return [*(Call("application-autoscaling", "DeregisterScalableTarget", scaled(recipe)) for _ in names["scaling"]),
+        names = {kind: [entry.name for entry in known(kind)] for kind in ("api", "endpoint", "config", "model", "alarm", "scaling")}
+    return [*(Call("cloudformation", "DeleteStack", {"StackName": name}) for name in names["api"]),
+            *(Call("application-autoscaling", "DeregisterScalableTarget", scaled(recipe)) for _ in names["scaling"]),
             *(Call("sagemaker", "DeleteEndpoint", {"EndpointName": name}) for name in names["endpoint"]),
             *(Call("sagemaker", "DeleteEndpointConfig", {"EndpointConfigName": name}) for name in names["config"]),
             *(Call("sagemaker", "DeleteModel", {"ModelName": name}) for name in names["model"]),

@@ -9,6 +9,7 @@ from launch.follow import DESCRIBE, ENDED, GROUPS, Metrics, Tail, describe, foll
 from launch.recipe import Recipe, located, read_hyperparameters
 from launch.requests_debug import debug_job, own_debug_job
 from launch.requests_training import Call, bucket, dated, model_data, prefix, training_job
+from launch.stacks import stack_words
 from launch.state import Entry
 from launch.upload import Channel, files_of, upload
 
@@ -152,13 +153,13 @@ def describe_or_none(desk: Desk, kind: str, name: str) -> dict | None:
 
 
 def status(desk: Desk) -> int:
-    """One line for all that this recipe started: jobs, the endpoint."""
-    entries = desk.state.all(*DESCRIBE, "endpoint")
+    """One line for all that this recipe started: jobs, the endpoint, its API."""
+    entries = desk.state.all(*DESCRIBE, "endpoint", "api")
     if not entries:
         desk.tell(f"status: nothing was started for {desk.recipe.name} here")
     for entry in entries:
-        if entry.kind == "endpoint":
-            desk.tell(f"endpoint {entry.name}: {endpoint_words(desk, entry.name)}")
+        if entry.kind in ("endpoint", "api"):
+            desk.tell(f"{entry.kind} {entry.name}: {(endpoint_words if entry.kind == 'endpoint' else stack_words)(desk, entry.name)}")
             continue
         answer = describe_or_none(desk, entry.kind, entry.name)
         if not desk.dry:

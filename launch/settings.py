@@ -59,6 +59,24 @@ class Endpoint:
 
 
 @dataclass(frozen=True)
+class Api:
+    """The page and API in front of the endpoint."""
+
+    name: str = _option("", "of the CloudFormation stack; `slipway-<endpoint>` where empty")
+    access: str = _option("open", "`open`; `key`: callers send what SLIPWAY_API_KEY held at deployment, as X-Api-Key; `jwt`: a token")
+    jwt_issuer: str = _option("", "of jwt: the issuer's https:// address")
+    jwt_audience: tuple[str, ...] = _option((), "of jwt: audiences, one of which a token must be for")
+    origins: tuple[str, ...] = _option((), "web origins, such as https://example.org, whose own pages may call the API (CORS)")
+    requests_per_second: int = _option(10, "above which callers get 429, on average")
+    request_burst: int = _option(20, "above which callers get 429, at once")
+    samples: str = _option("", "s3:// prefix of photos to try, a folder a label; the uploaded `validation` channel where empty, `none` for none")
+    code_bucket: str = _option("", "of the function's code; the recipe's bucket where empty")
+    target_model: str = _option("", "of a multi-model endpoint: which model answers; `<recipe>.tar.gz` where empty")
+    sure_from: float = _option(0.5, "least probability that the page calls sure")
+    log_days: int = _option(30, "for which the function's log and the access log are kept")
+
+
+@dataclass(frozen=True)
 class Batch:
     """A transform job's machines: with processors, as drivers of SageMaker's GPU hosts for batch are too old for CUDA 13."""
 
@@ -104,5 +122,6 @@ class Settings:
     budget_usd: float = _option(0, "what could cost more is not started; 0: no limit")
     training: Training = field(default_factory=Training)
     endpoint: Endpoint = field(default_factory=Endpoint)
+    api: Api = field(default_factory=Api)
     batch: Batch = field(default_factory=Batch)
     debugger: Debugger = field(default_factory=Debugger)

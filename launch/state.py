@@ -8,7 +8,7 @@ from artifact.model import write_atomically
 from launch.errors import LaunchError
 
 FORMAT_VERSION = 1
-KINDS = ("training", "tuning", "transform", "model", "config", "endpoint", "alarm", "scaling")
+KINDS = ("training", "tuning", "transform", "model", "config", "endpoint", "alarm", "scaling", "api")
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from launch.state import State
 NAMES = ("train", "serve", "serve-gpu", "serve-mms")
 URI = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/slipway-{}@sha256:" + "a" * 64
 OPTIONS = {"no_wait": False, "again": False, "job": "", "metrics": False, "over_budget": False, "endpoint": False, "target": "", "model": "",
-           "update": False, "best": False, "hyperparameters": None,
+           "update": False, "best": False, "hyperparameters": None, "delete": False, "url": False,
            "own": False, "search": "", "checkpoints": "", "yes": False, "data": False, "json": False, "dry_run": False, "poll": 0.0}
 
 

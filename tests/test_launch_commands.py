@@ -17,7 +17,7 @@ RECIPES = sorted((REPOSITORY / "recipes").glob("*.yaml"))
 ARGUMENTS = {"invoke": ["{photos}"], "batch": ["{photos}"]}
 FIRST = {"check": "GetCallerIdentity", "train": "CreateTrainingJob", "tune": "CreateHyperParameterTuningJob", "debug": "CreateTrainingJob",
          "logs": "DescribeLogStreams",
-         "stop": "StopTrainingJob", "report": "GetObject", "deploy": "CreateModel", "batch": "PutObject"}
+         "stop": "StopTrainingJob", "report": "GetObject", "deploy": "CreateModel", "api": "PutObject", "batch": "PutObject"}
 
 
 @pytest.fixture

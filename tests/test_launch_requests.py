@@ -17,7 +17,7 @@ from launch.recipe import Recipe, read_recipe
 from launch.requests_debug import debug_job, own_debug_job
 from launch.requests_hosting import alarm, endpoint, endpoint_config, model, scaling, transform_job, update
 from launch.requests_training import Call, Target, dated, metrics, training_job
-from launch.settings import Batch, Debugger, Endpoint, Settings, Training
+from launch.settings import Api, Batch, Debugger, Endpoint, Settings, Training
 
 RECIPES = sorted((REPOSITORY / "recipes").glob("*.yaml"))
 URI = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/slipway-{}@sha256:" + "a" * 64
@@ -223,7 +223,7 @@ def test_a_request_that_aws_would_refuse_is_told_before():
 def test_the_page_of_settings_lists_each_with_its_default():
     rows = re.findall(r"^\| `([a-z_.]+)` \| (.*?) \| (.*) \|$", (REPOSITORY / "launch/SETTINGS.md").read_text(encoding="utf-8"), re.M)
     found = []
-    for where, form in (("", Settings), ("training.", Training), ("endpoint.", Endpoint), ("batch.", Batch), ("debugger.", Debugger)):
+    for where, form in (("", Settings), ("training.", Training), ("endpoint.", Endpoint), ("api.", Api), ("batch.", Batch), ("debugger.", Debugger)):
         for entry in dataclasses.fields(form):
             if not dataclasses.is_dataclass(getattr(form(), entry.name)):
                 found.append((f"{where}{entry.name}", shown(getattr(form(), entry.name)), entry.metadata["sets"]))

@@ -130,9 +130,9 @@ def test_yoga(checkout, world):
         assert re.search(rf"yoga-{number}-\S+: Completed; Completed={count}", told), told[-6000:]
     for line in (r"push: serve=123456789012\.dkr\.ecr\.us-east-1\.amazonaws\.com/slipway-serve@sha256:", r"check: \d+ looks, 0 failed",
                  r"report: \S+profiler-report.html", "epoch=2 train_loss=", "deploy: yoga-poses is InService", "photo +label +probability",
-                 r'"label": ?"(blue|green|red)"', "the API 'yoga' is gone", "delete: Endpoint yoga-poses"):
+                 r'"label": ?"(blue|green|red)"', "api: http://127.0.0.1:", "delete: Stack slipway-yoga-poses", "delete: Endpoint yoga-poses"):
         assert re.search(line, told), line
-    assert formation.made == ["yoga"] and formation.stacks == {}
+    assert formation.made == ["slipway-yoga-poses"] and formation.stacks == {}
     nothing_left(client, "yoga-poses")
 
 

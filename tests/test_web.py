@@ -1,4 +1,4 @@
-"""The page's routes where they run: in the server itself under load, in Lambda without anything installed, and as a CloudFormation stack."""
+"""The page's routes where they run: in the server itself under load, and in Lambda without anything installed; and what the template lets it do."""
 
 import ast
 import http.server
@@ -12,19 +12,16 @@ import zipfile
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-import boto3
 import pytest
-from botocore.stub import ANY, Stubber
 
-from api.__main__ import main
-from api.deployment import ApiOptions, DeploymentError, code, code_key, delete, deploy, options_of, parameters, request, url
 from aws import running_server
 from conftest import COLOURS, REPOSITORY
+from launch.requests_api import code
 from servers import b64, photo, serving
+from stacks import resources
 from web import wikipedia
 from web.old_contract import spoken
 
-URL = "https://abc.execute-api.eu-west-1.amazonaws.com/"
 CLIENTS = 100
 
 
@@ -107,7 +104,7 @@ def test_the_function_needs_boto3_and_the_standard_library_only(tmp_path):
     assert zipped == code() and len(zipped) < 60_000
     zipfile.ZipFile(io.BytesIO(zipped)).extractall(tmp_path)
     found = {".".join(path.relative_to(tmp_path).parts) for path in tmp_path.rglob("*.*")}
-    assert {"api.handler.py", "api.endpoint.py", "web.page.html", "web.site.py"} <= found and "api.deployment.py" not in found
+    assert {"api.handler.py", "api.endpoint.py", "web.page.html", "web.site.py"} <= found and len(found) < 15
     for file in tmp_path.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module] if isinstance(node, ast.ImportFrom) else []
@@ -127,130 +124,21 @@ def test_the_template_passes_cfn_lint():
     assert done.returncode == 0, done.stdout
 
 
-def resources() -> dict:
-    """The template, its short functions as lists: what they are called does not matter here."""
-    import yaml
-
-    class Loader(yaml.SafeLoader):
-        pass
-
-    def plain(loader: Loader, suffix: str, node: yaml.Node) -> object:
-        kinds = {yaml.SequenceNode: loader.construct_sequence, yaml.MappingNode: loader.construct_mapping}
-        return kinds[type(node)](node, True) if type(node) in kinds else loader.construct_scalar(node)
-
-    Loader.add_multi_constructor("!", plain)
-    return yaml.load((REPOSITORY / "api" / "template.yaml").read_text(encoding="utf-8"), Loader)
-
-
-def test_the_function_may_do_four_things_and_no_more():
+def test_the_function_may_do_five_things_and_no_more():
     template = resources()
     [policy] = template["Resources"]["Role"]["Properties"]["Policies"]
     statements = [entry[1] if isinstance(entry, list) else entry for entry in policy["PolicyDocument"]["Statement"]]
     actions = {str(statement["Action"]): statement["Resource"] for statement in statements}
-    assert set(actions) == {"sagemaker:InvokeEndpoint", "['logs:CreateLogStream', 'logs:PutLogEvents']", "s3:GetObject", "s3:ListBucket"}
+    assert set(actions) == {"sagemaker:InvokeEndpoint", "['logs:CreateLogStream', 'logs:PutLogEvents']", "s3:GetObject", "s3:ListBucket",
+                            "kms:Decrypt"}
     assert actions["sagemaker:InvokeEndpoint"].endswith(":endpoint/${EndpointArnName}")
+    assert actions["kms:Decrypt"] == "SamplesKeyArn" and statements[0]["Condition"][1] == {"StringEquals": {"sagemaker:TargetModel": "TargetModel"}}
     assert actions["s3:GetObject"].endswith("${SamplesBucket}/${SamplesPrefix}*")
     assert statements[3]["Condition"] == {"StringLike": {"s3:prefix": "${SamplesPrefix}*"}}
     assert "ManagedPolicyArns" not in template["Resources"]["Role"]["Properties"]
     routes = {name: entry["Properties"] for name, entry in template["Resources"].items() if entry["Type"] == "AWS::ApiGatewayV2::Route"}
     closed = {route["RouteKey"] for route in routes.values() if "AuthorizationType" in route}
     assert closed == {"POST /classify", "GET /sample", "GET /labels", "POST /getyogaapp"}
-    passed = {parameter["ParameterKey"] for parameter in parameters(ApiOptions("a", "b", "c"), "k")}
-    assert passed == set(template["Parameters"])
-
-
-OPTIONS = ApiOptions("colours-api", "Colours", "my-bucket", "s3://photos/validation", ("https://example.org",))
-
-
-@pytest.fixture
-def clients():
-    """CloudFormation's and S3's own clients, which check each request against the service's model, with answers of ours."""
-    made = {name: boto3.client(name, region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="x") for name in ("cloudformation", "s3")}
-    with Stubber(made["cloudformation"]) as cloudformation, Stubber(made["s3"]) as s3:
-        s3.add_response("put_object", {}, {"Bucket": "my-bucket", "Key": code_key("colours-api", code()), "Body": code()})
-        yield made["cloudformation"], made["s3"], cloudformation
-        cloudformation.assert_no_pending_responses()
-
-
-def described(stub: Stubber, status: str | None) -> None:
-    if status is None:
-        stub.add_client_error("describe_stacks", "ValidationError", "Stack with id colours-api does not exist", 400)
-        return
-    outputs = [{"OutputKey": "Url", "OutputValue": URL}] if status.endswith("_COMPLETE") and "ROLLBACK" not in status else []
-    stack = {"StackName": "colours-api", "StackStatus": status, "CreationTime": "2026-01-01T00:00:00Z", "Outputs": outputs}
-    stub.add_response("describe_stacks", {"Stacks": [stack]}, {"StackName": "colours-api"})
-
-
-def test_a_new_api_is_made(clients):
-    cloudformation, s3, stub = clients
-    described(stub, None)
-    stub.add_response("create_stack", {"StackId": "x"}, request(OPTIONS, code_key("colours-api", code())))
-    for status in ("CREATE_COMPLETE", "CREATE_COMPLETE"):
-        described(stub, status)
-    assert deploy(cloudformation, s3, OPTIONS) == URL
-
-
-def test_an_api_is_changed_or_left_as_it_is(clients):
-    cloudformation, s3, stub = clients
-    described(stub, "CREATE_COMPLETE")
-    stub.add_client_error("update_stack", "ValidationError", "No updates are to be performed.", 400)
-    described(stub, "CREATE_COMPLETE")
-    assert deploy(cloudformation, s3, OPTIONS) == URL
-
-
-def test_what_failed_once_is_made_anew_and_a_failure_says_why(clients):
-    cloudformation, s3, stub = clients
-    described(stub, "ROLLBACK_COMPLETE")
-    stub.add_response("delete_stack", {}, {"StackName": "colours-api"})
-    described(stub, "DELETE_COMPLETE")
-    wanted = {**dict.fromkeys(("TemplateBody", "Parameters", "Capabilities", "Tags"), ANY), "StackName": "colours-api"}
-    stub.add_response("create_stack", {"StackId": "x"}, wanted)
-    described(stub, "ROLLBACK_COMPLETE")
-    event = {"StackId": "x", "EventId": "1", "StackName": "colours-api", "Timestamp": "2026-01-01T00:00:00Z", "ResourceStatus": "CREATE_FAILED"}
-    reasons = {"Api": "Resource creation cancelled", "Role": "not authorized to perform iam:CreateRole"}
-    events = [{**event, "LogicalResourceId": name, "ResourceStatusReason": reason} for name, reason in reasons.items()]
-    stub.add_response("describe_stack_events", {"StackEvents": events})
-    with pytest.raises(DeploymentError, match="'colours-api' failed: Role: not authorized to perform iam:CreateRole"):
-        deploy(cloudformation, s3, OPTIONS)
-
-
-def test_an_api_is_removed_and_its_url_is_gone(clients):
-    cloudformation, _, stub = clients
-    stub.add_response("delete_stack", {}, {"StackName": "colours-api"})
-    described(stub, "DELETE_COMPLETE")
-    delete(cloudformation, "colours-api")
-    described(stub, None)
-    with pytest.raises(DeploymentError, match="no API 'colours-api'"):
-        url(cloudformation, "colours-api")
-
-
-@pytest.mark.parametrize(("wrong", "words"), [
-    ({"origins": ("*",)}, "no web origin"), ({"origins": ("https://a.org/path",)}, "without a path"), ({"samples": "photos"}, "s3://bucket/prefix/"),
-    ({"api_key_sha256": "secret"}, "64 digits"), ({"jwt_issuer": "https://a"}, "go together"),
-    ({"api_key_sha256": "0" * 64, "jwt_issuer": "https://a", "jwt_audience": ("b",)}, "not both")])
-def test_options_that_cannot_be_meant_are_told(wrong, words):
-    with pytest.raises(DeploymentError, match=words):
-        ApiOptions("a", "b", "c", **wrong)
-
-
-def test_options_come_from_a_recipe():
-    section = {"samples": "s3://photos/validation", "origins": ["https://example.org"]}
-    assert options_of(section, stack="colours-api", endpoint="Colours", code_bucket="my-bucket") == OPTIONS
-    with pytest.raises(DeploymentError, match="'colour' is no option of the API; there are stack, endpoint, "):
-        options_of({"colour": 1}, stack="a", endpoint="b", code_bucket="c")
-    with pytest.raises(DeploymentError, match="the API needs 'endpoint'"):
-        options_of({}, stack="a", code_bucket="c")
-
-
-def test_the_command_tells_what_is_missing(monkeypatch, capsys, tmp_path):
-    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
-    assert main(["url", "colours-api"]) == 1 and "no region is set" in capsys.readouterr().err
-    for name, value in {"AWS_REGION": "eu-west-1", "AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1", "AWS_ACCESS_KEY_ID": "x",
-                        "AWS_SECRET_ACCESS_KEY": "x"}.items():
-        monkeypatch.setenv(name, value)
-    assert main(["url", "colours-api"]) == 1 and "Could not connect to the endpoint" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("label", "words"), [("001.Afghan_hound", "Afghan hound"), ("ArdhaChandrasana", "Ardha Chandrasana"),
