@@ -42,8 +42,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        name = self.path.split("/")[2]
-        self.server.invoked.append({"endpoint": name, "type": self.headers["Content-Type"], "bytes": len(body)})
+        name, target = self.path.split("/")[2], self.headers["X-Amzn-SageMaker-Target-Model"]
+        self.server.invoked.append({"endpoint": name, "type": self.headers["Content-Type"], "bytes": len(body),
+                                    **({"target": target} if target else {})})
         if self.server.trouble:
             status, error, message = self.server.trouble
             return self._error(status, error, {"Message": message})

@@ -78,7 +78,8 @@ class CloudFormation(http.server.ThreadingHTTPServer):
                        "SLIPWAY_API_KEY_SHA256": parameters["ApiKeySha256"]}
 
         def handle(event: dict) -> dict:
-            done = subprocess.run([sys.executable, "-c", HANDLE], cwd=code, env=environment, input=json.dumps(event), capture_output=True, text=True, check=False)
+            done = subprocess.run([sys.executable, "-c", HANDLE], cwd=code, env=environment, input=json.dumps(event), capture_output=True, text=True,
+                                  check=False)
             assert done.returncode == 0, done.stderr
             return json.loads(done.stdout)
 

@@ -84,6 +84,13 @@ def test_a_form_gets_its_label(site, cloud, event, kind):
     assert cloud.invoked == [{"endpoint": ENDPOINT, "type": f"image/{kind.lower()}", "bytes": len(photo("green", kind))}]
 
 
+def test_a_multi_model_endpoint_is_asked_for_its_model(cloud, site, monkeypatch):
+    monkeypatch.setenv("SLIPWAY_ENDPOINT", f"{ENDPOINT}/colours.tar.gz")
+    handler.site.cache_clear()
+    assert ask(event_2("POST", "/classify", photo("red"), JPEG))[1]["label"] == "red"
+    assert cloud.invoked == [{"endpoint": ENDPOINT, "type": "image/jpeg", "bytes": len(photo("red")), "target": "colours.tar.gz"}]
+
+
 @EVENTS
 def test_the_page_comes_with_a_policy_that_lets_just_it_run(site, event):
     answer = handler.handle(event("GET", "/"))

@@ -238,6 +238,24 @@ def test_it_fits_and_can_be_read(page, tmp_path, width, dark):
     assert page.run("[...document.querySelectorAll('button')].filter((e) => e.offsetParent).every((e) => e.offsetHeight >= 44)")
 
 
+def test_what_api_gateway_says_by_itself_is_a_sentence(browser, server, trained, tmp_path, monkeypatch):
+    said = {"statusCode": 413, "headers": {"content-type": "application/json"}, "body": '{"message":"Request Too Long"}'}
+    with aws(server, trained.root / "input" / "data") as cloud:
+        for name, value in cloud.environment().items():
+            monkeypatch.setenv(name, value)
+        handler.site.cache_clear()
+        with running_server(Gateway(lambda event: said if said and event["rawPath"] == "/classify" else handler.handle(event))) as gateway:
+            browser.open(f"http://127.0.0.1:{gateway.server_port}/")
+            browser.drop(file(tmp_path, "photo.jpg", photo("red")))
+            browser.until("document.getElementById('error').innerText === 'The photo is too large. Send a smaller one.'")
+            said |= {"statusCode": 429, "body": '{"message":"Too Many Requests"}'}
+            browser.drop(file(tmp_path, "photo.jpg", photo("blue")))
+            browser.until("document.getElementById('status').innerText.startsWith('Too many ask at once. (Asking again in ')")
+            said.clear()
+            answered(browser, "blue")
+        handler.site.cache_clear()
+
+
 def test_behind_the_function_it_asks_for_a_key_and_waits_for_a_cold_endpoint(browser, server, trained, tmp_path, monkeypatch):
     with aws(server, trained.root / "input" / "data") as cloud:
         for name, value in {**cloud.environment(), "SLIPWAY_API_KEY_SHA256": hashlib.sha256(b"sesame").hexdigest()}.items():

@@ -4,10 +4,14 @@ import ast
 import http.server
 import io
 import json
+import os
+import re
+import signal
 import subprocess
 import sys
 import threading
 import time
+import urllib.request
 import zipfile
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -17,6 +21,8 @@ import pytest
 from aws import running_server
 from conftest import COLOURS, REPOSITORY
 from launch.requests_api import code
+from local_test.engines import free_port
+from sagemakers import until
 from servers import b64, photo, serving
 from stacks import resources
 from web import wikipedia
@@ -82,6 +88,25 @@ def test_it_is_off_unless_it_is_asked_for(trained):
         assert "/classify" not in json.loads(plain.ask("GET", "/openapi.json")[2])["paths"]
 
 
+def test_make_web_serves_the_page_in_front_of_the_demos_model(trained, tmp_path):
+    port = free_port()
+    for link, place in ((".venv", sys.prefix), ("out/ml/model", trained.model), ("out/prepared/validation", trained.root / "input/data/validation")):
+        (tmp_path / link).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / link).symlink_to(place)
+    command = ["make", "-f", str(REPOSITORY / "Makefile"), "-o", ".venv/.process", "web", f"PORT={port}"]
+    with subprocess.Popen(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(REPOSITORY)}, stdout=subprocess.PIPE, text=True,
+                          start_new_session=True) as process:
+        try:
+            assert f"web: http://127.0.0.1:{port}/" in process.stdout.readline()
+            until(lambda: urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5).status == 200)
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as page:
+                assert page.read() == (REPOSITORY / "web" / "page.html").read_bytes()
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/sample", timeout=5) as sample:
+                assert json.load(sample)["label"] in COLOURS
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+
+
 @pytest.mark.parametrize(("variables", "words"), [
     ({"SLIPWAY_PAGE": "1", "SLIPWAY_SAMPLES": "/nowhere"}, "SLIPWAY_SAMPLES must be a folder"),
     ({"SLIPWAY_PAGE": "maybe"}, "SLIPWAY_PAGE must be true or false"),
@@ -138,6 +163,10 @@ def test_the_function_may_do_five_things_and_no_more():
     assert "ManagedPolicyArns" not in template["Resources"]["Role"]["Properties"]
     routes = {name: entry["Properties"] for name, entry in template["Resources"].items() if entry["Type"] == "AWS::ApiGatewayV2::Route"}
     closed = {route["RouteKey"] for route in routes.values() if "AuthorizationType" in route}
+    stage = template["Resources"]["Stage"]["Properties"]
+    assert stage["DefaultRouteSettings"] == {"ThrottlingRateLimit": "RequestsPerSecond", "ThrottlingBurstLimit": "RequestBurst"}
+    assert json.loads(re.sub(r":(\$[\w.]+)", r':"\1"', stage["AccessLogSettings"]["Format"]))["status"] == "$context.status"
+    assert template["Resources"]["Api"]["Properties"]["CorsConfiguration"][1]["AllowOrigins"] == "AllowedOrigins"
     assert closed == {"POST /classify", "GET /sample", "GET /labels", "POST /getyogaapp"}
 
 
