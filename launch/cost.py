@@ -110,5 +110,5 @@ def cost(recipe: Recipe, table: Path, tell: Callable[[str], None]) -> int:
                   f"{settings.batch.expected_s} s on {settings.batch.instance_count} x {settings.batch.instance_type}"))
     for name, dollars, why in lines:
         tell(f"{name:34} {dollars:10.2f} USD  {why}")
-    tell(f"prices of {prices.region}, {prices.as_of}, without transfer, S3, logs and taxes")
+    tell(f"prices of {prices.region} ({prices.as_of}), without transfer, S3, logs and taxes")
     return 0

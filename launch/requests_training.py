@@ -1,5 +1,6 @@
 """CreateTrainingJob as a pure function of the recipe, and what other requests share with it."""
 
+import hashlib
 import re
 from dataclasses import dataclass
 
@@ -36,8 +37,11 @@ class Call:
 
 
 def dated(name: str, stamp: str, limit: int = NAME_LIMIT) -> str:
-    """A name with a time that fits a limit."""
-    return f"{slug(name, limit - len(stamp) - 1)}-{stamp}"
+    """A name with a time that fits a limit; of a name that has to be cut, a few letters of its checksum tell it from another with the same start."""
+    room = limit - len(stamp) - 1
+    if len(slug(name, len(name) + 1)) <= room:
+        return f"{slug(name)}-{stamp}"
+    return f"{slug(name, room - 5)}-{hashlib.sha256(name.encode()).hexdigest()[:4]}-{stamp}"
 
 
 def tags(recipe: Recipe) -> list[dict]:

@@ -30,9 +30,9 @@ class Cloud:
     moto_url: str
     process: subprocess.Popen
 
-    def client(self, service: str):
+    def client(self, service: str, region: str = "eu-west-1"):
         url = self.url if service.startswith("sagemaker") else self.moto_url
-        return boto3.client(service, endpoint_url=url, region_name="eu-west-1", aws_access_key_id="testing", aws_secret_access_key="testing",
+        return boto3.client(service, endpoint_url=url, region_name=region, aws_access_key_id="testing", aws_secret_access_key="testing",
                             config=Config(retries={"max_attempts": 0}, read_timeout=120))
 
 

@@ -10,6 +10,7 @@ from launching import URI
 from registries import aws, no_credentials
 
 from launch.__main__ import COMMANDS, main
+from launch.cost import read_prices
 from launch.desk import service_model
 from launch.upload import Channel, files_of, upload
 
@@ -172,7 +173,8 @@ def test_the_cost_needs_no_credentials_and_takes_other_prices(tmp_path, monkeypa
                      "spot_share: 1\nvolume_gb_month: 0\nserverless_gb_s: 0\nprovisioned_gb_s: 0\n")
     assert main(["cost", str(REPOSITORY / "recipes/demo.yaml"), "--prices", str(table)]) == 0
     shown = capsys.readouterr().out
-    assert "training, at most                       10.00 USD  3600 s on 1 x ml.m5.xlarge" in shown and "prices of eu-west-1, 2030" in shown
+    assert "training, at most                       10.00 USD  3600 s on 1 x ml.m5.xlarge" in shown and "prices of eu-west-1 (2030)" in shown
+    assert "example" in read_prices().as_of, "until somebody has checked them"
     assert main(["cost", str(REPOSITORY / "recipes/yoga_poses.yaml"), "--prices", str(table)]) == 1
     assert "the price table has no ml.g5.xlarge; add it" in capsys.readouterr().err
     table.write_text("instances: 7")

@@ -1,4 +1,4 @@
-"""Local SageMaker with a Docker engine: one training and one endpoint in the project's images, and nothing left behind."""
+"""Local SageMaker with a Docker engine: a training of two hosts and an endpoint in the project's images, and nothing left behind."""
 
 import json
 import subprocess
@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from conftest import COLOURS, draw_channel
+from local_test.sagemaker.machines import Docker
 from sagemakers import BUCKET, ROLE, SERVE_IMAGE, ended, local_sagemaker, moto, put_folder, training_request, until
 from servers import photo
 
@@ -16,7 +17,11 @@ def test_a_training_and_an_endpoint_in_containers(tmp_path, images):
     with moto() as url, local_sagemaker(tmp_path / "state", url, engine="docker") as cloud:
         put_folder(cloud.client("s3"), draw_channel(tmp_path / "photos", 4), "train")
         sagemaker, runtime = cloud.client("sagemaker"), cloud.client("sagemaker-runtime")
-        sagemaker.create_training_job(**training_request("contained", epochs=1))
+        request = training_request("contained", epochs=1)
+        request["ResourceConfig"]["InstanceCount"] = 2
+        sagemaker.create_training_job(**request)
+        until(lambda: len(_labelled("ps", tmp_path)) == 2)
+        assert len(_labelled("network", "ls", tmp_path)) == 1
         job = ended(sagemaker, "contained", 120)
         assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
         sagemaker.create_model(ModelName="contained", ExecutionRoleArn=ROLE,
@@ -32,6 +37,21 @@ def test_a_training_and_an_endpoint_in_containers(tmp_path, images):
         assert _labelled(*kind, tmp_path) == []
     assert not any((tmp_path / "state" / "work").rglob("*.*"))
     assert BUCKET in job["ModelArtifacts"]["S3ModelArtifacts"]
+
+
+def test_what_a_killed_servers_search_left_running_is_removed(tmp_path, images):
+    tree, other = tmp_path / "state/work/hyper-parameter-tuning-job/search/out/trials/search/one", tmp_path / "elsewhere"
+    started = []
+    try:
+        for folder in (tree, other):
+            folder.mkdir(parents=True)
+            command = ["docker", "run", "--detach", "--rm", "--entrypoint", "sleep", "--volume", f"{folder}:/opt/ml", images["serve"], "60"]
+            started.append(subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip())
+        Docker(tmp_path / "state").sweep()
+        running = subprocess.run(["docker", "ps", "--all", "--quiet", "--no-trunc"], capture_output=True, text=True, check=True).stdout.split()
+        assert [container in running for container in started] == [False, True]
+    finally:
+        subprocess.run(["docker", "rm", "--force", *started], capture_output=True, check=False)
 
 
 def _labelled(*kind_and_folder: object) -> list[str]:

@@ -49,11 +49,14 @@ def test_logs_are_in_cloudwatch(cloud, sagemaker):
     assert any("validation_accuracy=" in line for line in lines)
 
 
-def test_a_training_that_fails_says_why(sagemaker):
-    sagemaker.create_training_job(**training_request("fails", epochs="many"))
+def test_a_training_that_fails_says_why_in_the_region_it_was_made_in(cloud):
+    sagemaker = cloud.client("sagemaker", "us-gov-west-1")
+    made = sagemaker.create_training_job(**training_request("fails", epochs="many"))
+    assert made["TrainingJobArn"] == "arn:aws-us-gov:sagemaker:us-gov-west-1:123456789012:training-job/fails"
     job = ended(sagemaker, "fails")
     assert job["TrainingJobStatus"] == "Failed"
     assert job["FailureReason"].startswith("AlgorithmError: ") and "many" in job["FailureReason"] and ", exit code: " in job["FailureReason"]
+    assert "many" in printed(cloud, "fails", "us-gov-west-1")
 
 
 def test_a_channel_without_objects_fails_the_job(sagemaker):
@@ -84,9 +87,9 @@ def test_a_spot_training_goes_on_from_its_checkpoint_and_stopped_keeps_its_model
         sagemaker.stop_training_job(TrainingJobName="spot")
 
 
-def printed(cloud, job: str) -> str:
+def printed(cloud, job: str, region: str = "eu-west-1") -> str:
     """All lines of a job, as CloudWatch has them."""
-    logs, group = cloud.client("logs"), "/aws/sagemaker/TrainingJobs"
+    logs, group = cloud.client("logs", region), "/aws/sagemaker/TrainingJobs"
     streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{job}/")["logStreams"]
     pages = [logs.get_log_events(logGroupName=group, logStreamName=stream["logStreamName"])["events"] for stream in streams]
     return "\n".join(event["message"] for events in pages for event in events)

@@ -39,6 +39,11 @@ def test_a_tuning_job_searches(tmp_path):
         assert len(values) == 2 and values == sorted(values, reverse=True) and all(set(child["TunedHyperParameters"]) == {"lr"} for child in children)
         best = sagemaker.describe_training_job(TrainingJobName=job["BestTrainingJob"]["TrainingJobName"])
         assert best["TuningJobArn"] == job["HyperParameterTuningJobArn"] and best["HyperParameters"]["_tuning_objective_metric"] == "validation:accuracy"
+        assert [step["Status"] for step in best["SecondaryStatusTransitions"]] == ["Starting", "Training", "Uploading", "Completed"]
+        logs, group = cloud.client("logs"), "/aws/sagemaker/TrainingJobs"
+        streams = until(lambda: logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{best['TrainingJobName']}/algo-1-")["logStreams"])
+        events = logs.get_log_events(logGroupName=group, logStreamName=streams[0]["logStreamName"])["events"]
+        assert any("validation_accuracy=" in event["message"] for event in events)
         key = best["ModelArtifacts"]["S3ModelArtifacts"].removeprefix(f"s3://{BUCKET}/")
         assert cloud.client("s3").head_object(Bucket=BUCKET, Key=key)["ContentLength"] > 100_000
         curves = until(lambda: all(read := [trial.curve for trial in read_managed("search", sagemaker, logs=cloud.client("logs"))[0].trials]) and read)

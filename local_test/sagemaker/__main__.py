@@ -9,7 +9,7 @@ POST /local/training-jobs/NAME/interrupt takes a spot job's instances back.
 
 What it does not do: check signatures, roles, quotas, instance types, VPC, KMS; bill. Pipe mode, EFS and FSx, augmented manifests,
 instance groups, warm pools, built-in algorithms, hubs. Custom debugger rules; built-in ones run once, after the training, on
-`diagnose`. Network isolation of endpoints and of processes. Inference
+`diagnose`. Network isolation of endpoints, of searches and of processes. Spot interruption and checkpoints in S3 of a search's trainings. Inference
 components, inference pipelines, shadow variants, canary and linear traffic shifting (it is all at once, with rollback), autoscaling
 (record it in moto), Clarify. Trainings and transform jobs do not outlive the server: they have Failed when it comes again, while tuning jobs go on and endpoints come up.
 Processing, AutoML, Pipelines, Studio, the model registry and all other operations are answered with UnknownOperationException.

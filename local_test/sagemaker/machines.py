@@ -111,7 +111,7 @@ class Docker:
     name = "docker"
 
     def __init__(self, state: Path):
-        self._label = f"{LABEL}={state.absolute()}"
+        self._label, self._work = f"{LABEL}={state.absolute()}", f"{state.absolute()}/work/"
 
     def check(self, uri: str, verb: str) -> str:
         """The local image for what a request names: itself, or what has its last name and tag. EngineError when there is none."""
@@ -157,7 +157,10 @@ class Docker:
         subprocess.run(["docker", "network", "rm", name], capture_output=True, check=False)
 
     def sweep(self) -> None:
-        """Remove what an earlier server on the same folder left behind."""
+        """Remove what an earlier server on the same folder left behind: its own by their label, those of its searches by what is mounted in them."""
+        shown = subprocess.run(["docker", "ps", "--all", "--no-trunc", "--format", "{{.ID}} {{.Mounts}}"], capture_output=True, text=True, check=False).stdout
+        if found := [line.partition(" ")[0] for line in shown.splitlines() if self._work in line]:
+            subprocess.run(["docker", "rm", "--force", *found], capture_output=True, check=False)
         for listing, remove in ((["ps", "--all"], ["rm", "--force"]), (["network", "ls"], ["network", "rm"])):
             command = ["docker", *listing, "--quiet", "--filter", f"label={self._label}"]
             if found := subprocess.run(command, capture_output=True, text=True, check=False).stdout.split():

@@ -1,5 +1,6 @@
 """What the server remembers: a JSON file for each resource, written whole or not at all, so that a restart finds it again."""
 
+import functools
 import json
 import os
 import re
@@ -8,6 +9,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import botocore.exceptions
+import botocore.session
 
 from local_test.sagemaker.contract import ApiError
 
@@ -78,7 +82,15 @@ class Store:
 
 def arn(region: str, resource: str, name: str) -> str:
     """As SageMaker would name it, in the account that moto takes as its own."""
-    return f"arn:aws:sagemaker:{region}:{ACCOUNT}:{resource}/{name}"
+    return f"arn:{_partition(region)}:sagemaker:{region}:{ACCOUNT}:{resource}/{name}"
+
+
+@functools.cache
+def _partition(region: str) -> str:
+    try:
+        return botocore.session.get_session().get_partition_for_region(region)
+    except botocore.exceptions.UnknownRegionError:
+        return "aws"
 
 
 def page(records: list[dict], request: dict, name_field: str, status_field: str | None, default_order: str = "Descending") -> tuple[list[dict], str | None]:

@@ -107,6 +107,8 @@ def interrupt(platform: Platform, name: str) -> dict:
     record = found(platform, name)
     if not record.get("EnableManagedSpotTraining"):
         raise ApiError(VALIDATION, f"The training job '{name}' is no spot training; set EnableManagedSpotTraining")
+    if record.get("TuningJobArn"):
+        raise ApiError(VALIDATION, f"local SageMaker: the training job belongs to {record['TuningJobArn']}, whose spot instances are not taken back here")
     runner = platform.runner(KIND, name)
     if record["SecondaryStatus"] != "Training" or runner is None:
         raise ApiError(VALIDATION, f"The training job '{name}' is {record['SecondaryStatus']}; only one that is Training can be interrupted")

@@ -145,7 +145,7 @@ class TrainingRun(threading.Thread):
                        **self.job.get("Environment", {})}
         streams = []
         for host in self.hosts:
-            stream = self.platform.logs.stream("TrainingJobs", f"{self.name_of_job}/{host}-{int(time.time())}")
+            stream = self.platform.logs.stream("TrainingJobs", f"{self.name_of_job}/{host}-{int(time.time())}", self.job["Region"])
             streams.append(stream)
             self.machines.append(self.platform.engine.start(
                 Command(algorithm["TrainingImage"], "train", self._root(host), environment, tuple(algorithm.get("ContainerEntrypoint", ())),

@@ -20,11 +20,14 @@ from local_test.sagemaker.machines import remember
 from local_test.sagemaker.platform import Platform
 from local_test.sagemaker.store import arn
 from local_test.sagemaker.training_run import CLOSING
+from local_test.sagemaker.trial_logs import TrialLogs
 
 log = logging.getLogger(__name__)
 KIND, LOOK_S, LEAVE_S = "hyper-parameter-tuning-job", 0.5, 150
 BANDS = {"MinResource": "min_resource", "MaxResource": "max_resource"}
 SECONDARY = {"InProgress": "Training"}
+SHOWN = ("AlgorithmSpecification", "RoleArn", "InputDataConfig", "OutputDataConfig", "ResourceConfig", "StoppingCondition", "Environment", "VpcConfig",
+         "EnableNetworkIsolation", "EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining", "CheckpointConfig", "RetryStrategy")
 
 
 def recipe(request: dict) -> dict:
@@ -64,6 +67,7 @@ class TuningRun(threading.Thread):
         self.folder = platform.work / KIND / self.name_of_job
         self.results = platform.folder / "tunings" / f"{self.name_of_job}.json"
         self.halted: str | None = None
+        self._printed = TrialLogs(platform.logs, self.folder / "out" / "trials" / self.name_of_job, record["Region"])
         self._process: subprocess.Popen | None = None
         self._ended = {child["TrainingJobName"] for child in platform.store.all(training.KIND)  # none, unless an earlier server began the job
                        if child.get("TuningJobArn") == record["HyperParameterTuningJobArn"] and child["TrainingJobStatus"] != "InProgress"}
@@ -101,7 +105,7 @@ class TuningRun(threading.Thread):
         command = [sys.executable, "-m", "tune", str(given), "--data", str(data), "--out", str(out), "--keep", *engine]
         for parent in self.job.get("WarmStartConfig", {}).get("ParentHyperParameterTuningJobs", []):
             command += ["--parents", str(self.platform.folder / "tunings" / f"{parent['HyperParameterTuningJobName']}.json")]
-        printed = self.platform.logs.stream("TuningJobs", self.name_of_job)
+        printed = self.platform.logs.stream("TuningJobs", self.name_of_job, self.job["Region"])
         self._process = subprocess.Popen(command, cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                          start_new_session=True)
         remember(self.platform.folder, self._process.pid, self.folder)
@@ -138,6 +142,7 @@ class TuningRun(threading.Thread):
         self.results.write_text(text, encoding="utf-8")
         for trial in job["trials"]:
             if trial["name"] not in self._ended:
+                self._printed.take(trial["name"], trial["status"] != "InProgress")
                 self._show(trial)
                 if trial["status"] != "InProgress":
                     self._ended.add(trial["name"])
@@ -147,17 +152,16 @@ class TuningRun(threading.Thread):
         """A trial as a training job."""
         name, definition = trial["name"], self.job["TrainingJobDefinition"]
         if self.platform.store.find(training.KIND, name) is None:
-            parts = ("AlgorithmSpecification", "RoleArn", "InputDataConfig", "OutputDataConfig", "ResourceConfig", "StoppingCondition", "Environment")
             metric = self.job["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]["MetricName"]
-            record = {key: definition[key] for key in parts if key in definition}
+            record = {key: definition[key] for key in SHOWN if key in definition}
             record |= {"TrainingJobName": name, "TrainingJobArn": arn(self.job["Region"], "training-job", name), "Region": self.job["Region"],
-                       "HyperParameters": {**trial["hyperparameters"], "_tuning_objective_metric": metric}, "SecondaryStatusTransitions": [],
+                       "HyperParameters": {**trial["hyperparameters"], "_tuning_objective_metric": metric},
                        "TuningJobArn": self.job["HyperParameterTuningJobArn"], "TrainingJobStatus": "InProgress", "SecondaryStatus": "Training"}
             training.adopt(self.platform, record)
         fields = {"TrainingStartTime": _seconds(trial["started"]), "TrainingEndTime": _seconds(trial["ended"]), "TunedNames": list(trial["tuned"]),
+                  "SecondaryStatusTransitions": _transitions(trial),
                   "FailureReason": f"AlgorithmError: {trial['reason']}"[:1024] if trial["status"] == "Failed" else None}
         if trial["status"] != "InProgress":
-            self._tell(trial)
             seconds = (fields["TrainingEndTime"] or 0) - (fields["TrainingStartTime"] or 0)
             fields |= {"ModelArtifacts": self._upload(name), "TrainingTimeInSeconds": round(seconds)}
         if trial["objective"] is not None:
@@ -165,15 +169,6 @@ class TuningRun(threading.Thread):
             fields["FinalMetricDataList"] = [{"MetricName": metric, "Value": trial["objective"], "Timestamp": fields["TrainingEndTime"] or time.time()}]
         secondary = SECONDARY.get(trial["status"], trial["status"])
         self.platform.store.change(training.KIND, name, TrainingJobStatus=trial["status"], SecondaryStatus=secondary, **fields)
-
-    def _tell(self, trial: dict) -> None:
-        """What a trial printed goes where a training job's log goes, once it has ended."""
-        printed = self.folder / "out" / "trials" / self.name_of_job / trial["name"] / "output.log"
-        if printed.is_file():
-            stream = self.platform.logs.stream("TrainingJobs", f"{trial['name']}/algo-1-{int(_seconds(trial['started']) or 0)}")
-            for line in printed.read_text(encoding="utf-8", errors="replace").splitlines():
-                stream.line(line)
-            stream.close()
 
     def _upload(self, name: str) -> dict | None:
         """A trial's model.tar.gz, if it left a model; then its tree goes."""
@@ -203,6 +198,17 @@ class TuningRun(threading.Thread):
     def _end(self, status: str, reason: str | None = None) -> None:
         self.platform.store.change(KIND, self.name_of_job, HyperParameterTuningJobStatus=status, HyperParameterTuningEndTime=time.time(),
                                    FailureReason=reason and reason[:1024])
+
+
+def _transitions(trial: dict) -> list[dict]:
+    """What a training of a search has gone through; there is no Downloading, as the search's data are brought once."""
+    began, ended = _seconds(trial["started"]), _seconds(trial["ended"])
+    steps = [(status, began) for status in ("Starting", "Training") if began]
+    if trial["status"] != "InProgress" and ended:
+        steps += [(status, ended) for status in (("Uploading",) if trial["status"] != "Failed" else ()) + (trial["status"],)]
+    until = [moment for _, moment in steps[1:]] + ([ended] if ended else [])
+    return [{"Status": status, "StartTime": moment, **({"EndTime": until[number]} if number < len(until) else {})}
+            for number, (status, moment) in enumerate(steps)]
 
 
 def _seconds(moment: str | None) -> float | None:

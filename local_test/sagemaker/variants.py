@@ -95,7 +95,7 @@ class Variant:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _start(self) -> Machine:
-        log = self.platform.logs.stream(self._group, f"{self._stream}/i-{uuid.uuid4().hex[:17]}")
+        log = self.platform.logs.stream(self._group, f"{self._stream}/i-{uuid.uuid4().hex[:17]}", self.model["Region"])
         return self.platform.engine.start(Command(self.container["Image"], "serve", self.folder, self._environment,
                                                   host=self.container.get("ContainerHostname", ""), mount=MODELS if self.multi_model else MODEL), log.line)
 
