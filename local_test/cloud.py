@@ -17,6 +17,7 @@ from local_test.engines import REPOSITORY, EngineError, free_port
 
 START_S, STOP_S = 60, 150  # local SageMaker stops its containers first
 REGION = "eu-west-1"
+SAGEMAKER_URLS = ("AWS_ENDPOINT_URL_SAGEMAKER", "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", "AWS_ENDPOINT_URL_SERVICE_QUOTAS")  # what local SageMaker stands for
 REGISTRY = "version: 0.1\nstorage: {filesystem: {rootdirectory: %s}}\nhttp: {addr: 'localhost:%d'}\n"
 NOBODY = {"AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "nobody", "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION,
           "AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "/nonexistent", "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent"}

@@ -26,7 +26,6 @@ from local_test import cloud, leftovers
 from local_test.engines import REPOSITORY, EngineError, choose_engine
 
 RECIPE = REPOSITORY / "recipes" / "demo.yaml"
-LOCAL = "AWS_ENDPOINT_URL_SAGEMAKER", "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", "AWS_ENDPOINT_URL_SERVICE_QUOTAS"
 NAME, IMAGES = "e2e", ("train", "serve")
 MODEL = "shufflenet_v2_x0_5"  # a thirtieth of the size of the demo's resnet18, of which eight would be kept
 PHOTOS_PER_CLASS, EPOCHS, TRIAL_EPOCHS = 16, 12, 2
@@ -106,7 +105,7 @@ def run(engine: str, out: Path) -> tuple[int, dict[str, list[str]]]:
                 moto = servers.enter_context(cloud.moto(work, environment))
                 os.environ["AWS_ENDPOINT_URL"] = moto
                 sagemaker = servers.enter_context(cloud.sagemaker(work, engine, dict(os.environ)))
-                os.environ |= dict.fromkeys(LOCAL, sagemaker)
+                os.environ |= dict.fromkeys(cloud.SAGEMAKER_URLS, sagemaker)
                 registry = servers.enter_context(cloud.registry(work, environment)) if engine == "docker" else ""
             bucket = f"sagemaker-{cloud.REGION}-{boto3.client('sts').get_caller_identity()['Account']}"
             begin(steps, bucket, registry)

@@ -20,7 +20,7 @@ import boto3
 import yaml
 
 from conftest import REPOSITORY, SMALL
-from local_test.cloud import environment_here
+from local_test.cloud import SAGEMAKER_URLS, environment_here
 from registries import fake_docker
 from sagemakers import local_sagemaker, moto
 from stacks import CloudFormation
@@ -86,7 +86,7 @@ def world(folder: Path) -> Iterator[World]:
         url = servers.enter_context(moto())
         cloud = servers.enter_context(local_sagemaker(folder / "state", url))
         environment = environment_here(AWS_ENDPOINT_URL=url, BASE_IMAGE="scratch", OMP_NUM_THREADS="1", PATH=f"{log.parent}:{os.environ['PATH']}",
-                                       **{f"AWS_ENDPOINT_URL_{name}": cloud.url for name in ("SAGEMAKER", "SAGEMAKER_RUNTIME", "SERVICE_QUOTAS")})
+                                       **dict.fromkeys(SAGEMAKER_URLS, cloud.url))
         made = World(environment, None)
         made.client("iam").create_role(RoleName="SlipwayRole", AssumeRolePolicyDocument=json.dumps(TRUST))
         made.client("s3").create_bucket(Bucket=BUCKET)
