@@ -2,7 +2,9 @@
 
 import json
 import os
+import queue
 import signal
+import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -15,6 +17,7 @@ from botocore.parsers import create_parser
 from conftest import draw_channel
 from local_test.sagemaker import contract
 from local_test.sagemaker.contract import ApiError
+from local_test.sagemaker.machines import SERVE_STOP_S, TRAIN_STOP_S, Machine
 from local_test.sagemaker.measures import Measures
 from local_test.sagemaker.objects import relative
 from local_test.sagemaker.records import TooLarge, assemble, batches
@@ -148,6 +151,17 @@ def test_records_of_a_transform():
     with pytest.raises(TooLarge, match="record 1 is of 8 bytes|record 1 is of 9 bytes"):
         batches(content, "Line", "SingleRecord", 5)
     assert assemble([b"1", b"2\n"], "Line") == b"1\n2\n" and assemble([b"1", b"2"], "None") == b"12"
+
+
+@pytest.mark.parametrize("handler, code", [("signal.SIG_IGN", 128 + signal.SIGKILL), ("lambda *_: sys.exit(7)", 7)], ids=["deaf", "obedient"])
+def test_what_does_not_end_at_sigterm_is_killed(handler, code):
+    assert (TRAIN_STOP_S, SERVE_STOP_S) == (120, 30)
+    told = queue.Queue()
+    script = f"import signal, sys, time; signal.signal(signal.SIGTERM, {handler}); print('ready', flush=True); time.sleep(60)"
+    machine = Machine([sys.executable, "-c", script], told.put)
+    assert told.get(timeout=30) == "ready"
+    machine.stop(1)
+    assert machine.code() == code
 
 
 def test_a_killed_server_leaves_a_failed_job_and_no_process(tmp_path, moto_url):

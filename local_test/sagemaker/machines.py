@@ -101,8 +101,9 @@ class Machine:
         self._process.wait()
 
     def _read(self, on_line: Callable[[str], None]) -> None:
-        for line in self._process.stdout:
-            on_line(line.decode("utf-8", errors="replace").rstrip("\r\n"))
+        with self._process.stdout as lines:
+            for line in lines:
+                on_line(line.decode("utf-8", errors="replace").rstrip("\r\n"))
 
 
 class Docker:
