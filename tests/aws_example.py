@@ -11,7 +11,7 @@ import time
 
 import flask
 
-PREFIX = os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml/model")
+PREFIX = os.path.join(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"), "model")
 LOAD_S, PREDICT_S = (float(os.environ.get(name, default)) for name, default in (("EXAMPLE_LOAD_S", "1.2"), ("EXAMPLE_PREDICT_S", "0.3")))
 
 

@@ -13,7 +13,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 fault = sys.argv[1]
-ROOT = os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml/model")
+ROOT = os.path.join(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"), "model")
 PORT = int(os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080")) if fault != "binds_to_the_port_it_is_given" else 8080
 BATCH, MANY = os.environ.get("SAGEMAKER_BATCH") == "true", os.environ.get("SAGEMAKER_MULTI_MODEL") == "true"
 LIMIT = int(os.environ.get("SAGEMAKER_MAX_PAYLOAD_IN_MB", "6")) * 2**20
@@ -120,7 +120,7 @@ class Handler(BaseHTTPRequestHandler):
         if fault in ("ping_under_load", "ping_while_bodies_arrive"):
             with busy:
                 pass
-        self.answer(200, b"healthy" if fault == "ping_is_empty" else b"")
+        self.answer(503 if fault == "ready_within_8_minutes" else 200, b"healthy" if fault == "ping_is_empty" else b"")
 
     def check_headers(self):
         given = self.headers.get("Content-Type", "")
@@ -172,6 +172,9 @@ class Handler(BaseHTTPRequestHandler):
                     raise Refused(500, "it failed")
                 if wanted["model_name"] in models and fault != "multi_model_refuses_to_load_twice":
                     raise Refused(409, "it is loaded")
+                if room() < 24 * 10**6:
+                    raise Refused(500 if fault == "multi_model_out_of_memory" else 507, "there is no memory left")
+                leaked.append(b"x" * 4 * 10**6)
                 read_model(wanted["url"])
                 models[wanted["model_name"]] = wanted["url"]
                 self.answer(200, b"{}")
@@ -205,6 +208,18 @@ class Server(ThreadingHTTPServer):
             self.socket.listen(0)
             if time.monotonic() % 1.4 < 0.3:
                 time.sleep(0.4)
+
+
+def room():
+    """Bytes that the container may still take."""
+    for limit, used in (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")):
+        try:
+            with open(f"/sys/fs/cgroup/{limit}") as most, open(f"/sys/fs/cgroup/{used}") as now:
+                text = most.read().strip()
+                return int(text) - int(now.read()) if text != "max" else 2**40
+        except OSError:
+            continue
+    return 2**40
 
 
 def read_model(folder):

@@ -59,6 +59,7 @@ def test_the_table_the_json_and_the_junit_file(model, tmp_path, capsys):
     assert lines[-1] == "conformance: kept=2 broken=1 not_applicable=1"
     place = next(place for place, line in enumerate(lines) if line.startswith("BROKEN  serving   wrong_method"))
     assert "500" in lines[place] and "required: GET /invocations" in lines[place + 1] and "source:   developer guide" in lines[place + 2]
+    assert "mend:     answer 405" in lines[place + 3]
     table = json.loads((tmp_path / "table.json").read_text())
     assert (table["kept"], table["broken"], table["not_applicable"]) == (2, 1, 1)
     assert {row["clause"]: row["outcome"] for row in table["clauses"]}["wrong_method"] == "broken"

@@ -117,10 +117,10 @@ def test_what_only_a_container_can_break_in_training(built, fault, tmp_path):
 
 
 SERVED = ("starts_with_serve", "answers_the_sample", "binds_to_the_port_it_is_given", "serverless_environment", "serves_without_network",
-          "read_only_model_folder", "multi_model_invokes", "restarts_crashed_workers", "sigterm_within_30_s")
+          "read_only_model_folder", "multi_model_invokes", "multi_model_out_of_memory", "restarts_crashed_workers", "sigterm_within_30_s")
 
 
-@planted_ones("planted_server.py", "binds_to_the_port_it_is_given", "serverless_environment", "serves_without_network")
+@planted_ones("planted_server.py", "binds_to_the_port_it_is_given", "serverless_environment", "serves_without_network", "multi_model_out_of_memory")
 def test_what_only_a_container_can_break_in_serving(built, fault, tmp_path):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "model.txt").write_text("7\n")

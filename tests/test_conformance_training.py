@@ -50,7 +50,7 @@ def offenders(tmp_path_factory) -> dict[str, Future]:
 
 def test_there_are_thirty_clauses_and_each_says_what_it_requires():
     assert len(CLAUSES) >= 30
-    assert all(clause.requirement.endswith((".", ")")) and len(clause.source) > 10 for clause in of_kind(TRAINING))
+    assert all(clause.requirement.endswith((".", ")")) and len(clause.source) > 10 and len(clause.mend) > 10 for clause in of_kind(TRAINING))
 
 
 def test_a_program_that_keeps_the_contract_keeps_every_clause(offenders):

@@ -13,7 +13,7 @@ from local_test.conformance.clauses import CLAUSES, KINDS
 from local_test.conformance.examination import Wanted, examine, workplace
 from local_test.conformance.image_clauses import AMIS
 from local_test.conformance.limits import Limits
-from local_test.conformance.material import read_job, read_sample
+from local_test.conformance.material import read_job, read_known, read_sample
 from local_test.conformance.subjects import Image, Program
 from local_test.engines import EngineError, engine_answers
 
@@ -58,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--ami", default="", help=f"of the GPU hosts that the images are for: {', '.join(AMIS)}")
     parser.add_argument("--sbom", type=Path, help="folder of the images' bills of materials")
     parser.add_argument("--only", default="", help="names of clauses, with commas between")
+    parser.add_argument("--known", type=Path, help="JSON: clauses that the images are known not to keep, by name, and why; they count as not applicable")
     parser.add_argument("--json", type=Path, help="file to write the results to, as JSON")
     parser.add_argument("--junit", type=Path, help="file to write the results to, as JUnit's XML")
     parser.add_argument("--list", action="store_true", help="list the clauses and leave")
@@ -83,7 +84,7 @@ def _wanted(options: argparse.Namespace, work: Path) -> Wanted:
     train, serve = _subjects(options, kinds, work)
     job = read_job(options.job, work) if train else None
     sample = read_sample(options.sample, options.content_type, options.model and options.model.absolute()) if serve else None
-    return Wanted(train, serve, job, sample, options.ami, options.sbom, only)
+    return Wanted(train, serve, job, sample, options.ami, options.sbom, only, read_known(options.known))
 
 
 def _subjects(options: argparse.Namespace, kinds: tuple[str, ...], work: Path) -> tuple:
@@ -103,7 +104,7 @@ def _subjects(options: argparse.Namespace, kinds: tuple[str, ...], work: Path) -
 def _list() -> int:
     for kind in KINDS:
         for clause in catalog.of_kind(kind):
-            print(f"{kind:9} {clause.name:38} {clause.requirement}\n{'':48} {clause.source}")
+            print(f"{kind:9} {clause.name:38} {clause.requirement}\n{'':48} {clause.source}\n{'':48} Mend: {clause.mend}")
     return 0
 
 

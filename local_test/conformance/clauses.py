@@ -1,10 +1,11 @@
 """What a clause is: a small function that looks at a subject and says kept, broken or not applicable; and the list of all of them.
 
-The first paragraph of a clause's docstring is what the contract requires, `Source:` says where it is written. The sections are those of
+The first paragraph of a clause's docstring is what the contract requires, `Source:` says where that is written, `Mend:` what to change. The sections are those of
 AWS's developer guide for SageMaker, botocore's description of its API, or the public threads in which users met it.
 """
 
 import inspect
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -52,7 +53,7 @@ class Settled(Exception):
 
 @dataclass(frozen=True)
 class Clause:
-    """alone: it measures times under load, so nothing else may run meanwhile. requirement, source: from the docstring."""
+    """alone: it measures times under load, so nothing else may run meanwhile. requirement, source, mend: from the docstring."""
 
     name: str
     kind: str
@@ -60,6 +61,7 @@ class Clause:
     alone: bool
     requirement: str
     source: str
+    mend: str
 
 
 @dataclass(frozen=True)
@@ -101,10 +103,10 @@ CLAUSES: dict[str, Clause] = {}
 def clause(kind: str, alone: bool = False) -> Callable:
     """Put a function on the list, under its own name."""
     def register(check: Callable[..., Outcome]) -> Callable[..., Outcome]:
-        requirement, separator, source = inspect.getdoc(check).partition("Source: ")
-        if not separator or check.__name__ in CLAUSES:
-            raise ValueError(f"the clause {check.__name__} has no source, or is there twice")
-        CLAUSES[check.__name__] = Clause(check.__name__, kind, check, alone, " ".join(requirement.split()), " ".join(source.split()))
+        requirement, source, mend = (" ".join(part.split()) for part in re.split(r"^(?:Source|Mend): ", inspect.getdoc(check), flags=re.M))
+        if check.__name__ in CLAUSES:
+            raise ValueError(f"the clause {check.__name__} is there twice")
+        CLAUSES[check.__name__] = Clause(check.__name__, kind, check, alone, requirement, source, mend)
         return check
     return register
 

@@ -7,19 +7,22 @@ import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from local_test.conformance import image_clauses, servings, trainings
 from local_test.conformance.catalog import of_kind
-from local_test.conformance.clauses import IMAGE, SERVING, TRAINING, Clause, Result, look
+from local_test.conformance.clauses import IMAGE, SERVING, TRAINING, Broken, Clause, NotApplicable, Result, look
 from local_test.conformance.limits import Limits
 from local_test.conformance.subjects import Image, Program
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be examined; None, or no job and no sample, for what is not. only: names of clauses, none for all."""
+    """What is to be examined; None, or no job and no sample, for what is not. only: names of clauses, none for all.
+
+    known: clauses that the subject is known not to keep, by name, with the reason: they count as not applicable.
+    """
 
     train: Image | Program | None = None
     serve: Image | Program | None = None
@@ -28,6 +31,7 @@ class Wanted:
     ami: str = ""
     sbom: Path | None = None
     only: tuple[str, ...] = ()
+    known: dict[str, str] = field(default_factory=dict)
     side_by_side: int = 0
 
 
@@ -36,6 +40,7 @@ def examine(wanted: Wanted, limits: Limits, work: Path, told: Callable[[Result],
     results: list[Result] = []
 
     def note(result: Result) -> None:
+        result = _known(result, wanted.known)
         results.append(result)
         told(result)
     groups: list[list[tuple[Clause, object, str]]] = []
@@ -67,6 +72,13 @@ def examine(wanted: Wanted, limits: Limits, work: Path, told: Callable[[Result],
         _sweep(wanted)
     order = {(clause.name, name): place for place, (clause, _, name) in enumerate(task for group in groups for task in group)}
     return sorted(results, key=lambda result: order[result.clause.name, result.subject])
+
+
+def _known(result: Result, known: dict[str, str]) -> Result:
+    """What is broken and known to be is not applicable, and says both."""
+    if not isinstance(result.outcome, Broken) or result.clause.name not in known:
+        return result
+    return replace(result, outcome=NotApplicable(f"known: {known[result.clause.name]}; seen: {result.outcome.seen}"))
 
 
 def trained(training: trainings.Trainings) -> Path | None:

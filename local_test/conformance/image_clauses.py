@@ -88,6 +88,7 @@ def manifest_type(portrait: Portrait) -> Outcome:
     """What a push makes of the image is a Docker manifest of schema 2, of linux/amd64: OCI manifests and indexes are refused.
 
     Source: amazon-sagemaker-feedback issue 180; mlflow issue 13834; moby/buildkit issue 5480
+    Mend: build with docker buildx build --platform linux/amd64 --provenance=false --sbom=false --output type=docker
     """
     platform = f"{portrait.description.get('Os')}/{portrait.description.get('Architecture')}"
     if platform != "linux/amd64":
@@ -101,6 +102,7 @@ def size_under_10_gb(portrait: Portrait) -> Outcome:
     """The image has at most 10 GB.
 
     Source: developer guide, "Amazon SageMaker Serverless Inference": container images of up to 10 GB
+    Mend: build in stages, without compilers and caches in the last one
     """
     size = portrait.description["Size"]
     return Kept(f"{size / 1e9:.2f} GB") if size <= IMAGE_BYTES else Broken(f"{size / 1e9:.2f} GB")
@@ -111,6 +113,7 @@ def capability_labels(portrait: Portrait) -> Outcome:
     """Labels under com.amazonaws.sagemaker.capabilities are ones that the platform knows, and say true.
 
     Source: developer guide, "Run real-time predictions with an inference pipeline"; "Custom containers contract for multi-model endpoints"
+    Mend: spell the label as the platform does, with the value true, or take it away
     """
     found = {name.removeprefix(CAPABILITIES): value for name, value in portrait.labels.items() if name.startswith(CAPABILITIES)}
     wrong = [f"{name}={value}" for name, value in found.items() if name not in KNOWN or value != "true"]
@@ -122,6 +125,7 @@ def exec_form_entrypoint(portrait: Portrait) -> Outcome:
     """ENTRYPOINT is in exec form, so that SIGTERM reaches the program, and `train` or `serve` too.
 
     Source: developer guide, "How Amazon SageMaker runs your training image"; "… your inference image": use the exec form
+    Mend: write ENTRYPOINT ["program", "argument"], not ENTRYPOINT program
     """
     entrypoint = portrait.config.get("Entrypoint") or []
     return Broken(f"it is {json.dumps(entrypoint)}") if entrypoint[:2] in SHELL_FORM else Kept(json.dumps(entrypoint) if entrypoint else "none")
@@ -132,6 +136,7 @@ def no_init_as_entrypoint(portrait: Portrait) -> Outcome:
     """The entrypoint is no tini or the like.
 
     Source: developer guide, "How Amazon SageMaker runs your training image": tini gets confused by the train and serve arguments
+    Mend: make the program itself the entrypoint, and let it reap its children
     """
     first = (portrait.config.get("Entrypoint") or [""])[0]
     return Broken(f"it is {first}") if INITS.search(first) else Kept()
@@ -142,6 +147,7 @@ def nothing_under_opt_ml(portrait: Portrait) -> Outcome:
     """Nothing is put below /opt/ml: the platform mounts over it.
 
     Source: developer guide, "Use your own training algorithms": /opt/ml and all its subdirectories are reserved
+    Mend: put code and weights elsewhere, such as /opt/program
     """
     found = portrait.once(looked_through).under_opt_ml
     return Broken(f"there is {found[-1]}") if found else Kept()
@@ -152,6 +158,7 @@ def no_secrets_in_layers(portrait: Portrait) -> Outcome:
     """No layer holds a private key, a password file or an access key, not even one that a later layer hides.
 
     Source: AWS Well-Architected, SEC02-BP03: store and use secrets securely; CWE-538
+    Mend: revoke it, then build without it: RUN --mount=type=secret, and .dockerignore
     """
     found = portrait.once(looked_through).secrets
     return Broken(f"{found[0]}" + (f" and {len(found) - 1} more" if found[1:] else "")) if found else Kept()
@@ -162,6 +169,7 @@ def no_secrets_in_the_history(portrait: Portrait) -> Outcome:
     """Neither the environment nor a build's commands and arguments hold a password or a token.
 
     Source: Docker's documentation, "Build secrets": build arguments and environment variables persist in the image
+    Mend: revoke it, then give it by RUN --mount=type=secret, not by ARG or ENV
     """
     done = subprocess.run(["docker", "history", "--no-trunc", "--format", "{{.CreatedBy}}", portrait.uri], capture_output=True, text=True, check=False)
     for text in (*portrait.config.get("Env", ()), *done.stdout.splitlines()):
@@ -175,6 +183,7 @@ def no_caches_in_layers(portrait: Portrait) -> Outcome:
     """No layer holds package lists, downloaded packages or a repository: 1 MB of them at most.
 
     Source: Docker's documentation, "Best practices": apt-get; size is start-up time
+    Mend: remove them in the same RUN that makes them: rm -rf /var/lib/apt/lists/*; pip install --no-cache-dir
     """
     found = portrait.once(looked_through).caches
     total = sum(found.values())
@@ -186,6 +195,7 @@ def base_is_not_latest(portrait: Portrait) -> Outcome:
     """The base image that the label org.opencontainers.image.base.name names has a tag other than latest, or a digest.
 
     Source: Docker's documentation, "Best practices": pin base image versions; OCI image annotations
+    Mend: name the base by a version or a digest
     """
     if not (base := portrait.labels.get(BASE, "")):
         return NotApplicable(f"the image does not say what it stands on, by the label {BASE}")
@@ -198,6 +208,7 @@ def no_driver_inside(portrait: Portrait) -> Outcome:
     """NVIDIA's driver is not in the image: the host's is mounted.
 
     Source: developer guide, "Use your own training algorithms": don't bundle NVIDIA drivers with the image
+    Mend: install the CUDA runtime without the driver's packages
     """
     found = portrait.once(looked_through).drivers
     return Broken(f"there is {found[0]}") if found else Kept()
@@ -208,6 +219,7 @@ def cuda_fits_the_driver(portrait: Portrait) -> Outcome:
     """The image's CUDA is no newer than the driver of the hosts' AMI runs.
 
     Source: CreateEndpointConfig, ProductionVariant.InferenceAmiVersion; deep-learning-containers issue 4990: CannotStartContainerError without a log
+    Mend: choose an AMI with a newer driver, or build on an older CUDA
     """
     variables = dict(entry.partition("=")[::2] for entry in portrait.config.get("Env", ()))
     versions = {variables["CUDA_VERSION"]} if variables.get("CUDA_VERSION") else portrait.once(looked_through).cuda
@@ -228,6 +240,7 @@ def bill_of_materials(portrait: Portrait) -> Outcome:
     """There is a CycloneDX bill of materials that names the image by its id and lists what is in it.
 
     Source: CISA, "Types of Software Bill of Materials"; Amazon Inspector, SBOM export
+    Mend: write one of this very image and give its folder by --sbom
     """
     if portrait.sbom is None:
         return NotApplicable("no folder is given by --sbom")

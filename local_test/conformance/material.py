@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from local_test.conformance.clauses import CLAUSES
 from local_test.conformance.servings import Sample
 from local_test.conformance.trainings import Job
 from local_test.engines import EngineError
@@ -42,6 +43,21 @@ def read_job(path: Path | None, work: Path) -> Job:
         if not folder.is_dir():
             raise EngineError(f"--job '{path}': channel {name} is no folder: '{folder}'")
     return Job(channels or draw(work / "photos"), **given)
+
+
+def read_known(path: Path | None) -> dict[str, str]:
+    """Reasons by names of clauses, from a JSON file. EngineError for a file that cannot be used."""
+    if path is None:
+        return {}
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise EngineError(f"--known '{path}' is not readable JSON ({error})") from error
+    if not isinstance(known, dict) or not all(isinstance(reason, str) and reason for reason in known.values()):
+        raise EngineError(f"--known '{path}' must hold an object of clauses' names and reasons")
+    if unknown := sorted(known.keys() - CLAUSES.keys()):
+        raise EngineError(f"--known '{path}' names '{unknown[0]}', which is no clause; --list shows them")
+    return known
 
 
 def read_sample(path: Path | None, content_type: str, model: Path | None) -> Sample:

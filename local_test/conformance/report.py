@@ -10,11 +10,11 @@ WORDS = {"Kept": "kept", "Broken": "BROKEN", "NotApplicable": "n/a"}
 
 
 def row(result: Result) -> str:
-    """One line, and for what is broken two more: what is required, and where that is written."""
+    """One line, and for what is broken three more: what is required, where that is written, and what to change."""
     outcome = result.outcome
     line = f"{WORDS[type(outcome).__name__]:7} {result.clause.kind:9} {result.clause.name:38} {said(result)}".rstrip()
     if isinstance(outcome, Broken):
-        line += f"\n{'':18}required: {result.required}\n{'':18}source:   {result.clause.source}"
+        line += f"\n{'':18}required: {result.required}\n{'':18}source:   {result.clause.source}\n{'':18}mend:     {result.clause.mend}"
     return line
 
 
@@ -33,7 +33,8 @@ def counted(results: list[Result]) -> dict[str, int]:
 def as_json(results: list[Result]) -> str:
     """An object with the counts and a list of clauses."""
     rows = [{"clause": result.clause.name, "kind": result.clause.kind, "subject": result.subject, "outcome": WORDS[type(result.outcome).__name__].lower(),
-             "seen": said(result), "required": result.required, "source": result.clause.source, "seconds": round(result.seconds, 3)} for result in results]
+             "seen": said(result), "required": result.required, "source": result.clause.source, "mend": result.clause.mend,
+             "seconds": round(result.seconds, 3)} for result in results]
     return json.dumps({**counted(results), "clauses": rows}, indent=2) + "\n"
 
 
@@ -49,7 +50,7 @@ def write_junit(results: list[Result], path: Path) -> None:
             case = ElementTree.SubElement(element, "testcase", classname=f"conformance.{suite[1]}", name=result.clause.name, time=f"{result.seconds:.3f}")
             if isinstance(result.outcome, Broken):
                 failure = ElementTree.SubElement(case, "failure", message=_plain(said(result)))
-                failure.text = _plain(f"required: {result.required}\nsource: {result.clause.source}")
+                failure.text = _plain(f"required: {result.required}\nsource: {result.clause.source}\nmend: {result.clause.mend}")
             elif not isinstance(result.outcome, Kept):
                 ElementTree.SubElement(case, "skipped", message=_plain(said(result)))
     ElementTree.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)

@@ -5,9 +5,11 @@ import json
 from local_test.conformance.clauses import SERVING, Broken, Kept, NotApplicable, Outcome, Settled, clause
 from local_test.conformance.servings import MULTI_MODEL, Reply, Server, Servings, answer, not_ready, same
 from local_test.conformance.subjects import Cell
+from local_test.watched import sample_of
 
 MOUNT = "/opt/ml/models"
 LOAD_S = 120
+SPARE_MB, MODELS = 48, 24  # the first: what is left for more models than one; so many of them are tried
 
 
 @clause(SERVING)
@@ -15,6 +17,7 @@ def multi_model_starts_empty(servings: Servings) -> Outcome:
     """With SAGEMAKER_MULTI_MODEL=true the server gets ready without a model, and GET /models lists none.
 
     Source: developer guide, "Custom containers contract for multi-model endpoints"
+    Mend: with SAGEMAKER_MULTI_MODEL=true load nothing at the start, and answer GET /models with an empty list
     """
     many = servings.once(_many)
     return Kept() if many.first_list == [] else Broken(f"GET /models answered {many.listing.told()}")
@@ -25,6 +28,7 @@ def multi_model_loads(servings: Servings) -> Outcome:
     """POST /models loads a model and answers 200; it is then in GET /models, and at GET /models/<name>.
 
     Source: developer guide, "Custom containers contract for multi-model endpoints": Load Model, List Models, Get Model
+    Mend: load the folder `url` of the body under the name `model_name`, and answer 200
     """
     many = servings.once(_many)
     if many.loaded.status != 200:
@@ -41,6 +45,7 @@ def multi_model_invokes(servings: Servings) -> Outcome:
     """POST /models/<name>/invoke answers the sample.
 
     Source: developer guide, "Custom containers contract for multi-model endpoints": Invoke Model
+    Mend: answer POST /models/<name>/invoke as /invocations is
     """
     return same(_invoke(servings, _loaded(servings).server, "conformance-a"))
 
@@ -50,6 +55,7 @@ def multi_model_refuses_to_load_twice(servings: Servings) -> Outcome:
     """POST /models of a model that is loaded answers 409.
 
     Source: developer guide, "Custom containers contract for multi-model endpoints": Load Model, 409
+    Mend: answer 409 to a name that is loaded
     """
     return _status(_load(_loaded(servings).server, servings, "conformance-a"), 409)
 
@@ -59,6 +65,7 @@ def multi_model_knows_who_is_not_there(servings: Servings) -> Outcome:
     """GET, DELETE and invoke of a model that is not loaded answer 404, upon which the platform loads it.
 
     Source: developer guide, "Custom containers contract for multi-model endpoints": Get, Unload and Invoke Model, 404
+    Mend: answer 404 to names that are not loaded
     """
     server = _loaded(servings).server
     for reply in (server.ask("GET", "/models/conformance-x"), server.ask("DELETE", "/models/conformance-x"), _invoke(servings, server, "conformance-x")):
@@ -73,6 +80,7 @@ def multi_model_unloads(servings: Servings) -> Outcome:
     """DELETE /models/<name> answers 200; the model is then not listed, not invoked, and can be loaded again.
 
     Source: developer guide, "Custom containers contract for multi-model endpoints": Unload Model
+    Mend: forget the model, and give its memory back before answering
     """
     server = _loaded(servings).server
     if (reply := _load(server, servings, "conformance-b")).status != 200:
@@ -86,6 +94,35 @@ def multi_model_unloads(servings: Servings) -> Outcome:
     reply = _load(server, servings, "conformance-b")
     server.ask("DELETE", "/models/conformance-b")
     return _status(reply, 200)
+
+
+@clause(SERVING)
+def multi_model_out_of_memory(servings: Servings) -> Outcome:
+    """POST /models of what the memory has no room for answers 507, upon which the platform unloads another model; the server goes on.
+
+    Source: developer guide, "Custom containers contract for multi-model endpoints": Load Model, 507
+    Mend: compare what a model takes with what the container's cgroup has left, and answer 507 before the kernel kills
+    """
+    if servings.subject.kind != "image":
+        return NotApplicable("needs an image and an engine")
+    many = _loaded(servings)
+    try:
+        memory_mb = int(sample_of(servings.subject.pids(many.server.machine)).bytes / 2**20 * 1.1) + SPARE_MB
+    except PermissionError:
+        return NotApplicable("only root sees the memory of a container's processes")
+    with servings.started(many.models, Cell(environment={"SAGEMAKER_MULTI_MODEL": "true"}, memory_mb=memory_mb), MOUNT) as server:
+        if not server.wait_ready(servings.limits.start_s, servings.limits.ping_s):
+            return NotApplicable(f"it does not start in {memory_mb} MB, which it had taken with one model")
+        for number in range(MODELS):
+            reply = _load(server, servings, f"conformance-{number}-a")
+            if reply.status != 200:
+                break
+        ping = server.ping(servings.limits.ping_s)
+    if reply.status == 200:
+        return NotApplicable(f"{MODELS} models fit into {memory_mb} MB")
+    if reply.status != 507:
+        return Broken(f"of {memory_mb} MB, model {number + 1} got {reply.told()}")
+    return Kept(f"model {number + 1} does not fit into {memory_mb} MB") if ping.status == 200 else Broken(f"after 507, /ping got {ping.told()}")
 
 
 class _Many:

@@ -19,11 +19,26 @@ SERVERLESS_MB = 3072
 
 @clause(SERVING)
 def starts_with_serve(servings: Servings) -> Outcome:
-    """`IMAGE serve` answers /ping on port 8080 with 200 within 8 minutes.
+    """`IMAGE serve` starts a server that answers /ping on port 8080, whatever it answers.
 
-    Source: developer guide, "Use your own inference code with hosting services": docker run <image> serve; 8 minutes
+    Source: developer guide, "Use your own inference code with hosting services": docker run <image> serve; a web server on port 8080
+    Mend: put an executable `serve` on PATH, or make ENTRYPOINT a program that takes the word `serve`, and listen on 0.0.0.0:8080
     """
     server = servings.once(attempted)
+    answered = [reply for reply in server.pings if reply.status]
+    return Kept(f"the first answer was {answered[0].status}") if answered else Broken(not_ready(server))
+
+
+@clause(SERVING)
+def ready_within_8_minutes(servings: Servings) -> Outcome:
+    """/ping answers 200 within 8 minutes of the start, or the endpoint fails.
+
+    Source: developer guide, "How your container should respond to health check (ping) requests": 8 minutes
+    Mend: answer GET /ping with 200 once the model is loaded; load less, or faster
+    """
+    server = servings.once(attempted)
+    if not any(reply.status for reply in server.pings):
+        return NotApplicable("nothing answers /ping; see starts_with_serve")
     return Kept(f"{server.ready_s:.1f} s") if server.ready_s == server.ready_s else Broken(not_ready(server))
 
 
@@ -32,6 +47,7 @@ def ping_is_empty(servings: Servings) -> Outcome:
     """/ping answers 200 with an empty body.
 
     Source: developer guide, "How your container should respond to health check (ping) requests"
+    Mend: answer /ping with no body: Content-Length: 0
     """
     reply = servings.once(plain).ping(servings.limits.ping_s)
     return Kept() if reply.status == 200 and not reply.body else Broken(f"it answered {reply.told()}")
@@ -42,6 +58,7 @@ def ping_within_2_s_from_the_start(servings: Servings) -> Outcome:
     """From the moment the port is open every /ping is answered within 2 seconds, the first ones too.
 
     Source: developer guide, "How your container should respond to health check (ping) requests": the request timeout is 2 seconds
+    Mend: load the model before the port opens, not at the first request
     """
     slow = [reply for reply in servings.once(plain).pings if reply.status == 0 or reply.seconds > servings.limits.ping_s]
     return Broken(f"{len(slow)} took longer: the model is loaded when it is first asked for") if slow else Kept(f"{len(servings.once(plain).pings)} pings")
@@ -52,6 +69,7 @@ def ready_means_ready(servings: Servings) -> Outcome:
     """When /ping says 200, the next invocation is answered, not with 502, 503 or 504.
 
     Source: developer guide, "How your container should respond to inference requests"; sagemaker-inference-toolkit issue 138
+    Mend: answer /ping with 200 only once the model is loaded, in every worker
     """
     first = servings.once(first_answer)
     if not first.status and "timed out" in first.error:
@@ -66,6 +84,7 @@ def ping_is_honest(servings: Servings) -> Outcome:
     """Over a model folder that holds nothing usable the server ends, or /ping never says 200.
 
     Source: multi-model-server issue 1027; deep-learning-containers issue 2917: an endpoint InService without a model
+    Mend: load the model before /ping says 200, and end, or answer 503, where that fails
     """
     servings.once(plain)
     if servings.source is None or not any(servings.source.iterdir()):
@@ -87,6 +106,7 @@ def ping_under_load(servings: Servings) -> Outcome:
     """/ping is answered within 2 seconds while many requests are worked on.
 
     Source: developer guide, "How your container should respond to health check (ping) requests"; sagemaker-pytorch-training-toolkit issue 115
+    Mend: answer /ping on a thread or worker that predictions cannot fill up: gunicorn's gthread or an event loop in place of sync workers
     """
     servings.once(answer)
     server, slowest, until = servings.once(plain), [], time.monotonic() + servings.limits.load_s
@@ -106,6 +126,7 @@ def ping_while_bodies_arrive(servings: Servings) -> Outcome:
     """/ping is answered within 2 seconds while clients send their bodies slowly.
 
     Source: developer guide, "How your container should respond to health check (ping) requests"
+    Mend: read bodies on an event loop, or put nginx in front: a slow client must not hold a worker
     """
     servings.once(answer)
     server = servings.once(plain)
@@ -125,6 +146,7 @@ def connects_within_250_ms(servings: Servings) -> Outcome:
     """Connections are accepted within 250 ms while many requests are worked on.
 
     Source: developer guide, "Use your own inference code with hosting services": must accept socket connection requests within 250 ms
+    Mend: accept on a thread that does nothing else, with a backlog of some hundred connections
     """
     servings.once(answer)
     server, seconds, until = servings.once(plain), [], time.monotonic() + servings.limits.load_s
@@ -147,6 +169,7 @@ def binds_to_the_port_it_is_given(servings: Servings) -> Outcome:
     """With SAGEMAKER_BIND_TO_PORT the server listens there; the label accept-bind-to-port says that it does.
 
     Source: developer guide, "Run real-time predictions with an inference pipeline": required label and port
+    Mend: listen on SAGEMAKER_BIND_TO_PORT where it is set, else on 8080
     """
     servings.once(plain)
     labelled = servings.subject.labels.get(BIND) == "true"
@@ -164,6 +187,7 @@ def execution_parameters(servings: Servings) -> Outcome:
     """GET /execution-parameters answers 404, or JSON with numbers within batch transform's limits.
 
     Source: developer guide, "Use your own inference code with batch transform": MaxPayloadInMB <= 100, times MaxConcurrentTransforms <= 100
+    Mend: answer 404, or numbers that keep MaxPayloadInMB and its product with MaxConcurrentTransforms within 100
     """
     reply = servings.once(plain).ask("GET", "/execution-parameters")
     if reply.status != 200:
@@ -185,6 +209,7 @@ def batch_environment(servings: Servings) -> Outcome:
     """With batch transform's variables the server starts, answers, and takes bodies of SAGEMAKER_MAX_PAYLOAD_IN_MB.
 
     Source: developer guide, "Use your own inference code with batch transform"; amazon-sagemaker-examples issue 2793
+    Mend: take the largest body from SAGEMAKER_MAX_PAYLOAD_IN_MB; nginx: client_max_body_size
     """
     servings.once(answer)
     with servings.ready(cell=Cell(environment=BATCH)) as server:
@@ -198,6 +223,7 @@ def serverless_environment(servings: Servings) -> Outcome:
     """As a serverless endpoint, of 3 GB, a user without rights, and nothing to write to but /tmp, it is ready within 3 minutes and answers.
 
     Source: developer guide, "Troubleshoot serverless inference"; "Amazon SageMaker Serverless Inference"
+    Mend: chmod -R o+rX what the server reads, write to /tmp alone, run one worker, and need no more than 3 GB
     """
     servings.once(answer)
     cell = Cell(user=1000, memory_mb=SERVERLESS_MB, read_only_root=True, read_only=(".",))
@@ -210,6 +236,7 @@ def serves_without_network(servings: Servings) -> Outcome:
     """Without a way out, as under network isolation, it gets ready and answers.
 
     Source: CreateModel, EnableNetworkIsolation; developer guide, "Run training and inference containers in internet-free mode"
+    Mend: install and fetch everything when the image is built, nothing when it starts
     """
     servings.once(answer)
     if servings.subject.kind != "image":

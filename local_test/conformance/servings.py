@@ -94,7 +94,7 @@ class Server:
         return False
 
     def stop(self, grace_s: float) -> tuple[int | None, float]:
-        """SIGTERM; exit code, and seconds until then."""
+        """SIGTERM, unless it has got one already; exit code, and seconds until then."""
         began = time.monotonic()
         self.machine.stop(grace_s)
         seconds, code = time.monotonic() - began, self.machine.code()
@@ -125,12 +125,12 @@ class Servings:
         source = self.source
         with self._lock:
             self._count += 1
-            folder = self.work / f"model-{self._count}"
+            folder = self.work / f"ml-{self._count}" / "model"
         if source:
             shutil.copytree(source, folder)
         else:
-            folder.mkdir()
-        for path in [folder, *folder.rglob("*")]:
+            folder.mkdir(parents=True)
+        for path in [folder.parent, folder, *folder.rglob("*")]:
             path.chmod(0o755 if path.is_dir() else 0o644)
         return folder
 
@@ -195,7 +195,7 @@ def plain(servings: Servings) -> Server:
     """The plain server, which the other clauses start from."""
     server = servings.once(attempted)
     if server.ready_s != server.ready_s:
-        raise Settled(NotApplicable("the plain server does not get ready; see starts_with_serve"))
+        raise Settled(NotApplicable("the plain server does not get ready; see starts_with_serve and ready_within_8_minutes"))
     return server
 
 

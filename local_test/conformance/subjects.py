@@ -107,7 +107,7 @@ class Image:
 class Program:
     """A command of this machine: {root}, {model}, {port}, {verb} and {python} in it are filled in; without {verb} it comes last, as in `docker run`.
 
-    It also has SAGEMAKER_BASE_DIR, the /opt/ml of a training, and SAGEMAKER_BIND_TO_PORT, for every server here has a port of its own.
+    It also has SAGEMAKER_BASE_DIR, its /opt/ml, and SAGEMAKER_BIND_TO_PORT, for every server here has a port of its own.
     """
 
     kind = "process"
@@ -131,7 +131,7 @@ class Program:
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SAGEMAKER_", "SM_", "TRAINING_JOB_"))}
         home = self._home_of(folder)
         home.mkdir(exist_ok=True)
-        environment |= {"HOME": str(home), "SAGEMAKER_BASE_DIR": str(folder), **({"SAGEMAKER_BIND_TO_PORT": str(port)} if port else {}), **cell.variables()}
+        environment |= {"HOME": str(home), "SAGEMAKER_BASE_DIR": str(folder.parent if verb == "serve" else folder), **({"SAGEMAKER_BIND_TO_PORT": str(port)} if port else {}), **cell.variables()}
         return Machine([*self._closed(cell, folder), *filled], on_line, port=port, environment=environment, cwd=Path.cwd())
 
     def _closed(self, cell: Cell, folder: Path) -> list[str]:

@@ -73,7 +73,7 @@ class Trainings:
         with self._lock:
             self._count += 1
             root = self.work / f"job-{self._count}"
-        opt_ml.lay_out(root, {}, self.job.channels)
+        opt_ml.lay_out(root, {}, self.once(copied))
         channels = given.pop("channels", {name: {} for name in self.job.channels})
         opt_ml.configure(root, given.pop("hyperparameters", self.job.hyperparameters), channels,
                          **{"interface": self.subject.interface, **given})
@@ -137,6 +137,14 @@ class Trainings:
         return measures.last
 
 
+def copied(trainings: Trainings) -> dict[str, Path]:
+    """The channels as copies: trees are made of links to them, and no job may change the files that were given."""
+    folders = {name: trainings.work / "channels" / name for name in trainings.job.channels}
+    for name, folder in folders.items():
+        shutil.copytree(trainings.job.channels[name], folder)
+    return folders
+
+
 def attempted(trainings: Trainings) -> Run:
     """The plain job, however it ended."""
     return trainings.run(prepare=_remember_input)
@@ -188,7 +196,7 @@ def until_it_trains(trainings: Trainings, machine: Machine, run: Run) -> None:
     seen = 0
     while time.monotonic() < deadline:
         if machine.code() is not None:
-            raise Settled(NotApplicable("the job ends before it can be stopped; give hyperparameters that make it last, by --long"))
+            raise Settled(NotApplicable("the job ends before it can be stopped; give hyperparameters that make it last in --job's file, under long"))
         lines, seen = run.lines[seen:], len(run.lines)
         if any(pattern.search(line) for _, line in lines for pattern in trainings.patterns):
             return

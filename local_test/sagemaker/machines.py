@@ -90,6 +90,13 @@ class Machine:
         except subprocess.TimeoutExpired:
             self.kill()
 
+    def terminate(self) -> None:
+        """SIGTERM, whatever signal an image would like better; it has been sent when this returns."""
+        if self.name:
+            subprocess.run(["docker", "kill", "--signal=TERM", self.name], capture_output=True, check=False)
+        else:
+            self._process.send_signal(signal.SIGTERM)
+
     def kill(self) -> None:
         if self.name:
             subprocess.run(["docker", "rm", "--force", self.name], capture_output=True, check=False)
