@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from contextlib import suppress
 
 MEASURING_S = 12.0  # what may still be spent on measuring once a stop was asked for; the whole leave takes below 30
 
@@ -27,7 +28,8 @@ class Stop:
     def request(self, *_) -> None:
         if self.requested_at is None:
             self.requested_at = time.monotonic()
-            os.write(1, b"stop requested: saving and leaving\n")  # print may be under way in the main thread: it must not be entered twice
+            with suppress(OSError):  # who read the output may be gone already
+                os.write(1, b"stop requested: saving and leaving\n")  # print may be under way in the main thread: it must not be entered twice
 
     def no_time_left(self) -> bool:
         """Whether a stop was asked for so long ago that measuring must end."""
