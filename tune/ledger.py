@@ -167,4 +167,4 @@ def _form(trial: FrozenTrial, tuning: Tuning) -> Trial:
 
 
 def _moment(when: datetime | None) -> str | None:
-    return when.astimezone().isoformat(timespec="seconds") if when else None
+    return when.astimezone().isoformat(timespec="milliseconds") if when else None
