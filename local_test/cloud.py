@@ -38,10 +38,10 @@ def moto(folder: Path, environment: dict[str, str]) -> Iterator[str]:
 
 
 @contextmanager
-def registry(folder: Path, environment: dict[str, str]) -> Iterator[str]:
-    """host:port of an empty registry of images, which are kept below the folder."""
+def registry(folder: Path, environment: dict[str, str], kept: Path | None = None) -> Iterator[str]:
+    """host:port of a registry of images: an empty one below the folder, or one with what an earlier run left in the folder `kept`."""
     port = free_port()
-    (folder / "registry.yml").write_text(REGISTRY % (folder / "registry", port), encoding="utf-8")
+    (folder / "registry.yml").write_text(REGISTRY % ((kept or folder / "registry").absolute(), port), encoding="utf-8")
     with program(["docker-registry", "serve", str(folder / "registry.yml")], folder / "registry.log", environment,
                  lambda: answers(f"http://localhost:{port}/v2/")):
         yield f"localhost:{port}"

@@ -74,12 +74,14 @@ def main() -> int:
     parser.add_argument("--engine", default="", help="docker or process (default: docker where an engine answers)")
     parser.add_argument("--out", type=Path, default=REPOSITORY / "out" / NAME,
                         help="where recipe, photos and reports are written; emptied first (default: out/e2e)")
+    parser.add_argument("--registry", type=Path,
+                        help="a folder for the registry's images, which stay there: an engine sends no layer again that the registry has (default: none stay)")
     options = parser.parse_args()
     started = time.monotonic()
     try:
         engine = choose_engine(options.engine).name
         print(f"e2e: running with {'the images in Docker' if engine == 'docker' else 'plain processes (no containers)'}", flush=True)
-        steps, left = run(engine, options.out.absolute())
+        steps, left = run(engine, options.out.absolute(), options.registry)
     except (StepFailed, EngineError, OSError) as error:
         print(f"{error}\ne2e: failed", file=sys.stderr, flush=True)
         return 1
@@ -90,8 +92,8 @@ def main() -> int:
     return 1 if count else 0
 
 
-def run(engine: str, out: Path) -> tuple[int, dict[str, list[str]]]:
-    """All steps on servers of their own; how many there were, and what they left behind, by kind."""
+def run(engine: str, out: Path, kept: Path | None = None) -> tuple[int, dict[str, list[str]]]:
+    """All steps on servers of their own; how many there were, and what they left behind, by kind. kept: a folder for the registry's images."""
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     steps = Steps(out / "recipe.yaml", out)
@@ -106,7 +108,7 @@ def run(engine: str, out: Path) -> tuple[int, dict[str, list[str]]]:
                 os.environ["AWS_ENDPOINT_URL"] = moto
                 sagemaker = servers.enter_context(cloud.sagemaker(work, engine, dict(os.environ)))
                 os.environ |= dict.fromkeys(cloud.SAGEMAKER_URLS, sagemaker)
-                registry = servers.enter_context(cloud.registry(work, environment)) if engine == "docker" else ""
+                registry = servers.enter_context(cloud.registry(work, environment, kept)) if engine == "docker" else ""
             bucket = f"sagemaker-{cloud.REGION}-{boto3.client('sts').get_caller_identity()['Account']}"
             begin(steps, bucket, registry)
             search_and_train(steps, sagemaker)

@@ -1,8 +1,13 @@
 """What `make e2e` is made of: a step that fails ends it with its output, and what is left behind is found."""
 
+import hashlib
 import os
+import shutil
 import subprocess
 import sys
+import urllib.error
+import urllib.parse
+import urllib.request
 from pathlib import Path
 
 import boto3
@@ -10,7 +15,7 @@ import pytest
 
 from launch.recipe import read_recipe, searches
 from local_test import leftovers
-from local_test.cloud import answers, environment_here, program
+from local_test.cloud import answers, environment_here, program, registry
 from local_test.e2e import Steps, StepFailed, recipe
 from local_test.engines import EngineError, engine_answers, free_port
 from registries import aws, needed
@@ -79,6 +84,32 @@ def test_a_server_that_does_not_start_says_why(tmp_path):
         with program(["no-such-program"], tmp_path / "log", dict(os.environ), lambda: False):
             raise AssertionError("it did not start")
     assert not answers(f"http://127.0.0.1:{free_port()}") and Path(tmp_path / "log").exists()
+
+
+@pytest.mark.parametrize("kept, status", [(True, 200), (False, 404)])
+def test_what_is_kept_of_a_registry_need_not_be_sent_again(tmp_path, kept, status):
+    needed(shutil.which("docker-registry"), "docker-registry is not installed: what a registry keeps is not tested (apt-get install docker-registry)")
+    layer = b"a layer"
+    digest = f"sha256:{hashlib.sha256(layer).hexdigest()}"
+
+    def asked(method: str, url: str, body: bytes | None = None, **headers: str):
+        try:
+            with urllib.request.urlopen(urllib.request.Request(url, body, headers, method=method), timeout=10) as answer:
+                return answer.status, answer.headers["Location"]
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, None
+
+    for number in range(2):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with registry(folder, dict(os.environ), tmp_path / "kept" if kept else None) as host:
+            if number == 0:
+                _, where = asked("POST", f"http://{host}/v2/slipway-train/blobs/uploads/", b"")
+                made = asked("PUT", f"{where}&digest={urllib.parse.quote(digest)}", layer, **{"Content-Type": "application/octet-stream"})
+                assert made[0] == 201
+            else:
+                assert asked("HEAD", f"http://{host}/v2/slipway-train/blobs/{digest}")[0] == status
 
 
 def test_no_credentials_of_this_machine_are_used(monkeypatch):
