@@ -62,8 +62,10 @@ fi
 
 push() {  # push NAME TAG
     docker tag "slipway-$1:$tag" "$registry/slipway-$1:$2"
-    docker push "$registry/slipway-$1:$2"
-    docker image rm --no-prune "$registry/slipway-$1:$2" >/dev/null
+    local code=0
+    docker push "$registry/slipway-$1:$2" || code=$?
+    docker image rm --no-prune "$registry/slipway-$1:$2" >/dev/null  # of a push that failed, too
+    return "$code"
 }
 
 publish() {  # publish NAME: push it, assert its manifest, and print and record its digest URI

@@ -114,7 +114,7 @@ def run(engine: str, out: Path, kept: Path | None = None) -> tuple[int, dict[str
             search_and_train(steps, sagemaker)
             host(steps, bucket)
             left = leftovers.in_aws(boto3.client, bucket)
-        left |= leftovers.in_engine(work / "sagemaker") if engine == "docker" else {}
+        left |= leftovers.in_engine(work / "sagemaker", registry) if engine == "docker" else {}
         left |= {"processes": leftovers.processes(f"E2E_RUN={work.name}"), "files": leftovers.files(work / "sagemaker" / "work")}
     return steps.count, left
 

@@ -32,10 +32,11 @@ def _in_aws(client: Callable, bucket: str) -> dict[str, list[str]]:
                         client("application-autoscaling").describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"]]}
 
 
-def in_engine(state: Path) -> dict[str, list[str]]:
-    """Containers that have a folder below the state mounted, and networks that its server made."""
+def in_engine(state: Path, registry: str) -> dict[str, list[str]]:
+    """Containers that have a folder below the state mounted, networks that its server made, and images with the name of that registry."""
     shown = _docker("ps", "--all", "--no-trunc", "--format", "{{.Names}}\t{{.Mounts}}")
     return {"containers": [line.partition("\t")[0] for line in shown if str(state) in line.partition("\t")[2]],
+            "images": _docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "--filter", f"reference={registry}/*"),
             "networks": _docker("network", "ls", "--format", "{{.Name}}", "--filter", f"label={LABEL}={state}")}
 
 

@@ -69,10 +69,14 @@ def test_what_is_left_in_aws_is_found(monkeypatch, tmp_path):
 def test_what_is_left_in_the_engine_is_found(tmp_path):
     needed(engine_answers(), "no Docker engine answers `docker info`: what is left in it is not counted")
     name = f"slipway-left-{os.getpid()}"
+    registry = f"{name}.example.org"
+    subprocess.run(["docker", "import", "-", f"{registry}/slipway-train:1"], input=bytes(10240), check=True, capture_output=True)  # an empty tar file
     subprocess.run(["docker", "network", "create", "--label", f"{leftovers.LABEL}={tmp_path}", name], check=True, capture_output=True)
     try:
-        assert leftovers.in_engine(tmp_path) == {"containers": [], "networks": [name]} and leftovers.in_engine(tmp_path / "other")["networks"] == []
+        assert leftovers.in_engine(tmp_path, registry) == {"containers": [], "images": [f"{registry}/slipway-train:1"], "networks": [name]}
+        assert not any(leftovers.in_engine(tmp_path / "other", "other.example.org").values())
     finally:
+        subprocess.run(["docker", "image", "rm", f"{registry}/slipway-train:1"], check=True, capture_output=True)
         subprocess.run(["docker", "network", "rm", name], check=True, capture_output=True)
 
 
