@@ -15,7 +15,7 @@ from registries import aws, docker_registry, fake_docker, needed, no_credentials
 from launch.ecr import Ecr, HttpRegistry, main, published, repository_request
 from launch.errors import LaunchError, Missing, code_of, sentence
 from launch.registry import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Manifest, as_docker
-from local_test.engines import engine_answers
+from local_test.engines import engine_answers, free_port
 
 IMAGE = "slipway-tiny"
 HOST = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
@@ -119,6 +119,15 @@ def as_oci(docker: dict, layer: str = "application/vnd.oci.image.layer.v1.tar+gz
     document = {**docker, "mediaType": OCI_MANIFEST, "config": {**docker["config"], "mediaType": "application/vnd.oci.image.config.v1+json"},
                 "layers": [{**entry, "mediaType": layer} for entry in docker["layers"]]}
     return Manifest(json.dumps(document).encode(), OCI_MANIFEST)
+
+
+@pytest.mark.docker
+def test_a_push_that_fails_leaves_no_name_in_the_engine(checkout, registry):
+    nobody = f"localhost:{free_port()}"
+    done = push(checkout, "tiny", REGISTRY=nobody)
+    assert done.returncode and "push: tiny=" not in done.stdout
+    named = subprocess.run(["docker", "image", "ls", "--quiet", "--filter", f"reference={nobody}/*"], capture_output=True, text=True, check=True).stdout
+    assert named == "" and not (checkout / "out/images.json").exists()
 
 
 def test_what_cannot_be_converted_is_told():
