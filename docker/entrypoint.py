@@ -5,6 +5,7 @@ It knows nothing of what the commands do.
 """
 
 import os
+import signal
 import sys
 
 
@@ -12,6 +13,8 @@ def main():
     arguments = sys.argv[1:]
     if not arguments or arguments[0].startswith("-"):
         arguments = [os.environ["SLIPWAY_COMMAND"], *arguments]
+    if arguments[0] == "train":  # it takes SIGTERM once it is loaded; PID 1 would lose one that comes before
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     try:
         os.execvp(arguments[0], arguments)
     except OSError as error:

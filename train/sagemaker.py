@@ -31,6 +31,8 @@ def command() -> None:
     The toolkit leaves with 0 when it fails and cannot write its failure file, and it fails with a traceback where
     a configuration file is missing.
     """
+    # until somebody takes it: PID 1 loses a signal that it has no handler for, and what follows takes seconds to load
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     try:
         from sagemaker_training.cli import train as toolkit  # makes folders under /opt/ml as it loads
 
@@ -68,6 +70,7 @@ def run_user_script() -> int:
         os.environ["SM_STUDIO_LOCAL_MODE"] = "true"  # else the toolkit waits up to 15 minutes until its own name resolves
 
     signal.signal(signal.SIGTERM, lambda number, _: _pass_on(number, psutil.Process()))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # the script would inherit it
     with _stderr_tail() as tail:
         try:
             entry_point.run(settings.module_dir, settings.user_entry_point, settings.to_cmd_args(), settings.to_env_vars(), runner_type=_runner(settings))

@@ -4,6 +4,7 @@ The last line counts them; the exit code is 0 when none is broken, 1 when one is
 """
 
 import argparse
+import signal
 import sys
 import time
 from pathlib import Path
@@ -51,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
                                                          "and {python} in it are filled in")
     parser.add_argument("--kinds", default="", help="of --process: training, serving or both with a comma between (default: both)")
     parser.add_argument("--job", type=Path, help="JSON: hyperparameters; long: those that make the job last; metrics: names and regexes; "
-                                                 "channels: names and folders")
+                                                 "environment: variables; channels: names and folders")
     parser.add_argument("--model", type=Path, help="folder to be served (default: what the plain training leaves)")
     parser.add_argument("--sample", type=Path, help="file that /invocations is asked with (default: a drawn photo)")
     parser.add_argument("--content-type", default="", metavar="T", help="of the sample")
@@ -109,4 +110,5 @@ def _list() -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what runs is ended first
     sys.exit(main())

@@ -16,11 +16,11 @@ from local_test.engines import EngineError
 COLOURS = {"blue": (40, 60, 200), "green": (40, 180, 60), "red": (200, 40, 40)}
 COUNTS = {"train": 12, "validation": 3, "test": 3}  # photos a class
 TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".csv": "text/csv", ".json": "application/json", ".txt": "text/plain"}
-PARTS = ("hyperparameters", "long", "metrics", "channels")
+PARTS = ("hyperparameters", "long", "metrics", "environment", "channels")
 
 
 def read_job(path: Path | None, work: Path) -> Job:
-    """A job from a JSON file with hyperparameters, long, metrics (names to texts) and channels (names to folders, from the file's own).
+    """A job from a JSON file with hyperparameters, long, metrics, environment (names to texts) and channels (names to folders, from the file's own).
 
     Without channels, photos of three colours are drawn. EngineError for a file that cannot be used.
     """

@@ -16,6 +16,7 @@ from local_test.conformance.under_way import half_sent
 from local_test.load import each, load
 from local_test.watched import sample_of
 
+UNDER_WAY = 4  # requests at a SIGTERM
 MARK = b"conformance-payload-7f3a91c2"
 FOREIGN_FILES = {".ipynb_checkpoints/model-checkpoint.json": b"{}", "code/inference.py": b"raise SystemExit('not to be run')\n",
                  "code/requirements.txt": b"nothing==0\n", "._model.json": b"\0\5\x16\7", ".DS_Store": b"\0\0\0\1Bud1", "README.md": b"# how this model came about\n",
@@ -88,12 +89,14 @@ def sigterm_answers_what_is_under_way(servings: Servings) -> Outcome:
     Mend: on SIGTERM stop accepting, answer what has come, then leave; the first process leaves last
     """
     servings.once(answer)
-    with servings.ready() as server, ThreadPoolExecutor(servings.limits.connections) as pool:
-        accepted = half_sent(server, servings.sample, servings.limits.connections)
+    with servings.ready() as server, ThreadPoolExecutor(UNDER_WAY + 1) as pool:
+        servings.asked(server)  # of a first answer that is none, ready_means_ready tells
+        accepted = half_sent(server, servings.sample, UNDER_WAY)
         try:
             answers = [pool.submit(request.finish) for request in accepted[::2]]  # these are worked on
             server.machine.terminate()
             answers += [pool.submit(request.finish) for request in accepted[1::2]]  # and these still being read
+            pool.submit(server.leave, servings.limits.serve_stop_s)
             statuses = [future.result() for future in answers]
         finally:
             for request in accepted:

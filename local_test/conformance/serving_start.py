@@ -53,15 +53,16 @@ def ping_is_empty(servings: Servings) -> Outcome:
     return Kept() if reply.status == 200 and not reply.body else Broken(f"it answered {reply.told()}")
 
 
-@clause(SERVING)
+@clause(SERVING, alone=True)
 def ping_within_2_s_from_the_start(servings: Servings) -> Outcome:
     """From the moment the port is open every /ping is answered within 2 seconds, the first ones too.
 
     Source: developer guide, "How your container should respond to health check (ping) requests": the request timeout is 2 seconds
-    Mend: load the model before the port opens, not at the first request
+    Mend: load the model before the port opens, not when the first /ping or request asks for it
     """
-    slow = [reply for reply in servings.once(plain).pings if reply.status == 0 or reply.seconds > servings.limits.ping_s]
-    return Broken(f"{len(slow)} took longer: the model is loaded when it is first asked for") if slow else Kept(f"{len(servings.once(plain).pings)} pings")
+    with servings.ready() as server:  # while nothing else runs: the plain one was started beside others
+        slow = [reply for reply in server.pings if reply.status == 0 or reply.seconds > servings.limits.ping_s]
+    return Broken(f"{len(slow)} of the first {len(server.pings)} took longer") if slow else Kept(f"{len(server.pings)} pings")
 
 
 @clause(SERVING)

@@ -94,13 +94,18 @@ class Server:
         return False
 
     def stop(self, grace_s: float) -> tuple[int | None, float]:
-        """SIGTERM, unless it has got one already; exit code, and seconds until then."""
+        """SIGTERM; exit code, and seconds until then."""
+        self.machine.terminate()
+        return self.leave(grace_s)
+
+    def leave(self, grace_s: float) -> tuple[int | None, float]:
+        """Wait for the end, and SIGKILL so many seconds later; exit code, and seconds until then."""
         began = time.monotonic()
-        self.machine.stop(grace_s)
-        seconds, code = time.monotonic() - began, self.machine.code()
-        if self.subject.kind == "process":
+        ended = self.machine.wait(grace_s)
+        seconds = time.monotonic() - began
+        if not ended or self.subject.kind == "process":
             self.machine.kill()  # a container's other processes end with its first one
-        return code, seconds
+        return self.machine.code(), seconds
 
     def tail(self) -> str:
         return next((line.strip()[-160:] for line in reversed(self.lines) if line.strip()), "it printed nothing")

@@ -117,6 +117,7 @@ class Program:
     def __init__(self, command: str, home: Path):
         self.name = "process"
         self._words, self._home = shlex.split(command), home
+        self._machines: list[Machine] = []
         if not self._words:
             raise EngineError("--process is empty; give the command that stands for the container's entrypoint, such as \"{python} -m {verb}\"")
 
@@ -132,7 +133,9 @@ class Program:
         home = self._home_of(folder)
         home.mkdir(exist_ok=True)
         environment |= {"HOME": str(home), "SAGEMAKER_BASE_DIR": str(folder.parent if verb == "serve" else folder), **({"SAGEMAKER_BIND_TO_PORT": str(port)} if port else {}), **cell.variables()}
-        return Machine([*self._closed(cell, folder), *filled], on_line, port=port, environment=environment, cwd=Path.cwd())
+        machine = Machine([*self._closed(cell, folder), *filled], on_line, port=port, environment=environment, cwd=Path.cwd())
+        self._machines.append(machine)
+        return machine
 
     def _closed(self, cell: Cell, folder: Path) -> list[str]:
         options = ["--no-network"] if not (cell.outside or cell.network) else []
@@ -177,7 +180,10 @@ class Program:
         return [f"127.0.0.{number + 1}" for number in range(count)]
 
     def sweep(self) -> None:
-        pass
+        """End what still runs."""
+        for machine in self._machines:
+            if machine.code() is None:
+                machine.kill()
 
 
 def _filled(word: str, places: dict[str, str]) -> str:

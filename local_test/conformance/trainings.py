@@ -22,12 +22,13 @@ KILLED = 137  # 128 + SIGKILL
 
 @dataclass(frozen=True)
 class Job:
-    """What to train. long: hyperparameters on top that make it last minutes; metrics: MetricDefinitions, name to regex."""
+    """What to train. long: hyperparameters on top that make it last minutes; metrics: MetricDefinitions, name to regex; environment: as CreateTrainingJob's."""
 
     channels: dict[str, Path]
     hyperparameters: dict[str, str] = field(default_factory=dict)
     long: dict[str, str] = field(default_factory=dict)
     metrics: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -85,7 +86,7 @@ class Trainings:
         """A started job; it is gone afterwards, and its Run complete."""
         run = Run(root)
         name = {"TRAINING_JOB_NAME": "conformance", "TRAINING_JOB_ARN": "arn:aws:sagemaker:eu-west-1:123456789012:training-job/conformance"}
-        cell = replace(cell, environment={**name, **cell.environment})
+        cell = replace(cell, environment={**name, **self.job.environment, **cell.environment})
         machine = self.subject.start("train", root, cell, lambda line: run.lines.append((time.monotonic() - run.started, line)))
         try:
             yield machine, run

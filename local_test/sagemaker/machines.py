@@ -97,6 +97,14 @@ class Machine:
         else:
             self._process.send_signal(signal.SIGTERM)
 
+    def wait(self, seconds: float) -> bool:
+        """Whether it has ended within this time; its children may still run."""
+        try:
+            self._process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
     def kill(self) -> None:
         if self.name:
             subprocess.run(["docker", "rm", "--force", self.name], capture_output=True, check=False)
