@@ -4,6 +4,7 @@ import dataclasses
 import os
 import sys
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from test_conformance_training import broken
@@ -17,7 +18,7 @@ from local_test.conformance.servings import Sample
 from local_test.conformance.subjects import Program
 
 PLANTED = REPOSITORY / "tests" / "planted_server.py"
-LIMITS = Limits(serve_stop_s=1.5, start_s=10, serverless_start_s=10, ping_s=1, connect_s=0.9, invoke_s=3, broken_s=1, load_s=0.7, recover_s=2, connections=6,
+LIMITS = Limits(serve_stop_s=4, start_s=20, serverless_start_s=20, ping_s=1, connect_s=0.9, invoke_s=3, broken_s=1, load_s=0.7, recover_s=4, connections=6,
                 flat_requests=60, flat_s=10)
 # a connection that finds the queue full is asked for again after 1 s; callers that wait for one lock take their time
 LIMITS_OF = {"connects_within_250_ms": {"ping_s": 2.5, "load_s": 3}, "ping_under_load": {"flat_requests": 10},
@@ -37,12 +38,12 @@ def examined(fault: str, model) -> dict[str, Result]:
 
 
 @pytest.fixture(scope="module")
-def offenders(tmp_path_factory) -> dict[str, Future]:
+def offenders(tmp_path_factory) -> dict[str, Future | Path]:
     """All offenders, a few side by side: they mostly wait."""
     model = tmp_path_factory.mktemp("model")
     (model / "model.txt").write_text("7\n")
     with ThreadPoolExecutor(4) as pool:
-        yield {fault: pool.submit(examined, fault, model) for fault in ("none", *FAULTS)}
+        yield {"model": model, **{fault: pool.submit(examined, fault, model) for fault in ("none", *FAULTS)}}
 
 
 def test_there_are_thirty_clauses_and_each_says_what_it_requires():
@@ -61,4 +62,7 @@ def test_a_program_that_keeps_the_contract_keeps_every_clause(offenders):
 def test_the_offender_is_caught_and_nothing_else(offenders, fault):
     if fault in OF_ROOT and os.getuid():
         pytest.skip("closing a process in needs root")
-    assert set(found := broken(offenders[fault].result())) == {fault}, found
+    found = broken(offenders[fault].result())
+    if (more := set(found) - {fault}) and all(clause.alone for clause in of_kind(SERVING, tuple(more))):
+        found = broken(examined(fault, offenders["model"]))  # those measure times, which a busy machine spoils: once more
+    assert set(found) == {fault}, found

@@ -15,7 +15,7 @@ from local_test.conformance.subjects import Program
 from local_test.conformance.trainings import Job
 
 PLANTED = REPOSITORY / "tests" / "planted_training.py"
-LIMITS = Limits(train_stop_s=1, train_s=20, trains_s=2, early_s=0.2)
+LIMITS = Limits(train_stop_s=3, train_s=30, trains_s=5, early_s=0.2)
 OF_IMAGES = {"starts_by_container_entrypoint", "runs_without_root"}  # with their offenders in test_conformance_images.py
 OF_ROOT = {"read_only_input", "trains_without_network", "small_shared_memory", "failure_without_a_failure_file"}
 CLAUSES = [clause.name for clause in of_kind(TRAINING)]

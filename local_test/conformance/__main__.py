@@ -18,7 +18,7 @@ from local_test.conformance.material import read_job, read_known, read_sample
 from local_test.conformance.subjects import Image, Program
 from local_test.engines import EngineError, engine_answers
 
-USAGE = 2
+USAGE, INTERRUPTED = 2, 130
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -38,6 +38,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (EngineError, OSError) as error:
         print(f"conformance: {error}", file=sys.stderr)
         return USAGE
+    except KeyboardInterrupt:
+        print("conformance: interrupted; what ran has been ended", file=sys.stderr)
+        return INTERRUPTED
     counts = report.counted(results)
     print(f"conformance: seconds={time.monotonic() - started:.0f}")
     print("conformance: " + " ".join(f"{name}={count}" for name, count in counts.items()), flush=True)
