@@ -1,7 +1,7 @@
 """What a clause is: a small function that looks at a subject and says kept, broken or not applicable; and the list of all of them.
 
-The first paragraph of a clause's docstring is what the contract requires, `Source:` says where that is written, `Mend:` what to change. The sections are those of
-AWS's developer guide for SageMaker, botocore's description of its API, or the public threads in which users met it.
+The first paragraph of a clause's docstring is what the contract requires, `Source:` says where that is written, `Mend:` what to change. The
+sections are those of AWS's developer guide for SageMaker, botocore's description of its API, or the public threads in which users met it.
 """
 
 import inspect

@@ -19,7 +19,8 @@ from local_test.watched import sample_of
 UNDER_WAY = 4  # requests at a SIGTERM
 MARK = b"conformance-payload-7f3a91c2"
 FOREIGN_FILES = {".ipynb_checkpoints/model-checkpoint.json": b"{}", "code/inference.py": b"raise SystemExit('not to be run')\n",
-                 "code/requirements.txt": b"nothing==0\n", "._model.json": b"\0\5\x16\7", ".DS_Store": b"\0\0\0\1Bud1", "README.md": b"# how this model came about\n",
+                 "code/requirements.txt": b"nothing==0\n", "._model.json": b"\0\5\x16\7", ".DS_Store": b"\0\0\0\1Bud1",
+                 "README.md": b"# how this model came about\n",
                  "lost+found/x": b""}
 
 

@@ -132,7 +132,8 @@ class Program:
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SAGEMAKER_", "SM_", "TRAINING_JOB_"))}
         home = self._home_of(folder)
         home.mkdir(exist_ok=True)
-        environment |= {"HOME": str(home), "SAGEMAKER_BASE_DIR": str(folder.parent if verb == "serve" else folder), **({"SAGEMAKER_BIND_TO_PORT": str(port)} if port else {}), **cell.variables()}
+        environment |= {"HOME": str(home), "SAGEMAKER_BASE_DIR": str(folder.parent if verb == "serve" else folder),
+                        **({"SAGEMAKER_BIND_TO_PORT": str(port)} if port else {}), **cell.variables()}
         machine = Machine([*self._closed(cell, folder), *filled], on_line, port=port, environment=environment, cwd=Path.cwd())
         self._machines.append(machine)
         return machine
