@@ -29,7 +29,7 @@ RECIPE = REPOSITORY / "recipes" / "demo.yaml"
 NAME, IMAGES = "e2e", ("train", "serve")
 MODEL = "shufflenet_v2_x0_5"  # a thirtieth of the size of the demo's resnet18, of which eight would be kept
 PHOTOS_PER_CLASS, EPOCHS, TRIAL_EPOCHS = 16, 12, 2
-INTERRUPT_AFTER_EPOCH, PATIENCE_S = 3, 180
+INTERRUPT_AFTER_EPOCH, PATIENCE_S = 3, 300
 TRUST = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "sagemaker.amazonaws.com"}}]}
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 

@@ -22,7 +22,7 @@ def test_a_training_and_an_endpoint_in_containers(tmp_path, images):
         sagemaker.create_training_job(**request)
         until(lambda: len(_labelled("ps", tmp_path)) == 2)
         assert len(_labelled("network", "ls", tmp_path)) == 1
-        job = ended(sagemaker, "contained", 120)
+        job = ended(sagemaker, "contained", 300)
         assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
         sagemaker.create_model(ModelName="contained", ExecutionRoleArn=ROLE,
                                PrimaryContainer={"Image": SERVE_IMAGE, "ModelDataUrl": job["ModelArtifacts"]["S3ModelArtifacts"]})
