@@ -8,6 +8,7 @@ SOAK ?=
 TUNE ?=
 PORT ?= 8080
 PUSH ?= all
+E2E ?=
 SAGEMAKER ?=
 CONFORMANCE ?=
 BENCH ?=
@@ -47,9 +48,9 @@ local-sagemaker: $(VENV)/.process ## SageMaker's own API on this machine, for bo
 	@$(if $(filter docker,$(ENGINE)),$(MAKE) --no-print-directory images IMAGES='train serve')
 	@$(VENV)/bin/python -m local_test.sagemaker --engine '$(ENGINE)' $(SAGEMAKER)
 
-e2e: $(VENV)/.process ## Push, upload, tune, train, debug, deploy, update, batch, delete: every step on this machine's SageMaker and registry; nothing may be left
+e2e: $(VENV)/.process ## Push, upload, tune, train, debug, deploy, update, batch, delete: every step on this machine's SageMaker; E2E=options
 	@$(if $(filter docker,$(ENGINE)),$(MAKE) --no-print-directory images IMAGES='train serve')
-	@$(VENV)/bin/python -m local_test.e2e --engine '$(ENGINE)'
+	@$(VENV)/bin/python -m local_test.e2e --engine '$(ENGINE)' $(E2E)
 
 conformance: $(VENV)/.docker ## Hold slipway-train and slipway-serve against SageMaker's container contract, clause by clause; CONFORMANCE=options
 	@$(MAKE) --no-print-directory images IMAGES='train serve'
