@@ -99,7 +99,8 @@ def samples(recipe: Recipe, place: Place) -> str:
         folder = recipe.settings.channels.get(channel, "")
         given = folder if folder.startswith("s3://") else s3(recipe, place, "data", channel) if folder else ""
     if given and not re.fullmatch(r"s3://[a-z0-9.-]{3,63}/[^*?$/][^*?$]*", given):
-        raise LaunchError(f"sagemaker.api.samples are '{given}'; give them as s3://bucket/prefix/, or none")  # a whole bucket would be open to the function
+        # a whole bucket would be open to the function
+        raise LaunchError(f"the API's samples are '{given}'; set sagemaker.api.samples to s3://bucket/prefix/, or none")
     return f"{given.rstrip('/')}/" if given else ""
 
 
