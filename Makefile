@@ -13,7 +13,7 @@ SAGEMAKER ?=
 CONFORMANCE ?=
 BENCH ?=
 IMAGES ?= all
-TEST_WORKERS ?= 2
+TEST_WORKERS ?= 3
 TESTS ?=
 PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
@@ -28,7 +28,7 @@ demo: $(VENV)/.$(ENGINE) ## Photos to a tested endpoint, here; DATA=folder takes
 	@$(VENV)/bin/python -m local_test.demo --engine '$(ENGINE)' $(if $(DATA),--data '$(DATA)')
 
 test: $(VENV)/.process ## Run all tests; those of containers need a Docker engine (REQUIRE_DOCKER=1: fail without one); TEST_WORKERS=n side by side
-	@OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(TEST_WORKERS) --dist loadfile $(TESTS)
+	@OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 images: ## Build the images: IMAGES=train|serve|serve-gpu|serve-mms|all, BASE_IMAGE=… to build on, WEIGHTS=resnet50,… to bake in, PACKAGES=… of Debian to add
 	@docker/build.sh $(IMAGES)

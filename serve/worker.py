@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import ctypes
 import socket
+import struct
 import sys
 from collections.abc import Iterator
 
@@ -16,6 +18,7 @@ HEAD_S = 10.0  # in which a request's head must have arrived
 UNREAD_S = 30.0  # for which a client may leave its answer unread
 READ_BYTES = 16 * 1024  # at once: a body of one-byte chunks must not keep the event loop from all others
 LINGER_S = 0.2
+SO_ATTACH_FILTER = 26  # Linux; Python's socket module does not name it
 LEAVE_S = 3.0  # of the time to stop in, for answers to reach their clients
 
 
@@ -90,6 +93,8 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list | None = None) -> None:
         self.config.app.stop(self.config.timeout_graceful_shutdown - LEAVE_S)
         await asyncio.sleep(LINGER_S)
+        for listener in sockets or ():
+            _let_nobody_in(listener)
         waiting = [connection for listener in sockets or () for connection in _queued(listener)]
         for server in self.servers:
             server.close()
@@ -100,6 +105,13 @@ class Server(uvicorn.Server):
 
     def _protocol(self) -> asyncio.Protocol:
         return self.config.http_protocol_class(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+
+
+def _let_nobody_in(listener: socket.socket) -> None:
+    """Drop what asks for a new connection: who comes between the emptying of the queue and the closing tries again and is refused, not reset."""
+    refuse_all = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))  # classic BPF: return 0 bytes
+    with contextlib.suppress(OSError):  # a kernel without it: there the few that come in that moment are reset
+        listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HL", 1, ctypes.addressof(refuse_all)))
 
 
 def _queued(listener: socket.socket) -> Iterator[socket.socket]:

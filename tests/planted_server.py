@@ -260,7 +260,7 @@ def work(server):
 def main():
     if fault == "starts_with_serve" or sys.argv[2:] != ["serve"]:
         sys.exit("it does not start")
-    if fault == "serves_without_network" and len(open("/proc/net/route").readlines()) < 3:
+    if fault == "serves_without_network" and "127.0.0.11" in open("/etc/resolv.conf").read():  # on a network of its own, not on the engine's
         sys.exit("there is no way out")
     if not MANY:
         read_model(ROOT)

@@ -93,7 +93,7 @@ def test_make_web_serves_the_page_in_front_of_the_demos_model(trained, tmp_path)
     for link, place in ((".venv", sys.prefix), ("out/ml/model", trained.model), ("out/prepared/validation", trained.root / "input/data/validation")):
         (tmp_path / link).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / link).symlink_to(place)
-    command = ["make", "-f", str(REPOSITORY / "Makefile"), "-o", ".venv/.process", "web", f"PORT={port}"]
+    command = ["make", "--no-print-directory", "-f", str(REPOSITORY / "Makefile"), "-o", ".venv/.process", "web", f"PORT={port}"]
     with subprocess.Popen(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(REPOSITORY)}, stdout=subprocess.PIPE, text=True,
                           start_new_session=True) as process:
         try:
