@@ -13,7 +13,7 @@ SAGEMAKER ?=
 CONFORMANCE ?=
 BENCH ?=
 IMAGES ?= all
-TEST_WORKERS ?= 3
+TEST_WORKERS ?= 2
 TESTS ?=
 PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes
 

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import logging
 import os
 import subprocess
 import tempfile
@@ -97,6 +98,17 @@ def images() -> dict[str, str]:
         built = subprocess.run(["make", "images"], cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stdout[-3000:] + built.stderr[-3000:]
     return {"train": "slipway-train", "serve": "slipway-serve", "serve-gpu": "slipway-serve-gpu", "serve-mms": "slipway-serve-mms"}
+
+
+@pytest.fixture(autouse=True)
+def log_as_it_was():
+    """A command that is called within a test leaves no handler behind, whose stream is the test's own and closed after it."""
+    root, level = logging.getLogger(), logging.getLogger().level
+    before = list(root.handlers)
+    yield
+    for handler in [entry for entry in root.handlers if type(entry) is logging.StreamHandler and entry not in before]:
+        root.removeHandler(handler)
+    root.setLevel(level)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
