@@ -43,7 +43,8 @@ def sample_files(folder: Path | None) -> list[Path]:
 
 def _response(site: Site) -> Response:
     headers = {name.lower(): value for name, value in request.headers.items()}
-    answer = site.answer(Request(request.method, request.path, request.args.to_dict(), headers, request.get_data(cache=False)))
+    query = dict(request.args.items(multi=True))
+    answer = site.answer(Request(request.method, request.path, query, headers, request.get_data(cache=False)))
     return Response(answer.body, answer.status, answer.headers, content_type=answer.content_type)
 
 
