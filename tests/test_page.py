@@ -174,7 +174,10 @@ def test_wikipedia_is_asked_on_the_users_click_only(page, tmp_path):
 def test_the_policy_stops_scripts_and_requests_to_others(page):
     page.fulfil["example.org"] = 200, "{}"
     assert page.run("fetch('https://example.org/').then(() => 'reached', () => 'stopped')") == "stopped"
-    page.run("const planted = document.createElement('script'); planted.textContent = 'document.title = 1'; document.body.append(planted)")
+    page.run("const planted = document.createElement('script'); planted.append('document.title = 1'); document.body.append(planted)")
+    for planting in ("document.body.innerHTML = '<b>'", "document.body.insertAdjacentHTML('beforeend', '<b>')", "new Image().setAttribute('onerror', 'x')",
+                     "document.createElement('script').text = 'x'", "document.write('<b>')"):
+        assert page.run(f"(() => {{ try {{ {planting}; return 'done'; }} catch (error) {{ return error.name; }} }})()") == "TypeError", planting
     assert page.run("document.title") == TITLE and any("Content Security Policy" in error for error in page.errors)
 
 
