@@ -240,6 +240,7 @@ def test_every_route_is_described(site):
     assert status == 200 and described == set(site.routes())
     names = set(re.findall(r"#/components/schemas/(\w+)", json.dumps(document)))
     assert names == set(document["components"]["schemas"])
+    assert {name for way in document["security"] for name in way} == set(document["components"]["securitySchemes"])
 
 
 def test_an_api_key_opens_what_takes_photos(site, monkeypatch):
