@@ -41,8 +41,8 @@ def names(samples: Samples) -> set[tuple[str, str]]:
 
 def test_only_photos_in_a_folder_of_a_label_below_the_prefix_are_shown(bucket):
     put(bucket, "validation/large/a.jpg", photo() + bytes(MAX_SAMPLE_BYTES))
-    for other in ("train/red/t.jpg", "validation.jpg", "validation2/red/v.jpg", "validation/loose.jpg", "validation/red/deep/d.jpg", "validation/red/._a.jpg", "validation/.old/red.jpg",
-                  "validation/red/notes.txt"):
+    for other in ("train/red/t.jpg", "validation.jpg", "validation2/red/v.jpg", "validation/loose.jpg", "validation/red/deep/d.jpg", "validation/red/._a.jpg",
+                  "validation/.old/red.jpg", "validation/red/notes.txt"):
         put(bucket, other)
     assert {(file.parent.name, file.name) for file in sample_files(bucket / "validation")} == {("red", "a.jpg"), ("blue", "b.PNG")}  # the server's, too
     with aws(None, bucket) as cloud:

@@ -18,7 +18,8 @@ FORM = {"Content-Type": "multipart/form-data; boundary=X"}
 @pytest.fixture(scope="module")
 def server(trained):
     photos = trained.root / "input" / "data"
-    with serving(trained.model, SLIPWAY_PAGE=1, SLIPWAY_SAMPLES=photos / "validation") as running, aws(running, photos) as cloud, pytest.MonkeyPatch.context() as patch:
+    environment = {"SLIPWAY_PAGE": 1, "SLIPWAY_SAMPLES": photos / "validation"}
+    with serving(trained.model, **environment) as running, aws(running, photos) as cloud, pytest.MonkeyPatch.context() as patch:
         for name, value in cloud.environment().items():
             patch.setenv(name, value)
         handler.site.cache_clear()
