@@ -68,7 +68,7 @@ def test_it_asks_for_a_key_and_waits_for_a_cold_endpoint(browser, behind, tmp_pa
         answered(browser, "red")
         cloud.trouble = 503, "ServiceUnavailable", "Service Unavailable"
         browser.drop(file(tmp_path, "photo.jpg", photo("blue")))
-        browser.until("document.getElementById('status').innerText.includes('Asking again')")
+        browser.until("document.getElementById('status').innerText === 'The endpoint is busy. (Asking again in 1 s.)'")
         cloud.trouble = None
         answered(browser, "blue")
 
@@ -79,7 +79,7 @@ def test_the_labels_ask_for_the_key_too_and_wait_where_they_stand(browser, behin
         browser.run("document.querySelector('summary').click()")
         browser.until("document.getElementById('count').innerText.startsWith('The API key is missing')")
         give(browser, "sesame")
-        browser.until("document.getElementById('count').innerText.startsWith('The endpoint is busy')")
+        browser.until("document.getElementById('count').innerText.startsWith('The endpoint is busy.')")
         assert idle(browser) and browser.text("access") == ""
         cloud.trouble = None
         browser.until("document.getElementById('count').innerText === '3 labels'")
