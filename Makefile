@@ -63,7 +63,7 @@ sbom: $(VENV)/.docker ## Write a CycloneDX bill of materials of each image to ou
 web: $(VENV)/.process ## Serve the page in front of the demo's model; PORT=8080
 	@test -f out/ml/model/model.json || $(MAKE) --no-print-directory demo
 	@echo "web: http://127.0.0.1:$(PORT)/"
-	@SLIPWAY_PAGE=1 SLIPWAY_HOST=127.0.0.1 SAGEMAKER_BIND_TO_PORT=$(PORT) SLIPWAY_MODEL_DIR=out/ml/model SLIPWAY_SAMPLES=out/prepared/validation $(VENV)/bin/python -m serve
+	@SLIPWAY_PAGE=1 SLIPWAY_HOST=127.0.0.1 SAGEMAKER_BIND_TO_PORT=$(PORT) SAGEMAKER_MAX_PAYLOAD_IN_MB=14 SLIPWAY_MODEL_DIR=out/ml/model SLIPWAY_SAMPLES=out/prepared/validation $(VENV)/bin/python -m serve
 
 bench-serve: $(VENV)/.process ## Measure slipway-serve against multi-model-server and LitServe, in containers; BENCH=options
 	@$(MAKE) --no-print-directory images IMAGES='train serve'

@@ -19,7 +19,7 @@ from web.site import MAX_SAMPLE_BYTES, Sample
 GREY = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAACAAAAAgCAAAAABWESUoAAAAGElEQVR42mNsYMAPmBhGFYwqGFUwQhUAAJe+AMD8WknZAAAAAElFTkSuQmCC")
 ALL = 50_000  # labels; slipway-serve answers with no more
 LABELS_S, HEALTH_S, SAMPLES_S = 300.0, 10.0, 600.0  # for which an answer is kept
-PHOTO_KEY = re.compile(r"(?i)([^/]+)/[^/]+\.(jpe?g|png|gif|webp|bmp|tiff?)$")
+PHOTO_KEY = re.compile(r"(?i)[^/.][^/]*/[^/.][^/]*\.(jpe?g|png|gif|webp|bmp|tiff?)")  # below the prefix; hidden files are no photos
 MAX_KEYS = 20_000
 REFUSED = (400, 413, 415, 422)  # what the client did wrong, by the container's own word
 STARTING_S, BUSY_S = 30, 5  # after which to ask again
@@ -36,6 +36,9 @@ class Kept:
             self._value = self._make()
             self._until = time.monotonic() + self._seconds
         return self._value
+
+    def forget(self) -> None:
+        self._until = 0.0
 
 
 class Endpoint:
@@ -61,25 +64,36 @@ class Endpoint:
 
 
 class Samples:
-    """Photos under a prefix of a bucket, `…/<label>/<photo>`. s3: a client of S3."""
+    """Photos under a prefix of a bucket, `<prefix><label>/<photo>`. s3: a client of S3."""
 
     def __init__(self, s3: Any, bucket: str, prefix: str):
         self._s3, self._bucket, self._prefix = s3, bucket, prefix
         self._keys = Kept(self._listed, SAMPLES_S)
 
     def __call__(self) -> Sample:
-        """A random one. Failure 404 where there are none."""
+        """A random one. Failure 404 where there are none, 503 where S3 does not answer."""
+        try:
+            return self._one()
+        except ClientError:
+            self._keys.forget()  # the photo may have gone since it was listed; S3 says 403 of that, too
+            return self._one()
+        except (ConnectionError, HTTPClientError) as error:
+            raise Failure(503, f"the sample photos cannot be reached; ask again in {BUSY_S} s", BUSY_S) from error
+
+    def _one(self) -> Sample:
         keys = self._keys() if self._bucket else []
         if not keys:
             raise Failure(404, "there are no sample photos here; deploy with a prefix of photos, one folder a label")
         key = random.choice(keys)
         photo = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
-        return Sample(PHOTO_KEY.search(key).group(1), key.rpartition("/")[2], photo)
+        label, name = key.removeprefix(self._prefix).split("/")
+        return Sample(label, name, photo)
 
     def _listed(self) -> list[str]:
         keys: list[str] = []
         for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix, PaginationConfig={"MaxItems": MAX_KEYS}):
-            keys += [entry["Key"] for entry in page.get("Contents", ()) if entry["Size"] <= MAX_SAMPLE_BYTES and PHOTO_KEY.search(entry["Key"])]
+            keys += [entry["Key"] for entry in page.get("Contents", ())
+                     if entry["Size"] <= MAX_SAMPLE_BYTES and PHOTO_KEY.fullmatch(entry["Key"].removeprefix(self._prefix))]
         return keys
 
 
@@ -93,7 +107,7 @@ def failure_of(error: ClientError) -> Failure:
     if code == "ModelError":
         return _refused(error.response.get("OriginalStatusCode", 0), error.response.get("OriginalMessage", ""))
     if status == 413 or "length less than or equal to" in message:
-        return Failure(413, "the photo is larger than the endpoint takes; send one of at most 6 MB")
+        return Failure(413, "the photo is larger than the endpoint takes; send one of at most 4 MB")  # serverless ones' limit; others take 6
     if code == "ModelNotReadyException":
         return Failure(503, f"the model is starting; ask again in {STARTING_S} s", STARTING_S)
     if code in ("ValidationError", "ValidationException") and re.search(r"(?i)not found|not in service|could not find|updating|creating", message):

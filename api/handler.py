@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 
 from api.endpoint import Endpoint, Samples
 from web.exchange import Answer, Failure, Request, json_answer
-from web.site import Model, Site
+from web.site import SURE_FROM, Model, Site
 
 OPEN = {"/", "/getyogaapp", "/openapi.json", "/healthz"}  # without a key: they show nobody's photos, and the page must be there to ask for one
 CONNECT_S, READ_S = 3, 25  # API Gateway gives up after 30 s
@@ -35,7 +35,7 @@ def site() -> Site:
     endpoint = Endpoint(boto3.client("sagemaker-runtime", config=config), os.environ["SLIPWAY_ENDPOINT"])
     bucket, _, prefix = os.environ.get("SLIPWAY_SAMPLES", "").removeprefix("s3://").partition("/")
     samples = Samples(boto3.client("s3", config=config), bucket, prefix)
-    return Site(Model(endpoint.classify, endpoint.labels, endpoint.health, samples), float(os.environ.get("SLIPWAY_SURE_FROM") or 0.5))
+    return Site(Model(endpoint.classify, endpoint.labels, endpoint.health, samples), float(os.environ.get("SLIPWAY_SURE_FROM") or SURE_FROM))
 
 
 def respond(event: dict, site: Site, settings: Mapping[str, str]) -> dict:
@@ -56,7 +56,7 @@ def request_of(event: dict) -> Request:
     if not method:
         raise Failure(400, "the event is not one of API Gateway; call this function through its URL")
     if "http" in context:
-        path, headers, query = event["rawPath"], event.get("headers") or {}, dict(parse_qsl(event.get("rawQueryString", "")))
+        path, headers, query = event["rawPath"], event.get("headers") or {}, dict(parse_qsl(event.get("rawQueryString"), keep_blank_values=True))
     else:
         lists = event.get("multiValueHeaders") or {}
         path, headers = event["path"], {**{name: ",".join(values) for name, values in lists.items()}, **(event.get("headers") or {})}
@@ -66,7 +66,7 @@ def request_of(event: dict) -> Request:
         path = path[len(stage) + 1:] or "/"
     body = event.get("body") or ""
     if not event.get("isBase64Encoded"):
-        if body.startswith("\ufffd"):
+        if "\ufffd" in body and not body.lstrip().startswith("{"):  # bytes that are no UTF-8; but JSON may hold that character
             raise Failure(400, "the photo came through API Gateway as text; set the API's binaryMediaTypes to */*, or send it in base64 as JSON")
         return Request(method, path, query, _lower(headers), body.encode())
     try:

@@ -142,6 +142,8 @@ def _access_fits(recipe: Recipe, api_key: str) -> None:
         raise LaunchError(f"sagemaker.api.access is 'key'; set SLIPWAY_API_KEY to what callers shall send, {KEY_HELP}")
     if api_key and len(api_key) < SHORTEST_KEY:
         raise LaunchError(f"SLIPWAY_API_KEY has {len(api_key)} characters; take at least {SHORTEST_KEY}, {KEY_HELP}")
+    if api_key and not re.fullmatch(r"[!-~]([ -~]*[!-~])?", api_key):
+        raise LaunchError(f"SLIPWAY_API_KEY holds what a header cannot carry; take letters, digits and signs of ASCII, {KEY_HELP}")
     if api.access != "jwt" and (api.jwt_issuer or api.jwt_audience):
         raise LaunchError(f"sagemaker.api.jwt_issuer and jwt_audience go with access jwt, and it is '{api.access}'")
     if api.access == "jwt" and not (api.jwt_issuer.startswith("https://") and api.jwt_audience):

@@ -36,14 +36,15 @@ def add_page(app: Flask, predictor: "Predictor", samples: Path | None = None, su
 
 
 def sample_files(folder: Path | None) -> list[Path]:
-    """The photos below a folder that are small enough to be shown; none without a folder."""
-    files = sorted(folder.glob("*/*")) if folder else []
+    """The photos in a folder's folders that are small enough to be shown, no hidden ones; none without a folder."""
+    files = sorted(folder.glob("[!.]*/[!.]*")) if folder else []
     return [file for file in files if file.suffix.lower() in SUFFIXES and file.is_file() and file.stat().st_size <= MAX_SAMPLE_BYTES]
 
 
 def _response(site: Site) -> Response:
     headers = {name.lower(): value for name, value in request.headers.items()}
-    answer = site.answer(Request(request.method, request.path, request.args.to_dict(), headers, request.get_data(cache=False)))
+    query = dict(request.args.items(multi=True))
+    answer = site.answer(Request(request.method, request.path, query, headers, request.get_data(cache=False)))
     return Response(answer.body, answer.status, answer.headers, content_type=answer.content_type)
 
 

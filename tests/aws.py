@@ -66,6 +66,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         bucket, _, key = unquote(path.path).strip("/").partition("/")
         if bucket != self.server.bucket.name:
             return self._send(404, b"<Error><Code>NoSuchBucket</Code><Message>It does not exist</Message></Error>", {"Content-Type": "application/xml"})
+        if key and not (self.server.bucket / key).is_file():  # what S3 says where the role may not list all of the bucket
+            return self._send(403, b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>", {"Content-Type": "application/xml"})
         if key:
             return self._send(200, (self.server.bucket / key).read_bytes(), {"Content-Type": "binary/octet-stream"})
         prefix = parse_qs(path.query).get("prefix", [""])[0]

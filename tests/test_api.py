@@ -187,7 +187,7 @@ TROUBLE = {
     "busy": ((503, "ServiceUnavailable", "Service Unavailable"), 503, "5", "busy"),
     "throttled": ((400, "ThrottlingException", "Rate exceeded"), 503, "5", "busy"),
     "internal": ((530, "InternalDependencyException", "…"), 503, "5", "busy"),
-    "large": ((413, "", "Request entity too large"), 413, None, "at most 6 MB"),
+    "large": ((413, "", "Request entity too large"), 413, None, "at most 4 MB"),
     "forbidden": ((403, "AccessDeniedException", "User: arn:aws:sts::123456789012:assumed-role/x is not authorized"), 500, None, "its log says why"),
 }
 
@@ -240,6 +240,7 @@ def test_every_route_is_described(site):
     assert status == 200 and described == set(site.routes())
     names = set(re.findall(r"#/components/schemas/(\w+)", json.dumps(document)))
     assert names == set(document["components"]["schemas"])
+    assert {name for way in document["security"] for name in way} == set(document["components"]["securitySchemes"])
 
 
 def test_an_api_key_opens_what_takes_photos(site, monkeypatch):

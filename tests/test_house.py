@@ -69,7 +69,7 @@ def test_the_readme_names_the_make_targets_that_exist():
 
 def test_the_readme_names_the_environment_variables_that_are_read():
     code = "\n".join(path.read_text(encoding="utf-8") for package in PACKAGES for path in (REPOSITORY / package).rglob("*.py"))
-    pattern = r"(?:SLIPWAY|SAGEMAKER)_[A-Z_]+"
+    pattern = r"(?:SLIPWAY|SAGEMAKER)_[A-Z0-9_]+"
     assert set(re.findall(rf'"({pattern})"', code)) - {"SAGEMAKER_PROGRAM"} == set(re.findall(rf"^\| `({pattern})`", README, re.M))
 
 

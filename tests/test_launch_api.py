@@ -169,7 +169,8 @@ def test_settings_that_cannot_be_meant_are_told(settings, told):
 
 def test_a_key_and_the_recipe_must_say_the_same():
     for access, key, told in (("open", KEY, "SLIPWAY_API_KEY is set, but sagemaker.api.access is 'open'"),
-                              ("key", "short", "has 5 characters; take at least 16")):
+                              ("key", "short", "has 5 characters; take at least 16"), ("key", "a key with an end\n", "what a header cannot carry"),
+                              ("key", "ein Schlüssel für alle", "what a header cannot carry")):
         with pytest.raises(LaunchError, match=told):
             stack(recipe(api={"access": access}), PLACE, b"", key)
     with pytest.raises(LaunchError, match="asynchronous endpoint"):

@@ -103,6 +103,9 @@ def test_make_web_serves_the_page_in_front_of_the_demos_model(trained, tmp_path)
                 assert page.read() == (REPOSITORY / "web" / "page.html").read_bytes()
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/sample", timeout=5) as sample:
                 assert json.load(sample)["label"] in COLOURS
+            large = urllib.request.Request(f"http://127.0.0.1:{port}/classify", photo("blue") + bytes(9 * 1024 * 1024), {"Content-Type": "image/jpeg"})
+            with urllib.request.urlopen(large, timeout=20) as answer:  # the page's 10 MB, not the endpoint's 6
+                assert json.load(answer)["label"] == "blue"
         finally:
             os.killpg(process.pid, signal.SIGTERM)
 
@@ -168,6 +171,9 @@ def test_the_function_may_do_five_things_and_no_more():
     assert json.loads(re.sub(r":(\$[\w.]+)", r':"\1"', stage["AccessLogSettings"]["Format"]))["status"] == "$context.status"
     assert template["Resources"]["Api"]["Properties"]["CorsConfiguration"][1]["AllowOrigins"] == "AllowedOrigins"
     assert closed == {"POST /classify", "GET /sample", "GET /labels", "POST /getyogaapp"}
+    assert template["Rules"]["OnePrefix"]["Assertions"][0]["Assert"] == [["SamplesPrefix", ""]]  # never a whole bucket
+    for prefix, taken in (("photos/", True), ("", True), ("/", False), ("photos", False), ("*/", False), ("${aws:userid}/", False)):
+        assert bool(re.fullmatch(template["Parameters"]["SamplesPrefix"]["AllowedPattern"], prefix)) == taken, prefix
 
 
 @pytest.mark.parametrize(("label", "words"), [("001.Afghan_hound", "Afghan hound"), ("ArdhaChandrasana", "Ardha Chandrasana"),

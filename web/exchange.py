@@ -37,5 +37,7 @@ class Failure(Exception):
 
 
 def json_answer(document: object, status: int = 200, headers: dict[str, str] | None = None) -> Answer:
-    """An answer in JSON, that nobody keeps."""
-    return Answer(status, json.dumps(document, ensure_ascii=False).encode() + b"\n", headers={"Cache-Control": "no-store", **(headers or {})})
+    """An answer in JSON, that nobody keeps, and that no browser takes for a page."""
+    # half of a surrogate pair, which JSON may hold and UTF-8 may not, goes back as it came: as \udxxx
+    body = json.dumps(document, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
+    return Answer(status, body, headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **(headers or {})})

@@ -27,7 +27,7 @@ def old_answer(request: Request, model: "Model", summary: Callable[[str], tuple[
     """The six fields for one photo; a failure is a sentence in `exception`."""
     answer = {"data": "", "groundtruth": "", "prediction": "", "title": "", "summary": "", "exception": ""}
     try:
-        asked = json_object(request.body)
+        asked = json_object(request.body, IN_JSON)
         if _true(asked.get("is_user_data")):
             photo = from_base64(asked.get("data"), IN_JSON)
             answer |= {"groundtruth": str(asked.get("ground_truth") or "")}

@@ -3,16 +3,18 @@
 from web.exchange import JSON_TYPE
 from web.photos import FORM_TYPE, KINDS, MAX_TOP_K
 
-ERRORS = {400: "The request is not what it should be", 401: "A key or token is needed", 413: "The photo is larger than 10 MB",
+ERRORS = {400: "The request is not what it should be", 401: "A key or token is needed", 413: "The photo is too large",
           415: "No photo, or of a kind that is not taken", 422: "The photo cannot be decoded", 429: "Too many requests", 502: "The endpoint failed",
           503: "The endpoint is starting, updating or busy; see Retry-After"}
 NONE = {404: "There are no samples"}
+ACCESS = {"key": {"type": "apiKey", "in": "header", "name": "X-Api-Key", "description": "Where the API was deployed with a key"},
+          "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "Where it was deployed with a token's issuer"}}
 
 
 def document() -> dict:
     """The document; paths and schemas are named apart from those of /invocations, so that one server may show both."""
     return {"openapi": "3.1.0", "info": {"title": "Slipway's page", "version": "1", "description": "A photo to labels with probabilities."},
-            "paths": paths(), "components": {"schemas": SCHEMAS}}
+            "paths": paths(), "security": [{}, {"key": []}, {"token": []}], "components": {"schemas": SCHEMAS, "securitySchemes": ACCESS}}
 
 
 def paths() -> dict:
@@ -38,7 +40,8 @@ def _classify() -> dict:
     photo = {"schema": {"type": "string", "format": "binary"}}
     form = {"schema": {"type": "object", "required": ["photo"], "properties": {"photo": {"type": "string", "format": "binary"}, "top_k": _TOP_K}}}
     content = {**{kind: photo for kind, _ in KINDS}, FORM_TYPE: form, JSON_TYPE: {"schema": _ref("WebPhoto")}}
-    return {"summary": "Classify a photo of at most 10 MB", "parameters": [{"name": "top_k", "in": "query", "schema": _TOP_K}],
+    limit = "At most 10 MB; behind API Gateway about 4.5 MB, since a Lambda function takes 6 MB, in base64."
+    return {"summary": "Classify a photo", "description": limit, "parameters": [{"name": "top_k", "in": "query", "schema": _TOP_K}],
             "requestBody": {"required": True, "content": content}, "responses": {"200": _json("The prediction", "WebPrediction"), **_errors(*ERRORS)}}
 
 

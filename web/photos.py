@@ -8,6 +8,7 @@ import json
 import re
 from dataclasses import dataclass
 from email.message import Message
+from email.utils import collapse_rfc2231_value
 
 from web.exchange import JSON_TYPE, Failure, Request
 
@@ -39,7 +40,7 @@ def wish_of(request: Request) -> Wish:
         photo, others = _form(request.body, options.get("boundary", ""))
         fields |= others
     elif media_type == JSON_TYPE:
-        document = json_object(request.body)
+        document = json_object(request.body, IN_JSON)
         photo = from_base64(document.get("b64"), IN_JSON)
         fields |= {name: value for name, value in document.items() if name == "top_k"}
     elif media_type.startswith("image/") or media_type in ("", "application/octet-stream", "application/x-image"):
@@ -68,19 +69,19 @@ def top_k_of(value: object) -> int:
     text = "" if value is None else str(value).strip()
     if value is None:
         return TOP_K
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MAX_TOP_K):
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= MAX_TOP_K):
         raise Failure(400, f"top_k is '{text[:20]}'; send a whole number from 1 to {MAX_TOP_K}, such as top_k=5")
     return int(text)
 
 
-def json_object(body: bytes) -> dict:
-    """A body that is one JSON object. Failure 400."""
+def json_object(body: bytes, expected: str) -> dict:
+    """A body that is one JSON object. Failure 400, which shows `expected`."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise Failure(400, f"the body is not JSON ({str(error)[:100]}); send {IN_JSON}") from error
+        raise Failure(400, f"the body is not JSON ({str(error)[:100]}); send {expected}") from error
     if not isinstance(document, dict):
-        raise Failure(400, f"the body is no JSON object; send {IN_JSON}")
+        raise Failure(400, f"the body is no JSON object; send {expected}")
     return document
 
 
@@ -98,11 +99,11 @@ def from_base64(text: object, expected: str) -> bytes:
 
 
 def header_value(text: str) -> tuple[str, dict[str, str]]:
-    """A header such as `form-data; name="photo"`: its value in lower case, and its parameters by name."""
+    """A header such as `form-data; name="photo"`: its value in lower case, and its parameters by name; `filename*=UTF-8''…` is one, too."""
     message = Message()
     message["x"] = text.replace("\r", " ").replace("\n", " ") or "none"
     (value, _), *parameters = message.get_params(header="x")
-    return ("" if not text else value.strip().lower()), {name.lower(): value for name, value in parameters if isinstance(value, str)}
+    return ("" if not text else value.strip().lower()), {name.lower(): collapse_rfc2231_value(value) for name, value in parameters}
 
 
 def _form(body: bytes, boundary: str) -> tuple[bytes, dict[str, str]]:
