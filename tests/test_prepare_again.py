@@ -63,7 +63,7 @@ def test_what_a_killed_writer_left_is_cleared_away(tmp_path, left):
 def test_a_killed_run_leaves_nothing_that_a_later_one_trusts(tmp_path, delay_s):
     source, out = photos(tmp_path / "in", a=60, b=60), tmp_path / "out"
     for index in range(60):
-        save(source / f"a/big {index}.png", picture(500 + index, "RGBA", (400, 300)))
+        save(source / f"a/big {index}.png", picture(500 + index, "RGBA", (400, 300)), compress_level=1)
     run(source, tmp_path / "whole")
     process = subprocess.Popen([sys.executable, "-m", "prepare", source, out, "--workers", "2"], cwd=REPOSITORY, start_new_session=True,
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -80,7 +80,7 @@ def test_a_killed_run_leaves_nothing_that_a_later_one_trusts(tmp_path, delay_s):
 def test_ctrl_c_is_one_sentence_and_leaves_nothing(tmp_path):
     source = tmp_path / "in"
     for index in range(30):
-        save(source / f"a/big {index}.png", picture(500 + index, "RGBA", (800, 600)))
+        save(source / f"a/big {index}.png", picture(500 + index, "RGBA", (800, 600)), compress_level=1)
         for copy in range(10):
             shutil.copy(source / f"a/big {index}.png", source / f"a/copy {copy} of {index}.png")
     # a shell's background job ignores Ctrl-C, and so would its children
@@ -97,8 +97,8 @@ def test_ctrl_c_is_one_sentence_and_leaves_nothing(tmp_path):
 
 def test_workers_do_not_outlive_a_killed_run(tmp_path):
     source = tmp_path / "in"
-    for index in range(150):
-        save(source / f"a/big {index}.png", picture(500 + index, "RGBA", (800, 600)))
+    for index in range(40):
+        save(source / f"a/big {index}.png", picture(500 + index, "RGBA", (800, 600)), compress_level=1)
     process = subprocess.Popen([sys.executable, "-m", "prepare", source, tmp_path / "out", "--workers", "2"], cwd=REPOSITORY, start_new_session=True)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     while len(workers := children.read_text().split()) < 2:

@@ -214,7 +214,7 @@ def test_a_training_says_what_it_measured_in_which_precision(trained):
     assert description.quantization["calibration_photos"] == description.calibration["photos"] == 12
     paths = sorted((trained.root / "input/data/test").glob("*/*"))
     labels = [(description.classes.index(path.parent.name),) for path in paths]
-    answers = measure(trained.model, description, "test", PhotoArrays(paths, description.preprocessing.pixels, 32), labels, lambda: False)
+    answers = measure(engine, description, "test", PhotoArrays(paths, description.preprocessing.pixels, 32), labels, lambda: False)
     assert answers.precision == engine.precision and answers.line(0).endswith(f" precision={engine.precision}")
     assert (answers.accuracy(), answers.calibration_error()) == (description.accuracy["test"], metrics["test_ece"])
     page = (trained.output_data / "report.html").read_text()

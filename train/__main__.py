@@ -8,6 +8,7 @@ from pathlib import Path
 
 from train.failure import SUCCEEDED, report_failure
 from train.job import Job
+from train.loading import quick_loading
 from train.peers import hosts, is_worker, work
 from train.stop import Stop
 
@@ -40,11 +41,14 @@ def train(job: Job, stop: Stop) -> int:
     from train.hyperparameters import parse
 
     hyperparameters = parse(job.hyperparameters())
-    from train.launcher import launch, processes_here
+    with quick_loading():
+        from train.launcher import launch, processes_here
 
-    if (processes := processes_here()) > 1 or len(hosts(job)[0]) > 1:
+        processes = processes_here()
+    if processes > 1 or len(hosts(job)[0]) > 1:
         return launch(job, stop, processes)
-    from train.run import run
+    with quick_loading():
+        from train.run import run
 
     run(job, hyperparameters, stop)
     return SUCCEEDED

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from artifact.engines import best_precision, processor_flags
+from artifact.engines import best_precision, open_engine, processor_flags
 from artifact.export import export
 from artifact.model import Description, write_description
 from artifact.openvino_engine import graphs_kept
@@ -135,7 +135,8 @@ def quantized(job: Job, description: Description, plan: Fit, channels: Channels,
         arrays = PhotoArrays(photos.paths, description.preprocessing.pixels, description.preprocessing.crop)
 
     def accuracy(described: Description, precision: str) -> float | None:
-        answers = measure(job.model, described, "validation", arrays, photos.labels, stop, precision)
+        with contextlib.closing(open_engine(job.model, described, precision)) as engine:
+            answers = measure(engine, described, "validation", arrays, photos.labels, stop)
         if answers is not None and len(channels.validation):
             known[answers.precision] = answers
         return answers and answers.accuracy()
@@ -148,9 +149,11 @@ def measure_channels(job: Job, description: Description, plan: Fit, channels: Ch
     precision = best_precision(processor_flags(), description.quantization.get("kept", False))
     measured = [known[precision]] if precision in known else []
     test = PhotoArrays(channels.test.paths, description.preprocessing.pixels, description.preprocessing.crop, keep=False)
-    for name, arrays, photos in (("validation", plan.validation_photos, channels.validation), ("test", test, channels.test)):
-        if len(photos) and not (name == "validation" and measured):
-            measured.append(measure(job.model, description, name, arrays, photos.labels, stop.no_time_left))
+    left = [("test", test, channels.test)] if measured else [("validation", plan.validation_photos, channels.validation), ("test", test, channels.test)]
+    if not any(len(photos) for _, _, photos in left):
+        return measured
+    with contextlib.closing(open_engine(job.model, description)) as engine:
+        measured += [measure(engine, description, name, arrays, photos.labels, stop.no_time_left) for name, arrays, photos in left if len(photos)]
     return [entry for entry in measured if entry is not None]
 
 

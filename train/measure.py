@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from artifact.engines import open_engine
 from artifact.model import Description
+from artifact.openvino_engine import OpenVINOEngine
 from train.calibration import expected_calibration_error
 from train.objective import padded, right, targets, top_k_right
 from train.photos import PhotoArrays, in_order
@@ -59,11 +59,10 @@ class Answers:
         return Measured(self.channel, self.paths, torch.where(hit, best, self.wanted.argmax(dim=1)).numpy(), self.probabilities.numpy())
 
 
-def measure(directory: Path, description: Description, channel: str, photos: PhotoArrays, labels: Sequence[tuple[int, ...]],
-            stop: Callable[[], bool], precision: str = "auto") -> Answers | None:
-    """The artifact's probabilities for photos (sized by its preprocessing), in auto's precision what an endpoint on this machine
-    would answer; None when `stop` said so before the last one. PhotoError for an unreadable one."""
-    engine = open_engine(directory, description, precision)
+def measure(engine: OpenVINOEngine, description: Description, channel: str, photos: PhotoArrays, labels: Sequence[tuple[int, ...]],
+            stop: Callable[[], bool]) -> Answers | None:
+    """The probabilities that an artifact's engine gives for photos (sized by its preprocessing); None when `stop` said so before the
+    last one. PhotoError for an unreadable one."""
     answers = []
     progress = Progress(f"measuring on the {channel} channel in {engine.precision}", len(labels))
     for indices, pixels in photos.batches(in_order(len(labels), 8)):
@@ -71,7 +70,6 @@ def measure(directory: Path, description: Description, channel: str, photos: Pho
             break
         answers.append(engine.run(pixels))
         progress.add(len(indices))
-    engine.close()
     probabilities = np.concatenate(answers) if answers else np.empty((0, len(description.classes)))
     if len(probabilities) < len(labels):
         return None

@@ -14,6 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from train.job import Job, JobError
+from train.loading import quick_loading
 from train.stop import Stop
 
 RENDEZVOUS_S = 900.0  # until all processes must have come, and the longest that one may keep others waiting in a step
@@ -206,7 +207,8 @@ def work(job: Job, stop: Stop) -> int:
         from train.hyperparameters import parse
 
         hyperparameters = parse(job.hyperparameters())
-        from train.run import run
+        with quick_loading():
+            from train.run import run
 
         world = join(job, stop)
         run(job, hyperparameters, stop, world)

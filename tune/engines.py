@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
+from train.loading import quick_loading
 from tune.leash import leashed
 
 ENGINES = ("in-process", "process", "container")
@@ -28,7 +29,8 @@ class InProcess:
     links = True  # of a tree to its channels' folders
 
     def __init__(self):
-        from train.networks import Networks
+        with quick_loading():
+            from train.networks import Networks
 
         self._networks = Networks()
         self._stop = None
@@ -38,8 +40,10 @@ class InProcess:
         from train.failure import reason
         from train.hyperparameters import parse
         from train.job import Job
-        from train.run import run
         from train.stop import Stop
+
+        with quick_loading():
+            from train.run import run
 
         self._stop, job = Stop(), Job.at(root)
         try:
