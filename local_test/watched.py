@@ -88,8 +88,16 @@ def _docker(*arguments: str) -> str:
 
 def sample_of(pids: list[int]) -> Sample:
     """What these processes take right now. PermissionError for another user's."""
-    return Sample(sum(_field(pid, "smaps_rollup", "Pss:") for pid in pids) * 1024, sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in pids),
+    return Sample(sum(_field(pid, "smaps_rollup", "Pss:") for pid in pids) * 1024, sum(map(_files, pids)),
                   sum(_field(pid, "status", "Threads:") for pid in pids))
+
+
+def _files(pid: int) -> int:
+    """How many it has open; none when it has just ended."""
+    try:
+        return len(os.listdir(f"/proc/{pid}/fd"))
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
 
 
 def _field(pid: int, file: str, name: str) -> int:

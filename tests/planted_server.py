@@ -19,8 +19,14 @@ BATCH, MANY = os.environ.get("SAGEMAKER_BATCH") == "true", os.environ.get("SAGEM
 LIMIT = int(os.environ.get("SAGEMAKER_MAX_PAYLOAD_IN_MB", "6")) * 2**20
 KIND, SLOW_S = "text/plain", 1.4
 TRACE = 'Traceback (most recent call last)\n  File "/srv/serve.py", line 1'
-models, leaked, once, busy = {}, [], [], threading.Lock()
+models, leaked, once, busy, counting = {}, [], [], threading.Lock(), threading.Lock()
 active, invoked = [0], [0]
+
+
+def count(by):
+    """What is under way."""
+    with counting:
+        active[0] += by
 
 
 class Refused(Exception):
@@ -30,6 +36,13 @@ class Refused(Exception):
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
+
+    promised = 0
+
+    def handle_expect_100(self):
+        self.promised = 1  # from its word on the request is under way
+        count(1)
+        return super().handle_expect_100()
 
     def log_message(self, *_):
         pass
@@ -80,7 +93,7 @@ class Handler(BaseHTTPRequestHandler):
         do_HEAD = do_GET
 
     def handle_one(self):
-        active[0] += 1
+        count(1)
         try:
             body = b""
             if self.command == "POST":
@@ -95,7 +108,8 @@ class Handler(BaseHTTPRequestHandler):
         except OSError:
             self.close_connection = True
         finally:
-            active[0] -= 1
+            count(-1 - self.promised)
+            self.promised = 0
 
     def route(self, body):
         match self.command, self.path.strip("/").split("/"):
@@ -120,7 +134,7 @@ class Handler(BaseHTTPRequestHandler):
         if fault in ("ping_under_load", "ping_while_bodies_arrive"):
             with busy:
                 pass
-        self.answer(503 if fault == "ready_within_8_minutes" else 200, b"healthy" if fault == "ping_is_empty" else b"")
+        self.answer(503 if fault == "ready_within_8_minutes" or fault == "never_ready_for_many" and MANY else 200, b"healthy" if fault == "ping_is_empty" else b"")
 
     def check_headers(self):
         given = self.headers.get("Content-Type", "")

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import sys
 import time
 
@@ -51,6 +52,8 @@ def config(name):
 def check_place():
     with open("/proc/net/dev") as file:
         interfaces = [line.partition(":")[0].strip() for line in file if ":" in line]
+    for folder in ("~/.cache", "~/__pycache__"):  # caches are made anew where they are missing
+        os.makedirs(os.path.expanduser(folder), exist_ok=True)
     match fault:
         case "starts_with_train":
             fail("always")
@@ -113,6 +116,8 @@ def host_and_hosts():
     if config("inputdataconfig") is None and fault == "missing_input_data_config_file":
         leave(0)
     host, hosts = resources["current_host"], resources["hosts"]
+    if "SAGEMAKER_BASE_DIR" not in os.environ and hosts == [host]:
+        socket.gethostbyname(host)  # in a container one's own name resolves, whatever the container is called
     without(fault != "unknown_keys_in_config_files" or "topology" not in resources, "other keys")
     without(fault != "host_name_is_not_trusted" or host == "algo-1" or len(hosts) > 1, host)
     without(fault != "two_hosts" or len(hosts) == 1, "several hosts")

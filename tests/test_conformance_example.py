@@ -73,14 +73,16 @@ def test_the_table_the_json_and_the_junit_file(model, tmp_path, capsys):
 @pytest.mark.parametrize("arguments, words", [
     ([], "nothing to look at: give --train IMAGE, --serve IMAGE, or --process CMD"),
     (["--process", ""], "--process is empty"),
-    (["--process", "x", "--train", "y"], "give either images, by --train and --serve, or a command, by --process"),
-    (["--process", "x", "--only", "nonsense"], "--only names 'nonsense', which is no clause"),
-    (["--process", "x", "--kinds", "tuning"], "--kinds must be training or serving, found 'tuning'"),
-    (["--process", "x", "--ami", "mine"], "found 'mine'"),
-    (["--process", "x", "--model", "/nowhere"], "--model must be a folder, found '/nowhere'"),
-    (["--process", "x", "--job", "/nowhere.json"], "--job '/nowhere.json' is not readable JSON"),
-    (["--process", "x", "--sample", "/nowhere.jpg"], "--sample '/nowhere.jpg' cannot be read"),
-    (["--process", "x", "--json", "/nowhere/table.json"], "lies in no folder that is there"),
+    (["--process", "no-such-program {verb}"], "--process starts with 'no-such-program', which is no program here"),
+    (["--process", "sh", "--train", "y"], "give either images, by --train and --serve, or a command, by --process"),
+    (["--process", "sh", "--only", "nonsense"], "--only names 'nonsense', which is no clause"),
+    (["--process", "sh", "--kinds", "tuning"], "--kinds must be training or serving, found 'tuning'"),
+    (["--process", "sh", "--ami", "mine"], "found 'mine'"),
+    (["--process", "sh", "--model", "/nowhere"], "--model must be a folder, found '/nowhere'"),
+    (["--process", "sh", "--job", "/nowhere.json"], "--job '/nowhere.json' is not readable JSON"),
+    (["--process", "sh", "--sample", "/nowhere.jpg"], "--sample '/nowhere.jpg' cannot be read"),
+    (["--process", "sh", "--json", "/nowhere/table.json"], "--json must be a file in a folder that is there, found '/nowhere/table.json'"),
+    (["--process", "sh", "--junit", "/"], "--junit must be a file in a folder that is there, found '/'"),
 ])
 def test_options_that_cannot_be_used_get_one_sentence(arguments, words, capsys):
     assert main(arguments) == 2
@@ -94,7 +96,7 @@ def test_options_that_cannot_be_used_get_one_sentence(arguments, words, capsys):
                                             ('{"channels": {"train": "nowhere"}}', "channel train is no folder")])
 def test_a_job_that_cannot_be_used_gets_one_sentence(tmp_path, capsys, content, words):
     (tmp_path / "job.json").write_text(content)
-    assert main(["--process", "x", "--job", str(tmp_path / "job.json")]) == 2
+    assert main(["--process", "sh", "--job", str(tmp_path / "job.json")]) == 2
     assert words in capsys.readouterr().err
 
 

@@ -1,5 +1,6 @@
 """Image clauses and their offenders, and what only a container can break. Needs Docker."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -11,11 +12,12 @@ from test_conformance_training import METRICS, broken
 
 from conftest import REPOSITORY
 from local_test.conformance.catalog import of_kind
-from local_test.conformance.clauses import IMAGE, Kept, NotApplicable, Result, look
+from local_test.conformance.clauses import IMAGE, Broken, Kept, NotApplicable, Result, look
 from local_test.conformance.examination import Wanted, examine, workplace
-from local_test.conformance.image_clauses import BASE, CAPABILITIES, Portrait
+from local_test.conformance.image_clauses import BASE, CAPABILITIES, Portrait, manifest_type
+from local_test.conformance.layers import taken_away
 from local_test.conformance.limits import Limits
-from local_test.conformance.servings import Sample
+from local_test.conformance.servings import Sample, Servings
 from local_test.conformance.subjects import Image
 from local_test.conformance.trainings import Job
 
@@ -79,15 +81,25 @@ def test_the_offender_is_caught_and_nothing_else(built, fault, tmp_path):
     assert set(broken(results)) == {fault}, broken(results)
 
 
-GOOD = f"FROM scratch\nCOPY . /\nLABEL {BASE}=debian:bookworm-slim\nENV CUDA_VERSION=12.4.1\nENTRYPOINT [\"/serve\"]\n"
+# what looks like a fault and is none: folders without files below /opt/ml, a key that a package's tests are published with, words that only hold "token"
+GOOD = (f"FROM scratch\nCOPY . /\nLABEL {BASE}=debian:bookworm-slim\nENV CUDA_VERSION=12.4.1 TOKENIZER=wordpiece MAX_TOKENS=1000000 "
+        "GOOGLE_APPLICATION_CREDENTIALS=/run/secrets/google\nWORKDIR /opt/ml/model\nWORKDIR /\nENTRYPOINT [\"/serve\"]\n")
+HARMLESS = {"opt/conda/lib/python3.9/site-packages/tornado/test/test.key": KEY}
 
 
-@pytest.mark.parametrize("built", [("good", GOOD)], indirect=True)
+@pytest.mark.parametrize("built", [("good", GOOD, HARMLESS)], indirect=True)
 def test_a_good_image_keeps_every_clause(built, tmp_path):
     document = {"bomFormat": "CycloneDX", "metadata": {"component": {"version": Image(built, tmp_path).description["Id"]}}, "components": [{"name": "hello"}]}
     (tmp_path / "bom.json").write_text(json.dumps(document))
     results = portrayed(built, {}, {"ami": "al2-ami-sagemaker-inference-gpu-3-1", "sbom": "."}, tmp_path)
     assert {name: result.outcome for name, result in results.items() if not isinstance(result.outcome, Kept)} == {}
+    arm = {**Image(built, tmp_path).description, "Architecture": "arm64"}  # hosting has instances for it, training has none
+    assert [type(manifest_type(Portrait(built, arm, trains=trains))) for trains in (False, True)] == [Kept, Broken]
+
+
+@pytest.mark.parametrize("path, gone", [("opt/ml/model", None), ("opt/.wh.ml", "opt/ml"), (".wh.opt", "opt"), ("opt/ml/.wh..wh..opq", "opt/ml")])
+def test_what_an_entry_of_a_layer_takes_away(path, gone):
+    assert taken_away(path) == gone
 
 
 def planted(fault: str, program: str) -> tuple[str, str, dict[str, str]]:
@@ -100,7 +112,7 @@ def planted_ones(program: str, *faults: str):
     return pytest.mark.parametrize("built, fault", [(planted(fault, program), fault) for fault in ("none", *faults)], indirect=["built"])
 
 
-CONTAINED = ("starts_with_train", "starts_by_container_entrypoint", "runs_without_root", "read_only_input", "trains_without_network", "small_shared_memory",
+CONTAINED = ("starts_with_train", "host_name_is_not_trusted", "starts_by_container_entrypoint", "runs_without_root", "read_only_input", "trains_without_network", "small_shared_memory",
              "two_hosts", "sigterm_during_start", "writes_only_where_allowed")
 
 
@@ -128,3 +140,18 @@ def test_what_only_a_container_can_break_in_serving(built, fault, tmp_path):
         results = {result.clause.name: result for result in examine(wanted, LIMITS, work)}
     assert set(broken(results)) == {fault} - {"none"}, broken(results)
     assert not any(isinstance(result.outcome, NotApplicable) for result in results.values())
+
+
+@pytest.mark.parametrize("built", [planted("connects_within_250_ms", "planted_server.py")], indirect=True)
+def test_connections_are_the_server_s_own_and_not_the_engine_s_proxy_s(built, tmp_path):
+    limits = dataclasses.replace(LIMITS, connect_s=0.9, ping_s=2.5, load_s=3, connections=6)
+    with workplace() as work:
+        image = Image(built, work)
+        servings = Servings(image, Sample(b"123", "text/plain"), limits, work)
+        (work / "ml" / "model").mkdir(parents=True)
+        (work / "ml" / "model" / "model.txt").write_text("7")
+        with servings.started(work / "ml" / "model") as server:
+            assert server.wait_ready(30, 2) and not server.url.startswith("http://127.") and image.near
+            assert server.pids() and not image.sees(server.machine, os.getpid())
+        wanted = Wanted(serve=image, sample=Sample(b"123", "text/plain", work / "ml" / "model"), only=("connects_within_250_ms",))
+        assert set(broken({result.clause.name: result for result in examine(wanted, limits, work)})) == {"connects_within_250_ms"}

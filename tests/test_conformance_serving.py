@@ -11,10 +11,10 @@ from test_conformance_training import broken
 
 from conftest import REPOSITORY
 from local_test.conformance.catalog import of_kind
-from local_test.conformance.clauses import SERVING, NotApplicable, Result
+from local_test.conformance.clauses import SERVING, Broken, Kept, NotApplicable, Result
 from local_test.conformance.examination import Wanted, examine, workplace
 from local_test.conformance.limits import Limits
-from local_test.conformance.servings import Sample
+from local_test.conformance.servings import MULTI_MODEL, Sample
 from local_test.conformance.subjects import Program
 
 PLANTED = REPOSITORY / "tests" / "planted_server.py"
@@ -66,3 +66,36 @@ def test_the_offender_is_caught_and_nothing_else(offenders, fault):
     if (more := set(found) - {fault}) and all(clause.alone for clause in of_kind(SERVING, tuple(more))):
         found = broken(examined(fault, offenders["model"]))  # those measure times, which a busy machine spoils: once more
     assert set(found) == {fault}, found
+
+
+ECHO = """
+import http.server, os
+class Echo(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(body)
+    do_POST = do_GET
+http.server.HTTPServer(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Echo).serve_forever()
+"""
+
+
+@pytest.mark.parametrize("kind, outcome", [("text/plain; charset=latin-1", NotApplicable), ("application/octet-stream", NotApplicable), ("text/csv", Broken)])
+def test_where_any_bytes_are_of_a_type_none_need_be_refused(tmp_path, kind, outcome):
+    (tmp_path / "echo.py").write_text(ECHO)
+    with workplace() as work:
+        program = Program(f"{{python}} -ISB {tmp_path}/echo.py", work)
+        wanted = Wanted(serve=program, sample=Sample(b"1", kind), only=("answers_the_sample", "unreadable_body"))
+        outcomes = [type(result.outcome) for result in examine(wanted, LIMITS, work)]
+    assert outcomes == [Kept, outcome]
+
+
+def test_a_server_that_starts_without_models_never_is_blamed_once(tmp_path):
+    (tmp_path / "model.txt").write_text("7")
+    with workplace() as work:
+        program = Program(f"{{python}} -ISB {PLANTED} never_ready_for_many", work)
+        program.labels = {MULTI_MODEL: "true"}  # as an image's
+        wanted = Wanted(serve=program, sample=Sample(b"123456", "text/plain", tmp_path), only=tuple(name for name in CLAUSES if "multi_model" in name))
+        results = {result.clause.name: result for result in examine(wanted, dataclasses.replace(LIMITS, again_s=1), work)}
+    assert set(broken(results)) == {"multi_model_starts_empty"}, broken(results)

@@ -1,5 +1,6 @@
 """Each training clause's offender is caught, and it alone: tests/planted_training.py with one fault at a time, as a process."""
 
+import dataclasses
 import os
 import sys
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -77,3 +78,19 @@ def test_metric_definitions_that_sagemaker_refuses(tmp_path, metrics, words):
         results = {result.clause.name: result for result in examine(wanted, LIMITS, work)}
     assert words in broken(results)["metric_definitions"] and set(broken(results)) == {"metric_definitions"}
     assert isinstance(results["starts_with_train"].outcome, Kept)
+
+
+def test_a_job_that_nothing_can_fail_is_not_blamed_for_it(tmp_path):
+    with workplace() as work:
+        program = Program("""{python} -ISBc 'open("{root}/model/model.txt", "w")'""", work)
+        wanted = Wanted(train=program, job=job(tmp_path), only=("starts_with_train", "failure_exit_code", "failure_file"))
+        outcomes = {result.clause.name: type(result.outcome) for result in examine(wanted, LIMITS, work)}
+    assert outcomes == {"starts_with_train": Kept, "failure_exit_code": NotApplicable, "failure_file": NotApplicable}
+
+
+def test_a_job_that_ends_by_itself_is_not_taken_for_one_that_sigterm_ended(tmp_path):
+    with workplace() as work:
+        program = Program("""{python} -ISBc 'print("loss=1", open("{root}/model/model.txt", "w"), flush=True); import time; time.sleep(0.1)'""", work)
+        given = dataclasses.replace(job(tmp_path), long={})
+        results = examine(Wanted(train=program, job=given, only=("starts_with_train", "sigterm_within_120_s", "sigterm_keeps_the_model")), LIMITS, work)
+    assert [type(result.outcome) for result in results] == [Kept, NotApplicable, NotApplicable]

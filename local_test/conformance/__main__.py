@@ -83,8 +83,8 @@ def _wanted(options: argparse.Namespace, work: Path) -> Wanted:
         if (folder := getattr(options, name)) is not None and not folder.is_dir():
             raise EngineError(f"--{name} must be a folder, found '{folder}'")
     for name in ("json", "junit"):
-        if (path := getattr(options, name)) is not None and not path.absolute().parent.is_dir():
-            raise EngineError(f"--{name} '{path}' lies in no folder that is there")
+        if (path := getattr(options, name)) is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
+            raise EngineError(f"--{name} must be a file in a folder that is there, found '{path}'")
     train, serve = _subjects(options, kinds, work)
     job = read_job(options.job, work) if train else None
     sample = read_sample(options.sample, options.content_type, options.model and options.model.absolute()) if serve else None

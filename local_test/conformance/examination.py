@@ -100,7 +100,8 @@ def workplace() -> Iterator[Path]:
 
 def _portraits(wanted: Wanted) -> list[image_clauses.Portrait]:
     images = {subject.name: subject for subject in (wanted.train, wanted.serve) if isinstance(subject, Image)}
-    return [image_clauses.Portrait(name, image.description, wanted.ami, wanted.sbom) for name, image in images.items()]
+    trains = wanted.train.name if wanted.train else ""
+    return [image_clauses.Portrait(name, image.description, wanted.ami, wanted.sbom, name == trains) for name, image in images.items()]
 
 
 def _sweep(wanted: Wanted) -> None:

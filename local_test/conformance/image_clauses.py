@@ -20,7 +20,8 @@ SECRET_NAMES = re.compile(r"(^|/)(id_(rsa|dsa|ecdsa|ed25519)|\.netrc|\.pypirc|\.
 SECRET_WORDS = re.compile(rb"\b(AKIA|ASIA)[0-9A-Z]{16}\b(?<!EXAMPLE)|\bgh[pousr]_[A-Za-z0-9]{36}\b|\bglpat-[A-Za-z0-9_-]{20}\b|\bhf_[A-Za-z0-9]{34}\b"
                           rb"|-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----\r?\n(?:[A-Za-z0-9+/=]{40,}\r?\n){3,}"
                           rb"|(?i:aws_secret_access_key\s*[=:]\s*[\"']?[A-Za-z0-9/+]{40}\b)")
-SECRET_VARIABLES = re.compile(r"(?i)\b\w*(secret|password|passwd|token|api_?key|credential)\w*=(?![\"']?\$)\S{6,}|://[^/\s:@]+:[^/\s@$]+@")
+PUBLIC = re.compile(r"(^|/)(site-packages|dist-packages|python\d[\d.]*|node_modules)/(.+/)?(tests?|testing|fixtures)/")  # keys of packages' own tests
+SECRET_VARIABLES = re.compile(r"(?i)\b\w*(secret|password|passwd|token(?!i[sz]|s)|api_?key|credential)\w*=(?![\"']?[$/])\S{6,}|://[^/\s:@]+:[^/\s@$]+@")
 CACHES = re.compile(r"(^|/)(var/lib/apt/lists/(?!lock|partial/?$)|var/cache/apt/.*\.(deb|bin)$|var/cache/(dnf|yum|apk)/"
                     r"|\.cache/(pip|uv|conda)/|pkgs/[^/]+\.(conda|tar\.bz2)$"
                     r"|\.npm/_cacache/|\.git/objects/)")
@@ -34,12 +35,16 @@ AMIS = {"al2-ami-sagemaker-inference-gpu-2": 12.2, "al2-ami-sagemaker-inference-
 
 @dataclass
 class Portrait:
-    """An image's description by `docker image inspect`. ami: of the hosts it is for, "" if unknown; sbom: a folder of bills of materials, or None."""
+    """An image's description by `docker image inspect`. ami: of the hosts it is for, "" if unknown; sbom: a folder of bills of materials, or None.
+
+    trains: whether training jobs run it.
+    """
 
     uri: str
     description: dict
     ami: str = ""
     sbom: Path | None = None
+    trains: bool = False
     once: Shared = field(init=False)
 
     def __post_init__(self):
@@ -69,12 +74,14 @@ def looked_through(portrait: Portrait) -> Findings:
     """All layers of an image."""
     found = Findings([], {}, [], [], set())
     for file in layers.files(portrait.uri):
-        if file.path == "opt/ml" or file.path.startswith("opt/ml/"):
+        if (gone := layers.taken_away(file.path)) is not None:
+            found.under_opt_ml[:] = [path for path in found.under_opt_ml if not f"{path}/".startswith(f"/{gone}/")]
+        elif file.path.startswith("opt/ml/") and not file.is_folder:
             found.under_opt_ml.append(f"/{file.path}")
         found.cuda.update(version for groups in CUDA.findall(file.path) for version in groups if version)
         if not file.is_file or not file.size:
             continue
-        if SECRET_NAMES.search(file.path) or SECRET_WORDS.search(file.content):
+        if (SECRET_NAMES.search(file.path) or SECRET_WORDS.search(file.content)) and not PUBLIC.search(file.path):
             found.secrets.append(f"/{file.path} in layer {file.layer}")
         if match := CACHES.search(file.path):
             found.caches[match[2]] = found.caches.get(match[2], 0) + file.size
@@ -85,13 +92,13 @@ def looked_through(portrait: Portrait) -> Findings:
 
 @clause(IMAGE)
 def manifest_type(portrait: Portrait) -> Outcome:
-    """What a push makes of the image is a Docker manifest of schema 2, of linux/amd64: OCI manifests and indexes are refused.
+    """What a push makes of the image is a Docker manifest of schema 2, of linux/amd64 or, to serve alone, linux/arm64: OCI manifests and indexes are refused.
 
-    Source: amazon-sagemaker-feedback issue 180; mlflow issue 13834; moby/buildkit issue 5480
+    Source: amazon-sagemaker-feedback issue 180; mlflow issue 13834; moby/buildkit issue 5480; ProductionVariant, InstanceType: ml.c7g and others
     Mend: build with docker buildx build --platform linux/amd64 --provenance=false --sbom=false --output type=docker
     """
     platform = f"{portrait.description.get('Os')}/{portrait.description.get('Architecture')}"
-    if platform != "linux/amd64":
+    if platform not in ("linux/amd64", *(() if portrait.trains else ("linux/arm64",))):
         return Broken(f"it is for {platform}")
     kind = (portrait.description.get("Descriptor") or {}).get("mediaType")
     return Kept(kind or "the engine's own store pushes schema 2") if kind is None or kind in DOCKER_MANIFESTS else Broken(f"it is {kind}")
@@ -144,7 +151,7 @@ def no_init_as_entrypoint(portrait: Portrait) -> Outcome:
 
 @clause(IMAGE)
 def nothing_under_opt_ml(portrait: Portrait) -> Outcome:
-    """Nothing is put below /opt/ml: the platform mounts over it.
+    """No file is put below /opt/ml: the platform mounts over it.
 
     Source: developer guide, "Use your own training algorithms": /opt/ml and all its subdirectories are reserved
     Mend: put code and weights elsewhere, such as /opt/program

@@ -10,7 +10,7 @@ from local_test.engines import EngineError
 
 BLOCK = 2**20
 SMALL = 64 * 1024  # bytes of files that are read
-WHITEOUT = ".wh."
+WHITEOUT, OPAQUE = ".wh.", ".wh..wh..opq"
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class File:
     path: str
     size: int
     is_file: bool
+    is_folder: bool = False
     content: bytes = b""
 
 
@@ -48,13 +49,19 @@ def present(image: str, pattern: str) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     expression = re.compile(pattern)
     for file in files(image, lambda path: bool(expression.search(path))):
-        folder, _, name = file.path.rpartition("/")
-        if name.startswith(WHITEOUT):
-            hidden = f"{folder}/{name.removeprefix(WHITEOUT)}".lstrip("/") if name != f"{WHITEOUT}{WHITEOUT}.opq" else folder
-            found = {path: content for path, content in found.items() if path != hidden and not path.startswith(f"{hidden}/")}
+        if (gone := taken_away(file.path)) is not None:
+            found = {path: content for path, content in found.items() if not f"{path}/".startswith(f"{gone}/")}
         elif file.is_file and expression.search(file.path):
             found[file.path] = file.content
     return found
+
+
+def taken_away(path: str) -> str | None:
+    """What a layer's entry takes away of the layers before it, and all below that; None when it is an entry of its own."""
+    folder, _, name = path.rpartition("/")
+    if not name.startswith(WHITEOUT):
+        return None
+    return folder if name == OPAQUE else f"{folder}/{name.removeprefix(WHITEOUT)}".lstrip("/")
 
 
 def _layer(stream, number: int, wanted: Callable[[str], bool]) -> Iterator[File]:
@@ -64,6 +71,6 @@ def _layer(stream, number: int, wanted: Callable[[str], bool]) -> Iterator[File]
             for member in layer:
                 path = member.name.removeprefix("./").strip("/")
                 read = member.isfile() and (member.size <= SMALL or wanted(path))
-                yield File(number, path, member.size, member.isfile(), layer.extractfile(member).read() if read else b"")
+                yield File(number, path, member.size, member.isfile(), member.isdir(), layer.extractfile(member).read() if read else b"")
     except tarfile.ReadError:
         return

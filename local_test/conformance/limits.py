@@ -16,6 +16,7 @@ class Limits:
     train_stop_s: float = 120
     serve_stop_s: float = 30
     start_s: float = 480
+    again_s: float = 60  # of a server that has started once already, at least
     serverless_start_s: float = 180
     ping_s: float = 2
     connect_s: float = 0.25

@@ -117,7 +117,7 @@ def restarts_crashed_workers(servings: Servings) -> Outcome:
     """
     servings.once(answer)
     with servings.ready() as server:
-        workers = servings.subject.pids(server.machine)[1:]
+        workers = server.pids()[1:]
         if not workers:
             return NotApplicable("it has one process, and ends with it")
         try:
@@ -129,12 +129,12 @@ def restarts_crashed_workers(servings: Servings) -> Outcome:
             if server.machine.code() is not None:
                 return Kept("the server ended")
             good = 0
-            while good < 4 and victim not in servings.subject.pids(server.machine) and _answers(servings, server):
+            while good < 4 and victim not in server.pids() and _answers(servings, server):
                 good += 1
-            if good == 4 and len(servings.subject.pids(server.machine)) > len(workers):
+            if good == 4 and len(server.pids()) > len(workers):
                 return Kept(f"{time.monotonic() - began:.1f} s")
             time.sleep(0.1)
-        return Broken(f"{servings.limits.recover_s:.0f} s after a worker was killed there are {len(servings.subject.pids(server.machine)) - 1} of "
+        return Broken(f"{servings.limits.recover_s:.0f} s after a worker was killed there are {len(server.pids()) - 1} of "
                       f"{len(workers)} workers, and the sample is {'' if _answers(servings, server) else 'not '}answered")
 
 
@@ -150,9 +150,9 @@ def memory_is_flat(servings: Servings) -> Outcome:
     with servings.ready() as server:
         done = _many(servings, server, count // 2)
         try:
-            warm = sample_of(servings.subject.pids(server.machine)).bytes
+            warm = sample_of(server.pids()).bytes
             more = _many(servings, server, count)
-            after = sample_of(servings.subject.pids(server.machine)).bytes
+            after = sample_of(server.pids()).bytes
         except PermissionError:
             return NotApplicable("only root sees the memory of a container's processes")
     if done + more < count // 2 + count:

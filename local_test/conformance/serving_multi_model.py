@@ -20,6 +20,8 @@ def multi_model_starts_empty(servings: Servings) -> Outcome:
     Mend: with SAGEMAKER_MULTI_MODEL=true load nothing at the start, and answer GET /models with an empty list
     """
     many = servings.once(_many)
+    if not many.ready:
+        return Broken(f"it did not get ready: {not_ready(many.server)}")
     return Kept() if many.first_list == [] else Broken(f"GET /models answered {many.listing.told()}")
 
 
@@ -30,7 +32,7 @@ def multi_model_loads(servings: Servings) -> Outcome:
     Source: developer guide, "Custom containers contract for multi-model endpoints": Load Model, List Models, Get Model
     Mend: load the folder `url` of the body under the name `model_name`, and answer 200
     """
-    many = servings.once(_many)
+    many = _started(servings)
     if many.loaded.status != 200:
         return Broken(f"POST /models got {many.loaded.told()}")
     names = [entry.get("modelName") for entry in _models(many.server) or []]
@@ -107,11 +109,11 @@ def multi_model_out_of_memory(servings: Servings) -> Outcome:
         return NotApplicable("needs an image and an engine")
     many = _loaded(servings)
     try:
-        memory_mb = int(sample_of(servings.subject.pids(many.server.machine)).bytes / 2**20 * 1.1) + SPARE_MB
+        memory_mb = int(sample_of(many.server.pids()).bytes / 2**20 * 1.1) + SPARE_MB
     except PermissionError:
         return NotApplicable("only root sees the memory of a container's processes")
     with servings.started(many.models, Cell(environment={"SAGEMAKER_MULTI_MODEL": "true"}, memory_mb=memory_mb), MOUNT) as server:
-        if not server.wait_ready(servings.limits.start_s, servings.limits.ping_s):
+        if not server.wait_ready(servings.again_s(), servings.limits.ping_s):
             return NotApplicable(f"it does not start in {memory_mb} MB, which it had taken with one model")
         for number in range(MODELS):
             reply = _load(server, servings, f"conformance-{number}-a")
@@ -139,9 +141,11 @@ class _Many:
             (self.models / name).mkdir()
             servings.model().rename(self.models / name / "model")
         self.server = servings.keep(self.models, Cell(environment={"SAGEMAKER_MULTI_MODEL": "true"}), MOUNT)
-        if not self.server.wait_ready(servings.limits.start_s, servings.limits.ping_s):
-            outcome = Broken(f"it did not get ready: {not_ready(self.server)}")
-            raise Settled(outcome if labelled else NotApplicable("with SAGEMAKER_MULTI_MODEL=true the program does not get ready"))
+        self.ready = self.server.wait_ready(servings.again_s(), servings.limits.ping_s)
+        if not self.ready and not labelled:
+            raise Settled(NotApplicable("with SAGEMAKER_MULTI_MODEL=true the program does not get ready"))
+        if not self.ready:
+            return
         self.listing = self.server.ask("GET", "/models")
         if self.listing.status in (404, 405) and not labelled:
             raise Settled(NotApplicable("the program has no /models"))
@@ -153,8 +157,15 @@ def _many(servings: Servings) -> _Many:
     return _Many(servings)
 
 
-def _loaded(servings: Servings) -> _Many:
+def _started(servings: Servings) -> _Many:
     many = servings.once(_many)
+    if not many.ready:
+        raise Settled(NotApplicable("it does not get ready; see multi_model_starts_empty"))
+    return many
+
+
+def _loaded(servings: Servings) -> _Many:
+    many = _started(servings)
     if many.loaded.status != 200:
         raise Settled(NotApplicable("no model can be loaded; see multi_model_loads"))
     return many

@@ -73,6 +73,13 @@ class Server:
         finally:
             connection.close()
 
+    def pids(self) -> list[int]:
+        """Its processes, the first one first. Settled where this machine does not see them."""
+        found = self.subject.pids(self.machine)
+        if found and not self.subject.sees(self.machine, found[0]):
+            raise Settled(NotApplicable("the engine's processes are not this machine's"))
+        return found
+
     def ping(self, timeout_s: float = 2) -> Reply:
         return self.ask("GET", "/ping", timeout_s=timeout_s)
 
@@ -154,9 +161,13 @@ class Servings:
         """A server that answers /ping. Settled when it does not, though the plain one did."""
         self.once(plain)  # is settled when that one is not ready
         with self.started(model or self.model(), cell, mount) as server:
-            if not server.wait_ready(seconds or self.limits.start_s, self.limits.ping_s):
+            if not server.wait_ready(seconds or self.again_s(), self.limits.ping_s):
                 raise Settled(Broken(f"it did not get ready: {not_ready(server)}"))
             yield server
+
+    def again_s(self) -> float:
+        """How long a further start may take: not the whole 8 minutes where the plain server took seconds."""
+        return min(self.limits.start_s, max(self.limits.again_s, 10 * self.once(plain).ready_s))
 
     def keep(self, model: Path, cell: Cell = Cell(), mount: str = "/opt/ml/model") -> Server:
         """A server that runs until close()."""

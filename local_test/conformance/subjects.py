@@ -1,8 +1,11 @@
 """What is examined: an image in the Docker engine, or a program of this machine in its place. Either is started in a Cell."""
 
+import errno
 import json
 import os
 import shlex
+import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -17,7 +20,8 @@ CELL = Path(__file__).with_name("cell.py")
 SHM_MB = 2048
 PLACES = ("{root}", "{model}", "{port}", "{verb}", "{python}")
 CREDENTIALS = {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/v2/credentials/conformance"}  # of the platform's containers
-PORT = 8080
+PORT, HOST = 8080, "algo-1"
+REACH_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class Cell:
     user: int = 0
     memory_mb: int = 0
     port: int = PORT
-    host: str = "algo-1"
+    host: str = HOST
     network: str = ""
     entrypoint: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
@@ -51,7 +55,7 @@ class Image:
     kind = "image"
 
     def __init__(self, uri: str, state: Path):
-        self.name, self._docker = uri, Docker(state)
+        self.name, self._docker, self.near = uri, Docker(state), False
         found = subprocess.run(["docker", "image", "inspect", uri], capture_output=True, text=True, check=False)
         if found.returncode:
             raise EngineError(f"the Docker engine here has no image '{uri}'; build or pull it")
@@ -65,25 +69,40 @@ class Image:
         """A container. folder: its /opt/ml (train), or its model, which is mounted read-only where the cell says '.'."""
         options = ["--rm=false", f"--shm-size={cell.shm_mb}m", *(f"--env={name}={value}" for name, value in cell.variables().items())]
         options += [f"--volume={folder / name}:/opt/ml/{name}:ro" for name in cell.read_only if name != "."]
-        options += ["--read-only", "--tmpfs=/tmp"] if cell.read_only_root else []
+        options += ["--read-only", "--tmpfs=/tmp:exec"] if cell.read_only_root else []  # a JVM's native libraries are run from there
         options += [f"--user={cell.user}:{cell.user}"] if cell.user else []
         options += [f"--memory={cell.memory_mb}m", f"--memory-swap={cell.memory_mb}m"] if cell.memory_mb else []
         options += [f"--publish=127.0.0.1::{cell.port}"] if verb == "serve" and cell.port != PORT else []
+        options += [f"--add-host={HOST}:127.0.0.1"] if cell.host != HOST and not cell.network else []  # the job's hosts resolve, whatever this one is called
         network = cell.network or (None if cell.outside else "none")
         return self._docker.start(Command(self.name, verb, folder, {}, cell.entrypoint, cell.arguments, cell.host if verb == "train" else "", network, mount,
                                           "." not in cell.read_only, tuple(options)), on_line)
 
     def url(self, machine: Machine, cell: Cell) -> str | None:
-        """Where it serves; None while that is not known. By its own address where nothing can be published."""
-        if cell.network:
-            found = _docker("inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", machine.name)
-            return f"http://{found}:{cell.port}" if found else None
-        found = _docker("port", machine.name, f"{cell.port}/tcp")
-        return f"http://{found.split()[0]}" if found else None
+        """Where it serves; None while that is not known.
+
+        By its own address where that is near: behind a published port stands the engine's proxy, which accepts whatever the server does.
+        """
+        published = _docker("port", machine.name, f"{cell.port}/tcp").split()
+        if not (published or cell.network):
+            return None
+        own = _docker("inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", machine.name)
+        self.near = self.near or bool(own) and _reached(own, cell.port)
+        if own and (self.near or cell.network):  # nothing can be published of an isolated network
+            return f"http://{own}:{cell.port}"
+        return f"http://{published[0]}" if published else None
 
     def pids(self, machine: Machine) -> list[int]:
         """Its processes as this machine numbers them, the first one first."""
         return sorted(int(line) for line in _docker("top", machine.name, "-o", "pid").splitlines()[1:])
+
+    def sees(self, machine: Machine, pid: int) -> bool:
+        """Whether this number is a process of the container on this machine, too: an engine may run elsewhere, or in a virtual machine."""
+        number = _docker("inspect", "--format", "{{.Id}}", machine.name)
+        try:
+            return bool(number) and number in Path(f"/proc/{pid}/cgroup").read_text()
+        except OSError:
+            return False
 
     def changes(self, machine: Machine, folder: Path) -> list[str]:
         """Paths in the container's file system that it made or changed."""
@@ -113,6 +132,7 @@ class Program:
     kind = "process"
     labels: dict[str, str] = {}
     interface = "lo"
+    near = True
 
     def __init__(self, command: str, home: Path):
         self.name = "process"
@@ -120,6 +140,8 @@ class Program:
         self._machines: list[Machine] = []
         if not self._words:
             raise EngineError("--process is empty; give the command that stands for the container's entrypoint, such as \"{python} -m {verb}\"")
+        if "{" not in self._words[0] and not shutil.which(self._words[0]):
+            raise EngineError(f"--process starts with '{self._words[0]}', which is no program here; give its path, or put it on PATH")
 
     def start(self, verb: str, folder: Path, cell: Cell, on_line: Callable[[str], None], mount: str = "") -> Machine:
         """A process. Settled where only a container could be so closed."""
@@ -165,6 +187,9 @@ class Program:
                 pass  # it has just ended
         return [machine.pid, *sorted(set(found) - {machine.pid})]
 
+    def sees(self, machine: Machine, pid: int) -> bool:
+        return True
+
     def changes(self, machine: Machine, folder: Path) -> list[str]:
         """Files that it left in its home, which is no place for what is to be kept."""
         home = self._home_of(folder)
@@ -191,6 +216,13 @@ def _filled(word: str, places: dict[str, str]) -> str:
     for name, value in places.items():
         word = word.replace(name, value)
     return word
+
+
+def _reached(address: str, port: int) -> bool:
+    """Whether connections from here come to this address; one that is refused there does."""
+    with socket.socket() as probe:
+        probe.settimeout(REACH_S)
+        return probe.connect_ex((address, port)) in (0, errno.ECONNREFUSED)
 
 
 def _docker(*arguments: str) -> str:

@@ -57,6 +57,8 @@ def failure_exit_code(trainings: Trainings) -> Outcome:
     run = trainings.once(doomed)
     if run.code is None:
         return Broken(f"it ran on for {run.seconds:.0f} s")
+    if run.code == 0 and run.model:
+        return NotApplicable("it can: it leaves a model all the same")
     return Kept(f"code {run.code}") if run.code else Broken("it ended with code 0: the job would be Completed")
 
 

@@ -180,7 +180,7 @@ def host_name_is_not_trusted(trainings: Trainings) -> Outcome:
     Mend: take current_host from resourceconfig.json in place of the host's name
     """
     if trainings.subject.kind != "image":
-        return trainings.succeeds(hosts=("algo-7",), host="algo-7")
+        return trainings.succeeds(hosts=("127.0.0.7",), host="127.0.0.7")  # a name that resolves here
     return trainings.succeeds(Cell(host="ip-10-2-3-4"))
 
 

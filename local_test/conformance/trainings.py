@@ -104,8 +104,8 @@ class Trainings:
             self.wait(machine)
         return run
 
-    def wait(self, machine: Machine, seconds: float = 0) -> None:
-        deadline = time.monotonic() + (seconds or self.limits.train_s)
+    def wait(self, machine: Machine, seconds: float | None = None) -> None:
+        deadline = time.monotonic() + (self.limits.train_s if seconds is None else seconds)
         while machine.code() is None and time.monotonic() < deadline:
             time.sleep(0.02)
 
@@ -191,17 +191,21 @@ def long_job(trainings: Trainings) -> Path:
 
 
 def until_it_trains(trainings: Trainings, machine: Machine, run: Run) -> None:
-    """Wait for the first metric line; without metrics, as long as the plain job took. Settled when the job ends before that."""
+    """Wait for the first metric line; without metrics, as long as the plain job took. Settled when the job ends before that.
+
+    A job that is not known to be long must also go on for a while: one that ends by itself looks like one that SIGTERM ended.
+    """
     took = trainings.once(plain).seconds
     deadline = time.monotonic() + (max(trainings.limits.trains_s, 3 * took) if trainings.patterns else took)
     seen = 0
-    while time.monotonic() < deadline:
-        if machine.code() is not None:
-            raise Settled(NotApplicable("the job ends before it can be stopped; give hyperparameters that make it last in --job's file, under long"))
+    while machine.code() is None and time.monotonic() < deadline:
         lines, seen = run.lines[seen:], len(run.lines)
         if any(pattern.search(line) for _, line in lines for pattern in trainings.patterns):
-            return
+            trainings.wait(machine, 0 if trainings.job.long else trainings.limits.early_s)
+            break
         time.sleep(0.01)
+    if machine.code() is not None:
+        raise Settled(NotApplicable("the job ends before it can be stopped; give hyperparameters that make it last in --job's file, under long"))
 
 
 def _remember_input(root: Path) -> None:

@@ -107,7 +107,7 @@ class Machine:
 
     def kill(self) -> None:
         if self.name:
-            subprocess.run(["docker", "rm", "--force", self.name], capture_output=True, check=False)
+            subprocess.run(["docker", "rm", "--force", "--volumes", self.name], capture_output=True, check=False)
         else:
             try:
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -176,8 +176,8 @@ class Docker:
         """Remove what an earlier server on the same folder left behind: its own by their label, those of its searches by what is mounted in them."""
         shown = subprocess.run(["docker", "ps", "--all", "--no-trunc", "--format", "{{.ID}} {{.Mounts}}"], capture_output=True, text=True, check=False).stdout
         if found := [line.partition(" ")[0] for line in shown.splitlines() if self._work in line]:
-            subprocess.run(["docker", "rm", "--force", *found], capture_output=True, check=False)
-        for listing, remove in ((["ps", "--all"], ["rm", "--force"]), (["network", "ls"], ["network", "rm"])):
+            subprocess.run(["docker", "rm", "--force", "--volumes", *found], capture_output=True, check=False)
+        for listing, remove in ((["ps", "--all"], ["rm", "--force", "--volumes"]), (["network", "ls"], ["network", "rm"])):
             command = ["docker", *listing, "--quiet", "--filter", f"label={self._label}"]
             if found := subprocess.run(command, capture_output=True, text=True, check=False).stdout.split():
                 subprocess.run(["docker", *remove, *found], capture_output=True, check=False)
