@@ -22,7 +22,7 @@ from local_test.conformance.subjects import Image
 from local_test.conformance.trainings import Job
 
 pytestmark = pytest.mark.docker
-LIMITS = Limits(train_stop_s=10, train_s=60, serve_stop_s=10, start_s=30, serverless_start_s=30, broken_s=5, load_s=1, recover_s=5, flat_requests=50)
+LIMITS = Limits(train_stop_s=10, train_s=60, serve_stop_s=10, start_s=30, again_s=5, serverless_start_s=30, broken_s=5, load_s=1, recover_s=5, flat_requests=50)
 KEY = "-----BEGIN RSA PRIVATE KEY-----\n" + ("MIIEpAIBAAKCAQEAabcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKL\n" * 4) + "-----END RSA PRIVATE KEY-----\n"
 # what an image from scratch holds and says beside being good: files, lines of its Dockerfile, changes of its description, options
 OFFENDERS = {
