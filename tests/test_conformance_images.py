@@ -6,7 +6,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -119,12 +119,12 @@ TRAIN_FAULTS = ("none", "starts_by_container_entrypoint", "runs_without_root")
 SERVE_FAULTS = ("none", "binds_to_the_port_it_is_given", "serverless_environment", "serves_without_network", "multi_model_out_of_memory")
 
 
-def contained(program: str, fault: str, folder: Path) -> dict[str, Result]:
-    """A planted program in an image, under the clauses that show in a container."""
+def contained(tag: str, program: str, folder: Path) -> dict[str, Result]:
+    """A planted program's image, under the clauses that show in a container."""
     for name, text in {"train/data.txt": "1\n", "model/model.txt": "7\n"}.items():
-        (folder / name).parent.mkdir(parents=True)
+        (folder / name).parent.mkdir()
         (folder / name).write_text(text)
-    with contextmanager(build)(folder, *planted(fault, program)) as tag, workplace() as work:
+    with workplace() as work:
         image = Image(tag, work)
         if program == "planted_training.py":
             wanted = Wanted(train=image, job=Job({"train": folder / "train"}, {"epochs": "2"}, {"epochs": "2000"}, METRICS), only=TRAINED)
@@ -135,10 +135,15 @@ def contained(program: str, fault: str, folder: Path) -> dict[str, Result]:
 
 @pytest.fixture(scope="module")
 def offenders(tmp_path_factory, images) -> Iterator[dict[tuple[str, str], Future]]:
-    """All of them, a few side by side: they mostly wait for the engine."""
-    wanted = [("planted_training.py", fault) for fault in TRAIN_FAULTS] + [("planted_server.py", fault) for fault in SERVE_FAULTS]
-    with ThreadPoolExecutor(3) as pool:
-        yield {(program, fault): pool.submit(contained, program, fault, tmp_path_factory.mktemp(fault)) for program, fault in wanted}
+    """All of them, a few side by side: they mostly wait for the engine. It builds one by one, for they have layers in common."""
+    with ExitStack() as stack, ThreadPoolExecutor(3) as pool:
+        futures = {}
+        for program, faults in (("planted_training.py", TRAIN_FAULTS), ("planted_server.py", SERVE_FAULTS)):
+            for fault in faults:
+                folder = tmp_path_factory.mktemp(fault)
+                tag = stack.enter_context(contextmanager(build)(folder, *planted(fault, program)))
+                futures[program, fault] = pool.submit(contained, tag, program, folder)
+        yield futures
 
 
 @pytest.mark.parametrize("fault", TRAIN_FAULTS)
