@@ -93,7 +93,7 @@ class Handler(BaseHTTPRequestHandler):
         do_HEAD = do_GET
 
     def handle_one(self):
-        count(1)
+        count(1 - self.promised)
         try:
             body = b""
             if self.command == "POST":
@@ -108,7 +108,7 @@ class Handler(BaseHTTPRequestHandler):
         except OSError:
             self.close_connection = True
         finally:
-            count(-1 - self.promised)
+            count(-1)
             self.promised = 0
 
     def route(self, body):
@@ -174,8 +174,8 @@ class Handler(BaseHTTPRequestHandler):
             with busy:
                 time.sleep(0.2)
         time.sleep(0.2 if fault == "sigterm_answers_what_is_under_way" else 0.03)
-        total = str(sum(digit - 48 for digit in body if 48 <= digit <= 57)).encode()
-        self.answer(200, total * (7 * 2**20 if fault == "answer_within_6_mib" else 1))
+        total = str(sum(digit - 48 for digit in body.rstrip(b"\0") if 48 <= digit <= 57)).encode()
+        self.answer(200, total * (4 * 2**20 if fault == "answer_within_6_mib" else 1))
 
     def manage(self, rest, body):
         """The routes of a multi-model endpoint."""

@@ -42,7 +42,7 @@ def model(tmp_path) -> Path:
 
 def test_the_aws_example_shows_its_known_faults(model):
     with workplace() as work:
-        wanted = Wanted(serve=Program(f"{{python}} {EXAMPLE}", work), sample=Sample(b"1,2,3\n4,5,6\n", "text/csv", model), side_by_side=3)
+        wanted = Wanted(serve=Program(f"{{python}} {EXAMPLE}", work), sample=Sample(b"1,2,3\n4,5,6\n", "text/csv", model), side_by_side=5)
         results = {result.clause.name: result for result in examine(wanted, LIMITS, work)}
     found = broken(results)
     assert set(found) == KNOWN_FAULTS, found

@@ -5,6 +5,8 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,7 +24,7 @@ from local_test.conformance.subjects import Image
 from local_test.conformance.trainings import Job
 
 pytestmark = pytest.mark.docker
-LIMITS = Limits(train_stop_s=10, train_s=60, serve_stop_s=10, start_s=30, serverless_start_s=30, broken_s=5, load_s=1, recover_s=5, flat_requests=50)
+LIMITS = Limits(train_stop_s=10, train_s=60, serve_stop_s=10, start_s=30, again_s=5, serverless_start_s=30, broken_s=5, load_s=1, recover_s=5, flat_requests=50)
 KEY = "-----BEGIN RSA PRIVATE KEY-----\n" + ("MIIEpAIBAAKCAQEAabcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKL\n" * 4) + "-----END RSA PRIVATE KEY-----\n"
 # what an image from scratch holds and says beside being good: files, lines of its Dockerfile, changes of its description, options
 OFFENDERS = {
@@ -105,39 +107,56 @@ def test_what_an_entry_of_a_layer_takes_away(path, gone):
 def planted(fault: str, program: str) -> tuple[str, str, dict[str, str]]:
     """An image of a planted program, on the serving image's Python."""
     entrypoint = json.dumps(["/opt/venv/bin/python", "-ISB", f"/srv/{program}", fault])
-    return fault, f"FROM slipway-serve\nCOPY srv /srv\nENTRYPOINT {entrypoint}\n", {f"srv/{program}": (REPOSITORY / "tests" / program).read_text()}
+    return f"{program[8:-3]}-{fault}", f"FROM slipway-serve\nCOPY srv /srv\nENTRYPOINT {entrypoint}\n", {
+        f"srv/{program}": (REPOSITORY / "tests" / program).read_text()}
 
 
-def planted_ones(program: str, *faults: str):
-    return pytest.mark.parametrize("built, fault", [(planted(fault, program), fault) for fault in ("none", *faults)], indirect=["built"])
-
-
-CONTAINED = ("starts_with_train", "host_name_is_not_trusted", "starts_by_container_entrypoint", "runs_without_root", "read_only_input", "trains_without_network", "small_shared_memory",
-             "two_hosts", "sigterm_during_start", "writes_only_where_allowed")
-
-
-@planted_ones("planted_training.py", "starts_by_container_entrypoint", "runs_without_root")
-def test_what_only_a_container_can_break_in_training(built, fault, tmp_path):
-    (tmp_path / "train").mkdir()
-    (tmp_path / "train" / "data.txt").write_text("1\n")
-    with workplace() as work:
-        job = Job({"train": tmp_path / "train"}, {"epochs": "2"}, {"epochs": "2000"}, METRICS)
-        results = {result.clause.name: result for result in examine(Wanted(train=Image(built, work), job=job, only=CONTAINED), LIMITS, work)}
-    assert set(broken(results)) == {fault} - {"none"}, broken(results)
-    assert not any(isinstance(result.outcome, NotApplicable) for result in results.values())
-
-
+TRAINED = ("starts_with_train", "host_name_is_not_trusted", "starts_by_container_entrypoint", "runs_without_root", "read_only_input", "trains_without_network",
+           "small_shared_memory", "two_hosts", "sigterm_during_start", "writes_only_where_allowed")
 SERVED = ("starts_with_serve", "answers_the_sample", "binds_to_the_port_it_is_given", "serverless_environment", "serves_without_network",
           "read_only_model_folder", "multi_model_invokes", "multi_model_out_of_memory", "restarts_crashed_workers", "sigterm_within_30_s")
+TRAIN_FAULTS = ("none", "starts_by_container_entrypoint", "runs_without_root")
+SERVE_FAULTS = ("none", "binds_to_the_port_it_is_given", "serverless_environment", "serves_without_network", "multi_model_out_of_memory")
 
 
-@planted_ones("planted_server.py", "binds_to_the_port_it_is_given", "serverless_environment", "serves_without_network", "multi_model_out_of_memory")
-def test_what_only_a_container_can_break_in_serving(built, fault, tmp_path):
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "model.txt").write_text("7\n")
+def contained(tag: str, program: str, folder: Path) -> dict[str, Result]:
+    """A planted program's image, under the clauses that show in a container."""
+    for name, text in {"train/data.txt": "1\n", "model/model.txt": "7\n"}.items():
+        (folder / name).parent.mkdir()
+        (folder / name).write_text(text)
     with workplace() as work:
-        wanted = Wanted(serve=Image(built, work), sample=Sample(b"123", "text/plain", tmp_path / "model"), only=SERVED)
-        results = {result.clause.name: result for result in examine(wanted, LIMITS, work)}
+        image = Image(tag, work)
+        if program == "planted_training.py":
+            wanted = Wanted(train=image, job=Job({"train": folder / "train"}, {"epochs": "2"}, {"epochs": "2000"}, METRICS), only=TRAINED)
+        else:
+            wanted = Wanted(serve=image, sample=Sample(b"123", "text/plain", folder / "model"), only=SERVED)
+        return {result.clause.name: result for result in examine(wanted, LIMITS, work)}
+
+
+@pytest.fixture(scope="module")
+def offenders(tmp_path_factory, images) -> Iterator[dict[tuple[str, str], Future]]:
+    """All of them, a few side by side: they mostly wait for the engine. It builds one by one, for they have layers in common."""
+    with ExitStack() as stack, ThreadPoolExecutor(3) as pool:
+        futures = {}
+        for program, faults in (("planted_training.py", TRAIN_FAULTS), ("planted_server.py", SERVE_FAULTS)):
+            for fault in faults:
+                folder = tmp_path_factory.mktemp(fault)
+                tag = stack.enter_context(contextmanager(build)(folder, *planted(fault, program)))
+                futures[program, fault] = pool.submit(contained, tag, program, folder)
+        yield futures
+
+
+@pytest.mark.parametrize("fault", TRAIN_FAULTS)
+def test_what_only_a_container_can_break_in_training(offenders, fault):
+    _caught_alone(offenders["planted_training.py", fault].result(), fault)
+
+
+@pytest.mark.parametrize("fault", SERVE_FAULTS)
+def test_what_only_a_container_can_break_in_serving(offenders, fault):
+    _caught_alone(offenders["planted_server.py", fault].result(), fault)
+
+
+def _caught_alone(results: dict[str, Result], fault: str) -> None:
     assert set(broken(results)) == {fault} - {"none"}, broken(results)
     assert not any(isinstance(result.outcome, NotApplicable) for result in results.values())
 

@@ -54,10 +54,11 @@ def test_our_serving_image_keeps_every_clause(images, trained, tmp_path):
 
 
 def test_multi_model_server_keeps_all_but_what_it_cannot(images, trained, tmp_path):
-    """Those that the file names, and no others; of memory, which is Java's, some runs see nothing."""
-    known = REPOSITORY / "local_test" / "conformance" / "multi_model_server.json"
-    _, rows = conformance(tmp_path, "--serve", images["serve-mms"], "--model", str(trained.root / "model"))
-    assert set(outcomes(rows, "broken")) | {"memory_is_flat"} == set(json.loads(known.read_text())), outcomes(rows, "broken")
+    """Those that the file names, and no others; memory, which is Java's, is not looked at: some runs see it grow and others do not."""
+    known = json.loads((REPOSITORY / "local_test" / "conformance" / "multi_model_server.json").read_text())
+    only = [clause.name for clause in (*of_kind(SERVING), *of_kind(IMAGE)) if clause.name != "memory_is_flat"]
+    _, rows = conformance(tmp_path, "--serve", images["serve-mms"], "--model", str(trained.root / "model"), "--only", ",".join(only))
+    assert {*outcomes(rows, "broken"), "memory_is_flat"} == set(known), outcomes(rows, "broken")
     assert set(outcomes(rows, "n/a")) <= OPTIONAL, outcomes(rows, "n/a")
 
 

@@ -19,9 +19,10 @@ from local_test.conformance.subjects import Program
 
 PLANTED = REPOSITORY / "tests" / "planted_server.py"
 LIMITS = Limits(serve_stop_s=4, start_s=20, serverless_start_s=20, ping_s=1, connect_s=0.9, invoke_s=3, broken_s=1, load_s=0.7, recover_s=4, connections=6,
-                flat_requests=60, flat_s=10)
-# a connection that finds the queue full is asked for again after 1 s; callers that wait for one lock take their time
-LIMITS_OF = {"connects_within_250_ms": {"ping_s": 2.5, "load_s": 3}, "ping_under_load": {"flat_requests": 10},
+                flat_requests=10, flat_s=10)
+# a connection that finds the queue full is asked for again after 1 s; what a request leaves behind must add up
+LIMITS_OF = {"connects_within_250_ms": {"ping_s": 2.5, "load_s": 3}, "memory_is_flat": {"flat_requests": 60}, "none": {"flat_requests": 60},
+             "answer_within_6_mib": {"flat_requests": 30},
              "ready_within_8_minutes": {"start_s": 2}}
 OF_IMAGES = {"binds_to_the_port_it_is_given", "serverless_environment", "serves_without_network", "multi_model_out_of_memory"}
 OF_ROOT = {"read_only_model_folder"}
@@ -42,7 +43,7 @@ def offenders(tmp_path_factory) -> dict[str, Future | Path]:
     """All offenders, a few side by side: they mostly wait."""
     model = tmp_path_factory.mktemp("model")
     (model / "model.txt").write_text("7\n")
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(6) as pool:
         yield {"model": model, **{fault: pool.submit(examined, fault, model) for fault in ("none", *FAULTS)}}
 
 

@@ -45,7 +45,7 @@ def broken(results: dict[str, Result]) -> dict[str, str]:
 def offenders(tmp_path_factory) -> dict[str, Future]:
     """All offenders, a few side by side: they mostly wait."""
     folder = tmp_path_factory.mktemp("channel")
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(6) as pool:
         yield {fault: pool.submit(examined, fault, folder) for fault in ("none", *FAULTS)}
 
 

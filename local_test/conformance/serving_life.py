@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from local_test.conformance.clauses import SERVING, Broken, Kept, NotApplicable, Outcome, clause
 from local_test.conformance.serving_requests import NOTHING
-from local_test.conformance.servings import Server, Servings, answer, plain
+from local_test.conformance.servings import Server, Servings, answer, any_answer, fresh, plain
 from local_test.conformance.subjects import Cell
 from local_test.conformance.trainings import KILLED, listed
 from local_test.conformance.under_way import half_sent
@@ -32,11 +32,8 @@ def model_folder_is_left_alone(servings: Servings) -> Outcome:
     Mend: write caches to /tmp; PYTHONDONTWRITEBYTECODE=1
     """
     servings.once(answer)
-    model = servings.model()
-    before = listed(model)
-    with servings.ready(model) as server:
-        servings.answers(server)
-    after = listed(model)
+    server = servings.once(plain)
+    before, after = server.found, listed(server.model)
     changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
     return Broken(f"it wrote '{changed[0]}'" + (f" and {len(changed) - 1} more" if changed[1:] else "")) if changed else Kept(f"{len(before)} files")
 
@@ -76,9 +73,7 @@ def sigterm_within_30_s(servings: Servings) -> Outcome:
     Source: developer guide, "Use your own inference code with hosting services": SIGTERM, then SIGKILL 30 seconds later
     Mend: exec the server so that it is process 1, and let SIGTERM end it
     """
-    servings.once(plain)
-    with servings.ready() as server:
-        code, seconds = server.stop(servings.limits.serve_stop_s)
+    _, code, seconds = servings.once(stopped)
     return Broken(f"it had to be killed after {seconds:.0f} s") if code in (None, KILLED) else Kept(f"{seconds:.1f} s, code {code}")
 
 
@@ -146,15 +141,14 @@ def memory_is_flat(servings: Servings) -> Outcome:
     Mend: find what each request leaves behind, such as lists that grow and temporary files; or have workers renewed after so many requests
     """
     servings.once(answer)
-    count = servings.limits.flat_requests
-    with servings.ready() as server:
-        done = _many(servings, server, count // 2)
-        try:
-            warm = sample_of(server.pids()).bytes
-            more = _many(servings, server, count)
-            after = sample_of(server.pids()).bytes
-        except PermissionError:
-            return NotApplicable("only root sees the memory of a container's processes")
+    count, server = servings.limits.flat_requests, servings.once(fresh)
+    done = _many(servings, server, count // 2)
+    try:
+        warm = sample_of(server.pids()).bytes
+        more = _many(servings, server, count)
+        after = sample_of(server.pids()).bytes
+    except PermissionError:
+        return NotApplicable("only root sees the memory of a container's processes")
     if done + more < count // 2 + count:
         return NotApplicable(f"only {done + more} requests were answered in {servings.limits.flat_s:g} s")
     growth = after - warm
@@ -170,14 +164,19 @@ def log_is_free_of_payloads(servings: Servings) -> Outcome:
     Mend: log sizes and types, not bodies, in errors, too
     """
     servings.once(answer)
-    with servings.ready() as server:
-        for body in (servings.sample.body + MARK * 20, MARK * 20, NOTHING + MARK):
-            server.invoke(body, servings.sample.content_type, servings.limits.invoke_s)
-        server.stop(servings.limits.serve_stop_s)
-        text = "\n".join(server.lines)
+    lines, *_ = servings.once(stopped)
     codes = {base64.b64encode(b" " * shift + MARK)[4:-4].decode() for shift in range(3)}
-    found = [line for line in text.splitlines() if MARK.decode() in line or any(code in line for code in codes)]
-    return Broken(f"it logged {found[0][:160]!r}") if found else Kept(f"{len(server.lines)} lines")
+    found = [line for line in lines if MARK.decode() in line or any(code in line for code in codes)]
+    return Broken(f"it logged {found[0][:160]!r}") if found else Kept(f"{len(lines)} lines")
+
+
+def stopped(servings: Servings) -> tuple[list[str], int | None, float]:
+    """A server that was sent what must not be in its log, and SIGTERM when it had nothing more to do: its log, its exit code, and the seconds until then."""
+    answered = servings.once(any_answer).status == 200
+    with servings.ready() as server:
+        for body in (servings.sample.body + MARK * 20, MARK * 20, NOTHING + MARK) if answered else ():
+            server.invoke(body, servings.sample.content_type, servings.limits.invoke_s)
+        return server.lines, *server.stop(servings.limits.serve_stop_s)
 
 
 def _answers(servings: Servings, server: Server) -> bool:

@@ -1,6 +1,7 @@
 """Clauses on the routes of a multi-model endpoint; they hold for images with the label multi-models, and programs that answer GET /models."""
 
 import json
+import time
 
 from local_test.conformance.clauses import SERVING, Broken, Kept, NotApplicable, Outcome, Settled, clause
 from local_test.conformance.servings import MULTI_MODEL, Reply, Server, Servings, answer, not_ready, same
@@ -141,20 +142,28 @@ class _Many:
             (self.models / name).mkdir()
             servings.model().rename(self.models / name / "model")
         self.server = servings.keep(self.models, Cell(environment={"SAGEMAKER_MULTI_MODEL": "true"}), MOUNT)
+        if not labelled and _first_word(self.server, servings.again_s()).status in (404, 405):
+            raise Settled(NotApplicable("the program has no /models"))
         self.ready = self.server.wait_ready(servings.again_s(), servings.limits.ping_s)
         if not self.ready and not labelled:
             raise Settled(NotApplicable("with SAGEMAKER_MULTI_MODEL=true the program does not get ready"))
         if not self.ready:
             return
         self.listing = self.server.ask("GET", "/models")
-        if self.listing.status in (404, 405) and not labelled:
-            raise Settled(NotApplicable("the program has no /models"))
         self.first_list = _models(self.server)
         self.loaded = _load(self.server, servings, "conformance-a")
 
 
 def _many(servings: Servings) -> _Many:
     return _Many(servings)
+
+
+def _first_word(server: Server, seconds: float) -> Reply:
+    """What GET /models answers as soon as anything is answered, ready or not."""
+    until = time.monotonic() + seconds
+    while (reply := server.ask("GET", "/models")).status == 0 and server.machine.code() is None and time.monotonic() < until:
+        time.sleep(0.02)
+    return reply
 
 
 def _started(servings: Servings) -> _Many:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from local_test.conformance.clauses import Broken, Kept, NotApplicable, Outcome, Settled, Shared
 from local_test.conformance.limits import Limits
 from local_test.conformance.subjects import Cell, Image, Program
+from local_test.conformance.trainings import listed
 from local_test.load import Request
 from local_test.sagemaker.machines import Machine
 
@@ -49,10 +50,10 @@ class Reply:
 
 
 class Server:
-    """A started server. lines: of its output."""
+    """A started server. lines: of its output; model: the folder that is mounted; found: what `listed` said of it before."""
 
-    def __init__(self, subject: Image | Program, machine: Machine, cell: Cell, lines: list[str]):
-        self.subject, self.machine, self.cell, self.lines = subject, machine, cell, lines
+    def __init__(self, subject: Image | Program, machine: Machine, cell: Cell, lines: list[str], model: Path, found: dict[str, list[int]]):
+        self.subject, self.machine, self.cell, self.lines, self.model, self.found = subject, machine, cell, lines, model, found
         self.started, self.ready_s = time.monotonic(), float("nan")
         self.pings: list[Reply] = []  # those until it was ready
         self._url: str | None = None
@@ -149,8 +150,8 @@ class Servings:
     @contextmanager
     def started(self, model: Path, cell: Cell = Cell(), mount: str = "/opt/ml/model") -> Iterator[Server]:
         """A server that has been started, and is gone afterwards."""
-        lines: list[str] = []
-        server = Server(self.subject, self.subject.start("serve", model, cell, lines.append, mount), cell, lines)
+        lines, found = [], listed(model)
+        server = Server(self.subject, self.subject.start("serve", model, cell, lines.append, mount), cell, lines, model, found)
         try:
             yield server
         finally:
@@ -167,7 +168,7 @@ class Servings:
 
     def again_s(self) -> float:
         """How long a further start may take: not the whole 8 minutes where the plain server took seconds."""
-        return min(self.limits.start_s, max(self.limits.again_s, 10 * self.once(plain).ready_s))
+        return min(self.limits.start_s, max(self.limits.again_s, 4 * self.once(plain).ready_s))
 
     def keep(self, model: Path, cell: Cell = Cell(), mount: str = "/opt/ml/model") -> Server:
         """A server that runs until close()."""
@@ -212,6 +213,15 @@ def plain(servings: Servings) -> Server:
     server = servings.once(attempted)
     if server.ready_s != server.ready_s:
         raise Settled(NotApplicable("the plain server does not get ready; see starts_with_serve and ready_within_8_minutes"))
+    return server
+
+
+def fresh(servings: Servings) -> Server:
+    """A server that was started while nothing else ran: the plain one was started beside others."""
+    servings.once(plain)
+    server = servings.keep(servings.model())
+    if not server.wait_ready(servings.again_s(), servings.limits.ping_s):
+        raise Settled(Broken(f"it did not get ready: {not_ready(server)}"))
     return server
 
 

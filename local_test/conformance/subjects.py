@@ -73,7 +73,8 @@ class Image:
         options += [f"--user={cell.user}:{cell.user}"] if cell.user else []
         options += [f"--memory={cell.memory_mb}m", f"--memory-swap={cell.memory_mb}m"] if cell.memory_mb else []
         options += [f"--publish=127.0.0.1::{cell.port}"] if verb == "serve" and cell.port != PORT else []
-        options += [f"--add-host={HOST}:127.0.0.1"] if cell.host != HOST and not cell.network else []  # the job's hosts resolve, whatever this one is called
+        if not cell.network and (cell.host != HOST or not cell.outside):
+            options.append(f"--add-host={HOST}:127.0.0.1")  # the job's own name resolves, whatever the container is called and whereto it is closed
         network = cell.network or (None if cell.outside else "none")
         return self._docker.start(Command(self.name, verb, folder, {}, cell.entrypoint, cell.arguments, cell.host if verb == "train" else "", network, mount,
                                           "." not in cell.read_only, tuple(options)), on_line)

@@ -39,7 +39,7 @@ class Run:
     code: int | None = None
     seconds: float = 0.0
     lines: list[tuple[float, str]] = field(default_factory=list)
-    changes: list[str] = field(default_factory=list)
+    changes: list[str] = field(default_factory=list)  # of the plain job alone: an engine takes seconds to tell them of a large image
     stop_s: float = 0.0  # from SIGTERM to its end
     started: float = field(default_factory=time.monotonic)
 
@@ -82,8 +82,8 @@ class Trainings:
         return root
 
     @contextmanager
-    def running(self, root: Path, cell: Cell = Cell()) -> Iterator[tuple[Machine, Run]]:
-        """A started job; it is gone afterwards, and its Run complete."""
+    def running(self, root: Path, cell: Cell = Cell(), watched: bool = False) -> Iterator[tuple[Machine, Run]]:
+        """A started job; it is gone afterwards, and its Run complete. watched: with what it changed outside its tree."""
         run = Run(root)
         name = {"TRAINING_JOB_NAME": "conformance", "TRAINING_JOB_ARN": "arn:aws:sagemaker:eu-west-1:123456789012:training-job/conformance"}
         cell = replace(cell, environment={**name, **self.job.environment, **cell.environment})
@@ -92,15 +92,15 @@ class Trainings:
             yield machine, run
         finally:
             run.code = machine.code()
-            run.changes = self.subject.changes(machine, root)
-            machine.kill()
             run.seconds = time.monotonic() - run.started
+            run.changes = self.subject.changes(machine, root) if watched else []
+            machine.kill()
 
-    def run(self, cell: Cell = Cell(), prepare: Callable[[Path], object] = lambda root: None, **given: object) -> Run:
-        """A job from its start to its end. prepare: changes the tree before."""
+    def run(self, cell: Cell = Cell(), prepare: Callable[[Path], object] = lambda root: None, watched: bool = False, **given: object) -> Run:
+        """A job from its start to its end. prepare: changes the tree before; watched: as of `running`."""
         root = self.lay_out(**given)
         prepare(root)
-        with self.running(root, cell) as (machine, run):
+        with self.running(root, cell, watched) as (machine, run):
             self.wait(machine)
         return run
 
@@ -148,7 +148,7 @@ def copied(trainings: Trainings) -> dict[str, Path]:
 
 def attempted(trainings: Trainings) -> Run:
     """The plain job, however it ended."""
-    return trainings.run(prepare=_remember_input)
+    return trainings.run(prepare=_remember_input, watched=True)
 
 
 def plain(trainings: Trainings) -> Run:
