@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--train", metavar="IMAGE", help="an image to be started with `train`")
     parser.add_argument("--serve", metavar="IMAGE", help="an image to be started with `serve`")
     parser.add_argument("--process", metavar="CMD", help="a command in the place of an image's entrypoint, without an engine; {verb}, {root}, {model}, {port} "
-                                                         "and {python} in it are filled in")
+                                                         "and {python} in it are filled in; without {verb} that comes last, as in docker run")
     parser.add_argument("--kinds", default="", help="of --process: training, serving or both with a comma between (default: both)")
     parser.add_argument("--job", type=Path, help="JSON: hyperparameters; long: those that make the job last; metrics: names and regexes; "
                                                  "environment: variables; channels: names and folders")

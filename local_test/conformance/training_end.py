@@ -215,6 +215,9 @@ def killed(trainings: Trainings) -> Run:
     with trainings.running(root) as (machine, run):
         try:
             until_it_trains(trainings, machine, run)
+            deadline = time.monotonic() + trainings.limits.trains_s
+            while not any((root / "checkpoints").iterdir()) and machine.code() is None and time.monotonic() < deadline:
+                time.sleep(0.01)  # the line may come before what it tells of
         finally:
             machine.kill()
     return run
