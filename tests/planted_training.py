@@ -183,7 +183,7 @@ def main():
     settings = hyperparameters()
     host, hosts = host_and_hosts()
     if settings["epochs"] > 10:
-        for _ in range(20):  # what loading takes
+        for _ in range(150 if fault == "sigterm_during_start" else 20):  # what loading takes
             if not stop:
                 time.sleep(0.02)
     check_place()
