@@ -10,10 +10,11 @@ from launch.check import check
 from launch.cost import PRICES, cost
 from launch.desk import open_desk
 from launch.errors import LaunchError, sentence
-from launch.hosting import delete, deploy
+from launch.hosting import deploy
 from launch.invoke import invoke
 from launch.jobs import debug, logs, status, stop, train, upload_channels
 from launch.recipe import REPOSITORY, read_recipe
+from launch.removal import delete
 from launch.report import report
 from launch.search import tune
 

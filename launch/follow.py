@@ -11,6 +11,7 @@ GROUPS = {"training": "/aws/sagemaker/TrainingJobs", "tuning": "/aws/sagemaker/T
 DESCRIBE = {"training": ("DescribeTrainingJob", "TrainingJobName", "TrainingJobStatus"),
             "tuning": ("DescribeHyperParameterTuningJob", "HyperParameterTuningJobName", "HyperParameterTuningJobStatus"),
             "transform": ("DescribeTransformJob", "TransformJobName", "TransformJobStatus")}
+RULE_STATUSES = ("DebugRuleEvaluationStatuses", "ProfilerRuleEvaluationStatuses")
 METRIC = re.compile(r"\b(epoch|(?:train|validation|test)_(?:loss|accuracy))=([-+.\w]+)")
 PAGES = 20  # of log lines at a time: 20 MB at most
 
@@ -117,8 +118,7 @@ def steps(kind: str, answer: dict) -> str:
     if kind == "training":
         second = answer.get("SecondaryStatus", status)
         message = (answer.get("SecondaryStatusTransitions") or [{}])[-1].get("StatusMessage", "")
-        rules = [f"{one['RuleConfigurationName']}={one['RuleEvaluationStatus']}" for name in ("DebugRuleEvaluationStatuses", "ProfilerRuleEvaluationStatuses")
-                 for one in answer.get(name, [])]
+        rules = [f"{one['RuleConfigurationName']}={one['RuleEvaluationStatus']}" for name in RULE_STATUSES for one in answer.get(name, [])]
         words = [status if second == status else f"{status}, {second}", message, " ".join(rules), billed(answer)]
     elif kind == "tuning":
         counters = answer.get("TrainingJobStatusCounters", {})

@@ -1,12 +1,10 @@
-"""Commands about endpoints: deploy, delete."""
+"""The command that makes and updates endpoints: deploy."""
 
 from pathlib import Path
 
-from launch.api import removed
 from launch.desk import Desk
 from launch.errors import LaunchError, is_missing
 from launch.jobs import FAILED, FINE, best_trial, chosen, describe_or_none
-from launch.requests_api import stack_name
 from launch.requests_hosting import alarm, alarm_name, endpoint, endpoint_config, model, scaled, scaling, update
 from launch.requests_training import Call, bucket, dated, model_data, prefix, s3
 from launch.upload import Channel, File, sha256_of
@@ -148,62 +146,3 @@ def add_to_shelf(desk: Desk, source: str) -> str:
     desk.ask("s3", "CopyObject", Bucket=bucket(desk.recipe, desk.place), Key=f"{prefix(desk.recipe)}/shelf/{shelf_name(desk)}",
              CopySource={"Bucket": origin, "Key": key}, **({"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key} if kms_key else {}))
     return shelf
-
-
-def delete(desk: Desk) -> int:
-    """Remove the API, the endpoint, its configurations, models, alarm and scaling; with --data what lies in S3, too. Jobs cost nothing and stay."""
-    calls = removals(desk)
-    for call in calls:
-        desk.tell(f"delete: {call.operation.removeprefix('Delete')} {' '.join(str(value) for value in call.request.values())}")
-    key = f"{prefix(desk.recipe)}/"
-    if desk.options.data:
-        desk.tell(f"delete: everything under s3://{bucket(desk.recipe, desk.place)}/{key} (photos, models, reports)")
-    if not calls and not desk.options.data:
-        desk.tell(f"delete: nothing of {desk.recipe.name} is known here")
-        return FINE
-    if not desk.dry and not desk.options.yes and input(f"Remove these {len(calls)} things? Type yes: ").strip().lower() != "yes":
-        desk.tell("delete: nothing was removed")
-        return FAILED
-    for call in calls:
-        try:
-            desk.send(call)
-        except Exception as error:
-            if not is_missing(error):
-                raise
-    if not desk.dry:
-        for entry in desk.state.all("api"):
-            removed(desk, entry.name, "delete")
-        for entry in desk.state.all("endpoint", "config", "model", "alarm", "scaling"):
-            desk.state.remove(entry.kind, entry.name)
-    if desk.options.data:
-        delete_prefix(desk, key)
-    return FINE
-
-
-def removals(desk: Desk) -> list[Call]:
-    """Requests that remove what was made, in an order that works."""
-    recipe, known = desk.recipe, desk.state.all
-    if desk.dry and not known("endpoint"):
-        desk.tell("dry run: nothing was made yet; these would remove what `deploy` and `api` make")
-        name = dated(recipe.endpoint_name, desk.stamp)
-        names = {"api": [stack_name(recipe)], "endpoint": [recipe.endpoint_name], "config": [name], "model": [name], "alarm": [alarm_name(recipe)],
-                 "scaling": [1] if scaling(recipe) else []}
-    else:
-        names = {kind: [entry.name for entry in known(kind)] for kind in ("api", "endpoint", "config", "model", "alarm", "scaling")}
-    return [*(Call("cloudformation", "DeleteStack", {"StackName": name}) for name in names["api"]),
-            *(Call("application-autoscaling", "DeregisterScalableTarget", scaled(recipe)) for _ in names["scaling"]),
-            *(Call("sagemaker", "DeleteEndpoint", {"EndpointName": name}) for name in names["endpoint"]),
-            *(Call("sagemaker", "DeleteEndpointConfig", {"EndpointConfigName": name}) for name in names["config"]),
-            *(Call("sagemaker", "DeleteModel", {"ModelName": name}) for name in names["model"]),
-            *([Call("cloudwatch", "DeleteAlarms", {"AlarmNames": names["alarm"]})] if names["alarm"] else [])]
-
-
-def delete_prefix(desk: Desk, key: str) -> None:
-    """Remove all objects under a prefix of the recipe's bucket."""
-    if desk.dry:
-        desk.ask("s3", "ListObjectsV2", Bucket=bucket(desk.recipe, desk.place), Prefix=key)
-        return
-    channel = Channel(desk.client("s3"), bucket(desk.recipe, desk.place), key)
-    names = list(channel.objects())
-    channel.delete(names)
-    desk.tell(f"delete: {len(names)} objects removed")

@@ -11,8 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from launching import Script
 from PIL import Image
+from registries import no_credentials
 
+from launch.recipe import read_recipe
 from local_test.engines import engine_answers
 from train.__main__ import main
 from train.hyperparameters import parse
@@ -68,6 +71,15 @@ def run_main(job: Job, capsys: pytest.CaptureFixture) -> tuple[int, str]:
 
 def failure(job: Job) -> str:
     return (job.root / "output" / "failure").read_text()
+
+
+@pytest.fixture
+def script(tmp_path, monkeypatch):
+    """Makes scripts on a recipe of this repository, the demo's unless another is named."""
+    no_credentials(monkeypatch)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    return lambda name="demo", **options: Script(read_recipe(REPOSITORY / f"recipes/{name}.yaml"), tmp_path, **options)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -17,6 +17,9 @@ OPTIONS = {"no_wait": False, "again": False, "job": "", "metrics": False, "over_
            "update": False, "best": False, "hyperparameters": None, "delete": False, "url": False,
            "own": False, "search": "", "checkpoints": "", "yes": False, "data": False, "json": False, "dry_run": False, "poll": 0.0}
 
+JOB = "demo-261121-181500"
+ARN = "arn:aws:sagemaker:eu-west-1:123456789012:training-job/" + JOB
+
 
 def target(region: str = "eu-west-1") -> Target:
     return Target(place_of(region, "123456789012"), {name: URI.format(name) for name in NAMES})
@@ -63,3 +66,9 @@ class Script:
         for stub in self.stubs.values():
             stub.assert_no_pending_responses()
         return "\n".join(self.told)
+
+
+def training(status: str, second: str = "", **more: object) -> dict:
+    needed = {"TrainingJobName": JOB, "TrainingJobArn": ARN, "ModelArtifacts": {"S3ModelArtifacts": "s3://b/model.tar.gz"},
+              "AlgorithmSpecification": {"TrainingInputMode": "File"}, "StoppingCondition": {}, "CreationTime": 0}
+    return {**needed, "TrainingJobStatus": status, "SecondaryStatus": second or status, **more}

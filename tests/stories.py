@@ -113,7 +113,8 @@ def nothing_left(world: World, recipe: str) -> None:
     """AssertionError where the story left something in S3 or on SageMaker."""
     client = world.client
     pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=f"slipway/{recipe}/")
-    assert [entry["Key"] for page in pages for entry in page.get("Contents", [])] == []
+    left = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+    assert not left, left
     sagemaker = client("sagemaker")
     assert [entry["EndpointStatus"] for entry in sagemaker.list_endpoints()["Endpoints"]] in ([], ["Deleting"])
     assert sagemaker.list_models()["Models"] == sagemaker.list_endpoint_configs()["EndpointConfigs"] == []

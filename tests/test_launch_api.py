@@ -17,8 +17,8 @@ from launch.__main__ import main
 from launch.api import api
 from launch.desk import validate
 from launch.errors import LaunchError
-from launch.hosting import delete
 from launch.jobs import status
+from launch.removal import delete
 from launch.requests_api import code, code_object, parameters, stack
 from launch.requests_training import Call
 from launching import Script, target

@@ -4,33 +4,15 @@ import json
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import REPOSITORY
-from launching import Script
-from registries import no_credentials
+from launching import ARN, JOB, Script, training
 
 from launch.errors import LaunchError, sentence
-from launch.hosting import delete, deploy
+from launch.hosting import deploy
 from launch.jobs import debug, logs, status, stop, train
-from launch.recipe import read_recipe
+from launch.removal import delete
 from launch.search import tune
 
-JOB = "demo-261121-181500"
-ARN = "arn:aws:sagemaker:eu-west-1:123456789012:training-job/" + JOB
 EPOCH = "epoch={} train_loss=1.5 train_accuracy=0.4 validation_loss=1.25 validation_accuracy={}"
-
-
-@pytest.fixture
-def script(tmp_path, monkeypatch):
-    no_credentials(monkeypatch)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    return lambda name="demo", **options: Script(read_recipe(REPOSITORY / f"recipes/{name}.yaml"), tmp_path, **options)
-
-
-def training(status: str, second: str = "", **more: object) -> dict:
-    needed = {"TrainingJobName": JOB, "TrainingJobArn": ARN, "ModelArtifacts": {"S3ModelArtifacts": "s3://b/model.tar.gz"},
-              "AlgorithmSpecification": {"TrainingInputMode": "File"}, "StoppingCondition": {}, "CreationTime": 0}
-    return {**needed, "TrainingJobStatus": status, "SecondaryStatus": second or status, **more}
 
 
 def test_a_training_from_start_to_end(script):
@@ -226,14 +208,6 @@ def test_a_deployment_its_update_and_its_end(script):
     end.answer("cloudwatch", "delete_alarms", {}, {"AlarmNames": ["slipway-yoga-poses-5xx"]})
     assert delete(end.desk) == 0
     assert "delete: Endpoint yoga-poses" in end.finished() and end.desk.state.entries == []
-
-
-def test_delete_asks_first(script, monkeypatch):
-    one = script()
-    one.desk.note("endpoint", "demo")
-    monkeypatch.setattr("builtins.input", lambda question: "no")
-    assert delete(one.desk) == 1
-    assert one.finished().endswith("delete: nothing was removed") and len(one.desk.state.entries) == 1
 
 
 def test_a_deployment_that_was_left_is_waited_for(script):

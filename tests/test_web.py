@@ -94,7 +94,7 @@ def test_make_web_serves_the_page_in_front_of_the_demos_model(trained, tmp_path)
         (tmp_path / link).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / link).symlink_to(place)
     command = ["make", "--no-print-directory", "-f", str(REPOSITORY / "Makefile"), "-o", ".venv/.process", "web", f"PORT={port}"]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}  # else `make test VENV=…` would set it here, too
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "VENV"))}  # else those of `make test VENV=…` would hold here, too
     with subprocess.Popen(command, cwd=tmp_path, env=environment | {"PYTHONPATH": str(REPOSITORY)}, stdout=subprocess.PIPE, text=True,
                           start_new_session=True) as process:
         try:
