@@ -17,6 +17,8 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parent.parent
 START_TIMEOUT_S = 120
 STOP_TIMEOUT_S = 30  # as SageMaker: SIGTERM, then SIGKILL
+# a container takes as many threads as a process here would: on a busy machine those of one step wait for each other, many times longer
+THREADS = ("--env", "OMP_NUM_THREADS")  # without a value: the caller's own, where there is one
 
 
 class EngineError(RuntimeError):
@@ -33,14 +35,14 @@ class Containers:
 
     def train(self, root: Path) -> None:
         """Run a training job on an /opt/ml tree. EngineError when it fails."""
-        _finish(["docker", "run", "--rm", "--hostname", "algo-1", *identity(), *gpus(), "--volume", f"{root}:/opt/ml",
+        _finish(["docker", "run", "--rm", "--hostname", "algo-1", *identity(), *gpus(), *THREADS, "--volume", f"{root}:/opt/ml",
                  self.train_image, "train"], root)
 
     @contextmanager
     def serve(self, model: Path) -> Iterator[str]:
         """The URL of a running, ready endpoint container over a read-only model folder."""
         name = f"slipway-serve-{os.getpid()}-{time.monotonic_ns()}"
-        command = ["docker", "run", "--rm", "--name", name, *identity(), "--publish", "127.0.0.1::8080",
+        command = ["docker", "run", "--rm", "--name", name, *identity(), *THREADS, "--publish", "127.0.0.1::8080",
                    "--volume", f"{model}:/opt/ml/model:ro", self.serve_image, "serve"]
         process = subprocess.Popen(command)
         try:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from local_test.engines import REPOSITORY, EngineError, ping
+from local_test.engines import REPOSITORY, THREADS, EngineError, ping
 
 MEMORY_BYTES = 2**30
 START_TIMEOUT_S = 60
@@ -66,7 +66,7 @@ def watched_container(image: str, model: Path, *options: str, environment: dict[
     name = f"slipway-watched-{os.getpid()}-{time.monotonic_ns()}"
     variables = [f"--env={key}={value}" for key, value in (environment or {}).items()]
     _docker("run", "--detach", "--name", name, f"--memory={memory}", f"--memory-swap={memory}", "--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--publish=127.0.0.1::8080",
-            f"--volume={model.absolute()}:/opt/ml/model:ro", *variables, *options, image, "serve")
+            f"--volume={model.absolute()}:/opt/ml/model:ro", *THREADS, *variables, *options, image, "serve")
     try:
         url = f"http://{_docker('port', name, '8080/tcp').split()[0]}"
         deadline = time.monotonic() + START_TIMEOUT_S

@@ -12,6 +12,7 @@ import pytest
 
 from conftest import SMALL, draw_channel
 from artifact.model import read_description
+from local_test.engines import THREADS
 from local_test.opt_ml import lay_out
 from processes import history
 
@@ -34,7 +35,8 @@ if mode == "wait":
 
 
 def docker(*arguments: str, timeout: float = 240) -> subprocess.CompletedProcess:
-    return subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=timeout, check=False)
+    verb, *rest = arguments
+    return subprocess.run(["docker", verb, *(THREADS if verb == "run" else ()), *rest], capture_output=True, text=True, timeout=timeout, check=False)
 
 
 def jobs_for(root: Path, names: tuple[str, ...] = NAMES, **hyperparameters: object) -> list[Path]:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from artifact.model import read_description
 from conftest import COLOURS, REPOSITORY, SMALL, draw_channel
-from local_test.engines import Containers, ping
+from local_test.engines import THREADS, Containers, ping
 from local_test.opt_ml import lay_out
 
 pytestmark = pytest.mark.docker
@@ -22,7 +22,8 @@ HARDENED = ["--read-only", "--tmpfs", "/tmp", "--network", "none", "--cap-drop",
 
 
 def docker(*arguments: str, timeout: float = 240, check: bool = False) -> subprocess.CompletedProcess:
-    return subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=timeout, check=check)
+    verb, *rest = arguments
+    return subprocess.run(["docker", verb, *(THREADS if verb == "run" else ()), *rest], capture_output=True, text=True, timeout=timeout, check=check)
 
 
 def job_for(root: Path, **hyperparameters: object) -> Path:
@@ -139,7 +140,7 @@ def test_a_failure_that_cannot_be_written_still_fails_the_job(images, tmp_path):
 def test_docker_stop_leaves_the_artifact(images, tmp_path):
     root = job_for(tmp_path, epochs=5000)
     name = f"slipway-stop-{os.getpid()}"
-    process = subprocess.Popen(["docker", "run", "--rm", "--name", name, "-v", f"{root}:/opt/ml", images["train"], "train"],
+    process = subprocess.Popen(["docker", "run", "--rm", "--name", name, *THREADS, "-v", f"{root}:/opt/ml", images["train"], "train"],
                                stdout=subprocess.PIPE, text=True)
     for line in process.stdout:
         if line.startswith("epoch=2"):
@@ -195,7 +196,7 @@ def test_a_users_script_that_fails_gives_its_own_reason(images, tmp_path):
 def test_sigterm_reaches_a_users_script(images, tmp_path):
     root = script_job(tmp_path, "wait")
     name = f"slipway-script-{os.getpid()}"
-    process = subprocess.Popen(["docker", "run", "--rm", "--name", name, "-v", f"{root}:/opt/ml", images["train"], "train"],
+    process = subprocess.Popen(["docker", "run", "--rm", "--name", name, *THREADS, "-v", f"{root}:/opt/ml", images["train"], "train"],
                                stdout=subprocess.PIPE, text=True)
     for line in process.stdout:
         if line.startswith("waiting"):

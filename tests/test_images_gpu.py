@@ -7,7 +7,7 @@ import pytest
 
 from artifact.nvidia import torch_cuda
 from conftest import REPOSITORY
-from local_test.engines import Containers
+from local_test.engines import THREADS, Containers
 from test_artifact import small_artifact
 
 pytestmark = pytest.mark.docker
@@ -60,7 +60,7 @@ def test_its_torch_is_that_of_the_tests(images):
 def test_the_torch_engine_answers_in_it(images, tmp_path):
     small_artifact(tmp_path)
     tmp_path.chmod(0o755)
-    done = subprocess.run(["docker", "run", "--rm", "--read-only", "--tmpfs", "/tmp", "--network", "none", "-v", f"{tmp_path}:/opt/ml/model:ro",
+    done = subprocess.run(["docker", "run", "--rm", *THREADS, "--read-only", "--tmpfs", "/tmp", "--network", "none", "-v", f"{tmp_path}:/opt/ml/model:ro",
                            "slipway-serve-gpu", "python", "-c", ASK], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     difference, sentence = done.stdout.splitlines()

@@ -118,8 +118,7 @@ def _docker_run(root: Path, channels: dict[str, Path], image: str, gpu: int | No
     mounts = [part for name, folder in channels.items() for part in ("--volume", f"{folder}:/opt/ml/input/data/{name}:ro")]
     # root as on SageMaker; for an ordinary user their own identity, so that they own what is written
     identity = [] if os.getuid() == 0 else ["--user", f"{os.getuid()}:{os.getgid()}"]
-    threads = [part for name in ("OMP_NUM_THREADS",) if name in os.environ for part in ("--env", f"{name}={os.environ[name]}")]
-    return ["docker", "run", "--rm", "--name", _container(root), "--hostname", "algo-1", "--shm-size", "2g", *identity, *threads,
+    return ["docker", "run", "--rm", "--name", _container(root), "--hostname", "algo-1", "--shm-size", "2g", *identity, "--env", "OMP_NUM_THREADS",
             *([] if gpu is None else ["--gpus", f"device={gpu}"]), "--volume", f"{root}:/opt/ml", *mounts, image, "train"]
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from local_test.engines import REPOSITORY, EngineError, free_port, gpus, identity, ping
+from local_test.engines import REPOSITORY, THREADS, EngineError, free_port, gpus, identity, ping
 
 TRAIN_STOP_S, SERVE_STOP_S = 120, 30  # between SIGTERM and SIGKILL, as SageMaker
 LABEL, PROCESSES = "slipway.local-sagemaker", "processes"
@@ -158,7 +158,7 @@ class Docker:
         options += [f"--entrypoint={first}"] if first else []
         arguments = [*rest, *command.arguments] or ([] if first else [command.verb])
         variables = [f"--env={key}={value}" for key, value in command.environment.items()]
-        return Machine(["docker", "run", "--rm", "--name", name, "--label", self._label, "--sig-proxy=false", *identity(), *gpus(), *variables,
+        return Machine(["docker", "run", "--rm", "--name", name, "--label", self._label, "--sig-proxy=false", *identity(), *gpus(), *THREADS, *variables,
                         *options, *command.options, image, *arguments], on_line, name)
 
     def make_network(self, name: str, isolated: bool) -> str:
