@@ -20,7 +20,7 @@ name=slipway-serve-$$-$RANDOM
 
 echo "serve.sh: $model on http://127.0.0.1:$port" >&2
 # In the background, so that this shell can turn Ctrl-C into a SIGTERM for the container.
-docker run --rm --name "$name" --sig-proxy=false --publish "127.0.0.1:$port:8080" \
+docker run --rm --name "$name" --sig-proxy=false --env OMP_NUM_THREADS --publish "127.0.0.1:$port:8080" \
     --volume "$model:/opt/ml/model:ro" "$@" "$image" serve &
 client=$!
 # shellcheck disable=SC2317  # the trap calls it

@@ -46,7 +46,7 @@ write_missing resourceconfig '{"current_host": "algo-1", "hosts": ["algo-1"], "n
 write_missing hyperparameters '{}'
 
 # In the background, so that this shell can turn Ctrl-C into a SIGTERM for the container.
-docker run --rm --name "$name" --sig-proxy=false --shm-size "${SHM_SIZE:-2g}" --volume "$root:/opt/ml" \
+docker run --rm --name "$name" --sig-proxy=false --shm-size "${SHM_SIZE:-2g}" --env OMP_NUM_THREADS --volume "$root:/opt/ml" \
     ${gpus[@]+"${gpus[@]}"} "$@" "$image" train &
 client=$!
 # shellcheck disable=SC2317  # the trap calls it
