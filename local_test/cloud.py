@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from local_test.engines import REPOSITORY, EngineError, free_port
+from local_test.engines import REPOSITORY, EngineError
+from local_test.ports import free_port
 
 START_S, STOP_S = 60, 150  # local SageMaker stops its containers first
 REGION = "eu-west-1"

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,8 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from local_test.ports import free_port
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 START_TIMEOUT_S = 120
@@ -130,13 +131,6 @@ def _ready(url_of, process: subprocess.Popen) -> str:
             return url
         time.sleep(0.1)
     raise EngineError(f"the server did not answer /ping within {START_TIMEOUT_S} s")
-
-
-def free_port() -> int:
-    """A port of this machine that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def identity() -> list[str]:

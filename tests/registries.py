@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from launch.aws import RETRIES, session
-from local_test.engines import free_port
+from local_test.ports import free_port
 
 CONFIG = "version: 0.1\nstorage: {filesystem: {rootdirectory: %s}, delete: {enabled: true}}\nhttp: {addr: 'localhost:%d'}\n"
 FAKE_DOCKER = """#!{python}

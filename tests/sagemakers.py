@@ -13,7 +13,7 @@ import boto3
 from botocore.config import Config
 
 from conftest import REPOSITORY, SMALL
-from local_test.engines import free_port
+from local_test.ports import free_port
 
 BUCKET = "photos"
 ROLE = "arn:aws:iam::123456789012:role/SlipwayRole"
@@ -97,7 +97,7 @@ def training_request(name: str, **hyperparameters: object) -> dict:
             "StoppingCondition": {"MaxRuntimeInSeconds": 600}}
 
 
-def ended(sagemaker, name: str, timeout_s: float = 90) -> dict:
+def ended(sagemaker, name: str, timeout_s: float = 180) -> dict:
     """DescribeTrainingJob once the job has ended."""
     until(lambda: sagemaker.describe_training_job(TrainingJobName=name)["TrainingJobStatus"] in ("Completed", "Failed", "Stopped"), timeout_s)
     return sagemaker.describe_training_job(TrainingJobName=name)

@@ -16,7 +16,8 @@ from pathlib import Path
 from PIL import Image
 
 from conftest import COLOURS, REPOSITORY
-from local_test.engines import free_port, ping
+from local_test.engines import ping
+from local_test.ports import free_port
 
 
 def photo(colour: str = "red", kind: str = "JPEG", mode: str = "RGB", size: tuple[int, int] = (50, 40)) -> bytes:

@@ -17,7 +17,8 @@ from launch.recipe import read_recipe, searches
 from local_test import leftovers
 from local_test.cloud import answers, environment_here, program, registry
 from local_test.e2e import Steps, StepFailed, recipe
-from local_test.engines import EngineError, engine_answers, free_port
+from local_test.engines import EngineError, engine_answers
+from local_test.ports import free_port
 from registries import aws, needed
 
 

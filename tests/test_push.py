@@ -15,7 +15,8 @@ from registries import aws, docker_registry, fake_docker, needed, no_credentials
 from launch.ecr import Ecr, HttpRegistry, main, published, repository_request
 from launch.errors import LaunchError, Missing, code_of, sentence
 from launch.registry import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Manifest, as_docker
-from local_test.engines import engine_answers, free_port
+from local_test.engines import engine_answers
+from local_test.ports import free_port
 
 IMAGE = "slipway-tiny"
 HOST = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"

@@ -15,7 +15,8 @@ import pytest
 from artifact.model import ArtifactError, read_description
 from artifact.unpack import artifact_folder
 from conftest import COLOURS, REPOSITORY
-from local_test.engines import free_port, ping
+from local_test.engines import ping
+from local_test.ports import free_port
 from local_test.load import Request, load
 from servers import instances, photo, serving
 

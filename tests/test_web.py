@@ -21,7 +21,7 @@ import pytest
 from aws import running_server
 from conftest import COLOURS, REPOSITORY
 from launch.requests_api import code
-from local_test.engines import free_port
+from local_test.ports import free_port
 from sagemakers import until
 from servers import b64, photo, serving
 from stacks import resources

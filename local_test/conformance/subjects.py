@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from local_test.conformance.clauses import NotApplicable, Settled
-from local_test.engines import EngineError, free_port
+from local_test.engines import EngineError
+from local_test.ports import free_port
 from local_test.sagemaker.machines import Command, Docker, Machine
 
 CELL = Path(__file__).with_name("cell.py")

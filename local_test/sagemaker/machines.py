@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from local_test.engines import REPOSITORY, THREADS, EngineError, free_port, gpus, identity, ping
+from local_test.engines import REPOSITORY, THREADS, EngineError, gpus, identity, ping
+from local_test.ports import free_port
 
 TRAIN_STOP_S, SERVE_STOP_S = 120, 30  # between SIGTERM and SIGKILL, as SageMaker
 LABEL, PROCESSES = "slipway.local-sagemaker", "processes"
