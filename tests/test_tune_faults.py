@@ -90,7 +90,7 @@ def test_kill_9_of_a_worker_and_ctrl_c(tmp_path, data):
     tuner.send_signal(signal.SIGINT)
     shown, told = tuner.communicate(timeout=LIMIT_S)
     assert "worker 0 was killed by signal SIGKILL; started again" in shown and "its process was killed; it is to be done again" in shown
-    assert tuner.returncode == 130 and told == "tune: failed: interrupted; the same command goes on where this one stopped\n"
+    assert (tuner.returncode, told) == (130, "tune: failed: interrupted; the same command goes on where this one stopped\n"), shown
     assert gone(workers) and read_results(tmp_path / "out" / "tuning.json")[0].status == "Stopped"
     assert not any(trial.status == "InProgress" for trial in trials_in(tmp_path))
     done = trials_in(tmp_path)

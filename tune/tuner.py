@@ -16,6 +16,7 @@ import yaml
 
 from artifact.machine import cpu_count
 from artifact.model import write_atomically
+from tune.interruption import Interruption
 from tune.ledger import ENDED, all_ended, counted, ended_early, form, open_mark, reap, verdict
 from tune.recipe import Recipe, Tuning
 from tune.results import Trial, TuningJob, write_results
@@ -52,13 +53,14 @@ class Tuner:
 
     def run(self) -> None:
         """All tuning jobs of the chain, one after the other. SearchError when it cannot go on."""
-        try:
-            for worker in self._workers:
-                worker.start()
-            for tuning in self.recipe.tuning:
-                self._search(tuning)
-        finally:
-            self.leave()
+        with Interruption() as interruption:
+            try:
+                for worker in self._workers:
+                    worker.start()
+                for tuning in self.recipe.tuning:
+                    self._search(tuning, interruption)
+            finally:
+                self.leave()
 
     def leave(self) -> None:
         """End the workers tidily, and write how far the search came."""
@@ -72,7 +74,7 @@ class Tuner:
             reap(study, no_owner_s=0 if self.settings.storage is None else 30)
             self._write(form(study, tuning, "Stopped"))
 
-    def _search(self, tuning: Tuning) -> None:
+    def _search(self, tuning: Tuning, interruption: Interruption) -> None:
         """One tuning job from its start, or where it was left, to its end."""
         parents = parents_of(tuning, self.known)
         imported = [(parent.name, trial) for parent in parents for trial in legal(tuning, parent)]
@@ -88,7 +90,7 @@ class Tuner:
             tell(f"{tuning.name}: going on; {len(self._told)} of its trials are there")
         reap(study, no_owner_s=0 if self.settings.storage is None else 30)
         while not self._look(study, tuning, clock):
-            time.sleep(LOOK_S)
+            interruption.sleep(LOOK_S)
         self._current = None
         self._conclude(form(study, tuning, "Completed"), parents, study.user_attrs.get(ENDED))
 
