@@ -132,7 +132,7 @@ def atomic_file(path: Path, beside: Path | None = None) -> Iterator[BinaryIO]:
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        Path(temporary).unlink(missing_ok=True)  # Ctrl-C may come when it has its name already
         raise
     _keep_name(path.parent)
 

@@ -1,6 +1,7 @@
 import io
 import json
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -153,6 +154,17 @@ def test_a_torn_write_leaves_the_old_file(tmp_path):
         file.write(b"half")
         raise RuntimeError("killed")
     assert (tmp_path / "file").read_bytes() == b"old" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_ctrl_c_just_after_a_file_has_its_name_is_still_ctrl_c(tmp_path, monkeypatch):
+    def replaced(old: str, new: Path) -> None:
+        Path(old).rename(new)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.replace", replaced)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(tmp_path / "file", b"new")
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"new"]
 
 
 def test_cores_are_counted():

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM between two looks at a search, never within one: in the middle of a transaction a database's library fails in its own ways."""
+"""Ctrl-C and SIGTERM between two looks at a search, never within one, where files and a database are being written."""
 
 import signal
 import time
