@@ -46,7 +46,7 @@ push: $(VENV)/.docker ## Build images and push them to ECR: PUSH='train serve'|a
 
 local-sagemaker: $(VENV)/.process ## SageMaker's own API on this machine, for boto3, the AWS CLI and launch; SAGEMAKER=options
 	@$(if $(filter docker,$(ENGINE)),$(MAKE) --no-print-directory images IMAGES='train serve')
-	@$(VENV)/bin/python -m local_test.sagemaker --engine '$(ENGINE)' $(SAGEMAKER)
+	@$(VENV)/bin/python -m local_sagemaker --engine '$(ENGINE)' $(SAGEMAKER)
 
 e2e: $(VENV)/.process ## Push, upload, tune, train, debug, deploy, update, batch, delete: every step on this machine's SageMaker; E2E=options
 	@$(if $(filter docker,$(ENGINE)),$(MAKE) --no-print-directory images IMAGES='train serve')
@@ -54,11 +54,11 @@ e2e: $(VENV)/.process ## Push, upload, tune, train, debug, deploy, update, batch
 
 conformance: $(VENV)/.docker ## Hold slipway-train and slipway-serve against SageMaker's container contract, clause by clause; CONFORMANCE=options
 	@$(MAKE) --no-print-directory images IMAGES='train serve'
-	@$(VENV)/bin/python -m local_test.conformance --train slipway-train --serve slipway-serve --job local_test/conformance/slipway.json $(CONFORMANCE)
+	@$(VENV)/bin/python -m conformance --train slipway-train --serve slipway-serve --job conformance/slipway.json $(CONFORMANCE)
 
 sbom: $(VENV)/.docker ## Write a CycloneDX bill of materials of each image to out/sbom
 	@$(MAKE) --no-print-directory images
-	@$(VENV)/bin/python -m local_test.sbom slipway-train slipway-serve slipway-serve-gpu slipway-serve-mms
+	@$(VENV)/bin/python -m conformance.sbom slipway-train slipway-serve slipway-serve-gpu slipway-serve-mms
 
 web: $(VENV)/.process ## Serve the page in front of the demo's model; PORT=8080
 	@test -f out/ml/model/model.json || $(MAKE) --no-print-directory demo

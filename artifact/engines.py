@@ -26,8 +26,14 @@ BF16_FLAGS = {"avx512_bf16", "amx_bf16"}
 log = logging.getLogger(__name__)
 
 
-def open_engine(directory: Path, description: Description, precision: str = "auto", threads: int | None = None,
-                device: str = "cpu", lanes: bool = False) -> "OpenVINOEngine | TorchEngine":
+def open_engine(
+    directory: Path,
+    description: Description,
+    precision: str = "auto",
+    threads: int | None = None,
+    device: str = "cpu",
+    lanes: bool = False,
+) -> "OpenVINOEngine | TorchEngine":
     """The engine for this machine, its graph checked against the description and warmed by one run.
 
     precision: auto, f32, bf16, int8 (on the processor) or f16 (on a GPU); `auto` takes the quickest that this processor has
@@ -50,17 +56,23 @@ def open_engine(directory: Path, description: Description, precision: str = "aut
                 raise
             log.warning("no GPU is used: %s", error)
     if precision == "f16":
-        raise ArtifactError("precision f16 is a GPU's, and none is used; ask for precision auto, f32, bf16 or int8")
+        raise ArtifactError(
+            "precision f16 is a GPU's, and none is used; ask for precision auto, f32, bf16 or int8"
+        )
     has_int8 = description.quantization.get("kept", False)
     if precision == "int8" and not has_int8:
         reason = description.quantization.get("reason", "training did not quantize it")
-        raise ArtifactError(f"'{directory}' holds no int8 model ({reason}); ask for precision auto, f32 or bf16")
+        raise ArtifactError(
+            f"'{directory}' holds no int8 model ({reason}); ask for precision auto, f32 or bf16"
+        )
     precision = best_precision(processor_flags(), has_int8) if precision == "auto" else precision
     path = Path(directory) / (INT8_FILE if precision == "int8" else GRAPH_FILE)
     engine = OpenVINOEngine(path, precision, threads or cpu_count(), lanes)
     size = description.preprocessing.crop
-    for name, found, expected in (("pixels", engine.input_shape, (size, size, 3)),
-                                  ("classes", engine.classes, len(description.classes))):
+    for name, found, expected in (
+        ("pixels", engine.input_shape, (size, size, 3)),
+        ("classes", engine.classes, len(description.classes)),
+    ):
         if found != expected:
             raise ArtifactError(f"'{path}' has {name} {found}; model.json says {expected}")
     engine.run(np.zeros((1, size, size, 3), np.uint8))
@@ -81,4 +93,13 @@ def processor_flags(path: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
         lines = Path(path).read_text(errors="replace").splitlines()
     except OSError:
         return frozenset()
-    return frozenset(next((line.partition(":")[2].split() for line in lines if line.partition(":")[0].strip() == "flags"), ()))
+    return frozenset(
+        next(
+            (
+                line.partition(":")[2].split()
+                for line in lines
+                if line.partition(":")[0].strip() == "flags"
+            ),
+            (),
+        )
+    )

@@ -12,7 +12,10 @@ MMAP_BYTES = 1024 * 1024
 def cpu_count(cgroup: Path = CGROUP) -> int:
     """Cores this process may use: its affinity, or less when a cgroup (v2, v1) limits its share of them."""
     cores = len(os.sched_getaffinity(0))
-    for quota_file, period_file in ((cgroup / "cpu.max", None), (cgroup / "cpu/cpu.cfs_quota_us", cgroup / "cpu/cpu.cfs_period_us")):
+    for quota_file, period_file in (
+        (cgroup / "cpu.max", None),
+        (cgroup / "cpu/cpu.cfs_quota_us", cgroup / "cpu/cpu.cfs_period_us"),
+    ):
         try:
             words = quota_file.read_text().split()
             words += period_file.read_text().split() if period_file else []

@@ -80,9 +80,15 @@ def read_description(directory: Path) -> Description:
 def _check_present(directory: Path, *names: str) -> None:
     for name in names:
         if not (directory / name).is_file():
-            found = ", ".join(sorted(os.listdir(directory))[:10]) if directory.is_dir() else "no such directory"
-            raise ArtifactError(f"'{directory}' holds no {name}; found: {found or 'nothing'}; "
-                                "expected the files that training wrote to its model directory")
+            found = (
+                ", ".join(sorted(os.listdir(directory))[:10])
+                if directory.is_dir()
+                else "no such directory"
+            )
+            raise ArtifactError(
+                f"'{directory}' holds no {name}; found: {found or 'nothing'}; "
+                "expected the files that training wrote to its model directory"
+            )
 
 
 def _description(path: Path, values: object) -> Description:
@@ -90,21 +96,37 @@ def _description(path: Path, values: object) -> Description:
         raise ArtifactError(f"'{path}' holds a {type(values).__name__}; expected an object")
     version = values.get("format_version")
     if version != FORMAT_VERSION:
-        raise ArtifactError(f"'{path}' has format_version {version!r}; this reader knows {FORMAT_VERSION}")
+        raise ArtifactError(
+            f"'{path}' has format_version {version!r}; this reader knows {FORMAT_VERSION}"
+        )
     known = {entry.name for entry in fields(Description)}
     missing = {"classes", "preprocessing", "architecture"} - values.keys()
     if missing or values.keys() - known:
-        raise ArtifactError(f"'{path}' has fields {', '.join(sorted(values))}; expected {', '.join(sorted(known))}")
+        raise ArtifactError(
+            f"'{path}' has fields {', '.join(sorted(values))}; expected {', '.join(sorted(known))}"
+        )
     classes = values["classes"]
-    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes) or not 2 <= len(classes) == len(set(classes)):
-        raise ArtifactError(f"'{path}' has classes {classes!r}; expected a list of two or more different names")
+    if (
+        not isinstance(classes, list)
+        or not all(isinstance(name, str) for name in classes)
+        or not 2 <= len(classes) == len(set(classes))
+    ):
+        raise ArtifactError(
+            f"'{path}' has classes {classes!r}; expected a list of two or more different names"
+        )
     for name in ("quantization", "calibration"):
         if not isinstance(values.get(name, {}), dict):
             raise ArtifactError(f"'{path}' has {name} {values[name]!r}; expected an object")
     try:
-        return Description(**{**values, "classes": tuple(classes), "head": tuple(int(size) for size in values.get("head", ())),
-                              "temperature": float(values.get("temperature", 1.0)),
-                              "preprocessing": Preprocessing(**values["preprocessing"])})
+        return Description(
+            **{
+                **values,
+                "classes": tuple(classes),
+                "head": tuple(int(size) for size in values.get("head", ())),
+                "temperature": float(values.get("temperature", 1.0)),
+                "preprocessing": Preprocessing(**values["preprocessing"]),
+            }
+        )
     except (TypeError, ValueError) as error:
         raise ArtifactError(f"'{path}' has a value that does not work: {error}") from error
 
@@ -122,7 +144,9 @@ def atomic_file(path: Path, beside: Path | None = None) -> Iterator[BinaryIO]:
     Until then it is a temporary file in the same folder, or in `beside`, a folder on the same disk; `name` is its path.
     """
     path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=beside or path.parent, prefix=f".{path.name}.", suffix=TEMPORARY_SUFFIX)
+    handle, temporary = tempfile.mkstemp(
+        dir=beside or path.parent, prefix=f".{path.name}.", suffix=TEMPORARY_SUFFIX
+    )
     os.close(handle)
     try:
         with open(temporary, "wb") as file:

@@ -24,7 +24,13 @@ def architectures() -> list[str]:
 class _Undrawn(TorchFunctionMode):
     """Under it no random number is drawn into a tensor: drawing a hundred million weights that are overwritten next takes a second."""
 
-    DRAWING = (torch.Tensor.normal_, torch.Tensor.uniform_, nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_)
+    DRAWING = (
+        torch.Tensor.normal_,
+        torch.Tensor.uniform_,
+        nn.init.normal_,
+        nn.init.uniform_,
+        nn.init.kaiming_uniform_,
+    )
 
     def __torch_function__(self, function, types, arguments=(), named=None):
         named = named or {}
@@ -33,7 +39,13 @@ class _Undrawn(TorchFunctionMode):
         return function(*arguments, **named)
 
 
-def build(architecture: str, classes: int, head: tuple[int, ...] = (), image_size: int = 224, drawn: bool = True) -> nn.Module:
+def build(
+    architecture: str,
+    classes: int,
+    head: tuple[int, ...] = (),
+    image_size: int = 224,
+    drawn: bool = True,
+) -> nn.Module:
     """A network of random weights: float [N, 3, S, S], normalised, to logits [N, classes].
 
     drawn: without it weights are whatever the memory held, for the caller to fill. head gives the sizes of hidden layers: (2048, 516) is Linear-ReLU-Linear-ReLU-Linear. The attribute
@@ -41,7 +53,9 @@ def build(architecture: str, classes: int, head: tuple[int, ...] = (), image_siz
     """
     _check_known(architecture)
     with contextlib.nullcontext() if drawn else _Undrawn():
-        network = torchvision.models.get_model(architecture, weights=None, **_arguments(architecture, image_size))
+        network = torchvision.models.get_model(
+            architecture, weights=None, **_arguments(architecture, image_size)
+        )
         name = _last_layer(network)
         parent = network.get_submodule(name.rpartition(".")[0])
         setattr(parent, name.rpartition(".")[2], _head(network.get_submodule(name), classes, head))
@@ -54,7 +68,9 @@ def weights_entry(architecture: str, name: str = "DEFAULT") -> torchvision.model
     _check_known(architecture)
     known = torchvision.models.get_model_weights(architecture)
     if name != "DEFAULT" and name not in known.__members__:
-        raise ValueError(f"weights '{name}' are not published for {architecture}; known: {', '.join(known.__members__)}")
+        raise ValueError(
+            f"weights '{name}' are not published for {architecture}; known: {', '.join(known.__members__)}"
+        )
     return known.DEFAULT if name == "DEFAULT" else known[name]
 
 
@@ -62,7 +78,13 @@ def own_preprocessing(architecture: str, name: str = "DEFAULT") -> Preprocessing
     """The sizes and interpolation torchvision's published weights of this architecture were measured with."""
     preset = weights_entry(architecture, name).transforms()
     crop = preset.crop_size[0]
-    return Preprocessing(max(crop, preset.resize_size[0]), crop, preset.interpolation.value, tuple(preset.mean), tuple(preset.std))
+    return Preprocessing(
+        max(crop, preset.resize_size[0]),
+        crop,
+        preset.interpolation.value,
+        tuple(preset.mean),
+        tuple(preset.std),
+    )
 
 
 class Probabilities(nn.Module):
@@ -71,7 +93,13 @@ class Probabilities(nn.Module):
     They add up to 1; with multi_label each stands for itself.
     """
 
-    def __init__(self, network: nn.Module, preprocessing: Preprocessing, temperature: float = 1.0, multi_label: bool = False):
+    def __init__(
+        self,
+        network: nn.Module,
+        preprocessing: Preprocessing,
+        temperature: float = 1.0,
+        multi_label: bool = False,
+    ):
         super().__init__()
         self.network = network
         self.multi_label = multi_label
@@ -80,7 +108,11 @@ class Probabilities(nn.Module):
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         logits = self.network(self.normalize(pixels.permute(0, 3, 1, 2).float()))
-        return torch.sigmoid(logits / self.temperature) if self.multi_label else torch.softmax(logits / self.temperature, dim=1)
+        return (
+            torch.sigmoid(logits / self.temperature)
+            if self.multi_label
+            else torch.softmax(logits / self.temperature, dim=1)
+        )
 
 
 class Cast(nn.Module):
@@ -100,8 +132,10 @@ class Normalize(nn.Module):
 
     def __init__(self, preprocessing: Preprocessing):
         super().__init__()
-        mean, std = (torch.tensor(values, dtype=torch.float32).view(1, 3, 1, 1) * 255.0
-                     for values in (preprocessing.mean, preprocessing.std))
+        mean, std = (
+            torch.tensor(values, dtype=torch.float32).view(1, 3, 1, 1) * 255.0
+            for values in (preprocessing.mean, preprocessing.std)
+        )
         self.register_buffer("mean", mean, persistent=False)
         self.register_buffer("std", std, persistent=False)
 
@@ -111,8 +145,10 @@ class Normalize(nn.Module):
 
 def _check_known(architecture: str) -> None:
     if architecture not in architectures():
-        raise ValueError(f"model '{architecture}' is not a torchvision classification model; "
-                         f"known: {', '.join(architectures())}")
+        raise ValueError(
+            f"model '{architecture}' is not a torchvision classification model; "
+            f"known: {', '.join(architectures())}"
+        )
 
 
 def _arguments(architecture: str, image_size: int) -> dict:
@@ -125,7 +161,11 @@ def _arguments(architecture: str, image_size: int) -> dict:
 
 
 def _last_layer(network: nn.Module) -> str:
-    layers = [(name, module) for name, module in network.named_modules() if isinstance(module, (nn.Linear, nn.Conv2d))]
+    layers = [
+        (name, module)
+        for name, module in network.named_modules()
+        if isinstance(module, (nn.Linear, nn.Conv2d))
+    ]
     linear = [name for name, module in layers if isinstance(module, nn.Linear)]
     return linear[-1] if linear else layers[-1][0]
 
@@ -133,7 +173,10 @@ def _last_layer(network: nn.Module) -> str:
 def _head(last: nn.Module, classes: int, hidden: tuple[int, ...]) -> nn.Module:
     """Layers of the same kind as the one they replace (SqueezeNet classifies by a 1x1 convolution)."""
     if isinstance(last, nn.Conv2d):
-        sizes, layer = [last.in_channels, *hidden, classes], lambda i, o: nn.Conv2d(i, o, kernel_size=1)
+        sizes, layer = (
+            [last.in_channels, *hidden, classes],
+            lambda i, o: nn.Conv2d(i, o, kernel_size=1),
+        )
     else:
         sizes, layer = [last.in_features, *hidden, classes], nn.Linear
     layers = [layer(sizes[0], sizes[1])]

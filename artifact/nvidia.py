@@ -16,7 +16,10 @@ DEVICES = (Path("/dev/nvidiactl"), Path("/dev/dxg"))
 # by CUDA's major version: the oldest driver (NVIDIA, "CUDA minor version compatibility"), and SageMaker's host image
 # with one that is new enough (its API, InferenceAmiVersion)
 OLDEST_DRIVER = {11: (450, 80), 12: (525, 60), 13: (580, 0)}
-HOST_IMAGE = {12: "al2-ami-sagemaker-inference-gpu-3-1", 13: "al2023-ami-sagemaker-inference-gpu-4-1"}
+HOST_IMAGE = {
+    12: "al2-ami-sagemaker-inference-gpu-3-1",
+    13: "al2023-ami-sagemaker-inference-gpu-4-1",
+}
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +53,11 @@ def torch_cuda() -> str | None:
 def cuda_in(version_file: Path) -> str | None:
     """The CUDA version that a torch's version.py names; None where it names none."""
     try:
-        found = re.search(r"^cuda\b[^=\n]*=\s*['\"]([\d.]+)['\"]", Path(version_file).read_text(encoding="utf-8"), re.M)
+        found = re.search(
+            r"^cuda\b[^=\n]*=\s*['\"]([\d.]+)['\"]",
+            Path(version_file).read_text(encoding="utf-8"),
+            re.M,
+        )
     except OSError:
         return None
     return found[1] if found else None
@@ -59,7 +66,10 @@ def cuda_in(version_file: Path) -> str | None:
 def driver_version(file: Path = DRIVER_FILE) -> str | None:
     """The version of the kernel's NVIDIA driver, such as "580.65.06"; None without one."""
     try:
-        found = re.search(r"Kernel Module.*?\s(\d+\.\d+(?:\.\d+)?)\s", Path(file).read_text(encoding="utf-8", errors="replace") + "\n")
+        found = re.search(
+            r"Kernel Module.*?\s(\d+\.\d+(?:\.\d+)?)\s",
+            Path(file).read_text(encoding="utf-8", errors="replace") + "\n",
+        )
     except OSError:
         return None
     return found[1] if found else None
@@ -87,23 +97,33 @@ def start_problem(error: str, cuda: str | None, file: Path = DRIVER_FILE) -> str
     if "Found no NVIDIA driver" in error:
         return "no NVIDIA driver is here; take a machine with a GPU, start the container with --gpus all, or use the device cpu"
     first = error.strip().partition("\n")[0].rstrip(".") or "no reason given"
-    return (f"CUDA {cuda} does not start on the NVIDIA driver {driver_version(file) or 'of this machine'} ({first}); "
-            "start the container with --gpus all, or use the device cpu")
+    return (
+        f"CUDA {cuda} does not start on the NVIDIA driver {driver_version(file) or 'of this machine'} ({first}); "
+        "start the container with --gpus all, or use the device cpu"
+    )
 
 
 def gpu_problem(name: str, capability: tuple[int, int], kernels: Sequence[str]) -> str | None:
     """One sentence where torch has no kernels for a GPU this old; kernels as torch.cuda.get_arch_list() tells them, "sm_75"."""
-    oldest = min((int(found[1]) for found in map(re.compile(r"sm_(\d+)").match, kernels) if found), default=0)
+    oldest = min(
+        (int(found[1]) for found in map(re.compile(r"sm_(\d+)").match, kernels) if found), default=0
+    )
     if capability[0] * 10 + capability[1] >= oldest:
         return None
-    return (f"the GPU {name} has compute capability {capability[0]}.{capability[1]}; this torch has kernels from {oldest // 10}.{oldest % 10} on: "
-            "take a newer GPU (on SageMaker ml.g4dn, g5, g6, p4d or later), or use the device cpu")
+    return (
+        f"the GPU {name} has compute capability {capability[0]}.{capability[1]}; this torch has kernels from {oldest // 10}.{oldest % 10} on: "
+        "take a newer GPU (on SageMaker ml.g4dn, g5, g6, p4d or later), or use the device cpu"
+    )
 
 
 def advice(cuda: str) -> str:
     """What to do where the driver is too old for a CUDA version."""
     image = HOST_IMAGE.get(int(cuda.split(".")[0]))
-    sagemaker = f"on SageMaker set the variant's InferenceAmiVersion to {image}, elsewhere " if image else ""
+    sagemaker = (
+        f"on SageMaker set the variant's InferenceAmiVersion to {image}, elsewhere "
+        if image
+        else ""
+    )
     return f"{sagemaker}update the host's driver, or use the device cpu"
 
 

@@ -58,16 +58,23 @@ class OpenVINOEngine:
         """Compile the model in a file. ArtifactError when OpenVINO cannot read it."""
         openvino = load_openvino()
         core = openvino.Core()
-        settings = {"INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32", "INFERENCE_NUM_THREADS": threads}
+        settings = {
+            "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
+            "INFERENCE_NUM_THREADS": threads,
+        }
         try:
             model = _read(core, path)
             _, *shape = model.inputs[0].partial_shape
             self.input_shape = tuple(dimension.get_length() for dimension in shape)
             self.classes = model.outputs[0].partial_shape[1].get_length()
             model.reshape([1, *self.input_shape])
-            self._compiled = core.compile_model(model, "CPU", {**settings, "PERFORMANCE_HINT": "LATENCY"})
+            self._compiled = core.compile_model(
+                model, "CPU", {**settings, "PERFORMANCE_HINT": "LATENCY"}
+            )
         except (RuntimeError, IndexError) as error:
-            raise ArtifactError(f"'{path}' is not a graph that OpenVINO reads ({str(error).splitlines()[-1]})") from error
+            raise ArtifactError(
+                f"'{path}' is not a graph that OpenVINO reads ({str(error).splitlines()[-1]})"
+            ) from error
         runs_bf16 = self._compiled.get_property("INFERENCE_PRECISION_HINT") == openvino.Type.bf16
         self.precision = "int8" if precision == "int8" else "bf16" if runs_bf16 else "f32"
         self._request = self._compiled.create_infer_request()
@@ -77,7 +84,9 @@ class OpenVINOEngine:
         self._preparing: threading.Thread | None = None
         count = min(threads, MOST_LANES)
         if lanes and count > 1:
-            self._preparing = threading.Thread(target=self._prepare, args=(core, model, settings, count), name="lanes", daemon=True)
+            self._preparing = threading.Thread(
+                target=self._prepare, args=(core, model, settings, count), name="lanes", daemon=True
+            )
             self._preparing.start()
 
     @property
@@ -88,8 +97,10 @@ class OpenVINOEngine:
     def run(self, pixels: np.ndarray) -> np.ndarray:
         """Probabilities, float32 [N, classes], of pixels, uint8 [N, H, W, 3]. ValueError for others, RuntimeError once closed."""
         if pixels.dtype != np.uint8 or pixels.shape[1:] != self.input_shape:
-            raise ValueError(f"expected uint8 pixels [N, {', '.join(map(str, self.input_shape))}], "
-                             f"found {pixels.dtype} {list(pixels.shape)}")
+            raise ValueError(
+                f"expected uint8 pixels [N, {', '.join(map(str, self.input_shape))}], "
+                f"found {pixels.dtype} {list(pixels.shape)}"
+            )
         answers = np.empty((len(pixels), self.classes), np.float32)
         index = 0
         while index < len(pixels):
@@ -97,9 +108,11 @@ class OpenVINOEngine:
                 if self._closed:
                     raise RuntimeError("the engine is closed")
                 left = len(pixels) - index
-                requests = self._lanes if self._lanes and left >= len(self._lanes) else [self._request]
+                requests = (
+                    self._lanes if self._lanes and left >= len(self._lanes) else [self._request]
+                )
                 for place, request in enumerate(requests, index):
-                    request.start_async([pixels[place:place + 1]])
+                    request.start_async([pixels[place : place + 1]])
                 for place, request in enumerate(requests, index):
                     request.wait()
                     answers[place] = request.get_output_tensor().data[0]
@@ -122,7 +135,10 @@ class OpenVINOEngine:
             for request in requests:
                 request.infer([blank])
         except (RuntimeError, MemoryError) as error:
-            log.warning("photos run one after the other: the model could not be compiled to run several side by side (%s)", str(error).splitlines()[-1])
+            log.warning(
+                "photos run one after the other: the model could not be compiled to run several side by side (%s)",
+                str(error).splitlines()[-1],
+            )
             return
         with self._turn:
             self._lanes = requests

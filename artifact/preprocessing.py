@@ -17,7 +17,10 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 MAX_PIXELS = 128_000_000  # larger than any phone's photo (108 Mpx); three bytes a pixel is 384 MB
 STRIP_PIXELS = 1_000_000
-MAX_SCANS, MAX_SCANNED_PIXELS = 30, 2_500_000_000  # a progressive JPEG has about 10 scans, each over all pixels
+MAX_SCANS, MAX_SCANNED_PIXELS = (
+    30,
+    2_500_000_000,
+)  # a progressive JPEG has about 10 scans, each over all pixels
 MAX_SEGMENTS = 1000  # Pillow joins Exif segments one by one
 MAX_RLE_PIXELS = 1_000_000  # Pillow decodes these in Python
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
@@ -47,11 +50,17 @@ class Preprocessing:
         object.__setattr__(self, "mean", tuple(self.mean))
         object.__setattr__(self, "std", tuple(self.std))
         if not 1 <= self.crop <= self.resize:
-            raise ValueError(f"crop must lie between 1 and resize ({self.resize}), found {self.crop}")
+            raise ValueError(
+                f"crop must lie between 1 and resize ({self.resize}), found {self.crop}"
+            )
         if self.interpolation not in INTERPOLATIONS:
-            raise ValueError(f"interpolation must be one of {', '.join(INTERPOLATIONS)}, found '{self.interpolation}'")
+            raise ValueError(
+                f"interpolation must be one of {', '.join(INTERPOLATIONS)}, found '{self.interpolation}'"
+            )
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
-            raise ValueError(f"mean and std must be three numbers each, std above 0; found {self.mean} and {self.std}")
+            raise ValueError(
+                f"mean and std must be three numbers each, std above 0; found {self.mean} and {self.std}"
+            )
 
     def pixels(self, photo: Image.Image) -> np.ndarray:
         """The network's view of an RGB photo: uint8 [crop, crop, 3]."""
@@ -61,13 +70,20 @@ class Preprocessing:
         left, top = round((size[0] - self.crop) / 2), round((size[1] - self.crop) / 2)
         # resize just the box that the crop keeps: no huge panorama in between, and fewer pixels to filter
         x_scale, y_scale = width / size[0], height / size[1]
-        box = (left * x_scale, top * y_scale, (left + self.crop) * x_scale, (top + self.crop) * y_scale)
+        box = (
+            left * x_scale,
+            top * y_scale,
+            (left + self.crop) * x_scale,
+            (top + self.crop) * y_scale,
+        )
         resample = INTERPOLATIONS[self.interpolation]
         return np.asarray(photo.resize((self.crop, self.crop), resample, box=box))
 
     def stretched(self, photo: Image.Image) -> np.ndarray:
         """The whole RGB photo squeezed to a square, uint8 [resize, resize, 3]: what augmentation crops from."""
-        return np.asarray(photo.resize((self.resize, self.resize), INTERPOLATIONS[self.interpolation]))
+        return np.asarray(
+            photo.resize((self.resize, self.resize), INTERPOLATIONS[self.interpolation])
+        )
 
 
 def read_photo(path: Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
@@ -80,8 +96,12 @@ def read_photo(path: Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
         raise PhotoError(f"photo '{path}': {error}") from error
 
 
-def decode(data: bytes, max_pixels: int = MAX_PIXELS, formats: Sequence[str] | None = None,
-           opened: Callable[[int], None] | None = None) -> Image.Image:
+def decode(
+    data: bytes,
+    max_pixels: int = MAX_PIXELS,
+    formats: Sequence[str] | None = None,
+    opened: Callable[[int], None] | None = None,
+) -> Image.Image:
     """Any photo Pillow can read, first frame, upright by its EXIF, alpha over white, as RGB.
 
     formats: Pillow's names of those to accept; default all. opened: told the number of pixels once the header is read,
@@ -90,7 +110,9 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, formats: Sequence[str] | N
     if not data:
         raise PhotoError("it is empty (0 bytes)")
     if data.startswith(LFS_POINTER):
-        raise PhotoError("it is a Git LFS pointer, not the photo that it stands for; `git lfs pull` fetches that")
+        raise PhotoError(
+            "it is a Git LFS pointer, not the photo that it stands for; `git lfs pull` fetches that"
+        )
     with _told_of_the_photo(max_pixels):
         image = Image.open(io.BytesIO(data), formats=formats)
     try:
@@ -120,13 +142,17 @@ def _told_of_the_photo(max_pixels: int) -> Iterator[None]:
     except Image.DecompressionBombError as error:
         raise PhotoError(f"it has too many pixels; at most {max_pixels:,} are accepted") from error
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
-        raise PhotoError(f"it is not a complete photo that Pillow can read ({_first_line(error)})") from error
+        raise PhotoError(
+            f"it is not a complete photo that Pillow can read ({_first_line(error)})"
+        ) from error
 
 
 def _check_size(image: Image.Image, max_pixels: int) -> None:
     width, height = image.size
     if width * height > max_pixels:
-        raise PhotoError(f"it has {width} x {height} pixels; at most {max_pixels:,} in all are accepted")
+        raise PhotoError(
+            f"it has {width} x {height} pixels; at most {max_pixels:,} in all are accepted"
+        )
     if width < 1 or height < 1:
         raise PhotoError(f"it has {width} x {height} pixels")
 
@@ -136,10 +162,18 @@ def _check_work(image: Image.Image, data: bytes) -> None:
     pixels = image.width * image.height
     if image.format in ("JPEG", "MPO"):
         scans = data.count(b"\xff\xda")  # in coded samples no FF is followed by DA
-        if scans > MAX_SCANS and scans * pixels > MAX_SCANNED_PIXELS or data.count(b"\xff\xe1") > MAX_SEGMENTS:
-            raise PhotoError(f"it is a JPEG of {scans} scans and far more segments than photos have")
+        if (
+            scans > MAX_SCANS
+            and scans * pixels > MAX_SCANNED_PIXELS
+            or data.count(b"\xff\xe1") > MAX_SEGMENTS
+        ):
+            raise PhotoError(
+                f"it is a JPEG of {scans} scans and far more segments than photos have"
+            )
     if pixels > MAX_RLE_PIXELS and image.tile and image.tile[0][0] == "bmp_rle":
-        raise PhotoError(f"it is a run-length encoded BMP of {image.width} x {image.height} pixels; at most {MAX_RLE_PIXELS:,} in all are accepted of these")
+        raise PhotoError(
+            f"it is a run-length encoded BMP of {image.width} x {image.height} pixels; at most {MAX_RLE_PIXELS:,} in all are accepted of these"
+        )
 
 
 def upright(image: Image.Image) -> Image.Image:
@@ -197,7 +231,9 @@ def _full_scale(image: Image.Image) -> float:
 
 def _eight_bits(image: Image.Image, full: float) -> Image.Image:
     """Greyscale of more than 8 bits to L."""
-    return Image.fromarray(np.clip(_samples(image) * (255.0 / full), 0, 255).round().astype(np.uint8))
+    return Image.fromarray(
+        np.clip(_samples(image) * (255.0 / full), 0, 255).round().astype(np.uint8)
+    )
 
 
 def _samples(image: Image.Image) -> np.ndarray:

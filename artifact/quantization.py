@@ -17,7 +17,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from artifact.machine import cpu_count
-from artifact.model import GRAPH_FILE, INT8_FILE, INT8_WEIGHTS_FILE, TEMPORARY_SUFFIX, ArtifactError, Description, write_atomically
+from artifact.model import (
+    GRAPH_FILE,
+    INT8_FILE,
+    INT8_WEIGHTS_FILE,
+    TEMPORARY_SUFFIX,
+    ArtifactError,
+    Description,
+    write_atomically,
+)
 from artifact.openvino_engine import load_openvino
 from artifact.preprocessing import Preprocessing, read_photo
 
@@ -34,8 +42,14 @@ BELOW_ZERO = ("efficientnet", "mobilenet_v3", "convnext", *TRANSFORMERS)
 log = logging.getLogger(__name__)
 
 
-def quantize(directory: Path, description: Description, photos: Sequence[Path], accuracy: Callable[[Description, str], float | None],
-             stop: Callable[[], bool], gate: float = GATE) -> dict:
+def quantize(
+    directory: Path,
+    description: Description,
+    photos: Sequence[Path],
+    accuracy: Callable[[Description, str], float | None],
+    stop: Callable[[], bool],
+    gate: float = GATE,
+) -> dict:
     """Write the artifact's int8 model beside its graph if that costs no more than `gate` of accuracy; what model.json says of it.
 
     photos: what to calibrate on, sorted by class, at least one; CALIBRATION_PHOTOS of them, from all over the list, are used.
@@ -48,10 +62,19 @@ def quantize(directory: Path, description: Description, photos: Sequence[Path], 
     log.info("quantization: calibrating int8 on %d photos", count)
     started = time.monotonic()
     figures = {"kept": False, "gate": gate, "calibration_photos": count}
-    reason = STOPPED if stop() else _write_int8(Path(directory), description, chosen, stop) or _judge(description, accuracy, figures)
+    reason = (
+        STOPPED
+        if stop()
+        else _write_int8(Path(directory), description, chosen, stop)
+        or _judge(description, accuracy, figures)
+    )
     if reason is None:
-        log.info("quantization: int8 is kept, accuracy %.5f, in f32 %.5f, %.1f s", figures["int8_accuracy"], figures["f32_accuracy"],
-                 time.monotonic() - started)
+        log.info(
+            "quantization: int8 is kept, accuracy %.5f, in f32 %.5f, %.1f s",
+            figures["int8_accuracy"],
+            figures["f32_accuracy"],
+            time.monotonic() - started,
+        )
         return figures | {"kept": True}
     log.info("quantization: no int8 model: %s", reason)
     for name in (INT8_FILE, INT8_WEIGHTS_FILE):
@@ -59,27 +82,45 @@ def quantize(directory: Path, description: Description, photos: Sequence[Path], 
     return figures | {"reason": reason}
 
 
-def _judge(description: Description, accuracy: Callable[[Description, str], float | None], figures: dict) -> str | None:
+def _judge(
+    description: Description, accuracy: Callable[[Description, str], float | None], figures: dict
+) -> str | None:
     """Measure both models into the figures; None, or one sentence why int8 is not kept."""
     for precision in ("f32", "int8"):
         try:
-            value = accuracy(dataclasses.replace(description, quantization={"kept": True}), precision)
+            value = accuracy(
+                dataclasses.replace(description, quantization={"kept": True}), precision
+            )
         except ArtifactError as error:
             return str(error)
         if value is None:
             return STOPPED
         figures[f"{precision}_accuracy"] = value
     fall = figures["f32_accuracy"] - figures["int8_accuracy"]
-    return None if fall <= figures["gate"] + 1e-9 else f"accuracy fell from {figures['f32_accuracy']:.5f} to {figures['int8_accuracy']:.5f}"
+    return (
+        None
+        if fall <= figures["gate"] + 1e-9
+        else f"accuracy fell from {figures['f32_accuracy']:.5f} to {figures['int8_accuracy']:.5f}"
+    )
 
 
-def _write_int8(directory: Path, description: Description, photos: list[Path], stop: Callable[[], bool]) -> str | None:
+def _write_int8(
+    directory: Path, description: Description, photos: list[Path], stop: Callable[[], bool]
+) -> str | None:
     """Quantize in a child process; None, or one sentence why there is no int8 model."""
-    order = {"graph": str((directory / GRAPH_FILE).absolute()), "architecture": description.architecture,
-             "preprocessing": dataclasses.asdict(description.preprocessing), "photos": [os.fsencode(path).hex() for path in photos]}
+    order = {
+        "graph": str((directory / GRAPH_FILE).absolute()),
+        "architecture": description.architecture,
+        "preprocessing": dataclasses.asdict(description.preprocessing),
+        "photos": [os.fsencode(path).hex() for path in photos],
+    }
     try:
-        with tempfile.TemporaryDirectory(dir=directory, prefix=".int8.", suffix=TEMPORARY_SUFFIX) as folder:
-            return _run_child(Path(folder).absolute(), order, stop) or _take(Path(folder), directory)
+        with tempfile.TemporaryDirectory(
+            dir=directory, prefix=".int8.", suffix=TEMPORARY_SUFFIX
+        ) as folder:
+            return _run_child(Path(folder).absolute(), order, stop) or _take(
+                Path(folder), directory
+            )
     except OSError as error:
         return f"the int8 model cannot be written to '{directory}' ({error.strerror})"
 
@@ -88,8 +129,14 @@ def _run_child(folder: Path, order: dict, stop: Callable[[], bool]) -> str | Non
     (folder / ORDER_FILE).write_text(json.dumps(order))
     with (folder / "said.txt").open("w+b") as said:
         # a session of its own: Ctrl-C is for the training to handle
-        child = subprocess.Popen([sys.executable, "-m", "artifact.quantization", str(folder)], cwd=Path(__file__).parent.parent,
-                                 stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True)
+        child = subprocess.Popen(
+            [sys.executable, "-m", "artifact.quantization", str(folder)],
+            cwd=Path(__file__).parent.parent,
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=said,
+            start_new_session=True,
+        )
         try:
             if not _wait(child, stop):
                 return STOPPED
@@ -124,8 +171,12 @@ def _wait(child: subprocess.Popen, stop: Callable[[], bool]) -> bool:
 def main() -> None:
     """The child: read the order in the folder that it is given, quantize, save beside it."""
     openvino = load_openvino()
-    sys.modules.update({"torch": None, "onnx": None})  # NNCF would load them for seconds, for models that are not ours
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cpu_count()])  # else 64 threads in a container of 2 cores
+    sys.modules.update(
+        {"torch": None, "onnx": None}
+    )  # NNCF would load them for seconds, for models that are not ours
+    os.sched_setaffinity(
+        0, sorted(os.sched_getaffinity(0))[: cpu_count()]
+    )  # else 64 threads in a container of 2 cores
     import nncf
 
     folder = Path(sys.argv[1])
@@ -137,10 +188,16 @@ def main() -> None:
     calibration = nncf.Dataset(photos, lambda path: preprocessing.pixels(read_photo(path))[None])
     architecture = order["architecture"]
     quantized = nncf.quantize(
-        model, calibration, subset_size=len(photos), target_device=nncf.TargetDevice.CPU,
-        preset=nncf.QuantizationPreset.MIXED if architecture.startswith(BELOW_ZERO) else nncf.QuantizationPreset.PERFORMANCE,
+        model,
+        calibration,
+        subset_size=len(photos),
+        target_device=nncf.TargetDevice.CPU,
+        preset=nncf.QuantizationPreset.MIXED
+        if architecture.startswith(BELOW_ZERO)
+        else nncf.QuantizationPreset.PERFORMANCE,
         # knows the parts of an attention layer that must stay in float; smooths activations into the weights
-        model_type=nncf.ModelType.TRANSFORMER if architecture.startswith(TRANSFORMERS) else None)
+        model_type=nncf.ModelType.TRANSFORMER if architecture.startswith(TRANSFORMERS) else None,
+    )
     openvino.save_model(quantized, folder / INT8_FILE, compress_to_fp16=False)
 
 

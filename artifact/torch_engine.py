@@ -19,7 +19,6 @@ from artifact.nvidia import cuda_available, gpu_problem, start_problem
 if TYPE_CHECKING:
     import torch
 
-    from artifact.ladder import Ladder
 
 __all__ = ["DeviceError", "DeviceMemoryError", "TorchEngine", "cuda_available"]
 
@@ -43,7 +42,14 @@ class TorchEngine:
 
     name = "torch"
 
-    def __init__(self, directory: Path, description: Description, precision: str = "auto", device: str = "cuda", max_batch: int = 64):
+    def __init__(
+        self,
+        directory: Path,
+        description: Description,
+        precision: str = "auto",
+        device: str = "cuda",
+        max_batch: int = 64,
+    ):
         """Open and warm the artifact of a directory.
 
         precision: "f16", "bf16", "f32", or "auto": on a GPU the first of these, on a CPU bf16 where the processor has it
@@ -52,7 +58,9 @@ class TorchEngine:
         ValueError for another precision or max_batch.
         """
         if precision not in PRECISIONS or max_batch < 1:
-            raise ValueError(f"precision must be one of {', '.join(PRECISIONS)} and max_batch 1 or more, found '{precision}' and {max_batch}")
+            raise ValueError(
+                f"precision must be one of {', '.join(PRECISIONS)} and max_batch 1 or more, found '{precision}' and {max_batch}"
+            )
         import torch
 
         size = description.preprocessing.crop
@@ -66,8 +74,10 @@ class TorchEngine:
                 del network  # in float32; its memory is wanted below
                 self._ladder = _ladder(model, self.input_shape, max_batch, self._device)
         except torch.OutOfMemoryError as error:
-            raise DeviceMemoryError(f"'{directory}' does not fit into the free memory of {self._device}; "
-                                    "unload another model or take a larger GPU") from error
+            raise DeviceMemoryError(
+                f"'{directory}' does not fit into the free memory of {self._device}; "
+                "unload another model or take a larger GPU"
+            ) from error
         self.max_batch = self._ladder.sizes[-1]
 
     def run(self, pixels: np.ndarray) -> np.ndarray:
@@ -78,8 +88,10 @@ class TorchEngine:
         import torch
 
         if pixels.dtype != np.uint8 or pixels.shape[1:] != self.input_shape:
-            raise ValueError(f"expected uint8 pixels [N, {', '.join(map(str, self.input_shape))}], "
-                             f"found {pixels.dtype} {list(pixels.shape)}")
+            raise ValueError(
+                f"expected uint8 pixels [N, {', '.join(map(str, self.input_shape))}], "
+                f"found {pixels.dtype} {list(pixels.shape)}"
+            )
         answers = np.empty((len(pixels), self.classes), np.float32)
         for start in range(0, len(pixels), self.max_batch):
             chunk = slice(start, start + self.max_batch)
@@ -89,7 +101,9 @@ class TorchEngine:
                 try:
                     answers[chunk] = self._ladder.run(pixels[chunk])
                 except torch.OutOfMemoryError as error:
-                    raise DeviceMemoryError(f"{self._device} has no free memory for {len(pixels[chunk])} photos") from error
+                    raise DeviceMemoryError(
+                        f"{self._device} has no free memory for {len(pixels[chunk])} photos"
+                    ) from error
         return answers
 
     def close(self) -> None:
@@ -111,8 +125,14 @@ def _started(name: str) -> "torch.device":
         return device
     try:
         torch.cuda.init()
-        device = torch.device("cuda", torch.cuda.current_device() if device.index is None else device.index)
-        problem = gpu_problem(torch.cuda.get_device_name(device), torch.cuda.get_device_capability(device), torch.cuda.get_arch_list())
+        device = torch.device(
+            "cuda", torch.cuda.current_device() if device.index is None else device.index
+        )
+        problem = gpu_problem(
+            torch.cuda.get_device_name(device),
+            torch.cuda.get_device_capability(device),
+            torch.cuda.get_arch_list(),
+        )
     except (RuntimeError, AssertionError) as error:
         raise DeviceError(start_problem(str(error), torch.version.cuda)) from error
     if problem:
@@ -123,7 +143,9 @@ def _started(name: str) -> "torch.device":
     return device
 
 
-def _network(directory: Path, description: Description, device: "torch.device") -> "torch.nn.Module":
+def _network(
+    directory: Path, description: Description, device: "torch.device"
+) -> "torch.nn.Module":
     """The trained network in float32 on the device. ArtifactError where the files do not make one."""
     import safetensors
     import safetensors.torch
@@ -135,28 +157,45 @@ def _network(directory: Path, description: Description, device: "torch.device") 
     what = f"{description.architecture} with {len(description.classes)} classes and the head {list(description.head)}"
     try:
         weights = safetensors.torch.load_file(path)
-        for made_on in ("meta", "cpu"):  # without memory first: no random weights are drawn, seconds for a large network
+        for made_on in (
+            "meta",
+            "cpu",
+        ):  # without memory first: no random weights are drawn, seconds for a large network
             try:
                 with torch.device(made_on):
-                    network = build(description.architecture, len(description.classes), description.head, description.preprocessing.crop, drawn=False)
-            except NotImplementedError:  # RegNet computes its widths from tensors, which have no data there
+                    network = build(
+                        description.architecture,
+                        len(description.classes),
+                        description.head,
+                        description.preprocessing.crop,
+                        drawn=False,
+                    )
+            except (
+                NotImplementedError
+            ):  # RegNet computes its widths from tensors, which have no data there
                 continue
             network.load_state_dict(weights, assign=True)
             if not any(tensor.is_meta for tensor in (*network.parameters(), *network.buffers())):
                 break
     except FileNotFoundError as error:
-        raise ArtifactError(f"'{directory}' holds no {WEIGHTS_FILE}, which the torch engine needs; expected the files that training wrote") from error
+        raise ArtifactError(
+            f"'{directory}' holds no {WEIGHTS_FILE}, which the torch engine needs; expected the files that training wrote"
+        ) from error
     except (OSError, safetensors.SafetensorError) as error:
         raise ArtifactError(f"'{path}' cannot be read as weights ({error})") from error
     except torch.OutOfMemoryError:
         raise
     except (RuntimeError, ValueError, AssertionError) as error:
         found = [line.strip() for line in str(error).splitlines() if line.strip()]
-        raise ArtifactError(f"'{path}' does not fit model.json, which says {what} ({' '.join(found[:2])[:300]})") from error
+        raise ArtifactError(
+            f"'{path}' does not fit model.json, which says {what} ({' '.join(found[:2])[:300]})"
+        ) from error
     return network.to(device, torch.float32).eval()
 
 
-def _chosen(network: "torch.nn.Module", description: Description, precision: str, device: "torch.device") -> "tuple[torch.nn.Module, str]":
+def _chosen(
+    network: "torch.nn.Module", description: Description, precision: str, device: "torch.device"
+) -> "tuple[torch.nn.Module, str]":
     """From uint8 pixels to probabilities in the precision asked for, and that precision's name."""
     import torch
 
@@ -167,7 +206,13 @@ def _chosen(network: "torch.nn.Module", description: Description, precision: str
     probes = torch.from_numpy(_probes(size)).to(device)
 
     def model_of(inner: torch.nn.Module) -> torch.nn.Module:
-        return Probabilities(inner, description.preprocessing, description.temperature, description.multi_label).to(device).eval()
+        return (
+            Probabilities(
+                inner, description.preprocessing, description.temperature, description.multi_label
+            )
+            .to(device)
+            .eval()
+        )
 
     names = _candidates(device) if precision == "auto" else (precision,)
     expected = model_of(network)(probes) if len(names) > 1 else None
@@ -178,7 +223,12 @@ def _chosen(network: "torch.nn.Module", description: Description, precision: str
         difference = float((model(probes) - expected).abs().max())
         if difference <= TOLERANCE:  # not so for nan either
             return model, name
-        log.warning("probabilities in %s differ from those in f32 by %.3g, more than %g; the network runs more exactly", name, difference, TOLERANCE)
+        log.warning(
+            "probabilities in %s differ from those in f32 by %.3g, more than %g; the network runs more exactly",
+            name,
+            difference,
+            TOLERANCE,
+        )
     raise AssertionError("the last candidate is always taken")
 
 
@@ -187,9 +237,17 @@ def _candidates(device: "torch.device") -> tuple[str, ...]:
     import torch
 
     if device.type == "cuda":
-        return ("f16", "bf16", "f32") if torch.cuda.get_device_capability(device) >= (8, 0) else ("f16", "f32")
+        return (
+            ("f16", "bf16", "f32")
+            if torch.cuda.get_device_capability(device) >= (8, 0)
+            else ("f16", "f32")
+        )
     has = torch.cpu.get_capabilities()
-    return ("bf16", "f32") if has.get("avx512_bf16") or has.get("amx_bf16") or has.get("bf16") else ("f32",)
+    return (
+        ("bf16", "f32")
+        if has.get("avx512_bf16") or has.get("amx_bf16") or has.get("bf16")
+        else ("f32",)
+    )
 
 
 def _probes(size: int) -> np.ndarray:
@@ -210,11 +268,18 @@ def _folded(network: "torch.nn.Module") -> "torch.nn.Module":
     try:
         return fuse(network)
     except Exception as error:  # whatever a network's own Python raises when it is traced
-        log.info("batch norm stays on its own, for the network cannot be traced (%s)", str(error).partition("\n")[0])
+        log.info(
+            "batch norm stays on its own, for the network cannot be traced (%s)",
+            str(error).partition("\n")[0],
+        )
         return copy.deepcopy(network)
 
 
-def _ladder(model: "torch.nn.Module", shape: tuple[int, int, int], max_batch: int, device: "torch.device") -> "Ladder":
-    from artifact.ladder import Cpu, Cuda, Ladder, steps_up_to
+def _ladder(
+    model: "torch.nn.Module", shape: tuple[int, int, int], max_batch: int, device: "torch.device"
+) -> "BatchBuckets":  # noqa: F821
+    from artifact.batch_buckets import BatchBuckets, Cpu, Cuda, steps_up_to
 
-    return Ladder(model, shape, steps_up_to(max_batch), Cuda(device) if device.type == "cuda" else Cpu())
+    return BatchBuckets(
+        model, shape, steps_up_to(max_batch), Cuda(device) if device.type == "cuda" else Cpu()
+    )

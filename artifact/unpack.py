@@ -11,6 +11,7 @@ from artifact.model import DESCRIPTION_FILE, ArtifactError
 ARCHIVE = "model.tar.gz"
 PREFIX = "slipway-model-"
 
+
 def artifact_folder(path: Path) -> Path:
     """The folder that holds model.json: `path` itself, or a temporary one into which its model.tar.gz is unpacked.
 
@@ -26,8 +27,12 @@ def artifact_folder(path: Path) -> Path:
     except (OSError, ValueError) as error:
         shutil.rmtree(folder, ignore_errors=True)
         if getattr(error, "errno", None) == errno.ENOSPC:
-            raise MemoryError(f"'{archive}' does not fit into {tempfile.gettempdir()} when it is unpacked") from error
-        raise ArtifactError(f"'{archive}' cannot be unpacked ({error}); expected a tar archive with {DESCRIPTION_FILE} at its top") from error
+            raise MemoryError(
+                f"'{archive}' does not fit into {tempfile.gettempdir()} when it is unpacked"
+            ) from error
+        raise ArtifactError(
+            f"'{archive}' cannot be unpacked ({error}); expected a tar archive with {DESCRIPTION_FILE} at its top"
+        ) from error
     return folder
 
 

@@ -35,8 +35,13 @@ def write_artifact(directory: Path, architecture: str) -> Description:
     torch.manual_seed(0)
     preprocessing = own_preprocessing(architecture)
     network = build(architecture, CLASSES, (), preprocessing.crop)
-    safetensors.torch.save_file({name: value.contiguous() for name, value in network.state_dict().items()}, directory / WEIGHTS_FILE)
-    return Description(tuple(f"class {index}" for index in range(CLASSES)), preprocessing, architecture)
+    safetensors.torch.save_file(
+        {name: value.contiguous() for name, value in network.state_dict().items()},
+        directory / WEIGHTS_FILE,
+    )
+    return Description(
+        tuple(f"class {index}" for index in range(CLASSES)), preprocessing, architecture
+    )
 
 
 def plain(directory: Path, description: Description, device: str, half: bool) -> Run:
@@ -55,6 +60,7 @@ def plain(directory: Path, description: Description, device: str, half: bool) ->
     def run(pixels: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
             return model(torch.from_numpy(pixels).to(device)).cpu().numpy()
+
     return run
 
 
@@ -67,7 +73,9 @@ def rate(run: Run, pixels: np.ndarray, seconds: float) -> float:
     return calls * len(pixels) / (time.perf_counter() - started)
 
 
-def measure(ways: dict[str, Run], batch: int, side: int, turns: int, seconds: float) -> dict[str, float]:
+def measure(
+    ways: dict[str, Run], batch: int, side: int, turns: int, seconds: float
+) -> dict[str, float]:
     pixels = np.random.default_rng(batch).integers(0, 256, (batch, side, side, 3), dtype=np.uint8)
     found = {name: [] for name in ways}
     for run in ways.values():
@@ -81,7 +89,9 @@ def measure(ways: dict[str, Run], batch: int, side: int, turns: int, seconds: fl
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model", default="resnet50")
-    parser.add_argument("--device", default="cuda", help="cuda, cuda:<number>, or cpu to see that it runs")
+    parser.add_argument(
+        "--device", default="cuda", help="cuda, cuda:<number>, or cpu to see that it runs"
+    )
     parser.add_argument("--max-batch", type=int, default=BATCHES[-1])
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.5, help="of each way in each turn")
@@ -106,20 +116,43 @@ def main() -> int:
         opened_s = time.perf_counter() - started
         # the engine's graphs are recorded; the plain ways get what a fresh process of torch has
         torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32 = False, True
-        ways = {"plain f32": plain(directory, description, options.device, half=False),
-                "plain half": plain(directory, description, options.device, half=True), f"engine {engine.precision}": engine.run}
-        where = torch.cuda.get_device_name(options.device) if options.device.startswith("cuda") else "CPU"
-        print(f"{options.model}, {CLASSES} classes, on {where}, torch {torch.__version__}; opened in {opened_s:.1f} s; photos a second\n")
-        print("| batch | " + " | ".join(ways) + " | engine / plain half | engine / plain f32 |\n|" + "---|" * (len(ways) + 3))
+        ways = {
+            "plain f32": plain(directory, description, options.device, half=False),
+            "plain half": plain(directory, description, options.device, half=True),
+            f"engine {engine.precision}": engine.run,
+        }
+        where = (
+            torch.cuda.get_device_name(options.device)
+            if options.device.startswith("cuda")
+            else "CPU"
+        )
+        print(
+            f"{options.model}, {CLASSES} classes, on {where}, torch {torch.__version__}; opened in {opened_s:.1f} s; photos a second\n"
+        )
+        print(
+            "| batch | "
+            + " | ".join(ways)
+            + " | engine / plain half | engine / plain f32 |\n|"
+            + "---|" * (len(ways) + 3)
+        )
         rates = {}
         for batch in [size for size in BATCHES if size <= engine.max_batch]:
-            rates[batch] = list(measure(ways, batch, description.preprocessing.crop, options.turns, options.seconds).values())
+            rates[batch] = list(
+                measure(
+                    ways, batch, description.preprocessing.crop, options.turns, options.seconds
+                ).values()
+            )
             f32, half, own = rates[batch]
-            print(f"| {batch} | {f32:.0f} | {half:.0f} | {own:.0f} | {own / half:.2f} | {own / f32:.2f} |", flush=True)
+            print(
+                f"| {batch} | {f32:.0f} | {half:.0f} | {own:.0f} | {own / half:.2f} | {own / f32:.2f} |",
+                flush=True,
+            )
         last = max(rates)
-        print(f"\nbench-gpu: model={options.model} device='{where}' precision={engine.precision} batch_1={rates[1][2]:.0f}/s "
-              f"batch_{last}={rates[last][2]:.0f}/s over_plain_half={rates[1][2] / rates[1][1]:.2f},{rates[last][2] / rates[last][1]:.2f} "
-              f"over_plain_f32={rates[1][2] / rates[1][0]:.2f},{rates[last][2] / rates[last][0]:.2f}")
+        print(
+            f"\nbench-gpu: model={options.model} device='{where}' precision={engine.precision} batch_1={rates[1][2]:.0f}/s "
+            f"batch_{last}={rates[last][2]:.0f}/s over_plain_half={rates[1][2] / rates[1][1]:.2f},{rates[last][2] / rates[last][1]:.2f} "
+            f"over_plain_f32={rates[1][2] / rates[1][0]:.2f},{rates[last][2] / rates[last][0]:.2f}"
+        )
     return 0
 
 

@@ -17,6 +17,7 @@ BENCH = Path(__file__).resolve().parent
 sys.path.insert(0, str(BENCH.parent))  # before this folder, in which train.py is another
 
 from sections import machine, replace_section  # noqa: E402  the bench runs from any folder
+
 from train.job import Job  # noqa: E402
 
 TITLE = "## What the debugger's hook costs a step (`make bench-hook`)"
@@ -28,7 +29,10 @@ def step_of(network, batch: int, side: int, device: str) -> Callable:
     from torch import nn
 
     optimizer = torch.optim.SGD(network.parameters(), lr=1e-4, momentum=0.9)
-    photos, labels = torch.randn(batch, 3, side, side, device=device), torch.randint(0, 133, (batch,), device=device)
+    photos, labels = (
+        torch.randn(batch, 3, side, side, device=device),
+        torch.randint(0, 133, (batch,), device=device),
+    )
 
     def step(hook) -> None:
         logits = network(photos)
@@ -40,6 +44,7 @@ def step_of(network, batch: int, side: int, device: str) -> Callable:
         optimizer.step()
         if device.startswith("cuda"):
             torch.cuda.synchronize()
+
     return step
 
 
@@ -50,9 +55,11 @@ def seconds(step: Callable, hook, count: int, clock: Callable[[], float]) -> flo
     return (clock() - started) / count
 
 
-def measure(network, step: Callable, interval: int, steps: int, turns: int, clock: Callable[[], float]) -> tuple[float, float, float]:
+def measure(
+    network, step: Callable, interval: int, steps: int, turns: int, clock: Callable[[], float]
+) -> tuple[float, float, float]:
     """Seconds a step without and with the hook, medians, and the median of the turns' ratios; every block has as many saved steps."""
-    from train.hooks import DebugSettings, open_hook
+    from train.recording.hooks import DebugSettings, open_hook
 
     plain, hooked = [], []
     with tempfile.TemporaryDirectory() as folder:
@@ -68,7 +75,11 @@ def measure(network, step: Callable, interval: int, steps: int, turns: int, cloc
             step(hook)  # the first step of a hook also writes what it will save: once a training
             hooked.append(seconds(step, hook, steps, clock))
         hook.close()
-    return statistics.median(plain), statistics.median(hooked), statistics.median(with_hook / without for without, with_hook in zip(plain, hooked))
+    return (
+        statistics.median(plain),
+        statistics.median(hooked),
+        statistics.median(with_hook / without for without, with_hook in zip(plain, hooked)),
+    )
 
 
 def arguments() -> argparse.Namespace:
@@ -77,36 +88,68 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:<number>")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--side", type=int, default=224, help="pixels")
-    parser.add_argument("--steps", type=int, default=40, help="with the hook and without it, each, in turns as short as the interval lets them be")
-    parser.add_argument("--intervals", default="10,1", help="save every so many steps; 10 is the default of trainings, 1 the dearest")
-    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu: this process's own time, on a machine that is busy with others")
+    parser.add_argument(
+        "--steps",
+        type=int,
+        default=40,
+        help="with the hook and without it, each, in turns as short as the interval lets them be",
+    )
+    parser.add_argument(
+        "--intervals",
+        default="10,1",
+        help="save every so many steps; 10 is the default of trainings, 1 the dearest",
+    )
+    parser.add_argument(
+        "--clock",
+        choices=("wall", "cpu"),
+        default="wall",
+        help="cpu: this process's own time, on a machine that is busy with others",
+    )
     return parser.parse_args()
 
 
 def main() -> int:
     options = arguments()
-    logging.getLogger("train.hooks").setLevel(logging.ERROR)
+    logging.getLogger("train.recording.hooks").setLevel(logging.ERROR)
     import torch
     import torchvision
 
     torch.manual_seed(0)
-    network = torchvision.models.get_model(options.model, weights=None, num_classes=133).to(options.device).train()
+    network = (
+        torchvision.models.get_model(options.model, weights=None, num_classes=133)
+        .to(options.device)
+        .train()
+    )
     step = step_of(network, options.batch, options.side, options.device)
     step(None)
     clock = {"wall": time.perf_counter, "cpu": time.process_time}[options.clock]
-    where = torch.cuda.get_device_name(options.device) if options.device.startswith("cuda") else f"CPU, {torch.get_num_threads()} threads"
-    lines = [f"{machine()}. {options.model}, batch {options.batch} at {options.side} x {options.side}, {where}, torch {torch.__version__}, "
-             f"{options.clock} time; gradients, weights, activations and samples, as statistics and 512 values.",
-             "", "| saved every | ms a step without | with | cost |", "|---|---|---|---|"]
+    where = (
+        torch.cuda.get_device_name(options.device)
+        if options.device.startswith("cuda")
+        else f"CPU, {torch.get_num_threads()} threads"
+    )
+    lines = [
+        f"{machine()}. {options.model}, batch {options.batch} at {options.side} x {options.side}, {where}, torch {torch.__version__}, "
+        f"{options.clock} time; gradients, weights, activations and samples, as statistics and 512 values.",
+        "",
+        "| saved every | ms a step without | with | cost |",
+        "|---|---|---|---|",
+    ]
     costs = []
     for interval in (int(text) for text in options.intervals.split(",")):
         block = max(2, interval)
-        plain, hooked, ratio = measure(network, step, interval, block, max(1, options.steps // block), clock)
+        plain, hooked, ratio = measure(
+            network, step, interval, block, max(1, options.steps // block), clock
+        )
         costs.append(f"every_{interval}={100 * (ratio - 1):.1f}%")
-        lines.append(f"| {interval} | {1000 * plain:.1f} | {1000 * hooked:.1f} | {100 * (ratio - 1):+.1f} % |")
+        lines.append(
+            f"| {interval} | {1000 * plain:.1f} | {1000 * hooked:.1f} | {100 * (ratio - 1):+.1f} % |"
+        )
         print(lines[-1], flush=True)
     replace_section(BENCH / "RESULTS.md", TITLE, "\n".join(lines))
-    print(f"\nbench-hook: model={options.model} device='{where}' batch={options.batch} side={options.side} {' '.join(costs)}")
+    print(
+        f"\nbench-hook: model={options.model} device='{where}' batch={options.batch} side={options.side} {' '.join(costs)}"
+    )
     return 0
 
 

@@ -19,9 +19,9 @@ MEASURE = """
 import sys, time
 from pathlib import Path
 import torch
-from train.channels import read_channels
-from train.objective import padded
-from train.optimization import class_weights
+from train.data.channels import read_channels
+from train.learning.objective import padded
+from train.learning.optimization import class_weights
 
 def memory():
     status = Path("/proc/self/status").read_text().splitlines()
@@ -56,24 +56,42 @@ def synthesise(folder: Path, count: int, per_class: int = 1000) -> None:
 
 def measure(folder: Path) -> dict[str, float]:
     """In a fresh process: seconds to list, MB held after that, MB held and at the peak with labels, weights and key."""
-    done = subprocess.run([sys.executable, "-c", MEASURE, str(folder)], cwd=REPOSITORY, env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-                          check=True, capture_output=True, text=True)
-    return dict(zip(("seconds", "listed_mb", "held_mb", "peak_mb", "all_seconds"), map(float, done.stdout.split())))
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, str(folder)],
+        cwd=REPOSITORY,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return dict(
+        zip(
+            ("seconds", "listed_mb", "held_mb", "peak_mb", "all_seconds"),
+            map(float, done.stdout.split()),
+        )
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--photos", type=int, default=1_000_000)
-    parser.add_argument("--folder", type=Path, help="where to synthesise them; default: a temporary folder")
+    parser.add_argument(
+        "--folder", type=Path, help="where to synthesise them; default: a temporary folder"
+    )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         started = time.monotonic()
         synthesise(Path(folder), arguments.photos)
-        print(f"synthesised {arguments.photos:,} empty photos in {time.monotonic() - started:.1f} s in {folder}", flush=True)
+        print(
+            f"synthesised {arguments.photos:,} empty photos in {time.monotonic() - started:.1f} s in {folder}",
+            flush=True,
+        )
         figures = measure(Path(folder))
-        print(f"listed and split in {figures['seconds']:.1f} s; memory grew by {figures['listed_mb']:.0f} MB, with labels, class weights and the "
-              f"store's key by {figures['held_mb']:.0f} MB ({figures['held_mb'] * 2**20 / arguments.photos:.0f} bytes a photo), at the peak by "
-              f"{figures['peak_mb']:.0f} MB; all of it {figures['all_seconds']:.1f} s")
+        print(
+            f"listed and split in {figures['seconds']:.1f} s; memory grew by {figures['listed_mb']:.0f} MB, with labels, class weights and the "
+            f"store's key by {figures['held_mb']:.0f} MB ({figures['held_mb'] * 2**20 / arguments.photos:.0f} bytes a photo), at the peak by "
+            f"{figures['peak_mb']:.0f} MB; all of it {figures['all_seconds']:.1f} s"
+        )
 
 
 if __name__ == "__main__":

@@ -16,7 +16,14 @@ from PIL import Image
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 MODES = {"P+trns": "P"}
-FORMATS = {".png": "PNG", ".webp": "WEBP", ".gif": "GIF", ".bmp": "BMP", ".tif": "TIFF", ".tiff": "TIFF"}
+FORMATS = {
+    ".png": "PNG",
+    ".webp": "WEBP",
+    ".gif": "GIF",
+    ".bmp": "BMP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+}
 
 
 def draw(path: Path, mode: str, seed: int) -> None:
@@ -36,13 +43,27 @@ def main() -> None:
     manifest, folder = Path(sys.argv[1]), Path(sys.argv[2])
     with manifest.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-    paths = [folder / "photos" / row["class"] / (row["original_name_if_known"] or row["saved_as"]) for row in rows]
+    paths = [
+        folder / "photos" / row["class"] / (row["original_name_if_known"] or row["saved_as"])
+        for row in rows
+    ]
     with ProcessPoolExecutor() as pool:
-        list(pool.map(draw, paths, [row["original_mode"] for row in rows], range(len(rows)), chunksize=32))
+        list(
+            pool.map(
+                draw, paths, [row["original_mode"] for row in rows], range(len(rows)), chunksize=32
+            )
+        )
     for what in ("first run", "again, nothing changed"):
         started = time.monotonic()
-        subprocess.run([sys.executable, "-m", "prepare", str(folder / "photos"), str(folder / "prepared")], cwd=REPOSITORY, check=True)
-        print(f"bench-prepare: files={len(rows)} seconds={time.monotonic() - started:.1f} ({what})", flush=True)
+        subprocess.run(
+            [sys.executable, "-m", "prepare", str(folder / "photos"), str(folder / "prepared")],
+            cwd=REPOSITORY,
+            check=True,
+        )
+        print(
+            f"bench-prepare: files={len(rows)} seconds={time.monotonic() - started:.1f} ({what})",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -20,14 +20,30 @@ from training.jobs import SEED_LIKE, make_job, prepare, run  # noqa: E402
 from training.results import Outcome, write_plot, write_section  # noqa: E402
 
 RESNET50_OPERATIONS = 3 * 2 * 4.09e9  # of a photo of 224 x 224, forward and backward
-ALL_LAYERS = {"model": "resnet18", "weights": "none", "trainable": "all", "epochs": 3, "batch_size": 20, "optimizer": "sgd", "lr": 0.01, "momentum": 0.9,
-              "augmentation": "crop", "split": "1,0,0", "quantize": "false"}
+ALL_LAYERS = {
+    "model": "resnet18",
+    "weights": "none",
+    "trainable": "all",
+    "epochs": 3,
+    "batch_size": 20,
+    "optimizer": "sgd",
+    "lr": 0.01,
+    "momentum": 0.9,
+    "augmentation": "crop",
+    "split": "1,0,0",
+    "quantize": "false",
+}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bench-train", description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--out", type=Path, default=BENCH.parent / "out" / "bench-train", help="where photos and runs are kept")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=BENCH.parent / "out" / "bench-train",
+        help="where photos and runs are kept",
+    )
     parser.add_argument("--strict", action="store_true", help="exit with 1 when a bar is missed")
     options = parser.parse_args()
     try:
@@ -47,7 +63,16 @@ def bench(out: Path, seeds: int) -> Outcome:
     data, weights = prepare(out)
     loops, ours, loop_accuracy, accuracy, peaks = [], [], [], [], []
     for seed in range(seeds):
-        loop = run("plain loop", "bench/training/plain_loop.py", "--data", data, "--weights", weights, "--seed", seed)
+        loop = run(
+            "plain loop",
+            "bench/training/plain_loop.py",
+            "--data",
+            data,
+            "--weights",
+            weights,
+            "--seed",
+            seed,
+        )
         loops.append(loop.seconds)
         loop_accuracy.append(json.loads(loop.output.splitlines()[-1])["accuracies"][0])
         job = make_job(out / "vgg16", data, SEED_LIKE | {"seed": seed}, weights)
@@ -55,15 +80,34 @@ def bench(out: Path, seeds: int) -> Outcome:
         own = run("python -m train", "-m", "train", "--root", job, cache=out / "cache")
         ours.append(own.seconds)
         peaks.append(own.peak)
-        accuracy.append(float([line for line in own.output.splitlines() if line.startswith("epoch=")][-1].partition("validation_accuracy=")[2].split()[0]))
-    trial = json.loads(run("a second trial", "bench/training/trials.py", job, cache=out / "cache").output.splitlines()[-1])[-1]
+        accuracy.append(
+            float(
+                [line for line in own.output.splitlines() if line.startswith("epoch=")][-1]
+                .partition("validation_accuracy=")[2]
+                .split()[0]
+            )
+        )
+    trial = json.loads(
+        run(
+            "a second trial", "bench/training/trials.py", job, cache=out / "cache"
+        ).output.splitlines()[-1]
+    )[-1]
     rates = all_layers(out, data)
-    feeding = json.loads(run("input and step", "bench/training/feeding.py", data / "train", cache=out / "cache-feeding").output.splitlines()[-1])
+    feeding = json.loads(
+        run(
+            "input and step",
+            "bench/training/feeding.py",
+            data / "train",
+            cache=out / "cache-feeding",
+        ).output.splitlines()[-1]
+    )
     card = on_gpu(out) if "cuda" in feeding["device"] else {}
     return Outcome(loops, ours, trial, rates, feeding, max(peaks), accuracy, loop_accuracy, card)
 
 
-def all_layers(out: Path, data: Path, model: str = "resnet18", batch_size: int = 20, workers: int = 2) -> dict[str, float]:
+def all_layers(
+    out: Path, data: Path, model: str = "resnet18", batch_size: int = 20, workers: int = 2
+) -> dict[str, float]:
     """Photos a second of a training of all of a network, once the first epoch is over: the loop's and ours, by turns."""
     count = sum(1 for _ in (data / "train").rglob("*.jpg"))
     only = out / f"only-train-{model}"
@@ -72,12 +116,40 @@ def all_layers(out: Path, data: Path, model: str = "resnet18", batch_size: int =
     (only / "train").symlink_to(data / "train")
     rates: dict[str, list[float]] = {"loop": [], "ours": []}
     for _ in range(2):
-        loop = run(f"plain loop, all of {model}", "bench/training/plain_loop.py", "--data", only, "--model", model, "--trainable", "all", "--epochs", 3,
-                   "--batch-size", batch_size, "--workers", workers, "--crop")
-        rates["loop"] += [count / json.loads(line)["train_s"] for line in loop.output.splitlines()[1:]]
+        loop = run(
+            f"plain loop, all of {model}",
+            "bench/training/plain_loop.py",
+            "--data",
+            only,
+            "--model",
+            model,
+            "--trainable",
+            "all",
+            "--epochs",
+            3,
+            "--batch-size",
+            batch_size,
+            "--workers",
+            workers,
+            "--crop",
+        )
+        rates["loop"] += [
+            count / json.loads(line)["train_s"] for line in loop.output.splitlines()[1:]
+        ]
         job = make_job(out / model, only, ALL_LAYERS | {"model": model, "batch_size": batch_size})
-        own = run(f"python -m train, all of {model}", "-m", "train", "--root", job, cache=out / "cache-all")
-        rates["ours"] += [count / float(line.partition("seconds=")[2]) for line in own.output.splitlines() if line.startswith("epoch=")][1:]
+        own = run(
+            f"python -m train, all of {model}",
+            "-m",
+            "train",
+            "--root",
+            job,
+            cache=out / "cache-all",
+        )
+        rates["ours"] += [
+            count / float(line.partition("seconds=")[2])
+            for line in own.output.splitlines()
+            if line.startswith("epoch=")
+        ][1:]
     return {name: statistics.median(values) for name, values in rates.items()}
 
 

@@ -27,7 +27,10 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"diagnose: failed: {error}", file=sys.stderr)
         return FAILED
     except OSError as error:
-        print(f"diagnose: failed: {error.strerror or error}: '{error.filename or options.output}'", file=sys.stderr)
+        print(
+            f"diagnose: failed: {error.strerror or error}: '{error.filename or options.output}'",
+            file=sys.stderr,
+        )
         return FAILED
     except KeyboardInterrupt:
         print("diagnose: interrupted", file=sys.stderr)
@@ -35,8 +38,13 @@ def main(arguments: list[str] | None = None) -> int:
     for line in judgement.lines():
         print(line, flush=True)
     fired = judgement.fired()
-    written = [f"findings={options.output / FINDINGS_FILE}"] * bool(judgement.findings) + [f"report={judgement.page}"] * bool(judgement.page)
-    print(f"diagnose: rules={len(judgement.lines())} fired={','.join(fired) or 'none'} {' '.join(written)}", flush=True)
+    written = [f"findings={options.output / FINDINGS_FILE}"] * bool(judgement.findings) + [
+        f"report={judgement.page}"
+    ] * bool(judgement.page)
+    print(
+        f"diagnose: rules={len(judgement.lines())} fired={','.join(fired) or 'none'} {' '.join(written)}",
+        flush=True,
+    )
     return FIRED if fired else FAILED if judgement.broken() else FINE
 
 
@@ -46,7 +54,15 @@ def judge(options: argparse.Namespace) -> Judgement:
         options.output = train_watched(options.output, options.hyperparameters, options.data)
     if not options.follow:
         return judge_all(options.output, options.rules, parameters)
-    findings = follow(options.output, options.rules, parameters, told=tell, stop=options.action == "stop", stop_pid=options.stop_pid, timeout_s=options.timeout)
+    findings = follow(
+        options.output,
+        options.rules,
+        parameters,
+        told=tell,
+        stop=options.action == "stop",
+        stop_pid=options.stop_pid,
+        timeout_s=options.timeout,
+    )
     return Judgement(findings, [], None)
 
 

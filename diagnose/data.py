@@ -21,13 +21,29 @@ class ClassImbalance(TensorRule):
     labels. Else every untrained network would fire. Classes are those that were seen; labels of validation are looked at where none of training were saved.
     """
 
-    advice = "class_weights=balanced, more photos of the rare classes, or fewer of the frequent ones"
+    advice = (
+        "class_weights=balanced, more photos of the rare classes, or fewer of the frequent ones"
+    )
     needs = PAIRS
 
-    def __init__(self, base_trial, *, threshold_imbalance: float = 10.0, threshold_misprediction: float = 0.7, samples: int = 500, argmax: bool = False,
-                 labels_regex: str = ".*labels", predictions_regex: str = ".*predictions"):
+    def __init__(
+        self,
+        base_trial,
+        *,
+        threshold_imbalance: float = 10.0,
+        threshold_misprediction: float = 0.7,
+        samples: int = 500,
+        argmax: bool = False,
+        labels_regex: str = ".*labels",
+        predictions_regex: str = ".*predictions",
+    ):
         super().__init__(base_trial)
-        self.imbalance, self.misprediction, self.samples, self.argmax = threshold_imbalance, threshold_misprediction, samples, argmax
+        self.imbalance, self.misprediction, self.samples, self.argmax = (
+            threshold_imbalance,
+            threshold_misprediction,
+            samples,
+            argmax,
+        )
         self.labels_regex, self.predictions_regex = labels_regex, predictions_regex
         self.counts: dict[int, int] = {}
         self.paired: dict[int, int] = {}
@@ -60,18 +76,38 @@ class ClassImbalance(TensorRule):
                 return
 
     def _uneven(self, step: int, name: str) -> bool:
-        rare, frequent = min(self.counts, key=self.counts.get), max(self.counts, key=self.counts.get)
+        rare, frequent = (
+            min(self.counts, key=self.counts.get),
+            max(self.counts, key=self.counts.get),
+        )
         ratio = self.counts[frequent] / self.counts[rare]
         return ratio > self.imbalance and self.fire(
-            step, name, ratio, self.imbalance, f"class {frequent} was seen {self.counts[frequent]} times, class {rare} {self.counts[rare]} times")
+            step,
+            name,
+            ratio,
+            self.imbalance,
+            f"class {frequent} was seen {self.counts[frequent]} times, class {rare} {self.counts[rare]} times",
+        )
 
     def _mistaken(self, step: int, name: str) -> bool:
         mean = sum(self.counts.values()) / len(self.counts)
-        shares = {entry: self.wrong.get(entry, 0) / self.paired[entry] for entry in self.paired if self.counts[entry] < mean / 2}
+        shares = {
+            entry: self.wrong.get(entry, 0) / self.paired[entry]
+            for entry in self.paired
+            if self.counts[entry] < mean / 2
+        }
         worst = max(shares, key=shares.get, default=None)
-        return worst is not None and shares[worst] > self.misprediction and self.fire(
-            step, name, shares[worst], self.misprediction,
-            f"class {worst}, with {self.counts[worst]} of {sum(self.counts.values())} labels, was mostly predicted wrongly")
+        return (
+            worst is not None
+            and shares[worst] > self.misprediction
+            and self.fire(
+                step,
+                name,
+                shares[worst],
+                self.misprediction,
+                f"class {worst}, with {self.counts[worst]} of {sum(self.counts.values())} labels, was mostly predicted wrongly",
+            )
+        )
 
 
 class Confusion(TensorRule):
@@ -86,11 +122,24 @@ class Confusion(TensorRule):
     advice = "a look at the two classes' photos and labels: they may be mixed up, or too alike for image_size; more photos of them; more trainable layers"
     needs = PAIRS
 
-    def __init__(self, base_trial, *, category_no: int | None = None, labels: str = "labels", predictions: str = "predictions",
-                 labels_collection: str = "labels", predictions_collection: str = "predictions", min_diag: float = 0.9, max_off_diag: float = 0.1):
+    def __init__(
+        self,
+        base_trial,
+        *,
+        category_no: int | None = None,
+        labels: str = "labels",
+        predictions: str = "predictions",
+        labels_collection: str = "labels",
+        predictions_collection: str = "predictions",
+        min_diag: float = 0.9,
+        max_off_diag: float = 0.1,
+    ):
         super().__init__(base_trial)
         self.category_no, self.min_diag, self.max_off_diag = category_no, min_diag, max_off_diag
-        self.sources = {"labels": (labels, labels_collection), "predictions": (predictions, predictions_collection)}
+        self.sources = {
+            "labels": (labels, labels_collection),
+            "predictions": (predictions, predictions_collection),
+        }
         self.pairs: list[tuple[np.ndarray, np.ndarray]] = []
 
     def invoke_at_step(self, step: int) -> bool:
@@ -100,8 +149,14 @@ class Confusion(TensorRule):
         fired = self._judge(self.last) if ended is not None else False
         if validated and mode is not ModeKeys.EVAL:
             return fired
-        found = {what: self.names(step, (collection,), name) for what, (name, collection) in self.sources.items()}
-        labels, predictions = (classes_of(self.value(found[what][0], step), argmax=True) if found[what] else None for what in ("labels", "predictions"))
+        found = {
+            what: self.names(step, (collection,), name)
+            for what, (name, collection) in self.sources.items()
+        }
+        labels, predictions = (
+            classes_of(self.value(found[what][0], step), argmax=True) if found[what] else None
+            for what in ("labels", "predictions")
+        )
         if labels is not None and predictions is not None and labels.shape == predictions.shape:
             self.pairs.append((labels, predictions))
             self.last = step
@@ -113,21 +168,34 @@ class Confusion(TensorRule):
         labels, predictions = (np.concatenate(part) for part in zip(*self.pairs))
         self.pairs = []
         self.look()
-        size = max(self.category_no or 0, int(labels.max(initial=0)) + 1, int(predictions.max(initial=0)) + 1)
+        size = max(
+            self.category_no or 0,
+            int(labels.max(initial=0)) + 1,
+            int(predictions.max(initial=0)) + 1,
+        )
         matrix = np.zeros((size, size), np.int64)
         np.add.at(matrix, (labels, predictions), 1)
         rows, columns = matrix.sum(1), matrix.sum(0)
         recall = np.where(rows > 0, np.diag(matrix) / np.maximum(rows, 1), 1.0)
         worst = int(recall.argmin())
         if recall[worst] < self.min_diag:
-            return self.fire(step, "labels", recall[worst], self.min_diag,
-                             f"of {rows[worst]} photos of class {worst} only {matrix[worst, worst]} are recognized")
+            return self.fire(
+                step,
+                "labels",
+                recall[worst],
+                self.min_diag,
+                f"of {rows[worst]} photos of class {worst} only {matrix[worst, worst]} are recognized",
+            )
         off = matrix / np.maximum(columns, 1)
         np.fill_diagonal(off, 0)
         label, prediction = np.unravel_index(off.argmax(), off.shape)
         return off[label, prediction] > self.max_off_diag and self.fire(
-            step, "labels", off[label, prediction], self.max_off_diag,
-            f"{matrix[label, prediction]} of {columns[prediction]} predictions of class {prediction} are of class {label}")
+            step,
+            "labels",
+            off[label, prediction],
+            self.max_off_diag,
+            f"{matrix[label, prediction]} of {columns[prediction]} predictions of class {prediction} are of class {label}",
+        )
 
 
 class CheckInputImages(TensorRule):
@@ -140,15 +208,39 @@ class CheckInputImages(TensorRule):
     advice = "subtract the data's mean and divide by its deviation, as the artifact's preprocessing does; a look at photos that are too dark or too bright"
     needs = "inputs (debug_collections=samples)"
 
-    def __init__(self, base_trial, *, threshold_mean: float = 0.2, threshold_samples: int = 500, regex: str = ".*hybridsequential0_input_0", channel: int = 1):
+    def __init__(
+        self,
+        base_trial,
+        *,
+        threshold_mean: float = 0.2,
+        threshold_samples: int = 500,
+        regex: str = ".*hybridsequential0_input_0",
+        channel: int = 1,
+    ):
         super().__init__(base_trial)
-        self.mean, self.samples, self.regex, self.channel = threshold_mean, threshold_samples, regex, channel
+        self.mean, self.samples, self.regex, self.channel = (
+            threshold_mean,
+            threshold_samples,
+            regex,
+            channel,
+        )
         self.sums: np.ndarray | float = 0.0
         self.values = self.photos = 0
 
     def invoke_at_step(self, step: int) -> bool:
-        names = self.names(step, (), self.regex) or self.names(step, ("inputs",)) or self.names(step, (), r"^[^.]+_input_0$")
-        photos = next((value for name in names if (value := self.value(name, step)) is not None and value.ndim == 4), None)
+        names = (
+            self.names(step, (), self.regex)
+            or self.names(step, ("inputs",))
+            or self.names(step, (), r"^[^.]+_input_0$")
+        )
+        photos = next(
+            (
+                value
+                for name in names
+                if (value := self.value(name, step)) is not None and value.ndim == 4
+            ),
+            None,
+        )
         if photos is None:
             return False
         axes = tuple(axis for axis in range(4) if axis != self.channel % 4)
@@ -163,8 +255,13 @@ class CheckInputImages(TensorRule):
         self.look()
         means = self.sums / self.values
         worst = int(np.abs(means).argmax())
-        return abs(means[worst]) > self.mean and self.fire(step, names[0], means[worst], self.mean,
-                                                           f"channel {worst} has the mean {means[worst]:.3g} over {self.photos} photos: not normalized")
+        return abs(means[worst]) > self.mean and self.fire(
+            step,
+            names[0],
+            means[worst],
+            self.mean,
+            f"channel {worst} has the mean {means[worst]:.3g} over {self.photos} photos: not normalized",
+        )
 
 
 def classes_of(values: np.ndarray | None, argmax: bool = False) -> np.ndarray | None:

@@ -11,10 +11,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from diagnose.findings import ERROR, IN_PROGRESS, ISSUES, NONE, NOT_JUDGED, DiagnoseError, Finding, now, write_findings
+from diagnose.findings import (
+    ERROR,
+    IN_PROGRESS,
+    ISSUES,
+    NONE,
+    NOT_JUDGED,
+    DiagnoseError,
+    Finding,
+    now,
+    write_findings,
+)
 from diagnose.locate import Training, find_tensors, tensors_or_none
-from diagnose.quiet import quiet_smdebug
 from diagnose.registry import load, rule_names, settings
+from diagnose.smdebug_compat import load_smdebug
 
 POLL_S = 0.5
 TIMEOUT_S = 1800.0  # as the threshold of SageMaker's StalledTrainingRule
@@ -37,7 +47,11 @@ class Watch:
         """Ask the rule about a step; the finding if it fired or broke just now. A rule that fired is done, as on SageMaker."""
         from smdebug.exceptions import RuleEvaluationConditionMet, SMDebugError
 
-        if self.finding is not None or step < self.first or (self.end is not None and step >= self.end):
+        if (
+            self.finding is not None
+            or step < self.first
+            or (self.end is not None and step >= self.end)
+        ):
             return None
         try:
             self.rule.invoke(step)
@@ -47,14 +61,32 @@ class Watch:
             pass  # a tensor that this step lacks
         except Exception as error:  # one rule's fault is told with its name; the others go on
             log.debug("rule %s broke", self.name, exc_info=True)
-            self.finding = Finding(self.name, ERROR, f"broke at step {step}: {type(error).__name__}: {error}", step=step, seconds=now())
+            self.finding = Finding(
+                self.name,
+                ERROR,
+                f"broke at step {step}: {type(error).__name__}: {error}",
+                step=step,
+                seconds=now(),
+            )
         return self.finding
 
     def _issue(self, trial) -> Finding:
         found = self.rule.violation
         mode, mode_step = trial.mode_modestep(found.step)
-        return Finding(self.name, ISSUES, found.sentence, self.rule.advice, found.step, mode.name if mode else "", mode_step, found.tensor,
-                       found.value, found.threshold, self.rule.judged, now())
+        return Finding(
+            self.name,
+            ISSUES,
+            found.sentence,
+            self.rule.advice,
+            found.step,
+            mode.name if mode else "",
+            mode_step,
+            found.tensor,
+            found.value,
+            found.threshold,
+            self.rule.judged,
+            now(),
+        )
 
     def result(self, running: bool) -> Finding:
         """The answer as it stands."""
@@ -62,13 +94,23 @@ class Watch:
             return self.finding
         if self.rule.judged:
             word = IN_PROGRESS if running else NONE
-            return Finding(self.name, word, f"no issue in {self.rule.judged} saved steps", steps=self.rule.judged, seconds=now())
+            return Finding(
+                self.name,
+                word,
+                f"no issue in {self.rule.judged} saved steps",
+                steps=self.rule.judged,
+                seconds=now(),
+            )
         status = IN_PROGRESS if running else ERROR if self.asked else NOT_JUDGED
         return Finding(self.name, status, f"not judged: it needs {self.rule.needs}", seconds=now())
 
 
-def diagnose(output: str | os.PathLike, rules: str | list[str] | None = None, parameters: dict[str, dict] | None = None,
-             write_to: str | os.PathLike | None = None) -> list[Finding]:
+def diagnose(
+    output: str | os.PathLike,
+    rules: str | list[str] | None = None,
+    parameters: dict[str, dict] | None = None,
+    write_to: str | os.PathLike | None = None,
+) -> list[Finding]:
     """Run rules over the tensors that lie under `output`, write findings.json there, or to the folder `write_to`, and return a finding for each rule.
 
     rules: names, "all", or None for those that need no more than a training. parameters: {rule: {name: value or text}}.
@@ -77,7 +119,7 @@ def diagnose(output: str | os.PathLike, rules: str | list[str] | None = None, pa
     output = Path(output)
     names = rule_names(rules)
     tensors = find_tensors(output)
-    with quiet_smdebug():
+    with load_smdebug():
         trial = open_trial(tensors)
         watches = make_watches(trial, names, parameters or {}, asked=rules not in (None, "all"))
         for step in trial.finish():
@@ -86,9 +128,16 @@ def diagnose(output: str | os.PathLike, rules: str | list[str] | None = None, pa
         return _conclude(output if write_to is None else Path(write_to), trial, watches)
 
 
-def follow(output: str | os.PathLike, rules: str | list[str] | None = None, parameters: dict[str, dict] | None = None, *,
-           told: Callable[[Finding], None] = lambda finding: None, stop: bool = False, stop_pid: int | None = None,
-           timeout_s: float = TIMEOUT_S) -> list[Finding]:
+def follow(
+    output: str | os.PathLike,
+    rules: str | list[str] | None = None,
+    parameters: dict[str, dict] | None = None,
+    *,
+    told: Callable[[Finding], None] = lambda finding: None,
+    stop: bool = False,
+    stop_pid: int | None = None,
+    timeout_s: float = TIMEOUT_S,
+) -> list[Finding]:
     """As `diagnose`, beside the training, until it ends; `told` is called as a rule fires. With `stop` the first rule that
     fires sends SIGTERM to the training: to stop_pid, else to the process that our hook noted beside the tensors.
 
@@ -96,7 +145,7 @@ def follow(output: str | os.PathLike, rules: str | list[str] | None = None, para
     """
     output = Path(output)
     names = rule_names(rules)
-    with quiet_smdebug():
+    with load_smdebug():
         trial = _await_trial(output, timeout_s)
         tensors = Path(trial.path)
         watches = make_watches(trial, names, parameters or {}, asked=rules not in (None, "all"))
@@ -107,7 +156,9 @@ def follow(output: str | os.PathLike, rules: str | list[str] | None = None, para
         changed = time.monotonic()
         while True:
             training = Training.of(tensors)
-            over = training.ended or training.runs() is False  # asked before reading: what was saved before the end is then seen
+            over = (
+                training.ended or training.runs() is False
+            )  # asked before reading: what was saved before the end is then seen
             steps = trial.finish() if over else trial.refresh()
             new = [step for step in steps if step not in seen]
             for step in new:
@@ -123,13 +174,19 @@ def follow(output: str | os.PathLike, rules: str | list[str] | None = None, para
                         if not over:  # its pid may be another's by now
                             stop_training(stop_pid, found)
             if over:
-                ending = None if training.ended else "the training's process ended without closing its tensors: it crashed or was killed"
+                ending = (
+                    None
+                    if training.ended
+                    else "the training's process ended without closing its tensors: it crashed or was killed"
+                )
                 break
             if time.monotonic() - changed > timeout_s:
                 ending = f"no new step came for {timeout_s:g} s: the training hangs, or was killed"
                 break
             if new:
-                write_findings(output, output.resolve().name, [watch.result(running=True) for watch in watches])
+                write_findings(
+                    output, output.resolve().name, [watch.result(running=True) for watch in watches]
+                )
             time.sleep(POLL_S)
         findings = _conclude(output, trial, watches)
     if ending and not any(finding.fired for finding in findings):
@@ -144,7 +201,9 @@ def open_trial(tensors: Path):
     try:
         from diagnose.trial import JobTrial
     except ModuleNotFoundError as error:
-        raise DiagnoseError(f"the package '{error.name}' is not installed; rules are read with smdebug==1.0.34, torch and pandas") from error
+        raise DiagnoseError(
+            f"the package '{error.name}' is not installed; rules are read with smdebug==1.0.34, torch and pandas"
+        ) from error
     return JobTrial(tensors)
 
 
@@ -152,14 +211,20 @@ def make_watches(trial, names: list[str], parameters: dict[str, dict], asked: bo
     """The rules with their parameters. DiagnoseError for unknown parameters, or parameters of a rule that does not run."""
     given = {rule_names([name])[0]: values for name, values in parameters.items()}
     if unused := [name for name in given if name not in names]:
-        raise DiagnoseError(f"there are parameters for {unused[0]}, which does not run; name it in --rules")
+        raise DiagnoseError(
+            f"there are parameters for {unused[0]}, which does not run; name it in --rules"
+        )
     watches = []
     for name in names:
         rule = load(name)
         own, common = settings(name, rule, given.get(name, {}))
         if "other_trials" in own:
-            own["other_trials"] = [open_other(Path(path.strip())) for path in own["other_trials"].split(",")]
-        watches.append(Watch(name, rule(trial, **own), common["start_step"] or 0, common["end_step"], asked))
+            own["other_trials"] = [
+                open_other(Path(path.strip())) for path in own["other_trials"].split(",")
+            ]
+        watches.append(
+            Watch(name, rule(trial, **own), common["start_step"] or 0, common["end_step"], asked)
+        )
     return watches
 
 
@@ -177,15 +242,21 @@ def stop_training(pid: int, finding: Finding) -> None:
     except ProcessLookupError:
         return  # it has just ended by itself
     except PermissionError as error:
-        raise DiagnoseError(f"{finding.rule} fired, but process {pid} may not be stopped by this user; run as the training's user") from error
+        raise DiagnoseError(
+            f"{finding.rule} fired, but process {pid} may not be stopped by this user; run as the training's user"
+        ) from error
     log.warning("diagnose: %s fired: SIGTERM sent to the training's process %d", finding.rule, pid)
 
 
 def _pid_to_stop(training: Training, tensors: Path) -> int:
     if training.pid is None:
-        raise DiagnoseError(f"'{tensors}' does not say which process trains; name it with --stop-pid")
+        raise DiagnoseError(
+            f"'{tensors}' does not say which process trains; name it with --stop-pid"
+        )
     if not training.is_here:
-        raise DiagnoseError(f"the training runs on '{training.host}', not here; run there, or name its process with --stop-pid")
+        raise DiagnoseError(
+            f"the training runs on '{training.host}', not here; run there, or name its process with --stop-pid"
+        )
     return training.pid
 
 
@@ -198,9 +269,13 @@ def _await_trial(output: Path, timeout_s: float):
             return open_trial(tensors)
         training = Training.of(tensors) if tensors else Training()
         if training.runs() is False:
-            raise DiagnoseError(f"'{tensors}' holds no collections file: the training ended, or crashed, before its first step was saved")
+            raise DiagnoseError(
+                f"'{tensors}' holds no collections file: the training ended, or crashed, before its first step was saved"
+            )
         if time.monotonic() - started > timeout_s:
-            raise DiagnoseError(f"no tensors came under '{output}' in {timeout_s:g} s; train with debug=true")
+            raise DiagnoseError(
+                f"no tensors came under '{output}' in {timeout_s:g} s; train with debug=true"
+            )
         time.sleep(POLL_S)
 
 
@@ -210,7 +285,9 @@ def _conclude(output: Path, trial, watches: list[Watch]) -> list[Finding]:
         log.warning("diagnose: '%s' is damaged and was left out", file)
     if not trial.steps():
         broken = f" ({len(trial.damaged)} files are damaged)" if trial.damaged else ""
-        raise DiagnoseError(f"'{trial.path}' holds no complete step{broken}: the training crashed before one was saved")
+        raise DiagnoseError(
+            f"'{trial.path}' holds no complete step{broken}: the training crashed before one was saved"
+        )
     findings = [watch.result(running=False) for watch in watches]
     write_findings(output, output.resolve().name, findings)
     return findings

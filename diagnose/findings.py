@@ -10,7 +10,13 @@ from pathlib import Path
 from artifact.model import write_atomically
 
 FINDINGS_FILE = "findings.json"
-ISSUES, NONE, ERROR, IN_PROGRESS, NOT_JUDGED = "IssuesFound", "NoIssuesFound", "Error", "InProgress", "NotJudged"
+ISSUES, NONE, ERROR, IN_PROGRESS, NOT_JUDGED = (
+    "IssuesFound",
+    "NoIssuesFound",
+    "Error",
+    "InProgress",
+    "NotJudged",
+)
 DETAILS_LENGTH = 1024  # characters that SageMaker's StatusDetails may have
 
 
@@ -50,8 +56,14 @@ class Finding:
             return f"{self.rule}: {self.sentence}"
         where = f"{self.mode.lower()} step {self.mode_step}" if self.mode else f"step {self.step}"
         tensor = f", tensor {self.tensor}" if self.tensor else ""
-        against = f" (value {shown(self.value)}, threshold {shown(self.threshold)})" if self.value is not None else ""
-        return f"{self.rule}: fired at {where}{tensor}: {self.sentence}{against}. Try: {self.advice}"
+        against = (
+            f" (value {shown(self.value)}, threshold {shown(self.threshold)})"
+            if self.value is not None
+            else ""
+        )
+        return (
+            f"{self.rule}: fired at {where}{tensor}: {self.sentence}{against}. Try: {self.advice}"
+        )
 
 
 def write_findings(folder: Path, job: str, findings: list[Finding]) -> Path:
@@ -60,13 +72,26 @@ def write_findings(folder: Path, job: str, findings: list[Finding]) -> Path:
     OSError when it cannot be written.
     """
     name = re.sub(r"[^a-zA-Z0-9]+", "-", job).strip("-") or "training"
-    statuses = [{"RuleConfigurationName": finding.rule,
-                 "RuleEvaluationJobArn": f"arn:aws:sagemaker:local:000000000000:processing-job/{name[:40]}-{finding.rule[:22]}".lower().rstrip("-"),
-                 "RuleEvaluationStatus": finding.status, "StatusDetails": finding.words()[:DETAILS_LENGTH], "LastModifiedTime": finding.seconds}
-                for finding in findings if finding.status != NOT_JUDGED]
+    statuses = [
+        {
+            "RuleConfigurationName": finding.rule,
+            "RuleEvaluationJobArn": f"arn:aws:sagemaker:local:000000000000:processing-job/{name[:40]}-{finding.rule[:22]}".lower().rstrip(
+                "-"
+            ),
+            "RuleEvaluationStatus": finding.status,
+            "StatusDetails": finding.words()[:DETAILS_LENGTH],
+            "LastModifiedTime": finding.seconds,
+        }
+        for finding in findings
+        if finding.status != NOT_JUDGED
+    ]
     path = folder / FINDINGS_FILE
-    details = [{key: _plain(value) for key, value in asdict(finding).items()} for finding in findings]
-    text = json.dumps({"DebugRuleEvaluationStatuses": statuses, "findings": details}, indent=2, allow_nan=False)
+    details = [
+        {key: _plain(value) for key, value in asdict(finding).items()} for finding in findings
+    ]
+    text = json.dumps(
+        {"DebugRuleEvaluationStatuses": statuses, "findings": details}, indent=2, allow_nan=False
+    )
     write_atomically(path, (text + "\n").encode())
     return path
 

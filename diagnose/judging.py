@@ -25,17 +25,26 @@ class Judgement:
     page: Path | None
 
     def fired(self) -> list[str]:
-        return [finding.rule for finding in self.findings if finding.fired] + [result.rule for result in self.results if result.triggered]
+        return [finding.rule for finding in self.findings if finding.fired] + [
+            result.rule for result in self.results if result.triggered
+        ]
 
     def broken(self) -> bool:
         return any(finding.status == ERROR for finding in self.findings)
 
     def lines(self) -> list[str]:
         """Each answer in words."""
-        return [finding.words() for finding in self.findings] + [profile_words(result) for result in self.results]
+        return [finding.words() for finding in self.findings] + [
+            profile_words(result) for result in self.results
+        ]
 
 
-def judge_all(output: Path, rules: str | None = None, parameters: dict[str, dict] | None = None, write_to: Path | None = None) -> Judgement:
+def judge_all(
+    output: Path,
+    rules: str | None = None,
+    parameters: dict[str, dict] | None = None,
+    write_to: Path | None = None,
+) -> Judgement:
     """Judge what lies below a training's output: its tensors, its profile, or both.
 
     rules: names with commas between, "all", or None for those that need no more than a training. parameters: {rule: {name: value}}.
@@ -46,8 +55,21 @@ def judge_all(output: Path, rules: str | None = None, parameters: dict[str, dict
     asked, asked_profile = split_names(rules)
     profile = _has_profile(output)
     only_profile = profile and asked in (None, "all") and tensors_or_none(output) is None
-    findings = [] if asked == [] or only_profile else diagnose(output, asked, {name: values for name, values in parameters.items() if name in MODULES}, write_to)
-    results = [] if asked_profile == [] or asked_profile is None and not profile else _profiled(output, asked_profile or (), parameters, write_to)
+    findings = (
+        []
+        if asked == [] or only_profile
+        else diagnose(
+            output,
+            asked,
+            {name: values for name, values in parameters.items() if name in MODULES},
+            write_to,
+        )
+    )
+    results = (
+        []
+        if asked_profile == [] or asked_profile is None and not profile
+        else _profiled(output, asked_profile or (), parameters, write_to)
+    )
     return Judgement(findings, results, (write_to or output) / REPORT / PAGE if results else None)
 
 
@@ -88,7 +110,11 @@ def profile_words(result: Result) -> str:
     if result.unjudged:
         return f"{result.rule}: not judged: {result.unjudged}"
     said = result.finding or rule.description
-    return f"{result.rule}: fired: {said} Try: {rule.advice}" if result.triggered else f"{result.rule}: {said}"
+    return (
+        f"{result.rule}: fired: {said} Try: {rule.advice}"
+        if result.triggered
+        else f"{result.rule}: {said}"
+    )
 
 
 def _has_profile(output: Path) -> bool:
@@ -99,8 +125,15 @@ def _has_profile(output: Path) -> bool:
         return False
 
 
-def _profiled(output: Path, rules: list[str] | tuple[()], parameters: dict[str, dict], write_to: Path | None) -> list[Result]:
-    texts = {f"{name}_{entry}": value for name, values in parameters.items() if name in PROFILER_RULES for entry, value in values.items()}
+def _profiled(
+    output: Path, rules: list[str] | tuple[()], parameters: dict[str, dict], write_to: Path | None
+) -> list[Result]:
+    texts = {
+        f"{name}_{entry}": value
+        for name, values in parameters.items()
+        if name in PROFILER_RULES
+        for entry, value in values.items()
+    }
     try:
         return profile_report(output, texts, rules, write_to and write_to / REPORT)
     except ProfileError as error:

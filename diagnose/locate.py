@@ -7,9 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from diagnose.findings import DiagnoseError
-from diagnose.quiet import process_start
+from diagnose.smdebug_compat import process_start
 
-PLACES = ("data/tensors", "output/data/tensors", "tensors", "output/tensors", ".", "debug-output")  # ours, SageMaker's, the folder itself, S3
+PLACES = (
+    "data/tensors",
+    "output/data/tensors",
+    "tensors",
+    "output/tensors",
+    ".",
+    "debug-output",
+)  # ours, SageMaker's, the folder itself, S3
 END_FILE, MARKER = "training_job_end.ts", "training.json"  # smdebug's; ours, beside the tensors
 NEEDED = ("collections", "index", "events")
 
@@ -20,7 +27,9 @@ def find_tensors(output: Path) -> Path:
         raise DiagnoseError(f"there is no folder '{output}'")
     found = _tensors(output)
     if found is None:
-        raise DiagnoseError(f"'{output}' holds no saved tensors (looked in {', '.join(PLACES)}); train with debug=true")
+        raise DiagnoseError(
+            f"'{output}' holds no saved tensors (looked in {', '.join(PLACES)}); train with debug=true"
+        )
     return found
 
 
@@ -29,7 +38,11 @@ def _tensors(output: Path) -> Path | None:
         if any((output / place / name).is_dir() for name in NEEDED):
             return (output / place).resolve()
     # smdebug's own default: a folder for each run
-    runs = [path for path in output.iterdir() if path.is_dir() and (path / "collections").is_dir() and not path.name.endswith(".previous")]
+    runs = [
+        path
+        for path in output.iterdir()
+        if path.is_dir() and (path / "collections").is_dir() and not path.name.endswith(".previous")
+    ]
     return max(runs, key=lambda path: path.stat().st_mtime).resolve() if runs else None
 
 
@@ -52,7 +65,11 @@ class Training:
     def of(cls, tensors: Path) -> "Training":
         try:
             facts = json.loads((tensors / MARKER).read_text(encoding="utf-8"))
-            known = {name: facts[name] for name in ("pid", "host", "started", "ended", "sample") if name in facts}
+            known = {
+                name: facts[name]
+                for name in ("pid", "host", "started", "ended", "sample")
+                if name in facts
+            }
         except (OSError, ValueError, TypeError):
             known = {}
         training = cls(**known)
@@ -68,7 +85,11 @@ class Training:
             return False
         if not self.is_here:
             return None
-        return process_start(self.pid) == self.started if self.started is not None else _alive(self.pid)
+        return (
+            process_start(self.pid) == self.started
+            if self.started is not None
+            else _alive(self.pid)
+        )
 
 
 def _alive(pid: int) -> bool:

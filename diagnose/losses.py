@@ -38,7 +38,9 @@ class LossRule(TensorRule):
     def __init__(self, base_trial, regex: str | None, collections: list[str]):
         super().__init__(base_trial)
         self.regex, self.collections = regex, collections
-        self.open: list[tuple[int, str, float]] = []  # of a validation pass under way: step, tensor, loss
+        self.open: list[
+            tuple[int, str, float]
+        ] = []  # of a validation pass under way: step, tensor, loss
         self.passes = 0
 
     def points(self, step: int) -> list[Point]:
@@ -48,23 +50,33 @@ class LossRule(TensorRule):
         found = []
         if self.open and mode is not ModeKeys.EVAL:
             found.append(self._close_pass())
-        losses = {name: loss for name in names if (loss := self.reduction(name, step, "mean")) is not None}
+        losses = {
+            name: loss for name in names if (loss := self.reduction(name, step, "mean")) is not None
+        }
         if mode is ModeKeys.EVAL:
             self.open.extend((step, name, loss) for name, loss in losses.items())
             if self.open and self._last_of_pass(step):
                 found.append(self._close_pass())
         else:
-            found.extend(Point(mode.name, step, mode_step, name, loss) for name, loss in losses.items())
+            found.extend(
+                Point(mode.name, step, mode_step, name, loss) for name, loss in losses.items()
+            )
         return found
 
     def _last_of_pass(self, step: int) -> bool:
         steps = self.base_trial.steps()
         after = bisect_right(steps, step)
-        return self.mode_of(steps[after]) is not ModeKeys.EVAL if after < len(steps) else self.base_trial.loaded_all_steps
+        return (
+            self.mode_of(steps[after]) is not ModeKeys.EVAL
+            if after < len(steps)
+            else self.base_trial.loaded_all_steps
+        )
 
     def _close_pass(self) -> Point:
         step, name, _ = self.open[-1]
-        point = Point("EVAL", step, self.passes, name, statistics.fmean(loss for _, _, loss in self.open))
+        point = Point(
+            "EVAL", step, self.passes, name, statistics.fmean(loss for _, _, loss in self.open)
+        )
         self.open, self.passes = [], self.passes + 1
         return point
 
@@ -81,11 +93,27 @@ class LossNotDecreasing(LossRule):
 
     advice = "another lr (a tenth, or ten times), a look at the labels, fewer frozen layers; late in a training: stop it, or let the lr decay (schedule=cosine)"
 
-    def __init__(self, base_trial, *, collection_names: str | None = None, tensor_regex: str | None = None, use_losses_collection: bool = True,
-                 num_steps: int = 10, diff_percent: float = 0.1, increase_threshold_percent: float = 5.0, mode: str | None = None):
-        collections = (collection_names.split(",") if collection_names else []) + ([LOSSES] if use_losses_collection else [])
+    def __init__(
+        self,
+        base_trial,
+        *,
+        collection_names: str | None = None,
+        tensor_regex: str | None = None,
+        use_losses_collection: bool = True,
+        num_steps: int = 10,
+        diff_percent: float = 0.1,
+        increase_threshold_percent: float = 5.0,
+        mode: str | None = None,
+    ):
+        collections = (collection_names.split(",") if collection_names else []) + (
+            [LOSSES] if use_losses_collection else []
+        )
         super().__init__(base_trial, tensor_regex, collections)
-        self.num_steps, self.diff_percent, self.increase = num_steps, diff_percent, increase_threshold_percent
+        self.num_steps, self.diff_percent, self.increase = (
+            num_steps,
+            diff_percent,
+            increase_threshold_percent,
+        )
         self.mode = mode.upper().removeprefix("MODEKEYS.") if mode else None
         self.seen: dict[tuple[str, str], list[Point]] = {}
         self.needs = f"losses of one mode that were saved {num_steps} steps apart (of validation: {num_steps} passes)"
@@ -97,7 +125,10 @@ class LossNotDecreasing(LossRule):
             key = (point.mode, point.tensor)
             series = self.seen.setdefault(key, [])
             series.append(point)
-            if self._wanted(point.mode) and point.mode_step - self.checked.get(key, series[0].mode_step) >= self.num_steps:
+            if (
+                self._wanted(point.mode)
+                and point.mode_step - self.checked.get(key, series[0].mode_step) >= self.num_steps
+            ):
                 self.checked[key] = point.mode_step
                 fired = self._check(series, point) or fired
         return fired
@@ -105,11 +136,19 @@ class LossNotDecreasing(LossRule):
     def _wanted(self, mode: str) -> bool:
         if self.mode is not None:
             return self.mode in (mode, "GLOBAL")
-        reaching = {name for (name, _), series in self.seen.items() if series[-1].mode_step - series[0].mode_step >= self.num_steps}
-        return mode == next((name for name in ("EVAL", "TRAIN", "GLOBAL") if name in reaching), None)
+        reaching = {
+            name
+            for (name, _), series in self.seen.items()
+            if series[-1].mode_step - series[0].mode_step >= self.num_steps
+        }
+        return mode == next(
+            (name for name in ("EVAL", "TRAIN", "GLOBAL") if name in reaching), None
+        )
 
     def _check(self, series: list[Point], point: Point) -> bool:
-        before = [earlier for earlier in series if earlier.mode_step <= point.mode_step - self.num_steps]
+        before = [
+            earlier for earlier in series if earlier.mode_step <= point.mode_step - self.num_steps
+        ]
         if not before:
             return False
         self.look()
@@ -117,11 +156,19 @@ class LossNotDecreasing(LossRule):
         change = 100 * (point.value - old.value) / abs(old.value) if old.value else 0.0
         if change > 0:
             return change > self.increase and self.fire(
-                point.step, point.tensor, change, self.increase,
-                f"the loss rose from {old.value:.4g} to {point.value:.4g}, by {change:.3g} %, since step {old.mode_step}")
+                point.step,
+                point.tensor,
+                change,
+                self.increase,
+                f"the loss rose from {old.value:.4g} to {point.value:.4g}, by {change:.3g} %, since step {old.mode_step}",
+            )
         return -change < self.diff_percent and self.fire(
-            point.step, point.tensor, 0.0 - change, self.diff_percent,
-            f"the loss went from {old.value:.4g} to {point.value:.4g}, down by {0.0 - change:.3g} %, since step {old.mode_step}")
+            point.step,
+            point.tensor,
+            0.0 - change,
+            self.diff_percent,
+            f"the loss went from {old.value:.4g} to {point.value:.4g}, down by {0.0 - change:.3g} %, since step {old.mode_step}",
+        )
 
 
 class Overfit(LossRule):
@@ -131,11 +178,21 @@ class Overfit(LossRule):
     "step" of patience is a validation pass; start_step counts all forward passes. A training loss of 0 counts as an endless ratio.
     """
 
-    advice = ("more photos or stronger augmentation, weight_decay, label_smoothing, dropout, fewer trainable layers, early_stopping; the artifact is of "
-              "the best epoch all the same")
+    advice = (
+        "more photos or stronger augmentation, weight_decay, label_smoothing, dropout, fewer trainable layers, early_stopping; the artifact is of "
+        "the best epoch all the same"
+    )
     needs = "losses of both train and eval (validation photos, and eval steps saved)"
 
-    def __init__(self, base_trial, *, tensor_regex: str | None = None, start_step: int = 0, patience: int = 1, ratio_threshold: float = 0.1):
+    def __init__(
+        self,
+        base_trial,
+        *,
+        tensor_regex: str | None = None,
+        start_step: int = 0,
+        patience: int = 1,
+        ratio_threshold: float = 0.1,
+    ):
         super().__init__(base_trial, tensor_regex, [] if tensor_regex else [LOSSES])
         self.start_step, self.patience, self.threshold = start_step, patience, ratio_threshold
         self.training: list[float] = []
@@ -155,11 +212,17 @@ class Overfit(LossRule):
         return fired
 
     def _compare(self, point: Point, train: float) -> bool:
-        ratio = (point.value - train) / train if train > 0 else math.inf if point.value > train else 0.0
+        ratio = (
+            (point.value - train) / train if train > 0 else math.inf if point.value > train else 0.0
+        )
         self.streak = self.streak + 1 if ratio > self.threshold else 0
         return self.streak >= self.patience and self.fire(
-            point.step, point.tensor, ratio, self.threshold,
-            f"the validation loss ({point.value:.4g}) is {100 * ratio:.0f} % above the training loss ({train:.4g}) of the steps before it")
+            point.step,
+            point.tensor,
+            ratio,
+            self.threshold,
+            f"the validation loss ({point.value:.4g}) is {100 * ratio:.0f} % above the training loss ({train:.4g}) of the steps before it",
+        )
 
 
 class Overtraining(LossRule):
@@ -173,7 +236,14 @@ class Overtraining(LossRule):
 
     advice = "fewer epochs or early_stopping; before that a lower lr or schedule=cosine, which may find a lower loss still"
 
-    def __init__(self, base_trial, *, patience_train: int = 5, patience_validation: int = 10, delta: float = 0.01):
+    def __init__(
+        self,
+        base_trial,
+        *,
+        patience_train: int = 5,
+        patience_validation: int = 10,
+        delta: float = 0.01,
+    ):
         super().__init__(base_trial, None, [LOSSES])
         self.patience = {"TRAIN": patience_train, "EVAL": patience_validation}
         self.delta = delta
@@ -187,7 +257,10 @@ class Overtraining(LossRule):
             if point.mode == "EVAL":
                 if self.training:
                     mean = statistics.fmean(entry.value for entry in self.training)
-                    fired = self._add(dataclasses.replace(self.training[-1], mode="TRAIN", value=mean)) or fired
+                    fired = (
+                        self._add(dataclasses.replace(self.training[-1], mode="TRAIN", value=mean))
+                        or fired
+                    )
                     self.training = []
                 fired = self._add(point) or fired
             elif self._validated():
@@ -208,6 +281,10 @@ class Overtraining(LossRule):
         self.since[point.mode] += 1
         which = "training" if point.mode == "TRAIN" else "validation"
         return self.since[point.mode] >= self.patience[point.mode] and self.fire(
-            point.step, point.tensor, self.best[point.mode] - point.value, self.delta,
+            point.step,
+            point.tensor,
+            self.best[point.mode] - point.value,
+            self.delta,
             f"the {which} loss has not improved on {self.best[point.mode]:.4g} by {self.delta:g} for {self.since[point.mode]} points, "
-            f"it is now {point.value:.4g}")
+            f"it is now {point.value:.4g}",
+        )

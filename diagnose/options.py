@@ -8,27 +8,72 @@ from diagnose.evaluation import TIMEOUT_S
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """The options; ends the process with 2 and a sentence for a wrong one."""
-    parser = argparse.ArgumentParser(prog="diagnose", description="SageMaker Debugger's built-in rules over the tensors that a training saved; "
-                                     "exit code 0: no rule fired, 3: one did, 1: it cannot be judged")
-    parser.add_argument("output", nargs="?", type=Path, metavar="OUTPUT", help="a training's output folder, or the folder of its tensors")
-    parser.add_argument("--list", action="store_true", help="print the rules' names, one a line, and end")
-    parser.add_argument("--rules", help="names with commas between, or all (default: those that need no choice of yours)")
-    parser.add_argument("--parameters", nargs="+", action="extend", default=[], metavar="RULE.NAME=VALUE", help="or a JSON file of {rule: {name: value}}")
-    parser.add_argument("--hyperparameters", type=Path, metavar="FILE",
-                        help="train with these first, watched, under OUTPUT, a new folder, and judge that; such as best.json of `python -m tune`")
-    parser.add_argument("--data", type=Path, default=Path("out") / "prepared", help="of --hyperparameters: the prepared photos (default: out/prepared)")
-    parser.add_argument("--follow", action="store_true", help="judge each step as it comes, until the training ends")
-    parser.add_argument("--action", choices=("none", "stop"), default="none", help="with --follow: stop sends the training SIGTERM when a rule fires")
-    parser.add_argument("--stop-pid", type=int, help="the process to stop, where the tensors do not name it")
-    parser.add_argument("--timeout", type=_seconds, default=TIMEOUT_S,
-                        help=f"with --follow: seconds without a new step before giving up (default {TIMEOUT_S:g})")
+    parser = argparse.ArgumentParser(
+        prog="diagnose",
+        description="SageMaker Debugger's built-in rules over the tensors that a training saved; "
+        "exit code 0: no rule fired, 3: one did, 1: it cannot be judged",
+    )
+    parser.add_argument(
+        "output",
+        nargs="?",
+        type=Path,
+        metavar="OUTPUT",
+        help="a training's output folder, or the folder of its tensors",
+    )
+    parser.add_argument(
+        "--list", action="store_true", help="print the rules' names, one a line, and end"
+    )
+    parser.add_argument(
+        "--rules",
+        help="names with commas between, or all (default: those that need no choice of yours)",
+    )
+    parser.add_argument(
+        "--parameters",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="RULE.NAME=VALUE",
+        help="or a JSON file of {rule: {name: value}}",
+    )
+    parser.add_argument(
+        "--hyperparameters",
+        type=Path,
+        metavar="FILE",
+        help="train with these first, watched, under OUTPUT, a new folder, and judge that; such as best.json of `python -m tune`",
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=Path("out") / "prepared",
+        help="of --hyperparameters: the prepared photos (default: out/prepared)",
+    )
+    parser.add_argument(
+        "--follow", action="store_true", help="judge each step as it comes, until the training ends"
+    )
+    parser.add_argument(
+        "--action",
+        choices=("none", "stop"),
+        default="none",
+        help="with --follow: stop sends the training SIGTERM when a rule fires",
+    )
+    parser.add_argument(
+        "--stop-pid", type=int, help="the process to stop, where the tensors do not name it"
+    )
+    parser.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=TIMEOUT_S,
+        help=f"with --follow: seconds without a new step before giving up (default {TIMEOUT_S:g})",
+    )
     options = parser.parse_args(arguments)
     if not options.list and options.output is None:
         parser.error("OUTPUT is missing: the folder that a training with debug=true wrote")
     if (options.action != "none" or options.stop_pid is not None) and not options.follow:
         parser.error("--action and --stop-pid go with --follow")
     if options.hyperparameters and options.follow:
-        parser.error("--hyperparameters trains to the end before it judges; it does not go with --follow")
+        parser.error(
+            "--hyperparameters trains to the end before it judges; it does not go with --follow"
+        )
     if options.stop_pid is not None and options.stop_pid < 1:
         parser.error(f"--stop-pid must be a process of the training's; found {options.stop_pid}")
     return options

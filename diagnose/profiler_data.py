@@ -1,4 +1,4 @@
-"""A profile read from disk: what train/profile.py wrote, or what SageMaker's profiler did, downloaded from S3.
+"""A profile read from disk: what train/recording/profile.py wrote, or what SageMaker's profiler did, downloaded from S3.
 
     system/incremental/<YYYYMMDDHH>/<second>.<node>.json    metrics of the machine, one JSON object a line
     framework/pevents/<YYYYMMDDHH>/*.json                    spans of the training, Chrome trace events
@@ -17,10 +17,24 @@ from pathlib import Path
 
 import numpy as np
 
-PLACES = ("", "profiler", "profiler-output", "data/profiler", "output/profiler", "output/data/profiler", "output/profiler-output")
-SNAPSHOT_S = 0.02  # metrics so near to each other are of one moment: SageMaker's threads wake up apart
+PLACES = (
+    "",
+    "profiler",
+    "profiler-output",
+    "data/profiler",
+    "output/profiler",
+    "output/data/profiler",
+    "output/profiler-output",
+)
+SNAPSHOT_S = (
+    0.02  # metrics so near to each other are of one moment: SageMaker's threads wake up apart
+)
 STEP = "Step:ModeKeys."
-LATEST_S, LONGEST_S, MOST = 4_102_444_800, 30 * 86400, 1e18  # the year 2100, a training's limit, bytes a second: what is beyond was damaged
+LATEST_S, LONGEST_S, MOST = (
+    4_102_444_800,
+    30 * 86400,
+    1e18,
+)  # the year 2100, a training's limit, bytes a second: what is beyond was damaged
 
 
 class ProfileError(ValueError):
@@ -72,16 +86,31 @@ class Profile:
 
     def metrics(self, dimension: str = "", type: str = "", name: str = "") -> list[Series]:
         """The series of a dimension, a type, a name, by node and name."""
-        return [series for series in self.series if dimension in ("", series.dimension) and type in ("", series.type) and name in ("", series.name)]
+        return [
+            series
+            for series in self.series
+            if dimension in ("", series.dimension)
+            and type in ("", series.type)
+            and name in ("", series.name)
+        ]
 
     def steps(self, mode: str = "") -> list[Spans]:
         """The spans of whole steps, of all modes or one (`TRAIN`, `EVAL`)."""
-        return [spans for spans in self.spans if spans.name.startswith(STEP) and mode in ("", spans.name.removeprefix(STEP))]
+        return [
+            spans
+            for spans in self.spans
+            if spans.name.startswith(STEP) and mode in ("", spans.name.removeprefix(STEP))
+        ]
 
     def bounds(self) -> tuple[float, float]:
         """When the first was measured and the last ended, seconds since the epoch."""
-        starts = [series.times[0] for series in self.series] + [spans.starts[0] for spans in self.spans]
-        return min(starts), max([series.times[-1] for series in self.series] + [spans.ends.max() for spans in self.spans])
+        starts = [series.times[0] for series in self.series] + [
+            spans.starts[0] for spans in self.spans
+        ]
+        return min(starts), max(
+            [series.times[-1] for series in self.series]
+            + [spans.ends.max() for spans in self.spans]
+        )
 
     @property
     def nodes(self) -> list[str]:
@@ -108,8 +137,10 @@ def find_profile(output: Path) -> Path:
         folder = output / place
         if (folder / "system").is_dir() or (folder / "framework").is_dir():
             return folder
-    raise ProfileError(f"'{output}' holds no profile: looked for system/ and framework/ in it and in {', '.join(PLACES[1:])}; "
-                       "was the job run with profile=true?")
+    raise ProfileError(
+        f"'{output}' holds no profile: looked for system/ and framework/ in it and in {', '.join(PLACES[1:])}; "
+        "was the job run with profile=true?"
+    )
 
 
 def read_profile(output: Path) -> Profile:
@@ -118,15 +149,32 @@ def read_profile(output: Path) -> Profile:
     reading = _Reading()
     for path in sorted((folder / "system").rglob("*.json")):
         _read(path, reading, _read_metric)
-    for path in sorted([*(folder / "framework").glob("*.json.tmp"), *(folder / "framework" / "pevents").rglob("*.json")]):
+    for path in sorted(
+        [
+            *(folder / "framework").glob("*.json.tmp"),
+            *(folder / "framework" / "pevents").rglob("*.json"),
+        ]
+    ):
         _read(path, reading, _SpanReader(path.name))
     for path in sorted((folder / "framework").rglob("*.operators.json")):
         _read_operators(path, reading)
-    series = tuple(_series(key, rows) for key, rows in sorted(reading.series.items(), key=lambda entry: _natural(entry[0])))
+    series = tuple(
+        _series(key, rows)
+        for key, rows in sorted(reading.series.items(), key=lambda entry: _natural(entry[0]))
+    )
     spans = tuple(_spans(key, rows) for key, rows in sorted(reading.spans.items()))
     if not series and not spans:
-        raise ProfileError(f"'{folder}' holds no readable metric and no readable span{_because(reading)}; did the job end before its first measurement?")
-    return Profile(folder, series, spans, tuple(reading.operators), (folder / "framework").is_dir(), tuple(_notes(reading)))
+        raise ProfileError(
+            f"'{folder}' holds no readable metric and no readable span{_because(reading)}; did the job end before its first measurement?"
+        )
+    return Profile(
+        folder,
+        series,
+        spans,
+        tuple(reading.operators),
+        (folder / "framework").is_dir(),
+        tuple(_notes(reading)),
+    )
 
 
 def _because(reading: _Reading) -> str:
@@ -169,7 +217,12 @@ def _events(line: str) -> Iterator[object]:
 def _read_metric(event: dict, reading: _Reading) -> bool:
     try:
         at, value = float(event["Timestamp"]), float(event["Value"])
-        key = str(event["NodeId"]), str(event["Type"]).lower(), str(event.get("Name") or ""), str(event.get("Dimension") or "")
+        key = (
+            str(event["NodeId"]),
+            str(event["Type"]).lower(),
+            str(event.get("Name") or ""),
+            str(event.get("Dimension") or ""),
+        )
     except (KeyError, TypeError, ValueError, OverflowError):
         return False
     if not (0 <= at <= LATEST_S and abs(value) < MOST):
@@ -184,7 +237,9 @@ class _SpanReader:
     def __init__(self, name: str):
         parts = name.split("_")
         node = parts[1] if parts[0].isdigit() and len(parts) > 1 else parts[0]
-        self._worker = re.sub(r"^(\d+)-(.+)$", r"\2-\1", node)  # SageMaker names rank, or process, before the host
+        self._worker = re.sub(
+            r"^(\d+)-(.+)$", r"\2-\1", node
+        )  # SageMaker names rank, or process, before the host
         self._zero_us, self._phases, self._open = 0.0, {}, {}
 
     def __call__(self, event: dict, reading: _Reading) -> bool:
@@ -211,7 +266,11 @@ class _SpanReader:
             return True  # marks of a moment say nothing about time spent
         start, duration = (self._zero_us + float(event["ts"])) / 1e6, float(event["dur"]) / 1e6
         step, pid = int(arguments.get("step_num", -1)), int(arguments.get("pid", 0))
-        if not (0 <= start <= LATEST_S and 0 <= duration <= LONGEST_S and max(abs(step), abs(pid)) < MOST):
+        if not (
+            0 <= start <= LATEST_S
+            and 0 <= duration <= LONGEST_S
+            and max(abs(step), abs(pid)) < MOST
+        ):
             return False
         key = self._worker, self._phases.get(event["pid"], "Unknown"), str(event["name"])
         reading.spans[key].append((start, duration, step, pid))
@@ -221,8 +280,15 @@ class _SpanReader:
 def _read_operators(path: Path, reading: _Reading) -> None:
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
-        reading.operators += [{"name": str(row["name"]), "count": int(row["count"]), "cpu_us": float(row["cpu_us"]), "gpu_us": float(row["gpu_us"])}
-                              for row in rows]
+        reading.operators += [
+            {
+                "name": str(row["name"]),
+                "count": int(row["count"]),
+                "cpu_us": float(row["cpu_us"]),
+                "gpu_us": float(row["gpu_us"]),
+            }
+            for row in rows
+        ]
     except (OSError, ValueError, KeyError, TypeError) as error:
         reading.unreadable.append(f"'{path}' could not be read: {error}")
 
@@ -236,9 +302,18 @@ def _series(key: tuple[str, str, str, str], rows: list) -> Series:
 def _spans(key: tuple[str, str, str], rows: list) -> Spans:
     starts, durations, steps, pids = np.array(rows, np.float64).T
     order = np.argsort(starts, kind="stable")
-    return Spans(*key, starts[order], durations[order], steps[order].astype(np.int64), pids[order].astype(np.int64))
+    return Spans(
+        *key,
+        starts[order],
+        durations[order],
+        steps[order].astype(np.int64),
+        pids[order].astype(np.int64),
+    )
 
 
 def _natural(key: tuple) -> list:
     """Sorts gpu10 behind gpu9."""
-    return [[(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", text)] for text in key]
+    return [
+        [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", text)]
+        for text in key
+    ]

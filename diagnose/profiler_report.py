@@ -6,16 +6,21 @@ from pathlib import Path
 
 from artifact.model import write_atomically
 from diagnose.profiler_data import read_profile
+from diagnose.profiler_page import write_page
 from diagnose.profiler_result import Result
 from diagnose.profiler_rules import judge, parameters_of
-from diagnose.report import write_page
 from diagnose.report_losses import read_losses
 
 REPORT = Path("rule-output", "ProfilerReport", "profiler-output")
 PAGE, RULES_FOLDER = "profiler-report.html", "profiler-reports"
 
 
-def profile_report(output: Path, parameters: Mapping[str, object] | None = None, rules: Iterable[str] = (), report: Path | None = None) -> list[Result]:
+def profile_report(
+    output: Path,
+    parameters: Mapping[str, object] | None = None,
+    rules: Iterable[str] = (),
+    report: Path | None = None,
+) -> list[Result]:
     """Judge the profile below a job's output, or below a prefix downloaded from S3, and write what was found.
 
     parameters: texts such as {"CPUBottleneck_cpu_threshold": "80"}; rules: names of those to judge, all where empty. The files go to `report`,

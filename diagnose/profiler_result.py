@@ -22,13 +22,22 @@ class Result:
 
     def document(self) -> dict:
         """The JSON that SageMaker writes for a rule."""
-        return {"RuleTriggered": self.triggered, "Violations": self.violations, "Details": self.details, "Datapoints": self.datapoints,
-                "RuleParameters": self.parameters}
+        return {
+            "RuleTriggered": self.triggered,
+            "Violations": self.violations,
+            "Details": self.details,
+            "Datapoints": self.datapoints,
+            "RuleParameters": self.parameters,
+        }
 
 
 def shown(parameters) -> str:
     """A parameter dataclass as SageMaker writes it: `name:value` lines, without the scan interval."""
-    return "\n".join(f"{name}:{value}" for name, value in asdict(parameters).items() if name != "scan_interval_us")
+    return "\n".join(
+        f"{name}:{value}"
+        for name, value in asdict(parameters).items()
+        if name != "scan_interval_us"
+    )
 
 
 def scan_counts(times: np.ndarray, start: float, scan_interval_us: int) -> np.ndarray:
@@ -41,8 +50,15 @@ def scan_counts(times: np.ndarray, start: float, scan_interval_us: int) -> np.nd
 def box(values: np.ndarray) -> dict[str, float]:
     """Quartiles, 5th and 95th percentile, and the whiskers of a box plot that end at the last value within 1.5 interquartile ranges."""
     p05, p25, p50, p75, p95 = np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95])
-    return {"p05": p05, "p25": p25, "p50": p50, "p75": p75, "p95": p95, "lower": max(p25 - 1.5 * (p75 - p25), values.min()),
-            "upper": min(p75 + 1.5 * (p75 - p25), values.max())}
+    return {
+        "p05": p05,
+        "p25": p25,
+        "p50": p50,
+        "p75": p75,
+        "p95": p95,
+        "lower": max(p25 - 1.5 * (p75 - p25), values.min()),
+        "upper": min(p75 + 1.5 * (p75 - p25), values.max()),
+    }
 
 
 def rounded(value, digits: int = 4):

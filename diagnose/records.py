@@ -10,7 +10,17 @@ import numpy as np
 
 SUMMARY, VALUE, TENSOR = 5, 1, 8  # fields of Event, Summary and Summary.Value
 DTYPE, SHAPE, CONTENT = 1, 2, 4  # fields of TensorProto
-DTYPES = {1: np.float32, 2: np.float64, 3: np.int32, 4: np.uint8, 5: np.int16, 6: np.int8, 9: np.int64, 10: np.bool_, 19: np.float16}
+DTYPES = {
+    1: np.float32,
+    2: np.float64,
+    3: np.int32,
+    4: np.uint8,
+    5: np.int16,
+    6: np.int8,
+    9: np.int64,
+    10: np.bool_,
+    19: np.float16,
+}
 
 
 def decode(record: bytes) -> np.ndarray:
@@ -31,7 +41,11 @@ def _array(tensor: bytes) -> np.ndarray:
         if field == DTYPE:
             dtype = DTYPES[value]
         elif field == SHAPE:
-            sizes = [next((size for number, size in _fields(dimension) if number == 1), 0) for number, dimension in _fields(value) if number == 2]
+            sizes = [
+                next((size for number, size in _fields(dimension) if number == 1), 0)
+                for number, dimension in _fields(value)
+                if number == 2
+            ]
         elif field == CONTENT:
             content = value
     if dtype is None or content is None:
@@ -56,7 +70,7 @@ def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
             value, at = _varint(message, at)
         else:
             length, at = _varint(message, at) if kind == 2 else ({1: 8, 5: 4}[kind], at)
-            value, at = message[at:at + length], at + length
+            value, at = message[at : at + length], at + length
             if at > len(message):
                 raise IndexError("a field is cut off")
         yield key >> 3, value

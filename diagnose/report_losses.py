@@ -9,9 +9,18 @@ from pathlib import Path
 
 import numpy as np
 
-HISTORY = ("history.csv", "data/history.csv", "output/data/history.csv", "../history.csv", "../data/history.csv")
+HISTORY = (
+    "history.csv",
+    "data/history.csv",
+    "output/data/history.csv",
+    "../history.csv",
+    "../data/history.csv",
+)
 TENSORS = ("tensors", "debug-output", "output/tensors", "data/tensors", "../tensors", "")
-LINES = {"validation_loss": "Validation", "train_loss": "Training"}  # in the colours of the training's own report
+LINES = {
+    "validation_loss": "Validation",
+    "train_loss": "Training",
+}  # in the colours of the training's own report
 MODES = {"TRAIN": "training", "EVAL": "validation"}
 LOSS = re.compile("[Ll]oss_(?!input).*output")  # smdebug's own collection "losses"
 Curves = dict[str, tuple[np.ndarray, np.ndarray]]
@@ -42,7 +51,11 @@ def _history(path: Path) -> Curves:
         rows = list(csv.DictReader(file))
     curves = {}
     for column, name in LINES.items():
-        points = [(float(row["epoch"]), _number(row[column])) for row in rows if row.get("epoch") and row.get(column) is not None]
+        points = [
+            (float(row["epoch"]), _number(row[column]))
+            for row in rows
+            if row.get("epoch") and row.get(column) is not None
+        ]
         if any(math.isfinite(y) for _, y in points):
             curves[name] = np.array([x for x, _ in points]), np.array([y for _, y in points])
     return curves
@@ -68,9 +81,16 @@ def _tensors(folder: Path, notes: list[str]) -> Curves:
                         file.seek(int(entry["start_idx"]))
                         record = file.read(int(entry["length"]))
                     value = next(iter(TensorReader(record).read_tensors()))[2]
-                    points[f"{entry['tensorname']} {MODES.get(mode, '')}".strip()].append((step, float(np.mean(value))))
+                    points[f"{entry['tensorname']} {MODES.get(mode, '')}".strip()].append(
+                        (step, float(np.mean(value)))
+                    )
         except Exception:  # a cut-off record can break anywhere in smdebug's decoder
             broken.append(path.name)
     if broken:
-        notes.append(f"the tensors of {len(broken)} steps in '{folder}' could not be read, such as '{broken[0]}'")
-    return {name: (np.array([x for x, _ in sorted(rows)]), np.array([y for _, y in sorted(rows)])) for name, rows in sorted(points.items())}
+        notes.append(
+            f"the tensors of {len(broken)} steps in '{folder}' could not be read, such as '{broken[0]}'"
+        )
+    return {
+        name: (np.array([x for x, _ in sorted(rows)]), np.array([y for _, y in sorted(rows)]))
+        for name, rows in sorted(points.items())
+    }

@@ -50,7 +50,9 @@ class TensorRule(Rule):
 
     # --- finding tensors
 
-    def names(self, step: int, collections: Iterable[str] = (), regex: str | None = None) -> list[str]:
+    def names(
+        self, step: int, collections: Iterable[str] = (), regex: str | None = None
+    ) -> list[str]:
         """Tensors saved at the step that are of one of the collections, or match the regex anywhere."""
         found: set[str] = set()
         for name in collections:
@@ -88,5 +90,9 @@ class TensorRule(Rule):
 
     def trained(self, names: list[str]) -> list[str]:
         """The weights among these that are trained: those with a gradient, where any gradients were saved."""
-        gradients = {name.removeprefix("gradient/") for name in self.base_trial.tensor_names() if name.startswith("gradient/")}
+        gradients = {
+            name.removeprefix("gradient/")
+            for name in self.base_trial.tensor_names()
+            if name.startswith("gradient/")
+        }
         return [name for name in names if name in gradients] if gradients else names

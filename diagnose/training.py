@@ -21,15 +21,21 @@ def train_watched(root: Path, hyperparameters: Path, data: Path) -> Path:
     texts = _hyperparameters(hyperparameters)
     channels = sorted(path for path in data.iterdir() if path.is_dir()) if data.is_dir() else []
     if not channels:
-        raise DiagnoseError(f"'{data}' holds no prepared photos; name a folder that `python -m prepare` wrote with --data")
+        raise DiagnoseError(
+            f"'{data}' holds no prepared photos; name a folder that `python -m prepare` wrote with --data"
+        )
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise DiagnoseError(f"'{root}' is there already; name a new folder for the training")
     (root / "input" / "config").mkdir(parents=True)
     (root / "input" / "data").mkdir()
     for channel in channels:
         (root / "input" / "data" / channel.name).symlink_to(channel.absolute())
-    (root / "input" / "config" / "hyperparameters.json").write_text(json.dumps(texts | WATCHED, indent=2) + "\n", encoding="utf-8")
-    _run([sys.executable, "-m", "train", "--root", str(root.absolute())], root / "output" / "failure")
+    (root / "input" / "config" / "hyperparameters.json").write_text(
+        json.dumps(texts | WATCHED, indent=2) + "\n", encoding="utf-8"
+    )
+    _run(
+        [sys.executable, "-m", "train", "--root", str(root.absolute())], root / "output" / "failure"
+    )
     return root / "output"
 
 
@@ -39,13 +45,23 @@ def _hyperparameters(file: Path) -> dict[str, str]:
     except ValueError as error:
         raise DiagnoseError(f"'{file}' is not readable JSON ({error})") from error
     if not isinstance(texts, dict):
-        raise DiagnoseError(f"'{file}' holds a {type(texts).__name__}; expected an object of names and values")
+        raise DiagnoseError(
+            f"'{file}' holds a {type(texts).__name__}; expected an object of names and values"
+        )
     return {name: text for name, text in texts.items() if name.replace("-", "_") not in WATCHED}
 
 
 def _run(command: list[str], failure: Path) -> None:
     """Run it and pass on what it prints, but for its own judgement: ours follows."""
-    process = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True)
+    process = subprocess.Popen(
+        command,
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
     try:
         for line in process.stdout:
             if not line.startswith("diagnose: "):
@@ -57,5 +73,9 @@ def _run(command: list[str], failure: Path) -> None:
             process.wait()
         process.stdout.close()
     if code:
-        reason = failure.read_text(encoding="utf-8", errors="replace").strip() if failure.is_file() else f"it ended with code {code}"
+        reason = (
+            failure.read_text(encoding="utf-8", errors="replace").strip()
+            if failure.is_file()
+            else f"it ended with code {code}"
+        )
         raise DiagnoseError(f"the training failed: {reason}")

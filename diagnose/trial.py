@@ -31,7 +31,11 @@ class _Reader(LocalIndexReader):
         self._files: OrderedDict[str, bytes] = OrderedDict()
 
     def list_index_files(self) -> list[str]:
-        return [file for file in super().list_index_files() if self.index_file_cache.has_not_read(file) and self._whole(file)]
+        return [
+            file
+            for file in super().list_index_files()
+            if self.index_file_cache.has_not_read(file) and self._whole(file)
+        ]
 
     def read_index_files(self, start_after_key, range_steps=None):
         return super().read_index_files(None, range_steps)  # the list holds new files only
@@ -39,10 +43,17 @@ class _Reader(LocalIndexReader):
     def _whole(self, file: str) -> bool:
         try:
             index = json.loads(Path(file).read_bytes())
-            fine = ModeKeys[index["meta"]["mode"].strip()] and isinstance(index["meta"]["mode_step"], int)
+            fine = ModeKeys[index["meta"]["mode"].strip()] and isinstance(
+                index["meta"]["mode_step"], int
+            )
             # shapes without tensors name no event file
-            fine = fine and (not index.get("tensor_payload") or isinstance(index["meta"]["event_file_name"], str))
-            fine = fine and all({"tensorname", "start_idx", "length"} <= set(entry) for entry in index.get("tensor_payload") or [])
+            fine = fine and (
+                not index.get("tensor_payload") or isinstance(index["meta"]["event_file_name"], str)
+            )
+            fine = fine and all(
+                {"tensorname", "start_idx", "length"} <= set(entry)
+                for entry in index.get("tensor_payload") or []
+            )
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             fine = False
         if not fine:
@@ -59,10 +70,12 @@ class _Reader(LocalIndexReader):
                 self._files[file] = Path(file).read_bytes()
                 if len(self._files) > KEPT_FILES:
                     self._files.popitem(last=False)
-            return decode(self._files[file][start:start + length])
+            return decode(self._files[file][start : start + length])
         except Exception as error:  # a cut-off record can break anywhere in the decoder
             self.damaged.add(file)
-            raise TensorUnavailableForStep(tensor_location.tensorname, tensor_location.mode_step) from error
+            raise TensorUnavailableForStep(
+                tensor_location.tensorname, tensor_location.mode_step
+            ) from error
 
 
 class JobTrial(LocalTrial):
@@ -78,18 +91,28 @@ class JobTrial(LocalTrial):
     def _load_collections(self) -> None:
         files = self._get_collection_files()
         if not files:
-            raise DiagnoseError(f"'{self.path}' holds no collections file: the training ended, or crashed, before its first step was saved")
+            raise DiagnoseError(
+                f"'{self.path}' holds no collections file: the training ended, or crashed, before its first step was saved"
+            )
         try:
             self._read_collections(files)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, SMDebugError) as error:
-            raise DiagnoseError(f"'{files[0]}' is damaged ({type(error).__name__}: {error}); train again with debug=true") from error
-        self.num_workers = min(self.num_workers, len(files))  # a worker that never wrote is not waited for
+            raise DiagnoseError(
+                f"'{files[0]}' is damaged ({type(error).__name__}: {error}); train again with debug=true"
+            ) from error
+        self.num_workers = min(
+            self.num_workers, len(files)
+        )  # a worker that never wrote is not waited for
         self.worker_set = {get_worker_name_from_collection_file(file) for file in files}
 
     def refresh(self) -> list[int]:
         """Take in what was saved since; all complete steps, in order. Nothing else reads the folders for new steps."""
         self.refresh_data()
-        self._complete = sorted(step for step, workers in self.workers_for_global_step.items() if len(workers) >= self.num_workers or self.loaded_all_steps)
+        self._complete = sorted(
+            step
+            for step, workers in self.workers_for_global_step.items()
+            if len(workers) >= self.num_workers or self.loaded_all_steps
+        )
         return self._complete
 
     def finish(self) -> list[int]:
@@ -101,7 +124,11 @@ class JobTrial(LocalTrial):
 
     def steps(self, mode=ModeKeys.GLOBAL, show_incomplete_steps=False) -> list[int]:
         """As smdebug's, of which the list of all complete steps costs their number at each call."""
-        return self._complete if mode == ModeKeys.GLOBAL and not show_incomplete_steps else super().steps(mode, show_incomplete_steps)
+        return (
+            self._complete
+            if mode == ModeKeys.GLOBAL and not show_incomplete_steps
+            else super().steps(mode, show_incomplete_steps)
+        )
 
     def maybe_refresh(self, name=None) -> None:
         """Only `refresh` reads: smdebug's own would sleep at the end of a training."""

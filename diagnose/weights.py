@@ -21,10 +21,25 @@ class WeightUpdateRatio(TensorRule):
     advice = "too large: a lower lr, warmup_epochs. Too small: a higher lr, a look at what is frozen, at vanishing gradients and at the lr schedule's end"
     needs = "weights at two steps (debug_collections=weights)"
 
-    def __init__(self, base_trial, *, num_steps: int | None = None, large_threshold: float = 10.0, small_threshold: float = 1e-8, epsilon: float = 1e-9):
+    def __init__(
+        self,
+        base_trial,
+        *,
+        num_steps: int | None = None,
+        large_threshold: float = 10.0,
+        small_threshold: float = 1e-8,
+        epsilon: float = 1e-9,
+    ):
         super().__init__(base_trial)
-        self.num_steps, self.large, self.small, self.epsilon = num_steps, large_threshold, small_threshold, epsilon
-        self.steps: dict[str, list[tuple[int, int]]] = {}  # by mode: saved steps, in the mode's count and of all forward passes
+        self.num_steps, self.large, self.small, self.epsilon = (
+            num_steps,
+            large_threshold,
+            small_threshold,
+            epsilon,
+        )
+        self.steps: dict[
+            str, list[tuple[int, int]]
+        ] = {}  # by mode: saved steps, in the mode's count and of all forward passes
 
     def invoke_at_step(self, step: int) -> bool:
         mode, mode_step = self.base_trial.mode_modestep(step)
@@ -38,15 +53,25 @@ class WeightUpdateRatio(TensorRule):
         earlier.append((mode_step, step))
         if before is None:
             return False
-        ratios = {name: ratio for name in names if (ratio := self._ratio(name, before, step)) is not None}
+        ratios = {
+            name: ratio for name in names if (ratio := self._ratio(name, before, step)) is not None
+        }
         if not ratios:
             return False
         self.look()
         low, high = min(ratios, key=ratios.get), max(ratios, key=ratios.get)
         if ratios[high] > self.large:
-            return self.fire(step, high, ratios[high], self.large, "this weight is overwritten rather than updated")
+            return self.fire(
+                step,
+                high,
+                ratios[high],
+                self.large,
+                "this weight is overwritten rather than updated",
+            )
         small = sum(ratio < self.small for ratio in ratios.values())
-        return small > 0 and self.fire(step, low, ratios[low], self.small, f"{small} of {len(ratios)} weights hardly change")
+        return small > 0 and self.fire(
+            step, low, ratios[low], self.small, f"{small} of {len(ratios)} weights hardly change"
+        )
 
     def _ratio(self, name: str, before: int, step: int) -> float | None:
         old, new = self.value(name, before), self.value(name, step)
@@ -67,18 +92,35 @@ class UnchangedTensor(TensorRule):
     advice = "a higher lr; a look at what is frozen, at gradients of 0 and at whether the optimizer has these parameters"
     needs = "a tensor at num_steps steps"
 
-    def __init__(self, base_trial, *, collection_names: str | None = None, tensor_regex: str | None = None, num_steps: int = 3, rtol: float = 1e-05,
-                 atol: float = 1e-08, equal_nan: bool = False):
+    def __init__(
+        self,
+        base_trial,
+        *,
+        collection_names: str | None = None,
+        tensor_regex: str | None = None,
+        num_steps: int = 3,
+        rtol: float = 1e-05,
+        atol: float = 1e-08,
+        equal_nan: bool = False,
+    ):
         super().__init__(base_trial)
         self.collections = collection_names.split(",") if collection_names else []
-        self.regex, self.num_steps, self.chosen = tensor_regex, num_steps, bool(collection_names or tensor_regex)
+        self.regex, self.num_steps, self.chosen = (
+            tensor_regex,
+            num_steps,
+            bool(collection_names or tensor_regex),
+        )
         self.closeness = {"rtol": rtol, "atol": atol, "equal_nan": equal_nan}
         self.last: dict[tuple[str, str], list[np.ndarray]] = {}
 
     def invoke_at_step(self, step: int) -> bool:
         mode = self.mode_of(step).name
-        names = (self.names(step, self.collections, self.regex) if self.chosen
-                 else self.trained(self.names(step, ("weights",))) + (self.names(step, ("losses",)) if mode != "EVAL" else []))
+        names = (
+            self.names(step, self.collections, self.regex)
+            if self.chosen
+            else self.trained(self.names(step, ("weights",)))
+            + (self.names(step, ("losses",)) if mode != "EVAL" else [])
+        )
         unchanged, looked = [], False
         for name in names:
             value = self.value(name, step)
@@ -86,10 +128,13 @@ class UnchangedTensor(TensorRule):
                 continue
             kept = self.last.setdefault((mode, name), [])
             kept.append(value)
-            del kept[:-self.num_steps]
+            del kept[: -self.num_steps]
             if len(kept) == self.num_steps:
                 looked = True
-                if all(old.shape == value.shape and np.allclose(value, old, **self.closeness) for old in kept[:-1]):
+                if all(
+                    old.shape == value.shape and np.allclose(value, old, **self.closeness)
+                    for old in kept[:-1]
+                ):
                     unchanged.append(name)
         if looked:
             self.look()
@@ -100,8 +145,13 @@ class UnchangedTensor(TensorRule):
             return False
         old, new = (self.last[mode, unchanged[0]][index].astype(np.float64) for index in (0, -1))
         let_pass = self.closeness["atol"] + self.closeness["rtol"] * np.abs(old).max(initial=0.0)
-        return self.fire(step, unchanged[0], np.abs(new - old).max(initial=0.0), let_pass,
-                         f"{len(unchanged)} of {len(names)} tensors have not changed over {self.num_steps} saved steps")
+        return self.fire(
+            step,
+            unchanged[0],
+            np.abs(new - old).max(initial=0.0),
+            let_pass,
+            f"{len(unchanged)} of {len(names)} tensors have not changed over {self.num_steps} saved steps",
+        )
 
 
 class AllZero(TensorRule):
@@ -114,7 +164,14 @@ class AllZero(TensorRule):
     advice = "a look at dead ReLUs, at the initialization and at what is cut off from the loss (detached, masked, or behind an activation that is 0)"
     needs = "gradients or weights (debug_collections=gradients,weights)"
 
-    def __init__(self, base_trial, *, collection_names: str | None = None, tensor_regex: str | None = None, threshold: float = 100.0):
+    def __init__(
+        self,
+        base_trial,
+        *,
+        collection_names: str | None = None,
+        tensor_regex: str | None = None,
+        threshold: float = 100.0,
+    ):
         super().__init__(base_trial)
         self.collections = collection_names.split(",") if collection_names else []
         self.regex, self.threshold = tensor_regex, threshold
@@ -123,14 +180,22 @@ class AllZero(TensorRule):
         if self.collections or self.regex:
             names = self.names(step, self.collections, self.regex)
         else:
-            names = [name for name in self.names(step, ("gradients",)) if not name.endswith(".bias")] + self.trained(self.names(step, ("weights",)))
+            names = [
+                name for name in self.names(step, ("gradients",)) if not name.endswith(".bias")
+            ] + self.trained(self.names(step, ("weights",)))
         shares = {name: share for name in names if (share := self._zeros(name, step)) is not None}
         if not shares:
             return False
         self.look()
         most = max(shares, key=shares.get)
         count = sum(share >= self.threshold for share in shares.values())
-        return count > 0 and self.fire(step, most, shares[most], self.threshold, f"{count} of {len(shares)} tensors are {shares[most]:.4g} % zeros")
+        return count > 0 and self.fire(
+            step,
+            most,
+            shares[most],
+            self.threshold,
+            f"{count} of {len(shares)} tensors are {shares[most]:.4g} % zeros",
+        )
 
     def _zeros(self, name: str, step: int) -> float | None:
         largest = self.reductions(name, step).get(("max", True))
@@ -155,7 +220,14 @@ class SimilarAcrossRuns(TensorRule):
     advice = "the same seed, data, versions and thread count in both runs; the first step and tensor that differ show where the runs part"
     needs = "tensors that both runs saved at the same step"
 
-    def __init__(self, base_trial, *, other_trials: str, collection_names: str | None = None, tensor_regex: str | None = None):
+    def __init__(
+        self,
+        base_trial,
+        *,
+        other_trials: str,
+        collection_names: str | None = None,
+        tensor_regex: str | None = None,
+    ):
         super().__init__(base_trial, other_trials)
         self.collections = collection_names.split(",") if collection_names else []
         self.regex = tensor_regex or (None if self.collections else ".*")
@@ -177,14 +249,22 @@ class SimilarAcrossRuns(TensorRule):
         if not different:
             return False
         first = max(different, key=different.get)
-        return self.fire(step, first, different[first], 0.0, f"{len(different)} of {len(compared)} tensors differ from the other run's")
+        return self.fire(
+            step,
+            first,
+            different[first],
+            0.0,
+            f"{len(different)} of {len(compared)} tensors differ from the other run's",
+        )
 
     def _distance(self, name: str, step: int, other) -> float | None:
         ours = self.value(name, step)
         if ours is None:
             reductions, theirs = self.reductions(name, step), {}
             for kind, absolute in reductions:
-                theirs[kind, absolute] = float(other.tensor(name).reduction_value(step, kind, abs=absolute))
+                theirs[kind, absolute] = float(
+                    other.tensor(name).reduction_value(step, kind, abs=absolute)
+                )
             ours, value = np.array(list(reductions.values())), np.array(list(theirs.values()))
         else:
             value = np.asarray(other.tensor(name).value(step))
@@ -195,4 +275,9 @@ class SimilarAcrossRuns(TensorRule):
         if np.allclose(ours, value, equal_nan=True):
             return 0.0
         with np.errstate(all="ignore"):
-            return float(np.nanmax(np.abs(ours.astype(np.float64) - value.astype(np.float64)), initial=np.finfo(np.float64).tiny))
+            return float(
+                np.nanmax(
+                    np.abs(ours.astype(np.float64) - value.astype(np.float64)),
+                    initial=np.finfo(np.float64).tiny,
+                )
+            )

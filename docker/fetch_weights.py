@@ -13,14 +13,18 @@ def fetch(name: str):
     try:
         weights = models.get_model_weights(name).DEFAULT
     except ValueError:
-        raise SystemExit(f'fetch_weights: WEIGHTS names "{name}", which torchvision does not have; '
-                         f"known names: {', '.join(models.list_models(module=models))}") from None
+        raise SystemExit(
+            f'fetch_weights: WEIGHTS names "{name}", which torchvision does not have; '
+            f"known names: {', '.join(models.list_models(module=models))}"
+        ) from None
     print(f"fetch_weights: {weights} from {weights.url}", flush=True)
     try:
         weights.get_state_dict(progress=False, check_hash=True)
     except (OSError, RuntimeError) as error:  # no network (URLError); a damaged download (hash)
-        raise SystemExit(f"fetch_weights: {weights.url} could not be had: {error}; build without WEIGHTS, "
-                         "or where that address can be reached") from None
+        raise SystemExit(
+            f"fetch_weights: {weights.url} could not be had: {error}; build without WEIGHTS, "
+            "or where that address can be reached"
+        ) from None
 
 
 def main():

@@ -41,7 +41,7 @@ RUN decoder=$(echo /opt/venv/lib/python3*/site-packages/sagemaker_inference/deco
 COPY docker/warm_engine.py docker/warm_serve_mms.py /build/
 # Fails the build when trimming took something that is needed.
 RUN /opt/venv/bin/python -W error /build/warm_serve_mms.py
-COPY docker/mms /build/mms
+COPY serve/mms/java /build/mms
 # The plug-in for /ping, and the main class that ends well. Netty's native part is unpacked here, for it cannot be loaded
 # from a /tmp that executes nothing.
 RUN frontend=$(echo /opt/venv/lib/python3*/site-packages/mms/frontend/model-server.jar) \
@@ -57,7 +57,7 @@ COPY --from=build /opt/mms /opt/mms
 COPY --from=build /opt/venv /opt/venv
 COPY docker/serve-mms /opt/venv/bin/serve
 COPY docker/entrypoint.py /usr/local/bin/entrypoint.py
-# MMS's workers read no PYTHONPATH (see docker/mms/python).
+# MMS's workers read no PYTHONPATH (see serve/mms/java/python).
 RUN echo /opt/slipway > "$(echo /opt/venv/lib/python3*/site-packages)/slipway.pth"
 # HOME: an unknown uid (--user) has no home, and with --read-only the only place to write is a --tmpfs /tmp.
 # PYTHONDONTWRITEBYTECODE: the code is read-only for such a uid, the bytecode is there already.

@@ -81,6 +81,7 @@ WORKDIR /opt/slipway
 ENTRYPOINT ["/opt/venv/bin/python", "-I", "/usr/local/bin/entrypoint.py"]
 
 COPY artifact /opt/slipway/artifact
+COPY recipes /opt/slipway/recipes
 COPY diagnose /opt/slipway/diagnose
 COPY train /opt/slipway/train
 RUN /opt/venv/bin/python -m compileall -q /opt/slipway

@@ -24,7 +24,9 @@ def check_openvino():
     core = openvino.Core()
     if core.available_devices != ["CPU"]:
         raise SystemExit(f"warm_engine: OpenVINO offers {core.available_devices}, expected ['CPU']")
-    compiled = core.compile_model(core.read_model("/tmp/warm.xml"), "CPU", {"PERFORMANCE_HINT": "LATENCY"})
+    compiled = core.compile_model(
+        core.read_model("/tmp/warm.xml"), "CPU", {"PERFORMANCE_HINT": "LATENCY"}
+    )
     if "onnx" not in openvino.frontend.FrontEndManager().get_available_front_ends():
         raise SystemExit("warm_engine: OpenVINO cannot read ONNX")
     answer = compiled(np.full((2, 8, 8, 3), 7, np.uint8))[0]

@@ -22,15 +22,23 @@ def main():
     model.reshape(photos.shape[1:])
     plain = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     for kind in (None, nncf.ModelType.TRANSFORMER):
-        quantized = nncf.quantize(model, nncf.Dataset(photos), subset_size=len(photos), model_type=kind)
+        quantized = nncf.quantize(
+            model, nncf.Dataset(photos), subset_size=len(photos), model_type=kind
+        )
         openvino.save_model(quantized, folder / "model.int8.xml")
-        compiled = core.compile_model(folder / "model.int8.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        compiled = core.compile_model(
+            folder / "model.int8.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+        )
         answers = np.stack([[compiled(photo)[0], plain(photo)[0]] for photo in photos])
         difference = np.abs(answers[:, 0] - answers[:, 1]).max()
         steps = sum(node.get_type_name() == "FakeQuantize" for node in quantized.get_ops())
         if not difference < 0.5 or not steps:
-            raise SystemExit(f"warm_quantization: int8 differs by {difference} with {steps} quantized steps")
-    print(f"warm_quantization: nncf {nncf.__version__}, {steps} quantized steps, largest difference {difference:.1e}")
+            raise SystemExit(
+                f"warm_quantization: int8 differs by {difference} with {steps} quantized steps"
+            )
+    print(
+        f"warm_quantization: nncf {nncf.__version__}, {steps} quantized steps, largest difference {difference:.1e}"
+    )
 
 
 if __name__ == "__main__":

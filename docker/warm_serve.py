@@ -20,8 +20,12 @@ def check_flask():
     import flask
 
     app = flask.Flask("warm")
-    app.post("/invocations")(lambda: flask.jsonify(size=len(base64.b64decode(flask.request.get_json()["b64"]))))
-    response = app.test_client().post("/invocations", json={"b64": base64.b64encode(b"four").decode()})
+    app.post("/invocations")(
+        lambda: flask.jsonify(size=len(base64.b64decode(flask.request.get_json()["b64"])))
+    )
+    response = app.test_client().post(
+        "/invocations", json={"b64": base64.b64encode(b"four").decode()}
+    )
     if response.get_json() != {"size": 4}:
         raise SystemExit(f"warm_serve: Flask answered {response.data!r}")
 
@@ -33,8 +37,10 @@ def main():
     check_photos()
     check_openvino()
     check_flask()
-    print(f"warm_serve: openvino {openvino.__version__}, jpeg turbo {features.version('libjpeg_turbo')}, "
-          f"gunicorn {gunicorn.__version__}, uvicorn {uvicorn.__version__}, {len(prometheus_client.generate_latest())} bytes of numbers")
+    print(
+        f"warm_serve: openvino {openvino.__version__}, jpeg turbo {features.version('libjpeg_turbo')}, "
+        f"gunicorn {gunicorn.__version__}, uvicorn {uvicorn.__version__}, {len(prometheus_client.generate_latest())} bytes of numbers"
+    )
 
 
 if __name__ == "__main__":

@@ -30,8 +30,12 @@ def main():
         importlib.import_module(name)
     difference = check_torch()
     if not difference < 1e-4:
-        raise SystemExit(f"warm_serve_gpu: folding batch norm changed answers by {difference}, expected under 1e-4")
-    print(f"warm_serve_gpu: torch {torch.__version__} with CUDA {torch.version.cuda}, largest difference {difference:.1e}")
+        raise SystemExit(
+            f"warm_serve_gpu: folding batch norm changed answers by {difference}, expected under 1e-4"
+        )
+    print(
+        f"warm_serve_gpu: torch {torch.__version__} with CUDA {torch.version.cuda}, largest difference {difference:.1e}"
+    )
 
 
 if __name__ == "__main__":

@@ -10,10 +10,9 @@ import mms.model_loader  # noqa: F401
 import mms.model_service_worker  # noqa: F401
 import numpy as np
 import psutil
-import sagemaker_inference.default_handler_service  # noqa: F401
 import sagemaker_inference.decoder
+import sagemaker_inference.default_handler_service  # noqa: F401
 import werkzeug.formparser  # noqa: F401
-
 from warm_engine import check_openvino, check_photos
 
 

@@ -17,8 +17,17 @@ from tensorboardX import SummaryWriter
 from torch.utils.data import DataLoader, TensorDataset
 
 ONLY_IMPORTED = (
-    "jinja2", "onnx.checker", "pandas", "psutil", "requests", "sagemaker_training.cli.train",
-    "sagemaker_training.entry_point", "scipy.optimize", "scipy.stats", "smdebug.pytorch", "torch.distributed",
+    "jinja2",
+    "onnx.checker",
+    "pandas",
+    "psutil",
+    "requests",
+    "sagemaker_training.cli.train",
+    "sagemaker_training.entry_point",
+    "scipy.optimize",
+    "scipy.stats",
+    "smdebug.pytorch",
+    "torch.distributed",
     "torchvision.transforms.v2",
 )
 
@@ -45,9 +54,17 @@ def train(folder: Path) -> torch.nn.Module:
 def check_export(model: torch.nn.Module, folder: Path) -> float:
     """The largest difference between torch's and OpenVINO's answers, both in float32."""
     pixels = torch.rand(2, 3, 32, 32)
-    torch.onnx.export(model, (pixels,), str(folder / "model.onnx"), dynamo=False, input_names=["pixels"],
-                      dynamic_axes={"pixels": {0: "batch"}})
-    compiled = openvino.Core().compile_model(str(folder / "model.onnx"), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    torch.onnx.export(
+        model,
+        (pixels,),
+        str(folder / "model.onnx"),
+        dynamo=False,
+        input_names=["pixels"],
+        dynamic_axes={"pixels": {0: "batch"}},
+    )
+    compiled = openvino.Core().compile_model(
+        str(folder / "model.onnx"), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+    )
     with torch.inference_mode():
         return float(np.abs(compiled(pixels.numpy())[0] - model(pixels).numpy()).max())
 
@@ -60,9 +77,13 @@ def main():
     Image.init()  # all formats of Pillow, else they are imported one by one as photos come
     difference = check_export(train(folder), folder)
     if not difference < 1e-4:
-        raise SystemExit(f"warm_train: OpenVINO's answers differ from torch's by {difference}, expected under 1e-4")
-    print(f"warm_train: torch {torch.__version__}, torchvision {torchvision.__version__}, "
-          f"openvino {openvino.__version__}, largest difference {difference:.1e}")
+        raise SystemExit(
+            f"warm_train: OpenVINO's answers differ from torch's by {difference}, expected under 1e-4"
+        )
+    print(
+        f"warm_train: torch {torch.__version__}, torchvision {torchvision.__version__}, "
+        f"openvino {openvino.__version__}, largest difference {difference:.1e}"
+    )
 
 
 if __name__ == "__main__":

@@ -32,9 +32,16 @@ class Place:
 
 def find_region(given: str = "") -> str:
     """The region as given, else AWS_REGION, AWS_DEFAULT_REGION, the profile's. LaunchError where none says one."""
-    region = given or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or session().region_name
+    region = (
+        given
+        or os.environ.get("AWS_REGION")
+        or os.environ.get("AWS_DEFAULT_REGION")
+        or session().region_name
+    )
     if not region:
-        raise LaunchError("no region is given; set `sagemaker: region:` in the recipe, or AWS_REGION, or a region for your AWS profile")
+        raise LaunchError(
+            "no region is given; set `sagemaker: region:` in the recipe, or AWS_REGION, or a region for your AWS profile"
+        )
     return region
 
 
@@ -45,7 +52,9 @@ def place_of(region: str, account: str) -> Place:
     for partition in create_loader().load_data("partitions")["partitions"]:
         if region in partition["regions"] or re.match(partition["regionRegex"], region):
             return Place(region, partition["id"], partition["outputs"]["dnsSuffix"], account)
-    raise LaunchError(f"'{region}' is not a region of AWS that this boto3 knows; regions look like eu-west-1")
+    raise LaunchError(
+        f"'{region}' is not a region of AWS that this boto3 knows; regions look like eu-west-1"
+    )
 
 
 @cache
@@ -60,7 +69,9 @@ def client(service: str, region: str, timeout_s: int = 60):
     """A boto3 client with retries and a bounded wait for each answer."""
     from botocore.config import Config
 
-    config = Config(retries={**RETRIES}, connect_timeout=10, read_timeout=timeout_s, max_pool_connections=32)  # botocore writes into what it is given
+    config = Config(
+        retries={**RETRIES}, connect_timeout=10, read_timeout=timeout_s, max_pool_connections=32
+    )  # botocore writes into what it is given
     return session().client(service, region_name=region, config=config)
 
 

@@ -3,17 +3,17 @@
 import json
 from pathlib import Path
 
-from launch.desk import Desk
+from launch.context import LaunchContext
+from launch.download import fetch_prefix
 from launch.hosting import model_source
 from launch.invoke import Answer, Photo, table
 from launch.jobs import FAILED, FINE, finish, start, unfinished
-from launch.report import fetch_prefix
 from launch.requests_hosting import model, transform_job
 from launch.requests_training import bucket, dated, prefix, s3
 from launch.upload import Channel, files_of, upload
 
 
-def batch(desk: Desk) -> int:
+def batch(desk: LaunchContext) -> int:
     """Ask a model for every photo of a folder or an s3:// prefix, by a transform job; 1 when it failed, or a photo has no answer."""
     running = unfinished(desk, "transform")
     if running:
@@ -27,12 +27,16 @@ def batch(desk: Desk) -> int:
     request = transform_job(recipe, desk.place, name, name, photos)
     source = model_source(desk)
     desk.note("model", name, data=source)
-    desk.ask("sagemaker", "CreateModel", **model(recipe, desk.target, name, source, settings.image, settings.environment))
+    desk.ask(
+        "sagemaker",
+        "CreateModel",
+        **model(recipe, desk.target, name, source, settings.image, settings.environment),
+    )
     start(desk, "transform", name, "CreateTransformJob", request)
     return FINE if desk.dry else finish_batch(desk, name)
 
 
-def finish_batch(desk: Desk, name: str) -> int:
+def finish_batch(desk: LaunchContext, name: str) -> int:
     """Follow a transform job to its end, and print what it answered."""
     code = finish(desk, "transform", name)
     desk.tell(f"answers: {s3(desk.recipe, desk.place, 'batch', name)}/ (one .out a photo)")
@@ -40,7 +44,10 @@ def finish_batch(desk: Desk, name: str) -> int:
         return code
     folder = desk.out / "launch" / desk.recipe.slug / name
     paths = fetch_prefix(desk, f"{prefix(desk.recipe)}/batch/{name}/", folder)
-    answers = [read_answer(path, path.relative_to(folder).as_posix().removesuffix(".out")) for path in sorted(paths)]
+    answers = [
+        read_answer(path, path.relative_to(folder).as_posix().removesuffix(".out"))
+        for path in sorted(paths)
+    ]
     for line in table(answers):
         desk.tell(line)
     return FAILED if any(answer.failure for answer in answers) else FINE
@@ -50,16 +57,29 @@ def read_answer(path: Path, photo: str) -> Answer:
     """What a transform job wrote for one photo: a prediction, or the error that stands in its place."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        return Answer(Photo(photo), {}, found["error"]) if "error" in found else Answer(Photo(photo), found["predictions"][0])
+        return (
+            Answer(Photo(photo), {}, found["error"])
+            if "error" in found
+            else Answer(Photo(photo), found["predictions"][0])
+        )
     except (KeyError, IndexError, TypeError, ValueError) as error:
-        return Answer(Photo(photo), {}, f"the answer in '{path}' is not of the form that slipway-serve gives ({error!r})")
+        return Answer(
+            Photo(photo),
+            {},
+            f"the answer in '{path}' is not of the form that slipway-serve gives ({error!r})",
+        )
 
 
-def bring_photos(desk: Desk, folder: Path) -> str:
+def bring_photos(desk: LaunchContext, folder: Path) -> str:
     """A folder's photos in S3; its prefix."""
     files = files_of(folder)
     key = f"{prefix(desk.recipe)}/batch-input/{folder.absolute().name}/"
-    channel = Channel(None if desk.dry else desk.client("s3"), bucket(desk.recipe, desk.place), key, desk.recipe.settings.kms_key)
+    channel = Channel(
+        None if desk.dry else desk.client("s3"),
+        bucket(desk.recipe, desk.place),
+        key,
+        desk.recipe.settings.kms_key,
+    )
     if desk.dry:
         for file in files:
             desk.ask("s3", "PutObject", **channel.put_request(file), Body=str(file.path))

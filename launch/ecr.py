@@ -1,10 +1,10 @@
 """python -m launch.ecr: what build_and_push.sh asks of a registry; of ECR through boto3, so no AWS CLI is needed.
 
-    registry                    the host of this account's ECR in this region
-    password                    a password for `docker login --username AWS`
-    repository HOST NAME        make the repository if it is really missing; prints its tag mutability
-    digest HOST/NAME:TAG        the digest URI of what the registry has under that tag; exit code 3 when nothing
-    publish NAME HOST/NAME:TAG  make sure that the tag names a Docker v2 manifest, write its digest URI to --out, print it
+registry                    the host of this account's ECR in this region
+password                    a password for `docker login --username AWS`
+repository HOST NAME        make the repository if it is really missing; prints its tag mutability
+digest HOST/NAME:TAG        the digest URI of what the registry has under that tag; exit code 3 when nothing
+publish NAME HOST/NAME:TAG  make sure that the tag names a Docker v2 manifest, write its digest URI to --out, print it
 """
 
 import argparse
@@ -16,7 +16,14 @@ from pathlib import Path
 
 from launch.aws import account_of, client, find_region, place_of
 from launch.errors import LaunchError, Missing, code_of, message_of, sentence
-from launch.registry import ACCEPTED, DOCKER_MANIFEST, HttpRegistry, Manifest, as_docker, manifest_of
+from launch.registry import (
+    ACCEPTED,
+    DOCKER_MANIFEST,
+    HttpRegistry,
+    Manifest,
+    as_docker,
+    manifest_of,
+)
 
 ECR_HOST = re.compile(r"^(\d{12})\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\.")
 FINE, FAILED, MISSING = 0, 1, 3
@@ -33,7 +40,9 @@ class Ecr:
     def ensure(self, name: str, immutable: bool) -> str:
         """Make a repository if it is really missing, scanned on push. Its tag mutability."""
         try:
-            return self.client.describe_repositories(registryId=self.account, repositoryNames=[name])["repositories"][0]["imageTagMutability"]
+            return self.client.describe_repositories(
+                registryId=self.account, repositoryNames=[name]
+            )["repositories"][0]["imageTagMutability"]
         except self.client.exceptions.RepositoryNotFoundException:
             pass  # any other answer, such as that one may not look, goes up
         mutability = "IMMUTABLE" if immutable else "MUTABLE"
@@ -49,33 +58,59 @@ class Ecr:
 
     def manifest(self, repository: str, reference: str) -> Manifest:
         """By tag or digest. Missing when there is none."""
-        image = {"imageDigest": reference} if reference.startswith("sha256:") else {"imageTag": reference}
+        image = (
+            {"imageDigest": reference}
+            if reference.startswith("sha256:")
+            else {"imageTag": reference}
+        )
         try:
-            answer = self.client.batch_get_image(registryId=self.account, repositoryName=repository, imageIds=[image], acceptedMediaTypes=list(ACCEPTED))
+            answer = self.client.batch_get_image(
+                registryId=self.account,
+                repositoryName=repository,
+                imageIds=[image],
+                acceptedMediaTypes=list(ACCEPTED),
+            )
         except self.client.exceptions.RepositoryNotFoundException as error:
             raise Missing(message_of(error)) from error
         if not answer["images"]:
             failure = (answer.get("failures") or [{}])[0]
             if failure.get("failureCode") in (None, "ImageNotFound"):
                 raise Missing(f"ECR has no {repository}:{reference} in this region")
-            raise LaunchError(f"ECR answers for {repository}:{reference}: {failure.get('failureCode')}: {failure.get('failureReason')}")
+            raise LaunchError(
+                f"ECR answers for {repository}:{reference}: {failure.get('failureCode')}: {failure.get('failureReason')}"
+            )
         found = answer["images"][0]
-        return manifest_of(found["imageManifest"].encode(), found.get("imageManifestMediaType") or "", found["imageId"].get("imageDigest", ""))
+        return manifest_of(
+            found["imageManifest"].encode(),
+            found.get("imageManifestMediaType") or "",
+            found["imageId"].get("imageDigest", ""),
+        )
 
     def put(self, repository: str, tag: str, manifest: Manifest) -> None:
         """Let a tag name this manifest; its blobs must be there. LaunchError where tags may not move."""
         try:
-            self.client.put_image(registryId=self.account, repositoryName=repository, imageTag=tag, imageManifest=manifest.content.decode(),
-                                  imageManifestMediaType=manifest.media_type)
+            self.client.put_image(
+                registryId=self.account,
+                repositoryName=repository,
+                imageTag=tag,
+                imageManifest=manifest.content.decode(),
+                imageManifestMediaType=manifest.media_type,
+            )
         except self.client.exceptions.ImageTagAlreadyExistsException as error:
-            raise LaunchError(f"{repository}:{tag} is an OCI image, which SageMaker refuses, and tags of this repository may not move; push a new commit "
-                              "with DOCKER_BUILDKIT=0, or from an engine without the containerd image store") from error
+            raise LaunchError(
+                f"{repository}:{tag} is an OCI image, which SageMaker refuses, and tags of this repository may not move; push a new commit "
+                "with DOCKER_BUILDKIT=0, or from an engine without the containerd image store"
+            ) from error
 
 
 def repository_request(name: str, mutability: str) -> dict:
     """CreateRepository: scanned on push, encrypted by ECR."""
-    return {"repositoryName": name, "imageTagMutability": mutability, "imageScanningConfiguration": {"scanOnPush": True},
-            "tags": [{"Key": "slipway", "Value": name}]}
+    return {
+        "repositoryName": name,
+        "imageTagMutability": mutability,
+        "imageScanningConfiguration": {"scanOnPush": True},
+        "tags": [{"Key": "slipway", "Value": name}],
+    }
 
 
 def registry_of(host: str) -> Ecr | HttpRegistry:
@@ -96,24 +131,33 @@ def published(uri: str) -> str:
     registry = registry_of(host)
     manifest = registry.manifest(name, tag)
     if manifest.media_type != DOCKER_MANIFEST:
-        print(f"push: the engine pushed '{manifest.media_type}'; putting the same layers under a Docker v2 manifest", file=sys.stderr)
+        print(
+            f"push: the engine pushed '{manifest.media_type}'; putting the same layers under a Docker v2 manifest",
+            file=sys.stderr,
+        )
         registry.put(name, tag, as_docker(manifest, lambda digest: registry.manifest(name, digest)))
         manifest = registry.manifest(name, tag)
     if manifest.media_type != DOCKER_MANIFEST:
-        raise LaunchError(f"the registry keeps {name}:{tag} as '{manifest.media_type}', which SageMaker refuses; expected {DOCKER_MANIFEST}")
+        raise LaunchError(
+            f"the registry keeps {name}:{tag} as '{manifest.media_type}', which SageMaker refuses; expected {DOCKER_MANIFEST}"
+        )
     return f"{host}/{name}@{manifest.digest}"
 
 
 def record(file: Path, name: str, uri: str) -> None:
     """Write one image's digest URI beside those that the file has."""
-    from artifact.model import write_atomically  # with numpy and Pillow, which nothing else here needs
+    from artifact.model import (
+        write_atomically,
+    )  # with numpy and Pillow, which nothing else here needs
 
     try:
         images = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         images = {}
     file.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(file, json.dumps({**images, name: uri}, indent=2, sort_keys=True).encode() + b"\n")
+    write_atomically(
+        file, json.dumps({**images, name: uri}, indent=2, sort_keys=True).encode() + b"\n"
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -125,7 +169,10 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"push: {error}", file=sys.stderr)
         return MISSING
     except Exception as error:  # noqa: BLE001 - botocore's errors have no common parent; all become a sentence
-        print(f"push: failed: {sentence(error)}{f' ({code_of(error)})' if code_of(error) else ''}", file=sys.stderr)
+        print(
+            f"push: failed: {sentence(error)}{f' ({code_of(error)})' if code_of(error) else ''}",
+            file=sys.stderr,
+        )
         return FAILED
     return FINE
 
@@ -147,7 +194,9 @@ def _answer(options: argparse.Namespace) -> str:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="launch.ecr", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="launch.ecr", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("registry")
     commands.add_parser("password").add_argument("host")

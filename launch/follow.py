@@ -3,20 +3,30 @@
 import re
 from collections.abc import Iterator
 
-from launch.desk import Desk
+from launch.context import LaunchContext
 from launch.errors import NOT_ALLOWED, code_of, is_missing, sentence
 
 ENDED = ("Completed", "Failed", "Stopped", "Deleted")
-GROUPS = {"training": "/aws/sagemaker/TrainingJobs", "tuning": "/aws/sagemaker/TrainingJobs", "transform": "/aws/sagemaker/TransformJobs"}
-DESCRIBE = {"training": ("DescribeTrainingJob", "TrainingJobName", "TrainingJobStatus"),
-            "tuning": ("DescribeHyperParameterTuningJob", "HyperParameterTuningJobName", "HyperParameterTuningJobStatus"),
-            "transform": ("DescribeTransformJob", "TransformJobName", "TransformJobStatus")}
+GROUPS = {
+    "training": "/aws/sagemaker/TrainingJobs",
+    "tuning": "/aws/sagemaker/TrainingJobs",
+    "transform": "/aws/sagemaker/TransformJobs",
+}
+DESCRIBE = {
+    "training": ("DescribeTrainingJob", "TrainingJobName", "TrainingJobStatus"),
+    "tuning": (
+        "DescribeHyperParameterTuningJob",
+        "HyperParameterTuningJobName",
+        "HyperParameterTuningJobStatus",
+    ),
+    "transform": ("DescribeTransformJob", "TransformJobName", "TransformJobStatus"),
+}
 RULE_STATUSES = ("DebugRuleEvaluationStatuses", "ProfilerRuleEvaluationStatuses")
 METRIC = re.compile(r"\b(epoch|(?:train|validation|test)_(?:loss|accuracy))=([-+.\w]+)")
 PAGES = 20  # of log lines at a time: 20 MB at most
 
 
-def describe(desk: Desk, kind: str, name: str) -> dict:
+def describe(desk: LaunchContext, kind: str, name: str) -> dict:
     """The answer of Describe…; raises botocore's error where there is no such job."""
     operation, key, _ = DESCRIBE[kind]
     return desk.ask("sagemaker", operation, **{key: name})
@@ -29,7 +39,7 @@ def status_of(kind: str, answer: dict) -> str:
 class Tail:
     """New lines of the log streams whose names begin with a prefix; each line once."""
 
-    def __init__(self, desk: Desk, group: str, prefix: str):
+    def __init__(self, desk: LaunchContext, group: str, prefix: str):
         self.desk, self.group, self.prefix = desk, group, prefix
         self.tokens: dict[str, str] = {}
         self.refused = False
@@ -40,8 +50,13 @@ class Tail:
         if self.refused:
             return
         try:
-            streams = [entry["logStreamName"] for page in client.get_paginator("describe_log_streams").paginate(logGroupName=self.group, **self._named())
-                       for entry in page["logStreams"]]
+            streams = [
+                entry["logStreamName"]
+                for page in client.get_paginator("describe_log_streams").paginate(
+                    logGroupName=self.group, **self._named()
+                )
+                for entry in page["logStreams"]
+            ]
         except Exception as error:
             if is_missing(error):
                 return
@@ -53,7 +68,9 @@ class Tail:
         for stream in streams:
             for _ in range(PAGES):
                 token = {"nextToken": self.tokens[stream]} if stream in self.tokens else {}
-                page = client.get_log_events(logGroupName=self.group, logStreamName=stream, startFromHead=True, **token)
+                page = client.get_log_events(
+                    logGroupName=self.group, logStreamName=stream, startFromHead=True, **token
+                )
                 for event in page["events"]:
                     yield stream, event["message"].rstrip()
                 before, self.tokens[stream] = self.tokens.get(stream), page["nextForwardToken"]
@@ -81,12 +98,18 @@ class Metrics:
             self.best = max(self.best, float(found.get("validation_accuracy", "nan")))
         except ValueError:
             pass
-        return " ".join(f"{name}={value}" for name, value in self.last.items()) + (f" best={self.best:.4f}" if self.best >= 0 else "")
+        return " ".join(f"{name}={value}" for name, value in self.last.items()) + (
+            f" best={self.best:.4f}" if self.best >= 0 else ""
+        )
 
 
-def follow(desk: Desk, kind: str, name: str, only_metrics: bool = False) -> dict:
+def follow(desk: LaunchContext, kind: str, name: str, only_metrics: bool = False) -> dict:
     """Print what a job tells until it has ended; its last description."""
-    tail, metrics, told = Tail(desk, GROUPS[kind], f"{name}-" if kind == "tuning" else f"{name}/"), Metrics(), ""
+    tail, metrics, told = (
+        Tail(desk, GROUPS[kind], f"{name}-" if kind == "tuning" else f"{name}/"),
+        Metrics(),
+        "",
+    )
     while True:
         answer = describe(desk, kind, name)
         status, line = status_of(kind, answer), steps(kind, answer)
@@ -99,7 +122,7 @@ def follow(desk: Desk, kind: str, name: str, only_metrics: bool = False) -> dict
         desk.wait()
 
 
-def print_lines(desk: Desk, tail: Tail, metrics: Metrics, only_metrics: bool) -> int:
+def print_lines(desk: LaunchContext, tail: Tail, metrics: Metrics, only_metrics: bool) -> int:
     """Print the new lines of a log, and after each epoch's the live line; how many lines came."""
     count = 0
     for _, line in tail.lines():
@@ -118,14 +141,28 @@ def steps(kind: str, answer: dict) -> str:
     if kind == "training":
         second = answer.get("SecondaryStatus", status)
         message = (answer.get("SecondaryStatusTransitions") or [{}])[-1].get("StatusMessage", "")
-        rules = [f"{one['RuleConfigurationName']}={one['RuleEvaluationStatus']}" for name in RULE_STATUSES for one in answer.get(name, [])]
-        words = [status if second == status else f"{status}, {second}", message, " ".join(rules), billed(answer)]
+        rules = [
+            f"{one['RuleConfigurationName']}={one['RuleEvaluationStatus']}"
+            for name in RULE_STATUSES
+            for one in answer.get(name, [])
+        ]
+        words = [
+            status if second == status else f"{status}, {second}",
+            message,
+            " ".join(rules),
+            billed(answer),
+        ]
     elif kind == "tuning":
         counters = answer.get("TrainingJobStatusCounters", {})
         best = answer.get("BestTrainingJob", {})
         value = best.get("FinalHyperParameterTuningJobObjectiveMetric", {})
-        words = [status, " ".join(f"{name}={count}" for name, count in counters.items() if count),
-                 f"best {best['TrainingJobName']}: {value.get('MetricName')}={value.get('Value')}" if value else ""]
+        words = [
+            status,
+            " ".join(f"{name}={count}" for name, count in counters.items() if count),
+            f"best {best['TrainingJobName']}: {value.get('MetricName')}={value.get('Value')}"
+            if value
+            else "",
+        ]
     else:
         words = [status]
     return "; ".join(word for word in [*words, answer.get("FailureReason", "")] if word)
@@ -136,5 +173,9 @@ def billed(answer: dict) -> str:
     seconds, paid = answer.get("TrainingTimeInSeconds"), answer.get("BillableTimeInSeconds")
     if not seconds or paid is None:
         return ""
-    saved = f", {100 - 100 * paid / seconds:.0f} % saved by spot" if answer.get("EnableManagedSpotTraining") and paid < seconds else ""
+    saved = (
+        f", {100 - 100 * paid / seconds:.0f} % saved by spot"
+        if answer.get("EnableManagedSpotTraining") and paid < seconds
+        else ""
+    )
     return f"{seconds} s of training, {paid} s billed{saved}"

@@ -6,14 +6,27 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from launch.desk import Desk
+from launch.context import LaunchContext
 from launch.errors import LaunchError, is_missing, sentence
 from launch.hosting import shelf_name
 from launch.requests_training import bucket, prefix
 
-TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".webp": "image/webp", ".gif": "image/gif", ".bmp": "image/bmp",
-         ".tif": "image/tiff", ".tiff": "image/tiff"}
-LIMIT = {"real-time": 6_291_456, "multi-model": 6_291_456, "serverless": 4_000_000, "async": 1_000_000_000}  # bytes of a body
+TYPES = {
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".png": "image/png",
+    ".webp": "image/webp",
+    ".gif": "image/gif",
+    ".bmp": "image/bmp",
+    ".tif": "image/tiff",
+    ".tiff": "image/tiff",
+}
+LIMIT = {
+    "real-time": 6_291_456,
+    "multi-model": 6_291_456,
+    "serverless": 4_000_000,
+    "async": 1_000_000_000,
+}  # bytes of a body
 CLIENTS = 4
 ASYNC_TIMEOUT_S = 900
 
@@ -47,7 +60,7 @@ class Answer:
     failure: str = ""
 
 
-def invoke(desk: Desk) -> int:
+def invoke(desk: LaunchContext) -> int:
     """Ask for all photos; 1 when one has no answer."""
     photos = find_photos(desk, desk.options.photos)
     if not desk.dry:  # made before the threads: making clients is not for several at once
@@ -62,16 +75,24 @@ def invoke(desk: Desk) -> int:
     return 1 if any(answer.failure for answer in answers) else 0
 
 
-def find_photos(desk: Desk, given: list[str]) -> list[Photo]:
+def find_photos(desk: LaunchContext, given: list[str]) -> list[Photo]:
     """Files, those below folders, objects, and those below prefixes that end in a slash. LaunchError when that is none."""
     found = []
     for text in given:
         path = Path(text)
         if text.startswith("s3://") and text.endswith("/") and not desk.dry:
             place = Photo(text).place()
-            pages = desk.client("s3").get_paginator("list_objects_v2").paginate(Bucket=place["Bucket"], Prefix=place["Key"])
-            found += [f"s3://{place['Bucket']}/{entry['Key']}" for page in pages for entry in page.get("Contents", [])
-                      if Path(entry["Key"]).suffix.lower() in TYPES]
+            pages = (
+                desk.client("s3")
+                .get_paginator("list_objects_v2")
+                .paginate(Bucket=place["Bucket"], Prefix=place["Key"])
+            )
+            found += [
+                f"s3://{place['Bucket']}/{entry['Key']}"
+                for page in pages
+                for entry in page.get("Contents", [])
+                if Path(entry["Key"]).suffix.lower() in TYPES
+            ]
         elif text.startswith("s3://"):
             found.append(text)
         elif path.is_dir():
@@ -81,52 +102,91 @@ def find_photos(desk: Desk, given: list[str]) -> list[Photo]:
         else:
             raise LaunchError(f"there is no photo '{text}'")
     if not found:
-        raise LaunchError(f"there are no photos in {', '.join(given)} (looked for {', '.join(TYPES)})")
+        raise LaunchError(
+            f"there are no photos in {', '.join(given)} (looked for {', '.join(TYPES)})"
+        )
     return [Photo(text) for text in found]
 
 
-def ask(desk: Desk, photo: Photo) -> Answer:
+def ask(desk: LaunchContext, photo: Photo) -> Answer:
     """One photo's answer; a refusal becomes its failure."""
     try:
-        body = ask_async(desk, photo) if desk.recipe.settings.endpoint.kind == "async" else ask_now(desk, photo)
+        body = (
+            ask_async(desk, photo)
+            if desk.recipe.settings.endpoint.kind == "async"
+            else ask_now(desk, photo)
+        )
         return Answer(photo, {} if desk.dry else json.loads(body)["predictions"][0])
     except (KeyError, IndexError, ValueError) as error:
-        return Answer(photo, {}, f"the endpoint's answer is not of the form that slipway-serve gives ({error!r})")
+        return Answer(
+            photo,
+            {},
+            f"the endpoint's answer is not of the form that slipway-serve gives ({error!r})",
+        )
     except Exception as error:
         if not hasattr(error, "response") and not isinstance(error, LaunchError):
             raise
         return Answer(photo, {}, refusal(error))
 
 
-def ask_now(desk: Desk, photo: Photo) -> bytes:
+def ask_now(desk: LaunchContext, photo: Photo) -> bytes:
     """InvokeEndpoint; the answer's body."""
     settings = desk.recipe.settings.endpoint
     if desk.dry:
         content: object = photo.where
     else:
-        content = desk.client("s3").get_object(**photo.place())["Body"].read() if photo.in_s3 else Path(photo.where).read_bytes()
+        content = (
+            desk.client("s3").get_object(**photo.place())["Body"].read()
+            if photo.in_s3
+            else Path(photo.where).read_bytes()
+        )
         if len(content) > LIMIT[settings.kind]:
-            raise LaunchError(f"it has {len(content) / 1e6:.1f} MB; {settings.kind} endpoints take {LIMIT[settings.kind] / 1e6:.1f} MB (async ones 1 GB)")
+            raise LaunchError(
+                f"it has {len(content) / 1e6:.1f} MB; {settings.kind} endpoints take {LIMIT[settings.kind] / 1e6:.1f} MB (async ones 1 GB)"
+            )
     target = {"TargetModel": shelf_name(desk)} if settings.kind == "multi-model" else {}
-    answer = desk.ask("sagemaker-runtime", "InvokeEndpoint", EndpointName=desk.recipe.endpoint_name, Body=content, ContentType=photo.content_type,
-                      Accept="application/json", **target)
+    answer = desk.ask(
+        "sagemaker-runtime",
+        "InvokeEndpoint",
+        EndpointName=desk.recipe.endpoint_name,
+        Body=content,
+        ContentType=photo.content_type,
+        Accept="application/json",
+        **target,
+    )
     return b"" if desk.dry else answer["Body"].read()
 
 
-def ask_async(desk: Desk, photo: Photo) -> bytes:
+def ask_async(desk: LaunchContext, photo: Photo) -> bytes:
     """InvokeEndpointAsync over an object, brought to S3 where it is not there; the body of what comes out."""
     where = photo.where
     if not photo.in_s3:
         key = f"{prefix(desk.recipe)}/async/input/{desk.stamp}/{Path(photo.where).parent.name}/{Path(photo.where).name}"
-        desk.ask("s3", "PutObject", Bucket=bucket(desk.recipe, desk.place), Key=key, Body=photo.where if desk.dry else Path(photo.where).read_bytes(),
-                 ContentType=photo.content_type)
+        desk.ask(
+            "s3",
+            "PutObject",
+            Bucket=bucket(desk.recipe, desk.place),
+            Key=key,
+            Body=photo.where if desk.dry else Path(photo.where).read_bytes(),
+            ContentType=photo.content_type,
+        )
         where = f"s3://{bucket(desk.recipe, desk.place)}/{key}"
-    answer = desk.ask("sagemaker-runtime", "InvokeEndpointAsync", EndpointName=desk.recipe.endpoint_name, InputLocation=where,
-                      ContentType=photo.content_type, Accept="application/json")
-    return b"" if desk.dry else wait_for(desk, answer["OutputLocation"], answer.get("FailureLocation", ""))
+    answer = desk.ask(
+        "sagemaker-runtime",
+        "InvokeEndpointAsync",
+        EndpointName=desk.recipe.endpoint_name,
+        InputLocation=where,
+        ContentType=photo.content_type,
+        Accept="application/json",
+    )
+    return (
+        b""
+        if desk.dry
+        else wait_for(desk, answer["OutputLocation"], answer.get("FailureLocation", ""))
+    )
 
 
-def wait_for(desk: Desk, output: str, failure: str) -> bytes:
+def wait_for(desk: LaunchContext, output: str, failure: str) -> bytes:
     """The object at `output` once it is there. LaunchError with what lies at `failure`, or after ASYNC_TIMEOUT_S."""
     deadline = time.monotonic() + ASYNC_TIMEOUT_S
     while time.monotonic() < deadline:
@@ -168,12 +228,33 @@ def table(answers: list[Answer]) -> list[str]:
             rows.append((name, f"failed: {answer.failure}", "", "", ""))
             continue
         second = (answer.prediction.get("top") or [{}, {}])[1:2] or [{}]
-        rows.append((name, answer.prediction["label"], f"{answer.prediction['probability']:.4f}", second[0].get("label", ""),
-                     f"{second[0]['probability']:.4f}" if "probability" in second[0] else ""))
-    widths = [max(len(row[column]) for row in rows if not row[1].startswith("failed: ")) for column in range(5)]
-    return ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        rows.append(
+            (
+                name,
+                answer.prediction["label"],
+                f"{answer.prediction['probability']:.4f}",
+                second[0].get("label", ""),
+                f"{second[0]['probability']:.4f}" if "probability" in second[0] else "",
+            )
+        )
+    widths = [
+        max(len(row[column]) for row in rows if not row[1].startswith("failed: "))
+        for column in range(5)
+    ]
+    return [
+        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
 
 
 def json_lines(answers: list[Answer]) -> list[str]:
-    return [json.dumps({"photo": answer.photo.where, **({"error": answer.failure} if answer.failure else answer.prediction)}, ensure_ascii=False)
-            for answer in answers]
+    return [
+        json.dumps(
+            {
+                "photo": answer.photo.where,
+                **({"error": answer.failure} if answer.failure else answer.prediction),
+            },
+            ensure_ascii=False,
+        )
+        for answer in answers
+    ]

@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from launch.errors import LaunchError
-from launch.settings import Settings
+from recipes.sagemaker import SageMakerSettings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 KINDS = ("real-time", "serverless", "async", "multi-model")
@@ -22,7 +22,7 @@ class Recipe:
 
     name: str
     hyperparameters: dict[str, str]
-    settings: Settings
+    settings: SageMakerSettings
     path: Path
     document: dict
 
@@ -43,16 +43,28 @@ def read_recipe(path: Path) -> Recipe:
     except OSError as error:
         raise LaunchError(f"the recipe '{path}' cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise LaunchError(f"the recipe '{path}' is no YAML: {' '.join(str(error).split())}") from error
+        raise LaunchError(
+            f"the recipe '{path}' is no YAML: {' '.join(str(error).split())}"
+        ) from error
     if not isinstance(document, dict) or not document.get("name"):
         raise LaunchError(f"the recipe '{path}' has no name; it begins with `name: …`")
-    settings = fill(Settings, document.get("sagemaker") or {}, "sagemaker")
+    settings = fill(SageMakerSettings, document.get("sagemaker") or {}, "sagemaker")
     if settings.endpoint.kind not in KINDS:
-        raise LaunchError(f"sagemaker.endpoint.kind is '{settings.endpoint.kind}'; expected {', '.join(KINDS)}")
+        raise LaunchError(
+            f"sagemaker.endpoint.kind is '{settings.endpoint.kind}'; expected {', '.join(KINDS)}"
+        )
     if bool(settings.subnets) != bool(settings.security_groups):
-        raise LaunchError("sagemaker.subnets and sagemaker.security_groups go together; one of them is missing")
+        raise LaunchError(
+            "sagemaker.subnets and sagemaker.security_groups go together; one of them is missing"
+        )
     values = document.get("hyperparameters") or {}
-    return Recipe(str(document["name"]), {str(name): text(value) for name, value in values.items()}, settings, Path(path), document)
+    return Recipe(
+        str(document["name"]),
+        {str(name): text(value) for name, value in values.items()},
+        settings,
+        Path(path),
+        document,
+    )
 
 
 def read_hyperparameters(path: Path) -> dict[str, str]:
@@ -60,11 +72,15 @@ def read_hyperparameters(path: Path) -> dict[str, str]:
     try:
         values = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise LaunchError(f"the hyperparameters '{path}' cannot be read: {error.strerror}") from error
+        raise LaunchError(
+            f"the hyperparameters '{path}' cannot be read: {error.strerror}"
+        ) from error
     except ValueError as error:
         raise LaunchError(f"the hyperparameters '{path}' are no JSON: {error}") from error
     if not isinstance(values, dict):
-        raise LaunchError(f"'{path}' holds a {type(values).__name__}; expected an object of names and values")
+        raise LaunchError(
+            f"'{path}' holds a {type(values).__name__}; expected an object of names and values"
+        )
     return {str(name): text(value) for name, value in values.items()}
 
 
@@ -80,9 +96,9 @@ def located(path: str) -> Path:
 
 
 def searches(recipe: Recipe) -> tuple:
-    """The recipe's tuning jobs, as tune.recipe.Tuning; LaunchError for what it refuses."""
-    from tune.recipe import read_recipe as read_searches
-    from tune.space import SearchError
+    """The recipe's tuning jobs, as recipes.tuning.Tuning; LaunchError for what it refuses."""
+    from recipes.ranges import SearchError
+    from recipes.tuning import read_recipe as read_searches
 
     try:
         return read_searches(recipe.document).tuning
@@ -99,7 +115,9 @@ def fill(form: type, values: object, where: str):
         if name not in known:
             raise LaunchError(f"unknown setting '{name}' in {where}; known: {', '.join(known)}")
     hints = typing.get_type_hints(form)
-    return form(**{name: convert(hints[name], value, f"{where}.{name}") for name, value in values.items()})
+    return form(
+        **{name: convert(hints[name], value, f"{where}.{name}") for name, value in values.items()}
+    )
 
 
 def convert(kind: type, value: object, where: str):
@@ -118,7 +136,9 @@ def convert(kind: type, value: object, where: str):
     if kind is str and isinstance(value, (int, float, types.NoneType)):
         return "" if value is None else str(value)
     if not isinstance(value, kind) or isinstance(value, bool) and kind is not bool:
-        raise LaunchError(f"{where} is {value!r}; expected {'true or false' if kind is bool else 'a text' if kind is str else 'a number'}")
+        raise LaunchError(
+            f"{where} is {value!r}; expected {'true or false' if kind is bool else 'a text' if kind is str else 'a number'}"
+        )
     return value
 
 

@@ -1,7 +1,7 @@
 """The command that removes what the others made: delete."""
 
 from launch.api import removed
-from launch.desk import Desk
+from launch.context import LaunchContext
 from launch.errors import LaunchError, is_missing
 from launch.follow import DESCRIBE, ENDED, RULE_STATUSES, status_of
 from launch.jobs import FAILED, FINE, describe_or_none
@@ -13,21 +13,29 @@ from launch.upload import Channel
 RULE_RUNS = ("InProgress", "Stopping")
 
 
-def delete(desk: Desk) -> int:
+def delete(desk: LaunchContext) -> int:
     """Remove the API, the endpoint, its configurations, models, alarm and scaling; with --data what lies in S3, too. Jobs cost nothing and stay.
 
     LaunchError where a job still runs whose output --data would remove.
     """
     calls = removals(desk)
     for call in calls:
-        desk.tell(f"delete: {call.operation.removeprefix('Delete')} {' '.join(str(value) for value in call.request.values())}")
+        desk.tell(
+            f"delete: {call.operation.removeprefix('Delete')} {' '.join(str(value) for value in call.request.values())}"
+        )
     key = f"{prefix(desk.recipe)}/"
     if desk.options.data:
-        desk.tell(f"delete: everything under s3://{bucket(desk.recipe, desk.place)}/{key} (photos, models, reports)")
+        desk.tell(
+            f"delete: everything under s3://{bucket(desk.recipe, desk.place)}/{key} (photos, models, reports)"
+        )
     if not calls and not desk.options.data:
         desk.tell(f"delete: nothing of {desk.recipe.name} is known here")
         return FINE
-    if not desk.dry and not desk.options.yes and input(f"Remove these {len(calls)} things? Type yes: ").strip().lower() != "yes":
+    if (
+        not desk.dry
+        and not desk.options.yes
+        and input(f"Remove these {len(calls)} things? Type yes: ").strip().lower() != "yes"
+    ):
         desk.tell("delete: nothing was removed")
         return FAILED
     if desk.options.data and not desk.dry:
@@ -48,47 +56,82 @@ def delete(desk: Desk) -> int:
     return FINE
 
 
-def wait_for_writers(desk: Desk) -> None:
+def wait_for_writers(desk: LaunchContext) -> None:
     """Wait for rules that still judge a training that has ended: they write to S3. LaunchError where a job itself still runs."""
     told = ""
-    while writers := [one for entry in desk.state.all(*DESCRIBE) for one in writing(desk, entry.kind, entry.name)]:
-        if (line := f"delete: waiting for {', '.join(writers)}, which would write again what is removed") != told:
+    while writers := [
+        one for entry in desk.state.all(*DESCRIBE) for one in writing(desk, entry.kind, entry.name)
+    ]:
+        if (
+            line
+            := f"delete: waiting for {', '.join(writers)}, which would write again what is removed"
+        ) != told:
             desk.tell(line)
             told = line
         desk.wait()
 
 
-def writing(desk: Desk, kind: str, name: str) -> list[str]:
+def writing(desk: LaunchContext, kind: str, name: str) -> list[str]:
     """What of a job still writes to S3 and ends by itself. LaunchError where that is the job, which nobody told to stop."""
     answer = describe_or_none(desk, kind, name) or {}
     status = status_of(kind, answer)
     if status == "InProgress":
-        raise LaunchError(f"the {kind} job {name} still runs and would write again what is removed; `launch stop` ends it")
+        raise LaunchError(
+            f"the {kind} job {name} still runs and would write again what is removed; `launch stop` ends it"
+        )
     if answer and status not in ENDED:
         return [name]
-    return [f"{rule['RuleConfigurationName']} of {name}" for field in RULE_STATUSES for rule in answer.get(field, [])
-            if rule["RuleEvaluationStatus"] in RULE_RUNS]
+    return [
+        f"{rule['RuleConfigurationName']} of {name}"
+        for field in RULE_STATUSES
+        for rule in answer.get(field, [])
+        if rule["RuleEvaluationStatus"] in RULE_RUNS
+    ]
 
 
-def removals(desk: Desk) -> list[Call]:
+def removals(desk: LaunchContext) -> list[Call]:
     """Requests that remove what was made, in an order that works."""
     recipe, known = desk.recipe, desk.state.all
     if desk.dry and not known("endpoint"):
         desk.tell("dry run: nothing was made yet; these would remove what `deploy` and `api` make")
         name = dated(recipe.endpoint_name, desk.stamp)
-        names = {"api": [stack_name(recipe)], "endpoint": [recipe.endpoint_name], "config": [name], "model": [name], "alarm": [alarm_name(recipe)],
-                 "scaling": [1] if scaling(recipe) else []}
+        names = {
+            "api": [stack_name(recipe)],
+            "endpoint": [recipe.endpoint_name],
+            "config": [name],
+            "model": [name],
+            "alarm": [alarm_name(recipe)],
+            "scaling": [1] if scaling(recipe) else [],
+        }
     else:
-        names = {kind: [entry.name for entry in known(kind)] for kind in ("api", "endpoint", "config", "model", "alarm", "scaling")}
-    return [*(Call("cloudformation", "DeleteStack", {"StackName": name}) for name in names["api"]),
-            *(Call("application-autoscaling", "DeregisterScalableTarget", scaled(recipe)) for _ in names["scaling"]),
-            *(Call("sagemaker", "DeleteEndpoint", {"EndpointName": name}) for name in names["endpoint"]),
-            *(Call("sagemaker", "DeleteEndpointConfig", {"EndpointConfigName": name}) for name in names["config"]),
-            *(Call("sagemaker", "DeleteModel", {"ModelName": name}) for name in names["model"]),
-            *([Call("cloudwatch", "DeleteAlarms", {"AlarmNames": names["alarm"]})] if names["alarm"] else [])]
+        names = {
+            kind: [entry.name for entry in known(kind)]
+            for kind in ("api", "endpoint", "config", "model", "alarm", "scaling")
+        }
+    return [
+        *(Call("cloudformation", "DeleteStack", {"StackName": name}) for name in names["api"]),
+        *(
+            Call("application-autoscaling", "DeregisterScalableTarget", scaled(recipe))
+            for _ in names["scaling"]
+        ),
+        *(
+            Call("sagemaker", "DeleteEndpoint", {"EndpointName": name})
+            for name in names["endpoint"]
+        ),
+        *(
+            Call("sagemaker", "DeleteEndpointConfig", {"EndpointConfigName": name})
+            for name in names["config"]
+        ),
+        *(Call("sagemaker", "DeleteModel", {"ModelName": name}) for name in names["model"]),
+        *(
+            [Call("cloudwatch", "DeleteAlarms", {"AlarmNames": names["alarm"]})]
+            if names["alarm"]
+            else []
+        ),
+    ]
 
 
-def delete_prefix(desk: Desk, key: str) -> None:
+def delete_prefix(desk: LaunchContext, key: str) -> None:
     """Remove all objects under a prefix of the recipe's bucket."""
     if desk.dry:
         desk.ask("s3", "ListObjectsV2", Bucket=bucket(desk.recipe, desk.place), Prefix=key)

@@ -14,13 +14,33 @@ from launch.recipe import Recipe
 from launch.requests_training import Target, s3, training_job
 
 ACCOUNTS = Path(__file__).with_name("rule_images.yaml")
-BUILT_IN = ("VanishingGradient", "ExplodingTensor", "PoorWeightInitialization", "SaturatedActivation", "DeadRelu", "WeightUpdateRatio", "UnchangedTensor",
-            "AllZero", "TensorVariance", "LossNotDecreasing", "Overfit", "Overtraining", "ClassImbalance", "Confusion", "SimilarAcrossRuns",
-            "CheckInputImages", "StalledTrainingRule")
+BUILT_IN = (
+    "VanishingGradient",
+    "ExplodingTensor",
+    "PoorWeightInitialization",
+    "SaturatedActivation",
+    "DeadRelu",
+    "WeightUpdateRatio",
+    "UnchangedTensor",
+    "AllZero",
+    "TensorVariance",
+    "LossNotDecreasing",
+    "Overfit",
+    "Overtraining",
+    "ClassImbalance",
+    "Confusion",
+    "SimilarAcrossRuns",
+    "CheckInputImages",
+    "StalledTrainingRule",
+)
 # what a rule needs to be told before SageMaker starts it
-NEEDED = {"LossNotDecreasing": {"use_losses_collection": "True"}, "ExplodingTensor": {"collection_names": "gradients"},
-          "AllZero": {"collection_names": "weights"},
-          "UnchangedTensor": {"collection_names": "weights"}, "TensorVariance": {"collection_names": "weights"}}
+NEEDED = {
+    "LossNotDecreasing": {"use_losses_collection": "True"},
+    "ExplodingTensor": {"collection_names": "gradients"},
+    "AllZero": {"collection_names": "weights"},
+    "UnchangedTensor": {"collection_names": "weights"},
+    "TensorVariance": {"collection_names": "weights"},
+}
 PROFILE = "/opt/ml/output/profiler"
 INTERVALS_MS = (100, 200, 500, 1000, 5000, 60000)
 
@@ -29,20 +49,41 @@ def debug_job(recipe: Recipe, target: Target, name: str) -> dict:
     """CreateTrainingJob with Debugger's hook, rules and profiler. LaunchError where the region has no rules."""
     settings = recipe.settings.debugger
     if settings.profile_interval_ms not in INTERVALS_MS:
-        raise LaunchError(f"sagemaker.debugger.profile_interval_ms is {settings.profile_interval_ms}; expected {', '.join(map(str, INTERVALS_MS))}")
+        raise LaunchError(
+            f"sagemaker.debugger.profile_interval_ms is {settings.profile_interval_ms}; expected {', '.join(map(str, INTERVALS_MS))}"
+        )
     request = training_job(recipe, target, name)
     image, output = rule_image(target.place), s3(recipe, target.place, "output")
-    request["DebugHookConfig"] = {"S3OutputPath": output, "CollectionConfigurations": [
-        {"CollectionName": collection,
-         "CollectionParameters": {"train.save_interval": str(settings.train_interval), "eval.save_interval": str(settings.eval_interval)}}
-        for collection in settings.collections]}
-    request["DebugRuleConfigurations"] = [{"RuleConfigurationName": rule, "RuleEvaluatorImage": image, "RuleParameters": parameters}
-                                          for rule, parameters in rules(recipe).items()]
+    request["DebugHookConfig"] = {
+        "S3OutputPath": output,
+        "CollectionConfigurations": [
+            {
+                "CollectionName": collection,
+                "CollectionParameters": {
+                    "train.save_interval": str(settings.train_interval),
+                    "eval.save_interval": str(settings.eval_interval),
+                },
+            }
+            for collection in settings.collections
+        ],
+    }
+    request["DebugRuleConfigurations"] = [
+        {"RuleConfigurationName": rule, "RuleEvaluatorImage": image, "RuleParameters": parameters}
+        for rule, parameters in rules(recipe).items()
+    ]
     if settings.profile:
-        request["ProfilerConfig"] = {"S3OutputPath": output, "ProfilingIntervalInMilliseconds": settings.profile_interval_ms,
-                                     "ProfilingParameters": {"LocalPath": PROFILE}}  # without parameters the training itself measures nothing
-        request["ProfilerRuleConfigurations"] = [{"RuleConfigurationName": "ProfilerReport", "RuleEvaluatorImage": image,
-                                                  "RuleParameters": {"rule_to_invoke": "ProfilerReport", "opt_out_telemetry": "True"}}]
+        request["ProfilerConfig"] = {
+            "S3OutputPath": output,
+            "ProfilingIntervalInMilliseconds": settings.profile_interval_ms,
+            "ProfilingParameters": {"LocalPath": PROFILE},
+        }  # without parameters the training itself measures nothing
+        request["ProfilerRuleConfigurations"] = [
+            {
+                "RuleConfigurationName": "ProfilerReport",
+                "RuleEvaluatorImage": image,
+                "RuleParameters": {"rule_to_invoke": "ProfilerReport", "opt_out_telemetry": "True"},
+            }
+        ]
     return request
 
 
@@ -50,9 +91,14 @@ def own_debug_job(recipe: Recipe, target: Target, name: str) -> dict:
     """CreateTrainingJob in which the image saves, profiles and judges by itself; all of it comes back in output.tar.gz."""
     request = training_job(recipe, target, name)
     collections = [one for one in recipe.settings.debugger.collections if one != "losses"]
-    request["HyperParameters"] = {**request["HyperParameters"], "debug": "true", "profile": str(recipe.settings.debugger.profile).lower(),
-                                  "debug_collections": ",".join(collections), "debug_train_interval": str(recipe.settings.debugger.train_interval),
-                                  "debug_eval_interval": str(recipe.settings.debugger.eval_interval)}
+    request["HyperParameters"] = {
+        **request["HyperParameters"],
+        "debug": "true",
+        "profile": str(recipe.settings.debugger.profile).lower(),
+        "debug_collections": ",".join(collections),
+        "debug_train_interval": str(recipe.settings.debugger.train_interval),
+        "debug_eval_interval": str(recipe.settings.debugger.eval_interval),
+    }
     return request
 
 
@@ -66,7 +112,9 @@ def rules(recipe: Recipe) -> dict[str, dict[str, str]]:
         rule, _, parameter = text.partition(".")
         name = rule_name(rule)
         if name not in found or not parameter:
-            raise LaunchError(f"sagemaker.debugger.rule_parameters has '{text}'; expected Rule.parameter of one of the rules {', '.join(found)}")
+            raise LaunchError(
+                f"sagemaker.debugger.rule_parameters has '{text}'; expected Rule.parameter of one of the rules {', '.join(found)}"
+            )
         found[name][parameter] = value
     return found
 
@@ -84,5 +132,7 @@ def rule_image(place: Place) -> str:
     """The image of the built-in rules. LaunchError in regions that have none."""
     account = yaml.safe_load(ACCOUNTS.read_text(encoding="utf-8")).get(place.region)
     if not account:
-        raise LaunchError(f"SageMaker Debugger has no rules in {place.region}; run `launch debug` with --own, and `python -m diagnose` on what the job saved")
+        raise LaunchError(
+            f"SageMaker Debugger has no rules in {place.region}; run `launch debug` with --own, and `python -m diagnose` on what the job saved"
+        )
     return f"{account}.dkr.ecr.{place.region}.{place.dns_suffix}/sagemaker-debugger-rules:latest"

@@ -9,7 +9,14 @@ from launch.errors import LaunchError
 from launch.recipe import Recipe, slug
 
 NAME_LIMIT, TUNING_NAME_LIMIT = 63, 32
-MEASURED = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "test_loss", "test_accuracy")
+MEASURED = (
+    "train_loss",
+    "train_accuracy",
+    "validation_loss",
+    "validation_accuracy",
+    "test_loss",
+    "test_accuracy",
+)
 NUMBER = r"([0-9.]+(?:e[-+]?[0-9]+)?)"
 
 
@@ -23,7 +30,9 @@ class Target:
     def image(self, name: str) -> str:
         """An image's URI. LaunchError for one that was never pushed."""
         if name not in self.images:
-            raise LaunchError(f"the image '{name}' has not been pushed; run ./build_and_push.sh {name}, or set sagemaker.image_uris")
+            raise LaunchError(
+                f"the image '{name}' has not been pushed; run ./build_and_push.sh {name}, or set sagemaker.image_uris"
+            )
         return self.images[name]
 
 
@@ -46,7 +55,10 @@ def dated(name: str, stamp: str, limit: int = NAME_LIMIT) -> str:
 
 def tags(recipe: Recipe) -> list[dict]:
     """The recipe's tags and its name, on everything that is made."""
-    return [{"Key": key, "Value": value} for key, value in {"slipway:recipe": recipe.name, **recipe.settings.tags}.items()]
+    return [
+        {"Key": key, "Value": value}
+        for key, value in {"slipway:recipe": recipe.name, **recipe.settings.tags}.items()
+    ]
 
 
 def bucket(recipe: Recipe, place: Place) -> str:
@@ -69,7 +81,16 @@ def role(recipe: Recipe, place: Place) -> str:
 
 def vpc(recipe: Recipe) -> dict:
     settings = recipe.settings
-    return {"VpcConfig": {"Subnets": list(settings.subnets), "SecurityGroupIds": list(settings.security_groups)}} if settings.subnets else {}
+    return (
+        {
+            "VpcConfig": {
+                "Subnets": list(settings.subnets),
+                "SecurityGroupIds": list(settings.security_groups),
+            }
+        }
+        if settings.subnets
+        else {}
+    )
 
 
 def kms(recipe: Recipe, name: str = "KmsKeyId") -> dict:
@@ -78,16 +99,30 @@ def kms(recipe: Recipe, name: str = "KmsKeyId") -> dict:
 
 def volume_kms(recipe: Recipe, instance_type: str) -> dict:
     """The key of a machine's volume; none where disks of its own, always encrypted, stand for it, as SageMaker refuses one there."""
-    own_disks = re.match(r"ml\.(g4dn|g5|g6e?|gr6|p3dn|p4de?|p5e?n?|p6\S*|trn1n?|[cmr]\d[a-z]*d)\.", instance_type)
+    own_disks = re.match(
+        r"ml\.(g4dn|g5|g6e?|gr6|p3dn|p4de?|p5e?n?|p6\S*|trn1n?|[cmr]\d[a-z]*d)\.", instance_type
+    )
     return {} if own_disks else kms(recipe, "VolumeKmsKeyId")
 
 
 def channels(recipe: Recipe, place: Place) -> list[dict]:
     """InputDataConfig: an s3:// channel as it is, a folder's as `upload` puts it."""
-    return [{"ChannelName": name, "InputMode": recipe.settings.training.input_mode,
-             "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3DataDistributionType": "FullyReplicated",
-                                             "S3Uri": given if given.startswith("s3://") else f"{s3(recipe, place, 'data', name)}/"}}}
-            for name, given in recipe.settings.channels.items()]
+    return [
+        {
+            "ChannelName": name,
+            "InputMode": recipe.settings.training.input_mode,
+            "DataSource": {
+                "S3DataSource": {
+                    "S3DataType": "S3Prefix",
+                    "S3DataDistributionType": "FullyReplicated",
+                    "S3Uri": given
+                    if given.startswith("s3://")
+                    else f"{s3(recipe, place, 'data', name)}/",
+                }
+            },
+        }
+        for name, given in recipe.settings.channels.items()
+    ]
 
 
 def metrics() -> list[dict]:
@@ -98,26 +133,46 @@ def metrics() -> list[dict]:
 def resources(recipe: Recipe) -> dict:
     training = recipe.settings.training
     keep = {"KeepAlivePeriodInSeconds": training.keep_alive_s} if training.keep_alive_s else {}
-    return {"InstanceType": training.instance_type, "InstanceCount": training.instance_count, "VolumeSizeInGB": training.volume_gb,
-            **volume_kms(recipe, training.instance_type), **keep}
+    return {
+        "InstanceType": training.instance_type,
+        "InstanceCount": training.instance_count,
+        "VolumeSizeInGB": training.volume_gb,
+        **volume_kms(recipe, training.instance_type),
+        **keep,
+    }
 
 
 def stopping(recipe: Recipe) -> dict:
     training = recipe.settings.training
     wait = training.max_wait_s or 2 * training.max_run_s
     if training.spot and wait < training.max_run_s:
-        raise LaunchError(f"sagemaker.training.max_wait_s is {wait}; it counts the running too, so at least max_run_s, {training.max_run_s}")
-    return {"MaxRuntimeInSeconds": training.max_run_s, **({"MaxWaitTimeInSeconds": wait} if training.spot else {})}
+        raise LaunchError(
+            f"sagemaker.training.max_wait_s is {wait}; it counts the running too, so at least max_run_s, {training.max_run_s}"
+        )
+    return {
+        "MaxRuntimeInSeconds": training.max_run_s,
+        **({"MaxWaitTimeInSeconds": wait} if training.spot else {}),
+    }
 
 
 def common(recipe: Recipe, target: Target, checkpoints: str) -> dict:
     """What a training job and the definition of a tuning job's trainings have in common. checkpoints: name of their folder in S3."""
     settings, training = recipe.settings, recipe.settings.training
     if training.keep_alive_s and training.spot:
-        raise LaunchError("sagemaker.training.keep_alive_s does not go with spot: SageMaker keeps no spot machines warm")
-    kept = {"CheckpointConfig": {"S3Uri": s3(recipe, target.place, "checkpoints", checkpoints)}} if training.checkpoints or training.spot else {}
+        raise LaunchError(
+            "sagemaker.training.keep_alive_s does not go with spot: SageMaker keeps no spot machines warm"
+        )
+    kept = (
+        {"CheckpointConfig": {"S3Uri": s3(recipe, target.place, "checkpoints", checkpoints)}}
+        if training.checkpoints or training.spot
+        else {}
+    )
     return {
-        "AlgorithmSpecification": {"TrainingImage": target.image(training.image), "TrainingInputMode": training.input_mode, "MetricDefinitions": metrics()},
+        "AlgorithmSpecification": {
+            "TrainingImage": target.image(training.image),
+            "TrainingInputMode": training.input_mode,
+            "MetricDefinitions": metrics(),
+        },
         "RoleArn": role(recipe, target.place),
         "InputDataConfig": channels(recipe, target.place),
         "OutputDataConfig": {"S3OutputPath": s3(recipe, target.place, "output"), **kms(recipe)},
@@ -127,14 +182,21 @@ def common(recipe: Recipe, target: Target, checkpoints: str) -> dict:
         "EnableInterContainerTrafficEncryption": settings.encrypt_traffic,
         "EnableManagedSpotTraining": training.spot,
         "RetryStrategy": {"MaximumRetryAttempts": training.attempts},
-        **({"Environment": training.environment} if training.environment else {}), **kept, **vpc(recipe),
+        **({"Environment": training.environment} if training.environment else {}),
+        **kept,
+        **vpc(recipe),
     }
 
 
 def training_job(recipe: Recipe, target: Target, name: str, checkpoints: str = "") -> dict:
     """CreateTrainingJob. checkpoints: name of an earlier job, from whose checkpoints this one goes on."""
-    return {"TrainingJobName": name, "HyperParameters": recipe.hyperparameters, **common(recipe, target, checkpoints or name),
-            "ProfilerConfig": {"DisableProfiler": True}, "Tags": tags(recipe)}
+    return {
+        "TrainingJobName": name,
+        "HyperParameters": recipe.hyperparameters,
+        **common(recipe, target, checkpoints or name),
+        "ProfilerConfig": {"DisableProfiler": True},
+        "Tags": tags(recipe),
+    }
 
 
 def model_data(recipe: Recipe, place: Place, job: str) -> str:

@@ -1,7 +1,7 @@
 """launch tune: the recipe's tuning jobs on SageMaker, one after the other, each started warm from its parents."""
 
+from launch.context import LaunchContext
 from launch.cost import check_budget
-from launch.desk import Desk
 from launch.errors import LaunchError
 from launch.follow import ENDED, describe, status_of, steps
 from launch.jobs import FAILED, FINE, describe_or_none, start
@@ -10,13 +10,17 @@ from launch.requests_tuning import tuning_job, tuning_name
 from launch.state import Entry
 
 
-def tune(desk: Desk) -> int:
+def tune(desk: LaunchContext) -> int:
     """Run the chain, or one search of it (--search NAME). What already ended is not run again (--again does), what runs is followed."""
     from tune.request import tuning_request
 
-    wanted = [search for search in searches(desk.recipe) if desk.options.search in ("", search.name)]
+    wanted = [
+        search for search in searches(desk.recipe) if desk.options.search in ("", search.name)
+    ]
     if not wanted:
-        raise LaunchError(f"the recipe '{desk.recipe.path}' has no tuning{f' {desk.options.search!r}' if desk.options.search else ''}")
+        raise LaunchError(
+            f"the recipe '{desk.recipe.path}' has no tuning{f' {desk.options.search!r}' if desk.options.search else ''}"
+        )
     check_budget(desk.recipe, "tuning", desk.options.over_budget)
     planned = {}
     for search in wanted:
@@ -25,10 +29,19 @@ def tune(desk: Desk) -> int:
                 return FAILED
             continue
         name = tuning_name(search.name, desk.stamp)
-        parents = {**{entry.facts["search"]: entry.name for entry in desk.state.all("tuning")}, **planned}
+        parents = {
+            **{entry.facts["search"]: entry.name for entry in desk.state.all("tuning")},
+            **planned,
+        }
         planned[search.name] = name
-        start(desk, "tuning", name, "CreateHyperParameterTuningJob", tuning_job(desk.recipe, desk.target, tuning_request(search), name, parents),
-              search=search.name)
+        start(
+            desk,
+            "tuning",
+            name,
+            "CreateHyperParameterTuningJob",
+            tuning_job(desk.recipe, desk.target, tuning_request(search), name, parents),
+            search=search.name,
+        )
         if desk.dry:
             continue
         if desk.options.no_wait:
@@ -40,23 +53,31 @@ def tune(desk: Desk) -> int:
     return FINE
 
 
-def earlier(desk: Desk, search: str) -> Entry | None:
+def earlier(desk: LaunchContext, search: str) -> Entry | None:
     """The latest tuning job of a search that runs or completed; None with --again, or where it has to be run."""
     found = [entry for entry in desk.state.all("tuning") if entry.facts.get("search") == search]
     if not found or desk.options.again:
         return None
     answer = describe_or_none(desk, "tuning", found[-1].name)
-    return found[-1] if answer and status_of("tuning", answer) not in ("Failed", "Stopped") else None
+    return (
+        found[-1] if answer and status_of("tuning", answer) not in ("Failed", "Stopped") else None
+    )
 
 
-def run_on(desk: Desk, search: str, entry: Entry) -> int:
+def run_on(desk: LaunchContext, search: str, entry: Entry) -> int:
     """Follow what an earlier command started; 0 when it completed."""
     status = status_of("tuning", describe(desk, "tuning", entry.name))
-    desk.tell(f"tune: {search} {'completed' if status in ENDED else 'runs'} as {entry.name} (--again runs it anew)")
-    return FINE if status == "Completed" or desk.options.no_wait or wait(desk, entry.name) == "Completed" else FAILED
+    desk.tell(
+        f"tune: {search} {'completed' if status in ENDED else 'runs'} as {entry.name} (--again runs it anew)"
+    )
+    return (
+        FINE
+        if status == "Completed" or desk.options.no_wait or wait(desk, entry.name) == "Completed"
+        else FAILED
+    )
 
 
-def wait(desk: Desk, name: str) -> str:
+def wait(desk: LaunchContext, name: str) -> str:
     """Tell each training that ends, and the state, until the tuning job has ended; how it ended."""
     told, known = "", set()
     while True:
@@ -74,12 +95,19 @@ def wait(desk: Desk, name: str) -> str:
         desk.wait()
 
 
-def trials(desk: Desk, name: str) -> list[dict]:
+def trials(desk: LaunchContext, name: str) -> list[dict]:
     """All trainings of a tuning job, oldest first, as SageMaker summarizes them."""
     found, token = [], {}
     while True:
-        page = desk.ask("sagemaker", "ListTrainingJobsForHyperParameterTuningJob", HyperParameterTuningJobName=name, MaxResults=100, SortBy="CreationTime",
-                        SortOrder="Ascending", **token)
+        page = desk.ask(
+            "sagemaker",
+            "ListTrainingJobsForHyperParameterTuningJob",
+            HyperParameterTuningJobName=name,
+            MaxResults=100,
+            SortBy="CreationTime",
+            SortOrder="Ascending",
+            **token,
+        )
         found += page.get("TrainingJobSummaries", [])
         if not page.get("NextToken"):
             return found
@@ -89,6 +117,12 @@ def trials(desk: Desk, name: str) -> list[dict]:
 def trial_words(trial: dict) -> str:
     """One line of a training that ended."""
     value = trial.get("FinalHyperParameterTuningJobObjectiveMetric", {})
-    tuned = " ".join(f"{name}={text}" for name, text in sorted(trial.get("TunedHyperParameters", {}).items()))
-    told = f"{value['MetricName']}={value['Value']:.4f}" if value else trial.get("FailureReason", "no objective")
+    tuned = " ".join(
+        f"{name}={text}" for name, text in sorted(trial.get("TunedHyperParameters", {}).items())
+    )
+    told = (
+        f"{value['MetricName']}={value['Value']:.4f}"
+        if value
+        else trial.get("FailureReason", "no objective")
+    )
     return f"trial {trial['TrainingJobName']}: {trial['TrainingJobStatus']}; {told}; {tuned}"

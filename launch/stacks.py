@@ -1,14 +1,20 @@
 """A CloudFormation stack: its state, its URL, why it failed, and waiting until it rests."""
 
-from launch.desk import Desk
+from launch.context import LaunchContext
 from launch.errors import LaunchError, code_of, message_of
 
-NEVER_MADE = ("CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "REVIEW_IN_PROGRESS", "DELETE_FAILED")  # CloudFormation changes these no more
+NEVER_MADE = (
+    "CREATE_FAILED",
+    "ROLLBACK_COMPLETE",
+    "ROLLBACK_FAILED",
+    "REVIEW_IN_PROGRESS",
+    "DELETE_FAILED",
+)  # CloudFormation changes these no more
 GOOD = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
 BEGINNINGS = ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS")
 
 
-def stack_or_none(desk: Desk, name: str) -> dict | None:
+def stack_or_none(desk: LaunchContext, name: str) -> dict | None:
     """DescribeStacks' answer for a stack; None where there is none."""
     try:
         return desk.ask("cloudformation", "DescribeStacks", StackName=name)["Stacks"][0]
@@ -20,16 +26,26 @@ def stack_or_none(desk: Desk, name: str) -> dict | None:
 
 def url_of(stack: dict | None) -> str:
     """The page's URL; empty where there is none yet."""
-    return {output["OutputKey"]: output["OutputValue"] for output in (stack or {}).get("Outputs", ())}.get("Url", "")
+    return {
+        output["OutputKey"]: output["OutputValue"] for output in (stack or {}).get("Outputs", ())
+    }.get("Url", "")
 
 
-def stack_words(desk: Desk, name: str) -> str:
+def stack_words(desk: LaunchContext, name: str) -> str:
     """State and URL of a stack, for people."""
-    stack = stack_or_none(desk, name) if not desk.dry else desk.ask("cloudformation", "DescribeStacks", StackName=name)
-    return "; ".join(word for word in (stack.get("StackStatus", ""), url_of(stack)) if word) if stack is not None else "not on CloudFormation"
+    stack = (
+        stack_or_none(desk, name)
+        if not desk.dry
+        else desk.ask("cloudformation", "DescribeStacks", StackName=name)
+    )
+    return (
+        "; ".join(word for word in (stack.get("StackStatus", ""), url_of(stack)) if word)
+        if stack is not None
+        else "not on CloudFormation"
+    )
 
 
-def settled(desk: Desk, name: str, who: str) -> dict | None:
+def settled(desk: LaunchContext, name: str, who: str) -> dict | None:
     """Wait until nothing is under way; the stack, None where it is gone. who: the command that tells of each state."""
     told = ""
     while True:
@@ -43,19 +59,21 @@ def settled(desk: Desk, name: str, who: str) -> dict | None:
         desk.wait()
 
 
-def gone(desk: Desk, name: str, who: str) -> None:
+def gone(desk: LaunchContext, name: str, who: str) -> None:
     """Wait until a stack that is being deleted is gone. LaunchError with the reason when it stays."""
     if settled(desk, name, who):
         raise LaunchError(f"the stack {name} was not deleted: {reason(desk, name)}")
 
 
-def reason(desk: Desk, name: str) -> str:
+def reason(desk: LaunchContext, name: str) -> str:
     """What failed first in the latest change, in CloudFormation's words; its events come newest first."""
     failed = []
     for event in desk.ask("cloudformation", "DescribeStackEvents", StackName=name)["StackEvents"]:
         status, why = event.get("ResourceStatus", ""), event.get("ResourceStatusReason", "")
         if status.endswith("_FAILED") and "cancelled" not in why:
-            failed.append(f"{event.get('LogicalResourceId')}: {' '.join(why.split()) or 'no reason is given'}")
+            failed.append(
+                f"{event.get('LogicalResourceId')}: {' '.join(why.split()) or 'no reason is given'}"
+            )
         if status in BEGINNINGS and event.get("LogicalResourceId") == name:
             break
     return failed[-1] if failed else "CloudFormation gives no reason"

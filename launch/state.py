@@ -8,7 +8,17 @@ from artifact.model import write_atomically
 from launch.errors import LaunchError
 
 FORMAT_VERSION = 1
-KINDS = ("training", "tuning", "transform", "model", "config", "endpoint", "alarm", "scaling", "api")
+KINDS = (
+    "training",
+    "tuning",
+    "transform",
+    "model",
+    "config",
+    "endpoint",
+    "alarm",
+    "scaling",
+    "api",
+)
 
 
 @dataclass(frozen=True)
@@ -30,17 +40,23 @@ class State:
         try:
             document = json.loads(self.path.read_text(encoding="utf-8"))
             if document["format_version"] != FORMAT_VERSION:
-                raise LaunchError(f"'{path}' has format_version {document['format_version']}; this launcher knows {FORMAT_VERSION}")
+                raise LaunchError(
+                    f"'{path}' has format_version {document['format_version']}; this launcher knows {FORMAT_VERSION}"
+                )
             self.entries = [Entry(**entry) for entry in document["entries"]]
         except FileNotFoundError:
             pass
         except (ValueError, KeyError, TypeError) as error:
-            raise LaunchError(f"'{path}' is not what this launcher wrote ({error!r}); move it away") from error
+            raise LaunchError(
+                f"'{path}' is not what this launcher wrote ({error!r}); move it away"
+            ) from error
 
     def add(self, kind: str, name: str, started: str, **facts: object) -> Entry:
         """Note a thing, in place of one of the same kind and name. Noted before it is asked for, so that nothing is lost."""
         entry = Entry(kind, name, started, facts)
-        self.entries = [one for one in self.entries if (one.kind, one.name) != (kind, name)] + [entry]
+        self.entries = [one for one in self.entries if (one.kind, one.name) != (kind, name)] + [
+            entry
+        ]
         self._write()
         return entry
 
@@ -56,5 +72,9 @@ class State:
 
     def _write(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        document = {"format_version": FORMAT_VERSION, "recipe": self.recipe, "entries": [asdict(entry) for entry in self.entries]}
+        document = {
+            "format_version": FORMAT_VERSION,
+            "recipe": self.recipe,
+            "entries": [asdict(entry) for entry in self.entries],
+        }
         write_atomically(self.path, json.dumps(document, indent=1).encode() + b"\n")

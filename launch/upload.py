@@ -36,7 +36,9 @@ class Plan:
     """What differs between a folder and S3."""
 
     put: list[File] = field(default_factory=list)
-    delete: list[str] = field(default_factory=list)  # names of what an earlier upload put and the folder no longer has
+    delete: list[str] = field(
+        default_factory=list
+    )  # names of what an earlier upload put and the folder no longer has
     same: list[File] = field(default_factory=list)
 
     @property
@@ -48,17 +50,32 @@ def files_of(folder: Path) -> list[File]:
     """A channel's files, by name, hidden ones left out. LaunchError where there are none, or one is too large."""
     folder = Path(folder)
     if not folder.is_dir():
-        raise LaunchError(f"there is no folder '{folder}' for a channel; run `python -m prepare`, or set sagemaker.channels")
-    paths = sorted(Path(parent) / name for parent, folders, names in os.walk(folder, followlinks=True) for name in names)
-    paths = [path for path in paths if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+        raise LaunchError(
+            f"there is no folder '{folder}' for a channel; run `python -m prepare`, or set sagemaker.channels"
+        )
+    paths = sorted(
+        Path(parent) / name
+        for parent, folders, names in os.walk(folder, followlinks=True)
+        for name in names
+    )
+    paths = [
+        path
+        for path in paths
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
     if not paths:
         raise LaunchError(f"the folder '{folder}' of a channel holds no files")
     with ThreadPoolExecutor(THREADS) as readers:
         sums = list(readers.map(sha256_of, paths))
-    found = [File(path.relative_to(folder).as_posix(), path, path.stat().st_size, one) for path, one in zip(paths, sums, strict=True)]
+    found = [
+        File(path.relative_to(folder).as_posix(), path, path.stat().st_size, one)
+        for path, one in zip(paths, sums, strict=True)
+    ]
     large = next((file for file in found if file.size > LARGEST), None)
     if large:
-        raise LaunchError(f"'{large.path}' has {large.size / 1e9:.1f} GB; a file of a channel may have 5 GB")
+        raise LaunchError(
+            f"'{large.path}' has {large.size / 1e9:.1f} GB; a file of a channel may have 5 GB"
+        )
     return found
 
 
@@ -75,13 +92,17 @@ def compare(files: list[File], manifest: dict[str, dict], objects: dict[str, str
     plan = Plan()
     for file in files:
         known = manifest.get(file.name, {})
-        same = known.get("sha256") == file.sha256 and objects.get(file.name) == known.get("etag", "")
+        same = known.get("sha256") == file.sha256 and objects.get(file.name) == known.get(
+            "etag", ""
+        )
         (plan.same if same else plan.put).append(file)
     gone = set(objects) - {file.name for file in files}
     foreign = sorted(gone - set(manifest))
     if foreign:
-        raise LaunchError(f"S3 holds {len(foreign)} object(s) in this channel that no upload put there, such as '{foreign[0]}'; "
-                          "remove them, or set another sagemaker.prefix")
+        raise LaunchError(
+            f"S3 holds {len(foreign)} object(s) in this channel that no upload put there, such as '{foreign[0]}'; "
+            "remove them, or set another sagemaker.prefix"
+        )
     plan.delete = sorted(gone)
     return plan
 
@@ -96,7 +117,9 @@ class Channel:
     def manifest(self) -> dict[str, dict]:
         """What earlier uploads put, by name; empty before the first."""
         try:
-            return json.load(self.client.get_object(Bucket=self.bucket, Key=self.manifest_key)["Body"])["files"]
+            return json.load(
+                self.client.get_object(Bucket=self.bucket, Key=self.manifest_key)["Body"]
+            )["files"]
         except Exception as error:
             if is_missing(error) and "bucket" not in str(error).lower():
                 return {}
@@ -104,14 +127,28 @@ class Channel:
 
     def objects(self) -> dict[str, str]:
         """ETag by name of all that lies there."""
-        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.key)
-        return {entry["Key"].removeprefix(self.key): entry["ETag"] for page in pages for entry in page.get("Contents", [])}
+        pages = self.client.get_paginator("list_objects_v2").paginate(
+            Bucket=self.bucket, Prefix=self.key
+        )
+        return {
+            entry["Key"].removeprefix(self.key): entry["ETag"]
+            for page in pages
+            for entry in page.get("Contents", [])
+        }
 
     def put_request(self, file: File) -> dict:
         """PutObject, but for the body. S3 refuses bytes of another checksum."""
-        encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self.kms_key} if self.kms_key else {}
+        encryption = (
+            {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self.kms_key} if self.kms_key else {}
+        )
         checksum = base64.b64encode(bytes.fromhex(file.sha256)).decode()
-        return {"Bucket": self.bucket, "Key": self.key + file.name, "ContentLength": file.size, "ChecksumSHA256": checksum, **encryption}
+        return {
+            "Bucket": self.bucket,
+            "Key": self.key + file.name,
+            "ContentLength": file.size,
+            "ChecksumSHA256": checksum,
+            **encryption,
+        }
 
     def put(self, file: File) -> str:
         """Send a file; its ETag."""
@@ -119,15 +156,26 @@ class Channel:
             return self.client.put_object(**self.put_request(file), Body=body)["ETag"]
 
     def write_manifest(self, entries: dict[str, dict]) -> None:
-        encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self.kms_key} if self.kms_key else {}
-        self.client.put_object(Bucket=self.bucket, Key=self.manifest_key, Body=json.dumps({"format_version": 1, "files": entries}).encode(), **encryption)
+        encryption = (
+            {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self.kms_key} if self.kms_key else {}
+        )
+        self.client.put_object(
+            Bucket=self.bucket,
+            Key=self.manifest_key,
+            Body=json.dumps({"format_version": 1, "files": entries}).encode(),
+            **encryption,
+        )
 
     def delete(self, names: list[str]) -> None:
         for start in range(0, len(names), 1000):
-            part = [{"Key": self.key + name} for name in names[start:start + 1000]]
-            failed = self.client.delete_objects(Bucket=self.bucket, Delete={"Objects": part, "Quiet": True}).get("Errors", [])
+            part = [{"Key": self.key + name} for name in names[start : start + 1000]]
+            failed = self.client.delete_objects(
+                Bucket=self.bucket, Delete={"Objects": part, "Quiet": True}
+            ).get("Errors", [])
             if failed:
-                raise LaunchError(f"S3 did not delete '{failed[0].get('Key')}': {failed[0].get('Message')}")
+                raise LaunchError(
+                    f"S3 did not delete '{failed[0].get('Key')}': {failed[0].get('Message')}"
+                )
 
 
 def upload(channel: Channel, files: list[File], tell: Callable[[str], None], name: str) -> Plan:
@@ -135,7 +183,9 @@ def upload(channel: Channel, files: list[File], tell: Callable[[str], None], nam
     manifest = channel.manifest()
     plan = compare(files, manifest, channel.objects())
     known = {file.name: manifest[file.name] for file in plan.same}
-    tell(f"upload: {name}: {len(plan.put)} new or changed ({plan.size / 1e6:.1f} MB), {len(plan.same)} as they are, {len(plan.delete)} to remove")
+    tell(
+        f"upload: {name}: {len(plan.put)} new or changed ({plan.size / 1e6:.1f} MB), {len(plan.same)} as they are, {len(plan.delete)} to remove"
+    )
     if not plan.put and not plan.delete:
         return plan
     stop, started = threading.Event(), time.monotonic()
@@ -152,11 +202,15 @@ def upload(channel: Channel, files: list[File], tell: Callable[[str], None], nam
             sent += file.size
             if time.monotonic() - told >= PROGRESS_S:
                 told = time.monotonic()
-                tell(f"upload: {name}: {sent / 1e6:.1f} of {plan.size / 1e6:.1f} MB, {sent / 1e6 / (told - started):.1f} MB/s")
+                tell(
+                    f"upload: {name}: {sent / 1e6:.1f} of {plan.size / 1e6:.1f} MB, {sent / 1e6 / (told - started):.1f} MB/s"
+                )
         channel.delete(plan.delete)
     finally:
         stop.set()
         pool.shutdown(cancel_futures=True)
-        left = {entry: manifest[entry] for entry in plan.delete}  # until they are known to be gone, ours
+        left = {
+            entry: manifest[entry] for entry in plan.delete
+        }  # until they are known to be gone, ours
         channel.write_manifest(known if len(known) == len(files) else {**left, **known})
     return plan

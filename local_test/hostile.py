@@ -24,21 +24,35 @@ def _encoded(image: Image.Image, kind: str, **options: object) -> bytes:
     return stream.getvalue()
 
 
-def _png(width: int, height: int, bits: int, colour: int, data: bytes = b"", extra: bytes = b"") -> bytes:
+def _png(
+    width: int, height: int, bits: int, colour: int, data: bytes = b"", extra: bytes = b""
+) -> bytes:
     """A PNG file by hand: its header may say anything."""
+
     def chunk(name: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
-    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)) + extra
-            + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b""))
+        return (
+            struct.pack(">I", len(content))
+            + name
+            + content
+            + struct.pack(">I", zlib.crc32(name + content))
+        )
+
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0))
+        + extra
+        + chunk(b"IDAT", zlib.compress(data))
+        + chunk(b"IEND", b"")
+    )
 
 
 def _lying() -> dict[str, bytes]:
     """Headers that claim more than there is, or more than may be."""
     jpeg = bytearray(_encoded(Image.new("RGB", (64, 64), "red"), "JPEG"))
     frame = jpeg.index(b"\xff\xc0")
-    jpeg[frame + 5:frame + 9] = struct.pack(">HH", 65500, 65500)
+    jpeg[frame + 5 : frame + 9] = struct.pack(">HH", 65500, 65500)
     small = bytearray(_encoded(Image.new("RGB", (64, 64), "red"), "JPEG"))
-    small[frame + 5:frame + 9] = struct.pack(">HH", 6000, 6000)
+    small[frame + 5 : frame + 9] = struct.pack(">HH", 6000, 6000)
     bmp = bytearray(_encoded(Image.new("RGB", (4, 4)), "BMP"))
     bmp[18:26] = struct.pack("<ii", 60000, 60000)
     gif = bytearray(_encoded(Image.new("P", (4, 4)), "GIF"))
@@ -49,7 +63,14 @@ def _lying() -> dict[str, bytes]:
         "claims_2e9_squared.png": _png(2**31 - 1, 2**31 - 1, 8, 2),
         "zero_by_zero.png": _png(0, 0, 8, 2),
         "no_samples_6000.png": _png(6000, 6000, 8, 6),
-        "text_bomb.png": _png(8, 8, 8, 0, b"\0" * 72, struct.pack(">I", len(text) - 4) + text + struct.pack(">I", zlib.crc32(text))),
+        "text_bomb.png": _png(
+            8,
+            8,
+            8,
+            0,
+            b"\0" * 72,
+            struct.pack(">I", len(text) - 4) + text + struct.pack(">I", zlib.crc32(text)),
+        ),
         "claims_65500.jpg": bytes(jpeg),
         "claims_6000.jpg": bytes(small),
         "claims_60000.bmp": bytes(bmp),
@@ -62,16 +83,34 @@ def _heavy() -> dict[str, bytes]:
     ramp = np.linspace(0, 65535, LARGEST, dtype=np.uint16)
     grey16 = Image.fromarray(np.broadcast_to(ramp, (LARGEST, LARGEST)).copy())
     return {
-        "rgb_40mp.png": _encoded(Image.new("RGB", (LARGEST, LARGEST), (9, 99, 199)), "PNG", compress_level=1),
-        "rgba_40mp.png": _encoded(Image.new("RGBA", (LARGEST, LARGEST), (9, 99, 199, 99)), "PNG", compress_level=1),
+        "rgb_40mp.png": _encoded(
+            Image.new("RGB", (LARGEST, LARGEST), (9, 99, 199)), "PNG", compress_level=1
+        ),
+        "rgba_40mp.png": _encoded(
+            Image.new("RGBA", (LARGEST, LARGEST), (9, 99, 199, 99)), "PNG", compress_level=1
+        ),
         "grey16_40mp.png": _encoded(grey16, "PNG", compress_level=1),
-        "palette_40mp.png": _encoded(Image.new("P", (LARGEST, LARGEST)), "PNG", compress_level=1, transparency=b"\x10" * 256),
-        "rgb_40mp.jpg": _encoded(Image.new("RGB", (LARGEST, LARGEST), (9, 99, 199)), "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"),
+        "palette_40mp.png": _encoded(
+            Image.new("P", (LARGEST, LARGEST)), "PNG", compress_level=1, transparency=b"\x10" * 256
+        ),
+        "rgb_40mp.jpg": _encoded(
+            Image.new("RGB", (LARGEST, LARGEST), (9, 99, 199)),
+            "JPEG",
+            exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0",
+        ),
         "cmyk_40mp.jpg": _encoded(Image.new("CMYK", (LARGEST, LARGEST), (9, 99, 199, 9)), "JPEG"),
-        "progressive_40mp.jpg": _encoded(Image.new("RGB", (LARGEST, LARGEST), (9, 99, 199)), "JPEG", progressive=True),
-        "float_25mp.tiff": _encoded(Image.new("F", (5000, 5000), 0.5), "TIFF", compression="tiff_deflate"),
-        "panorama_60000.png": _encoded(Image.new("RGB", (60000, 600), "blue"), "PNG", compress_level=1),
-        "webp_40mp.webp": _encoded(Image.new("RGB", (LARGEST, LARGEST), (9, 99, 199)), "WEBP", method=0),
+        "progressive_40mp.jpg": _encoded(
+            Image.new("RGB", (LARGEST, LARGEST), (9, 99, 199)), "JPEG", progressive=True
+        ),
+        "float_25mp.tiff": _encoded(
+            Image.new("F", (5000, 5000), 0.5), "TIFF", compression="tiff_deflate"
+        ),
+        "panorama_60000.png": _encoded(
+            Image.new("RGB", (60000, 600), "blue"), "PNG", compress_level=1
+        ),
+        "webp_40mp.webp": _encoded(
+            Image.new("RGB", (LARGEST, LARGEST), (9, 99, 199)), "WEBP", method=0
+        ),
     }
 
 
@@ -90,7 +129,12 @@ def _odd() -> dict[str, bytes]:
         "one_pixel.png": _encoded(Image.new("RGB", (1, 1)), "PNG"),
         "line.png": _encoded(Image.new("RGB", (1, 9000)), "PNG"),
         "animated.gif": _encoded(frames[0], "GIF", save_all=True, append_images=frames[1:]),
-        "animated.webp": _encoded(frames[0].convert("RGB"), "WEBP", save_all=True, append_images=[frame.convert("RGB") for frame in frames[1:60]]),
+        "animated.webp": _encoded(
+            frames[0].convert("RGB"),
+            "WEBP",
+            save_all=True,
+            append_images=[frame.convert("RGB") for frame in frames[1:60]],
+        ),
         "pages.tiff": _encoded(photo, "TIFF", save_all=True, append_images=[photo] * 50),
         "lab.tiff": _encoded(Image.new("LAB", (9, 9)), "TIFF"),
     }
@@ -103,7 +147,7 @@ def _damaged() -> dict[str, bytes]:
     for kind in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"):
         whole = _encoded(noise.convert("P") if kind == "GIF" else noise, kind)
         for share in (0.02, 0.5, 0.99):
-            bodies[f"truncated_{share}.{kind.lower()}"] = whole[:max(1, int(len(whole) * share))]
+            bodies[f"truncated_{share}.{kind.lower()}"] = whole[: max(1, int(len(whole) * share))]
         for number in range(5):
             flipped = bytearray(whole)
             for _ in range(20):

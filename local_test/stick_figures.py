@@ -30,7 +30,14 @@ POSES = {
     "warrior": (90, 90, (2, 0), (178, 180), (338, 266), (212, 210)),
 }
 PALETTE = {
-    "skin": [(141, 85, 36), (198, 134, 66), (224, 172, 105), (241, 194, 125), (255, 219, 172), (92, 58, 33)],
+    "skin": [
+        (141, 85, 36),
+        (198, 134, 66),
+        (224, 172, 105),
+        (241, 194, 125),
+        (255, 219, 172),
+        (92, 58, 33),
+    ],
     "hair": [(30, 24, 20), (74, 48, 30), (140, 96, 52), (196, 164, 106), (120, 120, 124)],
 }
 
@@ -41,13 +48,17 @@ def draw(destination: Path, photos_per_class: int = 60, seed: int = 0) -> int:
     Files that hold the right bytes already are left alone. ValueError if `destination` holds any other file.
     """
     if photos_per_class < FEWEST_PHOTOS:
-        raise ValueError(f"photos_per_class must be at least {FEWEST_PHOTOS}, found {photos_per_class}")
+        raise ValueError(
+            f"photos_per_class must be at least {FEWEST_PHOTOS}, found {photos_per_class}"
+        )
     destination = Path(destination)
     drawings = dict(_drawings(photos_per_class, seed))
     for path in sorted(destination.rglob("*")) if destination.exists() else ():
         name = path.relative_to(destination).as_posix()
         if not path.is_dir() and name not in drawings:
-            raise ValueError(f"'{destination}' holds '{name}', which is not of this set: give a new folder or empty it")
+            raise ValueError(
+                f"'{destination}' holds '{name}', which is not of this set: give a new folder or empty it"
+            )
     for name, drawing in drawings.items():
         _write(destination / name, drawing())
     return len(drawings)
@@ -72,10 +83,19 @@ def _drawings(photos_per_class: int, seed: int) -> Iterator[tuple[str, Callable[
     for pose in poses:
         for number in range(photos_per_class):
             pattern, encode = awkward.get((pose, number), ("{pose}_{number:03d}.jpg", _jpeg))
-            yield f"{pose}/{pattern.format(pose=pose, number=number)}", partial(_drawn, pose, number, seed, encode)
+            yield (
+                f"{pose}/{pattern.format(pose=pose, number=number)}",
+                partial(_drawn, pose, number, seed, encode),
+            )
     last = photos_per_class - 1
-    yield f"{poses[0]}/copy of {poses[0]}_{last:03d}.jpg", partial(_drawn, poses[0], last, seed, _jpeg)
-    yield f"{poses[1]}/{poses[1]}_broken.jpg", partial(_drawn, poses[1], photos_per_class, seed, _truncated)
+    yield (
+        f"{poses[0]}/copy of {poses[0]}_{last:03d}.jpg",
+        partial(_drawn, poses[0], last, seed, _jpeg),
+    )
+    yield (
+        f"{poses[1]}/{poses[1]}_broken.jpg",
+        partial(_drawn, poses[1], photos_per_class, seed, _truncated),
+    )
 
 
 def _drawn(pose: str, number: int, seed: int, encode: Callable[[Image.Image], bytes]) -> bytes:
@@ -105,7 +125,9 @@ def _skeleton(pose: str, rng: np.random.Generator) -> dict[str, np.ndarray]:
 
     def step(start: np.ndarray, degrees: float, length: float, spread: float = 0.08) -> np.ndarray:
         angle = np.radians(degrees + rng.normal(0, JITTER_DEGREES))
-        return start + length * (1 + rng.normal(0, spread)) * np.array([np.cos(angle), np.sin(angle)])
+        return start + length * (1 + rng.normal(0, spread)) * np.array(
+            [np.cos(angle), np.sin(angle)]
+        )
 
     torso, neck, *limbs = POSES[pose]
     joints = {"pelvis": np.zeros(2)}
@@ -132,20 +154,28 @@ def _placed(
     tilt = np.radians(rng.normal(0, 3))
     points = points @ np.array([[np.cos(tilt), np.sin(tilt)], [-np.sin(tilt), np.cos(tilt)]])
     points[:, 1] *= -1
-    low, high = points.min(axis=0) - 0.25, points.max(axis=0) + 0.25  # room for the head and the limbs' width
+    low, high = (
+        points.min(axis=0) - 0.25,
+        points.max(axis=0) + 0.25,
+    )  # room for the head and the limbs' width
     unit = min(np.array(canvas) / (high - low)) * rng.uniform(0.62, 0.95)
     room = np.array(canvas) - (high - low) * unit
     points = (points - low) * unit + room * rng.uniform(0.1, 0.9, 2)
     return dict(zip(joints, points, strict=True)), unit
 
 
-def _figure(image: Image.Image, joints: dict[str, np.ndarray], unit: float, rng: np.random.Generator) -> None:
+def _figure(
+    image: Image.Image, joints: dict[str, np.ndarray], unit: float, rng: np.random.Generator
+) -> None:
     pen = ImageDraw.Draw(image)
     surrounding = np.asarray(image.resize((1, 1), Image.Resampling.BOX))[0, 0]
     skin, hair = (_clear_of(surrounding, rng, PALETTE[name]) for name in ("skin", "hair"))
     shirt, trousers = _clear_of(surrounding, rng), _clear_of(surrounding, rng)
     thickness = unit * rng.uniform(0.13, 0.21)
-    sleeve, trouser_leg = (shirt if rng.random() < 0.4 else skin), (trousers if rng.random() < 0.6 else skin)
+    sleeve, trouser_leg = (
+        (shirt if rng.random() < 0.4 else skin),
+        (trousers if rng.random() < 0.6 else skin),
+    )
     darker = rng.uniform(0.72, 0.95)  # the far limbs lie in the body's shadow
 
     def limb(side: str, kind: str, upper: tuple, lower: tuple, scale: float) -> None:
@@ -165,7 +195,9 @@ def _figure(image: Image.Image, joints: dict[str, np.ndarray], unit: float, rng:
     limb("near", "arm", shirt, sleeve, 0.72)
 
 
-def _head(pen: ImageDraw.ImageDraw, joints: dict, radius: float, skin: tuple, hair: tuple, rng) -> None:
+def _head(
+    pen: ImageDraw.ImageDraw, joints: dict, radius: float, skin: tuple, hair: tuple, rng
+) -> None:
     up = joints["head"] - joints["shoulder"]
     up = up / max(np.linalg.norm(up), 1e-6)
     centre = joints["head"]
@@ -175,7 +207,9 @@ def _head(pen: ImageDraw.ImageDraw, joints: dict, radius: float, skin: tuple, ha
     _dot(pen, centre - up * radius * 0.12, radius * 0.92, skin)
 
 
-def _stroke(pen: ImageDraw.ImageDraw, start: np.ndarray, end: np.ndarray, width: float, colour: tuple) -> None:
+def _stroke(
+    pen: ImageDraw.ImageDraw, start: np.ndarray, end: np.ndarray, width: float, colour: tuple
+) -> None:
     pen.line([*start, *end], fill=colour, width=max(1, round(width)))
     _dot(pen, start, width / 2, colour)
     _dot(pen, end, width / 2, colour)
@@ -188,7 +222,9 @@ def _dot(pen: ImageDraw.ImageDraw, centre: np.ndarray, radius: float, colour: tu
 # --- colours and backgrounds ---
 
 
-def _clear_of(surrounding: np.ndarray, rng: np.random.Generator, choices: list | None = None) -> tuple:
+def _clear_of(
+    surrounding: np.ndarray, rng: np.random.Generator, choices: list | None = None
+) -> tuple:
     """A colour, of `choices` or any, that stands out from the picture's mean colour where one can be found."""
     drawn = rng.permutation(choices) if choices else rng.integers(20, 236, (8, 3))
     far = [colour for colour in drawn if np.abs(colour - surrounding.astype(int)).max() > 60]
@@ -203,8 +239,12 @@ def _background(canvas: tuple[int, int], floor: float, rng: np.random.Generator)
     kind = rng.choice(["plain", "gradient", "horizon", "clutter"], p=[0.25, 0.25, 0.3, 0.2])
     first, second = (tuple(int(v) for v in rng.integers(90, 250, 3)) for _ in range(2))
     if kind == "gradient":
-        ramp = Image.linear_gradient("L").rotate(float(rng.choice([0, 90, 180, 270]))).resize(canvas)
-        return Image.composite(Image.new("RGB", canvas, first), Image.new("RGB", canvas, second), ramp)
+        ramp = (
+            Image.linear_gradient("L").rotate(float(rng.choice([0, 90, 180, 270]))).resize(canvas)
+        )
+        return Image.composite(
+            Image.new("RGB", canvas, first), Image.new("RGB", canvas, second), ramp
+        )
     image = Image.new("RGB", canvas, first)
     pen = ImageDraw.Draw(image)
     if kind == "clutter":
@@ -216,11 +256,15 @@ def _background(canvas: tuple[int, int], floor: float, rng: np.random.Generator)
     if rng.random() < 0.5:  # a mat
         left, right = canvas[0] * rng.uniform(0, 0.15), canvas[0] * rng.uniform(0.85, 1)
         colour = tuple(int(v) for v in rng.integers(40, 230, 3))
-        pen.rectangle([left, floor - canvas[1] * 0.01, right, floor + canvas[1] * 0.03], fill=colour)
+        pen.rectangle(
+            [left, floor - canvas[1] * 0.01, right, floor + canvas[1] * 0.03], fill=colour
+        )
     return image
 
 
-def _thing(pen: ImageDraw.ImageDraw, canvas: tuple[int, int], wall: tuple, rng: np.random.Generator) -> None:
+def _thing(
+    pen: ImageDraw.ImageDraw, canvas: tuple[int, int], wall: tuple, rng: np.random.Generator
+) -> None:
     """A window, a ball, a lamp: near the wall's colour, so that the figure stays the strongest shape."""
     colour = tuple(int(v) for v in np.clip(np.array(wall) + rng.integers(-55, 56, 3), 0, 255))
     corner = rng.uniform(-0.1, 0.9, 2) * canvas
@@ -249,7 +293,11 @@ def _jpeg(image: Image.Image) -> bytes:
 
 
 def _png_with_alpha(image: Image.Image) -> bytes:
-    vignette = Image.radial_gradient("L").resize(image.size).point(lambda v: 255 if v < 200 else 2 * (255 - v))
+    vignette = (
+        Image.radial_gradient("L")
+        .resize(image.size)
+        .point(lambda v: 255 if v < 200 else 2 * (255 - v))
+    )
     image.putalpha(vignette)
     return _encoded(image, "PNG")
 
@@ -268,8 +316,14 @@ def _truncated(image: Image.Image) -> bytes:
 
 AWKWARD = [  # one of each kind; the pattern of its name, and how it is encoded
     ("{pose}_{number:03d}.png", _png_with_alpha),
-    ("{pose}_{number:03d} grey.jpg", lambda image: _encoded(image.convert("L"), "JPEG", quality=88)),
-    ("{pose}_{number:03d}_cmyk.jpg", lambda image: _encoded(image.convert("CMYK"), "JPEG", quality=90)),
+    (
+        "{pose}_{number:03d} grey.jpg",
+        lambda image: _encoded(image.convert("L"), "JPEG", quality=88),
+    ),
+    (
+        "{pose}_{number:03d}_cmyk.jpg",
+        lambda image: _encoded(image.convert("CMYK"), "JPEG", quality=90),
+    ),
     ("{pose}_{number:03d}_sideways.jpg", _sideways),
     ("{pose}_{number:03d}_palette.png", lambda image: _encoded(image.quantize(128), "PNG")),
     ("{pose}_{number:03d}_webp.jpg", lambda image: _encoded(image, "WEBP", quality=88)),
@@ -278,7 +332,9 @@ AWKWARD = [  # one of each kind; the pattern of its name, and how it is encoded
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m local_test.stick_figures", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m local_test.stick_figures", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("destination", metavar="DST", help="folder to draw into: DST/<pose>/…")
     parser.add_argument("--photos-per-class", type=int, default=60, help="default %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="default %(default)s")

@@ -28,11 +28,16 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail("a worker was killed, most likely for lack of memory; give fewer --workers")
     except OSError as error:
         full = "the disk is full: " if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
-        return _fail(f"{full}{error.strerror or error}: '{error.filename2 or error.filename or options.destination}'")
+        return _fail(
+            f"{full}{error.strerror or error}: '{error.filename2 or error.filename or options.destination}'"
+        )
     for path, reason in summary.broken.items():
         print(f"prepare: broken, left out: '{path}': {reason}")
     if len(summary.classes) == 1:
-        print(f"prepare: warning: there is one class only ('{summary.classes[0]}'); a classifier needs two", file=sys.stderr)
+        print(
+            f"prepare: warning: there is one class only ('{summary.classes[0]}'); a classifier needs two",
+            file=sys.stderr,
+        )
     if summary.presplit:
         print("prepare: the source is split already; its split is kept, --split does not apply")
     if empty := empty_splits(summary):
@@ -44,21 +49,48 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parse(arguments: list[str] | None) -> Options:
     parser = argparse.ArgumentParser(prog="prepare", description=__doc__)
-    parser.add_argument("source", type=Path, metavar="SRC",
-                        help="folder with a folder of photos for each class, or with train/, valid/ and test/ of such")
-    parser.add_argument("destination", type=Path, metavar="DST", help="folder to make or to bring up to date")
-    parser.add_argument("--split", type=_shares, default=(0.7, 0.1, 0.2), help="shares of train, validation and test (default 0.7,0.1,0.2)")
+    parser.add_argument(
+        "source",
+        type=Path,
+        metavar="SRC",
+        help="folder with a folder of photos for each class, or with train/, valid/ and test/ of such",
+    )
+    parser.add_argument(
+        "destination", type=Path, metavar="DST", help="folder to make or to bring up to date"
+    )
+    parser.add_argument(
+        "--split",
+        type=_shares,
+        default=(0.7, 0.1, 0.2),
+        help="shares of train, validation and test (default 0.7,0.1,0.2)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the split (default 0)")
-    parser.add_argument("--workers", type=_positive, default=cpu_count(), help="processes that decode (default: the cores)")
-    parser.add_argument("--on-bad", choices=("skip", "fail"), default="skip", help="leave broken photos out and list them, or end")
-    parser.add_argument("--s3-uri", default="", help="what the manifests put before each path, such as s3://bucket/prefix")
+    parser.add_argument(
+        "--workers",
+        type=_positive,
+        default=cpu_count(),
+        help="processes that decode (default: the cores)",
+    )
+    parser.add_argument(
+        "--on-bad",
+        choices=("skip", "fail"),
+        default="skip",
+        help="leave broken photos out and list them, or end",
+    )
+    parser.add_argument(
+        "--s3-uri",
+        default="",
+        help="what the manifests put before each path, such as s3://bucket/prefix",
+    )
     values = parser.parse_args(arguments)
     source, destination = values.source.resolve(), values.destination.resolve()
     if source == destination or source in destination.parents or destination in source.parents:
         parser.error(f"SRC '{source}' and DST '{destination}' must not lie in each other")
     if values.s3_uri and not values.s3_uri.startswith("s3://"):
         parser.error(f"--s3-uri must start with s3://; found '{values.s3_uri}'")
-    return Options(source, destination, values.split, values.seed, values.workers, values.on_bad, values.s3_uri)
+    return Options(
+        source, destination, values.split, values.seed, values.workers, values.on_bad, values.s3_uri
+    )
 
 
 def _shares(text: str) -> tuple[float, ...]:
@@ -66,8 +98,15 @@ def _shares(text: str) -> tuple[float, ...]:
         shares = tuple(float(part) for part in text.split(","))
     except ValueError:
         shares = ()
-    if len(shares) != 3 or not all(0 <= share <= 1 for share in shares) or abs(sum(shares) - 1) > 1e-6 or shares[0] == 0:
-        raise argparse.ArgumentTypeError(f"must be three shares that add up to 1, train above 0, such as 0.7,0.1,0.2; found '{text}'")
+    if (
+        len(shares) != 3
+        or not all(0 <= share <= 1 for share in shares)
+        or abs(sum(shares) - 1) > 1e-6
+        or shares[0] == 0
+    ):
+        raise argparse.ArgumentTypeError(
+            f"must be three shares that add up to 1, train above 0, such as 0.7,0.1,0.2; found '{text}'"
+        )
     return shares
 
 

@@ -13,13 +13,13 @@ from pathlib import Path
 
 from artifact.model import write_atomically
 from prepare.convert import Photo, convert
-from prepare.ledger import STAGING_FOLDER, Ledger, read_ledger
 from prepare.manifests import manifests
+from prepare.photo_report import render_report
 from prepare.place import move_all, output_paths, remove_stale
 from prepare.progress import progress
-from prepare.report import render_report
 from prepare.scan import SPLITS, PrepareError, Source, scan
 from prepare.split import assign
+from prepare.state import STAGING_FOLDER, Ledger, read_ledger
 from prepare.summary import Summary, summarise
 
 
@@ -37,7 +37,12 @@ class Options:
 
     def recorded(self) -> dict:
         """What decides the output, for prepare.json."""
-        return {"split": list(self.split), "seed": self.seed, "on_bad": self.on_bad, "s3_uri": self.s3_uri}
+        return {
+            "split": list(self.split),
+            "seed": self.seed,
+            "on_bad": self.on_bad,
+            "s3_uri": self.s3_uri,
+        }
 
 
 def prepare(options: Options) -> Summary:
@@ -54,19 +59,29 @@ def prepare(options: Options) -> Summary:
     try:
         stamps = {source.path: _stamp(options.source / source.path) for source in sources}
         kept = _unchanged(options, sources, stamps, ledger) if ledger.complete else {}
-        converted, broken = _convert_all(options, [source for source in sources if source not in kept], staging)
+        converted, broken = _convert_all(
+            options, [source for source in sources if source not in kept], staging
+        )
         if broken and options.on_bad == "fail":
-            listed = "; ".join(f"'{source.path}': {reason}" for source, reason in sorted(broken.items())[:5])
-            raise PrepareError(f"{len(broken)} broken photos (--on-bad skip leaves them out): {listed}")
+            listed = "; ".join(
+                f"'{source.path}': {reason}" for source, reason in sorted(broken.items())[:5]
+            )
+            raise PrepareError(
+                f"{len(broken)} broken photos (--on-bad skip leaves them out): {listed}"
+            )
         if not kept and not converted:
-            raise PrepareError(f"none of the {len(sources)} files under '{options.source}' is a photo that can be read")
+            raise PrepareError(
+                f"none of the {len(sources)} files under '{options.source}' is a photo that can be read"
+            )
     except BaseException:
         shutil.rmtree(staging if existed else options.destination, ignore_errors=True)
         raise
     return _finish(options, ledger, stamps, kept, converted, broken, ignored)
 
 
-def _unchanged(options: Options, sources: Sequence[Source], stamps: dict[str, list[int]], ledger: Ledger) -> dict[Source, Photo]:
+def _unchanged(
+    options: Options, sources: Sequence[Source], stamps: dict[str, list[int]], ledger: Ledger
+) -> dict[Source, Photo]:
     """Sources whose size and time are as recorded and whose output is there in its size: no need to decode them again."""
     kept = {}
     for source in sources:
@@ -74,25 +89,35 @@ def _unchanged(options: Options, sources: Sequence[Source], stamps: dict[str, li
         if known and known["stamp"] == stamps[source.path]:
             output = options.destination / known["output"]
             if output.is_file() and output.stat().st_size == known["photo"]["bytes"]:
-                kept[source] = Photo(**{**known["photo"], "changes": tuple(known["photo"]["changes"])})
+                kept[source] = Photo(
+                    **{**known["photo"], "changes": tuple(known["photo"]["changes"])}
+                )
     return kept
 
 
-def _convert_all(options: Options, sources: Sequence[Source], staging: Path) -> tuple[dict[Source, Photo], dict[Source, str]]:
+def _convert_all(
+    options: Options, sources: Sequence[Source], staging: Path
+) -> tuple[dict[Source, Photo], dict[Source, str]]:
     """Every source decoded and written to the staging folder, by as many processes as there are workers."""
     staging.mkdir(parents=True)
     photos, broken = {}, {}
     pool = ProcessPoolExecutor(options.workers, initializer=_end_with, initargs=(os.getpid(),))
     try:
-        results = pool.map(convert, [options.source / source.path for source in sources],
-                           [_staged(staging, source) for source in sources], chunksize=8)
+        results = pool.map(
+            convert,
+            [options.source / source.path for source in sources],
+            [_staged(staging, source) for source in sources],
+            chunksize=8,
+        )
         for source, result in zip(sources, progress(results, "converting", len(sources))):
             if isinstance(result, Photo):
                 photos[source] = result
             else:
                 broken[source] = result
     finally:
-        pool.shutdown(cancel_futures=True)  # an interrupted run must not work through the rest first
+        pool.shutdown(
+            cancel_futures=True
+        )  # an interrupted run must not work through the rest first
     return {source: photos[source] for source in sources if source in photos}, broken
 
 
@@ -108,25 +133,49 @@ def _end_with(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _finish(options: Options, ledger: Ledger, stamps: dict[str, list[int]], kept: dict[Source, Photo], converted: dict[Source, Photo],
-            broken: dict[Source, str], ignored: list[str]) -> Summary:
+def _finish(
+    options: Options,
+    ledger: Ledger,
+    stamps: dict[str, list[int]],
+    kept: dict[Source, Photo],
+    converted: dict[Source, Photo],
+    broken: dict[Source, str],
+    ignored: list[str],
+) -> Summary:
     folder, staging = options.destination, options.destination / STAGING_FOLDER
     photos = dict(sorted({**kept, **converted}.items()))
-    splits = assign({source: photo.pixels for source, photo in photos.items()}, options.split, options.seed)
+    splits = assign(
+        {source: photo.pixels for source, photo in photos.items()}, options.split, options.seed
+    )
     outputs = output_paths(splits)
     summary = summarise(options, photos, splits, outputs, broken, ignored)
     texts = manifests(photos, splits, outputs, summary.classes, options.s3_uri)
     earlier = ledger.outputs
     current = sorted([*outputs.values(), *texts, "report.html"])
     Ledger(False, options.recorded(), {}, ledger.photos, sorted({*earlier, *current})).write(folder)
-    move_all([(folder / ledger.photos[source.path]["output"], folder / outputs[source]) for source in kept]
-             + [(_staged(staging, source), folder / outputs[source]) for source in converted], staging)
+    move_all(
+        [
+            (folder / ledger.photos[source.path]["output"], folder / outputs[source])
+            for source in kept
+        ]
+        + [(_staged(staging, source), folder / outputs[source]) for source in converted],
+        staging,
+    )
     for name, data in [*texts.items(), ("report.html", render_report(summary, folder, outputs))]:
         if not (folder / name).is_file() or (folder / name).read_bytes() != data:
             write_atomically(folder / name, data, staging)
     remove_stale(folder, earlier, current)
-    records = {source.path: {"stamp": stamps[source.path], "output": outputs[source], "photo": photo.as_dict()} for source, photo in photos.items()}
-    Ledger(True, options.recorded(), summary.counts(), records, current, summary.broken, ignored).write(folder)
+    records = {
+        source.path: {
+            "stamp": stamps[source.path],
+            "output": outputs[source],
+            "photo": photo.as_dict(),
+        }
+        for source, photo in photos.items()
+    }
+    Ledger(
+        True, options.recorded(), summary.counts(), records, current, summary.broken, ignored
+    ).write(folder)
     shutil.rmtree(staging)
     return summary
 

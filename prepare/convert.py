@@ -48,11 +48,22 @@ def convert(source: Path, destination: Path) -> Photo | str:
         try:
             photo.save(buffer, **SAVED)
         except OSError:
-            return f"it has {photo.width} x {photo.height} pixels, and a JPEG at most 65,500 on a side"
+            return (
+                f"it has {photo.width} x {photo.height} pixels, and a JPEG at most 65,500 on a side"
+            )
         data = buffer.getvalue()
     destination.write_bytes(data)
     pixels = hashlib.sha256(f"{photo.width}x{photo.height}".encode() + photo.tobytes()).hexdigest()
-    return Photo(pixels, kind, mode, photo.width, photo.height, changes, hashlib.sha256(data).hexdigest(), len(data))
+    return Photo(
+        pixels,
+        kind,
+        mode,
+        photo.width,
+        photo.height,
+        changes,
+        hashlib.sha256(data).hexdigest(),
+        len(data),
+    )
 
 
 def _changes(image: Image.Image, source: Path) -> tuple[str, ...]:
@@ -62,15 +73,29 @@ def _changes(image: Image.Image, source: Path) -> tuple[str, ...]:
         changes.append("turned upright by its EXIF orientation")
     if image.has_transparency_data:
         changes.append("transparency laid on white")
-    names = {"P": "palette", "PA": "palette", "L": "greyscale", "LA": "greyscale", "1": "black and white", "CMYK": "CMYK", "F": "float samples"}
-    kind = names.get(image.mode) or ("16-bit greyscale" if image.mode.startswith("I") else image.mode)
+    names = {
+        "P": "palette",
+        "PA": "palette",
+        "L": "greyscale",
+        "LA": "greyscale",
+        "1": "black and white",
+        "CMYK": "CMYK",
+        "F": "float samples",
+    }
+    kind = names.get(image.mode) or (
+        "16-bit greyscale" if image.mode.startswith("I") else image.mode
+    )
     if image.mode not in ("RGB", "RGBA"):
         changes.append(f"{kind} to RGB")
     if getattr(image, "n_frames", 1) > 1:
         changes.append("first of several frames taken")
     if image.format != "JPEG":
         named_jpeg = source.suffix.lower() in JPEG_SUFFIXES
-        changes.append(f"{image.format} named {source.suffix.lower()} to JPEG" if named_jpeg else f"{image.format} to JPEG")
+        changes.append(
+            f"{image.format} named {source.suffix.lower()} to JPEG"
+            if named_jpeg
+            else f"{image.format} to JPEG"
+        )
     elif source.suffix.lower() not in JPEG_SUFFIXES:
         changes.append(f"JPEG named {source.suffix.lower() or 'without extension'} renamed")
     return tuple(changes)

@@ -18,7 +18,7 @@ def output_paths(splits: Mapping[Source, str]) -> dict[Source, str]:
         stem = os.path.splitext(os.path.basename(source.path))[0]
         short = hashlib.sha256(os.fsencode(source.path)).hexdigest()[:8]
         if len(os.fsencode(stem)) > LONGEST_NAME - 14:
-            stem = f"{os.fsdecode(os.fsencode(stem)[:LONGEST_NAME - 14]).rstrip()}-{short}"
+            stem = f"{os.fsdecode(os.fsencode(stem)[: LONGEST_NAME - 14]).rstrip()}-{short}"
         name = f"{stem}.jpg"
         if (source.label, name.casefold()) in taken:
             name = f"{stem}-{short}.jpg"

@@ -9,8 +9,31 @@ from artifact.channels import CHANNEL_NAMES, ROLE_OF
 SPLITS = tuple(CHANNEL_NAMES)
 # what people's folders hold beside photos; anything else is tried, for photos come without an extension too
 IGNORED_NAMES = {"thumbs.db", "desktop.ini", "prepare.json"}
-IGNORED_SUFFIXES = {".txt", ".md", ".csv", ".json", ".jsonl", ".tsv", ".xml", ".yaml", ".yml", ".html", ".py", ".ipynb", ".zip", ".gz", ".tar",
-                    ".pdf", ".doc", ".docx", ".lst", ".rec", ".log", ".ini", ".sh"}
+IGNORED_SUFFIXES = {
+    ".txt",
+    ".md",
+    ".csv",
+    ".json",
+    ".jsonl",
+    ".tsv",
+    ".xml",
+    ".yaml",
+    ".yml",
+    ".html",
+    ".py",
+    ".ipynb",
+    ".zip",
+    ".gz",
+    ".tar",
+    ".pdf",
+    ".doc",
+    ".docx",
+    ".lst",
+    ".rec",
+    ".log",
+    ".ini",
+    ".sh",
+}
 
 
 class PrepareError(Exception):
@@ -45,20 +68,28 @@ def scan(folder: Path) -> tuple[list[Source], list[str]]:
             split = ROLE_OF[parts[0].lower()] if presplit else None
             sources.append(Source(path, parts[depth - 2], split))
     if not sources:
-        raise PrepareError(f"the source '{folder}' holds no photos; expected a folder of photos for each class")
+        raise PrepareError(
+            f"the source '{folder}' holds no photos; expected a folder of photos for each class"
+        )
     return sorted(sources), sorted(ignored)
 
 
 def _is_split(folder: Path) -> bool:
     """Whether the folder holds train/ and other parts rather than classes."""
-    inside = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not _passed_by([entry.name]))
+    inside = sorted(
+        entry.name
+        for entry in os.scandir(folder)
+        if entry.is_dir() and not _passed_by([entry.name])
+    )
     roles = {ROLE_OF.get(name.lower()) for name in inside}
     if "train" not in roles:
         return False
     foreign = [name for name in inside if name.lower() not in ROLE_OF]
     if foreign and len(roles) > 2:
-        raise PrepareError(f"'{folder}' holds parts of a split ({', '.join(name for name in inside if name not in foreign)}) beside "
-                           f"'{foreign[0]}'; give a folder of classes, or one of train, validation and test alone")
+        raise PrepareError(
+            f"'{folder}' holds parts of a split ({', '.join(name for name in inside if name not in foreign)}) beside "
+            f"'{foreign[0]}'; give a folder of classes, or one of train, validation and test alone"
+        )
     return not foreign
 
 
@@ -66,11 +97,18 @@ def _files(folder: Path) -> list[str]:
     def fail(error: OSError) -> None:
         raise error  # a folder that cannot be read must not drop out in silence
 
-    return [os.path.relpath(os.path.join(base, name), folder) for base, _, names in os.walk(folder, onerror=fail, followlinks=True)
-            for name in names]
+    return [
+        os.path.relpath(os.path.join(base, name), folder)
+        for base, _, names in os.walk(folder, onerror=fail, followlinks=True)
+        for name in names
+    ]
 
 
 def _passed_by(parts: list[str]) -> bool:
     name = parts[-1].lower()
-    return (any(part.startswith(".") for part in parts) or name in IGNORED_NAMES or os.path.splitext(name)[1] in IGNORED_SUFFIXES
-            or "__MACOSX" in parts)
+    return (
+        any(part.startswith(".") for part in parts)
+        or name in IGNORED_NAMES
+        or os.path.splitext(name)[1] in IGNORED_SUFFIXES
+        or "__MACOSX" in parts
+    )

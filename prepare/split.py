@@ -5,7 +5,11 @@ from collections.abc import Mapping, Sequence
 
 from prepare.scan import SPLITS, Source
 
-SMALLEST_FIRST = ("train", "test", "validation")  # who gets a photo first where a class has too few for all
+SMALLEST_FIRST = (
+    "train",
+    "test",
+    "validation",
+)  # who gets a photo first where a class has too few for all
 
 
 def assign(pixels: Mapping[Source, str], shares: Sequence[float], seed: int) -> dict[Source, str]:
@@ -18,11 +22,13 @@ def assign(pixels: Mapping[Source, str], shares: Sequence[float], seed: int) -> 
         first_label.setdefault(pixels[source], source.label)
     split_of: dict[str, str] = {}
     for label in sorted(set(first_label.values())):
-        groups = sorted((group for group, owner in first_label.items() if owner == label),
-                        key=lambda group: hashlib.sha256(f"{seed}/{group}".encode()).digest())
+        groups = sorted(
+            (group for group, owner in first_label.items() if owner == label),
+            key=lambda group: hashlib.sha256(f"{seed}/{group}".encode()).digest(),
+        )
         start = 0
         for split, count in counts(len(groups), shares).items():
-            split_of |= dict.fromkeys(groups[start:start + count], split)
+            split_of |= dict.fromkeys(groups[start : start + count], split)
             start += count
     return {source: source.split or split_of[group] for source, group in pixels.items()}
 

@@ -44,11 +44,22 @@ class Summary:
 
     def counts(self) -> dict[str, int]:
         """The figures of the last line."""
-        return {"photos": self.photos, **self.by_split, "broken": len(self.broken), "duplicates": self.copies}
+        return {
+            "photos": self.photos,
+            **self.by_split,
+            "broken": len(self.broken),
+            "duplicates": self.copies,
+        }
 
 
-def summarise(options: "Options", photos: Mapping[Source, Photo], splits: Mapping[Source, str], outputs: Mapping[Source, str],
-              broken: Mapping[Source, str], ignored: list[str]) -> Summary:
+def summarise(
+    options: "Options",
+    photos: Mapping[Source, Photo],
+    splits: Mapping[Source, str],
+    outputs: Mapping[Source, str],
+    broken: Mapping[Source, str],
+    ignored: list[str],
+) -> Summary:
     """Count what was found and done."""
     classes = tuple(sorted({source.label for source in photos}))
     by_class = {name: dict.fromkeys(SPLITS, 0) for name in classes}
@@ -58,14 +69,22 @@ def summarise(options: "Options", photos: Mapping[Source, Photo], splits: Mappin
         groups.setdefault(photo.pixels, []).append(source)
     repeated = [group for group in groups.values() if len(group) > 1]
     return Summary(
-        classes, {split: sum(row[split] for row in by_class.values()) for split in SPLITS}, by_class,
-        Counter(photo.mode for photo in photos.values()), Counter(photo.format for photo in photos.values()),
-        Counter(change for photo in photos.values() for change in photo.changes), [(photo.width, photo.height) for photo in photos.values()],
+        classes,
+        {split: sum(row[split] for row in by_class.values()) for split in SPLITS},
+        by_class,
+        Counter(photo.mode for photo in photos.values()),
+        Counter(photo.format for photo in photos.values()),
+        Counter(change for photo in photos.values() for change in photo.changes),
+        [(photo.width, photo.height) for photo in photos.values()],
         [_paths(group) for group in repeated if len({source.label for source in group}) == 1],
         [_paths(group) for group in repeated if len({source.label for source in group}) > 1],
         [_paths(group) for group in repeated if len({splits[source] for source in group}) > 1],
-        {source.path: reason for source, reason in sorted(broken.items())}, ignored,
-        any(source.split for source in photos), options.split, options.seed)
+        {source.path: reason for source, reason in sorted(broken.items())},
+        ignored,
+        any(source.split for source in photos),
+        options.split,
+        options.seed,
+    )
 
 
 def _paths(group: list[Source]) -> list[str]:

@@ -8,7 +8,7 @@ from artifact.model import ArtifactError, read_description
 from artifact.unpack import artifact_folder
 from serve.metrics import share_between_workers
 from serve.server import MODEL_UNUSABLE, Server
-from serve.settings import Settings, SettingsError
+from serve.settings import ServingSettings, SettingsError
 from serve.temporary import keep_in_one_folder
 
 USAGE = 2
@@ -18,7 +18,7 @@ def main() -> int:
     """Serve until SIGTERM; the exit code says why not."""
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(asctime)s %(message)s")
     try:
-        settings = Settings.read()
+        settings = ServingSettings.read()
         keep_in_one_folder()
         if not settings.multi_model:
             settings = dataclasses.replace(settings, model=artifact_folder(settings.model))

@@ -17,7 +17,7 @@ from serve.inputs import ACCEPTED, InputError, media_type_of, photos_of, top_k_o
 from serve.metrics import Metrics
 from serve.openapi import document
 from serve.outputs import answer_type, render
-from serve.ticket import KEY, Abandoned, Overloaded, Ticket, TooMuch
+from serve.request_state import KEY, ClientGone, Overloaded, RequestState, TooManyPhotos
 
 if TYPE_CHECKING:
     from serve.predictor import Predictor
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Limits:
+class ServingLimits:
     """max_payload_mb: of a body, in MiB. timeout_s: of a request. tolerant: batch transform, where a bad record is
     answered with an error record and does not fail the file. transforms: how many to send at once."""
 
@@ -48,7 +48,12 @@ class Page:
     sure_from: float = 0.5
 
 
-def create_app(predictor: "Predictor", limits: Limits = Limits(), metrics: Metrics | None = None, page: Page | None = None) -> Flask:
+def create_app(
+    predictor: "Predictor",
+    limits: ServingLimits = ServingLimits(),
+    metrics: Metrics | None = None,
+    page: Page | None = None,
+) -> Flask:
     """The WSGI app around one predictor; with a page if one is given."""
     app = base_app(limits, metrics or Metrics(), multi_model=False, page=page is not None)
     if page:
@@ -59,7 +64,9 @@ def create_app(predictor: "Predictor", limits: Limits = Limits(), metrics: Metri
     @app.get("/ping")
     def ping() -> Response:
         fault = predictor.batcher.fault()
-        return refusal(503, f"the model does not answer: {fault}") if fault else Response(status=200)
+        return (
+            refusal(503, f"the model does not answer: {fault}") if fault else Response(status=200)
+        )
 
     @app.post("/invocations")
     def invocations() -> Response:
@@ -68,13 +75,18 @@ def create_app(predictor: "Predictor", limits: Limits = Limits(), metrics: Metri
     @app.get("/execution-parameters")
     def execution_parameters() -> Response:
         payload_mb = max(1, min(int(limits.max_payload_mb), BATCH_PAYLOADS_MB))
-        return jsonify(MaxConcurrentTransforms=max(1, min(limits.transforms, BATCH_PAYLOADS_MB // payload_mb)), BatchStrategy="SINGLE_RECORD",
-                       MaxPayloadInMB=payload_mb)
+        return jsonify(
+            MaxConcurrentTransforms=max(1, min(limits.transforms, BATCH_PAYLOADS_MB // payload_mb)),
+            BatchStrategy="SINGLE_RECORD",
+            MaxPayloadInMB=payload_mb,
+        )
 
     return app
 
 
-def base_app(limits: Limits, metrics: Metrics, multi_model: bool, page: bool = False) -> Flask:
+def base_app(
+    limits: ServingLimits, metrics: Metrics, multi_model: bool, page: bool = False
+) -> Flask:
     """What single- and multi-model servers have in common: numbers, description, and errors as one sentence."""
     app = Flask("serve")
     app.config["MAX_CONTENT_LENGTH"] = int(limits.max_payload_mb * 1024 * 1024)
@@ -89,7 +101,12 @@ def base_app(limits: Limits, metrics: Metrics, multi_model: bool, page: bool = F
     def description() -> Response:
         return jsonify(paths)
 
-    known = ", ".join(f"{method.upper()} {path}" for path, methods in paths["paths"].items() for method in methods if method in METHODS)
+    known = ", ".join(
+        f"{method.upper()} {path}"
+        for path, methods in paths["paths"].items()
+        for method in methods
+        if method in METHODS
+    )
 
     @app.errorhandler(HTTPException)
     def http_error(error: HTTPException) -> Response:
@@ -99,7 +116,9 @@ def base_app(limits: Limits, metrics: Metrics, multi_model: bool, page: bool = F
             413: too_large(limits.max_payload_mb),
         }
         answer = refusal(error.code, sentences.get(error.code, error.description or error.name))
-        answer.headers.extend((name, value) for name, value in error.get_headers() if name == "Allow")
+        answer.headers.extend(
+            (name, value) for name, value in error.get_headers() if name == "Allow"
+        )
         return answer
 
     @app.errorhandler(Overloaded)
@@ -108,10 +127,12 @@ def base_app(limits: Limits, metrics: Metrics, multi_model: bool, page: bool = F
         return refusal(503, str(error), error.retry_after_s)
 
     app.register_error_handler(InputError, lambda error: refusal(error.status, str(error)))
-    app.register_error_handler(PhotoError, lambda error: refusal(422, f"the photo cannot be used: {error}"))
+    app.register_error_handler(
+        PhotoError, lambda error: refusal(422, f"the photo cannot be used: {error}")
+    )
     app.register_error_handler(EngineDead, lambda error: refusal(503, str(error), 10))
-    app.register_error_handler(TooMuch, lambda error: refusal(413, str(error)))
-    app.register_error_handler(Abandoned, lambda error: refusal(499, "the client has gone"))
+    app.register_error_handler(TooManyPhotos, lambda error: refusal(413, str(error)))
+    app.register_error_handler(ClientGone, lambda error: refusal(499, "the client has gone"))
 
     @app.errorhandler(Exception)
     def failed(error: Exception) -> Response:
@@ -121,14 +142,17 @@ def base_app(limits: Limits, metrics: Metrics, multi_model: bool, page: bool = F
     return app
 
 
-def answered(predictor: "Predictor", limits: Limits) -> Response:
+def answered(predictor: "Predictor", limits: ServingLimits) -> Response:
     """The answer to the current request's photos."""
     content_type = request.content_type or ""
     media_type = answer_type(request.headers.get("Accept"), media_type_of(content_type))
     top_k = top_k_of(request.headers.get(ATTRIBUTES))
     photos = photos_of(content_type, request.get_data(cache=False), limits.tolerant)
-    ticket = request.environ.get(KEY) or Ticket.lasting(limits.timeout_s)
-    return Response(render(predictor.predict(photos, top_k, ticket, limits.tolerant), media_type), content_type=media_type)
+    ticket = request.environ.get(KEY) or RequestState.lasting(limits.timeout_s)
+    return Response(
+        render(predictor.predict(photos, top_k, ticket, limits.tolerant), media_type),
+        content_type=media_type,
+    )
 
 
 def refusal(status: int, sentence: str, retry_after_s: int | None = None) -> Response:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from serve.ticket import Overloaded, Ticket, TooMuch
+from serve.request_state import Overloaded, RequestState, TooManyPhotos
 
 HANG_S = 30.0  # one run that takes longer has died
 SMOOTHING = 0.2  # weight of the newest measurement in a running average
@@ -33,11 +33,20 @@ class Batcher:
     engine has failed for good.
     """
 
-    def __init__(self, engine, turn: threading.Lock, max_wait_s: float = 0.01, target_s: float = 0.1, died: Callable[[], None] | None = None):
+    def __init__(
+        self,
+        engine,
+        turn: threading.Lock,
+        max_wait_s: float = 0.01,
+        target_s: float = 0.1,
+        died: Callable[[], None] | None = None,
+    ):
         self._engine, self._turn, self._died = engine, turn, died
         self._max_wait_s, self._target_s = max_wait_s, target_s
         self._limit = 1.0
-        self._queue: collections.deque[tuple[np.ndarray, Ticket, Future, float]] = collections.deque()
+        self._queue: collections.deque[tuple[np.ndarray, RequestState, Future, float]] = (
+            collections.deque()
+        )
         self._changed = threading.Condition()
         self._owed = 0
         self._coming = 0
@@ -61,7 +70,7 @@ class Batcher:
             return f"a run has been going on for over {HANG_S:.0f} s"
         return self._fault
 
-    def admit(self, photos: int, ticket: Ticket) -> None:
+    def admit(self, photos: int, ticket: RequestState) -> None:
         """Promise to answer so many more photos; each is to be given to `settle`.
 
         Overloaded when they could not be answered before the ticket's deadline, TooMuch when not even alone; EngineDead.
@@ -70,7 +79,9 @@ class Batcher:
             self._check()
             left = ticket.left_s()
             if photos > 1 and photos * self._photo_s > left:
-                raise TooMuch(f"{photos} photos take about {photos * self._photo_s:.0f} s, and {left:.0f} s are left; send at most {max(1, int(left / self._photo_s / 2))} at once")
+                raise TooManyPhotos(
+                    f"{photos} photos take about {photos * self._photo_s:.0f} s, and {left:.0f} s are left; send at most {max(1, int(left / self._photo_s / 2))} at once"
+                )
             # an idle engine takes any photo: else one slow run would be the last
             if self._owed and (self._owed + photos) * self._photo_s > left:
                 raise Overloaded(self._owed * self._photo_s / 2)
@@ -93,7 +104,7 @@ class Batcher:
                 self._coming -= 1
                 self._changed.notify()
 
-    def submit(self, pixels: np.ndarray, ticket: Ticket) -> Future:
+    def submit(self, pixels: np.ndarray, ticket: RequestState) -> Future:
         """The future probabilities, float32 [classes], of a photo's pixels, uint8 [H, W, 3]."""
         future: Future = Future()
         with self._changed:
@@ -127,7 +138,11 @@ class Batcher:
                 self._probe(batch[0][0])  # first: who has the answer may ask /ping next
                 for _, _, future, _ in batch:
                     if not future.done():
-                        future.set_exception(EngineDead(f"the engine failed on this request ({type(error).__name__})"))
+                        future.set_exception(
+                            EngineDead(
+                                f"the engine failed on this request ({type(error).__name__})"
+                            )
+                        )
             finally:
                 self._run_started = None
 

@@ -13,15 +13,35 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.formparser import FormDataParser
 from werkzeug.http import parse_options_header
 
-PHOTO_TYPES = ("image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp", "image/tiff", "application/x-image", "application/octet-stream")
+PHOTO_TYPES = (
+    "image/jpeg",
+    "image/png",
+    "image/webp",
+    "image/gif",
+    "image/bmp",
+    "image/tiff",
+    "application/x-image",
+    "application/octet-stream",
+)
 JSON_TYPE = "application/json"
 LINES_TYPE = "application/jsonlines"
 FORM_TYPE = "multipart/form-data"
 ACCEPTED = (*PHOTO_TYPES, FORM_TYPE, JSON_TYPE, LINES_TYPE)
-ALIASES = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png", "image/x-ms-bmp": "image/bmp", "image/x-bmp": "image/bmp",
-           "image/tif": "image/tiff", "application/x-ndjson": LINES_TYPE, "application/jsonl": LINES_TYPE, "application/x-jsonlines": LINES_TYPE}
+ALIASES = {
+    "image/jpg": "image/jpeg",
+    "image/pjpeg": "image/jpeg",
+    "image/x-png": "image/png",
+    "image/x-ms-bmp": "image/bmp",
+    "image/x-bmp": "image/bmp",
+    "image/tif": "image/tiff",
+    "application/x-ndjson": LINES_TYPE,
+    "application/jsonl": LINES_TYPE,
+    "application/x-jsonlines": LINES_TYPE,
+}
 MAX_INSTANCES = 1000
-LARGE_BYTES = 500_000  # JSON unfolds to up to 25 times its size in memory; bodies above this take turns
+LARGE_BYTES = (
+    500_000  # JSON unfolds to up to 25 times its size in memory; bodies above this take turns
+)
 TOP_K = 5
 INSTANCE = '{"b64": "<base64 of a photo>"}'
 
@@ -41,7 +61,9 @@ def media_type_of(content_type: str) -> str:
     found = content_type.partition(";")[0].strip().lower()
     media_type = ALIASES.get(found, found)
     if media_type not in ACCEPTED:
-        raise InputError(415, f"Content-Type '{found[:100]}' is not taken; send one of {', '.join(ACCEPTED)}")
+        raise InputError(
+            415, f"Content-Type '{found[:100]}' is not taken; send one of {', '.join(ACCEPTED)}"
+        )
     return media_type
 
 
@@ -50,8 +72,15 @@ def top_k_of(attributes: str | None) -> int:
     for attribute in (attributes or "").replace(";", ",").split(","):
         name, equals, value = attribute.partition("=")
         if name.strip().lower() == "top_k" and equals:
-            if not value.strip().isascii() or not value.strip().isdigit() or not 1 <= int(value.strip()[:9]):
-                raise InputError(400, f"X-Amzn-SageMaker-Custom-Attributes has top_k='{value.strip()[:20]}'; send a whole number from 1, such as top_k=5")
+            if (
+                not value.strip().isascii()
+                or not value.strip().isdigit()
+                or not int(value.strip()[:9]) >= 1
+            ):
+                raise InputError(
+                    400,
+                    f"X-Amzn-SageMaker-Custom-Attributes has top_k='{value.strip()[:20]}'; send a whole number from 1, such as top_k=5",
+                )
             return int(value.strip()[:9])
     return TOP_K
 
@@ -68,7 +97,11 @@ def photos_of(content_type: str, body: bytes, tolerant: bool = False) -> list[by
             raise InputError(400, f"the body is empty; send a photo as {media_type}")
         if media_type in (JSON_TYPE, LINES_TYPE):
             with _parsing if len(body) > LARGE_BYTES else nullcontext():
-                return _each(_instances(body), _instance, "instance", tolerant) if media_type == JSON_TYPE else _each(_lines(body), _line, "line", tolerant)
+                return (
+                    _each(_instances(body), _instance, "instance", tolerant)
+                    if media_type == JSON_TYPE
+                    else _each(_lines(body), _line, "line", tolerant)
+                )
         return _form(content_type, body) if media_type == FORM_TYPE else [body]
     except InputError as error:
         if not tolerant or error.status == 413:
@@ -76,7 +109,9 @@ def photos_of(content_type: str, body: bytes, tolerant: bool = False) -> list[by
         return [error]
 
 
-def _each(items: Iterable, photo: Callable[[object], bytes], name: str, tolerant: bool) -> list[bytes | InputError]:
+def _each(
+    items: Iterable, photo: Callable[[object], bytes], name: str, tolerant: bool
+) -> list[bytes | InputError]:
     photos: list[bytes | InputError] = []
     for index, item in enumerate(items):
         try:
@@ -93,14 +128,24 @@ def _instances(body: bytes) -> list:
     """What stands for the photos in {"instances": […]}, a bare list, or one object."""
     document = _json(body, f'send {{"instances": [{INSTANCE}]}}')
     if isinstance(document, dict):
-        document = document["instances"] if "instances" in document else [document] if "b64" in document else document
+        document = (
+            document["instances"]
+            if "instances" in document
+            else [document]
+            if "b64" in document
+            else document
+        )
     if not isinstance(document, list) or not document:
-        raise InputError(400, f'the JSON holds no list of instances; send {{"instances": [{INSTANCE}]}}')
+        raise InputError(
+            400, f'the JSON holds no list of instances; send {{"instances": [{INSTANCE}]}}'
+        )
     return _few(document, "instances")
 
 
 def _lines(body: bytes) -> list[bytes]:
-    lines = list(itertools.islice((line for line in io.BytesIO(body) if line.strip()), MAX_INSTANCES + 1))
+    lines = list(
+        itertools.islice((line for line in io.BytesIO(body) if line.strip()), MAX_INSTANCES + 1)
+    )
     if not lines:
         raise InputError(400, f"the body holds no line; send one {INSTANCE} a line")
     return _few(lines, "lines")
@@ -108,13 +153,19 @@ def _lines(body: bytes) -> list[bytes]:
 
 def _few(items: list, name: str) -> list:
     if len(items) > MAX_INSTANCES:
-        raise InputError(413, f"the body holds more than {MAX_INSTANCES} {name}; send fewer at once")
+        raise InputError(
+            413, f"the body holds more than {MAX_INSTANCES} {name}; send fewer at once"
+        )
     return items
 
 
 def _line(line: bytes) -> bytes:
     document = _json(line, f"send one {INSTANCE} a line")
-    if isinstance(document, dict) and isinstance(document.get("instances"), list) and len(document["instances"]) == 1:
+    if (
+        isinstance(document, dict)
+        and isinstance(document.get("instances"), list)
+        and len(document["instances"]) == 1
+    ):
         document = document["instances"][0]
     return _instance(document)
 
@@ -144,11 +195,19 @@ def _form(content_type: str, body: bytes) -> list[bytes]:
     """Every file of a form, in order."""
     expected = "send each photo as a file of the form, as `curl -F photo=@photo.jpg` does"
     mimetype, options = parse_options_header(content_type)
-    parser = FormDataParser(stream_factory=lambda *_, **__: io.BytesIO(), max_form_memory_size=1_000_000, max_form_parts=MAX_INSTANCES, silent=False)
+    parser = FormDataParser(
+        stream_factory=lambda *_, **__: io.BytesIO(),
+        max_form_memory_size=1_000_000,
+        max_form_parts=MAX_INSTANCES,
+        silent=False,
+    )
     try:
         _, _, files = parser.parse(io.BytesIO(body), mimetype, len(body), options)
     except HTTPException as error:
-        raise InputError(413, f"the form holds more than {MAX_INSTANCES} parts, or over 1 MB outside its files; {expected}") from error
+        raise InputError(
+            413,
+            f"the form holds more than {MAX_INSTANCES} parts, or over 1 MB outside its files; {expected}",
+        ) from error
     except ValueError as error:
         raise InputError(400, f"the body is not a form ({str(error)[:100]}); {expected}") from error
     photos = [file.stream.getvalue() for _, file in files.items(multi=True)]

@@ -18,7 +18,13 @@ class Metrics:
     """Counted by the server, read at /metrics."""
 
     def __init__(self):
-        from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, disable_created_metrics
+        from prometheus_client import (
+            CollectorRegistry,
+            Counter,
+            Histogram,
+            ProcessCollector,
+            disable_created_metrics,
+        )
         from prometheus_client.core import GaugeMetricFamily
         from prometheus_client.multiprocess import MultiProcessCollector
 
@@ -27,11 +33,23 @@ class Metrics:
         counted = CollectorRegistry()  # added up over the workers
         own = CollectorRegistry()  # of this worker alone
         registry = None if shared else counted
-        self.requests = Counter("slipway_requests", "Requests answered", ["route", "status"], registry=registry)
+        self.requests = Counter(
+            "slipway_requests", "Requests answered", ["route", "status"], registry=registry
+        )
         self.photos = Counter("slipway_photos", "Photos in answered requests", registry=registry)
-        self.rejections = Counter("slipway_rejections", "Requests refused before any work on them", ["reason"], registry=registry)
-        self.stages = Histogram("slipway_stage_seconds", "Time of a request by stage: read (its body), decode, queue, engine, total",
-                                ["stage"], registry=registry, buckets=BUCKETS_S)
+        self.rejections = Counter(
+            "slipway_rejections",
+            "Requests refused before any work on them",
+            ["reason"],
+            registry=registry,
+        )
+        self.stages = Histogram(
+            "slipway_stage_seconds",
+            "Time of a request by stage: read (its body), decode, queue, engine, total",
+            ["stage"],
+            registry=registry,
+            buckets=BUCKETS_S,
+        )
         for reason in REASONS:
             self.rejections.labels(reason)
         if shared:
@@ -55,4 +73,6 @@ class Metrics:
         """What is answered at /metrics, and its content type."""
         from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-        return b"".join(generate_latest(registry) for registry in self._registries), CONTENT_TYPE_LATEST
+        return b"".join(
+            generate_latest(registry) for registry in self._registries
+        ), CONTENT_TYPE_LATEST

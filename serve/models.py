@@ -11,10 +11,12 @@ from pathlib import Path
 
 from artifact.machine import memory_left
 from artifact.unpack import artifact_folder, discard
-from serve.predictor import Cores, Predictor
+from serve.predictor import Predictor, SharedLimits
 
 SPARE_BYTES = 64 * 1024 * 1024  # stays free for requests when a model is loaded
-FILES_TO_MEMORY = 2.5  # a loaded model takes up to so many times its graph's file while it is compiled
+FILES_TO_MEMORY = (
+    2.5  # a loaded model takes up to so many times its graph's file while it is compiled
+)
 
 log = logging.getLogger(__name__)
 
@@ -45,20 +47,31 @@ class Models:
     evict: unload the least recently used models to make room, in place of the answer 507 by which SageMaker does so.
     """
 
-    def __init__(self, precision: str = "auto", cores: Cores | None = None, device: str = "auto", evict: bool = False,
-                 room: Callable[[], int] = memory_left):
+    def __init__(
+        self,
+        precision: str = "auto",
+        cores: SharedLimits | None = None,
+        device: str = "auto",
+        evict: bool = False,
+        room: Callable[[], int] = memory_left,
+    ):
         self._precision, self._device, self._evict, self._room = precision, device, evict, room
-        self._cores = cores or Cores()
+        self._cores = cores or SharedLimits()
         self._models: dict[str, Loaded] = {}
         self._changed = threading.Condition()
-        self._loading = threading.Lock()  # one at a time: the room that is measured is the room that is taken
+        self._loading = (
+            threading.Lock()
+        )  # one at a time: the room that is measured is the room that is taken
 
     def load(self, name: str, url: str) -> None:
         """Load the artifact in the folder `url`. ModelError 409 for a name in use, 507 without room, 400 for what is no artifact."""
         entry = Loaded(name, url)
         with self._changed:
             if name in self._models:
-                raise ModelError(409, f"a model '{name[:100]}' is loaded already; unload it first by DELETE /models/{name[:100]}")
+                raise ModelError(
+                    409,
+                    f"a model '{name[:100]}' is loaded already; unload it first by DELETE /models/{name[:100]}",
+                )
             self._models[name] = entry
         folder = None
         try:
@@ -66,7 +79,13 @@ class Models:
                 folder = artifact_folder(Path(url))
                 entry.bytes = needed_bytes(folder)
                 self._make_room(entry.bytes + SPARE_BYTES)
-                predictor = Predictor(folder, self._precision, self._cores, self._device, died=lambda: self._forget(entry))
+                predictor = Predictor(
+                    folder,
+                    self._precision,
+                    self._cores,
+                    self._device,
+                    died=lambda: self._forget(entry),
+                )
         except BaseException as error:
             with self._changed:
                 del self._models[name]
@@ -74,9 +93,14 @@ class Models:
             if folder:
                 discard(folder)
             if isinstance(error, MemoryError):
-                raise ModelError(507, f"there is no memory to load the model '{name[:100]}'; unload another one first") from error
+                raise ModelError(
+                    507,
+                    f"there is no memory to load the model '{name[:100]}'; unload another one first",
+                ) from error
             if isinstance(error, (ValueError, OSError)):
-                raise ModelError(400, f"the model '{name[:100]}' cannot be loaded: {error}") from error
+                raise ModelError(
+                    400, f"the model '{name[:100]}' cannot be loaded: {error}"
+                ) from error
             raise
         with self._changed:
             entry.predictor = predictor
@@ -111,7 +135,9 @@ class Models:
     def listed(self) -> list[dict]:
         """Every loaded model, by name."""
         with self._changed:
-            return [described(entry) for name, entry in sorted(self._models.items()) if entry.predictor]
+            return [
+                described(entry) for name, entry in sorted(self._models.items()) if entry.predictor
+            ]
 
     def describe(self, name: str) -> dict:
         """One model. ModelError 404."""
@@ -127,12 +153,18 @@ class Models:
     def waiting(self) -> int:
         """Photos admitted and not yet answered, over all models."""
         with self._changed:
-            return sum(entry.predictor.batcher.waiting for entry in self._models.values() if entry.predictor)
+            return sum(
+                entry.predictor.batcher.waiting
+                for entry in self._models.values()
+                if entry.predictor
+            )
 
     def _entry(self, name: str) -> Loaded:
         entry = self._models.get(name)
         if entry is None or entry.predictor is None:
-            raise ModelError(404, f"no model '{name[:100]}' is loaded; load it first by POST /models")
+            raise ModelError(
+                404, f"no model '{name[:100]}' is loaded; load it first by POST /models"
+            )
         return entry
 
     def _forget(self, entry: Loaded) -> None:
@@ -144,10 +176,15 @@ class Models:
     def _make_room(self, need: int) -> None:
         while (room := self._room()) < need:
             with self._changed:
-                idle = [entry for entry in self._models.values() if entry.predictor and not entry.users]
+                idle = [
+                    entry for entry in self._models.values() if entry.predictor and not entry.users
+                ]
             # what cannot fit must not cost the others their place
             if not (self._evict and idle and room + sum(entry.bytes for entry in idle) >= need):
-                raise ModelError(507, f"the model needs about {need / 1e6:.0f} MB and {room / 1e6:.0f} MB are left; unload another one first")
+                raise ModelError(
+                    507,
+                    f"the model needs about {need / 1e6:.0f} MB and {room / 1e6:.0f} MB are left; unload another one first",
+                )
             oldest = min(idle, key=lambda entry: entry.last_used)
             log.info("making room: model %r is the least recently used", oldest.name)
             try:
@@ -163,5 +200,9 @@ def described(entry: Loaded) -> dict:
 
 def needed_bytes(folder: Path) -> int:
     """About how much memory loading the artifact in a folder takes, by its files' sizes."""
-    graphs = [path.stat().st_size for path in folder.glob("model*") if re.search(r"\.(onnx|bin)$", path.name)]
+    graphs = [
+        path.stat().st_size
+        for path in folder.glob("model*")
+        if re.search(r"\.(onnx|bin)$", path.name)
+    ]
     return int(max(graphs, default=0) * FILES_TO_MEMORY)

@@ -4,14 +4,16 @@ import json
 
 from flask import Flask, Response, jsonify, request
 
-from serve.app import Limits, answered, base_app, refusal
+from serve.app import ServingLimits, answered, base_app, refusal
 from serve.metrics import Metrics
 from serve.models import ModelError, Models
 
 PAGE = 100  # models a GET /models lists at once
 
 
-def create_multi_model_app(models: Models, limits: Limits = Limits(), metrics: Metrics | None = None) -> Flask:
+def create_multi_model_app(
+    models: Models, limits: ServingLimits = ServingLimits(), metrics: Metrics | None = None
+) -> Flask:
     """The WSGI app around models that come and go."""
     app = base_app(limits, metrics or Metrics(), multi_model=True)
     app.register_error_handler(ModelError, lambda error: refusal(error.status, str(error)))
@@ -19,7 +21,11 @@ def create_multi_model_app(models: Models, limits: Limits = Limits(), metrics: M
     @app.get("/ping")
     def ping() -> Response:
         faults = models.faults()
-        return refusal(503, f"a model does not answer: {faults[0]}") if faults else Response(status=200)
+        return (
+            refusal(503, f"a model does not answer: {faults[0]}")
+            if faults
+            else Response(status=200)
+        )
 
     @app.post("/models")
     def load() -> Response:
@@ -31,9 +37,11 @@ def create_multi_model_app(models: Models, limits: Limits = Limits(), metrics: M
     def listed() -> Response:
         token = request.args.get("next_page_token", "0")
         if not (token.isascii() and token.isdigit() and len(token) < 10):
-            raise ModelError(400, f"next_page_token is '{token[:20]}'; send the nextPageToken of the page before")
+            raise ModelError(
+                400, f"next_page_token is '{token[:20]}'; send the nextPageToken of the page before"
+            )
         start, entries = int(token), models.listed()
-        page = {"models": entries[start:start + PAGE]}
+        page = {"models": entries[start : start + PAGE]}
         if start + PAGE < len(entries):
             page["nextPageToken"] = str(start + PAGE)
         return jsonify(page)
@@ -54,7 +62,9 @@ def create_multi_model_app(models: Models, limits: Limits = Limits(), metrics: M
 
     @app.post("/invocations")
     def invocations() -> Response:
-        raise ModelError(404, "this endpoint has several models; send the photo to POST /models/<name>/invoke")
+        raise ModelError(
+            404, "this endpoint has several models; send the photo to POST /models/<name>/invoke"
+        )
 
     return app
 
@@ -66,9 +76,14 @@ def wanted(body: bytes) -> tuple[str, str]:
         document = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise ModelError(400, f"the body is not JSON ({str(error)[:100]}); {expected}") from error
-    name, url = (document.get(key) if isinstance(document, dict) else None for key in ("model_name", "url"))
+    name, url = (
+        document.get(key) if isinstance(document, dict) else None for key in ("model_name", "url")
+    )
     if not (isinstance(name, str) and isinstance(url, str) and name and url and "\0" not in url):
         raise ModelError(400, f"the JSON lacks model_name or url; {expected}")
     if "/" in name or not name.isprintable():
-        raise ModelError(400, f"the model's name {name[:100]!r} holds a slash or what cannot be printed; {expected}")
+        raise ModelError(
+            400,
+            f"the model's name {name[:100]!r} holds a slash or what cannot be printed; {expected}",
+        )
     return name, url

@@ -20,44 +20,119 @@ ERROR = {"$ref": "#/components/schemas/Error"}
 def document(multi_model: bool, max_payload_mb: float, page: bool = False) -> dict:
     """The document of a single-model or a multi-model server, or of one that also offers the page."""
     shared = {
-        "/ping": {"get": {"summary": "Can the server answer?", "responses": {"200": {"description": "Yes"}, **_errors(503)}}},
-        "/metrics": {"get": {"summary": "Numbers in Prometheus' text format", "responses": {"200": {"description": "Numbers", "content": {"text/plain": {}}}}}},
-        "/openapi.json": {"get": {"summary": "This document", "responses": {"200": _json("This document", {"type": "object"})}}},
+        "/ping": {
+            "get": {
+                "summary": "Can the server answer?",
+                "responses": {"200": {"description": "Yes"}, **_errors(503)},
+            }
+        },
+        "/metrics": {
+            "get": {
+                "summary": "Numbers in Prometheus' text format",
+                "responses": {"200": {"description": "Numbers", "content": {"text/plain": {}}}},
+            }
+        },
+        "/openapi.json": {
+            "get": {
+                "summary": "This document",
+                "responses": {"200": _json("This document", {"type": "object"})},
+            }
+        },
     }
     return {
         "openapi": "3.1.0",
-        "info": {"title": "slipway-serve", "version": "1", "description": f"Image classification. Bodies of up to {max_payload_mb:g} MiB."},
-        "paths": {**(web.openapi.paths() if page else {}), **shared, **(_multi_model() if multi_model else _single_model())},
+        "info": {
+            "title": "slipway-serve",
+            "version": "1",
+            "description": f"Image classification. Bodies of up to {max_payload_mb:g} MiB.",
+        },
+        "paths": {
+            **(web.openapi.paths() if page else {}),
+            **shared,
+            **(_multi_model() if multi_model else _single_model()),
+        },
         "components": {"schemas": {**(web.openapi.SCHEMAS if page else {}), **SCHEMAS}},
     }
 
 
 def _single_model() -> dict:
-    parameters = {"type": "object", "required": ["MaxConcurrentTransforms", "BatchStrategy", "MaxPayloadInMB"], "properties": {
-        "MaxConcurrentTransforms": {"type": "integer"}, "BatchStrategy": {"type": "string"}, "MaxPayloadInMB": {"type": "integer"}}}
+    parameters = {
+        "type": "object",
+        "required": ["MaxConcurrentTransforms", "BatchStrategy", "MaxPayloadInMB"],
+        "properties": {
+            "MaxConcurrentTransforms": {"type": "integer"},
+            "BatchStrategy": {"type": "string"},
+            "MaxPayloadInMB": {"type": "integer"},
+        },
+    }
     return {
         "/invocations": {"post": _invoke()},
-        "/execution-parameters": {"get": {"summary": "How a batch transform job should call", "responses": {"200": _json("Parameters", parameters)}}},
+        "/execution-parameters": {
+            "get": {
+                "summary": "How a batch transform job should call",
+                "responses": {"200": _json("Parameters", parameters)},
+            }
+        },
     }
 
 
 def _multi_model() -> dict:
-    name = {"name": "name", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
-    page = {"name": "next_page_token", "in": "query", "schema": {"type": "string", "pattern": "^[0-9]{1,9}$"}}
+    name = {
+        "name": "name",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string", "minLength": 1},
+    }
+    page = {
+        "name": "next_page_token",
+        "in": "query",
+        "schema": {"type": "string", "pattern": "^[0-9]{1,9}$"},
+    }
     model = {"$ref": "#/components/schemas/Model"}
-    listed = {"type": "object", "required": ["models"], "properties": {"models": {"type": "array", "items": model}, "nextPageToken": {"type": "string"}}}
-    wanted = {"type": "object", "required": ["model_name", "url"], "properties": {
-        "model_name": {"type": "string", "minLength": 1, "pattern": "^[A-Za-z0-9._-]+$"}, "url": {"type": "string", "minLength": 1}}}
+    listed = {
+        "type": "object",
+        "required": ["models"],
+        "properties": {
+            "models": {"type": "array", "items": model},
+            "nextPageToken": {"type": "string"},
+        },
+    }
+    wanted = {
+        "type": "object",
+        "required": ["model_name", "url"],
+        "properties": {
+            "model_name": {"type": "string", "minLength": 1, "pattern": "^[A-Za-z0-9._-]+$"},
+            "url": {"type": "string", "minLength": 1},
+        },
+    }
     return {
         "/models": {
-            "get": {"summary": "The loaded models", "parameters": [page], "responses": {"200": _json("Models", listed), **_errors(400)}},
-            "post": {"summary": "Load a model", "requestBody": {"required": True, "content": {JSON_TYPE: {"schema": wanted}}},
-                     "responses": {"200": _json("Loaded", model), **_errors(400, 408, 413, 503), **_own("409", "The name is in use"), **_own("507", "No memory left")}},
+            "get": {
+                "summary": "The loaded models",
+                "parameters": [page],
+                "responses": {"200": _json("Models", listed), **_errors(400)},
+            },
+            "post": {
+                "summary": "Load a model",
+                "requestBody": {"required": True, "content": {JSON_TYPE: {"schema": wanted}}},
+                "responses": {
+                    "200": _json("Loaded", model),
+                    **_errors(400, 408, 413, 503),
+                    **_own("409", "The name is in use"),
+                    **_own("507", "No memory left"),
+                },
+            },
         },
         "/models/{name}": {
             "parameters": [name],
-            "get": {"summary": "A loaded model", "responses": {"200": _json("The model", model), **_errors(404)}},
-            "delete": {"summary": "Unload a model", "responses": {"200": {"description": "Its memory is free"}, **_errors(404)}},
+            "get": {
+                "summary": "A loaded model",
+                "responses": {"200": _json("The model", model), **_errors(404)},
+            },
+            "delete": {
+                "summary": "Unload a model",
+                "responses": {"200": {"description": "Its memory is free"}, **_errors(404)},
+            },
         },
         "/models/{name}/invoke": {"parameters": [name], "post": _invoke()},
     }
@@ -65,17 +140,40 @@ def _multi_model() -> dict:
 
 def _invoke() -> dict:
     photo = {"schema": {"type": "string", "format": "binary"}}
-    form = {"schema": {"type": "object", "properties": {"photo": {"type": "string", "format": "binary"}}}}
+    form = {
+        "schema": {
+            "type": "object",
+            "properties": {"photo": {"type": "string", "format": "binary"}},
+        }
+    }
     lines = {"schema": {"type": "string", "description": f"one {INSTANCE} a line"}}
-    answer = {JSON_TYPE: {"schema": {"$ref": "#/components/schemas/Predictions"}}, LINES_TYPE: {"schema": {"type": "string"}}, CSV_TYPE: {"schema": {"type": "string"}}}
-    attributes = {"name": "X-Amzn-SageMaker-Custom-Attributes", "in": "header", "schema": {"type": "string", "maxLength": 1024},
-                  "description": "top_k=N: so many labels a photo"}
+    answer = {
+        JSON_TYPE: {"schema": {"$ref": "#/components/schemas/Predictions"}},
+        LINES_TYPE: {"schema": {"type": "string"}},
+        CSV_TYPE: {"schema": {"type": "string"}},
+    }
+    attributes = {
+        "name": "X-Amzn-SageMaker-Custom-Attributes",
+        "in": "header",
+        "schema": {"type": "string", "maxLength": 1024},
+        "description": "top_k=N: so many labels a photo",
+    }
     return {
         "summary": "Classify one or many photos",
         "parameters": [attributes],
-        "requestBody": {"required": True, "content": {**{name: photo for name in PHOTO_TYPES}, FORM_TYPE: form,
-                                                      JSON_TYPE: {"schema": {"$ref": "#/components/schemas/Instances"}}, LINES_TYPE: lines}},
-        "responses": {"200": {"description": "A prediction a photo", "content": answer}, **_errors(*ERRORS)},
+        "requestBody": {
+            "required": True,
+            "content": {
+                **{name: photo for name in PHOTO_TYPES},
+                FORM_TYPE: form,
+                JSON_TYPE: {"schema": {"$ref": "#/components/schemas/Instances"}},
+                LINES_TYPE: lines,
+            },
+        },
+        "responses": {
+            "200": {"description": "A prediction a photo", "content": answer},
+            **_errors(*ERRORS),
+        },
     }
 
 
@@ -91,20 +189,64 @@ def _own(code: str, text: str) -> dict:
     return {code: _json(text, ERROR)}
 
 
-_LABEL = {"label": {"type": "string"}, "probability": {"type": "number", "minimum": 0, "maximum": 1}}
+_LABEL = {
+    "label": {"type": "string"},
+    "probability": {"type": "number", "minimum": 0, "maximum": 1},
+}
 _BASE64 = {"type": "string", "minLength": 1, "description": "A photo in base64, or a data: URL"}
 _OBJECT = {"type": "object", "required": ["b64"], "properties": {"b64": _BASE64}}
-_LIST = {"type": "array", "minItems": 1, "maxItems": 1000, "items": {"$ref": "#/components/schemas/Instance"}}
+_LIST = {
+    "type": "array",
+    "minItems": 1,
+    "maxItems": 1000,
+    "items": {"$ref": "#/components/schemas/Instance"},
+}
 SCHEMAS = {
-    "Error": {"type": "object", "required": ["error"], "properties": {"error": {"type": "string", "description": "One sentence: what is wrong, and what to send"}}},
+    "Error": {
+        "type": "object",
+        "required": ["error"],
+        "properties": {
+            "error": {
+                "type": "string",
+                "description": "One sentence: what is wrong, and what to send",
+            }
+        },
+    },
     "Instance": {"anyOf": [_OBJECT, _BASE64]},
-    "Instances": {"anyOf": [{"type": "object", "required": ["instances"], "properties": {"instances": _LIST}}, _LIST, _OBJECT]},
+    "Instances": {
+        "anyOf": [
+            {"type": "object", "required": ["instances"], "properties": {"instances": _LIST}},
+            _LIST,
+            _OBJECT,
+        ]
+    },
     "Label": {"type": "object", "required": ["label", "probability"], "properties": _LABEL},
-    "Prediction": {"type": "object", "properties": {
-        **_LABEL, "top": {"type": "array", "items": {"$ref": "#/components/schemas/Label"}},
-        "labels": {"type": "array", "items": {"type": "string"}, "description": "Of a multi-label model: all above one half"},
-        "error": {"type": "string", "description": "In batch transform: why this record has no answer"}}},
-    "Predictions": {"type": "object", "required": ["predictions"], "properties": {
-        "predictions": {"type": "array", "items": {"$ref": "#/components/schemas/Prediction"}}}},
-    "Model": {"type": "object", "required": ["modelName", "modelUrl"], "properties": {"modelName": {"type": "string"}, "modelUrl": {"type": "string"}}},
+    "Prediction": {
+        "type": "object",
+        "properties": {
+            **_LABEL,
+            "top": {"type": "array", "items": {"$ref": "#/components/schemas/Label"}},
+            "labels": {
+                "type": "array",
+                "items": {"type": "string"},
+                "description": "Of a multi-label model: all above one half",
+            },
+            "error": {
+                "type": "string",
+                "description": "In batch transform: why this record has no answer",
+            },
+        },
+    },
+    "Predictions": {
+        "type": "object",
+        "required": ["predictions"],
+        "properties": {
+            "predictions": {"type": "array", "items": {"$ref": "#/components/schemas/Prediction"}}
+        },
+    },
+    "Model": {
+        "type": "object",
+        "required": ["modelName", "modelUrl"],
+        "properties": {"modelName": {"type": "string"}, "modelUrl": {"type": "string"}},
+    },
 }

@@ -26,7 +26,10 @@ def answer_type(accept: str | None, request_type: str) -> str:
     wishes = re.sub(r";(?!\s*q\s*=)[^;,]*", "", accept)  # a charset changes nothing here
     chosen = parse_accept_header(wishes, MIMEAccept).best_match(offered)
     if chosen is None:
-        raise InputError(406, f"Accept '{accept[:100]}' cannot be met; ask for one of {', '.join(OFFERED)} or */*")
+        raise InputError(
+            406,
+            f"Accept '{accept[:100]}' cannot be met; ask for one of {', '.join(OFFERED)} or */*",
+        )
     return chosen
 
 
@@ -38,7 +41,9 @@ def render(predictions: Sequence[dict], media_type: str) -> bytes:
     if media_type == JSON_TYPE:
         return json.dumps({"predictions": list(predictions)}, ensure_ascii=False).encode() + b"\n"
     if media_type == LINES_TYPE:
-        return b"".join(json.dumps(entry, ensure_ascii=False).encode() + b"\n" for entry in predictions)
+        return b"".join(
+            json.dumps(entry, ensure_ascii=False).encode() + b"\n" for entry in predictions
+        )
     table = io.StringIO()
     csv.writer(table, lineterminator="\n").writerows(_row(entry) for entry in predictions)
     return table.getvalue().encode()

@@ -11,7 +11,7 @@ from flask import Flask, Response, request
 
 from artifact.preprocessing import PhotoError
 from serve.batching import EngineDead
-from serve.ticket import KEY, Overloaded, TooMuch
+from serve.request_state import KEY, Overloaded, TooManyPhotos
 from web.exchange import Failure, Request
 from web.site import MAX_SAMPLE_BYTES, Model, Sample, Site
 
@@ -22,11 +22,20 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff"}
 OWN = "/openapi.json"  # the server's own document has the page's paths in it
 
 
-def add_page(app: Flask, predictor: "Predictor", samples: Path | None = None, sure_from: float = 0.5) -> None:
+def add_page(
+    app: Flask, predictor: "Predictor", samples: Path | None = None, sure_from: float = 0.5
+) -> None:
     """Give the app the page's routes. samples: a folder of photos, one folder a label."""
     photos = sample_files(samples)
-    site = Site(Model(lambda photo, kind, top_k: _classified(predictor, photo, top_k), lambda: sorted(predictor.description.classes),
-                      lambda: _healthy(predictor), lambda: _sample(photos)), sure_from)
+    site = Site(
+        Model(
+            lambda photo, kind, top_k: _classified(predictor, photo, top_k),
+            lambda: sorted(predictor.description.classes),
+            lambda: _healthy(predictor),
+            lambda: _sample(photos),
+        ),
+        sure_from,
+    )
     methods: dict[str, list[str]] = {}
     for method, path in site.routes():
         methods.setdefault(path, []).append(method)
@@ -38,13 +47,21 @@ def add_page(app: Flask, predictor: "Predictor", samples: Path | None = None, su
 def sample_files(folder: Path | None) -> list[Path]:
     """The photos in a folder's folders that are small enough to be shown, no hidden ones; none without a folder."""
     files = sorted(folder.glob("[!.]*/[!.]*")) if folder else []
-    return [file for file in files if file.suffix.lower() in SUFFIXES and file.is_file() and file.stat().st_size <= MAX_SAMPLE_BYTES]
+    return [
+        file
+        for file in files
+        if file.suffix.lower() in SUFFIXES
+        and file.is_file()
+        and file.stat().st_size <= MAX_SAMPLE_BYTES
+    ]
 
 
 def _response(site: Site) -> Response:
     headers = {name.lower(): value for name, value in request.headers.items()}
     query = dict(request.args.items(multi=True))
-    answer = site.answer(Request(request.method, request.path, query, headers, request.get_data(cache=False)))
+    answer = site.answer(
+        Request(request.method, request.path, query, headers, request.get_data(cache=False))
+    )
     return Response(answer.body, answer.status, answer.headers, content_type=answer.content_type)
 
 
@@ -57,7 +74,7 @@ def _classified(predictor: "Predictor", photo: bytes, top_k: int) -> dict:
         raise Failure(503, str(error), error.retry_after_s) from error
     except EngineDead as error:
         raise Failure(503, str(error), 10) from error
-    except TooMuch as error:
+    except TooManyPhotos as error:
         raise Failure(413, str(error)) from error
 
 
@@ -69,6 +86,9 @@ def _healthy(predictor: "Predictor") -> None:
 
 def _sample(photos: list[Path]) -> Sample:
     if not photos:
-        raise Failure(404, "there are no sample photos here; set SLIPWAY_SAMPLES to a folder of photos, one folder a label")
+        raise Failure(
+            404,
+            "there are no sample photos here; set SLIPWAY_SAMPLES to a folder of photos, one folder a label",
+        )
     file = random.choice(photos)
     return Sample(file.parent.name, file.name, file.read_bytes())

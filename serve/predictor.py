@@ -16,7 +16,7 @@ from artifact.machine import cpu_count, memory_limit, trim_memory
 from artifact.model import read_description
 from artifact.preprocessing import PhotoError, decode
 from serve.batching import Batcher
-from serve.ticket import Overloaded, Ticket
+from serve.request_state import TooManyPhotos, Overloaded, RequestState
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 MAX_PIXELS = 40_000_000  # a payload of 6 MB can claim to be far more
@@ -28,7 +28,7 @@ MAX_LABELS = 50_000  # in one answer: about 3 MB of JSON
 TIMEOUT_S = 60.0
 
 
-class Cores:
+class SharedLimits:
     """What the models of one process share: decoding slots, whose turn it is on the cores, and how large a photo may be."""
 
     def __init__(self, count: int | None = None):
@@ -43,17 +43,37 @@ class Cores:
 class Predictor:
     """An artifact and its warm engine; safe to call from many threads."""
 
-    def __init__(self, directory: Path, precision: str = "auto", cores: Cores | None = None, device: str = "auto",
-                 died: Callable[[], None] | None = None, lanes: bool = False):
+    def __init__(
+        self,
+        directory: Path,
+        precision: str = "auto",
+        cores: SharedLimits | None = None,
+        device: str = "auto",
+        died: Callable[[], None] | None = None,
+        lanes: bool = False,
+    ):
         """Open the artifact in a directory; `died` is called if its engine fails for good; lanes: as for open_engine.
         ArtifactError when it cannot be used."""
         self.directory = Path(directory)
         self.description = read_description(directory)
-        self._cores = cores or Cores()
-        self.engine = open_engine(directory, self.description, precision, threads=self._cores.count, device=device, lanes=lanes)
+        self._cores = cores or SharedLimits()
+        self.engine = open_engine(
+            directory,
+            self.description,
+            precision,
+            threads=self._cores.count,
+            device=device,
+            lanes=lanes,
+        )
         self.batcher = Batcher(self.engine, self._cores.turn, died=died)
 
-    def predict(self, photos: Sequence[bytes | Exception], top_k: int = 5, ticket: Ticket | None = None, tolerant: bool = False) -> list[dict]:
+    def predict(
+        self,
+        photos: Sequence[bytes | Exception],
+        top_k: int = 5,
+        ticket: RequestState | None = None,
+        tolerant: bool = False,
+    ) -> list[dict]:
         """For each encoded photo its label, probability and the top_k most probable labels, best first;
         for a multi-label model also `labels`, all above one half.
 
@@ -61,16 +81,20 @@ class Predictor:
         {"error": text}, as for what stands in `photos` as an exception already. Overloaded or Abandoned by the ticket,
         TooMuch, EngineDead.
         """
-        ticket = ticket or Ticket.lasting(TIMEOUT_S)
+        ticket = ticket or RequestState.lasting(TIMEOUT_S)
         labels = min(top_k, len(self.description.classes))
         if len(photos) * labels > MAX_LABELS:
-            raise TooMuch(f"{len(photos)} photos with {labels} labels each are too large an answer; ask for a smaller top_k, or send at most {MAX_LABELS // labels} photos")
+            raise TooManyPhotos(
+                f"{len(photos)} photos with {labels} labels each are too large an answer; ask for a smaller top_k, or send at most {MAX_LABELS // labels} photos"
+            )
         self.batcher.admit(len(photos), ticket)
         ticket.photos = owed = len(photos)
         answers: list[dict] = []
         try:
             for future in self._started(photos, ticket):
-                answers.append(self._answer(future, len(answers) if len(photos) > 1 else None, top_k, tolerant))
+                answers.append(
+                    self._answer(future, len(answers) if len(photos) > 1 else None, top_k, tolerant)
+                )
                 self.batcher.settle(1)
                 owed -= 1
         except BaseException:
@@ -80,7 +104,9 @@ class Predictor:
             self.batcher.settle(owed)
         return answers
 
-    def _started(self, photos: Sequence[bytes | Exception], ticket: Ticket) -> Iterator[Future]:
+    def _started(
+        self, photos: Sequence[bytes | Exception], ticket: RequestState
+    ) -> Iterator[Future]:
         """The future of each photo in order; a few are under way ahead of the one that is waited for."""
         ahead: collections.deque[Future] = collections.deque()
         for photo in photos:
@@ -89,7 +115,7 @@ class Predictor:
             ahead.append(self._start(photo, ticket))
         yield from ahead
 
-    def _start(self, photo: bytes | Exception, ticket: Ticket) -> Future:
+    def _start(self, photo: bytes | Exception, ticket: RequestState) -> Future:
         ticket.check()
         try:
             if isinstance(photo, Exception):
@@ -121,7 +147,7 @@ class Predictor:
         gc.collect()
         trim_memory()
 
-    def _pixels(self, photo: bytes, ticket: Ticket) -> np.ndarray:
+    def _pixels(self, photo: bytes, ticket: RequestState) -> np.ndarray:
         with ExitStack() as held:
             slot = held.enter_context(ExitStack())
             slot.enter_context(_acquired(self._cores.decoding, ticket))
@@ -137,7 +163,9 @@ class Predictor:
 
             waited, started = 0.0, time.monotonic()
             try:
-                return self.description.preprocessing.pixels(decode(photo, self._cores.max_pixels, FORMATS, opened))
+                return self.description.preprocessing.pixels(
+                    decode(photo, self._cores.max_pixels, FORMATS, opened)
+                )
             finally:
                 ticket.add("decode", time.monotonic() - started - waited)
 
@@ -145,15 +173,22 @@ class Predictor:
         if not np.isfinite(probabilities).all():
             raise RuntimeError("the model's probabilities are not all numbers")
         best = np.argsort(-probabilities, kind="stable")[:top_k]
-        top = [{"label": self.description.classes[index], "probability": float(probabilities[index])} for index in best]
+        top = [
+            {"label": self.description.classes[index], "probability": float(probabilities[index])}
+            for index in best
+        ]
         answer = {**top[0], "top": top}
         if self.description.multi_label:
-            answer["labels"] = [name for name, probability in zip(self.description.classes, probabilities) if probability > 0.5]
+            answer["labels"] = [
+                name
+                for name, probability in zip(self.description.classes, probabilities)
+                if probability > 0.5
+            ]
         return answer
 
 
 @contextmanager
-def _acquired(lock: threading.Semaphore, ticket: Ticket) -> Iterator[None]:
+def _acquired(lock: threading.Semaphore, ticket: RequestState) -> Iterator[None]:
     """Hold a lock, waiting no longer than the ticket lasts. Overloaded, Abandoned."""
     if not lock.acquire(timeout=ticket.left_s()):
         raise Overloaded(1)

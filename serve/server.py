@@ -12,9 +12,11 @@ import tempfile
 from gunicorn.app.base import BaseApplication
 
 from artifact.model import ArtifactError
-from serve.settings import Settings
+from serve.settings import ServingSettings
 
-MODEL_UNUSABLE = 3  # gunicorn ends the whole server when a worker leaves with this code while starting
+MODEL_UNUSABLE = (
+    3  # gunicorn ends the whole server when a worker leaves with this code while starting
+)
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +24,7 @@ log = logging.getLogger(__name__)
 class Server(BaseApplication):
     """gunicorn, set by our settings alone: no command line, no configuration file."""
 
-    def __init__(self, settings: Settings):
+    def __init__(self, settings: ServingSettings):
         self._settings = settings
         super().__init__()
 
@@ -46,7 +48,7 @@ class Server(BaseApplication):
 
     def load(self):
         """Called in the worker: the app around a warm model."""
-        from serve.assembly import assemble
+        from serve.factory import assemble
 
         try:
             return assemble(self._settings)

@@ -8,7 +8,9 @@ from pathlib import Path
 from artifact.engines import DEVICES, PRECISIONS
 from artifact.machine import cpu_count, memory_limit
 
-UNLIMITED_MB = 100.0  # batch transform says 0 for "no limit"; this is the most that it sends otherwise
+UNLIMITED_MB = (
+    100.0  # batch transform says 0 for "no limit"; this is the most that it sends otherwise
+)
 BODY_SHARE = 0.1  # of the memory this process may use, for bodies of requests
 
 
@@ -17,7 +19,7 @@ class SettingsError(ValueError):
 
 
 @dataclass(frozen=True)
-class Settings:
+class ServingSettings:
     """Where to listen, what to load, how much to take. Sizes in MiB, times in seconds.
 
     threads: cores that each worker's engine and decoding use. max_requests: worked on at once by a worker; body_budget:
@@ -45,27 +47,41 @@ class Settings:
     stop_timeout_s: int = 25  # SageMaker kills 30 s after SIGTERM
 
     @classmethod
-    def read(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
+    def read(cls, environment: Mapping[str, str] = os.environ) -> "ServingSettings":
         """Settings from environment variables. SettingsError for a value that does not parse."""
         multi_model = _flag(environment, "SAGEMAKER_MULTI_MODEL")
         workers = _number(environment, "SAGEMAKER_MODEL_SERVER_WORKERS", cls.workers, 1, 64)
         if multi_model and workers > 1:
-            raise SettingsError(f"SAGEMAKER_MODEL_SERVER_WORKERS must be 1 with SAGEMAKER_MULTI_MODEL, found '{workers}': a model is loaded into one process")
+            raise SettingsError(
+                f"SAGEMAKER_MODEL_SERVER_WORKERS must be 1 with SAGEMAKER_MULTI_MODEL, found '{workers}': a model is loaded into one process"
+            )
         page = _flag(environment, "SLIPWAY_PAGE")
         if multi_model and page:
-            raise SettingsError("SLIPWAY_PAGE does not go with SAGEMAKER_MULTI_MODEL: the page asks one model; unset one of them")
+            raise SettingsError(
+                "SLIPWAY_PAGE does not go with SAGEMAKER_MULTI_MODEL: the page asks one model; unset one of them"
+            )
         return cls(
-            model=Path(environment.get("SLIPWAY_MODEL_DIR") or Path(environment.get("SAGEMAKER_BASE_DIR") or "/opt/ml") / "model"),
+            model=Path(
+                environment.get("SLIPWAY_MODEL_DIR")
+                or Path(environment.get("SAGEMAKER_BASE_DIR") or "/opt/ml") / "model"
+            ),
             host=environment.get("SLIPWAY_HOST") or cls.host,
             port=_number(environment, "SAGEMAKER_BIND_TO_PORT", cls.port, 1, 65535),
-            max_payload_mb=_number(environment, "SAGEMAKER_MAX_PAYLOAD_IN_MB", cls.max_payload_mb, 0, 1024) or UNLIMITED_MB,
+            max_payload_mb=_number(
+                environment, "SAGEMAKER_MAX_PAYLOAD_IN_MB", cls.max_payload_mb, 0, 1024
+            )
+            or UNLIMITED_MB,
             precision=_choice(environment, "SLIPWAY_PRECISION", PRECISIONS),
             device=_choice(environment, "SLIPWAY_DEVICE", DEVICES),
             workers=workers,
-            threads=_number(environment, "SLIPWAY_THREADS", max(1, cpu_count() // workers), 1, 1024),
+            threads=_number(
+                environment, "SLIPWAY_THREADS", max(1, cpu_count() // workers), 1, 1024
+            ),
             max_requests=_number(environment, "SLIPWAY_MAX_REQUESTS", cls.max_requests, 1, 4096),
             body_budget=int(memory_limit() * BODY_SHARE / workers),
-            timeout_s=_number(environment, "SAGEMAKER_MODEL_SERVER_TIMEOUT", cls.timeout_s, 1, 3600),
+            timeout_s=_number(
+                environment, "SAGEMAKER_MODEL_SERVER_TIMEOUT", cls.timeout_s, 1, 3600
+            ),
             batch_transform=_flag(environment, "SAGEMAKER_BATCH"),
             multi_model=multi_model,
             evict=_flag(environment, "SLIPWAY_EVICT_MODELS"),
@@ -85,7 +101,9 @@ def _flag(environment: Mapping[str, str], name: str) -> bool:
 def _folder(environment: Mapping[str, str], name: str) -> Path | None:
     text = environment.get(name, "").strip()
     if text and not Path(text).is_dir():
-        raise SettingsError(f"{name} must be a folder of photos, one folder a label, found '{text}'")
+        raise SettingsError(
+            f"{name} must be a folder of photos, one folder a label, found '{text}'"
+        )
     return Path(text) if text else None
 
 
@@ -96,7 +114,9 @@ def _choice(environment: Mapping[str, str], name: str, known: tuple[str, ...]) -
     return text
 
 
-def _number(environment: Mapping[str, str], name: str, default: int | float, low: float, high: float) -> int | float:
+def _number(
+    environment: Mapping[str, str], name: str, default: int | float, low: float, high: float
+) -> int | float:
     """The variable's value, of the default's type; the default where it is unset or empty."""
     text = environment.get(name, "").strip()
     try:

@@ -18,5 +18,7 @@ def keep_in_one_folder() -> None:
 
 
 def _remove(folder: str, owner: int) -> None:
-    if os.getpid() == owner:  # a worker process inherits this, and must not pull the folder from under the others
+    if (
+        os.getpid() == owner
+    ):  # a worker process inherits this, and must not pull the folder from under the others
         shutil.rmtree(folder, ignore_errors=True)

@@ -16,7 +16,9 @@ from uvicorn_worker import UvicornWorker
 
 HEAD_S = 10.0  # in which a request's head must have arrived
 UNREAD_S = 30.0  # for which a client may leave its answer unread
-READ_BYTES = 16 * 1024  # at once: a body of one-byte chunks must not keep the event loop from all others
+READ_BYTES = (
+    16 * 1024
+)  # at once: a body of one-byte chunks must not keep the event loop from all others
 LINGER_S = 0.2
 SO_ATTACH_FILTER = 26  # Linux; Python's socket module does not name it
 LEAVE_S = 3.0  # of the time to stop in, for answers to reach their clients
@@ -46,7 +48,9 @@ class Protocol(H11Protocol):
 
     def eof_received(self) -> bool:
         """True, which keeps the connection, for a client that has sent all it will and waits for its answer."""
-        waits = self.cycle is not None and not self.cycle.response_complete and not self.cycle.more_body
+        waits = (
+            self.cycle is not None and not self.cycle.response_complete and not self.cycle.more_body
+        )
         if waits:
             self.cycle.keep_alive = False
         return waits
@@ -66,8 +70,16 @@ class Protocol(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         body = b'{"error": "the request is not valid HTTP/1.1"}\n'
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), (b"connection", b"close")]
-        for event in (h11.Response(status_code=400, headers=headers, reason=b"Bad Request"), h11.Data(data=body), h11.EndOfMessage()):
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            (b"connection", b"close"),
+        ]
+        for event in (
+            h11.Response(status_code=400, headers=headers, reason=b"Bad Request"),
+            h11.Data(data=body),
+            h11.EndOfMessage(),
+        ):
             self.transport.write(self.conn.send(event))
         self.transport.close()
 
@@ -104,14 +116,22 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     def _protocol(self) -> asyncio.Protocol:
-        return self.config.http_protocol_class(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+        return self.config.http_protocol_class(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
 
 
 def _let_nobody_in(listener: socket.socket) -> None:
     """Drop what asks for a new connection: who comes between the emptying of the queue and the closing tries again and is refused, not reset."""
-    refuse_all = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))  # classic BPF: return 0 bytes
-    with contextlib.suppress(OSError):  # a kernel without it: there the few that come in that moment are reset
-        listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HL", 1, ctypes.addressof(refuse_all)))
+    refuse_all = ctypes.create_string_buffer(
+        struct.pack("HBBI", 0x06, 0, 0, 0)
+    )  # classic BPF: return 0 bytes
+    with contextlib.suppress(
+        OSError
+    ):  # a kernel without it: there the few that come in that moment are reset
+        listener.setsockopt(
+            socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HL", 1, ctypes.addressof(refuse_all))
+        )
 
 
 def _queued(listener: socket.socket) -> Iterator[socket.socket]:
@@ -127,7 +147,15 @@ def _queued(listener: socket.socket) -> Iterator[socket.socket]:
 class Worker(UvicornWorker):
     """One process that answers."""
 
-    CONFIG_KWARGS = {"loop": "asyncio", "http": Protocol, "ws": "none", "lifespan": "off", "interface": "asgi3", "access_log": False, "server_header": False}
+    CONFIG_KWARGS = {
+        "loop": "asyncio",
+        "http": Protocol,
+        "ws": "none",
+        "lifespan": "off",
+        "interface": "asgi3",
+        "access_log": False,
+        "server_header": False,
+    }
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)

@@ -7,13 +7,23 @@ import subprocess
 
 import pytest
 
-from conftest import REPOSITORY
-from train.hyperparameters import Hyperparameters
+from recipes.hyperparameters import Hyperparameters
+from tests.support.jobs import REPOSITORY
 
 PACKAGES = sorted(path.parent.name for path in REPOSITORY.glob("*/__init__.py"))
 # who may import whom, beside itself; what is not listed may not
-ARROWS = {"artifact": set(), "prepare": {"artifact"}, "train": {"artifact", "diagnose"}, "diagnose": {"artifact"}, "tune": {"artifact", "train"},
-          "serve": {"artifact", "web"}, "api": {"web"}, "web": set(), "local_test": {"artifact"}, "launch": {"artifact", "tune"}}
+ARROWS = {
+    "artifact": set(),
+    "prepare": {"artifact"},
+    "train": {"artifact", "diagnose"},
+    "diagnose": {"artifact"},
+    "tune": {"artifact", "train"},
+    "serve": {"artifact", "web"},
+    "api": {"web"},
+    "web": set(),
+    "local_test": {"artifact"},
+    "launch": {"artifact", "tune"},
+}
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 
 
@@ -31,7 +41,9 @@ def imported(path) -> set[str]:
 def test_imports_run_one_way(package):
     for path in (REPOSITORY / package).rglob("*.py"):
         foreign = imported(path) & set(PACKAGES) - {package}
-        assert foreign <= ARROWS[package], f"{path.relative_to(REPOSITORY)} imports {foreign - ARROWS[package]}"
+        assert foreign <= ARROWS[package], (
+            f"{path.relative_to(REPOSITORY)} imports {foreign - ARROWS[package]}"
+        )
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -44,8 +56,11 @@ def test_docker_is_no_package():
 
 
 def test_files_stay_small():
-    long = {str(path.relative_to(REPOSITORY)): len(path.read_text(encoding="utf-8").splitlines()) for folder in [*PACKAGES, "tests", "docker", "bench"]
-            for path in (REPOSITORY / folder).rglob("*.py")}
+    long = {
+        str(path.relative_to(REPOSITORY)): len(path.read_text(encoding="utf-8").splitlines())
+        for folder in [*PACKAGES, "tests", "docker", "bench"]
+        for path in (REPOSITORY / folder).rglob("*.py")
+    }
     assert {name: lines for name, lines in long.items() if lines > 300} == {}
 
 
@@ -56,21 +71,39 @@ def test_the_readme_lists_every_hyperparameter_with_its_default():
     assert set(listed) == set(fields)
     for name, entry in fields.items():
         default = entry.default
-        shown = ",".join(map(str, default)) if isinstance(default, tuple) else str(default).lower() if isinstance(default, bool) else f"{default}"
+        shown = (
+            ",".join(map(str, default))
+            if isinstance(default, tuple)
+            else str(default).lower()
+            if isinstance(default, bool)
+            else f"{default}"
+        )
         assert listed[name] == (f"`{shown}`" if shown else ""), name
 
 
 def test_the_readme_names_the_make_targets_that_exist():
     targets = set(re.findall(r"^([a-z0-9-]+):.*## ", (REPOSITORY / "Makefile").read_text(), re.M))
     assert set(re.findall(r"`make ([a-z0-9-]+)", README)) == targets
-    shown = subprocess.run(["make", "--no-print-directory", "help"], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run(
+        ["make", "--no-print-directory", "help"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     assert {line.split()[0] for line in shown.splitlines()} == targets
 
 
 def test_the_readme_names_the_environment_variables_that_are_read():
-    code = "\n".join(path.read_text(encoding="utf-8") for package in PACKAGES for path in (REPOSITORY / package).rglob("*.py"))
+    code = "\n".join(
+        path.read_text(encoding="utf-8")
+        for package in PACKAGES
+        for path in (REPOSITORY / package).rglob("*.py")
+    )
     pattern = r"(?:SLIPWAY|SAGEMAKER)_[A-Z0-9_]+"
-    assert set(re.findall(rf'"({pattern})"', code)) - {"SAGEMAKER_PROGRAM"} == set(re.findall(rf"^\| `({pattern})`", README, re.M))
+    assert set(re.findall(rf'"({pattern})"', code)) - {"SAGEMAKER_PROGRAM"} == set(
+        re.findall(rf"^\| `({pattern})`", README, re.M)
+    )
 
 
 def test_the_file_tree_of_the_readme_is_there():

@@ -8,7 +8,11 @@ from artifact.model import ArtifactError
 from artifact.preprocessing import PhotoError
 from train.job import Job, JobError
 
-SUCCEEDED, FAILED, BROKEN = 0, 1, 70  # 70: a fault of this program, not of its input (sysexits' EX_SOFTWARE)
+SUCCEEDED, FAILED, BROKEN = (
+    0,
+    1,
+    70,
+)  # 70: a fault of this program, not of its input (sysexits' EX_SOFTWARE)
 
 
 def report_failure(job: Job | None, error: Exception, first_hand: bool = True) -> int:
@@ -26,7 +30,11 @@ def report_failure(job: Job | None, error: Exception, first_hand: bool = True) -
             if first_hand or not job.failure():
                 job.write_failure(text)
         except OSError as second:
-            print(f"train: the reason could not be written to output/failure: {second}", file=sys.stderr, flush=True)
+            print(
+                f"train: the reason could not be written to output/failure: {second}",
+                file=sys.stderr,
+                flush=True,
+            )
     return FAILED if sentence else BROKEN
 
 
@@ -43,7 +51,11 @@ def reason(error: BaseException) -> str | None:
                 return f"no permission to read or write{where} ({error.strerror}); the job reads its input and writes below its root"
             case _:
                 return f"{error.strerror or error}{where}"
-    if isinstance(error, MemoryError) or "out of memory" in str(error) or "can't allocate memory" in str(error):
+    if (
+        isinstance(error, MemoryError)
+        or "out of memory" in str(error)
+        or "can't allocate memory" in str(error)
+    ):
         return "out of memory; a smaller batch_size, image_size or model, or a larger machine, may help"
     if "Expected more than 1 value per channel" in str(error):
         return "batch_size=1 is too small for the batch normalisation of this model at this image_size; set 2 or more"

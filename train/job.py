@@ -1,7 +1,7 @@
 """A training job's directories and configuration files, as SageMaker lays them out under /opt/ml.
 
-    input/config/hyperparameters.json  input/config/resourceconfig.json  input/data/<channel>/
-    model/  checkpoints/  output/data/  output/failure
+input/config/hyperparameters.json  input/config/resourceconfig.json  input/data/<channel>/
+model/  checkpoints/  output/data/  output/failure
 """
 
 import json
@@ -28,14 +28,20 @@ class Job:
         """The job under root, else under SAGEMAKER_BASE_DIR, else /opt/ml. JobError when there is no such folder."""
         path = Path(root or os.environ.get("SAGEMAKER_BASE_DIR") or DEFAULT_ROOT).absolute()
         if not path.is_dir():
-            raise JobError(f"there is no folder '{path}'; mount the job there, or name its folder with --root")
+            raise JobError(
+                f"there is no folder '{path}'; mount the job there, or name its folder with --root"
+            )
         return cls(path)
 
     @property
     def channels(self) -> dict[str, Path]:
         """Channel name to folder, for every folder under input/data."""
         data = self.root / "input" / "data"
-        return {path.name: path for path in sorted(data.iterdir()) if path.is_dir()} if data.is_dir() else {}
+        return (
+            {path.name: path for path in sorted(data.iterdir()) if path.is_dir()}
+            if data.is_dir()
+            else {}
+        )
 
     @property
     def model(self) -> Path:
@@ -73,7 +79,11 @@ class Job:
     def path(self, given: str) -> Path:
         """A path as SageMaker's files give it, with this job's root for /opt/ml."""
         path = Path(given)
-        return self.root / path.relative_to(DEFAULT_ROOT) if path.is_relative_to(DEFAULT_ROOT) else path
+        return (
+            self.root / path.relative_to(DEFAULT_ROOT)
+            if path.is_relative_to(DEFAULT_ROOT)
+            else path
+        )
 
     def forget_failure(self) -> None:
         """Remove the reason of an earlier run on the same tree."""
@@ -100,5 +110,7 @@ def _read_object(path: Path) -> dict:
     except (ValueError, OSError) as error:
         raise JobError(f"'{path}' is not readable JSON ({error})") from error
     if not isinstance(values, dict):
-        raise JobError(f"'{path}' holds a {type(values).__name__}; expected an object of names and values")
+        raise JobError(
+            f"'{path}' holds a {type(values).__name__}; expected an object of names and values"
+        )
     return values

@@ -21,4 +21,10 @@ class Progress:
         if now - self.told > self.every_s:
             self.told = now
             of = "" if self.total is None else f" of {self.total}"
-            log.info("progress: %s, %d%s photos, %.1f photos/s", self.what, self.done, of, self.done / (now - self.started))
+            log.info(
+                "progress: %s, %d%s photos, %.1f photos/s",
+                self.what,
+                self.done,
+                of,
+                self.done / (now - self.started),
+            )

@@ -4,24 +4,31 @@ import logging
 import time
 
 from artifact.model import Description
-from train.channels import Channels, read_channels
-from train.earlier import go_on_from
-from train.finish import finish, keep_best
-from train.fit import Fit, fit
-from train.hyperparameters import Hyperparameters
+from recipes.hyperparameters import Hyperparameters
+from train.data.channels import Channels, read_channels
+from train.distributed.context import DistributedContext
 from train.job import Job, JobError
-from train.networks import Networks
-from train.profile import NoProfile, Profile
-from train.plan import make_plan
+from train.learning.fit import Fit, fit
+from train.learning.incremental import go_on_from
+from train.learning.plan import make_plan
+from train.model.networks import Networks
+from train.model.weights import Source
+from train.observers import profiled, tell_findings
+from train.recording.profile import NoProfile, Profile
+from train.result.build_artifact import finish, keep_best
 from train.stop import Stop
-from train.watching import profiled, tell_findings
-from train.weights import Source
-from train.world import World
 
 log = logging.getLogger(__name__)
 
 
-def run(job: Job, hp: Hyperparameters, stop: Stop, world: World = World(), networks: Networks | None = None, export: bool = True) -> Description | None:
+def run(
+    job: Job,
+    hp: Hyperparameters,
+    stop: Stop,
+    world: DistributedContext = DistributedContext(),
+    networks: Networks | None = None,
+    export: bool = True,
+) -> Description | None:
     """Train, export, measure and report; the artifact is in job.model at the end, in the job of the first process.
 
     A request to stop ends the training early, with the artifact of the best epoch so far. JobError, PhotoError or
@@ -37,8 +44,16 @@ def run(job: Job, hp: Hyperparameters, stop: Stop, world: World = World(), netwo
     return description
 
 
-def _run(job: Job, hp: Hyperparameters, stop: Stop, world: World, networks: Networks | None, export: bool, profile: NoProfile | Profile,
-         started: float) -> tuple[Description | None, bool]:
+def _run(
+    job: Job,
+    hp: Hyperparameters,
+    stop: Stop,
+    world: DistributedContext,
+    networks: Networks | None,
+    export: bool,
+    profile: NoProfile | Profile,
+    started: float,
+) -> tuple[Description | None, bool]:
     """The artifact's description, and whether there is something for rules to judge."""
     hp, earlier = go_on_from(job, hp)
     channels = read_channels(job.channels, hp.split, hp.seed, {hp.weights}, hp.multi_label)
@@ -48,7 +63,9 @@ def _run(job: Job, hp: Hyperparameters, stop: Stop, world: World, networks: Netw
     hook = plan.learner.hook
     try:
         fit(plan, stop)
-        return _conclude(job, plan, channels, source, stop, started) if export else None, bool(hook) or isinstance(profile, Profile)
+        return _conclude(job, plan, channels, source, stop, started) if export else None, bool(
+            hook
+        ) or isinstance(profile, Profile)
     except Exception as error:
         keep_best(job, plan, channels, source, stop, started, error)
         raise
@@ -57,29 +74,49 @@ def _run(job: Job, hp: Hyperparameters, stop: Stop, world: World, networks: Netw
             hook.close()
 
 
-def _conclude(job: Job, plan: Fit, channels: Channels, source: Source, stop: Stop, started: float) -> Description | None:
+def _conclude(
+    job: Job, plan: Fit, channels: Channels, source: Source, stop: Stop, started: float
+) -> Description | None:
     """The first process finishes the job alone; the others wait, so that all leave with one outcome."""
     world = plan.learner.world
     if not world.first:
         return world.wait_for_first()
-    plan.learner.world = World()
+    plan.learner.world = DistributedContext()
     return finish(job, plan, channels, source, stop, started)
 
 
-def _check_shares(channels: Channels, hp: Hyperparameters, world: World) -> None:
+def _check_shares(channels: Channels, hp: Hyperparameters, world: DistributedContext) -> None:
     """JobError when the processes cannot share the steps, or do not see the same photos."""
-    for what, count in (("batch_size is", hp.batch_size), ("the photos of the train channel are", len(channels.train))):
+    for what, count in (
+        ("batch_size is", hp.batch_size),
+        ("the photos of the train channel are", len(channels.train)),
+    ):
         if count < world.size:
-            raise JobError(f"{what} {count}, but there are {world.size} processes to share them; each needs one")
+            raise JobError(
+                f"{what} {count}, but there are {world.size} processes to share them; each needs one"
+            )
     if (theirs := world.of_first(lambda: channels.fingerprint)) != channels.fingerprint:
-        raise JobError(f"this host's channels hold other photos than the first host's (fingerprints {channels.fingerprint[:12]} and {theirs[:12]}); "
-                       "every host needs all of them: S3DataDistributionType FullyReplicated")
+        raise JobError(
+            f"this host's channels hold other photos than the first host's (fingerprints {channels.fingerprint[:12]} and {theirs[:12]}); "
+            "every host needs all of them: S3DataDistributionType FullyReplicated"
+        )
 
 
 def _describe(channels: Channels, hp: Hyperparameters) -> None:
-    log.info("photos: train=%d validation=%d test=%d classes=%d", len(channels.train), len(channels.validation),
-             len(channels.test), len(channels.classes))
+    log.info(
+        "photos: train=%d validation=%d test=%d classes=%d",
+        len(channels.train),
+        len(channels.validation),
+        len(channels.test),
+        len(channels.classes),
+    )
     if hp.num_classes and hp.num_classes != len(channels.classes):
-        raise JobError(f"hyperparameter num_classes is {hp.num_classes}, but the train channel holds {len(channels.classes)} classes")
+        raise JobError(
+            f"hyperparameter num_classes is {hp.num_classes}, but the train channel holds {len(channels.classes)} classes"
+        )
     if hp.num_training_samples and hp.num_training_samples != len(channels.train):
-        log.warning("num_training_samples is %d, but the train channel holds %d photos", hp.num_training_samples, len(channels.train))
+        log.warning(
+            "num_training_samples is %d, but the train channel holds %d photos",
+            hp.num_training_samples,
+            len(channels.train),
+        )

@@ -29,7 +29,9 @@ class Stop:
         if self.requested_at is None:
             self.requested_at = time.monotonic()
             with suppress(OSError):  # who read the output may be gone already
-                os.write(1, b"stop requested: saving and leaving\n")  # print may be under way in the main thread: it must not be entered twice
+                os.write(
+                    1, b"stop requested: saving and leaving\n"
+                )  # print may be under way in the main thread: it must not be entered twice
 
     def no_time_left(self) -> bool:
         """Whether a stop was asked for so long ago that measuring must end."""

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tune.engines import ENGINES
+from recipes.ranges import SearchError
 from tune.results import ResultsError, read_results
-from tune.settings import BEST_FILE, CSV_FILE, PAGE_FILE, RESULTS_FILE, Settings
-from tune.space import SearchError
+from tune.search_settings import BEST_FILE, CSV_FILE, PAGE_FILE, RESULTS_FILE, SearchSettings
+from tune.trial_runners import ENGINES
 
 FAILED, INTERRUPTED = 1, 130  # as shells have it: 128 and SIGINT
 
@@ -25,7 +25,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (SearchError, ResultsError) as error:
         return _fail(str(error))
     except OSError as error:
-        return _fail(f"{error.strerror or error}{f': {chr(39)}{error.filename}{chr(39)}' if error.filename else ''}")
+        return _fail(
+            f"{error.strerror or error}{f': {chr(39)}{error.filename}{chr(39)}' if error.filename else ''}"
+        )
     except KeyboardInterrupt:
         _fail("interrupted; the same command goes on where this one stopped")
         return INTERRUPTED
@@ -33,27 +35,42 @@ def main(arguments: list[str] | None = None) -> int:
 
 def search(options: argparse.Namespace) -> int:
     """From the recipe to its results."""
+    from recipes.tuning import load_recipe, read_recipe
     from tune.checks import check_chain, check_photos, count_workers, prepared_channels
-    from tune.recipe import load_recipe, read_recipe
     from tune.show import show
 
     document, changed = load_recipe(options.recipe), dict(options.set)
     recipe = read_recipe(document, changed)
     out = (options.out or Path("out") / "tune" / recipe.name).absolute()
     parents = tuple(path.absolute() for path in options.parents)
-    settings = Settings(out, document, changed, {}, parents, options.engine, options.image, options.storage, options.keep)
+    settings = SearchSettings(
+        out,
+        document,
+        changed,
+        {},
+        parents,
+        options.engine,
+        options.image,
+        options.storage,
+        options.keep,
+    )
     check_chain(settings)
     workers, gpus = count_workers(options.workers, recipe)
     out.mkdir(parents=True, exist_ok=True)
     with _alone(out):
-        settings = Settings(**{**vars(settings), "channels": prepared_channels(options.data, out, recipe)})
+        settings = SearchSettings(
+            **{**vars(settings), "channels": prepared_channels(options.data, out, recipe)}
+        )
         check_photos(settings)
         settings.write()
         from tune.tuner import Tuner
 
         Tuner(settings, workers, gpus).run()
         show(read_results(out / RESULTS_FILE), page=out / PAGE_FILE, csv=out / CSV_FILE)
-    print(f"tune: results: {out / RESULTS_FILE}; the best hyperparameters: {out / BEST_FILE}", flush=True)
+    print(
+        f"tune: results: {out / RESULTS_FILE}; the best hyperparameters: {out / BEST_FILE}",
+        flush=True,
+    )
     return 0
 
 
@@ -64,28 +81,66 @@ def _alone(out: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise SearchError(f"another tuner is at work in '{out}'; wait for it, or name another --out") from error
+            raise SearchError(
+                f"another tuner is at work in '{out}'; wait for it, or name another --out"
+            ) from error
         yield
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tune", description=__doc__)
     parser.add_argument("recipe", type=Path, help="a YAML file with a section `tuning`")
-    parser.add_argument("--data", type=Path, default=Path("out") / "prepared",
-                        help="photos: as `python -m prepare` leaves them, or a folder a class, which is then prepared first (default: out/prepared)")
-    parser.add_argument("--out", type=Path, help="where the search is kept and its results are written (default: out/tune/NAME)")
-    parser.add_argument("--set", type=_setting, action="append", default=[], metavar="NAME=VALUE",
-                        help="another value of a static hyperparameter, in all tuning jobs")
-    parser.add_argument("--engine", choices=ENGINES, default=ENGINES[0], help="what runs a trial's training (default: %(default)s)")
-    parser.add_argument("--image", default="slipway-train", help="of --engine container (default: %(default)s)")
-    parser.add_argument("--workers", type=int,
-                        help="trials at once on this machine, at most its cores, or GPUs (default: what the recipe's budgets say)")
-    parser.add_argument("--storage", metavar="URL",
-                        help="a database that several machines share the search on, such as postgresql://… (default: a file in --out)")
-    parser.add_argument("--parents", type=Path, action="append", default=[], metavar="FILE",
-                        help="results of an earlier search, tuning.json, to start from")
-    parser.add_argument("--keep", action="store_true",
-                        help="keep each trial's checkpoints, links to its photos, and model, which --engine in-process does not make")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=Path("out") / "prepared",
+        help="photos: as `python -m prepare` leaves them, or a folder a class, which is then prepared first (default: out/prepared)",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="where the search is kept and its results are written (default: out/tune/NAME)",
+    )
+    parser.add_argument(
+        "--set",
+        type=_setting,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="another value of a static hyperparameter, in all tuning jobs",
+    )
+    parser.add_argument(
+        "--engine",
+        choices=ENGINES,
+        default=ENGINES[0],
+        help="what runs a trial's training (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--image", default="slipway-train", help="of --engine container (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        help="trials at once on this machine, at most its cores, or GPUs (default: what the recipe's budgets say)",
+    )
+    parser.add_argument(
+        "--storage",
+        metavar="URL",
+        help="a database that several machines share the search on, such as postgresql://… (default: a file in --out)",
+    )
+    parser.add_argument(
+        "--parents",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="results of an earlier search, tuning.json, to start from",
+    )
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="keep each trial's checkpoints, links to its photos, and model, which --engine in-process does not make",
+    )
     return parser.parse_args(arguments)
 
 

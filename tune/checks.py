@@ -8,22 +8,24 @@ import sys
 from pathlib import Path
 
 from artifact.machine import cpu_count
-from train.hyperparameters import Hyperparameters, parse
+from recipes.hyperparameters import Hyperparameters, parse
+from recipes.ranges import SearchError
+from recipes.tuning import Recipe, Tuning
 from train.job import JobError
-from tune.recipe import Recipe, Tuning
 from tune.results import read_results
-from tune.settings import Settings, find_channels, fingerprint, fingerprint_beside
-from tune.space import SearchError
+from tune.search_settings import SearchSettings, find_channels, fingerprint, fingerprint_beside
 from tune.warm_start import check_change, check_ended, missing_parent
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
-def check_chain(settings: Settings) -> Recipe:
+def check_chain(settings: SearchSettings) -> Recipe:
     """SearchError when a tuning job could not run: the first thing that is wrong with the chain."""
     recipe = settings.recipe()
     if not recipe.tuning:
-        raise SearchError(f"the recipe {recipe.name} has no tuning jobs; give it a section `tuning`")
+        raise SearchError(
+            f"the recipe {recipe.name} has no tuning jobs; give it a section `tuning`"
+        )
     given = settings.known_parents()
     known = dict(given)
     for tuning in recipe.tuning:
@@ -35,20 +37,24 @@ def check_chain(settings: Settings) -> Recipe:
             if name in given:
                 check_ended(tuning, given[name])
         if tuning.name in known:
-            raise SearchError(f"tuning job {tuning.name}: a file of --parents holds one of this name; rename one")
+            raise SearchError(
+                f"tuning job {tuning.name}: a file of --parents holds one of this name; rename one"
+            )
         known[tuning.name] = tuning.form("InProgress")
     return recipe
 
 
-def check_photos(settings: Settings) -> None:
+def check_photos(settings: SearchSettings) -> None:
     """SearchError when a tuning job that wants the data of its parents starts from a search on other photos."""
     for path in settings.parents:
         theirs, names = fingerprint_beside(path), {job.name for job in read_results(path)}
         for tuning in settings.recipe().tuning:
             same = tuning.warm_start == "IdenticalDataAndAlgorithm" and names & set(tuning.parents)
             if same and theirs and theirs != fingerprint(settings.channels):
-                raise SearchError(f"tuning job {tuning.name}: its parent '{sorted(same)[0]}' was a search on other photos, but its warm start is "
-                                  f"{tuning.warm_start}; TransferLearning may change the data")
+                raise SearchError(
+                    f"tuning job {tuning.name}: its parent '{sorted(same)[0]}' was a search on other photos, but its warm start is "
+                    f"{tuning.warm_start}; TransferLearning may change the data"
+                )
 
 
 def check_hyperparameters(tuning: Tuning) -> None:
@@ -58,10 +64,19 @@ def check_hyperparameters(tuning: Tuning) -> None:
         parse(tuning.static)
         for entry in tuning.ranges:
             kind = kinds.get(entry.name.replace("-", "_"))
-            if entry.kind == "Continuous" and kind is int or entry.kind != "Categorical" and kind not in (int, float, None):
+            if (
+                entry.kind == "Continuous"
+                and kind is int
+                or entry.kind != "Categorical"
+                and kind not in (int, float, None)
+            ):
                 takes = "whole numbers" if kind is int else "no ranges of numbers"
-                raise SearchError(f"hyperparameter {entry.name} takes {takes}; a {entry.kind} range does not suit it")
-            for text in entry.values if entry.kind == "Categorical" else (str(entry.low), str(entry.high)):
+                raise SearchError(
+                    f"hyperparameter {entry.name} takes {takes}; a {entry.kind} range does not suit it"
+                )
+            for text in (
+                entry.values if entry.kind == "Categorical" else (str(entry.low), str(entry.high))
+            ):
                 parse(tuning.static | {entry.name: text})
     except (JobError, SearchError) as error:
         raise SearchError(f"tuning job {tuning.name}: {error}") from error
@@ -85,7 +100,13 @@ def visible_gpus() -> list[str]:
     if given is not None:
         return [name for name in given.split(",") if name.strip() not in ("", "-1")]
     try:
-        found = subprocess.run(["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"], capture_output=True, text=True, timeout=30, check=False)
+        found = subprocess.run(
+            ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
     except (OSError, subprocess.TimeoutExpired):
         return []
     return found.stdout.split() if found.returncode == 0 else []
@@ -101,7 +122,11 @@ def prepared_channels(data: Path, out: Path, recipe: Recipe) -> dict[str, Path]:
     prepared = out / "prepared"
     options = [f"--{name.replace('_', '-')}={value}" for name, value in recipe.prepare.items()]
     print(f"tune: preparing the photos of '{data}'", flush=True)
-    code = subprocess.run([sys.executable, "-m", "prepare", str(data.absolute()), str(prepared), *options], cwd=REPOSITORY, check=False).returncode
+    code = subprocess.run(
+        [sys.executable, "-m", "prepare", str(data.absolute()), str(prepared), *options],
+        cwd=REPOSITORY,
+        check=False,
+    ).returncode
     if code:
         raise SearchError(f"the photos of '{data}' could not be prepared; the reason stands above")
     return find_channels(prepared)

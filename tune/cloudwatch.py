@@ -27,11 +27,16 @@ def read_curves(regexes: Mapping[str, str], logs: Any) -> dict[str, tuple[float,
     curves: dict[str, tuple[float, ...]] = {}
     pool = ThreadPoolExecutor(AT_ONCE)
     try:
-        for name, curve in zip(regexes, pool.map(lambda name: _curve(name, regexes[name], logs), regexes)):
+        for name, curve in zip(
+            regexes, pool.map(lambda name: _curve(name, regexes[name], logs), regexes)
+        ):
             if curve:
                 curves[name] = curve
     except (ClientError, BotoCoreError) as error:
-        log.warning("the learning curves are missing: CloudWatch's logs cannot be read: %s", str(error).rstrip("."))
+        log.warning(
+            "the learning curves are missing: CloudWatch's logs cannot be read: %s",
+            str(error).rstrip("."),
+        )
     finally:
         pool.shutdown(cancel_futures=True)
     return curves
@@ -44,7 +49,9 @@ def _curve(name: str, regex: str, logs: Any) -> tuple[float, ...]:
     except re.error:
         return ()
     try:
-        pages = logs.get_paginator("describe_log_streams").paginate(logGroupName=GROUP, logStreamNamePrefix=f"{name}/")
+        pages = logs.get_paginator("describe_log_streams").paginate(
+            logGroupName=GROUP, logStreamNamePrefix=f"{name}/"
+        )
         streams = sorted(stream["logStreamName"] for page in pages for stream in page["logStreams"])
         told: dict[str, tuple[float, ...]] = {}
         for stream in streams:
@@ -61,9 +68,15 @@ def _values(stream: str, pattern: re.Pattern, logs: Any) -> tuple[float, ...]:
     found: list[float] = []
     token: dict[str, str] = {}
     for _ in range(PAGES):
-        page = logs.get_log_events(logGroupName=GROUP, logStreamName=stream, startFromHead=True, **token)
+        page = logs.get_log_events(
+            logGroupName=GROUP, logStreamName=stream, startFromHead=True, **token
+        )
         for event in page["events"]:
-            found += [value for match in pattern.finditer(event["message"]) if (value := _number(match)) is not None]
+            found += [
+                value
+                for match in pattern.finditer(event["message"])
+                if (value := _number(match)) is not None
+            ]
         if token.get("nextToken") == page["nextForwardToken"]:
             break
         token = {"nextToken": page["nextForwardToken"]}

@@ -21,17 +21,45 @@ def write_csv(path: Path, jobs: Sequence[TuningJob]) -> None:
     """
     ranking = Ranking(tuple(jobs)) if jobs else None
     entries = ranking.entries if ranking else ()
-    names = tuple(dict.fromkeys([*(ranking.columns if ranking else ()), *(name for job in jobs for name in job.static),
-                                 *(name for entry in entries for name in entry.trial.hyperparameters)]))
-    ranks = {entry.number: rank for rank, entry in enumerate(ranking.told, start=1)} if ranking else {}
+    names = tuple(
+        dict.fromkeys(
+            [
+                *(ranking.columns if ranking else ()),
+                *(name for job in jobs for name in job.static),
+                *(name for entry in entries for name in entry.trial.hyperparameters),
+            ]
+        )
+    )
+    ranks = (
+        {entry.number: rank for rank, entry in enumerate(ranking.told, start=1)} if ranking else {}
+    )
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*FIRST, *(f"hyperparameter {name}" if name in FIRST + LAST else name for name in names), *LAST])
+    writer.writerow(
+        [
+            *FIRST,
+            *(f"hyperparameter {name}" if name in FIRST + LAST else name for name in names),
+            *LAST,
+        ]
+    )
     for entry in entries:
         job, trial = entry.job, entry.trial
         value = "" if trial.objective is None else repr(trial.objective)
-        writer.writerow([job.name, trial.name, ranks.get(entry.number, ""), trial.status, job.objective, value,
-                         *(entry.setting(name) for name in names), len(trial.curve), trial.started or "", trial.ended or "", trial.reason])
+        writer.writerow(
+            [
+                job.name,
+                trial.name,
+                ranks.get(entry.number, ""),
+                trial.status,
+                job.objective,
+                value,
+                *(entry.setting(name) for name in names),
+                len(trial.curve),
+                trial.started or "",
+                trial.ended or "",
+                trial.reason,
+            ]
+        )
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, text.getvalue().encode("utf-8", "replace"))

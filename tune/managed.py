@@ -13,7 +13,11 @@ from typing import Any
 from tune.cloudwatch import read_curves
 from tune.results import Trial, TuningJob
 
-STATUS = {"Stopping": "InProgress", "Deleting": "Stopped", "DeleteFailed": "Stopped"}  # SageMaker's, as far as it differs from STATUSES
+STATUS = {
+    "Stopping": "InProgress",
+    "Deleting": "Stopped",
+    "DeleteFailed": "Stopped",
+}  # SageMaker's, as far as it differs from STATUSES
 OWN = ("_tuning_objective_metric",)  # hyperparameters that SageMaker adds to those of a job
 NUMBER = {"Continuous": float, "Integer": int}
 log = logging.getLogger(__name__)
@@ -29,31 +33,48 @@ def open_clients(region: str | None = None) -> tuple[Any, Any]:
         import boto3
         from botocore.config import Config
     except ImportError as error:
-        raise ManagedError("reading a tuning job of SageMaker needs boto3, which is not installed here") from error
+        raise ManagedError(
+            "reading a tuning job of SageMaker needs boto3, which is not installed here"
+        ) from error
     with _sentences("SageMaker"):
         config = Config(retries={"mode": "standard", "max_attempts": 8})
-        return boto3.client("sagemaker", region_name=region, config=config), boto3.client("logs", region_name=region, config=config)
+        return boto3.client("sagemaker", region_name=region, config=config), boto3.client(
+            "logs", region_name=region, config=config
+        )
 
 
-def read_managed(name: str, client: Any, with_parents: bool = True, logs: Any = None) -> tuple[TuningJob, ...]:
+def read_managed(
+    name: str, client: Any, with_parents: bool = True, logs: Any = None
+) -> tuple[TuningJob, ...]:
     """The tuning job and, with_parents, all that it starts from and those start from, in the order of their creation; the job itself is last.
 
     logs: boto3's client of CloudWatch Logs, None to do without learning curves. A parent that was deleted since is left out with a warning.
     ManagedError when the job itself cannot be read.
     """
     with _sentences(f"tuning job '{name}'"):
-        described = {name: client.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)}
+        described = {
+            name: client.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
+        }
         waiting = _parents(described[name]) if with_parents else []
         while waiting:
             parent = waiting.pop(0)
             if parent not in described:
                 try:
-                    described[parent] = client.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=parent)
+                    described[parent] = client.describe_hyper_parameter_tuning_job(
+                        HyperParameterTuningJobName=parent
+                    )
                 except client.exceptions.ResourceNotFound:
-                    log.warning("tuning job '%s', which '%s' starts from, is not there any more: its trials are missing", parent, name)
+                    log.warning(
+                        "tuning job '%s', which '%s' starts from, is not there any more: its trials are missing",
+                        parent,
+                        name,
+                    )
                     continue
                 waiting += _parents(described[parent])
-        order = sorted(described.values(), key=lambda job: (job["HyperParameterTuningJobName"] == name, job["CreationTime"]))
+        order = sorted(
+            described.values(),
+            key=lambda job: (job["HyperParameterTuningJobName"] == name, job["CreationTime"]),
+        )
         return tuple(_job(job, client, logs) for job in order)
 
 
@@ -65,34 +86,79 @@ def _parents(job: dict) -> list[str]:
 def _job(job: dict, client: Any, logs: Any) -> TuningJob:
     """A description, and the list of its training jobs, in our form. A job of several algorithms has the ranges and the static ones of all."""
     name, config = job["HyperParameterTuningJobName"], job["HyperParameterTuningJobConfig"]
-    definitions = [job["TrainingJobDefinition"]] if "TrainingJobDefinition" in job else job.get("TrainingJobDefinitions", [])
-    objectives = [config.get("HyperParameterTuningJobObjective"), *(each.get("TuningObjective") for each in definitions)]
+    definitions = (
+        [job["TrainingJobDefinition"]]
+        if "TrainingJobDefinition" in job
+        else job.get("TrainingJobDefinitions", [])
+    )
+    objectives = [
+        config.get("HyperParameterTuningJobObjective"),
+        *(each.get("TuningObjective") for each in definitions),
+    ]
     objectives = [objective for objective in objectives if objective]
     if not objectives:
         raise ManagedError(f"tuning job '{name}' names no objective metric")
     if len(named := {(objective["MetricName"], objective["Type"]) for objective in objectives}) > 1:
-        raise ManagedError(f"tuning job '{name}' has several objectives ({', '.join(sorted(metric for metric, _ in named))}), which cannot be ranked together")
+        raise ManagedError(
+            f"tuning job '{name}' has several objectives ({', '.join(sorted(metric for metric, _ in named))}), which cannot be ranked together"
+        )
     ranges: dict[str, dict] = {}
-    for found in (config.get("ParameterRanges"), *(each.get("HyperParameterRanges") for each in definitions)):
+    for found in (
+        config.get("ParameterRanges"),
+        *(each.get("HyperParameterRanges") for each in definitions),
+    ):
         ranges = _ranges(found or {}) | ranges
-    own = {each.get("DefinitionName", ""): _texts(each.get("StaticHyperParameters", {})) for each in definitions}
+    own = {
+        each.get("DefinitionName", ""): _texts(each.get("StaticHyperParameters", {}))
+        for each in definitions
+    }
     static = {key: value for values in own.values() for key, value in values.items()}
     pages = client.get_paginator("list_training_jobs_for_hyper_parameter_tuning_job").paginate(
-        HyperParameterTuningJobName=name, SortBy="CreationTime", SortOrder="Ascending")
+        HyperParameterTuningJobName=name, SortBy="CreationTime", SortOrder="Ascending"
+    )
     summaries = [summary for page in pages for summary in page["TrainingJobSummaries"]]
-    curves = read_curves(_regexes(summaries, definitions, objectives[0]["MetricName"]), logs) if logs else {}
-    trials = tuple(_trial(summary, own.get(summary.get("TrainingJobDefinitionName", ""), static), curves.get(summary["TrainingJobName"], ()), client)
-                   for summary in summaries)
+    curves = (
+        read_curves(_regexes(summaries, definitions, objectives[0]["MetricName"]), logs)
+        if logs
+        else {}
+    )
+    trials = tuple(
+        _trial(
+            summary,
+            own.get(summary.get("TrainingJobDefinitionName", ""), static),
+            curves.get(summary["TrainingJobName"], ()),
+            client,
+        )
+        for summary in summaries
+    )
     status = job["HyperParameterTuningJobStatus"]
-    return TuningJob(name, objectives[0]["MetricName"], objectives[0]["Type"], config["Strategy"], STATUS.get(status, status), ranges, static, trials,
-                     tuple(_parents(job)), job.get("WarmStartConfig", {}).get("WarmStartType", ""))
+    return TuningJob(
+        name,
+        objectives[0]["MetricName"],
+        objectives[0]["Type"],
+        config["Strategy"],
+        STATUS.get(status, status),
+        ranges,
+        static,
+        trials,
+        tuple(_parents(job)),
+        job.get("WarmStartConfig", {}).get("WarmStartType", ""),
+    )
 
 
 def _regexes(summaries: list[dict], definitions: list[dict], metric: str) -> dict[str, str]:
     """By training job that has started: how its objective is read. SageMaker's own algorithms have no regex."""
-    known = {each.get("DefinitionName", ""): entry["Regex"] for each in definitions
-             for entry in each["AlgorithmSpecification"].get("MetricDefinitions", []) if entry["Name"] == metric}
-    regexes = {summary["TrainingJobName"]: known.get(summary.get("TrainingJobDefinitionName", "")) for summary in summaries if "TrainingStartTime" in summary}
+    known = {
+        each.get("DefinitionName", ""): entry["Regex"]
+        for each in definitions
+        for entry in each["AlgorithmSpecification"].get("MetricDefinitions", [])
+        if entry["Name"] == metric
+    }
+    regexes = {
+        summary["TrainingJobName"]: known.get(summary.get("TrainingJobDefinitionName", ""))
+        for summary in summaries
+        if "TrainingStartTime" in summary
+    }
     return {name: regex for name, regex in regexes.items() if regex}
 
 
@@ -100,10 +166,17 @@ def _ranges(found: dict) -> dict[str, dict]:
     ranges: dict[str, dict] = {}
     for kind, number in NUMBER.items():
         for entry in found.get(f"{kind}ParameterRanges", []):
-            ranges[entry["Name"]] = {"type": kind, "min": number(float(entry["MinValue"])), "max": number(float(entry["MaxValue"])),
-                                     "scale": entry.get("ScalingType", "Auto")}
+            ranges[entry["Name"]] = {
+                "type": kind,
+                "min": number(float(entry["MinValue"])),
+                "max": number(float(entry["MaxValue"])),
+                "scale": entry.get("ScalingType", "Auto"),
+            }
     for entry in found.get("CategoricalParameterRanges", []):
-        ranges[entry["Name"]] = {"type": "Categorical", "values": [_plain(value) for value in entry["Values"]]}
+        ranges[entry["Name"]] = {
+            "type": "Categorical",
+            "values": [_plain(value) for value in entry["Values"]],
+        }
     return ranges
 
 
@@ -118,9 +191,20 @@ def _trial(summary: dict, static: dict[str, str], curve: tuple[float, ...], clie
     if not reason and status in ("Failed", "Stopped"):
         reason = _reason(summary["TrainingJobName"], client)
     if not reason and status == "Completed" and value is None:
-        reason = "SageMaker found no objective in its output" + (": its regex matched nothing" if summary.get("ObjectiveStatus") == "Failed" else "")
-    return Trial(summary["TrainingJobName"], status, {**static, **tuned}, tuple(tuned), None if value is None else float(value), curve, reason,
-                 _moment(summary.get("TrainingStartTime") or summary["CreationTime"]), _moment(summary.get("TrainingEndTime")))
+        reason = "SageMaker found no objective in its output" + (
+            ": its regex matched nothing" if summary.get("ObjectiveStatus") == "Failed" else ""
+        )
+    return Trial(
+        summary["TrainingJobName"],
+        status,
+        {**static, **tuned},
+        tuple(tuned),
+        None if value is None else float(value),
+        curve,
+        reason,
+        _moment(summary.get("TrainingStartTime") or summary["CreationTime"]),
+        _moment(summary.get("TrainingEndTime")),
+    )
 
 
 def _reason(name: str, client: Any) -> str:
@@ -131,7 +215,11 @@ def _reason(name: str, client: Any) -> str:
         return ""
     transitions = job.get("SecondaryStatusTransitions", [])
     message = transitions[-1].get("StatusMessage", "") if transitions else ""
-    return job.get("FailureReason") or message or {"MaxRuntimeExceeded": "it ran longer than it may"}.get(job["SecondaryStatus"], "")
+    return (
+        job.get("FailureReason")
+        or message
+        or {"MaxRuntimeExceeded": "it ran longer than it may"}.get(job["SecondaryStatus"], "")
+    )
 
 
 def _texts(values: dict[str, str]) -> dict[str, str]:
@@ -161,6 +249,10 @@ def _sentences(what: str) -> Iterator[None]:
         yield
     except ClientError as error:
         details = error.response.get("Error", {})
-        raise ManagedError(f"{what} cannot be read: {details.get('Code', 'error')}: {details.get('Message', '')}".rstrip(": ")) from error
+        raise ManagedError(
+            f"{what} cannot be read: {details.get('Code', 'error')}: {details.get('Message', '')}".rstrip(
+                ": "
+            )
+        ) from error
     except BotoCoreError as error:
         raise ManagedError(f"{what} cannot be read: {str(error).rstrip('.')}") from error

@@ -26,9 +26,22 @@ def write_page(path: Path, jobs: Sequence[TuningJob]) -> None:
     ranking = Ranking(tuple(jobs))
     shares, unknown = importances(ranking)
     artifact.page.write_page(
-        path, TEMPLATE, {"percent": _percent, "short": short}, SCRIPT.read_text(encoding="utf-8"), title=f"Tuning job {ranking.last.name}", ranking=ranking,
-        facts=_facts(ranking), jobs=_jobs(ranking), rows=_rows(ranking), history=history(ranking), curves=curves(ranking), parallel=parallel(ranking),
-        importances=shares, no_importances=unknown, best=best_hyperparameters(ranking))
+        path,
+        TEMPLATE,
+        {"percent": _percent, "short": short},
+        SCRIPT.read_text(encoding="utf-8"),
+        title=f"Tuning job {ranking.last.name}",
+        ranking=ranking,
+        facts=_facts(ranking),
+        jobs=_jobs(ranking),
+        rows=_rows(ranking),
+        history=history(ranking),
+        curves=curves(ranking),
+        parallel=parallel(ranking),
+        importances=shares,
+        no_importances=unknown,
+        best=best_hyperparameters(ranking),
+    )
 
 
 def best_hyperparameters(ranking: Ranking) -> str | None:
@@ -36,16 +49,31 @@ def best_hyperparameters(ranking: Ranking) -> str | None:
     if ranking.best is None:
         return None
     values = {**ranking.best.job.static, **ranking.best.trial.hyperparameters}
-    ordered = sorted(values, key=lambda name: name not in ranking.columns)  # those that were searched first
-    return json.dumps({name: str(values[name]) for name in ordered if not name.startswith("_")}, indent=2, ensure_ascii=False)
+    ordered = sorted(
+        values, key=lambda name: name not in ranking.columns
+    )  # those that were searched first
+    return json.dumps(
+        {name: str(values[name]) for name in ordered if not name.startswith("_")},
+        indent=2,
+        ensure_ascii=False,
+    )
 
 
 def _facts(ranking: Ranking) -> dict[str, str]:
     best, jobs = ranking.best, ranking.jobs
-    facts = {"Best " + ranking.last.objective: f"{best.value:.6g}" if best else "none", "Best trial": best.trial.name if best else "none"}
-    facts["Trials"] = str(len(ranking.entries)) + (f" in {len(jobs)} tuning jobs" if len(jobs) > 1 else "")
+    facts = {
+        "Best " + ranking.last.objective: f"{best.value:.6g}" if best else "none",
+        "Best trial": best.trial.name if best else "none",
+    }
+    facts["Trials"] = str(len(ranking.entries)) + (
+        f" in {len(jobs)} tuning jobs" if len(jobs) > 1 else ""
+    )
     facts["Strategy"] = ", ".join(dict.fromkeys(job.strategy for job in jobs))
-    known = [_moment(text) for entry in ranking.entries for text in (entry.trial.started, entry.trial.ended)]
+    known = [
+        _moment(text)
+        for entry in ranking.entries
+        for text in (entry.trial.started, entry.trial.ended)
+    ]
     known = [moment for moment in known if moment]
     if len(known) > 1:
         facts["First start to last end"] = duration((max(known) - min(known)).total_seconds())
@@ -57,9 +85,21 @@ def _jobs(ranking: Ranking) -> list[dict]:
     rows = []
     for place, job in enumerate(ranking.jobs):
         own = Ranking((job,))
-        cells = [("searched", words_of_range(job.ranges[name])) if name in job.ranges else ("static", short(str(job.static.get(name, ""))))
-                 for name in ranking.columns]
-        rows.append({"job": job, "place": place % COLOURS, "cells": cells, "best": own.best, "counts": own.counts()})
+        cells = [
+            ("searched", words_of_range(job.ranges[name]))
+            if name in job.ranges
+            else ("static", short(str(job.static.get(name, ""))))
+            for name in ranking.columns
+        ]
+        rows.append(
+            {
+                "job": job,
+                "place": place % COLOURS,
+                "cells": cells,
+                "best": own.best,
+                "counts": own.counts(),
+            }
+        )
     return rows
 
 
@@ -67,11 +107,22 @@ def _rows(ranking: Ranking) -> list[dict]:
     """The trials: those with a value, the best first, then the others."""
     scale = bars([entry.value for entry in ranking.told])
     places = {job.name: place % COLOURS for place, job in enumerate(ranking.jobs)}
-    return [{"entry": entry, "rank": rank if entry.value is not None else None, "place": places[entry.job.name], "seconds": _seconds(entry),
-             "time": duration(_seconds(entry)) if _seconds(entry) is not None else "", "cut": entry.value is not None and scale.cut(entry.value),
-             "share": 0 if entry.value is None else scale.share(entry.value),
-             "cells": [(entry.setting(name), _key(entry.setting(name)), ranking.searched(entry, name)) for name in ranking.columns]}
-            for rank, entry in enumerate([*ranking.told, *ranking.untold], start=1)]
+    return [
+        {
+            "entry": entry,
+            "rank": rank if entry.value is not None else None,
+            "place": places[entry.job.name],
+            "seconds": _seconds(entry),
+            "time": duration(_seconds(entry)) if _seconds(entry) is not None else "",
+            "cut": entry.value is not None and scale.cut(entry.value),
+            "share": 0 if entry.value is None else scale.share(entry.value),
+            "cells": [
+                (entry.setting(name), _key(entry.setting(name)), ranking.searched(entry, name))
+                for name in ranking.columns
+            ],
+        }
+        for rank, entry in enumerate([*ranking.told, *ranking.untold], start=1)
+    ]
 
 
 def _key(text: str) -> str:

@@ -26,7 +26,11 @@ class Entry:
     def value(self) -> float | None:
         """The objective that ranks it; None without one, for one that is not finite, and for a trial that failed."""
         value = self.trial.objective
-        return None if value is None or not math.isfinite(value) or self.trial.status == "Failed" else value
+        return (
+            None
+            if value is None or not math.isfinite(value) or self.trial.status == "Failed"
+            else value
+        )
 
     @property
     def ended(self) -> bool:
@@ -40,7 +44,11 @@ class Entry:
     def short_name(self) -> str:
         """The trial's name without that of its job, where it starts with it."""
         name = self.trial.name
-        return name.removeprefix(self.job.name).lstrip("-_ ") or name if name.startswith(self.job.name) else name
+        return (
+            name.removeprefix(self.job.name).lstrip("-_ ") or name
+            if name.startswith(self.job.name)
+            else name
+        )
 
     def why(self) -> str:
         """Why it has no value, in words."""
@@ -66,13 +74,20 @@ class Ranking:
     @cached_property
     def entries(self) -> tuple[Entry, ...]:
         pairs = [(job, trial) for job in self.jobs for trial in job.trials]
-        return tuple(Entry(job, trial, number) for number, (job, trial) in enumerate(pairs, start=1))
+        return tuple(
+            Entry(job, trial, number) for number, (job, trial) in enumerate(pairs, start=1)
+        )
 
     @cached_property
     def told(self) -> tuple[Entry, ...]:
         """Those with a value, the best first, the earlier first among equals."""
         sign = -1 if self.last.direction == "Maximize" else 1
-        return tuple(sorted((entry for entry in self.entries if entry.value is not None), key=lambda entry: sign * entry.value))
+        return tuple(
+            sorted(
+                (entry for entry in self.entries if entry.value is not None),
+                key=lambda entry: sign * entry.value,
+            )
+        )
 
     @cached_property
     def untold(self) -> tuple[Entry, ...]:
@@ -82,20 +97,38 @@ class Ranking:
     @cached_property
     def comparable(self) -> bool:
         """Whether the jobs' values measure the same: not after a transfer to other data, nor for another objective."""
-        return all(job.warm_start != "TransferLearning" and (job.objective, job.direction) == (self.last.objective, self.last.direction) for job in self.jobs)
+        return all(
+            job.warm_start != "TransferLearning"
+            and (job.objective, job.direction) == (self.last.objective, self.last.direction)
+            for job in self.jobs
+        )
 
     @cached_property
     def best(self) -> Entry | None:
         """The best that ended: of all jobs, of the last one alone when their values do not compare."""
-        return next((entry for entry in self.told if entry.ended and (self.comparable or entry.job is self.last)), None)
+        return next(
+            (
+                entry
+                for entry in self.told
+                if entry.ended and (self.comparable or entry.job is self.last)
+            ),
+            None,
+        )
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
         """Hyperparameters that a job searched, then those that jobs were given differently, in the jobs' order."""
         searched = dict.fromkeys(name for job in self.jobs for name in job.ranges)
         searched |= dict.fromkeys(name for entry in self.entries for name in entry.trial.tuned)
-        given = {name: {job.static.get(name) for job in self.jobs} for job in self.jobs for name in job.static}
-        return (*searched, *(name for name, values in given.items() if len(values) > 1 and name not in searched))
+        given = {
+            name: {job.static.get(name) for job in self.jobs}
+            for job in self.jobs
+            for name in job.static
+        }
+        return (
+            *searched,
+            *(name for name, values in given.items() if len(values) > 1 and name not in searched),
+        )
 
     @cached_property
     def constant(self) -> dict[str, str]:
@@ -108,8 +141,15 @@ class Ranking:
 
     def counts(self) -> str:
         """The trials in words, such as '28 trials: 26 completed, 1 stopped, 1 failed'."""
-        states = {words: sum(entry.trial.status == status for entry in self.entries) for status, words in
-                  (("Completed", "completed"), ("Stopped", "stopped"), ("Failed", "failed"), ("InProgress", "running"))}
+        states = {
+            words: sum(entry.trial.status == status for entry in self.entries)
+            for status, words in (
+                ("Completed", "completed"),
+                ("Stopped", "stopped"),
+                ("Failed", "failed"),
+                ("InProgress", "running"),
+            )
+        }
         count = len(self.entries)
         known = ", ".join(f"{number} {words}" for words, number in states.items() if number)
         return f"{count} trial{'' if count == 1 else 's'}" + (f": {known}" if count else "")
@@ -122,7 +162,9 @@ class Ranking:
         cause = "a job with warm start TransferLearning may have other data than its parents"
         if others:
             cause = f"{', '.join(others)} is another objective than {self.last.objective}"
-        return [f"Values of different jobs may not compare, as {cause}: the best is that of {self.last.name} alone."]
+        return [
+            f"Values of different jobs may not compare, as {cause}: the best is that of {self.last.name} alone."
+        ]
 
 
 @dataclass(frozen=True)
@@ -133,7 +175,11 @@ class Bars:
     high: float
 
     def share(self, value: float) -> float:
-        return min(1.0, max(0.0, (value - self.low) / (self.high - self.low))) if self.high > self.low else 1.0
+        return (
+            min(1.0, max(0.0, (value - self.low) / (self.high - self.low)))
+            if self.high > self.low
+            else 1.0
+        )
 
     def cut(self, value: float) -> bool:
         return value > self.high
@@ -167,7 +213,9 @@ def words_of_range(search: dict) -> str:
     """A range as one reads it: '0.005 to 0.015, logarithmic', '16 | 20 | 30'."""
     if search.get("type") == "Categorical":
         return " | ".join(str(value) for value in search.get("values", ()))
-    scale = {"Logarithmic": ", logarithmic", "ReverseLogarithmic": ", reverse logarithmic"}.get(str(search.get("scale", "")), "")
+    scale = {"Logarithmic": ", logarithmic", "ReverseLogarithmic": ", reverse logarithmic"}.get(
+        str(search.get("scale", "")), ""
+    )
     return f"{_short(search.get('min'))} to {_short(search.get('max'))}{scale}"
 
 

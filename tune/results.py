@@ -65,7 +65,9 @@ class TuningJob:
 
     def best(self) -> Trial | None:
         """The best of those that ended, by their last value: a stopped one counts, as on SageMaker."""
-        return next((trial for trial in self.ordered() if trial.status in ("Completed", "Stopped")), None)
+        return next(
+            (trial for trial in self.ordered() if trial.status in ("Completed", "Stopped")), None
+        )
 
 
 def write_results(path: Path, jobs: tuple[TuningJob, ...]) -> None:
@@ -80,7 +82,9 @@ def read_results(path: Path) -> tuple[TuningJob, ...]:
         document = json.loads(Path(path).read_bytes())
         version = document.get("format_version") if isinstance(document, dict) else None
         if version != FORMAT_VERSION:
-            raise ResultsError(f"'{path}' has format_version {version!r}; this reader knows {FORMAT_VERSION}")
+            raise ResultsError(
+                f"'{path}' has format_version {version!r}; this reader knows {FORMAT_VERSION}"
+            )
         return tuple(_job(entry) for entry in document["tuning_jobs"])
     except (AttributeError, KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ResultsError(f"'{path}' is not a file of tuning results ({error!r})") from error
@@ -92,14 +96,26 @@ def _job(entry: dict) -> TuningJob:
     if unknown := entry.keys() - known:
         raise TypeError(f"unknown fields {', '.join(sorted(unknown))}")
     job = TuningJob(**{**entry, "trials": trials, "parents": tuple(entry["parents"])})
-    if job.direction not in DIRECTIONS or not all(isinstance(search, dict) for search in job.ranges.values()) or not isinstance(job.static, dict):
-        raise TypeError(f"tuning job {job.name!r} has a direction, ranges or static hyperparameters of another kind")
+    if (
+        job.direction not in DIRECTIONS
+        or not all(isinstance(search, dict) for search in job.ranges.values())
+        or not isinstance(job.static, dict)
+    ):
+        raise TypeError(
+            f"tuning job {job.name!r} has a direction, ranges or static hyperparameters of another kind"
+        )
     return job
 
 
 def _trial(entry: dict) -> Trial:
     trial = Trial(**{**entry, "tuned": tuple(entry["tuned"]), "curve": tuple(entry["curve"])})
     told = [*trial.curve, *([] if trial.objective is None else [trial.objective])]
-    if trial.status not in STATUSES or not isinstance(trial.hyperparameters, dict) or not all(isinstance(value, int | float) for value in told):
-        raise TypeError(f"trial {trial.name!r} has a status, hyperparameters or values of another kind")
+    if (
+        trial.status not in STATUSES
+        or not isinstance(trial.hyperparameters, dict)
+        or not all(isinstance(value, int | float) for value in told)
+    ):
+        raise TypeError(
+            f"trial {trial.name!r} has a status, hyperparameters or values of another kind"
+        )
     return trial

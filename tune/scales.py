@@ -22,8 +22,18 @@ def scale_of(ranking: Ranking, name: str) -> Scale:
     searches = [job.ranges[name] for job in ranking.jobs if name in job.ranges]
     tried = [text for entry in ranking.entries if (text := entry.setting(name)) != ""]
     values = [number(text) for text in tried]
-    ends = [number(str(search.get(end))) for search in searches for end in ("min", "max") if search.get("type") != "Categorical"]
-    if any(search.get("type") == "Categorical" for search in searches) or None in values or None in ends or not values + ends:
+    ends = [
+        number(str(search.get(end)))
+        for search in searches
+        for end in ("min", "max")
+        if search.get("type") != "Categorical"
+    ]
+    if (
+        any(search.get("type") == "Categorical" for search in searches)
+        or None in values
+        or None in ends
+        or not values + ends
+    ):
         listed = [str(value) for search in searches for value in search.get("values", ())]
         return Scale("Categorical", categories=_in_order([*listed, *tried]))
     if not searches:
@@ -32,7 +42,7 @@ def scale_of(ranking: Ranking, name: str) -> Scale:
     asked = {str(search.get("scale")) for search in searches}
     if low > 0 and ("Logarithmic" in asked or ("Auto" in asked and high > WIDE * low)):
         return Scale("Logarithmic", low, high)
-    if "ReverseLogarithmic" in asked and 0 <= low and high < 1:
+    if "ReverseLogarithmic" in asked and low >= 0 and high < 1:
         return Scale("ReverseLogarithmic", low, high)
     return Scale("Linear", low, high)
 

@@ -29,7 +29,10 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"tune.show: failed: {error}", file=sys.stderr)
         return FAILED
     except OSError as error:
-        print(f"tune.show: failed: {error.strerror or error}{f': {chr(39)}{error.filename}{chr(39)}' if error.filename else ''}", file=sys.stderr)
+        print(
+            f"tune.show: failed: {error.strerror or error}{f': {chr(39)}{error.filename}{chr(39)}' if error.filename else ''}",
+            file=sys.stderr,
+        )
         return FAILED
     except KeyboardInterrupt:
         print("tune.show: interrupted", file=sys.stderr)
@@ -42,10 +45,18 @@ def read(options: argparse.Namespace) -> tuple[TuningJob, ...]:
     if not options.managed:
         return read_results(options.results)
     sagemaker, logs = open_clients(options.region)
-    return read_managed(options.managed, sagemaker, not options.alone, logs if options.page or options.csv else None)
+    return read_managed(
+        options.managed, sagemaker, not options.alone, logs if options.page or options.csv else None
+    )
 
 
-def show(jobs: tuple[TuningJob, ...], most: int | None = None, page: Path | None = None, csv: Path | None = None, best: Path | None = None) -> None:
+def show(
+    jobs: tuple[TuningJob, ...],
+    most: int | None = None,
+    page: Path | None = None,
+    csv: Path | None = None,
+    best: Path | None = None,
+) -> None:
     """Print the table, then write what is asked for. ResultsError without a best to write, OSError when writing fails."""
     print(table(jobs, most), flush=True)
     for path, write in ((page, write_page), (csv, write_csv), (best, write_best)):
@@ -58,7 +69,9 @@ def write_best(path: Path, jobs: tuple[TuningJob, ...]) -> None:
     """The best trial's hyperparameters, as a training job's hyperparameters.json."""
     text = best_hyperparameters(Ranking(jobs))
     if text is None:
-        raise ResultsError("no trial ended with a value, so there are no best hyperparameters to write")
+        raise ResultsError(
+            "no trial ended with a value, so there are no best hyperparameters to write"
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, text.encode() + b"\n")
 
@@ -66,14 +79,33 @@ def write_best(path: Path, jobs: tuple[TuningJob, ...]) -> None:
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tune.show", description=__doc__)
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("results", type=Path, nargs="?", metavar="RESULTS.json", help="results as `python -m tune` writes them")
-    source.add_argument("--managed", metavar="NAME", help="a tuning job of SageMaker, read with boto3 and its credentials")
+    source.add_argument(
+        "results",
+        type=Path,
+        nargs="?",
+        metavar="RESULTS.json",
+        help="results as `python -m tune` writes them",
+    )
+    source.add_argument(
+        "--managed",
+        metavar="NAME",
+        help="a tuning job of SageMaker, read with boto3 and its credentials",
+    )
     parser.add_argument("--region", help="of --managed (default: the environment's)")
-    parser.add_argument("--alone", action="store_true", help="of --managed: without the jobs it starts from")
+    parser.add_argument(
+        "--alone", action="store_true", help="of --managed: without the jobs it starts from"
+    )
     parser.add_argument("--most", type=_count, metavar="N", help="rows of the table at most")
     parser.add_argument("--page", type=Path, metavar="FILE", help="write tuning.html there")
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="write all trials there, one row each")
-    parser.add_argument("--best", type=Path, metavar="FILE", help="write the best hyperparameters there, as `train`, `diagnose` and `launch` take them")
+    parser.add_argument(
+        "--csv", type=Path, metavar="FILE", help="write all trials there, one row each"
+    )
+    parser.add_argument(
+        "--best",
+        type=Path,
+        metavar="FILE",
+        help="write the best hyperparameters there, as `train`, `diagnose` and `launch` take them",
+    )
     return parser.parse_args(arguments)
 
 

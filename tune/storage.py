@@ -12,10 +12,15 @@ import warnings
 from pathlib import Path
 
 import optuna
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage, RetryHeartbeatStaleTrialCallback
+from optuna.storages import (
+    BaseStorage,
+    JournalStorage,
+    RDBStorage,
+    RetryHeartbeatStaleTrialCallback,
+)
 from optuna.storages.journal import JournalFileBackend
 
-from tune.space import SearchError
+from recipes.ranges import SearchError
 
 STUDY_FILE = "study.log"
 HEARTBEAT_S, GRACE_S = 30, 120  # of trials on a database: a machine that is silent so long is gone
@@ -44,21 +49,32 @@ def open_storage(out: Path, url: str | None = None) -> BaseStorage:
     if url is None:
         path = out / STUDY_FILE
         try:
-            return JournalStorage(JournalFileBackend(str(path), FileLock(path.with_suffix(".lock"))))
+            return JournalStorage(
+                JournalFileBackend(str(path), FileLock(path.with_suffix(".lock")))
+            )
         except OSError:
             raise
         except Exception as error:  # whatever Optuna makes of lines that are not its own
             raise _foreign(path, error) from error
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-    warnings.filterwarnings("ignore", "Heartbeat of storage is supposed to be used with", UserWarning)  # ours beats in tune.trials
+    warnings.filterwarnings(
+        "ignore", "Heartbeat of storage is supposed to be used with", UserWarning
+    )  # ours beats in tune.trials
     waiting = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}
     for tries_left in reversed(range(TRIES)):
         try:
-            return RDBStorage(url, engine_kwargs=waiting, heartbeat_interval=HEARTBEAT_S, grace_period=GRACE_S,
-                              heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback())
+            return RDBStorage(
+                url,
+                engine_kwargs=waiting,
+                heartbeat_interval=HEARTBEAT_S,
+                grace_period=GRACE_S,
+                heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(),
+            )
         except Exception as error:  # SQLAlchemy's and the drivers' own; Optuna's RuntimeError for tables of another version
             if not tries_left:
-                raise SearchError(f"the storage '{_without_password(url)}' cannot be used ({' '.join(str(error).split())[:200]})") from error
+                raise SearchError(
+                    f"the storage '{_without_password(url)}' cannot be used ({' '.join(str(error).split())[:200]})"
+                ) from error
             time.sleep(0.5)  # another machine may be making the same tables
 
 
@@ -84,8 +100,10 @@ def repair(out: Path) -> None:
 
 
 def _foreign(path: Path, error: Exception) -> SearchError:
-    return SearchError(f"'{path}' is not a file of this version's searches ({type(error).__name__}: {' '.join(str(error).split())[:100]}); "
-                       "name another --out, or remove it")
+    return SearchError(
+        f"'{path}' is not a file of this version's searches ({type(error).__name__}: {' '.join(str(error).split())[:100]}); "
+        "name another --out, or remove it"
+    )
 
 
 def _without_password(url: str) -> str:

@@ -1,6 +1,6 @@
 """One trial: a training job on a tree of its own, its objective read by the regex from what it prints, told to the study.
 
-    OUT/trials/JOB/TRIAL/  as /opt/ml: input/config, input/data, model, checkpoints, output; and output.log, all that the training printed
+OUT/trials/JOB/TRIAL/  as /opt/ml: input/config, input/data, model, checkpoints, output; and output.log, all that the training printed
 """
 
 import json
@@ -16,11 +16,11 @@ from pathlib import Path
 import optuna
 from optuna.trial import TrialState
 
-from tune.engines import Engine, Failed
-from tune.ledger import ENDED, REASON, TEXTS, give_up
-from tune.recipe import Tuning
+from recipes.tuning import Tuning
 from tune.search import choose
 from tune.storage import HEARTBEAT_S
+from tune.trial_runners import Engine, Failed
+from tune.trial_states import ENDED, REASON, TEXTS, give_up
 
 LOG_FILE = "output.log"
 WATCH_S = 1.0  # from one look at whether the tuning job has ended to the next
@@ -51,16 +51,23 @@ class Running:
             except (TypeError, ValueError):
                 value = math.nan
             if not math.isfinite(value):
-                raise Failed(f"the objective {self.tuning.objective.metric} was printed as '{match[1]}', which is no number")
+                raise Failed(
+                    f"the objective {self.tuning.objective.metric} was printed as '{match[1]}', which is no number"
+                )
             self.told.append(value)
             self.trial.report(value, len(self.told))
             if not self.why and self.trial.should_prune():
                 rule = "Hyperband" if self.tuning.strategy == "Hyperband" else "the median rule"
-                self.stop(f"stopped by {rule} after {len(self.told)} value{'s' * (len(self.told) > 1)}")
+                self.stop(
+                    f"stopped by {rule} after {len(self.told)} value{'s' * (len(self.told) > 1)}"
+                )
 
     def watch(self) -> None:
         """Until the training is over: stop it when its tuning job ends, and tell a database that it is alive."""
-        storage, heartbeat = self.trial.study._storage, getattr(self.trial.study._storage, "record_heartbeat", None)
+        storage, heartbeat = (
+            self.trial.study._storage,
+            getattr(self.trial.study._storage, "record_heartbeat", None),
+        )
         beaten = 0.0
         while not self.over.wait(WATCH_S):
             if heartbeat and time.monotonic() - beaten > HEARTBEAT_S / 3:
@@ -70,7 +77,15 @@ class Running:
                 self.stop(f"stopped as its tuning job ended: {ended}")
 
 
-def run_trial(trial: optuna.Trial, tuning: Tuning, engine: Engine, root: Path, channels: dict[str, Path], keep: bool, leaving: Callable[[], bool]) -> None:
+def run_trial(
+    trial: optuna.Trial,
+    tuning: Tuning,
+    engine: Engine,
+    root: Path,
+    channels: dict[str, Path],
+    keep: bool,
+    leaving: Callable[[], bool],
+) -> None:
     """Run a trial that this process owns to its end, whatever that is. leaving: whether this process was asked to go, and the engine to
     stop: the trial is then left to be done again."""
     texts = tuning.static | choose(trial, tuning)
@@ -82,6 +97,7 @@ def run_trial(trial: optuna.Trial, tuning: Tuning, engine: Engine, root: Path, c
     reason = ""
     try:
         with open(root / LOG_FILE, "w", encoding="utf-8") as log:
+
             def on_line(line: str) -> None:
                 print(line, file=log, flush=True)
                 running.read(line)
@@ -108,19 +124,27 @@ def conclude(running: Running, reason: str, leaving: bool) -> None:
     elif running.why:
         _tell(trial, TrialState.PRUNED, reason=running.why)
     elif not running.told:
-        _tell(trial, TrialState.FAIL, reason=f"the objective {tuning.objective.metric} was never printed: no line of the output matches "
-              f"the regex '{tuning.objective.regex}'")
+        _tell(
+            trial,
+            TrialState.FAIL,
+            reason=f"the objective {tuning.objective.metric} was never printed: no line of the output matches "
+            f"the regex '{tuning.objective.regex}'",
+        )
     else:
         _tell(trial, TrialState.COMPLETE, value=running.told[-1])
 
 
-def _tell(trial: optuna.Trial, state: TrialState, value: float | None = None, reason: str = "") -> None:
+def _tell(
+    trial: optuna.Trial, state: TrialState, value: float | None = None, reason: str = ""
+) -> None:
     if reason:
         trial.set_user_attr(REASON, " ".join(reason.split())[:1024])
     trial.study.tell(trial, value, state=state)
 
 
-def lay_out(root: Path, texts: dict[str, str], channels: dict[str, Path], links: bool = True) -> None:
+def lay_out(
+    root: Path, texts: dict[str, str], channels: dict[str, Path], links: bool = True
+) -> None:
     """A fresh tree, as SageMaker lays it out under /opt/ml. links: the channels are links to their folders; else they are mounted."""
     shutil.rmtree(root, ignore_errors=True)
     for folder in ("input/config", "input/data", "model", "output/data", "checkpoints"):
@@ -128,9 +152,17 @@ def lay_out(root: Path, texts: dict[str, str], channels: dict[str, Path], links:
     for name, folder in channels.items() if links else ():
         (root / "input" / "data" / name).symlink_to(folder)
     host = "algo-1"
-    for name, values in (("hyperparameters", texts), ("inputdataconfig", {name: {"TrainingInputMode": "File"} for name in channels}),
-                         ("resourceconfig", {"current_host": host, "hosts": [host], "network_interface_name": "eth0"})):
-        (root / "input" / "config" / f"{name}.json").write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    for name, values in (
+        ("hyperparameters", texts),
+        ("inputdataconfig", {name: {"TrainingInputMode": "File"} for name in channels}),
+        (
+            "resourceconfig",
+            {"current_host": host, "hosts": [host], "network_interface_name": "eth0"},
+        ),
+    ):
+        (root / "input" / "config" / f"{name}.json").write_text(
+            json.dumps(values, indent=2) + "\n", encoding="utf-8"
+        )
 
 
 def prune(root: Path) -> None:

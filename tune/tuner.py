@@ -16,15 +16,15 @@ import yaml
 
 from artifact.machine import cpu_count
 from artifact.model import write_atomically
+from recipes.ranges import SearchError
+from recipes.tuning import Recipe, Tuning
 from tune.interruption import Interruption
-from tune.ledger import ENDED, all_ended, counted, ended_early, form, open_mark, reap, verdict
-from tune.recipe import Recipe, Tuning
 from tune.results import Trial, TuningJob, write_results
 from tune.search import make_study
-from tune.settings import BEST_FILE, BEST_RECIPE_FILE, RESULTS_FILE, Settings
-from tune.space import SearchError
+from tune.search_settings import BEST_FILE, BEST_RECIPE_FILE, RESULTS_FILE, SearchSettings
 from tune.storage import open_storage, repair
 from tune.table import progress
+from tune.trial_states import ENDED, all_ended, counted, ended_early, form, open_mark, reap, verdict
 from tune.warm_start import legal, overall_best, parents_of
 
 LOOK_S = 0.3  # from one look at the study to the next
@@ -38,13 +38,17 @@ MOST_DEATHS = 3  # of one worker in a row, with no trial finished in between
 class Tuner:
     """A chain of tuning jobs under way on this machine."""
 
-    def __init__(self, settings: Settings, workers: int, gpus: list[str]):
+    def __init__(self, settings: SearchSettings, workers: int, gpus: list[str]):
         self.settings, self.recipe = settings, settings.recipe()
         repair(settings.out)
         self.storage = open_storage(settings.out, settings.storage)
-        self.known = settings.known_parents()  # of other searches, and of this one those that have ended
+        self.known = (
+            settings.known_parents()
+        )  # of other searches, and of this one those that have ended
         self.done: dict[str, TuningJob] = {}
-        self._workers = [WorkerProcess(settings, number, workers, gpus) for number in range(workers)]
+        self._workers = [
+            WorkerProcess(settings, number, workers, gpus) for number in range(workers)
+        ]
         self._told: set[str] = set()
         self._current: tuple | None = None  # study and tuning job
         self._written: tuple[TuningJob, ...] = ()
@@ -84,8 +88,12 @@ class Tuner:
         study.set_user_attr(ENDED, None)  # a budget may have been raised
         study.set_user_attr(open_mark(os.getpid()), True)
         names = ", ".join(entry.name for entry in tuning.ranges)
-        tell(f"{tuning.name}: {tuning.strategy} search of {names}; {_budgets(tuning)}{_started_from(tuning, parents, imported)}")
-        self._told = {trial.name for trial in form(study, tuning, "").trials if trial.status != "InProgress"}
+        tell(
+            f"{tuning.name}: {tuning.strategy} search of {names}; {_budgets(tuning)}{_started_from(tuning, parents, imported)}"
+        )
+        self._told = {
+            trial.name for trial in form(study, tuning, "").trials if trial.status != "InProgress"
+        }
         if self._told:
             tell(f"{tuning.name}: going on; {len(self._told)} of its trials are there")
         reap(study, no_owner_s=0 if self.settings.storage is None else 30)
@@ -100,9 +108,14 @@ class Tuner:
         for name in reap(study):
             tell(f"{name}: its process was killed; it is to be done again")
         trials = counted(study)
-        elapsed_s, told = clock.elapsed(tuning.budgets.time_s is not None), study.user_attrs.get(ENDED)
+        elapsed_s, told = (
+            clock.elapsed(tuning.budgets.time_s is not None),
+            study.user_attrs.get(ENDED),
+        )
         if (early := ended_early(trials, tuning, elapsed_s)) and not told:
-            study.set_user_attr(ENDED, early)  # workers begin no more; that none has meanwhile, the next look tells
+            study.set_user_attr(
+                ENDED, early
+            )  # workers begin no more; that none has meanwhile, the next look tells
             clock.note()
         reason = verdict(trials, tuning, elapsed_s)
         job = form(study, tuning, "InProgress")
@@ -123,8 +136,12 @@ class Tuner:
         self.done[job.name] = self.known[job.name] = job
         self._write(job)
         if best is None:
-            first = next((f"; the first: {trial.reason}" for trial in job.trials if trial.reason), "")
-            raise SearchError(f"tuning job {job.name}: none of its {len(job.trials)} trials told an objective{first}")
+            first = next(
+                (f"; the first: {trial.reason}" for trial in job.trials if trial.reason), ""
+            )
+            raise SearchError(
+                f"tuning job {job.name}: none of its {len(job.trials)} trials told an objective{first}"
+            )
         text = f"{job.name}: best {best.name} {job.objective}={best.objective:.6g}, {len(job.trials)} trial{'s' * (len(job.trials) != 1)}"
         text += f"; ended: {ended}" if ended else ""
         if (overall := overall_best(job, parents)) and overall[1] is not best:
@@ -139,9 +156,15 @@ class Tuner:
             self._told.add(trial.name)
             self._shown = time.monotonic()
             objective = "" if trial.objective is None else f" {job.objective}={trial.objective:.6g}"
-            tuned = " ".join(f"{name}={_short(trial.hyperparameters[name])}" for name in trial.tuned)
-            so_far = f"; {len(self._told)} of {tuning.budgets.jobs}" + (f", best {best.objective:.6g}" if best else "")
-            tell(f"{trial.name}: {trial.status}{objective} {tuned}{f' ({trial.reason})' if trial.reason else ''}{so_far}")
+            tuned = " ".join(
+                f"{name}={_short(trial.hyperparameters[name])}" for name in trial.tuned
+            )
+            so_far = f"; {len(self._told)} of {tuning.budgets.jobs}" + (
+                f", best {best.objective:.6g}" if best else ""
+            )
+            tell(
+                f"{trial.name}: {trial.status}{objective} {tuned}{f' ({trial.reason})' if trial.reason else ''}{so_far}"
+            )
 
     def _write(self, job: TuningJob) -> None:
         """tuning.json, and the best hyperparameters; nothing when nothing changed."""
@@ -159,12 +182,16 @@ class Tuner:
 class WorkerProcess:
     """One `python -m tune.worker`, started again when it dies."""
 
-    def __init__(self, settings: Settings, number: int, workers: int, gpus: list[str]):
+    def __init__(self, settings: SearchSettings, number: int, workers: int, gpus: list[str]):
         self.settings, self.number = settings, number
         share = max(1, cpu_count() // workers)
         given = os.environ.get("OMP_NUM_THREADS", "")
         threads = str(min(share, int(given)) if given.isdigit() and int(given) else share)
-        self._environment = os.environ | {"OMP_NUM_THREADS": threads, "PYTHONUNBUFFERED": "1"} | ({"CUDA_VISIBLE_DEVICES": gpus[number]} if gpus else {})
+        self._environment = (
+            os.environ
+            | {"OMP_NUM_THREADS": threads, "PYTHONUNBUFFERED": "1"}
+            | ({"CUDA_VISIBLE_DEVICES": gpus[number]} if gpus else {})
+        )
         self._process: subprocess.Popen | None = None
         self._deaths, self._finished = 0, 0
 
@@ -172,9 +199,24 @@ class WorkerProcess:
         """Start it; what it prints goes to a file in the output folder."""
         with open(self._log, "ab") as log:
             # a session of its own: Ctrl-C is for the tuner, which passes it on
-            self._process = subprocess.Popen([sys.executable, "-m", "tune.worker", str(self.settings.out), str(self.number), str(os.getpid())],
-                                             stdin=subprocess.PIPE, stdout=log, stderr=log, env=self._environment, start_new_session=True)
-        with self._process.stdin as told:  # not among its arguments or in a file: a database's URL may hold a password
+            self._process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "tune.worker",
+                    str(self.settings.out),
+                    str(self.number),
+                    str(os.getpid()),
+                ],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                env=self._environment,
+                start_new_session=True,
+            )
+        with (
+            self._process.stdin as told
+        ):  # not among its arguments or in a file: a database's URL may hold a password
             told.write((self.settings.storage or "").encode())
 
     def gone(self) -> bool:
@@ -186,10 +228,16 @@ class WorkerProcess:
         code = self._process.returncode
         self._deaths = self._deaths + 1 if finished == self._finished else 1
         self._finished = finished
-        cause = f"was killed by signal {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+        cause = (
+            f"was killed by signal {signal.Signals(-code).name}"
+            if code < 0
+            else f"ended with code {code}"
+        )
         if self._deaths >= MOST_DEATHS and code >= 0:
             last = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
-            raise SearchError(f"worker {self.number} {cause}, {self._deaths} times in a row: {''.join(last)} (see '{self._log}')")
+            raise SearchError(
+                f"worker {self.number} {cause}, {self._deaths} times in a row: {''.join(last)} (see '{self._log}')"
+            )
         self.start()
         return f"worker {self.number} {cause}; started again"
 
@@ -237,12 +285,22 @@ class Clock:
         return self.before + time.monotonic() - self.started
 
 
-def write_best(settings: Settings, recipe: Recipe, best: Trial) -> None:
+def write_best(settings: SearchSettings, recipe: Recipe, best: Trial) -> None:
     """The best trial's hyperparameters: as a training job's hyperparameters.json, and as a recipe, the search's without its tuning jobs."""
-    write_atomically(settings.out / BEST_FILE, (json.dumps(best.hyperparameters, indent=2) + "\n").encode())
-    values = {name: yaml.safe_load(text) if text else text for name, text in best.hyperparameters.items()}
-    document = {"name": recipe.name} | {name: part for name, part in settings.document.items() if name != "tuning"} | {"hyperparameters": values}
-    write_atomically(settings.out / BEST_RECIPE_FILE, yaml.safe_dump(document, sort_keys=False).encode())
+    write_atomically(
+        settings.out / BEST_FILE, (json.dumps(best.hyperparameters, indent=2) + "\n").encode()
+    )
+    values = {
+        name: yaml.safe_load(text) if text else text for name, text in best.hyperparameters.items()
+    }
+    document = (
+        {"name": recipe.name}
+        | {name: part for name, part in settings.document.items() if name != "tuning"}
+        | {"hyperparameters": values}
+    )
+    write_atomically(
+        settings.out / BEST_RECIPE_FILE, yaml.safe_dump(document, sort_keys=False).encode()
+    )
 
 
 def tell(sentence: str) -> None:
@@ -252,7 +310,9 @@ def tell(sentence: str) -> None:
 def _budgets(tuning: Tuning) -> str:
     budgets = tuning.budgets
     parts = [f"{budgets.jobs} training jobs", f"{budgets.parallel} at once"]
-    parts += [f"{budgets.time_s} s"] * (budgets.time_s is not None) + [f"target {budgets.target}"] * (budgets.target is not None)
+    parts += [f"{budgets.time_s} s"] * (budgets.time_s is not None) + [
+        f"target {budgets.target}"
+    ] * (budgets.target is not None)
     return ", ".join(parts)
 
 

@@ -10,13 +10,13 @@ import sys
 import time
 from pathlib import Path
 
-from tune.engines import Engine, make_engine
-from tune.leash import follow
-from tune.ledger import ENDED, NAME, all_ended, counted, open_mark, sign_for, verdict
-from tune.recipe import Tuning
+from recipes.tuning import Tuning
+from runtime.die_with_parent import follow
 from tune.search import load_study, steer
-from tune.settings import Settings, read_settings
+from tune.search_settings import SearchSettings, read_settings
 from tune.storage import open_storage
+from tune.trial_runners import Engine, make_engine
+from tune.trial_states import ENDED, NAME, all_ended, counted, open_mark, sign_for, verdict
 from tune.trials import run_trial
 
 IDLE_S = 0.2
@@ -25,7 +25,7 @@ IDLE_S = 0.2
 class Worker:
     """Takes trials. number: its place among the tuner's workers, from 0; opened: the tuner's mark on studies that it has opened."""
 
-    def __init__(self, settings: Settings, number: int, opened: str = ""):
+    def __init__(self, settings: SearchSettings, number: int, opened: str = ""):
         self.settings, self.number, self._opened = settings, number, opened
         self.leaving = False
         self._engine: Engine | None = None
@@ -40,7 +40,9 @@ class Worker:
     def work(self) -> None:
         """Go through the chain's tuning jobs; the tuner makes each study when those before have ended."""
         for tuning in self.settings.recipe().tuning:
-            while (study := load_study(self.storage, tuning)) is None or self._opened not in study.user_attrs:
+            while (
+                study := load_study(self.storage, tuning)
+            ) is None or self._opened not in study.user_attrs:
                 if self.leaving:
                     return
                 time.sleep(IDLE_S)
@@ -52,7 +54,10 @@ class Worker:
             if study.user_attrs.get(ENDED) or verdict(trials, tuning):
                 if all_ended(trials):
                     return
-            elif self.number < tuning.budgets.parallel and sum(not trial.state.is_finished() for trial in trials) < tuning.budgets.parallel:
+            elif (
+                self.number < tuning.budgets.parallel
+                and sum(not trial.state.is_finished() for trial in trials) < tuning.budgets.parallel
+            ):
                 self._take(study, tuning)
                 continue
             time.sleep(IDLE_S)
@@ -62,14 +67,27 @@ class Worker:
         trial = study.ask()
         if sign_for(trial, tuning):
             root = self.settings.tree(tuning.name, trial.user_attrs[NAME])
-            run_trial(trial, tuning, self.engine, root, self.settings.channels, self.settings.keep, lambda: self.leaving)
+            run_trial(
+                trial,
+                tuning,
+                self.engine,
+                root,
+                self.settings.channels,
+                self.settings.keep,
+                lambda: self.leaving,
+            )
 
     @property
     def engine(self) -> Engine:
         """The engine, made when it is first needed: torch takes seconds to load."""
         if self._engine is None:
             gpu = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-            self._engine = make_engine(self.settings.engine, self.settings.channels, self.settings.image, int(gpu) if gpu.isdigit() else None)
+            self._engine = make_engine(
+                self.settings.engine,
+                self.settings.channels,
+                self.settings.image,
+                int(gpu) if gpu.isdigit() else None,
+            )
         return self._engine
 
 

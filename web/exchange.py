@@ -30,14 +30,33 @@ class Answer:
 class Failure(Exception):
     """A request that gets no answer: HTTP status, one sentence for the client, and if it may ask again, after how many seconds."""
 
-    def __init__(self, status: int, sentence: str, retry_after_s: int | None = None, headers: dict[str, str] | None = None):
+    def __init__(
+        self,
+        status: int,
+        sentence: str,
+        retry_after_s: int | None = None,
+        headers: dict[str, str] | None = None,
+    ):
         super().__init__(sentence)
         self.status, self.retry_after_s = status, retry_after_s
-        self.headers = {**(headers or {}), **({"Retry-After": str(retry_after_s)} if retry_after_s else {})}
+        self.headers = {
+            **(headers or {}),
+            **({"Retry-After": str(retry_after_s)} if retry_after_s else {}),
+        }
 
 
-def json_answer(document: object, status: int = 200, headers: dict[str, str] | None = None) -> Answer:
+def json_answer(
+    document: object, status: int = 200, headers: dict[str, str] | None = None
+) -> Answer:
     """An answer in JSON, that nobody keeps, and that no browser takes for a page."""
     # half of a surrogate pair, which JSON may hold and UTF-8 may not, goes back as it came: as \udxxx
     body = json.dumps(document, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
-    return Answer(status, body, headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **(headers or {})})
+    return Answer(
+        status,
+        body,
+        headers={
+            "Cache-Control": "no-store",
+            "X-Content-Type-Options": "nosniff",
+            **(headers or {}),
+        },
+    )

@@ -3,34 +3,94 @@
 from web.exchange import JSON_TYPE
 from web.photos import FORM_TYPE, KINDS, MAX_TOP_K
 
-ERRORS = {400: "The request is not what it should be", 401: "A key or token is needed", 413: "The photo is too large",
-          415: "No photo, or of a kind that is not taken", 422: "The photo cannot be decoded", 429: "Too many requests", 502: "The endpoint failed",
-          503: "The endpoint is starting, updating or busy; see Retry-After"}
+ERRORS = {
+    400: "The request is not what it should be",
+    401: "A key or token is needed",
+    413: "The photo is too large",
+    415: "No photo, or of a kind that is not taken",
+    422: "The photo cannot be decoded",
+    429: "Too many requests",
+    502: "The endpoint failed",
+    503: "The endpoint is starting, updating or busy; see Retry-After",
+}
 NONE = {404: "There are no samples"}
-ACCESS = {"key": {"type": "apiKey", "in": "header", "name": "X-Api-Key", "description": "Where the API was deployed with a key"},
-          "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "Where it was deployed with a token's issuer"}}
+ACCESS = {
+    "key": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-Api-Key",
+        "description": "Where the API was deployed with a key",
+    },
+    "token": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "Where it was deployed with a token's issuer",
+    },
+}
 
 
 def document() -> dict:
     """The document; paths and schemas are named apart from those of /invocations, so that one server may show both."""
-    return {"openapi": "3.1.0", "info": {"title": "Slipway's page", "version": "1", "description": "A photo to labels with probabilities."},
-            "paths": paths(), "security": [{}, {"key": []}, {"token": []}], "components": {"schemas": SCHEMAS, "securitySchemes": ACCESS}}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Slipway's page",
+            "version": "1",
+            "description": "A photo to labels with probabilities.",
+        },
+        "paths": paths(),
+        "security": [{}, {"key": []}, {"token": []}],
+        "components": {"schemas": SCHEMAS, "securitySchemes": ACCESS},
+    }
 
 
 def paths() -> dict:
     """What is served, by path and method."""
-    page = {"get": {"summary": "The page", "responses": {"200": {"description": "HTML", "content": {"text/html": {"schema": {"type": "string"}}}}}}}
+    page = {
+        "get": {
+            "summary": "The page",
+            "responses": {
+                "200": {
+                    "description": "HTML",
+                    "content": {"text/html": {"schema": {"type": "string"}}},
+                }
+            },
+        }
+    }
     this = {"description": "This document", "content": {JSON_TYPE: {"schema": {"type": "object"}}}}
-    old = {"summary": "The contract of an older API: always 200, failures stand in `exception`",
-           "requestBody": {"required": True, "content": {JSON_TYPE: {"schema": _ref("WebOldRequest")}}},
-           "responses": {"200": _json("Six fields", "WebOldAnswer"), **_errors(401, 429)}}
+    old = {
+        "summary": "The contract of an older API: always 200, failures stand in `exception`",
+        "requestBody": {
+            "required": True,
+            "content": {JSON_TYPE: {"schema": _ref("WebOldRequest")}},
+        },
+        "responses": {"200": _json("Six fields", "WebOldAnswer"), **_errors(401, 429)},
+    }
     return {
         "/": page,
         "/classify": {"post": _classify()},
-        "/sample": {"get": {"summary": "A random photo of the validation set",
-                            "responses": {"200": _json("A photo and its label", "WebSample"), **_errors(401, 404, 429, 502, 503)}}},
-        "/labels": {"get": {"summary": "All labels", "responses": {"200": _json("Labels", "WebLabels"), **_errors(401, 429, 502, 503)}}},
-        "/healthz": {"get": {"summary": "Can the model answer?", "responses": {"200": _json("Yes", "WebHealth"), **_errors(429, 502, 503)}}},
+        "/sample": {
+            "get": {
+                "summary": "A random photo of the validation set",
+                "responses": {
+                    "200": _json("A photo and its label", "WebSample"),
+                    **_errors(401, 404, 429, 502, 503),
+                },
+            }
+        },
+        "/labels": {
+            "get": {
+                "summary": "All labels",
+                "responses": {"200": _json("Labels", "WebLabels"), **_errors(401, 429, 502, 503)},
+            }
+        },
+        "/healthz": {
+            "get": {
+                "summary": "Can the model answer?",
+                "responses": {"200": _json("Yes", "WebHealth"), **_errors(429, 502, 503)},
+            }
+        },
         "/openapi.json": {"get": {"summary": "This document", "responses": {"200": this}}},
         "/getyogaapp": {**page, "post": old},
     }
@@ -38,11 +98,26 @@ def paths() -> dict:
 
 def _classify() -> dict:
     photo = {"schema": {"type": "string", "format": "binary"}}
-    form = {"schema": {"type": "object", "required": ["photo"], "properties": {"photo": {"type": "string", "format": "binary"}, "top_k": _TOP_K}}}
-    content = {**{kind: photo for kind, _ in KINDS}, FORM_TYPE: form, JSON_TYPE: {"schema": _ref("WebPhoto")}}
+    form = {
+        "schema": {
+            "type": "object",
+            "required": ["photo"],
+            "properties": {"photo": {"type": "string", "format": "binary"}, "top_k": _TOP_K},
+        }
+    }
+    content = {
+        **{kind: photo for kind, _ in KINDS},
+        FORM_TYPE: form,
+        JSON_TYPE: {"schema": _ref("WebPhoto")},
+    }
     limit = "At most 10 MB; behind API Gateway about 4.5 MB, since a Lambda function takes 6 MB, in base64."
-    return {"summary": "Classify a photo", "description": limit, "parameters": [{"name": "top_k", "in": "query", "schema": _TOP_K}],
-            "requestBody": {"required": True, "content": content}, "responses": {"200": _json("The prediction", "WebPrediction"), **_errors(*ERRORS)}}
+    return {
+        "summary": "Classify a photo",
+        "description": limit,
+        "parameters": [{"name": "top_k", "in": "query", "schema": _TOP_K}],
+        "requestBody": {"required": True, "content": content},
+        "responses": {"200": _json("The prediction", "WebPrediction"), **_errors(*ERRORS)},
+    }
 
 
 def _ref(name: str) -> dict:
@@ -66,16 +141,42 @@ _BASE64 = {"type": "string", "minLength": 1, "description": "A photo in base64, 
 _TOP_K = {"type": "integer", "minimum": 1, "maximum": MAX_TOP_K, "default": 5}
 _LABEL = {"label": _TEXT, "probability": {"type": "number", "minimum": 0, "maximum": 1}}
 SCHEMAS = {
-    "WebError": _object("error", error={"type": "string", "description": "One sentence: what is wrong, and what to do"}),
+    "WebError": _object(
+        "error",
+        error={"type": "string", "description": "One sentence: what is wrong, and what to do"},
+    ),
     "WebPhoto": _object("b64", b64=_BASE64, top_k=_TOP_K),
-    "WebPrediction": _object("label probability top sure", **_LABEL, top={"type": "array", "items": _object("label probability", **_LABEL)},
-                             labels={"type": "array", "items": _TEXT, "description": "Of a multi-label model: all above one half"},
-                             sure={"type": "boolean", "description": "False where the calibrated probability is too low to go by"}),
+    "WebPrediction": _object(
+        "label probability top sure",
+        **_LABEL,
+        top={"type": "array", "items": _object("label probability", **_LABEL)},
+        labels={
+            "type": "array",
+            "items": _TEXT,
+            "description": "Of a multi-label model: all above one half",
+        },
+        sure={
+            "type": "boolean",
+            "description": "False where the calibrated probability is too low to go by",
+        },
+    ),
     "WebSample": _object("label name b64", label=_TEXT, name=_TEXT, b64=_BASE64),
     "WebLabels": _object("labels", labels={"type": "array", "items": _TEXT}),
     "WebHealth": _object("status", status={"const": "ok"}),
-    "WebOldRequest": _object("", data=_TEXT, ground_truth=_TEXT,
-                             is_user_data={"type": "boolean", "description": "False: a random validation photo in place of data"}),
-    "WebOldAnswer": _object("data groundtruth prediction title summary exception",
-                            **{name: _TEXT for name in ("data", "groundtruth", "prediction", "title", "summary", "exception")}),
+    "WebOldRequest": _object(
+        "",
+        data=_TEXT,
+        ground_truth=_TEXT,
+        is_user_data={
+            "type": "boolean",
+            "description": "False: a random validation photo in place of data",
+        },
+    ),
+    "WebOldAnswer": _object(
+        "data groundtruth prediction title summary exception",
+        **{
+            name: _TEXT
+            for name in ("data", "groundtruth", "prediction", "title", "summary", "exception")
+        },
+    ),
 }

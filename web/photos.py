@@ -17,8 +17,14 @@ TOP_K = 5
 MAX_TOP_K = 1000
 FORM_TYPE = "multipart/form-data"
 MAX_PARTS = 20
-KINDS = (("image/jpeg", rb"\xff\xd8\xff"), ("image/png", rb"\x89PNG\r\n\x1a\n"), ("image/gif", rb"GIF8[79]a"), ("image/webp", rb"RIFF....WEBP"),
-         ("image/bmp", rb"BM"), ("image/tiff", rb"II\*\x00|MM\x00\*"))
+KINDS = (
+    ("image/jpeg", rb"\xff\xd8\xff"),
+    ("image/png", rb"\x89PNG\r\n\x1a\n"),
+    ("image/gif", rb"GIF8[79]a"),
+    ("image/webp", rb"RIFF....WEBP"),
+    ("image/bmp", rb"BM"),
+    ("image/tiff", rb"II\*\x00|MM\x00\*"),
+)
 SEND = "send a photo as JPEG, PNG, WebP, GIF, BMP or TIFF"
 IN_JSON = '{"b64": "<base64 of a photo>"}'
 
@@ -43,10 +49,17 @@ def wish_of(request: Request) -> Wish:
         document = json_object(request.body, IN_JSON)
         photo = from_base64(document.get("b64"), IN_JSON)
         fields |= {name: value for name, value in document.items() if name == "top_k"}
-    elif media_type.startswith("image/") or media_type in ("", "application/octet-stream", "application/x-image"):
+    elif media_type.startswith("image/") or media_type in (
+        "",
+        "application/octet-stream",
+        "application/x-image",
+    ):
         photo = request.body
     else:
-        raise Failure(415, f"Content-Type '{media_type[:100]}' is not taken; {SEND}, as a file of {FORM_TYPE}, or as {JSON_TYPE}: {IN_JSON}")
+        raise Failure(
+            415,
+            f"Content-Type '{media_type[:100]}' is not taken; {SEND}, as a file of {FORM_TYPE}, or as {JSON_TYPE}: {IN_JSON}",
+        )
     return Wish(photo, kind_of(photo), top_k_of(fields.get("top_k")))
 
 
@@ -55,7 +68,10 @@ def kind_of(photo: bytes) -> str:
     if not photo:
         raise Failure(400, f"there is no photo in the request; {SEND}")
     if len(photo) > MAX_BYTES:
-        raise Failure(413, f"the photo has {len(photo) / 1024 / 1024:.1f} MB; send one of at most {MAX_BYTES // 1024 // 1024} MB")
+        raise Failure(
+            413,
+            f"the photo has {len(photo) / 1024 / 1024:.1f} MB; send one of at most {MAX_BYTES // 1024 // 1024} MB",
+        )
     for kind, start in KINDS:
         if re.match(start, photo, re.DOTALL):
             return kind
@@ -70,7 +86,10 @@ def top_k_of(value: object) -> int:
     if value is None:
         return TOP_K
     if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= MAX_TOP_K):
-        raise Failure(400, f"top_k is '{text[:20]}'; send a whole number from 1 to {MAX_TOP_K}, such as top_k=5")
+        raise Failure(
+            400,
+            f"top_k is '{text[:20]}'; send a whole number from 1 to {MAX_TOP_K}, such as top_k=5",
+        )
     return int(text)
 
 
@@ -103,13 +122,17 @@ def header_value(text: str) -> tuple[str, dict[str, str]]:
     message = Message()
     message["x"] = text.replace("\r", " ").replace("\n", " ") or "none"
     (value, _), *parameters = message.get_params(header="x")
-    return ("" if not text else value.strip().lower()), {name.lower(): collapse_rfc2231_value(value) for name, value in parameters}
+    return ("" if not text else value.strip().lower()), {
+        name.lower(): collapse_rfc2231_value(value) for name, value in parameters
+    }
 
 
 def _form(body: bytes, boundary: str) -> tuple[bytes, dict[str, str]]:
     """The one file of a form, and its other fields. Split by hand: the standard library's mail parser takes a form to lines of text."""
     if not boundary:
-        raise Failure(400, f"{FORM_TYPE} needs a boundary; send the photo as `curl -F photo=@photo.jpg` does")
+        raise Failure(
+            400, f"{FORM_TYPE} needs a boundary; send the photo as `curl -F photo=@photo.jpg` does"
+        )
     parts = (b"\r\n" + body).split(b"\r\n--" + boundary.encode("latin-1", "replace"), MAX_PARTS + 2)
     if len(parts) < 3 or not parts[-1].startswith(b"--"):
         what = "has more than 20 parts" if len(parts) > MAX_PARTS + 2 else "is not a whole form"
@@ -117,12 +140,23 @@ def _form(body: bytes, boundary: str) -> tuple[bytes, dict[str, str]]:
     files, fields = [], {}
     for part in parts[1:-1]:
         head, _, content = part.partition(b"\r\n\r\n")
-        headers = dict(line.split(":", 1) for line in head.decode("utf-8", "replace").split("\r\n") if ":" in line)
-        _, options = header_value({name.strip().lower(): value.strip() for name, value in headers.items()}.get("content-disposition", ""))
+        headers = dict(
+            line.split(":", 1)
+            for line in head.decode("utf-8", "replace").split("\r\n")
+            if ":" in line
+        )
+        _, options = header_value(
+            {name.strip().lower(): value.strip() for name, value in headers.items()}.get(
+                "content-disposition", ""
+            )
+        )
         if "filename" in options or options.get("name") == "photo":
             files.append(content)
         else:
             fields[options.get("name", "")] = content.decode("utf-8", "replace")
     if len(files) != 1:
-        raise Failure(400, f"the form holds {len(files)} files; send one photo, as `curl -F photo=@photo.jpg` does")
+        raise Failure(
+            400,
+            f"the form holds {len(files)} files; send one photo, as `curl -F photo=@photo.jpg` does",
+        )
     return files[0], fields

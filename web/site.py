@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from web.exchange import Answer, Failure, Request, json_answer
-from web.old_contract import old_answer
+from web.legacy_yoga_api import old_answer
 from web.openapi import document
 from web.photos import wish_of
 
@@ -54,9 +54,16 @@ class Site:
         self._model, self._sure_from = model, sure_from
         self._page = (Path(__file__).parent / "page.html").read_bytes()
         self._policy = content_security_policy(self._page.decode())
-        self._routes = {("GET", "/"): self._show, ("GET", "/openapi.json"): lambda request: json_answer(document()),
-                        ("POST", "/classify"): self._classify, ("GET", "/sample"): self._sample, ("GET", "/labels"): self._labels,
-                        ("GET", "/healthz"): self._health, ("GET", "/getyogaapp"): self._show, ("POST", "/getyogaapp"): self._old}
+        self._routes = {
+            ("GET", "/"): self._show,
+            ("GET", "/openapi.json"): lambda request: json_answer(document()),
+            ("POST", "/classify"): self._classify,
+            ("GET", "/sample"): self._sample,
+            ("GET", "/labels"): self._labels,
+            ("GET", "/healthz"): self._health,
+            ("GET", "/getyogaapp"): self._show,
+            ("POST", "/getyogaapp"): self._old,
+        }
 
     def routes(self) -> list[tuple[str, str]]:
         """(method, path) of all that is served."""
@@ -69,8 +76,12 @@ class Site:
         except Failure as failure:
             return json_answer({"error": str(failure)}, failure.status, failure.headers)
         except Exception:
-            log.exception("a request failed")  # the traceback is for the log; clients get one sentence
-            return json_answer({"error": "the server failed on this request; its log says why"}, 500)
+            log.exception(
+                "a request failed"
+            )  # the traceback is for the log; clients get one sentence
+            return json_answer(
+                {"error": "the server failed on this request; its log says why"}, 500
+            )
 
     def _route(self, request: Request) -> Callable[[Request], Answer]:
         method = "GET" if request.method == "HEAD" else request.method
@@ -79,12 +90,22 @@ class Site:
         others = [known for known, path in self._routes if path == request.path]
         known = ", ".join(" ".join(route) for route in self._routes)
         if others:
-            raise Failure(405, f"{request.method[:20]} is not served at {request.path[:100]}; there is {known}", headers={"Allow": ", ".join(others)})
+            raise Failure(
+                405,
+                f"{request.method[:20]} is not served at {request.path[:100]}; there is {known}",
+                headers={"Allow": ", ".join(others)},
+            )
         raise Failure(404, f"there is nothing at {request.path[:100]}; there is {known}")
 
     def _show(self, request: Request) -> Answer:
-        headers = {"Content-Security-Policy": self._policy, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY",
-                   "Permissions-Policy": "camera=(self), microphone=(), geolocation=()", "Cache-Control": "no-cache"}
+        headers = {
+            "Content-Security-Policy": self._policy,
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "no-referrer",
+            "X-Frame-Options": "DENY",
+            "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
+            "Cache-Control": "no-cache",
+        }
         return Answer(200, self._page, "text/html; charset=utf-8", headers)
 
     def _classify(self, request: Request) -> Answer:
@@ -94,7 +115,13 @@ class Site:
 
     def _sample(self, request: Request) -> Answer:
         sample = self._model.sample()
-        return json_answer({"label": sample.label, "name": sample.name, "b64": base64.b64encode(sample.photo).decode()})
+        return json_answer(
+            {
+                "label": sample.label,
+                "name": sample.name,
+                "b64": base64.b64encode(sample.photo).decode(),
+            }
+        )
 
     def _labels(self, request: Request) -> Answer:
         return json_answer({"labels": self._model.labels()})
@@ -112,8 +139,13 @@ def content_security_policy(page: str) -> str:
 
     def hashes(tag: str) -> str:
         blocks = re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
-        return " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(block.encode()).digest()).decode()}'" for block in blocks)
+        return " ".join(
+            f"'sha256-{base64.b64encode(hashlib.sha256(block.encode()).digest()).decode()}'"
+            for block in blocks
+        )
 
-    return (f"default-src 'none'; script-src {hashes('script')}; style-src {hashes('style')}; img-src blob: data:; "
-            f"connect-src 'self' {WIKIPEDIA}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
-            "require-trusted-types-for 'script'; trusted-types 'none'")  # no text becomes HTML, whatever the script may say
+    return (
+        f"default-src 'none'; script-src {hashes('script')}; style-src {hashes('style')}; img-src blob: data:; "
+        f"connect-src 'self' {WIKIPEDIA}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+        "require-trusted-types-for 'script'; trusted-types 'none'"
+    )  # no text becomes HTML, whatever the script may say

@@ -29,9 +29,23 @@ def summary_of(name: str, url: str = URL) -> tuple[str, str]:
 
 @functools.lru_cache(1000)
 def _asked(name: str, url: str) -> tuple[str, str]:
-    query = {"action": "query", "generator": "search", "gsrsearch": name, "gsrlimit": 1, "prop": "extracts", "exintro": 1, "explaintext": 1, "exsentences": 3,
-             "redirects": 1, "format": "json", "formatversion": 2}
-    request = urllib.request.Request(f"{url}?{urllib.parse.urlencode(query)}", headers={"User-Agent": "slipway/1 (image classification)"})
+    query = {
+        "action": "query",
+        "generator": "search",
+        "gsrsearch": name,
+        "gsrlimit": 1,
+        "prop": "extracts",
+        "exintro": 1,
+        "explaintext": 1,
+        "exsentences": 3,
+        "redirects": 1,
+        "format": "json",
+        "formatversion": 2,
+    }
+    request = urllib.request.Request(
+        f"{url}?{urllib.parse.urlencode(query)}",
+        headers={"User-Agent": "slipway/1 (image classification)"},
+    )
     with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
         pages = json.load(answer).get("query", {}).get("pages", [])
     return (pages[0]["title"], pages[0].get("extract", "").strip()) if pages else ("", "")

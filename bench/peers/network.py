@@ -18,16 +18,24 @@ class Model:
         description = json.loads((Path(directory) / "model.json").read_text(encoding="utf-8"))
         sizes = description["preprocessing"]
         self.classes = description["classes"]
-        self.network = torchvision.models.get_model(description["architecture"], num_classes=len(self.classes))
-        self.network.load_state_dict(safetensors.torch.load_file(Path(directory) / "model.safetensors"))
+        self.network = torchvision.models.get_model(
+            description["architecture"], num_classes=len(self.classes)
+        )
+        self.network.load_state_dict(
+            safetensors.torch.load_file(Path(directory) / "model.safetensors")
+        )
         self.network.eval()
         self.temperature = description["temperature"]
-        self.transform = transforms.Compose([
-            transforms.Resize(sizes["resize"], transforms.InterpolationMode(sizes["interpolation"])),
-            transforms.CenterCrop(sizes["crop"]),
-            transforms.ToTensor(),
-            transforms.Normalize(sizes["mean"], sizes["std"]),
-        ])
+        self.transform = transforms.Compose(
+            [
+                transforms.Resize(
+                    sizes["resize"], transforms.InterpolationMode(sizes["interpolation"])
+                ),
+                transforms.CenterCrop(sizes["crop"]),
+                transforms.ToTensor(),
+                transforms.Normalize(sizes["mean"], sizes["std"]),
+            ]
+        )
 
     def decode(self, photo: bytes) -> torch.Tensor:
         """float32 [1, 3, S, S] of an encoded photo."""
@@ -41,5 +49,8 @@ class Model:
     def answer(self, probabilities: torch.Tensor) -> dict:
         """The same JSON as slipway-serve answers: the five most probable labels of one photo, best first."""
         best = torch.topk(probabilities[0], 5)
-        top = [{"label": self.classes[index], "probability": value} for value, index in zip(best.values.tolist(), best.indices.tolist())]
+        top = [
+            {"label": self.classes[index], "probability": value}
+            for value, index in zip(best.values.tolist(), best.indices.tolist())
+        ]
         return {"predictions": [{**top[0], "top": top}]}

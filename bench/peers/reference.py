@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 
 import torch
+from network import Model
+
 from artifact.model import read_description
 from artifact.network import Probabilities
 from artifact.preprocessing import read_photo
 from artifact.torch_engine import TorchEngine
-from network import Model
 
 
 def main() -> None:
@@ -27,7 +28,11 @@ def main() -> None:
         peer = model.probabilities(model.decode(path.read_bytes())).argmax().item()
         name = str(path.relative_to(sys.argv[1]))
         own = engine.run(pixels.numpy()[None])[0].argmax()
-        labels[name] = {"reference": model.classes[reference], "engine": model.classes[own], "torch": model.classes[peer]}
+        labels[name] = {
+            "reference": model.classes[reference],
+            "engine": model.classes[own],
+            "torch": model.classes[peer],
+        }
     json.dump(labels, sys.stdout)
 
 

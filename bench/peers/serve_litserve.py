@@ -21,4 +21,6 @@ class ImageAPI(litserve.LitAPI):
 
 
 if __name__ == "__main__":
-    litserve.LitServer(ImageAPI(), accelerator="cpu", workers_per_device=1).run(port=8080, generate_client_file=False)
+    litserve.LitServer(ImageAPI(), accelerator="cpu", workers_per_device=1).run(
+        port=8080, generate_client_file=False
+    )

@@ -18,8 +18,14 @@ MODEL = Path("/opt/ml/model")
 def main(precision: str, seconds: float) -> None:
     description = read_description(MODEL)
     engine = open_engine(MODEL, description, precision)
-    photos = {str(path.relative_to("/photos")): path.read_bytes() for path in sorted(Path("/photos").rglob("*.jpg"))}
-    labels = {name: description.classes[answer(description, engine, photo)] for name, photo in photos.items()}  # this warms up, too
+    photos = {
+        str(path.relative_to("/photos")): path.read_bytes()
+        for path in sorted(Path("/photos").rglob("*.jpg"))
+    }
+    labels = {
+        name: description.classes[answer(description, engine, photo)]
+        for name, photo in photos.items()
+    }  # this warms up, too
     count, started = 0, time.perf_counter()
     while (spent := time.perf_counter() - started) < seconds:
         answer(description, engine, list(photos.values())[count % len(photos)])

@@ -15,14 +15,14 @@ import torch  # noqa: E402
 
 from artifact.network import Normalize, build  # noqa: E402
 from artifact.preprocessing import Preprocessing  # noqa: E402
-from train.channels import read_channels  # noqa: E402
-from train.device import pick_device, pick_precision  # noqa: E402
-from train.feed import PixelFeed  # noqa: E402
-from train.hyperparameters import Hyperparameters  # noqa: E402
-from train.loop import Learner, shuffled, train_step  # noqa: E402
-from train.objective import padded, targets  # noqa: E402
-from train.optimization import make_optimizer  # noqa: E402
-from train.photos import PhotoArrays  # noqa: E402
+from recipes.hyperparameters import Hyperparameters  # noqa: E402
+from train.data.channels import read_channels  # noqa: E402
+from train.data.loader import PixelLoader  # noqa: E402
+from train.data.photos import PhotoArrays  # noqa: E402
+from train.learning.loop import Learner, shuffled, train_step  # noqa: E402
+from train.learning.objective import padded, targets  # noqa: E402
+from train.learning.optimization import make_optimizer  # noqa: E402
+from train.model.device import pick_device, pick_precision  # noqa: E402
 
 BATCH = 32
 STEPS = 8
@@ -33,15 +33,38 @@ def main():
     photos = read_channels({"train": Path(sys.argv[1])}, (1.0, 0.0, 0.0), 0)
     hp = Hyperparameters(model="resnet18", weights="none", trainable="all", batch_size=BATCH)
     network = build("resnet18", len(photos.classes)).to(device, memory_format=torch.channels_last)
-    learner = Learner(network, len(photos.classes), [], make_optimizer(network.parameters(), hp), hp, preprocessing, device, pick_precision("auto", device))
-    feed = PixelFeed(PhotoArrays(photos.train.paths, preprocessing.stretched, preprocessing.resize), Normalize(preprocessing).to(device), device,
-                     preprocessing.crop, "crop")
-    order = [batch for batch in shuffled(len(feed), BATCH, torch.Generator().manual_seed(0)) if len(batch) == BATCH]
+    learner = Learner(
+        network,
+        len(photos.classes),
+        [],
+        make_optimizer(network.parameters(), hp),
+        hp,
+        preprocessing,
+        device,
+        pick_precision("auto", device),
+    )
+    feed = PixelLoader(
+        PhotoArrays(photos.train.paths, preprocessing.stretched, preprocessing.resize),
+        Normalize(preprocessing).to(device),
+        device,
+        preprocessing.crop,
+        "crop",
+    )
+    order = [
+        batch
+        for batch in shuffled(len(feed), BATCH, torch.Generator().manual_seed(0))
+        if len(batch) == BATCH
+    ]
     wanted = targets(padded(photos.train.labels, learner.classes), learner.classes).to(device)
     inputs = next(iter(feed.batches(1, order[:1])))[1]
     network.train()
-    rates = {"first": rate(device, feed.batches(1, order)), "again": rate(device, feed.batches(2, order)),
-             "step": rate(device, (train_step(learner, inputs, wanted[order[0]], BATCH) for _ in range(STEPS)))}
+    rates = {
+        "first": rate(device, feed.batches(1, order)),
+        "again": rate(device, feed.batches(2, order)),
+        "step": rate(
+            device, (train_step(learner, inputs, wanted[order[0]], BATCH) for _ in range(STEPS))
+        ),
+    }
     print(json.dumps(rates | {"device": str(device)}))
 
 

@@ -16,8 +16,19 @@ from serving.photos import class_names, draw  # noqa: E402
 
 CLASSES = class_names()[::13][:10]
 PHOTOS = {"train": (20, 1), "validation": (5, 2)}  # channel: photos a class, seed
-SEED_LIKE = {"model": "vgg16", "weights": "start", "trainable": "head", "epochs": 10, "batch_size": 20, "optimizer": "sgd", "lr": 0.01, "momentum": 0.9,
-             "weight_decay": 0, "augmentation": "none", "quantize": "false"}
+SEED_LIKE = {
+    "model": "vgg16",
+    "weights": "start",
+    "trainable": "head",
+    "epochs": 10,
+    "batch_size": 20,
+    "optimizer": "sgd",
+    "lr": 0.01,
+    "momentum": 0.9,
+    "weight_decay": 0,
+    "augmentation": "none",
+    "quantize": "false",
+}
 
 
 @dataclass(frozen=True)
@@ -67,9 +78,17 @@ def make_job(root: Path, data: Path, hyperparameters: dict, weights: Path | None
 def run(name: str, *arguments: object, cache: Path | None = None) -> Finished:
     """A Python process from its start to its end. RuntimeError when it fails."""
     print(f"bench: {name} …", flush=True)
-    environment = os.environ | {"PYTHONUNBUFFERED": "1"} | ({"SLIPWAY_CACHE": str(cache)} if cache else {})
+    environment = (
+        os.environ | {"PYTHONUNBUFFERED": "1"} | ({"SLIPWAY_CACHE": str(cache)} if cache else {})
+    )
     started = time.perf_counter()
-    process = subprocess.Popen([sys.executable, *map(str, arguments)], cwd=BENCH.parent, env=environment, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, *map(str, arguments)],
+        cwd=BENCH.parent,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     output = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - started

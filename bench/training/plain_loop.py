@@ -16,9 +16,13 @@ from torchvision import transforms
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--data", type=Path, required=True, help="holds train/ and validation/, a folder a class")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="holds train/ and validation/, a folder a class"
+    )
     parser.add_argument("--model", default="vgg16")
-    parser.add_argument("--weights", type=Path, help="state of a network with ImageNet's 1000 classes")
+    parser.add_argument(
+        "--weights", type=Path, help="state of a network with ImageNet's 1000 classes"
+    )
     parser.add_argument("--trainable", choices=("last", "all"), default="last")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--batch-size", type=int, default=20)
@@ -34,12 +38,28 @@ def main():
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     normalize = transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
     sized = [transforms.Resize(options.size * 256 // 224), transforms.CenterCrop(options.size)]
-    views = [transforms.RandomResizedCrop(options.size), transforms.RandomHorizontalFlip()] if options.crop else sized
-    train = torchvision.datasets.ImageFolder(options.data / "train", transforms.Compose([*views, transforms.ToTensor(), normalize]))
-    held_out = [torchvision.datasets.ImageFolder(options.data / name, transforms.Compose([*sized, transforms.ToTensor(), normalize]))
-                for name in ("validation", "test") if (options.data / name).is_dir()]
-    loader = torch.utils.data.DataLoader(train, options.batch_size, shuffle=True, num_workers=options.workers)
-    held_out = [torch.utils.data.DataLoader(photos, options.batch_size, num_workers=options.workers) for photos in held_out]
+    views = (
+        [transforms.RandomResizedCrop(options.size), transforms.RandomHorizontalFlip()]
+        if options.crop
+        else sized
+    )
+    train = torchvision.datasets.ImageFolder(
+        options.data / "train", transforms.Compose([*views, transforms.ToTensor(), normalize])
+    )
+    held_out = [
+        torchvision.datasets.ImageFolder(
+            options.data / name, transforms.Compose([*sized, transforms.ToTensor(), normalize])
+        )
+        for name in ("validation", "test")
+        if (options.data / name).is_dir()
+    ]
+    loader = torch.utils.data.DataLoader(
+        train, options.batch_size, shuffle=True, num_workers=options.workers
+    )
+    held_out = [
+        torch.utils.data.DataLoader(photos, options.batch_size, num_workers=options.workers)
+        for photos in held_out
+    ]
 
     model = torchvision.models.get_model(options.model)
     if options.weights:
@@ -64,14 +84,27 @@ def main():
         loss.item()  # a GPU's work is done now, too
         trained = time.perf_counter()
         accuracies = [accuracy(model, photos) for photos in held_out]
-        print(json.dumps({"epoch": epoch, "train_s": trained - started, "seconds": time.perf_counter() - started, "accuracies": accuracies}), flush=True)
+        print(
+            json.dumps(
+                {
+                    "epoch": epoch,
+                    "train_s": trained - started,
+                    "seconds": time.perf_counter() - started,
+                    "accuracies": accuracies,
+                }
+            ),
+            flush=True,
+        )
 
 
 @torch.no_grad()
 def accuracy(model: nn.Module, photos: torch.utils.data.DataLoader) -> float:
     model.eval()
     device = next(model.parameters()).device
-    right = sum((model(pixels.to(device)).argmax(1).cpu() == labels).sum().item() for pixels, labels in photos)
+    right = sum(
+        (model(pixels.to(device)).argmax(1).cpu() == labels).sum().item()
+        for pixels, labels in photos
+    )
     return right / len(photos.dataset)
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from train.hyperparameters import parse  # noqa: E402
+from recipes.hyperparameters import parse  # noqa: E402
 from train.job import Job  # noqa: E402
-from train.networks import Networks  # noqa: E402
+from train.model.networks import Networks  # noqa: E402
 from train.run import run  # noqa: E402
 from train.stop import Stop  # noqa: E402
 

@@ -17,7 +17,7 @@ from artifact.machine import memory_limit
 from artifact.model import ArtifactError, read_description
 from artifact.unpack import artifact_folder
 from serve.mms.configuration import PROPERTIES_FILE, command, properties
-from serve.settings import Settings, SettingsError
+from serve.settings import ServingSettings, SettingsError
 
 USAGE = 2
 MODEL_UNUSABLE = 3
@@ -27,7 +27,7 @@ TERMINATED = 128 + signal.SIGTERM  # what Java answers SIGTERM with, once its la
 def main() -> int:
     """Serve until SIGTERM; the exit code says why not."""
     try:
-        settings = Settings.read()
+        settings = ServingSettings.read()
         if not settings.multi_model:
             settings = dataclasses.replace(settings, model=artifact_folder(settings.model))
             read_description(settings.model)  # a wrong folder is told at once, in one sentence
@@ -37,12 +37,19 @@ def main() -> int:
     except ArtifactError as error:
         return failed(f"serve: failed: {error}", MODEL_UNUSABLE)
     except OSError as error:
-        return failed(f"serve: MMS needs a folder to write to ({error}); with --read-only give --tmpfs /tmp", USAGE)
+        return failed(
+            f"serve: MMS needs a folder to write to ({error}); with --read-only give --tmpfs /tmp",
+            USAGE,
+        )
     try:
         memory = memory_limit()
-        (folder / PROPERTIES_FILE).write_text(properties(settings, folder, memory), encoding="utf-8")
+        (folder / PROPERTIES_FILE).write_text(
+            properties(settings, folder, memory), encoding="utf-8"
+        )
         os.environ["TMPDIR"] = str(folder)  # what workers unpack goes with it
-        return serve(command(settings, folder, memory, os.environ.get("SAGEMAKER_MODEL_SERVER_VMARGS", "")))
+        return serve(
+            command(settings, folder, memory, os.environ.get("SAGEMAKER_MODEL_SERVER_VMARGS", ""))
+        )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -55,7 +62,9 @@ def serve(arguments: list[str]) -> int:
         nonlocal stopping
         stopping = True
         if process and process.returncode is None:
-            os.kill(process.pid, signal.SIGTERM)  # not terminate(), which may wait for the process in place of wait() below
+            os.kill(
+                process.pid, signal.SIGTERM
+            )  # not terminate(), which may wait for the process in place of wait() below
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)

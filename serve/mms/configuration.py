@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from serve.inputs import ACCEPTED
-from serve.settings import Settings
+from serve.settings import ServingSettings
 
 MODEL_NAME = "model"
 HANDLER = "serve.mms.handler"
@@ -15,7 +15,7 @@ HEAP_MIB = (96, 1024)
 QUEUE = (4, 100)  # requests that wait for a model's workers; 100 is MMS's own number
 
 
-def properties(settings: Settings, folder: Path, memory: int) -> str:
+def properties(settings: ServingSettings, folder: Path, memory: int) -> str:
     """MMS's configuration file. folder: a private one, for its sockets; memory: bytes the container may use."""
     payload = int(settings.max_payload_mb * MIB)
     address = f"http://{settings.host}:{settings.port}"
@@ -40,13 +40,23 @@ def properties(settings: Settings, folder: Path, memory: int) -> str:
     return "".join(f"{name}={value}\n" for name, value in values.items())
 
 
-def command(settings: Settings, folder: Path, memory: int, vmargs: str = "") -> list[str]:
+def command(settings: ServingSettings, folder: Path, memory: int, vmargs: str = "") -> list[str]:
     """The Java command that serves by the properties in folder. vmargs: of the user, which win over ours."""
     heap = heap_mib(memory)
-    packages = Path(sys.prefix) / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
+    packages = (
+        Path(sys.prefix)
+        / "lib"
+        / f"python{sys.version_info.major}.{sys.version_info.minor}"
+        / "site-packages"
+    )
     return [
         str(HOME / "java" / "bin" / "java"),
-        f"-Xmx{heap}m", f"-XX:MaxDirectMemorySize={heap}m", "-Xss512k", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData",
+        f"-Xmx{heap}m",
+        f"-XX:MaxDirectMemorySize={heap}m",
+        "-Xss512k",
+        "-XX:+UseSerialGC",
+        "-XX:TieredStopAtLevel=1",
+        "-XX:-UsePerfData",
         "-XX:+ExitOnOutOfMemoryError",  # MMS after one is not to be trusted
         "-Dio.netty.allocator.type=unpooled",  # pools keep what large bodies once needed, until MMS has no memory left
         f"-Djava.library.path={HOME / 'native'}",  # unpacked at build time: a --tmpfs /tmp executes nothing
@@ -58,8 +68,13 @@ def command(settings: Settings, folder: Path, memory: int, vmargs: str = "") -> 
         f"-Dslipway.too_large={too_large(settings.max_payload_mb)}",
         f"-Dslipway.multi_model={str(settings.multi_model).lower()}",
         *vmargs.split(),
-        "-cp", f"{HOME / 'slipway.jar'}:{packages / 'mms' / 'frontend' / 'model-server.jar'}",
-        "slipway.Server", "--python", str(HOME / "python"), "-f", str(folder / PROPERTIES_FILE),
+        "-cp",
+        f"{HOME / 'slipway.jar'}:{packages / 'mms' / 'frontend' / 'model-server.jar'}",
+        "slipway.Server",
+        "--python",
+        str(HOME / "python"),
+        "-f",
+        str(folder / PROPERTIES_FILE),
     ]
 
 

@@ -20,9 +20,9 @@ from artifact.unpack import artifact_folder
 from serve import inputs, outputs
 from serve.batching import EngineDead
 from serve.models import SPARE_BYTES, needed_bytes
-from serve.predictor import Cores, Predictor
-from serve.settings import Settings
-from serve.ticket import Overloaded, Ticket, TooMuch
+from serve.predictor import Predictor, SharedLimits
+from serve.request_state import Overloaded, RequestState, TooManyPhotos
+from serve.settings import ServingSettings
 
 if TYPE_CHECKING:
     from mms.context import Context
@@ -41,13 +41,18 @@ class Transformer:
     def validate_and_initialize(self, model_dir: str, context: "Context") -> None:
         """Open the artifact in a folder. A MemoryError is MMS's to answer, with 507; any other error ends the worker."""
         give_memory_back()
-        self._settings = Settings.read()
+        self._settings = ServingSettings.read()
         try:
             folder = artifact_folder(Path(model_dir))
             if self._settings.multi_model:
                 check_room(folder)
             # a dead engine ends the worker: MMS starts another
-            self._predictor = Predictor(folder, self._settings.precision, Cores(self._settings.threads), died=lambda: os._exit(1))
+            self._predictor = Predictor(
+                folder,
+                self._settings.precision,
+                SharedLimits(self._settings.threads),
+                died=lambda: os._exit(1),
+            )
         except MemoryError as error:
             print(f"serve: failed: {error}", file=sys.stderr, flush=True)
             raise
@@ -61,7 +66,11 @@ class Transformer:
 
     def _answer(self, index: int, request: Mapping[str, bytes], context: "Context") -> bytes:
         # among the headers MMS puts what it knows of a form's parts, as dictionaries
-        headers = {name.lower(): text for name, text in context.get_all_request_header(index).items() if isinstance(text, str)}
+        headers = {
+            name.lower(): text
+            for name, text in context.get_all_request_header(index).items()
+            if isinstance(text, str)
+        }
         try:
             body, content_type = self._predicted(bytes(request.get("body") or b""), headers)
             status = 200
@@ -77,21 +86,30 @@ class Transformer:
     def _predicted(self, body: bytes, headers: Mapping[str, str]) -> tuple[bytes, str]:
         content_type = headers.get("content-type", "")
         media_type = inputs.media_type_of(content_type)
-        if media_type == inputs.FORM_TYPE:  # MMS takes forms apart, and of several files of one name keeps the last
-            raise inputs.InputError(415, f"Content-Type '{media_type}' is not taken by multi-model-server; send one of {', '.join(ACCEPTED)}")
+        if (
+            media_type == inputs.FORM_TYPE
+        ):  # MMS takes forms apart, and of several files of one name keeps the last
+            raise inputs.InputError(
+                415,
+                f"Content-Type '{media_type}' is not taken by multi-model-server; send one of {', '.join(ACCEPTED)}",
+            )
         answer_type = outputs.answer_type(headers.get("accept"), media_type)
         top_k = inputs.top_k_of(headers.get(ATTRIBUTES))
         tolerant = self._settings.batch_transform
         photos = inputs.photos_of(content_type, body, tolerant)
-        ticket = Ticket.lasting(self._settings.timeout_s)
-        return outputs.render(self._predictor.predict(photos, top_k, ticket, tolerant), answer_type), answer_type
+        ticket = RequestState.lasting(self._settings.timeout_s)
+        return outputs.render(
+            self._predictor.predict(photos, top_k, ticket, tolerant), answer_type
+        ), answer_type
 
 
 def check_room(folder: Path) -> None:
     """MemoryError where loading the artifact would bring the container to its limit, and the kernel to kill some process."""
     need, room = needed_bytes(folder) + SPARE_BYTES + PROCESS_BYTES, memory_left()
     if room < need:
-        raise MemoryError(f"the model needs about {need / 1e6:.0f} MB and {room / 1e6:.0f} MB are left")
+        raise MemoryError(
+            f"the model needs about {need / 1e6:.0f} MB and {room / 1e6:.0f} MB are left"
+        )
 
 
 def refusal(error: Exception) -> tuple[int, str]:
@@ -100,7 +118,7 @@ def refusal(error: Exception) -> tuple[int, str]:
         return error.status, str(error)
     if isinstance(error, PhotoError):
         return 422, f"the photo cannot be used: {error}"
-    if isinstance(error, TooMuch):
+    if isinstance(error, TooManyPhotos):
         return 413, str(error)
     if isinstance(error, (Overloaded, EngineDead)):
         return 503, str(error)

@@ -1,0 +1,163 @@
+"""What every command works with: the recipe, the place, the images, what was started, and one way to ask AWS."""
+
+import json
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+from launch.aws import NO_ACCOUNT, Place, account_of, client, find_region, place_of
+from launch.errors import LaunchError, sentence
+from launch.recipe import Recipe, located
+from launch.requests_training import Call, Target
+from launch.state import State
+
+ARN_ACCOUNT = re.compile(r"^arn:[\w-]+:iam::(\d{12}):")
+
+
+@dataclass
+class LaunchContext:
+    """dry: nothing is asked of AWS, requests are collected to be printed. tell: where lines for people go."""
+
+    recipe: Recipe
+    target: Target
+    state: State
+    out: Path
+    options: object
+    dry: bool
+    tell: Callable[[str], None]
+    poll_s: float = 10.0
+    stamp: str = ""
+    calls: list[Call] = field(default_factory=list)
+    clients: dict = field(default_factory=dict)
+
+    @property
+    def place(self) -> Place:
+        return self.target.place
+
+    def client(self, service: str):
+        if service not in self.clients:
+            self.clients[service] = client(service, self.place.region)
+        return self.clients[service]
+
+    def ask(self, service: str, operation: str, **request: object) -> dict:
+        """One request to AWS, or in a dry run one more to print, checked by botocore like a real one; its answer is then empty."""
+        if self.dry:
+            call = Call(service, operation, request)
+            validate(call)
+            self.calls.append(call)
+            return {}
+        return getattr(self.client(service), _method(operation))(**request)
+
+    def send(self, call: Call) -> dict:
+        return self.ask(call.service, call.operation, **call.request)
+
+    def now(self) -> str:
+        return datetime.now(UTC).isoformat(timespec="seconds")
+
+    def note(self, kind: str, name: str, **facts: object) -> None:
+        """Remember what is about to be started; a dry run starts nothing."""
+        if not self.dry:
+            self.state.add(kind, name, self.now(), **facts)
+
+    def wait(self) -> None:
+        time.sleep(self.poll_s)
+
+    def show(self) -> str:
+        """The requests of a dry run, as JSON."""
+        return json.dumps(
+            [
+                {"service": call.service, "operation": call.operation, "request": call.request}
+                for call in self.calls
+            ],
+            indent=2,
+            default=str,
+        )
+
+
+def open_context(recipe: Recipe, options, out: Path, tell: Callable[[str], None]) -> LaunchContext:
+    """Find region, account and images; a dry run takes stand-ins for what only AWS or a push could say."""
+    dry = options.dry_run
+    place = find_place(recipe, dry, tell)
+    images = find_images(recipe, place, dry, tell)
+    return LaunchContext(
+        recipe,
+        Target(place, images),
+        State(out / "launch" / f"{recipe.slug}.json", recipe.name),
+        out,
+        options,
+        dry,
+        tell,
+        options.poll,
+        datetime.now(UTC).strftime("%y%m%d-%H%M%S"),
+    )
+
+
+def find_place(recipe: Recipe, dry: bool, tell: Callable[[str], None]) -> Place:
+    """Region and account: the role's where it is an ARN, else that of the credentials."""
+    region = find_region(recipe.settings.region)
+    found = ARN_ACCOUNT.match(recipe.settings.role)
+    if found:
+        return place_of(region, found[1])
+    try:
+        return place_of(region, account_of(region))
+    except LaunchError:
+        raise
+    except Exception as error:  # botocore's errors have no common parent
+        if not dry:
+            raise
+        tell(f"dry run: account {NO_ACCOUNT} stands for yours ({sentence(error)})")
+        return place_of(region, NO_ACCOUNT)
+
+
+def find_images(
+    recipe: Recipe, place: Place, dry: bool, tell: Callable[[str], None]
+) -> dict[str, str]:
+    """URIs by name: those of the file that build_and_push.sh writes, and the recipe's own."""
+    path = located(recipe.settings.images)
+    try:
+        found = {**json.loads(path.read_text(encoding="utf-8")), **recipe.settings.image_uris}
+    except FileNotFoundError:
+        found = dict(recipe.settings.image_uris)
+    except (OSError, ValueError) as error:
+        raise LaunchError(f"'{path}' is no file of image URIs: {error}") from error
+    if dry:
+        missing = [
+            name for name in ("train", "serve", "serve-gpu", "serve-mms") if name not in found
+        ]
+        if missing:
+            tell(
+                f"dry run: tag latest stands for images that are not pushed yet: {', '.join(missing)}"
+            )
+        found = {**{name: f"{place.ecr_host()}/slipway-{name}:latest" for name in missing}, **found}
+    return found
+
+
+def validate(call: Call) -> None:
+    """Check a request by botocore's own model of the service. LaunchError with what is wrong."""
+    from botocore.validate import ParamValidator
+
+    report = ParamValidator().validate(
+        call.request, service_model(call.service).operation_model(call.operation).input_shape
+    )
+    if report.has_errors():
+        raise LaunchError(
+            f"{call.operation} would be refused: {' '.join(report.generate_report().split())}"
+        )
+
+
+@cache
+def service_model(service: str):
+    """botocore's model of a service; SageMaker's takes half a second to load."""
+    import botocore.session
+
+    return botocore.session.get_session().get_service_model(service)
+
+
+def _method(operation: str) -> str:
+    from botocore import xform_name
+
+    return xform_name(operation)

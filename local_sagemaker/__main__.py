@@ -1,0 +1,83 @@
+"""python -m local_sagemaker: SageMaker's own API on this machine, for boto3, the AWS CLI and `python -m launch`, unchanged.
+
+    export AWS_ENDPOINT_URL_SAGEMAKER=http://127.0.0.1:8090 AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME=http://127.0.0.1:8090
+    export AWS_ENDPOINT_URL_SERVICE_QUOTAS=http://127.0.0.1:8090
+
+Trainings, endpoints and transform jobs really run: in containers, or without a Docker engine as processes of this checkout.
+S3, ECR, IAM, STS, logs are moto's server's (AWS_ENDPOINT_URL=… of it), or real ones; folders of this machine (file:///…) go for S3.
+POST /local/training-jobs/NAME/interrupt takes a spot job's instances back.
+
+What it does not do: check signatures, roles, quotas, instance types, VPC, KMS; bill. Pipe mode, EFS and FSx, augmented manifests,
+instance groups, warm pools, built-in algorithms, hubs. Custom debugger rules; built-in ones run once, after the training, on
+`diagnose`. Network isolation of endpoints, of searches and of processes. Spot interruption and checkpoints in S3 of a search's trainings. Inference
+components, inference pipelines, shadow variants, canary and linear traffic shifting (it is all at once, with rollback), autoscaling
+(record it in moto), Clarify. Trainings and transform jobs do not outlive the server: they have Failed when it comes again, while tuning jobs go on and endpoints come up.
+Processing, AutoML, Pipelines, Studio, the model registry and all other operations are answered with UnknownOperationException.
+A GPU is shared by all that runs. Times are those of this machine, not of SageMaker's.
+"""
+
+import argparse
+import logging
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from werkzeug.serving import make_server
+
+from local_sagemaker import lifecycle
+from local_sagemaker.platform import Platform
+from local_sagemaker.server import create_app
+from runtime.engines import EngineError, choose_engine
+
+DEFAULT_PORT = 8090
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until SIGTERM or SIGINT; then everything that runs is stopped. The exit code says how it went."""
+    parser = argparse.ArgumentParser(
+        prog="python -m local_sagemaker",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on; whoever reaches it may do everything (default 127.0.0.1)",
+    )
+    parser.add_argument(
+        "--port",
+        type=int,
+        default=DEFAULT_PORT,
+        help=f"0 takes a free one (default {DEFAULT_PORT})",
+    )
+    parser.add_argument(
+        "--state",
+        type=Path,
+        default=Path("out/sagemaker"),
+        help="folder of all it remembers, its logs and what runs (default out/sagemaker)",
+    )
+    parser.add_argument(
+        "--engine", default="", help="docker or process (default: docker where an engine answers)"
+    )
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    try:
+        platform = Platform(options.state, choose_engine(options.engine).name)
+        server = make_server(options.host, options.port, create_app(platform), threaded=True)
+    except (EngineError, OSError) as error:
+        print(f"sagemaker: {error}", file=sys.stderr)
+        return 1
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
+    lifecycle.resume(platform)
+    url = f"http://{options.host}:{server.server_port}"
+    print(f"sagemaker: engine={platform.engine.name} state={platform.folder} url={url}", flush=True)
+    server.serve_forever()
+    lifecycle.close(platform)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

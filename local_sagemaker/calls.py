@@ -1,0 +1,39 @@
+"""One HTTP call to a container, and the error that SageMaker makes of a bad answer."""
+
+import http.client
+import urllib.parse
+
+from local_sagemaker.contract import ApiError
+
+PREFIX = "X-Amzn-SageMaker-"
+
+
+def ask(
+    url: str, method: str, path: str, body: bytes | None, headers: dict[str, str], timeout_s: float
+) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers (lower-case names) and body. OSError, TimeoutError, HTTPException when there is no answer."""
+    parts = urllib.parse.urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout_s)
+    try:
+        connection.request(method, path, body, headers)
+        answer = connection.getresponse()
+        return (
+            answer.status,
+            {name.lower(): value for name, value in answer.getheaders()},
+            answer.read(),
+        )
+    finally:
+        connection.close()
+
+
+def model_error(status: int, message: str, stream_arn: str) -> ApiError:
+    """The 424 that a caller sees for whatever a container does wrong."""
+    whose = "client" if 400 <= status < 500 else "server"
+    return ApiError(
+        "ModelError",
+        f'Received {whose} error ({status}) from primary with message "{message}". See {stream_arn} for more information.',
+        424,
+        OriginalStatusCode=status,
+        OriginalMessage=message,
+        LogStreamArn=stream_arn,
+    )

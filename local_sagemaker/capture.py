@@ -1,0 +1,78 @@
+"""Data capture: sampled requests and answers of an endpoint, as JSON lines in S3."""
+
+import base64
+import datetime
+import json
+import logging
+import random
+import uuid
+
+from local_sagemaker import objects
+
+log = logging.getLogger(__name__)
+
+
+def capture(
+    config: dict, endpoint: str, variant: str, sent: tuple[str, bytes], answered: tuple[str, bytes]
+) -> None:
+    """Keep one call if the configuration asks for it. sent, answered: content type and body. A failure is logged only."""
+    wanted = config.get("DataCaptureConfig") or {}
+    if (
+        not wanted
+        or not wanted.get("EnableCapture", True)
+        or random.uniform(0, 100) >= wanted["InitialSamplingPercentage"]
+    ):
+        return
+    modes = {option["CaptureMode"] for option in wanted["CaptureOptions"]}
+    types = [
+        kind for kinds in (wanted.get("CaptureContentTypeHeader") or {}).values() for kind in kinds
+    ]
+    data = {
+        key: _part(mode.upper(), *part, types)
+        for key, mode, part in (
+            ("endpointInput", "Input", sent),
+            ("endpointOutput", "Output", answered),
+        )
+        if mode in modes or "InputAndOutput" in modes
+    }
+    now, number = datetime.datetime.now(datetime.UTC), str(uuid.uuid4())
+    line = json.dumps(
+        {
+            "captureData": data,
+            "eventMetadata": {
+                "eventId": number,
+                "inferenceTime": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            },
+            "eventVersion": "0",
+        }
+    )
+    where = objects.joined(
+        wanted["DestinationS3Uri"],
+        endpoint,
+        variant,
+        now.strftime("%Y/%m/%d/%H"),
+        f"{now:%M-%S-%f}-{number}.jsonl",
+    )
+    try:
+        objects.write(where, (line + "\n").encode())
+    except objects.ObjectError as error:
+        log.warning("endpoint %s: data capture: %s", endpoint, error)
+
+
+def _part(mode: str, content_type: str, body: bytes, types: list[str]) -> dict:
+    """Listed JSON and CSV types stay readable; all else is base64, as on SageMaker."""
+    kind = content_type.partition(";")[0].strip()
+    if kind in types and kind.endswith(("json", "csv")):
+        encoding = "CSV" if kind.endswith("csv") else "JSON"
+        return {
+            "observedContentType": content_type,
+            "mode": mode,
+            "data": body.decode("utf-8", errors="replace"),
+            "encoding": encoding,
+        }
+    return {
+        "observedContentType": content_type,
+        "mode": mode,
+        "data": base64.b64encode(body).decode(),
+        "encoding": "BASE64",
+    }

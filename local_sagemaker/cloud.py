@@ -1,0 +1,144 @@
+"""AWS on this machine, for one run: local SageMaker, moto's server for what it leaves to others, Debian's docker-registry.
+
+Each is a process on a free port of 127.0.0.1 until its block ends. Nothing outside this machine is asked, and no credentials are read.
+"""
+
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from runtime.engines import REPOSITORY, EngineError
+from runtime.ports import free_port
+
+START_S, STOP_S = 60, 150  # local SageMaker stops its containers first
+REGION = "eu-west-1"
+SAGEMAKER_URLS = (
+    "AWS_ENDPOINT_URL_SAGEMAKER",
+    "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME",
+    "AWS_ENDPOINT_URL_SERVICE_QUOTAS",
+)  # what local SageMaker stands for
+REGISTRY = (
+    "version: 0.1\nstorage: {filesystem: {rootdirectory: %s}}\nhttp: {addr: 'localhost:%d'}\n"
+)
+NOBODY = {
+    "AWS_ACCESS_KEY_ID": "nobody",
+    "AWS_SECRET_ACCESS_KEY": "nobody",
+    "AWS_REGION": REGION,
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_CONFIG_FILE": "/nonexistent",
+    "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent",
+}
+
+
+def environment_here(**more: str) -> dict[str, str]:
+    """This process's environment without its AWS settings, with credentials that are nobody's."""
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+        **NOBODY,
+        **more,
+    }
+
+
+@contextmanager
+def moto(folder: Path, environment: dict[str, str]) -> Iterator[str]:
+    """URL of moto's server, empty."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with program(
+        [sys.executable, "-m", "moto.server", "--port", str(port)],
+        folder / "moto.log",
+        environment,
+        lambda: answers(f"{url}/moto-api/"),
+    ):
+        yield url
+
+
+@contextmanager
+def registry(folder: Path, environment: dict[str, str], kept: Path | None = None) -> Iterator[str]:
+    """host:port of a registry of images: an empty one below the folder, or one with what an earlier run left in the folder `kept`."""
+    port = free_port()
+    (folder / "registry.yml").write_text(
+        REGISTRY % ((kept or folder / "registry").absolute(), port), encoding="utf-8"
+    )
+    with program(
+        ["docker-registry", "serve", str(folder / "registry.yml")],
+        folder / "registry.log",
+        environment,
+        lambda: answers(f"http://localhost:{port}/v2/"),
+    ):
+        yield f"localhost:{port}"
+
+
+@contextmanager
+def sagemaker(folder: Path, engine: str, environment: dict[str, str]) -> Iterator[str]:
+    """URL of local SageMaker, whose state and work lie in folder/sagemaker."""
+    port = free_port()
+    command = [
+        sys.executable,
+        "-m",
+        "local_sagemaker",
+        "--port",
+        str(port),
+        "--state",
+        str(folder / "sagemaker"),
+        "--engine",
+        engine,
+    ]
+    url = f"http://127.0.0.1:{port}"
+    with program(command, folder / "sagemaker.log", environment, lambda: answers(url)):
+        yield url
+
+
+@contextmanager
+def program(
+    command: list[str], log: Path, environment: dict[str, str], ready: Callable[[], bool]
+) -> Iterator[None]:
+    """A server that is ready, until the block ends. EngineError with its last lines when it does not get there."""
+    with open(log, "wb") as file:
+        try:
+            process = subprocess.Popen(
+                command,
+                cwd=REPOSITORY,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+            )
+        except FileNotFoundError as error:
+            raise EngineError(
+                f"'{command[0]}' is not installed; on Debian: apt-get install {command[0]}"
+            ) from error
+    try:
+        deadline = time.monotonic() + START_S
+        while not ready():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise EngineError(
+                    f"'{' '.join(command[:3])}' did not start: {log.read_text(encoding='utf-8', errors='replace')[-2000:]}"
+                )
+            time.sleep(0.1)
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def answers(url: str) -> bool:
+    """Whether somebody answers there, whatever it is."""
+    try:
+        urllib.request.urlopen(url, timeout=2).close()
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,139 @@
+"""Operations on endpoints: create, update, weights and capacities, describe, list, delete."""
+
+import threading
+
+from local_sagemaker import models, tags
+from local_sagemaker.contract import VALIDATION, ApiError
+from local_sagemaker.fleet import KIND, Fleet, check_variants
+from local_sagemaker.platform import Platform
+from local_sagemaker.store import arn, page
+
+
+def create(platform: Platform, request: dict, region: str) -> dict:
+    name = request["EndpointName"]
+    models.found(platform, models.CONFIG, request["EndpointConfigName"], region)
+    record = {
+        **request,
+        "EndpointArn": arn(region, "endpoint", name),
+        "Region": region,
+        "EndpointStatus": "Creating",
+    }
+    platform.store.add(
+        KIND,
+        name,
+        record,
+        ApiError(VALIDATION, f'Cannot create already existing endpoint "{record["EndpointArn"]}".'),
+    )
+    tags.set_all(platform, record["EndpointArn"], request.get("Tags", []))
+    _begin(platform, record)
+    return record
+
+
+def _begin(platform: Platform, record: dict) -> None:
+    fleet = Fleet(platform, record)
+    fleet.deploy(record["EndpointConfigName"])
+    platform.start(KIND, record["EndpointName"], fleet)
+
+
+def found(platform: Platform, name: str, region: str) -> dict:
+    """An endpoint's record. ApiError when there is none."""
+    record = platform.store.find(KIND, name)
+    if record is None:
+        raise ApiError(VALIDATION, f'Could not find endpoint "{arn(region, "endpoint", name)}".')
+    return record
+
+
+def _idle(platform: Platform, name: str, region: str) -> tuple[dict, Fleet]:
+    """An endpoint that is InService. ApiError when it is not."""
+    record = found(platform, name, region)
+    fleet = platform.runner(KIND, name)
+    if record["EndpointStatus"] != "InService" or fleet is None:
+        in_progress = record["EndpointStatus"] in ("Creating", "Updating", "Deleting")
+        raise ApiError(
+            VALIDATION,
+            f'Cannot update {"in-progress" if in_progress else "failed"} endpoint "{record["EndpointArn"]}".',
+        )
+    return record, fleet
+
+
+def update(platform: Platform, request: dict, region: str) -> dict:
+    name = request["EndpointName"]
+    record, fleet = _idle(platform, name, region)
+    models.found(platform, models.CONFIG, request["EndpointConfigName"], region)
+    platform.store.change(
+        KIND, name, EndpointStatus="Updating", LastDeploymentConfig=request.get("DeploymentConfig")
+    )
+    fleet.deploy(request["EndpointConfigName"])
+    return record
+
+
+def update_weights(platform: Platform, request: dict, region: str) -> dict:
+    name, wanted = request["EndpointName"], request["DesiredWeightsAndCapacities"]
+    record, fleet = _idle(platform, name, region)
+    check_variants(fleet, wanted)
+    platform.store.change(KIND, name, EndpointStatus="Updating")
+    fleet.change(wanted)
+    return record
+
+
+def describe(platform: Platform, request: dict, region: str) -> dict:
+    return found(platform, request["EndpointName"], region)
+
+
+def list_all(platform: Platform, request: dict, region: str) -> dict:
+    records, token = page(platform.store.all(KIND), request, "EndpointName", "EndpointStatus")
+    return {"Endpoints": records, "NextToken": token}
+
+
+def delete(platform: Platform, request: dict, region: str) -> dict:
+    """Deleting at once; gone when its containers are."""
+    name = request["EndpointName"]
+    record = found(platform, name, region)
+    if record["EndpointStatus"] != "Deleting":
+        platform.store.change(KIND, name, EndpointStatus="Deleting")
+        threading.Thread(target=_take_away, args=(platform, record), name=f"delete {name}").start()
+    return {}
+
+
+def _take_away(platform: Platform, record: dict) -> None:
+    if fleet := platform.runner(KIND, record["EndpointName"]):
+        fleet.halt("deleted")
+        fleet.join()
+    platform.store.remove(KIND, record["EndpointName"])
+    tags.forget(platform, record["EndpointArn"])
+
+
+def recover(platform: Platform) -> None:
+    """After a restart: endpoints come up again on the configuration that they last served."""
+    for record in platform.store.all(KIND):
+        if record["EndpointStatus"] == "Deleting":
+            _take_away(platform, record)
+        if record["EndpointStatus"] in ("Failed", "Deleting"):
+            continue
+        config = record.get("DeployedConfigName", record["EndpointConfigName"])
+        if platform.store.find(models.CONFIG, config) is None:
+            platform.store.change(
+                KIND,
+                record["EndpointName"],
+                EndpointStatus="Failed",
+                FailureReason=f"the endpoint configuration '{config}' was deleted",
+            )
+            continue
+        platform.store.change(
+            KIND,
+            record["EndpointName"],
+            EndpointStatus="Creating",
+            EndpointConfigName=config,
+            ProductionVariants=None,
+        )
+        _begin(platform, {**record, "EndpointConfigName": config})
+
+
+OPERATIONS = {
+    "CreateEndpoint": create,
+    "UpdateEndpoint": update,
+    "UpdateEndpointWeightsAndCapacities": update_weights,
+    "DescribeEndpoint": describe,
+    "ListEndpoints": list_all,
+    "DeleteEndpoint": delete,
+}

@@ -1,0 +1,221 @@
+"""InvokeEndpoint and InvokeEndpointAsync: a caller's body to a container, and its answer back, in SageMaker's limits and words."""
+
+import http.client
+import logging
+import uuid
+from dataclasses import dataclass
+
+from local_sagemaker import multi_model, objects
+from local_sagemaker.calls import PREFIX, ask, model_error
+from local_sagemaker.capture import capture
+from local_sagemaker.contract import ApiError, service
+from local_sagemaker.fleet import KIND, Fleet
+from local_sagemaker.platform import Platform
+from local_sagemaker.store import ACCOUNT, arn
+from local_sagemaker.variants import NotHealthy, Variant
+
+log = logging.getLogger(__name__)
+TIMEOUT_S, SERVERLESS_BYTES = 60, 4 * 2**20
+ASYNC_TIMEOUT_S, ASYNC_INLINE_BYTES = 900, 128_000
+PASSED_ON = ("Custom-Attributes", "Target-Model", "Target-Variant", "Inference-Id")
+TIMED_OUT = (
+    "Your invocation timed out while waiting for a response from container primary. Review the latency metrics for each container in "
+    "Amazon CloudWatch, resolve the issue, and try again."
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A container's answer; headers: those that go on to the caller."""
+
+    body: bytes
+    headers: dict[str, str]
+
+
+def max_bytes() -> int:
+    """Of a body, both ways, as botocore's model has it (6 MB)."""
+    return service("sagemaker-runtime").shape_for("BodyBlob").metadata["max"]
+
+
+def fleet_of(platform: Platform, name: str) -> Fleet:
+    """The fleet of an endpoint that answers. ApiError when it does not."""
+    record, fleet = platform.store.find(KIND, name), platform.runner(KIND, name)
+    if (
+        record is None
+        or record["EndpointStatus"] == "Deleting"
+        or fleet is None
+        or not fleet.variants
+    ):
+        raise ApiError("ValidationError", f"Endpoint {name} of account {ACCOUNT} not found.")
+    return fleet
+
+
+def invoke(platform: Platform, name: str, body: bytes, headers: dict[str, str]) -> Answer:
+    """InvokeEndpoint. headers: the caller's, by lower-case names."""
+    fleet = fleet_of(platform, name)
+    if fleet.config.get("AsyncInferenceConfig"):
+        raise ApiError("ValidationError", f"Endpoint {name} does not support this inference type.")
+    variant_name, _ = fleet.choose(headers.get(f"{PREFIX}target-variant".lower()))
+    limit = SERVERLESS_BYTES if variant_name in fleet.slots else max_bytes()
+    if len(body) > limit:
+        raise ApiError("", f"HTTP content length exceeded {limit} bytes.", 413)
+    slot = fleet.slots.get(variant_name)
+    if slot and not slot.acquire(blocking=False):
+        raise ApiError(
+            "ThrottlingException", "Rate exceeded: MaxConcurrency of the serverless variant", 429
+        )
+    try:
+        answer = _call_chosen(fleet, variant_name, body, headers, _stream(platform, name))
+    finally:
+        if slot:
+            slot.release()
+    if len(answer.body) > limit:
+        raise model_error(
+            500, f"Response payload size exceeded {limit} bytes.", _stream(platform, name)
+        )
+    capture(
+        fleet.config,
+        name,
+        variant_name,
+        (headers.get("content-type", ""), body),
+        (answer.headers["Content-Type"], answer.body),
+    )
+    return Answer(
+        answer.body, {**answer.headers, "x-Amzn-Invoked-Production-Variant": variant_name}
+    )
+
+
+def _call_chosen(
+    fleet: Fleet, variant_name: str, body: bytes, headers: dict[str, str], stream_arn: str
+) -> Answer:
+    """The call, once more when the variant was just being replaced."""
+    try:
+        return call(fleet.choose(variant_name)[1], body, headers, stream_arn, TIMEOUT_S)
+    except (NotHealthy, ConnectionRefusedError):
+        try:
+            return call(fleet.choose(None)[1], body, headers, stream_arn, TIMEOUT_S)
+        except (NotHealthy, ConnectionRefusedError) as error:
+            raise ApiError(
+                "ServiceUnavailable",
+                f"no container of endpoint {fleet.endpoint} is there right now",
+                503,
+            ) from error
+
+
+def invoke_async(
+    platform: Platform, name: str, body: bytes, headers: dict[str, str]
+) -> tuple[dict, dict[str, str]]:
+    """InvokeEndpointAsync: the answer's body and headers; the work is done later."""
+    fleet = fleet_of(platform, name)
+    config = fleet.config.get("AsyncInferenceConfig")
+    if not config:
+        raise ApiError("ValidationError", f"Endpoint {name} does not support this inference type.")
+    source = headers.get(f"{PREFIX}inputlocation".lower())
+    if not source and not body:
+        raise ApiError(
+            "ValidationError",
+            "1 validation error detected: Value null at 'inputLocation' failed to satisfy constraint: Member must not be null",
+        )
+    if len(body) > ASYNC_INLINE_BYTES:
+        raise ApiError("", f"HTTP content length exceeded {ASYNC_INLINE_BYTES} bytes.", 413)
+    number, inference_id = (
+        str(uuid.uuid4()),
+        headers.get(f"{PREFIX}inference-id".lower()) or str(uuid.uuid4()),
+    )
+    output = config["OutputConfig"]
+    where = objects.joined(
+        output.get("S3OutputPath") or "",
+        headers.get(f"{PREFIX}filename".lower()) or f"{number}.out",
+    )
+    failure = (
+        objects.joined(output["S3FailurePath"], f"{number}-error.out")
+        if output.get("S3FailurePath")
+        else None
+    )
+    fleet.later.submit(_later, platform, fleet, source, body, _as_sync(headers), where, failure)
+    answer = {
+        f"{PREFIX}OutputLocation": where,
+        **({f"{PREFIX}FailureLocation": failure} if failure else {}),
+    }
+    return {"InferenceId": inference_id}, answer
+
+
+def _later(
+    platform: Platform,
+    fleet: Fleet,
+    source: str | None,
+    body: bytes,
+    headers: dict[str, str],
+    where: str,
+    failure: str | None,
+) -> None:
+    seconds = float(headers.get(f"{PREFIX}invocationtimeoutseconds".lower(), ASYNC_TIMEOUT_S))
+    try:
+        try:
+            content = objects.read(source) if source else body
+            _, variant = fleet.choose(None)
+            objects.write(
+                where,
+                call(variant, content, headers, _stream(platform, fleet.endpoint), seconds).body,
+            )
+        except (ApiError, NotHealthy, ConnectionRefusedError) as error:
+            log.warning(
+                "endpoint %s: async inference of %s failed: %s",
+                fleet.endpoint,
+                source or "a body",
+                error,
+            )
+            if failure:
+                objects.write(failure, str(error).encode())
+    except objects.ObjectError as error:
+        log.warning("endpoint %s: async inference: %s", fleet.endpoint, error)
+
+
+def _as_sync(headers: dict[str, str]) -> dict[str, str]:
+    """The asynchronous call's headers as the synchronous one has them."""
+    renamed = {f"{PREFIX}{name}".lower(): name.lower() for name in ("Content-Type", "Accept")}
+    own = {key: value for key, value in headers.items() if key not in ("content-type", "accept")}
+    return {renamed.get(key, key): value for key, value in own.items()}
+
+
+def call(
+    variant: Variant, body: bytes, headers: dict[str, str], stream_arn: str, timeout_s: float
+) -> Answer:
+    """One request to one of the variant's containers. ApiError ModelError when it fails."""
+    passed = {
+        f"{PREFIX}{name}": headers[key]
+        for name in PASSED_ON
+        if (key := f"{PREFIX}{name}".lower()) in headers
+    }
+    passed |= {
+        name: headers[name.lower()]
+        for name in ("Content-Type", "Accept")
+        if headers.get(name.lower())
+    }
+    url, path = variant.pick(), "/invocations"
+    if variant.multi_model:
+        path = multi_model.path(variant, url, headers.get(f"{PREFIX}target-model".lower()))
+    try:
+        status, answered, content = ask(url, "POST", path, body, passed, timeout_s)
+    except TimeoutError as error:
+        raise model_error(0, TIMED_OUT, stream_arn) from error
+    except ConnectionRefusedError:  # it has just gone: the caller may try another
+        raise
+    except (OSError, http.client.HTTPException) as error:
+        raise model_error(
+            0, f"the container closed the connection ({error})", stream_arn
+        ) from error
+    if status != 200:
+        raise model_error(status, content.decode("utf-8", errors="replace"), stream_arn)
+    kept = {"Content-Type": answered.get("content-type", "application/octet-stream")}
+    if attributes := answered.get(f"{PREFIX}custom-attributes".lower()):
+        kept[f"{PREFIX}Custom-Attributes"] = attributes
+    return Answer(content, kept)
+
+
+def _stream(platform: Platform, name: str) -> str:
+    region = (platform.store.find(KIND, name) or {}).get("Region", "us-east-1")
+    return (
+        arn(region, "", "").replace(":sagemaker:", ":logs:").rsplit(":", 1)[0]
+        + f":log-group:/aws/sagemaker/Endpoints/{name}"
+    )

@@ -1,0 +1,41 @@
+"""Start and end of the server itself: what an earlier one left is cleared or taken up again, and nothing is left behind."""
+
+import shutil
+import threading
+
+from local_sagemaker import endpoints, training, transforms, tunings
+from local_sagemaker.platform import Platform
+from local_sagemaker.training_run import CLOSING
+from runtime.machines import sweep_processes
+
+
+def resume(platform: Platform) -> None:
+    """Clear the remains of an earlier server on this folder."""
+    sweep_processes(platform.folder)
+    platform.engine.sweep()
+    searches = tunings.unfinished(platform)
+    kept = {platform.work / tunings.KIND / record[tunings.NAME] for record in searches}
+    for folder in (
+        [platform.work]
+        if not kept
+        else [part for part in platform.work.glob("*/*") if part not in kept]
+    ):
+        shutil.rmtree(folder, ignore_errors=True)
+    training.recover(platform, {record["HyperParameterTuningJobArn"] for record in searches})
+    transforms.recover(platform)
+    tunings.recover(platform)
+    endpoints.recover(platform)
+
+
+def close(platform: Platform) -> None:
+    """Stop all that runs and wait for it. Trainings become Failed; the next server goes on with searches, and starts endpoints again."""
+    with platform.lock:
+        runners = list(platform.running.values())
+    closers = [threading.Thread(target=runner.halt, args=(CLOSING,)) for runner in runners]
+    for closer in closers:
+        closer.start()
+    for closer in closers:
+        closer.join()
+    for runner in runners:
+        runner.join(timeout=150)
+    platform.logs.flush()

@@ -1,0 +1,103 @@
+"""Where output goes: a file for each stream below <state>/logs, and CloudWatch Logs of the job's region where its endpoint is set.
+
+AWS_ENDPOINT_URL_CLOUDWATCH_LOGS is boto3's name for that; AWS_ENDPOINT_URL_LOGS and AWS_ENDPOINT_URL count as well.
+"""
+
+import logging
+import os
+import queue
+import threading
+import time
+from pathlib import Path
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+log = logging.getLogger(__name__)
+ENDPOINTS = ("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", "AWS_ENDPOINT_URL_LOGS", "AWS_ENDPOINT_URL")
+BATCH, EVERY_S = 500, 0.5
+Where = tuple[str, str, str]  # region, group, stream
+
+
+class Logs:
+    """All streams. One thread sends them on, so that no container waits for CloudWatch."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self._to_send: queue.Queue = queue.Queue()
+        self._clients: dict[str, object] = {}  # by region
+        self._url = next((os.environ[name] for name in ENDPOINTS if os.environ.get(name)), None)
+        if self._url:
+            threading.Thread(target=self._send_forever, daemon=True, name="logs").start()
+
+    def stream(self, group: str, name: str, region: str) -> "Stream":
+        """A new stream, such as TrainingJobs, myjob/algo-1-1700000000. region: the job's, in whose CloudWatch it is."""
+        path = self._folder / group / f"{name}.log"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return Stream(
+            path, (region, f"/aws/sagemaker/{group}", name), self._to_send if self._url else None
+        )
+
+    def flush(self, timeout_s: float = 5.0) -> None:
+        """Wait until CloudWatch has what was written until now."""
+        deadline = time.monotonic() + timeout_s
+        while self._url and self._to_send.unfinished_tasks and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    def _send_forever(self) -> None:
+        made: set[Where] = set()
+        while True:
+            items = [self._to_send.get()]
+            deadline = time.monotonic() + EVERY_S
+            while len(items) < BATCH and not self._to_send.empty() and time.monotonic() < deadline:
+                items.append(self._to_send.get())
+            streams: dict[Where, list[dict]] = {}
+            for where, when_ms, line in items:
+                streams.setdefault(where, []).append({"timestamp": when_ms, "message": line or " "})
+            for where, events in streams.items():
+                self._send(where, events, made)
+            for _ in items:
+                self._to_send.task_done()
+
+    def _send(self, where: Where, events: list[dict], made: set[Where]) -> None:
+        region, group, name = where
+        try:
+            if region not in self._clients:
+                self._clients[region] = boto3.client(
+                    "logs", endpoint_url=self._url, region_name=region
+                )
+            client = self._clients[region]
+            if where not in made:
+                for make, arguments in (
+                    (client.create_log_group, {}),
+                    (client.create_log_stream, {"logStreamName": name}),
+                ):
+                    try:
+                        make(logGroupName=group, **arguments)
+                    except client.exceptions.ResourceAlreadyExistsException:
+                        pass
+                made.add(where)
+            client.put_log_events(logGroupName=group, logStreamName=name, logEvents=events)
+        except (ClientError, BotoCoreError) as error:
+            log.warning(
+                "logs: CloudWatch did not take %d lines of %s: %s", len(events), name, error
+            )
+
+
+class Stream:
+    """One stream: lines of one container."""
+
+    def __init__(self, path: Path, where: Where, to_send: queue.Queue | None):
+        self._file = path.open("a", encoding="utf-8")
+        self._where, self._to_send = where, to_send
+
+    def line(self, text: str) -> None:
+        if self._file.closed:
+            return
+        self._file.write(text + "\n")
+        self._file.flush()
+        if self._to_send is not None:
+            self._to_send.put((self._where, int(time.time() * 1000), text))
+
+    def close(self) -> None:
+        self._file.close()

@@ -1,0 +1,156 @@
+"""Operations on models and endpoint configurations: create, describe, list, delete. They start nothing."""
+
+from local_sagemaker import objects, tags
+from local_sagemaker.contract import VALIDATION, ApiError
+from local_sagemaker.platform import Platform
+from local_sagemaker.store import arn, page
+from runtime.engines import EngineError
+
+MODEL, CONFIG = "model", "endpoint-config"
+UNSUPPORTED = ("ExplainerConfig", "ShadowProductionVariants")
+
+
+def create_model(platform: Platform, request: dict, region: str) -> dict:
+    containers = (
+        [request["PrimaryContainer"]]
+        if request.get("PrimaryContainer")
+        else request.get("Containers", [])
+    )
+    if len(containers) != 1:
+        raise ApiError(
+            VALIDATION,
+            f"local SageMaker: a model has one container here, no inference pipeline; found {len(containers)}",
+        )
+    container, name = containers[0], request["ModelName"]
+    if not container.get("Image"):
+        raise ApiError(
+            VALIDATION,
+            "You must specify Image for the container; local SageMaker has no model packages",
+        )
+    try:
+        platform.engine.check(container["Image"], "serve")
+    except EngineError as error:
+        raise ApiError(
+            VALIDATION, f"Requested image {container['Image']} not found: {error}"
+        ) from error
+    _check_data(container)
+    record = {**request, "ModelArn": arn(region, "model", name), "Region": region}
+    platform.store.add(
+        MODEL,
+        name,
+        record,
+        ApiError(VALIDATION, f'Cannot create already existing model "{record["ModelArn"]}".'),
+    )
+    tags.set_all(platform, record["ModelArn"], request.get("Tags", []))
+    return record
+
+
+def container_of(model: dict) -> dict:
+    """A model's one container."""
+    return model.get("PrimaryContainer") or model["Containers"][0]
+
+
+def _check_data(container: dict) -> None:
+    """ApiError when the model's data is not there."""
+    uri = container.get("ModelDataUrl") or container.get("ModelDataSource", {}).get(
+        "S3DataSource", {}
+    ).get("S3Uri")
+    if not uri:
+        return
+    if container.get("Mode") == "MultiModel":
+        if not uri.endswith("/"):
+            raise ApiError(
+                VALIDATION,
+                f"ModelDataUrl of a multi-model container must be a prefix that ends with '/'; found '{uri}'",
+            )
+        return
+    try:
+        there = objects.listed(uri)
+    except objects.ObjectError as error:
+        raise ApiError(VALIDATION, f"Could not access model data at {uri}: {error}") from error
+    if not there:
+        raise ApiError(VALIDATION, f"Could not find model data at {uri}.")
+
+
+def create_config(platform: Platform, request: dict, region: str) -> dict:
+    name = request["EndpointConfigName"]
+    for part in UNSUPPORTED:
+        if request.get(part):
+            raise ApiError(VALIDATION, f"local SageMaker: {part} is not done here")
+    names = [variant["VariantName"] for variant in request["ProductionVariants"]]
+    if len(set(names)) < len(names):
+        raise ApiError(VALIDATION, f"Duplicate variant names are not allowed: {', '.join(names)}")
+    for variant in request["ProductionVariants"]:
+        if not variant.get("ModelName"):
+            raise ApiError(
+                VALIDATION,
+                f"local SageMaker: variant '{variant['VariantName']}' has no ModelName; inference components are not done here",
+            )
+        model = arn(region, "model", variant["ModelName"])
+        if platform.store.find(MODEL, variant["ModelName"]) is None:
+            raise ApiError(VALIDATION, f'Could not find model "{model}".')
+        if not (variant.get("InstanceType") or variant.get("ServerlessConfig")):
+            raise ApiError(
+                VALIDATION,
+                f"variant '{variant['VariantName']}' must have InstanceType or ServerlessConfig",
+            )
+        if variant.get("ServerlessConfig") and (
+            variant.get("InstanceType") or variant.get("InitialInstanceCount")
+        ):
+            raise ApiError(
+                VALIDATION,
+                f"variant '{variant['VariantName']}' is serverless: it can have neither InstanceType nor InitialInstanceCount",
+            )
+    record = {
+        **request,
+        "EndpointConfigArn": arn(region, "endpoint-config", name),
+        "Region": region,
+    }
+    platform.store.add(
+        CONFIG,
+        name,
+        record,
+        ApiError(
+            VALIDATION,
+            f'Cannot create already existing endpoint configuration "{record["EndpointConfigArn"]}".',
+        ),
+    )
+    tags.set_all(platform, record["EndpointConfigArn"], request.get("Tags", []))
+    return record
+
+
+def found(platform: Platform, kind: str, name: str, region: str) -> dict:
+    """A record. ApiError in the service's words when there is none."""
+    record = platform.store.find(kind, name)
+    if record is None:
+        noun = {MODEL: "model", CONFIG: "endpoint configuration"}[kind]
+        raise ApiError(VALIDATION, f'Could not find {noun} "{arn(region, kind, name)}".')
+    return record
+
+
+def _operations(kind: str, noun: str) -> dict:
+    """Describe, list and delete of one kind; noun: Model, EndpointConfig."""
+    field = f"{noun}Name"
+
+    def describe(platform: Platform, request: dict, region: str) -> dict:
+        return found(platform, kind, request[field], region)
+
+    def list_all(platform: Platform, request: dict, region: str) -> dict:
+        records, token = page(platform.store.all(kind), request, field, None)
+        return {f"{noun}s": records, "NextToken": token}
+
+    def delete(platform: Platform, request: dict, region: str) -> dict:
+        record = found(platform, kind, request[field], region)
+        platform.store.remove(kind, request[field])
+        tags.forget(platform, record[f"{noun}Arn"])
+        return {}
+
+    return {f"Describe{noun}": describe, f"List{noun}s": list_all, f"Delete{noun}": delete}
+
+
+OPERATIONS = {
+    "CreateModel": create_model,
+    "CreateEndpointConfig": create_config,
+    **_operations(MODEL, "Model"),
+    **_operations(CONFIG, "EndpointConfig"),
+}

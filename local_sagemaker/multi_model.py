@@ -1,0 +1,60 @@
+"""A multi-model endpoint's part of the platform: fetch the model that a call names, have the container load it, make room when it must."""
+
+import hashlib
+import json
+
+from local_sagemaker import objects
+from local_sagemaker.calls import ask, model_error
+from local_sagemaker.contract import ApiError
+from local_sagemaker.variants import NotHealthy, Variant, unpack
+
+LOAD_TIMEOUT_S = 60
+FULL, THERE = 507, 409
+
+
+def path(variant: Variant, url: str, target: str | None) -> str:
+    """Where to POST for a target model, loaded if need be. ApiError when the call names none, or it cannot be had."""
+    if not target:
+        raise ApiError(
+            "ValidationError",
+            "The header X-Amzn-SageMaker-Target-Model is missing: this is a multi-model endpoint",
+        )
+    uri = objects.joined(variant.container["ModelDataUrl"], target)
+    name = hashlib.sha256(uri.encode()).hexdigest()[:32]
+    with variant.loading:
+        loaded = variant.loaded.setdefault(url, {})
+        if name not in loaded:
+            _load(variant, url, name, uri, target, loaded)
+        loaded[name] = loaded.pop(name)  # the last used comes last
+    return f"/models/{name}/invoke"
+
+
+def _load(
+    variant: Variant, url: str, name: str, uri: str, target: str, loaded: dict[str, bool]
+) -> None:
+    folder = variant.folder / name / "model"
+    if not folder.is_dir():
+        try:
+            folder.mkdir(parents=True)
+            unpack(uri, folder)
+        except (objects.ObjectError, NotHealthy) as error:
+            folder.rmdir()
+            raise ApiError(
+                "ValidationError",
+                f"Failed to download model data for model {target} from {uri}: {error}",
+            ) from error
+    body = json.dumps({"model_name": name, "url": variant.inside(folder)}).encode()
+    while True:
+        status, _, content = ask(
+            url, "POST", "/models", body, {"Content-Type": "application/json"}, LOAD_TIMEOUT_S
+        )
+        if status in (200, THERE):
+            loaded[name] = True
+            return
+        if status != FULL or not loaded:
+            raise model_error(
+                status, content.decode("utf-8", errors="replace"), "the endpoint's log"
+            )
+        oldest = next(iter(loaded))
+        ask(url, "DELETE", f"/models/{oldest}", None, {}, LOAD_TIMEOUT_S)
+        loaded.pop(oldest)

@@ -1,0 +1,169 @@
+"""Files from and to S3, or folders of this machine in its place (file:///folder, /folder).
+
+S3 is whatever boto3 finds: with AWS_ENDPOINT_URL_S3 set, moto's server or another that speaks S3.
+"""
+
+import functools
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+
+class ObjectError(Exception):
+    """An object or prefix that cannot be read or written; the text says which and why."""
+
+
+def is_folder(uri: str) -> bool:
+    """Whether it is a folder or file of this machine rather than S3's."""
+    return uri.startswith(("file://", "/"))
+
+
+def listed(uri: str) -> list[str]:
+    """All files' URIs below a folder, or all objects whose keys start so; sorted. ObjectError when it cannot be read."""
+    if is_folder(uri):
+        path = _path(uri)
+        found = (
+            [path] if path.is_file() else sorted(part for part in path.rglob("*") if part.is_file())
+        )
+        return [f"file://{part}" for part in found]
+    bucket, prefix = _parts(uri)
+    with _telling(uri):
+        pages = _client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        return [
+            f"s3://{bucket}/{entry['Key']}"
+            for answer in pages
+            for entry in answer.get("Contents", [])
+            if not entry["Key"].endswith("/")
+        ]
+
+
+def relative(uri: str, prefix: str) -> str:
+    """What of an object's name SageMaker keeps below the folder it puts a prefix's objects into."""
+    name, start = _name(uri), _name(prefix)
+    if name == start:
+        return name.rsplit("/", 1)[-1]
+    below = start if start.endswith("/") else f"{start}/"
+    return name.removeprefix(below) if name.startswith(below) else name[start.rfind("/") + 1 :]
+
+
+def read(uri: str) -> bytes:
+    with _telling(uri):
+        if is_folder(uri):
+            return _path(uri).read_bytes()
+        bucket, key = _parts(uri)
+        return _client().get_object(Bucket=bucket, Key=key)["Body"].read()
+
+
+def write(uri: str, content: bytes) -> None:
+    with _telling(uri):
+        if is_folder(uri):
+            _path(uri).parent.mkdir(parents=True, exist_ok=True)
+            _path(uri).write_bytes(content)
+            return
+        bucket, key = _parts(uri)
+        _client().put_object(Bucket=bucket, Key=key, Body=content)
+
+
+def fetch(uri: str, file: Path) -> None:
+    """One object into a file; hard-linked where it lies on this disk."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with _telling(uri):
+        if not is_folder(uri):
+            bucket, key = _parts(uri)
+            _client().download_file(bucket, key, str(file))
+            return
+        shutil.copy2(_path(uri), file)
+
+
+def put(file: Path, uri: str) -> None:
+    """One file to an object."""
+    with _telling(uri):
+        if is_folder(uri):
+            _path(uri).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(file, _path(uri))
+            return
+        bucket, key = _parts(uri)
+        _client().upload_file(str(file), bucket, key)
+
+
+def remove(uri: str) -> None:
+    with _telling(uri):
+        if is_folder(uri):
+            _path(uri).unlink(missing_ok=True)
+            return
+        bucket, key = _parts(uri)
+        _client().delete_object(Bucket=bucket, Key=key)
+
+
+def fetch_all(uri: str, folder: Path) -> int:
+    """Everything below a prefix into a folder, under the names below the prefix; how many files that were."""
+    names = listed(uri)
+    for name in names:
+        target = folder / relative(name, uri)
+        if not target.resolve().is_relative_to(folder.resolve()):
+            raise ObjectError(
+                f"the object '{name}' has a name that leads out of the folder it would go into"
+            )
+        fetch(name, target)
+    return len(names)
+
+
+def put_all(folder: Path, uri: str) -> int:
+    """Every file of a folder below a prefix; how many."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    for path in files:
+        put(path, joined(uri, str(path.relative_to(folder))))
+    return len(files)
+
+
+def joined(uri: str, *names: str) -> str:
+    """A URI below another."""
+    return "/".join([uri.rstrip("/"), *names])
+
+
+@functools.cache
+def _client():
+    return boto3.client("s3", region_name=own_region())
+
+
+def own_region() -> str:
+    """The region of this server's own calls."""
+    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+
+
+class _telling:
+    """Turns what boto3 and the disk say into an ObjectError that names the object."""
+
+    def __init__(self, uri: str):
+        self.uri = uri
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind, error, trace) -> None:
+        if isinstance(error, (ClientError, BotoCoreError, OSError, boto3.exceptions.Boto3Error)):
+            raise ObjectError(f"'{self.uri}': {error}") from error
+
+
+def _parts(uri: str) -> tuple[str, str]:
+    if not uri.startswith("s3://"):
+        raise ObjectError(f"'{uri}' is neither s3://bucket/key nor file:///folder")
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return bucket, key
+
+
+def _path(uri: str) -> Path:
+    return Path(uri.removeprefix("file://"))
+
+
+def _name(uri: str) -> str:
+    return str(uri).removeprefix("file://") if is_folder(uri) else _parts(uri)[1]
+
+
+def below(uri: str) -> Iterator[tuple[str, str]]:
+    """Each object below a prefix with its name there."""
+    return ((name, relative(name, uri)) for name in listed(uri))

@@ -1,0 +1,40 @@
+"""What all operations share: the state, the engine, the logs, and what runs right now."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+from local_sagemaker.logs import Logs
+from local_sagemaker.store import Store
+from runtime.machines import Docker, Processes
+
+
+class Platform:
+    """One server's world below one folder. work: what jobs need while they run; emptied as they end."""
+
+    def __init__(self, folder: Path, engine: str):
+        self.folder = folder.absolute()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.store = Store(self.folder / "state")
+        self.engine = {"docker": Docker, "process": Processes}[engine](self.folder)
+        self.logs = Logs(self.folder / "logs")
+        self.work = self.folder / "work"
+        self.running: dict[
+            tuple[str, str], Any
+        ] = {}  # (kind, name): the thread or fleet behind a record
+        self.lock = threading.RLock()
+
+    def start(self, kind: str, name: str, runner: Any) -> None:
+        """Have a runner's thread go; it is found by kind and name until it has ended."""
+        with self.lock:
+            self.running[kind, name] = runner
+        runner.start()
+
+    def ended(self, kind: str, name: str) -> None:
+        with self.lock:
+            self.running.pop((kind, name), None)
+
+    def runner(self, kind: str, name: str) -> Any:
+        """The runner behind a record; None when nothing runs for it."""
+        with self.lock:
+            return self.running.get((kind, name))

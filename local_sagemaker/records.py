@@ -1,0 +1,39 @@
+"""How a transform job cuts an object into requests and puts the answers together again."""
+
+
+class TooLarge(TypeError):
+    """A record that is larger than a request may be."""
+
+
+def batches(content: bytes, split: str, strategy: str, limit: int) -> list[bytes]:
+    """The bodies of requests for one object. split: None or Line; strategy: MultiRecord fills each request up to the limit in bytes.
+
+    limit 0: none. TooLarge for a record above it.
+    """
+    records = [content] if split == "None" else content.splitlines(keepends=True)
+    for number, record in enumerate(records, 1):
+        if limit and len(record) > limit:
+            raise TooLarge(
+                f"record {number} is of {len(record)} bytes; MaxPayloadInMB allows {limit}"
+            )
+    if split == "None":
+        return records
+    records = [record for record in records if record.strip()]
+    if strategy == "SingleRecord":
+        return [record.rstrip(b"\r\n") for record in records]
+    bodies: list[bytes] = []
+    for record in records:
+        if not record.endswith(b"\n"):
+            record += b"\n"
+        if bodies and (not limit or len(bodies[-1]) + len(record) <= limit):
+            bodies[-1] += record
+        else:
+            bodies.append(record)
+    return bodies
+
+
+def assemble(answers: list[bytes], how: str) -> bytes:
+    """One object's answers as one file: end to end, or each on lines of its own."""
+    if how == "None":
+        return b"".join(answers)
+    return b"".join(answer if answer.endswith(b"\n") else answer + b"\n" for answer in answers)

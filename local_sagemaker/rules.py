@@ -1,0 +1,141 @@
+"""DebugRuleConfigurations and ProfilerRuleConfigurations, judged after a training by `python -m diagnose` as a process."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from local_sagemaker import objects
+from local_sagemaker.platform import Platform
+from local_sagemaker.store import arn
+from runtime.engines import REPOSITORY
+
+KIND = "training-job"
+PARTS = {
+    "DebugRuleConfigurations": "DebugRuleEvaluationStatuses",
+    "ProfilerRuleConfigurations": "ProfilerRuleEvaluationStatuses",
+}
+CODES = {0: "NoIssuesFound", 3: "IssuesFound"}
+UNJUDGED = ": not judged: it needs "  # how diagnose answers for a rule that was asked for, and found no step with what it needs
+TIMEOUT_S = 1800
+PROFILER_REPORT = "ProfilerReport"
+OWN = (
+    "rule_to_invoke",
+    "source_s3_uri",
+    "action_json",
+    "opt_out_telemetry",
+)  # parameters of SageMaker's, not of a rule
+
+
+def begin(record: dict) -> dict:
+    """The statuses that a job with rules starts with."""
+    return {
+        status: [
+            {
+                "RuleConfigurationName": rule["RuleConfigurationName"],
+                "RuleEvaluationStatus": "InProgress",
+                "LastModifiedTime": time.time(),
+                "RuleEvaluationJobArn": _job_of(record, rule),
+            }
+            for rule in record[part]
+        ]
+        for part, status in PARTS.items()
+        if record.get(part)
+    }
+
+
+def _job_of(record: dict, rule: dict) -> str:
+    """The processing job that SageMaker would judge the rule in; there is none here."""
+    return arn(
+        record["Region"],
+        "processing-job",
+        f"{record['TrainingJobName'][:26]}-{rule['RuleConfigurationName'][:26]}".lower(),
+    )
+
+
+def judge(platform: Platform, job: str, root: Path) -> None:
+    """Each rule of the job on what is under root/output; statuses and reports as they come."""
+    record = platform.store.find(KIND, job) or {}
+    for part, field in PARTS.items():
+        for number, rule in enumerate(record.get(part, [])):
+            status, details = _judged(rule, root, record)
+            with platform.store.changing(KIND, job) as held:
+                held.get(field, [{}] * (number + 1))[number].update(
+                    RuleEvaluationStatus=status,
+                    StatusDetails=details[:1024],
+                    LastModifiedTime=time.time(),
+                )
+
+
+def _judged(rule: dict, root: Path, record: dict) -> tuple[str, str]:
+    parameters = dict(rule.get("RuleParameters", {}))
+    name = parameters.get("rule_to_invoke")
+    if not name or "source_s3_uri" in parameters:
+        return (
+            "Error",
+            "local SageMaker: only the built-in rules, named by the parameter rule_to_invoke, are judged here",
+        )
+    given = root.parent / f"{rule['RuleConfigurationName']}.json"
+    texts = _parameters(name, {key: value for key, value in parameters.items() if key not in OWN})
+    given.write_text(json.dumps(texts))
+    command = [
+        sys.executable,
+        "-m",
+        "diagnose",
+        str(root / "output"),
+        "--rules",
+        name,
+        *(["--parameters", str(given)] if texts else []),
+    ]
+    try:
+        done = subprocess.run(
+            command, cwd=REPOSITORY, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return "Error", f"the rule did not end within {TIMEOUT_S} s"
+    answers = [line for line in done.stdout.splitlines() if not line.startswith("diagnose: rules=")]
+    unjudged = done.returncode == 1 and any(
+        UNJUDGED in line for line in answers
+    )  # SageMaker's rules say nothing where there is nothing to judge
+    status = "NoIssuesFound" if unjudged else CODES.get(done.returncode, "Error")
+    lines = answers if status != "Error" else done.stderr.splitlines() or answers
+    _send(rule, root, record)
+    return status, lines[-1] if lines else f"diagnose ended with code {done.returncode}"
+
+
+def _parameters(rule: str, texts: dict[str, str]) -> dict[str, dict[str, str]]:
+    """By rule, as diagnose takes them; ProfilerReport's are written <Rule>_<parameter>, for it stands for several rules."""
+    if rule != PROFILER_REPORT:
+        return {rule: texts} if texts else {}
+    found: dict[str, dict[str, str]] = {}
+    for key, value in texts.items():
+        name, _, parameter = key.partition("_")
+        found.setdefault(name, {})[parameter] = value
+    return found
+
+
+def _send(rule: dict, root: Path, record: dict) -> None:
+    """findings.json and the profiler's report to where the rule's output belongs."""
+    target = rule.get("S3OutputPath") or record.get(
+        "DebugHookConfig", record.get("ProfilerConfig", {})
+    ).get("S3OutputPath")
+    found = [
+        path
+        for path in (
+            root / "output" / "findings.json",
+            *(root / "output").rglob("profiler-report.html"),
+        )
+        if path.is_file()
+    ]
+    for path in found if target else []:
+        objects.put(
+            path,
+            objects.joined(
+                target,
+                record["TrainingJobName"],
+                "rule-output",
+                rule["RuleConfigurationName"],
+                path.name,
+            ),
+        )

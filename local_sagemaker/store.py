@@ -1,0 +1,138 @@
+"""What the server remembers: a JSON file for each resource, written whole or not at all, so that a restart finds it again."""
+
+import functools
+import json
+import os
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import botocore.exceptions
+import botocore.session
+
+from local_sagemaker.contract import ApiError
+
+ACCOUNT = "123456789012"
+
+
+class Store:
+    """Records by kind and name, below <folder>/<kind>/<name>.json. A record is a dict: the request that made it and what became of it."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self._lock = threading.RLock()
+        self._records: dict[str, dict[str, dict]] = {}
+        for path in sorted(folder.glob("*/*.json")):
+            self._records.setdefault(path.parent.name, {})[path.stem] = json.loads(
+                path.read_text(encoding="utf-8")
+            )
+
+    def find(self, kind: str, name: str) -> dict | None:
+        """A copy of a record; None when there is none."""
+        with self._lock:
+            record = self._records.get(kind, {}).get(name)
+            return json.loads(json.dumps(record)) if record is not None else None
+
+    def all(self, kind: str) -> list[dict]:
+        """Copies of all records of a kind."""
+        with self._lock:
+            return json.loads(json.dumps(list(self._records.get(kind, {}).values())))
+
+    def add(self, kind: str, name: str, record: dict, taken: ApiError) -> None:
+        """A new record; raises `taken` when the name is in use."""
+        with self._lock:
+            if name in self._records.get(kind, {}):
+                raise taken
+            now = time.time()
+            self._put(kind, name, {**record, "CreationTime": now, "LastModifiedTime": now})
+
+    def change(self, kind: str, name: str, **fields: object) -> None:
+        """Set fields of a record; None takes one away. Without the record nothing happens: it was deleted meanwhile."""
+        with self.changing(kind, name) as record:
+            for key, value in fields.items():
+                record[key] = value
+                if value is None:
+                    record.pop(key)
+
+    @contextmanager
+    def changing(self, kind: str, name: str) -> Iterator[dict]:
+        """A record to change in place; kept at the end."""
+        with self._lock:
+            record = self.find(kind, name)
+            yield (held := record if record is not None else {})
+            if record is not None:
+                held["LastModifiedTime"] = time.time()
+                self._put(kind, name, held)
+
+    def remove(self, kind: str, name: str) -> None:
+        with self._lock:
+            self._records.get(kind, {}).pop(name, None)
+            (self.folder / kind / f"{name}.json").unlink(missing_ok=True)
+
+    def _put(self, kind: str, name: str, record: dict) -> None:
+        assert re.fullmatch(r"[A-Za-z0-9._-]{1,255}", name), (
+            name
+        )  # names come from requests, and become those of files
+        path = self.folder / kind / f"{name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        written = path.with_suffix(".tmp")
+        written.write_text(json.dumps(record), encoding="utf-8")
+        os.replace(written, path)
+        self._records.setdefault(kind, {})[name] = record
+
+
+def arn(region: str, resource: str, name: str) -> str:
+    """As SageMaker would name it, in the account that moto takes as its own."""
+    return f"arn:{_partition(region)}:sagemaker:{region}:{ACCOUNT}:{resource}/{name}"
+
+
+@functools.cache
+def _partition(region: str) -> str:
+    try:
+        return botocore.session.get_session().get_partition_for_region(region)
+    except botocore.exceptions.UnknownRegionError:
+        return "aws"
+
+
+def page(
+    records: list[dict],
+    request: dict,
+    name_field: str,
+    status_field: str | None,
+    default_order: str = "Descending",
+) -> tuple[list[dict], str | None]:
+    """What a List operation was asked for: filtered, sorted, cut to a page; and the token of the next."""
+    keep: list[Callable[[dict], bool]] = []
+    if text := request.get("NameContains"):
+        keep.append(lambda record: text in record[name_field])
+    if status_field and (status := request.get("StatusEquals")):
+        keep.append(lambda record: record[status_field] == status)
+    for field in ("CreationTime", "LastModifiedTime"):
+        if (after := request.get(f"{field}After")) is not None:
+            keep.append(lambda record, field=field, after=after: record[field] >= after)
+        if (before := request.get(f"{field}Before")) is not None:
+            keep.append(lambda record, field=field, before=before: record[field] <= before)
+    by = {"Name": name_field, "Status": status_field or name_field}.get(
+        request.get("SortBy", "CreationTime"), "CreationTime"
+    )
+    found = sorted(
+        (record for record in records if all(test(record) for test in keep)),
+        key=lambda record: (record[by], record[name_field]),
+        reverse=request.get("SortOrder", default_order) == "Descending",
+    )
+    start, size = (
+        _number(request.get("NextToken")),
+        request.get("MaxResults", 10 if "MaxResults" in request else 100),
+    )
+    return found[start : start + size], str(start + size) if start + size < len(found) else None
+
+
+def _number(token: str | None) -> int:
+    if token is None:
+        return 0
+    if not token.isdigit():
+        raise ApiError("ValidationException", "The provided pagination token is invalid.")
+    return int(token)

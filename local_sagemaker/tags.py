@@ -1,0 +1,60 @@
+"""Tags by ARN: AddTags, ListTags, DeleteTags."""
+
+import hashlib
+
+from local_sagemaker.contract import VALIDATION, ApiError
+from local_sagemaker.platform import Platform
+
+KIND, MOST = "tags", 50
+
+
+def set_all(platform: Platform, arn: str, given: list[dict]) -> None:
+    """The tags that a resource is made with."""
+    forget(platform, arn)
+    platform.store.add(
+        KIND,
+        _key(arn),
+        {"Arn": arn, "Tags": given},
+        ApiError(VALIDATION, "the tags are there already"),
+    )
+
+
+def forget(platform: Platform, arn: str) -> None:
+    platform.store.remove(KIND, _key(arn))
+
+
+def add(platform: Platform, request: dict, region: str) -> dict:
+    with _held(platform, request["ResourceArn"]) as record:
+        tags = {tag["Key"]: tag["Value"] for tag in record["Tags"] + request["Tags"]}
+        if len(tags) > MOST:
+            raise ApiError(
+                VALIDATION, f"A resource can have at most {MOST} tags; this would make {len(tags)}"
+            )
+        record["Tags"] = [{"Key": key, "Value": value} for key, value in tags.items()]
+    return {"Tags": record["Tags"]}
+
+
+def list_tags(platform: Platform, request: dict, region: str) -> dict:
+    with _held(platform, request["ResourceArn"]) as record:
+        return {"Tags": record["Tags"]}
+
+
+def delete(platform: Platform, request: dict, region: str) -> dict:
+    with _held(platform, request["ResourceArn"]) as record:
+        record["Tags"] = [tag for tag in record["Tags"] if tag["Key"] not in request["TagKeys"]]
+    return {}
+
+
+def _held(platform: Platform, arn: str):
+    if platform.store.find(KIND, _key(arn)) is None:
+        raise ApiError(
+            VALIDATION, f"The request was rejected because the resource does not exist: {arn}"
+        )
+    return platform.store.changing(KIND, _key(arn))
+
+
+def _key(arn: str) -> str:
+    return hashlib.sha256(arn.encode()).hexdigest()[:32]
+
+
+OPERATIONS = {"AddTags": add, "ListTags": list_tags, "DeleteTags": delete}

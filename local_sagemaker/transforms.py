@@ -1,0 +1,106 @@
+"""Operations on transform jobs: create, describe, list, stop."""
+
+import time
+
+from local_sagemaker import models, tags
+from local_sagemaker.contract import IN_USE, VALIDATION, ApiError
+from local_sagemaker.platform import Platform
+from local_sagemaker.store import arn, page
+from local_sagemaker.transform_run import KIND, TransformRun
+
+ENDED = ("Completed", "Failed", "Stopped")
+MOST_MB = 100
+
+
+def create(platform: Platform, request: dict, region: str) -> dict:
+    name, given = request["TransformJobName"], request["TransformInput"]
+    models.found(platform, models.MODEL, request["ModelName"], region)
+    if given.get("SplitType", "None") not in ("None", "Line"):
+        raise ApiError(
+            VALIDATION,
+            f"local SageMaker: SplitType {given['SplitType']} is not done here; use None or Line",
+        )
+    if request.get("DataProcessing") or request.get("DataCaptureConfig"):
+        raise ApiError(
+            VALIDATION,
+            "local SageMaker: DataProcessing and DataCaptureConfig of transform jobs are not done here",
+        )
+    if given["DataSource"]["S3DataSource"]["S3DataType"] not in ("S3Prefix", "ManifestFile"):
+        raise ApiError(
+            VALIDATION,
+            "local SageMaker: S3DataType of a transform job must be S3Prefix or ManifestFile",
+        )
+    if request.get("MaxPayloadInMB", 0) * request.get("MaxConcurrentTransforms", 1) > MOST_MB:
+        raise ApiError(
+            VALIDATION, f"MaxConcurrentTransforms * MaxPayloadInMB must not exceed {MOST_MB} MB"
+        )
+    record = {
+        **request,
+        "TransformJobArn": arn(region, "transform-job", name),
+        "Region": region,
+        "TransformJobStatus": "InProgress",
+    }
+    platform.store.add(
+        KIND,
+        name,
+        record,
+        ApiError(
+            IN_USE,
+            "Job name must be unique within an AWS account and region, and a job with this name already "
+            f"exists ({record['TransformJobArn']})",
+        ),
+    )
+    tags.set_all(platform, record["TransformJobArn"], request.get("Tags", []))
+    platform.start(KIND, name, TransformRun(platform, record))
+    return record
+
+
+def _found(platform: Platform, name: str, region: str) -> dict:
+    record = platform.store.find(KIND, name)
+    if record is None:
+        raise ApiError(VALIDATION, f'Could not find requested job with name: "{name}".')
+    return record
+
+
+def describe(platform: Platform, request: dict, region: str) -> dict:
+    return _found(platform, request["TransformJobName"], region)
+
+
+def list_all(platform: Platform, request: dict, region: str) -> dict:
+    records, token = page(
+        platform.store.all(KIND), request, "TransformJobName", "TransformJobStatus"
+    )
+    return {"TransformJobSummaries": records, "NextToken": token}
+
+
+def stop(platform: Platform, request: dict, region: str) -> dict:
+    record = _found(platform, request["TransformJobName"], region)
+    if record["TransformJobStatus"] in ENDED:
+        raise ApiError(
+            VALIDATION,
+            f"The request was rejected because the transform job is in status {record['TransformJobStatus']}.",
+        )
+    if runner := platform.runner(KIND, request["TransformJobName"]):
+        runner.halt("Stopped")
+    return {}
+
+
+def recover(platform: Platform) -> None:
+    """After a restart: what ran has failed."""
+    for record in platform.store.all(KIND):
+        if record["TransformJobStatus"] not in ENDED:
+            platform.store.change(
+                KIND,
+                record["TransformJobName"],
+                TransformJobStatus="Failed",
+                TransformEndTime=time.time(),
+                FailureReason="InternalServerError: the local server ended while the job ran",
+            )
+
+
+OPERATIONS = {
+    "CreateTransformJob": create,
+    "DescribeTransformJob": describe,
+    "ListTransformJobs": list_all,
+    "StopTransformJob": stop,
+}

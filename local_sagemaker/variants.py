@@ -1,0 +1,180 @@
+"""A model on its instances: its data fetched, its containers started and healthy, requests shared out among them."""
+
+import itertools
+import shutil
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+from artifact.unpack import extract
+from local_sagemaker import objects
+from local_sagemaker.models import container_of
+from local_sagemaker.platform import Platform
+from runtime.engines import EngineError
+from runtime.machines import SERVE_STOP_S, Command, Machine, stop_all
+
+MODEL, MODELS = "/opt/ml/model", "/opt/ml/models"  # where containers find one, and several
+HEALTH_S = 480  # 8 minutes from the start to a /ping of 200
+
+
+class NotHealthy(Exception):
+    """Why a model's containers cannot be used."""
+
+
+class Variant:
+    """The instances of one model. folder: for the model's data; group, stream: of their logs."""
+
+    def __init__(
+        self,
+        platform: Platform,
+        model: dict,
+        folder: Path,
+        group: str,
+        stream: str,
+        environment: dict[str, str] | None = None,
+        health_s: int | None = None,
+    ):
+        self.platform, self.model, self.folder, self._group, self._stream = (
+            platform,
+            model,
+            folder,
+            group,
+            stream,
+        )
+        self.container = container_of(model)
+        self.multi_model = self.container.get("Mode") == "MultiModel"
+        self._environment = {
+            "AWS_REGION": model["Region"],
+            **self.container.get("Environment", {}),
+            **(environment or {}),
+            **({"SAGEMAKER_MULTI_MODEL": "true"} if self.multi_model else {}),
+        }
+        self._health_s = health_s or HEALTH_S
+        self._turn = itertools.count()
+        self._lock = threading.Lock()
+        self.instances: list[Machine] = []
+        self.abandoned = False
+        self.loading = threading.Lock()  # of a multi-model endpoint's models
+        self.loaded: dict[
+            str, dict[str, bool]
+        ] = {}  # URL of an instance: its models, the last used one last
+
+    def fetch(self) -> None:
+        """The model's data into the folder. ObjectError or NotHealthy when that fails."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        source = self.container.get("ModelDataSource", {}).get("S3DataSource", {})
+        uri = self.container.get("ModelDataUrl") or source.get("S3Uri")
+        if not uri or self.multi_model:
+            return
+        if source.get("CompressionType") == "None":
+            objects.fetch_all(uri, self.folder)
+            return
+        unpack(uri, self.folder)
+
+    def scale(self, count: int) -> None:
+        """So many healthy instances: started, or stopped. NotHealthy when one does not get there; what was there stays."""
+        started: list[Machine] = []
+        try:
+            for _ in range(count - len(self.instances)):
+                started.append(self._start())
+            self._wait(started)
+        except (NotHealthy, EngineError):
+            stop_all(started, SERVE_STOP_S)
+            raise
+        with self._lock:
+            self.instances, surplus = [*self.instances, *started][:count], self.instances[count:]
+        stop_all(surplus, SERVE_STOP_S)
+
+    def replace_dead(self) -> None:
+        """Instances that have ended are started anew."""
+        dead = [machine for machine in self.instances if machine.code() is not None]
+        if dead:
+            count = len(self.instances)
+            with self._lock:
+                self.instances = [machine for machine in self.instances if machine not in dead]
+            self.scale(count)
+
+    def pick(self) -> str:
+        """The URL of the next instance in turn. NotHealthy when there is none."""
+        with self._lock:
+            if not self.instances:
+                raise NotHealthy(f"no instance of model {self.model['ModelName']} is there")
+            return self.instances[next(self._turn) % len(self.instances)].url() or ""
+
+    def inside(self, path: Path) -> str:
+        """A path below the folder, as the containers see it."""
+        return (
+            str(path)
+            if self.platform.engine.name == "process"
+            else f"{MODELS}/{path.relative_to(self.folder)}"
+        )
+
+    def stop(self) -> None:
+        self.abandoned = True
+        with self._lock:
+            machines, self.instances = self.instances, []
+        stop_all(machines, SERVE_STOP_S)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _start(self) -> Machine:
+        log = self.platform.logs.stream(
+            self._group, f"{self._stream}/i-{uuid.uuid4().hex[:17]}", self.model["Region"]
+        )
+        return self.platform.engine.start(
+            Command(
+                self.container["Image"],
+                "serve",
+                self.folder,
+                self._environment,
+                host=self.container.get("ContainerHostname", ""),
+                mount=MODELS if self.multi_model else MODEL,
+            ),
+            log.line,
+        )
+
+    def _wait(self, machines: list[Machine]) -> None:
+        deadline = time.monotonic() + self._health_s
+        for machine in machines:
+            while not machine.ready():
+                if self.abandoned:
+                    raise NotHealthy("it was deleted before it was ready")
+                code = machine.code()
+                if code is not None or time.monotonic() > deadline:
+                    ended = f" The container ended with code {code}." if code is not None else ""
+                    raise NotHealthy(
+                        f"did not pass the ping health check. Please check CloudWatch logs for this endpoint.{ended}"
+                    )
+                time.sleep(0.1)
+
+
+def unpack(uri: str, folder: Path) -> None:
+    """A model.tar.gz from S3 into a folder. NotHealthy when it is none."""
+    archive = folder.with_name(f"{folder.name}.tar.gz")
+    objects.fetch(uri, archive)
+    try:
+        extract(archive, folder)
+    except (ValueError, OSError) as error:
+        raise NotHealthy(f"Failed to extract model data archive from URL {uri}: {error}") from error
+    finally:
+        archive.unlink(missing_ok=True)
+
+
+def each(variants: list[Variant], action: Callable[[Variant], None]) -> None:
+    """An action on several side by side; the first error is raised once all are done."""
+    errors: list[Exception] = []
+
+    def run(variant: Variant) -> None:
+        try:
+            action(variant)
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(variant,)) for variant in variants]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]

@@ -1,0 +1,102 @@
+"""report.html of a preparation: what the photos are, what was changed, what is wrong with them."""
+
+import base64
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+from PIL import Image
+
+from prepare.scan import SPLITS, Source
+from prepare.summary import Summary
+
+THUMBNAIL_SIDE = 96  # pixels
+THUMBNAILS_PER_CLASS = 6
+THUMBNAILS_IN_ALL = 800  # about 3 kB each: the page stays below a few MB for any number of classes
+LISTED = 200  # broken, ignored and repeated files shown by name; the rest is counted
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bar of a histogram: its text, count, and height as a share of the highest."""
+
+    text: str
+    count: int
+    share: float
+
+
+def render_report(summary: Summary, folder: Path, outputs: Mapping[Source, str]) -> bytes:
+    """The page, self-contained, in UTF-8. folder holds the outputs, of which some are shown."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template("report.html.j2").render(
+        summary=summary,
+        splits=SPLITS,
+        listed=LISTED,
+        largest_class=max(sum(row.values()) for row in summary.by_class.values()),
+        sides=histogram(
+            [min(size) for size in summary.sizes], (64, 128, 224, 256, 384, 512, 768, 1024, 2048)
+        ),
+        shapes=histogram(
+            [100 * width // height for width, height in summary.sizes],
+            (50, 75, 95, 105, 134, 178, 250),
+        ),
+        sheet=contact_sheet(summary, folder, outputs),
+    )
+    return page.encode("utf-8", "replace")
+
+
+def histogram(values: list[int], edges: tuple[int, ...]) -> list[Bar]:
+    """Counts of values below the first edge, between edges, and from the last one on; empty ends are left out."""
+    bounds = [0, *edges, None]
+    counts = [
+        sum(1 for value in values if low <= value and (high is None or value < high))
+        for low, high in zip(bounds, bounds[1:])
+    ]
+    texts = [
+        f"< {edges[0]}",
+        *(f"{low}–{high - 1}" for low, high in zip(edges, edges[1:])),
+        f"≥ {edges[-1]}",
+    ]
+    used = [index for index, count in enumerate(counts) if count]
+    return (
+        [
+            Bar(texts[index], counts[index], counts[index] / max(counts))
+            for index in range(used[0], used[-1] + 1)
+        ]
+        if used
+        else []
+    )
+
+
+def contact_sheet(
+    summary: Summary, folder: Path, outputs: Mapping[Source, str]
+) -> dict[str, list[tuple[str, str]]]:
+    """Class to (name, data URI) of a few of its photos, evenly from its list."""
+    each = max(1, min(THUMBNAILS_PER_CLASS, THUMBNAILS_IN_ALL // len(summary.classes)))
+    by_class: dict[str, list[str]] = {name: [] for name in summary.classes}
+    for source in sorted(outputs):
+        by_class[source.label].append(outputs[source])
+    return {
+        name: [
+            (Path(path).name, _thumbnail(folder / path))
+            for path in paths[:: max(1, len(paths) // each)][:each]
+        ]
+        for name, paths in by_class.items()
+    }
+
+
+def _thumbnail(path: Path) -> str:
+    with Image.open(path) as photo:
+        photo.draft("RGB", (THUMBNAIL_SIDE * 2, THUMBNAIL_SIDE * 2))
+        photo.thumbnail((THUMBNAIL_SIDE * 2, THUMBNAIL_SIDE))
+        buffer = io.BytesIO()
+        photo.convert("RGB").save(buffer, "JPEG", quality=72)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -1,0 +1,54 @@
+"""What goes with a request on its way through the server: until when, whether still wanted, and what was measured."""
+
+import threading
+import time
+from dataclasses import dataclass, field
+
+KEY = "slipway.ticket"  # in the WSGI environment
+
+
+class Overloaded(RuntimeError):
+    """The answer would come too late; retry_after_s says when to ask again."""
+
+    def __init__(self, retry_after_s: float):
+        self.retry_after_s = max(1, round(retry_after_s))
+        super().__init__(f"the server is busy; ask again in {self.retry_after_s} s")
+
+
+class TooManyPhotos(RuntimeError):
+    """More than can be answered at once, however long a client waits; the text says what to send instead."""
+
+
+class ClientGone(RuntimeError):
+    """The client has gone; nobody waits for the answer."""
+
+
+@dataclass(eq=False)
+class RequestState:
+    """deadline: on time.monotonic's clock, in seconds. stages: seconds by name, added up over a request's photos."""
+
+    deadline: float
+    started: float = field(default_factory=time.monotonic)
+    abandoned: threading.Event = field(default_factory=threading.Event)
+    stages: dict[str, float] = field(default_factory=dict)
+    photos: int = 0
+
+    @classmethod
+    def lasting(cls, seconds: float) -> "RequestState":
+        """One that ends so many seconds from now."""
+        return cls(time.monotonic() + seconds)
+
+    def add(self, stage: str, seconds: float) -> None:
+        """Count time to a stage."""
+        self.stages[stage] = self.stages.get(stage, 0.0) + seconds
+
+    def left_s(self) -> float:
+        """Seconds until the deadline, 0 when it has passed."""
+        return max(0.0, self.deadline - time.monotonic())
+
+    def check(self) -> None:
+        """Abandoned or Overloaded where going on is of no use."""
+        if self.abandoned.is_set():
+            raise ClientGone
+        if time.monotonic() >= self.deadline:
+            raise Overloaded(1)

@@ -1,0 +1,74 @@
+"""Cores and memory as the cgroup has them: read from files laid out as Linux lays them out."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from artifact.machine import cpu_count, memory_left, memory_limit
+
+CORES = len(os.sched_getaffinity(0))
+TOTAL = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+MEMINFO = "MemTotal:  8000000 kB\nMemFree:  1000000 kB\nMemAvailable:  4000000 kB\n"
+
+
+def lay_out(folder: Path, files: dict[str, object]) -> Path:
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{text}\n")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "files, expected",
+    [
+        ({}, CORES),
+        ({"cpu.max": "max 100000"}, CORES),
+        ({"cpu.max": "100000 100000"}, 1),
+        ({"cpu.max": "25000 100000"}, 1),
+        ({"cpu.max": "9900000 100000"}, CORES),
+        ({"cpu/cpu.cfs_quota_us": -1, "cpu/cpu.cfs_period_us": 100000}, CORES),
+        ({"cpu/cpu.cfs_quota_us": 100000, "cpu/cpu.cfs_period_us": 100000}, 1),
+    ],
+)
+def test_cores_are_those_of_the_cgroup(tmp_path, files, expected):
+    assert cpu_count(lay_out(tmp_path, files)) == expected
+
+
+@pytest.mark.parametrize(
+    "files, expected",
+    [
+        ({}, TOTAL),
+        ({"memory.max": "max"}, TOTAL),
+        ({"memory.max": 2**30}, 2**30),
+        ({"memory/memory.limit_in_bytes": 2**29}, 2**29),
+        ({"memory/memory.limit_in_bytes": 9223372036854771712}, TOTAL),
+    ],
+)
+def test_memory_is_that_of_the_cgroup(tmp_path, files, expected):
+    assert memory_limit(lay_out(tmp_path, files)) == expected
+
+
+@pytest.mark.parametrize(
+    "files, expected",
+    [
+        ({}, 4_096_000_000),
+        ({"memory.max": "max", "memory.current": 10**9}, 4_096_000_000),
+        (
+            {
+                "memory.max": 2**30,
+                "memory.current": 2**29,
+                "memory.stat": "anon 5\ninactive_file 100\nactive_file 28",
+            },
+            2**29 + 128,
+        ),
+        ({"memory/memory.limit_in_bytes": 2**30, "memory/memory.usage_in_bytes": 2**30}, 0),
+    ],
+)
+def test_what_is_left_does_not_count_files_that_can_be_dropped(tmp_path, files, expected):
+    (tmp_path / "meminfo").write_text(MEMINFO)
+    assert (
+        memory_left(lay_out(tmp_path / "cgroup", {"unused": 1, **files}), tmp_path / "meminfo")
+        == expected
+    )

@@ -1,0 +1,163 @@
+import subprocess
+import sys
+
+import pytest
+
+from artifact import nvidia
+from artifact.nvidia import (
+    cuda_in,
+    driver_problem,
+    driver_version,
+    gpu_given,
+    gpu_problem,
+    start_problem,
+    torch_cuda,
+)
+from tests.support.jobs import REPOSITORY
+
+OLD = """NVRM version: NVIDIA UNIX x86_64 Kernel Module  470.57.02  Tue Jul 13 16:14:05 UTC 2021
+GCC version:  gcc version 7.3.1 20180712 (Red Hat 7.3.1-12) (GCC)
+"""
+NEW = """NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.65.06  Release Build  (dvs-builder@U22-I3)  Sun Jul 27
+GCC version:  gcc version 11.5.0
+"""
+
+
+@pytest.fixture
+def driver(tmp_path):
+    def write(text: str):
+        (tmp_path / "version").write_text(text)
+        return tmp_path / "version"
+
+    return write
+
+
+@pytest.mark.parametrize(
+    "text, version",
+    [
+        (OLD, "470.57.02"),
+        (NEW, "580.65.06"),
+        (NEW.replace("580.65.06", "580.95"), "580.95"),
+        ("", None),
+        ("rubbish", None),
+    ],
+)
+def test_the_drivers_version_is_read(driver, text, version):
+    assert driver_version(driver(text)) == version
+
+
+def test_an_old_driver_is_told_with_what_to_set(driver, tmp_path):
+    sentence = driver_problem("13.0", driver(OLD))
+    assert sentence == (
+        "the host's NVIDIA driver 470.57.02 is too old: torch carries CUDA 13.0, which needs 580 or newer; on SageMaker set the "
+        "variant's InferenceAmiVersion to al2023-ami-sagemaker-inference-gpu-4-1, elsewhere update the host's driver, or use the device cpu"
+    )
+    assert "525.60 or newer" in driver_problem(
+        "12.8", driver(OLD)
+    ) and "inference-gpu-3-1" in driver_problem("12.8", driver(OLD))
+    assert driver_problem("11.8", driver(OLD)) is None
+    assert driver_problem("13.0", driver(NEW)) is None
+    assert driver_problem("13.0", tmp_path / "none") is None
+    assert driver_problem("99.0", driver(OLD)) is None  # unknown: torch will tell
+
+
+@pytest.mark.parametrize(
+    "error, cuda, text, words",
+    [
+        (
+            "Found no NVIDIA driver on your system. Please check that",
+            "13.0",
+            OLD,
+            "driver 470.57.02 is too old",
+        ),
+        (
+            "Found no NVIDIA driver on your system. Please check that",
+            "13.0",
+            "",
+            "no NVIDIA driver is here; take a machine with a GPU",
+        ),
+        (
+            "The NVIDIA driver on your system is too old (found version 11040). Please update your",
+            "13.0",
+            "",
+            "it reaches CUDA 11.4, torch carries CUDA 13.0; on SageMaker",
+        ),
+        (
+            "No CUDA GPUs are available",
+            "13.0",
+            NEW,
+            r"driver 580.65.06 \(No CUDA GPUs are available\); start the container with --gpus all",
+        ),
+        (
+            "Unexpected error from cudaGetDeviceCount().\nError 804",
+            "13.0",
+            NEW,
+            r"\(Unexpected error from cudaGetDeviceCount\(\)\)",
+        ),
+        ("", "13.0", "", "no reason given"),
+        ("Torch not compiled with CUDA enabled", None, NEW, "built without CUDA"),
+    ],
+)
+def test_what_torch_says_becomes_one_sentence(driver, error, cuda, text, words):
+    sentence = start_problem(error, cuda, driver(text))
+    assert "\n" not in sentence and "device cpu" in sentence
+    with pytest.raises(ValueError, match=words):
+        raise ValueError(sentence)
+
+
+def test_a_gpu_without_kernels_is_told():
+    kernels = ["sm_75", "sm_80", "sm_90", "sm_120", "compute_120"]
+    assert gpu_problem("Tesla T4", (7, 5), kernels) is None
+    assert gpu_problem("NVIDIA H200", (9, 0), kernels) is None
+    assert (
+        "Tesla V100 has compute capability 7.0; this torch has kernels from 7.5 on"
+        in gpu_problem("Tesla V100", (7, 0), kernels)
+    )
+    assert gpu_problem("Tesla V100", (7, 0), []) is None
+
+
+@pytest.mark.parametrize(
+    "text, cuda",
+    [
+        ("cuda: Optional[str] = '13.0'\nhip: Optional[str] = None\n", "13.0"),
+        ('cuda = "12.8"\n', "12.8"),
+        ("cuda: Optional[str] = None\n", None),
+        ("", None),
+    ],
+)
+def test_torchs_cuda_is_read_from_its_file(tmp_path, text, cuda):
+    (tmp_path / "version.py").write_text("__version__ = '2.14.1'\n" + text)
+    assert cuda_in(tmp_path / "version.py") == cuda
+    assert cuda_in(tmp_path / "none.py") is None
+
+
+def test_it_reads_what_torch_itself_says():
+    import torch
+
+    assert torch_cuda() == torch.version.cuda
+
+
+def test_a_gpu_is_there_where_its_device_is(tmp_path):
+    assert not gpu_given([tmp_path / "nvidiactl"])
+    (tmp_path / "nvidiactl").touch()
+    assert gpu_given([tmp_path / "none", tmp_path / "nvidiactl"])
+
+
+def test_a_gpu_is_tried_only_with_a_driver_that_will_do(driver, monkeypatch, caplog):
+    monkeypatch.setattr(nvidia, "gpu_given", lambda: True)
+    monkeypatch.setattr(nvidia, "torch_cuda", lambda: "13.0")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert nvidia.cuda_available(driver(NEW)) and caplog.text == ""
+    assert not nvidia.cuda_available(driver(OLD)) and "InferenceAmiVersion" in caplog.text
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert not nvidia.cuda_available(driver(NEW))
+
+
+def test_asking_loads_no_torch():
+    code = "import sys; from artifact.torch_engine import cuda_available; cuda_available(); print('torch' in sys.modules)"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True
+        ).stdout
+        == "False\n"
+    )

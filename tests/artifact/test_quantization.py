@@ -1,0 +1,383 @@
+"""The int8 model: made, judged, kept or dropped; and which precision an engine runs in."""
+
+import json
+import logging
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import torch
+
+from artifact.engines import best_precision, open_engine, processor_flags
+from artifact.export import export
+from artifact.model import ArtifactError, Description, read_description, write_description
+from artifact.network import build
+from artifact.preprocessing import Preprocessing, read_photo
+from artifact.quantization import STOPPED, quantize
+from tests.support.jobs import REPOSITORY, draw_photo, make_job, train_job
+from train.data.photos import PhotoArrays
+from train.result.measure import measure
+
+PREPROCESSING = Preprocessing(resize=36, crop=32)
+INT8_FILES = {"model.int8.xml", "model.int8.bin"}
+
+
+class Cancelling(torch.nn.Module):
+    """Tells green from not green by the small difference of two large numbers, which 256 steps cannot hold."""
+
+    def __init__(self):
+        super().__init__()
+        self.large, self.difference = (
+            torch.nn.Linear(3, 2, bias=False),
+            torch.nn.Linear(2, 2, bias=False),
+        )
+        with torch.no_grad():
+            self.large.weight.copy_(torch.tensor([[1000.0, 0, 0], [1000.0, 1, 0]]))
+            self.difference.weight.copy_(torch.tensor([[-1.0, 1], [1, -1]]))
+
+    def forward(self, samples):
+        return self.difference(self.large(samples.mean(dim=(2, 3))))
+
+
+def exported(
+    folder: Path, network: torch.nn.Module, classes=("green", "other"), architecture="made up"
+) -> Description:
+    description = Description(classes, PREPROCESSING, architecture)
+    export(
+        network.eval(),
+        description,
+        folder,
+        np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8),
+    )
+    return description
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory) -> tuple[list[Path], list[int]]:
+    folder, random = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
+    labels = [0] * 12 + [1] * 12
+    for index, label in enumerate(labels):
+        draw_photo(
+            folder / f"{index:02}.jpg",
+            (int(random.integers(20, 230)), 20 if label else 220, 120),
+            index,
+        )
+    return sorted(folder.iterdir()), labels
+
+
+def accuracy_of(directory: Path, paths: list[Path], labels: list[int]):
+    def accuracy(description: Description, precision: str) -> float:
+        engine = open_engine(directory, description, precision)
+        assert engine.precision == precision
+        pixels = np.stack([description.preprocessing.pixels(read_photo(path)) for path in paths])
+        return float(np.mean(engine.run(pixels).argmax(axis=1) == labels))
+
+    return accuracy
+
+
+def files(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize(
+    "text, flags, without, with_int8",
+    [
+        (
+            "processor\t: 0\nflags\t\t: fpu avx512_vnni avx512_bf16\n\nprocessor\t: 1\nflags\t\t: fpu\n",
+            {"fpu", "avx512_vnni", "avx512_bf16"},
+            "bf16",
+            "int8",
+        ),
+        ("flags : avx2 avx_vnni\n", {"avx2", "avx_vnni"}, "f32", "int8"),
+        (
+            "flags : amx_bf16 amx_tile amx_int8\n",
+            {"amx_bf16", "amx_tile", "amx_int8"},
+            "bf16",
+            "int8",
+        ),
+        ("flags : amx_bf16 amx_tile\n", {"amx_bf16", "amx_tile"}, "bf16", "bf16"),
+        ("flags : avx2 avx512f\nvmx flags : avx512_vnni\n", {"avx2", "avx512f"}, "f32", "f32"),
+        ("Features : fp asimd i8mm bf16\n", set(), "f32", "f32"),
+        ("", set(), "f32", "f32"),
+    ],
+)
+def test_what_auto_means_on_a_processor(tmp_path, text, flags, without, with_int8):
+    (tmp_path / "cpuinfo").write_text(text)
+    found = processor_flags(tmp_path / "cpuinfo")
+    assert found == flags
+    assert (best_precision(found, False), best_precision(found, True)) == (without, with_int8)
+    assert processor_flags(tmp_path / "no such file") == frozenset()
+
+
+def test_int8_that_answers_as_well_is_kept_and_run(tmp_path, photos, caplog):
+    caplog.set_level(logging.INFO)
+    network = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 8, 3),
+        torch.nn.ReLU(),
+        torch.nn.AdaptiveAvgPool2d(1),
+        torch.nn.Flatten(),
+        torch.nn.Linear(8, 2),
+    )
+    with torch.no_grad():
+        network[0].weight.zero_()
+        network[0].weight[0, 1, 1, 1] = network[0].weight[1, 0, 1, 1] = 1
+        network[4].weight.zero_()
+        network[4].weight[:, 0], network[4].bias[:] = (
+            torch.tensor([2.0, -2.0]),
+            torch.tensor([-1.0, 1.0]),
+        )
+    artifact = tmp_path / "model"
+    description = exported(artifact, network)
+    figures = quantize(
+        artifact, description, photos[0], accuracy_of(artifact, *photos), lambda: False
+    )
+    assert figures == {
+        "kept": True,
+        "gate": 0.005,
+        "calibration_photos": 24,
+        "f32_accuracy": 1.0,
+        "int8_accuracy": 1.0,
+    }
+    assert files(artifact) == {"model.json", "model.onnx", "model.safetensors"} | INT8_FILES
+    assert "int8 is kept, accuracy 1.00000" in caplog.text and "nncf" not in caplog.text.lower()
+    write_description(artifact, Description(**{**vars(description), "quantization": figures}))
+    read = read_description(artifact)
+    assert open_engine(artifact, read, "int8").precision == "int8"
+    assert open_engine(artifact, read).precision == best_precision(processor_flags(), True)
+    (artifact / "model.int8.bin").unlink()
+    with pytest.raises(ArtifactError, match="model.int8.bin"):
+        read_description(artifact)
+
+
+def test_nothing_is_told_to_anyone(tmp_path):
+    """OpenVINO and NNCF leave an identity under HOME before they call home; with ours nothing appears there."""
+    exported(tmp_path / "model", Cancelling())
+    draw_photo(tmp_path / "a.jpg", (200, 20, 20), 0)
+    (tmp_path / "home").mkdir()
+    code = (
+        "import pathlib, sys; from artifact.engines import open_engine\n"
+        "from artifact.model import read_description; from artifact.quantization import quantize\n"
+        "folder = pathlib.Path(sys.argv[1]); engine = open_engine(folder / 'model', description := read_description(folder / 'model'))\n"
+        "print(quantize(folder / 'model', description, [folder / 'a.jpg'], lambda *_: 1.0, lambda: False))"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        cwd=REPOSITORY,
+        env={"HOME": str(tmp_path / "home")},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert said.startswith("{'kept': True") and not list((tmp_path / "home").rglob("*"))
+
+
+@pytest.mark.parametrize("gate, kept", [(0.005, False), (1.0, True)])
+def test_the_gate_decides(tmp_path, photos, gate, kept):
+    description = exported(tmp_path, Cancelling())
+    figures = quantize(
+        tmp_path, description, photos[0], accuracy_of(tmp_path, *photos), lambda: False, gate
+    )
+    assert figures["f32_accuracy"] == 1.0 and figures["int8_accuracy"] < 0.9
+    assert figures["kept"] == kept and (
+        files(tmp_path) & INT8_FILES == (INT8_FILES if kept else set())
+    )
+    if not kept:
+        assert re.fullmatch(r"accuracy fell from 1.00000 to 0\.\d{5}", figures["reason"])
+
+
+def test_an_earlier_int8_model_never_stands_beside_a_new_graph(tmp_path):
+    (tmp_path / ".int8.x.slipway-tmp").mkdir()
+    for name in INT8_FILES:
+        (tmp_path / name).write_text("old")
+    exported(tmp_path, Cancelling())
+    assert files(tmp_path) == {"model.json", "model.onnx", "model.safetensors"}
+
+
+def test_a_stop_ends_quantization_at_once(tmp_path, photos):
+    torch.manual_seed(0)
+    description = exported(
+        tmp_path, build("mobilenet_v3_small", 2), architecture="mobilenet_v3_small"
+    )
+    started = time.monotonic()
+    before = {child.pid for child in psutil.Process().children()}
+    figures = quantize(
+        tmp_path,
+        description,
+        photos[0],
+        lambda *_: pytest.fail("measured"),
+        lambda: time.monotonic() - started > 0.3,
+    )
+    assert figures["reason"] == STOPPED and not figures["kept"] and time.monotonic() - started < 3
+    assert files(tmp_path) == {"model.json", "model.onnx", "model.safetensors"}
+    assert {child.pid for child in psutil.Process().children()} <= before
+
+
+def test_a_stop_while_measuring_drops_int8(tmp_path, photos):
+    description = exported(tmp_path, Cancelling())
+    figures = quantize(
+        tmp_path,
+        description,
+        photos[0],
+        lambda _, precision: 1.0 if precision == "f32" else None,
+        lambda: False,
+    )
+    assert figures["reason"] == STOPPED and not figures["kept"] and not files(tmp_path) & INT8_FILES
+
+
+def test_what_nncf_cannot_quantize_costs_one_sentence(tmp_path, photos, caplog):
+    caplog.set_level(logging.INFO)
+    description = exported(tmp_path, Cancelling())
+    (tmp_path / "model.onnx").write_bytes(b"no graph")
+    figures = quantize(
+        tmp_path, description, photos[0], lambda *_: pytest.fail("measured"), lambda: False
+    )
+    assert (
+        not figures["kept"]
+        and figures["reason"].startswith("NNCF cannot quantize made up (")
+        and "\n" not in figures["reason"]
+    )
+    assert f"no int8 model: {figures['reason']}" in caplog.text
+
+
+def test_int8_must_be_there_to_be_asked_for(tmp_path):
+    description = exported(tmp_path, Cancelling())
+    with pytest.raises(ArtifactError, match="holds no int8 model .*did not quantize it.*; ask for"):
+        open_engine(tmp_path, description, "int8")
+    for arguments, words in (
+        ({"precision": "int4"}, "auto, f32, bf16, int8, f16; found 'int4'"),
+        ({"device": "tpu"}, "found 'tpu'"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            open_engine(tmp_path, description, **arguments)
+    engine = open_engine(tmp_path, description, threads=1)
+    assert (engine.name, engine.precision, engine.max_batch) == (
+        "openvino",
+        best_precision(processor_flags(), False),
+        1,
+    )
+    assert open_engine(tmp_path, description, "f32").precision == "f32"
+
+
+def test_a_closed_engine_gives_its_memory_back(tmp_path):
+    torch.manual_seed(0)
+    description = exported(tmp_path, build("resnet18", 2), architecture="resnet18")
+    open_engine(tmp_path, description, "f32").close()  # what the library itself takes
+    engine, process = open_engine(tmp_path, description, "f32"), psutil.Process()
+    loaded = process.memory_info().rss
+    engine.close()
+    engine.close()
+    assert loaded - process.memory_info().rss > 30e6  # of 45 MB of weights
+    with pytest.raises(RuntimeError, match="closed"):
+        engine.run(np.zeros((1, 32, 32, 3), np.uint8))
+
+
+@pytest.mark.parametrize("kind", [["kept"], "yes"])
+def test_a_description_with_other_figures_is_refused(tmp_path, kind):
+    exported(tmp_path, Cancelling())
+    values = json.loads((tmp_path / "model.json").read_text())
+    (tmp_path / "model.json").write_text(json.dumps(values | {"quantization": kind}))
+    with pytest.raises(ArtifactError, match="model.json' has quantization .* expected an object"):
+        read_description(tmp_path)
+    (tmp_path / "model.json").write_text(
+        json.dumps(
+            {
+                name: value
+                for name, value in values.items()
+                if name not in ("quantization", "calibration")
+            }
+        )
+    )
+    assert read_description(tmp_path).quantization == {} == read_description(tmp_path).calibration
+
+
+def test_a_training_says_what_it_measured_in_which_precision(trained):
+    """model.json, metrics.json and the report tell of the very engine that an endpoint opens here."""
+    description = read_description(trained.model)
+    engine = open_engine(trained.model, description)
+    metrics = json.loads((trained.output_data / "metrics.json").read_text())
+    assert description.provenance["measured_precision"] == metrics["precision"] == engine.precision
+    assert (
+        metrics["quantization"] == description.quantization
+        and metrics["calibration"] == description.calibration
+    )
+    assert description.quantization["calibration_photos"] == description.calibration["photos"] == 12
+    paths = sorted((trained.root / "input/data/test").glob("*/*"))
+    labels = [(description.classes.index(path.parent.name),) for path in paths]
+    answers = measure(
+        engine,
+        description,
+        "test",
+        PhotoArrays(paths, description.preprocessing.pixels, 32),
+        labels,
+        lambda: False,
+    )
+    assert answers.precision == engine.precision and answers.line(0).endswith(
+        f" precision={engine.precision}"
+    )
+    assert (answers.accuracy(), answers.calibration_error()) == (
+        description.accuracy["test"],
+        metrics["test_ece"],
+    )
+    page = (trained.output_data / "report.html").read_text()
+    assert (
+        f"own answers in {engine.precision}" in page
+        and f"A temperature of {description.temperature:.2f}" in page
+        and "int8 model" in page
+    )
+
+
+def test_without_validation_photos_training_photos_judge_int8(tmp_path):
+    description = train_job(
+        make_job(tmp_path, {"photos": 5}, epochs=1, split="1,0,0", quantize="true")
+    )
+    assert (
+        description.temperature == 1
+        and description.calibration == {}
+        and description.accuracy == {}
+    )
+    assert (
+        description.quantization["calibration_photos"] == 15
+        and {"f32_accuracy", "int8_accuracy"} <= description.quantization.keys()
+    )
+    assert (
+        "the training photos" in (tmp_path / "output/data/report.html").read_text()
+        or not description.quantization["kept"]
+    )
+
+
+def test_sigterm_while_quantizing_leaves_the_artifact(tmp_path):
+    job = make_job(tmp_path, {"train": 4, "validation": 2, "test": 2}, epochs=1, quantize="true")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "train", "--root", str(tmp_path)],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    for line in process.stdout:
+        if line.startswith("quantization: calibrating"):
+            break
+    process.send_signal(signal.SIGTERM)
+    asked = time.monotonic()
+    rest = process.communicate(timeout=30)[0]
+    assert (
+        process.returncode == 0
+        and time.monotonic() - asked < 25
+        and f"no int8 model: {STOPPED}" in rest
+        and "test: photos=6" in rest
+    )
+    description = read_description(job.model)
+    assert description.quantization["reason"] == STOPPED and files(job.model) == {
+        "model.json",
+        "model.onnx",
+        "model.safetensors",
+    }
+    assert open_engine(job.model, description).run(np.zeros((1, 32, 32, 3), np.uint8)).shape == (
+        1,
+        3,
+    )

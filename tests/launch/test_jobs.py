@@ -1,0 +1,408 @@
+"""Trainings, searches and endpoints through their states: what the launcher asks, tells and remembers."""
+
+import json
+
+import pytest
+from botocore.exceptions import ClientError
+
+from launch.errors import LaunchError, sentence
+from launch.hosting import deploy
+from launch.jobs import debug, logs, status, stop, train
+from launch.removal import delete
+from launch.search import tune
+from tests.support.launching import ARN, JOB, Script, training
+
+EPOCH = "epoch={} train_loss=1.5 train_accuracy=0.4 validation_loss=1.25 validation_accuracy={}"
+
+
+def test_a_training_from_start_to_end(script):
+    one = script()
+    one.answer("sagemaker", "create_training_job", {"TrainingJobArn": ARN})
+    one.answer(
+        "sagemaker",
+        "describe_training_job",
+        training("InProgress", "Starting"),
+        {"TrainingJobName": JOB},
+    )
+    one.logged()
+    one.answer("sagemaker", "describe_training_job", training("InProgress", "Training"))
+    one.logged(EPOCH.format(1, 0.75), "a line", EPOCH.format(2, 0.5))
+    one.answer(
+        "sagemaker",
+        "describe_training_job",
+        training(
+            "Completed",
+            TrainingTimeInSeconds=100,
+            BillableTimeInSeconds=30,
+            EnableManagedSpotTraining=True,
+        ),
+    )
+    one.logged("the last line")
+    assert train(one.desk) == 0
+    assert one.finished().splitlines() == [
+        f"started: training job {JOB}",
+        f"{JOB}: InProgress, Starting",
+        f"{JOB}: InProgress, Training",
+        EPOCH.format(1, 0.75),
+        f"metrics: {EPOCH.format(1, 0.75)} best=0.7500",
+        "a line",
+        EPOCH.format(2, 0.5),
+        f"metrics: {EPOCH.format(2, 0.5)} best=0.7500",
+        f"{JOB}: Completed; 100 s of training, 30 s billed, 70 % saved by spot",
+        "the last line",
+        "model: s3://b/model.tar.gz",
+    ]
+
+
+def test_a_training_that_fails_says_why(script):
+    one = script(metrics=True)
+    one.answer("sagemaker", "create_training_job", {"TrainingJobArn": ARN})
+    one.answer(
+        "sagemaker",
+        "describe_training_job",
+        training("Failed", FailureReason="AlgorithmError: no photos"),
+    )
+    one.logged("noise", EPOCH.format(1, "nan"))
+    assert train(one.desk) == 1
+    assert one.finished().splitlines()[1:] == [
+        f"{JOB}: Failed; AlgorithmError: no photos",
+        f"metrics: {EPOCH.format(1, 'nan')}",
+    ]
+
+
+def test_after_an_interruption_the_same_training_is_found_and_followed(script, monkeypatch):
+    first = script()
+    first.answer("sagemaker", "create_training_job", {"TrainingJobArn": ARN})
+    first.answer("sagemaker", "describe_training_job", training("InProgress"))
+    first.logged()
+    monkeypatch.setattr("launch.context.time.sleep", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train(first.desk)
+    first.finished()
+    second = script()
+    for state in ("InProgress", "Completed"):
+        second.answer("sagemaker", "describe_training_job", training(state))
+    second.logged()
+    assert train(second.desk) == 0
+    assert second.finished().startswith(f"train: {JOB} still runs; following it")
+    third = script()
+    third.answer("sagemaker", "describe_training_job", training("Completed"))
+    assert status(third.desk) == 0
+    assert third.finished().startswith(f"training {JOB}: Completed (started 20")
+
+
+def interrupt(seconds: float) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_training_that_aws_refuses_is_forgotten(script):
+    one = script()
+    one.refuse(
+        "sagemaker",
+        "create_training_job",
+        "ResourceLimitExceeded",
+        "The account-level service limit 'ml.m5.xlarge for training job usage' is 0 Instances",
+    )
+    with pytest.raises(ClientError) as refused:
+        train(one.desk)
+    assert sentence(refused.value).startswith(
+        "a quota of your account is reached: The account-level service limit 'ml.m5.xlarge for training job usage' is 0"
+    )
+    assert (
+        one.desk.state.entries == []
+        and json.loads(one.desk.state.path.read_text())["entries"] == []
+    )
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Debugger is no longer open to new customers.",
+        "Validation error: DebugHookConfig is not supported for this account",
+    ],
+)
+def test_where_debugger_is_refused_the_training_watches_itself(script, message):
+    one = script(no_wait=True)
+    one.refuse("sagemaker", "create_training_job", "ValidationException", message)
+    one.answer("sagemaker", "create_training_job", {"TrainingJobArn": ARN})
+    asked = []
+    one.record("CreateTrainingJob", asked)
+    assert debug(one.desk) == 0
+    assert "AWS refuses Debugger" in one.finished() and "python -m diagnose" in one.finished()
+    assert ["DebugHookConfig" in request for request in asked] == [True, False]
+    assert asked[1]["HyperParameters"]["debug"] == "true"
+
+
+def test_other_refusals_of_a_debugged_training_are_told(script):
+    one = script()
+    one.refuse(
+        "sagemaker",
+        "create_training_job",
+        "AccessDeniedException",
+        "User: u is not authorized to perform: sagemaker:CreateTrainingJob on resource: r",
+    )
+    with pytest.raises(ClientError) as refused:
+        debug(one.desk)
+    assert sentence(refused.value).startswith("you may not sagemaker:CreateTrainingJob: ")
+
+
+def test_a_job_whose_log_one_may_not_read_is_followed_without(script):
+    one = script()
+    one.refuse(
+        "sagemaker", "create_training_job", "ResourceInUse", "Training job names must be unique"
+    )  # a retry of a request whose answer was lost
+    one.answer("sagemaker", "describe_training_job", training("InProgress"))
+    one.refuse(
+        "logs",
+        "describe_log_streams",
+        "AccessDeniedException",
+        "not authorized to perform: logs:DescribeLogStreams on r",
+    )
+    one.answer("sagemaker", "describe_training_job", training("Completed"))
+    assert train(one.desk) == 0
+    assert one.finished().count("logs: you may not logs:DescribeLogStreams") == 1
+
+
+def test_stop_stops_what_runs(script):
+    one = script()
+    one.desk.note("training", "old")
+    one.desk.note("training", "new")
+    one.answer(
+        "sagemaker", "describe_training_job", training("Completed"), {"TrainingJobName": "old"}
+    )
+    one.answer(
+        "sagemaker", "describe_training_job", training("InProgress"), {"TrainingJobName": "new"}
+    )
+    one.answer("sagemaker", "stop_training_job", {}, {"TrainingJobName": "new"})
+    assert stop(one.desk) == 0
+    assert one.finished() == "stop: new was told to stop; a training has 120 s to save its model"
+
+
+def test_logs_of_a_job_that_is_not_there(script):
+    with pytest.raises(
+        LaunchError, match="no training or tuning or transform job was started here for demo"
+    ):
+        logs(script().desk)
+
+
+def tuning(status: str) -> dict:
+    return {
+        "HyperParameterTuningJobName": "x",
+        "HyperParameterTuningJobArn": ARN,
+        "HyperParameterTuningJobConfig": {
+            "Strategy": "Bayesian",
+            "ResourceLimits": {"MaxParallelTrainingJobs": 1},
+        },
+        "HyperParameterTuningJobStatus": status,
+        "CreationTime": 0,
+        "TrainingJobStatusCounters": {"Completed": 1},
+        "ObjectiveStatusCounters": {},
+    }
+
+
+def trial(name: str, value: float) -> dict:
+    return {
+        "TrainingJobName": name,
+        "TrainingJobArn": ARN,
+        "CreationTime": 0,
+        "TrainingJobStatus": "Completed",
+        "TunedHyperParameters": {"lr": "0.01"},
+        "FinalHyperParameterTuningJobObjectiveMetric": {
+            "MetricName": "validation_accuracy",
+            "Value": value,
+        },
+    }
+
+
+def test_a_chain_of_searches_starts_each_warm_from_its_parents(script):
+    one = script("yoga_poses", over_budget=True)
+    asked = []
+    one.stub("sagemaker")
+    one.record("CreateHyperParameterTuningJob", asked)
+    for number in range(1, 5):
+        one.answer(
+            "sagemaker", "create_hyper_parameter_tuning_job", {"HyperParameterTuningJobArn": ARN}
+        )
+        one.answer("sagemaker", "describe_hyper_parameter_tuning_job", tuning("Completed"))
+        one.answer(
+            "sagemaker",
+            "list_training_jobs_for_hyper_parameter_tuning_job",
+            {"TrainingJobSummaries": [trial(f"trial-{number}", 0.5)]},
+        )
+    assert tune(one.desk) == 0
+    assert "trial trial-3: Completed; validation_accuracy=0.5000; lr=0.01" in one.finished()
+    parents = [
+        [
+            parent["HyperParameterTuningJobName"]
+            for parent in request.get("WarmStartConfig", {}).get(
+                "ParentHyperParameterTuningJobs", []
+            )
+        ]
+        for request in asked
+    ]
+    names = [f"yoga-{number}-261121-181500" for number in range(1, 5)]
+    assert [request["HyperParameterTuningJobName"] for request in asked] == names
+    assert parents == [[], names[:1], names[:2], names[:3]]
+    again = script("yoga_poses", over_budget=True)
+    for _ in names:
+        again.answer("sagemaker", "describe_hyper_parameter_tuning_job", tuning("Completed"))
+        again.answer("sagemaker", "describe_hyper_parameter_tuning_job", tuning("Completed"))
+    assert tune(again.desk) == 0
+    assert again.finished().count("completed as yoga-") == 4
+
+
+def test_a_search_that_fails_ends_the_chain(script):
+    one = script("yoga_poses")
+    one.answer(
+        "sagemaker", "create_hyper_parameter_tuning_job", {"HyperParameterTuningJobArn": ARN}
+    )
+    one.answer(
+        "sagemaker",
+        "describe_hyper_parameter_tuning_job",
+        {**tuning("Failed"), "FailureReason": "all trainings failed"},
+    )
+    one.answer(
+        "sagemaker",
+        "list_training_jobs_for_hyper_parameter_tuning_job",
+        {"TrainingJobSummaries": []},
+    )
+    assert tune(one.desk) == 1
+    assert (
+        "Failed; Completed=1; all trainings failed" in one.finished()
+        and "the chain ends here" in one.finished()
+    )
+
+
+def endpoint(status: str, config: str, **more: object) -> dict:
+    return {
+        "EndpointName": "yoga-poses",
+        "EndpointArn": ARN,
+        "EndpointConfigName": config,
+        "EndpointStatus": status,
+        "CreationTime": 0,
+        "LastModifiedTime": 0,
+        **more,
+    }
+
+
+def made(one: Script, operation: str) -> None:
+    """What deploy asks for before it waits, for an endpoint on instances."""
+    one.answer("sagemaker", "create_model", {"ModelArn": ARN})
+    one.answer("sagemaker", "create_endpoint_config", {"EndpointConfigArn": ARN})
+    one.answer("cloudwatch", "put_metric_alarm")
+    one.answer("sagemaker", operation, {"EndpointArn": ARN})
+
+
+def test_a_deployment_its_update_and_its_end(script):
+    name = "yoga-poses-261121-181500"
+    one = script("yoga_poses", model="s3://b/model.tar.gz")
+    one.refuse(
+        "sagemaker",
+        "describe_endpoint",
+        "ValidationException",
+        'Could not find endpoint "yoga-poses".',
+    )
+    made(one, "create_endpoint")
+    for state in ("Creating", "Creating", "InService"):
+        one.answer("sagemaker", "describe_endpoint", endpoint(state, name))
+    one.answer("application-autoscaling", "register_scalable_target")
+    one.answer("application-autoscaling", "put_scaling_policy", {"PolicyARN": "p"})
+    assert deploy(one.desk) == 0
+    assert one.finished().splitlines() == [
+        "deploy: yoga-poses is Creating",
+        "deploy: yoga-poses is InService",
+    ]
+    assert [entry.kind for entry in one.desk.state.entries] == [
+        "model",
+        "config",
+        "alarm",
+        "endpoint",
+        "scaling",
+    ]
+
+    back = script("yoga_poses", model="s3://b/other.tar.gz")
+    back.answer("sagemaker", "describe_endpoint", endpoint("InService", "before"))
+    made(back, "update_endpoint")
+    for state in ("Updating", "RollingBack", "InService"):
+        back.answer(
+            "sagemaker",
+            "describe_endpoint",
+            endpoint(
+                state,
+                "before",
+                **({"FailureReason": "an alarm rang"} if state == "InService" else {}),
+            ),
+        )
+    assert deploy(back.desk) == 1
+    assert (
+        "the update was rolled back; the endpoint serves before as before. an alarm rang"
+        in back.finished()
+    )
+
+    end = script("yoga_poses", yes=True)
+    end.answer("application-autoscaling", "deregister_scalable_target")
+    end.answer("sagemaker", "delete_endpoint", {}, {"EndpointName": "yoga-poses"})
+    end.refuse(
+        "sagemaker",
+        "delete_endpoint_config",
+        "ValidationException",
+        "Could not find endpoint configuration.",
+    )
+    end.answer("sagemaker", "delete_model", {}, {"ModelName": name})
+    end.answer("cloudwatch", "delete_alarms", {}, {"AlarmNames": ["slipway-yoga-poses-5xx"]})
+    assert delete(end.desk) == 0
+    assert "delete: Endpoint yoga-poses" in end.finished() and end.desk.state.entries == []
+
+
+def test_a_deployment_that_was_left_is_waited_for(script):
+    one = script("yoga_poses")
+    one.desk.note("endpoint", "yoga-poses", config="c")
+    for state in ("Creating", "Creating", "InService"):
+        one.answer("sagemaker", "describe_endpoint", endpoint(state, "c"))
+    one.answer("application-autoscaling", "register_scalable_target")
+    one.answer("application-autoscaling", "put_scaling_policy", {"PolicyARN": "p"})
+    assert deploy(one.desk) == 0
+    assert one.finished().startswith("deploy: an earlier command began this; waiting for it")
+
+
+def test_where_even_no_profiler_is_refused_the_training_runs_without_a_word_of_it(script):
+    one = script(no_wait=True)
+    one.refuse(
+        "sagemaker",
+        "create_training_job",
+        "ValidationException",
+        "ProfilerConfig is not available to new customers",
+    )
+    one.answer("sagemaker", "create_training_job", {"TrainingJobArn": ARN})
+    asked = []
+    one.record("CreateTrainingJob", asked)
+    assert train(one.desk) == 0
+    assert ["ProfilerConfig" in request for request in asked] == [True, False]
+    assert [entry.name for entry in one.desk.state.all("training")] == [JOB]
+
+
+@pytest.mark.parametrize(
+    "found, told",
+    [
+        ("Updating", "the endpoint yoga-poses is Updating; wait"),
+        ("Failed", "has failed and cannot be updated; `launch delete`"),
+    ],
+)
+def test_an_endpoint_that_cannot_be_updated_now(script, found, told):
+    one = script("yoga_poses", model="s3://b/model.tar.gz")
+    one.answer("sagemaker", "describe_endpoint", endpoint(found, "c"))
+    with pytest.raises(LaunchError, match=told):
+        deploy(one.desk)
+
+
+def test_what_costs_too_much_is_not_started(script):
+    one = script("dog_breeds")
+    from dataclasses import replace
+
+    one.desk.recipe = replace(
+        one.desk.recipe, settings=replace(one.desk.recipe.settings, budget_usd=0.5)
+    )
+    with pytest.raises(
+        LaunchError, match=r"the training may cost up to 0.57 USD, and sagemaker.budget_usd is 0.50"
+    ):
+        train(one.desk)

@@ -1,0 +1,295 @@
+"""build_and_push.sh against a real registry, and what it asks of ECR against moto's."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from botocore.stub import Stubber
+
+from launch.ecr import Ecr, HttpRegistry, main, published, repository_request
+from launch.errors import LaunchError, Missing, code_of, sentence
+from launch.registry import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Manifest, as_docker
+from runtime.engines import engine_answers
+from runtime.ports import free_port
+from tests.support.jobs import REPOSITORY
+from tests.support.registries import aws, docker_registry, fake_docker, needed, no_credentials
+
+IMAGE = "slipway-tiny"
+HOST = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+
+
+@pytest.fixture
+def checkout(tmp_path) -> Path:
+    """A git checkout whose only image is tiny."""
+    root = tmp_path / "checkout"
+    (root / "docker").mkdir(parents=True)
+    for name in ("build_and_push.sh", "docker/build.sh", ".gitignore"):
+        shutil.copy(REPOSITORY / name, root / name)
+    for package in ("launch", "artifact"):
+        (root / package).symlink_to(REPOSITORY / package)
+    (root / "docker/tiny.Dockerfile").write_text(
+        "FROM scratch\nARG BASE_IMAGE\nARG GIT_COMMIT\nARG VERSION\nCOPY hello /\n"
+    )
+    (root / "hello").write_text("hello\n")
+    git(root, "init", "-q")
+    commit(root)
+    return root
+
+
+def git(root: Path, *words: str) -> str:
+    who = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
+    return subprocess.run(
+        ["git", *who, *words], cwd=root, capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+def commit(root: Path) -> str:
+    git(root, "add", "-A")
+    git(root, "commit", "-q", "-m", "all")
+    return git(root, "rev-parse", "--short=12", "HEAD")
+
+
+def push(root: Path, *words: str, **variables: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        ["./build_and_push.sh", *words],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, "VENV": sys.prefix, "BASE_IMAGE": "scratch", **variables},
+    )
+
+
+@pytest.fixture
+def registry(tmp_path):
+    needed(engine_answers(), "no Docker engine answers `docker info`: the push is not tested")
+    with docker_registry(tmp_path) as host:
+        yield host
+    tags = subprocess.run(
+        ["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", IMAGE],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    subprocess.run(["docker", "image", "rm", *tags], capture_output=True, check=False)
+
+
+@pytest.mark.docker
+def test_a_push_to_a_registry(checkout, registry):
+    done = push(checkout, REGISTRY=registry, LATEST="1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    tag = git(checkout, "rev-parse", "--short=12", "HEAD")
+    uri = json.loads((checkout / "out/images.json").read_text())["tiny"]
+    assert f"push: tiny={uri}\n" in done.stdout and uri.startswith(f"{registry}/{IMAGE}@sha256:")
+    asked = HttpRegistry(registry)
+    for reference in (tag, "latest", uri.partition("@")[2]):
+        found = asked.manifest(IMAGE, reference)
+        assert found.media_type == DOCKER_MANIFEST and uri.endswith(found.digest)
+    subprocess.run(["docker", "pull", "-q", uri], check=True, capture_output=True)
+    subprocess.run(["docker", "image", "rm", uri], check=True, capture_output=True)
+    with pytest.raises(Missing, match="has no slipway-tiny:other"):
+        asked.manifest(IMAGE, "other")
+    changed = push_changed(checkout, registry, uri)
+    converted(registry, asked, changed)
+
+
+def push_changed(checkout: Path, registry: str, before: str) -> str:
+    """Uncommitted changes are refused, or named; a build that fails pushes nothing. The digest URI of what was pushed."""
+    (checkout / "hello").write_text("changed\n")
+    refused = push(checkout, "tiny", REGISTRY=registry)
+    assert refused.returncode == 1 and "uncommitted changes (hello…)" in refused.stderr
+    done = push(checkout, "tiny", REGISTRY=registry, DIRTY="1")
+    assert (
+        done.returncode == 0
+        and f"tag {git(checkout, 'rev-parse', '--short=12', 'HEAD')}-dirty" in done.stdout
+    )
+    after = json.loads((checkout / "out/images.json").read_text())["tiny"]
+    assert after != before
+    (checkout / "docker/tiny.Dockerfile").write_text("FROM scratch\nCOPY missing /\n")
+    broken = push(checkout, REGISTRY=registry, DIRTY="1", LATEST="1")
+    assert broken.returncode != 0 and "push: tiny" not in broken.stdout
+    assert json.loads((checkout / "out/images.json").read_text()) == {"tiny": after}
+    return after
+
+
+def converted(registry: str, asked: HttpRegistry, uri: str) -> None:
+    """What an engine with the containerd store leaves, an OCI index, becomes a Docker v2 manifest of the same layers."""
+    docker = json.loads(asked.manifest(IMAGE, uri.partition("@")[2]).content)
+    oci = as_oci(docker)
+    asked.put(IMAGE, "oci", oci)
+    entry = {"mediaType": OCI_MANIFEST, "digest": oci.digest, "size": len(oci.content)}
+    index = {
+        "schemaVersion": 2,
+        "mediaType": OCI_INDEX,
+        "manifests": [
+            {**entry, "platform": {"os": "linux", "architecture": "amd64"}},
+            {**entry, "platform": {"os": "unknown", "architecture": "unknown"}},
+        ],
+    }
+    asked.put(IMAGE, "index", Manifest(json.dumps(index).encode(), OCI_INDEX))
+    for tag in ("oci", "index"):
+        assert asked.manifest(IMAGE, tag).media_type != DOCKER_MANIFEST
+        name, _, digest = published(f"{registry}/{IMAGE}:{tag}").partition("@")
+        now = json.loads(asked.manifest(IMAGE, tag).content)
+        assert (now["mediaType"], now["layers"], now["config"]) == (
+            DOCKER_MANIFEST,
+            docker["layers"],
+            docker["config"],
+        )
+        subprocess.run(
+            ["docker", "pull", "-q", f"{name}@{digest}"], check=True, capture_output=True
+        )
+        subprocess.run(
+            ["docker", "image", "rm", f"{name}@{digest}"], check=True, capture_output=True
+        )
+
+
+def as_oci(docker: dict, layer: str = "application/vnd.oci.image.layer.v1.tar+gzip") -> Manifest:
+    document = {
+        **docker,
+        "mediaType": OCI_MANIFEST,
+        "config": {**docker["config"], "mediaType": "application/vnd.oci.image.config.v1+json"},
+        "layers": [{**entry, "mediaType": layer} for entry in docker["layers"]],
+    }
+    return Manifest(json.dumps(document).encode(), OCI_MANIFEST)
+
+
+@pytest.mark.docker
+def test_a_push_that_fails_leaves_no_name_in_the_engine(checkout, registry):
+    nobody = f"localhost:{free_port()}"
+    done = push(checkout, "tiny", REGISTRY=nobody)
+    assert done.returncode and "push: tiny=" not in done.stdout
+    named = subprocess.run(
+        ["docker", "image", "ls", "--quiet", "--filter", f"reference={nobody}/*"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert named == "" and not (checkout / "out/images.json").exists()
+
+
+def test_what_cannot_be_converted_is_told():
+    docker = {
+        "schemaVersion": 2,
+        "config": {"size": 1, "digest": "sha256:1"},
+        "layers": [{"size": 1, "digest": "sha256:2"}],
+    }
+    with pytest.raises(LaunchError, match=r"tar\+zstd', which SageMaker does not take"):
+        as_docker(as_oci(docker, "application/vnd.oci.image.layer.v1.tar+zstd"), fetch=None)
+    arm = {
+        "manifests": [{"digest": "sha256:3", "platform": {"os": "linux", "architecture": "arm64"}}]
+    }
+    with pytest.raises(LaunchError, match="names 0 for linux/amd64"):
+        as_docker(Manifest(json.dumps(arm).encode(), OCI_INDEX), fetch=None)
+
+
+@pytest.mark.parametrize(
+    "words, told",
+    [
+        (("nothing",), "unknown image 'nothing'; known: tiny all"),
+        ((), "uncommitted changes (hello…)"),
+    ],
+)
+def test_what_is_refused_before_anything_is_built(checkout, words, told):
+    (checkout / "hello").write_text("changed\n")
+    done = push(checkout, *words, REGISTRY="localhost:1")
+    assert done.returncode == 1 and told in done.stderr and done.stdout == ""
+
+
+def test_a_push_without_credentials_or_region(checkout, monkeypatch):
+    no_credentials(monkeypatch)
+    assert "no region is given" in push(checkout).stderr
+    assert "no usable AWS credentials" in push(checkout, AWS_REGION="eu-west-1").stderr
+
+
+def test_a_push_to_ecr(checkout, monkeypatch, tmp_path):
+    """By an engine that pushes OCI manifests."""
+    log = fake_docker(tmp_path / "bin", OCI_MANIFEST)
+    with aws(monkeypatch):
+        monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+        done = push(checkout, LATEST="1")
+        assert done.returncode == 0, done.stdout + done.stderr
+        found = Ecr(HOST).client.describe_images(repositoryName=IMAGE)["imageDetails"]
+        tag = git(checkout, "rev-parse", "--short=12", "HEAD")
+        newest = [image for image in found if tag in image.get("imageTags", [])]
+        assert [image["imageManifestMediaType"] for image in newest] == [DOCKER_MANIFEST]
+        assert json.loads((checkout / "out/images.json").read_text()) == {
+            "tiny": f"{HOST}/{IMAGE}@{newest[0]['imageDigest']}"
+        }
+        Ecr(HOST).client.put_image_tag_mutability(
+            repositoryName=IMAGE, imageTagMutability="IMMUTABLE"
+        )
+        again = push(checkout)
+        assert (
+            again.returncode == 0
+            and f"push: {IMAGE}:{tag} is there already and cannot move" in again.stdout
+        ), again.stderr
+        refused = push(checkout, LATEST="1")
+        assert (
+            refused.returncode == 1
+            and "LATEST=1, but the tags of the repository slipway-tiny cannot move"
+            in refused.stderr
+        )
+    said = log.read_text().splitlines()
+    assert (
+        f"login --username AWS --password-stdin {HOST}" in said
+        and f"push {HOST}/{IMAGE}:{tag}" in said
+        and said.count(f"push {HOST}/{IMAGE}:latest") == 1
+    )
+
+
+@pytest.mark.parametrize(
+    "region, host",
+    [
+        ("eu-west-1", HOST),
+        ("cn-north-1", "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn"),
+        ("us-gov-west-1", "123456789012.dkr.ecr.us-gov-west-1.amazonaws.com"),
+    ],
+)
+def test_the_registrys_host_follows_region_and_partition(monkeypatch, capsys, region, host):
+    with aws(monkeypatch, region):
+        assert main(["registry"]) == 0
+    assert capsys.readouterr().out == f"{host}\n"
+
+
+def test_repositories_are_made_only_if_missing(monkeypatch, capsys):
+    with aws(monkeypatch):
+        assert (
+            main(["repository", HOST, "one"])
+            == main(["repository", HOST, "one", "--immutable"])
+            == main(["repository", HOST, "two", "--immutable"])
+            == 0
+        )
+        assert capsys.readouterr().out.split() == ["MUTABLE", "MUTABLE", "IMMUTABLE"]
+        found = Ecr(HOST).client.describe_repositories()["repositories"]
+        assert [
+            (one["repositoryName"], one["imageScanningConfiguration"]["scanOnPush"])
+            for one in found
+        ] == [("one", True), ("two", True)]
+        assert main(["digest", f"{HOST}/one:none"]) == main(["digest", f"{HOST}/three:none"]) == 3
+        assert main(["password", HOST]) == 0 and main(["digest", "none"]) == 1
+
+
+def test_one_who_may_not_look_makes_nothing(monkeypatch):
+    no_credentials(monkeypatch)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    ecr = Ecr(HOST)
+    message = "User: u is not authorized to perform: ecr:DescribeRepositories on resource: r"
+    with Stubber(ecr.client) as answers:
+        answers.add_client_error("describe_repositories", "AccessDeniedException", message)
+        with pytest.raises(ecr.client.exceptions.ClientError) as refused:
+            ecr.ensure("one", immutable=False)
+    assert code_of(refused.value) == "AccessDeniedException"
+    assert sentence(refused.value).startswith("you may not ecr:DescribeRepositories: ")
+    with Stubber(ecr.client) as answers:
+        answers.add_client_error("describe_repositories", "RepositoryNotFoundException")
+        answers.add_response(
+            "create_repository", {"repository": {}}, repository_request("one", "MUTABLE")
+        )
+        assert ecr.ensure("one", immutable=False) == "MUTABLE"

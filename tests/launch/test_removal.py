@@ -1,0 +1,59 @@
+"""What `launch delete` takes away, and what it waits for before."""
+
+import pytest
+
+from launch.errors import LaunchError
+from launch.removal import delete
+from tests.support.launching import JOB, training
+
+
+def test_delete_asks_first(script, monkeypatch):
+    one = script()
+    one.desk.note("endpoint", "demo")
+    monkeypatch.setattr("builtins.input", lambda question: "no")
+    assert delete(one.desk) == 1
+    assert (
+        one.finished().endswith("delete: nothing was removed") and len(one.desk.state.entries) == 1
+    )
+
+
+def test_delete_waits_for_what_still_writes_to_s3(script):
+    one = script(yes=True, data=True)
+    one.desk.note("training", JOB)
+    rules = [
+        {"RuleConfigurationName": "Overfit", "RuleEvaluationStatus": status}
+        for status in ("InProgress", "InProgress", "IssuesFound")
+    ]
+    one.answer("sagemaker", "describe_training_job", training("Stopping"))
+    for rule in rules:
+        one.answer(
+            "sagemaker",
+            "describe_training_job",
+            training("Completed", DebugRuleEvaluationStatuses=[rule]),
+        )
+    one.answer(
+        "s3",
+        "list_objects_v2",
+        {"Contents": [{"Key": "slipway/demo/data/a", "Size": 1, "ETag": '"1"'}]},
+    )
+    one.answer("s3", "delete_objects", {})
+    assert delete(one.desk) == 0
+    assert [
+        line for line in one.finished().splitlines() if "waiting" in line or "removed" in line[-8:]
+    ] == [
+        f"delete: waiting for {JOB}, which would write again what is removed",
+        f"delete: waiting for Overfit of {JOB}, which would write again what is removed",
+        "delete: 1 objects removed",
+    ]
+
+    running = script(yes=True, data=True)
+    running.desk.note("training", JOB)
+    running.desk.note("endpoint", "demo")
+    running.answer("sagemaker", "describe_training_job", training("InProgress", "Training"))
+    with pytest.raises(
+        LaunchError,
+        match=f"the training job {JOB} still runs and would write again what is removed; `launch stop` ends it",
+    ):
+        delete(running.desk)
+    running.finished()
+    assert [entry.name for entry in running.desk.state.entries] == [JOB, "demo"]

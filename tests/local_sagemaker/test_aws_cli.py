@@ -1,0 +1,171 @@
+"""The AWS CLI, unchanged, on local SageMaker: a training and an endpoint from hand-written JSON."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from local_sagemaker.cloud import environment_here
+from tests.support.jobs import COLOURS, SMALL, draw_channel
+from tests.support.sagemakers import BUCKET, local_sagemaker, moto, until
+
+OLDEST = {
+    1: (1, 29),
+    2: (2, 13),
+}  # from which on it reads AWS_ENDPOINT_URL_SAGEMAKER; older ones, such as Debian's, are given --endpoint-url
+TRAINING = """{
+  "TrainingJobName": "by-hand",
+  "RoleArn": "arn:aws:iam::123456789012:role/SlipwayRole",
+  "AlgorithmSpecification": {
+    "TrainingImage": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/slipway-train:latest",
+    "TrainingInputMode": "File",
+    "MetricDefinitions": [{"Name": "validation:accuracy", "Regex": "validation_accuracy=([0-9.]+)"}]
+  },
+  "HyperParameters": {"epochs": "4"},
+  "InputDataConfig": [
+    {"ChannelName": "train", "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://photos/train/"}}}
+  ],
+  "OutputDataConfig": {"S3OutputPath": "s3://photos/out"},
+  "ResourceConfig": {"InstanceType": "ml.m5.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 10},
+  "StoppingCondition": {"MaxRuntimeInSeconds": 600}
+}"""
+MODEL = """{
+  "ModelName": "by-hand",
+  "ExecutionRoleArn": "arn:aws:iam::123456789012:role/SlipwayRole",
+  "PrimaryContainer": {
+    "Image": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/slipway-serve:latest",
+    "ModelDataUrl": "s3://photos/out/by-hand/output/model.tar.gz"
+  }
+}"""
+CONFIG = """{
+  "EndpointConfigName": "by-hand",
+  "ProductionVariants": [{"VariantName": "all", "ModelName": "by-hand", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}]
+}"""
+
+
+def find_cli() -> tuple[str, bool]:
+    """The AWS CLI's program, and whether it reads AWS_ENDPOINT_URL_SAGEMAKER; skips where there is none."""
+    path = shutil.which("aws", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    shown = (
+        subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout
+        if path
+        else ""
+    )
+    found = re.match(r"aws-cli/(\d+)\.(\d+)", shown)
+    if not found:
+        pytest.skip("the AWS CLI is not installed: it is not tested (apt-get install awscli)")
+    version = int(found[1]), int(found[2])
+    return path, version >= OLDEST.get(version[0], (0, 0))
+
+
+@pytest.fixture(scope="module")
+def cli(tmp_path_factory):
+    """Runs a command of the CLI's in a folder of photos and JSON files; its output."""
+    (program, reads_environment), folder = find_cli(), tmp_path_factory.mktemp("cli")
+    draw_channel(folder / "photos", 10)
+    request = json.loads(TRAINING)
+    for name, content in {
+        "training": {**request, "HyperParameters": {**SMALL, **request["HyperParameters"]}},
+        "model": json.loads(MODEL),
+        "config": json.loads(CONFIG),
+    }.items():
+        (folder / f"{name}.json").write_text(json.dumps(content, indent=2))
+    with moto() as url, local_sagemaker(tmp_path_factory.mktemp("state"), url) as cloud:
+        environment = environment_here(
+            AWS_ENDPOINT_URL=url,
+            AWS_ENDPOINT_URL_SAGEMAKER=cloud.url,
+            AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME=cloud.url,
+            AWS_PAGER="",
+        )
+
+        def run(*words: str, fine: bool = True) -> str:
+            told = (
+                []
+                if reads_environment
+                else ["--endpoint-url", cloud.url if words[0].startswith("sagemaker") else url]
+            )
+            done = subprocess.run(
+                [program, *told, *words],
+                cwd=folder,
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=60,
+            )
+            assert (done.returncode == 0) == fine, done.stdout + done.stderr
+            return done.stdout + done.stderr
+
+        run.folder = folder
+        yield run
+
+
+def test_a_training_and_an_endpoint_by_hand(cli):
+    cli("s3", "cp", "--recursive", "--only-show-errors", "photos", f"s3://{BUCKET}/train/")
+    made = json.loads(
+        cli("sagemaker", "create-training-job", "--cli-input-json", "file://training.json")
+    )
+    assert made["TrainingJobArn"].endswith(":training-job/by-hand")
+    asked = ("sagemaker", "describe-training-job", "--training-job-name", "by-hand")
+    until(
+        lambda: (
+            cli(*asked, "--query", "TrainingJobStatus", "--output", "text").strip() != "InProgress"
+        ),
+        90,
+    )
+    job = json.loads(cli(*asked))
+    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+    assert job["FinalMetricDataList"][0]["MetricName"] == "validation:accuracy"
+    cli("sagemaker", "create-model", "--cli-input-json", "file://model.json")
+    cli("sagemaker", "create-endpoint-config", "--cli-input-json", "file://config.json")
+    cli(
+        "sagemaker",
+        "create-endpoint",
+        "--endpoint-name",
+        "by-hand",
+        "--endpoint-config-name",
+        "by-hand",
+    )
+    asked = (
+        "sagemaker",
+        "describe-endpoint",
+        "--endpoint-name",
+        "by-hand",
+        "--query",
+        "EndpointStatus",
+        "--output",
+        "text",
+    )
+    until(lambda: cli(*asked).strip() == "InService")
+    [photo] = (cli.folder / "photos/red").glob("red 0.jpg")
+    cli(
+        "sagemaker-runtime",
+        "invoke-endpoint",
+        "--endpoint-name",
+        "by-hand",
+        "--body",
+        f"fileb://{photo}",
+        "--content-type",
+        "image/jpeg",
+        "--accept",
+        "application/json",
+        "answer.json",
+    )
+    [answer] = json.loads((cli.folder / "answer.json").read_text())["predictions"]
+    assert answer["label"] in COLOURS and len(answer["top"]) == 3
+    assert [
+        entry["EndpointName"]
+        for entry in json.loads(cli("sagemaker", "list-endpoints"))["Endpoints"]
+    ] == ["by-hand"]
+    for kind in ("endpoint", "endpoint-config", "model"):
+        cli("sagemaker", f"delete-{kind}", f"--{kind}-name", "by-hand")
+
+
+def test_the_cli_shows_why_a_request_is_refused(cli):
+    told = cli("sagemaker", "describe-training-job", "--training-job-name", "nothing", fine=False)
+    assert "(ValidationException)" in told and "Requested resource not found." in told

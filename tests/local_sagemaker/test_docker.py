@@ -1,0 +1,116 @@
+"""Local SageMaker with a Docker engine: a training of two hosts and an endpoint in the project's images, and nothing left behind."""
+
+import json
+import subprocess
+
+import pytest
+
+from runtime.machines import Docker
+from tests.support.jobs import COLOURS, draw_channel
+from tests.support.sagemakers import (
+    BUCKET,
+    ROLE,
+    SERVE_IMAGE,
+    ended,
+    local_sagemaker,
+    moto,
+    put_folder,
+    training_request,
+    until,
+)
+from tests.support.servers import photo
+
+pytestmark = pytest.mark.docker
+
+
+def test_a_training_and_an_endpoint_in_containers(tmp_path, images):
+    with moto() as url, local_sagemaker(tmp_path / "state", url, engine="docker") as cloud:
+        put_folder(cloud.client("s3"), draw_channel(tmp_path / "photos", 4), "train")
+        sagemaker, runtime = cloud.client("sagemaker"), cloud.client("sagemaker-runtime")
+        request = training_request("contained", epochs=1)
+        request["ResourceConfig"]["InstanceCount"] = 2
+        sagemaker.create_training_job(**request)
+        until(lambda: len(_labelled("ps", tmp_path)) == 2)
+        assert len(_labelled("network", "ls", tmp_path)) == 1
+        job = ended(sagemaker, "contained", 300)
+        assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+        sagemaker.create_model(
+            ModelName="contained",
+            ExecutionRoleArn=ROLE,
+            PrimaryContainer={
+                "Image": SERVE_IMAGE,
+                "ModelDataUrl": job["ModelArtifacts"]["S3ModelArtifacts"],
+            },
+        )
+        variant = {
+            "VariantName": "all",
+            "ModelName": "contained",
+            "InitialInstanceCount": 1,
+            "InstanceType": "ml.m5.large",
+        }
+        sagemaker.create_endpoint_config(
+            EndpointConfigName="contained", ProductionVariants=[variant]
+        )
+        sagemaker.create_endpoint(EndpointName="contained", EndpointConfigName="contained")
+        until(
+            lambda: (
+                sagemaker.describe_endpoint(EndpointName="contained")["EndpointStatus"]
+                != "Creating"
+            )
+        )
+        answer = runtime.invoke_endpoint(
+            EndpointName="contained", Body=photo(), ContentType="image/jpeg"
+        )
+        assert json.loads(answer["Body"].read())["predictions"][0]["label"] in COLOURS
+        assert len(_labelled("ps", tmp_path)) == 1
+    for kind in (("ps", "--all"), ("network", "ls")):
+        assert _labelled(*kind, tmp_path) == []
+    assert not any((tmp_path / "state" / "work").rglob("*.*"))
+    assert BUCKET in job["ModelArtifacts"]["S3ModelArtifacts"]
+
+
+def test_what_a_killed_servers_search_left_running_is_removed(tmp_path, images):
+    tree, other = (
+        tmp_path / "state/work/hyper-parameter-tuning-job/search/out/trials/search/one",
+        tmp_path / "elsewhere",
+    )
+    started = []
+    try:
+        for folder in (tree, other):
+            folder.mkdir(parents=True)
+            command = [
+                "docker",
+                "run",
+                "--detach",
+                "--rm",
+                "--entrypoint",
+                "sleep",
+                "--volume",
+                f"{folder}:/opt/ml",
+                images["serve"],
+                "60",
+            ]
+            started.append(
+                subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+            )
+        Docker(tmp_path / "state").sweep()
+        running = subprocess.run(
+            ["docker", "ps", "--all", "--quiet", "--no-trunc"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()
+        assert [container in running for container in started] == [False, True]
+    finally:
+        subprocess.run(["docker", "rm", "--force", *started], capture_output=True, check=False)
+
+
+def _labelled(*kind_and_folder: object) -> list[str]:
+    *kind, folder = kind_and_folder
+    label = f"label=slipway.local-sagemaker={folder}/state"
+    return subprocess.run(
+        ["docker", *map(str, kind), "--quiet", "--filter", label],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()

@@ -1,0 +1,323 @@
+"""Local SageMaker's protocol, its checks of requests, what it forgets not, and what it leaves not behind."""
+
+import json
+import os
+import queue
+import signal
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from botocore.parsers import create_parser
+
+from local_sagemaker import contract
+from local_sagemaker.contract import ApiError
+from local_sagemaker.metrics import Measures
+from local_sagemaker.objects import relative
+from local_sagemaker.records import TooLarge, assemble, batches
+from local_sagemaker.store import Store, page
+from runtime.machines import SERVE_STOP_S, TRAIN_STOP_S, Machine
+from tests.support.jobs import draw_channel
+from tests.support.sagemakers import ended, local_sagemaker, moto, training_request, until
+
+
+@pytest.fixture(scope="module")
+def moto_url():
+    with moto() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory, moto_url):
+    with local_sagemaker(tmp_path_factory.mktemp("state"), moto_url) as cloud:
+        yield cloud
+
+
+BAD = [
+    (
+        {"TrainingJobName": "bad name"},
+        "Value 'bad name' at 'trainingJobName' failed to satisfy constraint: Member must satisfy regular expression pattern:",
+    ),
+    (
+        {"TrainingJobName": "n" * 64},
+        "at 'trainingJobName' failed to satisfy constraint: Member must have length less than or equal to 63",
+    ),
+    (
+        {"RoleArn": None},
+        "Value null at 'roleArn' failed to satisfy constraint: Member must not be null",
+    ),
+    (
+        {"AlgorithmSpecification": {"TrainingImage": "x", "TrainingInputMode": "Tape"}},
+        "Value 'Tape' at 'algorithmSpecification.trainingInputMode' failed to satisfy constraint: Member must satisfy enum value set: [Pipe, File, FastFile]",
+    ),
+    (
+        {"StoppingCondition": {"MaxRuntimeInSeconds": 0}},
+        "Value '0' at 'stoppingCondition.maxRuntimeInSeconds' failed to satisfy constraint: Member must have value greater",
+    ),
+    (
+        {"HyperParameters": {"epochs": "9" * 2501}},
+        "at 'hyperParameters.epochs.member' failed to satisfy constraint: Member must have length less than or equal to 2500",
+    ),
+    (
+        {"HyperParameters": {"epochs": 3}},
+        "Invalid type for parameter HyperParameters.epochs, value: 3",
+    ),
+    ({"EnableManagedSpotTraining": True}, "Invalid MaxWaitTimeInSeconds"),
+    (
+        {"AlgorithmSpecification": {"TrainingImage": "x", "TrainingInputMode": "Pipe"}},
+        "is of mode Pipe, which is not done here",
+    ),
+    (
+        {
+            "AlgorithmSpecification": {
+                "TrainingImage": "x",
+                "TrainingInputMode": "File",
+                "MetricDefinitions": [{"Name": "m", "Regex": "loss=[0-9]"}],
+            }
+        },
+        "has no group",
+    ),
+]
+
+
+def post(cloud, operation: str, body: object) -> tuple[int, dict]:
+    """What boto3 would not let through: the request as it stands."""
+    headers = {
+        "X-Amz-Target": f"SageMaker.{operation}",
+        "Content-Type": "application/x-amz-json-1.1",
+    }
+    request = urllib.request.Request(cloud.url, json.dumps(body).encode(), headers)
+    try:
+        with urllib.request.urlopen(request) as answer:
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.loads(error.read())
+
+
+@pytest.mark.parametrize("change, sentence", BAD, ids=range(len(BAD)))
+def test_a_wrong_request_is_refused(cloud, change, sentence):
+    request = {
+        key: value
+        for key, value in {**training_request("wrong"), **change}.items()
+        if value is not None
+    }
+    status, answer = post(cloud, "CreateTrainingJob", request)
+    assert status == 400 and answer["__type"] in ("ValidationException", "SerializationException")
+    assert sentence in answer["message"]
+
+
+def test_what_is_right_is_let_through():
+    request = {
+        **training_request("right"),
+        "Tags": [{"Key": "slipway:recipe", "Value": "größe 1/2 = a@b"}],
+        "Environment": {"A_1": "x y"},
+    }
+    assert contract.check("CreateTrainingJob", request) == request
+
+
+def test_operations_that_are_not_done_say_so(cloud):
+    with pytest.raises(
+        ClientError, match="local SageMaker does not do ListProcessingJobs; it does AddTags, Create"
+    ) as caught:
+        cloud.client("sagemaker").list_processing_jobs()
+    assert caught.value.response["Error"]["Code"] == "UnknownOperationException"
+    assert (
+        post(cloud, "FlyToTheMoon", {})[1]["message"] == "SageMaker has no operation 'FlyToTheMoon'"
+    )
+
+
+def test_quotas_are_those_of_this_machine(cloud):
+    asked = boto3.client(
+        "service-quotas",
+        endpoint_url=cloud.url,
+        region_name="eu-west-1",
+        aws_access_key_id="x",
+        aws_secret_access_key="x",
+    )
+    quotas = {
+        entry["QuotaName"]: entry["Value"]
+        for entry in asked.list_service_quotas(ServiceCode="sagemaker")["Quotas"]
+    }
+    for name in (
+        "ml.g5.xlarge for spot training job usage",
+        "ml.c6i.2xlarge for transform job usage",
+        "ml.g4dn.xlarge for endpoint usage",
+    ):
+        assert quotas[name] == 9
+    with pytest.raises(ClientError, match="no quotas of 'vpc'"):
+        asked.list_service_quotas(ServiceCode="vpc")
+
+
+def test_only_this_machine_reaches_it(cloud):
+    assert cloud.url.startswith("http://127.0.0.1:")
+
+
+def test_answers_are_what_botocore_reads():
+    record = {
+        **training_request("shown"),
+        "TrainingJobArn": "arn",
+        "TrainingJobStatus": "InProgress",
+        "CreationTime": 1700000000.25,
+        "Region": "ours",
+    }
+    body = json.dumps(contract.answer("DescribeTrainingJob", record)).encode()
+    parsed = create_parser("json").parse(
+        {"status_code": 200, "headers": {}, "body": body},
+        contract.operation("DescribeTrainingJob").output_shape,
+    )
+    assert (
+        parsed["CreationTime"].timestamp() == 1700000000.25
+        and parsed["HyperParameters"] == record["HyperParameters"]
+    )
+    assert "Region" not in parsed and "StoppingCondition" in parsed
+
+
+def test_a_record_is_there_after_a_restart_and_pages_run_through_all(tmp_path):
+    store = Store(tmp_path)
+    for number in range(5):
+        store.add("model", f"m{number}", {"ModelName": f"m{number}"}, ApiError("x", "taken"))
+    with pytest.raises(ApiError, match="taken"):
+        store.add("model", "m1", {}, ApiError("x", "taken"))
+    records = Store(tmp_path).all("model")
+    seen, token = [], None
+    while True:
+        asked = {
+            "MaxResults": 2,
+            "SortBy": "Name",
+            "SortOrder": "Ascending",
+            **({"NextToken": token} if token else {}),
+        }
+        found, token = page(records, asked, "ModelName", None)
+        seen += [record["ModelName"] for record in found]
+        if token is None:
+            break
+    assert seen == ["m0", "m1", "m2", "m3", "m4"]
+    assert [
+        record["ModelName"] for record in page(records, {"NameContains": "3"}, "ModelName", None)[0]
+    ] == ["m3"]
+
+
+def test_metrics_are_the_last_numbers_printed():
+    measures = Measures(
+        [{"Name": "loss", "Regex": r"loss=([0-9.]+)"}, {"Name": "word", "Regex": "is (.*)"}]
+    )
+    for line in ("loss=0.5", "it is no number", "loss=0.25; then more"):
+        measures.read(line)
+    assert [(entry["MetricName"], entry["Value"]) for entry in measures.final()] == [("loss", 0.25)]
+
+
+@pytest.mark.parametrize(
+    "uri, prefix, name",
+    [
+        ("s3://b/photos/red/1.jpg", "s3://b/photos/", "red/1.jpg"),
+        ("s3://b/photos/red/1.jpg", "s3://b/photos", "red/1.jpg"),
+        ("s3://b/photos/1.jpg", "s3://b/photos/1.jpg", "1.jpg"),
+        ("s3://b/photos-2/1.jpg", "s3://b/photos", "photos-2/1.jpg"),
+        ("file:///tmp/a/1.jpg", "/tmp/a", "1.jpg"),
+    ],
+)
+def test_names_below_a_prefix(uri, prefix, name):
+    assert relative(uri, prefix) == name
+
+
+def test_records_of_a_transform():
+    content = b'{"a": 1}\n\n{"b": 2}\n{"c": 3}'
+    assert batches(content, "None", "MultiRecord", 100) == [content]
+    assert batches(content, "Line", "SingleRecord", 100) == [b'{"a": 1}', b'{"b": 2}', b'{"c": 3}']
+    assert batches(content, "Line", "MultiRecord", 20) == [b'{"a": 1}\n{"b": 2}\n', b'{"c": 3}\n']
+    with pytest.raises(TooLarge, match="record 1 is of 8 bytes|record 1 is of 9 bytes"):
+        batches(content, "Line", "SingleRecord", 5)
+    assert assemble([b"1", b"2\n"], "Line") == b"1\n2\n" and assemble([b"1", b"2"], "None") == b"12"
+
+
+@pytest.mark.parametrize(
+    "handler, code",
+    [("signal.SIG_IGN", 128 + signal.SIGKILL), ("lambda *_: sys.exit(7)", 7)],
+    ids=["deaf", "obedient"],
+)
+def test_what_does_not_end_at_sigterm_is_killed(handler, code):
+    assert (TRAIN_STOP_S, SERVE_STOP_S) == (120, 30)
+    told = queue.Queue()
+    script = f"import signal, sys, time; signal.signal(signal.SIGTERM, {handler}); print('ready', flush=True); time.sleep(60)"
+    machine = Machine([sys.executable, "-c", script], told.put)
+    assert told.get(timeout=30) == "ready"
+    machine.stop(1)
+    assert machine.code() == code
+
+
+def test_a_killed_server_leaves_a_failed_job_and_no_process(tmp_path, moto_url):
+    request = training_request("long", epochs=1000)
+    request["InputDataConfig"][0]["DataSource"]["S3DataSource"]["S3Uri"] = (
+        f"file://{draw_channel(tmp_path / 'photos', 4)}"
+    )
+    request["OutputDataConfig"]["S3OutputPath"] = f"file://{tmp_path}/out"
+    with local_sagemaker(tmp_path / "state", moto_url) as cloud:
+        sagemaker = cloud.client("sagemaker")
+        arn = sagemaker.create_training_job(**request, Tags=[{"Key": "a", "Value": "b"}])[
+            "TrainingJobArn"
+        ]
+        until(
+            lambda: (
+                sagemaker.describe_training_job(TrainingJobName="long")["SecondaryStatus"]
+                == "Training"
+            )
+        )
+        [pid] = until(
+            lambda: [int(path.name) for path in (tmp_path / "state" / "processes").glob("*")]
+        )
+        with pytest.raises(ClientError, match="Training job names must be unique") as caught:
+            sagemaker.create_training_job(**request)
+        assert caught.value.response["Error"]["Code"] == "ResourceInUse"
+        cloud.process.send_signal(signal.SIGKILL)
+        cloud.process.wait()
+        assert Path(f"/proc/{pid}").exists()
+    with local_sagemaker(tmp_path / "state", moto_url) as cloud:
+        sagemaker = cloud.client("sagemaker")
+        job = sagemaker.describe_training_job(TrainingJobName="long")
+        assert (
+            job["TrainingJobStatus"] == "Failed"
+            and job["FailureReason"]
+            == "InternalServerError: the local server ended while the job ran"
+        )
+        assert sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "a", "Value": "b"}]
+        until(
+            lambda: (
+                not Path(f"/proc/{pid}").exists()
+                or "Z" in Path(f"/proc/{pid}/stat").read_text().split()[2]
+            )
+        )
+        assert not any((tmp_path / "state" / "work").rglob("*"))
+        sagemaker.delete_training_job(TrainingJobName="long")
+        with pytest.raises(ClientError, match="Requested resource not found"):
+            sagemaker.describe_training_job(TrainingJobName="long")
+
+
+def test_a_server_that_is_stopped_stops_its_trainings(tmp_path, moto_url):
+    request = training_request("halted", epochs=1000)
+    request["InputDataConfig"][0]["DataSource"]["S3DataSource"]["S3Uri"] = str(
+        draw_channel(tmp_path / "photos", 4)
+    )
+    with local_sagemaker(tmp_path / "state", moto_url) as cloud:
+        sagemaker = cloud.client("sagemaker")
+        sagemaker.create_training_job(**request)
+        until(
+            lambda: (
+                sagemaker.describe_training_job(TrainingJobName="halted")["SecondaryStatus"]
+                == "Training"
+            )
+        )
+        [pid] = until(
+            lambda: [int(path.name) for path in (tmp_path / "state" / "processes").glob("*")]
+        )
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    with local_sagemaker(tmp_path / "state", moto_url) as cloud:
+        assert (
+            "the local server was stopped while the job ran"
+            in ended(cloud.client("sagemaker"), "halted")["FailureReason"]
+        )

@@ -1,0 +1,253 @@
+"""Trainings on local SageMaker, through boto3: real small trainings as processes, moto for S3 and logs."""
+
+import io
+import tarfile
+import urllib.request
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local_sagemaker import objects
+from local_sagemaker.checkpoints import Checkpoints
+from tests.support.jobs import draw_channel
+from tests.support.sagemakers import (
+    BUCKET,
+    ended,
+    local_sagemaker,
+    moto,
+    put_folder,
+    training_request,
+    until,
+)
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory):
+    with moto() as url, local_sagemaker(tmp_path_factory.mktemp("state"), url) as cloud:
+        put_folder(cloud.client("s3"), draw_channel(tmp_path_factory.mktemp("photos"), 6), "train")
+        yield cloud
+
+
+@pytest.fixture(scope="module")
+def sagemaker(cloud):
+    return cloud.client("sagemaker")
+
+
+def test_a_training_runs_whole(cloud, sagemaker):
+    made = sagemaker.create_training_job(
+        **training_request("whole", epochs=2), Tags=[{"Key": "kit", "Value": "slipway"}]
+    )
+    assert made["TrainingJobArn"] == "arn:aws:sagemaker:eu-west-1:123456789012:training-job/whole"
+    job = ended(sagemaker, "whole")
+    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+    assert [step["Status"] for step in job["SecondaryStatusTransitions"]] == [
+        "Starting",
+        "Downloading",
+        "Training",
+        "Uploading",
+        "Completed",
+    ]
+    assert (
+        job["ModelArtifacts"]["S3ModelArtifacts"] == f"s3://{BUCKET}/out/whole/output/model.tar.gz"
+    )
+    assert job["TrainingStartTime"] <= job["TrainingEndTime"]
+    [metric] = job["FinalMetricDataList"]
+    assert metric["MetricName"] == "validation:accuracy" and 0 <= metric["Value"] <= 1
+    archive = (
+        cloud.client("s3")
+        .get_object(Bucket=BUCKET, Key="out/whole/output/model.tar.gz")["Body"]
+        .read()
+    )
+    with tarfile.open(fileobj=io.BytesIO(archive)) as file:
+        assert {"model.json", "model.onnx"} <= set(file.getnames())
+    assert sagemaker.list_tags(ResourceArn=made["TrainingJobArn"])["Tags"] == [
+        {"Key": "kit", "Value": "slipway"}
+    ]
+
+
+def test_logs_are_in_cloudwatch(cloud, sagemaker):
+    ended(sagemaker, "whole")
+    logs = cloud.client("logs")
+    [stream] = logs.describe_log_streams(
+        logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix="whole/algo-1-"
+    )["logStreams"]
+    lines = [
+        event["message"]
+        for event in logs.get_log_events(
+            logGroupName="/aws/sagemaker/TrainingJobs", logStreamName=stream["logStreamName"]
+        )["events"]
+    ]
+    assert any("validation_accuracy=" in line for line in lines)
+
+
+def test_a_training_that_fails_says_why_in_the_region_it_was_made_in(cloud):
+    sagemaker = cloud.client("sagemaker", "us-gov-west-1")
+    made = sagemaker.create_training_job(**training_request("fails", epochs="many"))
+    assert (
+        made["TrainingJobArn"]
+        == "arn:aws-us-gov:sagemaker:us-gov-west-1:123456789012:training-job/fails"
+    )
+    job = ended(sagemaker, "fails")
+    assert job["TrainingJobStatus"] == "Failed"
+    assert (
+        job["FailureReason"].startswith("AlgorithmError: ")
+        and "many" in job["FailureReason"]
+        and ", exit code: " in job["FailureReason"]
+    )
+    assert "many" in printed(cloud, "fails", "us-gov-west-1")
+
+
+def test_a_channel_without_objects_fails_the_job(sagemaker):
+    request = training_request("empty")
+    request["InputDataConfig"][0]["DataSource"]["S3DataSource"]["S3Uri"] = f"s3://{BUCKET}/nothing/"
+    sagemaker.create_training_job(**request)
+    job = ended(sagemaker, "empty")
+    assert job["TrainingJobStatus"] == "Failed"
+    assert job["FailureReason"].startswith(
+        'ClientError: Data download failed:No S3 objects found under S3 URL "s3://photos/nothing/"'
+    )
+
+
+def test_a_spot_training_goes_on_from_its_checkpoint_and_stopped_keeps_its_model(cloud, sagemaker):
+    request = training_request("spot", epochs=500)
+    request |= {
+        "EnableManagedSpotTraining": True,
+        "CheckpointConfig": {"S3Uri": f"s3://{BUCKET}/checkpoints/spot"},
+        "StoppingCondition": {"MaxRuntimeInSeconds": 600, "MaxWaitTimeInSeconds": 900},
+    }
+    sagemaker.create_training_job(**request)
+    until(lambda: "epoch=2" in printed(cloud, "spot"))
+    with urllib.request.urlopen(
+        urllib.request.Request(f"{cloud.url}/local/training-jobs/spot/interrupt", method="POST")
+    ) as answer:
+        assert answer.status == 200
+    until(lambda: "going on from the checkpoint of epoch" in printed(cloud, "spot"))
+    sagemaker.stop_training_job(TrainingJobName="spot")
+    job = ended(sagemaker, "spot")
+    assert job["TrainingJobStatus"] == "Stopped" and job["SecondaryStatus"] == "Stopped", job.get(
+        "FailureReason"
+    )
+    states = [step["Status"] for step in job["SecondaryStatusTransitions"]]
+    assert states == [
+        "Starting",
+        "Downloading",
+        "Training",
+        "Interrupted",
+        "Starting",
+        "Downloading",
+        "Training",
+        "Stopping",
+        "Uploading",
+        "Stopped",
+    ]
+    assert job["ModelArtifacts"]["S3ModelArtifacts"].endswith("/spot/output/model.tar.gz")
+    with pytest.raises(ClientError, match="is in status Stopped"):
+        sagemaker.stop_training_job(TrainingJobName="spot")
+
+
+def printed(cloud, job: str, region: str = "eu-west-1") -> str:
+    """All lines of a job, as CloudWatch has them."""
+    logs, group = cloud.client("logs", region), "/aws/sagemaker/TrainingJobs"
+    streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{job}/")[
+        "logStreams"
+    ]
+    pages = [
+        logs.get_log_events(logGroupName=group, logStreamName=stream["logStreamName"])["events"]
+        for stream in streams
+    ]
+    return "\n".join(event["message"] for events in pages for event in events)
+
+
+def test_hosts_train_together_and_debug_rules_are_judged(sagemaker, cloud):
+    request = training_request("together", epochs=2, seed=3)
+    request["ResourceConfig"]["InstanceCount"] = 2
+    request["DebugHookConfig"] = {
+        "S3OutputPath": f"s3://{BUCKET}/debug",
+        "CollectionConfigurations": [
+            {"CollectionName": "losses", "CollectionParameters": {"save_interval": "1"}}
+        ],
+    }
+    image = "929884845733.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-debugger-rules:latest"
+    request["ProfilerConfig"] = {
+        "S3OutputPath": f"s3://{BUCKET}/debug",
+        "ProfilingIntervalInMilliseconds": 100,
+        "ProfilingParameters": {"LocalPath": "/opt/ml/output/profiler"},
+    }
+    request["ProfilerRuleConfigurations"] = [
+        {
+            "RuleConfigurationName": "Profile",
+            "RuleEvaluatorImage": image,
+            "RuleParameters": {
+                "rule_to_invoke": "ProfilerReport",
+                "opt_out_telemetry": "True",
+                "CPUBottleneck_cpu_threshold": "95",
+            },
+        }
+    ]
+    request["DebugRuleConfigurations"] = [
+        {
+            "RuleConfigurationName": "Loss",
+            "RuleEvaluatorImage": image,
+            "RuleParameters": {"rule_to_invoke": "LossNotDecreasing", "num_steps": "2"},
+        },
+        {
+            "RuleConfigurationName": "Unseen",
+            "RuleEvaluatorImage": image,
+            "RuleParameters": {"rule_to_invoke": "VanishingGradient"},
+        },
+        {
+            "RuleConfigurationName": "Own",
+            "RuleEvaluatorImage": image,
+            "RuleParameters": {"source_s3_uri": f"s3://{BUCKET}/rule.py", "rule_to_invoke": "Own"},
+        },
+    ]
+    sagemaker.create_training_job(**request)
+    job = ended(sagemaker, "together")
+    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+    streams = cloud.client("logs").describe_log_streams(
+        logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix="together/"
+    )["logStreams"]
+    assert len(streams) == 2
+    statuses = until(lambda: judged(sagemaker, "together"))
+    assert statuses["Loss"] in ("NoIssuesFound", "IssuesFound") and statuses["Own"] == "Error"
+    assert statuses["Unseen"] == "NoIssuesFound", (
+        "gradients were not saved, so there is no issue with them"
+    )
+    assert statuses["Profile"] in ("NoIssuesFound", "IssuesFound")
+    assert (
+        cloud.client("s3").list_objects_v2(Bucket=BUCKET, Prefix="debug/together/debug-output/")[
+            "KeyCount"
+        ]
+        > 0
+    )
+
+
+def test_a_checkpoint_that_goes_as_it_is_sent_fails_nothing(tmp_path, monkeypatch):
+    folder, kept = tmp_path / "checkpoints", tmp_path / "s3"
+    folder.mkdir()
+    synced = Checkpoints(folder, f"file://{kept}")
+    for name in ("checkpoint-1.pt", "checkpoint-2.pt"):
+        (folder / name).write_text(name)
+    put = objects.put
+
+    def put_late(file, uri):
+        (folder / "checkpoint-1.pt").unlink(
+            missing_ok=True
+        )  # as a training does that keeps the newest
+        put(file, uri)
+
+    monkeypatch.setattr(objects, "put", put_late)
+    synced.send()
+    assert [path.name for path in kept.iterdir()] == ["checkpoint-2.pt"]
+    (folder / "checkpoint-2.pt").write_text("changed")
+    monkeypatch.setattr(objects, "put", lambda file, uri: put(tmp_path / "nothing", uri))
+    with pytest.raises(objects.ObjectError):
+        synced.send()
+
+
+def judged(sagemaker, name: str) -> dict[str, str]:
+    """The rules' statuses once all are judged."""
+    job = sagemaker.describe_training_job(TrainingJobName=name)
+    rules = job["DebugRuleEvaluationStatuses"] + job["ProfilerRuleEvaluationStatuses"]
+    statuses = {rule["RuleConfigurationName"]: rule["RuleEvaluationStatus"] for rule in rules}
+    return {} if "InProgress" in statuses.values() else statuses

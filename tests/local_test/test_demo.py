@@ -1,0 +1,115 @@
+"""The demo: from photos to an endpoint that answers as training measured, by both ways of running it."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from runtime.engines import EngineError, choose_engine
+from runtime.opt_ml import lay_out
+from tests.support.jobs import REPOSITORY, SMALL, draw_channel
+
+
+def demo(tmp_path, engine: str, **hyperparameters) -> subprocess.CompletedProcess:
+    (tmp_path / "recipe.yaml").write_text(
+        yaml.safe_dump(
+            {
+                "name": "small",
+                "prepare": {"split": "0.6,0.2,0.2"},
+                "hyperparameters": {**SMALL, **hyperparameters},
+            }
+        )
+    )
+    return subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "local_test.demo",
+            "--data",
+            tmp_path / "photos",
+            "--out",
+            tmp_path / "out",
+            "--recipe",
+            tmp_path / "recipe.yaml",
+            "--engine",
+            engine,
+        ],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("engine", ["process", pytest.param("docker", marks=pytest.mark.docker)])
+def test_the_endpoint_answers_as_training_measured(tmp_path, engine, request):
+    if engine == "docker":
+        request.getfixturevalue("images")
+    draw_channel(tmp_path / "photos", 15)
+    done = demo(tmp_path, engine, epochs=10)
+    last = done.stdout.strip().splitlines()[-1]
+    found = re.fullmatch(
+        r"demo: photos=9 trained_accuracy=(\S+) served_accuracy=(\S+) seconds=\d+", last
+    )
+    assert done.returncode == 0 and found and found[1] == found[2], done.stdout + done.stderr
+    assert (
+        "demo: running with "
+        + ("the images in Docker" if engine == "docker" else "plain processes")
+        in done.stdout
+    )
+    assert (tmp_path / "out/model.tar.gz").is_file() and (
+        tmp_path / "out/ml/output/data/report.html"
+    ).is_file()
+
+
+def test_too_few_photos_to_test_on_are_told_before_training(tmp_path):
+    for part in ("train", "valid"):
+        draw_channel(tmp_path / "photos" / part, 2)
+    done = demo(tmp_path, "process")
+    assert (
+        done.returncode == 1
+        and "leaves no photos to test on" in done.stderr
+        and "Traceback" not in done.stderr
+    )
+
+
+def test_a_training_that_fails_ends_the_demo_with_its_reason(tmp_path):
+    draw_channel(tmp_path / "photos", 10)
+    done = demo(tmp_path, "process", lr="abc")
+    assert (
+        done.returncode == 1
+        and "hyperparameter lr must be a number; found 'abc'" in done.stderr
+        and "Traceback" not in done.stderr
+    )
+
+
+def test_an_engine_that_there_is_not():
+    with pytest.raises(EngineError, match="must be docker or process, found 'podman'"):
+        choose_engine("podman")
+
+
+def test_a_job_is_laid_out_as_sagemaker_does(tmp_path):
+    photos = draw_channel(tmp_path / "photos", 2)
+    lay_out(
+        tmp_path / "ml", {"lr": 0.1, "head": [2048, 516], "early_stopping": True}, {"train": photos}
+    )
+    (tmp_path / "ml/model/old.bin").write_text("x")
+    lay_out(
+        tmp_path / "ml", {"lr": 0.1, "head": [2048, 516], "early_stopping": True}, {"train": photos}
+    )
+    config = tmp_path / "ml/input/config"
+    assert yaml.safe_load((config / "hyperparameters.json").read_text()) == {
+        "lr": "0.1",
+        "head": "2048,516",
+        "early_stopping": "True",
+    }
+    assert {path.name for path in config.iterdir()} == {
+        "hyperparameters.json",
+        "inputdataconfig.json",
+        "resourceconfig.json",
+    }
+    assert len(list((tmp_path / "ml/input/data/train").glob("*/*.jpg"))) == 6 and not list(
+        (tmp_path / "ml/model").iterdir()
+    )

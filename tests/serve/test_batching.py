@@ -1,0 +1,211 @@
+"""The queue before an engine: order, batches, deadlines, and engines that fail."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from artifact.model import read_description
+from artifact.torch_engine import TorchEngine
+from serve.batching import Batcher, EngineDead
+from serve.request_state import ClientGone, Overloaded, RequestState, TooManyPhotos
+
+
+class Sums:
+    """An engine whose answer is the sum of a photo's samples. It notes the batches it ran."""
+
+    def __init__(self, max_batch: int = 1, seconds: float = 0.0):
+        self.max_batch, self.seconds, self.batches, self.closed = max_batch, seconds, [], False
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def run(self, pixels):
+        self.gate.wait()
+        time.sleep(self.seconds)
+        if (pixels == 255).all():
+            raise RuntimeError("a bad photo")
+        self.batches.append(len(pixels))
+        return pixels.reshape(len(pixels), -1).sum(axis=1, dtype=np.float32)[:, None]
+
+    def close(self):
+        self.closed = True
+
+
+def pixels(value: int) -> np.ndarray:
+    return np.full((2, 2, 3), value, np.uint8)
+
+
+def ticket(seconds: float = 30) -> RequestState:
+    return RequestState.lasting(seconds)
+
+
+def test_every_caller_gets_the_answer_to_its_own_photo():
+    batcher = Batcher(Sums(max_batch=8), threading.Lock())
+    with ThreadPoolExecutor(16) as callers:
+        answers = list(
+            callers.map(
+                lambda value: float(batcher.submit(pixels(value), ticket()).result()[0]),
+                list(range(200)) * 5,
+            )
+        )
+    assert answers == [12.0 * value for value in list(range(200)) * 5]
+    batcher.close()
+
+
+def test_what_waits_is_run_together_and_no_more_than_the_engine_takes():
+    engine = Sums(max_batch=4, seconds=0.001)
+    batcher = Batcher(engine, threading.Lock())
+    for _ in range(10):  # it learns that larger batches are quick
+        engine.gate.clear()
+        futures = [batcher.submit(pixels(1), ticket()) for _ in range(12)]
+        engine.gate.set()
+        for future in futures:
+            future.result()
+    assert max(engine.batches) == 4 and engine.batches[-2:] == [4, 4]
+    batcher.close()
+
+
+def test_batches_shrink_when_a_run_takes_too_long():
+    engine = Sums(max_batch=8)
+    batcher = Batcher(engine, threading.Lock(), target_s=0.02)
+    engine.gate.clear()
+    futures = [batcher.submit(pixels(1), ticket()) for _ in range(60)]
+    engine.gate.set()
+    for future in futures:
+        future.result()
+    engine.seconds = 0.03
+    futures = [batcher.submit(pixels(1), ticket()) for _ in range(30)]
+    for future in futures:
+        future.result()
+    assert max(engine.batches) == 8 and engine.batches[-1] <= 2
+    batcher.close()
+
+
+def test_a_batch_waits_for_a_photo_that_is_being_decoded():
+    engine = Sums(max_batch=2, seconds=0.2)
+    batcher = Batcher(engine, threading.Lock(), max_wait_s=5, target_s=1)
+    batcher.submit(pixels(1), ticket()).result()  # it learns how long a run takes, and may take two
+    with batcher.coming():
+        first = batcher.submit(pixels(2), ticket())
+        time.sleep(0.02)
+        second = batcher.submit(pixels(3), ticket())
+    assert (
+        float(first.result()[0]) == 24
+        and float(second.result()[0]) == 36
+        and engine.batches == [1, 2]
+    )
+    batcher.close()
+
+
+def test_what_nobody_waits_for_is_not_run():
+    engine = Sums()
+    batcher = Batcher(engine, threading.Lock())
+    engine.gate.clear()
+    first, gone, late = ticket(), ticket(), ticket(0.05)
+    futures = [batcher.submit(pixels(1), one) for one in (first, gone, late)]
+    gone.abandoned.set()
+    time.sleep(0.1)
+    engine.gate.set()
+    assert futures[0].result() == 12
+    with pytest.raises(ClientGone):
+        futures[1].result()
+    with pytest.raises(Overloaded):
+        futures[2].result()
+    batcher.close()
+    assert engine.batches == [1]
+
+
+def test_a_request_that_would_outlive_its_deadline_is_not_admitted():
+    engine = Sums(seconds=0.05)
+    batcher = Batcher(engine, threading.Lock())
+    batcher.submit(pixels(1), ticket()).result()
+    batcher.admit(100, ticket(30))
+    with pytest.raises(Overloaded, match=r"ask again in \d+ s") as caught:
+        batcher.admit(1, ticket(1))
+    assert caught.value.retry_after_s >= 1
+    batcher.settle(100)
+    batcher.admit(1, ticket(1))
+    batcher.close()
+
+
+def test_an_idle_engine_takes_any_photo_after_a_slow_run():
+    engine = Sums(seconds=0.2)
+    batcher = Batcher(engine, threading.Lock())
+    batcher.submit(pixels(1), ticket()).result()
+    batcher.admit(1, ticket(0.1))
+    batcher.settle(1)
+    with pytest.raises(TooManyPhotos, match="send at most 2 at once"):
+        batcher.admit(1000, ticket(1))
+    engine.seconds = 0
+    for _ in range(20):
+        batcher.submit(pixels(1), ticket()).result()
+    batcher.admit(3, ticket(0.1))
+    batcher.close()
+
+
+def test_who_asked_for_it_is_told_once_when_the_engine_dies():
+    told = threading.Event()
+    engine = Sums()
+    batcher = Batcher(engine, threading.Lock(), died=told.set)
+    engine.run = lambda pixels: 1 / 0
+    with pytest.raises(EngineDead):
+        batcher.submit(pixels(1), ticket()).result()
+    assert told.wait(5)
+    batcher.close()
+
+
+def test_a_run_that_fails_costs_its_own_callers_only():
+    engine = Sums()
+    batcher = Batcher(engine, threading.Lock())
+    bad, good = batcher.submit(pixels(255), ticket()), batcher.submit(pixels(1), ticket())
+    with pytest.raises(EngineDead, match="failed on this request"):
+        bad.result()
+    assert good.result() == 12 and batcher.fault() is None
+    batcher.close()
+
+
+def test_an_engine_that_died_is_told_to_everyone():
+    engine = Sums()
+    batcher = Batcher(engine, threading.Lock())
+    engine.gate.clear()
+    futures = [batcher.submit(pixels(value), ticket()) for value in (1, 2, 3)]
+    engine.run = lambda pixels: 1 / 0
+    engine.gate.set()
+    for future in futures[1:]:
+        with pytest.raises(EngineDead):
+            future.result()
+    assert "ZeroDivisionError" in batcher.fault()
+    with pytest.raises(EngineDead):
+        batcher.admit(1, ticket())
+    with pytest.raises(EngineDead):
+        batcher.submit(pixels(1), ticket())
+    batcher.close()
+
+
+def test_closing_answers_what_is_queued():
+    engine = Sums(seconds=0.01)
+    batcher = Batcher(engine, threading.Lock())
+    futures = [batcher.submit(pixels(value), ticket()) for value in range(20)]
+    batcher.close()
+    assert [float(future.result()[0]) for future in futures] == [
+        12.0 * value for value in range(20)
+    ] and engine.closed
+    with pytest.raises(EngineDead, match="unloaded"):
+        batcher.submit(pixels(1), ticket())
+
+
+def test_the_torch_engine_in_batches_answers_each_caller_as_alone(trained):
+    engine = TorchEngine(
+        trained.model, read_description(trained.model), "f32", device="cpu", max_batch=4
+    )
+    photos = np.random.default_rng(0).integers(0, 256, (40, *engine.input_shape), np.uint8)
+    alone = [engine.run(photo[None])[0] for photo in photos]
+    batcher = Batcher(engine, threading.Lock(), target_s=10)
+    with ThreadPoolExecutor(8) as callers:
+        answers = list(
+            callers.map(lambda photo: batcher.submit(photo, ticket()).result(), list(photos) * 3)
+        )
+    np.testing.assert_allclose(answers, alone * 3, atol=1e-5)
+    batcher.close()

@@ -1,0 +1,54 @@
+"""The server holds what its OpenAPI document says, whatever generated requests it is sent."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.servers import photo, serving
+
+# random bytes are no photo, so requests that the schema allows may be refused; and a PNG sent as image/jpeg is answered
+COMMAND = [
+    Path(sys.executable).with_name("schemathesis"),
+    "--config-file",
+    os.devnull,
+    "run",
+    "--no-color",
+    "--seed",
+    "1",
+    "--max-examples",
+    "60",
+    "--exclude-checks",
+    "positive_data_acceptance,negative_data_rejection",
+]
+
+
+PAGE = ["--include-path-regex", "^/(classify|sample|labels|healthz|getyogaapp)?$"]  # what it adds
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [{}, {"SAGEMAKER_MULTI_MODEL": "true"}, {"SLIPWAY_PAGE": "true"}],
+    ids=["single", "multi", "page"],
+)
+def test_generated_requests_find_no_server_error(trained, tmp_path, environment):
+    with serving(trained.model, **environment) as server:
+        done = subprocess.run(
+            [
+                *COMMAND,
+                *(PAGE if "SLIPWAY_PAGE" in environment else []),
+                f"http://127.0.0.1:{server.port}/openapi.json",
+            ],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0 and " passed" in done.stdout, (
+            done.stdout[-6000:] + done.stderr[-2000:]
+        )
+        if not environment:
+            assert server.label(photo("red")) == "red"

@@ -1,0 +1,245 @@
+"""A real Chromium for tests: its DevTools protocol over two pipes, which needs no package and no port."""
+
+import base64
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+    "--remote-debugging-pipe",
+)
+WAIT_S = 20.0
+
+
+class Browser:
+    """One tab. What the page logs as an error, and every URL that it asks for, is kept."""
+
+    def __init__(self, commands: int, answers: int):
+        self._commands, self._answers = os.fdopen(commands, "wb", 0), os.fdopen(answers, "rb", 0)
+        self._numbers, self._rest, self._session = itertools.count(1), b"", None
+        self.errors: list[str] = []
+        self.asked: list[str] = []
+        self.fulfil: dict[
+            str, tuple[int, str]
+        ] = {}  # part of a URL to (status, JSON) that the browser is given in place of the network's answer
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)[
+            "sessionId"
+        ]
+        for domain in ("Page", "Runtime", "Network", "DOM", "Log", "Accessibility"):
+            self.call(f"{domain}.enable")
+        self.call("Fetch.enable", patterns=[{"urlPattern": "https://*"}])
+
+    def call(self, method: str, **parameters: object) -> dict:
+        """The result of one command of the protocol."""
+        number = self._send(method, parameters)
+        while True:
+            message = self._next()
+            if message.get("id") == number:
+                assert "error" not in message, (method, message)
+                return message["result"]
+            self._note(message)
+
+    def open(self, url: str, width: int = 1280, height: int = 900, dark: bool = False) -> None:
+        """Load a page in a window of so many pixels."""
+        self.errors, self.asked = [], []
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=False,
+        )
+        self.call(
+            "Emulation.setEmulatedMedia",
+            features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}],
+        )
+        self.call("Page.navigate", url=url)
+        self.until("document.readyState === 'complete'")
+
+    def run(self, expression: str) -> object:
+        """The JSON value of an expression in the page; promises are awaited."""
+        done = self.call(
+            "Runtime.evaluate",
+            expression=expression,
+            awaitPromise=True,
+            returnByValue=True,
+            userGesture=True,
+        )
+        assert "exceptionDetails" not in done, done["exceptionDetails"]
+        return done["result"].get("value")
+
+    def until(self, expression: str) -> object:
+        """The expression's first true value; fails if none comes."""
+        end = time.monotonic() + WAIT_S
+        while not (value := self.run(expression)):
+            assert time.monotonic() < end, (
+                f"never true: {expression}; on the page: {self.run('document.body.innerText')!r}; errors: {self.errors}"
+            )
+            time.sleep(0.02)
+        return value
+
+    def text(self, name: str) -> str:
+        """What stands in the element with an id; empty where it is hidden."""
+        return self.run(
+            f"(e => e.offsetParent ? e.innerText : '')(document.getElementById({json.dumps(name)}))"
+        )
+
+    def drop(self, *files: Path) -> None:
+        """Drag files from outside onto the page."""
+        data = {"items": [], "files": [str(file) for file in files], "dragOperationsMask": 1}
+        for kind in ("dragEnter", "dragOver", "drop"):
+            self.call("Input.dispatchDragEvent", type=kind, x=200, y=200, data=data)
+
+    def choose(self, name: str, file: Path) -> None:
+        """Give a file to the input with an id, as its dialog does."""
+        node = self.call(
+            "Runtime.evaluate", expression=f"document.getElementById({json.dumps(name)})"
+        )["result"]["objectId"]
+        self.call("DOM.setFileInputFiles", objectId=node, files=[str(file)])
+
+    def press(self, key: str, code: int) -> None:
+        """One key, pressed and let go."""
+        text = {"text": "\r"} if key == "Enter" else {}
+        self.call(
+            "Input.dispatchKeyEvent",
+            type="keyDown",
+            key=key,
+            code=key,
+            windowsVirtualKeyCode=code,
+            **text,
+        )
+        self.call(
+            "Input.dispatchKeyEvent", type="keyUp", key=key, code=key, windowsVirtualKeyCode=code
+        )
+
+    def photograph(self, file: Path) -> None:
+        """The whole page as a PNG."""
+        height = self.run("document.documentElement.scrollHeight")
+        width = self.run("innerWidth")
+        clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
+        file.write_bytes(
+            base64.b64decode(
+                self.call(
+                    "Page.captureScreenshot", format="png", clip=clip, captureBeyondViewport=True
+                )["data"]
+            )
+        )
+
+    def _send(self, method: str, parameters: dict) -> int:
+        number = next(self._numbers)
+        session = {"sessionId": self._session} if self._session else {}
+        self._commands.write(
+            json.dumps({"id": number, "method": method, "params": parameters, **session}).encode()
+            + b"\0"
+        )
+        return number
+
+    def _next(self) -> dict:
+        while b"\0" not in self._rest:
+            chunk = self._answers.read(1 << 20)
+            assert chunk, "the browser has gone"
+            self._rest += chunk
+        line, _, self._rest = self._rest.partition(b"\0")
+        return json.loads(line)
+
+    def _note(self, message: dict) -> None:
+        method, parameters = message.get("method"), message.get("params", {})
+        if method == "Runtime.exceptionThrown":
+            self.errors.append(json.dumps(parameters["exceptionDetails"])[:500])
+        elif method == "Log.entryAdded" and parameters["entry"]["level"] == "error":
+            self.errors.append(parameters["entry"]["text"])
+        elif method == "Network.requestWillBeSent":
+            self.asked.append(parameters["request"]["url"])
+        elif method == "Fetch.requestPaused":
+            self._fulfil(parameters["requestId"], parameters["request"]["url"])
+
+    def _fulfil(self, request: str, url: str) -> None:
+        for part, (status, body) in self.fulfil.items():
+            if part in url:
+                headers = [
+                    {"name": "Access-Control-Allow-Origin", "value": "*"},
+                    {"name": "Content-Type", "value": "application/json"},
+                ]
+                self._send(
+                    "Fetch.fulfillRequest",
+                    {
+                        "requestId": request,
+                        "responseCode": status,
+                        "responseHeaders": headers,
+                        "body": base64.b64encode(body.encode()).decode(),
+                    },
+                )
+                return
+        self._send(
+            "Fetch.failRequest", {"requestId": request, "errorReason": "InternetDisconnected"}
+        )
+
+
+def chromium() -> str:
+    """The browser's program; skips the test, or with REQUIRE_CHROMIUM=1 fails it, where there is none."""
+    found = next((path for name in NAMES if (path := shutil.which(name))), None)
+    if not found:
+        message = (
+            "no Chromium is installed (Debian: apt-get install chromium), so the page is not tested"
+        )
+        pytest.fail(message) if os.environ.get("REQUIRE_CHROMIUM") == "1" else pytest.skip(message)
+    return found
+
+
+@contextmanager
+def browsing(profile: Path):
+    """A Browser with a profile of its own; the process and its children are gone afterwards."""
+    program = chromium()
+    to_read, to_write = os.pipe()
+    from_read, from_write = os.pipe()
+
+    # the protocol's pipes are file descriptors 3 and 4 of the browser; bash puts them there, since plain sh knows no two-digit ones
+    command = [
+        "bash",
+        "-c",
+        f'exec "$0" "$@" 3<&{to_read} 4>&{from_write}',
+        program,
+        *FLAGS,
+        f"--user-data-dir={profile}",
+        "about:blank",
+    ]
+    process = subprocess.Popen(
+        command,
+        pass_fds=(to_read, from_write),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(to_read)
+    os.close(from_write)
+    browser = Browser(to_write, from_read)
+    try:
+        yield browser
+    finally:
+        browser._session = None
+        browser._send("Browser.close", {})
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        browser._commands.close()
+        browser._answers.close()

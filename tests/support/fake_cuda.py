@@ -1,0 +1,121 @@
+"""What CUDA does with streams, events and graphs, on a CPU: a recorded model runs again on the same memory and answers in
+the same place. Stands in for the module torch.cuda; refuses what the real one would refuse."""
+
+import contextlib
+import inspect
+
+import torch
+
+SUMS = 2
+
+
+def sums(pixels: torch.Tensor) -> torch.Tensor:
+    """Of each photo the sum of its samples and that of its first row, float32 [n, SUMS]."""
+    return torch.stack(
+        [pixels.float().sum(dim=(1, 2, 3)), pixels[:, 0].float().sum(dim=(1, 2))], dim=1
+    )
+
+
+class FakeCuda:
+    """memory: how many photos at a time fit; `hides_cause`: that a recording without memory ends in another error."""
+
+    def __init__(self, memory: int = 1000, hides_cause: bool = False):
+        self.memory, self.hides_cause = memory, hides_cause
+        self.current, self.recording = None, None
+        self.calls, self.replays, self.graphs_alive, self.emptied, self.streams = 0, 0, 0, 0, 0
+
+    # --- the models of the tests; launched on the stream that is current ---
+    def model(self, pixels: torch.Tensor) -> torch.Tensor:
+        assert self.current is not None, "launched on the default stream"
+        self.calls += 1
+        if len(pixels) > self.memory:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        answers = sums(pixels)
+        if self.recording:
+            self.recording.pixels, self.recording.answers = pixels, answers
+        return answers
+
+    def waiting_model(self, pixels: torch.Tensor) -> torch.Tensor:
+        self.current.synchronize()
+        return self.model(pixels)
+
+    # --- torch.cuda ---
+    def Stream(self, device):
+        self.streams += 1
+        return FakeStream(self)
+
+    def current_stream(self, device):
+        return FakeStream(self)
+
+    def Event(self, blocking):
+        return FakeEvent()
+
+    def graph_pool_handle(self):
+        return (0, 1)
+
+    def empty_cache(self):
+        self.emptied += 1
+
+    def CUDAGraph(self):
+        return FakeGraph(self)
+
+    @contextlib.contextmanager
+    def stream(self, stream):
+        before, self.current = self.current, stream
+        yield
+        self.current = before
+
+    @contextlib.contextmanager
+    def graph(self, graph, **settings):
+        inspect.signature(torch.cuda.graph).bind(graph, **settings)  # the real one takes the same
+        assert settings["stream"] is self.current and settings["pool"] == self.graph_pool_handle()
+        self.recording = graph
+        try:
+            yield
+        except torch.OutOfMemoryError:
+            if self.hides_cause:
+                raise RuntimeError(
+                    "CUDA error: operation failed due to a previous error during capture"
+                )  # noqa: B904  as in an __exit__
+            raise
+        finally:
+            self.recording = None
+
+
+class FakeStream:
+    def __init__(self, cuda: FakeCuda):
+        self._cuda = cuda
+
+    def wait_stream(self, other):
+        assert isinstance(other, FakeStream)
+
+    def synchronize(self):
+        if self._cuda.recording:
+            raise RuntimeError(
+                "CUDA error: operation not permitted when stream is capturing\nwith more lines"
+            )
+
+
+class FakeEvent:
+    recorded = False
+
+    def record(self, stream):
+        self.recorded = isinstance(stream, FakeStream)
+
+    def synchronize(self):
+        assert self.recorded
+
+
+class FakeGraph:
+    def __init__(self, cuda: FakeCuda):
+        self._cuda, self.answers = cuda, None
+        cuda.graphs_alive += 1
+
+    def replay(self):
+        assert self._cuda.current is not None
+        self._cuda.replays += 1
+        self.answers.copy_(sums(self.pixels))
+
+    def reset(self):
+        self._cuda.graphs_alive -= 1
+        self.pixels = self.answers = None

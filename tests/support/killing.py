@@ -1,0 +1,80 @@
+"""python tests/support/killing.py: for each line `ROOT KILLS SEED` of stdin, run the training job in ROOT, kill it so many times with
+SIGKILL, and run it to its end.
+
+Torch is loaded once; each run of the job is a process forked from here before anything was computed, so that a kill costs
+no more than the work that it undoes. Answers each line with the exit code of the last run and where the kills hit, as JSON.
+"""
+
+import json
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+import onnx  # noqa: F401 (loaded once for all runs)
+import openvino  # noqa: F401
+import tensorboardX  # noqa: F401
+
+import train.run  # noqa: F401
+from train.__main__ import main
+
+LONGEST_S = 120
+
+
+def kill_while(pid: int, seen, longest_s: float) -> bool:
+    """Kill a process once `seen` says so, or when it has lived so long; False when it ended before that."""
+    started = time.monotonic()
+    while time.monotonic() - started < longest_s and not seen():
+        if os.waitpid(pid, os.WNOHANG)[0]:
+            return False
+        time.sleep(0.0003)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return True
+
+
+def start(root: Path) -> int:
+    pid = os.fork()
+    if pid == 0:
+        with (root / "log").open("a") as log:
+            os.dup2(log.fileno(), 1)
+            os.dup2(log.fileno(), 2)
+            os._exit(main(["--root", str(root)]))
+    return pid
+
+
+def torn(folder: Path):
+    """Whether something is being written in a folder."""
+    return lambda: any(folder.glob(".*.slipway-tmp"))
+
+
+def run(root: Path, kills: int, seed: int) -> dict:
+    chance, hits = random.Random(seed), []
+    moments = [
+        torn(root / "checkpoints"),
+        torn(root / "model"),
+        torn(root / "output" / "data"),
+        *[lambda: False] * 3,
+    ]
+    longest = 3.0
+    for number in range(kills):
+        kind = number % len(moments)
+        lives = LONGEST_S if kind < 3 else chance.uniform(0.05, longest)
+        begun = time.monotonic()
+        if kill_while(start(root), moments[kind], lives):
+            left = [
+                str(path.relative_to(root))
+                for folder in ("checkpoints", "model", "output/data")
+                for path in (root / folder).glob("*")
+            ]
+            hits.append({"after_s": round(time.monotonic() - begun, 2), "left": sorted(left)})
+    pid = start(root)
+    return {"code": os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), "hits": hits}
+
+
+if __name__ == "__main__":
+    for line in sys.stdin:
+        root, kills, seed = line.rstrip("\n").rsplit(" ", 2)
+        print(json.dumps(run(Path(root), int(kills), int(seed))), flush=True)

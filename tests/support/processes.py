@@ -1,0 +1,71 @@
+"""Trainings in several processes and on several hosts of this machine, for their tests."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support.jobs import REPOSITORY
+from train.job import Job
+
+HOSTS = ("127.0.0.1", "127.0.0.2")  # two names that this machine answers to
+
+
+def start(job: Job, processes: int = 2, **environment: str) -> subprocess.Popen:
+    """`python -m train` with so many processes; what it prints comes together."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "train", "--root", str(job.root)],
+        cwd=REPOSITORY,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "SLIPWAY_PROCESSES": str(processes),
+            **environment,
+        },
+    )
+
+
+def ended(process: subprocess.Popen, timeout_s: float = 120) -> tuple[int, str]:
+    """Exit code and the rest of what was printed."""
+    out = process.communicate(timeout=timeout_s)[0]
+    return process.returncode, out
+
+
+def read_until(process: subprocess.Popen, start_of_line: str) -> str:
+    """What is printed until a line that begins so; AssertionError if none does."""
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if line.startswith(start_of_line):
+            return "".join(lines)
+    raise AssertionError("".join(lines))
+
+
+def name_hosts(
+    job: Job, current: str, hosts: tuple[str, ...] = HOSTS, interface: str = "lo"
+) -> Job:
+    content = {"current_host": current, "hosts": list(hosts), "network_interface_name": interface}
+    (job.root / "input/config/resourceconfig.json").write_text(json.dumps(content))
+    return job
+
+
+def history(root: Path) -> list[list[float]]:
+    """Losses and accuracies of each epoch."""
+    return [
+        [float(row[name]) for name in row if name.endswith(("_loss", "_accuracy"))]
+        for row in csv.DictReader((root / "output/data/history.csv").read_text().splitlines())
+    ]
+
+
+def workers_of(process: subprocess.Popen) -> list:
+    """The processes that train under a launcher, by their rank on their host."""
+    import psutil
+
+    return sorted(
+        psutil.Process(process.pid).children(), key=lambda child: child.environ()["LOCAL_RANK"]
+    )

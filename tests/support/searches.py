@@ -1,0 +1,130 @@
+"""Small searches for the tests of table, page and CSV: a chain as the yoga project had it, and odd ones."""
+
+import math
+from dataclasses import replace
+
+from tune.results import Trial, TuningJob
+
+STEPS = {
+    "yoga-1": (
+        6,
+        {"lr": (0.005, 0.015), "batch_size": ("16", "20", "30", "40"), "epochs": ("5", "10")},
+        {},
+    ),
+    "yoga-2": (
+        6,
+        {"lr": (0.005, 0.015), "batch_size": ("16", "20", "30", "40"), "epochs": ("5", "10")},
+        {},
+    ),
+    "yoga-3": (10, {"lr": (0.015, 0.125), "batch_size": ("20", "30", "40")}, {"epochs": "6"}),
+    "yoga-4": (6, {"lr": (0.120, 0.125)}, {"batch_size": "30", "epochs": "6"}),
+}
+
+
+def trial(name: str, value: float | None, status: str = "Completed", **settings: str) -> Trial:
+    curve, reason = ((), "out of memory") if value is None else ((value / 2, value), "")
+    return Trial(
+        name,
+        status,
+        settings,
+        tuple(settings),
+        value,
+        curve,
+        reason,
+        "2026-11-21T10:00:00+00:00",
+        "2026-11-21T10:02:30+00:00",
+    )
+
+
+def chain() -> tuple[TuningJob, ...]:
+    """28 trials in 4 jobs, ranges narrowed and hyperparameters turned static; the fourth trial failed, the fifth was stopped; the best is the last."""
+    jobs: list[TuningJob] = []
+    for name, (count, spaces, static) in STEPS.items():
+        trials = []
+        for index in range(count):
+            share = index / (count - 1)
+            chosen = {
+                key: f"{space[0] + share * (space[1] - space[0]):.6g}"
+                if isinstance(space[0], float)
+                else space[index % len(space)]
+                for key, space in spaces.items()
+            }
+            value = round(0.5 + 0.1 * len(jobs) + 0.01 * index, 4)
+            trials.append(
+                replace(
+                    trial(f"{name}-{index + 1:03d}", value, **chosen),
+                    hyperparameters={**chosen, **static, "model": "vgg16"},
+                )
+            )
+        ranges = {
+            key: {"type": "Continuous", "min": space[0], "max": space[1], "scale": "Logarithmic"}
+            if isinstance(space[0], float)
+            else {"type": "Categorical", "values": list(space)}
+            for key, space in spaces.items()
+        }
+        jobs.append(
+            TuningJob(
+                name,
+                "validation_accuracy",
+                "Maximize",
+                "Bayesian",
+                "Completed",
+                ranges,
+                {**static, "model": "vgg16"},
+                tuple(trials),
+                tuple(job.name for job in jobs),
+                "IdenticalDataAndAlgorithm" if jobs else "",
+            )
+        )
+    first = list(jobs[0].trials)
+    first[3] = replace(first[3], status="Failed", objective=None, curve=(), reason="out of memory")
+    first[4] = replace(first[4], status="Stopped", reason="stopped early")
+    return (replace(jobs[0], trials=tuple(first)), *jobs[1:])
+
+
+def alone(
+    trials: list[Trial], direction: str = "Maximize", names: int = 2, **changes
+) -> tuple[TuningJob, ...]:
+    """One job with these trials; its hyperparameters are h0, h1, …: linear, logarithmic, reverse logarithmic, integer, categorical, and again."""
+    kinds = [
+        {"type": "Continuous", "min": -1.0, "max": 1.0, "scale": "Linear"},
+        {"type": "Continuous", "min": 1e-5, "max": 1.0, "scale": "Logarithmic"},
+        {"type": "Continuous", "min": 0.0, "max": 0.999, "scale": "ReverseLogarithmic"},
+        {"type": "Integer", "min": 1, "max": 512, "scale": "Auto"},
+        {"type": "Categorical", "values": ["sgd", "adam", "adamw"]},
+    ]
+    ranges = {f"h{index}": kinds[index % len(kinds)] for index in range(names)}
+    return (
+        TuningJob(
+            "search",
+            "loss",
+            direction,
+            "Random",
+            "Completed",
+            ranges,
+            {"model": "resnet50"},
+            tuple(trials),
+            **changes,
+        ),
+    )
+
+
+def settings(names: int, share: float) -> dict[str, str]:
+    """Values of h0, h1, … that lie this share into their ranges."""
+    values = [
+        f"{2 * share - 1:.4f}",
+        f"{10 ** (5 * share - 5):.3g}",
+        f"{0.999 * share:.4f}",
+        str(1 + round(511 * share)),
+        ("sgd", "adam", "adamw")[min(2, int(3 * share))],
+    ]
+    return {f"h{index}": values[index % len(values)] for index in range(names)}
+
+
+def many(count: int, names: int, value=lambda share: (share - 0.3) ** 2) -> list[Trial]:
+    """So many trials of so many hyperparameters, spread over their ranges."""
+    shares = [math.modf(index * 0.618034)[0] for index in range(count)]
+    return [
+        trial(f"search-{index + 1}", value(share), **settings(names, share))
+        for index, share in enumerate(shares)
+    ]

@@ -1,0 +1,117 @@
+"""Real servers for tests: `python -m serve` on a free port, photos to send, and answers."""
+
+import base64
+import http.client
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from runtime.engines import ping
+from runtime.ports import free_port
+from tests.support.jobs import COLOURS, REPOSITORY
+
+
+def photo(
+    colour: str = "red", kind: str = "JPEG", mode: str = "RGB", size: tuple[int, int] = (50, 40)
+) -> bytes:
+    """An encoded photo of one colour."""
+    buffer = io.BytesIO()
+    Image.new("RGB", size, COLOURS[colour]).convert(mode).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def b64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def instances(*photos: bytes) -> bytes:
+    return json.dumps({"instances": [{"b64": b64(data)} for data in photos]}).encode()
+
+
+@dataclass
+class Server:
+    """A running server."""
+
+    port: int
+    process: subprocess.Popen
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        headers: dict | None = None,
+        timeout_s: float = 60,
+    ) -> tuple[int, dict, bytes]:
+        """Status, headers (lower-case names) and body of one request."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
+        try:
+            connection.request(method, path, body, headers or {})
+            answer = connection.getresponse()
+            return (
+                answer.status,
+                {name.lower(): value for name, value in answer.getheaders()},
+                answer.read(),
+            )
+        finally:
+            connection.close()
+
+    def invoke(
+        self,
+        body: bytes,
+        content_type: str = "image/jpeg",
+        path: str = "/invocations",
+        **headers: str,
+    ) -> tuple[int, object]:
+        """Status and JSON of an invocation."""
+        status, _, answer = self.ask("POST", path, body, {"Content-Type": content_type, **headers})
+        return status, json.loads(answer)
+
+    def label(self, body: bytes) -> str:
+        status, answer = self.invoke(body)
+        assert status == 200, answer
+        return answer["predictions"][0]["label"]
+
+    def workers(self) -> list[int]:
+        """Process ids of the workers."""
+        return [
+            int(pid)
+            for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+            .read_text()
+            .split()
+        ]
+
+
+@contextmanager
+def serving(model: Path | None = None, **environment: object):
+    """A server over a model folder, ready, with these environment variables; it must leave with 0 at SIGTERM."""
+    port = free_port()
+    variables = {
+        **os.environ,
+        "SAGEMAKER_BIND_TO_PORT": str(port),
+        "SLIPWAY_HOST": "127.0.0.1",
+        **{name: str(value) for name, value in environment.items()},
+    }
+    if model:
+        variables["SLIPWAY_MODEL_DIR"] = str(model)
+    process = subprocess.Popen([sys.executable, "-m", "serve"], cwd=REPOSITORY, env=variables)
+    try:
+        while ping(f"http://127.0.0.1:{port}") != 200:
+            assert process.poll() is None, "the server ended before it was ready"
+            time.sleep(0.02)
+        yield Server(port, process)
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=25) == 0
+    finally:
+        process.kill()
+        process.wait()

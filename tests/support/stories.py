@@ -1,0 +1,194 @@
+"""Every command of recipes/README.md, as it stands there, on local SageMaker: one shell for each story, in a copy of this checkout.
+
+What stands in for a user's world: `.venv` is the environment of these tests; photos of three colours; recipes with a small network,
+few epochs and one or two trainings a tuning job; a docker client whose push is a manifest in moto's ECR; moto, local SageMaker and
+our own stand-in for CloudFormation as AWS; and `launch` looks five times a second at what runs.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import boto3
+import yaml
+
+from launch.registry import DOCKER_MANIFEST
+from local_sagemaker.cloud import SAGEMAKER_URLS, environment_here
+from tests.support.aws import running_server
+from tests.support.jobs import REPOSITORY, SMALL
+from tests.support.registries import fake_docker
+from tests.support.sagemakers import local_sagemaker, moto
+from tests.support.stacks import CloudFormation
+
+REGION, BUCKET = "us-east-1", "sagemaker-us-east-1-123456789012"
+SMALLER = {
+    name: SMALL[name]
+    for name in (
+        "model",
+        "weights",
+        "trainable",
+        "image_size",
+        "resize",
+        "augmentation",
+        "quantize",
+    )
+}
+LAUNCH = re.compile(r"^(\.venv/bin/python -m launch .*)$", re.M)
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Action": "sts:AssumeRole",
+            "Principal": {"Service": "sagemaker.amazonaws.com"},
+        }
+    ],
+}
+STORIES = {"107 yoga poses": "yoga_poses", "133 dog breeds": "dog_breeds"}
+TEXT = (REPOSITORY / "recipes" / "README.md").read_text(encoding="utf-8")
+
+
+def commands(story: str) -> str:
+    """A story's code blocks, one after the other."""
+    [section] = [part for part in TEXT.split("\n## ") if part.startswith(story)]
+    return "".join(re.findall(r"^```sh\n(.*?)^```$", section, re.M | re.S))
+
+
+def shrink(path: Path) -> None:
+    """A recipe with a small network that trains in seconds."""
+    document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    document["hyperparameters"] |= {**SMALLER, "epochs": 2, "batch_size": 8} | (
+        {"head": "16,8"} if document["hyperparameters"].get("head") else {}
+    )
+    for number, search in enumerate(document["tuning"]):
+        search["budgets"] = {"jobs": 2 if number == 0 else 1, "parallel": 2 if number == 0 else 1}
+        search["ranges"] = {
+            name: {"values": [1, 2]} if name == "epochs" else given
+            for name, given in search["ranges"].items()
+        }
+        if "epochs" in search.get("hyperparameters", {}):
+            search["hyperparameters"]["epochs"] = 1
+    path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+
+
+def make_checkout(root: Path, recipe: str) -> Path:
+    """A committed copy of this checkout with that recipe made small; the photos are still to come."""
+    shutil.copytree(
+        REPOSITORY,
+        root,
+        ignore=shutil.ignore_patterns(
+            ".git", ".venv", "out", "photos", "__pycache__", ".pytest_cache", ".hypothesis"
+        ),
+    )
+    shrink(root / "recipes" / f"{recipe}.yaml")
+    (root / ".venv").symlink_to(sys.prefix)
+    for words in (
+        ["init", "-q"],
+        ["add", "-A", "--", ".", ":!.venv"],
+        ["-c", "user.name=Test", "-c", "user.email=test@example.org", "commit", "-qm", "all"],
+    ):
+        subprocess.run(["git", *words], cwd=root, check=True)
+    (root / ".git/info/exclude").write_text("/.venv\n")
+    return root
+
+
+@dataclass
+class World:
+    """environment: of a user's shell; formation: our CloudFormation."""
+
+    environment: dict[str, str]
+    formation: CloudFormation
+
+    def client(self, service: str):
+        """boto3's client of a service there."""
+        where = self.environment.get(
+            f"AWS_ENDPOINT_URL_{service.replace('-', '_').upper()}",
+            self.environment["AWS_ENDPOINT_URL"],
+        )
+        return boto3.client(
+            service,
+            endpoint_url=where,
+            region_name=REGION,
+            aws_access_key_id="nobody",
+            aws_secret_access_key="nobody",
+        )
+
+
+@contextmanager
+def world(folder: Path) -> Iterator[World]:
+    """AWS on this machine, with the role and the bucket that the page asks for."""
+    log = fake_docker(folder / "bin", DOCKER_MANIFEST)
+    with ExitStack() as servers:
+        url = servers.enter_context(moto())
+        cloud = servers.enter_context(local_sagemaker(folder / "state", url))
+        environment = environment_here(
+            AWS_ENDPOINT_URL=url,
+            BASE_IMAGE="scratch",
+            OMP_NUM_THREADS="1",
+            PATH=f"{log.parent}:{os.environ['PATH']}",
+            **dict.fromkeys(SAGEMAKER_URLS, cloud.url),
+        )
+        made = World(environment, None)
+        made.client("iam").create_role(
+            RoleName="SlipwayRole", AssumeRolePolicyDocument=json.dumps(TRUST)
+        )
+        made.client("s3").create_bucket(Bucket=BUCKET)
+        functions = {**environment, "AWS_DEFAULT_REGION": REGION}
+        made.formation = servers.enter_context(
+            running_server(CloudFormation(functions, made.client("s3"), folder, servers))
+        )
+        environment["AWS_ENDPOINT_URL_CLOUDFORMATION"] = made.formation.url
+        for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):  # the stories say these themselves
+            environment.pop(name)
+        yield made
+
+
+def tell(story: str, checkout: Path, environment: dict[str, str]) -> str:
+    """All commands of a story in one shell that ends at the first that fails; what they printed."""
+    script = checkout.parent / "story.sh"
+    script.write_text(
+        "set -ex\nPS4='+ ${SECONDS} s: '\n" + LAUNCH.sub(r"\1 --poll 0.2", commands(story))
+    )
+    done = subprocess.run(
+        ["bash", str(script)],
+        cwd=checkout,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=400,
+    )
+    print(done.stdout)
+    assert done.returncode == 0, done.stdout[-6000:]
+    return done.stdout
+
+
+def nothing_left(world: World, recipe: str) -> None:
+    """AssertionError where the story left something in S3 or on SageMaker."""
+    client = world.client
+    pages = (
+        client("s3")
+        .get_paginator("list_objects_v2")
+        .paginate(Bucket=BUCKET, Prefix=f"slipway/{recipe}/")
+    )
+    left = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+    assert not left, left
+    sagemaker = client("sagemaker")
+    assert [entry["EndpointStatus"] for entry in sagemaker.list_endpoints()["Endpoints"]] in (
+        [],
+        ["Deleting"],
+    )
+    assert (
+        sagemaker.list_models()["Models"]
+        == sagemaker.list_endpoint_configs()["EndpointConfigs"]
+        == []
+    )

@@ -1,0 +1,84 @@
+"""Where the hook's settings come from: SageMaker's debughookconfig.json, the environment, or nowhere."""
+
+import json
+import sys
+
+import pytest
+
+from tests.support.watched_training import read, small_network, warnings_of, watch
+from train.job import Job
+from train.recording.hooks import DebugSettings, config_file, open_hook
+
+EVERY = DebugSettings(train_interval=1)
+SAGEMAKER = {
+    "S3OutputPath": "s3://bucket/debug",
+    "LocalPath": "/opt/ml/output/tensors",
+    "HookParameters": {"train.save_interval": "2", "eval.save_interval": "1"},
+    "CollectionConfigurations": [
+        {"CollectionName": "gradients", "CollectionParameters": None},
+        {"CollectionName": "losses", "CollectionParameters": None},
+        {
+            "CollectionName": "relu_in",
+            "CollectionParameters": {"include_regex": ".*relu_input", "save_interval": "5"},
+        },
+    ],
+    "DebugHookSpecification": None,
+}
+
+
+def test_sagemakers_configuration_is_followed(tmp_path):
+    config = tmp_path / "input" / "config"
+    config.mkdir(parents=True)
+    (config / "debughookconfig.json").write_text(json.dumps(SAGEMAKER))
+    watch(tmp_path, small_network(), settings=None)
+    trial = read(tmp_path)
+    assert trial.tensor("gradient/Sequential_3.weight").steps() == list(range(0, 20, 2))
+    assert trial.tensor("gradient/Sequential_3.weight").value(2).shape == (8, 8, 3, 3)
+    assert (
+        trial.tensor("2.relu_input_0").steps() == [0, 5, 10, 15]
+        and trial.tensor("2.relu_input_0").value(0).min() < 0
+    )
+    assert trial.tensor("CrossEntropyLoss_output_0").steps() == list(range(0, 20, 2))
+    assert [path.name for path in (tmp_path / "output").iterdir()] == ["tensors"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        '{"CollectionConfigurations": [{}]}',
+        '{"HookParameters": {"save_interval": "often"}}',
+        '{"CollectionConfigurations": [{"CollectionName": "mine", "CollectionParameters": {}}]}',
+    ],
+)
+def test_a_configuration_that_smdebug_refuses_costs_one_line(tmp_path, text, caplog):
+    config = tmp_path / "input" / "config"
+    config.mkdir(parents=True)
+    (config / "debughookconfig.json").write_text(text)
+    losses = watch(tmp_path, small_network(), settings=None, epochs=1)
+    assert len(losses) == 5 and len(warnings_of(caplog)) == 1, warnings_of(caplog)
+
+
+def test_without_smdebug_training_goes_on(tmp_path, monkeypatch, caplog):
+    for name in [
+        name
+        for name in sys.modules
+        if name == "train.recording.smdebug_hook" or name.partition(".")[0] == "smdebug"
+    ]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "smdebug", None)
+    assert len(watch(tmp_path, small_network(), epochs=1)) == 5
+    assert "not installed" in warnings_of(caplog)[0]
+
+
+def test_switched_off_by_the_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("USE_SMDEBUG", "0")
+    assert open_hook(Job(tmp_path), EVERY, small_network()) is None
+
+
+def test_the_environments_configuration_file(tmp_path, monkeypatch):
+    assert config_file(Job(tmp_path)) is None
+    (tmp_path / "own.json").write_text("{}")
+    monkeypatch.setenv("SMDEBUG_CONFIG_FILE_PATH", str(tmp_path / "own.json"))
+    assert config_file(Job(tmp_path)) == tmp_path / "own.json"

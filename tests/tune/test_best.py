@@ -1,0 +1,272 @@
+"""What a search leaves for the steps after it: best hyperparameters that train, diagnose and launch take, and trials that watched themselves."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from launch.__main__ import main as launch
+from recipes.tuning import load_recipe, read_recipe
+from tests.support.jobs import REPOSITORY
+from tests.support.tuning import draw_data, search_here, settings
+from tune.search_settings import BEST_FILE, BEST_RECIPE_FILE, RESULTS_FILE
+from tune.show import main as show
+from tune.tuner import Tuner
+
+CLOUD = {
+    "region": "eu-west-1",
+    "role": "arn:aws:iam::123456789012:role/r",
+    "training": {"instance_type": "ml.m5.large"},
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return draw_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def search(tmp_path_factory, data) -> Path:
+    """A search's output folder."""
+    asked = settings(tmp_path_factory.mktemp("search"), data, {"budgets": {"jobs": 2}})
+    asked.document["sagemaker"] = CLOUD
+    search_here(asked)
+    Tuner(asked, 0, []).run()
+    return asked.out
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", *map(str, arguments)],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_train_takes_them(tmp_path, search, data):
+    (tmp_path / "input").mkdir()
+    (tmp_path / "input/data").symlink_to(data)
+    ended = run("train", "--root", tmp_path, "--hyperparameters", search / BEST_FILE)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert json.loads((tmp_path / "model/model.json").read_text())["provenance"]["hyperparameters"][
+        "lr"
+    ] == float(best(search)["lr"])
+
+
+@pytest.mark.parametrize(
+    "content, sentence",
+    [
+        (None, "there is no file '{}' of hyperparameters"),
+        ("[", "'{}' is not readable JSON ("),
+        ("[]", "'{}' holds a list; expected an object of names and values"),
+    ],
+)
+def test_train_says_what_is_wrong_with_them(tmp_path, capsys, content, sentence):
+    from train.__main__ import main
+
+    file = tmp_path / "best.json"
+    if content:
+        file.write_text(content)
+    assert main(["--root", str(tmp_path), "--hyperparameters", str(file)]) != 0
+    assert (tmp_path / "output/failure").read_text().startswith(sentence.format(file)) and not (
+        tmp_path / "input"
+    ).exists()
+
+
+def test_diagnose_takes_them(tmp_path, search, data):
+    ended = run(
+        "diagnose",
+        tmp_path / "watched",
+        "--hyperparameters",
+        search / BEST_FILE,
+        "--data",
+        data,
+        "--rules",
+        "exploding_tensor",
+    )
+    assert ended.returncode in (0, 3), ended.stdout + ended.stderr
+    assert (
+        "epoch=2" in ended.stdout
+        and ended.stdout.count("diagnose: ") == 1
+        and "diagnose: rules=1 " in ended.stdout
+    )
+    texts = json.loads((tmp_path / "watched/input/config/hyperparameters.json").read_text())
+    assert (
+        texts == best(search) | {"debug": "true", "profile": "true"}
+        and (tmp_path / "watched/output/findings.json").is_file()
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments, sentence",
+    [
+        (
+            ["new", "--data", "nowhere"],
+            "'nowhere' holds no prepared photos; name a folder that `python -m prepare` wrote with --data",
+        ),
+        ([".", "--data", "."], "'.' is there already; name a new folder for the training"),
+        (
+            ["new", "--hyperparameters", "list.json", "--data", "."],
+            "'list.json' holds a list; expected an object of names and values",
+        ),
+        (
+            ["new", "--hyperparameters", "no.json", "--data", "."],
+            "No such file or directory: 'no.json'",
+        ),
+        (
+            ["new", "--hyperparameters", "wrong.json", "--data", "."],
+            "the training failed: hyperparameter 'epoch' is unknown; known: ",
+        ),
+    ],
+)
+def test_diagnose_says_what_is_wrong(tmp_path, monkeypatch, capsys, arguments, sentence):
+    from diagnose.__main__ import main
+
+    monkeypatch.chdir(tmp_path)
+    for name, content in {"best": {"epochs": "1"}, "list": [], "wrong": {"epoch": "1"}}.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    (tmp_path / "train").mkdir()
+    assert main([arguments[0], "--hyperparameters", "best.json", *arguments[1:]]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith(f"diagnose: failed: {sentence}") and told.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["train", "debug"])
+def test_launch_takes_them(tmp_path, search, capsys, command):
+    demo = str(REPOSITORY / "recipes/demo.yaml")
+    assert (
+        launch(
+            [
+                command,
+                demo,
+                "--dry-run",
+                "--out",
+                str(tmp_path),
+                "--hyperparameters",
+                str(search / BEST_FILE),
+            ]
+        )
+        == 0
+    )
+    assert json.loads(capsys.readouterr().out)[0]["request"]["HyperParameters"] == best(search)
+    assert (
+        launch([command, str(search / BEST_RECIPE_FILE), "--dry-run", "--out", str(tmp_path)]) == 0
+    )
+    (request,) = [call["request"] for call in json.loads(capsys.readouterr().out)]
+    assert request["HyperParameters"].keys() == best(search).keys() and float(
+        request["HyperParameters"]["lr"]
+    ) == float(best(search)["lr"])
+    assert (
+        request["RoleArn"] == CLOUD["role"]
+        and request["ResourceConfig"]["InstanceType"] == "ml.m5.large"
+    )
+
+
+def test_launch_says_what_is_wrong_with_them(tmp_path, capsys):
+    (tmp_path / "list.json").write_text("[]")
+    for name, sentence in (
+        ("list.json", "holds a list; expected an object of names and values"),
+        ("no.json", "cannot be read: No such file"),
+    ):
+        assert (
+            launch(
+                [
+                    "train",
+                    str(REPOSITORY / "recipes/demo.yaml"),
+                    "--dry-run",
+                    "--hyperparameters",
+                    str(tmp_path / name),
+                ]
+            )
+            == 1
+        )
+        told = capsys.readouterr().err
+        assert (
+            sentence in told
+            and len([line for line in told.split("\n") if line.startswith("launch: failed")]) == 1
+        )
+    with pytest.raises(SystemExit, match="2"):
+        launch(["train", "any.yaml", "--best", "--hyperparameters", "best.json"])
+
+
+def best(search: Path) -> dict[str, str]:
+    return json.loads((search / BEST_FILE).read_text())
+
+
+def test_the_best_recipe_is_the_searchs_without_its_tuning_jobs(search):
+    found = load_recipe(search / BEST_RECIPE_FILE)
+    assert "tuning" not in found and found["sagemaker"] == CLOUD
+    assert {
+        name: str(text) for name, text in read_recipe(found).hyperparameters.items()
+    }.keys() == best(search).keys()
+    assert yaml.safe_load((search / BEST_RECIPE_FILE).read_text())["hyperparameters"]["epochs"] == 2
+
+
+def test_show_writes_them_too(tmp_path, search, capsys):
+    assert show([str(search / RESULTS_FILE), "--best", str(tmp_path / "new/best.json")]) == 0
+    assert json.loads((tmp_path / "new/best.json").read_text()) == best(search)
+
+
+def test_trials_that_share_a_process_watch_themselves(tmp_path, data):
+    """debug and profile are hyperparameters like any other: each trial has its own tensors, profile and findings, and learns as it would without."""
+    grid = {"strategy": "Grid", "budgets": {}, "ranges": {"lr": ["0.01", "0.02"]}}
+    plain = search_here(settings(tmp_path / "plain", data, grid, epochs=2, feature_views=0))
+    job = search_here(
+        settings(
+            tmp_path / "watched",
+            data,
+            grid,
+            epochs=2,
+            feature_views=0,
+            debug="true",
+            profile="true",
+            debug_train_interval=1,
+        )
+    )
+    assert [trial.status for trial in job.trials] == ["Completed"] * 2 and [
+        trial.reason for trial in job.trials
+    ] == ["", ""]
+    assert [trial.curve for trial in job.trials] == [trial.curve for trial in plain.trials]
+    for trial in job.trials:
+        tree = tmp_path / "watched/trials/job-0" / trial.name
+        printed = (tree / "output.log").read_text()
+        assert (
+            "no more tensors are saved" not in printed and "no tensors will be saved" not in printed
+        )
+        assert (
+            "diagnose: rules=" in printed
+            and (tree / "output/data/findings.json").is_file()
+            and (tree / "output/data/profiler").is_dir()
+        )
+        assert (
+            list((tree / "output/data/tensors/events").iterdir()) and not (tree / "model").exists()
+        )
+
+
+def test_a_trial_finds_what_those_before_it_made(tmp_path, data):
+    """The network, and every decoded photo and feature, whether the process is the same or another."""
+    grid = {"strategy": "Grid", "budgets": {}, "ranges": {"lr": ["0.01", "0.02"]}}
+    other = {**grid, "ranges": {"lr": ["0.01"]}}
+    here, there = (
+        settings(tmp_path / "a", data, grid, image_size="33"),
+        settings(tmp_path / "b", data, other, image_size="33", engine="process"),
+    )
+    jobs = search_here(here), search_here(there)
+    logs = [
+        (asked.out / "trials/job-0" / trial.name / "output.log").read_text()
+        for asked, job in zip((here, there), jobs)
+        for trial in job.trials
+    ]
+    rows = [re.findall(r"^store: (\S+), (\d+) of (\d+) rows are there", log, re.M) for log in logs]
+    assert all(there == "0" for _, there, _ in rows[0]) and len(rows[0]) >= 2, logs[0]
+    assert all(there == of for found in rows[1:] for _, there, of in found) and all(
+        len(found) >= 2 for found in rows
+    ), logs[1]
+    assert ["the one of the training before" in log for log in logs] == [False, True, False]

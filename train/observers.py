@@ -1,0 +1,68 @@
+"""What watches a training on request: smdebug's hook over its tensors, the profiler, and at the end the rules over both."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from recipes.hyperparameters import Hyperparameters
+from train.distributed.context import DistributedContext
+from train.job import Job
+from train.learning.loop import Learner
+from train.recording.hooks import DebugSettings, Hook, open_hook
+from train.recording.profile import NoProfile, Profile, profiling, read_settings
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def profiled(
+    job: Job, hp: Hyperparameters, world: DistributedContext
+) -> Iterator[NoProfile | Profile]:
+    """A profile of what is done inside, under output/data/profiler; none unless the hyperparameters or SageMaker ask for it."""
+    settings = read_settings(
+        job, job.output_data / "profiler", hp.profile, hp.profile_steps, world.rank
+    )
+    with profiling(settings, "cuda" if torch.cuda.is_available() else "cpu") as profile:
+        yield profile
+
+
+def hooked(job: Job, learner: Learner) -> Hook | None:
+    """smdebug's hook on the learner's network, where the hyperparameters or SageMaker ask for it."""
+    hp = learner.hyperparameters
+    settings = (
+        DebugSettings(
+            tuple(part.strip() for part in hp.debug_collections.split(",") if part.strip()),
+            hp.debug_train_interval,
+            hp.debug_eval_interval,
+            hp.debug_predict_interval,
+            hp.debug_sample,
+        )
+        if hp.debug
+        else None
+    )
+    return open_hook(
+        job,
+        settings,
+        learner.network,
+        learner.scaler.get_scale if learner.scaler.is_enabled() else None,
+    )
+
+
+def tell_findings(job: Job) -> None:
+    """Judge what was saved and print the answers; a training never fails for what they say, nor when they cannot be had."""
+    from diagnose.findings import DiagnoseError
+    from diagnose.judging import judge_all
+
+    try:
+        judgement = judge_all(job.root / "output", write_to=job.output_data)
+    except (DiagnoseError, OSError) as error:
+        log.warning("diagnose: %s", error)
+        return
+    for line in judgement.lines():
+        print(f"diagnose: {line}", flush=True)
+    print(
+        f"diagnose: rules={len(judgement.lines())} fired={','.join(judgement.fired()) or 'none'}",
+        flush=True,
+    )

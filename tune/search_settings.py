@@ -1,0 +1,132 @@
+"""What one run of the tuner was asked for, kept in its output folder for its workers and for the next run of the same command."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from artifact.channels import CHANNEL_NAMES
+from artifact.model import write_atomically
+from recipes.ranges import SearchError
+from recipes.tuning import Recipe, read_recipe
+from tune.results import TuningJob, read_results
+
+FORMAT_VERSION = 1
+SETTINGS_FILE, RESULTS_FILE, BEST_FILE, BEST_RECIPE_FILE = (
+    "search.json",
+    "tuning.json",
+    "best.json",
+    "best.yaml",
+)
+PHOTOS = "photos"  # among the settings: their fingerprint
+PAGE_FILE, CSV_FILE = "tuning.html", "tuning.csv"
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """document: the recipe's YAML; changed: static hyperparameters with other values; channels: name to folder; parents: files of
+    other searches' results; storage: a database's URL, None for a file in `out`."""
+
+    out: Path
+    document: dict = field(hash=False)
+    changed: dict[str, str] = field(hash=False)
+    channels: dict[str, Path] = field(hash=False)
+    parents: tuple[Path, ...] = ()
+    engine: str = "in-process"
+    image: str = "slipway-train"
+    storage: str | None = None
+    keep: bool = False
+
+    def recipe(self) -> Recipe:
+        """The recipe as it is searched. SearchError when it is wrong."""
+        return read_recipe(self.document, self.changed)
+
+    def known_parents(self) -> dict[str, TuningJob]:
+        """Tuning jobs of other searches, by name. ResultsError or OSError for a file that is none."""
+        return {job.name: job for path in self.parents for job in read_results(path)}
+
+    def tree(self, job: str, trial: str) -> Path:
+        """The folder of a trial's training job."""
+        return self.out / "trials" / job / trial
+
+    def write(self) -> None:
+        """Keep them. SearchError when the folder holds a search on other photos."""
+        path = self.out / SETTINGS_FILE
+        if path.is_file() and (theirs := _load(path)["channels"]) != (
+            ours := {name: str(folder) for name, folder in self.channels.items()}
+        ):
+            raise SearchError(
+                f"'{self.out}' holds a search on other photos ({', '.join(theirs.values())}; now {', '.join(ours.values())}); "
+                "name another --out, or remove it"
+            )
+        kept = {
+            name: value for name, value in asdict(self).items() if name != "storage"
+        }  # which may hold a password
+        text = json.dumps(
+            {"format_version": FORMAT_VERSION, **kept, PHOTOS: fingerprint(self.channels)},
+            default=str,
+            indent=1,
+        )
+        write_atomically(path, text.encode() + b"\n")
+
+
+def read_settings(out: Path, storage: str | None = None) -> SearchSettings:
+    """The settings that a run left in its folder, on a storage. SearchError when there are none of this version."""
+    values = {
+        name: value
+        for name, value in _load(out / SETTINGS_FILE).items()
+        if name not in ("format_version", PHOTOS)
+    }
+    return SearchSettings(
+        **{
+            **values,
+            "out": Path(values["out"]),
+            "channels": {name: Path(folder) for name, folder in values["channels"].items()},
+            "parents": tuple(map(Path, values["parents"])),
+            "storage": storage,
+        }
+    )
+
+
+def fingerprint(channels: dict[str, Path]) -> str:
+    """What tells photos from others: the names and sizes of all files of the channels."""
+    files = sorted(
+        (name, str(path.relative_to(folder)), path.stat().st_size)
+        for name, folder in channels.items()
+        for path in folder.rglob("*")
+        if path.is_file()
+    )
+    return hashlib.sha256(json.dumps(files).encode()).hexdigest()
+
+
+def fingerprint_beside(results: Path) -> str:
+    """That of the search that wrote a file of results; empty where its settings do not lie beside it."""
+    path = results.parent / SETTINGS_FILE
+    return str(_load(path).get(PHOTOS, "")) if path.is_file() else ""
+
+
+def _load(path: Path) -> dict:
+    try:
+        values = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise SearchError(
+            f"'{path}' is not a search's settings ({error}); name another --out, or remove it"
+        ) from error
+    if not isinstance(values, dict) or values.get("format_version") != FORMAT_VERSION:
+        found = values.get("format_version") if isinstance(values, dict) else None
+        raise SearchError(
+            f"'{path}' has format_version {found!r}, this is {FORMAT_VERSION}; name another --out, or remove it"
+        )
+    return values
+
+
+def find_channels(data: Path) -> dict[str, Path]:
+    """A prepared folder's channels: its folders, one of which is train's and holds classes. Empty for a folder that is not prepared."""
+    folders = {path.name: path.absolute() for path in sorted(data.iterdir()) if path.is_dir()}
+    prepared = any(
+        path.is_dir()
+        for name in CHANNEL_NAMES["train"]
+        if name in folders
+        for path in folders[name].iterdir()
+    )
+    return folders if prepared else {}

@@ -1,0 +1,224 @@
+"""Three ways to run a trial's training job on its tree: in this process, as `python -m train`, in a container of the training image."""
+
+import hashlib
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+
+from runtime.die_with_parent import leashed
+from train.gc_pause import gc_paused
+
+ENGINES = ("in-process", "process", "container")
+STOP_TIMEOUT_S = 120  # as SageMaker: SIGTERM, then SIGKILL
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+class Failed(Exception):
+    """A training that failed, with its own reason."""
+
+
+class InProcess:
+    """Trainings in this process, one after the other: they share decoded photos, features and the network. No artifact is exported."""
+
+    links = True  # of a tree to its channels' folders
+
+    def __init__(self):
+        with gc_paused():
+            from train.model.networks import Networks
+
+        self._networks = Networks()
+        self._stop = None
+
+    def run(self, root: Path, on_line: Callable[[str], None]) -> None:
+        """Train the job under root; on_line gets each line that it prints. Failed with the reason."""
+        from recipes.hyperparameters import parse
+        from train.failure import reason
+        from train.job import Job
+        from train.stop import Stop
+
+        with gc_paused():
+            from train.run import run
+
+        self._stop, job = Stop(), Job.at(root)
+        try:
+            with _captured(on_line):
+                run(
+                    job,
+                    parse(job.hyperparameters()),
+                    self._stop,
+                    networks=self._networks,
+                    export=False,
+                )
+        except Failed:
+            raise
+        except Exception as error:  # whatever it is, the search goes on
+            raise Failed(
+                reason(error) or f"unexpected {type(error).__name__}: {error}"
+            ) from None  # its frames hold the training's memory
+        finally:
+            self._stop = None
+
+    def stop(self) -> None:
+        """Have the training that runs end early; from any thread, or a signal's handler."""
+        if stop := self._stop:
+            stop.request()
+
+
+class Commands:
+    """Trainings as commands of their own, whole, with their artifact."""
+
+    def __init__(
+        self,
+        command: Callable[[Path], list[str]],
+        remove: Callable[[Path], None] = lambda root: None,
+        links: bool = True,
+    ):
+        self._command, self._remove, self.links = command, remove, links
+        self._process: subprocess.Popen | None = None
+
+    def run(self, root: Path, on_line: Callable[[str], None]) -> None:
+        """As InProcess.run."""
+        self._remove(root)
+        self._process = process = subprocess.Popen(
+            leashed(self._command(root)),
+            cwd=REPOSITORY,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        last = ""
+        try:
+            for line in process.stdout:
+                last = line.decode(errors="replace").rstrip("\n")
+                on_line(last)
+            code = process.wait()
+        finally:
+            self._process = None
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+            process.stdout.close()
+            self._remove(root)
+        if code:
+            failure = root / "output" / "failure"
+            reason = (
+                failure.read_text(encoding="utf-8", errors="replace").strip()
+                if failure.is_file()
+                else last
+            )
+            raise Failed(reason or f"the training ended with code {code} and left no reason")
+
+    def stop(self) -> None:
+        """As InProcess.stop; SIGKILL when the training does not leave."""
+        if process := self._process:
+            process.send_signal(signal.SIGTERM)
+            timer = threading.Timer(STOP_TIMEOUT_S, process.kill)
+            timer.daemon = True
+            timer.start()
+
+
+Engine = InProcess | Commands
+
+
+def make_engine(
+    name: str, channels: dict[str, Path], image: str = "slipway-train", gpu: int | None = None
+) -> Engine:
+    """The engine of one of ENGINES. gpu: the one that containers get."""
+    if name == "in-process":
+        return InProcess()
+    if name == "process":
+        return Commands(lambda root: [sys.executable, "-m", "train", "--root", str(root)])
+    return Commands(
+        lambda root: _docker_run(root, channels, image, gpu), _docker_remove, links=False
+    )
+
+
+def _docker_run(root: Path, channels: dict[str, Path], image: str, gpu: int | None) -> list[str]:
+    """`docker run IMAGE train` as SageMaker does it; SIGTERM to it is passed on to the training."""
+    mounts = [
+        part
+        for name, folder in channels.items()
+        for part in ("--volume", f"{folder}:/opt/ml/input/data/{name}:ro")
+    ]
+    # root as on SageMaker; for an ordinary user their own identity, so that they own what is written
+    identity = [] if os.getuid() == 0 else ["--user", f"{os.getuid()}:{os.getgid()}"]
+    return [
+        "docker",
+        "run",
+        "--rm",
+        "--name",
+        _container(root),
+        "--hostname",
+        "algo-1",
+        "--shm-size",
+        "2g",
+        *identity,
+        "--env",
+        "OMP_NUM_THREADS",
+        *([] if gpu is None else ["--gpus", f"device={gpu}"]),
+        "--volume",
+        f"{root}:/opt/ml",
+        *mounts,
+        image,
+        "train",
+    ]
+
+
+def _docker_remove(root: Path) -> None:
+    """What a killed tuner may have left under this trial's name."""
+    subprocess.run(
+        ["docker", "rm", "--force", _container(root)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        check=False,
+    )
+
+
+def _container(root: Path) -> str:
+    return f"slipway-tune-{root.name}-{hashlib.sha256(str(root).encode()).hexdigest()[:8]}"
+
+
+@contextmanager
+def _captured(on_line: Callable[[str], None]):
+    """What this process and its libraries print goes to on_line, line by line, in a thread of its own."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = [os.dup(number) for number in (1, 2)]
+    reading, writing = os.pipe()
+    for number in (1, 2):
+        os.dup2(writing, number)
+    printing = os.fdopen(writing, "w", buffering=1, encoding="utf-8", errors="replace")
+    logging.basicConfig(level=logging.INFO, stream=printing, format="%(message)s", force=True)
+    wrong: list[Exception] = []
+
+    def pump() -> None:
+        with os.fdopen(reading, "rb") as lines:
+            for line in lines:
+                try:
+                    on_line(line.decode(errors="replace").rstrip("\n"))
+                except (
+                    Exception
+                ) as error:  # told below; the pipe must be emptied, or the training waits for ever
+                    wrong.append(error)
+
+    thread = threading.Thread(target=pump, name="output", daemon=True)
+    thread.start()
+    try:
+        with redirect_stdout(printing), redirect_stderr(printing):
+            yield
+    finally:
+        logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s", force=True)
+        printing.close()
+        for number, handle in zip((1, 2), kept):
+            os.dup2(handle, number)
+            os.close(handle)
+        thread.join(timeout=60)
+    if wrong:
+        raise wrong[0]
