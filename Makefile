@@ -18,7 +18,7 @@ TESTS ?=
 PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test images tune web push local-sagemaker e2e conformance sbom soak bench-serve bench-train bench-tune bench-hook bench-profile base lock environment clean
+.PHONY: help demo check test images tune web push local-sagemaker e2e conformance sbom soak bench-serve bench-train bench-tune bench-hook bench-profile base lock environment clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ demo: $(VENV)/.$(ENGINE) ## Photos to a tested endpoint, here; DATA=folder takes
 
 test: $(VENV)/.process ## Run all tests; those of containers need a Docker engine (REQUIRE_DOCKER=1: fail without one); TEST_WORKERS=n side by side
 	@OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
+
+check: $(VENV)/.process ## Lint, format and types of everything: ruff, mypy, shellcheck, hadolint
+	@VENV='$(VENV)' tests/check.sh
 
 images: ## Build the images: IMAGES=train|serve|serve-gpu|serve-mms|all, BASE_IMAGE=… to build on, WEIGHTS=resnet50,… to bake in, PACKAGES=… of Debian to add
 	@docker/build.sh $(IMAGES)

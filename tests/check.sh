@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Usage: tests/check.sh      (make check)
+#
+# The gates that need no test: lint, format, types, scripts, Dockerfiles. All run, whatever fails.
+# Ends with 0 when all are clean.
+#
+#   VENV   the environment with docker/requirements-dev.txt; default .venv
+set -uo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+bin=${VENV:-.venv}/bin
+failed=()
+
+gate() {  # gate NAME COMMAND...
+    local name=$1
+    shift
+    if "$@"; then
+        echo "check: $name: ok"
+    else
+        failed+=("$name")
+    fi
+}
+
+scripts=()
+while IFS= read -r file; do scripts+=("$file"); done < <(
+    git ls-files '*.sh' '.ci/run'
+)
+dockerfiles=()
+while IFS= read -r file; do dockerfiles+=("$file"); done < <(git ls-files '*.Dockerfile')
+
+gate "ruff check" "$bin/ruff" check --quiet .
+gate "ruff format" "$bin/ruff" format --quiet --check .
+gate "mypy" "$bin/mypy" --no-error-summary .
+gate "shellcheck" "$bin/shellcheck" "${scripts[@]}"
+gate "hadolint" "$bin/hadolint" "${dockerfiles[@]}"
+
+if [[ ${#failed[@]} -gt 0 ]]; then
+    echo "check: failed: ${failed[*]}" >&2
+    exit 1
+fi
+echo "check: all clean"
