@@ -8,14 +8,15 @@ ARG TRAIN_IMAGE=slipway-train:latest
 FROM ${TRAIN_IMAGE}
 COPY docker/requirements-serve-gpu.txt /opt/build/
 # The train image's pip; what it has of the set is satisfied already, at the versions that the lock took from it. What
-# trim.sh took out of that image is all that may be missing.
+# trim.sh took out of that image is all that may be missing. grep's own exit code decides, not pip's.
+# hadolint ignore=DL4006
 RUN /opt/venv/bin/pip install --no-cache-dir --no-compile --disable-pip-version-check --require-hashes \
         --only-binary :all: --requirement /opt/build/requirements-serve-gpu.txt \
     && ! { /opt/venv/bin/pip check \
         | grep -vE "No broken requirements|requires (openvino-telemetry|ninja|scikit-learn), which is not installed"; }
 COPY docker/warm_engine.py docker/warm_serve.py docker/warm_serve_gpu.py /opt/build/
 # Fails the build when something that a server needs is not there; the environment would keep it from writing bytecode.
-RUN export PYTHONDONTWRITEBYTECODE= HOME=/tmp/warm \
+RUN export PYTHONDONTWRITEBYTECODE="" HOME=/tmp/warm \
     && /opt/venv/bin/python -W error /opt/build/warm_serve.py \
     && /opt/venv/bin/python /opt/build/warm_serve_gpu.py \
     && rm -rf /tmp/warm /tmp/warm.xml /tmp/warm.bin

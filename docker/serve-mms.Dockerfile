@@ -6,12 +6,16 @@ ARG BASE_IMAGE=debian:bookworm-slim
 
 FROM ${BASE_IMAGE} AS base
 # Debian's own Python 3.11: the slim image has none. ca-certificates: for pip, to check whom it talks to.
+# A release of Debian has one version of each package, with its security fixes.
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates python3 \
     && rm -rf /var/lib/apt/lists/*
 
 FROM base AS build
 # binutils: jlink strips the JVM's symbols with it.
+# A release of Debian has one version of each package, with its security fixes.
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends python3-venv openjdk-17-jdk-headless binutils unzip \
     && rm -rf /var/lib/apt/lists/*

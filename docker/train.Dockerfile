@@ -6,6 +6,8 @@ ARG BASE_IMAGE=debian:bookworm-slim
 
 FROM ${BASE_IMAGE} AS base
 # Debian's own Python 3.11: the slim image has none. ca-certificates lets pip and boto3 check the far side.
+# A release of Debian has one version of each package, with its security fixes.
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates python3 \
     && rm -rf /var/lib/apt/lists/*
@@ -13,6 +15,8 @@ RUN apt-get update \
 # The compiler stays in this stage: sagemaker-training comes as source with a C extension. Only these few packages are
 # built here, so that the gigabytes of torch are not copied from stage to stage.
 FROM base AS build
+# A release of Debian has one version of each package, with its security fixes.
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends gcc libc6-dev python3-dev python3-venv \
     && rm -rf /var/lib/apt/lists/*
@@ -58,6 +62,8 @@ RUN test -z "${WEIGHTS}" || /opt/venv/bin/python /opt/build/fetch_weights.py "${
 
 # PACKAGES='g++ python3-dev' is what torch.compile needs (compile=true).
 ARG PACKAGES=
+# The user names the packages, with versions or without.
+# hadolint ignore=DL3008
 RUN test -z "${PACKAGES}" \
     || (apt-get update && apt-get install --yes --no-install-recommends ${PACKAGES} && rm -rf /var/lib/apt/lists/*)
 

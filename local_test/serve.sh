@@ -23,7 +23,7 @@ echo "serve.sh: $model on http://127.0.0.1:$port" >&2
 docker run --rm --name "$name" --sig-proxy=false --env OMP_NUM_THREADS --publish "127.0.0.1:$port:8080" \
     --volume "$model:/opt/ml/model:ro" "$@" "$image" serve &
 client=$!
-# shellcheck disable=SC2317  # the trap calls it
+# shellcheck disable=SC2317,SC2329  # the trap calls it
 stop() {
     docker stop --time 30 "$name" >/dev/null || true
     interrupted=yes

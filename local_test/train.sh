@@ -49,7 +49,7 @@ write_missing hyperparameters '{}'
 docker run --rm --name "$name" --sig-proxy=false --shm-size "${SHM_SIZE:-2g}" --env OMP_NUM_THREADS --volume "$root:/opt/ml" \
     ${gpus[@]+"${gpus[@]}"} "$@" "$image" train &
 client=$!
-# shellcheck disable=SC2317  # the trap calls it
+# shellcheck disable=SC2317,SC2329  # the trap calls it
 stop() {
     echo "train.sh: stopping $name" >&2
     docker stop --time "${STOP_TIMEOUT_S:-120}" "$name" >/dev/null || true
