@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from conformance import catalog
+from conformance import catalog, results
 from conformance.clauses import CLAUSES, KINDS
 from conformance.image_clauses import AMIS
 from conformance.inputs import read_job, read_known, read_sample
@@ -30,23 +30,23 @@ def main(arguments: list[str] | None = None) -> int:
             return _list()
         with workplace() as work:
             wanted = _wanted(options, work)
-            results = examine(
+            found = examine(
                 wanted,
                 ContractLimits(),
                 work,
                 lambda result: print(results.row(result), flush=True),
             )
         if options.json:
-            options.json.write_text(results.as_json(results), encoding="utf-8")
+            options.json.write_text(results.as_json(found), encoding="utf-8")
         if options.junit:
-            results.write_junit(results, options.junit)
+            results.write_junit(found, options.junit)
     except (EngineError, OSError) as error:
         print(f"conformance: {error}", file=sys.stderr)
         return USAGE
     except KeyboardInterrupt:
         print("conformance: interrupted; what ran has been ended", file=sys.stderr)
         return INTERRUPTED
-    counts = results.counted(results)
+    counts = results.counted(found)
     print(f"conformance: seconds={time.monotonic() - started:.0f}")
     print(
         "conformance: " + " ".join(f"{name}={count}" for name, count in counts.items()), flush=True
@@ -120,7 +120,7 @@ def _wanted(options: argparse.Namespace, work: Path) -> Wanted:
             path.is_dir() or not path.absolute().parent.is_dir()
         ):
             raise EngineError(f"--{name} must be a file in a folder that is there, found '{path}'")
-    train, serve = _subjects(options, kinds, work)
+    train, serve = _targets(options, kinds, work)
     job = read_job(options.job, work) if train else None
     sample = (
         read_sample(
@@ -134,7 +134,7 @@ def _wanted(options: argparse.Namespace, work: Path) -> Wanted:
     )
 
 
-def _subjects(options: argparse.Namespace, kinds: tuple[str, ...], work: Path) -> tuple:
+def _targets(options: argparse.Namespace, kinds: tuple[str, ...], work: Path) -> tuple:
     """What trains and what serves, None for neither."""
     if options.process is not None:
         if options.train or options.serve:
@@ -158,7 +158,7 @@ def _list() -> int:
     for kind in KINDS:
         for clause in catalog.of_kind(kind):
             print(
-                f"{kind:9} {clause.name:38} {clause.requirement}\n{'':48} {clause.source}\n{'':48} Mend: {clause.mend}"
+                f"{kind:9} {clause.name:38} {clause.requirement}\n{'':48} {clause.source}\n{'':48} Fix: {clause.fix}"
             )
     return 0
 

@@ -1,6 +1,6 @@
-"""What a clause is: a small function that looks at a subject and says kept, broken or not applicable; and the list of all of them.
+"""What a clause is: a small function that looks at a target and says kept, broken or not applicable; and the list of all of them.
 
-The first paragraph of a clause's docstring is what the contract requires, `Source:` says where that is written, `Mend:` what to change. The
+The first paragraph of a clause's docstring is what the contract requires, `Source:` says where that is written, `Fix:` what to change. The
 sections are those of AWS's developer guide for SageMaker, botocore's description of its API, or the public threads in which users met it.
 """
 
@@ -35,7 +35,7 @@ class Broken:
 
 @dataclass(frozen=True)
 class NotApplicable:
-    """Why the clause says nothing of this subject."""
+    """Why the clause says nothing of this target."""
 
     why: str
 
@@ -53,7 +53,7 @@ class Settled(Exception):
 
 @dataclass(frozen=True)
 class Clause:
-    """alone: it measures times under load, so nothing else may run meanwhile. requirement, source, mend: from the docstring."""
+    """alone: it measures times under load, so nothing else may run meanwhile. requirement, source, fix: from the docstring."""
 
     name: str
     kind: str
@@ -61,15 +61,15 @@ class Clause:
     alone: bool
     requirement: str
     source: str
-    mend: str
+    fix: str
 
 
 @dataclass(frozen=True)
 class Result:
-    """One clause looked at. subject: the image's name, or process."""
+    """One clause looked at. target: the image's name, or process."""
 
     clause: Clause
-    subject: str
+    target: str
     outcome: Outcome
     seconds: float
 
@@ -79,19 +79,19 @@ class Result:
 
 
 class Shared:
-    """What several clauses need of a subject, made once, by the first who asks; the others wait for it."""
+    """What several clauses need of a target, made once, by the first who asks; the others wait for it."""
 
-    def __init__(self, subject: object):
-        self._subject, self._lock, self._futures = subject, threading.Lock(), {}
+    def __init__(self, target: object):
+        self._target, self._lock, self._futures = target, threading.Lock(), {}
 
     def __call__(self, make: Callable[[Any], Made]) -> Made:
-        """make(subject), or the error that it raised."""
+        """make(target), or the error that it raised."""
         with self._lock:
             first = make not in self._futures
             future = self._futures.setdefault(make, Future())
         if first:
             try:
-                future.set_result(make(self._subject))
+                future.set_result(make(self._target))
             except BaseException as error:  # whatever it is, those who wait must learn of it
                 future.set_exception(error)
         return future.result()
@@ -104,25 +104,25 @@ def clause(kind: str, alone: bool = False) -> Callable:
     """Put a function on the list, under its own name."""
 
     def register(check: Callable[..., Outcome]) -> Callable[..., Outcome]:
-        requirement, source, mend = (
+        requirement, source, fix = (
             " ".join(part.split())
-            for part in re.split(r"^(?:Source|Mend): ", inspect.getdoc(check), flags=re.M)
+            for part in re.split(r"^(?:Source|Fix): ", inspect.getdoc(check), flags=re.M)
         )
         if check.__name__ in CLAUSES:
             raise ValueError(f"the clause {check.__name__} is there twice")
         CLAUSES[check.__name__] = Clause(
-            check.__name__, kind, check, alone, requirement, source, mend
+            check.__name__, kind, check, alone, requirement, source, fix
         )
         return check
 
     return register
 
 
-def look(clause: Clause, subject: object, name: str) -> Result:
-    """Hold one clause against a subject. What the clause itself stumbles over counts as broken, with the error's words."""
+def look(clause: Clause, target: object, name: str) -> Result:
+    """Hold one clause against a target. What the clause itself stumbles over counts as broken, with the error's words."""
     started = time.monotonic()
     try:
-        outcome = clause.check(subject)
+        outcome = clause.check(target)
     except Settled as settled:
         outcome = settled.outcome
     except Exception as error:

@@ -89,10 +89,10 @@ class Findings:
     cuda: set[str]
 
 
-def looked_through(portrait: ImageFacts) -> Findings:
+def looked_through(facts: ImageFacts) -> Findings:
     """All layers of an image."""
     found = Findings([], {}, [], [], set())
-    for file in layers.files(portrait.uri):
+    for file in layers.files(facts.uri):
         if (gone := layers.taken_away(file.path)) is not None:
             found.under_opt_ml[:] = [
                 path for path in found.under_opt_ml if not f"{path}/".startswith(f"/{gone}/")
@@ -116,16 +116,16 @@ def looked_through(portrait: ImageFacts) -> Findings:
 
 
 @clause(IMAGE)
-def manifest_type(portrait: ImageFacts) -> Outcome:
+def manifest_type(facts: ImageFacts) -> Outcome:
     """What a push makes of the image is a Docker manifest of schema 2, of linux/amd64 or, to serve alone, linux/arm64: OCI manifests and indexes are refused.
 
     Source: amazon-sagemaker-feedback issue 180; mlflow issue 13834; moby/buildkit issue 5480; ProductionVariant, InstanceType: ml.c7g and others
-    Mend: build with docker buildx build --platform linux/amd64 --provenance=false --sbom=false --output type=docker
+    Fix: build with docker buildx build --platform linux/amd64 --provenance=false --sbom=false --output type=docker
     """
-    platform = f"{portrait.description.get('Os')}/{portrait.description.get('Architecture')}"
-    if platform not in ("linux/amd64", *(() if portrait.trains else ("linux/arm64",))):
+    platform = f"{facts.description.get('Os')}/{facts.description.get('Architecture')}"
+    if platform not in ("linux/amd64", *(() if facts.trains else ("linux/arm64",))):
         return Broken(f"it is for {platform}")
-    kind = (portrait.description.get("Descriptor") or {}).get("mediaType")
+    kind = (facts.description.get("Descriptor") or {}).get("mediaType")
     return (
         Kept(kind or "the engine's own store pushes schema 2")
         if kind is None or kind in DOCKER_MANIFESTS
@@ -134,26 +134,26 @@ def manifest_type(portrait: ImageFacts) -> Outcome:
 
 
 @clause(IMAGE)
-def size_under_10_gb(portrait: ImageFacts) -> Outcome:
+def size_under_10_gb(facts: ImageFacts) -> Outcome:
     """The image has at most 10 GB.
 
     Source: developer guide, "Amazon SageMaker Serverless Inference": container images of up to 10 GB
-    Mend: build in stages, without compilers and caches in the last one
+    Fix: build in stages, without compilers and caches in the last one
     """
-    size = portrait.description["Size"]
+    size = facts.description["Size"]
     return Kept(f"{size / 1e9:.2f} GB") if size <= IMAGE_BYTES else Broken(f"{size / 1e9:.2f} GB")
 
 
 @clause(IMAGE)
-def capability_labels(portrait: ImageFacts) -> Outcome:
+def capability_labels(facts: ImageFacts) -> Outcome:
     """Labels under com.amazonaws.sagemaker.capabilities are ones that the platform knows, and say true.
 
     Source: developer guide, "Run real-time predictions with an inference pipeline"; "Custom containers contract for multi-model endpoints"
-    Mend: spell the label as the platform does, with the value true, or take it away
+    Fix: spell the label as the platform does, with the value true, or take it away
     """
     found = {
         name.removeprefix(CAPABILITIES): value
-        for name, value in portrait.labels.items()
+        for name, value in facts.labels.items()
         if name.startswith(CAPABILITIES)
     }
     wrong = [
@@ -163,13 +163,13 @@ def capability_labels(portrait: ImageFacts) -> Outcome:
 
 
 @clause(IMAGE)
-def exec_form_entrypoint(portrait: ImageFacts) -> Outcome:
+def exec_form_entrypoint(facts: ImageFacts) -> Outcome:
     """ENTRYPOINT is in exec form, so that SIGTERM reaches the program, and `train` or `serve` too.
 
     Source: developer guide, "How Amazon SageMaker runs your training image"; "… your inference image": use the exec form
-    Mend: write ENTRYPOINT ["program", "argument"], not ENTRYPOINT program
+    Fix: write ENTRYPOINT ["program", "argument"], not ENTRYPOINT program
     """
-    entrypoint = portrait.config.get("Entrypoint") or []
+    entrypoint = facts.config.get("Entrypoint") or []
     return (
         Broken(f"it is {json.dumps(entrypoint)}")
         if entrypoint[:2] in SHELL_FORM
@@ -178,35 +178,35 @@ def exec_form_entrypoint(portrait: ImageFacts) -> Outcome:
 
 
 @clause(IMAGE)
-def no_init_as_entrypoint(portrait: ImageFacts) -> Outcome:
+def no_init_as_entrypoint(facts: ImageFacts) -> Outcome:
     """The entrypoint is no tini or the like.
 
     Source: developer guide, "How Amazon SageMaker runs your training image": tini gets confused by the train and serve arguments
-    Mend: make the program itself the entrypoint, and let it reap its children
+    Fix: make the program itself the entrypoint, and let it reap its children
     """
-    first = (portrait.config.get("Entrypoint") or [""])[0]
+    first = (facts.config.get("Entrypoint") or [""])[0]
     return Broken(f"it is {first}") if INITS.search(first) else Kept()
 
 
 @clause(IMAGE)
-def nothing_under_opt_ml(portrait: ImageFacts) -> Outcome:
+def nothing_under_opt_ml(facts: ImageFacts) -> Outcome:
     """No file is put below /opt/ml: the platform mounts over it.
 
     Source: developer guide, "Use your own training algorithms": /opt/ml and all its subdirectories are reserved
-    Mend: put code and weights elsewhere, such as /opt/program
+    Fix: put code and weights elsewhere, such as /opt/program
     """
-    found = portrait.once(looked_through).under_opt_ml
+    found = facts.once(looked_through).under_opt_ml
     return Broken(f"there is {found[-1]}") if found else Kept()
 
 
 @clause(IMAGE)
-def no_secrets_in_layers(portrait: ImageFacts) -> Outcome:
+def no_secrets_in_layers(facts: ImageFacts) -> Outcome:
     """No layer holds a private key, a password file or an access key, not even one that a later layer hides.
 
     Source: AWS Well-Architected, SEC02-BP03: store and use secrets securely; CWE-538
-    Mend: revoke it, then build without it: RUN --mount=type=secret, and .dockerignore
+    Fix: revoke it, then build without it: RUN --mount=type=secret, and .dockerignore
     """
-    found = portrait.once(looked_through).secrets
+    found = facts.once(looked_through).secrets
     return (
         Broken(f"{found[0]}" + (f" and {len(found) - 1} more" if found[1:] else ""))
         if found
@@ -215,32 +215,32 @@ def no_secrets_in_layers(portrait: ImageFacts) -> Outcome:
 
 
 @clause(IMAGE)
-def no_secrets_in_the_history(portrait: ImageFacts) -> Outcome:
+def no_secrets_in_the_history(facts: ImageFacts) -> Outcome:
     """Neither the environment nor a build's commands and arguments hold a password or a token.
 
     Source: Docker's documentation, "Build secrets": build arguments and environment variables persist in the image
-    Mend: revoke it, then give it by RUN --mount=type=secret, not by ARG or ENV
+    Fix: revoke it, then give it by RUN --mount=type=secret, not by ARG or ENV
     """
     done = subprocess.run(
-        ["docker", "history", "--no-trunc", "--format", "{{.CreatedBy}}", portrait.uri],
+        ["docker", "history", "--no-trunc", "--format", "{{.CreatedBy}}", facts.uri],
         capture_output=True,
         text=True,
         check=False,
     )
-    for text in (*portrait.config.get("Env", ()), *done.stdout.splitlines()):
+    for text in (*facts.config.get("Env", ()), *done.stdout.splitlines()):
         if match := SECRET_VARIABLES.search(text):
             return Broken(f"there is {match[0].partition('=')[0][:60]}=…")
     return Kept()
 
 
 @clause(IMAGE)
-def no_caches_in_layers(portrait: ImageFacts) -> Outcome:
+def no_caches_in_layers(facts: ImageFacts) -> Outcome:
     """No layer holds package lists, downloaded packages or a repository: 1 MB of them at most.
 
     Source: Docker's documentation, "Best practices": apt-get; size is start-up time
-    Mend: remove them in the same RUN that makes them: rm -rf /var/lib/apt/lists/*; pip install --no-cache-dir
+    Fix: remove them in the same RUN that makes them: rm -rf /var/lib/apt/lists/*; pip install --no-cache-dir
     """
-    found = portrait.once(looked_through).caches
+    found = facts.once(looked_through).caches
     total = sum(found.values())
     return (
         Kept(f"{total / 1e6:.1f} MB")
@@ -250,69 +250,69 @@ def no_caches_in_layers(portrait: ImageFacts) -> Outcome:
 
 
 @clause(IMAGE)
-def base_is_not_latest(portrait: ImageFacts) -> Outcome:
+def base_is_not_latest(facts: ImageFacts) -> Outcome:
     """The base image that the label org.opencontainers.image.base.name names has a tag other than latest, or a digest.
 
     Source: Docker's documentation, "Best practices": pin base image versions; OCI image annotations
-    Mend: name the base by a version or a digest
+    Fix: name the base by a version or a digest
     """
-    if not (base := portrait.labels.get(BASE, "")):
+    if not (base := facts.labels.get(BASE, "")):
         return NotApplicable(f"the image does not say what it stands on, by the label {BASE}")
     tag = base.rpartition("/")[2].partition("@")[0].partition(":")[2]
     return Kept(base) if "@" in base or tag not in ("", "latest") else Broken(f"it is {base}")
 
 
 @clause(IMAGE)
-def no_driver_inside(portrait: ImageFacts) -> Outcome:
+def no_driver_inside(facts: ImageFacts) -> Outcome:
     """NVIDIA's driver is not in the image: the host's is mounted.
 
     Source: developer guide, "Use your own training algorithms": don't bundle NVIDIA drivers with the image
-    Mend: install the CUDA runtime without the driver's packages
+    Fix: install the CUDA runtime without the driver's packages
     """
-    found = portrait.once(looked_through).drivers
+    found = facts.once(looked_through).drivers
     return Broken(f"there is {found[0]}") if found else Kept()
 
 
 @clause(IMAGE)
-def cuda_fits_the_driver(portrait: ImageFacts) -> Outcome:
+def cuda_fits_the_driver(facts: ImageFacts) -> Outcome:
     """The image's CUDA is no newer than the driver of the hosts' AMI runs.
 
     Source: CreateEndpointConfig, ProductionVariant.InferenceAmiVersion; deep-learning-containers issue 4990: CannotStartContainerError without a log
-    Mend: choose an AMI with a newer driver, or build on an older CUDA
+    Fix: choose an AMI with a newer driver, or build on an older CUDA
     """
-    variables = dict(entry.partition("=")[::2] for entry in portrait.config.get("Env", ()))
+    variables = dict(entry.partition("=")[::2] for entry in facts.config.get("Env", ()))
     versions = (
         {variables["CUDA_VERSION"]}
         if variables.get("CUDA_VERSION")
-        else portrait.once(looked_through).cuda
+        else facts.once(looked_through).cuda
     )
     if not versions:
         return NotApplicable("the image has no CUDA")
     newest = max(float(".".join(version.split(".")[:2])) for version in versions)
-    if not portrait.ami:
+    if not facts.ami:
         return NotApplicable(f"the image has CUDA {newest}; name the hosts' AMI by --ami")
-    known = AMIS[portrait.ami]
+    known = AMIS[facts.ami]
     # within one major version a newer runtime goes with an older driver
     if int(newest) <= int(known):
         return Kept(f"CUDA {newest}, driver for {known}")
-    return Broken(f"the image has CUDA {newest}; the driver of {portrait.ami} runs {known}")
+    return Broken(f"the image has CUDA {newest}; the driver of {facts.ami} runs {known}")
 
 
 @clause(IMAGE)
-def bill_of_materials(portrait: ImageFacts) -> Outcome:
+def bill_of_materials(facts: ImageFacts) -> Outcome:
     """There is a CycloneDX bill of materials that names the image by its id and lists what is in it.
 
     Source: CISA, "Types of Software Bill of Materials"; Amazon Inspector, SBOM export
-    Mend: write one of this very image and give its folder by --sbom
+    Fix: write one of this very image and give its folder by --sbom
     """
-    if portrait.sbom is None:
+    if facts.sbom is None:
         return NotApplicable("no folder is given by --sbom")
-    for path in sorted(portrait.sbom.glob("*.json")):
+    for path in sorted(facts.sbom.glob("*.json")):
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
             if (
                 document["bomFormat"] == "CycloneDX"
-                and document["metadata"]["component"]["version"] == portrait.description["Id"]
+                and document["metadata"]["component"]["version"] == facts.description["Id"]
             ):
                 count = len(document.get("components", ()))
                 return (
@@ -322,4 +322,4 @@ def bill_of_materials(portrait: ImageFacts) -> Outcome:
                 )
         except (ValueError, KeyError, TypeError):
             continue
-    return Broken(f"none in '{portrait.sbom}' is of {portrait.description['Id'][:19]}")
+    return Broken(f"none in '{facts.sbom}' is of {facts.description['Id'][:19]}")

@@ -14,7 +14,7 @@ def row(result: Result) -> str:
     outcome = result.outcome
     line = f"{WORDS[type(outcome).__name__]:7} {result.clause.kind:9} {result.clause.name:38} {said(result)}".rstrip()
     if isinstance(outcome, Broken):
-        line += f"\n{'':18}required: {result.required}\n{'':18}source:   {result.clause.source}\n{'':18}mend:     {result.clause.mend}"
+        line += f"\n{'':18}required: {result.required}\n{'':18}source:   {result.clause.source}\n{'':18}fix:      {result.clause.fix}"
     return line
 
 
@@ -39,12 +39,12 @@ def as_json(results: list[Result]) -> str:
         {
             "clause": result.clause.name,
             "kind": result.clause.kind,
-            "subject": result.subject,
+            "subject": result.target,
             "outcome": WORDS[type(result.outcome).__name__].lower(),
             "seen": said(result),
             "required": result.required,
             "source": result.clause.source,
-            "mend": result.clause.mend,
+            "mend": result.clause.fix,
             "seconds": round(result.seconds, 3),
         }
         for result in results
@@ -53,10 +53,10 @@ def as_json(results: list[Result]) -> str:
 
 
 def write_junit(results: list[Result], path: Path) -> None:
-    """A test suite of a subject and kind, a test case of a clause."""
+    """A test suite of a target and kind, a test case of a clause."""
     root = ElementTree.Element("testsuites")
-    for suite in dict.fromkeys((result.subject, result.clause.kind) for result in results):
-        own = [result for result in results if (result.subject, result.clause.kind) == suite]
+    for suite in dict.fromkeys((result.target, result.clause.kind) for result in results):
+        own = [result for result in results if (result.target, result.clause.kind) == suite]
         counts = counted(own)
         element = ElementTree.SubElement(
             root,
@@ -78,7 +78,7 @@ def write_junit(results: list[Result], path: Path) -> None:
             if isinstance(result.outcome, Broken):
                 failure = ElementTree.SubElement(case, "failure", message=_plain(said(result)))
                 failure.text = _plain(
-                    f"required: {result.required}\nsource: {result.clause.source}\nmend: {result.clause.mend}"
+                    f"required: {result.required}\nsource: {result.clause.source}\nfix: {result.clause.fix}"
                 )
             elif not isinstance(result.outcome, Kept):
                 ElementTree.SubElement(case, "skipped", message=_plain(said(result)))

@@ -30,7 +30,7 @@ from conformance.targets import Image, Program
 class Wanted:
     """What is to be examined; None, or no job and no sample, for what is not. only: names of clauses, none for all.
 
-    known: clauses that the subject is known not to keep, by name, with the reason: they count as not applicable.
+    known: clauses that the target is known not to keep, by name, with the reason: they count as not applicable.
     """
 
     train: Image | Program | None = None
@@ -84,10 +84,8 @@ def examine(
             groups.append(
                 [(clause, serving, wanted.serve.name) for clause in of_kind(SERVING, wanted.only)]
             )
-        for portrait in _portraits(wanted):
-            groups.append(
-                [(clause, portrait, portrait.uri) for clause in of_kind(IMAGE, wanted.only)]
-            )
+        for facts in _image_facts(wanted):
+            groups.append([(clause, facts, facts.uri) for clause in of_kind(IMAGE, wanted.only)])
         # by turns, so that not all wait for the same first job
         tasks = [task for row in itertools.zip_longest(*groups) for task in row if task]
         with ThreadPoolExecutor(wanted.side_by_side or (os.cpu_count() or 1) + 1) as pool:
@@ -111,7 +109,7 @@ def examine(
         (clause.name, name): place
         for place, (clause, _, name) in enumerate(task for group in groups for task in group)
     }
-    return sorted(results, key=lambda result: order[result.clause.name, result.subject])
+    return sorted(results, key=lambda result: order[result.clause.name, result.target])
 
 
 def _known(result: Result, known: dict[str, str]) -> Result:
@@ -141,11 +139,9 @@ def workplace() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _portraits(wanted: Wanted) -> list[image_clauses.ImageFacts]:
+def _image_facts(wanted: Wanted) -> list[image_clauses.ImageFacts]:
     images = {
-        subject.name: subject
-        for subject in (wanted.train, wanted.serve)
-        if isinstance(subject, Image)
+        target.name: target for target in (wanted.train, wanted.serve) if isinstance(target, Image)
     }
     trains = wanted.train.name if wanted.train else ""
     return [
@@ -155,8 +151,8 @@ def _portraits(wanted: Wanted) -> list[image_clauses.ImageFacts]:
 
 
 def _sweep(wanted: Wanted) -> None:
-    for subject in {wanted.train, wanted.serve} - {None}:
-        subject.sweep()
+    for target in {wanted.train, wanted.serve} - {None}:
+        target.sweep()
 
 
 def _folder(work: Path, name: str) -> Path:

@@ -1,4 +1,4 @@
-"""cell.py [options] -- COMMAND…: the command in a place that is closed as a container's would be. As root, on Linux.
+"""sandbox.py [options] -- COMMAND…: the command in a place that is closed as a container's would be. As root, on Linux.
 
 Run as a file, by any Python 3.11, so that it starts in milliseconds; it becomes the command, under the same process id.
 """

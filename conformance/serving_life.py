@@ -34,7 +34,7 @@ def model_folder_is_left_alone(servings: Servings) -> Outcome:
     """Nothing is written into /opt/ml/model: no caches, no bytecode, nothing installed.
 
     Source: developer guide, "How SageMaker loads your model artifacts": containers have read-only access to /opt/ml/model
-    Mend: write caches to /tmp; PYTHONDONTWRITEBYTECODE=1
+    Fix: write caches to /tmp; PYTHONDONTWRITEBYTECODE=1
     """
     servings.once(answer)
     server = servings.once(plain)
@@ -56,10 +56,10 @@ def read_only_model_folder(servings: Servings) -> Outcome:
     """A model folder that cannot be written is enough.
 
     Source: developer guide, "How SageMaker loads your model artifacts": containers have read-only access to /opt/ml/model
-    Mend: write caches to /tmp, and install a model's requirements when the image is built
+    Fix: write caches to /tmp, and install a model's requirements when the image is built
     """
     servings.once(answer)
-    with servings.ready(cell=Sandbox(read_only=(".",))) as server:
+    with servings.ready(sandbox=Sandbox(read_only=(".",))) as server:
         return servings.answers(server)
 
 
@@ -68,7 +68,7 @@ def foreign_files_in_the_model_folder(servings: Servings) -> Outcome:
     """Files beside the model that belong to others (code/, .ipynb_checkpoints, .DS_Store) are passed over.
 
     Source: developer guide, "How SageMaker loads your model artifacts": the whole archive is unpacked; the SDK's repack puts code/ in it
-    Mend: open the model by its name, and pass over all else
+    Fix: open the model by its name, and pass over all else
     """
     servings.once(answer)
     model = servings.model()
@@ -84,7 +84,7 @@ def sigterm_within_30_s(servings: Servings) -> Outcome:
     """At SIGTERM an idle server ends by itself; 30 s later it is killed.
 
     Source: developer guide, "Use your own inference code with hosting services": SIGTERM, then SIGKILL 30 seconds later
-    Mend: exec the server so that it is process 1, and let SIGTERM end it
+    Fix: exec the server so that it is process 1, and let SIGTERM end it
     """
     _, code, seconds = servings.once(stopped)
     return (
@@ -99,7 +99,7 @@ def sigterm_answers_what_is_under_way(servings: Servings) -> Outcome:
     """Requests that were accepted before SIGTERM are answered before the server ends, those whose bodies are still on their way, too.
 
     Source: developer guide, "Use your own inference code with hosting services": SIGTERM, then SIGKILL 30 seconds later
-    Mend: on SIGTERM stop accepting, answer what has come, then leave; the first process leaves last
+    Fix: on SIGTERM stop accepting, answer what has come, then leave; the first process leaves last
     """
     servings.once(answer)
     with servings.ready() as server, ThreadPoolExecutor(UNDER_WAY + 1) as pool:
@@ -129,7 +129,7 @@ def restarts_crashed_workers(servings: Servings) -> Outcome:
     """A worker process that dies is started again, and requests are answered again; or the server ends, and the platform starts it again.
 
     Source: amazon-sagemaker-examples issues 3148 and 3407: workers killed for want of memory; MMS's example ends with tail -f /dev/null
-    Mend: watch the workers, start a dead one again or end with it; never keep the container up by tail -f
+    Fix: watch the workers, start a dead one again or end with it; never keep the container up by tail -f
     """
     servings.once(answer)
     with servings.ready() as server:
@@ -161,7 +161,7 @@ def memory_is_flat(servings: Servings) -> Outcome:
     """Memory does not grow with the number of requests: 2,000 more take no more than 10% above what the server had when it was warm.
 
     Source: multi-model-server issues 831, 967 and 974: memory that is not given back
-    Mend: find what each request leaves behind, such as lists that grow and temporary files; or have workers renewed after so many requests
+    Fix: find what each request leaves behind, such as lists that grow and temporary files; or have workers renewed after so many requests
     """
     servings.once(answer)
     count, server = servings.limits.flat_requests, servings.once(fresh)
@@ -191,7 +191,7 @@ def log_is_free_of_payloads(servings: Servings) -> Outcome:
     """What clients send is not in the log, neither as it is nor in base64, whether it could be read or not.
 
     Source: developer guide, "Log Amazon SageMaker events with Amazon CloudWatch": stdout and stderr are kept there
-    Mend: log sizes and types, not bodies, in errors, too
+    Fix: log sizes and types, not bodies, in errors, too
     """
     servings.once(answer)
     lines, *_ = servings.once(stopped)

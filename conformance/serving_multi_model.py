@@ -21,13 +21,15 @@ def multi_model_starts_empty(servings: Servings) -> Outcome:
     """With SAGEMAKER_MULTI_MODEL=true the server gets ready without a model, and GET /models lists none.
 
     Source: developer guide, "Custom containers contract for multi-model endpoints"
-    Mend: with SAGEMAKER_MULTI_MODEL=true load nothing at the start, and answer GET /models with an empty list
+    Fix: with SAGEMAKER_MULTI_MODEL=true load nothing at the start, and answer GET /models with an empty list
     """
     many = servings.once(_many)
     if not many.ready:
         return Broken(f"it did not get ready: {not_ready(many.server)}")
     return (
-        Kept() if many.first_list == [] else Broken(f"GET /models answered {many.listing.told()}")
+        Kept()
+        if many.first_list == []
+        else Broken(f"GET /models answered {many.listing.summary()}")
     )
 
 
@@ -36,11 +38,11 @@ def multi_model_loads(servings: Servings) -> Outcome:
     """POST /models loads a model and answers 200; it is then in GET /models, and at GET /models/<name>.
 
     Source: developer guide, "Custom containers contract for multi-model endpoints": Load Model, List Models, Get Model
-    Mend: load the folder `url` of the body under the name `model_name`, and answer 200
+    Fix: load the folder `url` of the body under the name `model_name`, and answer 200
     """
     many = _started(servings)
     if many.loaded.status != 200:
-        return Broken(f"POST /models got {many.loaded.told()}")
+        return Broken(f"POST /models got {many.loaded.summary()}")
     names = [entry.get("modelName") for entry in _models(many.server) or []]
     if "conformance-a" not in names:
         return Broken(f"GET /models lists {names}")
@@ -48,7 +50,7 @@ def multi_model_loads(servings: Servings) -> Outcome:
     return (
         Kept()
         if reply.status == 200 and b"conformance-a" in reply.body
-        else Broken(f"GET /models/conformance-a got {reply.told()}")
+        else Broken(f"GET /models/conformance-a got {reply.summary()}")
     )
 
 
@@ -57,7 +59,7 @@ def multi_model_invokes(servings: Servings) -> Outcome:
     """POST /models/<name>/invoke answers the sample.
 
     Source: developer guide, "Custom containers contract for multi-model endpoints": Invoke Model
-    Mend: answer POST /models/<name>/invoke as /invocations is
+    Fix: answer POST /models/<name>/invoke as /invocations is
     """
     return same(_invoke(servings, _loaded(servings).server, "conformance-a"))
 
@@ -67,7 +69,7 @@ def multi_model_refuses_to_load_twice(servings: Servings) -> Outcome:
     """POST /models of a model that is loaded answers 409.
 
     Source: developer guide, "Custom containers contract for multi-model endpoints": Load Model, 409
-    Mend: answer 409 to a name that is loaded
+    Fix: answer 409 to a name that is loaded
     """
     return _status(_load(_loaded(servings).server, servings, "conformance-a"), 409)
 
@@ -77,7 +79,7 @@ def multi_model_knows_who_is_not_there(servings: Servings) -> Outcome:
     """GET, DELETE and invoke of a model that is not loaded answer 404, upon which the platform loads it.
 
     Source: developer guide, "Custom containers contract for multi-model endpoints": Get, Unload and Invoke Model, 404
-    Mend: answer 404 to names that are not loaded
+    Fix: answer 404 to names that are not loaded
     """
     server = _loaded(servings).server
     for reply in (
@@ -96,17 +98,17 @@ def multi_model_unloads(servings: Servings) -> Outcome:
     """DELETE /models/<name> answers 200; the model is then not listed, not invoked, and can be loaded again.
 
     Source: developer guide, "Custom containers contract for multi-model endpoints": Unload Model
-    Mend: forget the model, and give its memory back before answering
+    Fix: forget the model, and give its memory back before answering
     """
     server = _loaded(servings).server
     if (reply := _load(server, servings, "conformance-b")).status != 200:
-        return Broken(f"a second model got {reply.told()}")
+        return Broken(f"a second model got {reply.summary()}")
     if (reply := server.ask("DELETE", "/models/conformance-b")).status != 200:
-        return Broken(f"DELETE got {reply.told()}")
+        return Broken(f"DELETE got {reply.summary()}")
     if "conformance-b" in [entry.get("modelName") for entry in _models(server) or []]:
         return Broken("it is still in GET /models")
     if (reply := _invoke(servings, server, "conformance-b")).status != 404:
-        return Broken(f"invoked after DELETE it got {reply.told()}")
+        return Broken(f"invoked after DELETE it got {reply.summary()}")
     reply = _load(server, servings, "conformance-b")
     server.ask("DELETE", "/models/conformance-b")
     return _status(reply, 200)
@@ -117,9 +119,9 @@ def multi_model_out_of_memory(servings: Servings) -> Outcome:
     """POST /models of what the memory has no room for answers 507, upon which the platform unloads another model; the server goes on.
 
     Source: developer guide, "Custom containers contract for multi-model endpoints": Load Model, 507
-    Mend: compare what a model takes with what the container's cgroup has left, and answer 507 before the kernel kills
+    Fix: compare what a model takes with what the container's cgroup has left, and answer 507 before the kernel kills
     """
-    if servings.subject.kind != "image":
+    if servings.target.kind != "image":
         return NotApplicable("needs an image and an engine")
     many = _loaded(servings)
     try:
@@ -143,11 +145,11 @@ def multi_model_out_of_memory(servings: Servings) -> Outcome:
     if reply.status == 200:
         return NotApplicable(f"{MODELS} models fit into {memory_mb} MB")
     if reply.status != 507:
-        return Broken(f"of {memory_mb} MB, model {number + 1} got {reply.told()}")
+        return Broken(f"of {memory_mb} MB, model {number + 1} got {reply.summary()}")
     return (
         Kept(f"model {number + 1} does not fit into {memory_mb} MB")
         if ping.status == 200
-        else Broken(f"after 507, /ping got {ping.told()}")
+        else Broken(f"after 507, /ping got {ping.summary()}")
     )
 
 
@@ -156,8 +158,8 @@ class _Many:
 
     def __init__(self, servings: Servings):
         servings.once(answer)
-        labelled = servings.subject.labels.get(MULTI_MODEL) == "true"
-        if servings.subject.kind == "image" and not labelled:
+        labelled = servings.target.labels.get(MULTI_MODEL) == "true"
+        if servings.target.kind == "image" and not labelled:
             raise Settled(NotApplicable(f"the image has no label {MULTI_MODEL}=true"))
         self.models = servings.work / "models"
         self.models.mkdir()
@@ -213,7 +215,7 @@ def _loaded(servings: Servings) -> _Many:
 
 def _load(server: Server, servings: Servings, name: str) -> Reply:
     """POST /models of the model that the name's last letter names."""
-    root = MOUNT if servings.subject.kind == "image" else str(servings.work / "models")
+    root = MOUNT if servings.target.kind == "image" else str(servings.work / "models")
     body = json.dumps({"model_name": name, "url": f"{root}/{name[-1]}/model"}).encode()
     return server.ask("POST", "/models", body, {"Content-Type": "application/json"}, LOAD_S)
 
@@ -232,4 +234,4 @@ def _models(server: Server) -> list[dict] | None:
 
 
 def _status(reply: Reply, status: int) -> Outcome:
-    return Kept() if reply.status == status else Broken(f"it got {reply.told()}", f"{status}")
+    return Kept() if reply.status == status else Broken(f"it got {reply.summary()}", f"{status}")

@@ -44,7 +44,7 @@ def answers_the_sample(servings: Servings) -> Outcome:
     """POST /invocations answers the sample with 200 and a body.
 
     Source: developer guide, "How your container should respond to inference requests"
-    Mend: give the file that the model understands, and its type, by --sample and --content-type; or see the server's log for its error
+    Fix: give the file that the model understands, and its type, by --sample and --content-type; or see the server's log for its error
     """
     reply = servings.once(any_answer)
     if not reply.status and "timed out" in reply.error:
@@ -52,7 +52,7 @@ def answers_the_sample(servings: Servings) -> Outcome:
     return (
         Kept(f"{reply.seconds * 1000:.0f} ms, {len(reply.body)} bytes")
         if reply.status == 200 and reply.body
-        else Broken(f"it answered {reply.told()}")
+        else Broken(f"it answered {reply.summary()}")
     )
 
 
@@ -61,7 +61,7 @@ def answers_within_60_s(servings: Servings) -> Outcome:
     """An answer takes at most 60 seconds.
 
     Source: developer guide, "How your container should respond to inference requests": respond within 60 seconds
-    Mend: predict faster, or take asynchronous inference or batch transform
+    Fix: predict faster, or take asynchronous inference or batch transform
     """
     reply = servings.once(first_answer)
     return (
@@ -76,7 +76,7 @@ def answer_within_6_mib(servings: Servings) -> Outcome:
     """An answer is at most 6,291,456 bytes.
 
     Source: InvokeEndpoint, response Body: max 6291456
-    Mend: answer less, such as the best classes alone, or take asynchronous inference
+    Fix: answer less, such as the best classes alone, or take asynchronous inference
     """
     size = len(servings.once(answer).body)
     return Kept(f"{size} bytes") if size <= PAYLOAD_BYTES else Broken(f"it has {size} bytes")
@@ -87,7 +87,7 @@ def content_type_with_parameters(servings: Servings) -> Outcome:
     """A Content-Type with parameters behind it (`; charset=utf-8`) is the same type.
 
     Source: RFC 9110, 8.3.1; InvokeEndpoint, ContentType: forwarded as it is
-    Mend: compare what stands before the first ; of the header
+    Fix: compare what stands before the first ; of the header
     """
     servings.once(answer)
     kind = servings.sample.content_type
@@ -101,7 +101,7 @@ def content_type_in_capitals(servings: Servings) -> Outcome:
     """A Content-Type in capitals is the same type.
 
     Source: RFC 9110, 8.3.1: type and subtype are case-insensitive
-    Mend: compare the type in lower case
+    Fix: compare the type in lower case
     """
     servings.once(answer)
     kind, semicolon, parameters = servings.sample.content_type.partition(";")
@@ -115,7 +115,7 @@ def unknown_content_type(servings: Servings) -> Outcome:
     """A Content-Type that is not taken is the caller's error: 4xx, best 415, not 5xx.
 
     Source: developer guide, "How your container should respond to inference requests": 4xx are client errors; InvokeEndpoint, ModelError.OriginalStatusCode
-    Mend: answer 415 and the types that are taken
+    Fix: answer 415 and the types that are taken
     """
     return _refused(servings.once(plain).invoke(NOTHING, "application/x-conformance-unknown"))
 
@@ -125,7 +125,7 @@ def empty_body(servings: Servings) -> Outcome:
     """An empty body is the caller's error: 4xx, not 5xx.
 
     Source: developer guide, "How your container should respond to inference requests"
-    Mend: answer 400 where the body is empty
+    Fix: answer 400 where the body is empty
     """
     return _refused(servings.once(plain).invoke(b"", servings.sample.content_type))
 
@@ -135,7 +135,7 @@ def unreadable_body(servings: Servings) -> Outcome:
     """A body that is not of its type is the caller's error: 4xx, not 5xx.
 
     Source: developer guide, "How your container should respond to inference requests"; InvokeEndpoint, ModelError
-    Mend: catch errors of reading the body, and answer 400
+    Fix: catch errors of reading the body, and answer 400
     """
     reply = servings.once(plain).invoke(NOTHING, servings.sample.content_type)
     if (
@@ -151,7 +151,7 @@ def errors_say_why(servings: Servings) -> Outcome:
     """An error's body says what is wrong, in words: it is all that a caller of InvokeEndpoint gets.
 
     Source: InvokeEndpoint, ModelError.OriginalMessage
-    Mend: put a sentence into the body of every 4xx and 5xx
+    Fix: put a sentence into the body of every 4xx and 5xx
     """
     reply = servings.once(plain).invoke(NOTHING, servings.sample.content_type)
     if reply.status < 400:
@@ -168,7 +168,7 @@ def errors_hold_no_traceback(servings: Servings) -> Outcome:
     """An error's body shows no traceback: files and versions are nobody's business.
 
     Source: sagemaker-inference-toolkit, transformer.py: tracebacks in answers; CWE-209
-    Mend: log the traceback, answer one sentence, and turn debug mode off
+    Fix: log the traceback, answer one sentence, and turn debug mode off
     """
     server = servings.once(plain)
     kind = servings.sample.content_type
@@ -178,7 +178,7 @@ def errors_hold_no_traceback(servings: Servings) -> Outcome:
         server.ask("GET", "/conformance/unknown"),
     ):
         if any(trace in reply.body for trace in TRACES):
-            return Broken(f"it answered {reply.told()}")
+            return Broken(f"it answered {reply.summary()}")
     return Kept()
 
 
@@ -187,7 +187,7 @@ def accept_header(servings: Servings) -> Outcome:
     """Accept: */* gets an answer; an Accept that cannot be met gets one all the same, or 4xx, not 5xx.
 
     Source: InvokeEndpoint, Accept; RFC 9110, 12.5.1
-    Mend: answer in the default type, or 406, where Accept cannot be met
+    Fix: answer in the default type, or 406, where Accept cannot be met
     """
     outcome = servings.answers(servings.once(plain), Accept="*/*")
     reply = servings.once(plain).invoke(
@@ -196,7 +196,7 @@ def accept_header(servings: Servings) -> Outcome:
         Accept="application/x-conformance-unknown",
     )
     return (
-        Broken(f"an unknown Accept got {reply.told()}")
+        Broken(f"an unknown Accept got {reply.summary()}")
         if not 200 <= reply.status < 500
         else outcome
     )
@@ -207,7 +207,7 @@ def custom_attributes(servings: Servings) -> Outcome:
     """X-Amzn-SageMaker-Custom-Attributes of up to 1024 characters that mean nothing here are passed over.
 
     Source: InvokeEndpoint, CustomAttributes: max 1024
-    Mend: ignore attributes that are not yours
+    Fix: ignore attributes that are not yours
     """
     return servings.answers(
         servings.once(plain),
@@ -220,7 +220,7 @@ def foreign_headers(servings: Servings) -> Outcome:
     """Headers that the platform or a proxy adds are passed over.
 
     Source: InvokeEndpoint, request headers; developer guide: Amazon SageMaker strips all POST headers except those supported, and might add others
-    Mend: ignore headers that are not yours
+    Fix: ignore headers that are not yours
     """
     return servings.answers(servings.once(plain), **FOREIGN)
 
@@ -230,14 +230,14 @@ def payload_at_the_limit(servings: Servings) -> Outcome:
     """A body of just 6,291,456 bytes is read, and not refused for its size.
 
     Source: InvokeEndpoint, Body: max 6291456; amazon-sagemaker-examples issues 245 and 2793: 413 at 5 MB
-    Mend: raise the server's limit on bodies to 6 MiB at least; nginx: client_max_body_size
+    Fix: raise the server's limit on bodies to 6 MiB at least; nginx: client_max_body_size
     """
     servings.once(answer)
     body = servings.sample.body + b"\0" * max(0, PAYLOAD_BYTES - len(servings.sample.body))
     reply = servings.once(plain).invoke(body, servings.sample.content_type)
     # of what it makes of a body with zeros at its end, unreadable_body tells
     return (
-        Broken(f"it got {reply.told()}")
+        Broken(f"it got {reply.summary()}")
         if reply.status in (0, 413)
         else Kept(f"status {reply.status}")
     )
@@ -248,7 +248,7 @@ def payload_above_the_limit(servings: Servings) -> Outcome:
     """A body above 6 MiB gets an answer, best 413, and the server goes on.
 
     Source: InvokeEndpoint, Body: max 6291456; multi-model-server issues 738 and 771
-    Mend: answer 413 after reading the rest of the body, in place of closing the connection
+    Fix: answer 413 after reading the rest of the body, in place of closing the connection
     """
     server = servings.once(plain)
     reply = server.invoke(
@@ -256,8 +256,10 @@ def payload_above_the_limit(servings: Servings) -> Outcome:
     )
     after = server.ping(servings.limits.ping_s)
     if after.status != 200:
-        return Broken(f"it got {reply.told()}, and /ping after it {after.told()}")
-    return Broken(f"it got {reply.told()}") if reply.status == 0 else Kept(f"status {reply.status}")
+        return Broken(f"it got {reply.summary()}, and /ping after it {after.summary()}")
+    return (
+        Broken(f"it got {reply.summary()}") if reply.status == 0 else Kept(f"status {reply.status}")
+    )
 
 
 @clause(SERVING)
@@ -265,7 +267,7 @@ def chunked_body(servings: Servings) -> Outcome:
     """A body in chunks, without Content-Length, is read: batch transform sends such with MaxPayloadInMB=0.
 
     Source: developer guide, CreateTransformJob, MaxPayloadInMB: 0 sends HTTP chunked encoding
-    Mend: read Transfer-Encoding: chunked; where the server itself cannot, put one in front that does
+    Fix: read Transfer-Encoding: chunked; where the server itself cannot, put one in front that does
     """
     servings.once(answer)
     body, third = servings.sample.body, len(servings.sample.body) // 3 + 1
@@ -282,7 +284,7 @@ def keep_alive(servings: Servings) -> Outcome:
     """A connection that the server does not close by its word carries the next request, after an error, too.
 
     Source: RFC 9112, 9.3; the platform's proxy keeps connections
-    Mend: speak HTTP/1.1, read bodies to their end before answering, and say Connection: close where the connection is closed
+    Fix: speak HTTP/1.1, read bodies to their end before answering, and say Connection: close where the connection is closed
     """
     servings.once(answer)
     address = urlsplit(servings.once(plain).url)
@@ -311,7 +313,7 @@ def concurrent_requests(servings: Servings) -> Outcome:
     """Many requests at once are all answered.
 
     Source: developer guide, "Use your own inference code with hosting services"; TransformJob, MaxConcurrentTransforms
-    Mend: queue what comes at once, instead of refusing or dropping it
+    Fix: queue what comes at once, instead of refusing or dropping it
     """
     servings.once(answer)
     answers: list[Answer] = []
@@ -336,13 +338,13 @@ def head_request(servings: Servings) -> Outcome:
     """HEAD /ping is answered without a body, and not with 5xx.
 
     Source: RFC 9110, 9.3.2; load balancers in front of containers
-    Mend: let the route of GET /ping take HEAD, or answer 405
+    Fix: let the route of GET /ping take HEAD, or answer 405
     """
     reply = servings.once(plain).ask("HEAD", "/ping")
     return (
         Kept(f"status {reply.status}")
         if 200 <= reply.status < 500
-        else Broken(f"it got {reply.told()}")
+        else Broken(f"it got {reply.summary()}")
     )
 
 
@@ -351,7 +353,7 @@ def unknown_path(servings: Servings) -> Outcome:
     """A path that is not there gets 404, or another 4xx, and never passes for a success.
 
     Source: RFC 9110, 15.5.5; the platform takes any answer but 404 to /execution-parameters at its word
-    Mend: answer 404 to paths that you do not have
+    Fix: answer 404 to paths that you do not have
     """
     return _refused(servings.once(plain).ask("GET", "/conformance/unknown"))
 
@@ -361,7 +363,7 @@ def wrong_method(servings: Servings) -> Outcome:
     """GET /invocations gets 4xx, best 405.
 
     Source: developer guide, "How your container should respond to inference requests": POST
-    Mend: answer 405 to other methods
+    Fix: answer 405 to other methods
     """
     return _refused(servings.once(plain).ask("GET", "/invocations"))
 
@@ -370,5 +372,5 @@ def _refused(reply: Reply) -> Outcome:
     return (
         Kept(f"status {reply.status}")
         if 400 <= reply.status < 500
-        else Broken(f"it got {reply.told()}")
+        else Broken(f"it got {reply.summary()}")
     )

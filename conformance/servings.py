@@ -44,7 +44,7 @@ class Reply:
     seconds: float = 0.0
     error: str = ""
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """The reply in a few words."""
         return f"{self.status} {self.body[:120]!r}" if self.status else f"no answer ({self.error})"
 
@@ -54,17 +54,17 @@ class Server:
 
     def __init__(
         self,
-        subject: Image | Program,
+        target: Image | Program,
         machine: Machine,
-        cell: Sandbox,
+        sandbox: Sandbox,
         lines: list[str],
         model: Path,
         found: dict[str, list[int]],
     ):
-        self.subject, self.machine, self.cell, self.lines, self.model, self.found = (
-            subject,
+        self.target, self.machine, self.sandbox, self.lines, self.model, self.found = (
+            target,
             machine,
-            cell,
+            sandbox,
             lines,
             model,
             found,
@@ -75,7 +75,7 @@ class Server:
 
     @property
     def url(self) -> str | None:
-        self._url = self._url or self.subject.url(self.machine, self.cell)
+        self._url = self._url or self.target.url(self.machine, self.sandbox)
         return self._url
 
     def ask(
@@ -100,8 +100,8 @@ class Server:
 
     def pids(self) -> list[int]:
         """Its processes, the first one first. Settled where this machine does not see them."""
-        found = self.subject.pids(self.machine)
-        if found and not self.subject.sees(self.machine, found[0]):
+        found = self.target.pids(self.machine)
+        if found and not self.target.sees(self.machine, found[0]):
             raise Settled(NotApplicable("the engine's processes are not this machine's"))
         return found
 
@@ -142,7 +142,7 @@ class Server:
         began = time.monotonic()
         ended = self.machine.wait(grace_s)
         seconds = time.monotonic() - began
-        if not ended or self.subject.kind == "process":
+        if not ended or self.target.kind == "process":
             self.machine.kill()  # a container's other processes end with its first one
         return self.machine.code(), seconds
 
@@ -154,18 +154,18 @@ class Server:
 
 
 class Servings:
-    """All servers of one subject. work: a folder of its own; trained: gives the model where the sample has none."""
+    """All servers of one target. work: a folder of its own; trained: gives the model where the sample has none."""
 
     def __init__(
         self,
-        subject: Image | Program,
+        target: Image | Program,
         sample: Sample,
         limits: ContractLimits,
         work: Path,
         trained: Callable[[], Path | None] = lambda: None,
     ):
         self._trained = trained
-        self.subject, self.sample, self.limits, self.work = subject, sample, limits, work
+        self.target, self.sample, self.limits, self.work = target, sample, limits, work
         self.once = Shared(self)
         self._lock, self._count, self._kept = threading.Lock(), 0, []
 
@@ -190,14 +190,14 @@ class Servings:
 
     @contextmanager
     def started(
-        self, model: Path, cell: Sandbox = Sandbox(), mount: str = "/opt/ml/model"
+        self, model: Path, sandbox: Sandbox = Sandbox(), mount: str = "/opt/ml/model"
     ) -> Iterator[Server]:
         """A server that has been started, and is gone afterwards."""
         lines, found = [], listed(model)
         server = Server(
-            self.subject,
-            self.subject.start("serve", model, cell, lines.append, mount),
-            cell,
+            self.target,
+            self.target.start("serve", model, sandbox, lines.append, mount),
+            sandbox,
             lines,
             model,
             found,
@@ -211,13 +211,13 @@ class Servings:
     def ready(
         self,
         model: Path | None = None,
-        cell: Sandbox = Sandbox(),
+        sandbox: Sandbox = Sandbox(),
         mount: str = "/opt/ml/model",
         seconds: float = 0,
     ) -> Iterator[Server]:
         """A server that answers /ping. Settled when it does not, though the plain one did."""
         self.once(plain)  # is settled when that one is not ready
-        with self.started(model or self.model(), cell, mount) as server:
+        with self.started(model or self.model(), sandbox, mount) as server:
             if not server.wait_ready(seconds or self.again_s(), self.limits.ping_s):
                 raise Settled(Broken(f"it did not get ready: {not_ready(server)}"))
             yield server
@@ -226,9 +226,11 @@ class Servings:
         """How long a further start may take: not the whole 8 minutes where the plain server took seconds."""
         return min(self.limits.start_s, max(self.limits.again_s, 4 * self.once(plain).ready_s))
 
-    def keep(self, model: Path, cell: Sandbox = Sandbox(), mount: str = "/opt/ml/model") -> Server:
+    def keep(
+        self, model: Path, sandbox: Sandbox = Sandbox(), mount: str = "/opt/ml/model"
+    ) -> Server:
         """A server that runs until close()."""
-        context = self.started(model, cell, mount)
+        context = self.started(model, sandbox, mount)
         server = context.__enter__()
         self._kept.append(context)
         return server
@@ -259,7 +261,7 @@ def same(reply: Reply) -> Outcome:
     return (
         Kept()
         if reply.status == 200
-        else Broken(f"the sample was answered with {reply.told()}; alone it gets 200")
+        else Broken(f"the sample was answered with {reply.summary()}; alone it gets 200")
     )
 
 
@@ -350,5 +352,5 @@ def not_ready(server: Server) -> str:
     code = server.machine.code()
     if code is not None:
         return f"it ended with code {code}: {server.tail()}"
-    last = server.pings[-1].told() if server.pings else "nobody answers"
+    last = server.pings[-1].summary() if server.pings else "nobody answers"
     return f"after {time.monotonic() - server.started:.0f} s /ping: {last}; its output ends with: {server.tail()}"

@@ -17,7 +17,7 @@ from runtime.engines import EngineError
 from runtime.machines import Command, Docker, Machine
 from runtime.ports import free_port
 
-CELL = Path(__file__).with_name("cell.py")
+SANDBOX = Path(__file__).with_name("sandbox.py")
 SHM_MB = 2048
 PLACES = ("{root}", "{model}", "{port}", "{verb}", "{python}")
 CREDENTIALS = {
@@ -78,60 +78,64 @@ class Image:
         self,
         verb: str,
         folder: Path,
-        cell: Sandbox,
+        sandbox: Sandbox,
         on_line: Callable[[str], None],
         mount: str = "/opt/ml/model",
     ) -> Machine:
-        """A container. folder: its /opt/ml (train), or its model, which is mounted read-only where the cell says '.'."""
+        """A container. folder: its /opt/ml (train), or its model, which is mounted read-only where the sandbox says '.'."""
         options = [
             "--rm=false",
-            f"--shm-size={cell.shm_mb}m",
-            *(f"--env={name}={value}" for name, value in cell.variables().items()),
+            f"--shm-size={sandbox.shm_mb}m",
+            *(f"--env={name}={value}" for name, value in sandbox.variables().items()),
         ]
         options += [
-            f"--volume={folder / name}:/opt/ml/{name}:ro" for name in cell.read_only if name != "."
+            f"--volume={folder / name}:/opt/ml/{name}:ro"
+            for name in sandbox.read_only
+            if name != "."
         ]
         options += (
-            ["--read-only", "--tmpfs=/tmp:exec"] if cell.read_only_root else []
+            ["--read-only", "--tmpfs=/tmp:exec"] if sandbox.read_only_root else []
         )  # a JVM's native libraries are run from there
-        options += [f"--user={cell.user}:{cell.user}"] if cell.user else []
+        options += [f"--user={sandbox.user}:{sandbox.user}"] if sandbox.user else []
         options += (
-            [f"--memory={cell.memory_mb}m", f"--memory-swap={cell.memory_mb}m"]
-            if cell.memory_mb
+            [f"--memory={sandbox.memory_mb}m", f"--memory-swap={sandbox.memory_mb}m"]
+            if sandbox.memory_mb
             else []
         )
         options += (
-            [f"--publish=127.0.0.1::{cell.port}"] if verb == "serve" and cell.port != PORT else []
+            [f"--publish=127.0.0.1::{sandbox.port}"]
+            if verb == "serve" and sandbox.port != PORT
+            else []
         )
-        if not cell.network and (cell.host != HOST or not cell.outside):
+        if not sandbox.network and (sandbox.host != HOST or not sandbox.outside):
             options.append(
                 f"--add-host={HOST}:127.0.0.1"
             )  # the job's own name resolves, whatever the container is called and whereto it is closed
-        network = cell.network or (None if cell.outside else "none")
+        network = sandbox.network or (None if sandbox.outside else "none")
         return self._docker.start(
             Command(
                 self.name,
                 verb,
                 folder,
                 {},
-                cell.entrypoint,
-                cell.arguments,
-                cell.host if verb == "train" else "",
+                sandbox.entrypoint,
+                sandbox.arguments,
+                sandbox.host if verb == "train" else "",
                 network,
                 mount,
-                "." not in cell.read_only,
+                "." not in sandbox.read_only,
                 tuple(options),
             ),
             on_line,
         )
 
-    def url(self, machine: Machine, cell: Sandbox) -> str | None:
+    def url(self, machine: Machine, sandbox: Sandbox) -> str | None:
         """Where it serves; None while that is not known.
 
         By its own address where that is near: behind a published port stands the engine's proxy, which accepts whatever the server does.
         """
-        published = _docker("port", machine.name, f"{cell.port}/tcp").split()
-        if not (published or cell.network):
+        published = _docker("port", machine.name, f"{sandbox.port}/tcp").split()
+        if not (published or sandbox.network):
             return None
         own = _docker(
             "inspect",
@@ -139,9 +143,11 @@ class Image:
             "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}",
             machine.name,
         )
-        self.near = self.near or bool(own) and _reached(own, cell.port)
-        if own and (self.near or cell.network):  # nothing can be published of an isolated network
-            return f"http://{own}:{cell.port}"
+        self.near = self.near or bool(own) and _reached(own, sandbox.port)
+        if own and (
+            self.near or sandbox.network
+        ):  # nothing can be published of an isolated network
+            return f"http://{own}:{sandbox.port}"
         return f"http://{published[0]}" if published else None
 
     def pids(self, machine: Machine) -> list[int]:
@@ -205,21 +211,21 @@ class Program:
         self,
         verb: str,
         folder: Path,
-        cell: Sandbox,
+        sandbox: Sandbox,
         on_line: Callable[[str], None],
         mount: str = "",
     ) -> Machine:
         """A process. Settled where only a container could be so closed."""
-        if cell.user or cell.read_only_root or cell.memory_mb or cell.entrypoint:
+        if sandbox.user or sandbox.read_only_root or sandbox.memory_mb or sandbox.entrypoint:
             raise Settled(NotApplicable("needs an image and an engine"))
         port = free_port() if verb == "serve" else 0
         places = dict(zip(PLACES, (str(folder), str(folder), str(port), verb, sys.executable)))
         words = (
             self._words
-            if any("{verb}" in word for word in self._words) or cell.arguments
+            if any("{verb}" in word for word in self._words) or sandbox.arguments
             else [*self._words, "{verb}"]
         )
-        filled = [*(_filled(word, places) for word in words), *cell.arguments]
+        filled = [*(_filled(word, places) for word in words), *sandbox.arguments]
         environment = {
             name: value
             for name, value in os.environ.items()
@@ -231,10 +237,10 @@ class Program:
             "HOME": str(home),
             "SAGEMAKER_BASE_DIR": str(folder.parent if verb == "serve" else folder),
             **({"SAGEMAKER_BIND_TO_PORT": str(port)} if port else {}),
-            **cell.variables(),
+            **sandbox.variables(),
         }
         machine = Machine(
-            [*self._closed(cell, folder), *filled],
+            [*self._closed(sandbox, folder), *filled],
             on_line,
             port=port,
             environment=environment,
@@ -243,20 +249,22 @@ class Program:
         self._machines.append(machine)
         return machine
 
-    def _closed(self, cell: Sandbox, folder: Path) -> list[str]:
-        options = ["--no-network"] if not (cell.outside or cell.network) else []
-        options += [word for name in cell.read_only for word in ("--read-only", str(folder / name))]
-        options += ["--shm-mb", str(cell.shm_mb)] if cell.shm_mb != SHM_MB else []
+    def _closed(self, sandbox: Sandbox, folder: Path) -> list[str]:
+        options = ["--no-network"] if not (sandbox.outside or sandbox.network) else []
+        options += [
+            word for name in sandbox.read_only for word in ("--read-only", str(folder / name))
+        ]
+        options += ["--shm-mb", str(sandbox.shm_mb)] if sandbox.shm_mb != SHM_MB else []
         if not options:
             return []
         if os.getuid() or sys.platform != "linux":
             raise Settled(NotApplicable("needs an engine, or root on Linux"))
-        return [sys.executable, "-I", "-S", str(CELL), *options, "--"]
+        return [sys.executable, "-I", "-S", str(SANDBOX), *options, "--"]
 
     def _home_of(self, folder: Path) -> Path:
         return self._home / f"home-{folder.parent.name}-{folder.name}"
 
-    def url(self, machine: Machine, cell: Sandbox) -> str | None:
+    def url(self, machine: Machine, sandbox: Sandbox) -> str | None:
         return machine.url()
 
     def pids(self, machine: Machine) -> list[int]:

@@ -24,7 +24,7 @@ def model_holds_plain_files(trainings: Trainings) -> Outcome:
     """All in /opt/ml/model can be packed and unpacked elsewhere: no sockets, pipes, or links that lead out of it.
 
     Source: developer guide, "How Amazon SageMaker processes training output": model.tar.gz
-    Mend: copy files into /opt/ml/model in place of links, and keep sockets and pipes in /tmp
+    Fix: copy files into /opt/ml/model in place of links, and keep sockets and pipes in /tmp
     """
     run = trainings.once(plain)
     model = (run.root / "model").resolve()
@@ -50,7 +50,7 @@ def output_sizes(trainings: Trainings) -> Outcome:
     """The model fits the 5 GB disk of a serverless endpoint, and output/data, which nobody serves, is no larger than that.
 
     Source: developer guide, "Amazon SageMaker Serverless Inference": 5 GB of ephemeral disk storage
-    Mend: keep in /opt/ml/model what serving needs, and optimizer states and datasets out of it
+    Fix: keep in /opt/ml/model what serving needs, and optimizer states and datasets out of it
     """
     run = trainings.once(plain)
     sizes = {
@@ -76,7 +76,7 @@ def no_failure_file_after_success(trainings: Trainings) -> Outcome:
     """A training that succeeds leaves no /opt/ml/output/failure.
 
     Source: developer guide, "Signal success and failure": the failure file is for training jobs that fail
-    Mend: write the file only on the way to a non-zero exit code
+    Fix: write the file only on the way to a non-zero exit code
     """
     run = trainings.once(plain)
     return Kept() if run.failure is None else Broken(f"it left one that says {run.failure[:100]!r}")
@@ -87,7 +87,7 @@ def failure_exit_code(trainings: Trainings) -> Outcome:
     """A training that cannot succeed, with empty channels and no readable hyperparameters, ends by itself and not with code 0.
 
     Source: developer guide, "Signal success and failure": a non-zero exit code
-    Mend: let every error end the program with a non-zero code; a shell script needs set -e, and a launcher must hand on its child's code
+    Fix: let every error end the program with a non-zero code; a shell script needs set -e, and a launcher must hand on its child's code
     """
     run = trainings.once(doomed)
     if run.code is None:
@@ -106,7 +106,7 @@ def failure_file(trainings: Trainings) -> Outcome:
     """A training that fails leaves its reason in /opt/ml/output/failure.
 
     Source: developer guide, "Signal success and failure"; sagemaker-python-sdk issues 1225 and 4588: ErrorMessage ""
-    Mend: catch the error in the outermost function and write its sentence to /opt/ml/output/failure
+    Fix: catch the error in the outermost function and write its sentence to /opt/ml/output/failure
     """
     reason = _reason(trainings)
     if reason.strip():
@@ -121,7 +121,7 @@ def failure_file_length(trainings: Trainings) -> Outcome:
     """The reason is at most 1024 characters: what is longer is cut off, and the sentence at a traceback's end with it.
 
     Source: DescribeTrainingJob, FailureReason: max 1024
-    Mend: write one sentence, not the traceback; that belongs into the log
+    Fix: write one sentence, not the traceback; that belongs into the log
     """
     length = len(_reason(trainings, given=True).decode(errors="replace"))
     return (
@@ -134,7 +134,7 @@ def failure_file_is_text(trainings: Trainings) -> Outcome:
     """The reason is UTF-8 text that people can read.
 
     Source: DescribeTrainingJob, FailureReason: a string
-    Mend: write the file as UTF-8 text
+    Fix: write the file as UTF-8 text
     """
     try:
         text = _reason(trainings, given=True).decode()
@@ -149,7 +149,7 @@ def failure_without_a_failure_file(trainings: Trainings) -> Outcome:
     """Where the reason cannot be written, a training that fails still does not end with code 0.
 
     Source: developer guide, "Signal success and failure"; sagemaker-training 4.9.0 leaves with 0 there
-    Mend: write the file inside a try, and leave with the non-zero code all the same
+    Fix: write the file inside a try, and leave with the non-zero code all the same
     """
     if trainings.once(doomed).code == 0:
         return NotApplicable("the job that must fail does not; see failure_exit_code")
@@ -168,7 +168,7 @@ def sigterm_within_120_s(trainings: Trainings) -> Outcome:
     """At SIGTERM a training ends by itself; 120 s later it is killed.
 
     Source: CreateTrainingJob, StoppingCondition: SIGTERM, 120 seconds, SIGKILL; sagemaker-training-toolkit issue 125
-    Mend: exec the program so that it is process 1, and handle SIGTERM there: save and leave; a launcher must hand the signal on to its children
+    Fix: exec the program so that it is process 1, and handle SIGTERM there: save and leave; a launcher must hand the signal on to its children
     """
     run = trainings.once(stopped)
     return (
@@ -183,7 +183,7 @@ def sigterm_keeps_the_model(trainings: Trainings) -> Outcome:
     """A training that was stopped has left what it has of a model, which is uploaded.
 
     Source: StopTrainingJob: "algorithms can use this 120-second window to save the model artifacts"
-    Mend: in the handler of SIGTERM, or when it sets a flag at the next step, save to /opt/ml/model
+    Fix: in the handler of SIGTERM, or when it sets a flag at the next step, save to /opt/ml/model
     """
     run = trainings.once(stopped)
     if run.code in (None, KILLED):
@@ -198,11 +198,11 @@ def sigterm_during_start(trainings: Trainings) -> Outcome:
     """SIGTERM that comes while the program is still loading ends it, too: as process 1 it dies of no signal that it has no handler for.
 
     Source: CreateTrainingJob, StoppingCondition; sagemaker-training-toolkit issue 173
-    Mend: install the handler of SIGTERM before importing what takes long
+    Fix: install the handler of SIGTERM before importing what takes long
     """
     root = long_job(trainings)
     with trainings.running(root) as (machine, run):
-        while not trainings.subject.pids(machine) and machine.code() is None:
+        while not trainings.target.pids(machine) and machine.code() is None:
             time.sleep(0.02)  # a container takes its time to be there
         time.sleep(trainings.limits.early_s)
         if machine.code() is not None:
@@ -224,7 +224,7 @@ def log_arrives_during_the_run(trainings: Trainings) -> Outcome:
     """What a training prints arrives while it runs: what waits in a buffer is lost when it is killed.
 
     Source: developer guide, "Log Amazon SageMaker events with Amazon CloudWatch": stdout and stderr
-    Mend: flush: PYTHONUNBUFFERED=1, or print(…, flush=True)
+    Fix: flush: PYTHONUNBUFFERED=1, or print(…, flush=True)
     """
     run = trainings.once(killed)
     if not trainings.once(plain).lines:
@@ -241,7 +241,7 @@ def restart_with_checkpoints(trainings: Trainings) -> Outcome:
     """After SIGTERM, a job that is started again with the checkpoints of the first, on an otherwise empty tree, succeeds.
 
     Source: developer guide, "Managed spot training": /opt/ml/checkpoints is restored before the training starts again
-    Mend: load the newest checkpoint of /opt/ml/checkpoints and go on; where the epochs are done already, write the model and succeed
+    Fix: load the newest checkpoint of /opt/ml/checkpoints and go on; where the epochs are done already, write the model and succeed
     """
     return _again(trainings, trainings.once(stopped))
 
@@ -251,7 +251,7 @@ def restart_after_kill(trainings: Trainings) -> Outcome:
     """After SIGKILL, in whatever state the checkpoints are, a job that is started again succeeds.
 
     Source: developer guide, "Managed spot training"; "Use checkpoints": files are copied as they are written
-    Mend: write checkpoints to another name and rename them, and pass over those that cannot be read
+    Fix: write checkpoints to another name and rename them, and pass over those that cannot be read
     """
     return _again(trainings, trainings.once(killed))
 
@@ -261,7 +261,7 @@ def foreign_checkpoints(trainings: Trainings) -> Outcome:
     """What a training does not know in /opt/ml/checkpoints does not stop it.
 
     Source: developer guide, "Use checkpoints": existing objects under the S3 path are copied in at the start
-    Mend: pick checkpoints by the names that you give them, and pass over the rest
+    Fix: pick checkpoints by the names that you give them, and pass over the rest
     """
 
     def add(root: Path) -> None:

@@ -33,7 +33,7 @@ def read_only_input(trainings: Trainings) -> Outcome:
     """Input that can only be read, as FastFile mounts it, is enough.
 
     Source: developer guide, "Access training data": FastFile is a read-only mount, written as File in inputdataconfig.json
-    Mend: write caches, indexes and unpacked data to /tmp
+    Fix: write caches, indexes and unpacked data to /tmp
     """
     return trainings.succeeds(Sandbox(read_only=("input",)))
 
@@ -43,7 +43,7 @@ def input_is_left_alone(trainings: Trainings) -> Outcome:
     """Nothing below /opt/ml/input is written, changed or removed.
 
     Source: developer guide, "How Amazon SageMaker provides training information": /opt/ml/input is the platform's
-    Mend: write caches, indexes and unpacked data to /tmp
+    Fix: write caches, indexes and unpacked data to /tmp
     """
     root = trainings.once(plain).root
     before, after = remembered_input(root), listed(root / "input")
@@ -60,7 +60,7 @@ def writes_only_where_allowed(trainings: Trainings) -> Outcome:
     """Nothing is written outside /opt/ml and the places for what is temporary: it is neither kept nor measured.
 
     Source: developer guide, "How Amazon SageMaker processes training output"; "Using your own training algorithms": /opt/ml is what the platform reads
-    Mend: write to /opt/ml/model, /opt/ml/output/data, /opt/ml/checkpoints or /tmp
+    Fix: write to /opt/ml/model, /opt/ml/output/data, /opt/ml/checkpoints or /tmp
     """
     changes = trainings.once(plain).changes
     folders = {str(parent) for path in changes for parent in Path(path).parents}
@@ -87,7 +87,7 @@ def makes_its_own_folders(trainings: Trainings) -> Outcome:
     """output/data and checkpoints, which the platform makes only for some jobs, are made where they are missing.
 
     Source: developer guide, "How Amazon SageMaker processes training output"; "Use checkpoints"
-    Mend: os.makedirs(folder, exist_ok=True) before writing
+    Fix: os.makedirs(folder, exist_ok=True) before writing
     """
 
     def remove(root: Path) -> None:
@@ -102,7 +102,7 @@ def trains_without_network(trainings: Trainings) -> Outcome:
     """Under network isolation a job trains: nothing is fetched when it runs.
 
     Source: CreateTrainingJob, EnableNetworkIsolation; developer guide, "Run training and inference containers in internet-free mode"
-    Mend: bake weights and packages into the image, outside /opt/ml, or bring them as a channel
+    Fix: bake weights and packages into the image, outside /opt/ml, or bring them as a channel
     """
     return trainings.succeeds(Sandbox(outside=False))
 
@@ -112,7 +112,7 @@ def trains_without_credentials(trainings: Trainings) -> Outcome:
     """Without AWS credentials, as under network isolation, a job trains.
 
     Source: developer guide, "Run training and inference containers in internet-free mode": no credentials are made available to the container
-    Mend: call no AWS service where there are no credentials
+    Fix: call no AWS service where there are no credentials
     """
     return trainings.succeeds(Sandbox(credentials=False))
 
@@ -122,7 +122,7 @@ def small_shared_memory(trainings: Trainings) -> Outcome:
     """A /dev/shm of 64 MB, a container engine's own default, is enough.
 
     Source: sagemaker-python-sdk issues 937, 3331 and 5592: bus errors of data loaders
-    Mend: load data with fewer or no workers where /dev/shm is small, or set torch.multiprocessing's sharing strategy to file_system
+    Fix: load data with fewer or no workers where /dev/shm is small, or set torch.multiprocessing's sharing strategy to file_system
     """
     return trainings.succeeds(Sandbox(shm_mb=SMALL_SHM_MB))
 
@@ -132,14 +132,14 @@ def runs_without_root(trainings: Trainings) -> Outcome:
     """A user without a name or rights can train on a tree that is its own.
 
     Source: developer guide, "Troubleshoot serverless inference": containers run with fewer rights; clusters that refuse root
-    Mend: make what the program reads readable for all, set HOME to a place that all may write, such as /tmp, and bind no port below 1024
+    Fix: make what the program reads readable for all, set HOME to a place that all may write, such as /tmp, and bind no port below 1024
     """
 
     def give(root: Path) -> None:
         for path in [root, *root.rglob("*")]:
             os.chown(path, 1000, 1000)
 
-    if trainings.subject.kind != "image":
+    if trainings.target.kind != "image":
         return NotApplicable("needs an image and an engine")
     try:
         return trainings.succeeds(Sandbox(user=1000), give)
@@ -152,7 +152,7 @@ def two_hosts(trainings: Trainings) -> Outcome:
     """On two hosts, which find each other in resourceconfig.json, both end with code 0.
 
     Source: developer guide, "Distributed training configuration"; CreateTrainingJob, ResourceConfig.InstanceCount
-    Mend: take hosts and current_host from resourceconfig.json, and wait until the others' names resolve
+    Fix: take hosts and current_host from resourceconfig.json, and wait until the others' names resolve
     """
     failed = [run for run in trainings.once(_on_two_hosts) if run.code != 0]
     return (
@@ -167,7 +167,7 @@ def two_hosts_do_not_overwrite(trainings: Trainings) -> Outcome:
     """What two hosts leave in /opt/ml/model goes into one archive: no file of one name with two contents.
 
     Source: developer guide, "How Amazon SageMaker processes training output": all hosts' files are aggregated into one tar
-    Mend: let the first host alone write the model, or put current_host into the files' names
+    Fix: let the first host alone write the model, or put current_host into the files' names
     """
     first, second = trainings.once(_on_two_hosts)
     if first.code or second.code:
@@ -188,7 +188,7 @@ def metric_definitions(trainings: Trainings) -> Outcome:
     """At most 40 metrics, with names of at most 255 and regular expressions of at most 500 characters and a group for the number.
 
     Source: CreateTrainingJob, MetricDefinition
-    Mend: shorten names and expressions, and put (…) around the number
+    Fix: shorten names and expressions, and put (…) around the number
     """
     _declared(trainings)
     faults = [
@@ -215,7 +215,7 @@ def metric_lines(trainings: Trainings) -> Outcome:
     """Every declared regular expression finds a number in what a training prints.
 
     Source: CreateTrainingJob, MetricDefinition.Regex; developer guide, "Define metrics"
-    Mend: print a line that the expression matches, such as name=value, or mend the expression
+    Fix: print a line that the expression matches, such as name=value, or fix the expression
     """
     _declared(trainings)
     if not all(pattern.groups for pattern in trainings.patterns):
@@ -232,7 +232,7 @@ def log_is_flat(trainings: Trainings) -> Outcome:
     """Output is lines: no carriage returns of progress bars, no colours, for the log and the metrics are read line by line.
 
     Source: developer guide, "Log Amazon SageMaker events with Amazon CloudWatch"
-    Mend: turn off progress bars and colours, for instance by tqdm's disable=True; print one line an epoch
+    Fix: turn off progress bars and colours, for instance by tqdm's disable=True; print one line an epoch
     """
     for _, line in trainings.once(plain).lines:
         if "\r" in line or ESCAPE.search(line):
@@ -251,9 +251,9 @@ def _declared(trainings: Trainings) -> None:
 
 def _on_two_hosts(trainings: Trainings) -> tuple[Run, Run]:
     trainings.once(plain)
-    subject = trainings.subject
-    hosts = tuple(subject.hosts(2))
-    network = subject.network(f"{trainings.work.parent.name}-two", isolated=True)
+    target = trainings.target
+    hosts = tuple(target.hosts(2))
+    network = target.network(f"{trainings.work.parent.name}-two", isolated=True)
     roots = [trainings.lay_out(host=host, hosts=hosts) for host in hosts]
 
     def run(root: Path, host: str) -> Run:
@@ -265,5 +265,5 @@ def _on_two_hosts(trainings: Trainings) -> tuple[Run, Run]:
         with ThreadPoolExecutor(2) as pool:
             first, second = pool.map(run, roots, hosts)
     finally:
-        subject.remove_network(network)
+        target.remove_network(network)
     return first, second

@@ -16,7 +16,7 @@ def starts_with_train(trainings: Trainings) -> Outcome:
     """`IMAGE train` trains and ends with code 0.
 
     Source: developer guide, "Run your training algorithm": docker run <image> train; "Signal success and failure"
-    Mend: put an executable `train` on PATH, or make ENTRYPOINT a program that takes the word `train`; the last line of its output says what is missing
+    Fix: put an executable `train` on PATH, or make ENTRYPOINT a program that takes the word `train`; the last line of its output says what is missing
     """
     run = trainings.once(attempted)
     return (
@@ -29,11 +29,11 @@ def starts_by_container_entrypoint(trainings: Trainings) -> Outcome:
     """With ContainerEntrypoint alone the program starts without the word `train`, and trains.
 
     Source: CreateTrainingJob, AlgorithmSpecification.ContainerEntrypoint: docker run --entrypoint X <image>
-    Mend: let the program train when it gets no arguments
+    Fix: let the program train when it gets no arguments
     """
-    if trainings.subject.kind != "image":
+    if trainings.target.kind != "image":
         return NotApplicable("needs an image and an engine")
-    own = trainings.subject.description["Config"].get("Entrypoint") or ["train"]
+    own = trainings.target.description["Config"].get("Entrypoint") or ["train"]
     return trainings.succeeds(Sandbox(entrypoint=tuple(own)))
 
 
@@ -42,7 +42,7 @@ def never_succeeds_without_training(trainings: Trainings) -> Outcome:
     """With ContainerArguments the program gets those and not the word `train`: it trains or refuses, and never ends with code 0 untrained.
 
     Source: CreateTrainingJob, AlgorithmSpecification.ContainerArguments: docker run <image> <arguments>
-    Mend: end with a non-zero code on arguments that the program does not know
+    Fix: end with a non-zero code on arguments that the program does not know
     """
     trainings.once(plain)
     run = trainings.run(Sandbox(arguments=("--conformance", "1")))
@@ -64,7 +64,7 @@ def missing_hyperparameters_file(trainings: Trainings) -> Outcome:
     """Without hyperparameters.json a job trains on its defaults or is refused.
 
     Source: developer guide, "How Amazon SageMaker provides training information": HyperParameters are optional in CreateTrainingJob
-    Mend: read the file only where it is there, and fall back to defaults or fail with a non-zero code
+    Fix: read the file only where it is there, and fall back to defaults or fail with a non-zero code
     """
     return trainings.ends_orderly(lambda root: _config(root, "hyperparameters").unlink())
 
@@ -74,7 +74,7 @@ def damaged_hyperparameters_file(trainings: Trainings) -> Outcome:
     """Hyperparameters that cannot be read do not pass for a success without a model.
 
     Source: developer guide, "Signal success and failure"
-    Mend: let an error while reading end the program with a non-zero code
+    Fix: let an error while reading end the program with a non-zero code
     """
     return trainings.ends_orderly(
         lambda root: _config(root, "hyperparameters").write_text('{"epochs": ')
@@ -86,7 +86,7 @@ def missing_input_data_config_file(trainings: Trainings) -> Outcome:
     """Without inputdataconfig.json a job trains on the channels that are there, or is refused.
 
     Source: developer guide, "How Amazon SageMaker provides training information"; InputDataConfig is optional in CreateTrainingJob
-    Mend: read the file only where it is there; the channels are the folders of /opt/ml/input/data
+    Fix: read the file only where it is there; the channels are the folders of /opt/ml/input/data
     """
     return trainings.ends_orderly(lambda root: _config(root, "inputdataconfig").unlink())
 
@@ -96,7 +96,7 @@ def missing_resource_config_file(trainings: Trainings) -> Outcome:
     """Without resourceconfig.json, as other ways to run the image leave it, a job trains or is refused.
 
     Source: developer guide, "How Amazon SageMaker provides training information"
-    Mend: read the file only where it is there, and take it for one host
+    Fix: read the file only where it is there, and take it for one host
     """
     return trainings.ends_orderly(lambda root: _config(root, "resourceconfig").unlink())
 
@@ -106,7 +106,7 @@ def unknown_keys_in_config_files(trainings: Trainings) -> Outcome:
     """Keys that the platform adds to its files, such as topology and instance groups, are passed over.
 
     Source: developer guide, "Train with a heterogeneous cluster"; resourceconfig.json of GB200 hosts has topology
-    Mend: pick the keys you need, and pass over the others
+    Fix: pick the keys you need, and pass over the others
     """
 
     def add(root: Path) -> None:
@@ -138,7 +138,7 @@ def json_quoted_hyperparameters(trainings: Trainings) -> Outcome:
     """Hyperparameters whose values the SageMaker SDK has encoded as JSON ("\\"resnet50\\"") mean the same.
 
     Source: sagemaker-python-sdk, estimator.py, _json_encode_hyperparameters; its issue 3487
-    Mend: parse each value by json.loads, and take the text itself where that fails
+    Fix: parse each value by json.loads, and take the text itself where that fails
     """
     return trainings.succeeds(
         hyperparameters={
@@ -152,7 +152,7 @@ def unknown_hyperparameter(trainings: Trainings) -> Outcome:
     """A hyperparameter that nobody knows is passed over, or the job is refused.
 
     Source: CreateTrainingJob, HyperParameters: any 100 names; developer guide, "Signal success and failure"
-    Mend: ignore it, or end with a non-zero code and its name
+    Fix: ignore it, or end with a non-zero code and its name
     """
     return trainings.ends_orderly(
         hyperparameters={**trainings.job.hyperparameters, "conformance_unknown": "1"}
@@ -164,7 +164,7 @@ def tuning_objective_metric(trainings: Trainings) -> Outcome:
     """The hyperparameter _tuning_objective_metric, which every job of a tuning has, does not stop a training.
 
     Source: developer guide, "Define metrics and environment variables" of automatic model tuning
-    Mend: ignore names that start with _
+    Fix: ignore names that start with _
     """
     return trainings.succeeds(
         hyperparameters={
@@ -179,7 +179,7 @@ def sdk_hyperparameters(trainings: Trainings) -> Outcome:
     """The hyperparameters that the SageMaker SDK adds (sagemaker_job_name and others) do not stop a training.
 
     Source: sagemaker-python-sdk, estimator.py, Framework._script_mode_hyperparams
-    Mend: ignore names that start with sagemaker_
+    Fix: ignore names that start with sagemaker_
     """
     added = {
         "sagemaker_container_log_level": "20",
@@ -194,7 +194,7 @@ def debug_hook_config(trainings: Trainings) -> Outcome:
     """With debughookconfig.json, which the SageMaker SDK asks for unasked, a job trains.
 
     Source: smdebug, config_constants.py; CreateTrainingJob, DebugHookConfig; sagemaker-debugger issues 401 and 482
-    Mend: pass over the file, or let a hook that cannot be made cost the training nothing
+    Fix: pass over the file, or let a hook that cannot be made cost the training nothing
     """
     losses = {"CollectionName": "losses", "CollectionParameters": {"save_interval": "50"}}
     return trainings.succeeds(
@@ -214,7 +214,7 @@ def profiler_config(trainings: Trainings) -> Outcome:
     """With profilerconfig.json, which the platform writes unless DisableProfiler is set, a job trains.
 
     Source: smdebug, profiler_constants.py; CreateTrainingJob, ProfilerConfig
-    Mend: pass over the file, or let a profiler that cannot be made cost the training nothing
+    Fix: pass over the file, or let a profiler that cannot be made cost the training nothing
     """
     return trainings.succeeds(
         more={
@@ -233,9 +233,9 @@ def host_name_is_not_trusted(trainings: Trainings) -> Outcome:
     """Who this host is stands in resourceconfig.json: a container of another host name trains.
 
     Source: developer guide, "How Amazon SageMaker provides training information": do not rely on /etc/hostname or /etc/hosts
-    Mend: take current_host from resourceconfig.json in place of the host's name
+    Fix: take current_host from resourceconfig.json in place of the host's name
     """
-    if trainings.subject.kind != "image":
+    if trainings.target.kind != "image":
         return trainings.succeeds(
             hosts=("127.0.0.7",), host="127.0.0.7"
         )  # a name that resolves here
@@ -247,7 +247,7 @@ def extra_channel(trainings: Trainings) -> Outcome:
     """A channel that the program does not know does not stop a training.
 
     Source: CreateTrainingJob, InputDataConfig: 1 to 20 channels, names [A-Za-z0-9._-]+
-    Mend: take the channels that you know by their names, and leave the others alone
+    Fix: take the channels that you know by their names, and leave the others alone
     """
 
     def add(root: Path) -> None:
@@ -266,7 +266,7 @@ def writes_a_model(trainings: Trainings) -> Outcome:
     """A training that succeeds leaves files in /opt/ml/model, which become model.tar.gz.
 
     Source: developer guide, "How Amazon SageMaker processes training output"
-    Mend: save the model to /opt/ml/model before the program ends
+    Fix: save the model to /opt/ml/model before the program ends
     """
     run = trainings.once(plain)
     return Kept(f"{len(run.model)} files") if run.model else Broken("it is empty")

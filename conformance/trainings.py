@@ -66,10 +66,10 @@ class Run:
 
 
 class Trainings:
-    """All jobs of one subject. work: a folder of its own."""
+    """All jobs of one target. work: a folder of its own."""
 
-    def __init__(self, subject: Image | Program, job: Job, limits: ContractLimits, work: Path):
-        self.subject, self.job, self.limits, self.work = subject, job, limits, work
+    def __init__(self, target: Image | Program, job: Job, limits: ContractLimits, work: Path):
+        self.target, self.job, self.limits, self.work = target, job, limits, work
         self.patterns = [re.compile(regex) for regex in job.metrics.values()]
         self.once = Shared(self)
         self._lock, self._count = threading.Lock(), 0
@@ -85,14 +85,14 @@ class Trainings:
             root,
             given.pop("hyperparameters", self.job.hyperparameters),
             channels,
-            **{"interface": self.subject.interface, **given},
+            **{"interface": self.target.interface, **given},
         )
         root.chmod(0o755)
         return root
 
     @contextmanager
     def running(
-        self, root: Path, cell: Sandbox = Sandbox(), watched: bool = False
+        self, root: Path, sandbox: Sandbox = Sandbox(), watched: bool = False
     ) -> Iterator[tuple[Machine, Run]]:
         """A started job; it is gone afterwards, and its Run complete. watched: with what it changed outside its tree."""
         run = Run(root)
@@ -100,11 +100,13 @@ class Trainings:
             "TRAINING_JOB_NAME": "conformance",
             "TRAINING_JOB_ARN": "arn:aws:sagemaker:eu-west-1:123456789012:training-job/conformance",
         }
-        cell = replace(cell, environment={**name, **self.job.environment, **cell.environment})
-        machine = self.subject.start(
+        sandbox = replace(
+            sandbox, environment={**name, **self.job.environment, **sandbox.environment}
+        )
+        machine = self.target.start(
             "train",
             root,
-            cell,
+            sandbox,
             lambda line: run.lines.append((time.monotonic() - run.started, line)),
         )
         try:
@@ -112,12 +114,12 @@ class Trainings:
         finally:
             run.code = machine.code()
             run.seconds = time.monotonic() - run.started
-            run.changes = self.subject.changes(machine, root) if watched else []
+            run.changes = self.target.changes(machine, root) if watched else []
             machine.kill()
 
     def run(
         self,
-        cell: Sandbox = Sandbox(),
+        sandbox: Sandbox = Sandbox(),
         prepare: Callable[[Path], object] = lambda root: None,
         watched: bool = False,
         **given: object,
@@ -125,7 +127,7 @@ class Trainings:
         """A job from its start to its end. prepare: changes the tree before; watched: as of `running`."""
         root = self.lay_out(**given)
         prepare(root)
-        with self.running(root, cell, watched) as (machine, run):
+        with self.running(root, sandbox, watched) as (machine, run):
             self.wait(machine)
         return run
 
@@ -136,13 +138,13 @@ class Trainings:
 
     def succeeds(
         self,
-        cell: Sandbox = Sandbox(),
+        sandbox: Sandbox = Sandbox(),
         prepare: Callable[[Path], object] = lambda root: None,
         **given: object,
     ) -> Outcome:
         """Whether a job like the plain one, but for what is given, leaves a model and 0."""
         self.once(plain)
-        return self.judged(self.run(cell, prepare, **given))
+        return self.judged(self.run(sandbox, prepare, **given))
 
     def judged(self, run: Run) -> Outcome:
         """Kept for a run that left 0, and a model if the plain one left one."""

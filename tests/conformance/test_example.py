@@ -98,7 +98,7 @@ def test_the_table_the_json_and_the_junit_file(model, tmp_path, capsys):
         and "required: GET /invocations" in lines[place + 1]
         and "source:   developer guide" in lines[place + 2]
     )
-    assert "mend:     answer 405" in lines[place + 3]
+    assert "fix:      answer 405" in lines[place + 3]
     table = json.loads((tmp_path / "table.json").read_text())
     assert (table["kept"], table["broken"], table["not_applicable"]) == (2, 1, 1)
     assert {row["clause"]: row["outcome"] for row in table["clauses"]}["wrong_method"] == "broken"

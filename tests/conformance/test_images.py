@@ -108,11 +108,11 @@ def built(request, tmp_path, images):
     yield from build(tmp_path, *request.param)
 
 
-def portrayed(image: str, changes: dict, options: dict, folder: Path) -> dict[str, Result]:
+def results_of(image: str, changes: dict, options: dict, folder: Path) -> dict[str, Result]:
     (folder / "empty").mkdir()
     options = {name: folder / value if name == "sbom" else value for name, value in options.items()}
-    portrait = ImageFacts(image, Image(image, folder).description | changes, **options)
-    return {clause.name: look(clause, portrait, image) for clause in of_kind(IMAGE)}
+    facts = ImageFacts(image, Image(image, folder).description | changes, **options)
+    return {clause.name: look(clause, facts, image) for clause in of_kind(IMAGE)}
 
 
 def test_every_image_clause_has_an_offender():
@@ -128,7 +128,7 @@ def test_every_image_clause_has_an_offender():
     indirect=["built"],
 )
 def test_the_offender_is_caught_and_nothing_else(built, fault, tmp_path):
-    results = portrayed(built, *OFFENDERS[fault][2:], tmp_path)
+    results = results_of(built, *OFFENDERS[fault][2:], tmp_path)
     assert set(broken(results)) == {fault}, broken(results)
 
 
@@ -148,7 +148,7 @@ def test_a_good_image_keeps_every_clause(built, tmp_path):
         "components": [{"name": "hello"}],
     }
     (tmp_path / "bom.json").write_text(json.dumps(document))
-    results = portrayed(
+    results = results_of(
         built, {}, {"ami": "al2-ami-sagemaker-inference-gpu-3-1", "sbom": "."}, tmp_path
     )
     assert {

@@ -76,9 +76,7 @@ def offenders(tmp_path_factory) -> dict[str, Future | Path]:
 def test_there_are_thirty_clauses_and_each_says_what_it_requires():
     assert len(CLAUSES) >= 30
     assert all(
-        clause.requirement.endswith((".", ")"))
-        and len(clause.source) > 10
-        and len(clause.mend) > 10
+        clause.requirement.endswith((".", ")")) and len(clause.source) > 10 and len(clause.fix) > 10
         for clause in of_kind(SERVING)
     )
 
