@@ -1,7 +1,7 @@
-"""Batches of any size through a few fixed ones, the ladder's steps: a batch runs in the smallest step that holds it.
+"""Batches of any size through a few fixed ones, the buckets's steps: a batch runs in the smallest step that holds it.
 
 Each step runs a model on one fixed place in memory: `Eager` calls the model, `Graph` replays what CUDA recorded of it.
-Which of them, and how to wait, is all that `Cpu` and `Cuda` differ in. Loads torch; knows nothing of artifacts.
+Which of them, and how to wait, is all that `CpuBackend` and `CudaBackend` differ in. Loads torch; knows nothing of artifacts.
 """
 
 import collections
@@ -29,7 +29,7 @@ class NoRecording(RuntimeError):
     """A model that CUDA cannot record: it waits for the GPU, or works on the CPU, between its kernels."""
 
 
-def steps_up_to(max_batch: int) -> tuple[int, ...]:
+def bucket_sizes(max_batch: int) -> tuple[int, ...]:
     """Batch sizes, ascending, doubling up to max_batch, 1 or more, which is the last: half of a step at most is padding."""
     return (*(2**power for power in range((max_batch - 1).bit_length())), max_batch)
 
@@ -51,7 +51,7 @@ class Eager:
 class Graph:
     """A step that replays the model's kernels, recorded once: nothing is launched one by one from Python.
 
-    Made and called with `stream` as the current one. The graphs of a ladder share one pool of memory, so an answer holds
+    Made and called with `stream` as the current one. The graphs of a buckets share one pool of memory, so an answer holds
     only until any of them runs again. Raises NoRecording, and torch.OutOfMemoryError.
     """
 
@@ -90,13 +90,13 @@ class Graph:
         self._graph.reset()
 
 
-class Cpu:
+class CpuBackend:
     """Steps on the CPU: plain calls."""
 
     pinned = False
     device = torch.device("cpu")
 
-    def step(self, model: Model, pixels: torch.Tensor) -> Eager:
+    def bucket(self, model: Model, pixels: torch.Tensor) -> Eager:
         return Eager(model, pixels)
 
     def working(self) -> contextlib.AbstractContextManager:
@@ -112,7 +112,7 @@ class Cpu:
         """Nothing to give back."""
 
 
-class Cuda:
+class CudaBackend:
     """Steps on a GPU: graphs on a stream of their own; plain calls from the first model on that cannot be recorded."""
 
     pinned = True
@@ -132,7 +132,7 @@ class Cuda:
         self._pool = cuda.graph_pool_handle()
         self._recordable = True
 
-    def step(self, model: Model, pixels: torch.Tensor) -> Graph | Eager:
+    def bucket(self, model: Model, pixels: torch.Tensor) -> Graph | Eager:
         if self._recordable:
             try:
                 with _recording:
@@ -164,26 +164,30 @@ class BatchBuckets:
     """A model's steps with their buffers. For one thread at a time, in inference mode.
 
     model: uint8 [n, H, W, 3] to float32 [n, classes], both on the place's device, no answer depending on its neighbours.
-    shape: (H, W, 3). sizes: ascending, see steps_up_to.
+    shape: (H, W, 3). sizes: ascending, see bucket_sizes.
     """
 
     def __init__(
-        self, model: Model, shape: tuple[int, int, int], sizes: Sequence[int], place: Cpu | Cuda
+        self,
+        model: Model,
+        shape: tuple[int, int, int],
+        sizes: Sequence[int],
+        backend: CpuBackend | CudaBackend,
     ):
         """Make the steps, each warmed, down from the largest that fits into memory, whose pool then serves the smaller.
 
         torch.OutOfMemoryError when even the first step does not fit.
         """
-        self._place = place
-        self._steps: dict[int, Eager | Graph] = {}
+        self._backend = backend
+        self._buckets: dict[int, Eager | Graph] = {}
         self._staged = self._answers = self._pixels = None
         try:
-            classes = self._climb_down(model, shape, sizes)
+            classes = self._make_buckets(model, shape, sizes)
             self._staged = torch.zeros(
-                (self.sizes[-1], *shape), dtype=torch.uint8, pin_memory=place.pinned
+                (self.sizes[-1], *shape), dtype=torch.uint8, pin_memory=backend.pinned
             )
             self._answers = torch.zeros(
-                (self.sizes[-1], classes), dtype=torch.float32, pin_memory=place.pinned
+                (self.sizes[-1], classes), dtype=torch.float32, pin_memory=backend.pinned
             )
         except BaseException:
             self.close()
@@ -192,44 +196,44 @@ class BatchBuckets:
     @property
     def sizes(self) -> tuple[int, ...]:
         """The steps there are, ascending."""
-        return tuple(self._steps)
+        return tuple(self._buckets)
 
     def run(self, pixels: np.ndarray) -> np.ndarray:
         """float32 [N, classes] of uint8 [N, H, W, 3], N from 1 to the last step."""
         count = len(pixels)
-        size = next(size for size in self._steps if size >= count)
+        size = next(size for size in self._buckets if size >= count)
         np.copyto(self._staged.numpy()[:count], pixels)
-        with self._place.working():
+        with self._backend.working():
             self._pixels[:count].copy_(self._staged[:count], non_blocking=True)
             self._pixels[count:size].zero_()
-            self._answers[:count].copy_(self._steps[size]()[:count], non_blocking=True)
-            self._place.wait()
+            self._answers[:count].copy_(self._buckets[size]()[:count], non_blocking=True)
+            self._backend.wait()
         return self._answers.numpy()[:count].copy()
 
     def close(self) -> None:
-        """Give back the memory of the model, the recordings and the buffers; the ladder cannot run again."""
-        for step in self._steps.values():
-            step.close()
-        self._steps = {}
+        """Give back the memory of the model, the recordings and the buffers; the buckets cannot run again."""
+        for bucket in self._buckets.values():
+            bucket.close()
+        self._buckets = {}
         self._staged = self._answers = self._pixels = None
         gc.collect()  # a traced network and its graph refer to each other
-        self._place.close()
+        self._backend.close()
 
-    def _climb_down(self, model: Model, shape: tuple[int, int, int], sizes: Sequence[int]) -> int:
+    def _make_buckets(self, model: Model, shape: tuple[int, int, int], sizes: Sequence[int]) -> int:
         """Make the steps, the largest first; the model's number of classes."""
-        with self._place.working():
+        with self._backend.working():
             self._pixels = torch.zeros(
-                (sizes[-1], *shape), dtype=torch.uint8, device=self._place.device
+                (sizes[-1], *shape), dtype=torch.uint8, device=self._backend.device
             )
             for size in reversed(sizes):
                 try:
-                    self._steps[size] = self._place.step(model, self._pixels[:size])
+                    self._buckets[size] = self._backend.bucket(model, self._pixels[:size])
                 except torch.OutOfMemoryError:
                     if size == sizes[0]:
                         raise
                     log.warning("batches of %d do not fit into the GPU's free memory", size)
-                    self._place.release()
-            self._steps = dict(sorted(self._steps.items()))
-            classes = self._steps[self.sizes[0]]().shape[1]
-            self._place.wait()
+                    self._backend.release()
+            self._buckets = dict(sorted(self._buckets.items()))
+            classes = self._buckets[self.sizes[0]]().shape[1]
+            self._backend.wait()
             return classes

@@ -32,13 +32,13 @@ def open_engine(
     precision: str = "auto",
     threads: int | None = None,
     device: str = "cpu",
-    lanes: bool = False,
+    openvino_streams: bool = False,
 ) -> "OpenVINOEngine | TorchEngine":
     """The engine for this machine, its graph checked against the description and warmed by one run.
 
     precision: auto, f32, bf16, int8 (on the processor) or f16 (on a GPU); `auto` takes the quickest that this processor has
     instructions for and the artifact holds (see `best_precision`), on a GPU the one that answers like f32. threads: cores
-    that one photo may use, all by default. device: cpu, cuda, or auto, a GPU where there is one that works. lanes: on the processor,
+    that one photo may use, all by default. device: cpu, cuda, or auto, a GPU where there is one that works. openvino_streams: on the processor,
     be ready to run several photos side by side, for the memory of the weights once more.
     Raises ArtifactError for a graph that does not load or does not fit model.json, and for int8 where there is no int8 model;
     ValueError for an unknown precision or device.
@@ -67,7 +67,7 @@ def open_engine(
         )
     precision = best_precision(processor_flags(), has_int8) if precision == "auto" else precision
     path = Path(directory) / (INT8_FILE if precision == "int8" else GRAPH_FILE)
-    engine = OpenVINOEngine(path, precision, threads or cpu_count(), lanes)
+    engine = OpenVINOEngine(path, precision, threads or cpu_count(), openvino_streams)
     size = description.preprocessing.crop
     for name, found, expected in (
         ("pixels", engine.input_shape, (size, size, 3)),

@@ -13,7 +13,7 @@ import numpy as np
 
 from artifact.model import ArtifactError
 
-MOST_LANES = 4
+MAX_STREAMS = 4
 
 log = logging.getLogger(__name__)
 
@@ -47,14 +47,14 @@ class OpenVINOEngine:
     processor has no bf16. What int8 leaves unquantized runs in f32, so that the answers measured in training
     are those of every processor. Nothing is cached on disk.
 
-    lanes: compile the model once more, in the background, to run `max_batch` photos side by side, each on its share of the
+    openvino_streams: compile the model once more, in the background, to run `max_batch` photos side by side, each on its share of the
     threads. That answers a tenth more photos a second than one after the other on all threads, which wait for each other at
     every layer; it takes the memory of the weights again.
     """
 
     name = "openvino"
 
-    def __init__(self, path: Path, precision: str, threads: int, lanes: bool = False):
+    def __init__(self, path: Path, precision: str, threads: int, openvino_streams: bool = False):
         """Compile the model in a file. ArtifactError when OpenVINO cannot read it."""
         openvino = load_openvino()
         core = openvino.Core()
@@ -78,21 +78,24 @@ class OpenVINOEngine:
         runs_bf16 = self._compiled.get_property("INFERENCE_PRECISION_HINT") == openvino.Type.bf16
         self.precision = "int8" if precision == "int8" else "bf16" if runs_bf16 else "f32"
         self._request = self._compiled.create_infer_request()
-        self._lanes: list = []
+        self._streams: list = []
         self._turn = threading.Lock()
         self._closed = False
         self._preparing: threading.Thread | None = None
-        count = min(threads, MOST_LANES)
-        if lanes and count > 1:
+        count = min(threads, MAX_STREAMS)
+        if openvino_streams and count > 1:
             self._preparing = threading.Thread(
-                target=self._prepare, args=(core, model, settings, count), name="lanes", daemon=True
+                target=self._prepare,
+                args=(core, model, settings, count),
+                name="openvino streams",
+                daemon=True,
             )
             self._preparing.start()
 
     @property
     def max_batch(self) -> int:
-        """Photos that run side by side; 1 until the lanes are ready, or without any."""
-        return max(1, len(self._lanes))
+        """Photos that run side by side; 1 until the streams are ready, or without any."""
+        return max(1, len(self._streams))
 
     def run(self, pixels: np.ndarray) -> np.ndarray:
         """Probabilities, float32 [N, classes], of pixels, uint8 [N, H, W, 3]. ValueError for others, RuntimeError once closed."""
@@ -109,7 +112,9 @@ class OpenVINOEngine:
                     raise RuntimeError("the engine is closed")
                 left = len(pixels) - index
                 requests = (
-                    self._lanes if self._lanes and left >= len(self._lanes) else [self._request]
+                    self._streams
+                    if self._streams and left >= len(self._streams)
+                    else [self._request]
                 )
                 for place, request in enumerate(requests, index):
                     request.start_async([pixels[place : place + 1]])
@@ -125,7 +130,7 @@ class OpenVINOEngine:
             self._preparing.join()
         with self._turn:
             self._closed = True
-            self._lanes, self._request, self._compiled = [], None, None
+            self._streams, self._request, self._compiled = [], None, None
 
     def _prepare(self, core, model, settings: dict, count: int) -> None:
         try:
@@ -141,7 +146,7 @@ class OpenVINOEngine:
             )
             return
         with self._turn:
-            self._lanes = requests
+            self._streams = requests
 
 
 def _read(core, path: Path):

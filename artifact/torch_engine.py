@@ -72,13 +72,13 @@ class TorchEngine:
                 network = _network(Path(directory), description, self._device)
                 model, self.precision = _chosen(network, description, precision, self._device)
                 del network  # in float32; its memory is wanted below
-                self._ladder = _ladder(model, self.input_shape, max_batch, self._device)
+                self._buckets = _batch_buckets(model, self.input_shape, max_batch, self._device)
         except torch.OutOfMemoryError as error:
             raise DeviceMemoryError(
                 f"'{directory}' does not fit into the free memory of {self._device}; "
                 "unload another model or take a larger GPU"
             ) from error
-        self.max_batch = self._ladder.sizes[-1]
+        self.max_batch = self._buckets.sizes[-1]
 
     def run(self, pixels: np.ndarray) -> np.ndarray:
         """Probabilities, float32 [N, classes], of pixels, uint8 [N, H, W, 3], for any N.
@@ -96,10 +96,10 @@ class TorchEngine:
         for start in range(0, len(pixels), self.max_batch):
             chunk = slice(start, start + self.max_batch)
             with self._turn, torch.inference_mode():
-                if self._ladder is None:
+                if self._buckets is None:
                     raise RuntimeError("the engine is closed")
                 try:
-                    answers[chunk] = self._ladder.run(pixels[chunk])
+                    answers[chunk] = self._buckets.run(pixels[chunk])
                 except torch.OutOfMemoryError as error:
                     raise DeviceMemoryError(
                         f"{self._device} has no free memory for {len(pixels[chunk])} photos"
@@ -109,9 +109,9 @@ class TorchEngine:
     def close(self) -> None:
         """Give the memory back, the device's too. Waits for a batch under way; a second call does nothing."""
         with self._turn:
-            if self._ladder is not None:
-                self._ladder.close()
-            self._ladder = None
+            if self._buckets is not None:
+                self._buckets.close()
+            self._buckets = None
 
 
 def _started(name: str) -> "torch.device":
@@ -275,11 +275,14 @@ def _folded(network: "torch.nn.Module") -> "torch.nn.Module":
         return copy.deepcopy(network)
 
 
-def _ladder(
+def _batch_buckets(
     model: "torch.nn.Module", shape: tuple[int, int, int], max_batch: int, device: "torch.device"
 ) -> "BatchBuckets":  # noqa: F821
-    from artifact.batch_buckets import BatchBuckets, Cpu, Cuda, steps_up_to
+    from artifact.batch_buckets import BatchBuckets, CpuBackend, CudaBackend, bucket_sizes
 
     return BatchBuckets(
-        model, shape, steps_up_to(max_batch), Cuda(device) if device.type == "cuda" else Cpu()
+        model,
+        shape,
+        bucket_sizes(max_batch),
+        CudaBackend(device) if device.type == "cuda" else CpuBackend(),
     )

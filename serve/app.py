@@ -148,9 +148,9 @@ def answered(predictor: "Predictor", limits: ServingLimits) -> Response:
     media_type = answer_type(request.headers.get("Accept"), media_type_of(content_type))
     top_k = top_k_of(request.headers.get(ATTRIBUTES))
     photos = photos_of(content_type, request.get_data(cache=False), limits.tolerant)
-    ticket = request.environ.get(KEY) or RequestState.lasting(limits.timeout_s)
+    state = request.environ.get(KEY) or RequestState.lasting(limits.timeout_s)
     return Response(
-        render(predictor.predict(photos, top_k, ticket, limits.tolerant), media_type),
+        render(predictor.predict(photos, top_k, state, limits.tolerant), media_type),
         content_type=media_type,
     )
 

@@ -67,26 +67,26 @@ class Disconnected(Exception):
 class AsgiGateway:
     """An ASGI app around a WSGI app. too_large: the sentence for bodies above the bound."""
 
-    def __init__(self, app: Callable, bounds: ConnectionLimits, metrics: Metrics, too_large: str):
-        self._app, self._bounds, self._metrics, self._too_large = app, bounds, metrics, too_large
-        self._work = ThreadPoolExecutor(bounds.requests, "work")
+    def __init__(self, app: Callable, limits: ConnectionLimits, metrics: Metrics, too_large: str):
+        self._app, self._limits, self._metrics, self._too_large = app, limits, metrics, too_large
+        self._work = ThreadPoolExecutor(limits.requests, "work")
         self._loading = ThreadPoolExecutor(LOADING_THREADS, "loading")
         self._quick = ThreadPoolExecutor(QUICK_THREADS, "quick")
         self._working = 0
         self._held_bytes = 0
-        self._tickets: set[RequestState] = set()
+        self._states: set[RequestState] = set()
         self._last = float("inf")
 
     async def __call__(self, scope: dict, receive: Callable, send: Callable) -> None:
         if scope["type"] != "http":
             return
-        ticket = RequestState.lasting(self._bounds.timeout_s)
+        state = RequestState.lasting(self._limits.timeout_s)
         received, answer = 0, b""
         try:
             try:
-                body = await self._read(scope, receive, ticket)
+                body = await self._read(scope, receive, state)
                 received = len(body)
-                status, headers, answer = await self._respond(scope, body, receive, ticket)
+                status, headers, answer = await self._respond(scope, body, receive, state)
             except Refused as refused:
                 self._metrics.rejections.labels(refused.reason).inc()
                 if refused.drain:
@@ -100,24 +100,24 @@ class AsgiGateway:
             )
             await send({"type": "http.response.body", "body": answer})
         except Disconnected:
-            ticket.abandoned.set()
+            state.abandoned.set()
             status = 499
-        self._record(scope, status, received, answer, ticket)
+        self._record(scope, status, received, answer, state)
 
     def stop(self, seconds: float) -> None:
         """The server is to leave: whoever waits longer than this gets a 503 in place of an answer."""
         self._last = time.monotonic() + seconds
-        for ticket in self._tickets:
-            ticket.deadline = min(ticket.deadline, self._last)
+        for state in self._states:
+            state.deadline = min(state.deadline, self._last)
 
-    async def _read(self, scope: dict, receive: Callable, ticket: RequestState) -> bytes:
+    async def _read(self, scope: dict, receive: Callable, state: RequestState) -> bytes:
         """The whole body, its length added to what is held. Refused for one that is too large, too slow, or one too many; Disconnected."""
-        if int(dict(scope["headers"]).get(b"content-length", b"0")) > self._bounds.body_bytes:
+        if int(dict(scope["headers"]).get(b"content-length", b"0")) > self._limits.body_bytes:
             asks_first = dict(scope["headers"]).get(b"expect", b"").lower() == b"100-continue"
             raise Refused(413, self._too_large, "too_large", drain=not asks_first)
         body, more = bytearray(), True
         try:
-            async with asyncio.timeout(self._bounds.body_s):
+            async with asyncio.timeout(self._limits.body_s):
                 while more:
                     message = await receive()
                     if message["type"] == "http.disconnect":
@@ -132,28 +132,28 @@ class AsgiGateway:
             if isinstance(error, TimeoutError):
                 raise Refused(
                     408,
-                    f"the body did not arrive within {self._bounds.body_s:g} s; send it at once",
+                    f"the body did not arrive within {self._limits.body_s:g} s; send it at once",
                     "too_slow",
                 ) from error
             raise
-        ticket.add("read", time.monotonic() - ticket.started)
+        state.add("read", time.monotonic() - state.started)
         return bytes(body)
 
     def _check_size(self, length: int) -> None:
-        if length > self._bounds.body_bytes:
+        if length > self._limits.body_bytes:
             raise Refused(413, self._too_large, "too_large", drain=True)
-        if self._held_bytes > self._bounds.all_bytes:
+        if self._held_bytes > self._limits.all_bytes:
             raise Refused(
                 503, "the server holds too many requests; ask again in 1 s", "memory", 1, drain=True
             )
 
     async def _respond(
-        self, scope: dict, body: bytes, receive: Callable, ticket: RequestState
+        self, scope: dict, body: bytes, receive: Callable, state: RequestState
     ) -> tuple[int, list, bytes]:
         """The app's answer. Refused when too many are being worked on, or this one does not come in time; a client that goes
-        meanwhile abandons its ticket."""
+        meanwhile abandons its state."""
         pool = self._pool(scope)
-        call = self._submit(pool, environment(scope, body, ticket), ticket)
+        call = self._submit(pool, environment(scope, body, state), state)
         gone = asyncio.ensure_future(_disconnect(receive))
         try:
             while not call.done():
@@ -164,13 +164,13 @@ class AsgiGateway:
                     return_when=asyncio.FIRST_COMPLETED,
                 )
                 if gone.done():
-                    ticket.abandoned.set()
+                    state.abandoned.set()
                 if (
                     pool is self._work
                     and not call.done()
-                    and time.monotonic() > ticket.deadline + GRACE_S
+                    and time.monotonic() > state.deadline + GRACE_S
                 ):
-                    ticket.abandoned.set()
+                    state.abandoned.set()
                     raise Refused(
                         503, "the answer does not come in time; ask again in 10 s", "overload", 10
                     )
@@ -179,11 +179,11 @@ class AsgiGateway:
             gone.cancel()
 
     def _submit(
-        self, pool: ThreadPoolExecutor, environ: dict, ticket: RequestState
+        self, pool: ThreadPoolExecutor, environ: dict, state: RequestState
     ) -> asyncio.Future:
         """Hand a request to its threads; what it takes is counted until they are done with it, whoever still waits."""
         length = int(environ["CONTENT_LENGTH"])
-        if pool is self._work and self._working >= self._bounds.requests:
+        if pool is self._work and self._working >= self._limits.requests:
             self._held_bytes -= length
             raise Refused(503, "the server is busy; ask again in 1 s", "overload", 1)
         try:
@@ -194,13 +194,13 @@ class AsgiGateway:
                 503, "the server is out of threads; ask again in 1 s", "overload", 1
             ) from error
         self._working += pool is self._work
-        ticket.deadline = min(ticket.deadline, self._last)
-        self._tickets.add(ticket)
+        state.deadline = min(state.deadline, self._last)
+        self._states.add(state)
 
         def done(call: asyncio.Future) -> None:
             self._working -= pool is self._work
             self._held_bytes -= length
-            self._tickets.discard(ticket)
+            self._states.discard(state)
             if not call.cancelled():
                 call.exception()  # looked at, though nobody may wait for it any more
 
@@ -228,10 +228,10 @@ class AsgiGateway:
             return
 
     def _record(
-        self, scope: dict, status: int, received: int, answer: bytes, ticket: RequestState
+        self, scope: dict, status: int, received: int, answer: bytes, state: RequestState
     ) -> None:
         """Count a request, and log it as one line of JSON; that /ping is well is not worth a line."""
-        seconds = time.monotonic() - ticket.started
+        seconds = time.monotonic() - state.started
         route = (
             "/models/{name}/invoke"
             if scope["path"].endswith("/invoke")
@@ -242,10 +242,10 @@ class AsgiGateway:
         self._metrics.requests.labels(route, str(status)).inc()
         if route not in WORK_ROUTES and status == 200:
             return
-        stages = dict(ticket.stages)
+        stages = dict(state.stages)
         for stage, spent in {**stages, "total": seconds}.items():
             self._metrics.stages.labels(stage).observe(spent)
-        self._metrics.photos.inc(ticket.photos if status == 200 else 0)
+        self._metrics.photos.inc(state.photos if status == 200 else 0)
         headers = dict(scope["headers"])
         entry = {
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -257,7 +257,7 @@ class AsgiGateway:
             ]
             or None,
             "bytes": received,
-            "photos": ticket.photos,
+            "photos": state.photos,
             **{f"{stage}_ms": round(spent * 1000, 2) for stage, spent in stages.items()},
             "total_ms": round(seconds * 1000, 2),
         }
@@ -280,7 +280,7 @@ ROUTES = (
 )
 
 
-def environment(scope: dict, body: bytes, ticket: RequestState) -> dict:
+def environment(scope: dict, body: bytes, state: RequestState) -> dict:
     """The WSGI environment (PEP 3333) of an ASGI request whose body is all there."""
     server, client = scope.get("server") or ("localhost", 80), scope.get("client") or ("", 0)
     environ = {
@@ -300,7 +300,7 @@ def environment(scope: dict, body: bytes, ticket: RequestState) -> dict:
         "wsgi.multiprocess": False,
         "wsgi.run_once": False,
         "wsgi.input_terminated": True,
-        KEY: ticket,
+        KEY: state,
     }
     for raw_name, value in scope["headers"]:
         name = raw_name.decode("latin-1").upper().replace("-", "_")

@@ -70,14 +70,14 @@ class Batcher:
             return f"a run has been going on for over {HANG_S:.0f} s"
         return self._fault
 
-    def admit(self, photos: int, ticket: RequestState) -> None:
+    def admit(self, photos: int, state: RequestState) -> None:
         """Promise to answer so many more photos; each is to be given to `settle`.
 
-        Overloaded when they could not be answered before the ticket's deadline, TooMuch when not even alone; EngineDead.
+        Overloaded when they could not be answered before the state's deadline, TooManyPhotos when not even alone; EngineDead.
         """
         with self._changed:
             self._check()
-            left = ticket.left_s()
+            left = state.left_s()
             if photos > 1 and photos * self._photo_s > left:
                 raise TooManyPhotos(
                     f"{photos} photos take about {photos * self._photo_s:.0f} s, and {left:.0f} s are left; send at most {max(1, int(left / self._photo_s / 2))} at once"
@@ -104,12 +104,12 @@ class Batcher:
                 self._coming -= 1
                 self._changed.notify()
 
-    def submit(self, pixels: np.ndarray, ticket: RequestState) -> Future:
+    def submit(self, pixels: np.ndarray, state: RequestState) -> Future:
         """The future probabilities, float32 [classes], of a photo's pixels, uint8 [H, W, 3]."""
         future: Future = Future()
         with self._changed:
             self._check()
-            self._queue.append((pixels, ticket, future, time.monotonic()))
+            self._queue.append((pixels, state, future, time.monotonic()))
             self._changed.notify()
         return future
 
@@ -166,21 +166,21 @@ class Batcher:
             started = self._run_started = time.monotonic()
             wanted = []
             for entry in batch:
-                _, ticket, future, since = entry
+                _, state, future, since = entry
                 try:
-                    ticket.check()
+                    state.check()
                 except RuntimeError as error:
                     future.set_exception(error)
                     continue
-                ticket.add("queue", started - since)
+                state.add("queue", started - since)
                 wanted.append(entry)
             if not wanted:
                 return
             answers = self._engine.run(np.stack([pixels for pixels, *_ in wanted]))
         seconds = time.monotonic() - started
         self._learn(len(wanted), seconds)
-        for (_, ticket, future, _), answer in zip(wanted, answers):
-            ticket.add("engine", seconds)
+        for (_, state, future, _), answer in zip(wanted, answers):
+            state.add("engine", seconds)
             future.set_result(answer)
 
     def _learn(self, photos: int, seconds: float) -> None:

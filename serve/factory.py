@@ -18,10 +18,10 @@ DEAD_S = 10.0  # for which /ping tells of a dead engine before its worker is rep
 log = logging.getLogger(__name__)
 
 
-def assemble(settings: ServingSettings) -> AsgiGateway:
+def make_app(settings: ServingSettings) -> AsgiGateway:
     """An ASGI app whose model is loaded and warm, or that has no models yet. ArtifactError when the model cannot be used."""
     give_memory_back()
-    metrics, cores = Metrics(), SharedLimits(settings.threads)
+    metrics, shared = Metrics(), SharedLimits(settings.threads)
     limits = ServingLimits(
         settings.max_payload_mb,
         settings.timeout_s,
@@ -29,7 +29,7 @@ def assemble(settings: ServingSettings) -> AsgiGateway:
         transforms=2 * settings.threads * settings.workers,
     )
     if settings.multi_model:
-        models = Models(settings.precision, cores, settings.device, settings.evict)
+        models = Models(settings.precision, shared, settings.device, settings.evict)
         app = create_multi_model_app(models, limits, metrics)
         metrics.live("slipway_queue_photos", "Photos admitted and not yet answered", models.waiting)
         metrics.live(
@@ -42,7 +42,12 @@ def assemble(settings: ServingSettings) -> AsgiGateway:
         )
     else:
         predictor = Predictor(
-            settings.model, settings.precision, cores, settings.device, died=_leave, lanes=True
+            settings.model,
+            settings.precision,
+            shared,
+            settings.device,
+            died=_leave,
+            openvino_streams=True,
         )
         app = create_app(
             predictor,

@@ -50,13 +50,13 @@ class Models:
     def __init__(
         self,
         precision: str = "auto",
-        cores: SharedLimits | None = None,
+        shared: SharedLimits | None = None,
         device: str = "auto",
         evict: bool = False,
         room: Callable[[], int] = memory_left,
     ):
         self._precision, self._device, self._evict, self._room = precision, device, evict, room
-        self._cores = cores or SharedLimits()
+        self._shared = shared or SharedLimits()
         self._models: dict[str, Loaded] = {}
         self._changed = threading.Condition()
         self._loading = (
@@ -82,7 +82,7 @@ class Models:
                 predictor = Predictor(
                     folder,
                     self._precision,
-                    self._cores,
+                    self._shared,
                     self._device,
                     died=lambda: self._forget(entry),
                 )

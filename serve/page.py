@@ -13,7 +13,8 @@ from artifact.preprocessing import PhotoError
 from serve.batching import EngineDead
 from serve.request_state import KEY, Overloaded, TooManyPhotos
 from web.exchange import Failure, Request
-from web.site import MAX_SAMPLE_BYTES, Model, Sample, Site
+from web.model import MAX_SAMPLE_BYTES, Model, Sample
+from web.site import Site
 
 if TYPE_CHECKING:
     from serve.predictor import Predictor

@@ -16,7 +16,7 @@ from artifact.machine import cpu_count, memory_limit, trim_memory
 from artifact.model import read_description
 from artifact.preprocessing import PhotoError, decode
 from serve.batching import Batcher
-from serve.request_state import TooManyPhotos, Overloaded, RequestState
+from serve.request_state import Overloaded, RequestState, TooManyPhotos
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 MAX_PIXELS = 40_000_000  # a payload of 6 MB can claim to be far more
@@ -47,81 +47,81 @@ class Predictor:
         self,
         directory: Path,
         precision: str = "auto",
-        cores: SharedLimits | None = None,
+        shared: SharedLimits | None = None,
         device: str = "auto",
         died: Callable[[], None] | None = None,
-        lanes: bool = False,
+        openvino_streams: bool = False,
     ):
-        """Open the artifact in a directory; `died` is called if its engine fails for good; lanes: as for open_engine.
+        """Open the artifact in a directory; `died` is called if its engine fails for good; openvino_streams: as for open_engine.
         ArtifactError when it cannot be used."""
         self.directory = Path(directory)
         self.description = read_description(directory)
-        self._cores = cores or SharedLimits()
+        self._shared = shared or SharedLimits()
         self.engine = open_engine(
             directory,
             self.description,
             precision,
-            threads=self._cores.count,
+            threads=self._shared.count,
             device=device,
-            lanes=lanes,
+            openvino_streams=openvino_streams,
         )
-        self.batcher = Batcher(self.engine, self._cores.turn, died=died)
+        self.batcher = Batcher(self.engine, self._shared.turn, died=died)
 
     def predict(
         self,
         photos: Sequence[bytes | Exception],
         top_k: int = 5,
-        ticket: RequestState | None = None,
+        state: RequestState | None = None,
         tolerant: bool = False,
     ) -> list[dict]:
         """For each encoded photo its label, probability and the top_k most probable labels, best first;
         for a multi-label model also `labels`, all above one half.
 
         PhotoError for one that cannot be decoded, which among several the text numbers; with `tolerant` its answer is
-        {"error": text}, as for what stands in `photos` as an exception already. Overloaded or Abandoned by the ticket,
-        TooMuch, EngineDead.
+        {"error": text}, as for what stands in `photos` as an exception already. Overloaded or ClientGone by the state,
+        TooManyPhotos, EngineDead.
         """
-        ticket = ticket or RequestState.lasting(TIMEOUT_S)
+        state = state or RequestState.lasting(TIMEOUT_S)
         labels = min(top_k, len(self.description.classes))
         if len(photos) * labels > MAX_LABELS:
             raise TooManyPhotos(
                 f"{len(photos)} photos with {labels} labels each are too large an answer; ask for a smaller top_k, or send at most {MAX_LABELS // labels} photos"
             )
-        self.batcher.admit(len(photos), ticket)
-        ticket.photos = owed = len(photos)
+        self.batcher.admit(len(photos), state)
+        state.photos = owed = len(photos)
         answers: list[dict] = []
         try:
-            for future in self._started(photos, ticket):
+            for future in self._started(photos, state):
                 answers.append(
                     self._answer(future, len(answers) if len(photos) > 1 else None, top_k, tolerant)
                 )
                 self.batcher.settle(1)
                 owed -= 1
         except BaseException:
-            ticket.abandoned.set()  # what is under way already is of no use
+            state.abandoned.set()  # what is under way already is of no use
             raise
         finally:
             self.batcher.settle(owed)
         return answers
 
     def _started(
-        self, photos: Sequence[bytes | Exception], ticket: RequestState
+        self, photos: Sequence[bytes | Exception], state: RequestState
     ) -> Iterator[Future]:
         """The future of each photo in order; a few are under way ahead of the one that is waited for."""
         ahead: collections.deque[Future] = collections.deque()
         for photo in photos:
             if len(ahead) >= WINDOW + self.engine.max_batch:
                 yield ahead.popleft()
-            ahead.append(self._start(photo, ticket))
+            ahead.append(self._start(photo, state))
         yield from ahead
 
-    def _start(self, photo: bytes | Exception, ticket: RequestState) -> Future:
-        ticket.check()
+    def _start(self, photo: bytes | Exception, state: RequestState) -> Future:
+        state.check()
         try:
             if isinstance(photo, Exception):
                 raise photo
             with self.batcher.coming():
-                return self.batcher.submit(self._pixels(photo, ticket), ticket)
+                return self.batcher.submit(self._pixels(photo, state), state)
         except ValueError as error:  # of this photo alone
             future: Future = Future()
             future.set_exception(error)
@@ -147,27 +147,27 @@ class Predictor:
         gc.collect()
         trim_memory()
 
-    def _pixels(self, photo: bytes, ticket: RequestState) -> np.ndarray:
+    def _pixels(self, photo: bytes, state: RequestState) -> np.ndarray:
         with ExitStack() as held:
             slot = held.enter_context(ExitStack())
-            slot.enter_context(_acquired(self._cores.decoding, ticket))
+            slot.enter_context(_acquired(self._shared.decoding, state))
 
             def opened(pixels: int) -> None:
                 nonlocal waited
                 if pixels > LARGE_PIXELS:
                     asked = time.monotonic()
                     slot.close()  # others decode while this one waits
-                    held.enter_context(_acquired(self._cores.large, ticket))
-                    slot.enter_context(_acquired(self._cores.decoding, ticket))
+                    held.enter_context(_acquired(self._shared.large, state))
+                    slot.enter_context(_acquired(self._shared.decoding, state))
                     waited = time.monotonic() - asked
 
             waited, started = 0.0, time.monotonic()
             try:
                 return self.description.preprocessing.pixels(
-                    decode(photo, self._cores.max_pixels, FORMATS, opened)
+                    decode(photo, self._shared.max_pixels, FORMATS, opened)
                 )
             finally:
-                ticket.add("decode", time.monotonic() - started - waited)
+                state.add("decode", time.monotonic() - started - waited)
 
     def _named(self, probabilities: np.ndarray, top_k: int) -> dict:
         if not np.isfinite(probabilities).all():
@@ -188,12 +188,12 @@ class Predictor:
 
 
 @contextmanager
-def _acquired(lock: threading.Semaphore, ticket: RequestState) -> Iterator[None]:
-    """Hold a lock, waiting no longer than the ticket lasts. Overloaded, Abandoned."""
-    if not lock.acquire(timeout=ticket.left_s()):
+def _acquired(lock: threading.Semaphore, state: RequestState) -> Iterator[None]:
+    """Hold a lock, waiting no longer than the state lasts. Overloaded, ClientGone."""
+    if not lock.acquire(timeout=state.left_s()):
         raise Overloaded(1)
     try:
-        ticket.check()
+        state.check()
         yield
     finally:
         lock.release()

@@ -4,7 +4,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-KEY = "slipway.ticket"  # in the WSGI environment
+KEY = "slipway.request_state"  # in the WSGI environment
 
 
 class Overloaded(RuntimeError):
@@ -47,7 +47,7 @@ class RequestState:
         return max(0.0, self.deadline - time.monotonic())
 
     def check(self) -> None:
-        """Abandoned or Overloaded where going on is of no use."""
+        """ClientGone or Overloaded where going on is of no use."""
         if self.abandoned.is_set():
             raise ClientGone
         if time.monotonic() >= self.deadline:

@@ -48,10 +48,10 @@ class Server(BaseApplication):
 
     def load(self):
         """Called in the worker: the app around a warm model."""
-        from serve.factory import assemble
+        from serve.factory import make_app
 
         try:
-            return assemble(self._settings)
+            return make_app(self._settings)
         except ArtifactError as error:
             print(f"serve: failed: {error}", file=sys.stderr, flush=True)
             os._exit(MODEL_UNUSABLE)

@@ -9,22 +9,19 @@ import base64
 import logging
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from web.exchange import Answer, Failure, Request, json_answer
+from web.model import Model
 from web.photos import from_base64, json_object, kind_of
 from web.wikipedia import summary_of
-
-if TYPE_CHECKING:
-    from web.site import Model
 
 IN_JSON = '{"data": "<base64 of a photo>", "ground_truth": "", "is_user_data": true}'
 
 log = logging.getLogger(__name__)
 
 
-def old_answer(
-    request: Request, model: "Model", summary: Callable[[str], tuple[str, str]] = summary_of
+def yoga_answer(
+    request: Request, model: Model, summary: Callable[[str], tuple[str, str]] = summary_of
 ) -> Answer:
     """The six fields for one photo; a failure is a sentence in `exception`."""
     answer = {

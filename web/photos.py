@@ -30,7 +30,7 @@ IN_JSON = '{"b64": "<base64 of a photo>"}'
 
 
 @dataclass(frozen=True)
-class Wish:
+class ClassifyRequest:
     """photo: encoded; kind: its media type, by its first bytes; top_k: how many labels are asked for."""
 
     photo: bytes
@@ -38,7 +38,7 @@ class Wish:
     top_k: int = TOP_K
 
 
-def wish_of(request: Request) -> Wish:
+def classify_request_of(request: Request) -> ClassifyRequest:
     """What a POST /classify asks for. Failure 400 for a body that is not of its type or no good top_k, 413 above MAX_BYTES, 415 for no photo."""
     media_type, options = header_value(request.headers.get("content-type", ""))
     fields: dict = dict(request.query)
@@ -60,7 +60,7 @@ def wish_of(request: Request) -> Wish:
             415,
             f"Content-Type '{media_type[:100]}' is not taken; {SEND}, as a file of {FORM_TYPE}, or as {JSON_TYPE}: {IN_JSON}",
         )
-    return Wish(photo, kind_of(photo), top_k_of(fields.get("top_k")))
+    return ClassifyRequest(photo, kind_of(photo), top_k_of(fields.get("top_k")))
 
 
 def kind_of(photo: bytes) -> str:

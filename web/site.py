@@ -9,42 +9,18 @@ import hashlib
 import logging
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from web.exchange import Answer, Failure, Request, json_answer
-from web.legacy_yoga_api import old_answer
+from web.legacy_yoga_api import yoga_answer
+from web.model import Model
 from web.openapi import document
-from web.photos import wish_of
+from web.photos import classify_request_of
 
 WIKIPEDIA = "https://en.wikipedia.org"
 SURE_FROM = 0.5  # below it a calibrated model is wrong more often than right
-MAX_SAMPLE_BYTES = 4 * 1024 * 1024  # Lambda may answer 6 MB, and base64 makes a third more of it
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A photo of the validation set: its true label, its file's name, its bytes."""
-
-    label: str
-    name: str
-    photo: bytes
-
-
-@dataclass(frozen=True)
-class Model:
-    """What answers. Each may raise Failure.
-
-    classify: (encoded photo, its media type, top_k) to a prediction as /invocations gives it: {"label", "probability", "top", perhaps "labels"}.
-    labels: all class names. health: returns if the model can answer. sample: a random validation photo.
-    """
-
-    classify: Callable[[bytes, str, int], dict]
-    labels: Callable[[], list[str]]
-    health: Callable[[], None]
-    sample: Callable[[], Sample]
 
 
 class Site:
@@ -62,7 +38,7 @@ class Site:
             ("GET", "/labels"): self._labels,
             ("GET", "/healthz"): self._health,
             ("GET", "/getyogaapp"): self._show,
-            ("POST", "/getyogaapp"): self._old,
+            ("POST", "/getyogaapp"): self._yoga,
         }
 
     def routes(self) -> list[tuple[str, str]]:
@@ -109,8 +85,8 @@ class Site:
         return Answer(200, self._page, "text/html; charset=utf-8", headers)
 
     def _classify(self, request: Request) -> Answer:
-        wish = wish_of(request)
-        prediction = self._model.classify(wish.photo, wish.kind, wish.top_k)
+        wanted = classify_request_of(request)
+        prediction = self._model.classify(wanted.photo, wanted.kind, wanted.top_k)
         return json_answer({**prediction, "sure": prediction["probability"] >= self._sure_from})
 
     def _sample(self, request: Request) -> Answer:
@@ -130,8 +106,8 @@ class Site:
         self._model.health()
         return json_answer({"status": "ok"})
 
-    def _old(self, request: Request) -> Answer:
-        return old_answer(request, self._model)
+    def _yoga(self, request: Request) -> Answer:
+        return yoga_answer(request, self._model)
 
 
 def content_security_policy(page: str) -> str:

@@ -97,9 +97,9 @@ class Transformer:
         top_k = inputs.top_k_of(headers.get(ATTRIBUTES))
         tolerant = self._settings.batch_transform
         photos = inputs.photos_of(content_type, body, tolerant)
-        ticket = RequestState.lasting(self._settings.timeout_s)
+        state = RequestState.lasting(self._settings.timeout_s)
         return outputs.render(
-            self._predictor.predict(photos, top_k, ticket, tolerant), answer_type
+            self._predictor.predict(photos, top_k, state, tolerant), answer_type
         ), answer_type
 
 

@@ -212,12 +212,12 @@ def test_cores_are_counted():
 
 @pytest.mark.parametrize("precision", ["f32", "bf16"])
 def test_photos_side_by_side_are_answered_as_alone(trained, precision):
-    """With lanes a batch runs on several requests at once, whatever its size; closing waits for them."""
+    """With streams a batch runs on several requests at once, whatever its size; closing waits for them."""
     description = read_description(trained.model)
     size = description.preprocessing.crop
     pixels = np.random.default_rng(0).integers(0, 256, (7, size, size, 3), dtype=np.uint8)
     plain = open_engine(trained.model, description, precision, threads=2)
-    engine = open_engine(trained.model, description, precision, threads=2, lanes=True)
+    engine = open_engine(trained.model, description, precision, threads=2, openvino_streams=True)
     deadline = time.monotonic() + 30
     while engine.max_batch == 1 and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -231,6 +231,6 @@ def test_photos_side_by_side_are_answered_as_alone(trained, precision):
 
 def test_an_engine_can_be_closed_while_its_lanes_are_prepared(trained):
     description = read_description(trained.model)
-    engine = open_engine(trained.model, description, "f32", threads=2, lanes=True)
+    engine = open_engine(trained.model, description, "f32", threads=2, openvino_streams=True)
     engine.close()
     assert engine.max_batch == 1

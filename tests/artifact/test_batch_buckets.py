@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from artifact.batch_buckets import BatchBuckets, Cpu, Cuda, Eager, Graph, NoRecording, steps_up_to
+from artifact.batch_buckets import (
+    BatchBuckets,
+    CpuBackend,
+    CudaBackend,
+    Eager,
+    Graph,
+    NoRecording,
+    bucket_sizes,
+)
 from artifact.engines import open_engine
 from artifact.torch_engine import TorchEngine
 from tests.artifact.test_artifact import small_artifact
@@ -18,7 +26,7 @@ needs_gpu = pytest.mark.skipif(
 )
 
 
-class Here(Cuda):
+class Here(CudaBackend):
     """The GPU's place with its tensors on the CPU."""
 
     pinned = False
@@ -31,11 +39,11 @@ def photos_of(count: int) -> np.ndarray:
     return np.random.default_rng(count).integers(0, 256, (count, *SHAPE), dtype=np.uint8)
 
 
-def check(ladder: BatchBuckets) -> None:
-    for count in range(1, ladder.sizes[-1] + 1):
+def check(buckets: BatchBuckets) -> None:
+    for count in range(1, buckets.sizes[-1] + 1):
         photos = photos_of(count)
         expected = np.stack([photos.sum(axis=(1, 2, 3)), photos[:, 0].sum(axis=(1, 2))], axis=1)
-        answers = ladder.run(photos)
+        answers = buckets.run(photos)
         assert answers.dtype == np.float32 and answers.shape == (count, SUMS)
         np.testing.assert_array_equal(answers, expected)
 
@@ -52,7 +60,7 @@ def check(ladder: BatchBuckets) -> None:
     ],
 )
 def test_the_steps_double(max_batch, sizes):
-    assert steps_up_to(max_batch) == sizes
+    assert bucket_sizes(max_batch) == sizes
 
 
 def test_a_batch_runs_in_the_smallest_step_that_holds_it():
@@ -62,42 +70,42 @@ def test_a_batch_runs_in_the_smallest_step_that_holds_it():
         seen.append(pixels.clone())
         return sums(pixels)
 
-    ladder = BatchBuckets(model, SHAPE, steps_up_to(8), Cpu())
-    ladder.run(photos_of(8))
+    buckets = BatchBuckets(model, SHAPE, bucket_sizes(8), CpuBackend())
+    buckets.run(photos_of(8))
     for count, size in [(1, 1), (2, 2), (3, 4), (5, 8), (8, 8)]:
-        ladder.run(photos_of(count))
+        buckets.run(photos_of(count))
         assert len(seen[-1]) == size
         assert not seen[-1][count:].any()  # no pixel of an earlier photo
-    check(ladder)
+    check(buckets)
 
 
 def test_an_answer_stays_when_the_next_comes():
-    ladder = BatchBuckets(sums, SHAPE, (1, 2), Cpu())
-    first = ladder.run(photos_of(1))
+    buckets = BatchBuckets(sums, SHAPE, (1, 2), CpuBackend())
+    first = buckets.run(photos_of(1))
     kept = first.copy()
-    ladder.run(photos_of(2))
+    buckets.run(photos_of(2))
     np.testing.assert_array_equal(first, kept)
 
 
 def test_graphs_are_replayed_and_the_model_is_not_called_again():
     cuda = FakeCuda()
-    ladder = BatchBuckets(cuda.model, SHAPE, steps_up_to(8), Here(cuda))
+    buckets = BatchBuckets(cuda.model, SHAPE, bucket_sizes(8), Here(cuda))
     called, replayed = cuda.calls, cuda.replays
-    check(ladder)
+    check(buckets)
     assert cuda.calls == called and cuda.replays == replayed + 8 and cuda.graphs_alive == 4
-    ladder.close()
+    buckets.close()
     assert cuda.graphs_alive == 0 and cuda.emptied == 1
 
 
 @pytest.mark.parametrize("hides_cause", [False, True])
 def test_the_ladder_ends_where_memory_ends(hides_cause, caplog):
     cuda = FakeCuda(memory=5, hides_cause=hides_cause)
-    ladder = BatchBuckets(cuda.model, SHAPE, steps_up_to(32), Here(cuda))
-    assert ladder.sizes == (1, 2, 4) and cuda.emptied == 3
+    buckets = BatchBuckets(cuda.model, SHAPE, bucket_sizes(32), Here(cuda))
+    assert buckets.sizes == (1, 2, 4) and cuda.emptied == 3
     assert [record.getMessage() for record in caplog.records] == [
         f"batches of {size} do not fit into the GPU's free memory" for size in (32, 16, 8)
     ]
-    check(ladder)
+    check(buckets)
 
 
 def test_no_memory_for_one_photo_is_an_error():
@@ -113,7 +121,7 @@ def test_a_closed_or_failed_ladder_leaves_its_stream_to_the_next():
         with pytest.raises(torch.OutOfMemoryError):
             BatchBuckets(cuda.model, SHAPE, (4, 8), Here(cuda))
     both = [BatchBuckets(cuda.model, SHAPE, (1, 2), Here(cuda)) for _ in range(2)]
-    assert cuda.streams == 2 and both[0]._place._stream is not both[1]._place._stream
+    assert cuda.streams == 2 and both[0]._backend._stream is not both[1]._backend._stream
 
 
 def test_memory_that_ends_within_a_recording_is_told_as_such():
@@ -139,12 +147,12 @@ def test_a_model_that_cannot_be_recorded_is_called(caplog):
         ),
     ):
         Graph(cuda.waiting_model, torch.zeros((1, *SHAPE), dtype=torch.uint8), stream, (0, 1), cuda)
-    ladder = BatchBuckets(cuda.waiting_model, SHAPE, steps_up_to(4), Here(cuda))
-    check(ladder)
+    buckets = BatchBuckets(cuda.waiting_model, SHAPE, bucket_sizes(4), Here(cuda))
+    check(buckets)
     assert (
         cuda.replays == 0
-        and ladder.sizes == (1, 2, 4)
-        and {type(step) for step in ladder._steps.values()} == {Eager}
+        and buckets.sizes == (1, 2, 4)
+        and {type(bucket) for bucket in buckets._buckets.values()} == {Eager}
     )
     assert len(caplog.records) == 1 and "without CUDA graphs" in caplog.text
 
@@ -170,9 +178,9 @@ def test_the_gpu_answers_as_the_cpu_does(small, precision, tolerance):
     directory, description, photos = small
     expected = open_engine(directory, description).run(photos)
     engine = TorchEngine(directory, description, precision)
-    assert engine.max_batch == 64 and {type(step) for step in engine._ladder._steps.values()} == {
-        Graph
-    }
+    assert engine.max_batch == 64 and {
+        type(bucket) for bucket in engine._buckets._buckets.values()
+    } == {Graph}
     for count in (1, 2, 3, 5, 17, 33, 64, 70):
         np.testing.assert_allclose(engine.run(photos[:count]), expected[:count], atol=tolerance)
     engine.close()
@@ -182,7 +190,7 @@ def test_the_gpu_answers_as_the_cpu_does(small, precision, tolerance):
 def test_replayed_graphs_answer_as_plain_calls_do(small, monkeypatch):
     directory, description, photos = small
     recorded = TorchEngine(directory, description, "f16", max_batch=16)
-    monkeypatch.setattr(Cuda, "step", lambda self, model, pixels: Eager(model, pixels))
+    monkeypatch.setattr(CudaBackend, "bucket", lambda self, model, pixels: Eager(model, pixels))
     called = TorchEngine(directory, description, "f16", max_batch=16)
     np.testing.assert_allclose(recorded.run(photos), called.run(photos), atol=2e-3)
     recorded.close()

@@ -129,7 +129,7 @@ def test_other_pixels_are_refused(engine):
 def test_a_closed_engine_lets_go_of_the_network(artifact):
     directory, description, photos = artifact
     engine = TorchEngine(directory, description, "bf16", "cpu", 2)
-    weights = [weakref.ref(module) for module in engine._ladder._steps[1]._model.modules()]
+    weights = [weakref.ref(module) for module in engine._buckets._buckets[1]._model.modules()]
     assert len(weights) > 50
     engine.close()
     engine.close()
@@ -257,10 +257,10 @@ def test_a_device_without_memory_is_told_in_one_sentence(artifact, monkeypatch):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate\n2 GiB")
 
     engine = TorchEngine(directory, description, "f32", "cpu", 2)
-    monkeypatch.setattr(engine._ladder, "run", full)
+    monkeypatch.setattr(engine._buckets, "run", full)
     with pytest.raises(DeviceMemoryError, match="^cpu has no free memory for 2 photos$"):
         engine.run(photos)
-    monkeypatch.setattr(torch_engine, "_ladder", full)
+    monkeypatch.setattr(torch_engine, "_batch_buckets", full)
     with pytest.raises(
         DeviceMemoryError, match="does not fit into the free memory of cpu; unload another model"
     ) as caught:

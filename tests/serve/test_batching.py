@@ -37,7 +37,7 @@ def pixels(value: int) -> np.ndarray:
     return np.full((2, 2, 3), value, np.uint8)
 
 
-def ticket(seconds: float = 30) -> RequestState:
+def state(seconds: float = 30) -> RequestState:
     return RequestState.lasting(seconds)
 
 
@@ -46,7 +46,7 @@ def test_every_caller_gets_the_answer_to_its_own_photo():
     with ThreadPoolExecutor(16) as callers:
         answers = list(
             callers.map(
-                lambda value: float(batcher.submit(pixels(value), ticket()).result()[0]),
+                lambda value: float(batcher.submit(pixels(value), state()).result()[0]),
                 list(range(200)) * 5,
             )
         )
@@ -59,7 +59,7 @@ def test_what_waits_is_run_together_and_no_more_than_the_engine_takes():
     batcher = Batcher(engine, threading.Lock())
     for _ in range(10):  # it learns that larger batches are quick
         engine.gate.clear()
-        futures = [batcher.submit(pixels(1), ticket()) for _ in range(12)]
+        futures = [batcher.submit(pixels(1), state()) for _ in range(12)]
         engine.gate.set()
         for future in futures:
             future.result()
@@ -71,12 +71,12 @@ def test_batches_shrink_when_a_run_takes_too_long():
     engine = Sums(max_batch=8)
     batcher = Batcher(engine, threading.Lock(), target_s=0.02)
     engine.gate.clear()
-    futures = [batcher.submit(pixels(1), ticket()) for _ in range(60)]
+    futures = [batcher.submit(pixels(1), state()) for _ in range(60)]
     engine.gate.set()
     for future in futures:
         future.result()
     engine.seconds = 0.03
-    futures = [batcher.submit(pixels(1), ticket()) for _ in range(30)]
+    futures = [batcher.submit(pixels(1), state()) for _ in range(30)]
     for future in futures:
         future.result()
     assert max(engine.batches) == 8 and engine.batches[-1] <= 2
@@ -86,11 +86,11 @@ def test_batches_shrink_when_a_run_takes_too_long():
 def test_a_batch_waits_for_a_photo_that_is_being_decoded():
     engine = Sums(max_batch=2, seconds=0.2)
     batcher = Batcher(engine, threading.Lock(), max_wait_s=5, target_s=1)
-    batcher.submit(pixels(1), ticket()).result()  # it learns how long a run takes, and may take two
+    batcher.submit(pixels(1), state()).result()  # it learns how long a run takes, and may take two
     with batcher.coming():
-        first = batcher.submit(pixels(2), ticket())
+        first = batcher.submit(pixels(2), state())
         time.sleep(0.02)
-        second = batcher.submit(pixels(3), ticket())
+        second = batcher.submit(pixels(3), state())
     assert (
         float(first.result()[0]) == 24
         and float(second.result()[0]) == 36
@@ -103,7 +103,7 @@ def test_what_nobody_waits_for_is_not_run():
     engine = Sums()
     batcher = Batcher(engine, threading.Lock())
     engine.gate.clear()
-    first, gone, late = ticket(), ticket(), ticket(0.05)
+    first, gone, late = state(), state(), state(0.05)
     futures = [batcher.submit(pixels(1), one) for one in (first, gone, late)]
     gone.abandoned.set()
     time.sleep(0.1)
@@ -120,28 +120,28 @@ def test_what_nobody_waits_for_is_not_run():
 def test_a_request_that_would_outlive_its_deadline_is_not_admitted():
     engine = Sums(seconds=0.05)
     batcher = Batcher(engine, threading.Lock())
-    batcher.submit(pixels(1), ticket()).result()
-    batcher.admit(100, ticket(30))
+    batcher.submit(pixels(1), state()).result()
+    batcher.admit(100, state(30))
     with pytest.raises(Overloaded, match=r"ask again in \d+ s") as caught:
-        batcher.admit(1, ticket(1))
+        batcher.admit(1, state(1))
     assert caught.value.retry_after_s >= 1
     batcher.settle(100)
-    batcher.admit(1, ticket(1))
+    batcher.admit(1, state(1))
     batcher.close()
 
 
 def test_an_idle_engine_takes_any_photo_after_a_slow_run():
     engine = Sums(seconds=0.2)
     batcher = Batcher(engine, threading.Lock())
-    batcher.submit(pixels(1), ticket()).result()
-    batcher.admit(1, ticket(0.1))
+    batcher.submit(pixels(1), state()).result()
+    batcher.admit(1, state(0.1))
     batcher.settle(1)
     with pytest.raises(TooManyPhotos, match="send at most 2 at once"):
-        batcher.admit(1000, ticket(1))
+        batcher.admit(1000, state(1))
     engine.seconds = 0
     for _ in range(20):
-        batcher.submit(pixels(1), ticket()).result()
-    batcher.admit(3, ticket(0.1))
+        batcher.submit(pixels(1), state()).result()
+    batcher.admit(3, state(0.1))
     batcher.close()
 
 
@@ -151,7 +151,7 @@ def test_who_asked_for_it_is_told_once_when_the_engine_dies():
     batcher = Batcher(engine, threading.Lock(), died=told.set)
     engine.run = lambda pixels: 1 / 0
     with pytest.raises(EngineDead):
-        batcher.submit(pixels(1), ticket()).result()
+        batcher.submit(pixels(1), state()).result()
     assert told.wait(5)
     batcher.close()
 
@@ -159,7 +159,7 @@ def test_who_asked_for_it_is_told_once_when_the_engine_dies():
 def test_a_run_that_fails_costs_its_own_callers_only():
     engine = Sums()
     batcher = Batcher(engine, threading.Lock())
-    bad, good = batcher.submit(pixels(255), ticket()), batcher.submit(pixels(1), ticket())
+    bad, good = batcher.submit(pixels(255), state()), batcher.submit(pixels(1), state())
     with pytest.raises(EngineDead, match="failed on this request"):
         bad.result()
     assert good.result() == 12 and batcher.fault() is None
@@ -170,7 +170,7 @@ def test_an_engine_that_died_is_told_to_everyone():
     engine = Sums()
     batcher = Batcher(engine, threading.Lock())
     engine.gate.clear()
-    futures = [batcher.submit(pixels(value), ticket()) for value in (1, 2, 3)]
+    futures = [batcher.submit(pixels(value), state()) for value in (1, 2, 3)]
     engine.run = lambda pixels: 1 / 0
     engine.gate.set()
     for future in futures[1:]:
@@ -178,22 +178,22 @@ def test_an_engine_that_died_is_told_to_everyone():
             future.result()
     assert "ZeroDivisionError" in batcher.fault()
     with pytest.raises(EngineDead):
-        batcher.admit(1, ticket())
+        batcher.admit(1, state())
     with pytest.raises(EngineDead):
-        batcher.submit(pixels(1), ticket())
+        batcher.submit(pixels(1), state())
     batcher.close()
 
 
 def test_closing_answers_what_is_queued():
     engine = Sums(seconds=0.01)
     batcher = Batcher(engine, threading.Lock())
-    futures = [batcher.submit(pixels(value), ticket()) for value in range(20)]
+    futures = [batcher.submit(pixels(value), state()) for value in range(20)]
     batcher.close()
     assert [float(future.result()[0]) for future in futures] == [
         12.0 * value for value in range(20)
     ] and engine.closed
     with pytest.raises(EngineDead, match="unloaded"):
-        batcher.submit(pixels(1), ticket())
+        batcher.submit(pixels(1), state())
 
 
 def test_the_torch_engine_in_batches_answers_each_caller_as_alone(trained):
@@ -205,7 +205,7 @@ def test_the_torch_engine_in_batches_answers_each_caller_as_alone(trained):
     batcher = Batcher(engine, threading.Lock(), target_s=10)
     with ThreadPoolExecutor(8) as callers:
         answers = list(
-            callers.map(lambda photo: batcher.submit(photo, ticket()).result(), list(photos) * 3)
+            callers.map(lambda photo: batcher.submit(photo, state()).result(), list(photos) * 3)
         )
     np.testing.assert_allclose(answers, alone * 3, atol=1e-5)
     batcher.close()

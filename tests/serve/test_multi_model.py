@@ -124,7 +124,7 @@ def test_invocations_are_for_a_model(server):
 
 
 def test_many_models_are_listed_by_pages(server, trained):
-    models = Models(cores=SharedLimits(1))
+    models = Models(shared=SharedLimits(1))
     assert models.listed() == []
     assert call(server, "GET", "/models?next_page_token=x")[0] == 400
     assert call(server, "GET", "/models?next_page_token=700") == (200, {"models": []})
@@ -176,7 +176,7 @@ def test_an_unloaded_models_memory_is_given_back(server, large, trained):
 
 
 def test_without_room_sagemaker_is_told_to_make_some(trained, large):
-    models = Models(cores=SharedLimits(1), room=lambda: 100_000_000)
+    models = Models(shared=SharedLimits(1), room=lambda: 100_000_000)
     models.load("small", str(trained.model))
     with pytest.raises(ModelError, match="MB are left; unload another one first") as caught:
         models.load("large", str(large))
@@ -194,7 +194,7 @@ def test_the_least_recently_used_model_makes_room_where_that_is_asked_for(traine
     loaded: set[str] = set()
     full = need + SPARE_BYTES - 1
     models = Models(
-        cores=SharedLimits(1), evict=True, room=lambda: 10**9 if len(loaded) < 2 else full
+        shared=SharedLimits(1), evict=True, room=lambda: 10**9 if len(loaded) < 2 else full
     )
     for name in "ab":
         models.load(name, str(tmp_path / name))
@@ -217,7 +217,7 @@ def test_the_least_recently_used_model_makes_room_where_that_is_asked_for(traine
 
 
 def test_a_model_in_use_is_unloaded_after_its_answer(trained):
-    models = Models(cores=SharedLimits(1))
+    models = Models(shared=SharedLimits(1))
     models.load("used", str(trained.model))
     with models.using("used") as predictor:
         unloading = threading.Thread(target=models.unload, args=("used",))

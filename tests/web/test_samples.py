@@ -10,7 +10,7 @@ from tests.support.aws import aws
 from tests.support.servers import photo
 from web.aws.endpoint import Samples
 from web.exchange import Failure
-from web.site import MAX_SAMPLE_BYTES
+from web.model import MAX_SAMPLE_BYTES
 
 CONFIG = Config(retries={"total_max_attempts": 1}, connect_timeout=2)
 

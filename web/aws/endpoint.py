@@ -13,7 +13,7 @@ from typing import Any
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
 from web.exchange import Failure
-from web.site import MAX_SAMPLE_BYTES, Sample
+from web.model import MAX_SAMPLE_BYTES, Sample
 
 # A grey PNG of 32 x 32 pixels: what the endpoint is asked with when nobody sent a photo
 GREY = base64.b64decode(
@@ -29,7 +29,7 @@ REFUSED = (400, 413, 415, 422)  # what the client did wrong, by the container's 
 STARTING_S, BUSY_S = 30, 5  # after which to ask again
 
 
-class Kept:
+class Cached:
     """A value that is made anew once it is older than so many seconds. Failures are not kept."""
 
     def __init__(self, make: Callable[[], Any], seconds: float):
@@ -55,11 +55,11 @@ class Endpoint:
             runtime,
             {"EndpointName": endpoint, **({"TargetModel": target} if target else {})},
         )
-        self.labels = Kept(
+        self.labels = Cached(
             lambda: sorted(top["label"] for top in self.classify(GREY, "image/png", ALL)["top"]),
             LABELS_S,
         )
-        self.health = Kept(lambda: self.classify(GREY, "image/png", 1), HEALTH_S)
+        self.health = Cached(lambda: self.classify(GREY, "image/png", 1), HEALTH_S)
 
     def classify(self, photo: bytes, kind: str, top_k: int) -> dict:
         """The prediction for an encoded photo of that media type, with its top_k labels."""
@@ -85,7 +85,7 @@ class Samples:
 
     def __init__(self, s3: Any, bucket: str, prefix: str):
         self._s3, self._bucket, self._prefix = s3, bucket, prefix
-        self._keys = Kept(self._listed, SAMPLES_S)
+        self._keys = Cached(self._listed, SAMPLES_S)
 
     def __call__(self) -> Sample:
         """A random one. Failure 404 where there are none, 503 where S3 does not answer."""

@@ -13,7 +13,8 @@ from urllib.parse import parse_qsl
 
 from web.aws.endpoint import Endpoint, Samples
 from web.exchange import Answer, Failure, Request, json_answer
-from web.site import SURE_FROM, Model, Site
+from web.model import Model
+from web.site import SURE_FROM, Site
 
 OPEN = {
     "/",
