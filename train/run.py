@@ -15,7 +15,7 @@ from train.model.networks import Networks
 from train.model.weights import Source
 from train.observers import profiled, tell_findings
 from train.recording.profile import NoProfile, Profile
-from train.result.build_artifact import finish, keep_best
+from train.result.build_artifact import build_artifact, keep_best_artifact
 from train.stop import Stop
 
 log = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ def _run(
             hook
         ) or isinstance(profile, Profile)
     except Exception as error:
-        keep_best(job, plan, channels, source, stop, started, error)
+        keep_best_artifact(job, plan, channels, source, stop, started, error)
         raise
     finally:
         if hook:
@@ -82,7 +82,7 @@ def _conclude(
     if not world.first:
         return world.wait_for_first()
     plan.learner.world = DistributedContext()
-    return finish(job, plan, channels, source, stop, started)
+    return build_artifact(job, plan, channels, source, stop, started)
 
 
 def _check_shares(channels: Channels, hp: Hyperparameters, world: DistributedContext) -> None:

@@ -158,8 +158,8 @@ def test_a_killed_training_leaves_what_it_had(tmp_path):
     script = f"""
 import os, sys, time
 from pathlib import Path
-from train.recording.profile import Settings, profiling
-with profiling(Settings(Path({str(tmp_path)!r}), interval_ms=100)) as profile:
+from train.recording.profile import ProfileSettings, profiling
+with profiling(ProfileSettings(Path({str(tmp_path)!r}), interval_ms=100)) as profile:
     for number in profile.steps(range(1000)):
         time.sleep(0.01)
         if number == 60: os._exit(9)

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 class CachedFeatureLoader:
     """Batches of features as they cross the cut, one tensor [N, …] each.
 
-    Epoch e takes view (e - 1) % views of every photo, which is the view that PixelFeed gives in epoch 1 … views: with as
+    Epoch e takes view (e - 1) % views of every photo, which is the view that PixelLoader gives in epoch 1 … views: with as
     many views as epochs nothing but the time differs. views: 1 for photos as they are.
     """
 
@@ -132,7 +132,7 @@ class CachedFeatureLoader:
         return max(0, epoch - 1) % self.views
 
 
-def feature_feed(
+def open_cached_features(
     pixels: PixelLoader,
     cut: Cut,
     views: int,

@@ -12,7 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from artifact.channels import CHANNEL_NAMES
-from train.data.photo_index import Files, Labels, Paths, fingerprint, list_files, merge_copies
+from train.data.photo_index import (
+    Labels,
+    PhotoIndex,
+    PhotoPaths,
+    fingerprint,
+    index_photos,
+    merge_copies,
+)
 from train.job import JobError
 from train.progress import Progress
 
@@ -21,7 +28,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Photos:
-    """Files and the labels of each, indices into the classes: one, or with multi_label one and more."""
+    """Paths of photos and the labels of each, indices into the classes: one, or with multi_label one and more."""
 
     paths: Sequence[Path] = ()
     labels: Sequence[tuple[int, ...]] = ()
@@ -60,7 +67,7 @@ def read_channels(
     """
     folders = _roles({name: path for name, path in folders.items() if name not in not_photos})
     listed = {
-        role: list_files(folder, Progress(f"listing the {role} channel"))
+        role: index_photos(folder, Progress(f"listing the {role} channel"))
         for role, folder in folders.items()
     }
     classes = tuple(sorted(listed["train"].classes))
@@ -82,7 +89,7 @@ def read_channels(
                 f"the {role} channel '{folders[role]}' holds no photos; fill it or leave the channel out"
             )
     parts = {role: _photos(role, files, classes, multi_label) for role, files in listed.items()}
-    parts |= _split_off(parts, listed["train"].own(classes), classes, split, seed)
+    parts |= _split_off(parts, listed["train"].class_indices(classes), classes, split, seed)
     return Channels(
         classes, *(parts.get(role, Photos()) for role in CHANNEL_NAMES), fingerprint(listed)
     )
@@ -124,15 +131,17 @@ def _named(folders: dict[str, Path]) -> dict[str, Path]:
     return roles
 
 
-def _photos(role: str, files: Files, classes: Sequence[str], multi_label: bool) -> Photos:
+def _photos(role: str, files: PhotoIndex, classes: Sequence[str], multi_label: bool) -> Photos:
     """A channel's files with their labels, equal ones merged if there may be several labels."""
-    own = files.own(classes)
+    own = files.class_indices(classes)
     if not multi_label:
-        return Photos(Paths(files, np.arange(len(files), dtype=np.int32)), Labels(own[:, None]))
+        return Photos(
+            PhotoPaths(files, np.arange(len(files), dtype=np.int32)), Labels(own[:, None])
+        )
     rows, labels = merge_copies(
         files, own, Progress(f"comparing files of equal size in the {role} channel")
     )
-    return Photos(Paths(files, rows), labels)
+    return Photos(PhotoPaths(files, rows), labels)
 
 
 def _split_off(

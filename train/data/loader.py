@@ -122,7 +122,7 @@ def _ahead(batches: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
             batch = next(batches, done)
             return batch if batch is done else (batch, stream.record_event())
 
-    with ThreadPoolExecutor(1, thread_name_prefix="feed") as thread:
+    with ThreadPoolExecutor(1, thread_name_prefix="loader") as thread:
         pending = deque(thread.submit(make) for _ in range(2))
         while (made := pending.popleft().result()) is not done:
             pending.append(thread.submit(make))

@@ -24,7 +24,7 @@ AT_ONCE = 4096  # files hashed, or names joined, at a time
 
 
 @dataclass
-class Files:
+class PhotoIndex:
     """The photos of a folder by class, sorted: each class's in the order of their paths.
 
     names: relative to the folder, one after the other, ends[i] where the i-th stops; sizes in bytes; changed: ctime in ns,
@@ -44,7 +44,7 @@ class Files:
     def name(self, row: int) -> bytes:
         return bytes(self.names[self.ends[row - 1] if row else 0 : self.ends[row]])
 
-    def own(self, classes: Sequence[str]) -> np.ndarray:
+    def class_indices(self, classes: Sequence[str]) -> np.ndarray:
         """The class of each photo, as an index into `classes`: int32 [N]."""
         index_of = {name: index for index, name in enumerate(classes)}
         return np.repeat(
@@ -53,18 +53,18 @@ class Files:
         )
 
 
-class Paths(Sequence[Path]):
-    """Some of a folder's files, by their rows (int32 [N]) in its list; slices and `take` give Paths again."""
+class PhotoPaths(Sequence[Path]):
+    """Some of a folder's files, by their rows (int32 [N]) in its list; slices and `take` give PhotoPaths again."""
 
-    def __init__(self, files: Files, rows: np.ndarray):
+    def __init__(self, files: PhotoIndex, rows: np.ndarray):
         self.files, self.rows = files, rows
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, index: int | slice) -> "Path | Paths":
+    def __getitem__(self, index: int | slice) -> "Path | PhotoPaths":
         if isinstance(index, slice):
-            return Paths(self.files, self.rows[index])
+            return PhotoPaths(self.files, self.rows[index])
         return self.files.folder / os.fsdecode(
             self.files.name(int(self.rows[operator.index(index)]))
         )
@@ -73,13 +73,13 @@ class Paths(Sequence[Path]):
         return (self[index] for index in range(len(self)))
 
     def __eq__(self, other: object) -> bool:
-        if isinstance(other, (Paths, tuple, list)):
+        if isinstance(other, (PhotoPaths, tuple, list)):
             return len(self) == len(other) and all(map(operator.eq, self, other))
         return NotImplemented
 
-    def take(self, indices: Sequence[int]) -> "Paths":
+    def take(self, indices: Sequence[int]) -> "PhotoPaths":
         """Those at the indices, in that order."""
-        return Paths(self.files, self.rows[np.asarray(indices, np.int64)])
+        return PhotoPaths(self.files, self.rows[np.asarray(indices, np.int64)])
 
     def fingerprint(self) -> str:
         """SHA-256 that changes with the folder, and with any name, size or time of change in it; no file is touched."""
@@ -136,9 +136,9 @@ class Labels(Sequence[tuple[int, ...]]):
         return Labels(self.values[np.asarray(indices, np.int64)])
 
 
-def list_files(folder: Path, progress: Progress) -> Files:
+def index_photos(folder: Path, progress: Progress) -> PhotoIndex:
     """The photos in a folder of class folders, found with one look at each file. OSError where it cannot be read."""
-    files = Files(folder)
+    files = PhotoIndex(folder)
     with os.scandir(folder) as entries:
         inside = sorted(
             (entry.name, entry.path)
@@ -194,7 +194,7 @@ def _is_folder(entry: os.DirEntry) -> bool:
         return False
 
 
-def fingerprint(listed: dict[str, Files]) -> str:
+def fingerprint(listed: dict[str, PhotoIndex]) -> str:
     """SHA-256 of all names and sizes in bytes, channel by channel."""
     digest = hashlib.sha256()
     for role in sorted(listed):
@@ -209,7 +209,9 @@ def fingerprint(listed: dict[str, Files]) -> str:
     return digest.hexdigest()
 
 
-def merge_copies(files: Files, own: np.ndarray, progress: Progress) -> tuple[np.ndarray, Labels]:
+def merge_copies(
+    files: PhotoIndex, own: np.ndarray, progress: Progress
+) -> tuple[np.ndarray, Labels]:
     """Equal files as one photo: the rows of the first of each, int32 [M] ascending, and the labels of all its copies.
 
     own: each file's class, int32 [N]. Only files of equal size are read. OSError when one cannot be.
@@ -224,14 +226,14 @@ def merge_copies(files: Files, own: np.ndarray, progress: Progress) -> tuple[np.
     return rows.astype(np.int32), Labels(values)
 
 
-def _first_of_equal(files: Files, progress: Progress) -> np.ndarray:
+def _first_of_equal(files: PhotoIndex, progress: Progress) -> np.ndarray:
     """For each file the row of the first with the same content, int64 [N]."""
     _, same_size, counts = np.unique(
         np.frombuffer(files.sizes, np.int64), return_inverse=True, return_counts=True
     )
     rows = np.flatnonzero(counts[same_size] > 1)
     digests = np.empty((len(rows), 4), np.uint64)
-    paths = Paths(files, rows)
+    paths = PhotoPaths(files, rows)
     with ThreadPoolExecutor(cpu_count(), thread_name_prefix="hash") as threads:
         for start in range(0, len(rows), AT_ONCE):
             part = list(threads.map(_sha256, paths[start : start + AT_ONCE]))

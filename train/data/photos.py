@@ -21,7 +21,7 @@ from PIL import Image
 from artifact import preprocessing
 from artifact.machine import cpu_count, memory_limit
 from artifact.preprocessing import Preprocessing, read_photo
-from train.data.photo_index import Paths
+from train.data.photo_index import PhotoPaths
 from train.data.store import CacheLimits, Store, open_store
 
 AHEAD = 3  # batches that are prepared while one is used
@@ -219,7 +219,7 @@ def _sizing(sized: Callable[[Image.Image], np.ndarray]) -> dict | None:
 
 def _fingerprint(paths: Sequence[Path]) -> str:
     """SHA-256 of the photos' names, sizes and times of change. OSError when one cannot be looked at."""
-    if isinstance(paths, Paths):
+    if isinstance(paths, PhotoPaths):
         return paths.fingerprint()
     digest = hashlib.sha256()
     for path in paths:

@@ -6,7 +6,7 @@ import logging
 import torch
 
 from recipes.hyperparameters import Hyperparameters
-from train.data.cached_features import CachedFeatureLoader, feature_feed
+from train.data.cached_features import CachedFeatureLoader, open_cached_features
 from train.data.channels import Channels
 from train.data.loader import PixelLoader
 from train.data.photos import PhotoArrays
@@ -176,7 +176,7 @@ def _features(
     for feed, number, own in ((train, views, drawn), (validation, 1, {})):
         feeds.append(
             feed.photos.key
-            and feature_feed(
+            and open_cached_features(
                 feed,
                 parts,
                 number,

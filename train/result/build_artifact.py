@@ -29,7 +29,7 @@ from train.learning.objective import targets
 from train.model.weights import Source
 from train.result.calibration import calibrate
 from train.result.measure import Answers, measure
-from train.result.output_files import write_outcome
+from train.result.output_files import write_output_files
 from train.stop import Stop
 
 SAMPLES = 4  # photos on which the exported artifact is held against the network
@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 
 @graphs_kept()
-def finish(
+def build_artifact(
     job: Job,
     plan: Fit,
     channels: Channels,
@@ -60,7 +60,7 @@ def finish(
     if state.best:
         plan.learner.restore(state.best)
     temperature, calibration = attempt(
-        lambda: fitted_temperature(plan, stop), (1.0, {}), "temperature"
+        lambda: calibrate_artifact(plan, stop), (1.0, {}), "temperature"
     )
     description = Description(
         channels.classes,
@@ -84,7 +84,8 @@ def finish(
     known: dict[str, Answers] = {}
     if hp.quantize and not failed:
         description = dataclasses.replace(
-            description, quantization=quantized(job, description, plan, channels, stop, known)
+            description,
+            quantization=quantize_artifact(job, description, plan, channels, stop, known),
         )
         write_description(job.model, description)
     measured = attempt(
@@ -100,14 +101,16 @@ def finish(
     for entry in measured:
         print(entry.line(hp.top_k), flush=True)
     attempt(
-        lambda: write_outcome(job, description, state, measured, hp, time.monotonic() - started),
+        lambda: write_output_files(
+            job, description, state, measured, hp, time.monotonic() - started
+        ),
         None,
         "report",
     )
     return description
 
 
-def keep_best(
+def keep_best_artifact(
     job: Job,
     plan: Fit,
     channels: Channels,
@@ -129,7 +132,7 @@ def keep_best(
     try:
         if not plan.exported:  # else it is there, and writing it again would put it at risk
             log.info("the training failed; exporting the best epoch so far, %d", best)
-            finish(job, plan, channels, source, stop, started, failed=True)
+            build_artifact(job, plan, channels, source, stop, started, failed=True)
         kept = f"the artifact of epoch {best}, the best so far, is kept"
     except Exception as second:  # whatever it is: the first error is what must be told
         kept = f"the artifact of the best epoch, {best}, could not be written ({reason(second) or repr(second)})"
@@ -151,7 +154,7 @@ def _or_without(step: Callable[[], T], otherwise: T, what: str) -> T:
         return otherwise
 
 
-def fitted_temperature(plan: Fit, stop: Callable[[], bool]) -> tuple[float, dict]:
+def calibrate_artifact(plan: Fit, stop: Callable[[], bool]) -> tuple[float, dict]:
     """The temperature fitted on the validation photos and its figures; 1 and none without such photos, or when stopped."""
     learner, labels = plan.learner, plan.validation_labels
     if not len(labels) or stop():
@@ -173,7 +176,7 @@ def fitted_temperature(plan: Fit, stop: Callable[[], bool]) -> tuple[float, dict
     return temperature, figures
 
 
-def quantized(
+def quantize_artifact(
     job: Job,
     description: Description,
     plan: Fit,

@@ -16,7 +16,7 @@ from recipes.hyperparameters import Hyperparameters
 from train.job import Job
 from train.learning.checkpoint import State
 from train.result.measure import Answers
-from train.result.training_report import write_report
+from train.result.training_report import write_training_report
 
 HISTORY_FILE, METRICS_FILE, PREDICTIONS_FILE, REPORT_FILE = (
     "history.csv",
@@ -45,7 +45,7 @@ def write_history(job: Job, history: Sequence[dict]) -> None:
                     writer.add_scalar(name, value, row["epoch"])
 
 
-def write_outcome(
+def write_output_files(
     job: Job,
     description: Description,
     state: State,
@@ -75,7 +75,7 @@ def write_outcome(
     shown = measured[-1] if measured else None
     if shown:
         write_atomically(job.output_data / PREDICTIONS_FILE, _predictions(shown, description))
-    write_report(
+    write_training_report(
         job.output_data / REPORT_FILE,
         title=f"Training of {description.architecture}",
         classes=description.classes,

@@ -1,6 +1,6 @@
 """The page a user opens after a training: report.html, one file that asks nothing of the network.
 
-It turns the history and the artifact's answers into numbers, places and pictures; `report.html.j2` beside it holds
+It turns the history and the artifact's answers into numbers, places and pictures; `training_report.html.j2` beside it holds
 all words, markup and style. It knows nothing of networks, of how the training went, or of who measured.
 """
 
@@ -18,7 +18,7 @@ import artifact.page
 from artifact.plot import Axis, dots, line_path, linear_axis, value_axis
 from artifact.preprocessing import read_photo
 
-TEMPLATE = Path(__file__).with_name("report.html.j2")
+TEMPLATE = Path(__file__).with_name("training_report.html.j2")
 MOST_MISTAKES = 24  # pictures, about 10 kB each
 MOST_CONFUSIONS = 15  # pairs in words
 LARGEST_TABLE = 30  # classes; the numbers of more do not fit, so the matrix is drawn
@@ -46,7 +46,7 @@ class Measured:
     probabilities: np.ndarray  # float32 [N, C]
 
 
-def write_report(
+def write_training_report(
     path: Path,
     *,
     title: str,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.support.jobs import draw_photo
-from train.result.training_report import Measured, confusion, per_class, write_report
+from train.result.training_report import Measured, confusion, per_class, write_training_report
 
 
 class Balance(HTMLParser):
@@ -82,7 +82,7 @@ def answers(tmp_path, classes: int, photos: int) -> Measured:
 
 
 def page(tmp_path, classes, rows, measured, best_epoch=1) -> str:
-    write_report(
+    write_training_report(
         tmp_path / "report.html",
         title="A training",
         classes=classes,
