@@ -95,7 +95,7 @@ def all_ended(trials: Sequence[FrozenTrial]) -> bool:
     return all(trial.state.is_finished() for trial in trials)
 
 
-def sign_for(trial: optuna.Trial, tuning: Tuning) -> bool:
+def claim(trial: optuna.Trial, tuning: Tuning) -> bool:
     """Put this process down as the owner of a trial that it was given, and its name; False, and the trial void, beyond the budget.
 
     Numbers are given out one by one, so that of several processes that ask for the last place one gets it.
@@ -127,7 +127,7 @@ def open_mark(tuner: int) -> str:
     return f"slipway_open/{host}/{pid}/{started:.2f}"
 
 
-def reap(study: optuna.Study, no_owner_s: float = NO_OWNER_S) -> list[str]:
+def requeue_orphans(study: optuna.Study, no_owner_s: float = NO_OWNER_S) -> list[str]:
     """Free the trials whose processes on this machine are gone, to be done again with the same values; their names.
 
     One that took its process with it MOST_LOST times has failed. Of other machines' trials a database's heartbeat tells.

@@ -24,7 +24,16 @@ from tune.search import make_study
 from tune.search_settings import BEST_FILE, BEST_RECIPE_FILE, RESULTS_FILE, SearchSettings
 from tune.storage import open_storage, repair
 from tune.table import progress
-from tune.trial_states import ENDED, all_ended, counted, ended_early, form, open_mark, reap, verdict
+from tune.trial_states import (
+    ENDED,
+    all_ended,
+    counted,
+    ended_early,
+    form,
+    open_mark,
+    requeue_orphans,
+    verdict,
+)
 from tune.warm_start import legal, overall_best, parents_of
 
 LOOK_S = 0.3  # from one look at the study to the next
@@ -75,7 +84,7 @@ class Tuner:
             worker.end(deadline)
         if self._current:
             study, tuning = self._current
-            reap(study, no_owner_s=0 if self.settings.storage is None else 30)
+            requeue_orphans(study, no_owner_s=0 if self.settings.storage is None else 30)
             self._write(form(study, tuning, "Stopped"))
 
     def _search(self, tuning: Tuning, interruption: Interruption) -> None:
@@ -96,7 +105,7 @@ class Tuner:
         }
         if self._told:
             tell(f"{tuning.name}: going on; {len(self._told)} of its trials are there")
-        reap(study, no_owner_s=0 if self.settings.storage is None else 30)
+        requeue_orphans(study, no_owner_s=0 if self.settings.storage is None else 30)
         while not self._look(study, tuning, clock):
             interruption.sleep(LOOK_S)
         self._current = None
@@ -105,7 +114,7 @@ class Tuner:
     def _look(self, study, tuning: Tuning, clock: "Clock") -> bool:
         """One look at all that may have changed; whether the tuning job has ended."""
         gone = [worker for worker in self._workers if worker.gone()]
-        for name in reap(study):
+        for name in requeue_orphans(study):
             tell(f"{name}: its process was killed; it is to be done again")
         trials = counted(study)
         elapsed_s, told = (

@@ -16,7 +16,7 @@ from tune.search import load_study, steer
 from tune.search_settings import SearchSettings, read_settings
 from tune.storage import open_storage
 from tune.trial_runners import Engine, make_engine
-from tune.trial_states import ENDED, NAME, all_ended, counted, open_mark, sign_for, verdict
+from tune.trial_states import ENDED, NAME, all_ended, claim, counted, open_mark, verdict
 from tune.trials import run_trial
 
 IDLE_S = 0.2
@@ -65,7 +65,7 @@ class Worker:
     def _take(self, study, tuning: Tuning) -> None:
         steer(study, tuning, self.number)
         trial = study.ask()
-        if sign_for(trial, tuning):
+        if claim(trial, tuning):
             root = self.settings.tree(tuning.name, trial.user_attrs[NAME])
             run_trial(
                 trial,

@@ -24,11 +24,11 @@ from tune.trial_states import (
     NAME,
     OWNER,
     REASON,
+    claim,
     counted,
     form,
     process_here,
-    reap,
-    sign_for,
+    requeue_orphans,
 )
 
 LIMIT_S = 90
@@ -186,7 +186,7 @@ def dead() -> list:
 def begin(study: optuna.Study, tuning, owner: list | None = None) -> optuna.Trial:
     steer(study, tuning, 0)
     trial = study.ask()
-    assert sign_for(trial, tuning)
+    assert claim(trial, tuning)
     if owner:
         trial.set_user_attr(OWNER, owner)
     trial.set_user_attr("hyperparameters", choose(trial, tuning))
@@ -200,8 +200,8 @@ def test_what_a_dead_process_ran_is_done_again_and_fails_in_the_end(tmp_path, da
     lost = begin(study, tuning, dead())
     for time_lost in range(1, MOST_LOST + 1):
         assert (
-            reap(study) == ["job-0-002"]
-            and reap(study) == []
+            requeue_orphans(study) == ["job-0-002"]
+            and requeue_orphans(study) == []
             and len(counted(study)) == (2 if time_lost == MOST_LOST else 1)
         )
         if time_lost < MOST_LOST:
@@ -233,10 +233,10 @@ def test_what_was_queued_and_never_begun_is_queued_again(tmp_path, data):
     study = make_study(open_storage(tmp_path), tuning, ())
     trial = study.ask()
     assert (
-        sign_for(trial, tuning) and not trial.params
+        claim(trial, tuning) and not trial.params
     )  # killed here, or after the first of its two hyperparameters
     trial.set_user_attr(OWNER, dead())
-    reap(study)
+    requeue_orphans(study)
     for _ in range(4):
         begin(study, tuning)
     assert (
@@ -253,8 +253,10 @@ def test_a_tuner_that_is_killed_as_it_queues_a_trial_queues_it_once(tmp_path, da
     with monkeypatch.context() as patch:
         patch.setattr(study, "tell", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt()))
         with pytest.raises(KeyboardInterrupt):
-            reap(study)
-    assert reap(study) == ["job-0-001"] and [trial.state.name for trial in study.trials] == [
+            requeue_orphans(study)
+    assert requeue_orphans(study) == ["job-0-001"] and [
+        trial.state.name for trial in study.trials
+    ] == [
         "FAIL",
         "WAITING",
     ]
@@ -267,14 +269,18 @@ def test_a_process_that_took_a_dead_ones_number_is_not_it(tmp_path, data):
     host, pid, created = process_here()
     begin(study, tuning, [host, pid, created - 100])
     begin(study, tuning, ["another-machine/1", pid, created])
-    assert reap(study) == ["job-0-001"]
+    assert requeue_orphans(study) == ["job-0-001"]
 
 
 def test_a_trial_that_nobody_signed_is_freed_in_time(tmp_path, data):
     tuning = settings(tmp_path, data, {"budgets": {"jobs": 2}}).recipe().tuning[0]
     study = make_study(open_storage(tmp_path), tuning, ())
     study.ask()
-    assert reap(study) == [] and reap(study, no_owner_s=0) == ["trial 0"] and counted(study) == []
+    assert (
+        requeue_orphans(study) == []
+        and requeue_orphans(study, no_owner_s=0) == ["trial 0"]
+        and counted(study) == []
+    )
 
 
 def test_a_study_that_was_being_filled_is_made_anew(tmp_path, data):
@@ -330,7 +336,7 @@ def test_a_reason_is_kept_with_the_trial(tmp_path, data):
     study = make_study(open_storage(tmp_path), tuning, ())
     trial = begin(study, tuning, dead())
     trial.set_user_attr(REASON, "it failed")  # and its process was killed before it could say so
-    assert reap(study) == ["job-0-001"] and len(counted(study)) == 1
+    assert requeue_orphans(study) == ["job-0-001"] and len(counted(study)) == 1
     assert form(study, tuning, "Completed").trials[0].reason == "it failed"
 
 

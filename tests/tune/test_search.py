@@ -24,7 +24,7 @@ from tune.search import (
     worse_than_median,
 )
 from tune.storage import STUDY_FILE, open_storage, repair
-from tune.trial_states import ENDED, counted, sign_for, verdict
+from tune.trial_states import ENDED, claim, counted, verdict
 from tune.tuner import SPENT, Tuner
 from tune.warm_start import legal
 from tune.worker import Worker
@@ -237,7 +237,7 @@ def test_random_draws_do_not_depend_on_the_workers(tmp_path, data):
         for worker in workers:
             steer(study, tuning, worker)
             trial = study.ask()
-            assert sign_for(trial, tuning)
+            assert claim(trial, tuning)
             drawn.append(choose(trial, tuning)["lr"])
     assert (
         drawn[:4] == drawn[4:]
@@ -253,7 +253,7 @@ def test_nothing_begins_beyond_the_budget(tmp_path, data):
     trials = [
         study.ask() for _ in range(3)
     ]  # three processes at once, before any has seen the others
-    assert [sign_for(trial, tuning) for trial in (trials[2], trials[0], trials[1])] == [
+    assert [claim(trial, tuning) for trial in (trials[2], trials[0], trials[1])] == [
         False,
         True,
         True,
@@ -351,7 +351,7 @@ def test_a_running_trial_ends_with_its_tuning_job(tmp_path, data):
     study = make_study(worker.storage, tuning, ())
     steer(study, tuning, 0)
     trial = study.ask()
-    sign_for(trial, tuning)
+    claim(trial, tuning)
     study.set_user_attr(ENDED, "its 120 s are over")
     from tune.trials import run_trial
 
