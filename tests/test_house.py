@@ -1,67 +1,142 @@
-"""The house's own rules: which way imports run, and that the README says what is there."""
+"""The house's own rules: which way imports run, how long things are, and what the pages name."""
 
 import ast
 import dataclasses
+import graphlib
 import re
 import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from recipes.hyperparameters import Hyperparameters
 from tests.support.jobs import REPOSITORY
 
-PACKAGES = sorted(path.parent.name for path in REPOSITORY.glob("*/__init__.py"))
-# who may import whom, beside itself; what is not listed may not
+PACKAGES = sorted(
+    path.parent.name for path in REPOSITORY.glob("*/__init__.py") if path.parent.name != "tests"
+)
+# Which packages each may import, beside itself. ARCHITECTURE.md says the same in words.
 ARROWS = {
     "artifact": set(),
-    "prepare": {"artifact"},
-    "train": {"artifact", "diagnose"},
-    "diagnose": {"artifact"},
-    "tune": {"artifact", "train"},
-    "serve": {"artifact", "web"},
-    "api": {"web"},
+    "recipes": {"artifact"},
+    "runtime": {"artifact", "recipes"},
+    "prepare": {"artifact", "recipes"},
+    "diagnose": {"artifact", "recipes"},
+    "train": {"artifact", "recipes", "diagnose"},
+    "tune": {"artifact", "recipes", "train", "runtime"},
     "web": set(),
-    "local_test": {"artifact"},
-    "launch": {"artifact", "tune"},
+    "serve": {"artifact", "web"},
+    "launch": {"artifact", "recipes", "tune"},
+    "local_sagemaker": {"artifact", "recipes", "runtime"},
+    "conformance": {"artifact", "recipes", "runtime"},
+    "local_test": {"artifact", "recipes", "runtime", "local_sagemaker"},
+    "slipway": {"artifact", "recipes"},
 }
+TOP_LEVEL = {
+    *PACKAGES,
+    *("docker", "bench", "tests", ".ci"),
+    *("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"),
+    *("Makefile", "build_and_push.sh", "pyproject.toml", ".gitignore", ".dockerignore"),
+}
+MOST_LINES = 300  # of a file
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+ARCHITECTURE = (REPOSITORY / "ARCHITECTURE.md").read_text(encoding="utf-8")
+CONTRIBUTING = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")
+TARGETS = set(re.findall(r"^([a-z0-9-]+):.*## ", (REPOSITORY / "Makefile").read_text(), re.M))
 
 
-def imported(path) -> set[str]:
+def files_of(package: str) -> list[Path]:
+    return sorted((REPOSITORY / package).rglob("*.py"))
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(REPOSITORY).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_of(path): path for package in PACKAGES for path in files_of(package)}
+
+
+def running_code(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but those below `if TYPE_CHECKING:`, which only a type checker reads."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        yield node
+        yield from running_code(node)
+
+
+def imported_modules(path: Path) -> set[str]:
+    """The project's modules that a file imports, at its top or within functions."""
     names = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in running_code(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            names |= {alias.name.partition(".")[0] for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module.partition(".")[0])
-    return names
+            below = {f"{node.module}.{alias.name}" for alias in node.names}
+            # `from package import module` needs the module; `from module import name` the module.
+            names |= {name for name in below if name in MODULES} or {node.module}
+    return {name for name in names if name in MODULES}
 
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_imports_run_one_way(package):
-    for path in (REPOSITORY / package).rglob("*.py"):
-        foreign = imported(path) & set(PACKAGES) - {package}
-        assert foreign <= ARROWS[package], (
-            f"{path.relative_to(REPOSITORY)} imports {foreign - ARROWS[package]}"
-        )
+    for path in files_of(package):
+        foreign = {name.partition(".")[0] for name in imported_modules(path)} - {package}
+        forbidden = foreign - ARROWS[package]
+        assert not forbidden, f"{path.relative_to(REPOSITORY)} imports {forbidden}"
+
+
+def test_no_module_imports_itself_by_a_detour():
+    graph = {name: imported_modules(path) - {name} for name, path in MODULES.items()}
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(f"a circle of imports: {' <- '.join(error.args[1])}")
 
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_packages_have_an_empty_init(package):
-    assert (REPOSITORY / package / "__init__.py").read_text() == ""
+    for path in (REPOSITORY / package).rglob("__init__.py"):
+        assert path.read_text() == "", path
 
 
 def test_docker_is_no_package():
     assert not (REPOSITORY / "docker" / "__init__.py").exists()
 
 
+def test_nothing_else_lies_at_the_top():
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    found = {line.partition("/")[0] for line in listed.stdout.splitlines()}
+    assert found <= TOP_LEVEL
+
+
 def test_files_stay_small():
-    long = {
-        str(path.relative_to(REPOSITORY)): len(path.read_text(encoding="utf-8").splitlines())
-        for folder in [*PACKAGES, "tests", "docker", "bench"]
-        for path in (REPOSITORY / folder).rglob("*.py")
-    }
-    assert {name: lines for name, lines in long.items() if lines > 300} == {}
+    folders = [*PACKAGES, "tests", "docker", "bench"]
+    long = {}
+    for path in (path for folder in folders for path in files_of(folder)):
+        lines = len(path.read_text(encoding="utf-8").splitlines())
+        if lines > MOST_LINES:
+            long[str(path.relative_to(REPOSITORY))] = lines
+    assert long == {}
+
+
+def test_every_module_says_what_it_does():
+    for name, path in MODULES.items():
+        text = path.read_text(encoding="utf-8")
+        assert not text or ast.get_docstring(ast.parse(text)), name
+
+
+def shown_default(value: object) -> str:
+    """A hyperparameter's default as the README writes it."""
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value)
 
 
 def test_the_readme_lists_every_hyperparameter_with_its_default():
@@ -70,40 +145,27 @@ def test_the_readme_lists_every_hyperparameter_with_its_default():
     listed = {name: rows[name] for name in rows if name in fields}
     assert set(listed) == set(fields)
     for name, entry in fields.items():
-        default = entry.default
-        shown = (
-            ",".join(map(str, default))
-            if isinstance(default, tuple)
-            else str(default).lower()
-            if isinstance(default, bool)
-            else f"{default}"
-        )
+        shown = shown_default(entry.default)
         assert listed[name] == (f"`{shown}`" if shown else ""), name
 
 
 def test_the_readme_names_the_make_targets_that_exist():
-    targets = set(re.findall(r"^([a-z0-9-]+):.*## ", (REPOSITORY / "Makefile").read_text(), re.M))
-    assert set(re.findall(r"`make ([a-z0-9-]+)", README)) == targets
-    shown = subprocess.run(
+    assert set(re.findall(r"`make ([a-z0-9-]+)", README)) == TARGETS
+    done = subprocess.run(
         ["make", "--no-print-directory", "help"],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
         check=True,
-    ).stdout
-    assert {line.split()[0] for line in shown.splitlines()} == targets
+    )
+    assert {line.split()[0] for line in done.stdout.splitlines()} == TARGETS
 
 
 def test_the_readme_names_the_environment_variables_that_are_read():
-    code = "\n".join(
-        path.read_text(encoding="utf-8")
-        for package in PACKAGES
-        for path in (REPOSITORY / package).rglob("*.py")
-    )
+    code = "\n".join(path.read_text(encoding="utf-8") for path in MODULES.values())
     pattern = r"(?:SLIPWAY|SAGEMAKER)_[A-Z0-9_]+"
-    assert set(re.findall(rf'"({pattern})"', code)) - {"SAGEMAKER_PROGRAM"} == set(
-        re.findall(rf"^\| `({pattern})`", README, re.M)
-    )
+    read = set(re.findall(rf'"({pattern})"', code)) - {"SAGEMAKER_PROGRAM"}
+    assert read == set(re.findall(rf"^\| `({pattern})`", README, re.M))
 
 
 def test_the_file_tree_of_the_readme_is_there():
@@ -114,3 +176,22 @@ def test_the_file_tree_of_the_readme_is_there():
         assert (REPOSITORY / name).exists(), name
     for package in PACKAGES:
         assert f"{package}/" in named
+
+
+@pytest.mark.parametrize("page", ["ARCHITECTURE", "CONTRIBUTING"])
+def test_what_a_page_names_is_there(page):
+    """Files in backticks, make targets, and links."""
+    text = {"ARCHITECTURE": ARCHITECTURE, "CONTRIBUTING": CONTRIBUTING}[page]
+    paths = re.findall(r"`([a-z_.]+/[A-Za-z_0-9./-]*)`", text)
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
+    assert paths or links
+    for name in [*paths, *links]:
+        assert (REPOSITORY / name).exists(), name
+    assert set(re.findall(r"`make ([a-z0-9-]+)", text)) <= TARGETS
+
+
+def test_the_architecture_says_what_each_package_may_import():
+    rows = dict(re.findall(r"^\| `([a-z_]+)/` \| .* \| (.*) \|$", ARCHITECTURE, re.M))
+    assert set(rows) == set(PACKAGES)
+    for package, cell in rows.items():
+        assert set(re.findall(r"`([a-z_]+)`", cell)) == ARROWS[package], package
