@@ -45,9 +45,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         recipe = read_recipe(options.recipe)
         if options.command == "cost":
-            return cost(recipe, options.prices, teller(False))
-        desk = open_context(recipe, options, options.out, teller(options.dry_run))
-        code = COMMANDS[options.command](desk)
+            return cost(recipe, options.prices, line_printer(False))
+        context = open_context(recipe, options, options.out, line_printer(options.dry_run))
+        code = COMMANDS[options.command](context)
     except KeyboardInterrupt:
         print(
             f"launch: interrupted; what was started goes on: python -m launch status {options.recipe}",
@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"launch: failed: {sentence(error)}", file=sys.stderr)
         return FAILED
     if options.dry_run:
-        print(desk.show())
+        print(context.show())
     return code
 
 
@@ -71,7 +71,7 @@ def expected(error: Exception) -> bool:
     )
 
 
-def teller(dry: bool):
+def line_printer(dry: bool):
     """Where lines for people go: standard output, which in a dry run is left to the JSON."""
     stream = sys.stderr if dry else sys.stdout
     return lambda line: print(line, file=stream, flush=True)

@@ -15,7 +15,7 @@ NO_ACCOUNT = "000000000000"  # stands for the account in a dry run without crede
 
 
 @dataclass(frozen=True)
-class Place:
+class AwsLocation:
     """A region, its partition (aws, aws-cn, aws-us-gov…), the suffix of its hosts, and the account."""
 
     region: str
@@ -45,13 +45,13 @@ def find_region(given: str = "") -> str:
     return region
 
 
-def place_of(region: str, account: str) -> Place:
+def aws_location(region: str, account: str) -> AwsLocation:
     """The partition and the hosts' suffix of a region, as botocore knows them. LaunchError for a region of no partition."""
     from botocore.loaders import create_loader
 
     for partition in create_loader().load_data("partitions")["partitions"]:
         if region in partition["regions"] or re.match(partition["regionRegex"], region):
-            return Place(region, partition["id"], partition["outputs"]["dnsSuffix"], account)
+            return AwsLocation(region, partition["id"], partition["outputs"]["dnsSuffix"], account)
     raise LaunchError(
         f"'{region}' is not a region of AWS that this boto3 knows; regions look like eu-west-1"
     )

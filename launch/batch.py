@@ -13,43 +13,45 @@ from launch.requests_training import bucket, dated, prefix, s3
 from launch.upload import Channel, files_of, upload
 
 
-def batch(desk: LaunchContext) -> int:
+def batch(context: LaunchContext) -> int:
     """Ask a model for every photo of a folder or an s3:// prefix, by a transform job; 1 when it failed, or a photo has no answer."""
-    running = unfinished(desk, "transform")
+    running = unfinished(context, "transform")
     if running:
-        desk.tell(f"batch: {running.name} still runs; following it (--again starts another)")
-        return finish_batch(desk, running.name)
-    recipe, settings = desk.recipe, desk.recipe.settings.batch
-    name = dated(f"{recipe.name}-batch", desk.stamp)
-    photos = desk.options.photos
+        context.print(f"batch: {running.name} still runs; following it (--again starts another)")
+        return finish_batch(context, running.name)
+    recipe, settings = context.recipe, context.recipe.settings.batch
+    name = dated(f"{recipe.name}-batch", context.stamp)
+    photos = context.options.photos
     if not photos.startswith("s3://"):
-        photos = bring_photos(desk, Path(photos))
-    request = transform_job(recipe, desk.place, name, name, photos)
-    source = model_source(desk)
-    desk.note("model", name, data=source)
-    desk.ask(
+        photos = bring_photos(context, Path(photos))
+    request = transform_job(recipe, context.location, name, name, photos)
+    source = model_source(context)
+    context.note("model", name, data=source)
+    context.ask(
         "sagemaker",
         "CreateModel",
-        **model(recipe, desk.target, name, source, settings.image, settings.environment),
+        **model(recipe, context.target, name, source, settings.image, settings.environment),
     )
-    start(desk, "transform", name, "CreateTransformJob", request)
-    return FINE if desk.dry else finish_batch(desk, name)
+    start(context, "transform", name, "CreateTransformJob", request)
+    return FINE if context.dry else finish_batch(context, name)
 
 
-def finish_batch(desk: LaunchContext, name: str) -> int:
+def finish_batch(context: LaunchContext, name: str) -> int:
     """Follow a transform job to its end, and print what it answered."""
-    code = finish(desk, "transform", name)
-    desk.tell(f"answers: {s3(desk.recipe, desk.place, 'batch', name)}/ (one .out a photo)")
-    if code != FINE or desk.options.no_wait:
+    code = finish(context, "transform", name)
+    context.print(
+        f"answers: {s3(context.recipe, context.location, 'batch', name)}/ (one .out a photo)"
+    )
+    if code != FINE or context.options.no_wait:
         return code
-    folder = desk.out / "launch" / desk.recipe.slug / name
-    paths = fetch_prefix(desk, f"{prefix(desk.recipe)}/batch/{name}/", folder)
+    folder = context.out / "launch" / context.recipe.slug / name
+    paths = fetch_prefix(context, f"{prefix(context.recipe)}/batch/{name}/", folder)
     answers = [
         read_answer(path, path.relative_to(folder).as_posix().removesuffix(".out"))
         for path in sorted(paths)
     ]
     for line in table(answers):
-        desk.tell(line)
+        context.print(line)
     return FAILED if any(answer.failure for answer in answers) else FINE
 
 
@@ -70,19 +72,19 @@ def read_answer(path: Path, photo: str) -> Answer:
         )
 
 
-def bring_photos(desk: LaunchContext, folder: Path) -> str:
+def bring_photos(context: LaunchContext, folder: Path) -> str:
     """A folder's photos in S3; its prefix."""
     files = files_of(folder)
-    key = f"{prefix(desk.recipe)}/batch-input/{folder.absolute().name}/"
+    key = f"{prefix(context.recipe)}/batch-input/{folder.absolute().name}/"
     channel = Channel(
-        None if desk.dry else desk.client("s3"),
-        bucket(desk.recipe, desk.place),
+        None if context.dry else context.client("s3"),
+        bucket(context.recipe, context.location),
         key,
-        desk.recipe.settings.kms_key,
+        context.recipe.settings.kms_key,
     )
-    if desk.dry:
+    if context.dry:
         for file in files:
-            desk.ask("s3", "PutObject", **channel.put_request(file), Body=str(file.path))
+            context.ask("s3", "PutObject", **channel.put_request(file), Body=str(file.path))
     else:
-        upload(channel, files, desk.tell, folder.name)
+        upload(channel, files, context.print, folder.name)
     return f"s3://{channel.bucket}/{key}"

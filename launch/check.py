@@ -26,10 +26,10 @@ class Finding:
     text: str
 
 
-def check(desk: LaunchContext) -> int:
+def check(context: LaunchContext) -> int:
     """Look at everything that the recipe needs; 1 when something would fail."""
-    if desk.dry:
-        return dry(desk)
+    if context.dry:
+        return dry(context)
     found = []
     for look in (
         requests,
@@ -43,22 +43,22 @@ def check(desk: LaunchContext) -> int:
         budget,
         debugger,
     ):
-        for finding in looked(desk, look):
-            desk.tell(f"{finding.level:8} {finding.text}")
+        for finding in looked(context, look):
+            context.print(f"{finding.level:8} {finding.text}")
             found.append(finding)
     bad = sum(finding.level == BAD for finding in found)
-    desk.tell(
+    context.print(
         f"check: {len(found)} looks, {bad} failed, {sum(finding.level == WARNING for finding in found)} warnings"
     )
     return FAILED if bad else FINE
 
 
 def looked(
-    desk: LaunchContext, look: Callable[[LaunchContext], Iterator[Finding]]
+    context: LaunchContext, look: Callable[[LaunchContext], Iterator[Finding]]
 ) -> Iterator[Finding]:
     """A look's findings; where one may not look, a warning, and any other refusal is a failure."""
     try:
-        yield from look(desk)
+        yield from look(context)
     except Exception as error:
         if not hasattr(error, "response") and not isinstance(error, LaunchError):
             raise
@@ -68,55 +68,55 @@ def looked(
         )
 
 
-def dry(desk: LaunchContext) -> int:
+def dry(context: LaunchContext) -> int:
     """The questions that a check asks AWS."""
-    name = role(desk.recipe, desk.place).rpartition("/")[2]
-    desk.ask("sts", "GetCallerIdentity")
-    desk.ask("iam", "GetRole", RoleName=name)
-    desk.ask("s3", "HeadBucket", Bucket=bucket(desk.recipe, desk.place))
-    for image in sorted(used_images(desk)):
-        host, repository, reference = split_uri(desk.target.image(image))
+    name = role(context.recipe, context.location).rpartition("/")[2]
+    context.ask("sts", "GetCallerIdentity")
+    context.ask("iam", "GetRole", RoleName=name)
+    context.ask("s3", "HeadBucket", Bucket=bucket(context.recipe, context.location))
+    for image in sorted(used_images(context)):
+        host, repository, reference = split_uri(context.target.image(image))
         if ECR_HOST.match(host):
             which = (
                 {"imageDigest": reference}
                 if reference.startswith("sha256:")
                 else {"imageTag": reference}
             )
-            desk.ask(
+            context.ask(
                 "ecr",
                 "BatchGetImage",
                 registryId=ECR_HOST.match(host)[1],
                 repositoryName=repository,
                 imageIds=[which],
             )
-    desk.ask("service-quotas", "ListServiceQuotas", ServiceCode="sagemaker")
-    for channel in channels(desk.recipe, desk.place):
-        place, _, key = (
+    context.ask("service-quotas", "ListServiceQuotas", ServiceCode="sagemaker")
+    for channel in channels(context.recipe, context.location):
+        bucket_name, _, key = (
             channel["DataSource"]["S3DataSource"]["S3Uri"].removeprefix("s3://").partition("/")
         )
-        desk.ask("s3", "ListObjectsV2", Bucket=place, Prefix=key, MaxKeys=1)
+        context.ask("s3", "ListObjectsV2", Bucket=bucket_name, Prefix=key, MaxKeys=1)
     return FINE
 
 
-def requests(desk: LaunchContext) -> Iterator[Finding]:
+def requests(context: LaunchContext) -> Iterator[Finding]:
     """The requests themselves, by botocore's model and our own rules."""
     from launch.context import validate
     from launch.requests_training import Call
 
-    recipe, target = desk.recipe, desk.target
+    recipe, target = context.recipe, context.target
     validate(Call("sagemaker", "CreateTrainingJob", training_job(recipe, target, "check")))
     validate(
         Call(
             "sagemaker",
             "CreateEndpointConfig",
-            endpoint_config(recipe, target.place, "check", "check"),
+            endpoint_config(recipe, target.location, "check", "check"),
         )
     )
     validate(
         Call(
             "sagemaker",
             "CreateTransformJob",
-            transform_job(recipe, target.place, "check", "check", "s3://check/"),
+            transform_job(recipe, target.location, "check", "check", "s3://check/"),
         )
     )
     yield Finding(GOOD, "the recipe makes valid requests")
@@ -131,22 +131,22 @@ def requests(desk: LaunchContext) -> Iterator[Finding]:
         )
 
 
-def credentials(desk: LaunchContext) -> Iterator[Finding]:
-    who = desk.ask("sts", "GetCallerIdentity")
-    same = who["Account"] == desk.place.account
+def credentials(context: LaunchContext) -> Iterator[Finding]:
+    who = context.ask("sts", "GetCallerIdentity")
+    same = who["Account"] == context.location.account
     yield Finding(
         GOOD if same else BAD,
-        f"you are {who['Arn']} in {desk.place.region}"
-        + ("" if same else f", but the role is of account {desk.place.account}"),
+        f"you are {who['Arn']} in {context.location.region}"
+        + ("" if same else f", but the role is of account {context.location.account}"),
     )
 
 
-def the_role(desk: LaunchContext) -> Iterator[Finding]:
+def the_role(context: LaunchContext) -> Iterator[Finding]:
     """That the role is there, and lets SageMaker take it."""
-    arn = role(desk.recipe, desk.place)
+    arn = role(context.recipe, context.location)
     name = arn.rpartition("/")[2]
     try:
-        found = desk.ask("iam", "GetRole", RoleName=name)["Role"]
+        found = context.ask("iam", "GetRole", RoleName=name)["Role"]
     except Exception as error:
         if not is_missing(error):
             raise
@@ -164,11 +164,11 @@ def the_role(desk: LaunchContext) -> Iterator[Finding]:
     )
 
 
-def the_bucket(desk: LaunchContext) -> Iterator[Finding]:
+def the_bucket(context: LaunchContext) -> Iterator[Finding]:
     """That the bucket is there, ours, and in the region."""
-    name, region = bucket(desk.recipe, desk.place), desk.place.region
+    name, region = bucket(context.recipe, context.location), context.location.region
     try:
-        headers = desk.ask("s3", "HeadBucket", Bucket=name)
+        headers = context.ask("s3", "HeadBucket", Bucket=name)
     except Exception as error:
         code = code_of(error)
         if code not in ("404", "NoSuchBucket", "301", "400"):
@@ -190,20 +190,20 @@ def the_bucket(desk: LaunchContext) -> Iterator[Finding]:
     )
 
 
-def used_images(desk: LaunchContext) -> set[str]:
-    settings = desk.recipe.settings
+def used_images(context: LaunchContext) -> set[str]:
+    settings = context.recipe.settings
     return {settings.training.image, settings.endpoint.image, settings.batch.image}
 
 
-def images(desk: LaunchContext) -> Iterator[Finding]:
+def images(context: LaunchContext) -> Iterator[Finding]:
     """That each image is in ECR, in this region, as a manifest that SageMaker takes."""
-    for name in sorted(used_images(desk)):
-        if name not in desk.target.images:
+    for name in sorted(used_images(context)):
+        if name not in context.target.images:
             yield Finding(
                 BAD, f"the image '{name}' has not been pushed; run ./build_and_push.sh {name}"
             )
             continue
-        host, repository, reference = split_uri(desk.target.image(name))
+        host, repository, reference = split_uri(context.target.image(name))
         found = ECR_HOST.match(host)
         if not found:
             yield Finding(
@@ -211,11 +211,11 @@ def images(desk: LaunchContext) -> Iterator[Finding]:
                 f"image {name} is at '{host}', which is not ECR; SageMaker takes such an image only through a VPC (TrainingImageConfig)",
             )
             continue
-        if found[2] != desk.place.region:
+        if found[2] != context.location.region:
             yield Finding(
                 BAD,
-                f"image {name} is in ECR of {found[2]}, and SageMaker of {desk.place.region} needs it in its own; run "
-                f"AWS_REGION={desk.place.region} ./build_and_push.sh {name}",
+                f"image {name} is in ECR of {found[2]}, and SageMaker of {context.location.region} needs it in its own; run "
+                f"AWS_REGION={context.location.region} ./build_and_push.sh {name}",
             )
             continue
         try:
@@ -230,34 +230,34 @@ def images(desk: LaunchContext) -> Iterator[Finding]:
         )
 
 
-def data(desk: LaunchContext) -> Iterator[Finding]:
+def data(context: LaunchContext) -> Iterator[Finding]:
     """That each channel has objects."""
-    for channel in channels(desk.recipe, desk.place):
+    for channel in channels(context.recipe, context.location):
         where = channel["DataSource"]["S3DataSource"]["S3Uri"]
-        place, _, key = where.removeprefix("s3://").partition("/")
+        bucket_name, _, key = where.removeprefix("s3://").partition("/")
         try:
-            some = desk.ask("s3", "ListObjectsV2", Bucket=place, Prefix=key, MaxKeys=1).get(
-                "KeyCount"
-            )
+            some = context.ask(
+                "s3", "ListObjectsV2", Bucket=bucket_name, Prefix=key, MaxKeys=1
+            ).get("KeyCount")
         except Exception as error:
             if not is_missing(error):
                 raise
             some = 0
-        given = desk.recipe.settings.channels[channel["ChannelName"]]
+        given = context.recipe.settings.channels[channel["ChannelName"]]
         to_come = (
             not given.startswith("s3://") and located(given).is_dir()
         )  # `upload` comes after `check`
         yield Finding(
             GOOD if some else WARNING if to_come else BAD,
             f"channel {channel['ChannelName']}: {where}"
-            + ("" if some else f" is empty; run `python -m launch upload {desk.recipe.path}`"),
+            + ("" if some else f" is empty; run `python -m launch upload {context.recipe.path}`"),
         )
 
 
-def quotas(desk: LaunchContext) -> Iterator[Finding]:
+def quotas(context: LaunchContext) -> Iterator[Finding]:
     """That the account's quotas have room for the machines of the recipe."""
-    settings = desk.recipe.settings
-    parallel = max((search.budgets.parallel for search in searches(desk.recipe)), default=1)
+    settings = context.recipe.settings
+    parallel = max((search.budgets.parallel for search in searches(context.recipe)), default=1)
     training = settings.training
     wanted = {
         f"{training.instance_type} for {'spot ' if training.spot else ''}training job usage": training.instance_count
@@ -269,7 +269,7 @@ def quotas(desk: LaunchContext) -> Iterator[Finding]:
             settings.endpoint.instance_count, settings.endpoint.max_instances
         )
     pages = (
-        desk.client("service-quotas")
+        context.client("service-quotas")
         .get_paginator("list_service_quotas")
         .paginate(ServiceCode="sagemaker")
     )
@@ -278,7 +278,7 @@ def quotas(desk: LaunchContext) -> Iterator[Finding]:
         if name not in have:
             yield Finding(
                 WARNING,
-                f"quota '{name}' is not listed; is {name.split()[0]} offered in {desk.place.region}?",
+                f"quota '{name}' is not listed; is {name.split()[0]} offered in {context.location.region}?",
             )
         else:
             enough = have[name] >= count
@@ -293,9 +293,9 @@ def quotas(desk: LaunchContext) -> Iterator[Finding]:
             )
 
 
-def drivers(desk: LaunchContext) -> Iterator[Finding]:
+def drivers(context: LaunchContext) -> Iterator[Finding]:
     """Instance types against the CUDA of the images."""
-    settings = desk.recipe.settings
+    settings = context.recipe.settings
     endpoint = settings.endpoint
     if endpoint.kind != "serverless" and is_gpu(endpoint.instance_type) != (
         endpoint.image == "serve-gpu"
@@ -328,22 +328,22 @@ def drivers(desk: LaunchContext) -> Iterator[Finding]:
         )
 
 
-def budget(desk: LaunchContext) -> Iterator[Finding]:
+def budget(context: LaunchContext) -> Iterator[Finding]:
     """The most that a training, and all searches, can cost."""
-    limit = desk.recipe.settings.budget_usd
-    for what in ("training", *(["tuning"] if tuning_jobs(desk.recipe) else [])):
-        check_budget(desk.recipe, what, over=False)
+    limit = context.recipe.settings.budget_usd
+    for what in ("training", *(["tuning"] if tuning_jobs(context.recipe) else [])):
+        check_budget(context.recipe, what, over=False)
         yield Finding(
             GOOD,
-            f"{what} costs at most {most(desk.recipe, read_prices(), what):.2f} USD"
+            f"{what} costs at most {most(context.recipe, read_prices(), what):.2f} USD"
             + (f" of {limit:.2f}" if limit else "; no sagemaker.budget_usd is set"),
         )
 
 
-def debugger(desk: LaunchContext) -> Iterator[Finding]:
+def debugger(context: LaunchContext) -> Iterator[Finding]:
     """Debugger's rules are not everywhere, and not for new accounts."""
     try:
-        rule_image(desk.place)
+        rule_image(context.location)
         yield Finding(
             GOOD,
             "Debugger has rules in this region; AWS takes no new customers for it since 2026-07-30 (`launch debug` then uses our own)",

@@ -1,4 +1,4 @@
-"""What every command works with: the recipe, the place, the images, what was started, and one way to ask AWS."""
+"""What every command works with: the recipe, region and account, the images, what was started, and one way to ask AWS."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
-from launch.aws import NO_ACCOUNT, Place, account_of, client, find_region, place_of
+from launch.aws import NO_ACCOUNT, AwsLocation, account_of, aws_location, client, find_region
 from launch.errors import LaunchError, sentence
 from launch.recipe import Recipe, located
 from launch.requests_training import Call, Target
@@ -20,7 +20,7 @@ ARN_ACCOUNT = re.compile(r"^arn:[\w-]+:iam::(\d{12}):")
 
 @dataclass
 class LaunchContext:
-    """dry: nothing is asked of AWS, requests are collected to be printed. tell: where lines for people go."""
+    """dry: nothing is asked of AWS, requests are collected to be printed. print: prints a line for people."""
 
     recipe: Recipe
     target: Target
@@ -28,19 +28,19 @@ class LaunchContext:
     out: Path
     options: object
     dry: bool
-    tell: Callable[[str], None]
+    print: Callable[[str], None]
     poll_s: float = 10.0
     stamp: str = ""
     calls: list[Call] = field(default_factory=list)
     clients: dict = field(default_factory=dict)
 
     @property
-    def place(self) -> Place:
-        return self.target.place
+    def location(self) -> AwsLocation:
+        return self.target.location
 
     def client(self, service: str):
         if service not in self.clients:
-            self.clients[service] = client(service, self.place.region)
+            self.clients[service] = client(service, self.location.region)
         return self.clients[service]
 
     def ask(self, service: str, operation: str, **request: object) -> dict:
@@ -78,43 +78,45 @@ class LaunchContext:
         )
 
 
-def open_context(recipe: Recipe, options, out: Path, tell: Callable[[str], None]) -> LaunchContext:
+def open_context(
+    recipe: Recipe, options, out: Path, print_line: Callable[[str], None]
+) -> LaunchContext:
     """Find region, account and images; a dry run takes stand-ins for what only AWS or a push could say."""
     dry = options.dry_run
-    place = find_place(recipe, dry, tell)
-    images = find_images(recipe, place, dry, tell)
+    location = find_location(recipe, dry, print_line)
+    images = find_images(recipe, location, dry, print_line)
     return LaunchContext(
         recipe,
-        Target(place, images),
+        Target(location, images),
         State(out / "launch" / f"{recipe.slug}.json", recipe.name),
         out,
         options,
         dry,
-        tell,
+        print_line,
         options.poll,
         datetime.now(UTC).strftime("%y%m%d-%H%M%S"),
     )
 
 
-def find_place(recipe: Recipe, dry: bool, tell: Callable[[str], None]) -> Place:
+def find_location(recipe: Recipe, dry: bool, print_line: Callable[[str], None]) -> AwsLocation:
     """Region and account: the role's where it is an ARN, else that of the credentials."""
     region = find_region(recipe.settings.region)
     found = ARN_ACCOUNT.match(recipe.settings.role)
     if found:
-        return place_of(region, found[1])
+        return aws_location(region, found[1])
     try:
-        return place_of(region, account_of(region))
+        return aws_location(region, account_of(region))
     except LaunchError:
         raise
     except Exception as error:  # botocore's errors have no common parent
         if not dry:
             raise
-        tell(f"dry run: account {NO_ACCOUNT} stands for yours ({sentence(error)})")
-        return place_of(region, NO_ACCOUNT)
+        print_line(f"dry run: account {NO_ACCOUNT} stands for yours ({sentence(error)})")
+        return aws_location(region, NO_ACCOUNT)
 
 
 def find_images(
-    recipe: Recipe, place: Place, dry: bool, tell: Callable[[str], None]
+    recipe: Recipe, location: AwsLocation, dry: bool, print_line: Callable[[str], None]
 ) -> dict[str, str]:
     """URIs by name: those of the file that build_and_push.sh writes, and the recipe's own."""
     path = located(recipe.settings.images)
@@ -129,10 +131,13 @@ def find_images(
             name for name in ("train", "serve", "serve-gpu", "serve-mms") if name not in found
         ]
         if missing:
-            tell(
+            print_line(
                 f"dry run: tag latest stands for images that are not pushed yet: {', '.join(missing)}"
             )
-        found = {**{name: f"{place.ecr_host()}/slipway-{name}:latest" for name in missing}, **found}
+        found = {
+            **{name: f"{location.ecr_host()}/slipway-{name}:latest" for name in missing},
+            **found,
+        }
     return found
 
 

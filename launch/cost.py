@@ -114,12 +114,12 @@ def check_budget(recipe: Recipe, what: str, over: bool, prices: Prices | None = 
         )
 
 
-def cost(recipe: Recipe, table: Path, tell: Callable[[str], None]) -> int:
+def cost(recipe: Recipe, table: Path, print_line: Callable[[str], None]) -> int:
     """Print what the recipe costs at most, by a price table; needs no credentials and no network."""
     settings, prices = recipe.settings, read_prices(table)
     training, endpoint = settings.training, settings.endpoint
     if settings.region and settings.region != prices.region:
-        tell(
+        print_line(
             f"cost: the prices are of {prices.region}; {settings.region} differs, give its own with --prices"
         )
     lines = []
@@ -170,6 +170,6 @@ def cost(recipe: Recipe, table: Path, tell: Callable[[str], None]) -> int:
         )
     )
     for name, dollars, why in lines:
-        tell(f"{name:34} {dollars:10.2f} USD  {why}")
-    tell(f"prices of {prices.region} ({prices.as_of}), without transfer, S3, logs and taxes")
+        print_line(f"{name:34} {dollars:10.2f} USD  {why}")
+    print_line(f"prices of {prices.region} ({prices.as_of}), without transfer, S3, logs and taxes")
     return 0

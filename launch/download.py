@@ -22,72 +22,72 @@ WATCHED = (
 )  # where Debugger writes, below a job's folder
 
 
-def report(desk: LaunchContext) -> int:
+def report(context: LaunchContext) -> int:
     """Of a training: its model, what it wrote, and `python -m diagnose` over what was saved. Of a tuning job: its table of trials."""
-    entry = chosen(desk, "training", "tuning")
-    folder = desk.out / "launch" / desk.recipe.slug / entry.name
+    entry = chosen(context, "training", "tuning")
+    folder = context.out / "launch" / context.recipe.slug / entry.name
     return (
-        tuning_report(desk, entry.name, folder)
+        tuning_report(context, entry.name, folder)
         if entry.kind == "tuning"
-        else training_report(desk, entry.name, folder)
+        else training_report(context, entry.name, folder)
     )
 
 
-def training_report(desk: LaunchContext, name: str, folder: Path) -> int:
+def training_report(context: LaunchContext, name: str, folder: Path) -> int:
     """Download model.tar.gz, output.tar.gz and Debugger's prefixes; list the reports in them."""
-    model = model_data(desk.recipe, desk.place, name)
+    model = model_data(context.recipe, context.location, name)
     for archive, below in (
         (model, "model"),
         (model.replace("model.tar.gz", "output.tar.gz"), "output/data"),
     ):
-        place = Photo(archive).place()
-        if desk.dry:
-            desk.ask("s3", "GetObject", **place)
-        elif fetch(desk, place, folder / Path(archive).name):
+        s3_object = Photo(archive).s3_object()
+        if context.dry:
+            context.ask("s3", "GetObject", **s3_object)
+        elif fetch(context, s3_object, folder / Path(archive).name):
             unpack(folder / Path(archive).name, folder / below)
         else:
-            desk.tell(f"report: there is no {archive}")
+            context.print(f"report: there is no {archive}")
     watched = [
         path
         for part in WATCHED
         for path in fetch_prefix(
-            desk, f"{prefix(desk.recipe)}/output/{name}/{part}/", folder / "output" / part
+            context, f"{prefix(context.recipe)}/output/{name}/{part}/", folder / "output" / part
         )
     ]
-    if desk.dry:
+    if context.dry:
         return FINE
     code = (
-        diagnose(desk, folder / "output")
+        diagnose(context, folder / "output")
         if watched
         or (folder / "output/data/tensors").is_dir()
         or (folder / "output/data/profiler").is_dir()
         else FINE
     )
     for path in sorted(folder.rglob("*report.html")):
-        desk.tell(f"report: {path}")
+        context.print(f"report: {path}")
     accuracy = folder / "model/model.json"
     if accuracy.is_file():
-        desk.tell(
+        context.print(
             f"report: measured through the artifact: {json.loads(accuracy.read_text(encoding='utf-8')).get('accuracy')}"
         )
     return code
 
 
-def diagnose(desk: LaunchContext, output: Path) -> int:
+def diagnose(context: LaunchContext, output: Path) -> int:
     """`python -m diagnose` on what was saved; 0 whether or not a rule fired."""
     code = subprocess.run([sys.executable, "-m", "diagnose", str(output)], check=False).returncode
     if code not in (0, 3):
-        desk.tell(f"report: `python -m diagnose {output}` ended with code {code}")
+        context.print(f"report: `python -m diagnose {output}` ended with code {code}")
     return code if code not in (0, 3) else FINE
 
 
-def fetch(desk: LaunchContext, place: dict, path: Path) -> bool:
+def fetch(context: LaunchContext, s3_object: dict, path: Path) -> bool:
     """Download an object, whole or not at all; False where there is none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
     try:
         with open(part, "wb") as file:
-            shutil.copyfileobj(desk.client("s3").get_object(**place)["Body"], file, 1 << 20)
+            shutil.copyfileobj(context.client("s3").get_object(**s3_object)["Body"], file, 1 << 20)
     except Exception as error:
         part.unlink(missing_ok=True)
         if is_missing(error):
@@ -97,13 +97,13 @@ def fetch(desk: LaunchContext, place: dict, path: Path) -> bool:
     return True
 
 
-def fetch_prefix(desk: LaunchContext, key: str, folder: Path) -> list[Path]:
+def fetch_prefix(context: LaunchContext, key: str, folder: Path) -> list[Path]:
     """Download all objects under a prefix into a folder; their paths."""
-    name = bucket(desk.recipe, desk.place)
-    if desk.dry:
-        desk.ask("s3", "ListObjectsV2", Bucket=name, Prefix=key)
+    name = bucket(context.recipe, context.location)
+    if context.dry:
+        context.ask("s3", "ListObjectsV2", Bucket=name, Prefix=key)
         return []
-    pages = desk.client("s3").get_paginator("list_objects_v2").paginate(Bucket=name, Prefix=key)
+    pages = context.client("s3").get_paginator("list_objects_v2").paginate(Bucket=name, Prefix=key)
     keys = [
         entry["Key"]
         for page in pages
@@ -117,7 +117,7 @@ def fetch_prefix(desk: LaunchContext, key: str, folder: Path) -> list[Path]:
     with ThreadPoolExecutor(DOWNLOADS) as readers:
         list(
             readers.map(
-                lambda pair: fetch(desk, {"Bucket": name, "Key": pair[0]}, pair[1]),
+                lambda pair: fetch(context, {"Bucket": name, "Key": pair[0]}, pair[1]),
                 zip(keys, paths, strict=True),
             )
         )
@@ -132,33 +132,35 @@ def unpack(archive: Path, folder: Path) -> None:
         raise LaunchError(f"'{archive}' cannot be unpacked ({error})") from error
 
 
-def tuning_report(desk: LaunchContext, name: str, folder: Path) -> int:
+def tuning_report(context: LaunchContext, name: str, folder: Path) -> int:
     """The search's table, and its page and results in the form that `tune` has for its own; with the searches that it starts from."""
     from tune.managed import ManagedError, read_managed
     from tune.page import write_page
     from tune.results import write_results
     from tune.table import table
 
-    if desk.dry:
-        desk.ask("sagemaker", "DescribeHyperParameterTuningJob", HyperParameterTuningJobName=name)
-        desk.ask(
+    if context.dry:
+        context.ask(
+            "sagemaker", "DescribeHyperParameterTuningJob", HyperParameterTuningJobName=name
+        )
+        context.ask(
             "sagemaker",
             "ListTrainingJobsForHyperParameterTuningJob",
             HyperParameterTuningJobName=name,
         )
         return FINE
     try:
-        jobs = read_managed(name, desk.client("sagemaker"), logs=desk.client("logs"))
+        jobs = read_managed(name, context.client("sagemaker"), logs=context.client("logs"))
     except ManagedError as error:
         raise LaunchError(str(error)) from error
     folder.mkdir(parents=True, exist_ok=True)
     write_results(folder / "results.json", jobs)
-    desk.tell(table(jobs))
+    context.print(table(jobs))
     try:
         write_page(folder / "report.html", jobs)
-        desk.tell(f"report: {folder / 'report.html'}")
+        context.print(f"report: {folder / 'report.html'}")
     except ModuleNotFoundError as error:  # an environment of `make demo` alone
-        desk.tell(
+        context.print(
             f"report: {folder / 'results.json'}; its page needs {error.name}, which `make environment` installs"
         )
     return FINE

@@ -14,7 +14,7 @@ import re
 import sys
 from pathlib import Path
 
-from launch.aws import account_of, client, find_region, place_of
+from launch.aws import account_of, aws_location, client, find_region
 from launch.errors import LaunchError, Missing, code_of, message_of, sentence
 from launch.registry import (
     ACCEPTED,
@@ -180,7 +180,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _answer(options: argparse.Namespace) -> str:
     if options.command == "registry":
         region = find_region()
-        return place_of(region, account_of(region)).ecr_host()
+        return aws_location(region, account_of(region)).ecr_host()
     if options.command == "password":
         return Ecr(options.host).password()
     if options.command == "repository":

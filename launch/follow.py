@@ -26,10 +26,10 @@ METRIC = re.compile(r"\b(epoch|(?:train|validation|test)_(?:loss|accuracy))=([-+
 PAGES = 20  # of log lines at a time: 20 MB at most
 
 
-def describe(desk: LaunchContext, kind: str, name: str) -> dict:
+def describe(context: LaunchContext, kind: str, name: str) -> dict:
     """The answer of Describe…; raises botocore's error where there is no such job."""
     operation, key, _ = DESCRIBE[kind]
-    return desk.ask("sagemaker", operation, **{key: name})
+    return context.ask("sagemaker", operation, **{key: name})
 
 
 def status_of(kind: str, answer: dict) -> str:
@@ -39,14 +39,14 @@ def status_of(kind: str, answer: dict) -> str:
 class Tail:
     """New lines of the log streams whose names begin with a prefix; each line once."""
 
-    def __init__(self, desk: LaunchContext, group: str, prefix: str):
-        self.desk, self.group, self.prefix = desk, group, prefix
+    def __init__(self, context: LaunchContext, group: str, prefix: str):
+        self.context, self.group, self.prefix = context, group, prefix
         self.tokens: dict[str, str] = {}
         self.refused = False
 
     def lines(self) -> Iterator[tuple[str, str]]:
         """(stream, line) of what came since the last time; nothing while the group or a stream is still to come."""
-        client = self.desk.client("logs")
+        client = self.context.client("logs")
         if self.refused:
             return
         try:
@@ -62,7 +62,7 @@ class Tail:
                 return
             if code_of(error) in NOT_ALLOWED:
                 self.refused = True
-                self.desk.tell(f"logs: {sentence(error)}; going on without them")
+                self.context.print(f"logs: {sentence(error)}; going on without them")
                 return
             raise
         for stream in streams:
@@ -103,35 +103,35 @@ class Metrics:
         )
 
 
-def follow(desk: LaunchContext, kind: str, name: str, only_metrics: bool = False) -> dict:
+def follow(context: LaunchContext, kind: str, name: str, only_metrics: bool = False) -> dict:
     """Print what a job tells until it has ended; its last description."""
     tail, metrics, told = (
-        Tail(desk, GROUPS[kind], f"{name}-" if kind == "tuning" else f"{name}/"),
+        Tail(context, GROUPS[kind], f"{name}-" if kind == "tuning" else f"{name}/"),
         Metrics(),
         "",
     )
     while True:
-        answer = describe(desk, kind, name)
+        answer = describe(context, kind, name)
         status, line = status_of(kind, answer), steps(kind, answer)
         if line != told:
-            desk.tell(f"{name}: {line}")
+            context.print(f"{name}: {line}")
             told = line
-        print_lines(desk, tail, metrics, only_metrics)
+        print_lines(context, tail, metrics, only_metrics)
         if status in ENDED:
             return answer
-        desk.wait()
+        context.wait()
 
 
-def print_lines(desk: LaunchContext, tail: Tail, metrics: Metrics, only_metrics: bool) -> int:
+def print_lines(context: LaunchContext, tail: Tail, metrics: Metrics, only_metrics: bool) -> int:
     """Print the new lines of a log, and after each epoch's the live line; how many lines came."""
     count = 0
     for _, line in tail.lines():
         count += 1
         live = metrics.take(line)
         if not only_metrics:
-            desk.tell(line)
+            context.print(line)
         if live:
-            desk.tell(f"metrics: {live}")
+            context.print(f"metrics: {live}")
     return count
 
 

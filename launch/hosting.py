@@ -21,62 +21,64 @@ UNSETTLED = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"
 TOO_LARGE = 5 * 1024**3
 
 
-def deploy(desk: LaunchContext) -> int:
+def deploy(context: LaunchContext) -> int:
     """Make a model, a configuration and the endpoint, or bring a live endpoint over to them with rollback; wait until it answers."""
-    recipe, settings = desk.recipe, desk.recipe.settings.endpoint
-    live = None if desk.dry else live_status(desk)
-    known = desk.state.latest("endpoint")
+    recipe, settings = context.recipe, context.recipe.settings.endpoint
+    live = None if context.dry else live_status(context)
+    known = context.state.latest("endpoint")
     if live in UNSETTLED:
         if known is None or known.name != recipe.endpoint_name or live == "Deleting":
             raise LaunchError(
                 f"the endpoint {recipe.endpoint_name} is {live}; wait until `launch status` says InService"
             )
-        desk.tell("deploy: an earlier command began this; waiting for it")
-        return settled(desk, known.facts["config"])
-    source = model_source(desk)
+        context.print("deploy: an earlier command began this; waiting for it")
+        return wait_and_scale(context, known.facts["config"])
+    source = model_source(context)
     if settings.kind == "multi-model":
-        data = add_to_shelf(desk, source)
-        if live == "InService" and not desk.options.update:
-            desk.tell(
-                f"deploy: {recipe.endpoint_name} serves it by `invoke --target {shelf_name(desk)}`; nothing else changes "
+        data = add_to_multi_model(context, source)
+        if live == "InService" and not context.options.update:
+            context.print(
+                f"deploy: {recipe.endpoint_name} serves it by `invoke --target {multi_model_name(context)}`; nothing else changes "
                 "(--update makes a new configuration)"
             )
             return FINE
     else:
         data = source
-    name = dated(recipe.endpoint_name, desk.stamp)
-    desk.note("model", name, data=data)
-    desk.ask(
+    name = dated(recipe.endpoint_name, context.stamp)
+    context.note("model", name, data=data)
+    context.ask(
         "sagemaker",
         "CreateModel",
-        **model(recipe, desk.target, name, data, settings.image, settings.environment),
+        **model(recipe, context.target, name, data, settings.image, settings.environment),
     )
-    desk.note("config", name)
-    desk.ask("sagemaker", "CreateEndpointConfig", **endpoint_config(recipe, desk.place, name, name))
+    context.note("config", name)
+    context.ask(
+        "sagemaker", "CreateEndpointConfig", **endpoint_config(recipe, context.location, name, name)
+    )
     if settings.kind != "serverless":
-        desk.note("alarm", alarm_name(recipe))
-        desk.ask("cloudwatch", "PutMetricAlarm", **alarm(recipe))
-    desk.note("endpoint", recipe.endpoint_name, config=name)
-    if live is None and not (desk.dry and desk.options.update):
-        desk.ask("sagemaker", "CreateEndpoint", **endpoint(recipe, name))
+        context.note("alarm", alarm_name(recipe))
+        context.ask("cloudwatch", "PutMetricAlarm", **alarm(recipe))
+    context.note("endpoint", recipe.endpoint_name, config=name)
+    if live is None and not (context.dry and context.options.update):
+        context.ask("sagemaker", "CreateEndpoint", **endpoint(recipe, name))
     else:
-        desk.ask("sagemaker", "UpdateEndpoint", **update(recipe, name))
-    return settled(desk, name)
+        context.ask("sagemaker", "UpdateEndpoint", **update(recipe, name))
+    return wait_and_scale(context, name)
 
 
-def settled(desk: LaunchContext, config: str) -> int:
+def wait_and_scale(context: LaunchContext, config: str) -> int:
     """Wait unless told otherwise, then let it scale."""
-    code = FINE if desk.dry or desk.options.no_wait else settle(desk, config)
+    code = FINE if context.dry or context.options.no_wait else wait_in_service(context, config)
     if code == FINE:
-        register_scaling(desk)
+        register_scaling(context)
     return code
 
 
-def live_status(desk: LaunchContext) -> str | None:
+def live_status(context: LaunchContext) -> str | None:
     """State of the endpoint; None where there is none. LaunchError when it never came up."""
-    name = desk.recipe.endpoint_name
+    name = context.recipe.endpoint_name
     try:
-        found = desk.ask("sagemaker", "DescribeEndpoint", EndpointName=name)["EndpointStatus"]
+        found = context.ask("sagemaker", "DescribeEndpoint", EndpointName=name)["EndpointStatus"]
     except Exception as error:
         if is_missing(error):
             return None
@@ -88,51 +90,53 @@ def live_status(desk: LaunchContext) -> str | None:
     return found
 
 
-def settle(desk: LaunchContext, config: str) -> int:
+def wait_in_service(context: LaunchContext, config: str) -> int:
     """Wait until the endpoint rests; 1 when it failed, or went back to what it had."""
     told = ""
     while True:
-        answer = desk.ask("sagemaker", "DescribeEndpoint", EndpointName=desk.recipe.endpoint_name)
+        answer = context.ask(
+            "sagemaker", "DescribeEndpoint", EndpointName=context.recipe.endpoint_name
+        )
         status = answer["EndpointStatus"]
         if status != told:
-            desk.tell(f"deploy: {desk.recipe.endpoint_name} is {status}")
+            context.print(f"deploy: {context.recipe.endpoint_name} is {status}")
             told = status
         if status not in UNSETTLED:
             break
-        desk.wait()
+        context.wait()
     if answer.get("EndpointConfigName") != config:
-        desk.tell(
+        context.print(
             f"deploy: failed: the update was rolled back; the endpoint serves {answer.get('EndpointConfigName')} as before. "
             f"{answer.get('FailureReason', '')}"
         )
         return FAILED
     if status != "InService":
-        desk.tell(
+        context.print(
             f"deploy: failed: {answer.get('FailureReason', status)}; its log: `launch logs RECIPE --endpoint`"
         )
         return FAILED
     return FINE
 
 
-def register_scaling(desk: LaunchContext) -> None:
-    calls = scaling(desk.recipe)
+def register_scaling(context: LaunchContext) -> None:
+    calls = scaling(context.recipe)
     if calls:
-        desk.note("scaling", desk.recipe.endpoint_name)
+        context.note("scaling", context.recipe.endpoint_name)
     for call in calls:
-        desk.send(call)
+        context.send(call)
 
 
-def model_source(desk: LaunchContext) -> str:
+def model_source(context: LaunchContext) -> str:
     """s3:// of the model.tar.gz: --model, a file of this machine brought to S3, or what a training left."""
-    given = desk.options.model
+    given = context.options.model
     if given.startswith("s3://"):
         return given
     if given:
-        return bring(desk, Path(given))
-    job = best_trial(desk)[0] if desk.options.best else chosen(desk, "training").name
-    if desk.dry:
-        return model_data(desk.recipe, desk.place, job)
-    answer = describe_or_none(desk, "training", job)
+        return bring(context, Path(given))
+    job = best_trial(context)[0] if context.options.best else chosen(context, "training").name
+    if context.dry:
+        return model_data(context.recipe, context.location, job)
+    answer = describe_or_none(context, "training", job)
     if answer is None:
         raise LaunchError(
             f"there is no training job {job} on SageMaker; name one with --job, or a model with --model"
@@ -144,40 +148,40 @@ def model_source(desk: LaunchContext) -> str:
     return answer["ModelArtifacts"]["S3ModelArtifacts"]
 
 
-def bring(desk: LaunchContext, path: Path) -> str:
+def bring(context: LaunchContext, path: Path) -> str:
     """A model.tar.gz of this machine, in S3 under its own checksum."""
     if not path.is_file() or not path.name.endswith(".tar.gz"):
         raise LaunchError(f"'{path}' is no model.tar.gz")
     file = File("model.tar.gz", path, path.stat().st_size, sha256_of(path))
     channel = Channel(
-        None if desk.dry else desk.client("s3"),
-        bucket(desk.recipe, desk.place),
-        f"{prefix(desk.recipe)}/models/{file.sha256[:16]}/",
-        desk.recipe.settings.kms_key,
+        None if context.dry else context.client("s3"),
+        bucket(context.recipe, context.location),
+        f"{prefix(context.recipe)}/models/{file.sha256[:16]}/",
+        context.recipe.settings.kms_key,
     )
     if file.size > TOO_LARGE:
         raise LaunchError(f"'{path}' has more than 5 GB")
-    if desk.dry:
-        desk.ask("s3", "PutObject", **channel.put_request(file), Body=str(path))
+    if context.dry:
+        context.ask("s3", "PutObject", **channel.put_request(file), Body=str(path))
     elif file.name not in channel.objects():
         channel.put(file)
     return f"s3://{channel.bucket}/{channel.key}{file.name}"
 
 
-def shelf_name(desk: LaunchContext) -> str:
-    return desk.options.target or f"{desk.recipe.slug}.tar.gz"
+def multi_model_name(context: LaunchContext) -> str:
+    return context.options.target or f"{context.recipe.slug}.tar.gz"
 
 
-def add_to_shelf(desk: LaunchContext, source: str) -> str:
+def add_to_multi_model(context: LaunchContext, source: str) -> str:
     """Copy a model to where a multi-model endpoint looks for models; that prefix."""
-    shelf = s3(desk.recipe, desk.place, "shelf") + "/"
+    shelf = s3(context.recipe, context.location, "shelf") + "/"
     origin, _, key = source.removeprefix("s3://").partition("/")
-    kms_key = desk.recipe.settings.kms_key
-    desk.ask(
+    kms_key = context.recipe.settings.kms_key
+    context.ask(
         "s3",
         "CopyObject",
-        Bucket=bucket(desk.recipe, desk.place),
-        Key=f"{prefix(desk.recipe)}/shelf/{shelf_name(desk)}",
+        Bucket=bucket(context.recipe, context.location),
+        Key=f"{prefix(context.recipe)}/shelf/{multi_model_name(context)}",
         CopySource={"Bucket": origin, "Key": key},
         **({"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key} if kms_key else {}),
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from launch.context import LaunchContext
 from launch.errors import LaunchError, is_missing, sentence
-from launch.hosting import shelf_name
+from launch.hosting import multi_model_name
 from launch.requests_training import bucket, prefix
 
 TYPES = {
@@ -45,7 +45,7 @@ class Photo:
     def content_type(self) -> str:
         return TYPES.get(Path(self.where).suffix.lower(), "application/x-image")
 
-    def place(self) -> dict:
+    def s3_object(self) -> dict:
         """Bucket and key of an object."""
         name, _, key = self.where.removeprefix("s3://").partition("/")
         return {"Bucket": name, "Key": key}
@@ -60,35 +60,35 @@ class Answer:
     failure: str = ""
 
 
-def invoke(desk: LaunchContext) -> int:
+def invoke(context: LaunchContext) -> int:
     """Ask for all photos; 1 when one has no answer."""
-    photos = find_photos(desk, desk.options.photos)
-    if not desk.dry:  # made before the threads: making clients is not for several at once
-        desk.client("s3")
-        desk.client("sagemaker-runtime")
+    photos = find_photos(context, context.options.photos)
+    if not context.dry:  # made before the threads: making clients is not for several at once
+        context.client("s3")
+        context.client("sagemaker-runtime")
     with ThreadPoolExecutor(CLIENTS) as clients:
-        answers = list(clients.map(lambda photo: ask(desk, photo), photos))
-    if desk.dry:
+        answers = list(clients.map(lambda photo: ask(context, photo), photos))
+    if context.dry:
         return 0
-    for line in json_lines(answers) if desk.options.json else table(answers):
-        desk.tell(line)
+    for line in json_lines(answers) if context.options.json else table(answers):
+        context.print(line)
     return 1 if any(answer.failure for answer in answers) else 0
 
 
-def find_photos(desk: LaunchContext, given: list[str]) -> list[Photo]:
+def find_photos(context: LaunchContext, given: list[str]) -> list[Photo]:
     """Files, those below folders, objects, and those below prefixes that end in a slash. LaunchError when that is none."""
     found = []
     for text in given:
         path = Path(text)
-        if text.startswith("s3://") and text.endswith("/") and not desk.dry:
-            place = Photo(text).place()
+        if text.startswith("s3://") and text.endswith("/") and not context.dry:
+            s3_object = Photo(text).s3_object()
             pages = (
-                desk.client("s3")
+                context.client("s3")
                 .get_paginator("list_objects_v2")
-                .paginate(Bucket=place["Bucket"], Prefix=place["Key"])
+                .paginate(Bucket=s3_object["Bucket"], Prefix=s3_object["Key"])
             )
             found += [
-                f"s3://{place['Bucket']}/{entry['Key']}"
+                f"s3://{s3_object['Bucket']}/{entry['Key']}"
                 for page in pages
                 for entry in page.get("Contents", [])
                 if Path(entry["Key"]).suffix.lower() in TYPES
@@ -108,15 +108,15 @@ def find_photos(desk: LaunchContext, given: list[str]) -> list[Photo]:
     return [Photo(text) for text in found]
 
 
-def ask(desk: LaunchContext, photo: Photo) -> Answer:
+def ask(context: LaunchContext, photo: Photo) -> Answer:
     """One photo's answer; a refusal becomes its failure."""
     try:
         body = (
-            ask_async(desk, photo)
-            if desk.recipe.settings.endpoint.kind == "async"
-            else ask_now(desk, photo)
+            ask_async(context, photo)
+            if context.recipe.settings.endpoint.kind == "async"
+            else ask_now(context, photo)
         )
-        return Answer(photo, {} if desk.dry else json.loads(body)["predictions"][0])
+        return Answer(photo, {} if context.dry else json.loads(body)["predictions"][0])
     except (KeyError, IndexError, ValueError) as error:
         return Answer(
             photo,
@@ -129,14 +129,14 @@ def ask(desk: LaunchContext, photo: Photo) -> Answer:
         return Answer(photo, {}, refusal(error))
 
 
-def ask_now(desk: LaunchContext, photo: Photo) -> bytes:
+def ask_now(context: LaunchContext, photo: Photo) -> bytes:
     """InvokeEndpoint; the answer's body."""
-    settings = desk.recipe.settings.endpoint
-    if desk.dry:
+    settings = context.recipe.settings.endpoint
+    if context.dry:
         content: object = photo.where
     else:
         content = (
-            desk.client("s3").get_object(**photo.place())["Body"].read()
+            context.client("s3").get_object(**photo.s3_object())["Body"].read()
             if photo.in_s3
             else Path(photo.where).read_bytes()
         )
@@ -144,55 +144,55 @@ def ask_now(desk: LaunchContext, photo: Photo) -> bytes:
             raise LaunchError(
                 f"it has {len(content) / 1e6:.1f} MB; {settings.kind} endpoints take {LIMIT[settings.kind] / 1e6:.1f} MB (async ones 1 GB)"
             )
-    target = {"TargetModel": shelf_name(desk)} if settings.kind == "multi-model" else {}
-    answer = desk.ask(
+    target = {"TargetModel": multi_model_name(context)} if settings.kind == "multi-model" else {}
+    answer = context.ask(
         "sagemaker-runtime",
         "InvokeEndpoint",
-        EndpointName=desk.recipe.endpoint_name,
+        EndpointName=context.recipe.endpoint_name,
         Body=content,
         ContentType=photo.content_type,
         Accept="application/json",
         **target,
     )
-    return b"" if desk.dry else answer["Body"].read()
+    return b"" if context.dry else answer["Body"].read()
 
 
-def ask_async(desk: LaunchContext, photo: Photo) -> bytes:
+def ask_async(context: LaunchContext, photo: Photo) -> bytes:
     """InvokeEndpointAsync over an object, brought to S3 where it is not there; the body of what comes out."""
     where = photo.where
     if not photo.in_s3:
-        key = f"{prefix(desk.recipe)}/async/input/{desk.stamp}/{Path(photo.where).parent.name}/{Path(photo.where).name}"
-        desk.ask(
+        key = f"{prefix(context.recipe)}/async/input/{context.stamp}/{Path(photo.where).parent.name}/{Path(photo.where).name}"
+        context.ask(
             "s3",
             "PutObject",
-            Bucket=bucket(desk.recipe, desk.place),
+            Bucket=bucket(context.recipe, context.location),
             Key=key,
-            Body=photo.where if desk.dry else Path(photo.where).read_bytes(),
+            Body=photo.where if context.dry else Path(photo.where).read_bytes(),
             ContentType=photo.content_type,
         )
-        where = f"s3://{bucket(desk.recipe, desk.place)}/{key}"
-    answer = desk.ask(
+        where = f"s3://{bucket(context.recipe, context.location)}/{key}"
+    answer = context.ask(
         "sagemaker-runtime",
         "InvokeEndpointAsync",
-        EndpointName=desk.recipe.endpoint_name,
+        EndpointName=context.recipe.endpoint_name,
         InputLocation=where,
         ContentType=photo.content_type,
         Accept="application/json",
     )
     return (
         b""
-        if desk.dry
-        else wait_for(desk, answer["OutputLocation"], answer.get("FailureLocation", ""))
+        if context.dry
+        else wait_for(context, answer["OutputLocation"], answer.get("FailureLocation", ""))
     )
 
 
-def wait_for(desk: LaunchContext, output: str, failure: str) -> bytes:
+def wait_for(context: LaunchContext, output: str, failure: str) -> bytes:
     """The object at `output` once it is there. LaunchError with what lies at `failure`, or after ASYNC_TIMEOUT_S."""
     deadline = time.monotonic() + ASYNC_TIMEOUT_S
     while time.monotonic() < deadline:
         for where in filter(None, (output, failure)):
             try:
-                body = desk.client("s3").get_object(**Photo(where).place())["Body"].read()
+                body = context.client("s3").get_object(**Photo(where).s3_object())["Body"].read()
             except Exception as error:
                 if not is_missing(error):
                     raise
@@ -200,7 +200,7 @@ def wait_for(desk: LaunchContext, output: str, failure: str) -> bytes:
             if where == output:
                 return body
             raise LaunchError(reason(body.decode(errors="replace")))
-        desk.wait()
+        context.wait()
     raise LaunchError(f"no answer came to {output} within {ASYNC_TIMEOUT_S} s")
 
 

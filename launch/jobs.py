@@ -32,110 +32,126 @@ STOP = {
 }
 
 
-def upload_channels(desk: LaunchContext) -> int:
+def upload_channels(context: LaunchContext) -> int:
     """Bring the recipe's folders to S3; a dry run shows a PutObject a file."""
-    recipe = desk.recipe
+    recipe = context.recipe
     folders = {
         name: given
         for name, given in recipe.settings.channels.items()
         if not given.startswith("s3://")
     }
     if not folders:
-        desk.tell("upload: all channels are in S3 already")
+        context.print("upload: all channels are in S3 already")
     for name, folder in ((name, located(given)) for name, given in folders.items()):
         key = f"{prefix(recipe)}/data/{name}/"
-        if desk.dry:
-            place = Channel(None, bucket(recipe, desk.place), key, recipe.settings.kms_key)
+        if context.dry:
+            channel = Channel(None, bucket(recipe, context.location), key, recipe.settings.kms_key)
             for file in files_of(folder) if folder.is_dir() else []:
-                desk.ask("s3", "PutObject", **place.put_request(file), Body=str(file.path))
+                context.ask("s3", "PutObject", **channel.put_request(file), Body=str(file.path))
             if not folder.is_dir():
-                desk.tell(
+                context.print(
                     f"dry run: there is no folder '{folder}' yet, so no file of channel {name} is shown"
                 )
             continue
         plan = upload(
-            Channel(desk.client("s3"), bucket(recipe, desk.place), key, recipe.settings.kms_key),
+            Channel(
+                context.client("s3"), bucket(recipe, context.location), key, recipe.settings.kms_key
+            ),
             files_of(folder),
-            desk.tell,
+            context.print,
             name,
         )
-        desk.tell(
-            f"upload: {name}: s3://{bucket(recipe, desk.place)}/{key} has {len(plan.put) + len(plan.same)} files"
+        context.print(
+            f"upload: {name}: s3://{bucket(recipe, context.location)}/{key} has {len(plan.put) + len(plan.same)} files"
         )
     return FINE
 
 
-def train(desk: LaunchContext) -> int:
+def train(context: LaunchContext) -> int:
     """Start a training and follow it; one that still runs is followed in its place."""
-    running = unfinished(desk, "training")
+    running = unfinished(context, "training")
     if running:
-        desk.tell(f"train: {running.name} still runs; following it (--again starts another)")
-        return finish(desk, "training", running.name)
-    check_budget(desk.recipe, "training", desk.options.over_budget)
-    recipe, name = told(desk), dated(desk.recipe.name, desk.stamp)
-    if desk.options.best:
-        recipe = replace(recipe, hyperparameters={**recipe.hyperparameters, **best_trial(desk)[1]})
-    start_training(desk, name, training_job(recipe, desk.target, name, desk.options.checkpoints))
-    return FINE if desk.dry else finish(desk, "training", name)
+        context.print(f"train: {running.name} still runs; following it (--again starts another)")
+        return finish(context, "training", running.name)
+    check_budget(context.recipe, "training", context.options.over_budget)
+    recipe, name = with_given_hyperparameters(context), dated(context.recipe.name, context.stamp)
+    if context.options.best:
+        recipe = replace(
+            recipe, hyperparameters={**recipe.hyperparameters, **best_trial(context)[1]}
+        )
+    start_training(
+        context, name, training_job(recipe, context.target, name, context.options.checkpoints)
+    )
+    return FINE if context.dry else finish(context, "training", name)
 
 
-def told(desk: LaunchContext) -> Recipe:
+def with_given_hyperparameters(context: LaunchContext) -> Recipe:
     """The recipe, with those of --hyperparameters in place of its own."""
-    file = desk.options.hyperparameters
-    return replace(desk.recipe, hyperparameters=read_hyperparameters(file)) if file else desk.recipe
+    file = context.options.hyperparameters
+    return (
+        replace(context.recipe, hyperparameters=read_hyperparameters(file))
+        if file
+        else context.recipe
+    )
 
 
-def best_trial(desk: LaunchContext) -> tuple[str, dict[str, str]]:
+def best_trial(context: LaunchContext) -> tuple[str, dict[str, str]]:
     """The best training of the latest search: its name, and the hyperparameters that the search chose or held. LaunchError without one."""
-    entry = desk.state.latest("tuning")
+    entry = context.state.latest("tuning")
     if entry is None:
         raise LaunchError(
-            f"no search was started here for {desk.recipe.name}, so there is no best trial; run `launch tune` first"
+            f"no search was started here for {context.recipe.name}, so there is no best trial; run `launch tune` first"
         )
-    answer = describe(desk, "tuning", entry.name)
+    answer = describe(context, "tuning", entry.name)
     best = answer.get("OverallBestTrainingJob") or answer.get("BestTrainingJob")
     if not best:
-        if desk.dry:
+        if context.dry:
             return f"best-of-{entry.name}", {}
         raise LaunchError(f"the search {entry.name} has no trial with an objective yet")
-    desk.tell(f"best of {entry.name}: {best['TrainingJobName']}")
+    context.print(f"best of {entry.name}: {best['TrainingJobName']}")
     return best["TrainingJobName"], {
         **answer["TrainingJobDefinition"].get("StaticHyperParameters", {}),
         **best["TunedHyperParameters"],
     }
 
 
-def debug(desk: LaunchContext) -> int:
+def debug(context: LaunchContext) -> int:
     """A training that SageMaker Debugger watches; one that watches itself with --own, or where AWS refuses Debugger."""
-    check_budget(desk.recipe, "training", desk.options.over_budget)
-    name = dated(f"{desk.recipe.name}-debug", desk.stamp)
-    recipe = told(desk)
-    own = own_debug_job(recipe, desk.target, name)
-    if desk.options.own:
-        start_training(desk, name, own)
+    check_budget(context.recipe, "training", context.options.over_budget)
+    name = dated(f"{context.recipe.name}-debug", context.stamp)
+    recipe = with_given_hyperparameters(context)
+    own = own_debug_job(recipe, context.target, name)
+    if context.options.own:
+        start_training(context, name, own)
     else:
         try:
-            start(desk, "training", name, "CreateTrainingJob", debug_job(recipe, desk.target, name))
+            start(
+                context,
+                "training",
+                name,
+                "CreateTrainingJob",
+                debug_job(recipe, context.target, name),
+            )
         except Exception as error:
             if not refuses_debugger(error):
                 raise
-            desk.tell(
+            context.print(
                 f"debug: AWS refuses Debugger for this account ({message_of(error)}); the training watches itself instead, "
                 "and `launch report` runs `python -m diagnose` on what it saved"
             )
-            start_training(desk, name, own)
-    return FINE if desk.dry else finish(desk, "training", name)
+            start_training(context, name, own)
+    return FINE if context.dry else finish(context, "training", name)
 
 
-def start_training(desk: LaunchContext, name: str, request: dict) -> None:
+def start_training(context: LaunchContext, name: str, request: dict) -> None:
     """Start a training whose profiler is switched off; where AWS refuses even to be told so, without a word of it."""
     try:
-        start(desk, "training", name, "CreateTrainingJob", request)
+        start(context, "training", name, "CreateTrainingJob", request)
     except Exception as error:
         if not refuses_debugger(error):
             raise
         start(
-            desk,
+            context,
             "training",
             name,
             "CreateTrainingJob",
@@ -167,79 +183,79 @@ def refuses_debugger(error: Exception) -> bool:
 
 
 def start(
-    desk: LaunchContext, kind: str, name: str, operation: str, request: dict, **facts: object
+    context: LaunchContext, kind: str, name: str, operation: str, request: dict, **facts: object
 ) -> None:
     """Note a job and ask for it; one that AWS refuses is forgotten."""
-    desk.note(kind, name, **facts)
+    context.note(kind, name, **facts)
     try:
-        desk.send(Call("sagemaker", operation, request))
+        context.send(Call("sagemaker", operation, request))
     except Exception as error:
         if (
             code_of(error) != "ResourceInUse"
         ):  # the name is ours alone: an earlier try arrived, its answer did not
-            if not desk.dry:
-                desk.state.remove(kind, name)
+            if not context.dry:
+                context.state.remove(kind, name)
             raise
-    if not desk.dry:
-        desk.tell(f"started: {kind} job {name}")
+    if not context.dry:
+        context.print(f"started: {kind} job {name}")
 
 
-def finish(desk: LaunchContext, kind: str, name: str) -> int:
+def finish(context: LaunchContext, kind: str, name: str) -> int:
     """Follow a job to its end; 0 when it completed."""
-    if desk.options.no_wait:
-        desk.tell(
-            f"it goes on by itself: `python -m launch status {desk.recipe.path}` and `logs` look at it"
+    if context.options.no_wait:
+        context.print(
+            f"it goes on by itself: `python -m launch status {context.recipe.path}` and `logs` look at it"
         )
         return FINE
-    answer = follow(desk, kind, name, getattr(desk.options, "metrics", False))
+    answer = follow(context, kind, name, getattr(context.options, "metrics", False))
     if kind == "training" and status_of(kind, answer) != "Failed":
-        desk.tell(
-            f"model: {answer.get('ModelArtifacts', {}).get('S3ModelArtifacts') or model_data(desk.recipe, desk.place, name)}"
+        context.print(
+            f"model: {answer.get('ModelArtifacts', {}).get('S3ModelArtifacts') or model_data(context.recipe, context.location, name)}"
         )
     return FINE if status_of(kind, answer) == "Completed" else FAILED
 
 
-def unfinished(desk: LaunchContext, kind: str) -> Entry | None:
+def unfinished(context: LaunchContext, kind: str) -> Entry | None:
     """The latest job of a kind, if it still runs and no other is asked for."""
-    entry = None if desk.dry or desk.options.again else desk.state.latest(kind)
+    entry = None if context.dry or context.options.again else context.state.latest(kind)
     if entry is None:
         return None
-    answer = describe_or_none(desk, kind, entry.name)
+    answer = describe_or_none(context, kind, entry.name)
     return entry if answer and status_of(kind, answer) not in ENDED else None
 
 
-def describe_or_none(desk: LaunchContext, kind: str, name: str) -> dict | None:
+def describe_or_none(context: LaunchContext, kind: str, name: str) -> dict | None:
     try:
-        return describe(desk, kind, name)
+        return describe(context, kind, name)
     except Exception as error:
         if is_missing(error):
             return None
         raise
 
 
-def status(desk: LaunchContext) -> int:
+def status(context: LaunchContext) -> int:
     """One line for all that this recipe started: jobs, the endpoint, its API."""
-    entries = desk.state.all(*DESCRIBE, "endpoint", "api")
+    entries = context.state.all(*DESCRIBE, "endpoint", "api")
     if not entries:
-        desk.tell(f"status: nothing was started for {desk.recipe.name} here")
+        context.print(f"status: nothing was started for {context.recipe.name} here")
     for entry in entries:
         if entry.kind in ("endpoint", "api"):
-            desk.tell(
-                f"{entry.kind} {entry.name}: {(endpoint_words if entry.kind == 'endpoint' else stack_words)(desk, entry.name)}"
+            context.print(
+                f"{entry.kind} {entry.name}: {(endpoint_words if entry.kind == 'endpoint' else stack_words)(context, entry.name)}"
             )
             continue
-        answer = describe_or_none(desk, entry.kind, entry.name)
-        if not desk.dry:
-            desk.tell(
+        answer = describe_or_none(context, entry.kind, entry.name)
+        if not context.dry:
+            context.print(
                 f"{entry.kind} {entry.name}: {steps(entry.kind, answer) if answer else 'not on SageMaker'} (started {entry.started})"
             )
     return FINE
 
 
-def endpoint_words(desk: LaunchContext, name: str) -> str:
+def endpoint_words(context: LaunchContext, name: str) -> str:
     """State, configuration and instances of an endpoint."""
     try:
-        answer = desk.ask("sagemaker", "DescribeEndpoint", EndpointName=name)
+        answer = context.ask("sagemaker", "DescribeEndpoint", EndpointName=name)
     except Exception as error:
         if is_missing(error):
             return "not on SageMaker"
@@ -261,61 +277,63 @@ def endpoint_words(desk: LaunchContext, name: str) -> str:
     )
 
 
-def logs(desk: LaunchContext) -> int:
+def logs(context: LaunchContext) -> int:
     """Follow the log of the latest job, or of the one named; with --endpoint the endpoint's, until Ctrl-C."""
-    if desk.options.endpoint:
-        return endpoint_logs(desk)
-    entry = chosen(desk, *GROUPS)
-    if desk.dry:
-        desk.ask(
+    if context.options.endpoint:
+        return endpoint_logs(context)
+    entry = chosen(context, *GROUPS)
+    if context.dry:
+        context.ask(
             "logs",
             "DescribeLogStreams",
             logGroupName=GROUPS[entry.kind],
             logStreamNamePrefix=f"{entry.name}/",
         )
         return FINE
-    answer = follow(desk, entry.kind, entry.name, desk.options.metrics)
+    answer = follow(context, entry.kind, entry.name, context.options.metrics)
     return FINE if status_of(entry.kind, answer) == "Completed" else FAILED
 
 
-def endpoint_logs(desk: LaunchContext) -> int:
-    group = f"/aws/sagemaker/Endpoints/{desk.recipe.endpoint_name}"
-    if desk.dry:
-        desk.ask("logs", "DescribeLogStreams", logGroupName=group)
+def endpoint_logs(context: LaunchContext) -> int:
+    group = f"/aws/sagemaker/Endpoints/{context.recipe.endpoint_name}"
+    if context.dry:
+        context.ask("logs", "DescribeLogStreams", logGroupName=group)
         return FINE
-    tail, metrics = Tail(desk, group, ""), Metrics()
-    while print_lines(desk, tail, metrics, False) or not desk.options.no_wait:
-        desk.wait()
+    tail, metrics = Tail(context, group, ""), Metrics()
+    while print_lines(context, tail, metrics, False) or not context.options.no_wait:
+        context.wait()
     return FINE
 
 
-def chosen(desk: LaunchContext, *kinds: str) -> Entry:
+def chosen(context: LaunchContext, *kinds: str) -> Entry:
     """The job named by --job, else the latest that was started. LaunchError where there is none; a dry run names the one that would be next."""
-    name = desk.options.job
-    entries = [entry for entry in desk.state.all(*kinds) if not name or entry.name == name]
+    name = context.options.job
+    entries = [entry for entry in context.state.all(*kinds) if not name or entry.name == name]
     if entries:
         return entries[-1]
-    if name or desk.dry:
-        return Entry(kinds[0], name or dated(desk.recipe.name, desk.stamp), desk.now())
+    if name or context.dry:
+        return Entry(kinds[0], name or dated(context.recipe.name, context.stamp), context.now())
     raise LaunchError(
-        f"no {' or '.join(kinds)} job was started here for {desk.recipe.name}; name one with --job"
+        f"no {' or '.join(kinds)} job was started here for {context.recipe.name}; name one with --job"
     )
 
 
-def stop(desk: LaunchContext) -> int:
+def stop(context: LaunchContext) -> int:
     """Stop what still runs, or the job named; a training keeps its best model so far."""
-    entries = [chosen(desk, *STOP)] if desk.options.job or desk.dry else desk.state.all(*STOP)
+    entries = (
+        [chosen(context, *STOP)] if context.options.job or context.dry else context.state.all(*STOP)
+    )
     stopped = 0
     for entry in entries:
-        answer = {} if desk.dry else describe_or_none(desk, entry.kind, entry.name)
+        answer = {} if context.dry else describe_or_none(context, entry.kind, entry.name)
         if answer is None or status_of(entry.kind, answer) in ENDED:
             continue
-        desk.ask("sagemaker", STOP[entry.kind], **{DESCRIBE[entry.kind][1]: entry.name})
+        context.ask("sagemaker", STOP[entry.kind], **{DESCRIBE[entry.kind][1]: entry.name})
         stopped += 1
-        if not desk.dry:
-            desk.tell(
+        if not context.dry:
+            context.print(
                 f"stop: {entry.name} was told to stop; a training has 120 s to save its model"
             )
-    if not stopped and not desk.dry:
-        desk.tell("stop: nothing runs")
+    if not stopped and not context.dry:
+        context.print("stop: nothing runs")
     return FINE

@@ -13,67 +13,69 @@ from launch.upload import Channel
 RULE_RUNS = ("InProgress", "Stopping")
 
 
-def delete(desk: LaunchContext) -> int:
+def delete(context: LaunchContext) -> int:
     """Remove the API, the endpoint, its configurations, models, alarm and scaling; with --data what lies in S3, too. Jobs cost nothing and stay.
 
     LaunchError where a job still runs whose output --data would remove.
     """
-    calls = removals(desk)
+    calls = removals(context)
     for call in calls:
-        desk.tell(
+        context.print(
             f"delete: {call.operation.removeprefix('Delete')} {' '.join(str(value) for value in call.request.values())}"
         )
-    key = f"{prefix(desk.recipe)}/"
-    if desk.options.data:
-        desk.tell(
-            f"delete: everything under s3://{bucket(desk.recipe, desk.place)}/{key} (photos, models, reports)"
+    key = f"{prefix(context.recipe)}/"
+    if context.options.data:
+        context.print(
+            f"delete: everything under s3://{bucket(context.recipe, context.location)}/{key} (photos, models, reports)"
         )
-    if not calls and not desk.options.data:
-        desk.tell(f"delete: nothing of {desk.recipe.name} is known here")
+    if not calls and not context.options.data:
+        context.print(f"delete: nothing of {context.recipe.name} is known here")
         return FINE
     if (
-        not desk.dry
-        and not desk.options.yes
+        not context.dry
+        and not context.options.yes
         and input(f"Remove these {len(calls)} things? Type yes: ").strip().lower() != "yes"
     ):
-        desk.tell("delete: nothing was removed")
+        context.print("delete: nothing was removed")
         return FAILED
-    if desk.options.data and not desk.dry:
-        wait_for_writers(desk)
+    if context.options.data and not context.dry:
+        wait_for_writers(context)
     for call in calls:
         try:
-            desk.send(call)
+            context.send(call)
         except Exception as error:
             if not is_missing(error):
                 raise
-    if not desk.dry:
-        for entry in desk.state.all("api"):
-            removed(desk, entry.name, "delete")
-        for entry in desk.state.all("endpoint", "config", "model", "alarm", "scaling"):
-            desk.state.remove(entry.kind, entry.name)
-    if desk.options.data:
-        delete_prefix(desk, key)
+    if not context.dry:
+        for entry in context.state.all("api"):
+            removed(context, entry.name, "delete")
+        for entry in context.state.all("endpoint", "config", "model", "alarm", "scaling"):
+            context.state.remove(entry.kind, entry.name)
+    if context.options.data:
+        delete_prefix(context, key)
     return FINE
 
 
-def wait_for_writers(desk: LaunchContext) -> None:
+def wait_for_writers(context: LaunchContext) -> None:
     """Wait for rules that still judge a training that has ended: they write to S3. LaunchError where a job itself still runs."""
     told = ""
     while writers := [
-        one for entry in desk.state.all(*DESCRIBE) for one in writing(desk, entry.kind, entry.name)
+        one
+        for entry in context.state.all(*DESCRIBE)
+        for one in writing(context, entry.kind, entry.name)
     ]:
         if (
             line
             := f"delete: waiting for {', '.join(writers)}, which would write again what is removed"
         ) != told:
-            desk.tell(line)
+            context.print(line)
             told = line
-        desk.wait()
+        context.wait()
 
 
-def writing(desk: LaunchContext, kind: str, name: str) -> list[str]:
+def writing(context: LaunchContext, kind: str, name: str) -> list[str]:
     """What of a job still writes to S3 and ends by itself. LaunchError where that is the job, which nobody told to stop."""
-    answer = describe_or_none(desk, kind, name) or {}
+    answer = describe_or_none(context, kind, name) or {}
     status = status_of(kind, answer)
     if status == "InProgress":
         raise LaunchError(
@@ -89,12 +91,14 @@ def writing(desk: LaunchContext, kind: str, name: str) -> list[str]:
     ]
 
 
-def removals(desk: LaunchContext) -> list[Call]:
+def removals(context: LaunchContext) -> list[Call]:
     """Requests that remove what was made, in an order that works."""
-    recipe, known = desk.recipe, desk.state.all
-    if desk.dry and not known("endpoint"):
-        desk.tell("dry run: nothing was made yet; these would remove what `deploy` and `api` make")
-        name = dated(recipe.endpoint_name, desk.stamp)
+    recipe, known = context.recipe, context.state.all
+    if context.dry and not known("endpoint"):
+        context.print(
+            "dry run: nothing was made yet; these would remove what `deploy` and `api` make"
+        )
+        name = dated(recipe.endpoint_name, context.stamp)
         names = {
             "api": [stack_name(recipe)],
             "endpoint": [recipe.endpoint_name],
@@ -131,12 +135,14 @@ def removals(desk: LaunchContext) -> list[Call]:
     ]
 
 
-def delete_prefix(desk: LaunchContext, key: str) -> None:
+def delete_prefix(context: LaunchContext, key: str) -> None:
     """Remove all objects under a prefix of the recipe's bucket."""
-    if desk.dry:
-        desk.ask("s3", "ListObjectsV2", Bucket=bucket(desk.recipe, desk.place), Prefix=key)
+    if context.dry:
+        context.ask(
+            "s3", "ListObjectsV2", Bucket=bucket(context.recipe, context.location), Prefix=key
+        )
         return
-    channel = Channel(desk.client("s3"), bucket(desk.recipe, desk.place), key)
+    channel = Channel(context.client("s3"), bucket(context.recipe, context.location), key)
     names = list(channel.objects())
     channel.delete(names)
-    desk.tell(f"delete: {len(names)} objects removed")
+    context.print(f"delete: {len(names)} objects removed")

@@ -5,7 +5,7 @@ import io
 import re
 import zipfile
 
-from launch.aws import Place
+from launch.aws import AwsLocation
 from launch.errors import LaunchError
 from launch.recipe import REPOSITORY, Recipe
 from launch.requests_training import bucket, prefix, s3, tags
@@ -30,9 +30,9 @@ def stack_name(recipe: Recipe) -> str:
     return name
 
 
-def code_place(recipe: Recipe, place: Place) -> tuple[str, str]:
+def code_location(recipe: Recipe, location: AwsLocation) -> tuple[str, str]:
     """Bucket and prefix, with a slash at its end, of the function's code."""
-    return recipe.settings.api.code_bucket or bucket(recipe, place), f"{prefix(recipe)}/api/"
+    return recipe.settings.api.code_bucket or bucket(recipe, location), f"{prefix(recipe)}/api/"
 
 
 def code() -> bytes:
@@ -49,9 +49,9 @@ def code() -> bytes:
     return buffer.getvalue()
 
 
-def code_object(recipe: Recipe, place: Place, zipped: bytes) -> dict:
+def code_object(recipe: Recipe, location: AwsLocation, zipped: bytes) -> dict:
     """PutObject of the code, but for the body; its key is named after its contents."""
-    code_bucket, below = code_place(recipe, place)
+    code_bucket, below = code_location(recipe, location)
     kms_key = recipe.settings.kms_key
     return {
         "Bucket": code_bucket,
@@ -61,7 +61,7 @@ def code_object(recipe: Recipe, place: Place, zipped: bytes) -> dict:
     }
 
 
-def stack(recipe: Recipe, place: Place, zipped: bytes, api_key: str = "") -> dict:
+def stack(recipe: Recipe, location: AwsLocation, zipped: bytes, api_key: str = "") -> dict:
     """CreateStack, which is UpdateStack, too. api_key: what callers must send where access is `key`; its SHA-256 alone goes to AWS.
 
     LaunchError for settings that cannot be meant.
@@ -71,20 +71,24 @@ def stack(recipe: Recipe, place: Place, zipped: bytes, api_key: str = "") -> dic
         "TemplateBody": TEMPLATE.read_text(encoding="utf-8"),
         "Parameters": [
             {"ParameterKey": name, "ParameterValue": value}
-            for name, value in parameters(recipe, place, zipped, api_key).items()
+            for name, value in parameters(recipe, location, zipped, api_key).items()
         ],
         "Capabilities": ["CAPABILITY_IAM"],
         "Tags": tags(recipe),
     }
 
 
-def parameters(recipe: Recipe, place: Place, zipped: bytes, api_key: str = "") -> dict[str, str]:
+def parameters(
+    recipe: Recipe, location: AwsLocation, zipped: bytes, api_key: str = ""
+) -> dict[str, str]:
     """The template's parameters by name. LaunchError."""
     api, endpoint = recipe.settings.api, recipe.endpoint_name
     _numbers_fit(recipe)
     _access_fits(recipe, api_key)
-    samples_bucket, _, samples_prefix = samples(recipe, place).removeprefix("s3://").partition("/")
-    code_at = code_object(recipe, place, zipped)
+    samples_bucket, _, samples_prefix = (
+        samples(recipe, location).removeprefix("s3://").partition("/")
+    )
+    code_at = code_object(recipe, location, zipped)
     return {
         "EndpointName": endpoint,
         "EndpointArnName": endpoint.lower(),
@@ -93,7 +97,7 @@ def parameters(recipe: Recipe, place: Place, zipped: bytes, api_key: str = "") -
         "CodeKey": code_at["Key"],
         "SamplesBucket": samples_bucket,
         "SamplesPrefix": samples_prefix,
-        "SamplesKeyArn": samples_key(recipe, place) if samples_bucket else "",
+        "SamplesKeyArn": samples_key(recipe, location) if samples_bucket else "",
         "AllowedOrigins": ",".join(_origins(recipe)),
         "ApiKeySha256": hashlib.sha256(api_key.encode()).hexdigest() if api_key else "",
         "JwtIssuer": api.jwt_issuer,
@@ -119,7 +123,7 @@ def target_model(recipe: Recipe) -> str:
     return (given or f"{recipe.slug}.tar.gz") if kind == "multi-model" else ""
 
 
-def samples(recipe: Recipe, place: Place) -> str:
+def samples(recipe: Recipe, location: AwsLocation) -> str:
     """s3:// prefix of the sample photos, with a slash at its end: what the recipe says, else where `upload` puts the validation photos; empty for none."""
     given = recipe.settings.api.samples
     if given == "none":
@@ -133,7 +137,7 @@ def samples(recipe: Recipe, place: Place) -> str:
         given = (
             folder
             if folder.startswith("s3://")
-            else s3(recipe, place, "data", channel)
+            else s3(recipe, location, "data", channel)
             if folder
             else ""
         )
@@ -145,7 +149,7 @@ def samples(recipe: Recipe, place: Place) -> str:
     return f"{given.rstrip('/')}/" if given else ""
 
 
-def samples_key(recipe: Recipe, place: Place) -> str:
+def samples_key(recipe: Recipe, location: AwsLocation) -> str:
     """ARN of the key that the samples are encrypted with; empty for none. LaunchError for an alias, which a role's policy cannot name."""
     given = recipe.settings.kms_key
     if "alias/" in given:
@@ -153,7 +157,7 @@ def samples_key(recipe: Recipe, place: Place) -> str:
             f"sagemaker.kms_key is '{given}'; the API's function may read the samples by the key's own ID or ARN only: give that, "
             "or set sagemaker.api.samples to none"
         )
-    return given if not given or given.startswith("arn:") else place.arn("kms", f"key/{given}")
+    return given if not given or given.startswith("arn:") else location.arn("kms", f"key/{given}")
 
 
 def _origins(recipe: Recipe) -> tuple[str, ...]:

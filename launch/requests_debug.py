@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from launch.aws import Place
+from launch.aws import AwsLocation
 from launch.errors import LaunchError
 from launch.recipe import Recipe
 from launch.requests_training import Target, s3, training_job
@@ -53,7 +53,7 @@ def debug_job(recipe: Recipe, target: Target, name: str) -> dict:
             f"sagemaker.debugger.profile_interval_ms is {settings.profile_interval_ms}; expected {', '.join(map(str, INTERVALS_MS))}"
         )
     request = training_job(recipe, target, name)
-    image, output = rule_image(target.place), s3(recipe, target.place, "output")
+    image, output = rule_image(target.location), s3(recipe, target.location, "output")
     request["DebugHookConfig"] = {
         "S3OutputPath": output,
         "CollectionConfigurations": [
@@ -128,11 +128,13 @@ def rule_name(text: str) -> str:
     raise LaunchError(f"'{text}' is no rule of SageMaker Debugger; it has {', '.join(BUILT_IN)}")
 
 
-def rule_image(place: Place) -> str:
+def rule_image(location: AwsLocation) -> str:
     """The image of the built-in rules. LaunchError in regions that have none."""
-    account = yaml.safe_load(ACCOUNTS.read_text(encoding="utf-8")).get(place.region)
+    account = yaml.safe_load(ACCOUNTS.read_text(encoding="utf-8")).get(location.region)
     if not account:
         raise LaunchError(
-            f"SageMaker Debugger has no rules in {place.region}; run `launch debug` with --own, and `python -m diagnose` on what the job saved"
+            f"SageMaker Debugger has no rules in {location.region}; run `launch debug` with --own, and `python -m diagnose` on what the job saved"
         )
-    return f"{account}.dkr.ecr.{place.region}.{place.dns_suffix}/sagemaker-debugger-rules:latest"
+    return (
+        f"{account}.dkr.ecr.{location.region}.{location.dns_suffix}/sagemaker-debugger-rules:latest"
+    )

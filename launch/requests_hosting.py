@@ -1,7 +1,7 @@
 """Models, endpoints, their scaling and alarms, and transform jobs: requests as pure functions of the recipe."""
 
 from artifact.nvidia import HOST_IMAGE
-from launch.aws import Place
+from launch.aws import AwsLocation
 from launch.errors import LaunchError
 from launch.recipe import Recipe
 from launch.requests_training import Call, Target, is_gpu, kms, role, s3, tags, volume_kms, vpc
@@ -28,14 +28,14 @@ def model(
     return {
         "ModelName": name,
         "PrimaryContainer": container,
-        "ExecutionRoleArn": role(recipe, target.place),
+        "ExecutionRoleArn": role(recipe, target.location),
         "Tags": tags(recipe),
         "EnableNetworkIsolation": recipe.settings.network_isolation,
         **vpc(recipe),
     }
 
 
-def endpoint_config(recipe: Recipe, place: Place, name: str, model_name: str) -> dict:
+def endpoint_config(recipe: Recipe, location: AwsLocation, name: str, model_name: str) -> dict:
     """CreateEndpointConfig of the recipe's kind. LaunchError for what that kind cannot have."""
     endpoint = recipe.settings.endpoint
     serverless = endpoint.kind == "serverless"
@@ -48,8 +48,8 @@ def endpoint_config(recipe: Recipe, place: Place, name: str, model_name: str) ->
         ],
         "Tags": tags(recipe),
         **({} if serverless else kms(recipe)),
-        **({"DataCaptureConfig": _capture(recipe, place)} if endpoint.capture_percent else {}),
-        **({"AsyncInferenceConfig": _async(recipe, place)} if endpoint.kind == "async" else {}),
+        **({"DataCaptureConfig": _capture(recipe, location)} if endpoint.capture_percent else {}),
+        **({"AsyncInferenceConfig": _async(recipe, location)} if endpoint.kind == "async" else {}),
     }
 
 
@@ -120,19 +120,19 @@ def _serverless_fits(recipe: Recipe) -> None:
         )
 
 
-def _capture(recipe: Recipe, place: Place) -> dict:
+def _capture(recipe: Recipe, location: AwsLocation) -> dict:
     """Whole requests and answers; photos as base64, answers as JSON."""
     return {
         "EnableCapture": True,
         "InitialSamplingPercentage": recipe.settings.endpoint.capture_percent,
-        "DestinationS3Uri": s3(recipe, place, "captured"),
+        "DestinationS3Uri": s3(recipe, location, "captured"),
         "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
         "CaptureContentTypeHeader": {"JsonContentTypes": ["application/json"]},
         **kms(recipe),
     }
 
 
-def _async(recipe: Recipe, place: Place) -> dict:
+def _async(recipe: Recipe, location: AwsLocation) -> dict:
     endpoint = recipe.settings.endpoint
     topics = {
         name: topic
@@ -143,8 +143,8 @@ def _async(recipe: Recipe, place: Place) -> dict:
         if topic
     }
     output = {
-        "S3OutputPath": s3(recipe, place, "async", "output"),
-        "S3FailurePath": s3(recipe, place, "async", "failed"),
+        "S3OutputPath": s3(recipe, location, "async", "output"),
+        "S3FailurePath": s3(recipe, location, "async", "failed"),
         **kms(recipe),
         **({"NotificationConfig": topics} if topics else {}),
     }
@@ -290,7 +290,9 @@ def scaled(recipe: Recipe) -> dict:
     }
 
 
-def transform_job(recipe: Recipe, place: Place, name: str, model_name: str, source: str) -> dict:
+def transform_job(
+    recipe: Recipe, location: AwsLocation, name: str, model_name: str, source: str
+) -> dict:
     """CreateTransformJob over whole photos under an s3:// prefix. LaunchError for GPU machines, whose drivers are too old."""
     batch = recipe.settings.batch
     if is_gpu(batch.instance_type):
@@ -316,7 +318,7 @@ def transform_job(recipe: Recipe, place: Place, name: str, model_name: str, sour
             "CompressionType": "None",
         },
         "TransformOutput": {
-            "S3OutputPath": s3(recipe, place, "batch", name),
+            "S3OutputPath": s3(recipe, location, "batch", name),
             "Accept": "application/json",
             "AssembleWith": "None",
             **kms(recipe),

@@ -4,7 +4,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-from launch.aws import Place
+from launch.aws import AwsLocation
 from launch.errors import LaunchError
 from launch.recipe import Recipe, slug
 
@@ -22,9 +22,9 @@ NUMBER = r"([0-9.]+(?:e[-+]?[0-9]+)?)"
 
 @dataclass(frozen=True)
 class Target:
-    """Where requests go: the place, and the images' URIs by name."""
+    """Where requests go: region and account, and the images' URIs by name."""
 
-    place: Place
+    location: AwsLocation
     images: dict[str, str]
 
     def image(self, name: str) -> str:
@@ -61,22 +61,22 @@ def tags(recipe: Recipe) -> list[dict]:
     ]
 
 
-def bucket(recipe: Recipe, place: Place) -> str:
-    return recipe.settings.bucket or f"sagemaker-{place.region}-{place.account}"
+def bucket(recipe: Recipe, location: AwsLocation) -> str:
+    return recipe.settings.bucket or f"sagemaker-{location.region}-{location.account}"
 
 
 def prefix(recipe: Recipe) -> str:
     return recipe.settings.prefix.strip("/") or f"slipway/{recipe.slug}"
 
 
-def s3(recipe: Recipe, place: Place, *parts: str) -> str:
+def s3(recipe: Recipe, location: AwsLocation, *parts: str) -> str:
     """s3://bucket/prefix/parts."""
-    return "/".join([f"s3://{bucket(recipe, place)}", prefix(recipe), *parts])
+    return "/".join([f"s3://{bucket(recipe, location)}", prefix(recipe), *parts])
 
 
-def role(recipe: Recipe, place: Place) -> str:
+def role(recipe: Recipe, location: AwsLocation) -> str:
     given = recipe.settings.role
-    return given if given.startswith("arn:") else place.arn("iam", f"role/{given}", region=False)
+    return given if given.startswith("arn:") else location.arn("iam", f"role/{given}", region=False)
 
 
 def vpc(recipe: Recipe) -> dict:
@@ -105,7 +105,7 @@ def volume_kms(recipe: Recipe, instance_type: str) -> dict:
     return {} if own_disks else kms(recipe, "VolumeKmsKeyId")
 
 
-def channels(recipe: Recipe, place: Place) -> list[dict]:
+def channels(recipe: Recipe, location: AwsLocation) -> list[dict]:
     """InputDataConfig: an s3:// channel as it is, a folder's as `upload` puts it."""
     return [
         {
@@ -117,7 +117,7 @@ def channels(recipe: Recipe, place: Place) -> list[dict]:
                     "S3DataDistributionType": "FullyReplicated",
                     "S3Uri": given
                     if given.startswith("s3://")
-                    else f"{s3(recipe, place, 'data', name)}/",
+                    else f"{s3(recipe, location, 'data', name)}/",
                 }
             },
         }
@@ -163,7 +163,7 @@ def common(recipe: Recipe, target: Target, checkpoints: str) -> dict:
             "sagemaker.training.keep_alive_s does not go with spot: SageMaker keeps no spot machines warm"
         )
     kept = (
-        {"CheckpointConfig": {"S3Uri": s3(recipe, target.place, "checkpoints", checkpoints)}}
+        {"CheckpointConfig": {"S3Uri": s3(recipe, target.location, "checkpoints", checkpoints)}}
         if training.checkpoints or training.spot
         else {}
     )
@@ -173,9 +173,9 @@ def common(recipe: Recipe, target: Target, checkpoints: str) -> dict:
             "TrainingInputMode": training.input_mode,
             "MetricDefinitions": metrics(),
         },
-        "RoleArn": role(recipe, target.place),
-        "InputDataConfig": channels(recipe, target.place),
-        "OutputDataConfig": {"S3OutputPath": s3(recipe, target.place, "output"), **kms(recipe)},
+        "RoleArn": role(recipe, target.location),
+        "InputDataConfig": channels(recipe, target.location),
+        "OutputDataConfig": {"S3OutputPath": s3(recipe, target.location, "output"), **kms(recipe)},
         "ResourceConfig": resources(recipe),
         "StoppingCondition": stopping(recipe),
         "EnableNetworkIsolation": settings.network_isolation,
@@ -199,9 +199,9 @@ def training_job(recipe: Recipe, target: Target, name: str, checkpoints: str = "
     }
 
 
-def model_data(recipe: Recipe, place: Place, job: str) -> str:
+def model_data(recipe: Recipe, location: AwsLocation, job: str) -> str:
     """Where SageMaker puts a training job's model."""
-    return s3(recipe, place, "output", job, "output", "model.tar.gz")
+    return s3(recipe, location, "output", job, "output", "model.tar.gz")
 
 
 def is_gpu(instance_type: str) -> bool:

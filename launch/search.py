@@ -10,96 +10,98 @@ from launch.requests_tuning import tuning_job, tuning_name
 from launch.state import Entry
 
 
-def tune(desk: LaunchContext) -> int:
+def tune(context: LaunchContext) -> int:
     """Run the chain, or one search of it (--search NAME). What already ended is not run again (--again does), what runs is followed."""
     from tune.request import tuning_request
 
     wanted = [
-        search for search in searches(desk.recipe) if desk.options.search in ("", search.name)
+        search for search in searches(context.recipe) if context.options.search in ("", search.name)
     ]
     if not wanted:
         raise LaunchError(
-            f"the recipe '{desk.recipe.path}' has no tuning{f' {desk.options.search!r}' if desk.options.search else ''}"
+            f"the recipe '{context.recipe.path}' has no tuning{f' {context.options.search!r}' if context.options.search else ''}"
         )
-    check_budget(desk.recipe, "tuning", desk.options.over_budget)
+    check_budget(context.recipe, "tuning", context.options.over_budget)
     planned = {}
     for search in wanted:
-        if not desk.dry and (known := earlier(desk, search.name)):
-            if run_on(desk, search.name, known) == FAILED:
+        if not context.dry and (known := earlier(context, search.name)):
+            if run_on(context, search.name, known) == FAILED:
                 return FAILED
             continue
-        name = tuning_name(search.name, desk.stamp)
+        name = tuning_name(search.name, context.stamp)
         parents = {
-            **{entry.facts["search"]: entry.name for entry in desk.state.all("tuning")},
+            **{entry.facts["search"]: entry.name for entry in context.state.all("tuning")},
             **planned,
         }
         planned[search.name] = name
         start(
-            desk,
+            context,
             "tuning",
             name,
             "CreateHyperParameterTuningJob",
-            tuning_job(desk.recipe, desk.target, tuning_request(search), name, parents),
+            tuning_job(context.recipe, context.target, tuning_request(search), name, parents),
             search=search.name,
         )
-        if desk.dry:
+        if context.dry:
             continue
-        if desk.options.no_wait:
-            desk.tell("tune: `launch tune` goes on with the chain; `launch status` looks at it")
+        if context.options.no_wait:
+            context.print("tune: `launch tune` goes on with the chain; `launch status` looks at it")
             return FINE
-        if wait(desk, name) != "Completed":
-            desk.tell(f"tune: {name} did not complete; the chain ends here")
+        if wait(context, name) != "Completed":
+            context.print(f"tune: {name} did not complete; the chain ends here")
             return FAILED
     return FINE
 
 
-def earlier(desk: LaunchContext, search: str) -> Entry | None:
+def earlier(context: LaunchContext, search: str) -> Entry | None:
     """The latest tuning job of a search that runs or completed; None with --again, or where it has to be run."""
-    found = [entry for entry in desk.state.all("tuning") if entry.facts.get("search") == search]
-    if not found or desk.options.again:
+    found = [entry for entry in context.state.all("tuning") if entry.facts.get("search") == search]
+    if not found or context.options.again:
         return None
-    answer = describe_or_none(desk, "tuning", found[-1].name)
+    answer = describe_or_none(context, "tuning", found[-1].name)
     return (
         found[-1] if answer and status_of("tuning", answer) not in ("Failed", "Stopped") else None
     )
 
 
-def run_on(desk: LaunchContext, search: str, entry: Entry) -> int:
+def run_on(context: LaunchContext, search: str, entry: Entry) -> int:
     """Follow what an earlier command started; 0 when it completed."""
-    status = status_of("tuning", describe(desk, "tuning", entry.name))
-    desk.tell(
+    status = status_of("tuning", describe(context, "tuning", entry.name))
+    context.print(
         f"tune: {search} {'completed' if status in ENDED else 'runs'} as {entry.name} (--again runs it anew)"
     )
     return (
         FINE
-        if status == "Completed" or desk.options.no_wait or wait(desk, entry.name) == "Completed"
+        if status == "Completed"
+        or context.options.no_wait
+        or wait(context, entry.name) == "Completed"
         else FAILED
     )
 
 
-def wait(desk: LaunchContext, name: str) -> str:
+def wait(context: LaunchContext, name: str) -> str:
     """Tell each training that ends, and the state, until the tuning job has ended; how it ended."""
     told, known = "", set()
     while True:
-        answer = describe(desk, "tuning", name)
-        for trial in trials(desk, name):
+        answer = describe(context, "tuning", name)
+        for trial in trials(context, name):
             if trial["TrainingJobStatus"] in ENDED and trial["TrainingJobName"] not in known:
                 known.add(trial["TrainingJobName"])
-                desk.tell(trial_words(trial))
+                context.print(trial_words(trial))
         line = steps("tuning", answer)
         if line != told:
-            desk.tell(f"{name}: {line}")
+            context.print(f"{name}: {line}")
             told = line
         if status_of("tuning", answer) in ENDED:
             return status_of("tuning", answer)
-        desk.wait()
+        context.wait()
 
 
-def trials(desk: LaunchContext, name: str) -> list[dict]:
+def trials(context: LaunchContext, name: str) -> list[dict]:
     """All trainings of a tuning job, oldest first, as SageMaker summarizes them."""
     found, token = [], {}
     while True:
-        page = desk.ask(
+        page = context.ask(
             "sagemaker",
             "ListTrainingJobsForHyperParameterTuningJob",
             HyperParameterTuningJobName=name,

@@ -14,10 +14,10 @@ GOOD = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
 BEGINNINGS = ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS")
 
 
-def stack_or_none(desk: LaunchContext, name: str) -> dict | None:
+def stack_or_none(context: LaunchContext, name: str) -> dict | None:
     """DescribeStacks' answer for a stack; None where there is none."""
     try:
-        return desk.ask("cloudformation", "DescribeStacks", StackName=name)["Stacks"][0]
+        return context.ask("cloudformation", "DescribeStacks", StackName=name)["Stacks"][0]
     except Exception as error:
         if code_of(error) == "ValidationError" and "does not exist" in message_of(error):
             return None
@@ -31,12 +31,12 @@ def url_of(stack: dict | None) -> str:
     }.get("Url", "")
 
 
-def stack_words(desk: LaunchContext, name: str) -> str:
+def stack_words(context: LaunchContext, name: str) -> str:
     """State and URL of a stack, for people."""
     stack = (
-        stack_or_none(desk, name)
-        if not desk.dry
-        else desk.ask("cloudformation", "DescribeStacks", StackName=name)
+        stack_or_none(context, name)
+        if not context.dry
+        else context.ask("cloudformation", "DescribeStacks", StackName=name)
     )
     return (
         "; ".join(word for word in (stack.get("StackStatus", ""), url_of(stack)) if word)
@@ -45,30 +45,32 @@ def stack_words(desk: LaunchContext, name: str) -> str:
     )
 
 
-def settled(desk: LaunchContext, name: str, who: str) -> dict | None:
+def wait_until_stable(context: LaunchContext, name: str, who: str) -> dict | None:
     """Wait until nothing is under way; the stack, None where it is gone. who: the command that tells of each state."""
     told = ""
     while True:
-        stack = stack_or_none(desk, name)
+        stack = stack_or_none(context, name)
         status = stack["StackStatus"] if stack else ""
         if not status.endswith("_IN_PROGRESS") or status in NEVER_MADE:
             return None if status == "DELETE_COMPLETE" else stack
         if status != told:
-            desk.tell(f"{who}: {name} is {status}")
+            context.print(f"{who}: {name} is {status}")
             told = status
-        desk.wait()
+        context.wait()
 
 
-def gone(desk: LaunchContext, name: str, who: str) -> None:
+def wait_until_deleted(context: LaunchContext, name: str, who: str) -> None:
     """Wait until a stack that is being deleted is gone. LaunchError with the reason when it stays."""
-    if settled(desk, name, who):
-        raise LaunchError(f"the stack {name} was not deleted: {reason(desk, name)}")
+    if wait_until_stable(context, name, who):
+        raise LaunchError(f"the stack {name} was not deleted: {reason(context, name)}")
 
 
-def reason(desk: LaunchContext, name: str) -> str:
+def reason(context: LaunchContext, name: str) -> str:
     """What failed first in the latest change, in CloudFormation's words; its events come newest first."""
     failed = []
-    for event in desk.ask("cloudformation", "DescribeStackEvents", StackName=name)["StackEvents"]:
+    for event in context.ask("cloudformation", "DescribeStackEvents", StackName=name)[
+        "StackEvents"
+    ]:
         status, why = event.get("ResourceStatus", ""), event.get("ResourceStatusReason", "")
         if status.endswith("_FAILED") and "cancelled" not in why:
             failed.append(

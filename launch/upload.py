@@ -178,12 +178,14 @@ class Channel:
                 )
 
 
-def upload(channel: Channel, files: list[File], tell: Callable[[str], None], name: str) -> Plan:
+def upload(
+    channel: Channel, files: list[File], print_line: Callable[[str], None], name: str
+) -> Plan:
     """Bring a channel's place in S3 to what the folder holds. What was sent stays known even when it is interrupted."""
     manifest = channel.manifest()
     plan = compare(files, manifest, channel.objects())
     known = {file.name: manifest[file.name] for file in plan.same}
-    tell(
+    print_line(
         f"upload: {name}: {len(plan.put)} new or changed ({plan.size / 1e6:.1f} MB), {len(plan.same)} as they are, {len(plan.delete)} to remove"
     )
     if not plan.put and not plan.delete:
@@ -202,7 +204,7 @@ def upload(channel: Channel, files: list[File], tell: Callable[[str], None], nam
             sent += file.size
             if time.monotonic() - told >= PROGRESS_S:
                 told = time.monotonic()
-                tell(
+                print_line(
                     f"upload: {name}: {sent / 1e6:.1f} of {plan.size / 1e6:.1f} MB, {sent / 1e6 / (told - started):.1f} MB/s"
                 )
         channel.delete(plan.delete)

@@ -13,7 +13,7 @@ import pytest
 from launch.recipe import read_recipe
 from runtime.engines import engine_answers
 from tests.support.jobs import REPOSITORY, make_job, train_job
-from tests.support.launching import Script
+from tests.support.launching import ScriptedAws
 from tests.support.registries import no_credentials
 from train.job import Job
 
@@ -24,7 +24,7 @@ def script(tmp_path, monkeypatch):
     no_credentials(monkeypatch)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    return lambda name="demo", **options: Script(
+    return lambda name="demo", **options: ScriptedAws(
         read_recipe(REPOSITORY / f"recipes/{name}.yaml"), tmp_path, **options
     )
 

@@ -17,7 +17,7 @@ from launch.invoke import invoke
 from launch.jobs import train
 from launch.recipe import read_recipe
 from tests.support.jobs import REPOSITORY, draw_channel
-from tests.support.launching import Script
+from tests.support.launching import ScriptedAws
 from tests.support.registries import aws, no_credentials
 from tune.results import read_results
 
@@ -32,12 +32,12 @@ def script(tmp_path, monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
 
-    def made(kind: str = "real-time", **options: object) -> Script:
+    def made(kind: str = "real-time", **options: object) -> ScriptedAws:
         path = tmp_path / "recipe.yaml"
         path.write_text(
             f"name: colours\nhyperparameters: {{model: resnet18}}\nsagemaker:\n  bucket: photos\n  endpoint: {{kind: {kind}}}\n"
         )
-        return Script(read_recipe(path), tmp_path, **options)
+        return ScriptedAws(read_recipe(path), tmp_path, **options)
 
     return made
 
@@ -72,7 +72,7 @@ def test_a_photos_answer_is_a_row(script, photos):
             "Accept": "application/json",
         },
     )
-    assert invoke(one.desk) == 0
+    assert invoke(one.context) == 0
     rows = [line.split() for line in one.finished().splitlines()]
     assert rows == [
         ["photo", "label", "probability", "next"],
@@ -97,7 +97,7 @@ def test_answers_as_json_and_photos_of_s3(script):
             "TargetModel": "other.tar.gz",
         },
     )
-    assert invoke(one.desk) == 0
+    assert invoke(one.context) == 0
     assert (
         json.loads(one.finished())["label"] == "blue"
         and json.loads(one.finished())["photo"] == "s3://b/a/photo.png"
@@ -116,19 +116,19 @@ def test_refusals_stand_in_the_table(script, photos, tmp_path):
             "OriginalMessage": '{"error": "it is no photo"}',
         },
     )
-    assert invoke(one.desk) == 1
+    assert invoke(one.context) == 1
     assert "blue/blue 0.jpg  failed: 422: it is no photo" in one.finished()
     large = tmp_path / "large.jpg"
     large.write_bytes(b"0" * 4_000_001)
     two = script("serverless", photos=[str(large)])
-    assert invoke(two.desk) == 1
+    assert invoke(two.context) == 1
     assert (
         "failed: it has 4.0 MB; serverless endpoints take 4.0 MB (async ones 1 GB)"
         in two.finished()
     )
     three = script(photos=[str(photos / "blue/blue 0.jpg")])
     three.answer("sagemaker-runtime", "invoke_endpoint", {"Body": body(b"hello")})
-    assert invoke(three.desk) == 1
+    assert invoke(three.context) == 1
     assert "not of the form that slipway-serve gives" in three.finished()
 
 
@@ -139,7 +139,7 @@ def test_photos_that_are_not_there(script, tmp_path, monkeypatch, given, told):
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path / "empty")
     with pytest.raises(LaunchError, match=told):
-        invoke(script(photos=[given]).desk)
+        invoke(script(photos=[given]).context)
 
 
 def test_asynchronous_answers_are_waited_for(script, photos):
@@ -176,7 +176,7 @@ def test_asynchronous_answers_are_waited_for(script, photos):
     one.answer(
         "s3", "get_object", {"Body": body(answer())}, {"Bucket": "photos", "Key": "out/1.out"}
     )
-    assert invoke(one.desk) == 0
+    assert invoke(one.context) == 0
     assert "0.9000" in one.finished()
     two = script("async", photos=["s3://photos/a.jpg"])
     two.answer("sagemaker-runtime", "invoke_endpoint_async", where)
@@ -187,7 +187,7 @@ def test_asynchronous_answers_are_waited_for(script, photos):
         {"Body": body(b'{"error": "too large"}')},
         {"Bucket": "photos", "Key": "failed/1.out"},
     )
-    assert invoke(two.desk) == 1
+    assert invoke(two.context) == 1
     assert "failed: too large" in two.finished()
 
 
@@ -215,7 +215,7 @@ def test_a_multi_model_endpoint_gets_another_model_by_a_copy(script):
             "CopySource": {"Bucket": "b", "Key": "job/output/model.tar.gz"},
         },
     )
-    assert deploy(one.desk) == 0
+    assert deploy(one.context) == 0
     assert "invoke --target second.tar.gz" in one.finished()
 
 
@@ -249,7 +249,7 @@ def test_a_transform_job_over_a_folder(script, photos):
         {"Bucket": "photos", "Prefix": f"slipway/colours/batch/{name}/"},
     )
     one.answer("s3", "get_object", {"Body": body(answer())})
-    assert batch(one.desk) == 0
+    assert batch(one.context) == 0
     assert one.finished().endswith(
         f"answers: s3://photos/slipway/colours/batch/{name}/ (one .out a photo)\n"
         "photo            label  probability  next\nblue/blue 0.jpg  blue   0.9000       green  0.0600"
@@ -305,8 +305,8 @@ def test_a_trainings_reports_come_home(script, tmp_path, monkeypatch):
             Key=f"{below}/output/output.tar.gz",
             Body=packed({"report.html": b"<html>", "metrics.json": b"{}"}),
         )
-        one = Script(read_recipe_with_bucket(tmp_path), tmp_path, job="job")
-        assert report(one.desk) == 0
+        one = ScriptedAws(read_recipe_with_bucket(tmp_path), tmp_path, job="job")
+        assert report(one.context) == 0
         folder = tmp_path / "launch/colours/job"
         assert one.finished().splitlines() == [
             f"report: {folder / 'output/data/report.html'}",
@@ -318,8 +318,8 @@ def test_a_trainings_reports_come_home(script, tmp_path, monkeypatch):
             Key=f"{below}/debug-output/collections/000000000/worker_0_collections.json",
             Body=b"{}",
         )
-        two = Script(read_recipe_with_bucket(tmp_path), tmp_path, job="job")
-        report(two.desk)
+        two = ScriptedAws(read_recipe_with_bucket(tmp_path), tmp_path, job="job")
+        report(two.context)
         assert (
             folder / "output/debug-output/collections/000000000/worker_0_collections.json"
         ).read_bytes() == b"{}"
@@ -384,7 +384,7 @@ def searched() -> tuple[dict, list[dict]]:
 
 def test_a_searchs_table_is_tunes_own(script, tmp_path):
     one = script()
-    one.desk.note("tuning", "search", search="colours")
+    one.context.note("tuning", "search", search="colours")
     described, trials = searched()
     one.answer("sagemaker", "describe_hyper_parameter_tuning_job", described)
     one.answer(
@@ -397,10 +397,10 @@ def test_a_searchs_table_is_tunes_own(script, tmp_path):
         "list_training_jobs_for_hyper_parameter_tuning_job",
         {"TrainingJobSummaries": trials[1:]},
     )
-    assert report(one.desk) == 0
+    assert report(one.context) == 0
     assert (
         "trial-2" in one.finished()
-        and one.told[-1] == f"report: {tmp_path / 'launch/colours/search/report.html'}"
+        and one.printed[-1] == f"report: {tmp_path / 'launch/colours/search/report.html'}"
     )
     assert "trial-2" in (tmp_path / "launch/colours/search/report.html").read_text()
     job = read_results(tmp_path / "launch/colours/search/results.json")[0]
@@ -415,12 +415,12 @@ def test_a_searchs_table_is_tunes_own(script, tmp_path):
 
 def test_the_best_trials_hyperparameters_are_trained_and_its_model_deployed(script):
     one = script(best=True, no_wait=True)
-    one.desk.note("tuning", "search", search="colours")
+    one.context.note("tuning", "search", search="colours")
     one.answer("sagemaker", "describe_hyper_parameter_tuning_job", searched()[0])
     asked = []
     one.record("CreateTrainingJob", asked)
     one.answer("sagemaker", "create_training_job", {"TrainingJobArn": ARN})
-    assert train(one.desk) == 0
+    assert train(one.context) == 0
     assert "best of search: trial-2" in one.finished()
     assert asked[0]["HyperParameters"] == {"model": "resnet18", "lr": "0.02", "batch_size": "16"}
 
@@ -444,9 +444,9 @@ def test_quotas_are_looked_at(script):
     one.refuse("s3", "head_bucket", "301", "Moved Permanently")
     for _ in range(3):
         one.refuse("s3", "list_objects_v2", "AccessDenied", "no")
-    one.desk.target.images.clear()
-    assert check(one.desk) == 1
-    told = one.told
+    one.context.target.images.clear()
+    assert check(one.context) == 1
+    told = one.printed
     for line in (
         "failed   quota 'ml.g5.xlarge for training job usage' is 0, the recipe needs 1; ask for more under Service Quotas",
         "ok       quota 'ml.c6i.xlarge for endpoint usage' is 2",

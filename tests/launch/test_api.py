@@ -22,13 +22,13 @@ from launch.requests_training import Call
 from tests.launch.test_requests import recipe
 from tests.support.aws import running_server
 from tests.support.jobs import COLOURS, draw_channel
-from tests.support.launching import Script, target
+from tests.support.launching import ScriptedAws, target
 from tests.support.registries import aws, no_credentials
 from tests.support.stacks import CloudFormation, refusal
 
 KEY = "a key that nobody guesses"
 NAME, URL = "slipway-three-colours", "https://abc.execute-api.eu-west-1.amazonaws.com/"
-PLACE = target().place
+LOCATION = target().location
 
 
 @pytest.fixture
@@ -250,12 +250,12 @@ FULL = {
 )
 def test_the_stack_says_all_of_the_recipe_and_the_template_takes_it(settings, found):
     one = recipe(**settings)
-    passed = parameters(one, PLACE, code())
+    passed = parameters(one, LOCATION, code())
     assert found.items() <= passed.items() and refusal(passed) == ""
-    validate(Call("cloudformation", "CreateStack", stack(one, PLACE, code())))
-    validate(Call("cloudformation", "UpdateStack", stack(one, PLACE, code())))
-    validate(Call("s3", "PutObject", {**code_object(one, PLACE, code()), "Body": code()}))
-    assert code_object(one, PLACE, code()).get("SSEKMSKeyId", "") == one.settings.kms_key
+    validate(Call("cloudformation", "CreateStack", stack(one, LOCATION, code())))
+    validate(Call("cloudformation", "UpdateStack", stack(one, LOCATION, code())))
+    validate(Call("s3", "PutObject", {**code_object(one, LOCATION, code()), "Body": code()}))
+    assert code_object(one, LOCATION, code()).get("SSEKMSKeyId", "") == one.settings.kms_key
 
 
 @pytest.mark.parametrize(
@@ -283,7 +283,7 @@ def test_the_stack_says_all_of_the_recipe_and_the_template_takes_it(settings, fo
 )
 def test_settings_that_cannot_be_meant_are_told(settings, told):
     with pytest.raises(LaunchError, match=told):
-        stack(recipe(api=settings), PLACE, b"")
+        stack(recipe(api=settings), LOCATION, b"")
 
 
 def test_a_key_and_the_recipe_must_say_the_same():
@@ -294,15 +294,15 @@ def test_a_key_and_the_recipe_must_say_the_same():
         ("key", "ein Schlüssel für alle", "what a header cannot carry"),
     ):
         with pytest.raises(LaunchError, match=told):
-            stack(recipe(api={"access": access}), PLACE, b"", key)
+            stack(recipe(api={"access": access}), LOCATION, b"", key)
     with pytest.raises(LaunchError, match="asynchronous endpoint"):
-        stack(recipe(endpoint={"kind": "async"}), PLACE, b"")
+        stack(recipe(endpoint={"kind": "async"}), LOCATION, b"")
     with pytest.raises(LaunchError, match="kms_key is 'alias/mine'"):
-        stack(recipe(kms_key="alias/mine"), PLACE, b"")
+        stack(recipe(kms_key="alias/mine"), LOCATION, b"")
 
 
-class Stack(Script):
-    """A desk at which CloudFormation's answers are written down beforehand."""
+class Stack(ScriptedAws):
+    """A context at which CloudFormation's answers are written down beforehand."""
 
     def is_in(self, state: str | None) -> None:
         if state is None:
@@ -324,7 +324,10 @@ class Stack(Script):
 
     def put(self) -> None:
         self.answer(
-            "s3", "put_object", {}, {**code_object(self.desk.recipe, PLACE, code()), "Body": code()}
+            "s3",
+            "put_object",
+            {},
+            {**code_object(self.context.recipe, LOCATION, code()), "Body": code()},
         )
 
     def happened(self, *events: tuple[str, str, str]) -> None:
@@ -353,14 +356,17 @@ def test_a_new_api_is_waited_for(script):
     script.put()
     script.is_in(None)
     script.answer(
-        "cloudformation", "create_stack", {"StackId": "x"}, stack(script.desk.recipe, PLACE, code())
+        "cloudformation",
+        "create_stack",
+        {"StackId": "x"},
+        stack(script.context.recipe, LOCATION, code()),
     )
     for state in ("CREATE_IN_PROGRESS", "CREATE_IN_PROGRESS", "CREATE_COMPLETE"):
         script.is_in(state)
-    assert api(script.desk) == 0
+    assert api(script.context) == 0
     assert (
         script.finished() == f"api: {NAME} is CREATE_IN_PROGRESS\napi: {URL}"
-        and script.desk.state.latest("api").name == NAME
+        and script.context.state.latest("api").name == NAME
     )
 
 
@@ -380,7 +386,7 @@ def test_what_never_came_up_is_made_anew_and_a_failure_says_why(script):
         ("Api", "CREATE_FAILED", "Resource creation cancelled"),
         ("Role", "CREATE_FAILED", "not authorized to perform\n iam:CreateRole"),
     )
-    assert api(script.desk) == 1
+    assert api(script.context) == 1
     assert script.finished().endswith(
         f"api: failed: {NAME} is ROLLBACK_COMPLETE: Role: not authorized to perform iam:CreateRole"
     )
@@ -391,7 +397,10 @@ def test_an_update_that_was_rolled_back_tells_its_own_reason(script):
     script.is_in("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")  # an earlier command was interrupted
     script.is_in("UPDATE_COMPLETE")
     script.answer(
-        "cloudformation", "update_stack", {"StackId": "x"}, stack(script.desk.recipe, PLACE, code())
+        "cloudformation",
+        "update_stack",
+        {"StackId": "x"},
+        stack(script.context.recipe, LOCATION, code()),
     )
     script.is_in("UPDATE_ROLLBACK_COMPLETE")
     script.happened(
@@ -399,7 +408,7 @@ def test_an_update_that_was_rolled_back_tells_its_own_reason(script):
         (NAME, "UPDATE_IN_PROGRESS", "User Initiated"),
         ("Api", "UPDATE_FAILED", "of last week"),
     )
-    assert api(script.desk) == 1
+    assert api(script.context) == 1
     assert script.finished().endswith(
         "UPDATE_ROLLBACK_COMPLETE; it serves as before the update: Stage: too fast"
     )
@@ -412,27 +421,27 @@ def test_a_stack_that_cannot_be_changed_or_removed_is_told(script):
         LaunchError,
         match="is UPDATE_ROLLBACK_FAILED and cannot be changed; `launch api RECIPE --delete`",
     ):
-        api(script.desk)
-    script.desk.options.delete = True
+        api(script.context)
+    script.context.options.delete = True
     script.answer("cloudformation", "delete_stack", {}, {"StackName": NAME})
     script.is_in("DELETE_FAILED")
     script.happened(("Role", "DELETE_FAILED", "in use"), (NAME, "DELETE_IN_PROGRESS", ""))
     with pytest.raises(LaunchError, match=f"the stack {NAME} was not deleted: Role: in use"):
-        api(script.desk)
+        api(script.context)
     script.finished()
-    assert script.desk.state.latest("api")
+    assert script.context.state.latest("api")
 
 
 def test_what_is_gone_already_is_told_and_removed_from_the_list(script):
-    script.desk.state.add("api", NAME, "2026-11-21T18:15:00+00:00")
+    script.context.state.add("api", NAME, "2026-11-21T18:15:00+00:00")
     script.is_in(None)
-    assert status(script.desk) == 0
-    script.desk.options.yes = True
+    assert status(script.context) == 0
+    script.context.options.yes = True
     script.answer("cloudformation", "delete_stack", {}, {"StackName": NAME})
     script.is_in(None)
     script.refuse("s3", "list_objects_v2", "NoSuchBucket", "The specified bucket does not exist")
-    assert delete(script.desk) == 0
+    assert delete(script.context) == 0
     assert (
         script.finished() == f"api {NAME}: not on CloudFormation\ndelete: Stack {NAME}"
-        and script.desk.state.entries == []
+        and script.context.state.entries == []
     )

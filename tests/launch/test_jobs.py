@@ -10,7 +10,7 @@ from launch.hosting import deploy
 from launch.jobs import debug, logs, status, stop, train
 from launch.removal import delete
 from launch.search import tune
-from tests.support.launching import ARN, JOB, Script, training
+from tests.support.launching import ARN, JOB, ScriptedAws, training
 
 EPOCH = "epoch={} train_loss=1.5 train_accuracy=0.4 validation_loss=1.25 validation_accuracy={}"
 
@@ -38,7 +38,7 @@ def test_a_training_from_start_to_end(script):
         ),
     )
     one.logged("the last line")
-    assert train(one.desk) == 0
+    assert train(one.context) == 0
     assert one.finished().splitlines() == [
         f"started: training job {JOB}",
         f"{JOB}: InProgress, Starting",
@@ -63,7 +63,7 @@ def test_a_training_that_fails_says_why(script):
         training("Failed", FailureReason="AlgorithmError: no photos"),
     )
     one.logged("noise", EPOCH.format(1, "nan"))
-    assert train(one.desk) == 1
+    assert train(one.context) == 1
     assert one.finished().splitlines()[1:] == [
         f"{JOB}: Failed; AlgorithmError: no photos",
         f"metrics: {EPOCH.format(1, 'nan')}",
@@ -77,17 +77,17 @@ def test_after_an_interruption_the_same_training_is_found_and_followed(script, m
     first.logged()
     monkeypatch.setattr("launch.context.time.sleep", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        train(first.desk)
+        train(first.context)
     first.finished()
     second = script()
     for state in ("InProgress", "Completed"):
         second.answer("sagemaker", "describe_training_job", training(state))
     second.logged()
-    assert train(second.desk) == 0
+    assert train(second.context) == 0
     assert second.finished().startswith(f"train: {JOB} still runs; following it")
     third = script()
     third.answer("sagemaker", "describe_training_job", training("Completed"))
-    assert status(third.desk) == 0
+    assert status(third.context) == 0
     assert third.finished().startswith(f"training {JOB}: Completed (started 20")
 
 
@@ -104,13 +104,13 @@ def test_a_training_that_aws_refuses_is_forgotten(script):
         "The account-level service limit 'ml.m5.xlarge for training job usage' is 0 Instances",
     )
     with pytest.raises(ClientError) as refused:
-        train(one.desk)
+        train(one.context)
     assert sentence(refused.value).startswith(
         "a quota of your account is reached: The account-level service limit 'ml.m5.xlarge for training job usage' is 0"
     )
     assert (
-        one.desk.state.entries == []
-        and json.loads(one.desk.state.path.read_text())["entries"] == []
+        one.context.state.entries == []
+        and json.loads(one.context.state.path.read_text())["entries"] == []
     )
 
 
@@ -127,7 +127,7 @@ def test_where_debugger_is_refused_the_training_watches_itself(script, message):
     one.answer("sagemaker", "create_training_job", {"TrainingJobArn": ARN})
     asked = []
     one.record("CreateTrainingJob", asked)
-    assert debug(one.desk) == 0
+    assert debug(one.context) == 0
     assert "AWS refuses Debugger" in one.finished() and "python -m diagnose" in one.finished()
     assert ["DebugHookConfig" in request for request in asked] == [True, False]
     assert asked[1]["HyperParameters"]["debug"] == "true"
@@ -142,7 +142,7 @@ def test_other_refusals_of_a_debugged_training_are_told(script):
         "User: u is not authorized to perform: sagemaker:CreateTrainingJob on resource: r",
     )
     with pytest.raises(ClientError) as refused:
-        debug(one.desk)
+        debug(one.context)
     assert sentence(refused.value).startswith("you may not sagemaker:CreateTrainingJob: ")
 
 
@@ -159,14 +159,14 @@ def test_a_job_whose_log_one_may_not_read_is_followed_without(script):
         "not authorized to perform: logs:DescribeLogStreams on r",
     )
     one.answer("sagemaker", "describe_training_job", training("Completed"))
-    assert train(one.desk) == 0
+    assert train(one.context) == 0
     assert one.finished().count("logs: you may not logs:DescribeLogStreams") == 1
 
 
 def test_stop_stops_what_runs(script):
     one = script()
-    one.desk.note("training", "old")
-    one.desk.note("training", "new")
+    one.context.note("training", "old")
+    one.context.note("training", "new")
     one.answer(
         "sagemaker", "describe_training_job", training("Completed"), {"TrainingJobName": "old"}
     )
@@ -174,7 +174,7 @@ def test_stop_stops_what_runs(script):
         "sagemaker", "describe_training_job", training("InProgress"), {"TrainingJobName": "new"}
     )
     one.answer("sagemaker", "stop_training_job", {}, {"TrainingJobName": "new"})
-    assert stop(one.desk) == 0
+    assert stop(one.context) == 0
     assert one.finished() == "stop: new was told to stop; a training has 120 s to save its model"
 
 
@@ -182,7 +182,7 @@ def test_logs_of_a_job_that_is_not_there(script):
     with pytest.raises(
         LaunchError, match="no training or tuning or transform job was started here for demo"
     ):
-        logs(script().desk)
+        logs(script().context)
 
 
 def tuning(status: str) -> dict:
@@ -229,7 +229,7 @@ def test_a_chain_of_searches_starts_each_warm_from_its_parents(script):
             "list_training_jobs_for_hyper_parameter_tuning_job",
             {"TrainingJobSummaries": [trial(f"trial-{number}", 0.5)]},
         )
-    assert tune(one.desk) == 0
+    assert tune(one.context) == 0
     assert "trial trial-3: Completed; validation_accuracy=0.5000; lr=0.01" in one.finished()
     parents = [
         [
@@ -247,7 +247,7 @@ def test_a_chain_of_searches_starts_each_warm_from_its_parents(script):
     for _ in names:
         again.answer("sagemaker", "describe_hyper_parameter_tuning_job", tuning("Completed"))
         again.answer("sagemaker", "describe_hyper_parameter_tuning_job", tuning("Completed"))
-    assert tune(again.desk) == 0
+    assert tune(again.context) == 0
     assert again.finished().count("completed as yoga-") == 4
 
 
@@ -266,7 +266,7 @@ def test_a_search_that_fails_ends_the_chain(script):
         "list_training_jobs_for_hyper_parameter_tuning_job",
         {"TrainingJobSummaries": []},
     )
-    assert tune(one.desk) == 1
+    assert tune(one.context) == 1
     assert (
         "Failed; Completed=1; all trainings failed" in one.finished()
         and "the chain ends here" in one.finished()
@@ -285,7 +285,7 @@ def endpoint(status: str, config: str, **more: object) -> dict:
     }
 
 
-def made(one: Script, operation: str) -> None:
+def made(one: ScriptedAws, operation: str) -> None:
     """What deploy asks for before it waits, for an endpoint on instances."""
     one.answer("sagemaker", "create_model", {"ModelArn": ARN})
     one.answer("sagemaker", "create_endpoint_config", {"EndpointConfigArn": ARN})
@@ -307,12 +307,12 @@ def test_a_deployment_its_update_and_its_end(script):
         one.answer("sagemaker", "describe_endpoint", endpoint(state, name))
     one.answer("application-autoscaling", "register_scalable_target")
     one.answer("application-autoscaling", "put_scaling_policy", {"PolicyARN": "p"})
-    assert deploy(one.desk) == 0
+    assert deploy(one.context) == 0
     assert one.finished().splitlines() == [
         "deploy: yoga-poses is Creating",
         "deploy: yoga-poses is InService",
     ]
-    assert [entry.kind for entry in one.desk.state.entries] == [
+    assert [entry.kind for entry in one.context.state.entries] == [
         "model",
         "config",
         "alarm",
@@ -333,7 +333,7 @@ def test_a_deployment_its_update_and_its_end(script):
                 **({"FailureReason": "an alarm rang"} if state == "InService" else {}),
             ),
         )
-    assert deploy(back.desk) == 1
+    assert deploy(back.context) == 1
     assert (
         "the update was rolled back; the endpoint serves before as before. an alarm rang"
         in back.finished()
@@ -350,18 +350,18 @@ def test_a_deployment_its_update_and_its_end(script):
     )
     end.answer("sagemaker", "delete_model", {}, {"ModelName": name})
     end.answer("cloudwatch", "delete_alarms", {}, {"AlarmNames": ["slipway-yoga-poses-5xx"]})
-    assert delete(end.desk) == 0
-    assert "delete: Endpoint yoga-poses" in end.finished() and end.desk.state.entries == []
+    assert delete(end.context) == 0
+    assert "delete: Endpoint yoga-poses" in end.finished() and end.context.state.entries == []
 
 
 def test_a_deployment_that_was_left_is_waited_for(script):
     one = script("yoga_poses")
-    one.desk.note("endpoint", "yoga-poses", config="c")
+    one.context.note("endpoint", "yoga-poses", config="c")
     for state in ("Creating", "Creating", "InService"):
         one.answer("sagemaker", "describe_endpoint", endpoint(state, "c"))
     one.answer("application-autoscaling", "register_scalable_target")
     one.answer("application-autoscaling", "put_scaling_policy", {"PolicyARN": "p"})
-    assert deploy(one.desk) == 0
+    assert deploy(one.context) == 0
     assert one.finished().startswith("deploy: an earlier command began this; waiting for it")
 
 
@@ -376,9 +376,9 @@ def test_where_even_no_profiler_is_refused_the_training_runs_without_a_word_of_i
     one.answer("sagemaker", "create_training_job", {"TrainingJobArn": ARN})
     asked = []
     one.record("CreateTrainingJob", asked)
-    assert train(one.desk) == 0
+    assert train(one.context) == 0
     assert ["ProfilerConfig" in request for request in asked] == [True, False]
-    assert [entry.name for entry in one.desk.state.all("training")] == [JOB]
+    assert [entry.name for entry in one.context.state.all("training")] == [JOB]
 
 
 @pytest.mark.parametrize(
@@ -392,17 +392,17 @@ def test_an_endpoint_that_cannot_be_updated_now(script, found, told):
     one = script("yoga_poses", model="s3://b/model.tar.gz")
     one.answer("sagemaker", "describe_endpoint", endpoint(found, "c"))
     with pytest.raises(LaunchError, match=told):
-        deploy(one.desk)
+        deploy(one.context)
 
 
 def test_what_costs_too_much_is_not_started(script):
     one = script("dog_breeds")
     from dataclasses import replace
 
-    one.desk.recipe = replace(
-        one.desk.recipe, settings=replace(one.desk.recipe.settings, budget_usd=0.5)
+    one.context.recipe = replace(
+        one.context.recipe, settings=replace(one.context.recipe.settings, budget_usd=0.5)
     )
     with pytest.raises(
         LaunchError, match=r"the training may cost up to 0.57 USD, and sagemaker.budget_usd is 0.50"
     ):
-        train(one.desk)
+        train(one.context)

@@ -9,17 +9,18 @@ from tests.support.launching import JOB, training
 
 def test_delete_asks_first(script, monkeypatch):
     one = script()
-    one.desk.note("endpoint", "demo")
+    one.context.note("endpoint", "demo")
     monkeypatch.setattr("builtins.input", lambda question: "no")
-    assert delete(one.desk) == 1
+    assert delete(one.context) == 1
     assert (
-        one.finished().endswith("delete: nothing was removed") and len(one.desk.state.entries) == 1
+        one.finished().endswith("delete: nothing was removed")
+        and len(one.context.state.entries) == 1
     )
 
 
 def test_delete_waits_for_what_still_writes_to_s3(script):
     one = script(yes=True, data=True)
-    one.desk.note("training", JOB)
+    one.context.note("training", JOB)
     rules = [
         {"RuleConfigurationName": "Overfit", "RuleEvaluationStatus": status}
         for status in ("InProgress", "InProgress", "IssuesFound")
@@ -37,7 +38,7 @@ def test_delete_waits_for_what_still_writes_to_s3(script):
         {"Contents": [{"Key": "slipway/demo/data/a", "Size": 1, "ETag": '"1"'}]},
     )
     one.answer("s3", "delete_objects", {})
-    assert delete(one.desk) == 0
+    assert delete(one.context) == 0
     assert [
         line for line in one.finished().splitlines() if "waiting" in line or "removed" in line[-8:]
     ] == [
@@ -47,13 +48,13 @@ def test_delete_waits_for_what_still_writes_to_s3(script):
     ]
 
     running = script(yes=True, data=True)
-    running.desk.note("training", JOB)
-    running.desk.note("endpoint", "demo")
+    running.context.note("training", JOB)
+    running.context.note("endpoint", "demo")
     running.answer("sagemaker", "describe_training_job", training("InProgress", "Training"))
     with pytest.raises(
         LaunchError,
         match=f"the training job {JOB} still runs and would write again what is removed; `launch stop` ends it",
     ):
-        delete(running.desk)
+        delete(running.context)
     running.finished()
-    assert [entry.name for entry in running.desk.state.entries] == [JOB, "demo"]
+    assert [entry.name for entry in running.context.state.entries] == [JOB, "demo"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from launch.aws import place_of
+from launch.aws import aws_location
 from launch.context import validate
 from launch.errors import LaunchError
 from launch.recipe import Recipe, read_recipe
@@ -79,7 +79,7 @@ def read(document: dict) -> Recipe:
 
 def target(region: str = "eu-west-1") -> Target:
     return Target(
-        place_of(region, "123456789012"),
+        aws_location(region, "123456789012"),
         {name: URI.format(name) for name in ("train", "serve", "serve-gpu", "serve-mms")},
     )
 
@@ -102,7 +102,7 @@ def hosted(one: Recipe) -> list[Call]:
                 one.settings.endpoint.environment,
             ),
         ),
-        Call("sagemaker", "CreateEndpointConfig", endpoint_config(one, where.place, "c", "m")),
+        Call("sagemaker", "CreateEndpointConfig", endpoint_config(one, where.location, "c", "m")),
         Call("sagemaker", "CreateEndpoint", endpoint(one, "c")),
         Call("sagemaker", "UpdateEndpoint", update(one, "c")),
         Call("cloudwatch", "PutMetricAlarm", alarm(one)),
@@ -120,7 +120,7 @@ def test_the_recipes_make_valid_requests(path):
         Call(
             "sagemaker",
             "CreateTransformJob",
-            transform_job(one, target().place, "job", "m", "s3://b/p/"),
+            transform_job(one, target().location, "job", "m", "s3://b/p/"),
         ),
         *hosted(one),
     ]:
@@ -206,12 +206,12 @@ def test_partitions(region, start, hosts):
     assert rules[0]["RuleEvaluatorImage"].endswith(
         f".dkr.ecr.{region}.{hosts}/sagemaker-debugger-rules:latest"
     )
-    assert target(region).place.ecr_host() == f"123456789012.dkr.ecr.{region}.{hosts}"
+    assert target(region).location.ecr_host() == f"123456789012.dkr.ecr.{region}.{hosts}"
 
 
 def test_a_region_that_is_none():
     with pytest.raises(LaunchError, match="'moon-east' is not a region"):
-        place_of("moon-east", "1")
+        aws_location("moon-east", "1")
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def test_each_kind_of_endpoint(kind, given):
 def test_gpus_get_the_driver_that_the_images_cuda_needs():
     def variant(**given):
         return endpoint_config(
-            recipe(endpoint={"image": "serve-gpu", **given}), target().place, "c", "m"
+            recipe(endpoint={"image": "serve-gpu", **given}), target().location, "c", "m"
         )["ProductionVariants"][0]
 
     assert (
@@ -389,8 +389,8 @@ def test_what_a_recipe_cannot_say(settings, told):
     with pytest.raises(LaunchError, match=told.replace("[1]", r"\[1\]")):
         one = recipe(**settings)
         debug_job(one, target(), "job")
-        endpoint_config(one, target().place, "c", "m")
-        transform_job(one, target().place, "j", "m", "s3://b/p/")
+        endpoint_config(one, target().location, "c", "m")
+        transform_job(one, target().location, "j", "m", "s3://b/p/")
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import re
 
 from tests.support.jobs import draw_channel
-from tests.support.stories import STORIES, make_checkout, nothing_left, tell, world
+from tests.support.stories import STORIES, make_checkout, nothing_left, run_story, world
 
 STORY = "133 dog breeds"
 
@@ -13,7 +13,7 @@ def test_the_story(tmp_path):
     for number, (part, count) in enumerate({"train": 8, "valid": 3, "test": 3}.items()):
         draw_channel(checkout / "photos/dogs" / part, count, seed=100 * number)
     with world(tmp_path) as here:
-        told = tell(STORY, checkout, here.environment)
+        told = run_story(STORY, checkout, here.environment)
         for line in (
             r"its split is kept",
             r"dog-breeds-\S+: Completed; Completed=2",

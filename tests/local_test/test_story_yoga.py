@@ -3,7 +3,15 @@
 import re
 
 from tests.support.jobs import draw_channel, draw_photo
-from tests.support.stories import STORIES, TEXT, commands, make_checkout, nothing_left, tell, world
+from tests.support.stories import (
+    STORIES,
+    TEXT,
+    commands,
+    make_checkout,
+    nothing_left,
+    run_story,
+    world,
+)
 
 STORY = "107 yoga poses"
 
@@ -21,7 +29,7 @@ def test_the_story(tmp_path):
     draw_channel(checkout / "photos/yoga", 12)
     draw_photo(checkout / "photos/photo.jpg", (200, 40, 40), 7)
     with world(tmp_path) as here:
-        told = tell(STORY, checkout, here.environment)
+        told = run_story(STORY, checkout, here.environment)
         for number, count in ((1, 2), (2, 1), (3, 1), (4, 1)):
             assert re.search(rf"yoga-{number}-\S+: Completed; Completed={count}", told), told[
                 -6000:

@@ -1,11 +1,11 @@
-"""A launcher's desk whose clients are botocore's own with scripted answers: requests and answers are checked by its models."""
+"""A launcher's context whose clients are botocore's own with scripted answers: requests and answers are checked by its models."""
 
 import argparse
 from pathlib import Path
 
 from botocore.stub import Stubber
 
-from launch.aws import client, place_of
+from launch.aws import aws_location, client
 from launch.context import LaunchContext
 from launch.recipe import Recipe
 from launch.requests_training import Target
@@ -42,31 +42,31 @@ ARN = "arn:aws:sagemaker:eu-west-1:123456789012:training-job/" + JOB
 
 
 def target(region: str = "eu-west-1") -> Target:
-    return Target(place_of(region, "123456789012"), {name: URI.format(name) for name in NAMES})
+    return Target(aws_location(region, "123456789012"), {name: URI.format(name) for name in NAMES})
 
 
-class Script:
-    """A desk, the answers that its clients will give in this order, and what was told."""
+class ScriptedAws:
+    """A context, the answers that its clients will give in this order, and what was printed."""
 
     def __init__(self, recipe: Recipe, folder: Path, **options: object):
-        self.told: list[str] = []
+        self.printed: list[str] = []
         self.stubs: dict[str, Stubber] = {}
-        self.desk = LaunchContext(
+        self.context = LaunchContext(
             recipe,
             target(),
             State(folder / "state.json", recipe.name),
             folder,
             argparse.Namespace(**{**OPTIONS, **options}),
             False,
-            self.told.append,
+            self.printed.append,
             0.0,
             "261121-181500",
         )
 
     def stub(self, service: str) -> Stubber:
         if service not in self.stubs:
-            self.desk.clients[service] = client(service, "eu-west-1")
-            self.stubs[service] = Stubber(self.desk.clients[service])
+            self.context.clients[service] = client(service, "eu-west-1")
+            self.stubs[service] = Stubber(self.context.clients[service])
             self.stubs[service].activate()
         return self.stubs[service]
 
@@ -78,7 +78,7 @@ class Script:
     def record(self, operation: str, requests: list[dict]) -> None:
         """Append each request of that operation of SageMaker's to a list."""
         self.stub("sagemaker")
-        self.desk.clients["sagemaker"].meta.events.register(
+        self.context.clients["sagemaker"].meta.events.register(
             f"before-parameter-build.sagemaker.{operation}",
             lambda params, **_: requests.append(dict(params)),
         )
@@ -108,10 +108,10 @@ class Script:
         self.answer("logs", "get_log_events", {"events": [], "nextForwardToken": lines[-1]})
 
     def finished(self) -> str:
-        """All that was told; AssertionError where an answer was never asked for."""
+        """All that was printed; AssertionError where an answer was never asked for."""
         for stub in self.stubs.values():
             stub.assert_no_pending_responses()
-        return "\n".join(self.told)
+        return "\n".join(self.printed)
 
 
 def training(status: str, second: str = "", **more: object) -> dict:

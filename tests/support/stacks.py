@@ -18,7 +18,12 @@ import yaml
 from tests.support.aws import Gateway, running_server
 from tests.support.jobs import REPOSITORY
 
-HANDLE = "import json, sys; from api import handler; print(json.dumps(handler.handle(json.load(sys.stdin))))"
+HANDLE = """
+import json, sys
+from web.aws import handler
+
+print(json.dumps(handler.handle(json.load(sys.stdin))))
+"""
 STACK = (
     "<DescribeStacksResponse><DescribeStacksResult><Stacks><member><StackName>{name}</StackName><CreationTime>2026-01-01T00:00:00Z</CreationTime>"
     "<StackStatus>{status}</StackStatus><Outputs><member><OutputKey>Url</OutputKey><OutputValue>{url}</OutputValue></member></Outputs>"

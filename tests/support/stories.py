@@ -150,7 +150,7 @@ def world(folder: Path) -> Iterator[World]:
         yield made
 
 
-def tell(story: str, checkout: Path, environment: dict[str, str]) -> str:
+def run_story(story: str, checkout: Path, environment: dict[str, str]) -> str:
     """All commands of a story in one shell that ends at the first that fails; what they printed."""
     script = checkout.parent / "story.sh"
     script.write_text(
