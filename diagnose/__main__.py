@@ -4,9 +4,9 @@ import argparse
 import logging
 import sys
 
+from diagnose.diagnosis import NAMES, Diagnosis, any_name, diagnose_output
 from diagnose.evaluation import follow
 from diagnose.findings import FINDINGS_FILE, DiagnoseError, Finding
-from diagnose.judging import NAMES, Judgement, any_name, judge_all
 from diagnose.options import parse
 from diagnose.registry import read_parameters
 from diagnose.training import train_watched
@@ -22,7 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
         print("\n".join(NAMES))
         return FINE
     try:
-        judgement = judge(options)
+        diagnosis = evaluate(options)
     except DiagnoseError as error:
         print(f"diagnose: failed: {error}", file=sys.stderr)
         return FAILED
@@ -35,39 +35,39 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("diagnose: interrupted", file=sys.stderr)
         return INTERRUPTED
-    for line in judgement.lines():
+    for line in diagnosis.lines():
         print(line, flush=True)
-    fired = judgement.fired()
-    written = [f"findings={options.output / FINDINGS_FILE}"] * bool(judgement.findings) + [
-        f"report={judgement.page}"
-    ] * bool(judgement.page)
+    fired = diagnosis.fired()
+    written = [f"findings={options.output / FINDINGS_FILE}"] * bool(diagnosis.findings) + [
+        f"report={diagnosis.page}"
+    ] * bool(diagnosis.page)
     print(
-        f"diagnose: rules={len(judgement.lines())} fired={','.join(fired) or 'none'} {' '.join(written)}",
+        f"diagnose: rules={len(diagnosis.lines())} fired={','.join(fired) or 'none'} {' '.join(written)}",
         flush=True,
     )
-    return FIRED if fired else FAILED if judgement.broken() else FINE
+    return FIRED if fired else FAILED if diagnosis.broken() else FINE
 
 
-def judge(options: argparse.Namespace) -> Judgement:
+def evaluate(options: argparse.Namespace) -> Diagnosis:
     parameters = read_parameters(options.parameters, any_name)
     if options.hyperparameters:
         options.output = train_watched(options.output, options.hyperparameters, options.data)
     if not options.follow:
-        return judge_all(options.output, options.rules, parameters)
+        return diagnose_output(options.output, options.rules, parameters)
     findings = follow(
         options.output,
         options.rules,
         parameters,
-        told=tell,
+        on_fire=print_finding,
         stop=options.action == "stop",
         stop_pid=options.stop_pid,
         timeout_s=options.timeout,
     )
-    return Judgement(findings, [], None)
+    return Diagnosis(findings, [], None)
 
 
-def tell(finding: Finding) -> None:
-    print(finding.words(), flush=True)
+def print_finding(finding: Finding) -> None:
+    print(finding.describe(), flush=True)
 
 
 if __name__ == "__main__":

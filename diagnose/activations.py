@@ -53,7 +53,7 @@ class DeadRelu(TensorRule):
                 dead[name] = self._dead(value)
         if not dead:
             return False
-        self.look()
+        self.count_step()
         worst = max(dead, key=dead.get)
         return dead[worst] > self.layer and self.fire(
             step,
@@ -111,7 +111,7 @@ class SaturatedActivation(TensorRule):
             saturated[name] = 100.0 * float((active < self.inactivity).mean())
         if not saturated:
             return False
-        self.look()
+        self.count_step()
         worst = max(saturated, key=saturated.get)
         return saturated[worst] > self.layer and self.fire(
             step,

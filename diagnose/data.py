@@ -64,7 +64,7 @@ class ClassImbalance(TensorRule):
             return False
         if not names:
             return False
-        self.look()
+        self.count_step()
         return self._uneven(step, names[0]) or self._mistaken(step, names[0])
 
     def _pair(self, step: int, labels: np.ndarray) -> None:
@@ -167,7 +167,7 @@ class Confusion(TensorRule):
     def _judge(self, step: int) -> bool:
         labels, predictions = (np.concatenate(part) for part in zip(*self.pairs))
         self.pairs = []
-        self.look()
+        self.count_step()
         size = max(
             self.category_no or 0,
             int(labels.max(initial=0)) + 1,
@@ -252,7 +252,7 @@ class CheckInputImages(TensorRule):
         if self.photos < self.samples:
             self.needs = f"inputs of {self.samples} photos; {self.photos} were seen"
             return False
-        self.look()
+        self.count_step()
         means = self.sums / self.values
         worst = int(np.abs(means).argmax())
         return abs(means[worst]) > self.mean and self.fire(

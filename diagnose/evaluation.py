@@ -84,7 +84,7 @@ class Watch:
             found.tensor,
             found.value,
             found.threshold,
-            self.rule.judged,
+            self.rule.steps_evaluated,
             now(),
         )
 
@@ -92,20 +92,20 @@ class Watch:
         """The answer as it stands."""
         if self.finding is not None:
             return self.finding
-        if self.rule.judged:
+        if self.rule.steps_evaluated:
             word = IN_PROGRESS if running else NONE
             return Finding(
                 self.name,
                 word,
-                f"no issue in {self.rule.judged} saved steps",
-                steps=self.rule.judged,
+                f"no issue in {self.rule.steps_evaluated} saved steps",
+                steps=self.rule.steps_evaluated,
                 seconds=now(),
             )
         status = IN_PROGRESS if running else ERROR if self.asked else NOT_JUDGED
         return Finding(self.name, status, f"not judged: it needs {self.rule.needs}", seconds=now())
 
 
-def diagnose(
+def evaluate_tensors(
     output: str | os.PathLike,
     rules: str | list[str] | None = None,
     parameters: dict[str, dict] | None = None,
@@ -133,12 +133,12 @@ def follow(
     rules: str | list[str] | None = None,
     parameters: dict[str, dict] | None = None,
     *,
-    told: Callable[[Finding], None] = lambda finding: None,
+    on_fire: Callable[[Finding], None] = lambda finding: None,
     stop: bool = False,
     stop_pid: int | None = None,
     timeout_s: float = TIMEOUT_S,
 ) -> list[Finding]:
-    """As `diagnose`, beside the training, until it ends; `told` is called as a rule fires. With `stop` the first rule that
+    """As `diagnose`, beside the training, until it ends; `on_fire` is called as a rule fires. With `stop` the first rule that
     fires sends SIGTERM to the training: to stop_pid, else to the process that our hook noted beside the tensors.
 
     DiagnoseError also when nothing comes for timeout_s, when that process died, or when it cannot be stopped.
@@ -168,7 +168,7 @@ def follow(
                     found = watch.see(trial, step)
                     if found is None:
                         continue
-                    told(found)
+                    on_fire(found)
                     if stop and found.fired:
                         stop = False
                         if not over:  # its pid may be another's by now

@@ -50,14 +50,14 @@ class Finding:
     def fired(self) -> bool:
         return self.status == ISSUES
 
-    def words(self) -> str:
+    def describe(self) -> str:
         """The answer as it is printed: what, where, how far from the threshold, and what to try."""
         if not self.fired:
             return f"{self.rule}: {self.sentence}"
         where = f"{self.mode.lower()} step {self.mode_step}" if self.mode else f"step {self.step}"
         tensor = f", tensor {self.tensor}" if self.tensor else ""
         against = (
-            f" (value {shown(self.value)}, threshold {shown(self.threshold)})"
+            f" (value {format_value(self.value)}, threshold {format_value(self.threshold)})"
             if self.value is not None
             else ""
         )
@@ -79,7 +79,7 @@ def write_findings(folder: Path, job: str, findings: list[Finding]) -> Path:
                 "-"
             ),
             "RuleEvaluationStatus": finding.status,
-            "StatusDetails": finding.words()[:DETAILS_LENGTH],
+            "StatusDetails": finding.describe()[:DETAILS_LENGTH],
             "LastModifiedTime": finding.seconds,
         }
         for finding in findings
@@ -96,7 +96,7 @@ def write_findings(folder: Path, job: str, findings: list[Finding]) -> Path:
     return path
 
 
-def shown(value: float | None) -> str:
+def format_value(value: float | None) -> str:
     return "none" if value is None else f"{value:.4g}"
 
 

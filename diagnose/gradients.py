@@ -46,7 +46,7 @@ class VanishingGradient(TensorRule):
         }
         if not means:
             return False
-        self.look()
+        self.count_step()
         vanished = {name: mean for name, mean in means.items() if mean < self.threshold}
         if not vanished:
             return False
@@ -92,7 +92,7 @@ class ExplodingTensor(TensorRule):
         names = self.names(step, self.collections, regex)
         bad = {name: kind for name in names if (kind := self._broken(name, step)) is not None}
         if names:
-            self.look()
+            self.count_step()
         if not bad:
             return False
         first = next((name for name in bad if name.startswith("gradient/")), next(iter(bad)))
@@ -159,9 +159,9 @@ class PoorWeightInitialization(TensorRule):
         self.losses: list[float] = []
 
     def invoke_at_step(self, step: int) -> bool:
-        if self.judged >= self.steps or self.mode_of(step).name not in ("TRAIN", "GLOBAL"):
+        if self.steps_evaluated >= self.steps or self.mode_of(step).name not in ("TRAIN", "GLOBAL"):
             return False
-        self.look()
+        self.count_step()
         return self._uneven(step) or self._narrow(step) or self._stuck(step)
 
     def _uneven(self, step: int) -> bool:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from diagnose.findings import DiagnoseError
-from diagnose.smdebug_compat import process_start
 
 PLACES = (
     "data/tensors",
@@ -90,6 +89,21 @@ class Training:
             if self.started is not None
             else _alive(self.pid)
         )
+
+
+def process_start(pid: int) -> int | None:
+    """When a process started, in clock ticks since boot; it shows whether a pid was given to
+    another process since. None when there is no such process, it is a zombie, or there is no /proc.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+        # proc(5): the second field, the command in parentheses, may hold spaces itself
+        fields = stat.rpartition(")")[2].split()
+        if fields[0] == "Z":
+            return None
+        return int(fields[19])
+    except (OSError, IndexError, ValueError):
+        return None
 
 
 def _alive(pid: int) -> bool:

@@ -151,7 +151,7 @@ class LossNotDecreasing(LossRule):
         ]
         if not before:
             return False
-        self.look()
+        self.count_step()
         old = before[-1]
         change = 100 * (point.value - old.value) / abs(old.value) if old.value else 0.0
         if change > 0:
@@ -206,7 +206,7 @@ class Overfit(LossRule):
             if point.mode == "TRAIN":
                 self.training.append(point.value)
             elif point.mode == "EVAL" and self.training:
-                self.look()
+                self.count_step()
                 fired = self._compare(point, statistics.fmean(self.training)) or fired
                 self.training = []
         return fired
@@ -274,7 +274,7 @@ class Overtraining(LossRule):
         return ModeKeys.EVAL in self.base_trial.modes()
 
     def _add(self, point: Point) -> bool:
-        self.look()
+        self.count_step()
         if point.value < self.best[point.mode] - self.delta:
             self.best[point.mode], self.since[point.mode] = point.value, 0
             return False

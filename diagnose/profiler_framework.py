@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from diagnose.profiler_data import STEP, Profile, Spans
-from diagnose.profiler_result import SCAN_US, Result, box, rounded, shown
+from diagnose.profiler_result import SCAN_US, Result, box, format_parameters, rounded
 
 FEWEST_STEPS = 100  # below which no step is called an outlier
 WAITS = ("DataLoaderIter", "DataIterator")
@@ -55,7 +55,11 @@ def max_initialization_time(profile: Profile, parameters: MaxInitializationTime)
     start, end = profile.bounds()
     steps = profile.steps()
     if not steps and not profile.framework:
-        return Result("MaxInitializationTime", parameters=shown(parameters), unjudged=NO_SPANS)
+        return Result(
+            "MaxInitializationTime",
+            parameters=format_parameters(parameters),
+            not_evaluated=NO_SPANS,
+        )
     first = min((spans.starts[0] for spans in steps), default=None)
     last = max((spans.starts[-1] for spans in steps), default=None)
     waited = (end if first is None else first) - start
@@ -79,7 +83,7 @@ def max_initialization_time(profile: Profile, parameters: MaxInitializationTime)
         1 + int(minutes) if late else 0,
         sum(len(spans.starts) for spans in steps),
         rounded(details, 6),
-        shown(parameters),
+        format_parameters(parameters),
         finding,
     )
 
@@ -90,7 +94,9 @@ def step_outlier(profile: Profile, parameters: StepOutlier) -> Result:
     if not every:
         mode = f" of mode {parameters.mode}" if parameters.mode else ""
         return Result(
-            "StepOutlier", parameters=shown(parameters), unjudged=f"no steps were recorded{mode}"
+            "StepOutlier",
+            parameters=format_parameters(parameters),
+            not_evaluated=f"no steps were recorded{mode}",
         )
     triggered = violations = 0
     details, words = {}, []
@@ -128,7 +134,7 @@ def step_outlier(profile: Profile, parameters: StepOutlier) -> Result:
         violations,
         datapoints,
         rounded({"step_details": details}, 6),
-        shown(parameters),
+        format_parameters(parameters),
         "; ".join(words) + "." if words else "",
         ""
         if details
@@ -192,8 +198,10 @@ def dataloader(profile: Profile, parameters: Dataloader) -> Result:
     if not loaders or not cores:
         return Result(
             "Dataloader",
-            parameters=shown(parameters),
-            unjudged="no data loading was recorded" if not loaders else "no cores were measured",
+            parameters=format_parameters(parameters),
+            not_evaluated="no data loading was recorded"
+            if not loaders
+            else "no cores were measured",
         )
     counts = np.concatenate(
         [
@@ -228,7 +236,7 @@ def dataloader(profile: Profile, parameters: Dataloader) -> Result:
         int(fires),
         len(durations),
         rounded(details, 6),
-        shown(parameters),
+        format_parameters(parameters),
         f"In the median second {median:g} loaders were at work on {cores} cores.{words}",
         ""
         if enough
@@ -267,7 +275,11 @@ def data_wait_share(profile: Profile) -> float | None:
 def overall_framework_metrics(profile: Profile, parameters: OverallFrameworkMetrics) -> Result:
     """Never fires: shares, in percent, of the modes, of forward and backward, of all phases, and of the traced operators."""
     if not profile.spans:
-        return Result("OverallFrameworkMetrics", parameters=shown(parameters), unjudged=NO_SPANS)
+        return Result(
+            "OverallFrameworkMetrics",
+            parameters=format_parameters(parameters),
+            not_evaluated=NO_SPANS,
+        )
     steps, phases = {}, {}
     for spans in profile.spans:
         times = steps if spans.phase.startswith(STEP) or spans.name.startswith(STEP) else phases
@@ -304,7 +316,7 @@ def overall_framework_metrics(profile: Profile, parameters: OverallFrameworkMetr
         0,
         sum(len(spans.starts) for spans in profile.spans),
         rounded(details),
-        shown(parameters),
+        format_parameters(parameters),
     )
 
 

@@ -112,7 +112,7 @@ def _rules(results: Sequence[Result]) -> list[dict]:
         results,
         key=lambda result: (
             -result.triggered,
-            bool(result.unjudged),
+            bool(result.not_evaluated),
             result.rule in COLLECTORS,
             result.rule,
         ),
@@ -127,7 +127,7 @@ def _rules(results: Sequence[Result]) -> list[dict]:
             "description": RULES[result.rule].description,
             "finding": result.finding,
             "advice": RULES[result.rule].advice if result.triggered else "",
-            "unjudged": result.unjudged,
+            "not_evaluated": result.not_evaluated,
             "parameters": result.parameters.splitlines(),
             "causes": _causes(result),
         }
@@ -138,7 +138,7 @@ def _rules(results: Sequence[Result]) -> list[dict]:
 def _state(result: Result) -> str:
     if result.triggered:
         return "fired"
-    if result.unjudged:
+    if result.not_evaluated:
         return "not judged"
     return "collects" if result.rule in COLLECTORS else "fine"
 

@@ -8,7 +8,7 @@ from artifact.model import write_atomically
 from diagnose.profiler_data import read_profile
 from diagnose.profiler_page import write_page
 from diagnose.profiler_result import Result
-from diagnose.profiler_rules import judge, parameters_of
+from diagnose.profiler_rules import evaluate_rules, parameters_of
 from diagnose.report_losses import read_losses
 
 REPORT = Path("rule-output", "ProfilerReport", "profiler-output")
@@ -30,7 +30,7 @@ def profile_report(
     output, rules = Path(output), list(rules)
     parameters_of(parameters or {})  # a typo is told before anything is read
     profile = read_profile(output)
-    results = judge(profile, parameters, rules)
+    results = evaluate_rules(profile, parameters, rules)
     unit, curves, notes = read_losses(output)
     folder = Path(report) if report else output / REPORT
     (folder / RULES_FOLDER).mkdir(parents=True, exist_ok=True)

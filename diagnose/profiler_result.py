@@ -9,7 +9,7 @@ SCAN_US = 60_000_000  # SageMaker's rules look at a running job once a minute
 
 @dataclass(frozen=True)
 class Result:
-    """One rule's answer. triggered: how many of the scans, a minute each, it fired at; 0 means that all is well, or that `unjudged` says why not."""
+    """One rule's answer. triggered: how many of the scans, a minute each, it fired at; 0 means that all is well, or that `not_evaluated` says why not."""
 
     rule: str
     triggered: int = 0
@@ -18,7 +18,7 @@ class Result:
     details: dict = field(default_factory=dict)
     parameters: str = ""
     finding: str = ""
-    unjudged: str = ""
+    not_evaluated: str = ""
 
     def document(self) -> dict:
         """The JSON that SageMaker writes for a rule."""
@@ -31,7 +31,7 @@ class Result:
         }
 
 
-def shown(parameters) -> str:
+def format_parameters(parameters) -> str:
     """A parameter dataclass as SageMaker writes it: `name:value` lines, without the scan interval."""
     return "\n".join(
         f"{name}:{value}"

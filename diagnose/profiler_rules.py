@@ -14,7 +14,7 @@ from diagnose.profiler_result import Result
 class Rule:
     """A rule: what decides, its parameters' defaults, what it looks for, and what to do when it fires."""
 
-    judge: Callable[[Profile, object], Result]
+    evaluate: Callable[[Profile, object], Result]
     defaults: object
     description: str
     advice: str
@@ -130,7 +130,7 @@ def _value(key: str, text: object, kind: type) -> object:
     return kind(number)
 
 
-def judge(
+def evaluate_rules(
     profile: Profile, parameters: Mapping[str, object] | None = None, rules: Iterable[str] = ()
 ) -> list[Result]:
     """The answers of the rules named, of all where none is, in the registry's order.
@@ -142,4 +142,6 @@ def judge(
     for name in wanted:
         if name not in RULES:
             raise ProfileError(f"there is no profiler rule '{name}'; there are {', '.join(RULES)}")
-    return [rule.judge(profile, settings[name]) for name, rule in RULES.items() if name in wanted]
+    return [
+        rule.evaluate(profile, settings[name]) for name, rule in RULES.items() if name in wanted
+    ]

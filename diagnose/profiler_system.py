@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from diagnose.profiler_data import SNAPSHOT_S, Profile, Series
-from diagnose.profiler_result import SCAN_US, Result, box, rounded, scan_counts, shown
+from diagnose.profiler_result import SCAN_US, Result, box, format_parameters, rounded, scan_counts
 
 NO_GPU = "no GPU was measured"
 BINS = np.arange(0, 102, 2)
@@ -102,7 +102,7 @@ def _bottleneck(
 ) -> Result:
     gpus = profile.metrics("GPUUtilization")
     if not gpus:
-        return Result(rule, parameters=shown(parameters), unjudged=NO_GPU)
+        return Result(rule, parameters=format_parameters(parameters), not_evaluated=NO_GPU)
     triggered = violations = datapoints = low = 0
     details = {}
     for node in profile.nodes:
@@ -136,7 +136,7 @@ def _bottleneck(
         violations,
         datapoints,
         rounded(details),
-        shown(parameters),
+        format_parameters(parameters),
         finding,
         "" if datapoints > parameters.patience else _too_few(datapoints, parameters.patience),
     )
@@ -183,7 +183,9 @@ def gpu_memory_increase(profile: Profile, parameters: GPUMemoryIncrease) -> Resu
     """
     series = profile.metrics("GPUMemoryUtilization")
     if not series:
-        return Result("GPUMemoryIncrease", parameters=shown(parameters), unjudged=NO_GPU)
+        return Result(
+            "GPUMemoryIncrease", parameters=format_parameters(parameters), not_evaluated=NO_GPU
+        )
     triggered, details, most, window = 0, {}, 0.0, parameters.window
     for gpu in series:
         sums = np.concatenate([[0.0], np.cumsum(gpu.values[parameters.patience :])])
@@ -217,7 +219,7 @@ def gpu_memory_increase(profile: Profile, parameters: GPUMemoryIncrease) -> Resu
         sum(len(gpus) for gpus in details.values()),
         datapoints,
         rounded(details),
-        shown(parameters),
+        format_parameters(parameters),
         finding,
         "" if datapoints > needed else _too_few(datapoints, needed),
     )
@@ -227,7 +229,9 @@ def low_gpu_utilization(profile: Profile, parameters: LowGPUUtilization) -> Resu
     """Fires for a GPU whose last window has its 95th percentile below threshold_p95, or above it and its 5th below threshold_p5."""
     series = profile.metrics("GPUUtilization")
     if not series:
-        return Result("LowGPUUtilization", parameters=shown(parameters), unjudged=NO_GPU)
+        return Result(
+            "LowGPUUtilization", parameters=format_parameters(parameters), not_evaluated=NO_GPU
+        )
     triggered, details, words = 0, {}, []
     for gpu in series:
         for count in scan_counts(gpu.times, profile.bounds()[0], parameters.scan_interval_us):
@@ -256,7 +260,7 @@ def low_gpu_utilization(profile: Profile, parameters: LowGPUUtilization) -> Resu
         triggered,
         datapoints,
         rounded(details),
-        shown(parameters),
+        format_parameters(parameters),
         "; ".join(words) + ".",
         "" if datapoints > parameters.patience else _too_few(datapoints, parameters.patience),
     )
@@ -265,7 +269,7 @@ def low_gpu_utilization(profile: Profile, parameters: LowGPUUtilization) -> Resu
 def batch_size(profile: Profile, parameters: BatchSize) -> Result:
     """Fires for a GPU when over the last window the 95th percentiles of the mean core, the GPU and its memory all lie below theirs."""
     if not profile.metrics("GPUUtilization"):
-        return Result("BatchSize", parameters=shown(parameters), unjudged=NO_GPU)
+        return Result("BatchSize", parameters=format_parameters(parameters), not_evaluated=NO_GPU)
     triggered, details, words, datapoints = 0, {}, [], 0
     needed = max(parameters.window, parameters.patience)
     for node, gpu, memory in _gpus(profile):
@@ -313,7 +317,7 @@ def batch_size(profile: Profile, parameters: BatchSize) -> Result:
         triggered,
         datapoints,
         rounded(details),
-        shown(parameters),
+        format_parameters(parameters),
         "; ".join(words) + ".",
         "" if datapoints > needed else _too_few(datapoints, needed),
     )
@@ -354,8 +358,8 @@ def load_balancing(profile: Profile, parameters: LoadBalancing) -> Result:
     if not pairs:
         return Result(
             "LoadBalancing",
-            parameters=shown(parameters),
-            unjudged="there are no two GPUs on one node to compare" if series else NO_GPU,
+            parameters=format_parameters(parameters),
+            not_evaluated="there are no two GPUs on one node to compare" if series else NO_GPU,
         )
     triggered = violations = 0
     details, farthest, start = {}, 0.0, profile.bounds()[0]
@@ -384,7 +388,7 @@ def load_balancing(profile: Profile, parameters: LoadBalancing) -> Result:
         violations,
         datapoints,
         rounded(details),
-        shown(parameters),
+        format_parameters(parameters),
         f"The greatest distance between two GPUs of a node is {farthest:.2f}; from {parameters.threshold:g} on they are loaded unequally.",
         "" if datapoints > parameters.patience else _too_few(datapoints, parameters.patience),
     )
@@ -428,8 +432,8 @@ def overall_system_usage(profile: Profile, parameters: OverallSystemUsage) -> Re
         0,
         datapoints,
         rounded(details, 2),
-        shown(parameters),
-        unjudged="" if details else "no metrics of the machine were found",
+        format_parameters(parameters),
+        not_evaluated="" if details else "no metrics of the machine were found",
     )
 
 

@@ -32,7 +32,7 @@ class TensorRule(Rule):
 
     def __init__(self, base_trial, other_trials=None):
         super().__init__(base_trial, action_str="", other_trials=other_trials)
-        self.judged = 0
+        self.steps_evaluated = 0
         self.violation: Violation | None = None
 
     def fire(self, step: int, tensor: str, value: float, threshold: float, sentence: str) -> bool:
@@ -43,10 +43,10 @@ class TensorRule(Rule):
         self.report["Details"][f"step_{step}"] = sentence
         return True
 
-    def look(self) -> None:
+    def count_step(self) -> None:
         """Count a step that could be judged."""
-        self.judged += 1
-        self.report["Datapoints"] = self.judged
+        self.steps_evaluated += 1
+        self.report["Datapoints"] = self.steps_evaluated
 
     # --- finding tensors
 

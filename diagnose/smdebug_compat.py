@@ -9,7 +9,6 @@ import types
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 
 @contextmanager
@@ -31,17 +30,7 @@ def load_smdebug() -> Iterator[None]:
     finally:
         if given is None:
             os.environ.pop("SMDEBUG_LOG_LEVEL", None)
-        _mend_finders()
-
-
-def process_start(pid: int) -> int | None:
-    """When a process started, in clock ticks since boot: tells a pid that was given again. None when there is none, it is a zombie,
-    or /proc is not there."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return int(fields[19]) if fields[0] != "Z" else None
-    except (OSError, IndexError, ValueError):
-        return None
+        _repair_finders()
 
 
 def _stand_in_for_pyinstrument() -> None:
@@ -57,7 +46,7 @@ def _stand_in_for_pyinstrument() -> None:
     sys.modules.update({"pyinstrument": package, "pyinstrument.renderers": renderers})
 
 
-def _mend_finders() -> None:
+def _repair_finders() -> None:
     """smdebug's profiler brings an old `six` whose import hook makes every later import of anything warn."""
     for finder in sys.meta_path:
         kind = type(finder)

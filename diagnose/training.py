@@ -52,7 +52,7 @@ def _hyperparameters(file: Path) -> dict[str, str]:
 
 
 def _run(command: list[str], failure: Path) -> None:
-    """Run it and pass on what it prints, but for its own judgement: ours follows."""
+    """Run it and pass on what it prints, but for its own diagnosis: ours follows."""
     process = subprocess.Popen(
         command,
         cwd=REPOSITORY,

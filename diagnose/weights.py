@@ -58,7 +58,7 @@ class WeightUpdateRatio(TensorRule):
         }
         if not ratios:
             return False
-        self.look()
+        self.count_step()
         low, high = min(ratios, key=ratios.get), max(ratios, key=ratios.get)
         if ratios[high] > self.large:
             return self.fire(
@@ -137,7 +137,7 @@ class UnchangedTensor(TensorRule):
                 ):
                     unchanged.append(name)
         if looked:
-            self.look()
+            self.count_step()
         weights = set(names) - set(self.names(step, ("losses",)))
         if not self.chosen and not weights <= set(unchanged):
             unchanged = [name for name in unchanged if name not in weights]
@@ -186,7 +186,7 @@ class AllZero(TensorRule):
         shares = {name: share for name in names if (share := self._zeros(name, step)) is not None}
         if not shares:
             return False
-        self.look()
+        self.count_step()
         most = max(shares, key=shares.get)
         count = sum(share >= self.threshold for share in shares.values())
         return count > 0 and self.fire(
@@ -245,7 +245,7 @@ class SimilarAcrossRuns(TensorRule):
                         different[name] = max(distance, different.get(name, 0.0))
         if not compared:
             return False
-        self.look()
+        self.count_step()
         if not different:
             return False
         first = max(different, key=different.get)

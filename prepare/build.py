@@ -19,7 +19,7 @@ from prepare.place import move_all, output_paths, remove_stale
 from prepare.progress import progress
 from prepare.scan import SPLITS, PrepareError, Source, scan
 from prepare.split import assign
-from prepare.state import STAGING_FOLDER, Ledger, read_ledger
+from prepare.state import STAGING_FOLDER, PreparationState, read_state
 from prepare.summary import Summary, summarise
 
 
@@ -52,13 +52,13 @@ def prepare(options: Options) -> Summary:
     prepare.json says `running` until all is in place.
     """
     sources, ignored = scan(options.source)
-    ledger = read_ledger(options.destination)
+    earlier_state = read_state(options.destination)
     existed = options.destination.exists()
     staging = options.destination / STAGING_FOLDER
     shutil.rmtree(staging, ignore_errors=True)
     try:
         stamps = {source.path: _stamp(options.source / source.path) for source in sources}
-        kept = _unchanged(options, sources, stamps, ledger) if ledger.complete else {}
+        kept = _unchanged(options, sources, stamps, earlier_state) if earlier_state.complete else {}
         converted, broken = _convert_all(
             options, [source for source in sources if source not in kept], staging
         )
@@ -76,16 +76,19 @@ def prepare(options: Options) -> Summary:
     except BaseException:
         shutil.rmtree(staging if existed else options.destination, ignore_errors=True)
         raise
-    return _finish(options, ledger, stamps, kept, converted, broken, ignored)
+    return _finish(options, earlier_state, stamps, kept, converted, broken, ignored)
 
 
 def _unchanged(
-    options: Options, sources: Sequence[Source], stamps: dict[str, list[int]], ledger: Ledger
+    options: Options,
+    sources: Sequence[Source],
+    stamps: dict[str, list[int]],
+    earlier_state: PreparationState,
 ) -> dict[Source, Photo]:
     """Sources whose size and time are as recorded and whose output is there in its size: no need to decode them again."""
     kept = {}
     for source in sources:
-        known = ledger.photos.get(source.path)
+        known = earlier_state.photos.get(source.path)
         if known and known["stamp"] == stamps[source.path]:
             output = options.destination / known["output"]
             if output.is_file() and output.stat().st_size == known["photo"]["bytes"]:
@@ -135,7 +138,7 @@ def _end_with(parent: int) -> None:
 
 def _finish(
     options: Options,
-    ledger: Ledger,
+    earlier_state: PreparationState,
     stamps: dict[str, list[int]],
     kept: dict[Source, Photo],
     converted: dict[Source, Photo],
@@ -150,12 +153,14 @@ def _finish(
     outputs = output_paths(splits)
     summary = summarise(options, photos, splits, outputs, broken, ignored)
     texts = manifests(photos, splits, outputs, summary.classes, options.s3_uri)
-    earlier = ledger.outputs
+    earlier = earlier_state.outputs
     current = sorted([*outputs.values(), *texts, "report.html"])
-    Ledger(False, options.recorded(), {}, ledger.photos, sorted({*earlier, *current})).write(folder)
+    PreparationState(
+        False, options.recorded(), {}, earlier_state.photos, sorted({*earlier, *current})
+    ).write(folder)
     move_all(
         [
-            (folder / ledger.photos[source.path]["output"], folder / outputs[source])
+            (folder / earlier_state.photos[source.path]["output"], folder / outputs[source])
             for source in kept
         ]
         + [(_staged(staging, source), folder / outputs[source]) for source in converted],
@@ -173,7 +178,7 @@ def _finish(
         }
         for source, photo in photos.items()
     }
-    Ledger(
+    PreparationState(
         True, options.recorded(), summary.counts(), records, current, summary.broken, ignored
     ).write(folder)
     shutil.rmtree(staging)

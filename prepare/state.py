@@ -7,13 +7,13 @@ from pathlib import Path
 from artifact.model import write_atomically
 from prepare.scan import PrepareError
 
-LEDGER_FILE = "prepare.json"
+STATE_FILE = "prepare.json"
 STAGING_FOLDER = ".staging"
 VERSION = 1
 
 
 @dataclass
-class Ledger:
+class PreparationState:
     """photos: source path to what became of it (with the source's size and mtime); outputs: every file that prepare wrote;
     broken: source path to reason."""
 
@@ -38,15 +38,15 @@ class Ledger:
             "photos": self.photos,
         }
         write_atomically(
-            folder / LEDGER_FILE,
+            folder / STATE_FILE,
             (json.dumps(values, indent=1) + "\n").encode(),
             folder / STAGING_FOLDER,
         )
 
 
-def read_ledger(folder: Path) -> Ledger:
-    """The ledger of an earlier run; an empty one for a new folder. PrepareError when the folder holds something else."""
-    path = folder / LEDGER_FILE
+def read_state(folder: Path) -> PreparationState:
+    """The earlier_state of an earlier run; an empty one for a new folder. PrepareError when the folder holds something else."""
+    path = folder / STATE_FILE
     if not path.exists():
         foreign = (
             sorted(entry.name for entry in folder.iterdir() if entry.name != STAGING_FOLDER)
@@ -57,12 +57,12 @@ def read_ledger(folder: Path) -> Ledger:
             raise PrepareError(
                 f"the destination '{folder}' holds '{foreign[0]}', which prepare did not write; give a new or empty folder"
             )
-        return Ledger()
+        return PreparationState()
     try:
         values = json.loads(path.read_text())
         if values["version"] != VERSION:
             raise ValueError(f"version {values['version']}")
-        return Ledger(
+        return PreparationState(
             values["state"] == "complete",
             values["options"],
             values["counts"],

@@ -52,17 +52,17 @@ def hooked(job: Job, learner: Learner) -> Hook | None:
 
 def tell_findings(job: Job) -> None:
     """Judge what was saved and print the answers; a training never fails for what they say, nor when they cannot be had."""
+    from diagnose.diagnosis import diagnose_output
     from diagnose.findings import DiagnoseError
-    from diagnose.judging import judge_all
 
     try:
-        judgement = judge_all(job.root / "output", write_to=job.output_data)
+        diagnosis = diagnose_output(job.root / "output", write_to=job.output_data)
     except (DiagnoseError, OSError) as error:
         log.warning("diagnose: %s", error)
         return
-    for line in judgement.lines():
+    for line in diagnosis.lines():
         print(f"diagnose: {line}", flush=True)
     print(
-        f"diagnose: rules={len(judgement.lines())} fired={','.join(judgement.fired()) or 'none'}",
+        f"diagnose: rules={len(diagnosis.lines())} fired={','.join(diagnosis.fired()) or 'none'}",
         flush=True,
     )

@@ -39,14 +39,16 @@ def start_training(root, epochs: int, lr: float) -> subprocess.Popen:
 
 def test_a_rule_beside_the_training_stops_it(tmp_path):
     training = start_training(tmp_path, 2000, 1e-14)
-    told = []
+    fired = []
     try:
-        findings = follow(tmp_path, "UnchangedTensor", told=told.append, stop=True, timeout_s=60)
+        findings = follow(
+            tmp_path, "UnchangedTensor", on_fire=fired.append, stop=True, timeout_s=60
+        )
         assert training.wait(timeout=30) == 7
     finally:
         training.kill()
     assert (
-        [finding.rule for finding in told]
+        [finding.rule for finding in fired]
         == ["UnchangedTensor"]
         == [finding.rule for finding in findings if finding.fired]
     )

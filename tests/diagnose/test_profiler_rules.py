@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from diagnose.profiler_data import ProfileError, read_profile
-from diagnose.profiler_rules import RULES, judge, parameters_of
+from diagnose.profiler_rules import RULES, evaluate_rules, parameters_of
 from diagnose.profiler_system import jensen_shannon
 from tests.support.recorded_profiles import START, machine, record_steps, record_system, steady
 
 
 def answer(folder, rule, **parameters):
-    (result,) = judge(
+    (result,) = evaluate_rules(
         read_profile(folder),
         {f"{rule}_{name}": value for name, value in parameters.items()},
         [rule],
@@ -102,7 +102,7 @@ def test_rules_over_the_machine(tmp_path, rule, case, metrics, seconds, paramete
     )
     assert bool(result.triggered) == fires, (case, result)
     assert bool(result.violations) == fires or rule in ("CPUBottleneck", "IOBottleneck")
-    assert not (fires and result.unjudged)
+    assert not (fires and result.not_evaluated)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_rules_over_the_machine(tmp_path, rule, case, metrics, seconds, paramete
 )
 def test_without_a_gpu_a_rule_says_so(tmp_path, rule):
     result = answer(record_system(tmp_path, 60, machine(cpu=99, waiting=99)), rule)
-    assert (result.triggered, result.unjudged) == (0, "no GPU was measured")
+    assert (result.triggered, result.not_evaluated) == (0, "no GPU was measured")
 
 
 def test_a_bottleneck_counts_moments_not_threads_that_wake_up_apart(tmp_path):
@@ -163,19 +163,19 @@ def test_step_outlier(tmp_path):
     assert details["step_stats"]["p50"] == pytest.approx(0.1, rel=0.05)
     assert answer(tmp_path / "slow", "StepOutlier", n_outliers=12).triggered == 0
     assert (
-        answer(tmp_path / "slow", "StepOutlier", mode="Step:ModeKeys.EVAL").unjudged
+        answer(tmp_path / "slow", "StepOutlier", mode="Step:ModeKeys.EVAL").not_evaluated
         == "no steps were recorded of mode Step:ModeKeys.EVAL"
     )
 
 
 @pytest.mark.parametrize(
-    ("count", "outliers", "unjudged"), [(600, 0, False), (600, 10, False), (100, 11, True)]
+    ("count", "outliers", "not_evaluated"), [(600, 0, False), (600, 10, False), (100, 11, True)]
 )
-def test_no_step_outlier(tmp_path, count, outliers, unjudged):
+def test_no_step_outlier(tmp_path, count, outliers, not_evaluated):
     durations = steady(count)
     durations[:outliers] = 2.0
     result = answer(record_steps(tmp_path, durations), "StepOutlier")
-    assert (result.triggered, bool(result.unjudged)) == (0, unjudged)
+    assert (result.triggered, bool(result.not_evaluated)) == (0, not_evaluated)
 
 
 def test_max_initialization_time(tmp_path):
@@ -188,7 +188,8 @@ def test_max_initialization_time(tmp_path):
     assert answer(late, "MaxInitializationTime", threshold=22).triggered == 0
     never = record_system(tmp_path / "never", 1500, metrics, every=5)
     assert (
-        answer(never, "MaxInitializationTime").unjudged == "no spans of the training were recorded"
+        answer(never, "MaxInitializationTime").not_evaluated
+        == "no spans of the training were recorded"
     )
     (never / "framework").mkdir()
     assert answer(never, "MaxInitializationTime").triggered == 5
@@ -232,7 +233,7 @@ def test_overall_framework_metrics(tmp_path):
     assert details["general"] == {"Forward": 100}
     assert answer(
         record_system(tmp_path / "managed", 5, machine()), "OverallFrameworkMetrics"
-    ).unjudged
+    ).not_evaluated
 
 
 def test_the_documented_defaults():
@@ -283,7 +284,7 @@ def test_an_unknown_rule(tmp_path):
         ProfileError,
         match="there is no profiler rule 'CpuBottleneck'; there are BatchSize, CPUBottleneck",
     ):
-        judge(read_profile(record_system(tmp_path, 5, machine())), rules=["CpuBottleneck"])
+        evaluate_rules(read_profile(record_system(tmp_path, 5, machine())), rules=["CpuBottleneck"])
 
 
 def test_what_a_crash_leaves_is_read(tmp_path):
@@ -301,7 +302,7 @@ def test_what_a_crash_leaves_is_read(tmp_path):
     assert profile.notes == (
         "8 broken lines were left out, of 3 files such as '1591748220.algo-1.json'",
     )
-    for result in judge(profile):
+    for result in evaluate_rules(profile):
         json.dumps(result.document(), allow_nan=False)
 
 
@@ -350,7 +351,7 @@ def test_damaged_numbers_neither_hang_nor_break(tmp_path):
     )
     profile = read_profile(folder)
     assert len(profile.notes) == 1 and profile.bounds()[1] - profile.bounds()[0] < 120
-    for result in judge(profile):
+    for result in evaluate_rules(profile):
         json.dumps(result.document(), allow_nan=False)
 
 

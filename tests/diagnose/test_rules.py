@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from diagnose.evaluation import diagnose
+from diagnose.evaluation import evaluate_tensors
 from diagnose.registry import MODULES, load, parameters_of
 from tests.support.watched_training import CLASSES, photos, small_network, watch
 from train.recording.hooks import DebugSettings
@@ -14,8 +14,8 @@ from train.recording.hooks import DebugSettings
 WHOLE = DebugSettings(train_interval=1, sample=0)
 
 
-def judge(root, rule: str, **parameters):
-    (finding,) = diagnose(root, [rule], {rule: parameters})
+def evaluate(root, rule: str, **parameters):
+    (finding,) = evaluate_tensors(root, [rule], {rule: parameters})
     return finding
 
 
@@ -53,9 +53,9 @@ def stuck(tmp_path_factory):
 
 
 def test_a_healthy_training_fires_nothing(healthy):
-    findings = diagnose(healthy)
+    findings = evaluate_tensors(healthy)
     assert [
-        finding.words() for finding in findings if finding.fired or finding.status == "Error"
+        finding.describe() for finding in findings if finding.fired or finding.status == "Error"
     ] == []
     assert {
         finding.rule: finding.steps for finding in findings if finding.status == "NotJudged"
@@ -72,14 +72,14 @@ def mlp(activation: type[nn.Module], layers: int, width: int = 16) -> nn.Sequent
 
 def test_vanishing_gradient_in_a_deep_sigmoid_network(tmp_path):
     watch(tmp_path, mlp(nn.Sigmoid, 14), epochs=1)
-    finding = judge(tmp_path, "VanishingGradient")
+    finding = evaluate(tmp_path, "VanishingGradient")
     assert (
         finding.fired
         and finding.tensor == "gradient/Sequential_1.weight"
         and 0 < finding.value < finding.threshold == 1e-7
     )
     assert (finding.mode, finding.step) == ("TRAIN", 0)
-    assert not judge(tmp_path, "VanishingGradient", threshold=0.0).fired
+    assert not evaluate(tmp_path, "VanishingGradient", threshold=0.0).fired
 
 
 def test_a_bias_before_batchnorm_has_no_gradient_and_that_is_well(tmp_path):
@@ -87,7 +87,7 @@ def test_a_bias_before_batchnorm_has_no_gradient_and_that_is_well(tmp_path):
         nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, CLASSES)
     )
     watch(tmp_path, network, epochs=1)
-    assert not judge(tmp_path, "VanishingGradient").fired
+    assert not evaluate(tmp_path, "VanishingGradient").fired
 
 
 @pytest.mark.parametrize(
@@ -95,9 +95,9 @@ def test_a_bias_before_batchnorm_has_no_gradient_and_that_is_well(tmp_path):
 )
 def test_exploding_tensor_with_lr_1000(tmp_path, settings):
     watch(tmp_path, mlp(nn.ReLU, 3), lr=1e3, settings=settings)
-    finding = judge(tmp_path, "ExplodingTensor")
+    finding = evaluate(tmp_path, "ExplodingTensor")
     assert finding.fired and not math.isfinite(finding.value)
-    assert judge(tmp_path, "ExplodingTensor", only_nan=True).step >= finding.step
+    assert evaluate(tmp_path, "ExplodingTensor", only_nan=True).step >= finding.step
 
 
 def test_exploding_tensor_sees_one_bad_value_among_many(tmp_path):
@@ -109,14 +109,14 @@ def test_exploding_tensor_sees_one_bad_value_among_many(tmp_path):
                 network[3].weight[100, 101] = float("inf")
 
     watch(tmp_path, network, epochs=1, after_step=spoil)
-    found = judge(tmp_path, "ExplodingTensor", collection_names="weights")
+    found = evaluate(tmp_path, "ExplodingTensor", collection_names="weights")
     assert (
         found.fired
         and found.step == 3
         and found.tensor == "Sequential_3.weight"
         and math.isinf(found.value)
     )
-    assert not judge(tmp_path, "ExplodingTensor", collection_names="weights", end_step=3).fired
+    assert not evaluate(tmp_path, "ExplodingTensor", collection_names="weights", end_step=3).fired
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_poor_weight_initialization(tmp_path, factors, steps, expected):
             layer.weight *= factor
     lr = 1e-14 if expected == "fallen" else 0.05
     watch(tmp_path, network, train=photos(48), epochs=steps, steps=1, lr=lr)
-    finding = judge(
+    finding = evaluate(
         tmp_path,
         "PoorWeightInitialization",
         **(
@@ -151,11 +151,11 @@ def test_poor_weight_initialization(tmp_path, factors, steps, expected):
 
 def test_overfit_on_20_photos(tmp_path, healthy):
     watch(tmp_path, small_network(), train=photos(20), validation=photos(60, 1), epochs=30, steps=1)
-    finding = judge(tmp_path, "Overfit")
+    finding = evaluate(tmp_path, "Overfit")
     assert finding.fired and finding.mode == "EVAL" and finding.value > 0.1
-    later = judge(tmp_path, "Overfit", patience=3)
+    later = evaluate(tmp_path, "Overfit", patience=3)
     assert later.fired and later.step > finding.step
-    assert not judge(tmp_path, "Overfit", ratio_threshold=1e6).fired
+    assert not evaluate(tmp_path, "Overfit", ratio_threshold=1e6).fired
 
 
 def test_overtraining_after_all_is_learned(tmp_path, stuck):
@@ -168,16 +168,18 @@ def test_overtraining_after_all_is_learned(tmp_path, stuck):
         steps=1,
         lr=0.2,
     )
-    finding = judge(tmp_path, "Overtraining")
+    finding = evaluate(tmp_path, "Overtraining")
     assert finding.fired and finding.mode_step > 5
-    assert judge(tmp_path, "Overtraining", patience_train=100, patience_validation=3).mode == "EVAL"
-    assert judge(stuck, "Overtraining").mode == "TRAIN"
+    assert (
+        evaluate(tmp_path, "Overtraining", patience_train=100, patience_validation=3).mode == "EVAL"
+    )
+    assert evaluate(stuck, "Overtraining").mode == "TRAIN"
 
 
 def test_loss_not_decreasing(stuck, healthy):
-    assert judge(stuck, "LossNotDecreasing", mode="TRAIN").mode_step == 10
-    assert judge(healthy, "LossNotDecreasing", diff_percent=99.0, mode="eval").mode == "EVAL"
-    assert not judge(healthy, "LossNotDecreasing", mode="TRAIN", num_steps=40).fired
+    assert evaluate(stuck, "LossNotDecreasing", mode="TRAIN").mode_step == 10
+    assert evaluate(healthy, "LossNotDecreasing", diff_percent=99.0, mode="eval").mode == "EVAL"
+    assert not evaluate(healthy, "LossNotDecreasing", mode="TRAIN", num_steps=40).fired
 
 
 def test_loss_not_decreasing_lets_a_small_rise_pass(tmp_path):
@@ -188,17 +190,17 @@ def test_loss_not_decreasing_lets_a_small_rise_pass(tmp_path):
             network[5].bias[0] += 0.2
 
     watch(tmp_path, network, train=photos(48), epochs=12, steps=1, lr=1e-14, after_step=worsen)
-    assert not judge(tmp_path, "LossNotDecreasing", increase_threshold_percent=60).fired
-    assert judge(tmp_path, "LossNotDecreasing", increase_threshold_percent=0).fired
+    assert not evaluate(tmp_path, "LossNotDecreasing", increase_threshold_percent=60).fired
+    assert evaluate(tmp_path, "LossNotDecreasing", increase_threshold_percent=0).fired
 
 
 def test_weight_update_ratio(tmp_path, stuck, healthy):
     watch(tmp_path, mlp(nn.ReLU, 1), epochs=1, lr=1e3)
-    large = judge(tmp_path, "WeightUpdateRatio")
+    large = evaluate(tmp_path, "WeightUpdateRatio")
     assert large.fired and large.value > large.threshold == 10
-    small = judge(stuck, "WeightUpdateRatio")
+    small = evaluate(stuck, "WeightUpdateRatio")
     assert small.fired and small.value < small.threshold == 1e-8
-    assert not judge(healthy, "WeightUpdateRatio", num_steps=8).fired
+    assert not evaluate(healthy, "WeightUpdateRatio", num_steps=8).fired
 
 
 def test_frozen_layers_are_no_fault_of_the_weights(tmp_path):
@@ -207,13 +209,13 @@ def test_frozen_layers_are_no_fault_of_the_weights(tmp_path):
         parameter.requires_grad = False
     watch(tmp_path, network)
     for rule in ("WeightUpdateRatio", "UnchangedTensor", "AllZero"):
-        assert judge(tmp_path, rule).status == "NoIssuesFound"
+        assert evaluate(tmp_path, rule).status == "NoIssuesFound"
 
 
 def test_unchanged_tensor(stuck, healthy):
-    finding = judge(stuck, "UnchangedTensor")
+    finding = evaluate(stuck, "UnchangedTensor")
     assert finding.fired and finding.mode_step == 2
-    assert judge(healthy, "UnchangedTensor", tensor_regex="CrossEntropyLoss", rtol=10.0).fired
+    assert evaluate(healthy, "UnchangedTensor", tensor_regex="CrossEntropyLoss", rtol=10.0).fired
 
 
 def dead_network() -> nn.Sequential:
@@ -229,14 +231,14 @@ def dead_network() -> nn.Sequential:
 )
 def test_dead_relus_by_a_large_negative_bias(tmp_path, settings):
     watch(tmp_path, dead_network(), epochs=1, settings=settings)
-    finding = judge(tmp_path, "DeadRelu")
+    finding = evaluate(tmp_path, "DeadRelu")
     assert (
         finding.fired
         and finding.value == 100
         and finding.threshold == 50
         and finding.tensor.startswith("1.relu_")
     )
-    assert not judge(tmp_path, "DeadRelu", threshold_layer=100.0).fired
+    assert not evaluate(tmp_path, "DeadRelu", threshold_layer=100.0).fired
 
 
 @pytest.mark.parametrize(
@@ -244,13 +246,13 @@ def test_dead_relus_by_a_large_negative_bias(tmp_path, settings):
 )
 def test_all_zero_behind_dead_relus(tmp_path, settings):
     watch(tmp_path, dead_network(), epochs=1, settings=settings)
-    finding = judge(tmp_path, "AllZero")
+    finding = evaluate(tmp_path, "AllZero")
     assert (
         finding.fired
         and finding.tensor in ("gradient/Sequential_0.weight", "gradient/Sequential_3.weight")
         and finding.value == 100
     )
-    assert not judge(tmp_path, "AllZero", collection_names="weights").fired
+    assert not evaluate(tmp_path, "AllZero", collection_names="weights").fired
 
 
 @pytest.mark.parametrize(("activation", "name"), [(nn.Tanh, "tanh"), (nn.Sigmoid, "sigmoid")])
@@ -259,10 +261,10 @@ def test_saturated_activation(tmp_path, activation, name):
     with torch.no_grad():
         network[1].weight *= 1e5
     watch(tmp_path, network, epochs=1, lr=0.0)
-    finding = judge(tmp_path, "SaturatedActivation")
+    finding = evaluate(tmp_path, "SaturatedActivation")
     assert finding.fired and finding.tensor == f"2.{name}_input_0" and finding.value > 50
     watch(tmp_path, mlp(activation, 1), epochs=1)
-    assert judge(tmp_path, "SaturatedActivation").status == "NoIssuesFound"
+    assert evaluate(tmp_path, "SaturatedActivation").status == "NoIssuesFound"
 
 
 def test_class_imbalance(tmp_path):
@@ -275,9 +277,9 @@ def test_class_imbalance(tmp_path):
         ]
     )
     watch(tmp_path, small_network(), train=(values[rare], labels[rare]), epochs=2, steps=4, lr=1e-6)
-    finding = judge(tmp_path, "ClassImbalance", samples=410)
+    finding = evaluate(tmp_path, "ClassImbalance", samples=410)
     assert finding.fired and finding.value == 20 and "class 2" in finding.sentence
-    mistaken = judge(
+    mistaken = evaluate(
         tmp_path,
         "ClassImbalance",
         samples=410,
@@ -288,10 +290,10 @@ def test_class_imbalance(tmp_path):
 
 
 def test_confusion(tmp_path, healthy):
-    finding = judge(healthy, "Confusion")
+    finding = evaluate(healthy, "Confusion")
     assert finding.fired and finding.mode == "EVAL" and finding.value < 0.9
     watch(tmp_path, small_network(), train=photos(300), epochs=6, steps=4, lr=0.1, close=True)
-    assert not judge(tmp_path, "Confusion", start_step=20).fired
+    assert not evaluate(tmp_path, "Confusion", start_step=20).fired
     watch(
         tmp_path,
         small_network(),
@@ -301,17 +303,17 @@ def test_confusion(tmp_path, healthy):
         steps=4,
         lr=0.1,
     )
-    assert judge(tmp_path, "Confusion", start_step=25).status == "NoIssuesFound"
+    assert evaluate(tmp_path, "Confusion", start_step=25).status == "NoIssuesFound"
 
 
 def test_similar_across_runs(tmp_path):
     for folder, seed in (("a", 0), ("b", 0), ("c", 1)):
         watch(tmp_path / folder, small_network(seed), epochs=1)
     assert (
-        judge(tmp_path / "a", "SimilarAcrossRuns", other_trials=str(tmp_path / "b")).status
+        evaluate(tmp_path / "a", "SimilarAcrossRuns", other_trials=str(tmp_path / "b")).status
         == "NoIssuesFound"
     )
-    finding = judge(
+    finding = evaluate(
         tmp_path / "a",
         "SimilarAcrossRuns",
         other_trials=f"{tmp_path / 'b'},{tmp_path / 'c'}",
@@ -322,9 +324,9 @@ def test_similar_across_runs(tmp_path):
 
 def test_check_input_images(tmp_path):
     watch(tmp_path, small_network(), train=photos(510, mean=0.5), epochs=1)
-    finding = judge(tmp_path, "CheckInputImages")
+    finding = evaluate(tmp_path, "CheckInputImages")
     assert finding.fired and finding.value == pytest.approx(0.5, abs=0.01) and finding.step == 4
-    assert not judge(tmp_path, "CheckInputImages", threshold_mean=0.6).fired
+    assert not evaluate(tmp_path, "CheckInputImages", threshold_mean=0.6).fired
 
 
 # SageMaker's documentation; None where it says that there is no default

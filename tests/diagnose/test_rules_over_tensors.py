@@ -12,8 +12,8 @@ import pytest
 from torch import nn
 
 from diagnose.__main__ import main
-from diagnose.evaluation import diagnose
-from diagnose.judging import NAMES
+from diagnose.diagnosis import NAMES
+from diagnose.evaluation import evaluate_tensors
 from diagnose.records import decode
 from diagnose.smdebug_compat import load_smdebug
 from tests.support.jobs import REPOSITORY
@@ -95,7 +95,7 @@ def test_the_list_of_rules_loads_no_smdebug():
 
 @pytest.mark.parametrize("place", [".", "output", "output/data/tensors"])
 def test_tensors_are_found_wherever_they_are_named(copy, place):
-    (finding,) = diagnose(copy / place, "VanishingGradient")
+    (finding,) = evaluate_tensors(copy / place, "VanishingGradient")
     assert finding.status == "NoIssuesFound" and (copy / place / "findings.json").is_file()
 
 
@@ -104,7 +104,7 @@ def test_smdebugs_own_layout_is_found(copy, tmp_path):
     (copy / "output" / "data" / "tensors").rename(
         tmp_path / "smdebug_output" / "Nov21_10-00-00_host"
     )
-    assert diagnose(tmp_path / "smdebug_output", "VanishingGradient")[0].steps == 6
+    assert evaluate_tensors(tmp_path / "smdebug_output", "VanishingGradient")[0].steps == 6
 
 
 def test_parameters_come_from_a_file_too_and_as_texts(run, tmp_path, capfd):
@@ -126,7 +126,7 @@ def test_parameters_come_from_a_file_too_and_as_texts(run, tmp_path, capfd):
 
 
 def test_steps_can_be_left_out(run):
-    (finding,) = diagnose(
+    (finding,) = evaluate_tensors(
         run,
         "VanishingGradient",
         {"VanishingGradient": {"threshold": 1e9, "start_step": 3, "end_step": "5"}},
@@ -135,7 +135,7 @@ def test_steps_can_be_left_out(run):
 
 
 def test_findings_go_where_they_are_wanted(run, tmp_path):
-    diagnose(run, "DeadRelu", write_to=tmp_path)
+    evaluate_tensors(run, "DeadRelu", write_to=tmp_path)
     assert json.loads((tmp_path / "findings.json").read_text())["findings"][0]["rule"] == "DeadRelu"
 
 
@@ -231,7 +231,7 @@ def test_no_folder_and_no_tensors(tmp_path, capfd):
 
 def test_a_crashed_run_is_judged_as_far_as_it_came(tmp_path):
     watch(tmp_path, small_network(), epochs=1, close=False)
-    (finding,) = diagnose(tmp_path, "VanishingGradient")
+    (finding,) = evaluate_tensors(tmp_path, "VanishingGradient")
     assert finding.steps == 4  # of five: the last was not closed
 
 
@@ -320,7 +320,7 @@ def test_a_folder_that_cannot_be_written(copy, capfd):
 def test_numbers_that_json_lacks(tmp_path):
     network = nn.Sequential(nn.Flatten(), nn.Linear(192, 3))
     watch(tmp_path, network, epochs=1, lr=1e38)
-    (finding,) = diagnose(tmp_path, "ExplodingTensor")
+    (finding,) = evaluate_tensors(tmp_path, "ExplodingTensor")
     assert finding.fired
     assert json.loads((tmp_path / "findings.json").read_text())["findings"][0]["value"] in (
         "nan",

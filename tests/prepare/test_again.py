@@ -85,8 +85,8 @@ def test_a_killed_run_leaves_nothing_that_a_later_one_trusts(tmp_path, delay_s):
     time.sleep(delay_s)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    ledger = out / "prepare.json"
-    if ledger.exists() and json.loads(ledger.read_text())["state"] == "complete":
+    state_file = out / "prepare.json"
+    if state_file.exists() and json.loads(state_file.read_text())["state"] == "complete":
         assert tree(out) == tree(tmp_path / "whole")
     assert run(source, out) == 0
     assert tree(out) == tree(tmp_path / "whole")

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from diagnose.profiler_data import read_profile
-from diagnose.profiler_rules import judge
+from diagnose.profiler_rules import evaluate_rules
 from diagnose.smdebug_compat import load_smdebug
 from tests.support.jobs import REPOSITORY
 from train.recording.profile import NoProfile, Profile, ProfileSettings, profiling
@@ -56,7 +56,7 @@ def loaded_by_threads(profile, count, threads, seconds=0.12):
 
 
 def answer(folder, rule, **parameters):
-    (result,) = judge(
+    (result,) = evaluate_rules(
         read_profile(folder),
         {f"{rule}_{name}": value for name, value in parameters.items()},
         [rule],
@@ -125,7 +125,7 @@ def test_a_slow_loader_fires_and_a_parallel_one_does_not(tmp_path):
     parallel = answer(tmp_path / "parallel", "Dataloader", patience=1)
     assert (
         parallel.triggered == 0
-        and parallel.unjudged == ""
+        and parallel.not_evaluated == ""
         and parallel.details["dataloaders"] == CORES
     )
     assert parallel.details["dataloading_time"]["p50"] == pytest.approx(0.12, rel=0.5)

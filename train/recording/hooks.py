@@ -20,7 +20,8 @@ import torch
 from torch import nn
 
 from artifact.model import write_atomically
-from diagnose.smdebug_compat import load_smdebug, process_start
+from diagnose.locate import process_start
+from diagnose.smdebug_compat import load_smdebug
 from train.job import DEFAULT_ROOT, Job, JobError
 
 CHOICES = (

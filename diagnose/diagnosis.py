@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from diagnose.evaluation import diagnose
+from diagnose.evaluation import evaluate_tensors
 from diagnose.findings import ERROR, DiagnoseError, Finding
 from diagnose.locate import tensors_or_none
 from diagnose.profiler_data import ProfileError, find_profile
@@ -17,7 +17,7 @@ ALL_OF_THE_PROFILE = "ProfilerReport"  # SageMaker's name for its profiler's rul
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Diagnosis:
     """The answers of both kinds of rules; page: the profiler's report, None without a profile."""
 
     findings: list[Finding]
@@ -34,17 +34,17 @@ class Judgement:
 
     def lines(self) -> list[str]:
         """Each answer in words."""
-        return [finding.words() for finding in self.findings] + [
-            profile_words(result) for result in self.results
+        return [finding.describe() for finding in self.findings] + [
+            describe_result(result) for result in self.results
         ]
 
 
-def judge_all(
+def diagnose_output(
     output: Path,
     rules: str | None = None,
     parameters: dict[str, dict] | None = None,
     write_to: Path | None = None,
-) -> Judgement:
+) -> Diagnosis:
     """Judge what lies below a training's output: its tensors, its profile, or both.
 
     rules: names with commas between, "all", or None for those that need no more than a training. parameters: {rule: {name: value}}.
@@ -58,7 +58,7 @@ def judge_all(
     findings = (
         []
         if asked == [] or only_profile
-        else diagnose(
+        else evaluate_tensors(
             output,
             asked,
             {name: values for name, values in parameters.items() if name in MODULES},
@@ -70,7 +70,7 @@ def judge_all(
         if asked_profile == [] or asked_profile is None and not profile
         else _profiled(output, asked_profile or (), parameters, write_to)
     )
-    return Judgement(findings, results, (write_to or output) / REPORT / PAGE if results else None)
+    return Diagnosis(findings, results, (write_to or output) / REPORT / PAGE if results else None)
 
 
 def split_names(rules: str | None) -> tuple[list[str] | str | None, list[str] | None]:
@@ -104,11 +104,11 @@ def any_name(text: str) -> str:
         raise DiagnoseError(f"rule '{text}' is unknown; known: {', '.join(NAMES)}") from error
 
 
-def profile_words(result: Result) -> str:
+def describe_result(result: Result) -> str:
     """A profiler rule's answer as it is printed."""
     rule = PROFILER_RULES[result.rule]
-    if result.unjudged:
-        return f"{result.rule}: not judged: {result.unjudged}"
+    if result.not_evaluated:
+        return f"{result.rule}: not judged: {result.not_evaluated}"
     said = result.finding or rule.description
     return (
         f"{result.rule}: fired: {said} Try: {rule.advice}"
