@@ -6,7 +6,8 @@ import os
 import sys
 from pathlib import Path
 
-from train.distributed.rendezvous import hosts, is_worker, work
+from train.distributed.rendezvous import hosts
+from train.distributed.worker import is_worker, work
 from train.failure import SUCCEEDED, report_failure
 from train.gc_pause import gc_paused
 from train.job import Job

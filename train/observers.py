@@ -17,18 +17,18 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def profiled(
-    job: Job, hp: Hyperparameters, world: DistributedContext
+def open_profile(
+    job: Job, hp: Hyperparameters, context: DistributedContext
 ) -> Iterator[NoProfile | Profile]:
     """A profile of what is done inside, under output/data/profiler; none unless the hyperparameters or SageMaker ask for it."""
     settings = read_settings(
-        job, job.output_data / "profiler", hp.profile, hp.profile_steps, world.rank
+        job, job.output_data / "profiler", hp.profile, hp.profile_steps, context.rank
     )
     with profiling(settings, "cuda" if torch.cuda.is_available() else "cpu") as profile:
         yield profile
 
 
-def hooked(job: Job, learner: Learner) -> Hook | None:
+def attach_hook(job: Job, learner: Learner) -> Hook | None:
     """smdebug's hook on the learner's network, where the hyperparameters or SageMaker ask for it."""
     hp = learner.hyperparameters
     settings = (
@@ -50,7 +50,7 @@ def hooked(job: Job, learner: Learner) -> Hook | None:
     )
 
 
-def tell_findings(job: Job) -> None:
+def print_findings(job: Job) -> None:
     """Judge what was saved and print the answers; a training never fails for what they say, nor when they cannot be had."""
     from diagnose.diagnosis import diagnose_output
     from diagnose.findings import DiagnoseError

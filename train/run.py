@@ -9,11 +9,11 @@ from train.data.channels import Channels, read_channels
 from train.distributed.context import DistributedContext
 from train.job import Job, JobError
 from train.learning.fit import Fit, fit
-from train.learning.incremental import go_on_from
+from train.learning.incremental import read_model_channel
 from train.learning.plan import make_plan
 from train.model.networks import Networks
 from train.model.weights import Source
-from train.observers import profiled, tell_findings
+from train.observers import open_profile, print_findings
 from train.recording.profile import NoProfile, Profile
 from train.result.build_artifact import build_artifact, keep_best_artifact
 from train.stop import Stop
@@ -25,7 +25,7 @@ def run(
     job: Job,
     hp: Hyperparameters,
     stop: Stop,
-    world: DistributedContext = DistributedContext(),
+    context: DistributedContext = DistributedContext(),
     networks: Networks | None = None,
     export: bool = True,
 ) -> Description | None:
@@ -37,10 +37,10 @@ def run(
     training ends with its last checkpoint, from which a later run of the same job exports.
     """
     started = time.monotonic()
-    with profiled(job, hp, world) as profile:
-        description, watched = _run(job, hp, stop, world, networks, export, profile, started)
-    if watched and world.first and not stop():
-        tell_findings(job)
+    with open_profile(job, hp, context) as profile:
+        description, watched = _run(job, hp, stop, context, networks, export, profile, started)
+    if watched and context.is_main_process and not stop():
+        print_findings(job)
     return description
 
 
@@ -48,18 +48,18 @@ def _run(
     job: Job,
     hp: Hyperparameters,
     stop: Stop,
-    world: DistributedContext,
+    context: DistributedContext,
     networks: Networks | None,
     export: bool,
     profile: NoProfile | Profile,
     started: float,
 ) -> tuple[Description | None, bool]:
     """The artifact's description, and whether there is something for rules to judge."""
-    hp, earlier = go_on_from(job, hp)
+    hp, earlier = read_model_channel(job, hp)
     channels = read_channels(job.channels, hp.split, hp.seed, {hp.weights}, hp.multi_label)
     _describe(channels, hp)
-    _check_shares(channels, hp, world)
-    plan, source = make_plan(job, hp, channels, world, earlier, networks, profile)
+    _check_shares(channels, hp, context)
+    plan, source = make_plan(job, hp, channels, context, earlier, networks, profile)
     hook = plan.learner.hook
     try:
         fit(plan, stop)
@@ -78,24 +78,26 @@ def _conclude(
     job: Job, plan: Fit, channels: Channels, source: Source, stop: Stop, started: float
 ) -> Description | None:
     """The first process finishes the job alone; the others wait, so that all leave with one outcome."""
-    world = plan.learner.world
-    if not world.first:
-        return world.wait_for_first()
-    plan.learner.world = DistributedContext()
+    context = plan.learner.context
+    if not context.is_main_process:
+        return context.wait_for_main()
+    plan.learner.context = DistributedContext()
     return build_artifact(job, plan, channels, source, stop, started)
 
 
-def _check_shares(channels: Channels, hp: Hyperparameters, world: DistributedContext) -> None:
+def _check_shares(channels: Channels, hp: Hyperparameters, context: DistributedContext) -> None:
     """JobError when the processes cannot share the steps, or do not see the same photos."""
     for what, count in (
         ("batch_size is", hp.batch_size),
         ("the photos of the train channel are", len(channels.train)),
     ):
-        if count < world.size:
+        if count < context.size:
             raise JobError(
-                f"{what} {count}, but there are {world.size} processes to share them; each needs one"
+                f"{what} {count}, but there are {context.size} processes to share them; each needs one"
             )
-    if (theirs := world.of_first(lambda: channels.fingerprint)) != channels.fingerprint:
+    if (
+        theirs := context.broadcast_from_main(lambda: channels.fingerprint)
+    ) != channels.fingerprint:
         raise JobError(
             f"this host's channels hold other photos than the first host's (fingerprints {channels.fingerprint[:12]} and {theirs[:12]}); "
             "every host needs all of them: S3DataDistributionType FullyReplicated"

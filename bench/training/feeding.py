@@ -20,7 +20,7 @@ from train.data.channels import read_channels  # noqa: E402
 from train.data.loader import PixelLoader  # noqa: E402
 from train.data.photos import PhotoArrays  # noqa: E402
 from train.learning.loop import Learner, shuffled, train_step  # noqa: E402
-from train.learning.objective import padded, targets  # noqa: E402
+from train.learning.objective import multi_hot, padded  # noqa: E402
 from train.learning.optimization import make_optimizer  # noqa: E402
 from train.model.device import pick_device, pick_precision  # noqa: E402
 
@@ -55,7 +55,7 @@ def main():
         for batch in shuffled(len(feed), BATCH, torch.Generator().manual_seed(0))
         if len(batch) == BATCH
     ]
-    wanted = targets(padded(photos.train.labels, learner.classes), learner.classes).to(device)
+    wanted = multi_hot(padded(photos.train.labels, learner.classes), learner.classes).to(device)
     inputs = next(iter(feed.batches(1, order[:1])))[1]
     network.train()
     rates = {

@@ -14,7 +14,7 @@ from train.data.loader import PixelLoader
 from train.data.photos import PhotoArrays
 from train.data.store import MemoryStore
 from train.distributed.context import DistributedContext
-from train.model.split_at_frozen import cut
+from train.model.split_at_frozen import split_at_frozen
 from train.model.trainable import freeze, set_training
 
 CUTS = [
@@ -50,28 +50,28 @@ def test_networks_of_every_kind_are_cut_where_learning_begins(model, trainable, 
     network = build(model, 3, (), side)
     frozen = freeze(network, trainable)
     set_training(network, frozen)
-    parts = cut(network, frozen, torch.rand(2, 3, side, side))
+    parts = split_at_frozen(network, frozen, torch.rand(2, 3, side, side))
     assert parts is not None and all(not value.requires_grad for value in parts.front.parameters())
     if shapes:
         assert [shape for shape, _ in parts.features] == shapes
     learning = {name for name, value in network.named_parameters() if value.requires_grad}
     assert learning == {
-        name for name, value in parts.learning.named_parameters() if value.requires_grad
+        name for name, value in parts.trainable_part.named_parameters() if value.requires_grad
     }
     set_training(network, frozen)
     samples = torch.rand(4, 3, side, side)
     torch.manual_seed(1)
     whole = network(samples)
     torch.manual_seed(1)
-    torch.testing.assert_close(parts.learning(*parts.front(samples)), whole)
-    parts.learning(*parts.front(samples)).sum().backward()
+    torch.testing.assert_close(parts.trainable_part(*parts.front(samples)), whole)
+    parts.trainable_part(*parts.front(samples)).sum().backward()
     assert all(value.grad is not None for value in network.parameters() if value.requires_grad)
 
 
 def test_a_network_that_learns_from_its_first_module_on_has_no_cut():
     network = build("resnet18", 3)
-    assert cut(network, freeze(network, "all"), torch.rand(2, 3, 64, 64)) is None
-    assert cut(network, freeze(network, "conv1"), torch.rand(2, 3, 64, 64)) is None
+    assert split_at_frozen(network, freeze(network, "all"), torch.rand(2, 3, 64, 64)) is None
+    assert split_at_frozen(network, freeze(network, "conv1"), torch.rand(2, 3, 64, 64)) is None
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_features_are_the_same_bits_whatever_was_kept_before(tmp_path):
     network = build("vgg11", 3, (), 64)
     frozen = freeze(network, "head")
     set_training(network, frozen)
-    parts = cut(
+    parts = split_at_frozen(
         network, frozen, torch.rand(2, 3, 64, 64).contiguous(memory_format=torch.channels_last)
     )
     pixels = PixelLoader(

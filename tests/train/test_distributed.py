@@ -44,18 +44,20 @@ def newest_epoch(job: Job) -> int:
 
 
 def together(rank: int, port: int, results: str) -> None:
-    """One of two processes: batch normalisation, and what a World can do."""
+    """One of two processes: batch normalisation, and what a DistributedContext can do."""
     dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
-    world = DistributedContext(rank, 2, rank, 2, dist.group.WORLD, dist.group.WORLD)
+    context = DistributedContext(rank, 2, rank, 2, dist.group.WORLD, dist.group.WORLD)
     own = torch.arange(7.0)[[0, 1, 2, 6] if rank == 0 else [3, 4, 5]]
     found = {
-        "gathered": world.gather(own, [[0, 1, 2], [3, 4, 5], [6]]).tolist(),
-        "none": world.gather(torch.ones(int(rank == 0), 3), [[0]]).tolist(),
-        "sum": world.add_up(torch.tensor([1.0, rank])).tolist(),
-        "agreed": [world.agree(False), world.agree(rank == 1)],
-        "first": world.of_first(lambda: {"epoch": 3, "best": torch.ones(2), "none": None})["epoch"],
+        "gathered": context.gather(own, [[0, 1, 2], [3, 4, 5], [6]]).tolist(),
+        "none": context.gather(torch.ones(int(rank == 0), 3), [[0]]).tolist(),
+        "sum": context.sum_across(torch.tensor([1.0, rank])).tolist(),
+        "agreed": [context.any_process(False), context.any_process(rank == 1)],
+        "first": context.broadcast_from_main(
+            lambda: {"epoch": 3, "best": torch.ones(2), "none": None}
+        )["epoch"],
     }
-    asked = world.meetings(lambda: rank == 1 and time.monotonic() > since + 0.3)
+    asked = context.agreed_stop(lambda: rank == 1 and time.monotonic() > since + 0.3)
     since, steps = time.monotonic(), 0
     while not asked():
         steps += 1
@@ -64,10 +66,10 @@ def together(rank: int, port: int, results: str) -> None:
     torch.manual_seed(0)
     alone = build("resnet18", 3, (), 32).double()
     network = copy.deepcopy(alone)
-    synchronize(network, [], world, torch.device("cpu"))
+    synchronize(network, [], context, torch.device("cpu"))
     samples, labels = torch.randn(5, 3, 64, 64, dtype=torch.float64), torch.tensor([0, 1, 2, 0, 1])
     for module, part, share in (
-        (world.stepping(network), slice(rank, None, 2), 2),
+        (context.data_parallel(network), slice(rank, None, 2), 2),
         (alone, slice(None), 1),
     ):
         loss = nn.functional.cross_entropy(

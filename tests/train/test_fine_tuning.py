@@ -16,7 +16,7 @@ from artifact.network import build
 from recipes.hyperparameters import Hyperparameters
 from tests.support.jobs import COLOURS, draw_channel, failure, run_main
 from train.job import Job, JobError
-from train.learning.incremental import Earlier, take_over
+from train.learning.incremental import EarlierArtifact, load_earlier_weights
 
 PURPLE = (150, 40, 180)
 
@@ -111,11 +111,11 @@ def test_heads_of_every_kind_are_matched_by_class(model, head, trained):
     torch.manual_seed(3)
     old, new = build(model, 3, head, 64), build(model, 4, head, 96)
     description = read_description(trained.model)
-    earlier = Earlier(
+    earlier = EarlierArtifact(
         description, {name: value.clone() for name, value in old.state_dict().items()}, "f" * 64
     )
     object.__setattr__(description, "head", head)
-    take_over(
+    load_earlier_weights(
         new, Hyperparameters(model=model, head=head), earlier, ("red", "violet", "blue", "green")
     )
     *hidden, last = [
@@ -232,9 +232,9 @@ def test_weights_that_contradict_their_description_are_refused(trained):
         ("conv1.0.weight", torch.zeros(1), "does not fit model shufflenet_v2_x0_5: 1 of "),
     ):
         with pytest.raises(JobError, match=re.escape(words)):
-            take_over(
+            load_earlier_weights(
                 network,
                 Hyperparameters(model="shufflenet_v2_x0_5"),
-                Earlier(read_description(trained.model), state | {name: value}, ""),
+                EarlierArtifact(read_description(trained.model), state | {name: value}, ""),
                 ("blue", "green", "red"),
             )

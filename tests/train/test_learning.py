@@ -17,7 +17,7 @@ from train.data.loader import PixelLoader
 from train.data.photos import PhotoArrays
 from train.job import JobError
 from train.learning.loop import Learner, shuffled, train_epoch, train_step, validate
-from train.learning.objective import losses, padded, right, targets, top_k_right
+from train.learning.objective import is_correct, is_in_top_k, losses, multi_hot, padded
 from train.learning.optimization import class_weights, learning_rate, make_optimizer
 from train.model.trainable import freeze, set_training
 
@@ -315,18 +315,18 @@ def test_crops_are_not_distorted(aspect):
 
 
 def test_top_k():
-    assert top_k_right(torch.tensor([[3, 2, 1], [3, 2, 1.0]]), one_hot([1, 2], 3), 2).tolist() == [
+    assert is_in_top_k(torch.tensor([[3, 2, 1], [3, 2, 1.0]]), one_hot([1, 2], 3), 2).tolist() == [
         True,
         False,
     ]
 
 
 def test_targets_and_rightness_of_several_labels():
-    wanted = targets(padded([(0,), (0, 2), (1,)], 3), 3)
+    wanted = multi_hot(padded([(0,), (0, 2), (1,)], 3), 3)
     assert wanted.tolist() == [[1, 0, 0], [1, 0, 1], [0, 1, 0]]
     scores = torch.tensor([[2.0, -1, -1], [2, -1, -1], [1, 3, -2]])
-    assert right(scores, wanted, multi_label=True).tolist() == [True, False, False]
-    assert right(scores, wanted, multi_label=False).tolist() == [True, True, True]
+    assert is_correct(scores, wanted, multi_label=True).tolist() == [True, False, False]
+    assert is_correct(scores, wanted, multi_label=False).tolist() == [True, True, True]
 
 
 @pytest.mark.parametrize("multi_label", [False, True])

@@ -14,7 +14,7 @@ from train.data.loader import Batch, PixelLoader
 from train.data.store import Store, open_store
 from train.distributed.context import DistributedContext
 from train.model.device import autocast, cast_weights
-from train.model.split_at_frozen import Cut
+from train.model.split_at_frozen import SplitNetwork
 from train.progress import Progress
 
 AT_ONCE = {
@@ -41,19 +41,19 @@ class CachedFeatureLoader:
     def __init__(
         self,
         pixels: PixelLoader,
-        cut: Cut,
+        cut: SplitNetwork,
         stores: Sequence[Store],
         views: int,
         precision: torch.dtype,
-        world: DistributedContext,
+        context: DistributedContext,
     ):
-        self.pixels, self.cut, self.stores, self.views, self.precision, self.world = (
+        self.pixels, self.cut, self.stores, self.views, self.precision, self.context = (
             pixels,
             cut,
             stores,
             views,
             precision,
-            world,
+            context,
         )
 
     def __len__(self) -> int:
@@ -64,7 +64,7 @@ class CachedFeatureLoader:
         so before that was done. Others must be waited for before `batches`, which computes what is missing then."""
         size, view = AT_ONCE[self.pixels.device.type], self._view(epoch)
         # whole blocks of photos, always the same: the last bits of a photo's features may follow from its company
-        own = np.arange(self.world.local_rank, -(-len(self) // size), self.world.local_size)
+        own = np.arange(self.context.local_rank, -(-len(self) // size), self.context.local_size)
         missing = [
             block
             for block in own
@@ -134,11 +134,11 @@ class CachedFeatureLoader:
 
 def open_cached_features(
     pixels: PixelLoader,
-    cut: Cut,
+    cut: SplitNetwork,
     views: int,
     key: dict,
     precision: torch.dtype,
-    world: DistributedContext,
+    context: DistributedContext,
 ) -> CachedFeatureLoader | None:
     """A feed of features, kept under `key`: all that they follow from. None where they would not fit the disk's share."""
     stores = []
@@ -149,7 +149,7 @@ def open_cached_features(
             log.info("features: kept nowhere; every epoch runs through the frozen part, too")
             return None
         stores.append(store)
-    return CachedFeatureLoader(pixels, cut, stores, views, precision, world)
+    return CachedFeatureLoader(pixels, cut, stores, views, precision, context)
 
 
 def _bits(values: torch.Tensor) -> np.ndarray:

@@ -15,9 +15,9 @@ import torch.distributed as dist
 from torch import nn
 
 if TYPE_CHECKING:
-    from train.distributed.rendezvous import Watch
+    from train.distributed.board import Watch
 
-MEETING_S = 1.0  # about so often do processes that step together ask each other whether to stop
+AGREE_EVERY_S = 1.0  # about so often do processes that step together ask each other whether to stop
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class DistributedContext:
     """This process among all of a job's (`rank` of `size`), and among those of its host (`local_rank` of `local_size`).
 
     control: what lies in main memory goes over it (gloo); data: what lies on the devices (NCCL, or gloo, too). Every method but
-    `share` is to be called by all processes, in the same order; alone it costs nothing.
+    `shard` is to be called by all processes, in the same order; alone it costs nothing.
     """
 
     rank: int = 0
@@ -37,15 +37,15 @@ class DistributedContext:
     watch: "Watch | None" = None
 
     @property
-    def first(self) -> bool:
+    def is_main_process(self) -> bool:
         """Whether this process is the one that writes and prints for all."""
         return self.rank == 0
 
-    def share(self, items: Sequence) -> Sequence:
+    def shard(self, items: Sequence) -> Sequence:
         """This process's part of what all do together: every size-th item from its rank on."""
         return items if self.size == 1 else items[self.rank :: self.size]
 
-    def add_up(self, values: torch.Tensor) -> torch.Tensor:
+    def sum_across(self, values: torch.Tensor) -> torch.Tensor:
         """The sum over all processes."""
         if self.size == 1:
             return values
@@ -54,7 +54,7 @@ class DistributedContext:
         return values
 
     def gather(self, rows: torch.Tensor, order: Sequence[Sequence[int]]) -> torch.Tensor:
-        """The rows of all processes, one for each index, in the order of the indices; `share` dealt the lists of `order` out."""
+        """The rows of all processes, one for each index, in the order of the indices; `shard` dealt the lists of `order` out."""
         if self.size == 1:
             return rows
         dealt = [
@@ -68,7 +68,7 @@ class DistributedContext:
         whole = torch.cat([part[: len(indices)] for part, indices in zip(parts, dealt)])
         return whole[torch.from_numpy(np.argsort(np.concatenate(dealt))).to(whole.device)]
 
-    def agree(self, flag: bool) -> bool:
+    def any_process(self, flag: bool) -> bool:
         """Whether the flag is up in any process. All have come so far when it is known: a barrier, too."""
         if self.size == 1:
             return flag
@@ -76,10 +76,10 @@ class DistributedContext:
         dist.all_reduce(found, dist.ReduceOp.MAX, group=self.control)
         return bool(found)
 
-    def meetings(self, stop: Callable[[], bool]) -> Callable[[], bool]:
+    def agreed_stop(self, stop: Callable[[], bool]) -> Callable[[], bool]:
         """`stop` for steps that all processes take together: it says the same at the same step in all of them.
 
-        They ask each other about every MEETING_S, without waiting for the device; the steps between two meetings follow from how
+        They ask each other about every AGREE_EVERY_S, without waiting for the device; the steps between two meetings follow from how
         many went into the last such time, and at most double.
         """
         if self.size == 1:
@@ -92,7 +92,7 @@ class DistributedContext:
                 left -= 1
                 return False
             now = time.monotonic()
-            pace = int(between * MEETING_S / max(now - since, 1e-3))
+            pace = int(between * AGREE_EVERY_S / max(now - since, 1e-3))
             found = torch.tensor([-int(stop()), max(1, min(pace, 2 * between))])
             dist.all_reduce(found, dist.ReduceOp.MIN, group=self.control)
             between, since = int(found[1]), time.monotonic()
@@ -101,18 +101,18 @@ class DistributedContext:
 
         return asked
 
-    def of_first(self, make: Callable[[], object]) -> object:
+    def broadcast_from_main(self, make: Callable[[], object]) -> object:
         """What `make` returns in the first process, which alone runs it: tensors, numbers, texts, and lists and dicts of them."""
         if self.size == 1:
             return make()
         written = io.BytesIO()
-        if self.first:
+        if self.is_main_process:
             torch.save(make(), written)
         length = torch.tensor(len(written.getbuffer()))
         dist.broadcast(length, 0, group=self.control)
         content = (
             torch.frombuffer(written.getbuffer(), dtype=torch.uint8).clone()
-            if self.first
+            if self.is_main_process
             else torch.empty(int(length), dtype=torch.uint8)
         )
         dist.broadcast(content, 0, group=self.control)
@@ -120,16 +120,16 @@ class DistributedContext:
             io.BytesIO(content.numpy().tobytes()), map_location="cpu", weights_only=True
         )
 
-    def stepping(self, learning: nn.Module) -> nn.Module:
+    def data_parallel(self, module: nn.Module) -> nn.Module:
         """The module as a step runs it: with the gradients of all processes averaged while they are made."""
         if self.size == 1:
-            return learning
+            return module
         # buffers: only BatchNorm's change, and those are made together
         return nn.parallel.DistributedDataParallel(
-            learning, process_group=self.data, forward_sync_buffers=False
+            module, process_group=self.data, forward_sync_buffers=False
         )
 
-    def wait_for_first(self) -> None:
+    def wait_for_main(self) -> None:
         """Return when the first process has finished the job. PeerError when the job failed meanwhile."""
         if self.watch:
-            self.watch.wait_for_first()
+            self.watch.wait_for_main()

@@ -15,7 +15,8 @@ import time
 import psutil
 
 from artifact.machine import cpu_count
-from train.distributed.rendezvous import Board, hosts
+from train.distributed.board import Board
+from train.distributed.rendezvous import hosts
 from train.failure import BROKEN, FAILED, SUCCEEDED, report_failure
 from train.job import Job, JobError
 from train.stop import Stop

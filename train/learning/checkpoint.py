@@ -59,7 +59,7 @@ def save_checkpoint(job: Job, state: State, learner: Learner, identity: dict) ->
 
     The first process alone does. JobError when the folder cannot take it; what lies there stays.
     """
-    if not learner.world.first:
+    if not learner.context.is_main_process:
         return
     path = job.checkpoints / f"checkpoint-{state.epoch}.pt"
     parts = learning_state(learner)
@@ -104,7 +104,7 @@ def load_checkpoint(job: Job, learner: Learner, identity: dict) -> State:
     identity: what must be equal for a checkpoint to be of this job. Takes the newest that is whole and of this job, and tells of
     newer ones that are not. JobError when there are checkpoints and none is.
     """
-    saved = learner.world.of_first(
+    saved = learner.context.broadcast_from_main(
         lambda: _newest(job, identity)
     )  # the other hosts' folders may hold an older one, or none
     if not saved:

@@ -54,7 +54,7 @@ def fit(plan: Fit, stop: Callable[[], bool]) -> None:
     """
     hp, learner = plan.learner.hyperparameters, plan.learner
     plan.state = state = load_checkpoint(plan.job, learner, plan.identity)
-    first = learner.world.first
+    first = learner.context.is_main_process
     if state.epoch and first:
         print(f"going on from the checkpoint of epoch {state.epoch}", flush=True)
         write_history(plan.job, state.history)  # a new machine has the checkpoints only

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Earlier:
+class EarlierArtifact:
     """An earlier artifact: its description, its weights by name, and the SHA-256 of both files."""
 
     description: Description
@@ -34,7 +34,9 @@ class Earlier:
     fingerprint: str
 
 
-def go_on_from(job: Job, hp: Hyperparameters) -> tuple[Hyperparameters, Earlier | None]:
+def read_model_channel(
+    job: Job, hp: Hyperparameters
+) -> tuple[Hyperparameters, EarlierArtifact | None]:
     """The settings with what an artifact in the channel `model` sets, and that artifact; as they are, and None, without one.
 
     The artifact sets model, head and multi_label, and in `preprocessing` the sizes; what the job's hyperparameters name stays
@@ -73,7 +75,7 @@ def go_on_from(job: Job, hp: Hyperparameters) -> tuple[Hyperparameters, Earlier 
     ), earlier
 
 
-def _read(channel: Path) -> Earlier:
+def _read(channel: Path) -> EarlierArtifact:
     try:
         folder = artifact_folder(channel)
     except MemoryError as error:
@@ -83,7 +85,7 @@ def _read(channel: Path) -> Earlier:
         digest = hashlib.sha256((folder / DESCRIPTION_FILE).read_bytes())
         with (folder / WEIGHTS_FILE).open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
-        return Earlier(
+        return EarlierArtifact(
             description, safetensors.torch.load_file(folder / WEIGHTS_FILE), digest.hexdigest()
         )
     except FileNotFoundError as error:
@@ -98,8 +100,8 @@ def _read(channel: Path) -> Earlier:
         discard(folder)
 
 
-def take_over(
-    network: nn.Module, hp: Hyperparameters, earlier: Earlier, classes: tuple[str, ...]
+def load_earlier_weights(
+    network: nn.Module, hp: Hyperparameters, earlier: EarlierArtifact, classes: tuple[str, ...]
 ) -> Source:
     """Fill a network in place: all in front of the head, and of a head of the same sizes what is of the same classes, by name.
 
@@ -154,7 +156,7 @@ def _take_rows(
     return len(both)
 
 
-def _provenance(earlier: Earlier, taken: int) -> dict:
+def _provenance(earlier: EarlierArtifact, taken: int) -> dict:
     """What model.json tells of the artifact that a training went on from, and through it of those before."""
     known = earlier.description.provenance
     return {

@@ -14,7 +14,7 @@ from train.data.cached_features import CachedFeatureLoader
 from train.data.loader import PixelLoader
 from train.data.photos import in_order
 from train.distributed.context import DistributedContext
-from train.learning.objective import losses, right, targets, top_k_right
+from train.learning.objective import is_correct, is_in_top_k, losses, multi_hot
 from train.model.device import autocast
 from train.model.trainable import learned, set_training
 from train.progress import Progress
@@ -29,7 +29,7 @@ EVALUATED_AT_ONCE = {
 
 @dataclass
 class Learner:
-    """All that a step needs; profile and hook watch it. `learning` is what answers: the network, or its part behind the cut; `stepping` is what a step
+    """All that a step needs; profile and hook watch it. `trainable_part` is what answers: the network, or its part behind the cut; `step_module` is what a step
     runs: the same, with the gradients of all processes brought together."""
 
     network: nn.Module
@@ -43,12 +43,12 @@ class Learner:
     class_weights: torch.Tensor | None = None
     profile: NoProfile | Profile = field(default_factory=NoProfile)
     hook: Hook | None = None
-    learning: nn.Module | None = None
-    world: DistributedContext = field(default_factory=DistributedContext)
+    trainable_part: nn.Module | None = None
+    context: DistributedContext = field(default_factory=DistributedContext)
 
     def __post_init__(self):
-        self.learning = self.learning or self.network
-        self.stepping: nn.Module = self.learning
+        self.trainable_part = self.trainable_part or self.network
+        self.step_module: nn.Module = self.trainable_part
         self.normalize = Normalize(self.preprocessing).to(self.device)
         self.scaler = torch.amp.GradScaler(
             self.device.type, enabled=self.precision == torch.float16
@@ -78,36 +78,36 @@ def train_epoch(
     labels: int64 [N, K], padded, on the learner's device. Returns train_loss and train_accuracy, means over the photos as they
     were seen. Order, views and dropout depend on the seed and the epoch alone: an epoch done again is the same epoch.
     """
-    hp, world = learner.hyperparameters, learner.world
+    hp, context = learner.hyperparameters, learner.context
     seed = hp.seed * 1_000_003 + epoch
     order = shuffled(
-        len(labels), hp.batch_size, torch.Generator().manual_seed(seed), at_least=2 * world.size
+        len(labels), hp.batch_size, torch.Generator().manual_seed(seed), at_least=2 * context.size
     )
-    if world.agree(not feed.prepare(epoch, stop)):
+    if context.any_process(not feed.prepare(epoch, stop)):
         return None
-    torch.manual_seed(seed + 7_919 * world.rank)
+    torch.manual_seed(seed + 7_919 * context.rank)
     set_training(learner.network, learner.frozen)
     sums = torch.zeros(2, dtype=torch.float64, device=learner.device)
     progress = Progress(f"epoch {epoch}", len(labels))
-    stop = world.meetings(stop)
+    stop = context.agreed_stop(stop)
     if learner.hook:
         learner.hook.mode("train")
-    batches = learner.profile.steps(feed.batches(epoch, [world.share(batch) for batch in order]))
+    batches = learner.profile.steps(feed.batches(epoch, [context.shard(batch) for batch in order]))
     for batch, (indices, inputs) in zip(order, batches):
         if stop():
             return None
-        wanted = targets(labels[indices], learner.classes)
+        wanted = multi_hot(labels[indices], learner.classes)
         each, logits = train_step(learner, inputs, wanted, len(batch))
-        sums += torch.stack([each.sum(), right(logits, wanted, hp.multi_label).sum()])
+        sums += torch.stack([each.sum(), is_correct(logits, wanted, hp.multi_label).sum()])
         progress.add(len(batch))
-    loss, accuracy = (world.add_up(sums) / len(labels)).tolist()
+    loss, accuracy = (context.sum_across(sums) / len(labels)).tolist()
     return {"train_loss": loss, "train_accuracy": accuracy}
 
 
 def train_step(
     learner: Learner, inputs: tuple[torch.Tensor, ...], wanted: torch.Tensor, count: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """One step of the optimizer. inputs: what `learning` takes, [N, …]; wanted: targets, float [N, classes]; count: photos of
+    """One step of the optimizer. inputs: what `trainable_part` takes, [N, …]; wanted: targets, float [N, classes]; count: photos of
     the whole step, in all processes.
 
     Returns the photos' losses [N] and logits [N, classes]. The step follows the mean over the step's photos, not
@@ -116,7 +116,7 @@ def train_step(
     hp = learner.hyperparameters
     with learner.profile.span("Forward"):
         with learner.autocast():
-            logits = learner.stepping(*inputs)
+            logits = learner.step_module(*inputs)
         each = losses(
             logits.float(), wanted, hp.multi_label, learner.class_weights, hp.label_smoothing
         )
@@ -125,7 +125,7 @@ def train_step(
     with learner.profile.span("Backward"):
         learner.optimizer.zero_grad(set_to_none=True)
         # processes' gradients are averaged
-        learner.scaler.scale(each.sum() * (learner.world.size / count)).backward()
+        learner.scaler.scale(each.sum() * (learner.context.size / count)).backward()
     with learner.profile.span("Optimizer"):
         learner.scaler.step(learner.optimizer)
         learner.scaler.update()
@@ -142,16 +142,16 @@ def validate(
     hp = learner.hyperparameters
     if learner.hook:
         learner.hook.mode("eval")
-    scores, wanted = predict(learner, feed, stop, labels), targets(labels.cpu(), learner.classes)
+    scores, wanted = predict(learner, feed, stop, labels), multi_hot(labels.cpu(), learner.classes)
     if scores is None:
         return None
     result = {
         "validation_loss": losses(scores.double(), wanted.double(), hp.multi_label).mean().item(),
-        "validation_accuracy": right(scores, wanted, hp.multi_label).double().mean().item(),
+        "validation_accuracy": is_correct(scores, wanted, hp.multi_label).double().mean().item(),
     }
     if hp.top_k:
         result[f"validation_top_{hp.top_k}_accuracy"] = (
-            top_k_right(scores, wanted, hp.top_k).double().mean().item()
+            is_in_top_k(scores, wanted, hp.top_k).double().mean().item()
         )
     return result
 
@@ -165,27 +165,27 @@ def predict(
     """The network's logits for all photos as they are, float32 [N, classes] on the CPU; None when stopped. labels, int64 [N, K], are
     for the hook alone."""
     learner.network.eval()
-    if learner.world.agree(not feed.prepare(0, stop)):
+    if learner.context.any_process(not feed.prepare(0, stop)):
         return None
     order = in_order(len(feed), EVALUATED_AT_ONCE[learner.device.type])
     logits = [torch.empty(0, learner.classes, device=learner.device)]
     for indices, inputs in learner.profile.steps(
-        feed.batches(0, learner.world.share(order)), "EVAL"
+        feed.batches(0, learner.context.shard(order)), "EVAL"
     ):
         if stop():
             break
         with torch.inference_mode(), learner.autocast(), learner.profile.span("Forward"):
-            logits.append(learner.learning(*inputs).float())
+            logits.append(learner.trainable_part(*inputs).float())
         if learner.hook and labels is not None:
-            wanted = targets(labels.to(learner.device)[indices], learner.classes)
+            wanted = multi_hot(labels.to(learner.device)[indices], learner.classes)
             learner.hook.record(
                 losses(logits[-1], wanted, learner.hyperparameters.multi_label).mean(),
                 wanted,
                 logits[-1],
             )
-    if learner.world.agree(stop()):
+    if learner.context.any_process(stop()):
         return None
-    return learner.world.gather(torch.cat(logits), order).cpu()
+    return learner.context.gather(torch.cat(logits), order).cpu()
 
 
 def shuffled(

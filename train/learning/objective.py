@@ -15,7 +15,7 @@ def padded(labels: Sequence[tuple[int, ...]], classes: int) -> torch.Tensor:
     return torch.from_numpy(np.where(values == MISSING, classes, values).astype(np.int64))
 
 
-def targets(labels: torch.Tensor, classes: int) -> torch.Tensor:
+def multi_hot(labels: torch.Tensor, classes: int) -> torch.Tensor:
     """1 for each label of a photo, 0 elsewhere: float32 [N, classes] from padded labels [N, K]."""
     return torch.zeros(len(labels), classes + 1, device=labels.device).scatter_(1, labels, 1.0)[
         :, :classes
@@ -43,7 +43,7 @@ def losses(
     ).mean(dim=1)
 
 
-def right(
+def is_correct(
     scores: torch.Tensor, wanted: torch.Tensor, multi_label: bool, threshold: float = 0.0
 ) -> torch.Tensor:
     """Which photos are answered rightly, bool [N]: the highest score is the label's; or the scores above the threshold
@@ -53,7 +53,7 @@ def right(
     return ((scores > threshold) == (wanted > 0.5)).all(dim=1)
 
 
-def top_k_right(scores: torch.Tensor, wanted: torch.Tensor, k: int) -> torch.Tensor:
+def is_in_top_k(scores: torch.Tensor, wanted: torch.Tensor, k: int) -> torch.Tensor:
     """Which photos have a label among the k highest scores, bool [N]."""
     highest = scores.topk(min(k, scores.shape[1]), dim=1).indices
     return wanted.gather(1, highest).any(dim=1)

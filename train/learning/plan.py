@@ -13,15 +13,15 @@ from train.data.photos import PhotoArrays
 from train.distributed.context import DistributedContext
 from train.job import Job
 from train.learning.fit import Fit
-from train.learning.incremental import Earlier
+from train.learning.incremental import EarlierArtifact
 from train.learning.loop import Learner
 from train.learning.objective import padded
 from train.learning.optimization import class_weights, make_optimizer
 from train.model.device import compiled, pick_device, pick_precision
 from train.model.networks import Network, Networks, first_side, make_network
-from train.model.split_at_frozen import Cut
+from train.model.split_at_frozen import SplitNetwork
 from train.model.weights import Source
-from train.observers import hooked
+from train.observers import attach_hook
 from train.recording.profile import NoProfile, Profile
 
 UNRELATED = (
@@ -49,8 +49,8 @@ def make_plan(
     job: Job,
     hp: Hyperparameters,
     channels: Channels,
-    world: DistributedContext,
-    earlier: Earlier | None,
+    context: DistributedContext,
+    earlier: EarlierArtifact | None,
     networks: Networks | None,
     profile: NoProfile | Profile,
 ) -> tuple[Fit, Source]:
@@ -58,13 +58,13 @@ def make_plan(
 
     It is fed the channels' photos, or where a backbone is frozen and nothing watches its tensors their features.
     """
-    device = pick_device(world.local_rank)
-    precision = world.of_first(lambda: pick_precision(hp.precision, device))
+    device = pick_device(context.local_rank)
+    precision = context.broadcast_from_main(lambda: pick_precision(hp.precision, device))
     network = (networks.make if networks else make_network)(
-        hp, channels.classes, job.channels, device, precision, world, earlier
+        hp, channels.classes, job.channels, device, precision, context, earlier
     )
-    learner = make_learner(hp, channels, network, device, precision, world)
-    learner.profile, learner.hook = profile, hooked(job, learner)
+    learner = make_learner(hp, channels, network, device, precision, context)
+    learner.profile, learner.hook = profile, attach_hook(job, learner)
     preprocessing, classes = learner.preprocessing, len(channels.classes)
     sized = (
         (preprocessing.pixels, preprocessing.crop)
@@ -92,9 +92,9 @@ def make_plan(
         else None
     )
     train, validation = features or (train, validation)
-    learner.stepping = world.stepping(learner.learning)
+    learner.step_module = context.data_parallel(learner.trainable_part)
     if hp.compile and not features:  # behind a cut there is little left to compile
-        learner.stepping = _compiled(learner)
+        learner.step_module = _compiled(learner)
     return Fit(
         job,
         learner,
@@ -112,8 +112,8 @@ def _compiled(learner: Learner) -> torch.nn.Module:
         log.warning(
             "compile: left out, for the debugger's hook sees no tensor inside of compiled code"
         )
-        return learner.stepping
-    return compiled(learner.stepping)
+        return learner.step_module
+    return compiled(learner.step_module)
 
 
 def make_learner(
@@ -122,7 +122,7 @@ def make_learner(
     network: Network,
     device: torch.device,
     precision: torch.dtype,
-    world: DistributedContext,
+    context: DistributedContext,
 ) -> Learner:
     """What a step needs, with the optimizer of what learns."""
     module = network.module
@@ -152,12 +152,16 @@ def make_learner(
         device,
         precision,
         None if weights is None else weights.to(device),
-        world=world,
+        context=context,
     )
 
 
 def _features(
-    learner: Learner, parts: Cut, source: Source, train: PixelLoader, validation: PixelLoader
+    learner: Learner,
+    parts: SplitNetwork,
+    source: Source,
+    train: PixelLoader,
+    validation: PixelLoader,
 ) -> tuple[CachedFeatureLoader, CachedFeatureLoader] | None:
     """The two channels' features instead of their pixels; the learner then steps behind the cut. None where they cannot be kept."""
     hp = learner.hyperparameters
@@ -182,12 +186,12 @@ def _features(
                 number,
                 key | own | {"photos": feed.photos.key},
                 learner.precision,
-                learner.world,
+                learner.context,
             )
         )
-    if learner.world.agree(None in feeds):
+    if learner.context.any_process(None in feeds):
         return None
-    learner.learning = parts.learning
+    learner.trainable_part = parts.trainable_part
     return tuple(feeds)
 
 

@@ -19,10 +19,10 @@ from recipes.hyperparameters import Hyperparameters
 from train.data.loader import STEP_PIXELS
 from train.distributed.context import DistributedContext
 from train.job import JobError
-from train.learning.incremental import Earlier, take_over
+from train.learning.incremental import EarlierArtifact, load_earlier_weights
 from train.model.device import autocast
 from train.model.normalization import synchronize
-from train.model.split_at_frozen import Cut, cut
+from train.model.split_at_frozen import SplitNetwork, split_at_frozen
 from train.model.trainable import freeze, learned, set_training
 from train.model.weights import Source, load_weights, weights_files
 
@@ -35,7 +35,7 @@ class Network:
 
     module: nn.Module
     frozen: list[nn.Module]
-    parts: Cut | None
+    parts: SplitNetwork | None
     preprocessing: Preprocessing
     source: Source
 
@@ -55,8 +55,8 @@ class Networks:
         channels: dict[str, Path],
         device: torch.device,
         precision: torch.dtype,
-        world: DistributedContext,
-        earlier: Earlier | None,
+        context: DistributedContext,
+        earlier: EarlierArtifact | None,
     ) -> Network:
         """As make_network."""
         preprocessing = sizes(hp, earlier.description.preprocessing if earlier else None)
@@ -76,9 +76,9 @@ class Networks:
             precision,
             weights_files(hp.weights, channels),
         )
-        if self._network is None or key != self._key or world.size > 1 or earlier:
+        if self._network is None or key != self._key or context.size > 1 or earlier:
             self._key = self._network = None  # its memory first
-            self._network = make_network(hp, classes, channels, device, precision, world, earlier)
+            self._network = make_network(hp, classes, channels, device, precision, context, earlier)
             self._first = {
                 name: value.clone()
                 for name, value in learned(self._network.module, self._network.frozen).items()
@@ -98,8 +98,8 @@ def make_network(
     channels: dict[str, Path],
     device: torch.device,
     precision: torch.dtype,
-    world: DistributedContext,
-    earlier: Earlier | None,
+    context: DistributedContext,
+    earlier: EarlierArtifact | None,
 ) -> Network:
     """The network of these settings. channels: a job's, of which one may hold the weights. JobError when there can be none."""
     preprocessing = sizes(hp, earlier.description.preprocessing if earlier else None)
@@ -123,12 +123,12 @@ def make_network(
             ) from error
     _draw_head(module, hp.seed)
     source = (
-        take_over(module, hp, earlier, classes)
+        load_earlier_weights(module, hp, earlier, classes)
         if earlier
         else load_weights(module, hp.model, hp.weights, channels, hp.seed)
     )
     frozen = freeze(module, hp.trainable)
-    synchronize(module, frozen, world, device)
+    synchronize(module, frozen, context, device)
     module.to(device, memory_format=torch.channels_last)
     parts = None
     if frozen and hp.feature_views and hp.first_resolution == 1:
@@ -137,7 +137,7 @@ def make_network(
             2, 3, preprocessing.crop, preprocessing.crop, device=device
         ).contiguous(memory_format=torch.channels_last)
         with autocast(device, precision):
-            parts = cut(module, frozen, sample)
+            parts = split_at_frozen(module, frozen, sample)
     return Network(module, frozen, parts, preprocessing, source)
 
 

@@ -86,24 +86,27 @@ class SharedBatchNorm(_BatchNorm):
 
 
 def synchronize(
-    network: nn.Module, frozen: Sequence[nn.Module], world: DistributedContext, device: torch.device
+    network: nn.Module,
+    frozen: Sequence[nn.Module],
+    context: DistributedContext,
+    device: torch.device,
 ) -> None:
     """Put such modules in the place of the network's learning BatchNorm, same parameters, buffers and names; frozen ones stay."""
-    if world.size == 1:
+    if context.size == 1:
         return
     still = set(frozen)
     for name, module in list(network.named_modules()):
         if isinstance(module, _BatchNorm) and module not in still:
             parent = network.get_submodule(name.rpartition(".")[0])
             shared = (
-                nn.SyncBatchNorm.convert_sync_batchnorm(module, world.data)
+                nn.SyncBatchNorm.convert_sync_batchnorm(module, context.data)
                 if device.type == "cuda"
-                else _shared(module, world)
+                else _shared(module, context)
             )
             setattr(parent, name.rpartition(".")[2], shared)
 
 
-def _shared(module: _BatchNorm, world: DistributedContext) -> SharedBatchNorm:
+def _shared(module: _BatchNorm, context: DistributedContext) -> SharedBatchNorm:
     shared = SharedBatchNorm(
         module.num_features, module.eps, module.momentum, module.affine, module.track_running_stats
     )
@@ -113,5 +116,5 @@ def _shared(module: _BatchNorm, world: DistributedContext) -> SharedBatchNorm:
         module.running_var,
         module.num_batches_tracked,
     )
-    shared.training, shared.group = module.training, world.data
+    shared.training, shared.group = module.training, context.data
     return shared

@@ -15,21 +15,23 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Cut:
-    """A network in two parts, which share its modules: `learning(*front(samples))` is what the network answers.
+class SplitNetwork:
+    """A network in two parts, which share its modules: `trainable_part(*front(samples))` is what the network answers.
 
     features: shape (without the batch) and type of each tensor that crosses the cut.
     """
 
     front: nn.Module
-    learning: nn.Module
+    trainable_part: nn.Module
     features: tuple[tuple[tuple[int, ...], torch.dtype], ...]
 
     def bytes_per_photo(self) -> int:
         return sum(torch.Size(shape).numel() * dtype.itemsize for shape, dtype in self.features)
 
 
-def cut(network: nn.Module, frozen: Sequence[nn.Module], sample: torch.Tensor) -> Cut | None:
+def split_at_frozen(
+    network: nn.Module, frozen: Sequence[nn.Module], sample: torch.Tensor
+) -> SplitNetwork | None:
     """The network cut where learning begins; None where nothing is frozen in front, or where it cannot be cut.
 
     frozen: the modules that do not learn, which must be in eval. sample: float [2, 3, S, S], to see the features' shapes with,
@@ -116,7 +118,7 @@ def _back(graph: fx.Graph, learning: set[fx.Node], crossing: Sequence[fx.Node]) 
 
 def _proven(
     network: nn.Module, front: nn.Module, back: nn.Module, sample: torch.Tensor
-) -> Cut | None:
+) -> SplitNetwork | None:
     """The cut, if features are tensors of one row a photo and the two parts answer as the network does."""
     mode = {module: module.training for module in network.modules()}
     network.eval(), back.eval()
@@ -134,4 +136,6 @@ def _proven(
             "features: what crosses this network's cut is more than one tensor row a photo; every epoch runs through all of it"
         )
         return None
-    return Cut(front, back, tuple((tuple(value.shape[1:]), value.dtype) for value in features))
+    return SplitNetwork(
+        front, back, tuple((tuple(value.shape[1:]), value.dtype) for value in features)
+    )

@@ -25,7 +25,7 @@ from train.failure import reason
 from train.job import Job, JobError
 from train.learning.fit import Fit
 from train.learning.loop import predict
-from train.learning.objective import targets
+from train.learning.objective import multi_hot
 from train.model.weights import Source
 from train.result.calibration import calibrate
 from train.result.measure import Answers, measure
@@ -124,11 +124,11 @@ def keep_best_artifact(
     JobError, which says what failed and what became of the artifact; returns for an error that is this program's own fault.
     """
     best = plan.state.best_epoch
-    if not best or not plan.learner.world.first:
+    if not best or not plan.learner.context.is_main_process:
         return
-    if plan.learner.world.watch:
-        plan.learner.world.watch.keeping = True
-    plan.learner.world = DistributedContext()  # others, if there are any, may be gone
+    if plan.learner.context.watch:
+        plan.learner.context.watch.keeping = True
+    plan.learner.context = DistributedContext()  # others, if there are any, may be gone
     try:
         if not plan.exported:  # else it is there, and writing it again would put it at risk
             log.info("the training failed; exporting the best epoch so far, %d", best)
@@ -165,7 +165,7 @@ def calibrate_artifact(plan: Fit, stop: Callable[[], bool]) -> tuple[float, dict
     if logits is None:
         return 1.0, {}
     temperature, figures = calibrate(
-        logits, targets(labels, learner.classes), learner.hyperparameters.multi_label
+        logits, multi_hot(labels, learner.classes), learner.hyperparameters.multi_label
     )
     log.info(
         "calibration: temperature %.4g, expected calibration error %.4f before, %.4f after it",

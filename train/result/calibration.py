@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from train.learning.objective import losses, right
+from train.learning.objective import is_correct, losses
 
 LOWEST, HIGHEST = 0.05, 20.0
 # The prior of ln T: normal around 0 with this deviation, as weighty as a photo. It keeps a few photos that are all answered
@@ -74,7 +74,7 @@ def expected_calibration_error(
     if multi_label:
         confidence, hit = probabilities.flatten(), wanted.flatten()
     else:
-        confidence, hit = probabilities.max(dim=1).values, right(probabilities, wanted, False)
+        confidence, hit = probabilities.max(dim=1).values, is_correct(probabilities, wanted, False)
     confidence, hit = confidence.double().numpy(), hit.double().numpy()
     place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
     gaps = np.bincount(place, hit - confidence, bins)

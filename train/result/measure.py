@@ -10,7 +10,7 @@ import torch
 from artifact.model import Description
 from artifact.openvino_engine import OpenVINOEngine
 from train.data.photos import PhotoArrays, in_order
-from train.learning.objective import padded, right, targets, top_k_right
+from train.learning.objective import is_correct, is_in_top_k, multi_hot, padded
 from train.progress import Progress
 from train.result.calibration import expected_calibration_error
 from train.result.training_report import Measured
@@ -32,7 +32,7 @@ class Answers:
     def accuracy(self) -> float:
         """Share of photos that are answered rightly."""
         return (
-            right(self.probabilities, self.wanted, self.multi_label, threshold=0.5)
+            is_correct(self.probabilities, self.wanted, self.multi_label, threshold=0.5)
             .double()
             .mean()
             .item()
@@ -50,7 +50,7 @@ class Answers:
         name = self.channel
         text = f"{name}: photos={len(self.paths)} {name}_loss={self.loss():.5f} {name}_accuracy={self.accuracy():.5f}"
         if top_k:
-            text += f" {name}_top_{top_k}_accuracy={top_k_right(self.probabilities, self.wanted, top_k).double().mean().item():.5f}"
+            text += f" {name}_top_{top_k}_accuracy={is_in_top_k(self.probabilities, self.wanted, top_k).double().mean().item():.5f}"
         return f"{text} precision={self.precision}"
 
     def calibration_error(self) -> float:
@@ -96,7 +96,7 @@ def measure(
         channel,
         photos.paths,
         torch.from_numpy(probabilities),
-        targets(padded(labels, classes), classes),
+        multi_hot(padded(labels, classes), classes),
         description.multi_label,
         engine.precision,
     )
