@@ -1,4 +1,4 @@
-"""Small real things that many tests start from: photos, jobs, a trained artifact, a container engine."""
+"""Small real things that many tests start from: photos, jobs, artifacts, a container engine."""
 
 import fcntl
 import logging
@@ -12,6 +12,7 @@ import pytest
 
 from launch.recipe import read_recipe
 from runtime.engines import engine_answers
+from tests.support.colour_model import colour_job
 from tests.support.jobs import REPOSITORY, make_job, train_job
 from tests.support.launching import ScriptedAws
 from tests.support.registries import no_credentials
@@ -31,11 +32,17 @@ def script(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Stores of trainings in tests, and of the processes they start, lie apart from the user's own."""
+    """Stores of trainings in tests lie apart from the user's own, in processes they start, too."""
     folder = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SLIPWAY_CACHE", str(folder))
         yield folder
+
+
+@pytest.fixture(scope="session")
+def colours(tmp_path_factory: pytest.TempPathFactory) -> Job:
+    """A job's tree with an artifact made by hand, without a training; read it, don't change it."""
+    return colour_job(tmp_path_factory.mktemp("colours") / "ml")
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +60,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Job:
 
 @pytest.fixture(scope="session")
 def images() -> dict[str, str]:
-    """The project's images in a Docker engine, built if need be; skips, or fails with REQUIRE_DOCKER=1, without one."""
+    """The project's images in a Docker engine, built if need be.
+
+    Without an engine the test is skipped; with REQUIRE_DOCKER=1 it fails.
+    """
     if not engine_answers():
         message = "no Docker engine answers `docker info`: the containers are not tested"
         pytest.fail(message) if os.environ.get("REQUIRE_DOCKER") == "1" else pytest.skip(message)
@@ -75,7 +85,7 @@ def images() -> dict[str, str]:
 
 @pytest.fixture(autouse=True)
 def log_as_it_was():
-    """A command that is called within a test leaves no handler behind, whose stream is the test's own and closed after it."""
+    """A command that a test calls leaves no log handler behind: its stream closes with the test."""
     root, level = logging.getLogger(), logging.getLogger().level
     before = list(root.handlers)
     yield

@@ -11,9 +11,9 @@ from tests.support.servers import b64, photo
 
 
 @pytest.fixture(scope="module")
-def cloud(tmp_path_factory, trained):
+def cloud(tmp_path_factory, colours):
     archive = tmp_path_factory.mktemp("archive") / "model.tar.gz"
-    pack_model(trained.root, archive)
+    pack_model(colours.root, archive)
     with moto() as url, local_sagemaker(tmp_path_factory.mktemp("state"), url) as cloud:
         s3, sagemaker = cloud.client("s3"), cloud.client("sagemaker")
         for key in ("models/good.tar.gz", "many/one.tar.gz"):

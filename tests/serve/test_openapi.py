@@ -33,8 +33,8 @@ PAGE = ["--include-path-regex", "^/(classify|sample|labels|healthz|getyogaapp)?$
     [{}, {"SAGEMAKER_MULTI_MODEL": "true"}, {"SLIPWAY_PAGE": "true"}],
     ids=["single", "multi", "page"],
 )
-def test_generated_requests_find_no_server_error(trained, tmp_path, environment):
-    with serving(trained.model, **environment) as server:
+def test_generated_requests_find_no_server_error(colours, tmp_path, environment):
+    with serving(colours.model, **environment) as server:
         done = subprocess.run(
             [
                 *COMMAND,

@@ -28,11 +28,11 @@ def browser(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def server(trained, browser):
+def server(colours, browser):
     with serving(
-        trained.model,
+        colours.model,
         SLIPWAY_PAGE=1,
-        SLIPWAY_SAMPLES=trained.root / "input" / "data" / "validation",
+        SLIPWAY_SAMPLES=colours.root / "input" / "data" / "validation",
     ) as running:
         yield running
 
@@ -158,8 +158,8 @@ def test_a_broken_file_is_told_and_the_next_photo_works(page, tmp_path, data, wo
     )  # the focus is not lost with what held it
 
 
-def test_a_server_that_is_gone_is_told(browser, trained, tmp_path):
-    with serving(trained.model, SLIPWAY_PAGE=1) as gone:
+def test_a_server_that_is_gone_is_told(browser, colours, tmp_path):
+    with serving(colours.model, SLIPWAY_PAGE=1) as gone:
         browser.open(f"http://127.0.0.1:{gone.port}/")
         browser.run("document.getElementById('try').click()")
         browser.until(
@@ -175,9 +175,9 @@ def test_a_server_that_is_gone_is_told(browser, trained, tmp_path):
     )
 
 
-def test_a_hostile_label_is_text_and_a_low_probability_is_not_sure(browser, trained, tmp_path):
+def test_a_hostile_label_is_text_and_a_low_probability_is_not_sure(browser, colours, tmp_path):
     model = tmp_path / "model"
-    shutil.copytree(trained.model, model)
+    shutil.copytree(colours.model, model)
     description = (model / "model.json").read_text(encoding="utf-8")
     assert '"red"' in description
     (model / "model.json").write_text(

@@ -14,8 +14,8 @@ from tests.support.servers import b64, instances, photo
 
 
 @pytest.fixture(scope="module")
-def predictor(trained):
-    predictor = Predictor(trained.model)
+def predictor(colours):
+    predictor = Predictor(colours.model)
     yield predictor
     predictor.close()
 
@@ -30,8 +30,8 @@ def test_ping_is_200_and_empty(client):
     assert answer.status_code == 200 and answer.data == b""
 
 
-def test_ping_is_503_once_the_engine_has_died(trained):
-    predictor = Predictor(trained.model)
+def test_ping_is_503_once_the_engine_has_died(colours):
+    predictor = Predictor(colours.model)
     client = create_app(predictor).test_client()
     assert client.post("/invocations", data=photo(), content_type="image/jpeg").status_code == 200
     predictor.engine.close()  # as a driver that is lost: every run fails from now on

@@ -22,8 +22,8 @@ from tests.support.servers import instances, photo, serving
 
 
 @pytest.fixture(scope="module")
-def server(trained):
-    with serving(trained.model) as running:
+def server(colours):
+    with serving(colours.model) as running:
         yield running
 
 
@@ -120,8 +120,8 @@ def test_slow_clients_hold_up_nobody(server):
             connection.close()
 
 
-def test_numbers_and_log_lines_tell_of_each_request(trained, capfd):
-    with serving(trained.model) as server:
+def test_numbers_and_log_lines_tell_of_each_request(colours, capfd):
+    with serving(colours.model) as server:
         assert server.invoke(photo("red"), **{"X-Amzn-SageMaker-Inference-Id": "trace-7"})[0] == 200
         assert server.invoke(instances(photo("red"), photo("blue")), "application/json")[0] == 200
         assert server.invoke(b"no photo")[0] == 422
@@ -161,8 +161,8 @@ def test_numbers_and_log_lines_tell_of_each_request(trained, capfd):
     )
 
 
-def test_several_workers_add_their_numbers_up(trained):
-    with serving(trained.model, SAGEMAKER_MODEL_SERVER_WORKERS=2) as server:
+def test_several_workers_add_their_numbers_up(colours):
+    with serving(colours.model, SAGEMAKER_MODEL_SERVER_WORKERS=2) as server:
         assert len(server.workers()) == 2
         for _ in range(10):
             assert server.label(photo("red")) == "red"
@@ -172,9 +172,9 @@ def test_several_workers_add_their_numbers_up(trained):
         )
 
 
-def test_a_body_that_drips_is_ended(trained):
+def test_a_body_that_drips_is_ended(colours):
     with (
-        serving(trained.model, SAGEMAKER_MODEL_SERVER_TIMEOUT=3) as server,
+        serving(colours.model, SAGEMAKER_MODEL_SERVER_TIMEOUT=3) as server,
         connect(server) as connection,
     ):
         connection.sendall(head(1000))
@@ -196,8 +196,8 @@ def test_a_body_that_drips_is_ended(trained):
             dripping.join()
 
 
-def test_too_many_requests_get_a_503_that_says_when_to_come_again(trained):
-    with serving(trained.model, SLIPWAY_MAX_REQUESTS=1) as server:
+def test_too_many_requests_get_a_503_that_says_when_to_come_again(colours):
+    with serving(colours.model, SLIPWAY_MAX_REQUESTS=1) as server:
         many = instances(*[photo("red", size=(900, 900))] * 300)
         long = threading.Thread(target=server.invoke, args=(many, "application/json"))
         long.start()
@@ -221,9 +221,9 @@ def test_too_many_requests_get_a_503_that_says_when_to_come_again(trained):
         )
 
 
-def test_at_sigterm_what_takes_too_long_gets_a_sentence_and_the_server_leaves_in_time(trained):
+def test_at_sigterm_what_takes_too_long_gets_a_sentence_and_the_server_leaves_in_time(colours):
     with serving(
-        trained.model, SAGEMAKER_MODEL_SERVER_TIMEOUT=600, SAGEMAKER_MAX_PAYLOAD_IN_MB=100
+        colours.model, SAGEMAKER_MODEL_SERVER_TIMEOUT=600, SAGEMAKER_MAX_PAYLOAD_IN_MB=100
     ) as server:
         answers = []
         many = instances(*[photo("red", "PNG", size=(3000, 3000))] * 1000)  # minutes of decoding
@@ -260,8 +260,8 @@ def test_one_byte_chunks_do_not_hold_up_ping(server):
         assert ping(f"http://127.0.0.1:{server.port}", timeout_s=2) == 200
 
 
-def test_a_killed_worker_is_replaced(trained):
-    with serving(trained.model) as server:
+def test_a_killed_worker_is_replaced(colours):
+    with serving(colours.model) as server:
         (before,) = server.workers()
         os.kill(before, signal.SIGKILL)
         while ping(f"http://127.0.0.1:{server.port}") != 200:
@@ -270,8 +270,8 @@ def test_a_killed_worker_is_replaced(trained):
         assert after != before and server.label(photo("blue")) == "blue"
 
 
-def test_sigterm_answers_what_was_accepted_and_leaves(trained):
-    with serving(trained.model) as server:
+def test_sigterm_answers_what_was_accepted_and_leaves(colours):
+    with serving(colours.model) as server:
         body = photo(size=(60, 60))
         with connect(server) as connection, connect(server) as idle:
             connection.sendall(head(len(body)) + body[:100])  # accepted, its body still under way
@@ -307,9 +307,9 @@ def test_sigterm_answers_what_was_accepted_and_leaves(trained):
     ],
 )
 def test_a_model_that_cannot_be_used_ends_the_server_with_one_sentence(
-    trained, tmp_path, spoil, words
+    colours, tmp_path, spoil, words
 ):
-    for path in trained.model.iterdir():
+    for path in colours.model.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     spoil(tmp_path)
     environment = {
@@ -330,8 +330,8 @@ def test_a_model_that_cannot_be_used_ends_the_server_with_one_sentence(
     assert done.returncode == 3 and words in done.stderr and "Traceback" not in done.stderr
 
 
-def test_a_read_only_model_folder_with_foreign_files_serves(trained, tmp_path):
-    for path in trained.model.iterdir():
+def test_a_read_only_model_folder_with_foreign_files_serves(colours, tmp_path):
+    for path in colours.model.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     (tmp_path / "notes.txt").write_text("mine")
     (tmp_path / "code").mkdir()
@@ -342,12 +342,12 @@ def test_a_read_only_model_folder_with_foreign_files_serves(trained, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
-def test_a_model_that_is_still_an_archive_serves(trained, tmp_path, monkeypatch):
+def test_a_model_that_is_still_an_archive_serves(colours, tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     folder = tmp_path / "model"
     folder.mkdir()
     with tarfile.open(folder / "model.tar.gz", "w:gz") as archive:
-        for path in trained.model.iterdir():
+        for path in colours.model.iterdir():
             archive.add(path, path.name)
     for model in (folder, folder / "model.tar.gz"):
         with serving(model) as running:
@@ -370,9 +370,9 @@ def test_an_archive_cannot_write_outside_its_folder(tmp_path, name):
     assert not (tmp_path / "escaped").exists()
 
 
-def test_sigterm_under_load_costs_nobody_his_answer_who_had_connected(trained):
+def test_sigterm_under_load_costs_nobody_his_answer_who_had_connected(colours):
     asked, answers = Request("photo", photo(size=(60, 60)), "image/jpeg"), []
-    with serving(trained.model) as server:
+    with serving(colours.model) as server:
         ended = threading.Event()
         stopping = threading.Thread(
             target=lambda: (

@@ -14,12 +14,12 @@ KEY = hashlib.sha256(b"sesame").hexdigest()
 
 
 @pytest.fixture
-def behind(browser, server, trained, monkeypatch):
+def behind(browser, server, colours, monkeypatch):
     """A function that opens the page behind the function with settings of its own, and a `handle` in front of that; it gives the cloud."""
 
     @contextmanager
     def opened(handle=handler.handle, **settings: str):
-        with aws(server, trained.root / "input" / "data") as cloud:
+        with aws(server, colours.root / "input" / "data") as cloud:
             for name, value in {**cloud.environment(), **settings}.items():
                 monkeypatch.setenv(name, value)
             monkeypatch.setattr("web.aws.endpoint.BUSY_S", 1)

@@ -28,8 +28,8 @@ FORM = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
 
 
 @pytest.fixture(scope="module")
-def cloud(trained):
-    with serving(trained.model) as server, aws(server, trained.root / "input" / "data") as running:
+def cloud(colours):
+    with serving(colours.model) as server, aws(server, colours.root / "input" / "data") as running:
         yield running
 
 

@@ -16,11 +16,11 @@ FORM = {"Content-Type": "multipart/form-data; boundary=X"}
 
 
 @pytest.fixture(scope="module")
-def server(trained):
-    photos = trained.root / "input" / "data"
+def server(colours):
+    photos = colours.root / "input" / "data"
     environment = {"SLIPWAY_PAGE": 1, "SLIPWAY_SAMPLES": photos / "validation"}
     with (
-        serving(trained.model, **environment) as running,
+        serving(colours.model, **environment) as running,
         aws(running, photos) as cloud,
         pytest.MonkeyPatch.context() as patch,
     ):

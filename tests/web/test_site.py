@@ -32,11 +32,11 @@ CLIENTS = 100
 
 
 @pytest.fixture(scope="module")
-def server(trained):
+def server(colours):
     with serving(
-        trained.model,
+        colours.model,
         SLIPWAY_PAGE=1,
-        SLIPWAY_SAMPLES=trained.root / "input" / "data" / "validation",
+        SLIPWAY_SAMPLES=colours.root / "input" / "data" / "validation",
         SAGEMAKER_MAX_PAYLOAD_IN_MB=14,
     ) as running:
         yield running
@@ -125,8 +125,8 @@ def test_the_server_itself_serves_the_same_routes(server):
     )
 
 
-def test_it_is_off_unless_it_is_asked_for(trained):
-    with serving(trained.model) as plain:
+def test_it_is_off_unless_it_is_asked_for(colours):
+    with serving(colours.model) as plain:
         for method, path in (
             ("GET", "/"),
             ("POST", "/classify"),
@@ -137,12 +137,12 @@ def test_it_is_off_unless_it_is_asked_for(trained):
         assert "/classify" not in json.loads(plain.ask("GET", "/openapi.json")[2])["paths"]
 
 
-def test_make_web_serves_the_page_in_front_of_the_demos_model(trained, tmp_path):
+def test_make_web_serves_the_page_in_front_of_the_demos_model(colours, tmp_path):
     port = free_port()
     for link, place in (
         (".venv", sys.prefix),
-        ("out/ml/model", trained.model),
-        ("out/prepared/validation", trained.root / "input/data/validation"),
+        ("out/ml/model", colours.model),
+        ("out/prepared/validation", colours.root / "input/data/validation"),
     ):
         (tmp_path / link).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / link).symlink_to(place)

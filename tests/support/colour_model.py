@@ -1,0 +1,66 @@
+"""An artifact made by hand, without torch and a training: its graph looks at the mean colour.
+
+It names the three colours of tests.support.jobs rightly and surely. A server cannot tell it from a
+trained one: the same files but the weights, the same inputs and outputs.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from artifact.model import GRAPH_FILE, Description, write_description
+from artifact.preprocessing import Preprocessing
+from tests.support.jobs import COLOURS, draw_channel
+from train.job import Job
+
+OPSET = 17
+SHARPNESS = 1e-4  # of the probabilities, per squared sample value: a clear photo has about 0.99
+PHOTOS = {"train": 16, "validation": 4, "test": 6}  # per class
+
+
+def colour_job(root: Path) -> Job:
+    """A job's tree as after a training: three channels of photos, and the artifact in model/."""
+    for number, (name, count) in enumerate(PHOTOS.items()):
+        draw_channel(root / "input" / "data" / name, count, seed=number * 100)
+    write_colour_model(root / "model")
+    return Job(root)
+
+
+def write_colour_model(folder: Path) -> None:
+    """The artifact's graph and description."""
+    folder.mkdir(parents=True, exist_ok=True)
+    onnx.save(colour_graph(), folder / GRAPH_FILE)
+    description = Description(
+        classes=tuple(sorted(COLOURS)),
+        preprocessing=Preprocessing(resize=36, crop=32),
+        architecture="shufflenet_v2_x0_5",
+        accuracy={"validation": 1.0, "test": 1.0},
+    )
+    write_description(folder, description)
+
+
+def colour_graph() -> onnx.ModelProto:
+    """uint8 [N, 32, 32, 3] to float32 [N, 3]: a softmax over the distances to the colours."""
+    colours = np.array([COLOURS[name] for name in sorted(COLOURS)], np.float32)
+    # -|x - c|^2 = 2 x.c - |c|^2 - |x|^2. The last part is the same for all classes: no softmax sees it.
+    weights = SHARPNESS * 2 * colours.T
+    bias = -SHARPNESS * (colours**2).sum(axis=1)
+    nodes = [
+        helper.make_node("Cast", ["pixels"], ["samples"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["samples"], ["mean"], axes=[1, 2], keepdims=0),
+        helper.make_node("MatMul", ["mean", "weights"], ["products"]),
+        helper.make_node("Add", ["products", "bias"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+    ]
+    pixels = helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["batch", 32, 32, 3])
+    probabilities = helper.make_tensor_value_info(
+        "probabilities", TensorProto.FLOAT, ["batch", len(colours)]
+    )
+    constants = [
+        numpy_helper.from_array(weights, "weights"),
+        numpy_helper.from_array(bias, "bias"),
+    ]
+    graph = helper.make_graph(nodes, "colours", [pixels], [probabilities], constants)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
