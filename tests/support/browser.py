@@ -243,3 +243,14 @@ def browsing(profile: Path):
             process.wait()
         browser._commands.close()
         browser._answers.close()
+
+
+def file(folder: Path, name: str, data: bytes) -> Path:
+    """A file of these bytes, for the page to take."""
+    (folder / name).write_bytes(data)
+    return folder / name
+
+
+def answered(page: "Browser", text: str) -> None:
+    """Wait until the page shows this answer."""
+    page.until(f"document.getElementById('answer').innerText === {json.dumps(text)}")

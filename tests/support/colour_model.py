@@ -44,7 +44,7 @@ def write_colour_model(folder: Path) -> None:
 def colour_graph() -> onnx.ModelProto:
     """uint8 [N, 32, 32, 3] to float32 [N, 3]: a softmax over the distances to the colours."""
     colours = np.array([COLOURS[name] for name in sorted(COLOURS)], np.float32)
-    # -|x - c|^2 = 2 x.c - |c|^2 - |x|^2. The last part is the same for all classes: no softmax sees it.
+    # -|x - c|^2 = 2 x.c - |c|^2 - |x|^2. Softmax does not see the last part: all classes have it.
     weights = SHARPNESS * 2 * colours.T
     bias = -SHARPNESS * (colours**2).sum(axis=1)
     nodes = [

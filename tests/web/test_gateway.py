@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.serve.test_page import answered, browser, file, server  # noqa: F401 (fixtures)
 from tests.support.aws import Gateway, aws, running_server
+from tests.support.browser import answered, file
 from tests.support.servers import photo
 from web.aws import handler
 

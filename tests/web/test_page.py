@@ -8,7 +8,7 @@ import shutil
 import pytest
 from PIL import Image, ImageOps
 
-from tests.support.browser import browsing
+from tests.support.browser import answered, file
 from tests.support.jobs import COLOURS
 from tests.support.servers import photo, serving
 
@@ -21,37 +21,12 @@ ARTICLE = json.dumps(
 )
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    with browsing(tmp_path_factory.mktemp("profile")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def server(colours, browser):
-    with serving(
-        colours.model,
-        SLIPWAY_PAGE=1,
-        SLIPWAY_SAMPLES=colours.root / "input" / "data" / "validation",
-    ) as running:
-        yield running
-
-
 @pytest.fixture
 def page(browser, server):
     """The page, freshly loaded."""
     browser.fulfil.clear()
     browser.open(f"http://127.0.0.1:{server.port}/")
     return browser
-
-
-def file(folder, name: str, data: bytes):
-    (folder / name).write_bytes(data)
-    return folder / name
-
-
-def answered(page, text: str) -> None:
-    page.until(f"document.getElementById('answer').innerText === {json.dumps(text)}")
 
 
 @pytest.mark.parametrize("colour", COLOURS)
