@@ -1,4 +1,7 @@
-"""python -m prepare SRC DST: a folder of labelled photos, in any mode and any mess, to verified RGB, split, listed, reported."""
+"""python -m prepare SRC DST: labelled photos to verified RGB, split, listed, reported.
+
+The photos may be in any mode and any mess.
+"""
 
 import argparse
 import errno
@@ -7,15 +10,22 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from artifact.machine import cpu_count
-from prepare.build import Options, empty_splits, prepare
+from prepare.build import REPORT_FILE, empty_splits, prepare
+from prepare.options import Options
 from prepare.scan import PrepareError
+from prepare.summary import Summary
 
 FAILED = 1
 INTERRUPTED = 130  # as shells have it: 128 and SIGINT
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+SHARES = (0.7, 0.1, 0.2)  # of train, validation and test
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Prepare; 0 when the destination is complete, 1 when the photos or the disk do not allow it, 2 for a wrong option, 130 when interrupted."""
+    """Prepare. The exit code: 0 when the destination is complete, 130 when interrupted.
+
+    1 when the photos or the disk do not allow it, 2 for a wrong option.
+    """
     options = _parse(arguments)
     try:
         summary = prepare(options)
@@ -27,33 +37,65 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenProcessPool:
         return _fail("a worker was killed, most likely for lack of memory; give fewer --workers")
     except OSError as error:
-        full = "the disk is full: " if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
-        return _fail(
-            f"{full}{error.strerror or error}: '{error.filename2 or error.filename or options.destination}'"
-        )
+        return _fail(_disk_reason(error, options))
+    _print_summary(summary, options)
+    return 0
+
+
+def _disk_reason(error: OSError, options: Options) -> str:
+    path = error.filename2 or error.filename or options.destination
+    reason = f"{error.strerror or error}: '{path}'"
+    if error.errno in DISK_FULL:
+        return f"the disk is full: {reason}"
+    return reason
+
+
+def _print_summary(summary: Summary, options: Options) -> None:
     for path, reason in summary.broken.items():
         print(f"prepare: broken, left out: '{path}': {reason}")
     if len(summary.classes) == 1:
         print(
-            f"prepare: warning: there is one class only ('{summary.classes[0]}'); a classifier needs two",
+            f"prepare: warning: there is one class only ('{summary.classes[0]}'); "
+            "a classifier needs two",
             file=sys.stderr,
         )
     if summary.presplit:
         print("prepare: the source is split already; its split is kept, --split does not apply")
-    if empty := empty_splits(summary):
+    empty = empty_splits(summary)
+    if empty:
         print(f"prepare: no photos in {', '.join(empty)}")
     figures = " ".join(f"{name}={value}" for name, value in summary.counts().items())
-    print(f"prepare: {figures} report={options.destination / 'report.html'}", flush=True)
-    return 0
+    print(f"prepare: {figures} report={options.destination / REPORT_FILE}", flush=True)
 
 
 def _parse(arguments: list[str] | None) -> Options:
+    parser = _parser()
+    values = parser.parse_args(arguments)
+    source = values.source.resolve()
+    destination = values.destination.resolve()
+    if source == destination or source in destination.parents or destination in source.parents:
+        parser.error(f"SRC '{source}' and DST '{destination}' must not lie in each other")
+    if values.s3_uri and not values.s3_uri.startswith("s3://"):
+        parser.error(f"--s3-uri must start with s3://; found '{values.s3_uri}'")
+    return Options(
+        source=source,
+        destination=destination,
+        split=values.split,
+        seed=values.seed,
+        workers=values.workers,
+        on_bad=values.on_bad,
+        s3_uri=values.s3_uri,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="prepare", description=__doc__)
     parser.add_argument(
         "source",
         type=Path,
         metavar="SRC",
-        help="folder with a folder of photos for each class, or with train/, valid/ and test/ of such",
+        help="folder with a folder of photos for each class, or with train/, valid/ and test/ "
+        "of such",
     )
     parser.add_argument(
         "destination", type=Path, metavar="DST", help="folder to make or to bring up to date"
@@ -61,7 +103,7 @@ def _parse(arguments: list[str] | None) -> Options:
     parser.add_argument(
         "--split",
         type=_shares,
-        default=(0.7, 0.1, 0.2),
+        default=SHARES,
         help="shares of train, validation and test (default 0.7,0.1,0.2)",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the split (default 0)")
@@ -80,17 +122,9 @@ def _parse(arguments: list[str] | None) -> Options:
     parser.add_argument(
         "--s3-uri",
         default="",
-        help="what the manifests put before each path, such as s3://bucket/prefix",
+        help="prefix of each path in the manifests, such as s3://bucket/prefix",
     )
-    values = parser.parse_args(arguments)
-    source, destination = values.source.resolve(), values.destination.resolve()
-    if source == destination or source in destination.parents or destination in source.parents:
-        parser.error(f"SRC '{source}' and DST '{destination}' must not lie in each other")
-    if values.s3_uri and not values.s3_uri.startswith("s3://"):
-        parser.error(f"--s3-uri must start with s3://; found '{values.s3_uri}'")
-    return Options(
-        source, destination, values.split, values.seed, values.workers, values.on_bad, values.s3_uri
-    )
+    return parser
 
 
 def _shares(text: str) -> tuple[float, ...]:
@@ -98,16 +132,20 @@ def _shares(text: str) -> tuple[float, ...]:
         shares = tuple(float(part) for part in text.split(","))
     except ValueError:
         shares = ()
-    if (
-        len(shares) != 3
-        or not all(0 <= share <= 1 for share in shares)
-        or abs(sum(shares) - 1) > 1e-6
-        or shares[0] == 0
-    ):
+    if not _are_shares(shares):
         raise argparse.ArgumentTypeError(
-            f"must be three shares that add up to 1, train above 0, such as 0.7,0.1,0.2; found '{text}'"
+            "must be three shares that add up to 1, train above 0, such as 0.7,0.1,0.2; "
+            f"found '{text}'"
         )
     return shares
+
+
+def _are_shares(shares: tuple[float, ...]) -> bool:
+    if len(shares) != 3 or shares[0] == 0:
+        return False
+    if not all(0 <= share <= 1 for share in shares):
+        return False
+    return abs(sum(shares) - 1) <= 1e-6  # 0.7 + 0.1 + 0.2 is not quite 1
 
 
 def _positive(text: str) -> int:

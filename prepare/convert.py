@@ -4,6 +4,7 @@ import hashlib
 import io
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypedDict
 
 from PIL import Image
 
@@ -11,12 +12,40 @@ from artifact.preprocessing import PhotoError, decode
 
 JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
 ORIENTATION_TAG = 0x0112
-SAVED = {"format": "JPEG", "quality": 95, "subsampling": 0}
+UPRIGHT = (0, 1)  # EXIF orientations; 0 is outside the standard, but cameras write it
+QUALITY = 95
+SUBSAMPLING_444 = 0  # Pillow's number for full colour resolution
+# Pillow's modes, in a user's words
+MODE_WORDS = {
+    "P": "palette",
+    "PA": "palette",
+    "L": "greyscale",
+    "LA": "greyscale",
+    "1": "black and white",
+    "CMYK": "CMYK",
+    "F": "float samples",
+}
+
+
+class PhotoDict(TypedDict):
+    """A Photo as JSON."""
+
+    pixels: str
+    format: str
+    mode: str
+    width: int
+    height: int
+    changes: list[str]
+    sha256: str
+    bytes: int
 
 
 @dataclass(frozen=True)
 class Photo:
-    """What became of a source: pixels is the SHA-256 of its decoded pixels, sha256 and bytes are of the output file."""
+    """What became of a source.
+
+    pixels: SHA-256 of its decoded pixels. sha256 and bytes: of the output file.
+    """
 
     pixels: str
     format: str
@@ -27,82 +56,101 @@ class Photo:
     sha256: str
     bytes: int
 
-    def as_dict(self) -> dict:
-        return asdict(self) | {"changes": list(self.changes)}
+    def as_dict(self) -> PhotoDict:
+        """The photo as JSON takes it."""
+        values: PhotoDict = asdict(self)  # type: ignore[assignment]  # asdict gives a plain dict
+        values["changes"] = list(self.changes)
+        return values
+
+    @classmethod
+    def from_dict(cls, values: PhotoDict) -> "Photo":
+        """The photo that as_dict wrote."""
+        return cls(**{**values, "changes": tuple(values["changes"])})  # type: ignore[arg-type]
 
 
 def convert(source: Path, destination: Path) -> Photo | str:
-    """Write the source's photo to destination; the reason, a sentence, where it is broken. OSError when it cannot be written."""
+    """Write the source's photo to destination; the reason, a sentence, where it is broken.
+
+    OSError when it cannot be written.
+    """
     try:
         data = source.read_bytes()
         photo = decode(data)
         with Image.open(io.BytesIO(data)) as image:
-            kind, mode = image.format, image.mode
+            kind = str(image.format)
+            mode = image.mode
             changes = _changes(image, source)
     except OSError as error:
         return f"it cannot be read ({error.strerror or error})"
     except PhotoError as error:
         return str(error)
     if changes:
-        buffer = io.BytesIO()
         try:
-            photo.save(buffer, **SAVED)
+            data = _jpeg(photo)
         except OSError:
             return (
                 f"it has {photo.width} x {photo.height} pixels, and a JPEG at most 65,500 on a side"
             )
-        data = buffer.getvalue()
     destination.write_bytes(data)
-    pixels = hashlib.sha256(f"{photo.width}x{photo.height}".encode() + photo.tobytes()).hexdigest()
     return Photo(
-        pixels,
-        kind,
-        mode,
-        photo.width,
-        photo.height,
-        changes,
-        hashlib.sha256(data).hexdigest(),
-        len(data),
+        pixels=_pixel_hash(photo),
+        format=kind,
+        mode=mode,
+        width=photo.width,
+        height=photo.height,
+        changes=changes,
+        sha256=hashlib.sha256(data).hexdigest(),
+        bytes=len(data),
     )
+
+
+def _jpeg(photo: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    photo.save(buffer, format="JPEG", quality=QUALITY, subsampling=SUBSAMPLING_444)
+    return buffer.getvalue()
+
+
+def _pixel_hash(photo: Image.Image) -> str:
+    # the size belongs to it: 2 x 3 and 3 x 2 pixels can have the same bytes
+    size = f"{photo.width}x{photo.height}"
+    return hashlib.sha256(size.encode() + photo.tobytes()).hexdigest()
 
 
 def _changes(image: Image.Image, source: Path) -> tuple[str, ...]:
-    """What has to be done to make the image an upright RGB JPEG; nothing for one that is."""
+    """The steps that make the image an upright RGB JPEG; none where it is one already."""
     changes = []
-    if _orientation(image) not in (0, 1):
+    if _orientation(image) not in UPRIGHT:
         changes.append("turned upright by its EXIF orientation")
     if image.has_transparency_data:
         changes.append("transparency laid on white")
-    names = {
-        "P": "palette",
-        "PA": "palette",
-        "L": "greyscale",
-        "LA": "greyscale",
-        "1": "black and white",
-        "CMYK": "CMYK",
-        "F": "float samples",
-    }
-    kind = names.get(image.mode) or (
-        "16-bit greyscale" if image.mode.startswith("I") else image.mode
-    )
     if image.mode not in ("RGB", "RGBA"):
-        changes.append(f"{kind} to RGB")
+        changes.append(f"{_mode_words(image.mode)} to RGB")
     if getattr(image, "n_frames", 1) > 1:
         changes.append("first of several frames taken")
-    if image.format != "JPEG":
-        named_jpeg = source.suffix.lower() in JPEG_SUFFIXES
-        changes.append(
-            f"{image.format} named {source.suffix.lower()} to JPEG"
-            if named_jpeg
-            else f"{image.format} to JPEG"
-        )
-    elif source.suffix.lower() not in JPEG_SUFFIXES:
-        changes.append(f"JPEG named {source.suffix.lower() or 'without extension'} renamed")
+    changes += _format_changes(str(image.format), source.suffix.lower())
     return tuple(changes)
 
 
-def _orientation(image: Image.Image) -> int:
+def _mode_words(mode: str) -> str:
+    if mode.startswith("I"):  # I, I;16, I;16B: Pillow reads 16-bit files as these
+        return "16-bit greyscale"
+    return MODE_WORDS.get(mode, mode)
+
+
+def _format_changes(kind: str, suffix: str) -> list[str]:
+    named_jpeg = suffix in JPEG_SUFFIXES
+    if kind == "JPEG":
+        if named_jpeg:
+            return []
+        return [f"JPEG named {suffix or 'without extension'} renamed"]
+    if named_jpeg:
+        return [f"{kind} named {suffix} to JPEG"]
+    return [f"{kind} to JPEG"]
+
+
+def _orientation(image: Image.Image) -> object:
     try:
         return image.getexif().get(ORIENTATION_TAG, 1)
-    except Exception:  # damaged EXIF data says nothing, and decode leaves such a photo as it is
+    except Exception:
+        # EXIF data can be damaged in any way; decode leaves such a photo as it is
         return 1

@@ -1,4 +1,7 @@
-"""Lists of the prepared photos: one CSV of all, SageMaker's augmented manifests by split, the classes in label order."""
+"""Lists of the prepared photos, as file contents.
+
+One CSV of all, SageMaker's augmented manifests by split, the classes in label order.
+"""
 
 import csv
 import io
@@ -32,47 +35,52 @@ def manifests(
 ) -> dict[str, bytes]:
     """File name to content, the same bytes for the same photos."""
     label_of = {name: label for label, name in enumerate(classes)}
-    rows = sorted((outputs[source], source, photo) for source, photo in photos.items())
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(COLUMNS)
     lines: dict[str, list[str]] = {split: [] for split in SPLITS}
-    for path, source, photo in rows:
+    for source in sorted(photos, key=lambda source: outputs[source]):
+        path = outputs[source]
         label = label_of[source.label]
-        writer.writerow(
-            [
-                path,
-                splits[source],
-                source.label,
-                label,
-                source.path,
-                photo.format,
-                photo.mode,
-                photo.width,
-                photo.height,
-                photo.sha256,
-                "; ".join(photo.changes),
-            ]
-        )
-        lines[splits[source]].append(
-            json.dumps(
-                {
-                    "source-ref": f"{s3_uri.rstrip('/')}/{path}" if s3_uri else path,
-                    "class": label,
-                    "class-metadata": {
-                        "class-name": source.label,
-                        "type": "groundtruth/image-classification",
-                        "human-annotated": "yes",
-                    },
-                }
-            )
-        )
-    texts = {
-        "manifest.csv": table.getvalue(),
-        "classes.json": json.dumps(list(classes), ensure_ascii=False, indent=1) + "\n",
-    }
-    texts |= {
-        f"{split}.manifest": "".join(f"{line}\n" for line in lines[split]) for split in SPLITS
-    }
-    # names that are no UTF-8 go back to the bytes that they came from
+        split = splits[source]
+        writer.writerow(_row(path, split, label, source, photos[source]))
+        uri = f"{s3_uri.rstrip('/')}/{path}" if s3_uri else path
+        lines[split].append(json.dumps(_augmented(uri, label, source.label)) + "\n")
+    texts = {f"{split}.manifest": "".join(lines[split]) for split in SPLITS}
+    texts["manifest.csv"] = table.getvalue()
+    texts["classes.json"] = json.dumps(list(classes), ensure_ascii=False, indent=1) + "\n"
+    # names that are not UTF-8 go back to the bytes that they came from
     return {name: text.encode("utf-8", "surrogateescape") for name, text in texts.items()}
+
+
+def _row(path: str, split: str, label: int, source: Source, photo: Photo) -> list[object]:
+    """A line of manifest.csv, in the order of COLUMNS."""
+    return [
+        path,
+        split,
+        source.label,
+        label,
+        source.path,
+        photo.format,
+        photo.mode,
+        photo.width,
+        photo.height,
+        photo.sha256,
+        "; ".join(photo.changes),
+    ]
+
+
+def _augmented(uri: str, label: int, class_name: str) -> dict[str, object]:
+    """A line of an augmented manifest.
+
+    https://docs.aws.amazon.com/sagemaker/latest/dg/augmented-manifest.html
+    """
+    return {
+        "source-ref": uri,
+        "class": label,
+        "class-metadata": {
+            "class-name": class_name,
+            "type": "groundtruth/image-classification",
+            "human-annotated": "yes",
+        },
+    }

@@ -1,4 +1,4 @@
-"""Where each photo goes in the destination, and getting it there one rename at a time."""
+"""Where each photo goes in the destination, and how it gets there, one rename at a time."""
 
 import hashlib
 import os
@@ -8,30 +8,40 @@ from pathlib import Path
 from prepare.scan import Source
 
 LONGEST_NAME = 240  # bytes; file systems take 255
+HASH_DIGITS = 8
+LONGEST_STEM = LONGEST_NAME - 14  # bytes: leaves room for a dash, a hash and the suffix
 
 
 def output_paths(splits: Mapping[Source, str]) -> dict[Source, str]:
-    """split/class/name.jpg for each source. Names that would collide, in any case of letters, get a hash of the source's path."""
-    taken: set[tuple[str, str]] = set()
+    """split/class/name.jpg for each source.
+
+    Names that would collide, in upper or lower case, get a hash of the source's path.
+    """
+    taken: set[tuple[str, str]] = set()  # label, name in lower case: macOS ignores case
     paths = {}
     for source in sorted(splits):
         stem = os.path.splitext(os.path.basename(source.path))[0]
-        short = hashlib.sha256(os.fsencode(source.path)).hexdigest()[:8]
-        if len(os.fsencode(stem)) > LONGEST_NAME - 14:
-            stem = f"{os.fsdecode(os.fsencode(stem)[: LONGEST_NAME - 14]).rstrip()}-{short}"
+        short_hash = hashlib.sha256(os.fsencode(source.path)).hexdigest()[:HASH_DIGITS]
+        encoded = os.fsencode(stem)
+        if len(encoded) > LONGEST_STEM:
+            cut = os.fsdecode(encoded[:LONGEST_STEM]).rstrip()
+            stem = f"{cut}-{short_hash}"
         name = f"{stem}.jpg"
         if (source.label, name.casefold()) in taken:
-            name = f"{stem}-{short}.jpg"
+            name = f"{stem}-{short_hash}.jpg"
         taken.add((source.label, name.casefold()))
         paths[source] = f"{splits[source]}/{source.label}/{name}"
     return paths
 
 
 def move_all(moves: Iterable[tuple[Path, Path]], parking: Path) -> None:
-    """Rename each file to its place. Files that trade places wait in `parking`, a folder on the same disk."""
+    """Rename each file to its place.
+
+    Files that trade places wait in the folder `parking`, on the same disk.
+    """
     pending = [(source, target) for source, target in moves if source != target]
     sources = {source for source, _ in pending}
-    parked = []
+    parked: list[tuple[Path, Path]] = []
     for source, target in pending:
         target.parent.mkdir(parents=True, exist_ok=True)
         if target in sources and target.exists():
@@ -45,7 +55,7 @@ def move_all(moves: Iterable[tuple[Path, Path]], parking: Path) -> None:
 
 
 def remove_stale(folder: Path, earlier: Iterable[str], current: Iterable[str]) -> None:
-    """Delete the files that an earlier run wrote and that no longer belong, and folders left empty."""
+    """Delete the files of an earlier run that no longer belong, and folders left empty."""
     for name in set(earlier) - set(current):
         path = folder / name
         path.unlink(missing_ok=True)

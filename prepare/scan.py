@@ -7,33 +7,15 @@ from pathlib import Path
 from artifact.channels import CHANNEL_NAMES, ROLE_OF
 
 SPLITS = tuple(CHANNEL_NAMES)
-# what people's folders hold beside photos; anything else is tried, for photos come without an extension too
+# Files that people's folders hold beside photos. All others are tried: photos come without an
+# extension, too.
 IGNORED_NAMES = {"thumbs.db", "desktop.ini", "prepare.json"}
 IGNORED_SUFFIXES = {
-    ".txt",
-    ".md",
-    ".csv",
-    ".json",
-    ".jsonl",
-    ".tsv",
-    ".xml",
-    ".yaml",
-    ".yml",
-    ".html",
-    ".py",
-    ".ipynb",
-    ".zip",
-    ".gz",
-    ".tar",
-    ".pdf",
-    ".doc",
-    ".docx",
-    ".lst",
-    ".rec",
-    ".log",
-    ".ini",
-    ".sh",
+    *(".txt", ".md", ".html", ".pdf", ".doc", ".docx", ".log"),
+    *(".csv", ".json", ".jsonl", ".tsv", ".xml", ".yaml", ".yml", ".ini", ".lst", ".rec"),
+    *(".py", ".ipynb", ".sh", ".zip", ".gz", ".tar"),
 }
+MAC_ARCHIVE_FOLDER = "__MACOSX"  # macOS puts copies of all names there, which are not photos
 
 
 class PrepareError(Exception):
@@ -42,7 +24,10 @@ class PrepareError(Exception):
 
 @dataclass(frozen=True, order=True)
 class Source:
-    """A file that should be a photo. path is relative to the source folder; split is given where the folder says it."""
+    """A file that should be a photo.
+
+    path: relative to the source folder. split: None where the folder does not say it.
+    """
 
     path: str
     label: str
@@ -50,23 +35,24 @@ class Source:
 
 
 def scan(folder: Path) -> tuple[list[Source], list[str]]:
-    """The photos below a folder, sorted, and the other files that were passed by.
+    """The photos below a folder, sorted, and the paths of the other files.
 
-    Either folder/<class>/… or folder/{train,valid,test}/<class>/…. PrepareError when there is no photo, or when it
-    cannot be told which of the two it is; OSError for a folder that cannot be read.
+    The folder is laid out as <class>/… or as {train,valid,test}/<class>/…. PrepareError when there
+    is no photo, or when the layout is ambiguous; OSError for a folder that cannot be read.
     """
     if not folder.is_dir():
         raise PrepareError(f"the source '{folder}' is not a folder")
     presplit = _is_split(folder)
-    sources, ignored = [], []
+    depth = 3 if presplit else 2  # parts of the shortest path: [split,] class, file
+    sources = []
+    ignored = []
     for path in _files(folder):
         parts = path.split("/")
-        depth = 3 if presplit else 2
-        if _passed_by(parts) or len(parts) < depth:
+        if _is_ignored(parts) or len(parts) < depth:
             ignored.append(path)
-        else:
-            split = ROLE_OF[parts[0].lower()] if presplit else None
-            sources.append(Source(path, parts[depth - 2], split))
+            continue
+        split = ROLE_OF[parts[0].lower()] if presplit else None
+        sources.append(Source(path, label=parts[depth - 2], split=split))
     if not sources:
         raise PrepareError(
             f"the source '{folder}' holds no photos; expected a folder of photos for each class"
@@ -76,39 +62,37 @@ def scan(folder: Path) -> tuple[list[Source], list[str]]:
 
 def _is_split(folder: Path) -> bool:
     """Whether the folder holds train/ and other parts rather than classes."""
-    inside = sorted(
-        entry.name
-        for entry in os.scandir(folder)
-        if entry.is_dir() and not _passed_by([entry.name])
-    )
+    folders = [entry.name for entry in os.scandir(folder) if entry.is_dir()]
+    inside = sorted(name for name in folders if not _is_ignored([name]))
     roles = {ROLE_OF.get(name.lower()) for name in inside}
     if "train" not in roles:
         return False
+    parts = [name for name in inside if name.lower() in ROLE_OF]
     foreign = [name for name in inside if name.lower() not in ROLE_OF]
+    # beside train/ alone, other folders are classes, one of which is called "train"
     if foreign and len(roles) > 2:
         raise PrepareError(
-            f"'{folder}' holds parts of a split ({', '.join(name for name in inside if name not in foreign)}) beside "
-            f"'{foreign[0]}'; give a folder of classes, or one of train, validation and test alone"
+            f"'{folder}' holds parts of a split ({', '.join(parts)}) beside '{foreign[0]}'; "
+            "give a folder of classes, or one of train, validation and test alone"
         )
     return not foreign
 
 
 def _files(folder: Path) -> list[str]:
+    """Paths of all files below the folder, relative to it."""
+
     def fail(error: OSError) -> None:
-        raise error  # a folder that cannot be read must not drop out in silence
+        raise error  # os.walk would leave out a folder that cannot be read, in silence
 
-    return [
-        os.path.relpath(os.path.join(base, name), folder)
-        for base, _, names in os.walk(folder, onerror=fail, followlinks=True)
-        for name in names
-    ]
+    paths = []
+    for base, _, names in os.walk(folder, onerror=fail, followlinks=True):
+        paths += [os.path.relpath(os.path.join(base, name), folder) for name in names]
+    return paths
 
 
-def _passed_by(parts: list[str]) -> bool:
+def _is_ignored(parts: list[str]) -> bool:
+    """Whether a path, given as its parts, is not a photo by its name or place."""
     name = parts[-1].lower()
-    return (
-        any(part.startswith(".") for part in parts)
-        or name in IGNORED_NAMES
-        or os.path.splitext(name)[1] in IGNORED_SUFFIXES
-        or "__MACOSX" in parts
-    )
+    if any(part.startswith(".") for part in parts) or MAC_ARCHIVE_FOLDER in parts:
+        return True
+    return name in IGNORED_NAMES or os.path.splitext(name)[1] in IGNORED_SUFFIXES

@@ -1,26 +1,43 @@
-"""prepare.json: what a run was told, what it wrote, and whether it came to its end. Only a complete one is trusted."""
+"""prepare.json: the options of a run, the files it wrote, and whether it came to its end.
+
+Only a complete run is trusted.
+"""
 
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypedDict
 
 from artifact.model import write_atomically
+from prepare.convert import PhotoDict
 from prepare.scan import PrepareError
 
 STATE_FILE = "prepare.json"
 STAGING_FOLDER = ".staging"
 VERSION = 1
 
+Stamp = list[int]  # size in bytes, mtime in ns; a list, as JSON gives it back
+
+
+class PhotoRecord(TypedDict):
+    """What became of one source. output: path relative to the destination."""
+
+    stamp: Stamp
+    output: str
+    photo: PhotoDict
+
 
 @dataclass
 class PreparationState:
-    """photos: source path to what became of it (with the source's size and mtime); outputs: every file that prepare wrote;
-    broken: source path to reason."""
+    """What prepare.json holds.
+
+    photos and broken are by source path. outputs: every file that prepare wrote.
+    """
 
     complete: bool = False
-    options: dict = field(default_factory=dict)
-    counts: dict = field(default_factory=dict)
-    photos: dict[str, dict] = field(default_factory=dict)
+    options: dict[str, object] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    photos: dict[str, PhotoRecord] = field(default_factory=dict)
     outputs: list[str] = field(default_factory=list)
     broken: dict[str, str] = field(default_factory=dict)
     ignored: list[str] = field(default_factory=list)
@@ -37,39 +54,44 @@ class PreparationState:
             "outputs": self.outputs,
             "photos": self.photos,
         }
-        write_atomically(
-            folder / STATE_FILE,
-            (json.dumps(values, indent=1) + "\n").encode(),
-            folder / STAGING_FOLDER,
-        )
+        text = json.dumps(values, indent=1) + "\n"
+        write_atomically(folder / STATE_FILE, text.encode(), folder / STAGING_FOLDER)
 
 
 def read_state(folder: Path) -> PreparationState:
-    """The earlier_state of an earlier run; an empty one for a new folder. PrepareError when the folder holds something else."""
+    """The state that an earlier run left; an empty one for a new folder.
+
+    PrepareError when the folder holds files of another origin.
+    """
     path = folder / STATE_FILE
     if not path.exists():
-        foreign = (
-            sorted(entry.name for entry in folder.iterdir() if entry.name != STAGING_FOLDER)
-            if folder.is_dir()
-            else []
-        )
-        if foreign:
-            raise PrepareError(
-                f"the destination '{folder}' holds '{foreign[0]}', which prepare did not write; give a new or empty folder"
-            )
+        _refuse_foreign(folder)
         return PreparationState()
     try:
         values = json.loads(path.read_text())
         if values["version"] != VERSION:
             raise ValueError(f"version {values['version']}")
         return PreparationState(
-            values["state"] == "complete",
-            values["options"],
-            values["counts"],
-            values["photos"],
-            values["outputs"],
+            complete=values["state"] == "complete",
+            options=values["options"],
+            counts=values["counts"],
+            photos=values["photos"],
+            outputs=values["outputs"],
         )
     except (ValueError, KeyError, TypeError) as error:
         raise PrepareError(
             f"'{path}' is not a file that this prepare wrote ({error}); give a new or empty folder"
         ) from error
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """PrepareError when a folder without prepare.json holds any file: it would be overwritten."""
+    if not folder.is_dir():
+        return
+    names = sorted(entry.name for entry in folder.iterdir())
+    foreign = [name for name in names if name != STAGING_FOLDER]
+    if foreign:
+        raise PrepareError(
+            f"the destination '{folder}' holds '{foreign[0]}', which prepare did not write; "
+            "give a new or empty folder"
+        )

@@ -3,26 +3,27 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from prepare.convert import Photo
+from prepare.options import Options
 from prepare.scan import SPLITS, Source
-
-if TYPE_CHECKING:
-    from prepare.build import Options
 
 
 @dataclass(frozen=True)
 class Summary:
-    """by_class: class to split to count. duplicates: groups of equal photos of one class; conflicts: of several classes.
-    leaks: groups that the source folder's own split has on more than one side."""
+    """What was found and done.
+
+    by_class: class to split to count. sizes: width and height of each photo, in pixels.
+    duplicates: groups of equal photos of one class; conflicts: of several classes.
+    leaks: groups that the source folder's own split has on more than one side.
+    """
 
     classes: tuple[str, ...]
     by_split: dict[str, int]
     by_class: dict[str, dict[str, int]]
-    modes: Counter
-    formats: Counter
-    changes: Counter
+    modes: Counter[str]
+    formats: Counter[str]
+    changes: Counter[str]
     sizes: list[tuple[int, int]]
     duplicates: list[list[str]]
     conflicts: list[list[str]]
@@ -35,6 +36,7 @@ class Summary:
 
     @property
     def photos(self) -> int:
+        """The number of good photos."""
         return len(self.sizes)
 
     @property
@@ -53,38 +55,64 @@ class Summary:
 
 
 def summarise(
-    options: "Options",
+    options: Options,
     photos: Mapping[Source, Photo],
     splits: Mapping[Source, str],
-    outputs: Mapping[Source, str],
     broken: Mapping[Source, str],
     ignored: list[str],
 ) -> Summary:
     """Count what was found and done."""
-    classes = tuple(sorted({source.label for source in photos}))
+    by_class = _by_class(splits)
+    by_split = Counter(splits.values())
+    changes: Counter[str] = Counter()
+    for photo in photos.values():
+        changes.update(photo.changes)
+    repeated = _repeated(photos)
+    duplicates = [group for group in repeated if len(_labels(group)) == 1]
+    conflicts = [group for group in repeated if len(_labels(group)) > 1]
+    leaks = [group for group in repeated if len(_sides(group, splits)) > 1]
+    return Summary(
+        classes=tuple(by_class),
+        by_split={split: by_split[split] for split in SPLITS},
+        by_class=by_class,
+        modes=Counter(photo.mode for photo in photos.values()),
+        formats=Counter(photo.format for photo in photos.values()),
+        changes=changes,
+        sizes=[(photo.width, photo.height) for photo in photos.values()],
+        duplicates=[_paths(group) for group in duplicates],
+        conflicts=[_paths(group) for group in conflicts],
+        leaks=[_paths(group) for group in leaks],
+        broken={source.path: reason for source, reason in sorted(broken.items())},
+        ignored=ignored,
+        presplit=any(source.split for source in photos),
+        split=options.split,
+        seed=options.seed,
+    )
+
+
+def _by_class(splits: Mapping[Source, str]) -> dict[str, dict[str, int]]:
+    """Class to split to count, the classes in the order of their labels."""
+    classes = sorted({source.label for source in splits})
     by_class = {name: dict.fromkeys(SPLITS, 0) for name in classes}
+    for source, split in splits.items():
+        by_class[source.label][split] += 1
+    return by_class
+
+
+def _repeated(photos: Mapping[Source, Photo]) -> list[list[Source]]:
+    """Groups of sources with the same pixels."""
     groups: dict[str, list[Source]] = {}
     for source, photo in photos.items():
-        by_class[source.label][splits[source]] += 1
         groups.setdefault(photo.pixels, []).append(source)
-    repeated = [group for group in groups.values() if len(group) > 1]
-    return Summary(
-        classes,
-        {split: sum(row[split] for row in by_class.values()) for split in SPLITS},
-        by_class,
-        Counter(photo.mode for photo in photos.values()),
-        Counter(photo.format for photo in photos.values()),
-        Counter(change for photo in photos.values() for change in photo.changes),
-        [(photo.width, photo.height) for photo in photos.values()],
-        [_paths(group) for group in repeated if len({source.label for source in group}) == 1],
-        [_paths(group) for group in repeated if len({source.label for source in group}) > 1],
-        [_paths(group) for group in repeated if len({splits[source] for source in group}) > 1],
-        {source.path: reason for source, reason in sorted(broken.items())},
-        ignored,
-        any(source.split for source in photos),
-        options.split,
-        options.seed,
-    )
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _labels(group: list[Source]) -> set[str]:
+    return {source.label for source in group}
+
+
+def _sides(group: list[Source], splits: Mapping[Source, str]) -> set[str]:
+    return {splits[source] for source in group}
 
 
 def _paths(group: list[Source]) -> list[str]:
