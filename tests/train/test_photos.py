@@ -10,10 +10,9 @@ import pytest
 
 from artifact.preprocessing import PhotoError, Preprocessing, read_photo
 from tests.support.jobs import draw_channel, draw_photo
-from train.data.cache import user_folder
+from train.data.cache import CacheLimits, user_folder
 from train.data.channels import Photos, read_channels
 from train.data.photos import AHEAD, PhotoArrays, in_order
-from train.data.store import CacheLimits
 
 SIZING = Preprocessing(36, 32)
 NOWHERE = CacheLimits(disk_share=0.0, memory=False)

@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 
 from tests.support.jobs import REPOSITORY
-from train.data.cache import is_memory, user_folder
-from train.data.store import DiskStore, CacheLimits, MemoryStore, open_store
+from train.data.cache import CacheLimits, is_memory, user_folder
+from train.data.disk_store import DiskStore
+from train.data.memory_store import MemoryStore
+from train.data.store import open_store
 
 needs_root = pytest.mark.skipif(
     os.getuid() != 0, reason="mounting, and another user's files, need root"
@@ -26,7 +28,8 @@ ROW = (256, 1024)  # 256 KB
 WRITER = """
 import sys, numpy as np
 from pathlib import Path
-from train.data.store import CacheLimits, open_store
+from train.data.cache import CacheLimits
+from train.data.store import open_store
 root, seed, rows = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 store = open_store("rows", {"what": "numbers"}, rows, (256, 1024), "u1", CacheLimits(root=root))
 print("open", flush=True)
@@ -82,23 +85,24 @@ def test_rows_are_found_again_by_key_shape_and_type(tmp_path):
     store.write([3], values(99))  # is there already
     store.close()
     again = numbers(tmp_path, 10)
-    assert np.flatnonzero(again.have(range(10))).tolist() == [2, 3, 7] and again.there() == 3
+    assert np.flatnonzero(again.have(range(10))).tolist() == [2, 3, 7] and again.filled() == 3
     np.testing.assert_array_equal(again.read([3, 7, 2, 3]), values(3, 7, 2, 3))
     assert again.read([]).shape == (0, *ROW)
     for other in ((10, ROW, np.int8), (11, ROW, np.uint8), (10, (1024, 256), np.uint8)):
         assert (
-            open_store("rows", {"what": "numbers"}, *other, CacheLimits(root=tmp_path)).there() == 0
+            open_store("rows", {"what": "numbers"}, *other, CacheLimits(root=tmp_path)).filled()
+            == 0
         )
     assert (
         open_store(
             "rows", {"what": "letters"}, 10, ROW, np.uint8, CacheLimits(root=tmp_path)
-        ).there()
+        ).filled()
         == 0
     )
     assert (
         open_store(
             "other", {"what": "numbers"}, 10, ROW, np.uint8, CacheLimits(root=tmp_path)
-        ).there()
+        ).filled()
         == 0
     )
 
@@ -274,7 +278,7 @@ def test_a_damaged_store_is_made_anew(tmp_path, caplog, damage):
     store.close()
     damage(folder_of(tmp_path))
     again = numbers(tmp_path, 3)
-    assert isinstance(again, DiskStore) and again.there() == 0
+    assert isinstance(again, DiskStore) and again.filled() == 0
     assert [
         record.getMessage().count("is damaged (")
         for record in caplog.records
@@ -290,7 +294,7 @@ def test_a_damaged_store_is_made_anew(tmp_path, caplog, damage):
     [
         (lambda folder: os.chown(folder, 4321, 4321), "it belongs to user 4321, not to 0"),
         (lambda folder: folder.chmod(0o777), "other users may open it; chmod 700 it, now 777"),
-        (lambda folder: (folder.rmdir(), folder.symlink_to("/")), "it is no folder"),
+        (lambda folder: (folder.rmdir(), folder.symlink_to("/")), "it is not a folder"),
         (
             lambda folder: subprocess.run(
                 ["mount", "-t", "tmpfs", "-o", "ro,mode=700", "tmpfs", str(folder)], check=True

@@ -1,16 +1,17 @@
-"""The folder that stores lie in, and the room they may take there. Knows nothing of what is in them but the files' names.
+"""The folder of all stores, and how much space they may take there.
 
-Everything lies in a folder of the user's own, mode 0700, so nobody else can put anything there. One lock orders all that
-opens, makes and removes stores; a store's own lock, held while it is open, keeps it from being removed.
+It knows a store's file names, not their content. The folder belongs to the user alone (mode 0700),
+so nobody else can put anything there. One lock orders the opening, making and removing of stores. A
+store also holds its own lock while it is open, which protects it from being removed.
 """
 
+import contextlib
 import fcntl
 import logging
 import os
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,21 +27,33 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class CacheLimits:
-    """How much all stores together may take: a share of the disk that is free or theirs; where that disk is memory, or there is
-    none, of the memory this process may use, too. root: the folder to make the user's own folder in; None: SLIPWAY_CACHE's,
-    else the temporary one. memory: whether a store may be this process's alone, in its memory, where the disk has no room."""
+    """How much space all stores together may take."""
 
+    # of the disk's space that is free or already taken by stores
     disk_share: float = 0.5
+    # of the memory that this process may use; for stores in memory, and for a disk that is memory
     memory_share: float = 0.25
+    # the user's own folder is made in it; None: in SLIPWAY_CACHE, else in the temporary folder
     root: Path | None = None
+    # whether a store may be in this process's memory where the disk has no room
     memory: bool = True
 
 
+# A default argument must not be a call; frozen, so one may serve all.
+DEFAULT_LIMITS = CacheLimits()
+
+
 def user_folder(limits: CacheLimits) -> Path:
-    """The user's own folder for stores, made if need be. OSError, its text a sentence, where there can be none."""
+    """The user's own folder for stores, made if it is missing.
+
+    OSError, with a sentence as its text, when no folder can be used.
+    """
     given = limits.root or os.environ.get("SLIPWAY_CACHE")
+    bases = [os.environ.get("TMPDIR") or "/tmp", "/var/tmp"]
+    if given:
+        bases = [str(given)]
     reasons = []
-    for base in [given] if given else [os.environ.get("TMPDIR") or "/tmp", "/var/tmp"]:
+    for base in bases:
         folder = Path(base).absolute() / f"slipway-{os.geteuid()}"
         try:
             _make_own(folder)
@@ -51,25 +64,26 @@ def user_folder(limits: CacheLimits) -> Path:
 
 
 def _make_own(folder: Path) -> None:
+    """Make the folder, or check that the existing one is safe. OSError when it is not."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with contextlib.suppress(FileExistsError):
         folder.mkdir(mode=0o700)
-    except FileExistsError:
-        pass
-    status = folder.lstat()
+    status = folder.lstat()  # not stat: a link may have been planted there
     if not stat.S_ISDIR(status.st_mode):
-        raise OSError("it is no folder")
+        raise OSError("it is not a folder")
     if status.st_uid != os.geteuid():
         raise OSError(f"it belongs to user {status.st_uid}, not to {os.geteuid()}")
     if status.st_mode & 0o077:
-        raise OSError(f"other users may open it; chmod 700 it, now {status.st_mode & 0o777:o}")
-    if os.statvfs(folder).f_flag & os.ST_RDONLY or not os.access(folder, os.W_OK | os.X_OK):
+        mode = status.st_mode & 0o777
+        raise OSError(f"other users may open it; chmod 700 it, now {mode:o}")
+    read_only = os.statvfs(folder).f_flag & os.ST_RDONLY
+    if read_only or not os.access(folder, os.W_OK | os.X_OK):
         raise OSError("it cannot be written to")
 
 
-@contextmanager
+@contextlib.contextmanager
 def locked(root: Path) -> Iterator[None]:
-    """Alone among all processes that open, make or remove stores in the folder."""
+    """Hold the lock of all processes that open, make or remove stores in the folder."""
     handle = os.open(root / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -79,56 +93,62 @@ def locked(root: Path) -> Iterator[None]:
 
 
 def make_room(root: Path, size: int, limits: CacheLimits) -> str | None:
-    """Remove stores that nobody has open, the longest unused first, until `size` bytes fit; or none, and why it cannot be.
+    """Remove closed stores, the longest unused first, until `size` bytes fit.
 
-    Call it `locked`. OSError when the disk fails.
+    When even that would not make enough room, nothing is removed and the reason is returned.
+    Call it while `locked`. OSError when the disk fails.
     """
-    for left in root.glob(f"{UNFINISHED}*"):  # a killed process's
+    for left in root.glob(f"{UNFINISHED}*"):  # by a process that was killed
         remove(left)
     stores = sorted((path for path in root.iterdir() if path.is_dir()), key=_last_use)
     sizes = {path: _size(path) for path in stores}
-    bound, of_what = _bound(root, sum(sizes.values()), limits)
-    excess = sum(sizes.values()) + size - bound
-    removable = [path for path in stores if excess > 0 and not _is_open(path)]
-    if excess > sum(sizes[path] for path in removable):
-        taken = sum(sizes.values()) - sum(sizes[path] for path in removable)
-        return f"it needs {size / MB:,.0f} MB, and {max(0, bound - taken) / MB:,.0f} MB may be used of {of_what}"
+    taken = sum(sizes.values())
+    bound, of_what = _bound(root, taken, limits)
+    excess = taken + size - bound
+    if excess <= 0:
+        return None
+    removable = [path for path in stores if not _is_open(path)]
+    kept = taken - sum(sizes[path] for path in removable)
+    if kept + size > bound:
+        usable = max(0, bound - kept)
+        return f"it needs {size / MB:,.0f} MB, and {usable / MB:,.0f} MB may be used of {of_what}"
     for path in removable:
         if excess <= 0:
             break
         remove(path)
         excess -= sizes[path]
+        removed_mb = sizes[path] / MB
         log.info(
-            "store: removed %s, %.0f MB, the longest unused, to make room",
-            path.name,
-            sizes[path] / MB,
+            "store: removed %s, %.0f MB, the longest unused, to make room", path.name, removed_mb
         )
     return None
 
 
 def _bound(root: Path, taken: int, limits: CacheLimits) -> tuple[int, str]:
-    """Bytes that all stores may take, and words for what they are a share of."""
+    """Bytes that all stores may take, and words for the disk or memory they are a share of."""
     disk = os.statvfs(root)
     free = disk.f_bavail * disk.f_frsize
     if not is_memory(root):
         return int((free + taken) * limits.disk_share), f"the disk of '{root}'"
     shared = int((min(free, memory_left()) + taken) * limits.disk_share)
-    return min(shared, int(memory_limit() * limits.memory_share)), f"the memory that '{root}' is in"
+    bound = min(shared, int(memory_limit() * limits.memory_share))
+    return bound, f"the memory that '{root}' is in"
 
 
 def is_memory(folder: Path) -> bool:
     """Whether a folder's files are kept in memory (tmpfs)."""
     device = os.stat(folder).st_dev
     number = f"{os.major(device)}:{os.minor(device)}"
-    for line in Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines():
-        mount, _, kind = line.partition(" - ")
+    mounts = Path("/proc/self/mountinfo").read_text(errors="surrogateescape")
+    for line in mounts.splitlines():
+        mount, _, kind = line.partition(" - ")  # proc(5): the third field is major:minor
         if mount.split()[2] == number:
             return kind.split()[0] in ("tmpfs", "ramfs")
     return False
 
 
 def remove(path: Path) -> None:
-    """A store, whole or not, or whatever stands in its place."""
+    """Remove a store, whole or not, or anything else that has its name."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -143,6 +163,7 @@ def _last_use(store: Path) -> float:
 
 
 def _size(store: Path) -> int:
+    """Bytes on the disk; st_blocks counts units of 512 bytes on any file system."""
     return sum(path.lstat().st_blocks * 512 for path in store.iterdir())
 
 

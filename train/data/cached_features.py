@@ -1,27 +1,29 @@
-"""The features of a frozen backbone, computed once for each view of a photo and kept: an epoch then trains only what learns.
+"""The features of a frozen backbone, computed once for each view of a photo and kept in a store.
 
-Kept in train/data/store.py's files, so that a second run, or trial, on the same data, weights and preprocessing computes none.
+An epoch then runs only the layers that train. A later run or trial with the same data, weights and
+preprocessing computes no features at all.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.func import functional_call
 
-from train.data.loader import Batch, PixelLoader
+from train.data.loader import Batch, Order, PixelLoader
 from train.data.store import Store, open_store
 from train.distributed.context import DistributedContext
 from train.model.device import autocast, cast_weights
 from train.model.split_at_frozen import SplitNetwork
 from train.progress import Progress
 
-AT_ONCE = {
-    "cpu": 16,
-    "cuda": 128,
-}  # photos through the backbone; a processor gains nothing from more
-# numpy knows no bfloat16: such rows are kept as the integers of their bits
+# photos that go through the backbone at once; a CPU gains nothing from more
+AT_ONCE = {"cpu": 16, "cuda": 128}
+# The types of a stored row, for numpy and for torch. numpy has no bfloat16: such rows are stored as
+# integers with the same bits.
 STORED = {
     torch.float32: (np.float32, torch.float32),
     torch.float16: (np.float16, torch.float16),
@@ -32,75 +34,68 @@ log = logging.getLogger(__name__)
 
 
 class CachedFeatureLoader:
-    """Batches of features as they cross the cut, one tensor [N, …] each.
+    """Batches of features as they cross the cut, one tensor [N, …] for each.
 
-    Epoch e takes view (e - 1) % views of every photo, which is the view that PixelLoader gives in epoch 1 … views: with as
-    many views as epochs nothing but the time differs. views: 1 for photos as they are.
+    Epoch e takes view (e - 1) % views of every photo: the view that PixelLoader gives in that epoch
+    of 1 … views. With as many views as epochs the training is the same, only faster. views: 1 for
+    photos as they are.
     """
 
     def __init__(
         self,
         pixels: PixelLoader,
-        cut: SplitNetwork,
+        network: SplitNetwork,
         stores: Sequence[Store],
         views: int,
         precision: torch.dtype,
         context: DistributedContext,
     ):
-        self.pixels, self.cut, self.stores, self.views, self.precision, self.context = (
-            pixels,
-            cut,
-            stores,
-            views,
-            precision,
-            context,
-        )
+        self.pixels = pixels
+        self.network = network
+        self.stores = stores
+        self.views = views
+        self.precision = precision
+        self.context = context
+        self._block_size = AT_ONCE[pixels.device.type]
 
     def __len__(self) -> int:
         return len(self.pixels)
 
     def prepare(self, epoch: int, stop: Callable[[], bool]) -> bool:
-        """Compute this process's share of its host's features of the epoch's view that are not kept yet; False when `stop` said
-        so before that was done. Others must be waited for before `batches`, which computes what is missing then."""
-        size, view = AT_ONCE[self.pixels.device.type], self._view(epoch)
-        # whole blocks of photos, always the same: the last bits of a photo's features may follow from its company
-        own = np.arange(self.context.local_rank, -(-len(self) // size), self.context.local_size)
-        missing = [
-            block
-            for block in own
-            if not self._have(
-                view, np.arange(block * size, min(len(self), (block + 1) * size))
-            ).all()
-        ]
-        return self._compute(
-            view,
-            missing,
-            Progress(f"features of view {view + 1}", min(len(self), len(missing) * size)),
-            stop,
-        )
+        """Compute the missing features of the epoch's view; False when `stop` ended it early.
 
-    def batches(self, epoch: int, order: Sequence[np.ndarray]) -> Iterator[Batch]:
-        """The features of each list of indices in the epoch's view, which must have been prepared."""
+        The processes of a host share the work. A process must wait for the others before
+        `batches`, which would compute what is still missing.
+        """
         view = self._view(epoch)
-        first = view * len(self)
-        for indices in order:
-            missing = indices[
-                ~self._have(view, indices)
-            ]  # where processes do not share what they keep
-            self._compute(view, np.unique(missing // AT_ONCE[self.pixels.device.type]))
-            rows = tuple(torch.from_numpy(store.read(first + indices)) for store in self.stores)
-            yield (
-                torch.from_numpy(indices).to(self.pixels.device),
-                tuple(
-                    row.view(dtype).to(self.pixels.device, non_blocking=True)
-                    for row, (_, dtype) in zip(rows, self.cut.features)
-                ),
-            )
+        # always the same blocks of photos: the last bits of a photo's features may depend on the
+        # photos that go through the backbone with it
+        blocks = range(self.context.local_rank, self._block_count(), self.context.local_size)
+        missing = [block for block in blocks if not self._have(view, self._photos_of(block)).all()]
+        photos = min(len(self), len(missing) * self._block_size)
+        progress = Progress(f"features of view {view + 1}", photos)
+        return self._compute(view, missing, progress, stop)
 
-    def _have(self, view: int, indices: np.ndarray) -> np.ndarray:
-        return np.logical_and.reduce(
-            [store.have(view * len(self) + indices) for store in self.stores]
-        )
+    def batches(self, epoch: int, order: Order) -> Iterator[Batch]:
+        """The features of each list of indices in the epoch's view, which must be prepared."""
+        view = self._view(epoch)
+        device = self.pixels.device
+        for indices in order:
+            # some may be missing where processes do not share a store
+            missing = indices[~self._have(view, indices)]
+            self._compute(view, np.unique(missing // self._block_size).tolist())
+            features = []
+            for store, (_, dtype) in zip(self.stores, self.network.features, strict=True):
+                rows = torch.from_numpy(store.read(view * len(self) + indices)).view(dtype)
+                features.append(rows.to(device, non_blocking=True))
+            yield torch.from_numpy(indices).to(device), tuple(features)
+
+    def _have(self, view: int, indices: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether every store has the photo's row of this view, bool [N]."""
+        have = np.ones(len(indices), bool)
+        for store in self.stores:
+            have &= store.have(view * len(self) + indices)
+        return have
 
     def _compute(
         self,
@@ -109,21 +104,21 @@ class CachedFeatureLoader:
         progress: Progress | None = None,
         stop: Callable[[], bool] = lambda: False,
     ) -> bool:
-        """Compute and keep blocks of photos, by their numbers."""
-        size = AT_ONCE[self.pixels.device.type]
-        order = [np.arange(block * size, min(len(self), (block + 1) * size)) for block in blocks]
-        weights = (
-            cast_weights(self.cut.front, self.precision) if order else {}
-        )  # once, where autocast would do so for each block
-        for indices, (_, samples) in zip(
-            order, self.pixels.batches(view + 1 if self.pixels.preset else 0, order)
-        ):
+        """Compute and store blocks of photos, by their numbers; False when `stop` was true."""
+        if not blocks:
+            return not stop()
+        order = [self._photos_of(block) for block in blocks]
+        epoch = view + 1 if self.pixels.preset else 0
+        # cast once here; autocast would cast them again for each block
+        weights = cast_weights(self.network.front, self.precision)
+        batches = self.pixels.batches(epoch, order)
+        for indices, (_, samples) in zip(order, batches, strict=True):
             if stop():
                 return False
             with torch.inference_mode(), autocast(self.pixels.device, self.precision):
-                features = functional_call(self.cut.front, weights, samples)
-            for store, values in zip(self.stores, features):
-                store.write(view * len(self) + indices, _bits(values))
+                features = functional_call(self.network.front, weights, samples)
+            for store, values in zip(self.stores, features, strict=True):
+                store.write(view * len(self) + indices, _stored(values))
             if progress:
                 progress.add(len(indices))
         return not stop()
@@ -131,26 +126,46 @@ class CachedFeatureLoader:
     def _view(self, epoch: int) -> int:
         return max(0, epoch - 1) % self.views
 
+    def _block_count(self) -> int:
+        return -(-len(self) // self._block_size)
+
+    def _photos_of(self, block: int) -> NDArray[np.int64]:
+        """Indices of the photos of a block."""
+        start = block * self._block_size
+        return np.arange(start, min(len(self), start + self._block_size))
+
 
 def open_cached_features(
     pixels: PixelLoader,
-    cut: SplitNetwork,
+    network: SplitNetwork,
     views: int,
-    key: dict,
+    key: Mapping[str, object],
     precision: torch.dtype,
     context: DistributedContext,
 ) -> CachedFeatureLoader | None:
-    """A feed of features, kept under `key`: all that they follow from. None where they would not fit the disk's share."""
+    """A loader of features that are stored under `key`, which names everything they depend on.
+
+    None when the features would not fit into the space that stores may take.
+    """
     stores = []
-    for number, (shape, dtype) in enumerate(cut.features):
-        own = key | {"views": views, "tensor": number, "shape": list(shape), "type": str(dtype)}
-        store = open_store("features", own, views * len(pixels), shape, STORED[dtype][0])
+    for number, (shape, dtype) in enumerate(network.features):
+        own = {
+            **key,
+            "views": views,
+            "tensor": number,
+            "shape": list(shape),
+            "type": str(dtype),
+        }
+        stored, _ = STORED[dtype]
+        store = open_store("features", own, views * len(pixels), shape, stored)
         if store is None:
             log.info("features: kept nowhere; every epoch runs through the frozen part, too")
             return None
         stores.append(store)
-    return CachedFeatureLoader(pixels, cut, stores, views, precision, context)
+    return CachedFeatureLoader(pixels, network, stores, views, precision, context)
 
 
-def _bits(values: torch.Tensor) -> np.ndarray:
-    return values.cpu().contiguous().view(STORED[values.dtype][1]).numpy()
+def _stored(values: torch.Tensor) -> NDArray[Any]:
+    """The features in the type that stores hold."""
+    _, dtype = STORED[values.dtype]
+    return values.cpu().contiguous().view(dtype).numpy()

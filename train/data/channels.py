@@ -1,25 +1,21 @@
-"""Which photos a job trains, validates and tests on, and what their classes are.
+"""The photos that a job trains, validates and tests on, and their classes.
 
-Reads names only, no pixels. A class is a folder of a channel; what lies below it belongs to it.
+It reads names only, no pixels. A class is a folder of a channel, with all folders below it.
 """
 
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from artifact.channels import CHANNEL_NAMES
-from train.data.photo_index import (
-    Labels,
-    PhotoIndex,
-    PhotoPaths,
-    fingerprint,
-    index_photos,
-    merge_copies,
-)
+from train.data.copies import merge_copies
+from train.data.photo_index import Labels, PhotoIndex, PhotoPaths, fingerprint, index_photos
+from train.data.store_rows import Indices
 from train.job import JobError
 from train.progress import Progress
 
@@ -28,17 +24,20 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Photos:
-    """Paths of photos and the labels of each, indices into the classes: one, or with multi_label one and more."""
+    """Paths of photos and the labels of each, indices into the classes.
 
-    paths: Sequence[Path] = ()
-    labels: Sequence[tuple[int, ...]] = ()
+    A photo has one label, or with multi_label one and more.
+    """
+
+    paths: PhotoPaths
+    labels: Labels
 
     def __len__(self) -> int:
         return len(self.paths)
 
-    def take(self, indices: Sequence[int]) -> "Photos":
-        """Those at the indices, in that order."""
-        return Photos(self.paths.take(indices), self.labels.take(indices)) if len(self) else self
+    def take(self, indices: Indices) -> "Photos":
+        """The photos at the indices, in that order."""
+        return Photos(self.paths.take(indices), self.labels.take(indices))
 
 
 @dataclass(frozen=True)
@@ -53,54 +52,47 @@ class Channels:
 
 
 def read_channels(
-    folders: dict[str, Path],
-    split: tuple[float, ...],
+    folders: Mapping[str, Path],
+    split: Sequence[float],
     seed: int,
-    not_photos: set[str] = frozenset(),
+    not_photos: Collection[str] = (),
     multi_label: bool = False,
 ) -> Channels:
-    """The photos in a job's channels; what has no channel of its own is split off the train channel.
+    """The photos in a job's channels; missing channels are split off the train channel.
 
-    folders: channel name to folder. not_photos: channels that hold something else, such as weights. multi_label:
-    equal files in several class folders are one photo with all their labels.
-    JobError when there is no train channel, it is empty, holds one class only, or another holds an unknown class.
+    folders: channel name to folder. split: the shares of train, validation and test. not_photos:
+    channels that hold something else, such as weights. multi_label: equal files in several class
+    folders are one photo with all their labels.
+    JobError when there is no train channel, when it is empty or has one class only, and when
+    another channel is empty or has an unknown class.
     """
-    folders = _roles({name: path for name, path in folders.items() if name not in not_photos})
-    listed = {
-        role: index_photos(folder, Progress(f"listing the {role} channel"))
-        for role, folder in folders.items()
-    }
-    classes = tuple(sorted(listed["train"].classes))
-    if not classes:
-        raise JobError(
-            f"the train channel '{folders['train']}' holds no photos; expected a folder of photos for each class"
-        )
-    if len(classes) < 2:
-        raise JobError(
-            f"the train channel '{folders['train']}' holds one class only ('{classes[0]}'); a classifier needs two"
-        )
-    for role, files in listed.items():
-        if unknown := sorted(files.classes.keys() - set(classes)):
-            raise JobError(
-                f"the {role} channel has a class '{unknown[0]}' that the train channel has not"
-            )
-        if not files:
-            raise JobError(
-                f"the {role} channel '{folders[role]}' holds no photos; fill it or leave the channel out"
-            )
-    parts = {role: _photos(role, files, classes, multi_label) for role, files in listed.items()}
-    parts |= _split_off(parts, listed["train"].class_indices(classes), classes, split, seed)
+    roles = _roles({name: path for name, path in folders.items() if name not in not_photos})
+    indexed = {}
+    for role, folder in roles.items():
+        indexed[role] = index_photos(folder, Progress(f"listing the {role} channel"))
+    classes = tuple(sorted(indexed["train"].classes))
+    _check(roles, indexed, classes)
+    parts = {}
+    for role, index in indexed.items():
+        parts[role] = _photos(role, index, classes, multi_label)
+    parts |= _split_off(parts, indexed["train"].class_indices(classes), classes, split, seed)
+    nothing = Photos(parts["train"].paths[:0], parts["train"].labels[:0])
     return Channels(
-        classes, *(parts.get(role, Photos()) for role in CHANNEL_NAMES), fingerprint(listed)
+        classes=classes,
+        train=parts["train"],
+        validation=parts.get("validation", nothing),
+        test=parts.get("test", nothing),
+        fingerprint=fingerprint(indexed),
     )
 
 
-def _roles(folders: dict[str, Path]) -> dict[str, Path]:
-    """Our three names for the channels found; a single channel of any name may hold train/ valid/ test/ folders."""
-    if len(folders) == 1 and not folders.keys() & {
-        *CHANNEL_NAMES["validation"],
-        *CHANNEL_NAMES["test"],
-    }:
+def _roles(folders: Mapping[str, Path]) -> dict[str, Path]:
+    """The folders by our names: train, validation, test.
+
+    A single channel of any name may hold folders train/, valid/ and test/.
+    """
+    held_out = {*CHANNEL_NAMES["validation"], *CHANNEL_NAMES["test"]}
+    if len(folders) == 1 and not folders.keys() & held_out:
         only = next(iter(folders.values()))
         inside = {path.name: path for path in sorted(only.iterdir()) if path.is_dir()}
         nested = _named(inside)
@@ -108,19 +100,16 @@ def _roles(folders: dict[str, Path]) -> dict[str, Path]:
             return nested
         return {"train": only}
     roles = _named(folders)
+    known = ", ".join(", ".join(names) for names in CHANNEL_NAMES.values())
     for name in folders.keys() - {path.name for path in roles.values()}:
-        log.warning(
-            "channel '%s' is not used; known: %s",
-            name,
-            ", ".join(name for names in CHANNEL_NAMES.values() for name in names),
-        )
+        log.warning("channel '%s' is not used; known: %s", name, known)
     if "train" not in roles:
         found = ", ".join(sorted(folders)) or "none"
         raise JobError(f"there is no train channel under input/data; found: {found}")
     return roles
 
 
-def _named(folders: dict[str, Path]) -> dict[str, Path]:
+def _named(folders: Mapping[str, Path]) -> dict[str, Path]:
     roles: dict[str, Path] = {}
     for role, names in CHANNEL_NAMES.items():
         found = [name for name in names if name in folders]
@@ -131,55 +120,80 @@ def _named(folders: dict[str, Path]) -> dict[str, Path]:
     return roles
 
 
-def _photos(role: str, files: PhotoIndex, classes: Sequence[str], multi_label: bool) -> Photos:
-    """A channel's files with their labels, equal ones merged if there may be several labels."""
-    own = files.class_indices(classes)
+def _check(
+    folders: Mapping[str, Path], indexed: Mapping[str, PhotoIndex], classes: Sequence[str]
+) -> None:
+    """JobError when nothing can be trained, validated or tested on these photos."""
+    train = f"the train channel '{folders['train']}'"
+    if not classes:
+        raise JobError(f"{train} holds no photos; expected a folder of photos for each class")
+    if len(classes) < 2:
+        raise JobError(f"{train} holds one class only ('{classes[0]}'); a classifier needs two")
+    for role, index in indexed.items():
+        unknown = sorted(index.classes.keys() - set(classes))
+        if unknown:
+            raise JobError(
+                f"the {role} channel has a class '{unknown[0]}' that the train channel has not"
+            )
+        if not index:
+            channel = f"the {role} channel '{folders[role]}'"
+            raise JobError(f"{channel} holds no photos; fill it or leave the channel out")
+
+
+def _photos(role: str, index: PhotoIndex, classes: Sequence[str], multi_label: bool) -> Photos:
+    """A channel's files with their labels; with multi_label, equal files are merged."""
+    own = index.class_indices(classes)
     if not multi_label:
-        return Photos(
-            PhotoPaths(files, np.arange(len(files), dtype=np.int32)), Labels(own[:, None])
-        )
-    rows, labels = merge_copies(
-        files, own, Progress(f"comparing files of equal size in the {role} channel")
-    )
-    return Photos(PhotoPaths(files, rows), labels)
+        every = np.arange(len(index), dtype=np.int32)
+        return Photos(PhotoPaths(index, every), Labels(own[:, None]))
+    progress = Progress(f"comparing files of equal size in the {role} channel")
+    rows, labels = merge_copies(index, own, progress)
+    return Photos(PhotoPaths(index, rows), labels)
 
 
 def _split_off(
-    parts: dict[str, Photos],
-    own: np.ndarray,
+    parts: Mapping[str, Photos],
+    own: NDArray[np.int32],
     classes: Sequence[str],
-    split: tuple[float, ...],
+    split: Sequence[float],
     seed: int,
 ) -> dict[str, Photos]:
-    """The train channel without each class's shares for the channels that are missing, at least one photo staying, and these.
+    """The missing channels, and the train channel without their photos; {} when none is missing.
 
-    own: the class of each file of the train channel, int32. With train and validation given there is no call for a test
-    channel of our own making.
+    own: the class of each file of the train channel, int32. Each missing channel gets its share of
+    each class, and at least one photo of a class stays in train. With train and validation given,
+    no test channel is made.
     """
-    shares = dict(zip(CHANNEL_NAMES, split))
-    missing = (
-        []
-        if "validation" in parts
-        else ["validation"]
-        if "test" in parts
-        else ["validation", "test"]
-    )
+    missing = []
+    if "validation" not in parts:
+        missing.append("validation")
+        if "test" not in parts:
+            missing.append("test")
     if not missing:
         return {}
     log.info("no %s channel: split off train by seed %d", " or ".join(missing), seed)
+    shares = dict(zip(CHANNEL_NAMES, split, strict=True))
     whole = parts["train"]
-    bounds = np.searchsorted(own[whole.paths.rows], np.arange(len(classes) + 1))
+    # the photos of class i are bounds[i]:bounds[i + 1]
+    bounds = np.searchsorted(own[whole.paths.rows], np.arange(len(classes) + 1)).tolist()
     channel_of = np.zeros(len(whole), np.int8)  # 0 stays in train
     for index, name in enumerate(classes):
-        start, photos = int(bounds[index]), int(bounds[index + 1] - bounds[index])
+        start = bounds[index]
+        photos = bounds[index + 1] - start
         order = list(range(photos))
         random.Random(f"{seed}/{name}").shuffle(order)
         for number, role in enumerate(missing, 1):
-            count = min(max(1, round(photos * shares[role])), len(order) - 1) if shares[role] else 0
-            if count > 0:
-                channel_of[start + np.array(order[:count])] = number
-                order = order[count:]
-    return {
-        role: whole.take(np.flatnonzero(channel_of == number))
-        for number, role in enumerate(["train", *missing])
-    }
+            count = _count(photos, shares[role], len(order))
+            channel_of[start + np.array(order[:count], np.int64)] = number
+            order = order[count:]
+    split_parts = {}
+    for number, role in enumerate(["train", *missing]):
+        split_parts[role] = whole.take(np.flatnonzero(channel_of == number))
+    return split_parts
+
+
+def _count(photos: int, share: float, left: int) -> int:
+    """Photos of a class that leave train: its share, at least one, and never the last one left."""
+    if not share:
+        return 0
+    return max(0, min(max(1, round(photos * share)), left - 1))

@@ -1,6 +1,6 @@
-"""Lists of photos and of their labels that take some tens of bytes a photo: a million of them is no burden.
+"""Lists of photos and their labels in some tens of bytes a photo, so that a million fits easily.
 
-Names are kept as bytes in one buffer, sizes, times and labels in arrays; a Path is made when one is asked for.
+Names are bytes in one buffer; sizes, times and labels are arrays. A Path is made on demand.
 """
 
 import hashlib
@@ -9,65 +9,88 @@ import operator
 import os
 from array import array
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import overload
 
 import numpy as np
+from numpy.typing import NDArray
 
-from artifact.machine import cpu_count
+from train.data.store_rows import Indices
 from train.progress import Progress
 
 PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
-MISSING = -1  # stands in Labels where a photo has fewer than the most
+MISSING = -1  # fills up the Labels of a photo that has fewer than others
 AT_ONCE = 4096  # files hashed, or names joined, at a time
+
+
+def _numbers() -> "array[int]":
+    return array("q")  # int64
 
 
 @dataclass
 class PhotoIndex:
-    """The photos of a folder by class, sorted: each class's in the order of their paths.
-
-    names: relative to the folder, one after the other, ends[i] where the i-th stops; sizes in bytes; changed: ctime in ns,
-    which no program can set. classes: class name to number of photos, in order; folders without photos are no class.
-    """
+    """The photos of a folder, class by class, and in the order of their paths within a class."""
 
     folder: Path
-    names: bytearray = field(default_factory=bytearray)
-    ends: array = field(default_factory=lambda: array("q"))
-    sizes: array = field(default_factory=lambda: array("q"))
-    changed: array = field(default_factory=lambda: array("q"))
+    names: bytearray = field(default_factory=bytearray)  # relative to the folder, joined
+    ends: "array[int]" = field(default_factory=_numbers)  # where each name ends in `names`
+    sizes: "array[int]" = field(default_factory=_numbers)  # bytes
+    # st_ctime in ns, not st_mtime: no program can set it
+    changed: "array[int]" = field(default_factory=_numbers)
+    # class name to number of photos, in order; a folder without photos is not a class
     classes: dict[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ends)
 
     def name(self, row: int) -> bytes:
-        return bytes(self.names[self.ends[row - 1] if row else 0 : self.ends[row]])
+        """The name of one photo, relative to the folder."""
+        start = self.ends[row - 1] if row else 0
+        return bytes(self.names[start : self.ends[row]])
 
-    def class_indices(self, classes: Sequence[str]) -> np.ndarray:
+    def class_indices(self, classes: Sequence[str]) -> NDArray[np.int32]:
         """The class of each photo, as an index into `classes`: int32 [N]."""
         index_of = {name: index for index, name in enumerate(classes)}
-        return np.repeat(
-            np.array([index_of[name] for name in self.classes], np.int32),
-            list(self.classes.values()),
-        )
+        indices = np.array([index_of[name] for name in self.classes], np.int32)
+        return np.repeat(indices, list(self.classes.values()))
+
+    def add_class(
+        self, name: str, names: list[str], sizes: "array[int]", changed: "array[int]"
+    ) -> None:
+        """Append a class's photos, sorted. names: relative to the folder."""
+        # as Path sorts, part by part: "a/b.jpg" before "a-b.jpg"
+        keys = [path.replace("/", "\0") for path in names]
+        order = sorted(range(len(names)), key=keys.__getitem__)
+        encoded = [os.fsencode(names[index]) for index in order]
+        ends = itertools.accumulate(map(len, encoded), initial=len(self.names))
+        next(ends)  # the initial value is where the first name starts
+        self.ends.extend(ends)
+        self.names += b"".join(encoded)
+        self.sizes.extend(sizes[index] for index in order)
+        self.changed.extend(changed[index] for index in order)
+        self.classes[name] = len(names)
 
 
 class PhotoPaths(Sequence[Path]):
-    """Some of a folder's files, by their rows (int32 [N]) in its list; slices and `take` give PhotoPaths again."""
+    """Some photos of an index, by their rows in it, int32 [N]."""
 
-    def __init__(self, files: PhotoIndex, rows: np.ndarray):
-        self.files, self.rows = files, rows
+    def __init__(self, files: PhotoIndex, rows: NDArray[np.int32]):
+        self.files = files
+        self.rows = rows
 
     def __len__(self) -> int:
         return len(self.rows)
 
+    @overload
+    def __getitem__(self, index: int) -> Path: ...
+    @overload
+    def __getitem__(self, index: slice) -> "PhotoPaths": ...
     def __getitem__(self, index: int | slice) -> "Path | PhotoPaths":
         if isinstance(index, slice):
             return PhotoPaths(self.files, self.rows[index])
-        return self.files.folder / os.fsdecode(
-            self.files.name(int(self.rows[operator.index(index)]))
-        )
+        row = int(self.rows[operator.index(index)])
+        return self.files.folder / os.fsdecode(self.files.name(row))
 
     def __iter__(self) -> Iterator[Path]:
         return (self[index] for index in range(len(self)))
@@ -77,28 +100,28 @@ class PhotoPaths(Sequence[Path]):
             return len(self) == len(other) and all(map(operator.eq, self, other))
         return NotImplemented
 
-    def take(self, indices: Sequence[int]) -> "PhotoPaths":
-        """Those at the indices, in that order."""
+    def take(self, indices: Indices) -> "PhotoPaths":
+        """The paths at the indices, in that order."""
         return PhotoPaths(self.files, self.rows[np.asarray(indices, np.int64)])
 
     def fingerprint(self) -> str:
-        """SHA-256 that changes with the folder, and with any name, size or time of change in it; no file is touched."""
+        """SHA-256 of the folder and of all names, sizes and change times; reads no file."""
         digest = hashlib.sha256(os.fsencode(os.path.realpath(self.files.folder)) + b"\0")
-        for part in (
-            self.files.names,
-            self.files.ends,
-            self.files.sizes,
-            self.files.changed,
-            np.ascontiguousarray(self.rows),
-        ):
-            digest.update(part)
+        digest.update(self.files.names)
+        digest.update(self.files.ends)
+        digest.update(self.files.sizes)
+        digest.update(self.files.changed)
+        digest.update(np.ascontiguousarray(self.rows).data)
         return digest.hexdigest()
 
 
 class Labels(Sequence[tuple[int, ...]]):
-    """The labels of each photo, as tuples; kept in `values`, int32 [N, K], with MISSING where a photo has fewer than K."""
+    """The labels of each photo, as tuples.
 
-    def __init__(self, values: np.ndarray):
+    values: int32 [N, K] for at most K labels a photo, filled up with MISSING.
+    """
+
+    def __init__(self, values: NDArray[np.int32]):
         self.values = values
 
     @classmethod
@@ -107,21 +130,23 @@ class Labels(Sequence[tuple[int, ...]]):
         if isinstance(labels, cls):
             return labels
         most = max((len(own) for own in labels), default=1)
-        return cls(
-            np.array([[*own, *[MISSING] * (most - len(own))] for own in labels], np.int32).reshape(
-                len(labels), most
-            )
-        )
+        values = np.full((len(labels), most), MISSING, np.int32)
+        for row, own in enumerate(labels):
+            values[row, : len(own)] = own
+        return cls(values)
 
     def __len__(self) -> int:
         return len(self.values)
 
+    @overload
+    def __getitem__(self, index: int) -> tuple[int, ...]: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Labels": ...
     def __getitem__(self, index: int | slice) -> "tuple[int, ...] | Labels":
         if isinstance(index, slice):
             return Labels(self.values[index])
-        return tuple(
-            label for label in self.values[operator.index(index)].tolist() if label != MISSING
-        )
+        own = self.values[operator.index(index)].tolist()
+        return tuple(label for label in own if label != MISSING)
 
     def __iter__(self) -> Iterator[tuple[int, ...]]:
         return (self[index] for index in range(len(self)))
@@ -131,125 +156,74 @@ class Labels(Sequence[tuple[int, ...]]):
             return len(self) == len(other) and all(map(operator.eq, self, other))
         return NotImplemented
 
-    def take(self, indices: Sequence[int]) -> "Labels":
-        """Those at the indices, in that order."""
+    def take(self, indices: Indices) -> "Labels":
+        """The labels at the indices, in that order."""
         return Labels(self.values[np.asarray(indices, np.int64)])
 
 
 def index_photos(folder: Path, progress: Progress) -> PhotoIndex:
-    """The photos in a folder of class folders, found with one look at each file. OSError where it cannot be read."""
-    files = PhotoIndex(folder)
+    """The photos in a folder of class folders. OSError when a folder cannot be read."""
+    index = PhotoIndex(folder)
     with os.scandir(folder) as entries:
-        inside = sorted(
-            (entry.name, entry.path)
-            for entry in entries
-            if not entry.name.startswith(".") and _is_folder(entry)
-        )
-    for name, path in inside:
-        names, sizes, changed = _photos_below(path, f"{name}/", progress)
+        folders = [entry for entry in entries if not entry.name.startswith(".")]
+    folders = sorted(filter(_is_folder, folders), key=operator.attrgetter("name"))
+    for entry in folders:
+        names, sizes, changed = _photos_below(entry.path, f"{entry.name}/", progress)
         if names:
-            # as Path sorts: part by part, not "a-b.jpg" before "a/b.jpg"
-            keys = [name.replace("/", "\0") for name in names]
-            order = sorted(range(len(names)), key=keys.__getitem__)
-            encoded = [os.fsencode(names[index]) for index in order]
-            start = len(files.names)
-            files.names += b"".join(encoded)
-            files.ends.extend(
-                itertools.islice(itertools.accumulate(map(len, encoded), initial=start), 1, None)
-            )
-            files.sizes.extend(map(sizes.__getitem__, order))
-            files.changed.extend(map(changed.__getitem__, order))
-            files.classes[name] = len(names)
-    return files
+            index.add_class(entry.name, names, sizes, changed)
+    return index
 
 
-def _photos_below(folder: str, below: str, progress: Progress) -> tuple[list[str], array, array]:
-    """Names (`below` before each), sizes and change times of the photos in a folder and the folders in it, links followed."""
-    names, sizes, changed = [], array("q"), array("q")
-    waiting = [(folder, below)]
+def _photos_below(
+    folder: str, prefix: str, progress: Progress
+) -> tuple[list[str], "array[int]", "array[int]"]:
+    """Names, sizes and change times of the photos in a folder and in the folders below it.
+
+    prefix: put before each name. Links are followed.
+    """
+    names: list[str] = []
+    sizes = _numbers()
+    changed = _numbers()
+    waiting = [(folder, prefix)]
     while waiting:
-        folder, below = waiting.pop()
-        known = len(names)
+        folder, prefix = waiting.pop()
+        counted = len(names)
         with os.scandir(folder) as entries:
             for entry in entries:
-                name = entry.name
                 if _is_folder(entry):
-                    waiting.append((entry.path, f"{below}{name}/"))
-                elif name[name.rfind(".") :].lower() in PHOTO_SUFFIXES and not name.startswith("."):
+                    waiting.append((entry.path, f"{prefix}{entry.name}/"))
+                elif _is_photo(entry.name):
                     status = entry.stat()
-                    names.append(below + name)
+                    names.append(prefix + entry.name)
                     sizes.append(status.st_size)
                     changed.append(status.st_ctime_ns)
-                    if len(names) - known == AT_ONCE:
+                    if len(names) - counted == AT_ONCE:
                         progress.add(AT_ONCE)
-                        known = len(names)
-        progress.add(len(names) - known)
+                        counted = len(names)
+        progress.add(len(names) - counted)
     return names, sizes, changed
 
 
-def _is_folder(entry: os.DirEntry) -> bool:
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
     try:
         return entry.is_dir()
     except OSError:  # links in a circle
         return False
 
 
-def fingerprint(listed: dict[str, PhotoIndex]) -> str:
+def _is_photo(name: str) -> bool:
+    suffix = name[name.rfind(".") :].lower()  # os.path.splitext is slower, for a million names
+    return suffix in PHOTO_SUFFIXES and not name.startswith(".")
+
+
+def fingerprint(indexed: dict[str, PhotoIndex]) -> str:
     """SHA-256 of all names and sizes in bytes, channel by channel."""
     digest = hashlib.sha256()
-    for role in sorted(listed):
-        files, prefix = listed[role], f"{role}/".encode()
+    for role in sorted(indexed):
+        files = indexed[role]
+        prefix = f"{role}/".encode()
         for start in range(0, len(files), AT_ONCE):
             rows = range(start, min(start + AT_ONCE, len(files)))
-            digest.update(
-                b"".join(
-                    b"%b%b\0%d\n" % (prefix, files.name(row), files.sizes[row]) for row in rows
-                )
-            )
+            lines = [b"%b%b\0%d\n" % (prefix, files.name(row), files.sizes[row]) for row in rows]
+            digest.update(b"".join(lines))
     return digest.hexdigest()
-
-
-def merge_copies(
-    files: PhotoIndex, own: np.ndarray, progress: Progress
-) -> tuple[np.ndarray, Labels]:
-    """Equal files as one photo: the rows of the first of each, int32 [M] ascending, and the labels of all its copies.
-
-    own: each file's class, int32 [N]. Only files of equal size are read. OSError when one cannot be.
-    """
-    first, classes = _first_of_equal(files, progress), int(own.max()) + 1
-    pairs = np.unique(first * classes + own)
-    rows, starts, counts = np.unique(pairs // classes, return_index=True, return_counts=True)
-    values = np.full((len(rows), counts.max()), MISSING, np.int32)
-    values[
-        np.repeat(np.arange(len(rows)), counts), np.arange(len(pairs)) - np.repeat(starts, counts)
-    ] = pairs % classes
-    return rows.astype(np.int32), Labels(values)
-
-
-def _first_of_equal(files: PhotoIndex, progress: Progress) -> np.ndarray:
-    """For each file the row of the first with the same content, int64 [N]."""
-    _, same_size, counts = np.unique(
-        np.frombuffer(files.sizes, np.int64), return_inverse=True, return_counts=True
-    )
-    rows = np.flatnonzero(counts[same_size] > 1)
-    digests = np.empty((len(rows), 4), np.uint64)
-    paths = PhotoPaths(files, rows)
-    with ThreadPoolExecutor(cpu_count(), thread_name_prefix="hash") as threads:
-        for start in range(0, len(rows), AT_ONCE):
-            part = list(threads.map(_sha256, paths[start : start + AT_ONCE]))
-            digests[start : start + len(part)] = np.frombuffer(b"".join(part), np.uint64).reshape(
-                -1, 4
-            )
-            progress.add(len(part))
-    order = np.lexsort((rows, *digests.T))  # equal ones side by side, the first row of them first
-    new = np.ones(len(rows), bool)
-    new[1:] = (digests[order[1:]] != digests[order[:-1]]).any(axis=1)
-    first = np.arange(len(files))
-    if len(rows):
-        first[rows[order]] = rows[order[np.flatnonzero(new)]][np.cumsum(new) - 1]
-    return first
-
-
-def _sha256(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()

@@ -1,6 +1,6 @@
-"""Photos as arrays: decoded by threads (Pillow frees the interpreter), and kept for the next time when there is room.
+"""Photos as arrays, decoded by threads (Pillow frees the interpreter) and kept in a store.
 
-No worker processes, so no shared memory: a container's /dev/shm may be as small as it likes.
+There are no worker processes, so no shared memory: a container's /dev/shm may have any size.
 """
 
 import dataclasses
@@ -13,24 +13,29 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL
+from numpy.typing import NDArray
 from PIL import Image
 
 from artifact import preprocessing
 from artifact.machine import cpu_count, memory_limit
 from artifact.preprocessing import Preprocessing, read_photo
+from train.data.cache import DEFAULT_LIMITS, CacheLimits
 from train.data.photo_index import PhotoPaths
-from train.data.store import CacheLimits, Store, open_store
+from train.data.store import Store, open_store
+from train.data.store_rows import Indices
 
 AHEAD = 3  # batches that are prepared while one is used
-AHEAD_SHARE = 0.05  # of the memory this process may use: what they may take, but for one
-WAITING_SHARE, WAITING_BYTES = (
-    0.02,
-    256 << 20,
-)  # at most either: what decoded photos may take that wait for a slow disk
-ROWS_AT_ONCE = 32  # kept photos that a thread reads
+AHEAD_SHARE = 0.05  # of the memory this process may use, for the batches ahead of the next one
+# the smaller of the two bounds the decoded photos that wait for a slow disk
+WAITING_SHARE = 0.02  # of the memory this process may use
+WAITING_BYTES = 256 << 20
+ROWS_AT_ONCE = 32  # stored photos that one task reads
+
+Sizing = Callable[[Image.Image], NDArray[np.uint8]]
 
 log = logging.getLogger(__name__)
 
@@ -38,63 +43,60 @@ log = logging.getLogger(__name__)
 class PhotoArrays:
     """The photos of one channel as uint8 [S, S, 3] each, by index.
 
-    sized turns an upright RGB photo into its array: Preprocessing.pixels or .stretched. keep: they are read more than once in
-    this run; else they are kept on disk only, for the next run. limits: of the store that keeps them, None for no store at
-    all. `aspects` holds width / height of each photo that a batch has brought so far; `key` tells these arrays from all others,
-    None where that cannot be told. working: entered around each decoding, by the thread that does it.
+    sized turns an upright RGB photo into its array: Preprocessing.pixels or .stretched. keep: the
+    photos are read more than once in this run; otherwise they are kept on disk only, for the next
+    run. limits: of the store that keeps them; None for no store. working: entered around each
+    decoding, by the thread that does it. `aspects` holds width / height of each photo that a batch
+    has had so far. `key` tells these arrays from all others; None when no key can.
     """
 
     def __init__(
         self,
         paths: Sequence[Path],
-        sized: Callable[[Image.Image], np.ndarray],
+        sized: Sizing,
         side: int,
         keep: bool = True,
-        limits: CacheLimits | None = CacheLimits(),
-        working: Callable[[], AbstractContextManager] = nullcontext,
+        limits: CacheLimits | None = DEFAULT_LIMITS,
+        working: Callable[[], AbstractContextManager[None]] = nullcontext,
     ):
-        self.paths, self.side = paths, side
+        self.paths = paths
+        self.side = side
         self.aspects = np.ones(len(paths), np.float32)
-        self._sized, self._working = sized, working
+        self._sized = sized
+        self._working = working
         self._row = np.dtype([("aspect", "<f4"), ("pixels", "u1", (side, side, 3))])
         self.key = _key(paths, sized)
         self._store = _open(self.key, len(paths), self._row, keep, limits)
         self._threads = ThreadPoolExecutor(cpu_count(), thread_name_prefix="decode")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="keep")
-        self._may_wait = threading.Semaphore(
-            max(1, int(min(memory_limit() * WAITING_SHARE, WAITING_BYTES)) // self._row.itemsize)
-        )
+        waiting_bytes = int(min(memory_limit() * WAITING_SHARE, WAITING_BYTES))
+        self._may_wait = threading.Semaphore(max(1, waiting_bytes // self._row.itemsize))
 
     def __len__(self) -> int:
         return len(self.paths)
 
-    def batches(self, order: Iterable[Sequence[int]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """(indices int64 [N], pixels uint8 [N, S, S, 3]) for each list of indices; the next few are prepared meanwhile.
+    def batches(
+        self, order: Iterable[Indices]
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
+        """(indices int64 [N], pixels uint8 [N, S, S, 3]) for each list of indices.
 
-        PhotoError when a photo cannot be read.
+        The next few batches are prepared meanwhile. PhotoError when a photo cannot be read.
         """
-        order, room = iter(order), memory_limit() * AHEAD_SHARE
+        lists = iter(order)
         ahead: deque[_Batch] = deque()
         try:
             while True:
-                while len(ahead) <= AHEAD and (
-                    len(ahead) < 2 or sum(batch.pixels.nbytes for batch in ahead) < room
-                ):
-                    indices = next(order, None)
-                    if indices is None:
-                        break
-                    ahead.append(self._begin(np.asarray(indices, np.int64)))
+                self._begin_more(ahead, lists)
                 if not ahead:
-                    self._writer.submit(
-                        bool
-                    ).result()  # all before it is written, so the next pass finds it
-                    return
+                    break
                 batch = ahead[0]
                 for future in batch.parts:
                     future.result()
                 ahead.popleft()
                 yield batch.indices, batch.pixels
-        finally:  # also when the caller wants no more of them
+            # wait until all photos before it are written, so that the next pass finds them
+            self._writer.submit(bool).result()
+        finally:  # also when the caller wants no more batches
             for batch in ahead:
                 for future in batch.parts:
                     future.cancel()
@@ -107,34 +109,53 @@ class PhotoArrays:
             self._store.close()
             self._store = None
 
-    def _begin(self, indices: np.ndarray) -> "_Batch":
-        """Set threads to work on a batch: some rows each where they are kept, one photo each where not."""
+    def _begin_more(self, ahead: "deque[_Batch]", lists: Iterator[Indices]) -> None:
+        """Begin the next batches, as many as AHEAD and the memory for them allow."""
+        room = memory_limit() * AHEAD_SHARE
+        while len(ahead) <= AHEAD:
+            taken = sum(batch.pixels.nbytes for batch in ahead)
+            if len(ahead) >= 2 and taken >= room:  # the one in use and the next always may be there
+                return
+            indices = next(lists, None)
+            if indices is None:
+                return
+            ahead.append(self._begin(np.asarray(indices, np.int64)))
+
+    def _begin(self, indices: NDArray[np.int64]) -> "_Batch":
+        """Give a batch to the threads: stored photos some rows a task, others one photo a task."""
         batch = _Batch(indices, self.side)
         there = self._in_store(indices)
-        kept, missing = np.flatnonzero(there), np.flatnonzero(~there)
+        kept = np.flatnonzero(there)
+        missing = np.flatnonzero(~there)
         for start in range(0, len(kept), ROWS_AT_ONCE):
-            batch.parts.append(
-                self._threads.submit(self._fetch, batch, kept[start : start + ROWS_AT_ONCE])
-            )
+            places = kept[start : start + ROWS_AT_ONCE]
+            batch.parts.append(self._threads.submit(self._fetch, batch, places))
         for place in missing.tolist():
             batch.parts.append(self._threads.submit(self._decode, batch, place))
         return batch
 
-    def _in_store(self, indices: np.ndarray) -> np.ndarray:
+    # The methods below hold `store` in a name of their own: another thread may set self._store
+    # to None at any time.
+
+    def _in_store(self, indices: NDArray[np.int64]) -> NDArray[np.bool_]:
         store = self._store
+        if store is None:
+            return np.zeros(len(indices), bool)
         try:
-            return store.have(indices) if store else np.zeros(len(indices), bool)
+            return store.have(indices)
         except OSError as error:
             self._do_without(error)
             return np.zeros(len(indices), bool)
 
-    def _fetch(self, batch: "_Batch", places: np.ndarray) -> None:
+    def _fetch(self, batch: "_Batch", places: NDArray[np.int64]) -> None:
+        """Read photos from the store, or decode them where it fails."""
         store = self._store
+        rows = None
         try:
-            rows = store.read(batch.indices[places]) if store else None
+            if store:
+                rows = store.read(batch.indices[places])
         except (OSError, ValueError) as error:
             self._do_without(error)
-            rows = None
         if rows is None:
             for place in places.tolist():
                 self._decode(batch, place)
@@ -143,22 +164,23 @@ class PhotoArrays:
         self.aspects[batch.indices[places]] = rows["aspect"]
 
     def _decode(self, batch: "_Batch", place: int) -> None:
-        index, store = int(batch.indices[place]), self._store
+        index = int(batch.indices[place])
         with self._working():
             photo = read_photo(self.paths[index])
             self.aspects[index] = photo.width / photo.height
             batch.pixels[place] = self._sized(photo)
-        if store:
+        if self._store:
             self._keep(index, batch.pixels[place])
 
-    def _keep(self, index: int, pixels: np.ndarray) -> None:
-        """Have a photo written; one that finds too many waiting is not kept this time, so that no disk is too slow to train."""
+    def _keep(self, index: int, pixels: NDArray[np.uint8]) -> None:
+        """Have a photo written, unless too many wait: a slow disk must not slow training."""
         if self._may_wait.acquire(blocking=False):
             row = np.empty(1, self._row)
-            row["aspect"], row["pixels"] = self.aspects[index], pixels
+            row["aspect"] = self.aspects[index]
+            row["pixels"] = pixels
             self._writer.submit(self._write, index, row)
 
-    def _write(self, index: int, row: np.ndarray) -> None:
+    def _write(self, index: int, row: NDArray[Any]) -> None:
         store = self._store
         try:
             if store:
@@ -169,69 +191,76 @@ class PhotoArrays:
             self._may_wait.release()
 
     def _do_without(self, error: Exception) -> None:
-        """A training must not end because what only makes it faster has failed."""
+        """Drop the store: it only makes a training faster, so its failure must not end one."""
         if self._store:
             log.warning("store: the decoded photos are not kept any more (%s)", error)
             self._store = None
 
 
 class _Batch:
-    """A batch under way: `parts` fill its pixels."""
+    """A batch that threads work on; it is complete when all `parts` are done."""
 
-    def __init__(self, indices: np.ndarray, side: int):
-        self.indices, self.pixels = indices, np.empty((len(indices), side, side, 3), np.uint8)
-        self.parts: list[Future] = []
+    def __init__(self, indices: NDArray[np.int64], side: int):
+        self.indices = indices
+        self.pixels = np.empty((len(indices), side, side, 3), np.uint8)
+        self.parts: list[Future[None]] = []
 
 
 def _open(
-    key: dict | None, rows: int, row: np.dtype, keep: bool, limits: CacheLimits | None
+    key: dict[str, object] | None,
+    rows: int,
+    row: np.dtype[Any],
+    keep: bool,
+    limits: CacheLimits | None,
 ) -> Store | None:
     if limits is None or key is None:
         return None
-    return open_store(
-        "photos", key, rows, (), row, limits if keep else dataclasses.replace(limits, memory=False)
-    )
+    if not keep:
+        limits = dataclasses.replace(limits, memory=False)
+    return open_store("photos", key, rows, (), row, limits)
 
 
-def _key(paths: Sequence[Path], sized: Callable[[Image.Image], np.ndarray]) -> dict | None:
-    """What tells photos sized so from others; None where code of another's sizes them, which no key can name."""
+def _key(paths: Sequence[Path], sized: Sizing) -> dict[str, object] | None:
+    """Everything that the arrays depend on; None for foreign sizing or a missing file."""
     sizing = _sizing(sized)
+    if sizing is None:
+        return None
     try:
-        return sizing and {"files": _fingerprint(paths), **sizing}
-    except OSError:  # told as a PhotoError, should that photo be asked for
+        return {"files": _fingerprint(paths), **sizing}
+    except OSError:  # becomes a PhotoError when a batch needs that photo
         return None
 
 
-def _sizing(sized: Callable[[Image.Image], np.ndarray]) -> dict | None:
-    """All that the pixels of a file depend on: the settings, and the programs that decode and size. None for foreign code."""
+def _sizing(sized: Sizing) -> dict[str, object] | None:
+    """Settings and versions of the code that decodes and sizes; None when it is not ours."""
     settings = getattr(sized, "__self__", None)
     if not isinstance(settings, Preprocessing) or sized.__name__ not in ("pixels", "stretched"):
         return None
+    crop = settings.crop if sized.__name__ == "pixels" else None
+    program = Path(preprocessing.__file__).read_bytes()
     return {
         "sizing": sized.__name__,
         "resize": settings.resize,
-        "crop": settings.crop if sized.__name__ == "pixels" else None,
+        "crop": crop,
         "interpolation": settings.interpolation,
         "pillow": PIL.__version__,
-        "program": hashlib.sha256(Path(preprocessing.__file__).read_bytes()).hexdigest(),
+        "program": hashlib.sha256(program).hexdigest(),
     }
 
 
 def _fingerprint(paths: Sequence[Path]) -> str:
-    """SHA-256 of the photos' names, sizes and times of change. OSError when one cannot be looked at."""
+    """SHA-256 of the photos' names, sizes and change times. OSError when a file is not there."""
     if isinstance(paths, PhotoPaths):
         return paths.fingerprint()
     digest = hashlib.sha256()
     for path in paths:
         status = os.stat(path)
-        digest.update(
-            os.fsencode(os.path.realpath(path))
-            + b"\0%d %d\n" % (status.st_size, status.st_ctime_ns)
-        )
+        digest.update(os.fsencode(os.path.realpath(path)))
+        digest.update(b"\0%d %d\n" % (status.st_size, status.st_ctime_ns))
     return digest.hexdigest()
 
 
-def in_order(count: int, size: int) -> list[np.ndarray]:
+def in_order(count: int, size: int) -> list[NDArray[np.int64]]:
     """Indices 0..count-1 in batches of `size`."""
     every = np.arange(count)
     return [every[start : start + size] for start in range(0, count, size)]
