@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from tests.support.jobs import draw_photo
-from train.result.training_report import Measured, confusion, per_class, write_training_report
+from train.result.confusion import confusion, per_class
+from train.result.training_report import ReportedAnswers, write_training_report
 
 
 class Balance(HTMLParser):
@@ -67,13 +68,13 @@ def history(epochs: int, **changes) -> list[dict]:
     ]
 
 
-def answers(tmp_path, classes: int, photos: int) -> Measured:
+def answers(tmp_path, classes: int, photos: int) -> ReportedAnswers:
     random = np.random.default_rng(0)
     draw_photo(tmp_path / "photo.jpg", (10, 20, 30), 0)
     paths = [
         tmp_path / ("photo.jpg" if index % 2 else f"gone <{index}>.jpg") for index in range(photos)
     ]
-    return Measured(
+    return ReportedAnswers(
         "test",
         paths,
         random.integers(0, classes, photos),
@@ -87,7 +88,7 @@ def page(tmp_path, classes, rows, measured, best_epoch=1) -> str:
         title="A training",
         classes=classes,
         history=rows,
-        measured=measured,
+        answers=measured,
         facts={"Time": "3 s"},
         hyperparameters={"lr": 0.1, "head": ()},
         best_epoch=best_epoch,

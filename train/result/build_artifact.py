@@ -1,4 +1,4 @@
-"""From a trained network to a proven artifact: temperature, export, int8, and what the artifact answers."""
+"""From a trained network to a proven artifact: temperature, export, int8, measured accuracy."""
 
 import contextlib
 import dataclasses
@@ -6,10 +6,11 @@ import importlib.metadata
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from artifact.engines import best_precision, open_engine, processor_flags
 from artifact.export import export
@@ -32,8 +33,11 @@ from train.result.measure import Answers, measure
 from train.result.output_files import write_output_files
 from train.stop import Stop
 
-SAMPLES = 4  # photos on which the exported artifact is held against the network
+SAMPLES = 4  # photos on which the exported artifact is compared with the network
 JUDGES = 1000  # training photos that judge int8 where there are no validation photos
+PACKAGES = ("torch", "torchvision", "numpy", "pillow", "openvino", "onnx", "nncf")
+# a temperature that changes nothing, and no figures of its effect
+UNCALIBRATED: tuple[float, dict[str, float]] = (1.0, {})
 
 T = TypeVar("T")
 
@@ -50,21 +54,23 @@ def build_artifact(
     started: float,
     failed: bool = False,
 ) -> Description:
-    """Export the best epoch's network, quantize and measure the artifact, and write the outcome for people.
+    """Export the best epoch's network, quantize and measure the artifact, and write output/data.
 
-    A request to stop leaves out what is not needed: temperature and int8 where they are not done yet, and then measuring.
-    failed: the training did; the artifact is then written without int8, and without what the same fault hinders.
+    A request to stop leaves out the optional steps that are not done yet: temperature, int8, then
+    measuring. failed: the training failed; the artifact is then written without int8, and without
+    the steps that the same fault makes fail.
     """
     attempt = _or_without if failed else _outright
-    network, state, hp = plan.learner.network, plan.state, plan.learner.hyperparameters
-    if state.best:
-        plan.learner.restore(state.best)
+    learner = plan.learner
+    hp = learner.hyperparameters
+    if plan.state.best:
+        learner.restore(plan.state.best)
     temperature, calibration = attempt(
-        lambda: calibrate_artifact(plan, stop), (1.0, {}), "temperature"
+        lambda: calibrate_artifact(plan, stop), UNCALIBRATED, "temperature"
     )
     description = Description(
         channels.classes,
-        plan.learner.preprocessing,
+        learner.preprocessing,
         hp.model,
         hp.head,
         hp.multi_label,
@@ -72,42 +78,27 @@ def build_artifact(
         calibration=calibration,
         provenance=provenance(hp, channels, source, plan),
     )
-    samples = _samples(channels, description.preprocessing, failed)
-    difference = export(network, description, job.model, samples)
-    plan.exported = True
-    log.info(
-        "artifact: %s, probabilities within %.2g of the network's on %d photos",
-        job.model,
-        difference,
-        len(samples),
-    )
-    known: dict[str, Answers] = {}
+    _export(job, plan, channels, description, failed)
+    known: dict[str, Answers] = {}  # on the validation photos, by precision
     if hp.quantize and not failed:
-        description = dataclasses.replace(
-            description,
-            quantization=quantize_artifact(job, description, plan, channels, stop, known),
-        )
+        quantization = quantize_artifact(job, description, plan, channels, stop, known)
+        description = dataclasses.replace(description, quantization=quantization)
         write_description(job.model, description)
+    nothing: list[Answers] = []
     measured = attempt(
-        lambda: measure_channels(job, description, plan, channels, stop, known), [], "accuracy"
+        lambda: measure_channels(job, description, plan, channels, stop, known), nothing, "accuracy"
     )
-    description = dataclasses.replace(
-        description,
-        accuracy={entry.channel: entry.accuracy() for entry in measured},
-        provenance=description.provenance
-        | {"measured_precision": measured[0].precision if measured else None},
-    )
-    attempt(lambda: write_description(job.model, description), None, "accuracy in model.json")
-    for entry in measured:
-        print(entry.line(hp.top_k), flush=True)
+    described = _with_accuracy(description, measured)
+    attempt(lambda: write_description(job.model, described), None, "accuracy in model.json")
+    for answers in measured:
+        print(answers.line(hp.top_k), flush=True)
+    seconds = time.monotonic() - started
     attempt(
-        lambda: write_output_files(
-            job, description, state, measured, hp, time.monotonic() - started
-        ),
+        lambda: write_output_files(job, described, plan.state, measured, hp, seconds),
         None,
         "report",
     )
-    return description
+    return described
 
 
 def keep_best_artifact(
@@ -119,25 +110,28 @@ def keep_best_artifact(
     started: float,
     error: Exception,
 ) -> None:
-    """After a failure: leave the artifact of the best epoch so far, where there is one.
+    """After a failure: leave the artifact of the best epoch so far, if one is done.
 
-    JobError, which says what failed and what became of the artifact; returns for an error that is this program's own fault.
+    JobError with a sentence on the failure and one on the artifact. For an error that is a fault of
+    this program it returns, so that the caller raises the error itself.
     """
     best = plan.state.best_epoch
     if not best or not plan.learner.context.is_main_process:
         return
     if plan.learner.context.watch:
         plan.learner.context.watch.keeping = True
-    plan.learner.context = DistributedContext()  # others, if there are any, may be gone
+    plan.learner.context = DistributedContext()  # other processes may be gone
     try:
-        if not plan.exported:  # else it is there, and writing it again would put it at risk
+        if not plan.exported:  # an artifact that is there must not be put at risk
             log.info("the training failed; exporting the best epoch so far, %d", best)
             build_artifact(job, plan, channels, source, stop, started, failed=True)
         kept = f"the artifact of epoch {best}, the best so far, is kept"
-    except Exception as second:  # whatever it is: the first error is what must be told
-        kept = f"the artifact of the best epoch, {best}, could not be written ({reason(second) or repr(second)})"
+    except Exception as second:  # any: the first error is the one to report
+        cause = reason(second) or repr(second)
+        kept = f"the artifact of the best epoch, {best}, could not be written ({cause})"
     log.info(kept)
-    if sentence := reason(error):
+    sentence = reason(error)
+    if sentence:
         raise JobError(f"{sentence}; {kept}") from error
 
 
@@ -146,27 +140,30 @@ def _outright(step: Callable[[], T], otherwise: T, what: str) -> T:
 
 
 def _or_without(step: Callable[[], T], otherwise: T, what: str) -> T:
-    """A step's result, or what stands in its place where it fails, too."""
+    """A step's result, or `otherwise` when it fails, with a warning."""
     try:
         return step()
-    except Exception as error:  # the artifact is worth more than what is left out
+    except Exception as error:  # any: the artifact is worth more than this step
         log.warning("left out: %s (%s)", what, reason(error) or repr(error))
         return otherwise
 
 
-def calibrate_artifact(plan: Fit, stop: Callable[[], bool]) -> tuple[float, dict]:
-    """The temperature fitted on the validation photos and its figures; 1 and none without such photos, or when stopped."""
-    learner, labels = plan.learner, plan.validation_labels
+def calibrate_artifact(plan: Fit, stop: Callable[[], bool]) -> tuple[float, dict[str, float]]:
+    """The temperature fitted on the validation photos, and model.json's figures.
+
+    UNCALIBRATED without such photos, and when `stop` is true.
+    """
+    learner = plan.learner
+    labels = plan.validation_labels
     if not len(labels) or stop():
-        return 1.0, {}
+        return UNCALIBRATED
     if learner.hook:
         learner.hook.mode("predict")
     logits = predict(learner, plan.validation, stop)
     if logits is None:
-        return 1.0, {}
-    temperature, figures = calibrate(
-        logits, multi_hot(labels, learner.classes), learner.hyperparameters.multi_label
-    )
+        return UNCALIBRATED
+    wanted = multi_hot(labels, learner.classes)
+    temperature, figures = calibrate(logits, wanted, learner.hyperparameters.multi_label)
     log.info(
         "calibration: temperature %.4g, expected calibration error %.4f before, %.4f after it",
         temperature,
@@ -176,6 +173,20 @@ def calibrate_artifact(plan: Fit, stop: Callable[[], bool]) -> tuple[float, dict
     return temperature, figures
 
 
+def _export(
+    job: Job, plan: Fit, channels: Channels, description: Description, failed: bool
+) -> None:
+    samples = _samples(channels, description.preprocessing, failed)
+    difference = export(plan.learner.network, description, job.model, samples)
+    plan.exported = True
+    log.info(
+        "artifact: %s, probabilities within %.2g of the network's on %d photos",
+        job.model,
+        difference,
+        len(samples),
+    )
+
+
 def quantize_artifact(
     job: Job,
     description: Description,
@@ -183,24 +194,26 @@ def quantize_artifact(
     channels: Channels,
     stop: Callable[[], bool],
     known: dict[str, Answers],
-) -> dict:
-    """Quantize the artifact, judged on the validation photos, or else on training photos; model.json's figures.
+) -> dict[str, object]:
+    """Quantize the artifact, judged on the validation photos, or else on training photos.
 
-    `known` takes what the artifact answered on the validation photos, by precision.
+    Returns model.json's figures. `known` receives the artifact's answers on the validation photos,
+    by precision.
     """
-    photos, arrays = channels.validation, plan.validation_photos
+    photos = channels.validation
+    arrays = plan.validation_photos
     if not len(photos):
         photos = _spread(channels.train, JUDGES)
-        arrays = PhotoArrays(
-            photos.paths, description.preprocessing.pixels, description.preprocessing.crop
-        )
+        arrays = _arrays(photos, description.preprocessing, keep=True)
 
     def accuracy(described: Description, precision: str) -> float | None:
         with contextlib.closing(open_engine(job.model, described, precision)) as engine:
             answers = measure(engine, described, "validation", arrays, photos.labels, stop)
-        if answers is not None and len(channels.validation):
+        if answers is None:
+            return None
+        if len(channels.validation):
             known[answers.precision] = answers
-        return answers and answers.accuracy()
+        return answers.accuracy()
 
     return quantize(job.model, description, photos.paths, accuracy, stop)
 
@@ -213,63 +226,77 @@ def measure_channels(
     stop: Stop,
     known: dict[str, Answers],
 ) -> list[Answers]:
-    """What an endpoint on this machine would answer on the validation and test photos, so far as there are any and there is time."""
+    """The answers of an endpoint on this machine, on the validation photos and on the test photos.
+
+    Channels without photos are left out, and those that there is no time left for.
+    """
     precision = best_precision(processor_flags(), description.quantization.get("kept", False))
-    measured = [known[precision]] if precision in known else []
-    test = PhotoArrays(
-        channels.test.paths,
-        description.preprocessing.pixels,
-        description.preprocessing.crop,
-        keep=False,
-    )
-    left = (
-        [("test", test, channels.test)]
-        if measured
-        else [
-            ("validation", plan.validation_photos, channels.validation),
-            ("test", test, channels.test),
-        ]
-    )
-    if not any(len(photos) for _, _, photos in left):
+    measured = []
+    left = []
+    if precision in known:
+        measured.append(known[precision])
+    elif len(channels.validation):
+        left.append(("validation", plan.validation_photos, channels.validation))
+    if len(channels.test):
+        arrays = _arrays(channels.test, description.preprocessing, keep=False)
+        left.append(("test", arrays, channels.test))
+    if not left:
         return measured
     with contextlib.closing(open_engine(job.model, description)) as engine:
-        measured += [
-            measure(engine, description, name, arrays, photos.labels, stop.no_time_left)
-            for name, arrays, photos in left
-            if len(photos)
-        ]
-    return [entry for entry in measured if entry is not None]
+        for name, arrays, photos in left:
+            answers = measure(engine, description, name, arrays, photos.labels, stop.no_time_left)
+            if answers is not None:
+                measured.append(answers)
+    return measured
+
+
+def _with_accuracy(description: Description, measured: Sequence[Answers]) -> Description:
+    precision = measured[0].precision if measured else None
+    return dataclasses.replace(
+        description,
+        accuracy={answers.channel: answers.accuracy() for answers in measured},
+        provenance=description.provenance | {"measured_precision": precision},
+    )
+
+
+def _arrays(photos: Photos, preprocessing: Preprocessing, keep: bool) -> PhotoArrays:
+    return PhotoArrays(photos.paths, preprocessing.pixels, preprocessing.crop, keep=keep)
 
 
 def _spread(photos: Photos, most: int) -> Photos:
-    """At most so many photos, from all over the list, which is sorted by class."""
+    """At most `most` photos, evenly from the whole list, which is sorted by class."""
     count = min(most, len(photos))
     return photos.take([index * len(photos) // count for index in range(count)])
 
 
-def _samples(channels: Channels, preprocessing: Preprocessing, failed: bool) -> np.ndarray:
-    """A few photos as the server will see them, uint8 [N, S, S, 3]; after a failure those that can be read, and noise."""
-    photos = _spread(channels.validation if len(channels.validation) else channels.train, SAMPLES)
+def _samples(channels: Channels, preprocessing: Preprocessing, failed: bool) -> NDArray[np.uint8]:
+    """A few photos as the server sees them, uint8 [N, S, S, 3].
+
+    After a failure: noise, and those of the photos that can be read.
+    """
+    photos = channels.validation if len(channels.validation) else channels.train
+    paths = _spread(photos, SAMPLES).paths
     if not failed:
-        return np.stack([preprocessing.pixels(read_photo(path)) for path in photos.paths])
-    samples = [
-        np.random.default_rng(0).integers(
-            0, 256, (preprocessing.crop, preprocessing.crop, 3), np.uint8
-        )
-    ]
-    for path in photos.paths:
+        return np.stack([preprocessing.pixels(read_photo(path)) for path in paths])
+    size = (preprocessing.crop, preprocessing.crop, 3)
+    samples = [np.random.default_rng(0).integers(0, 256, size, np.uint8)]
+    for path in paths:
         with contextlib.suppress(PhotoError):
             samples.append(preprocessing.pixels(read_photo(path)))
     return np.stack(samples)
 
 
-def provenance(hp: Hyperparameters, channels: Channels, source: Source, plan: Fit) -> dict:
-    """Where a model came from: settings, data, versions, commit."""
-    packages = ("torch", "torchvision", "numpy", "pillow", "openvino", "onnx", "nncf")
-    return {
+def provenance(
+    hp: Hyperparameters, channels: Channels, source: Source, plan: Fit
+) -> dict[str, object]:
+    """The model's origin for model.json: settings, data, versions, commit."""
+    found: dict[str, object] = {
         "hyperparameters": dataclasses.asdict(hp),
         "weights": source.words,
-        **({"earlier": source.earlier} if source.earlier else {}),
+    }
+    if source.earlier:
+        found["earlier"] = source.earlier
+    return found | {
         "data": {
             "fingerprint": channels.fingerprint,
             "train": len(channels.train),
@@ -278,6 +305,6 @@ def provenance(hp: Hyperparameters, channels: Channels, source: Source, plan: Fi
         },
         "epochs": plan.state.epoch,
         "best_epoch": plan.state.best_epoch,
-        "versions": {name: importlib.metadata.version(name) for name in packages},
+        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
         "git_commit": os.environ.get("SLIPWAY_GIT_COMMIT", "unknown"),
     }

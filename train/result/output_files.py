@@ -1,14 +1,12 @@
-"""What a training leaves for people under output/data: history, TensorBoard events, predictions, the report."""
+"""A training's files under output/data: history, TensorBoard events, predictions, the report."""
 
 import csv
 import dataclasses
 import io
 import json
 import shutil
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 
-import torch
 from tensorboardX import SummaryWriter
 
 from artifact.model import Description, discard_unfinished, write_atomically
@@ -16,27 +14,26 @@ from recipes.hyperparameters import Hyperparameters
 from train.job import Job
 from train.learning.checkpoint import State
 from train.result.measure import Answers
+from train.result.report_notes import facts, notes
 from train.result.training_report import write_training_report
 
-HISTORY_FILE, METRICS_FILE, PREDICTIONS_FILE, REPORT_FILE = (
-    "history.csv",
-    "metrics.json",
-    "predictions.csv",
-    "report.html",
-)
+HISTORY_FILE = "history.csv"
+METRICS_FILE = "metrics.json"
+PREDICTIONS_FILE = "predictions.csv"
+REPORT_FILE = "report.html"
 
 
-def write_history(job: Job, history: Sequence[dict]) -> None:
+def write_history(job: Job, history: Sequence[Mapping[str, float | None]]) -> None:
     """history.csv and TensorBoard's events, whole, after each epoch."""
     job.output_data.mkdir(parents=True, exist_ok=True)
     discard_unfinished(job.output_data)
-    columns = list(dict.fromkeys(name for row in history for name in row))
-    write_atomically(
-        job.output_data / HISTORY_FILE,
-        _csv(columns, [[row.get(name) for name in columns] for row in history]),
-    )
+    columns: dict[str, None] = {}  # a set that keeps the order
+    for row in history:
+        columns |= dict.fromkeys(row)
+    table = _csv(columns, ([row.get(name) for name in columns] for row in history))
+    write_atomically(job.output_data / HISTORY_FILE, table)
     events = job.output_data / "tensorboard"
-    # written anew each time: a job that goes on from a checkpoint would else leave epochs twice
+    # Written anew each time: a job that goes on from a checkpoint would otherwise repeat epochs.
     shutil.rmtree(events, ignore_errors=True)
     with SummaryWriter(str(events)) as writer:
         for row in history:
@@ -53,113 +50,64 @@ def write_output_files(
     hp: Hyperparameters,
     seconds: float,
 ) -> None:
-    """metrics.json, predictions.csv and report.html of a training that came to its end."""
+    """metrics.json, predictions.csv and report.html of a training that has ended."""
     job.output_data.mkdir(parents=True, exist_ok=True)
-    metrics = {"epochs": state.epoch, "best_epoch": state.best_epoch, "seconds": round(seconds, 1)}
-    for entry in measured:
-        metrics |= {
-            f"{entry.channel}_photos": len(entry.paths),
-            f"{entry.channel}_loss": entry.loss(),
-            f"{entry.channel}_accuracy": entry.accuracy(),
-            f"{entry.channel}_ece": entry.calibration_error(),
-        }
-    metrics |= {
-        "precision": description.provenance["measured_precision"],
-        "temperature": description.temperature,
-        "calibration": description.calibration,
-        "quantization": description.quantization,
-    }
-    write_atomically(
-        job.output_data / METRICS_FILE, (json.dumps(metrics, indent=2) + "\n").encode()
-    )
-    shown = measured[-1] if measured else None
-    if shown:
-        write_atomically(job.output_data / PREDICTIONS_FILE, _predictions(shown, description))
+    metrics = json.dumps(_metrics(description, state, measured, seconds), indent=2) + "\n"
+    write_atomically(job.output_data / METRICS_FILE, metrics.encode())
+    reported = None
+    if measured:
+        predictions = _predictions(measured[-1], description)
+        write_atomically(job.output_data / PREDICTIONS_FILE, predictions)
+        reported = measured[-1].for_report()
     write_training_report(
         job.output_data / REPORT_FILE,
         title=f"Training of {description.architecture}",
         classes=description.classes,
         history=state.history,
-        measured=shown.shown() if shown else None,
-        facts=_facts(description, state, seconds),
-        notes=[*_precision_notes(description), *_calibration_notes(description, measured)],
+        answers=reported,
+        facts=facts(description, state, seconds),
+        notes=notes(description, measured),
         hyperparameters=dataclasses.asdict(hp),
         best_epoch=state.best_epoch,
     )
 
 
-def _facts(description: Description, state: State, seconds: float) -> dict[str, str]:
-    data = description.provenance["data"]
-    facts = {
-        f"{channel.capitalize()} accuracy": f"{value:.1%}"
-        for channel, value in description.accuracy.items()
+def _metrics(
+    description: Description, state: State, measured: Sequence[Answers], seconds: float
+) -> dict[str, object]:
+    metrics: dict[str, object] = {
+        "epochs": state.epoch,
+        "best_epoch": state.best_epoch,
+        "seconds": round(seconds, 1),
     }
-    return facts | {
-        "Photos": f"{data['train']} train, {data['validation']} validation, {data['test']} test in {len(description.classes)} classes",
-        "Epochs": f"{state.epoch}, best {state.best_epoch}",
-        "First weights": description.provenance["weights"],
-        "Time": f"{seconds:.0f} s",
+    for answers in measured:
+        metrics |= {
+            f"{answers.channel}_photos": len(answers.paths),
+            f"{answers.channel}_loss": answers.loss(),
+            f"{answers.channel}_accuracy": answers.accuracy(),
+            f"{answers.channel}_ece": answers.calibration_error(),
+        }
+    return metrics | {
+        "precision": description.provenance["measured_precision"],
+        "temperature": description.temperature,
+        "calibration": description.calibration,
+        "quantization": description.quantization,
     }
-
-
-def _precision_notes(description: Description) -> list[str]:
-    """In which arithmetic the accuracies were measured, and what became of int8."""
-    figures, precision = description.quantization, description.provenance["measured_precision"]
-    notes = (
-        [
-            f"The accuracies above are of the artifact's own answers in {precision}, as an endpoint on such a machine gives them."
-        ]
-        if precision
-        else []
-    )
-    if not figures:
-        return notes
-    photos = "validation" if description.provenance["data"]["validation"] else "training"
-    if not figures["kept"]:
-        return [*notes, f"No int8 model was kept: {figures['reason']}."]
-    return [
-        *notes,
-        f"The int8 model, calibrated on {figures['calibration_photos']} photos, was kept: its accuracy on the {photos} photos is "
-        f"{figures['int8_accuracy']:.1%}, that of f32 {figures['f32_accuracy']:.1%}; it may lie {100 * figures['gate']:g} percentage points lower.",
-    ]
-
-
-def _calibration_notes(description: Description, measured: Sequence[Answers]) -> list[str]:
-    """How far the probabilities can be believed."""
-    figures = description.calibration
-    if not figures:
-        return []
-    left = "".join(
-        f" On the test photos it is {entry.calibration_error():.1%}."
-        for entry in measured
-        if entry.channel == "test"
-    )
-    return [
-        f"A temperature of {description.temperature:.2f}, fitted on {figures['photos']} validation photos, took the expected calibration error there "
-        f"from {figures['ece_before']:.1%} to {figures['ece_after']:.1%}: so far the probabilities lie from the share that is right.{left}"
-    ]
 
 
 def _predictions(answers: Answers, description: Description) -> bytes:
-    """photo, label, predicted, probability; several labels of one photo stand with semicolons between."""
-
-    def row(path: Path, wanted: torch.Tensor, probabilities: torch.Tensor) -> list[str]:
+    """photo, label, predicted, probability; several labels of a photo are joined by semicolons."""
+    rows = []
+    entries = zip(answers.paths, answers.wanted, answers.probabilities, strict=True)
+    for path, wanted, probabilities in entries:
         predicted = int(probabilities.argmax())
-        labels = ";".join(description.classes[index] for index in wanted.nonzero()[:, 0])
-        return [
-            str(path),
-            labels,
-            description.classes[predicted],
-            f"{probabilities[predicted]:.6f}",
-        ]
-
-    return _csv(
-        ["photo", "label", "predicted", "probability"],
-        map(row, answers.paths, answers.wanted, answers.probabilities),
-    )
+        labels = [description.classes[int(index)] for index in wanted.nonzero()[:, 0]]
+        probability = f"{probabilities[predicted]:.6f}"
+        rows.append([str(path), ";".join(labels), description.classes[predicted], probability])
+    return _csv(["photo", "label", "predicted", "probability"], rows)
 
 
-def _csv(header: list[str], rows: Iterable[list]) -> bytes:
+def _csv(header: Iterable[str], rows: Iterable[Sequence[object]]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)

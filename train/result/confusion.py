@@ -1,0 +1,124 @@
+"""Figures of a classifier's answers: confusion matrix, precision, recall, F1, intervals."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+MOST_CONFUSIONS = 15  # pairs of classes in words
+Z_95 = 1.96  # standard deviations of a 95 % interval
+
+Matrix = NDArray[np.int64]  # [C, C], true class by answered class
+
+
+class ClassFigures(NamedTuple):
+    """Figures of each class, [C]; NaN stands where there is nothing to divide by.
+
+    That is the recall of a class without photos, the precision of a class that was never answered,
+    and the F1 of a class that is both.
+    """
+
+    precision: NDArray[np.float64]
+    recall: NDArray[np.float64]
+    f1: NDArray[np.float64]
+    support: NDArray[np.int64]  # photos
+
+
+def confusion(
+    labels: NDArray[np.int64], predictions: NDArray[np.int64], classes_count: int
+) -> Matrix:
+    """How often each true class (row) was answered with each class (column): int64 [C, C].
+
+    ValueError for an index outside the classes.
+    """
+    labels = np.asarray(labels, np.int64)
+    predictions = np.asarray(predictions, np.int64)
+    for name, indices in (("label", labels), ("prediction", predictions)):
+        outside = indices[(indices < 0) | (indices >= classes_count)]
+        if outside.size:
+            bounds = f"0 and {classes_count - 1}"
+            raise ValueError(f"a {name} must lie between {bounds}, found {outside[0]}")
+    pairs = np.bincount(labels * classes_count + predictions, minlength=classes_count**2)
+    return pairs.reshape(classes_count, classes_count).astype(np.int64)
+
+
+def per_class(matrix: Matrix) -> ClassFigures:
+    """The figures of each class, from a confusion matrix."""
+    hits = np.diagonal(matrix)
+    support = matrix.sum(axis=1)
+    answered = matrix.sum(axis=0)
+    return ClassFigures(
+        precision=_ratio(hits, answered),
+        recall=_ratio(hits, support),
+        f1=_ratio(2 * hits, support + answered),
+        support=support,
+    )
+
+
+def _ratio(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
+    ratio = np.full(len(whole), np.nan)
+    np.divide(part, whole, out=ratio, where=whole > 0)
+    return ratio
+
+
+def wilson_interval(share: float, count: int) -> tuple[float, float]:
+    """The 95 % score interval of a share of `count` photos (Wilson 1927).
+
+    It is how far off the share may be by luck in the choice of the photos.
+    """
+    spread = Z_95 * Z_95 / count
+    centre = share + spread / 2
+    half = Z_95 * math.sqrt(share * (1 - share) / count + spread / (4 * count))
+    low = (centre - half) / (1 + spread)
+    high = (centre + half) / (1 + spread)
+    return max(0.0, low), min(1.0, high)
+
+
+def misses(matrix: Matrix) -> Matrix:
+    """The matrix without its diagonal of correct answers."""
+    return matrix - np.diag(np.diagonal(matrix))
+
+
+def strengths(matrix: Matrix) -> NDArray[np.float64]:
+    """How dark each cell is drawn, 0 to 1.
+
+    It is the root of the cell's share of its row, so that single mistakes are visible.
+    """
+    support = np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    shares: NDArray[np.float64] = np.sqrt(matrix / support)
+    return shares
+
+
+def frequent_confusions(matrix: Matrix) -> list[tuple[int, int]]:
+    """True and answered class of the most frequent mistakes.
+
+    Among equals, the one that is the larger share of its class comes first.
+    """
+    missed = misses(matrix)
+    true, answered = np.nonzero(missed)
+    order = np.lexsort((matrix.sum(axis=1)[true], -missed[true, answered]))[:MOST_CONFUSIONS]
+    return pairs(true[order], answered[order])
+
+
+def pairs(true: NDArray[np.int64], answered: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Cells of the matrix as plain numbers."""
+    return list(zip(true.tolist(), answered.tolist(), strict=True))
+
+
+def drawing(matrix: Matrix, classes: Sequence[str], tooltips: int) -> dict[str, object]:
+    """Sizes in SVG units for a matrix of many classes, and its squares, most frequent first.
+
+    tooltips: the number of squares that get one.
+    """
+    true, answered = np.nonzero(matrix)
+    order = np.argsort(-matrix[true, answered], kind="stable")
+    side = max(4, min(10, 1500 // len(classes)))
+    longest = max(len(name) for name in classes)
+    return {
+        "side": side,
+        "margin": round(10 + 0.6 * side * min(28, longest)),  # the template cuts names at 28
+        "tooltips": tooltips,
+        "squares": pairs(true[order], answered[order]),
+    }
