@@ -16,7 +16,8 @@ from conformance.inputs import read_job, read_known, read_sample
 from conformance.limits import ContractLimits
 from conformance.runner import Wanted, examine, workplace
 from conformance.targets import Image, Program
-from runtime.engines import EngineError, engine_answers
+from runtime import docker
+from runtime.errors import RunError
 
 USAGE, INTERRUPTED = 2, 130
 
@@ -40,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
             options.json.write_text(results.as_json(found), encoding="utf-8")
         if options.junit:
             results.write_junit(found, options.junit)
-    except (EngineError, OSError) as error:
+    except (RunError, OSError) as error:
         print(f"conformance: {error}", file=sys.stderr)
         return USAGE
     except KeyboardInterrupt:
@@ -103,23 +104,23 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _wanted(options: argparse.Namespace, work: Path) -> Wanted:
-    """EngineError, in one sentence, for options that do not go together."""
+    """RunError, in one sentence, for options that do not go together."""
     only = tuple(name.strip() for name in options.only.split(",") if name.strip())
     kinds = tuple(name.strip() for name in options.kinds.split(",") if name.strip()) or KINDS[:2]
     if unknown := [name for name in only if name not in CLAUSES]:
-        raise EngineError(f"--only names '{unknown[0]}', which is no clause; --list shows them")
+        raise RunError(f"--only names '{unknown[0]}', which is no clause; --list shows them")
     if unknown := [name for name in kinds if name not in KINDS[:2]]:
-        raise EngineError(f"--kinds must be training or serving, found '{unknown[0]}'")
+        raise RunError(f"--kinds must be training or serving, found '{unknown[0]}'")
     if options.ami not in ("", *AMIS):
-        raise EngineError(f"--ami must be one of {', '.join(AMIS)}, found '{options.ami}'")
+        raise RunError(f"--ami must be one of {', '.join(AMIS)}, found '{options.ami}'")
     for name in ("model", "sbom"):
         if (folder := getattr(options, name)) is not None and not folder.is_dir():
-            raise EngineError(f"--{name} must be a folder, found '{folder}'")
+            raise RunError(f"--{name} must be a folder, found '{folder}'")
     for name in ("json", "junit"):
         if (path := getattr(options, name)) is not None and (
             path.is_dir() or not path.absolute().parent.is_dir()
         ):
-            raise EngineError(f"--{name} must be a file in a folder that is there, found '{path}'")
+            raise RunError(f"--{name} must be a file in a folder that is there, found '{path}'")
     train, serve = _targets(options, kinds, work)
     job = read_job(options.job, work) if train else None
     sample = (
@@ -138,15 +139,13 @@ def _targets(options: argparse.Namespace, kinds: tuple[str, ...], work: Path) ->
     """What trains and what serves, None for neither."""
     if options.process is not None:
         if options.train or options.serve:
-            raise EngineError(
-                "give either images, by --train and --serve, or a command, by --process"
-            )
+            raise RunError("give either images, by --train and --serve, or a command, by --process")
         program = Program(options.process, work)
         return program if KINDS[0] in kinds else None, program if KINDS[1] in kinds else None
     if not (options.train or options.serve):
-        raise EngineError("nothing to look at: give --train IMAGE, --serve IMAGE, or --process CMD")
-    if not engine_answers():
-        raise EngineError(
+        raise RunError("nothing to look at: give --train IMAGE, --serve IMAGE, or --process CMD")
+    if not docker.answers():
+        raise RunError(
             "no Docker engine answers `docker info`; start one, or give a command by --process"
         )
     return Image(options.train, work) if options.train else None, Image(

@@ -2,13 +2,13 @@
 
 import json
 import re
-import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from conformance import layers
 from conformance.clauses import IMAGE, Broken, Kept, NotApplicable, Outcome, Shared, clause
 from conformance.limits import IMAGE_BYTES
+from runtime import docker
 
 CAPABILITIES = "com.amazonaws.sagemaker.capabilities."
 KNOWN = ("accept-bind-to-port", "multi-models", "bidirectional-streaming")
@@ -221,13 +221,8 @@ def no_secrets_in_the_history(facts: ImageFacts) -> Outcome:
     Source: Docker's documentation, "Build secrets": build arguments and environment variables persist in the image
     Fix: revoke it, then give it by RUN --mount=type=secret, not by ARG or ENV
     """
-    done = subprocess.run(
-        ["docker", "history", "--no-trunc", "--format", "{{.CreatedBy}}", facts.uri],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    for text in (*facts.config.get("Env", ()), *done.stdout.splitlines()):
+    commands = docker.image_history(facts.uri)
+    for text in (*facts.config.get("Env", ()), *commands):
         if match := SECRET_VARIABLES.search(text):
             return Broken(f"there is {match[0].partition('=')[0][:60]}=…")
     return Kept()

@@ -1,12 +1,12 @@
 """What is in an image, layer by layer, by one pass over `docker save`: what a later layer hides is still in it."""
 
 import re
-import subprocess
 import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from runtime.engines import EngineError
+from runtime import docker
+from runtime.errors import RunError
 
 BLOCK = 2**20
 SMALL = 64 * 1024  # bytes of files that are read
@@ -26,13 +26,13 @@ class File:
 
 
 def files(image: str, wanted: Callable[[str], bool] = lambda path: False) -> Iterator[File]:
-    """All entries of all layers. wanted: whether a file is read whole, by its path. EngineError when the engine fails."""
-    process = subprocess.Popen(
-        ["docker", "save", image], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    """All entries of all layers. wanted: whether a file is read whole, by its path. RunError when the engine fails."""
     try:
         number = 0
-        with tarfile.open(fileobj=process.stdout, mode="r|", bufsize=BLOCK) as archive:
+        with (
+            docker.saved_image(image) as stream,
+            tarfile.open(fileobj=stream, mode="r|", bufsize=BLOCK) as archive,
+        ):
             for member in archive:
                 if member.isfile() and not member.name.endswith(
                     (".json", "VERSION", "oci-layout", "repositories")
@@ -40,12 +40,8 @@ def files(image: str, wanted: Callable[[str], bool] = lambda path: False) -> Ite
                     layer = list(_layer(archive.extractfile(member), number, wanted))
                     number += bool(layer)
                     yield from layer
-        process.stdout.read()
     except tarfile.TarError as error:
-        raise EngineError(f"docker save {image} failed: {error}") from error
-    finally:
-        process.kill()
-        process.communicate()
+        raise RunError(f"docker save {image} failed: {error}") from error
 
 
 def present(image: str, pattern: str) -> dict[str, bytes]:

@@ -7,9 +7,7 @@ no network is asked. What was copied in by hand, or is compiled into a wheel, it
 import argparse
 import datetime
 import email.parser
-import json
 import re
-import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
@@ -24,7 +22,9 @@ from cyclonedx.schema import OutputFormat, SchemaVersion
 from packageurl import PackageURL
 
 from conformance.layers import present
-from runtime.engines import REPOSITORY, EngineError
+from runtime import docker
+from runtime.errors import RunError
+from runtime.processes import REPOSITORY
 
 STATUS, METADATA, RELEASE = "var/lib/dpkg/status", ".dist-info/METADATA", "/release"
 WANTED = rf"^{STATUS}$|{re.escape(METADATA)}$|^opt/.*{RELEASE}$|(^|/)os-release$"
@@ -57,24 +57,19 @@ def main() -> int:
                 f"sbom: {image} components={len(kinds)} debian={kinds.count('deb')} python={kinds.count('pypi')} file={path}",
                 flush=True,
             )
-    except (EngineError, OSError, CycloneDxException) as error:
+    except (RunError, OSError, CycloneDxException) as error:
         print(f"sbom: failed: {error}", file=sys.stderr)
         return 1
     return 0
 
 
 def bill(image: str) -> Bom:
-    """What an image holds; the same for the same image. EngineError when there is no such image, or nothing is known of what it holds."""
-    found = subprocess.run(
-        ["docker", "image", "inspect", image], capture_output=True, text=True, check=False
-    )
-    if found.returncode:
-        raise EngineError(f"the Docker engine here has no image '{image}'; build or pull it")
-    description = json.loads(found.stdout)[0]
+    """What an image holds; the same for the same image. RunError when there is no such image, or nothing is known of what it holds."""
+    description = docker.image_description(image)
     files = present(image, WANTED)
     components = {component.bom_ref.value: component for component in _components(files)}
     if not components:
-        raise EngineError(f"'{image}' holds neither Debian's nor Python's package lists")
+        raise RunError(f"'{image}' holds neither Debian's nor Python's package lists")
     bom = Bom(
         components=components.values(),
         serial_number=uuid.uuid5(uuid.NAMESPACE_OID, description["Id"]),

@@ -15,8 +15,8 @@ from conformance.clauses import Broken, Kept, NotApplicable, Outcome, Settled, S
 from conformance.limits import ContractLimits
 from conformance.targets import Image, Program, Sandbox
 from conformance.trainings import listed
+from runtime.instances import Instance
 from runtime.load import Request
-from runtime.machines import Machine
 
 AWAY = (502, 503, 504)
 MULTI_MODEL = "com.amazonaws.sagemaker.capabilities.multi-models"
@@ -55,7 +55,7 @@ class Server:
     def __init__(
         self,
         target: Image | Program,
-        machine: Machine,
+        machine: Instance,
         sandbox: Sandbox,
         lines: list[str],
         model: Path,

@@ -255,9 +255,11 @@ def _on_two_hosts(trainings: Trainings) -> tuple[Run, Run]:
     hosts = tuple(target.hosts(2))
     network = target.network(f"{trainings.work.parent.name}-two", isolated=True)
     roots = [trainings.lay_out(host=host, hosts=hosts) for host in hosts]
+    rendezvous = target.rendezvous(len(hosts))
 
     def run(root: Path, host: str) -> Run:
-        with trainings.running(root, Sandbox(host=host, network=network)) as (machine, run):
+        sandbox = Sandbox(host=host, network=network, environment=rendezvous)
+        with trainings.running(root, sandbox) as (machine, run):
             trainings.wait(machine)
         return run
 

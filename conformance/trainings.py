@@ -15,7 +15,7 @@ from conformance.limits import ContractLimits
 from conformance.targets import Image, Program, Sandbox
 from local_sagemaker.metrics import Measures
 from runtime import opt_ml
-from runtime.machines import Machine
+from runtime.instances import Instance
 
 KILLED = 137  # 128 + SIGKILL
 
@@ -93,7 +93,7 @@ class Trainings:
     @contextmanager
     def running(
         self, root: Path, sandbox: Sandbox = Sandbox(), watched: bool = False
-    ) -> Iterator[tuple[Machine, Run]]:
+    ) -> Iterator[tuple[Instance, Run]]:
         """A started job; it is gone afterwards, and its Run complete. watched: with what it changed outside its tree."""
         run = Run(root)
         name = {
@@ -131,7 +131,7 @@ class Trainings:
             self.wait(machine)
         return run
 
-    def wait(self, machine: Machine, seconds: float | None = None) -> None:
+    def wait(self, machine: Instance, seconds: float | None = None) -> None:
         deadline = time.monotonic() + (self.limits.train_s if seconds is None else seconds)
         while machine.code() is None and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -239,7 +239,7 @@ def long_job(trainings: Trainings) -> Path:
     )
 
 
-def until_it_trains(trainings: Trainings, machine: Machine, run: Run) -> None:
+def until_it_trains(trainings: Trainings, machine: Instance, run: Run) -> None:
     """Wait for the first metric line; without metrics, as long as the plain job took. Settled when the job ends before that.
 
     A job that is not known to be long must also go on for a while: one that ends by itself looks like one that SIGTERM ended.

@@ -28,7 +28,8 @@ from werkzeug.serving import make_server
 from local_sagemaker import lifecycle
 from local_sagemaker.platform import Platform
 from local_sagemaker.server import create_app
-from runtime.engines import EngineError, choose_engine
+from runtime.container_engine import choose_container_engine
+from runtime.errors import RunError
 
 DEFAULT_PORT = 8090
 
@@ -64,16 +65,19 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     try:
-        platform = Platform(options.state, choose_engine(options.engine).name)
+        platform = Platform(options.state, choose_container_engine(options.engine))
         server = make_server(options.host, options.port, create_app(platform), threaded=True)
-    except (EngineError, OSError) as error:
+    except (RunError, OSError) as error:
         print(f"sagemaker: {error}", file=sys.stderr)
         return 1
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
     lifecycle.resume(platform)
     url = f"http://{options.host}:{server.server_port}"
-    print(f"sagemaker: engine={platform.engine.name} state={platform.folder} url={url}", flush=True)
+    print(
+        f"sagemaker: engine={platform.container_engine.name} state={platform.folder} url={url}",
+        flush=True,
+    )
     server.serve_forever()
     lifecycle.close(platform)
     return 0

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from runtime.engines import REPOSITORY, EngineError
+from runtime.errors import RunError
 from runtime.ports import free_port
+from runtime.processes import REPOSITORY
 
 START_S, STOP_S = 60, 150  # local SageMaker stops its containers first
 REGION = "eu-west-1"
@@ -100,7 +101,7 @@ def sagemaker(folder: Path, engine: str, environment: dict[str, str]) -> Iterato
 def program(
     command: list[str], log: Path, environment: dict[str, str], ready: Callable[[], bool]
 ) -> Iterator[None]:
-    """A server that is ready, until the block ends. EngineError with its last lines when it does not get there."""
+    """A server that is ready, until the block ends. RunError with its last lines when it does not get there."""
     with open(log, "wb") as file:
         try:
             process = subprocess.Popen(
@@ -112,14 +113,14 @@ def program(
                 stderr=subprocess.STDOUT,
             )
         except FileNotFoundError as error:
-            raise EngineError(
+            raise RunError(
                 f"'{command[0]}' is not installed; on Debian: apt-get install {command[0]}"
             ) from error
     try:
         deadline = time.monotonic() + START_S
         while not ready():
             if process.poll() is not None or time.monotonic() > deadline:
-                raise EngineError(
+                raise RunError(
                     f"'{' '.join(command[:3])}' did not start: {log.read_text(encoding='utf-8', errors='replace')[-2000:]}"
                 )
             time.sleep(0.1)

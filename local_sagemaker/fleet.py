@@ -13,7 +13,7 @@ from local_sagemaker.contract import VALIDATION, ApiError
 from local_sagemaker.platform import Platform
 from local_sagemaker.store import ACCOUNT
 from local_sagemaker.variants import NotHealthy, Variant, each
-from runtime.engines import EngineError
+from runtime.errors import RunError
 
 log = logging.getLogger(__name__)
 KIND = "endpoint"
@@ -101,7 +101,7 @@ class Fleet(threading.Thread):
             each(self._deploying, Variant.fetch)
             for entry in config["ProductionVariants"]:
                 self._scale(made[entry["VariantName"]], entry)
-        except (NotHealthy, EngineError, objects.ObjectError, KeyError, TypeError) as error:
+        except (NotHealthy, RunError, objects.ObjectError, KeyError, TypeError) as error:
             each(list(made.values()), Variant.stop)
             if not self.ended:
                 self._failed(error, first)
@@ -172,7 +172,7 @@ class Fleet(threading.Thread):
                 self.weights[entry["VariantName"]] = entry.get(
                     "DesiredWeight", self.weights[entry["VariantName"]]
                 )
-            except (NotHealthy, EngineError) as error:
+            except (NotHealthy, RunError) as error:
                 reason = (
                     f"The primary container for production variant {entry['VariantName']} {error}"
                 )
@@ -182,7 +182,7 @@ class Fleet(threading.Thread):
         for name, variant in self.variants.items():
             try:
                 variant.replace_dead()
-            except (NotHealthy, EngineError) as error:
+            except (NotHealthy, RunError) as error:
                 log.warning(
                     "endpoint %s: variant %s could not be started again: %s",
                     self.endpoint,

@@ -6,13 +6,13 @@ import threading
 from local_sagemaker import endpoints, training, transforms, tunings
 from local_sagemaker.platform import Platform
 from local_sagemaker.training_run import CLOSING
-from runtime.machines import sweep_processes
+from runtime import processes
 
 
 def resume(platform: Platform) -> None:
     """Clear the remains of an earlier server on this folder."""
-    sweep_processes(platform.folder)
-    platform.engine.sweep()
+    processes.sweep(platform.folder)
+    platform.container_engine.sweep()
     searches = tunings.unfinished(platform)
     kept = {platform.work / tunings.KIND / record[tunings.NAME] for record in searches}
     for folder in (

@@ -4,7 +4,7 @@ from local_sagemaker import objects, tags
 from local_sagemaker.contract import VALIDATION, ApiError
 from local_sagemaker.platform import Platform
 from local_sagemaker.store import arn, page
-from runtime.engines import EngineError
+from runtime.errors import RunError
 
 MODEL, CONFIG = "model", "endpoint-config"
 UNSUPPORTED = ("ExplainerConfig", "ShadowProductionVariants")
@@ -28,8 +28,8 @@ def create_model(platform: Platform, request: dict, region: str) -> dict:
             "You must specify Image for the container; local SageMaker has no model packages",
         )
     try:
-        platform.engine.check(container["Image"], "serve")
-    except EngineError as error:
+        platform.container_engine.find_image(container["Image"], "serve")
+    except RunError as error:
         raise ApiError(
             VALIDATION, f"Requested image {container['Image']} not found: {error}"
         ) from error

@@ -6,17 +6,17 @@ from typing import Any
 
 from local_sagemaker.logs import Logs
 from local_sagemaker.store import Store
-from runtime.machines import Docker, Processes
+from runtime.container_engine import make_container_engine
 
 
 class Platform:
     """One server's world below one folder. work: what jobs need while they run; emptied as they end."""
 
-    def __init__(self, folder: Path, engine: str):
+    def __init__(self, folder: Path, container_engine: str):
         self.folder = folder.absolute()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.store = Store(self.folder / "state")
-        self.engine = {"docker": Docker, "process": Processes}[engine](self.folder)
+        self.container_engine = make_container_engine(container_engine, self.folder)
         self.logs = Logs(self.folder / "logs")
         self.work = self.folder / "work"
         self.running: dict[

@@ -9,7 +9,7 @@ from pathlib import Path
 from local_sagemaker import objects
 from local_sagemaker.platform import Platform
 from local_sagemaker.store import arn
-from runtime.engines import REPOSITORY
+from runtime.processes import REPOSITORY
 
 KIND = "training-job"
 PARTS = {

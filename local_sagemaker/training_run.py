@@ -14,8 +14,10 @@ from local_sagemaker.checkpoints import EVERY_S, Checkpoints
 from local_sagemaker.metrics import Measures
 from local_sagemaker.platform import Platform
 from runtime import opt_ml
-from runtime.engines import EngineError
-from runtime.machines import TRAIN_STOP_S, Command, Machine, stop_all
+from runtime.container_engine import RunSpec
+from runtime.errors import RunError
+from runtime.instances import Instance, stop_all
+from runtime.timeouts import TRAIN_STOP_S
 
 log = logging.getLogger(__name__)
 KIND = "training-job"
@@ -50,9 +52,9 @@ class TrainingRun(threading.Thread):
         super().__init__(name=f"training {self.name_of_job}", daemon=True)
         self.folder = platform.work / KIND / self.name_of_job
         self.count = record["ResourceConfig"].get("InstanceCount", 1)
-        self.hosts = platform.engine.hosts(self.count)
+        self.hosts = platform.container_engine.hosts(self.count)
         self.measures = Measures(record["AlgorithmSpecification"].get("MetricDefinitions", []))
-        self.machines: list[Machine] = []
+        self.machines: list[Instance] = []
         self.checkpoints: list[Checkpoints] = []
         self.halted: str | None = None  # why it is being stopped
         self.started_s = self.trained_s = 0.0
@@ -60,10 +62,10 @@ class TrainingRun(threading.Thread):
     def run(self) -> None:
         try:
             self._run()
-        except (Failed, EngineError, objects.ObjectError) as error:
+        except (Failed, RunError, objects.ObjectError) as error:
             prefix = {
                 "ObjectError": "ClientError: Data download failed:",
-                "EngineError": "ClientError: ",
+                "RunError": "ClientError: ",
             }.get(type(error).__name__, "")
             self._end(
                 "Failed",
@@ -133,10 +135,12 @@ class TrainingRun(threading.Thread):
                 host,
                 tuple(self.hosts),
                 self.job["ResourceConfig"].get("InstanceType", "local"),
-                self.platform.engine.interface,
+                self.platform.container_engine.interface,
                 self._more(),
             )
-        self.platform.engine.check(self.job["AlgorithmSpecification"]["TrainingImage"], "train")
+        self.platform.container_engine.find_image(
+            self.job["AlgorithmSpecification"]["TrainingImage"], "train"
+        )
         if self.halted is None:
             self._say("Downloading", "Downloading input data")
             self._download()
@@ -153,7 +157,7 @@ class TrainingRun(threading.Thread):
         began = time.monotonic()
         isolated = self.job.get("EnableNetworkIsolation", False)
         network = (
-            self.platform.engine.make_network(f"slipway-{self.name_of_job}", isolated)
+            self.platform.container_engine.make_network(f"slipway-{self.name_of_job}", isolated)
             if self.count > 1
             else "none"
             if isolated
@@ -166,7 +170,7 @@ class TrainingRun(threading.Thread):
             self.machines = []
             self.trained_s += time.monotonic() - began
             if self.count > 1 and network:
-                self.platform.engine.remove_network(network)
+                self.platform.container_engine.remove_network(network)
             for synced in self.checkpoints:
                 synced.send()
 
@@ -218,6 +222,7 @@ class TrainingRun(threading.Thread):
             "TRAINING_JOB_NAME": self.name_of_job,
             "TRAINING_JOB_ARN": self.job["TrainingJobArn"],
             "AWS_REGION": self.job["Region"],
+            **self.platform.container_engine.rendezvous(self.count),
             **self.job.get("Environment", {}),
         }
         streams = []
@@ -227,8 +232,8 @@ class TrainingRun(threading.Thread):
             )
             streams.append(stream)
             self.machines.append(
-                self.platform.engine.start(
-                    Command(
+                self.platform.container_engine.start(
+                    RunSpec(
                         algorithm["TrainingImage"],
                         "train",
                         self._root(host),

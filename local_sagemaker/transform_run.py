@@ -15,7 +15,7 @@ from local_sagemaker.platform import Platform
 from local_sagemaker.records import assemble, batches
 from local_sagemaker.training_run import CLOSING
 from local_sagemaker.variants import NotHealthy, Variant, each
-from runtime.engines import EngineError
+from runtime.errors import RunError
 
 log = logging.getLogger(__name__)
 KIND, REASON_LENGTH = "transform-job", 1024
@@ -40,7 +40,7 @@ class TransformRun(threading.Thread):
         try:
             self._run()
             self._end("Stopped" if self.halted else "Completed")
-        except (Failed, EngineError, objects.ObjectError, NotHealthy, TypeError) as error:
+        except (Failed, RunError, objects.ObjectError, NotHealthy, TypeError) as error:
             reasons = {
                 CLOSING: "InternalServerError: the local server was stopped while the job ran"
             }

@@ -18,9 +18,9 @@ from local_sagemaker.platform import Platform
 from local_sagemaker.store import arn
 from local_sagemaker.training_run import CLOSING
 from local_sagemaker.trial_logs import TrialLogs
-from runtime import opt_ml
-from runtime.engines import REPOSITORY, EngineError
-from runtime.machines import remember
+from runtime import opt_ml, processes
+from runtime.errors import RunError
+from runtime.processes import REPOSITORY
 
 log = logging.getLogger(__name__)
 KIND, LOOK_S, LEAVE_S = "hyper-parameter-tuning-job", 0.5, 150
@@ -142,7 +142,7 @@ class TuningRun(threading.Thread):
     def run(self) -> None:
         try:
             self._run()
-        except (objects.ObjectError, EngineError) as error:
+        except (objects.ObjectError, RunError) as error:
             self._end("Failed", f"ClientError: {error}")
         except (
             Exception
@@ -171,12 +171,12 @@ class TuningRun(threading.Thread):
             shutil.rmtree(data, ignore_errors=True)
             channels.fill(self.job["TrainingJobDefinition"].get("InputDataConfig", []), data, 0, 1)
             given.write_text(json.dumps(recipe(self.job)), encoding="utf-8")  # JSON is YAML
-        image = self.platform.engine.check(
+        image = self.platform.container_engine.find_image(
             self.job["TrainingJobDefinition"]["AlgorithmSpecification"]["TrainingImage"], "train"
         )
         engine = (
             ["--engine", "container", "--image", image]
-            if self.platform.engine.name == "docker"
+            if self.platform.container_engine.name == "docker"
             else ["--engine", "process"]
         )
         command = [
@@ -210,7 +210,7 @@ class TuningRun(threading.Thread):
             text=True,
             start_new_session=True,
         )
-        remember(self.platform.folder, self._process.pid, self.folder)
+        processes.remember(self.platform.folder, self._process.pid, self.folder)
         if self.halted:
             self._process.send_signal(signal.SIGTERM)
         lines: list[str] = []

@@ -12,8 +12,10 @@ from artifact.unpack import extract
 from local_sagemaker import objects
 from local_sagemaker.models import container_of
 from local_sagemaker.platform import Platform
-from runtime.engines import EngineError
-from runtime.machines import SERVE_STOP_S, Command, Machine, stop_all
+from runtime.container_engine import RunSpec
+from runtime.errors import RunError
+from runtime.instances import Instance, stop_all
+from runtime.timeouts import SERVE_STOP_S
 
 MODEL, MODELS = "/opt/ml/model", "/opt/ml/models"  # where containers find one, and several
 HEALTH_S = 480  # 8 minutes from the start to a /ping of 200
@@ -54,7 +56,7 @@ class Variant:
         self._health_s = health_s or HEALTH_S
         self._turn = itertools.count()
         self._lock = threading.Lock()
-        self.instances: list[Machine] = []
+        self.instances: list[Instance] = []
         self.abandoned = False
         self.loading = threading.Lock()  # of a multi-model endpoint's models
         self.loaded: dict[
@@ -75,12 +77,12 @@ class Variant:
 
     def scale(self, count: int) -> None:
         """So many healthy instances: started, or stopped. NotHealthy when one does not get there; what was there stays."""
-        started: list[Machine] = []
+        started: list[Instance] = []
         try:
             for _ in range(count - len(self.instances)):
                 started.append(self._start())
             self._wait(started)
-        except (NotHealthy, EngineError):
+        except (NotHealthy, RunError):
             stop_all(started, SERVE_STOP_S)
             raise
         with self._lock:
@@ -107,7 +109,7 @@ class Variant:
         """A path below the folder, as the containers see it."""
         return (
             str(path)
-            if self.platform.engine.name == "process"
+            if self.platform.container_engine.name == "process"
             else f"{MODELS}/{path.relative_to(self.folder)}"
         )
 
@@ -118,12 +120,12 @@ class Variant:
         stop_all(machines, SERVE_STOP_S)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _start(self) -> Machine:
+    def _start(self) -> Instance:
         log = self.platform.logs.stream(
             self._group, f"{self._stream}/i-{uuid.uuid4().hex[:17]}", self.model["Region"]
         )
-        return self.platform.engine.start(
-            Command(
+        return self.platform.container_engine.start(
+            RunSpec(
                 self.container["Image"],
                 "serve",
                 self.folder,
@@ -134,7 +136,7 @@ class Variant:
             log.line,
         )
 
-    def _wait(self, machines: list[Machine]) -> None:
+    def _wait(self, machines: list[Instance]) -> None:
         deadline = time.monotonic() + self._health_s
         for machine in machines:
             while not machine.ready():

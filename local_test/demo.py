@@ -1,4 +1,7 @@
-"""python -m local_test.demo [--data FOLDER]: from photos to a tested endpoint on this machine, as SageMaker would do it."""
+"""python -m local_test.demo [--data FOLDER]: from photos to a tested endpoint, as on SageMaker.
+
+Every step runs on this machine.
+"""
 
 import argparse
 import json
@@ -6,15 +9,27 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from runtime.engines import REPOSITORY, Containers, EngineError, Processes, choose_engine, ping
+from runtime.container_engine import (
+    ContainerEngine,
+    choose_container_engine,
+    make_container_engine,
+)
+from runtime.errors import RunError
 from runtime.opt_ml import lay_out, pack_model
+from runtime.own_images import serve, train
+from runtime.probes import ping
+from runtime.processes import REPOSITORY
 
 CLIENTS = 4
+ANSWER_S = 60
+ENGINE_HELP = "docker or process (default: docker where an engine answers)"
 
 
 def main() -> int:
@@ -26,57 +41,43 @@ def main() -> int:
         "--out", type=Path, default=REPOSITORY / "out", help="where everything is written"
     )
     parser.add_argument("--recipe", type=Path, default=REPOSITORY / "recipes" / "demo.yaml")
-    parser.add_argument(
-        "--engine", default="", help="docker or process (default: docker where an engine answers)"
-    )
+    parser.add_argument("--engine", default="", help=ENGINE_HELP)
     options = parser.parse_args()
     try:
-        engine = choose_engine(options.engine)
-        print(
-            f"demo: running with {'the images in Docker' if engine.name == 'docker' else 'plain processes (no containers)'}",
-            flush=True,
-        )
-        return demo(
-            engine,
-            options.data,
-            options.out.absolute(),
-            yaml.safe_load(options.recipe.read_text(encoding="utf-8")),
-        )
-    except (EngineError, OSError) as error:
+        name = choose_container_engine(options.engine)
+        print(f"demo: running with {described(name)}", flush=True)
+        recipe = yaml.safe_load(options.recipe.read_text(encoding="utf-8"))
+        return demo(make_container_engine(name), options.data, options.out.absolute(), recipe)
+    except (RunError, OSError) as error:
         print(f"demo: failed: {error}", file=sys.stderr)
         return 1
 
 
-def demo(engine: Containers | Processes, data: Path | None, out: Path, recipe: dict) -> int:
-    """Draw or take photos, prepare, train, serve, ask for every test photo; 0 when the endpoint answers as training measured."""
+def described(engine: str) -> str:
+    """A container engine's name in words."""
+    return "the images in Docker" if engine == "docker" else "plain processes (no containers)"
+
+
+def demo(engine: ContainerEngine, data: Path | None, out: Path, recipe: dict[str, Any]) -> int:
+    """Draw or take photos, prepare, train, serve, and ask for every test photo.
+
+    0 when the endpoint answers as training measured. RunError when a step fails.
+    """
     started = time.monotonic()
-    if data is None:
-        data = out / "photos"
-        _python("local_test.stick_figures", str(data))
-    prepared, root = out / "prepared", out / "ml"
-    _python("prepare", str(data.absolute()), str(prepared), *_options(recipe.get("prepare", {})))
-    channels = {
-        name: prepared / name
-        for name in ("train", "validation", "test")
-        if any((prepared / name).glob("*/*"))
-    }
-    if "test" not in channels:
-        raise EngineError(
-            f"'{data}' leaves no photos to test on; give more photos a class, or a test folder beside train"
-        )
-    lay_out(root, recipe["hyperparameters"], channels)
-    engine.train(root)
+    prepared = _prepare(data, out, recipe.get("prepare", {}))
+    root = out / "ml"
+    lay_out(root, recipe["hyperparameters"], _channels(prepared, data or out / "photos"))
+    train(engine, root)
     pack_model(root, out / "model.tar.gz")
     photos = sorted((root / "input" / "data" / "test").glob("*/*"))
-    with engine.serve(root / "model") as url:
+    with serve(engine, root / "model") as url:
         print(
             f"demo: /ping answers {ping(url)}; asking /invocations for {len(photos)} photos",
             flush=True,
         )
         correct = ask(url, photos)
-    trained = json.loads((root / "model" / "model.json").read_text(encoding="utf-8"))["accuracy"][
-        "test"
-    ]
+    model = json.loads((root / "model" / "model.json").read_text(encoding="utf-8"))
+    trained = model["accuracy"]["test"]
     served = sum(correct) / len(correct)
     seconds = time.monotonic() - started
     for name, value in (
@@ -88,45 +89,66 @@ def demo(engine: Containers | Processes, data: Path | None, out: Path, recipe: d
         ("model", out / "model.tar.gz"),
     ):
         print(f"  {name:22} {value}")
-    if trained != served:
+    same = bool(trained == served)
+    if not same:
         print(
             "demo: failed: the endpoint answers otherwise than training measured", file=sys.stderr
         )
     print(
-        f"demo: photos={len(photos)} trained_accuracy={trained:.4f} served_accuracy={served:.4f} seconds={seconds:.0f}",
+        f"demo: photos={len(photos)} trained_accuracy={trained:.4f} "
+        f"served_accuracy={served:.4f} seconds={seconds:.0f}",
         flush=True,
     )
-    return 0 if trained == served else 1
+    return 0 if same else 1
 
 
 def ask(url: str, photos: list[Path]) -> list[bool]:
     """Whether the endpoint gives each photo the label that its folder is named after."""
 
-    def answered(photo: Path) -> bool:
+    def is_correct(photo: Path) -> bool:
         request = urllib.request.Request(
             f"{url}/invocations", photo.read_bytes(), {"Content-Type": "image/jpeg"}
         )
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.load(answer)["predictions"][0]["label"] == photo.parent.name
+        with urllib.request.urlopen(request, timeout=ANSWER_S) as answer:
+            label: str = json.load(answer)["predictions"][0]["label"]
+        return label == photo.parent.name
 
     with ThreadPoolExecutor(CLIENTS) as clients:
-        return list(clients.map(answered, photos))
+        return list(clients.map(is_correct, photos))
+
+
+def _prepare(data: Path | None, out: Path, options: Mapping[str, object]) -> Path:
+    """The folder of prepared photos: the user's, or else drawn ones."""
+    if data is None:
+        data = out / "photos"
+        _python("local_test.stick_figures", str(data))
+    prepared = out / "prepared"
+    words = []
+    for name, value in options.items():
+        words += [f"--{name.replace('_', '-')}", str(value)]
+    _python("prepare", str(data.absolute()), str(prepared), *words)
+    return prepared
+
+
+def _channels(prepared: Path, data: Path) -> dict[str, Path]:
+    """The prepared folders that hold photos, by channel. RunError without photos to test on."""
+    channels = {}
+    for name in ("train", "validation", "test"):
+        if any((prepared / name).glob("*/*")):
+            channels[name] = prepared / name
+    if "test" not in channels:
+        raise RunError(
+            f"'{data}' leaves no photos to test on; "
+            "give more photos a class, or a test folder beside train"
+        )
+    return channels
 
 
 def _python(module: str, *arguments: str) -> None:
-    code = subprocess.run(
-        [sys.executable, "-m", module, *arguments], cwd=REPOSITORY, check=False
-    ).returncode
+    command = [sys.executable, "-m", module, *arguments]
+    code = subprocess.run(command, cwd=REPOSITORY, check=False).returncode
     if code:
-        raise EngineError(f"{module} ended with code {code}")
-
-
-def _options(values: dict) -> list[str]:
-    return [
-        word
-        for name, value in values.items()
-        for word in (f"--{name.replace('_', '-')}", str(value))
-    ]
+        raise RunError(f"{module} ended with code {code}")
 
 
 if __name__ == "__main__":

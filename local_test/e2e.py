@@ -24,7 +24,9 @@ import yaml
 
 from local_sagemaker import cloud
 from local_test import leftovers
-from runtime.engines import REPOSITORY, EngineError, choose_engine
+from runtime.container_engine import choose_container_engine
+from runtime.errors import RunError
+from runtime.processes import REPOSITORY
 
 RECIPE = REPOSITORY / "recipes" / "demo.yaml"
 NAME, IMAGES = "e2e", ("train", "serve")
@@ -127,13 +129,13 @@ def main() -> int:
     options = parser.parse_args()
     started = time.monotonic()
     try:
-        engine = choose_engine(options.engine).name
+        engine = choose_container_engine(options.engine)
         print(
             f"e2e: running with {'the images in Docker' if engine == 'docker' else 'plain processes (no containers)'}",
             flush=True,
         )
         steps, left = run(engine, options.out.absolute(), options.registry)
-    except (StepFailed, EngineError, OSError) as error:
+    except (StepFailed, RunError, OSError) as error:
         print(f"{error}\ne2e: failed", file=sys.stderr, flush=True)
         return 1
     for kind, names in left.items():

@@ -1,88 +1,88 @@
 """What a run leaves behind on this machine and in its local AWS: counted, and named."""
 
 import os
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-PATIENCE_S = 30  # an endpoint that is told to go is gone a moment later
-LABEL = "slipway.local-sagemaker"
+from runtime import docker
+from runtime.container_engine import LABEL
+
+PATIENCE_S = 30  # an endpoint that is being deleted is gone a moment later
+LOOK_S = 0.5
+
+# boto3's client of a service: its operations are made at run time
+Client = Callable[[str], Any]
 
 
-def in_aws(client: Callable, bucket: str) -> dict[str, list[str]]:
-    """What there is still of a recipe's, by kind, once nothing more goes. client: boto3's client of a service."""
+def in_aws(client: Client, bucket: str) -> dict[str, list[str]]:
+    """What is left of a recipe, by kind, once the service deletes no more.
+
+    client: makes boto3's client of a service.
+    """
     deadline = time.monotonic() + PATIENCE_S
     while True:
         found = _in_aws(client, bucket)
         if not any(found.values()) or time.monotonic() > deadline:
             return found
-        time.sleep(0.5)
+        time.sleep(LOOK_S)
 
 
-def _in_aws(client: Callable, bucket: str) -> dict[str, list[str]]:
+def _in_aws(client: Client, bucket: str) -> dict[str, list[str]]:
     sagemaker = client("sagemaker")
-    pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket)
+    endpoints = sagemaker.list_endpoints()["Endpoints"]
+    configurations = sagemaker.list_endpoint_configs()["EndpointConfigs"]
+    models = sagemaker.list_models()["Models"]
+    alarms = client("cloudwatch").describe_alarms()["MetricAlarms"]
+    scaling = client("application-autoscaling").describe_scalable_targets(
+        ServiceNamespace="sagemaker"
+    )
     return {
-        "objects": [entry["Key"] for page in pages for entry in page.get("Contents", [])],
-        "endpoints": [entry["EndpointName"] for entry in sagemaker.list_endpoints()["Endpoints"]],
-        "configurations": [
-            entry["EndpointConfigName"]
-            for entry in sagemaker.list_endpoint_configs()["EndpointConfigs"]
-        ],
-        "models": [entry["ModelName"] for entry in sagemaker.list_models()["Models"]],
-        "alarms": [
-            entry["AlarmName"] for entry in client("cloudwatch").describe_alarms()["MetricAlarms"]
-        ],
-        "scaling": [
-            entry["ResourceId"]
-            for entry in client("application-autoscaling").describe_scalable_targets(
-                ServiceNamespace="sagemaker"
-            )["ScalableTargets"]
-        ],
+        "objects": _objects(client, bucket),
+        "endpoints": [entry["EndpointName"] for entry in endpoints],
+        "configurations": [entry["EndpointConfigName"] for entry in configurations],
+        "models": [entry["ModelName"] for entry in models],
+        "alarms": [entry["AlarmName"] for entry in alarms],
+        "scaling": [entry["ResourceId"] for entry in scaling["ScalableTargets"]],
     }
+
+
+def _objects(client: Client, bucket: str) -> list[str]:
+    keys: list[str] = []
+    for page in client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket):
+        keys += [entry["Key"] for entry in page.get("Contents", [])]
+    return keys
 
 
 def in_engine(state: Path, registry: str) -> dict[str, list[str]]:
-    """Containers that have a folder below the state mounted, networks that its server made, and images with the name of that registry."""
-    shown = _docker("ps", "--all", "--no-trunc", "--format", "{{.Names}}\t{{.Mounts}}")
+    """What is left in the Docker engine of a server with this state, and of this registry.
+
+    Containers that have a folder of the state mounted, the server's networks, images by name.
+    """
     return {
-        "containers": [
-            line.partition("\t")[0] for line in shown if str(state) in line.partition("\t")[2]
-        ],
-        "images": _docker(
-            "image",
-            "ls",
-            "--format",
-            "{{.Repository}}:{{.Tag}}",
-            "--filter",
-            f"reference={registry}/*",
-        ),
-        "networks": _docker(
-            "network", "ls", "--format", "{{.Name}}", "--filter", f"label={LABEL}={state}"
-        ),
+        "containers": docker.containers_with_mount(str(state), "Names"),
+        "images": docker.images_named(f"{registry}/*"),
+        "networks": docker.networks_with_label(f"{LABEL}={state}"),
     }
 
 
-def _docker(*words: str) -> list[str]:
-    return subprocess.run(
-        ["docker", *words], capture_output=True, text=True, check=True
-    ).stdout.splitlines()
-
-
 def processes(mark: str) -> list[str]:
-    """Processes that were started with the mark, NAME=value, in their environment, but for this one."""
+    """Processes that were started with the mark, NAME=value, in their environment.
+
+    This one does not count.
+    """
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
+        if int(folder.name) == os.getpid():
+            continue
         try:
-            if int(folder.name) != os.getpid() and mark.encode() in (
-                folder / "environ"
-            ).read_bytes().split(b"\0"):
-                found.append(
-                    f"{folder.name}: {(folder / 'cmdline').read_bytes().replace(bytes(1), b' ').decode(errors='replace').strip()}"
-                )
+            variables = (folder / "environ").read_bytes().split(b"\0")
+            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ")
         except OSError:
             continue  # it has ended, or is another user's
+        if mark.encode() in variables:
+            found.append(f"{folder.name}: {command.decode(errors='replace').strip()}")
     return found
 
 

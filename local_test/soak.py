@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from local_test.hostile import hostile_bodies
-from runtime.engines import EngineError, ping
+from runtime.errors import RunError
 from runtime.load import Answer, Request, each, every, load
+from runtime.probes import ping
 from runtime.watched import MEMORY_BYTES, ServingContainer, serving_container
 
 CONTENT_TYPES = (
@@ -85,7 +86,7 @@ def main() -> int:
     options = parser.parse_args()
     try:
         return soak(options)
-    except (EngineError, OSError) as error:
+    except (RunError, OSError) as error:
         print(f"soak: failed: {error}", file=sys.stderr)
         return 1
 
@@ -125,7 +126,7 @@ def good_photos(folder: Path) -> list[Request]:
     """Up to 200 photos from all over a folder."""
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in GOOD_SUFFIXES)
     if not paths:
-        raise EngineError(f"'{folder}' holds no photos ({', '.join(GOOD_SUFFIXES)})")
+        raise RunError(f"'{folder}' holds no photos ({', '.join(GOOD_SUFFIXES)})")
     return [
         Request(str(path), path.read_bytes(), GOOD_SUFFIXES[path.suffix.lower()])
         for path in paths[:: max(1, len(paths) // 200)][:200]
@@ -138,7 +139,7 @@ def references(server: ServingContainer, photos: list[Request]) -> dict[str, tup
     load(server.url, each(photos), 1, answers.append)
     bad = [answer for answer in answers if answer.status != 200]
     if bad:
-        raise EngineError(
+        raise RunError(
             f"'{bad[0].request.name}' is answered with {bad[0].status}: {bad[0].body[:200]!r} {bad[0].error}"
         )
     distinct = len({answer.body for answer in answers})

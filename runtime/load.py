@@ -1,19 +1,26 @@
-"""Many callers at once on an endpoint, each waiting for its answer before it asks again, in one process that costs little CPU."""
+"""Many callers at once on an endpoint; each waits for its answer before it asks again.
+
+They share one process, so that they cost little CPU beside a server on the same machine.
+"""
 
 import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 ANSWER_TIMEOUT_S = 90
+HEAD_BYTES = 2**20  # that an answer's headers may have
+RETRY_S = 0.02  # after a connection that ended without an answer
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @dataclass(frozen=True)
 class Request:
-    """One POST: what is sent, and a name to tell its answer by."""
+    """One POST. name: by which its answer is recognised."""
 
     name: str
     body: bytes
@@ -22,14 +29,21 @@ class Request:
 
     def encoded(self, host: str) -> bytes:
         """The request as bytes of HTTP/1.1."""
-        return (
-            f"POST {self.path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: {self.content_type}\r\nContent-Length: {len(self.body)}\r\n\r\n"
-        ).encode() + self.body
+        head = [
+            f"POST {self.path} HTTP/1.1",
+            f"Host: {host}",
+            f"Content-Type: {self.content_type}",
+            f"Content-Length: {len(self.body)}",
+        ]
+        return "\r\n".join([*head, "", ""]).encode() + self.body
 
 
 @dataclass
 class Answer:
-    """status 0: the connection ended without an answer, of which `error` tells. started, seconds: on time.monotonic's clock."""
+    """An answer, or status 0 and an error where the connection ended without one.
+
+    started is a moment on time.monotonic's clock.
+    """
 
     request: Request
     status: int
@@ -41,23 +55,28 @@ class Answer:
 
 @dataclass
 class Load:
-    """What came back. latencies_s: of all answers, in order of their end."""
+    """What came back. latencies_s: of all answers, in the order of their ends."""
 
     seconds: float = 0.0
     latencies_s: list[float] = field(default_factory=list)
-    statuses: dict[int, int] = field(default_factory=dict)
+    statuses: dict[int, int] = field(default_factory=dict)  # status: number of answers
 
     @property
     def rate(self) -> float:
-        """Answers a second."""
+        """Answers per second."""
         return len(self.latencies_s) / self.seconds
 
     def percentile_s(self, share: float) -> float:
-        """The latency that this share of the answers stayed within."""
-        ordered = sorted(self.latencies_s)
-        return (
-            ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
-        )
+        """The latency within which this share of the answers came; nan without answers."""
+        if not self.latencies_s:
+            return float("nan")
+        place = int(share * len(self.latencies_s))
+        return sorted(self.latencies_s)[min(len(self.latencies_s) - 1, place)]
+
+    def add(self, answer: Answer) -> None:
+        """Count one answer."""
+        self.latencies_s.append(answer.seconds)
+        self.statuses[answer.status] = self.statuses.get(answer.status, 0) + 1
 
 
 def load(
@@ -66,7 +85,10 @@ def load(
     connections: int,
     answered: Callable[[Answer], None] | None = None,
 ) -> Load:
-    """Ask over so many keep-alive connections until `next_request` gives None; each answer is handed to `answered`."""
+    """Ask over keep-alive connections until `next_request` gives None.
+
+    Each answer is handed to `answered`, in the one thread of all connections.
+    """
     return asyncio.run(_load(url, next_request, connections, answered or (lambda answer: None)))
 
 
@@ -78,7 +100,7 @@ def each(requests: Iterable[Request]) -> Callable[[], Request | None]:
 
 @contextmanager
 def every(seconds: float, act: Callable[[], object]) -> Iterator[None]:
-    """While inside: act again and again from a thread, with so many seconds between."""
+    """While inside: act again and again in a thread, with this time between."""
     over = threading.Event()
 
     def repeat() -> None:
@@ -100,47 +122,74 @@ async def _load(
     connections: int,
     answered: Callable[[Answer], None],
 ) -> Load:
-    result, started = Load(), time.monotonic()
-    await asyncio.gather(
-        *(_caller(urlsplit(url), next_request, answered, result) for _ in range(connections))
-    )
+    result = Load()
+    started = time.monotonic()
+
+    def note(answer: Answer) -> None:
+        result.add(answer)
+        answered(answer)
+
+    callers = [_Caller(urlsplit(url), next_request, note) for _ in range(connections)]
+    await asyncio.gather(*(caller.run() for caller in callers))
     result.seconds = time.monotonic() - started
     return result
 
 
-async def _caller(address, next_request, answered, result: Load) -> None:
-    streams = None
-    try:
-        while (request := next_request()) is not None:
-            started, error, keep = time.monotonic(), "", False
-            status, body = 0, b""
-            try:
-                if streams is None:
-                    streams = await asyncio.open_connection(
-                        address.hostname, address.port, limit=2**20
-                    )
-                async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                    status, body, keep = await _exchange(*streams, request.encoded(address.netloc))
-            except (
-                OSError,
-                EOFError,
-                ValueError,
-                asyncio.IncompleteReadError,
-                TimeoutError,
-            ) as failure:
-                error = f"{type(failure).__name__} {failure}".strip()
-            seconds = time.monotonic() - started
-            result.latencies_s.append(seconds)
-            result.statuses[status] = result.statuses.get(status, 0) + 1
-            answered(Answer(request, status, body, started, seconds, error))
-            if not keep and streams:
-                streams[1].close()
-                streams = None
-            if status == 0:
-                await asyncio.sleep(0.02)
-    finally:
-        if streams:
-            streams[1].close()
+class _Caller:
+    """One client, with one connection at a time."""
+
+    def __init__(
+        self,
+        address: SplitResult,
+        next_request: Callable[[], Request | None],
+        answered: Callable[[Answer], None],
+    ) -> None:
+        self._address = address
+        self._next_request = next_request
+        self._answered = answered
+        self._streams: Streams | None = None
+
+    async def run(self) -> None:
+        """Ask until there are no more requests."""
+        try:
+            while True:
+                request = self._next_request()
+                if request is None:
+                    return
+                answer = await self._ask(request)
+                self._answered(answer)
+                if answer.status == 0:
+                    await asyncio.sleep(RETRY_S)
+        finally:
+            self._close()
+
+    async def _ask(self, request: Request) -> Answer:
+        started = time.monotonic()
+        answer = Answer(request, 0, b"", started, 0.0)
+        keep = False
+        try:
+            streams = await self._connected()
+            data = request.encoded(self._address.netloc)
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                answer.status, answer.body, keep = await _exchange(*streams, data)
+        except (OSError, EOFError, ValueError, TimeoutError) as failure:
+            answer.error = f"{type(failure).__name__} {failure}".strip()
+        answer.seconds = time.monotonic() - started
+        if not keep:
+            self._close()
+        return answer
+
+    async def _connected(self) -> Streams:
+        if self._streams is None:
+            self._streams = await asyncio.open_connection(
+                self._address.hostname, self._address.port, limit=HEAD_BYTES
+            )
+        return self._streams
+
+    def _close(self) -> None:
+        if self._streams:
+            self._streams[1].close()
+            self._streams = None
 
 
 async def _exchange(
@@ -148,26 +197,29 @@ async def _exchange(
 ) -> tuple[int, bytes, bool]:
     """Status and body of the answer, and whether the connection can be used again."""
     writer.write(data)
-    try:
+    with suppress(ConnectionError):  # the server may answer before it has read everything
         await writer.drain()
-    except ConnectionError:
-        pass  # the server may have answered before it had read everything
     head = await reader.readuntil(b"\r\n\r\n")
     status_line, *lines = head.decode("latin-1").split("\r\n")
-    headers = {
-        name.lower(): value.strip()
-        for name, _, value in (line.partition(":") for line in lines if line)
-    }
+    headers = {}
+    for line in lines:
+        name, _, value = line.partition(":")
+        headers[name.lower()] = value.strip()
     if headers.get("transfer-encoding", "").lower() == "chunked":
         body = await _chunks(reader)
     else:
         body = await reader.readexactly(int(headers.get("content-length", 0)))
-    return int(status_line.split(" ")[1]), body, headers.get("connection", "").lower() != "close"
+    keep = headers.get("connection", "").lower() != "close"
+    return int(status_line.split(" ")[1]), body, keep
 
 
 async def _chunks(reader: asyncio.StreamReader) -> bytes:
+    """A body that comes in chunks: the size of each, in hexadecimal, is a line before it."""
     body = b""
-    while size := int((await reader.readline()).split(b";")[0], 16):
+    while True:
+        size = int((await reader.readline()).split(b";")[0], 16)
+        if size == 0:
+            break
         body += await reader.readexactly(size)
         await reader.readline()
     await reader.readline()

@@ -1,20 +1,43 @@
-"""The /opt/ml tree of a training job, laid out on this machine as SageMaker lays it out in the container."""
+"""The /opt/ml tree of a training job, laid out on this machine as SageMaker does in the container.
+
+Source of its files: developer guide, "How Amazon SageMaker Provides Training Information".
+"""
 
 import json
 import os
 import shutil
 import tarfile
+from collections.abc import Mapping
 from pathlib import Path
 
+FOLDERS = ("input/config", "input/data", "model", "output/data", "checkpoints")
+HOST = "algo-1"  # the first one, and the only one of most jobs
+INSTANCE_GROUP = "homogeneousCluster"  # SageMaker's name where a request has no groups
+CHANNEL_DEFAULTS = {
+    "TrainingInputMode": "File",
+    "S3DistributionType": "FullyReplicated",
+    "RecordWrapperType": "None",
+}
 
-def lay_out(root: Path, hyperparameters: dict[str, object], channels: dict[str, Path]) -> None:
-    """A fresh job under root: its configuration files, and each channel's files as hard links (copies across disks).
 
-    Values of hyperparameters become texts, as SageMaker's API has it. What an earlier job left there is removed.
+def lay_out(
+    root: Path,
+    hyperparameters: Mapping[str, object],
+    channels: Mapping[str, Path],
+    by: str = "files",
+) -> None:
+    """A fresh job under root; what an earlier job left there is removed.
+
+    by: how a channel's files get there. files: hard links, copies across disks; folder: one
+    symbolic link per channel; mount: not at all, since a container gets them mounted.
     """
     make_folders(root)
     for name, folder in channels.items():
-        shutil.copytree(folder, root / "input" / "data" / name, copy_function=_link)
+        place = root / "input" / "data" / name
+        if by == "files":
+            shutil.copytree(folder, place, copy_function=_link)
+        elif by == "folder":
+            place.symlink_to(folder)
     configure(root, hyperparameters, {name: {} for name in channels})
 
 
@@ -22,73 +45,69 @@ def make_folders(root: Path) -> None:
     """The folders that are there before a container starts, empty."""
     for leftover in ("input", "model", "output", "checkpoints"):
         shutil.rmtree(root / leftover, ignore_errors=True)
-    for folder in ("input/config", "input/data", "model", "output/data", "checkpoints"):
+    for folder in FOLDERS:
         (root / folder).mkdir(parents=True)
 
 
 def configure(
     root: Path,
-    hyperparameters: dict[str, object],
-    channels: dict[str, dict[str, str]],
-    host: str = "algo-1",
-    hosts: tuple[str, ...] = ("algo-1",),
+    hyperparameters: Mapping[str, object],
+    channels: Mapping[str, Mapping[str, str]],
+    host: str = HOST,
+    hosts: tuple[str, ...] = (HOST,),
     instance_type: str = "local",
     interface: str = "eth0",
-    more: dict[str, dict] | None = None,
+    more: Mapping[str, Mapping[str, object]] | None = None,
 ) -> None:
-    """The files of input/config for one host of a job. channels: what each sets beside the defaults; more: further files, by name, as they stand."""
-    _write(root, "hyperparameters", {name: _text(value) for name, value in hyperparameters.items()})
-    _write(
-        root,
-        "inputdataconfig",
-        {
-            name: {
-                "TrainingInputMode": "File",
-                "S3DistributionType": "FullyReplicated",
-                "RecordWrapperType": "None",
-                **given,
-            }
-            for name, given in channels.items()
-        },
-    )
-    _write(
-        root,
-        "resourceconfig",
-        {
-            "current_host": host,
-            "hosts": list(hosts),
-            "network_interface_name": interface,
-            "current_instance_type": instance_type,
-            "current_group_name": "homogeneousCluster",
-            "instance_groups": [
-                {
-                    "instance_group_name": "homogeneousCluster",
-                    "instance_type": instance_type,
-                    "hosts": list(hosts),
-                }
-            ],
-        },
-    )
+    """The files of input/config for one host of a job.
+
+    Values of hyperparameters become texts, as SageMaker's API has it. channels: what each one sets
+    beside the defaults; more: further files, by name, as they stand.
+    """
+    texts = {name: _text(value) for name, value in hyperparameters.items()}
+    _write(root, "hyperparameters", texts)
+    inputs = {name: {**CHANNEL_DEFAULTS, **given} for name, given in channels.items()}
+    _write(root, "inputdataconfig", inputs)
+    _write(root, "resourceconfig", resources(host, hosts, instance_type, interface))
     for name, values in (more or {}).items():
         _write(root, name, values)
 
 
+def resources(
+    host: str, hosts: tuple[str, ...], instance_type: str, interface: str
+) -> dict[str, object]:
+    """The content of resourceconfig.json."""
+    group = {
+        "instance_group_name": INSTANCE_GROUP,
+        "instance_type": instance_type,
+        "hosts": list(hosts),
+    }
+    return {
+        "current_host": host,
+        "hosts": list(hosts),
+        "network_interface_name": interface,
+        "current_instance_type": instance_type,
+        "current_group_name": INSTANCE_GROUP,
+        "instance_groups": [group],
+    }
+
+
 def pack_model(root: Path, archive: Path) -> None:
-    """What SageMaker makes of the model folder after a training: a model.tar.gz without leading folders."""
+    """Pack the model folder as SageMaker does after a training, into a model.tar.gz."""
     pack(root / "model", archive)
 
 
 def pack(folder: Path, archive: Path) -> None:
     """A .tar.gz of what a folder holds, without leading folders."""
+    # level 1: weights hardly get smaller by more work
     with tarfile.open(archive, "w:gz", compresslevel=1) as file:
         for path in sorted(folder.iterdir()):
             file.add(path, arcname=path.name)
 
 
-def _write(root: Path, name: str, values: dict) -> None:
-    (root / "input" / "config" / f"{name}.json").write_text(
-        json.dumps(values, indent=2) + "\n", encoding="utf-8"
-    )
+def _write(root: Path, name: str, values: Mapping[str, object]) -> None:
+    path = root / "input" / "config" / f"{name}.json"
+    path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 
 def _text(value: object) -> str:

@@ -2,64 +2,63 @@
 
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.engines import REPOSITORY, THREADS, EngineError, ping
+from runtime import docker
+from runtime.errors import RunError
+from runtime.probes import ping
+from runtime.timeouts import SERVE_START_S, SERVE_STOP_S
 
 MEMORY_BYTES = 2**30
-START_TIMEOUT_S = 60
 
 
 @dataclass(frozen=True)
 class Sample:
-    """At one moment, over all processes of the container: proportional set size in bytes, open files, threads."""
+    """What a container holds at one moment, over all its processes."""
 
-    bytes: int
-    files: int
+    bytes: int  # proportional set size: memory that n processes share counts 1/n for each
+    files: int  # open ones
     threads: int
 
 
 class ServingContainer:
-    """A running container."""
+    """A running container, by its name and its URL."""
 
-    def __init__(self, name: str, url: str):
-        self.name, self.url = name, url
+    def __init__(self, name: str, url: str) -> None:
+        self.name = name
+        self.url = url
 
     def pids(self) -> list[int]:
         """Its processes as this machine numbers them, the first one first."""
-        shown = _docker("top", self.name, "-o", "pid").splitlines()[1:]
-        return sorted(int(line) for line in shown)
+        return docker.processes(self.name)
 
     def worker_pids(self) -> list[int]:
         """All but the first."""
         return self.pids()[1:]
 
     def kill_worker(self) -> float:
-        """kill -9; when that was, by time.monotonic."""
+        """kill -9 to one worker; the moment of it, on time.monotonic's clock."""
         worker = self.worker_pids()[0]
         os.kill(worker, signal.SIGKILL)
         return time.monotonic()
 
     def sample(self) -> Sample:
-        """What the container takes right now."""
+        """What the container holds right now."""
         return sample_of(self.pids())
 
     def peak_bytes(self) -> int:
-        """The most memory that its processes held so far, each by itself, added up."""
-        return sum(_field(pid, "status", "VmHWM:") for pid in self.pids()) * 1024
+        """The sum of the most memory that each of its processes has held so far."""
+        return sum(_number(pid, "status", "VmHWM:") for pid in self.pids()) * 1024
 
     def stop(self) -> tuple[int, float]:
         """SIGTERM; the exit code, and the seconds until then."""
         started = time.monotonic()
-        _docker("stop", "--time=30", self.name)
-        return int(
-            _docker("inspect", "--format", "{{.State.ExitCode}}", self.name)
-        ), time.monotonic() - started
+        docker.stop(self.name, SERVE_STOP_S)
+        return docker.exit_code(self.name), time.monotonic() - started
 
 
 @contextmanager
@@ -70,74 +69,66 @@ def serving_container(
     environment: dict[str, str] | None = None,
     memory: int = MEMORY_BYTES,
 ) -> Iterator[ServingContainer]:
-    """A ready endpoint container: read-only, without capabilities, of so much memory, over a read-only model folder."""
+    """A ready endpoint container over a read-only model folder.
+
+    Its file system is read-only and it has no capabilities. memory: its bound, in bytes.
+    """
     name = f"slipway-watched-{os.getpid()}-{time.monotonic_ns()}"
     variables = [f"--env={key}={value}" for key, value in (environment or {}).items()]
-    _docker(
-        "run",
-        "--detach",
-        "--name",
-        name,
-        f"--memory={memory}",
-        f"--memory-swap={memory}",
-        "--read-only",
-        "--tmpfs=/tmp",
-        "--cap-drop=ALL",
-        "--publish=127.0.0.1::8080",
+    docker.output(
+        *("run", "--detach", "--name", name),
+        *(f"--memory={memory}", f"--memory-swap={memory}"),
+        *("--read-only", "--tmpfs=/tmp", "--cap-drop=ALL"),
+        f"--publish=127.0.0.1::{docker.SERVING_PORT}",
         f"--volume={model.absolute()}:/opt/ml/model:ro",
-        *THREADS,
+        *docker.THREADS,
         *variables,
         *options,
         image,
         "serve",
     )
     try:
-        url = f"http://{_docker('port', name, '8080/tcp').split()[0]}"
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while ping(url) != 200:
-            if (
-                time.monotonic() > deadline
-                or _docker("inspect", "--format", "{{.State.Running}}", name).strip() != "true"
-            ):
-                raise EngineError(
-                    f"the container of {image} did not get ready: {_docker('logs', '--tail=5', name)}"
-                )
-            time.sleep(0.02)
-        yield ServingContainer(name, url)
+        url = docker.published_url(name)
+        _wait_ready(image, name, url)
+        yield ServingContainer(name, url or "")
     finally:
-        subprocess.run(["docker", "rm", "--force", name], capture_output=True, check=False)
+        docker.remove(name)
 
 
-def _docker(*arguments: str) -> str:
-    done = subprocess.run(
-        ["docker", *arguments], cwd=REPOSITORY, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise EngineError(f"docker {arguments[0]} failed: {done.stderr.strip()[-500:]}")
-    return done.stdout
+def _wait_ready(image: str, name: str, url: str | None) -> None:
+    deadline = time.monotonic() + SERVE_START_S
+    while url is None or ping(url) != 200:
+        late = time.monotonic() > deadline
+        if url is None or late or not docker.is_running(name):
+            said = docker.last_lines(name)
+            raise RunError(f"the container of {image} did not get ready: {said}")
+        time.sleep(0.02)
 
 
 def sample_of(pids: list[int]) -> Sample:
-    """What these processes take right now. PermissionError for another user's."""
+    """What these processes hold right now. PermissionError for another user's."""
     return Sample(
-        sum(_field(pid, "smaps_rollup", "Pss:") for pid in pids) * 1024,
-        sum(map(_files, pids)),
-        sum(_field(pid, "status", "Threads:") for pid in pids),
+        bytes=sum(_number(pid, "smaps_rollup", "Pss:") for pid in pids) * 1024,
+        files=sum(_open_files(pid) for pid in pids),
+        threads=sum(_number(pid, "status", "Threads:") for pid in pids),
     )
 
 
-def _files(pid: int) -> int:
-    """How many it has open; none when it has just ended."""
+def _open_files(pid: int) -> int:
+    """The number of its open files; 0 when it has just ended."""
     try:
         return len(os.listdir(f"/proc/{pid}/fd"))
     except (FileNotFoundError, ProcessLookupError):
         return 0
 
 
-def _field(pid: int, file: str, name: str) -> int:
-    """A number from a file of /proc; 0 when the process has just ended."""
+def _number(pid: int, file: str, name: str) -> int:
+    """A number from a file of /proc, sizes in KiB; 0 when the process has just ended."""
     try:
         lines = Path(f"/proc/{pid}/{file}").read_text().splitlines()
     except OSError:
         return 0
-    return next((int(line.split()[1]) for line in lines if line.startswith(name)), 0)
+    for line in lines:
+        if line.startswith(name):
+            return int(line.split()[1])
+    return 0

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from launch.recipe import read_recipe
-from runtime.engines import engine_answers
+from runtime import docker
 from tests.support.colour_model import colour_job
 from tests.support.jobs import REPOSITORY, make_job, train_job
 from tests.support.launching import ScriptedAws
@@ -64,7 +64,7 @@ def images() -> dict[str, str]:
 
     Without an engine the test is skipped; with REQUIRE_DOCKER=1 it fails.
     """
-    if not engine_answers():
+    if not docker.answers():
         message = "no Docker engine answers `docker info`: the containers are not tested"
         pytest.fail(message) if os.environ.get("REQUIRE_DOCKER") == "1" else pytest.skip(message)
     with (Path(tempfile.gettempdir()) / f"slipway-images-{os.getuid()}.lock").open("w") as lock:

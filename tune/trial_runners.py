@@ -11,12 +11,12 @@ from collections.abc import Callable
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
-from runtime.die_with_parent import leashed
+from runtime import docker, processes
+from runtime.die_with_parent import dying_with_this_process
+from runtime.timeouts import TRAIN_STOP_S
 from train.gc_pause import gc_paused
 
 ENGINES = ("in-process", "process", "container")
-STOP_TIMEOUT_S = 120  # as SageMaker: SIGTERM, then SIGKILL
-REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 class Failed(Exception):
@@ -80,31 +80,24 @@ class Commands:
         links: bool = True,
     ):
         self._command, self._remove, self.links = command, remove, links
-        self._process: subprocess.Popen | None = None
+        self._process: subprocess.Popen[bytes] | None = None
 
     def run(self, root: Path, on_line: Callable[[str], None]) -> None:
         """As InProcess.run."""
         self._remove(root)
-        self._process = process = subprocess.Popen(
-            leashed(self._command(root)),
-            cwd=REPOSITORY,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        process = processes.start(dying_with_this_process(self._command(root)))
+        self._process = process
         last = ""
         try:
-            for line in process.stdout:
-                last = line.decode(errors="replace").rstrip("\n")
-                on_line(last)
+            for line in processes.lines(process):
+                last = line
+                on_line(line)
             code = process.wait()
         finally:
             self._process = None
             if process.poll() is None:
                 process.kill()
                 process.wait()
-            process.stdout.close()
             self._remove(root)
         if code:
             failure = root / "output" / "failure"
@@ -119,7 +112,7 @@ class Commands:
         """As InProcess.stop; SIGKILL when the training does not leave."""
         if process := self._process:
             process.send_signal(signal.SIGTERM)
-            timer = threading.Timer(STOP_TIMEOUT_S, process.kill)
+            timer = threading.Timer(TRAIN_STOP_S, process.kill)
             timer.daemon = True
             timer.start()
 
@@ -142,43 +135,17 @@ def make_engine(
 
 def _docker_run(root: Path, channels: dict[str, Path], image: str, gpu: int | None) -> list[str]:
     """`docker run IMAGE train` as SageMaker does it; SIGTERM to it is passed on to the training."""
-    mounts = [
-        part
-        for name, folder in channels.items()
-        for part in ("--volume", f"{folder}:/opt/ml/input/data/{name}:ro")
-    ]
-    # root as on SageMaker; for an ordinary user their own identity, so that they own what is written
-    identity = [] if os.getuid() == 0 else ["--user", f"{os.getuid()}:{os.getgid()}"]
-    return [
-        "docker",
-        "run",
-        "--rm",
-        "--name",
-        _container(root),
-        "--hostname",
-        "algo-1",
-        "--shm-size",
-        "2g",
-        *identity,
-        "--env",
-        "OMP_NUM_THREADS",
-        *([] if gpu is None else ["--gpus", f"device={gpu}"]),
-        "--volume",
-        f"{root}:/opt/ml",
-        *mounts,
-        image,
-        "train",
-    ]
+    options = ["--hostname", "algo-1", "--shm-size", docker.SHM_SIZE, "--volume", f"{root}:/opt/ml"]
+    for name, folder in channels.items():
+        options += ["--volume", f"{folder}:/opt/ml/input/data/{name}:ro"]
+    if gpu is not None:
+        options += ["--gpus", f"device={gpu}"]
+    return docker.run_command(image, ["train"], _container(root), options)
 
 
 def _docker_remove(root: Path) -> None:
-    """What a killed tuner may have left under this trial's name."""
-    subprocess.run(
-        ["docker", "rm", "--force", _container(root)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        check=False,
-    )
+    """Remove what a killed tuner may have left under this trial's name."""
+    docker.remove(_container(root))
 
 
 def _container(root: Path) -> str:

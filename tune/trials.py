@@ -3,7 +3,6 @@
 OUT/trials/JOB/TRIAL/  as /opt/ml: input/config, input/data, model, checkpoints, output; and output.log, all that the training printed
 """
 
-import json
 import math
 import re
 import shutil
@@ -17,6 +16,7 @@ import optuna
 from optuna.trial import TrialState
 
 from recipes.tuning import Tuning
+from runtime import opt_ml
 from tune.search import choose
 from tune.storage import HEARTBEAT_S
 from tune.trial_runners import Engine, Failed
@@ -90,7 +90,8 @@ def run_trial(
     stop: the trial is then left to be done again."""
     texts = tuning.static | choose(trial, tuning)
     trial.set_user_attr(TEXTS, texts)
-    lay_out(root, texts, channels, engine.links)
+    shutil.rmtree(root, ignore_errors=True)
+    opt_ml.lay_out(root, texts, channels, by="folder" if engine.links else "mount")
     running = Running(trial, tuning, engine)
     watcher = threading.Thread(target=running.watch, name="watch", daemon=True)
     watcher.start()
@@ -140,29 +141,6 @@ def _tell(
     if reason:
         trial.set_user_attr(REASON, " ".join(reason.split())[:1024])
     trial.study.tell(trial, value, state=state)
-
-
-def lay_out(
-    root: Path, texts: dict[str, str], channels: dict[str, Path], links: bool = True
-) -> None:
-    """A fresh tree, as SageMaker lays it out under /opt/ml. links: the channels are links to their folders; else they are mounted."""
-    shutil.rmtree(root, ignore_errors=True)
-    for folder in ("input/config", "input/data", "model", "output/data", "checkpoints"):
-        (root / folder).mkdir(parents=True)
-    for name, folder in channels.items() if links else ():
-        (root / "input" / "data" / name).symlink_to(folder)
-    host = "algo-1"
-    for name, values in (
-        ("hyperparameters", texts),
-        ("inputdataconfig", {name: {"TrainingInputMode": "File"} for name in channels}),
-        (
-            "resourceconfig",
-            {"current_host": host, "hosts": [host], "network_interface_name": "eth0"},
-        ),
-    ):
-        (root / "input" / "config" / f"{name}.json").write_text(
-            json.dumps(values, indent=2) + "\n", encoding="utf-8"
-        )
 
 
 def prune(root: Path) -> None:

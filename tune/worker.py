@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from recipes.tuning import Tuning
-from runtime.die_with_parent import follow
+from runtime.die_with_parent import die_with_parent
 from tune.search import load_study, steer
 from tune.search_settings import SearchSettings, read_settings
 from tune.storage import open_storage
@@ -93,7 +93,7 @@ class Worker:
 
 def main(arguments: list[str]) -> int:
     out, number, parent = arguments
-    follow(int(parent))
+    die_with_parent(int(parent))
     storage = sys.stdin.read() or None
     worker = Worker(read_settings(Path(out), storage), int(number), open_mark(int(parent)))
     signal.signal(signal.SIGTERM, worker.leave)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from artifact.model import read_description
-from runtime.engines import THREADS
+from runtime.docker import THREADS
 from runtime.opt_ml import lay_out
 from tests.support.jobs import SMALL, draw_channel
 from tests.support.processes import history

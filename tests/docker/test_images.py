@@ -13,8 +13,11 @@ import pytest
 from PIL import Image
 
 from artifact.model import read_description
-from runtime.engines import THREADS, Containers, ping
+from runtime.container_engine import DockerEngine
+from runtime.docker import THREADS
 from runtime.opt_ml import lay_out
+from runtime.own_images import serve
+from runtime.probes import ping
 from tests.support.jobs import COLOURS, REPOSITORY, SMALL, draw_channel
 
 pytestmark = pytest.mark.docker
@@ -78,7 +81,7 @@ def test_training_without_network_on_a_read_only_root(trained_in_container):
 
 def test_what_the_endpoint_answers_is_what_training_measured(images, trained_in_container):
     root, _ = trained_in_container
-    with Containers().serve(root / "model") as url:
+    with serve(DockerEngine(), root / "model") as url:
         photos = sorted((root / "input/data/test").glob("*/*"))
         correct = [
             invoke(url, path.read_bytes())["predictions"][0]["label"] == path.parent.name

@@ -6,7 +6,9 @@ import subprocess
 import pytest
 
 from artifact.nvidia import torch_cuda
-from runtime.engines import THREADS, Containers
+from runtime.container_engine import DockerEngine
+from runtime.docker import THREADS
+from runtime.own_images import serve
 from tests.artifact.test_artifact import small_artifact
 from tests.support.jobs import REPOSITORY
 
@@ -109,7 +111,7 @@ def test_the_torch_engine_answers_in_it(images, tmp_path):
 
 def test_without_a_gpu_it_serves_all_the_same(images, tmp_path):
     small_artifact(tmp_path)
-    with Containers(serve_image="slipway-serve-gpu").serve(tmp_path) as url:
+    with serve(DockerEngine(), tmp_path, "slipway-serve-gpu") as url:
         assert url.startswith("http://127.0.0.1:")  # ready: it answered /ping
 
 

@@ -13,7 +13,7 @@ from botocore.stub import Stubber
 from launch.ecr import Ecr, HttpRegistry, main, published, repository_request
 from launch.errors import LaunchError, Missing, code_of, sentence
 from launch.registry import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Manifest, as_docker
-from runtime.engines import engine_answers
+from runtime import docker
 from runtime.ports import free_port
 from tests.support.jobs import REPOSITORY
 from tests.support.registries import aws, docker_registry, fake_docker, needed, no_credentials
@@ -67,7 +67,7 @@ def push(root: Path, *words: str, **variables: str) -> subprocess.CompletedProce
 
 @pytest.fixture
 def registry(tmp_path):
-    needed(engine_answers(), "no Docker engine answers `docker info`: the push is not tested")
+    needed(docker.answers(), "no Docker engine answers `docker info`: the push is not tested")
     with docker_registry(tmp_path) as host:
         yield host
     tags = subprocess.run(

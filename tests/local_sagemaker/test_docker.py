@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from runtime.machines import Docker
+from runtime.container_engine import DockerEngine
 from tests.support.jobs import COLOURS, draw_channel
 from tests.support.sagemakers import (
     BUCKET,
@@ -93,7 +93,7 @@ def test_what_a_killed_servers_search_left_running_is_removed(tmp_path, images):
             started.append(
                 subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
             )
-        Docker(tmp_path / "state").sweep()
+        DockerEngine(tmp_path / "state").sweep()
         running = subprocess.run(
             ["docker", "ps", "--all", "--quiet", "--no-trunc"],
             capture_output=True,

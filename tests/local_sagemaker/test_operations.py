@@ -20,7 +20,8 @@ from local_sagemaker.metrics import Measures
 from local_sagemaker.objects import relative
 from local_sagemaker.records import TooLarge, assemble, batches
 from local_sagemaker.store import Store, page
-from runtime.machines import SERVE_STOP_S, TRAIN_STOP_S, Machine
+from runtime.instances import Instance
+from runtime.timeouts import SERVE_STOP_S, TRAIN_STOP_S
 from tests.support.jobs import draw_channel
 from tests.support.sagemakers import ended, local_sagemaker, moto, training_request, until
 
@@ -244,7 +245,7 @@ def test_what_does_not_end_at_sigterm_is_killed(handler, code):
     assert (TRAIN_STOP_S, SERVE_STOP_S) == (120, 30)
     told = queue.Queue()
     script = f"import signal, sys, time; signal.signal(signal.SIGTERM, {handler}); print('ready', flush=True); time.sleep(60)"
-    machine = Machine([sys.executable, "-c", script], told.put)
+    machine = Instance([sys.executable, "-c", script], told.put)
     assert told.get(timeout=30) == "ready"
     machine.stop(1)
     assert machine.code() == code

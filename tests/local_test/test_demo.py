@@ -7,7 +7,8 @@ import sys
 import pytest
 import yaml
 
-from runtime.engines import EngineError, choose_engine
+from runtime.container_engine import choose_container_engine
+from runtime.errors import RunError
 from runtime.opt_ml import lay_out
 from tests.support.jobs import REPOSITORY, SMALL, draw_channel
 
@@ -86,8 +87,8 @@ def test_a_training_that_fails_ends_the_demo_with_its_reason(tmp_path):
 
 
 def test_an_engine_that_there_is_not():
-    with pytest.raises(EngineError, match="must be docker or process, found 'podman'"):
-        choose_engine("podman")
+    with pytest.raises(RunError, match="must be docker or process, found 'podman'"):
+        choose_container_engine("podman")
 
 
 def test_a_job_is_laid_out_as_sagemaker_does(tmp_path):

@@ -17,7 +17,9 @@ from launch.recipe import read_recipe, searches
 from local_sagemaker.cloud import answers, environment_here, program, registry
 from local_test import leftovers
 from local_test.e2e import StepFailed, Steps, recipe
-from runtime.engines import EngineError, engine_answers
+from runtime import docker
+from runtime.container_engine import LABEL
+from runtime.errors import RunError
 from runtime.ports import free_port
 from tests.support.registries import aws, needed
 
@@ -87,7 +89,7 @@ def test_what_is_left_in_aws_is_found(monkeypatch, tmp_path):
 @pytest.mark.docker
 def test_what_is_left_in_the_engine_is_found(tmp_path):
     needed(
-        engine_answers(),
+        docker.answers(),
         "no Docker engine answers `docker info`: what is left in it is not counted",
     )
     name = f"slipway-left-{os.getpid()}"
@@ -99,7 +101,7 @@ def test_what_is_left_in_the_engine_is_found(tmp_path):
         capture_output=True,
     )  # an empty tar file
     subprocess.run(
-        ["docker", "network", "create", "--label", f"{leftovers.LABEL}={tmp_path}", name],
+        ["docker", "network", "create", "--label", f"{LABEL}={tmp_path}", name],
         check=True,
         capture_output=True,
     )
@@ -121,7 +123,7 @@ def test_what_is_left_in_the_engine_is_found(tmp_path):
 
 def test_a_server_that_does_not_start_says_why(tmp_path):
     with (
-        pytest.raises(EngineError, match="(?s)did not start: .*no such thing"),
+        pytest.raises(RunError, match="(?s)did not start: .*no such thing"),
         program(
             [sys.executable, "-c", "raise SystemExit('no such thing')"],
             tmp_path / "log",
@@ -130,7 +132,7 @@ def test_a_server_that_does_not_start_says_why(tmp_path):
         ),
     ):
         raise AssertionError("it did not start")
-    with pytest.raises(EngineError, match="'no-such-program' is not installed"):
+    with pytest.raises(RunError, match="'no-such-program' is not installed"):
         with program(["no-such-program"], tmp_path / "log", dict(os.environ), lambda: False):
             raise AssertionError("it did not start")
     assert not answers(f"http://127.0.0.1:{free_port()}") and Path(tmp_path / "log").exists()

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from runtime.engines import Containers, ping
+from runtime.container_engine import DockerEngine
+from runtime.own_images import serve
+from runtime.probes import ping
 from tests.support.jobs import COLOURS
 from tests.support.mms_containers import (
     HARDENED,
@@ -81,7 +83,7 @@ def single(images, model_folder) -> Iterator[tuple[str, str]]:
 @pytest.fixture(scope="module")
 def flask(images, model_folder) -> Iterator[str]:
     """The URL of slipway-serve over the same model."""
-    with Containers(serve_image=images["serve"]).serve(model_folder) as url:
+    with serve(DockerEngine(), model_folder, images["serve"]) as url:
         yield url
 
 

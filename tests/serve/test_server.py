@@ -14,9 +14,9 @@ import pytest
 
 from artifact.model import ArtifactError, read_description
 from artifact.unpack import artifact_folder
-from runtime.engines import ping
 from runtime.load import Request, load
 from runtime.ports import free_port
+from runtime.probes import ping
 from tests.support.jobs import COLOURS, REPOSITORY
 from tests.support.servers import instances, photo, serving
 

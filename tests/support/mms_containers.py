@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from PIL import Image
 
-from runtime.engines import ping
+from runtime.probes import ping
 from tests.support.jobs import COLOURS
 
 HARDENED = ["--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL"]

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from runtime.engines import ping
 from runtime.ports import free_port
+from runtime.probes import ping
 from tests.support.jobs import COLOURS, REPOSITORY
 
 

@@ -1,0 +1,42 @@
+"""One training, and one endpoint, of this project's images or programs, as the demo runs them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from runtime.container_engine import ContainerEngine, RunSpec
+from runtime.errors import RunError
+from runtime.probes import wait_ready
+from runtime.timeouts import SERVE_STOP_S, TRAIN_STOP_S
+
+
+def train(engine: ContainerEngine, root: Path, image: str = "slipway-train") -> None:
+    """Run a training job on an /opt/ml tree, its output shown. RunError when it fails."""
+    instance = engine.start(RunSpec(image, "train", root, host="algo-1"), None)
+    try:
+        instance.wait()
+    finally:
+        instance.stop(TRAIN_STOP_S)
+    code = instance.code()
+    if code:
+        raise RunError(f"the training ended with code {code}: {_failure(root)}")
+
+
+@contextmanager
+def serve(engine: ContainerEngine, model: Path, image: str = "slipway-serve") -> Iterator[str]:
+    """The URL of a running, ready endpoint over a model folder. RunError when it does not start."""
+    instance = engine.start(RunSpec(image, "serve", model), None)
+    try:
+        wait_ready(instance.ready, instance.code)
+        url = instance.url()
+        assert url is not None  # a ready instance has answered there
+        yield url
+    finally:
+        instance.stop(SERVE_STOP_S)
+
+
+def _failure(root: Path) -> str:
+    path = root / "output" / "failure"
+    if not path.is_file():
+        return "it left no reason in output/failure"
+    return path.read_text(encoding="utf-8")
