@@ -15,14 +15,14 @@ USAGE = 2
 
 
 def main() -> int:
-    """Serve until SIGTERM; the exit code says why not."""
+    """Serve until SIGTERM. The exit code: 0, or USAGE or MODEL_UNUSABLE after one sentence."""
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(asctime)s %(message)s")
     try:
         settings = ServingSettings.read()
         keep_in_one_folder()
         if not settings.multi_model:
             settings = dataclasses.replace(settings, model=artifact_folder(settings.model))
-            read_description(settings.model)  # a wrong folder is told at once, in one sentence
+            read_description(settings.model)  # a wrong folder fails here, early, in one sentence
     except SettingsError as error:
         print(f"serve: {error}", file=sys.stderr)
         return USAGE

@@ -1,12 +1,12 @@
-"""The Flask app behind SageMaker's contract: /ping, /invocations and what else its callers ask for.
+"""The Flask app of SageMaker's contract: /ping, /invocations, and the routes beside them.
 
-It is given a ready predictor, or the models of a multi-model endpoint: that this app exists means that it can answer.
+It gets a predictor that is ready, so an app that exists can answer.
 """
 
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
@@ -24,15 +24,19 @@ if TYPE_CHECKING:
 
 METHODS = ("get", "post", "delete")
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
-BATCH_PAYLOADS_MB = 100  # what SageMaker allows of concurrent transforms x payload
+BATCH_PAYLOADS_MB = 100  # SageMaker's maximum of concurrent transforms x payload
+MIB = 1024 * 1024
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class ServingLimits:
-    """max_payload_mb: of a body, in MiB. timeout_s: of a request. tolerant: batch transform, where a bad record is
-    answered with an error record and does not fail the file. transforms: how many to send at once."""
+    """max_payload_mb: of a body, in MiB. timeout_s: of a request, in seconds.
+
+    tolerant: for batch transform: a bad record gets an error record, and the file goes on.
+    transforms: how many requests a batch transform job should send at once.
+    """
 
     max_payload_mb: float = 6.0
     timeout_s: float = 60.0
@@ -42,19 +46,25 @@ class ServingLimits:
 
 @dataclass(frozen=True)
 class Page:
-    """The page for people. samples: a folder of photos, one folder a label; sure_from: the least probability that it calls sure."""
+    """The page for people. samples: a folder with a folder of photos per label.
+
+    sure_from: the lowest probability that the page calls sure.
+    """
 
     samples: Path | None = None
     sure_from: float = 0.5
 
 
+DEFAULT_LIMITS = ServingLimits()
+
+
 def create_app(
     predictor: "Predictor",
-    limits: ServingLimits = ServingLimits(),
+    limits: ServingLimits = DEFAULT_LIMITS,
     metrics: Metrics | None = None,
     page: Page | None = None,
 ) -> Flask:
-    """The WSGI app around one predictor; with a page if one is given."""
+    """The WSGI app around one predictor, with the page if one is given."""
     app = base_app(limits, metrics or Metrics(), multi_model=False, page=page is not None)
     if page:
         from serve.page import add_page
@@ -64,9 +74,9 @@ def create_app(
     @app.get("/ping")
     def ping() -> Response:
         fault = predictor.batcher.fault()
-        return (
-            refusal(503, f"the model does not answer: {fault}") if fault else Response(status=200)
-        )
+        if fault:
+            return refusal(503, f"the model does not answer: {fault}")
+        return Response(status=200)
 
     @app.post("/invocations")
     def invocations() -> Response:
@@ -87,10 +97,10 @@ def create_app(
 def base_app(
     limits: ServingLimits, metrics: Metrics, multi_model: bool, page: bool = False
 ) -> Flask:
-    """What single- and multi-model servers have in common: numbers, description, and errors as one sentence."""
+    """The common part of single- and multi-model servers: /metrics, /openapi.json, and errors."""
     app = Flask("serve")
-    app.config["MAX_CONTENT_LENGTH"] = int(limits.max_payload_mb * 1024 * 1024)
-    paths = document(multi_model, limits.max_payload_mb, page)
+    app.config["MAX_CONTENT_LENGTH"] = int(limits.max_payload_mb * MIB)
+    offered = document(multi_model, limits.max_payload_mb, page)
 
     @app.get("/metrics")
     def numbers() -> Response:
@@ -99,64 +109,89 @@ def base_app(
 
     @app.get("/openapi.json")
     def description() -> Response:
-        return jsonify(paths)
+        return jsonify(offered)
 
-    known = ", ".join(
-        f"{method.upper()} {path}"
-        for path, methods in paths["paths"].items()
-        for method in methods
-        if method in METHODS
-    )
+    _handle_http_errors(app, _routes_in(offered), limits)
+    _handle_refusals(app, metrics)
+    return app
+
+
+def _routes_in(offered: dict[str, Any]) -> str:
+    """Every method and path of an OpenAPI document, for sentences."""
+    routes = []
+    for path, methods in offered["paths"].items():
+        routes += [f"{method.upper()} {path}" for method in methods if method in METHODS]
+    return ", ".join(routes)
+
+
+def _handle_http_errors(app: Flask, known: str, limits: ServingLimits) -> None:
+    """Flask's own errors as one sentence in JSON. known: the routes, for 404 and 405."""
 
     @app.errorhandler(HTTPException)
     def http_error(error: HTTPException) -> Response:
+        path = request.path[:100]
         sentences = {
-            404: f"there is nothing at {request.path[:100]}; there is {known}",
-            405: f"{request.method[:20]} is not served at {request.path[:100]}; there is {known}",
+            404: f"there is nothing at {path}; there is {known}",
+            405: f"{request.method[:20]} is not served at {path}; there is {known}",
             413: too_large(limits.max_payload_mb),
         }
-        answer = refusal(error.code, sentences.get(error.code, error.description or error.name))
-        answer.headers.extend(
-            (name, value) for name, value in error.get_headers() if name == "Allow"
-        )
+        status = error.code or 500
+        answer = refusal(status, sentences.get(status, error.description or error.name))
+        for name, value in error.get_headers():
+            if name == "Allow":  # of 405
+                answer.headers.add(name, value)
         return answer
+
+
+def _handle_refusals(app: Flask, metrics: Metrics) -> None:
+    """The errors of reading a request and of predicting, each as its status and one sentence."""
 
     @app.errorhandler(Overloaded)
     def overloaded(error: Overloaded) -> Response:
         metrics.rejections.labels("overload").inc()
         return refusal(503, str(error), error.retry_after_s)
 
-    app.register_error_handler(InputError, lambda error: refusal(error.status, str(error)))
-    app.register_error_handler(
-        PhotoError, lambda error: refusal(422, f"the photo cannot be used: {error}")
-    )
-    app.register_error_handler(EngineDead, lambda error: refusal(503, str(error), 10))
-    app.register_error_handler(TooManyPhotos, lambda error: refusal(413, str(error)))
-    app.register_error_handler(ClientGone, lambda error: refusal(499, "the client has gone"))
+    @app.errorhandler(InputError)
+    def bad_input(error: InputError) -> Response:
+        return refusal(error.status, str(error))
+
+    @app.errorhandler(PhotoError)
+    def bad_photo(error: PhotoError) -> Response:
+        return refusal(422, f"the photo cannot be used: {error}")
+
+    @app.errorhandler(EngineDead)
+    def engine_dead(error: EngineDead) -> Response:
+        return refusal(503, str(error), 10)
+
+    @app.errorhandler(TooManyPhotos)
+    def too_many_photos(error: TooManyPhotos) -> Response:
+        return refusal(413, str(error))
+
+    @app.errorhandler(ClientGone)
+    def client_gone(error: ClientGone) -> Response:
+        return refusal(499, "the client has gone")
 
     @app.errorhandler(Exception)
     def failed(error: Exception) -> Response:
         log.exception("a request failed")  # the traceback is for the log; clients get one sentence
         return refusal(500, "the server failed on this request; its log says why")
 
-    return app
-
 
 def answered(predictor: "Predictor", limits: ServingLimits) -> Response:
     """The answer to the current request's photos."""
     content_type = request.content_type or ""
+    # headers first: a request that cannot be answered must not cost any work
     media_type = answer_type(request.headers.get("Accept"), media_type_of(content_type))
     top_k = top_k_of(request.headers.get(ATTRIBUTES))
     photos = photos_of(content_type, request.get_data(cache=False), limits.tolerant)
+    # the gateway puts the state there; a test client does not
     state = request.environ.get(KEY) or RequestState.lasting(limits.timeout_s)
-    return Response(
-        render(predictor.predict(photos, top_k, state, limits.tolerant), media_type),
-        content_type=media_type,
-    )
+    predictions = predictor.predict(photos, top_k, state, limits.tolerant)
+    return Response(render(predictions, media_type), content_type=media_type)
 
 
 def refusal(status: int, sentence: str, retry_after_s: int | None = None) -> Response:
-    """One sentence in JSON: all that callers of InvokeEndpoint see."""
+    """One sentence in JSON: callers of InvokeEndpoint see nothing else."""
     answer = jsonify(error=sentence)
     answer.status_code = status
     if retry_after_s is not None:
@@ -165,5 +200,8 @@ def refusal(status: int, sentence: str, retry_after_s: int | None = None) -> Res
 
 
 def too_large(max_payload_mb: float) -> str:
-    """Why a body is refused with 413."""
-    return f"the body is larger than {max_payload_mb:g} MB; send a smaller photo, one of {', '.join(ACCEPTED)}"
+    """The sentence of a 413: a body above the limit, in MiB."""
+    return (
+        f"the body is larger than {max_payload_mb:g} MB; "
+        f"send a smaller photo, one of {', '.join(ACCEPTED)}"
+    )

@@ -2,7 +2,11 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from prometheus_client import Metric
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # the library's own variable
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -10,14 +14,17 @@ REASONS = ("overload", "memory", "too_large", "too_slow")
 
 
 def share_between_workers() -> None:
-    """Before the library is imported: several worker processes add their numbers up, in a temporary folder of files."""
+    """Have several worker processes add their numbers up, in a temporary folder of files.
+
+    To be called before the library is imported, which reads the variable then.
+    """
     os.environ[FOLDER] = tempfile.mkdtemp(prefix="metrics-")
 
 
 class Metrics:
     """Counted by the server, read at /metrics."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         from prometheus_client import (
             CollectorRegistry,
             Counter,
@@ -28,10 +35,11 @@ class Metrics:
         from prometheus_client.core import GaugeMetricFamily
         from prometheus_client.multiprocess import MultiProcessCollector
 
-        disable_created_metrics()  # a second line a number, of use to nobody here
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's gap
         shared = FOLDER in os.environ
-        counted = CollectorRegistry()  # added up over the workers
+        counted = CollectorRegistry()  # summed over the workers
         own = CollectorRegistry()  # of this worker alone
+        # shared numbers go to files, which MultiProcessCollector reads, and to no registry
         registry = None if shared else counted
         self.requests = Counter(
             "slipway_requests", "Requests answered", ["route", "status"], registry=registry
@@ -51,9 +59,9 @@ class Metrics:
             buckets=BUCKETS_S,
         )
         for reason in REASONS:
-            self.rejections.labels(reason)
+            self.rejections.labels(reason)  # so that each is there before it first happens
         if shared:
-            MultiProcessCollector(counted)
+            MultiProcessCollector(counted)  # type: ignore[no-untyped-call]  # the library's gap
         ProcessCollector(registry=own)
         self._family = GaugeMetricFamily
         self._live: list[tuple[str, str, Callable[[], float]]] = []
@@ -61,18 +69,17 @@ class Metrics:
         self._registries = (counted, own)
 
     def live(self, name: str, text: str, value: Callable[[], float]) -> None:
-        """A number that is asked for when somebody looks, such as a queue's length."""
+        """A number that is read at each request for /metrics, such as a queue's length."""
         self._live.append((name, text, value))
 
-    def collect(self) -> Iterable:
+    def collect(self) -> "Iterator[Metric]":
         """For the library: the live numbers."""
         for name, text, value in self._live:
             yield self._family(name, text, value=value())
 
     def text(self) -> tuple[bytes, str]:
-        """What is answered at /metrics, and its content type."""
+        """The answer at /metrics, and its content type."""
         from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-        return b"".join(
-            generate_latest(registry) for registry in self._registries
-        ), CONTENT_TYPE_LATEST
+        numbers = b"".join(generate_latest(registry) for registry in self._registries)
+        return numbers, CONTENT_TYPE_LATEST

@@ -1,10 +1,9 @@
 """The models of a multi-model endpoint: loaded and unloaded by name while others answer."""
 
 import logging
-import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,15 +13,15 @@ from artifact.unpack import artifact_folder, discard
 from serve.predictor import Predictor, SharedLimits
 
 SPARE_BYTES = 64 * 1024 * 1024  # stays free for requests when a model is loaded
-FILES_TO_MEMORY = (
-    2.5  # a loaded model takes up to so many times its graph's file while it is compiled
-)
+# While a model is compiled it takes about this many times the size of its graph's file.
+FILES_TO_MEMORY = 2.5
+GRAPHS = (".onnx", ".bin")
 
 log = logging.getLogger(__name__)
 
 
 class ModelError(RuntimeError):
-    """A request about a model that cannot be met: the HTTP status that SageMaker documents, and one sentence."""
+    """A request about a model that cannot be met: SageMaker's HTTP status, and one sentence."""
 
     def __init__(self, status: int, sentence: str):
         super().__init__(sentence)
@@ -31,20 +30,21 @@ class ModelError(RuntimeError):
 
 @dataclass
 class Loaded:
-    """A model in memory. `users` answer with it right now."""
+    """A model in memory. users: requests that it answers now. bytes: about what it takes."""
 
     name: str
     url: str
     predictor: Predictor | None = None  # None while it is being loaded
     users: int = 0
-    bytes: int = 0  # about what it takes of memory
+    bytes: int = 0
     last_used: float = field(default_factory=time.monotonic)
 
 
 class Models:
-    """Loaded models by name. Loading and unloading never hold up those who use other models.
+    """Loaded models by name. Loading and unloading do not hold up users of other models.
 
-    evict: unload the least recently used models to make room, in place of the answer 507 by which SageMaker does so.
+    evict: unload the least recently used models to make room, instead of the answer 507, after
+    which SageMaker does so. room: bytes that can still be taken.
     """
 
     def __init__(
@@ -55,52 +55,37 @@ class Models:
         evict: bool = False,
         room: Callable[[], int] = memory_left,
     ):
-        self._precision, self._device, self._evict, self._room = precision, device, evict, room
+        self._precision = precision
         self._shared = shared or SharedLimits()
+        self._device = device
+        self._evict = evict
+        self._room = room
         self._models: dict[str, Loaded] = {}
-        self._changed = threading.Condition()
-        self._loading = (
-            threading.Lock()
-        )  # one at a time: the room that is measured is the room that is taken
+        self._changed = threading.Condition()  # guards the models and their users
+        # One at a time: no other model takes the room between its measurement and its use.
+        self._loading = threading.Lock()
 
     def load(self, name: str, url: str) -> None:
-        """Load the artifact in the folder `url`. ModelError 409 for a name in use, 507 without room, 400 for what is no artifact."""
-        entry = Loaded(name, url)
-        with self._changed:
-            if name in self._models:
-                raise ModelError(
-                    409,
-                    f"a model '{name[:100]}' is loaded already; unload it first by DELETE /models/{name[:100]}",
-                )
-            self._models[name] = entry
-        folder = None
+        """Load the artifact in the folder `url`.
+
+        Raises ModelError 409 for a name in use, 507 without room, 400 for a folder that is not an
+        artifact.
+        """
+        entry = self._reserved(name, url)
+        folder: Path | None = None
         try:
             with self._loading:
                 folder = artifact_folder(Path(url))
-                entry.bytes = needed_bytes(folder)
-                self._make_room(entry.bytes + SPARE_BYTES)
-                predictor = Predictor(
-                    folder,
-                    self._precision,
-                    self._shared,
-                    self._device,
-                    died=lambda: self._forget(entry),
-                )
+                predictor = self._opened(entry, folder)
         except BaseException as error:
             with self._changed:
                 del self._models[name]
                 self._changed.notify_all()
             if folder:
                 discard(folder)
-            if isinstance(error, MemoryError):
-                raise ModelError(
-                    507,
-                    f"there is no memory to load the model '{name[:100]}'; unload another one first",
-                ) from error
-            if isinstance(error, (ValueError, OSError)):
-                raise ModelError(
-                    400, f"the model '{name[:100]}' cannot be loaded: {error}"
-                ) from error
+            known = _as_model_error(name, error)
+            if known:
+                raise known from error
             raise
         with self._changed:
             entry.predictor = predictor
@@ -108,101 +93,138 @@ class Models:
         log.info("model %r loaded from %r", name, url)
 
     def unload(self, name: str) -> None:
-        """Answer what is queued for the model, and give its memory back. ModelError 404."""
+        """Answer the model's queue, and give its memory back. Raises ModelError 404."""
         with self._changed:
-            entry = self._entry(name)
+            entry, predictor = self._found(name)
             del self._models[name]
             while entry.users:
                 self._changed.wait()
-        entry.predictor.close()
-        discard(entry.predictor.directory)
+        predictor.close()
+        discard(predictor.directory)
         log.info("model %r unloaded", name)
 
     @contextmanager
-    def using(self, name: str):
-        """The predictor of a model, which stays loaded meanwhile. ModelError 404."""
+    def using(self, name: str) -> Iterator[Predictor]:
+        """A model's predictor; the model stays loaded meanwhile. Raises ModelError 404."""
         with self._changed:
-            entry = self._entry(name)
+            entry, predictor = self._found(name)
             entry.users += 1
             entry.last_used = time.monotonic()
         try:
-            yield entry.predictor
+            yield predictor
         finally:
             with self._changed:
                 entry.users -= 1
                 self._changed.notify_all()
 
-    def listed(self) -> list[dict]:
-        """Every loaded model, by name."""
+    def listed(self) -> list[dict[str, str]]:
+        """Every loaded model as SageMaker asks for it, sorted by name."""
         with self._changed:
-            return [
-                described(entry) for name, entry in sorted(self._models.items()) if entry.predictor
-            ]
+            entries = sorted(self._models.items())
+            return [described(entry) for _, entry in entries if entry.predictor]
 
-    def describe(self, name: str) -> dict:
-        """One model. ModelError 404."""
+    def describe(self, name: str) -> dict[str, str]:
+        """One model. Raises ModelError 404."""
         with self._changed:
-            return described(self._entry(name))
+            entry, _ = self._found(name)
+            return described(entry)
 
     def faults(self) -> list[str]:
         """Why loaded models do not answer; empty when all do."""
-        with self._changed:
-            predictors = [entry.predictor for entry in self._models.values() if entry.predictor]
-        return [fault for predictor in predictors if (fault := predictor.batcher.fault())]
+        faults = [predictor.batcher.fault() for predictor in self._predictors()]
+        return [fault for fault in faults if fault]
 
     def waiting(self) -> int:
         """Photos admitted and not yet answered, over all models."""
-        with self._changed:
-            return sum(
-                entry.predictor.batcher.waiting
-                for entry in self._models.values()
-                if entry.predictor
-            )
+        return sum(predictor.batcher.waiting for predictor in self._predictors())
 
-    def _entry(self, name: str) -> Loaded:
+    def _predictors(self) -> list[Predictor]:
+        with self._changed:
+            return [entry.predictor for entry in self._models.values() if entry.predictor]
+
+    def _reserved(self, name: str, url: str) -> Loaded:
+        """The name's entry, without a predictor. Raises ModelError 409 for a name in use."""
+        shown = name[:100]
+        with self._changed:
+            if name in self._models:
+                raise ModelError(
+                    409,
+                    f"a model '{shown}' is loaded already; "
+                    f"unload it first by DELETE /models/{shown}",
+                )
+            entry = Loaded(name, url)
+            self._models[name] = entry
+            return entry
+
+    def _opened(self, entry: Loaded, folder: Path) -> Predictor:
+        entry.bytes = needed_bytes(folder)
+        self._make_room(entry.bytes + SPARE_BYTES)
+        return Predictor(
+            folder,
+            self._precision,
+            self._shared,
+            self._device,
+            died=lambda: self._forget(entry),
+        )
+
+    def _found(self, name: str) -> tuple[Loaded, Predictor]:
+        """A model that is loaded. Raises ModelError 404. Called with the lock held."""
         entry = self._models.get(name)
         if entry is None or entry.predictor is None:
             raise ModelError(
                 404, f"no model '{name[:100]}' is loaded; load it first by POST /models"
             )
-        return entry
+        return entry, entry.predictor
 
     def _forget(self, entry: Loaded) -> None:
-        """Unload a model whose engine has died: it is asked for again, and loaded anew."""
+        """Unload a model whose engine has died: SageMaker then loads it anew."""
         log.error("model %r is unloaded: its engine has died", entry.name)
         if self._models.get(entry.name) is entry:
             self.unload(entry.name)
 
     def _make_room(self, need: int) -> None:
+        """Unload idle models until that many bytes are free. Raises ModelError 507."""
         while (room := self._room()) < need:
-            with self._changed:
-                idle = [
-                    entry for entry in self._models.values() if entry.predictor and not entry.users
-                ]
-            # what cannot fit must not cost the others their place
-            if not (self._evict and idle and room + sum(entry.bytes for entry in idle) >= need):
+            idle = self._idle()
+            reachable = room + sum(entry.bytes for entry in idle)
+            # a model that cannot fit anyway must not cost the others their place
+            if not self._evict or not idle or reachable < need:
                 raise ModelError(
                     507,
-                    f"the model needs about {need / 1e6:.0f} MB and {room / 1e6:.0f} MB are left; unload another one first",
+                    f"the model needs about {need / 1e6:.0f} MB and {room / 1e6:.0f} MB are left; "
+                    "unload another one first",
                 )
             oldest = min(idle, key=lambda entry: entry.last_used)
             log.info("making room: model %r is the least recently used", oldest.name)
             try:
                 self.unload(oldest.name)
-            except ModelError:  # somebody else has just unloaded it
+            except ModelError:  # another request has just unloaded it
                 continue
 
+    def _idle(self) -> list[Loaded]:
+        with self._changed:
+            return [entry for entry in self._models.values() if entry.predictor and not entry.users]
 
-def described(entry: Loaded) -> dict:
-    """A model as SageMaker asks for it."""
+
+def described(entry: Loaded) -> dict[str, str]:
+    """A model in SageMaker's words."""
     return {"modelName": entry.name, "modelUrl": entry.url}
 
 
 def needed_bytes(folder: Path) -> int:
-    """About how much memory loading the artifact in a folder takes, by its files' sizes."""
-    graphs = [
-        path.stat().st_size
-        for path in folder.glob("model*")
-        if re.search(r"\.(onnx|bin)$", path.name)
-    ]
-    return int(max(graphs, default=0) * FILES_TO_MEMORY)
+    """About how much memory loading the artifact in a folder takes, by the sizes of its files."""
+    graphs = [path for path in folder.glob("model*") if path.suffix in GRAPHS]
+    largest = max((path.stat().st_size for path in graphs), default=0)
+    return int(largest * FILES_TO_MEMORY)
+
+
+def _as_model_error(name: str, error: BaseException) -> ModelError | None:
+    """The answer to an error of loading; None for an error that is not the caller's."""
+    shown = name[:100]
+    if isinstance(error, MemoryError):
+        return ModelError(
+            507, f"there is no memory to load the model '{shown}'; unload another one first"
+        )
+    if isinstance(error, ValueError | OSError):
+        return ModelError(400, f"the model '{shown}' cannot be loaded: {error}")
+    return None

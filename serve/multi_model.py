@@ -4,46 +4,45 @@ import json
 
 from flask import Flask, Response, jsonify, request
 
-from serve.app import ServingLimits, answered, base_app, refusal
+from serve.app import DEFAULT_LIMITS, ServingLimits, answered, base_app, refusal
 from serve.metrics import Metrics
 from serve.models import ModelError, Models
 
-PAGE = 100  # models a GET /models lists at once
+PAGE = 100  # models in one answer to GET /models
+TOKEN_DIGITS = 9
 
 
 def create_multi_model_app(
-    models: Models, limits: ServingLimits = ServingLimits(), metrics: Metrics | None = None
+    models: Models, limits: ServingLimits = DEFAULT_LIMITS, metrics: Metrics | None = None
 ) -> Flask:
     """The WSGI app around models that come and go."""
     app = base_app(limits, metrics or Metrics(), multi_model=True)
-    app.register_error_handler(ModelError, lambda error: refusal(error.status, str(error)))
+
+    @app.errorhandler(ModelError)
+    def model_error(error: ModelError) -> Response:
+        return refusal(error.status, str(error))
 
     @app.get("/ping")
     def ping() -> Response:
         faults = models.faults()
-        return (
-            refusal(503, f"a model does not answer: {faults[0]}")
-            if faults
-            else Response(status=200)
-        )
+        if faults:
+            return refusal(503, f"a model does not answer: {faults[0]}")
+        return Response(status=200)
 
     @app.post("/models")
     def load() -> Response:
-        name, url = wanted(request.get_data(cache=False))
+        name, url = name_and_url(request.get_data(cache=False))
         models.load(name, url)
         return jsonify(modelName=name, modelUrl=url)
 
     @app.get("/models")
     def listed() -> Response:
-        token = request.args.get("next_page_token", "0")
-        if not (token.isascii() and token.isdigit() and len(token) < 10):
-            raise ModelError(
-                400, f"next_page_token is '{token[:20]}'; send the nextPageToken of the page before"
-            )
-        start, entries = int(token), models.listed()
-        page = {"models": entries[start : start + PAGE]}
-        if start + PAGE < len(entries):
-            page["nextPageToken"] = str(start + PAGE)
+        start = _start_of(request.args.get("next_page_token", "0"))
+        entries = models.listed()
+        end = start + PAGE
+        page: dict[str, object] = {"models": entries[start:end]}
+        if end < len(entries):
+            page["nextPageToken"] = str(end)
         return jsonify(page)
 
     @app.get("/models/<name>")
@@ -69,17 +68,28 @@ def create_multi_model_app(
     return app
 
 
-def wanted(body: bytes) -> tuple[str, str]:
-    """Name and folder from the body of POST /models. ModelError 400 for anything else."""
+def _start_of(token: str) -> int:
+    """The number of a page's first model. Raises ModelError 400."""
+    if not token.isascii() or not token.isdigit() or len(token) > TOKEN_DIGITS:
+        raise ModelError(
+            400, f"next_page_token is '{token[:20]}'; send the nextPageToken of the page before"
+        )
+    return int(token)
+
+
+def name_and_url(body: bytes) -> tuple[str, str]:
+    """Name and folder from the body of POST /models. Raises ModelError 400 for anything else."""
     expected = 'send {"model_name": "…", "url": "/opt/ml/models/…/model"}'
     try:
         document = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise ModelError(400, f"the body is not JSON ({str(error)[:100]}); {expected}") from error
-    name, url = (
-        document.get(key) if isinstance(document, dict) else None for key in ("model_name", "url")
-    )
-    if not (isinstance(name, str) and isinstance(url, str) and name and url and "\0" not in url):
+    fields = document if isinstance(document, dict) else {}
+    name = fields.get("model_name")
+    url = fields.get("url")
+    if not isinstance(name, str) or not isinstance(url, str) or not name or not url:
+        raise ModelError(400, f"the JSON lacks model_name or url; {expected}")
+    if "\0" in url:  # no path on Linux holds one
         raise ModelError(400, f"the JSON lacks model_name or url; {expected}")
     if "/" in name or not name.isprintable():
         raise ModelError(

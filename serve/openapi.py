@@ -1,4 +1,6 @@
-"""What the server offers, as an OpenAPI document."""
+"""The server's routes as an OpenAPI document."""
+
+from typing import Any
 
 import web.openapi
 from serve.inputs import FORM_TYPE, INSTANCE, JSON_TYPE, LINES_TYPE, PHOTO_TYPES
@@ -16,10 +18,32 @@ ERRORS = {
 }
 ERROR = {"$ref": "#/components/schemas/Error"}
 
+Json = dict[str, Any]  # Any: a part of an OpenAPI document, of any depth
 
-def document(multi_model: bool, max_payload_mb: float, page: bool = False) -> dict:
-    """The document of a single-model or a multi-model server, or of one that also offers the page."""
-    shared = {
+
+def document(multi_model: bool, max_payload_mb: float, page: bool = False) -> Json:
+    """The whole document. page: the server also offers the page for people."""
+    own_paths = _multi_model() if multi_model else _single_model()
+    page_paths: Json = {}
+    page_schemas: Json = {}
+    if page:
+        page_paths = web.openapi.paths()
+        page_schemas = web.openapi.SCHEMAS
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "slipway-serve",
+            "version": "1",
+            "description": f"Image classification. Bodies of up to {max_payload_mb:g} MiB.",
+        },
+        "paths": {**page_paths, **_every_server(), **own_paths},
+        "components": {"schemas": {**page_schemas, **SCHEMAS}},
+    }
+
+
+def _every_server() -> Json:
+    """The routes of a single-model and of a multi-model server."""
+    return {
         "/ping": {
             "get": {
                 "summary": "Can the server answer?",
@@ -39,23 +63,9 @@ def document(multi_model: bool, max_payload_mb: float, page: bool = False) -> di
             }
         },
     }
-    return {
-        "openapi": "3.1.0",
-        "info": {
-            "title": "slipway-serve",
-            "version": "1",
-            "description": f"Image classification. Bodies of up to {max_payload_mb:g} MiB.",
-        },
-        "paths": {
-            **(web.openapi.paths() if page else {}),
-            **shared,
-            **(_multi_model() if multi_model else _single_model()),
-        },
-        "components": {"schemas": {**(web.openapi.SCHEMAS if page else {}), **SCHEMAS}},
-    }
 
 
-def _single_model() -> dict:
+def _single_model() -> Json:
     parameters = {
         "type": "object",
         "required": ["MaxConcurrentTransforms", "BatchStrategy", "MaxPayloadInMB"],
@@ -76,7 +86,7 @@ def _single_model() -> dict:
     }
 
 
-def _multi_model() -> dict:
+def _multi_model() -> Json:
     name = {
         "name": "name",
         "in": "path",
@@ -138,7 +148,7 @@ def _multi_model() -> dict:
     }
 
 
-def _invoke() -> dict:
+def _invoke() -> Json:
     photo = {"schema": {"type": "string", "format": "binary"}}
     form = {
         "schema": {
@@ -146,7 +156,7 @@ def _invoke() -> dict:
             "properties": {"photo": {"type": "string", "format": "binary"}},
         }
     }
-    lines = {"schema": {"type": "string", "description": f"one {INSTANCE} a line"}}
+    lines = {"schema": {"type": "string", "description": f"one {INSTANCE} per line"}}
     answer = {
         JSON_TYPE: {"schema": {"$ref": "#/components/schemas/Predictions"}},
         LINES_TYPE: {"schema": {"type": "string"}},
@@ -156,7 +166,7 @@ def _invoke() -> dict:
         "name": "X-Amzn-SageMaker-Custom-Attributes",
         "in": "header",
         "schema": {"type": "string", "maxLength": 1024},
-        "description": "top_k=N: so many labels a photo",
+        "description": "top_k=N: the number of labels per photo",
     }
     return {
         "summary": "Classify one or many photos",
@@ -171,21 +181,21 @@ def _invoke() -> dict:
             },
         },
         "responses": {
-            "200": {"description": "A prediction a photo", "content": answer},
+            "200": {"description": "A prediction per photo", "content": answer},
             **_errors(*ERRORS),
         },
     }
 
 
-def _json(text: str, schema: dict) -> dict:
+def _json(text: str, schema: Json) -> Json:
     return {"description": text, "content": {JSON_TYPE: {"schema": schema}}}
 
 
-def _errors(*codes: int) -> dict:
+def _errors(*codes: int) -> Json:
     return {str(code): _json(ERRORS[code], ERROR) for code in codes}
 
 
-def _own(code: str, text: str) -> dict:
+def _own(code: str, text: str) -> Json:
     return {code: _json(text, ERROR)}
 
 

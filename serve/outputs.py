@@ -1,4 +1,4 @@
-"""From predictions to a response's body, by what the client accepts."""
+"""From predictions to the body of an answer, in the type that the client accepts."""
 
 import csv
 import io
@@ -10,21 +10,23 @@ from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
 from serve.inputs import JSON_TYPE, LINES_TYPE, InputError
+from serve.prediction import Prediction
 
 CSV_TYPE = "text/csv"
 OFFERED = (JSON_TYPE, LINES_TYPE, CSV_TYPE)
+OFFERED_FOR_LINES = (LINES_TYPE, JSON_TYPE, CSV_TYPE)
 
 
 def answer_type(accept: str | None, request_type: str) -> str:
-    """The media type to answer in. Without a preference JSON Lines are answered in kind, everything else by JSON.
+    """The media type of the answer: without a preference JSON, or JSON Lines for JSON Lines.
 
-    InputError 406 where the client accepts none of OFFERED.
+    Raises InputError 406 where the client accepts none of OFFERED.
     """
-    offered = (LINES_TYPE, JSON_TYPE, CSV_TYPE) if request_type == LINES_TYPE else OFFERED
+    offered = OFFERED_FOR_LINES if request_type == LINES_TYPE else OFFERED
     if not accept or not accept.strip():
         return offered[0]
-    wishes = re.sub(r";(?!\s*q\s*=)[^;,]*", "", accept)  # a charset changes nothing here
-    chosen = parse_accept_header(wishes, MIMEAccept).best_match(offered)
+    preferences = re.sub(r";(?!\s*q\s*=)[^;,]*", "", accept)  # a charset changes nothing here
+    chosen = parse_accept_header(preferences, MIMEAccept).best_match(offered)
     if chosen is None:
         raise InputError(
             406,
@@ -33,23 +35,29 @@ def answer_type(accept: str | None, request_type: str) -> str:
     return chosen
 
 
-def render(predictions: Sequence[dict], media_type: str) -> bytes:
-    """The body: one JSON object, one object a line, or one CSV row a photo of label, probability, next label, its probability, …
+def render(predictions: Sequence[Prediction], media_type: str) -> bytes:
+    """The body: one JSON object, one object per line, or one CSV row per photo.
 
-    A record that could not be answered is {"error": "…"}, in CSV `error,"…"`.
+    A row holds label, probability, next label, its probability, and so on. A record without an
+    answer is {"error": "…"}, in CSV `error,"…"`.
     """
     if media_type == JSON_TYPE:
-        return json.dumps({"predictions": list(predictions)}, ensure_ascii=False).encode() + b"\n"
+        return _json({"predictions": list(predictions)})
     if media_type == LINES_TYPE:
-        return b"".join(
-            json.dumps(entry, ensure_ascii=False).encode() + b"\n" for entry in predictions
-        )
+        return b"".join(_json(entry) for entry in predictions)
     table = io.StringIO()
     csv.writer(table, lineterminator="\n").writerows(_row(entry) for entry in predictions)
     return table.getvalue().encode()
 
 
-def _row(entry: dict) -> list:
+def _json(document: object) -> bytes:
+    return json.dumps(document, ensure_ascii=False).encode() + b"\n"
+
+
+def _row(entry: Prediction) -> list[str | float]:
     if "error" in entry:
         return ["error", entry["error"]]
-    return [value for top in entry["top"] for value in (top["label"], top["probability"])]
+    row: list[str | float] = []
+    for top in entry["top"]:
+        row += [top["label"], top["probability"]]
+    return row

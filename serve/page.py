@@ -1,6 +1,7 @@
-"""The page in front of this server's own model, where SLIPWAY_PAGE asks for it: the routes of web, asked through Flask.
+"""The page in front of this server's own model, where SLIPWAY_PAGE asks for it.
 
-Off by default: on SageMaker nobody but SageMaker reaches the container, and there the page stands behind API Gateway (api).
+Off by default: on SageMaker nobody but SageMaker reaches the container, and the page stands behind
+API Gateway there (web/aws).
 """
 
 import random
@@ -11,6 +12,7 @@ from flask import Flask, Response, request
 
 from artifact.preprocessing import PhotoError
 from serve.batching import EngineDead
+from serve.prediction import Prediction
 from serve.request_state import KEY, Overloaded, TooManyPhotos
 from web.exchange import Failure, Request
 from web.model import MAX_SAMPLE_BYTES, Model, Sample
@@ -20,23 +22,21 @@ if TYPE_CHECKING:
     from serve.predictor import Predictor
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff"}
-OWN = "/openapi.json"  # the server's own document has the page's paths in it
+OWN = "/openapi.json"  # the server's own document holds the page's paths
 
 
 def add_page(
     app: Flask, predictor: "Predictor", samples: Path | None = None, sure_from: float = 0.5
 ) -> None:
-    """Give the app the page's routes. samples: a folder of photos, one folder a label."""
+    """Give the app the page's routes. samples: a folder with a folder of photos per label."""
     photos = sample_files(samples)
-    site = Site(
-        Model(
-            lambda photo, kind, top_k: _classified(predictor, photo, top_k),
-            lambda: sorted(predictor.description.classes),
-            lambda: _healthy(predictor),
-            lambda: _sample(photos),
-        ),
-        sure_from,
+    model = Model(
+        lambda photo, kind, top_k: _classified(predictor, photo, top_k),
+        lambda: sorted(predictor.description.classes),
+        lambda: _check_health(predictor),
+        lambda: _random_sample(photos),
     )
+    site = Site(model, sure_from)
     methods: dict[str, list[str]] = {}
     for method, path in site.routes():
         methods.setdefault(path, []).append(method)
@@ -46,11 +46,12 @@ def add_page(
 
 
 def sample_files(folder: Path | None) -> list[Path]:
-    """The photos in a folder's folders that are small enough to be shown, no hidden ones; none without a folder."""
-    files = sorted(folder.glob("[!.]*/[!.]*")) if folder else []
+    """The photos in a folder's folders that are small enough for the page; no hidden ones."""
+    if folder is None:
+        return []
     return [
         file
-        for file in files
+        for file in sorted(folder.glob("[!.]*/[!.]*"))
         if file.suffix.lower() in SUFFIXES
         and file.is_file()
         and file.stat().st_size <= MAX_SAMPLE_BYTES
@@ -58,15 +59,15 @@ def sample_files(folder: Path | None) -> list[Path]:
 
 
 def _response(site: Site) -> Response:
+    """The site's answer to the current request."""
     headers = {name.lower(): value for name, value in request.headers.items()}
-    query = dict(request.args.items(multi=True))
-    answer = site.answer(
-        Request(request.method, request.path, query, headers, request.get_data(cache=False))
-    )
+    query = dict(request.args.items(multi=True))  # of a name that comes twice, the last value
+    body = request.get_data(cache=False)
+    answer = site.answer(Request(request.method, request.path, query, headers, body))
     return Response(answer.body, answer.status, answer.headers, content_type=answer.content_type)
 
 
-def _classified(predictor: "Predictor", photo: bytes, top_k: int) -> dict:
+def _classified(predictor: "Predictor", photo: bytes, top_k: int) -> Prediction:
     try:
         return predictor.predict([photo], top_k, request.environ.get(KEY))[0]
     except PhotoError as error:
@@ -79,17 +80,18 @@ def _classified(predictor: "Predictor", photo: bytes, top_k: int) -> dict:
         raise Failure(413, str(error)) from error
 
 
-def _healthy(predictor: "Predictor") -> None:
+def _check_health(predictor: "Predictor") -> None:
     fault = predictor.batcher.fault()
     if fault:
         raise Failure(503, f"the model does not answer: {fault}", 10)
 
 
-def _sample(photos: list[Path]) -> Sample:
+def _random_sample(photos: list[Path]) -> Sample:
     if not photos:
         raise Failure(
             404,
-            "there are no sample photos here; set SLIPWAY_SAMPLES to a folder of photos, one folder a label",
+            "there are no sample photos here; "
+            "set SLIPWAY_SAMPLES to a folder of photos, with a folder per label",
         )
     file = random.choice(photos)
     return Sample(file.parent.name, file.name, file.read_bytes())

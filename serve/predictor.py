@@ -1,4 +1,4 @@
-"""A loaded model: encoded photos in, labelled probabilities out. Knows nothing of HTTP."""
+"""A loaded model: encoded photos in, labelled probabilities out. It knows nothing of HTTP."""
 
 import collections
 import gc
@@ -15,21 +15,26 @@ from artifact.engines import open_engine
 from artifact.machine import cpu_count, memory_limit, trim_memory
 from artifact.model import read_description
 from artifact.preprocessing import PhotoError, decode
-from serve.batching import Batcher
+from serve.batching import Batcher, Pixels, Probabilities
+from serve.prediction import Prediction
 from serve.request_state import Overloaded, RequestState, TooManyPhotos
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
-MAX_PIXELS = 40_000_000  # a payload of 6 MB can claim to be far more
-PIXEL_BYTES = 16  # what decoding takes of memory for a moment, at most (WebP)
+MAX_PIXELS = 40_000_000  # a payload of 6 MB can claim to hold far more
+PIXEL_BYTES = 16  # memory that decoding takes per pixel for a moment, at most (WebP)
 PIXEL_SHARE = 0.4  # of the memory this process may use, for one large photo
-LARGE_PIXELS = 4_000_000  # photos above this are decoded one at a time
-WINDOW = 4  # photos of one request that are decoded ahead, beyond what the engine takes at once
+LARGE_PIXELS = 4_000_000  # larger photos are decoded one at a time
+WINDOW = 4  # photos of one request that are decoded ahead, beyond the engine's batch
 MAX_LABELS = 50_000  # in one answer: about 3 MB of JSON
 TIMEOUT_S = 60.0
 
 
 class SharedLimits:
-    """What the models of one process share: decoding slots, whose turn it is on the cores, and how large a photo may be."""
+    """The limits that the models of one process share.
+
+    decoding: slots for photos; large: the one slot for a large photo; turn: held while an engine
+    runs on the cores; max_pixels: of one photo.
+    """
 
     def __init__(self, count: int | None = None):
         self.count = count or cpu_count()
@@ -52,8 +57,10 @@ class Predictor:
         died: Callable[[], None] | None = None,
         openvino_streams: bool = False,
     ):
-        """Open the artifact in a directory; `died` is called if its engine fails for good; openvino_streams: as for open_engine.
-        ArtifactError when it cannot be used."""
+        """Open the artifact in a directory. Raises ArtifactError when it cannot be used.
+
+        died: called if its engine fails for good. The others are as for open_engine.
+        """
         self.directory = Path(directory)
         self.description = read_description(directory)
         self._shared = shared or SharedLimits()
@@ -73,49 +80,60 @@ class Predictor:
         top_k: int = 5,
         state: RequestState | None = None,
         tolerant: bool = False,
-    ) -> list[dict]:
-        """For each encoded photo its label, probability and the top_k most probable labels, best first;
-        for a multi-label model also `labels`, all above one half.
+    ) -> list[Prediction]:
+        """For each encoded photo its top_k most probable labels, best first.
 
-        PhotoError for one that cannot be decoded, which among several the text numbers; with `tolerant` its answer is
-        {"error": text}, as for what stands in `photos` as an exception already. Overloaded or ClientGone by the state,
-        TooManyPhotos, EngineDead.
+        Raises PhotoError for a photo that cannot be decoded; its text gives the photo's number
+        among several. With tolerant that photo's answer is {"error": text}, as it is for an
+        exception in the place of a photo. Raises also Overloaded or ClientGone by the request's
+        state, TooManyPhotos, EngineDead.
         """
         state = state or RequestState.lasting(TIMEOUT_S)
-        labels = min(top_k, len(self.description.classes))
-        if len(photos) * labels > MAX_LABELS:
-            raise TooManyPhotos(
-                f"{len(photos)} photos with {labels} labels each are too large an answer; ask for a smaller top_k, or send at most {MAX_LABELS // labels} photos"
-            )
+        self._check_size(len(photos), top_k)
         self.batcher.admit(len(photos), state)
-        state.photos = owed = len(photos)
-        answers: list[dict] = []
+        state.photos = len(photos)
+        unanswered = len(photos)
+        answers: list[Prediction] = []
         try:
-            for future in self._started(photos, state):
-                answers.append(
-                    self._answer(future, len(answers) if len(photos) > 1 else None, top_k, tolerant)
-                )
+            for index, future in enumerate(self._started(photos, state)):
+                where = f"instance {index}: " if len(photos) > 1 else ""
+                answers.append(self._answer(future, where, top_k, tolerant))
                 self.batcher.settle(1)
-                owed -= 1
+                unanswered -= 1
         except BaseException:
-            state.abandoned.set()  # what is under way already is of no use
+            state.abandoned.set()  # the photos under way are of no use any more
             raise
         finally:
-            self.batcher.settle(owed)
+            self.batcher.settle(unanswered)
         return answers
+
+    def close(self) -> None:
+        """Answer the queue, then give the engine's memory back."""
+        self.batcher.close()
+        gc.collect()
+        trim_memory()
+
+    def _check_size(self, photos: int, top_k: int) -> None:
+        """Raise TooManyPhotos when the answer would hold more than MAX_LABELS labels."""
+        labels = min(top_k, len(self.description.classes))
+        if photos * labels > MAX_LABELS:
+            raise TooManyPhotos(
+                f"{photos} photos with {labels} labels each are too large an answer; "
+                f"ask for a smaller top_k, or send at most {MAX_LABELS // labels} photos"
+            )
 
     def _started(
         self, photos: Sequence[bytes | Exception], state: RequestState
-    ) -> Iterator[Future]:
-        """The future of each photo in order; a few are under way ahead of the one that is waited for."""
-        ahead: collections.deque[Future] = collections.deque()
+    ) -> Iterator["Future[Probabilities]"]:
+        """Each photo's future, in order; a few photos are under way ahead of the caller."""
+        ahead: collections.deque[Future[Probabilities]] = collections.deque()
         for photo in photos:
             if len(ahead) >= WINDOW + self.engine.max_batch:
                 yield ahead.popleft()
             ahead.append(self._start(photo, state))
         yield from ahead
 
-    def _start(self, photo: bytes | Exception, state: RequestState) -> Future:
+    def _start(self, photo: bytes | Exception, state: RequestState) -> "Future[Probabilities]":
         state.check()
         try:
             if isinstance(photo, Exception):
@@ -123,15 +141,16 @@ class Predictor:
             with self.batcher.coming():
                 return self.batcher.submit(self._pixels(photo, state), state)
         except ValueError as error:  # of this photo alone
-            future: Future = Future()
+            future: Future[Probabilities] = Future()
             future.set_exception(error)
             return future
 
-    def _answer(self, future: Future, index: int | None, top_k: int, tolerant: bool) -> dict:
+    def _answer(
+        self, future: "Future[Probabilities]", where: str, top_k: int, tolerant: bool
+    ) -> Prediction:
         try:
             return self._named(future.result(), top_k)
         except PhotoError as error:
-            where = "" if index is None else f"instance {index}: "
             if not tolerant:
                 raise PhotoError(f"{where}{error}") from error
             return {"error": f"the photo cannot be used: {error}"}
@@ -140,48 +159,48 @@ class Predictor:
                 raise
             return {"error": str(error)}
 
-    def close(self) -> None:
-        """Answer what is queued, then give the engine's memory back."""
-        self.batcher.close()
-        self.engine = None
-        gc.collect()
-        trim_memory()
-
-    def _pixels(self, photo: bytes, state: RequestState) -> np.ndarray:
+    def _pixels(self, photo: bytes, state: RequestState) -> Pixels:
+        """The network's view of an encoded photo, uint8 [crop, crop, 3]."""
+        waited_s = 0.0
         with ExitStack() as held:
             slot = held.enter_context(ExitStack())
             slot.enter_context(_acquired(self._shared.decoding, state))
+            started = time.monotonic()
 
             def opened(pixels: int) -> None:
-                nonlocal waited
-                if pixels > LARGE_PIXELS:
-                    asked = time.monotonic()
-                    slot.close()  # others decode while this one waits
-                    held.enter_context(_acquired(self._shared.large, state))
-                    slot.enter_context(_acquired(self._shared.decoding, state))
-                    waited = time.monotonic() - asked
+                nonlocal waited_s
+                if pixels <= LARGE_PIXELS:
+                    return
+                asked = time.monotonic()
+                slot.close()  # others decode while this one waits
+                held.enter_context(_acquired(self._shared.large, state))
+                slot.enter_context(_acquired(self._shared.decoding, state))
+                waited_s = time.monotonic() - asked
 
-            waited, started = 0.0, time.monotonic()
             try:
-                return self.description.preprocessing.pixels(
-                    decode(photo, self._shared.max_pixels, FORMATS, opened)
-                )
+                decoded = decode(photo, self._shared.max_pixels, FORMATS, opened)
+                return self.description.preprocessing.pixels(decoded)
             finally:
-                state.add("decode", time.monotonic() - started - waited)
+                state.add("decode", time.monotonic() - started - waited_s)
 
-    def _named(self, probabilities: np.ndarray, top_k: int) -> dict:
+    def _named(self, probabilities: Probabilities, top_k: int) -> Prediction:
+        """A prediction from float32 [classes]."""
         if not np.isfinite(probabilities).all():
             raise RuntimeError("the model's probabilities are not all numbers")
+        classes = self.description.classes
         best = np.argsort(-probabilities, kind="stable")[:top_k]
-        top = [
-            {"label": self.description.classes[index], "probability": float(probabilities[index])}
-            for index in best
-        ]
-        answer = {**top[0], "top": top}
+        answer: Prediction = {
+            "label": classes[best[0]],
+            "probability": float(probabilities[best[0]]),
+            "top": [
+                {"label": classes[index], "probability": float(probabilities[index])}
+                for index in best
+            ],
+        }
         if self.description.multi_label:
             answer["labels"] = [
                 name
-                for name, probability in zip(self.description.classes, probabilities)
+                for name, probability in zip(classes, probabilities, strict=True)
                 if probability > 0.5
             ]
         return answer
@@ -189,7 +208,7 @@ class Predictor:
 
 @contextmanager
 def _acquired(lock: threading.Semaphore, state: RequestState) -> Iterator[None]:
-    """Hold a lock, waiting no longer than the state lasts. Overloaded, ClientGone."""
+    """Hold a lock. Raises Overloaded at the request's deadline, ClientGone."""
     if not lock.acquire(timeout=state.left_s()):
         raise Overloaded(1)
     try:

@@ -1,4 +1,4 @@
-"""What goes with a request on its way through the server: until when, whether still wanted, and what was measured."""
+"""The state of one request on its way through the server: its deadline, its client, its times."""
 
 import threading
 import time
@@ -8,7 +8,7 @@ KEY = "slipway.request_state"  # in the WSGI environment
 
 
 class Overloaded(RuntimeError):
-    """The answer would come too late; retry_after_s says when to ask again."""
+    """The answer would come too late. retry_after_s: seconds until the client should ask again."""
 
     def __init__(self, retry_after_s: float):
         self.retry_after_s = max(1, round(retry_after_s))
@@ -16,7 +16,10 @@ class Overloaded(RuntimeError):
 
 
 class TooManyPhotos(RuntimeError):
-    """More than can be answered at once, however long a client waits; the text says what to send instead."""
+    """More photos than one answer can hold, however long the client waits.
+
+    The text says what to send instead.
+    """
 
 
 class ClientGone(RuntimeError):
@@ -25,7 +28,11 @@ class ClientGone(RuntimeError):
 
 @dataclass(eq=False)
 class RequestState:
-    """deadline: on time.monotonic's clock, in seconds. stages: seconds by name, added up over a request's photos."""
+    """deadline and started: on time.monotonic's clock, in seconds.
+
+    abandoned: set once nobody waits for the answer. stages: seconds by stage (read, decode, queue,
+    engine), summed over the request's photos. photos: how many it holds.
+    """
 
     deadline: float
     started: float = field(default_factory=time.monotonic)
@@ -35,11 +42,11 @@ class RequestState:
 
     @classmethod
     def lasting(cls, seconds: float) -> "RequestState":
-        """One that ends so many seconds from now."""
+        """A state whose deadline is that many seconds from now."""
         return cls(time.monotonic() + seconds)
 
     def add(self, stage: str, seconds: float) -> None:
-        """Count time to a stage."""
+        """Add time to a stage."""
         self.stages[stage] = self.stages.get(stage, 0.0) + seconds
 
     def left_s(self) -> float:
@@ -47,7 +54,7 @@ class RequestState:
         return max(0.0, self.deadline - time.monotonic())
 
     def check(self) -> None:
-        """ClientGone or Overloaded where going on is of no use."""
+        """Raise ClientGone or Overloaded when more work on this request is of no use."""
         if self.abandoned.is_set():
             raise ClientGone
         if time.monotonic() >= self.deadline:

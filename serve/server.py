@@ -1,10 +1,10 @@
-"""gunicorn around the app: worker processes, one by default, in which an event loop and threads share one engine.
+"""gunicorn around the app: in each worker process an event loop and threads share one engine.
 
-The engine is opened in the worker, for its threads would not live through the fork. The worker accepts no
-connection before the model is loaded and warm; until then callers wait in the socket's queue.
+The engine is opened in the worker, because its threads would not survive the fork. The worker
+accepts no connection before the model is loaded and warm; until then callers wait in the socket's
+queue.
 """
 
-import logging
 import os
 import sys
 import tempfile
@@ -12,16 +12,14 @@ import tempfile
 from gunicorn.app.base import BaseApplication
 
 from artifact.model import ArtifactError
+from serve.asgi_gateway import AsgiGateway
 from serve.settings import ServingSettings
 
-MODEL_UNUSABLE = (
-    3  # gunicorn ends the whole server when a worker leaves with this code while starting
-)
-
-log = logging.getLogger(__name__)
+# gunicorn ends the whole server when a worker leaves with this code while starting.
+MODEL_UNUSABLE = 3
 
 
-class Server(BaseApplication):
+class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
     """gunicorn, set by our settings alone: no command line, no configuration file."""
 
     def __init__(self, settings: ServingSettings):
@@ -35,7 +33,8 @@ class Server(BaseApplication):
             "workers": settings.workers,
             "worker_class": "serve.worker.Worker",
             "graceful_timeout": settings.stop_timeout_s,
-            "timeout": 0,  # no heartbeat: a container that was frozen for a while (serverless endpoints are) is not dead
+            # no heartbeat: a container that was frozen for a while is not dead (serverless)
+            "timeout": 0,
             "keepalive": 75,  # SageMaker's client keeps idle connections up to 70 s
             "backlog": 1024,
             "worker_tmp_dir": _memory_folder(),
@@ -46,7 +45,7 @@ class Server(BaseApplication):
         for name, value in values.items():
             self.cfg.set(name, value)
 
-    def load(self):
+    def load(self) -> AsgiGateway:
         """Called in the worker: the app around a warm model."""
         from serve.factory import make_app
 
@@ -58,5 +57,8 @@ class Server(BaseApplication):
 
 
 def _memory_folder() -> str:
-    """Where the worker's heartbeat file can be: in memory if possible, for a slow disk must not look like a dead worker."""
+    """A folder for the worker's heartbeat file, in memory if possible.
+
+    A slow disk must not make a worker look dead.
+    """
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else tempfile.gettempdir()

@@ -1,4 +1,4 @@
-"""What the environment says about serving, read once: SageMaker's variables and ours."""
+"""The environment's settings for serving, read once: SageMaker's variables and ours."""
 
 import os
 from collections.abc import Mapping
@@ -8,9 +8,8 @@ from pathlib import Path
 from artifact.engines import DEVICES, PRECISIONS
 from artifact.machine import cpu_count, memory_limit
 
-UNLIMITED_MB = (
-    100.0  # batch transform says 0 for "no limit"; this is the most that it sends otherwise
-)
+# Batch transform says 0 for "no limit"; this is the most that it sends otherwise.
+UNLIMITED_MB = 100.0
 BODY_SHARE = 0.1  # of the memory this process may use, for bodies of requests
 
 
@@ -22,9 +21,10 @@ class SettingsError(ValueError):
 class ServingSettings:
     """Where to listen, what to load, how much to take. Sizes in MiB, times in seconds.
 
-    threads: cores that each worker's engine and decoding use. max_requests: worked on at once by a worker; body_budget:
-    bytes of all bodies a worker holds. page: also offer the page for people; samples: its folder of photos, one folder a label;
-    sure_from: the least probability that it calls sure. The defaults fit what the process's cgroup allows.
+    threads: cores for the engine and the decoding of each worker. max_requests: worked on at the
+    same time by a worker. body_budget: bytes of all bodies in a worker. page: also offer the page
+    for people. samples: the page's folder of photos, with a folder per label. sure_from: the lowest
+    probability that the page calls sure. The defaults fit the process's cgroup.
     """
 
     model: Path = Path("/opt/ml/model")
@@ -48,36 +48,26 @@ class ServingSettings:
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> "ServingSettings":
-        """Settings from environment variables. SettingsError for a value that does not parse."""
+        """Settings from environment variables. Raises SettingsError for a value that is wrong."""
         multi_model = _flag(environment, "SAGEMAKER_MULTI_MODEL")
-        workers = _number(environment, "SAGEMAKER_MODEL_SERVER_WORKERS", cls.workers, 1, 64)
-        if multi_model and workers > 1:
-            raise SettingsError(
-                f"SAGEMAKER_MODEL_SERVER_WORKERS must be 1 with SAGEMAKER_MULTI_MODEL, found '{workers}': a model is loaded into one process"
-            )
+        workers = _whole(environment, "SAGEMAKER_MODEL_SERVER_WORKERS", cls.workers, 1, 64)
         page = _flag(environment, "SLIPWAY_PAGE")
-        if multi_model and page:
-            raise SettingsError(
-                "SLIPWAY_PAGE does not go with SAGEMAKER_MULTI_MODEL: the page asks one model; unset one of them"
-            )
+        if multi_model:
+            _check_multi_model(workers, page)
+        own_cores = max(1, cpu_count() // workers)
+        payload_mb = _number(
+            environment, "SAGEMAKER_MAX_PAYLOAD_IN_MB", cls.max_payload_mb, 0, 1024
+        )
         return cls(
-            model=Path(
-                environment.get("SLIPWAY_MODEL_DIR")
-                or Path(environment.get("SAGEMAKER_BASE_DIR") or "/opt/ml") / "model"
-            ),
+            model=_model_folder(environment),
             host=environment.get("SLIPWAY_HOST") or cls.host,
-            port=_number(environment, "SAGEMAKER_BIND_TO_PORT", cls.port, 1, 65535),
-            max_payload_mb=_number(
-                environment, "SAGEMAKER_MAX_PAYLOAD_IN_MB", cls.max_payload_mb, 0, 1024
-            )
-            or UNLIMITED_MB,
+            port=_whole(environment, "SAGEMAKER_BIND_TO_PORT", cls.port, 1, 65535),
+            max_payload_mb=payload_mb or UNLIMITED_MB,
             precision=_choice(environment, "SLIPWAY_PRECISION", PRECISIONS),
             device=_choice(environment, "SLIPWAY_DEVICE", DEVICES),
             workers=workers,
-            threads=_number(
-                environment, "SLIPWAY_THREADS", max(1, cpu_count() // workers), 1, 1024
-            ),
-            max_requests=_number(environment, "SLIPWAY_MAX_REQUESTS", cls.max_requests, 1, 4096),
+            threads=_whole(environment, "SLIPWAY_THREADS", own_cores, 1, 1024),
+            max_requests=_whole(environment, "SLIPWAY_MAX_REQUESTS", cls.max_requests, 1, 4096),
             body_budget=int(memory_limit() * BODY_SHARE / workers),
             timeout_s=_number(
                 environment, "SAGEMAKER_MODEL_SERVER_TIMEOUT", cls.timeout_s, 1, 3600
@@ -91,6 +81,26 @@ class ServingSettings:
         )
 
 
+def _check_multi_model(workers: int, page: bool) -> None:
+    if workers > 1:
+        raise SettingsError(
+            "SAGEMAKER_MODEL_SERVER_WORKERS must be 1 with SAGEMAKER_MULTI_MODEL, "
+            f"found '{workers}': a model is loaded into one process"
+        )
+    if page:
+        raise SettingsError(
+            "SLIPWAY_PAGE does not go with SAGEMAKER_MULTI_MODEL: the page asks one model; "
+            "unset one of them"
+        )
+
+
+def _model_folder(environment: Mapping[str, str]) -> Path:
+    own = environment.get("SLIPWAY_MODEL_DIR")
+    if own:
+        return Path(own)
+    return Path(environment.get("SAGEMAKER_BASE_DIR") or "/opt/ml") / "model"
+
+
 def _flag(environment: Mapping[str, str], name: str) -> bool:
     text = environment.get(name, "").strip().lower()
     if text not in ("", "true", "false", "1", "0"):
@@ -100,11 +110,13 @@ def _flag(environment: Mapping[str, str], name: str) -> bool:
 
 def _folder(environment: Mapping[str, str], name: str) -> Path | None:
     text = environment.get(name, "").strip()
-    if text and not Path(text).is_dir():
+    if not text:
+        return None
+    if not Path(text).is_dir():
         raise SettingsError(
-            f"{name} must be a folder of photos, one folder a label, found '{text}'"
+            f"{name} must be a folder of photos, with a folder per label, found '{text}'"
         )
-    return Path(text) if text else None
+    return Path(text)
 
 
 def _choice(environment: Mapping[str, str], name: str, known: tuple[str, ...]) -> str:
@@ -114,16 +126,29 @@ def _choice(environment: Mapping[str, str], name: str, known: tuple[str, ...]) -
     return text
 
 
-def _number(
-    environment: Mapping[str, str], name: str, default: int | float, low: float, high: float
-) -> int | float:
-    """The variable's value, of the default's type; the default where it is unset or empty."""
+def _whole(environment: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+    """The variable's value; the default where it is unset or empty."""
     text = environment.get(name, "").strip()
     try:
-        value = type(default)(text) if text else default
+        value = int(text) if text else default
+    except ValueError:
+        value = low - 1
+    if not low <= value <= high:
+        raise SettingsError(
+            f"{name} must be a whole number between {low} and {high}, found '{text}'"
+        )
+    return value
+
+
+def _number(
+    environment: Mapping[str, str], name: str, default: float, low: float, high: float
+) -> float:
+    """The variable's value; the default where it is unset or empty."""
+    text = environment.get(name, "").strip()
+    try:
+        value = float(text) if text else default
     except ValueError:
         value = float("nan")
-    if not low <= value <= high:
-        kind = "whole number" if isinstance(default, int) else "number"
-        raise SettingsError(f"{name} must be a {kind} between {low:g} and {high:g}, found '{text}'")
+    if not low <= value <= high:  # false for nan, too
+        raise SettingsError(f"{name} must be a number between {low:g} and {high:g}, found '{text}'")
     return value

@@ -1,4 +1,4 @@
-"""Where the server's temporary files lie: in one folder, which goes when the server does."""
+"""The server's temporary files: in one folder, which is removed when the server ends."""
 
 import atexit
 import os
@@ -7,8 +7,11 @@ import tempfile
 
 
 def keep_in_one_folder() -> None:
-    """Have this process and those that it forks make temporary files in a folder of their own, removed when this one ends,
-    whatever became of the others. Where nothing can be written, nothing changes."""
+    """Give this process and its children a folder of their own for temporary files.
+
+    It is removed when this process ends, even if a child was killed. Where nothing can be written,
+    nothing changes.
+    """
     try:
         folder = tempfile.mkdtemp(prefix="slipway-")
     except OSError:
@@ -18,7 +21,6 @@ def keep_in_one_folder() -> None:
 
 
 def _remove(folder: str, owner: int) -> None:
-    if (
-        os.getpid() == owner
-    ):  # a worker process inherits this, and must not pull the folder from under the others
+    # Worker processes inherit this call, and must not remove the folder that others still use.
+    if os.getpid() == owner:
         shutil.rmtree(folder, ignore_errors=True)

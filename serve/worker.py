@@ -1,4 +1,4 @@
-"""gunicorn's worker: uvicorn's event loop, with bounds on what it waits for before a request is there."""
+"""gunicorn's worker: uvicorn's event loop, with limits on the time a client may take."""
 
 import asyncio
 import contextlib
@@ -7,6 +7,7 @@ import socket
 import struct
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import h11
 import uvicorn
@@ -14,25 +15,25 @@ from gunicorn.arbiter import Arbiter
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn_worker import UvicornWorker
 
-HEAD_S = 10.0  # in which a request's head must have arrived
+HEAD_S = 10.0  # for a request's head to arrive
 UNREAD_S = 30.0  # for which a client may leave its answer unread
-READ_BYTES = (
-    16 * 1024
-)  # at once: a body of one-byte chunks must not keep the event loop from all others
+# Read at once: a body of one-byte chunks must not keep the event loop from other clients.
+READ_BYTES = 16 * 1024
 LINGER_S = 0.2
+LEAVE_S = 3.0  # of the time to stop: for answers to reach their clients
 SO_ATTACH_FILTER = 26  # Linux; Python's socket module does not name it
-LEAVE_S = 3.0  # of the time to stop in, for answers to reach their clients
+BPF_RETURN = 0x06  # the instruction "return" of classic BPF
 
 
 class Protocol(H11Protocol):
-    """uvicorn's HTTP/1.1, that also ends connections whose request head does not come, and words its 400 as JSON."""
+    """uvicorn's HTTP/1.1, with an end for slow connections, and with its 400 in JSON."""
 
     _head_timer: asyncio.TimerHandle | None = None
     _unread_timer: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
-        if hasattr(transport, "max_size"):
+        if hasattr(transport, "max_size"):  # asyncio's own transport; it has no public setting
             transport.max_size = READ_BYTES
         self._watch_head()
 
@@ -46,14 +47,13 @@ class Protocol(H11Protocol):
             self._unread_timer.cancel()
         super().connection_lost(exc)
 
-    def eof_received(self) -> bool:
-        """True, which keeps the connection, for a client that has sent all it will and waits for its answer."""
-        waits = (
-            self.cycle is not None and not self.cycle.response_complete and not self.cycle.more_body
-        )
-        if waits:
-            self.cycle.keep_alive = False
-        return waits
+    def eof_received(self) -> bool:  # type: ignore[override]  # asyncio's meaning of True
+        """True keeps the connection: the client has sent everything and waits for its answer."""
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete or cycle.more_body:
+            return False
+        cycle.keep_alive = False
+        return True
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -80,10 +80,11 @@ class Protocol(H11Protocol):
             h11.Data(data=body),
             h11.EndOfMessage(),
         ):
-            self.transport.write(self.conn.send(event))
+            self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
 
     def _watch_head(self) -> None:
+        """Start the clock when a head begins, and stop it when the head is complete."""
         if self.conn.their_state is not h11.IDLE:
             self._stop_watch()
         elif self._head_timer is None:
@@ -96,18 +97,25 @@ class Protocol(H11Protocol):
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, that tells the app when it stops accepting, and resets nobody who has connected by then.
+    """uvicorn's server; when it stops, no client that has connected by then is reset.
 
-    Closing a listening socket resets who waits in its queue, closing a connection whoever has just sent his next request on it. So for
-    LINGER_S all is answered as before, only that each answer ends its connection; then the queue is emptied, and its clients get as long.
+    Closing a listening socket resets the clients in its queue, and closing a connection resets a
+    client that has just sent its next request on it. Therefore, for LINGER_S, requests are answered
+    as before, but each answer ends its connection. Then the queue's clients are let in, and have
+    LINGER_S as well.
     """
 
-    async def shutdown(self, sockets: list | None = None) -> None:
-        self.config.app.stop(self.config.timeout_graceful_shutdown - LEAVE_S)
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # config.app is the AsgiGateway; uvicorn's type of it knows no `stop`
+        app: Any = self.config.app
+        stop_s = self.config.timeout_graceful_shutdown or LEAVE_S
+        app.stop(stop_s - LEAVE_S)
         await asyncio.sleep(LINGER_S)
+        waiting: list[socket.socket] = []
         for listener in sockets or ():
-            _let_nobody_in(listener)
-        waiting = [connection for listener in sockets or () for connection in _queued(listener)]
+            _refuse_new_connections(listener)
+        for listener in sockets or ():
+            waiting += _queued(listener)
         for server in self.servers:
             server.close()
         for connection in waiting:
@@ -115,37 +123,37 @@ class Server(uvicorn.Server):
         await asyncio.sleep(LINGER_S)
         await super().shutdown(sockets)
 
-    def _protocol(self) -> asyncio.Protocol:
-        return self.config.http_protocol_class(
+    def _protocol(self) -> Protocol:
+        return Protocol(
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )
 
 
-def _let_nobody_in(listener: socket.socket) -> None:
-    """Drop what asks for a new connection: who comes between the emptying of the queue and the closing tries again and is refused, not reset."""
-    refuse_all = ctypes.create_string_buffer(
-        struct.pack("HBBI", 0x06, 0, 0, 0)
-    )  # classic BPF: return 0 bytes
-    with contextlib.suppress(
-        OSError
-    ):  # a kernel without it: there the few that come in that moment are reset
-        listener.setsockopt(
-            socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HL", 1, ctypes.addressof(refuse_all))
-        )
+def _refuse_new_connections(listener: socket.socket) -> None:
+    """Drop the packets that ask for a new connection.
+
+    Clients that come between the emptying of the queue and the closing of the socket try again,
+    and are then refused, not reset. A kernel without such filters resets those few.
+    """
+    # struct sock_filter: code, jump if true, jump if false, bytes to keep; here "keep 0 bytes"
+    keep_nothing = ctypes.create_string_buffer(struct.pack("HBBI", BPF_RETURN, 0, 0, 0))
+    program = struct.pack("HL", 1, ctypes.addressof(keep_nothing))  # struct sock_fprog
+    with contextlib.suppress(OSError):
+        listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
 
 
 def _queued(listener: socket.socket) -> Iterator[socket.socket]:
     """The connections that wait to be accepted."""
     listener.setblocking(False)
-    with contextlib.suppress(OSError):  # the last is that there is none left
+    with contextlib.suppress(OSError):  # BlockingIOError: the queue is empty
         while True:
             connection, _ = listener.accept()
             connection.setblocking(False)
             yield connection
 
 
-class Worker(UvicornWorker):
-    """One process that answers."""
+class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker ships no types
+    """A process that answers requests."""
 
     CONFIG_KWARGS = {
         "loop": "asyncio",
@@ -157,11 +165,13 @@ class Worker(UvicornWorker):
         "server_header": False,
     }
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any):  # Any: gunicorn's own, passed on as they are
         super().__init__(*args, **kwargs)
+        # a second less than gunicorn's, which kills
         self.config.timeout_graceful_shutdown = self.cfg.graceful_timeout - 1
 
     async def _serve(self) -> None:
+        """uvicorn-worker's own method, with our Server."""
         self.config.app = self.wsgi
         server = Server(config=self.config)
         self._install_sigquit_handler()

@@ -1,4 +1,4 @@
-"""A request and its answer, whoever carries them: API Gateway's events or a server of our own."""
+"""A request and its answer, for API Gateway's events and for a server of our own."""
 
 import json
 from dataclasses import dataclass, field
@@ -8,7 +8,10 @@ JSON_TYPE = "application/json"
 
 @dataclass(frozen=True)
 class Request:
-    """method in capitals; path from "/"; query: its last value by name; headers: by lower-case name; body: as sent, decoded."""
+    """method: in capitals. path: from "/". body: as sent, decoded.
+
+    query: the last value of each name. headers: by their names in lower case.
+    """
 
     method: str
     path: str
@@ -19,7 +22,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What goes back; content_type stands beside the other headers."""
+    """The whole answer; content_type stands beside the other headers."""
 
     status: int
     body: bytes
@@ -28,7 +31,10 @@ class Answer:
 
 
 class Failure(Exception):
-    """A request that gets no answer: HTTP status, one sentence for the client, and if it may ask again, after how many seconds."""
+    """A request that gets no answer: HTTP status, and one sentence for the client.
+
+    retry_after_s: seconds until the client may ask again, where that can help.
+    """
 
     def __init__(
         self,
@@ -38,25 +44,18 @@ class Failure(Exception):
         headers: dict[str, str] | None = None,
     ):
         super().__init__(sentence)
-        self.status, self.retry_after_s = status, retry_after_s
-        self.headers = {
-            **(headers or {}),
-            **({"Retry-After": str(retry_after_s)} if retry_after_s else {}),
-        }
+        self.status = status
+        self.retry_after_s = retry_after_s
+        self.headers = dict(headers or {})
+        if retry_after_s:
+            self.headers["Retry-After"] = str(retry_after_s)
 
 
 def json_answer(
     document: object, status: int = 200, headers: dict[str, str] | None = None
 ) -> Answer:
-    """An answer in JSON, that nobody keeps, and that no browser takes for a page."""
-    # half of a surrogate pair, which JSON may hold and UTF-8 may not, goes back as it came: as \udxxx
+    """An answer in JSON that no cache keeps, and that no browser reads as HTML."""
+    # JSON may hold half of a surrogate pair, UTF-8 may not: it goes back as it came, \udxxx
     body = json.dumps(document, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
-    return Answer(
-        status,
-        body,
-        headers={
-            "Cache-Control": "no-store",
-            "X-Content-Type-Options": "nosniff",
-            **(headers or {}),
-        },
-    )
+    own = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+    return Answer(status, body, headers={**own, **(headers or {})})

@@ -1,8 +1,9 @@
-"""/getyogaapp as the yoga project's clients know it: POST {"data", "ground_truth", "is_user_data"}, answer {"data", "groundtruth",
-"prediction", "title", "summary", "exception"}.
+"""/getyogaapp, the API of the yoga project's clients.
 
-`data` is a photo in base64. Without is_user_data a random validation photo is taken in its place, with its label as groundtruth.
-Those clients read `exception` and not the status, so the status is 200, and all six fields are always there.
+They POST {"data", "ground_truth", "is_user_data"}; `data` is a photo in base64. Without
+is_user_data a random validation photo replaces it, and its label is the groundtruth. The answer
+always has all six FIELDS and the status 200, because those clients read `exception` and not the
+status.
 """
 
 import base64
@@ -15,7 +16,9 @@ from web.model import Model
 from web.photos import from_base64, json_object, kind_of
 from web.wikipedia import summary_of
 
+FIELDS = ("data", "groundtruth", "prediction", "title", "summary", "exception")
 IN_JSON = '{"data": "<base64 of a photo>", "ground_truth": "", "is_user_data": true}'
+TRUE = ("true", "1", "yes")
 
 log = logging.getLogger(__name__)
 
@@ -24,29 +27,21 @@ def yoga_answer(
     request: Request, model: Model, summary: Callable[[str], tuple[str, str]] = summary_of
 ) -> Answer:
     """The six fields for one photo; a failure is a sentence in `exception`."""
-    answer = {
-        "data": "",
-        "groundtruth": "",
-        "prediction": "",
-        "title": "",
-        "summary": "",
-        "exception": "",
-    }
+    answer = dict.fromkeys(FIELDS, "")
     try:
         asked = json_object(request.body, IN_JSON)
-        if _true(asked.get("is_user_data")):
+        if _is_true(asked.get("is_user_data")):
             photo = from_base64(asked.get("data"), IN_JSON)
-            answer |= {"groundtruth": str(asked.get("ground_truth") or "")}
+            answer["groundtruth"] = str(asked.get("ground_truth") or "")
         else:
             sample = model.sample()
             photo = sample.photo
-            answer |= {"groundtruth": sample.label}
+            answer["groundtruth"] = sample.label
         kind = kind_of(photo)
-        answer |= {
-            "data": base64.b64encode(photo).decode(),
-            "prediction": model.classify(photo, kind, 1)["label"],
-        }
-        answer["title"], answer["summary"] = summary(spoken(answer["prediction"]))
+        label = model.classify(photo, kind, 1)["label"]
+        answer["data"] = base64.b64encode(photo).decode()
+        answer["prediction"] = label
+        answer["title"], answer["summary"] = summary(spoken(label))
     except Failure as failure:
         answer["exception"] = str(failure)
     except Exception:
@@ -56,11 +51,13 @@ def yoga_answer(
 
 
 def spoken(label: str) -> str:
-    """A label as people write it: `001.Afghan_hound` is "Afghan hound", `ArdhaChandrasana` is "Ardha Chandrasana". The page does the same."""
-    return re.sub(
-        r"(?<=[a-z])(?=[A-Z])", " ", re.sub(r"^\d+[.\s_-]+", "", label).replace("_", " ")
-    ).strip()
+    """A label as people write it, by the same rules as the page's script.
+
+    `001.Afghan_hound` is "Afghan hound", `ArdhaChandrasana` is "Ardha Chandrasana".
+    """
+    words = re.sub(r"^\d+[.\s_-]+", "", label).replace("_", " ")
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", words).strip()
 
 
-def _true(value: object) -> bool:
-    return value is True or str(value).strip().lower() in ("true", "1", "yes")
+def _is_true(value: object) -> bool:
+    return str(value).strip().lower() in TRUE

@@ -1,9 +1,30 @@
-"""The model behind the page: what a Site asks, and a sample photo. It does not know where the model runs."""
+"""The model behind the page: what a Site asks of it. It does not know where the model runs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypedDict
 
-MAX_SAMPLE_BYTES = 4 * 1024 * 1024  # Lambda may answer 6 MB, and base64 makes a third more of it
+MAX_SAMPLE_BYTES = 4 * 1024 * 1024  # Lambda may answer 6 MB, and base64 adds a third
+
+
+class Label(TypedDict):
+    """A class and its probability, from 0 to 1."""
+
+    label: str
+    probability: float
+
+
+class Prediction(TypedDict, total=False):
+    """One photo's answer, as /invocations gives it. label and probability: of the best class.
+
+    top: the most probable classes, best first. labels: of a multi-label model, all classes above
+    one half.
+    """
+
+    label: str
+    probability: float
+    top: list[Label]
+    labels: list[str]
 
 
 @dataclass(frozen=True)
@@ -17,14 +38,13 @@ class Sample:
 
 @dataclass(frozen=True)
 class Model:
-    """The four functions that answer a Site. Each may raise Failure.
+    """The functions behind a Site. Each may raise Failure.
 
-    classify: (encoded photo, its media type, top_k) to a prediction as /invocations gives it:
-    {"label", "probability", "top", and "labels" for a multi-label model}. labels: all class names.
+    classify: from an encoded photo, its media type and top_k. labels: all class names.
     health: returns if the model can answer. sample: a random validation photo.
     """
 
-    classify: Callable[[bytes, str, int], dict]
+    classify: Callable[[bytes, str, int], Prediction]
     labels: Callable[[], list[str]]
     health: Callable[[], object]
     sample: Callable[[], Sample]

@@ -1,6 +1,9 @@
 """The page's routes as an OpenAPI document."""
 
+from typing import Any
+
 from web.exchange import JSON_TYPE
+from web.legacy_yoga_api import FIELDS
 from web.photos import FORM_TYPE, KINDS, MAX_TOP_K
 
 ERRORS = {
@@ -29,9 +32,14 @@ ACCESS = {
     },
 }
 
+Json = dict[str, Any]  # Any: a part of an OpenAPI document, of any depth
 
-def document() -> dict:
-    """The document; paths and schemas are named apart from those of /invocations, so that one server may show both."""
+
+def document() -> Json:
+    """The whole document.
+
+    Its paths and schemas have other names than those of /invocations: one server may show both.
+    """
     return {
         "openapi": "3.1.0",
         "info": {
@@ -45,28 +53,10 @@ def document() -> dict:
     }
 
 
-def paths() -> dict:
-    """What is served, by path and method."""
-    page = {
-        "get": {
-            "summary": "The page",
-            "responses": {
-                "200": {
-                    "description": "HTML",
-                    "content": {"text/html": {"schema": {"type": "string"}}},
-                }
-            },
-        }
-    }
+def paths() -> Json:
+    """The routes, by path and method."""
+    page = {"get": {"summary": "The page", "responses": {"200": _content("HTML", "text/html")}}}
     this = {"description": "This document", "content": {JSON_TYPE: {"schema": {"type": "object"}}}}
-    old = {
-        "summary": "The contract of an older API: always 200, failures stand in `exception`",
-        "requestBody": {
-            "required": True,
-            "content": {JSON_TYPE: {"schema": _ref("WebOldRequest")}},
-        },
-        "responses": {"200": _json("Six fields", "WebOldAnswer"), **_errors(401, 429)},
-    }
     return {
         "/": page,
         "/classify": {"post": _classify()},
@@ -92,11 +82,22 @@ def paths() -> dict:
             }
         },
         "/openapi.json": {"get": {"summary": "This document", "responses": {"200": this}}},
-        "/getyogaapp": {**page, "post": old},
+        "/getyogaapp": {**page, "post": _yoga()},
     }
 
 
-def _classify() -> dict:
+def _yoga() -> Json:
+    return {
+        "summary": "The contract of an older API: always 200, failures stand in `exception`",
+        "requestBody": {
+            "required": True,
+            "content": {JSON_TYPE: {"schema": _ref("WebOldRequest")}},
+        },
+        "responses": {"200": _json("Six fields", "WebOldAnswer"), **_errors(401, 429)},
+    }
+
+
+def _classify() -> Json:
     photo = {"schema": {"type": "string", "format": "binary"}}
     form = {
         "schema": {
@@ -110,7 +111,10 @@ def _classify() -> dict:
         FORM_TYPE: form,
         JSON_TYPE: {"schema": _ref("WebPhoto")},
     }
-    limit = "At most 10 MB; behind API Gateway about 4.5 MB, since a Lambda function takes 6 MB, in base64."
+    limit = (
+        "At most 10 MB; behind API Gateway about 4.5 MB, "
+        "because a Lambda function takes 6 MB, in base64."
+    )
     return {
         "summary": "Classify a photo",
         "description": limit,
@@ -120,27 +124,35 @@ def _classify() -> dict:
     }
 
 
-def _ref(name: str) -> dict:
+def _ref(name: str) -> Json:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def _json(text: str, name: str) -> dict:
+def _json(text: str, name: str) -> Json:
     return {"description": text, "content": {JSON_TYPE: {"schema": _ref(name)}}}
 
 
-def _errors(*codes: int) -> dict:
+def _content(text: str, media_type: str) -> Json:
+    return {"description": text, "content": {media_type: {"schema": {"type": "string"}}}}
+
+
+def _errors(*codes: int) -> Json:
     return {str(code): _json({**ERRORS, **NONE}[code], "WebError") for code in codes}
 
 
-def _object(required: str, **properties: dict) -> dict:
+def _object(required: str, **properties: Json) -> Json:
     return {"type": "object", "required": required.split(), "properties": properties}
 
 
-_TEXT = {"type": "string"}
-_BASE64 = {"type": "string", "minLength": 1, "description": "A photo in base64, or a data: URL"}
-_TOP_K = {"type": "integer", "minimum": 1, "maximum": MAX_TOP_K, "default": 5}
-_LABEL = {"label": _TEXT, "probability": {"type": "number", "minimum": 0, "maximum": 1}}
-SCHEMAS = {
+_TEXT: Json = {"type": "string"}
+_BASE64: Json = {
+    "type": "string",
+    "minLength": 1,
+    "description": "A photo in base64, or a data: URL",
+}
+_TOP_K: Json = {"type": "integer", "minimum": 1, "maximum": MAX_TOP_K, "default": 5}
+_LABEL: Json = {"label": _TEXT, "probability": {"type": "number", "minimum": 0, "maximum": 1}}
+SCHEMAS: Json = {
     "WebError": _object(
         "error",
         error={"type": "string", "description": "One sentence: what is wrong, and what to do"},
@@ -172,11 +184,5 @@ SCHEMAS = {
             "description": "False: a random validation photo in place of data",
         },
     ),
-    "WebOldAnswer": _object(
-        "data groundtruth prediction title summary exception",
-        **{
-            name: _TEXT
-            for name in ("data", "groundtruth", "prediction", "title", "summary", "exception")
-        },
-    ),
+    "WebOldAnswer": _object(" ".join(FIELDS), **dict.fromkeys(FIELDS, _TEXT)),
 }

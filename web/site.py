@@ -1,7 +1,8 @@
-"""The page and its routes: who asks what, and what comes back. Standard library only.
+"""The page and its routes: requests in, answers out. Standard library only.
 
-Lambda (api) and the server in the container (serve) both carry requests to a Site, so that the page behaves alike behind API
-Gateway and on a laptop; neither imports the other. A Site knows nothing of AWS or of models: it is given a Model.
+Lambda (web/aws) and the server in the container (serve) both pass their requests to a Site, so the
+page behaves the same behind API Gateway and on a laptop. A Site knows nothing of AWS or of
+networks: it gets a Model.
 """
 
 import base64
@@ -24,13 +25,14 @@ log = logging.getLogger(__name__)
 
 
 class Site:
-    """All routes over one model. sure_from: the least probability of an answer that the page calls sure."""
+    """All routes over one model. sure_from: the lowest probability that the page calls sure."""
 
     def __init__(self, model: Model, sure_from: float = SURE_FROM):
-        self._model, self._sure_from = model, sure_from
+        self._model = model
+        self._sure_from = sure_from
         self._page = (Path(__file__).parent / "page.html").read_bytes()
         self._policy = content_security_policy(self._page.decode())
-        self._routes = {
+        self._routes: dict[tuple[str, str], Callable[[Request], Answer]] = {
             ("GET", "/"): self._show,
             ("GET", "/openapi.json"): lambda request: json_answer(document()),
             ("POST", "/classify"): self._classify,
@@ -38,11 +40,11 @@ class Site:
             ("GET", "/labels"): self._labels,
             ("GET", "/healthz"): self._health,
             ("GET", "/getyogaapp"): self._show,
-            ("POST", "/getyogaapp"): self._yoga,
+            ("POST", "/getyogaapp"): lambda request: yoga_answer(request, self._model),
         }
 
     def routes(self) -> list[tuple[str, str]]:
-        """(method, path) of all that is served."""
+        """(method, path) of each route."""
         return list(self._routes)
 
     def answer(self, request: Request) -> Answer:
@@ -52,26 +54,25 @@ class Site:
         except Failure as failure:
             return json_answer({"error": str(failure)}, failure.status, failure.headers)
         except Exception:
-            log.exception(
-                "a request failed"
-            )  # the traceback is for the log; clients get one sentence
-            return json_answer(
-                {"error": "the server failed on this request; its log says why"}, 500
-            )
+            log.exception("a request failed")  # the log gets the traceback, clients one sentence
+            sentence = "the server failed on this request; its log says why"
+            return json_answer({"error": sentence}, 500)
 
     def _route(self, request: Request) -> Callable[[Request], Answer]:
         method = "GET" if request.method == "HEAD" else request.method
-        if (method, request.path) in self._routes:
-            return self._routes[method, request.path]
+        route = self._routes.get((method, request.path))
+        if route:
+            return route
         others = [known for known, path in self._routes if path == request.path]
         known = ", ".join(" ".join(route) for route in self._routes)
+        path = request.path[:100]
         if others:
             raise Failure(
                 405,
-                f"{request.method[:20]} is not served at {request.path[:100]}; there is {known}",
+                f"{request.method[:20]} is not served at {path}; there is {known}",
                 headers={"Allow": ", ".join(others)},
             )
-        raise Failure(404, f"there is nothing at {request.path[:100]}; there is {known}")
+        raise Failure(404, f"there is nothing at {path}; there is {known}")
 
     def _show(self, request: Request) -> Answer:
         headers = {
@@ -85,19 +86,14 @@ class Site:
         return Answer(200, self._page, "text/html; charset=utf-8", headers)
 
     def _classify(self, request: Request) -> Answer:
-        wanted = classify_request_of(request)
-        prediction = self._model.classify(wanted.photo, wanted.kind, wanted.top_k)
+        asked = classify_request_of(request)
+        prediction = self._model.classify(asked.photo, asked.kind, asked.top_k)
         return json_answer({**prediction, "sure": prediction["probability"] >= self._sure_from})
 
     def _sample(self, request: Request) -> Answer:
         sample = self._model.sample()
-        return json_answer(
-            {
-                "label": sample.label,
-                "name": sample.name,
-                "b64": base64.b64encode(sample.photo).decode(),
-            }
-        )
+        photo = base64.b64encode(sample.photo).decode()
+        return json_answer({"label": sample.label, "name": sample.name, "b64": photo})
 
     def _labels(self, request: Request) -> Answer:
         return json_answer({"labels": self._model.labels()})
@@ -106,22 +102,27 @@ class Site:
         self._model.health()
         return json_answer({"status": "ok"})
 
-    def _yoga(self, request: Request) -> Answer:
-        return yoga_answer(request, self._model)
-
 
 def content_security_policy(page: str) -> str:
-    """The header that lets the page run just the style and the script that stand in it, and speak to nobody but its own server and Wikipedia."""
+    """The header that lets a page run only the style and the script that stand in it.
 
-    def hashes(tag: str) -> str:
-        blocks = re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
-        return " ".join(
-            f"'sha256-{base64.b64encode(hashlib.sha256(block.encode()).digest()).decode()}'"
-            for block in blocks
-        )
-
+    The page may talk only to its own server and to Wikipedia.
+    """
+    script = _hashes(page, "script")
+    style = _hashes(page, "style")
+    # trusted-types: no text becomes HTML, even by a fault of the script
     return (
-        f"default-src 'none'; script-src {hashes('script')}; style-src {hashes('style')}; img-src blob: data:; "
-        f"connect-src 'self' {WIKIPEDIA}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+        f"default-src 'none'; script-src {script}; style-src {style}; img-src blob: data:; "
+        f"connect-src 'self' {WIKIPEDIA}; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
         "require-trusted-types-for 'script'; trusted-types 'none'"
-    )  # no text becomes HTML, whatever the script may say
+    )
+
+
+def _hashes(page: str, tag: str) -> str:
+    """Each block of a tag as its SHA-256, in the header's notation."""
+    hashes = []
+    for block in re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL):
+        digest = base64.b64encode(hashlib.sha256(block.encode()).digest()).decode()
+        hashes.append(f"'sha256-{digest}'")
+    return " ".join(hashes)

@@ -1,4 +1,4 @@
-"""The few words that Wikipedia has about a label; none where it cannot be reached."""
+"""The first sentences of Wikipedia about a label; none where Wikipedia cannot be reached."""
 
 import functools
 import json
@@ -9,14 +9,19 @@ import urllib.request
 
 URL = "https://en.wikipedia.org/w/api.php"
 TIMEOUT_S = 2.0
-PAUSE_S = 60.0  # after a failure, for which it is not asked again: a network without a way out would cost each caller the timeout
+# After a failure Wikipedia is left alone for a while: without internet access each caller would
+# wait for the timeout.
+PAUSE_S = 60.0
 
 log = logging.getLogger(__name__)
-_pause = {"until": 0.0}
+_pause = {"until": 0.0}  # on time.monotonic's clock
 
 
 def summary_of(name: str, url: str = URL) -> tuple[str, str]:
-    """Title and first sentences of the article that fits a name best, as plain text; empty where there is none or no way to it."""
+    """Title and first sentences of the article that fits a name best, as plain text.
+
+    Both are empty without such an article, or without a way to Wikipedia.
+    """
     if time.monotonic() < _pause["until"]:
         return "", ""
     try:
@@ -48,4 +53,6 @@ def _asked(name: str, url: str) -> tuple[str, str]:
     )
     with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
         pages = json.load(answer).get("query", {}).get("pages", [])
-    return (pages[0]["title"], pages[0].get("extract", "").strip()) if pages else ("", "")
+    if not pages:
+        return "", ""
+    return pages[0]["title"], pages[0].get("extract", "").strip()

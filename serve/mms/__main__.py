@@ -1,7 +1,7 @@
-"""python -m serve.mms: start multi-model-server, stay until it leaves, and leave with its exit code.
+"""python -m serve.mms: start multi-model-server (MMS), and leave with its exit code.
 
-In place of sagemaker-inference's start_model_server, which looks for MMS among all processes (and dies of a zombie there),
-needs a writable /etc, and returns 0 whatever became of MMS.
+It replaces sagemaker-inference's start_model_server, which searches all processes for MMS (and
+fails on a zombie), needs a writable /etc, and returns 0 however MMS ended.
 """
 
 import dataclasses
@@ -21,16 +21,16 @@ from serve.settings import ServingSettings, SettingsError
 
 USAGE = 2
 MODEL_UNUSABLE = 3
-TERMINATED = 128 + signal.SIGTERM  # what Java answers SIGTERM with, once its last answer is given
+TERMINATED = 128 + signal.SIGTERM  # Java's exit code after SIGTERM, once its last answer is given
 
 
 def main() -> int:
-    """Serve until SIGTERM; the exit code says why not."""
+    """Serve until SIGTERM. The exit code: MMS's, or USAGE or MODEL_UNUSABLE after one sentence."""
     try:
         settings = ServingSettings.read()
         if not settings.multi_model:
             settings = dataclasses.replace(settings, model=artifact_folder(settings.model))
-            read_description(settings.model)  # a wrong folder is told at once, in one sentence
+            read_description(settings.model)  # a wrong folder fails here, early, in one sentence
         folder = Path(tempfile.mkdtemp(prefix="mms-"))
     except SettingsError as error:
         return failed(f"serve: {error}", USAGE)
@@ -46,40 +46,45 @@ def main() -> int:
         (folder / PROPERTIES_FILE).write_text(
             properties(settings, folder, memory), encoding="utf-8"
         )
-        os.environ["TMPDIR"] = str(folder)  # what workers unpack goes with it
-        return serve(
-            command(settings, folder, memory, os.environ.get("SAGEMAKER_MODEL_SERVER_VMARGS", ""))
-        )
+        os.environ["TMPDIR"] = str(folder)  # archives that the workers unpack are removed with it
+        vmargs = os.environ.get("SAGEMAKER_MODEL_SERVER_VMARGS", "")
+        return serve(command(settings, folder, memory, vmargs))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def serve(arguments: list[str]) -> int:
-    """Run MMS; SIGTERM and SIGINT are for it to answer. Its exit code, 0 for the end that was asked for."""
-    process, stopping = None, False
+    """Run MMS and pass SIGTERM and SIGINT on to it as SIGTERM.
+
+    Its exit code; 0 when it ended because of such a signal.
+    """
+    process: subprocess.Popen[bytes] | None = None
+    stopping = False
 
     def stop(*_: object) -> None:
         nonlocal stopping
         stopping = True
         if process and process.returncode is None:
-            os.kill(
-                process.pid, signal.SIGTERM
-            )  # not terminate(), which may wait for the process in place of wait() below
+            # not terminate(): that may wait for the process, which is wait()'s part
+            os.kill(process.pid, signal.SIGTERM)
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     process = subprocess.Popen(arguments)
-    if stopping:  # before there was a process to tell
+    if stopping:  # the signal came before there was a process
         os.kill(process.pid, signal.SIGTERM)
     code = wait(process.pid)
-    process.returncode = code  # waited for above: nobody must signal this id again
+    process.returncode = code  # the process is gone: nothing must signal its id again
     if stopping and code == TERMINATED:
         return 0
     return failed(f"serve: MMS left with code {code}", code or 1)
 
 
 def wait(pid: int) -> int:
-    """The exit code of a child, 128 + the signal's number if killed. Reaps orphans meanwhile: a worker's become PID 1's."""
+    """The exit code of a child, or 128 + the number of the signal that killed it.
+
+    Meanwhile it reaps orphans, which a worker leaves to PID 1.
+    """
     while True:
         ended, status = os.wait()
         if ended == pid:
@@ -88,7 +93,7 @@ def wait(pid: int) -> int:
 
 
 def failed(sentence: str, code: int) -> int:
-    """The code, once the sentence is told."""
+    """Print the sentence; the code."""
     print(sentence, file=sys.stderr, flush=True)
     return code
 

@@ -1,6 +1,6 @@
-"""What MMS loads in each worker: sagemaker-inference's handler service around our transformer.
+"""The module that MMS loads in each worker: sagemaker-inference's service around our Transformer.
 
-A function, for of a class MMS swallows whatever its `initialize` raises, and takes the worker for ready.
+A function: MMS would swallow an error of a class's `initialize`, and take the worker as ready.
 """
 
 from typing import TYPE_CHECKING
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 service = DefaultHandlerService(transformer=Transformer())
 
 
-def handle(data: list[dict] | None, context: "Context") -> list[bytes] | None:
-    """MMS's entry point: without data, once, load the model; then the answers to a batch of requests."""
-    return service.initialize(context) if data is None else service.handle(data, context)
+def handle(data: list[dict[str, bytes]] | None, context: "Context") -> list[bytes] | None:
+    """MMS's entry point: load the model, once, without data; then answer batches of requests."""
+    if data is None:
+        service.initialize(context)
+        return None
+    answers: list[bytes] = service.handle(data, context)
+    return answers

@@ -1,7 +1,8 @@
-"""Requests as MMS hands them over to answers, by serve's decoder and predictor.
+"""From MMS's requests to answers, by serve's own inputs and predictor.
 
-In place of sagemaker-inference's Transformer, whose two methods it has: that decodes types which are none of photos, sends
-tracebacks to clients, and gives every request of a batch the headers of the first.
+It replaces sagemaker-inference's Transformer, and has its two methods. That one decodes types that
+are not photos, sends tracebacks to clients, and gives each request of a batch the first one's
+headers.
 """
 
 import http
@@ -11,7 +12,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from artifact.machine import give_memory_back, memory_left
 from artifact.model import ArtifactError
@@ -39,73 +40,87 @@ class Transformer:
     """A model in this process, and its answers to MMS's requests."""
 
     def validate_and_initialize(self, model_dir: str, context: "Context") -> None:
-        """Open the artifact in a folder. A MemoryError is MMS's to answer, with 507; any other error ends the worker."""
+        """Open the artifact in a folder.
+
+        Raises MemoryError, which MMS answers with 507; any other error ends the worker.
+        """
         give_memory_back()
         self._settings = ServingSettings.read()
         try:
             folder = artifact_folder(Path(model_dir))
             if self._settings.multi_model:
                 check_room(folder)
-            # a dead engine ends the worker: MMS starts another
             self._predictor = Predictor(
                 folder,
                 self._settings.precision,
                 SharedLimits(self._settings.threads),
-                died=lambda: os._exit(1),
+                died=_leave,
             )
         except MemoryError as error:
             print(f"serve: failed: {error}", file=sys.stderr, flush=True)
             raise
         except ArtifactError as error:
             print(f"serve: failed: {error}", file=sys.stderr, flush=True)
-            os._exit(1)  # the sentence says it; MMS would print a traceback
+            _leave()  # after one sentence; MMS would print a traceback
 
     def transform(self, data: list[Mapping[str, bytes]], context: "Context") -> list[bytes]:
-        """The bodies of the answers to a batch of requests, in order; statuses and types go into the context."""
+        """The bodies of the answers to a batch of requests, in order.
+
+        Statuses and types go into the context.
+        """
         return [self._answer(index, request, context) for index, request in enumerate(data)]
 
     def _answer(self, index: int, request: Mapping[str, bytes], context: "Context") -> bytes:
-        # among the headers MMS puts what it knows of a form's parts, as dictionaries
-        headers = {
-            name.lower(): text
-            for name, text in context.get_all_request_header(index).items()
-            if isinstance(text, str)
-        }
+        headers = {}
+        for name, text in context.get_all_request_header(index).items():
+            # among the headers MMS puts dictionaries, which describe the parts of a form
+            if isinstance(text, str):
+                headers[name.lower()] = text
         try:
             body, content_type = self._predicted(bytes(request.get("body") or b""), headers)
             status = 200
         except MemoryError:
-            raise  # MMS answers 507, as SageMaker has it
+            raise  # MMS answers 507, as SageMaker documents
         except Exception as error:
             status, sentence = refusal(error)
-            body, content_type = json.dumps({"error": sentence}).encode() + b"\n", inputs.JSON_TYPE
+            body = json.dumps({"error": sentence}).encode() + b"\n"
+            content_type = inputs.JSON_TYPE
         context.set_response_status(status, http.HTTPStatus(status).phrase, index)
         context.set_response_content_type(index, content_type)
         return body
 
     def _predicted(self, body: bytes, headers: Mapping[str, str]) -> tuple[bytes, str]:
+        """Body and content type of the answer."""
         content_type = headers.get("content-type", "")
         media_type = inputs.media_type_of(content_type)
-        if (
-            media_type == inputs.FORM_TYPE
-        ):  # MMS takes forms apart, and of several files of one name keeps the last
+        # MMS takes forms apart, and keeps the last of several files of one name
+        if media_type == inputs.FORM_TYPE:
             raise inputs.InputError(
                 415,
-                f"Content-Type '{media_type}' is not taken by multi-model-server; send one of {', '.join(ACCEPTED)}",
+                f"Content-Type '{media_type}' is not taken by multi-model-server; "
+                f"send one of {', '.join(ACCEPTED)}",
             )
         answer_type = outputs.answer_type(headers.get("accept"), media_type)
         top_k = inputs.top_k_of(headers.get(ATTRIBUTES))
         tolerant = self._settings.batch_transform
         photos = inputs.photos_of(content_type, body, tolerant)
         state = RequestState.lasting(self._settings.timeout_s)
-        return outputs.render(
-            self._predictor.predict(photos, top_k, state, tolerant), answer_type
-        ), answer_type
+        predictions = self._predictor.predict(photos, top_k, state, tolerant)
+        return outputs.render(predictions, answer_type), answer_type
+
+
+def _leave() -> NoReturn:
+    """End this worker; MMS starts another."""
+    os._exit(1)
 
 
 def check_room(folder: Path) -> None:
-    """MemoryError where loading the artifact would bring the container to its limit, and the kernel to kill some process."""
-    need, room = needed_bytes(folder) + SPARE_BYTES + PROCESS_BYTES, memory_left()
+    """Raise MemoryError when loading the artifact would exceed the container's memory.
+
+    The kernel would kill one of its processes then.
+    """
+    need = needed_bytes(folder) + SPARE_BYTES + PROCESS_BYTES
+    room = memory_left()
     if room < need:
         raise MemoryError(
             f"the model needs about {need / 1e6:.0f} MB and {room / 1e6:.0f} MB are left"
@@ -113,14 +128,14 @@ def check_room(folder: Path) -> None:
 
 
 def refusal(error: Exception) -> tuple[int, str]:
-    """Status and sentence for a client: what it can change, or that the log knows."""
+    """Status and sentence for a client; an error that is not the client's goes to the log."""
     if isinstance(error, inputs.InputError):
         return error.status, str(error)
     if isinstance(error, PhotoError):
         return 422, f"the photo cannot be used: {error}"
     if isinstance(error, TooManyPhotos):
         return 413, str(error)
-    if isinstance(error, (Overloaded, EngineDead)):
+    if isinstance(error, Overloaded | EngineDead):
         return 503, str(error)
     log.error("a request failed", exc_info=error)
     return 500, "the server failed on this request; its log says why"

@@ -1,5 +1,6 @@
-"""What the API has on AWS: one endpoint that answers, and one prefix of S3 with sample photos. The clients are given, so this knows no
-credentials; Lambda's own boto3 does.
+"""The API's parts on AWS: one endpoint that answers, and one prefix of S3 with sample photos.
+
+It gets its clients, so it knows no credentials.
 """
 
 import base64
@@ -8,64 +9,78 @@ import random
 import re
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
 from web.exchange import Failure
-from web.model import MAX_SAMPLE_BYTES, Sample
+from web.model import MAX_SAMPLE_BYTES, Label, Prediction, Sample
 
-# A grey PNG of 32 x 32 pixels: what the endpoint is asked with when nobody sent a photo
+# A grey PNG of 32 x 32 pixels, to ask the endpoint when nobody has sent a photo.
 GREY = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAACAAAAAgCAAAAABWESUoAAAAGElEQVR42mNsYMAPmBhGFYwqGFUwQhUAAJe+AMD8WknZAAAAAElFTkSuQmCC"
+    "iVBORw0KGgoAAAANSUhEUgAAACAAAAAgCAAAAABWESUoAAAAGElEQVR42mNsYMAPmBhG"
+    "FYwqGFUwQhUAAJe+AMD8WknZAAAAAElFTkSuQmCC"
 )
-ALL = 50_000  # labels; slipway-serve answers with no more
-LABELS_S, HEALTH_S, SAMPLES_S = 300.0, 10.0, 600.0  # for which an answer is kept
-PHOTO_KEY = re.compile(
-    r"(?i)[^/.][^/]*/[^/.][^/]*\.(jpe?g|png|gif|webp|bmp|tiff?)"
-)  # below the prefix; hidden files are no photos
+ALL_LABELS = 50_000  # slipway-serve's maximum per answer
+# Seconds for which an answer is kept.
+LABELS_S = 300.0
+HEALTH_S = 10.0
+SAMPLES_S = 600.0
+# Below the prefix: a label's folder and a photo in it, neither of them hidden.
+PHOTO_KEY = re.compile(r"(?i)[^/.][^/]*/[^/.][^/]*\.(jpe?g|png|gif|webp|bmp|tiff?)")
 MAX_KEYS = 20_000
-REFUSED = (400, 413, 415, 422)  # what the client did wrong, by the container's own word
-STARTING_S, BUSY_S = 30, 5  # after which to ask again
+# The container's statuses that the client can do something about, and those of a busy one.
+REFUSED = (400, 413, 415, 422)
+BUSY = (408, 429, 503, 504)
+# Seconds after which to ask again.
+STARTING_S = 30
+BUSY_S = 5
+OUT_OF_SERVICE = r"(?i)not found|not in service|could not find|updating|creating"
+
+# A client of boto3, which makes its methods at run time.
+Client = Any
+Value = TypeVar("Value")
 
 
-class Cached:
-    """A value that is made anew once it is older than so many seconds. Failures are not kept."""
+class Cached(Generic[Value]):
+    """A value that is made anew once it is older than some seconds. Failures are not kept."""
 
-    def __init__(self, make: Callable[[], Any], seconds: float):
-        self._make, self._seconds, self._until, self._value = make, seconds, 0.0, None
+    def __init__(self, make: Callable[[], Value], seconds: float):
+        self._make = make
+        self._seconds = seconds
+        self._kept: tuple[Value, float] | None = None  # and the end of its time
 
-    def __call__(self) -> Any:
-        if time.monotonic() >= self._until:
-            self._value = self._make()
-            self._until = time.monotonic() + self._seconds
-        return self._value
+    def __call__(self) -> Value:
+        if self._kept is None or time.monotonic() >= self._kept[1]:
+            value = self._make()
+            self._kept = (value, time.monotonic() + self._seconds)
+        return self._kept[0]
 
     def forget(self) -> None:
-        self._until = 0.0
+        self._kept = None
 
 
 class Endpoint:
-    """A SageMaker endpoint with slipway-serve in it. runtime: a client of sagemaker-runtime; name: the endpoint's, of a multi-model one
-    `name/model.tar.gz`. All methods raise Failure alone, for what an endpoint may answer."""
+    """A SageMaker endpoint with slipway-serve in it. All methods raise Failure.
 
-    def __init__(self, runtime: Any, name: str):
+    runtime: a client of sagemaker-runtime. name: the endpoint's; `name/model.tar.gz` for one model
+    of a multi-model endpoint.
+    """
+
+    def __init__(self, runtime: Client, name: str):
         endpoint, _, target = name.partition("/")
-        self._runtime, self._asked = (
-            runtime,
-            {"EndpointName": endpoint, **({"TargetModel": target} if target else {})},
-        )
-        self.labels = Cached(
-            lambda: sorted(top["label"] for top in self.classify(GREY, "image/png", ALL)["top"]),
-            LABELS_S,
-        )
+        self._runtime = runtime
+        self._target = {"EndpointName": endpoint}
+        if target:
+            self._target["TargetModel"] = target
+        self.labels = Cached(self._all_labels, LABELS_S)
         self.health = Cached(lambda: self.classify(GREY, "image/png", 1), HEALTH_S)
 
-    def classify(self, photo: bytes, kind: str, top_k: int) -> dict:
+    def classify(self, photo: bytes, kind: str, top_k: int) -> Prediction:
         """The prediction for an encoded photo of that media type, with its top_k labels."""
         try:
             answer = self._runtime.invoke_endpoint(
-                **self._asked,
+                **self._target,
                 Body=photo,
                 ContentType=kind,
                 Accept="application/json",
@@ -79,32 +94,40 @@ class Endpoint:
                 503, f"the endpoint does not answer; ask again in {BUSY_S} s", BUSY_S
             ) from error
 
+    def _all_labels(self) -> list[str]:
+        prediction = self.classify(GREY, "image/png", ALL_LABELS)
+        return sorted(top["label"] for top in prediction["top"])
+
 
 class Samples:
     """Photos under a prefix of a bucket, `<prefix><label>/<photo>`. s3: a client of S3."""
 
-    def __init__(self, s3: Any, bucket: str, prefix: str):
-        self._s3, self._bucket, self._prefix = s3, bucket, prefix
+    def __init__(self, s3: Client, bucket: str, prefix: str):
+        self._s3 = s3
+        self._bucket = bucket
+        self._prefix = prefix
         self._keys = Cached(self._listed, SAMPLES_S)
 
     def __call__(self) -> Sample:
-        """A random one. Failure 404 where there are none, 503 where S3 does not answer."""
+        """A random one. Raises Failure 404 without photos, 503 where S3 does not answer."""
         try:
-            return self._one()
+            return self._random()
         except ClientError:
-            self._keys.forget()  # the photo may have gone since it was listed; S3 says 403 of that, too
-            return self._one()
+            # the photo may have gone since it was listed; S3 answers that with 403, too
+            self._keys.forget()
+            return self._random()
         except (ConnectionError, HTTPClientError) as error:
             raise Failure(
                 503, f"the sample photos cannot be reached; ask again in {BUSY_S} s", BUSY_S
             ) from error
 
-    def _one(self) -> Sample:
+    def _random(self) -> Sample:
         keys = self._keys() if self._bucket else []
         if not keys:
             raise Failure(
                 404,
-                "there are no sample photos here; deploy with a prefix of photos, one folder a label",
+                "there are no sample photos here; "
+                "deploy with a prefix of photos, with a folder per label",
             )
         key = random.choice(keys)
         photo = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
@@ -112,42 +135,37 @@ class Samples:
         return Sample(label, name, photo)
 
     def _listed(self) -> list[str]:
-        keys: list[str] = []
-        for page in self._s3.get_paginator("list_objects_v2").paginate(
+        pages = self._s3.get_paginator("list_objects_v2").paginate(
             Bucket=self._bucket, Prefix=self._prefix, PaginationConfig={"MaxItems": MAX_KEYS}
-        ):
-            keys += [
-                entry["Key"]
-                for entry in page.get("Contents", ())
-                if entry["Size"] <= MAX_SAMPLE_BYTES
-                and PHOTO_KEY.fullmatch(entry["Key"].removeprefix(self._prefix))
-            ]
+        )
+        keys: list[str] = []
+        for page in pages:
+            for entry in page.get("Contents", ()):
+                name = entry["Key"].removeprefix(self._prefix)
+                if entry["Size"] <= MAX_SAMPLE_BYTES and PHOTO_KEY.fullmatch(name):
+                    keys.append(entry["Key"])
         return keys
 
 
 def failure_of(error: ClientError) -> Failure:
-    """What a failed InvokeEndpoint means for the client. SageMaker wraps all that the container refuses in a 424 named ModelError.
+    """The meaning of a failed InvokeEndpoint for the client.
 
-    The error itself for what only the API's owner can mend, such as a missing permission.
+    SageMaker wraps each refusal of the container in a 424 named ModelError. Raises the error itself
+    if only the API's owner can help, such as a missing permission.
     """
-    code, message = (
-        error.response["Error"].get("Code", ""),
-        error.response["Error"].get("Message", ""),
-    )
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    response: Any = error.response  # Any: ModelError's fields are not in botocore's type of it
+    code = response["Error"].get("Code", "")
+    message = response["Error"].get("Message", "")
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code == "ModelError":
-        return _refused(
-            error.response.get("OriginalStatusCode", 0), error.response.get("OriginalMessage", "")
-        )
+        return _refused(response.get("OriginalStatusCode", 0), response.get("OriginalMessage", ""))
     if status == 413 or "length less than or equal to" in message:
-        return Failure(
-            413, "the photo is larger than the endpoint takes; send one of at most 4 MB"
-        )  # serverless ones' limit; others take 6
+        # 4 MB is the limit of serverless endpoints; others take 6
+        return Failure(413, "the photo is larger than the endpoint takes; send one of at most 4 MB")
     if code == "ModelNotReadyException":
         return Failure(503, f"the model is starting; ask again in {STARTING_S} s", STARTING_S)
-    if code in ("ValidationError", "ValidationException") and re.search(
-        r"(?i)not found|not in service|could not find|updating|creating", message
-    ):
+    is_validation = code in ("ValidationError", "ValidationException")
+    if is_validation and re.search(OUT_OF_SERVICE, message):
         return Failure(
             503,
             f"the endpoint is not in service, perhaps it is starting; ask again in {STARTING_S} s",
@@ -159,33 +177,40 @@ def failure_of(error: ClientError) -> Failure:
 
 
 def _refused(status: int, message: str) -> Failure:
-    """The container's own answer: its status and its sentence, which is JSON where the container is Slipway's."""
+    """The container's status and sentence; the sentence stands in JSON if it is Slipway's."""
     try:
         sentence = str(json.loads(message)["error"])
     except (ValueError, KeyError, TypeError):
         sentence = " ".join(message.split())[:300]
     if status in REFUSED:
         return Failure(status, sentence or "the endpoint refuses this photo")
-    if status in (408, 429, 503, 504):
+    if status in BUSY:
         return Failure(503, sentence or "the endpoint is busy", BUSY_S)
     return Failure(502, f"the endpoint failed: {sentence or 'it does not say why'}")
 
 
-def prediction_in(text: bytes) -> dict:
-    """The one prediction in an answer of /invocations. Failure 502 for anything else, which only a foreign endpoint gives."""
+def prediction_in(text: bytes) -> Prediction:
+    """The one prediction in an answer of /invocations.
+
+    Raises Failure 502 for another answer, which only a model from elsewhere gives.
+    """
     try:
-        prediction = json.loads(text)["predictions"][0]
-        return {
-            "label": str(prediction["label"]),
-            "probability": float(prediction["probability"]),
-            "top": [
-                {"label": str(top["label"]), "probability": float(top["probability"])}
-                for top in prediction["top"]
-            ],
-            **({"labels": prediction["labels"]} if "labels" in prediction else {}),
+        found = json.loads(text)["predictions"][0]
+        prediction: Prediction = {
+            "label": str(found["label"]),
+            "probability": float(found["probability"]),
+            "top": [_label(top) for top in found["top"]],
         }
+        if "labels" in found:
+            prediction["labels"] = found["labels"]
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise Failure(
             502,
-            "the endpoint's answer is not that of slipway-serve; deploy a model that Slipway trained",
+            "the endpoint's answer is not that of slipway-serve; "
+            "deploy a model that Slipway trained",
         ) from error
+    return prediction
+
+
+def _label(found: Any) -> Label:
+    return {"label": str(found["label"]), "probability": float(found["probability"])}

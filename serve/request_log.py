@@ -1,0 +1,73 @@
+"""What is kept of each request: its numbers for /metrics, and one line of JSON in the log."""
+
+import json
+import sys
+import time
+
+from serve.metrics import Metrics
+from serve.request_state import RequestState
+from serve.wsgi import Answer, Scope
+
+INVOKE_ROUTE = "/models/{name}/invoke"
+WORK_ROUTES = ("/invocations", INVOKE_ROUTE, "/classify", "/getyogaapp")  # those that run the model
+ROUTES = (
+    "/invocations",
+    "/classify",
+    "/getyogaapp",
+    "/ping",
+    "/metrics",
+    "/openapi.json",
+    "/execution-parameters",
+    "/models",
+)
+PATH_LENGTH = 200  # characters of a path in the log
+INFERENCE_ID = b"x-amzn-sagemaker-inference-id"
+INFERENCE_ID_LENGTH = 64  # SageMaker's own maximum
+
+
+def record(
+    metrics: Metrics, scope: Scope, answer: Answer, received: int, state: RequestState
+) -> None:
+    """Count a request and log it. received: bytes of its body. A successful /ping is not logged."""
+    seconds = time.monotonic() - state.started
+    route = route_of(scope["path"])
+    metrics.requests.labels(route, str(answer.status)).inc()
+    if route not in WORK_ROUTES and answer.status == 200:
+        return
+    stages = dict(state.stages)
+    for stage, spent in {**stages, "total": seconds}.items():
+        metrics.stages.labels(stage).observe(spent)
+    if answer.status == 200:
+        metrics.photos.inc(state.photos)
+    inference_id = dict(scope["headers"]).get(INFERENCE_ID, b"").decode("latin-1")
+    entry = {
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "method": scope["method"],
+        "path": scope["path"][:PATH_LENGTH],
+        "status": answer.status,
+        "inference_id": inference_id[:INFERENCE_ID_LENGTH] or None,
+        "bytes": received,
+        "photos": state.photos,
+        **{f"{stage}_ms": round(spent * 1000, 2) for stage, spent in stages.items()},
+        "total_ms": round(seconds * 1000, 2),
+    }
+    if answer.status >= 400:
+        entry["error"] = _error_in(answer.body)
+    # one write: lines of several worker processes must not mix
+    sys.stdout.write(json.dumps(entry) + "\n")
+    sys.stdout.flush()
+
+
+def route_of(path: str) -> str:
+    """A path's name among the metrics, where names must stay few: "other" for an unknown one."""
+    if path.endswith("/invoke"):
+        return INVOKE_ROUTE
+    return path if path in ROUTES else "other"
+
+
+def _error_in(body: bytes) -> str:
+    """The sentence in an answer's JSON; empty for an answer of another kind."""
+    try:
+        return str(json.loads(body)["error"])
+    except (ValueError, KeyError, TypeError):
+        return ""
