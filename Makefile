@@ -15,10 +15,13 @@ BENCH ?=
 IMAGES ?= all
 TEST_WORKERS ?= 2
 TESTS ?=
+MUTANTS ?=
 PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
+PYTEST = $(VENV)/bin/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder --durations=25
+
 .DEFAULT_GOAL := help
-.PHONY: help demo check test images tune web push local-sagemaker e2e conformance sbom soak bench-serve bench-train bench-tune bench-hook bench-profile base lock environment clean
+.PHONY: help demo check test test-fast verify mutants images tune web push local-sagemaker e2e conformance sbom soak bench-serve bench-train bench-tune bench-hook bench-profile base lock environment clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,10 +31,19 @@ demo: $(VENV)/.$(ENGINE) ## Photos to a tested endpoint, here; DATA=folder takes
 	@$(VENV)/bin/python -m local_test.demo --engine '$(ENGINE)' $(if $(DATA),--data '$(DATA)')
 
 test: $(VENV)/.process ## Run all tests; those of containers need a Docker engine (REQUIRE_DOCKER=1: fail without one); TEST_WORKERS=n side by side
-	@OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
+	@OMP_NUM_THREADS=1 $(PYTEST) -m 'not verify' $(TESTS)
 
 check: $(VENV)/.process ## Lint, format and types of everything: ruff, mypy, shellcheck, hadolint
 	@VENV='$(VENV)' tests/check.sh
+
+test-fast: $(VENV)/.process ## Run the tests that need no container engine and no training, in under 90 s
+	@OMP_NUM_THREADS=1 $(PYTEST) -m 'not docker and not training and not verify' $(TESTS)
+
+verify: $(VENV)/.process ## Run what is slower than `make test`: whole stories, our images' conformance, the end-to-end run
+	@OMP_NUM_THREADS=1 $(PYTEST) -m verify $(TESTS)
+
+mutants: $(VENV)/.process $(VENV)/.mutants ## Run a random sample of mutants of the code against the tests; MUTANTS=options
+	@$(VENV)-mutants/bin/python tests/mutants.py --python '$(VENV)/bin/python' $(MUTANTS)
 
 images: ## Build the images: IMAGES=train|serve|serve-gpu|serve-mms|all, BASE_IMAGE=… to build on, WEIGHTS=resnet50,… to bake in, PACKAGES=… of Debian to add
 	@docker/build.sh $(IMAGES)
@@ -93,7 +105,7 @@ lock: ## Resolve docker/requirements-*.in anew into hash-locked .txt files
 environment: $(VENV)/.process ## Make the Python environment for everything outside containers
 
 clean: ## Remove the environment and what the demo wrote
-	rm -rf $(VENV) out
+	rm -rf $(VENV) $(VENV)-mutants out
 
 # Beside containers the demo needs a few small packages; without them, and for the tests, all (torch is 5 GB).
 $(VENV)/.docker: docker/requirements-host.txt | $(VENV)/bin/python
@@ -106,6 +118,12 @@ $(VENV)/.process: docker/requirements-dev.txt docker/requirements-smdebug.txt | 
 	@$(PIP) -r $<
 	@$(PIP) --no-deps -r docker/requirements-smdebug.txt
 	@touch $@ $(VENV)/.docker
+
+# tests/mutants.py's own packages stay apart: some disagree with those of the tests.
+$(VENV)/.mutants: docker/requirements-mutants.txt | $(VENV)/bin/python
+	@$(PYTHON) -m venv $(VENV)-mutants
+	@$(VENV)-mutants/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Python 3.11 is needed; found '$(PYTHON)'. Set PYTHON=…" >&2; exit 1; }

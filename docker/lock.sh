@@ -45,3 +45,4 @@ compile build train
 compile smdebug train --no-deps
 compile dev train serve
 compile host dev
+compile mutants
