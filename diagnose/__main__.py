@@ -1,21 +1,30 @@
-"""python -m diagnose OUTPUT: SageMaker Debugger's built-in rules over the tensors and the profile that a training saved."""
+"""python -m diagnose OUTPUT: SageMaker Debugger's built-in rules over a training's output.
+
+The rules look at the tensors and at the profile that the training saved.
+"""
 
 import argparse
 import logging
 import sys
 
 from diagnose.diagnosis import NAMES, Diagnosis, any_name, diagnose_output
-from diagnose.evaluation import follow
 from diagnose.findings import FINDINGS_FILE, DiagnoseError, Finding
+from diagnose.following import follow
 from diagnose.options import parse
 from diagnose.registry import read_parameters
 from diagnose.training import train_watched
 
-FINE, FAILED, FIRED, INTERRUPTED = 0, 1, 3, 130
+FINE = 0
+FAILED = 1
+FIRED = 3
+INTERRUPTED = 130  # as shells have it: 128 and SIGINT
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Judge a training; 0 when no rule fired, 3 when one did, 1 when it cannot be judged, 2 for a wrong option, 130 when interrupted."""
+    """Evaluate the rules. The exit code: 0 when no rule fired, 3 when one did.
+
+    1 when the rules cannot be evaluated, 2 for a wrong option, 130 when interrupted.
+    """
     options = parse(arguments)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s", force=True)
     if options.list:
@@ -24,31 +33,20 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         diagnosis = evaluate(options)
     except DiagnoseError as error:
-        print(f"diagnose: failed: {error}", file=sys.stderr)
-        return FAILED
+        return _fail(str(error))
     except OSError as error:
-        print(
-            f"diagnose: failed: {error.strerror or error}: '{error.filename or options.output}'",
-            file=sys.stderr,
-        )
-        return FAILED
+        return _fail(f"{error.strerror or error}: '{error.filename or options.output}'")
     except KeyboardInterrupt:
         print("diagnose: interrupted", file=sys.stderr)
         return INTERRUPTED
-    for line in diagnosis.lines():
-        print(line, flush=True)
-    fired = diagnosis.fired()
-    written = [f"findings={options.output / FINDINGS_FILE}"] * bool(diagnosis.findings) + [
-        f"report={diagnosis.page}"
-    ] * bool(diagnosis.page)
-    print(
-        f"diagnose: rules={len(diagnosis.lines())} fired={','.join(fired) or 'none'} {' '.join(written)}",
-        flush=True,
-    )
-    return FIRED if fired else FAILED if diagnosis.broken() else FINE
+    _print_diagnosis(diagnosis, options)
+    if diagnosis.fired():
+        return FIRED
+    return FAILED if diagnosis.has_errors() else FINE
 
 
 def evaluate(options: argparse.Namespace) -> Diagnosis:
+    """Train first, follow a training, or evaluate what is there, as the options say."""
     parameters = read_parameters(options.parameters, any_name)
     if options.hyperparameters:
         options.output = train_watched(options.output, options.hyperparameters, options.data)
@@ -63,11 +61,30 @@ def evaluate(options: argparse.Namespace) -> Diagnosis:
         stop_pid=options.stop_pid,
         timeout_s=options.timeout,
     )
-    return Diagnosis(findings, [], None)
+    return Diagnosis(findings, results=[], page=None)
 
 
 def print_finding(finding: Finding) -> None:
+    """Print a rule's answer while the training goes on."""
     print(finding.describe(), flush=True)
+
+
+def _print_diagnosis(diagnosis: Diagnosis, options: argparse.Namespace) -> None:
+    for line in diagnosis.lines():
+        print(line, flush=True)
+    fired = ",".join(diagnosis.fired()) or "none"
+    written = []
+    if diagnosis.findings:
+        written.append(f"findings={options.output / FINDINGS_FILE}")
+    if diagnosis.page:
+        written.append(f"report={diagnosis.page}")
+    count = len(diagnosis.lines())
+    print(f"diagnose: rules={count} fired={fired} {' '.join(written)}", flush=True)
+
+
+def _fail(reason: str) -> int:
+    print(f"diagnose: failed: {reason}", file=sys.stderr)
+    return FAILED
 
 
 if __name__ == "__main__":

@@ -9,15 +9,16 @@ from pathlib import Path
 from diagnose.findings import DiagnoseError
 
 PLACES = (
-    "data/tensors",
+    "data/tensors",  # ours
     "output/data/tensors",
-    "tensors",
+    "tensors",  # SageMaker's
     "output/tensors",
     ".",
-    "debug-output",
-)  # ours, SageMaker's, the folder itself, S3
-END_FILE, MARKER = "training_job_end.ts", "training.json"  # smdebug's; ours, beside the tensors
-NEEDED = ("collections", "index", "events")
+    "debug-output",  # in S3
+)
+END_FILE = "training_job_end.ts"  # smdebug's
+MARKER = "training.json"  # ours, beside the tensors: the process that trains
+NEEDED = ("collections", "index", "events")  # one of these folders is enough
 
 
 def find_tensors(output: Path) -> Path:
@@ -27,9 +28,15 @@ def find_tensors(output: Path) -> Path:
     found = _tensors(output)
     if found is None:
         raise DiagnoseError(
-            f"'{output}' holds no saved tensors (looked in {', '.join(PLACES)}); train with debug=true"
+            f"'{output}' holds no saved tensors (looked in {', '.join(PLACES)}); "
+            "train with debug=true"
         )
     return found
+
+
+def tensors_or_none(output: Path) -> Path | None:
+    """As find_tensors, but None while there are none: they may still come."""
+    return _tensors(output) if output.is_dir() else None
 
 
 def _tensors(output: Path) -> Path | None:
@@ -37,22 +44,20 @@ def _tensors(output: Path) -> Path | None:
         if any((output / place / name).is_dir() for name in NEEDED):
             return (output / place).resolve()
     # smdebug's own default: a folder for each run
-    runs = [
-        path
-        for path in output.iterdir()
-        if path.is_dir() and (path / "collections").is_dir() and not path.name.endswith(".previous")
-    ]
-    return max(runs, key=lambda path: path.stat().st_mtime).resolve() if runs else None
-
-
-def tensors_or_none(output: Path) -> Path | None:
-    """The same where they may still come."""
-    return _tensors(output) if output.is_dir() else None
+    runs = [path for path in output.iterdir() if (path / "collections").is_dir()]
+    current = [path for path in runs if not path.name.endswith(".previous")]
+    if not current:
+        return None
+    return max(current, key=lambda path: path.stat().st_mtime).resolve()
 
 
 @dataclass(frozen=True)
 class Training:
-    """The process that saves the tensors, as its hook noted it. pid is None where no hook of ours wrote."""
+    """The process that saves the tensors, as its hook noted it.
+
+    pid: None where no hook of ours wrote. started: clock ticks since boot. sample: the most values
+    that are saved of a large tensor, 0 for all.
+    """
 
     pid: int | None = None
     host: str = ""
@@ -62,33 +67,30 @@ class Training:
 
     @classmethod
     def of(cls, tensors: Path) -> "Training":
+        """Read the marker beside the tensors."""
         try:
             facts = json.loads((tensors / MARKER).read_text(encoding="utf-8"))
-            known = {
-                name: facts[name]
-                for name in ("pid", "host", "started", "ended", "sample")
-                if name in facts
-            }
+            names = ("pid", "host", "started", "ended", "sample")
+            known = {name: facts[name] for name in names if name in facts}
         except (OSError, ValueError, TypeError):
             known = {}
-        training = cls(**known)
-        return cls(**known | {"ended": training.ended or (tensors / END_FILE).exists()})
+        known["ended"] = known.get("ended", False) or (tensors / END_FILE).exists()
+        return cls(**known)
 
     @property
     def is_here(self) -> bool:
+        """Whether the process is on this machine."""
         return self.pid is not None and self.host == socket.gethostname()
 
     def runs(self) -> bool | None:
-        """Whether the process lives; None where that cannot be told."""
+        """Whether the process lives; None where nothing shows it."""
         if self.ended:
             return False
-        if not self.is_here:
+        if self.pid is None or not self.is_here:
             return None
-        return (
-            process_start(self.pid) == self.started
-            if self.started is not None
-            else _alive(self.pid)
-        )
+        if self.started is not None:
+            return process_start(self.pid) == self.started
+        return _is_alive(self.pid)
 
 
 def process_start(pid: int) -> int | None:
@@ -106,9 +108,9 @@ def process_start(pid: int) -> int | None:
         return None
 
 
-def _alive(pid: int) -> bool:
+def _is_alive(pid: int) -> bool:
     try:
-        os.kill(pid, 0)
+        os.kill(pid, 0)  # signal 0 only checks
     except ProcessLookupError:
         return False
     except PermissionError:

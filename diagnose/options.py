@@ -3,15 +3,31 @@
 import argparse
 from pathlib import Path
 
-from diagnose.evaluation import TIMEOUT_S
+from diagnose.following import TIMEOUT_S
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """The options; ends the process with 2 and a sentence for a wrong one."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if not options.list and options.output is None:
+        parser.error("OUTPUT is missing: the folder that a training with debug=true wrote")
+    if (options.action != "none" or options.stop_pid is not None) and not options.follow:
+        parser.error("--action and --stop-pid go with --follow")
+    if options.hyperparameters and options.follow:
+        parser.error(
+            "--hyperparameters trains to the end before any rule runs; it does not go with --follow"
+        )
+    if options.stop_pid is not None and options.stop_pid < 1:
+        parser.error(f"--stop-pid must be a process of the training; found '{options.stop_pid}'")
+    return options
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="diagnose",
         description="SageMaker Debugger's built-in rules over the tensors that a training saved; "
-        "exit code 0: no rule fired, 3: one did, 1: it cannot be judged",
+        "exit code 0: no rule fired, 3: one did, 1: the rules cannot be evaluated",
     )
     parser.add_argument(
         "output",
@@ -20,8 +36,15 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         metavar="OUTPUT",
         help="a training's output folder, or the folder of its tensors",
     )
+    _add_rules(parser)
+    _add_training(parser)
+    _add_following(parser)
+    return parser
+
+
+def _add_rules(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--list", action="store_true", help="print the rules' names, one a line, and end"
+        "--list", action="store_true", help="print the rules' names, one per line, and end"
     )
     parser.add_argument(
         "--rules",
@@ -35,11 +58,15 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         metavar="RULE.NAME=VALUE",
         help="or a JSON file of {rule: {name: value}}",
     )
+
+
+def _add_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--hyperparameters",
         type=Path,
         metavar="FILE",
-        help="train with these first, watched, under OUTPUT, a new folder, and judge that; such as best.json of `python -m tune`",
+        help="train with these first, with debug and profile on, under OUTPUT, a new folder; "
+        "such as best.json of `python -m tune`",
     )
     parser.add_argument(
         "--data",
@@ -47,8 +74,13 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         default=Path("out") / "prepared",
         help="of --hyperparameters: the prepared photos (default: out/prepared)",
     )
+
+
+def _add_following(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--follow", action="store_true", help="judge each step as it comes, until the training ends"
+        "--follow",
+        action="store_true",
+        help="evaluate each step as it comes, until the training ends",
     )
     parser.add_argument(
         "--action",
@@ -65,18 +97,6 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         default=TIMEOUT_S,
         help=f"with --follow: seconds without a new step before giving up (default {TIMEOUT_S:g})",
     )
-    options = parser.parse_args(arguments)
-    if not options.list and options.output is None:
-        parser.error("OUTPUT is missing: the folder that a training with debug=true wrote")
-    if (options.action != "none" or options.stop_pid is not None) and not options.follow:
-        parser.error("--action and --stop-pid go with --follow")
-    if options.hyperparameters and options.follow:
-        parser.error(
-            "--hyperparameters trains to the end before it judges; it does not go with --follow"
-        )
-    if options.stop_pid is not None and options.stop_pid < 1:
-        parser.error(f"--stop-pid must be a process of the training's; found {options.stop_pid}")
-    return options
 
 
 def _seconds(text: str) -> float:

@@ -1,17 +1,24 @@
-"""What all rules share: smdebug's Rule, the ways to find tensors, and the answer in words."""
+"""What all rules over tensors share: smdebug's Rule, and ways to find and read tensors."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from smdebug.core.modes import ModeKeys
 from smdebug.exceptions import SMDebugError
 from smdebug.rules import Rule
 
+if TYPE_CHECKING:
+    from diagnose.trial import JobTrial
+
+Array = NDArray[Any]  # of the dtype that was saved
+
 
 @dataclass(frozen=True)
 class Violation:
-    """Where a rule fired: at this step (of all forward passes), on this tensor, with this value against this threshold."""
+    """Where a rule fired, and why: `value` against `threshold`. step counts all forward passes."""
 
     step: int
     tensor: str
@@ -20,23 +27,32 @@ class Violation:
     sentence: str
 
 
-class TensorRule(Rule):
-    """A rule on saved tensors. `invoke_at_step` sees one saved step after the other and returns whether the rule fires.
+class TensorRule(Rule):  # type: ignore[misc]  # smdebug has no types
+    """A rule on saved tensors.
 
-    Parameters are the keywords of __init__, with SageMaker's names and defaults; `advice` is what to try when it fires.
-    `judged` counts the steps at which the rule found what it needs.
+    `invoke_at_step` sees one saved step after the other and returns whether the rule fires.
+    Parameters are the keywords of __init__, with SageMaker's names and defaults. advice: what to
+    try when the rule fires. needs: what must be saved for the rule, in words.
+    steps_evaluated counts the steps at which the rule found what it needs.
     """
 
     advice = ""
-    needs = ""  # what must be saved, in words, for the rule to say anything
+    needs = ""
+    base_trial: "JobTrial"
 
-    def __init__(self, base_trial, other_trials=None):
+    def __init__(
+        self, base_trial: "JobTrial", other_trials: Sequence["JobTrial"] | None = None
+    ) -> None:
         super().__init__(base_trial, action_str="", other_trials=other_trials)
         self.steps_evaluated = 0
         self.violation: Violation | None = None
 
+    def invoke_at_step(self, step: int) -> bool:
+        """Whether the rule fires at a saved step."""
+        raise NotImplementedError
+
     def fire(self, step: int, tensor: str, value: float, threshold: float, sentence: str) -> bool:
-        """Note what was found, in smdebug's own report too; True, for invoke_at_step to return."""
+        """Note the violation, in smdebug's own report too; True, for invoke_at_step to return."""
         self.violation = Violation(step, tensor, float(value), float(threshold), sentence)
         self.report["RuleTriggered"] += 1
         self.report["Violations"] += 1
@@ -44,16 +60,14 @@ class TensorRule(Rule):
         return True
 
     def count_step(self) -> None:
-        """Count a step that could be judged."""
+        """Count a step that had what the rule needs."""
         self.steps_evaluated += 1
         self.report["Datapoints"] = self.steps_evaluated
-
-    # --- finding tensors
 
     def names(
         self, step: int, collections: Iterable[str] = (), regex: str | None = None
     ) -> list[str]:
-        """Tensors saved at the step that are of one of the collections, or match the regex anywhere."""
+        """Tensors saved at the step, of one of the collections or with a match of the regex."""
         found: set[str] = set()
         for name in collections:
             if name in self.base_trial.collections():
@@ -63,17 +77,24 @@ class TensorRule(Rule):
         return sorted(found)
 
     def mode_of(self, step: int) -> ModeKeys:
+        """Whether the step is one of TRAIN, EVAL or PREDICT."""
         return self.base_trial.mode_modestep(step)[0]
 
-    def value(self, name: str, step: int) -> np.ndarray | None:
-        """What was kept of a tensor at a step: all of it or a sample; None when it was not saved or cannot be read."""
+    def value(self, name: str, step: int) -> Array | None:
+        """A tensor's values at a step, or the sample of them that was saved.
+
+        None when it was not saved or cannot be read.
+        """
         try:
             return np.asarray(self.base_trial.tensor(name).value(step))
         except SMDebugError:
             return None
 
     def reduction(self, name: str, step: int, kind: str, absolute: bool = False) -> float | None:
-        """A reduction of the whole tensor: as saved, else computed from what was kept; None when neither is there."""
+        """A reduction of the whole tensor: as saved, else computed from the values saved.
+
+        kind: min, max, mean, std, variance … None when neither is there.
+        """
         try:
             with np.errstate(all="ignore"):
                 return float(self.base_trial.tensor(name).reduction_value(step, kind, abs=absolute))
@@ -88,11 +109,41 @@ class TensorRule(Rule):
         except SMDebugError:
             return {}
 
+    def reduce_each(
+        self, names: Iterable[str], step: int, kind: str, absolute: bool = False
+    ) -> dict[str, float]:
+        """One reduction of each tensor by name, of those that have it."""
+        found = {}
+        for name in names:
+            value = self.reduction(name, step, kind, absolute)
+            if value is not None:
+                found[name] = value
+        return found
+
     def trained(self, names: list[str]) -> list[str]:
-        """The weights among these that are trained: those with a gradient, where any gradients were saved."""
+        """The trained weights among these: those with a gradient, where any gradient was saved."""
         gradients = {
             name.removeprefix("gradient/")
             for name in self.base_trial.tensor_names()
             if name.startswith("gradient/")
         }
-        return [name for name in names if name in gradients] if gradients else names
+        if not gradients:
+            return names
+        return [name for name in names if name in gradients]
+
+
+def split_names(names: str | None) -> list[str]:
+    """Collections from a parameter: names with commas between."""
+    return names.split(",") if names else []
+
+
+def largest(values: dict[str, float]) -> tuple[str, float]:
+    """The largest value with its name; the first of several."""
+    name = max(values, key=lambda entry: values[entry])
+    return name, values[name]
+
+
+def smallest(values: dict[str, float]) -> tuple[str, float]:
+    """The smallest value with its name; the first of several."""
+    name = min(values, key=lambda entry: values[entry])
+    return name, values[name]

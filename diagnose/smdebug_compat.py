@@ -1,4 +1,4 @@
-"""smdebug loaded and used without its noise. It imports nothing of smdebug itself."""
+"""smdebug loaded and used without its noise. Imports nothing of smdebug itself."""
 
 import importlib.machinery
 import importlib.util
@@ -9,20 +9,22 @@ import types
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 @contextmanager
 def load_smdebug() -> Iterator[None]:
-    """Load and use smdebug without a line at each parameter, step and missing tensor, nor its libraries' warnings of their own future.
+    """Load and use smdebug without its log lines, and without its libraries' warnings.
 
-    SMDEBUG_LOG_LEVEL, where it is set, still says what is logged.
+    smdebug logs a line for each parameter, step and missing tensor. SMDEBUG_LOG_LEVEL, where it is
+    set, still sets its level.
     """
-    _stand_in_for_pyinstrument()
+    _replace_pyinstrument()
     given = os.environ.get("SMDEBUG_LOG_LEVEL")
-    os.environ["SMDEBUG_LOG_LEVEL"] = given or "error"
-    logging.getLogger("smdebug").setLevel(
-        logging.getLevelNamesMapping().get((given or "error").upper(), logging.ERROR)
-    )
+    level = given or "error"
+    os.environ["SMDEBUG_LOG_LEVEL"] = level
+    levels = logging.getLevelNamesMapping()
+    logging.getLogger("smdebug").setLevel(levels.get(level.upper(), logging.ERROR))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -33,32 +35,37 @@ def load_smdebug() -> Iterator[None]:
         _repair_finders()
 
 
-def _stand_in_for_pyinstrument() -> None:
-    """smdebug imports pyinstrument for a profiler of its own that is never used here; it has an extension that needs a compiler, so
-    it may not be installed."""
+def _replace_pyinstrument() -> None:
+    """Put an empty module in place of pyinstrument, where that is not installed.
+
+    smdebug imports it for a profiler of its own that is never used here. It has an extension that
+    needs a compiler.
+    """
     if "pyinstrument" in sys.modules or importlib.util.find_spec("pyinstrument"):
         return
-    package, renderers = (
-        types.ModuleType("pyinstrument"),
-        types.ModuleType("pyinstrument.renderers"),
-    )
-    package.Profiler = renderers.JSONRenderer = None
-    sys.modules.update({"pyinstrument": package, "pyinstrument.renderers": renderers})
+    package = types.ModuleType("pyinstrument")
+    renderers = types.ModuleType("pyinstrument.renderers")
+    # names that smdebug imports
+    package.Profiler = None  # type: ignore[attr-defined]  # a module takes any name
+    renderers.JSONRenderer = None  # type: ignore[attr-defined]  # a module takes any name
+    sys.modules["pyinstrument"] = package
+    sys.modules["pyinstrument.renderers"] = renderers
 
 
 def _repair_finders() -> None:
-    """smdebug's profiler brings an old `six` whose import hook makes every later import of anything warn."""
+    """Give the import hook of an old `six` its find_spec: without it every later import warns.
+
+    smdebug's profiler brings that `six` along.
+    """
     for finder in sys.meta_path:
-        kind = type(finder)
+        kind: Any = type(finder)
         if kind.__name__ == "_SixMetaPathImporter" and not hasattr(kind, "find_spec"):
+            kind.find_spec = _find_spec
 
-            def find_spec(
-                self, name, path=None, target=None
-            ) -> importlib.machinery.ModuleSpec | None:
-                return (
-                    importlib.util.spec_from_loader(name, self)
-                    if name in self.known_modules
-                    else None
-                )
 
-            kind.find_spec = find_spec
+def _find_spec(
+    finder: Any, name: str, path: object = None, target: object = None
+) -> importlib.machinery.ModuleSpec | None:
+    if name not in finder.known_modules:
+        return None
+    return importlib.util.spec_from_loader(name, finder)

@@ -1,4 +1,7 @@
-"""A training that is run to be judged: `python -m train` in a process of its own, watched, with hyperparameters from a file such as tune's best.json."""
+"""A training that is run to be diagnosed: `python -m train` in a process of its own, watched.
+
+Its hyperparameters come from a file, such as tune's best.json.
+"""
 
 import json
 import signal
@@ -10,32 +13,34 @@ from diagnose.findings import DiagnoseError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 WATCHED = {"debug": "true", "profile": "true"}
+OWN_LINES = "diagnose: "  # the training evaluates the rules, too, and prints their answers
 
 
 def train_watched(root: Path, hyperparameters: Path, data: Path) -> Path:
-    """Train under `root`, laid out as SageMaker lays out /opt/ml, with the file's hyperparameters, debug and profile on top; the training's
-    output folder. data: a prepared folder, with a folder for each channel.
+    """Train under `root`, laid out as SageMaker lays out /opt/ml; the training's output folder.
 
-    DiagnoseError for a folder that holds something, a file that holds no hyperparameters, photos that are not there, a training that fails.
+    It trains with the file's hyperparameters, with debug and profile on. data: a prepared folder,
+    with a folder for each channel. DiagnoseError for a folder that is not empty, a file without
+    hyperparameters, missing photos, or a training that fails.
     """
     texts = _hyperparameters(hyperparameters)
     channels = sorted(path for path in data.iterdir() if path.is_dir()) if data.is_dir() else []
     if not channels:
         raise DiagnoseError(
-            f"'{data}' holds no prepared photos; name a folder that `python -m prepare` wrote with --data"
+            f"'{data}' holds no prepared photos; "
+            "name a folder that `python -m prepare` wrote with --data"
         )
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise DiagnoseError(f"'{root}' is there already; name a new folder for the training")
-    (root / "input" / "config").mkdir(parents=True)
+    config = root / "input" / "config"
+    config.mkdir(parents=True)
     (root / "input" / "data").mkdir()
     for channel in channels:
         (root / "input" / "data" / channel.name).symlink_to(channel.absolute())
-    (root / "input" / "config" / "hyperparameters.json").write_text(
-        json.dumps(texts | WATCHED, indent=2) + "\n", encoding="utf-8"
-    )
-    _run(
-        [sys.executable, "-m", "train", "--root", str(root.absolute())], root / "output" / "failure"
-    )
+    text = json.dumps(texts | WATCHED, indent=2) + "\n"
+    (config / "hyperparameters.json").write_text(text, encoding="utf-8")
+    command = [sys.executable, "-m", "train", "--root", str(root.absolute())]
+    _run(command, root / "output" / "failure")
     return root / "output"
 
 
@@ -52,7 +57,7 @@ def _hyperparameters(file: Path) -> dict[str, str]:
 
 
 def _run(command: list[str], failure: Path) -> None:
-    """Run it and pass on what it prints, but for its own diagnosis: ours follows."""
+    """Run it and pass its output on, without the answers of its rules: ours follow."""
     process = subprocess.Popen(
         command,
         cwd=REPOSITORY,
@@ -62,9 +67,10 @@ def _run(command: list[str], failure: Path) -> None:
         errors="replace",
         start_new_session=True,
     )
+    assert process.stdout is not None  # a pipe was asked for
     try:
         for line in process.stdout:
-            if not line.startswith("diagnose: "):
+            if not line.startswith(OWN_LINES):
                 print(line, end="", flush=True)
         code = process.wait()
     finally:
@@ -73,9 +79,10 @@ def _run(command: list[str], failure: Path) -> None:
             process.wait()
         process.stdout.close()
     if code:
-        reason = (
-            failure.read_text(encoding="utf-8", errors="replace").strip()
-            if failure.is_file()
-            else f"it ended with code {code}"
-        )
-        raise DiagnoseError(f"the training failed: {reason}")
+        raise DiagnoseError(f"the training failed: {_reason(failure, code)}")
+
+
+def _reason(failure: Path, code: int) -> str:
+    if failure.is_file():
+        return failure.read_text(encoding="utf-8", errors="replace").strip()
+    return f"it ended with code {code}"

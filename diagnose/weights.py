@@ -1,81 +1,104 @@
-"""Rules on how weights, or any tensors, change: from step to step and from run to run.
+"""Rules on how weights, or any tensors, change from step to step.
 
 Definitions and defaults: SageMaker's list of Debugger built-in rules,
 https://docs.aws.amazon.com/sagemaker/latest/dg/debugger-built-in-rules.html
-Where the hook kept a sample of a large tensor, "the tensor" is that sample: the same places at every step.
+Where the hook kept a sample of a large tensor, "the tensor" is that sample: the same places at
+every step.
 """
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from diagnose.rule import TensorRule
+from diagnose.gradients import BIAS
+from diagnose.rule import Array, TensorRule, largest, smallest, split_names
+
+if TYPE_CHECKING:
+    from diagnose.trial import JobTrial
 
 
 class WeightUpdateRatio(TensorRule):
-    """Fires when a weight's update is above `large_threshold` or below `small_threshold` times the weight: mean |w_s - w_p| / (mean |w_p| + epsilon).
+    """Fires when a weight's update, in units of the weight, is too large or too small.
 
-    p is the saved step before s; with `num_steps` the earliest saved one from s - num_steps on. Vague in the documentation: the norm; chosen is the
-    mean of absolute values, which needs no size. Left out: frozen weights (their ratio is 0 on purpose; known by having no saved gradient),
-    and weights that were all 0, against which any update is endless.
+    The ratio mean |w_s - w_p| / (mean |w_p| + epsilon) is above `large_threshold` or below
+    `small_threshold`. p is the saved step before s; with `num_steps` the earliest saved one from
+    s - num_steps on. Vague in the documentation: the norm; chosen is the mean of absolute values,
+    which needs no size. Left out: frozen weights (their ratio is 0 on purpose; they have no saved
+    gradient), and weights that were all 0, against which any update is endless.
     """
 
-    advice = "too large: a lower lr, warmup_epochs. Too small: a higher lr, a look at what is frozen, at vanishing gradients and at the lr schedule's end"
+    advice = (
+        "too large: a lower lr, warmup_epochs. Too small: a higher lr, a look at what is frozen, "
+        "at vanishing gradients and at the lr schedule's end"
+    )
     needs = "weights at two steps (debug_collections=weights)"
 
     def __init__(
         self,
-        base_trial,
+        base_trial: "JobTrial",
         *,
         num_steps: int | None = None,
         large_threshold: float = 10.0,
         small_threshold: float = 1e-8,
         epsilon: float = 1e-9,
-    ):
+    ) -> None:
         super().__init__(base_trial)
-        self.num_steps, self.large, self.small, self.epsilon = (
-            num_steps,
-            large_threshold,
-            small_threshold,
-            epsilon,
-        )
-        self.steps: dict[
-            str, list[tuple[int, int]]
-        ] = {}  # by mode: saved steps, in the mode's count and of all forward passes
+        self.num_steps = num_steps
+        self.large = large_threshold
+        self.small = small_threshold
+        self.epsilon = epsilon
+        # by mode: saved steps, each as counted within the mode and over all forward passes
+        self.steps: dict[str, list[tuple[int, int]]] = {}
 
     def invoke_at_step(self, step: int) -> bool:
-        mode, mode_step = self.base_trial.mode_modestep(step)
+        """Compare the weights with those of an earlier step."""
         names = self.trained(self.names(step, ("weights",)))
         if not names:
             return False
-        earlier = self.steps.setdefault(mode.name, [])
-        if self.num_steps is not None:
-            earlier[:] = [entry for entry in earlier if entry[0] >= mode_step - self.num_steps]
-        before = earlier[0 if self.num_steps is not None else -1][1] if earlier else None
-        earlier.append((mode_step, step))
+        before = self._earlier(step)
         if before is None:
             return False
-        ratios = {
-            name: ratio for name in names if (ratio := self._ratio(name, before, step)) is not None
-        }
+        ratios: dict[str, float] = {}
+        for name in names:
+            ratio = self._ratio(name, before, step)
+            if ratio is not None:
+                ratios[name] = ratio
         if not ratios:
             return False
         self.count_step()
-        low, high = min(ratios, key=ratios.get), max(ratios, key=ratios.get)
-        if ratios[high] > self.large:
-            return self.fire(
-                step,
-                high,
-                ratios[high],
-                self.large,
-                "this weight is overwritten rather than updated",
-            )
+        name, ratio = largest(ratios)
+        if ratio > self.large:
+            sentence = "this weight is overwritten rather than updated"
+            return self.fire(step, name, ratio, self.large, sentence)
         small = sum(ratio < self.small for ratio in ratios.values())
-        return small > 0 and self.fire(
-            step, low, ratios[low], self.small, f"{small} of {len(ratios)} weights hardly change"
-        )
+        if not small:
+            return False
+        name, ratio = smallest(ratios)
+        sentence = f"{small} of {len(ratios)} weights hardly change"
+        return self.fire(step, name, ratio, self.small, sentence)
+
+    def _earlier(self, step: int) -> int | None:
+        """The step to compare with, of the same mode; notes this one for later."""
+        mode, mode_step = self.base_trial.mode_modestep(step)
+        earlier = self.steps.setdefault(mode.name, [])
+        before = None
+        if self.num_steps is None:
+            if earlier:
+                before = earlier[-1][1]
+        else:
+            first = mode_step - self.num_steps
+            earlier[:] = [entry for entry in earlier if entry[0] >= first]
+            if earlier:
+                before = earlier[0][1]
+        earlier.append((mode_step, step))
+        return before
 
     def _ratio(self, name: str, before: int, step: int) -> float | None:
-        old, new = self.value(name, before), self.value(name, step)
-        if old is None or new is None or old.shape != new.shape or not np.any(old):
+        old = self.value(name, before)
+        new = self.value(name, step)
+        if old is None or new is None:
+            return None
+        if old.shape != new.shape or not np.any(old):
             return None
         with np.errstate(all="ignore"):
             ratio = float(np.abs(new - old).mean() / (np.abs(old).mean() + self.epsilon))
@@ -83,18 +106,23 @@ class WeightUpdateRatio(TensorRule):
 
 
 class UnchangedTensor(TensorRule):
-    """Fires when the last `num_steps` saved values of a tensor are all close to each other, as numpy.allclose has it (rtol, atol, equal_nan).
+    """Fires when the last `num_steps` saved values of a tensor are all close to each other.
 
-    Documented is that collection_names or tensor_regex must be given. Here, without either, it fires when a loss stands still, or all trained weights
-    do: single ones, such as BatchNorm's scales of 1, move by less than rtol in many a sound training. Steps of one mode are compared with each other.
+    Close is as numpy.allclose has it (rtol, atol, equal_nan). Documented is that collection_names
+    or tensor_regex must be given. Here, without either, it fires when a loss stands still, or all
+    trained weights do: single ones, such as BatchNorm's scales of 1, move by less than rtol in many
+    a sound training. Steps of one mode are compared with each other.
     """
 
-    advice = "a higher lr; a look at what is frozen, at gradients of 0 and at whether the optimizer has these parameters"
+    advice = (
+        "a higher lr; a look at what is frozen, at gradients of 0 and at whether the optimizer has "
+        "these parameters"
+    )
     needs = "a tensor at num_steps steps"
 
     def __init__(
         self,
-        base_trial,
+        base_trial: "JobTrial",
         *,
         collection_names: str | None = None,
         tensor_regex: str | None = None,
@@ -102,182 +130,131 @@ class UnchangedTensor(TensorRule):
         rtol: float = 1e-05,
         atol: float = 1e-08,
         equal_nan: bool = False,
-    ):
+    ) -> None:
         super().__init__(base_trial)
-        self.collections = collection_names.split(",") if collection_names else []
-        self.regex, self.num_steps, self.chosen = (
-            tensor_regex,
-            num_steps,
-            bool(collection_names or tensor_regex),
-        )
-        self.closeness = {"rtol": rtol, "atol": atol, "equal_nan": equal_nan}
-        self.last: dict[tuple[str, str], list[np.ndarray]] = {}
+        self.collections = split_names(collection_names)
+        self.regex = tensor_regex
+        self.chosen = bool(collection_names or tensor_regex)
+        self.num_steps = num_steps
+        self.rtol = rtol
+        self.atol = atol
+        self.equal_nan = equal_nan
+        self.last: dict[tuple[str, str], list[Array]] = {}  # by mode and tensor, num_steps at most
 
     def invoke_at_step(self, step: int) -> bool:
+        """Compare each tensor with its values at the steps before."""
         mode = self.mode_of(step).name
-        names = (
-            self.names(step, self.collections, self.regex)
-            if self.chosen
-            else self.trained(self.names(step, ("weights",)))
-            + (self.names(step, ("losses",)) if mode != "EVAL" else [])
-        )
-        unchanged, looked = [], False
-        for name in names:
-            value = self.value(name, step)
-            if value is None:
-                continue
-            kept = self.last.setdefault((mode, name), [])
-            kept.append(value)
-            del kept[: -self.num_steps]
-            if len(kept) == self.num_steps:
-                looked = True
-                if all(
-                    old.shape == value.shape and np.allclose(value, old, **self.closeness)
-                    for old in kept[:-1]
-                ):
-                    unchanged.append(name)
-        if looked:
+        names = self._names(step, mode)
+        complete = [name for name in names if self._keep(mode, name, step)]
+        unchanged = [name for name in complete if self._stands_still(self.last[mode, name])]
+        if complete:
             self.count_step()
-        weights = set(names) - set(self.names(step, ("losses",)))
-        if not self.chosen and not weights <= set(unchanged):
-            unchanged = [name for name in unchanged if name not in weights]
+        if not self.chosen:
+            weights = set(names) - set(self.names(step, ("losses",)))
+            if not weights <= set(unchanged):
+                unchanged = [name for name in unchanged if name not in weights]
         if not unchanged:
             return False
-        old, new = (self.last[mode, unchanged[0]][index].astype(np.float64) for index in (0, -1))
-        let_pass = self.closeness["atol"] + self.closeness["rtol"] * np.abs(old).max(initial=0.0)
-        return self.fire(
-            step,
-            unchanged[0],
-            np.abs(new - old).max(initial=0.0),
-            let_pass,
-            f"{len(unchanged)} of {len(names)} tensors have not changed over {self.num_steps} saved steps",
+        values = self.last[mode, unchanged[0]]
+        old = values[0].astype(np.float64)
+        new = values[-1].astype(np.float64)
+        change = np.abs(new - old).max(initial=0.0)
+        tolerance = self.atol + self.rtol * np.abs(old).max(initial=0.0)
+        sentence = (
+            f"{len(unchanged)} of {len(names)} tensors have not changed over {self.num_steps} "
+            "saved steps"
         )
+        return self.fire(step, unchanged[0], change, tolerance, sentence)
+
+    def _names(self, step: int, mode: str) -> list[str]:
+        if self.chosen:
+            return self.names(step, self.collections, self.regex)
+        weights = self.trained(self.names(step, ("weights",)))
+        # a validation loss stands still while the same weights see the same photos
+        losses = self.names(step, ("losses",)) if mode != "EVAL" else []
+        return weights + losses
+
+    def _keep(self, mode: str, name: str, step: int) -> bool:
+        """Keep the tensor's value; whether num_steps values are there now."""
+        value = self.value(name, step)
+        if value is None:
+            return False
+        kept = self.last.setdefault((mode, name), [])
+        kept.append(value)
+        del kept[: -self.num_steps]
+        return len(kept) == self.num_steps
+
+    def _stands_still(self, values: list[Array]) -> bool:
+        new = values[-1]
+        return all(self._are_close(new, old) for old in values[:-1])
+
+    def _are_close(self, new: Array, old: Array) -> bool:
+        if old.shape != new.shape:
+            return False
+        close = np.allclose(new, old, rtol=self.rtol, atol=self.atol, equal_nan=self.equal_nan)
+        return bool(close)
 
 
 class AllZero(TensorRule):
     """Fires when at least `threshold` percent of a tensor's values are 0.
 
-    Documented is that collection_names or tensor_regex must be given. Here, without either, gradients and trained weights are looked at, biases
-    not: they start at 0 by custom. Of a tensor saved as reductions only, it is known whether all is 0 (its largest absolute value), and that is used.
+    Documented is that collection_names or tensor_regex must be given. Here, without either,
+    gradients and trained weights are evaluated, biases not: they start at 0 by custom. Of a tensor
+    saved as reductions only, its largest absolute value shows whether all of it is 0.
     """
 
-    advice = "a look at dead ReLUs, at the initialization and at what is cut off from the loss (detached, masked, or behind an activation that is 0)"
+    advice = (
+        "a look at dead ReLUs, at the initialization and at what is cut off from the loss "
+        "(detached, masked, or behind an activation that is 0)"
+    )
     needs = "gradients or weights (debug_collections=gradients,weights)"
 
     def __init__(
         self,
-        base_trial,
+        base_trial: "JobTrial",
         *,
         collection_names: str | None = None,
         tensor_regex: str | None = None,
         threshold: float = 100.0,
-    ):
+    ) -> None:
         super().__init__(base_trial)
-        self.collections = collection_names.split(",") if collection_names else []
-        self.regex, self.threshold = tensor_regex, threshold
+        self.collections = split_names(collection_names)
+        self.regex = tensor_regex
+        self.threshold = threshold
 
     def invoke_at_step(self, step: int) -> bool:
-        if self.collections or self.regex:
-            names = self.names(step, self.collections, self.regex)
-        else:
-            names = [
-                name for name in self.names(step, ("gradients",)) if not name.endswith(".bias")
-            ] + self.trained(self.names(step, ("weights",)))
-        shares = {name: share for name in names if (share := self._zeros(name, step)) is not None}
+        """Compare the largest share of zeros with the threshold."""
+        shares: dict[str, float] = {}
+        for name in self._names(step):
+            share = self._zeros(name, step)
+            if share is not None:
+                shares[name] = share
         if not shares:
             return False
         self.count_step()
-        most = max(shares, key=shares.get)
         count = sum(share >= self.threshold for share in shares.values())
-        return count > 0 and self.fire(
-            step,
-            most,
-            shares[most],
-            self.threshold,
-            f"{count} of {len(shares)} tensors are {shares[most]:.4g} % zeros",
-        )
+        if not count:
+            return False
+        name, share = largest(shares)
+        sentence = f"{count} of {len(shares)} tensors are {share:.4g} % zeros"
+        return self.fire(step, name, share, self.threshold, sentence)
+
+    def _names(self, step: int) -> list[str]:
+        if self.collections or self.regex:
+            return self.names(step, self.collections, self.regex)
+        gradients = [name for name in self.names(step, ("gradients",)) if not name.endswith(BIAS)]
+        return gradients + self.trained(self.names(step, ("weights",)))
 
     def _zeros(self, name: str, step: int) -> float | None:
-        largest = self.reductions(name, step).get(("max", True))
-        if largest == 0:
+        """The share of zeros in percent; None where nothing of the tensor is known."""
+        most = self.reductions(name, step).get(("max", True))
+        if most == 0:
             return 100.0
         value = self.value(name, step)
         if value is None or not value.size:
-            return None if largest is None else 0.0
+            return None if most is None else 0.0
         share = 100.0 * float((value == 0).mean())
-        # a sample can be all 0 where the tensor is not
-        return min(share, np.nextafter(100.0, 0)) if largest else share
-
-
-class SimilarAcrossRuns(TensorRule):
-    """Compares tensors with those of another run at the same step and, as documented, fires when they DIFFER.
-
-    other_trials (required): the other runs' output folders, with commas between. Vague in the documentation: when two are similar. Chosen:
-    numpy.allclose with its own tolerances, which lets arithmetic in another order pass. Without collection_names or tensor_regex all
-    tensors are looked at. A tensor that the other run did not save at the step is not compared; a tensor of another shape differs.
-    """
-
-    advice = "the same seed, data, versions and thread count in both runs; the first step and tensor that differ show where the runs part"
-    needs = "tensors that both runs saved at the same step"
-
-    def __init__(
-        self,
-        base_trial,
-        *,
-        other_trials: str,
-        collection_names: str | None = None,
-        tensor_regex: str | None = None,
-    ):
-        super().__init__(base_trial, other_trials)
-        self.collections = collection_names.split(",") if collection_names else []
-        self.regex = tensor_regex or (None if self.collections else ".*")
-
-    def invoke_at_step(self, step: int) -> bool:
-        names = self.names(step, self.collections, self.regex)
-        different, compared = {}, set()
-        for other in self.other_trials:
-            theirs = set(other.tensor_names(step=step))
-            for name in [name for name in names if name in theirs]:
-                distance = self._distance(name, step, other)
-                if distance is not None:
-                    compared.add(name)
-                    if distance > 0:
-                        different[name] = max(distance, different.get(name, 0.0))
-        if not compared:
-            return False
-        self.count_step()
-        if not different:
-            return False
-        first = max(different, key=different.get)
-        return self.fire(
-            step,
-            first,
-            different[first],
-            0.0,
-            f"{len(different)} of {len(compared)} tensors differ from the other run's",
-        )
-
-    def _distance(self, name: str, step: int, other) -> float | None:
-        ours = self.value(name, step)
-        if ours is None:
-            reductions, theirs = self.reductions(name, step), {}
-            for kind, absolute in reductions:
-                theirs[kind, absolute] = float(
-                    other.tensor(name).reduction_value(step, kind, abs=absolute)
-                )
-            ours, value = np.array(list(reductions.values())), np.array(list(theirs.values()))
-        else:
-            value = np.asarray(other.tensor(name).value(step))
-        if not ours.size:
-            return None
-        if ours.shape != value.shape:
-            return np.inf
-        if np.allclose(ours, value, equal_nan=True):
-            return 0.0
-        with np.errstate(all="ignore"):
-            return float(
-                np.nanmax(
-                    np.abs(ours.astype(np.float64) - value.astype(np.float64)),
-                    initial=np.finfo(np.float64).tiny,
-                )
-            )
+        if most:
+            # a sample can be all 0 where the whole tensor is not
+            return min(share, float(np.nextafter(100.0, 0)))
+        return share

@@ -11,8 +11,8 @@ import time
 
 import pytest
 
-from diagnose.evaluation import follow
 from diagnose.findings import DiagnoseError
+from diagnose.following import follow
 from tests.support.jobs import REPOSITORY
 from tests.support.watched_training import photos, small_network, watch
 

@@ -1,0 +1,128 @@
+"""The rule on how the weights of a training were initialized.
+
+Definition and defaults: SageMaker's list of Debugger built-in rules,
+https://docs.aws.amazon.com/sagemaker/latest/dg/debugger-built-in-rules.html
+"""
+
+import math
+import statistics
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from diagnose.gradients import BIAS
+from diagnose.rule import TensorRule, largest, smallest
+
+if TYPE_CHECKING:
+    from diagnose.trial import JobTrial
+
+NORMAL_RANGE = 3.29  # p95 - p5 of a normal distribution, in standard deviations
+FEWEST_VALUES = 20  # below which a tensor has no 5th percentile
+
+
+class PoorWeightInitialization(TensorRule):
+    """Looks at the first `steps` saved training steps only. Fires when
+
+    (a) the variance of the activations' inputs differs between layers by more than `threshold`
+    times, or (b) the gradients of some layer spread, from the 5th to the 95th percentile, over less
+    than `distribution_range`, or (c) the loss has not fallen below its first value for `patience`
+    saved steps.
+
+    Vague in the documentation: it says both "variance of weights per layer" and "activation
+    inputs"; the parameter is named after the inputs, so those are taken, at each of the steps.
+    (b) looks at weights' gradients; biases are left out (see VanishingGradient), and tensors of
+    fewer than 20 values. Of gradients saved as reductions only, the range is taken as that of a
+    normal distribution. Wide and pretrained networks have narrow gradients by nature (ResNet50:
+    some 0.0001): lower distribution_range for them. Where smdebug alone saved the "input" of an
+    in-place ReLU, that is its output; our hook undoes it.
+    """
+
+    advice = (
+        "He (kaiming) initialization for ReLU, Xavier for tanh and sigmoid, BatchNorm, pretrained "
+        "weights; if only the loss stands still, another lr"
+    )
+    needs = "activation inputs, gradients or losses (debug_collections=activations,gradients)"
+
+    def __init__(
+        self,
+        base_trial: "JobTrial",
+        *,
+        activation_inputs_regex: str = ".*relu_input",
+        threshold: float = 10.0,
+        distribution_range: float = 0.001,
+        patience: int = 5,
+        steps: int = 10,
+    ) -> None:
+        super().__init__(base_trial)
+        self.regex = activation_inputs_regex
+        self.threshold = threshold
+        self.range = distribution_range
+        self.patience = patience
+        self.steps = steps
+        self.losses: list[float] = []
+
+    def invoke_at_step(self, step: int) -> bool:
+        """Evaluate the three conditions at one of the first training steps."""
+        is_training = self.mode_of(step).name in ("TRAIN", "GLOBAL")
+        if self.steps_evaluated >= self.steps or not is_training:
+            return False
+        self.count_step()
+        return self._is_uneven(step) or self._is_narrow(step) or self._is_stuck(step)
+
+    def _is_uneven(self, step: int) -> bool:
+        names = self.names(step, (), self.regex)
+        variances = self.reduce_each(names, step, "variance")
+        finite = {name: value for name, value in variances.items() if math.isfinite(value)}
+        if len(finite) < 2:
+            return False
+        low_name, low = smallest(finite)
+        high_name, high = largest(finite)
+        ratio = high / low if low > 0 else math.inf
+        if ratio <= self.threshold:
+            return False
+        sentence = (
+            f"the activations' inputs vary {ratio:.3g} times as much at {high_name} as here: "
+            "from layer to layer the signal fades or grows"
+        )
+        return self.fire(step, low_name, ratio, self.threshold, sentence)
+
+    def _is_narrow(self, step: int) -> bool:
+        spreads: dict[str, float] = {}
+        for name in self.names(step, ("gradients",)):
+            spread = None if name.endswith(BIAS) else self._spread(name, step)
+            if spread is not None:
+                spreads[name] = spread
+        if not spreads:
+            return False
+        name, spread = smallest(spreads)
+        if not spread < self.range:
+            return False
+        sentence = "the gradients of this layer lie in too narrow a range to learn from"
+        return self.fire(step, name, spread, self.range, sentence)
+
+    def _spread(self, name: str, step: int) -> float | None:
+        """The range from the 5th to the 95th percentile."""
+        values = self.value(name, step)
+        if values is None:
+            deviation = self.reduction(name, step, "std")
+            return None if deviation is None else NORMAL_RANGE * deviation
+        if values.size < FEWEST_VALUES or not np.isfinite(values).all():
+            return None
+        low, high = np.percentile(values, (5, 95))
+        return float(high - low)
+
+    def _is_stuck(self, step: int) -> bool:
+        names = self.names(step, ("losses",))
+        losses = self.reduce_each(names, step, "mean")
+        if not losses:
+            return False
+        self.losses.append(statistics.fmean(losses.values()))
+        since = len(self.losses) - 1
+        if since < self.patience:
+            return False
+        first = self.losses[0]
+        best = min(self.losses[1:])
+        if not best >= first:
+            return False
+        sentence = f"the loss has not fallen below its first value in {since} saved steps"
+        return self.fire(step, names[0], best, first, sentence)
