@@ -3,11 +3,9 @@
 Either is started in a Sandbox.
 """
 
-import errno
 import os
 import shlex
 import shutil
-import socket
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +17,7 @@ from runtime.container_engine import DockerEngine, RunSpec, loopback_hosts, loop
 from runtime.errors import RunError
 from runtime.instances import Instance
 from runtime.ports import free_port
+from runtime.probes import is_reached
 
 SANDBOX = Path(__file__).with_name("sandbox.py")
 SHM_MB = 2048
@@ -27,7 +26,6 @@ CREDENTIALS = {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/v2/credentials/confor
 NOT_INHERITED = ("AWS_", "SAGEMAKER_", "SM_", "TRAINING_JOB_")  # they would hide what is missing
 PORT = docker.SERVING_PORT
 HOST = "algo-1"
-REACH_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -111,7 +109,7 @@ class Image:
             return None
         own = docker.address(instance.name)
         if own and not self.near:
-            self.near = _reached(own, sandbox.port)
+            self.near = is_reached(own, sandbox.port)
         # nothing can be published of an isolated network
         if own and (self.near or sandbox.network):
             return f"http://{own}:{sandbox.port}"
@@ -228,10 +226,7 @@ class Program:
         if port:
             environment["SAGEMAKER_BIND_TO_PORT"] = str(port)
         environment |= sandbox.variables()
-        command = [
-            *_closed(sandbox, folder),
-            *self._filled(verb, folder, port, sandbox.arguments),
-        ]
+        command = _closed(sandbox, folder) + self._filled(verb, folder, port, sandbox.arguments)
         instance = Instance(command, on_line, port, environment, Path.cwd())
         self._instances.append(instance)
         return instance
@@ -240,13 +235,8 @@ class Program:
         words = self._words
         if not arguments and not any("{verb}" in word for word in words):
             words = [*words, "{verb}"]
-        places = {
-            "{root}": str(folder),
-            "{model}": str(folder),
-            "{port}": str(port),
-            "{verb}": verb,
-            "{python}": sys.executable,
-        }
+        places = {"{root}": str(folder), "{model}": str(folder), "{port}": str(port)}
+        places |= {"{verb}": verb, "{python}": sys.executable}
         return [*(_replaced(word, places) for word in words), *arguments]
 
     def _home_of(self, folder: Path) -> Path:
@@ -308,10 +298,3 @@ def _replaced(word: str, places: dict[str, str]) -> str:
     for name, value in places.items():
         word = word.replace(name, value)
     return word
-
-
-def _reached(address: str, port: int) -> bool:
-    """Whether connections from here reach this address; a refused one does."""
-    with socket.socket() as probe:
-        probe.settimeout(REACH_S)
-        return probe.connect_ex((address, port)) in (0, errno.ECONNREFUSED)

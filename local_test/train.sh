@@ -37,12 +37,16 @@ write_missing() {  # write_missing NAME JSON
 # What the platform makes before the container starts.
 mkdir -p "$root/input/config" "$root/model" "$root/output/data" "$root/checkpoints"
 shopt -s nullglob
+channel='{"TrainingInputMode": "File", "S3DistributionType": "FullyReplicated", "RecordWrapperType": "None"}'
 channels=""
 for folder in "$root"/input/data/*/; do
-    channels+=${channels:+, }"\"$(basename "$folder")\": {\"TrainingInputMode\": \"File\"}"
+    channels+=${channels:+, }"\"$(basename "$folder")\": $channel"
 done
 write_missing inputdataconfig "{$channels}"
-write_missing resourceconfig '{"current_host": "algo-1", "hosts": ["algo-1"], "network_interface_name": "eth0"}'
+# The same as runtime/opt_ml.py writes; tests/runtime/test_opt_ml.py compares them.
+write_missing resourceconfig '{"current_host": "algo-1", "hosts": ["algo-1"], "network_interface_name": "eth0",
+  "current_instance_type": "local", "current_group_name": "homogeneousCluster",
+  "instance_groups": [{"instance_group_name": "homogeneousCluster", "instance_type": "local", "hosts": ["algo-1"]}]}'
 write_missing hyperparameters '{}'
 
 # In the background, so that this shell can turn Ctrl-C into a SIGTERM for the container.

@@ -1,5 +1,7 @@
 """Asks a server whether it is there: GET /ping, once or until it answers 200."""
 
+import errno
+import socket
 import time
 import urllib.error
 import urllib.request
@@ -8,6 +10,7 @@ from collections.abc import Callable
 from runtime.errors import RunError
 from runtime.timeouts import PING_S, SERVE_START_S
 
+REACH_S = 1.0
 BETWEEN_S = 0.05  # two pings of a server that starts
 
 
@@ -21,6 +24,13 @@ def ping(url: str, timeout_s: float = PING_S) -> int:
         return error.code
     except OSError:
         return 0
+
+
+def is_reached(address: str, port: int) -> bool:
+    """Whether connections from here reach an address; one that is refused there does."""
+    with socket.socket() as probe:
+        probe.settimeout(REACH_S)
+        return probe.connect_ex((address, port)) in (0, errno.ECONNREFUSED)
 
 
 def wait_ready(

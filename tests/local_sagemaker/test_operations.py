@@ -2,9 +2,7 @@
 
 import json
 import os
-import queue
 import signal
-import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -20,8 +18,6 @@ from local_sagemaker.metrics import Measures
 from local_sagemaker.objects import relative
 from local_sagemaker.records import TooLarge, assemble, batches
 from local_sagemaker.store import Store, page
-from runtime.instances import Instance
-from runtime.timeouts import SERVE_STOP_S, TRAIN_STOP_S
 from tests.support.jobs import draw_channel
 from tests.support.sagemakers import ended, local_sagemaker, moto, training_request, until
 
@@ -234,21 +230,6 @@ def test_records_of_a_transform():
     with pytest.raises(TooLarge, match="record 1 is of 8 bytes|record 1 is of 9 bytes"):
         batches(content, "Line", "SingleRecord", 5)
     assert assemble([b"1", b"2\n"], "Line") == b"1\n2\n" and assemble([b"1", b"2"], "None") == b"12"
-
-
-@pytest.mark.parametrize(
-    "handler, code",
-    [("signal.SIG_IGN", 128 + signal.SIGKILL), ("lambda *_: sys.exit(7)", 7)],
-    ids=["deaf", "obedient"],
-)
-def test_what_does_not_end_at_sigterm_is_killed(handler, code):
-    assert (TRAIN_STOP_S, SERVE_STOP_S) == (120, 30)
-    told = queue.Queue()
-    script = f"import signal, sys, time; signal.signal(signal.SIGTERM, {handler}); print('ready', flush=True); time.sleep(60)"
-    machine = Instance([sys.executable, "-c", script], told.put)
-    assert told.get(timeout=30) == "ready"
-    machine.stop(1)
-    assert machine.code() == code
 
 
 def test_a_killed_server_leaves_a_failed_job_and_no_process(tmp_path, moto_url):

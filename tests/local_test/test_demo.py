@@ -7,8 +7,6 @@ import sys
 import pytest
 import yaml
 
-from runtime.container_engine import choose_container_engine
-from runtime.errors import RunError
 from runtime.opt_ml import lay_out
 from tests.support.jobs import REPOSITORY, SMALL, draw_channel
 
@@ -84,11 +82,6 @@ def test_a_training_that_fails_ends_the_demo_with_its_reason(tmp_path):
         and "hyperparameter lr must be a number; found 'abc'" in done.stderr
         and "Traceback" not in done.stderr
     )
-
-
-def test_an_engine_that_there_is_not():
-    with pytest.raises(RunError, match="must be docker or process, found 'podman'"):
-        choose_container_engine("podman")
 
 
 def test_a_job_is_laid_out_as_sagemaker_does(tmp_path):

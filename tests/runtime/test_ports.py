@@ -25,21 +25,29 @@ def test_no_two_processes_and_no_two_threads_get_the_same():
     with ThreadPoolExecutor(8) as pool:
         ports = list(pool.map(lambda _: free_port(), range(BLOCK // 2)))
     for other in others:
+        assert other.stdout is not None  # it is a pipe
         ports += map(int, other.stdout.readline().split())
     for other in others:
         other.communicate("\n")
-    assert len(ports) == len(set(ports)) == BLOCK // 2 + 4 * 40
+    assert len(ports) == BLOCK // 2 + 4 * 40
+    assert len(set(ports)) == len(ports)
 
 
 def test_a_port_that_is_taken_is_passed_over():
     with socket.socket() as server:
-        server.bind(("127.0.0.1", port := free_port()))
+        port = free_port()
+        server.bind(("127.0.0.1", port))
         server.listen()
         assert port not in {free_port() for _ in range(BLOCK)}
 
 
-def test_without_a_place_for_locks_there_are_ports_all_the_same(tmp_path):
-    code = "import tempfile; tempfile.tempdir = '/nowhere'; from runtime.ports import free_port; print(free_port())"
+def test_without_a_place_for_locks_there_are_ports_all_the_same():
+    code = """
+import tempfile
+from runtime.ports import free_port
+tempfile.tempdir = "/nowhere"
+print(free_port())
+"""
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True
     )

@@ -1,0 +1,14 @@
+"""python -m local_test.conformance: for one version, names its new command."""
+
+import sys
+
+SENTENCE = "local_test.conformance has moved: run `python -m conformance` with the same options"
+
+
+def main() -> int:
+    print(SENTENCE, file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
