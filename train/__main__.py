@@ -1,4 +1,7 @@
-"""python -m train [--root DIR] [--hyperparameters FILE]: one training job, laid out under DIR as SageMaker lays it out under /opt/ml."""
+"""python -m train [--root DIR] [--hyperparameters FILE]: one training job.
+
+DIR is laid out as SageMaker lays out /opt/ml.
+"""
 
 import argparse
 import logging
@@ -15,23 +18,12 @@ from train.stop import Stop
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the job; the exit code says how it went. A failure leaves its reason in output/failure."""
-    parser = argparse.ArgumentParser(prog="train", description=__doc__)
-    parser.add_argument(
-        "--root", help="folder laid out as /opt/ml (default: SAGEMAKER_BASE_DIR, else /opt/ml)"
-    )
-    parser.add_argument(
-        "--hyperparameters",
-        metavar="FILE",
-        help="what the job is told in place of its input/config/hyperparameters.json, which is "
-        "overwritten; such as best.json of `python -m tune`",
-    )
-    options = parser.parse_args(arguments)
+    """Run the job; the exit code. A failure leaves its reason in output/failure."""
+    options = _parse(arguments)
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s", force=True)
     stop = Stop().listen()
-    os.environ.setdefault(
-        "THP_MEM_ALLOC_ENABLE", "1"
-    )  # torch takes large tensors in huge pages: a tenth of a step's time on a processor
+    # torch then takes large tensors in huge pages: a tenth of a step's time on a processor
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     job = None
     try:
         job = Job.at(options.root)
@@ -41,14 +33,15 @@ def main(arguments: list[str] | None = None) -> int:
         if options.hyperparameters:
             job.take_hyperparameters(Path(options.hyperparameters))
         return train(job, stop)
-    except (
-        Exception
-    ) as error:  # whatever it is: the platform must learn the reason and see the exit code
+    except Exception as error:  # whatever it is: the platform must learn the reason
         return report_failure(job, error)
 
 
 def train(job: Job, stop: Stop) -> int:
-    """Read the job's settings and train, in this process or in several; a wrong setting is told before torch's seconds of loading."""
+    """Train in this process or in several; the exit code.
+
+    The settings are read first: a wrong one fails before torch's seconds of loading.
+    """
     from recipes.hyperparameters import parse
 
     hyperparameters = parse(job.hyperparameters())
@@ -63,6 +56,20 @@ def train(job: Job, stop: Stop) -> int:
 
     run(job, hyperparameters, stop)
     return SUCCEEDED
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="train", description=__doc__)
+    parser.add_argument(
+        "--root", help="folder laid out as /opt/ml (default: SAGEMAKER_BASE_DIR, else /opt/ml)"
+    )
+    parser.add_argument(
+        "--hyperparameters",
+        metavar="FILE",
+        help="hyperparameters that replace the job's input/config/hyperparameters.json, "
+        "such as best.json of `python -m tune`",
+    )
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

@@ -8,34 +8,44 @@ from artifact.model import ArtifactError
 from artifact.preprocessing import PhotoError
 from train.job import Job, JobError
 
-SUCCEEDED, FAILED, BROKEN = (
-    0,
-    1,
-    70,
-)  # 70: a fault of this program, not of its input (sysexits' EX_SOFTWARE)
+SUCCEEDED = 0
+FAILED = 1  # the cause is the input, the settings or the machine
+BROKEN = 70  # the cause is this program: EX_SOFTWARE of sysexits.h
+
+# torch has no exception class of its own for a processor's memory; these are its words.
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
 
 
 def report_failure(job: Job | None, error: Exception, first_hand: bool = True) -> int:
-    """Tell the reason on stderr and in the job's failure file; the traceback only for what no user can mend. The exit code.
+    """Write the reason to stderr and to the job's failure file; the exit code.
 
-    first_hand: False for a failure elsewhere, which does not take the place of a reason that is there.
+    The traceback is printed only when no user can mend the cause.
+    first_hand: False for a failure elsewhere, which does not replace a reason that is there.
     """
     sentence = reason(error)
     if sentence is None:
         traceback.print_exception(error)
     text = sentence or f"unexpected {type(error).__name__}: {error}"
     print(f"train: failed: {text}", file=sys.stderr, flush=True)
-    if job:
-        try:
-            if first_hand or not job.failure():
-                job.write_failure(text)
-        except OSError as second:
-            print(
-                f"train: the reason could not be written to output/failure: {second}",
-                file=sys.stderr,
-                flush=True,
-            )
+    if job and (first_hand or not _has_reason(job)):
+        write_reason(job, text)
     return FAILED if sentence else BROKEN
+
+
+def write_reason(job: Job, text: str) -> None:
+    """Write the failure file; where it cannot be written, stderr says why."""
+    try:
+        job.write_failure(text)
+    except OSError as error:
+        sentence = f"the reason could not be written to output/failure: {error}"
+        print(f"train: {sentence}", file=sys.stderr, flush=True)
+
+
+def _has_reason(job: Job) -> bool:
+    try:
+        return bool(job.failure())
+    except OSError:
+        return False
 
 
 def reason(error: BaseException) -> str | None:
@@ -43,25 +53,37 @@ def reason(error: BaseException) -> str | None:
     if isinstance(error, (JobError, PhotoError, ArtifactError)):
         return str(error)
     if isinstance(error, OSError):
-        where = f" '{error.filename2 or error.filename}'" if error.filename else ""
-        match error.errno:
-            case errno.ENOSPC | errno.EDQUOT:
-                return f"the disk is full{f': could not write{where}' if where else ''}; give the job more space (VolumeSizeInGB)"
-            case errno.EACCES | errno.EPERM | errno.EROFS:
-                return f"no permission to read or write{where} ({error.strerror}); the job reads its input and writes below its root"
-            case _:
-                return f"{error.strerror or error}{where}"
-    if (
-        isinstance(error, MemoryError)
-        or "out of memory" in str(error)
-        or "can't allocate memory" in str(error)
-    ):
-        return "out of memory; a smaller batch_size, image_size or model, or a larger machine, may help"
-    if "Expected more than 1 value per channel" in str(error):
-        return "batch_size=1 is too small for the batch normalisation of this model at this image_size; set 2 or more"
+        return _of_operating_system(error)
+    text = str(error)
+    if isinstance(error, MemoryError) or any(words in text for words in OUT_OF_MEMORY):
+        return (
+            "out of memory; a smaller batch_size, image_size or model, "
+            "or a larger machine, may help"
+        )
+    if "Expected more than 1 value per channel" in text:
+        return (
+            "batch_size=1 is too small for the batch normalisation of this model "
+            "at this image_size; set 2 or more"
+        )
     # torch's writers wrap the operating system's error in one of their own
     inner = error.__cause__ or error.__context__
     return reason(inner) if inner is not None else None
+
+
+def _of_operating_system(error: OSError) -> str:
+    path = error.filename2 or error.filename
+    where = f" '{path}'" if path else ""
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            what = f": could not write{where}" if where else ""
+            return f"the disk is full{what}; give the job more space (VolumeSizeInGB)"
+        case errno.EACCES | errno.EPERM | errno.EROFS:
+            return (
+                f"no permission to read or write{where} ({error.strerror}); "
+                "the job reads its input and writes below its root"
+            )
+        case _:
+            return f"{error.strerror or error}{where}"
 
 
 def os_error(error: BaseException | None) -> OSError | None:

@@ -1,6 +1,7 @@
-"""Loading torch, most of a short training's time: while it lasts, the garbage collector stays away.
+"""A pause of the garbage collector while torch loads, most of a short training's time.
 
-It would look through all of torch's modules a dozen times, for a fifth of the time, and find nothing.
+It would look through all of torch's modules a dozen times, for a fifth of the time, and find
+nothing.
 """
 
 import gc
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def gc_paused() -> Iterator[None]:
-    """While this lasts no garbage is looked for; afterwards it is as before."""
+    """No garbage is collected inside; afterwards the collector is as before."""
     was_on = gc.isenabled()
     gc.disable()
     try:

@@ -8,6 +8,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 DEFAULT_ROOT = "/opt/ml"
 FAILURE_LENGTH = 1024  # characters of the failure file that DescribeTrainingJob shows
@@ -24,8 +25,11 @@ class Job:
     root: Path
 
     @classmethod
-    def at(cls, root: str | os.PathLike | None = None) -> "Job":
-        """The job under root, else under SAGEMAKER_BASE_DIR, else /opt/ml. JobError when there is no such folder."""
+    def at(cls, root: str | os.PathLike[str] | None = None) -> "Job":
+        """The job under root, else under SAGEMAKER_BASE_DIR, else under /opt/ml.
+
+        JobError when there is no such folder.
+        """
         path = Path(root or os.environ.get("SAGEMAKER_BASE_DIR") or DEFAULT_ROOT).absolute()
         if not path.is_dir():
             raise JobError(
@@ -37,11 +41,9 @@ class Job:
     def channels(self) -> dict[str, Path]:
         """Channel name to folder, for every folder under input/data."""
         data = self.root / "input" / "data"
-        return (
-            {path.name: path for path in sorted(data.iterdir()) if path.is_dir()}
-            if data.is_dir()
-            else {}
-        )
+        if not data.is_dir():
+            return {}
+        return {path.name: path for path in sorted(data.iterdir()) if path.is_dir()}
 
     @property
     def model(self) -> Path:
@@ -55,19 +57,27 @@ class Job:
     def output_data(self) -> Path:
         return self.root / "output" / "data"
 
+    @property
+    def _failure(self) -> Path:
+        return self.root / "output" / "failure"
+
     def hyperparameters(self) -> dict[str, str]:
-        """hyperparameters.json as it stands; none when SageMaker wrote no such file. JobError when it is damaged."""
+        """hyperparameters.json as it stands; empty without the file. JobError for a damaged one."""
         return self.config("hyperparameters.json")
 
-    def config(self, name: str) -> dict:
-        """One of SageMaker's files under input/config; empty when there is none. JobError when it is damaged."""
+    # Any: SageMaker's files have their own shapes, which their readers know.
+    def config(self, name: str) -> dict[str, Any]:
+        """A file under input/config; empty without the file. JobError for a damaged one."""
         try:
             return _read_object(self.root / "input" / "config" / name)
         except FileNotFoundError:
             return {}
 
     def take_hyperparameters(self, file: Path) -> None:
-        """Make a file's hyperparameters this job's. JobError when it holds none, OSError when the job's file cannot be written."""
+        """Make a file's hyperparameters this job's.
+
+        JobError when it holds none, OSError when the job's file cannot be written.
+        """
         try:
             texts = _read_object(file)
         except FileNotFoundError as error:
@@ -77,31 +87,29 @@ class Job:
         path.write_text(json.dumps(texts, indent=2) + "\n", encoding="utf-8")
 
     def path(self, given: str) -> Path:
-        """A path as SageMaker's files give it, with this job's root for /opt/ml."""
+        """A path as SageMaker's files give it, with this job's root in place of /opt/ml."""
         path = Path(given)
-        return (
-            self.root / path.relative_to(DEFAULT_ROOT)
-            if path.is_relative_to(DEFAULT_ROOT)
-            else path
-        )
+        if not path.is_relative_to(DEFAULT_ROOT):
+            return path
+        return self.root / path.relative_to(DEFAULT_ROOT)
 
     def forget_failure(self) -> None:
-        """Remove the reason of an earlier run on the same tree."""
-        (self.root / "output" / "failure").unlink(missing_ok=True)
+        """Remove the reason that an earlier run left."""
+        self._failure.unlink(missing_ok=True)
 
     def failure(self) -> str:
-        """The reason that was left, "" when there is none."""
-        path = self.root / "output" / "failure"
-        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+        """The reason in the failure file; "" without one."""
+        if not self._failure.is_file():
+            return ""
+        return self._failure.read_text(encoding="utf-8", errors="replace")
 
     def write_failure(self, reason: str) -> None:
-        """Leave the reason where SageMaker reads FailureReason from. OSError when it cannot be written."""
-        path = self.root / "output" / "failure"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(reason[:FAILURE_LENGTH], encoding="utf-8")
+        """Write the file that SageMaker reads FailureReason from. OSError when it cannot."""
+        self._failure.parent.mkdir(parents=True, exist_ok=True)
+        self._failure.write_text(reason[:FAILURE_LENGTH], encoding="utf-8")
 
 
-def _read_object(path: Path) -> dict:
+def _read_object(path: Path) -> dict[str, Any]:
     """A JSON object. FileNotFoundError without a file, JobError for anything else."""
     try:
         values = json.loads(path.read_text(encoding="utf-8") or "{}")
@@ -110,7 +118,6 @@ def _read_object(path: Path) -> dict:
     except (ValueError, OSError) as error:
         raise JobError(f"'{path}' is not readable JSON ({error})") from error
     if not isinstance(values, dict):
-        raise JobError(
-            f"'{path}' holds a {type(values).__name__}; expected an object of names and values"
-        )
+        kind = type(values).__name__
+        raise JobError(f"'{path}' holds a {kind}; expected an object of names and values")
     return values

@@ -1,7 +1,7 @@
-"""What watches a training on request: smdebug's hook over its tensors, the profiler, and at the end the rules over both."""
+"""Observers of a training, on request: smdebug's hook, the profiler, and the rules over both."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -20,38 +20,41 @@ log = logging.getLogger(__name__)
 def open_profile(
     job: Job, hp: Hyperparameters, context: DistributedContext
 ) -> Iterator[NoProfile | Profile]:
-    """A profile of what is done inside, under output/data/profiler; none unless the hyperparameters or SageMaker ask for it."""
-    settings = read_settings(
-        job, job.output_data / "profiler", hp.profile, hp.profile_steps, context.rank
-    )
-    with profiling(settings, "cuda" if torch.cuda.is_available() else "cpu") as profile:
+    """A profile under output/data/profiler, where the hyperparameters or SageMaker ask for one."""
+    folder = job.output_data / "profiler"
+    settings = read_settings(job, folder, hp.profile, hp.profile_steps, context.rank)
+    device_type = "cuda" if torch.cuda.is_available() else "cpu"
+    with profiling(settings, device_type) as profile:
         yield profile
 
 
 def attach_hook(job: Job, learner: Learner) -> Hook | None:
-    """smdebug's hook on the learner's network, where the hyperparameters or SageMaker ask for it."""
-    hp = learner.hyperparameters
-    settings = (
-        DebugSettings(
-            tuple(part.strip() for part in hp.debug_collections.split(",") if part.strip()),
-            hp.debug_train_interval,
-            hp.debug_eval_interval,
-            hp.debug_predict_interval,
-            hp.debug_sample,
-        )
-        if hp.debug
-        else None
-    )
-    return open_hook(
-        job,
-        settings,
-        learner.network,
-        learner.scaler.get_scale if learner.scaler.is_enabled() else None,
+    """smdebug's hook on the network, where the hyperparameters or SageMaker ask for it."""
+    gradient_scale: Callable[[], float] | None = None
+    if learner.scaler.is_enabled():
+        gradient_scale = learner.scaler.get_scale
+    settings = _debug_settings(learner.hyperparameters)
+    return open_hook(job, settings, learner.network, gradient_scale)
+
+
+def _debug_settings(hp: Hyperparameters) -> DebugSettings | None:
+    if not hp.debug:
+        return None
+    names = [part.strip() for part in hp.debug_collections.split(",")]
+    return DebugSettings(
+        tuple(name for name in names if name),
+        hp.debug_train_interval,
+        hp.debug_eval_interval,
+        hp.debug_predict_interval,
+        hp.debug_sample,
     )
 
 
 def print_findings(job: Job) -> None:
-    """Judge what was saved and print the answers; a training never fails for what they say, nor when they cannot be had."""
+    """Judge the saved tensors and profile, and print the findings.
+
+    A training never fails because of them, nor because they cannot be had.
+    """
     from diagnose.diagnosis import diagnose_output
     from diagnose.findings import DiagnoseError
 
@@ -60,9 +63,8 @@ def print_findings(job: Job) -> None:
     except (DiagnoseError, OSError) as error:
         log.warning("diagnose: %s", error)
         return
-    for line in diagnosis.lines():
+    lines = diagnosis.lines()
+    for line in lines:
         print(f"diagnose: {line}", flush=True)
-    print(
-        f"diagnose: rules={len(diagnosis.lines())} fired={','.join(diagnosis.fired()) or 'none'}",
-        flush=True,
-    )
+    fired = ",".join(diagnosis.fired()) or "none"
+    print(f"diagnose: rules={len(lines)} fired={fired}", flush=True)

@@ -1,4 +1,4 @@
-"""Log lines now and then in whatever takes long."""
+"""Log lines now and then in long loops over photos."""
 
 import logging
 import time
@@ -9,22 +9,22 @@ log = logging.getLogger(__name__)
 
 
 class Progress:
-    """Counts photos done. total: how many there are, None where that is not known yet; every_s: seconds from line to line."""
+    """Counts photos. total: None where it is not known yet; every_s: seconds from line to line."""
 
-    def __init__(self, what: str, total: int | None = None, every_s: float = PROGRESS_S):
-        self.what, self.total, self.every_s, self.done = what, total, every_s, 0
-        self.started = self.told = time.monotonic()
+    def __init__(self, what: str, total: int | None = None, every_s: float = PROGRESS_S) -> None:
+        self.what = what
+        self.every_s = every_s
+        self.done = 0
+        self._of = "" if total is None else f" of {total}"
+        self._started = time.monotonic()
+        self._logged_at = self._started
 
     def add(self, count: int) -> None:
+        """Count more photos, and log a line if the last one is old enough."""
         self.done += count
         now = time.monotonic()
-        if now - self.told > self.every_s:
-            self.told = now
-            of = "" if self.total is None else f" of {self.total}"
-            log.info(
-                "progress: %s, %d%s photos, %.1f photos/s",
-                self.what,
-                self.done,
-                of,
-                self.done / (now - self.started),
-            )
+        if now - self._logged_at <= self.every_s:
+            return
+        self._logged_at = now
+        speed = self.done / (now - self._started)
+        log.info("progress: %s, %d%s photos, %.1f photos/s", self.what, self.done, self._of, speed)

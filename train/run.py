@@ -6,7 +6,7 @@ import time
 from artifact.model import Description
 from recipes.hyperparameters import Hyperparameters
 from train.data.channels import Channels, read_channels
-from train.distributed.context import DistributedContext
+from train.distributed.context import ALONE, DistributedContext
 from train.job import Job, JobError
 from train.learning.fit import Fit, fit
 from train.learning.incremental import read_model_channel
@@ -14,7 +14,7 @@ from train.learning.plan import make_plan
 from train.model.networks import Networks
 from train.model.weights import Source
 from train.observers import open_profile, print_findings
-from train.recording.profile import NoProfile, Profile
+from train.recording.profile import Profile
 from train.result.build_artifact import build_artifact, keep_best_artifact
 from train.stop import Stop
 
@@ -25,67 +25,57 @@ def run(
     job: Job,
     hp: Hyperparameters,
     stop: Stop,
-    context: DistributedContext = DistributedContext(),
+    context: DistributedContext = ALONE,
     networks: Networks | None = None,
     export: bool = True,
 ) -> Description | None:
-    """Train, export, measure and report; the artifact is in job.model at the end, in the job of the first process.
+    """Train, export, measure and report. The artifact is then in the main process's job.model.
 
-    A request to stop ends the training early, with the artifact of the best epoch so far. JobError, PhotoError or
-    OSError when the job fails; whatever fails once an epoch is done, the artifact of the best one is kept.
-    networks: shared by the trainings of one process that differ in little else than how they learn. export: without it the
-    training ends with its last checkpoint, from which a later run of the same job exports.
+    A request to stop ends the training early, with the artifact of the best epoch so far. JobError,
+    PhotoError or OSError when the job fails; once an epoch is done, a failure leaves the artifact
+    of the best one.
+    networks: shared by the trainings of one process that differ in little else than how they learn.
+    export: without it the training ends with its last checkpoint, from which a later run of the
+    same job exports.
     """
     started = time.monotonic()
+    description = None
     with open_profile(job, hp, context) as profile:
-        description, watched = _run(job, hp, stop, context, networks, export, profile, started)
-    if watched and context.is_main_process and not stop():
+        hp, earlier = read_model_channel(job, hp)
+        channels = read_channels(job.channels, hp.split, hp.seed, {hp.weights}, hp.multi_label)
+        _log_photos(channels, hp)
+        _check_shards(channels, hp, context)
+        plan, source = make_plan(job, hp, channels, context, earlier, networks, profile)
+        hook = plan.learner.hook
+        try:
+            fit(plan, stop)
+            if export:
+                description = _conclude(job, plan, channels, source, stop, started)
+        except Exception as error:
+            keep_best_artifact(job, plan, channels, source, stop, started, error)
+            raise
+        finally:
+            if hook:
+                hook.close()
+    observed = hook is not None or isinstance(profile, Profile)
+    if observed and context.is_main_process and not stop():
         print_findings(job)
     return description
-
-
-def _run(
-    job: Job,
-    hp: Hyperparameters,
-    stop: Stop,
-    context: DistributedContext,
-    networks: Networks | None,
-    export: bool,
-    profile: NoProfile | Profile,
-    started: float,
-) -> tuple[Description | None, bool]:
-    """The artifact's description, and whether there is something for rules to judge."""
-    hp, earlier = read_model_channel(job, hp)
-    channels = read_channels(job.channels, hp.split, hp.seed, {hp.weights}, hp.multi_label)
-    _describe(channels, hp)
-    _check_shares(channels, hp, context)
-    plan, source = make_plan(job, hp, channels, context, earlier, networks, profile)
-    hook = plan.learner.hook
-    try:
-        fit(plan, stop)
-        return _conclude(job, plan, channels, source, stop, started) if export else None, bool(
-            hook
-        ) or isinstance(profile, Profile)
-    except Exception as error:
-        keep_best_artifact(job, plan, channels, source, stop, started, error)
-        raise
-    finally:
-        if hook:
-            hook.close()
 
 
 def _conclude(
     job: Job, plan: Fit, channels: Channels, source: Source, stop: Stop, started: float
 ) -> Description | None:
-    """The first process finishes the job alone; the others wait, so that all leave with one outcome."""
+    """The main process finishes the job alone. The others wait, so that all have one outcome."""
     context = plan.learner.context
     if not context.is_main_process:
-        return context.wait_for_main()
-    plan.learner.context = DistributedContext()
+        context.wait_for_main()
+        return None
+    plan.learner.context = ALONE
     return build_artifact(job, plan, channels, source, stop, started)
 
 
-def _check_shares(channels: Channels, hp: Hyperparameters, context: DistributedContext) -> None:
+def _check_shards(channels: Channels, hp: Hyperparameters, context: DistributedContext) -> None:
     """JobError when the processes cannot share the steps, or do not see the same photos."""
     for what, count in (
         ("batch_size is", hp.batch_size),
@@ -93,32 +83,37 @@ def _check_shares(channels: Channels, hp: Hyperparameters, context: DistributedC
     ):
         if count < context.size:
             raise JobError(
-                f"{what} {count}, but there are {context.size} processes to share them; each needs one"
+                f"{what} {count}, but there are {context.size} processes to share them; "
+                "each needs one"
             )
-    if (
-        theirs := context.broadcast_from_main(lambda: channels.fingerprint)
-    ) != channels.fingerprint:
+    main = context.broadcast_from_main(lambda: channels.fingerprint)
+    if main != channels.fingerprint:
         raise JobError(
-            f"this host's channels hold other photos than the first host's (fingerprints {channels.fingerprint[:12]} and {theirs[:12]}); "
+            "this host's channels hold other photos than the first host's "
+            f"(fingerprints {channels.fingerprint[:12]} and {main[:12]}); "
             "every host needs all of them: S3DataDistributionType FullyReplicated"
         )
 
 
-def _describe(channels: Channels, hp: Hyperparameters) -> None:
+def _log_photos(channels: Channels, hp: Hyperparameters) -> None:
+    """Log the counts. JobError, or a warning, where the hyperparameters expect others."""
+    photo_count = len(channels.train)
+    class_count = len(channels.classes)
     log.info(
         "photos: train=%d validation=%d test=%d classes=%d",
-        len(channels.train),
+        photo_count,
         len(channels.validation),
         len(channels.test),
-        len(channels.classes),
+        class_count,
     )
-    if hp.num_classes and hp.num_classes != len(channels.classes):
+    if hp.num_classes and hp.num_classes != class_count:
         raise JobError(
-            f"hyperparameter num_classes is {hp.num_classes}, but the train channel holds {len(channels.classes)} classes"
+            f"hyperparameter num_classes is {hp.num_classes}, "
+            f"but the train channel holds {class_count} classes"
         )
-    if hp.num_training_samples and hp.num_training_samples != len(channels.train):
+    if hp.num_training_samples and hp.num_training_samples != photo_count:
         log.warning(
             "num_training_samples is %d, but the train channel holds %d photos",
             hp.num_training_samples,
-            len(channels.train),
+            photo_count,
         )

@@ -1,7 +1,7 @@
-"""The training image's `train`: sagemaker-training's own command, calling our training in its process.
+"""The training image's `train`: sagemaker-training's own command, with our training in its process.
 
-Without a user script it trains with ours; with `sagemaker_program` it runs the user's, as the toolkit does, but
-passes SIGTERM on and keeps the script's own words as the failure reason.
+Without a user script it trains with ours. With `sagemaker_program` it runs the user's, as the
+toolkit does, but passes SIGTERM on and keeps the script's last words as the failure reason.
 """
 
 import os
@@ -11,53 +11,59 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
+from typing import Any
 
 import psutil
 
 from train.__main__ import main as train_main
-from train.failure import FAILED, SUCCEEDED, reason
+from train.failure import FAILED, SUCCEEDED, reason, write_reason
 from train.job import Job, JobError
 
-TAIL_LENGTH = 800  # bytes of a script's stderr in the failure reason, of which SageMaker shows 1024 characters
-KEPT_LENGTH = 20_000
-WAITERS = {"sh", "dash", "bash", "torchrun"}  # programs that stand between us and the script
+TAIL_LENGTH = 800  # bytes of a script's stderr in the failure reason; SageMaker shows 1024
+KEPT_LENGTH = 20_000  # bytes of stderr that are searched for them
+WAITERS = {"sh", "dash", "bash", "torchrun"}  # programs between this process and the script
+# torchrun's report below the script's own words is long, and does not name the reason
+TORCHRUN_REPORT = re.compile(r"^[EW]\d{4} .*torch/distributed/elastic", re.M)
 
-_finished: list[
-    bool
-] = []  # filled when `main` succeeded: the toolkit's exit code alone does not tell
+# Filled when `main` succeeded: the toolkit's exit code does not show it.
+_finished: list[bool] = []
 
 
 def command() -> None:
-    """Run the toolkit's `train`; leave with its exit code, and never with 0 unless our training succeeded.
+    """Run the toolkit's `train`; exit with its code, and with 0 only if our training succeeded.
 
-    The toolkit leaves with 0 when it fails and cannot write its failure file, and it fails with a traceback where
-    a configuration file is missing.
+    The toolkit exits with 0 when it fails and cannot write its failure file, and it fails with a
+    traceback when a configuration file is missing.
     """
-    # until somebody takes it: PID 1 loses a signal that it has no handler for, and what follows takes seconds to load
+    # Until there is a handler: PID 1 loses a signal without one, and the imports take seconds.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     try:
-        from sagemaker_training.cli import (
-            train as toolkit,
-        )  # makes folders under /opt/ml as it loads
+        # makes folders under /opt/ml as it loads
+        from sagemaker_training.cli import train as toolkit
 
         toolkit.main()
     except OSError as error:
-        sys.exit(_fail(reason(error)))
+        sys.exit(_fail(reason(error) or str(error)))
     except SystemExit as end:
         if _finished:
             raise
-        cause: BaseException = end
-        while cause.__context__ is not None:
-            cause = cause.__context__
-        sys.exit(
-            _fail(
-                f"the SageMaker toolkit could not start the training: {str(cause) or type(cause).__name__}"
-            )
-        )
+        cause = _first_cause(end)
+        words = str(cause) or type(cause).__name__
+        sys.exit(_fail(f"the SageMaker toolkit could not start the training: {words}"))
+
+
+def _first_cause(error: BaseException) -> BaseException:
+    while error.__context__ is not None:
+        error = error.__context__
+    return error
 
 
 def main() -> None:
-    """What SAGEMAKER_TRAINING_MODULE names: train, and on failure end the process before the toolkit hides it."""
+    """The function that SAGEMAKER_TRAINING_MODULE names: train.
+
+    On failure it ends the process, before the toolkit hides the failure.
+    """
     code = run_user_script() if _user_program() else train_main([])
     if code != SUCCEEDED:
         sys.stdout.flush()
@@ -67,19 +73,19 @@ def main() -> None:
 
 
 def run_user_script() -> int:
-    """Run the script of `sagemaker_program` by the toolkit's own means; its exit code becomes 0 or 1.
+    """Run the script of `sagemaker_program` by the toolkit's own means; exit code 0 or 1.
 
-    Not with the toolkit's capture_error: that breaks the script's lines at every flush, and metrics with them.
+    Not with the toolkit's capture_error: that breaks the script's lines at every flush, and metrics
+    with them.
     """
     from sagemaker_training import entry_point, environment, errors
 
     settings = environment.Environment()
     if len(settings.hosts) == 1:
-        os.environ["SM_STUDIO_LOCAL_MODE"] = (
-            "true"  # else the toolkit waits up to 15 minutes until its own name resolves
-        )
+        # else the toolkit waits up to 15 minutes until its own name resolves
+        os.environ["SM_STUDIO_LOCAL_MODE"] = "true"
 
-    signal.signal(signal.SIGTERM, lambda number, _: _pass_on(number, psutil.Process()))
+    signal.signal(signal.SIGTERM, _to_children)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # the script would inherit it
     with _stderr_tail() as tail:
         try:
@@ -93,33 +99,30 @@ def run_user_script() -> int:
             return SUCCEEDED
         except errors.ClientError as error:
             failed = error
-    # what torchrun adds below the script's own last words is long, and says nothing of the reason
-    words = re.split(
-        r"^[EW]\d{4} .*torch/distributed/elastic",
-        tail.decode(errors="replace"),
-        maxsplit=1,
-        flags=re.M,
-    )[0].strip()[-TAIL_LENGTH:]
-    code = (
-        f" with code {failed.return_code}"
-        if getattr(failed, "return_code", None) is not None
-        else ""
-    )
-    return _fail(
-        f"{settings.user_entry_point} failed{code}: {words.splitlines()[-1] if words else str(failed)}\n{words}"
-    )
+    return _fail(_script_failure(settings.user_entry_point, failed, tail))
 
 
-def _runner(settings):
-    """How the toolkit starts the script: as it is, or by torchrun where `sagemaker_torch_distributed_enabled` says so."""
+def _script_failure(script: str, error: Exception, tail: bytearray) -> str:
+    """The reason of a script's failure: its last line of stderr, and more of it below."""
+    words = TORCHRUN_REPORT.split(tail.decode(errors="replace"), maxsplit=1)[0]
+    words = words.strip()[-TAIL_LENGTH:]
+    code = getattr(error, "return_code", None)
+    how = "failed" if code is None else f"failed with code {code}"
+    last_line = words.splitlines()[-1] if words else str(error)
+    return f"{script} {how}: {last_line}\n{words}"
+
+
+# Any: the toolkit has no types.
+def _runner(settings: Any) -> Any:
+    """How the toolkit starts the script: as it is, or by torchrun.
+
+    The hyperparameter sagemaker_torch_distributed_enabled asks for torchrun.
+    """
     from sagemaker_training import runner
 
-    if (
-        str(
-            settings.additional_framework_parameters.get("sagemaker_torch_distributed_enabled")
-        ).lower()
-        != "true"
-    ):
+    parameters = settings.additional_framework_parameters
+    asked = str(parameters.get("sagemaker_torch_distributed_enabled"))
+    if asked.lower() != "true":
         return runner.ProcessRunnerType
     torchrun = runner.get(
         runner.TorchDistributedRunnerType,
@@ -127,20 +130,26 @@ def _runner(settings):
         settings.to_cmd_args(),
         settings.to_env_vars(),
     )
+    # The toolkit passes these two by position, in the order of its other runners: a script that
+    # fails would pass for one that did not.
     run = torchrun.run
-    # the toolkit hands these over by place, in the order of its other runners: a script that fails would pass for one that did not
     torchrun.run = lambda wait, capture_error: run(wait=wait, capture_error=capture_error)
     return torchrun
 
 
+def _to_children(number: int, frame: FrameType | None) -> None:
+    _pass_on(number, psutil.Process())
+
+
 def _pass_on(number: int, parent: psutil.Process) -> None:
-    """Send a signal to the script's process, which has its own ways with its children. A shell or torchrun in between only waits,
-    and must live on to hand the exit code up."""
+    """Send a signal to the script's process, which handles its own children.
+
+    A shell or torchrun in between only waits. It must live on, to pass the exit code up.
+    """
     for child in parent.children():
-        named = {
-            os.path.basename(part) for part in child.cmdline()[:2]
-        }  # torchrun changes its name as it runs
-        if named & WAITERS and child.children():
+        # torchrun changes its name as it runs
+        programs = {os.path.basename(part) for part in child.cmdline()[:2]}
+        if programs & WAITERS and child.children():
             _pass_on(number, child)
         else:
             child.send_signal(number)
@@ -148,7 +157,7 @@ def _pass_on(number: int, parent: psutil.Process) -> None:
 
 @contextmanager
 def _stderr_tail() -> Iterator[bytearray]:
-    """The last bytes that this process and its children write to stderr while it still goes where it went."""
+    """The last bytes that this process and its children write to stderr, which still get there."""
     tail = bytearray()
     original = os.dup(2)
     reading, writing = os.pipe()
@@ -166,9 +175,8 @@ def _stderr_tail() -> Iterator[bytearray]:
     try:
         yield tail
     finally:
-        os.dup2(
-            original, 2
-        )  # closes the pipe's last end here; a daemon of the script may still hold one
+        # closes the pipe's last end here; a daemon of the script may still hold one
+        os.dup2(original, 2)
         thread.join(timeout=5)
 
 
@@ -176,21 +184,19 @@ def _user_program() -> bool:
     if "SAGEMAKER_PROGRAM" in os.environ:
         return True
     try:
-        return "sagemaker_program" in {
-            name.replace("-", "_") for name in Job.at().hyperparameters()
-        }
+        names = Job.at().hyperparameters()
     except JobError:
-        return False  # our own training tells what is wrong
+        return False  # our own training reports it
+    return "sagemaker_program" in {name.replace("-", "_") for name in names}
 
 
 def _fail(sentence: str) -> int:
     print(f"train: failed: {sentence}", file=sys.stderr, flush=True)
     try:
-        Job.at().write_failure(sentence)
-    except (OSError, JobError) as error:
-        print(
-            f"train: the reason could not be written to output/failure: {error}",
-            file=sys.stderr,
-            flush=True,
-        )
+        job = Job.at()
+    except JobError as error:
+        complaint = f"the reason could not be written to output/failure: {error}"
+        print(f"train: {complaint}", file=sys.stderr, flush=True)
+    else:
+        write_reason(job, sentence)
     return FAILED

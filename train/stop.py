@@ -4,35 +4,47 @@ import os
 import signal
 import time
 from contextlib import suppress
+from types import FrameType
 
-MEASURING_S = 12.0  # what may still be spent on measuring once a stop was asked for; the whole leave takes below 30
+# Measuring may still take this long after a request to stop; the whole exit takes less than 30 s.
+MEASURING_S = 12.0
 
 
 class Stop:
-    """Called, it tells whether a stop was asked for; loops ask between two steps."""
+    """Whether a stop was requested. Loops call it between two steps."""
 
-    def __init__(self):
-        self.requested_at: float | None = None
+    def __init__(self) -> None:
+        self.requested_at: float | None = None  # time.monotonic()
 
     def __call__(self) -> bool:
         return self.requested_at is not None
 
     def listen(self) -> "Stop":
-        """Take SIGTERM and SIGINT as requests. Before anything slow is imported: PID 1 ignores what it has no handler for."""
+        """Take SIGTERM and SIGINT as requests.
+
+        To be called before anything slow is imported: PID 1 ignores signals without a handler.
+        """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self.request)
-        # a launcher blocks them until there is somebody to take them
+        # A launcher blocks them until there is a handler.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
         return self
 
-    def request(self, *_) -> None:
+    def request(self, number: int = signal.SIGTERM, frame: FrameType | None = None) -> None:
+        """Ask for a stop. Also the handler of the signals."""
+        if self.requested_at is not None:
+            return
+        self.requested_at = time.monotonic()
+        with suppress(OSError):  # the reader of the output may be gone already
+            # Not print: the main thread may be inside it, and it must not be entered twice.
+            os.write(1, b"stop requested: saving and leaving\n")
+
+    def age_s(self) -> float:
+        """Seconds since the request; 0 without one."""
         if self.requested_at is None:
-            self.requested_at = time.monotonic()
-            with suppress(OSError):  # who read the output may be gone already
-                os.write(
-                    1, b"stop requested: saving and leaving\n"
-                )  # print may be under way in the main thread: it must not be entered twice
+            return 0.0
+        return time.monotonic() - self.requested_at
 
     def no_time_left(self) -> bool:
-        """Whether a stop was asked for so long ago that measuring must end."""
-        return self.requested_at is not None and time.monotonic() - self.requested_at > MEASURING_S
+        """Whether the request is so old that measuring must end."""
+        return self.age_s() > MEASURING_S

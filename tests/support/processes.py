@@ -7,14 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+from runtime.ports import free_port
 from tests.support.jobs import REPOSITORY
 from train.job import Job
 
 HOSTS = ("127.0.0.1", "127.0.0.2")  # two names that this machine answers to
 
 
-def start(job: Job, processes: int = 2, **environment: str) -> subprocess.Popen:
-    """`python -m train` with so many processes; what it prints comes together."""
+def start(job: Job, processes: int = 2, **environment: str) -> subprocess.Popen[str]:
+    """`python -m train` with this many workers; stdout and stderr come in one stream."""
     return subprocess.Popen(
         [sys.executable, "-m", "train", "--root", str(job.root)],
         cwd=REPOSITORY,
@@ -30,15 +31,22 @@ def start(job: Job, processes: int = 2, **environment: str) -> subprocess.Popen:
     )
 
 
-def ended(process: subprocess.Popen, timeout_s: float = 120) -> tuple[int, str]:
+def start_hosts(jobs: list[Job], processes: int = 1) -> list[subprocess.Popen[str]]:
+    """One host's `python -m train` per job tree, with a port of their own to meet at."""
+    port = str(free_port())
+    return [start(job, processes, SLIPWAY_RENDEZVOUS_PORT=port) for job in jobs]
+
+
+def ended(process: subprocess.Popen[str], timeout_s: float = 120) -> tuple[int, str]:
     """Exit code and the rest of what was printed."""
     out = process.communicate(timeout=timeout_s)[0]
     return process.returncode, out
 
 
-def read_until(process: subprocess.Popen, start_of_line: str) -> str:
+def read_until(process: subprocess.Popen[str], start_of_line: str) -> str:
     """What is printed until a line that begins so; AssertionError if none does."""
     lines = []
+    assert process.stdout is not None
     for line in process.stdout:
         lines.append(line)
         if line.startswith(start_of_line):
@@ -62,7 +70,7 @@ def history(root: Path) -> list[list[float]]:
     ]
 
 
-def workers_of(process: subprocess.Popen) -> list:
+def workers_of(process: subprocess.Popen[str]) -> list:
     """The processes that train under a launcher, by their rank on their host."""
     import psutil
 

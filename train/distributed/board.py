@@ -1,6 +1,6 @@
-"""Word that the processes of a job leave for each other, beside what they compute together.
+"""Messages that the processes of a job leave for each other, beside the values they exchange.
 
-The store that the job's launcher keeps holds it. Knows nothing of networks and photos.
+The store of the job's launcher holds them, so that they reach a process that waits for another.
 """
 
 import os
@@ -14,115 +14,123 @@ from train.stop import Stop
 
 POLL_S = 1.0  # between two looks at the board
 GRACE_S = 10.0  # from a failure elsewhere until a process that hangs because of it is ended
-WORD_S = 10.0  # that the reason of a broken connection is waited for
-FAILED_ELSEWHERE = 1
+REASON_S = 10.0  # until the reason of a broken connection must be on the board
+FAILED_ELSEWHERE = 1  # exit code
 
 
 class PeerError(JobError):
-    """Why this process cannot go on, though the fault is another's."""
+    """This process cannot go on, though the fault is another's."""
 
 
 class Board:
-    """Word that processes and launchers leave for each other, by name, on the store that the job's launcher keeps."""
+    """Messages by name. `torch` is imported late: the command line must take signals before."""
 
-    def __init__(self, store):
-        from torch.distributed import PrefixStore
+    def __init__(self, address: str, port: int, timeout_s: float, serve: bool = False) -> None:
+        """The board at an address. serve: this process keeps it. RuntimeError without an answer."""
+        from torch._C._distributed_c10d import PrefixStore, TCPStore
 
-        self.store = PrefixStore("slipway", store)
-
-    @classmethod
-    def at(cls, address: str, port: int, timeout_s: float, serve: bool = False) -> "Board":
-        """The board at an address; with `serve` it is kept by this process. RuntimeError when it does not answer."""
-        from torch.distributed import TCPStore
-
-        return cls(
-            TCPStore(
-                address,
-                port,
-                None,
-                serve,
-                timedelta(seconds=timeout_s),
-                wait_for_workers=False,
-                multi_tenant=serve,
-            )
+        timeout = timedelta(seconds=timeout_s)
+        store = TCPStore(
+            address, port, None, serve, timeout, wait_for_workers=False, multi_tenant=serve
         )
+        self._store = PrefixStore("slipway", store)
 
-    def tell(self, name: str, text: str = "yes") -> None:
-        """Leave word unless there is some already: the first reason is the cause of the later ones. RuntimeError when it is gone."""
-        self.store.compare_set(name, "", text)
+    def post(self, name: str, text: str = "yes") -> None:
+        """Leave a message unless there is one: the first reason is the cause of later ones.
 
-    def word(self, name: str) -> str | None:
-        return self.store.get(name).decode() if self.store.check([name]) else None
+        RuntimeError when the board is gone.
+        """
+        self._store.compare_set(name, "", text)
+
+    def read(self, name: str) -> str | None:
+        """The message of this name, None when there is none. RuntimeError: the board is gone."""
+        if not self._store.check([name]):
+            return None
+        return str(self._store.get(name).decode())
 
 
 class Watch(threading.Thread):
-    """Looks at the board for as long as the process runs: passes stops on both ways, and ends a process that a failure left hanging."""
+    """Looks at the board for as long as the process runs.
 
-    def __init__(self, board: Board, job: Job, stop: Stop, host: str, first_host: str):
+    It passes stops on both ways, and ends a process that hangs because of a failure elsewhere.
+    """
+
+    def __init__(self, board: Board, job: Job, stop: Stop, host: str, main_host: str) -> None:
         super().__init__(name="watch", daemon=True)
-        self.board, self.job, self.stop, self.host, self.first_host = (
-            board,
-            job,
-            stop,
-            host,
-            first_host,
-        )
-        self.done, self.failure = False, None
-        self.keeping = False  # the artifact of the best epoch is being written: that may take longer than the grace
+        self.board = board
+        self.job = job
+        self.stop = stop
+        self.host = host
+        self.main_host = main_host
+        self.done = False
+        self.failure: str | None = None
+        # Set while the artifact of the best epoch is written, which may take longer than GRACE_S.
+        self.keeping = False
+        self._stop_is_known = False
         self._leaving = threading.Event()
 
     def run(self) -> None:
-        told = False
         while not self._leaving.wait(POLL_S) and not self.failure:
             try:
-                if self.stop() and not told:
-                    self.board.tell("stop")
-                    told = True
-                if not told and self.board.word("stop"):
-                    self.stop.request()
-                    told = True
-                self.done = self.done or bool(self.board.word("done"))
-                self.failure = self.board.word("failure")
+                self._look()
             except RuntimeError:
-                self.failure = (
-                    self.failure
-                    or f"{self.first_host} is gone: the process there that holds the job together answers no more"
+                self.failure = self.failure or (
+                    f"{self.main_host} is gone: "
+                    "the process there that holds the job together answers no more"
                 )
-        if self.failure and not self.done and not self._leaving.wait(GRACE_S) and not self.keeping:
-            leave_failed(self.job, self.failure)
+        if not self.failure or self.done:
+            return
+        left_in_time = self._leaving.wait(GRACE_S)
+        if not left_in_time and not self.keeping:
+            self._end_process(self.failure)
+
+    def _look(self) -> None:
+        if not self._stop_is_known:
+            if self.stop():
+                self.board.post("stop")
+                self._stop_is_known = True
+            elif self.board.read("stop"):
+                self.stop.request()
+                self._stop_is_known = True
+        self.done = self.done or bool(self.board.read("done"))
+        self.failure = self.board.read("failure")
 
     def wait_for_main(self) -> None:
+        """Return when the main process has finished the job. PeerError when the job failed."""
         while not self.done:
             if self.failure:
                 raise PeerError(self.failure)
             time.sleep(0.1)
 
-    def tell_failure(self, sentence: str) -> None:
-        """Let the others know, and give them the time to look before the launcher ends with this process."""
+    def post_failure(self, sentence: str) -> None:
+        """Give the others the reason, and the time to read it before the launcher ends."""
         self.leave()
         try:
-            self.board.tell("failure", f"{self.host} failed: {sentence}")
+            self.board.post("failure", f"{self.host} failed: {sentence}")
         except RuntimeError:
             return
         time.sleep(2 * POLL_S)
 
     def others_failure(self) -> str:
-        """The reason of a broken connection, once there is word of it."""
-        # a stop here may be the launcher's, which then waits for this process before it tells what it knows
-        deadline = time.monotonic() + (WORD_S if not self.stop() else 2 * POLL_S)
+        """The reason of a broken connection, as soon as it is on the board."""
+        patience_s = REASON_S
+        if self.stop():
+            # The stop may be the launcher's, which posts its reason once this process has ended.
+            patience_s = 2 * POLL_S
+        deadline = time.monotonic() + patience_s
         while not self.failure and time.monotonic() < deadline:
             time.sleep(0.1)
         self.leave()
-        return (
-            self.failure
-            or "the connection to another process of the job broke, and no word of the reason came; the logs of the other hosts may tell"
+        return self.failure or (
+            "the connection to another process of the job broke, and no reason came; "
+            "look into the logs of the other hosts"
         )
 
     def leave(self) -> None:
+        """Stop looking."""
         self._leaving.set()
 
-
-def leave_failed(job: Job, sentence: str) -> None:
-    """End this process at once, wherever it hangs, with the reason told."""
-    report_failure(job, PeerError(sentence), first_hand=False)
-    os._exit(FAILED_ELSEWHERE)
+    def _end_process(self, sentence: str) -> None:
+        """End at once: the main thread hangs in an exchange that will never complete."""
+        report_failure(self.job, PeerError(sentence), first_hand=False)
+        os._exit(FAILED_ELSEWHERE)

@@ -1,31 +1,38 @@
-"""The processes that train together: which share of the work is this one's, and how they come to one answer.
+"""The processes that train together: this one's shard of the work, and how all come to one answer.
 
-Knows how to talk with the others, not how they were started (train/distributed/launcher.py) nor how they met (train/distributed/rendezvous.py).
+Knows how to exchange values with the others. Does not know how they were started (launcher.py)
+nor how they met (rendezvous.py).
 """
 
 import io
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.distributed as dist
 from torch import nn
 
-if TYPE_CHECKING:
-    from train.distributed.board import Watch
+from train.distributed.board import Watch
 
-AGREE_EVERY_S = 1.0  # about so often do processes that step together ask each other whether to stop
+Indices = npt.NDArray[np.int64]
+Items = TypeVar("Items", list[Indices], Indices)
+Made = TypeVar("Made")
+
+# Processes that step together ask each other about this often whether to stop.
+AGREE_EVERY_S = 1.0
 
 
 @dataclass(frozen=True)
 class DistributedContext:
-    """This process among all of a job's (`rank` of `size`), and among those of its host (`local_rank` of `local_size`).
+    """This process among all of a job's (`rank` of `size`) and of its host's (`local_rank`).
 
-    control: what lies in main memory goes over it (gloo); data: what lies on the devices (NCCL, or gloo, too). Every method but
-    `shard` is to be called by all processes, in the same order; alone it costs nothing.
+    control: the group for values in main memory (gloo). data: the group for values on the devices
+    (NCCL, or gloo on processors). Every method but `shard` must be called by all processes in the
+    same order. With one process they cost nothing.
     """
 
     rank: int = 0
@@ -34,16 +41,18 @@ class DistributedContext:
     local_size: int = 1
     control: dist.ProcessGroup | None = None
     data: dist.ProcessGroup | None = None
-    watch: "Watch | None" = None
+    watch: Watch | None = None
 
     @property
     def is_main_process(self) -> bool:
-        """Whether this process is the one that writes and prints for all."""
+        """Whether this process writes and prints for all."""
         return self.rank == 0
 
-    def shard(self, items: Sequence) -> Sequence:
-        """This process's part of what all do together: every size-th item from its rank on."""
-        return items if self.size == 1 else items[self.rank :: self.size]
+    def shard(self, items: Items) -> Items:
+        """This process's part of items that all know: every size-th, from its rank on."""
+        if self.size == 1:
+            return items
+        return items[self.rank :: self.size]
 
     def sum_across(self, values: torch.Tensor) -> torch.Tensor:
         """The sum over all processes."""
@@ -53,23 +62,30 @@ class DistributedContext:
         dist.all_reduce(values, group=self.data)
         return values
 
-    def gather(self, rows: torch.Tensor, order: Sequence[Sequence[int]]) -> torch.Tensor:
-        """The rows of all processes, one for each index, in the order of the indices; `shard` dealt the lists of `order` out."""
+    def gather(self, rows: torch.Tensor, batches: Sequence[Indices]) -> torch.Tensor:
+        """The rows of all processes, ordered by index: [N, ...] from this process's [n, ...].
+
+        batches: all indices, in batches, of which `shard` gave each process its own.
+        """
         if self.size == 1:
             return rows
+        # one leading empty array: a process may have no batch at all
+        none = np.empty(0, np.int64)
         dealt = [
-            np.concatenate([np.empty(0, np.int64), *order[rank :: self.size]])
+            np.concatenate([none, *batches[rank :: self.size]])  # as `shard` deals them
             for rank in range(self.size)
         ]
+        # all_gather takes tensors of one size
         padded = rows.new_zeros(max(map(len, dealt)), *rows.shape[1:])
         padded[: len(rows)] = rows
         parts = [torch.empty_like(padded) for _ in dealt]
         dist.all_gather(parts, padded, group=self.data)
-        whole = torch.cat([part[: len(indices)] for part, indices in zip(parts, dealt)])
-        return whole[torch.from_numpy(np.argsort(np.concatenate(dealt))).to(whole.device)]
+        filled = [part[: len(own)] for part, own in zip(parts, dealt, strict=True)]
+        positions = torch.from_numpy(np.argsort(np.concatenate(dealt)))
+        return torch.cat(filled)[positions.to(rows.device)]
 
     def any_process(self, flag: bool) -> bool:
-        """Whether the flag is up in any process. All have come so far when it is known: a barrier, too."""
+        """Whether the flag is up in any process. A barrier, too: it returns once all have asked."""
         if self.size == 1:
             return flag
         found = torch.tensor(int(flag))
@@ -77,32 +93,19 @@ class DistributedContext:
         return bool(found)
 
     def agreed_stop(self, stop: Callable[[], bool]) -> Callable[[], bool]:
-        """`stop` for steps that all processes take together: it says the same at the same step in all of them.
+        """`stop` for steps that all processes take together: all get the same answer at a step.
 
-        They ask each other about every AGREE_EVERY_S, without waiting for the device; the steps between two meetings follow from how
-        many went into the last such time, and at most double.
+        They ask each other about every AGREE_EVERY_S, without waiting for the device.
         """
         if self.size == 1:
             return stop
-        left, between, since = 0, 1, time.monotonic()
+        return _AgreedStop(stop, self.control)
 
-        def asked() -> bool:
-            nonlocal left, between, since
-            if left:
-                left -= 1
-                return False
-            now = time.monotonic()
-            pace = int(between * AGREE_EVERY_S / max(now - since, 1e-3))
-            found = torch.tensor([-int(stop()), max(1, min(pace, 2 * between))])
-            dist.all_reduce(found, dist.ReduceOp.MIN, group=self.control)
-            between, since = int(found[1]), time.monotonic()
-            left = between - 1
-            return bool(found[0])
+    def broadcast_from_main(self, make: Callable[[], Made]) -> Made:
+        """The value that `make` returns in the main process, which alone runs it.
 
-        return asked
-
-    def broadcast_from_main(self, make: Callable[[], object]) -> object:
-        """What `make` returns in the first process, which alone runs it: tensors, numbers, texts, and lists and dicts of them."""
+        It may hold tensors, numbers and texts, and lists and dicts of them.
+        """
         if self.size == 1:
             return make()
         written = io.BytesIO()
@@ -110,26 +113,57 @@ class DistributedContext:
             torch.save(make(), written)
         length = torch.tensor(len(written.getbuffer()))
         dist.broadcast(length, 0, group=self.control)
-        content = (
-            torch.frombuffer(written.getbuffer(), dtype=torch.uint8).clone()
-            if self.is_main_process
-            else torch.empty(int(length), dtype=torch.uint8)
-        )
+        content = torch.empty(int(length), dtype=torch.uint8)
+        if self.is_main_process:
+            content = torch.frombuffer(written.getbuffer(), dtype=torch.uint8).clone()
         dist.broadcast(content, 0, group=self.control)
-        return torch.load(
-            io.BytesIO(content.numpy().tobytes()), map_location="cpu", weights_only=True
-        )
+        archive = io.BytesIO(content.numpy().tobytes())
+        value: Made = torch.load(archive, map_location="cpu", weights_only=True)
+        return value
 
     def data_parallel(self, module: nn.Module) -> nn.Module:
-        """The module as a step runs it: with the gradients of all processes averaged while they are made."""
+        """The module whose backward pass averages the gradients of all processes."""
         if self.size == 1:
             return module
-        # buffers: only BatchNorm's change, and those are made together
+        # Only BatchNorm changes buffers, and SharedBatchNorm keeps those equal.
         return nn.parallel.DistributedDataParallel(
             module, process_group=self.data, forward_sync_buffers=False
         )
 
     def wait_for_main(self) -> None:
-        """Return when the first process has finished the job. PeerError when the job failed meanwhile."""
+        """Return when the main process has finished the job. PeerError when the job failed."""
         if self.watch:
             self.watch.wait_for_main()
+
+
+ALONE = DistributedContext()
+
+
+class _AgreedStop:
+    """Asks the other processes at some steps only.
+
+    How many steps pass until the next question follows from the pace of the last ones. The number
+    at most doubles from question to question, and all processes take the lowest.
+    """
+
+    def __init__(self, stop: Callable[[], bool], group: dist.ProcessGroup | None) -> None:
+        self._stop = stop
+        self._group = group
+        self._interval = 1  # steps from question to question
+        self._left = 0  # steps until the next one
+        self._asked_at = time.monotonic()
+
+    def __call__(self) -> bool:
+        if self._left:
+            self._left -= 1
+            return False
+        passed_s = max(time.monotonic() - self._asked_at, 1e-3)
+        pace = int(self._interval * AGREE_EVERY_S / passed_s)
+        wanted = max(1, min(pace, 2 * self._interval))
+        # one exchange for both: the lowest of -1 means that somebody stops
+        answers = torch.tensor([-int(self._stop()), wanted])
+        dist.all_reduce(answers, dist.ReduceOp.MIN, group=self._group)
+        self._interval = int(answers[1])
+        self._left = self._interval - 1
+        self._asked_at = time.monotonic()
+        return bool(answers[0])
