@@ -14,7 +14,7 @@ from launch.errors import LaunchError, sentence
 from launch.hosting import deploy
 from launch.invoke import invoke
 from launch.jobs import debug, logs, status, stop, train, upload_channels
-from launch.recipe import REPOSITORY, read_recipe
+from launch.recipe import REPOSITORY, Recipe, check_hyperparameters, check_tuning, read_recipe
 from launch.removal import delete
 from launch.search import tune
 
@@ -44,6 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     try:
         recipe = read_recipe(options.recipe)
+        check_names(recipe, options)
         if options.command == "cost":
             return cost(recipe, options.prices, line_printer(False))
         context = open_context(recipe, options, options.out, line_printer(options.dry_run))
@@ -62,6 +63,14 @@ def main(arguments: list[str] | None = None) -> int:
     if options.dry_run:
         print(context.show())
     return code
+
+
+def check_names(recipe: Recipe, options: argparse.Namespace) -> None:
+    """LaunchError for a hyperparameter that our training image refuses, before AWS is asked."""
+    if options.command in ("check", "train", "debug") and not options.hyperparameters:
+        check_hyperparameters(recipe)
+    if options.command in ("check", "tune"):
+        check_tuning(recipe)
 
 
 def expected(error: Exception) -> bool:

@@ -17,7 +17,7 @@ from launch.follow import (
     status_of,
     steps,
 )
-from launch.recipe import Recipe, located, read_hyperparameters
+from launch.recipe import Recipe, check_hyperparameters, located, with_hyperparameters
 from launch.requests_debug import debug_job, own_debug_job
 from launch.requests_training import Call, bucket, dated, model_data, prefix, training_job
 from launch.stacks import stack_words
@@ -79,6 +79,7 @@ def train(context: LaunchContext) -> int:
         recipe = replace(
             recipe, hyperparameters={**recipe.hyperparameters, **best_trial(context)[1]}
         )
+        check_hyperparameters(recipe)
     start_training(
         context, name, training_job(recipe, context.target, name, context.options.checkpoints)
     )
@@ -88,11 +89,7 @@ def train(context: LaunchContext) -> int:
 def with_given_hyperparameters(context: LaunchContext) -> Recipe:
     """The recipe, with those of --hyperparameters in place of its own."""
     file = context.options.hyperparameters
-    return (
-        replace(context.recipe, hyperparameters=read_hyperparameters(file))
-        if file
-        else context.recipe
-    )
+    return with_hyperparameters(context.recipe, file) if file else context.recipe
 
 
 def best_trial(context: LaunchContext) -> tuple[str, dict[str, str]]:

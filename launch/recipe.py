@@ -1,74 +1,91 @@
-"""A recipe from its YAML, its section `sagemaker:` checked name by name. It asks AWS nothing."""
+"""A recipe as launch uses it: with AWS's form of its name, and its paths below the checkout."""
 
 import json
 import re
-import types
-import typing
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-import yaml
-
 from launch.errors import LaunchError
+from recipes import own_training
+from recipes import recipe as recipes
+from recipes.errors import RecipeError
 from recipes.sagemaker import SageMakerSettings
+from recipes.tuning import Tuning
+from recipes.values import texts_of
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-KINDS = ("real-time", "serverless", "async", "multi-model")
+OWN_TRAINING = "train"  # our training image, by its name in images.json
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """A recipe: its name, hyperparameters as texts, `sagemaker:`, and the whole document for what others read of it."""
+class Recipe(recipes.Recipe):
+    """A recipe with names that AWS takes."""
 
-    name: str
-    hyperparameters: dict[str, str]
-    settings: SageMakerSettings
-    path: Path
-    document: dict
+    @property
+    def settings(self) -> SageMakerSettings:
+        """The section `sagemaker`."""
+        return self.sagemaker
 
     @property
     def slug(self) -> str:
-        """The name in what AWS takes for names: letters, digits and single hyphens, 63 at most."""
+        """The name in what AWS takes for names: letters, digits, single hyphens, 63 at most."""
         return slug(self.name)
 
     @property
     def endpoint_name(self) -> str:
+        """The endpoint's name, in the same form."""
         return slug(self.settings.endpoint.name or self.name)
+
+    @property
+    def trains_with_ours(self) -> bool:
+        """Whether the training image is ours, so that its hyperparameters are known here.
+
+        `train` in `image_uris` is taken for the user's own.
+        """
+        image = self.settings.training.image
+        return image == OWN_TRAINING and image not in self.settings.image_uris
 
 
 def read_recipe(path: Path) -> Recipe:
-    """A recipe from its YAML. LaunchError with one sentence for what is not one."""
-    try:
-        document = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise LaunchError(f"the recipe '{path}' cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise LaunchError(
-            f"the recipe '{path}' is no YAML: {' '.join(str(error).split())}"
-        ) from error
-    if not isinstance(document, dict) or not document.get("name"):
+    """A recipe from its YAML. LaunchError with one sentence for anything that is wrong."""
+    with _as_launch_error():
+        read = recipes.read_recipe(path)
+    if not read.document.get("name"):
         raise LaunchError(f"the recipe '{path}' has no name; it begins with `name: …`")
-    settings = fill(SageMakerSettings, document.get("sagemaker") or {}, "sagemaker")
-    if settings.endpoint.kind not in KINDS:
-        raise LaunchError(
-            f"sagemaker.endpoint.kind is '{settings.endpoint.kind}'; expected {', '.join(KINDS)}"
-        )
-    if bool(settings.subnets) != bool(settings.security_groups):
-        raise LaunchError(
-            "sagemaker.subnets and sagemaker.security_groups go together; one of them is missing"
-        )
-    values = document.get("hyperparameters") or {}
-    return Recipe(
-        str(document["name"]),
-        {str(name): text(value) for name, value in values.items()},
-        settings,
-        Path(path),
-        document,
-    )
+    return Recipe(**{entry.name: getattr(read, entry.name) for entry in fields(read)})
+
+
+def check_hyperparameters(recipe: Recipe) -> None:
+    """LaunchError for a hyperparameter that our training refuses, before it costs anything."""
+    if recipe.trains_with_ours:
+        with _as_launch_error():
+            own_training.check_hyperparameters(recipe)
+
+
+def check_tuning(recipe: Recipe) -> None:
+    """The same of the recipe's tuning jobs."""
+    if recipe.trains_with_ours:
+        with _as_launch_error():
+            own_training.check_tuning(recipe)
+
+
+def with_hyperparameters(recipe: Recipe, file: Path) -> Recipe:
+    """The recipe with a file's hyperparameters in place of its own. LaunchError as for its own."""
+    given = replace(recipe, hyperparameters=read_hyperparameters(file))
+    try:
+        check_hyperparameters(replace(given, path=None))
+    except LaunchError as error:
+        raise LaunchError(f"the hyperparameters '{file}': {error}") from error
+    return given
 
 
 def read_hyperparameters(path: Path) -> dict[str, str]:
-    """A training's hyperparameters from a file, as `python -m tune` writes its best. LaunchError with one sentence for what is none."""
+    """A training's hyperparameters from a file, as `python -m tune` writes its best.
+
+    LaunchError with one sentence for a file that holds none.
+    """
     try:
         values = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
@@ -76,74 +93,40 @@ def read_hyperparameters(path: Path) -> dict[str, str]:
             f"the hyperparameters '{path}' cannot be read: {error.strerror}"
         ) from error
     except ValueError as error:
-        raise LaunchError(f"the hyperparameters '{path}' are no JSON: {error}") from error
+        raise LaunchError(f"the hyperparameters '{path}' are not JSON: {error}") from error
     if not isinstance(values, dict):
         raise LaunchError(
             f"'{path}' holds a {type(values).__name__}; expected an object of names and values"
         )
-    return {str(name): text(value) for name, value in values.items()}
+    try:
+        return texts_of(values)
+    except RecipeError as error:
+        raise LaunchError(f"'{path}': {error}") from error
 
 
 def slug(name: str, limit: int = 63) -> str:
-    """A name of letters, digits and single hyphens, so long at most."""
-    return (re.sub(r"[^a-zA-Z0-9]+", "-", name).strip("-") or "slipway")[:limit].strip("-")
+    """A name of letters, digits and single hyphens, of at most `limit` characters."""
+    plain = re.sub(r"[^a-zA-Z0-9]+", "-", name).strip("-") or "slipway"
+    return plain[:limit].strip("-")
 
 
 def located(path: str) -> Path:
-    """A path of a recipe: as it stands where that is there, else below the checkout, whose `out` the other programs write."""
+    """A path of a recipe: where it is, or else below the checkout, where other programs write."""
     given = Path(path)
-    return given if given.is_absolute() or given.exists() else REPOSITORY / given
+    if given.is_absolute() or given.exists():
+        return given
+    return REPOSITORY / given
 
 
-def searches(recipe: Recipe) -> tuple:
-    """The recipe's tuning jobs, as recipes.tuning.Tuning; LaunchError for what it refuses."""
-    from recipes.ranges import SearchError
-    from recipes.tuning import read_recipe as read_searches
+def searches(recipe: Recipe) -> tuple[Tuning, ...]:
+    """The recipe's tuning jobs."""
+    return recipe.tuning
 
+
+@contextmanager
+def _as_launch_error() -> Iterator[None]:
+    """launch prints its own errors; a recipe's become such."""
     try:
-        return read_searches(recipe.document).tuning
-    except SearchError as error:
-        raise LaunchError(f"the recipe '{recipe.path}': {error}") from error
-
-
-def fill(form: type, values: object, where: str):
-    """A dataclass from a mapping, by its fields' types. LaunchError for an unknown name or a value of another type."""
-    if not isinstance(values, dict):
-        raise LaunchError(f"{where} is {values!r}; expected names with values")
-    known = {entry.name: entry for entry in fields(form)}
-    for name in values:
-        if name not in known:
-            raise LaunchError(f"unknown setting '{name}' in {where}; known: {', '.join(known)}")
-    hints = typing.get_type_hints(form)
-    return form(
-        **{name: convert(hints[name], value, f"{where}.{name}") for name, value in values.items()}
-    )
-
-
-def convert(kind: type, value: object, where: str):
-    """A YAML value as a field's type. LaunchError where it is none."""
-    if is_dataclass(kind):
-        return fill(kind, value or {}, where)
-    outer = typing.get_origin(kind)
-    if outer is tuple:
-        return tuple(text(one) for one in (value if isinstance(value, list) else [value]))
-    if outer is dict:
-        if not isinstance(value, dict):
-            raise LaunchError(f"{where} is {value!r}; expected names with values")
-        return {str(name): text(one) for name, one in value.items()}
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if kind is str and isinstance(value, (int, float, types.NoneType)):
-        return "" if value is None else str(value)
-    if not isinstance(value, kind) or isinstance(value, bool) and kind is not bool:
-        raise LaunchError(
-            f"{where} is {value!r}; expected {'true or false' if kind is bool else 'a text' if kind is str else 'a number'}"
-        )
-    return value
-
-
-def text(value: object) -> str:
-    """A value as SageMaker's API has it: lists by commas, booleans in small letters."""
-    if isinstance(value, (list, tuple)):
-        return ",".join(text(one) for one in value)
-    return str(value).lower() if isinstance(value, bool) else str(value)
+        yield
+    except RecipeError as error:
+        raise LaunchError(str(error)) from error

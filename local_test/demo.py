@@ -9,13 +9,13 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
-import yaml
-
+from recipes.errors import RecipeError
+from recipes.own_training import check_hyperparameters
+from recipes.preparation import Preparation
+from recipes.recipe import Recipe, read_recipe
 from runtime.container_engine import (
     ContainerEngine,
     choose_container_engine,
@@ -44,11 +44,12 @@ def main() -> int:
     parser.add_argument("--engine", default="", help=ENGINE_HELP)
     options = parser.parse_args()
     try:
+        recipe = read_recipe(options.recipe)
+        check_hyperparameters(recipe)
         name = choose_container_engine(options.engine)
         print(f"demo: running with {described(name)}", flush=True)
-        recipe = yaml.safe_load(options.recipe.read_text(encoding="utf-8"))
         return demo(make_container_engine(name), options.data, options.out.absolute(), recipe)
-    except (RunError, OSError) as error:
+    except (RunError, RecipeError, OSError) as error:
         print(f"demo: failed: {error}", file=sys.stderr)
         return 1
 
@@ -58,15 +59,15 @@ def described(engine: str) -> str:
     return "the images in Docker" if engine == "docker" else "plain processes (no containers)"
 
 
-def demo(engine: ContainerEngine, data: Path | None, out: Path, recipe: dict[str, Any]) -> int:
+def demo(engine: ContainerEngine, data: Path | None, out: Path, recipe: Recipe) -> int:
     """Draw or take photos, prepare, train, serve, and ask for every test photo.
 
     0 when the endpoint answers as training measured. RunError when a step fails.
     """
     started = time.monotonic()
-    prepared = _prepare(data, out, recipe.get("prepare", {}))
+    prepared = _prepare(data, out, recipe.prepare)
     root = out / "ml"
-    lay_out(root, recipe["hyperparameters"], _channels(prepared, data or out / "photos"))
+    lay_out(root, recipe.hyperparameters, _channels(prepared, data or out / "photos"))
     train(engine, root)
     pack_model(root, out / "model.tar.gz")
     photos = sorted((root / "input" / "data" / "test").glob("*/*"))
@@ -117,16 +118,13 @@ def ask(url: str, photos: list[Path]) -> list[bool]:
         return list(clients.map(is_correct, photos))
 
 
-def _prepare(data: Path | None, out: Path, options: Mapping[str, object]) -> Path:
+def _prepare(data: Path | None, out: Path, preparation: Preparation) -> Path:
     """The folder of prepared photos: the user's, or else drawn ones."""
     if data is None:
         data = out / "photos"
         _python("local_test.stick_figures", str(data))
     prepared = out / "prepared"
-    words = []
-    for name, value in options.items():
-        words += [f"--{name.replace('_', '-')}", str(value)]
-    _python("prepare", str(data.absolute()), str(prepared), *words)
+    _python("prepare", str(data.absolute()), str(prepared), *preparation.options())
     return prepared
 
 

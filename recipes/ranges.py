@@ -1,16 +1,19 @@
-"""The ranges that a tuning job searches, with SageMaker's own rules for them. Pure: no torch, no Optuna, nothing of train."""
+"""The ranges that a tuning job searches, with SageMaker's own rules for them."""
 
-import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+from recipes.errors import RecipeError
+from recipes.sections import check_names
+from recipes.values import number, quoted, text_of
 
 SCALES = ("Auto", "Linear", "Logarithmic", "ReverseLogarithmic")
 MOST_VALUES = 30  # of a categorical range
-NAME_LENGTH, VALUE_LENGTH = 256, 2500  # characters of a hyperparameter
-AUTO_RATIO = 100  # SageMaker keeps its choice of a scale to itself; ours is logarithmic from this ratio of the ends on
-
-
-class SearchError(ValueError):
-    """Why a search cannot be: one sentence for the user, who can mend it."""
+NAME_LENGTH = 256  # characters of a hyperparameter's name
+VALUE_LENGTH = 2500  # characters of a hyperparameter's value
+# SageMaker does not publish how Auto chooses a scale. Ours is logarithmic from this ratio of the
+# ends on.
+AUTO_RATIO = 100
 
 
 @dataclass(frozen=True)
@@ -24,11 +27,12 @@ class Continuous:
 
     kind = "Continuous"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _check_ends(self)
         if self.scale == "ReverseLogarithmic" and not 0 <= self.low < self.high < 1:
-            raise SearchError(
-                f"range of {self.name}: ReverseLogarithmic needs ends of at least 0 and below 1; found {self.low:g} to {self.high:g}"
+            raise RecipeError(
+                f"range of {self.name}: ReverseLogarithmic needs ends of at least 0 and below 1; "
+                f"found {self.low:g} to {self.high:g}"
             )
 
     def holds(self, text: str) -> bool:
@@ -36,11 +40,11 @@ class Continuous:
         value = number(text)
         return value is not None and self.low <= value <= self.high
 
-    def form(self) -> dict:
-        """As tune.results has it."""
+    def form(self) -> dict[str, object]:
+        """The range as files of tuning results hold it."""
         return {"type": self.kind, "min": self.low, "max": self.high, "scale": self.scale}
 
-    def request(self) -> dict:
+    def request(self) -> dict[str, object]:
         """As CreateHyperParameterTuningJob has it."""
         return {
             "Name": self.name,
@@ -51,12 +55,9 @@ class Continuous:
 
     def logarithmic(self) -> bool:
         """Whether the search steps by ratios; Auto does where the ends lie far apart."""
-        return (
-            self.scale == "Logarithmic"
-            or self.scale == "Auto"
-            and self.low > 0
-            and self.high / self.low >= AUTO_RATIO
-        )
+        if self.scale != "Auto":
+            return self.scale == "Logarithmic"
+        return self.low > 0 and self.high / self.low >= AUTO_RATIO
 
 
 @dataclass(frozen=True)
@@ -68,19 +69,16 @@ class Integer(Continuous):
 
     kind = "Integer"
 
-    def __post_init__(self):
-        for end in (self.low, self.high):
-            if end != int(end):
-                raise SearchError(
-                    f"range of {self.name}: an Integer range needs whole numbers; found {end:g}"
-                )
+    def __post_init__(self) -> None:
         if self.scale == "ReverseLogarithmic":
-            raise SearchError(
-                f"range of {self.name}: ReverseLogarithmic is for Continuous ranges only, this one is Integer"
+            raise RecipeError(
+                f"range of {self.name}: ReverseLogarithmic is for Continuous ranges only, "
+                "this one is Integer"
             )
         _check_ends(self)
 
     def holds(self, text: str) -> bool:
+        """Whether a value is whole and lies within."""
         value = number(text)
         return value is not None and value == int(value) and self.low <= value <= self.high
 
@@ -94,27 +92,28 @@ class Categorical:
 
     kind = "Categorical"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not 1 <= len(self.values) <= MOST_VALUES:
-            raise SearchError(
-                f"range of {self.name}: a Categorical range has 1 to {MOST_VALUES} values; found {len(self.values)}"
+            raise RecipeError(
+                f"range of {self.name}: a Categorical range has 1 to {MOST_VALUES} values; "
+                f"found {len(self.values)}"
             )
         if len(set(self.values)) < len(self.values):
-            raise SearchError(
+            raise RecipeError(
                 f"range of {self.name}: a value stands there twice; found {', '.join(self.values)}"
             )
         for value in self.values:
-            check_text(self.name, value)
+            check_length(self.name, value)
 
     def holds(self, text: str) -> bool:
         """Whether a value is one of them."""
         return text in self.values
 
-    def form(self) -> dict:
-        """As tune.results has it."""
+    def form(self) -> dict[str, object]:
+        """The range as files of tuning results hold it."""
         return {"type": self.kind, "values": list(self.values)}
 
-    def request(self) -> dict:
+    def request(self) -> dict[str, object]:
         """As CreateHyperParameterTuningJob has it."""
         return {"Name": self.name, "Values": list(self.values)}
 
@@ -122,101 +121,95 @@ class Categorical:
 Range = Continuous | Integer | Categorical
 
 
-def read_range(name: str, entry: object) -> Range:
-    """A range from its YAML: {values: [...]}, or {min, max} with a type, Continuous or Integer, and a scale. SearchError when it is none."""
-    check_name(name)
+def read_range(name: object, entry: object) -> Range:
+    """A range from its YAML: {values: [...]}, or {type, min, max, scale}. RecipeError for others.
+
+    A list alone is taken for values. type: Continuous or Integer.
+    """
+    known_name = check_name(name)
     if isinstance(entry, list):
-        entry = {"values": entry}
+        return _categorical(known_name, {"values": entry})
     if not isinstance(entry, dict):
-        raise SearchError(f"range of {name}: expected min and max, or values; found {entry!r}")
-    if "values" in entry:
-        _check_keys(name, entry, {"type", "values"})
-        _one_of(name, "type", entry.get("type", "Categorical"), ("Categorical",))
-        if not isinstance(entry["values"], list):
-            raise SearchError(f"range of {name}: values must be a list; found {entry['values']!r}")
-        return Categorical(name, tuple(text_of(name, value) for value in entry["values"]))
-    _check_keys(name, entry, {"type", "min", "max", "scale"})
-    if missing := {"type", "min", "max"} - entry.keys():
-        raise SearchError(
-            f"range of {name}: {' and '.join(sorted(missing))} missing; a range is type, min, max and scale, or values"
+        raise RecipeError(
+            f"range of {known_name}: expected min and max, or values; found {quoted(entry)}"
         )
-    kind = _one_of(name, "type", entry["type"], ("Continuous", "Integer"))
-    scale = _one_of(name, "scale", entry.get("scale", "Auto"), SCALES)
-    ends = [number(entry[end]) for end in ("min", "max")]
-    if None in ends:
-        raise SearchError(
-            f"range of {name}: min and max must be numbers; found {entry['min']!r} and {entry['max']!r}"
+    if "values" in entry:
+        return _categorical(known_name, entry)
+    return _numeric(known_name, entry)
+
+
+def _categorical(name: str, entry: Mapping[str, object]) -> Categorical:
+    check_names(entry, ("type", "values"), f"range of {name}")
+    one_of(f"range of {name}: type", entry.get("type", "Categorical"), ("Categorical",))
+    values = entry["values"]
+    if not isinstance(values, list):
+        raise RecipeError(f"range of {name}: values must be a list; found {quoted(values)}")
+    texts = [text_of(value, f"range of {name}: a value") for value in values]
+    return Categorical(name, tuple(texts))
+
+
+def _numeric(name: str, entry: Mapping[str, object]) -> Continuous | Integer:
+    check_names(entry, ("type", "min", "max", "scale"), f"range of {name}")
+    missing = [key for key in ("max", "min", "type") if key not in entry]
+    if missing:
+        raise RecipeError(
+            f"range of {name}: {' and '.join(missing)} missing; "
+            "a range is type, min, max and scale, or values"
+        )
+    kind = one_of(f"range of {name}: type", entry["type"], ("Continuous", "Integer"))
+    scale = one_of(f"range of {name}: scale", entry.get("scale", "Auto"), SCALES)
+    low = number(entry["min"])
+    high = number(entry["max"])
+    if low is None or high is None:
+        raise RecipeError(
+            f"range of {name}: min and max must be numbers; "
+            f"found {quoted(entry['min'])} and {quoted(entry['max'])}"
         )
     if kind == "Continuous":
-        return Continuous(name, *ends, scale)
-    return Integer(name, *(int(end) if end == int(end) else end for end in ends), scale)
-
-
-def text_of(name: str, value: object) -> str:
-    """A hyperparameter's value from YAML as the text that SageMaker takes. SearchError for what is no single value."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if (
-        isinstance(value, list)
-        and value
-        and all(isinstance(part, (int, float, str)) for part in value)
-    ):
-        return ",".join(map(str, value))
-    if not isinstance(value, (str, int, float)):
-        raise SearchError(
-            f"hyperparameter {name}: a value must be a text, a number, true or false; found {value!r}"
-        )
-    return check_text(name, str(value))
+        return Continuous(name, low, high, scale)
+    for end in (low, high):
+        if end != int(end):
+            raise RecipeError(
+                f"range of {name}: an Integer range needs whole numbers; found {end:g}"
+            )
+    return Integer(name, int(low), int(high), scale)
 
 
 def check_name(name: object) -> str:
-    """A hyperparameter's name. SearchError when SageMaker would not take it."""
+    """A hyperparameter's name. RecipeError when SageMaker would not take it."""
     if not isinstance(name, str) or not 1 <= len(name) <= NAME_LENGTH:
-        raise SearchError(
-            f"a hyperparameter's name is a text of 1 to {NAME_LENGTH} characters; found {str(name)[:40]!r}"
+        raise RecipeError(
+            f"a hyperparameter's name is a text of 1 to {NAME_LENGTH} characters; "
+            f"found {quoted(name)}"
         )
     return name
 
 
-def check_text(name: str, text: str) -> str:
-    """A hyperparameter's value. SearchError when SageMaker would not take it."""
+def check_length(name: str, text: str) -> str:
+    """A hyperparameter's value. RecipeError when SageMaker would not take it."""
     if len(text) > VALUE_LENGTH:
-        raise SearchError(
-            f"hyperparameter {name}: a value has at most {VALUE_LENGTH} characters; found {len(text)}"
+        raise RecipeError(
+            f"hyperparameter {name}: a value has at most {VALUE_LENGTH} characters; "
+            f"found {len(text)}"
         )
     return text
 
 
-def number(text: object) -> float | None:
-    """A finite number, or None; YAML reads 1e-3 as a text, so texts are taken, too."""
-    try:
-        value = float(text) if not isinstance(text, bool) else math.nan
-    except (TypeError, ValueError):
-        return None
-    return value if math.isfinite(value) else None
+def one_of(what: str, found: object, known: tuple[str, ...]) -> str:
+    """The word as SageMaker writes it, in whatever case it was given. RecipeError for others."""
+    for word in known:
+        if str(found).lower() == word.lower():
+            return word
+    raise RecipeError(f"{what} must be one of {', '.join(known)}; found {quoted(found)}")
 
 
 def _check_ends(entry: Continuous) -> None:
     if not entry.low < entry.high:
-        raise SearchError(
+        raise RecipeError(
             f"range of {entry.name} is empty: min {entry.low:g} must be below max {entry.high:g}"
         )
     if entry.scale == "Logarithmic" and entry.low <= 0:
-        raise SearchError(
-            f"range of {entry.name}: Logarithmic needs ends above 0; found {entry.low:g} to {entry.high:g}"
+        raise RecipeError(
+            f"range of {entry.name}: Logarithmic needs ends above 0; "
+            f"found {entry.low:g} to {entry.high:g}"
         )
-
-
-def _check_keys(name: str, entry: dict, known: set[str]) -> None:
-    if unknown := [str(key) for key in entry if key not in known]:
-        raise SearchError(
-            f"range of {name}: '{unknown[0]}' is unknown; known: {', '.join(sorted(known))}"
-        )
-
-
-def _one_of(name: str, what: str, found: object, known: tuple[str, ...]) -> str:
-    """The word as SageMaker writes it, however it is cased."""
-    for word in known:
-        if str(found).lower() == word.lower():
-            return word
-    raise SearchError(f"range of {name}: {what} must be one of {', '.join(known)}; found '{found}'")

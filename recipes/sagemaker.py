@@ -1,11 +1,17 @@
-"""What a recipe's section `sagemaker:` can say: each setting once, with its default and what it sets."""
+"""A recipe's section `sagemaker`: each setting once, with its default and what it sets."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
+from recipes.errors import RecipeError
+from recipes.suggestion import nearest
+
+KINDS = ("real-time", "serverless", "async", "multi-model")  # of an endpoint
 CHANNELS = {name: f"out/prepared/{name}" for name in ("train", "validation", "test")}
 
 
-def _option(default: object, sets: str):
+def _option(default: object, sets: str) -> Any:
+    # Any, as dataclasses.field has it: the field gets its own type in the class.
     if isinstance(default, dict):
         return field(default_factory=default.copy, metadata={"sets": sets})
     return field(default=default, metadata={"sets": sets})
@@ -17,7 +23,7 @@ class Training:
 
     image: str = _option("train", "the image, by its name in images.json")
     instance_type: str = _option("ml.g5.xlarge", "the machine")
-    instance_count: int = _option(1, "how many of them")
+    instance_count: int = _option(1, "how many machines")
     volume_gb: int = _option(50, "disk of each")
     max_run_s: int = _option(
         86400, "seconds after which SageMaker stops it; the estimate's upper bound"
@@ -35,7 +41,8 @@ class Training:
     )
     input_mode: str = _option(
         "File",
-        "`File` copies the photos to the machine first, `FastFile` reads them from S3 as they are needed",
+        "`File` copies the photos to the machine first, "
+        "`FastFile` reads them from S3 as they are needed",
     )
     expected_s: int = _option(0, "seconds it is likely to take, for `cost`")
     environment: dict[str, str] = _option({}, "environment variables")
@@ -43,31 +50,32 @@ class Training:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """What answers."""
+    """The endpoint: how it is hosted, scaled and updated."""
 
     name: str = _option("", "the recipe's name where empty")
     kind: str = _option("real-time", "`real-time`, `serverless`, `async`, `multi-model`")
     image: str = _option("serve", "`serve`, `serve-gpu`, `serve-mms`")
     instance_type: str = _option("ml.c6i.xlarge", "the machine; not of serverless")
-    instance_count: int = _option(1, "how many of them")
+    instance_count: int = _option(1, "how many machines")
     cuda: int = _option(
         13, "CUDA of the image, which decides the driver of GPU machines (InferenceAmiVersion)"
     )
     memory_mb: int = _option(3072, "of serverless: 1024 to 6144 in steps of 1024")
     max_concurrency: int = _option(10, "of serverless: requests at once")
     provisioned_concurrency: int = _option(0, "of serverless: kept warm")
-    max_instances: int = _option(0, "above instance_count it scales out to so many")
-    min_instances: int = _option(1, "and in to so many; async ones to 0")
+    max_instances: int = _option(0, "it scales out to this number; 0: no scaling")
+    min_instances: int = _option(1, "it scales in to this number; an async endpoint to 0")
     target: float = _option(
         600,
-        "requests a minute and machine that scaling holds; of async, waiting requests a machine",
+        "requests per minute and machine that scaling holds; "
+        "of async, waiting requests per machine",
     )
     capture_percent: int = _option(0, "share of requests and answers kept in S3")
     concurrent_invocations: int = _option(
         0, "of async: at once on a machine; 0: SageMaker's choice"
     )
-    success_topic: str = _option("", "of async: SNS topic told of answers")
-    error_topic: str = _option("", "of async: SNS topic told of failures")
+    success_topic: str = _option("", "of async: SNS topic that gets a message per answer")
+    error_topic: str = _option("", "of async: SNS topic that gets a message per failure")
     alarms: tuple[str, ...] = _option(
         (), "CloudWatch alarms that roll an update back, beside our own on 5xx answers"
     )
@@ -85,7 +93,8 @@ class Api:
     name: str = _option("", "of the CloudFormation stack; `slipway-<endpoint>` where empty")
     access: str = _option(
         "open",
-        "`open`; `key`: callers send what SLIPWAY_API_KEY held at deployment, as X-Api-Key; `jwt`: a token",
+        "`open`; `key`: callers send what SLIPWAY_API_KEY held at deployment, as X-Api-Key; "
+        "`jwt`: a token",
     )
     jwt_issuer: str = _option("", "of jwt: the issuer's https:// address")
     jwt_audience: tuple[str, ...] = _option(
@@ -98,7 +107,8 @@ class Api:
     request_burst: int = _option(20, "above which callers get 429, at once")
     samples: str = _option(
         "",
-        "s3:// prefix of photos to try, a folder a label; the uploaded `validation` channel where empty, `none` for none",
+        "s3:// prefix of photos to try, one folder per label; "
+        "the uploaded `validation` channel where empty, `none` for none",
     )
     code_bucket: str = _option("", "of the function's code; the recipe's bucket where empty")
     target_model: str = _option(
@@ -110,11 +120,14 @@ class Api:
 
 @dataclass(frozen=True)
 class Batch:
-    """A transform job's machines: with processors, as drivers of SageMaker's GPU hosts for batch are too old for CUDA 13."""
+    """A transform job's machines.
+
+    They have no GPU: the drivers of SageMaker's GPU hosts for batch are too old for CUDA 13.
+    """
 
     image: str = _option("serve", "`serve`, `serve-mms`")
     instance_type: str = _option("ml.c6i.2xlarge", "the machine, without a GPU")
-    instance_count: int = _option(1, "how many of them")
+    instance_count: int = _option(1, "how many machines")
     concurrent: int = _option(8, "photos at once on a machine")
     payload_mb: int = _option(6, "largest photo; times concurrent at most 100")
     expected_s: int = _option(3600, "seconds it is likely to take, for `cost`")
@@ -123,7 +136,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Debugger:
-    """What `launch debug` watches: by SageMaker Debugger, or by ourselves."""
+    """What `launch debug` watches, with SageMaker Debugger or without."""
 
     rules: tuple[str, ...] = _option(
         ("vanishing_gradient", "exploding_tensor", "loss_not_decreasing", "overfit"),
@@ -166,3 +179,18 @@ class SageMakerSettings:
     api: Api = field(default_factory=Api)
     batch: Batch = field(default_factory=Batch)
     debugger: Debugger = field(default_factory=Debugger)
+
+
+def check_settings(settings: SageMakerSettings) -> None:
+    """RecipeError for an unknown kind of endpoint, and for settings that contradict each other."""
+    kind = settings.endpoint.kind
+    if kind not in KINDS:
+        guess = nearest(kind, KINDS)
+        hint = f" (did you mean '{guess}'?)" if guess else ""
+        raise RecipeError(
+            f"sagemaker.endpoint.kind must be one of {', '.join(KINDS)}; found '{kind}'{hint}"
+        )
+    if bool(settings.subnets) != bool(settings.security_groups):
+        raise RecipeError(
+            "sagemaker.subnets and sagemaker.security_groups go together; one of them is missing"
+        )

@@ -10,6 +10,8 @@ import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from recipes.values import texts_of
+
 FOLDERS = ("input/config", "input/data", "model", "output/data", "checkpoints")
 HOST = "algo-1"  # the first one, and the only one of most jobs
 INSTANCE_GROUP = "homogeneousCluster"  # SageMaker's name where a request has no groups
@@ -64,8 +66,7 @@ def configure(
     Values of hyperparameters become texts, as SageMaker's API has it. channels: what each one sets
     beside the defaults; more: further files, by name, as they stand.
     """
-    texts = {name: _text(value) for name, value in hyperparameters.items()}
-    _write(root, "hyperparameters", texts)
+    _write(root, "hyperparameters", texts_of(hyperparameters))
     inputs = {name: {**CHANNEL_DEFAULTS, **given} for name, given in channels.items()}
     _write(root, "inputdataconfig", inputs)
     _write(root, "resourceconfig", resources(host, hosts, instance_type, interface))
@@ -108,12 +109,6 @@ def pack(folder: Path, archive: Path) -> None:
 def _write(root: Path, name: str, values: Mapping[str, object]) -> None:
     path = root / "input" / "config" / f"{name}.json"
     path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-
-
-def _text(value: object) -> str:
-    if isinstance(value, (list, tuple)):
-        return ",".join(str(part) for part in value)
-    return str(value)
 
 
 def _link(source: str, destination: str) -> None:

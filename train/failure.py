@@ -6,6 +6,7 @@ import traceback
 
 from artifact.model import ArtifactError
 from artifact.preprocessing import PhotoError
+from recipes.errors import RecipeError
 from train.job import Job, JobError
 
 SUCCEEDED = 0
@@ -50,7 +51,7 @@ def _has_reason(job: Job) -> bool:
 
 def reason(error: BaseException) -> str | None:
     """The sentence for an error whose cause lies outside this program; None for any other."""
-    if isinstance(error, (JobError, PhotoError, ArtifactError)):
+    if isinstance(error, (JobError, RecipeError, PhotoError, ArtifactError)):
         return str(error)
     if isinstance(error, OSError):
         return _of_operating_system(error)

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from recipes.ranges import SearchError
+from recipes.errors import RecipeError
+from tune.errors import SearchError
 from tune.results import ResultsError, read_results
 from tune.search_settings import BEST_FILE, CSV_FILE, PAGE_FILE, RESULTS_FILE, SearchSettings
 from tune.trial_runners import ENGINES
@@ -22,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return search(options)
-    except (SearchError, ResultsError) as error:
+    except (RecipeError, ResultsError) as error:
         return _fail(str(error))
     except OSError as error:
         return _fail(
@@ -35,17 +36,17 @@ def main(arguments: list[str] | None = None) -> int:
 
 def search(options: argparse.Namespace) -> int:
     """From the recipe to its results."""
-    from recipes.tuning import load_recipe, read_recipe
+    from recipes.recipe import read_recipe
     from tune.checks import check_chain, check_photos, count_workers, prepared_channels
     from tune.show import show
 
-    document, changed = load_recipe(options.recipe), dict(options.set)
-    recipe = read_recipe(document, changed)
+    changed = dict(options.set)
+    recipe = read_recipe(options.recipe, changed)
     out = (options.out or Path("out") / "tune" / recipe.name).absolute()
     parents = tuple(path.absolute() for path in options.parents)
     settings = SearchSettings(
         out,
-        document,
+        recipe.document,
         changed,
         {},
         parents,
@@ -53,6 +54,7 @@ def search(options: argparse.Namespace) -> int:
         options.image,
         options.storage,
         options.keep,
+        options.recipe,
     )
     check_chain(settings)
     workers, gpus = count_workers(options.workers, recipe)

@@ -1,18 +1,16 @@
 """What can be known before the first trial: that the training would take every hyperparameter, that warm starts are allowed, which
 photos there are, and how many workers this machine bears."""
 
-import dataclasses
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 from artifact.machine import cpu_count
-from recipes.hyperparameters import Hyperparameters, parse
-from recipes.ranges import SearchError
-from recipes.tuning import Recipe, Tuning
-from train.job import JobError
-from tune.results import read_results
+from recipes.own_training import check_tuning
+from recipes.recipe import Recipe
+from tune.errors import SearchError
+from tune.results import job_of, read_results
 from tune.search_settings import SearchSettings, find_channels, fingerprint, fingerprint_beside
 from tune.warm_start import check_change, check_ended, missing_parent
 
@@ -26,10 +24,10 @@ def check_chain(settings: SearchSettings) -> Recipe:
         raise SearchError(
             f"the recipe {recipe.name} has no tuning jobs; give it a section `tuning`"
         )
+    check_tuning(recipe)
     given = settings.known_parents()
     known = dict(given)
     for tuning in recipe.tuning:
-        check_hyperparameters(tuning)
         for name in tuning.parents:
             if name not in known:
                 raise missing_parent(tuning, name, known)
@@ -40,7 +38,7 @@ def check_chain(settings: SearchSettings) -> Recipe:
             raise SearchError(
                 f"tuning job {tuning.name}: a file of --parents holds one of this name; rename one"
             )
-        known[tuning.name] = tuning.form("InProgress")
+        known[tuning.name] = job_of(tuning, "InProgress")
     return recipe
 
 
@@ -55,31 +53,6 @@ def check_photos(settings: SearchSettings) -> None:
                     f"tuning job {tuning.name}: its parent '{sorted(same)[0]}' was a search on other photos, but its warm start is "
                     f"{tuning.warm_start}; TransferLearning may change the data"
                 )
-
-
-def check_hyperparameters(tuning: Tuning) -> None:
-    """SearchError for a hyperparameter or a value that the training would not take."""
-    kinds = {entry.name: type(entry.default) for entry in dataclasses.fields(Hyperparameters)}
-    try:
-        parse(tuning.static)
-        for entry in tuning.ranges:
-            kind = kinds.get(entry.name.replace("-", "_"))
-            if (
-                entry.kind == "Continuous"
-                and kind is int
-                or entry.kind != "Categorical"
-                and kind not in (int, float, None)
-            ):
-                takes = "whole numbers" if kind is int else "no ranges of numbers"
-                raise SearchError(
-                    f"hyperparameter {entry.name} takes {takes}; a {entry.kind} range does not suit it"
-                )
-            for text in (
-                entry.values if entry.kind == "Categorical" else (str(entry.low), str(entry.high))
-            ):
-                parse(tuning.static | {entry.name: text})
-    except (JobError, SearchError) as error:
-        raise SearchError(f"tuning job {tuning.name}: {error}") from error
 
 
 def count_workers(wanted: int | None, recipe: Recipe) -> tuple[int, list[str]]:
@@ -120,10 +93,16 @@ def prepared_channels(data: Path, out: Path, recipe: Recipe) -> dict[str, Path]:
     if channels := find_channels(data):
         return channels
     prepared = out / "prepared"
-    options = [f"--{name.replace('_', '-')}={value}" for name, value in recipe.prepare.items()]
     print(f"tune: preparing the photos of '{data}'", flush=True)
     code = subprocess.run(
-        [sys.executable, "-m", "prepare", str(data.absolute()), str(prepared), *options],
+        [
+            sys.executable,
+            "-m",
+            "prepare",
+            str(data.absolute()),
+            str(prepared),
+            *recipe.prepare.options(),
+        ],
         cwd=REPOSITORY,
         check=False,
     ).returncode

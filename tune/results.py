@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from artifact.model import write_atomically
+from recipes.tuning import Tuning
 
 FORMAT_VERSION = 1
 STATUSES = ("InProgress", "Completed", "Stopped", "Failed")
@@ -68,6 +69,22 @@ class TuningJob:
         return next(
             (trial for trial in self.ordered() if trial.status in ("Completed", "Stopped")), None
         )
+
+
+def job_of(tuning: Tuning, status: str = "", trials: tuple[Trial, ...] = ()) -> TuningJob:
+    """A recipe's tuning job in the form of results."""
+    return TuningJob(
+        name=tuning.name,
+        objective=tuning.objective.metric,
+        direction=tuning.objective.direction,
+        strategy=tuning.strategy,
+        status=status,
+        ranges={entry.name: entry.form() for entry in tuning.ranges},
+        static=dict(tuning.static),
+        trials=trials,
+        parents=tuning.parents,
+        warm_start=tuning.warm_start,
+    )
 
 
 def write_results(path: Path, jobs: tuple[TuningJob, ...]) -> None:

@@ -17,9 +17,10 @@ from optuna.distributions import (
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import TrialState
 
-from recipes.ranges import Categorical, Integer, Range, SearchError
+from recipes.ranges import Categorical, Integer, Range
 from recipes.tuning import Tuning
-from tune.results import Trial
+from tune.errors import SearchError
+from tune.results import Trial, job_of
 
 STORAGE_VERSION = 1
 READY_S = 30.0  # in which another machine fills a study that it has made
@@ -130,7 +131,7 @@ def load_study(storage: BaseStorage, tuning: Tuning) -> optuna.Study | None:
 
 def _identity(tuning: Tuning) -> dict:
     """What must stay when a search goes on; budgets may change."""
-    form = tuning.form("")
+    form = job_of(tuning)
     return json.loads(
         json.dumps(
             {

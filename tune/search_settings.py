@@ -7,8 +7,8 @@ from pathlib import Path
 
 from artifact.channels import CHANNEL_NAMES
 from artifact.model import write_atomically
-from recipes.ranges import SearchError
-from recipes.tuning import Recipe, read_recipe
+from recipes.recipe import Recipe, parse_recipe
+from tune.errors import SearchError
 from tune.results import TuningJob, read_results
 
 FORMAT_VERSION = 1
@@ -36,10 +36,11 @@ class SearchSettings:
     image: str = "slipway-train"
     storage: str | None = None
     keep: bool = False
+    recipe_file: Path | None = None
 
     def recipe(self) -> Recipe:
-        """The recipe as it is searched. SearchError when it is wrong."""
-        return read_recipe(self.document, self.changed)
+        """The recipe as it is searched. RecipeError when it is wrong."""
+        return parse_recipe(self.document, self.changed, self.recipe_file)
 
     def known_parents(self) -> dict[str, TuningJob]:
         """Tuning jobs of other searches, by name. ResultsError or OSError for a file that is none."""
@@ -59,9 +60,9 @@ class SearchSettings:
                 f"'{self.out}' holds a search on other photos ({', '.join(theirs.values())}; now {', '.join(ours.values())}); "
                 "name another --out, or remove it"
             )
-        kept = {
-            name: value for name, value in asdict(self).items() if name != "storage"
-        }  # which may hold a password
+        kept = asdict(self)
+        del kept["storage"]  # it may hold a password
+        del kept["recipe_file"]  # only for errors of this run
         text = json.dumps(
             {"format_version": FORMAT_VERSION, **kept, PHOTOS: fingerprint(self.channels)},
             default=str,

@@ -20,7 +20,7 @@ from optuna.storages import (
 )
 from optuna.storages.journal import JournalFileBackend
 
-from recipes.ranges import SearchError
+from tune.errors import SearchError
 
 STUDY_FILE = "study.log"
 HEARTBEAT_S, GRACE_S = 30, 120  # of trials on a database: a machine that is silent so long is gone

@@ -14,7 +14,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from recipes.tuning import Tuning
-from tune.results import Trial, TuningJob
+from tune.results import Trial, TuningJob, job_of
 from tune.search import IMPORTED, PARENT, curve_of
 
 OWNER, NAME, TEXTS, REASON, VOID, LOST = (
@@ -195,7 +195,7 @@ def form(study: optuna.Study, tuning: Tuning, status: str) -> TuningJob:
         (trial for trial in counted(study) if TEXTS in trial.user_attrs),
         key=lambda trial: trial.datetime_start,
     )
-    return tuning.form(status, tuple(_form(trial, tuning) for trial in trials))
+    return job_of(tuning, status, tuple(_form(trial, tuning) for trial in trials))
 
 
 def _form(trial: FrozenTrial, tuning: Tuning) -> Trial:

@@ -16,8 +16,9 @@ import yaml
 
 from artifact.machine import cpu_count
 from artifact.model import write_atomically
-from recipes.ranges import SearchError
-from recipes.tuning import Recipe, Tuning
+from recipes.recipe import Recipe
+from recipes.tuning import Tuning
+from tune.errors import SearchError
 from tune.interruption import Interruption
 from tune.results import Trial, TuningJob, write_results
 from tune.search import make_study

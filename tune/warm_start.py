@@ -3,8 +3,8 @@
 Carried over are configurations and their last values alone, as on SageMaker: no weights, no learning curves.
 """
 
-from recipes.ranges import SearchError
 from recipes.tuning import Tuning
+from tune.errors import SearchError
 from tune.results import Trial, TuningJob
 
 TERMINAL = ("Completed", "Stopped", "Failed")

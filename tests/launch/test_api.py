@@ -261,7 +261,7 @@ def test_the_stack_says_all_of_the_recipe_and_the_template_takes_it(settings, fo
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"colour": 1}, "unknown setting 'colour' in sagemaker.api; known: name, access, "),
+        ({"colour": 1}, "sagemaker.api: setting 'colour' is unknown; known: name, access, "),
         ({"access": "secret"}, "access is 'secret'; expected open, key, jwt"),
         ({"access": "key"}, "set SLIPWAY_API_KEY"),
         ({"access": "jwt"}, "set jwt_issuer"),
@@ -278,7 +278,7 @@ def test_the_stack_says_all_of_the_recipe_and_the_template_takes_it(settings, fo
         ({"log_days": 2}, "log_days is 2; CloudWatch keeps"),
         ({"name": "1 api"}, "name is '1 api'; a stack's name"),
         ({"target_model": "a.tar.gz"}, "for multi-model endpoints, and this one is real-time"),
-        ({"log_days": "many"}, "log_days is 'many'; expected a number"),
+        ({"log_days": "many"}, "log_days must be a whole number; found 'many'"),
     ],
 )
 def test_settings_that_cannot_be_meant_are_told(settings, told):

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from recipes.errors import RecipeError
 from recipes.hyperparameters import Hyperparameters, parse
 from train.job import Job, JobError
 
@@ -97,7 +98,10 @@ def test_the_names_of_the_built_in_image_classification_are_taken():
 @pytest.mark.parametrize(
     "texts, words",
     [
-        ({"learning_rat": "0.1"}, "'learning_rat' is unknown; known: model, weights"),
+        (
+            {"learning_rat": "0.1"},
+            "'learning_rat' is unknown (did you mean 'learning_rate'?); known: model, weights",
+        ),
         ({"lr": "abc"}, "lr must be a number; found 'abc'"),
         ({"lr": "nan"}, "lr must be a number"),
         ({"lr": "inf"}, "lr must be a number"),
@@ -121,7 +125,7 @@ def test_the_names_of_the_built_in_image_classification_are_taken():
     ],
 )
 def test_what_is_wrong_is_one_clear_sentence(texts, words):
-    with pytest.raises(JobError, match=re.escape(words)) as caught:
+    with pytest.raises(RecipeError, match=re.escape(words)) as caught:
         parse(texts)
     assert "\n" not in str(caught.value)
 

@@ -41,7 +41,11 @@ FAILURES = [
         lambda job: (job.root / "input/data/train/red/red 0.jpg").write_bytes(b"\xff\xd8\xff torn"),
         "red 0.jpg': it is not a complete photo",
     ),
-    ({"learnig_rate": 1}, None, "hyperparameter 'learnig_rate' is unknown; known: model,"),
+    (
+        {"learnig_rate": 1},
+        None,
+        "hyperparameter 'learnig_rate' is unknown (did you mean 'learning_rate'?)",
+    ),
     ({"lr": "abc"}, None, "hyperparameter lr must be a number; found 'abc'"),
     (
         {"model": "resnet51"},

@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from launch.__main__ import main as launch
-from recipes.tuning import load_recipe, read_recipe
+from recipes.document import read_document
+from recipes.recipe import parse_recipe
 from tests.support.jobs import REPOSITORY
 from tests.support.tuning import draw_data, search_here, settings
 from tune.search_settings import BEST_FILE, BEST_RECIPE_FILE, RESULTS_FILE
@@ -122,7 +123,7 @@ def test_diagnose_takes_them(tmp_path, search, data):
         ),
         (
             ["new", "--hyperparameters", "wrong.json", "--data", "."],
-            "the training failed: hyperparameter 'epoch' is unknown; known: ",
+            "the training failed: hyperparameter 'epoch' is unknown (did you mean 'epochs'?); known: ",
         ),
     ],
 )
@@ -201,10 +202,10 @@ def best(search: Path) -> dict[str, str]:
 
 
 def test_the_best_recipe_is_the_searchs_without_its_tuning_jobs(search):
-    found = load_recipe(search / BEST_RECIPE_FILE)
+    found = read_document(search / BEST_RECIPE_FILE)
     assert "tuning" not in found and found["sagemaker"] == CLOUD
     assert {
-        name: str(text) for name, text in read_recipe(found).hyperparameters.items()
+        name: str(text) for name, text in parse_recipe(found).hyperparameters.items()
     }.keys() == best(search).keys()
     assert yaml.safe_load((search / BEST_RECIPE_FILE).read_text())["hyperparameters"]["epochs"] == 2
 

@@ -9,10 +9,11 @@ import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from recipes.ranges import Continuous, Integer, SearchError
+from recipes.ranges import Continuous, Integer
 from recipes.tuning import Budgets
 from tests.support.jobs import REPOSITORY
 from tests.support.tuning import LR, document, draw_data, run, search_here, settings
+from tune.errors import SearchError
 from tune.results import read_results
 from tune.search import (
     choose,
@@ -505,7 +506,7 @@ def test_the_command_ends_with_one_sentence(tmp_path, data, case, sentence):
 @pytest.mark.parametrize(
     "arguments, sentence",
     [
-        (["missing.yaml"], "No such file or directory: 'missing.yaml'"),
+        (["missing.yaml"], "the recipe 'missing.yaml' cannot be read: No such file or directory"),
         (
             [str(REPOSITORY / "recipes" / "demo.yaml"), "--data", "nowhere"],
             "there is no folder 'nowhere'; name the photos with --data",

@@ -1,0 +1,62 @@
+"""Whether our own training image takes a recipe's hyperparameters. Other images have their own."""
+
+import dataclasses
+
+from recipes.errors import RecipeError
+from recipes.hyperparameters import Hyperparameters, parse
+from recipes.ranges import Categorical, Range
+from recipes.recipe import Recipe
+from recipes.tuning import Tuning
+
+
+def check_hyperparameters(recipe: Recipe) -> None:
+    """RecipeError, which names the file, for a name or a value that our training refuses."""
+    try:
+        parse(recipe.hyperparameters)
+    except RecipeError as error:
+        raise recipe.wrong(error) from error
+
+
+def check_tuning(recipe: Recipe) -> None:
+    """The same of every tuning job: its static hyperparameters and both ends of its ranges."""
+    for tuning in recipe.tuning:
+        try:
+            check_tuning_job(tuning)
+        except RecipeError as error:
+            raise recipe.wrong(error) from error
+
+
+def check_tuning_job(tuning: Tuning) -> None:
+    """RecipeError, which names the tuning job, for what our training refuses."""
+    try:
+        parse(tuning.static)
+        for entry in tuning.ranges:
+            _check_kind(entry)
+            for text in _extremes(entry):
+                parse({**tuning.static, entry.name: text})
+    except RecipeError as error:
+        raise RecipeError(f"tuning job {tuning.name}: {error}") from error
+
+
+def _check_kind(entry: Range) -> None:
+    """A hyperparameter's type decides which ranges suit it; names of the built-in are left out."""
+    kinds = {field.name: type(field.default) for field in dataclasses.fields(Hyperparameters)}
+    kind = kinds.get(entry.name.replace("-", "_"))
+    if kind is None or isinstance(entry, Categorical):
+        return
+    if kind is int and entry.kind == "Continuous":
+        takes = "whole numbers"
+    elif kind not in (int, float):
+        takes = "no ranges of numbers"
+    else:
+        return
+    raise RecipeError(
+        f"hyperparameter {entry.name} takes {takes}; a {entry.kind} range does not suit it"
+    )
+
+
+def _extremes(entry: Range) -> tuple[str, ...]:
+    """The values of a range that can be out of a hyperparameter's bounds."""
+    if isinstance(entry, Categorical):
+        return entry.values
+    return str(entry.low), str(entry.high)

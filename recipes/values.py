@@ -1,0 +1,81 @@
+"""Values of YAML: as the text that SageMaker takes, as a number, and as an error shows them."""
+
+import math
+from collections.abc import Mapping
+
+from recipes.errors import RecipeError
+
+SHOWN_LENGTH = 80  # characters of a value in an error
+
+
+def text_of(value: object, where: str) -> str:
+    """The value as SageMaker's API takes it: every value there is a text.
+
+    Booleans are `true` and `false`, parts of a list are joined by commas. `where` names the value
+    in the RecipeError for a mapping, a nested list, a date, or nothing.
+    """
+    if isinstance(value, list | tuple):
+        return ",".join(_text_of_one(part, where) for part in value)
+    return _text_of_one(value, where)
+
+
+def texts_of(values: Mapping[str, object]) -> dict[str, str]:
+    """All hyperparameters of a training job as texts. RecipeError as text_of."""
+    return {name: text_of(value, f"hyperparameter {name}") for name, value in values.items()}
+
+
+def _text_of_one(value: object, where: str) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str | int | float):
+        return str(value)
+    raise RecipeError(
+        f"{where} must be a text, a number, true or false, or a list of these; "
+        f"found {quoted(value)}"
+    )
+
+
+def number(value: object) -> float | None:
+    """A finite number, else None. YAML reads 1e-3 as a text, so texts of numbers count."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    try:
+        found = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return found if math.isfinite(found) else None
+
+
+def whole(value: object, where: str, low: int | None = None, high: int | None = None) -> int:
+    """A whole number between low and high, both included. RecipeError for anything else."""
+    found = number(value)
+    too_low = found is not None and low is not None and found < low
+    too_high = found is not None and high is not None and found > high
+    if found is None or found != int(found) or too_low or too_high:
+        bounds = ""
+        if high is not None:
+            bounds = f" from {low} to {high}"
+        elif low is not None:
+            bounds = f" of at least {low}"
+        raise RecipeError(f"{where} must be a whole number{bounds}; found {quoted(value)}")
+    return int(found)
+
+
+def flag_of(text: str, where: str) -> bool:
+    """True or false from a text, as scripts and SageMaker's API write them. RecipeError else."""
+    word = text.lower()
+    if word in ("true", "1", "yes"):
+        return True
+    if word in ("false", "0", "no"):
+        return False
+    raise RecipeError(f"{where} must be true or false; found {quoted(text)}")
+
+
+def quoted(value: object) -> str:
+    """A value as an error shows it, in quotes and not too long."""
+    if value is None:
+        return "nothing"
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    if len(text) > SHOWN_LENGTH:
+        text = text[:SHOWN_LENGTH] + "…"
+    return f"'{' '.join(text.split())}'"
