@@ -59,7 +59,8 @@ def measure(
     network, step: Callable, interval: int, steps: int, turns: int, clock: Callable[[], float]
 ) -> tuple[float, float, float]:
     """Seconds a step without and with the hook, medians, and the median of the turns' ratios; every block has as many saved steps."""
-    from train.recording.hooks import DebugSettings, open_hook
+    from train.recording.debug_settings import DebugSettings
+    from train.recording.hooks import open_hook
 
     plain, hooked = [], []
     with tempfile.TemporaryDirectory() as folder:

@@ -20,7 +20,8 @@ import torch  # noqa: E402
 import torchvision  # noqa: E402
 from sections import machine, replace_section  # noqa: E402
 
-from train.recording.profile import NoProfile, Profile, ProfileSettings, profiling  # noqa: E402
+from train.recording.profile import NoProfile, Profile, profiling  # noqa: E402
+from train.recording.profile_settings import ProfileSettings  # noqa: E402
 from train.recording.profile_system import Meters, gpu_meter  # noqa: E402
 
 TITLE = "## What profiling costs a training (`make bench-profile`)"

@@ -10,8 +10,10 @@ from recipes.hyperparameters import Hyperparameters
 from train.distributed.context import DistributedContext
 from train.job import Job
 from train.learning.loop import Learner
-from train.recording.hooks import DebugSettings, Hook, open_hook
-from train.recording.profile import NoProfile, Profile, profiling, read_settings
+from train.recording.debug_settings import DebugSettings
+from train.recording.hooks import Hook, open_hook
+from train.recording.profile import NoProfile, Profile, profiling
+from train.recording.profile_settings import read_settings
 
 log = logging.getLogger(__name__)
 

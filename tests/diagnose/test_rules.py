@@ -9,7 +9,7 @@ from torch import nn
 from diagnose.evaluation import evaluate_tensors
 from diagnose.registry import MODULES, load, parameters_of
 from tests.support.watched_training import CLASSES, photos, small_network, watch
-from train.recording.hooks import DebugSettings
+from train.recording.debug_settings import DebugSettings
 
 WHOLE = DebugSettings(train_interval=1, sample=0)
 

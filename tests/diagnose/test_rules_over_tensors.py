@@ -19,7 +19,8 @@ from diagnose.smdebug_compat import load_smdebug
 from tests.support.jobs import REPOSITORY
 from tests.support.watched_training import photos, small_network, watch
 from train.job import Job
-from train.recording.hooks import DebugSettings, open_hook
+from train.recording.debug_settings import DebugSettings
+from train.recording.hooks import open_hook
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,8 @@ from diagnose.evaluation import open_trial
 from diagnose.locate import find_tensors
 from diagnose.smdebug_compat import load_smdebug
 from train.job import Job
-from train.recording.hooks import DebugSettings, open_hook
+from train.recording.debug_settings import DebugSettings
+from train.recording.hooks import open_hook
 
 SIDE = 8  # pixels
 CLASSES = 3

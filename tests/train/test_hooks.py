@@ -14,7 +14,8 @@ from torchvision import tv_tensors
 from tests.support.jobs import REPOSITORY
 from tests.support.watched_training import photos, read, small_network, warnings_of, watch
 from train.job import Job, JobError
-from train.recording.hooks import CHOICES, DebugSettings, open_hook, set_aside
+from train.recording.debug_settings import CHOICES, DebugSettings
+from train.recording.hooks import open_hook, set_aside
 
 EVERY = DebugSettings(train_interval=1)
 WHOLE = DebugSettings(train_interval=1, sample=0)

@@ -7,7 +7,8 @@ import pytest
 
 from tests.support.watched_training import read, small_network, warnings_of, watch
 from train.job import Job
-from train.recording.hooks import DebugSettings, config_file, open_hook
+from train.recording.debug_settings import DebugSettings
+from train.recording.hooks import config_file, open_hook
 
 EVERY = DebugSettings(train_interval=1)
 SAGEMAKER = {

@@ -18,7 +18,8 @@ from diagnose.profiler_data import read_profile
 from diagnose.profiler_rules import evaluate_rules
 from diagnose.smdebug_compat import load_smdebug
 from tests.support.jobs import REPOSITORY
-from train.recording.profile import NoProfile, Profile, ProfileSettings, profiling
+from train.recording.profile import NoProfile, Profile, profiling
+from train.recording.profile_settings import ProfileSettings
 
 CORES = len(os.sched_getaffinity(0))
 
@@ -158,7 +159,8 @@ def test_a_killed_training_leaves_what_it_had(tmp_path):
     script = f"""
 import os, sys, time
 from pathlib import Path
-from train.recording.profile import ProfileSettings, profiling
+from train.recording.profile import profiling
+from train.recording.profile_settings import ProfileSettings
 with profiling(ProfileSettings(Path({str(tmp_path)!r}), interval_ms=100)) as profile:
     for number in profile.steps(range(1000)):
         time.sleep(0.01)

@@ -8,9 +8,9 @@ import pytest
 
 from diagnose.profiler_data import read_profile
 from train.job import Job, JobError
-from train.recording.profile import ProfileSettings, read_settings
-from train.recording.profile_files import SpanFiles, SystemFiles
+from train.recording.profile_files import Span, SpanFiles, SystemFiles
 from train.recording.profile_marks import StreamMarks
+from train.recording.profile_settings import ProfileSettings, read_settings
 from train.recording.profile_system import Meters, Metric, gpu_meter
 
 
@@ -19,9 +19,10 @@ def test_files_rotate(tmp_path):
     system = SystemFiles(tmp_path, "algo-1", rotate_bytes=200, rotate_s=60)
     for minute in range(3):
         for second in (59, 61):
-            spans.write([("Forward", "Forward", 60.0 * minute + second, 0.5, {"step_num": minute})])
-            spans.rotate(60.0 * minute + second)
-            system.write(60.0 * minute + second, [Metric("cpu", "cpu0", "CPUUtilization", 1.0)] * 3)
+            at = 60.0 * minute + second
+            spans.write([Span("Forward", "Forward", at, 0.5, {"step_num": minute})])
+            spans.rotate(at)
+            system.write(at, [Metric("cpu", "cpu0", "CPUUtilization", 1.0)] * 3)
     spans.close()
     system.close()
     names = sorted(

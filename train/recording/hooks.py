@@ -1,10 +1,12 @@
-"""smdebug's hook around a training: what it saves, SageMaker's debugging rules and `python -m diagnose` read.
+"""smdebug's hook around a training, for SageMaker's debugging rules and `python -m diagnose`.
 
-Off it is None and costs nothing. On, it never ends a training: its first fault is told in one line, and it takes itself off.
-It does not know the training loop: that calls `mode` before a phase, `record` after a forward pass, `close` at the end.
-A network under torch.compile cannot be hooked (dynamo would trace into smdebug): train uncompiled while debugging.
+A training without it has None instead, which costs nothing. The hook never ends a training: its
+first fault is one log line, and it takes itself off. It does not know the training loop: that calls
+`mode` before a phase, `record` after a forward pass, and `close` at the end. A network under
+torch.compile cannot be hooked (dynamo would trace into smdebug): train uncompiled to debug.
 """
 
+import contextlib
 import json
 import logging
 import os
@@ -12,9 +14,8 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -22,37 +23,18 @@ from torch import nn
 from artifact.model import write_atomically
 from diagnose.locate import process_start
 from diagnose.smdebug_compat import load_smdebug
-from train.job import DEFAULT_ROOT, Job, JobError
+from train.job import DEFAULT_ROOT, Job
+from train.recording.debug_settings import DebugSettings, add_collections, smdebug_settings
 
-CHOICES = (
-    "gradients",
-    "weights",
-    "biases",
-    "activations",
-    "samples",
-)  # of debug_collections; losses are always saved
-TENSORS, MARKER = "tensors", "training.json"
+if TYPE_CHECKING:
+    from train.recording.smdebug_hook import TrainingHook
+
+TENSORS = "tensors"  # the folder of saved tensors
+MARKER = "training.json"  # says which process saves them
 SMDEBUG_ENTRIES = ("collections", "events", "index", "training_job_end.ts", "claim.smd", MARKER)
+CHECKPOINTS = "CHECKPOINT_CONFIG_FILE_PATH"
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class DebugSettings:
-    """What is saved, and every how many steps of each phase. sample: values kept of each larger tensor; 0: whole tensors."""
-
-    collections: tuple[str, ...] = ("gradients", "weights", "activations", "samples")
-    train_interval: int = 10
-    eval_interval: int = 1
-    predict_interval: int = 1
-    sample: int = 512
-
-    def __post_init__(self):
-        unknown = [name for name in self.collections if name not in CHOICES]
-        if unknown:
-            raise JobError(
-                f"hyperparameter debug_collections must be of {', '.join(CHOICES)}; found '{unknown[0]}'"
-            )
 
 
 def open_hook(
@@ -61,90 +43,111 @@ def open_hook(
     network: nn.Module,
     gradient_scale: Callable[[], float] | None = None,
 ) -> "Hook | None":
-    """The hook that SageMaker's debughookconfig.json asks for, else `settings`; None when neither does, or smdebug cannot.
+    """The hook of SageMaker's debughookconfig.json, else of `settings`.
 
-    gradient_scale: `scaler.get_scale` of an enabled GradScaler; saved gradients are divided by it.
+    None when neither asks for one, and when smdebug cannot give one. gradient_scale:
+    `scaler.get_scale` of an enabled GradScaler; saved gradients are divided by it.
     """
     config = config_file(job)
-    if (config is None and settings is None) or os.environ.get(
-        "USE_SMDEBUG", "1"
-    ).strip().lower() in ("0", "false"):
+    if config is None and settings is None:
         return None
-    if (
-        torch.distributed.is_available()
-        and torch.distributed.is_initialized()
-        and torch.distributed.get_rank() != 0
-    ):
+    if os.environ.get("USE_SMDEBUG", "1").strip().lower() in ("0", "false"):
+        return None
+    if not _is_first_process():
         return None
     if isinstance(network, torch._dynamo.OptimizedModule):
         log.warning(
-            "debug: the network is compiled and cannot be watched; set debug or torch.compile, not both"
+            "debug: the network is compiled and cannot be watched; "
+            "set debug or torch.compile, not both"
         )
         return None
     if isinstance(network, (nn.parallel.DistributedDataParallel, nn.DataParallel)):
         network = network.module
     try:
         with load_smdebug():
-            return Hook(job, config, settings, network, gradient_scale)
-    except Exception as error:  # a hook that cannot be had is a pity, not a failure
+            return Hook(job, config, settings or DebugSettings(), network, gradient_scale)
+    except Exception as error:  # any: a training does not need its hook
         log.warning("debug: no tensors will be saved: %s", _sentence(error))
         return None
 
 
+def _is_first_process() -> bool:
+    distributed = torch.distributed
+    if not distributed.is_available() or not distributed.is_initialized():
+        return True
+    return distributed.get_rank() == 0
+
+
 def config_file(job: Job) -> Path | None:
-    """SageMaker's debughookconfig.json, or the file that SMDEBUG_CONFIG_FILE_PATH names; None where there is none."""
-    path = Path(
-        os.environ.get("SMDEBUG_CONFIG_FILE_PATH")
-        or job.root / "input" / "config" / "debughookconfig.json"
-    )
+    """SageMaker's debughookconfig.json, or SMDEBUG_CONFIG_FILE_PATH's file; None without one."""
+    given = os.environ.get("SMDEBUG_CONFIG_FILE_PATH")
+    path = job.root / "input" / "config" / "debughookconfig.json"
+    if given:
+        path = Path(given)
     return path if path.is_file() else None
 
 
 class Hook:
-    """smdebug on one network. No method raises."""
+    """smdebug on one network. No method raises, but making it may.
+
+    config: SageMaker's file; it wins over the settings.
+    """
 
     def __init__(
         self,
         job: Job,
         config: Path | None,
-        settings: DebugSettings | None,
+        settings: DebugSettings,
         network: nn.Module,
-        gradient_scale,
+        gradient_scale: Callable[[], float] | None,
     ):
-        from train.recording.smdebug_hook import TrainingHook
-
         self.broken = False
         self.network = network
         if config is not None:
-            written = json.loads(config.read_text(encoding="utf-8"))
-            self.folder = local_path(job, written.get("LocalPath"))
-            written["LocalPath"] = str(self.folder)
-            set_aside(self.folder)
-            with tempfile.TemporaryDirectory() as scratch, _without_checkpoints():
-                (Path(scratch) / config.name).write_text(json.dumps(written), encoding="utf-8")
-                self.smdebug = TrainingHook.create(
-                    f"{scratch}/{config.name}", self._fault, gradient_scale
-                )
+            values = json.loads(config.read_text(encoding="utf-8"))
+            self.folder = local_path(job, values.get("LocalPath"))
+            self.smdebug = self._configured(values, gradient_scale)
         else:
             self.folder = job.output_data / TENSORS
-            set_aside(self.folder)
-            with _without_checkpoints():
-                self.smdebug = TrainingHook(
-                    str(self.folder),
-                    settings.sample,
-                    self._fault,
-                    gradient_scale,
-                    **_smdebug_settings(settings),
-                )
-            _add_collections(self.smdebug, settings, network)
+            self.smdebug = self._of_settings(settings, gradient_scale)
         self.folder.mkdir(parents=True, exist_ok=True)
         self._mark(ended=False)
         self.smdebug.register_module(network)
         self.mode("train")
         log.info("debug: tensors go to '%s'", self.folder)
 
+    def _configured(
+        self, values: dict[str, object], gradient_scale: Callable[[], float] | None
+    ) -> "TrainingHook":
+        """smdebug's hook of SageMaker's configuration, which it takes from a file only."""
+        from train.recording.smdebug_hook import TrainingHook
+
+        values["LocalPath"] = str(self.folder)
+        set_aside(self.folder)
+        with tempfile.TemporaryDirectory() as scratch, _without_checkpoints():
+            path = Path(scratch) / "debughookconfig.json"
+            path.write_text(json.dumps(values), encoding="utf-8")
+            return TrainingHook.create(str(path), self._fault, gradient_scale)
+
+    def _of_settings(
+        self, settings: DebugSettings, gradient_scale: Callable[[], float] | None
+    ) -> "TrainingHook":
+        from train.recording.smdebug_hook import TrainingHook
+
+        set_aside(self.folder)
+        with _without_checkpoints():
+            hook = TrainingHook(
+                str(self.folder),
+                settings.sample,
+                self._fault,
+                gradient_scale,
+                **smdebug_settings(settings),
+            )
+        add_collections(hook, settings, type(self.network).__name__)
+        return hook
+
     def mode(self, name: str) -> None:
-        """Which phase the next forward passes belong to: train, eval or predict."""
+        """Set the phase of the next forward passes: train, eval or predict."""
         from smdebug.core.modes import ModeKeys
 
         self._try(lambda: self.smdebug.set_mode(ModeKeys[name.upper()]))
@@ -156,10 +159,10 @@ class Hook:
         logits: torch.Tensor | None = None,
         name: str = "CrossEntropyLoss",
     ) -> None:
-        """What the rules need of the step whose forward pass just ended; call it before the next one.
+        """Save the loss and answers of the forward pass that just ended, before the next one.
 
-        loss: scalar. labels: int [N], or [N, C] with one 1 a row (rows with several are not saved). logits: [N, C].
-        Costs nothing at steps that are not saved.
+        loss: scalar. labels: int [N], or [N, C] with one 1 in a row (batches with several labels
+        are not saved). logits: [N, C]. It costs nothing at steps that are not saved.
         """
 
         def save() -> None:
@@ -168,29 +171,28 @@ class Hook:
             if loss is not None:
                 self.smdebug.save(f"{name}_output_0", loss.detach().float().mean())
             if labels is not None and logits is not None:
-                chosen = labels if labels.ndim == 1 else labels.argmax(1)
-                if labels.ndim == 1 or bool((labels > 0.5).sum(1).le(1).all()):
-                    self.smdebug.save("labels", chosen.long())
+                classes = _single_labels(labels)
+                if classes is not None:
+                    self.smdebug.save("labels", classes)
                     self.smdebug.save("predictions", logits.detach().argmax(1))
 
         self._try(save)
 
     def close(self) -> None:
-        """Write what is open, mark the training as ended, and leave the network as it was."""
+        """Write open files, mark the training as ended, and leave the network as it was."""
         if not self.broken:
             self._try(self.smdebug.close)
         self.smdebug.remove()
-        try:
+        # a failing disk is reported already, or nothing but the mark is missing
+        with contextlib.suppress(OSError):
             self._mark(ended=True)
-        except OSError:
-            pass  # told already, or nothing but the mark is missing
 
     def _try(self, action: Callable[[], None]) -> None:
         if self.broken:
             return
         try:
             action()
-        except Exception as error:  # whatever it is: a fault here must not end the training
+        except Exception as error:  # any: a fault here must not end the training
             self._fault(error)
 
     def _fault(self, error: Exception) -> None:
@@ -201,7 +203,10 @@ class Hook:
         self.smdebug.remove()
 
     def _mark(self, ended: bool) -> None:
-        """Who trains, for rules that run beside it: `pid` on `host`, and when that process started, in clock ticks."""
+        """Write which process trains, for rules that run beside it.
+
+        It is `pid` on `host`, `started` at a time in clock ticks since the boot.
+        """
         facts = {
             "pid": os.getpid(),
             "host": socket.gethostname(),
@@ -212,13 +217,25 @@ class Hook:
         write_atomically(self.folder / MARKER, json.dumps(facts).encode())
 
 
+def _single_labels(labels: torch.Tensor) -> torch.Tensor | None:
+    """Class indices, int64 [N]; None when a row of an indicator matrix has several labels."""
+    if labels.ndim == 1:
+        return labels.long()
+    if bool((labels > 0.5).sum(1).le(1).all()):
+        return labels.argmax(1)
+    return None
+
+
 def local_path(job: Job, given: str | None) -> Path:
-    """Where to save: what the configuration says, with /opt/ml standing for the job's root."""
+    """The folder of saved tensors: the configuration's, with the job's root in place of /opt/ml."""
     return job.path(given or f"{DEFAULT_ROOT}/output/{TENSORS}")
 
 
 def set_aside(folder: Path) -> None:
-    """Move an earlier run's tensors to `<folder>.previous`, of which one is kept: smdebug refuses a folder that holds a run."""
+    """Move an earlier run's tensors to `<folder>.previous`; only the last run is kept there.
+
+    smdebug refuses a folder that holds a run.
+    """
     entries = [folder / name for name in SMDEBUG_ENTRIES if (folder / name).exists()]
     if not entries:
         return
@@ -229,92 +246,25 @@ def set_aside(folder: Path) -> None:
         shutil.move(str(entry), previous / entry.name)
 
 
-def _smdebug_settings(settings: DebugSettings) -> dict:
-    from smdebug import SaveConfig, SaveConfigMode
-    from smdebug.core.modes import ModeKeys
-
-    intervals = {
-        ModeKeys.TRAIN: settings.train_interval,
-        ModeKeys.EVAL: settings.eval_interval,
-        ModeKeys.PREDICT: settings.predict_interval,
-        ModeKeys.GLOBAL: settings.train_interval,
-    }
-    return {
-        "save_config": SaveConfig(
-            {mode: SaveConfigMode(save_interval=interval) for mode, interval in intervals.items()}
-        ),
-        "include_collections": [name for name in _regexes(settings, "") if name != "losses"]
-        + ["losses"],
-    }
-
-
-def _add_collections(hook, settings: DebugSettings, network: nn.Module) -> None:
-    """Which tensors belong to which collection, and in what form they are saved."""
-    from smdebug import ReductionConfig
-
-    for name, (regex, reductions, raw) in _regexes(settings, network._get_name()).items():
-        collection = hook.get_collection(name)
-        if regex:
-            collection.include(regex)
-        if settings.sample and name != "losses":
-            collection.reduction_config = ReductionConfig(
-                reductions=[entry for entry in reductions if not entry.startswith("abs_")],
-                abs_reductions=[
-                    entry.removeprefix("abs_") for entry in reductions if entry.startswith("abs_")
-                ],
-                save_raw_tensor=raw,
-            )
-
-
-def _regexes(settings: DebugSettings, root: str) -> dict[str, tuple[str, tuple[str, ...], bool]]:
-    """Collection: regex of its tensors (smdebug's own where empty), exact reductions, whether values are kept too."""
-    # each node's share of outputs above 0 in place of the outputs, which are gigabytes
-    relu_outputs = (
-        {"relu_activity": (r"relu\d*_output|relu\d*_activity", (), True)}
-        if settings.sample
-        else {"relu_output": (r"relu\d*_output", (), True)}
-    )
-    parts = {
-        "gradients": {"gradients": ("", ("abs_mean", "abs_max"), True)},
-        "weights": {"weights": ("", ("abs_max",), True)},
-        "biases": {"biases": ("", ("abs_max",), True)},
-        "activations": {
-            "relu_input": (r"relu\d*_input", ("variance",), False),
-            **relu_outputs,
-            "tanh_input": (r"tanh\d*_input", (), True),
-            "sigmoid_input": (r"sigmoid\d*_input", (), True),
-        },
-        "samples": {
-            "labels": ("^labels", (), True),
-            "predictions": ("^predictions", (), True),
-            "inputs": (f"^{root}_input_0", (), True),
-        },
-    }
-    return {"losses": ("", (), True)} | {
-        name: entry
-        for part in CHOICES
-        if part in settings.collections
-        for name, entry in parts[part].items()
-    }
-
-
-@contextmanager
+@contextlib.contextmanager
 def _without_checkpoints() -> Iterator[None]:
-    """With a checkpointconfig.json smdebug walks the checkpoints at every step and leaves a metadata.json in them."""
-    name = "CHECKPOINT_CONFIG_FILE_PATH"
-    given = os.environ.get(name)
-    os.environ[name] = os.devnull + "/none"
+    """Hide checkpointconfig.json from smdebug.
+
+    With it, smdebug walks the checkpoints at every step and leaves a metadata.json in them.
+    """
+    given = os.environ.get(CHECKPOINTS)
+    os.environ[CHECKPOINTS] = os.devnull + "/none"
     try:
         yield
     finally:
-        os.environ.pop(name)
+        os.environ.pop(CHECKPOINTS)
         if given is not None:
-            os.environ[name] = given
+            os.environ[CHECKPOINTS] = given
 
 
 def _sentence(error: Exception) -> str:
     if isinstance(error, ModuleNotFoundError):
-        return (
-            f"the package '{error.name}' is not installed (smdebug==1.0.34 is what saves tensors)"
-        )
-    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
+        package = f"the package '{error.name}' is not installed"
+        return f"{package} (smdebug==1.0.34 is what saves tensors)"
+    lines = str(error).splitlines() or ["no message"]
+    return f"{type(error).__name__}: {lines[0]}"

@@ -1,53 +1,77 @@
-"""The profile on disk, in SageMaker's own form; `diagnose` reads it, and shares no code with this but the form.
+"""The profile on disk, in SageMaker's own form; `diagnose` reads it and shares only the form.
 
-    system/incremental/<YYYYMMDDHH>/<second>.<node>.json                    one JSON object a line, appended as measured
-    framework/pevents/<YYYYMMDDHH>/<microsecond>_<node>_pythontimeline.json  Chrome trace events: one JSON list
-    framework/<node>_pythontimeline.json.tmp                                 the list that is still growing, without its end
+    system/incremental/<YYYYMMDDHH>/<second>.<node>.json
+        metrics: one JSON object in a line, appended as measured
+    framework/pevents/<YYYYMMDDHH>/<microsecond>_<node>_pythontimeline.json
+        spans: Chrome trace events, one JSON list
+    framework/<node>_pythontimeline.json.tmp
+        the list that is still growing, without its end
 
-Both start a new file after so many seconds or bytes, so that what is done can be read, or uploaded, while training goes on.
+Both begin a new file after some seconds or bytes, so that finished files can be read, or uploaded,
+while the training goes on.
 """
 
 import json
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple, TextIO
 
 from train.recording.profile_system import Metric
 
 HOUR = "%Y%m%d%H"  # UTC
 
 
+class Span(NamedTuple):
+    """A span of time; its phase is a process in Chrome's trace viewer."""
+
+    phase: str
+    name: str
+    start_s: float  # since the epoch
+    duration_s: float
+    arguments: dict[str, int]
+
+
 class SystemFiles:
     """Metrics, a line each. OSError when the disk does not take them."""
 
     def __init__(self, folder: Path, node: str, rotate_bytes: int, rotate_s: int):
-        self._folder, self._node = folder / "system" / "incremental", node
-        self._rotate_bytes, self._rotate_s = rotate_bytes, rotate_s
-        self._file, self._period = None, -1
+        self._folder = folder / "system" / "incremental"
+        self._node = node
+        self._rotate_bytes = rotate_bytes
+        self._rotate_s = rotate_s
+        self._file: TextIO | None = None
+        self._period = -1  # the file's number of rotations since the epoch
 
     def write(self, at: float, metrics: Iterable[Metric]) -> None:
-        """Append the metrics of one moment (seconds since the epoch) and hand them to the system."""
-        period = int(at // self._rotate_s)
-        if self._file is None or period != self._period or self._file.tell() > self._rotate_bytes:
-            self._open(
-                at if self._file is None or period == self._period else period * self._rotate_s
-            )
-            self._period = period
+        """Append the metrics of one moment (seconds since the epoch) and flush them."""
+        file = self._file_at(at)
         node = json.dumps(self._node)
-        self._file.write(
-            "".join(
-                f'{{"Type":"{metric.type}","Name":"{metric.name}","Dimension":"{metric.dimension}","Value":{metric.value:.2f},"NodeId":{node},'
-                f'"Timestamp":{at:.6f}}}\n'
-                for metric in metrics
+        for metric in metrics:
+            file.write(
+                f'{{"Type":"{metric.type}","Name":"{metric.name}",'
+                f'"Dimension":"{metric.dimension}","Value":{metric.value:.2f},'
+                f'"NodeId":{node},"Timestamp":{at:.6f}}}\n'
             )
-        )
-        self._file.flush()
+        file.flush()
 
-    def _open(self, at: float) -> None:
+    def _file_at(self, at: float) -> TextIO:
+        """The file for a moment; a new one when the open one is too old or too large."""
+        period = int(at // self._rotate_s)
+        if self._file is None:
+            self._file = self._open(at)
+        elif period != self._period:
+            self._file = self._open(period * self._rotate_s)
+        elif self._file.tell() > self._rotate_bytes:
+            self._file = self._open(at)
+        self._period = period
+        return self._file
+
+    def _open(self, at: float) -> TextIO:
         self.close()
         path = self._folder / time.strftime(HOUR, time.gmtime(at)) / f"{int(at)}.{self._node}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("a", encoding="utf-8")
+        return path.open("a", encoding="utf-8")
 
     def close(self) -> None:
         if self._file:
@@ -55,60 +79,68 @@ class SystemFiles:
 
 
 class SpanFiles:
-    """Spans of time as Chrome trace events; a phase is what Chrome calls a process. OSError when the disk does not take them."""
+    """Spans as Chrome trace events. OSError when the disk does not take them."""
 
     def __init__(self, folder: Path, node: str, rotate_bytes: int, rotate_s: int):
-        self._folder, self._node = folder / "framework", node
-        self._rotate_bytes, self._rotate_s = rotate_bytes, rotate_s
+        self._folder = folder / "framework"
+        self._node = node
+        self._rotate_bytes = rotate_bytes
+        self._rotate_s = rotate_s
         self._open_path = self._folder / f"{node}_pythontimeline.json.tmp"
-        self._file, self._phases, self._start_us, self._end_us = None, {}, 0, 0
-        self._folder.mkdir(
-            parents=True, exist_ok=True
-        )  # tells a reader that a training without spans never came to its first step
+        self._file: TextIO | None = None
+        self._phases: dict[str, int] = {}  # Chrome's process number of each phase in the file
+        self._start_us = 0  # the file's first moment
+        self._end_us = 0  # the file's last moment
+        # An empty folder shows a reader that the training has not come to its first step.
+        self._folder.mkdir(parents=True, exist_ok=True)
 
-    def write(self, spans: Iterable[tuple[str, str, float, float, dict[str, int]]]) -> None:
-        """Append (phase, name, start in seconds since the epoch, duration in seconds, arguments) of each span."""
-        for phase, name, start_s, duration_s, arguments in spans:
-            start_us, duration_us = round(start_s * 1e6), max(0, round(duration_s * 1e6))
-            if self._file is None:
-                self._begin(start_us)
-            if phase not in self._phases:
-                self._phases[phase] = len(self._phases) + 1
-                self._metadata(self._phases[phase], {"name": phase})
-            words = ", ".join(f'"{key}": "{value}"' for key, value in arguments.items())
-            self._file.write(
-                f',\n{{"name": "{name}", "pid": {self._phases[phase]}, "ph": "X", "ts": {start_us - self._start_us}, '
-                f'"dur": {duration_us}, "args": {{{words}}}}}'
-            )
+    def write(self, spans: Iterable[Span]) -> None:
+        """Append spans and flush them."""
+        for span in spans:
+            start_us = round(span.start_s * 1e6)
+            file = self._file or self._begin(start_us)
+            if span.phase not in self._phases:
+                self._phases[span.phase] = len(self._phases) + 1
+                _write_metadata(file, self._phases[span.phase], {"name": span.phase})
+            duration_us = max(0, round(span.duration_s * 1e6))
+            arguments = {key: str(value) for key, value in span.arguments.items()}
+            event = {
+                "name": span.name,
+                "pid": self._phases[span.phase],
+                "ph": "X",
+                "ts": start_us - self._start_us,
+                "dur": duration_us,
+                "args": arguments,
+            }
+            file.write(",\n" + json.dumps(event))
             self._end_us = max(self._end_us, start_us + duration_us)
         if self._file:
             self._file.flush()
 
     def rotate(self, now: float) -> None:
-        """Give the growing file its name when it is old or large enough; now: seconds since the epoch."""
-        if self._file and (
-            now - self._start_us / 1e6 > self._rotate_s or self._file.tell() > self._rotate_bytes
-        ):
+        """Give the growing file its name when it is old or large enough.
+
+        now: seconds since the epoch.
+        """
+        if self._file is None:
+            return
+        old = now - self._start_us / 1e6 > self._rotate_s
+        if old or self._file.tell() > self._rotate_bytes:
             self.close()
 
-    def _begin(self, start_us: int) -> None:
-        if self._open_path.exists():  # of a run that ended without closing it
-            self._open_path.rename(
-                self._folder
-                / f"{self._open_path.stat().st_mtime_ns // 1000}_{self._open_path.name}"
-            )
-        self._file = self._open_path.open("w", encoding="utf-8")
-        self._start_us, self._end_us, self._phases = start_us, start_us, {}
-        self._file.write(
-            '[\n{"name": "process_name", "ph": "M", "pid": 0, "args": {"start_time_since_epoch_in_micros": %d}}'
-            % start_us
-        )
-        self._metadata(0, {"name": "slipway"})
-
-    def _metadata(self, phase: int, arguments: dict) -> None:
-        self._file.write(
-            ",\n" + json.dumps({"name": "process_name", "ph": "M", "pid": phase, "args": arguments})
-        )
+    def _begin(self, start_us: int) -> TextIO:
+        if self._open_path.exists():  # of a run that did not close it
+            changed_us = self._open_path.stat().st_mtime_ns // 1000
+            self._open_path.rename(self._folder / f"{changed_us}_{self._open_path.name}")
+        file = self._open_path.open("w", encoding="utf-8")
+        self._file = file
+        self._start_us = start_us
+        self._end_us = start_us
+        self._phases = {}
+        start: dict[str, object] = {"start_time_since_epoch_in_micros": start_us}
+        file.write("[\n" + _metadata(0, start))
+        _write_metadata(file, 0, {"name": "slipway"})
+        return file
 
     def close(self) -> None:
         """End the list and give the file its last name."""
@@ -117,11 +149,17 @@ class SpanFiles:
         self._file.write("\n]\n")
         self._file.close()
         self._file = None
-        path = (
-            self._folder
-            / "pevents"
-            / time.strftime(HOUR, time.gmtime(self._end_us / 1e6))
-            / f"{self._end_us}_{self._node}_pythontimeline.json"
-        )
+        hour = time.strftime(HOUR, time.gmtime(self._end_us / 1e6))
+        name = f"{self._end_us}_{self._node}_pythontimeline.json"
+        path = self._folder / "pevents" / hour / name
         path.parent.mkdir(parents=True, exist_ok=True)
         self._open_path.rename(path)
+
+
+def _write_metadata(file: TextIO, phase: int, arguments: dict[str, object]) -> None:
+    file.write(",\n" + _metadata(phase, arguments))
+
+
+def _metadata(phase: int, arguments: dict[str, object]) -> str:
+    """A trace event that describes a phase."""
+    return json.dumps({"name": "process_name", "ph": "M", "pid": phase, "args": arguments})
