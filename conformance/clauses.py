@@ -1,7 +1,9 @@
-"""What a clause is: a small function that looks at a target and says kept, broken or not applicable; and the list of all of them.
+"""How a clause is registered, what it can find, and how it is run. Knows no single clause.
 
-The first paragraph of a clause's docstring is what the contract requires, `Source:` says where that is written, `Fix:` what to change. The
-sections are those of AWS's developer guide for SageMaker, botocore's description of its API, or the public threads in which users met it.
+A clause is a small function that returns Kept, Broken or NotApplicable. Its docstring has three
+parts: the requirement, `Source:` (where it is written) and `Fix:` (what to change in the image).
+Sources are AWS's developer guide for SageMaker, botocore's description of its API, RFCs, and
+public threads of users who met the rule.
 """
 
 import inspect
@@ -11,23 +13,25 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
+Owner = TypeVar("Owner")
 Made = TypeVar("Made")
 
 TRAINING, SERVING, IMAGE = KINDS = ("training", "serving", "image")
+ERROR_LENGTH = 500  # characters of an error's text in a result
 
 
 @dataclass(frozen=True)
 class Kept:
-    """seen: what there is to tell of it, such as a number."""
+    """The requirement holds. seen: a detail worth showing, such as a number."""
 
     seen: str = ""
 
 
 @dataclass(frozen=True)
 class Broken:
-    """required: in place of the first paragraph of the clause's docstring."""
+    """The requirement does not hold. required: replaces the clause's own requirement if given."""
 
     seen: str
     required: str = ""
@@ -35,7 +39,7 @@ class Broken:
 
 @dataclass(frozen=True)
 class NotApplicable:
-    """Why the clause says nothing of this target."""
+    """The clause cannot judge this target, and why."""
 
     why: str
 
@@ -44,7 +48,7 @@ Outcome = Kept | Broken | NotApplicable
 
 
 class Settled(Exception):
-    """An outcome that is certain before a clause has come to its end."""
+    """Raised where the outcome is certain before the clause's function has ended."""
 
     def __init__(self, outcome: Outcome):
         super().__init__(outcome)
@@ -53,7 +57,10 @@ class Settled(Exception):
 
 @dataclass(frozen=True)
 class Clause:
-    """alone: it measures times under load, so nothing else may run meanwhile. requirement, source, fix: from the docstring."""
+    """A registered clause. requirement, source and fix come from the docstring.
+
+    alone: the clause measures times under load, so nothing else may run at the same time.
+    """
 
     name: str
     kind: str
@@ -66,7 +73,7 @@ class Clause:
 
 @dataclass(frozen=True)
 class Result:
-    """One clause looked at. target: the image's name, or process."""
+    """The outcome of one clause. target: the image's name, or "process"."""
 
     clause: Clause
     target: str
@@ -75,24 +82,33 @@ class Result:
 
     @property
     def required(self) -> str:
-        return getattr(self.outcome, "required", "") or self.clause.requirement
+        """The sentence that the target was checked against."""
+        if isinstance(self.outcome, Broken) and self.outcome.required:
+            return self.outcome.required
+        return self.clause.requirement
 
 
-class Shared:
-    """What several clauses need of a target, made once, by the first who asks; the others wait for it."""
+class Shared(Generic[Owner]):
+    """Values that several clauses need of one owner, such as its running server.
 
-    def __init__(self, target: object):
-        self._target, self._lock, self._futures = target, threading.Lock(), {}
+    Each value is made once, by the first caller. Callers that come meanwhile wait for it.
+    """
 
-    def __call__(self, make: Callable[[Any], Made]) -> Made:
-        """make(target), or the error that it raised."""
+    def __init__(self, owner: Owner):
+        self._owner = owner
+        self._lock = threading.Lock()
+        # Any: each value has a type of its own, which __call__ gives back to its caller
+        self._futures: dict[Callable[[Owner], Any], Future[Any]] = {}
+
+    def __call__(self, make: Callable[[Owner], Made]) -> Made:
+        """make(owner), or the error that it raised."""
         with self._lock:
             first = make not in self._futures
-            future = self._futures.setdefault(make, Future())
+            future: Future[Made] = self._futures.setdefault(make, Future())
         if first:
             try:
-                future.set_result(make(self._target))
-            except BaseException as error:  # whatever it is, those who wait must learn of it
+                future.set_result(make(self._owner))
+            except BaseException as error:  # the waiting callers must get any error, Ctrl-C too
                 future.set_exception(error)
         return future.result()
 
@@ -100,31 +116,36 @@ class Shared:
 CLAUSES: dict[str, Clause] = {}
 
 
-def clause(kind: str, alone: bool = False) -> Callable:
-    """Put a function on the list, under its own name."""
+def clause(
+    kind: str, alone: bool = False
+) -> Callable[[Callable[..., Outcome]], Callable[..., Outcome]]:
+    """Register a function as a clause under its own name. ValueError where the name is taken."""
 
     def register(check: Callable[..., Outcome]) -> Callable[..., Outcome]:
-        requirement, source, fix = (
-            " ".join(part.split())
-            for part in re.split(r"^(?:Source|Fix): ", inspect.getdoc(check), flags=re.M)
-        )
-        if check.__name__ in CLAUSES:
-            raise ValueError(f"the clause {check.__name__} is there twice")
-        CLAUSES[check.__name__] = Clause(
-            check.__name__, kind, check, alone, requirement, source, fix
-        )
+        text = inspect.getdoc(check) or ""
+        parts = re.split(r"^(?:Source|Fix): ", text, flags=re.MULTILINE)
+        requirement, source, fix = (" ".join(part.split()) for part in parts)
+        name = check.__name__
+        if name in CLAUSES:
+            raise ValueError(f"the clause '{name}' is defined twice; rename one of the two")
+        CLAUSES[name] = Clause(name, kind, check, alone, requirement, source, fix)
         return check
 
     return register
 
 
-def look(clause: Clause, target: object, name: str) -> Result:
-    """Hold one clause against a target. What the clause itself stumbles over counts as broken, with the error's words."""
+def look(clause: Clause, owner: object, name: str) -> Result:
+    """Run one clause. An error inside the clause counts as broken, with the error's text.
+
+    owner: what the clause's function takes; name: of the target, for the result.
+    """
     started = time.monotonic()
+    outcome: Outcome
     try:
-        outcome = clause.check(target)
+        outcome = clause.check(owner)
     except Settled as settled:
         outcome = settled.outcome
     except Exception as error:
-        outcome = Broken(f"looking failed: {type(error).__name__}: {error}"[:500])
+        message = f"the check failed: {type(error).__name__}: {error}"
+        outcome = Broken(message[:ERROR_LENGTH])
     return Result(clause, name, outcome, time.monotonic() - started)

@@ -1,34 +1,40 @@
-"""The contract's times and sizes, and how long this program itself watches."""
+"""SageMaker's times and sizes, and how long this program itself waits and watches."""
 
 from dataclasses import dataclass
 
-MIB = 1024 * 1024
-PAYLOAD_BYTES = 6 * MIB  # InvokeEndpoint: Body's max is 6291456
-FAILURE_LENGTH = 1024  # characters of DescribeTrainingJob's FailureReason
-EPHEMERAL_BYTES = 5 * 10**9  # of a serverless endpoint's disk
-IMAGE_BYTES = 10 * 10**9
+MIB = 1024 * 1024  # bytes
+PAYLOAD_BYTES = 6 * MIB  # InvokeEndpoint: the longest Body is 6291456 bytes
+FAILURE_LENGTH = 1024  # characters; DescribeTrainingJob, FailureReason
+EPHEMERAL_BYTES = 5 * 10**9  # the disk of a serverless endpoint
+KILLED = 137  # exit code: 128 + SIGKILL
+IMAGE_BYTES = 10 * 10**9  # the largest image of a serverless endpoint
 
 
 @dataclass(frozen=True)
 class ContractLimits:
-    """Seconds. The first ones are SageMaker's; tests of this program shorten them."""
+    """Times in seconds. Tests of this program shorten them."""
 
-    train_stop_s: float = 120
-    serve_stop_s: float = 30
-    start_s: float = 480
-    again_s: float = 60  # of a server that has started once already, at least
+    # SageMaker's own
+    train_stop_s: float = 120  # from SIGTERM to SIGKILL
+    serve_stop_s: float = 30  # from SIGTERM to SIGKILL
+    start_s: float = 480  # until /ping must answer 200
     serverless_start_s: float = 180
     ping_s: float = 2
     connect_s: float = 0.25
     invoke_s: float = 60
-    train_s: float = 900  # of a job that ought to end by itself
-    trains_s: float = 10  # at least so long is a first metric line waited for
-    early_s: float = 1.0  # from the start to a SIGTERM that comes early
-    broken_s: float = 20  # how long a server over an unusable model is watched
+
+    # how long this program waits
+    again_s: float = 60  # for a second start of a server; more where the first one took longer
+    train_s: float = 900  # for a job that must end by itself
+    trains_s: float = 10  # for a job's first metric line; more where the plain job took longer
+    early_s: float = 1.0  # from a job's start to an early SIGTERM
+    broken_s: float = 20  # for a server whose model is unusable
+    recover_s: float = 30  # for a server whose worker was killed
+
+    # load
     load_s: float = 4
-    recover_s: float = 30  # after a killed worker
     connections: int = 16
-    flat_requests: int = 2000
-    flat_s: float = 150
-    growth: float = 0.10
-    growth_bytes: int = 16 * MIB  # what allocators may keep, whatever the size
+    flat_requests: int = 2000  # after which the memory must be as before
+    flat_s: float = 150  # the longest time for these requests
+    growth: float = 0.10  # of the warm server's memory
+    growth_bytes: int = 16 * MIB  # what allocators may keep, whatever the server's size

@@ -1,47 +1,66 @@
-"""Results as a table of lines, as JSON and as JUnit's XML."""
+"""Results in three formats: lines for people, JSON, and JUnit's XML."""
 
 import json
 from pathlib import Path
 from xml.etree import ElementTree
 
-from conformance.clauses import Broken, Kept, Result
+from conformance.clauses import Broken, Kept, NotApplicable, Outcome, Result
 
-WORDS = {"Kept": "kept", "Broken": "BROKEN", "NotApplicable": "n/a"}
+INDENT = " " * 18  # below the clause's name
 
 
 def row(result: Result) -> str:
-    """One line, and for what is broken three more: what is required, where that is written, and what to change."""
-    outcome = result.outcome
-    line = f"{WORDS[type(outcome).__name__]:7} {result.clause.kind:9} {result.clause.name:38} {said(result)}".rstrip()
+    """One line; for a broken clause three more: the requirement, its source, and the fix."""
+    clause = result.clause
+    word = outcome_word(result.outcome)
+    if word == "broken":
+        word = "BROKEN"  # to be found in a long table
+    line = f"{word:7} {clause.kind:9} {clause.name:38} {seen(result)}".rstrip()
+    if not isinstance(result.outcome, Broken):
+        return line
+    more = (
+        f"{INDENT}required: {result.required}",
+        f"{INDENT}source:   {clause.source}",
+        f"{INDENT}fix:      {clause.fix}",
+    )
+    return "\n".join((line, *more))
+
+
+def outcome_word(outcome: Outcome) -> str:
+    """The outcome as lines and JSON name it."""
+    if isinstance(outcome, Kept):
+        return "kept"
     if isinstance(outcome, Broken):
-        line += f"\n{'':18}required: {result.required}\n{'':18}source:   {result.clause.source}\n{'':18}fix:      {result.clause.fix}"
-    return line
+        return "broken"
+    return "n/a"
 
 
-def said(result: Result) -> str:
-    """What was seen, or why it is not applicable, in one line."""
+def seen(result: Result) -> str:
+    """What the clause saw, or why it is not applicable, in one line."""
     outcome = result.outcome
-    return " ".join((outcome.seen if isinstance(outcome, (Kept, Broken)) else outcome.why).split())
+    text = outcome.why if isinstance(outcome, NotApplicable) else outcome.seen
+    return " ".join(text.split())
 
 
 def counted(results: list[Result]) -> dict[str, int]:
-    """How many are kept, broken and not applicable."""
-    names = {"Kept": "kept", "Broken": "broken", "NotApplicable": "not_applicable"}
+    """The numbers of kept, broken and not applicable clauses."""
+    words = [outcome_word(result.outcome) for result in results]
     return {
-        word: sum(type(result.outcome).__name__ == name for result in results)
-        for name, word in names.items()
+        "kept": words.count("kept"),
+        "broken": words.count("broken"),
+        "not_applicable": words.count("n/a"),
     }
 
 
 def as_json(results: list[Result]) -> str:
-    """An object with the counts and a list of clauses."""
+    """An object with the counts and a list of clauses. README.md describes its fields."""
     rows = [
         {
             "clause": result.clause.name,
             "kind": result.clause.kind,
             "subject": result.target,
-            "outcome": WORDS[type(result.outcome).__name__].lower(),
-            "seen": said(result),
+            "outcome": outcome_word(result.outcome),
+            "seen": seen(result),
             "required": result.required,
             "source": result.clause.source,
             "mend": result.clause.fix,
@@ -53,38 +72,45 @@ def as_json(results: list[Result]) -> str:
 
 
 def write_junit(results: list[Result], path: Path) -> None:
-    """A test suite of a target and kind, a test case of a clause."""
+    """A test suite for each target and kind, and in it a test case for each clause."""
     root = ElementTree.Element("testsuites")
-    for suite in dict.fromkeys((result.target, result.clause.kind) for result in results):
-        own = [result for result in results if (result.target, result.clause.kind) == suite]
+    suites: dict[tuple[str, str], list[Result]] = {}
+    for result in results:
+        suites.setdefault((result.target, result.clause.kind), []).append(result)
+    for (target, kind), own in suites.items():
         counts = counted(own)
-        element = ElementTree.SubElement(
+        suite = ElementTree.SubElement(
             root,
             "testsuite",
-            name=f"conformance {suite[1]} {suite[0]}",
+            name=f"conformance {kind} {target}",
             tests=str(len(own)),
             failures=str(counts["broken"]),
             skipped=str(counts["not_applicable"]),
             time=f"{sum(result.seconds for result in own):.3f}",
         )
         for result in own:
-            case = ElementTree.SubElement(
-                element,
-                "testcase",
-                classname=f"conformance.{suite[1]}",
-                name=result.clause.name,
-                time=f"{result.seconds:.3f}",
-            )
-            if isinstance(result.outcome, Broken):
-                failure = ElementTree.SubElement(case, "failure", message=_plain(said(result)))
-                failure.text = _plain(
-                    f"required: {result.required}\nsource: {result.clause.source}\nfix: {result.clause.fix}"
-                )
-            elif not isinstance(result.outcome, Kept):
-                ElementTree.SubElement(case, "skipped", message=_plain(said(result)))
+            _add_case(suite, result)
     ElementTree.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
 
 
-def _plain(text: str) -> str:
-    """Without the characters that XML does not have."""
+def _add_case(suite: ElementTree.Element, result: Result) -> None:
+    clause = result.clause
+    case = ElementTree.SubElement(
+        suite,
+        "testcase",
+        classname=f"conformance.{clause.kind}",
+        name=clause.name,
+        time=f"{result.seconds:.3f}",
+    )
+    message = _printable(seen(result))
+    if isinstance(result.outcome, Broken):
+        failure = ElementTree.SubElement(case, "failure", message=message)
+        text = f"required: {result.required}\nsource: {clause.source}\nfix: {clause.fix}"
+        failure.text = _printable(text)
+    elif isinstance(result.outcome, NotApplicable):
+        ElementTree.SubElement(case, "skipped", message=message)
+
+
+def _printable(text: str) -> str:
+    """The text without the control characters that XML does not allow."""
     return "".join(letter for letter in text if letter in "\n\t" or letter.isprintable())

@@ -1,38 +1,41 @@
-"""Requests of which it is certain that a server has begun to read them: their heads are sent, their bodies wait.
+"""Requests that a server has certainly begun to read: their heads are sent, their bodies wait.
 
-The server itself says so, by `100 Continue` (RFC 9110, 10.1.1); no clock is asked.
+The server itself says so by `100 Continue` (RFC 9110, 10.1.1), so no clock is needed.
 """
 
 import http.client
 import select
 import time
 
-from conformance.servings import Sample, Server, connect
+from conformance.server import Sample, Server, connect
 
-QUIET_S = 1.0  # so long nothing more is accepted: the server takes no more at once; curl, too, waits so long for the word
+# Seconds without a further `100 Continue`: the server takes no more requests at once.
+# curl, too, waits one second for it.
+QUIET_S = 1.0
 
 
 class HalfSent:
-    """One request, on a connection of its own."""
+    """One request on a connection of its own."""
 
     def __init__(self, server: Server, sample: Sample, timeout_s: float):
         self._body = sample.body
-        self.client, _ = connect(server.url)
+        self.client, _ = connect(server.address)
         self.client.settimeout(timeout_s)
-        self.client.sendall(
-            (
-                f"POST /invocations HTTP/1.1\r\nHost: conformance\r\nContent-Type: {sample.content_type}\r\n"
-                f"Content-Length: {len(sample.body)}\r\nExpect: 100-continue\r\n\r\n"
-            ).encode()
+        head = (
+            "POST /invocations HTTP/1.1",
+            "Host: conformance",
+            f"Content-Type: {sample.content_type}",
+            f"Content-Length: {len(sample.body)}",
+            "Expect: 100-continue",
         )
+        self.client.sendall(("\r\n".join(head) + "\r\n\r\n").encode())
 
     def finish(self) -> str:
-        """Send the body; the answer's status, or the error that came in its place."""
+        """Send the body. Returns the answer's status, or the error that came instead."""
         try:
             self.client.sendall(self._body)
-            response = http.client.HTTPResponse(
-                self.client, method="POST"
-            )  # it passes over 100 Continue
+            # HTTPResponse skips `100 Continue`
+            response = http.client.HTTPResponse(self.client, method="POST")
             response.begin()
             response.read()
             return str(response.status)
@@ -41,16 +44,21 @@ class HalfSent:
 
 
 def half_sent(server: Server, sample: Sample, count: int, timeout_s: float = 60) -> list[HalfSent]:
-    """Those of so many requests that the server takes at once. A server that never says so is held to the first one alone."""
+    """The requests, of `count`, that the server begins to read at once.
+
+    Of a server that never sends `100 Continue` the first request is taken.
+    """
     waiting = [HalfSent(server, sample, timeout_s) for _ in range(count)]
     accepted: list[HalfSent] = []
     last = time.monotonic()
     while waiting and time.monotonic() < last + QUIET_S:
-        readable, *_ = select.select([request.client for request in waiting], [], [], 0.05)
-        told = [request for request in waiting if request.client in readable]
-        accepted += told
-        waiting = [request for request in waiting if request not in told]
-        last = time.monotonic() if told else last
+        clients = [request.client for request in waiting]
+        readable, _, _ = select.select(clients, [], [], 0.05)
+        if not readable:
+            continue
+        accepted += [request for request in waiting if request.client in readable]
+        waiting = [request for request in waiting if request.client not in readable]
+        last = time.monotonic()
     if not accepted:
         accepted.append(waiting.pop(0))
     for request in waiting:

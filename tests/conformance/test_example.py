@@ -12,7 +12,7 @@ from conformance import results
 from conformance.__main__ import main
 from conformance.limits import ContractLimits
 from conformance.runner import Wanted, examine, workplace
-from conformance.servings import Sample
+from conformance.server import Sample
 from conformance.targets import Program
 from tests.conformance.test_training import broken
 from tests.support.jobs import REPOSITORY
@@ -113,7 +113,7 @@ def test_the_table_the_json_and_the_junit_file(model, tmp_path, capsys):
 @pytest.mark.parametrize(
     "arguments, words",
     [
-        ([], "nothing to look at: give --train IMAGE, --serve IMAGE, or --process CMD"),
+        ([], "nothing to check: give --train IMAGE, --serve IMAGE, or --process CMD"),
         (["--process", ""], "--process is empty"),
         (
             ["--process", "no-such-program {verb}"],
@@ -123,7 +123,10 @@ def test_the_table_the_json_and_the_junit_file(model, tmp_path, capsys):
             ["--process", "sh", "--train", "y"],
             "give either images, by --train and --serve, or a command, by --process",
         ),
-        (["--process", "sh", "--only", "nonsense"], "--only names 'nonsense', which is no clause"),
+        (
+            ["--process", "sh", "--only", "nonsense"],
+            "--only names 'nonsense', which is not a clause",
+        ),
         (
             ["--process", "sh", "--kinds", "tuning"],
             "--kinds must be training or serving, found 'tuning'",
@@ -137,11 +140,11 @@ def test_the_table_the_json_and_the_junit_file(model, tmp_path, capsys):
         (["--process", "sh", "--sample", "/nowhere.jpg"], "--sample '/nowhere.jpg' cannot be read"),
         (
             ["--process", "sh", "--json", "/nowhere/table.json"],
-            "--json must be a file in a folder that is there, found '/nowhere/table.json'",
+            "--json must be a file in an existing folder, found '/nowhere/table.json'",
         ),
         (
             ["--process", "sh", "--junit", "/"],
-            "--junit must be a file in a folder that is there, found '/'",
+            "--junit must be a file in an existing folder, found '/'",
         ),
     ],
 )
@@ -158,7 +161,7 @@ def test_options_that_cannot_be_used_get_one_sentence(arguments, words, capsys):
         ('{"epochs": {}}', "must hold an object with any of hyperparameters"),
         ('{"hyperparameters": {"a": 1}}', "each an object of names and texts"),
         ('{"metrics": {"a": "("}}', "the expression of metric a is not valid"),
-        ('{"channels": {"train": "nowhere"}}', "channel train is no folder"),
+        ('{"channels": {"train": "nowhere"}}', "channel train is not a folder"),
     ],
 )
 def test_a_job_that_cannot_be_used_gets_one_sentence(tmp_path, capsys, content, words):

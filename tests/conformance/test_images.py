@@ -13,17 +13,20 @@ import pytest
 
 from conformance.catalog import of_kind
 from conformance.clauses import IMAGE, Broken, Kept, NotApplicable, Result, look
-from conformance.image_clauses import BASE, CAPABILITIES, ImageFacts, manifest_type
+from conformance.image_clauses import BASE, CAPABILITIES, manifest_type
+from conformance.image_facts import ImageFacts
+from conformance.jobs import Job
 from conformance.layers import taken_away
 from conformance.limits import ContractLimits
 from conformance.runner import Wanted, examine, workplace
-from conformance.servings import Sample, Servings
+from conformance.server import Sample
+from conformance.servings import Servings
 from conformance.targets import Image
-from conformance.trainings import Job
 from tests.conformance.test_training import METRICS, broken
 from tests.support.jobs import REPOSITORY
 
 pytestmark = pytest.mark.docker
+SUPPORT = REPOSITORY / "tests" / "support"
 LIMITS = ContractLimits(
     train_stop_s=10,
     train_s=60,
@@ -179,13 +182,15 @@ def test_what_an_entry_of_a_layer_takes_away(path, gone):
 
 
 def planted(fault: str, program: str) -> tuple[str, str, dict[str, str]]:
-    """An image of a planted program, on the serving image's Python."""
+    """An image of a planted program, on the serving image's Python: name, Dockerfile, files."""
     entrypoint = json.dumps(["/opt/venv/bin/python", "-ISB", f"/srv/{program}", fault])
-    return (
-        f"{program[8:-3]}-{fault}",
-        f"FROM slipway-serve\nCOPY srv /srv\nENTRYPOINT {entrypoint}\n",
-        {f"srv/{program}": (REPOSITORY / "tests" / "support" / program).read_text()},
-    )
+    lines = f"FROM slipway-serve\nCOPY srv /srv\nENTRYPOINT {entrypoint}\n"
+    sources = [program]
+    if program == "planted_server.py":
+        sources.append("planted_requests.py")
+    files = {f"srv/{name}": (SUPPORT / name).read_text() for name in sources}
+    name = program.removeprefix("planted_").removesuffix(".py")
+    return f"{name}-{fault}", lines, files
 
 
 TRAINED = (

@@ -11,7 +11,7 @@ import pytest
 
 from conformance.catalog import of_kind
 from conformance.clauses import IMAGE, SERVING, Kept, look
-from conformance.image_clauses import ImageFacts
+from conformance.image_facts import ImageFacts
 from conformance.targets import Image
 from tests.support.jobs import REPOSITORY
 

@@ -12,7 +12,8 @@ from conformance.catalog import of_kind
 from conformance.clauses import SERVING, Broken, Kept, NotApplicable, Result
 from conformance.limits import ContractLimits
 from conformance.runner import Wanted, examine, workplace
-from conformance.servings import MULTI_MODEL, Sample
+from conformance.server import Sample
+from conformance.servings import MULTI_MODEL
 from conformance.targets import Program
 from tests.conformance.test_training import broken
 from tests.support.jobs import REPOSITORY

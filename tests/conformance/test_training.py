@@ -9,10 +9,10 @@ import pytest
 
 from conformance.catalog import of_kind
 from conformance.clauses import TRAINING, Broken, Kept, NotApplicable, Result
+from conformance.jobs import Job
 from conformance.limits import ContractLimits
 from conformance.runner import Wanted, examine, workplace
 from conformance.targets import Program
-from conformance.trainings import Job
 from tests.support.jobs import REPOSITORY
 
 PLANTED = REPOSITORY / "tests" / "support" / "planted_training.py"

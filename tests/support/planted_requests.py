@@ -1,0 +1,286 @@
+"""The requests and models of planted_server.py. It adds up the digits of a text/plain body."""
+
+import contextlib
+import json
+import os
+import socket
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler
+
+fault = sys.argv[1]
+BATCH = os.environ.get("SAGEMAKER_BATCH") == "true"
+MANY = os.environ.get("SAGEMAKER_MULTI_MODEL") == "true"
+LIMIT = int(os.environ.get("SAGEMAKER_MAX_PAYLOAD_IN_MB", "6")) * 2**20  # bytes of a body
+SMALL_LIMIT = 5 * 10**6  # of those that take too little
+KIND = "text/plain"
+SLOW_S = 1.4  # longer than the tests' limit for /ping
+TRACE = 'Traceback (most recent call last)\n  File "/srv/serve.py", line 1'
+ROOM_BYTES = 24 * 10**6  # without so much memory no further model is loaded
+# limit and use of the container's memory, by version 2 and 1 of cgroups
+CGROUP_FILES = (
+    ("memory.max", "memory.current"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+)
+
+models = {}  # folders by name
+leaked = []
+first = []  # holds something after what only the first request meets
+busy = threading.Lock()  # held by what blocks other requests
+counting = threading.Lock()
+active = [0]  # requests under way
+invoked = [0]  # invocations so far
+
+
+def count(by):
+    """Change the number of requests under way."""
+    with counting:
+        active[0] += by
+
+
+def status(clause, right, wrong=500):
+    """The right status, or the wrong one where this clause is to be broken."""
+    return wrong if fault == clause else right
+
+
+class Refused(Exception):
+    """Status and text of an answer."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    promised = 0  # 1 after 100 Continue was sent
+
+    def handle_expect_100(self):
+        self.promised = 1  # the request is under way from here on
+        count(1)
+        return super().handle_expect_100()
+
+    def log_message(self, *_):
+        pass
+
+    def answer(self, code, body=b"", kind="text/plain"):
+        if code >= 400:
+            instead = {"errors_say_why": b"", "errors_hold_no_traceback": TRACE.encode()}
+            body = instead.get(fault, body)
+        try:
+            self.send_response(code)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+            self.wfile.flush()
+        except OSError:
+            self.close_connection = True
+        if code >= 400 and fault == "keep_alive":
+            self.close_connection = True
+
+    def answer_json(self, value):
+        self.answer(200, json.dumps(value).encode())
+
+    def body(self):
+        if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
+            return self.chunked_body()
+        size = int(self.headers.get("Content-Length", 0))
+        if fault == "payload_above_the_limit" and size > LIMIT:
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
+            raise ConnectionResetError
+        body = self.rfile.read(size)
+        limit = LIMIT
+        if fault == ("batch_environment" if BATCH else "payload_at_the_limit"):
+            limit = SMALL_LIMIT
+        if size > limit:
+            raise Refused(413, f"the body is larger than {LIMIT} bytes")
+        return body
+
+    def chunked_body(self):
+        if fault == "chunked_body":
+            self.close_connection = True
+            raise Refused(411, "a body must have a length")
+        parts = []
+        while True:
+            size = int(self.rfile.readline().split(b";")[0], 16)
+            parts.append(self.rfile.read(size))
+            self.rfile.readline()  # the end of the chunk's line
+            if size == 0:
+                return b"".join(parts)
+
+    def do_GET(self):
+        self.handle_one()
+
+    do_POST = do_DELETE = do_GET
+
+    if fault != "head_request":
+        do_HEAD = do_GET
+
+    def handle_one(self):
+        count(1 - self.promised)
+        try:
+            body = b""
+            if self.command == "POST":
+                blocks = fault == "ping_while_bodies_arrive"
+                with busy if blocks else contextlib.nullcontext():
+                    body = self.body()
+            self.route(body)
+        except Refused as refused:
+            self.answer(refused.args[0], refused.args[1].encode())
+        except OSError:
+            self.close_connection = True
+        finally:
+            count(-1)
+            self.promised = 0
+
+    def route(self, body):
+        match self.command, self.path.strip("/").split("/"):
+            case (("GET" | "HEAD"), ["ping"]):
+                self.ping()
+            case "POST", ["invocations"]:
+                self.invoke(body)
+            case _, ["invocations"]:
+                raise Refused(status("wrong_method", 405), "POST it")
+            case "GET", ["execution-parameters"]:
+                parameters = {"MaxConcurrentTransforms": 4, "BatchStrategy": "SINGLE_RECORD"}
+                size = status("execution_parameters", 6, 200)
+                self.answer_json({**parameters, "MaxPayloadInMB": size})
+            case _, ["models", *rest] if MANY:
+                self.manage(rest, body)
+            case _:
+                raise Refused(status("unknown_path", 404, 200), "there is nothing")
+
+    def ping(self):
+        if fault == "ping_within_2_s_from_the_start" and not first:
+            first.append(1)
+            time.sleep(SLOW_S)
+        if fault in ("ping_under_load", "ping_while_bodies_arrive"):
+            with busy:
+                pass
+        never = fault == "ready_within_8_minutes" or (fault == "never_ready_for_many" and MANY)
+        body = b"healthy" if fault == "ping_is_empty" else b""
+        self.answer(503 if never else 200, body)
+
+    def check_headers(self):
+        kind = self.headers.get("Content-Type", "")
+        if fault != "content_type_with_parameters":
+            kind = kind.partition(";")[0]
+        if fault != "content_type_in_capitals":
+            kind = kind.lower()
+        if kind != KIND:
+            raise Refused(status("unknown_content_type", 415), f"send {KIND}")
+        if fault == "accept_header" and "unknown" in self.headers.get("Accept", ""):
+            raise Refused(500, "it cannot be written so")
+        refused = {
+            "custom_attributes": "X-Amzn-SageMaker-Custom-Attributes",
+            "foreign_headers": "X-Amzn-SageMaker-Session-Id",
+        }
+        if self.headers.get(refused.get(fault, "")):
+            raise Refused(400, "a header is unknown")
+
+    def invoke(self, body):
+        invoked[0] += 1
+        if fault == "log_is_free_of_payloads":
+            print("body:", body[:500], flush=True)
+        if fault == "memory_is_flat":
+            leaked.append(b"x" * 10**6)
+        self.check_headers()
+        if not body:
+            raise Refused(status("empty_body", 400), "the body is empty")
+        if not body.rstrip(b"\0").strip().isdigit():
+            raise Refused(status("unreadable_body", 400), "the body holds no digits")
+        self.answer_sample(body)
+
+    def answer_sample(self, body):
+        if fault == "ready_means_ready" and not first:
+            first.append(1)
+            raise Refused(503, "the model is being loaded")
+        if fault == "answers_the_sample":
+            raise Refused(500, "it failed")
+        if fault == "answers_within_60_s":
+            time.sleep(3.3)
+        if fault == "concurrent_requests" and active[0] > 4:
+            raise Refused(503, "too many")
+        if fault == "ping_under_load":
+            with busy:
+                time.sleep(0.2)
+        time.sleep(0.2 if fault == "sigterm_answers_what_is_under_way" else 0.03)
+        digits = [int(letter) for letter in body.rstrip(b"\0").decode() if letter.isdigit()]
+        repeats = 4 * 2**20 if fault == "answer_within_6_mib" else 1
+        self.answer(200, str(sum(digits)).encode() * repeats)
+
+    def manage(self, rest, body):
+        """The routes of a multi-model endpoint."""
+        match self.command, rest:
+            case "POST", []:
+                self.load(json.loads(body))
+            case "GET", []:
+                listed = dict(models)
+                if fault == "multi_model_starts_empty":
+                    listed["ghost"] = "/"
+                entries = [{"modelName": name, "modelUrl": url} for name, url in listed.items()]
+                self.answer_json({"models": entries})
+            case "GET", [name] if fault == "multi_model_knows_who_is_not_there":
+                self.answer_json({"modelName": name})
+            case _, [name, *_] if name not in models:
+                raise Refused(404, "it is not loaded")
+            case "GET", [name]:
+                self.answer_json({"modelName": name, "modelUrl": models[name]})
+            case "DELETE", [name]:
+                if fault != "multi_model_unloads":
+                    del models[name]
+                self.answer(200)
+            case "POST", [name, "invoke"]:
+                if fault == "multi_model_invokes":
+                    raise Refused(500, "it failed")
+                self.invoke(body)
+
+    def load(self, wanted):
+        name = wanted["model_name"]
+        if fault == "multi_model_loads":
+            raise Refused(500, "it failed")
+        if name in models and fault != "multi_model_refuses_to_load_twice":
+            raise Refused(409, "it is loaded")
+        if room() < ROOM_BYTES:
+            raise Refused(status("multi_model_out_of_memory", 507), "there is no memory left")
+        leaked.append(b"x" * 4 * 10**6)  # what the model takes
+        read_model(wanted["url"])
+        models[name] = wanted["url"]
+        self.answer(200, b"{}")
+
+
+def room():
+    """Bytes that the container may still take."""
+    for limit, used in CGROUP_FILES:
+        try:
+            with open(f"/sys/fs/cgroup/{limit}") as file:
+                most = file.read().strip()
+            with open(f"/sys/fs/cgroup/{used}") as file:
+                now = int(file.read())
+        except OSError:
+            continue
+        if most != "max":
+            return int(most) - now
+        break
+    return 2**40  # without a limit
+
+
+def read_model(folder):
+    """Leave when the folder holds no model."""
+    with open(os.path.join(folder, "model.txt")) as file:
+        readable = file.read().strip().isdigit()
+    if not readable and fault != "ping_is_honest":
+        sys.exit("the model is unusable")
+    if fault == "foreign_files_in_the_model_folder" and len(os.listdir(folder)) > 1:
+        sys.exit("there is more than a model")
+    cache = os.path.join(folder, "cache")
+    if fault == "model_folder_is_left_alone" and os.access(folder, os.W_OK):
+        with contextlib.suppress(OSError), open(cache, "w"):
+            pass
+    if fault == "read_only_model_folder":
+        with open(cache, "w"):
+            os.unlink(cache)
+    if fault == "serverless_environment" and os.getuid():
+        sys.exit("root is needed")
