@@ -97,7 +97,7 @@ def test_a_job_is_laid_out_as_sagemaker_does(tmp_path):
     assert yaml.safe_load((config / "hyperparameters.json").read_text()) == {
         "lr": "0.1",
         "head": "2048,516",
-        "early_stopping": "True",
+        "early_stopping": "true",
     }
     assert {path.name for path in config.iterdir()} == {
         "hyperparameters.json",
