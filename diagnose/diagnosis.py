@@ -10,7 +10,8 @@ from pathlib import Path
 from diagnose.evaluation import evaluate_tensors
 from diagnose.findings import ERROR, DiagnoseError, Finding
 from diagnose.locate import tensors_or_none
-from diagnose.profiler_data import ProfileError, find_profile
+from diagnose.profiler_data import ProfileError
+from diagnose.profiler_reader import find_profile
 from diagnose.profiler_report import PAGE, REPORT, profile_report
 from diagnose.profiler_result import Result
 from diagnose.profiler_rules import RULES as PROFILER_RULES

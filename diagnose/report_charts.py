@@ -1,106 +1,132 @@
-"""Numbers as SVG: lines over time, a histogram, boxes. Sizes are SVG units, colours are the page's own classes."""
+"""Numbers as SVG: lines over time, a histogram, boxes.
+
+Sizes are SVG units, colours are the page's own classes.
+"""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from artifact.plot import dots, line_path, linear_axis
+from artifact.plot import Axis, dots, line_path, linear_axis
+from diagnose.profiler_data import Floats, Ints
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 460, 220, 58, 448, 12, 184
+# of the plot's area within its figure
+WIDTH = 460
+HEIGHT = 220
+LEFT = 58
+RIGHT = 448
+TOP = 12
+BOTTOM = 184
+
 MOST_POINTS = 300  # of a line: a plot has room for no more
+FEWEST_PER_POINT = 3  # measurements: none is empty then where one came late
 MOST_DOTS = 30
 GAP = 10.0  # usual distances between two measurements after which the line breaks
 LINES = ("blue", "orange", "green", "violet")
+BARS = 40
+SLOWEST = 0.005  # the share of steps that get a bar of their own where they lie far out
+SLOW_BAR = 34  # width of that bar with its margins
+BOX_LEFT = 150  # room for names
+BOX_ROW = 24
+BOX_FIGURES = ("lower", "p25", "p50", "p75", "upper")
+RATES = ((1e9, "GB/s"), (1e6, "MB/s"), (1e3, "kB/s"))
+
+Curves = dict[str, tuple[Floats, Floats]]  # by name: x and y, [N] each
+Span = tuple[float, float, str]  # from and to along x, words
+Plot = dict[str, Any]  # values of the template, a nest of lists and dicts
 
 
-def over_time(times: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The same line with MOST_POINTS points at most, means of what lies together; NaN where nothing was measured. float64 [N] each."""
+def over_time(times: Floats, values: Floats) -> tuple[Floats, Floats]:
+    """The same line with MOST_POINTS points at most; NaN where nothing was measured. [N] each.
+
+    Points that lie together are replaced by their mean.
+    """
     if len(times) < 2 or times[-1] <= times[0]:
         return times, values
     if len(times) > MOST_POINTS:
-        points = min(
-            MOST_POINTS, len(times) // 3
-        )  # three or more in each, so that none is empty for a late measurement
-        place = np.minimum(
-            ((times - times[0]) / (times[-1] - times[0]) * points).astype(int), points - 1
-        )
-        with np.errstate(invalid="ignore"):
-            means = np.bincount(place, values, points) / np.bincount(place, minlength=points)
-        return times[0] + (np.arange(points) + 0.5) * (times[-1] - times[0]) / points, means
-    breaks = np.flatnonzero(np.diff(times) > GAP * np.median(np.diff(times))) + 1
+        return _thinned(times, values)
+    distances = np.diff(times)
+    breaks = np.flatnonzero(distances > GAP * np.median(distances)) + 1
     return np.insert(times, breaks, times[breaks - 1]), np.insert(values, breaks, np.nan)
+
+
+def _thinned(times: Floats, values: Floats) -> tuple[Floats, Floats]:
+    points = min(MOST_POINTS, len(times) // FEWEST_PER_POINT)
+    length = times[-1] - times[0]
+    place = ((times - times[0]) / length * points).astype(int)
+    place = np.minimum(place, points - 1)
+    with np.errstate(invalid="ignore"):  # 0 / 0 where nothing was measured
+        means = np.bincount(place, values, points) / np.bincount(place, minlength=points)
+    return times[0] + (np.arange(points) + 0.5) * length / points, means
 
 
 def chart(
     title: str,
     unit: str,
     x_label: str,
-    lines: dict[str, tuple[np.ndarray, np.ndarray]],
+    lines: Curves,
     top: float | None = None,
-    spans: Sequence[tuple[float, float, str]] = (),
-) -> dict:
-    """A plot of lines by name, each x and y float64 [N]. top: where the y axis must reach; spans: shaded (from, to, words) along x."""
-    known = np.concatenate([y[np.isfinite(y)] for _, y in lines.values()] or [np.zeros(0)])
-    xs = np.concatenate([x for x, _ in lines.values()] or [np.zeros(0)])
-    high = max(known.max(initial=0.0), top or 0.0)
+    spans: Sequence[Span] = (),
+) -> Plot:
+    """A plot of lines. top: a value that the y axis must reach; spans: shaded parts of x."""
+    highest = [y[np.isfinite(y)].max(initial=0.0) for _, y in lines.values()]
+    high = max([*highest, top or 0.0])
     factor, unit = _scaled(high, unit)
-    y_axis = linear_axis(0.0, high / factor, BOTTOM, TOP, 4, exact=top is not None and high <= top)
-    x_axis = linear_axis(
-        xs.min(initial=np.inf) if len(xs) else 0.0,
-        xs.max(initial=-np.inf) if len(xs) else 1.0,
-        LEFT,
-        RIGHT,
-        6,
-        exact=True,
-    )
+    reaches_top = top is not None and high <= top
+    y_axis = linear_axis(0.0, high / factor, BOTTOM, TOP, 4, exact=reaches_top)
+    x_axis = _x_axis(lines)
+    drawn = []
+    for number, (name, (x, y)) in enumerate(lines.items()):
+        places = x_axis.place(x)
+        heights = y_axis.place(y / factor)
+        drawn.append(
+            {
+                "name": name,
+                "colour": LINES[number % len(LINES)],
+                "path": line_path(places, heights),
+                "dots": dots(places, heights, MOST_DOTS),
+            }
+        )
+    shaded = []
+    for begin, end, words in spans:
+        shaded.append((x_axis.place(np.array([begin, end])).tolist(), words))
     return {
         "title": title,
         "unit": unit,
         "x_label": x_label,
         "x_ticks": x_axis.marks(),
         "y_ticks": y_axis.marks(),
-        "lines": [
-            {
-                "name": name,
-                "colour": LINES[number % len(LINES)],
-                "path": line_path(x_axis.place(x), y_axis.place(y / factor)),
-                "dots": dots(x_axis.place(x), y_axis.place(y / factor), MOST_DOTS),
-            }
-            for number, (name, (x, y)) in enumerate(lines.items())
-        ],
-        "spans": [
-            (x_axis.place(np.array([low, high])).tolist(), words) for low, high, words in spans
-        ],
+        "lines": drawn,
+        "spans": shaded,
     }
 
 
-def histogram(values: np.ndarray) -> dict:
-    """How often steps took how long, in 40 bars; where few steps lie far out, the slowest half percent have a bar of their own."""
+def _x_axis(lines: Curves) -> Axis:
+    xs = np.concatenate([np.zeros(0), *(x for x, _ in lines.values())])
+    if not len(xs):
+        return linear_axis(0.0, 1.0, LEFT, RIGHT, 6, exact=True)
+    return linear_axis(xs.min(), xs.max(), LEFT, RIGHT, 6, exact=True)
+
+
+def histogram(values: Floats) -> Plot:
+    """How often steps took how long, in seconds [N].
+
+    Where few steps lie far out, the slowest half percent have a bar of their own.
+    """
     factor, unit = (1e-3, "ms") if np.median(values) < 1 else (1.0, "s")
-    limit = float(np.quantile(values, 0.995))
-    limit = (
-        limit if values.max() - values.min() > 2 * (limit - values.min()) else float(values.max())
-    )
-    usual, slow = values[values <= limit], values[values > limit]
-    low, high = usual.min(), max(usual.max(), usual.min() * 1.001 + 1e-9)
-    counts, edges = np.histogram(usual, 40, (low, high))
-    x_axis = linear_axis(
-        low / factor, high / factor, LEFT, RIGHT - (34 if len(slow) else 0), 6, exact=True
-    )
+    limit = _usual_limit(values)
+    usual = values[values <= limit]
+    slow = values[values > limit]
+    low = usual.min()
+    high = max(usual.max(), low * 1.001 + 1e-9)  # equal steps need a width, too
+    counts, edges = np.histogram(usual, BARS, (low, high))
+    right = RIGHT - SLOW_BAR if len(slow) else RIGHT
+    x_axis = linear_axis(low / factor, high / factor, LEFT, right, 6, exact=True)
     y_axis = linear_axis(0.0, max(counts.max(), len(slow)), BOTTOM, TOP, 4, whole=True)
-    places = x_axis.place(edges / factor)
-    bars = [
-        {
-            "x": places[i],
-            "width": max(0.5, round(places[i + 1] - places[i] - 1, 1)),
-            "y": y_axis.place(count),
-            "count": int(count),
-            "colour": "blue",
-            "words": f"{count} steps of {edges[i] / factor:.4g} to {edges[i + 1] / factor:.4g} {unit}",
-        }
-        for i, count in enumerate(counts)
-        if count
-    ]
+    bars = _bars(counts, edges / factor, x_axis, y_axis, unit)
+    longest = f"{values.max() / factor:.4g}"
+    shown_limit = f"{limit / factor:.4g}"
     if len(slow):
         bars.append(
             {
@@ -109,7 +135,7 @@ def histogram(values: np.ndarray) -> dict:
                 "y": y_axis.place(len(slow)),
                 "count": len(slow),
                 "colour": "orange",
-                "words": f"{len(slow)} steps of {limit / factor:.4g} to {slow.max() / factor:.4g} {unit}",
+                "words": f"{len(slow)} steps of {shown_limit} to {longest} {unit}",
             }
         )
     return {
@@ -118,39 +144,60 @@ def histogram(values: np.ndarray) -> dict:
         "x_ticks": x_axis.marks(),
         "y_ticks": y_axis.marks(),
         "slow": len(slow),
-        "slowest": f"{values.max() / factor:.4g}",
-        "limit": f"{limit / factor:.4g}",
+        "slowest": longest,
+        "limit": shown_limit,
     }
 
 
-def boxes(rows: dict[str, dict[str, float]]) -> dict:
-    """Box plots of percentages, one a row, by name: whiskers, quartiles and median, as diagnose.profiler_result.box gives them."""
-    axis = linear_axis(0.0, 100.0, 150, RIGHT - 14, 5, exact=True)
-    return {
-        "height": 30 + 24 * len(rows),
-        "ticks": axis.marks(),
-        "rows": [
-            {
-                "name": name,
-                "y": 8 + 24 * number,
-                **{
-                    key: float(axis.place(value[key]))
-                    for key in ("lower", "p25", "p50", "p75", "upper")
-                },
-                "words": ", ".join(
-                    f"{key} {value[key]:.0f} %" for key in ("lower", "p25", "p50", "p75", "upper")
-                ),
-            }
-            for number, (name, value) in enumerate(rows.items())
-        ],
-    }
+def _bars(counts: Ints, edges: Floats, x_axis: Axis, y_axis: Axis, unit: str) -> list[Plot]:
+    """The bars that are not empty. edges: [bars + 1], in the unit."""
+    places = x_axis.place(edges)
+    bars = []
+    for index, count in enumerate(counts):
+        if count:
+            width = round(places[index + 1] - places[index] - 1, 1)  # a gap of 1
+            begin = f"{edges[index]:.4g}"
+            end = f"{edges[index + 1]:.4g}"
+            bars.append(
+                {
+                    "x": places[index],
+                    "width": max(0.5, width),
+                    "y": y_axis.place(count),
+                    "count": int(count),
+                    "colour": "blue",
+                    "words": f"{count} steps of {begin} to {end} {unit}",
+                }
+            )
+    return bars
+
+
+def _usual_limit(values: Floats) -> float:
+    """The value above which steps lie far out: beyond twice the width of all others."""
+    limit = float(np.quantile(values, 1 - SLOWEST))
+    if values.max() - values.min() > 2 * (limit - values.min()):
+        return limit
+    return float(values.max())
+
+
+def boxes(rows: dict[str, dict[str, float]]) -> Plot:
+    """Box plots of percentages, one per row, by name: whiskers, quartiles and median.
+
+    The figures are those of diagnose.profiler_result.box.
+    """
+    axis = linear_axis(0.0, 100.0, BOX_LEFT, RIGHT - 14, 5, exact=True)
+    drawn = []
+    for number, (name, figures) in enumerate(rows.items()):
+        shown = {key: figures[key] for key in BOX_FIGURES}
+        places = {key: float(axis.place(value)) for key, value in shown.items()}
+        words = ", ".join(f"{key} {value:.0f} %" for key, value in shown.items())
+        drawn.append({"name": name, "y": 8 + BOX_ROW * number, **places, "words": words})
+    return {"height": 30 + BOX_ROW * len(rows), "ticks": axis.marks(), "rows": drawn}
 
 
 def _scaled(high: float, unit: str) -> tuple[float, str]:
-    """Bytes a second in the prefix that suits their size."""
-    if unit != "B/s":
-        return 1.0, unit
-    for factor, name in ((1e9, "GB/s"), (1e6, "MB/s"), (1e3, "kB/s")):
-        if high >= factor:
-            return factor, name
+    """Factor and name of the unit: bytes per second in the prefix that suits their size."""
+    if unit == "B/s":
+        for factor, name in RATES:
+            if high >= factor:
+                return factor, name
     return 1.0, unit

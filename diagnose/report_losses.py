@@ -1,13 +1,19 @@
-"""The losses of a training, for the report's curves: of our own history.csv, else of tensors that smdebug saved."""
+"""The losses of a training, for the report's curves.
+
+They come from our own history.csv, else from tensors that smdebug saved.
+"""
 
 import csv
 import json
 import math
 import re
-from collections import defaultdict
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+from diagnose.report_charts import Curves
 
 HISTORY = (
     "history.csv",
@@ -17,47 +23,59 @@ HISTORY = (
     "../data/history.csv",
 )
 TENSORS = ("tensors", "debug-output", "output/tensors", "data/tensors", "../tensors", "")
-LINES = {
-    "validation_loss": "Validation",
-    "train_loss": "Training",
-}  # in the colours of the training's own report
+# columns of history.csv, in the colours of the training's own report
+LINES = {"validation_loss": "Validation", "train_loss": "Training"}
 MODES = {"TRAIN": "training", "EVAL": "validation"}
 LOSS = re.compile("[Ll]oss_(?!input).*output")  # smdebug's own collection "losses"
-Curves = dict[str, tuple[np.ndarray, np.ndarray]]
+
+Points = list[tuple[float, float]]  # x and loss
 
 
-def read_losses(output: Path) -> tuple[str, Curves, list[str]]:
-    """What x counts, the curves by name (x and y float64 [N]), and sentences on what could not be read; no curves where there are none."""
+@dataclass
+class Losses:
+    """Curves by name, each x and y [N]; none where nothing was found.
+
+    unit: of x, `epoch` or `step`. notes: sentences on files that could not be read.
+    """
+
+    unit: str = ""
+    curves: Curves = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def read_losses(output: Path) -> Losses:
+    """The losses below a training's output."""
     notes: list[str] = []
-    for path in (Path(output) / place for place in HISTORY):
-        if path.is_file():
-            try:
-                curves = _history(path)
-            except (OSError, ValueError, csv.Error) as error:
-                notes.append(f"'{path}' could not be read: {error}")
-                continue
-            if curves:
-                return "epoch", curves, notes
-    for folder in (Path(output) / place for place in TENSORS):
+    for place in HISTORY:
+        path = Path(output) / place
+        if not path.is_file():
+            continue
+        try:
+            curves = _history(path)
+        except (OSError, ValueError, csv.Error) as error:
+            notes.append(f"'{path}' could not be read: {error}")
+            continue
+        if curves:
+            return Losses("epoch", curves, notes)
+    for place in TENSORS:
+        folder = Path(output) / place
         if (folder / "index").is_dir():
             curves = _tensors(folder, notes)
             if curves:
-                return "step", curves, notes
-    return "", {}, notes
+                return Losses("step", curves, notes)
+    return Losses(notes=notes)
 
 
 def _history(path: Path) -> Curves:
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    curves = {}
+    curves: Curves = {}
     for column, name in LINES.items():
-        points = [
-            (float(row["epoch"]), _number(row[column]))
-            for row in rows
-            if row.get("epoch") and row.get(column) is not None
-        ]
-        if any(math.isfinite(y) for _, y in points):
-            curves[name] = np.array([x for x, _ in points]), np.array([y for _, y in points])
+        known = [row for row in rows if row.get("epoch") and row.get(column) is not None]
+        epochs = [float(row["epoch"]) for row in known]
+        losses = [_number(row[column]) for row in known]
+        if any(math.isfinite(loss) for loss in losses):
+            curves[name] = (np.array(epochs), np.array(losses))
     return curves
 
 
@@ -66,31 +84,47 @@ def _number(text: str) -> float:
 
 
 def _tensors(folder: Path, notes: list[str]) -> Curves:
-    """Each loss tensor's mean at each step it was saved, by mode. Read file by file: smdebug's own trial waits for what a crash never wrote."""
-    from smdebug.core.tfrecord.tensor_reader import TensorReader
+    """Each loss tensor's mean at each step it was saved, by mode.
 
-    points: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    Read file by file: smdebug's own trial waits for files that a crash never wrote.
+    """
+    points: dict[str, Points] = {}
     broken = []
     for path in sorted((folder / "index").glob("*/*.json")):
         try:
-            index = json.loads(path.read_bytes())
-            mode, step = index["meta"]["mode"].strip(), float(index["meta"]["mode_step"])
-            for entry in index.get("tensor_payload") or []:
-                if LOSS.search(entry["tensorname"]):
-                    with (folder / index["meta"]["event_file_name"]).open("rb") as file:
-                        file.seek(int(entry["start_idx"]))
-                        record = file.read(int(entry["length"]))
-                    value = next(iter(TensorReader(record).read_tensors()))[2]
-                    points[f"{entry['tensorname']} {MODES.get(mode, '')}".strip()].append(
-                        (step, float(np.mean(value)))
-                    )
+            _add_step(folder, json.loads(path.read_bytes()), points)
         except Exception:  # a cut-off record can break anywhere in smdebug's decoder
             broken.append(path.name)
     if broken:
         notes.append(
-            f"the tensors of {len(broken)} steps in '{folder}' could not be read, such as '{broken[0]}'"
+            f"the tensors of {len(broken)} steps in '{folder}' could not be read, "
+            f"such as '{broken[0]}'"
         )
-    return {
-        name: (np.array([x for x, _ in sorted(rows)]), np.array([y for _, y in sorted(rows)]))
-        for name, rows in sorted(points.items())
-    }
+    curves: Curves = {}
+    for name in sorted(points):
+        x, y = np.array(sorted(points[name])).T
+        curves[name] = (x, y)
+    return curves
+
+
+def _add_step(folder: Path, index: Any, points: dict[str, Points]) -> None:
+    """Add the losses of one index file. Any error where it, or its event file, is damaged."""
+    meta = index["meta"]
+    mode = MODES.get(meta["mode"].strip(), "")
+    step = float(meta["mode_step"])
+    for entry in index.get("tensor_payload") or []:
+        if not LOSS.search(entry["tensorname"]):
+            continue
+        mean = _mean(folder / meta["event_file_name"], entry)
+        name = f"{entry['tensorname']} {mode}".strip()
+        points.setdefault(name, []).append((step, mean))
+
+
+def _mean(events: Path, entry: Any) -> float:
+    from smdebug.core.tfrecord.tensor_reader import TensorReader
+
+    with events.open("rb") as file:
+        file.seek(int(entry["start_idx"]))
+        record = file.read(int(entry["length"]))
+    _, _, value, *_ = next(iter(TensorReader(record).read_tensors()))
+    return float(np.mean(value))

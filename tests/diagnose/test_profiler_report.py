@@ -188,8 +188,10 @@ def test_wrong_names_leave_nothing_behind(managed, arguments):
 
 
 def test_losses_of_our_history(managed):
-    unit, curves, notes = read_losses(managed)
-    assert (unit, notes) == ("epoch", [])
+    losses = read_losses(managed)
+    curves = losses.curves
+    assert losses.unit == "epoch"
+    assert losses.notes == []
     assert curves["Training"][0].tolist() == [1, 2, 3] and np.array_equal(
         curves["Training"][1], [2.5, 1.5, np.nan], equal_nan=True
     )
@@ -216,23 +218,22 @@ def test_losses_of_tensors_that_smdebug_saved(tmp_path):
             loss(network(torch.randn(3, 4)), torch.tensor([0, 1, 0])).item() for _ in range(7)
         ]
     hook.close()
-    unit, curves, notes = read_losses(tmp_path)
-    assert (unit, notes, set(curves)) == (
-        "step",
-        [],
-        {"CrossEntropyLoss_output_0 training", "CrossEntropyLoss_output_0 validation"},
-    )
+    saved = read_losses(tmp_path)
+    assert saved.unit == "step"
+    assert saved.notes == []
+    assert set(saved.curves) == {
+        "CrossEntropyLoss_output_0 training",
+        "CrossEntropyLoss_output_0 validation",
+    }
     for words, losses in seen.items():
-        steps, values = curves[f"CrossEntropyLoss_output_0 {words}"]
+        steps, values = saved.curves[f"CrossEntropyLoss_output_0 {words}"]
         assert steps.tolist() == [0, 2, 4, 6] and values == pytest.approx(losses[::2], rel=1e-5)
     first, second, *_ = sorted((tmp_path / "debug-output").rglob("*.tfevents"))
     first.unlink()  # what a crash, or half a download, leaves
     second.write_bytes(second.read_bytes()[:40])
-    unit, curves, notes = read_losses(tmp_path)
-    assert (
-        sum(len(steps) for steps, _ in curves.values()) == 6
-        and "the tensors of 2 steps" in notes[0]
-    )
+    left = read_losses(tmp_path)
+    assert sum(len(steps) for steps, _ in left.curves.values()) == 6
+    assert "the tensors of 2 steps" in left.notes[0]
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from diagnose.profiler_data import ProfileError, read_profile
+from diagnose.profiler_balance import jensen_shannon
+from diagnose.profiler_data import ProfileError
+from diagnose.profiler_reader import read_profile
 from diagnose.profiler_rules import RULES, evaluate_rules, parameters_of
-from diagnose.profiler_system import jensen_shannon
 from tests.support.recorded_profiles import START, machine, record_steps, record_system, steady
 
 

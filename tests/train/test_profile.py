@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from diagnose.profiler_data import read_profile
+from diagnose.profiler_reader import read_profile
 from diagnose.profiler_rules import evaluate_rules
 from diagnose.smdebug_compat import load_smdebug
 from tests.support.jobs import REPOSITORY

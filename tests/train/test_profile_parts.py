@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from diagnose.profiler_data import read_profile
+from diagnose.profiler_reader import read_profile
 from train.job import Job, JobError
 from train.recording.profile_files import Span, SpanFiles, SystemFiles
 from train.recording.profile_marks import StreamMarks
