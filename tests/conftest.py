@@ -6,6 +6,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from tests.support.jobs import REPOSITORY, make_job, train_job
 from tests.support.launching import ScriptedAws
 from tests.support.registries import no_credentials
 from train.job import Job
+
+TRAINING_FIXTURES = {"trained"}  # a test that asks for one of these needs a training
 
 
 @pytest.fixture
@@ -47,15 +50,33 @@ def colours(tmp_path_factory: pytest.TempPathFactory) -> Job:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Job:
-    """A finished training of the small network on three colours; read it, don't change it."""
-    job = make_job(
-        tmp_path_factory.mktemp("trained") / "ml",
-        {"train": 16, "validation": 4, "test": 6},
-        epochs=14,
-        quantize="true",
-    )
-    train_job(job)
-    return job
+    """A finished training of the small network on three colours; read it, don't change it.
+
+    Test processes side by side share one: the first to come trains, the others wait for it.
+    """
+    folder = shared_folder(tmp_path_factory) / "trained"
+    folder.mkdir(exist_ok=True)
+    finished = folder / "finished"
+    with alone(folder / "lock"):
+        if not finished.exists():
+            channels = {"train": 16, "validation": 4, "test": 6}
+            train_job(make_job(folder / "ml", channels, epochs=14, quantize="true"))
+            finished.touch()
+    return Job(folder / "ml")
+
+
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The temporary folder of the whole run, which its test processes share."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Hold a lock file: one test process at a time goes on."""
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -67,13 +88,10 @@ def images() -> dict[str, str]:
     if not docker.answers():
         message = "no Docker engine answers `docker info`: the containers are not tested"
         pytest.fail(message) if os.environ.get("REQUIRE_DOCKER") == "1" else pytest.skip(message)
-    with (Path(tempfile.gettempdir()) / f"slipway-images-{os.getuid()}.lock").open("w") as lock:
-        fcntl.flock(
-            lock, fcntl.LOCK_EX
-        )  # test processes side by side: one builds, the others find all done
-        built = subprocess.run(
-            ["make", "images"], cwd=REPOSITORY, capture_output=True, text=True, check=False
-        )
+    # One test process builds. The others find everything done.
+    with alone(Path(tempfile.gettempdir()) / f"slipway-images-{os.getuid()}.lock"):
+        command = ["make", "images"]
+        built = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stdout[-3000:] + built.stderr[-3000:]
     return {
         "train": "slipway-train",
@@ -84,20 +102,21 @@ def images() -> dict[str, str]:
 
 
 @pytest.fixture(autouse=True)
-def log_as_it_was():
+def log_as_it_was() -> Iterator[None]:
     """A command that a test calls leaves no log handler behind: its stream closes with the test."""
-    root, level = logging.getLogger(), logging.getLogger().level
+    root = logging.getLogger()
+    level = root.level
     before = list(root.handlers)
     yield
-    for handler in [
-        entry
-        for entry in root.handlers
-        if type(entry) is logging.StreamHandler and entry not in before
-    ]:
-        root.removeHandler(handler)
+    for handler in list(root.handlers):
+        if type(handler) is logging.StreamHandler and handler not in before:
+            root.removeHandler(handler)
     root.setLevel(level)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Containers last: what fails fast is told first."""
+    """Mark what trains by its fixtures. Containers go last: what fails fast is shown first."""
+    for item in items:
+        if TRAINING_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.training)
     items.sort(key=lambda item: item.get_closest_marker("docker") is not None)
