@@ -1,7 +1,8 @@
-"""What runs a model: opened from an artifact's directory, asked by `run(uint8[N, H, W, 3]) -> float32[N, classes]`.
+"""Opens the engine that runs a model: `run(uint8[N, H, W, 3]) -> float32[N, classes]`.
 
-The caller does not know which engine it got. Each tells its `name`, the `precision` it really runs, and `max_batch`, the
-photos it gains from being given at once; `close` frees its memory. Each loads its library only when it is opened.
+The caller does not know which engine it gets. Each has a `name`, the `precision` that it really
+runs, and `max_batch`, the number of photos that it likes to get at once; `close` frees its memory.
+Each loads its library only when it is opened.
 """
 
 import logging
@@ -34,72 +35,100 @@ def open_engine(
     device: str = "cpu",
     openvino_streams: bool = False,
 ) -> "OpenVINOEngine | TorchEngine":
-    """The engine for this machine, its graph checked against the description and warmed by one run.
+    """The engine for this machine, its graph checked against the description, and warm.
 
-    precision: auto, f32, bf16, int8 (on the processor) or f16 (on a GPU); `auto` takes the quickest that this processor has
-    instructions for and the artifact holds (see `best_precision`), on a GPU the one that answers like f32. threads: cores
-    that one photo may use, all by default. device: cpu, cuda, or auto, a GPU where there is one that works. openvino_streams: on the processor,
-    be ready to run several photos side by side, for the memory of the weights once more.
-    Raises ArtifactError for a graph that does not load or does not fit model.json, and for int8 where there is no int8 model;
-    ValueError for an unknown precision or device.
+    precision: auto, f32, bf16, int8 (on the processor) or f16 (on a GPU). `auto` takes the quickest
+    that this processor has instructions for and the artifact holds (see `best_precision`); on a GPU
+    the one that answers like f32. threads: cores that one photo may use; None for all. device: cpu,
+    cuda, or auto, which takes a GPU where one works. openvino_streams: on the processor, be ready
+    to run several photos side by side, for the memory of the weights once more.
+
+    Raises ArtifactError for a graph that does not load or does not fit model.json, and for int8
+    where there is no int8 model; ValueError for an unknown precision or device.
     """
-    for name, value, known in (("precision", precision, PRECISIONS), ("device", device, DEVICES)):
-        if value not in known:
-            raise ValueError(f"{name} must be one of {', '.join(known)}; found '{value}'")
-    if device == "cuda" or device == "auto" and cuda_available():
-        from artifact.torch_engine import DeviceError, TorchEngine
-
-        try:
-            return TorchEngine(directory, description, "auto" if precision == "int8" else precision)
-        except DeviceError as error:
-            if device == "cuda":
-                raise
-            log.warning("no GPU is used: %s", error)
-    if precision == "f16":
-        raise ArtifactError(
-            "precision f16 is a GPU's, and none is used; ask for precision auto, f32, bf16 or int8"
-        )
-    has_int8 = description.quantization.get("kept", False)
-    if precision == "int8" and not has_int8:
-        reason = description.quantization.get("reason", "training did not quantize it")
-        raise ArtifactError(
-            f"'{directory}' holds no int8 model ({reason}); ask for precision auto, f32 or bf16"
-        )
-    precision = best_precision(processor_flags(), has_int8) if precision == "auto" else precision
-    path = Path(directory) / (INT8_FILE if precision == "int8" else GRAPH_FILE)
-    engine = OpenVINOEngine(path, precision, threads or cpu_count(), openvino_streams)
-    size = description.preprocessing.crop
-    for name, found, expected in (
-        ("pixels", engine.input_shape, (size, size, 3)),
-        ("classes", engine.classes, len(description.classes)),
-    ):
-        if found != expected:
-            raise ArtifactError(f"'{path}' has {name} {found}; model.json says {expected}")
-    engine.run(np.zeros((1, size, size, 3), np.uint8))
-    return engine
+    _check_known("precision", precision, PRECISIONS)
+    _check_known("device", device, DEVICES)
+    if device == "cuda" or (device == "auto" and cuda_available()):
+        engine = _torch_engine(directory, description, precision, device)
+        if engine is not None:
+            return engine
+    return _openvino_engine(directory, description, precision, threads, openvino_streams)
 
 
 def best_precision(flags: frozenset[str], has_int8: bool) -> str:
-    """What `auto` means on a processor with these flags: int8 where the artifact holds a proven int8 model and the processor
-    multiplies bytes (VNNI, AMX), else bf16 where it has such instructions, else f32."""
+    """The precision that `auto` takes on a processor with these flags.
+
+    int8 where the artifact holds a proven int8 model and the processor multiplies bytes (VNNI,
+    AMX), else bf16 where it has such instructions, else f32.
+    """
     if has_int8 and flags & INT8_FLAGS:
         return "int8"
     return "bf16" if flags & BF16_FLAGS else "f32"
 
 
 def processor_flags(path: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
-    """The instruction sets that Linux reports for the first processor; none where it reports none."""
+    """The instruction sets that Linux reports for the first processor; empty without a report."""
     try:
         lines = Path(path).read_text(errors="replace").splitlines()
     except OSError:
         return frozenset()
-    return frozenset(
-        next(
-            (
-                line.partition(":")[2].split()
-                for line in lines
-                if line.partition(":")[0].strip() == "flags"
-            ),
-            (),
+    for line in lines:
+        name, _, value = line.partition(":")
+        if name.strip() == "flags":
+            return frozenset(value.split())
+    return frozenset()
+
+
+def _check_known(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ValueError(f"{name} must be one of {', '.join(known)}; found '{value}'")
+
+
+def _torch_engine(
+    directory: Path, description: Description, precision: str, device: str
+) -> "TorchEngine | None":
+    """The engine on a GPU; None where the device `auto` finds none that starts."""
+    from artifact.torch_engine import DeviceError, TorchEngine
+
+    # the int8 model is for processors
+    gpu_precision = "auto" if precision == "int8" else precision
+    try:
+        return TorchEngine(directory, description, gpu_precision)
+    except DeviceError as error:
+        if device == "cuda":
+            raise
+        log.warning("no GPU is used: %s", error)
+        return None
+
+
+def _openvino_engine(
+    directory: Path,
+    description: Description,
+    precision: str,
+    threads: int | None,
+    openvino_streams: bool,
+) -> OpenVINOEngine:
+    if precision == "f16":
+        raise ArtifactError(
+            "precision f16 is a GPU's, and none is used; ask for precision auto, f32, bf16 or int8"
         )
-    )
+    has_int8 = bool(description.quantization.get("kept", False))
+    if precision == "int8" and not has_int8:
+        reason = description.quantization.get("reason", "training did not quantize it")
+        raise ArtifactError(
+            f"'{directory}' holds no int8 model ({reason}); ask for precision auto, f32 or bf16"
+        )
+    if precision == "auto":
+        precision = best_precision(processor_flags(), has_int8)
+    path = Path(directory) / (INT8_FILE if precision == "int8" else GRAPH_FILE)
+    engine = OpenVINOEngine(path, precision, threads or cpu_count(), openvino_streams)
+    size = description.preprocessing.crop
+    _check_fits(path, "pixels", engine.input_shape, (size, size, 3))
+    _check_fits(path, "classes", engine.classes, len(description.classes))
+    engine.run(np.zeros((1, size, size, 3), np.uint8))  # the first run allocates memory
+    return engine
+
+
+def _check_fits(path: Path, name: str, found: object, expected: object) -> None:
+    if found != expected:
+        raise ArtifactError(f"'{path}' has {name} {found}; model.json says {expected}")

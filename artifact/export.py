@@ -1,4 +1,4 @@
-"""From a trained network to the artifact's files, proven: the artifact must answer as the network does.
+"""From a trained network to the artifact's files, which must answer as the network does.
 
 Loads torch; runs in training only.
 """
@@ -16,6 +16,7 @@ import numpy as np
 import safetensors
 import safetensors.torch
 import torch
+from numpy.typing import NDArray
 
 from artifact.engines import open_engine
 from artifact.model import (
@@ -32,9 +33,11 @@ from artifact.model import (
 from artifact.network import Probabilities
 
 OPSET = 17
-TOLERANCE = (
-    1e-3  # float32 rounding over a deep network stays below 1e-5; a wrong graph is off by tenths
-)
+# Of a probability: float32's rounding over a deep network stays below 1e-5, a wrong graph is off by
+# tenths.
+TOLERANCE = 1e-3
+
+Photos = NDArray[np.uint8]  # [N, S, S, 3], preprocessed
 
 
 class ExportError(RuntimeError):
@@ -42,13 +45,13 @@ class ExportError(RuntimeError):
 
 
 def export(
-    network: torch.nn.Module, description: Description, directory: Path, samples: np.ndarray
+    network: torch.nn.Module, description: Description, directory: Path, samples: Photos
 ) -> float:
-    """Write weights, graph and model.json to a directory, and check the loaded artifact on samples.
+    """Write weights, graph and model.json to a directory, and check the loaded artifact.
 
-    samples: uint8 [N, S, S, 3], N >= 1, preprocessed photos. Returns the largest difference of a probability.
-    Raises ExportError when that is above TOLERANCE, OSError when the directory cannot take the files; no half artifact
-    is left then.
+    samples: photos for the check, uint8 [N, S, S, 3], N >= 1. Returns the largest difference of a
+    probability. Raises ExportError when that is above TOLERANCE, OSError when the directory cannot
+    take the files; no half artifact is left then.
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
@@ -59,14 +62,13 @@ def export(
     try:
         return _export(network, description, directory, samples)
     except BaseException:
-        remove_artifact(
-            directory
-        )  # half of one is no use to anyone, and takes the disk's last bytes
+        # half an artifact is useless, and takes the disk's last bytes
+        remove_artifact(directory)
         raise
 
 
 def remove_artifact(directory: Path) -> None:
-    """Take the artifact's files, whole or half, out of a directory, as far as that can be done; other files stay."""
+    """Remove the artifact's files, whole or half, as far as possible; other files stay."""
     with contextlib.suppress(OSError):
         for name in (DESCRIPTION_FILE, INT8_FILE, INT8_WEIGHTS_FILE, GRAPH_FILE, WEIGHTS_FILE):
             (Path(directory) / name).unlink(missing_ok=True)
@@ -74,58 +76,42 @@ def remove_artifact(directory: Path) -> None:
 
 
 def _export(
-    network: torch.nn.Module, description: Description, directory: Path, samples: np.ndarray
+    network: torch.nn.Module, description: Description, directory: Path, samples: Photos
 ) -> float:
-    model = (
-        Probabilities(
-            network, description.preprocessing, description.temperature, description.multi_label
-        )
-        .cpu()
-        .eval()
+    model = Probabilities(
+        network, description.preprocessing, description.temperature, description.multi_label
     )
-    with ThreadPoolExecutor(
-        1
-    ) as beside:  # half a gigabyte each, for VGG: the disk takes the one while the other is made
-        weights = beside.submit(_write_weights, network, directory / WEIGHTS_FILE)
+    model = model.cpu().eval()
+    # half a gigabyte each, for VGG: the disk takes one file while the other is made
+    with ThreadPoolExecutor(1) as writer:
+        weights = writer.submit(_write_weights, network, directory / WEIGHTS_FILE)
         with atomic_file(directory / GRAPH_FILE) as file:
             write_graph(model, samples[:1], file)
         weights.result()
     difference = _difference(model, description, directory, samples)
-    if not difference <= TOLERANCE:
+    if not difference <= TOLERANCE:  # nan, too
         raise ExportError(
             f"the exported graph's probabilities differ from the network's by {difference:.3g} "
             f"on {len(samples)} photos (at most {TOLERANCE} is rounding); no model.json was written"
         )
-    write_description(
-        directory, description
-    )  # last: without it no reader takes the folder for an artifact
+    # last: without it no reader takes the folder as an artifact
+    write_description(directory, description)
     return difference
 
 
 def check_exportable(network: torch.nn.Module, side: int) -> None:
-    """Run a black photo of side x side pixels through a network, in eval: RuntimeError when it cannot see photos of that size, or
-    when ONNX could not express what it does with them, which else would be found out after the training.
+    """Run a black photo of side x side pixels through a network, in eval, before the training.
 
-    That is adaptive pooling to sizes that do not divide its input's; the rest of torchvision's architectures can be exported.
+    Raises RuntimeError when the network cannot see photos of that size, or when ONNX could not
+    express it. That is adaptive pooling to sizes that do not divide its input's; the rest of
+    torchvision's architectures can be exported.
     """
-
-    def check(
-        module: torch.nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor
-    ) -> None:
-        have, wanted = tuple(inputs[0].shape[-2:]), tuple(output.shape[-2:])
-        if any(size % into for size, into in zip(have, wanted)):
-            raise ExportError(
-                "its feature map of {} x {} cannot be pooled to {} x {} in ONNX, which needs multiples".format(
-                    *have, *wanted
-                )
-            )
-
-    pools = [
-        module
+    pools = (torch.nn.AdaptiveAvgPool2d, torch.nn.AdaptiveMaxPool2d)
+    hooks = [
+        module.register_forward_hook(_check_pool)
         for module in network.modules()
-        if isinstance(module, (torch.nn.AdaptiveAvgPool2d, torch.nn.AdaptiveMaxPool2d))
+        if isinstance(module, pools)
     ]
-    hooks = [module.register_forward_hook(check) for module in pools]
     try:
         with torch.inference_mode():
             network.eval()(torch.zeros(1, 3, side, side))
@@ -134,31 +120,44 @@ def check_exportable(network: torch.nn.Module, side: int) -> None:
             hook.remove()
 
 
+def _check_pool(
+    module: torch.nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor
+) -> None:
+    height, width = inputs[0].shape[-2:]
+    to_height, to_width = output.shape[-2:]
+    if height % to_height or width % to_width:
+        raise ExportError(
+            f"its feature map of {height} x {width} cannot be pooled to {to_height} x {to_width} "
+            "in ONNX, which needs multiples"
+        )
+
+
 def _write_weights(network: torch.nn.Module, path: Path) -> None:
     state = {name: value.contiguous() for name, value in network.state_dict().items()}
     with atomic_file(path) as file:
         try:
             safetensors.torch.save_file(state, file.name)
-        except safetensors.SafetensorError as error:  # it hides what the system said in its text
-            if not (code := re.search(r"os error (\d+)", str(error))):
+        except safetensors.SafetensorError as error:
+            # the library hides the system's error in its text
+            code = re.search(r"os error (\d+)", str(error))
+            if not code:
                 raise
             raise OSError(int(code[1]), os.strerror(int(code[1])), str(path)) from error
 
 
-def write_graph(model: Probabilities, sample: np.ndarray, file: BinaryIO) -> None:
+def write_graph(model: Probabilities, sample: Photos, file: BinaryIO) -> None:
     """Write a model's ONNX graph to a file, batch size left open. sample: uint8 [1, S, S, 3]."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     fused_attention = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(
-        False
-    )  # the fused kernel has no ONNX counterpart; its parts have
+    # the fused kernel has no counterpart in ONNX; its parts have
+    torch.backends.mha.set_fastpath_enabled(False)
     with warnings.catch_warnings(), torch.inference_mode():
-        # the exporter warns of its successor and of traced constants; the check on real photos is what decides
+        # the exporter warns of its successor and of traced constants; the check on photos decides
         warnings.simplefilter("ignore")
         torch.onnx.export(
             model,
             (torch.from_numpy(sample.copy()),),
-            file,
+            file,  # type: ignore[arg-type]  # dynamo=False takes files; the type is of dynamo=True
             opset_version=OPSET,
             dynamo=False,
             input_names=["pixels"],
@@ -169,13 +168,12 @@ def write_graph(model: Probabilities, sample: np.ndarray, file: BinaryIO) -> Non
 
 
 def _difference(
-    model: Probabilities, description: Description, directory: Path, samples: np.ndarray
+    model: Probabilities, description: Description, directory: Path, samples: Photos
 ) -> float:
+    """The largest difference of a probability between the artifact and the model."""
     engine = open_engine(directory, description, "f32")
     answers = engine.run(samples)
     engine.close()
     with torch.inference_mode():
-        expected = torch.cat(
-            [model(torch.from_numpy(sample[None].copy())) for sample in samples]
-        ).numpy()
-    return float(np.abs(answers - expected).max())
+        expected = [model(torch.from_numpy(sample[None].copy())) for sample in samples]
+    return float(np.abs(answers - torch.cat(expected).numpy()).max())

@@ -1,28 +1,28 @@
-"""What this process may use of its machine: a container's share, not the host's cores and memory."""
+"""The part of its machine that this process may use: a container's share of cores and memory."""
 
 import ctypes
 import os
 from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
-M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # mallopt's numbers in malloc.h
+# mallopt's numbers in glibc's malloc.h.
+M_MMAP_THRESHOLD = -3
+M_ARENA_MAX = -8
 MMAP_BYTES = 1024 * 1024
+UNLIMITED = ("max", "-1")  # of cgroup v2 and v1
 
 
 def cpu_count(cgroup: Path = CGROUP) -> int:
-    """Cores this process may use: its affinity, or less when a cgroup (v2, v1) limits its share of them."""
+    """Cores this process may use: its affinity, or less when a cgroup (v2, v1) says so."""
     cores = len(os.sched_getaffinity(0))
-    for quota_file, period_file in (
-        (cgroup / "cpu.max", None),
-        (cgroup / "cpu/cpu.cfs_quota_us", cgroup / "cpu/cpu.cfs_period_us"),
-    ):
+    # v2 has quota and period in one file, v1 in two
+    for files in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
         try:
-            words = quota_file.read_text().split()
-            words += period_file.read_text().split() if period_file else []
+            quota, period = " ".join((cgroup / name).read_text() for name in files).split()
         except OSError:
             continue
-        if words[0] not in ("max", "-1"):
-            return max(1, min(cores, round(int(words[0]) / int(words[1]))))
+        if quota not in UNLIMITED:
+            return max(1, min(cores, round(int(quota) / int(period))))
     return cores
 
 
@@ -34,12 +34,12 @@ def memory_limit(cgroup: Path = CGROUP) -> int:
 
 
 def memory_left(cgroup: Path = CGROUP, meminfo: Path = Path("/proc/meminfo")) -> int:
-    """Bytes that can still be taken before the limit: of the cgroup's, the machine's, whichever is nearer.
+    """Bytes that can still be taken: until the cgroup's limit or the machine's, whichever is less.
 
-    What the cgroup holds of files that can be dropped does not count as used.
+    File contents that the kernel can drop do not count as used.
     """
     lines = dict(line.split(":") for line in meminfo.read_text().splitlines())
-    available = int(lines["MemAvailable"].split()[0]) * 1024
+    available = int(lines["MemAvailable"].split()[0]) * 1024  # in kB
     used = _number(cgroup / "memory.current", cgroup / "memory/memory.usage_in_bytes")
     limit = _number(cgroup / "memory.max", cgroup / "memory/memory.limit_in_bytes")
     if used is None or limit is None:
@@ -48,6 +48,7 @@ def memory_left(cgroup: Path = CGROUP, meminfo: Path = Path("/proc/meminfo")) ->
 
 
 def _droppable(cgroup: Path) -> int:
+    """Bytes of file contents in the cgroup's memory."""
     for path in (cgroup / "memory.stat", cgroup / "memory/memory.stat"):
         if path.is_file():
             statistics = dict(line.split() for line in path.read_text().splitlines())
@@ -56,7 +57,7 @@ def _droppable(cgroup: Path) -> int:
 
 
 def _number(*paths: Path) -> int | None:
-    """The number in the first of the files that is there; None where it says that there is no limit."""
+    """The number in the first file that exists; None for "no limit", or without such a file."""
     for path in paths:
         try:
             text = path.read_text().strip()
@@ -67,7 +68,7 @@ def _number(*paths: Path) -> int | None:
 
 
 def trim_memory() -> None:
-    """Return what the C library holds of freed memory to the system, where it can."""
+    """Return the C library's freed memory to the system, where it can."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim:
         trim(0)
@@ -76,8 +77,9 @@ def trim_memory() -> None:
 def give_memory_back() -> None:
     """Have glibc return large blocks to the system when they are freed.
 
-    By default it raises its threshold to the largest block it has seen, and keeps those for each thread: a few photos of
-    40 million pixels then hold a gigabyte for good. Elsewhere than on glibc this does nothing.
+    By default it raises its threshold to the largest block so far, and keeps smaller ones for each
+    thread: a few photos of 40 million pixels then hold a gigabyte for good. With another C library
+    this does nothing.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt:

@@ -1,11 +1,12 @@
-"""The artifact's files: model.json and what stands beside it, written and read in one place.
+"""The artifact's files, written and read in one place.
 
-    model.json         what the model is: classes, preprocessing, network, accuracy, provenance
-    model.onnx         uint8 NHWC pixels in, probabilities out
-    model.int8.xml     the graph quantized to int8 (OpenVINO), with model.int8.bin; only where its accuracy passed the gate
+    model.json         the description: classes, preprocessing, network, accuracy, provenance
+    model.onnx         the graph: uint8 NHWC pixels in, probabilities out
+    model.int8.xml     the graph quantized to int8 (OpenVINO), with model.int8.bin;
+                       only where its accuracy passed the gate
     model.safetensors  the weights, to train again from and for engines that rebuild the network
 
-Knows nothing of engines or torch: `artifact.export` makes the graph, `artifact.engines` runs it.
+It knows nothing of engines or torch: `artifact.export` makes the graph, `artifact.engines` runs it.
 """
 
 import errno
@@ -17,29 +18,35 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from artifact.preprocessing import Preprocessing
 
 FORMAT_VERSION = 1
 DESCRIPTION_FILE = "model.json"
 GRAPH_FILE = "model.onnx"
-INT8_FILE, INT8_WEIGHTS_FILE = "model.int8.xml", "model.int8.bin"
+INT8_FILE = "model.int8.xml"
+INT8_WEIGHTS_FILE = "model.int8.bin"
 WEIGHTS_FILE = "model.safetensors"
 TEMPORARY_SUFFIX = ".slipway-tmp"
+SHOWN_FILES = 10  # in a sentence
+
+Json = dict[str, Any]  # Any: training writes these, and readers take single figures out
 
 
 class ArtifactError(ValueError):
-    """A model directory that cannot be used; the text names the file, what was found and what was expected."""
+    """A model directory that cannot be used; the text names file, found and expected."""
 
 
 @dataclass(frozen=True)
 class Description:
-    """All of model.json. `accuracy` holds fractions by channel; `temperature` divides the logits before softmax.
+    """All of model.json.
 
-    multi_label: a photo may have several labels, and each class has a probability of its own. quantization: whether the
-    int8 model was `kept`, and the accuracies that decided it. calibration: the error of the probabilities before and after
-    the temperature. Both are empty where training did neither.
+    head: sizes of the head's hidden layers. multi_label: a photo may have several labels, and each
+    class has a probability of its own. accuracy: fractions, by channel. temperature: divides the
+    logits before softmax. quantization: whether the int8 model was `kept`, and the accuracies that
+    decided it. calibration: the error of the probabilities before and after the temperature. Both
+    are empty where training did neither.
     """
 
     classes: tuple[str, ...]
@@ -47,22 +54,25 @@ class Description:
     architecture: str
     head: tuple[int, ...] = ()
     multi_label: bool = False
-    accuracy: dict = field(default_factory=dict)
+    accuracy: dict[str, float] = field(default_factory=dict)
     temperature: float = 1.0
-    quantization: dict = field(default_factory=dict)
-    calibration: dict = field(default_factory=dict)
-    provenance: dict = field(default_factory=dict)
+    quantization: Json = field(default_factory=dict)
+    calibration: Json = field(default_factory=dict)
+    provenance: Json = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
 
 
 def write_description(directory: Path, description: Description) -> None:
-    """Write model.json, whole or not at all. OSError when the directory cannot take it."""
+    """Write model.json, whole or not at all. Raises OSError when the directory cannot take it."""
     text = json.dumps(asdict(description), indent=2, ensure_ascii=False) + "\n"
     write_atomically(Path(directory) / DESCRIPTION_FILE, text.encode())
 
 
 def read_description(directory: Path) -> Description:
-    """The description of the artifact in a directory; ArtifactError for a missing, foreign or damaged one."""
+    """The description of the artifact in a directory.
+
+    Raises ArtifactError where it is missing, damaged, or not ours.
+    """
     path = Path(directory) / DESCRIPTION_FILE
     try:
         _check_present(Path(directory), DESCRIPTION_FILE, GRAPH_FILE)
@@ -80,20 +90,38 @@ def read_description(directory: Path) -> Description:
 def _check_present(directory: Path, *names: str) -> None:
     for name in names:
         if not (directory / name).is_file():
-            found = (
-                ", ".join(sorted(os.listdir(directory))[:10])
-                if directory.is_dir()
-                else "no such directory"
-            )
             raise ArtifactError(
-                f"'{directory}' holds no {name}; found: {found or 'nothing'}; "
+                f"'{directory}' holds no {name}; found: {_shown_files(directory)}; "
                 "expected the files that training wrote to its model directory"
             )
 
 
+def _shown_files(directory: Path) -> str:
+    if not directory.is_dir():
+        return "no such directory"
+    return ", ".join(sorted(os.listdir(directory))[:SHOWN_FILES]) or "nothing"
+
+
 def _description(path: Path, values: object) -> Description:
+    """The description in model.json's JSON. Raises ArtifactError."""
     if not isinstance(values, dict):
         raise ArtifactError(f"'{path}' holds a {type(values).__name__}; expected an object")
+    _check_fields(path, values)
+    try:
+        return Description(
+            **{
+                **values,
+                "classes": tuple(values["classes"]),
+                "head": tuple(int(size) for size in values.get("head", ())),
+                "temperature": float(values.get("temperature", 1.0)),
+                "preprocessing": Preprocessing(**values["preprocessing"]),
+            }
+        )
+    except (TypeError, ValueError) as error:
+        raise ArtifactError(f"'{path}' has a value that does not work: {error}") from error
+
+
+def _check_fields(path: Path, values: Json) -> None:
     version = values.get("format_version")
     if version != FORMAT_VERSION:
         raise ArtifactError(
@@ -106,42 +134,33 @@ def _description(path: Path, values: object) -> Description:
             f"'{path}' has fields {', '.join(sorted(values))}; expected {', '.join(sorted(known))}"
         )
     classes = values["classes"]
-    if (
-        not isinstance(classes, list)
-        or not all(isinstance(name, str) for name in classes)
-        or not 2 <= len(classes) == len(set(classes))
-    ):
+    if not _are_class_names(classes):
         raise ArtifactError(
             f"'{path}' has classes {classes!r}; expected a list of two or more different names"
         )
     for name in ("quantization", "calibration"):
         if not isinstance(values.get(name, {}), dict):
             raise ArtifactError(f"'{path}' has {name} {values[name]!r}; expected an object")
-    try:
-        return Description(
-            **{
-                **values,
-                "classes": tuple(classes),
-                "head": tuple(int(size) for size in values.get("head", ())),
-                "temperature": float(values.get("temperature", 1.0)),
-                "preprocessing": Preprocessing(**values["preprocessing"]),
-            }
-        )
-    except (TypeError, ValueError) as error:
-        raise ArtifactError(f"'{path}' has a value that does not work: {error}") from error
+
+
+def _are_class_names(classes: object) -> bool:
+    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+        return False
+    return len(classes) >= 2 and len(classes) == len(set(classes))
 
 
 def write_atomically(path: Path, data: bytes, beside: Path | None = None) -> None:
-    """Replace a file by data in one step. OSError when the folder cannot take it."""
+    """Replace a file by data in one step. Raises OSError when the folder cannot take it."""
     with atomic_file(path, beside) as file:
         file.write(data)
 
 
 @contextmanager
 def atomic_file(path: Path, beside: Path | None = None) -> Iterator[BinaryIO]:
-    """A file to write that takes its name in one step, at the end: a reader sees the old file or the whole new one.
+    """A file to write that takes its name in one step, at the end.
 
-    Until then it is a temporary file in the same folder, or in `beside`, a folder on the same disk; `name` is its path.
+    A reader sees the old file or the whole new one. Until then it is a temporary file in the same
+    folder, or in `beside`, a folder on the same disk; the file's `name` is its path.
     """
     path = Path(path)
     handle, temporary = tempfile.mkstemp(
@@ -156,13 +175,14 @@ def atomic_file(path: Path, beside: Path | None = None) -> Iterator[BinaryIO]:
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)  # Ctrl-C may come when it has its name already
+        # missing: Ctrl-C may come after the file has taken its name
+        Path(temporary).unlink(missing_ok=True)
         raise
     _keep_name(path.parent)
 
 
 def _keep_name(folder: Path) -> None:
-    """Have a folder's new names outlive a power cut; file systems that cannot promise that are taken as they are."""
+    """Have a folder's new names survive a power cut, on file systems that can promise it."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,9 +1,13 @@
 """The network itself: any torchvision classification model with a head of our classes.
 
-Training, export and engines that rebuild the network share it; it loads torch, so nothing imports it that must not.
+Training, export and engines that rebuild the network share it. It loads torch, so nothing imports
+it that must start without torch.
 """
 
 import contextlib
+import itertools
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import torch
 import torchvision
@@ -12,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 from artifact.preprocessing import Preprocessing
 
-# these two carry auxiliary classifiers, and were trained on inputs scaled otherwise than all the others
+# They have auxiliary classifiers, and were trained on inputs of another scale than all others.
 _AUXILIARY = {"googlenet", "inception_v3"}
 
 
@@ -22,7 +26,10 @@ def architectures() -> list[str]:
 
 
 class _Undrawn(TorchFunctionMode):
-    """Under it no random number is drawn into a tensor: drawing a hundred million weights that are overwritten next takes a second."""
+    """While it is active, no random number is drawn into a tensor.
+
+    Drawing a hundred million weights takes a second, and the next step overwrites them.
+    """
 
     DRAWING = (
         torch.Tensor.normal_,
@@ -32,7 +39,13 @@ class _Undrawn(TorchFunctionMode):
         nn.init.kaiming_uniform_,
     )
 
-    def __torch_function__(self, function, types, arguments=(), named=None):
+    def __torch_function__(
+        self,
+        function: Callable[..., Any],
+        types: Iterable[type],
+        arguments: tuple[Any, ...] = (),
+        named: Mapping[str, Any] | None = None,
+    ) -> Any:  # Any: of whatever torch function is called
         named = named or {}
         if function in self.DRAWING:
             return named["tensor"] if "tensor" in named else arguments[0]
@@ -48,34 +61,39 @@ def build(
 ) -> nn.Module:
     """A network of random weights: float [N, 3, S, S], normalised, to logits [N, classes].
 
-    drawn: without it weights are whatever the memory held, for the caller to fill. head gives the sizes of hidden layers: (2048, 516) is Linear-ReLU-Linear-ReLU-Linear. The attribute
-    `head_name` of the result is the dotted name of the head. ValueError for an unknown architecture.
+    head: sizes of hidden layers; (2048, 516) is Linear-ReLU-Linear-ReLU-Linear. drawn: if False,
+    the weights are arbitrary memory, for the caller to fill. The attribute `head_name` of the
+    result is the dotted name of the head. Raises ValueError for an unknown architecture.
     """
     _check_known(architecture)
     with contextlib.nullcontext() if drawn else _Undrawn():
-        network = torchvision.models.get_model(
+        network: nn.Module = torchvision.models.get_model(
             architecture, weights=None, **_arguments(architecture, image_size)
         )
         name = _last_layer(network)
-        parent = network.get_submodule(name.rpartition(".")[0])
-        setattr(parent, name.rpartition(".")[2], _head(network.get_submodule(name), classes, head))
-    network.head_name = name
+        parent, _, attribute = name.rpartition(".")
+        layers = _head(network.get_submodule(name), classes, head)
+        setattr(network.get_submodule(parent), attribute, layers)
+    network.head_name = name  # type: ignore[assignment]  # nn.Module takes any attribute
     return network
 
 
 def weights_entry(architecture: str, name: str = "DEFAULT") -> torchvision.models.WeightsEnum:
-    """torchvision's published weights of an architecture: where they come from and how they were preprocessed."""
+    """torchvision's published weights of an architecture: their source and preprocessing."""
     _check_known(architecture)
     known = torchvision.models.get_model_weights(architecture)
-    if name != "DEFAULT" and name not in known.__members__:
+    if name == "DEFAULT":
+        return known.DEFAULT
+    if name not in known.__members__:
         raise ValueError(
-            f"weights '{name}' are not published for {architecture}; known: {', '.join(known.__members__)}"
+            f"weights '{name}' are not published for {architecture}; "
+            f"known: {', '.join(known.__members__)}"
         )
-    return known.DEFAULT if name == "DEFAULT" else known[name]
+    return known[name]
 
 
 def own_preprocessing(architecture: str, name: str = "DEFAULT") -> Preprocessing:
-    """The sizes and interpolation torchvision's published weights of this architecture were measured with."""
+    """The sizes and interpolation with which torchvision measured its published weights."""
     preset = weights_entry(architecture, name).transforms()
     crop = preset.crop_size[0]
     return Preprocessing(
@@ -88,9 +106,9 @@ def own_preprocessing(architecture: str, name: str = "DEFAULT") -> Preprocessing
 
 
 class Probabilities(nn.Module):
-    """What is exported: uint8 [N, S, S, 3] pixels to float32 [N, classes] probabilities.
+    """The exported module: uint8 [N, S, S, 3] pixels to float32 [N, classes] probabilities.
 
-    They add up to 1; with multi_label each stands for itself.
+    They sum to 1; with multi_label each is independent of the others.
     """
 
     def __init__(
@@ -107,40 +125,47 @@ class Probabilities(nn.Module):
         self.normalize = Normalize(preprocessing)
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        logits = self.network(self.normalize(pixels.permute(0, 3, 1, 2).float()))
-        return (
-            torch.sigmoid(logits / self.temperature)
-            if self.multi_label
-            else torch.softmax(logits / self.temperature, dim=1)
-        )
+        samples = pixels.permute(0, 3, 1, 2).float()  # to [N, 3, S, S]
+        logits = self.network(self.normalize(samples)) / self.temperature
+        if self.multi_label:
+            return torch.sigmoid(logits)
+        return torch.softmax(logits, dim=1)
 
 
 class Cast(nn.Module):
-    """A network that computes in another type than the float32 that goes in and comes out; it is changed in place."""
+    """A network that computes in another type; float32 goes in and comes out.
+
+    The network itself is changed.
+    """
 
     def __init__(self, network: nn.Module, dtype: torch.dtype):
         super().__init__()
-        self.network = network.to(dtype=dtype, memory_format=torch.channels_last)
+        self.network = network.to(dtype=dtype).to(memory_format=torch.channels_last)
         self.dtype = dtype
 
     def forward(self, samples: torch.Tensor) -> torch.Tensor:
-        return self.network(samples.to(self.dtype)).float()
+        answers: torch.Tensor = self.network(samples.to(self.dtype))
+        return answers.float()
 
 
 class Normalize(nn.Module):
-    """Samples 0..255, float [N, 3, H, W], to the mean 0 and deviation 1 that the network was trained on."""
+    """Samples 0..255, float [N, 3, H, W], to the mean 0 and deviation 1 of the training."""
+
+    mean: torch.Tensor  # [1, 3, 1, 1], in samples
+    std: torch.Tensor
 
     def __init__(self, preprocessing: Preprocessing):
         super().__init__()
-        mean, std = (
-            torch.tensor(values, dtype=torch.float32).view(1, 3, 1, 1) * 255.0
-            for values in (preprocessing.mean, preprocessing.std)
-        )
-        self.register_buffer("mean", mean, persistent=False)
-        self.register_buffer("std", std, persistent=False)
+        self.register_buffer("mean", _per_channel(preprocessing.mean), persistent=False)
+        self.register_buffer("std", _per_channel(preprocessing.std), persistent=False)
 
     def forward(self, samples: torch.Tensor) -> torch.Tensor:
         return (samples - self.mean) / self.std
+
+
+def _per_channel(values: tuple[float, float, float]) -> torch.Tensor:
+    """Fractions to samples, [1, 3, 1, 1]."""
+    return torch.tensor(values, dtype=torch.float32).view(1, 3, 1, 1) * 255.0
 
 
 def _check_known(architecture: str) -> None:
@@ -151,35 +176,42 @@ def _check_known(architecture: str) -> None:
         )
 
 
-def _arguments(architecture: str, image_size: int) -> dict:
+def _arguments(architecture: str, image_size: int) -> dict[str, Any]:
     if architecture in _AUXILIARY:
         return {"aux_logits": False, "transform_input": True, "init_weights": True}
     # attention over a fixed grid of patches: the size is part of the network
     if architecture.startswith("vit_"):
         return {"image_size": image_size}
-    return {"input_size": (image_size, image_size)} if architecture == "maxvit_t" else {}
+    if architecture == "maxvit_t":
+        return {"input_size": (image_size, image_size)}
+    return {}
 
 
 def _last_layer(network: nn.Module) -> str:
-    layers = [
-        (name, module)
-        for name, module in network.named_modules()
-        if isinstance(module, (nn.Linear, nn.Conv2d))
-    ]
-    linear = [name for name, module in layers if isinstance(module, nn.Linear)]
-    return linear[-1] if linear else layers[-1][0]
+    """The name of the last linear layer, or of the last convolution where there is none."""
+    linear = ""
+    convolution = ""
+    for name, module in network.named_modules():
+        if isinstance(module, nn.Linear):
+            linear = name
+        elif isinstance(module, nn.Conv2d):
+            convolution = name
+    return linear or convolution
 
 
 def _head(last: nn.Module, classes: int, hidden: tuple[int, ...]) -> nn.Module:
-    """Layers of the same kind as the one they replace (SqueezeNet classifies by a 1x1 convolution)."""
-    if isinstance(last, nn.Conv2d):
-        sizes, layer = (
-            [last.in_channels, *hidden, classes],
-            lambda i, o: nn.Conv2d(i, o, kernel_size=1),
-        )
-    else:
-        sizes, layer = [last.in_features, *hidden, classes], nn.Linear
-    layers = [layer(sizes[0], sizes[1])]
-    for inputs, outputs in zip(sizes[1:], sizes[2:]):
-        layers += [nn.ReLU(), layer(inputs, outputs)]
+    """Layers of the same kind as the one they replace.
+
+    SqueezeNet classifies by a 1x1 convolution, all others by a linear layer.
+    """
+    is_convolution = isinstance(last, nn.Conv2d)
+    width: Any = last.in_channels if is_convolution else last.in_features  # torch types it loosely
+    layers: list[nn.Module] = []
+    for inputs, outputs in itertools.pairwise([width, *hidden, classes]):
+        if layers:
+            layers.append(nn.ReLU())
+        if is_convolution:
+            layers.append(nn.Conv2d(inputs, outputs, kernel_size=1))
+        else:
+            layers.append(nn.Linear(inputs, outputs))
     return layers[0] if len(layers) == 1 else nn.Sequential(*layers)

@@ -1,4 +1,7 @@
-"""OpenVINO on the CPU, for the ONNX graph and for the int8 model alike. Loads its library when it is opened."""
+"""OpenVINO on the CPU, for the ONNX graph and for the int8 model alike.
+
+It loads its library when it is opened.
+"""
 
 import contextlib
 import logging
@@ -8,30 +11,45 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from artifact.model import ArtifactError
 
 MAX_STREAMS = 4
 
+# openvino ships no types; these are its Core, Model, CompiledModel and InferRequest.
+Core = Any
+Model = Any
+Request = Any
+
 log = logging.getLogger(__name__)
 
 
 def load_openvino() -> ModuleType:
-    """openvino without its telemetry: else importing it leaves an identity under HOME and reports the import to Google."""
-    sys.modules.setdefault("openvino_telemetry", None)
+    """openvino without its telemetry.
+
+    With it, the import leaves an identity under HOME and reports to Google.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # blocks its import
     import openvino
 
-    return openvino
+    module: ModuleType = openvino
+    return module
 
 
-_kept: ContextVar[dict | None] = ContextVar("kept", default=None)  # graphs already read, by file
+FileState = tuple[str, tuple[int, int, int] | None]  # path; inode, bytes and time of change
+_kept: ContextVar[dict[FileState, Model] | None] = ContextVar("kept", default=None)
 
 
 @contextlib.contextmanager
 def graphs_kept() -> Iterator[None]:
-    """While this lasts, a file's graph is read once, however many engines run it. The files must stay as they are, or be replaced."""
+    """While this lasts, a file's graph is read once, however many engines run it.
+
+    The files must stay as they are, or be replaced.
+    """
     token = _kept.set({})
     try:
         yield
@@ -40,22 +58,24 @@ def graphs_kept() -> Iterator[None]:
 
 
 class OpenVINOEngine:
-    """One compiled model: each photo runs alone, so that an answer never depends on its neighbours. `run` may be called from many
-    threads; they take turns.
+    """One compiled model. Each photo runs alone, so no answer depends on its neighbours.
 
-    precision, asked for as "f32", "bf16" or "int8", is then what really runs: OpenVINO falls back to f32 where the
-    processor has no bf16. What int8 leaves unquantized runs in f32, so that the answers measured in training
-    are those of every processor. Nothing is cached on disk.
+    `run` may be called from many threads; they take turns. Nothing is cached on disk.
 
-    openvino_streams: compile the model once more, in the background, to run `max_batch` photos side by side, each on its share of the
-    threads. That answers a tenth more photos a second than one after the other on all threads, which wait for each other at
-    every layer; it takes the memory of the weights again.
+    precision: "f32", "bf16" or "int8" as asked for, then the one that really runs: OpenVINO falls
+    back to f32 where the processor has no bf16. The unquantized parts of an int8 model run in f32,
+    so that every processor answers as measured in training.
+
+    openvino_streams: compile the model once more, in the background, to run `max_batch` photos side
+    by side, each on its share of the threads. That answers a tenth more photos per second than one
+    after the other on all threads, which wait for each other at every layer. It takes the memory of
+    the weights again.
     """
 
     name = "openvino"
 
     def __init__(self, path: Path, precision: str, threads: int, openvino_streams: bool = False):
-        """Compile the model in a file. ArtifactError when OpenVINO cannot read it."""
+        """Compile the model in a file. Raises ArtifactError when OpenVINO cannot read it."""
         openvino = load_openvino()
         core = openvino.Core()
         settings = {
@@ -66,21 +86,20 @@ class OpenVINOEngine:
             model = _read(core, path)
             _, *shape = model.inputs[0].partial_shape
             self.input_shape = tuple(dimension.get_length() for dimension in shape)
-            self.classes = model.outputs[0].partial_shape[1].get_length()
+            self.classes: int = model.outputs[0].partial_shape[1].get_length()
             model.reshape([1, *self.input_shape])
-            self._compiled = core.compile_model(
-                model, "CPU", {**settings, "PERFORMANCE_HINT": "LATENCY"}
-            )
+            compiled = core.compile_model(model, "CPU", {**settings, "PERFORMANCE_HINT": "LATENCY"})
         except (RuntimeError, IndexError) as error:
             raise ArtifactError(
                 f"'{path}' is not a graph that OpenVINO reads ({str(error).splitlines()[-1]})"
             ) from error
-        runs_bf16 = self._compiled.get_property("INFERENCE_PRECISION_HINT") == openvino.Type.bf16
-        self.precision = "int8" if precision == "int8" else "bf16" if runs_bf16 else "f32"
-        self._request = self._compiled.create_infer_request()
-        self._streams: list = []
+        self.precision = precision
+        if precision != "int8":
+            running = compiled.get_property("INFERENCE_PRECISION_HINT")
+            self.precision = "bf16" if running == openvino.Type.bf16 else "f32"
+        self._request: Request | None = compiled.create_infer_request()
+        self._streams: list[Request] = []
         self._turn = threading.Lock()
-        self._closed = False
         self._preparing: threading.Thread | None = None
         count = min(threads, MAX_STREAMS)
         if openvino_streams and count > 1:
@@ -97,42 +116,50 @@ class OpenVINOEngine:
         """Photos that run side by side; 1 until the streams are ready, or without any."""
         return max(1, len(self._streams))
 
-    def run(self, pixels: np.ndarray) -> np.ndarray:
-        """Probabilities, float32 [N, classes], of pixels, uint8 [N, H, W, 3]. ValueError for others, RuntimeError once closed."""
+    def run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Probabilities, float32 [N, classes], of pixels, uint8 [N, H, W, 3].
+
+        Raises ValueError for other pixels, RuntimeError once closed.
+        """
         if pixels.dtype != np.uint8 or pixels.shape[1:] != self.input_shape:
             raise ValueError(
                 f"expected uint8 pixels [N, {', '.join(map(str, self.input_shape))}], "
                 f"found {pixels.dtype} {list(pixels.shape)}"
             )
         answers = np.empty((len(pixels), self.classes), np.float32)
-        index = 0
-        while index < len(pixels):
-            with self._turn:
-                if self._closed:
-                    raise RuntimeError("the engine is closed")
-                left = len(pixels) - index
-                requests = (
-                    self._streams
-                    if self._streams and left >= len(self._streams)
-                    else [self._request]
-                )
-                for place, request in enumerate(requests, index):
-                    request.start_async([pixels[place : place + 1]])
-                for place, request in enumerate(requests, index):
+        start = 0
+        while start < len(pixels):
+            with self._turn:  # per group, so that other callers get their turns in between
+                requests = self._requests(len(pixels) - start)
+                for index, request in enumerate(requests, start):
+                    request.start_async([pixels[index : index + 1]])
+                for index, request in enumerate(requests, start):
                     request.wait()
-                    answers[place] = request.get_output_tensor().data[0]
-                index += len(requests)
+                    answers[index] = request.get_output_tensor().data[0]
+            start += len(requests)
         return answers
 
     def close(self) -> None:
-        """Give the model's memory back to the system, once the photos under way are answered. Closing twice is no error."""
+        """Give the model's memory back once the photos under way are answered.
+
+        A second call does nothing.
+        """
         if self._preparing:
             self._preparing.join()
         with self._turn:
-            self._closed = True
-            self._streams, self._request, self._compiled = [], None, None
+            self._streams = []
+            self._request = None
 
-    def _prepare(self, core, model, settings: dict, count: int) -> None:
+    def _requests(self, photos: int) -> list[Request]:
+        """The requests for the next photos: all streams where they are filled, else one."""
+        if self._request is None:
+            raise RuntimeError("the engine is closed")
+        if self._streams and photos >= len(self._streams):
+            return self._streams
+        return [self._request]
+
+    def _prepare(self, core: Core, model: Model, settings: dict[str, Any], count: int) -> None:
+        """Compile the model for several photos side by side, and warm it."""
         try:
             compiled = core.compile_model(model, "CPU", {**settings, "NUM_STREAMS": count})
             requests = [compiled.create_infer_request() for _ in range(count)]
@@ -141,7 +168,8 @@ class OpenVINOEngine:
                 request.infer([blank])
         except (RuntimeError, MemoryError) as error:
             log.warning(
-                "photos run one after the other: the model could not be compiled to run several side by side (%s)",
+                "photos run one after the other: "
+                "the model could not be compiled to run several side by side (%s)",
                 str(error).splitlines()[-1],
             )
             return
@@ -149,13 +177,17 @@ class OpenVINOEngine:
             self._streams = requests
 
 
-def _read(core, path: Path):
+def _read(core: Core, path: Path) -> Model:
+    """A file's graph; within graphs_kept the one that was read before."""
     kept = _kept.get()
     if kept is None:
         return core.read_model(path)
-    status = Path(path).stat() if Path(path).exists() else None
-    key = (str(path), status and (status.st_ino, status.st_size, status.st_mtime_ns))
+    file: tuple[int, int, int] | None = None
+    if Path(path).exists():
+        status = Path(path).stat()
+        file = (status.st_ino, status.st_size, status.st_mtime_ns)
+    key = (str(path), file)
     if key not in kept:
-        kept.clear()  # the last one's memory first
+        kept.clear()  # frees the memory of the graph before
         kept[key] = core.read_model(path)
     return kept[key]

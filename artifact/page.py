@@ -1,11 +1,13 @@
-"""Pages that ask nothing of the network: one file each, in one style, for trainings, profiles and searches.
+"""Pages in one style for trainings, profiles and searches: one file each, nothing from the network.
 
-`page.html.j2` beside it holds the frame and the style that all share; who writes a page brings a template that extends it.
+`page.html.j2` beside this module holds their frame and style; each page's own template extends it.
 """
 
 import base64
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jinja2
 
@@ -13,11 +15,16 @@ from artifact.model import write_atomically
 
 
 def write_page(
-    path: Path, template: Path, filters: dict | None = None, script: str = "", **values
+    path: Path,
+    template: Path,
+    filters: dict[str, Callable[..., Any]] | None = None,
+    script: str = "",
+    **values: object,
 ) -> None:
-    """Fill the template and write the page, whole or not at all, making the folders it needs.
+    """Fill the template and write the page, whole or not at all, and make the folders it needs.
 
-    Every value is escaped. script: the only JavaScript that the page's policy lets run. OSError when writing fails.
+    Every value is escaped. script: the only JavaScript that the page's policy lets run. Raises
+    OSError when writing fails.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([template.parent, Path(__file__).parent]),
@@ -27,12 +34,14 @@ def write_page(
         lstrip_blocks=True,
     )
     environment.filters.update(filters or {})
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+    policy = "'none'"
+    if script:
+        digest = hashlib.sha256(script.encode()).digest()
+        policy = f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
     page = environment.get_template(template.name).render(
-        script=script, script_policy=f"'sha256-{digest}'" if script else "'none'", **values
+        script=script, script_policy=policy, **values
     )
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(
-        path, page.encode("utf-8", "replace")
-    )  # a file's name may hold bytes that are no text
+    # "replace": a file's name may hold bytes that are not text
+    write_atomically(path, page.encode("utf-8", "replace"))

@@ -1,7 +1,8 @@
-"""The one preprocessing: photo bytes to the pixels a network sees, on Pillow and numpy.
+"""The one preprocessing: photo bytes to the pixels of a network, on Pillow and numpy.
 
-Preparation, training and serving all decode and size photos here, so what training measured is what the
-endpoint does. It knows nothing of networks; normalisation by mean and std happens inside the exported graph.
+Preparation, training and serving all decode and size photos here, so the endpoint does what
+training measured. It knows nothing of networks; normalisation by mean and std happens inside the
+exported graph.
 """
 
 import io
@@ -11,16 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 MAX_PIXELS = 128_000_000  # larger than any phone's photo (108 Mpx); three bytes a pixel is 384 MB
 STRIP_PIXELS = 1_000_000
-MAX_SCANS, MAX_SCANNED_PIXELS = (
-    30,
-    2_500_000_000,
-)  # a progressive JPEG has about 10 scans, each over all pixels
+# A progressive JPEG has about 10 scans, each over all pixels.
+MAX_SCANS = 30
+MAX_SCANNED_PIXELS = 2_500_000_000
 MAX_SEGMENTS = 1000  # Pillow joins Exif segments one by one
 MAX_RLE_PIXELS = 1_000_000  # Pillow decodes these in Python
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
@@ -32,13 +33,20 @@ INTERPOLATIONS = {
 }
 
 
+Pixels = NDArray[np.uint8]
+
+
 class PhotoError(ValueError):
-    """A photo that cannot be decoded; its text is one sentence fit for a user."""
+    """A photo that cannot be decoded; its text is one sentence for a user."""
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How a photo becomes pixels: shorter side to `resize`, centre crop of `crop` x `crop` (both in pixels)."""
+    """From a photo to pixels: shorter side to `resize`, centre crop of `crop` x `crop`, in pixels.
+
+    mean and std: per channel, of samples from 0 to 1. Raises ValueError for sizes or values that do
+    not work.
+    """
 
     resize: int = 256
     crop: int = 224
@@ -46,7 +54,8 @@ class Preprocessing:
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
+        # lists, as JSON has them, become tuples
         object.__setattr__(self, "mean", tuple(self.mean))
         object.__setattr__(self, "std", tuple(self.std))
         if not 1 <= self.crop <= self.resize:
@@ -55,21 +64,26 @@ class Preprocessing:
             )
         if self.interpolation not in INTERPOLATIONS:
             raise ValueError(
-                f"interpolation must be one of {', '.join(INTERPOLATIONS)}, found '{self.interpolation}'"
+                f"interpolation must be one of {', '.join(INTERPOLATIONS)}, "
+                f"found '{self.interpolation}'"
             )
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
             raise ValueError(
-                f"mean and std must be three numbers each, std above 0; found {self.mean} and {self.std}"
+                "mean and std must be three numbers each, std above 0; "
+                f"found {self.mean} and {self.std}"
             )
 
-    def pixels(self, photo: Image.Image) -> np.ndarray:
+    def pixels(self, photo: Image.Image) -> Pixels:
         """The network's view of an RGB photo: uint8 [crop, crop, 3]."""
         width, height = photo.size
         scale = self.resize / min(width, height)
-        size = (max(self.resize, int(width * scale)), max(self.resize, int(height * scale)))
-        left, top = round((size[0] - self.crop) / 2), round((size[1] - self.crop) / 2)
-        # resize just the box that the crop keeps: no huge panorama in between, and fewer pixels to filter
-        x_scale, y_scale = width / size[0], height / size[1]
+        resized_width = max(self.resize, int(width * scale))
+        resized_height = max(self.resize, int(height * scale))
+        left = round((resized_width - self.crop) / 2)
+        top = round((resized_height - self.crop) / 2)
+        # resize only the part that the crop keeps: fewer pixels to filter, and no huge panorama
+        x_scale = width / resized_width
+        y_scale = height / resized_height
         box = (
             left * x_scale,
             top * y_scale,
@@ -79,11 +93,10 @@ class Preprocessing:
         resample = INTERPOLATIONS[self.interpolation]
         return np.asarray(photo.resize((self.crop, self.crop), resample, box=box))
 
-    def stretched(self, photo: Image.Image) -> np.ndarray:
-        """The whole RGB photo squeezed to a square, uint8 [resize, resize, 3]: what augmentation crops from."""
-        return np.asarray(
-            photo.resize((self.resize, self.resize), INTERPOLATIONS[self.interpolation])
-        )
+    def stretched(self, photo: Image.Image) -> Pixels:
+        """The whole RGB photo squeezed to a square, uint8 [resize, resize, 3], for augmentation."""
+        resample = INTERPOLATIONS[self.interpolation]
+        return np.asarray(photo.resize((self.resize, self.resize), resample))
 
 
 def read_photo(path: Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
@@ -104,8 +117,9 @@ def decode(
 ) -> Image.Image:
     """Any photo Pillow can read, first frame, upright by its EXIF, alpha over white, as RGB.
 
-    formats: Pillow's names of those to accept; default all. opened: told the number of pixels once the header is read,
-    before memory is taken for them. Raises PhotoError for an empty, unknown, truncated or oversized photo.
+    formats: Pillow's names of those to accept; None for all. opened: called with the number of
+    pixels once the header is read, before memory is taken for them. Raises PhotoError for an empty,
+    unknown, truncated or oversized photo.
     """
     if not data:
         raise PhotoError("it is empty (0 bytes)")
@@ -113,15 +127,16 @@ def decode(
         raise PhotoError(
             "it is a Git LFS pointer, not the photo that it stands for; `git lfs pull` fetches that"
         )
-    with _told_of_the_photo(max_pixels):
-        image = Image.open(io.BytesIO(data), formats=formats)
+    names = None if formats is None else tuple(formats)
+    with _as_photo_errors(max_pixels):
+        image: Image.Image = Image.open(io.BytesIO(data), formats=names)
     try:
-        with _told_of_the_photo(max_pixels):
+        with _as_photo_errors(max_pixels):
             _check_size(image, max_pixels)
             _check_work(image, data)
         if opened:
             opened(image.width * image.height)
-        with _told_of_the_photo(max_pixels):
+        with _as_photo_errors(max_pixels):
             image.load()
             turned = upright(image)
             if turned is not image:
@@ -133,8 +148,8 @@ def decode(
 
 
 @contextmanager
-def _told_of_the_photo(max_pixels: int) -> Iterator[None]:
-    """Whatever Pillow raises becomes a PhotoError."""
+def _as_photo_errors(max_pixels: int) -> Iterator[None]:
+    """Every error of Pillow becomes a PhotoError."""
     try:
         yield
     except PhotoError:
@@ -158,21 +173,24 @@ def _check_size(image: Image.Image, max_pixels: int) -> None:
 
 
 def _check_work(image: Image.Image, data: bytes) -> None:
-    """PhotoError for files that take minutes to decode though they are small; proper ones stay far below these bounds."""
+    """Raise PhotoError for small files that take minutes to decode.
+
+    Real photos stay far below these limits.
+    """
     pixels = image.width * image.height
     if image.format in ("JPEG", "MPO"):
         scans = data.count(b"\xff\xda")  # in coded samples no FF is followed by DA
-        if (
-            scans > MAX_SCANS
-            and scans * pixels > MAX_SCANNED_PIXELS
-            or data.count(b"\xff\xe1") > MAX_SEGMENTS
-        ):
+        many_scans = scans > MAX_SCANS and scans * pixels > MAX_SCANNED_PIXELS
+        many_segments = data.count(b"\xff\xe1") > MAX_SEGMENTS
+        if many_scans or many_segments:
             raise PhotoError(
                 f"it is a JPEG of {scans} scans and far more segments than photos have"
             )
-    if pixels > MAX_RLE_PIXELS and image.tile and image.tile[0][0] == "bmp_rle":
+    tile = getattr(image, "tile", None)  # of images that were read from a file
+    if pixels > MAX_RLE_PIXELS and tile and tile[0][0] == "bmp_rle":
         raise PhotoError(
-            f"it is a run-length encoded BMP of {image.width} x {image.height} pixels; at most {MAX_RLE_PIXELS:,} in all are accepted of these"
+            f"it is a run-length encoded BMP of {image.width} x {image.height} pixels; "
+            f"at most {MAX_RLE_PIXELS:,} in all are accepted of these"
         )
 
 
@@ -187,7 +205,8 @@ def upright(image: Image.Image) -> Image.Image:
 def to_rgb(image: Image.Image) -> Image.Image:
     """RGB from any Pillow mode: alpha composed on white, 16-bit and float samples scaled to 8 bits.
 
-    What takes several copies on the way is done in strips, so that a large photo needs little more memory than its RGB.
+    A conversion with several copies is done in strips: a large photo needs little more memory than
+    its RGB.
     """
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
@@ -222,25 +241,28 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 
 def _full_scale(image: Image.Image) -> float:
-    """What stands for white: 16-bit integers keep their top byte, other ranges are scaled to theirs."""
-    top = max(_samples(strip).max(initial=0.0) for strip, _ in _strips(image))
+    """The sample that stands for white: 16-bit integers keep their top byte, others their range."""
+    top = max(float(_samples(strip).max(initial=0.0)) for strip, _ in _strips(image))
+    if image.mode.startswith("I;16"):
+        return 65535.0
     if image.mode.startswith("I"):
-        return 65535.0 if image.mode.startswith("I;16") or 255 < top <= 65535 else max(255.0, top)
+        return 65535.0 if 255 < top <= 65535 else max(255.0, top)
     return 1.0 if top <= 1.0 else max(255.0, top)
 
 
 def _eight_bits(image: Image.Image, full: float) -> Image.Image:
     """Greyscale of more than 8 bits to L."""
-    return Image.fromarray(
-        np.clip(_samples(image) * (255.0 / full), 0, 255).round().astype(np.uint8)
-    )
+    scaled = np.clip(_samples(image) * (255.0 / full), 0, 255)
+    return Image.fromarray(scaled.round().astype(np.uint8))
 
 
-def _samples(image: Image.Image) -> np.ndarray:
+def _samples(image: Image.Image) -> NDArray[np.float64]:
     return np.nan_to_num(np.asarray(image).astype(np.float64), posinf=0.0, neginf=0.0)
 
 
 def _first_line(error: Exception) -> str:
-    text = str(error).strip().splitlines()
-    # Pillow quotes the in-memory file's address, which tells a user nothing
-    return "unknown format" if not text or "<_io.BytesIO" in text[0] else text[0][:120]
+    lines = str(error).strip().splitlines()
+    # Pillow quotes the address of a file in memory, which says nothing to a user
+    if not lines or "<_io.BytesIO" in lines[0]:
+        return "unknown format"
+    return lines[0][:120]

@@ -1,8 +1,8 @@
-"""From the artifact's graph to its int8 model, kept only if it answers about as well: NNCF's post-training quantization.
+"""From the artifact's graph to its int8 model, kept only if it answers about as well.
 
-Runs in training only. NNCF works in a process of its own, `python -m artifact.quantization`: it can be ended at any moment,
-and neither its memory nor its logging, progress bars and telemetry reach the training. Knows nothing of labels: the caller
-measures accuracy.
+NNCF's post-training quantization, in training only. NNCF works in a process of its own, `python -m
+artifact.quantization`: it can be ended at any moment, and its memory, logging, progress bars and
+telemetry do not reach the training. It knows nothing of labels: the caller measures accuracy.
 """
 
 import dataclasses
@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from artifact.machine import cpu_count
 from artifact.model import (
@@ -30,44 +31,48 @@ from artifact.openvino_engine import load_openvino
 from artifact.preprocessing import Preprocessing, read_photo
 
 CALIBRATION_PHOTOS = 300
-GATE = 0.005  # the share of photos that int8 may answer rightly less often
+GATE = 0.005  # the share of photos by which int8 may be less accurate
+ROUNDING = 1e-9
 ORDER_FILE = "order.json"
+OUTPUT_FILE = "output.txt"
 STOPPED = "the training was asked to stop"
 POLL_S = 0.05
 PROGRESS_S = 20.0
 TRANSFORMERS = ("vit_", "swin_", "maxvit")
-# activations that go below zero: asymmetric ranges waste no half of the 256 steps on them
+# Activations that go below zero: asymmetric ranges waste no half of the 256 steps on them.
 BELOW_ZERO = ("efficientnet", "mobilenet_v3", "convnext", *TRANSFORMERS)
 
 log = logging.getLogger(__name__)
+
+# The accuracy of a description's artifact in a precision; None when it was stopped.
+Accuracy = Callable[[Description, str], float | None]
+Figures = dict[str, Any]  # for model.json
 
 
 def quantize(
     directory: Path,
     description: Description,
     photos: Sequence[Path],
-    accuracy: Callable[[Description, str], float | None],
+    accuracy: Accuracy,
     stop: Callable[[], bool],
     gate: float = GATE,
-) -> dict:
-    """Write the artifact's int8 model beside its graph if that costs no more than `gate` of accuracy; what model.json says of it.
+) -> Figures:
+    """Write the artifact's int8 model beside its graph, if that costs at most `gate` of accuracy.
 
-    photos: what to calibrate on, sorted by class, at least one; CALIBRATION_PHOTOS of them, from all over the list, are used.
-    accuracy measures the artifact in a precision, and gives None when it was stopped; what it raises is raised. The figures
-    are gate, kept, calibration_photos, f32_accuracy and int8_accuracy as far as they were measured, and where nothing is kept
-    the reason.
+    photos: to calibrate on, sorted by class, at least one; CALIBRATION_PHOTOS from all over the
+    list are used. Errors of `accuracy` are raised. Returns the figures for model.json: gate, kept,
+    calibration_photos, f32_accuracy and int8_accuracy as far as measured, and the reason where
+    nothing is kept.
     """
     count = min(CALIBRATION_PHOTOS, len(photos))
     chosen = [Path(photos[index * len(photos) // count]).absolute() for index in range(count)]
     log.info("quantization: calibrating int8 on %d photos", count)
     started = time.monotonic()
-    figures = {"kept": False, "gate": gate, "calibration_photos": count}
-    reason = (
-        STOPPED
-        if stop()
-        else _write_int8(Path(directory), description, chosen, stop)
-        or _judge(description, accuracy, figures)
-    )
+    figures: Figures = {"kept": False, "gate": gate, "calibration_photos": count}
+    reason: str | None = STOPPED
+    if not stop():
+        reason = _write_int8(Path(directory), description, chosen, stop)
+        reason = reason or _judge(description, accuracy, figures)
     if reason is None:
         log.info(
             "quantization: int8 is kept, accuracy %.5f, in f32 %.5f, %.1f s",
@@ -82,59 +87,58 @@ def quantize(
     return figures | {"reason": reason}
 
 
-def _judge(
-    description: Description, accuracy: Callable[[Description, str], float | None], figures: dict
-) -> str | None:
-    """Measure both models into the figures; None, or one sentence why int8 is not kept."""
+def _judge(description: Description, accuracy: Accuracy, figures: Figures) -> str | None:
+    """Measure both models into the figures. None, or one sentence why int8 is not kept."""
+    with_int8 = dataclasses.replace(description, quantization={"kept": True})
     for precision in ("f32", "int8"):
         try:
-            value = accuracy(
-                dataclasses.replace(description, quantization={"kept": True}), precision
-            )
+            value = accuracy(with_int8, precision)
         except ArtifactError as error:
             return str(error)
         if value is None:
             return STOPPED
         figures[f"{precision}_accuracy"] = value
-    fall = figures["f32_accuracy"] - figures["int8_accuracy"]
-    return (
-        None
-        if fall <= figures["gate"] + 1e-9
-        else f"accuracy fell from {figures['f32_accuracy']:.5f} to {figures['int8_accuracy']:.5f}"
-    )
+    before = figures["f32_accuracy"]
+    after = figures["int8_accuracy"]
+    if before - after <= figures["gate"] + ROUNDING:
+        return None
+    return f"accuracy fell from {before:.5f} to {after:.5f}"
 
 
 def _write_int8(
     directory: Path, description: Description, photos: list[Path], stop: Callable[[], bool]
 ) -> str | None:
-    """Quantize in a child process; None, or one sentence why there is no int8 model."""
-    order = {
+    """Quantize in a child process. None, or one sentence why there is no int8 model."""
+    order: dict[str, object] = {
         "graph": str((directory / GRAPH_FILE).absolute()),
         "architecture": description.architecture,
         "preprocessing": dataclasses.asdict(description.preprocessing),
-        "photos": [os.fsencode(path).hex() for path in photos],
+        "photos": [os.fsencode(path).hex() for path in photos],  # names may be of any bytes
     }
     try:
         with tempfile.TemporaryDirectory(
             dir=directory, prefix=".int8.", suffix=TEMPORARY_SUFFIX
-        ) as folder:
-            return _run_child(Path(folder).absolute(), order, stop) or _take(
-                Path(folder), directory
-            )
+        ) as name:
+            folder = Path(name).absolute()
+            reason = _run_child(folder, order, stop)
+            if reason is None:
+                _move_files(folder, directory)
+            return reason
     except OSError as error:
         return f"the int8 model cannot be written to '{directory}' ({error.strerror})"
 
 
-def _run_child(folder: Path, order: dict, stop: Callable[[], bool]) -> str | None:
+def _run_child(folder: Path, order: dict[str, object], stop: Callable[[], bool]) -> str | None:
+    """Quantize into a folder. None, or one sentence why that failed."""
     (folder / ORDER_FILE).write_text(json.dumps(order))
-    with (folder / "said.txt").open("w+b") as said:
+    with (folder / OUTPUT_FILE).open("w+b") as output:
         # a session of its own: Ctrl-C is for the training to handle
         child = subprocess.Popen(
             [sys.executable, "-m", "artifact.quantization", str(folder)],
             cwd=Path(__file__).parent.parent,
             stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=said,
+            stdout=output,
+            stderr=output,
             start_new_session=True,
         )
         try:
@@ -143,60 +147,64 @@ def _run_child(folder: Path, order: dict, stop: Callable[[], bool]) -> str | Non
         finally:
             child.kill()
             child.wait()
-        said.seek(0)
-        lines = said.read().decode(errors="replace").strip().splitlines()
-    if child.returncode:
-        return f"NNCF cannot quantize {order['architecture']} ({lines[-1][:200] if lines else f'it ended with code {child.returncode}'})"
-    return None
+        output.seek(0)
+        lines = output.read().decode(errors="replace").strip().splitlines()
+    if child.returncode == 0:
+        return None
+    last_line = lines[-1][:200] if lines else f"it ended with code {child.returncode}"
+    return f"NNCF cannot quantize {order['architecture']} ({last_line})"
 
 
-def _take(folder: Path, directory: Path) -> None:
+def _move_files(folder: Path, directory: Path) -> None:
     for name in (INT8_WEIGHTS_FILE, INT8_FILE):
         write_atomically(directory / name, (folder / name).read_bytes())
 
 
-def _wait(child: subprocess.Popen, stop: Callable[[], bool]) -> bool:
-    """Until the child ends, which is True, or `stop` says so."""
-    started = told = time.monotonic()
+def _wait(child: "subprocess.Popen[bytes]", stop: Callable[[], bool]) -> bool:
+    """Wait for the child's end. False when `stop` says so before."""
+    started = time.monotonic()
+    reported = started
     while child.poll() is None:
         if stop():
             return False
-        if time.monotonic() - told > PROGRESS_S:
-            told = time.monotonic()
-            log.info("progress: quantizing for %.0f s", told - started)
+        if time.monotonic() - reported > PROGRESS_S:
+            reported = time.monotonic()
+            log.info("progress: quantizing for %.0f s", reported - started)
         time.sleep(POLL_S)
     return True
 
 
 def main() -> None:
-    """The child: read the order in the folder that it is given, quantize, save beside it."""
+    """The child: read the order in the given folder, quantize, save beside it."""
     openvino = load_openvino()
-    sys.modules.update(
-        {"torch": None, "onnx": None}
-    )  # NNCF would load them for seconds, for models that are not ours
-    os.sched_setaffinity(
-        0, sorted(os.sched_getaffinity(0))[: cpu_count()]
-    )  # else 64 threads in a container of 2 cores
+    # NNCF would load them, for seconds, for models of other kinds
+    for name in ("torch", "onnx"):
+        sys.modules[name] = None  # type: ignore[assignment]  # makes its import fail
+    # else NNCF starts 64 threads in a container of 2 cores
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: cpu_count()])
     import nncf
 
     folder = Path(sys.argv[1])
     order = json.loads((folder / ORDER_FILE).read_text())
+    architecture = order["architecture"]
     preprocessing = Preprocessing(**order["preprocessing"])
     photos = [Path(os.fsdecode(bytes.fromhex(name))) for name in order["photos"]]
     model = openvino.Core().read_model(order["graph"])
     model.reshape([1, preprocessing.crop, preprocessing.crop, 3])
-    calibration = nncf.Dataset(photos, lambda path: preprocessing.pixels(read_photo(path))[None])
-    architecture = order["architecture"]
+    preset = nncf.QuantizationPreset.PERFORMANCE
+    if architecture.startswith(BELOW_ZERO):
+        preset = nncf.QuantizationPreset.MIXED
+    model_type = None
+    if architecture.startswith(TRANSFORMERS):
+        # parts of an attention layer stay in float, and activations are smoothed into the weights
+        model_type = nncf.ModelType.TRANSFORMER
     quantized = nncf.quantize(
         model,
-        calibration,
+        nncf.Dataset(photos, lambda path: preprocessing.pixels(read_photo(path))[None]),
         subset_size=len(photos),
         target_device=nncf.TargetDevice.CPU,
-        preset=nncf.QuantizationPreset.MIXED
-        if architecture.startswith(BELOW_ZERO)
-        else nncf.QuantizationPreset.PERFORMANCE,
-        # knows the parts of an attention layer that must stay in float; smooths activations into the weights
-        model_type=nncf.ModelType.TRANSFORMER if architecture.startswith(TRANSFORMERS) else None,
+        preset=preset,
+        model_type=model_type,
     )
     openvino.save_model(quantized, folder / INT8_FILE, compress_to_fp16=False)
 

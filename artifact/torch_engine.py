@@ -1,7 +1,8 @@
-"""torch as an engine, made for GPUs: the network rebuilt from model.json and model.safetensors, in half precision,
-channels last, batch norm folded into the convolutions, replayed from CUDA graphs.
+"""torch as an engine, made for GPUs: half precision, channels last, CUDA graphs.
 
-torch is loaded when an engine is opened, not before. On a CPU the same code runs, without graphs.
+The network is rebuilt from model.json and model.safetensors, with batch norm folded into the
+convolutions. torch is loaded when an engine is opened, not before. On a CPU the same code runs,
+without graphs.
 """
 
 import copy
@@ -12,25 +13,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from artifact.model import WEIGHTS_FILE, ArtifactError, Description
+from artifact.model import ArtifactError, Description
 from artifact.nvidia import cuda_available, gpu_problem, start_problem
 
 if TYPE_CHECKING:
     import torch
 
+    from artifact.batch_buckets import BatchBuckets
+
 
 __all__ = ["DeviceError", "DeviceMemoryError", "TorchEngine", "cuda_available"]
 
 PRECISIONS = ("auto", "f16", "bf16", "f32")
-TOLERANCE = 0.02  # of a probability: rounding in half precision stays below a hundredth, overflow is off by tenths
+# Of a probability: rounding in half precision stays below a hundredth, overflow is off by tenths.
+TOLERANCE = 0.02
 PROBES = 8
+BF16_CAPABILITY = (8, 0)  # compute capability from which GPUs have bf16
+TORCH_BF16 = ("avx512_bf16", "amx_bf16", "bf16")  # names in torch.cpu.get_capabilities()
 
 log = logging.getLogger(__name__)
 
 
 class DeviceError(ArtifactError):
-    """The device that was asked for is not there or does not start; another one may do."""
+    """The device that was asked for is missing or does not start; another one may work."""
 
 
 class DeviceMemoryError(ArtifactError, MemoryError):
@@ -38,7 +45,10 @@ class DeviceMemoryError(ArtifactError, MemoryError):
 
 
 class TorchEngine:
-    """A model on one GPU, or on the CPU. `run` may be called from many threads; they take turns batch by batch."""
+    """A model on one GPU, or on the CPU.
+
+    `run` may be called from many threads; they take turns batch by batch.
+    """
 
     name = "torch"
 
@@ -52,38 +62,46 @@ class TorchEngine:
     ):
         """Open and warm the artifact of a directory.
 
-        precision: "f16", "bf16", "f32", or "auto": on a GPU the first of these, on a CPU bf16 where the processor has it
-        and else f32, whose answers on a few pictures are as in f32. device: "cuda", "cuda:1", "cpu".
-        Raises ArtifactError for weights that are missing or do not fit model.json, DeviceError, DeviceMemoryError;
-        ValueError for another precision or max_batch.
+        precision: "f16", "bf16", "f32", or "auto": the first of these whose answers on a few
+        pictures are as in f32; on a CPU bf16 where the processor has it, else f32. device: "cuda",
+        "cuda:1", "cpu".
+        Raises ArtifactError for weights that are missing or do not fit model.json, DeviceError,
+        DeviceMemoryError; ValueError for another precision or max_batch.
         """
         if precision not in PRECISIONS or max_batch < 1:
             raise ValueError(
-                f"precision must be one of {', '.join(PRECISIONS)} and max_batch 1 or more, found '{precision}' and {max_batch}"
+                f"precision must be one of {', '.join(PRECISIONS)} and max_batch 1 or more, "
+                f"found '{precision}' and {max_batch}"
             )
         import torch
 
+        from artifact.torch_network import load_network
+
         size = description.preprocessing.crop
-        self.input_shape, self.classes = (size, size, 3), len(description.classes)
+        self.input_shape = (size, size, 3)
+        self.classes = len(description.classes)
         self._turn = threading.Lock()
         self._device = _started(device)
+        self._buckets: BatchBuckets | None = None
         try:
             with torch.inference_mode():
-                network = _network(Path(directory), description, self._device)
+                network = load_network(Path(directory), description, self._device)
                 model, self.precision = _chosen(network, description, precision, self._device)
-                del network  # in float32; its memory is wanted below
-                self._buckets = _batch_buckets(model, self.input_shape, max_batch, self._device)
+                del network  # in float32; its memory is needed below
+                buckets = _batch_buckets(model, self.input_shape, max_batch, self._device)
         except torch.OutOfMemoryError as error:
             raise DeviceMemoryError(
                 f"'{directory}' does not fit into the free memory of {self._device}; "
                 "unload another model or take a larger GPU"
             ) from error
-        self.max_batch = self._buckets.sizes[-1]
+        self._buckets = buckets
+        self.max_batch = buckets.sizes[-1]
 
-    def run(self, pixels: np.ndarray) -> np.ndarray:
+    def run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Probabilities, float32 [N, classes], of pixels, uint8 [N, H, W, 3], for any N.
 
-        RuntimeError once the engine is closed; DeviceMemoryError where a model that runs without graphs finds no memory.
+        Raises RuntimeError once the engine is closed; DeviceMemoryError where a model that runs
+        without graphs finds no memory.
         """
         import torch
 
@@ -107,7 +125,10 @@ class TorchEngine:
         return answers
 
     def close(self) -> None:
-        """Give the memory back, the device's too. Waits for a batch under way; a second call does nothing."""
+        """Give the memory back, the device's too, after the batch under way.
+
+        A second call does nothing.
+        """
         with self._turn:
             if self._buckets is not None:
                 self._buckets.close()
@@ -115,7 +136,7 @@ class TorchEngine:
 
 
 def _started(name: str) -> "torch.device":
-    """The device of a name, ready to compute. DeviceError, or ValueError for a name of no kind that we know."""
+    """The device of a name, ready to compute. Raises DeviceError; ValueError for another name."""
     import torch
 
     if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
@@ -124,10 +145,9 @@ def _started(name: str) -> "torch.device":
     if device.type == "cpu":
         return device
     try:
-        torch.cuda.init()
-        device = torch.device(
-            "cuda", torch.cuda.current_device() if device.index is None else device.index
-        )
+        torch.cuda.init()  # type: ignore[no-untyped-call]  # torch's gap
+        if device.index is None:
+            device = torch.device("cuda", torch.cuda.current_device())
         problem = gpu_problem(
             torch.cuda.get_device_name(device),
             torch.cuda.get_device_capability(device),
@@ -137,99 +157,45 @@ def _started(name: str) -> "torch.device":
         raise DeviceError(start_problem(str(error), torch.version.cuda)) from error
     if problem:
         raise DeviceError(problem)
-    # of the process: shapes are few and fixed, so cuDNN may try its kernels out; and f32 is to mean float32, not TF32
+    # These are the whole process's. Shapes are few and fixed, so cuDNN may try its kernels out.
     torch.backends.cudnn.benchmark = True
-    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False  # f32 must mean float32
     return device
-
-
-def _network(
-    directory: Path, description: Description, device: "torch.device"
-) -> "torch.nn.Module":
-    """The trained network in float32 on the device. ArtifactError where the files do not make one."""
-    import safetensors
-    import safetensors.torch
-    import torch
-
-    from artifact.network import build
-
-    path = directory / WEIGHTS_FILE
-    what = f"{description.architecture} with {len(description.classes)} classes and the head {list(description.head)}"
-    try:
-        weights = safetensors.torch.load_file(path)
-        for made_on in (
-            "meta",
-            "cpu",
-        ):  # without memory first: no random weights are drawn, seconds for a large network
-            try:
-                with torch.device(made_on):
-                    network = build(
-                        description.architecture,
-                        len(description.classes),
-                        description.head,
-                        description.preprocessing.crop,
-                        drawn=False,
-                    )
-            except (
-                NotImplementedError
-            ):  # RegNet computes its widths from tensors, which have no data there
-                continue
-            network.load_state_dict(weights, assign=True)
-            if not any(tensor.is_meta for tensor in (*network.parameters(), *network.buffers())):
-                break
-    except FileNotFoundError as error:
-        raise ArtifactError(
-            f"'{directory}' holds no {WEIGHTS_FILE}, which the torch engine needs; expected the files that training wrote"
-        ) from error
-    except (OSError, safetensors.SafetensorError) as error:
-        raise ArtifactError(f"'{path}' cannot be read as weights ({error})") from error
-    except torch.OutOfMemoryError:
-        raise
-    except (RuntimeError, ValueError, AssertionError) as error:
-        found = [line.strip() for line in str(error).splitlines() if line.strip()]
-        raise ArtifactError(
-            f"'{path}' does not fit model.json, which says {what} ({' '.join(found[:2])[:300]})"
-        ) from error
-    return network.to(device, torch.float32).eval()
 
 
 def _chosen(
     network: "torch.nn.Module", description: Description, precision: str, device: "torch.device"
 ) -> "tuple[torch.nn.Module, str]":
-    """From uint8 pixels to probabilities in the precision asked for, and that precision's name."""
+    """The model, from uint8 pixels to probabilities, in the precision asked for; and its name."""
     import torch
 
     from artifact.network import Cast, Probabilities
 
     types = {"f16": torch.float16, "bf16": torch.bfloat16, "f32": torch.float32}
-    size = description.preprocessing.crop
-    probes = torch.from_numpy(_probes(size)).to(device)
+    probes = torch.from_numpy(_probes(description.preprocessing.crop)).to(device)
 
     def model_of(inner: torch.nn.Module) -> torch.nn.Module:
-        return (
-            Probabilities(
-                inner, description.preprocessing, description.temperature, description.multi_label
-            )
-            .to(device)
-            .eval()
+        model = Probabilities(
+            inner, description.preprocessing, description.temperature, description.multi_label
         )
+        return model.to(device).eval()
 
-    names = _candidates(device) if precision == "auto" else (precision,)
-    expected = model_of(network)(probes) if len(names) > 1 else None
-    for name in names:
+    *tried, last = _candidates(device) if precision == "auto" else (precision,)
+    if tried:
+        expected = model_of(network)(probes)
+    for name in tried:
         model = model_of(Cast(_folded(network), types[name]))
-        if name == names[-1]:
-            return model, name
         difference = float((model(probes) - expected).abs().max())
-        if difference <= TOLERANCE:  # not so for nan either
+        if difference <= TOLERANCE:  # false for nan, too
             return model, name
         log.warning(
-            "probabilities in %s differ from those in f32 by %.3g, more than %g; the network runs more exactly",
+            "probabilities in %s differ from those in f32 by %.3g, more than %g; "
+            "the network runs more exactly",
             name,
             difference,
             TOLERANCE,
         )
-    raise AssertionError("the last candidate is always taken")
+    return model_of(Cast(_folded(network), types[last])), last
 
 
 def _candidates(device: "torch.device") -> tuple[str, ...]:
@@ -237,37 +203,40 @@ def _candidates(device: "torch.device") -> tuple[str, ...]:
     import torch
 
     if device.type == "cuda":
-        return (
-            ("f16", "bf16", "f32")
-            if torch.cuda.get_device_capability(device) >= (8, 0)
-            else ("f16", "f32")
-        )
-    has = torch.cpu.get_capabilities()
-    return (
-        ("bf16", "f32")
-        if has.get("avx512_bf16") or has.get("amx_bf16") or has.get("bf16")
-        else ("f32",)
-    )
+        if torch.cuda.get_device_capability(device) >= BF16_CAPABILITY:
+            return ("f16", "bf16", "f32")
+        return ("f16", "f32")
+    capabilities = torch.cpu.get_capabilities()
+    if any(capabilities.get(name) for name in TORCH_BF16):
+        return ("bf16", "f32")
+    return ("f32",)
 
 
-def _probes(size: int) -> np.ndarray:
-    """Pictures to compare precisions on, uint8 [PROBES, size, size, 3]: from coarse patches to noise, always the same."""
+def _probes(size: int) -> NDArray[np.uint8]:
+    """Pictures to compare precisions on, uint8 [PROBES, size, size, 3]; always the same.
+
+    The first is one coarse patch, the last is noise.
+    """
     random = np.random.default_rng(0)
     pictures = []
     for index in range(PROBES):
         patch = max(1, size >> index)
-        patches = random.integers(0, 256, (-(-size // patch), -(-size // patch), 3), dtype=np.uint8)
+        count = -(-size // patch)  # rounded up
+        patches = random.integers(0, 256, (count, count, 3), dtype=np.uint8)
         pictures.append(patches.repeat(patch, axis=0).repeat(patch, axis=1)[:size, :size])
     return np.stack(pictures)
 
 
 def _folded(network: "torch.nn.Module") -> "torch.nn.Module":
-    """A copy with batch norm inside the convolutions before it: fewer kernels, less rounding; as it is if torch cannot trace it."""
+    """A copy with batch norm inside the convolutions before it: fewer kernels, less rounding.
+
+    A plain copy if torch cannot trace the network.
+    """
     from torch.fx.experimental.optimization import fuse
 
     try:
         return fuse(network)
-    except Exception as error:  # whatever a network's own Python raises when it is traced
+    except Exception as error:  # any error that the network's own Python raises while traced
         log.info(
             "batch norm stays on its own, for the network cannot be traced (%s)",
             str(error).partition("\n")[0],
@@ -277,12 +246,8 @@ def _folded(network: "torch.nn.Module") -> "torch.nn.Module":
 
 def _batch_buckets(
     model: "torch.nn.Module", shape: tuple[int, int, int], max_batch: int, device: "torch.device"
-) -> "BatchBuckets":  # noqa: F821
+) -> "BatchBuckets":
     from artifact.batch_buckets import BatchBuckets, CpuBackend, CudaBackend, bucket_sizes
 
-    return BatchBuckets(
-        model,
-        shape,
-        bucket_sizes(max_batch),
-        CudaBackend(device) if device.type == "cuda" else CpuBackend(),
-    )
+    backend = CudaBackend(device) if device.type == "cuda" else CpuBackend()
+    return BatchBuckets(model, shape, bucket_sizes(max_batch), backend)

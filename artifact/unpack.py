@@ -1,4 +1,4 @@
-"""The folder of an artifact, wherever SageMaker or a user put it: unpacked, or still a model.tar.gz."""
+"""The folder of an artifact, which SageMaker or a user gives unpacked or as a model.tar.gz."""
 
 import errno
 import shutil
@@ -13,10 +13,11 @@ PREFIX = "slipway-model-"
 
 
 def artifact_folder(path: Path) -> Path:
-    """The folder that holds model.json: `path` itself, or a temporary one into which its model.tar.gz is unpacked.
+    """The folder that holds model.json: `path`, or a temporary one with its archive unpacked.
 
-    path may also name the archive. ArtifactError for an archive that cannot be read, MemoryError for one that does not fit on
-    the disk; a folder without either is left for the reader to complain of.
+    path may also name the archive. Raises ArtifactError for an archive that cannot be read,
+    MemoryError for one that does not fit on the disk. A folder without either is returned as it is:
+    the reader of model.json then says what is missing.
     """
     archive = path if path.is_file() else path / ARCHIVE
     if (path / DESCRIPTION_FILE).is_file() or not archive.is_file():
@@ -31,17 +32,19 @@ def artifact_folder(path: Path) -> Path:
                 f"'{archive}' does not fit into {tempfile.gettempdir()} when it is unpacked"
             ) from error
         raise ArtifactError(
-            f"'{archive}' cannot be unpacked ({error}); expected a tar archive with {DESCRIPTION_FILE} at its top"
+            f"'{archive}' cannot be unpacked ({error}); "
+            f"expected a tar archive with {DESCRIPTION_FILE} at its top"
         ) from error
     return folder
 
 
 def extract(archive: Path, folder: Path, strict: bool = True) -> None:
-    """A tar archive's ordinary files to where they belong below a folder: no links, no devices. (Debian's Python 3.11 has no filters yet.)
+    """Write a tar archive's ordinary files below a folder: no links, no devices.
 
-    A file that would lie outside is left out, or with `strict` refused. ValueError for that, and for what is no such archive; OSError
-    when it cannot be read or written.
+    A file that would lie outside is left out, or with `strict` refused. Raises ValueError for that
+    and for a file that is not a tar archive, OSError when reading or writing fails.
     """
+    # by hand, because Debian's Python 3.11 has no filters for extractall yet
     try:
         with tarfile.open(archive) as tar:
             for member in tar:
@@ -60,7 +63,9 @@ def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
     if not _below(member, folder):
         raise ValueError(f"'{member.name}' would lie outside the folder")
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tar.extractfile(member) as source, target.open("wb") as copy:
+    source = tar.extractfile(member)
+    assert source is not None, "an ordinary file has contents"
+    with source, target.open("wb") as copy:
         shutil.copyfileobj(source, copy)
 
 

@@ -1,7 +1,7 @@
-"""The images' entrypoint: picks the command and becomes it, so that the final program is PID 1 and gets SIGTERM.
+"""The images' entrypoint: it becomes the command, which is then PID 1 and gets SIGTERM.
 
-SageMaker starts `IMAGE train` or `IMAGE serve`, or, with ContainerArguments, `IMAGE --any arguments`.
-It knows nothing of what the commands do.
+SageMaker starts `IMAGE train` or `IMAGE serve`; with ContainerArguments `IMAGE --any arguments`.
+It knows nothing of the commands.
 """
 
 import os
@@ -9,20 +9,20 @@ import signal
 import sys
 
 
-def main():
+def main() -> None:
     arguments = sys.argv[1:]
     if not arguments or arguments[0].startswith("-"):
         arguments = [os.environ["SLIPWAY_COMMAND"], *arguments]
-    if (
-        arguments[0] == "train"
-    ):  # it takes SIGTERM once it is loaded; PID 1 would lose one that comes before
+    # `train` handles SIGTERM once it is loaded; PID 1 would lose a signal that comes before
+    if arguments[0] == "train":
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     try:
         os.execvp(arguments[0], arguments)
     except OSError as error:
         own = os.environ["SLIPWAY_COMMAND"]
         sys.exit(
-            f'entrypoint: cannot run "{arguments[0]}": {error.strerror}; this image\'s own command is "{own}"'
+            f'entrypoint: cannot run "{arguments[0]}": {error.strerror}; '
+            f'this image\'s own command is "{own}"'
         )
 
 

@@ -1,5 +1,7 @@
-"""Run while the training image is built: `fetch_weights.py resnet50,vgg16` puts torchvision's ImageNet weights of those
-networks into TORCH_HOME, checked against the hash in their names. It knows nothing of training.
+"""fetch_weights.py resnet50,vgg16: put torchvision's ImageNet weights into TORCH_HOME.
+
+Run while the training image is built. The files are checked against the hash in their names. It
+knows nothing of training.
 """
 
 import os
@@ -9,7 +11,8 @@ from pathlib import Path
 from torchvision import models
 
 
-def fetch(name: str):
+def fetch(name: str) -> None:
+    """Download the weights of one network. Raises SystemExit with one sentence."""
     try:
         weights = models.get_model_weights(name).DEFAULT
     except ValueError:
@@ -20,14 +23,14 @@ def fetch(name: str):
     print(f"fetch_weights: {weights} from {weights.url}", flush=True)
     try:
         weights.get_state_dict(progress=False, check_hash=True)
-    except (OSError, RuntimeError) as error:  # no network (URLError); a damaged download (hash)
+    except (OSError, RuntimeError) as error:  # no network (URLError); a wrong hash
         raise SystemExit(
-            f"fetch_weights: {weights.url} could not be had: {error}; build without WEIGHTS, "
-            "or where that address can be reached"
+            f"fetch_weights: {weights.url} could not be downloaded: {error}; "
+            "build without WEIGHTS, or where that address can be reached"
         ) from None
 
 
-def main():
+def main() -> None:
     names = [name.strip() for name in sys.argv[1].split(",") if name.strip()]
     for name in names:
         fetch(name)

@@ -1,4 +1,4 @@
-"""What all CPU serving images check while they are built: that OpenVINO reads and runs a model, and Pillow reads photos."""
+"""The checks of all CPU serving images while they are built: OpenVINO and Pillow work."""
 
 import io
 
@@ -11,12 +11,14 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 
 
 def photo_bytes(file_format: str) -> bytes:
+    """A red photo of 8 x 8 pixels."""
     stream = io.BytesIO()
     Image.new("RGB", (8, 8), (200, 100, 50)).save(stream, format=file_format)
     return stream.getvalue()
 
 
-def check_openvino():
+def check_openvino() -> None:
+    """Raise SystemExit unless OpenVINO reads, compiles and runs a model, and can read ONNX."""
     pixels = ops.parameter([-1, 8, 8, 3], np.uint8, name="pixels")
     mean = ops.reduce_mean(ops.convert(pixels, "f32"), ops.constant([1, 2]), keep_dims=False)
     model = openvino.Model([ops.softmax(mean, 1)], [pixels], "warm")
@@ -29,11 +31,13 @@ def check_openvino():
     )
     if "onnx" not in openvino.frontend.FrontEndManager().get_available_front_ends():
         raise SystemExit("warm_engine: OpenVINO cannot read ONNX")
+    # the softmax of three equal means
     answer = compiled(np.full((2, 8, 8, 3), 7, np.uint8))[0]
     if not np.allclose(answer, 1 / 3):
         raise SystemExit(f"warm_engine: OpenVINO answered {answer.tolist()}, expected thirds")
 
 
-def check_photos():
+def check_photos() -> None:
+    """Fail unless Pillow writes, reads and resizes every format."""
     for file_format in FORMATS:
         Image.open(io.BytesIO(photo_bytes(file_format))).convert("RGB").resize((4, 4))

@@ -1,6 +1,7 @@
-"""Run once while the GPU serving image is built, after warm_serve.py: what the engine needs of torch, once on the CPU.
+"""Run once while the GPU serving image is built, after warm_serve.py: torch, on the CPU.
 
-Proves that it is all there, and leaves the bytecode. It knows nothing of Slipway's own code.
+It runs the parts of torch that the engine needs: that proves that all are there, and leaves their
+bytecode. It knows nothing of Slipway's own code.
 """
 
 import importlib
@@ -25,16 +26,18 @@ def check_torch() -> float:
     return difference
 
 
-def main():
+def main() -> None:
     for name in ONLY_IMPORTED:
         importlib.import_module(name)
     difference = check_torch()
     if not difference < 1e-4:
         raise SystemExit(
-            f"warm_serve_gpu: folding batch norm changed answers by {difference}, expected under 1e-4"
+            f"warm_serve_gpu: folding batch norm changed answers by {difference}, "
+            "expected under 1e-4"
         )
     print(
-        f"warm_serve_gpu: torch {torch.__version__} with CUDA {torch.version.cuda}, largest difference {difference:.1e}"
+        f"warm_serve_gpu: torch {torch.__version__} with CUDA {torch.version.cuda}, "
+        f"largest difference {difference:.1e}"
     )
 
 

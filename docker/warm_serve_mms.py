@@ -1,22 +1,25 @@
-"""Run once while the serve-mms image is built, in place of warm_serve.py: imports what MMS's workers
-import, so that it proves the trimmed install works and leaves their bytecode. It knows nothing of Slipway's own code.
+"""Run once while the serve-mms image is built: it imports the modules of MMS's workers.
+
+That proves that the trimmed install works, and leaves their bytecode. It knows nothing of Slipway's
+own code.
 """
 
 import importlib.util
 import io
 
-import mms.context  # noqa: F401
-import mms.model_loader  # noqa: F401
-import mms.model_service_worker  # noqa: F401
+import mms.context  # noqa: F401  for its bytecode
+import mms.model_loader  # noqa: F401  for its bytecode
+import mms.model_service_worker  # noqa: F401  for its bytecode
 import numpy as np
 import psutil
 import sagemaker_inference.decoder
-import sagemaker_inference.default_handler_service  # noqa: F401
-import werkzeug.formparser  # noqa: F401
+import sagemaker_inference.default_handler_service  # noqa: F401  for its bytecode
+import werkzeug.formparser  # noqa: F401  for its bytecode
 from warm_engine import check_openvino, check_photos
 
 
-def check_decoder():
+def check_decoder() -> None:
+    """Raise SystemExit if sagemaker-inference's decoder still runs pickles."""
     stream = io.BytesIO()
     np.save(stream, np.array([{"an": "object"}]), allow_pickle=True)
     try:
@@ -26,7 +29,7 @@ def check_decoder():
     raise SystemExit("warm_serve_mms: sagemaker-inference's decoder still unpickles")
 
 
-def main():
+def main() -> None:
     check_photos()
     check_openvino()
     check_decoder()

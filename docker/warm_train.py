@@ -1,6 +1,7 @@
-"""Run once while the training image is built: a tiny training from data loader to compiled artifact, so that it proves
-the trimmed install works and leaves the bytecode of just the modules that are needed. Its one argument is a folder
-to write in. It knows nothing of Slipway's own code.
+"""warm_train.py FOLDER: a tiny training from data loader to compiled artifact, in FOLDER.
+
+Run once while the training image is built. It proves that the trimmed install works, and leaves the
+bytecode of the needed modules only. It knows nothing of Slipway's own code.
 """
 
 import importlib
@@ -11,7 +12,7 @@ import numpy as np
 import openvino
 import torch
 import torchvision
-from PIL import Image, ImageChops, ImageSequence  # noqa: F401  the last two for their bytecode
+from PIL import Image, ImageChops, ImageSequence  # noqa: F401  two for their bytecode
 from safetensors.torch import load_file, save_file
 from tensorboardX import SummaryWriter
 from torch.utils.data import DataLoader, TensorDataset
@@ -33,7 +34,8 @@ ONLY_IMPORTED = (
 
 
 def train(folder: Path) -> torch.nn.Module:
-    model = torchvision.models.resnet18(num_classes=3)
+    """Two steps, with everything that a training writes; the network."""
+    model: torch.nn.Module = torchvision.models.resnet18(num_classes=3)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
     photos = TensorDataset(torch.rand(8, 3, 32, 32), torch.arange(8) % 3)
     with SummaryWriter(str(folder / "events")) as writer:
@@ -41,7 +43,7 @@ def train(folder: Path) -> torch.nn.Module:
             with torch.autocast("cpu", torch.bfloat16):
                 loss = torch.nn.functional.cross_entropy(model(pixels), classes)
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]  # torch's gap
             optimizer.step()
             writer.add_scalar("loss", loss.item(), step)
     torch.save({"model": model.state_dict()}, folder / "checkpoint.pt")
@@ -69,7 +71,7 @@ def check_export(model: torch.nn.Module, folder: Path) -> float:
         return float(np.abs(compiled(pixels.numpy())[0] - model(pixels).numpy()).max())
 
 
-def main():
+def main() -> None:
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     for name in ONLY_IMPORTED:
@@ -78,7 +80,8 @@ def main():
     difference = check_export(train(folder), folder)
     if not difference < 1e-4:
         raise SystemExit(
-            f"warm_train: OpenVINO's answers differ from torch's by {difference}, expected under 1e-4"
+            f"warm_train: OpenVINO's answers differ from torch's by {difference}, "
+            "expected under 1e-4"
         )
     print(
         f"warm_train: torch {torch.__version__}, torchvision {torchvision.__version__}, "

@@ -18,18 +18,26 @@ import java.nio.charset.StandardCharsets;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
- * Stands before MMS collects a connection's bodies: one that is too large is refused with a sentence (MMS has none), and one
- * that there is no memory for with 503. MMS takes all that come, until it fails them and others by an OutOfMemoryError.
+ * The limits on bodies, in front of the handler in which MMS collects them.
+ *
+ * <p>A body that is too large gets 413 and a sentence, which MMS does not send. A body that there
+ * is no memory for gets 503. MMS alone accepts all bodies, until an OutOfMemoryError fails them.
  */
 final class Admission extends ChannelDuplexHandler {
-    private static final long LARGEST = Long.getLong("slipway.max_payload"); // bytes of one body
-    private static final long ALL = Long.getLong("slipway.max_bodies"); // bytes of all bodies at once
-    private static final long DISCARDED = 1L << 27; // bytes read of a refused body: closing on unsent data would cost the client its answer
+    /** Bytes of one body. */
+    private static final long MAX_BODY = Long.getLong("slipway.max_payload");
+    /** Bytes of all bodies together. */
+    private static final long MAX_ALL = Long.getLong("slipway.max_bodies");
+    /** Bytes read of a refused body: closing on unread data would cost the client its answer. */
+    private static final long MAX_DISCARDED = 1L << 27;
     private static final String TOO_LARGE = System.getProperty("slipway.too_large");
-    private static final AtomicLong HELD = new AtomicLong();
+    private static final String BUSY = "the server holds too many requests; ask again in 1 s";
+    private static final AtomicLong ALL_HELD = new AtomicLong();
 
+    /** Bytes that this connection has added to ALL_HELD. */
     private long held;
-    private long seen;
+    /** Bytes of the current body that have arrived. */
+    private long received;
     private boolean refusing;
 
     @Override
@@ -38,8 +46,8 @@ final class Admission extends ChannelDuplexHandler {
             admit(context, (HttpRequest) message);
         }
         if (message instanceof HttpContent) {
-            seen += ((HttpContent) message).content().readableBytes();
-            if (!refusing && seen > LARGEST) { // it had not said so before
+            received += ((HttpContent) message).content().readableBytes();
+            if (!refusing && received > MAX_BODY) { // its head did not say so
                 refuse(context, HttpResponseStatus.REQUEST_ENTITY_TOO_LARGE, TOO_LARGE);
             }
         }
@@ -47,33 +55,42 @@ final class Admission extends ChannelDuplexHandler {
             context.fireChannelRead(message);
             return;
         }
-        boolean over = message instanceof LastHttpContent || seen > DISCARDED;
+        boolean over = message instanceof LastHttpContent || received > MAX_DISCARDED;
         ReferenceCountUtil.release(message);
         if (over) {
-            context.writeAndFlush(Unpooled.EMPTY_BUFFER).addListener(ChannelFutureListener.CLOSE);
+            context.writeAndFlush(Unpooled.EMPTY_BUFFER)
+                    .addListener(ChannelFutureListener.CLOSE);
         }
     }
 
     private void admit(ChannelHandlerContext context, HttpRequest request) {
-        seen = 0;
-        long length = HttpUtil.getContentLength(request, HttpUtil.isTransferEncodingChunked(request) ? LARGEST : 0);
-        if (length > LARGEST) {
+        received = 0;
+        // a chunked body does not say its length: it counts as the largest
+        long unknown = HttpUtil.isTransferEncodingChunked(request) ? MAX_BODY : 0;
+        long length = HttpUtil.getContentLength(request, unknown);
+        if (length > MAX_BODY) {
             refuse(context, HttpResponseStatus.REQUEST_ENTITY_TOO_LARGE, TOO_LARGE);
             return;
         }
         held += length;
-        // the only body there is may have all the room
-        if (HELD.addAndGet(length) > Math.max(ALL, length)) {
-            refuse(context, HttpResponseStatus.SERVICE_UNAVAILABLE, "the server holds too many requests; ask again in 1 s");
+        // a body that is the only one is always admitted
+        if (ALL_HELD.addAndGet(length) > Math.max(MAX_ALL, length)) {
+            refuse(context, HttpResponseStatus.SERVICE_UNAVAILABLE, BUSY);
         }
     }
 
-    private void refuse(ChannelHandlerContext context, HttpResponseStatus status, String sentence) {
+    private void refuse(
+            ChannelHandlerContext context, HttpResponseStatus status, String sentence) {
         refusing = true;
         release();
         byte[] body = ("{\"error\":\"" + sentence + "\"}\n").getBytes(StandardCharsets.UTF_8);
-        FullHttpResponse response = new DefaultFullHttpResponse(HttpVersion.HTTP_1_1, status, Unpooled.wrappedBuffer(body));
-        response.headers().set("content-type", "application/json").set("content-length", body.length).set("connection", "close");
+        FullHttpResponse response =
+                new DefaultFullHttpResponse(
+                        HttpVersion.HTTP_1_1, status, Unpooled.wrappedBuffer(body));
+        response.headers()
+                .set("content-type", "application/json")
+                .set("content-length", body.length)
+                .set("connection", "close");
         if (status.code() == 503) {
             response.headers().set("retry-after", 1);
         }
@@ -82,8 +99,10 @@ final class Admission extends ChannelDuplexHandler {
 
     @Override
     public void write(ChannelHandlerContext context, Object message, ChannelPromise promise) {
-        if (message instanceof FullHttpResponse && ((FullHttpResponse) message).status().code() >= 200) {
-            release(); // 100 Continue is no answer
+        // "100 Continue" is not an answer yet
+        if (message instanceof FullHttpResponse
+                && ((FullHttpResponse) message).status().code() >= 200) {
+            release();
         }
         context.write(message, promise);
     }
@@ -95,7 +114,7 @@ final class Admission extends ChannelDuplexHandler {
     }
 
     private void release() {
-        HELD.addAndGet(-held);
+        ALL_HELD.addAndGet(-held);
         held = 0;
     }
 }
