@@ -2,6 +2,7 @@
 
 import os
 
+from launch.aws import Request
 from launch.context import LaunchContext
 from launch.errors import LaunchError, is_missing, message_of
 from launch.jobs import FAILED, FINE
@@ -9,7 +10,7 @@ from launch.requests_api import code, code_location, code_object, stack, stack_n
 from launch.stacks import (
     GOOD,
     NEVER_MADE,
-    reason,
+    failure_reason,
     stack_or_none,
     url_of,
     wait_until_deleted,
@@ -17,11 +18,15 @@ from launch.stacks import (
 )
 from launch.upload import Channel
 
-STANDIN = "0" * 32  # of a dry run, for a key that is not set
+# Stands for the key in a dry run without SLIPWAY_API_KEY.
+NO_KEY = "0" * 32
 
 
 def api(context: LaunchContext) -> int:
-    """Put the page and API in front of the endpoint, or bring them to the recipe's settings, and print their URL. --delete removes them."""
+    """Create or update the page and API in front of the endpoint, and print their URL.
+
+    --delete removes them.
+    """
     name = stack_name(context.recipe)
     if context.options.url:
         return show_url(context, name)
@@ -29,43 +34,49 @@ def api(context: LaunchContext) -> int:
         return remove(context, name)
     zipped = code()
     wanted = stack(context.recipe, context.location, zipped, api_key(context))
-    known = context.state.latest("api")
-    context.note("api", name)
-    body = f"{len(zipped)} bytes: web/" if context.dry else zipped
-    context.ask(
-        "s3", "PutObject", **code_object(context.recipe, context.location, zipped), Body=body
-    )
     if context.dry:
-        context.ask(
-            "cloudformation",
-            "UpdateStack" if known and known.name == name else "CreateStack",
-            **wanted,
-        )
+        show_requests(context, name, wanted, zipped)
         return FINE
-    if not brought(context, name, wanted) or context.options.no_wait:
-        return show_url(context, name) if not context.options.no_wait else FINE
-    return outcome(context, name)
+    context.note("api", name)
+    put = code_object(context.recipe, context.location, zipped)
+    context.ask("s3", "PutObject", **put, Body=zipped)
+    changed = request_change(context, name, wanted)
+    if context.options.no_wait:
+        return FINE
+    if not changed:
+        return show_url(context, name)
+    return wait_for_change(context, name)
+
+
+def show_requests(context: LaunchContext, name: str, wanted: Request, zipped: bytes) -> None:
+    """The requests of a dry run: the code's upload, and the stack."""
+    put = code_object(context.recipe, context.location, zipped)
+    context.ask("s3", "PutObject", **put, Body=f"{len(zipped)} bytes: web/")
+    known = context.state.latest("api")
+    operation = "CreateStack"
+    if known is not None and known.name == name:
+        operation = "UpdateStack"
+    context.ask("cloudformation", operation, **wanted)
 
 
 def api_key(context: LaunchContext) -> str:
-    """What callers must send; from the environment, since a recipe is no place for secrets, and options are seen by others."""
+    """The key that callers must send.
+
+    It comes from the environment: a recipe must hold no secrets, and other users of the machine
+    see a command's options.
+    """
     given = os.environ.get("SLIPWAY_API_KEY", "")
     if context.dry and not given and context.recipe.settings.api.access == "key":
-        context.print(f"dry run: SLIPWAY_API_KEY is not set; '{STANDIN}' stands for it")
-        return STANDIN
+        context.print(f"dry run: SLIPWAY_API_KEY is not set; '{NO_KEY}' stands for it")
+        return NO_KEY
     return given
 
 
-def brought(context: LaunchContext, name: str, wanted: dict) -> bool:
-    """Ask for the stack, or for its change; False where there is nothing to change."""
-    found = wait_until_stable(context, name, "api")  # an earlier command may have been interrupted
-    status = found["StackStatus"] if found else ""
-    if status.endswith("ROLLBACK_FAILED") and status not in NEVER_MADE:
-        raise LaunchError(
-            f"the stack {name} is {status} and cannot be changed; `launch api RECIPE --delete` removes it, then deploy again"
-        )
-    if status in NEVER_MADE:
-        context.print(f"api: {name} is {status}, never was a whole API; making it anew")
+def request_change(context: LaunchContext, name: str, wanted: Request) -> bool:
+    """Ask for the stack, or for its update; False where nothing changes."""
+    # An earlier command may have been interrupted while CloudFormation went on.
+    found = wait_until_stable(context, name, "api")
+    if found is not None and must_be_made_anew(context, name, found["StackStatus"]):
         context.ask("cloudformation", "DeleteStack", StackName=name)
         wait_until_deleted(context, name, "api")
         found = None
@@ -77,27 +88,43 @@ def brought(context: LaunchContext, name: str, wanted: dict) -> bool:
     except Exception as error:
         if "No updates are to be performed" not in message_of(error):
             raise
-        context.print(f"api: {name} is as the recipe says already")
+        context.print(f"api: {name} is already as in the recipe")
         return False
     return True
 
 
-def outcome(context: LaunchContext, name: str) -> int:
-    """Wait for the change; the URL, or why it failed."""
+def must_be_made_anew(context: LaunchContext, name: str, status: str) -> bool:
+    """Whether the stack never was complete. LaunchError for one that only a person can repair."""
+    if status in NEVER_MADE:
+        context.print(f"api: {name} is {status}: it was never complete; making it anew")
+        return True
+    if status.endswith("ROLLBACK_FAILED"):
+        raise LaunchError(
+            f"the stack {name} is {status} and cannot be changed; "
+            "`launch api RECIPE --delete` removes it, then deploy again"
+        )
+    return False
+
+
+def wait_for_change(context: LaunchContext, name: str) -> int:
+    """Wait for the change, then print the URL, or why it failed."""
     found = wait_until_stable(context, name, "api")
-    status = found["StackStatus"] if found else "gone"
+    if found is None:
+        context.print(f"api: failed: {name} is gone: someone deleted it")
+        return FAILED
+    status = found["StackStatus"]
     if status in GOOD:
         context.print(f"api: {url_of(found)}")
         return FINE
-    back = "; it serves as before the update" if status == "UPDATE_ROLLBACK_COMPLETE" else ""
-    context.print(
-        f"api: failed: {name} is {status}{back}: {reason(context, name) if found else 'someone deleted it'}"
-    )
+    state = f"{name} is {status}"
+    if status == "UPDATE_ROLLBACK_COMPLETE":
+        state += "; it serves as before the update"
+    context.print(f"api: failed: {state}: {failure_reason(context, name)}")
     return FAILED
 
 
 def show_url(context: LaunchContext, name: str) -> int:
-    """The URL: alone on its line for --url, so that a shell can take it. LaunchError where there is none."""
+    """Print the URL; with --url alone on its line, for a shell. LaunchError where there is none."""
     if context.dry:
         context.ask("cloudformation", "DescribeStacks", StackName=name)
         return FINE
@@ -106,23 +133,26 @@ def show_url(context: LaunchContext, name: str) -> int:
         raise LaunchError(
             f"there is no API {name} in {context.location.region}; `launch api RECIPE` makes it"
         )
-    context.print(url if context.options.url else f"api: {url}")
+    if context.options.url:
+        context.print(url)
+    else:
+        context.print(f"api: {url}")
     return FINE
 
 
 def remove(context: LaunchContext, name: str) -> int:
-    """Remove the stack, its logs and its code; that it is not there is no error."""
+    """Remove the stack, its logs and its code. A stack that does not exist is no error."""
     context.ask("cloudformation", "DeleteStack", StackName=name)
     if context.dry:
         return FINE
-    removed(context, name, "api")
+    finish_removal(context, name, "api")
     context.print(f"api: {name} is gone")
     return FINE
 
 
-def removed(context: LaunchContext, name: str, who: str) -> None:
+def finish_removal(context: LaunchContext, name: str, command: str) -> None:
     """Wait until a stack is gone, then remove its code from S3 and forget it."""
-    wait_until_deleted(context, name, who)
+    wait_until_deleted(context, name, command)
     code_bucket, below = code_location(context.recipe, context.location)
     channel = Channel(context.client("s3"), code_bucket, below)
     try:

@@ -1,4 +1,4 @@
-"""launch report: download what a job left, unpack it, and build the reports that it asks for."""
+"""The command report: downloads and unpacks a job's output, and builds the reports about it."""
 
 import json
 import shutil
@@ -8,86 +8,89 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from artifact.unpack import extract
+from launch.answers import Photo
+from launch.aws import Request
 from launch.context import LaunchContext
 from launch.errors import LaunchError, is_missing
-from launch.invoke import Photo
 from launch.jobs import FINE, chosen
 from launch.requests_training import bucket, model_data, prefix
 
+# Downloads at the same time.
 DOWNLOADS = 8
-WATCHED = (
-    "debug-output",
-    "profiler-output",
-    "rule-output",
-)  # where Debugger writes, below a job's folder
+# Debugger's folders, below a job's folder.
+DEBUGGER_FOLDERS = ("debug-output", "profiler-output", "rule-output")
+# Our own training's folders, in its output.
+OWN_FOLDERS = ("data/tensors", "data/profiler")
+# `python -m diagnose` ends with 3 when a rule fired; that is a finding, not a failure.
+DIAGNOSED = (0, 3)
 
 
 def report(context: LaunchContext) -> int:
-    """Of a training: its model, what it wrote, and `python -m diagnose` over what was saved. Of a tuning job: its table of trials."""
+    """Report on the latest training or tuning job, or on the one of --job.
+
+    Of a training: its model, its output, and `python -m diagnose` over the saved tensors.
+    Of a tuning job: its table of trials.
+    """
     entry = chosen(context, "training", "tuning")
     folder = context.out / "launch" / context.recipe.slug / entry.name
-    return (
-        tuning_report(context, entry.name, folder)
-        if entry.kind == "tuning"
-        else training_report(context, entry.name, folder)
-    )
+    if entry.kind == "tuning":
+        return tuning_report(context, entry.name, folder)
+    return training_report(context, entry.name, folder)
 
 
 def training_report(context: LaunchContext, name: str, folder: Path) -> int:
     """Download model.tar.gz, output.tar.gz and Debugger's prefixes; list the reports in them."""
     model = model_data(context.recipe, context.location, name)
-    for archive, below in (
-        (model, "model"),
-        (model.replace("model.tar.gz", "output.tar.gz"), "output/data"),
-    ):
-        s3_object = Photo(archive).s3_object()
-        if context.dry:
-            context.ask("s3", "GetObject", **s3_object)
-        elif fetch(context, s3_object, folder / Path(archive).name):
-            unpack(folder / Path(archive).name, folder / below)
-        else:
-            context.print(f"report: there is no {archive}")
-    watched = [
-        path
-        for part in WATCHED
-        for path in fetch_prefix(
-            context, f"{prefix(context.recipe)}/output/{name}/{part}/", folder / "output" / part
-        )
-    ]
+    output = model.replace("model.tar.gz", "output.tar.gz")
+    fetch_archive(context, model, folder, "model")
+    fetch_archive(context, output, folder, "output/data")
+    watched = []
+    for part in DEBUGGER_FOLDERS:
+        key = f"{prefix(context.recipe)}/output/{name}/{part}/"
+        watched += fetch_prefix(context, key, folder / "output" / part)
     if context.dry:
         return FINE
-    code = (
-        diagnose(context, folder / "output")
-        if watched
-        or (folder / "output/data/tensors").is_dir()
-        or (folder / "output/data/profiler").is_dir()
-        else FINE
-    )
+    code = FINE
+    if watched or any((folder / "output" / own).is_dir() for own in OWN_FOLDERS):
+        code = diagnose(context, folder / "output")
     for path in sorted(folder.rglob("*report.html")):
         context.print(f"report: {path}")
-    accuracy = folder / "model/model.json"
-    if accuracy.is_file():
-        context.print(
-            f"report: measured through the artifact: {json.loads(accuracy.read_text(encoding='utf-8')).get('accuracy')}"
-        )
+    description = folder / "model/model.json"
+    if description.is_file():
+        accuracy = json.loads(description.read_text(encoding="utf-8")).get("accuracy")
+        context.print(f"report: measured through the artifact: {accuracy}")
     return code
 
 
+def fetch_archive(context: LaunchContext, archive: str, folder: Path, below: str) -> None:
+    """Download an archive into a folder, and unpack it below that."""
+    s3_object = Photo(archive).s3_object()
+    path = folder / Path(archive).name
+    if context.dry:
+        context.ask("s3", "GetObject", **s3_object)
+    elif fetch(context, s3_object, path):
+        unpack(path, folder / below)
+    else:
+        context.print(f"report: there is no {archive}")
+
+
 def diagnose(context: LaunchContext, output: Path) -> int:
-    """`python -m diagnose` on what was saved; 0 whether or not a rule fired."""
+    """Run `python -m diagnose` on a job's output; FINE whether or not a rule fired."""
     code = subprocess.run([sys.executable, "-m", "diagnose", str(output)], check=False).returncode
-    if code not in (0, 3):
-        context.print(f"report: `python -m diagnose {output}` ended with code {code}")
-    return code if code not in (0, 3) else FINE
+    if code in DIAGNOSED:
+        return FINE
+    context.print(f"report: `python -m diagnose {output}` ended with code {code}")
+    return code
 
 
-def fetch(context: LaunchContext, s3_object: dict, path: Path) -> bool:
+def fetch(context: LaunchContext, s3_object: Request, path: Path) -> bool:
     """Download an object, whole or not at all; False where there is none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
     try:
         with open(part, "wb") as file:
-            shutil.copyfileobj(context.client("s3").get_object(**s3_object)["Body"], file, 1 << 20)
+            body = context.client("s3").get_object(**s3_object)["Body"]
+            shutil.copyfileobj(body, file, 1 << 20)  # in pieces of 1 MB
     except Exception as error:
         part.unlink(missing_ok=True)
         if is_missing(error):
@@ -103,29 +106,28 @@ def fetch_prefix(context: LaunchContext, key: str, folder: Path) -> list[Path]:
     if context.dry:
         context.ask("s3", "ListObjectsV2", Bucket=name, Prefix=key)
         return []
+    paths: dict[str, Path] = {}
     pages = context.client("s3").get_paginator("list_objects_v2").paginate(Bucket=name, Prefix=key)
-    keys = [
-        entry["Key"]
-        for page in pages
-        for entry in page.get("Contents", [])
-        if not entry["Key"].endswith("/")
-    ]
-    paths = [folder / one.removeprefix(key) for one in keys]
-    for path in paths:
+    for page in pages:
+        for entry in page.get("Contents", []):
+            # A key with a slash at its end is a folder that S3's console made.
+            if not entry["Key"].endswith("/"):
+                paths[entry["Key"]] = folder / entry["Key"].removeprefix(key)
+    for path in paths.values():
         if not path.resolve().is_relative_to(folder.resolve()):
             raise LaunchError(f"S3 holds an object whose name leads out of its folder: '{path}'")
+
+    def fetch_one(object_key: str) -> None:
+        fetch(context, {"Bucket": name, "Key": object_key}, paths[object_key])
+
     with ThreadPoolExecutor(DOWNLOADS) as readers:
-        list(
-            readers.map(
-                lambda pair: fetch(context, {"Bucket": name, "Key": pair[0]}, pair[1]),
-                zip(keys, paths, strict=True),
-            )
-        )
-    return paths
+        # list() raises the error of a thread here.
+        list(readers.map(fetch_one, paths))
+    return list(paths.values())
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """An archive's ordinary files, none outside the folder. LaunchError when it is none."""
+    """Unpack the ordinary files of an archive, none outside the folder. LaunchError."""
     try:
         extract(archive, folder, strict=False)
     except ValueError as error:
@@ -133,34 +135,32 @@ def unpack(archive: Path, folder: Path) -> None:
 
 
 def tuning_report(context: LaunchContext, name: str, folder: Path) -> int:
-    """The search's table, and its page and results in the form that `tune` has for its own; with the searches that it starts from."""
+    """The search's table, page and results in `tune`'s own form, with those of its parents."""
     from tune.managed import ManagedError, read_managed
     from tune.page import write_page
     from tune.results import write_results
     from tune.table import table
 
     if context.dry:
-        context.ask(
-            "sagemaker", "DescribeHyperParameterTuningJob", HyperParameterTuningJobName=name
-        )
-        context.ask(
-            "sagemaker",
-            "ListTrainingJobsForHyperParameterTuningJob",
-            HyperParameterTuningJobName=name,
-        )
+        job = {"HyperParameterTuningJobName": name}
+        context.ask("sagemaker", "DescribeHyperParameterTuningJob", **job)
+        context.ask("sagemaker", "ListTrainingJobsForHyperParameterTuningJob", **job)
         return FINE
     try:
         jobs = read_managed(name, context.client("sagemaker"), logs=context.client("logs"))
     except ManagedError as error:
         raise LaunchError(str(error)) from error
     folder.mkdir(parents=True, exist_ok=True)
-    write_results(folder / "results.json", jobs)
+    results = folder / "results.json"
+    page = folder / "report.html"
+    write_results(results, jobs)
     context.print(table(jobs))
     try:
-        write_page(folder / "report.html", jobs)
-        context.print(f"report: {folder / 'report.html'}")
-    except ModuleNotFoundError as error:  # an environment of `make demo` alone
+        write_page(page, jobs)
+        context.print(f"report: {page}")
+    except ModuleNotFoundError as error:
+        # The page needs optuna, which the environment of `make demo` alone does not have.
         context.print(
-            f"report: {folder / 'results.json'}; its page needs {error.name}, which `make environment` installs"
+            f"report: {results}; its page needs {error.name}, which `make environment` installs"
         )
     return FINE

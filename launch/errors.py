@@ -1,25 +1,82 @@
-"""What AWS answers, or the lack of an answer, as one sentence that says what to do."""
+"""AWS's errors, and the lack of an answer, as one sentence that says what to do."""
 
 import re
 
 ACTION = re.compile(r"perform: ([\w-]+:\w+)")
-NOT_ALLOWED = (
-    "AccessDenied",
-    "AccessDeniedException",
-    "403",
-    "UnauthorizedOperation",
-)  # one may not look, or do
-PATIENCE = (
-    "AWS asked for patience more often than this client retries; run the command again in a minute"
+# S3's HEAD requests have no body: botocore then gives the HTTP status as the code.
+NOT_ALLOWED = ("AccessDenied", "AccessDeniedException", "403", "UnauthorizedOperation")
+NOT_THERE = (
+    "ResourceNotFound",
+    "ResourceNotFoundException",
+    "NoSuchKey",
+    "NoSuchBucket",
+    "404",
+    "NoSuchEntity",
+    "ObjectNotFoundException",
+)
+EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired")
+UNKNOWN_CREDENTIALS = (
+    "InvalidClientTokenId",
+    "UnrecognizedClientException",
+    "SignatureDoesNotMatch",
+    "InvalidAccessKeyId",
+    "AuthFailure",
+)
+QUOTA = ("ResourceLimitExceeded", "LimitExceededException", "ServiceQuotaExceededException")
+OTHER_REGION = (
+    "PermanentRedirect",
+    "AuthorizationHeaderMalformed",
+    "IllegalLocationConstraintException",
+    "301",
+)
+THROTTLED = (
+    "ThrottlingException",
+    "Throttling",
+    "TooManyRequestsException",
+    "SlowDown",
+    "RequestLimitExceeded",
+)
+NO_CAPACITY = ("CapacityError", "InsufficientCapacityError")
+NO_IMAGE = re.compile(
+    r"(image|repository).*(not found|does not exist|cannot find)|cannot find.*image", re.I
+)
+# By AWS's code of the error: the sentence, with the code, AWS's message and the operation.
+SENTENCES = (
+    (EXPIRED, "the AWS credentials have expired; sign in again (`aws sso login`)"),
+    (
+        UNKNOWN_CREDENTIALS,
+        "AWS does not know these credentials ({code}); check AWS_PROFILE, and that the region "
+        "belongs to your account's partition",
+    ),
+    (
+        QUOTA,
+        "a quota of your account is reached: {message}; ask for more under Service Quotas, "
+        "SageMaker, or take another instance type",
+    ),
+    (
+        OTHER_REGION,
+        "the bucket lies in another region than the recipe's: {message}; "
+        "set `sagemaker: region:` to the bucket's",
+    ),
+    (
+        ("NoSuchBucket",),
+        "there is no bucket of that name: {message}; make it, or set `sagemaker: bucket:`",
+    ),
+    (("OptInRequired",), "this region is not switched on for your account: {message}"),
+    (
+        THROTTLED,
+        "AWS throttled the request more often than this client retries; "
+        "run the command again in a minute ({operation}: {message})",
+    ),
 )
 
 
 class LaunchError(RuntimeError):
-    """A step that cannot be done; the text says which, why, and what to do."""
+    """A step that cannot be done; the text says which step, why, and what to do."""
 
 
 class Missing(LaunchError):
-    """What was asked for does not exist."""
+    """The wanted thing does not exist."""
 
 
 def sentence(error: Exception) -> str:
@@ -27,7 +84,7 @@ def sentence(error: Exception) -> str:
     from botocore import exceptions
 
     if isinstance(error, exceptions.ClientError):
-        return _of_answer(error)
+        return _sentence_of_answer(error)
     if isinstance(
         error,
         (
@@ -36,7 +93,10 @@ def sentence(error: Exception) -> str:
             exceptions.CredentialRetrievalError,
         ),
     ):
-        return f"there are no usable AWS credentials ({error}); run `aws configure` or `aws sso login`, or set AWS_PROFILE"
+        return (
+            f"there are no usable AWS credentials ({error}); run `aws configure` or "
+            "`aws sso login`, or set AWS_PROFILE"
+        )
     if isinstance(
         error,
         (
@@ -51,7 +111,10 @@ def sentence(error: Exception) -> str:
     if isinstance(error, exceptions.NoRegionError):
         return "no region is given; set `sagemaker: region:` in the recipe, or AWS_REGION"
     if isinstance(error, exceptions.EndpointConnectionError):
-        return f"{error}; check the recipe's region (is there such a region, with this service?) and this machine's network"
+        return (
+            f"{error}; check the recipe's region (is there such a region, with this service?) "
+            "and this machine's network"
+        )
     if isinstance(error, exceptions.ParamValidationError):
         return " ".join(str(error).split())
     return str(error)
@@ -59,83 +122,56 @@ def sentence(error: Exception) -> str:
 
 def code_of(error: Exception) -> str:
     """AWS's code of an error, such as `AccessDeniedException`; empty for other exceptions."""
-    return getattr(error, "response", {}).get("Error", {}).get("Code", "")
+    return str(_answer(error).get("Code", ""))
 
 
 def message_of(error: Exception) -> str:
-    return " ".join(
-        str(getattr(error, "response", {}).get("Error", {}).get("Message", error)).split()
-    )
+    """AWS's message of an error, in one line; for other exceptions their text."""
+    return " ".join(str(_answer(error).get("Message", error)).split())
 
 
 def is_missing(error: Exception) -> bool:
-    """Whether AWS says that the thing itself is not there (never: that one may not look)."""
-    code, message = code_of(error), message_of(error)
-    if code in (
-        "ResourceNotFound",
-        "ResourceNotFoundException",
-        "NoSuchKey",
-        "NoSuchBucket",
-        "404",
-        "NoSuchEntity",
-        "ObjectNotFoundException",
-    ):
+    """Whether AWS says that the thing does not exist. A refusal to look is not that."""
+    code = code_of(error)
+    if code in NOT_THERE:
         return True
+    # SageMaker answers a Describe of an unknown name with a ValidationException.
     return code == "ValidationException" and bool(
-        re.search(r"could not find|does not exist|not found", message, re.I)
+        re.search(r"could not find|does not exist|not found", message_of(error), re.I)
     )
 
 
-def _of_answer(error: Exception) -> str:
-    code, message, operation = (
-        code_of(error),
-        message_of(error),
-        getattr(error, "operation_name", ""),
-    )
+def _answer(error: Exception) -> dict[str, object]:
+    """The error document of a ClientError; empty for other exceptions."""
+    response = getattr(error, "response", {})
+    document: dict[str, object] = response.get("Error", {})
+    return document
+
+
+def _sentence_of_answer(error: Exception) -> str:
+    code = code_of(error)
+    message = message_of(error)
+    operation = str(getattr(error, "operation_name", ""))
     if code in NOT_ALLOWED:
-        action = ACTION.search(message)
-        return f"you may not {action[1] if action else operation}: {message}; ask for that permission, or set AWS_PROFILE to a user who has it"
-    if code in ("ExpiredToken", "ExpiredTokenException", "RequestExpired"):
-        return "the AWS credentials have expired; sign in again (`aws sso login`)"
-    if code in (
-        "InvalidClientTokenId",
-        "UnrecognizedClientException",
-        "SignatureDoesNotMatch",
-        "InvalidAccessKeyId",
-        "AuthFailure",
-    ):
-        return f"AWS does not know these credentials ({code}); check AWS_PROFILE, and that the region belongs to your account's partition"
-    if code in ("ResourceLimitExceeded", "LimitExceededException", "ServiceQuotaExceededException"):
-        return f"a quota of your account is reached: {message}; ask for more under Service Quotas, SageMaker, or take another instance type"
-    if code in (
-        "PermanentRedirect",
-        "AuthorizationHeaderMalformed",
-        "IllegalLocationConstraintException",
-        "301",
-    ):
-        return f"the bucket lies in another region than the recipe's: {message}; set `sagemaker: region:` to the bucket's"
-    if code == "NoSuchBucket":
-        return f"there is no bucket of that name: {message}; make it, or set `sagemaker: bucket:`"
-    if code == "OptInRequired":
-        return f"this region is not switched on for your account: {message}"
-    if code in (
-        "ThrottlingException",
-        "Throttling",
-        "TooManyRequestsException",
-        "SlowDown",
-        "RequestLimitExceeded",
-    ):
-        return f"{PATIENCE} ({operation}: {message})"
-    if (
-        code in ("CapacityError", "InsufficientCapacityError")
-        or "capacity" in message.lower()
-        and code != "ValidationException"
-    ):
-        return f"AWS has no such machine free now: {message}; try later, another instance type, or another region"
-    if re.search(
-        r"(image|repository).*(not found|does not exist|cannot find)|cannot find.*image",
-        message,
-        re.I,
-    ):
-        return f"the image is not in ECR, or the role may not pull it: {message}; run ./build_and_push.sh, and let the role read the repository"
+        named = ACTION.search(message)
+        action = named[1] if named else operation
+        return (
+            f"you may not {action}: {message}; ask for that permission, "
+            "or set AWS_PROFILE to a user that has it"
+        )
+    for codes, text in SENTENCES:
+        if code in codes:
+            return text.format(code=code, message=message, operation=operation)
+    # A validation error also speaks of capacity: of a value outside its range.
+    names_capacity = "capacity" in message.lower() and code != "ValidationException"
+    if code in NO_CAPACITY or names_capacity:
+        return (
+            f"AWS has no such machine free now: {message}; try later, another instance type, "
+            "or another region"
+        )
+    if NO_IMAGE.search(message):
+        return (
+            f"the image is not in ECR, or the role may not pull it: {message}; "
+            "run ./build_and_push.sh, and let the role read the repository"
+        )
     return f"{operation or 'AWS'} answered {code or 'an error'}: {message}"

@@ -1,118 +1,133 @@
-"""The command that makes and updates endpoints: deploy."""
+"""The command deploy: makes and updates endpoints."""
 
 from pathlib import Path
 
 from launch.context import LaunchContext
 from launch.errors import LaunchError, is_missing
 from launch.jobs import FAILED, FINE, best_trial, chosen, describe_or_none
-from launch.requests_hosting import (
-    alarm,
-    alarm_name,
-    endpoint,
-    endpoint_config,
-    model,
-    scaling,
-    update,
-)
-from launch.requests_training import bucket, dated, model_data, prefix, s3
-from launch.upload import Channel, File, sha256_of
+from launch.requests_hosting import endpoint, endpoint_config, model
+from launch.requests_training import bucket, dated, model_data, prefix, s3, s3_encryption, split_s3
+from launch.requests_update import alarm, alarm_name, scaling, update
+from launch.state import Entry
+from launch.upload import LARGEST, Channel, File, sha256_of
 
-UNSETTLED = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
-TOO_LARGE = 5 * 1024**3
+CHANGING = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
 
 
 def deploy(context: LaunchContext) -> int:
-    """Make a model, a configuration and the endpoint, or bring a live endpoint over to them with rollback; wait until it answers."""
-    recipe, settings = context.recipe, context.recipe.settings.endpoint
-    live = None if context.dry else live_status(context)
-    known = context.state.latest("endpoint")
-    if live in UNSETTLED:
-        if known is None or known.name != recipe.endpoint_name or live == "Deleting":
-            raise LaunchError(
-                f"the endpoint {recipe.endpoint_name} is {live}; wait until `launch status` says InService"
-            )
+    """Make a model, a configuration and the endpoint, and wait until it answers.
+
+    A live endpoint is updated, and rolls back by itself when the new model fails.
+    """
+    live = None
+    if not context.dry:
+        live = live_status(context)
+    if live in CHANGING:
+        known = entry_of_change(context, live)
         context.print("deploy: an earlier command began this; waiting for it")
         return wait_and_scale(context, known.facts["config"])
-    source = model_source(context)
-    if settings.kind == "multi-model":
-        data = add_to_multi_model(context, source)
+    data = model_source(context)
+    if context.recipe.settings.endpoint.kind == "multi-model":
+        data = add_to_multi_model(context, data)
         if live == "InService" and not context.options.update:
             context.print(
-                f"deploy: {recipe.endpoint_name} serves it by `invoke --target {multi_model_name(context)}`; nothing else changes "
+                f"deploy: {context.recipe.endpoint_name} serves it by "
+                f"`invoke --target {multi_model_name(context)}`; nothing else changes "
                 "(--update makes a new configuration)"
             )
             return FINE
+    name = make_config(context, data)
+    context.note("endpoint", context.recipe.endpoint_name, config=name)
+    is_new = live is None
+    if context.dry and context.options.update:
+        is_new = False
+    if is_new:
+        context.ask("sagemaker", "CreateEndpoint", **endpoint(context.recipe, name))
     else:
-        data = source
-    name = dated(recipe.endpoint_name, context.stamp)
-    context.note("model", name, data=data)
-    context.ask(
-        "sagemaker",
-        "CreateModel",
-        **model(recipe, context.target, name, data, settings.image, settings.environment),
-    )
-    context.note("config", name)
-    context.ask(
-        "sagemaker", "CreateEndpointConfig", **endpoint_config(recipe, context.location, name, name)
-    )
-    if settings.kind != "serverless":
-        context.note("alarm", alarm_name(recipe))
-        context.ask("cloudwatch", "PutMetricAlarm", **alarm(recipe))
-    context.note("endpoint", recipe.endpoint_name, config=name)
-    if live is None and not (context.dry and context.options.update):
-        context.ask("sagemaker", "CreateEndpoint", **endpoint(recipe, name))
-    else:
-        context.ask("sagemaker", "UpdateEndpoint", **update(recipe, name))
+        context.ask("sagemaker", "UpdateEndpoint", **update(context.recipe, name))
     return wait_and_scale(context, name)
 
 
+def entry_of_change(context: LaunchContext, live: str | None) -> Entry:
+    """The entry of the earlier command that changes the endpoint. LaunchError for another one's."""
+    name = context.recipe.endpoint_name
+    known = context.state.latest("endpoint")
+    if known is None or known.name != name or live == "Deleting":
+        raise LaunchError(
+            f"the endpoint {name} is {live}; wait until `launch status` says InService"
+        )
+    return known
+
+
+def make_config(context: LaunchContext, data: str) -> str:
+    """Make the model, its configuration and the rollback's alarm; the name of the first two."""
+    recipe = context.recipe
+    settings = recipe.settings.endpoint
+    name = dated(recipe.endpoint_name, context.stamp)
+    context.note("model", name, data=data)
+    request = model(recipe, context.target, name, data, settings.image, settings.environment)
+    context.ask("sagemaker", "CreateModel", **request)
+    context.note("config", name)
+    config = endpoint_config(recipe, context.location, name, name)
+    context.ask("sagemaker", "CreateEndpointConfig", **config)
+    if settings.kind != "serverless":
+        context.note("alarm", alarm_name(recipe))
+        context.ask("cloudwatch", "PutMetricAlarm", **alarm(recipe))
+    return name
+
+
 def wait_and_scale(context: LaunchContext, config: str) -> int:
-    """Wait unless told otherwise, then let it scale."""
-    code = FINE if context.dry or context.options.no_wait else wait_in_service(context, config)
-    if code == FINE:
-        register_scaling(context)
-    return code
+    """Wait for the endpoint unless --no-wait is given, then register its scaling."""
+    if not context.dry and not context.options.no_wait:
+        code = wait_in_service(context, config)
+        if code != FINE:
+            return code
+    register_scaling(context)
+    return FINE
 
 
 def live_status(context: LaunchContext) -> str | None:
     """State of the endpoint; None where there is none. LaunchError when it never came up."""
     name = context.recipe.endpoint_name
     try:
-        found = context.ask("sagemaker", "DescribeEndpoint", EndpointName=name)["EndpointStatus"]
+        answer = context.ask("sagemaker", "DescribeEndpoint", EndpointName=name)
     except Exception as error:
         if is_missing(error):
             return None
         raise
+    found = str(answer["EndpointStatus"])
     if found == "Failed":
         raise LaunchError(
-            f"the endpoint {name} has failed and cannot be updated; `launch delete` removes it, then deploy again"
+            f"the endpoint {name} has failed and cannot be updated; "
+            "`launch delete` removes it, then deploy again"
         )
     return found
 
 
 def wait_in_service(context: LaunchContext, config: str) -> int:
-    """Wait until the endpoint rests; 1 when it failed, or went back to what it had."""
-    told = ""
+    """Wait until the endpoint is stable; FAILED when it failed or rolled back."""
+    name = context.recipe.endpoint_name
+    printed = ""
     while True:
-        answer = context.ask(
-            "sagemaker", "DescribeEndpoint", EndpointName=context.recipe.endpoint_name
-        )
+        answer = context.ask("sagemaker", "DescribeEndpoint", EndpointName=name)
         status = answer["EndpointStatus"]
-        if status != told:
-            context.print(f"deploy: {context.recipe.endpoint_name} is {status}")
-            told = status
-        if status not in UNSETTLED:
+        if status != printed:
+            context.print(f"deploy: {name} is {status}")
+            printed = status
+        if status not in CHANGING:
             break
         context.wait()
-    if answer.get("EndpointConfigName") != config:
+    serving = answer.get("EndpointConfigName")
+    if serving != config:
         context.print(
-            f"deploy: failed: the update was rolled back; the endpoint serves {answer.get('EndpointConfigName')} as before. "
-            f"{answer.get('FailureReason', '')}"
+            "deploy: failed: the update was rolled back; "
+            f"the endpoint serves {serving} as before. {answer.get('FailureReason', '')}"
         )
         return FAILED
     if status != "InService":
         context.print(
-            f"deploy: failed: {answer.get('FailureReason', status)}; its log: `launch logs RECIPE --endpoint`"
+            f"deploy: failed: {answer.get('FailureReason', status)}; "
+            "its log: `launch logs RECIPE --endpoint`"
         )
         return FAILED
     return FINE
@@ -127,40 +142,46 @@ def register_scaling(context: LaunchContext) -> None:
 
 
 def model_source(context: LaunchContext) -> str:
-    """s3:// of the model.tar.gz: --model, a file of this machine brought to S3, or what a training left."""
+    """s3:// of the model.tar.gz: --model, brought to S3 if it is a file, or a training's model."""
     given = context.options.model
     if given.startswith("s3://"):
-        return given
+        return str(given)
     if given:
         return bring(context, Path(given))
-    job = best_trial(context)[0] if context.options.best else chosen(context, "training").name
+    if context.options.best:
+        job, _ = best_trial(context)
+    else:
+        job = chosen(context, "training").name
     if context.dry:
         return model_data(context.recipe, context.location, job)
     answer = describe_or_none(context, "training", job)
     if answer is None:
         raise LaunchError(
-            f"there is no training job {job} on SageMaker; name one with --job, or a model with --model"
+            f"there is no training job {job} on SageMaker; "
+            "name one with --job, or a model with --model"
         )
-    if answer["TrainingJobStatus"] not in ("Completed", "Stopped"):
-        raise LaunchError(
-            f"the training {job} is {answer['TrainingJobStatus']}; there is no model of it to deploy"
-        )
-    return answer["ModelArtifacts"]["S3ModelArtifacts"]
+    status = answer["TrainingJobStatus"]
+    if status not in ("Completed", "Stopped"):
+        raise LaunchError(f"the training {job} is {status}; it has no model to deploy")
+    return str(answer["ModelArtifacts"]["S3ModelArtifacts"])
 
 
 def bring(context: LaunchContext, path: Path) -> str:
-    """A model.tar.gz of this machine, in S3 under its own checksum."""
+    """Put a model.tar.gz of this machine into S3, under its own checksum; its s3:// URI."""
     if not path.is_file() or not path.name.endswith(".tar.gz"):
-        raise LaunchError(f"'{path}' is no model.tar.gz")
+        raise LaunchError(f"'{path}' is not a model.tar.gz")
     file = File("model.tar.gz", path, path.stat().st_size, sha256_of(path))
+    if file.size > LARGEST:
+        raise LaunchError(f"'{path}' has more than 5 GB")
+    client = None
+    if not context.dry:
+        client = context.client("s3")
     channel = Channel(
-        None if context.dry else context.client("s3"),
+        client,
         bucket(context.recipe, context.location),
         f"{prefix(context.recipe)}/models/{file.sha256[:16]}/",
         context.recipe.settings.kms_key,
     )
-    if file.size > TOO_LARGE:
-        raise LaunchError(f"'{path}' has more than 5 GB")
     if context.dry:
         context.ask("s3", "PutObject", **channel.put_request(file), Body=str(path))
     elif file.name not in channel.objects():
@@ -169,20 +190,26 @@ def bring(context: LaunchContext, path: Path) -> str:
 
 
 def multi_model_name(context: LaunchContext) -> str:
+    """The model's name on a multi-model endpoint."""
     return context.options.target or f"{context.recipe.slug}.tar.gz"
+
+
+def multi_model_prefix(context: LaunchContext) -> str:
+    """s3:// prefix where a multi-model endpoint looks for its models, with a slash at its end."""
+    return s3(context.recipe, context.location, "shelf") + "/"
 
 
 def add_to_multi_model(context: LaunchContext, source: str) -> str:
     """Copy a model to where a multi-model endpoint looks for models; that prefix."""
-    shelf = s3(context.recipe, context.location, "shelf") + "/"
-    origin, _, key = source.removeprefix("s3://").partition("/")
-    kms_key = context.recipe.settings.kms_key
+    models = multi_model_prefix(context)
+    bucket_name, prefix_key = split_s3(models)
+    source_bucket, source_key = split_s3(source)
     context.ask(
         "s3",
         "CopyObject",
-        Bucket=bucket(context.recipe, context.location),
-        Key=f"{prefix(context.recipe)}/shelf/{multi_model_name(context)}",
-        CopySource={"Bucket": origin, "Key": key},
-        **({"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key} if kms_key else {}),
+        Bucket=bucket_name,
+        Key=f"{prefix_key}{multi_model_name(context)}",
+        CopySource={"Bucket": source_bucket, "Key": source_key},
+        **s3_encryption(context.recipe.settings.kms_key),
     )
-    return shelf
+    return models

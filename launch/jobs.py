@@ -1,119 +1,87 @@
-"""Commands about trainings: upload, train, debug, status, logs, stop."""
+"""Training jobs: the commands train and debug; starting, finding and finishing jobs of any kind."""
 
 from dataclasses import replace
 
+from launch.aws import Request, Response
 from launch.context import LaunchContext
 from launch.cost import check_budget
 from launch.errors import LaunchError, code_of, is_missing, message_of
-from launch.follow import (
-    DESCRIBE,
-    ENDED,
-    GROUPS,
-    Metrics,
-    Tail,
-    describe,
-    follow,
-    print_lines,
-    status_of,
-    steps,
-)
-from launch.recipe import Recipe, check_hyperparameters, located, with_hyperparameters
+from launch.follow import ENDED, describe, follow, status_of
+from launch.recipe import Recipe, check_hyperparameters, with_hyperparameters
 from launch.requests_debug import debug_job, own_debug_job
-from launch.requests_training import Call, bucket, dated, model_data, prefix, training_job
-from launch.stacks import stack_words
+from launch.requests_training import Call, dated, model_data, training_job
 from launch.state import Entry
-from launch.upload import Channel, files_of, upload
 
-FINE, FAILED = 0, 1
-STOP = {
-    "training": "StopTrainingJob",
-    "tuning": "StopHyperParameterTuningJob",
-    "transform": "StopTransformJob",
-}
-
-
-def upload_channels(context: LaunchContext) -> int:
-    """Bring the recipe's folders to S3; a dry run shows a PutObject a file."""
-    recipe = context.recipe
-    folders = {
-        name: given
-        for name, given in recipe.settings.channels.items()
-        if not given.startswith("s3://")
-    }
-    if not folders:
-        context.print("upload: all channels are in S3 already")
-    for name, folder in ((name, located(given)) for name, given in folders.items()):
-        key = f"{prefix(recipe)}/data/{name}/"
-        if context.dry:
-            channel = Channel(None, bucket(recipe, context.location), key, recipe.settings.kms_key)
-            for file in files_of(folder) if folder.is_dir() else []:
-                context.ask("s3", "PutObject", **channel.put_request(file), Body=str(file.path))
-            if not folder.is_dir():
-                context.print(
-                    f"dry run: there is no folder '{folder}' yet, so no file of channel {name} is shown"
-                )
-            continue
-        plan = upload(
-            Channel(
-                context.client("s3"), bucket(recipe, context.location), key, recipe.settings.kms_key
-            ),
-            files_of(folder),
-            context.print,
-            name,
-        )
-        context.print(
-            f"upload: {name}: s3://{bucket(recipe, context.location)}/{key} has {len(plan.put) + len(plan.same)} files"
-        )
-    return FINE
+# Exit codes.
+FINE = 0
+FAILED = 1
+# Words of AWS's refusals of Debugger, in small letters.
+DEBUGGER_WORDS = (
+    "debugger",
+    "debughook",
+    "debug hook",
+    "debugrule",
+    "debug rule",
+    "profiler",
+)
 
 
 def train(context: LaunchContext) -> int:
-    """Start a training and follow it; one that still runs is followed in its place."""
+    """Start a training and follow it. If one still runs, follow that one instead."""
     running = unfinished(context, "training")
     if running:
         context.print(f"train: {running.name} still runs; following it (--again starts another)")
         return finish(context, "training", running.name)
     check_budget(context.recipe, "training", context.options.over_budget)
-    recipe, name = with_given_hyperparameters(context), dated(context.recipe.name, context.stamp)
+    recipe = with_given_hyperparameters(context)
+    name = dated(context.recipe.name, context.stamp)
     if context.options.best:
-        recipe = replace(
-            recipe, hyperparameters={**recipe.hyperparameters, **best_trial(context)[1]}
-        )
+        _, best = best_trial(context)
+        recipe = replace(recipe, hyperparameters={**recipe.hyperparameters, **best})
         check_hyperparameters(recipe)
-    start_training(
-        context, name, training_job(recipe, context.target, name, context.options.checkpoints)
-    )
-    return FINE if context.dry else finish(context, "training", name)
+    request = training_job(recipe, context.target, name, context.options.checkpoints)
+    start_training(context, name, request)
+    if context.dry:
+        return FINE
+    return finish(context, "training", name)
 
 
 def with_given_hyperparameters(context: LaunchContext) -> Recipe:
-    """The recipe, with those of --hyperparameters in place of its own."""
+    """The recipe; with --hyperparameters, that file's ones replace its own."""
     file = context.options.hyperparameters
-    return with_hyperparameters(context.recipe, file) if file else context.recipe
+    if not file:
+        return context.recipe
+    return with_hyperparameters(context.recipe, file)
 
 
 def best_trial(context: LaunchContext) -> tuple[str, dict[str, str]]:
-    """The best training of the latest search: its name, and the hyperparameters that the search chose or held. LaunchError without one."""
+    """The best training of the latest search: its name and its hyperparameters.
+
+    These are the search's chosen and constant ones. LaunchError without a search or a result.
+    """
     entry = context.state.latest("tuning")
     if entry is None:
         raise LaunchError(
-            f"no search was started here for {context.recipe.name}, so there is no best trial; run `launch tune` first"
+            f"no search was started here for {context.recipe.name}, so there is no best trial; "
+            "run `launch tune` first"
         )
     answer = describe(context, "tuning", entry.name)
+    # The overall best is there only after a warm start: then a parent's trial may be better.
     best = answer.get("OverallBestTrainingJob") or answer.get("BestTrainingJob")
-    if not best:
-        if context.dry:
-            return f"best-of-{entry.name}", {}
-        raise LaunchError(f"the search {entry.name} has no trial with an objective yet")
-    context.print(f"best of {entry.name}: {best['TrainingJobName']}")
-    return best["TrainingJobName"], {
-        **answer["TrainingJobDefinition"].get("StaticHyperParameters", {}),
-        **best["TunedHyperParameters"],
-    }
+    if best:
+        context.print(f"best of {entry.name}: {best['TrainingJobName']}")
+        constant = answer["TrainingJobDefinition"].get("StaticHyperParameters", {})
+        return best["TrainingJobName"], {**constant, **best["TunedHyperParameters"]}
+    if context.dry:
+        return f"best-of-{entry.name}", {}
+    raise LaunchError(f"the search {entry.name} has no trial with an objective yet")
 
 
 def debug(context: LaunchContext) -> int:
-    """A training that SageMaker Debugger watches; one that watches itself with --own, or where AWS refuses Debugger."""
+    """Start a training that SageMaker Debugger watches, and follow it.
+
+    With --own, or where AWS refuses Debugger, the training watches itself.
+    """
     check_budget(context.recipe, "training", context.options.over_budget)
     name = dated(f"{context.recipe.name}-debug", context.stamp)
     recipe = with_given_hyperparameters(context)
@@ -121,75 +89,61 @@ def debug(context: LaunchContext) -> int:
     if context.options.own:
         start_training(context, name, own)
     else:
-        try:
-            start(
-                context,
-                "training",
-                name,
-                "CreateTrainingJob",
-                debug_job(recipe, context.target, name),
-            )
-        except Exception as error:
-            if not refuses_debugger(error):
-                raise
-            context.print(
-                f"debug: AWS refuses Debugger for this account ({message_of(error)}); the training watches itself instead, "
-                "and `launch report` runs `python -m diagnose` on what it saved"
-            )
-            start_training(context, name, own)
-    return FINE if context.dry else finish(context, "training", name)
+        start_debug(context, name, recipe, own)
+    if context.dry:
+        return FINE
+    return finish(context, "training", name)
 
 
-def start_training(context: LaunchContext, name: str, request: dict) -> None:
-    """Start a training whose profiler is switched off; where AWS refuses even to be told so, without a word of it."""
+def start_debug(context: LaunchContext, name: str, recipe: Recipe, own: Request) -> None:
+    """Start a training with Debugger; the request `own` where AWS refuses that."""
+    try:
+        request = debug_job(recipe, context.target, name)
+        start(context, "training", name, "CreateTrainingJob", request)
+    except Exception as error:
+        if not refuses_debugger(error):
+            raise
+        context.print(
+            f"debug: AWS refuses Debugger for this account ({message_of(error)}); "
+            "the training watches itself instead, "
+            "and `launch report` runs `python -m diagnose` on what it saved"
+        )
+        start_training(context, name, own)
+
+
+def start_training(context: LaunchContext, name: str, request: Request) -> None:
+    """Start a training with the profiler switched off.
+
+    An account without Debugger may refuse even that field, so a second try leaves it out.
+    """
     try:
         start(context, "training", name, "CreateTrainingJob", request)
     except Exception as error:
         if not refuses_debugger(error):
             raise
-        start(
-            context,
-            "training",
-            name,
-            "CreateTrainingJob",
-            {key: value for key, value in request.items() if key != "ProfilerConfig"},
-        )
+        without = {key: value for key, value in request.items() if key != "ProfilerConfig"}
+        start(context, "training", name, "CreateTrainingJob", without)
 
 
 def refuses_debugger(error: Exception) -> bool:
-    """Whether AWS's answer is about Debugger or its profiler: new accounts are refused since 2026-07-30."""
+    """Whether the error is about Debugger: AWS refuses it to new accounts since 2026-07-30."""
     words = message_of(error).lower()
-    return (
-        isinstance(error, LaunchError)
-        and "debugger has no rules" in words
-        or (
-            hasattr(error, "response")
-            and any(
-                word in words
-                for word in (
-                    "debugger",
-                    "debughook",
-                    "debug hook",
-                    "debugrule",
-                    "debug rule",
-                    "profiler",
-                )
-            )
-        )
-    )
+    if isinstance(error, LaunchError):
+        return "debugger has no rules" in words
+    is_answer = hasattr(error, "response")
+    return is_answer and any(word in words for word in DEBUGGER_WORDS)
 
 
 def start(
-    context: LaunchContext, kind: str, name: str, operation: str, request: dict, **facts: object
+    context: LaunchContext, kind: str, name: str, operation: str, request: Request, **facts: object
 ) -> None:
-    """Note a job and ask for it; one that AWS refuses is forgotten."""
+    """Note a job and ask for it; a job that AWS refuses is forgotten."""
     context.note(kind, name, **facts)
     try:
         context.send(Call("sagemaker", operation, request))
     except Exception as error:
-        if (
-            code_of(error) != "ResourceInUse"
-        ):  # the name is ours alone: an earlier try arrived, its answer did not
+        # Only this command uses the name, so it was taken by a try whose answer got lost.
+        if code_of(error) != "ResourceInUse":
             if not context.dry:
                 context.state.remove(kind, name)
             raise
@@ -198,30 +152,45 @@ def start(
 
 
 def finish(context: LaunchContext, kind: str, name: str) -> int:
-    """Follow a job to its end; 0 when it completed."""
+    """Follow a job to its end; FINE when it completed."""
     if context.options.no_wait:
         context.print(
-            f"it goes on by itself: `python -m launch status {context.recipe.path}` and `logs` look at it"
+            f"the job continues: `python -m launch status {context.recipe.path}` and `logs` show it"
         )
         return FINE
     answer = follow(context, kind, name, getattr(context.options, "metrics", False))
-    if kind == "training" and status_of(kind, answer) != "Failed":
-        context.print(
-            f"model: {answer.get('ModelArtifacts', {}).get('S3ModelArtifacts') or model_data(context.recipe, context.location, name)}"
+    status = status_of(kind, answer)
+    if kind == "training" and status != "Failed":
+        artifacts = answer.get("ModelArtifacts", {})
+        model = artifacts.get("S3ModelArtifacts") or model_data(
+            context.recipe, context.location, name
         )
-    return FINE if status_of(kind, answer) == "Completed" else FAILED
+        context.print(f"model: {model}")
+    return exit_code(status)
+
+
+def exit_code(status: str) -> int:
+    """The command's exit code after a job's last status."""
+    if status == "Completed":
+        return FINE
+    return FAILED
 
 
 def unfinished(context: LaunchContext, kind: str) -> Entry | None:
-    """The latest job of a kind, if it still runs and no other is asked for."""
-    entry = None if context.dry or context.options.again else context.state.latest(kind)
+    """The latest job of a kind if it still runs; None with --again, which wants another one."""
+    if context.dry or context.options.again:
+        return None
+    entry = context.state.latest(kind)
     if entry is None:
         return None
     answer = describe_or_none(context, kind, entry.name)
-    return entry if answer and status_of(kind, answer) not in ENDED else None
+    if answer is None or status_of(kind, answer) in ENDED:
+        return None
+    return entry
 
 
-def describe_or_none(context: LaunchContext, kind: str, name: str) -> dict | None:
+def describe_or_none(context: LaunchContext, kind: str, name: str) -> Response | None:
+    """The answer of Describe…; None for an unknown job."""
     try:
         return describe(context, kind, name)
     except Exception as error:
@@ -230,80 +199,11 @@ def describe_or_none(context: LaunchContext, kind: str, name: str) -> dict | Non
         raise
 
 
-def status(context: LaunchContext) -> int:
-    """One line for all that this recipe started: jobs, the endpoint, its API."""
-    entries = context.state.all(*DESCRIBE, "endpoint", "api")
-    if not entries:
-        context.print(f"status: nothing was started for {context.recipe.name} here")
-    for entry in entries:
-        if entry.kind in ("endpoint", "api"):
-            context.print(
-                f"{entry.kind} {entry.name}: {(endpoint_words if entry.kind == 'endpoint' else stack_words)(context, entry.name)}"
-            )
-            continue
-        answer = describe_or_none(context, entry.kind, entry.name)
-        if not context.dry:
-            context.print(
-                f"{entry.kind} {entry.name}: {steps(entry.kind, answer) if answer else 'not on SageMaker'} (started {entry.started})"
-            )
-    return FINE
-
-
-def endpoint_words(context: LaunchContext, name: str) -> str:
-    """State, configuration and instances of an endpoint."""
-    try:
-        answer = context.ask("sagemaker", "DescribeEndpoint", EndpointName=name)
-    except Exception as error:
-        if is_missing(error):
-            return "not on SageMaker"
-        raise
-    variants = [
-        f"{one['VariantName']} {one.get('CurrentInstanceCount', '')} of {one.get('DesiredInstanceCount', '')} instances"
-        for one in answer.get("ProductionVariants", [])
-        if "CurrentInstanceCount" in one
-    ]
-    return "; ".join(
-        word
-        for word in [
-            answer.get("EndpointStatus", ""),
-            answer.get("EndpointConfigName", ""),
-            *variants,
-            answer.get("FailureReason", ""),
-        ]
-        if word
-    )
-
-
-def logs(context: LaunchContext) -> int:
-    """Follow the log of the latest job, or of the one named; with --endpoint the endpoint's, until Ctrl-C."""
-    if context.options.endpoint:
-        return endpoint_logs(context)
-    entry = chosen(context, *GROUPS)
-    if context.dry:
-        context.ask(
-            "logs",
-            "DescribeLogStreams",
-            logGroupName=GROUPS[entry.kind],
-            logStreamNamePrefix=f"{entry.name}/",
-        )
-        return FINE
-    answer = follow(context, entry.kind, entry.name, context.options.metrics)
-    return FINE if status_of(entry.kind, answer) == "Completed" else FAILED
-
-
-def endpoint_logs(context: LaunchContext) -> int:
-    group = f"/aws/sagemaker/Endpoints/{context.recipe.endpoint_name}"
-    if context.dry:
-        context.ask("logs", "DescribeLogStreams", logGroupName=group)
-        return FINE
-    tail, metrics = Tail(context, group, ""), Metrics()
-    while print_lines(context, tail, metrics, False) or not context.options.no_wait:
-        context.wait()
-    return FINE
-
-
 def chosen(context: LaunchContext, *kinds: str) -> Entry:
-    """The job named by --job, else the latest that was started. LaunchError where there is none; a dry run names the one that would be next."""
+    """The job of --job, else the latest that was started.
+
+    LaunchError where there is none. A dry run names the job that would be the next.
+    """
     name = context.options.job
     entries = [entry for entry in context.state.all(*kinds) if not name or entry.name == name]
     if entries:
@@ -311,26 +211,6 @@ def chosen(context: LaunchContext, *kinds: str) -> Entry:
     if name or context.dry:
         return Entry(kinds[0], name or dated(context.recipe.name, context.stamp), context.now())
     raise LaunchError(
-        f"no {' or '.join(kinds)} job was started here for {context.recipe.name}; name one with --job"
+        f"no {' or '.join(kinds)} job was started here for {context.recipe.name}; "
+        "name one with --job"
     )
-
-
-def stop(context: LaunchContext) -> int:
-    """Stop what still runs, or the job named; a training keeps its best model so far."""
-    entries = (
-        [chosen(context, *STOP)] if context.options.job or context.dry else context.state.all(*STOP)
-    )
-    stopped = 0
-    for entry in entries:
-        answer = {} if context.dry else describe_or_none(context, entry.kind, entry.name)
-        if answer is None or status_of(entry.kind, answer) in ENDED:
-            continue
-        context.ask("sagemaker", STOP[entry.kind], **{DESCRIBE[entry.kind][1]: entry.name})
-        stopped += 1
-        if not context.dry:
-            context.print(
-                f"stop: {entry.name} was told to stop; a training has 120 s to save its model"
-            )
-    if not stopped and not context.dry:
-        context.print("stop: nothing runs")
-    return FINE

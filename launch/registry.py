@@ -1,7 +1,8 @@
-"""Manifests in a registry of container images: asked for over HTTP, and put into the form that SageMaker takes.
+"""Manifests in a registry of container images: asked for over HTTP, and converted for SageMaker.
 
-SageMaker refuses OCI manifests and lists; the same layers under a Docker v2 manifest it takes. A converted manifest changes media
-types only: configuration and layers are the same blobs.
+SageMaker refuses OCI manifests and lists, and accepts the same layers under a Docker v2 manifest.
+A converted manifest changes media types only: configuration and layers are the same blobs.
+Source: Docker's "Image Manifest V 2, Schema 2", and OCI's image and distribution specifications.
 """
 
 import base64
@@ -15,16 +16,19 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
+from email.message import Message
 from pathlib import Path
+from typing import Any
 
 from launch.errors import LaunchError, Missing
 
+# JSON of a registry; another program writes it.
+Document = dict[str, Any]
+
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
-OCI_MANIFEST, OCI_INDEX = (
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.oci.image.index.v1+json",
-)
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 ACCEPTED = (DOCKER_MANIFEST, DOCKER_LIST, OCI_MANIFEST, OCI_INDEX)
 DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
@@ -36,7 +40,7 @@ TIMEOUT_S = 60
 
 @dataclass(frozen=True)
 class Manifest:
-    """A manifest as the registry keeps it. named: the digest by which the registry knows it, else content's own."""
+    """A manifest as the registry keeps it. named: the registry's own digest of it, if known."""
 
     content: bytes
     media_type: str
@@ -47,65 +51,83 @@ class Manifest:
         return self.named or f"sha256:{hashlib.sha256(self.content).hexdigest()}"
 
 
-def manifest_of(content: bytes, said: str = "", digest: str = "") -> Manifest:
-    """A manifest by what it says it is itself, else by what the registry said."""
-    return Manifest(
-        content, json.loads(content).get("mediaType") or said.partition(";")[0].strip(), digest
-    )
+def manifest_of(content: bytes, header: str = "", digest: str = "") -> Manifest:
+    """A manifest with the media type in its content, else with that of the registry's header."""
+    media_type = json.loads(content).get("mediaType") or header.partition(";")[0].strip()
+    return Manifest(content, media_type, digest)
 
 
 def as_docker(manifest: Manifest, fetch: Callable[[str], Manifest]) -> Manifest:
-    """The Docker v2 manifest of the same linux/amd64 image. fetch: the manifest of a digest, for lists.
+    """The Docker v2 manifest of the same linux/amd64 image.
 
-    LaunchError where there is no such image, or a layer is packed in a way that Docker's form cannot name.
+    fetch: the manifest of a digest; a list needs it. LaunchError where there is no such image,
+    or where Docker's form has no name for the compression of a layer.
     """
-    document = json.loads(manifest.content)
     if manifest.media_type == DOCKER_MANIFEST:
         return manifest
+    document: Document = json.loads(manifest.content)
     if manifest.media_type in (DOCKER_LIST, OCI_INDEX):
-        fitting = [
-            entry
-            for entry in document["manifests"]
-            if (entry.get("platform", {}).get("os"), entry.get("platform", {}).get("architecture"))
-            == ("linux", "amd64")
-        ]
-        if len(fitting) != 1:
-            raise LaunchError(
-                f"the list of images names {len(fitting)} for linux/amd64, where SageMaker needs one; build with --platform linux/amd64"
-            )
-        return as_docker(fetch(fitting[0]["digest"]), fetch)
+        return as_docker(fetch(digest_for_sagemaker(document)), fetch)
     if manifest.media_type != OCI_MANIFEST:
         raise LaunchError(
-            f"a manifest of type '{manifest.media_type}' is no image that SageMaker takes; expected {DOCKER_MANIFEST}"
+            f"a manifest of type '{manifest.media_type}' is not an image that SageMaker takes; "
+            f"expected {DOCKER_MANIFEST}"
         )
-    strange = [
-        entry["mediaType"]
-        for entry in [document["config"], *document["layers"]]
-        if entry["mediaType"] not in (*CONFIGS, *LAYERS)
-    ]
-    if strange:
-        raise LaunchError(
-            f"the image holds '{strange[0]}', which SageMaker does not take; push layers packed by gzip"
-        )
+    for entry in [document["config"], *document["layers"]]:
+        if entry["mediaType"] not in (*CONFIGS, *LAYERS):
+            raise LaunchError(
+                f"the image holds '{entry['mediaType']}', which SageMaker does not take; "
+                "push layers packed by gzip"
+            )
     converted = {
         "schemaVersion": 2,
         "mediaType": DOCKER_MANIFEST,
         "config": _entry(document["config"], DOCKER_CONFIG),
         "layers": [_entry(layer, DOCKER_LAYER) for layer in document["layers"]],
     }
+    # Docker writes its own manifests with this indentation, too.
     return Manifest(json.dumps(converted, indent=3).encode(), DOCKER_MANIFEST)
 
 
+def digest_for_sagemaker(images: Document) -> str:
+    """The digest of a list's one linux/amd64 image. LaunchError for none or several."""
+    fitting = []
+    for entry in images["manifests"]:
+        platform = entry.get("platform", {})
+        if platform.get("os") == "linux" and platform.get("architecture") == "amd64":
+            fitting.append(str(entry["digest"]))
+    if len(fitting) != 1:
+        raise LaunchError(
+            f"the list of images names {len(fitting)} for linux/amd64, "
+            "where SageMaker needs one; build with --platform linux/amd64"
+        )
+    return fitting[0]
+
+
+class Unauthorized(LaunchError):
+    """The registry wants a sign-in. challenge: its header WWW-Authenticate."""
+
+    def __init__(self, text: str, challenge: str):
+        super().__init__(text)
+        self.challenge = challenge
+
+
 class HttpRegistry:
-    """Any registry that speaks the distribution API; plain HTTP on loopback, else HTTPS with docker's own logins."""
+    """Any registry with the distribution API.
+
+    It is asked by plain HTTP on loopback, else by HTTPS with docker's own logins.
+    """
 
     def __init__(self, host: str):
         self.host = host
-        self.base = f"{'http' if LOOPBACK.match(host) else 'https'}://{host}"
+        scheme = "https"
+        if LOOPBACK.match(host):
+            scheme = "http"
+        self.base = f"{scheme}://{host}"
         self._authorization = ""
 
     def manifest(self, repository: str, reference: str) -> Manifest:
-        """By tag or digest. Missing when there is none, LaunchError when the registry does not say."""
+        """By tag or digest. Missing when there is none, LaunchError for other answers."""
         content, headers = self._ask("GET", repository, reference, {"Accept": ", ".join(ACCEPTED)})
         return manifest_of(content, headers.get("Content-Type", ""))
 
@@ -114,35 +136,49 @@ class HttpRegistry:
         self._ask("PUT", repository, tag, {"Content-Type": manifest.media_type}, manifest.content)
 
     def _ask(
-        self, method: str, repository: str, reference: str, headers: dict, body: bytes | None = None
-    ):
+        self,
+        method: str,
+        repository: str,
+        reference: str,
+        headers: dict[str, str],
+        body: bytes | None = None,
+    ) -> tuple[bytes, Message]:
+        """Body and headers of the answer. A first 401 is answered with a sign-in."""
         url = f"{self.base}/v2/{repository}/manifests/{reference}"
-        for attempt in (1, 2):
-            sent = {
-                **headers,
-                **({"Authorization": self._authorization} if self._authorization else {}),
-            }
-            try:
-                with urllib.request.urlopen(
-                    urllib.request.Request(url, body, sent, method=method), timeout=TIMEOUT_S
-                ) as answer:
-                    return answer.read(), answer.headers
-            except urllib.error.HTTPError as error:
-                if error.code == 404:
-                    raise Missing(f"'{self.host}' has no {repository}:{reference}") from error
-                if error.code != 401 or attempt == 2:
-                    told = error.read(300).decode(errors="replace").strip()
-                    raise LaunchError(
-                        f"'{self.host}' answered {error.code} for {repository}:{reference}: {told}"
-                    ) from error
-                self._authorization = self._sign_in(
-                    error.headers.get("WWW-Authenticate", ""), repository
-                )
-            except OSError as error:
-                raise LaunchError(f"the registry '{self.host}' does not answer: {error}") from error
+        name = f"{repository}:{reference}"
+        try:
+            return self._send(method, url, headers, body, name)
+        except Unauthorized as error:
+            self._authorization = self._sign_in(error.challenge, repository)
+        return self._send(method, url, headers, body, name)
+
+    def _send(
+        self, method: str, url: str, headers: dict[str, str], body: bytes | None, name: str
+    ) -> tuple[bytes, Message]:
+        """One request. name: the image's, for error sentences."""
+        sent = dict(headers)
+        if self._authorization:
+            sent["Authorization"] = self._authorization
+        request = urllib.request.Request(url, body, sent, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
+                return answer.read(), answer.headers
+        except urllib.error.HTTPError as error:
+            if error.code == 404:
+                raise Missing(f"'{self.host}' has no {name}") from error
+            text = error.read(300).decode(errors="replace").strip()
+            refusal = f"'{self.host}' answered {error.code} for {name}: {text}"
+            if error.code == 401:
+                raise Unauthorized(refusal, error.headers.get("WWW-Authenticate", "")) from error
+            raise LaunchError(refusal) from error
+        except OSError as error:
+            raise LaunchError(f"the registry '{self.host}' does not answer: {error}") from error
 
     def _sign_in(self, challenge: str, repository: str) -> str:
-        """The Authorization header that a 401 asks for, from docker's own logins."""
+        """The Authorization header that a 401 asks for, from docker's own logins.
+
+        challenge: the answer's WWW-Authenticate, of the scheme Basic or Bearer.
+        """
         basic = docker_login(self.host)
         scheme, _, rest = challenge.partition(" ")
         if scheme.lower() == "basic" and basic:
@@ -153,20 +189,22 @@ class HttpRegistry:
         query = urllib.parse.urlencode(
             {"service": wanted.get("service", ""), "scope": f"repository:{repository}:pull,push"}
         )
-        request = urllib.request.Request(
-            f"{wanted.get('realm', '')}?{query}",
-            headers={"Authorization": f"Basic {basic}"} if basic else {},
-        )
+        request = urllib.request.Request(f"{wanted.get('realm', '')}?{query}")
+        if basic:
+            request.add_header("Authorization", f"Basic {basic}")
         with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
             token = json.load(answer)
         return f"Bearer {token.get('token') or token.get('access_token')}"
 
 
 def docker_login(host: str) -> str:
-    """base64 of user:password that `docker login` keeps for a registry, in its file or its helper; empty without one."""
+    """base64 of user:password that `docker login` keeps for a registry; empty without one.
+
+    Docker keeps it in its file, or in a helper program.
+    """
     path = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "config.json"
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config: Document = json.loads(path.read_text(encoding="utf-8"))
     except OSError:
         return ""
     helper = config.get("credHelpers", {}).get(host) or config.get("credsStore")
@@ -181,8 +219,8 @@ def docker_login(host: str) -> str:
         if found.returncode == 0:
             answer = json.loads(found.stdout)
             return base64.b64encode(f"{answer['Username']}:{answer['Secret']}".encode()).decode()
-    return config.get("auths", {}).get(host, {}).get("auth", "")
+    return str(config.get("auths", {}).get(host, {}).get("auth", ""))
 
 
-def _entry(entry: dict, media_type: str) -> dict:
+def _entry(entry: Document, media_type: str) -> Document:
     return {"mediaType": media_type, "size": entry["size"], "digest": entry["digest"]}

@@ -1,148 +1,181 @@
-"""The command that removes what the others made: delete."""
+"""The command delete: removes all that the other commands made."""
 
-from launch.api import removed
+from launch.api import finish_removal
 from launch.context import LaunchContext
 from launch.errors import LaunchError, is_missing
 from launch.follow import DESCRIBE, ENDED, RULE_STATUSES, status_of
 from launch.jobs import FAILED, FINE, describe_or_none
 from launch.requests_api import stack_name
-from launch.requests_hosting import alarm_name, scaled, scaling
 from launch.requests_training import Call, bucket, dated, prefix
+from launch.requests_update import alarm_name, scalable_target, scaling
 from launch.upload import Channel
 
 RULE_RUNS = ("InProgress", "Stopping")
+# In the order of their removal: each thing before the ones that it uses.
+MADE = ("api", "scaling", "endpoint", "config", "model", "alarm")
 
 
 def delete(context: LaunchContext) -> int:
-    """Remove the API, the endpoint, its configurations, models, alarm and scaling; with --data what lies in S3, too. Jobs cost nothing and stay.
+    """Remove the API, the endpoint, its configurations, models, alarm and scaling.
 
+    With --data also the recipe's objects in S3. Jobs cost nothing and stay.
     LaunchError where a job still runs whose output --data would remove.
     """
     calls = removals(context)
-    for call in calls:
-        context.print(
-            f"delete: {call.operation.removeprefix('Delete')} {' '.join(str(value) for value in call.request.values())}"
-        )
-    key = f"{prefix(context.recipe)}/"
-    if context.options.data:
-        context.print(
-            f"delete: everything under s3://{bucket(context.recipe, context.location)}/{key} (photos, models, reports)"
-        )
-    if not calls and not context.options.data:
+    with_data = context.options.data
+    print_plan(context, calls)
+    if not calls and not with_data:
         context.print(f"delete: nothing of {context.recipe.name} is known here")
         return FINE
-    if (
-        not context.dry
-        and not context.options.yes
-        and input(f"Remove these {len(calls)} things? Type yes: ").strip().lower() != "yes"
-    ):
+    if not context.dry and not confirmed(context, len(calls)):
         context.print("delete: nothing was removed")
         return FAILED
-    if context.options.data and not context.dry:
+    if with_data and not context.dry:
         wait_for_writers(context)
+    send_removals(context, calls)
+    if not context.dry:
+        forget(context)
+    if with_data:
+        delete_prefix(context)
+    return FINE
+
+
+def print_plan(context: LaunchContext, calls: list[Call]) -> None:
+    """One line for each thing that would be removed."""
+    for call in calls:
+        kind = call.operation.removeprefix("Delete")
+        values = " ".join(str(value) for value in call.request.values())
+        context.print(f"delete: {kind} {values}")
+    if context.options.data:
+        where = f"s3://{bucket(context.recipe, context.location)}/{prefix(context.recipe)}/"
+        context.print(f"delete: everything under {where} (photos, models, reports)")
+
+
+def confirmed(context: LaunchContext, count: int) -> bool:
+    """Whether --yes was given, or the user types yes."""
+    if context.options.yes:
+        return True
+    answer = input(f"Remove these {count} things? Type yes: ")
+    return answer.strip().lower() == "yes"
+
+
+def send_removals(context: LaunchContext, calls: list[Call]) -> None:
+    """Send the requests; a thing that does not exist any more is no error."""
     for call in calls:
         try:
             context.send(call)
         except Exception as error:
             if not is_missing(error):
                 raise
-    if not context.dry:
-        for entry in context.state.all("api"):
-            removed(context, entry.name, "delete")
-        for entry in context.state.all("endpoint", "config", "model", "alarm", "scaling"):
-            context.state.remove(entry.kind, entry.name)
-    if context.options.data:
-        delete_prefix(context, key)
-    return FINE
+
+
+def forget(context: LaunchContext) -> None:
+    """Wait for the API's removal, then take the removed things out of the state."""
+    for entry in context.state.all("api"):
+        finish_removal(context, entry.name, "delete")
+    for entry in context.state.all(*MADE):
+        context.state.remove(entry.kind, entry.name)
 
 
 def wait_for_writers(context: LaunchContext) -> None:
-    """Wait for rules that still judge a training that has ended: they write to S3. LaunchError where a job itself still runs."""
-    told = ""
-    while writers := [
-        one
-        for entry in context.state.all(*DESCRIBE)
-        for one in writing(context, entry.kind, entry.name)
-    ]:
-        if (
-            line
-            := f"delete: waiting for {', '.join(writers)}, which would write again what is removed"
-        ) != told:
+    """Wait for stopping jobs, and for rules of ended trainings: they still write to S3.
+
+    LaunchError where a job runs.
+    """
+    printed = ""
+    while True:
+        writers: list[str] = []
+        for entry in context.state.all(*DESCRIBE):
+            writers += writers_of(context, entry.kind, entry.name)
+        if not writers:
+            return
+        line = f"delete: waiting for {', '.join(writers)}; it would write removed objects again"
+        if line != printed:
             context.print(line)
-            told = line
+            printed = line
         context.wait()
 
 
-def writing(context: LaunchContext, kind: str, name: str) -> list[str]:
-    """What of a job still writes to S3 and ends by itself. LaunchError where that is the job, which nobody told to stop."""
-    answer = describe_or_none(context, kind, name) or {}
+def writers_of(context: LaunchContext, kind: str, name: str) -> list[str]:
+    """The parts of a job that still write to S3 and will end by themselves.
+
+    LaunchError where the job itself runs, and nobody stopped it.
+    """
+    answer = describe_or_none(context, kind, name)
+    if answer is None:
+        return []
     status = status_of(kind, answer)
     if status == "InProgress":
         raise LaunchError(
-            f"the {kind} job {name} still runs and would write again what is removed; `launch stop` ends it"
+            f"the {kind} job {name} still runs and would write removed objects again; "
+            "`launch stop` ends it"
         )
-    if answer and status not in ENDED:
+    if status not in ENDED:
         return [name]
-    return [
-        f"{rule['RuleConfigurationName']} of {name}"
-        for field in RULE_STATUSES
-        for rule in answer.get(field, [])
-        if rule["RuleEvaluationStatus"] in RULE_RUNS
-    ]
+    found = []
+    for field in RULE_STATUSES:
+        for rule in answer.get(field, []):
+            if rule["RuleEvaluationStatus"] in RULE_RUNS:
+                found.append(f"{rule['RuleConfigurationName']} of {name}")
+    return found
 
 
 def removals(context: LaunchContext) -> list[Call]:
     """Requests that remove what was made, in an order that works."""
-    recipe, known = context.recipe, context.state.all
-    if context.dry and not known("endpoint"):
+    names = made_names(context)
+    if context.dry and not names["endpoint"]:
         context.print(
             "dry run: nothing was made yet; these would remove what `deploy` and `api` make"
         )
-        name = dated(recipe.endpoint_name, context.stamp)
-        names = {
-            "api": [stack_name(recipe)],
-            "endpoint": [recipe.endpoint_name],
-            "config": [name],
-            "model": [name],
-            "alarm": [alarm_name(recipe)],
-            "scaling": [1] if scaling(recipe) else [],
-        }
-    else:
-        names = {
-            kind: [entry.name for entry in known(kind)]
-            for kind in ("api", "endpoint", "config", "model", "alarm", "scaling")
-        }
-    return [
-        *(Call("cloudformation", "DeleteStack", {"StackName": name}) for name in names["api"]),
-        *(
-            Call("application-autoscaling", "DeregisterScalableTarget", scaled(recipe))
-            for _ in names["scaling"]
-        ),
-        *(
-            Call("sagemaker", "DeleteEndpoint", {"EndpointName": name})
-            for name in names["endpoint"]
-        ),
-        *(
-            Call("sagemaker", "DeleteEndpointConfig", {"EndpointConfigName": name})
-            for name in names["config"]
-        ),
-        *(Call("sagemaker", "DeleteModel", {"ModelName": name}) for name in names["model"]),
-        *(
-            [Call("cloudwatch", "DeleteAlarms", {"AlarmNames": names["alarm"]})]
-            if names["alarm"]
-            else []
-        ),
-    ]
+        names = names_to_come(context)
+    target = scalable_target(context.recipe)
+    calls = [Call("cloudformation", "DeleteStack", {"StackName": name}) for name in names["api"]]
+    for _ in names["scaling"]:
+        calls.append(Call("application-autoscaling", "DeregisterScalableTarget", target))
+    for name in names["endpoint"]:
+        calls.append(Call("sagemaker", "DeleteEndpoint", {"EndpointName": name}))
+    for name in names["config"]:
+        calls.append(Call("sagemaker", "DeleteEndpointConfig", {"EndpointConfigName": name}))
+    for name in names["model"]:
+        calls.append(Call("sagemaker", "DeleteModel", {"ModelName": name}))
+    if names["alarm"]:
+        calls.append(Call("cloudwatch", "DeleteAlarms", {"AlarmNames": names["alarm"]}))
+    return calls
 
 
-def delete_prefix(context: LaunchContext, key: str) -> None:
-    """Remove all objects under a prefix of the recipe's bucket."""
+def made_names(context: LaunchContext) -> dict[str, list[str]]:
+    """Names of the things that were made, by kind."""
+    names: dict[str, list[str]] = {kind: [] for kind in MADE}
+    for entry in context.state.all(*MADE):
+        names[entry.kind].append(entry.name)
+    return names
+
+
+def names_to_come(context: LaunchContext) -> dict[str, list[str]]:
+    """Names of the things that `deploy` and `api` would make now, by kind."""
+    recipe = context.recipe
+    name = dated(recipe.endpoint_name, context.stamp)
+    names = {
+        "api": [stack_name(recipe)],
+        "scaling": [],
+        "endpoint": [recipe.endpoint_name],
+        "config": [name],
+        "model": [name],
+        "alarm": [alarm_name(recipe)],
+    }
+    if scaling(recipe):
+        names["scaling"] = [recipe.endpoint_name]
+    return names
+
+
+def delete_prefix(context: LaunchContext) -> None:
+    """Remove all objects under the recipe's prefix."""
+    name = bucket(context.recipe, context.location)
+    key = f"{prefix(context.recipe)}/"
     if context.dry:
-        context.ask(
-            "s3", "ListObjectsV2", Bucket=bucket(context.recipe, context.location), Prefix=key
-        )
+        context.ask("s3", "ListObjectsV2", Bucket=name, Prefix=key)
         return
-    channel = Channel(context.client("s3"), bucket(context.recipe, context.location), key)
+    channel = Channel(context.client("s3"), name, key)
     names = list(channel.objects())
     channel.delete(names)
     context.print(f"delete: {len(names)} objects removed")

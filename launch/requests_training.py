@@ -1,14 +1,16 @@
-"""CreateTrainingJob as a pure function of the recipe, and what other requests share with it."""
+"""CreateTrainingJob as a pure function of the recipe, and the parts that other requests share."""
 
 import hashlib
 import re
 from dataclasses import dataclass
 
-from launch.aws import AwsLocation
+from launch.aws import AwsLocation, Request
 from launch.errors import LaunchError
 from launch.recipe import Recipe, slug
 
-NAME_LIMIT, TUNING_NAME_LIMIT = 63, 32
+# SageMaker's limits, in characters.
+NAME_LIMIT = 63
+TUNING_NAME_LIMIT = 32
 MEASURED = (
     "train_loss",
     "train_accuracy",
@@ -18,6 +20,8 @@ MEASURED = (
     "test_accuracy",
 )
 NUMBER = r"([0-9.]+(?:e[-+]?[0-9]+)?)"
+# Types with local NVMe disks. These are always encrypted, and SageMaker refuses a key for them.
+LOCAL_DISKS = re.compile(r"ml\.(g4dn|g5|g6e?|gr6|p3dn|p4de?|p5e?n?|p6\S*|trn1n?|[cmr]\d[a-z]*d)\.")
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,8 @@ class Target:
         """An image's URI. LaunchError for one that was never pushed."""
         if name not in self.images:
             raise LaunchError(
-                f"the image '{name}' has not been pushed; run ./build_and_push.sh {name}, or set sagemaker.image_uris"
+                f"the image '{name}' has not been pushed; run ./build_and_push.sh {name}, "
+                "or set sagemaker.image_uris"
             )
         return self.images[name]
 
@@ -42,26 +47,34 @@ class Call:
 
     service: str
     operation: str
-    request: dict
+    request: Request
+
+
+def present(**fields: object) -> Request:
+    """The fields that have a value: AWS refuses many fields that are empty."""
+    return {name: value for name, value in fields.items() if value}
 
 
 def dated(name: str, stamp: str, limit: int = NAME_LIMIT) -> str:
-    """A name with a time that fits a limit; of a name that has to be cut, a few letters of its checksum tell it from another with the same start."""
+    """A name with a time, at most `limit` characters long.
+
+    A name that must be cut gets four digits of its checksum: other names may start alike.
+    """
     room = limit - len(stamp) - 1
     if len(slug(name, len(name) + 1)) <= room:
         return f"{slug(name)}-{stamp}"
-    return f"{slug(name, room - 5)}-{hashlib.sha256(name.encode()).hexdigest()[:4]}-{stamp}"
+    checksum = hashlib.sha256(name.encode()).hexdigest()[:4]
+    return f"{slug(name, room - 5)}-{checksum}-{stamp}"
 
 
-def tags(recipe: Recipe) -> list[dict]:
-    """The recipe's tags and its name, on everything that is made."""
-    return [
-        {"Key": key, "Value": value}
-        for key, value in {"slipway:recipe": recipe.name, **recipe.settings.tags}.items()
-    ]
+def tags(recipe: Recipe) -> list[dict[str, str]]:
+    """The recipe's tags and its name, for everything that is made."""
+    named = {"slipway:recipe": recipe.name, **recipe.settings.tags}
+    return [{"Key": key, "Value": value} for key, value in named.items()]
 
 
 def bucket(recipe: Recipe, location: AwsLocation) -> str:
+    """The recipe's bucket, else the one that SageMaker's SDK makes for an account."""
     return recipe.settings.bucket or f"sagemaker-{location.region}-{location.account}"
 
 
@@ -74,99 +87,121 @@ def s3(recipe: Recipe, location: AwsLocation, *parts: str) -> str:
     return "/".join([f"s3://{bucket(recipe, location)}", prefix(recipe), *parts])
 
 
+def split_s3(uri: str) -> tuple[str, str]:
+    """Bucket and key (or prefix) of an s3:// URI."""
+    bucket_name, _, key = uri.removeprefix("s3://").partition("/")
+    return bucket_name, key
+
+
 def role(recipe: Recipe, location: AwsLocation) -> str:
+    """ARN of the role that SageMaker takes: as given, else of that name in this account."""
     given = recipe.settings.role
-    return given if given.startswith("arn:") else location.arn("iam", f"role/{given}", region=False)
+    if given.startswith("arn:"):
+        return given
+    return location.global_arn("iam", f"role/{given}")
 
 
-def vpc(recipe: Recipe) -> dict:
+def vpc(recipe: Recipe) -> Request:
     settings = recipe.settings
-    return (
-        {
-            "VpcConfig": {
-                "Subnets": list(settings.subnets),
-                "SecurityGroupIds": list(settings.security_groups),
+    if not settings.subnets:
+        return {}
+    return {
+        "VpcConfig": {
+            "Subnets": list(settings.subnets),
+            "SecurityGroupIds": list(settings.security_groups),
+        }
+    }
+
+
+def kms(recipe: Recipe, name: str = "KmsKeyId") -> Request:
+    """The recipe's key under a field's name; nothing where no key is set."""
+    return present(**{name: recipe.settings.kms_key})
+
+
+def s3_encryption(kms_key: str) -> Request:
+    """Fields of PutObject and CopyObject for a key; nothing for none: S3 then takes its own."""
+    if not kms_key:
+        return {}
+    return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key}
+
+
+def volume_kms(recipe: Recipe, instance_type: str) -> Request:
+    """The key of an instance's EBS volume; nothing for types that use local disks instead."""
+    if LOCAL_DISKS.match(instance_type):
+        return {}
+    return kms(recipe, "VolumeKmsKeyId")
+
+
+def channels(recipe: Recipe, location: AwsLocation) -> list[Request]:
+    """InputDataConfig. An s3:// channel is used as it is, a folder's where `upload` puts it."""
+    found = []
+    for name, given in recipe.settings.channels.items():
+        uri = given
+        if not given.startswith("s3://"):
+            uri = f"{s3(recipe, location, 'data', name)}/"
+        source = {
+            "S3DataType": "S3Prefix",
+            "S3DataDistributionType": "FullyReplicated",
+            "S3Uri": uri,
+        }
+        found.append(
+            {
+                "ChannelName": name,
+                "InputMode": recipe.settings.training.input_mode,
+                "DataSource": {"S3DataSource": source},
             }
-        }
-        if settings.subnets
-        else {}
-    )
+        )
+    return found
 
 
-def kms(recipe: Recipe, name: str = "KmsKeyId") -> dict:
-    return {name: recipe.settings.kms_key} if recipe.settings.kms_key else {}
-
-
-def volume_kms(recipe: Recipe, instance_type: str) -> dict:
-    """The key of a machine's volume; none where disks of its own, always encrypted, stand for it, as SageMaker refuses one there."""
-    own_disks = re.match(
-        r"ml\.(g4dn|g5|g6e?|gr6|p3dn|p4de?|p5e?n?|p6\S*|trn1n?|[cmr]\d[a-z]*d)\.", instance_type
-    )
-    return {} if own_disks else kms(recipe, "VolumeKmsKeyId")
-
-
-def channels(recipe: Recipe, location: AwsLocation) -> list[dict]:
-    """InputDataConfig: an s3:// channel as it is, a folder's as `upload` puts it."""
-    return [
-        {
-            "ChannelName": name,
-            "InputMode": recipe.settings.training.input_mode,
-            "DataSource": {
-                "S3DataSource": {
-                    "S3DataType": "S3Prefix",
-                    "S3DataDistributionType": "FullyReplicated",
-                    "S3Uri": given
-                    if given.startswith("s3://")
-                    else f"{s3(recipe, location, 'data', name)}/",
-                }
-            },
-        }
-        for name, given in recipe.settings.channels.items()
-    ]
-
-
-def metrics() -> list[dict]:
-    """What SageMaker reads from each epoch's line, and from the last ones."""
+def metrics() -> list[dict[str, str]]:
+    """MetricDefinitions: SageMaker reads them from the line of each epoch, and the last lines."""
     return [{"Name": name, "Regex": f"{name}={NUMBER}"} for name in MEASURED]
 
 
-def resources(recipe: Recipe) -> dict:
+def resources(recipe: Recipe) -> Request:
     training = recipe.settings.training
-    keep = {"KeepAlivePeriodInSeconds": training.keep_alive_s} if training.keep_alive_s else {}
     return {
         "InstanceType": training.instance_type,
         "InstanceCount": training.instance_count,
         "VolumeSizeInGB": training.volume_gb,
         **volume_kms(recipe, training.instance_type),
-        **keep,
+        **present(KeepAlivePeriodInSeconds=training.keep_alive_s),
     }
 
 
-def stopping(recipe: Recipe) -> dict:
+def stopping(recipe: Recipe) -> Request:
+    """StoppingCondition. LaunchError where a spot job could not run for max_run_s."""
     training = recipe.settings.training
-    wait = training.max_wait_s or 2 * training.max_run_s
-    if training.spot and wait < training.max_run_s:
+    if not training.spot:
+        return {"MaxRuntimeInSeconds": training.max_run_s}
+    wait_s = training.max_wait_s or 2 * training.max_run_s
+    if wait_s < training.max_run_s:
         raise LaunchError(
-            f"sagemaker.training.max_wait_s is {wait}; it counts the running too, so at least max_run_s, {training.max_run_s}"
+            f"sagemaker.training.max_wait_s is {wait_s}; it includes the running time, "
+            f"so it must be at least max_run_s, {training.max_run_s}"
         )
-    return {
-        "MaxRuntimeInSeconds": training.max_run_s,
-        **({"MaxWaitTimeInSeconds": wait} if training.spot else {}),
-    }
+    return {"MaxRuntimeInSeconds": training.max_run_s, "MaxWaitTimeInSeconds": wait_s}
 
 
-def common(recipe: Recipe, target: Target, checkpoints: str) -> dict:
-    """What a training job and the definition of a tuning job's trainings have in common. checkpoints: name of their folder in S3."""
-    settings, training = recipe.settings, recipe.settings.training
+def common(recipe: Recipe, target: Target, checkpoints: str) -> Request:
+    """Fields of CreateTrainingJob that the trainings of a tuning job have, too.
+
+    checkpoints: name of their folder in S3.
+    """
+    settings = recipe.settings
+    training = settings.training
     if training.keep_alive_s and training.spot:
         raise LaunchError(
-            "sagemaker.training.keep_alive_s does not go with spot: SageMaker keeps no spot machines warm"
+            "sagemaker.training.keep_alive_s does not go with spot: "
+            "SageMaker keeps no spot machines warm"
         )
-    kept = (
-        {"CheckpointConfig": {"S3Uri": s3(recipe, target.location, "checkpoints", checkpoints)}}
-        if training.checkpoints or training.spot
-        else {}
-    )
+    kept = {}
+    # A spot machine can be taken away at any time; the next one continues from here.
+    if training.checkpoints or training.spot:
+        kept = {
+            "CheckpointConfig": {"S3Uri": s3(recipe, target.location, "checkpoints", checkpoints)}
+        }
     return {
         "AlgorithmSpecification": {
             "TrainingImage": target.image(training.image),
@@ -182,14 +217,14 @@ def common(recipe: Recipe, target: Target, checkpoints: str) -> dict:
         "EnableInterContainerTrafficEncryption": settings.encrypt_traffic,
         "EnableManagedSpotTraining": training.spot,
         "RetryStrategy": {"MaximumRetryAttempts": training.attempts},
-        **({"Environment": training.environment} if training.environment else {}),
+        **present(Environment=training.environment),
         **kept,
         **vpc(recipe),
     }
 
 
-def training_job(recipe: Recipe, target: Target, name: str, checkpoints: str = "") -> dict:
-    """CreateTrainingJob. checkpoints: name of an earlier job, from whose checkpoints this one goes on."""
+def training_job(recipe: Recipe, target: Target, name: str, checkpoints: str = "") -> Request:
+    """CreateTrainingJob. checkpoints: an earlier job's name, to continue from its checkpoints."""
     return {
         "TrainingJobName": name,
         "HyperParameters": recipe.hyperparameters,

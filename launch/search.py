@@ -1,51 +1,50 @@
-"""launch tune: the recipe's tuning jobs on SageMaker, one after the other, each started warm from its parents."""
+"""The command tune: the recipe's tuning jobs, one after the other, each warm from its parents."""
 
+from launch.aws import Response
 from launch.context import LaunchContext
 from launch.cost import check_budget
 from launch.errors import LaunchError
-from launch.follow import ENDED, describe, status_of, steps
-from launch.jobs import FAILED, FINE, describe_or_none, start
+from launch.follow import ENDED, describe, status_of, summary
+from launch.jobs import FAILED, FINE, describe_or_none, exit_code, start
 from launch.recipe import searches
 from launch.requests_tuning import tuning_job, tuning_name
 from launch.state import Entry
 
 
 def tune(context: LaunchContext) -> int:
-    """Run the chain, or one search of it (--search NAME). What already ended is not run again (--again does), what runs is followed."""
+    """Run the chain of searches, or one of it (--search NAME).
+
+    A completed search is not run again (--again does that), a running one is followed.
+    """
     from tune.request import tuning_request
 
-    wanted = [
-        search for search in searches(context.recipe) if context.options.search in ("", search.name)
-    ]
-    if not wanted:
-        raise LaunchError(
-            f"the recipe '{context.recipe.path}' has no tuning{f' {context.options.search!r}' if context.options.search else ''}"
-        )
+    chain = [one for one in searches(context.recipe) if context.options.search in ("", one.name)]
+    if not chain:
+        wanted = ""
+        if context.options.search:
+            wanted = f" {context.options.search!r}"
+        raise LaunchError(f"the recipe '{context.recipe.path}' has no tuning{wanted}")
     check_budget(context.recipe, "tuning", context.options.over_budget)
-    planned = {}
-    for search in wanted:
-        if not context.dry and (known := earlier(context, search.name)):
-            if run_on(context, search.name, known) == FAILED:
+    # SageMaker's names by the searches' own ones. A dry run notes nothing, so it keeps them here.
+    names = {entry.facts["search"]: entry.name for entry in context.state.all("tuning")}
+    for search in chain:
+        known = earlier(context, search.name)
+        if known is not None:
+            if follow_earlier(context, search.name, known) == FAILED:
                 return FAILED
             continue
         name = tuning_name(search.name, context.stamp)
-        parents = {
-            **{entry.facts["search"]: entry.name for entry in context.state.all("tuning")},
-            **planned,
-        }
-        planned[search.name] = name
-        start(
-            context,
-            "tuning",
-            name,
-            "CreateHyperParameterTuningJob",
-            tuning_job(context.recipe, context.target, tuning_request(search), name, parents),
-            search=search.name,
-        )
+        part = tuning_request(search)
+        request = tuning_job(context.recipe, context.target, part, name, names)
+        operation = "CreateHyperParameterTuningJob"
+        start(context, "tuning", name, operation, request, search=search.name)
+        names[search.name] = name
         if context.dry:
             continue
         if context.options.no_wait:
-            context.print("tune: `launch tune` goes on with the chain; `launch status` looks at it")
+            context.print(
+                "tune: `launch tune` continues the chain; `launch status` shows its state"
+            )
             return FINE
         if wait(context, name) != "Completed":
             context.print(f"tune: {name} did not complete; the chain ends here")
@@ -54,52 +53,54 @@ def tune(context: LaunchContext) -> int:
 
 
 def earlier(context: LaunchContext, search: str) -> Entry | None:
-    """The latest tuning job of a search that runs or completed; None with --again, or where it has to be run."""
+    """The latest tuning job of a search if it runs or completed, else None; None with --again."""
+    if context.dry or context.options.again:
+        return None
     found = [entry for entry in context.state.all("tuning") if entry.facts.get("search") == search]
-    if not found or context.options.again:
+    if not found:
         return None
     answer = describe_or_none(context, "tuning", found[-1].name)
-    return (
-        found[-1] if answer and status_of("tuning", answer) not in ("Failed", "Stopped") else None
-    )
+    if not answer or status_of("tuning", answer) in ("Failed", "Stopped"):
+        return None
+    return found[-1]
 
 
-def run_on(context: LaunchContext, search: str, entry: Entry) -> int:
-    """Follow what an earlier command started; 0 when it completed."""
+def follow_earlier(context: LaunchContext, search: str, entry: Entry) -> int:
+    """Follow an earlier command's tuning job; FINE when it completed, or with --no-wait."""
     status = status_of("tuning", describe(context, "tuning", entry.name))
-    context.print(
-        f"tune: {search} {'completed' if status in ENDED else 'runs'} as {entry.name} (--again runs it anew)"
-    )
-    return (
-        FINE
-        if status == "Completed"
-        or context.options.no_wait
-        or wait(context, entry.name) == "Completed"
-        else FAILED
-    )
+    state = "runs"
+    if status in ENDED:
+        state = "completed"
+    context.print(f"tune: {search} {state} as {entry.name} (--again runs it anew)")
+    if status == "Completed" or context.options.no_wait:
+        return FINE
+    return exit_code(wait(context, entry.name))
 
 
 def wait(context: LaunchContext, name: str) -> str:
-    """Tell each training that ends, and the state, until the tuning job has ended; how it ended."""
-    told, known = "", set()
+    """Print each training that ends, and the states, until the tuning job ends; its status."""
+    printed = ""
+    known: set[str] = set()
     while True:
         answer = describe(context, "tuning", name)
         for trial in trials(context, name):
             if trial["TrainingJobStatus"] in ENDED and trial["TrainingJobName"] not in known:
                 known.add(trial["TrainingJobName"])
-                context.print(trial_words(trial))
-        line = steps("tuning", answer)
-        if line != told:
+                context.print(trial_line(trial))
+        line = summary("tuning", answer)
+        if line != printed:
             context.print(f"{name}: {line}")
-            told = line
-        if status_of("tuning", answer) in ENDED:
-            return status_of("tuning", answer)
+            printed = line
+        status = status_of("tuning", answer)
+        if status in ENDED:
+            return status
         context.wait()
 
 
-def trials(context: LaunchContext, name: str) -> list[dict]:
-    """All trainings of a tuning job, oldest first, as SageMaker summarizes them."""
-    found, token = [], {}
+def trials(context: LaunchContext, name: str) -> list[Response]:
+    """SageMaker's summaries of all trainings of a tuning job, oldest first."""
+    found: list[Response] = []
+    page_token: dict[str, str] = {}
     while True:
         page = context.ask(
             "sagemaker",
@@ -108,23 +109,20 @@ def trials(context: LaunchContext, name: str) -> list[dict]:
             MaxResults=100,
             SortBy="CreationTime",
             SortOrder="Ascending",
-            **token,
+            **page_token,
         )
         found += page.get("TrainingJobSummaries", [])
         if not page.get("NextToken"):
             return found
-        token = {"NextToken": page["NextToken"]}
+        page_token = {"NextToken": page["NextToken"]}
 
 
-def trial_words(trial: dict) -> str:
-    """One line of a training that ended."""
+def trial_line(trial: Response) -> str:
+    """One line for a training that ended: its status, objective and hyperparameters."""
+    objective = trial.get("FailureReason", "no objective")
     value = trial.get("FinalHyperParameterTuningJobObjectiveMetric", {})
-    tuned = " ".join(
-        f"{name}={text}" for name, text in sorted(trial.get("TunedHyperParameters", {}).items())
-    )
-    told = (
-        f"{value['MetricName']}={value['Value']:.4f}"
-        if value
-        else trial.get("FailureReason", "no objective")
-    )
-    return f"trial {trial['TrainingJobName']}: {trial['TrainingJobStatus']}; {told}; {tuned}"
+    if value:
+        objective = f"{value['MetricName']}={value['Value']:.4f}"
+    chosen = sorted(trial.get("TunedHyperParameters", {}).items())
+    words = " ".join(f"{name}={text}" for name, text in chosen)
+    return f"trial {trial['TrainingJobName']}: {trial['TrainingJobStatus']}; {objective}; {words}"

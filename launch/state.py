@@ -1,8 +1,12 @@
-"""What was started for a recipe: out/launch/NAME.json, so that another command, or the same after Ctrl-C, finds it again."""
+"""The list of things started for a recipe: out/launch/NAME.json.
+
+Another command, or the same one after Ctrl-C, finds them there again.
+"""
 
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from artifact.model import write_atomically
 from launch.errors import LaunchError
@@ -23,45 +27,35 @@ KINDS = (
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing on AWS. kind: one of KINDS. started: ISO 8601. facts: what later commands want to know of it."""
+    """One thing on AWS. kind: one of KINDS. started: ISO 8601. facts: notes for later commands."""
 
     kind: str
     name: str
     started: str
-    facts: dict = field(default_factory=dict)
+    # JSON values; each kind has its own.
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 class State:
     """The entries of one recipe, oldest first; each change is on disk before it returns."""
 
     def __init__(self, path: Path, recipe: str):
-        self.path, self.recipe = Path(path), recipe
-        self.entries: list[Entry] = []
-        try:
-            document = json.loads(self.path.read_text(encoding="utf-8"))
-            if document["format_version"] != FORMAT_VERSION:
-                raise LaunchError(
-                    f"'{path}' has format_version {document['format_version']}; this launcher knows {FORMAT_VERSION}"
-                )
-            self.entries = [Entry(**entry) for entry in document["entries"]]
-        except FileNotFoundError:
-            pass
-        except (ValueError, KeyError, TypeError) as error:
-            raise LaunchError(
-                f"'{path}' is not what this launcher wrote ({error!r}); move it away"
-            ) from error
+        self.path = Path(path)
+        self.recipe = recipe
+        self.entries = read_entries(self.path)
 
     def add(self, kind: str, name: str, started: str, **facts: object) -> Entry:
-        """Note a thing, in place of one of the same kind and name. Noted before it is asked for, so that nothing is lost."""
+        """Note a thing; an entry of the same kind and name is replaced.
+
+        Call it before the request to AWS, so that an interruption loses nothing.
+        """
         entry = Entry(kind, name, started, facts)
-        self.entries = [one for one in self.entries if (one.kind, one.name) != (kind, name)] + [
-            entry
-        ]
+        self.entries = [*self._without(kind, name), entry]
         self._write()
         return entry
 
     def remove(self, kind: str, name: str) -> None:
-        self.entries = [one for one in self.entries if (one.kind, one.name) != (kind, name)]
+        self.entries = self._without(kind, name)
         self._write()
 
     def all(self, *kinds: str) -> list[Entry]:
@@ -69,6 +63,9 @@ class State:
 
     def latest(self, *kinds: str) -> Entry | None:
         return next(reversed(self.all(*kinds)), None)
+
+    def _without(self, kind: str, name: str) -> list[Entry]:
+        return [entry for entry in self.entries if (entry.kind, entry.name) != (kind, name)]
 
     def _write(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -78,3 +75,21 @@ class State:
             "entries": [asdict(entry) for entry in self.entries],
         }
         write_atomically(self.path, json.dumps(document, indent=1).encode() + b"\n")
+
+
+def read_entries(path: Path) -> list[Entry]:
+    """The entries of a file; none where there is no file. LaunchError for another program's."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        version = document["format_version"]
+        if version != FORMAT_VERSION:
+            raise LaunchError(
+                f"'{path}' has format_version {version}; this launcher knows {FORMAT_VERSION}"
+            )
+        return [Entry(**entry) for entry in document["entries"]]
+    except FileNotFoundError:
+        return []
+    except (ValueError, KeyError, TypeError) as error:
+        raise LaunchError(
+            f"'{path}' is not a file of this launcher ({error!r}); move it away"
+        ) from error

@@ -1,6 +1,7 @@
-"""Channels to S3: many files at once, each with its SHA-256 checked by S3, and only those that changed.
+"""Channels to S3: several files at once, each with its SHA-256 checked by S3, only changed ones.
 
-What was uploaded is listed in a manifest beside the data (`data/<channel>.json`), never inside a channel, where trainings would read it.
+The list of the uploaded files lies beside the data (`data/<channel>.json`), never inside a
+channel, where trainings would read it.
 """
 
 import base64
@@ -14,11 +15,18 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from launch.aws import AwsClient, Request
 from launch.errors import LaunchError, is_missing
+from launch.requests_training import s3_encryption
 
 THREADS = 16
-LARGEST = 5 * 1024**3  # bytes of one PutObject
+# Bytes of one PutObject.
+LARGEST = 5 * 1024**3
+# Keys of one DeleteObjects.
+MOST_KEYS = 1000
 PROGRESS_S = 5.0
+# By file name: "sha256" in hex, and S3's "etag".
+Manifest = dict[str, dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -33,50 +41,54 @@ class File:
 
 @dataclass
 class Plan:
-    """What differs between a folder and S3."""
+    """The difference between a folder and S3."""
 
     put: list[File] = field(default_factory=list)
-    delete: list[str] = field(
-        default_factory=list
-    )  # names of what an earlier upload put and the folder no longer has
+    # Names that an earlier upload put, and that the folder no longer has.
+    delete: list[str] = field(default_factory=list)
     same: list[File] = field(default_factory=list)
 
     @property
     def size(self) -> int:
+        """Bytes to send."""
         return sum(file.size for file in self.put)
 
 
 def files_of(folder: Path) -> list[File]:
-    """A channel's files, by name, hidden ones left out. LaunchError where there are none, or one is too large."""
+    """A channel's files by name, without hidden ones. LaunchError for none, or too large ones."""
     folder = Path(folder)
     if not folder.is_dir():
         raise LaunchError(
-            f"there is no folder '{folder}' for a channel; run `python -m prepare`, or set sagemaker.channels"
+            f"there is no folder '{folder}' for a channel; "
+            "run `python -m prepare`, or set sagemaker.channels"
         )
-    paths = sorted(
-        Path(parent) / name
-        for parent, folders, names in os.walk(folder, followlinks=True)
-        for name in names
-    )
-    paths = [
-        path
-        for path in paths
-        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    ]
+    paths = visible_files(folder)
     if not paths:
         raise LaunchError(f"the folder '{folder}' of a channel holds no files")
+    for path in paths:
+        size = path.stat().st_size
+        if size > LARGEST:
+            raise LaunchError(
+                f"'{path}' has {size / 1e9:.1f} GB; a file of a channel may have 5 GB"
+            )
     with ThreadPoolExecutor(THREADS) as readers:
         sums = list(readers.map(sha256_of, paths))
-    found = [
-        File(path.relative_to(folder).as_posix(), path, path.stat().st_size, one)
-        for path, one in zip(paths, sums, strict=True)
-    ]
-    large = next((file for file in found if file.size > LARGEST), None)
-    if large:
-        raise LaunchError(
-            f"'{large.path}' has {large.size / 1e9:.1f} GB; a file of a channel may have 5 GB"
-        )
+    found = []
+    for path, checksum in zip(paths, sums, strict=True):
+        name = path.relative_to(folder).as_posix()
+        found.append(File(name, path, path.stat().st_size, checksum))
     return found
+
+
+def visible_files(folder: Path) -> list[Path]:
+    """All files below a folder, by path; links are followed, hidden files and folders left out."""
+    found = []
+    for parent, _, names in os.walk(folder, followlinks=True):
+        for name in names:
+            path = Path(parent) / name
+            if not any(part.startswith(".") for part in path.relative_to(folder).parts):
+                found.append(path)
+    return sorted(found)
 
 
 def sha256_of(path: Path) -> str:
@@ -84,135 +96,161 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def compare(files: list[File], manifest: dict[str, dict], objects: dict[str, str]) -> Plan:
-    """What to do. manifest: name to {"sha256", "etag"} of earlier uploads; objects: name to ETag of what lies in S3 now.
+def compare(files: list[File], manifest: Manifest, objects: dict[str, str]) -> Plan:
+    """The plan of an upload. manifest: of earlier uploads. objects: ETag by name in S3 now.
 
-    LaunchError when S3 holds what no upload of ours put there: a training would read it.
+    LaunchError when S3 holds an object of no upload: a training would read it.
     """
     plan = Plan()
     for file in files:
         known = manifest.get(file.name, {})
-        same = known.get("sha256") == file.sha256 and objects.get(file.name) == known.get(
-            "etag", ""
-        )
-        (plan.same if same else plan.put).append(file)
-    gone = set(objects) - {file.name for file in files}
-    foreign = sorted(gone - set(manifest))
+        same_content = known.get("sha256") == file.sha256
+        # Another program may have replaced the object since.
+        same_object = objects.get(file.name) == known.get("etag", "")
+        if same_content and same_object:
+            plan.same.append(file)
+        else:
+            plan.put.append(file)
+    superfluous = set(objects) - {file.name for file in files}
+    foreign = sorted(superfluous - set(manifest))
     if foreign:
         raise LaunchError(
-            f"S3 holds {len(foreign)} object(s) in this channel that no upload put there, such as '{foreign[0]}'; "
-            "remove them, or set another sagemaker.prefix"
+            f"S3 holds {len(foreign)} object(s) in this channel that no upload put there, "
+            f"such as '{foreign[0]}'; remove them, or set another sagemaker.prefix"
         )
-    plan.delete = sorted(gone)
+    plan.delete = sorted(superfluous)
     return plan
 
 
 class Channel:
-    """One channel's place in S3. key: prefix of its objects, with a slash at the end."""
+    """One channel in S3. key: prefix of its objects, with a slash at the end."""
 
-    def __init__(self, client, bucket: str, key: str, kms_key: str = ""):
-        self.client, self.bucket, self.key, self.kms_key = client, bucket, key, kms_key
+    def __init__(self, client: AwsClient, bucket: str, key: str, kms_key: str = ""):
+        self.client = client
+        self.bucket = bucket
+        self.key = key
+        self.kms_key = kms_key
         self.manifest_key = f"{key.rstrip('/')}.json"
 
-    def manifest(self) -> dict[str, dict]:
-        """What earlier uploads put, by name; empty before the first."""
+    def manifest(self) -> Manifest:
+        """The files of earlier uploads; empty before the first."""
         try:
-            return json.load(
-                self.client.get_object(Bucket=self.bucket, Key=self.manifest_key)["Body"]
-            )["files"]
+            answer = self.client.get_object(Bucket=self.bucket, Key=self.manifest_key)
         except Exception as error:
             if is_missing(error) and "bucket" not in str(error).lower():
                 return {}
             raise
+        files: Manifest = json.load(answer["Body"])["files"]
+        return files
 
     def objects(self) -> dict[str, str]:
-        """ETag by name of all that lies there."""
-        pages = self.client.get_paginator("list_objects_v2").paginate(
-            Bucket=self.bucket, Prefix=self.key
-        )
-        return {
-            entry["Key"].removeprefix(self.key): entry["ETag"]
-            for page in pages
-            for entry in page.get("Contents", [])
-        }
+        """ETag by name of all objects of the channel."""
+        found = {}
+        paginator = self.client.get_paginator("list_objects_v2")
+        for page in paginator.paginate(Bucket=self.bucket, Prefix=self.key):
+            for entry in page.get("Contents", []):
+                found[entry["Key"].removeprefix(self.key)] = entry["ETag"]
+        return found
 
-    def put_request(self, file: File) -> dict:
-        """PutObject, but for the body. S3 refuses bytes of another checksum."""
-        encryption = (
-            {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self.kms_key} if self.kms_key else {}
-        )
+    def put_request(self, file: File) -> Request:
+        """PutObject, without the body. S3 refuses a body with another checksum."""
         checksum = base64.b64encode(bytes.fromhex(file.sha256)).decode()
         return {
             "Bucket": self.bucket,
             "Key": self.key + file.name,
             "ContentLength": file.size,
             "ChecksumSHA256": checksum,
-            **encryption,
+            **s3_encryption(self.kms_key),
         }
 
     def put(self, file: File) -> str:
         """Send a file; its ETag."""
         with open(file.path, "rb") as body:
-            return self.client.put_object(**self.put_request(file), Body=body)["ETag"]
+            answer = self.client.put_object(**self.put_request(file), Body=body)
+        return str(answer["ETag"])
 
-    def write_manifest(self, entries: dict[str, dict]) -> None:
-        encryption = (
-            {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self.kms_key} if self.kms_key else {}
-        )
+    def write_manifest(self, entries: Manifest) -> None:
         self.client.put_object(
             Bucket=self.bucket,
             Key=self.manifest_key,
             Body=json.dumps({"format_version": 1, "files": entries}).encode(),
-            **encryption,
+            **s3_encryption(self.kms_key),
         )
 
     def delete(self, names: list[str]) -> None:
-        for start in range(0, len(names), 1000):
-            part = [{"Key": self.key + name} for name in names[start : start + 1000]]
-            failed = self.client.delete_objects(
+        """Remove objects. LaunchError for one that S3 did not remove."""
+        for start in range(0, len(names), MOST_KEYS):
+            part = [{"Key": self.key + name} for name in names[start : start + MOST_KEYS]]
+            answer = self.client.delete_objects(
                 Bucket=self.bucket, Delete={"Objects": part, "Quiet": True}
-            ).get("Errors", [])
-            if failed:
+            )
+            for failed in answer.get("Errors", []):
                 raise LaunchError(
-                    f"S3 did not delete '{failed[0].get('Key')}': {failed[0].get('Message')}"
+                    f"S3 did not delete '{failed.get('Key')}': {failed.get('Message')}"
                 )
 
 
 def upload(
     channel: Channel, files: list[File], print_line: Callable[[str], None], name: str
 ) -> Plan:
-    """Bring a channel's place in S3 to what the folder holds. What was sent stays known even when it is interrupted."""
+    """Make a channel in S3 equal to the folder. An interruption forgets no file that was sent."""
     manifest = channel.manifest()
     plan = compare(files, manifest, channel.objects())
-    known = {file.name: manifest[file.name] for file in plan.same}
     print_line(
-        f"upload: {name}: {len(plan.put)} new or changed ({plan.size / 1e6:.1f} MB), {len(plan.same)} as they are, {len(plan.delete)} to remove"
+        f"upload: {name}: {len(plan.put)} new or changed ({plan.size / 1e6:.1f} MB), "
+        f"{len(plan.same)} as they are, {len(plan.delete)} to remove"
     )
     if not plan.put and not plan.delete:
         return plan
-    stop, started = threading.Event(), time.monotonic()
+    known = {file.name: manifest[file.name] for file in plan.same}
+    try:
+        send_all(channel, plan, known, print_line, name)
+        channel.delete(plan.delete)
+    finally:
+        entries = known
+        if len(known) < len(files):
+            # Interrupted: the objects to remove may still be there, and they are ours.
+            entries = {**{old: manifest[old] for old in plan.delete}, **known}
+        channel.write_manifest(entries)
+    return plan
+
+
+def send_all(
+    channel: Channel,
+    plan: Plan,
+    known: Manifest,
+    print_line: Callable[[str], None],
+    name: str,
+) -> None:
+    """Send the plan's files; each one is added to `known` as soon as S3 has it."""
+    stop = threading.Event()
+    started = time.monotonic()
+    printed = started
+    sent = 0  # bytes
 
     def send(file: File) -> tuple[File, str] | None:
-        return None if stop.is_set() else (file, channel.put(file))
+        if stop.is_set():
+            return None
+        return file, channel.put(file)
 
     pool = ThreadPoolExecutor(THREADS)
     try:
-        waiting, told, sent = [pool.submit(send, file) for file in plan.put], started, 0
+        waiting = [pool.submit(send, file) for file in plan.put]
         for done in as_completed(waiting):
-            file, etag = done.result()
+            result = done.result()
+            if result is None:
+                continue
+            file, etag = result
             known[file.name] = {"sha256": file.sha256, "etag": etag}
             sent += file.size
-            if time.monotonic() - told >= PROGRESS_S:
-                told = time.monotonic()
+            now = time.monotonic()
+            if now - printed >= PROGRESS_S:
+                printed = now
+                speed = sent / 1e6 / (now - started)
                 print_line(
-                    f"upload: {name}: {sent / 1e6:.1f} of {plan.size / 1e6:.1f} MB, {sent / 1e6 / (told - started):.1f} MB/s"
+                    f"upload: {name}: {sent / 1e6:.1f} of {plan.size / 1e6:.1f} MB, "
+                    f"{speed:.1f} MB/s"
                 )
-        channel.delete(plan.delete)
     finally:
         stop.set()
         pool.shutdown(cancel_futures=True)
-        left = {
-            entry: manifest[entry] for entry in plan.delete
-        }  # until they are known to be gone, ours
-        channel.write_manifest(known if len(known) == len(files) else {**left, **known})
-    return plan

@@ -129,7 +129,7 @@ def test_refusals_stand_in_the_table(script, photos, tmp_path):
     three = script(photos=[str(photos / "blue/blue 0.jpg")])
     three.answer("sagemaker-runtime", "invoke_endpoint", {"Body": body(b"hello")})
     assert invoke(three.context) == 1
-    assert "not of the form that slipway-serve gives" in three.finished()
+    assert "has not the form of slipway-serve's answers" in three.finished()
 
 
 @pytest.mark.parametrize(
@@ -251,7 +251,7 @@ def test_a_transform_job_over_a_folder(script, photos):
     one.answer("s3", "get_object", {"Body": body(answer())})
     assert batch(one.context) == 0
     assert one.finished().endswith(
-        f"answers: s3://photos/slipway/colours/batch/{name}/ (one .out a photo)\n"
+        f"answers: s3://photos/slipway/colours/batch/{name}/ (one .out per photo)\n"
         "photo            label  probability  next\nblue/blue 0.jpg  blue   0.9000       green  0.0600"
     )
 
@@ -260,8 +260,8 @@ def test_a_transform_job_over_a_folder(script, photos):
     "content, failure",
     [
         (b'{"error": "it is no photo"}', "it is no photo"),
-        (b"[]", "not of the form that slipway-serve gives"),
-        (b"\xff\xd8", "not of the form that slipway-serve gives"),
+        (b"[]", "has not the form of slipway-serve's answers"),
+        (b"\xff\xd8", "has not the form of slipway-serve's answers"),
     ],
 )
 def test_a_photo_without_an_answer_in_a_transform_job(tmp_path, content, failure):
@@ -479,7 +479,7 @@ def test_quotas_are_looked_at(script):
         ),
         ("PermanentRedirect", "use another endpoint", "the bucket lies in another region"),
         ("NoSuchBucket", "b", "there is no bucket of that name"),
-        ("ThrottlingException", "Rate exceeded", "AWS asked for patience"),
+        ("ThrottlingException", "Rate exceeded", "AWS throttled the request"),
         (
             "CapacityError",
             "Unable to provision requested ML compute capacity",

@@ -15,7 +15,7 @@ from launch.__main__ import main
 from launch.api import api
 from launch.context import validate
 from launch.errors import LaunchError
-from launch.jobs import status
+from launch.monitoring import status
 from launch.removal import delete
 from launch.requests_api import code, code_object, parameters, stack
 from launch.requests_training import Call
@@ -108,7 +108,7 @@ def test_from_the_recipe_to_a_page_and_away(account, capsys, monkeypatch):
         json.loads(fetch(f"{url}sample")[1])["label"] in COLOURS
     )  # the uploaded validation photos
     result, told = run(capsys, "api")
-    assert result == 0 and "is as the recipe says already" in told and url in told
+    assert result == 0 and "is already as in the recipe" in told and url in told
     write(access="key", requests_per_second=3)
     result, told = run(capsys, "api")
     assert result == 1 and "access is 'key'; set SLIPWAY_API_KEY" in told
@@ -267,7 +267,7 @@ def test_the_stack_says_all_of_the_recipe_and_the_template_takes_it(settings, fo
         ({"access": "jwt"}, "set jwt_issuer"),
         ({"access": "jwt", "jwt_issuer": "http://a", "jwt_audience": ["b"]}, "https:// address"),
         ({"jwt_issuer": "https://a"}, "go with access jwt"),
-        ({"origins": ["*"]}, "'\\*' in sagemaker.api.origins is no web origin"),
+        ({"origins": ["*"]}, "'\\*' in sagemaker.api.origins is not a web origin"),
         ({"origins": ["https://a.org/path"]}, "without a path"),
         ({"samples": "photos"}, "s3://bucket/prefix/"),
         ({"samples": "s3://bucket/"}, "s3://bucket/prefix/"),
@@ -290,8 +290,8 @@ def test_a_key_and_the_recipe_must_say_the_same():
     for access, key, told in (
         ("open", KEY, "SLIPWAY_API_KEY is set, but sagemaker.api.access is 'open'"),
         ("key", "short", "has 5 characters; take at least 16"),
-        ("key", "a key with an end\n", "what a header cannot carry"),
-        ("key", "ein Schlüssel für alle", "what a header cannot carry"),
+        ("key", "a key with an end\n", "characters that a header cannot carry"),
+        ("key", "ein Schlüssel für alle", "characters that a header cannot carry"),
     ):
         with pytest.raises(LaunchError, match=told):
             stack(recipe(api={"access": access}), LOCATION, b"", key)

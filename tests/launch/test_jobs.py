@@ -7,7 +7,8 @@ from botocore.exceptions import ClientError
 
 from launch.errors import LaunchError, sentence
 from launch.hosting import deploy
-from launch.jobs import debug, logs, status, stop, train
+from launch.jobs import debug, train
+from launch.monitoring import logs, status, stop
 from launch.removal import delete
 from launch.search import tune
 from tests.support.launching import ARN, JOB, ScriptedAws, training
@@ -175,7 +176,7 @@ def test_stop_stops_what_runs(script):
     )
     one.answer("sagemaker", "stop_training_job", {}, {"TrainingJobName": "new"})
     assert stop(one.context) == 0
-    assert one.finished() == "stop: new was told to stop; a training has 120 s to save its model"
+    assert one.finished() == "stop: new is stopping; a training has 120 s to save its model"
 
 
 def test_logs_of_a_job_that_is_not_there(script):

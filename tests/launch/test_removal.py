@@ -42,8 +42,8 @@ def test_delete_waits_for_what_still_writes_to_s3(script):
     assert [
         line for line in one.finished().splitlines() if "waiting" in line or "removed" in line[-8:]
     ] == [
-        f"delete: waiting for {JOB}, which would write again what is removed",
-        f"delete: waiting for Overfit of {JOB}, which would write again what is removed",
+        f"delete: waiting for {JOB}; it would write removed objects again",
+        f"delete: waiting for Overfit of {JOB}; it would write removed objects again",
         "delete: 1 objects removed",
     ]
 
@@ -53,7 +53,7 @@ def test_delete_waits_for_what_still_writes_to_s3(script):
     running.answer("sagemaker", "describe_training_job", training("InProgress", "Training"))
     with pytest.raises(
         LaunchError,
-        match=f"the training job {JOB} still runs and would write again what is removed; `launch stop` ends it",
+        match=f"the training job {JOB} still runs and would write removed objects again; `launch stop` ends it",
     ):
         delete(running.context)
     running.finished()

@@ -13,17 +13,11 @@ from launch.aws import aws_location
 from launch.context import validate
 from launch.errors import LaunchError
 from launch.recipe import Recipe, read_recipe
+from launch.requests_batch import transform_job
 from launch.requests_debug import debug_job, own_debug_job
-from launch.requests_hosting import (
-    alarm,
-    endpoint,
-    endpoint_config,
-    model,
-    scaling,
-    transform_job,
-    update,
-)
+from launch.requests_hosting import endpoint, endpoint_config, model
 from launch.requests_training import Call, Target, dated, metrics, training_job
+from launch.requests_update import alarm, scaling, update
 from recipes.sagemaker import Api, Batch, Debugger, Endpoint, SageMakerSettings, Training
 from tests.support.jobs import REPOSITORY
 
@@ -270,7 +264,9 @@ def test_gpus_get_the_driver_that_the_images_cuda_needs():
         == "al2-ami-sagemaker-inference-gpu-3-1"
     )
     assert "InferenceAmiVersion" not in variant(instance_type="ml.c6i.xlarge")
-    with pytest.raises(LaunchError, match="ml.p3.2xlarge has a GPU that CUDA 13 no longer knows"):
+    with pytest.raises(
+        LaunchError, match="ml.p3.2xlarge has a GPU that CUDA 13 no longer supports"
+    ):
         variant(instance_type="ml.p3.2xlarge")
     with pytest.raises(LaunchError, match="endpoint.cuda is 14; SageMaker has hosts for 12, 13"):
         variant(instance_type="ml.g5.xlarge", cuda=14)
@@ -369,10 +365,10 @@ def test_names_fit_their_limits():
         ({"subnets": ["subnet-1"]}, "sagemaker.subnets and sagemaker.security_groups go together"),
         (
             {"training": {"spot": True, "max_wait_s": 5, "max_run_s": 10}},
-            "max_wait_s is 5; it counts the running too",
+            "max_wait_s is 5; it includes the running time",
         ),
         ({"training": {"spot": True, "keep_alive_s": 60}}, "keep_alive_s does not go with spot"),
-        ({"debugger": {"rules": ["luck"]}}, "'luck' is no rule of SageMaker Debugger"),
+        ({"debugger": {"rules": ["luck"]}}, "'luck' is not a rule of SageMaker Debugger"),
         ({"debugger": {"profile_interval_ms": 7}}, "profile_interval_ms is 7; expected 100"),
         (
             {"debugger": {"rule_parameters": {"DeadRelu.x": 1}}},

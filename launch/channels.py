@@ -1,0 +1,51 @@
+"""The command upload: the recipe's folders to S3, one channel each."""
+
+from pathlib import Path
+
+from launch.context import LaunchContext
+from launch.jobs import FINE
+from launch.recipe import located
+from launch.requests_training import bucket, prefix
+from launch.upload import Channel, files_of, upload
+
+
+def upload_channels(context: LaunchContext) -> int:
+    """Bring the recipe's folders to S3; a dry run shows a PutObject per file."""
+    folders = {
+        name: located(given)
+        for name, given in context.recipe.settings.channels.items()
+        if not given.startswith("s3://")
+    }
+    if not folders:
+        context.print("upload: all channels are in S3 already")
+    for name, folder in folders.items():
+        if context.dry:
+            show_upload(context, name, folder)
+            continue
+        channel = channel_of(context, name)
+        plan = upload(channel, files_of(folder), context.print, name)
+        count = len(plan.put) + len(plan.same)
+        context.print(f"upload: {name}: s3://{channel.bucket}/{channel.key} has {count} files")
+    return FINE
+
+
+def show_upload(context: LaunchContext, name: str, folder: Path) -> None:
+    """The requests of a dry run."""
+    if not folder.is_dir():
+        context.print(
+            f"dry run: there is no folder '{folder}' yet, so no file of channel {name} is shown"
+        )
+        return
+    channel = channel_of(context, name)
+    for file in files_of(folder):
+        context.ask("s3", "PutObject", **channel.put_request(file), Body=str(file.path))
+
+
+def channel_of(context: LaunchContext, name: str) -> Channel:
+    """A channel's prefix in S3; in a dry run without a client."""
+    client = None
+    if not context.dry:
+        client = context.client("s3")
+    bucket_name = bucket(context.recipe, context.location)
+    key = f"{prefix(context.recipe)}/data/{name}/"
+    return Channel(client, bucket_name, key, context.recipe.settings.kms_key)

@@ -1,0 +1,85 @@
+"""Looks of `launch check` at what jobs read: images in ECR, channels in S3."""
+
+from collections.abc import Iterator
+
+from launch.context import LaunchContext
+from launch.ecr import ECR_HOST, registry_of, split_uri
+from launch.errors import LaunchError, is_missing
+from launch.findings import BAD, GOOD, WARNING, Finding, required
+from launch.recipe import located
+from launch.registry import DOCKER_MANIFEST
+from launch.requests_training import channels, split_s3
+
+
+def used_images(context: LaunchContext) -> set[str]:
+    """Names of the recipe's images."""
+    settings = context.recipe.settings
+    return {settings.training.image, settings.endpoint.image, settings.batch.image}
+
+
+def images(context: LaunchContext) -> Iterator[Finding]:
+    """Each image is in ECR, in this region, with a manifest that SageMaker accepts."""
+    for name in sorted(used_images(context)):
+        yield image(context, name)
+
+
+def image(context: LaunchContext, name: str) -> Finding:
+    """The finding of one image."""
+    region = context.location.region
+    if name not in context.target.images:
+        return Finding(
+            BAD, f"the image '{name}' has not been pushed; run ./build_and_push.sh {name}"
+        )
+    host, repository, reference = split_uri(context.target.image(name))
+    found = ECR_HOST.match(host)
+    if not found:
+        return Finding(
+            WARNING,
+            f"image {name} is at '{host}', which is not ECR; "
+            "SageMaker takes such an image only through a VPC (TrainingImageConfig)",
+        )
+    if found[2] != region:
+        return Finding(
+            BAD,
+            f"image {name} is in ECR of {found[2]}, and SageMaker of {region} needs it in its own; "
+            f"run AWS_REGION={region} ./build_and_push.sh {name}",
+        )
+    try:
+        media_type = registry_of(host).manifest(repository, reference).media_type
+    except LaunchError as error:
+        return Finding(BAD, f"image {name}: {error}; run ./build_and_push.sh {name}")
+    return required(
+        media_type == DOCKER_MANIFEST,
+        f"image {name}: {repository}, {media_type}",
+        ", which SageMaker refuses",
+    )
+
+
+def data(context: LaunchContext) -> Iterator[Finding]:
+    """Each channel has objects."""
+    for channel in channels(context.recipe, context.location):
+        name = channel["ChannelName"]
+        uri = channel["DataSource"]["S3DataSource"]["S3Uri"]
+        text = f"channel {name}: {uri}"
+        if has_objects(context, uri):
+            yield Finding(GOOD, text)
+            continue
+        text += f" is empty; run `python -m launch upload {context.recipe.path}`"
+        given = context.recipe.settings.channels[name]
+        # `upload` comes after `check`, so a folder that is still here is no mistake.
+        if not given.startswith("s3://") and located(given).is_dir():
+            yield Finding(WARNING, text)
+        else:
+            yield Finding(BAD, text)
+
+
+def has_objects(context: LaunchContext, uri: str) -> bool:
+    """Whether S3 has an object under an s3:// prefix."""
+    bucket_name, key = split_s3(uri)
+    try:
+        answer = context.ask("s3", "ListObjectsV2", Bucket=bucket_name, Prefix=key, MaxKeys=1)
+    except Exception as error:
+        if not is_missing(error):
+            raise
+        return False
+    return bool(answer.get("KeyCount"))

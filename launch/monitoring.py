@@ -1,0 +1,120 @@
+"""The commands status, logs and stop, over all that was started for a recipe."""
+
+from launch.context import LaunchContext
+from launch.errors import is_missing
+from launch.follow import (
+    DESCRIBE,
+    ENDED,
+    GROUPS,
+    Metrics,
+    Tail,
+    follow,
+    print_lines,
+    status_of,
+    summary,
+)
+from launch.jobs import FINE, chosen, describe_or_none, exit_code
+from launch.stacks import stack_summary
+from launch.state import Entry
+
+STOP = {
+    "training": "StopTrainingJob",
+    "tuning": "StopHyperParameterTuningJob",
+    "transform": "StopTransformJob",
+}
+
+
+def status(context: LaunchContext) -> int:
+    """One line for each thing that this recipe started: jobs, the endpoint, its API."""
+    entries = context.state.all(*DESCRIBE, "endpoint", "api")
+    if not entries:
+        context.print(f"status: nothing was started for {context.recipe.name} here")
+    for entry in entries:
+        if entry.kind == "endpoint":
+            context.print(f"endpoint {entry.name}: {endpoint_summary(context, entry.name)}")
+        elif entry.kind == "api":
+            context.print(f"api {entry.name}: {stack_summary(context, entry.name)}")
+        else:
+            print_job(context, entry)
+    return FINE
+
+
+def print_job(context: LaunchContext, entry: Entry) -> None:
+    """One line for a job; nothing in a dry run."""
+    answer = describe_or_none(context, entry.kind, entry.name)
+    if context.dry:
+        return
+    state = "not on SageMaker"
+    if answer:
+        state = summary(entry.kind, answer)
+    context.print(f"{entry.kind} {entry.name}: {state} (started {entry.started})")
+
+
+def endpoint_summary(context: LaunchContext, name: str) -> str:
+    """State, configuration and instances of an endpoint, for people."""
+    try:
+        answer = context.ask("sagemaker", "DescribeEndpoint", EndpointName=name)
+    except Exception as error:
+        if is_missing(error):
+            return "not on SageMaker"
+        raise
+    words = [answer.get("EndpointStatus", ""), answer.get("EndpointConfigName", "")]
+    for variant in answer.get("ProductionVariants", []):
+        # A serverless variant has no instances.
+        if "CurrentInstanceCount" in variant:
+            current = variant["CurrentInstanceCount"]
+            desired = variant.get("DesiredInstanceCount", "")
+            words.append(f"{variant['VariantName']} {current} of {desired} instances")
+    words.append(answer.get("FailureReason", ""))
+    return "; ".join(word for word in words if word)
+
+
+def logs(context: LaunchContext) -> int:
+    """Follow the log of the latest job, or of --job; with --endpoint the endpoint's, to Ctrl-C."""
+    if context.options.endpoint:
+        return endpoint_logs(context)
+    entry = chosen(context, *GROUPS)
+    if context.dry:
+        context.ask(
+            "logs",
+            "DescribeLogStreams",
+            logGroupName=GROUPS[entry.kind],
+            logStreamNamePrefix=f"{entry.name}/",
+        )
+        return FINE
+    answer = follow(context, entry.kind, entry.name, context.options.metrics)
+    return exit_code(status_of(entry.kind, answer))
+
+
+def endpoint_logs(context: LaunchContext) -> int:
+    """Follow the endpoint's log; with --no-wait end when there are no more lines."""
+    group = f"/aws/sagemaker/Endpoints/{context.recipe.endpoint_name}"
+    if context.dry:
+        context.ask("logs", "DescribeLogStreams", logGroupName=group)
+        return FINE
+    tail = Tail(context, group, "")
+    metrics = Metrics()
+    while print_lines(context, tail, metrics, False) or not context.options.no_wait:
+        context.wait()
+    return FINE
+
+
+def stop(context: LaunchContext) -> int:
+    """Stop all running jobs, or the one of --job; a training keeps its best model so far."""
+    if context.dry or context.options.job:
+        entries = [chosen(context, *STOP)]
+    else:
+        entries = context.state.all(*STOP)
+    stopped = 0
+    for entry in entries:
+        if not context.dry:
+            answer = describe_or_none(context, entry.kind, entry.name)
+            if answer is None or status_of(entry.kind, answer) in ENDED:
+                continue
+        context.ask("sagemaker", STOP[entry.kind], **{DESCRIBE[entry.kind][1]: entry.name})
+        stopped += 1
+        if not context.dry:
+            context.print(f"stop: {entry.name} is stopping; a training has 120 s to save its model")
+    if not stopped and not context.dry:
+        context.print("stop: nothing runs")
+    return FINE

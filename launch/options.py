@@ -1,0 +1,157 @@
+"""The options of all commands, as argparse reads them."""
+
+import argparse
+from pathlib import Path
+
+from launch.cost import PRICES
+from launch.recipe import REPOSITORY
+
+OUT = REPOSITORY / "out"
+Parsers = dict[str, argparse.ArgumentParser]
+# Values of the options that a command does not have.
+DEFAULTS = {
+    "no_wait": False,
+    "again": False,
+    "job": "",
+    "metrics": False,
+    "over_budget": False,
+    "endpoint": False,
+    "target": "",
+    "model": "",
+    "best": False,
+    "hyperparameters": None,
+}
+
+
+def parse_options(
+    arguments: list[str] | None, description: str, helps: dict[str, str]
+) -> argparse.Namespace:
+    """The options. helps: each command's docstring; its first sentence is the short help."""
+    parser = argparse.ArgumentParser(prog="launch", description=description)
+    commands = parser.add_subparsers(dest="command", required=True)
+    made: Parsers = {}
+    for name, text in helps.items():
+        made[name] = commands.add_parser(name, help=text.split(".")[0], description=text)
+        add_common(made[name])
+    add_shared(made)
+    add_training(made)
+    add_endpoint(made)
+    add_rest(made)
+    options = parser.parse_args(arguments)
+    if options.best and options.hyperparameters:
+        made[options.command].error(
+            "--best and --hyperparameters both give hyperparameters; give one of them"
+        )
+    return options
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """The recipe, and the options of every command."""
+    parser.add_argument("recipe", type=Path)
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print the requests as JSON; ask AWS nothing but, with credentials, the account",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=OUT, help="folder for the notes of started jobs (default: out)"
+    )
+    parser.add_argument(
+        "--poll", type=float, default=10.0, help="seconds between two looks at a running job"
+    )
+    parser.set_defaults(**DEFAULTS)
+
+
+def add_shared(made: Parsers) -> None:
+    """Options of several commands."""
+    for name in ("train", "tune", "debug", "deploy", "api", "batch", "logs"):
+        made[name].add_argument("--no-wait", action="store_true", help="start it, and do not wait")
+    for name in ("train", "tune", "batch"):
+        made[name].add_argument(
+            "--again", action="store_true", help="start another one, even where one runs or is done"
+        )
+    for name in ("train", "tune", "debug"):
+        made[name].add_argument(
+            "--over-budget",
+            action="store_true",
+            help="start it although it may cost more than sagemaker.budget_usd",
+        )
+    for name in ("logs", "stop", "report", "deploy", "batch"):
+        made[name].add_argument("--job", default="", help="a job's name (default: the latest)")
+    for name in ("train", "logs", "debug"):
+        made[name].add_argument(
+            "--metrics", action="store_true", help="of the log only the metrics, a line per epoch"
+        )
+    best = {
+        "train": "with the hyperparameters",
+        "deploy": "the model",
+        "batch": "with the model",
+    }
+    for name, use in best.items():
+        made[name].add_argument(
+            "--best", action="store_true", help=f"{use} of the latest search's best trial"
+        )
+
+
+def add_training(made: Parsers) -> None:
+    """Options of trainings and searches."""
+    for name in ("train", "debug"):
+        made[name].add_argument(
+            "--hyperparameters",
+            type=Path,
+            metavar="FILE",
+            help="in place of the recipe's; such as best.json of `python -m tune`",
+        )
+    made["train"].add_argument(
+        "--checkpoints",
+        default="",
+        help="an earlier training's name, to continue from its checkpoints",
+    )
+    made["tune"].add_argument("--search", default="", help="one search of the chain")
+    made["debug"].add_argument(
+        "--own", action="store_true", help="without SageMaker Debugger: the training watches itself"
+    )
+
+
+def add_endpoint(made: Parsers) -> None:
+    """Options of models, endpoints and the API."""
+    for name in ("deploy", "batch"):
+        made[name].add_argument(
+            "--model",
+            default="",
+            help="a model.tar.gz, here or s3:// (default: the latest training's model)",
+        )
+    for name in ("deploy", "invoke"):
+        made[name].add_argument(
+            "--target",
+            default="",
+            help="the model's name on a multi-model endpoint (default: <recipe>.tar.gz)",
+        )
+    made["logs"].add_argument("--endpoint", action="store_true", help="the endpoint's log")
+    made["deploy"].add_argument(
+        "--update",
+        action="store_true",
+        help="in a dry run: show the update of a live endpoint; else force a new configuration",
+    )
+    made["api"].add_argument("--delete", action="store_true", help="remove it")
+    made["api"].add_argument(
+        "--url", action="store_true", help="print the URL of the API, and change nothing"
+    )
+
+
+def add_rest(made: Parsers) -> None:
+    """Photos to classify; options of delete and cost."""
+    made["invoke"].add_argument(
+        "photos", nargs="+", help="files, folders, s3:// objects, s3:// prefixes that end in /"
+    )
+    made["invoke"].add_argument(
+        "--json", action="store_true", help="one JSON object per line in place of the table"
+    )
+    made["batch"].add_argument("photos", help="a folder, or an s3:// prefix")
+    made["delete"].add_argument("--yes", action="store_true", help="do not ask")
+    made["delete"].add_argument(
+        "--data", action="store_true", help="also all objects under the recipe's prefix in S3"
+    )
+    made["cost"].add_argument(
+        "--prices", type=Path, default=PRICES, help="a price table (default: launch/prices.yaml)"
+    )

@@ -1,0 +1,59 @@
+"""CreateTransformJob as a pure function of the recipe."""
+
+from launch.aws import AwsLocation, Request
+from launch.errors import LaunchError
+from launch.recipe import Recipe
+from launch.requests_training import is_gpu, kms, s3, tags, volume_kms
+
+# SageMaker's limit of MaxConcurrentTransforms times MaxPayloadInMB.
+MOST_MB_UNDER_WAY = 100
+
+
+def transform_job(
+    recipe: Recipe, location: AwsLocation, name: str, model_name: str, source: str
+) -> Request:
+    """CreateTransformJob over whole photos under an s3:// prefix.
+
+    LaunchError for GPU machines: their drivers are too old.
+    """
+    batch = recipe.settings.batch
+    if is_gpu(batch.instance_type):
+        raise LaunchError(
+            f"sagemaker.batch.instance_type is {batch.instance_type}: SageMaker's GPU hosts for "
+            "batch have driver 535 at most, and CUDA 13 needs 580; "
+            "take a type with processors, such as ml.c6i.2xlarge"
+        )
+    under_way_mb = batch.concurrent * batch.payload_mb
+    if under_way_mb > MOST_MB_UNDER_WAY:
+        raise LaunchError(
+            f"sagemaker.batch.concurrent times payload_mb is {under_way_mb} MB; "
+            f"SageMaker allows {MOST_MB_UNDER_WAY}"
+        )
+    return {
+        "TransformJobName": name,
+        "ModelName": model_name,
+        "MaxConcurrentTransforms": batch.concurrent,
+        "MaxPayloadInMB": batch.payload_mb,
+        # One photo per request: the body is the file itself.
+        "BatchStrategy": "SingleRecord",
+        "ModelClientConfig": {"InvocationsTimeoutInSeconds": 60, "InvocationsMaxRetries": 3},
+        "TransformInput": {
+            "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": source}},
+            # All photos get this type; the server looks into the bytes.
+            "ContentType": "application/x-image",
+            "SplitType": "None",
+            "CompressionType": "None",
+        },
+        "TransformOutput": {
+            "S3OutputPath": s3(recipe, location, "batch", name),
+            "Accept": "application/json",
+            "AssembleWith": "None",
+            **kms(recipe),
+        },
+        "TransformResources": {
+            "InstanceType": batch.instance_type,
+            "InstanceCount": batch.instance_count,
+            **volume_kms(recipe, batch.instance_type),
+        },
+        "Tags": tags(recipe),
+    }
