@@ -1,43 +1,56 @@
-"""What a job must remember to go on after it was killed: written whole or not at all, read back with no pickle code run.
+"""All that a job needs to go on after it was killed, in a file that is whole or not there.
 
-    checkpoints/checkpoint-<epoch>.pt   torch.save's archive, and behind it the SHA-256 of its bytes and of the training it is of
+    checkpoints/checkpoint-<epoch>.pt   torch.save's archive, then the SHA-256 of its bytes and of
+                                        the identity of the training
 
-The newest two of this training stay. Whatever else lies in the folder, which SageMaker mirrors to S3, is left alone.
+The newest two of this training stay. All other files of the folder, which SageMaker mirrors to S3,
+are left alone. Reading runs no pickle code.
 """
 
 import hashlib
 import json
 import re
-import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, Any, BinaryIO, cast
 
 import torch
 
 from artifact.model import atomic_file, discard_unfinished, write_atomically
 from train.failure import disk_full, os_error, reason
 from train.job import Job, JobError
-from train.learning.loop import Learner
+from train.learning.loop import Learner, Metrics
+from train.model.weights import read_tensors
 
 KEPT = 2  # the newest, and one to go back to where that is damaged
+NAME = re.compile(r"checkpoint-(\d{1,9})\.pt")
 SEAL = b"slipway checkpoint, sha-256:"  # then 32 bytes each of the archive and of the identity
 SEAL_BYTES = len(SEAL) + 2 * 32
-BEFORE_ROTATION = "checkpoint.pt"  # the one file of earlier versions: no seal
+BEFORE_ROTATION = "checkpoint.pt"  # the one file of earlier versions, without a seal
+FIELDS = {"epoch", "history", "best_epoch", "best", "network", "optimizer"}
 ADVICE = "empty the checkpoints folder to start anew"
+READ_BYTES = 1 << 22  # of a file at a time
+
+# What a checkpoint must share with this job, by name.
+Identity = Mapping[str, object]
 
 
 @dataclass
 class State:
-    """Where a training stands after an epoch. `best` holds what the network had learned after `best_epoch`."""
+    """Where a training stands after an epoch.
+
+    best: the values that the network had learned after `best_epoch`.
+    """
 
     epoch: int = 0
-    history: list[dict] = field(default_factory=list)
+    history: list[Metrics] = field(default_factory=list)
     best_epoch: int = 0
     best: dict[str, torch.Tensor] = field(default_factory=dict)
 
 
-def learning_state(learner: Learner) -> dict:
+# Any: optimizers and scalers define the contents of their own states.
+def learning_state(learner: Learner) -> dict[str, Any]:
     """All of a learner that steps change; the tensors themselves."""
     return {
         "network": learner.learned(),
@@ -46,7 +59,7 @@ def learning_state(learner: Learner) -> dict:
     }
 
 
-def restore_learning(learner: Learner, saved: dict) -> None:
+def restore_learning(learner: Learner, saved: Mapping[str, Any]) -> None:
     """Put back what `learning_state` gave."""
     learner.restore(saved["network"])
     learner.optimizer.load_state_dict(saved["optimizer"])
@@ -54,35 +67,28 @@ def restore_learning(learner: Learner, saved: dict) -> None:
         learner.scaler.load_state_dict(saved["scaler"])
 
 
-def save_checkpoint(job: Job, state: State, learner: Learner, identity: dict) -> None:
-    """Write checkpoints/checkpoint-<epoch>.pt and remove the ones of this training that are too old.
+def save_checkpoint(job: Job, state: State, learner: Learner, identity: Identity) -> None:
+    """Write checkpoints/checkpoint-<epoch>.pt and remove this training's old ones.
 
-    The first process alone does. JobError when the folder cannot take it; what lies there stays.
+    Only the main process writes. JobError when the folder cannot take it; the files there stay.
     """
     if not learner.context.is_main_process:
         return
     path = job.checkpoints / f"checkpoint-{state.epoch}.pt"
-    parts = learning_state(learner)
-    if state.best_epoch == state.epoch:
-        parts["network"] = (
-            state.best
-        )  # the same values: tensors that are named twice are written once
     saved = {
         "identity": identity,
         "epoch": state.epoch,
         "history": state.history,
         "best_epoch": state.best_epoch,
         "best": state.best,
-        **parts,
+        **learning_state(learner),
     }
+    if state.best_epoch == state.epoch:
+        # equal values: torch.save writes a tensor once, however many names it has
+        saved["network"] = state.best
     try:
         job.checkpoints.mkdir(parents=True, exist_ok=True)
-        try:
-            _write(path, saved, identity)
-        except Exception as error:
-            if not (disk_full(error) and _prune(job.checkpoints, identity, state.epoch, 1)):
-                raise
-            _write(path, saved, identity)
+        _write_or_make_room(path, saved, identity, state.epoch)
         _prune(job.checkpoints, identity, state.epoch, KEPT)
     except Exception as error:
         if os_error(error) is None:
@@ -90,93 +96,108 @@ def save_checkpoint(job: Job, state: State, learner: Learner, identity: dict) ->
         raise JobError(f"{reason(error)}; '{path}' could not be written") from error
 
 
+def _write_or_make_room(path: Path, saved: dict[str, Any], identity: Identity, epoch: int) -> None:
+    try:
+        _write(path, saved, identity)
+    except Exception as error:
+        if not disk_full(error):
+            raise
+        removed = _prune(path.parent, identity, epoch, 1)
+        if not removed:
+            raise
+        _write(path, saved, identity)
+
+
 def check_writable(job: Job) -> None:
-    """OSError when no checkpoint can be written: better told before hours of training than after the first epoch."""
+    """OSError when no checkpoint can be written: before hours of training, not after an epoch."""
     job.checkpoints.mkdir(parents=True, exist_ok=True)
     probe = job.checkpoints / "slipway-probe"
     write_atomically(probe, b"can be removed")
     probe.unlink()
 
 
-def load_checkpoint(job: Job, learner: Learner, identity: dict) -> State:
-    """The state to go on from, with network, optimizer and scaler filled; a fresh one when there is no checkpoint.
+def load_checkpoint(job: Job, learner: Learner, identity: Identity) -> State:
+    """The state to go on from, with network, optimizer and scaler filled; a fresh one without any.
 
-    identity: what must be equal for a checkpoint to be of this job. Takes the newest that is whole and of this job, and tells of
-    newer ones that are not. JobError when there are checkpoints and none is.
+    Takes the newest checkpoint that is whole and of this job, and prints why newer ones are
+    refused. JobError when there are checkpoints and all are refused.
     """
-    saved = learner.context.broadcast_from_main(
-        lambda: _newest(job, identity)
-    )  # the other hosts' folders may hold an older one, or none
+    # the other hosts' folders may hold an older one, or none
+    saved = learner.context.broadcast_from_main(lambda: _newest(job, identity))
     if not saved:
         return State()
     restore_learning(learner, saved)
     return State(saved["epoch"], saved["history"], saved["best_epoch"], saved["best"])
 
 
-def _newest(job: Job, identity: dict) -> dict:
+def _newest(job: Job, identity: Identity) -> dict[str, Any]:
+    """The newest usable checkpoint's content; empty where the folder holds no checkpoint."""
     discard_unfinished(job.checkpoints)
-    refused: list[JobError] = []
+    refusals: list[JobError] = []
     for path in _newest_first(job.checkpoints):
         try:
             saved = _read(path, identity)
         except JobError as error:
-            refused.append(error)
+            refusals.append(error)
             continue
-        for error in refused:
-            print(f"checkpoint refused: {error}; going back to '{path.name}'", flush=True)
+        for refusal in refusals:
+            print(f"checkpoint refused: {refusal}; going back to '{path.name}'", flush=True)
         return saved
-    if refused:
-        others = f" (nor can the {len(refused) - 1} older ones be used)" if len(refused) > 1 else ""
-        raise JobError(f"{refused[0]}{others}; {ADVICE}") from refused[0]
-    return {}
+    if not refusals:
+        return {}
+    others = ""
+    if len(refusals) > 1:
+        others = f" (nor can the {len(refusals) - 1} older ones be used)"
+    raise JobError(f"{refusals[0]}{others}; {ADVICE}") from refusals[0]
 
 
 def _newest_first(folder: Path) -> list[Path]:
-    """The checkpoints in a folder, by the epoch in their names; at the end the one that earlier versions wrote."""
-    found = {
-        int(match[1]): path
-        for path in folder.glob("checkpoint-*.pt")
-        if (match := re.fullmatch(r"checkpoint-(\d{1,9})\.pt", path.name))
-    }
+    """The folder's checkpoints by the epoch in their names; last, the one of earlier versions."""
+    by_epoch = {}
+    for path in folder.glob("checkpoint-*.pt"):
+        match = NAME.fullmatch(path.name)
+        if match:
+            by_epoch[int(match[1])] = path
+    paths = [by_epoch[epoch] for epoch in sorted(by_epoch, reverse=True)]
     old = folder / BEFORE_ROTATION
-    return [found[epoch] for epoch in sorted(found, reverse=True)] + (
-        [old] if old.is_file() else []
-    )
+    if old.is_file():
+        paths.append(old)
+    return paths
 
 
-def _read(path: Path, identity: dict) -> dict:
-    """A whole checkpoint of this training. JobError for any other."""
+def _read(path: Path, identity: Identity) -> dict[str, Any]:
+    """A whole checkpoint of this training. JobError for any other file."""
     if path.name != BEFORE_ROTATION:
         _check_seal(path)
     saved = read_tensors(path, "a checkpoint")
-    if (
-        not isinstance(saved, dict)
-        or not {"epoch", "history", "best_epoch", "best", "network", "optimizer"} <= saved.keys()
-    ):
+    if not isinstance(saved, dict) or not saved.keys() >= FIELDS:
         raise JobError(f"'{path}' is not a checkpoint (it holds something else)")
     theirs = saved.get("identity", {})
     for name, ours in identity.items():
         if theirs.get(name) != ours:
             raise JobError(
-                f"'{path}' is of another training: its {name} is {theirs.get(name)!r}, this job's {ours!r}"
+                f"'{path}' is of another training: its {name} is {theirs.get(name)!r}, "
+                f"this job's {ours!r}"
             )
     return saved
 
 
-def _write(path: Path, saved: dict, identity: dict) -> None:
+def _write(path: Path, saved: dict[str, Any], identity: Identity) -> None:
     with atomic_file(path) as file:
         archive = _Hashed(file)
-        torch.save(saved, archive)
+        # torch.save calls write and flush alone
+        torch.save(saved, cast(IO[bytes], archive))
         file.write(SEAL + archive.sum.digest() + _digest(identity))
 
 
 class _Hashed:
-    """A file to write, and the SHA-256 of what was written."""
+    """A file to write, and the SHA-256 of its bytes."""
 
-    def __init__(self, file: BinaryIO):
-        self.file, self.sum = file, hashlib.sha256()
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self.sum = hashlib.sha256()
 
-    def write(self, data) -> int:
+    def write(self, data: bytes) -> int:
         self.sum.update(data)
         return self.file.write(data)
 
@@ -184,22 +205,34 @@ class _Hashed:
         self.file.flush()
 
 
-def _digest(identity: dict) -> bytes:
+def _digest(identity: Identity) -> bytes:
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).digest()
 
 
 def _check_seal(path: Path) -> None:
     """JobError unless the file is whole and its bytes are those that were written."""
     with path.open("rb") as file:
-        seal, left, found = _seal(file), path.stat().st_size - SEAL_BYTES, hashlib.sha256()
-        file.seek(0)
-        while seal and left and (part := file.read(min(left, 1 << 22))):
-            found.update(part)
-            left -= len(part)
-    if not seal or seal[0] != found.digest():
-        raise JobError(
-            f"'{path}' is not a checkpoint ({'damaged: its bytes are not those that were written' if seal else 'torn: its end is missing'})"
-        )
+        seal = _seal(file)
+        if seal is None:
+            raise JobError(f"'{path}' is not a checkpoint (torn: its end is missing)")
+        archive_digest, _ = seal
+        if archive_digest != _archive_digest(file, path.stat().st_size - SEAL_BYTES):
+            raise JobError(
+                f"'{path}' is not a checkpoint (damaged: its bytes are not those that were written)"
+            )
+
+
+def _archive_digest(file: BinaryIO, size: int) -> bytes:
+    """The SHA-256 of the first `size` bytes."""
+    found = hashlib.sha256()
+    file.seek(0)
+    while size:
+        part = file.read(min(size, READ_BYTES))
+        if not part:
+            break
+        found.update(part)
+        size -= len(part)
+    return found.digest()
 
 
 def _seal(file: BinaryIO) -> tuple[bytes, bytes] | None:
@@ -207,22 +240,23 @@ def _seal(file: BinaryIO) -> tuple[bytes, bytes] | None:
     file.seek(0, 2)
     file.seek(max(0, file.tell() - SEAL_BYTES))
     end = file.read()
-    return (
-        (end[len(SEAL) : -32], end[-32:])
-        if len(end) == SEAL_BYTES and end.startswith(SEAL)
-        else None
-    )
+    if len(end) != SEAL_BYTES or not end.startswith(SEAL):
+        return None
+    return end[len(SEAL) : -32], end[-32:]
 
 
-def _prune(folder: Path, identity: dict, newest: int, kept: int) -> int:
-    """Remove this training's checkpoints up to epoch `newest` but for so many; how many went."""
+def _prune(folder: Path, identity: Identity, newest: int, kept: int) -> int:
+    """Remove this training's checkpoints up to epoch `newest`, but for the last `kept`.
+
+    Returns how many were removed.
+    """
     ours = [path for path in _newest_first(folder) if _is_ours(path, identity, newest)]
     for path in ours[kept:]:
         path.unlink(missing_ok=True)
     return len(ours[kept:])
 
 
-def _is_ours(path: Path, identity: dict, newest: int) -> bool:
+def _is_ours(path: Path, identity: Identity, newest: int) -> bool:
     if path.name == BEFORE_ROTATION:
         try:
             _read(path, identity)
@@ -231,27 +265,6 @@ def _is_ours(path: Path, identity: dict, newest: int) -> bool:
             return False
     with path.open("rb") as file:
         seal = _seal(file)
-    return (
-        seal is not None
-        and seal[1] == _digest(identity)
-        and int(path.stem.rpartition("-")[2]) <= newest
-    )
-
-
-def read_tensors(path: Path, expected: str, mapped: bool = False) -> object:
-    """What torch.save wrote to a file, tensors on the CPU, no code of the file run. JobError when it is not `expected`.
-
-    mapped: the tensors may be the file itself, read when they are looked at, where its form allows that.
-    """
-    try:
-        return torch.load(
-            path, map_location="cpu", weights_only=True, mmap=mapped and zipfile.is_zipfile(path)
-        )
-    except (OSError, MemoryError):
-        raise
-    except Exception as error:  # the unpickler raises nearly anything on damaged files
-        if "can't allocate memory" in str(error):
-            raise
-        raise JobError(
-            f"'{path}' is not {expected} ({(str(error).splitlines() or ['damaged'])[0][:200]})"
-        ) from error
+    if seal is None or seal[1] != _digest(identity):
+        return False
+    return int(path.stem.rpartition("-")[2]) <= newest

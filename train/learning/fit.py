@@ -3,14 +3,12 @@
 import copy
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
 
 from recipes.hyperparameters import Hyperparameters
-from train.data.cached_features import CachedFeatureLoader
-from train.data.loader import PixelLoader
 from train.data.photos import PhotoArrays
 from train.job import Job, JobError
 from train.learning.checkpoint import (
@@ -21,144 +19,168 @@ from train.learning.checkpoint import (
     restore_learning,
     save_checkpoint,
 )
-from train.learning.loop import Learner, train_epoch, validate
+from train.learning.loop import Learner, Loader, Metrics, train_epoch, validate
 from train.learning.optimization import learning_rate
 from train.result.output_files import write_history
 
 
 @dataclass
 class Fit:
-    """A training under way. Labels are padded, int64 [N, K]; identity is what a checkpoint must share with this job.
+    """A training under way. Labels are padded, int64 [N, K].
 
-    validation_photos: the validation channel's photos, sized as the artifact sizes them, to measure it on. exported: whether the
-    artifact of the best epoch is written.
+    validation_photos: sized as the artifact sizes them, to measure it on. identity: all that a
+    checkpoint must share with this job. exported: the artifact of the best epoch is written.
     """
 
     job: Job
     learner: Learner
-    train: PixelLoader | CachedFeatureLoader
+    train: Loader
     train_labels: torch.Tensor
-    validation: PixelLoader | CachedFeatureLoader
+    validation: Loader
     validation_labels: torch.Tensor
     validation_photos: PhotoArrays
-    identity: dict
+    identity: Mapping[str, object]
     state: State = field(default_factory=State)
     exported: bool = False
 
 
 def fit(plan: Fit, stop: Callable[[], bool]) -> None:
-    """Train from the checkpoint, or the start, to the last epoch, early stopping, or a stop; plan.state tells how far.
+    """Train from the checkpoint, or the start, to the last epoch, early stopping, or a stop.
 
-    Prints one metric line an epoch. JobError when the loss is no number any more, the checkpoints are another's, or one cannot be
-    written: going on without would risk in silence what the user asked to have kept. OSError and PhotoError for files.
+    `plan.state` holds how far it came. Prints one metric line per epoch. JobError when the loss is
+    not finite, the checkpoints are another job's, or one cannot be written: a training that went
+    on would silently lose what it is asked to keep. OSError and PhotoError for files.
     """
-    hp, learner = plan.learner.hyperparameters, plan.learner
-    plan.state = state = load_checkpoint(plan.job, learner, plan.identity)
-    first = learner.context.is_main_process
-    if state.epoch and first:
-        print(f"going on from the checkpoint of epoch {state.epoch}", flush=True)
-        write_history(plan.job, state.history)  # a new machine has the checkpoints only
-    if first and state.epoch < hp.epochs and not stalled(state.history, hp):
-        check_writable(plan.job)
-    whole = None  # what was learned up to the last whole epoch, where no checkpoint holds it
-    while state.epoch < hp.epochs and not stalled(state.history, hp):
-        started, epoch = time.monotonic(), state.epoch + 1
-        lr = learning_rate(
-            hp,
-            epoch,
-            [row["validation_loss"] for row in state.history if row["validation_loss"] is not None],
-        )
-        for group in learner.optimizer.param_groups:
-            group["lr"] = lr
-        row = _epoch(plan, epoch, stop)
-        if row is None:
-            if whole:
-                restore_learning(learner, whole)
+    learner = plan.learner
+    hp = learner.hyperparameters
+    is_main = learner.context.is_main_process
+    plan.state = load_checkpoint(plan.job, learner, plan.identity)
+    state = plan.state
+    if is_main:
+        _prepare_files(plan)
+    unsaved = None  # the state after the last whole epoch, where no checkpoint holds it
+    while _goes_on(state, hp):
+        started = time.monotonic()
+        epoch = state.epoch + 1
+        lr = _set_learning_rate(plan, epoch)
+        metrics = _run_epoch(plan, epoch, stop)
+        if metrics is None:
+            if unsaved:
+                restore_learning(learner, unsaved)
                 save_checkpoint(plan.job, state, learner, plan.identity)
             return
-        state.history.append(
-            {"epoch": epoch, **row, "lr": lr, "seconds": time.monotonic() - started}
-        )
+        seconds = time.monotonic() - started
+        state.history.append({"epoch": epoch, **metrics, "lr": lr, "seconds": seconds})
         state.epoch = epoch
         _keep_best(state, learner)
-        if first:
+        if is_main:
             print(metric_line(state.history[-1]), flush=True)
-        if (
-            epoch % hp.checkpoint_frequency == 0
-            or epoch == hp.epochs
-            or stop()
-            or stalled(state.history, hp)
-        ):
+        if epoch % hp.checkpoint_frequency == 0 or not _goes_on(state, hp) or stop():
             with learner.profile.span("Checkpoint"):
                 save_checkpoint(plan.job, state, learner, plan.identity)
-            whole = None
+            unsaved = None
         else:
-            whole = copy.deepcopy(learning_state(learner))
-        if first:
+            unsaved = copy.deepcopy(learning_state(learner))
+        if is_main:
             write_history(plan.job, state.history)
 
 
-def _epoch(plan: Fit, epoch: int, stop: Callable[[], bool]) -> dict | None:
-    row = train_epoch(plan.learner, plan.train, plan.train_labels, epoch, stop)
-    if row is None:
+def _prepare_files(plan: Fit) -> None:
+    state = plan.state
+    if state.epoch:
+        print(f"going on from the checkpoint of epoch {state.epoch}", flush=True)
+        write_history(plan.job, state.history)  # a new machine has the checkpoints only
+    if _goes_on(state, plan.learner.hyperparameters):
+        check_writable(plan.job)
+
+
+def _goes_on(state: State, hp: Hyperparameters) -> bool:
+    return state.epoch < hp.epochs and not stalled(state.history, hp)
+
+
+def _set_learning_rate(plan: Fit, epoch: int) -> float:
+    losses = [row["validation_loss"] for row in plan.state.history]
+    known = [loss for loss in losses if loss is not None]
+    lr = learning_rate(plan.learner.hyperparameters, epoch, known)
+    for group in plan.learner.optimizer.param_groups:
+        group["lr"] = lr
+    return lr
+
+
+def _run_epoch(plan: Fit, epoch: int, stop: Callable[[], bool]) -> Metrics | None:
+    """Train and validate; the metrics of both, None when stopped."""
+    learner = plan.learner
+    trained = train_epoch(learner, plan.train, plan.train_labels, epoch, stop)
+    if trained is None:
         return None
-    _check_finite("training", row["train_loss"], epoch, plan.learner.hyperparameters.lr)
+    _check_finite("training", trained["train_loss"], epoch, learner.hyperparameters.lr)
     if not len(plan.validation_labels):
-        return row | {"validation_loss": None, "validation_accuracy": None}
-    validated = validate(plan.learner, plan.validation, plan.validation_labels, stop)
+        return {**trained, "validation_loss": None, "validation_accuracy": None}
+    validated = validate(learner, plan.validation, plan.validation_labels, stop)
     if validated is None:
         return None
-    _check_finite(
-        "validation", validated["validation_loss"], epoch, plan.learner.hyperparameters.lr
-    )
-    return row | validated
+    _check_finite("validation", validated["validation_loss"], epoch, learner.hyperparameters.lr)
+    return trained | validated
 
 
-def _check_finite(which: str, loss: float, epoch: int, lr: float) -> None:
-    if not math.isfinite(loss):
+def _check_finite(which: str, loss: float | None, epoch: int, lr: float) -> None:
+    if loss is not None and not math.isfinite(loss):
         raise JobError(
             f"the {which} loss became {loss} in epoch {epoch}; a lower lr (now {lr}) may help"
         )
 
 
 def _keep_best(state: State, learner: Learner) -> None:
-    """The highest validation accuracy, the lower loss where two are equal; without validation photos the last epoch."""
-
-    def rank(row: dict) -> tuple[float, float]:
-        return (
-            (row["validation_accuracy"], -row["validation_loss"])
-            if row["validation_loss"] is not None
-            else (row["epoch"], 0.0)
-        )
-
-    best = max(state.history, key=rank)
+    """Keep the values of this epoch if it is the best so far."""
+    best = max(state.history, key=_rank)
     if best["epoch"] == state.epoch:
         state.best_epoch = state.epoch
         state.best = {name: value.cpu().clone() for name, value in learner.learned().items()}
 
 
-def stalled(history: Sequence[dict], hp: Hyperparameters) -> bool:
-    """Whether early stopping ends the training: no rise of validation accuracy above the tolerance for `patience` epochs."""
-    accuracies = [
-        row["validation_accuracy"] for row in history if row["validation_accuracy"] is not None
-    ]
+def _rank(row: Metrics) -> tuple[float, float]:
+    """The higher validation accuracy is better; of equal ones the lower loss.
+
+    Without validation photos the later epoch is better.
+    """
+    accuracy = row["validation_accuracy"]
+    loss = row["validation_loss"]
+    if accuracy is None or loss is None:
+        return (row["epoch"] or 0, 0.0)
+    return (accuracy, -loss)
+
+
+def stalled(history: Sequence[Metrics], hp: Hyperparameters) -> bool:
+    """Whether early stopping ends the training.
+
+    It does when the validation accuracy has not risen above the tolerance for `patience` epochs.
+    """
+    found = [row["validation_accuracy"] for row in history]
+    accuracies = [accuracy for accuracy in found if accuracy is not None]
     if not hp.early_stopping or len(accuracies) < hp.early_stopping_min_epochs:
         return False
-    best, since = -1.0, 0
+    best = -1.0
+    epochs_since = 0
     for accuracy in accuracies:
-        if accuracy > best and (
-            best <= 0 or (accuracy - best) / best > hp.early_stopping_tolerance
-        ):
-            best, since = accuracy, 0
-        else:
-            since += 1
-    return since >= hp.early_stopping_patience
+        epochs_since += 1
+        if _has_risen(accuracy, best, hp.early_stopping_tolerance):
+            best = accuracy
+            epochs_since = 0
+    return epochs_since >= hp.early_stopping_patience
 
 
-def metric_line(row: dict) -> str:
-    """`epoch=3 train_loss=0.51234 …`: name=value with blanks between, what SageMaker's metric regexes read."""
+def _has_risen(accuracy: float, best: float, tolerance: float) -> bool:
+    """The tolerance is relative to the best accuracy, which may still be 0."""
+    if accuracy <= best:
+        return False
+    return best <= 0 or (accuracy - best) / best > tolerance
+
+
+def metric_line(row: Metrics) -> str:
+    """`epoch=3 train_loss=0.51234 …`: name=value, as SageMaker's metric regexes read them."""
     parts = [f"epoch={row['epoch']}"]
     for name, value in row.items():
         if name.endswith(("_loss", "_accuracy")) and value is not None:
             parts.append(f"{name}={value:.5f}")
-    return " ".join([*parts, f"lr={row['lr']:.6g}", f"seconds={row['seconds']:.1f}"])
+    parts += [f"lr={row['lr']:.6g}", f"seconds={row['seconds']:.1f}"]
+    return " ".join(parts)

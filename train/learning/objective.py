@@ -1,4 +1,4 @@
-"""What is right and how wrong an answer is: for one label a photo, and for several (multi_label)."""
+"""The loss of an answer, and whether it is correct: for one label per photo, and for several."""
 
 from collections.abc import Sequence
 
@@ -10,50 +10,58 @@ from train.data.photo_index import MISSING, Labels
 
 
 def padded(labels: Sequence[tuple[int, ...]], classes: int) -> torch.Tensor:
-    """Labels of each photo as int64 [N, K], K the most that a photo has; the number of classes stands where it has fewer."""
+    """The labels of each photo as int64 [N, K], where K is the most labels of a photo.
+
+    The number of classes fills the places of a photo that has fewer.
+    """
     values = Labels.of(labels).values
     return torch.from_numpy(np.where(values == MISSING, classes, values).astype(np.int64))
 
 
 def multi_hot(labels: torch.Tensor, classes: int) -> torch.Tensor:
-    """1 for each label of a photo, 0 elsewhere: float32 [N, classes] from padded labels [N, K]."""
-    return torch.zeros(len(labels), classes + 1, device=labels.device).scatter_(1, labels, 1.0)[
-        :, :classes
-    ]
+    """1 for each label of a photo, else 0: float32 [N, classes] from padded labels [N, K]."""
+    hot = torch.zeros(len(labels), classes + 1, device=labels.device)
+    return hot.scatter_(1, labels, 1.0)[:, :classes]  # the last column is the padding's
 
 
 def losses(
     logits: torch.Tensor,
-    wanted: torch.Tensor,
+    targets: torch.Tensor,
     multi_label: bool,
     class_weights: torch.Tensor | None = None,
     label_smoothing: float = 0.0,
 ) -> torch.Tensor:
-    """The loss of each photo, float [N], from logits and targets [N, classes], on its own: whoever shares its batch.
+    """The loss of each photo, float [N], whichever photos share its batch.
 
-    One label: cross-entropy, times the label's weight. Several: binary cross-entropy, weighted, mean over the classes.
+    logits, targets: [N, classes]. With one label: cross-entropy, times the label's weight. With
+    several: binary cross-entropy, weighted, mean over the classes.
     """
     if not multi_label:
         return functional.cross_entropy(
-            logits, wanted, class_weights, reduction="none", label_smoothing=label_smoothing
+            logits, targets, class_weights, reduction="none", label_smoothing=label_smoothing
         )
-    wanted = wanted.to(logits.dtype) * (1 - label_smoothing) + label_smoothing / 2
-    return functional.binary_cross_entropy_with_logits(
-        logits, wanted, class_weights, reduction="none"
-    ).mean(dim=1)
+    # as cross_entropy smooths: between the two classes "yes" and "no"
+    smoothed = targets.to(logits.dtype) * (1 - label_smoothing) + label_smoothing / 2
+    elements = functional.binary_cross_entropy_with_logits(
+        logits, smoothed, class_weights, reduction="none"
+    )
+    return elements.mean(dim=1)
 
 
 def is_correct(
-    scores: torch.Tensor, wanted: torch.Tensor, multi_label: bool, threshold: float = 0.0
+    scores: torch.Tensor, targets: torch.Tensor, multi_label: bool, threshold: float = 0.0
 ) -> torch.Tensor:
-    """Which photos are answered rightly, bool [N]: the highest score is the label's; or the scores above the threshold
-    (0 for logits, 0.5 for probabilities) are just the labels'."""
+    """Whether each photo's answer is correct, bool [N].
+
+    With one label: the highest score is the label's. With several: the scores above the threshold
+    (0 for logits, 0.5 for probabilities) are exactly the labels'.
+    """
     if not multi_label:
-        return scores.argmax(dim=1) == wanted.argmax(dim=1)
-    return ((scores > threshold) == (wanted > 0.5)).all(dim=1)
+        return scores.argmax(dim=1) == targets.argmax(dim=1)
+    return ((scores > threshold) == (targets > 0.5)).all(dim=1)
 
 
-def is_in_top_k(scores: torch.Tensor, wanted: torch.Tensor, k: int) -> torch.Tensor:
-    """Which photos have a label among the k highest scores, bool [N]."""
+def is_in_top_k(scores: torch.Tensor, targets: torch.Tensor, k: int) -> torch.Tensor:
+    """Whether a label of each photo is among the k highest scores, bool [N]."""
     highest = scores.topk(min(k, scores.shape[1]), dim=1).indices
-    return wanted.gather(1, highest).any(dim=1)
+    return targets.gather(1, highest).any(dim=1)

@@ -1,4 +1,4 @@
-"""The optimizer and the learning rate of each epoch."""
+"""The optimizer, the learning rate of each epoch, and the weight of each class in the loss."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -12,65 +12,97 @@ from train.data.photo_index import MISSING, Labels
 def make_optimizer(
     parameters: Iterable[torch.nn.Parameter], hp: Hyperparameters
 ) -> torch.optim.Optimizer:
-    """The optimizer named by the hyperparameters over these parameters."""
-    shared = {"lr": hp.lr, "weight_decay": hp.weight_decay}
-    one_kernel = shared | {"fused": True}
+    """The optimizer that the hyperparameters name, over these parameters."""
+    lr = hp.lr
+    decay = hp.weight_decay
     betas = (hp.beta_1, hp.beta_2)
+    # fused: one kernel for all parameters. Adadelta and RMSprop have none.
     match hp.optimizer:
         case "sgd":
-            return torch.optim.SGD(parameters, momentum=hp.momentum, **one_kernel)
-        case "nag":
             return torch.optim.SGD(
-                parameters, momentum=hp.momentum, nesterov=hp.momentum > 0, **one_kernel
+                parameters, lr, momentum=hp.momentum, weight_decay=decay, fused=True
+            )
+        case "nag":
+            # torch refuses nesterov without momentum; then both are plain SGD
+            return torch.optim.SGD(
+                parameters,
+                lr,
+                momentum=hp.momentum,
+                weight_decay=decay,
+                nesterov=hp.momentum > 0,
+                fused=True,
             )
         case "adam":
-            return torch.optim.Adam(parameters, betas=betas, eps=hp.eps, **one_kernel)
+            return torch.optim.Adam(
+                parameters, lr, betas=betas, eps=hp.eps, weight_decay=decay, fused=True
+            )
         case "adamw":
-            return torch.optim.AdamW(parameters, betas=betas, eps=hp.eps, **one_kernel)
+            return torch.optim.AdamW(
+                parameters, lr, betas=betas, eps=hp.eps, weight_decay=decay, fused=True
+            )
         case "adadelta":
-            return torch.optim.Adadelta(parameters, rho=hp.gamma, eps=hp.eps, **shared)
+            return torch.optim.Adadelta(
+                parameters, lr, rho=hp.gamma, eps=hp.eps, weight_decay=decay
+            )
         case _:
             return torch.optim.RMSprop(
-                parameters, momentum=hp.momentum, alpha=hp.gamma, eps=hp.eps, **shared
+                parameters,
+                lr,
+                alpha=hp.gamma,
+                eps=hp.eps,
+                weight_decay=decay,
+                momentum=hp.momentum,
             )
 
 
 def learning_rate(hp: Hyperparameters, epoch: int, validation_losses: Sequence[float]) -> float:
-    """The rate of an epoch (from 1), a pure function of the settings and the validation losses so far."""
+    """The rate of an epoch, from 1; it depends on the settings and the losses so far alone."""
     if epoch <= hp.warmup_epochs:
         return hp.lr * epoch / (hp.warmup_epochs + 1)
+    return hp.lr * _schedule(hp, epoch, validation_losses)
+
+
+def _schedule(hp: Hyperparameters, epoch: int, validation_losses: Sequence[float]) -> float:
+    """The factor of the base rate after the warm-up."""
+    factor = hp.lr_scheduler_factor
     match hp.schedule:
         case "step":
-            return hp.lr * hp.lr_scheduler_factor ** sum(
-                epoch > step for step in hp.lr_scheduler_step
-            )
+            passed = sum(epoch > step for step in hp.lr_scheduler_step)
+            return math.pow(factor, passed)
         case "exponential":
-            return hp.lr * hp.lr_scheduler_factor ** ((epoch - 1) / max(1, hp.epochs - 1))
+            return math.pow(factor, (epoch - 1) / max(1, hp.epochs - 1))
         case "cosine":
             done = (epoch - 1 - hp.warmup_epochs) / max(1, hp.epochs - hp.warmup_epochs)
-            return hp.lr * 0.5 * (1 + math.cos(math.pi * done))
+            return 0.5 * (1 + math.cos(math.pi * done))
         case "plateau":
-            return hp.lr * hp.lr_scheduler_factor ** _plateaus(
-                validation_losses, hp.lr_scheduler_patience
-            )
+            return math.pow(factor, _plateaus(validation_losses, hp.lr_scheduler_patience))
         case _:
-            return hp.lr
+            return 1.0
 
 
 def _plateaus(losses: Sequence[float], patience: int) -> int:
     """How many times `patience` epochs in a row brought no new lowest loss."""
-    lowest, since, plateaus = math.inf, 0, 0
+    lowest = math.inf
+    epochs_since = 0
+    plateaus = 0
     for loss in losses:
-        lowest, since = (loss, 0) if loss < lowest else (lowest, since + 1)
-        if since == patience:
-            since, plateaus = 0, plateaus + 1
+        epochs_since += 1
+        if loss < lowest:
+            lowest = loss
+            epochs_since = 0
+        if epochs_since == patience:
+            plateaus += 1
+            epochs_since = 0
     return plateaus
 
 
 def class_weights(
     kind: str, labels: Sequence[tuple[int, ...]], classes: int
 ) -> torch.Tensor | None:
-    """Weight of each class in the loss, float32 [classes]: inverse to its photos, 1 on average over all labels."""
+    """The weight of each class in the loss, float32 [classes]; None for kind "none".
+
+    Inverse to the number of the class's photos, and 1 on average over all labels.
+    """
     if kind == "none":
         return None
     values = Labels.of(labels).values

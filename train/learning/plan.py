@@ -1,4 +1,7 @@
-"""From settings and photos to a training that is ready to run: the learner, what it is fed, and what a checkpoint must share with it."""
+"""From settings and photos to a training that is ready to run.
+
+Makes the learner, its loaders, and the identity that a checkpoint must share with the job.
+"""
 
 import dataclasses
 import logging
@@ -24,6 +27,7 @@ from train.model.weights import Source
 from train.observers import attach_hook
 from train.recording.profile import NoProfile, Profile
 
+# Hyperparameters that do not change what a training learns up to an epoch.
 UNRELATED = (
     "epochs",
     "test_batch_size",
@@ -39,7 +43,7 @@ UNRELATED = (
     "debug_sample",
     "profile",
     "profile_steps",
-)  # to what training learns
+)
 RISING = 2 / 3  # of the epochs pass until the resolution is full
 
 log = logging.getLogger(__name__)
@@ -54,64 +58,69 @@ def make_plan(
     networks: Networks | None,
     profile: NoProfile | Profile,
 ) -> tuple[Fit, Source]:
-    """The training that is to be done, and where the network's first weights came from. JobError where it cannot be.
+    """The training, ready to run, and the source of the network's first weights.
 
-    It is fed the channels' photos, or where a backbone is frozen and nothing watches its tensors their features.
+    Its loaders give photos, or their features where a backbone is frozen and no hook observes its
+    tensors. JobError where it cannot run.
     """
     device = pick_device(context.local_rank)
     precision = context.broadcast_from_main(lambda: pick_precision(hp.precision, device))
-    network = (networks.make if networks else make_network)(
-        hp, channels.classes, job.channels, device, precision, context, earlier
-    )
+    make = networks.make if networks else make_network
+    network = make(hp, channels.classes, job.channels, device, precision, context, earlier)
     learner = make_learner(hp, channels, network, device, precision, context)
-    learner.profile, learner.hook = profile, attach_hook(job, learner)
-    preprocessing, classes = learner.preprocessing, len(channels.classes)
-    sized = (
-        (preprocessing.pixels, preprocessing.crop)
-        if hp.augmentation == "none"
-        else (preprocessing.stretched, preprocessing.resize)
-    )
-    validation_photos = PhotoArrays(
-        channels.validation.paths, preprocessing.pixels, preprocessing.crop
-    )
-    photos = PhotoArrays(channels.train.paths, *sized, working=profile.worker)
-    train = PixelLoader(
-        photos,
-        learner.normalize,
-        device,
-        preprocessing.crop,
-        hp.augmentation,
-        hp.seed,
-        first_side(hp, preprocessing),
-        round(hp.epochs * RISING),
-    )
-    validation = PixelLoader(validation_photos, learner.normalize, device, preprocessing.crop)
-    features = (
-        _features(learner, network.parts, network.source, train, validation)
-        if network.parts and not learner.hook
-        else None
-    )
-    train, validation = features or (train, validation)
+    learner.profile = profile
+    learner.hook = attach_hook(job, learner)
+    pixels = _pixel_loaders(learner, channels)
+    features = None
+    if network.parts and not learner.hook:
+        features = _feature_loaders(learner, network, network.parts, *pixels)
     learner.step_module = context.data_parallel(learner.trainable_part)
-    if hp.compile and not features:  # behind a cut there is little left to compile
+    if hp.compile and not features:  # behind frozen layers there is little left to compile
         learner.step_module = _compiled(learner)
-    return Fit(
+    train, validation = features or pixels
+    classes = len(channels.classes)
+    plan = Fit(
         job,
         learner,
         train,
         padded(channels.train.labels, classes).to(device),
         validation,
         padded(channels.validation.labels, classes),
-        validation_photos,
+        pixels[1].photos,
         identity(hp, channels, network.source),
-    ), network.source
+    )
+    return plan, network.source
+
+
+def _pixel_loaders(learner: Learner, channels: Channels) -> tuple[PixelLoader, PixelLoader]:
+    """The photos of the train channel as views, and of the validation channel as they are."""
+    hp = learner.hyperparameters
+    preprocessing = learner.preprocessing
+    crop = preprocessing.crop
+    sized = preprocessing.stretched
+    side = preprocessing.resize
+    if hp.augmentation == "none":
+        sized = preprocessing.pixels
+        side = crop
+    # first: the memory for decoded photos goes to the channels in this order
+    validation_photos = PhotoArrays(channels.validation.paths, preprocessing.pixels, crop)
+    validation = PixelLoader(validation_photos, learner.normalize, learner.device, crop)
+    train = PixelLoader(
+        PhotoArrays(channels.train.paths, sized, side, working=learner.profile.worker),
+        learner.normalize,
+        learner.device,
+        crop,
+        hp.augmentation,
+        hp.seed,
+        first_side(hp, preprocessing),
+        round(hp.epochs * RISING),
+    )
+    return train, validation
 
 
 def _compiled(learner: Learner) -> torch.nn.Module:
     if learner.hook:
-        log.warning(
-            "compile: left out, for the debugger's hook sees no tensor inside of compiled code"
-        )
+        log.warning("compile: left out, for the debugger's hook sees no tensor in compiled code")
         return learner.step_module
     return compiled(learner.step_module)
 
@@ -124,84 +133,116 @@ def make_learner(
     precision: torch.dtype,
     context: DistributedContext,
 ) -> Learner:
-    """What a step needs, with the optimizer of what learns."""
+    """All that a step needs, with an optimizer of the trainable parameters."""
     module = network.module
-    learning = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    log.info(
-        "network: %s with %s, %s of %s parameters train, on %s in %s",
-        hp.model,
-        network.source.words,
-        f"{sum(p.numel() for p in learning):,}",
-        f"{sum(p.numel() for p in module.parameters()):,}",
-        torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
-        str(precision).removeprefix("torch."),
-    )
-    if hp.weights == "none" and hp.trainable != "all":
-        log.warning(
-            "weights=none with trainable=%s: what is frozen stays random; set trainable=all to learn it",
-            hp.trainable,
-        )
+    trainable = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    _log_network(hp, network, device, precision)
     weights = class_weights(hp.class_weights, channels.train.labels, len(channels.classes))
+    if weights is not None:
+        weights = weights.to(device)
     return Learner(
         module,
         len(channels.classes),
         network.frozen,
-        make_optimizer(learning, hp),
+        make_optimizer(trainable, hp),
         hp,
         network.preprocessing,
         device,
         precision,
-        None if weights is None else weights.to(device),
+        weights,
         context=context,
     )
 
 
-def _features(
+def _log_network(
+    hp: Hyperparameters, network: Network, device: torch.device, precision: torch.dtype
+) -> None:
+    parameters = list(network.module.parameters())
+    trainable = sum(parameter.numel() for parameter in parameters if parameter.requires_grad)
+    total = sum(parameter.numel() for parameter in parameters)
+    where = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    log.info(
+        "network: %s with %s, %s of %s parameters train, on %s in %s",
+        hp.model,
+        network.source.words,
+        f"{trainable:,}",
+        f"{total:,}",
+        where,
+        str(precision).removeprefix("torch."),
+    )
+    if hp.weights == "none" and hp.trainable != "all":
+        log.warning(
+            "weights=none with trainable=%s: what is frozen stays random; "
+            "set trainable=all to learn it",
+            hp.trainable,
+        )
+
+
+def _feature_loaders(
     learner: Learner,
+    network: Network,
     parts: SplitNetwork,
-    source: Source,
     train: PixelLoader,
     validation: PixelLoader,
 ) -> tuple[CachedFeatureLoader, CachedFeatureLoader] | None:
-    """The two channels' features instead of their pixels; the learner then steps behind the cut. None where they cannot be kept."""
+    """The two channels' cached features in place of their pixels.
+
+    The learner then steps behind the frozen part. None where the features cannot be kept.
+    """
     hp = learner.hyperparameters
-    views = 1 if hp.augmentation == "none" else min(hp.feature_views, hp.epochs)
-    key = {
+    key: dict[str, object] = {
         "model": hp.model,
-        "weights": source.fingerprint,
+        "weights": network.source.fingerprint,
         "trainable": hp.trainable,
         "preprocessing": dataclasses.asdict(learner.preprocessing),
         "precision": str(learner.precision),
         "torch": torch.__version__,
         "device": learner.device.type,
     }
-    drawn = {"augmentation": hp.augmentation, "seed": hp.seed} if train.preset else {}
-    feeds = []
-    for feed, number, own in ((train, views, drawn), (validation, 1, {})):
-        feeds.append(
-            feed.photos.key
-            and open_cached_features(
-                feed,
-                parts,
-                number,
-                key | own | {"photos": feed.photos.key},
-                learner.precision,
-                learner.context,
-            )
-        )
-    if learner.context.any_process(None in feeds):
+    views = 1
+    if hp.augmentation != "none":
+        views = min(hp.feature_views, hp.epochs)
+    drawn: dict[str, object] = {}
+    if train.preset:
+        drawn = {"augmentation": hp.augmentation, "seed": hp.seed}
+    train_features = _open_features(learner, parts, train, views, key | drawn)
+    validation_features = _open_features(learner, parts, validation, 1, key)
+    missing = train_features is None or validation_features is None
+    # all processes or none: they step through the same module
+    if learner.context.any_process(missing):
         return None
+    assert train_features is not None
+    assert validation_features is not None
     learner.trainable_part = parts.trainable_part
-    return tuple(feeds)
+    return train_features, validation_features
 
 
-def identity(hp: Hyperparameters, channels: Channels, source: Source) -> dict:
-    """What two runs must share for one to go on from the other's checkpoint: all that changes results, but for the epochs."""
-    values = {
-        name: value for name, value in dataclasses.asdict(hp).items() if name not in UNRELATED
-    }
-    return {
+def _open_features(
+    learner: Learner,
+    parts: SplitNetwork,
+    pixels: PixelLoader,
+    views: int,
+    key: dict[str, object],
+) -> CachedFeatureLoader | None:
+    photos = pixels.photos.key
+    if photos is None:
+        return None
+    own = key | {"photos": photos}
+    return open_cached_features(pixels, parts, views, own, learner.precision, learner.context)
+
+
+def identity(hp: Hyperparameters, channels: Channels, source: Source) -> dict[str, object]:
+    """All that two runs must share for one to go on from the other's checkpoint.
+
+    It changes results. The number of epochs does not belong to it.
+    """
+    shared: dict[str, object] = {
         "data": channels.fingerprint,
         "classes": list(channels.classes),
         "first weights": source.fingerprint,
-    } | {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    }
+    for name, value in dataclasses.asdict(hp).items():
+        if name not in UNRELATED:
+            # a checkpoint gives lists back
+            shared[name] = list(value) if isinstance(value, tuple) else value
+    return shared

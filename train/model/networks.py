@@ -1,7 +1,7 @@
-"""The network that a job trains: built, filled with its first weights, frozen as asked, and cut where learning begins.
+"""The network that a job trains: built, filled with its first weights, frozen as asked, and split.
 
-`Networks` keeps the last one, so that the trials of a search in one process share it; what a training gets does not depend on
-those before it.
+`Networks` keeps the last one, so that the trials of a search in one process share it. A training
+gets the same network whichever ones came before.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ from train.learning.incremental import EarlierArtifact, load_earlier_weights
 from train.model.device import autocast
 from train.model.normalization import synchronize
 from train.model.split_at_frozen import SplitNetwork, split_at_frozen
-from train.model.trainable import freeze, learned, set_training
+from train.model.trainable import freeze, head_name, learned, set_training
 from train.model.weights import Source, load_weights, weights_files
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Network:
-    """A network on its device. frozen: its modules that stay as they are; parts: it cut in two, None where it is not."""
+    """A network on its device.
+
+    frozen: its modules that stay as they are. parts: the network split behind them; None where it
+    is not.
+    """
 
     module: nn.Module
     frozen: list[nn.Module]
@@ -41,10 +45,13 @@ class Network:
 
 
 class Networks:
-    """Makes networks. One that differs from the last in its head's first values alone is the last one, put back as it was."""
+    """Makes networks, and gives the last one again where it would be the same.
 
-    def __init__(self):
-        self._key: tuple | None = None
+    It is put back to its first values. Only those of its head may differ.
+    """
+
+    def __init__(self) -> None:
+        self._key: tuple[object, ...] | None = None
         self._network: Network | None = None
         self._first: dict[str, torch.Tensor] = {}
 
@@ -59,37 +66,37 @@ class Networks:
         earlier: EarlierArtifact | None,
     ) -> Network:
         """As make_network."""
-        preprocessing = sizes(hp, earlier.description.preprocessing if earlier else None)
-        settings = (
-            hp.model,
-            hp.head,
-            hp.trainable,
-            first_side(hp, preprocessing),
-            bool(hp.feature_views),
-            hp.seed if hp.weights == "none" else None,
-        )
-        key = (
-            settings,
-            classes,
-            preprocessing,
-            device,
-            precision,
-            weights_files(hp.weights, channels),
-        )
-        if self._network is None or key != self._key or context.size > 1 or earlier:
-            self._key = self._network = None  # its memory first
-            self._network = make_network(hp, classes, channels, device, precision, context, earlier)
-            self._first = {
-                name: value.clone()
-                for name, value in learned(self._network.module, self._network.frozen).items()
-            }
+        key = (*_settings(hp, earlier), classes, device, precision)
+        key += weights_files(hp.weights, channels)
+        network = self._network
+        if network is None or key != self._key or context.size > 1 or earlier:
+            # its memory must be free first
+            self._key = self._network = network = None
+            network = make_network(hp, classes, channels, device, precision, context, earlier)
+            values = learned(network.module, network.frozen)
+            self._first = {name: value.clone() for name, value in values.items()}
+            self._network = network
             self._key = key
-            return self._network
-        self._network.module.load_state_dict(self._first, strict=False)
-        if not self._network.source.head:
-            _draw_head(self._network.module, hp.seed)
+            return network
+        network.module.load_state_dict(self._first, strict=False)
+        if not network.source.head:
+            _draw_head(network.module, hp.seed)
         log.info("network: the one of the training before, put back to its first weights")
-        return self._network
+        return network
+
+
+def _settings(hp: Hyperparameters, earlier: EarlierArtifact | None) -> tuple[object, ...]:
+    """The hyperparameters that a network depends on, beside its weights."""
+    preprocessing = sizes(hp, _preprocessing(earlier))
+    return (
+        hp.model,
+        hp.head,
+        hp.trainable,
+        preprocessing,
+        first_side(hp, preprocessing),
+        bool(hp.feature_views),
+        hp.seed if hp.weights == "none" else None,
+    )
 
 
 def make_network(
@@ -101,17 +108,42 @@ def make_network(
     context: DistributedContext,
     earlier: EarlierArtifact | None,
 ) -> Network:
-    """The network of these settings. channels: a job's, of which one may hold the weights. JobError when there can be none."""
-    preprocessing = sizes(hp, earlier.description.preprocessing if earlier else None)
+    """The network of these settings.
+
+    channels: the job's, one of which may hold the weights. JobError when the settings contradict
+    each other, or the weights.
+    """
+    preprocessing = sizes(hp, _preprocessing(earlier))
+    drawn = hp.weights == "none" and not earlier
+    module = _build(hp, len(classes), preprocessing, drawn)
+    _draw_head(module, hp.seed)
+    if earlier:
+        source = load_earlier_weights(module, hp, earlier, classes)
+    else:
+        source = load_weights(module, hp.model, hp.weights, channels, hp.seed)
+    frozen = freeze(module, hp.trainable)
+    synchronize(module, frozen, context, device)
+    module.to(device)
+    module.to(memory_format=torch.channels_last)
+    parts = None
+    if frozen and hp.feature_views and hp.first_resolution == 1:
+        set_training(module, frozen)
+        side = preprocessing.crop
+        sample = torch.zeros(2, 3, side, side, device=device)
+        with autocast(device, precision):
+            parts = split_at_frozen(
+                module, frozen, sample.contiguous(memory_format=torch.channels_last)
+            )
+    return Network(module, frozen, parts, preprocessing, source)
+
+
+def _build(
+    hp: Hyperparameters, classes: int, preprocessing: Preprocessing, drawn: bool
+) -> nn.Module:
+    """The network, built for these sizes. drawn: with random weights."""
     torch.manual_seed(hp.seed)
     try:
-        module = build(
-            hp.model,
-            len(classes),
-            hp.head,
-            preprocessing.crop,
-            drawn=hp.weights == "none" and not earlier,
-        )
+        module = build(hp.model, classes, hp.head, preprocessing.crop, drawn)
     except ValueError as error:
         raise JobError(str(error)) from error
     for side in {preprocessing.crop, first_side(hp, preprocessing)}:
@@ -119,43 +151,34 @@ def make_network(
             check_exportable(module, side)
         except (RuntimeError, AssertionError) as error:
             raise JobError(
-                f"model {hp.model} cannot see photos of {side} x {side} pixels ({error}); set another image_size or first_resolution"
+                f"model {hp.model} cannot see photos of {side} x {side} pixels ({error}); "
+                "set another image_size or first_resolution"
             ) from error
-    _draw_head(module, hp.seed)
-    source = (
-        load_earlier_weights(module, hp, earlier, classes)
-        if earlier
-        else load_weights(module, hp.model, hp.weights, channels, hp.seed)
-    )
-    frozen = freeze(module, hp.trainable)
-    synchronize(module, frozen, context, device)
-    module.to(device, memory_format=torch.channels_last)
-    parts = None
-    if frozen and hp.feature_views and hp.first_resolution == 1:
-        set_training(module, frozen)
-        sample = torch.zeros(
-            2, 3, preprocessing.crop, preprocessing.crop, device=device
-        ).contiguous(memory_format=torch.channels_last)
-        with autocast(device, precision):
-            parts = split_at_frozen(module, frozen, sample)
-    return Network(module, frozen, parts, preprocessing, source)
+    return module
 
 
 def _draw_head(module: nn.Module, seed: int) -> None:
-    """First values of the head that follow from the seed alone, whatever else was drawn before."""
+    """Give the head first values that depend on the seed alone, whatever was drawn before."""
     torch.manual_seed(seed)
-    for part in module.get_submodule(module.head_name).modules():
-        if hasattr(part, "reset_parameters"):
-            part.reset_parameters()
+    for part in module.get_submodule(head_name(module)).modules():
+        reset = getattr(part, "reset_parameters", None)
+        if callable(reset):
+            reset()
+
+
+def _preprocessing(earlier: EarlierArtifact | None) -> Preprocessing | None:
+    return earlier.description.preprocessing if earlier else None
 
 
 def sizes(hp: Hyperparameters, earlier: Preprocessing | None = None) -> Preprocessing:
-    """The preprocessing asked for; where a size is 0, the earlier artifact's or the published weights' own, in proportion.
-    JobError when they do not fit."""
+    """The preprocessing asked for.
+
+    A size of 0 is the earlier artifact's, or the published weights' own, in proportion. JobError
+    when the sizes do not fit.
+    """
+    published = hp.weights if hp.weights.startswith("IMAGENET") else "DEFAULT"
     try:
-        own = earlier or own_preprocessing(
-            hp.model, hp.weights if hp.weights.startswith("IMAGENET") else "DEFAULT"
-        )
+        own = earlier or own_preprocessing(hp.model, published)
         crop = hp.image_size or own.crop
         resize = hp.resize or max(crop, round(crop * own.resize / own.crop))
         return dataclasses.replace(own, crop=crop, resize=resize)
@@ -164,12 +187,9 @@ def sizes(hp: Hyperparameters, earlier: Preprocessing | None = None) -> Preproce
 
 
 def first_side(hp: Hyperparameters, preprocessing: Preprocessing) -> int:
-    """Side of the views of the first epoch, pixels."""
+    """The side of the first epoch's views, pixels: a multiple of STEP_PIXELS, or the full one."""
+    crop = preprocessing.crop
     if hp.first_resolution == 1:
-        return preprocessing.crop
-    return min(
-        preprocessing.crop,
-        max(
-            STEP_PIXELS, round(hp.first_resolution * preprocessing.crop / STEP_PIXELS) * STEP_PIXELS
-        ),
-    )
+        return crop
+    steps = round(hp.first_resolution * crop / STEP_PIXELS)
+    return min(crop, max(1, steps) * STEP_PIXELS)

@@ -1,9 +1,11 @@
-"""Batch normalisation over the photos of a whole step, whichever process has them: as many processes as one would give.
+"""Batch normalisation over the photos of a whole step, whichever process has them.
 
-torch's SyncBatchNorm does it on GPUs; on processors, where there is none, the class below does.
+The statistics are those that one process would compute. On GPUs torch's SyncBatchNorm does this;
+on processors, where there is none, the class below.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -14,24 +16,31 @@ from train.distributed.context import DistributedContext
 
 
 class _Sum(torch.autograd.Function):
-    """The sum over all processes; a sum's gradient in each is that of all of them."""
+    """The sum over all processes. Its gradient in each process is the sum of all gradients."""
 
+    # Any: torch types neither the context of a function nor `apply`.
     @staticmethod
-    def forward(ctx, values: torch.Tensor, group: dist.ProcessGroup) -> torch.Tensor:
+    def forward(ctx: Any, values: torch.Tensor, group: dist.ProcessGroup | None) -> torch.Tensor:
         ctx.group = group
         values = values.clone()
         dist.all_reduce(values, group=group)
         return values
 
     @staticmethod
-    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
-        return _Sum.apply(gradient, ctx.group), None
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
+        return _sum_across(gradient, ctx.group), None
+
+
+def _sum_across(values: torch.Tensor, group: dist.ProcessGroup | None) -> torch.Tensor:
+    total: torch.Tensor = _Sum.apply(values, group)
+    return total
 
 
 class SharedBatchNorm(_BatchNorm):
-    """BatchNorm of any dimension whose mean and variance are those of all processes' samples, for processors.
+    """BatchNorm of any dimension whose statistics are those of all processes' samples.
 
-    One sum over the processes each way; it takes unequal numbers of samples, and none.
+    One sum over the processes forward and one backward. The processes may have different numbers
+    of samples, and none.
     """
 
     group: dist.ProcessGroup | None = None
@@ -41,46 +50,56 @@ class SharedBatchNorm(_BatchNorm):
             raise ValueError(f"expected samples of at least two dimensions, found {samples.dim()}")
 
     def forward(self, samples: torch.Tensor) -> torch.Tensor:
+        """Float [N, C, ...] normalised per channel C."""
         if not self.training:
-            return super().forward(samples)
+            normalized: torch.Tensor = super().forward(samples)
+            return normalized
         self._check_input_dim(samples)
-        others, shape = (
-            [dim for dim in range(samples.dim()) if dim != 1],
-            [1, -1, *[1] * (samples.dim() - 2)],
-        )
-        # moved by the running mean, equal in all processes: a variance from sums of squares far from 0 would lose its digits
-        shift = (
-            torch.zeros(samples.shape[1])
-            if self.running_mean is None
-            else self.running_mean.clone()
-        )
+        channels = samples.shape[1]
+        others = [dim for dim in range(samples.dim()) if dim != 1]
+        shape = [1, -1, *[1] * (samples.dim() - 2)]  # of a value per channel, to broadcast
+        shift = self._shift(channels)
         moved = samples.to(torch.promote_types(samples.dtype, torch.float32)) - shift.view(shape)
-        count = moved.new_tensor([samples.numel() // samples.shape[1]])
-        sums = _Sum.apply(
-            torch.cat([moved.sum(others), moved.square().sum(others), count]), self.group
-        )
-        mean, square, count = sums.split([samples.shape[1], samples.shape[1], 1])
+        own_count = moved.new_tensor([samples.numel() // channels])
+        own_sums = torch.cat([moved.sum(others), moved.square().sum(others), own_count])
+        sums = _sum_across(own_sums, self.group)
+        total, total_square, count = torch.split(sums, [channels, channels, 1])
         count = count.detach()
         if count.item() < 2:
+            # torch's own words, which train/failure.py knows
+            size = samples.size()
             raise ValueError(
-                f"Expected more than 1 value per channel when training, got input size {samples.size()}"
+                f"Expected more than 1 value per channel when training, got input size {size}"
             )
-        mean, square = mean / count, square / count
-        variance = (square - mean.square()).clamp(min=0)
-        self._remember((mean + shift).detach(), (variance * (count / (count - 1))).detach())
+        mean = total / count
+        variance = (total_square / count - mean.square()).clamp(min=0)
+        unbiased = variance * (count / (count - 1))
+        self._update_running((mean + shift).detach(), unbiased.detach())
         scale = torch.rsqrt(variance + self.eps)
         if self.affine:
             scale = scale * self.weight
         normalized = (moved - mean.view(shape)) * scale.view(shape)
-        return (normalized + self.bias.view(shape) if self.affine else normalized).to(samples.dtype)
+        if self.affine:
+            normalized = normalized + self.bias.view(shape)
+        return normalized.to(samples.dtype)
 
-    def _remember(self, mean: torch.Tensor, variance: torch.Tensor) -> None:
+    def _shift(self, channels: int) -> torch.Tensor:
+        """The running mean, equal in all processes, or zeros without one.
+
+        A variance from sums of squares far from 0 would lose its digits.
+        """
         if self.running_mean is None:
+            return torch.zeros(channels)
+        return self.running_mean.clone()
+
+    def _update_running(self, mean: torch.Tensor, variance: torch.Tensor) -> None:
+        if self.running_mean is None or self.running_var is None:
             return
+        assert self.num_batches_tracked is not None  # torch makes the three together
         self.num_batches_tracked.add_(1)
-        momentum = (
-            self.momentum if self.momentum is not None else 1.0 / float(self.num_batches_tracked)
-        )
+        momentum = self.momentum
+        if momentum is None:  # a cumulative average, as torch's
+            momentum = 1.0 / float(self.num_batches_tracked)
         self.running_mean.lerp_(mean, momentum)
         self.running_var.lerp_(variance, momentum)
 
@@ -91,30 +110,35 @@ def synchronize(
     context: DistributedContext,
     device: torch.device,
 ) -> None:
-    """Put such modules in the place of the network's learning BatchNorm, same parameters, buffers and names; frozen ones stay."""
+    """Replace the trainable BatchNorm modules by ones whose statistics are all processes'.
+
+    Parameters, buffers and names stay the same. Frozen modules stay as they are.
+    """
     if context.size == 1:
         return
     still = set(frozen)
-    for name, module in list(network.named_modules()):
-        if isinstance(module, _BatchNorm) and module not in still:
-            parent = network.get_submodule(name.rpartition(".")[0])
-            shared = (
-                nn.SyncBatchNorm.convert_sync_batchnorm(module, context.data)
-                if device.type == "cuda"
-                else _shared(module, context)
-            )
-            setattr(parent, name.rpartition(".")[2], shared)
+    for path, module in list(network.named_modules()):
+        if not isinstance(module, _BatchNorm) or module in still:
+            continue
+        parent, _, name = path.rpartition(".")
+        setattr(network.get_submodule(parent), name, _synchronized(module, context, device))
 
 
-def _shared(module: _BatchNorm, context: DistributedContext) -> SharedBatchNorm:
+def _synchronized(
+    module: _BatchNorm, context: DistributedContext, device: torch.device
+) -> nn.Module:
+    if device.type == "cuda":
+        convert: Any = nn.SyncBatchNorm.convert_sync_batchnorm  # torch gives it no types
+        converted: nn.Module = convert(module, context.data)
+        return converted
     shared = SharedBatchNorm(
         module.num_features, module.eps, module.momentum, module.affine, module.track_running_stats
     )
-    shared.weight, shared.bias = module.weight, module.bias
-    shared.running_mean, shared.running_var, shared.num_batches_tracked = (
-        module.running_mean,
-        module.running_var,
-        module.num_batches_tracked,
-    )
-    shared.training, shared.group = module.training, context.data
+    shared.weight = module.weight
+    shared.bias = module.bias
+    shared.running_mean = module.running_mean
+    shared.running_var = module.running_var
+    shared.num_batches_tracked = module.num_batches_tracked
+    shared.training = module.training
+    shared.group = context.data
     return shared

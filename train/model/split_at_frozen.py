@@ -1,7 +1,8 @@
-"""Where a partly frozen network can be cut: what comes before the first module that learns gives the same features every time.
+"""Splits a partly frozen network where training begins.
 
-Works on the graph that torch.fx traces; knows nothing of photos. Modules that are wholly on one side stay whole: only those
-that hold both are traced into.
+The part in front gives the same features for a photo every time. Works on the graph that torch.fx
+traces; knows nothing of photos. Only modules that hold both frozen and trainable parts are traced
+into; all others stay whole.
 """
 
 import logging
@@ -13,12 +14,15 @@ from torch import fx, nn
 
 log = logging.getLogger(__name__)
 
+TRACE_ERRORS = (fx.proxy.TraceError, TypeError, RuntimeError, ValueError, AssertionError)
+
 
 @dataclass(frozen=True)
 class SplitNetwork:
-    """A network in two parts, which share its modules: `trainable_part(*front(samples))` is what the network answers.
+    """A network in two parts, which share its modules.
 
-    features: shape (without the batch) and type of each tensor that crosses the cut.
+    `trainable_part(*front(samples))` is the network's answer. features: shape (without the batch)
+    and type of each tensor from the front to the trainable part.
     """
 
     front: nn.Module
@@ -32,110 +36,112 @@ class SplitNetwork:
 def split_at_frozen(
     network: nn.Module, frozen: Sequence[nn.Module], sample: torch.Tensor
 ) -> SplitNetwork | None:
-    """The network cut where learning begins; None where nothing is frozen in front, or where it cannot be cut.
+    """The network in two parts; None where no frozen module comes first, or it cannot be split.
 
-    frozen: the modules that do not learn, which must be in eval. sample: float [2, 3, S, S], to see the features' shapes with,
-    under the autocast that training runs in.
+    frozen: these modules must be in eval mode. sample: float [2, 3, S, S], for the features'
+    shapes; to be called under the autocast that training runs in.
     """
     try:
         graph = _Tracer(network, frozen).trace(network)
-    except (fx.proxy.TraceError, TypeError, RuntimeError, ValueError, AssertionError) as error:
+    except TRACE_ERRORS as error:
         log.info(
-            "features: this network cannot be cut where learning begins (%s); every epoch runs through all of it",
+            "features: this network cannot be cut where learning begins (%s); "
+            "every epoch runs through all of it",
             str(error).splitlines()[0],
         )
         return None
-    learning = _learning_nodes(network, graph, frozen)
-    crossing = _crossing(graph, learning)
-    if not any(node.op == "call_module" for node in graph.nodes if node not in learning):
+    trainable = _trainable_nodes(network, graph, frozen)
+    in_front = [node for node in graph.nodes if node not in trainable]
+    if not any(node.op == "call_module" for node in in_front):
         return None
-    name = type(network).__name__  # so that hooks name its tensors as they name the whole network's
-    front = fx.GraphModule(network, _front(graph, learning, crossing), name)
-    back = fx.GraphModule(network, _back(graph, learning, crossing), name)
+    # the front's outputs, in the order of the graph
+    outputs = [node for node in in_front if any(user in trainable for user in node.users)]
+    name = type(network).__name__  # so that hooks name its tensors as they name the network's
+    front = fx.GraphModule(network, _front(in_front, outputs), name)
+    back = fx.GraphModule(network, _back(graph, trainable, outputs), name)
     return _proven(network, front, back, sample)
 
 
 class _Tracer(fx.Tracer):
-    """Traces into modules that hold frozen and learning ones both, and no deeper."""
+    """Traces into modules that hold both frozen and trainable ones, and no deeper."""
 
-    def __init__(self, network: nn.Module, frozen: Sequence[nn.Module]):
+    def __init__(self, network: nn.Module, frozen: Sequence[nn.Module]) -> None:
         super().__init__()
         still = set(frozen)
         self.mixed = {
             module
             for module in network.modules()
-            if module not in still and any(part in still for part in module.modules())
+            if module not in still and not still.isdisjoint(module.modules())
         }
 
     def is_leaf_module(self, module: nn.Module, name: str) -> bool:
         return module not in self.mixed
 
 
-def _learning_nodes(
+def _trainable_nodes(
     network: nn.Module, graph: fx.Graph, frozen: Sequence[nn.Module]
 ) -> set[fx.Node]:
-    """Nodes whose value depends on what learns."""
-    still, parameters, found = set(frozen), dict(network.named_parameters()), set()
-    for node in graph.nodes:
-        learns = (
-            node.op == "call_module"
-            and network.get_submodule(node.target) not in still
-            or node.op == "get_attr"
-            and node.target in parameters
-            and parameters[node.target].requires_grad
-        )
-        if learns or node.op == "output" or any(before in found for before in node.all_input_nodes):
+    """Nodes whose value depends on trainable parts."""
+    still = set(frozen)
+    parameters = dict(network.named_parameters())
+    found: set[fx.Node] = set()
+    for node in graph.nodes:  # each comes after its inputs
+        depends = node.op == "output" or any(before in found for before in node.all_input_nodes)
+        if node.op == "call_module":
+            depends = depends or network.get_submodule(str(node.target)) not in still
+        elif node.op == "get_attr" and node.target in parameters:
+            depends = depends or parameters[node.target].requires_grad
+        if depends:
             found.add(node)
     return found
 
 
-def _crossing(graph: fx.Graph, learning: set[fx.Node]) -> list[fx.Node]:
-    """What the learning part takes from the frozen one, in the order of the graph."""
-    return [
-        node
-        for node in graph.nodes
-        if node not in learning and any(user in learning for user in node.users)
-    ]
-
-
-def _front(graph: fx.Graph, learning: set[fx.Node], crossing: Sequence[fx.Node]) -> fx.Graph:
-    part, copies = fx.Graph(), {}
-    for node in graph.nodes:
-        if node not in learning:
-            copies[node] = part.node_copy(node, lambda before: copies[before])
-    part.output(tuple(copies[node] for node in crossing))
+def _front(nodes: Sequence[fx.Node], outputs: Sequence[fx.Node]) -> fx.Graph:
+    part = fx.Graph()
+    copies: dict[fx.Node, fx.Node] = {}
+    for node in nodes:
+        copies[node] = part.node_copy(node, copies.__getitem__)
+    part.output(tuple(copies[node] for node in outputs))
     return part
 
 
-def _back(graph: fx.Graph, learning: set[fx.Node], crossing: Sequence[fx.Node]) -> fx.Graph:
+def _back(graph: fx.Graph, trainable: set[fx.Node], inputs: Sequence[fx.Node]) -> fx.Graph:
     part = fx.Graph()
-    copies = {node: part.placeholder(f"features_{number}") for number, node in enumerate(crossing)}
+    copies: dict[fx.Node, fx.Node] = {}
+    for number, node in enumerate(inputs):
+        copies[node] = part.placeholder(f"features_{number}")
     for node in graph.nodes:
-        if node in learning:
-            copies[node] = part.node_copy(node, lambda before: copies[before])
+        if node in trainable:
+            copies[node] = part.node_copy(node, copies.__getitem__)
     return part
 
 
 def _proven(
     network: nn.Module, front: nn.Module, back: nn.Module, sample: torch.Tensor
 ) -> SplitNetwork | None:
-    """The cut, if features are tensors of one row a photo and the two parts answer as the network does."""
-    mode = {module: module.training for module in network.modules()}
-    network.eval(), back.eval()
+    """The two parts, if they answer as the network does.
+
+    The features must be tensors of one row per photo.
+    """
+    training = {module: module.training for module in network.modules()}
+    network.eval()
+    back.eval()
     with torch.no_grad():
         features = front(sample)
-        sound = all(
-            isinstance(value, torch.Tensor) and value.shape[:1] == sample.shape[:1]
-            for value in features
-        )
-        sound = sound and torch.equal(back(*features), network(sample))
-    for module, training in mode.items():
-        module.training = training
+        sound = all(_has_row_per_photo(value, len(sample)) for value in features)
+        if sound:
+            sound = torch.equal(back(*features), network(sample))
+    for module, mode in training.items():
+        module.training = mode
     if not sound:
         log.info(
-            "features: what crosses this network's cut is more than one tensor row a photo; every epoch runs through all of it"
+            "features: what crosses this network's cut is more than one tensor row a photo; "
+            "every epoch runs through all of it"
         )
         return None
-    return SplitNetwork(
-        front, back, tuple((tuple(value.shape[1:]), value.dtype) for value in features)
-    )
+    shapes = tuple((tuple(value.shape[1:]), value.dtype) for value in features)
+    return SplitNetwork(front, back, shapes)
+
+
+def _has_row_per_photo(value: object, photos: int) -> bool:
+    return isinstance(value, torch.Tensor) and value.shape[:1] == (photos,)

@@ -1,4 +1,4 @@
-"""Which parts of a network train: the cut between what is frozen and what learns."""
+"""The parts of a network that train, and the frozen ones."""
 
 import torch
 from torch import nn
@@ -6,46 +6,56 @@ from torch import nn
 from train.job import JobError
 
 
-def freeze(network: nn.Module, trainable: str) -> list[nn.Module]:
-    """Let only `trainable` learn: `head`, `all`, or a module's dotted name, it and all that comes after it.
+def head_name(network: nn.Module) -> str:
+    """The dotted name of the head, which artifact.network.build put into the network."""
+    return str(network.head_name)
 
-    "After" is the order in which the network lists its modules, which in torchvision's is that of the data.
-    Returns the frozen modules, to be kept in eval (`set_training`). JobError for an unknown name.
+
+def freeze(network: nn.Module, trainable: str) -> list[nn.Module]:
+    """Let only `trainable` train: `head`, `all`, or a module by its dotted name and all after it.
+
+    "After" is the order in which the network lists its modules, which in torchvision's is that of
+    the data. Returns the frozen modules, to be kept in eval mode by `set_training`. JobError for
+    an unknown name.
     """
     if trainable == "all":
         network.requires_grad_(True)
         return []
-    cut = network.head_name if trainable == "head" else trainable
+    first = head_name(network) if trainable == "head" else trainable
     modules = list(network.named_modules())  # a module comes before its children
-    index = next((index for index, (name, _) in enumerate(modules) if name and name == cut), None)
-    if index is None:
+    names = [name for name, _ in modules]
+    if not first or first not in names:
         known = ", ".join(name for name, _ in network.named_children())
         raise JobError(
-            f"hyperparameter trainable '{trainable}' is neither head, all nor a module of this model; its modules: {known}"
+            f"hyperparameter trainable '{trainable}' is neither head, all "
+            f"nor a module of this model; its modules: {known}"
         )
+    index = names.index(first)
     network.requires_grad_(False)
     for _, module in modules[index:]:
         module.requires_grad_(True)
-    return [module for name, module in modules[:index] if name and not cut.startswith(f"{name}.")]
+    # not the modules around the first one: they hold trainable parts
+    return [module for name, module in modules[:index] if name and not first.startswith(f"{name}.")]
 
 
 def learned(network: nn.Module, frozen: list[nn.Module]) -> dict[str, torch.Tensor]:
-    """What training changes, by its name in the network's state: learning parameters, and buffers that are not frozen."""
-    still = {
-        id(value)
-        for module in frozen
-        for value in [*module.parameters(recurse=False), *module.buffers(recurse=False)]
-    }
-    fixed = {id(parameter) for parameter in network.parameters() if not parameter.requires_grad}
-    return {
-        name: value.detach()
-        for name, value in network.state_dict(keep_vars=True).items()
-        if id(value) not in still | fixed
-    }
+    """The values that training changes, by name in the network's state.
+
+    They are the trainable parameters, and the buffers outside the frozen modules.
+    """
+    fixed = {id(value) for value in network.parameters() if not value.requires_grad}
+    for module in frozen:
+        fixed |= {id(value) for value in module.parameters(recurse=False)}
+        fixed |= {id(value) for value in module.buffers(recurse=False)}
+    state = network.state_dict(keep_vars=True)  # the tensors themselves, for their ids
+    return {name: value.detach() for name, value in state.items() if id(value) not in fixed}
 
 
 def set_training(network: nn.Module, frozen: list[nn.Module]) -> None:
-    """Training mode for what learns; frozen BatchNorm keeps its statistics and frozen dropout stays out of the way."""
+    """Training mode for the trainable modules only.
+
+    Frozen BatchNorm keeps its statistics, and frozen dropout lets all values through.
+    """
     network.train()
     for module in frozen:
         module.eval()

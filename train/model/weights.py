@@ -1,7 +1,9 @@
-"""Where a network's first weights come from: published ImageNet weights, a channel, a file, or chance."""
+"""A network's first weights: published ImageNet weights, a channel's, a file's, or random ones."""
 
 import dataclasses
 import hashlib
+import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,140 +15,173 @@ from torchvision.models.vision_transformer import interpolate_embeddings
 
 from artifact.network import weights_entry
 from train.job import JobError
-from train.learning.checkpoint import read_tensors
+from train.model.trainable import head_name
 
 WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt")
+
+Weights = Mapping[str, torch.Tensor]  # by name in the network's state
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where weights came from, in words, and what tells them from others: a SHA-256, a published name, a seed.
+    """Where weights came from.
 
-    head: whether the head came with them. earlier: what model.json tells of the artifact that they are of, if they are.
+    words: for people. fingerprint: tells these weights from others: a SHA-256, a published name or
+    a seed. head: the head came with them. earlier: what model.json says of the earlier artifact
+    that they are of, if any.
     """
 
     words: str
     fingerprint: str
     head: bool = False
-    earlier: dict = field(default_factory=dict)
+    earlier: dict[str, object] = field(default_factory=dict)
 
 
 def load_weights(
     network: nn.Module, architecture: str, weights: str, channels: dict[str, Path], seed: int = 0
 ) -> Source:
-    """Fill a network in place, its head aside where the sizes differ; the answer says from where.
+    """Fill a network in place, but for its head where that has other sizes.
 
-    weights: `none`, `imagenet`, a published name such as IMAGENET1K_V1, a channel's name, or a file.
-    JobError when they cannot be had, read, or do not belong to this architecture.
+    weights: `none`, `imagenet`, a published name such as IMAGENET1K_V1, a channel's name, or a
+    file. JobError when they cannot be had, read, or do not belong to this architecture.
     """
     if weights == "none":
         return Source("random weights", f"seed {seed} of torch {torch.__version__}")
     if weights in channels:
         state, source = _from_file(_only_weights_file(channels[weights]))
     elif weights == "imagenet" or weights.startswith("IMAGENET"):
-        state, source = _published(architecture, "DEFAULT" if weights == "imagenet" else weights)
+        name = "DEFAULT" if weights == "imagenet" else weights
+        state, source = _published(architecture, name)
     elif weights.endswith(WEIGHT_SUFFIXES) or "/" in weights:
         state, source = _from_file(Path(weights))
     else:
+        known = ", ".join(channels) or "there are none"
         raise JobError(
-            f"weights '{weights}' are neither imagenet, none, a channel ({', '.join(channels) or 'there are none'}), "
+            f"weights '{weights}' are neither imagenet, none, a channel ({known}), "
             "a published name (IMAGENET1K_V1) nor a file"
         )
-    return dataclasses.replace(source, head=fill(network, state, source.words, architecture))
+    has_head = fill(network, state, source.words, architecture)
+    return dataclasses.replace(source, head=has_head)
 
 
-def weights_files(weights: str, channels: dict[str, Path]) -> tuple:
-    """What tells the weights of a setting from others without reading them: files with their sizes and times."""
+def weights_files(weights: str, channels: dict[str, Path]) -> tuple[object, ...]:
+    """A key that tells the weights of a setting from others, without reading them.
+
+    It holds the files with their sizes and times.
+    """
     folder = channels.get(weights, Path(weights))
-    files = sorted(folder.rglob("*")) if folder.is_dir() else [folder] if folder.is_file() else []
-    return (
-        weights,
-        *(
-            (str(path.resolve()), status.st_size, status.st_mtime_ns)
-            for path in files
-            for status in [path.stat()]
-        ),
-    )
+    files = []
+    if folder.is_dir():
+        files = sorted(folder.rglob("*"))
+    elif folder.is_file():
+        files = [folder]
+    key: list[object] = [weights]
+    for path in files:
+        status = path.stat()
+        key.append((str(path.resolve()), status.st_size, status.st_mtime_ns))
+    return tuple(key)
 
 
-def _from_file(path: Path) -> tuple[dict[str, torch.Tensor], Source]:
+def _from_file(path: Path) -> tuple[Weights, Source]:
     state = _read(path)
     with path.open("rb") as file:
-        return state, Source(f"'{path}'", hashlib.file_digest(file, "sha256").hexdigest())
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return state, Source(f"'{path}'", digest)
 
 
-def _published(architecture: str, name: str) -> tuple[dict[str, torch.Tensor], Source]:
+def _published(architecture: str, name: str) -> tuple[Weights, Source]:
     try:
         entry = weights_entry(architecture, name)
     except ValueError as error:
         raise JobError(str(error)) from error
+    file_name = entry.url.rpartition("/")[2]
     try:
-        file = entry.url.rpartition("/")[2]
-        return entry.get_state_dict(progress=False, check_hash=True), Source(
-            f"{entry} ({file})", file
-        )
+        state: Weights = entry.get_state_dict(progress=False, check_hash=True)
     except (OSError, RuntimeError) as error:
-        file = Path(torch.hub.get_dir()) / "checkpoints" / entry.url.rpartition("/")[2]
+        path = Path(torch.hub.get_dir()) / "checkpoints" / file_name
         raise JobError(
-            f"ImageNet weights of {architecture} are neither at '{file}' nor can they be fetched ({error}); bake them into "
-            "the image (WEIGHTS build argument), give them as a channel, or set weights=none"
+            f"ImageNet weights of {architecture} are neither at '{path}' nor can they be fetched "
+            f"({error}); bake them into the image (WEIGHTS build argument), give them as a "
+            "channel, or set weights=none"
         ) from error
+    return state, Source(f"{entry} ({file_name})", file_name)
 
 
 def _only_weights_file(folder: Path) -> Path:
     found = sorted(path for path in folder.rglob("*") if path.suffix in WEIGHT_SUFFIXES)
     if len(found) != 1:
         names = ", ".join(path.name for path in found) or "none"
+        suffixes = ", ".join(WEIGHT_SUFFIXES)
         raise JobError(
-            f"the channel '{folder}' must hold one weights file ({', '.join(WEIGHT_SUFFIXES)}); found: {names}"
+            f"the channel '{folder}' must hold one weights file ({suffixes}); found: {names}"
         )
     return found[0]
 
 
-def _read(path: Path) -> dict[str, torch.Tensor]:
+def _read(path: Path) -> Weights:
     try:
-        state = (
-            safetensors.torch.load_file(path)
-            if path.suffix == ".safetensors"
-            else read_tensors(path, "a file of weights", mapped=True)
-        )
+        state = _load(path)
     except FileNotFoundError as error:
         raise JobError(f"there is no weights file '{path}'") from error
     except safetensors.SafetensorError as error:
         raise JobError(f"'{path}' is not a file of weights ({error})") from error
-    state = state.get("state_dict", state) if isinstance(state, dict) else state
-    if not isinstance(state, dict) or not all(
-        isinstance(value, torch.Tensor) for value in state.values()
-    ):
+    if isinstance(state, dict):
+        state = state.get("state_dict", state)  # of a training script's checkpoint
+    if not isinstance(state, dict):
         raise JobError(f"'{path}' holds no weights: expected names and tensors")
+    if not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise JobError(f"'{path}' holds no weights: expected names and tensors")
+    # DistributedDataParallel puts "module." before each name
     return {name.removeprefix("module."): value for name, value in state.items()}
 
 
-def fill(
-    network: nn.Module, state: dict[str, torch.Tensor], source: str, architecture: str
-) -> bool:
-    """Fill a network in place. Everything outside the head must be there in its shape; the head is taken where it fits as a whole.
+def _load(path: Path) -> object:
+    if path.suffix == ".safetensors":
+        return safetensors.torch.load_file(path)
+    return read_tensors(path, "a file of weights", mapped=True)
 
-    Returns whether it was. JobError, which names the source, when something is not.
+
+def read_tensors(path: Path, expected: str, mapped: bool = False) -> object:
+    """The object that torch.save wrote to a file, tensors on the CPU. Runs no code of the file.
+
+    JobError when it is not `expected`. mapped: the tensors may be the file itself, read when they
+    are used, where its form allows that.
+    """
+    mapped = mapped and zipfile.is_zipfile(path)
+    try:
+        content: object = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+        return content
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # the unpickler raises nearly anything on damaged files
+        if "can't allocate memory" in str(error):
+            raise
+        words = (str(error).splitlines() or ["damaged"])[0][:200]
+        raise JobError(f"'{path}' is not {expected} ({words})") from error
+
+
+def fill(network: nn.Module, state: Weights, source: str, architecture: str) -> bool:
+    """Fill a network in place; whether its head came with the weights.
+
+    All outside the head must be there in its shape. The head is taken where it fits as a whole.
+    JobError, which names the source, when something does not fit.
     """
     if architecture.startswith("vit_") and "encoder.pos_embedding" in state:
         state = interpolate_embeddings(network.image_size, network.patch_size, state)
     own = network.state_dict()
-    inside_head = {name for name in own if name.startswith(f"{network.head_name}.")}
+    inside_head = {name for name in own if name.startswith(f"{head_name(network)}.")}
     body = own.keys() - inside_head
-    wrong = [
-        name for name in sorted(body) if name not in state or state[name].shape != own[name].shape
-    ]
+    fitting = {name for name in own if name in state and state[name].shape == own[name].shape}
+    wrong = sorted(body - fitting)
     # counters of BatchNorm came later than some published weights
     wrong = [name for name in wrong if not name.endswith("num_batches_tracked")]
     if wrong:
         raise JobError(
-            f"{source} does not fit model {architecture}: {len(wrong)} of {len(body)} tensors are missing or "
-            f"of another shape, first '{wrong[0]}'"
+            f"{source} does not fit model {architecture}: {len(wrong)} of {len(body)} tensors "
+            f"are missing or of another shape, first '{wrong[0]}'"
         )
-    taken = {name: state[name] for name in body if name in state}
-    fits = all(name in state and state[name].shape == own[name].shape for name in inside_head)
-    if fits:
-        taken |= {name: state[name] for name in inside_head}
+    has_head = inside_head <= fitting
+    wanted = body | inside_head if has_head else body
+    taken = {name: state[name] for name in wanted if name in state}
     network.load_state_dict(taken, strict=False)
-    return fits
+    return has_head
