@@ -18,7 +18,10 @@ from typing import Any, Generic, TypeVar
 Owner = TypeVar("Owner")
 Made = TypeVar("Made")
 
-TRAINING, SERVING, IMAGE = KINDS = ("training", "serving", "image")
+TRAINING = "training"
+SERVING = "serving"
+IMAGE = "image"
+KINDS = (TRAINING, SERVING, IMAGE)
 ERROR_LENGTH = 500  # characters of an error's text in a result
 
 

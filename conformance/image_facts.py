@@ -36,7 +36,7 @@ CACHES = re.compile(
 CUDA = re.compile(r"nvidia_cuda_runtime(?:_cu\d+)?-(\d+\.\d+)|libcudart\.so\.(\d+\.\d+)")
 # compat and stubs are parts of CUDA that only look like the driver
 DRIVER = re.compile(
-    r"(^|/)(?!.*(compat|stubs)/)(libcuda\.so\.\d|libnvidia-ml\.so\.\d|bin/nvidia-smi$)"
+    r"^(?!.*(compat|stubs)/)(.*/)?(libcuda\.so\.\d|libnvidia-ml\.so\.\d|bin/nvidia-smi$)"
 )
 
 

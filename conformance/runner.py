@@ -71,7 +71,7 @@ def examine(
     groups = _groups(wanted, trainings, servings)
     # The groups take turns: otherwise all threads would wait for the first job of one group.
     rounds = itertools.zip_longest(*groups)
-    tasks = [task for tasks in rounds for task in tasks if task]
+    tasks = [task for task in itertools.chain.from_iterable(rounds) if task]
     results = []
     try:
         # closing: after Ctrl-C in on_result, too, no further clause starts
@@ -84,7 +84,7 @@ def examine(
         if servings:
             servings.close()
         _sweep(wanted)
-    listed = [(clause.name, name) for group in groups for clause, _, name in group]
+    listed = [(clause.name, name) for clause, _, name in itertools.chain.from_iterable(groups)]
     return sorted(results, key=lambda result: listed.index((result.clause.name, result.target)))
 
 

@@ -67,7 +67,9 @@ def writes_only_where_allowed(trainings: Trainings) -> Outcome:
     """
     changes = trainings.once(plain).changes
     # an engine lists the folders above a changed file, too
-    folders = {str(parent) for path in changes for parent in Path(path).parents}
+    folders: set[str] = set()
+    for path in changes:
+        folders.update(str(parent) for parent in Path(path).parents)
     outside = [path for path in changes if path not in folders and not _is_allowed(path)]
     if not outside:
         return Kept()

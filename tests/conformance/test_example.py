@@ -1,4 +1,7 @@
-"""The plain AWS example container under the clauses: its table shows the faults that its users know; and how the table is told."""
+"""The plain AWS example container under the clauses: its results show the faults users know.
+
+And how results are printed and written, and how options are refused.
+"""
 
 import json
 import subprocess
@@ -14,10 +17,12 @@ from conformance.limits import ContractLimits
 from conformance.runner import Wanted, examine, workplace
 from conformance.server import Sample
 from conformance.targets import Program
-from tests.conformance.test_training import broken
+from tests.support.clause_results import broken, by_name
 from tests.support.jobs import REPOSITORY
 
-EXAMPLE = REPOSITORY / "tests" / "support" / "aws_example.py"
+SUPPORT = REPOSITORY / "tests" / "support"
+EXAMPLE = SUPPORT / "aws_example.py"
+PLANTED = SUPPORT / "planted_server.py"
 LIMITS = ContractLimits(
     serve_stop_s=5,
     start_s=20,
@@ -40,16 +45,38 @@ KNOWN_FAULTS = {
     "content_type_in_capitals",  # the header is compared as a text
     "empty_body",  # no lines, no predictions, no error
     "unreadable_body",  # an exception: 500
-    "log_is_free_of_payloads",  # and the exception's words, with the client's in them, are in the log
+    "log_is_free_of_payloads",  # the exception's words, with the client's in them, are logged
     "sigterm_answers_what_is_under_way",  # the first process leaves before gunicorn has ended
 }
+# what the planted server breaks, keeps and cannot show
+ONLY = "starts_with_serve,ping_is_empty,wrong_method,binds_to_the_port_it_is_given"
 
 
 @pytest.fixture
 def model(tmp_path) -> Path:
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "model.txt").write_text("2.5\n")
-    return tmp_path / "model"
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "model.txt").write_text("2.5\n")
+    return folder
+
+
+@pytest.fixture
+def arguments(model, tmp_path) -> list[str]:
+    """Options for the planted server, but for the program itself."""
+    (model / "model.txt").write_text("7")
+    (tmp_path / "sample.txt").write_text("123")
+    return [
+        "--kinds=serving",
+        f"--model={model}",
+        f"--sample={tmp_path}/sample.txt",
+        f"--only={ONLY}",
+        f"--json={tmp_path}/results.json",
+        f"--junit={tmp_path}/results.xml",
+    ]
+
+
+def planted(fault: str) -> str:
+    return f"--process={{python}} -ISB {PLANTED} {fault}"
 
 
 def test_the_aws_example_shows_its_known_faults(model):
@@ -59,55 +86,52 @@ def test_the_aws_example_shows_its_known_faults(model):
             sample=Sample(b"1,2,3\n4,5,6\n", "text/csv", model),
             side_by_side=5,
         )
-        results = {result.clause.name: result for result in examine(wanted, LIMITS, work)}
-    found = broken(results)
+        found = broken(by_name(examine(wanted, LIMITS, work)))
     assert set(found) == KNOWN_FAULTS, found
 
 
-def test_the_table_the_json_and_the_junit_file(model, tmp_path, capsys):
-    planted = REPOSITORY / "tests" / "support" / "planted_server.py"
-    (tmp_path / "sample.txt").write_text("123")
-    only = "starts_with_serve,ping_is_empty,wrong_method,binds_to_the_port_it_is_given"
-    arguments = [
-        "--process",
-        f"{{python}} -ISB {planted} wrong_method",
-        "--kinds",
-        "serving",
-        "--model",
-        str(model),
-        "--sample",
-        str(tmp_path / "sample.txt"),
-        "--only",
-        only,
-        "--json",
-        str(tmp_path / "table.json"),
-        "--junit",
-        str(tmp_path / "table.xml"),
-    ]
-    (model / "model.txt").write_text("7")
-    assert main(arguments) == 1
+def test_results_as_lines(arguments, capsys):
+    assert main([planted("wrong_method"), *arguments]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == "conformance: kept=2 broken=1 not_applicable=1"
-    place = next(
-        place
-        for place, line in enumerate(lines)
-        if line.startswith("BROKEN  serving   wrong_method")
-    )
-    assert (
-        "500" in lines[place]
-        and "required: GET /invocations" in lines[place + 1]
-        and "source:   developer guide" in lines[place + 2]
-    )
+    starts = [line.startswith("BROKEN  serving   wrong_method") for line in lines]
+    place = starts.index(True)
+    assert "500" in lines[place]
+    assert "required: GET /invocations" in lines[place + 1]
+    assert "source:   developer guide" in lines[place + 2]
     assert "fix:      answer 405" in lines[place + 3]
-    table = json.loads((tmp_path / "table.json").read_text())
-    assert (table["kept"], table["broken"], table["not_applicable"]) == (2, 1, 1)
-    assert {row["clause"]: row["outcome"] for row in table["clauses"]}["wrong_method"] == "broken"
-    suite = ElementTree.parse(tmp_path / "table.xml").getroot().find("testsuite")
-    assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("4", "1", "1")
-    assert (
-        suite.find("testcase[@name='wrong_method']/failure").get("message").startswith("it got 500")
-    )
-    assert main([*arguments[:1], f"{{python}} -ISB {planted} none", *arguments[2:]]) == 0
+
+
+def test_results_as_json_and_junit(arguments, tmp_path):
+    assert main([planted("wrong_method"), *arguments]) == 1
+    table = json.loads((tmp_path / "results.json").read_text())
+    assert table["kept"] == 2
+    assert table["broken"] == 1
+    assert table["not_applicable"] == 1
+    (row,) = [row for row in table["clauses"] if row["clause"] == "wrong_method"]
+    assert row["outcome"] == "broken"
+    assert row["subject"] == "process"
+    assert row["mend"] == "answer 405 to other methods"
+    suite = ElementTree.parse(tmp_path / "results.xml").getroot().find("testsuite")
+    assert suite is not None
+    assert suite.get("tests") == "4"
+    assert suite.get("failures") == "1"
+    assert suite.get("skipped") == "1"
+    failure = suite.find("testcase[@name='wrong_method']/failure")
+    assert failure is not None
+    assert failure.get("message", "").startswith("it got 500")
+
+
+def test_without_a_broken_clause_the_exit_code_is_0(arguments):
+    assert main([planted("none"), *arguments]) == 0
+
+
+def test_a_known_fault_counts_as_not_applicable(arguments, tmp_path, capsys):
+    (tmp_path / "known.json").write_text('{"wrong_method": "its proxy answers 405"}')
+    assert main([planted("wrong_method"), *arguments, f"--known={tmp_path}/known.json"]) == 0
+    output = capsys.readouterr().out
+    assert "known: its proxy answers 405; seen: it got 500" in output
+    assert "conformance: kept=2 broken=0 not_applicable=2" in output
 
 
 @pytest.mark.parametrize(
@@ -125,7 +149,7 @@ def test_the_table_the_json_and_the_junit_file(model, tmp_path, capsys):
         ),
         (
             ["--process", "sh", "--only", "nonsense"],
-            "--only names 'nonsense', which is not a clause",
+            "--only names 'nonsense', which is not a clause; --list shows them",
         ),
         (
             ["--process", "sh", "--kinds", "tuning"],
@@ -150,8 +174,10 @@ def test_the_table_the_json_and_the_junit_file(model, tmp_path, capsys):
 )
 def test_options_that_cannot_be_used_get_one_sentence(arguments, words, capsys):
     assert main(arguments) == 2
-    told = capsys.readouterr().err
-    assert words in told and told.startswith("conformance: ") and told.count("\n") == 1
+    output = capsys.readouterr().err
+    assert words in output
+    assert output.startswith("conformance: ")
+    assert output.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -178,8 +204,10 @@ def test_the_module_lists_its_clauses():
         text=True,
         check=True,
     )
-    assert (
-        sum(line.startswith(("training", "serving", "image")) for line in done.stdout.splitlines())
-        > 100
-    )
+    lines = done.stdout.splitlines()
+    clauses = [line for line in lines if line.startswith(("training", "serving", "image"))]
+    assert len(clauses) > 100
+
+
+def test_no_results_are_counted_too():
     assert results.counted([]) == {"kept": 0, "broken": 0, "not_applicable": 0}

@@ -1,8 +1,11 @@
-"""The plain AWS example container, written anew: Flask behind gunicorn's sync workers, the model loaded by the first /ping, CSV by pandas' habits.
+"""The plain AWS example container, written anew: Flask behind gunicorn's sync workers.
 
-Without the example's nginx. Run by its path with `serve`; gunicorn imports it as a module. What its table must show is in test_conformance_example.py.
+Its first /ping loads the model; CSV is read as pandas reads it. The example's nginx is left out.
+Run by its path with `serve`; gunicorn imports it as a module. tests/conformance/test_example.py
+says which clauses it breaks.
 """
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -12,14 +15,13 @@ import time
 import flask
 
 PREFIX = os.path.join(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"), "model")
-LOAD_S, PREDICT_S = (
-    float(os.environ.get(name, default))
-    for name, default in (("EXAMPLE_LOAD_S", "1.2"), ("EXAMPLE_PREDICT_S", "0.3"))
-)
+LOAD_S = float(os.environ.get("EXAMPLE_LOAD_S", "1.2"))
+PREDICT_S = float(os.environ.get("EXAMPLE_PREDICT_S", "0.3"))
+WORKERS = 2
 
 
 class ScoringService:
-    """The example keeps its model in a class, and each gunicorn worker has one of its own."""
+    """The example keeps its model in a class. Each gunicorn worker has one of its own."""
 
     model = None
 
@@ -43,8 +45,8 @@ app = flask.Flask(__name__)
 
 @app.route("/ping", methods=["GET"])
 def ping():
-    health = ScoringService.get_model() is not None
-    return flask.Response(response="\n", status=200 if health else 404, mimetype="application/json")
+    status = 404 if ScoringService.get_model() is None else 200
+    return flask.Response(response="\n", status=status, mimetype="application/json")
 
 
 @app.route("/invocations", methods=["POST"])
@@ -53,45 +55,27 @@ def transformation():
         return flask.Response(
             response="This predictor only supports CSV data", status=415, mimetype="text/plain"
         )
-    data = flask.request.data.decode("utf-8")
-    print(f"Invoked with {len(data.splitlines())} records", flush=True)
-    predictions = ScoringService.predict(
-        [[float(value) for value in line.split(",")] for line in data.splitlines()]
-    )
-    return flask.Response(
-        response="\n".join(map(str, predictions)), status=200, mimetype="text/csv"
-    )
+    lines = flask.request.data.decode("utf-8").splitlines()
+    print(f"Invoked with {len(lines)} records", flush=True)
+    rows = [list(map(float, line.split(","))) for line in lines]
+    predictions = ScoringService.predict(rows)
+    text = "\n".join(map(str, predictions))
+    return flask.Response(response=text, status=200, mimetype="text/csv")
 
 
 def sigterm_handler(server):
     """As the example: end gunicorn, and leave at once."""
-    try:
+    with contextlib.suppress(OSError):
         os.kill(server, signal.SIGTERM)
-    except OSError:
-        pass
     sys.exit(0)
 
 
 def start_server():
     port = os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080")
-    server = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "gunicorn",
-            "--timeout",
-            "60",
-            "-k",
-            "sync",
-            "-b",
-            f"0.0.0.0:{port}",
-            "-w",
-            "2",
-            "--chdir",
-            os.path.dirname(os.path.abspath(__file__)),
-            "aws_example:app",
-        ]
-    )
+    folder = os.path.dirname(os.path.abspath(__file__))
+    options = f"--timeout 60 -k sync -b 0.0.0.0:{port} -w {WORKERS}".split()
+    command = [sys.executable, "-m", "gunicorn", *options, "--chdir", folder, "aws_example:app"]
+    server = subprocess.Popen(command)
     signal.signal(signal.SIGTERM, lambda *_: sigterm_handler(server.pid))
     server.wait()
     sigterm_handler(server.pid)

@@ -24,9 +24,9 @@ CGROUP_FILES = (
     ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
 )
 
-models = {}  # folders by name
-leaked = []
-first = []  # holds something after what only the first request meets
+models: dict[str, str] = {}  # folders by name
+leaked: list[bytes] = []
+first: list[int] = []  # holds something after what only the first request meets
 busy = threading.Lock()  # held by what blocks other requests
 counting = threading.Lock()
 active = [0]  # requests under way

@@ -1,5 +1,9 @@
-"""A training program that keeps the contract, but for the one clause that its first argument names. The standard library alone; run by its path."""
+"""A training program that keeps the contract, but for the one clause that its first argument names.
 
+Run by its path; needs the standard library alone.
+"""
+
+import contextlib
 import json
 import os
 import shutil
@@ -8,9 +12,14 @@ import socket
 import sys
 import time
 
-fault, given = sys.argv[1], sys.argv[2:]
-root = os.environ["SAGEMAKER_BASE_DIR"] if "SAGEMAKER_BASE_DIR" in os.environ else "/opt/ml"
-stop = []
+fault = sys.argv[1]
+given = sys.argv[2:]  # what the image's user would give, such as `train`
+root = os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml")
+IN_CONTAINER = "SAGEMAKER_BASE_DIR" not in os.environ
+LONG = 10  # a job of more epochs takes its time
+LOADING_S = 0.4  # what imports take in a long job
+SLOW_LOADING_S = 3.0  # where SIGTERM during the start is not heard
+stop: list[int] = []  # holds something after SIGTERM
 
 
 def path(*parts):
@@ -23,7 +32,7 @@ def leave(code):
 
 
 def fail(reason):
-    """Tell the reason, and leave."""
+    """Write the reason down, and leave."""
     print("failed:", reason, flush=True)
     texts = {
         "failure_file": b"",
@@ -38,8 +47,8 @@ def fail(reason):
     leave(1)
 
 
-def without(condition, reason):
-    """The fault that most offenders have: something that they cannot go without."""
+def fail_without(condition, reason):
+    """The fault of most offenders: something that they cannot go without."""
     if not condition:
         fail(f"cannot go on: {reason}")
 
@@ -54,41 +63,47 @@ def config(name):
 
 
 def check_place():
-    with open("/proc/net/dev") as file:
-        interfaces = [line.partition(":")[0].strip() for line in file if ":" in line]
-    for folder in ("~/.cache", "~/__pycache__"):  # caches are made anew where they are missing
+    """The faults that show in the place the program runs in."""
+    for folder in ("~/.cache", "~/__pycache__"):  # allowed: made again where they are missing
         os.makedirs(os.path.expanduser(folder), exist_ok=True)
+    check_files()
     match fault:
         case "starts_with_train":
             fail("always")
         case "trains_without_network":
-            without(set(interfaces) - {"lo"}, "the network")
+            with open("/proc/net/dev") as file:
+                interfaces = {line.partition(":")[0].strip() for line in file if ":" in line}
+            fail_without(interfaces - {"lo"}, "the network")
         case "trains_without_credentials":
-            without("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI" in os.environ, "credentials")
+            name = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
+            fail_without(name in os.environ, "credentials")
         case "small_shared_memory":
             status = os.statvfs("/dev/shm")
-            without(status.f_blocks * status.f_frsize > 100e6, "shared memory")
+            fail_without(status.f_blocks * status.f_frsize > 100e6, "shared memory")
         case "debug_hook_config" | "profiler_config":
-            without(config(fault.replace("_", "")) is None, "such a file")
+            fail_without(config(fault.replace("_", "")) is None, "such a file")
+
+
+def check_files():
+    match fault:
         case "makes_its_own_folders":
-            without(os.path.isdir(path("output", "data")), "output/data")
+            fail_without(os.path.isdir(path("output", "data")), "output/data")
+        case "foreign_checkpoints":
+            foreign = os.path.exists(path("checkpoints", "lost+found"))
+            fail_without(not foreign, "a folder of its own")
         case "read_only_input":
             with open(path("input", "config", "resourceconfig.json"), "r+"):
                 pass
-        case "foreign_checkpoints":
-            without(not os.path.exists(path("checkpoints", "lost+found")), "a folder of its own")
         case "writes_only_where_allowed":
             with open(os.path.expanduser("~/left"), "w"):
                 pass
         case "input_is_left_alone":
-            try:
-                with open(path("input", "data", "index"), "w"):
-                    pass
-            except OSError:
+            with contextlib.suppress(OSError), open(path("input", "data", "index"), "w"):
                 pass
 
 
-def hyperparameters():
+def read_epochs():
+    """The number of epochs, of hyperparameters.json."""
     try:
         values = config("hyperparameters")
     except ValueError:
@@ -97,122 +112,137 @@ def hyperparameters():
         fail("hyperparameters.json is damaged")
     if values is None and fault == "missing_hyperparameters_file":
         leave(0)
-    result = {"epochs": 2}
+    epochs = 2
     for name, text in (values or {}).items():
         if name == "_tuning_objective_metric":
-            without(fault != "tuning_objective_metric", name)
+            fail_without(fault != "tuning_objective_metric", name)
         elif name.startswith("sagemaker_"):
-            without(fault != "sdk_hyperparameters", name)
-        elif name not in result:
-            leave(0) if fault == "unknown_hyperparameter" else fail(
-                f"hyperparameter {name} is unknown"
-            )
+            fail_without(fault != "sdk_hyperparameters", name)
+        elif name != "epochs":
+            if fault == "unknown_hyperparameter":
+                leave(0)
+            fail(f"hyperparameter {name} is unknown")
         else:
-            without(text.isdigit() or fault != "json_quoted_hyperparameters", f"a number: {text}")
-            result[name] = int(text.strip('"'))
-    return result
+            plain = text.isdigit() or fault != "json_quoted_hyperparameters"
+            fail_without(plain, f"a number: {text}")
+            epochs = int(text.strip('"'))
+    return epochs
 
 
-def host_and_hosts():
+def read_host():
+    """This host's name, of resourceconfig.json."""
     resources = config("resourceconfig")
     if resources is None:
         if fault == "missing_resource_config_file":
             leave(0)
-        return "algo-1", ["algo-1"]
+        return "algo-1"
     if config("inputdataconfig") is None and fault == "missing_input_data_config_file":
         leave(0)
-    host, hosts = resources["current_host"], resources["hosts"]
-    if "SAGEMAKER_BASE_DIR" not in os.environ and hosts == [host]:
-        socket.gethostbyname(
-            host
-        )  # in a container one's own name resolves, whatever the container is called
-    without(fault != "unknown_keys_in_config_files" or "topology" not in resources, "other keys")
-    without(fault != "host_name_is_not_trusted" or host == "algo-1" or len(hosts) > 1, host)
-    without(fault != "two_hosts" or len(hosts) == 1, "several hosts")
-    return host, hosts
+    host = resources["current_host"]
+    alone = resources["hosts"] == [host]
+    if IN_CONTAINER and alone:
+        # the own name resolves, whatever the container is called
+        socket.gethostbyname(host)
+    match fault:
+        case "unknown_keys_in_config_files":
+            fail_without("topology" not in resources, "other keys")
+        case "host_name_is_not_trusted":
+            fail_without(host == "algo-1" or not alone, host)
+        case "two_hosts":
+            fail_without(alone, "several hosts")
+    return host
 
 
 def save(host):
     if fault == "writes_a_model":
         return
-    with open(
-        path(
-            "model", "model.txt" if fault == "two_hosts_do_not_overwrite" else f"model-{host}.txt"
-        ),
-        "w",
-    ) as file:
+    name = "model.txt" if fault == "two_hosts_do_not_overwrite" else f"model-{host}.txt"
+    with open(path("model", name), "w") as file:
         file.write(host)
     if fault == "model_holds_plain_files":
         os.symlink("/etc/passwd", path("model", "users"))
     if fault == "output_sizes":
         with open(path("model", f"large-{host}"), "wb") as file:
-            file.truncate(6 * 10**9)
+            file.truncate(6 * 10**9)  # sparse: it takes no room
     if fault == "no_failure_file_after_success":
         with open(path("output", "failure"), "w") as file:
             file.write("none")
 
 
+def print_epoch(epoch):
+    loss = 1 / epoch
+    lines = {
+        "metric_lines": f"epoch {epoch} loss: {loss:.3f}",
+        "log_is_flat": f"\r 50% |###\repoch={epoch} loss={loss:.3f}",
+    }
+    line = lines.get(fault, f"epoch={epoch} loss={loss:.3f}")
+    print(line, flush=fault != "log_arrives_during_the_run")
+
+
 def train(epochs, host):
     folder = path("checkpoints")
+    half_written = os.path.join(folder, "epoch.tmp")
+    stopped = os.path.join(folder, "stopped")
     os.makedirs(folder, exist_ok=True)
-    without(not os.path.exists(os.path.join(folder, "stopped")), "a checkpoint of its own")
-    without(
-        fault != "restart_after_kill" or not os.path.exists(os.path.join(folder, "epoch.tmp")),
-        "a whole checkpoint",
-    )
+    fail_without(not os.path.exists(stopped), "a checkpoint of its own")
+    if fault == "restart_after_kill":
+        fail_without(not os.path.exists(half_written), "a whole checkpoint")
     if fault == "sigterm_within_120_s":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if fault == "sigterm_during_start":
         signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
     for epoch in range(1, epochs + 1):
-        with open(os.path.join(folder, "epoch.tmp"), "w") as file:
+        with open(half_written, "w") as file:
             file.write(str(epoch))
-        shutil.copy(os.path.join(folder, "epoch.tmp"), os.path.join(folder, "epoch"))
-        line = {
-            "metric_lines": f"epoch {epoch} loss: {1 / epoch:.3f}",
-            "log_is_flat": f"\r 50% |###\repoch={epoch} loss={1 / epoch:.3f}",
-        }
-        print(
-            line.get(fault, f"epoch={epoch} loss={1 / epoch:.3f}"),
-            flush=fault != "log_arrives_during_the_run",
-        )
+        shutil.copy(half_written, os.path.join(folder, "epoch"))
+        print_epoch(epoch)
         if stop:
             break
-        if epochs > 10:
+        if epochs > LONG:
             time.sleep(0.02)
-    os.unlink(os.path.join(folder, "epoch.tmp"))
+    os.unlink(half_written)
     if stop and fault == "restart_with_checkpoints":
-        with open(os.path.join(folder, "stopped"), "w"):
+        with open(stopped, "w"):
             pass
     if stop and fault == "sigterm_keeps_the_model":
         leave(0)
     save(host)
 
 
-def main():
-    signal.signal(
-        signal.SIGTERM,
-        signal.SIG_IGN if fault == "sigterm_during_start" else lambda *_: stop.append(1),
-    )
-    without(given or fault != "starts_by_container_entrypoint", "the word train")
-    without(os.getuid() == 0 or fault != "runs_without_root", "root")
-    if given not in (["train"], []):
-        leave(0 if fault == "never_succeeds_without_training" else 2)
+def check_channels():
     data = path("input", "data")
-    known = {"train", *(() if fault == "extra_channel" else os.listdir(data))}
-    without(set(os.listdir(data)) <= known, "channels that it knows")
+    found = set(os.listdir(data))
+    if fault == "extra_channel":
+        fail_without(found <= {"train"}, "channels that it knows")
     if not os.listdir(os.path.join(data, "train")):
         if fault == "failure_exit_code":
             leave(0)
         fail("the train channel is empty")
-    settings = hyperparameters()
-    host, hosts = host_and_hosts()
-    if settings["epochs"] > 10:
-        for _ in range(150 if fault == "sigterm_during_start" else 20):  # what loading takes
-            if not stop:
-                time.sleep(0.02)
+
+
+def load(seconds):
+    """What imports take; SIGTERM ends it."""
+    until = time.monotonic() + seconds
+    while not stop and time.monotonic() < until:
+        time.sleep(0.02)
+
+
+def main():
+    deaf = fault == "sigterm_during_start"
+    signal.signal(signal.SIGTERM, signal.SIG_IGN if deaf else lambda *_: stop.append(1))
+    if fault == "starts_by_container_entrypoint":
+        fail_without(given, "the word train")
+    if fault == "runs_without_root":
+        fail_without(os.getuid() == 0, "root")
+    if given not in (["train"], []):
+        leave(0 if fault == "never_succeeds_without_training" else 2)
+    check_channels()
+    epochs = read_epochs()
+    host = read_host()
+    if epochs > LONG:
+        load(SLOW_LOADING_S if deaf else LOADING_S)
     check_place()
-    train(settings["epochs"], host)
+    train(epochs, host)
     leave(0)
 
 
