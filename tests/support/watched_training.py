@@ -1,26 +1,42 @@
-"""A plain training loop with the hook, on a small task that a network learns in a few steps: for tests of what is saved and what rules say."""
+"""A plain training loop with the hook, on a small task that a network learns in a few steps.
+
+For tests of the tensors that are saved and of the rules over them.
+"""
 
 import logging
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import pytest
 import torch
 from torch import nn
 
-from diagnose.evaluation import open_trial
+from diagnose.evaluation import evaluate_tensors, open_trial
+from diagnose.findings import Finding
 from diagnose.locate import find_tensors
 from diagnose.smdebug_compat import load_smdebug
 from train.job import Job
 from train.recording.debug_settings import DebugSettings
-from train.recording.hooks import open_hook
+from train.recording.hooks import Hook, open_hook
+
+if TYPE_CHECKING:  # the module loads smdebug, with its warnings
+    from diagnose.trial import JobTrial
 
 SIDE = 8  # pixels
 CLASSES = 3
+EVERY_STEP = DebugSettings(train_interval=1)
+
+Photos = tuple[torch.Tensor, torch.Tensor]  # float [N, 3, 8, 8], labels int64 [N]
 
 
-def photos(count: int, seed: int = 0, mean: float = 0.0) -> tuple[torch.Tensor, torch.Tensor]:
-    """float [N, 3, 8, 8] of mean `mean` and labels int64 [N], as many of each class: in photos of class c, a corner of channel c is brighter."""
+def photos(count: int, seed: int = 0, mean: float = 0.0) -> Photos:
+    """Photos of mean `mean`, and labels, as many of each class.
+
+    In photos of class c, a corner of channel c is brighter.
+    """
     generator = torch.Generator().manual_seed(seed)
     labels = torch.arange(count) % CLASSES
     values = torch.randn(count, 3, SIDE, SIDE, generator=generator)
@@ -45,35 +61,55 @@ def small_network(seed: int = 0) -> nn.Sequential:
     )
 
 
+def mlp(activation: type[nn.Module], layers: int, width: int = 16) -> nn.Sequential:
+    """Linear layers, at 1, 3, 5 …, each with the activation behind it, and a linear head."""
+    torch.manual_seed(0)
+    parts: list[nn.Module] = [nn.Flatten(), nn.Linear(192, width), activation()]
+    for _ in range(layers):
+        parts += [nn.Linear(width, width), activation()]
+    return nn.Sequential(*parts, nn.Linear(width, CLASSES))
+
+
+def linear(network: nn.Sequential, index: int) -> nn.Linear:
+    """A linear layer of the network."""
+    layer = network[index]
+    assert isinstance(layer, nn.Linear)
+    return layer
+
+
 def watch(
     root: Path,
     network: nn.Module,
     *,
-    train=None,
-    validation=None,
+    train: Photos | None = None,
+    validation: Photos | None = None,
     epochs: int = 4,
     steps: int = 5,
     batch: int = 24,
     lr: float = 0.05,
-    settings: DebugSettings | None = DebugSettings(train_interval=1),
+    settings: DebugSettings | None = EVERY_STEP,
     close: bool = True,
     after_step: Callable[[int], None] = lambda step: None,
     lr_at: Callable[[int], float] = lambda epoch: 1.0,
     **hook_options,
 ) -> list[float]:
-    """Train under `root` as under /opt/ml; the training losses. train and validation: photos and labels."""
+    """Train under `root` as under /opt/ml; the training losses.
+
+    steps: per epoch. lr_at: a factor of lr, by epoch.
+    """
     root.mkdir(parents=True, exist_ok=True)
     values, labels = train or photos(batch * steps)
+    size = math.ceil(len(values) / steps)
     hook = open_hook(Job(root), settings, network, **hook_options)
     optimizer = torch.optim.SGD(network.parameters(), lr=lr, momentum=0.9)
-    losses = []
+    losses: list[float] = []
     for epoch in range(epochs):
         optimizer.param_groups[0]["lr"] = lr * lr_at(epoch)
         if hook:
             hook.mode("train")
         network.train()
-        for start in range(0, len(values), math.ceil(len(values) / steps)):
-            part = slice(start, start + math.ceil(len(values) / steps))
+        for start in range(0, len(values), size):
+            part = slice(start, start + size)
             logits = network(values[part])
             loss = nn.functional.cross_entropy(logits, labels[part])
             if hook:
@@ -84,30 +120,66 @@ def watch(
             losses.append(loss.item())
             after_step(len(losses))
         if validation:
-            validate(hook, network, *validation, batch=batch)
+            validate(hook, network, validation, batch)
     if hook and close:
         hook.close()
     return losses
 
 
-def validate(
-    hook, network: nn.Module, values: torch.Tensor, labels: torch.Tensor, batch: int = 24
-) -> None:
+def validate(hook: Hook | None, network: nn.Module, validation: Photos, batch: int) -> None:
+    """A pass over the validation photos."""
+    values, labels = validation
     network.eval()
     if hook:
         hook.mode("eval")
     with torch.inference_mode():
         for start in range(0, len(values), batch):
-            logits = network(values[start : start + batch])
+            part = slice(start, start + batch)
+            logits = network(values[part])
             if hook:
-                hook.record(
-                    nn.functional.cross_entropy(logits, labels[start : start + batch]),
-                    labels[start : start + batch],
-                    logits,
-                )
+                loss = nn.functional.cross_entropy(logits, labels[part])
+                hook.record(loss, labels[part], logits)
 
 
-def read(root: Path):
+def evaluate(root: Path, rule: str, **parameters: object) -> Finding:
+    """One rule's answer on a training that has ended."""
+    (finding,) = evaluate_tensors(root, [rule], {rule: parameters})
+    return finding
+
+
+@dataclass(frozen=True)
+class Issue:
+    """A finding that fired, with all its fields."""
+
+    step: int
+    mode: str
+    mode_step: int
+    tensor: str
+    value: float
+    threshold: float
+    sentence: str
+
+
+def issue(root: Path, rule: str, **parameters: object) -> Issue:
+    """The issue that one rule finds in a training that has ended; it must fire."""
+    finding = evaluate(root, rule, **parameters)
+    assert finding.fired, finding
+    assert finding.step is not None
+    assert finding.mode_step is not None
+    assert finding.value is not None
+    assert finding.threshold is not None
+    return Issue(
+        step=finding.step,
+        mode=finding.mode,
+        mode_step=finding.mode_step,
+        tensor=finding.tensor,
+        value=finding.value,
+        threshold=finding.threshold,
+        sentence=finding.sentence,
+    )
+
+
+def read(root: Path) -> "JobTrial":
     """smdebug's trial of a training that has ended."""
     with load_smdebug():
         trial = open_trial(find_tensors(root / "output"))
@@ -115,8 +187,8 @@ def read(root: Path):
     return trial
 
 
-def warnings_of(caplog) -> list[str]:
-    """What the training warned of."""
+def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """The training's warnings."""
     return [
         record.getMessage()
         for record in caplog.records
