@@ -1,6 +1,6 @@
-"""The profiler's rules, each with data at which it must fire and data at which it must not; and the readers under them."""
+"""The profiler's rules, each with data at which it must fire and data at which it must not."""
 
-import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,28 +8,47 @@ import pytest
 from diagnose.profiler_balance import jensen_shannon
 from diagnose.profiler_data import ProfileError
 from diagnose.profiler_reader import read_profile
+from diagnose.profiler_result import Result
 from diagnose.profiler_rules import RULES, evaluate_rules, parameters_of
-from tests.support.recorded_profiles import START, machine, record_steps, record_system, steady
+from tests.support.recorded_profiles import (
+    START,
+    Metrics,
+    machine,
+    record_steps,
+    record_system,
+    steady,
+)
 
 
-def answer(folder, rule, **parameters):
-    (result,) = evaluate_rules(
-        read_profile(folder),
-        {f"{rule}_{name}": value for name, value in parameters.items()},
-        [rule],
-    )
+def answer(folder: Path, rule: str, **parameters: object) -> Result:
+    """One rule's answer on the profile in a folder."""
+    texts = {f"{rule}_{name}": value for name, value in parameters.items()}
+    (result,) = evaluate_rules(read_profile(folder), texts, [rule])
     return result
 
 
-def alternating(second):
+def alternating(second: float) -> float:
+    """Percent of use: low in one of three measurements."""
     return 100 if int(second * 2) % 3 else 5
 
 
-def third(second):
+def third(second: float) -> float:
+    """Percent of use: low for a third of the time."""
     return 4 if second % 3 < 1 else 90
 
 
-MACHINES = [  # rule, its case, the machine, seconds, parameters, whether it fires
+def filled_at_first(second: float) -> float:
+    """Percent of use: none, until the training has begun."""
+    return 0 if second < 40 else 80
+
+
+def idle_at_first(second: float) -> float:
+    """Percent of use: low for the first half."""
+    return 10 if second < 240 else 90
+
+
+# rule, its case, the machine, seconds, parameters, whether it fires
+MACHINES: list[tuple[str, str, Metrics, int, dict[str, object], bool]] = [
     ("CPUBottleneck", "a busy core beside an idle GPU", machine(cpu=95, gpu=[4]), 60, {}, True),
     ("CPUBottleneck", "a busy core beside a busy GPU", machine(cpu=95, gpu=[90]), 60, {}, False),
     ("CPUBottleneck", "an idle core", machine(cpu=80, gpu=[4]), 60, {}, False),
@@ -65,7 +84,7 @@ MACHINES = [  # rule, its case, the machine, seconds, parameters, whether it fir
     (
         "GPUMemoryIncrease",
         "memory filled in the beginning only",
-        machine(gpu=[90], memory=lambda second: 0 if second < 40 else 80),
+        machine(gpu=[90], memory=filled_at_first),
         600,
         {},
         False,
@@ -77,7 +96,7 @@ MACHINES = [  # rule, its case, the machine, seconds, parameters, whether it fir
     (
         "LowGPUUtilization",
         "idle in the beginning only",
-        machine(gpu=[lambda second: 10 if second < 240 else 90]),
+        machine(gpu=[idle_at_first]),
         510,
         {},
         False,
@@ -98,12 +117,13 @@ MACHINES = [  # rule, its case, the machine, seconds, parameters, whether it fir
     ids=[f"{entry[0]}: {entry[1]}" for entry in MACHINES],
 )
 def test_rules_over_the_machine(tmp_path, rule, case, metrics, seconds, parameters, fires):
-    result = answer(
-        record_system(tmp_path / "profiler-output", seconds, metrics).parent, rule, **parameters
-    )
+    record_system(tmp_path / "profiler-output", seconds, metrics)
+    result = answer(tmp_path, rule, **parameters)
     assert bool(result.triggered) == fires, (case, result)
-    assert bool(result.violations) == fires or rule in ("CPUBottleneck", "IOBottleneck")
-    assert not (fires and result.not_evaluated)
+    if rule not in ("CPUBottleneck", "IOBottleneck"):  # these list moments below the limit, too
+        assert bool(result.violations) == fires
+    if fires:
+        assert result.not_evaluated == ""
 
 
 @pytest.mark.parametrize(
@@ -136,17 +156,15 @@ def test_a_rule_fires_once_a_scan(tmp_path):
 
 
 def test_distances_of_histograms():
-    p, q = np.array([5, 5, 0]), np.array([0, 0, 7])
-    assert jensen_shannon(p, p) == 0
-    assert jensen_shannon(p, q) == pytest.approx(np.sqrt(np.log(2)))
-    middle = (
-        np.array([0.5, 0.5, 0]) / 2 + np.array([1, 0, 0]) / 2
-    )  # against the definition, written out
-    expected = np.sqrt(
-        (0.5 * np.log(0.5 / middle[0]) + 0.5 * np.log(0.5 / middle[1]) + 1 * np.log(1 / middle[0]))
-        / 2
-    )
-    assert jensen_shannon(p, np.array([9, 0, 0])) == pytest.approx(expected)
+    even = np.array([5, 5, 0])
+    elsewhere = np.array([0, 0, 7])
+    assert jensen_shannon(even, even) == 0
+    assert jensen_shannon(even, elsewhere) == pytest.approx(np.sqrt(np.log(2)))
+    # against the definition, written out: p = (1/2, 1/2, 0), q = (1, 0, 0), m = (3/4, 1/4, 0)
+    p_to_m = 0.5 * np.log(0.5 / 0.75) + 0.5 * np.log(0.5 / 0.25)
+    q_to_m = np.log(1 / 0.75)
+    expected = np.sqrt((p_to_m + q_to_m) / 2)
+    assert jensen_shannon(even, np.array([9, 0, 0])) == pytest.approx(expected)
 
 
 def test_step_outlier(tmp_path):
@@ -156,17 +174,13 @@ def test_step_outlier(tmp_path):
     result = answer(tmp_path / "slow", "StepOutlier")
     assert (result.triggered, result.violations, result.datapoints) == (1, 12, 600)
     details = result.details["step_details"]["algo-1-0"]
-    assert (
-        details["step_numbers"] == list(range(100, 112))
-        and details["phase"] == "Step:ModeKeys.TRAIN"
-    )
+    assert details["step_numbers"] == list(range(100, 112))
+    assert details["phase"] == "Step:ModeKeys.TRAIN"
     assert details["causes"]["Forward"] == pytest.approx(0.95, abs=0.02)
     assert details["step_stats"]["p50"] == pytest.approx(0.1, rel=0.05)
     assert answer(tmp_path / "slow", "StepOutlier", n_outliers=12).triggered == 0
-    assert (
-        answer(tmp_path / "slow", "StepOutlier", mode="Step:ModeKeys.EVAL").not_evaluated
-        == "no steps were recorded of mode Step:ModeKeys.EVAL"
-    )
+    validation = answer(tmp_path / "slow", "StepOutlier", mode="Step:ModeKeys.EVAL")
+    assert validation.not_evaluated == "no steps were recorded of mode Step:ModeKeys.EVAL"
 
 
 @pytest.mark.parametrize(
@@ -180,39 +194,27 @@ def test_no_step_outlier(tmp_path, count, outliers, not_evaluated):
 
 
 def test_max_initialization_time(tmp_path):
-    metrics = {("memory", "MemoryUsedPercent", ""): 20.0}
-    late = record_steps(
-        record_system(tmp_path / "late", 1500, metrics, every=5), steady(10), begin=START + 1300
-    )
+    metrics: Metrics = {("memory", "MemoryUsedPercent", ""): 20.0}
+    late = record_system(tmp_path / "late", 1500, metrics, every=5)
+    record_steps(late, steady(10), begin=START + 1300)
     result = answer(late, "MaxInitializationTime")
     assert (result.triggered, result.details["step_num"]["first"]) == (2, (START + 1300) * 10**6)
     assert answer(late, "MaxInitializationTime", threshold=22).triggered == 0
     never = record_system(tmp_path / "never", 1500, metrics, every=5)
-    assert (
-        answer(never, "MaxInitializationTime").not_evaluated
-        == "no spans of the training were recorded"
-    )
+    without_spans = answer(never, "MaxInitializationTime")
+    assert without_spans.not_evaluated == "no spans of the training were recorded"
     (never / "framework").mkdir()
     assert answer(never, "MaxInitializationTime").triggered == 5
 
 
 def test_overall_usage(tmp_path):
-    result = answer(
-        record_system(tmp_path, 60, machine(cpu=lambda second: second, gpu=[80, 40], memory=30)),
-        "OverallSystemUsage",
-    )
-    assert result.triggered == 0 and set(result.details) == {
-        "Network",
-        "GPU",
-        "CPU",
-        "CPU memory",
-        "GPU memory",
-        "I/O",
-    }
-    assert (
-        result.details["GPU"]["algo-1"]["p50"] == 60
-        and result.details["Network"]["algo-1"]["max"] == 400000
-    )
+    metrics = machine(cpu=lambda second: second, gpu=[80, 40], memory=30)
+    result = answer(record_system(tmp_path, 60, metrics), "OverallSystemUsage")
+    assert result.triggered == 0
+    resources = {"Network", "GPU", "CPU", "CPU memory", "GPU memory", "I/O"}
+    assert set(result.details) == resources
+    assert result.details["GPU"]["algo-1"]["p50"] == 60
+    assert result.details["Network"]["algo-1"]["max"] == 400000
     assert result.details["CPU"]["algo-1"] == {
         "max": 59.5,
         "p99": pytest.approx(58.9, abs=0.1),
@@ -232,9 +234,8 @@ def test_overall_framework_metrics(tmp_path):
         "others": pytest.approx(100 * 5 / 45, abs=0.01),
     }
     assert details["general"] == {"Forward": 100}
-    assert answer(
-        record_system(tmp_path / "managed", 5, machine()), "OverallFrameworkMetrics"
-    ).not_evaluated
+    managed = record_system(tmp_path / "managed", 5, machine())
+    assert answer(managed, "OverallFrameworkMetrics").not_evaluated
 
 
 def test_the_documented_defaults():
@@ -252,7 +253,8 @@ def test_the_documented_defaults():
         "mode": "",
         "scan_interval_us": 60000000,
     }
-    assert sorted(RULES) == list(RULES) and len(RULES) == 11
+    assert sorted(RULES) == list(RULES)
+    assert len(RULES) == 11
 
 
 @pytest.mark.parametrize(
@@ -286,98 +288,3 @@ def test_an_unknown_rule(tmp_path):
         match="there is no profiler rule 'CpuBottleneck'; there are BatchSize, CPUBottleneck",
     ):
         evaluate_rules(read_profile(record_system(tmp_path, 5, machine())), rules=["CpuBottleneck"])
-
-
-def test_what_a_crash_leaves_is_read(tmp_path):
-    folder = record_steps(
-        record_system(tmp_path / "output" / "profiler", 130, machine()), steady(150), whole=False
-    )
-    last = sorted((folder / "system").rglob("*.json"))[-1]
-    last.write_bytes(last.read_bytes()[:-30])
-    (last.parent / "1591750000.algo-1.json").write_bytes(
-        b'\x00\xff\xfe\n[1, 2]\n{}\n\n{"Timestamp": NaN}\nnull\n'
-    )
-    profile = read_profile(tmp_path)
-    assert len(profile.steps("TRAIN")[0].starts) == 149
-    assert max(len(series.times) for series in profile.series) == 260
-    assert profile.notes == (
-        "8 broken lines were left out, of 3 files such as '1591748220.algo-1.json'",
-    )
-    for result in evaluate_rules(profile):
-        json.dumps(result.document(), allow_nan=False)
-
-
-def test_a_trace_on_one_line_with_begin_and_end_events(tmp_path):
-    events = [
-        {
-            "name": "process_name",
-            "ph": "M",
-            "pid": 7,
-            "args": {"name": "allreduce", "start_time_since_epoch_in_micros": 5_000_000},
-        },
-        {"name": "NCCL", "ph": "B", "pid": 7, "ts": 100},
-        {"ph": "E", "pid": 7, "ts": 350},
-        {"ph": "E", "pid": 7, "ts": 400},
-        {"name": "mark", "ph": "i", "pid": 7, "ts": 3},
-    ]
-    path = (
-        tmp_path
-        / "framework"
-        / "pevents"
-        / "1970010100"
-        / "6000000_1234-algo-2_horovod_timeline.json"
-    )
-    path.parent.mkdir(parents=True)
-    path.write_text(json.dumps(events))
-    (spans,) = read_profile(tmp_path).spans
-    assert (spans.worker, spans.phase, spans.name) == ("algo-2-1234", "allreduce", "NCCL")
-    assert spans.starts[0] == pytest.approx(5.0001) and spans.durations[0] == pytest.approx(250e-6)
-
-
-def test_damaged_numbers_neither_hang_nor_break(tmp_path):
-    folder = record_steps(record_system(tmp_path, 60, machine(cpu=95, gpu=[4, 60])), steady(150))
-    metrics, spans = next(folder.rglob("*.algo-1.json")), next(folder.rglob("*timeline.json"))
-    metrics.write_text(
-        metrics.read_text()
-        .replace('"Timestamp":1591748', '"Timestamp":15917480', 7)
-        .replace('"Value":95', '"Value":-9e308', 3)
-    )
-    spans.write_text(
-        spans.read_text()
-        .replace('"step_num": "', '"step_num": "x', 2)
-        .replace('"ts": 5', '"ts": 9e5', 2)
-        .replace('"dur": 1', '"dur": 1e30', 2)
-        .replace('"args": {"step', '"args": [], "more": {"step', 4)
-        .replace('"pid": 1,', '"pid": [1],', 3)
-    )
-    profile = read_profile(folder)
-    assert len(profile.notes) == 1 and profile.bounds()[1] - profile.bounds()[0] < 120
-    for result in evaluate_rules(profile):
-        json.dumps(result.document(), allow_nan=False)
-
-
-@pytest.mark.parametrize(
-    ("make", "words"),
-    [
-        (lambda folder: folder / "nowhere", "there is no folder"),
-        (lambda folder: folder, "holds no profile: looked for system/ and framework/"),
-        (
-            lambda folder: (folder / "system").mkdir() or folder,
-            "holds no readable metric and no readable span; did the job end",
-        ),
-        (
-            lambda folder: (
-                (folder / "profiler" / "system" / "incremental").mkdir(parents=True)
-                or (folder / "profiler" / "system" / "incremental" / "1.algo-1.json").write_text(
-                    '{"Type"'
-                )
-                and folder
-            ),
-            "1 broken lines were left out",
-        ),
-    ],
-)
-def test_nothing_to_read(tmp_path, make, words):
-    with pytest.raises(ProfileError, match="^[^\n]*$") as error:
-        read_profile(make(tmp_path))
-    assert words in str(error.value)

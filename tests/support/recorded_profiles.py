@@ -1,57 +1,60 @@
-"""Profiles in the very form that SageMaker writes to S3, for what this machine cannot record: GPUs, hours, many nodes."""
+"""Profiles in the very form that SageMaker writes to S3.
+
+For things that this machine cannot record: GPUs, hours, many nodes.
+"""
 
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 
 START = 1591748100  # a whole minute, 2020-06-10 00:15 UTC
-Values = float | Callable[[float], float]
+Values = float | Callable[[float], float]  # the same all the time, or by the second
+Metrics = Mapping[tuple[str, str, str], Values]  # by type, name, dimension
 
 
 def record_system(
     folder: Path,
     seconds: float,
-    metrics: dict[tuple[str, str, str], Values],
+    metrics: Metrics,
     node: str = "algo-1",
     every: float = 0.5,
 ) -> Path:
-    """profiler-output/system/incremental: metrics by (type, name, dimension), a value or a function of the second; threads wake up milliseconds apart."""
-    files: dict[int, list[str]] = {}
+    """Write system/incremental; the folder. Threads wake up milliseconds apart.
+
+    every: seconds from one measurement to the next.
+    """
+    files: dict[int, list[str]] = {}  # by the minute that they begin with
     for index in range(round(seconds / every)):
-        at = START + index * every
-        for number, ((kind, name, dimension), value) in enumerate(metrics.items()):
+        second = index * every
+        at = START + second
+        lines = files.setdefault(int(at // 60 * 60), [])
+        for number, ((kind, name, dimension), values) in enumerate(metrics.items()):
+            value = values(second) if callable(values) else values
             event = {
                 "Type": kind,
                 "Name": name,
                 "Dimension": dimension,
-                "Value": round(value(index * every) if callable(value) else value, 2),
+                "Value": round(value, 2),
                 "NodeId": node,
                 "Timestamp": at + 0.001 * (number % 4),
             }
-            files.setdefault(int(at // 60 * 60), []).append(
-                json.dumps(event, separators=(",", ":"))
-            )
+            lines.append(json.dumps(event, separators=(",", ":")))
     for minute, lines in files.items():
-        path = (
-            folder
-            / "system"
-            / "incremental"
-            / time.strftime("%Y%m%d%H", time.gmtime(minute))
-            / f"{minute}.{node}.json"
-        )
+        hour = time.strftime("%Y%m%d%H", time.gmtime(minute))
+        path = folder / "system" / "incremental" / hour / f"{minute}.{node}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("\n".join(lines) + "\n")
     return folder
 
 
 def machine(
-    cpu: Values = 30, gpu: Values | Iterable[Values] = (), memory: Values = 40, waiting: Values = 0
-) -> dict[tuple[str, str, str], Values]:
+    cpu: Values = 30, gpu: Iterable[Values] = (), memory: Values = 40, waiting: Values = 0
+) -> Metrics:
     """The metrics of a machine of two cores and as many GPUs as `gpu` has entries."""
-    metrics = {
+    metrics: dict[tuple[str, str, str], Values] = {
         ("memory", "MemoryUsedPercent", ""): 20.0,
         ("i/o", "IOPS", ""): 5.0,
         ("i/o", "ReadThroughputInBytesPerSecond", ""): 2e6,
@@ -81,8 +84,11 @@ def record_steps(
     worker: str = "0-algo-1",
     whole: bool = True,
 ) -> Path:
-    """framework/pevents: steps one after another, half of each a forward, with the trace's commas and brackets; not whole: cut off in the middle."""
-    events = [
+    """Write framework/pevents; the folder. Half of each step is a forward pass.
+
+    whole: False for a trace that was cut off in the middle.
+    """
+    events: list[dict[str, object]] = [
         {
             "name": "process_name",
             "ph": "M",
@@ -108,20 +114,16 @@ def record_steps(
         at += duration
     text = "[\n" + ",\n".join(json.dumps(event) for event in events) + "\n]"
     end = round((START + at) * 1e6)
-    path = (
-        folder
-        / "framework"
-        / "pevents"
-        / time.strftime("%Y%m%d%H", time.gmtime(end / 1e6))
-        / f"{end}_{worker}_pythontimeline.json"
-    )
+    hour = time.strftime("%Y%m%d%H", time.gmtime(end / 1e6))
+    path = folder / "framework" / "pevents" / hour / f"{end}_{worker}_pythontimeline.json"
     if not whole:
-        path, text = folder / "framework" / f"{worker}_pythontimeline.json.tmp", text[:-40]
+        path = folder / "framework" / f"{worker}_pythontimeline.json.tmp"
+        text = text[:-40]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     return folder
 
 
 def steady(count: int, seconds: float = 0.1, seed: int = 0) -> np.ndarray:
-    """Durations of so many steps that hardly vary."""
+    """Durations in seconds of `count` steps, which hardly vary."""
     return seconds * (1 + 0.02 * np.random.default_rng(seed).standard_normal(count))
