@@ -340,7 +340,7 @@ def search_and_train(steps: Steps, sagemaker_url: str) -> None:
             searched,
         )
     steps.launch("report", see=("e2e-1", r"report: \S+report.html"))
-    started = steps.launch("train", "--no-wait", see=("it goes on by itself",))
+    started = steps.launch("train", "--no-wait", see=("the job continues",))
     job = re.search(r"started: training job (\S+)", started)[1]
     with steps.step(
         "interrupt",

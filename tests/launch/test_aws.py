@@ -56,7 +56,8 @@ def test_who_is_busy_is_asked_again(someone, monkeypatch, status, code):
     with running_server(Busy(2, status, code)) as busy:
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{busy.server_port}")
         assert client("sagemaker", "eu-west-1").list_endpoints()["Endpoints"] == []
-    assert len(busy.asked) == 3 and busy.asked[2] > busy.asked[0]
+    assert len(busy.asked) == 3
+    assert busy.asked[2] > busy.asked[0]
 
 
 def test_a_refusal_is_taken_at_its_first_word(someone, monkeypatch):
@@ -64,9 +65,8 @@ def test_a_refusal_is_taken_at_its_first_word(someone, monkeypatch):
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{busy.server_port}")
         with pytest.raises(ClientError) as caught:
             client("sagemaker", "eu-west-1").list_endpoints()
-    assert len(busy.asked) == 1 and sentence(caught.value).startswith(
-        "you may not ListEndpoints: no"
-    )
+    assert len(busy.asked) == 1
+    assert sentence(caught.value).startswith("you may not ListEndpoints: no")
 
 
 @pytest.mark.parametrize(

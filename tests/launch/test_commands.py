@@ -90,15 +90,14 @@ def make_bucket() -> None:
 
 
 def test_upload_sends_only_what_changed(account, capsys):
-    code, told = run(capsys, "upload")
-    assert code == 1 and "there is no bucket of that name" in told
+    code, printed = run(capsys, "upload")
+    assert code == 1
+    assert "there is no bucket of that name" in printed
     make_bucket()
-    code, told = run(capsys, "upload")
-    assert (
-        code == 0
-        and "upload: train: 6 new or changed" in told
-        and "s3://photos/slipway/colours/data/train/ has 6 files" in told
-    )
+    code, printed = run(capsys, "upload")
+    assert code == 0
+    assert "upload: train: 6 new or changed" in printed
+    assert "s3://photos/slipway/colours/data/train/ has 6 files" in printed
     assert (
         "upload: train: 0 new or changed (0.0 MB), 6 as they are, 0 to remove"
         in run(capsys, "upload")[1]
@@ -114,12 +113,10 @@ def test_upload_sends_only_what_changed(account, capsys):
         entry["Key"].removeprefix("slipway/colours/data/")
         for entry in boto("s3").list_objects_v2(Bucket="photos")["Contents"]
     }
-    assert (
-        "train/blue/blue 0.jpg" in keys
-        and "train/blue/blue 1.jpg" not in keys
-        and "train.json" in keys
-        and len(keys) == 5 + 3 + 2
-    )
+    assert "train/blue/blue 0.jpg" in keys
+    assert "train/blue/blue 1.jpg" not in keys
+    assert "train.json" in keys
+    assert len(keys) == 5 + 3 + 2
     boto("s3").put_object(
         Bucket="photos",
         Key="slipway/colours/data/train/blue/blue 0.jpg",
@@ -127,11 +124,9 @@ def test_upload_sends_only_what_changed(account, capsys):
     )
     assert "upload: train: 1 new or changed" in run(capsys, "upload")[1]
     boto("s3").put_object(Bucket="photos", Key="slipway/colours/data/train/foreign.jpg", Body=b"x")
-    code, told = run(capsys, "upload")
-    assert (
-        code == 1
-        and "1 object(s) in this channel that no upload put there, such as 'foreign.jpg'" in told
-    )
+    code, printed = run(capsys, "upload")
+    assert code == 1
+    assert "1 object(s) in this channel that no upload put there, such as 'foreign.jpg'" in printed
 
 
 def test_an_interrupted_upload_goes_on(account):
@@ -149,14 +144,14 @@ def test_an_interrupted_upload_goes_on(account):
         upload(channel, files, lambda line: None, "train")
     channel.put = send
     plan = upload(channel, files, lambda line: None, "train")
-    assert (
-        files[-1] in plan.put and len(plan.put) + len(plan.same) == len(files) and plan.delete == []
-    )
+    assert files[-1] in plan.put
+    assert len(plan.put) + len(plan.same) == len(files)
+    assert plan.delete == []
     assert upload(channel, files, lambda line: None, "train").put == []
 
 
 def test_check_says_what_is_missing(account, capsys):
-    code, told = run(capsys, "check")
+    code, printed = run(capsys, "check")
     assert code == 1
     for line in (
         "failed   there is no role 'SlipwayRole'",
@@ -166,7 +161,7 @@ def test_check_says_what_is_missing(account, capsys):
         "ok       the recipe makes valid requests",
         "ok       you are arn:aws:",
     ):
-        assert line in told, told
+        assert line in printed, printed
     make_bucket()
     run(capsys, "upload")
     trust = {
@@ -199,7 +194,7 @@ def test_check_says_what_is_missing(account, capsys):
             f"123456789012.dkr.ecr.eu-west-1.amazonaws.com/slipway-{name}@{put['image']['imageId']['imageDigest']}"
         )
     (account / "images.json").write_text(json.dumps(images))
-    told = run(capsys, "check")[1]
+    printed = run(capsys, "check")[1]
     for line in (
         "ok       role SlipwayRole",
         "ok       bucket photos in eu-west-1",
@@ -207,20 +202,23 @@ def test_check_says_what_is_missing(account, capsys):
         "failed   image serve: slipway-serve, application/vnd.oci.image.manifest.v1+json, which SageMaker refuses",
         "ok       channel train: ",
     ):
-        assert line in told, told
+        assert line in printed, printed
 
 
 def test_from_training_to_the_endpoint_and_away_against_moto(account, capsys):
     make_bucket()
     assert "no training job was started here" in run(capsys, "deploy")[1]
-    code, told = run(capsys, "train")
-    assert code == 0 and "Completed" in told
+    code, printed = run(capsys, "train")
+    assert code == 0
+    assert "Completed" in printed
     assert "training colours-" in run(capsys, "status")[1]
-    code, told = run(capsys, "deploy")
-    assert code == 0 and "deploy: colours is InService" in told, told
+    code, printed = run(capsys, "deploy")
+    assert code == 0, printed
+    assert "deploy: colours is InService" in printed, printed
     assert "endpoint colours: InService" in run(capsys, "status")[1]
-    code, told = run(capsys, "delete", "--yes", "--data")
-    assert code == 0 and "delete: Endpoint colours" in told
+    code, printed = run(capsys, "delete", "--yes", "--data")
+    assert code == 0
+    assert "delete: Endpoint colours" in printed
     assert (
         boto("sagemaker").list_endpoints()["Endpoints"]
         == boto("sagemaker").list_models()["Models"]
@@ -261,10 +259,8 @@ def test_the_cost_needs_no_credentials_and_takes_other_prices(tmp_path, monkeypa
     )
     assert main(["cost", str(REPOSITORY / "recipes/demo.yaml"), "--prices", str(table)]) == 0
     shown = capsys.readouterr().out
-    assert (
-        "training, at most                       10.00 USD  3600 s on 1 x ml.m5.xlarge" in shown
-        and "prices of eu-west-1 (2030)" in shown
-    )
+    assert "training, at most                       10.00 USD  3600 s on 1 x ml.m5.xlarge" in shown
+    assert "prices of eu-west-1 (2030)" in shown
     assert "example" in read_prices().as_of, "until somebody has checked them"
     assert main(["cost", str(REPOSITORY / "recipes/yoga_poses.yaml"), "--prices", str(table)]) == 1
     assert "the price table has no ml.g5.xlarge; add it" in capsys.readouterr().err
@@ -278,8 +274,6 @@ def test_without_credentials_one_sentence_says_so(command, tmp_path, monkeypatch
     no_credentials(monkeypatch)
     assert main([command, str(REPOSITORY / "recipes/demo.yaml"), "--out", str(tmp_path)]) == 1
     shown = capsys.readouterr()
-    assert (
-        shown.out == ""
-        and shown.err.startswith("launch: failed: there are no usable AWS credentials")
-        and shown.err.count("\n") == 1
-    )
+    assert shown.out == ""
+    assert shown.err.startswith("launch: failed: there are no usable AWS credentials")
+    assert shown.err.count("\n") == 1

@@ -1,4 +1,4 @@
-"""Trainings, searches and endpoints through their states: what the launcher asks, tells and remembers."""
+"""The commands train, debug, status, logs and stop, with AWS's answers by script."""
 
 import json
 
@@ -6,12 +6,13 @@ import pytest
 from botocore.exceptions import ClientError
 
 from launch.errors import LaunchError, sentence
-from launch.hosting import deploy
 from launch.jobs import debug, train
 from launch.monitoring import logs, status, stop
-from launch.removal import delete
-from launch.search import tune
-from tests.support.launching import ARN, JOB, ScriptedAws, training
+from tests.support.launching import (
+    ARN,
+    JOB,
+    training,
+)
 
 EPOCH = "epoch={} train_loss=1.5 train_accuracy=0.4 validation_loss=1.25 validation_accuracy={}"
 
@@ -109,10 +110,8 @@ def test_a_training_that_aws_refuses_is_forgotten(script):
     assert sentence(refused.value).startswith(
         "a quota of your account is reached: The account-level service limit 'ml.m5.xlarge for training job usage' is 0"
     )
-    assert (
-        one.context.state.entries == []
-        and json.loads(one.context.state.path.read_text())["entries"] == []
-    )
+    assert one.context.state.entries == []
+    assert json.loads(one.context.state.path.read_text())["entries"] == []
 
 
 @pytest.mark.parametrize(
@@ -129,12 +128,13 @@ def test_where_debugger_is_refused_the_training_watches_itself(script, message):
     asked = []
     one.record("CreateTrainingJob", asked)
     assert debug(one.context) == 0
-    assert "AWS refuses Debugger" in one.finished() and "python -m diagnose" in one.finished()
+    assert "AWS refuses Debugger" in one.finished()
+    assert "python -m diagnose" in one.finished()
     assert ["DebugHookConfig" in request for request in asked] == [True, False]
     assert asked[1]["HyperParameters"]["debug"] == "true"
 
 
-def test_other_refusals_of_a_debugged_training_are_told(script):
+def test_other_refusals_of_a_debugged_training_are_errors(script):
     one = script()
     one.refuse(
         "sagemaker",
@@ -186,186 +186,6 @@ def test_logs_of_a_job_that_is_not_there(script):
         logs(script().context)
 
 
-def tuning(status: str) -> dict:
-    return {
-        "HyperParameterTuningJobName": "x",
-        "HyperParameterTuningJobArn": ARN,
-        "HyperParameterTuningJobConfig": {
-            "Strategy": "Bayesian",
-            "ResourceLimits": {"MaxParallelTrainingJobs": 1},
-        },
-        "HyperParameterTuningJobStatus": status,
-        "CreationTime": 0,
-        "TrainingJobStatusCounters": {"Completed": 1},
-        "ObjectiveStatusCounters": {},
-    }
-
-
-def trial(name: str, value: float) -> dict:
-    return {
-        "TrainingJobName": name,
-        "TrainingJobArn": ARN,
-        "CreationTime": 0,
-        "TrainingJobStatus": "Completed",
-        "TunedHyperParameters": {"lr": "0.01"},
-        "FinalHyperParameterTuningJobObjectiveMetric": {
-            "MetricName": "validation_accuracy",
-            "Value": value,
-        },
-    }
-
-
-def test_a_chain_of_searches_starts_each_warm_from_its_parents(script):
-    one = script("yoga_poses", over_budget=True)
-    asked = []
-    one.stub("sagemaker")
-    one.record("CreateHyperParameterTuningJob", asked)
-    for number in range(1, 5):
-        one.answer(
-            "sagemaker", "create_hyper_parameter_tuning_job", {"HyperParameterTuningJobArn": ARN}
-        )
-        one.answer("sagemaker", "describe_hyper_parameter_tuning_job", tuning("Completed"))
-        one.answer(
-            "sagemaker",
-            "list_training_jobs_for_hyper_parameter_tuning_job",
-            {"TrainingJobSummaries": [trial(f"trial-{number}", 0.5)]},
-        )
-    assert tune(one.context) == 0
-    assert "trial trial-3: Completed; validation_accuracy=0.5000; lr=0.01" in one.finished()
-    parents = [
-        [
-            parent["HyperParameterTuningJobName"]
-            for parent in request.get("WarmStartConfig", {}).get(
-                "ParentHyperParameterTuningJobs", []
-            )
-        ]
-        for request in asked
-    ]
-    names = [f"yoga-{number}-261121-181500" for number in range(1, 5)]
-    assert [request["HyperParameterTuningJobName"] for request in asked] == names
-    assert parents == [[], names[:1], names[:2], names[:3]]
-    again = script("yoga_poses", over_budget=True)
-    for _ in names:
-        again.answer("sagemaker", "describe_hyper_parameter_tuning_job", tuning("Completed"))
-        again.answer("sagemaker", "describe_hyper_parameter_tuning_job", tuning("Completed"))
-    assert tune(again.context) == 0
-    assert again.finished().count("completed as yoga-") == 4
-
-
-def test_a_search_that_fails_ends_the_chain(script):
-    one = script("yoga_poses")
-    one.answer(
-        "sagemaker", "create_hyper_parameter_tuning_job", {"HyperParameterTuningJobArn": ARN}
-    )
-    one.answer(
-        "sagemaker",
-        "describe_hyper_parameter_tuning_job",
-        {**tuning("Failed"), "FailureReason": "all trainings failed"},
-    )
-    one.answer(
-        "sagemaker",
-        "list_training_jobs_for_hyper_parameter_tuning_job",
-        {"TrainingJobSummaries": []},
-    )
-    assert tune(one.context) == 1
-    assert (
-        "Failed; Completed=1; all trainings failed" in one.finished()
-        and "the chain ends here" in one.finished()
-    )
-
-
-def endpoint(status: str, config: str, **more: object) -> dict:
-    return {
-        "EndpointName": "yoga-poses",
-        "EndpointArn": ARN,
-        "EndpointConfigName": config,
-        "EndpointStatus": status,
-        "CreationTime": 0,
-        "LastModifiedTime": 0,
-        **more,
-    }
-
-
-def made(one: ScriptedAws, operation: str) -> None:
-    """What deploy asks for before it waits, for an endpoint on instances."""
-    one.answer("sagemaker", "create_model", {"ModelArn": ARN})
-    one.answer("sagemaker", "create_endpoint_config", {"EndpointConfigArn": ARN})
-    one.answer("cloudwatch", "put_metric_alarm")
-    one.answer("sagemaker", operation, {"EndpointArn": ARN})
-
-
-def test_a_deployment_its_update_and_its_end(script):
-    name = "yoga-poses-261121-181500"
-    one = script("yoga_poses", model="s3://b/model.tar.gz")
-    one.refuse(
-        "sagemaker",
-        "describe_endpoint",
-        "ValidationException",
-        'Could not find endpoint "yoga-poses".',
-    )
-    made(one, "create_endpoint")
-    for state in ("Creating", "Creating", "InService"):
-        one.answer("sagemaker", "describe_endpoint", endpoint(state, name))
-    one.answer("application-autoscaling", "register_scalable_target")
-    one.answer("application-autoscaling", "put_scaling_policy", {"PolicyARN": "p"})
-    assert deploy(one.context) == 0
-    assert one.finished().splitlines() == [
-        "deploy: yoga-poses is Creating",
-        "deploy: yoga-poses is InService",
-    ]
-    assert [entry.kind for entry in one.context.state.entries] == [
-        "model",
-        "config",
-        "alarm",
-        "endpoint",
-        "scaling",
-    ]
-
-    back = script("yoga_poses", model="s3://b/other.tar.gz")
-    back.answer("sagemaker", "describe_endpoint", endpoint("InService", "before"))
-    made(back, "update_endpoint")
-    for state in ("Updating", "RollingBack", "InService"):
-        back.answer(
-            "sagemaker",
-            "describe_endpoint",
-            endpoint(
-                state,
-                "before",
-                **({"FailureReason": "an alarm rang"} if state == "InService" else {}),
-            ),
-        )
-    assert deploy(back.context) == 1
-    assert (
-        "the update was rolled back; the endpoint serves before as before. an alarm rang"
-        in back.finished()
-    )
-
-    end = script("yoga_poses", yes=True)
-    end.answer("application-autoscaling", "deregister_scalable_target")
-    end.answer("sagemaker", "delete_endpoint", {}, {"EndpointName": "yoga-poses"})
-    end.refuse(
-        "sagemaker",
-        "delete_endpoint_config",
-        "ValidationException",
-        "Could not find endpoint configuration.",
-    )
-    end.answer("sagemaker", "delete_model", {}, {"ModelName": name})
-    end.answer("cloudwatch", "delete_alarms", {}, {"AlarmNames": ["slipway-yoga-poses-5xx"]})
-    assert delete(end.context) == 0
-    assert "delete: Endpoint yoga-poses" in end.finished() and end.context.state.entries == []
-
-
-def test_a_deployment_that_was_left_is_waited_for(script):
-    one = script("yoga_poses")
-    one.context.note("endpoint", "yoga-poses", config="c")
-    for state in ("Creating", "Creating", "InService"):
-        one.answer("sagemaker", "describe_endpoint", endpoint(state, "c"))
-    one.answer("application-autoscaling", "register_scalable_target")
-    one.answer("application-autoscaling", "put_scaling_policy", {"PolicyARN": "p"})
-    assert deploy(one.context) == 0
-    assert one.finished().startswith("deploy: an earlier command began this; waiting for it")
-
-
 def test_where_even_no_profiler_is_refused_the_training_runs_without_a_word_of_it(script):
     one = script(no_wait=True)
     one.refuse(
@@ -380,20 +200,6 @@ def test_where_even_no_profiler_is_refused_the_training_runs_without_a_word_of_i
     assert train(one.context) == 0
     assert ["ProfilerConfig" in request for request in asked] == [True, False]
     assert [entry.name for entry in one.context.state.all("training")] == [JOB]
-
-
-@pytest.mark.parametrize(
-    "found, told",
-    [
-        ("Updating", "the endpoint yoga-poses is Updating; wait"),
-        ("Failed", "has failed and cannot be updated; `launch delete`"),
-    ],
-)
-def test_an_endpoint_that_cannot_be_updated_now(script, found, told):
-    one = script("yoga_poses", model="s3://b/model.tar.gz")
-    one.answer("sagemaker", "describe_endpoint", endpoint(found, "c"))
-    with pytest.raises(LaunchError, match=told):
-        deploy(one.context)
 
 
 def test_what_costs_too_much_is_not_started(script):

@@ -85,11 +85,13 @@ def test_a_push_to_a_registry(checkout, registry):
     assert done.returncode == 0, done.stdout + done.stderr
     tag = git(checkout, "rev-parse", "--short=12", "HEAD")
     uri = json.loads((checkout / "out/images.json").read_text())["tiny"]
-    assert f"push: tiny={uri}\n" in done.stdout and uri.startswith(f"{registry}/{IMAGE}@sha256:")
+    assert f"push: tiny={uri}\n" in done.stdout
+    assert uri.startswith(f"{registry}/{IMAGE}@sha256:")
     asked = HttpRegistry(registry)
     for reference in (tag, "latest", uri.partition("@")[2]):
         found = asked.manifest(IMAGE, reference)
-        assert found.media_type == DOCKER_MANIFEST and uri.endswith(found.digest)
+        assert found.media_type == DOCKER_MANIFEST
+        assert uri.endswith(found.digest)
     subprocess.run(["docker", "pull", "-q", uri], check=True, capture_output=True)
     subprocess.run(["docker", "image", "rm", uri], check=True, capture_output=True)
     with pytest.raises(Missing, match="has no slipway-tiny:other"):
@@ -102,17 +104,17 @@ def push_changed(checkout: Path, registry: str, before: str) -> str:
     """Uncommitted changes are refused, or named; a build that fails pushes nothing. The digest URI of what was pushed."""
     (checkout / "hello").write_text("changed\n")
     refused = push(checkout, "tiny", REGISTRY=registry)
-    assert refused.returncode == 1 and "uncommitted changes (hello…)" in refused.stderr
+    assert refused.returncode == 1
+    assert "uncommitted changes (hello…)" in refused.stderr
     done = push(checkout, "tiny", REGISTRY=registry, DIRTY="1")
-    assert (
-        done.returncode == 0
-        and f"tag {git(checkout, 'rev-parse', '--short=12', 'HEAD')}-dirty" in done.stdout
-    )
+    assert done.returncode == 0
+    assert f"tag {git(checkout, 'rev-parse', '--short=12', 'HEAD')}-dirty" in done.stdout
     after = json.loads((checkout / "out/images.json").read_text())["tiny"]
     assert after != before
     (checkout / "docker/tiny.Dockerfile").write_text("FROM scratch\nCOPY missing /\n")
     broken = push(checkout, REGISTRY=registry, DIRTY="1", LATEST="1")
-    assert broken.returncode != 0 and "push: tiny" not in broken.stdout
+    assert broken.returncode != 0
+    assert "push: tiny" not in broken.stdout
     assert json.loads((checkout / "out/images.json").read_text()) == {"tiny": after}
     return after
 
@@ -163,17 +165,19 @@ def as_oci(docker: dict, layer: str = "application/vnd.oci.image.layer.v1.tar+gz
 def test_a_push_that_fails_leaves_no_name_in_the_engine(checkout, registry):
     nobody = f"localhost:{free_port()}"
     done = push(checkout, "tiny", REGISTRY=nobody)
-    assert done.returncode and "push: tiny=" not in done.stdout
+    assert done.returncode
+    assert "push: tiny=" not in done.stdout
     named = subprocess.run(
         ["docker", "image", "ls", "--quiet", "--filter", f"reference={nobody}/*"],
         capture_output=True,
         text=True,
         check=True,
     ).stdout
-    assert named == "" and not (checkout / "out/images.json").exists()
+    assert named == ""
+    assert not (checkout / "out/images.json").exists()
 
 
-def test_what_cannot_be_converted_is_told():
+def test_what_cannot_be_converted_is_an_error():
     docker = {
         "schemaVersion": 2,
         "config": {"size": 1, "digest": "sha256:1"},
@@ -189,16 +193,18 @@ def test_what_cannot_be_converted_is_told():
 
 
 @pytest.mark.parametrize(
-    "words, told",
+    "words, expected",
     [
         (("nothing",), "unknown image 'nothing'; known: tiny all"),
         ((), "uncommitted changes (hello…)"),
     ],
 )
-def test_what_is_refused_before_anything_is_built(checkout, words, told):
+def test_what_is_refused_before_anything_is_built(checkout, words, expected):
     (checkout / "hello").write_text("changed\n")
     done = push(checkout, *words, REGISTRY="localhost:1")
-    assert done.returncode == 1 and told in done.stderr and done.stdout == ""
+    assert done.returncode == 1
+    assert expected in done.stderr
+    assert done.stdout == ""
 
 
 def test_a_push_without_credentials_or_region(checkout, monkeypatch):
@@ -225,22 +231,15 @@ def test_a_push_to_ecr(checkout, monkeypatch, tmp_path):
             repositoryName=IMAGE, imageTagMutability="IMMUTABLE"
         )
         again = push(checkout)
-        assert (
-            again.returncode == 0
-            and f"push: {IMAGE}:{tag} is there already and cannot move" in again.stdout
-        ), again.stderr
+        assert again.returncode == 0, again.stderr
+        assert f"push: {IMAGE}:{tag} is there already and cannot move" in again.stdout, again.stderr
         refused = push(checkout, LATEST="1")
-        assert (
-            refused.returncode == 1
-            and "LATEST=1, but the tags of the repository slipway-tiny cannot move"
-            in refused.stderr
-        )
+        assert refused.returncode == 1
+        assert "LATEST=1, but the tags of the repository slipway-tiny cannot move" in refused.stderr
     said = log.read_text().splitlines()
-    assert (
-        f"login --username AWS --password-stdin {HOST}" in said
-        and f"push {HOST}/{IMAGE}:{tag}" in said
-        and said.count(f"push {HOST}/{IMAGE}:latest") == 1
-    )
+    assert f"login --username AWS --password-stdin {HOST}" in said
+    assert f"push {HOST}/{IMAGE}:{tag}" in said
+    assert said.count(f"push {HOST}/{IMAGE}:latest") == 1
 
 
 @pytest.mark.parametrize(
@@ -272,7 +271,8 @@ def test_repositories_are_made_only_if_missing(monkeypatch, capsys):
             for one in found
         ] == [("one", True), ("two", True)]
         assert main(["digest", f"{HOST}/one:none"]) == main(["digest", f"{HOST}/three:none"]) == 3
-        assert main(["password", HOST]) == 0 and main(["digest", "none"]) == 1
+        assert main(["password", HOST]) == 0
+        assert main(["digest", "none"]) == 1
 
 
 def test_one_who_may_not_look_makes_nothing(monkeypatch):

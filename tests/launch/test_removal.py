@@ -12,10 +12,8 @@ def test_delete_asks_first(script, monkeypatch):
     one.context.note("endpoint", "demo")
     monkeypatch.setattr("builtins.input", lambda question: "no")
     assert delete(one.context) == 1
-    assert (
-        one.finished().endswith("delete: nothing was removed")
-        and len(one.context.state.entries) == 1
-    )
+    assert one.finished().endswith("delete: nothing was removed")
+    assert len(one.context.state.entries) == 1
 
 
 def test_delete_waits_for_what_still_writes_to_s3(script):

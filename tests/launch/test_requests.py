@@ -1,28 +1,24 @@
-"""Every request that the launcher makes, against botocore's own model of the service; and what a recipe cannot say."""
+"""Requests for trainings and transform jobs, valid by botocore's models."""
 
-import dataclasses
 import re
-import tempfile
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-import yaml
 
 from launch.aws import aws_location
 from launch.context import validate
 from launch.errors import LaunchError
-from launch.recipe import Recipe, read_recipe
+from launch.recipe import read_recipe
 from launch.requests_batch import transform_job
 from launch.requests_debug import debug_job, own_debug_job
-from launch.requests_hosting import endpoint, endpoint_config, model
-from launch.requests_training import Call, Target, dated, metrics, training_job
-from launch.requests_update import alarm, scaling, update
-from recipes.sagemaker import Api, Batch, Debugger, Endpoint, SageMakerSettings, Training
+from launch.requests_training import Call, dated, metrics, training_job
+from tests.launch.test_requests_hosting import hosted
 from tests.support.jobs import REPOSITORY
+from tests.support.launching import recipe, target
 
 RECIPES = sorted((REPOSITORY / "recipes").glob("*.yaml"))
-URI = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/slipway-{}@sha256:" + "a" * 64
+
+
 FULL = {
     "region": "eu-west-1",
     "role": "arn:aws:iam::123456789012:role/other/Role",
@@ -54,56 +50,6 @@ FULL = {
 }
 
 
-def recipe(**settings: object) -> Recipe:
-    """A recipe of a few settings, read as from its file."""
-    document = {
-        "name": "three colours",
-        "hyperparameters": {"model": "resnet18", "head": [64, 32], "debug": False},
-        "sagemaker": settings,
-    }
-    return read(document)
-
-
-def read(document: dict) -> Recipe:
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "recipe.yaml"
-        file.write_text(yaml.safe_dump(document))
-        return read_recipe(file)
-
-
-def target(region: str = "eu-west-1") -> Target:
-    return Target(
-        aws_location(region, "123456789012"),
-        {name: URI.format(name) for name in ("train", "serve", "serve-gpu", "serve-mms")},
-    )
-
-
-def hosted(one: Recipe) -> list[Call]:
-    where = target()
-    multi = (
-        "s3://b/shelf/" if one.settings.endpoint.kind == "multi-model" else "s3://b/model.tar.gz"
-    )
-    return [
-        Call(
-            "sagemaker",
-            "CreateModel",
-            model(
-                one,
-                where,
-                "m",
-                multi,
-                one.settings.endpoint.image,
-                one.settings.endpoint.environment,
-            ),
-        ),
-        Call("sagemaker", "CreateEndpointConfig", endpoint_config(one, where.location, "c", "m")),
-        Call("sagemaker", "CreateEndpoint", endpoint(one, "c")),
-        Call("sagemaker", "UpdateEndpoint", update(one, "c")),
-        Call("cloudwatch", "PutMetricAlarm", alarm(one)),
-        *scaling(one),
-    ]
-
-
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_the_recipes_make_valid_requests(path):
     one = read_recipe(path)
@@ -127,9 +73,8 @@ def test_a_training_request_says_all_of_the_recipe():
     assert request["HyperParameters"] == {"model": "resnet18", "head": "64,32", "debug": "false"}
     assert request["RoleArn"] == "arn:aws:iam::123456789012:role/other/Role"
     assert request["StoppingCondition"] == {"MaxRuntimeInSeconds": 100, "MaxWaitTimeInSeconds": 200}
-    assert request["EnableManagedSpotTraining"] and request["CheckpointConfig"] == {
-        "S3Uri": "s3://photos/a/b/checkpoints/job"
-    }
+    assert request["EnableManagedSpotTraining"]
+    assert request["CheckpointConfig"] == {"S3Uri": "s3://photos/a/b/checkpoints/job"}
     places = [
         channel["DataSource"]["S3DataSource"]["S3Uri"] for channel in request["InputDataConfig"]
     ]
@@ -149,7 +94,8 @@ def test_a_training_request_says_all_of_the_recipe():
     )
     assert request["RetryStrategy"] == {"MaximumRetryAttempts": 3}
     assert request["VpcConfig"] == {"Subnets": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}
-    assert request["EnableNetworkIsolation"] and request["EnableInterContainerTrafficEncryption"]
+    assert request["EnableNetworkIsolation"]
+    assert request["EnableInterContainerTrafficEncryption"]
     assert request["Tags"] == [
         {"Key": "slipway:recipe", "Value": "three colours"},
         {"Key": "team", "Value": "vision"},
@@ -164,11 +110,9 @@ def test_a_plain_recipe_takes_sagemakers_own_bucket_and_no_more():
         "S3OutputPath": "s3://sagemaker-eu-west-1-123456789012/slipway/three-colours/output"
     }
     assert request["RoleArn"] == "arn:aws:iam::123456789012:role/SlipwayRole"
-    assert (
-        "VpcConfig" not in request
-        and "Environment" not in request
-        and not request["EnableManagedSpotTraining"]
-    )
+    assert "VpcConfig" not in request
+    assert "Environment" not in request
+    assert not request["EnableManagedSpotTraining"]
     assert request["ProfilerConfig"] == {"DisableProfiler": True}
 
 
@@ -208,89 +152,6 @@ def test_a_region_that_is_none():
         aws_location("moon-east", "1")
 
 
-@pytest.mark.parametrize(
-    "kind, given",
-    [
-        (
-            "real-time",
-            {
-                "instance_type": "ml.g5.xlarge",
-                "image": "serve-gpu",
-                "instance_count": 4,
-                "capture_percent": 100,
-            },
-        ),
-        ("real-time", {"max_instances": 5}),
-        ("serverless", {"provisioned_concurrency": 2}),
-        (
-            "async",
-            {
-                "success_topic": "arn:aws:sns:eu-west-1:123456789012:good",
-                "concurrent_invocations": 4,
-                "max_instances": 2,
-                "min_instances": 0,
-            },
-        ),
-        ("multi-model", {"image": "serve-mms"}),
-    ],
-)
-def test_each_kind_of_endpoint(kind, given):
-    one = recipe(endpoint={"kind": kind, **given}, kms_key="key-1")
-    calls = hosted(one)
-    for call in calls:
-        validate(call)
-    by_name = {call.operation: call.request for call in calls}
-    variant = by_name["CreateEndpointConfig"]["ProductionVariants"][0]
-    assert ("ServerlessConfig" in variant) == (kind == "serverless") != ("InstanceType" in variant)
-    assert ("AsyncInferenceConfig" in by_name["CreateEndpointConfig"]) == (kind == "async")
-    assert ("Mode" in by_name["CreateModel"]["PrimaryContainer"]) == (kind == "multi-model")
-    assert ("DeploymentConfig" in by_name["UpdateEndpoint"]) == (kind != "serverless")
-    assert ("PutScalingPolicy" in by_name) == ("max_instances" in given)
-    assert ("DataCaptureConfig" in by_name["CreateEndpointConfig"]) == ("capture_percent" in given)
-
-
-def test_gpus_get_the_driver_that_the_images_cuda_needs():
-    def variant(**given):
-        return endpoint_config(
-            recipe(endpoint={"image": "serve-gpu", **given}), target().location, "c", "m"
-        )["ProductionVariants"][0]
-
-    assert (
-        variant(instance_type="ml.g5.xlarge")["InferenceAmiVersion"]
-        == "al2023-ami-sagemaker-inference-gpu-4-1"
-    )
-    assert (
-        variant(instance_type="ml.p3.2xlarge", cuda=12)["InferenceAmiVersion"]
-        == "al2-ami-sagemaker-inference-gpu-3-1"
-    )
-    assert "InferenceAmiVersion" not in variant(instance_type="ml.c6i.xlarge")
-    with pytest.raises(
-        LaunchError, match="ml.p3.2xlarge has a GPU that CUDA 13 no longer supports"
-    ):
-        variant(instance_type="ml.p3.2xlarge")
-    with pytest.raises(LaunchError, match="endpoint.cuda is 14; SageMaker has hosts for 12, 13"):
-        variant(instance_type="ml.g5.xlarge", cuda=14)
-
-
-def test_updates_roll_over_several_instances_and_go_back_on_alarms():
-    many, one = (
-        update(recipe(endpoint={"instance_count": count, "alarms": ["mine"]}), "c")[
-            "DeploymentConfig"
-        ]
-        for count in (4, 1)
-    )
-    assert (
-        many["AutoRollbackConfiguration"]["Alarms"]
-        == one["AutoRollbackConfiguration"]["Alarms"]
-        == [{"AlarmName": "slipway-three-colours-5xx"}, {"AlarmName": "mine"}]
-    )
-    assert many["RollingUpdatePolicy"]["MaximumBatchSize"] == {
-        "Type": "CAPACITY_PERCENT",
-        "Value": 25,
-    }
-    assert one["BlueGreenUpdatePolicy"]["TrafficRoutingConfiguration"]["Type"] == "ALL_AT_ONCE"
-
-
 def test_debugger_watches_what_the_recipe_says():
     one = recipe(
         debugger={
@@ -313,9 +174,8 @@ def test_debugger_watches_what_the_recipe_says():
         "eval.save_interval": "1",
     }
     own = own_debug_job(one, target(), "job")["HyperParameters"]
-    assert (
-        own["debug"] == own["profile"] == "true" and own["debug_collections"] == "gradients,weights"
-    )
+    assert own["debug"] == own["profile"] == "true"
+    assert own["debug_collections"] == "gradients,weights"
     with pytest.raises(LaunchError, match="no rules in eu-central-2; .*python -m diagnose"):
         debug_job(one, target("eu-central-2"), "job")
 
@@ -325,89 +185,14 @@ def test_names_fit_their_limits():
     cut = [
         dated("x" * 20 + end, "261121-181500", 32) for end in "12"
     ]  # two searches of one chain, begun in one second
-    assert (
-        all(
-            re.fullmatch("x{13}-[0-9a-f]{4}-261121-181500", name) and len(name) == 32
-            for name in cut
-        )
-        and cut[0] != cut[1]
+    assert all(
+        re.fullmatch("x{13}-[0-9a-f]{4}-261121-181500", name) and len(name) == 32 for name in cut
     )
+    assert cut[0] != cut[1]
     assert dated("a__b--c_", "1") == "a-b-c-1"
 
 
-@pytest.mark.parametrize(
-    "settings, told",
-    [
-        (
-            {"regoin": "x"},
-            "sagemaker: setting 'regoin' is unknown (did you mean 'region'?); known: region, role",
-        ),
-        (
-            {"training": {"instances": 2}},
-            "sagemaker.training: setting 'instances' is unknown (did you mean 'instance_type'?); known: image",
-        ),
-        (
-            {"training": {"max_run_s": "long"}},
-            "sagemaker.training.max_run_s must be a whole number; found 'long'",
-        ),
-        (
-            {"training": {"spot": "yes please"}},
-            "sagemaker.training.spot must be true or false; found 'yes please'",
-        ),
-        (
-            {"training": [1]},
-            "sagemaker.training must be names with values, such as `name: value`; found '[1]'",
-        ),
-        (
-            {"endpoint": {"kind": "fast"}},
-            "sagemaker.endpoint.kind must be one of real-time, serverless, async, multi-model; found 'fast'",
-        ),
-        ({"subnets": ["subnet-1"]}, "sagemaker.subnets and sagemaker.security_groups go together"),
-        (
-            {"training": {"spot": True, "max_wait_s": 5, "max_run_s": 10}},
-            "max_wait_s is 5; it includes the running time",
-        ),
-        ({"training": {"spot": True, "keep_alive_s": 60}}, "keep_alive_s does not go with spot"),
-        ({"debugger": {"rules": ["luck"]}}, "'luck' is not a rule of SageMaker Debugger"),
-        ({"debugger": {"profile_interval_ms": 7}}, "profile_interval_ms is 7; expected 100"),
-        (
-            {"debugger": {"rule_parameters": {"DeadRelu.x": 1}}},
-            "expected Rule.parameter of one of the rules",
-        ),
-        (
-            {"endpoint": {"kind": "serverless", "memory_mb": 1000}},
-            "memory_mb is 1000; serverless has 1024",
-        ),
-        (
-            {"endpoint": {"kind": "serverless"}, "network_isolation": True},
-            "a serverless endpoint cannot have network_isolation",
-        ),
-        ({"batch": {"instance_type": "ml.g5.xlarge"}}, "have driver 535 at most"),
-        ({"batch": {"concurrent": 50}}, "payload_mb is 300 MB; SageMaker allows 100"),
-        ({"training": {"image": "mine"}}, "the image 'mine' has not been pushed"),
-    ],
-)
-def test_what_a_recipe_cannot_say(settings, told):
-    with pytest.raises(LaunchError, match=re.escape(told)):
-        one = recipe(**settings)
-        debug_job(one, target(), "job")
-        endpoint_config(one, target().location, "c", "m")
-        transform_job(one, target().location, "j", "m", "s3://b/p/")
-
-
-@pytest.mark.parametrize(
-    "content, told",
-    [("name: [", "is not YAML"), ("hyperparameters:", "has no name"), ("- 1", "holds a list")],
-)
-def test_what_is_no_recipe(tmp_path, content, told):
-    (tmp_path / "recipe.yaml").write_text(content)
-    with pytest.raises(LaunchError, match=told):
-        read_recipe(tmp_path / "recipe.yaml")
-    with pytest.raises(LaunchError, match="cannot be read: No such file"):
-        read_recipe(tmp_path / "none.yaml")
-
-
-def test_a_request_that_aws_would_refuse_is_told_before():
+def test_a_request_that_aws_would_refuse_is_an_error_before_it_is_sent():
     with pytest.raises(
         LaunchError, match="CreateTrainingJob would be refused: .*ResourceConfig.InstanceCount"
     ):
@@ -419,44 +204,3 @@ def test_a_request_that_aws_would_refuse_is_told_before():
             ),
         )
         validate(Call("sagemaker", "CreateTrainingJob", training_job(wrong, target(), "job")))
-
-
-def test_the_page_of_settings_lists_each_with_its_default():
-    rows = re.findall(
-        r"^\| `([a-z_.]+)` \| (.*?) \| (.*) \|$",
-        (REPOSITORY / "launch/SETTINGS.md").read_text(encoding="utf-8"),
-        re.M,
-    )
-    found = []
-    for where, form in (
-        ("", SageMakerSettings),
-        ("training.", Training),
-        ("endpoint.", Endpoint),
-        ("api.", Api),
-        ("batch.", Batch),
-        ("debugger.", Debugger),
-    ):
-        for entry in dataclasses.fields(form):
-            if not dataclasses.is_dataclass(getattr(form(), entry.name)):
-                found.append(
-                    (
-                        f"{where}{entry.name}",
-                        shown(getattr(form(), entry.name)),
-                        entry.metadata["sets"],
-                    )
-                )
-    assert rows == found
-
-
-def shown(default: object) -> str:
-    """A default as the page has it."""
-    if isinstance(default, dict):
-        return "`out/prepared/{train,validation,test}`" if default else ""
-    value = (
-        ",".join(default)
-        if isinstance(default, tuple)
-        else str(default).lower()
-        if isinstance(default, bool)
-        else str(default)
-    )
-    return f"`{value}`" if value else ""

@@ -1,18 +1,28 @@
-"""A launcher's context whose clients are botocore's own with scripted answers: requests and answers are checked by its models."""
+"""A launcher's context with botocore's own clients and scripted answers.
+
+botocore's models check the requests and the answers.
+"""
 
 import argparse
+import io
+import json
+import tempfile
 from pathlib import Path
+from typing import Any
 
+import yaml
+from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
 from launch.aws import aws_location, client
 from launch.context import LaunchContext
-from launch.recipe import Recipe
+from launch.recipe import Recipe, read_recipe
 from launch.requests_training import Target
 from launch.state import State
 
 NAMES = ("train", "serve", "serve-gpu", "serve-mms")
 URI = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/slipway-{}@sha256:" + "a" * 64
+# Every option of every command, with its default.
 OPTIONS = {
     "no_wait": False,
     "again": False,
@@ -36,34 +46,51 @@ OPTIONS = {
     "dry_run": False,
     "poll": 0.0,
 }
-
-JOB = "demo-261121-181500"
+STAMP = "261121-181500"
+JOB = f"demo-{STAMP}"
 ARN = "arn:aws:sagemaker:eu-west-1:123456789012:training-job/" + JOB
+PROBABILITIES = {"blue": 0.9, "green": 0.06, "red": 0.04}
 
 
 def target(region: str = "eu-west-1") -> Target:
-    return Target(aws_location(region, "123456789012"), {name: URI.format(name) for name in NAMES})
+    """A region and account, with all images pushed."""
+    images = {name: URI.format(name) for name in NAMES}
+    return Target(aws_location(region, "123456789012"), images)
+
+
+def recipe(**settings: object) -> Recipe:
+    """A recipe with these settings of SageMaker, read as from its file."""
+    document = {
+        "name": "three colours",
+        "hyperparameters": {"model": "resnet18", "head": [64, 32], "debug": False},
+        "sagemaker": settings,
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "recipe.yaml"
+        file.write_text(yaml.safe_dump(document))
+        return read_recipe(file)
 
 
 class ScriptedAws:
-    """A context, the answers that its clients will give in this order, and what was printed."""
+    """A context, the answers that its clients will give in this order, and the printed lines."""
 
     def __init__(self, recipe: Recipe, folder: Path, **options: object):
         self.printed: list[str] = []
         self.stubs: dict[str, Stubber] = {}
         self.context = LaunchContext(
-            recipe,
-            target(),
-            State(folder / "state.json", recipe.name),
-            folder,
-            argparse.Namespace(**{**OPTIONS, **options}),
-            False,
-            self.printed.append,
-            0.0,
-            "261121-181500",
+            recipe=recipe,
+            target=target(),
+            state=State(folder / "state.json", recipe.name),
+            out=folder,
+            options=argparse.Namespace(**{**OPTIONS, **options}),
+            dry=False,
+            print=self.printed.append,
+            poll_s=0.0,
+            stamp=STAMP,
         )
 
     def stub(self, service: str) -> Stubber:
+        """The answers of one service; from now on no request of it leaves this machine."""
         if service not in self.stubs:
             self.context.clients[service] = client(service, "eu-west-1")
             self.stubs[service] = Stubber(self.context.clients[service])
@@ -71,12 +98,17 @@ class ScriptedAws:
         return self.stubs[service]
 
     def answer(
-        self, service: str, method: str, answer: dict | None = None, request: dict | None = None
+        self,
+        service: str,
+        method: str,
+        answer: dict[str, Any] | None = None,
+        request: dict[str, Any] | None = None,
     ) -> None:
+        """The next answer. With `request`, a test fails where another one is sent."""
         self.stub(service).add_response(method, answer or {}, request)
 
-    def record(self, operation: str, requests: list[dict]) -> None:
-        """Append each request of that operation of SageMaker's to a list."""
+    def record(self, operation: str, requests: list[dict[str, Any]]) -> None:
+        """Append each request of that operation of SageMaker to a list."""
         self.stub("sagemaker")
         self.context.clients["sagemaker"].meta.events.register(
             f"before-parameter-build.sagemaker.{operation}",
@@ -87,7 +119,7 @@ class ScriptedAws:
         self.stub(service).add_client_error(method, code, message)
 
     def logged(self, *lines: str, stream: str = "job/algo-1") -> None:
-        """What the log says next; none: there is no log yet."""
+        """The next lines of the log; without lines, the log does not exist yet."""
         if not lines:
             self.refuse(
                 "logs",
@@ -96,25 +128,21 @@ class ScriptedAws:
                 "The specified log group does not exist.",
             )
             return
+        token = lines[-1]
+        events = [{"timestamp": 1, "message": line} for line in lines]
         self.answer("logs", "describe_log_streams", {"logStreams": [{"logStreamName": stream}]})
-        self.answer(
-            "logs",
-            "get_log_events",
-            {
-                "events": [{"timestamp": 1, "message": line} for line in lines],
-                "nextForwardToken": lines[-1],
-            },
-        )
-        self.answer("logs", "get_log_events", {"events": [], "nextForwardToken": lines[-1]})
+        self.answer("logs", "get_log_events", {"events": events, "nextForwardToken": token})
+        self.answer("logs", "get_log_events", {"events": [], "nextForwardToken": token})
 
     def finished(self) -> str:
-        """All that was printed; AssertionError where an answer was never asked for."""
+        """All printed lines; AssertionError where a scripted answer was not used."""
         for stub in self.stubs.values():
             stub.assert_no_pending_responses()
         return "\n".join(self.printed)
 
 
-def training(status: str, second: str = "", **more: object) -> dict:
+def training(status: str, second: str = "", **more: object) -> dict[str, Any]:
+    """DescribeTrainingJob's answer. second: the secondary status."""
     needed = {
         "TrainingJobName": JOB,
         "TrainingJobArn": ARN,
@@ -124,3 +152,15 @@ def training(status: str, second: str = "", **more: object) -> dict:
         "CreationTime": 0,
     }
     return {**needed, "TrainingJobStatus": status, "SecondaryStatus": second or status, **more}
+
+
+def streamed(content: bytes) -> StreamingBody:
+    """The body of an answer of S3, or of an endpoint."""
+    return StreamingBody(io.BytesIO(content), len(content))
+
+
+def prediction(label: str = "blue") -> bytes:
+    """An endpoint's JSON for one photo."""
+    top = [{"label": name, "probability": value} for name, value in PROBABILITIES.items()]
+    found = {"label": label, "probability": PROBABILITIES[label], "top": top}
+    return json.dumps({"predictions": [found]}).encode()
