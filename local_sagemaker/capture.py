@@ -8,12 +8,17 @@ import random
 import uuid
 
 from local_sagemaker import objects
+from local_sagemaker.record import Record
 
 log = logging.getLogger(__name__)
 
 
 def capture(
-    config: dict, endpoint: str, variant: str, sent: tuple[str, bytes], answered: tuple[str, bytes]
+    config: Record,
+    endpoint: str,
+    variant: str,
+    sent: tuple[str, bytes],
+    answered: tuple[str, bytes],
 ) -> None:
     """Keep one call if the configuration asks for it. sent, answered: content type and body. A failure is logged only."""
     wanted = config.get("DataCaptureConfig") or {}
@@ -59,7 +64,7 @@ def capture(
         log.warning("endpoint %s: data capture: %s", endpoint, error)
 
 
-def _part(mode: str, content_type: str, body: bytes, types: list[str]) -> dict:
+def _part(mode: str, content_type: str, body: bytes, types: list[str]) -> Record:
     """Listed JSON and CSV types stay readable; all else is base64, as on SageMaker."""
     kind = content_type.partition(";")[0].strip()
     if kind in types and kind.endswith(("json", "csv")):

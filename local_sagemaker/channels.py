@@ -6,11 +6,12 @@ from pathlib import Path
 
 from local_sagemaker import objects
 from local_sagemaker.contract import VALIDATION, ApiError
+from local_sagemaker.record import Record
 
 DEFAULT_MODE = "File"
 
 
-def check(channels: list[dict], mode: str) -> None:
+def check(channels: list[Record], mode: str) -> None:
     """ApiError for channels that this server cannot fill."""
     names = [channel["ChannelName"] for channel in channels]
     if len(set(names)) < len(names):
@@ -34,7 +35,7 @@ def check(channels: list[dict], mode: str) -> None:
             )
 
 
-def configuration(channels: list[dict]) -> dict[str, dict[str, str]]:
+def configuration(channels: list[Record]) -> dict[str, dict[str, str]]:
     """inputdataconfig.json; FastFile is written there as File."""
     return {
         channel["ChannelName"]: {
@@ -49,7 +50,7 @@ def configuration(channels: list[dict]) -> dict[str, dict[str, str]]:
     }
 
 
-def fill(channels: list[dict], data: Path, rank: int, hosts: int) -> None:
+def fill(channels: list[Record], data: Path, rank: int, hosts: int) -> None:
     """Each channel's files below data/<channel>, for one of so many hosts. ObjectError when there is nothing."""
     for channel in channels:
         source = channel["DataSource"]["S3DataSource"]
@@ -67,7 +68,7 @@ def fill(channels: list[dict], data: Path, rank: int, hosts: int) -> None:
             _place(uri, folder / name, folder, channel.get("CompressionType") == "Gzip")
 
 
-def _listed(source: dict) -> list[tuple[str, str]]:
+def _listed(source: Record) -> list[tuple[str, str]]:
     """URIs, and names below the channel's folder."""
     if source["S3DataType"] == "S3Prefix":
         return list(objects.below(source["S3Uri"]))

@@ -11,7 +11,7 @@ EVERY_S = 3.0  # the platform names no number
 class Checkpoints:
     """One host's folder and its S3 prefix. A file deleted here is deleted there if this host had sent it."""
 
-    def __init__(self, folder: Path, uri: str):
+    def __init__(self, folder: Path, uri: str) -> None:
         self._folder, self._uri = folder, uri
         self._sent: dict[str, tuple[int, int]] = {}
         self._lock = threading.Lock()

@@ -12,6 +12,8 @@ import botocore.session
 from botocore.model import OperationModel, Shape
 from botocore.validate import ParamValidator
 
+from local_sagemaker.record import Record
+
 SERIALIZATION, VALIDATION, NOT_FOUND, IN_USE = (
     "SerializationException",
     "ValidationException",
@@ -23,7 +25,7 @@ SERIALIZATION, VALIDATION, NOT_FOUND, IN_USE = (
 class ApiError(Exception):
     """What a caller did wrong: SageMaker's code for it and a sentence; status: of HTTP."""
 
-    def __init__(self, code: str, message: str, status: int = 400, **fields: object):
+    def __init__(self, code: str, message: str, status: int = 400, **fields: object) -> None:
         super().__init__(message)
         self.code, self.message, self.status, self.fields = code, message, status, fields
 
@@ -41,7 +43,7 @@ def operation(name: str) -> OperationModel:
     return service().operation_model(name)
 
 
-def check(name: str, request: object) -> dict:
+def check(name: str, request: object) -> Record:
     """The request, as the operation takes it. ApiError with SageMaker's words when it does not."""
     shape = operation(name).input_shape
     if not isinstance(request, dict):
@@ -75,7 +77,7 @@ def shown(shape: Shape, value: Any) -> Any:
     return value
 
 
-def answer(name: str, record: dict) -> dict:
+def answer(name: str, record: Record) -> Record:
     """The operation's answer, out of a record that may hold more."""
     shape = operation(name).output_shape
     return shown(shape, record) if shape else {}

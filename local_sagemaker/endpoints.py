@@ -6,10 +6,11 @@ from local_sagemaker import models, tags
 from local_sagemaker.contract import VALIDATION, ApiError
 from local_sagemaker.fleet import KIND, Fleet, check_variants
 from local_sagemaker.platform import Platform
+from local_sagemaker.record import Record
 from local_sagemaker.store import arn, page
 
 
-def create(platform: Platform, request: dict, region: str) -> dict:
+def create(platform: Platform, request: Record, region: str) -> Record:
     name = request["EndpointName"]
     models.found(platform, models.CONFIG, request["EndpointConfigName"], region)
     record = {
@@ -29,13 +30,13 @@ def create(platform: Platform, request: dict, region: str) -> dict:
     return record
 
 
-def _begin(platform: Platform, record: dict) -> None:
+def _begin(platform: Platform, record: Record) -> None:
     fleet = Fleet(platform, record)
     fleet.deploy(record["EndpointConfigName"])
     platform.start(KIND, record["EndpointName"], fleet)
 
 
-def found(platform: Platform, name: str, region: str) -> dict:
+def found(platform: Platform, name: str, region: str) -> Record:
     """An endpoint's record. ApiError when there is none."""
     record = platform.store.find(KIND, name)
     if record is None:
@@ -43,7 +44,7 @@ def found(platform: Platform, name: str, region: str) -> dict:
     return record
 
 
-def _idle(platform: Platform, name: str, region: str) -> tuple[dict, Fleet]:
+def _idle(platform: Platform, name: str, region: str) -> tuple[Record, Fleet]:
     """An endpoint that is InService. ApiError when it is not."""
     record = found(platform, name, region)
     fleet = platform.runner(KIND, name)
@@ -56,7 +57,7 @@ def _idle(platform: Platform, name: str, region: str) -> tuple[dict, Fleet]:
     return record, fleet
 
 
-def update(platform: Platform, request: dict, region: str) -> dict:
+def update(platform: Platform, request: Record, region: str) -> Record:
     name = request["EndpointName"]
     record, fleet = _idle(platform, name, region)
     models.found(platform, models.CONFIG, request["EndpointConfigName"], region)
@@ -67,7 +68,7 @@ def update(platform: Platform, request: dict, region: str) -> dict:
     return record
 
 
-def update_weights(platform: Platform, request: dict, region: str) -> dict:
+def update_weights(platform: Platform, request: Record, region: str) -> Record:
     name, wanted = request["EndpointName"], request["DesiredWeightsAndCapacities"]
     record, fleet = _idle(platform, name, region)
     check_variants(fleet, wanted)
@@ -76,16 +77,16 @@ def update_weights(platform: Platform, request: dict, region: str) -> dict:
     return record
 
 
-def describe(platform: Platform, request: dict, region: str) -> dict:
+def describe(platform: Platform, request: Record, region: str) -> Record:
     return found(platform, request["EndpointName"], region)
 
 
-def list_all(platform: Platform, request: dict, region: str) -> dict:
+def list_all(platform: Platform, request: Record, region: str) -> Record:
     records, token = page(platform.store.all(KIND), request, "EndpointName", "EndpointStatus")
     return {"Endpoints": records, "NextToken": token}
 
 
-def delete(platform: Platform, request: dict, region: str) -> dict:
+def delete(platform: Platform, request: Record, region: str) -> Record:
     """Deleting at once; gone when its containers are."""
     name = request["EndpointName"]
     record = found(platform, name, region)
@@ -95,7 +96,7 @@ def delete(platform: Platform, request: dict, region: str) -> dict:
     return {}
 
 
-def _take_away(platform: Platform, record: dict) -> None:
+def _take_away(platform: Platform, record: Record) -> None:
     if fleet := platform.runner(KIND, record["EndpointName"]):
         fleet.halt("deleted")
         fleet.join()

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from local_sagemaker import models, objects
 from local_sagemaker.contract import VALIDATION, ApiError
 from local_sagemaker.platform import Platform
+from local_sagemaker.record import Record
 from local_sagemaker.store import ACCOUNT
 from local_sagemaker.variants import NotHealthy, Variant, each
 from runtime.errors import RunError
@@ -24,13 +25,13 @@ ASYNC_AT_ONCE = 4
 class Fleet(threading.Thread):
     """The thread of one endpoint. It does one thing after the other: deploy a configuration, change weights and counts, end."""
 
-    def __init__(self, platform: Platform, record: dict):
+    def __init__(self, platform: Platform, record: Record) -> None:
         self.endpoint, self.platform = record["EndpointName"], platform
         super().__init__(name=f"endpoint {self.endpoint}", daemon=True)
         self.folder = platform.work / KIND / self.endpoint
         self.variants: dict[str, Variant] = {}
         self.weights: dict[str, float] = {}
-        self.config: dict = {}
+        self.config: Record = {}
         self.slots: dict[
             str, threading.BoundedSemaphore
         ] = {}  # of serverless variants: how many calls at once
@@ -59,7 +60,7 @@ class Fleet(threading.Thread):
         """Make a configuration's variants ready, then switch to them."""
         self._tasks.put(lambda: self._deploy(config))
 
-    def change(self, wanted: list[dict]) -> None:
+    def change(self, wanted: list[Record]) -> None:
         """DesiredWeightsAndCapacities."""
         self._tasks.put(lambda: self._change(wanted))
 
@@ -131,7 +132,7 @@ class Fleet(threading.Thread):
         )
         each(list(old.values()), Variant.stop)
 
-    def _variant(self, entry: dict) -> Variant:
+    def _variant(self, entry: Record) -> Variant:
         model = self.platform.store.find(models.MODEL, entry["ModelName"])
         if model is None:
             raise NotHealthy(f"the model '{entry['ModelName']}' was deleted")
@@ -145,7 +146,7 @@ class Fleet(threading.Thread):
             health_s=entry.get("ContainerStartupHealthCheckTimeoutInSeconds"),
         )
 
-    def _scale(self, variant: Variant, entry: dict) -> None:
+    def _scale(self, variant: Variant, entry: Record) -> None:
         try:
             variant.scale(entry.get("InitialInstanceCount", 1))
         except NotHealthy as error:
@@ -162,7 +163,7 @@ class Fleet(threading.Thread):
             FailureReason=f"{kind}{error}"[:1024],
         )
 
-    def _change(self, wanted: list[dict]) -> None:
+    def _change(self, wanted: list[Record]) -> None:
         reason = None
         for entry in wanted:
             variant = self.variants[entry["VariantName"]]
@@ -228,7 +229,7 @@ class Fleet(threading.Thread):
         self.platform.store.change(KIND, self.endpoint, ProductionVariants=shown or None, **fields)
 
 
-def _capture(config: dict) -> dict | None:
+def _capture(config: Record) -> Record | None:
     """DataCaptureConfig as DescribeEndpoint shows it."""
     capture = config.get("DataCaptureConfig")
     return capture and {
@@ -239,7 +240,7 @@ def _capture(config: dict) -> dict | None:
     }
 
 
-def check_variants(fleet: Fleet, wanted: list[dict]) -> None:
+def check_variants(fleet: Fleet, wanted: list[Record]) -> None:
     """ApiError for a name that the endpoint does not have."""
     for entry in wanted:
         if entry["VariantName"] not in fleet.variants:

@@ -11,6 +11,7 @@ from local_sagemaker.capture import capture
 from local_sagemaker.contract import ApiError, service
 from local_sagemaker.fleet import KIND, Fleet
 from local_sagemaker.platform import Platform
+from local_sagemaker.record import Record
 from local_sagemaker.store import ACCOUNT, arn
 from local_sagemaker.variants import NotHealthy, Variant
 
@@ -104,7 +105,7 @@ def _call_chosen(
 
 def invoke_async(
     platform: Platform, name: str, body: bytes, headers: dict[str, str]
-) -> tuple[dict, dict[str, str]]:
+) -> tuple[Record, dict[str, str]]:
     """InvokeEndpointAsync: the answer's body and headers; the work is done later."""
     fleet = fleet_of(platform, name)
     config = fleet.config.get("AsyncInferenceConfig")

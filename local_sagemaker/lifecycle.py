@@ -3,9 +3,9 @@
 import shutil
 import threading
 
-from local_sagemaker import endpoints, training, transforms, tunings
+from local_sagemaker import endpoints, training, transforms, tuning_run, tunings
+from local_sagemaker.job_ends import CLOSING
 from local_sagemaker.platform import Platform
-from local_sagemaker.training_run import CLOSING
 from runtime import processes
 
 
@@ -14,7 +14,7 @@ def resume(platform: Platform) -> None:
     processes.sweep(platform.folder)
     platform.container_engine.sweep()
     searches = tunings.unfinished(platform)
-    kept = {platform.work / tunings.KIND / record[tunings.NAME] for record in searches}
+    kept = {platform.work / tuning_run.KIND / record[tunings.NAME] for record in searches}
     for folder in (
         [platform.work]
         if not kept

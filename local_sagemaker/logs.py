@@ -13,6 +13,8 @@ from pathlib import Path
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local_sagemaker.record import Record
+
 log = logging.getLogger(__name__)
 ENDPOINTS = ("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", "AWS_ENDPOINT_URL_LOGS", "AWS_ENDPOINT_URL")
 BATCH, EVERY_S = 500, 0.5
@@ -22,7 +24,7 @@ Where = tuple[str, str, str]  # region, group, stream
 class Logs:
     """All streams. One thread sends them on, so that no container waits for CloudWatch."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._to_send: queue.Queue = queue.Queue()
         self._clients: dict[str, object] = {}  # by region
@@ -51,7 +53,7 @@ class Logs:
             deadline = time.monotonic() + EVERY_S
             while len(items) < BATCH and not self._to_send.empty() and time.monotonic() < deadline:
                 items.append(self._to_send.get())
-            streams: dict[Where, list[dict]] = {}
+            streams: dict[Where, list[Record]] = {}
             for where, when_ms, line in items:
                 streams.setdefault(where, []).append({"timestamp": when_ms, "message": line or " "})
             for where, events in streams.items():
@@ -59,7 +61,7 @@ class Logs:
             for _ in items:
                 self._to_send.task_done()
 
-    def _send(self, where: Where, events: list[dict], made: set[Where]) -> None:
+    def _send(self, where: Where, events: list[Record], made: set[Where]) -> None:
         region, group, name = where
         try:
             if region not in self._clients:
@@ -87,7 +89,7 @@ class Logs:
 class Stream:
     """One stream: lines of one container."""
 
-    def __init__(self, path: Path, where: Where, to_send: queue.Queue | None):
+    def __init__(self, path: Path, where: Where, to_send: queue.Queue | None) -> None:
         self._file = path.open("a", encoding="utf-8")
         self._where, self._to_send = where, to_send
 

@@ -4,46 +4,46 @@ import re
 import time
 
 from local_sagemaker.contract import VALIDATION, ApiError
+from local_sagemaker.record import Record
 
 
-class Measures:
-    """The last value of each metric, and all of them in order."""
+class JobMetrics:
+    """The last value of each metric."""
 
-    def __init__(self, definitions: list[dict]):
+    def __init__(self, definitions: list[Record]) -> None:
         self._patterns = [
             (definition["Name"], re.compile(definition["Regex"])) for definition in definitions
         ]
-        self.last: dict[str, dict] = {}
-        self.history: list[tuple[str, float, float]] = []
+        self._last: dict[str, Record] = {}
 
     def read(self, line: str) -> None:
-        """One line of output: a pattern's first group is the value; what is no number there is passed over."""
+        """One line of output: a pattern's first group is the value.
+
+        Text that is not a number is passed over, as SageMaker does.
+        """
         for name, pattern in self._patterns:
             for match in pattern.finditer(line):
                 try:
-                    value, now = float(match.group(1)), time.time()
+                    value = float(match.group(1))
                 except (ValueError, IndexError, TypeError):
                     continue
-                self.last[name] = {"MetricName": name, "Value": value, "Timestamp": now}
-                self.history.append((name, value, now))
+                self._last[name] = {"MetricName": name, "Value": value, "Timestamp": time.time()}
 
-    def final(self) -> list[dict]:
+    def final(self) -> list[Record]:
         """FinalMetricDataList."""
-        return list(self.last.values())
+        return list(self._last.values())
 
 
-def check(definitions: list[dict]) -> None:
-    """ApiError for a pattern that is none, or has no group to take a value from."""
+def check(definitions: list[Record]) -> None:
+    """ApiError for a pattern that is not valid, or has no group to take a value from."""
     for definition in definitions:
+        subject = f"The regular expression of metric '{definition['Name']}'"
         try:
             groups = re.compile(definition["Regex"]).groups
         except re.error as error:
-            raise ApiError(
-                VALIDATION,
-                f"The regular expression of metric '{definition['Name']}' is not valid: {error}",
-            ) from error
+            raise ApiError(VALIDATION, f"{subject} is not valid: {error}") from error
         if not groups:
             raise ApiError(
                 VALIDATION,
-                f"The regular expression of metric '{definition['Name']}' has no group to take the value from: {definition['Regex']}",
+                f"{subject} has no group to take the value from: {definition['Regex']}",
             )

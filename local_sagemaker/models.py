@@ -3,6 +3,7 @@
 from local_sagemaker import objects, tags
 from local_sagemaker.contract import VALIDATION, ApiError
 from local_sagemaker.platform import Platform
+from local_sagemaker.record import Record
 from local_sagemaker.store import arn, page
 from runtime.errors import RunError
 
@@ -10,7 +11,7 @@ MODEL, CONFIG = "model", "endpoint-config"
 UNSUPPORTED = ("ExplainerConfig", "ShadowProductionVariants")
 
 
-def create_model(platform: Platform, request: dict, region: str) -> dict:
+def create_model(platform: Platform, request: Record, region: str) -> Record:
     containers = (
         [request["PrimaryContainer"]]
         if request.get("PrimaryContainer")
@@ -45,12 +46,12 @@ def create_model(platform: Platform, request: dict, region: str) -> dict:
     return record
 
 
-def container_of(model: dict) -> dict:
+def container_of(model: Record) -> Record:
     """A model's one container."""
     return model.get("PrimaryContainer") or model["Containers"][0]
 
 
-def _check_data(container: dict) -> None:
+def _check_data(container: Record) -> None:
     """ApiError when the model's data is not there."""
     uri = container.get("ModelDataUrl") or container.get("ModelDataSource", {}).get(
         "S3DataSource", {}
@@ -72,7 +73,7 @@ def _check_data(container: dict) -> None:
         raise ApiError(VALIDATION, f"Could not find model data at {uri}.")
 
 
-def create_config(platform: Platform, request: dict, region: str) -> dict:
+def create_config(platform: Platform, request: Record, region: str) -> Record:
     name = request["EndpointConfigName"]
     for part in UNSUPPORTED:
         if request.get(part):
@@ -119,7 +120,7 @@ def create_config(platform: Platform, request: dict, region: str) -> dict:
     return record
 
 
-def found(platform: Platform, kind: str, name: str, region: str) -> dict:
+def found(platform: Platform, kind: str, name: str, region: str) -> Record:
     """A record. ApiError in the service's words when there is none."""
     record = platform.store.find(kind, name)
     if record is None:
@@ -128,18 +129,18 @@ def found(platform: Platform, kind: str, name: str, region: str) -> dict:
     return record
 
 
-def _operations(kind: str, noun: str) -> dict:
+def _operations(kind: str, noun: str) -> Record:
     """Describe, list and delete of one kind; noun: Model, EndpointConfig."""
     field = f"{noun}Name"
 
-    def describe(platform: Platform, request: dict, region: str) -> dict:
+    def describe(platform: Platform, request: Record, region: str) -> Record:
         return found(platform, kind, request[field], region)
 
-    def list_all(platform: Platform, request: dict, region: str) -> dict:
+    def list_all(platform: Platform, request: Record, region: str) -> Record:
         records, token = page(platform.store.all(kind), request, field, None)
         return {f"{noun}s": records, "NextToken": token}
 
-    def delete(platform: Platform, request: dict, region: str) -> dict:
+    def delete(platform: Platform, request: Record, region: str) -> Record:
         record = found(platform, kind, request[field], region)
         platform.store.remove(kind, request[field])
         tags.forget(platform, record[f"{noun}Arn"])

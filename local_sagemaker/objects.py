@@ -138,7 +138,7 @@ def own_region() -> str:
 class _telling:
     """Turns what boto3 and the disk say into an ObjectError that names the object."""
 
-    def __init__(self, uri: str):
+    def __init__(self, uri: str) -> None:
         self.uri = uri
 
     def __enter__(self) -> None:

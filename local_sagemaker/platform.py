@@ -12,7 +12,7 @@ from runtime.container_engine import make_container_engine
 class Platform:
     """One server's world below one folder. work: what jobs need while they run; emptied as they end."""
 
-    def __init__(self, folder: Path, container_engine: str):
+    def __init__(self, folder: Path, container_engine: str) -> None:
         self.folder = folder.absolute()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.store = Store(self.folder / "state")

@@ -1,6 +1,7 @@
 """SageMaker's part of the Service Quotas API, which `launch check` asks: what fits on this machine, for every type of instance."""
 
 from local_sagemaker import contract
+from local_sagemaker.record import Record
 
 TARGET = "ServiceQuotasV20190624.ListServiceQuotas"
 VALUE = 9.0  # hosts of one job that fit here
@@ -11,7 +12,7 @@ USES = {
 }
 
 
-def listed(request: dict) -> dict:
+def listed(request: Record) -> Record:
     """ListServiceQuotas, all on one page. ApiError for another service than SageMaker."""
     if request.get("ServiceCode") != "sagemaker":
         raise contract.ApiError(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from local_sagemaker import objects
 from local_sagemaker.platform import Platform
+from local_sagemaker.record import Record
 from local_sagemaker.store import arn
 from runtime.processes import REPOSITORY
 
@@ -28,7 +29,7 @@ OWN = (
 )  # parameters of SageMaker's, not of a rule
 
 
-def begin(record: dict) -> dict:
+def begin(record: Record) -> Record:
     """The statuses that a job with rules starts with."""
     return {
         status: [
@@ -45,7 +46,7 @@ def begin(record: dict) -> dict:
     }
 
 
-def _job_of(record: dict, rule: dict) -> str:
+def _job_of(record: Record, rule: Record) -> str:
     """The processing job that SageMaker would judge the rule in; there is none here."""
     return arn(
         record["Region"],
@@ -68,7 +69,7 @@ def judge(platform: Platform, job: str, root: Path) -> None:
                 )
 
 
-def _judged(rule: dict, root: Path, record: dict) -> tuple[str, str]:
+def _judged(rule: Record, root: Path, record: Record) -> tuple[str, str]:
     parameters = dict(rule.get("RuleParameters", {}))
     name = parameters.get("rule_to_invoke")
     if not name or "source_s3_uri" in parameters:
@@ -115,7 +116,7 @@ def _parameters(rule: str, texts: dict[str, str]) -> dict[str, dict[str, str]]:
     return found
 
 
-def _send(rule: dict, root: Path, record: dict) -> None:
+def _send(rule: Record, root: Path, record: Record) -> None:
     """findings.json and the profiler's report to where the rule's output belongs."""
     target = rule.get("S3OutputPath") or record.get(
         "DebugHookConfig", record.get("ProfilerConfig", {})

@@ -25,6 +25,7 @@ from local_sagemaker import (
 )
 from local_sagemaker.contract import ApiError
 from local_sagemaker.platform import Platform
+from local_sagemaker.record import Record
 
 log = logging.getLogger(__name__)
 TARGET = "SageMaker."
@@ -127,7 +128,7 @@ def region() -> str:
     return found[1] if found else "us-east-1"
 
 
-def _json(content: dict, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+def _json(content: Record, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     answer = Response(json.dumps(content), status, content_type="application/x-amz-json-1.1")
     answer.headers["x-amzn-RequestId"] = str(uuid.uuid4())
     answer.headers.extend(headers or {})

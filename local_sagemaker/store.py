@@ -14,6 +14,7 @@ import botocore.exceptions
 import botocore.session
 
 from local_sagemaker.contract import ApiError
+from local_sagemaker.record import Record
 
 ACCOUNT = "123456789012"
 
@@ -21,27 +22,27 @@ ACCOUNT = "123456789012"
 class Store:
     """Records by kind and name, below <folder>/<kind>/<name>.json. A record is a dict: the request that made it and what became of it."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._lock = threading.RLock()
-        self._records: dict[str, dict[str, dict]] = {}
+        self._records: dict[str, dict[str, Record]] = {}
         for path in sorted(folder.glob("*/*.json")):
             self._records.setdefault(path.parent.name, {})[path.stem] = json.loads(
                 path.read_text(encoding="utf-8")
             )
 
-    def find(self, kind: str, name: str) -> dict | None:
+    def find(self, kind: str, name: str) -> Record | None:
         """A copy of a record; None when there is none."""
         with self._lock:
             record = self._records.get(kind, {}).get(name)
             return json.loads(json.dumps(record)) if record is not None else None
 
-    def all(self, kind: str) -> list[dict]:
+    def all(self, kind: str) -> list[Record]:
         """Copies of all records of a kind."""
         with self._lock:
             return json.loads(json.dumps(list(self._records.get(kind, {}).values())))
 
-    def add(self, kind: str, name: str, record: dict, taken: ApiError) -> None:
+    def add(self, kind: str, name: str, record: Record, taken: ApiError) -> None:
         """A new record; raises `taken` when the name is in use."""
         with self._lock:
             if name in self._records.get(kind, {}):
@@ -58,7 +59,7 @@ class Store:
                     record.pop(key)
 
     @contextmanager
-    def changing(self, kind: str, name: str) -> Iterator[dict]:
+    def changing(self, kind: str, name: str) -> Iterator[Record]:
         """A record to change in place; kept at the end."""
         with self._lock:
             record = self.find(kind, name)
@@ -72,7 +73,7 @@ class Store:
             self._records.get(kind, {}).pop(name, None)
             (self.folder / kind / f"{name}.json").unlink(missing_ok=True)
 
-    def _put(self, kind: str, name: str, record: dict) -> None:
+    def _put(self, kind: str, name: str, record: Record) -> None:
         assert re.fullmatch(r"[A-Za-z0-9._-]{1,255}", name), (
             name
         )  # names come from requests, and become those of files
@@ -98,14 +99,14 @@ def _partition(region: str) -> str:
 
 
 def page(
-    records: list[dict],
-    request: dict,
+    records: list[Record],
+    request: Record,
     name_field: str,
     status_field: str | None,
     default_order: str = "Descending",
-) -> tuple[list[dict], str | None]:
+) -> tuple[list[Record], str | None]:
     """What a List operation was asked for: filtered, sorted, cut to a page; and the token of the next."""
-    keep: list[Callable[[dict], bool]] = []
+    keep: list[Callable[[Record], bool]] = []
     if text := request.get("NameContains"):
         keep.append(lambda record: text in record[name_field])
     if status_field and (status := request.get("StatusEquals")):

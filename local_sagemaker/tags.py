@@ -4,11 +4,12 @@ import hashlib
 
 from local_sagemaker.contract import VALIDATION, ApiError
 from local_sagemaker.platform import Platform
+from local_sagemaker.record import Record
 
 KIND, MOST = "tags", 50
 
 
-def set_all(platform: Platform, arn: str, given: list[dict]) -> None:
+def set_all(platform: Platform, arn: str, given: list[Record]) -> None:
     """The tags that a resource is made with."""
     forget(platform, arn)
     platform.store.add(
@@ -23,7 +24,7 @@ def forget(platform: Platform, arn: str) -> None:
     platform.store.remove(KIND, _key(arn))
 
 
-def add(platform: Platform, request: dict, region: str) -> dict:
+def add(platform: Platform, request: Record, region: str) -> Record:
     with _held(platform, request["ResourceArn"]) as record:
         tags = {tag["Key"]: tag["Value"] for tag in record["Tags"] + request["Tags"]}
         if len(tags) > MOST:
@@ -34,12 +35,12 @@ def add(platform: Platform, request: dict, region: str) -> dict:
     return {"Tags": record["Tags"]}
 
 
-def list_tags(platform: Platform, request: dict, region: str) -> dict:
+def list_tags(platform: Platform, request: Record, region: str) -> Record:
     with _held(platform, request["ResourceArn"]) as record:
         return {"Tags": record["Tags"]}
 
 
-def delete(platform: Platform, request: dict, region: str) -> dict:
+def delete(platform: Platform, request: Record, region: str) -> Record:
     with _held(platform, request["ResourceArn"]) as record:
         record["Tags"] = [tag for tag in record["Tags"] if tag["Key"] not in request["TagKeys"]]
     return {}

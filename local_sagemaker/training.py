@@ -5,6 +5,7 @@ import time
 from local_sagemaker import channels, metrics, rules, tags
 from local_sagemaker.contract import IN_USE, NOT_FOUND, VALIDATION, ApiError
 from local_sagemaker.platform import Platform
+from local_sagemaker.record import Record
 from local_sagemaker.store import arn, page
 from local_sagemaker.training_run import KIND, SPOT, STOP, TrainingRun
 
@@ -12,7 +13,7 @@ ENDED = ("Completed", "Failed", "Stopped")
 UNSUPPORTED = ("ServerlessJobConfig", "MlflowConfig", "ModelPackageConfig")
 
 
-def create(platform: Platform, request: dict, region: str) -> dict:
+def create(platform: Platform, request: Record, region: str) -> Record:
     _check(request)
     name = request["TrainingJobName"]
     record = {
@@ -45,7 +46,7 @@ def create(platform: Platform, request: dict, region: str) -> dict:
     return record
 
 
-def adopt(platform: Platform, record: dict) -> None:
+def adopt(platform: Platform, record: Record) -> None:
     """Show a training that another program runs: a tuning job's."""
     platform.store.add(
         KIND,
@@ -56,7 +57,7 @@ def adopt(platform: Platform, record: dict) -> None:
     tags.set_all(platform, record["TrainingJobArn"], [])
 
 
-def _check(request: dict) -> None:
+def _check(request: Record) -> None:
     algorithm, resources, limits = (
         request["AlgorithmSpecification"],
         request.get("ResourceConfig", {}),
@@ -108,7 +109,7 @@ def _check(request: dict) -> None:
             )
 
 
-def found(platform: Platform, name: str) -> dict:
+def found(platform: Platform, name: str) -> Record:
     """A job's record. ApiError when there is none."""
     record = platform.store.find(KIND, name)
     if record is None:
@@ -116,7 +117,7 @@ def found(platform: Platform, name: str) -> dict:
     return record
 
 
-def describe(platform: Platform, request: dict, region: str) -> dict:
+def describe(platform: Platform, request: Record, region: str) -> Record:
     record = found(platform, request["TrainingJobName"])
     record.setdefault(
         "ModelArtifacts",
@@ -127,12 +128,12 @@ def describe(platform: Platform, request: dict, region: str) -> dict:
     return record
 
 
-def list_jobs(platform: Platform, request: dict, region: str) -> dict:
+def list_jobs(platform: Platform, request: Record, region: str) -> Record:
     records, token = page(platform.store.all(KIND), request, "TrainingJobName", "TrainingJobStatus")
     return {"TrainingJobSummaries": records, "NextToken": token}
 
 
-def stop(platform: Platform, request: dict, region: str) -> dict:
+def stop(platform: Platform, request: Record, region: str) -> Record:
     record = found(platform, request["TrainingJobName"])
     if record["TrainingJobStatus"] in ENDED:
         raise ApiError(
@@ -149,7 +150,7 @@ def stop(platform: Platform, request: dict, region: str) -> dict:
     return {}
 
 
-def delete(platform: Platform, request: dict, region: str) -> dict:
+def delete(platform: Platform, request: Record, region: str) -> Record:
     name = request["TrainingJobName"]
     record = platform.store.find(KIND, name)
     if record is None:
@@ -164,7 +165,7 @@ def delete(platform: Platform, request: dict, region: str) -> dict:
     return {}
 
 
-def interrupt(platform: Platform, name: str) -> dict:
+def interrupt(platform: Platform, name: str) -> Record:
     """Ours: take a spot job's instances back, as SageMaker may at any time. It starts again from its checkpoints."""
     record = found(platform, name)
     if not record.get("EnableManagedSpotTraining"):

@@ -11,25 +11,30 @@ from concurrent.futures import ThreadPoolExecutor
 
 from local_sagemaker import channels, models, objects
 from local_sagemaker.calls import ask
+from local_sagemaker.job_ends import (
+    CLOSING,
+    REASON_LENGTH,
+    SERVER_STOPPED,
+    JobFailed,
+    internal_error,
+)
 from local_sagemaker.platform import Platform
+from local_sagemaker.record import Record
 from local_sagemaker.records import assemble, batches
-from local_sagemaker.training_run import CLOSING
 from local_sagemaker.variants import NotHealthy, Variant, each
 from runtime.errors import RunError
 
 log = logging.getLogger(__name__)
-KIND, REASON_LENGTH = "transform-job", 1024
-DEFAULT_MB, TIMEOUT_S, RETRIES = 6, 600, 3
-
-
-class Failed(Exception):
-    """The job's FailureReason."""
+KIND = "transform-job"
+DEFAULT_MB = 6  # SageMaker's, as the next two
+TIMEOUT_S = 600
+RETRIES = 3
 
 
 class TransformRun(threading.Thread):
     """The thread of one job."""
 
-    def __init__(self, platform: Platform, record: dict):
+    def __init__(self, platform: Platform, record: Record) -> None:
         self.name_of_job, self.job, self.platform = record["TransformJobName"], record, platform
         super().__init__(name=f"transform {self.name_of_job}", daemon=True)
         self.folder = platform.work / KIND / self.name_of_job
@@ -40,24 +45,16 @@ class TransformRun(threading.Thread):
         try:
             self._run()
             self._end("Stopped" if self.halted else "Completed")
-        except (Failed, RunError, objects.ObjectError, NotHealthy, TypeError) as error:
-            reasons = {
-                CLOSING: "InternalServerError: the local server was stopped while the job ran"
-            }
-            if self.halted and self.halted != CLOSING:
+        except (JobFailed, RunError, objects.ObjectError, NotHealthy, TypeError) as error:
+            if self.halted == CLOSING:
+                self._end("Failed", SERVER_STOPPED)
+            elif self.halted:
                 self._end("Stopped")
             else:
-                self._end(
-                    "Failed",
-                    reasons.get(self.halted or "", f"ClientError: {error}")[:REASON_LENGTH],
-                )
-        except (
-            Exception
-        ) as error:  # a fault of this server's own must be seen in the job, not only in the log
+                self._end("Failed", f"ClientError: {error}"[:REASON_LENGTH])
+        except Exception as error:  # a fault of this server's own
             log.exception("transform %s", self.name_of_job)
-            self._end(
-                "Failed", f"InternalServerError: {type(error).__name__}: {error}"[:REASON_LENGTH]
-            )
+            self._end("Failed", internal_error(error))
         finally:
             if self.variant:
                 self.variant.stop()
@@ -80,7 +77,7 @@ class TransformRun(threading.Thread):
             else channels.manifest(source["S3Uri"])
         )
         if not inputs:
-            raise Failed(
+            raise JobFailed(
                 f'No S3 objects found under S3 URL "{source["S3Uri"]}" given in input data source'
             )
         model = self.platform.store.find(models.MODEL, self.job["ModelName"])
@@ -122,7 +119,7 @@ class TransformRun(threading.Thread):
             **self.job.get("Environment", {}),
         }
 
-    def _parameters(self) -> dict:
+    def _parameters(self) -> Record:
         """How to call: as the request says, else as the container's /execution-parameters do, else SageMaker's defaults."""
         found = {}
         try:
@@ -145,10 +142,10 @@ class TransformRun(threading.Thread):
             ),
         }
 
-    def _transform(self, uri: str, name: str, asked: dict) -> None:
-        """One object. Failed when one of its requests fails: then nothing of it is written."""
+    def _transform(self, uri: str, name: str, asked: Record) -> None:
+        """One object. JobFailed when one of its requests fails: then nothing of it is written."""
         if self.halted:
-            raise Failed("the job was stopped")
+            raise JobFailed("the job was stopped")
         given = self.job["TransformInput"]
         split = given.get("SplitType", "None")
         limit = asked["MaxPayloadInMB"] * 2**20
@@ -193,7 +190,7 @@ class TransformRun(threading.Thread):
             last = f"{status}: {content.decode('utf-8', errors='replace')[:500]}"
             if 400 <= status < 500 and status != 429:
                 break
-        raise Failed(f"See job logs for more information. The model answered to '{uri}': {last}")
+        raise JobFailed(f"See job logs for more information. The model answered to '{uri}': {last}")
 
     def _end(self, status: str, reason: str | None = None) -> None:
         self.platform.store.change(

@@ -5,6 +5,7 @@ import time
 from local_sagemaker import models, tags
 from local_sagemaker.contract import IN_USE, VALIDATION, ApiError
 from local_sagemaker.platform import Platform
+from local_sagemaker.record import Record
 from local_sagemaker.store import arn, page
 from local_sagemaker.transform_run import KIND, TransformRun
 
@@ -12,7 +13,7 @@ ENDED = ("Completed", "Failed", "Stopped")
 MOST_MB = 100
 
 
-def create(platform: Platform, request: dict, region: str) -> dict:
+def create(platform: Platform, request: Record, region: str) -> Record:
     name, given = request["TransformJobName"], request["TransformInput"]
     models.found(platform, models.MODEL, request["ModelName"], region)
     if given.get("SplitType", "None") not in ("None", "Line"):
@@ -55,25 +56,25 @@ def create(platform: Platform, request: dict, region: str) -> dict:
     return record
 
 
-def _found(platform: Platform, name: str, region: str) -> dict:
+def _found(platform: Platform, name: str, region: str) -> Record:
     record = platform.store.find(KIND, name)
     if record is None:
         raise ApiError(VALIDATION, f'Could not find requested job with name: "{name}".')
     return record
 
 
-def describe(platform: Platform, request: dict, region: str) -> dict:
+def describe(platform: Platform, request: Record, region: str) -> Record:
     return _found(platform, request["TransformJobName"], region)
 
 
-def list_all(platform: Platform, request: dict, region: str) -> dict:
+def list_all(platform: Platform, request: Record, region: str) -> Record:
     records, token = page(
         platform.store.all(KIND), request, "TransformJobName", "TransformJobStatus"
     )
     return {"TransformJobSummaries": records, "NextToken": token}
 
 
-def stop(platform: Platform, request: dict, region: str) -> dict:
+def stop(platform: Platform, request: Record, region: str) -> Record:
     record = _found(platform, request["TransformJobName"], region)
     if record["TransformJobStatus"] in ENDED:
         raise ApiError(

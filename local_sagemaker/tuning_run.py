@@ -1,9 +1,8 @@
-"""One tuning job as it runs: `python -m tune` as a process searches, and its trials are shown as training jobs.
+"""One tuning job as it runs: `python -m tune` on a recipe made of the request.
 
-It translates: the request to a recipe, tuning.json to records. What to try next, and when to end, is tune's.
+Its trials are shown as training jobs. A search goes on when the server comes again.
 """
 
-import datetime
 import json
 import logging
 import shutil
@@ -12,230 +11,130 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
-from local_sagemaker import channels, objects, training
+from local_sagemaker import channels, objects, training, training_run, trial_records
+from local_sagemaker.job_ends import CLOSING, REASON_LENGTH, internal_error
+from local_sagemaker.logs import Stream
 from local_sagemaker.platform import Platform
-from local_sagemaker.store import arn
-from local_sagemaker.training_run import CLOSING
+from local_sagemaker.record import Record
 from local_sagemaker.trial_logs import TrialLogs
+from local_sagemaker.tuning_recipe import parents, recipe
 from runtime import opt_ml, processes
 from runtime.errors import RunError
-from runtime.processes import REPOSITORY
 
 log = logging.getLogger(__name__)
-KIND, LOOK_S, LEAVE_S = "hyper-parameter-tuning-job", 0.5, 150
-BANDS = {"MinResource": "min_resource", "MaxResource": "max_resource"}
-SECONDARY = {"InProgress": "Training"}
-SHOWN = (
-    "AlgorithmSpecification",
-    "RoleArn",
-    "InputDataConfig",
-    "OutputDataConfig",
-    "ResourceConfig",
-    "StoppingCondition",
-    "Environment",
-    "VpcConfig",
-    "EnableNetworkIsolation",
-    "EnableInterContainerTrafficEncryption",
-    "EnableManagedSpotTraining",
-    "CheckpointConfig",
-    "RetryStrategy",
-)
-
-
-def recipe(request: dict) -> dict:
-    """The tuning job as one of a recipe of tune's."""
-    config, definition = request["HyperParameterTuningJobConfig"], request["TrainingJobDefinition"]
-    objective, limits = config["HyperParameterTuningJobObjective"], config["ResourceLimits"]
-    criteria = config.get("TuningJobCompletionCriteria", {})
-    ranges = {
-        entry["Name"]: {
-            "type": kind,
-            "min": float(entry["MinValue"]),
-            "max": float(entry["MaxValue"]),
-            "scale": entry.get("ScalingType", "Auto"),
-        }
-        for kind in ("Continuous", "Integer")
-        for entry in config["ParameterRanges"].get(f"{kind}ParameterRanges", [])
-    }
-    ranges |= {
-        entry["Name"]: {"values": entry["Values"]}
-        for entry in config["ParameterRanges"].get("CategoricalParameterRanges", [])
-    }
-    budgets = {
-        "jobs": limits.get("MaxNumberOfTrainingJobs"),
-        "parallel": limits["MaxParallelTrainingJobs"],
-        "time_s": limits.get("MaxRuntimeInSeconds"),
-        "target": criteria.get("TargetObjectiveMetricValue"),
-        "not_improving": criteria.get("BestObjectiveNotImproving", {}).get(
-            "MaxNumberOfTrainingJobsNotImproving"
-        ),
-    }
-    warm = request.get("WarmStartConfig", {})
-    parents = [
-        parent["HyperParameterTuningJobName"]
-        for parent in warm.get("ParentHyperParameterTuningJobs", [])
-    ]
-    bands = config.get("StrategyConfig", {}).get("HyperbandStrategyConfig", {})
-    job = {
-        "name": request["HyperParameterTuningJobName"],
-        "strategy": config["Strategy"],
-        "early_stopping": config.get("TrainingJobEarlyStoppingType", "Off"),
-        "objective": {
-            "metric": objective["MetricName"],
-            "direction": objective["Type"],
-            "regex": metric_of(request)["Regex"],
-        },
-        "budgets": {name: value for name, value in budgets.items() if value is not None},
-        "ranges": ranges,
-        "seed": config.get("RandomSeed", 0),
-        **({"parents": parents, "warm_start": warm["WarmStartType"]} if parents else {}),
-        **({"hyperband": {BANDS[key]: value for key, value in bands.items()}} if bands else {}),
-    }
-    return {
-        "name": job["name"],
-        "hyperparameters": definition.get("StaticHyperParameters", {}),
-        "tuning": [job],
-    }
-
-
-def metric_of(request: dict) -> dict:
-    """The metric definition of the objective. StopIteration when there is none."""
-    name = request["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"][
-        "MetricName"
-    ]
-    return next(
-        entry
-        for entry in request["TrainingJobDefinition"]["AlgorithmSpecification"].get(
-            "MetricDefinitions", []
-        )
-        if entry["Name"] == name
-    )
+KIND = "hyper-parameter-tuning-job"
+LOOK_S = 0.5  # between two looks at what tune has written
+OUTPUT_S = 5  # for the last lines of output, after the end of the process
 
 
 class TuningRun(threading.Thread):
     """The thread of one tuning job."""
 
-    def __init__(self, platform: Platform, record: dict):
-        self.name_of_job, self.job, self.platform = (
-            record["HyperParameterTuningJobName"],
-            record,
-            platform,
-        )
+    def __init__(self, platform: Platform, record: Record) -> None:
+        self.job = record
+        self.platform = platform
+        self.name_of_job: str = record["HyperParameterTuningJobName"]
         super().__init__(name=f"tuning {self.name_of_job}", daemon=True)
         self.folder = platform.work / KIND / self.name_of_job
-        self.results = platform.folder / "tunings" / f"{self.name_of_job}.json"
+        self.trials = self.folder / "out" / "trials" / self.name_of_job
+        self.results = results_file(platform, self.name_of_job)
         self.halted: str | None = None
-        self._printed = TrialLogs(
-            platform.logs, self.folder / "out" / "trials" / self.name_of_job, record["Region"]
-        )
-        self._process: subprocess.Popen | None = None
-        self._ended = {
-            child["TrainingJobName"]
-            for child in platform.store.all(
-                training.KIND
-            )  # none, unless an earlier server began the job
-            if child.get("TuningJobArn") == record["HyperParameterTuningJobArn"]
-            and child["TrainingJobStatus"] != "InProgress"
-        }
+        self._logs = TrialLogs(platform.logs, self.trials, record["Region"])
+        self._process: subprocess.Popen[bytes] | None = None
+        self._last_line = "tune printed nothing"
+        self._ended = self._ended_before()
 
     def run(self) -> None:
         try:
             self._run()
         except (objects.ObjectError, RunError) as error:
             self._end("Failed", f"ClientError: {error}")
-        except (
-            Exception
-        ) as error:  # a fault of this server's own must be seen in the job, not only in the log
+        except Exception as error:  # a fault of this server's own
             log.exception("tuning %s", self.name_of_job)
-            self._end("Failed", f"InternalServerError: {type(error).__name__}: {error}")
+            self._end("Failed", internal_error(error))
         finally:
             if self.halted != CLOSING:
                 shutil.rmtree(self.folder, ignore_errors=True)
             self.platform.ended(KIND, self.name_of_job)
 
     def halt(self, why: str) -> None:
-        """Stop searching; trainings that run end early. CLOSING: until the next server goes on. Returns at once."""
+        """End the search; trainings that run end early. Returns at once.
+
+        CLOSING: only until the next server goes on.
+        """
         self.halted = self.halted or why
         if why != CLOSING:
-            self.platform.store.change(
-                KIND, self.name_of_job, HyperParameterTuningJobStatus="Stopping"
-            )
+            status = {"HyperParameterTuningJobStatus": "Stopping"}
+            self.platform.store.change(KIND, self.name_of_job, **status)
         if self._process and self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
 
+    def _ended_before(self) -> set[str]:
+        """Trials that have ended; none, unless an earlier server began the job."""
+        mine = self.job["HyperParameterTuningJobArn"]
+        return {
+            child["TrainingJobName"]
+            for child in self.platform.store.all(training_run.KIND)
+            if child.get("TuningJobArn") == mine
+            and child["TrainingJobStatus"] != trial_records.RUNNING
+        }
+
     def _run(self) -> None:
-        data, out = self.folder / "data", self.folder / "out"
         given = self.folder / "recipe.yaml"
         if not given.is_file():  # else an earlier server brought all of it
-            shutil.rmtree(data, ignore_errors=True)
-            channels.fill(self.job["TrainingJobDefinition"].get("InputDataConfig", []), data, 0, 1)
-            given.write_text(json.dumps(recipe(self.job)), encoding="utf-8")  # JSON is YAML
-        image = self.platform.container_engine.find_image(
-            self.job["TrainingJobDefinition"]["AlgorithmSpecification"]["TrainingImage"], "train"
-        )
-        engine = (
-            ["--engine", "container", "--image", image]
-            if self.platform.container_engine.name == "docker"
-            else ["--engine", "process"]
-        )
-        command = [
-            sys.executable,
-            "-m",
-            "tune",
-            str(given),
-            "--data",
-            str(data),
-            "--out",
-            str(out),
-            "--keep",
-            *engine,
-        ]
-        for parent in self.job.get("WarmStartConfig", {}).get("ParentHyperParameterTuningJobs", []):
-            command += [
-                "--parents",
-                str(
-                    self.platform.folder
-                    / "tunings"
-                    / f"{parent['HyperParameterTuningJobName']}.json"
-                ),
-            ]
+            self._bring(given)
+        process = processes.start(self._command(given))
+        self._process = process
+        processes.remember(self.platform.folder, process.pid, self.folder)
+        if self.halted:  # while it was started
+            process.send_signal(signal.SIGTERM)
         printed = self.platform.logs.stream("TuningJobs", self.name_of_job, self.job["Region"])
-        self._process = subprocess.Popen(
-            command,
-            cwd=REPOSITORY,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        processes.remember(self.platform.folder, self._process.pid, self.folder)
-        if self.halted:
-            self._process.send_signal(signal.SIGTERM)
-        lines: list[str] = []
-        reader = threading.Thread(
-            target=lambda: [
-                (lines.append(line.rstrip()), printed.line(line.rstrip()))
-                for line in self._process.stdout
-            ],
-            daemon=True,
-        )
+        reader = threading.Thread(target=self._read, args=(process, printed), daemon=True)
         reader.start()
-        while self._process.poll() is None:
+        while process.poll() is None:
             self._look()
             time.sleep(LOOK_S)
-        reader.join(timeout=5)
+        reader.join(timeout=OUTPUT_S)
         printed.close()
         self._look()
         if self.halted == CLOSING:
             return
         if self.halted:
             self._end("Stopped")
-        elif self._process.returncode:
-            self._end("Failed", f"AlgorithmError: {lines[-1] if lines else 'tune said nothing'}")
+        elif process.returncode:
+            self._end("Failed", f"AlgorithmError: {self._last_line}")
         else:
             self._end("Completed")
+
+    def _bring(self, given: Path) -> None:
+        """The search's data and its recipe. ObjectError when S3 cannot be read."""
+        data = self.folder / "data"
+        shutil.rmtree(data, ignore_errors=True)
+        inputs = self.job["TrainingJobDefinition"].get("InputDataConfig", [])
+        channels.fill(inputs, data, rank=0, hosts=1)
+        given.write_text(json.dumps(recipe(self.job)), encoding="utf-8")  # JSON is YAML
+
+    def _command(self, given: Path) -> list[str]:
+        """The command line of tune. RunError when the training image is not there."""
+        engine = self.platform.container_engine
+        algorithm = self.job["TrainingJobDefinition"]["AlgorithmSpecification"]
+        image = engine.find_image(algorithm["TrainingImage"], "train")
+        command = [sys.executable, "-m", "tune", str(given), "--keep"]
+        command += ["--data", str(self.folder / "data"), "--out", str(self.folder / "out")]
+        if engine.name == "docker":
+            command += ["--engine", "container", "--image", image]
+        else:
+            command += ["--engine", "process"]
+        for parent in parents(self.job):
+            command += ["--parents", str(results_file(self.platform, parent))]
+        return command
+
+    def _read(self, process: subprocess.Popen[bytes], printed: Stream) -> None:
+        for line in processes.lines(process):
+            self._last_line = line.rstrip()
+            printed.line(self._last_line)
 
     def _look(self) -> None:
         """Bring the records up to what tune has written."""
@@ -243,120 +142,45 @@ class TuningRun(threading.Thread):
         if not found.is_file():
             return
         text = found.read_text(encoding="utf-8")
-        [job] = [
-            entry for entry in json.loads(text)["tuning_jobs"] if entry["name"] == self.name_of_job
-        ] or [None]
+        jobs = {entry["name"]: entry for entry in json.loads(text)["tuning_jobs"]}
+        job = jobs.get(self.name_of_job)
         if job is None:
             return
         self.results.parent.mkdir(parents=True, exist_ok=True)
         self.results.write_text(text, encoding="utf-8")
         for trial in job["trials"]:
             if trial["name"] not in self._ended:
-                self._printed.take(trial["name"], trial["status"] != "InProgress")
                 self._show(trial)
-                if trial["status"] != "InProgress":
-                    self._ended.add(trial["name"])
-        self._count(job)
+        self.platform.store.change(KIND, self.name_of_job, **trial_records.counters(job))
 
-    def _show(self, trial: dict) -> None:
+    def _show(self, trial: Record) -> None:
         """A trial as a training job."""
-        name, definition = trial["name"], self.job["TrainingJobDefinition"]
-        if self.platform.store.find(training.KIND, name) is None:
-            metric = self.job["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"][
-                "MetricName"
-            ]
-            record = {key: definition[key] for key in SHOWN if key in definition}
-            record |= {
-                "TrainingJobName": name,
-                "TrainingJobArn": arn(self.job["Region"], "training-job", name),
-                "Region": self.job["Region"],
-                "HyperParameters": {**trial["hyperparameters"], "_tuning_objective_metric": metric},
-                "TuningJobArn": self.job["HyperParameterTuningJobArn"],
-                "TrainingJobStatus": "InProgress",
-                "SecondaryStatus": "Training",
-            }
-            training.adopt(self.platform, record)
-        fields = {
-            "TrainingStartTime": _seconds(trial["started"]),
-            "TrainingEndTime": _seconds(trial["ended"]),
-            "TunedNames": list(trial["tuned"]),
-            "SecondaryStatusTransitions": _transitions(trial),
-            "FailureReason": f"AlgorithmError: {trial['reason']}"[:1024]
-            if trial["status"] == "Failed"
-            else None,
-        }
-        if trial["status"] != "InProgress":
-            seconds = (fields["TrainingEndTime"] or 0) - (fields["TrainingStartTime"] or 0)
-            fields |= {
-                "ModelArtifacts": self._upload(name),
-                "TrainingTimeInSeconds": round(seconds),
-            }
-        if trial["objective"] is not None:
-            metric = metric_of(self.job)["Name"]
-            fields["FinalMetricDataList"] = [
-                {
-                    "MetricName": metric,
-                    "Value": trial["objective"],
-                    "Timestamp": fields["TrainingEndTime"] or time.time(),
-                }
-            ]
-        secondary = SECONDARY.get(trial["status"], trial["status"])
-        self.platform.store.change(
-            training.KIND,
-            name,
-            TrainingJobStatus=trial["status"],
-            SecondaryStatus=secondary,
-            **fields,
-        )
+        name = trial["name"]
+        ended = trial["status"] != trial_records.RUNNING
+        self._logs.take(name, ended)
+        if self.platform.store.find(training_run.KIND, name) is None:
+            training.adopt(self.platform, trial_records.first_record(self.job, trial))
+        fields = trial_records.fields_now(self.job, trial)
+        if ended:
+            fields["ModelArtifacts"] = self._upload(name)
+        self.platform.store.change(training_run.KIND, name, **fields)
+        if ended:
+            self._ended.add(name)
 
-    def _upload(self, name: str) -> dict | None:
-        """A trial's model.tar.gz, if it left a model; then its tree goes."""
-        tree = self.folder / "out" / "trials" / self.name_of_job / name
-        target = objects.joined(
-            self.job["TrainingJobDefinition"]["OutputDataConfig"]["S3OutputPath"],
-            name,
-            "output",
-            "model.tar.gz",
-        )
-        there = (tree / "model").is_dir() and any((tree / "model").iterdir())
-        if there:
+    def _upload(self, name: str) -> Record | None:
+        """Send a trial's model.tar.gz, if it left a model; then the model goes."""
+        tree = self.trials / name
+        model = tree / "model"
+        target = None
+        if model.is_dir() and any(model.iterdir()):
+            output = self.job["TrainingJobDefinition"]["OutputDataConfig"]["S3OutputPath"]
+            target = objects.joined(output, name, "output", "model.tar.gz")
             archive = self.folder / f"{name}.tar.gz"
             opt_ml.pack_model(tree, archive)
             objects.put(archive, target)
             archive.unlink()
-        shutil.rmtree(tree / "model", ignore_errors=True)
-        return {"S3ModelArtifacts": target} if there else None
-
-    def _count(self, job: dict) -> None:
-        trials = job["trials"]
-        count = {
-            status: sum(trial["status"] == status for trial in trials)
-            for status in ("Completed", "InProgress", "Stopped", "Failed")
-        }
-        told = [
-            trial
-            for trial in trials
-            if trial["objective"] is not None and trial["status"] in ("Completed", "Stopped")
-        ]
-        better = max if job["direction"] == "Maximize" else min
-        best = better(told, key=lambda trial: trial["objective"])["name"] if told else None
-        self.platform.store.change(
-            KIND,
-            self.name_of_job,
-            BestName=best,
-            TrainingJobStatusCounters={
-                "Completed": count["Completed"],
-                "InProgress": count["InProgress"],
-                "Stopped": count["Stopped"],
-                "NonRetryableError": count["Failed"],
-                "RetryableError": 0,
-            },
-            ObjectiveStatusCounters={
-                "Succeeded": len(told),
-                "Pending": count["InProgress"],
-                "Failed": len(trials) - len(told) - count["InProgress"],
-            },
-        )
+        shutil.rmtree(model, ignore_errors=True)
+        return {"S3ModelArtifacts": target} if target else None
 
     def _end(self, status: str, reason: str | None = None) -> None:
         self.platform.store.change(
@@ -364,30 +188,10 @@ class TuningRun(threading.Thread):
             self.name_of_job,
             HyperParameterTuningJobStatus=status,
             HyperParameterTuningEndTime=time.time(),
-            FailureReason=reason and reason[:1024],
+            FailureReason=reason[:REASON_LENGTH] if reason else None,
         )
 
 
-def _transitions(trial: dict) -> list[dict]:
-    """What a training of a search has gone through; there is no Downloading, as the search's data are brought once."""
-    began, ended = _seconds(trial["started"]), _seconds(trial["ended"])
-    steps = [(status, began) for status in ("Starting", "Training") if began]
-    if trial["status"] != "InProgress" and ended:
-        steps += [
-            (status, ended)
-            for status in (("Uploading",) if trial["status"] != "Failed" else ())
-            + (trial["status"],)
-        ]
-    until = [moment for _, moment in steps[1:]] + ([ended] if ended else [])
-    return [
-        {
-            "Status": status,
-            "StartTime": moment,
-            **({"EndTime": until[number]} if number < len(until) else {}),
-        }
-        for number, (status, moment) in enumerate(steps)
-    ]
-
-
-def _seconds(moment: str | None) -> float | None:
-    return datetime.datetime.fromisoformat(moment).timestamp() if moment else None
+def results_file(platform: Platform, name: str) -> Path:
+    """Where a tuning job's results stay, for the jobs that start from it."""
+    return platform.folder / "tunings" / f"{name}.json"

@@ -6,14 +6,16 @@ import time
 from local_sagemaker import channels, metrics, tags, training
 from local_sagemaker.contract import IN_USE, NOT_FOUND, VALIDATION, ApiError
 from local_sagemaker.platform import Platform
+from local_sagemaker.record import Record
 from local_sagemaker.store import arn, page
-from local_sagemaker.tuning_run import KIND, TuningRun, metric_of
+from local_sagemaker.tuning_recipe import metric_of
+from local_sagemaker.tuning_run import KIND, TuningRun, results_file
 
 NAME, STATUS = "HyperParameterTuningJobName", "HyperParameterTuningJobStatus"
 ENDED = ("Completed", "Failed", "Stopped")
 
 
-def create(platform: Platform, request: dict, region: str) -> dict:
+def create(platform: Platform, request: Record, region: str) -> Record:
     _check(platform, request)
     name = request[NAME]
     record = {
@@ -45,7 +47,7 @@ def create(platform: Platform, request: dict, region: str) -> dict:
     return record
 
 
-def _check(platform: Platform, request: dict) -> None:
+def _check(platform: Platform, request: Record) -> None:
     definition, config = (
         request.get("TrainingJobDefinition"),
         request.get("HyperParameterTuningJobConfig", {}),
@@ -94,22 +96,22 @@ def _check(platform: Platform, request: dict) -> None:
             )
 
 
-def _found(platform: Platform, name: str) -> dict:
+def _found(platform: Platform, name: str) -> Record:
     record = platform.store.find(KIND, name)
     if record is None:
         raise ApiError(NOT_FOUND, f"Amazon SageMaker can't find a tuning job with the name {name}.")
     return record
 
 
-def describe(platform: Platform, request: dict, region: str) -> dict:
+def describe(platform: Platform, request: Record, region: str) -> Record:
     record = _found(platform, request[NAME])
-    if record.get("BestName") and (best := platform.store.find(training.KIND, record["BestName"])):
+    if record.get("BestName") and (best := platform.store.find(training_run.KIND, record["BestName"])):
         record["BestTrainingJob"] = _summary(record, best)
         record["OverallBestTrainingJob"] = _overall(platform, record)
     return record
 
 
-def _overall(platform: Platform, record: dict) -> dict | None:
+def _overall(platform: Platform, record: Record) -> Record | None:
     """The best of a job and its parents, where they searched the same; None otherwise."""
     warm = record.get("WarmStartConfig", {})
     if warm.get("WarmStartType") != "IdenticalDataAndAlgorithm":
@@ -124,7 +126,7 @@ def _overall(platform: Platform, record: dict) -> dict | None:
     found = [
         _summary(job, best)
         for job, name in names
-        if (best := platform.store.find(training.KIND, name))
+        if (best := platform.store.find(training_run.KIND, name))
     ]
     better = (
         max
@@ -137,7 +139,7 @@ def _overall(platform: Platform, record: dict) -> dict | None:
     )
 
 
-def _summary(record: dict, child: dict) -> dict:
+def _summary(record: Record, child: Record) -> Record:
     """A training job as a member of its tuning job."""
     objective = record["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]
     final = next(iter(child.get("FinalMetricDataList", [])), None)
@@ -165,11 +167,11 @@ def _summary(record: dict, child: dict) -> dict:
     }
 
 
-def list_children(platform: Platform, request: dict, region: str) -> dict:
+def list_children(platform: Platform, request: Record, region: str) -> Record:
     record = _found(platform, request[NAME])
     children = [
         _summary(record, child)
-        for child in platform.store.all(training.KIND)
+        for child in platform.store.all(training_run.KIND)
         if child.get("TuningJobArn") == record["HyperParameterTuningJobArn"]
     ]
     if request.get("SortBy") == "FinalObjectiveMetricValue":
@@ -197,7 +199,7 @@ def list_children(platform: Platform, request: dict, region: str) -> dict:
     }
 
 
-def list_all(platform: Platform, request: dict, region: str) -> dict:
+def list_all(platform: Platform, request: Record, region: str) -> Record:
     records, token = page(platform.store.all(KIND), request, NAME, STATUS)
     summaries = [
         {
@@ -212,7 +214,7 @@ def list_all(platform: Platform, request: dict, region: str) -> dict:
     return {"HyperParameterTuningJobSummaries": summaries, "NextToken": token}
 
 
-def stop(platform: Platform, request: dict, region: str) -> dict:
+def stop(platform: Platform, request: Record, region: str) -> Record:
     record = _found(platform, request[NAME])
     if record[STATUS] in ENDED:
         raise ApiError(
@@ -224,19 +226,19 @@ def stop(platform: Platform, request: dict, region: str) -> dict:
     return {}
 
 
-def delete(platform: Platform, request: dict, region: str) -> dict:
+def delete(platform: Platform, request: Record, region: str) -> Record:
     record = _found(platform, request[NAME])
     if record[STATUS] not in ENDED:
         raise ApiError(
             IN_USE, f"The tuning job is in status {record[STATUS]} and cannot be deleted."
         )
     platform.store.remove(KIND, request[NAME])
-    (platform.folder / "tunings" / f"{request[NAME]}.json").unlink(missing_ok=True)
+    results_file(platform, request[NAME]).unlink(missing_ok=True)
     tags.forget(platform, record["HyperParameterTuningJobArn"])
     return {}
 
 
-def unfinished(platform: Platform) -> list[dict]:
+def unfinished(platform: Platform) -> list[Record]:
     """The records of tuning jobs that an earlier server did not bring to their end."""
     return [record for record in platform.store.all(KIND) if record[STATUS] == "InProgress"]
 

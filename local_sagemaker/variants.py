@@ -12,6 +12,7 @@ from artifact.unpack import extract
 from local_sagemaker import objects
 from local_sagemaker.models import container_of
 from local_sagemaker.platform import Platform
+from local_sagemaker.record import Record
 from runtime.container_engine import RunSpec
 from runtime.errors import RunError
 from runtime.instances import Instance, stop_all
@@ -31,7 +32,7 @@ class Variant:
     def __init__(
         self,
         platform: Platform,
-        model: dict,
+        model: Record,
         folder: Path,
         group: str,
         stream: str,

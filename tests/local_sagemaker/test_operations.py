@@ -14,7 +14,7 @@ from botocore.parsers import create_parser
 
 from local_sagemaker import contract
 from local_sagemaker.contract import ApiError
-from local_sagemaker.metrics import Measures
+from local_sagemaker.metrics import JobMetrics
 from local_sagemaker.objects import relative
 from local_sagemaker.records import TooLarge, assemble, batches
 from local_sagemaker.store import Store, page
@@ -200,12 +200,12 @@ def test_a_record_is_there_after_a_restart_and_pages_run_through_all(tmp_path):
 
 
 def test_metrics_are_the_last_numbers_printed():
-    measures = Measures(
+    metrics = JobMetrics(
         [{"Name": "loss", "Regex": r"loss=([0-9.]+)"}, {"Name": "word", "Regex": "is (.*)"}]
     )
     for line in ("loss=0.5", "it is no number", "loss=0.25; then more"):
-        measures.read(line)
-    assert [(entry["MetricName"], entry["Value"]) for entry in measures.final()] == [("loss", 0.25)]
+        metrics.read(line)
+    assert [(entry["MetricName"], entry["Value"]) for entry in metrics.final()] == [("loss", 0.25)]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,185 @@
+"""The hosts of one training job: their /opt/ml trees, their data, their containers, their ends."""
+
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from local_sagemaker import channels
+from local_sagemaker.checkpoints import Checkpoints
+from local_sagemaker.logs import Stream
+from local_sagemaker.platform import Platform
+from local_sagemaker.record import Record
+from runtime import opt_ml
+from runtime.container_engine import RunSpec
+from runtime.instances import Instance, stop_all
+from runtime.timeouts import TRAIN_STOP_S
+
+# files of input/config that are there only when the request has such a part
+CONFIG_PARTS = {
+    "checkpointconfig": "CheckpointConfig",
+    "debughookconfig": "DebugHookConfig",
+    "tensorboardoutputconfig": "TensorBoardOutputConfig",
+    "profilerconfig": "ProfilerConfig",
+}
+DEBUG_HOOK_DEFAULTS = {
+    "LocalPath": "/opt/ml/output/tensors",
+    "HookParameters": None,
+    "CollectionConfigurations": None,
+    "DebugHookSpecification": None,
+}
+
+
+class TrainingHosts:
+    """One container per host, all of them on the job's own network. folder: for their trees."""
+
+    def __init__(self, platform: Platform, job: Record, folder: Path) -> None:
+        self._engine = platform.container_engine
+        self._logs = platform.logs
+        self._job = job
+        self._folder = folder
+        self.count: int = job["ResourceConfig"].get("InstanceCount", 1)
+        self.names = self._engine.hosts(self.count)
+        self._instances: list[Instance] = []
+        self._checkpoints: list[Checkpoints] = []
+        self._streams: list[Stream] = []
+        self._network: str | None = None
+
+    def root(self, host: str) -> Path:
+        """The tree that is /opt/ml on a host."""
+        return self._folder / host / "ml"
+
+    def inside(self, host: str, path: str) -> Path:
+        """A path of the container's, in the tree that is /opt/ml there."""
+        return self.root(host) / Path(path).relative_to("/opt/ml")
+
+    def together(self, part: str) -> Path:
+        """A folder of all hosts, laid over one another, as SageMaker uploads them."""
+        if self.count == 1:
+            return self.root(self.names[0]) / part
+        folder = self._folder / "together" / part
+        for host in self.names:
+            shutil.copytree(self.root(host) / part, folder, dirs_exist_ok=True)
+        return folder
+
+    def failure(self, host: str) -> str:
+        """The reason that a host left in output/failure; "" without one."""
+        path = self.root(host) / "output" / "failure"
+        if not path.is_file():
+            return ""
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+
+    def lay_out(self) -> None:
+        """Empty trees with their configuration. RunError when the training image is not there."""
+        inputs = channels.configuration(self._job.get("InputDataConfig", []))
+        for host in self.names:
+            opt_ml.make_folders(self.root(host))
+            opt_ml.configure(
+                self.root(host),
+                self._job.get("HyperParameters", {}),
+                inputs,
+                host,
+                tuple(self.names),
+                self._job["ResourceConfig"].get("InstanceType", "local"),
+                self._engine.interface,
+                self._more_configuration(),
+            )
+        self._engine.find_image(self._job["AlgorithmSpecification"]["TrainingImage"], "train")
+
+    def _more_configuration(self) -> dict[str, Record]:
+        more: dict[str, Record] = {}
+        for file, part in CONFIG_PARTS.items():
+            if self._job.get(part):
+                more[file] = self._job[part]
+        if "debughookconfig" in more:
+            more["debughookconfig"] = {**DEBUG_HOOK_DEFAULTS, **more["debughookconfig"]}
+        given = self._job.get("InputDataConfig", [])
+        more["init-config"] = {
+            "inputMode": self._job["AlgorithmSpecification"].get("TrainingInputMode", "File"),
+            "channels": sorted(channel["ChannelName"] for channel in given),
+        }
+        return more
+
+    def download(self) -> None:
+        """Channels and checkpoints from S3. ObjectError when they cannot be read."""
+        self._checkpoints = []
+        config = self._job.get("CheckpointConfig")
+        given = self._job.get("InputDataConfig", [])
+        for rank, host in enumerate(self.names):
+            channels.fill(given, self.root(host) / "input" / "data", rank, self.count)
+            if config:
+                local = config.get("LocalPath", "/opt/ml/checkpoints")
+                synced = Checkpoints(self.inside(host, local), config["S3Uri"])
+                synced.fetch()
+                self._checkpoints.append(synced)
+
+    def start(self, on_line: Callable[[str], None]) -> None:
+        """Start the containers; on_line gets each line that any of them prints."""
+        self._network = self._make_network()
+        environment = {
+            "TRAINING_JOB_NAME": self._job["TrainingJobName"],
+            "TRAINING_JOB_ARN": self._job["TrainingJobArn"],
+            "AWS_REGION": self._job["Region"],
+            **self._engine.rendezvous(self.count),
+            **self._job.get("Environment", {}),
+        }
+        for host in self.names:
+            stream = self._stream(host)
+            self._streams.append(stream)
+            spec = self._spec(host, environment)
+            self._instances.append(self._engine.start(spec, _listener(stream, on_line)))
+
+    def _make_network(self) -> str | None:
+        isolated = self._job.get("EnableNetworkIsolation", False)
+        if self.count > 1:
+            name = f"slipway-{self._job['TrainingJobName']}"
+            return self._engine.make_network(name, isolated)
+        return "none" if isolated else None
+
+    def _stream(self, host: str) -> Stream:
+        name = f"{self._job['TrainingJobName']}/{host}-{int(time.time())}"
+        return self._logs.stream("TrainingJobs", name, self._job["Region"])
+
+    def _spec(self, host: str, environment: dict[str, str]) -> RunSpec:
+        algorithm = self._job["AlgorithmSpecification"]
+        return RunSpec(
+            algorithm["TrainingImage"],
+            "train",
+            self.root(host),
+            environment,
+            entrypoint=tuple(algorithm.get("ContainerEntrypoint", ())),
+            arguments=tuple(algorithm.get("ContainerArguments", ())),
+            host=host if "algo" in host else "",  # an address is a process's host
+            network=self._network,
+        )
+
+    def codes(self) -> list[int | None]:
+        """The exit code of each host; None while it runs."""
+        return [instance.code() for instance in self._instances]
+
+    def send_checkpoints(self) -> None:
+        for synced in self._checkpoints:
+            synced.send()
+
+    def stop(self, grace_s: int = TRAIN_STOP_S) -> None:
+        """SIGTERM to all, and SIGKILL after the grace."""
+        stop_all(list(self._instances), grace_s)
+
+    def clear(self) -> None:
+        """Stop what is left, remove the network, and send what the checkpoints became."""
+        self.stop()
+        self._instances = []
+        for stream in self._streams:
+            stream.close()
+        self._streams = []
+        if self.count > 1 and self._network:
+            self._engine.remove_network(self._network)
+        self.send_checkpoints()
+
+
+def _listener(stream: Stream, on_line: Callable[[str], None]) -> Callable[[str], None]:
+    def listen(line: str) -> None:
+        stream.line(line)
+        on_line(line)
+
+    return listen

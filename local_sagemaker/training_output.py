@@ -1,0 +1,60 @@
+"""What a training job leaves, sent to S3: the model, the output, tensors, events and profile."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from local_sagemaker import objects
+from local_sagemaker.record import Record
+from local_sagemaker.training_hosts import TrainingHosts
+from runtime import opt_ml
+
+PROFILES = "/opt/ml/output/profiler"
+# parts of the request that have an S3 prefix for a folder, the folder's default, its name in S3
+FOLDERS = (
+    ("DebugHookConfig", "/opt/ml/output/tensors", "debug-output"),
+    ("TensorBoardOutputConfig", "/opt/ml/output/tensorboard", "tensorboard-output"),
+)
+
+
+def upload(job: Record, hosts: TrainingHosts, folder: Path, with_model: bool) -> str | None:
+    """Send all of it; the URI of the model, None where there is none.
+
+    folder: for archives. ObjectError when S3 does not take it.
+    """
+    model = None
+    if with_model:
+        model = _upload_folder(job, hosts.together("model"), folder, "model")
+    _upload_folder(job, hosts.together("output/data"), folder, "output")
+    for config, default, name in _further_folders(job):
+        target = objects.joined(config["S3OutputPath"], job["TrainingJobName"], name)
+        for host in hosts.names:
+            left = hosts.inside(host, config.get("LocalPath", default))
+            if left.is_dir():
+                objects.put_all(left, target)
+    return model
+
+
+def _upload_folder(job: Record, left: Path, folder: Path, name: str) -> str | None:
+    """A folder as an archive or as it is; its URI, None for an empty one."""
+    if not any(left.iterdir()):
+        return None
+    config = job["OutputDataConfig"]
+    output = objects.joined(config["S3OutputPath"], job["TrainingJobName"], "output")
+    if config.get("CompressionType", "GZIP") != "GZIP":
+        objects.put_all(left, objects.joined(output, name))
+        return objects.joined(output, f"{name}/")
+    archive = folder / f"{name}.tar.gz"
+    opt_ml.pack(left, archive)
+    target = objects.joined(output, archive.name)
+    objects.put(archive, target)
+    return target
+
+
+def _further_folders(job: Record) -> Iterator[tuple[Record, str, str]]:
+    for part, default, name in FOLDERS:
+        if job.get(part):
+            yield job[part], default, name
+    profiler = job.get("ProfilerConfig", {})
+    if profiler.get("S3OutputPath") and not profiler.get("DisableProfiler"):
+        local = profiler.get("ProfilingParameters", {}).get("LocalPath", PROFILES)
+        yield profiler, local, "profiler-output"
