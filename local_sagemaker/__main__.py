@@ -1,19 +1,24 @@
-"""python -m local_sagemaker: SageMaker's own API on this machine, for boto3, the AWS CLI and `python -m launch`, unchanged.
+"""python -m local_sagemaker: SageMaker's own API here, for boto3, the AWS CLI, `python -m launch`.
 
-    export AWS_ENDPOINT_URL_SAGEMAKER=http://127.0.0.1:8090 AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME=http://127.0.0.1:8090
+    export AWS_ENDPOINT_URL_SAGEMAKER=http://127.0.0.1:8090
+    export AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME=http://127.0.0.1:8090
     export AWS_ENDPOINT_URL_SERVICE_QUOTAS=http://127.0.0.1:8090
 
-Trainings, endpoints and transform jobs really run: in containers, or without a Docker engine as processes of this checkout.
-S3, ECR, IAM, STS, logs are moto's server's (AWS_ENDPOINT_URL=… of it), or real ones; folders of this machine (file:///…) go for S3.
+Trainings, endpoints and transform jobs really run: in containers, or without a Docker engine as
+processes of this checkout. S3, ECR, IAM, STS and logs are those of moto's server
+(AWS_ENDPOINT_URL=… of it), or real ones; folders of this machine (file:///…) stand in for S3.
 POST /local/training-jobs/NAME/interrupt takes a spot job's instances back.
 
-What it does not do: check signatures, roles, quotas, instance types, VPC, KMS; bill. Pipe mode, EFS and FSx, augmented manifests,
-instance groups, warm pools, built-in algorithms, hubs. Custom debugger rules; built-in ones run once, after the training, on
-`diagnose`. Network isolation of endpoints, of searches and of processes. Spot interruption and checkpoints in S3 of a search's trainings. Inference
-components, inference pipelines, shadow variants, canary and linear traffic shifting (it is all at once, with rollback), autoscaling
-(record it in moto), Clarify. Trainings and transform jobs do not outlive the server: they have Failed when it comes again, while tuning jobs go on and endpoints come up.
-Processing, AutoML, Pipelines, Studio, the model registry and all other operations are answered with UnknownOperationException.
-A GPU is shared by all that runs. Times are those of this machine, not of SageMaker's.
+It does not check signatures, roles, quotas, instance types, VPC, KMS; it does not bill. It has no
+Pipe mode, EFS and FSx, augmented manifests, instance groups, warm pools, built-in algorithms, hubs.
+Custom debugger rules are not evaluated; built-in ones are once, after the training, by `diagnose`.
+Endpoints, searches and processes have no network isolation. Trainings of a search have no spot
+interruption and no checkpoints in S3. There are no inference components, inference pipelines,
+shadow variants, autoscaling (record it in moto), Clarify; an update shifts all traffic at once,
+with rollback. When the server ends, trainings and transform jobs have Failed; tuning jobs go on
+and endpoints come up again at its next start. Processing, AutoML, Pipelines, Studio, the model
+registry and all other operations are answered with UnknownOperationException. A GPU is shared by
+all that runs. Times are those of this machine, not of SageMaker's.
 """
 
 import argparse
@@ -35,7 +40,7 @@ DEFAULT_PORT = 8090
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until SIGTERM or SIGINT; then everything that runs is stopped. The exit code says how it went."""
+    """Serve until SIGTERM or SIGINT; then stop everything that runs."""
     parser = argparse.ArgumentParser(
         prog="python -m local_sagemaker",
         description=__doc__,

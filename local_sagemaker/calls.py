@@ -11,17 +11,17 @@ PREFIX = "X-Amzn-SageMaker-"
 def ask(
     url: str, method: str, path: str, body: bytes | None, headers: dict[str, str], timeout_s: float
 ) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers (lower-case names) and body. OSError, TimeoutError, HTTPException when there is no answer."""
-    parts = urllib.parse.urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout_s)
+    """Status, headers (lower-case names) and body.
+
+    OSError, TimeoutError or HTTPException when there is no answer.
+    """
+    address = urllib.parse.urlsplit(url)
+    connection = http.client.HTTPConnection(address.netloc, timeout=timeout_s)
     try:
         connection.request(method, path, body, headers)
         answer = connection.getresponse()
-        return (
-            answer.status,
-            {name.lower(): value for name, value in answer.getheaders()},
-            answer.read(),
-        )
+        names = {name.lower(): value for name, value in answer.getheaders()}
+        return answer.status, names, answer.read()
     finally:
         connection.close()
 
@@ -31,7 +31,8 @@ def model_error(status: int, message: str, stream_arn: str) -> ApiError:
     whose = "client" if 400 <= status < 500 else "server"
     return ApiError(
         "ModelError",
-        f'Received {whose} error ({status}) from primary with message "{message}". See {stream_arn} for more information.',
+        f'Received {whose} error ({status}) from primary with message "{message}". '
+        f"See {stream_arn} for more information.",
         424,
         OriginalStatusCode=status,
         OriginalMessage=message,

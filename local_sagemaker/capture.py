@@ -20,27 +20,26 @@ def capture(
     sent: tuple[str, bytes],
     answered: tuple[str, bytes],
 ) -> None:
-    """Keep one call if the configuration asks for it. sent, answered: content type and body. A failure is logged only."""
+    """Keep one call if the configuration asks for it. sent, answered: content type and body.
+
+    A failure is logged only.
+    """
     wanted = config.get("DataCaptureConfig") or {}
-    if (
-        not wanted
-        or not wanted.get("EnableCapture", True)
-        or random.uniform(0, 100) >= wanted["InitialSamplingPercentage"]
-    ):
+    if not wanted or not wanted.get("EnableCapture", True):
+        return
+    if random.uniform(0, 100) >= wanted["InitialSamplingPercentage"]:
         return
     modes = {option["CaptureMode"] for option in wanted["CaptureOptions"]}
-    types = [
-        kind for kinds in (wanted.get("CaptureContentTypeHeader") or {}).values() for kind in kinds
-    ]
-    data = {
-        key: _part(mode.upper(), *part, types)
-        for key, mode, part in (
-            ("endpointInput", "Input", sent),
-            ("endpointOutput", "Output", answered),
-        )
-        if mode in modes or "InputAndOutput" in modes
-    }
-    now, number = datetime.datetime.now(datetime.UTC), str(uuid.uuid4())
+    types: list[str] = []
+    for kinds in (wanted.get("CaptureContentTypeHeader") or {}).values():
+        types += kinds
+    data = {}
+    if modes & {"Input", "InputAndOutput"}:
+        data["endpointInput"] = _part("INPUT", *sent, types)
+    if modes & {"Output", "InputAndOutput"}:
+        data["endpointOutput"] = _part("OUTPUT", *answered, types)
+    now = datetime.datetime.now(datetime.UTC)
+    number = str(uuid.uuid4())
     line = json.dumps(
         {
             "captureData": data,

@@ -1,11 +1,14 @@
-"""Training channels: from S3 into input/data/<channel>, as the request asks; and the checks of what cannot be had here."""
+"""Training channels: from S3 into input/data/<channel>, as the request asks.
+
+It also checks a request for what this server cannot do.
+"""
 
 import gzip
 import json
 from pathlib import Path
 
 from local_sagemaker import objects
-from local_sagemaker.contract import VALIDATION, ApiError
+from local_sagemaker.contract import invalid
 from local_sagemaker.record import Record
 
 DEFAULT_MODE = "File"
@@ -15,50 +18,54 @@ def check(channels: list[Record], mode: str) -> None:
     """ApiError for channels that this server cannot fill."""
     names = [channel["ChannelName"] for channel in channels]
     if len(set(names)) < len(names):
-        raise ApiError(VALIDATION, f"Duplicate channel names are not allowed: {', '.join(names)}")
+        raise invalid(f"Duplicate channel names are not allowed: {', '.join(names)}")
     for channel in channels:
         source = channel["DataSource"]
         if "S3DataSource" not in source:
-            raise ApiError(
-                VALIDATION,
-                f"local SageMaker: channel '{channel['ChannelName']}' has no S3DataSource; nothing else is done here",
+            raise invalid(
+                f"local SageMaker: channel '{channel['ChannelName']}' has no S3DataSource; "
+                "nothing else is done here",
             )
         if channel.get("InputMode", mode) == "Pipe":
-            raise ApiError(
-                VALIDATION,
-                f"local SageMaker: channel '{channel['ChannelName']}' is of mode Pipe, which is not done here; use File or FastFile",
+            raise invalid(
+                f"local SageMaker: channel '{channel['ChannelName']}' is of mode Pipe, "
+                "which is not done here; use File or FastFile",
             )
         if source["S3DataSource"]["S3DataType"] not in ("S3Prefix", "ManifestFile"):
-            raise ApiError(
-                VALIDATION,
-                f"local SageMaker: S3DataType {source['S3DataSource']['S3DataType']} is not done here; use S3Prefix or ManifestFile",
+            raise invalid(
+                f"local SageMaker: S3DataType {source['S3DataSource']['S3DataType']} "
+                "is not done here; use S3Prefix or ManifestFile",
             )
 
 
 def configuration(channels: list[Record]) -> dict[str, dict[str, str]]:
     """inputdataconfig.json; FastFile is written there as File."""
-    return {
-        channel["ChannelName"]: {
+    found = {}
+    for channel in channels:
+        source = channel["DataSource"]["S3DataSource"]
+        found[channel["ChannelName"]] = {
             "TrainingInputMode": DEFAULT_MODE,
-            "S3DistributionType": channel["DataSource"]["S3DataSource"].get(
-                "S3DataDistributionType", "FullyReplicated"
-            ),
+            "S3DistributionType": source.get("S3DataDistributionType", "FullyReplicated"),
             "RecordWrapperType": channel.get("RecordWrapperType", "None"),
-            **({"ContentType": channel["ContentType"]} if channel.get("ContentType") else {}),
         }
-        for channel in channels
-    }
+        if channel.get("ContentType"):
+            found[channel["ChannelName"]]["ContentType"] = channel["ContentType"]
+    return found
 
 
 def fill(channels: list[Record], data: Path, rank: int, hosts: int) -> None:
-    """Each channel's files below data/<channel>, for one of so many hosts. ObjectError when there is nothing."""
+    """Each channel's files below data/<channel>, for the host of this rank.
+
+    ObjectError when there is nothing.
+    """
     for channel in channels:
         source = channel["DataSource"]["S3DataSource"]
         found = _listed(source)
         if not found:
             raise objects.ObjectError(
-                f'No S3 objects found under S3 URL "{source["S3Uri"]}" given in input data source. Please ensure that the bucket '
-                "exists in the selected region and that objects exist under that S3 prefix."
+                f'No S3 objects found under S3 URL "{source["S3Uri"]}" given in input data '
+                "source. Please ensure that the bucket exists in the selected region and that "
+                "objects exist under that S3 prefix."
             )
         if source.get("S3DataDistributionType") == "ShardedByS3Key":
             found = found[rank::hosts]
@@ -76,13 +83,17 @@ def _listed(source: Record) -> list[tuple[str, str]]:
 
 
 def manifest(uri: str) -> list[tuple[str, str]]:
-    """What a manifest names: [{"prefix": "s3://bucket/folder/"}, "a.jpg", …]. ObjectError when it is no such file."""
+    """What a manifest names: [{"prefix": "s3://bucket/folder/"}, "a.jpg", …].
+
+    ObjectError when it is not such a file.
+    """
     try:
         first, *names = json.loads(objects.read(uri))
         return [(f"{first['prefix']}{name}", name) for name in names]
     except (ValueError, TypeError, KeyError) as error:
         raise objects.ObjectError(
-            f"the manifest '{uri}' must be a JSON list of an object with a prefix, and names; {type(error).__name__}: {error}"
+            f"the manifest '{uri}' must be a JSON list of an object with a prefix, and names; "
+            f"{type(error).__name__}: {error}"
         ) from error
 
 

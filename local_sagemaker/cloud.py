@@ -1,6 +1,7 @@
-"""AWS on this machine, for one run: local SageMaker, moto's server for what it leaves to others, Debian's docker-registry.
+"""AWS on this machine, for one run: local SageMaker, moto's server, Debian's docker-registry.
 
-Each is a process on a free port of 127.0.0.1 until its block ends. Nothing outside this machine is asked, and no credentials are read.
+moto stands in for the services beside SageMaker. Each is a process on a free port of 127.0.0.1
+until its block ends. Nothing outside this machine is asked, and no credentials are read.
 """
 
 import os
@@ -17,13 +18,15 @@ from runtime.errors import RunError
 from runtime.ports import free_port
 from runtime.processes import REPOSITORY
 
-START_S, STOP_S = 60, 150  # local SageMaker stops its containers first
+START_S = 60
+STOP_S = 150  # local SageMaker stops its containers first
 REGION = "eu-west-1"
+# of the services that local SageMaker stands in for
 SAGEMAKER_URLS = (
     "AWS_ENDPOINT_URL_SAGEMAKER",
     "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME",
     "AWS_ENDPOINT_URL_SERVICE_QUOTAS",
-)  # what local SageMaker stands for
+)
 REGISTRY = (
     "version: 0.1\nstorage: {filesystem: {rootdirectory: %s}}\nhttp: {addr: 'localhost:%d'}\n"
 )
@@ -40,11 +43,8 @@ NOBODY = {
 
 def environment_here(**more: str) -> dict[str, str]:
     """This process's environment without its AWS settings, with credentials that are nobody's."""
-    return {
-        **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
-        **NOBODY,
-        **more,
-    }
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return {**kept, **NOBODY, **more}
 
 
 @contextmanager
@@ -63,11 +63,13 @@ def moto(folder: Path, environment: dict[str, str]) -> Iterator[str]:
 
 @contextmanager
 def registry(folder: Path, environment: dict[str, str], kept: Path | None = None) -> Iterator[str]:
-    """host:port of a registry of images: an empty one below the folder, or one with what an earlier run left in the folder `kept`."""
+    """host:port of a registry of images: an empty one below the folder.
+
+    kept: a folder with the images of an earlier run, in its place.
+    """
     port = free_port()
-    (folder / "registry.yml").write_text(
-        REGISTRY % ((kept or folder / "registry").absolute(), port), encoding="utf-8"
-    )
+    images = (kept or folder / "registry").absolute()
+    (folder / "registry.yml").write_text(REGISTRY % (images, port), encoding="utf-8")
     with program(
         ["docker-registry", "serve", str(folder / "registry.yml")],
         folder / "registry.log",
@@ -81,17 +83,8 @@ def registry(folder: Path, environment: dict[str, str], kept: Path | None = None
 def sagemaker(folder: Path, engine: str, environment: dict[str, str]) -> Iterator[str]:
     """URL of local SageMaker, whose state and work lie in folder/sagemaker."""
     port = free_port()
-    command = [
-        sys.executable,
-        "-m",
-        "local_sagemaker",
-        "--port",
-        str(port),
-        "--state",
-        str(folder / "sagemaker"),
-        "--engine",
-        engine,
-    ]
+    command = [sys.executable, "-m", "local_sagemaker", "--port", str(port)]
+    command += ["--state", str(folder / "sagemaker"), "--engine", engine]
     url = f"http://127.0.0.1:{port}"
     with program(command, folder / "sagemaker.log", environment, lambda: answers(url)):
         yield url
@@ -101,7 +94,10 @@ def sagemaker(folder: Path, engine: str, environment: dict[str, str]) -> Iterato
 def program(
     command: list[str], log: Path, environment: dict[str, str], ready: Callable[[], bool]
 ) -> Iterator[None]:
-    """A server that is ready, until the block ends. RunError with its last lines when it does not get there."""
+    """A server that is ready, until the block ends.
+
+    RunError, with its last lines, when it does not get ready.
+    """
     with open(log, "wb") as file:
         try:
             process = subprocess.Popen(
@@ -120,9 +116,8 @@ def program(
         deadline = time.monotonic() + START_S
         while not ready():
             if process.poll() is not None or time.monotonic() > deadline:
-                raise RunError(
-                    f"'{' '.join(command[:3])}' did not start: {log.read_text(encoding='utf-8', errors='replace')[-2000:]}"
-                )
+                printed = log.read_text(encoding="utf-8", errors="replace")[-2000:]
+                raise RunError(f"'{' '.join(command[:3])}' did not start: {printed}")
             time.sleep(0.1)
         yield
     finally:
@@ -135,7 +130,7 @@ def program(
 
 
 def answers(url: str) -> bool:
-    """Whether somebody answers there, whatever it is."""
+    """Whether a server answers there, with any status."""
     try:
         urllib.request.urlopen(url, timeout=2).close()
     except urllib.error.HTTPError:

@@ -3,7 +3,7 @@
 import threading
 
 from local_sagemaker import models, tags
-from local_sagemaker.contract import VALIDATION, ApiError
+from local_sagemaker.contract import invalid
 from local_sagemaker.fleet import KIND, Fleet, check_variants
 from local_sagemaker.platform import Platform
 from local_sagemaker.record import Record
@@ -23,7 +23,7 @@ def create(platform: Platform, request: Record, region: str) -> Record:
         KIND,
         name,
         record,
-        ApiError(VALIDATION, f'Cannot create already existing endpoint "{record["EndpointArn"]}".'),
+        invalid(f'Cannot create already existing endpoint "{record["EndpointArn"]}".'),
     )
     tags.set_all(platform, record["EndpointArn"], request.get("Tags", []))
     _begin(platform, record)
@@ -40,7 +40,7 @@ def found(platform: Platform, name: str, region: str) -> Record:
     """An endpoint's record. ApiError when there is none."""
     record = platform.store.find(KIND, name)
     if record is None:
-        raise ApiError(VALIDATION, f'Could not find endpoint "{arn(region, "endpoint", name)}".')
+        raise invalid(f'Could not find endpoint "{arn(region, "endpoint", name)}".')
     return record
 
 
@@ -49,11 +49,9 @@ def _idle(platform: Platform, name: str, region: str) -> tuple[Record, Fleet]:
     record = found(platform, name, region)
     fleet = platform.runner(KIND, name)
     if record["EndpointStatus"] != "InService" or fleet is None:
-        in_progress = record["EndpointStatus"] in ("Creating", "Updating", "Deleting")
-        raise ApiError(
-            VALIDATION,
-            f'Cannot update {"in-progress" if in_progress else "failed"} endpoint "{record["EndpointArn"]}".',
-        )
+        busy = record["EndpointStatus"] in ("Creating", "Updating", "Deleting")
+        state = "in-progress" if busy else "failed"
+        raise invalid(f'Cannot update {state} endpoint "{record["EndpointArn"]}".')
     return record, fleet
 
 
@@ -69,7 +67,8 @@ def update(platform: Platform, request: Record, region: str) -> Record:
 
 
 def update_weights(platform: Platform, request: Record, region: str) -> Record:
-    name, wanted = request["EndpointName"], request["DesiredWeightsAndCapacities"]
+    name = request["EndpointName"]
+    wanted = request["DesiredWeightsAndCapacities"]
     record, fleet = _idle(platform, name, region)
     check_variants(fleet, wanted)
     platform.store.change(KIND, name, EndpointStatus="Updating")
@@ -111,7 +110,7 @@ def recover(platform: Platform) -> None:
             _take_away(platform, record)
         if record["EndpointStatus"] in ("Failed", "Deleting"):
             continue
-        config = record.get("DeployedConfigName", record["EndpointConfigName"])
+        config = record.get("DeployedConfigName") or record["EndpointConfigName"]
         if platform.store.find(models.CONFIG, config) is None:
             platform.store.change(
                 KIND,

@@ -1,4 +1,7 @@
-"""An endpoint as it runs: one configuration's variants serve while the next ones are made ready; then it switches, or stays."""
+"""An endpoint as it runs: one configuration's variants serve while the next are made ready.
+
+Then it switches to those, or stays where it was.
+"""
 
 import logging
 import queue
@@ -6,10 +9,11 @@ import random
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from local_sagemaker import models, objects
-from local_sagemaker.contract import VALIDATION, ApiError
+from local_sagemaker.contract import ApiError, invalid
 from local_sagemaker.platform import Platform
 from local_sagemaker.record import Record
 from local_sagemaker.store import ACCOUNT
@@ -23,19 +27,22 @@ ASYNC_AT_ONCE = 4
 
 
 class Fleet(threading.Thread):
-    """The thread of one endpoint. It does one thing after the other: deploy a configuration, change weights and counts, end."""
+    """The thread of one endpoint.
+
+    It does one thing after the other: deploy a configuration, change weights and counts, end.
+    """
 
     def __init__(self, platform: Platform, record: Record) -> None:
-        self.endpoint, self.platform = record["EndpointName"], platform
+        self.endpoint: str = record["EndpointName"]
+        self.platform = platform
         super().__init__(name=f"endpoint {self.endpoint}", daemon=True)
         self.folder = platform.work / KIND / self.endpoint
         self.variants: dict[str, Variant] = {}
         self.weights: dict[str, float] = {}
         self.config: Record = {}
-        self.slots: dict[
-            str, threading.BoundedSemaphore
-        ] = {}  # of serverless variants: how many calls at once
-        self._tasks: queue.Queue = queue.Queue()
+        # of serverless variants: one slot per call at the same time
+        self.slots: dict[str, threading.BoundedSemaphore] = {}
+        self._tasks: queue.Queue[Callable[[], None]] = queue.Queue()
         self._deploying: list[Variant] = []
         self._generation = 0
         self.ended = False
@@ -73,7 +80,8 @@ class Fleet(threading.Thread):
 
     def choose(self, target: str | None) -> tuple[str, Variant]:
         """The variant named, or one by weight. ApiError when there is none."""
-        variants, weights = self.variants, self.weights
+        variants = self.variants  # a deployment may put others in their place
+        weights = self.weights
         if target:
             if target not in variants:
                 raise ApiError(
@@ -92,36 +100,16 @@ class Fleet(threading.Thread):
     def _deploy(self, config_name: str) -> None:
         """New instances first; the old ones go when those are healthy, else the new ones do."""
         first = not self.variants
-        config = self.platform.store.find(models.CONFIG, config_name)
-        self._generation += 1
-        made: dict[str, Variant] = {}
         try:
-            for entry in config["ProductionVariants"]:
-                made[entry["VariantName"]] = self._variant(entry)
-            self._deploying = list(made.values())
-            each(self._deploying, Variant.fetch)
-            for entry in config["ProductionVariants"]:
-                self._scale(made[entry["VariantName"]], entry)
+            config = self._config(config_name)
+            made = self._made(config["ProductionVariants"])
         except (NotHealthy, RunError, objects.ObjectError, KeyError, TypeError) as error:
-            each(list(made.values()), Variant.stop)
             if not self.ended:
                 self._failed(error, first)
             return
-        finally:
-            self._deploying = []
-        old, self.variants = self.variants, made
-        self.weights = {
-            entry["VariantName"]: entry.get("InitialVariantWeight", 1.0)
-            for entry in config["ProductionVariants"]
-        }
-        self.slots = {
-            entry["VariantName"]: threading.BoundedSemaphore(
-                entry["ServerlessConfig"]["MaxConcurrency"]
-            )
-            for entry in config["ProductionVariants"]
-            if entry.get("ServerlessConfig")
-        }
-        self.config = config
+        old = self.variants
+        self.variants = made
+        self._take_over(config)
         self._tell(
             EndpointStatus="InService",
             EndpointConfigName=config_name,
@@ -131,6 +119,42 @@ class Fleet(threading.Thread):
             AsyncInferenceConfig=config.get("AsyncInferenceConfig"),
         )
         each(list(old.values()), Variant.stop)
+
+    def _config(self, name: str) -> Record:
+        config = self.platform.store.find(models.CONFIG, name)
+        if config is None:
+            raise NotHealthy(f"the endpoint configuration '{name}' was deleted")
+        return config
+
+    def _made(self, entries: list[Record]) -> dict[str, Variant]:
+        """Healthy variants by name; none is left when one of them fails."""
+        self._generation += 1
+        made: dict[str, Variant] = {}
+        try:
+            for entry in entries:
+                made[entry["VariantName"]] = self._variant(entry)
+            self._deploying = list(made.values())
+            each(self._deploying, Variant.fetch)
+            for entry in entries:
+                self._scale(made[entry["VariantName"]], entry)
+        except BaseException:
+            each(list(made.values()), Variant.stop)
+            raise
+        finally:
+            self._deploying = []
+        return made
+
+    def _take_over(self, config: Record) -> None:
+        """Weights and slots of the configuration that serves now."""
+        self.config = config
+        self.weights = {}
+        self.slots = {}
+        for entry in config["ProductionVariants"]:
+            name = entry["VariantName"]
+            self.weights[name] = entry.get("InitialVariantWeight", 1.0)
+            if entry.get("ServerlessConfig"):
+                most = entry["ServerlessConfig"]["MaxConcurrency"]
+                self.slots[name] = threading.BoundedSemaphore(most)
 
     def _variant(self, entry: Record) -> Variant:
         model = self.platform.store.find(models.MODEL, entry["ModelName"])
@@ -166,17 +190,13 @@ class Fleet(threading.Thread):
     def _change(self, wanted: list[Record]) -> None:
         reason = None
         for entry in wanted:
-            variant = self.variants[entry["VariantName"]]
+            name = entry["VariantName"]
             try:
                 if "DesiredInstanceCount" in entry:
-                    variant.scale(entry["DesiredInstanceCount"])
-                self.weights[entry["VariantName"]] = entry.get(
-                    "DesiredWeight", self.weights[entry["VariantName"]]
-                )
+                    self.variants[name].scale(entry["DesiredInstanceCount"])
+                self.weights[name] = entry.get("DesiredWeight", self.weights[name])
             except (NotHealthy, RunError) as error:
-                reason = (
-                    f"The primary container for production variant {entry['VariantName']} {error}"
-                )
+                reason = f"The primary container for production variant {name} {error}"
         self._tell(EndpointStatus="InService", FailureReason=reason)
 
     def _heal(self) -> None:
@@ -193,48 +213,40 @@ class Fleet(threading.Thread):
 
     def _tell(self, **fields: object) -> None:
         """Status and variants into the record."""
-        shown = []
-        serverless = {
-            entry["VariantName"]: entry["ServerlessConfig"]
-            for entry in self.config.get("ProductionVariants", [])
-            if entry.get("ServerlessConfig")
-        }
-        for name, variant in self.variants.items():
-            image = variant.container["Image"]
-            counts = (
-                {"CurrentServerlessConfig": serverless[name]}
-                if name in serverless
-                else {
-                    "CurrentInstanceCount": len(variant.instances),
-                    "DesiredInstanceCount": len(variant.instances),
-                }
-            )
-            shown.append(
-                {
-                    "VariantName": name,
-                    "CurrentWeight": self.weights[name],
-                    "DesiredWeight": self.weights[name],
-                    **counts,
-                    "DeployedImages": [
-                        {
-                            "SpecifiedImage": image,
-                            "ResolvedImage": image,
-                            "ResolutionTime": time.time(),
-                        }
-                    ],
-                }
-            )
+        shown = [self._shown(name, variant) for name, variant in self.variants.items()]
         if self.ended:
-            fields.pop("EndpointStatus")  # Deleting
+            fields.pop("EndpointStatus")  # it is Deleting
         self.platform.store.change(KIND, self.endpoint, ProductionVariants=shown or None, **fields)
+
+    def _shown(self, name: str, variant: Variant) -> Record:
+        """A variant as DescribeEndpoint shows it."""
+        image = {
+            "SpecifiedImage": variant.container["Image"],
+            "ResolvedImage": variant.container["Image"],
+            "ResolutionTime": time.time(),
+        }
+        shown = {
+            "VariantName": name,
+            "CurrentWeight": self.weights[name],
+            "DesiredWeight": self.weights[name],
+            "DeployedImages": [image],
+        }
+        for entry in self.config.get("ProductionVariants", []):
+            if entry["VariantName"] == name and entry.get("ServerlessConfig"):
+                return {**shown, "CurrentServerlessConfig": entry["ServerlessConfig"]}
+        count = len(variant.instances)
+        return {**shown, "CurrentInstanceCount": count, "DesiredInstanceCount": count}
 
 
 def _capture(config: Record) -> Record | None:
     """DataCaptureConfig as DescribeEndpoint shows it."""
     capture = config.get("DataCaptureConfig")
-    return capture and {
-        "EnableCapture": capture.get("EnableCapture", True),
-        "CaptureStatus": "Started" if capture.get("EnableCapture", True) else "Stopped",
+    if not capture:
+        return None
+    enabled = capture.get("EnableCapture", True)
+    return {
+        "EnableCapture": enabled,
+        "CaptureStatus": "Started" if enabled else "Stopped",
         "CurrentSamplingPercentage": capture["InitialSamplingPercentage"],
         "DestinationS3Uri": capture["DestinationS3Uri"],
     }
@@ -244,6 +256,4 @@ def check_variants(fleet: Fleet, wanted: list[Record]) -> None:
     """ApiError for a name that the endpoint does not have."""
     for entry in wanted:
         if entry["VariantName"] not in fleet.variants:
-            raise ApiError(
-                VALIDATION, f'Could not find variant "{entry["VariantName"]}" of the endpoint.'
-            )
+            raise invalid(f'Could not find variant "{entry["VariantName"]}" of the endpoint.')

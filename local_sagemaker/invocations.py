@@ -1,4 +1,7 @@
-"""InvokeEndpoint and InvokeEndpointAsync: a caller's body to a container, and its answer back, in SageMaker's limits and words."""
+"""InvokeEndpoint and InvokeEndpointAsync: a caller's body to a container, and its answer back.
+
+Limits and words are SageMaker's.
+"""
 
 import http.client
 import logging
@@ -16,12 +19,16 @@ from local_sagemaker.store import ACCOUNT, arn
 from local_sagemaker.variants import NotHealthy, Variant
 
 log = logging.getLogger(__name__)
-TIMEOUT_S, SERVERLESS_BYTES = 60, 4 * 2**20
-ASYNC_TIMEOUT_S, ASYNC_INLINE_BYTES = 900, 128_000
+# InvokeEndpoint, serverless endpoints and InvokeEndpointAsync in SageMaker's guide
+TIMEOUT_S = 60
+SERVERLESS_BYTES = 4 * 2**20
+ASYNC_TIMEOUT_S = 900
+ASYNC_INLINE_BYTES = 128_000
 PASSED_ON = ("Custom-Attributes", "Target-Model", "Target-Variant", "Inference-Id")
 TIMED_OUT = (
-    "Your invocation timed out while waiting for a response from container primary. Review the latency metrics for each container in "
-    "Amazon CloudWatch, resolve the issue, and try again."
+    "Your invocation timed out while waiting for a response from container primary. "
+    "Review the latency metrics for each container in Amazon CloudWatch, resolve the issue, "
+    "and try again."
 )
 
 
@@ -35,18 +42,16 @@ class Answer:
 
 def max_bytes() -> int:
     """Of a body, both ways, as botocore's model has it (6 MB)."""
-    return service("sagemaker-runtime").shape_for("BodyBlob").metadata["max"]
+    limit: int = service("sagemaker-runtime").shape_for("BodyBlob").metadata["max"]
+    return limit
 
 
 def fleet_of(platform: Platform, name: str) -> Fleet:
     """The fleet of an endpoint that answers. ApiError when it does not."""
-    record, fleet = platform.store.find(KIND, name), platform.runner(KIND, name)
-    if (
-        record is None
-        or record["EndpointStatus"] == "Deleting"
-        or fleet is None
-        or not fleet.variants
-    ):
+    record = platform.store.find(KIND, name)
+    fleet: Fleet | None = platform.runner(KIND, name)
+    gone = record is None or record["EndpointStatus"] == "Deleting"
+    if gone or fleet is None or not fleet.variants:
         raise ApiError("ValidationError", f"Endpoint {name} of account {ACCOUNT} not found.")
     return fleet
 
@@ -115,29 +120,22 @@ def invoke_async(
     if not source and not body:
         raise ApiError(
             "ValidationError",
-            "1 validation error detected: Value null at 'inputLocation' failed to satisfy constraint: Member must not be null",
+            "1 validation error detected: Value null at 'inputLocation' failed to satisfy "
+            "constraint: Member must not be null",
         )
     if len(body) > ASYNC_INLINE_BYTES:
         raise ApiError("", f"HTTP content length exceeded {ASYNC_INLINE_BYTES} bytes.", 413)
-    number, inference_id = (
-        str(uuid.uuid4()),
-        headers.get(f"{PREFIX}inference-id".lower()) or str(uuid.uuid4()),
-    )
+    number = str(uuid.uuid4())
+    inference_id = headers.get(f"{PREFIX}inference-id".lower()) or str(uuid.uuid4())
     output = config["OutputConfig"]
-    where = objects.joined(
-        output.get("S3OutputPath") or "",
-        headers.get(f"{PREFIX}filename".lower()) or f"{number}.out",
-    )
-    failure = (
-        objects.joined(output["S3FailurePath"], f"{number}-error.out")
-        if output.get("S3FailurePath")
-        else None
-    )
+    name_there = headers.get(f"{PREFIX}filename".lower()) or f"{number}.out"
+    where = objects.joined(output.get("S3OutputPath") or "", name_there)
+    answer = {f"{PREFIX}OutputLocation": where}
+    failure = None
+    if output.get("S3FailurePath"):
+        failure = objects.joined(output["S3FailurePath"], f"{number}-error.out")
+        answer[f"{PREFIX}FailureLocation"] = failure
     fleet.later.submit(_later, platform, fleet, source, body, _as_sync(headers), where, failure)
-    answer = {
-        f"{PREFIX}OutputLocation": where,
-        **({f"{PREFIX}FailureLocation": failure} if failure else {}),
-    }
     return {"InferenceId": inference_id}, answer
 
 
@@ -150,15 +148,14 @@ def _later(
     where: str,
     failure: str | None,
 ) -> None:
-    seconds = float(headers.get(f"{PREFIX}invocationtimeoutseconds".lower(), ASYNC_TIMEOUT_S))
+    timeout_s = float(headers.get(f"{PREFIX}invocationtimeoutseconds".lower(), ASYNC_TIMEOUT_S))
+    stream_arn = _stream(platform, fleet.endpoint)
     try:
         try:
             content = objects.read(source) if source else body
             _, variant = fleet.choose(None)
-            objects.write(
-                where,
-                call(variant, content, headers, _stream(platform, fleet.endpoint), seconds).body,
-            )
+            answer = call(variant, content, headers, stream_arn, timeout_s)
+            objects.write(where, answer.body)
         except (ApiError, NotHealthy, ConnectionRefusedError) as error:
             log.warning(
                 "endpoint %s: async inference of %s failed: %s",
@@ -183,17 +180,12 @@ def call(
     variant: Variant, body: bytes, headers: dict[str, str], stream_arn: str, timeout_s: float
 ) -> Answer:
     """One request to one of the variant's containers. ApiError ModelError when it fails."""
-    passed = {
-        f"{PREFIX}{name}": headers[key]
-        for name in PASSED_ON
-        if (key := f"{PREFIX}{name}".lower()) in headers
-    }
-    passed |= {
-        name: headers[name.lower()]
-        for name in ("Content-Type", "Accept")
-        if headers.get(name.lower())
-    }
-    url, path = variant.pick(), "/invocations"
+    passed = {}
+    for name in (*(f"{PREFIX}{name}" for name in PASSED_ON), "Content-Type", "Accept"):
+        if headers.get(name.lower()):
+            passed[name] = headers[name.lower()]
+    url = variant.pick()
+    path = "/invocations"
     if variant.multi_model:
         path = multi_model.path(variant, url, headers.get(f"{PREFIX}target-model".lower()))
     try:
@@ -209,14 +201,13 @@ def call(
     if status != 200:
         raise model_error(status, content.decode("utf-8", errors="replace"), stream_arn)
     kept = {"Content-Type": answered.get("content-type", "application/octet-stream")}
-    if attributes := answered.get(f"{PREFIX}custom-attributes".lower()):
+    attributes = answered.get(f"{PREFIX}custom-attributes".lower())
+    if attributes:
         kept[f"{PREFIX}Custom-Attributes"] = attributes
     return Answer(content, kept)
 
 
 def _stream(platform: Platform, name: str) -> str:
     region = (platform.store.find(KIND, name) or {}).get("Region", "us-east-1")
-    return (
-        arn(region, "", "").replace(":sagemaker:", ":logs:").rsplit(":", 1)[0]
-        + f":log-group:/aws/sagemaker/Endpoints/{name}"
-    )
+    account = arn(region, "", "").replace(":sagemaker:", ":logs:").rsplit(":", 1)[0]
+    return f"{account}:log-group:/aws/sagemaker/Endpoints/{name}"

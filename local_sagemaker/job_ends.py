@@ -5,6 +5,7 @@ from runtime.errors import RunError
 
 CLOSING = "closing"  # the reason for a stop: this server ends
 REASON_LENGTH = 1024  # characters that SageMaker keeps of a FailureReason
+SERVER_ENDED = "InternalServerError: the local server ended while the job ran"
 SERVER_STOPPED = "InternalServerError: the local server was stopped while the job ran"
 
 
@@ -26,5 +27,5 @@ def failure_reason(error: Exception) -> str:
 
 
 def internal_error(error: Exception) -> str:
-    """The FailureReason for a fault of this server: it must be seen in the job, not only in a log."""
+    """The FailureReason for a fault of this server. It must be seen in the job, beside the log."""
     return f"InternalServerError: {type(error).__name__}: {error}"[:REASON_LENGTH]

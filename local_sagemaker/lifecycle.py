@@ -1,4 +1,7 @@
-"""Start and end of the server itself: what an earlier one left is cleared or taken up again, and nothing is left behind."""
+"""Start and end of the server itself.
+
+At its start it clears what an earlier one left, or goes on with it.
+"""
 
 import shutil
 import threading
@@ -15,12 +18,11 @@ def resume(platform: Platform) -> None:
     platform.container_engine.sweep()
     searches = tunings.unfinished(platform)
     kept = {platform.work / tuning_run.KIND / record[tunings.NAME] for record in searches}
-    for folder in (
-        [platform.work]
-        if not kept
-        else [part for part in platform.work.glob("*/*") if part not in kept]
-    ):
-        shutil.rmtree(folder, ignore_errors=True)
+    for folder in platform.work.glob("*/*"):
+        if folder not in kept:
+            shutil.rmtree(folder, ignore_errors=True)
+    if not kept:
+        shutil.rmtree(platform.work, ignore_errors=True)
     training.recover(platform, {record["HyperParameterTuningJobArn"] for record in searches})
     transforms.recover(platform)
     tunings.recover(platform)
@@ -28,7 +30,10 @@ def resume(platform: Platform) -> None:
 
 
 def close(platform: Platform) -> None:
-    """Stop all that runs and wait for it. Trainings become Failed; the next server goes on with searches, and starts endpoints again."""
+    """Stop all that runs and wait for it.
+
+    Trainings become Failed; the next server goes on with searches and starts endpoints again.
+    """
     with platform.lock:
         runners = list(platform.running.values())
     closers = [threading.Thread(target=runner.halt, args=(CLOSING,)) for runner in runners]

@@ -1,6 +1,7 @@
-"""Where output goes: a file for each stream below <state>/logs, and CloudWatch Logs of the job's region where its endpoint is set.
+"""Where output goes: a file for each stream below <state>/logs, and CloudWatch Logs.
 
-AWS_ENDPOINT_URL_CLOUDWATCH_LOGS is boto3's name for that; AWS_ENDPOINT_URL_LOGS and AWS_ENDPOINT_URL count as well.
+CloudWatch's endpoint must be set: by boto3's AWS_ENDPOINT_URL_CLOUDWATCH_LOGS, or else by
+AWS_ENDPOINT_URL_LOGS or AWS_ENDPOINT_URL. The region is the job's.
 """
 
 import logging
@@ -8,7 +9,9 @@ import os
 import queue
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
@@ -17,8 +20,10 @@ from local_sagemaker.record import Record
 
 log = logging.getLogger(__name__)
 ENDPOINTS = ("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", "AWS_ENDPOINT_URL_LOGS", "AWS_ENDPOINT_URL")
-BATCH, EVERY_S = 500, 0.5
+BATCH = 500  # lines of one call
+EVERY_S = 0.5
 Where = tuple[str, str, str]  # region, group, stream
+Queue = queue.Queue[tuple[Where, int, str]]  # stream, milliseconds since the epoch, line
 
 
 class Logs:
@@ -26,19 +31,19 @@ class Logs:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._to_send: queue.Queue = queue.Queue()
-        self._clients: dict[str, object] = {}  # by region
+        self._to_send: Queue = queue.Queue()
+        # by region; boto3 makes a client's operations at run time
+        self._clients: dict[str, Any] = {}
         self._url = next((os.environ[name] for name in ENDPOINTS if os.environ.get(name)), None)
         if self._url:
             threading.Thread(target=self._send_forever, daemon=True, name="logs").start()
 
     def stream(self, group: str, name: str, region: str) -> "Stream":
-        """A new stream, such as TrainingJobs, myjob/algo-1-1700000000. region: the job's, in whose CloudWatch it is."""
+        """A new stream, such as TrainingJobs, myjob/algo-1-1700000000. region: the job's."""
         path = self._folder / group / f"{name}.log"
         path.parent.mkdir(parents=True, exist_ok=True)
-        return Stream(
-            path, (region, f"/aws/sagemaker/{group}", name), self._to_send if self._url else None
-        )
+        where = (region, f"/aws/sagemaker/{group}", name)
+        return Stream(path, where, self._to_send if self._url else None)
 
     def flush(self, timeout_s: float = 5.0) -> None:
         """Wait until CloudWatch has what was written until now."""
@@ -70,14 +75,11 @@ class Logs:
                 )
             client = self._clients[region]
             if where not in made:
-                for make, arguments in (
-                    (client.create_log_group, {}),
-                    (client.create_log_stream, {"logStreamName": name}),
-                ):
-                    try:
-                        make(logGroupName=group, **arguments)
-                    except client.exceptions.ResourceAlreadyExistsException:
-                        pass
+                exists = client.exceptions.ResourceAlreadyExistsException
+                with suppress(exists):
+                    client.create_log_group(logGroupName=group)
+                with suppress(exists):
+                    client.create_log_stream(logGroupName=group, logStreamName=name)
                 made.add(where)
             client.put_log_events(logGroupName=group, logStreamName=name, logEvents=events)
         except (ClientError, BotoCoreError) as error:
@@ -89,9 +91,10 @@ class Logs:
 class Stream:
     """One stream: lines of one container."""
 
-    def __init__(self, path: Path, where: Where, to_send: queue.Queue | None) -> None:
+    def __init__(self, path: Path, where: Where, to_send: Queue | None) -> None:
         self._file = path.open("a", encoding="utf-8")
-        self._where, self._to_send = where, to_send
+        self._where = where
+        self._to_send = to_send
 
     def line(self, text: str) -> None:
         if self._file.closed:

@@ -3,7 +3,7 @@
 import re
 import time
 
-from local_sagemaker.contract import VALIDATION, ApiError
+from local_sagemaker.contract import invalid
 from local_sagemaker.record import Record
 
 
@@ -41,9 +41,8 @@ def check(definitions: list[Record]) -> None:
         try:
             groups = re.compile(definition["Regex"]).groups
         except re.error as error:
-            raise ApiError(VALIDATION, f"{subject} is not valid: {error}") from error
+            raise invalid(f"{subject} is not valid: {error}") from error
         if not groups:
-            raise ApiError(
-                VALIDATION,
+            raise invalid(
                 f"{subject} has no group to take the value from: {definition['Regex']}",
             )

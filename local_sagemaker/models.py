@@ -1,13 +1,14 @@
-"""Operations on models and endpoint configurations: create, describe, list, delete. They start nothing."""
+"""Operations on models and endpoint configurations: create, describe, list, delete."""
 
 from local_sagemaker import objects, tags
-from local_sagemaker.contract import VALIDATION, ApiError
+from local_sagemaker.contract import invalid
 from local_sagemaker.platform import Platform
 from local_sagemaker.record import Record
 from local_sagemaker.store import arn, page
 from runtime.errors import RunError
 
-MODEL, CONFIG = "model", "endpoint-config"
+MODEL = "model"
+CONFIG = "endpoint-config"
 UNSUPPORTED = ("ExplainerConfig", "ShadowProductionVariants")
 
 
@@ -18,29 +19,27 @@ def create_model(platform: Platform, request: Record, region: str) -> Record:
         else request.get("Containers", [])
     )
     if len(containers) != 1:
-        raise ApiError(
-            VALIDATION,
-            f"local SageMaker: a model has one container here, no inference pipeline; found {len(containers)}",
+        raise invalid(
+            "local SageMaker: a model has one container here, no inference pipeline; "
+            f"found {len(containers)}",
         )
-    container, name = containers[0], request["ModelName"]
+    container = containers[0]
+    name = request["ModelName"]
     if not container.get("Image"):
-        raise ApiError(
-            VALIDATION,
+        raise invalid(
             "You must specify Image for the container; local SageMaker has no model packages",
         )
     try:
         platform.container_engine.find_image(container["Image"], "serve")
     except RunError as error:
-        raise ApiError(
-            VALIDATION, f"Requested image {container['Image']} not found: {error}"
-        ) from error
+        raise invalid(f"Requested image {container['Image']} not found: {error}") from error
     _check_data(container)
     record = {**request, "ModelArn": arn(region, "model", name), "Region": region}
     platform.store.add(
         MODEL,
         name,
         record,
-        ApiError(VALIDATION, f'Cannot create already existing model "{record["ModelArn"]}".'),
+        invalid(f'Cannot create already existing model "{record["ModelArn"]}".'),
     )
     tags.set_all(platform, record["ModelArn"], request.get("Tags", []))
     return record
@@ -48,7 +47,8 @@ def create_model(platform: Platform, request: Record, region: str) -> Record:
 
 def container_of(model: Record) -> Record:
     """A model's one container."""
-    return model.get("PrimaryContainer") or model["Containers"][0]
+    container: Record = model.get("PrimaryContainer") or model["Containers"][0]
+    return container
 
 
 def _check_data(container: Record) -> None:
@@ -60,47 +60,46 @@ def _check_data(container: Record) -> None:
         return
     if container.get("Mode") == "MultiModel":
         if not uri.endswith("/"):
-            raise ApiError(
-                VALIDATION,
-                f"ModelDataUrl of a multi-model container must be a prefix that ends with '/'; found '{uri}'",
+            raise invalid(
+                "ModelDataUrl of a multi-model container must be a prefix that ends with '/'; "
+                f"found '{uri}'",
             )
         return
     try:
         there = objects.listed(uri)
     except objects.ObjectError as error:
-        raise ApiError(VALIDATION, f"Could not access model data at {uri}: {error}") from error
+        raise invalid(f"Could not access model data at {uri}: {error}") from error
     if not there:
-        raise ApiError(VALIDATION, f"Could not find model data at {uri}.")
+        raise invalid(f"Could not find model data at {uri}.")
 
 
 def create_config(platform: Platform, request: Record, region: str) -> Record:
     name = request["EndpointConfigName"]
     for part in UNSUPPORTED:
         if request.get(part):
-            raise ApiError(VALIDATION, f"local SageMaker: {part} is not done here")
+            raise invalid(f"local SageMaker: {part} is not done here")
     names = [variant["VariantName"] for variant in request["ProductionVariants"]]
     if len(set(names)) < len(names):
-        raise ApiError(VALIDATION, f"Duplicate variant names are not allowed: {', '.join(names)}")
+        raise invalid(f"Duplicate variant names are not allowed: {', '.join(names)}")
     for variant in request["ProductionVariants"]:
         if not variant.get("ModelName"):
-            raise ApiError(
-                VALIDATION,
-                f"local SageMaker: variant '{variant['VariantName']}' has no ModelName; inference components are not done here",
+            raise invalid(
+                f"local SageMaker: variant '{variant['VariantName']}' has no ModelName; "
+                "inference components are not done here",
             )
         model = arn(region, "model", variant["ModelName"])
         if platform.store.find(MODEL, variant["ModelName"]) is None:
-            raise ApiError(VALIDATION, f'Could not find model "{model}".')
+            raise invalid(f'Could not find model "{model}".')
         if not (variant.get("InstanceType") or variant.get("ServerlessConfig")):
-            raise ApiError(
-                VALIDATION,
+            raise invalid(
                 f"variant '{variant['VariantName']}' must have InstanceType or ServerlessConfig",
             )
         if variant.get("ServerlessConfig") and (
             variant.get("InstanceType") or variant.get("InitialInstanceCount")
         ):
-            raise ApiError(
-                VALIDATION,
-                f"variant '{variant['VariantName']}' is serverless: it can have neither InstanceType nor InitialInstanceCount",
+            raise invalid(
+                f"variant '{variant['VariantName']}' is serverless: it can have neither "
+                "InstanceType nor InitialInstanceCount",
             )
     record = {
         **request,
@@ -111,9 +110,9 @@ def create_config(platform: Platform, request: Record, region: str) -> Record:
         CONFIG,
         name,
         record,
-        ApiError(
-            VALIDATION,
-            f'Cannot create already existing endpoint configuration "{record["EndpointConfigArn"]}".',
+        invalid(
+            "Cannot create already existing endpoint configuration "
+            f'"{record["EndpointConfigArn"]}".'
         ),
     )
     tags.set_all(platform, record["EndpointConfigArn"], request.get("Tags", []))
@@ -125,7 +124,7 @@ def found(platform: Platform, kind: str, name: str, region: str) -> Record:
     record = platform.store.find(kind, name)
     if record is None:
         noun = {MODEL: "model", CONFIG: "endpoint configuration"}[kind]
-        raise ApiError(VALIDATION, f'Could not find {noun} "{arn(region, kind, name)}".')
+        raise invalid(f'Could not find {noun} "{arn(region, kind, name)}".')
     return record
 
 

@@ -1,4 +1,4 @@
-"""A multi-model endpoint's part of the platform: fetch the model that a call names, have the container load it, make room when it must."""
+"""A multi-model endpoint's models: fetched, loaded by the container, and unloaded to make room."""
 
 import hashlib
 import json
@@ -9,11 +9,15 @@ from local_sagemaker.contract import ApiError
 from local_sagemaker.variants import NotHealthy, Variant, unpack
 
 LOAD_TIMEOUT_S = 60
-FULL, THERE = 507, 409
+FULL = 507  # statuses of POST /models: multi-model contract in SageMaker's guide
+THERE = 409
 
 
 def path(variant: Variant, url: str, target: str | None) -> str:
-    """Where to POST for a target model, loaded if need be. ApiError when the call names none, or it cannot be had."""
+    """Where to POST for a target model, which is loaded if need be.
+
+    ApiError when the call names no model, or it cannot be had.
+    """
     if not target:
         raise ApiError(
             "ValidationError",

@@ -7,9 +7,12 @@ import functools
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import boto3
+from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
 
@@ -23,43 +26,45 @@ def is_folder(uri: str) -> bool:
 
 
 def listed(uri: str) -> list[str]:
-    """All files' URIs below a folder, or all objects whose keys start so; sorted. ObjectError when it cannot be read."""
+    """The URIs of all files below a folder, or of all objects with a prefix; sorted.
+
+    ObjectError when it cannot be read.
+    """
     if is_folder(uri):
         path = _path(uri)
-        found = (
-            [path] if path.is_file() else sorted(part for part in path.rglob("*") if part.is_file())
-        )
-        return [f"file://{part}" for part in found]
+        if path.is_file():
+            return [f"file://{path}"]
+        return [f"file://{part}" for part in sorted(path.rglob("*")) if part.is_file()]
     bucket, prefix = _parts(uri)
-    with _telling(uri):
+    with _object_errors(uri):
         pages = _client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-        return [
-            f"s3://{bucket}/{entry['Key']}"
-            for answer in pages
-            for entry in answer.get("Contents", [])
-            if not entry["Key"].endswith("/")
-        ]
+        keys = [entry["Key"] for answer in pages for entry in answer.get("Contents", [])]
+    return [f"s3://{bucket}/{key}" for key in keys if not key.endswith("/")]
 
 
 def relative(uri: str, prefix: str) -> str:
-    """What of an object's name SageMaker keeps below the folder it puts a prefix's objects into."""
-    name, start = _name(uri), _name(prefix)
+    """The part of an object's name that SageMaker keeps below the folder of a prefix."""
+    name = _name(uri)
+    start = _name(prefix)
     if name == start:
         return name.rsplit("/", 1)[-1]
     below = start if start.endswith("/") else f"{start}/"
-    return name.removeprefix(below) if name.startswith(below) else name[start.rfind("/") + 1 :]
+    if name.startswith(below):
+        return name.removeprefix(below)
+    return name[start.rfind("/") + 1 :]
 
 
 def read(uri: str) -> bytes:
-    with _telling(uri):
+    with _object_errors(uri):
         if is_folder(uri):
             return _path(uri).read_bytes()
         bucket, key = _parts(uri)
-        return _client().get_object(Bucket=bucket, Key=key)["Body"].read()
+        content: bytes = _client().get_object(Bucket=bucket, Key=key)["Body"].read()
+        return content
 
 
 def write(uri: str, content: bytes) -> None:
-    with _telling(uri):
+    with _object_errors(uri):
         if is_folder(uri):
             _path(uri).parent.mkdir(parents=True, exist_ok=True)
             _path(uri).write_bytes(content)
@@ -71,7 +76,7 @@ def write(uri: str, content: bytes) -> None:
 def fetch(uri: str, file: Path) -> None:
     """One object into a file; hard-linked where it lies on this disk."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    with _telling(uri):
+    with _object_errors(uri):
         if not is_folder(uri):
             bucket, key = _parts(uri)
             _client().download_file(bucket, key, str(file))
@@ -81,7 +86,7 @@ def fetch(uri: str, file: Path) -> None:
 
 def put(file: Path, uri: str) -> None:
     """One file to an object."""
-    with _telling(uri):
+    with _object_errors(uri):
         if is_folder(uri):
             _path(uri).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(file, _path(uri))
@@ -91,7 +96,7 @@ def put(file: Path, uri: str) -> None:
 
 
 def remove(uri: str) -> None:
-    with _telling(uri):
+    with _object_errors(uri):
         if is_folder(uri):
             _path(uri).unlink(missing_ok=True)
             return
@@ -100,7 +105,7 @@ def remove(uri: str) -> None:
 
 
 def fetch_all(uri: str, folder: Path) -> int:
-    """Everything below a prefix into a folder, under the names below the prefix; how many files that were."""
+    """Everything below a prefix into a folder, under the names below the prefix; the count."""
     names = listed(uri)
     for name in names:
         target = folder / relative(name, uri)
@@ -126,7 +131,7 @@ def joined(uri: str, *names: str) -> str:
 
 
 @functools.cache
-def _client():
+def _client() -> Any:  # boto3 makes a client's operations at run time
     return boto3.client("s3", region_name=own_region())
 
 
@@ -135,18 +140,13 @@ def own_region() -> str:
     return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
 
 
-class _telling:
-    """Turns what boto3 and the disk say into an ObjectError that names the object."""
-
-    def __init__(self, uri: str) -> None:
-        self.uri = uri
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind, error, trace) -> None:
-        if isinstance(error, (ClientError, BotoCoreError, OSError, boto3.exceptions.Boto3Error)):
-            raise ObjectError(f"'{self.uri}': {error}") from error
+@contextmanager
+def _object_errors(uri: str) -> Iterator[None]:
+    """Turns the errors of boto3 and of the disk into an ObjectError that names the object."""
+    try:
+        yield
+    except (ClientError, BotoCoreError, OSError, Boto3Error) as error:
+        raise ObjectError(f"'{uri}': {error}") from error
 
 
 def _parts(uri: str) -> tuple[str, str]:

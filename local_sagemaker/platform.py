@@ -10,7 +10,7 @@ from runtime.container_engine import make_container_engine
 
 
 class Platform:
-    """One server's world below one folder. work: what jobs need while they run; emptied as they end."""
+    """All of one server, below one folder. work: what jobs need while they run."""
 
     def __init__(self, folder: Path, container_engine: str) -> None:
         self.folder = folder.absolute()
@@ -19,9 +19,8 @@ class Platform:
         self.container_engine = make_container_engine(container_engine, self.folder)
         self.logs = Logs(self.folder / "logs")
         self.work = self.folder / "work"
-        self.running: dict[
-            tuple[str, str], Any
-        ] = {}  # (kind, name): the thread or fleet behind a record
+        # the thread behind a record, by kind and name; Any: each kind has methods of its own
+        self.running: dict[tuple[str, str], Any] = {}
         self.lock = threading.RLock()
 
     def start(self, kind: str, name: str, runner: Any) -> None:

@@ -1,4 +1,7 @@
-"""SageMaker's part of the Service Quotas API, which `launch check` asks: what fits on this machine, for every type of instance."""
+"""SageMaker's part of the Service Quotas API, which `launch check` asks.
+
+It gives what fits on this machine, for every type of instance.
+"""
 
 from local_sagemaker import contract
 from local_sagemaker.record import Record
@@ -19,17 +22,18 @@ def listed(request: Record) -> Record:
             "NoSuchResourceException",
             f"local SageMaker has no quotas of '{request.get('ServiceCode')}'; ask for sagemaker's",
         )
+    quotas = []
+    for shape, uses in USES.items():
+        for kind in contract.service().shape_for(shape).metadata["enum"]:
+            quotas += [_quota(f"{kind} for {use}") for use in uses]
+    return {"Quotas": quotas}
+
+
+def _quota(name: str) -> Record:
     return {
-        "Quotas": [
-            {
-                "ServiceCode": "sagemaker",
-                "QuotaName": f"{kind} for {use}",
-                "Value": VALUE,
-                "Adjustable": False,
-                "GlobalQuota": False,
-            }
-            for shape, uses in USES.items()
-            for kind in contract.service().shape_for(shape).enum
-            for use in uses
-        ]
+        "ServiceCode": "sagemaker",
+        "QuotaName": name,
+        "Value": VALUE,
+        "Adjustable": False,
+        "GlobalQuota": False,
     }

@@ -6,9 +6,9 @@ class TooLarge(TypeError):
 
 
 def batches(content: bytes, split: str, strategy: str, limit: int) -> list[bytes]:
-    """The bodies of requests for one object. split: None or Line; strategy: MultiRecord fills each request up to the limit in bytes.
+    """The bodies of requests for one object. split: None or Line; limit: bytes, 0 for none.
 
-    limit 0: none. TooLarge for a record above it.
+    strategy: MultiRecord fills each request up to the limit. TooLarge for a record above it.
     """
     records = [content] if split == "None" else content.splitlines(keepends=True)
     for number, record in enumerate(records, 1):

@@ -1,4 +1,7 @@
-"""DebugRuleConfigurations and ProfilerRuleConfigurations, judged after a training by `python -m diagnose` as a process."""
+"""DebugRuleConfigurations and ProfilerRuleConfigurations, evaluated after a training.
+
+`python -m diagnose` does it, as a process.
+"""
 
 import json
 import subprocess
@@ -18,15 +21,12 @@ PARTS = {
     "ProfilerRuleConfigurations": "ProfilerRuleEvaluationStatuses",
 }
 CODES = {0: "NoIssuesFound", 3: "IssuesFound"}
-UNJUDGED = ": not judged: it needs "  # how diagnose answers for a rule that was asked for, and found no step with what it needs
+# in the answer of diagnose for a rule that found no step with what it needs
+UNJUDGED = ": not judged: it needs "
 TIMEOUT_S = 1800
 PROFILER_REPORT = "ProfilerReport"
-OWN = (
-    "rule_to_invoke",
-    "source_s3_uri",
-    "action_json",
-    "opt_out_telemetry",
-)  # parameters of SageMaker's, not of a rule
+# parameters of SageMaker's, not of a rule
+OWN = ("rule_to_invoke", "source_s3_uri", "action_json", "opt_out_telemetry")
 
 
 def begin(record: Record) -> Record:
@@ -73,22 +73,16 @@ def _judged(rule: Record, root: Path, record: Record) -> tuple[str, str]:
     parameters = dict(rule.get("RuleParameters", {}))
     name = parameters.get("rule_to_invoke")
     if not name or "source_s3_uri" in parameters:
-        return (
-            "Error",
-            "local SageMaker: only the built-in rules, named by the parameter rule_to_invoke, are judged here",
+        return "Error", (
+            "local SageMaker: only the built-in rules, named by the parameter rule_to_invoke, "
+            "are judged here"
         )
     given = root.parent / f"{rule['RuleConfigurationName']}.json"
     texts = _parameters(name, {key: value for key, value in parameters.items() if key not in OWN})
     given.write_text(json.dumps(texts))
-    command = [
-        sys.executable,
-        "-m",
-        "diagnose",
-        str(root / "output"),
-        "--rules",
-        name,
-        *(["--parameters", str(given)] if texts else []),
-    ]
+    command = [sys.executable, "-m", "diagnose", str(root / "output"), "--rules", name]
+    if texts:
+        command += ["--parameters", str(given)]
     try:
         done = subprocess.run(
             command, cwd=REPOSITORY, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
@@ -96,17 +90,21 @@ def _judged(rule: Record, root: Path, record: Record) -> tuple[str, str]:
     except subprocess.TimeoutExpired:
         return "Error", f"the rule did not end within {TIMEOUT_S} s"
     answers = [line for line in done.stdout.splitlines() if not line.startswith("diagnose: rules=")]
-    unjudged = done.returncode == 1 and any(
-        UNJUDGED in line for line in answers
-    )  # SageMaker's rules say nothing where there is nothing to judge
-    status = "NoIssuesFound" if unjudged else CODES.get(done.returncode, "Error")
-    lines = answers if status != "Error" else done.stderr.splitlines() or answers
+    status = CODES.get(done.returncode, "Error")
+    if done.returncode == 1 and any(UNJUDGED in line for line in answers):
+        status = "NoIssuesFound"  # SageMaker's rules find nothing where there is nothing to read
+    lines = answers
+    if status == "Error":
+        lines = done.stderr.splitlines() or answers
     _send(rule, root, record)
     return status, lines[-1] if lines else f"diagnose ended with code {done.returncode}"
 
 
 def _parameters(rule: str, texts: dict[str, str]) -> dict[str, dict[str, str]]:
-    """By rule, as diagnose takes them; ProfilerReport's are written <Rule>_<parameter>, for it stands for several rules."""
+    """By rule, as diagnose takes them.
+
+    ProfilerReport stands for several rules: its parameters are written <Rule>_<parameter>.
+    """
     if rule != PROFILER_REPORT:
         return {rule: texts} if texts else {}
     found: dict[str, dict[str, str]] = {}
@@ -118,25 +116,12 @@ def _parameters(rule: str, texts: dict[str, str]) -> dict[str, dict[str, str]]:
 
 def _send(rule: Record, root: Path, record: Record) -> None:
     """findings.json and the profiler's report to where the rule's output belongs."""
-    target = rule.get("S3OutputPath") or record.get(
-        "DebugHookConfig", record.get("ProfilerConfig", {})
-    ).get("S3OutputPath")
-    found = [
-        path
-        for path in (
-            root / "output" / "findings.json",
-            *(root / "output").rglob("profiler-report.html"),
-        )
-        if path.is_file()
-    ]
-    for path in found if target else []:
-        objects.put(
-            path,
-            objects.joined(
-                target,
-                record["TrainingJobName"],
-                "rule-output",
-                rule["RuleConfigurationName"],
-                path.name,
-            ),
-        )
+    config = record.get("DebugHookConfig") or record.get("ProfilerConfig") or {}
+    target = rule.get("S3OutputPath") or config.get("S3OutputPath")
+    if not target:
+        return
+    output = root / "output"
+    for path in (output / "findings.json", *output.rglob("profiler-report.html")):
+        if path.is_file():
+            names = (record["TrainingJobName"], "rule-output", rule["RuleConfigurationName"])
+            objects.put(path, objects.joined(target, *names, path.name))

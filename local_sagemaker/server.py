@@ -1,5 +1,6 @@
-"""The HTTP side: SageMaker's JSON 1.1 protocol at POST /, and Service Quotas' one operation; the runtime's REST below /endpoints, and our own routes below
-/local.
+"""The HTTP side: SageMaker's JSON 1.1 protocol at POST /, and Service Quotas' one operation.
+
+The runtime's REST is below /endpoints, this server's own routes below /local.
 
 Signatures are not checked: whoever reaches the port may do everything.
 """
@@ -56,7 +57,7 @@ def create_app(platform: Platform) -> Flask:
             body = json.loads(request.get_data() or b"{}")
         except ValueError as error:
             raise ApiError(
-                contract.SERIALIZATION, f"the request's body is no JSON: {error}"
+                contract.SERIALIZATION, f"the request's body is not JSON: {error}"
             ) from error
         if target == quotas.TARGET:
             return _json(quotas.listed(body))
@@ -99,7 +100,7 @@ def create_app(platform: Platform) -> Flask:
                 "__type": "UnknownOperationException",
                 "message": f"{request.method} {request.path[:100]}: {error.description}",
             },
-            error.code,
+            error.code or 500,
         )
 
     @app.errorhandler(Exception)
@@ -108,7 +109,8 @@ def create_app(platform: Platform) -> Flask:
         return _json(
             {
                 "__type": "InternalFailure",
-                "message": f"the local server failed on this request: {type(error).__name__}: {error}",
+                "message": "the local server failed on this request: "
+                f"{type(error).__name__}: {error}",
             },
             500,
         )

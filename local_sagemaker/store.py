@@ -1,4 +1,7 @@
-"""What the server remembers: a JSON file for each resource, written whole or not at all, so that a restart finds it again."""
+"""What the server remembers: a JSON file for each resource, so that a restart finds it again.
+
+A file is written whole or not at all.
+"""
 
 import functools
 import json
@@ -6,7 +9,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,11 +19,15 @@ import botocore.session
 from local_sagemaker.contract import ApiError
 from local_sagemaker.record import Record
 
-ACCOUNT = "123456789012"
+ACCOUNT = "123456789012"  # moto's own
+PAGE = 100  # records, where a request names no number
 
 
 class Store:
-    """Records by kind and name, below <folder>/<kind>/<name>.json. A record is a dict: the request that made it and what became of it."""
+    """Records by kind and name, below <folder>/<kind>/<name>.json.
+
+    A record is the request that made it, and what became of it.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -35,12 +42,12 @@ class Store:
         """A copy of a record; None when there is none."""
         with self._lock:
             record = self._records.get(kind, {}).get(name)
-            return json.loads(json.dumps(record)) if record is not None else None
+            return _copy(record) if record is not None else None
 
     def all(self, kind: str) -> list[Record]:
         """Copies of all records of a kind."""
         with self._lock:
-            return json.loads(json.dumps(list(self._records.get(kind, {}).values())))
+            return [_copy(record) for record in self._records.get(kind, {}).values()]
 
     def add(self, kind: str, name: str, record: Record, taken: ApiError) -> None:
         """A new record; raises `taken` when the name is in use."""
@@ -51,7 +58,10 @@ class Store:
             self._put(kind, name, {**record, "CreationTime": now, "LastModifiedTime": now})
 
     def change(self, kind: str, name: str, **fields: object) -> None:
-        """Set fields of a record; None takes one away. Without the record nothing happens: it was deleted meanwhile."""
+        """Set fields of a record; None takes one away.
+
+        Without the record nothing happens: it was deleted in the meantime.
+        """
         with self.changing(kind, name) as record:
             for key, value in fields.items():
                 record[key] = value
@@ -63,10 +73,12 @@ class Store:
         """A record to change in place; kept at the end."""
         with self._lock:
             record = self.find(kind, name)
-            yield (held := record if record is not None else {})
-            if record is not None:
-                held["LastModifiedTime"] = time.time()
-                self._put(kind, name, held)
+            if record is None:
+                yield {}  # what is set there is lost
+                return
+            yield record
+            record["LastModifiedTime"] = time.time()
+            self._put(kind, name, record)
 
     def remove(self, kind: str, name: str) -> None:
         with self._lock:
@@ -74,15 +86,19 @@ class Store:
             (self.folder / kind / f"{name}.json").unlink(missing_ok=True)
 
     def _put(self, kind: str, name: str, record: Record) -> None:
-        assert re.fullmatch(r"[A-Za-z0-9._-]{1,255}", name), (
-            name
-        )  # names come from requests, and become those of files
+        # names come from requests, and become those of files
+        assert re.fullmatch(r"[A-Za-z0-9._-]{1,255}", name), name
         path = self.folder / kind / f"{name}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         written = path.with_suffix(".tmp")
         written.write_text(json.dumps(record), encoding="utf-8")
         os.replace(written, path)
         self._records.setdefault(kind, {})[name] = record
+
+
+def _copy(record: Record) -> Record:
+    copy: Record = json.loads(json.dumps(record))
+    return copy
 
 
 def arn(region: str, resource: str, name: str) -> str:
@@ -105,30 +121,36 @@ def page(
     status_field: str | None,
     default_order: str = "Descending",
 ) -> tuple[list[Record], str | None]:
-    """What a List operation was asked for: filtered, sorted, cut to a page; and the token of the next."""
-    keep: list[Callable[[Record], bool]] = []
-    if text := request.get("NameContains"):
-        keep.append(lambda record: text in record[name_field])
-    if status_field and (status := request.get("StatusEquals")):
-        keep.append(lambda record: record[status_field] == status)
-    for field in ("CreationTime", "LastModifiedTime"):
-        if (after := request.get(f"{field}After")) is not None:
-            keep.append(lambda record, field=field, after=after: record[field] >= after)
-        if (before := request.get(f"{field}Before")) is not None:
-            keep.append(lambda record, field=field, before=before: record[field] <= before)
-    by = {"Name": name_field, "Status": status_field or name_field}.get(
-        request.get("SortBy", "CreationTime"), "CreationTime"
-    )
-    found = sorted(
-        (record for record in records if all(test(record) for test in keep)),
+    """The answer to a List operation: filtered, sorted, cut to a page; and the next one's token."""
+    found = [record for record in records if _wanted(record, request, name_field, status_field)]
+    fields = {"Name": name_field, "Status": status_field or name_field}
+    by = fields.get(request.get("SortBy", ""), "CreationTime")
+    found.sort(
         key=lambda record: (record[by], record[name_field]),
         reverse=request.get("SortOrder", default_order) == "Descending",
     )
-    start, size = (
-        _number(request.get("NextToken")),
-        request.get("MaxResults", 10 if "MaxResults" in request else 100),
-    )
-    return found[start : start + size], str(start + size) if start + size < len(found) else None
+    start = _number(request.get("NextToken"))
+    size = request.get("MaxResults", PAGE)
+    end = start + size
+    return found[start:end], str(end) if end < len(found) else None
+
+
+def _wanted(record: Record, request: Record, name_field: str, status_field: str | None) -> bool:
+    """Whether a record fits the filters of a List operation."""
+    name = request.get("NameContains")
+    if name and name not in record[name_field]:
+        return False
+    status = request.get("StatusEquals")
+    if status_field and status and record[status_field] != status:
+        return False
+    for field in ("CreationTime", "LastModifiedTime"):
+        after = request.get(f"{field}After")
+        if after is not None and record[field] < after:
+            return False
+        before = request.get(f"{field}Before")
+        if before is not None and record[field] > before:
+            return False
+    return True
 
 
 def _number(token: str | None) -> int:

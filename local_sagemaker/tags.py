@@ -1,23 +1,21 @@
 """Tags by ARN: AddTags, ListTags, DeleteTags."""
 
 import hashlib
+from contextlib import AbstractContextManager
 
-from local_sagemaker.contract import VALIDATION, ApiError
+from local_sagemaker.contract import invalid
 from local_sagemaker.platform import Platform
 from local_sagemaker.record import Record
 
-KIND, MOST = "tags", 50
+KIND = "tags"
+MOST = 50  # tags of one resource: AddTags
 
 
 def set_all(platform: Platform, arn: str, given: list[Record]) -> None:
     """The tags that a resource is made with."""
     forget(platform, arn)
-    platform.store.add(
-        KIND,
-        _key(arn),
-        {"Arn": arn, "Tags": given},
-        ApiError(VALIDATION, "the tags are there already"),
-    )
+    taken = invalid("the tags are there already")
+    platform.store.add(KIND, _key(arn), {"Arn": arn, "Tags": given}, taken)
 
 
 def forget(platform: Platform, arn: str) -> None:
@@ -28,9 +26,7 @@ def add(platform: Platform, request: Record, region: str) -> Record:
     with _held(platform, request["ResourceArn"]) as record:
         tags = {tag["Key"]: tag["Value"] for tag in record["Tags"] + request["Tags"]}
         if len(tags) > MOST:
-            raise ApiError(
-                VALIDATION, f"A resource can have at most {MOST} tags; this would make {len(tags)}"
-            )
+            raise invalid(f"A resource can have at most {MOST} tags; this would make {len(tags)}")
         record["Tags"] = [{"Key": key, "Value": value} for key, value in tags.items()]
     return {"Tags": record["Tags"]}
 
@@ -46,11 +42,9 @@ def delete(platform: Platform, request: Record, region: str) -> Record:
     return {}
 
 
-def _held(platform: Platform, arn: str):
+def _held(platform: Platform, arn: str) -> AbstractContextManager[Record]:
     if platform.store.find(KIND, _key(arn)) is None:
-        raise ApiError(
-            VALIDATION, f"The request was rejected because the resource does not exist: {arn}"
-        )
+        raise invalid(f"The request was rejected because the resource does not exist: {arn}")
     return platform.store.changing(KIND, _key(arn))
 
 

@@ -1,15 +1,18 @@
-"""Operations on training jobs: CreateTrainingJob, DescribeTrainingJob, ListTrainingJobs, StopTrainingJob, DeleteTrainingJob."""
+"""Operations on training jobs: create, describe, list, stop, delete, and our own interrupt."""
 
 import time
 
 from local_sagemaker import channels, metrics, rules, tags
-from local_sagemaker.contract import IN_USE, NOT_FOUND, VALIDATION, ApiError
+from local_sagemaker.contract import IN_USE, NOT_FOUND, ApiError, invalid
+from local_sagemaker.job_ends import SERVER_ENDED
 from local_sagemaker.platform import Platform
 from local_sagemaker.record import Record
 from local_sagemaker.store import arn, page
-from local_sagemaker.training_run import KIND, SPOT, STOP, TrainingRun
+from local_sagemaker.training_run import DEFAULT_RUNTIME_S, KIND, SPOT, STOP, TrainingRun
 
 ENDED = ("Completed", "Failed", "Stopped")
+MOST_HOSTS = 9
+RULE_LEFT = "InternalServerError: the local server ended before the rule was judged"
 UNSUPPORTED = ("ServerlessJobConfig", "MlflowConfig", "ModelPackageConfig")
 
 
@@ -25,11 +28,8 @@ def create(platform: Platform, request: Record, region: str) -> Record:
         "SecondaryStatusTransitions": [],
     }
     if request.get("DebugHookConfig") or request.get("ProfilerConfig"):
-        record["ProfilingStatus"] = (
-            "Disabled"
-            if request.get("ProfilerConfig", {}).get("DisableProfiler", True)
-            else "Enabled"
-        )
+        disabled = request.get("ProfilerConfig", {}).get("DisableProfiler", True)
+        record["ProfilingStatus"] = "Disabled" if disabled else "Enabled"
     record |= rules.begin(record)
     platform.store.add(
         KIND,
@@ -37,8 +37,8 @@ def create(platform: Platform, request: Record, region: str) -> Record:
         record,
         ApiError(
             IN_USE,
-            "Training job names must be unique within an AWS account and region, and a training job with "
-            f"this name already exists ({record['TrainingJobArn']})",
+            "Training job names must be unique within an AWS account and region, and a training "
+            f"job with this name already exists ({record['TrainingJobArn']})",
         ),
     )
     tags.set_all(platform, record["TrainingJobArn"], request.get("Tags", []))
@@ -58,73 +58,73 @@ def adopt(platform: Platform, record: Record) -> None:
 
 
 def _check(request: Record) -> None:
-    algorithm, resources, limits = (
-        request["AlgorithmSpecification"],
-        request.get("ResourceConfig", {}),
-        request.get("StoppingCondition", {}),
-    )
+    """ApiError for a request that this server cannot do."""
     for part in UNSUPPORTED:
         if request.get(part):
-            raise ApiError(VALIDATION, f"local SageMaker: {part} is not done here")
+            raise invalid(f"local SageMaker: {part} is not done here")
+    algorithm = request["AlgorithmSpecification"]
     if not algorithm.get("TrainingImage"):
-        raise ApiError(
-            VALIDATION,
-            "You must specify AlgorithmSpecification.TrainingImage; local SageMaker has no built-in algorithms",
+        raise invalid(
+            "You must specify AlgorithmSpecification.TrainingImage; "
+            "local SageMaker has no built-in algorithms"
         )
-    if not resources.get("InstanceType") and not resources.get("InstanceGroups"):
-        raise ApiError(
-            VALIDATION,
-            "1 validation error detected: Value null at 'resourceConfig.instanceType' failed to satisfy constraint: "
-            "Member must not be null",
-        )
-    if resources.get("InstanceGroups"):
-        raise ApiError(
-            VALIDATION,
-            "local SageMaker: InstanceGroups are not done here; use InstanceType and InstanceCount",
-        )
-    if resources.get("InstanceCount", 1) > 9:
-        raise ApiError(
-            VALIDATION,
-            f"local SageMaker: at most 9 hosts fit on this machine; found InstanceCount {resources['InstanceCount']}",
-        )
-    if request.get("EnableManagedSpotTraining"):
-        if limits.get("MaxWaitTimeInSeconds", 0) < limits.get("MaxRuntimeInSeconds", 86400):
-            raise ApiError(
-                VALIDATION,
-                "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to MaxRuntimeInSeconds",
-            )
-    elif "MaxWaitTimeInSeconds" in limits:
-        raise ApiError(
-            VALIDATION,
-            "MaxWaitTimeInSeconds is only applicable when EnableManagedSpotTraining is true",
-        )
+    _check_resources(request.get("ResourceConfig", {}))
+    _check_times(request)
     channels.check(request.get("InputDataConfig", []), algorithm.get("TrainingInputMode", "File"))
     metrics.check(algorithm.get("MetricDefinitions", []))
     for part in ("CheckpointConfig", "DebugHookConfig", "TensorBoardOutputConfig"):
         path = request.get(part, {}).get("LocalPath", "/opt/ml/")
         if not path.startswith("/opt/ml/") or ".." in path:
-            raise ApiError(
-                VALIDATION,
-                f"local SageMaker: {part}.LocalPath must lie below /opt/ml; found '{path}'",
+            raise invalid(
+                f"local SageMaker: {part}.LocalPath must lie below /opt/ml; found '{path}'"
             )
+
+
+def _check_resources(resources: Record) -> None:
+    if resources.get("InstanceGroups"):
+        raise invalid(
+            "local SageMaker: InstanceGroups are not done here; use InstanceType and InstanceCount"
+        )
+    if not resources.get("InstanceType"):
+        raise invalid(
+            "1 validation error detected: Value null at 'resourceConfig.instanceType' failed to "
+            "satisfy constraint: Member must not be null"
+        )
+    count = resources.get("InstanceCount", 1)
+    if count > MOST_HOSTS:
+        raise invalid(
+            f"local SageMaker: at most {MOST_HOSTS} hosts fit on this machine; "
+            f"found InstanceCount {count}"
+        )
+
+
+def _check_times(request: Record) -> None:
+    limits = request.get("StoppingCondition", {})
+    run_s = limits.get("MaxRuntimeInSeconds", DEFAULT_RUNTIME_S)
+    spot = request.get("EnableManagedSpotTraining")
+    if spot and limits.get("MaxWaitTimeInSeconds", 0) < run_s:
+        raise invalid(
+            "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to "
+            "MaxRuntimeInSeconds"
+        )
+    if not spot and "MaxWaitTimeInSeconds" in limits:
+        raise invalid(
+            "MaxWaitTimeInSeconds is only applicable when EnableManagedSpotTraining is true"
+        )
 
 
 def found(platform: Platform, name: str) -> Record:
     """A job's record. ApiError when there is none."""
     record = platform.store.find(KIND, name)
     if record is None:
-        raise ApiError(VALIDATION, "Requested resource not found.")
+        raise invalid("Requested resource not found.")
     return record
 
 
 def describe(platform: Platform, request: Record, region: str) -> Record:
     record = found(platform, request["TrainingJobName"])
-    record.setdefault(
-        "ModelArtifacts",
-        {"S3ModelArtifacts": ""}
-        if record["TrainingJobStatus"] not in ENDED
-        else {"S3ModelArtifacts": "None"},
-    )
+    without = "None" if record["TrainingJobStatus"] in ENDED else ""
+    record.setdefault("ModelArtifacts", {"S3ModelArtifacts": without})
     return record
 
 
@@ -136,13 +136,12 @@ def list_jobs(platform: Platform, request: Record, region: str) -> Record:
 def stop(platform: Platform, request: Record, region: str) -> Record:
     record = found(platform, request["TrainingJobName"])
     if record["TrainingJobStatus"] in ENDED:
-        raise ApiError(
-            VALIDATION,
-            f"The request was rejected because the training job is in status {record['TrainingJobStatus']}.",
+        raise invalid(
+            "The request was rejected because the training job is in status "
+            f"{record['TrainingJobStatus']}.",
         )
     if record.get("TuningJobArn"):
-        raise ApiError(
-            VALIDATION,
+        raise invalid(
             f"local SageMaker: the training job belongs to {record['TuningJobArn']}; stop that",
         )
     if runner := platform.runner(KIND, request["TrainingJobName"]):
@@ -166,59 +165,64 @@ def delete(platform: Platform, request: Record, region: str) -> Record:
 
 
 def interrupt(platform: Platform, name: str) -> Record:
-    """Ours: take a spot job's instances back, as SageMaker may at any time. It starts again from its checkpoints."""
+    """Take a spot job's instances back, as SageMaker may at any time: an operation of our own.
+
+    The job starts again from its checkpoints.
+    """
     record = found(platform, name)
     if not record.get("EnableManagedSpotTraining"):
-        raise ApiError(
-            VALIDATION,
-            f"The training job '{name}' is no spot training; set EnableManagedSpotTraining",
+        raise invalid(
+            f"The training job '{name}' is not a spot training; set EnableManagedSpotTraining",
         )
     if record.get("TuningJobArn"):
-        raise ApiError(
-            VALIDATION,
-            f"local SageMaker: the training job belongs to {record['TuningJobArn']}, whose spot instances are not taken back here",
+        raise invalid(
+            f"local SageMaker: the training job belongs to {record['TuningJobArn']}, "
+            "whose spot instances are not taken back here",
         )
     runner = platform.runner(KIND, name)
     if record["SecondaryStatus"] != "Training" or runner is None:
-        raise ApiError(
-            VALIDATION,
-            f"The training job '{name}' is {record['SecondaryStatus']}; only one that is Training can be interrupted",
+        raise invalid(
+            f"The training job '{name}' is {record['SecondaryStatus']}; "
+            "only one that is Training can be interrupted",
         )
     runner.halt(SPOT)
     return {"TrainingJobName": name}
 
 
 def recover(platform: Platform, searches: set[str]) -> None:
-    """After a restart: what ran has failed, since its instances are gone. searches: ARNs of tuning jobs that go on, with their trainings."""
+    """After a restart: what ran has failed, since its instances are gone.
+
+    searches: ARNs of tuning jobs that go on, with their trainings.
+    """
     for record in platform.store.all(KIND):
         name = record["TrainingJobName"]
         if record.get("TuningJobArn") in searches:
             continue
-        for field in rules.PARTS.values():
-            for number, status in enumerate(record.get(field, [])):
-                if status["RuleEvaluationStatus"] == "InProgress":
-                    with platform.store.changing(KIND, name) as held:
-                        held[field][number].update(
-                            RuleEvaluationStatus="Error",
-                            StatusDetails="InternalServerError: the local server ended before the rule was judged",
-                        )
-        if record["TrainingJobStatus"] not in ENDED:
-            with platform.store.changing(KIND, name) as held:
-                now = time.time()
-                held["SecondaryStatusTransitions"].append(
-                    {
-                        "Status": "Failed",
-                        "StartTime": now,
-                        "EndTime": now,
-                        "StatusMessage": "Training job failed",
-                    }
-                )
-                held.update(
-                    TrainingJobStatus="Failed",
-                    SecondaryStatus="Failed",
-                    TrainingEndTime=now,
-                    FailureReason="InternalServerError: the local server ended while the job ran",
-                )
+        with platform.store.changing(KIND, name) as held:
+            for field in rules.PARTS.values():
+                for status in held.get(field, []):
+                    if status["RuleEvaluationStatus"] == "InProgress":
+                        status["RuleEvaluationStatus"] = "Error"
+                        status["StatusDetails"] = RULE_LEFT
+            if record["TrainingJobStatus"] not in ENDED:
+                _fail(held)
+
+
+def _fail(record: Record) -> None:
+    now = time.time()
+    transition = {
+        "Status": "Failed",
+        "StartTime": now,
+        "EndTime": now,
+        "StatusMessage": "Training job failed",
+    }
+    record["SecondaryStatusTransitions"].append(transition)
+    record.update(
+        TrainingJobStatus="Failed",
+        SecondaryStatus="Failed",
+        TrainingEndTime=now,
+        FailureReason=SERVER_ENDED,
+    )
 
 
 OPERATIONS = {

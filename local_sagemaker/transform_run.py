@@ -1,4 +1,4 @@
-"""One transform job as it runs: every object of the input through the model's container, each answer next to its name."""
+"""One transform job as it runs: every object of the input through the model's container."""
 
 import gzip
 import http.client
@@ -29,13 +29,21 @@ KIND = "transform-job"
 DEFAULT_MB = 6  # SageMaker's, as the next two
 TIMEOUT_S = 600
 RETRIES = 3
+# the container's variables: parts of the request
+VARIABLES = {
+    "SAGEMAKER_MAX_PAYLOAD_IN_MB": "MaxPayloadInMB",
+    "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": "MaxConcurrentTransforms",
+}
+STRATEGIES = {"MultiRecord": "MULTI_RECORD", "SingleRecord": "SINGLE_RECORD"}
 
 
 class TransformRun(threading.Thread):
     """The thread of one job."""
 
     def __init__(self, platform: Platform, record: Record) -> None:
-        self.name_of_job, self.job, self.platform = record["TransformJobName"], record, platform
+        self.job = record
+        self.platform = platform
+        self.name_of_job: str = record["TransformJobName"]
         super().__init__(name=f"transform {self.name_of_job}", daemon=True)
         self.folder = platform.work / KIND / self.name_of_job
         self.variant: Variant | None = None
@@ -70,18 +78,39 @@ class TransformRun(threading.Thread):
             self.platform.store.change(KIND, self.name_of_job, TransformJobStatus="Stopping")
 
     def _run(self) -> None:
+        inputs = self._inputs()
+        variant = self._make_variant()
+        self.variant = variant
+        each([variant], Variant.fetch)
+        variant.scale(self.job["TransformResources"]["InstanceCount"])
+        self.platform.store.change(KIND, self.name_of_job, TransformStartTime=time.time())
+        asked = self._parameters(variant)
+        callers = max(1, asked["MaxConcurrentTransforms"])
+
+        def transform(entry: tuple[str, str]) -> None:
+            self._transform(variant, *entry, asked)
+
+        with ThreadPoolExecutor(callers, thread_name_prefix=self.name_of_job) as pool:
+            for _ in pool.map(transform, inputs):
+                pass  # the first error comes out here
+
+    def _inputs(self) -> list[tuple[str, str]]:
+        """URIs of the input's objects, and their names. JobFailed without any."""
         source = self.job["TransformInput"]["DataSource"]["S3DataSource"]
-        inputs = (
-            list(objects.below(source["S3Uri"]))
-            if source["S3DataType"] == "S3Prefix"
-            else channels.manifest(source["S3Uri"])
-        )
+        uri = source["S3Uri"]
+        if source["S3DataType"] == "S3Prefix":
+            inputs = list(objects.below(uri))
+        else:
+            inputs = channels.manifest(uri)
         if not inputs:
-            raise JobFailed(
-                f'No S3 objects found under S3 URL "{source["S3Uri"]}" given in input data source'
-            )
+            raise JobFailed(f'No S3 objects found under S3 URL "{uri}" given in input data source')
+        return inputs
+
+    def _make_variant(self) -> Variant:
         model = self.platform.store.find(models.MODEL, self.job["ModelName"])
-        self.variant = Variant(
+        if model is None:
+            raise JobFailed(f"the model '{self.job['ModelName']}' was deleted")
+        return Variant(
             self.platform,
             model,
             self.folder / "model",
@@ -89,106 +118,74 @@ class TransformRun(threading.Thread):
             self.name_of_job,
             self._environment(),
         )
-        each([self.variant], Variant.fetch)
-        self.variant.scale(self.job["TransformResources"]["InstanceCount"])
-        self.platform.store.change(KIND, self.name_of_job, TransformStartTime=time.time())
-        asked = self._parameters()
-        with ThreadPoolExecutor(
-            max(1, asked["MaxConcurrentTransforms"]), thread_name_prefix=self.name_of_job
-        ) as pool:
-            for _ in pool.map(lambda entry: self._transform(*entry, asked), inputs):
-                pass  # the first error comes out here
 
     def _environment(self) -> dict[str, str]:
         """SAGEMAKER_BATCH always; the others only where the request has them."""
-        names = {
-            "MAX_PAYLOAD_IN_MB": "MaxPayloadInMB",
-            "MAX_CONCURRENT_TRANSFORMS": "MaxConcurrentTransforms",
-        }
-        given = {
-            "BATCH": "true",
-            **{name: str(self.job[key]) for name, key in names.items() if key in self.job},
-        }
+        environment = {"SAGEMAKER_BATCH": "true"}
+        for name, key in VARIABLES.items():
+            if key in self.job:
+                environment[name] = str(self.job[key])
         if "BatchStrategy" in self.job:
-            given["BATCH_STRATEGY"] = {
-                "MultiRecord": "MULTI_RECORD",
-                "SingleRecord": "SINGLE_RECORD",
-            }[self.job["BatchStrategy"]]
-        return {
-            **{f"SAGEMAKER_{name}": value for name, value in given.items()},
-            **self.job.get("Environment", {}),
-        }
+            strategy = STRATEGIES[self.job["BatchStrategy"]]
+            environment["SAGEMAKER_BATCH_STRATEGY"] = strategy
+        return {**environment, **self.job.get("Environment", {})}
 
-    def _parameters(self) -> Record:
-        """How to call: as the request says, else as the container's /execution-parameters do, else SageMaker's defaults."""
-        found = {}
+    def _parameters(self, variant: Variant) -> Record:
+        """How to call: as the request says, else as the container's /execution-parameters do.
+
+        SageMaker's defaults where neither says it.
+        """
+        found: Record = {}
         try:
-            status, _, content = ask(
-                self.variant.pick(), "GET", "/execution-parameters", None, {}, 10
-            )
+            status, _, content = ask(variant.pick(), "GET", "/execution-parameters", None, {}, 10)
             if status == 200:
                 found = json.loads(content)
         except (OSError, http.client.HTTPException, ValueError) as error:
             log.info("transform %s: no execution parameters (%s)", self.name_of_job, error)
-        strategy = self.job.get("BatchStrategy") or {"SINGLE_RECORD": "SingleRecord"}.get(
-            found.get("BatchStrategy"), "MultiRecord"
-        )
-        return {
-            "MaxConcurrentTransforms": self.job.get("MaxConcurrentTransforms")
-            or int(found.get("MaxConcurrentTransforms", 1)),
-            "BatchStrategy": strategy,
-            "MaxPayloadInMB": self.job.get(
-                "MaxPayloadInMB", int(found.get("MaxPayloadInMB", DEFAULT_MB))
-            ),
+        single = found.get("BatchStrategy") == STRATEGIES["SingleRecord"]
+        default = {
+            "MaxConcurrentTransforms": int(found.get("MaxConcurrentTransforms", 1)),
+            "BatchStrategy": "SingleRecord" if single else "MultiRecord",
+            "MaxPayloadInMB": int(found.get("MaxPayloadInMB", DEFAULT_MB)),
         }
+        return {name: self.job.get(name, value) for name, value in default.items()}
 
-    def _transform(self, uri: str, name: str, asked: Record) -> None:
+    def _transform(self, variant: Variant, uri: str, name: str, asked: Record) -> None:
         """One object. JobFailed when one of its requests fails: then nothing of it is written."""
         if self.halted:
             raise JobFailed("the job was stopped")
         given = self.job["TransformInput"]
-        split = given.get("SplitType", "None")
-        limit = asked["MaxPayloadInMB"] * 2**20
         content = objects.read(uri)
         if given.get("CompressionType") == "Gzip":
             content = gzip.decompress(content)
-        answers = [
-            self._ask(uri, body) for body in batches(content, split, asked["BatchStrategy"], limit)
-        ]
+        limit = asked["MaxPayloadInMB"] * 2**20  # bytes
+        bodies = batches(content, given.get("SplitType", "None"), asked["BatchStrategy"], limit)
+        answers = [self._ask(variant, uri, body) for body in bodies]
         output = self.job["TransformOutput"]
-        objects.write(
-            objects.joined(output["S3OutputPath"], f"{name}.out"),
-            assemble(answers, output.get("AssembleWith", "None")),
-        )
+        target = objects.joined(output["S3OutputPath"], f"{name}.out")
+        objects.write(target, assemble(answers, output.get("AssembleWith", "None")))
 
-    def _ask(self, uri: str, body: bytes) -> bytes:
-        """One request, again as often as ModelClientConfig says."""
+    def _ask(self, variant: Variant, uri: str, body: bytes) -> bytes:
+        """One request, repeated as ModelClientConfig says."""
         client = self.job.get("ModelClientConfig", {})
-        headers = {
-            "Content-Type": self.job["TransformInput"].get(
-                "ContentType", "application/octet-stream"
-            )
-        }
-        if accept := self.job["TransformOutput"].get("Accept"):
-            headers["Accept"] = accept
+        timeout_s = client.get("InvocationsTimeoutInSeconds", TIMEOUT_S)
+        headers = {"Content-Type": "application/octet-stream"}
+        if "ContentType" in self.job["TransformInput"]:
+            headers["Content-Type"] = self.job["TransformInput"]["ContentType"]
+        if self.job["TransformOutput"].get("Accept"):
+            headers["Accept"] = self.job["TransformOutput"]["Accept"]
         last = ""
         for _ in range(1 + client.get("InvocationsMaxRetries", RETRIES)):
             try:
-                status, _, content = ask(
-                    self.variant.pick(),
-                    "POST",
-                    "/invocations",
-                    body,
-                    headers,
-                    client.get("InvocationsTimeoutInSeconds", TIMEOUT_S),
-                )
+                url = variant.pick()
+                status, _, content = ask(url, "POST", "/invocations", body, headers, timeout_s)
             except (OSError, http.client.HTTPException) as error:
                 last = f"{type(error).__name__}: {error}"
                 continue
             if status == 200:
                 return content
             last = f"{status}: {content.decode('utf-8', errors='replace')[:500]}"
-            if 400 <= status < 500 and status != 429:
+            if 400 <= status < 500 and status != 429:  # it would be refused again
                 break
         raise JobFailed(f"See job logs for more information. The model answered to '{uri}': {last}")
 

@@ -3,7 +3,8 @@
 import time
 
 from local_sagemaker import models, tags
-from local_sagemaker.contract import IN_USE, VALIDATION, ApiError
+from local_sagemaker.contract import IN_USE, ApiError, invalid
+from local_sagemaker.job_ends import SERVER_ENDED
 from local_sagemaker.platform import Platform
 from local_sagemaker.record import Record
 from local_sagemaker.store import arn, page
@@ -14,27 +15,24 @@ MOST_MB = 100
 
 
 def create(platform: Platform, request: Record, region: str) -> Record:
-    name, given = request["TransformJobName"], request["TransformInput"]
+    name = request["TransformJobName"]
+    given = request["TransformInput"]
     models.found(platform, models.MODEL, request["ModelName"], region)
     if given.get("SplitType", "None") not in ("None", "Line"):
-        raise ApiError(
-            VALIDATION,
+        raise invalid(
             f"local SageMaker: SplitType {given['SplitType']} is not done here; use None or Line",
         )
     if request.get("DataProcessing") or request.get("DataCaptureConfig"):
-        raise ApiError(
-            VALIDATION,
-            "local SageMaker: DataProcessing and DataCaptureConfig of transform jobs are not done here",
+        raise invalid(
+            "local SageMaker: DataProcessing and DataCaptureConfig of transform jobs "
+            "are not done here",
         )
     if given["DataSource"]["S3DataSource"]["S3DataType"] not in ("S3Prefix", "ManifestFile"):
-        raise ApiError(
-            VALIDATION,
+        raise invalid(
             "local SageMaker: S3DataType of a transform job must be S3Prefix or ManifestFile",
         )
     if request.get("MaxPayloadInMB", 0) * request.get("MaxConcurrentTransforms", 1) > MOST_MB:
-        raise ApiError(
-            VALIDATION, f"MaxConcurrentTransforms * MaxPayloadInMB must not exceed {MOST_MB} MB"
-        )
+        raise invalid(f"MaxConcurrentTransforms * MaxPayloadInMB must not exceed {MOST_MB} MB")
     record = {
         **request,
         "TransformJobArn": arn(region, "transform-job", name),
@@ -47,8 +45,8 @@ def create(platform: Platform, request: Record, region: str) -> Record:
         record,
         ApiError(
             IN_USE,
-            "Job name must be unique within an AWS account and region, and a job with this name already "
-            f"exists ({record['TransformJobArn']})",
+            "Job name must be unique within an AWS account and region, and a job with this name "
+            f"already exists ({record['TransformJobArn']})",
         ),
     )
     tags.set_all(platform, record["TransformJobArn"], request.get("Tags", []))
@@ -59,7 +57,7 @@ def create(platform: Platform, request: Record, region: str) -> Record:
 def _found(platform: Platform, name: str, region: str) -> Record:
     record = platform.store.find(KIND, name)
     if record is None:
-        raise ApiError(VALIDATION, f'Could not find requested job with name: "{name}".')
+        raise invalid(f'Could not find requested job with name: "{name}".')
     return record
 
 
@@ -77,9 +75,9 @@ def list_all(platform: Platform, request: Record, region: str) -> Record:
 def stop(platform: Platform, request: Record, region: str) -> Record:
     record = _found(platform, request["TransformJobName"], region)
     if record["TransformJobStatus"] in ENDED:
-        raise ApiError(
-            VALIDATION,
-            f"The request was rejected because the transform job is in status {record['TransformJobStatus']}.",
+        raise invalid(
+            "The request was rejected because the transform job is in status "
+            f"{record['TransformJobStatus']}.",
         )
     if runner := platform.runner(KIND, request["TransformJobName"]):
         runner.halt("Stopped")
@@ -95,7 +93,7 @@ def recover(platform: Platform) -> None:
                 record["TransformJobName"],
                 TransformJobStatus="Failed",
                 TransformEndTime=time.time(),
-                FailureReason="InternalServerError: the local server ended while the job ran",
+                FailureReason=SERVER_ENDED,
             )
 
 

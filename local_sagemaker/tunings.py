@@ -3,15 +3,18 @@
 import importlib.util
 import time
 
-from local_sagemaker import channels, metrics, tags, training
-from local_sagemaker.contract import IN_USE, NOT_FOUND, VALIDATION, ApiError
+from local_sagemaker import channels, metrics, tags
+from local_sagemaker.contract import IN_USE, NOT_FOUND, ApiError, invalid
 from local_sagemaker.platform import Platform
 from local_sagemaker.record import Record
 from local_sagemaker.store import arn, page
-from local_sagemaker.tuning_recipe import metric_of
+from local_sagemaker.training_run import KIND as TRAINING
+from local_sagemaker.tuning_recipe import metric_of, parents
 from local_sagemaker.tuning_run import KIND, TuningRun, results_file
 
-NAME, STATUS = "HyperParameterTuningJobName", "HyperParameterTuningJobStatus"
+NAME = "HyperParameterTuningJobName"
+STATUS = "HyperParameterTuningJobStatus"
+FINAL = "FinalHyperParameterTuningJobObjectiveMetric"
 ENDED = ("Completed", "Failed", "Stopped")
 
 
@@ -38,8 +41,8 @@ def create(platform: Platform, request: Record, region: str) -> Record:
         record,
         ApiError(
             IN_USE,
-            "Tuning job names must be unique within an AWS account and region, and a tuning job with this name "
-            f"already exists ({record['HyperParameterTuningJobArn']})",
+            "Tuning job names must be unique within an AWS account and region, and a tuning job "
+            f"with this name already exists ({record['HyperParameterTuningJobArn']})",
         ),
     )
     tags.set_all(platform, record["HyperParameterTuningJobArn"], request.get("Tags", []))
@@ -48,51 +51,43 @@ def create(platform: Platform, request: Record, region: str) -> Record:
 
 
 def _check(platform: Platform, request: Record) -> None:
-    definition, config = (
-        request.get("TrainingJobDefinition"),
-        request.get("HyperParameterTuningJobConfig", {}),
-    )
+    definition = request.get("TrainingJobDefinition")
+    config = request.get("HyperParameterTuningJobConfig", {})
     if importlib.util.find_spec("tune") is None:
-        raise ApiError(
-            VALIDATION,
+        raise invalid(
             "local SageMaker: tuning jobs run on the package tune, which is not in this checkout",
         )
     if definition is None or request.get("TrainingJobDefinitions") or request.get("Autotune"):
-        raise ApiError(
-            VALIDATION,
+        raise invalid(
             "local SageMaker: a tuning job has one TrainingJobDefinition here, and no Autotune",
         )
     if config["ParameterRanges"].get("AutoParameters"):
-        raise ApiError(
-            VALIDATION,
+        raise invalid(
             "local SageMaker: ParameterRanges.AutoParameters are not done here; give ranges",
         )
     if not definition["AlgorithmSpecification"].get("TrainingImage"):
-        raise ApiError(
-            VALIDATION,
-            "You must specify AlgorithmSpecification.TrainingImage; local SageMaker has no built-in algorithms",
+        raise invalid(
+            "You must specify AlgorithmSpecification.TrainingImage; "
+            "local SageMaker has no built-in algorithms",
         )
     try:
         metric_of(request)
     except StopIteration as error:
-        raise ApiError(
-            VALIDATION,
-            "A metric is required for this hyperparameter tuning job objective. Provide a metric in the metric definitions.",
+        raise invalid(
+            "A metric is required for this hyperparameter tuning job objective. "
+            "Provide a metric in the metric definitions.",
         ) from error
     metrics.check(definition["AlgorithmSpecification"]["MetricDefinitions"])
     channels.check(
         definition.get("InputDataConfig", []),
         definition["AlgorithmSpecification"].get("TrainingInputMode", "File"),
     )
-    for parent in request.get("WarmStartConfig", {}).get("ParentHyperParameterTuningJobs", []):
-        record = _found(platform, parent[NAME])
-        if (
-            record[STATUS] not in ENDED
-            or not (platform.folder / "tunings" / f"{parent[NAME]}.json").is_file()
-        ):
-            raise ApiError(
-                VALIDATION,
-                f"The parent tuning job {parent[NAME]} is {record[STATUS]}; a parent must have ended, with training jobs of its own",
+    for parent in parents(request):
+        record = _found(platform, parent)
+        if record[STATUS] not in ENDED or not results_file(platform, parent).is_file():
+            raise invalid(
+                f"The parent tuning job {parent} is {record[STATUS]}; "
+                "a parent must have ended, with training jobs of its own"
             )
 
 
@@ -105,121 +100,99 @@ def _found(platform: Platform, name: str) -> Record:
 
 def describe(platform: Platform, request: Record, region: str) -> Record:
     record = _found(platform, request[NAME])
-    if record.get("BestName") and (best := platform.store.find(training_run.KIND, record["BestName"])):
-        record["BestTrainingJob"] = _summary(record, best)
-        record["OverallBestTrainingJob"] = _overall(platform, record)
+    best = _best(platform, record)
+    if best:
+        record["BestTrainingJob"] = best
+        record["OverallBestTrainingJob"] = _overall_best(platform, record)
     return record
 
 
-def _overall(platform: Platform, record: Record) -> Record | None:
+def _best(platform: Platform, record: Record) -> Record | None:
+    """The best training job of one tuning job."""
+    name = record.get("BestName")
+    best = platform.store.find(TRAINING, name) if name else None
+    return _summary(record, best) if best else None
+
+
+def _overall_best(platform: Platform, record: Record) -> Record | None:
     """The best of a job and its parents, where they searched the same; None otherwise."""
-    warm = record.get("WarmStartConfig", {})
-    if warm.get("WarmStartType") != "IdenticalDataAndAlgorithm":
+    if record.get("WarmStartConfig", {}).get("WarmStartType") != "IdenticalDataAndAlgorithm":
         return None
-    parents = [
-        platform.store.find(KIND, parent[NAME]) or {}
-        for parent in warm["ParentHyperParameterTuningJobs"]
-    ]
-    names = [
-        (parent, parent["BestName"]) for parent in [record, *parents] if parent.get("BestName")
-    ]
-    found = [
-        _summary(job, best)
-        for job, name in names
-        if (best := platform.store.find(training_run.KIND, name))
-    ]
-    better = (
-        max
-        if record["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]["Type"]
-        == "Maximize"
-        else min
-    )
-    return better(
-        found, key=lambda entry: entry["FinalHyperParameterTuningJobObjectiveMetric"]["Value"]
-    )
+    jobs = [record] + [platform.store.find(KIND, name) or {} for name in parents(record)]
+    found = [best for best in (_best(platform, job) for job in jobs) if best]
+    objective = record["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]
+    choose = max if objective["Type"] == "Maximize" else min
+    return choose(found, key=_value)
+
+
+def _value(summary: Record) -> float:
+    value: float = summary[FINAL]["Value"]
+    return value
 
 
 def _summary(record: Record, child: Record) -> Record:
     """A training job as a member of its tuning job."""
     objective = record["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]
-    final = next(iter(child.get("FinalMetricDataList", [])), None)
-    told = {}
-    if final:
-        told["FinalHyperParameterTuningJobObjectiveMetric"] = {
-            "Type": objective["Type"],
-            "MetricName": final["MetricName"],
-            "Value": final["Value"],
-        }
-    status = (
-        "Pending"
-        if child["TrainingJobStatus"] == "InProgress"
-        else "Succeeded"
-        if final
-        else "Failed"
-    )
-    tuned = {name: child["HyperParameters"][name] for name in child.get("TunedNames", [])}
-    return {
+    summary = {
         **child,
         "TuningJobName": record[NAME],
-        "TunedHyperParameters": tuned,
-        "ObjectiveStatus": status,
-        **told,
+        "TunedHyperParameters": {
+            name: child["HyperParameters"][name] for name in child.get("TunedNames", [])
+        },
+        "ObjectiveStatus": "Failed",
     }
+    metrics_found = child.get("FinalMetricDataList", [])
+    if metrics_found:
+        summary["ObjectiveStatus"] = "Succeeded"
+        summary[FINAL] = {
+            "Type": objective["Type"],
+            "MetricName": metrics_found[0]["MetricName"],
+            "Value": metrics_found[0]["Value"],
+        }
+    if child["TrainingJobStatus"] == "InProgress":
+        summary["ObjectiveStatus"] = "Pending"
+    return summary
 
 
 def list_children(platform: Platform, request: Record, region: str) -> Record:
     record = _found(platform, request[NAME])
+    mine = record["HyperParameterTuningJobArn"]
     children = [
         _summary(record, child)
-        for child in platform.store.all(training_run.KIND)
-        if child.get("TuningJobArn") == record["HyperParameterTuningJobArn"]
+        for child in platform.store.all(TRAINING)
+        if child.get("TuningJobArn") == mine
     ]
-    if request.get("SortBy") == "FinalObjectiveMetricValue":
-        children = [child for child in children if child["ObjectiveStatus"] == "Succeeded"]
-        values = sorted(
-            {child["FinalHyperParameterTuningJobObjectiveMetric"]["Value"] for child in children}
-        )
-        children = [
-            {
-                **child,
-                "CreationTime": values.index(
-                    child["FinalHyperParameterTuningJobObjectiveMetric"]["Value"]
-                ),
-                "Created": child["CreationTime"],
-            }
-            for child in children
-        ]
+    if request.get("SortBy") != "FinalObjectiveMetricValue":
+        found, token = page(children, request, "TrainingJobName", "TrainingJobStatus", "Ascending")
+        return {"TrainingJobSummaries": found, "NextToken": token}
+    children = [child for child in children if child["ObjectiveStatus"] == "Succeeded"]
+    # `page` sorts by CreationTime: the rank of the value stands there while it does
+    created = {child["TrainingJobName"]: child["CreationTime"] for child in children}
+    values = sorted({_value(child) for child in children})
+    for child in children:
+        child["CreationTime"] = values.index(_value(child))
     found, token = page(children, request, "TrainingJobName", "TrainingJobStatus", "Ascending")
-    return {
-        "TrainingJobSummaries": [
-            {**child, "CreationTime": child.get("Created", child["CreationTime"])}
-            for child in found
-        ],
-        "NextToken": token,
-    }
+    for child in found:
+        child["CreationTime"] = created[child["TrainingJobName"]]
+    return {"TrainingJobSummaries": found, "NextToken": token}
 
 
 def list_all(platform: Platform, request: Record, region: str) -> Record:
     records, token = page(platform.store.all(KIND), request, NAME, STATUS)
-    summaries = [
-        {
-            **record,
-            **{
-                key: record["HyperParameterTuningJobConfig"][key]
-                for key in ("Strategy", "ResourceLimits")
-            },
-        }
-        for record in records
-    ]
+    summaries = []
+    for record in records:
+        config = record["HyperParameterTuningJobConfig"]
+        shown = {key: config[key] for key in ("Strategy", "ResourceLimits")}
+        summaries.append({**record, **shown})
     return {"HyperParameterTuningJobSummaries": summaries, "NextToken": token}
 
 
 def stop(platform: Platform, request: Record, region: str) -> Record:
     record = _found(platform, request[NAME])
     if record[STATUS] in ENDED:
-        raise ApiError(
-            VALIDATION,
-            f"The request was rejected because the hyperparameter tuning job is in status {record[STATUS]}.",
+        raise invalid(
+            "The request was rejected because the hyperparameter tuning job is in status "
+            f"{record[STATUS]}.",
         )
     if runner := platform.runner(KIND, request[NAME]):
         runner.halt("Stopped")

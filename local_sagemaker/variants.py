@@ -1,4 +1,4 @@
-"""A model on its instances: its data fetched, its containers started and healthy, requests shared out among them."""
+"""A model on its instances: data fetched, containers healthy, requests shared among them."""
 
 import itertools
 import shutil
@@ -18,8 +18,10 @@ from runtime.errors import RunError
 from runtime.instances import Instance, stop_all
 from runtime.timeouts import SERVE_STOP_S
 
-MODEL, MODELS = "/opt/ml/model", "/opt/ml/models"  # where containers find one, and several
-HEALTH_S = 480  # 8 minutes from the start to a /ping of 200
+MODEL = "/opt/ml/model"  # where a container finds its model
+MODELS = "/opt/ml/models"  # and where several
+HEALTH_S = 480  # from the start to a /ping of 200, as on SageMaker
+LOOK_S = 0.1
 
 
 class NotHealthy(Exception):
@@ -39,30 +41,28 @@ class Variant:
         environment: dict[str, str] | None = None,
         health_s: int | None = None,
     ):
-        self.platform, self.model, self.folder, self._group, self._stream = (
-            platform,
-            model,
-            folder,
-            group,
-            stream,
-        )
+        self.platform = platform
+        self.model = model
+        self.folder = folder
+        self._group = group
+        self._stream = stream
         self.container = container_of(model)
         self.multi_model = self.container.get("Mode") == "MultiModel"
         self._environment = {
             "AWS_REGION": model["Region"],
             **self.container.get("Environment", {}),
             **(environment or {}),
-            **({"SAGEMAKER_MULTI_MODEL": "true"} if self.multi_model else {}),
         }
+        if self.multi_model:
+            self._environment["SAGEMAKER_MULTI_MODEL"] = "true"
         self._health_s = health_s or HEALTH_S
         self._turn = itertools.count()
         self._lock = threading.Lock()
         self.instances: list[Instance] = []
         self.abandoned = False
         self.loading = threading.Lock()  # of a multi-model endpoint's models
-        self.loaded: dict[
-            str, dict[str, bool]
-        ] = {}  # URL of an instance: its models, the last used one last
+        # URL of an instance: its models, the last used one last
+        self.loaded: dict[str, dict[str, bool]] = {}
 
     def fetch(self) -> None:
         """The model's data into the folder. ObjectError or NotHealthy when that fails."""
@@ -77,7 +77,10 @@ class Variant:
         unpack(uri, self.folder)
 
     def scale(self, count: int) -> None:
-        """So many healthy instances: started, or stopped. NotHealthy when one does not get there; what was there stays."""
+        """Start or stop instances until this number is healthy.
+
+        NotHealthy when a new one does not get ready; the earlier ones stay.
+        """
         started: list[Instance] = []
         try:
             for _ in range(count - len(self.instances)):
@@ -87,16 +90,17 @@ class Variant:
             stop_all(started, SERVE_STOP_S)
             raise
         with self._lock:
-            self.instances, surplus = [*self.instances, *started][:count], self.instances[count:]
+            surplus = self.instances[count:]
+            self.instances = [*self.instances, *started][:count]
         stop_all(surplus, SERVE_STOP_S)
 
     def replace_dead(self) -> None:
         """Instances that have ended are started anew."""
-        dead = [machine for machine in self.instances if machine.code() is not None]
-        if dead:
-            count = len(self.instances)
+        alive = [instance for instance in self.instances if instance.code() is None]
+        count = len(self.instances)
+        if len(alive) < count:
             with self._lock:
-                self.instances = [machine for machine in self.instances if machine not in dead]
+                self.instances = alive
             self.scale(count)
 
     def pick(self) -> str:
@@ -108,17 +112,16 @@ class Variant:
 
     def inside(self, path: Path) -> str:
         """A path below the folder, as the containers see it."""
-        return (
-            str(path)
-            if self.platform.container_engine.name == "process"
-            else f"{MODELS}/{path.relative_to(self.folder)}"
-        )
+        if self.platform.container_engine.name == "process":
+            return str(path)
+        return f"{MODELS}/{path.relative_to(self.folder)}"
 
     def stop(self) -> None:
         self.abandoned = True
         with self._lock:
-            machines, self.instances = self.instances, []
-        stop_all(machines, SERVE_STOP_S)
+            instances = self.instances
+            self.instances = []
+        stop_all(instances, SERVE_STOP_S)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _start(self) -> Instance:
@@ -137,19 +140,20 @@ class Variant:
             log.line,
         )
 
-    def _wait(self, machines: list[Instance]) -> None:
+    def _wait(self, instances: list[Instance]) -> None:
         deadline = time.monotonic() + self._health_s
-        for machine in machines:
-            while not machine.ready():
+        for instance in instances:
+            while not instance.ready():
                 if self.abandoned:
                     raise NotHealthy("it was deleted before it was ready")
-                code = machine.code()
+                code = instance.code()
                 if code is not None or time.monotonic() > deadline:
                     ended = f" The container ended with code {code}." if code is not None else ""
                     raise NotHealthy(
-                        f"did not pass the ping health check. Please check CloudWatch logs for this endpoint.{ended}"
+                        "did not pass the ping health check. "
+                        f"Please check CloudWatch logs for this endpoint.{ended}"
                     )
-                time.sleep(0.1)
+                time.sleep(LOOK_S)
 
 
 def unpack(uri: str, folder: Path) -> None:
