@@ -13,6 +13,9 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import boto3
 
 from runtime.errors import RunError
 from runtime.ports import free_port
@@ -45,6 +48,11 @@ def environment_here(**more: str) -> dict[str, str]:
     """This process's environment without its AWS settings, with credentials that are nobody's."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     return {**kept, **NOBODY, **more}
+
+
+def client(service: str) -> Any:  # boto3 makes a client's operations at run time
+    """boto3's client of a service, by the environment's endpoints."""
+    return boto3.client(service)  # type: ignore[call-overload]  # names are literals there
 
 
 @contextmanager

@@ -16,7 +16,8 @@ import pytest
 from launch.recipe import read_recipe, searches
 from local_sagemaker.cloud import answers, environment_here, program, registry
 from local_test import leftovers
-from local_test.e2e import StepFailed, Steps, recipe
+from local_test.e2e_steps import StepFailed, Steps
+from local_test.e2e_story import recipe
 from runtime import docker
 from runtime.container_engine import LABEL
 from runtime.errors import RunError

@@ -1,0 +1,235 @@
+"""The story of the end-to-end run: from photos and images to an endpoint, and all of it removed."""
+
+import json
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import boto3
+import yaml
+
+from local_sagemaker import cloud
+from local_test.e2e_steps import Steps, group_of, must, until
+from runtime.processes import REPOSITORY
+
+RECIPE = REPOSITORY / "recipes" / "demo.yaml"
+NAME = "e2e"
+IMAGES = ("train", "serve")
+MODEL = "shufflenet_v2_x0_5"  # a thirtieth of the demo's resnet18, of which eight would be kept
+PHOTOS_PER_CLASS = 16
+EPOCHS = 12
+TRIAL_EPOCHS = 2
+INTERRUPT_AFTER_EPOCH = 3
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Action": "sts:AssumeRole",
+            "Principal": {"Service": "sagemaker.amazonaws.com"},
+        }
+    ],
+}
+# without an engine there are no layers: the manifest of an image without any
+EMPTY_MANIFEST = {
+    "schemaVersion": 2,
+    "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+    "layers": [],
+    "config": {
+        "mediaType": "application/vnd.docker.container.image.v1+json",
+        "size": 2,
+        "digest": f"sha256:{0:064}",
+    },
+}
+
+
+def begin(steps: Steps, bucket: str, registry: str) -> None:
+    """Photos, the account's role and bucket, the images, the photos in S3, and checks of all."""
+    photos = steps.out / "photos"
+    prepared = steps.out / "prepared"
+    images = steps.out / "images.json"
+    count = ("--photos-per-class", str(PHOTOS_PER_CLASS))
+    steps.python("draw", "local_test.stick_figures", str(photos), *count)
+    steps.python("prepare", "prepare", str(photos), str(prepared), "--split", "0.6,0.2,0.2")
+    text = yaml.safe_dump(recipe(images, prepared), sort_keys=False)
+    steps.recipe.write_text(text, encoding="utf-8")
+    with steps.step("account", f"boto3: the role SlipwayRole, the bucket {bucket}"):
+        policy = json.dumps(TRUST)
+        boto3.client("iam").create_role(RoleName="SlipwayRole", AssumeRolePolicyDocument=policy)
+        place = {"LocationConstraint": cloud.REGION}
+        boto3.client("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration=place)
+    if registry:
+        variables = (f"REGISTRY={registry}", "DIRTY=1", f"OUT={images}")
+        wanted = ("push: serve=", "push: train=")
+        steps.run("push", "env", *variables, "./build_and_push.sh", *IMAGES, see=wanted)
+    else:
+        push_manifests(steps, images)
+    steps.launch("check", see=("is empty; run `python -m launch upload", "check: .* 0 failed"))
+    steps.launch("cost", see=("tuning e2e-2, at most",))
+    steps.launch("upload", see=("upload: test: s3://",))
+    steps.launch("upload", see=("train: 0 new or changed",), what="again")
+    steps.launch("check", see=("ok +channel train", "check: .* 0 failed"))
+
+
+def recipe(images: Path, prepared: Path) -> dict[str, Any]:
+    """The demo's recipe, smaller, with two searches, on spot machines, with a real-time endpoint.
+
+    The second search starts from the first.
+    """
+    document: dict[str, Any] = yaml.safe_load(RECIPE.read_text(encoding="utf-8"))
+    [search] = document["tuning"]
+    first = {
+        **search,
+        "name": "e2e-1",
+        "budgets": {"jobs": 2, "parallel": 2},
+        "hyperparameters": {**search["hyperparameters"], "epochs": TRIAL_EPOCHS},
+    }
+    second = {
+        **first,
+        "name": "e2e-2",
+        "parents": ["e2e-1"],
+        "warm_start": "IdenticalDataAndAlgorithm",
+        "seed": 1,
+    }
+    hyperparameters = {"model": MODEL, "image_size": 64, "epochs": EPOCHS, "quantize": False}
+    sagemaker = {
+        "region": cloud.REGION,
+        "images": str(images),
+        "channels": {name: str(prepared / name) for name in ("train", "validation", "test")},
+        "training": {
+            "instance_type": "ml.m5.xlarge",
+            "spot": True,
+            "max_run_s": 3600,
+            "expected_s": 300,
+        },
+        "endpoint": {"instance_type": "ml.m5.large", "max_instances": 2},
+        "debugger": {"train_interval": 5},
+    }
+    return {
+        **document,
+        "name": NAME,
+        "tuning": [first, second],
+        "hyperparameters": {**document["hyperparameters"], **hyperparameters},
+        "sagemaker": sagemaker,
+    }
+
+
+def push_manifests(steps: Steps, images: Path) -> None:
+    """Without an engine: the manifests that ECR would have after a push."""
+    host = steps.python("registry", "launch.ecr", "registry").strip()
+    for image in IMAGES:
+        repository = f"slipway-{image}"
+        steps.python("repository", "launch.ecr", "repository", host, repository)
+        boto3.client("ecr").put_image(
+            repositoryName=repository, imageTag=NAME, imageManifest=json.dumps(EMPTY_MANIFEST)
+        )
+        uri = f"{host}/{repository}:{NAME}"
+        steps.python("push", "launch.ecr", "publish", image, uri, "--out", str(images))
+
+
+def search_and_train(steps: Steps, sagemaker_url: str) -> None:
+    """The chain of searches, a training that loses its machine, one under the debugger, reports."""
+    wanted = ("tuning job e2e-1-", "tuning job e2e-2-", "e2e-2-.*: Completed; Completed=2")
+    steps.launch("tune", see=wanted)
+    with steps.step("warm start", "boto3: the second search started from the first"):
+        check_warm_start()
+    steps.launch("report", see=("e2e-1", r"report: \S+report.html"))
+    train_with_interruption(steps, sagemaker_url)
+    printed = steps.launch("debug", see=("Completed",))
+    watched = group_of(r"started: training job (\S+)", printed)
+    with steps.step("rules", "boto3: the debugger's and profiler's rules are judged"):
+        until(
+            lambda: "InProgress" not in judged(watched).values(),
+            f"the rules of {watched} are not judged",
+        )
+        answers = judged(watched)
+        must(answers and "Error" not in answers.values(), "a rule could not judge", answers)
+    pages = ("profiler-report.html", "report: measured through the artifact")
+    steps.launch("report", see=pages)
+
+
+def check_warm_start() -> None:
+    """The newest second search has the first as its parent, and a best job over both."""
+    sagemaker = boto3.client("sagemaker")
+    listed = sagemaker.list_hyper_parameter_tuning_jobs(NameContains="e2e-2-")
+    newest = listed["HyperParameterTuningJobSummaries"][0]["HyperParameterTuningJobName"]
+    search = sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=newest)
+    [parent] = search["WarmStartConfig"]["ParentHyperParameterTuningJobs"]
+    from_first = parent["HyperParameterTuningJobName"].startswith("e2e-1-")
+    must(from_first and search["OverallBestTrainingJob"], "no warm start", search)
+
+
+def train_with_interruption(steps: Steps, sagemaker_url: str) -> None:
+    """A spot training that loses its machine, and goes on from its checkpoint."""
+    started = steps.launch("train", "--no-wait", see=("the job continues",))
+    job = group_of(r"started: training job (\S+)", started)
+    path = f"/local/training-jobs/{job}/interrupt"
+    with steps.step("interrupt", f"POST {path}, after epoch {INTERRUPT_AFTER_EPOCH}"):
+        until(
+            lambda: f"epoch={INTERRUPT_AFTER_EPOCH} " in printed_by(job),
+            f"no epoch {INTERRUPT_AFTER_EPOCH} of {job}",
+        )
+        request = urllib.request.Request(f"{sagemaker_url}{path}", method="POST")
+        urllib.request.urlopen(request, timeout=30).close()
+    wanted = (
+        "still runs; following it",
+        "going on from the checkpoint of epoch",
+        f"{job}: Completed",
+        f"epoch={EPOCHS} ",
+    )
+    steps.launch("train", see=wanted, what="train on")
+    record = boto3.client("sagemaker").describe_training_job(TrainingJobName=job)
+    states = [entry["Status"] for entry in record["SecondaryStatusTransitions"]]
+    must("Interrupted" in states and states[-1] == "Completed", "no interruption", states)
+
+
+def printed_by(job: str) -> str:
+    """What a training has printed, as CloudWatch has it."""
+    logs = boto3.client("logs")
+    group = "/aws/sagemaker/TrainingJobs"
+    found = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{job}/")
+    text = ""
+    for stream in found["logStreams"]:
+        name = stream["logStreamName"]
+        page = logs.get_log_events(logGroupName=group, logStreamName=name, startFromHead=True)
+        text += "".join(f"{event['message']} \n" for event in page["events"])
+    return text
+
+
+def judged(job: str) -> dict[str, str]:
+    """The rules of a training, and the status of each."""
+    record = boto3.client("sagemaker").describe_training_job(TrainingJobName=job)
+    rules = [*record["DebugRuleEvaluationStatuses"], *record["ProfilerRuleEvaluationStatuses"]]
+    return {rule["RuleConfigurationName"]: rule["RuleEvaluationStatus"] for rule in rules}
+
+
+def host(steps: Steps, bucket: str) -> None:
+    """The endpoint, its answers, another model on it, a transform job, and everything removed."""
+    test = steps.out / "prepared" / "test"
+    steps.launch("deploy", see=(f"{NAME} is InService",))
+    before = boto3.client("sagemaker").describe_endpoint(EndpointName=NAME)
+    check_accuracy(steps, test)
+    steps.launch("deploy", "--best", see=("best of e2e-2-", f"{NAME} is InService"), what="update")
+    after = boto3.client("sagemaker").describe_endpoint(EndpointName=NAME)
+    updated = before["EndpointConfigName"] != after["EndpointConfigName"]
+    must(updated, "the endpoint was not updated", after)
+    prefix = f"s3://{bucket}/slipway/{NAME}/data/test/"
+    steps.launch("invoke", prefix, see=("photo +label +probability",))
+    steps.launch("batch", str(test), see=("Completed", "photo +label +probability"))
+    steps.launch("status", see=(f"endpoint {NAME}: InService", "Completed"))
+    steps.launch("delete", "--yes", "--data", see=(f"delete: Endpoint {NAME}", "objects removed"))
+
+
+def check_accuracy(steps: Steps, test: Path) -> None:
+    """The endpoint answers as training measured."""
+    printed = steps.launch("invoke", str(test), "--json")
+    answers = [json.loads(line) for line in printed.splitlines()]
+    [described] = (steps.out / "launch" / NAME).glob("*/model/model.json")
+    trained = json.loads(described.read_text(encoding="utf-8"))["accuracy"]["test"]
+    correct = [answer.get("label") == Path(answer["photo"]).parent.name for answer in answers]
+    served = sum(correct) / len(correct)
+    must(
+        round(trained, 6) == round(served, 6),
+        "the endpoint answers otherwise than training measured",
+        {"trained": trained, "served": served},
+    )
