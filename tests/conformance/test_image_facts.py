@@ -6,7 +6,6 @@ from contextlib import contextmanager
 
 import pytest
 
-from conformance import layers
 from conformance.clauses import Broken, Kept, NotApplicable
 from conformance.image_clauses import (
     BASE,
@@ -19,6 +18,7 @@ from conformance.image_clauses import (
 )
 from conformance.image_facts import Findings, ImageFacts
 from conformance.layers import File, files, present, taken_away
+from runtime import docker
 from tests.support.keys import PRIVATE_KEY
 
 AMI = "al2-ami-sagemaker-inference-gpu-3-1"  # its driver runs CUDA 12.4
@@ -158,7 +158,7 @@ def saved(monkeypatch):
     def saved_image(image):
         yield io.BytesIO(archive)
 
-    monkeypatch.setattr(layers.docker, "saved_image", saved_image)
+    monkeypatch.setattr(docker, "saved_image", saved_image)
 
 
 def test_the_entries_of_all_layers(saved):
