@@ -82,19 +82,19 @@ web: $(VENV)/.process ## Serve the page in front of the demo's model; PORT=8080
 
 bench-serve: $(VENV)/.process ## Measure slipway-serve against multi-model-server and LitServe, in containers; BENCH=options
 	@$(MAKE) --no-print-directory images IMAGES='train serve'
-	@$(VENV)/bin/python bench/serve.py $(BENCH)
+	@$(VENV)/bin/python -m bench.serve $(BENCH)
 
 bench-train: $(VENV)/.process ## Measure training against a plain torchvision loop; BENCH=options
-	@$(VENV)/bin/python bench/train.py $(BENCH)
+	@$(VENV)/bin/python -m bench.train $(BENCH)
 
 bench-tune: $(VENV)/.process ## Measure a search of 28 trainings against a plain torchvision loop; BENCH=options
-	@$(VENV)/bin/python bench/tune.py $(BENCH)
+	@$(VENV)/bin/python -m bench.tune $(BENCH)
 
 bench-hook: $(VENV)/.process ## Measure what smdebug's hook costs a training step; BENCH=options
-	@$(VENV)/bin/python bench/hook_cost.py $(BENCH)
+	@$(VENV)/bin/python -m bench.hook_cost $(BENCH)
 
 bench-profile: $(VENV)/.process ## Measure what profiling costs a training; BENCH=options
-	@$(VENV)/bin/python bench/profile_cost.py $(BENCH)
+	@$(VENV)/bin/python -m bench.profile_cost $(BENCH)
 
 base: ## Make a stand-in for the base image with debootstrap, where none can be pulled (as root)
 	@docker/base.sh

@@ -1,8 +1,9 @@
-"""python bench/gpu_engine.py [--model resnet50] [--device cuda]: photos a second of the GPU engine by batch size, beside
-torch called plainly, in f32 and in channels-last half precision, all in one run on one artifact of random weights.
+"""python -m bench.gpu_engine: photos/s of the GPU engine by batch size, beside plain torch.
 
-Every way gets the same pixels from memory and gives its answers back there, so copies are in. It takes turns between the
-ways, for a machine's clock drifts, and keeps the median turn. Random weights cost the same as trained ones.
+torch runs in f32 and in channels-last half precision, all in one run on one artifact of random
+weights, which cost the same as trained ones. Every way gets the same pixels from memory and returns
+its answers there, so copies are included. The ways take turns, because a machine's clock drifts;
+the median turn counts.
 """
 
 import argparse
@@ -10,84 +11,86 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import safetensors.torch
+import torch
+from numpy.typing import NDArray
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(REPOSITORY))
-
-from artifact.model import WEIGHTS_FILE, Description  # noqa: E402  the bench runs from any folder
+from artifact.model import WEIGHTS_FILE, Description
+from artifact.network import Cast, Probabilities, build, own_preprocessing
+from artifact.torch_engine import DeviceError, TorchEngine
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
 CLASSES = 133
 
-Run = Callable[[np.ndarray], np.ndarray]
+Run = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
-def write_artifact(directory: Path, architecture: str) -> Description:
-    import safetensors.torch
-    import torch
+class Rates(NamedTuple):
+    """Photos/s of each way at one batch size."""
 
-    from artifact.network import build, own_preprocessing
+    f32: float
+    half: float
+    engine: float
 
-    torch.manual_seed(0)
-    preprocessing = own_preprocessing(architecture)
-    network = build(architecture, CLASSES, (), preprocessing.crop)
-    safetensors.torch.save_file(
-        {name: value.contiguous() for name, value in network.state_dict().items()},
-        directory / WEIGHTS_FILE,
-    )
-    return Description(
-        tuple(f"class {index}" for index in range(CLASSES)), preprocessing, architecture
-    )
+    def row(self, batch: int) -> str:
+        rates = f"{self.f32:.0f} | {self.half:.0f} | {self.engine:.0f}"
+        return f"| {batch} | {rates} | {self.over_half:.2f} | {self.over_f32:.2f} |"
 
+    @property
+    def over_half(self) -> float:
+        return self.engine / self.half
 
-def plain(directory: Path, description: Description, device: str, half: bool) -> Run:
-    """torch as one would write it first: the whole network called on each batch, answers copied back."""
-    import safetensors.torch
-    import torch
-
-    from artifact.network import Cast, Probabilities, build
-
-    network = build(description.architecture, CLASSES, (), description.preprocessing.crop)
-    network.load_state_dict(safetensors.torch.load_file(directory / WEIGHTS_FILE))
-    if half:
-        network = Cast(network, torch.float16 if device.startswith("cuda") else torch.bfloat16)
-    model = Probabilities(network, description.preprocessing).to(device).eval()
-
-    def run(pixels: np.ndarray) -> np.ndarray:
-        with torch.inference_mode():
-            return model(torch.from_numpy(pixels).to(device)).cpu().numpy()
-
-    return run
+    @property
+    def over_f32(self) -> float:
+        return self.engine / self.f32
 
 
-def rate(run: Run, pixels: np.ndarray, seconds: float) -> float:
-    """Photos a second over at least so many seconds and two calls."""
-    started, calls = time.perf_counter(), 0
-    while calls < 2 or time.perf_counter() - started < seconds:
-        run(pixels)
-        calls += 1
-    return calls * len(pixels) / (time.perf_counter() - started)
-
-
-def measure(
-    ways: dict[str, Run], batch: int, side: int, turns: int, seconds: float
-) -> dict[str, float]:
-    pixels = np.random.default_rng(batch).integers(0, 256, (batch, side, side, 3), dtype=np.uint8)
-    found = {name: [] for name in ways}
-    for run in ways.values():
-        run(pixels)
-    for _ in range(turns):
-        for name, run in ways.items():
-            found[name].append(rate(run, pixels, seconds))
-    return {name: statistics.median(rates) for name, rates in found.items()}
+def main() -> int:
+    options = arguments()
+    with tempfile.TemporaryDirectory() as folder:
+        directory = Path(folder)
+        description = write_artifact(directory, options.model)
+        started = time.perf_counter()
+        try:
+            engine = TorchEngine(directory, description, "auto", options.device, options.max_batch)
+        except DeviceError as error:
+            print(f"bench-gpu: not measured: {error}", file=sys.stderr)
+            return 1
+        opened_s = time.perf_counter() - started
+        # The engine's graphs are recorded; the plain ways get the settings of a fresh process.
+        torch.backends.cudnn.benchmark = False
+        torch.backends.cudnn.allow_tf32 = True
+        ways = {
+            "plain f32": plain(directory, description, options.device, half=False),
+            "plain half": plain(directory, description, options.device, half=True),
+            f"engine {engine.precision}": engine.run,
+        }
+        where = "CPU"
+        if options.device.startswith("cuda"):
+            where = torch.cuda.get_device_name(options.device)
+        print(f"{options.model}, {CLASSES} classes, on {where}, torch {torch.__version__}")
+        print(f"opened in {opened_s:.1f} s; photos/s:\n")
+        heads = ["batch", *ways, "engine / plain half", "engine / plain f32"]
+        print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
+        rates = {}
+        for batch in BATCHES:
+            if batch <= engine.max_batch:
+                side = description.preprocessing.crop
+                measured = measure(ways, batch, side, options.turns, options.seconds)
+                rates[batch] = Rates(*measured)
+                print(rates[batch].row(batch), flush=True)
+        head = f"model={options.model} device='{where}' precision={engine.precision}"
+        print(f"\nbench-gpu: {head} {summary(rates)}")
+    return 0
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(prog="bench-gpu", description=__doc__)
     parser.add_argument("--model", default="resnet50")
     parser.add_argument(
         "--device", default="cuda", help="cuda, cuda:<number>, or cpu to see that it runs"
@@ -98,62 +101,70 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> int:
-    options = arguments()
-    import torch
+def write_artifact(directory: Path, architecture: str) -> Description:
+    """The weights and the description of a network that nobody has trained."""
+    torch.manual_seed(0)
+    preprocessing = own_preprocessing(architecture)
+    network = build(architecture, CLASSES, (), preprocessing.crop)
+    weights = {name: value.contiguous() for name, value in network.state_dict().items()}
+    safetensors.torch.save_file(weights, directory / WEIGHTS_FILE)
+    classes = tuple(f"class {index}" for index in range(CLASSES))
+    return Description(classes, preprocessing, architecture)
 
-    from artifact.torch_engine import DeviceError, TorchEngine
 
-    with tempfile.TemporaryDirectory() as folder:
-        directory = Path(folder)
-        description = write_artifact(directory, options.model)
-        try:
-            started = time.perf_counter()
-            engine = TorchEngine(directory, description, "auto", options.device, options.max_batch)
-        except DeviceError as error:
-            print(f"bench-gpu: not measured: {error}", file=sys.stderr)
-            return 1
-        opened_s = time.perf_counter() - started
-        # the engine's graphs are recorded; the plain ways get what a fresh process of torch has
-        torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32 = False, True
-        ways = {
-            "plain f32": plain(directory, description, options.device, half=False),
-            "plain half": plain(directory, description, options.device, half=True),
-            f"engine {engine.precision}": engine.run,
-        }
-        where = (
-            torch.cuda.get_device_name(options.device)
-            if options.device.startswith("cuda")
-            else "CPU"
-        )
-        print(
-            f"{options.model}, {CLASSES} classes, on {where}, torch {torch.__version__}; opened in {opened_s:.1f} s; photos a second\n"
-        )
-        print(
-            "| batch | "
-            + " | ".join(ways)
-            + " | engine / plain half | engine / plain f32 |\n|"
-            + "---|" * (len(ways) + 3)
-        )
-        rates = {}
-        for batch in [size for size in BATCHES if size <= engine.max_batch]:
-            rates[batch] = list(
-                measure(
-                    ways, batch, description.preprocessing.crop, options.turns, options.seconds
-                ).values()
-            )
-            f32, half, own = rates[batch]
-            print(
-                f"| {batch} | {f32:.0f} | {half:.0f} | {own:.0f} | {own / half:.2f} | {own / f32:.2f} |",
-                flush=True,
-            )
-        last = max(rates)
-        print(
-            f"\nbench-gpu: model={options.model} device='{where}' precision={engine.precision} batch_1={rates[1][2]:.0f}/s "
-            f"batch_{last}={rates[last][2]:.0f}/s over_plain_half={rates[1][2] / rates[1][1]:.2f},{rates[last][2] / rates[last][1]:.2f} "
-            f"over_plain_f32={rates[1][2] / rates[1][0]:.2f},{rates[last][2] / rates[last][0]:.2f}"
-        )
-    return 0
+def plain(directory: Path, description: Description, device: str, half: bool) -> Run:
+    """torch as one writes it first: the whole network on each batch, answers copied back."""
+    network = build(description.architecture, CLASSES, (), description.preprocessing.crop)
+    network.load_state_dict(safetensors.torch.load_file(directory / WEIGHTS_FILE))
+    if half:
+        precision = torch.float16 if device.startswith("cuda") else torch.bfloat16
+        network = Cast(network, precision)
+    model = Probabilities(network, description.preprocessing).to(device).eval()
+
+    def run(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            answers: torch.Tensor = model(torch.from_numpy(pixels).to(device))
+            return answers.cpu().numpy()
+
+    return run
+
+
+def measure(
+    ways: Mapping[str, Run], batch: int, side: int, turns: int, seconds: float
+) -> Iterable[float]:
+    """Photos/s of each way, the median of its turns."""
+    pixels = np.random.default_rng(batch).integers(0, 256, (batch, side, side, 3), dtype=np.uint8)
+    found: dict[str, list[float]] = {name: [] for name in ways}
+    for run in ways.values():
+        run(pixels)
+    for _ in range(turns):
+        for name, run in ways.items():
+            found[name].append(rate(run, pixels, seconds))
+    return [statistics.median(rates) for rates in found.values()]
+
+
+def rate(run: Run, pixels: NDArray[np.uint8], seconds: float) -> float:
+    """Photos/s over at least `seconds` and two calls."""
+    calls = 0
+    spent = 0.0
+    started = time.perf_counter()
+    while calls < 2 or spent < seconds:
+        run(pixels)
+        calls += 1
+        spent = time.perf_counter() - started
+    return calls * len(pixels) / spent
+
+
+def summary(rates: Mapping[int, Rates]) -> str:
+    """The first and the last batch size in the words of the last line."""
+    last = max(rates)
+    one = rates[1]
+    most = rates[last]
+    return (
+        f"batch_1={one.engine:.0f}/s batch_{last}={most.engine:.0f}/s "
+        f"over_plain_half={one.over_half:.2f},{most.over_half:.2f} "
+        f"over_plain_f32={one.over_f32:.2f},{most.over_f32:.2f}"
+    )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
-"""python bench/profile_cost.py: what profiling costs a training of ResNet18, as a ratio measured in one run.
+"""python -m bench.profile_cost: what profiling costs a training of ResNet18, as a ratio.
 
-One network, one stream of random photos; chunks of steps with and without the profile alternate, in an order that is turned round each time, so
-that what else the machine does hits both. Both the time on the wall and, on a CPU, the processor time of this process are compared: on a busy machine only the
-second says anything. Prints one JSON line; exits with 1 when the median cost (processor time; on a GPU wall time) is 2 % or more.
+One network, one batch of random photos. Chunks of steps with and without the profile alternate, in
+an order that is turned round each time, so that other work on the machine hits both. It compares
+wall time and, on a CPU, the processor time of this process: on a busy machine only the second
+counts. It ends with a table and one JSON line; the exit code is 1 when the median cost (processor
+time; on a GPU wall time) is 2 % or more.
 """
 
 import argparse
@@ -11,25 +13,87 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
-BENCH = Path(__file__).resolve().parent
-sys.path.insert(0, str(BENCH.parent))  # before this folder, in which train.py is another
+import torch
+import torchvision
 
-import torch  # noqa: E402
-import torchvision  # noqa: E402
-from sections import machine, replace_section  # noqa: E402
-
-from train.recording.profile import NoProfile, Profile, profiling  # noqa: E402
-from train.recording.profile_settings import ProfileSettings  # noqa: E402
-from train.recording.profile_system import Meters, gpu_meter  # noqa: E402
+from bench.sections import machine, replace_section
+from train.recording.profile import NoProfile, Profile, profiling
+from train.recording.profile_settings import ProfileSettings
+from train.recording.profile_system import Meters, gpu_meter
 
 TITLE = "## What profiling costs a training (`make bench-profile`)"
 BAR = 0.02
-SPANS_A_STEP = 5  # waiting for data, forward, backward, optimizer, and the step itself
+SPANS_PER_STEP = 5  # waiting for data, forward, backward, optimizer, and the step itself
+SPANS = 20000  # timed for the cost of one
+MEASUREMENTS = 50  # of the machine, timed for the cost of one
+HEADS = (
+    "ms a step",
+    "cost, processor time",
+    "its quartiles",
+    "cost, wall",
+    "a span",
+    "a measurement of the machine",
+)
+
+
+class Seconds(NamedTuple):
+    """Of a chunk of steps."""
+
+    wall: float
+    processor: float
+
+
+class Round(NamedTuple):
+    """A chunk with the profile, and one without."""
+
+    profiled: Seconds
+    plain: Seconds
+
+
+Chunk = Callable[[NoProfile | Profile], Seconds]
 
 
 def main() -> int:
+    options = arguments()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    chunk = make_chunk(device, options.batch_size, options.image_size, options.steps)
+    chunk(NoProfile())
+    rounds = []
+    for number in range(options.rounds):
+        rounds.append(one_round(chunk, number % 2 == 0, options.interval_ms, device.type))
+    wall = [round_.profiled.wall / round_.plain.wall - 1 for round_ in rounds]
+    processor = [round_.profiled.processor / round_.plain.processor - 1 for round_ in rounds]
+    costs = wall if device.type == "cuda" else processor
+    step_s = statistics.median(round_.plain.wall for round_ in rounds) / options.steps
+    span_s = span_seconds()
+    measurement_s = measurement_seconds()
+    parts = SPANS_PER_STEP * span_s / step_s + 1000 * measurement_s / options.interval_ms
+    low, _, high = statistics.quantiles(costs, n=4)
+    found = {
+        "bench": "profile-cost",
+        "device": device.type,
+        "step_ms": _ms(step_s),
+        "cost_percent": _percent(statistics.median(costs)),
+        "quartiles_percent": [_percent(low), _percent(high)],
+        "wall_cost_percent": _percent(statistics.median(wall)),
+        "span_us": round(1e6 * span_s, 2),
+        "measurement_ms": _ms(measurement_s),
+        "cost_of_parts_percent": _percent(parts),
+        "rounds": options.rounds,
+    }
+    sizes = f"{options.image_size} pixels, batch {options.batch_size}, {options.rounds} rounds"
+    rows = table(found, _percent(low), _percent(high))
+    replace_section(TITLE, f"{machine()}. ResNet18, {sizes}; bar: 2 %.\n\n{rows}")
+    print(rows)
+    print(json.dumps(found))
+    return int(statistics.median(costs) >= BAR)
+
+
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="profile-cost", description=__doc__)
     parser.add_argument("--rounds", type=int, default=80)
     parser.add_argument("--steps", type=int, default=12, help="of each chunk")
@@ -41,102 +105,78 @@ def main() -> int:
         help="pixels; small photos make short steps, which profiling costs most",
     )
     parser.add_argument("--interval-ms", type=int, default=500)
-    options = parser.parse_args()
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return parser.parse_args()
+
+
+def make_chunk(device: torch.device, batch_size: int, image_size: int, steps: int) -> Chunk:
+    """A chunk of training steps of one ResNet18."""
     network = torchvision.models.resnet18(num_classes=10).to(device)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
-    photos = torch.randn(
-        options.batch_size, 3, options.image_size, options.image_size, device=device
-    )
-    labels = torch.randint(10, (options.batch_size,), device=device)
+    photos = torch.randn(batch_size, 3, image_size, image_size, device=device)
+    labels = torch.randint(10, (batch_size,), device=device)
 
-    def chunk(profile: NoProfile | Profile) -> tuple[float, float]:
-        """Seconds that a chunk of steps takes, on the wall and of the processor."""
-        started = time.perf_counter(), time.process_time()
-        for batch in profile.steps(photos for _ in range(options.steps)):
+    def chunk(profile: NoProfile | Profile) -> Seconds:
+        wall = time.perf_counter()
+        processor = time.process_time()
+        for batch in profile.steps(photos for _ in range(steps)):
             with profile.span("Forward"):
                 loss = torch.nn.functional.cross_entropy(network(batch), labels)
             with profile.span("Backward"):
                 optimizer.zero_grad(set_to_none=True)
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]  # torch's
             with profile.span("Optimizer"):
                 optimizer.step()
         if device.type == "cuda":
             torch.cuda.synchronize()
-        return time.perf_counter() - started[0], time.process_time() - started[1]
+        return Seconds(time.perf_counter() - wall, time.process_time() - processor)
 
-    chunk(NoProfile())
-    rounds = [
-        one_round(chunk, number % 2 == 0, options.interval_ms, device.type)
-        for number in range(options.rounds)
-    ]
-    wall, processor = (
-        [with_[kind] / without[kind] - 1 for with_, without in rounds] for kind in (0, 1)
-    )
-    costs = wall if device.type == "cuda" else processor
-    step = statistics.median(without[0] for _, without in rounds) / options.steps
-    span, measurement = parts()
-    found = {
-        "bench": "profile-cost",
-        "device": device.type,
-        "step_ms": _ms(step),
-        "cost_percent": _percent(statistics.median(costs)),
-        "quartiles_percent": [
-            _percent(quartile) for quartile in statistics.quantiles(costs, n=4)[::2]
-        ],
-        "wall_cost_percent": _percent(statistics.median(wall)),
-        "span_us": round(1e6 * span, 2),
-        "measurement_ms": _ms(measurement),
-        "cost_of_parts_percent": _percent(
-            SPANS_A_STEP * span / step + 1000 * measurement / options.interval_ms
-        ),
-        "rounds": options.rounds,
-    }
-    replace_section(
-        BENCH / "RESULTS.md",
-        TITLE,
-        f"{machine()}. ResNet18, {options.image_size} pixels, batch {options.batch_size}, {options.rounds} rounds; bar: 2 %.\n\n"
-        "| ms a step | cost, processor time | its quartiles | cost, wall | a span | a measurement of the machine |\n"
-        "|---|---|---|---|---|---|\n"
-        f"| {found['step_ms']} | {found['cost_percent']} % | {' to '.join(map(str, found['quartiles_percent']))} % | "
-        f"{found['wall_cost_percent']} % | "
-        f"{found['span_us']} us | {found['measurement_ms']} ms |",
-    )
-    print(json.dumps(found))
-    return int(statistics.median(costs) >= BAR)
+    return chunk
 
 
-def one_round(
-    chunk, profiled_first: bool, interval_ms: int, device_type: str
-) -> tuple[tuple[float, float], tuple[float, float]]:
-    """What a chunk takes with the profile and without it."""
+def one_round(chunk: Chunk, profiled_first: bool, interval_ms: int, device_type: str) -> Round:
+    """A chunk with the profile and one without, in either order."""
     seconds = {}
     with tempfile.TemporaryDirectory() as folder:
         for profiled in (profiled_first, not profiled_first):
-            with profiling(
-                ProfileSettings(Path(folder), interval_ms) if profiled else None, device_type
-            ) as profile:
+            settings = ProfileSettings(Path(folder), interval_ms) if profiled else None
+            with profiling(settings, device_type) as profile:
                 seconds[profiled] = chunk(profile)
-    return seconds[True], seconds[False]
+    return Round(profiled=seconds[True], plain=seconds[False])
 
 
-def parts() -> tuple[float, float]:
-    """Processor seconds of one span, written, and of one measurement of the machine."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        profiling(ProfileSettings(Path(folder), 60000)) as profile,
-    ):
+def span_seconds() -> float:
+    """Processor seconds of one span, written."""
+    with tempfile.TemporaryDirectory() as folder:
+        profile = Profile(ProfileSettings(Path(folder), 60000))
         started = time.process_time()
-        for _ in range(20000):
+        for _ in range(SPANS):
             with profile.span("Forward"):
                 pass
         profile.close()
-        span = (time.process_time() - started) / 20000
+        return (time.process_time() - started) / SPANS
+
+
+def measurement_seconds() -> float:
+    """Processor seconds of one measurement of the machine."""
     meters = Meters(gpu_meter())
     started = time.process_time()
-    for _ in range(50):
+    for _ in range(MEASUREMENTS):
         meters.measure()
-    return span, (time.process_time() - started) / 50
+    return (time.process_time() - started) / MEASUREMENTS
+
+
+def table(found: dict[str, object], low: float, high: float) -> str:
+    """The figures as Markdown. low, high: quartiles of the cost, percent."""
+    cells = [
+        found["step_ms"],
+        f"{found['cost_percent']} %",
+        f"{low} to {high} %",
+        f"{found['wall_cost_percent']} %",
+        f"{found['span_us']} us",
+        f"{found['measurement_ms']} ms",
+    ]
+    lines = [" | ".join(HEADS), "|".join(["---"] * len(HEADS)), " | ".join(map(str, cells))]
+    return f"| {lines[0]} |\n|{lines[1]}|\n| {lines[2]} |"
 
 
 def _ms(seconds: float) -> float:

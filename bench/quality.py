@@ -1,9 +1,10 @@
-"""python bench/quality.py --data FOLDER: how well a small folder of photos is learnt from scratch, by our recipe and by a plain loop.
+"""python -m bench.quality --data FOLDER: how well a small folder of photos is learnt from scratch.
 
-For each seed the photos are split anew (0.7, 0.1, 0.2), and both learn a ResNet18 of random weights on the same photos at the same size:
-ours with RECIPE, the loop with the settings of the projects that Slipway grew out of (SGD, no schedule, photos as they are, 30 epochs).
-Test accuracies, their means, and all settings go to a section of bench/RESULTS.md. About a quarter of an hour a seed on two cores; started
-again it goes on after the runs that are done.
+For each seed the photos are split anew (0.7, 0.1, 0.2). Our recipe and a plain loop both train a
+ResNet18 of random weights on the same photos at the same size: ours with RECIPE, the loop with the
+settings of the projects that Slipway grew out of (SGD, no schedule, photos as they are, 30 epochs).
+Test accuracies, their means and all settings go to a section of bench/RESULTS.md. It takes 15
+minutes for each seed on two cores; a second start goes on after the runs that are done.
 """
 
 import argparse
@@ -11,18 +12,15 @@ import json
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-BENCH = Path(__file__).resolve().parent
-sys.path[:0] = [str(BENCH), str(BENCH.parent)]
+from bench.sections import OUT, REPOSITORY, machine, replace_section
+from bench.training.jobs import PLAIN_LOOP, make_job, run
 
-from sections import machine, replace_section  # noqa: E402
-from training.jobs import make_job, run  # noqa: E402
-
-TITLE = "## Learning a small folder from scratch (`python bench/quality.py`)"
+TITLE = "## Learning a small folder from scratch (`python -m bench.quality`)"
 SIZE = 128  # pixels
-RECIPE = {
+RECIPE: dict[str, object] = {
     "model": "resnet18",
     "weights": "none",
     "trainable": "all",
@@ -38,22 +36,15 @@ RECIPE = {
     "label_smoothing": 0.1,
     "quantize": "false",
 }
-LOOP = (
-    "--model",
-    "resnet18",
-    "--trainable",
-    "all",
-    "--size",
-    SIZE,
-    "--epochs",
-    30,
-    "--batch-size",
-    20,
-    "--lr",
-    0.01,
-    "--momentum",
-    0.9,
-)
+LOOP: dict[str, object] = {
+    "--model": "resnet18",
+    "--trainable": "all",
+    "--size": SIZE,
+    "--epochs": 30,
+    "--batch-size": 20,
+    "--lr": 0.01,
+    "--momentum": 0.9,
+}
 
 
 def main() -> int:
@@ -61,111 +52,110 @@ def main() -> int:
     parser.add_argument("--data", type=Path, required=True, help="photos, a folder a class")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument(
-        "--out",
-        type=Path,
-        default=BENCH.parent / "out" / "bench-quality",
-        help="where splits and runs are kept",
+        "--out", type=Path, default=OUT / "bench-quality", help="where splits and runs are kept"
     )
     options = parser.parse_args()
-    options.out = options.out.absolute()
-    ours, loops, photos = [], [], 0
+    out = options.out.absolute()
+    ours = []
+    loops = []
+    photos = 0
     for seed in range(options.seeds):
-        data = options.out / f"prepared-{seed}"
-        if not data.is_dir():
-            subprocess.run(
-                [
-                    sys.executable,
-                    "-m",
-                    "prepare",
-                    options.data,
-                    data,
-                    "--split",
-                    "0.7,0.1,0.2",
-                    "--seed",
-                    str(seed),
-                ],
-                cwd=BENCH.parent,
-                check=True,
-                stdout=subprocess.DEVNULL,
-            )
-        photos = sum(
-            path.is_file()
-            for channel in ("train", "validation", "test")
-            for path in (data / channel).rglob("*")
-        )
-        ours.append(
-            kept(
-                options.out / f"ours-{seed}.json",
-                RECIPE,
-                lambda: train(options.out / f"job-{seed}", data, seed),
-            )
-        )
-        loops.append(kept(options.out / f"loop-{seed}.json", LOOP, lambda: plain_loop(data, seed)))
-        print(
-            f"bench-quality: seed={seed} accuracy={ours[-1]:.4f} loop_accuracy={loops[-1]:.4f}",
-            flush=True,
-        )
-    replace_section(BENCH / "RESULTS.md", TITLE, table(ours, loops, photos))
-    print(
-        f"bench-quality: seeds={options.seeds} accuracy={statistics.mean(ours):.4f} loop_accuracy={statistics.mean(loops):.4f}"
-    )
+        data = split(options.data, out, seed)
+        photos = count_photos(data)
+        ours.append(our_accuracy(out, data, seed))
+        loops.append(loop_accuracy(out, data, seed))
+        figures = f"accuracy={ours[-1]:.4f} loop_accuracy={loops[-1]:.4f}"
+        print(f"bench-quality: seed={seed} {figures}", flush=True)
+    section = table(ours, loops, photos)
+    replace_section(TITLE, section)
+    print(section)
+    means = f"accuracy={statistics.mean(ours):.4f} loop_accuracy={statistics.mean(loops):.4f}"
+    print(f"bench-quality: seeds={options.seeds} {means}")
     return 0
 
 
-def train(job: Path, data: Path, seed: int) -> float:
-    own = run(
-        f"python -m train, seed {seed}",
-        "-m",
-        "train",
-        "--root",
-        make_job(job, data, RECIPE | {"seed": seed}),
-    )
-    line = next(line for line in own.output.splitlines() if line.startswith("test:"))
-    return float(line.partition("test_accuracy=")[2].split()[0])
+def split(photos: Path, out: Path, seed: int) -> Path:
+    """The photos, prepared and split by a seed."""
+    data = out / f"prepared-{seed}"
+    if not data.is_dir():
+        command = [sys.executable, "-m", "prepare", str(photos), str(data)]
+        command += ["--split", "0.7,0.1,0.2", "--seed", str(seed)]
+        subprocess.run(command, cwd=REPOSITORY, check=True, stdout=subprocess.DEVNULL)
+    return data
 
 
-def plain_loop(data: Path, seed: int) -> float:
-    loop = run(
-        f"plain loop, seed {seed}",
-        "bench/training/plain_loop.py",
-        "--data",
-        data,
-        "--seed",
-        seed,
-        *LOOP,
-    )
-    return json.loads(loop.output.splitlines()[-1])["accuracies"][1]
+def count_photos(data: Path) -> int:
+    count = 0
+    for channel in ("train", "validation", "test"):
+        count += sum(path.is_file() for path in (data / channel).rglob("*"))
+    return count
+
+
+def our_accuracy(out: Path, data: Path, seed: int) -> float:
+    def train() -> float:
+        job = make_job(out / f"job-{seed}", data, RECIPE | {"seed": seed})
+        ours = run(f"python -m train, seed {seed}", "-m", "train", "--root", job)
+        lines = [line for line in ours.output.splitlines() if line.startswith("test:")]
+        return float(lines[0].partition("test_accuracy=")[2].split()[0])
+
+    return kept(out / f"ours-{seed}.json", RECIPE, train)
+
+
+def loop_accuracy(out: Path, data: Path, seed: int) -> float:
+    def train() -> float:
+        options = [*_words(LOOP), "--data", data, "--seed", seed]
+        loop = run(f"plain loop, seed {seed}", *PLAIN_LOOP, *options)
+        _, test = json.loads(loop.last_line())["accuracies"]
+        return float(test)
+
+    return kept(out / f"loop-{seed}.json", _words(LOOP), train)
+
+
+def _words(options: dict[str, object]) -> list[object]:
+    words: list[object] = []
+    for name, value in options.items():
+        words += [name, value]
+    return words
 
 
 def kept(path: Path, settings: object, measure: Callable[[], float]) -> float:
     """A test accuracy, measured unless an earlier run of these settings left it in the file."""
-    settings = json.loads(json.dumps(settings))
-    if path.is_file() and (found := json.loads(path.read_text()))["settings"] == settings:
-        return found["accuracy"]
+    wanted = json.loads(json.dumps(settings))  # as JSON reads them back
+    if path.is_file():
+        found = json.loads(path.read_text())
+        if found["settings"] == wanted:
+            return float(found["accuracy"])
     accuracy = measure()
-    path.write_text(json.dumps({"settings": settings, "accuracy": accuracy}))
+    path.write_text(json.dumps({"settings": wanted, "accuracy": accuracy}))
     return accuracy
 
 
-def table(ours: list[float], loops: list[float], photos: int) -> str:
+def table(ours: Sequence[float], loops: Sequence[float], photos: int) -> str:
+    """The section, as Markdown."""
     settings = ", ".join(f"{name}={value}" for name, value in RECIPE.items())
-    rows = [
-        f"| {name} | {' | '.join(f'{value:.1%}' for value in values)} | {statistics.mean(values):.1%} |"
-        for name, values in (("Slipway", ours), ("plain loop", loops))
-    ]
-    head = f"| test accuracy | {' | '.join(f'seed {seed}' for seed in range(len(ours)))} | mean |\n|{'---|' * (len(ours) + 2)}"
-    return "\n".join(
-        [
-            f"{machine()}. {photos} photos, split anew for each seed; ResNet18, {SIZE} pixels, random first weights.",
-            "",
-            head,
-            *rows,
-            "",
-            f"Slipway: {settings}.",
-            "",
-            f"Loop: {' '.join(map(str, LOOP))}.",
-        ]
+    options = " ".join(map(str, _words(LOOP)))
+    seeds = "".join(f" seed {seed} |" for seed in range(len(ours)))
+    about = (
+        f"{photos} photos, split anew for each seed; ResNet18, {SIZE} pixels, random first weights"
     )
+    lines = [
+        f"{machine()}. {about}.",
+        "",
+        f"| test accuracy |{seeds} mean |",
+        "|" + "---|" * (len(ours) + 2),
+        _row("Slipway", ours),
+        _row("plain loop", loops),
+        "",
+        f"Slipway: {settings}.",
+        "",
+        f"Loop: {options}.",
+    ]
+    return "\n".join(lines)
+
+
+def _row(name: str, values: Sequence[float]) -> str:
+    cells = "".join(f" {value:.1%} |" for value in values)
+    return f"| {name} |{cells} {statistics.mean(values):.1%} |"
 
 
 if __name__ == "__main__":

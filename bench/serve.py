@@ -1,8 +1,10 @@
-"""python bench/serve.py: our server against multi-model-server and LitServe, both around eager torch, in one run.
+"""python -m bench.serve: our server against multi-model-server and LitServe, in one run.
 
-Same machine, same trained ResNet50 of 133 classes, same photos (500x375 JPEG), each in its container, one under load at a time
-while the others are paused, in rounds. Needs a Docker engine with slipway-serve and slipway-train (`make images`). Writes its
-section of bench/RESULTS.md and bench/serve.png; trains the model first where out/bench has none (minutes).
+Both peers run eager torch. Same machine, same trained ResNet50 of 133 classes, same photos (500x375
+JPEG), each server in its container, one under load at a time while the others are paused, in
+rounds. It needs a Docker engine with slipway-serve and slipway-train (`make images`). It writes its
+section of bench/RESULTS.md and bench/serve.png, and first trains the model where out/bench has none
+(40 minutes).
 """
 
 import argparse
@@ -13,47 +15,57 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-BENCH = Path(__file__).resolve().parent
-sys.path[:0] = [str(BENCH), str(BENCH.parent)]
-
-from serving.contestants import (
-    Contestant,
-    bare_engine,
-    build_peers,
-    contestants,
-    image_bytes,
-    reference_labels,
-)  # noqa: E402
-from serving.model import trained_model  # noqa: E402
-from serving.results import Outcome, write_plot, write_section  # noqa: E402
-
-from runtime.load import Answer, Load, load  # noqa: E402
+from bench.sections import OUT, missed
+from bench.serving.containers import bare_engine, build_peers, image_bytes, reference_labels
+from bench.serving.contestants import Contestant, contestants
+from bench.serving.model import trained_model
+from bench.serving.results import Results, write_plot, write_section
+from runtime.load import Answer, Load, Request, load
 
 CONNECTIONS = (1, 4, 16)
-AT = 4  # connections that the last line's ratios are of
-WARM_S = 3.0
+WARM_S = 3.0  # of load before a server's first measurement
+REWARM_S = 0.5  # of load before its later ones
 PRECISIONS = ("bf16", "int8")
+
+Labels = dict[str, dict[str, str]]  # engine: photo: top label
+
+
+@dataclass
+class Rounds:
+    """One server at one number of connections, a value for each round."""
+
+    rates: list[float] = field(default_factory=list)  # requests/s
+    p50_s: list[float] = field(default_factory=list)
+    p99_s: list[float] = field(default_factory=list)
 
 
 @dataclass
 class Measured:
-    """Of one server at one number of connections, a value a round: requests/s, and latencies in seconds."""
+    """All measurements of a run."""
 
-    rates: list[float] = field(default_factory=list)
-    p50_s: list[float] = field(default_factory=list)
-    p99_s: list[float] = field(default_factory=list)
+    servers: dict[str, dict[int, Rounds]]  # by name and connections
+    engine: dict[str, list[float]]  # the bare engine's photos/s in each round, by precision
+    labels: Labels = field(default_factory=dict)
+
+    def medians(self, figure: Callable[[Rounds], list[float]]) -> dict[str, dict[int, float]]:
+        """The median of a figure over the rounds."""
+        found: dict[str, dict[int, float]] = {}
+        for name, by_connections in self.servers.items():
+            found[name] = {}
+            for connections, rounds in by_connections.items():
+                found[name][connections] = statistics.median(figure(rounds))
+        return found
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bench-serve", description=__doc__)
     parser.add_argument("--seconds", type=float, default=10, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument(
-        "--out", type=Path, default=BENCH.parent / "out" / "bench", help="where the model is kept"
-    )
+    parser.add_argument("--out", type=Path, default=OUT / "bench", help="where the model is kept")
     parser.add_argument("--fresh", action="store_true", help="train the model anew")
     parser.add_argument("--strict", action="store_true", help="exit with 1 when a bar is missed")
     options = parser.parse_args()
@@ -68,99 +80,79 @@ def bench(options: argparse.Namespace) -> int:
     model, photos = trained_model(options.out.absolute(), options.fresh)
     print("bench-serve: building the peers' image", flush=True)
     build_peers()
-    bodies = {
-        str(path.relative_to(photos)): path.read_bytes() for path in sorted(photos.rglob("*.jpg"))
-    }
-    labels = reference_labels(model, photos)
+    bodies = {}
+    for path in sorted(photos.rglob("*.jpg")):
+        bodies[str(path.relative_to(photos))] = path.read_bytes()
+    reference = reference_labels(model, photos)
     servers = contestants(len(os.sched_getaffinity(0)))
+    pss_mb = {}
     try:
         for server in servers:
             server.start(model, next(iter(bodies.values())))
-            print(
-                f"bench-serve: {server.name} answers {server.start_s:.2f} s after docker run",
-                flush=True,
-            )
+            start = f"answers {server.start_s:.2f} s after docker run"
+            print(f"bench-serve: {server.name} {start}", flush=True)
             server.pause()
-        measured, engine, seen = rounds(servers, bodies, model, photos, options)
-        pss = {}
+        measured = measure_rounds(servers, bodies, model, photos, options)
         for server in servers:
             server.unpause()
-            pss[server.name] = server.pss_bytes()
+            pss_mb[server.name] = server.pss_bytes() / 1e6
     finally:
         for server in servers:
             server.remove()
-    agreement = agreements(labels, seen)
-    outcome = Outcome(
-        rates={
-            name: {connections: statistics.median(entry.rates) for connections, entry in by.items()}
-            for name, by in measured.items()
-        },
-        p50_ms={
-            name: {
-                connections: statistics.median(entry.p50_s) * 1000
-                for connections, entry in by.items()
-            }
-            for name, by in measured.items()
-        },
-        p99_ms={
-            name: {
-                connections: statistics.median(entry.p99_s) * 1000
-                for connections, entry in by.items()
-            }
-            for name, by in measured.items()
-        },
-        engine={precision: statistics.median(values) for precision, values in engine.items()},
+    engine = {name: statistics.median(rates) for name, rates in measured.engine.items()}
+    results = Results(
+        rates=measured.medians(lambda rounds: rounds.rates),
+        p50_ms=measured.medians(lambda rounds: [1000 * value for value in rounds.p50_s]),
+        p99_ms=measured.medians(lambda rounds: [1000 * value for value in rounds.p99_s]),
+        engine=engine,
         start_s={server.name: server.start_s for server in servers},
-        pss_mb={name: size / 1e6 for name, size in pss.items()},
+        pss_mb=pss_mb,
         image_mb=image_bytes("slipway-serve") / 1e6,
-        agreement=agreement,
+        agreement=agreements(reference, measured.labels),
     )
-    write_section(BENCH / "RESULTS.md", outcome, options)
-    write_plot(BENCH / "serve.png", outcome)
-    print(outcome.table(), flush=True)
-    print(outcome.line(AT), flush=True)
-    return 1 if options.strict and outcome.missed(AT) else 0
+    write_section(results, options)
+    write_plot(results)
+    print(results.table(), flush=True)
+    print(results.line(), flush=True)
+    return int(options.strict and bool(missed(results.bars())))
 
 
-def rounds(
+def measure_rounds(
     servers: list[Contestant],
     bodies: dict[str, bytes],
     model: Path,
     photos: Path,
     options: argparse.Namespace,
-) -> tuple[dict, dict, dict]:
-    """Measurements by server and connections, the bare engine's rates, and every engine's labels, by rounds through all."""
-    measured = {
-        server.name: {connections: Measured() for connections in CONNECTIONS} for server in servers
-    }
-    engine: dict[str, list[float]] = {precision: [] for precision in PRECISIONS}
-    seen: dict[str, dict[str, str]] = {}
-    for number in range(options.rounds):
+) -> Measured:
+    """Every server at every number of connections and the bare engine, in each round."""
+    measured = Measured(
+        servers={server.name: {count: Rounds() for count in CONNECTIONS} for server in servers},
+        engine={precision: [] for precision in PRECISIONS},
+    )
+    for number in range(1, options.rounds + 1):
+        warm_s = WARM_S if number == 1 else REWARM_S
         for connections in CONNECTIONS:
             for server in servers:
+                labels = measured.labels.setdefault(server.name, {})
                 server.unpause()
-                labels = seen.setdefault(server.name, {})
-                measure(server, bodies, connections, WARM_S if number == 0 else 0.5, labels)
+                measure(server, bodies, connections, warm_s, labels)
                 result = measure(server, bodies, connections, options.seconds, labels)
                 server.pause()
-                entry = measured[server.name][connections]
-                entry.rates.append(result.rate)
-                entry.p50_s.append(result.percentile_s(0.5))
-                entry.p99_s.append(result.percentile_s(0.99))
-                print(
-                    f"bench-serve: round {number + 1}, {connections} connections, {server.name}: {result.rate:.1f}/s, p50 {result.percentile_s(0.5) * 1000:.0f} ms",
-                    flush=True,
-                )
+                rounds = measured.servers[server.name][connections]
+                rounds.rates.append(result.rate)
+                rounds.p50_s.append(result.percentile_s(0.5))
+                rounds.p99_s.append(result.percentile_s(0.99))
+                figures = f"{result.rate:.1f}/s, p50 {rounds.p50_s[-1] * 1000:.0f} ms"
+                where = f"round {number}, {connections} connections, {server.name}"
+                print(f"bench-serve: {where}: {figures}", flush=True)
         for precision in PRECISIONS:
             bare = bare_engine(model, photos, precision, options.seconds)
-            engine[precision].append(bare["rate"])
-            seen[f"engine-{precision}"] = bare["labels"]
-            print(
-                f"bench-serve: round {number + 1}, bare engine {precision}: {bare['rate']:.1f}/s",
-                flush=True,
-            )
-    seen["engine-f32"] = bare_engine(model, photos, "f32", 0.0)["labels"]
-    return measured, engine, seen
+            measured.engine[precision].append(bare["rate"])
+            measured.labels[f"engine-{precision}"] = bare["labels"]
+            where = f"round {number}, bare engine {precision}"
+            print(f"bench-serve: {where}: {bare['rate']:.1f}/s", flush=True)
+    measured.labels["engine-f32"] = bare_engine(model, photos, "f32", 0.0)["labels"]
+    return measured
 
 
 def measure(
@@ -170,42 +162,43 @@ def measure(
     seconds: float,
     labels: dict[str, str],
 ) -> Load:
-    """Load for a time. RuntimeError for an answer that is none, or that differs from an earlier one to the same photo."""
+    """Load for a time; `labels` takes the top label of each photo.
+
+    RuntimeError for an answer that is not 200, or that differs from an earlier one to the same
+    photo.
+    """
     requests = itertools.cycle([server.request(name, body) for name, body in bodies.items()])
     until = time.monotonic() + seconds
 
+    def following() -> Request | None:
+        return next(requests) if time.monotonic() < until else None
+
     def answered(answer: Answer) -> None:
+        photo = answer.request.name
         if answer.status != 200:
-            raise RuntimeError(
-                f"{server.name} answered {answer.request.name} with {answer.status}: {answer.body[:200]!r} {answer.error}"
-            )
+            found = f"{answer.status}: {answer.body[:200]!r} {answer.error}"
+            raise RuntimeError(f"{server.name} answered {photo} with {found}")
         label = json.loads(answer.body)["predictions"][0]["label"]
-        if labels.setdefault(answer.request.name, label) != label:
-            raise RuntimeError(
-                f"{server.name} answered {answer.request.name} with '{label}' after '{labels[answer.request.name]}'"
-            )
+        before = labels.setdefault(photo, label)
+        if before != label:
+            raise RuntimeError(f"{server.name} answered {photo} with '{label}' after '{before}'")
 
-    return load(
-        server.url,
-        lambda: next(requests) if time.monotonic() < until else None,
-        connections,
-        answered,
-    )
+    return load(server.url, following, connections, answered)
 
 
-def agreements(
-    labels: dict[str, dict[str, str]], seen: dict[str, dict[str, str]]
-) -> dict[str, float]:
-    """The share of photos on which each engine's top label is that of f32 torch on the same pixels."""
-    wanted = {name: entry["reference"] for name, entry in labels.items()}
-    ours = {
-        name: answers for name, answers in seen.items() if name.startswith(("slipway", "engine"))
-    }
-    ours["torch-engine"] = {name: entry["engine"] for name, entry in labels.items()}
-    return {
-        name: sum(answers[photo] == wanted[photo] for photo in answers) / len(answers)
-        for name, answers in ours.items()
-    }
+def agreements(reference: dict[str, dict[str, str]], seen: Labels) -> dict[str, float]:
+    """The share of photos with the same top label as f32 torch's, for each of our engines."""
+    wanted = {photo: labels["reference"] for photo, labels in reference.items()}
+    shares = {}
+    for name, answers in seen.items():
+        if name.startswith(("slipway", "engine")):
+            shares[name] = _share(answers, wanted)
+    torch_engine = {photo: labels["engine"] for photo, labels in reference.items()}
+    return shares | {"torch-engine": _share(torch_engine, wanted)}
+
+
+def _share(answers: dict[str, str], wanted: dict[str, str]) -> float:
+    return sum(answers[photo] == wanted[photo] for photo in answers) / len(answers)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The model as the peers' users load it: torchvision's network, a state dict, torchvision's transforms. Eager f32 torch."""
+"""The model as the peers' users load it: torchvision's network and transforms, eager f32 torch."""
 
 import io
 import json
@@ -18,19 +18,16 @@ class Model:
         description = json.loads((Path(directory) / "model.json").read_text(encoding="utf-8"))
         sizes = description["preprocessing"]
         self.classes = description["classes"]
-        self.network = torchvision.models.get_model(
-            description["architecture"], num_classes=len(self.classes)
-        )
-        self.network.load_state_dict(
-            safetensors.torch.load_file(Path(directory) / "model.safetensors")
-        )
+        architecture = description["architecture"]
+        self.network = torchvision.models.get_model(architecture, num_classes=len(self.classes))
+        weights = safetensors.torch.load_file(Path(directory) / "model.safetensors")
+        self.network.load_state_dict(weights)
         self.network.eval()
         self.temperature = description["temperature"]
+        interpolation = transforms.InterpolationMode(sizes["interpolation"])
         self.transform = transforms.Compose(
             [
-                transforms.Resize(
-                    sizes["resize"], transforms.InterpolationMode(sizes["interpolation"])
-                ),
+                transforms.Resize(sizes["resize"], interpolation),
                 transforms.CenterCrop(sizes["crop"]),
                 transforms.ToTensor(),
                 transforms.Normalize(sizes["mean"], sizes["std"]),
@@ -47,10 +44,9 @@ class Model:
             return torch.softmax(self.network(samples) / self.temperature, dim=1)
 
     def answer(self, probabilities: torch.Tensor) -> dict:
-        """The same JSON as slipway-serve answers: the five most probable labels of one photo, best first."""
+        """slipway-serve's JSON: the five most probable labels of one photo, best first."""
         best = torch.topk(probabilities[0], 5)
-        top = [
-            {"label": self.classes[index], "probability": value}
-            for value, index in zip(best.values.tolist(), best.indices.tolist())
-        ]
+        top = []
+        for value, index in zip(best.values.tolist(), best.indices.tolist(), strict=True):
+            top.append({"label": self.classes[index], "probability": value})
         return {"predictions": [{**top[0], "top": top}]}

@@ -1,5 +1,7 @@
-"""python reference.py FOLDER: as JSON, three top labels of each photo in a folder, of the model in /opt/ml/model:
-`reference`, of f32 torch on our pixels, which every engine is held to; `engine`, of our torch engine; `torch`, of the peers.
+"""python reference.py FOLDER: three top labels of each photo, as JSON, by the model in /opt/ml/model.
+
+reference: of f32 torch on our pixels, the standard for every engine. engine: of our torch engine.
+torch: of the peers.
 """
 
 import json

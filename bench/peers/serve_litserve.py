@@ -1,4 +1,7 @@
-"""LitServe over the model in /opt/ml/model on port 8080: one worker, photos as base64 in JSON, at /predict."""
+"""LitServe over the model in /opt/ml/model, on port 8080, with one worker.
+
+It takes photos as base64 in JSON, at /predict.
+"""
 
 import base64
 

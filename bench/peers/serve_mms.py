@@ -1,4 +1,7 @@
-"""multi-model-server over the model in /opt/ml/model on port 8080; SAGEMAKER_MODEL_SERVER_WORKERS says how many workers."""
+"""multi-model-server over the model in /opt/ml/model, on port 8080.
+
+SAGEMAKER_MODEL_SERVER_WORKERS is its number of workers.
+"""
 
 from sagemaker_inference import model_server
 

@@ -1,6 +1,7 @@
-"""python loop.py PRECISION SECONDS, inside slipway-serve: decode and run the photos in /photos, one after the other, no server.
+"""python loop.py PRECISION SECONDS, inside slipway-serve: our engine in a loop, without a server.
 
-Prints one line of JSON: {"rate": photos/s, "labels": {photo: top label}}.
+It decodes and runs the photos in /photos one after the other. The last line is JSON:
+{"rate": photos/s, "labels": {photo: top label}}.
 """
 
 import json
@@ -8,33 +9,41 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from artifact.engines import open_engine
 from artifact.model import read_description
 from artifact.preprocessing import decode
 
 MODEL = Path("/opt/ml/model")
+PHOTOS = Path("/photos")
 
 
 def main(precision: str, seconds: float) -> None:
     description = read_description(MODEL)
     engine = open_engine(MODEL, description, precision)
-    photos = {
-        str(path.relative_to("/photos")): path.read_bytes()
-        for path in sorted(Path("/photos").rglob("*.jpg"))
-    }
-    labels = {
-        name: description.classes[answer(description, engine, photo)]
-        for name, photo in photos.items()
-    }  # this warms up, too
-    count, started = 0, time.perf_counter()
-    while (spent := time.perf_counter() - started) < seconds:
-        answer(description, engine, list(photos.values())[count % len(photos)])
+
+    def answer(photo: bytes) -> int:
+        pixels: NDArray[np.uint8] = description.preprocessing.pixels(decode(photo))
+        return int(engine.run(pixels[None])[0].argmax())
+
+    photos = {}
+    labels = {}
+    for path in sorted(PHOTOS.rglob("*.jpg")):
+        name = str(path.relative_to(PHOTOS))
+        photos[name] = path.read_bytes()
+        labels[name] = description.classes[answer(photos[name])]  # this warms up, too
+    bodies = list(photos.values())
+    count = 0
+    spent = 0.0
+    started = time.perf_counter()
+    while spent < seconds:
+        answer(bodies[count % len(bodies)])
         count += 1
-    print(json.dumps({"rate": count / spent, "labels": labels}))
-
-
-def answer(description, engine, photo: bytes) -> int:
-    return int(engine.run(description.preprocessing.pixels(decode(photo))[None])[0].argmax())
+        spent = time.perf_counter() - started
+    rate = count / spent if count else 0.0
+    print(json.dumps({"rate": rate, "labels": labels}))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""A trained ResNet50 of 133 classes to serve, made by this project's own trainer where no weights can be fetched."""
+"""A trained ResNet50 of 133 classes to serve, made by this project's own trainer.
+
+Three trainings make it, as no weights can be fetched everywhere; it takes 40 minutes on two cores.
+"""
 
 import json
 import os
@@ -7,14 +10,21 @@ import subprocess
 import sys
 from pathlib import Path
 
-from serving.photos import draw_set
+from bench.sections import REPOSITORY
+from bench.serving.photos import draw_set
 
-REPOSITORY = Path(__file__).resolve().parent.parent.parent
-PHOTOS = {"train": (40, 1), "validation": (3, 2), "test": (2, 3)}  # channel: photos a class, seed
-LARGE_PHOTOS = 12  # a class, of those
-# small photos first, where an epoch is quick; then a little at the size that is served; then the last stage on all photos, the rest frozen
-SMALL = {
+# channel: photos a class, seed
+PHOTOS = {"train": (40, 1), "validation": (3, 2), "test": (2, 3)}
+LARGE_PHOTOS = 12  # of a class's training photos, for the second training
+COMMON: dict[str, object] = {
     "model": "resnet50",
+    "optimizer": "adamw",
+    "schedule": "cosine",
+    "augmentation": "none",
+    "precision": "bfloat16",
+}
+# First all layers at small photos, where an epoch is quick.
+SMALL = COMMON | {
     "weights": "none",
     "trainable": "all",
     "image_size": 64,
@@ -22,15 +32,11 @@ SMALL = {
     "epochs": 5,
     "batch_size": 32,
     "lr": 0.001,
-    "optimizer": "adamw",
-    "schedule": "cosine",
     "warmup_epochs": 1,
-    "augmentation": "none",
-    "precision": "bfloat16",
     "quantize": "false",
 }
-LARGE = {
-    "model": "resnet50",
+# Then all layers at the size that is served, on a few photos.
+LARGE = COMMON | {
     "weights": "start",
     "trainable": "all",
     "image_size": 224,
@@ -38,14 +44,10 @@ LARGE = {
     "epochs": 7,
     "batch_size": 16,
     "lr": 0.0004,
-    "optimizer": "adamw",
-    "schedule": "cosine",
-    "augmentation": "none",
-    "precision": "bfloat16",
     "quantize": "false",
 }
-SURE = {
-    "model": "resnet50",
+# Then the last stage on all photos, the rest frozen.
+LAST = COMMON | {
     "weights": "start",
     "trainable": "layer4",
     "image_size": 224,
@@ -53,61 +55,73 @@ SURE = {
     "epochs": 6,
     "batch_size": 32,
     "lr": 0.0005,
-    "optimizer": "adamw",
-    "schedule": "cosine",
-    "augmentation": "none",
-    "precision": "bfloat16",
 }
 
 
 def trained_model(out: Path, fresh: bool) -> tuple[Path, Path]:
-    """The model's folder and that of the photos it never saw; both are kept in `out` for the next run. RuntimeError when training fails."""
-    small, large, sure = (out / name for name in ("small", "large", "sure"))
+    """The model's folder, and that of the photos it never saw.
+
+    Both are kept in `out` for the next run. RuntimeError when training fails.
+    """
+    last = out / "sure"
     if fresh:
         shutil.rmtree(out, ignore_errors=True)
-    if not (sure / "model" / "model.json").is_file():
-        for channel, (count, seed) in PHOTOS.items():
-            if not (small / "input" / "data" / channel).is_dir():
-                print(
-                    f"bench-serve: drawing {draw_set(small / 'input' / 'data' / channel, count, seed)} photos for {channel}",
-                    flush=True,
-                )
-        _train(small, SMALL)
-        shutil.copytree(
-            small / "input" / "data",
-            large / "input" / "data",
-            dirs_exist_ok=True,
-            ignore=lambda folder, names: [
-                name
-                for name in names
-                if Path(folder).parent.name == "train" and int(Path(name).stem) >= LARGE_PHOTOS
-            ],
-        )
-        _train(large, LARGE, small)
-        (sure / "input").mkdir(parents=True, exist_ok=True)
-        shutil.copytree(small / "input" / "data", sure / "input" / "data", dirs_exist_ok=True)
-        _train(sure, SURE, large)
-    accuracy = json.loads((sure / "model" / "model.json").read_text(encoding="utf-8"))["accuracy"]
+    if not (last / "model" / "model.json").is_file():
+        _make(out / "small", out / "large", last)
+    description = json.loads((last / "model" / "model.json").read_text(encoding="utf-8"))
+    accuracy = description["accuracy"]["test"]
     print(
-        f"bench-serve: ResNet50, 133 classes, accuracy on photos it never saw {accuracy['test']:.3f}",
+        f"bench-serve: ResNet50, 133 classes, accuracy on photos it never saw {accuracy:.3f}",
         flush=True,
     )
-    return sure / "model", sure / "input" / "data" / "test"
+    return last / "model", last / "input" / "data" / "test"
 
 
-def _train(root: Path, hyperparameters: dict, start: Path | None = None) -> None:
-    """Train in a job's tree unless it is done; start: the job whose weights it starts from. RuntimeError when it fails."""
+def _make(small: Path, large: Path, last: Path) -> None:
+    """Draw the photos and train three times; finished parts are taken as they are."""
+    for channel, (count, seed) in PHOTOS.items():
+        folder = small / "input" / "data" / channel
+        if not folder.is_dir():
+            drawn = draw_set(folder, count, seed)
+            print(f"bench-serve: drew {drawn} photos for {channel}", flush=True)
+    _train(small, SMALL)
+    _copy_photos(small, large, LARGE_PHOTOS)
+    _train(large, LARGE, small)
+    _copy_photos(small, last)
+    _train(last, LAST, large)
+
+
+def _copy_photos(source: Path, target: Path, most: int | None = None) -> None:
+    """Copy a job's channels. most: photos of each class in the train channel."""
+
+    def left_out(folder: str, names: list[str]) -> list[str]:
+        if most is None or Path(folder).parent.name != "train":
+            return []
+        return [name for name in names if int(Path(name).stem) >= most]
+
+    channels = target / "input" / "data"
+    channels.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(source / "input" / "data", channels, dirs_exist_ok=True, ignore=left_out)
+
+
+def _train(root: Path, hyperparameters: dict[str, object], start: Path | None = None) -> None:
+    """Train in a job's tree unless it is done. RuntimeError when it fails.
+
+    start: the job whose weights it starts from.
+    """
     if (root / "model" / "model.json").is_file():
         return
     if start:
-        (root / "input" / "data" / "start").mkdir(parents=True, exist_ok=True)
-        shutil.copy(start / "model" / "model.safetensors", root / "input" / "data" / "start")
-    (root / "input" / "config").mkdir(parents=True, exist_ok=True)
-    (root / "input" / "config" / "hyperparameters.json").write_text(
-        json.dumps({name: str(value) for name, value in hyperparameters.items()})
-    )
+        channel = root / "input" / "data" / "start"
+        channel.mkdir(parents=True, exist_ok=True)
+        shutil.copy(start / "model" / "model.safetensors", channel)
+    config = root / "input" / "config"
+    config.mkdir(parents=True, exist_ok=True)
+    texts = {name: str(value) for name, value in hyperparameters.items()}
+    (config / "hyperparameters.json").write_text(json.dumps(texts))
     print(
-        f"bench-serve: training at {hyperparameters['image_size']} pixels, {hyperparameters['epochs']} epochs; on two cores 40 minutes in all, once",
+        f"bench-serve: training at {texts['image_size']} pixels, {texts['epochs']} epochs; "
+        "on two cores 40 minutes in all, once",
         flush=True,
     )
     done = subprocess.run(

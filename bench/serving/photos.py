@@ -1,6 +1,7 @@
-"""Photos that the serving bench draws itself: 500x375 JPEGs of 133 classes, 19 hues by 7 patterns, no two alike.
+"""Photos that the benches draw: 500x375 JPEGs of 133 classes, 19 hues by 7 patterns, no two alike.
 
-Hue, contrast, size and place of the pattern vary, with blotches and grain over all: a network learns them in minutes, not perfectly.
+Hue, contrast, size and place of the pattern vary, with blotches and grain over all: a network
+learns them in minutes, not perfectly.
 """
 
 import io
@@ -9,88 +10,94 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
-SIZE = (500, 375)
+WIDTH = 500
+HEIGHT = 375
 HUES = 19
-PATTERNS = (
-    "rows",
-    "columns",
-    "chequers",
-    "dots",
-    "rings",
-    "lattice",
-    "blobs",
-)  # a mirrored photo keeps its class
+# a mirrored photo keeps its class
+PATTERNS = ("rows", "columns", "chequers", "dots", "rings", "lattice", "blobs")
 QUALITY = 75
 HUE_SPREAD = 0.20  # of the step from one hue to the next, standard deviation
 
+Floats = NDArray[np.floating]
+
 
 def class_names() -> list[str]:
-    return [f"hue{hue:02d}_{pattern}" for hue in range(HUES) for pattern in PATTERNS]
+    names = []
+    for hue in range(HUES):
+        names += [f"hue{hue:02d}_{pattern}" for pattern in PATTERNS]
+    return names
 
 
 def draw_set(folder: Path, photos_per_class: int, seed: int) -> int:
-    """Draw folder/<class>/<number>.jpg; how many photos that makes."""
-    names = [(name, number) for name in class_names() for number in range(photos_per_class)]
+    """Draw folder/<class>/<number>.jpg; the number of photos drawn."""
+    photos = []
     for name in class_names():
         (folder / name).mkdir(parents=True, exist_ok=True)
+        photos += [(name, number) for number in range(photos_per_class)]
     with ProcessPoolExecutor() as pool:
-        list(pool.map(partial(_write, folder, seed), names, chunksize=16))
-    return len(names)
+        list(pool.map(partial(_write, folder, seed), photos, chunksize=16))
+    return len(photos)
 
 
-def _write(folder: Path, seed: int, which: tuple[str, int]) -> None:
-    name, number = which
+def _write(folder: Path, seed: int, photo: tuple[str, int]) -> None:
+    name, number = photo
     (folder / name / f"{number:03d}.jpg").write_bytes(draw(name, number, seed))
 
 
 def draw(name: str, number: int, seed: int) -> bytes:
     """The JPEG of one photo; the same arguments give the same photo."""
-    hue, pattern = int(name[3:5]), name.partition("_")[2]
+    hue = int(name[3:5])
+    pattern = name.partition("_")[2]
     rng = np.random.default_rng([seed, number, hue, PATTERNS.index(pattern)])
     angle = 2 * np.pi * (hue + rng.normal(0, HUE_SPREAD)) / HUES
+    # red, green and blue lie a third of a turn apart
     colour = 0.5 + rng.uniform(0.26, 0.36) * np.cos(angle - np.array([0, 2, 4]) * np.pi / 3)
-    light = rng.uniform(0.75, 1.1) + rng.uniform(0.10, 0.22) * rng.choice([-1, 1]) * _pattern(
-        pattern, rng
-    )
-    light = light + 0.10 * _blotches(rng, 60)
-    grain = rng.normal(0, 0.03, (SIZE[1], SIZE[0], 1))
+    brightness = rng.uniform(0.75, 1.1)
+    contrast = rng.uniform(0.10, 0.22) * rng.choice([-1, 1])
+    light = brightness + contrast * _pattern(pattern, rng) + 0.10 * _blotches(rng, 60)
+    grain = rng.normal(0, 0.03, (HEIGHT, WIDTH, 1))
     samples = np.clip((colour * light[..., None] + grain) * 255, 0, 255).astype(np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(samples).save(buffer, "JPEG", quality=QUALITY)
     return buffer.getvalue()
 
 
-def _pattern(kind: str, rng: np.random.Generator) -> np.ndarray:
-    """-1..1, float [H, W]."""
-    y, x = np.mgrid[0 : SIZE[1], 0 : SIZE[0]].astype(np.float32)
+def _pattern(kind: str, rng: np.random.Generator) -> Floats:
+    """A pattern of random size and place, -1..1, float [H, W]."""
+    rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
     period = rng.uniform(36, 64)  # pixels
-    x, y = (x + rng.uniform(0, period)) / period, (y + rng.uniform(0, period)) / period
-    wave_x, wave_y = np.sin(2 * np.pi * x), np.sin(2 * np.pi * y)
-    match kind:
-        case "rows":
-            return np.tanh(3 * wave_y)
-        case "columns":
-            return np.tanh(3 * wave_x)
-        case "chequers":
-            return np.tanh(6 * wave_x * wave_y)
-        case "dots":
-            return np.tanh(6 * ((x % 1 - 0.5) ** 2 + (y % 1 - 0.5) ** 2 - 0.07) / 0.1)
-        case "rings":
-            centre = rng.uniform(0.3, 0.7, 2) * [x.max(), y.max()]
-            return np.tanh(3 * np.sin(2 * np.pi * np.hypot(x - centre[0], y - centre[1])))
-        case "lattice":
-            return np.tanh(
-                4 * (np.abs(np.sin(np.pi * (x + y))) * np.abs(np.sin(np.pi * (x - y))) - 0.3)
-            )
-        case _:
-            return np.tanh(3 * _blotches(rng, period))
+    x = (columns + rng.uniform(0, period)) / period
+    y = (rows + rng.uniform(0, period)) / period
+    wave_x = np.sin(2 * np.pi * x)
+    wave_y = np.sin(2 * np.pi * y)
+    wave: Floats
+    if kind == "rows":
+        wave = 3 * wave_y
+    elif kind == "columns":
+        wave = 3 * wave_x
+    elif kind == "chequers":
+        wave = 6 * wave_x * wave_y
+    elif kind == "dots":
+        distance = (x % 1 - 0.5) ** 2 + (y % 1 - 0.5) ** 2  # squared, from the next dot's centre
+        wave = 6 * (distance - 0.07) / 0.1
+    elif kind == "rings":
+        centre_x, centre_y = rng.uniform(0.3, 0.7, 2) * [x.max(), y.max()]
+        wave = 3 * np.sin(2 * np.pi * np.hypot(x - centre_x, y - centre_y))
+    elif kind == "lattice":
+        rising = np.abs(np.sin(np.pi * (x + y)))
+        falling = np.abs(np.sin(np.pi * (x - y)))
+        wave = 4 * (rising * falling - 0.3)
+    else:
+        wave = 3 * _blotches(rng, period)
+    return np.asarray(np.tanh(wave))
 
 
-def _blotches(rng: np.random.Generator, period: float) -> np.ndarray:
-    """Smooth noise of about unit deviation, float [H, W]; period in pixels."""
-    coarse = rng.normal(
-        0, 1.4, (int(SIZE[1] / period * 2) + 2, int(SIZE[0] / period * 2) + 2)
-    ).astype(np.float32)
-    return np.asarray(Image.fromarray(coarse).resize(SIZE, Image.Resampling.BICUBIC))
+def _blotches(rng: np.random.Generator, period: float) -> Floats:
+    """Smooth noise of about unit deviation, float [H, W]. period: pixels."""
+    size = (int(HEIGHT / period * 2) + 2, int(WIDTH / period * 2) + 2)
+    coarse = rng.normal(0, 1.4, size).astype(np.float32)
+    smooth = Image.fromarray(coarse).resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)
+    return np.asarray(smooth)

@@ -1,4 +1,4 @@
-"""What benches of training share: the photos and weights that they draw, a job's tree, and a process that is timed."""
+"""Shared by the benches of training: their photos and weights, a job's tree, a timed process."""
 
 import json
 import os
@@ -6,21 +6,22 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-BENCH = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(BENCH), str(BENCH.parent)]
-
-from serving.photos import class_names, draw  # noqa: E402
+from bench.sections import REPOSITORY
+from bench.serving.photos import class_names, draw
 
 CLASSES = class_names()[::13][:10]
 PHOTOS = {"train": (20, 1), "validation": (5, 2)}  # channel: photos a class, seed
-SEED_LIKE = {
+EPOCHS = 10
+# the setting of the projects that Slipway grew out of
+SEED_LIKE: dict[str, object] = {
     "model": "vgg16",
     "weights": "start",
     "trainable": "head",
-    "epochs": 10,
+    "epochs": EPOCHS,
     "batch_size": 20,
     "optimizer": "sgd",
     "lr": 0.01,
@@ -29,28 +30,28 @@ SEED_LIKE = {
     "augmentation": "none",
     "quantize": "false",
 }
+PLAIN_LOOP = ("-m", "bench.training.plain_loop")
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A process that ended well: what it printed, its seconds, and the most memory it held, in bytes."""
+    """A process that ended well."""
 
     output: str
     seconds: float
-    peak: int
+    peak: int  # the most memory it held, bytes
+
+    def last_line(self) -> str:
+        return self.output.splitlines()[-1]
 
 
-def prepare(out: Path, photos: dict[str, tuple[int, int]] = PHOTOS) -> tuple[Path, Path]:
-    """The photos' folder and the weights' file, made where they are not there yet."""
-    data, weights = out / "photos", out / "vgg16.pth"
+def prepare(out: Path, photos: Mapping[str, tuple[int, int]] = PHOTOS) -> tuple[Path, Path]:
+    """The photos' folder and the weights' file, made where they are missing."""
+    data = out / "photos"
+    weights = out / "vgg16.pth"
     for channel, (count, seed) in photos.items():
         for name in CLASSES:
-            folder = data / channel / name
-            folder.mkdir(parents=True, exist_ok=True)
-            for number in range(count):
-                path = folder / f"{number:03d}.jpg"
-                if not path.is_file():
-                    path.write_bytes(draw(name, number, seed))
+            _draw_class(data / channel / name, name, count, seed)
     if not weights.is_file():
         import torch
         import torchvision
@@ -60,36 +61,50 @@ def prepare(out: Path, photos: dict[str, tuple[int, int]] = PHOTOS) -> tuple[Pat
     return data, weights
 
 
-def make_job(root: Path, data: Path, hyperparameters: dict, weights: Path | None = None) -> Path:
-    """A fresh job's tree on these photos, laid out as under /opt/ml."""
+def _draw_class(folder: Path, name: str, count: int, seed: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        path = folder / f"{number:03d}.jpg"
+        if not path.is_file():
+            path.write_bytes(draw(name, number, seed))
+
+
+def make_job(
+    root: Path, data: Path, hyperparameters: Mapping[str, object], weights: Path | None = None
+) -> Path:
+    """A fresh job's tree on these photos, with the layout of /opt/ml."""
     shutil.rmtree(root, ignore_errors=True)
-    (root / "input" / "config").mkdir(parents=True)
-    (root / "input" / "data").mkdir()
+    config = root / "input" / "config"
+    channels = root / "input" / "data"
+    config.mkdir(parents=True)
+    channels.mkdir()
     for channel in sorted(path for path in data.iterdir() if path.is_dir()):
-        (root / "input" / "data" / channel.name).symlink_to(channel)
+        (channels / channel.name).symlink_to(channel)
     if weights:
-        (root / "input" / "data" / "start").mkdir()
-        (root / "input" / "data" / "start" / weights.name).symlink_to(weights)
+        (channels / "start").mkdir()
+        (channels / "start" / weights.name).symlink_to(weights)
     texts = {name: str(value) for name, value in hyperparameters.items()}
-    (root / "input" / "config" / "hyperparameters.json").write_text(json.dumps(texts))
+    (config / "hyperparameters.json").write_text(json.dumps(texts))
     return root
 
 
 def run(name: str, *arguments: object, cache: Path | None = None) -> Finished:
-    """A Python process from its start to its end. RuntimeError when it fails."""
+    """Run a Python process to its end. RuntimeError when it fails."""
     print(f"bench: {name} …", flush=True)
-    environment = (
-        os.environ | {"PYTHONUNBUFFERED": "1"} | ({"SLIPWAY_CACHE": str(cache)} if cache else {})
-    )
+    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+    if cache:
+        environment["SLIPWAY_CACHE"] = str(cache)
     started = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, *map(str, arguments)],
-        cwd=BENCH.parent,
+        cwd=REPOSITORY,
         env=environment,
         stdout=subprocess.PIPE,
         text=True,
     )
+    assert process.stdout is not None  # a pipe was asked for
     output = process.stdout.read()
+    # wait4, not wait: it gives the memory of this one child
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - started
     process.returncode = os.waitstatus_to_exitcode(status)

@@ -1,20 +1,56 @@
-"""The peer of bench/train.py: a fine-tuning loop the way people write it, with torchvision's folders and transforms and a DataLoader.
+"""The peer of the training benches: a fine-tuning loop as people write it.
 
-f32, no cache, every photo decoded and the whole network run in every epoch. Prints one JSON line an epoch.
+It uses torchvision's folders and transforms and a DataLoader: f32, no cache; every epoch decodes
+every photo and runs the whole network. It prints one JSON line for each epoch.
 """
 
 import argparse
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 import torchvision
 from torch import nn
 from torchvision import transforms
 
+MEAN = [0.485, 0.456, 0.406]
+STD = [0.229, 0.224, 0.225]
 
-def main():
+Loader = torch.utils.data.DataLoader[Any]
+
+
+def main() -> None:
+    options = arguments()
+    torch.manual_seed(options.seed)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    loader = train_loader(options)
+    held_out = held_out_loaders(options)
+    model = make_model(options, len(loader.dataset.classes)).to(device)  # type: ignore[attr-defined]  # ImageFolder's
+    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.SGD(learning, lr=options.lr, momentum=options.momentum)
+    for epoch in range(1, options.epochs + 1):
+        started = time.perf_counter()
+        model.train()
+        for pixels, labels in loader:
+            optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(model(pixels.to(device)), labels.to(device))
+            loss.backward()  # type: ignore[no-untyped-call]  # torch's
+            optimizer.step()
+        loss.item()  # waits for the GPU
+        trained = time.perf_counter()
+        accuracies = [accuracy(model, photos, device) for photos in held_out]
+        line = {
+            "epoch": epoch,
+            "train_s": trained - started,
+            "seconds": time.perf_counter() - started,
+            "accuracies": accuracies,
+        }
+        print(json.dumps(line), flush=True)
+
+
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument(
         "--data", type=Path, required=True, help="holds train/ and validation/, a folder a class"
@@ -32,80 +68,67 @@ def main():
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
+    return parser.parse_args()
 
-    torch.manual_seed(options.seed)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    normalize = transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
-    sized = [transforms.Resize(options.size * 256 // 224), transforms.CenterCrop(options.size)]
-    views = (
-        [transforms.RandomResizedCrop(options.size), transforms.RandomHorizontalFlip()]
-        if options.crop
-        else sized
-    )
-    train = torchvision.datasets.ImageFolder(
-        options.data / "train", transforms.Compose([*views, transforms.ToTensor(), normalize])
-    )
-    held_out = [
-        torchvision.datasets.ImageFolder(
-            options.data / name, transforms.Compose([*sized, transforms.ToTensor(), normalize])
-        )
-        for name in ("validation", "test")
-        if (options.data / name).is_dir()
-    ]
-    loader = torch.utils.data.DataLoader(
-        train, options.batch_size, shuffle=True, num_workers=options.workers
-    )
-    held_out = [
-        torch.utils.data.DataLoader(photos, options.batch_size, num_workers=options.workers)
-        for photos in held_out
-    ]
 
+def train_loader(options: argparse.Namespace) -> Loader:
+    views = sized(options.size)
+    if options.crop:
+        crop = transforms.RandomResizedCrop(options.size)
+        views = [crop, transforms.RandomHorizontalFlip()]
+    photos = folder(options.data / "train", views)
+    return torch.utils.data.DataLoader(
+        photos, options.batch_size, shuffle=True, num_workers=options.workers
+    )
+
+
+def held_out_loaders(options: argparse.Namespace) -> list[Loader]:
+    """Of the channels validation and test, those that are there."""
+    loaders = []
+    for name in ("validation", "test"):
+        if (options.data / name).is_dir():
+            photos = folder(options.data / name, sized(options.size))
+            loaders.append(
+                torch.utils.data.DataLoader(photos, options.batch_size, num_workers=options.workers)
+            )
+    return loaders
+
+
+def sized(size: int) -> list[Any]:
+    return [transforms.Resize(size * 256 // 224), transforms.CenterCrop(size)]
+
+
+def folder(path: Path, views: list[Any]) -> Any:
+    normalize = transforms.Normalize(MEAN, STD)
+    whole = transforms.Compose([*views, transforms.ToTensor(), normalize])
+    return torchvision.datasets.ImageFolder(path, whole)
+
+
+def make_model(options: argparse.Namespace, classes: int) -> nn.Module:
+    """torchvision's network with a new last layer."""
     model = torchvision.models.get_model(options.model)
     if options.weights:
         model.load_state_dict(torch.load(options.weights, weights_only=True))
     if options.trainable == "last":
         model.requires_grad_(False)
     if options.model.startswith("vgg"):
-        model.classifier[6] = nn.Linear(4096, len(train.classes))
+        model.classifier[6] = nn.Linear(4096, classes)
     else:
-        model.fc = nn.Linear(model.fc.in_features, len(train.classes))
-    model.to(device)
-    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.SGD(learning, lr=options.lr, momentum=options.momentum)
-    for epoch in range(1, options.epochs + 1):
-        started = time.perf_counter()
-        model.train()
-        for pixels, labels in loader:
-            optimizer.zero_grad()
-            loss = nn.functional.cross_entropy(model(pixels.to(device)), labels.to(device))
-            loss.backward()
-            optimizer.step()
-        loss.item()  # a GPU's work is done now, too
-        trained = time.perf_counter()
-        accuracies = [accuracy(model, photos) for photos in held_out]
-        print(
-            json.dumps(
-                {
-                    "epoch": epoch,
-                    "train_s": trained - started,
-                    "seconds": time.perf_counter() - started,
-                    "accuracies": accuracies,
-                }
-            ),
-            flush=True,
-        )
+        model.fc = nn.Linear(model.fc.in_features, classes)
+    network: nn.Module = model
+    return network
 
 
 @torch.no_grad()
-def accuracy(model: nn.Module, photos: torch.utils.data.DataLoader) -> float:
+def accuracy(model: nn.Module, photos: Loader, device: torch.device) -> float:
     model.eval()
-    device = next(model.parameters()).device
-    right = sum(
-        (model(pixels.to(device)).argmax(1).cpu() == labels).sum().item()
-        for pixels, labels in photos
-    )
-    return right / len(photos.dataset)
+    right = 0
+    count = 0
+    for pixels, labels in photos:
+        answers = model(pixels.to(device)).argmax(1).cpu()
+        right += int((answers == labels).sum())
+        count += len(labels)
+    return right / count
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""Two trials of a search in one process, on the same photos, weights and preprocessing: prints the seconds of each as JSON.
+"""Two trials of a search in one process; prints the seconds of each as JSON.
 
-python bench/training/trials.py ROOT: ROOT is laid out as a job; the second trial has another learning rate.
+python -m bench.training.trials ROOT: ROOT is laid out as a job. Both trials have its photos,
+weights and preprocessing; the second has another learning rate.
 """
 
 import dataclasses
@@ -9,19 +10,18 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from recipes.hyperparameters import parse  # noqa: E402
-from train.job import Job  # noqa: E402
-from train.model.networks import Networks  # noqa: E402
-from train.run import run  # noqa: E402
-from train.stop import Stop  # noqa: E402
+from recipes.hyperparameters import parse
+from train.job import Job
+from train.model.networks import Networks
+from train.run import run
+from train.stop import Stop
 
 
-def main():
+def main() -> None:
     root = Path(sys.argv[1])
     hp = parse(Job(root).hyperparameters())
-    networks, seconds = Networks(), []
+    networks = Networks()
+    seconds = []
     for number, lr in enumerate((hp.lr, hp.lr / 2)):
         trial = root / f"trial{number}"
         (trial / "input" / "config").mkdir(parents=True, exist_ok=True)

@@ -21,7 +21,7 @@ class TraceWindow:
         self._folder = folder / "framework" / "pytorch" / "detailed_profiling"
         self._worker = worker
         self._steps = steps
-        self._trace: "torch_profile | None" = None
+        self._trace: torch_profile | None = None
 
     def before_step(self, number: int) -> None:
         """Start the trace before its first step, end it after its last."""

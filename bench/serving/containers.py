@@ -1,0 +1,53 @@
+"""The Docker commands of the serving bench."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import TypedDict, cast
+
+BENCH = Path(__file__).resolve().parent.parent
+PEERS_IMAGE = "slipway-bench-peers"
+
+
+class BareEngine(TypedDict):
+    """The answer of bench/serving/loop.py."""
+
+    rate: float  # photos/s
+    labels: dict[str, str]  # photo: top label
+
+
+def docker(*arguments: str) -> str:
+    """The command's output. RuntimeError with its complaint when it fails."""
+    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"docker {arguments[0]} failed: {done.stderr.strip()[-500:]}")
+    return done.stdout
+
+
+def build_peers() -> None:
+    """Build the peers' image on slipway-train."""
+    file = str(BENCH / "peers.Dockerfile")
+    docker("build", "--quiet", "--network=host", "--file", file, "--tag", PEERS_IMAGE, str(BENCH))
+
+
+def image_bytes(image: str) -> int:
+    """An image's size, as `docker images` counts it."""
+    return int(docker("image", "inspect", "--format", "{{.Size}}", image))
+
+
+def bare_engine(model: Path, photos: Path, precision: str, seconds: float) -> BareEngine:
+    """Our engine in a loop without a server, in the serving image."""
+    loop = f"--volume={BENCH / 'serving' / 'loop.py'}:/loop.py:ro"
+    command = ["python", "/loop.py", precision, str(seconds)]
+    output = docker("run", "--rm", *_mounts(model, photos), loop, "slipway-serve", *command)
+    return cast(BareEngine, json.loads(output.splitlines()[-1]))
+
+
+def reference_labels(model: Path, photos: Path) -> dict[str, dict[str, str]]:
+    """For each photo, the top label by f32 torch, and by each other engine of torch."""
+    output = docker("run", "--rm", *_mounts(model, photos), PEERS_IMAGE, "reference.py", "/photos")
+    return cast(dict[str, dict[str, str]], json.loads(output.splitlines()[-1]))
+
+
+def _mounts(model: Path, photos: Path) -> list[str]:
+    return [f"--volume={model}:/opt/ml/model:ro", f"--volume={photos}:/photos:ro"]
