@@ -1,4 +1,7 @@
-"""python -m tune RECIPE: the tuning jobs of a recipe, one after the other, on this machine; run it again and it goes on."""
+"""python -m tune RECIPE: the tuning jobs of a recipe on this machine, one after the other.
+
+Run it again and it goes on.
+"""
 
 import argparse
 import fcntl
@@ -6,6 +9,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from recipes.errors import RecipeError
@@ -14,11 +18,15 @@ from tune.results import ResultsError, read_results
 from tune.search_settings import BEST_FILE, CSV_FILE, PAGE_FILE, RESULTS_FILE, SearchSettings
 from tune.trial_runners import ENGINES
 
-FAILED, INTERRUPTED = 1, 130  # as shells have it: 128 and SIGINT
+FAILED = 1
+INTERRUPTED = 130  # as shells have it: 128 and SIGINT
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Search; 0 when all tuning jobs have ended, 1 when one cannot be, 2 for a wrong option, 130 when interrupted."""
+    """Search; the exit code.
+
+    0: all tuning jobs have ended; 1: one cannot; 2: a wrong option; 130: interrupted.
+    """
     options = _parse(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -26,9 +34,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (RecipeError, ResultsError) as error:
         return _fail(str(error))
     except OSError as error:
-        return _fail(
-            f"{error.strerror or error}{f': {chr(39)}{error.filename}{chr(39)}' if error.filename else ''}"
-        )
+        where = f": '{error.filename}'" if error.filename else ""
+        return _fail(f"{error.strerror or error}{where}")
     except KeyboardInterrupt:
         _fail("interrupted; the same command goes on where this one stopped")
         return INTERRUPTED
@@ -45,24 +52,22 @@ def search(options: argparse.Namespace) -> int:
     out = (options.out or Path("out") / "tune" / recipe.name).absolute()
     parents = tuple(path.absolute() for path in options.parents)
     settings = SearchSettings(
-        out,
-        recipe.document,
-        changed,
-        {},
-        parents,
-        options.engine,
-        options.image,
-        options.storage,
-        options.keep,
-        options.recipe,
+        out=out,
+        document=recipe.document,
+        changed=changed,
+        channels={},  # known once the folder is ours
+        parents=parents,
+        engine=options.engine,
+        image=options.image,
+        storage=options.storage,
+        keep=options.keep,
+        recipe_file=options.recipe,
     )
     check_chain(settings)
     workers, gpus = count_workers(options.workers, recipe)
     out.mkdir(parents=True, exist_ok=True)
     with _alone(out):
-        settings = SearchSettings(
-            **{**vars(settings), "channels": prepared_channels(options.data, out, recipe)}
-        )
+        settings = replace(settings, channels=prepared_channels(options.data, out, recipe))
         check_photos(settings)
         settings.write()
         from tune.tuner import Tuner
@@ -96,7 +101,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         "--data",
         type=Path,
         default=Path("out") / "prepared",
-        help="photos: as `python -m prepare` leaves them, or a folder a class, which is then prepared first (default: out/prepared)",
+        help="photos: as `python -m prepare` leaves them, or a folder per class, "
+        "which is then prepared first (default: out/prepared)",
     )
     parser.add_argument(
         "--out",
@@ -115,7 +121,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         "--engine",
         choices=ENGINES,
         default=ENGINES[0],
-        help="what runs a trial's training (default: %(default)s)",
+        help="how a trial's training runs (default: %(default)s)",
     )
     parser.add_argument(
         "--image", default="slipway-train", help="of --engine container (default: %(default)s)"
@@ -123,12 +129,14 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--workers",
         type=int,
-        help="trials at once on this machine, at most its cores, or GPUs (default: what the recipe's budgets say)",
+        help="trials at once on this machine, at most its cores, or GPUs "
+        "(default: as the recipe's budgets say)",
     )
     parser.add_argument(
         "--storage",
         metavar="URL",
-        help="a database that several machines share the search on, such as postgresql://… (default: a file in --out)",
+        help="a database on which several machines share the search, such as postgresql://… "
+        "(default: a file in --out)",
     )
     parser.add_argument(
         "--parents",
@@ -141,7 +149,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--keep",
         action="store_true",
-        help="keep each trial's checkpoints, links to its photos, and model, which --engine in-process does not make",
+        help="keep each trial's checkpoints, links to its photos, and model, "
+        "which --engine in-process does not make",
     )
     return parser.parse_args(arguments)
 

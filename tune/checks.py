@@ -1,5 +1,4 @@
-"""What can be known before the first trial: that the training would take every hyperparameter, that warm starts are allowed, which
-photos there are, and how many workers this machine bears."""
+"""The checks before the first trial: hyperparameters, warm starts, photos, number of workers."""
 
 import os
 import subprocess
@@ -43,24 +42,32 @@ def check_chain(settings: SearchSettings) -> Recipe:
 
 
 def check_photos(settings: SearchSettings) -> None:
-    """SearchError when a tuning job that wants the data of its parents starts from a search on other photos."""
+    """SearchError when a warm start on identical data comes from a search on other photos."""
     for path in settings.parents:
-        theirs, names = fingerprint_beside(path), {job.name for job in read_results(path)}
+        theirs = fingerprint_beside(path)
+        if not theirs or theirs == fingerprint(settings.channels):
+            continue
+        names = {job.name for job in read_results(path)}
         for tuning in settings.recipe().tuning:
-            same = tuning.warm_start == "IdenticalDataAndAlgorithm" and names & set(tuning.parents)
-            if same and theirs and theirs != fingerprint(settings.channels):
+            other = sorted(names & set(tuning.parents))
+            if other and tuning.warm_start == "IdenticalDataAndAlgorithm":
                 raise SearchError(
-                    f"tuning job {tuning.name}: its parent '{sorted(same)[0]}' was a search on other photos, but its warm start is "
-                    f"{tuning.warm_start}; TransferLearning may change the data"
+                    f"tuning job {tuning.name}: its parent '{other[0]}' was a search on other "
+                    f"photos, but its warm start is {tuning.warm_start}; "
+                    "TransferLearning may change the data"
                 )
 
 
 def count_workers(wanted: int | None, recipe: Recipe) -> tuple[int, list[str]]:
-    """How many workers there are to be, and the GPU of each, none on a machine without. SearchError for less than one."""
+    """The number of workers, and the GPUs to share among them, none on a machine without.
+
+    wanted: None for the largest `parallel` of the recipe. SearchError for less than one.
+    """
     if wanted is not None and wanted < 1:
         raise SearchError(f"--workers must be at least 1; found {wanted}")
     gpus = visible_gpus()
-    most, what = (len(gpus), "GPUs") if gpus else (cpu_count(), "cores")
+    most = len(gpus) if gpus else cpu_count()
+    what = "GPUs" if gpus else "cores"
     asked = wanted or max(tuning.budgets.parallel for tuning in recipe.tuning)
     if wanted and wanted > most:
         print(f"tune: {wanted} workers are too many for {most} {what}; taking {most}", flush=True)
@@ -86,26 +93,21 @@ def visible_gpus() -> list[str]:
 
 
 def prepared_channels(data: Path, out: Path, recipe: Recipe) -> dict[str, Path]:
-    """The channels of the trainings: a prepared folder's, or, of a folder of photos, those that `python -m prepare` makes of it now,
-    with the recipe's options. SearchError when there are none."""
+    """The channels of the trainings. SearchError when there are none.
+
+    They are those of a prepared folder, or, for a folder of photos, those that `python -m prepare`
+    makes of it now with the recipe's options.
+    """
     if not data.is_dir():
         raise SearchError(f"there is no folder '{data}'; name the photos with --data")
-    if channels := find_channels(data):
+    channels = find_channels(data)
+    if channels:
         return channels
     prepared = out / "prepared"
     print(f"tune: preparing the photos of '{data}'", flush=True)
-    code = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "prepare",
-            str(data.absolute()),
-            str(prepared),
-            *recipe.prepare.options(),
-        ],
-        cwd=REPOSITORY,
-        check=False,
-    ).returncode
+    command = [sys.executable, "-m", "prepare", str(data.absolute()), str(prepared)]
+    command += recipe.prepare.options()
+    code = subprocess.run(command, cwd=REPOSITORY, check=False).returncode
     if code:
         raise SearchError(f"the photos of '{data}' could not be prepared; the reason stands above")
     return find_channels(prepared)

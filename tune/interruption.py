@@ -1,21 +1,23 @@
-"""Ctrl-C and SIGTERM between two looks at a search, never within one, where files and a database are being written."""
+"""Ctrl-C and SIGTERM come between two looks at a search, never while files are being written."""
 
 import signal
 import time
 from types import FrameType
+from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interruption:
-    """While this context lasts the first signal waits for `check` or `sleep`; a second one is a KeyboardInterrupt wherever it comes.
+    """Within this context the first signal waits for `check` or `sleep`.
 
-    A signal that is ignored, as a shell has it for SIGINT of what it runs in the background, stays so. Main thread only.
+    A second one is a KeyboardInterrupt at once. A signal that is ignored stays so: a shell ignores
+    SIGINT for what it runs in the background. Main thread only.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._came = False
-        self._before: dict[int, object] = {}
+        self._before: dict[signal.Signals, Any] = {}  # signal.signal's own type is private
 
     def __enter__(self) -> "Interruption":
         for number in SIGNALS:
@@ -23,7 +25,7 @@ class Interruption:
                 self._before[number] = signal.signal(number, self._take)
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 

@@ -1,69 +1,85 @@
-"""A tuning job as CreateHyperParameterTuningJob takes it, but for image, role, channels and machines, which `launch` adds. Pure."""
+"""A tuning job as CreateHyperParameterTuningJob takes it, for `launch` to complete.
+
+`launch` adds image, role, channels and machines.
+"""
+
+from typing import Any
 
 from recipes.tuning import Tuning
 
+Request = dict[str, Any]  # nested as the API nests it
+KINDS = ("Continuous", "Integer", "Categorical")
 
-def tuning_request(tuning: Tuning) -> dict:
-    """The request's part that the recipe settles: name, configuration, static hyperparameters, metric, warm start.
 
-    Nested as the API nests it; TrainingJobDefinition and its AlgorithmSpecification are to be completed.
+def tuning_request(tuning: Tuning) -> Request:
+    """The part of the request that the recipe decides.
+
+    Name, configuration, static hyperparameters, metric, warm start. TrainingJobDefinition and its
+    AlgorithmSpecification are to be completed.
     """
-    request = {
+    objective = tuning.objective
+    request: Request = {
         "HyperParameterTuningJobName": tuning.name,
         "HyperParameterTuningJobConfig": tuning_config(tuning),
         "TrainingJobDefinition": {
             "StaticHyperParameters": dict(tuning.static),
             "AlgorithmSpecification": {
                 "TrainingInputMode": "File",
-                "MetricDefinitions": [
-                    {"Name": tuning.objective.metric, "Regex": tuning.objective.regex}
-                ],
+                "MetricDefinitions": [{"Name": objective.metric, "Regex": objective.regex}],
             },
         },
     }
-    return request | ({"WarmStartConfig": warm_start_config(tuning)} if tuning.parents else {})
+    if tuning.parents:
+        request["WarmStartConfig"] = warm_start_config(tuning)
+    return request
 
 
-def tuning_config(tuning: Tuning) -> dict:
+def tuning_config(tuning: Tuning) -> Request:
     """HyperParameterTuningJobConfig."""
-    budgets, strategy = tuning.budgets, {"Strategy": tuning.strategy}
+    config: Request = {"Strategy": tuning.strategy}
     if tuning.resource:
         low, high = tuning.resource
-        strategy["StrategyConfig"] = {
+        config["StrategyConfig"] = {
             "HyperbandStrategyConfig": {"MinResource": low, "MaxResource": high}
         }
+    config["HyperParameterTuningJobObjective"] = {
+        "Type": tuning.objective.direction,
+        "MetricName": tuning.objective.metric,
+    }
+    config["ResourceLimits"] = _limits(tuning)
+    ranges: dict[str, list[dict[str, object]]] = {f"{kind}ParameterRanges": [] for kind in KINDS}
+    for entry in tuning.ranges:
+        ranges[f"{entry.kind}ParameterRanges"].append(entry.request())
+    config["ParameterRanges"] = ranges
+    config["TrainingJobEarlyStoppingType"] = tuning.early_stopping
+    config["RandomSeed"] = tuning.seed
+    criteria = _criteria(tuning)
+    if criteria:
+        config["TuningJobCompletionCriteria"] = criteria
+    return config
+
+
+def _limits(tuning: Tuning) -> Request:
+    budgets = tuning.budgets
     limits = {"MaxNumberOfTrainingJobs": budgets.jobs, "MaxParallelTrainingJobs": budgets.parallel}
     if budgets.time_s is not None:
         limits["MaxRuntimeInSeconds"] = budgets.time_s
-    criteria = {}
+    return limits
+
+
+def _criteria(tuning: Tuning) -> Request:
+    budgets = tuning.budgets
+    criteria: Request = {}
     if budgets.target is not None:
         criteria["TargetObjectiveMetricValue"] = budgets.target
     if budgets.not_improving is not None:
         criteria["BestObjectiveNotImproving"] = {
             "MaxNumberOfTrainingJobsNotImproving": budgets.not_improving
         }
-    ranges = {
-        f"{kind}ParameterRanges": [entry.request() for entry in tuning.ranges if entry.kind == kind]
-        for kind in ("Continuous", "Integer", "Categorical")
-    }
-    return {
-        **strategy,
-        "HyperParameterTuningJobObjective": {
-            "Type": tuning.objective.direction,
-            "MetricName": tuning.objective.metric,
-        },
-        "ResourceLimits": limits,
-        "ParameterRanges": ranges,
-        "TrainingJobEarlyStoppingType": tuning.early_stopping,
-        "RandomSeed": tuning.seed,
-    } | ({"TuningJobCompletionCriteria": criteria} if criteria else {})
+    return criteria
 
 
-def warm_start_config(tuning: Tuning) -> dict:
+def warm_start_config(tuning: Tuning) -> Request:
     """WarmStartConfig of a tuning job that has parents."""
-    return {
-        "ParentHyperParameterTuningJobs": [
-            {"HyperParameterTuningJobName": parent} for parent in tuning.parents
-        ],
-        "WarmStartType": tuning.warm_start,
-    }
+    parents = [{"HyperParameterTuningJobName": parent} for parent in tuning.parents]
+    return {"ParentHyperParameterTuningJobs": parents, "WarmStartType": tuning.warm_start}

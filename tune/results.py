@@ -1,11 +1,12 @@
-"""What a tuning job tried and what came of it: the one form that the tuner writes and that table, CSV and page read.
+"""What a tuning job tried and how it went: written by the tuner, read by table, CSV and page.
 
-A tuning job of this machine and one of SageMaker look alike here.
+A tuning job of this machine and one of SageMaker have the same form here.
 """
 
 import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from artifact.model import write_atomically
 from recipes.tuning import Tuning
@@ -13,19 +14,22 @@ from recipes.tuning import Tuning
 FORMAT_VERSION = 1
 STATUSES = ("InProgress", "Completed", "Stopped", "Failed")
 DIRECTIONS = ("Maximize", "Minimize")
+# What json and other readers raise for a file of another form.
+BAD_FORM = (AttributeError, KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError)
 
 
 class ResultsError(ValueError):
-    """A file of results is not what this reader knows."""
+    """A file of results has a form that this reader does not know."""
 
 
 @dataclass(frozen=True)
 class Trial:
     """One training job of a search.
 
-    hyperparameters: all it ran with, as texts; tuned: names of those that the search chose. objective: the last value that its
-    output told; None without any. curve: all values, in order. reason: why it failed or was stopped, else empty. started, ended:
-    ISO 8601 with zone, None while that is to come.
+    hyperparameters: all that it ran with, as texts; tuned: names of those that the search chose.
+    objective: the last value in its output; None without any. curve: all values, in order.
+    reason: why it failed or was stopped, else empty. started, ended: ISO 8601 with zone, None
+    while that is to come.
     """
 
     name: str
@@ -43,9 +47,10 @@ class Trial:
 class TuningJob:
     """A search: what it could choose from, and its trials in the order of their start.
 
-    objective: name of the metric; direction: one of DIRECTIONS. ranges: for each tuned hyperparameter {"type": "Continuous" |
-    "Integer", "min", "max", "scale"} or {"type": "Categorical", "values"}. static: the others, as texts. parents: names of the tuning jobs
-    that it starts from; warm_start: empty, IdenticalDataAndAlgorithm or TransferLearning.
+    objective: name of the metric; direction: one of DIRECTIONS. ranges: for each tuned
+    hyperparameter {"type": "Continuous" or "Integer", "min", "max", "scale"} or
+    {"type": "Categorical", "values"}. static: the others, as texts. parents: names of the tuning
+    jobs that it starts from; warm_start: empty, IdenticalDataAndAlgorithm or TransferLearning.
     """
 
     name: str
@@ -53,22 +58,23 @@ class TuningJob:
     direction: str
     strategy: str
     status: str
-    ranges: dict[str, dict]
+    ranges: dict[str, dict[str, Any]]  # as JSON has them
     static: dict[str, str]
     trials: tuple[Trial, ...] = ()
     parents: tuple[str, ...] = ()
     warm_start: str = ""
 
     def ordered(self) -> list[Trial]:
-        """The trials that told an objective, the best first."""
-        told = [trial for trial in self.trials if trial.objective is not None]
-        return sorted(told, key=lambda trial: trial.objective, reverse=self.direction == "Maximize")
+        """The trials that have an objective, the best first."""
+        valued = [trial for trial in self.trials if trial.objective is not None]
+        return sorted(valued, key=_objective, reverse=self.direction == "Maximize")
 
     def best(self) -> Trial | None:
-        """The best of those that ended, by their last value: a stopped one counts, as on SageMaker."""
-        return next(
-            (trial for trial in self.ordered() if trial.status in ("Completed", "Stopped")), None
-        )
+        """The best of those that ended by last value; as on SageMaker, stopped ones count."""
+        for trial in self.ordered():
+            if trial.status in ("Completed", "Stopped"):
+                return trial
+        return None
 
 
 def job_of(tuning: Tuning, status: str = "", trials: tuple[Trial, ...] = ()) -> TuningJob:
@@ -94,7 +100,10 @@ def write_results(path: Path, jobs: tuple[TuningJob, ...]) -> None:
 
 
 def read_results(path: Path) -> tuple[TuningJob, ...]:
-    """The tuning jobs in a file, in its order. ResultsError for another form or version, OSError when it cannot be read."""
+    """The tuning jobs in a file, in its order.
+
+    ResultsError for another form or version, OSError when it cannot be read.
+    """
     try:
         document = json.loads(Path(path).read_bytes())
         version = document.get("format_version") if isinstance(document, dict) else None
@@ -103,35 +112,39 @@ def read_results(path: Path) -> tuple[TuningJob, ...]:
                 f"'{path}' has format_version {version!r}; this reader knows {FORMAT_VERSION}"
             )
         return tuple(_job(entry) for entry in document["tuning_jobs"])
-    except (AttributeError, KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except BAD_FORM as error:
         raise ResultsError(f"'{path}' is not a file of tuning results ({error!r})") from error
 
 
-def _job(entry: dict) -> TuningJob:
+def _objective(trial: Trial) -> float:
+    assert trial.objective is not None  # ordered() asks only for those that have one
+    return trial.objective
+
+
+def _job(entry: dict[str, Any]) -> TuningJob:
     trials = tuple(_trial(trial) for trial in entry["trials"])
     known = {field.name for field in fields(TuningJob)}
-    if unknown := entry.keys() - known:
+    unknown = entry.keys() - known
+    if unknown:
         raise TypeError(f"unknown fields {', '.join(sorted(unknown))}")
     job = TuningJob(**{**entry, "trials": trials, "parents": tuple(entry["parents"])})
-    if (
-        job.direction not in DIRECTIONS
-        or not all(isinstance(search, dict) for search in job.ranges.values())
-        or not isinstance(job.static, dict)
-    ):
+    ranges_fit = all(isinstance(search, dict) for search in job.ranges.values())
+    if job.direction not in DIRECTIONS or not ranges_fit or not isinstance(job.static, dict):
         raise TypeError(
-            f"tuning job {job.name!r} has a direction, ranges or static hyperparameters of another kind"
+            f"tuning job {job.name!r} has a direction, ranges or static hyperparameters "
+            "of another kind"
         )
     return job
 
 
-def _trial(entry: dict) -> Trial:
+def _trial(entry: dict[str, Any]) -> Trial:
     trial = Trial(**{**entry, "tuned": tuple(entry["tuned"]), "curve": tuple(entry["curve"])})
-    told = [*trial.curve, *([] if trial.objective is None else [trial.objective])]
-    if (
-        trial.status not in STATUSES
-        or not isinstance(trial.hyperparameters, dict)
-        or not all(isinstance(value, int | float) for value in told)
-    ):
+    values: list[object] = [*trial.curve]
+    if trial.objective is not None:
+        values.append(trial.objective)
+    numbers = all(isinstance(value, int | float) for value in values)
+    texts = isinstance(trial.hyperparameters, dict)
+    if trial.status not in STATUSES or not texts or not numbers:
         raise TypeError(
             f"trial {trial.name!r} has a status, hyperparameters or values of another kind"
         )

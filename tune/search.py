@@ -1,4 +1,4 @@
-"""A tuning job as an Optuna study: where it is kept, what its next trial tries, and when a running one is stopped."""
+"""A tuning job as an Optuna study: its next trial's values, and when a running trial stops."""
 
 import itertools
 import json
@@ -9,56 +9,60 @@ from collections.abc import Iterator, Sequence
 
 import optuna
 from optuna.distributions import (
-    BaseDistribution,
     CategoricalDistribution,
     FloatDistribution,
     IntDistribution,
 )
 from optuna.storages import BaseStorage, RDBStorage
+from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from recipes.ranges import Categorical, Integer, Range
+from recipes.ranges import Categorical, Continuous, Integer, Range
 from recipes.tuning import Tuning
 from tune.errors import SearchError
 from tune.results import Trial, job_of
 
+Distribution = CategoricalDistribution | FloatDistribution | IntDistribution
 STORAGE_VERSION = 1
+MOST_WORKERS = 101  # that get a sampler of their own for each trial
 READY_S = 30.0  # in which another machine fills a study that it has made
-READY, SEARCH, IMPORTED = (
-    "slipway_ready",
-    "slipway_search",
-    "slipway_imported",
-)  # user attributes of a study
+# User attributes of a study
+READY = "slipway_ready"
+SEARCH = "slipway_search"
+IMPORTED = "slipway_imported"
 PARENT = "parent"  # user attribute of a trial that was carried over
 
 
 class MedianRule(optuna.pruners.BasePruner):
-    """SageMaker's early stopping: see worse_than_median. Optuna's MedianPruner asks for a trial's best value so far instead."""
+    """SageMaker's early stopping: see worse_than_median.
 
-    def __init__(self, maximize: bool):
+    Optuna's own MedianPruner compares a trial's best value so far instead.
+    """
+
+    def __init__(self, maximize: bool) -> None:
         self.maximize = maximize
 
     def prune(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:
+        """Whether a running trial is to stop; Optuna's name."""
         before = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
-        return worse_than_median(
-            curve_of(trial),
-            [curve_of(other) for other in before if PARENT not in other.user_attrs],
-            self.maximize,
-        )
+        own = [curve_of(other) for other in before if PARENT not in other.user_attrs]
+        return worse_than_median(curve_of(trial), own, self.maximize)
 
 
 def worse_than_median(
     curve: Sequence[float], before: Sequence[Sequence[float]], maximize: bool
 ) -> bool:
-    """Whether a training's current value is worse than the median, over the trainings that ended before, of the means of their values
-    up to the same epoch. One that ended earlier counts with all its values; without any before, nothing is worse."""
+    """Whether a training's current value is worse than the median of those that ended before.
+
+    Each of those counts with the mean of its values up to the same epoch, or of all its values
+    where it ended earlier. Without any before, nothing is worse.
+    """
     means = [statistics.fmean(other[: len(curve)]) for other in before if other]
     if not means or not curve:
         return False
     median = statistics.median(means)
-    if math.isclose(
-        curve[-1], median, rel_tol=1e-9
-    ):  # a mean of equal values may differ from them in its last digit
+    # A mean of equal values may differ from them in its last digit.
+    if math.isclose(curve[-1], median, rel_tol=1e-9):
         return False
     return curve[-1] < median if maximize else curve[-1] > median
 
@@ -71,14 +75,15 @@ def curve_of(trial: optuna.trial.FrozenTrial) -> tuple[float, ...]:
 def make_study(
     storage: BaseStorage, tuning: Tuning, imported: Sequence[tuple[str, Trial]]
 ) -> optuna.Study:
-    """The tuning job's study, made and filled, or found again as it was left. imported: the parents' names and legal trials.
+    """The tuning job's study, made and filled, or found again as it was left.
 
-    SearchError when the study that is there is of another search.
+    imported: the parents' names and legal trials. SearchError when a study of this
+    name is of another search.
     """
+    maximize = tuning.objective.direction == "Maximize"
+    direction = StudyDirection.MAXIMIZE if maximize else StudyDirection.MINIMIZE
     try:
-        study = optuna.create_study(
-            storage=storage, study_name=tuning.name, direction=tuning.objective.direction.lower()
-        )
+        study = optuna.create_study(storage=storage, study_name=tuning.name, direction=direction)
     except optuna.exceptions.DuplicatedStudyError:
         return _found_again(storage, tuning, imported)
     study.set_user_attr(SEARCH, _identity(tuning))
@@ -93,19 +98,24 @@ def make_study(
 def _found_again(
     storage: BaseStorage, tuning: Tuning, imported: Sequence[tuple[str, Trial]]
 ) -> optuna.Study:
-    deadline = time.monotonic() + (READY_S if isinstance(storage, RDBStorage) else 0)
-    while (study := load_study(storage, tuning)) is None:
-        if (
-            time.monotonic() > deadline
-        ):  # whoever made it was killed as it filled it; no trial of it can have begun
+    shared = isinstance(storage, RDBStorage)
+    deadline = time.monotonic() + (READY_S if shared else 0)
+    study = load_study(storage, tuning)
+    while study is None:
+        if time.monotonic() > deadline:
+            # Its maker was killed before the study was filled, so no trial of it can have begun.
             optuna.delete_study(study_name=tuning.name, storage=storage)
             return make_study(storage, tuning, imported)
         time.sleep(0.2)
+        study = load_study(storage, tuning)
     return study
 
 
 def load_study(storage: BaseStorage, tuning: Tuning) -> optuna.Study | None:
-    """The tuning job's study once it is filled, else None. SearchError when it is of another search or version."""
+    """The tuning job's study once it is filled, else None.
+
+    SearchError when it is of another search or version.
+    """
     try:
         study = optuna.load_study(study_name=tuning.name, storage=storage)
     except KeyError:
@@ -115,35 +125,35 @@ def load_study(storage: BaseStorage, tuning: Tuning) -> optuna.Study | None:
         return None
     if attributes[READY] != STORAGE_VERSION:
         raise SearchError(
-            f"the storage's tuning job {tuning.name} is of version {attributes[READY]!r}, this is {STORAGE_VERSION}; "
-            "name another --out or --storage"
+            f"the storage's tuning job {tuning.name} is of version {attributes[READY]!r}, "
+            f"this is {STORAGE_VERSION}; name another --out or --storage"
         )
-    theirs, ours = attributes.get(SEARCH), _identity(tuning)
+    theirs = attributes.get(SEARCH)
+    ours = _identity(tuning)
     if theirs != ours:
-        other = sorted(
-            name for name in ours if not isinstance(theirs, dict) or theirs.get(name) != ours[name]
-        )
+        known = theirs if isinstance(theirs, dict) else {}
+        other = sorted(name for name in ours if known.get(name) != ours[name])
         raise SearchError(
-            f"the storage's tuning job {tuning.name} is of another search: its {' and '.join(other)} differ; name another --out or --storage"
+            f"the storage's tuning job {tuning.name} is of another search: "
+            f"its {' and '.join(other)} differ; name another --out or --storage"
         )
     return study
 
 
-def _identity(tuning: Tuning) -> dict:
-    """What must stay when a search goes on; budgets may change."""
+def _identity(tuning: Tuning) -> dict[str, object]:
+    """The parts that must stay when a search goes on; budgets may change."""
     form = job_of(tuning)
-    return json.loads(
-        json.dumps(
-            {
-                "objective": [form.objective, tuning.objective.regex, form.direction],
-                "strategy": form.strategy,
-                "ranges": form.ranges,
-                "static hyperparameters": form.static,
-                "parents": [form.parents, form.warm_start],
-                "seed": tuning.seed,
-            }
-        )
-    )
+    parts = {
+        "objective": [form.objective, tuning.objective.regex, form.direction],
+        "strategy": form.strategy,
+        "ranges": form.ranges,
+        "static hyperparameters": form.static,
+        "parents": [form.parents, form.warm_start],
+        "seed": tuning.seed,
+    }
+    # As a storage gives it back: tuples become lists.
+    read_back: dict[str, object] = json.loads(json.dumps(parts))
+    return read_back
 
 
 def _carried(tuning: Tuning, parent: str, trial: Trial) -> optuna.trial.FrozenTrial:
@@ -162,64 +172,71 @@ def _carried(tuning: Tuning, parent: str, trial: Trial) -> optuna.trial.FrozenTr
 
 def combinations(tuning: Tuning) -> Iterator[dict[str, str]]:
     """Every combination of a grid."""
-    for values in itertools.product(*(entry.values for entry in tuning.ranges)):
-        yield {entry.name: value for entry, value in zip(tuning.ranges, values)}
+    grid = [entry for entry in tuning.ranges if isinstance(entry, Categorical)]
+    names = [entry.name for entry in grid]
+    for values in itertools.product(*(entry.values for entry in grid)):
+        yield dict(zip(names, values, strict=True))
 
 
 def steer(study: optuna.Study, tuning: Tuning, worker: int) -> None:
-    """Give the study what chooses its next trial and stops running ones."""
+    """Give the study the sampler of its next trial and the pruner of running ones."""
     study.pruner = make_pruner(tuning)
-    study.sampler = make_sampler(tuning, len(study.get_trials(deepcopy=False)) * 101 + worker)
+    trials = len(study.get_trials(deepcopy=False))
+    study.sampler = make_sampler(tuning, trials * MOST_WORKERS + worker)
 
 
 def make_sampler(tuning: Tuning, number: int) -> optuna.samplers.BaseSampler:
-    """A new sampler for a trial: its seed follows from the search's and the number, so that no two draw the same."""
+    """A new sampler for a trial; its seed follows from the search's and the number.
+
+    So no two trials draw the same values.
+    """
     seed = (tuning.seed * 1_000_003 + number) % 2**32
     if tuning.strategy in ("Random", "Grid"):
         return optuna.samplers.RandomSampler(seed)
-    return optuna.samplers.TPESampler(
-        seed=seed, n_startup_trials=min(10, max(3, tuning.budgets.jobs // 3))
-    )
+    # A third of the trials at random, but at least 3 and at most TPE's own 10
+    startup = min(10, max(3, tuning.budgets.jobs // 3))
+    return optuna.samplers.TPESampler(seed=seed, n_startup_trials=startup)
 
 
 def make_pruner(tuning: Tuning) -> optuna.pruners.BasePruner:
-    """What stops running trials, by the strategy and early_stopping."""
-    if tuning.strategy == "Hyperband":
+    """The rule that stops running trials, by the strategy and early_stopping."""
+    if tuning.resource:  # Hyperband alone has one
         low, high = tuning.resource
         return optuna.pruners.HyperbandPruner(
             min_resource=low, max_resource=high, reduction_factor=3
         )
-    return (
-        MedianRule(tuning.objective.direction == "Maximize")
-        if tuning.early_stopping == "Auto"
-        else optuna.pruners.NopPruner()
-    )
+    if tuning.early_stopping == "Auto":
+        return MedianRule(tuning.objective.direction == "Maximize")
+    return optuna.pruners.NopPruner()
 
 
 def choose(trial: optuna.Trial, tuning: Tuning) -> dict[str, str]:
     """The trial's tuned hyperparameters, as the texts that a training job gets."""
     if tuning.strategy == "Random":
-        trial.study.sampler = make_sampler(
-            tuning, trial.number
-        )  # the same draw, however many workers share the search
+        # The same draw, however many workers share the search
+        trial.study.sampler = make_sampler(tuning, trial.number)
     return {entry.name: to_text(entry, _suggest(trial, entry)) for entry in tuning.ranges}
 
 
 def _suggest(trial: optuna.Trial, entry: Range) -> float | int | str:
-    name, ends = stored_name(entry), distribution(entry)
-    if isinstance(ends, CategoricalDistribution):
-        return trial.suggest_categorical(name, ends.choices)
-    return (trial.suggest_int if isinstance(ends, IntDistribution) else trial.suggest_float)(
-        name, ends.low, ends.high, log=ends.log
-    )
+    name = stored_name(entry)
+    ends = distribution(entry)
+    if isinstance(ends, IntDistribution):
+        return trial.suggest_int(name, ends.low, ends.high, log=ends.log)
+    if isinstance(ends, FloatDistribution):
+        return trial.suggest_float(name, ends.low, ends.high, log=ends.log)
+    return str(trial.suggest_categorical(name, ends.choices))
 
 
 def stored_name(entry: Range) -> str:
-    """A hyperparameter's name in the study; what is searched in reverse is kept, and named, as its distance from 1."""
+    """A hyperparameter's name in the study.
+
+    One that is searched in reverse is kept, and named, as its distance from 1.
+    """
     return f"1-{entry.name}" if _reversed(entry) else entry.name
 
 
-def distribution(entry: Range) -> BaseDistribution:
+def distribution(entry: Range) -> Distribution:
     """Optuna's form of a range."""
     if isinstance(entry, Categorical):
         return CategoricalDistribution(entry.values)
@@ -236,19 +253,20 @@ def to_stored(entry: Range, text: str) -> float | int | str:
         return text
     if isinstance(entry, Integer):
         return int(float(text))
-    return (
-        min(max(1 - float(text), 1 - entry.high), 1 - entry.low)
-        if _reversed(entry)
-        else float(text)
-    )
+    if not _reversed(entry):
+        return float(text)
+    return min(max(1 - float(text), 1 - entry.high), 1 - entry.low)
 
 
 def to_text(entry: Range, value: float | int | str) -> str:
-    """What the study keeps, as a hyperparameter's text."""
-    if isinstance(entry, (Categorical, Integer)):
+    """A value of the study, as a hyperparameter's text."""
+    if isinstance(entry, Categorical | Integer):
         return str(value)
-    return repr(min(max(1 - value, entry.low), entry.high) if _reversed(entry) else float(value))
+    number = float(value)
+    if _reversed(entry):
+        number = min(max(1 - number, entry.low), entry.high)
+    return repr(number)
 
 
 def _reversed(entry: Range) -> bool:
-    return entry.kind == "Continuous" and entry.scale == "ReverseLogarithmic"
+    return isinstance(entry, Continuous) and entry.scale == "ReverseLogarithmic"

@@ -1,9 +1,13 @@
-"""What one run of the tuner was asked for, kept in its output folder for its workers and for the next run of the same command."""
+"""The settings of one run of the tuner, kept in its output folder.
+
+Its workers read them there, and so does the next run of the same command.
+"""
 
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from artifact.channels import CHANNEL_NAMES
 from artifact.model import write_atomically
@@ -12,23 +16,26 @@ from tune.errors import SearchError
 from tune.results import TuningJob, read_results
 
 FORMAT_VERSION = 1
-SETTINGS_FILE, RESULTS_FILE, BEST_FILE, BEST_RECIPE_FILE = (
-    "search.json",
-    "tuning.json",
-    "best.json",
-    "best.yaml",
-)
-PHOTOS = "photos"  # among the settings: their fingerprint
-PAGE_FILE, CSV_FILE = "tuning.html", "tuning.csv"
+SETTINGS_FILE = "search.json"
+RESULTS_FILE = "tuning.json"
+BEST_FILE = "best.json"
+BEST_RECIPE_FILE = "best.yaml"
+PAGE_FILE = "tuning.html"
+CSV_FILE = "tuning.csv"
+PHOTOS = "photos"  # among the settings: the fingerprint of the photos
 
 
 @dataclass(frozen=True)
 class SearchSettings:
-    """document: the recipe's YAML; changed: static hyperparameters with other values; channels: name to folder; parents: files of
-    other searches' results; storage: a database's URL, None for a file in `out`."""
+    """What to search, where, and how.
+
+    document: the recipe's YAML; changed: static hyperparameters with other values; channels: name
+    to folder; parents: files of other searches' results; storage: a database's URL, None for a
+    file in `out`; recipe_file: the file that errors about the recipe name.
+    """
 
     out: Path
-    document: dict = field(hash=False)
+    document: dict[str, object] = field(hash=False)
     changed: dict[str, str] = field(hash=False)
     channels: dict[str, Path] = field(hash=False)
     parents: tuple[Path, ...] = ()
@@ -43,7 +50,7 @@ class SearchSettings:
         return parse_recipe(self.document, self.changed, self.recipe_file)
 
     def known_parents(self) -> dict[str, TuningJob]:
-        """Tuning jobs of other searches, by name. ResultsError or OSError for a file that is none."""
+        """Tuning jobs of other searches, by name. ResultsError or OSError for a bad file."""
         return {job.name: job for path in self.parents for job in read_results(path)}
 
     def tree(self, job: str, trial: str) -> Path:
@@ -53,60 +60,58 @@ class SearchSettings:
     def write(self) -> None:
         """Keep them. SearchError when the folder holds a search on other photos."""
         path = self.out / SETTINGS_FILE
-        if path.is_file() and (theirs := _load(path)["channels"]) != (
-            ours := {name: str(folder) for name, folder in self.channels.items()}
-        ):
+        ours = {name: str(folder) for name, folder in self.channels.items()}
+        theirs = _load(path)["channels"] if path.is_file() else ours
+        if theirs != ours:
             raise SearchError(
-                f"'{self.out}' holds a search on other photos ({', '.join(theirs.values())}; now {', '.join(ours.values())}); "
-                "name another --out, or remove it"
+                f"'{self.out}' holds a search on other photos ({', '.join(theirs.values())}; "
+                f"now {', '.join(ours.values())}); name another --out, or remove it"
             )
         kept = asdict(self)
         del kept["storage"]  # it may hold a password
         del kept["recipe_file"]  # only for errors of this run
-        text = json.dumps(
-            {"format_version": FORMAT_VERSION, **kept, PHOTOS: fingerprint(self.channels)},
-            default=str,
-            indent=1,
-        )
-        write_atomically(path, text.encode() + b"\n")
+        document = {
+            "format_version": FORMAT_VERSION,
+            **kept,
+            PHOTOS: fingerprint(self.channels),
+        }
+        write_atomically(path, json.dumps(document, default=str, indent=1).encode() + b"\n")
 
 
 def read_settings(out: Path, storage: str | None = None) -> SearchSettings:
-    """The settings that a run left in its folder, on a storage. SearchError when there are none of this version."""
-    values = {
-        name: value
-        for name, value in _load(out / SETTINGS_FILE).items()
-        if name not in ("format_version", PHOTOS)
-    }
-    return SearchSettings(
-        **{
-            **values,
-            "out": Path(values["out"]),
-            "channels": {name: Path(folder) for name, folder in values["channels"].items()},
-            "parents": tuple(map(Path, values["parents"])),
-            "storage": storage,
-        }
-    )
+    """The settings that a run left in its folder, on a storage.
+
+    SearchError when there are none of this version.
+    """
+    values = _load(out / SETTINGS_FILE)
+    del values["format_version"]
+    values.pop(PHOTOS, None)
+    values["out"] = Path(values["out"])
+    values["channels"] = {name: Path(folder) for name, folder in values["channels"].items()}
+    values["parents"] = tuple(map(Path, values["parents"]))
+    return SearchSettings(**values, storage=storage)
 
 
 def fingerprint(channels: dict[str, Path]) -> str:
-    """What tells photos from others: the names and sizes of all files of the channels."""
-    files = sorted(
-        (name, str(path.relative_to(folder)), path.stat().st_size)
-        for name, folder in channels.items()
-        for path in folder.rglob("*")
-        if path.is_file()
-    )
-    return hashlib.sha256(json.dumps(files).encode()).hexdigest()
+    """A sum over the names and sizes of all files of the channels: it differs for other photos."""
+    files = []
+    for name, folder in channels.items():
+        for path in folder.rglob("*"):
+            if path.is_file():
+                files.append((name, str(path.relative_to(folder)), path.stat().st_size))
+    return hashlib.sha256(json.dumps(sorted(files)).encode()).hexdigest()
 
 
 def fingerprint_beside(results: Path) -> str:
-    """That of the search that wrote a file of results; empty where its settings do not lie beside it."""
+    """The fingerprint of the search that wrote a file of results.
+
+    Empty where its settings do not lie beside it.
+    """
     path = results.parent / SETTINGS_FILE
     return str(_load(path).get(PHOTOS, "")) if path.is_file() else ""
 
 
-def _load(path: Path) -> dict:
+def _load(path: Path) -> dict[str, Any]:
     try:
         values = json.loads(path.read_bytes())
     except ValueError as error:
@@ -116,18 +121,16 @@ def _load(path: Path) -> dict:
     if not isinstance(values, dict) or values.get("format_version") != FORMAT_VERSION:
         found = values.get("format_version") if isinstance(values, dict) else None
         raise SearchError(
-            f"'{path}' has format_version {found!r}, this is {FORMAT_VERSION}; name another --out, or remove it"
+            f"'{path}' has format_version {found!r}, this is {FORMAT_VERSION}; "
+            "name another --out, or remove it"
         )
     return values
 
 
 def find_channels(data: Path) -> dict[str, Path]:
-    """A prepared folder's channels: its folders, one of which is train's and holds classes. Empty for a folder that is not prepared."""
+    """A prepared folder's channels, of which train holds classes; empty for any other folder."""
     folders = {path.name: path.absolute() for path in sorted(data.iterdir()) if path.is_dir()}
-    prepared = any(
-        path.is_dir()
-        for name in CHANNEL_NAMES["train"]
-        if name in folders
-        for path in folders[name].iterdir()
-    )
-    return folders if prepared else {}
+    for name in CHANNEL_NAMES["train"]:
+        if name in folders and any(path.is_dir() for path in folders[name].iterdir()):
+            return folders
+    return {}

@@ -1,4 +1,7 @@
-"""python -m tune.show RESULTS.json | --managed NAME: the table of a search, of this machine or of SageMaker; its page and CSV on request."""
+"""python -m tune.show RESULTS.json | --managed NAME: the table of a search.
+
+The search is one of this machine, or one of SageMaker. Its page and CSV are written on request.
+"""
 
 import argparse
 import logging
@@ -13,11 +16,15 @@ from tune.ranking import Ranking
 from tune.results import ResultsError, TuningJob, read_results
 from tune.table import table
 
-FAILED, INTERRUPTED = 1, 130
+FAILED = 1
+INTERRUPTED = 130  # as shells have it: 128 and SIGINT
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Show a search; 0 when it is shown, 1 when it cannot be read or written, 2 for a wrong option, 130 when interrupted."""
+    """Show a search; the exit code.
+
+    0: shown; 1: it cannot be read or written; 2: a wrong option; 130: interrupted.
+    """
     options = _parse(arguments)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s", force=True)
     try:
@@ -29,10 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"tune.show: failed: {error}", file=sys.stderr)
         return FAILED
     except OSError as error:
-        print(
-            f"tune.show: failed: {error.strerror or error}{f': {chr(39)}{error.filename}{chr(39)}' if error.filename else ''}",
-            file=sys.stderr,
-        )
+        where = f": '{error.filename}'" if error.filename else ""
+        print(f"tune.show: failed: {error.strerror or error}{where}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         print("tune.show: interrupted", file=sys.stderr)
@@ -41,13 +46,16 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def read(options: argparse.Namespace) -> tuple[TuningJob, ...]:
-    """The search that was asked for. ManagedError, ResultsError or OSError when it cannot be read."""
+    """The search that was asked for.
+
+    ManagedError, ResultsError or OSError when it cannot be read.
+    """
     if not options.managed:
         return read_results(options.results)
     sagemaker, logs = open_clients(options.region)
-    return read_managed(
-        options.managed, sagemaker, not options.alone, logs if options.page or options.csv else None
-    )
+    # Learning curves are read from the logs, which takes a request per trial.
+    wanted_logs = logs if options.page or options.csv else None
+    return read_managed(options.managed, sagemaker, not options.alone, wanted_logs)
 
 
 def show(
@@ -57,7 +65,10 @@ def show(
     csv: Path | None = None,
     best: Path | None = None,
 ) -> None:
-    """Print the table, then write what is asked for. ResultsError without a best to write, OSError when writing fails."""
+    """Print the table, then write the files that are asked for.
+
+    most: rows of the table. ResultsError without a best to write, OSError when writing fails.
+    """
     print(table(jobs, most), flush=True)
     for path, write in ((page, write_page), (csv, write_csv), (best, write_best)):
         if path:

@@ -1,6 +1,7 @@
 """Where a search is kept: a file in its output folder, or a database that several machines share.
 
-The file is a line an event. Its lock is the kernel's, which frees it when its holder is killed.
+The file holds one event per line. Its lock is the kernel's, which frees it when its holder is
+killed.
 """
 
 import fcntl
@@ -10,6 +11,7 @@ import threading
 import time
 import warnings
 from pathlib import Path
+from typing import BinaryIO
 
 import optuna
 from optuna.storages import (
@@ -19,49 +21,62 @@ from optuna.storages import (
     RetryHeartbeatStaleTrialCallback,
 )
 from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal._file import BaseJournalFileLock  # optuna exports no public name
 
 from tune.errors import SearchError
 
 STUDY_FILE = "study.log"
-HEARTBEAT_S, GRACE_S = 30, 120  # of trials on a database: a machine that is silent so long is gone
+HEARTBEAT_S = 30  # of trials on a database
+GRACE_S = 120  # a machine that is silent for longer is gone
 TRIES = 3  # to open a database
+ERROR_LENGTH = 200  # characters of a library's own error
 
 
-class FileLock:
-    """For JournalFileBackend. Optuna's own locks are files, which outlive a killed holder by half a minute."""
+class FileLock(BaseJournalFileLock):
+    """For JournalFileBackend, whose own locks are files: they outlive a killed holder by 30 s."""
 
-    def __init__(self, path: Path):
-        self._path, self._held = path, threading.local()
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._held = threading.local()
 
     def acquire(self) -> bool:
+        """Wait until this thread holds the lock."""
         handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         fcntl.flock(handle, fcntl.LOCK_EX)
         self._held.handle = handle
         return True
 
     def release(self) -> None:
+        """Free it: the kernel does when the file is closed."""
         os.close(self._held.handle)
 
 
 def open_storage(out: Path, url: str | None = None) -> BaseStorage:
     """The file in the output folder, or the database. SearchError when it cannot be used."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    if url is None:
-        path = out / STUDY_FILE
-        try:
-            return JournalStorage(
-                JournalFileBackend(str(path), FileLock(path.with_suffix(".lock")))
-            )
-        except OSError:
-            raise
-        except Exception as error:  # whatever Optuna makes of lines that are not its own
-            raise _foreign(path, error) from error
+    return _open_file(out / STUDY_FILE) if url is None else _open_database(url)
+
+
+def _open_file(path: Path) -> JournalStorage:
+    lock = FileLock(path.with_suffix(".lock"))
+    try:
+        return JournalStorage(JournalFileBackend(str(path), lock))
+    except OSError:
+        raise
+    except Exception as error:  # Optuna raises anything on lines that are not its own
+        raise _foreign(path, error) from error
+
+
+def _open_database(url: str) -> RDBStorage:
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+    # Our own heartbeat is in tune.trials.
     warnings.filterwarnings(
         "ignore", "Heartbeat of storage is supposed to be used with", UserWarning
-    )  # ours beats in tune.trials
+    )
     waiting = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}
-    for tries_left in reversed(range(TRIES)):
+    tries = 0
+    while True:
+        tries += 1
         try:
             return RDBStorage(
                 url,
@@ -70,17 +85,21 @@ def open_storage(out: Path, url: str | None = None) -> BaseStorage:
                 grace_period=GRACE_S,
                 heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(),
             )
-        except Exception as error:  # SQLAlchemy's and the drivers' own; Optuna's RuntimeError for tables of another version
-            if not tries_left:
+        # SQLAlchemy's and the drivers' own; Optuna's RuntimeError for tables of another version
+        except Exception as error:
+            if tries == TRIES:
                 raise SearchError(
-                    f"the storage '{_without_password(url)}' cannot be used ({' '.join(str(error).split())[:200]})"
+                    f"the storage '{_without_password(url)}' cannot be used ({_line(error)})"
                 ) from error
             time.sleep(0.5)  # another machine may be making the same tables
 
 
 def repair(out: Path) -> None:
-    """Cut a last line that a full disk or a crash of the machine left unfinished: nothing could be added behind it. The tuner does, before
-    others use the file. SearchError when the file is something else."""
+    """Cut off an unfinished last line: nothing could be added behind it.
+
+    A full disk or a crash of the machine leaves one. The tuner repairs before others use the file.
+    SearchError when the file is something else.
+    """
     path = out / STUDY_FILE
     if not path.is_file():
         return
@@ -92,20 +111,35 @@ def repair(out: Path) -> None:
         except (ValueError, KeyError, TypeError) as error:
             raise _foreign(path, error) from error
         end = file.seek(0, os.SEEK_END)
-        whole = end
-        while whole and (file.seek(whole - 1), file.read(1))[1] != b"\n":
-            whole -= 1
+        whole = _end_of_last_line(file, end)
         if whole < end:
             file.truncate(whole)
 
 
+def _end_of_last_line(file: BinaryIO, end: int) -> int:
+    """The position after the last line break, bytes; 0 where there is none."""
+    for position in range(end, 0, -1):
+        file.seek(position - 1)
+        if file.read(1) == b"\n":
+            return position
+    return 0
+
+
 def _foreign(path: Path, error: Exception) -> SearchError:
     return SearchError(
-        f"'{path}' is not a file of this version's searches ({type(error).__name__}: {' '.join(str(error).split())[:100]}); "
-        "name another --out, or remove it"
+        f"'{path}' is not a file of this version's searches "
+        f"({type(error).__name__}: {_line(error)}); name another --out, or remove it"
     )
+
+
+def _line(error: Exception) -> str:
+    """An error's text in one line, and not too long."""
+    return " ".join(str(error).split())[:ERROR_LENGTH]
 
 
 def _without_password(url: str) -> str:
     head, at, tail = url.rpartition("@")
-    return f"{head.partition('://')[0]}://…@{tail}" if at else tail
+    if not at:
+        return tail
+    scheme = head.partition("://")[0]
+    return f"{scheme}://…@{tail}"

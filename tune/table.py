@@ -32,7 +32,7 @@ def table(jobs: Sequence[TuningJob], most: int | None = None) -> str:
     if ranking.constant:
         lines.append("static: " + _settings(ranking.constant))
     lines += [ranking.counts(), *map(clean, ranking.notes()), ""]
-    lines += _rows(ranking, most) if ranking.told else ["no trial told an objective"]
+    lines += _rows(ranking, most) if ranking.told else ["no trial has an objective"]
     if ranking.best:
         lines += [
             "",

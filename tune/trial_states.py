@@ -1,7 +1,7 @@
-"""The trials of a study by what became of them: which count, which must be done again, when a tuning job has ended.
+"""The trials of a study by their state: which count, which must be done again, when a job ends.
 
-A trial that was carried over from a parent, one that a dying process left, and one asked for beyond the budget never count. What
-a trial is told is told once: storages refuse to change one that has ended.
+Never counted: a trial carried over from a parent, one that a dying process left, and one beyond the
+budget. Each fact about a trial is written once, since storages refuse to change a trial that ended.
 """
 
 import socket
@@ -17,19 +17,21 @@ from recipes.tuning import Tuning
 from tune.results import Trial, TuningJob, job_of
 from tune.search import IMPORTED, PARENT, curve_of
 
-OWNER, NAME, TEXTS, REASON, VOID, LOST = (
-    "owner",
-    "name",
-    "hyperparameters",
-    "reason",
-    "void",
-    "lost",
-)  # user attributes of a trial
-QUEUED = "fixed_params"  # system attribute of a trial that Optuna's queue gave: what it is to try
-ENDED = "slipway_ended"  # user attribute of a study: why no more trials begin and running ones are to stop
+# User attributes of a trial
+OWNER = "owner"
+NAME = "name"
+TEXTS = "hyperparameters"
+REASON = "reason"
+VOID = "void"
+LOST = "lost"
+QUEUED = "fixed_params"  # Optuna's own system attribute: the values that its queue gave a trial
+# User attribute of a study: why no more trials begin and running ones are to stop
+ENDED = "slipway_ended"
 MOST_LOST = 3  # times that a trial may take its process with it
-NO_OWNER_S = 30.0  # until a trial that nobody signed is taken for lost
+NO_OWNER_S = 30.0  # until a trial without an owner counts as lost
 GAIN = 0.01  # of the best value: less is no improvement, as SageMaker has it
+SAME_START_S = 2.0  # a process of the same number that started within this is the same process
+REASON_LENGTH = 1024  # characters
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 STATUS = {
     TrialState.RUNNING: "InProgress",
@@ -40,7 +42,7 @@ STATUS = {
 
 
 def counted(study: optuna.Study) -> list[FrozenTrial]:
-    """The trials that begun and count against the budget, in the order of their numbers."""
+    """The trials that began and count against the budget, in the order of their numbers."""
     return [trial for trial in study.get_trials(deepcopy=False) if _counts(trial)]
 
 
@@ -53,41 +55,55 @@ def _counts(trial: FrozenTrial) -> bool:
 def verdict(trials: Sequence[FrozenTrial], tuning: Tuning, elapsed_s: float = 0.0) -> str | None:
     """Why a tuning job begins no more trials; None while it does."""
     early = ended_early(trials, tuning, elapsed_s)
-    return early or (
-        f"its {tuning.budgets.jobs} training jobs have begun"
-        if len(trials) >= tuning.budgets.jobs
-        else None
-    )
+    if early:
+        return early
+    if len(trials) >= tuning.budgets.jobs:
+        return f"its {tuning.budgets.jobs} training jobs have begun"
+    return None
 
 
 def ended_early(
     trials: Sequence[FrozenTrial], tuning: Tuning, elapsed_s: float = 0.0
 ) -> str | None:
     """Why a tuning job is over though trials run, which are then to stop; None where it is not."""
-    budgets, sign = tuning.budgets, 1 if tuning.objective.direction == "Maximize" else -1
+    budgets = tuning.budgets
     if budgets.time_s is not None and elapsed_s >= budgets.time_s:
         return f"its {budgets.time_s} s are over"
-    told = sorted(
-        (trial for trial in trials if trial.state in FINISHED and trial.value is not None),
-        key=lambda trial: trial.datetime_complete,
-    )
-    if budgets.target is not None and any(
-        sign * trial.value >= sign * budgets.target for trial in told
-    ):
+    # Higher is better from here on, whatever the direction.
+    sign = 1 if tuning.objective.direction == "Maximize" else -1
+    values = [sign * value for value in _values_in_order(trials)]
+    if budgets.target is not None and any(value >= sign * budgets.target for value in values):
         return f"its target {budgets.target:g} is reached"
     if budgets.not_improving is None:
         return None
-    best, since = None, 0
-    for value in (trial.value for trial in told):
-        if best is None or sign * (value - best) >= GAIN * abs(best) and value != best:
-            best, since = value, 0
+    since = _without_gain(values)
+    if since >= budgets.not_improving:
+        return f"{since} training jobs in a row did not better its best by 1 %"
+    return None
+
+
+def _values_in_order(trials: Sequence[FrozenTrial]) -> list[float]:
+    """The objectives of the trials that ended with one, in the order of their ends."""
+    ended: list[tuple[datetime, float]] = []
+    for trial in trials:
+        when = trial.datetime_complete
+        if trial.state in FINISHED and trial.value is not None and when is not None:
+            ended.append((when, trial.value))
+    ended.sort(key=lambda pair: pair[0])
+    return [value for _, value in ended]
+
+
+def _without_gain(values: list[float]) -> int:
+    """How many values since the last one that was better than the best before it by GAIN."""
+    best: float | None = None
+    since = 0
+    for value in values:
+        if best is None or (value != best and value - best >= GAIN * abs(best)):
+            best = value
+            since = 0
         else:
             since += 1
-    return (
-        f"{since} training jobs in a row did not better its best by 1 %"
-        if since >= budgets.not_improving
-        else None
-    )
+    return since
 
 
 def all_ended(trials: Sequence[FrozenTrial]) -> bool:
@@ -96,9 +112,11 @@ def all_ended(trials: Sequence[FrozenTrial]) -> bool:
 
 
 def claim(trial: optuna.Trial, tuning: Tuning) -> bool:
-    """Put this process down as the owner of a trial that it was given, and its name; False, and the trial void, beyond the budget.
+    """Make this process the owner of a trial that it was given; False, and the trial void, beyond
+    the budget.
 
-    Numbers are given out one by one, so that of several processes that ask for the last place one gets it.
+    Numbers are given out one by one, so that of several processes that ask for the last place one
+    gets it.
     """
     study = trial.study
     before = [other for other in counted(study) if other.number < trial.number]
@@ -107,52 +125,63 @@ def claim(trial: optuna.Trial, tuning: Tuning) -> bool:
         study.tell(trial, state=TrialState.FAIL)
         return False
     if NAME not in trial.user_attrs:
-        trial.set_user_attr(
-            NAME, f"{tuning.name}-{trial.number + 1 - study.user_attrs[IMPORTED]:03d}"
-        )
+        number = trial.number + 1 - study.user_attrs[IMPORTED]
+        trial.set_user_attr(NAME, f"{tuning.name}-{number:03d}")
     trial.set_user_attr(OWNER, list(process_here()))
     return True
 
 
 def process_here(pid: int | None = None) -> tuple[str, int, float]:
-    """What names a process of any machine, for good: machine and its start, number, the process's start."""
+    """What names a process of any machine for good.
+
+    The machine with its start, the process's number, and the process's start in seconds.
+    """
     process = psutil.Process(pid)
     return f"{socket.gethostname()}/{psutil.boot_time():.0f}", process.pid, process.create_time()
 
 
 def open_mark(tuner: int) -> str:
-    """User attribute of a study that a tuner, by its process's number, has opened to its workers: what an earlier run left there is
-    brought up to date."""
+    """User attribute of a study that a tuner has opened to its workers.
+
+    What an earlier run left there is then up to date. tuner: its process's number.
+    """
     host, pid, started = process_here(tuner)
     return f"slipway_open/{host}/{pid}/{started:.2f}"
 
 
 def requeue_orphans(study: optuna.Study, no_owner_s: float = NO_OWNER_S) -> list[str]:
-    """Free the trials whose processes on this machine are gone, to be done again with the same values; their names.
+    """Free the trials whose processes on this machine are gone, to be done again with the same
+    values; their names.
 
-    One that took its process with it MOST_LOST times has failed. Of other machines' trials a database's heartbeat tells.
+    A trial that took its process with it MOST_LOST times has failed. For other machines' trials, a
+    database's heartbeat decides.
     """
     if isinstance(study._storage, RDBStorage):
         optuna.storages.fail_stale_trials(study)
     lost = []
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        owner = trial.user_attrs.get(OWNER)
-        new = (datetime.now() - trial.datetime_start).total_seconds() < no_owner_s
-        if new if owner is None else _alive(owner):
-            continue
-        if give_up(study, trial):
+        if _is_orphan(trial, no_owner_s) and give_up(study, trial):
             lost.append(trial.user_attrs.get(NAME, f"trial {trial.number}"))
     return lost
 
 
+def _is_orphan(trial: FrozenTrial, no_owner_s: float) -> bool:
+    owner = trial.user_attrs.get(OWNER)
+    if owner is not None:
+        return not _alive(owner)
+    started = trial.datetime_start
+    return started is None or (datetime.now() - started).total_seconds() >= no_owner_s
+
+
 def give_up(study: optuna.Study, trial: FrozenTrial, blame: bool = True) -> bool:
-    """End a trial that did not come to its end, and queue it again; False when another process was quicker. blame: it may be the
-    trial's own fault."""
+    """End a trial that did not come to its end, and queue it again.
+
+    False when another process was quicker. blame: it may be the trial's own fault.
+    """
     attributes = trial.user_attrs
     times = attributes.get(LOST, 0) + blame
-    params = (
-        trial.system_attrs.get(QUEUED, {}) | trial.params
-    )  # a process may be killed before it has taken all that was queued for it
+    # A process may be killed before it has taken all that was queued for it.
+    params = trial.system_attrs.get(QUEUED, {}) | trial.params
     kept = {LOST: times} | {key: attributes[key] for key in (NAME,) if key in attributes}
     try:
         if times >= MOST_LOST and REASON not in attributes:
@@ -161,56 +190,54 @@ def give_up(study: optuna.Study, trial: FrozenTrial, blame: bool = True) -> bool
             )
             study._storage.set_trial_user_attr(trial._trial_id, REASON, reason)
         elif REASON not in attributes and params and not _queued(study, params, kept):
-            study.enqueue_trial(
-                params, user_attrs=kept
-            )  # before its place is free, lest another takes that
+            # Before its place is free, lest another trial takes that.
+            study.enqueue_trial(params, user_attrs=kept)
         study.tell(trial.number, state=TrialState.FAIL)
     except (ValueError, optuna.exceptions.UpdateFinishedTrialError):
         return False
     return True
 
 
-def _queued(study: optuna.Study, params: dict, marks: dict) -> bool:
+def _queued(study: optuna.Study, params: dict[str, object], marks: dict[str, object]) -> bool:
     """Whether a process that was killed over it had queued the trial already."""
-    waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
-    return any(
-        (trial.system_attrs.get(QUEUED), trial.user_attrs) == (params, marks) for trial in waiting
-    )
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+        if trial.system_attrs.get(QUEUED) == params and trial.user_attrs == marks:
+            return True
+    return False
 
 
-def _alive(owner: Sequence) -> bool:
+def _alive(owner: tuple[str, int, float]) -> bool:
     host, pid, started = owner
     if host != process_here()[0]:
-        return True  # not ours to tell
+        return True  # another machine's trials are not judged here
     try:
         process = psutil.Process(pid)
-        return abs(process.create_time() - started) < 2 and process.status() != psutil.STATUS_ZOMBIE
+        same = abs(process.create_time() - started) < SAME_START_S
+        return same and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
 
 
 def form(study: optuna.Study, tuning: Tuning, status: str) -> TuningJob:
     """The tuning job as table and page read it."""
-    trials = sorted(
-        (trial for trial in counted(study) if TEXTS in trial.user_attrs),
-        key=lambda trial: trial.datetime_start,
-    )
-    return job_of(tuning, status, tuple(_form(trial, tuning) for trial in trials))
+    begun = [trial for trial in counted(study) if TEXTS in trial.user_attrs]
+    begun.sort(key=lambda trial: trial.datetime_start or datetime.max)
+    return job_of(tuning, status, tuple(_form(trial, tuning) for trial in begun))
 
 
 def _form(trial: FrozenTrial, tuning: Tuning) -> Trial:
     curve = curve_of(trial)
     failed = trial.state == TrialState.FAIL
     return Trial(
-        trial.user_attrs[NAME],
-        STATUS[trial.state],
-        trial.user_attrs[TEXTS],
-        tuple(entry.name for entry in tuning.ranges),
-        curve[-1] if curve and not failed else None,
-        curve,
-        trial.user_attrs.get(REASON, ""),
-        _moment(trial.datetime_start),
-        _moment(trial.datetime_complete),
+        name=trial.user_attrs[NAME],
+        status=STATUS[trial.state],
+        hyperparameters=trial.user_attrs[TEXTS],
+        tuned=tuple(entry.name for entry in tuning.ranges),
+        objective=curve[-1] if curve and not failed else None,
+        curve=curve,
+        reason=trial.user_attrs.get(REASON, ""),
+        started=_moment(trial.datetime_start),
+        ended=_moment(trial.datetime_complete),
     )
 
 

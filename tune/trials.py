@@ -1,6 +1,7 @@
-"""One trial: a training job on a tree of its own, its objective read by the regex from what it prints, told to the study.
+"""One trial: a training job on a tree of its own, its objective read from its output by the regex.
 
-OUT/trials/JOB/TRIAL/  as /opt/ml: input/config, input/data, model, checkpoints, output; and output.log, all that the training printed
+OUT/trials/JOB/TRIAL/ is as /opt/ml (input/config, input/data, model, checkpoints, output), with
+output.log beside: all that the training printed.
 """
 
 import math
@@ -20,7 +21,7 @@ from runtime import opt_ml
 from tune.search import choose
 from tune.storage import HEARTBEAT_S
 from tune.trial_runners import Engine, Failed
-from tune.trial_states import ENDED, REASON, TEXTS, give_up
+from tune.trial_states import ENDED, REASON, REASON_LENGTH, TEXTS, give_up
 
 LOG_FILE = "output.log"
 WATCH_S = 1.0  # from one look at whether the tuning job has ended to the next
@@ -28,12 +29,12 @@ WATCH_S = 1.0  # from one look at whether the tuning job has ended to the next
 
 @dataclass
 class Running:
-    """A trial under way. told: its values in order; why: why it is being stopped, if it is."""
+    """A trial under way. values: of its objective, in order; why: the reason to stop it, if any."""
 
     trial: optuna.Trial
     tuning: Tuning
     engine: Engine
-    told: list[float] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
     why: str = ""
     over: threading.Event = field(default_factory=threading.Event)
 
@@ -44,36 +45,39 @@ class Running:
             self.engine.stop()
 
     def read(self, line: str) -> None:
-        """Take what a line says of the objective. Failed for what is no number."""
+        """Take the objective's values from a line. Failed for one that is not a number."""
         for match in re.finditer(self.tuning.objective.regex, line):
-            try:
-                value = float(match[1])
-            except (TypeError, ValueError):
-                value = math.nan
-            if not math.isfinite(value):
-                raise Failed(
-                    f"the objective {self.tuning.objective.metric} was printed as '{match[1]}', which is no number"
-                )
-            self.told.append(value)
-            self.trial.report(value, len(self.told))
+            self.values.append(self._value(match[1]))
+            self.trial.report(self.values[-1], len(self.values))
             if not self.why and self.trial.should_prune():
                 rule = "Hyperband" if self.tuning.strategy == "Hyperband" else "the median rule"
-                self.stop(
-                    f"stopped by {rule} after {len(self.told)} value{'s' * (len(self.told) > 1)}"
-                )
+                plural = "s" if len(self.values) > 1 else ""
+                self.stop(f"stopped by {rule} after {len(self.values)} value{plural}")
+
+    def _value(self, text: str | None) -> float:
+        """A finite number. text: None where the regex's group took no part in the match."""
+        try:
+            value = float(text or "")
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value):
+            raise Failed(
+                f"the objective {self.tuning.objective.metric} was printed as '{text}', "
+                "which is not a number"
+            )
+        return value
 
     def watch(self) -> None:
-        """Until the training is over: stop it when its tuning job ends, and tell a database that it is alive."""
-        storage, heartbeat = (
-            self.trial.study._storage,
-            getattr(self.trial.study._storage, "record_heartbeat", None),
-        )
+        """Until the training is over: beat for a database, and stop when the tuning job ends."""
+        study = self.trial.study
+        heartbeat = getattr(study._storage, "record_heartbeat", None)
         beaten = 0.0
         while not self.over.wait(WATCH_S):
             if heartbeat and time.monotonic() - beaten > HEARTBEAT_S / 3:
                 beaten = time.monotonic()
                 heartbeat(self.trial._trial_id)
-            if ended := storage.get_study_user_attrs(self.trial.study._study_id).get(ENDED):
+            ended = study._storage.get_study_user_attrs(study._study_id).get(ENDED)
+            if ended:
                 self.stop(f"stopped as its tuning job ended: {ended}")
 
 
@@ -86,8 +90,11 @@ def run_trial(
     keep: bool,
     leaving: Callable[[], bool],
 ) -> None:
-    """Run a trial that this process owns to its end, whatever that is. leaving: whether this process was asked to go, and the engine to
-    stop: the trial is then left to be done again."""
+    """Run a trial that this process owns to its end, whatever that is.
+
+    leaving: whether this process was asked to leave, and the engine to stop; the trial is then left
+    to be done again.
+    """
     texts = tuning.static | choose(trial, tuning)
     trial.set_user_attr(TEXTS, texts)
     shutil.rmtree(root, ignore_errors=True)
@@ -116,34 +123,36 @@ def run_trial(
 
 
 def conclude(running: Running, reason: str, leaving: bool) -> None:
-    """Tell the study how a trial ended."""
-    trial, study, tuning = running.trial, running.trial.study, running.tuning
-    if leaving and not (running.why and not reason):
+    """Write into the study how a trial ended. reason: of its failure, empty without one."""
+    trial = running.trial
+    stopped_in_time = bool(running.why) and not reason
+    if leaving and not stopped_in_time:
+        study = trial.study
         give_up(study, study._storage.get_trial(trial._trial_id), blame=False)
     elif reason:
-        _tell(trial, TrialState.FAIL, reason=reason)
+        _end(trial, TrialState.FAIL, reason=reason)
     elif running.why:
-        _tell(trial, TrialState.PRUNED, reason=running.why)
-    elif not running.told:
-        _tell(
-            trial,
-            TrialState.FAIL,
-            reason=f"the objective {tuning.objective.metric} was never printed: no line of the output matches "
-            f"the regex '{tuning.objective.regex}'",
+        _end(trial, TrialState.PRUNED, reason=running.why)
+    elif not running.values:
+        objective = running.tuning.objective
+        never = (
+            f"the objective {objective.metric} was never printed: "
+            f"no line of the output matches the regex '{objective.regex}'"
         )
+        _end(trial, TrialState.FAIL, reason=never)
     else:
-        _tell(trial, TrialState.COMPLETE, value=running.told[-1])
+        _end(trial, TrialState.COMPLETE, value=running.values[-1])
 
 
-def _tell(
+def _end(
     trial: optuna.Trial, state: TrialState, value: float | None = None, reason: str = ""
 ) -> None:
     if reason:
-        trial.set_user_attr(REASON, " ".join(reason.split())[:1024])
+        trial.set_user_attr(REASON, " ".join(reason.split())[:REASON_LENGTH])
     trial.study.tell(trial, value, state=state)
 
 
 def prune(root: Path) -> None:
-    """Leave of a tree what tells of its training: hyperparameters, log, outputs; not the model, checkpoints and photos."""
+    """Keep of a tree its hyperparameters, log and outputs; not the model, checkpoints, photos."""
     for folder in ("input/data", "model", "checkpoints"):
         shutil.rmtree(root / folder, ignore_errors=True)

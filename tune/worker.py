@@ -1,7 +1,7 @@
-"""python -m tune.worker OUT NUMBER PARENT: one of a tuner's processes; takes trials of the search in OUT until there are none.
+"""python -m tune.worker OUT NUMBER PARENT: takes trials of the search in OUT until none is left.
 
-Ends with the tuner, whatever ends that. SIGTERM: the trial that runs is left to be done again. Its input is the URL of the storage,
-empty for the file in OUT.
+One of a tuner's processes; it ends with the tuner, whatever ends that. SIGTERM: the trial that runs
+is left to be done again. Its input is the URL of the storage, empty for the file in OUT.
 """
 
 import os
@@ -9,6 +9,8 @@ import signal
 import sys
 import time
 from pathlib import Path
+
+import optuna
 
 from recipes.tuning import Tuning
 from runtime.die_with_parent import die_with_parent
@@ -23,46 +25,62 @@ IDLE_S = 0.2
 
 
 class Worker:
-    """Takes trials. number: its place among the tuner's workers, from 0; opened: the tuner's mark on studies that it has opened."""
+    """Takes trials.
 
-    def __init__(self, settings: SearchSettings, number: int, opened: str = ""):
-        self.settings, self.number, self._opened = settings, number, opened
-        self.leaving = False
-        self._engine: Engine | None = None
+    number: its place among the tuner's workers, from 0; opened: the tuner's mark on studies that
+    it has opened.
+    """
+
+    def __init__(self, settings: SearchSettings, number: int, opened: str = "") -> None:
+        self.settings = settings
+        self.number = number
         self.storage = open_storage(settings.out, settings.storage)
+        self.leaving = False
+        self._opened = opened
+        self._engine: Engine | None = None
 
-    def leave(self, *_) -> None:
-        """Asked to go: the signal's handler."""
+    def leave(self, *_: object) -> None:
+        """Leave soon; a signal's handler."""
         self.leaving = True
         if self._engine:
             self._engine.stop()
 
     def work(self) -> None:
-        """Go through the chain's tuning jobs; the tuner makes each study when those before have ended."""
+        """Go through the chain's tuning jobs.
+
+        The tuner makes each study when the jobs before it have ended.
+        """
         for tuning in self.settings.recipe().tuning:
-            while (
-                study := load_study(self.storage, tuning)
-            ) is None or self._opened not in study.user_attrs:
+            study = self._opened_study(tuning)
+            while study is None:
                 if self.leaving:
                     return
                 time.sleep(IDLE_S)
+                study = self._opened_study(tuning)
             self._search(study, tuning)
 
-    def _search(self, study, tuning: Tuning) -> None:
+    def _opened_study(self, tuning: Tuning) -> optuna.Study | None:
+        """The tuning job's study once this worker's tuner has opened it, else None."""
+        study = load_study(self.storage, tuning)
+        if study is None or self._opened not in study.user_attrs:
+            return None
+        return study
+
+    def _search(self, study: optuna.Study, tuning: Tuning) -> None:
+        """Take trials of one tuning job until it has ended."""
+        parallel = tuning.budgets.parallel
         while not self.leaving:
             trials = counted(study)
+            running = sum(not trial.state.is_finished() for trial in trials)
             if study.user_attrs.get(ENDED) or verdict(trials, tuning):
                 if all_ended(trials):
                     return
-            elif (
-                self.number < tuning.budgets.parallel
-                and sum(not trial.state.is_finished() for trial in trials) < tuning.budgets.parallel
-            ):
+            elif self.number < parallel and running < parallel:
                 self._take(study, tuning)
                 continue
             time.sleep(IDLE_S)
 
-    def _take(self, study, tuning: Tuning) -> None:
+    def _take(self, study: optuna.Study, tuning: Tuning) -> None:
         steer(study, tuning, self.number)
         trial = study.ask()
         if claim(trial, tuning):
@@ -81,17 +99,15 @@ class Worker:
     def engine(self) -> Engine:
         """The engine, made when it is first needed: torch takes seconds to load."""
         if self._engine is None:
-            gpu = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-            self._engine = make_engine(
-                self.settings.engine,
-                self.settings.channels,
-                self.settings.image,
-                int(gpu) if gpu.isdigit() else None,
-            )
+            given = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+            gpu = int(given) if given.isdigit() else None
+            settings = self.settings
+            self._engine = make_engine(settings.engine, settings.channels, settings.image, gpu)
         return self._engine
 
 
 def main(arguments: list[str]) -> int:
+    """Work; 0 when no trial is left, or when it was asked to leave."""
     out, number, parent = arguments
     die_with_parent(int(parent))
     storage = sys.stdin.read() or None

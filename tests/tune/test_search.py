@@ -13,6 +13,7 @@ from recipes.ranges import Continuous, Integer
 from recipes.tuning import Budgets
 from tests.support.jobs import REPOSITORY
 from tests.support.tuning import LR, document, draw_data, run, search_here, settings
+from tune.clock import SPENT
 from tune.errors import SearchError
 from tune.results import read_results
 from tune.search import (
@@ -26,7 +27,7 @@ from tune.search import (
 )
 from tune.storage import STUDY_FILE, open_storage, repair
 from tune.trial_states import ENDED, claim, counted, verdict
-from tune.tuner import SPENT, Tuner
+from tune.tuner import Tuner
 from tune.warm_start import legal
 from tune.worker import Worker
 
@@ -141,7 +142,7 @@ def test_a_failing_trial_is_recorded_and_the_search_goes_on(tmp_path, data):
             "top_accuracy=([0-9.]+)",
             "was never printed: no line of the output matches the regex 'top_accuracy=([0-9.]+)'",
         ),
-        ("(epoch)=", "was printed as 'epoch', which is no number"),
+        ("(epoch)=", "was printed as 'epoch', which is not a number"),
     ],
 )
 def test_an_objective_that_cannot_be_read_fails_the_trial(tmp_path, data, regex, reason):
@@ -167,7 +168,7 @@ def test_a_chain_ends_where_a_job_told_nothing(tmp_path, data):
     search_here(asked)
     with pytest.raises(
         SearchError,
-        match="tuning job job-0: none of its 1 trials told an objective; the first: the objective nothing was never",
+        match="tuning job job-0: none of its 1 trials has an objective; the first: the objective nothing was never",
     ):
         Tuner(asked, 0, []).run()
     assert [job.status for job in read_results(tmp_path / "tuning.json")] == ["Failed"]
@@ -476,7 +477,7 @@ def test_a_storage_of_another_version_is_told(tmp_path, data):
     [
         (
             "never printed",
-            "tuning job job-0: none of its 1 trials told an objective; the first: the objective nothing was never printed: no line of the output ",
+            "tuning job job-0: none of its 1 trials has an objective; the first: the objective nothing was never printed: no line of the output ",
         ),
         (
             "another version",

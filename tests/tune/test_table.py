@@ -110,9 +110,9 @@ def test_only_the_first_rows_on_request():
 
 def test_a_search_without_values():
     assert (
-        "no trial told an objective" in table(values(None, None)) and table(()) == "no tuning jobs"
+        "no trial has an objective" in table(values(None, None)) and table(()) == "no tuning jobs"
     )
-    assert table(values()).endswith("0 trials\n\nno trial told an objective")
+    assert table(values()).endswith("0 trials\n\nno trial has an objective")
 
 
 def test_a_running_trial_is_ranked_but_never_the_best():

@@ -1,0 +1,29 @@
+"""The best trial of a search as files: hyperparameters for a training, and a recipe."""
+
+import json
+
+import yaml
+
+from artifact.model import write_atomically
+from recipes.recipe import Recipe
+from tune.results import Trial
+from tune.search_settings import BEST_FILE, BEST_RECIPE_FILE, SearchSettings
+
+
+def write_best(settings: SearchSettings, recipe: Recipe, best: Trial) -> None:
+    """best.json as a training job's hyperparameters.json; best.yaml as the search's recipe, with
+    these hyperparameters and without its tuning jobs."""
+    texts = json.dumps(best.hyperparameters, indent=2) + "\n"
+    write_atomically(settings.out / BEST_FILE, texts.encode())
+    document: dict[str, object] = {"name": recipe.name}
+    document |= {name: part for name, part in settings.document.items() if name != "tuning"}
+    document["hyperparameters"] = {
+        name: _plain(text) for name, text in best.hyperparameters.items()
+    }
+    written = yaml.safe_dump(document, sort_keys=False)
+    write_atomically(settings.out / BEST_RECIPE_FILE, written.encode())
+
+
+def _plain(text: str) -> object:
+    """A text as a person would write it in YAML: 0.01, true, resnet18."""
+    return yaml.safe_load(text) if text else text

@@ -1,0 +1,44 @@
+"""The lines that the tuner prints about a tuning job and its trials."""
+
+from recipes.tuning import Tuning
+from tune.results import Trial, TuningJob
+
+
+def budgets_line(tuning: Tuning) -> str:
+    """The budgets of a tuning job."""
+    budgets = tuning.budgets
+    parts = [f"{budgets.jobs} training jobs", f"{budgets.parallel} at once"]
+    if budgets.time_s is not None:
+        parts.append(f"{budgets.time_s} s")
+    if budgets.target is not None:
+        parts.append(f"target {budgets.target}")
+    return ", ".join(parts)
+
+
+def parents_line(tuning: Tuning, parents: list[TuningJob], imported: int) -> str:
+    """The parents of a tuning job, and how many of their results it takes; empty without any."""
+    if not parents:
+        return ""
+    there = sum(trial.objective is not None for parent in parents for trial in parent.trials)
+    return (
+        f"; starts from {', '.join(tuning.parents)}: "
+        f"{imported} of {there} results lie within its ranges"
+    )
+
+
+def finished_line(trial: Trial, objective: str) -> str:
+    """How a trial ended, and with which tuned hyperparameters. objective: the metric's name."""
+    tuned = " ".join(f"{name}={_short(trial.hyperparameters[name])}" for name in trial.tuned)
+    value = "" if trial.objective is None else f" {objective}={trial.objective:.6g}"
+    reason = f" ({trial.reason})" if trial.reason else ""
+    return f"{trial.name}: {trial.status}{value} {tuned}{reason}"
+
+
+def _short(text: str) -> str:
+    """A number with six digits at most; any other text as it is."""
+    if text.isdigit():
+        return text
+    try:
+        return f"{float(text):.6g}"
+    except ValueError:
+        return text
