@@ -136,7 +136,8 @@ def unpack(archive: Path, folder: Path) -> None:
 
 def tuning_report(context: LaunchContext, name: str, folder: Path) -> int:
     """The search's table, page and results in `tune`'s own form, with those of its parents."""
-    from tune.managed import ManagedError, read_managed
+    from tune.managed import read_managed
+    from tune.managed_form import ManagedError
     from tune.page import write_page
     from tune.results import write_results
     from tune.table import table

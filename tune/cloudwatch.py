@@ -1,35 +1,39 @@
-"""Learning curves of SageMaker's training jobs: the values that the objective's regex finds in their logs, which CloudWatch keeps.
+"""Learning curves of SageMaker's training jobs, read from their logs in CloudWatch.
 
-SageMaker's own algorithms come without a regex: theirs are not read.
+They are the values that the objective's regex finds. SageMaker's own algorithms come without a
+regex: theirs are not read.
 """
 
 import logging
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 GROUP = "/aws/sagemaker/TrainingJobs"
-AT_ONCE = 6  # trainings whose logs are asked for side by side; CloudWatch allows 25 requests a second, and clients retry
+# Trainings whose logs are read side by side. CloudWatch allows 25 requests a second, and clients
+# retry.
+AT_ONCE = 6
 PAGES = 50  # of one stream, of a megabyte at most
 log = logging.getLogger(__name__)
 
 
 def read_curves(regexes: Mapping[str, str], logs: Any) -> dict[str, tuple[float, ...]]:
-    """The values that each training job printed, in order, by its name; without an entry where there are none. regexes: that of the
-    objective by the training job's name; logs: boto3's client of CloudWatch Logs.
+    """The values that each training job printed, in order, by its name; jobs without any are left
+    out.
 
-    A log that is not there, or not there any more, is no fault; when CloudWatch refuses to show any, a warning says so.
+    regexes: that of the objective by the training job's name; logs: boto3's client of CloudWatch
+    Logs, which has no types of its own. A log that does not exist is no fault; when CloudWatch
+    refuses to show any, a warning says so.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
     curves: dict[str, tuple[float, ...]] = {}
     pool = ThreadPoolExecutor(AT_ONCE)
     try:
-        for name, curve in zip(
-            regexes, pool.map(lambda name: _curve(name, regexes[name], logs), regexes)
-        ):
+        found = pool.map(lambda name: _curve(name, regexes[name], logs), regexes)
+        for name, curve in zip(regexes, found, strict=True):
             if curve:
                 curves[name] = curve
     except (ClientError, BotoCoreError) as error:
@@ -43,28 +47,35 @@ def read_curves(regexes: Mapping[str, str], logs: Any) -> dict[str, tuple[float,
 
 
 def _curve(name: str, regex: str, logs: Any) -> tuple[float, ...]:
-    """What the first of the job's hosts told that told any; a job that was started again has several streams a host."""
+    """The values of the job's first host that printed any.
+
+    A job that was started again has several streams per host.
+    """
     try:
         pattern = re.compile(regex)
     except re.error:
         return ()
+    by_host: dict[str, tuple[float, ...]] = {}
     try:
-        pages = logs.get_paginator("describe_log_streams").paginate(
-            logGroupName=GROUP, logStreamNamePrefix=f"{name}/"
-        )
-        streams = sorted(stream["logStreamName"] for page in pages for stream in page["logStreams"])
-        told: dict[str, tuple[float, ...]] = {}
-        for stream in streams:
+        for stream in _streams(name, logs):
             host = stream.rpartition("-")[0]  # NAME/algo-1-TIME
-            if any(values for other, values in told.items() if other != host):
+            if any(values for other, values in by_host.items() if other != host):
                 break
-            told[host] = told.get(host, ()) + _values(stream, pattern, logs)
+            by_host[host] = by_host.get(host, ()) + _values(stream, pattern, logs)
     except logs.exceptions.ResourceNotFoundException:
         return ()
-    return next((values for values in told.values() if values), ())
+    return next((values for values in by_host.values() if values), ())
 
 
-def _values(stream: str, pattern: re.Pattern, logs: Any) -> tuple[float, ...]:
+def _streams(name: str, logs: Any) -> list[str]:
+    """The names of a training job's log streams, sorted."""
+    pages = logs.get_paginator("describe_log_streams").paginate(
+        logGroupName=GROUP, logStreamNamePrefix=f"{name}/"
+    )
+    return sorted(stream["logStreamName"] for page in pages for stream in page["logStreams"])
+
+
+def _values(stream: str, pattern: re.Pattern[str], logs: Any) -> tuple[float, ...]:
     found: list[float] = []
     token: dict[str, str] = {}
     for _ in range(PAGES):
@@ -72,20 +83,19 @@ def _values(stream: str, pattern: re.Pattern, logs: Any) -> tuple[float, ...]:
             logGroupName=GROUP, logStreamName=stream, startFromHead=True, **token
         )
         for event in page["events"]:
-            found += [
-                value
-                for match in pattern.finditer(event["message"])
-                if (value := _number(match)) is not None
-            ]
+            found += _numbers(pattern, event["message"])
         if token.get("nextToken") == page["nextForwardToken"]:
             break
         token = {"nextToken": page["nextForwardToken"]}
     return tuple(found)
 
 
-def _number(match: re.Match) -> float | None:
-    try:
-        value = float(match[1])
-    except (IndexError, TypeError, ValueError):
-        return None
-    return value if math.isfinite(value) else None
+def _numbers(pattern: re.Pattern[str], message: str) -> Iterator[float]:
+    """The finite numbers in the pattern's first group."""
+    for match in pattern.finditer(message):
+        try:
+            value = float(match[1])
+        except (IndexError, TypeError, ValueError):
+            continue
+        if math.isfinite(value):
+            yield value

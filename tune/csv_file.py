@@ -1,4 +1,7 @@
-"""A search as CSV: one row a trial in the order of their start, one column a hyperparameter, for a spreadsheet or pandas."""
+"""A search as CSV for a spreadsheet or pandas.
+
+One row per trial in the order of their start, one column per hyperparameter.
+"""
 
 import csv
 import io
@@ -6,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from artifact.model import write_atomically
-from tune.ranking import Ranking
+from tune.ranking import Entry, Ranking
 from tune.results import TuningJob
 
 FIRST = ("job", "trial", "rank", "status", "objective", "value")
@@ -14,52 +17,49 @@ LAST = ("values", "started", "ended", "reason")
 
 
 def write_csv(path: Path, jobs: Sequence[TuningJob]) -> None:
-    """Replace the file in one step, making the folders it needs. OSError when it cannot be written.
+    """Replace the file in one step, making the folders it needs. OSError when that fails.
 
-    Columns: FIRST, every hyperparameter of any trial (those that were searched first), LAST. rank is 1 for the best and empty without a value; values
-    is how many the trial told. A hyperparameter named like one of them is written as 'hyperparameter NAME'.
+    Columns: FIRST, every hyperparameter of any trial (those that were searched first), LAST.
+    rank is 1 for the best and empty without a value; values is the number of the objective's
+    values. A hyperparameter named like one of these columns is written as 'hyperparameter NAME'.
     """
     ranking = Ranking(tuple(jobs)) if jobs else None
-    entries = ranking.entries if ranking else ()
-    names = tuple(
-        dict.fromkeys(
-            [
-                *(ranking.columns if ranking else ()),
-                *(name for job in jobs for name in job.static),
-                *(name for entry in entries for name in entry.trial.hyperparameters),
-            ]
-        )
-    )
-    ranks = (
-        {entry.number: rank for rank, entry in enumerate(ranking.told, start=1)} if ranking else {}
-    )
+    names = _hyperparameters(ranking) if ranking else []
+    heads = [f"hyperparameter {name}" if name in FIRST + LAST else name for name in names]
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        [
-            *FIRST,
-            *(f"hyperparameter {name}" if name in FIRST + LAST else name for name in names),
-            *LAST,
-        ]
-    )
-    for entry in entries:
-        job, trial = entry.job, entry.trial
-        value = "" if trial.objective is None else repr(trial.objective)
-        writer.writerow(
-            [
-                job.name,
-                trial.name,
-                ranks.get(entry.number, ""),
-                trial.status,
-                job.objective,
-                value,
-                *(entry.setting(name) for name in names),
-                len(trial.curve),
-                trial.started or "",
-                trial.ended or "",
-                trial.reason,
-            ]
-        )
+    writer.writerow([*FIRST, *heads, *LAST])
+    if ranking:
+        ranks = {entry.number: rank for rank, entry in enumerate(ranking.ranked, start=1)}
+        for entry in ranking.entries:
+            writer.writerow(_row(entry, ranks.get(entry.number), names))
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, text.getvalue().encode("utf-8", "replace"))
+
+
+def _hyperparameters(ranking: Ranking) -> list[str]:
+    """The names of all hyperparameters, each once."""
+    names = list(ranking.columns)
+    for job in ranking.jobs:
+        names += job.static
+    for entry in ranking.entries:
+        names += entry.trial.hyperparameters
+    return list(dict.fromkeys(names))
+
+
+def _row(entry: Entry, rank: int | None, names: list[str]) -> list[object]:
+    trial = entry.trial
+    return [
+        entry.job.name,
+        trial.name,
+        "" if rank is None else rank,
+        trial.status,
+        entry.job.objective,
+        "" if trial.objective is None else repr(trial.objective),
+        *(entry.setting(name) for name in names),
+        len(trial.curve),
+        trial.started or "",
+        trial.ended or "",
+        trial.reason,
+    ]

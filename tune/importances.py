@@ -1,52 +1,63 @@
-"""How much each searched hyperparameter mattered for a good objective: Optuna's PED-ANOVA (IJCAI 2023), which needs no other library.
+"""How much each searched hyperparameter mattered for a good objective, by Optuna's PED-ANOVA.
 
-It asks how much the best trials' values of a hyperparameter differ from those of all trials, in the ranges that were tried. It says nothing of
-causes: what a search tried seldom, or together with something else, it cannot tell apart.
+It measures how much the best trials' values of a hyperparameter differ from those of all trials, in
+the ranges that were tried (Watanabe et al., IJCAI 2023). It knows no causes: values that were tried
+seldom, or together with something else, cannot be told apart.
 """
 
 import warnings
+from typing import TYPE_CHECKING
 
 from tune.ranking import Ranking, number
 from tune.scales import Scale, scale_of
 
+if TYPE_CHECKING:  # optuna takes a second to load, and a table needs none of it
+    from optuna.distributions import BaseDistribution
+
 FEWEST = 10  # trials: half of them are the best five, which the method asks for
-BEST_FEWEST, BEST_SHARE = 5, 0.1
+BEST_FEWEST = 5  # trials that count as the best
+BEST_SHARE = 0.1  # of all trials, where that is more
+
+Row = tuple[dict[str, float | str], float]  # a trial's hyperparameters, and its objective
 
 
 def importances(ranking: Ranking) -> tuple[dict[str, float], str]:
-    """Shares by hyperparameter, the largest first, 1 in all; empty with a sentence that says why there are none."""
-    ended = [
-        entry
-        for entry in ranking.told
-        if entry.ended and (ranking.comparable or entry.job is ranking.last)
-    ]
+    """Shares by hyperparameter, the largest first, 1 in all.
+
+    Empty with a sentence that says why there are none.
+    """
     scales = {name: scale_of(ranking, name) for name in ranking.columns}
-    rows = [
-        (entry, values)
-        for entry in ended
-        if None
-        not in (
-            values := {name: _value(entry.setting(name), scale) for name, scale in scales.items()}
-        ).values()
-    ]
+    rows = _rows(ranking, scales)
     if not scales:
         return {}, "Nothing was searched."
     if len(rows) < FEWEST:
-        return (
-            {},
-            f"{len(rows)} trial{' has' if len(rows) == 1 else 's have'} a value: {FEWEST} or more are needed to tell what mattered.",
-        )
-    if len({entry.value for entry, _ in rows}) == 1:
+        have = "trial has" if len(rows) == 1 else "trials have"
+        needed = f"{FEWEST} or more are needed to see what mattered."
+        return {}, f"{len(rows)} {have} a value: {needed}"
+    if len({value for _, value in rows}) == 1:
         return {}, "All trials have the same objective: nothing mattered."
-    shares = _evaluate(
-        [(values, entry.value) for entry, values in rows], scales, ranking.last.direction
-    )
+    shares = _evaluate(rows, scales, ranking.last.direction)
     whole = sum(shares.values())
     if not whole > 0:
         return {}, "The best trials' hyperparameters do not differ from the others'."
-    return dict(
-        sorted(((name, share / whole) for name, share in shares.items()), key=lambda pair: -pair[1])
-    ), ""
+    largest_first = sorted(shares.items(), key=lambda pair: -pair[1])
+    return {name: share / whole for name, share in largest_first}, ""
+
+
+def _rows(ranking: Ranking, scales: dict[str, Scale]) -> list[Row]:
+    """The trials that ended, compare with the last job's, and have every hyperparameter."""
+    rows: list[Row] = []
+    for entry in ranking.ranked:
+        if not entry.ended or not (ranking.comparable or entry.job is ranking.last):
+            continue
+        values: dict[str, float | str] = {}
+        for name, scale in scales.items():
+            value = _value(entry.setting(name), scale)
+            if value is not None:
+                values[name] = value
+        if len(values) == len(scales):
+            rows.append((values, entry.score))
+    return rows
 
 
 def _value(text: str, scale: Scale) -> float | str | None:
@@ -55,35 +66,38 @@ def _value(text: str, scale: Scale) -> float | str | None:
     return number(text)
 
 
-def _evaluate(
-    rows: list[tuple[dict, float]], scales: dict[str, Scale], direction: str
-) -> dict[str, float]:
+def _evaluate(rows: list[Row], scales: dict[str, Scale], direction: str) -> dict[str, float]:
     import optuna
-    from optuna.distributions import CategoricalDistribution, FloatDistribution
+    from optuna.study import StudyDirection
 
-    distributions = {
-        name: CategoricalDistribution(scale.categories)
-        if scale.categories
-        else FloatDistribution(scale.low, scale.high, log=scale.name == "Logarithmic")
-        for name, scale in scales.items()
-    }
+    distributions = {name: _distribution(scale) for name, scale in scales.items()}
     trials = [
         optuna.trial.create_trial(params=values, distributions=distributions, value=value)
         for values, value in rows
     ]
+    maximize = direction == "Maximize"
     share = min(0.5, max(BEST_SHARE, BEST_FEWEST / len(rows)))
-    loud = optuna.logging.get_verbosity()
+    verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # of its own about equal shares, which end in a sentence above
-            study = optuna.create_study(direction=direction.lower())
+            # Its own about equal shares; importances() has a sentence for them.
+            warnings.simplefilter("ignore")
+            study = optuna.create_study(
+                direction=StudyDirection.MAXIMIZE if maximize else StudyDirection.MINIMIZE
+            )
             study.add_trials(trials)
             evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=share)
             return optuna.importance.get_param_importances(
                 study, evaluator=evaluator, normalize=False
             )
     finally:
-        optuna.logging.set_verbosity(loud)
+        optuna.logging.set_verbosity(verbosity)
+
+
+def _distribution(scale: Scale) -> "BaseDistribution":
+    from optuna.distributions import CategoricalDistribution, FloatDistribution
+
+    if scale.categories:
+        return CategoricalDistribution(scale.categories)
+    return FloatDistribution(scale.low, scale.high, log=scale.name == "Logarithmic")

@@ -1,26 +1,35 @@
-"""tuning.html: a search to look at, one file that asks nothing of the network.
+"""tuning.html: a search to look at, one file that needs no network.
 
-All trials of a chain of tuning jobs ordered by objective, history, learning curves, parallel coordinates, importances, the best hyperparameters.
-It turns results into numbers, places and words; `tuning.html.j2` beside it holds markup and style.
+All trials of a chain of tuning jobs ordered by objective, history, learning curves, parallel
+coordinates, importances, the best hyperparameters. Results become numbers, places and words here;
+`tuning.html.j2` beside it holds markup and style.
 """
 
 import json
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import artifact.page
 from tune.importances import importances
-from tune.plots import COLOURS, curves, history, parallel
+from tune.parallel import parallel
+from tune.plots import COLOURS, curves, history
 from tune.ranking import Entry, Ranking, bars, number, short, words_of_range
 from tune.results import TuningJob
 
 TEMPLATE = Path(__file__).with_name("tuning.html.j2")
 SCRIPT = TEMPLATE.with_name("sort.js")
+MINUTE_S = 60
+HOUR_S = 3600
+DAY_S = 86400
 
 
 def write_page(path: Path, jobs: Sequence[TuningJob]) -> None:
-    """Write the page on these jobs, parents first, whole or not at all. ValueError without jobs, OSError when writing fails."""
+    """Write the page on these jobs, parents first, whole or not at all.
+
+    ValueError without jobs, OSError when writing fails.
+    """
     if not jobs:
         raise ValueError("a page needs one tuning job or more")
     ranking = Ranking(tuple(jobs))
@@ -45,52 +54,49 @@ def write_page(path: Path, jobs: Sequence[TuningJob]) -> None:
 
 
 def best_hyperparameters(ranking: Ranking) -> str | None:
-    """What the best trial ran with, as JSON of texts by name, as a training takes it; None without a best."""
+    """The best trial's hyperparameters as JSON, as a training takes them; None without a best."""
     if ranking.best is None:
         return None
     values = {**ranking.best.job.static, **ranking.best.trial.hyperparameters}
-    ordered = sorted(
-        values, key=lambda name: name not in ranking.columns
-    )  # those that were searched first
-    return json.dumps(
-        {name: str(values[name]) for name in ordered if not name.startswith("_")},
-        indent=2,
-        ensure_ascii=False,
-    )
+    searched_first = sorted(values, key=lambda name: name not in ranking.columns)
+    # SageMaker's own begin with an underscore.
+    texts = {name: str(values[name]) for name in searched_first if not name.startswith("_")}
+    return json.dumps(texts, indent=2, ensure_ascii=False)
 
 
 def _facts(ranking: Ranking) -> dict[str, str]:
-    best, jobs = ranking.best, ranking.jobs
+    """The facts at the top of the page, by their names."""
+    best = ranking.best
+    jobs = ranking.jobs
     facts = {
-        "Best " + ranking.last.objective: f"{best.value:.6g}" if best else "none",
+        f"Best {ranking.last.objective}": f"{best.score:.6g}" if best else "none",
         "Best trial": best.trial.name if best else "none",
     }
-    facts["Trials"] = str(len(ranking.entries)) + (
-        f" in {len(jobs)} tuning jobs" if len(jobs) > 1 else ""
-    )
+    trials = str(len(ranking.entries))
+    facts["Trials"] = f"{trials} in {len(jobs)} tuning jobs" if len(jobs) > 1 else trials
     facts["Strategy"] = ", ".join(dict.fromkeys(job.strategy for job in jobs))
-    known = [
-        _moment(text)
-        for entry in ranking.entries
-        for text in (entry.trial.started, entry.trial.ended)
-    ]
-    known = [moment for moment in known if moment]
-    if len(known) > 1:
-        facts["First start to last end"] = duration((max(known) - min(known)).total_seconds())
+    moments = []
+    for entry in ranking.entries:
+        for text in (entry.trial.started, entry.trial.ended):
+            moment = _moment(text)
+            if moment:
+                moments.append(moment)
+    if len(moments) > 1:
+        facts["First start to last end"] = duration((max(moments) - min(moments)).total_seconds())
     return facts
 
 
-def _jobs(ranking: Ranking) -> list[dict]:
-    """Of each job: what it chose from, hyperparameter by hyperparameter, and what came of it."""
+def _jobs(ranking: Ranking) -> list[dict[str, Any]]:
+    """Each job with its ranges, hyperparameter by hyperparameter, and its results."""
     rows = []
     for place, job in enumerate(ranking.jobs):
         own = Ranking((job,))
-        cells = [
-            ("searched", words_of_range(job.ranges[name]))
-            if name in job.ranges
-            else ("static", short(str(job.static.get(name, ""))))
-            for name in ranking.columns
-        ]
+        cells = []
+        for name in ranking.columns:
+            if name in job.ranges:
+                cells.append(("searched", words_of_range(job.ranges[name])))
+            else:
+                cells.append(("static", short(str(job.static.get(name, "")))))
         rows.append(
             {
                 "job": job,
@@ -103,41 +109,45 @@ def _jobs(ranking: Ranking) -> list[dict]:
     return rows
 
 
-def _rows(ranking: Ranking) -> list[dict]:
+def _rows(ranking: Ranking) -> list[dict[str, Any]]:
     """The trials: those with a value, the best first, then the others."""
-    scale = bars([entry.value for entry in ranking.told])
+    scale = bars([entry.score for entry in ranking.ranked])
     places = {job.name: place % COLOURS for place, job in enumerate(ranking.jobs)}
-    return [
-        {
+    rows = []
+    for rank, entry in enumerate([*ranking.ranked, *ranking.unranked], start=1):
+        value = entry.value
+        seconds = _seconds(entry)
+        row = {
             "entry": entry,
-            "rank": rank if entry.value is not None else None,
+            "rank": None if value is None else rank,
             "place": places[entry.job.name],
-            "seconds": _seconds(entry),
-            "time": duration(_seconds(entry)) if _seconds(entry) is not None else "",
-            "cut": entry.value is not None and scale.cut(entry.value),
-            "share": 0 if entry.value is None else scale.share(entry.value),
-            "cells": [
-                (entry.setting(name), _key(entry.setting(name)), ranking.searched(entry, name))
-                for name in ranking.columns
-            ],
+            "seconds": seconds,
+            "time": "" if seconds is None else duration(seconds),
+            "cut": value is not None and scale.cut(value),
+            "share": 0 if value is None else scale.share(value),
+            "cells": [_cell(ranking, entry, name) for name in ranking.columns],
         }
-        for rank, entry in enumerate([*ranking.told, *ranking.untold], start=1)
-    ]
+        rows.append(row)
+    return rows
 
 
-def _key(text: str) -> str:
-    """What a column is sorted by: the whole number behind a shortened text."""
+def _cell(ranking: Ranking, entry: Entry, name: str) -> tuple[str, str, bool]:
+    """A hyperparameter's text, its key for sorting, and whether the search chose it."""
+    text = entry.setting(name)
     value = number(text)
-    return text if value is None else repr(value)
+    # The whole number behind a shortened text
+    key = text if value is None else repr(value)
+    return text, key, ranking.searched(entry, name)
 
 
 def _seconds(entry: Entry) -> float | None:
-    started, ended = _moment(entry.trial.started), _moment(entry.trial.ended)
+    started = _moment(entry.trial.started)
+    ended = _moment(entry.trial.ended)
     return (ended - started).total_seconds() if started and ended else None
 
 
 def _moment(text: str | None) -> datetime | None:
-    """None for what is missing, or no time with a zone."""
+    """None for a text that is missing, or that is not a time with a zone."""
     try:
         moment = datetime.fromisoformat(text) if text else None
     except ValueError:
@@ -147,12 +157,12 @@ def _moment(text: str | None) -> datetime | None:
 
 def duration(seconds: float) -> str:
     """Seconds in words, in the two largest units."""
-    if seconds >= 86400:
-        return f"{int(seconds // 86400)} d {int(seconds % 86400 // 3600)} h"
-    if seconds >= 3600:
-        return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60):02d} min"
-    if seconds >= 60:
-        return f"{int(seconds // 60)} min {int(seconds % 60):02d} s"
+    if seconds >= DAY_S:
+        return f"{int(seconds // DAY_S)} d {int(seconds % DAY_S // HOUR_S)} h"
+    if seconds >= HOUR_S:
+        return f"{int(seconds // HOUR_S)} h {int(seconds % HOUR_S // MINUTE_S):02d} min"
+    if seconds >= MINUTE_S:
+        return f"{int(seconds // MINUTE_S)} min {int(seconds % MINUTE_S):02d} s"
     return f"{seconds:.3g} s"
 
 

@@ -1,10 +1,11 @@
-"""All trials of a chain of tuning jobs as one ranking: what table, page and CSV say alike.
+"""All trials of a chain of tuning jobs as one ranking: the same for table, page and CSV.
 
-It knows nothing of how the trials ran. A value counts when it is finite and its trial did not fail; a trial that was stopped early counts.
+It knows nothing of how the trials ran. A value counts when it is finite and its trial did not fail;
+a trial that was stopped early counts.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,11 +13,19 @@ from tune.results import Trial, TuningJob
 
 OUTLIER = 10  # times the median: from there on a longest bar would flatten all others
 CUT = 4  # times the median: where the bars end then
+LONG_TEXT = 8  # characters: longer fractions are shown in six digits
+STATES = {
+    "Completed": "completed",
+    "Stopped": "stopped",
+    "Failed": "failed",
+    "InProgress": "running",
+}
+SCALES = {"Logarithmic": ", logarithmic", "ReverseLogarithmic": ", reverse logarithmic"}
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A trial and its place: number counts the trials of all jobs in the order of their start, from 1."""
+    """A trial of a job. number: over all jobs, in the order of their start, from 1."""
 
     job: TuningJob
     trial: Trial
@@ -24,31 +33,34 @@ class Entry:
 
     @property
     def value(self) -> float | None:
-        """The objective that ranks it; None without one, for one that is not finite, and for a trial that failed."""
+        """The objective that ranks it: None for a trial that failed or has no finite one."""
         value = self.trial.objective
-        return (
-            None
-            if value is None or not math.isfinite(value) or self.trial.status == "Failed"
-            else value
-        )
+        if value is None or not math.isfinite(value) or self.trial.status == "Failed":
+            return None
+        return value
+
+    @property
+    def score(self) -> float:
+        """The value of an entry that is ranked."""
+        assert self.value is not None
+        return self.value
 
     @property
     def ended(self) -> bool:
+        """Whether it came to an end that counts."""
         return self.trial.status in ("Completed", "Stopped")
 
     def setting(self, name: str) -> str:
-        """What the trial ran with, empty when that is not known."""
+        """A hyperparameter's value in this trial, empty when that is not known."""
         return str(self.trial.hyperparameters.get(name, self.job.static.get(name, "")))
 
     @property
     def short_name(self) -> str:
         """The trial's name without that of its job, where it starts with it."""
         name = self.trial.name
-        return (
-            name.removeprefix(self.job.name).lstrip("-_ ") or name
-            if name.startswith(self.job.name)
-            else name
-        )
+        if not name.startswith(self.job.name):
+            return name
+        return name.removeprefix(self.job.name).lstrip("-_ ") or name
 
     def why(self) -> str:
         """Why it has no value, in words."""
@@ -58,77 +70,74 @@ class Entry:
             return "running"
         if self.trial.objective is not None and not math.isfinite(self.trial.objective):
             return f"its last objective is {self.trial.objective}"
-        return "gave no reason" if self.trial.status == "Failed" else "told no objective"
+        return "gave no reason" if self.trial.status == "Failed" else "printed no objective"
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """The trials of jobs that start from each other, parents first. The last job's objective and direction hold for all."""
+    """The trials of jobs that start from each other, parents first.
+
+    The last job's objective and direction hold for all.
+    """
 
     jobs: tuple[TuningJob, ...]
 
     @property
     def last(self) -> TuningJob:
+        """The job that starts from the others."""
         return self.jobs[-1]
 
     @cached_property
     def entries(self) -> tuple[Entry, ...]:
+        """All trials in the order of the jobs and of their start."""
         pairs = [(job, trial) for job in self.jobs for trial in job.trials]
-        return tuple(
-            Entry(job, trial, number) for number, (job, trial) in enumerate(pairs, start=1)
-        )
+        numbered = enumerate(pairs, start=1)
+        return tuple(Entry(job, trial, number) for number, (job, trial) in numbered)
 
     @cached_property
-    def told(self) -> tuple[Entry, ...]:
-        """Those with a value, the best first, the earlier first among equals."""
+    def ranked(self) -> tuple[Entry, ...]:
+        """The entries with a value, the best first, the earlier first among equals."""
         sign = -1 if self.last.direction == "Maximize" else 1
-        return tuple(
-            sorted(
-                (entry for entry in self.entries if entry.value is not None),
-                key=lambda entry: sign * entry.value,
-            )
-        )
+        valued = [entry for entry in self.entries if entry.value is not None]
+        return tuple(sorted(valued, key=lambda entry: sign * entry.score))
 
     @cached_property
-    def untold(self) -> tuple[Entry, ...]:
-        """Those without a value, in the order of their start."""
+    def unranked(self) -> tuple[Entry, ...]:
+        """The entries without a value, in the order of their start."""
         return tuple(entry for entry in self.entries if entry.value is None)
 
     @cached_property
     def comparable(self) -> bool:
-        """Whether the jobs' values measure the same: not after a transfer to other data, nor for another objective."""
-        return all(
-            job.warm_start != "TransferLearning"
-            and (job.objective, job.direction) == (self.last.objective, self.last.direction)
-            for job in self.jobs
-        )
+        """Whether the jobs' values measure the same.
+
+        They do not after a transfer to other data, nor for another objective.
+        """
+        wanted = (self.last.objective, self.last.direction)
+        for job in self.jobs:
+            if job.warm_start == "TransferLearning" or (job.objective, job.direction) != wanted:
+                return False
+        return True
 
     @cached_property
     def best(self) -> Entry | None:
-        """The best that ended: of all jobs, of the last one alone when their values do not compare."""
-        return next(
-            (
-                entry
-                for entry in self.told
-                if entry.ended and (self.comparable or entry.job is self.last)
-            ),
-            None,
-        )
+        """The best that ended: of all jobs, or of the last one when their values do not compare."""
+        for entry in self.ranked:
+            if entry.ended and (self.comparable or entry.job is self.last):
+                return entry
+        return None
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
-        """Hyperparameters that a job searched, then those that jobs were given differently, in the jobs' order."""
+        """The hyperparameters that differ: those that a job searched, then those that jobs were
+        given differently, in the jobs' order."""
         searched = dict.fromkeys(name for job in self.jobs for name in job.ranges)
         searched |= dict.fromkeys(name for entry in self.entries for name in entry.trial.tuned)
-        given = {
-            name: {job.static.get(name) for job in self.jobs}
-            for job in self.jobs
-            for name in job.static
-        }
-        return (
-            *searched,
-            *(name for name, values in given.items() if len(values) > 1 and name not in searched),
-        )
+        different: dict[str, None] = {}
+        for name in (name for job in self.jobs for name in job.static):
+            values = {job.static.get(name) for job in self.jobs}
+            if len(values) > 1 and name not in searched:
+                different[name] = None
+        return (*searched, *different)
 
     @cached_property
     def constant(self) -> dict[str, str]:
@@ -141,21 +150,17 @@ class Ranking:
 
     def counts(self) -> str:
         """The trials in words, such as '28 trials: 26 completed, 1 stopped, 1 failed'."""
-        states = {
-            words: sum(entry.trial.status == status for entry in self.entries)
-            for status, words in (
-                ("Completed", "completed"),
-                ("Stopped", "stopped"),
-                ("Failed", "failed"),
-                ("InProgress", "running"),
-            )
-        }
         count = len(self.entries)
-        known = ", ".join(f"{number} {words}" for words, number in states.items() if number)
-        return f"{count} trial{'' if count == 1 else 's'}" + (f": {known}" if count else "")
+        head = "1 trial" if count == 1 else f"{count} trials"
+        parts = []
+        for status, words in STATES.items():
+            number = sum(entry.trial.status == status for entry in self.entries)
+            if number:
+                parts.append(f"{number} {words}")
+        return f"{head}: {', '.join(parts)}" if count else head
 
     def notes(self) -> list[str]:
-        """What a reader must know before comparing values."""
+        """Warnings for a reader who compares values."""
         if self.comparable:
             return []
         others = sorted({job.objective for job in self.jobs} - {self.last.objective})
@@ -163,25 +168,30 @@ class Ranking:
         if others:
             cause = f"{', '.join(others)} is another objective than {self.last.objective}"
         return [
-            f"Values of different jobs may not compare, as {cause}: the best is that of {self.last.name} alone."
+            f"Values of different jobs may not compare, as {cause}: "
+            f"the best is that of {self.last.name} alone."
         ]
 
 
 @dataclass(frozen=True)
 class Bars:
-    """How long the bars of values are. low: the value of no bar, 0 unless values are negative; high: of a whole one, cut below far outliers."""
+    """How long the bars of values are.
+
+    low: the value of no bar, 0 unless values are negative; high: of a whole one, cut below far
+    outliers.
+    """
 
     low: float
     high: float
 
     def share(self, value: float) -> float:
-        return (
-            min(1.0, max(0.0, (value - self.low) / (self.high - self.low)))
-            if self.high > self.low
-            else 1.0
-        )
+        """The length of a value's bar, 0 to 1."""
+        if self.high <= self.low:
+            return 1.0
+        return min(1.0, max(0.0, (value - self.low) / (self.high - self.low)))
 
     def cut(self, value: float) -> bool:
+        """Whether the value is beyond a whole bar."""
         return value > self.high
 
 
@@ -190,18 +200,24 @@ def bars(values: Sequence[float]) -> Bars:
     if not values:
         return Bars(0.0, 1.0)
     ordered = sorted(values)
-    median, low, high = ordered[len(ordered) // 2], min(0.0, ordered[0]), ordered[-1]
-    return Bars(low, CUT * median if low == 0 and 0 < OUTLIER * median < high else max(high, low))
+    median = ordered[len(ordered) // 2]
+    low = min(0.0, ordered[0])
+    high = ordered[-1]
+    if low == 0 and 0 < OUTLIER * median < high:
+        return Bars(low, CUT * median)
+    return Bars(low, max(high, low))
 
 
 def short(text: str) -> str:
     """A hyperparameter's value to look at: long fractions in six digits, all else as it is."""
     value = number(text)
-    return f"{value:.6g}" if value is not None and len(text) > 8 and "." in text else text
+    if value is None or len(text) <= LONG_TEXT or "." not in text:
+        return text
+    return f"{value:.6g}"
 
 
 def number(text: str) -> float | None:
-    """The value of a text; None for what is no finite number."""
+    """The value of a text; None where that is not a finite number."""
     try:
         value = float(text)
     except ValueError:
@@ -209,13 +225,13 @@ def number(text: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def words_of_range(search: dict) -> str:
+def words_of_range(search: Mapping[str, object]) -> str:
     """A range as one reads it: '0.005 to 0.015, logarithmic', '16 | 20 | 30'."""
     if search.get("type") == "Categorical":
-        return " | ".join(str(value) for value in search.get("values", ()))
-    scale = {"Logarithmic": ", logarithmic", "ReverseLogarithmic": ", reverse logarithmic"}.get(
-        str(search.get("scale", "")), ""
-    )
+        values = search.get("values", ())
+        assert isinstance(values, Sequence)
+        return " | ".join(str(value) for value in values)
+    scale = SCALES.get(str(search.get("scale", "")), "")
     return f"{_short(search.get('min'))} to {_short(search.get('max'))}{scale}"
 
 

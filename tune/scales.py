@@ -1,15 +1,17 @@
-"""What a searched hyperparameter's values look like over all jobs of a chain: a range with its scale, or categories."""
+"""The scale of a searched hyperparameter over all jobs of a chain: a range, or categories."""
 
 from dataclasses import dataclass
 
 from tune.ranking import Ranking, number
 
-WIDE = 1000  # times its low end: from there on a range of SageMaker's own choice is shown on a logarithmic scale
+# Times its low end: from there on a range with scale Auto is shown on a logarithmic scale.
+WIDE = 1000
 
 
 @dataclass(frozen=True)
 class Scale:
-    """name: Linear, Logarithmic or ReverseLogarithmic, over low to high; or Categorical, with the categories in order."""
+    """name: Linear, Logarithmic or ReverseLogarithmic, from low to high; or Categorical, with the
+    categories in order."""
 
     name: str
     low: float = 0.0
@@ -18,37 +20,44 @@ class Scale:
 
 
 def scale_of(ranking: Ranking, name: str) -> Scale:
-    """The scale that holds every job's range and every value tried of the hyperparameter. Categories where a value is no number."""
+    """The scale that holds every job's range and every tried value of the hyperparameter.
+
+    Categories where a value is not a number.
+    """
     searches = [job.ranges[name] for job in ranking.jobs if name in job.ranges]
-    tried = [text for entry in ranking.entries if (text := entry.setting(name)) != ""]
-    values = [number(text) for text in tried]
-    ends = [
-        number(str(search.get(end)))
-        for search in searches
-        for end in ("min", "max")
-        if search.get("type") != "Categorical"
-    ]
-    if (
-        any(search.get("type") == "Categorical" for search in searches)
-        or None in values
-        or None in ends
-        or not values + ends
-    ):
+    settings = [entry.setting(name) for entry in ranking.entries]
+    tried = [text for text in settings if text != ""]
+    numeric = [search for search in searches if search.get("type") != "Categorical"]
+    ends = [str(search.get(end)) for search in numeric for end in ("min", "max")]
+    values = _numbers([*tried, *ends])
+    if len(numeric) < len(searches) or not values:
         listed = [str(value) for search in searches for value in search.get("values", ())]
         return Scale("Categorical", categories=_in_order([*listed, *tried]))
     if not searches:
         return Scale("Categorical", categories=_in_order(tried))
-    low, high = min(values + ends), max(values + ends)
+    low = min(values)
+    high = max(values)
     asked = {str(search.get("scale")) for search in searches}
-    if low > 0 and ("Logarithmic" in asked or ("Auto" in asked and high > WIDE * low)):
+    wide = "Auto" in asked and high > WIDE * low
+    if low > 0 and ("Logarithmic" in asked or wide):
         return Scale("Logarithmic", low, high)
     if "ReverseLogarithmic" in asked and low >= 0 and high < 1:
         return Scale("ReverseLogarithmic", low, high)
     return Scale("Linear", low, high)
 
 
+def _numbers(texts: list[str]) -> list[float]:
+    """The texts as numbers; none where one of them is not a number."""
+    values = []
+    for text in texts:
+        value = number(text)
+        if value is None:
+            return []
+        values.append(value)
+    return values
+
+
 def _in_order(texts: list[str]) -> tuple[str, ...]:
-    """Each once: numbers by size, all else as it came."""
+    """Each once: numbers by size, all else in the order of its appearance."""
     once = list(dict.fromkeys(texts))
-    numbers = [number(text) for text in once]
-    return tuple(once) if None in numbers else tuple(sorted(once, key=float))
+    return tuple(sorted(once, key=float)) if _numbers(once) else tuple(once)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from artifact.model import write_atomically
 from tune.csv_file import write_csv
-from tune.managed import ManagedError, open_clients, read_managed
+from tune.managed import open_clients, read_managed
+from tune.managed_form import ManagedError
 from tune.page import best_hyperparameters, write_page
 from tune.ranking import Ranking
 from tune.results import ResultsError, TuningJob, read_results

@@ -1,4 +1,4 @@
-"""A search as text: the table of all trials of a chain of tuning jobs, and the lines that tell how a running one stands.
+"""A search as text: the table of all trials of a chain of tuning jobs, and lines of progress.
 
 Plain lines, for a terminal or a log: no colours, no control characters, whatever the names hold.
 """
@@ -12,138 +12,144 @@ from tune.results import TuningJob
 
 BAR = 24  # characters of a whole bar
 EIGHTHS = " ▏▎▍▌▋▊▉█"
-WIDEST_NAME, WIDEST_VALUE, WIDEST_JOB = (
-    22,
-    18,
-    32,
-)  # characters of a column's head, of a value, of a job's name; the rest is cut
-MOST_RUNNING, MOST_BEST = 12, 5  # in the lines of progress
+# Characters at most; the rest is cut
+WIDEST_NAME = 22  # of a column's head
+WIDEST_VALUE = 18
+WIDEST_JOB = 32  # of a job's name
+# Trials in the lines of progress
+MOST_RUNNING = 12
+MOST_BEST = 5
 
 
 def table(jobs: Sequence[TuningJob], most: int | None = None) -> str:
-    """All trials of the jobs, the best first, below what was searched and what was static; `most` lines of it at most.
+    """All trials of the jobs, the best first, below the ranges and the static hyperparameters.
 
-    Those without a value follow, each with its reason.
+    Those without a value follow, each with its reason. most: rows at most, of either kind.
     """
     if not jobs:
         return "no tuning jobs"
     ranking = Ranking(tuple(jobs))
-    lines = [line for job in ranking.jobs for line in _job_lines(job, ranking)]
+    lines = []
+    for job in ranking.jobs:
+        lines += _job_lines(job, ranking)
     if ranking.constant:
         lines.append("static: " + _settings(ranking.constant))
     lines += [ranking.counts(), *map(clean, ranking.notes()), ""]
-    lines += _rows(ranking, most) if ranking.told else ["no trial has an objective"]
-    if ranking.best:
-        lines += [
-            "",
-            f"best: {clean(ranking.best.trial.name)}, {clean(ranking.last.objective)} {ranking.best.value:.6g}: {_choice(ranking, ranking.best)}",
-        ]
-    if ranking.untold:
-        shown = ranking.untold[:most]
-        lines += ["", "without a value:"]
-        lines += [
-            f"  {clean(entry.trial.name)}  {entry.trial.status}  {_choice(ranking, entry)}: {clean(entry.why())}"
-            for entry in shown
-        ]
-        lines += (
-            [f"  and {len(ranking.untold) - len(shown)} more"]
-            if len(shown) < len(ranking.untold)
-            else []
-        )
+    lines += _rows(ranking, most) if ranking.ranked else ["no trial has an objective"]
+    best = ranking.best
+    if best:
+        objective = f"{clean(ranking.last.objective)} {best.score:.6g}"
+        words = f"best: {clean(best.trial.name)}, {objective}: {_choice(ranking, best)}"
+        lines += ["", words]
+    if ranking.unranked:
+        lines += ["", "without a value:", *_unranked_lines(ranking, most)]
     return "\n".join(lines)
 
 
 def progress(jobs: Sequence[TuningJob], limit: int | None = None) -> str:
-    """How a search stands: counts, the best so far, the table of its best trials, each running one with its last value. limit: the trials
-    it may run in all.
+    """How a search stands: counts, the best trials so far, each running one with its last value.
 
-    The last job is the one that runs; the others are its parents.
+    The last job is the one that runs; the others are its parents. limit: its trials in all.
     """
     if not jobs:
         return "no tuning jobs"
-    ranking, own = Ranking(tuple(jobs)), Ranking((jobs[-1],))
-    of = f" of {limit}" if limit is not None else ""
-    ended = sum(entry.trial.status != "InProgress" for entry in own.entries)
-    head = f"{clean(own.last.name)}: {ended}{of} ended ({own.counts()})"
-    best = ranking.best
-    lines = [
-        f"{head}; best "
-        + (
-            f"{best.value:.6g} {clean(best.trial.name)} {_choice(ranking, best)}"
-            if best
-            else "none yet"
-        )
-    ]
+    ranking = Ranking(tuple(jobs))
+    own = Ranking((jobs[-1],))
     running = [entry for entry in own.entries if entry.trial.status == "InProgress"]
-    told = Ranking(
-        (replace(own.last, trials=tuple(entry.trial for entry in own.entries if entry.ended)),)
-    )
-    lines += [f"  {line}" for line in _rows(told, MOST_BEST)] if told.told else []
+    ended = len(own.entries) - len(running)
+    of = f" of {limit}" if limit is not None else ""
+    best = ranking.best
+    words = "none yet"
+    if best:
+        words = f"{best.score:.6g} {clean(best.trial.name)} {_choice(ranking, best)}"
+    lines = [f"{clean(own.last.name)}: {ended}{of} ended ({own.counts()}); best {words}"]
+    finished = tuple(entry.trial for entry in own.entries if entry.ended)
+    valued = Ranking((replace(own.last, trials=finished),))
+    if valued.ranked:
+        lines += [f"  {line}" for line in _rows(valued, MOST_BEST)]
     for entry in running[:MOST_RUNNING]:
-        told = (
-            f"value {len(entry.trial.curve)}: {entry.trial.curve[-1]:.6g}"
-            if entry.trial.curve
-            else "no value yet"
-        )
-        lines.append(f"  {clean(entry.trial.name)} {_choice(own, entry)} {told}")
+        lines.append(f"  {clean(entry.trial.name)} {_choice(own, entry)} {_last_value(entry)}")
     if len(running) > MOST_RUNNING:
         lines.append(f"  and {len(running) - MOST_RUNNING} more running")
     return "\n".join(lines)
 
 
+def _last_value(entry: Entry) -> str:
+    curve = entry.trial.curve
+    return f"value {len(curve)}: {curve[-1]:.6g}" if curve else "no value yet"
+
+
+def _unranked_lines(ranking: Ranking, most: int | None) -> list[str]:
+    """The trials without a value, each with its reason."""
+    lines = []
+    for entry in ranking.unranked[:most]:
+        trial = entry.trial
+        chosen = f"{clean(trial.name)}  {trial.status}  {_choice(ranking, entry)}"
+        lines.append(f"  {chosen}: {clean(entry.why())}")
+    hidden = len(ranking.unranked) - len(lines)
+    if hidden:
+        lines.append(f"  and {hidden} more")
+    return lines
+
+
 def _job_lines(job: TuningJob, ranking: Ranking) -> list[str]:
-    count = f"{len(job.trials)} trial{'' if len(job.trials) == 1 else 's'}"
-    lines = [
-        f"{clean(job.name)}  {clean(job.strategy)}, {clean(job.status)}: {job.direction.lower()} {clean(job.objective)}, {count}"
-    ]
+    """A job's strategy and objective, its parents, ranges and own static hyperparameters."""
+    count = "1 trial" if len(job.trials) == 1 else f"{len(job.trials)} trials"
+    goal = f"{job.direction.lower()} {clean(job.objective)}"
+    state = f"{clean(job.strategy)}, {clean(job.status)}"
+    lines = [f"{clean(job.name)}  {state}: {goal}, {count}"]
     if job.parents:
-        lines.append(
-            f"  starts from {', '.join(map(clean, job.parents))}"
-            + (f" ({clean(job.warm_start)})" if job.warm_start else "")
-        )
-    lines += [
-        f"  {clean(name)}: {clean(words_of_range(search))}" for name, search in job.ranges.items()
-    ]
+        how = f" ({clean(job.warm_start)})" if job.warm_start else ""
+        lines.append(f"  starts from {', '.join(map(clean, job.parents))}{how}")
+    for name, search in job.ranges.items():
+        lines.append(f"  {clean(name)}: {clean(words_of_range(search))}")
     static = {name: value for name, value in job.static.items() if name not in ranking.constant}
-    return lines + ([f"  static: {_settings(static)}"] if static else [])
+    if static:
+        lines.append(f"  static: {_settings(static)}")
+    return lines
 
 
 def _rows(ranking: Ranking, most: int | None) -> list[str]:
-    """The aligned rows of those with a value, with their heads; a line on what brackets mean where there are any."""
-    shown = ranking.told[:most]
-    scale = bars([entry.value for entry in ranking.told])
+    """The aligned rows of the trials with a value, below their heads."""
+    shown = ranking.ranked[:most]
+    scale = bars([entry.score for entry in ranking.ranked])
     heads = ["#", "job", "trial", *ranking.columns, "status", ranking.last.objective]
-    rows = [
-        [
-            str(place),
-            _cut(clean(entry.job.name), WIDEST_JOB),
-            _cut(clean(entry.short_name), WIDEST_JOB),
-            *(_setting(ranking, entry, name) for name in ranking.columns),
-            entry.trial.status,
-            f"{entry.value:.6g}",
-        ]
-        for place, entry in enumerate(shown, start=1)
-    ]
     heads = [_cut(clean(head), WIDEST_NAME) for head in heads]
-    widths = [max(_width(row[number]) for row in [heads, *rows]) for number in range(len(heads))]
-    lines = ["  ".join(_pad(head, width) for head, width in zip(heads, widths)).rstrip()]
-    for entry, row in zip(shown, rows):
-        text = "  ".join(_pad(cell, width) for cell, width in zip(row, widths))
-        lines.append(
-            f"{text}  {_pad(_bar(scale, entry.value), BAR + 1)}{'  best' if entry is ranking.best else ''}".rstrip()
-        )
-    if len(shown) < len(ranking.told):
-        lines.append(f"and {len(ranking.told) - len(shown)} more")
+    rows = [_cells(ranking, entry, place) for place, entry in enumerate(shown, start=1)]
+    columns = zip(heads, *rows, strict=True)
+    widths = [max(map(_width, column)) for column in columns]
+    lines = [_aligned(heads, widths).rstrip()]
+    for entry, row in zip(shown, rows, strict=True):
+        bar = _pad(_bar(scale, entry.score), BAR + 1)
+        mark = "  best" if entry is ranking.best else ""
+        lines.append(f"{_aligned(row, widths)}  {bar}{mark}".rstrip())
+    if len(shown) < len(ranking.ranked):
+        lines.append(f"and {len(ranking.ranked) - len(shown)} more")
     if any(not ranking.searched(entry, name) for entry in shown for name in ranking.columns):
         lines.append("(in brackets: static in that job)")
     return lines
 
 
+def _cells(ranking: Ranking, entry: Entry, place: int) -> list[str]:
+    return [
+        str(place),
+        _cut(clean(entry.job.name), WIDEST_JOB),
+        _cut(clean(entry.short_name), WIDEST_JOB),
+        *(_setting(ranking, entry, name) for name in ranking.columns),
+        entry.trial.status,
+        f"{entry.score:.6g}",
+    ]
+
+
+def _aligned(cells: list[str], widths: list[int]) -> str:
+    return "  ".join(_pad(cell, width) for cell, width in zip(cells, widths, strict=True))
+
+
 def _bar(scale: Bars, value: float) -> str:
     if scale.cut(value):
         return "█" * BAR + "›"
-    eighths = round(8 * BAR * scale.share(value))
-    return ("█" * (eighths // 8) + EIGHTHS[eighths % 8]).rstrip()
+    whole, eighths = divmod(round(8 * BAR * scale.share(value)), 8)
+    return ("█" * whole + EIGHTHS[eighths]).rstrip()
 
 
 def _setting(ranking: Ranking, entry: Entry, name: str) -> str:
@@ -152,14 +158,9 @@ def _setting(ranking: Ranking, entry: Entry, name: str) -> str:
 
 
 def _choice(ranking: Ranking, entry: Entry) -> str:
-    """What the search chose for a trial."""
-    return _settings(
-        {
-            name: short(entry.setting(name))
-            for name in ranking.columns
-            if ranking.searched(entry, name)
-        }
-    )
+    """The values that the search chose for a trial."""
+    names = [name for name in ranking.columns if ranking.searched(entry, name)]
+    return _settings({name: short(entry.setting(name)) for name in names})
 
 
 def _settings(values: dict[str, str]) -> str:
@@ -168,21 +169,24 @@ def _settings(values: dict[str, str]) -> str:
 
 def clean(text: object) -> str:
     """The text on one line, without characters that steer a terminal."""
-    return "".join(
-        letter if letter.isprintable() else " " if letter.isspace() else "�" for letter in str(text)
-    )
+    return "".join(map(_clean_letter, str(text)))
+
+
+def _clean_letter(letter: str) -> str:
+    if letter.isprintable():
+        return letter
+    return " " if letter.isspace() else "�"
 
 
 def _width(text: str) -> int:
     """Columns of a terminal."""
-    return sum(
-        0
-        if unicodedata.combining(letter)
-        else 2
-        if unicodedata.east_asian_width(letter) in "WF"
-        else 1
-        for letter in text
-    )
+    return sum(map(_letter_width, text))
+
+
+def _letter_width(letter: str) -> int:
+    if unicodedata.combining(letter):
+        return 0
+    return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
 
 
 def _pad(text: str, width: int) -> str:

@@ -12,7 +12,8 @@ from tests.support.managed_searches import (
     summary,
     training_job,
 )
-from tune.managed import ManagedError, read_managed
+from tune.managed import read_managed
+from tune.managed_form import ManagedError
 from tune.ranking import Ranking
 from tune.show import main
 from tune.table import table

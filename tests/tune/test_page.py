@@ -12,7 +12,8 @@ import pytest
 from tests.support.searches import alone, chain, many, trial
 from tune.importances import importances
 from tune.page import write_page
-from tune.plots import curves, history, parallel
+from tune.parallel import parallel
+from tune.plots import curves, history
 from tune.ranking import Ranking
 
 
@@ -71,7 +72,7 @@ def test_a_chain_has_every_figure_and_number(tmp_path):
         3 + len(ranking.columns) + 2
     )  # cells with a key beside the trial's name, which is a head
     assert [float(key) for key in keys[width - 1 :: width] if key] == [
-        entry.value for entry in ranking.told
+        entry.value for entry in ranking.ranked
     ]
     assert (
         len(parsed.all("path", "mark")) == 27 + 4 and len(parsed.all("path", "line")) == 27
@@ -90,7 +91,7 @@ def test_a_chain_has_every_figure_and_number(tmp_path):
     ]
     assert (
         shares[0] == 100.0
-        and shares[26] == round(100 * ranking.told[-1].value / 0.85, 1)
+        and shares[26] == round(100 * ranking.ranked[-1].value / 0.85, 1)
         and len(shares) == 27 + len(ranking.columns)
     )
 

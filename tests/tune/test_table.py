@@ -42,7 +42,7 @@ def test_all_trials_of_all_jobs_by_objective():
         "best",
     ]
     assert [float(row[7]) for row in found] == sorted(
-        (entry.value for entry in Ranking(chain()).told), reverse=True
+        (entry.value for entry in Ranking(chain()).ranked), reverse=True
     )
 
 
