@@ -1,4 +1,7 @@
-"""Three ways to run a trial's training job on its tree: in this process, as `python -m train`, in a container of the training image."""
+"""Three ways to run a trial's training job on its tree.
+
+In this process, as `python -m train`, or in a container of the training image.
+"""
 
 import hashlib
 import logging
@@ -7,14 +10,18 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runtime import docker, processes
 from runtime.die_with_parent import dying_with_this_process
 from runtime.timeouts import TRAIN_STOP_S
 from train.gc_pause import gc_paused
+
+if TYPE_CHECKING:
+    from train.stop import Stop
 
 ENGINES = ("in-process", "process", "container")
 
@@ -24,19 +31,25 @@ class Failed(Exception):
 
 
 class InProcess:
-    """Trainings in this process, one after the other: they share decoded photos, features and the network. No artifact is exported."""
+    """Trainings in this process, one after the other. No artifact is exported.
+
+    They share decoded photos, features and the network.
+    """
 
     links = True  # of a tree to its channels' folders
 
-    def __init__(self):
+    def __init__(self) -> None:
         with gc_paused():
             from train.model.networks import Networks
 
         self._networks = Networks()
-        self._stop = None
+        self._stop: "Stop | None" = None
 
     def run(self, root: Path, on_line: Callable[[str], None]) -> None:
-        """Train the job under root; on_line gets each line that it prints. Failed with the reason."""
+        """Train the job under root. Failed with the reason.
+
+        on_line gets each line that it prints.
+        """
         from recipes.hyperparameters import parse
         from train.failure import reason
         from train.job import Job
@@ -45,28 +58,25 @@ class InProcess:
         with gc_paused():
             from train.run import run
 
-        self._stop, job = Stop(), Job.at(root)
+        job = Job.at(root)
+        self._stop = stop = Stop()
         try:
             with _captured(on_line):
-                run(
-                    job,
-                    parse(job.hyperparameters()),
-                    self._stop,
-                    networks=self._networks,
-                    export=False,
-                )
+                settings = parse(job.hyperparameters())
+                run(job, settings, stop, networks=self._networks, export=False)
         except Failed:
             raise
         except Exception as error:  # whatever it is, the search goes on
-            raise Failed(
-                reason(error) or f"unexpected {type(error).__name__}: {error}"
-            ) from None  # its frames hold the training's memory
+            sentence = reason(error) or f"unexpected {type(error).__name__}: {error}"
+            # Without its cause, whose frames hold the training's memory
+            raise Failed(sentence) from None
         finally:
             self._stop = None
 
     def stop(self) -> None:
         """Have the training that runs end early; from any thread, or a signal's handler."""
-        if stop := self._stop:
+        stop = self._stop
+        if stop:
             stop.request()
 
 
@@ -153,8 +163,8 @@ def _container(root: Path) -> str:
 
 
 @contextmanager
-def _captured(on_line: Callable[[str], None]):
-    """What this process and its libraries print goes to on_line, line by line, in a thread of its own."""
+def _captured(on_line: Callable[[str], None]) -> Iterator[None]:
+    """Send the output of this process and its libraries to on_line, line by line, in a thread."""
     sys.stdout.flush()
     sys.stderr.flush()
     kept = [os.dup(number) for number in (1, 2)]
@@ -170,9 +180,8 @@ def _captured(on_line: Callable[[str], None]):
             for line in lines:
                 try:
                     on_line(line.decode(errors="replace").rstrip("\n"))
-                except (
-                    Exception
-                ) as error:  # told below; the pipe must be emptied, or the training waits for ever
+                # Raised below: the pipe must be emptied, or the training waits for ever.
+                except Exception as error:
                     wrong.append(error)
 
     thread = threading.Thread(target=pump, name="output", daemon=True)
@@ -183,7 +192,7 @@ def _captured(on_line: Callable[[str], None]):
     finally:
         logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s", force=True)
         printing.close()
-        for number, handle in zip((1, 2), kept):
+        for number, handle in zip((1, 2), kept, strict=True):
             os.dup2(handle, number)
             os.close(handle)
         thread.join(timeout=60)
