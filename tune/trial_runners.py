@@ -43,7 +43,7 @@ class InProcess:
             from train.model.networks import Networks
 
         self._networks = Networks()
-        self._stop: "Stop | None" = None
+        self._stop: Stop | None = None
 
     def run(self, root: Path, on_line: Callable[[str], None]) -> None:
         """Train the job under root. Failed with the reason.
