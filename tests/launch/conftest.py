@@ -10,7 +10,7 @@ from tests.support.registries import no_credentials
 
 @pytest.fixture
 def colours(tmp_path, monkeypatch):
-    """A colours on the demo's recipe, with `endpoint` changed as asked."""
+    """A function that makes a ScriptedAws with a small recipe, for a kind of endpoint."""
     no_credentials(monkeypatch)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")

@@ -129,9 +129,10 @@ def test_upload_sends_only_what_changed(account, capsys):
     assert "1 object(s) in this channel that no upload put there, such as 'foreign.jpg'" in printed
 
 
-def test_an_interrupted_upload_goes_on(account):
+def test_an_interrupted_upload_goes_on(account, monkeypatch):
     make_bucket()
-    channel, files = Channel(boto("s3"), "photos", "data/train/"), files_of(account / "data/train")
+    channel = Channel(boto("s3"), "photos", "data/train/")
+    files = files_of(account / "data/train")
     send = channel.put
 
     def interrupted(file):
@@ -139,10 +140,10 @@ def test_an_interrupted_upload_goes_on(account):
             raise KeyboardInterrupt
         return send(file)
 
-    channel.put = interrupted
+    monkeypatch.setattr(channel, "put", interrupted)
     with pytest.raises(KeyboardInterrupt):
         upload(channel, files, lambda line: None, "train")
-    channel.put = send
+    monkeypatch.setattr(channel, "put", send)
     plan = upload(channel, files, lambda line: None, "train")
     assert files[-1] in plan.put
     assert len(plan.put) + len(plan.same) == len(files)

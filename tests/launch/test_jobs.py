@@ -125,7 +125,7 @@ def test_where_debugger_is_refused_the_training_watches_itself(script, message):
     one = script(no_wait=True)
     one.refuse("sagemaker", "create_training_job", "ValidationException", message)
     one.answer("sagemaker", "create_training_job", {"TrainingJobArn": ARN})
-    asked = []
+    asked: list[dict] = []
     one.record("CreateTrainingJob", asked)
     assert debug(one.context) == 0
     assert "AWS refuses Debugger" in one.finished()
@@ -195,7 +195,7 @@ def test_where_even_no_profiler_is_refused_the_training_runs_without_a_word_of_i
         "ProfilerConfig is not available to new customers",
     )
     one.answer("sagemaker", "create_training_job", {"TrainingJobArn": ARN})
-    asked = []
+    asked: list[dict] = []
     one.record("CreateTrainingJob", asked)
     assert train(one.context) == 0
     assert ["ProfilerConfig" in request for request in asked] == [True, False]

@@ -10,9 +10,16 @@ from pathlib import Path
 import pytest
 from botocore.stub import Stubber
 
-from launch.ecr import Ecr, HttpRegistry, main, published, repository_request
+from launch.ecr import Ecr, main, published, repository_request
 from launch.errors import LaunchError, Missing, code_of, sentence
-from launch.registry import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Manifest, as_docker
+from launch.registry import (
+    DOCKER_MANIFEST,
+    OCI_INDEX,
+    OCI_MANIFEST,
+    HttpRegistry,
+    Manifest,
+    as_docker,
+)
 from runtime import docker
 from runtime.ports import free_port
 from tests.support.jobs import REPOSITORY
@@ -101,7 +108,10 @@ def test_a_push_to_a_registry(checkout, registry):
 
 
 def push_changed(checkout: Path, registry: str, before: str) -> str:
-    """Uncommitted changes are refused, or named; a build that fails pushes nothing. The digest URI of what was pushed."""
+    """The digest URI of the second push.
+
+    Uncommitted changes are refused, or named in the tag; a build that fails pushes nothing.
+    """
     (checkout / "hello").write_text("changed\n")
     refused = push(checkout, "tiny", REGISTRY=registry)
     assert refused.returncode == 1
@@ -120,7 +130,7 @@ def push_changed(checkout: Path, registry: str, before: str) -> str:
 
 
 def converted(registry: str, asked: HttpRegistry, uri: str) -> None:
-    """What an engine with the containerd store leaves, an OCI index, becomes a Docker v2 manifest of the same layers."""
+    """An OCI index, as the containerd store pushes it, becomes a Docker v2 manifest."""
     docker = json.loads(asked.manifest(IMAGE, uri.partition("@")[2]).content)
     oci = as_oci(docker)
     asked.put(IMAGE, "oci", oci)
@@ -149,6 +159,10 @@ def converted(registry: str, asked: HttpRegistry, uri: str) -> None:
         subprocess.run(
             ["docker", "image", "rm", f"{name}@{digest}"], check=True, capture_output=True
         )
+
+
+def never(digest: str) -> Manifest:
+    raise AssertionError(f"{digest} is not needed")
 
 
 def as_oci(docker: dict, layer: str = "application/vnd.oci.image.layer.v1.tar+gzip") -> Manifest:
@@ -184,12 +198,12 @@ def test_what_cannot_be_converted_is_an_error():
         "layers": [{"size": 1, "digest": "sha256:2"}],
     }
     with pytest.raises(LaunchError, match=r"tar\+zstd', which SageMaker does not take"):
-        as_docker(as_oci(docker, "application/vnd.oci.image.layer.v1.tar+zstd"), fetch=None)
+        as_docker(as_oci(docker, "application/vnd.oci.image.layer.v1.tar+zstd"), fetch=never)
     arm = {
         "manifests": [{"digest": "sha256:3", "platform": {"os": "linux", "architecture": "arm64"}}]
     }
     with pytest.raises(LaunchError, match="names 0 for linux/amd64"):
-        as_docker(Manifest(json.dumps(arm).encode(), OCI_INDEX), fetch=None)
+        as_docker(Manifest(json.dumps(arm).encode(), OCI_INDEX), fetch=never)
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,9 @@ def test_a_searchs_table_is_tunes_own(colours, tmp_path):
     assert one.printed[-1] == f"report: {tmp_path / 'launch/colours/search/report.html'}"
     assert "trial-2" in (tmp_path / "launch/colours/search/report.html").read_text()
     job = read_results(tmp_path / "launch/colours/search/results.json")[0]
-    assert job.best().hyperparameters == {"model": "resnet18", "lr": "0.02", "batch_size": "16"}
+    best = job.best()
+    assert best is not None
+    assert best.hyperparameters == {"model": "resnet18", "lr": "0.02", "batch_size": "16"}
     assert job.ranges["lr"] == {
         "type": "Continuous",
         "min": 0.001,
@@ -159,7 +161,7 @@ def test_the_best_trials_hyperparameters_are_trained_and_its_model_deployed(colo
     one = colours(best=True, no_wait=True)
     one.context.note("tuning", "search", search="colours")
     one.answer("sagemaker", "describe_hyper_parameter_tuning_job", searched()[0])
-    asked = []
+    asked: list[dict] = []
     one.record("CreateTrainingJob", asked)
     one.answer("sagemaker", "create_training_job", {"TrainingJobArn": ARN})
     assert train(one.context) == 0

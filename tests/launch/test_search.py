@@ -35,7 +35,7 @@ def trial(name: str, value: float) -> dict:
 
 def test_a_chain_of_searches_starts_each_warm_from_its_parents(script):
     one = script("yoga_poses", over_budget=True)
-    asked = []
+    asked: list[dict] = []
     one.stub("sagemaker")
     one.record("CreateHyperParameterTuningJob", asked)
     for number in range(1, 5):

@@ -1,4 +1,4 @@
-"""Real places to push to, on this machine: Debian's docker-registry, and moto's server for AWS."""
+"""Real registries to push to, on this machine: Debian's docker-registry, and moto's ECR."""
 
 import os
 import shutil
@@ -15,7 +15,11 @@ import pytest
 from launch.aws import RETRIES, session
 from runtime.ports import free_port
 
-CONFIG = "version: 0.1\nstorage: {filesystem: {rootdirectory: %s}, delete: {enabled: true}}\nhttp: {addr: 'localhost:%d'}\n"
+CONFIG = """\
+version: 0.1
+storage: {filesystem: {rootdirectory: %s}, delete: {enabled: true}}
+http: {addr: 'localhost:%d'}
+"""
 FAKE_DOCKER = """#!{python}
 # A docker client that keeps a record, and for which a push is a manifest in moto's ECR.
 import json, sys
@@ -30,16 +34,28 @@ if words[0] == "push":
     import boto3
     host, _, rest = words[1].partition("/")
     name, _, tag = rest.partition(":")
-    config = {{"mediaType": "application/vnd.oci.image.config.v1+json", "size": 2, "digest": "sha256:" + "0" * 64}}
-    manifest = json.dumps({{"schemaVersion": 2, "mediaType": {kind!r}, "config": config, "layers": []}})
-    boto3.client("ecr", region_name=host.split(".")[3]).put_image(repositoryName=name, imageTag=tag, imageManifest=manifest, imageManifestMediaType={kind!r})
+    config = {{
+        "mediaType": "application/vnd.oci.image.config.v1+json",
+        "size": 2,
+        "digest": "sha256:" + "0" * 64,
+    }}
+    manifest = {{"schemaVersion": 2, "mediaType": {kind!r}, "config": config, "layers": []}}
+    boto3.client("ecr", region_name=host.split(".")[3]).put_image(
+        repositoryName=name,
+        imageTag=tag,
+        imageManifest=json.dumps(manifest),
+        imageManifestMediaType={kind!r},
+    )
 """
 
 
 def needed(there: object, message: str) -> None:
-    """Skip without something, or fail with REQUIRE_DOCKER=1."""
-    if not there:
-        pytest.fail(message) if os.environ.get("REQUIRE_DOCKER") == "1" else pytest.skip(message)
+    """Skip the test where something is missing; with REQUIRE_DOCKER=1 it fails."""
+    if there:
+        return
+    if os.environ.get("REQUIRE_DOCKER") == "1":
+        pytest.fail(message)
+    pytest.skip(message)
 
 
 @contextmanager
@@ -47,62 +63,75 @@ def docker_registry(folder: Path) -> Iterator[str]:
     """host:port of a running, empty registry."""
     needed(
         shutil.which("docker-registry"),
-        "docker-registry is not installed: the push is not tested (apt-get install docker-registry)",
+        "docker-registry is not installed: the push is not tested "
+        "(apt-get install docker-registry)",
     )
     port = free_port()
-    (folder / "config.yml").write_text(CONFIG % (folder / "data", port))
+    config = folder / "config.yml"
+    config.write_text(CONFIG % (folder / "data", port))
     with open(folder / "log", "wb") as log:
         process = subprocess.Popen(
-            ["docker-registry", "serve", str(folder / "config.yml")], stdout=log, stderr=log
+            ["docker-registry", "serve", str(config)], stdout=log, stderr=log
         )
     try:
-        for _ in range(100):
-            try:
-                urllib.request.urlopen(f"http://localhost:{port}/v2/", timeout=2).close()
-                break
-            except OSError:
-                assert process.poll() is None, (folder / "log").read_text()
-                time.sleep(0.1)
+        wait_for_registry(port, process, folder / "log")
         yield f"localhost:{port}"
     finally:
         process.terminate()
         process.wait(10)
 
 
+def wait_for_registry(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait at most 10 s until the registry answers."""
+    for _ in range(100):
+        try:
+            urllib.request.urlopen(f"http://localhost:{port}/v2/", timeout=2).close()
+            return
+        except OSError:
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.1)
+
+
 def fake_docker(folder: Path, kind: str) -> Path:
-    """A program `docker` in a new folder, whose pushes are manifests of that media type in ECR; the file of its record."""
+    """A program `docker` in a new folder; the file of its record.
+
+    Its pushes are manifests of that media type in ECR.
+    """
     folder.mkdir()
     log = folder / "docker.log"
-    (folder / "docker").write_text(
-        FAKE_DOCKER.format(python=sys.executable, log=str(log), kind=kind)
-    )
-    (folder / "docker").chmod(0o755)
+    program = folder / "docker"
+    program.write_text(FAKE_DOCKER.format(python=sys.executable, log=str(log), kind=kind))
+    program.chmod(0o755)
     return log
 
 
 @contextmanager
 def aws(patch: pytest.MonkeyPatch, region: str = "eu-west-1") -> Iterator[str]:
-    """URL of moto's server, empty, to which boto3 of this process and of its children speaks; credentials that are nobody's."""
+    """URL of moto's server, empty; boto3 of this process and of its children uses it.
+
+    The credentials are nobody's.
+    """
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     url = f"http://{host}:{port}"
+    environment = {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": region,
+    }
     try:
         no_credentials(patch)
         session.cache_clear()
-        patch.setitem(RETRIES, "max_attempts", 1)  # what moto lacks it answers with 500
-        for name, value in {
-            "AWS_ENDPOINT_URL": url,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_REGION": region,
-        }.items():
+        # moto answers an operation that it lacks with 500: a retry would only take time.
+        patch.setitem(RETRIES, "max_attempts", 1)
+        for name, value in environment.items():
             patch.setenv(name, value)
-        urllib.request.urlopen(
-            urllib.request.Request(f"{url}/moto-api/reset", method="POST"), timeout=10
-        ).close()
+        reset = urllib.request.Request(f"{url}/moto-api/reset", method="POST")
+        urllib.request.urlopen(reset, timeout=10).close()
         yield url
     finally:
         server.stop()
@@ -110,13 +139,11 @@ def aws(patch: pytest.MonkeyPatch, region: str = "eu-west-1") -> Iterator[str]:
 
 
 def no_credentials(patch: pytest.MonkeyPatch) -> None:
-    """This machine's own AWS settings are out of sight, and no host is asked for credentials."""
+    """Hide this machine's own AWS settings; no host is asked for credentials."""
     session.cache_clear()
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        patch.delenv(name)
-    for name, value in {
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_CONFIG_FILE": "/nonexistent",
-        "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent",
-    }.items():
-        patch.setenv(name, value)
+    for name in list(os.environ):
+        if name.startswith("AWS_"):
+            patch.delenv(name)
+    patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    patch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+    patch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")

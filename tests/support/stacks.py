@@ -1,5 +1,7 @@
-"""CloudFormation's part for the API's stack, whose API Gateway moto does not know: create, update, describe, delete over its own protocol, and in place
-of Lambda and API Gateway the very zip that was put into S3, run for each request at a URL of this machine.
+"""CloudFormation's part for the API's stack: moto does not know API Gateway.
+
+It creates, updates, describes and deletes stacks over CloudFormation's own protocol. Lambda and
+API Gateway are the zip file of S3 itself, run for each request at a URL of this machine.
 """
 
 import http.server
@@ -11,11 +13,13 @@ import sys
 import zipfile
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs
 
 import yaml
 
-from tests.support.aws import Gateway, running_server
+from tests.support.api_gateway import Event, Gateway
+from tests.support.aws import running_server
 from tests.support.jobs import REPOSITORY
 
 HANDLE = """
@@ -25,62 +29,70 @@ from web.aws import handler
 print(json.dumps(handler.handle(json.load(sys.stdin))))
 """
 STACK = (
-    "<DescribeStacksResponse><DescribeStacksResult><Stacks><member><StackName>{name}</StackName><CreationTime>2026-01-01T00:00:00Z</CreationTime>"
-    "<StackStatus>{status}</StackStatus><Outputs><member><OutputKey>Url</OutputKey><OutputValue>{url}</OutputValue></member></Outputs>"
+    "<DescribeStacksResponse><DescribeStacksResult><Stacks><member><StackName>{name}</StackName>"
+    "<CreationTime>2026-01-01T00:00:00Z</CreationTime><StackStatus>{status}</StackStatus>"
+    "<Outputs><member><OutputKey>Url</OutputKey><OutputValue>{url}</OutputValue></member></Outputs>"
     "</member></Stacks></DescribeStacksResult></DescribeStacksResponse>"
 )
-REFUSED = "<ErrorResponse><Error><Type>Sender</Type><Code>ValidationError</Code><Message>{}</Message></Error></ErrorResponse>"
+REFUSED = (
+    "<ErrorResponse><Error><Type>Sender</Type><Code>ValidationError</Code>"
+    "<Message>{}</Message></Error></ErrorResponse>"
+)
 DONE = "<{0}Response><{0}Result><StackId>{1}</StackId></{0}Result></{0}Response>"
+# A parameter in CloudFormation's form data; part: Key or Value, number: from 1.
+MEMBER = "Parameters.member.{number}.Parameter{part}"
 
 
-def resources() -> dict:
-    """The template, its short functions as lists: what they are called does not matter here."""
+class _Loader(yaml.SafeLoader):
+    """Reads CloudFormation's short functions, such as !Sub, as their plain arguments."""
 
-    class Loader(yaml.SafeLoader):
-        pass
 
-    def plain(loader: Loader, suffix: str, node: yaml.Node) -> object:
-        kinds = {
-            yaml.SequenceNode: loader.construct_sequence,
-            yaml.MappingNode: loader.construct_mapping,
-        }
-        return (
-            kinds[type(node)](node, True) if type(node) in kinds else loader.construct_scalar(node)
-        )
+def _plain(loader: _Loader, suffix: str, node: yaml.Node) -> object:
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node, deep=True)
+    if isinstance(node, yaml.MappingNode):
+        return loader.construct_mapping(node, deep=True)
+    assert isinstance(node, yaml.ScalarNode)
+    return loader.construct_scalar(node)
 
-    Loader.add_multi_constructor("!", plain)
-    return yaml.load(
-        (REPOSITORY / "web" / "aws" / "template.yaml").read_text(encoding="utf-8"), Loader
-    )
+
+_Loader.add_multi_constructor("!", _plain)
+
+
+def resources() -> dict[str, Any]:
+    """The template, its short functions as their arguments: their names do not matter here."""
+    text = (REPOSITORY / "web" / "aws" / "template.yaml").read_text(encoding="utf-8")
+    template: dict[str, Any] = yaml.load(text, _Loader)
+    return template
 
 
 def refusal(parameters: dict[str, str]) -> str:
-    """What CloudFormation says of parameters that the template does not take; empty where it takes them."""
+    """CloudFormation's answer to parameters that the template does not accept; else empty."""
     declared = resources()["Parameters"]
-    wrong = [
-        name
-        for name in {*parameters, *declared}
-        if name not in declared or name not in parameters and "Default" not in declared[name]
-    ]
-    wrong += [
-        name
-        for name, value in parameters.items()
-        if not re.fullmatch(declared.get(name, {}).get("AllowedPattern", ".*"), value)
-    ]
-    return (
-        f"Parameters: {sorted(set(wrong))} are missing, unknown, or not of their pattern"
-        if wrong
-        else ""
-    )
+    wrong = set(parameters) - set(declared)
+    for name, declaration in declared.items():
+        if name not in parameters:
+            if "Default" not in declaration:
+                wrong.add(name)
+        elif not re.fullmatch(declaration.get("AllowedPattern", ".*"), parameters[name]):
+            wrong.add(name)
+    if not wrong:
+        return ""
+    return f"Parameters: {sorted(wrong)} are missing, unknown, or not of their pattern"
 
 
 class CloudFormation(http.server.ThreadingHTTPServer):
-    """environment: of the functions, where AWS is for them; s3: a client; folder: for their code. stacks: URL, state and
-    parameters by name; made: every name that there was."""
+    """environment: the functions' one, with AWS's addresses. s3: a client. folder: for their code.
 
-    def __init__(self, environment: dict[str, str], s3, folder: Path, servers: ExitStack):
+    stacks: URL, state and parameters by name. made: every name that was ever created or updated.
+    """
+
+    def __init__(self, environment: dict[str, str], s3: Any, folder: Path, servers: ExitStack):
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.environment, self.s3, self.folder, self.servers = environment, s3, folder, servers
+        self.environment = environment
+        self.s3 = s3
+        self.folder = folder
+        self.servers = servers
         self.stacks: dict[str, tuple[str, str, dict[str, str]]] = {}
         self.made: list[str] = []
 
@@ -89,28 +101,19 @@ class CloudFormation(http.server.ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
     def make(self, name: str, parameters: dict[str, str]) -> str:
-        """A stack's function behind a URL, with what the template gives it of the parameters; what is wrong with these, or nothing."""
-        if told := refusal(parameters):
-            return told
-        before = self.stacks.get(name)
-        if before and before[2] == parameters:
-            return "No updates are to be performed."
-        code = self.folder / f"{name}-{len(self.made)}"
-        content = self.s3.get_object(Bucket=parameters["CodeBucket"], Key=parameters["CodeKey"])[
-            "Body"
-        ].read()
-        zipfile.ZipFile(io.BytesIO(content)).extractall(code)
-        endpoint = "/".join(filter(None, (parameters["EndpointName"], parameters["TargetModel"])))
-        environment = {
-            **self.environment,
-            "SLIPWAY_ENDPOINT": endpoint,
-            "SLIPWAY_SURE_FROM": parameters["SureFrom"],
-            "SLIPWAY_SAMPLES": f"s3://{parameters['SamplesBucket']}/{parameters['SamplesPrefix']}",
-            "SLIPWAY_JWT": "false",
-            "SLIPWAY_API_KEY_SHA256": parameters["ApiKeySha256"],
-        }
+        """Put a stack's function behind a URL; the refusal of its parameters, empty for none."""
+        refused = refusal(parameters)
+        if refused:
+            return refused
+        state = "CREATE_COMPLETE"
+        if name in self.stacks:
+            state = "UPDATE_COMPLETE"
+            if self.stacks[name][2] == parameters:
+                return "No updates are to be performed."
+        code = self.unpack(name, parameters)
+        environment = {**self.environment, **function_environment(parameters)}
 
-        def handle(event: dict) -> dict:
+        def handle(event: Event) -> Event:
             done = subprocess.run(
                 [sys.executable, "-c", HANDLE],
                 cwd=code,
@@ -121,49 +124,60 @@ class CloudFormation(http.server.ThreadingHTTPServer):
                 check=False,
             )
             assert done.returncode == 0, done.stderr
-            return json.loads(done.stdout)
+            answer: Event = json.loads(done.stdout)
+            return answer
 
         gateway = self.servers.enter_context(running_server(Gateway(handle)))
-        self.stacks[name] = (
-            f"http://127.0.0.1:{gateway.server_port}/",
-            "UPDATE_COMPLETE" if before else "CREATE_COMPLETE",
-            parameters,
-        )
+        self.stacks[name] = (f"http://127.0.0.1:{gateway.server_port}/", state, parameters)
         self.made.append(name)
         return ""
+
+    def unpack(self, name: str, parameters: dict[str, str]) -> Path:
+        """The function's code from S3, in a folder of its own."""
+        folder = self.folder / f"{name}-{len(self.made)}"
+        answer = self.s3.get_object(Bucket=parameters["CodeBucket"], Key=parameters["CodeKey"])
+        zipfile.ZipFile(io.BytesIO(answer["Body"].read())).extractall(folder)
+        return folder
+
+
+def function_environment(parameters: dict[str, str]) -> dict[str, str]:
+    """The function's variables, as the template makes them of its parameters."""
+    endpoint = parameters["EndpointName"]
+    if parameters["TargetModel"]:
+        endpoint += f"/{parameters['TargetModel']}"
+    return {
+        "SLIPWAY_ENDPOINT": endpoint,
+        "SLIPWAY_SURE_FROM": parameters["SureFrom"],
+        "SLIPWAY_SAMPLES": f"s3://{parameters['SamplesBucket']}/{parameters['SamplesPrefix']}",
+        "SLIPWAY_JWT": "false",
+        "SLIPWAY_API_KEY_SHA256": parameters["ApiKeySha256"],
+    }
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     server: CloudFormation
 
     def do_POST(self) -> None:
-        form = {
-            key: values[0]
-            for key, values in parse_qs(
-                self.rfile.read(int(self.headers["Content-Length"])).decode(),
-                keep_blank_values=True,
-            ).items()
-        }
-        action, name, stacks = form["Action"], form["StackName"], self.server.stacks
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        fields = parse_qs(body, keep_blank_values=True)
+        form = {key: values[0] for key, values in fields.items()}
+        action = form["Action"]
+        name = form["StackName"]
+        if action == "DescribeStacks":
+            return self._describe(name)
         if action in ("CreateStack", "UpdateStack"):
-            count = sum(key.endswith(".ParameterKey") for key in form)
-            member = "Parameters.member.{}.Parameter{}"
-            told = self.server.make(
-                name,
-                {
-                    form[member.format(number, "Key")]: form[member.format(number, "Value")]
-                    for number in range(1, count + 1)
-                },
-            )
-            if told:
-                return self._send(400, REFUSED.format(told))
+            refused = self.server.make(name, parameters_of(form))
+            if refused:
+                return self._send(400, REFUSED.format(refused))
         elif action == "DeleteStack":
-            stacks.pop(name, None)
-        if action != "DescribeStacks":
-            return self._send(200, DONE.format(action, name))
-        if name not in stacks:
+            self.server.stacks.pop(name, None)
+        self._send(200, DONE.format(action, name))
+
+    def _describe(self, name: str) -> None:
+        if name not in self.server.stacks:
             return self._send(400, REFUSED.format(f"Stack with id {name} does not exist"))
-        return self._send(200, STACK.format(name=name, url=stacks[name][0], status=stacks[name][1]))
+        url, status, _ = self.server.stacks[name]
+        self._send(200, STACK.format(name=name, url=url, status=status))
 
     def _send(self, status: int, text: str) -> None:
         body = text.encode()
@@ -175,3 +189,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         pass
+
+
+def parameters_of(form: dict[str, str]) -> dict[str, str]:
+    """A stack's parameters by name, from CloudFormation's numbered fields."""
+    count = sum(key.endswith(".ParameterKey") for key in form)
+    found = {}
+    for number in range(1, count + 1):
+        key = form[MEMBER.format(number=number, part="Key")]
+        found[key] = form[MEMBER.format(number=number, part="Value")]
+    return found

@@ -1,8 +1,11 @@
-"""Every command of recipes/README.md, as it stands there, on local SageMaker: one shell for each story, in a copy of this checkout.
+"""Every command of recipes/README.md, as it stands there, on local SageMaker.
 
-What stands in for a user's world: `.venv` is the environment of these tests; photos of three colours; recipes with a small network,
-few epochs and one or two trainings a tuning job; a docker client whose push is a manifest in moto's ECR; moto, local SageMaker and
-our own stand-in for CloudFormation as AWS; and `launch` looks five times a second at what runs.
+Each story runs in one shell, in a copy of this checkout. Stand-ins for a user's world:
+- `.venv` is the environment of these tests, the photos have three colours
+- the recipes have a small network, few epochs, and one or two trainings per tuning job
+- a docker client's push is a manifest in moto's ECR
+- AWS is moto, local SageMaker, and our own CloudFormation
+- `launch` looks five times a second at a running job
 """
 
 import json
@@ -15,10 +18,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import boto3
 import yaml
 
+from launch.aws import AwsClient
 from launch.registry import DOCKER_MANIFEST
 from local_sagemaker.cloud import SAGEMAKER_URLS, environment_here
 from tests.support.aws import running_server
@@ -27,7 +32,8 @@ from tests.support.registries import fake_docker
 from tests.support.sagemakers import local_sagemaker, moto
 from tests.support.stacks import CloudFormation
 
-REGION, BUCKET = "us-east-1", "sagemaker-us-east-1-123456789012"
+REGION = "us-east-1"
+BUCKET = f"sagemaker-{REGION}-123456789012"
 SMALLER = {
     name: SMALL[name]
     for name in (
@@ -64,22 +70,24 @@ def commands(story: str) -> str:
 def shrink(path: Path) -> None:
     """A recipe with a small network that trains in seconds."""
     document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    document["hyperparameters"] |= {**SMALLER, "epochs": 2, "batch_size": 8} | (
-        {"head": "16,8"} if document["hyperparameters"].get("head") else {}
-    )
+    hyperparameters = document["hyperparameters"]
+    hyperparameters |= {**SMALLER, "epochs": 2, "batch_size": 8}
+    if hyperparameters.get("head"):
+        hyperparameters["head"] = "16,8"
     for number, search in enumerate(document["tuning"]):
-        search["budgets"] = {"jobs": 2 if number == 0 else 1, "parallel": 2 if number == 0 else 1}
-        search["ranges"] = {
-            name: {"values": [1, 2]} if name == "epochs" else given
-            for name, given in search["ranges"].items()
-        }
+        jobs = 1
+        if number == 0:
+            jobs = 2
+        search["budgets"] = {"jobs": jobs, "parallel": jobs}
+        if "epochs" in search["ranges"]:
+            search["ranges"]["epochs"] = {"values": [1, 2]}
         if "epochs" in search.get("hyperparameters", {}):
             search["hyperparameters"]["epochs"] = 1
     path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
 
 
 def make_checkout(root: Path, recipe: str) -> Path:
-    """A committed copy of this checkout with that recipe made small; the photos are still to come."""
+    """A committed copy of this checkout, with that recipe made small and without photos."""
     shutil.copytree(
         REPOSITORY,
         root,
@@ -101,24 +109,28 @@ def make_checkout(root: Path, recipe: str) -> Path:
 
 @dataclass
 class World:
-    """environment: of a user's shell; formation: our CloudFormation."""
+    """environment: of a user's shell, with AWS's addresses. formation: our CloudFormation."""
 
     environment: dict[str, str]
     formation: CloudFormation
 
-    def client(self, service: str):
+    def client(self, service: str) -> AwsClient:
         """boto3's client of a service there."""
-        where = self.environment.get(
-            f"AWS_ENDPOINT_URL_{service.replace('-', '_').upper()}",
-            self.environment["AWS_ENDPOINT_URL"],
-        )
-        return boto3.client(
-            service,
-            endpoint_url=where,
-            region_name=REGION,
-            aws_access_key_id="nobody",
-            aws_secret_access_key="nobody",
-        )
+        return client_of(self.environment, service)
+
+
+def client_of(environment: dict[str, str], service: str) -> AwsClient:
+    """boto3's client of a service at the address in an environment."""
+    variable = f"AWS_ENDPOINT_URL_{service.replace('-', '_').upper()}"
+    # boto3's stubs list the services by name; here the name is a variable.
+    make_client: Any = boto3.client
+    return make_client(
+        service,
+        endpoint_url=environment.get(variable, environment["AWS_ENDPOINT_URL"]),
+        region_name=REGION,
+        aws_access_key_id="nobody",
+        aws_secret_access_key="nobody",
+    )
 
 
 @contextmanager
@@ -135,19 +147,19 @@ def world(folder: Path) -> Iterator[World]:
             PATH=f"{log.parent}:{os.environ['PATH']}",
             **dict.fromkeys(SAGEMAKER_URLS, cloud.url),
         )
-        made = World(environment, None)
-        made.client("iam").create_role(
+        s3 = client_of(environment, "s3")
+        client_of(environment, "iam").create_role(
             RoleName="SlipwayRole", AssumeRolePolicyDocument=json.dumps(TRUST)
         )
-        made.client("s3").create_bucket(Bucket=BUCKET)
+        s3.create_bucket(Bucket=BUCKET)
         functions = {**environment, "AWS_DEFAULT_REGION": REGION}
-        made.formation = servers.enter_context(
-            running_server(CloudFormation(functions, made.client("s3"), folder, servers))
+        formation = servers.enter_context(
+            running_server(CloudFormation(functions, s3, folder, servers))
         )
-        environment["AWS_ENDPOINT_URL_CLOUDFORMATION"] = made.formation.url
+        environment["AWS_ENDPOINT_URL_CLOUDFORMATION"] = formation.url
         for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):  # the stories say these themselves
             environment.pop(name)
-        yield made
+        yield World(environment, formation)
 
 
 def run_story(story: str, checkout: Path, environment: dict[str, str]) -> str:

@@ -5,7 +5,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.support.aws import Gateway, aws, running_server
+from tests.support.api_gateway import Gateway
+from tests.support.aws import aws, running_server
 from tests.support.browser import answered, file
 from tests.support.servers import photo
 from web.aws import handler

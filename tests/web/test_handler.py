@@ -10,7 +10,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from tests.support.aws import ENDPOINT, aws, event_1, event_2
+from tests.support.api_gateway import event_1, event_2
+from tests.support.aws import ENDPOINT, aws
 from tests.support.jobs import COLOURS
 from tests.support.servers import b64, photo, serving
 from web import wikipedia

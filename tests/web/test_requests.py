@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from tests.support.aws import aws, event_1, event_2
+from tests.support.api_gateway import event_1, event_2
+from tests.support.aws import aws
 from tests.support.servers import b64, photo, serving
 from web.aws import handler
 from web.photos import header_value
