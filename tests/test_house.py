@@ -162,7 +162,9 @@ def test_the_readme_names_the_make_targets_that_exist():
 
 
 def test_the_readme_names_the_environment_variables_that_are_read():
-    code = "\n".join(path.read_text(encoding="utf-8") for path in MODULES.values())
+    # conformance sets the platform's variables for the images under test; it reads none.
+    paths = [path for name, path in MODULES.items() if not name.startswith("conformance")]
+    code = "\n".join(path.read_text(encoding="utf-8") for path in paths)
     pattern = r"(?:SLIPWAY|SAGEMAKER)_[A-Z0-9_]+"
     read = set(re.findall(rf'"({pattern})"', code)) - {"SAGEMAKER_PROGRAM"}
     assert read == set(re.findall(rf"^\| `({pattern})`", README, re.M))
