@@ -16,7 +16,7 @@ BASE = "org.opencontainers.image.base.name"
 INITS = re.compile(r"(^|/)(tini|tini-static|dumb-init|catatonit)$")
 SHELL_FORM = (["/bin/sh", "-c"], ["/bin/bash", "-c"], ["sh", "-c"], ["bash", "-c"])
 SECRET_VARIABLES = re.compile(
-    # NAME=value, where the value is no reference to a variable and no path
+    # NAME=value, where the value is neither a variable's reference nor a path
     r"(?i)\b\w*(secret|password|passwd|token(?!i[sz]|s)|api_?key|credential)\w*="
     r"(?![\"']?[$/])\S{6,}"
     r"|://[^/\s:@]+:[^/\s@$]+@"  # scheme://user:password@host

@@ -17,7 +17,7 @@ SMALL = 64 * 1024  # bytes; files of at most this size are read
 # how a layer says that a file, or all earlier content of a folder, is gone
 WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
-# files of the archive that are no layers
+# files of the archive that are not layers
 NO_LAYERS = (".json", "VERSION", "oci-layout", "repositories")
 
 
@@ -100,7 +100,7 @@ def taken_away(path: str) -> str | None:
 
 
 def _layer(stream: IO[bytes], number: int, wanted: Callable[[str], bool]) -> Iterator[File]:
-    """The entries of one layer. An OCI archive's configuration, which is no tar, has none."""
+    """The entries of one layer. An OCI archive's configuration, which is not a tar, has none."""
     try:
         with tarfile.open(fileobj=stream, mode="r|*", bufsize=BLOCK) as layer:
             for member in layer:

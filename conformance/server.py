@@ -15,7 +15,7 @@ from runtime.instances import Instance
 from runtime.load import Request
 
 NOWHERE = "http://127.0.0.1:9"  # the discard port: a connection to it is refused
-PAUSE_S = 0.02  # between two looks at a server that is starting
+PAUSE_S = 0.02  # between two checks of a server that is starting
 TAIL_LENGTH = 160  # characters of a log line in a result
 BODY_LENGTH = 120  # bytes of an answer in a result
 
@@ -145,7 +145,7 @@ class Server:
                 time.sleep(PAUSE_S)
                 continue
             reply = self.ping(ping_s)
-            # a refused connection is no ping: the port is not open yet
+            # a refused connection does not count as a ping: the port is not open yet
             if reply.status or reply.timed_out():
                 self.pings.append(reply)
             if reply.status == 200:

@@ -133,7 +133,7 @@ def _parameter_faults(found: dict[str, Any]) -> list[str]:
     """The values of /execution-parameters that batch transform refuses, in words."""
     faults = []
     for name, kind in PARAMETERS.items():
-        # type() and not isinstance(): JSON's true is no number, but Python's True is an int
+        # type() and not isinstance(): JSON's true is not a number, but Python's True is an int
         if name in found and type(found[name]) is not kind:
             faults.append(f"{name} is {found[name]!r}")
     if faults:

@@ -22,7 +22,7 @@ from runtime import opt_ml
 from runtime.instances import Instance
 
 OPEN = Sandbox()  # as open as the contract lets it be
-PAUSE_S = 0.02  # between two looks at a job
+PAUSE_S = 0.02  # between two checks of a job
 # what SageMaker sets in each training job
 JOB_VARIABLES = {
     "TRAINING_JOB_NAME": "conformance",
@@ -182,7 +182,7 @@ class Trainings:
                     try:
                         found[name] = float(match.group(1))
                     except (ValueError, TypeError):
-                        continue  # the group is no number, or took no part in the match
+                        continue  # the group is not a number, or did not match
         return found
 
 

@@ -19,6 +19,7 @@ from conformance.runner import Wanted, examine, workplace
 from conformance.server import Sample
 from conformance.servings import MULTI_MODEL
 from conformance.targets import Program
+from runtime.instances import Instance
 from tests.support.clause_results import broken, by_name, not_applicable
 from tests.support.jobs import REPOSITORY
 
@@ -70,6 +71,19 @@ class Echo(http.server.BaseHTTPRequestHandler):
 address = ("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"]))
 http.server.HTTPServer(address, Echo).serve_forever()
 """
+
+
+class CountingProgram(Program):
+    """A program that notes its instances."""
+
+    def __init__(self, command: str, home: Path) -> None:
+        super().__init__(command, home)
+        self.started: list[Instance] = []
+
+    def start(self, *arguments, **options) -> Instance:
+        instance = super().start(*arguments, **options)
+        self.started.append(instance)
+        return instance
 
 
 def examined(fault: str, model: Path) -> dict[str, Result]:
@@ -161,3 +175,21 @@ def test_a_server_that_starts_without_models_never_is_blamed_once(model):
         )
         found = broken(by_name(examine(wanted, limits, work)))
     assert set(found) == {"multi_model_starts_empty"}, found
+
+
+def test_an_interruption_ends_what_runs(model):
+    seen = []
+
+    def interrupt(result):
+        seen.append(result)
+        raise KeyboardInterrupt
+
+    with workplace() as work:
+        program = CountingProgram(f"{{python}} -ISB {PLANTED} none", work)
+        sample = Sample(b"123456", "text/plain", model)
+        wanted = Wanted(serve=program, sample=sample, side_by_side=1)
+        with pytest.raises(KeyboardInterrupt):
+            examine(wanted, LIMITS, work, interrupt)
+    assert len(seen) == 1
+    assert program.started
+    assert all(instance.code() is not None for instance in program.started)
