@@ -1,4 +1,4 @@
-"""Bodies that a server must survive: photos that lie about themselves or take much memory, and what is no photo at all."""
+"""Bodies that a server must survive: photos with false headers, heavy photos, other files, JSON."""
 
 import io
 import json
@@ -11,6 +11,19 @@ import numpy as np
 from PIL import Image
 
 LARGEST = 6300  # squared, just under the server's limit of 40 million pixels
+SQUARE = (LARGEST, LARGEST)
+COLOUR = (9, 99, 199)
+TURNED = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"  # by a quarter
+LFS_POINTER = (
+    b"version https://git-lfs.github.com/spec/v1\n"
+    b"oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\n"
+    b"size 12345\n"
+)
+# it would call os.system("true")
+PICKLE = (
+    b"\x80\x04\x95\x1f\0\0\0\0\0\0\0\x8c\x05posix\x94\x8c\x06system\x94\x93\x94"
+    b"\x8c\x04true\x94\x85\x94R\x94."
+)
 
 
 def hostile_bodies() -> dict[str, bytes]:
@@ -81,26 +94,24 @@ def _lying() -> dict[str, bytes]:
 def _heavy() -> dict[str, bytes]:
     """Small files, honest, that take all the memory that the limit on pixels allows."""
     ramp = np.linspace(0, 65535, LARGEST, dtype=np.uint16)
-    grey16 = Image.fromarray(np.broadcast_to(ramp, (LARGEST, LARGEST)).copy())
+    grey16 = Image.fromarray(np.broadcast_to(ramp, SQUARE).copy())
     return {
-        "rgb_40mp.png": _encoded(
-            Image.new("RGB", (LARGEST, LARGEST), (9, 99, 199)), "PNG", compress_level=1
-        ),
+        "rgb_40mp.png": _encoded(Image.new("RGB", SQUARE, COLOUR), "PNG", compress_level=1),
         "rgba_40mp.png": _encoded(
-            Image.new("RGBA", (LARGEST, LARGEST), (9, 99, 199, 99)), "PNG", compress_level=1
+            Image.new("RGBA", SQUARE, (*COLOUR, 99)), "PNG", compress_level=1
         ),
         "grey16_40mp.png": _encoded(grey16, "PNG", compress_level=1),
         "palette_40mp.png": _encoded(
-            Image.new("P", (LARGEST, LARGEST)), "PNG", compress_level=1, transparency=b"\x10" * 256
+            Image.new("P", SQUARE), "PNG", compress_level=1, transparency=b"\x10" * 256
         ),
         "rgb_40mp.jpg": _encoded(
-            Image.new("RGB", (LARGEST, LARGEST), (9, 99, 199)),
+            Image.new("RGB", SQUARE, COLOUR),
             "JPEG",
-            exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0",
+            exif=TURNED,
         ),
-        "cmyk_40mp.jpg": _encoded(Image.new("CMYK", (LARGEST, LARGEST), (9, 99, 199, 9)), "JPEG"),
+        "cmyk_40mp.jpg": _encoded(Image.new("CMYK", SQUARE, (*COLOUR, 9)), "JPEG"),
         "progressive_40mp.jpg": _encoded(
-            Image.new("RGB", (LARGEST, LARGEST), (9, 99, 199)), "JPEG", progressive=True
+            Image.new("RGB", SQUARE, COLOUR), "JPEG", progressive=True
         ),
         "float_25mp.tiff": _encoded(
             Image.new("F", (5000, 5000), 0.5), "TIFF", compression="tiff_deflate"
@@ -108,9 +119,7 @@ def _heavy() -> dict[str, bytes]:
         "panorama_60000.png": _encoded(
             Image.new("RGB", (60000, 600), "blue"), "PNG", compress_level=1
         ),
-        "webp_40mp.webp": _encoded(
-            Image.new("RGB", (LARGEST, LARGEST), (9, 99, 199)), "WEBP", method=0
-        ),
+        "webp_40mp.webp": _encoded(Image.new("RGB", SQUARE, COLOUR), "WEBP", method=0),
     }
 
 
@@ -160,12 +169,12 @@ def _no_photos() -> dict[str, bytes]:
     return {
         "empty": b"",
         "one_byte": b"\xff",
-        "lfs_pointer.jpg": b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n",
+        "lfs_pointer.jpg": LFS_POINTER,
         "page.html": b"<!doctype html><title>404</title><h1>Not found</h1>",
         "drawing.svg": b'<svg xmlns="http://www.w3.org/2000/svg" width="99999" height="99999"/>',
         "script.eps": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(%pipe%id) (w) file\n",
         "paper.pdf": b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\n",
-        "pickle": b"\x80\x04\x95\x1f\0\0\0\0\0\0\0\x8c\x05posix\x94\x8c\x06system\x94\x93\x94\x8c\x04true\x94\x85\x94R\x94.",
+        "pickle": PICKLE,
         "zeros": b"\0" * 5_000_000,
         "noise": random.Random(1).randbytes(1_000_000),
     }

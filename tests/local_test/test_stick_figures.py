@@ -4,7 +4,8 @@ import pytest
 from PIL import Image
 
 from artifact.preprocessing import PhotoError, read_photo
-from local_test.stick_figures import POSES, draw, picture
+from local_test.figure import POSES
+from local_test.stick_figures import draw, picture
 
 
 def test_the_set_has_every_pose_and_the_awkward_files(tmp_path):
