@@ -17,27 +17,52 @@ from prepare.__main__ import main
 from tests.support.jobs import REPOSITORY
 from tests.support.photo_folders import photos, picture, run, save, tree
 
+# a shell's background job ignores Ctrl-C, and so would its children
+LISTENING = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+
+
+def times(out: Path) -> dict[Path, int]:
+    """When each training photo was written."""
+    return {path: path.stat().st_mtime_ns for path in (out / "train").rglob("*.jpg")}
+
+
+def big_photos(folder: Path, count: int, size: tuple[int, int]) -> list[Path]:
+    """Photos that take long to decode."""
+    paths = [folder / f"big {index}.png" for index in range(count)]
+    for index, path in enumerate(paths):
+        save(path, picture(500 + index, "RGBA", size), compress_level=1)
+    return paths
+
+
+def start(source: Path, out: Path, *python_options: str, **options) -> subprocess.Popen:
+    """`python -m prepare` in a process group of its own."""
+    command = [sys.executable, *python_options, "-m", "prepare", str(source), str(out)]
+    command += ["--workers", "2"]
+    return subprocess.Popen(command, cwd=REPOSITORY, start_new_session=True, **options)
+
 
 def test_again_changes_nothing_and_decodes_nothing(tmp_path):
-    source, out = photos(tmp_path / "in", a=6, b=6), tmp_path / "out"
+    source = photos(tmp_path / "in", a=6, b=6)
+    out = tmp_path / "out"
     save(source / "a/alpha.png", picture(50, "RGBA"))
     run(source, out)
-    before, times = (
-        tree(out),
-        {path: path.stat().st_mtime_ns for path in (out / "train").rglob("*.jpg")},
-    )
+    before = tree(out)
+    written = times(out)
     assert run(source, out) == 0
-    assert (
-        tree(out) == before
-        and {path: path.stat().st_mtime_ns for path in (out / "train").rglob("*.jpg")} == times
-    )
+    assert tree(out) == before
+    assert times(out) == written
     fresh = tmp_path / "fresh"
     main([str(source), str(fresh), "--workers", "1"])
     assert {name: digest for name, digest in tree(fresh).items()} == before
 
 
 def test_changes_of_sources_and_options_are_followed(tmp_path):
-    source, out = photos(tmp_path / "in", a=10, b=10), tmp_path / "out"
+    source = photos(tmp_path / "in", a=10, b=10)
+    out = tmp_path / "out"
     run(source, out)
     (source / "a/a 0.jpg").unlink()
     save(source / "a/a 1.jpg", picture(99))
@@ -48,40 +73,34 @@ def test_changes_of_sources_and_options_are_followed(tmp_path):
 
 
 def test_an_output_that_was_damaged_is_made_again(tmp_path):
-    source, out = photos(tmp_path / "in", a=5), tmp_path / "out"
+    source = photos(tmp_path / "in", a=5)
+    out = tmp_path / "out"
     run(source, out)
     before = tree(out)
     paths = sorted((out / "train").rglob("*.jpg"))
     paths[0].unlink()
     paths[1].write_bytes(b"half")
-    assert run(source, out) == 0 and tree(out) == before
+    assert run(source, out) == 0
+    assert tree(out) == before
 
 
 @pytest.mark.parametrize("left", [".staging/.prepare.json.x.slipway-tmp", ".staging/moving-0"])
-def test_what_a_killed_writer_left_is_cleared_away(tmp_path, left):
-    source, out = photos(tmp_path / "in", a=4, b=4), tmp_path / "out"
+def test_files_of_a_killed_writer_are_removed(tmp_path, left):
+    source = photos(tmp_path / "in", a=4, b=4)
+    out = tmp_path / "out"
     (out / left).parent.mkdir(parents=True)
     (out / left).write_bytes(b"half")
-    assert run(source, out) == 0 and not (out / ".staging").exists()
+    assert run(source, out) == 0
+    assert not (out / ".staging").exists()
 
 
 @pytest.mark.parametrize("delay_s", [0.15, 0.3, 0.45, 0.6, 0.9])
 def test_a_killed_run_leaves_nothing_that_a_later_one_trusts(tmp_path, delay_s):
-    source, out = photos(tmp_path / "in", a=60, b=60), tmp_path / "out"
-    for index in range(60):
-        save(
-            source / f"a/big {index}.png",
-            picture(500 + index, "RGBA", (400, 300)),
-            compress_level=1,
-        )
+    source = photos(tmp_path / "in", a=60, b=60)
+    out = tmp_path / "out"
+    big_photos(source / "a", 60, (400, 300))
     run(source, tmp_path / "whole")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "prepare", source, out, "--workers", "2"],
-        cwd=REPOSITORY,
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    process = start(source, out, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     time.sleep(delay_s)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -94,92 +113,64 @@ def test_a_killed_run_leaves_nothing_that_a_later_one_trusts(tmp_path, delay_s):
 
 def test_ctrl_c_is_one_sentence_and_leaves_nothing(tmp_path):
     source = tmp_path / "in"
-    for index in range(30):
-        save(
-            source / f"a/big {index}.png",
-            picture(500 + index, "RGBA", (800, 600)),
-            compress_level=1,
-        )
+    for path in big_photos(source / "a", 30, (800, 600)):
         for copy in range(10):
-            shutil.copy(source / f"a/big {index}.png", source / f"a/copy {copy} of {index}.png")
-    # a shell's background job ignores Ctrl-C, and so would its children
-    listening = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            listening,
-            "-m",
-            "prepare",
-            source,
-            tmp_path / "out",
-            "--workers",
-            "2",
-        ],
-        cwd=REPOSITORY,
-        start_new_session=True,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    while not list(
-        (tmp_path / "out/.staging").glob("*")
-    ):  # the first photos of hundreds are converted
+            shutil.copy(path, path.with_name(f"copy {copy} of {path.name}"))
+    out = tmp_path / "out"
+    process = start(source, out, "-c", LISTENING, stderr=subprocess.PIPE, text=True)
+    # until the first photos of hundreds are converted
+    while not list((out / ".staging").glob("*")):
         assert process.poll() is None
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGINT)
     said = process.communicate(timeout=30)[1]
-    assert (
-        process.returncode == 130
-        and "interrupted" in said
-        and "Traceback" not in said
-        and not (tmp_path / "out").exists()
-    ), said
+    assert process.returncode == 130, said
+    assert "interrupted" in said
+    assert "Traceback" not in said
+    assert not out.exists()
 
 
 def test_workers_do_not_outlive_a_killed_run(tmp_path):
     source = tmp_path / "in"
-    for index in range(40):
-        save(
-            source / f"a/big {index}.png",
-            picture(500 + index, "RGBA", (800, 600)),
-            compress_level=1,
-        )
-    process = subprocess.Popen(
-        [sys.executable, "-m", "prepare", source, tmp_path / "out", "--workers", "2"],
-        cwd=REPOSITORY,
-        start_new_session=True,
-    )
+    big_photos(source / "a", 40, (800, 600))
+    process = start(source, tmp_path / "out")
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    while len(workers := children.read_text().split()) < 2:
+    workers: list[str] = []
+    while len(workers) < 2:
+        assert process.poll() is None
         time.sleep(0.02)
+        workers = children.read_text().split()
     process.kill()
     process.wait()
     deadline = time.monotonic() + 10
-    while any(
-        Path(f"/proc/{worker}/cmdline").exists() and Path(f"/proc/{worker}/cmdline").read_bytes()
-        for worker in workers
-    ):
+    while any(runs(worker) for worker in workers):
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def runs(pid: str) -> bool:
+    """Whether a process is there, and not a zombie: these have no command line."""
+    try:
+        return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="mounting a small disk needs root")
 def test_a_full_disk_is_one_clear_sentence(tmp_path, capsys):
     source = photos(tmp_path / "in", a=10)
     for index in range(20):
-        save(
-            source / f"a/noise {index}.png",
-            Image.fromarray(
-                np.random.default_rng(index).integers(0, 256, (300, 300, 3), dtype=np.uint8)
-            ),
-        )
-    (tmp_path / "small").mkdir()
-    subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(tmp_path / "small")], check=True
-    )
+        # noise: JPEG cannot make it small
+        noise = np.random.default_rng(index).integers(0, 256, (300, 300, 3), dtype=np.uint8)
+        save(source / f"a/noise {index}.png", Image.fromarray(noise))
+    small = tmp_path / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", small], check=True)
     try:
-        code = run(source, tmp_path / "small" / "out")
-        left = list((tmp_path / "small").iterdir())
+        code = run(source, small / "out")
+        left = list(small.iterdir())
     finally:
-        subprocess.run(["umount", str(tmp_path / "small")], check=True)
-    assert code == 1 and "the disk is full" in capsys.readouterr().err and not left
+        subprocess.run(["umount", small], check=True)
+    assert code == 1
+    assert "the disk is full" in capsys.readouterr().err
+    assert left == []
