@@ -42,7 +42,9 @@ def main(arguments: list[str] | None = None) -> int:
     _print_diagnosis(diagnosis, options)
     if diagnosis.fired():
         return FIRED
-    return FAILED if diagnosis.has_errors() else FINE
+    if diagnosis.has_errors():
+        return FAILED
+    return FINE
 
 
 def evaluate(options: argparse.Namespace) -> Diagnosis:

@@ -77,7 +77,9 @@ class DeadRelu(ActivationRule):
                 dead[name] = self._inactive(activity)
         for name in self.names(step, (), "relu_activity"):
             output = name.replace("relu_activity", "relu_output")
-            value = self.value(name, step) if re.search(self.regex, output) else None
+            if not re.search(self.regex, output):
+                continue
+            value = self.value(name, step)
             if value is not None:
                 dead[name] = self._inactive(value)
         words = "ReLUs are dead: they give 0 for nearly every input"
@@ -124,8 +126,9 @@ class SaturatedActivation(ActivationRule):
             value = self.value(name, step)
             if value is None or not value.size:
                 continue
-            is_sigmoid = "sigmoid" in name.lower()
-            low, high = self.sigmoid_bounds if is_sigmoid else self.tanh_bounds
+            low, high = self.tanh_bounds
+            if "sigmoid" in name.lower():
+                low, high = self.sigmoid_bounds
             within = (value > low) & (value < high)
             saturated[name] = self._inactive(within.mean(axis=other_axes(value)))
         words = (

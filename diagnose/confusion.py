@@ -66,7 +66,7 @@ class Confusion(TensorRule):
         has_validation = ModeKeys.EVAL in self.base_trial.modes()
         if has_validation and not is_validation:
             # the pass before this step has ended
-            return self._evaluate(self.last) if self.labels else False
+            return bool(self.labels) and self._evaluate(self.last)
         self._gather(step)
         if not self.labels:
             return False
@@ -86,7 +86,9 @@ class Confusion(TensorRule):
     def _classes(self, step: int, source: tuple[str, str]) -> Classes | None:
         name, collection = source
         names = self.names(step, (collection,), name)
-        return classes_of(self.value(names[0], step), argmax=True) if names else None
+        if not names:
+            return None
+        return classes_of(self.value(names[0], step), argmax=True)
 
     def _is_last(self, step: int) -> bool:
         steps = self.base_trial.steps()

@@ -107,7 +107,10 @@ def select_rules(rules: str | None) -> Selection:
             profile += PROFILER_RULES
             continue
         name = any_name(text.strip())
-        (profile if name in PROFILER_RULES else tensors).append(name)
+        if name in PROFILER_RULES:
+            profile.append(name)
+        else:
+            tensors.append(name)
     if not tensors and not profile:
         raise DiagnoseError("no rule is named; `--list` prints their names")
     return Selection(tensors, profile)

@@ -128,7 +128,8 @@ def evaluate_tensors(
         for step in trial.finish():
             for evaluation in evaluations:
                 evaluation.see(trial, step)
-        return conclude(output if write_to is None else Path(write_to), trial, evaluations)
+        folder = output if write_to is None else Path(write_to)
+        return conclude(folder, trial, evaluations)
 
 
 def are_named(rules: str | list[str] | None) -> bool:
@@ -189,7 +190,9 @@ def conclude(output: Path, trial: "JobTrial", evaluations: list[RuleEvaluation])
     for file in trial.damaged:
         log.warning("diagnose: '%s' is damaged and was left out", file)
     if not trial.steps():
-        broken = f" ({len(trial.damaged)} files are damaged)" if trial.damaged else ""
+        broken = ""
+        if trial.damaged:
+            broken = f" ({len(trial.damaged)} files are damaged)"
         raise DiagnoseError(
             f"'{trial.path}' holds no complete step{broken}: "
             "the training crashed before one was saved"

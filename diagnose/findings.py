@@ -90,7 +90,9 @@ def write_findings(folder: Path, job: str, findings: list[Finding]) -> Path:
 
 def format_value(value: float | None) -> str:
     """A value or a threshold, as it is printed."""
-    return "none" if value is None else f"{value:.4g}"
+    if value is None:
+        return "none"
+    return f"{value:.4g}"
 
 
 def now() -> float:

@@ -57,9 +57,11 @@ def follow(
         trial = _await_trial(output, timeout_s)
         evaluations = make_evaluations(trial, names, parameters or {}, named=are_named(rules))
         tensors = Path(trial.path)
-        if stop and stop_pid is None:
+        if not stop:
+            stop_pid = None
+        elif stop_pid is None:
             stop_pid = _pid_to_stop(Training.of(tensors), tensors)
-        following = _Following(output, trial, evaluations, on_fire, stop_pid if stop else None)
+        following = _Following(output, trial, evaluations, on_fire, stop_pid)
         ending = following.run(timeout_s)
         findings = conclude(output, trial, evaluations)
     if not ending:

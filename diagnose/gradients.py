@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from diagnose.trial import JobTrial
 
 BIAS = ".bias"
+ALL_TENSORS = ".*"  # a regex
 
 
 class VanishingGradient(TensorRule):
@@ -86,7 +87,9 @@ class ExplodingTensor(TensorRule):
     ) -> None:
         super().__init__(base_trial)
         self.collections = split_names(collection_names)
-        self.regex = tensor_regex or (None if self.collections else ".*")
+        self.regex = tensor_regex
+        if not self.collections and not tensor_regex:
+            self.regex = ALL_TENSORS
         self.only_nan = only_nan
 
     def invoke_at_step(self, step: int) -> bool:

@@ -89,7 +89,9 @@ class PoorWeightInitialization(TensorRule):
     def _is_narrow(self, step: int) -> bool:
         spreads: dict[str, float] = {}
         for name in self.names(step, ("gradients",)):
-            spread = None if name.endswith(BIAS) else self._spread(name, step)
+            if name.endswith(BIAS):
+                continue
+            spread = self._spread(name, step)
             if spread is not None:
                 spreads[name] = spread
         if not spreads:
@@ -105,7 +107,9 @@ class PoorWeightInitialization(TensorRule):
         values = self.value(name, step)
         if values is None:
             deviation = self.reduction(name, step, "std")
-            return None if deviation is None else NORMAL_RANGE * deviation
+            if deviation is None:
+                return None
+            return NORMAL_RANGE * deviation
         if values.size < FEWEST_VALUES or not np.isfinite(values).all():
             return None
         low, high = np.percentile(values, (5, 95))

@@ -65,7 +65,10 @@ class Overfit(LossRule):
 
     def _compare(self, point: Point, train: float) -> bool:
         ratio = _excess(point.value, train)
-        self.streak = self.streak + 1 if ratio > self.threshold else 0
+        if ratio > self.threshold:
+            self.streak += 1
+        else:
+            self.streak = 0
         if self.streak < self.patience:
             return False
         sentence = (

@@ -8,7 +8,9 @@ def count(number: int, name: str) -> str:
     """A number of things, such as `2 GPUs`."""
     if number == 0:
         return f"no {name}"
-    return f"{number} {name}" if number == 1 else f"{number} {name}s"
+    if number == 1:
+        return f"1 {name}"
+    return f"{number} {name}s"
 
 
 def date(seconds: float) -> str:
@@ -38,4 +40,6 @@ def amount(value: float) -> str:
     """A number of any size; a dash where it is none."""
     if not math.isfinite(value):
         return "—"
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
+    if value >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.4g}"

@@ -261,4 +261,10 @@ def _low_scans(usage: _Usage, start: float, parameters: BatchSize) -> int:
 
 def _tops(rows: list[Floats], window: int) -> list[float]:
     """The 95th percentile of the last window of each; 0 where nothing was measured."""
-    return [float(np.quantile(row[-window:], 0.95)) if len(row) else 0.0 for row in rows]
+    return [_top(row[-window:]) for row in rows]
+
+
+def _top(values: Floats) -> float:
+    if not len(values):
+        return 0.0
+    return float(np.quantile(values, 0.95))

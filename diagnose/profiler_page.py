@@ -142,7 +142,9 @@ def _state(result: Result) -> str:
         return "fired"
     if result.not_evaluated:
         return "not judged"
-    return "collects" if result.rule in COLLECTORS else "fine"
+    if result.rule in COLLECTORS:
+        return "collects"
+    return "fine"
 
 
 def _causes(result: Result) -> list[str]:
@@ -181,7 +183,9 @@ def _modes(results: Sequence[Result]) -> list[tuple[str, float]]:
     known = list(PHASES)
 
     def order(name: str) -> int:
-        return known.index(name) if name in PHASES else 0
+        if name not in PHASES:
+            return 0
+        return known.index(name)
 
     return [(PHASES.get(name, name), phases[name] / 100) for name in sorted(phases, key=order)]
 

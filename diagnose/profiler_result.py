@@ -70,7 +70,9 @@ def scan_counts(times: Floats, start: float, scan_interval_us: int) -> NDArray[n
     """
     scans = np.ceil((times - start) / (scan_interval_us / 1e6))
     ends = np.flatnonzero(np.diff(scans) > 0) + 1
-    return np.append(ends, len(times)) if len(times) else ends
+    if not len(times):
+        return ends
+    return np.append(ends, len(times))
 
 
 def box(values: Floats) -> dict[str, float]:

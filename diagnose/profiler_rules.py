@@ -146,7 +146,9 @@ def _value(key: str, text: object, kind: object) -> str | int | float:
         raise ProfileError(f"{key} must be a number of at least 0; found '{text}'")
     if number < 1 and key.endswith(AT_LEAST_1):
         raise ProfileError(f"{key} must be at least 1; found '{text}'")
-    return int(number) if kind is int else number
+    if kind is int:
+        return int(number)
+    return number
 
 
 def _number(text: object) -> float:

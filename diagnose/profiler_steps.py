@@ -89,8 +89,10 @@ def step_outlier(profile: Profile, parameters: StepOutlier) -> Result:
     """
     every = [spans for spans in profile.steps() if parameters.mode in ("", spans.name)]
     if not every:
-        mode = f" of mode {parameters.mode}" if parameters.mode else ""
-        return without_data("StepOutlier", parameters, f"no steps were recorded{mode}")
+        reason = "no steps were recorded"
+        if parameters.mode:
+            reason += f" of mode {parameters.mode}"
+        return without_data("StepOutlier", parameters, reason)
     triggered = 0
     violations = 0
     details: Details = {}
@@ -128,7 +130,9 @@ def step_outlier(profile: Profile, parameters: StepOutlier) -> Result:
 
 def _key(spans: Spans) -> str:
     mode = spans.name.removeprefix(STEP)
-    return spans.worker if mode == "TRAIN" else f"{spans.worker} {mode}"
+    if mode == "TRAIN":
+        return spans.worker
+    return f"{spans.worker} {mode}"
 
 
 def _outlier_details(profile: Profile, spans: Spans, outliers: NDArray[np.bool_]) -> Details:
@@ -186,7 +190,7 @@ def step_parts(profile: Profile, steps: Spans) -> dict[str, Floats]:
         seconds = np.bincount(index[inside], spans.durations[inside], minlength=len(steps.starts))
         parts.setdefault(name, np.zeros(len(steps.starts)))
         parts[name] += seconds
-    covered = sum(parts.values()) if parts else np.zeros(len(steps.starts))
+    covered = sum(parts.values(), start=np.zeros(len(steps.starts)))
     ordered = {name: parts[name] for name in PARTS.values() if name in parts}
     return ordered | {OTHER: np.maximum(0.0, steps.durations - covered)}
 
@@ -209,4 +213,6 @@ def data_wait_share(profile: Profile) -> float | None:
             return None
         total += steps.durations.sum()
         waited += parts[WAITING].sum()
-    return waited / total if total else None
+    if not total:
+        return None
+    return waited / total

@@ -24,10 +24,10 @@ class SpanReader:
 
     def __init__(self, file_name: str, spans: dict[SpanKey, list[SpanRow]]) -> None:
         parts = file_name.split("_")
-        # SageMaker begins the name with a time
-        node = parts[1] if parts[0].isdigit() and len(parts) > 1 else parts[0]
+        if parts[0].isdigit() and len(parts) > 1:
+            parts.pop(0)  # SageMaker begins the name with a time
         # SageMaker names the rank, or the process, before the host
-        self._worker = re.sub(r"^(\d+)-(.+)$", r"\2-\1", node)
+        self._worker = re.sub(r"^(\d+)-(.+)$", r"\2-\1", parts[0])
         self._spans = spans
         self._zero_us = 0.0
         self._phases: dict[Any, str] = {}  # by the event's pid

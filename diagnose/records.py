@@ -80,7 +80,8 @@ def _sizes(shape: bytes) -> list[int]:
     for field, dimension in _fields(shape):
         if field == DIMENSION:
             numbers = [size for number, size in _fields(_bytes(dimension)) if number == SIZE]
-            sizes.append(_number(numbers[0]) if numbers else 0)  # protobuf leaves out a 0
+            numbers.append(0)  # protobuf leaves out a 0
+            sizes.append(_number(numbers[0]))
     return sizes
 
 

@@ -69,8 +69,9 @@ def rule_names(asked: str | list[str] | tuple[str, ...] | None) -> list[str]:
     """
     if asked is None:
         return [name for name in MODULES if name not in ONLY_WHEN_NAMED]
-    texts = asked.split(",") if isinstance(asked, str) else ",".join(asked).split(",")
-    parts = [text.strip() for text in texts if text.strip()]
+    if not isinstance(asked, str):
+        asked = ",".join(asked)
+    parts = [text.strip() for text in asked.split(",") if text.strip()]
     if not parts:
         raise DiagnoseError("no rule is named; `--list` prints their names")
     if parts == ["all"]:

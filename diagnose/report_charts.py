@@ -114,7 +114,11 @@ def histogram(values: Floats) -> Plot:
 
     Where few steps lie far out, the slowest half percent have a bar of their own.
     """
-    factor, unit = (1e-3, "ms") if np.median(values) < 1 else (1.0, "s")
+    factor = 1.0
+    unit = "s"
+    if np.median(values) < 1:
+        factor = 1e-3
+        unit = "ms"
     limit = _usual_limit(values)
     usual = values[values <= limit]
     slow = values[values > limit]

@@ -80,7 +80,9 @@ def _history(path: Path) -> Curves:
 
 
 def _number(text: str) -> float:
-    return float(text) if text else math.nan
+    if not text:
+        return math.nan
+    return float(text)
 
 
 def _tensors(folder: Path, notes: list[str]) -> Curves:

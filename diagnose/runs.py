@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from diagnose.gradients import ALL_TENSORS
 from diagnose.rule import Array, TensorRule, largest, split_names
 
 if TYPE_CHECKING:
@@ -42,7 +43,9 @@ class SimilarAcrossRuns(TensorRule):
         # the registry opens the folders before it hands them on
         super().__init__(base_trial, other_trials)  # type: ignore[arg-type]
         self.collections = split_names(collection_names)
-        self.regex = tensor_regex or (None if self.collections else ".*")
+        self.regex = tensor_regex
+        if not self.collections and not tensor_regex:
+            self.regex = ALL_TENSORS
 
     def invoke_at_step(self, step: int) -> bool:
         """Compare each tensor with the same one of each other run."""
@@ -51,7 +54,9 @@ class SimilarAcrossRuns(TensorRule):
         for other in self.other_trials:
             saved = set(other.tensor_names(step=step))
             for name in names:
-                distance = self._distance(name, step, other) if name in saved else None
+                if name not in saved:
+                    continue
+                distance = self._distance(name, step, other)
                 if distance is not None:
                     distances[name] = max(distance, distances.get(name, 0.0))
         if not distances:

@@ -24,7 +24,7 @@ def train_watched(root: Path, hyperparameters: Path, data: Path) -> Path:
     hyperparameters, missing photos, or a training that fails.
     """
     texts = _hyperparameters(hyperparameters)
-    channels = sorted(path for path in data.iterdir() if path.is_dir()) if data.is_dir() else []
+    channels = _folders(data)
     if not channels:
         raise DiagnoseError(
             f"'{data}' holds no prepared photos; "
@@ -42,6 +42,12 @@ def train_watched(root: Path, hyperparameters: Path, data: Path) -> Path:
     command = [sys.executable, "-m", "train", "--root", str(root.absolute())]
     _run(command, root / "output" / "failure")
     return root / "output"
+
+
+def _folders(parent: Path) -> list[Path]:
+    if not parent.is_dir():
+        return []
+    return sorted(path for path in parent.iterdir() if path.is_dir())
 
 
 def _hyperparameters(file: Path) -> dict[str, str]:

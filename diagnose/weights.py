@@ -170,9 +170,10 @@ class UnchangedTensor(TensorRule):
         if self.chosen:
             return self.names(step, self.collections, self.regex)
         weights = self.trained(self.names(step, ("weights",)))
-        # a validation loss stands still while the same weights see the same photos
-        losses = self.names(step, ("losses",)) if mode != "EVAL" else []
-        return weights + losses
+        if mode == "EVAL":
+            # a validation loss stands still while the same weights see the same photos
+            return weights
+        return weights + self.names(step, ("losses",))
 
     def _keep(self, mode: str, name: str, step: int) -> bool:
         """Keep the tensor's value; whether num_steps values are there now."""
@@ -252,7 +253,9 @@ class AllZero(TensorRule):
             return 100.0
         value = self.value(name, step)
         if value is None or not value.size:
-            return None if most is None else 0.0
+            if most is None:
+                return None
+            return 0.0  # not all are 0, as far as is known
         share = 100.0 * float((value == 0).mean())
         if most:
             # a sample can be all 0 where the whole tensor is not
