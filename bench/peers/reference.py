@@ -1,4 +1,4 @@
-"""python reference.py FOLDER: three top labels of each photo, as JSON, by the model in /opt/ml/model.
+"""python reference.py FOLDER: top labels of each photo, as JSON, by the model in /opt/ml/model.
 
 reference: of f32 torch on our pixels, the standard for every engine. engine: of our torch engine.
 torch: of the peers.

@@ -1,4 +1,4 @@
-"""Cutting a partly frozen network, and training on the features that were kept: the same as training on the photos."""
+"""Splitting a partly frozen network; training on stored features equals training on photos."""
 
 import logging
 
@@ -44,14 +44,18 @@ CUTS = [
     "model, trainable, shapes", CUTS, ids=[f"{model}-{trainable}" for model, trainable, _ in CUTS]
 )
 def test_networks_of_every_kind_are_cut_where_learning_begins(model, trainable, shapes):
-    """Both parts in a row answer as the whole does, in training too; no gradient is wanted in front, and every one behind."""
+    """Both parts in a row answer as the whole does, in training, too.
+
+    The front part has no gradients, the other part has all of them.
+    """
     side = 96 if model == "inception_v3" else 64
     torch.manual_seed(0)
     network = build(model, 3, (), side)
     frozen = freeze(network, trainable)
     set_training(network, frozen)
     parts = split_at_frozen(network, frozen, torch.rand(2, 3, side, side))
-    assert parts is not None and all(not value.requires_grad for value in parts.front.parameters())
+    assert parts is not None
+    assert all(not value.requires_grad for value in parts.front.parameters())
     if shapes:
         assert [shape for shape, _ in parts.features] == shapes
     learning = {name for name, value in network.named_parameters() if value.requires_grad}
@@ -83,7 +87,7 @@ def test_a_network_that_learns_from_its_first_module_on_has_no_cut():
     ],
 )
 def test_training_on_kept_features_is_training_on_photos(tmp_path, settings, same, caplog):
-    """The same losses, epoch by epoch, as with every epoch through the whole network; with fewer views they are near."""
+    """The losses of each epoch are those of the whole network; with fewer views they are near."""
     caplog.set_level(logging.INFO)
     histories = []
     for name, views in (("kept", settings.get("feature_views", 4)), ("anew", 0)):
@@ -113,7 +117,7 @@ def test_training_on_kept_features_is_training_on_photos(tmp_path, settings, sam
 
 
 def test_features_are_the_same_bits_whatever_was_kept_before(tmp_path):
-    """As after a kill in the middle: what is missing then goes through the backbone in the same company."""
+    """As after a kill: missing photos go through the backbone in the same blocks as before."""
     paths = sorted(draw_channel(tmp_path, 7).glob("*/*"))
     preprocessing = Preprocessing(64, 64)
     torch.manual_seed(0)
@@ -123,13 +127,14 @@ def test_features_are_the_same_bits_whatever_was_kept_before(tmp_path):
     parts = split_at_frozen(
         network, frozen, torch.rand(2, 3, 64, 64).contiguous(memory_format=torch.channels_last)
     )
+    assert parts is not None
     pixels = PixelLoader(
         PhotoArrays(paths, preprocessing.pixels, 64),
         Normalize(preprocessing),
         torch.device("cpu"),
         64,
     )
-    feed = CachedFeatureLoader(
+    loader = CachedFeatureLoader(
         pixels,
         parts,
         [MemoryStore(len(paths), (4096,), np.dtype(np.float32))],
@@ -137,12 +142,12 @@ def test_features_are_the_same_bits_whatever_was_kept_before(tmp_path):
         torch.float32,
         DistributedContext(),
     )
-    assert feed.prepare(1, lambda: False)
+    assert loader.prepare(1, lambda: False)
     every = np.arange(len(paths))
-    whole = feed.stores[0].read(every)
+    whole = loader.stores[0].read(every)
     for missing in ([3], [17, 18, 20], list(range(16))):
         there = np.setdiff1d(every, missing)
-        feed.stores = [MemoryStore(len(paths), (4096,), np.dtype(np.float32))]
-        feed.stores[0].write(there, whole[there])
-        assert feed.prepare(1, lambda: False)
-        np.testing.assert_array_equal(feed.stores[0].read(every), whole)
+        loader.stores = [MemoryStore(len(paths), (4096,), np.dtype(np.float32))]
+        loader.stores[0].write(there, whole[there])
+        assert loader.prepare(1, lambda: False)
+        np.testing.assert_array_equal(loader.stores[0].read(every), whole)

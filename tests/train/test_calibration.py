@@ -13,7 +13,7 @@ from train.result.calibration import (
 def drawn(
     photos: int, classes: int, temperature: float, multi_label: bool
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logits whose true probabilities are those of logits / temperature, and labels drawn by them."""
+    """Logits whose true probabilities are those of logits / temperature; labels drawn by them."""
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(photos, classes, generator=generator) * 3 * temperature
     if multi_label:
@@ -30,11 +30,9 @@ def test_a_known_temperature_is_found(temperature, multi_label):
     logits, wanted = drawn(4000, 6, temperature, multi_label)
     found, figures = calibrate(logits, wanted, multi_label)
     assert found == pytest.approx(temperature, rel=0.08)
-    assert (
-        figures["photos"] == 4000
-        and figures["ece_after"] < 0.02
-        and figures["nll_after"] <= figures["nll_before"] + 1e-6
-    )
+    assert figures["photos"] == 4000
+    assert figures["ece_after"] < 0.02
+    assert figures["nll_after"] <= figures["nll_before"] + 1e-6
     if temperature != 1:
         assert figures["ece_before"] > 2 * figures["ece_after"]
 

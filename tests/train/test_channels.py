@@ -28,23 +28,27 @@ def test_channels_by_any_of_their_names(tmp_path):
     ):
         root = tmp_path / names[1]
         folders = {
-            name: fill(root / name, a=count, b=count) for name, count in zip(names, (5, 2, 3))
+            name: fill(root / name, a=count, b=count)
+            for name, count in zip(names, (5, 2, 3), strict=True)
         }
         channels = read_channels(folders, SPLIT, 0)
         assert (len(channels.train), len(channels.validation), len(channels.test)) == (
             10,
             4,
             6,
-        ) and channels.classes == ("a", "b")
+        )
+        assert channels.classes == ("a", "b")
         assert channels.train.labels == ((0,),) * 5 + ((1,),) * 5
 
 
 def test_one_channel_is_split_by_seed_and_class(tmp_path):
     folder = fill(tmp_path / "photos", a=20, b=10, c=3)
     first, same, other = (read_channels({"photos": folder}, SPLIT, seed) for seed in (0, 0, 1))
-    assert first == same and first.test.paths != other.test.paths
+    assert first == same
+    assert first.test.paths != other.test.paths
     parts = [set(part.paths) for part in (first.train, first.validation, first.test)]
-    assert sum(map(len, parts)) == 33 and len(set.union(*parts)) == 33
+    assert sum(map(len, parts)) == 33
+    assert len(set.union(*parts)) == 33
     for part in (first.train, first.validation, first.test):
         assert set(part.labels) == {(0,), (1,), (2,)}
     assert (len(first.validation), len(first.test)) == (2 + 1 + 1, 4 + 2 + 1)
@@ -71,7 +75,8 @@ def test_a_missing_validation_is_taken_from_train_and_a_test_is_not_made_up(tmp_
 
 def test_a_class_of_one_photo_stays_in_train(tmp_path):
     channels = read_channels({"train": fill(tmp_path, a=1, b=5)}, SPLIT, 0)
-    assert (0,) in channels.train.labels and (0,) not in channels.test.labels
+    assert (0,) in channels.train.labels
+    assert (0,) not in channels.test.labels
 
 
 def test_the_fingerprint_follows_names_and_sizes(tmp_path):
@@ -89,7 +94,8 @@ def test_folders_below_a_class_belong_to_it_and_other_files_are_passed_by(tmp_pa
         (tmp_path / "train" / name).write_text("x")
     (tmp_path / "train" / "empty").mkdir()
     channels = read_channels({"train": tmp_path / "train"}, (1.0, 0.0, 0.0), 0)
-    assert channels.classes == ("a", "b") and channels.train.labels == ((0,), (0,), (0,), (1,))
+    assert channels.classes == ("a", "b")
+    assert channels.train.labels == ((0,), (0,), (0,), (1,))
 
 
 def test_a_channel_of_weights_is_no_channel_of_photos(tmp_path):
@@ -111,7 +117,8 @@ def test_equal_files_in_several_classes_are_one_photo_with_several_labels(tmp_pa
             (folder / name / f"{name}{content}.jpg").write_text(content)
     channels = read_channels({"train": folder}, (1.0, 0.0, 0.0), 0, multi_label=True)
     labels = {
-        path.read_text(): own for path, own in zip(channels.train.paths, channels.train.labels)
+        path.read_text(): own
+        for path, own in zip(channels.train.paths, channels.train.labels, strict=True)
     }
     assert labels == {"1": (0,), "2": (0, 1, 2), "3": (0, 1, 2), "4": (1, 2), "5": (2,)}
     assert len(read_channels({"train": folder}, (1.0, 0.0, 0.0), 0).train) == 10
@@ -161,18 +168,17 @@ def test_links_are_followed_and_a_circle_of_them_ends(tmp_path):
 def test_paths_and_labels_are_sequences(tmp_path):
     photos = read_channels({"train": fill(tmp_path, a=3, b=2)}, (1.0, 0.0, 0.0), 0).train
     everything = sorted(tmp_path.glob("*/*"))
-    assert (
-        photos.paths[0] == everything[0]
-        and photos.paths[-1] == everything[-1]
-        and photos.paths[1:4] == everything[1:4]
-    )
-    assert (
-        photos.labels[-2:] == ((1,), (1,))
-        and everything[3] in photos.paths
-        and photos.paths != everything[:4]
-    )
+    assert photos.paths[0] == everything[0]
+    assert photos.paths[-1] == everything[-1]
+    assert photos.paths[1:4] == everything[1:4]
+    assert photos.labels[-2:] == ((1,), (1,))
+    assert everything[3] in photos.paths
+    assert photos.paths != everything[:4]
     chosen = photos.take([4, 0])
-    assert list(zip(chosen.paths, chosen.labels)) == [(everything[4], (1,)), (everything[0], (0,))]
+    assert list(zip(chosen.paths, chosen.labels, strict=True)) == [
+        (everything[4], (1,)),
+        (everything[0], (0,)),
+    ]
     with pytest.raises(IndexError):
         photos.paths[5]
 
@@ -193,19 +199,23 @@ def test_many_photos_take_some_tens_of_bytes_each(tmp_path):
     assert figures["held_mb"] < 12 and figures["peak_mb"] < 16 and figures["seconds"] < 15, figures
 
 
-def test_long_work_is_told_now_and_then(caplog):
+def test_long_work_logs_its_progress(caplog):
     caplog.set_level("INFO")
-    often, seldom = Progress("listing", every_s=-1), Progress("comparing", 50)
-    for progress in (often, seldom):
+    unknown = Progress("listing", every_s=-1)
+    known = Progress("comparing", 50, every_s=-1)
+    seldom = Progress("hashing", 50)
+    for progress in (unknown, known, seldom):
         progress.add(3)
-    often.total = 50
-    often.add(4)
+    unknown.add(4)
     lines = [record.getMessage() for record in caplog.records]
-    assert (
-        len(lines) == 2
-        and lines[0].startswith("progress: listing, 3 photos, ")
-        and lines[1].startswith("progress: listing, 7 of 50 photos, ")
-    )
+    starts = [
+        "progress: listing, 3 photos, ",
+        "progress: comparing, 3 of 50 photos, ",
+        "progress: listing, 7 photos, ",
+    ]
+    assert len(lines) == len(starts)
+    for line, start in zip(lines, starts, strict=True):
+        assert line.startswith(start)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What a step is fed: the right views of the right photos, at the right size, whoever shares the batch."""
+"""The loader gives a step the right views of the right photos, in any batch."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ PREPROCESSING = Preprocessing(72, 64)
 CPU = torch.device("cpu")
 
 
-def feed(folder, augmentation: str = "none", **settings) -> PixelLoader:
+def loader(folder, augmentation: str = "none", **settings) -> PixelLoader:
     paths = read_channels({"train": draw_channel(folder, 4)}, (1.0, 0.0, 0.0), 0).train.paths
     sized = (PREPROCESSING.pixels, 64) if augmentation == "none" else (PREPROCESSING.stretched, 72)
     return PixelLoader(
@@ -29,12 +29,12 @@ def rows(photos: PixelLoader, epoch: int, order: list) -> dict[int, torch.Tensor
     return {
         int(index): row
         for indices, (samples,) in photos.batches(epoch, order)
-        for index, row in zip(indices, samples)
+        for index, row in zip(indices, samples, strict=True)
     }
 
 
 def test_photos_without_augmentation_are_what_the_server_sees(tmp_path):
-    photos = feed(tmp_path)
+    photos = loader(tmp_path)
     normalize = Normalize(PREPROCESSING)
     for index, row in rows(photos, 1, in_order(12, 5)).items():
         pixels = PREPROCESSING.pixels(read_photo(photos.photos.paths[index]))
@@ -44,7 +44,7 @@ def test_photos_without_augmentation_are_what_the_server_sees(tmp_path):
 
 
 def test_a_photos_view_follows_from_seed_epoch_and_photo_alone(tmp_path):
-    photos = feed(tmp_path, "strong")
+    photos = loader(tmp_path, "strong")
     alone = rows(photos, 2, [[index] for index in range(12)])
     together = rows(photos, 2, [np.arange(12)[::-1].copy()])
     for index in range(12):
@@ -55,7 +55,7 @@ def test_a_photos_view_follows_from_seed_epoch_and_photo_alone(tmp_path):
 
 @pytest.mark.parametrize("augmentation", ["none", "crop"])
 def test_the_resolution_rises_to_the_full_size(tmp_path, augmentation):
-    photos = feed(tmp_path, augmentation, first_side=32, rising=4)
+    photos = loader(tmp_path, augmentation, first_side=32, rising=4)
     sides = [
         next(iter(photos.batches(epoch, [np.arange(3)])))[1][0].shape[-1]
         for epoch in (1, 2, 3, 4, 5, 9, 0)
@@ -64,10 +64,9 @@ def test_the_resolution_rises_to_the_full_size(tmp_path, augmentation):
 
 
 def test_samples_lie_channels_last_which_convolutions_are_quickest_on(tmp_path):
-    ((_, (samples,)),) = feed(tmp_path, "crop").batches(1, [np.arange(4)])
-    assert (
-        samples.is_contiguous(memory_format=torch.channels_last) and samples.dtype == torch.float32
-    )
+    ((_, (samples,)),) = loader(tmp_path, "crop").batches(1, [np.arange(4)])
+    assert samples.is_contiguous(memory_format=torch.channels_last)
+    assert samples.dtype == torch.float32
 
 
 def test_a_training_whose_resolution_rises_ends_with_a_proven_artifact(tmp_path, capsys):
@@ -81,14 +80,13 @@ def test_a_training_whose_resolution_rises_ends_with_a_proven_artifact(tmp_path,
         augmentation="crop",
     )
     code, out = run_main(job, capsys)
-    assert code == 0 and "validation: photos=12" in out
+    assert code == 0
+    assert "validation: photos=12" in out
 
 
 def test_precision(monkeypatch):
-    assert (
-        pick_precision("float32", CPU) is torch.float32
-        and pick_precision("bfloat16", CPU) is torch.bfloat16
-    )
+    assert pick_precision("float32", CPU) is torch.float32
+    assert pick_precision("bfloat16", CPU) is torch.bfloat16
     monkeypatch.setattr("train.model.device.processor_flags", lambda: frozenset({"avx2"}))
     assert pick_precision("auto", CPU) is torch.float32
     monkeypatch.setattr(

@@ -47,15 +47,15 @@ def test_a_second_run_decodes_nothing(tmp_path, photos, keep):
     limits = CacheLimits(root=tmp_path / "cache")
     first = PhotoArrays(photos.paths, SIZING.pixels, 32, keep, limits)
     expected = decoded(photos, SIZING.pixels)
-    assert np.array_equal(everything(first), expected) and first.aspects.std() > 0
+    assert np.array_equal(everything(first), expected)
+    assert first.aspects.std() > 0
     for path in photos.paths:
         path.write_bytes(b"gone")
     assert np.array_equal(everything(first), expected)
     first.close()
     second = PhotoArrays(photos.paths, SIZING.pixels, 32, keep, limits)
-    assert np.array_equal(everything(second, 5), expected) and np.array_equal(
-        second.aspects, first.aspects
-    )
+    assert np.array_equal(everything(second, 5), expected)
+    assert np.array_equal(second.aspects, first.aspects)
 
 
 def test_photos_sized_or_chosen_otherwise_are_not_mixed_up(tmp_path, photos):
@@ -129,9 +129,8 @@ def test_a_few_batches_are_prepared_ahead_and_no_more_after_the_last_one_wanted(
     batches.close()
     time.sleep(0.1)
     assert len(seen) == 2 * (AHEAD + 1)
-    assert [len(indices) for indices, _ in arrays.batches(in_order(5, 2))] == [2, 2, 1] and list(
-        arrays.batches([])
-    ) == []
+    assert [len(indices) for indices, _ in arrays.batches(in_order(5, 2))] == [2, 2, 1]
+    assert list(arrays.batches([])) == []
 
 
 def test_the_order_may_be_endless(photos):

@@ -1,4 +1,4 @@
-"""The profile's parts: files that rotate, GPUs that are measured, spans on a GPU's own time, settings from SageMaker's files."""
+"""The profile's parts: rotated files, measured GPUs, spans on a GPU's own time, settings."""
 
 import json
 from itertools import pairwise
@@ -29,19 +29,19 @@ def test_files_rotate(tmp_path):
         int(path.name.split("_")[0])
         for path in (tmp_path / "framework" / "pevents" / "1970010100").iterdir()
     )
-    assert len(names) == 2 and all(
-        later - earlier >= 60 * 10**6 for earlier, later in pairwise(names)
-    )
+    assert len(names) == 2
+    assert all(later - earlier >= 60 * 10**6 for earlier, later in pairwise(names))
     assert all(json.loads(path.read_text()) for path in tmp_path.rglob("*_pythontimeline.json"))
     assert {path.name for path in tmp_path.rglob("*.algo-1.json")} == {
         f"{second}.algo-1.json" for second in (59, 60, 119, 120, 179, 180)
     }
     read = read_profile(tmp_path)
-    assert len(read.spans[0].starts) == 6 and len(read.series[0].times) == 18
+    assert len(read.spans[0].starts) == 6
+    assert len(read.series[0].times) == 18
 
 
 class Nvml:
-    """What pynvml says of two GPUs, of which the second falls off the bus."""
+    """pynvml with two GPUs, of which the second falls off the bus."""
 
     NVMLError = type("NVMLError", (Exception,), {})
     fails = False
@@ -87,7 +87,10 @@ def test_gpus_are_measured(monkeypatch):
 
 
 class Stream:
-    """A CUDA stream on a clock of its own, in seconds: events pass when `reached` is past the time at which they stand in it."""
+    """A CUDA stream on a clock of its own, in seconds.
+
+    An event passes when `reached` is past its place in the stream.
+    """
 
     def __init__(self):
         self.end, self.reached, self.synchronized = 100.0, 0.0, 0
@@ -127,7 +130,8 @@ def test_spans_on_a_gpu_are_those_of_its_stream():
     stream.end += 1.0
     later = marks.mark()
     stream.reached = stream.end
-    assert marks.times(end, later) == (5002.0, 1.0) and stream.synchronized == 1
+    assert marks.times(end, later) == (5002.0, 1.0)
+    assert stream.synchronized == 1
 
 
 def config(root, **values):
@@ -140,7 +144,9 @@ def test_settings(tmp_path):
     assert read_settings(Job(tmp_path), tmp_path / "own", asked=True) == ProfileSettings(
         tmp_path / "own"
     )
-    assert read_settings(Job(tmp_path), tmp_path / "own", asked=False, steps=(3, 5)).steps == (3, 5)
+    traced = read_settings(Job(tmp_path), tmp_path / "own", asked=False, steps=(3, 5))
+    assert traced is not None
+    assert traced.steps == (3, 5)
     config(
         tmp_path,
         DisableProfiler=True,
@@ -148,7 +154,9 @@ def test_settings(tmp_path):
         ProfilingParameters=None,
     )
     assert read_settings(Job(tmp_path), tmp_path / "own", asked=False) is None
-    assert read_settings(Job(tmp_path), tmp_path / "own", asked=True).interval_ms == 500
+    asked = read_settings(Job(tmp_path), tmp_path / "own", asked=True)
+    assert asked is not None
+    assert asked.interval_ms == 500
     config(
         tmp_path,
         DisableProfiler=False,

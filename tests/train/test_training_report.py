@@ -96,7 +96,8 @@ def page(tmp_path, classes, rows, measured, best_epoch=1) -> str:
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     checker = Balance()
     checker.feed(text)
-    assert checker.open == [] and checker.outside == []
+    assert checker.open == []
+    assert checker.outside == []
     return text
 
 
@@ -112,7 +113,8 @@ def test_per_class_figures_and_classes_without_photos():
     np.testing.assert_allclose(precision[:3], [0.5, 0.5, 1])
     np.testing.assert_allclose(recall[:3], [0.5, 1, 0.5])
     np.testing.assert_allclose(f1[:3], [0.5, 2 / 3, 2 / 3])
-    assert support.tolist() == [2, 1, 2, 0] and np.isnan(recall[3])
+    assert support.tolist() == [2, 1, 2, 0]
+    assert np.isnan(recall[3])
 
 
 @pytest.mark.parametrize("epochs", [0, 1, 2, 20, 500])
@@ -150,18 +152,22 @@ def test_odd_values_make_a_page(tmp_path, changes):
 def test_any_number_of_classes_is_shown(tmp_path, classes):
     names = [f"class {index}" for index in range(classes)]
     text = page(tmp_path, names, history(3), answers(tmp_path, classes, 400))
-    assert all(name in text for name in names) and len(text) < 3_000_000
+    assert all(name in text for name in names)
+    assert len(text) < 3_000_000
 
 
 def test_names_are_text_never_markup(tmp_path):
     names = ["<script>alert(1)</script>", "a & b", '"quoted"', "ünïcödé"]
     text = page(tmp_path, names, history(2), answers(tmp_path, 4, 40))
-    assert "<script>alert" not in text and "a &amp; b" in text and "ünïcödé" in text
+    assert "<script>alert" not in text
+    assert "a &amp; b" in text
+    assert "ünïcödé" in text
 
 
 def test_photos_that_are_gone_are_named_gaps(tmp_path):
     text = page(tmp_path, ["a", "b", "c"], history(2), answers(tmp_path, 3, 30))
-    assert "data:image/jpeg;base64," in text and "gone &lt;" in text
+    assert "data:image/jpeg;base64," in text
+    assert "gone &lt;" in text
 
 
 def test_no_photos_measured_is_said(tmp_path):

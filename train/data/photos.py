@@ -9,7 +9,7 @@ import logging
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -77,7 +77,7 @@ class PhotoArrays:
 
     def batches(
         self, order: Iterable[Indices]
-    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
+    ) -> Generator[tuple[NDArray[np.int64], NDArray[np.uint8]], None, None]:
         """(indices int64 [N], pixels uint8 [N, S, S, 3]) for each list of indices.
 
         The next few batches are prepared meanwhile. PhotoError when a photo cannot be read.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from artifact.model import Description
 from artifact.openvino_engine import OpenVINOEngine
@@ -92,7 +93,7 @@ def measure(
     None when `stop` was true before the last photo. PhotoError for a photo that cannot be read.
     """
     classes = len(description.classes)
-    answers = [np.empty((0, classes), np.float32)]
+    answers: list[NDArray[np.float32]] = [np.empty((0, classes), np.float32)]
     progress = Progress(f"measuring on the {channel} channel in {engine.precision}", len(labels))
     for indices, pixels in photos.batches(in_order(len(labels), AT_ONCE)):
         if stop():
