@@ -93,7 +93,7 @@ def ping_under_load(servings: Servings) -> Outcome:
     if worst > limit_s:
         late = sum(value > limit_s for value in seconds)
         return Broken(
-            f"{late} of {len(seconds)} pings were not, under the requests of "
+            f"{late} of {len(seconds)} pings were late or got no 200, under the requests of "
             f"{servings.limits.connections} connections"
         )
     return Kept(f"{worst * 1000:.0f} ms at {done.rate:.0f} answers/s")

@@ -124,8 +124,8 @@ def sigterm_answers_what_is_under_way(servings: Servings) -> Outcome:
                 request.client.close()
     lost = [status for status in statuses if status != "200"]
     if lost:
-        return Broken(f"{len(lost)} of {len(statuses)} that were under way were not: {lost[0]}")
-    return Kept(f"{len(statuses)} were under way")
+        return Broken(f"{len(lost)} of {len(statuses)} requests got no 200: {lost[0]}")
+    return Kept(f"{len(statuses)} requests were under way")
 
 
 @clause(SERVING)

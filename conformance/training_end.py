@@ -38,8 +38,8 @@ def model_holds_plain_files(trainings: Trainings) -> Outcome:
     if not odd:
         return Kept()
     if len(odd) == 1:
-        return Broken(f"'{odd[0]}' cannot be")
-    return Broken(f"'{odd[0]}' and {len(odd) - 1} more cannot be")
+        return Broken(f"'{odd[0]}' cannot be packed")
+    return Broken(f"'{odd[0]}' and {len(odd) - 1} more cannot be packed")
 
 
 def _can_be_packed(path: Path, model: Path) -> bool:

@@ -79,15 +79,25 @@ def planted(fault: str) -> str:
     return f"--process={{python}} -ISB {PLANTED} {fault}"
 
 
-def test_the_aws_example_shows_its_known_faults(model):
+def faults_of_the_example(model: Path, only: tuple[str, ...] = ()) -> dict[str, str]:
     with workplace() as work:
         wanted = Wanted(
             serve=Program(f"{{python}} {EXAMPLE}", work),
             sample=Sample(b"1,2,3\n4,5,6\n", "text/csv", model),
-            side_by_side=5,
+            only=only,
+            side_by_side=1 if only else 5,
         )
-        found = broken(by_name(examine(wanted, LIMITS, work)))
-    assert set(found) == KNOWN_FAULTS, found
+        return broken(by_name(examine(wanted, LIMITS, work)))
+
+
+def test_the_aws_example_shows_its_known_faults(model):
+    found = set(faults_of_the_example(model))
+    doubtful = found ^ KNOWN_FAULTS
+    if doubtful:
+        # some faults are matters of time, which a busy machine spoils: these once more, alone
+        again = set(faults_of_the_example(model, tuple(doubtful)))
+        found = found - doubtful | again
+    assert found == KNOWN_FAULTS
 
 
 def test_results_as_lines(arguments, capsys):
