@@ -168,7 +168,7 @@ def concurrent_requests(servings: Servings) -> Outcome:
     if failed:
         first = failed[0]
         return Broken(
-            f"{len(failed)} of {len(answers)} were not answered with 200: {first.status} {first.error} "
+            f"{len(failed)} of {len(answers)} got no 200: {first.status} {first.error} "
             f"{first.body[:100]!r}"
         )
     return Kept(f"{len(answers)} over {connections} connections")
