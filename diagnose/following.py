@@ -101,7 +101,7 @@ class _Following:
             if time.monotonic() - changed > timeout_s:
                 return f"no new step came for {timeout_s:g} s: the training hangs, or was killed"
             if new:
-                self._write()
+                self._write()  # for readers of findings.json while the training runs
             time.sleep(POLL_S)
 
     def _new_steps(self, over: bool) -> list[int]:

@@ -157,12 +157,13 @@ class LossNotDecreasing(LossRule):
 
     def _check(self, series: list[Point], point: Point) -> bool:
         last = point.mode_step - self.num_steps
+        # Several: a hook may save more often than every num_steps steps.
         before = [earlier for earlier in series if earlier.mode_step <= last]
         if not before:
             return False
         self.count_step()
         old = before[-1]
-        change = 0.0  # percent
+        change = 0.0  # percent; of a loss of 0 there is none
         if old.value:
             change = 100 * (point.value - old.value) / abs(old.value)
         if change > 0:

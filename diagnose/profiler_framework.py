@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from diagnose.profiler_data import STEP, Ints, Operator, Profile, Spans
+from diagnose.profiler_data import STEP, Floats, Ints, Operator, Profile, Spans
 from diagnose.profiler_result import (
     SCAN_US,
     Details,
@@ -62,12 +62,8 @@ def dataloader(profile: Profile, parameters: Dataloader) -> Result:
     most = cores * parameters.max_threshold / 100
     enough = len(counts) > parameters.patience
     fires = int(enough and not fewest <= median <= most)
-    probs, edges = np.histogram(durations, bins=100)
-    details = {
-        "cores": cores,
-        "dataloaders": median,
-        "dataloading_time": box(durations) | {"probs": probs, "binedges": edges},
-    }
+    times = _time_details(durations)
+    details = {"cores": cores, "dataloaders": median, "dataloading_time": times}
     finding = f"In the median second {median:g} loaders were at work on {cores} cores."
     waiting = data_wait_share(profile)
     if waiting is not None:
@@ -86,6 +82,12 @@ def dataloader(profile: Profile, parameters: Dataloader) -> Result:
         finding=finding,
         not_evaluated="" if enough else reason,
     )
+
+
+def _time_details(durations: Floats) -> Details:
+    """A box plot's figures and a histogram, as SageMaker's rule writes them."""
+    probs, edges = np.histogram(durations, bins=100)
+    return {**box(durations), "probs": probs, "binedges": edges}
 
 
 def _loaders(profile: Profile) -> list[Spans]:
@@ -155,7 +157,7 @@ def overall_framework_metrics(profile: Profile, parameters: OverallFrameworkMetr
 
 def _worker_seconds(profile: Profile) -> float:
     """The time from the first span to the end of the last, of all workers together."""
-    workers = {spans.worker for spans in profile.steps()}
+    workers = {spans.worker for spans in profile.steps()}  # none in a profile without steps
     first = min(spans.starts[0] for spans in profile.spans)
     last = max(spans.ends.max() for spans in profile.spans)
     return float(last - first) * (len(workers) or 1)

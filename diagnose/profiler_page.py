@@ -103,7 +103,7 @@ def _job(profile: Profile) -> Section:
             ("Training loop", last - first, "blue"),
             ("Finalization", max(0.0, end - last), "green"),
         ]
-        whole = max(sum(seconds for _, seconds, _ in timed), 1e-9)
+        whole = max(sum(seconds for _, seconds, _ in timed), 1e-9)  # never 0
         for name, seconds, colour in timed:
             rows.append((name, duration(seconds), seconds / whole))
             parts.append({"name": name, "share": seconds / whole, "colour": colour})

@@ -61,7 +61,7 @@ def _parts(parts: dict[str, Floats]) -> list[Section]:
     if len(used) < 2:
         return []
     means = {name: float(seconds.mean()) for name, seconds in used.items()}
-    whole = max(sum(means.values()), 1e-12)
+    whole = max(sum(means.values()), 1e-12)  # never 0
     return [
         {
             "name": name,

@@ -5,8 +5,8 @@
     framework/*.json.tmp                                     the same, of a run that goes on or died
     framework/pytorch/detailed_profiling/*.operators.json    times of operators in traced steps
 
-With `train` it shares no code but this form. Files are read line by line: a line that is no whole
-event is counted, and left out.
+With `train` it shares no code but this form. Files are read line by line: a line that is not a
+whole event is counted, and left out.
 """
 
 import json

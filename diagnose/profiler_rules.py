@@ -152,7 +152,7 @@ def _value(key: str, text: object, kind: object) -> str | int | float:
 
 
 def _number(text: object) -> float:
-    """NaN for a text that is no number."""
+    """NaN for a text that is not a number."""
     try:
         return float(text)  # type: ignore[arg-type]  # other types raise TypeError
     except (TypeError, ValueError):

@@ -97,9 +97,7 @@ def step_outlier(profile: Profile, parameters: StepOutlier) -> Result:
     violations = 0
     details: Details = {}
     words = []
-    for spans in every:
-        if len(spans.starts) <= FEWEST_STEPS:
-            continue
+    for spans in [spans for spans in every if len(spans.starts) > FEWEST_STEPS]:
         durations = spans.durations
         mean = durations.mean()
         limit = mean + parameters.stddev * durations.std()
@@ -110,10 +108,8 @@ def step_outlier(profile: Profile, parameters: StepOutlier) -> Result:
         if count > parameters.n_outliers:
             triggered += 1
             violations += count
-        words.append(
-            f"{key}: {count} of {len(durations)} steps lasted longer than {limit:.4g} s "
-            f"(mean {mean:.4g} s)"
-        )
+        share = f"{count} of {len(durations)} steps"
+        words.append(f"{key}: {share} lasted longer than {limit:.4g} s (mean {mean:.4g} s)")
     datapoints = sum(len(spans.starts) for spans in every)
     reason = f"{datapoints} steps are too few: it needs more than {FEWEST_STEPS} of a mode"
     return Result(

@@ -212,5 +212,5 @@ def _check_regex(what: str, text: str) -> None:
         re.compile(text)
     except re.error as error:
         raise DiagnoseError(
-            f"parameter {what} is no regular expression ({error}); found '{text}'"
+            f"parameter {what} is not a regular expression ({error}); found '{text}'"
         ) from None

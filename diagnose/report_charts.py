@@ -132,16 +132,8 @@ def histogram(values: Floats) -> Plot:
     longest = f"{values.max() / factor:.4g}"
     shown_limit = f"{limit / factor:.4g}"
     if len(slow):
-        bars.append(
-            {
-                "x": RIGHT - 20,
-                "width": 18,
-                "y": y_axis.place(len(slow)),
-                "count": len(slow),
-                "colour": "orange",
-                "words": f"{len(slow)} steps of {shown_limit} to {longest} {unit}",
-            }
-        )
+        words = f"{len(slow)} steps of {shown_limit} to {longest} {unit}"
+        bars.append(_slow_bar(len(slow), y_axis, words))
     return {
         "unit": unit,
         "bars": bars,
@@ -173,6 +165,18 @@ def _bars(counts: Ints, edges: Floats, x_axis: Axis, y_axis: Axis, unit: str) ->
                 }
             )
     return bars
+
+
+def _slow_bar(count: int, y_axis: Axis, words: str) -> Plot:
+    """The bar of the steps beyond the axis, at its right."""
+    return {
+        "x": RIGHT - 20,
+        "width": 18,
+        "y": y_axis.place(count),
+        "count": count,
+        "colour": "orange",
+        "words": words,
+    }
 
 
 def _usual_limit(values: Floats) -> float:

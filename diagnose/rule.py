@@ -96,7 +96,7 @@ class TensorRule(Rule):  # type: ignore[misc]  # smdebug has no types
         kind: min, max, mean, std, variance … None when neither is there.
         """
         try:
-            with np.errstate(all="ignore"):
+            with np.errstate(all="ignore"):  # values may be NaN or infinite
                 return float(self.base_trial.tensor(name).reduction_value(step, kind, abs=absolute))
         except SMDebugError:
             return None

@@ -71,7 +71,7 @@ def _run(command: list[str], failure: Path) -> None:
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
-        start_new_session=True,
+        start_new_session=True,  # Ctrl-C reaches it as our SIGTERM, once
     )
     assert process.stdout is not None  # a pipe was asked for
     try:

@@ -84,12 +84,12 @@ class WeightUpdateRatio(TensorRule):
         before = None
         if self.num_steps is None:
             if earlier:
-                before = earlier[-1][1]
+                before = earlier[-1][1]  # the step before this one
         else:
             first = mode_step - self.num_steps
             earlier[:] = [entry for entry in earlier if entry[0] >= first]
             if earlier:
-                before = earlier[0][1]
+                before = earlier[0][1]  # the earliest that is near enough
         earlier.append((mode_step, step))
         return before
 

@@ -177,7 +177,7 @@ BAD_ARGUMENTS = [
         "Overfit.patience must be a whole number; found '1.5'",
     ),
     (["--parameters", "ExplodingTensor.only_nan=maybe"], 1, "must be true or false; found 'maybe'"),
-    (["--parameters", "DeadRelu.tensor_regex=("], 1, "is no regular expression"),
+    (["--parameters", "DeadRelu.tensor_regex=("], 1, "is not a regular expression"),
     (["--parameters", "threshold"], 1, "'threshold' is neither"),
     (["--parameters", "missing.json"], 1, "'missing.json' is neither"),
     (

@@ -70,7 +70,7 @@ def managed(tmp_path):
     """What a prefix holds that was downloaded after a managed job that recorded its steps too."""
     record_system(tmp_path / "profiler-output", 300, machine(cpu=95, gpu=[4, 60]))
     durations = steady(900, 0.2)
-    durations[300:315] = 3
+    durations[300:315] = 3  # 15 outliers
     record_steps(tmp_path / "profiler-output", durations, begin=START + 30)
     (tmp_path / "output" / "data").mkdir(parents=True)
     (tmp_path / "output" / "data" / "history.csv").write_text(HISTORY)
@@ -241,7 +241,7 @@ def test_losses_that_cannot_be_read_are_noted(tmp_path, name, text):
 
 
 def test_long_lines_are_thinned():
-    times = np.arange(10_000.0)
+    times = np.arange(10_000, dtype=np.float64)
     x, y = over_time(times, np.sin(times))
     assert len(x) == 300
     assert abs(y).max() < 0.1

@@ -178,6 +178,7 @@ def test_step_outlier(tmp_path):
     assert details["phase"] == "Step:ModeKeys.TRAIN"
     assert details["causes"]["Forward"] == pytest.approx(0.95, abs=0.02)
     assert details["step_stats"]["p50"] == pytest.approx(0.1, rel=0.05)
+    # "more than", so 12 are not enough
     assert answer(tmp_path / "slow", "StepOutlier", n_outliers=12).triggered == 0
     validation = answer(tmp_path / "slow", "StepOutlier", mode="Step:ModeKeys.EVAL")
     assert validation.not_evaluated == "no steps were recorded of mode Step:ModeKeys.EVAL"

@@ -35,7 +35,7 @@ def test_class_imbalance(tmp_path):
     train = (values[uneven], labels[uneven])
     watch(tmp_path, small_network(), train=train, epochs=2, steps=4, lr=1e-6)
     finding = issue(tmp_path, "ClassImbalance", samples=410)
-    assert finding.value == 20
+    assert finding.value == 20  # 200 photos against 10
     assert "class 2" in finding.sentence
     mistaken = issue(
         tmp_path,
@@ -69,6 +69,7 @@ def test_no_confusion_after_all_is_learned(tmp_path):
 
 
 def test_check_input_images(tmp_path):
+    # the rule wants 500 photos, which the fifth step completes
     watch(tmp_path, small_network(), train=photos(510, mean=0.5), epochs=1)
     finding = issue(tmp_path, "CheckInputImages")
     assert finding.value == pytest.approx(0.5, abs=0.01)

@@ -18,7 +18,7 @@ def test_overfit_on_20_photos(tmp_path):
     watch(
         tmp_path,
         small_network(),
-        train=photos(20),
+        train=photos(20),  # few enough to learn by heart
         validation=photos(60, seed=1),
         epochs=30,
         steps=1,
@@ -49,6 +49,7 @@ def test_overtraining_after_all_is_learned(tmp_path, stuck):
 
 
 def test_loss_not_decreasing(stuck, healthy):
+    # the first step that has another one num_steps before it
     assert issue(stuck, "LossNotDecreasing", mode="TRAIN").mode_step == 10
     by_validation = issue(healthy, "LossNotDecreasing", diff_percent=99.0, mode="eval")
     assert by_validation.mode == "EVAL"

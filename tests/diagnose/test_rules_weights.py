@@ -21,14 +21,14 @@ def dead_network() -> nn.Sequential:
     """A network whose ReLUs give 0 for every input."""
     convolution = nn.Conv2d(3, 8, 3)
     assert convolution.bias is not None
-    nn.init.constant_(convolution.bias, -100.0)
+    nn.init.constant_(convolution.bias, -100.0)  # below any sum of weighted inputs
     return nn.Sequential(convolution, nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(288, CLASSES))
 
 
 def test_weight_update_ratio(tmp_path, stuck, healthy):
     watch(tmp_path, mlp(nn.ReLU, 1), epochs=1, lr=1e3)
     large = issue(tmp_path, "WeightUpdateRatio")
-    assert large.threshold == 10
+    assert large.threshold == 10  # the documented default
     assert large.value > large.threshold
     small = issue(stuck, "WeightUpdateRatio")
     assert small.threshold == 1e-8
@@ -47,7 +47,7 @@ def test_frozen_layers_do_not_fire(tmp_path):
 
 def test_unchanged_tensor(stuck, healthy):
     finding = issue(stuck, "UnchangedTensor")
-    assert finding.mode_step == 2
+    assert finding.mode_step == 2  # three equal values are needed
     assert evaluate(healthy, "UnchangedTensor", tensor_regex="CrossEntropyLoss", rtol=10.0).fired
 
 
