@@ -26,7 +26,7 @@ from launch.search import tune
 
 # Exit codes.
 FAILED = 1
-INTERRUPTED = 130
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 COMMANDS: dict[str, Callable[[LaunchContext], int]] = {
     "check": check,
     "upload": upload_channels,
@@ -72,6 +72,7 @@ def run(options: argparse.Namespace) -> int:
         return cost(recipe, options.prices, line_printer(dry=False))
     context = open_context(recipe, options, options.out, line_printer(options.dry_run))
     code = COMMANDS[options.command](context)
+    # The only thing on standard output, so that a program can read it.
     if options.dry_run:
         print(context.show())
     return code
@@ -87,8 +88,10 @@ def check_names(recipe: Recipe, options: argparse.Namespace) -> None:
 
 def is_expected(error: Exception) -> bool:
     """Whether an error is a sentence for the user: of launch, botocore, the disk or the network."""
+    # Any other error is a fault of ours, and keeps its traceback.
     if isinstance(error, (LaunchError, OSError)):
         return True
+    # botocore's errors have no common parent.
     return type(error).__module__.startswith(("botocore", "boto3"))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from launch.aws import Request, Response
 from launch.requests_training import split_s3
 
+# Content types by suffix. The server looks into the bytes and needs no better type.
 TYPES = {
     ".jpg": "image/jpeg",
     ".jpeg": "image/jpeg",
@@ -60,6 +61,7 @@ def table(answers: list[Answer]) -> list[str]:
 
 def row_of(answer: Answer) -> tuple[str, ...]:
     """The texts of one line of the table."""
+    # The folder is often the photo's label.
     name = "/".join(Path(answer.photo.where).parts[-2:])
     if answer.failure:
         return (name, f"failed: {answer.failure}", "", "", "")
@@ -87,6 +89,7 @@ def json_lines(answers: list[Answer]) -> list[str]:
         outcome = answer.prediction
         if answer.failure:
             outcome = {"error": answer.failure}
+        # ensure_ascii=False: labels and file names stay readable.
         document = {"photo": answer.photo.where, **outcome}
         lines.append(json.dumps(document, ensure_ascii=False))
     return lines

@@ -37,6 +37,7 @@ def api(context: LaunchContext) -> int:
     if context.dry:
         show_requests(context, name, wanted, zipped)
         return FINE
+    # Noted before the request: an interrupted command must not lose the stack.
     context.note("api", name)
     put = code_object(context.recipe, context.location, zipped)
     context.ask("s3", "PutObject", **put, Body=zipped)
@@ -86,6 +87,7 @@ def request_change(context: LaunchContext, name: str, wanted: Request) -> bool:
     try:
         context.ask("cloudformation", "UpdateStack", **wanted)
     except Exception as error:
+        # CloudFormation answers an unchanged stack with a ValidationError.
         if "No updates are to be performed" not in message_of(error):
             raise
         context.print(f"api: {name} is already as in the recipe")
@@ -153,6 +155,7 @@ def remove(context: LaunchContext, name: str) -> int:
 def finish_removal(context: LaunchContext, name: str, command: str) -> None:
     """Wait until a stack is gone, then remove its code from S3 and forget it."""
     wait_until_deleted(context, name, command)
+    # CloudFormation removes only its own resources; the zip file was put by us.
     code_bucket, below = code_location(context.recipe, context.location)
     channel = Channel(context.client("s3"), code_bucket, below)
     try:

@@ -29,6 +29,7 @@ def batch(context: LaunchContext) -> int:
     photos = context.options.photos
     if not photos.startswith("s3://"):
         photos = bring_photos(context, Path(photos))
+    # Model and job share a name: each job has a model of its own.
     request = transform_job(recipe, context.location, name, name, photos)
     source = model_source(context)
     context.note("model", name, data=source)
@@ -47,6 +48,7 @@ def finish_batch(context: LaunchContext, name: str) -> int:
     context.print(f"answers: {where}/ (one .out per photo)")
     if code != FINE or context.options.no_wait:
         return code
+    # SageMaker writes PHOTO.out for each photo, in the folders of the input.
     folder = context.out / "launch" / context.recipe.slug / name
     paths = fetch_prefix(context, f"{prefix(context.recipe)}/batch/{name}/", folder)
     answers = []
@@ -81,6 +83,7 @@ def bring_photos(context: LaunchContext, folder: Path) -> str:
     channel = Channel(
         client,
         bucket(context.recipe, context.location),
+        # Under the folder's name, so that a second run sends only changed photos.
         f"{prefix(context.recipe)}/batch-input/{folder.absolute().name}/",
         context.recipe.settings.kms_key,
     )

@@ -47,5 +47,6 @@ def channel_of(context: LaunchContext, name: str) -> Channel:
     if not context.dry:
         client = context.client("s3")
     bucket_name = bucket(context.recipe, context.location)
+    # The same prefix as in requests_training.channels.
     key = f"{prefix(context.recipe)}/data/{name}/"
     return Channel(client, bucket_name, key, context.recipe.settings.kms_key)

@@ -13,6 +13,7 @@ from launch.jobs import FAILED, FINE
 from launch.requests_training import bucket, channels, role, split_s3
 
 Look = Callable[[LaunchContext], Iterator[Finding]]
+# In the order of printing.
 LOOKS: tuple[Look, ...] = (
     requests,
     credentials,
@@ -60,6 +61,7 @@ def findings_of(context: LaunchContext, look: Look) -> Iterator[Finding]:
 
 def show_requests(context: LaunchContext) -> int:
     """The requests that a check sends to AWS, for a dry run."""
+    # IAM takes the role's name only, without its path.
     name = role(context.recipe, context.location).rpartition("/")[2]
     context.ask("sts", "GetCallerIdentity")
     context.ask("iam", "GetRole", RoleName=name)

@@ -39,6 +39,7 @@ def the_role(context: LaunchContext) -> Iterator[Finding]:
         )
         return
     if "sagemaker.amazonaws.com" in str(found["AssumeRolePolicyDocument"]):
+        # Whether its policies allow enough is for SageMaker to find: IAM has no simple answer.
         yield Finding(GOOD, f"role {name}")
     else:
         yield Finding(BAD, f"the role '{name}' does not let sagemaker.amazonaws.com assume it")
@@ -82,6 +83,7 @@ def quotas(context: LaunchContext) -> Iterator[Finding]:
     for page in client.get_paginator("list_service_quotas").paginate(ServiceCode="sagemaker"):
         for entry in page["Quotas"]:
             quota[entry["QuotaName"]] = entry["Value"]
+    # A quota of an instance type is missing where the region does not offer the type.
     for name, count in wanted_quotas(context.recipe).items():
         if name in quota:
             yield required(
@@ -102,6 +104,7 @@ def wanted_quotas(recipe: Recipe) -> dict[str, int]:
     """Instances by the name of SageMaker's quota."""
     settings = recipe.settings
     training = settings.training
+    # All trainings of a search run at the same time, each on its own machines.
     parallel = max((search.budgets.parallel for search in searches(recipe)), default=1)
     usage = "training job usage"
     if training.spot:

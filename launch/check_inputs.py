@@ -38,6 +38,7 @@ def image(context: LaunchContext, name: str) -> Finding:
             f"image {name} is at '{host}', which is not ECR; "
             "SageMaker takes such an image only through a VPC (TrainingImageConfig)",
         )
+    # SageMaker pulls images from ECR of its own region only.
     if found[2] != region:
         return Finding(
             BAD,

@@ -17,6 +17,7 @@ def requests(context: LaunchContext) -> Iterator[Finding]:
     """The requests are valid, by botocore's model and our own rules."""
     recipe = context.recipe
     location = context.location
+    # "check" stands for every name: the requests are never sent.
     training = training_job(recipe, context.target, "check")
     hosting = endpoint_config(recipe, location, "check", "check")
     batch = transform_job(recipe, location, "check", "check", "s3://check/")
@@ -25,6 +26,7 @@ def requests(context: LaunchContext) -> Iterator[Finding]:
     validate(Call("sagemaker", "CreateTransformJob", batch))
     yield Finding(GOOD, "the recipe makes valid requests")
     settings = recipe.settings
+    # With network isolation the container has no network at all.
     wants_imagenet = recipe.hyperparameters.get("weights") == "imagenet"
     if settings.network_isolation and wants_imagenet and "weights" not in settings.channels:
         yield Finding(
@@ -42,6 +44,7 @@ def drivers(context: LaunchContext) -> Iterator[Finding]:
     instance_type = context.recipe.settings.training.instance_type
     if not is_gpu(instance_type):
         return
+    # P2 has Kepler and P3 has Volta GPUs.
     if re.match(r"ml\.p[23]", instance_type):
         yield Finding(
             BAD,

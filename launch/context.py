@@ -29,6 +29,7 @@ from launch.state import State
 if TYPE_CHECKING:
     from botocore.model import ServiceModel
 
+# A role's ARN holds its account, so a dry run needs no credentials.
 ARN_ACCOUNT = re.compile(r"^arn:[\w-]+:iam::(\d{12}):")
 IMAGE_NAMES = ("train", "serve", "serve-gpu", "serve-mms")
 
@@ -95,6 +96,7 @@ class LaunchContext:
             {"service": call.service, "operation": call.operation, "request": call.request}
             for call in self.calls
         ]
+        # default=str: paths and bytes stand for bodies.
         return json.dumps(documents, indent=2, default=str)
 
 
@@ -125,6 +127,7 @@ def find_location(recipe: Recipe, dry: bool, print_line: Callable[[str], None]) 
     if found:
         return aws_location(region, found[1])
     try:
+        # STS answers even without any permission.
         return aws_location(region, account_of(region))
     except LaunchError:
         raise

@@ -78,6 +78,7 @@ def training_cost(recipe: Recipe, prices: Prices, seconds: int, jobs: int = 1) -
     instance_hour = prices.hour(training.instance_type)
     if training.spot:
         instance_hour *= prices.spot_share
+    # Spot makes instances cheaper, not their volumes.
     volume_hour = prices.volume_gb_month * training.volume_gb / HOURS_PER_MONTH
     hours = seconds / 3600
     return jobs * training.instance_count * (instance_hour + volume_hour) * hours
@@ -89,6 +90,7 @@ def endpoint_cost(recipe: Recipe, prices: Prices, instances: int = 0) -> float:
     if endpoint.kind != "serverless":
         count = instances or endpoint.instance_count
         return count * prices.hour(endpoint.instance_type) * HOURS_PER_MONTH
+    # Serverless is billed by memory and time: GB-seconds.
     gigabytes = endpoint.memory_mb / 1024
     busy_s = endpoint.expected_invocations * INVOCATION_S
     provisioned_s = endpoint.provisioned_concurrency * 3600 * HOURS_PER_MONTH
@@ -159,6 +161,7 @@ def training_lines(recipe: Recipe, prices: Prices) -> list[Cost]:
         machines += " spot"
     limit = f"{training.max_run_s} s on {machines}"
     lines.append(Cost("training, at most", most(recipe, prices, "training"), limit))
+    # The expected length is closer to a search's many trainings than max_run_s.
     seconds = training.expected_s or training.max_run_s
     for name, jobs in tuning_jobs(recipe).items():
         dollars = training_cost(recipe, prices, seconds, jobs)

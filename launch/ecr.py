@@ -26,6 +26,7 @@ from launch.registry import (
     manifest_of,
 )
 
+# Groups: account and region. ECR also has dual-stack (dkr-ecr) and FIPS hosts.
 ECR_HOST = re.compile(r"^(\d{12})\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\.")
 # Exit codes.
 FINE = 0
@@ -84,6 +85,7 @@ class Ecr:
         if not answer["images"]:
             failure = (answer.get("failures") or [{}])[0]
             code = failure.get("failureCode")
+            # ECR lists an unknown tag as a failure, not as an error.
             if code in (None, "ImageNotFound"):
                 raise Missing(f"ECR has no {repository}:{reference} in this region")
             raise LaunchError(

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+# Printed at the beginning of each line.
 GOOD = "ok"
 WARNING = "warning"
 BAD = "failed"

@@ -25,6 +25,7 @@ DESCRIBE = {
     "transform": ("DescribeTransformJob", "TransformJobName", "TransformJobStatus"),
 }
 RULE_STATUSES = ("DebugRuleEvaluationStatuses", "ProfilerRuleEvaluationStatuses")
+# The same metrics as MEASURED of requests_training, and the epoch.
 METRIC = re.compile(r"\b(epoch|(?:train|validation|test)_(?:loss|accuracy))=([-+.\w]+)")
 # Pages of log lines per look, each at most 1 MB.
 PAGES = 20
@@ -133,6 +134,7 @@ def follow(context: LaunchContext, kind: str, name: str, only_metrics: bool = Fa
     while True:
         answer = describe(context, kind, name)
         line = summary(kind, answer)
+        # A job keeps its state for minutes; print it once.
         if line != printed:
             context.print(f"{name}: {line}")
             printed = line

@@ -11,6 +11,7 @@ from launch.requests_update import alarm, alarm_name, scaling, update
 from launch.state import Entry
 from launch.upload import LARGEST, Channel, File, sha256_of
 
+# In these states SageMaker refuses an update.
 CHANGING = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
 
 
@@ -22,6 +23,7 @@ def deploy(context: LaunchContext) -> int:
     live = None
     if not context.dry:
         live = live_status(context)
+    # After Ctrl-C the endpoint goes on; the same command then waits for it.
     if live in CHANGING:
         known = entry_of_change(context, live)
         context.print("deploy: an earlier command began this; waiting for it")
@@ -63,6 +65,7 @@ def make_config(context: LaunchContext, data: str) -> str:
     """Make the model, its configuration and the rollback's alarm; the name of the first two."""
     recipe = context.recipe
     settings = recipe.settings.endpoint
+    # One name for both: each configuration has a model of its own.
     name = dated(recipe.endpoint_name, context.stamp)
     context.note("model", name, data=data)
     request = model(recipe, context.target, name, data, settings.image, settings.environment)
@@ -70,6 +73,7 @@ def make_config(context: LaunchContext, data: str) -> str:
     context.note("config", name)
     config = endpoint_config(recipe, context.location, name, name)
     context.ask("sagemaker", "CreateEndpointConfig", **config)
+    # A serverless endpoint has no rollback by alarms, see requests_update.
     if settings.kind != "serverless":
         context.note("alarm", alarm_name(recipe))
         context.ask("cloudwatch", "PutMetricAlarm", **alarm(recipe))
@@ -118,6 +122,7 @@ def wait_in_service(context: LaunchContext, config: str) -> int:
             break
         context.wait()
     serving = answer.get("EndpointConfigName")
+    # A rolled-back endpoint is InService, too, but with its old configuration.
     if serving != config:
         context.print(
             "deploy: failed: the update was rolled back; "
@@ -161,6 +166,7 @@ def model_source(context: LaunchContext) -> str:
             "name one with --job, or a model with --model"
         )
     status = answer["TrainingJobStatus"]
+    # A stopped training has saved its best model so far.
     if status not in ("Completed", "Stopped"):
         raise LaunchError(f"the training {job} is {status}; it has no model to deploy")
     return str(answer["ModelArtifacts"]["S3ModelArtifacts"])
@@ -196,6 +202,7 @@ def multi_model_name(context: LaunchContext) -> str:
 
 def multi_model_prefix(context: LaunchContext) -> str:
     """s3:// prefix where a multi-model endpoint looks for its models, with a slash at its end."""
+    # The key is part of users' buckets, so it keeps its first name.
     return s3(context.recipe, context.location, "shelf") + "/"
 
 

@@ -192,6 +192,7 @@ def wait_for(context: LaunchContext, output: str, failure: str) -> bytes:
                 if not is_missing(error):
                     raise
                 continue
+            # SageMaker writes one of the two objects.
             if where == output:
                 return body
             raise LaunchError(reason(body.decode(errors="replace")))

@@ -33,11 +33,13 @@ def train(context: LaunchContext) -> int:
         context.print(f"train: {running.name} still runs; following it (--again starts another)")
         return finish(context, "training", running.name)
     check_budget(context.recipe, "training", context.options.over_budget)
+    # SageMaker never frees a job's name, so each one has the time in it.
     recipe = with_given_hyperparameters(context)
     name = dated(context.recipe.name, context.stamp)
     if context.options.best:
         _, best = best_trial(context)
         recipe = replace(recipe, hyperparameters={**recipe.hyperparameters, **best})
+        # The search may have been started from another recipe.
         check_hyperparameters(recipe)
     request = training_job(recipe, context.target, name, context.options.checkpoints)
     start_training(context, name, request)

@@ -92,8 +92,10 @@ def endpoint_logs(context: LaunchContext) -> int:
     if context.dry:
         context.ask("logs", "DescribeLogStreams", logGroupName=group)
         return FINE
+    # An endpoint's streams are named after variants and instances, so all of them are read.
     tail = Tail(context, group, "")
     metrics = Metrics()
+    # The log of an endpoint has no end.
     while print_lines(context, tail, metrics, False) or not context.options.no_wait:
         context.wait()
     return FINE

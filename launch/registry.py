@@ -34,6 +34,7 @@ DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 CONFIGS = ("application/vnd.oci.image.config.v1+json", DOCKER_CONFIG)
 LAYERS = ("application/vnd.oci.image.layer.v1.tar+gzip", DOCKER_LAYER)
+# Docker, too, speaks plain HTTP with a registry on loopback only.
 LOOPBACK = re.compile(r"^(localhost|127\.[\d.]+|\[::1\])(:\d+)?$")
 TIMEOUT_S = 60
 
@@ -179,6 +180,7 @@ class HttpRegistry:
 
         challenge: the answer's WWW-Authenticate, of the scheme Basic or Bearer.
         """
+        # Source: the registry's documentation, "Token Authentication".
         basic = docker_login(self.host)
         scheme, _, rest = challenge.partition(" ")
         if scheme.lower() == "basic" and basic:
@@ -219,6 +221,7 @@ def docker_login(host: str) -> str:
         if found.returncode == 0:
             answer = json.loads(found.stdout)
             return base64.b64encode(f"{answer['Username']}:{answer['Secret']}".encode()).decode()
+    # A helper without this registry's login fails; the file may still have it.
     return str(config.get("auths", {}).get(host, {}).get("auth", ""))
 
 

@@ -30,6 +30,7 @@ def delete(context: LaunchContext) -> int:
     if not context.dry and not confirmed(context, len(calls)):
         context.print("delete: nothing was removed")
         return FAILED
+    # Before anything is removed: this fails where a job still runs.
     if with_data and not context.dry:
         wait_for_writers(context)
     send_removals(context, calls)
@@ -110,6 +111,7 @@ def writers_of(context: LaunchContext, kind: str, name: str) -> list[str]:
             f"the {kind} job {name} still runs and would write removed objects again; "
             "`launch stop` ends it"
         )
+    # A stopping training saves its model for up to 120 s.
     if status not in ENDED:
         return [name]
     found = []
@@ -130,6 +132,7 @@ def removals(context: LaunchContext) -> list[Call]:
         names = names_to_come(context)
     target = scalable_target(context.recipe)
     calls = [Call("cloudformation", "DeleteStack", {"StackName": name}) for name in names["api"]]
+    # Before the endpoint, whose variant it scales.
     for _ in names["scaling"]:
         calls.append(Call("application-autoscaling", "DeregisterScalableTarget", target))
     for name in names["endpoint"]:

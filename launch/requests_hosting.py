@@ -6,6 +6,7 @@ from launch.errors import LaunchError
 from launch.recipe import Recipe
 from launch.requests_training import Target, is_gpu, kms, present, role, s3, tags, vpc
 
+# Our endpoints have one variant, which gets all requests.
 VARIANT = "all"
 # Types whose GPUs have a compute capability below 7.5, which CUDA 13 no longer supports.
 BEFORE_TURING = ("ml.p2.", "ml.p3.", "ml.p3dn.")
@@ -79,6 +80,7 @@ def host_image(cuda: int, instance_type: str) -> str:
             f"sagemaker.endpoint.cuda is {cuda}; SageMaker has hosts for "
             + ", ".join(map(str, HOST_IMAGE))
         )
+    # Source: CUDA 13's release notes.
     if cuda >= 13 and instance_type.startswith(BEFORE_TURING):
         raise LaunchError(
             f"{instance_type} has a GPU that CUDA 13 no longer supports; "
@@ -104,6 +106,7 @@ def _check_serverless(recipe: Recipe) -> None:
     """LaunchError for settings that SageMaker refuses for a serverless endpoint."""
     settings = recipe.settings
     endpoint = settings.endpoint
+    # Source: SageMaker's page on serverless inference, "Feature exclusions".
     refused = {
         "a VPC (subnets)": settings.subnets,
         "network_isolation": settings.network_isolation,
@@ -139,6 +142,7 @@ def _async(recipe: Recipe, location: AwsLocation) -> Request:
     """AsyncInferenceConfig: where answers and failures go, and the SNS topics for each."""
     endpoint = recipe.settings.endpoint
     topics = present(SuccessTopic=endpoint.success_topic, ErrorTopic=endpoint.error_topic)
+    # 0 leaves the choice to SageMaker.
     clients = present(MaxConcurrentInvocationsPerInstance=endpoint.concurrent_invocations)
     output = {
         "S3OutputPath": s3(recipe, location, "async", "output"),

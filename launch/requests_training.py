@@ -19,6 +19,7 @@ MEASURED = (
     "test_loss",
     "test_accuracy",
 )
+# A decimal number, with an exponent or without.
 NUMBER = r"([0-9.]+(?:e[-+]?[0-9]+)?)"
 # Types with local NVMe disks. These are always encrypted, and SageMaker refuses a key for them.
 LOCAL_DISKS = re.compile(r"ml\.(g4dn|g5|g6e?|gr6|p3dn|p4de?|p5e?n?|p6\S*|trn1n?|[cmr]\d[a-z]*d)\.")
@@ -175,6 +176,7 @@ def stopping(recipe: Recipe) -> Request:
     training = recipe.settings.training
     if not training.spot:
         return {"MaxRuntimeInSeconds": training.max_run_s}
+    # max_wait_s includes the time of waiting for a spot machine.
     wait_s = training.max_wait_s or 2 * training.max_run_s
     if wait_s < training.max_run_s:
         raise LaunchError(
@@ -216,6 +218,7 @@ def common(recipe: Recipe, target: Target, checkpoints: str) -> Request:
         "EnableNetworkIsolation": settings.network_isolation,
         "EnableInterContainerTrafficEncryption": settings.encrypt_traffic,
         "EnableManagedSpotTraining": training.spot,
+        # Attempts after a fault of SageMaker's own, such as a broken machine.
         "RetryStrategy": {"MaximumRetryAttempts": training.attempts},
         **present(Environment=training.environment),
         **kept,
@@ -229,6 +232,7 @@ def training_job(recipe: Recipe, target: Target, name: str, checkpoints: str = "
         "TrainingJobName": name,
         "HyperParameters": recipe.hyperparameters,
         **common(recipe, target, checkpoints or name),
+        # SageMaker's own profiler would run by default; ours runs inside the training.
         "ProfilerConfig": {"DisableProfiler": True},
         "Tags": tags(recipe),
     }

@@ -75,11 +75,13 @@ def alarm(recipe: Recipe) -> Request:
         "Namespace": "AWS/SageMaker",
         "MetricName": "Invocation5XXErrors",
         "Statistic": "Sum",
-        "Period": 60,
+        "Period": 60,  # seconds
+        # Two minutes of three, so that one minute's outlier rolls nothing back.
         "EvaluationPeriods": 3,
         "DatapointsToAlarm": 2,
         "Threshold": 1.0,
         "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+        # Without requests there are no data.
         "TreatMissingData": "notBreaching",
         "Tags": tags(recipe),
         "Dimensions": [

@@ -84,6 +84,7 @@ def wait(context: LaunchContext, name: str) -> str:
     while True:
         answer = describe(context, "tuning", name)
         for trial in trials(context, name):
+            # A restarted command prints all ended trainings once again.
             if trial["TrainingJobStatus"] in ENDED and trial["TrainingJobName"] not in known:
                 known.add(trial["TrainingJobName"])
                 context.print(trial_line(trial))

@@ -12,7 +12,9 @@ NEVER_MADE = (
     "REVIEW_IN_PROGRESS",
     "DELETE_FAILED",
 )
+# The changes that succeeded.
 GOOD = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
+# The stack's own event of such a state begins the latest change.
 BEGINNINGS = ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS")
 
 
@@ -31,6 +33,7 @@ def stack_or_none(context: LaunchContext, name: str) -> Response | None:
 
 def url_of(stack: Response | None) -> str:
     """The page's URL; empty where there is none yet."""
+    # The template names its output Url.
     for output in (stack or {}).get("Outputs", ()):
         if output["OutputKey"] == "Url":
             return str(output["OutputValue"])

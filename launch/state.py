@@ -74,6 +74,7 @@ class State:
             "recipe": self.recipe,
             "entries": [asdict(entry) for entry in self.entries],
         }
+        # An interruption leaves the old file or the new one, never a part.
         write_atomically(self.path, json.dumps(document, indent=1).encode() + b"\n")
 
 

@@ -24,7 +24,7 @@ THREADS = 16
 LARGEST = 5 * 1024**3
 # Keys of one DeleteObjects.
 MOST_KEYS = 1000
-PROGRESS_S = 5.0
+PROGRESS_S = 5.0  # between two lines of progress
 # By file name: "sha256" in hex, and S3's "etag".
 Manifest = dict[str, dict[str, str]]
 
@@ -137,6 +137,7 @@ class Channel:
         try:
             answer = self.client.get_object(Bucket=self.bucket, Key=self.manifest_key)
         except Exception as error:
+            # A missing bucket is the user's mistake; a missing manifest is the first upload.
             if is_missing(error) and "bucket" not in str(error).lower():
                 return {}
             raise
@@ -223,6 +224,7 @@ def send_all(
     name: str,
 ) -> None:
     """Send the plan's files; each one is added to `known` as soon as S3 has it."""
+    # Set on an error, so that waiting files are not sent any more.
     stop = threading.Event()
     started = time.monotonic()
     printed = started

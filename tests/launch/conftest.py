@@ -18,7 +18,8 @@ def colours(tmp_path, monkeypatch):
     def made(kind: str = "real-time", **options: object) -> ScriptedAws:
         path = tmp_path / "recipe.yaml"
         path.write_text(
-            f"name: colours\nhyperparameters: {{model: resnet18}}\nsagemaker:\n  bucket: photos\n  endpoint: {{kind: {kind}}}\n"
+            "name: colours\nhyperparameters: {model: resnet18}\n"
+            f"sagemaker:\n  bucket: photos\n  endpoint: {{kind: {kind}}}\n"
         )
         return ScriptedAws(read_recipe(path), tmp_path, **options)
 

@@ -21,7 +21,7 @@ KEY = "a key that nobody guesses"
 
 @pytest.fixture
 def account(monkeypatch, tmp_path):
-    """moto's server with photos in a bucket, our CloudFormation beside it, a recipe in this folder; that CloudFormation."""
+    """Our CloudFormation beside moto's server with photos in a bucket; a recipe in this folder."""
     with aws(monkeypatch) as url, ExitStack() as servers:
         monkeypatch.chdir(tmp_path)
         draw_channel(tmp_path / "data/validation", 2)

@@ -14,11 +14,16 @@ from tests.support.registries import no_credentials
 
 
 class Busy(http.server.ThreadingHTTPServer):
-    """Answers a fault of SageMaker's so many times, then a list of endpoints. asked: when each request came, in seconds."""
+    """Answers that many faults of SageMaker, then a list of endpoints.
+
+    asked: the time of each request, in seconds.
+    """
 
     def __init__(self, faults: int, status: int, code: str):
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.faults, self.status, self.code = faults, status, code
+        self.faults = faults
+        self.status = status
+        self.code = code
         self.asked: list[float] = []
 
 
@@ -29,10 +34,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers["Content-Length"]))
         self.server.asked.append(time.monotonic())
         fault = len(self.server.asked) <= self.server.faults
-        body = json.dumps(
-            {"__type": self.server.code, "message": "no"} if fault else {"Endpoints": []}
-        ).encode()
-        self.send_response(self.server.status if fault else 200)
+        status = 200
+        document: dict[str, object] = {"Endpoints": []}
+        if fault:
+            status = self.server.status
+            document = {"__type": self.server.code, "message": "no"}
+        body = json.dumps(document).encode()
+        self.send_response(status)
         self.send_header("Content-Type", "application/x-amz-json-1.1")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

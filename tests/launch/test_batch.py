@@ -43,7 +43,8 @@ def test_a_transform_job_over_a_folder(colours, photos):
     assert batch(one.context) == 0
     assert one.finished().endswith(
         f"answers: s3://photos/slipway/colours/batch/{name}/ (one .out per photo)\n"
-        "photo            label  probability  next\nblue/blue 0.jpg  blue   0.9000       green  0.0600"
+        "photo            label  probability  next\n"
+        "blue/blue 0.jpg  blue   0.9000       green  0.0600"
     )
 
 

@@ -26,10 +26,13 @@ def test_quotas_are_looked_at(colours):
     assert check(one.context) == 1
     printed = one.printed
     for line in (
-        "failed   quota 'ml.g5.xlarge for training job usage' is 0, the recipe needs 1; ask for more under Service Quotas",
+        "failed   quota 'ml.g5.xlarge for training job usage' is 0, "
+        "the recipe needs 1; ask for more under Service Quotas",
         "ok       quota 'ml.c6i.xlarge for endpoint usage' is 2",
-        "warning  quota 'ml.c6i.2xlarge for transform job usage' is not listed; is ml.c6i.2xlarge offered in eu-west-1?",
-        "failed   the bucket 'photos' lies in another region than eu-west-1; set sagemaker.region to its own",
+        "warning  quota 'ml.c6i.2xlarge for transform job usage' is not listed; "
+        "is ml.c6i.2xlarge offered in eu-west-1?",
+        "failed   the bucket 'photos' lies in another region than eu-west-1; "
+        "set sagemaker.region to its own",
     ):
         assert line in printed, printed
     assert any(line.startswith("warning  the role: you may not GetRole") for line in printed)

@@ -1,4 +1,4 @@
-"""The launcher as its user runs it: dry runs of every command on every recipe, and against moto's S3, ECR, IAM and SageMaker."""
+"""The commands as a user runs them: dry runs, and a whole story against moto's AWS."""
 
 import json
 import subprocess
@@ -56,7 +56,7 @@ def test_dry_runs_without_credentials(command, path, photos, tmp_path, monkeypat
 
 @pytest.fixture
 def account(monkeypatch, tmp_path):
-    """moto's server with a bucket, a role and the images; a recipe whose photos are three colours."""
+    """moto's server, empty; in this folder a recipe whose photos have three colours."""
     with aws(monkeypatch):
         monkeypatch.chdir(tmp_path)
         draw_channel(tmp_path / "data/train", 2)
@@ -65,8 +65,10 @@ def account(monkeypatch, tmp_path):
             json.dumps({name: URI.format(name) for name in ("train", "serve")})
         )
         (tmp_path / "recipe.yaml").write_text(
-            "name: colours\nhyperparameters: {model: resnet18}\nsagemaker:\n  region: eu-west-1\n  bucket: photos\n  images: images.json\n"
-            "  channels: {train: data/train, test: data/test}\n  training: {instance_type: ml.m5.large}\n  endpoint: {kind: serverless}\n"
+            "name: colours\nhyperparameters: {model: resnet18}\n"
+            "sagemaker:\n  region: eu-west-1\n  bucket: photos\n  images: images.json\n"
+            "  channels: {train: data/train, test: data/test}\n"
+            "  training: {instance_type: ml.m5.large}\n  endpoint: {kind: serverless}\n"
         )
         yield tmp_path
 
@@ -200,7 +202,8 @@ def test_check_says_what_is_missing(account, capsys):
         "ok       role SlipwayRole",
         "ok       bucket photos in eu-west-1",
         "ok       image train: slipway-train, application/vnd.docker",
-        "failed   image serve: slipway-serve, application/vnd.oci.image.manifest.v1+json, which SageMaker refuses",
+        "failed   image serve: slipway-serve, application/vnd.oci.image.manifest.v1+json, "
+        "which SageMaker refuses",
         "ok       channel train: ",
     ):
         assert line in printed, printed

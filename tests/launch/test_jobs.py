@@ -108,7 +108,8 @@ def test_a_training_that_aws_refuses_is_forgotten(script):
     with pytest.raises(ClientError) as refused:
         train(one.context)
     assert sentence(refused.value).startswith(
-        "a quota of your account is reached: The account-level service limit 'ml.m5.xlarge for training job usage' is 0"
+        "a quota of your account is reached: "
+        "The account-level service limit 'ml.m5.xlarge for training job usage' is 0"
     )
     assert one.context.state.entries == []
     assert json.loads(one.context.state.path.read_text())["entries"] == []

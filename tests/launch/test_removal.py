@@ -51,7 +51,8 @@ def test_delete_waits_for_what_still_writes_to_s3(script):
     running.answer("sagemaker", "describe_training_job", training("InProgress", "Training"))
     with pytest.raises(
         LaunchError,
-        match=f"the training job {JOB} still runs and would write removed objects again; `launch stop` ends it",
+        match=f"the training job {JOB} still runs and would write removed objects again; "
+        "`launch stop` ends it",
     ):
         delete(running.context)
     running.finished()

@@ -116,7 +116,10 @@ def test_a_plain_recipe_takes_sagemakers_own_bucket_and_no_more():
 
 
 def test_metrics_are_found_in_the_lines_that_training_prints():
-    line = "epoch=3 train_loss=1.25e-05 train_accuracy=0.5 validation_loss=2 validation_accuracy=0.8333 lr=0.001"
+    line = (
+        "epoch=3 train_loss=1.25e-05 train_accuracy=0.5 "
+        "validation_loss=2 validation_accuracy=0.8333 lr=0.001"
+    )
     found = {entry["Name"]: re.findall(entry["Regex"], line) for entry in metrics()}
     assert found == {
         "train_loss": ["1.25e-05"],

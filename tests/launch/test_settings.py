@@ -27,7 +27,8 @@ from tests.support.launching import (
         ),
         (
             {"training": {"instances": 2}},
-            "sagemaker.training: setting 'instances' is unknown (did you mean 'instance_type'?); known: image",
+            "sagemaker.training: setting 'instances' is unknown "
+            "(did you mean 'instance_type'?); known: image",
         ),
         (
             {"training": {"max_run_s": "long"}},
@@ -43,7 +44,8 @@ from tests.support.launching import (
         ),
         (
             {"endpoint": {"kind": "fast"}},
-            "sagemaker.endpoint.kind must be one of real-time, serverless, async, multi-model; found 'fast'",
+            "sagemaker.endpoint.kind must be one of "
+            "real-time, serverless, async, multi-model; found 'fast'",
         ),
         ({"subnets": ["subnet-1"]}, "sagemaker.subnets and sagemaker.security_groups go together"),
         (
