@@ -11,7 +11,7 @@ import gc
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from types import ModuleType
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ _idle_streams: dict[tuple[object, torch.device], list[torch.cuda.Stream]] = coll
 )
 
 Model = Callable[[torch.Tensor], torch.Tensor]
+Cuda = Any  # the module torch.cuda, or a stand-in where there is no GPU
 
 
 class NoRecording(RuntimeError):
@@ -74,7 +75,7 @@ class Graph:
         pixels: torch.Tensor,
         stream: "torch.cuda.Stream",
         pool: tuple[int, int],
-        cuda: ModuleType = torch.cuda,
+        cuda: Cuda = torch.cuda,
     ):
         for _ in range(WARM_RUNS):
             model(pixels)
@@ -136,7 +137,7 @@ class CudaBackend:
 
     pinned = True  # memory that the GPU copies from without the CPU's help
 
-    def __init__(self, device: torch.device, cuda: ModuleType = torch.cuda):
+    def __init__(self, device: torch.device, cuda: Cuda = torch.cuda):
         self.device = device
         self._cuda = cuda
         self._idle = _idle_streams[cuda, device]

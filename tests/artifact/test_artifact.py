@@ -106,7 +106,8 @@ def test_the_engine_answers_as_the_network_does(tmp_path):
     expected = (
         Probabilities(network, description.preprocessing)(torch.from_numpy(pixels)).detach().numpy()
     )
-    assert answers.dtype == np.float32 and answers.shape == (3, 3)
+    assert answers.dtype == np.float32
+    assert answers.shape == (3, 3)
     np.testing.assert_allclose(answers, expected, atol=1e-5)
     np.testing.assert_allclose(answers.sum(axis=1), 1, atol=1e-5)
 
@@ -164,7 +165,7 @@ def test_the_graph_takes_any_batch(architecture):
         )
 
 
-# RegNet computes its widths from tensors, which a network without data cannot; the smallest is built in earnest
+# RegNet computes its widths from tensors, which needs their data; the smallest is really built
 @pytest.mark.parametrize(
     "architecture",
     [name for name in architectures() if not name.startswith("regnet")] + ["regnet_x_400mf"],
@@ -174,12 +175,9 @@ def test_every_architecture_takes_a_head_of_ours(architecture):
     with torch.device("cpu" if architecture.startswith("regnet") else "meta"):
         network = build(architecture, 7, (16,), size).eval()
         assert network(torch.zeros(1, 3, size, size)).shape == (1, 7)
-    assert {
-        name.partition(network.head_name + ".")[2]
-        for name, _ in network.get_submodule(network.head_name).named_parameters(
-            prefix=network.head_name
-        )
-    } == {"0.weight", "0.bias", "2.weight", "2.bias"}
+    head = network.get_submodule(str(network.head_name))
+    names = {name for name, _ in head.named_parameters()}
+    assert names == {"0.weight", "0.bias", "2.weight", "2.bias"}
 
 
 def test_an_unknown_architecture_names_the_known():
@@ -192,7 +190,8 @@ def test_a_torn_write_leaves_the_old_file(tmp_path):
     with pytest.raises(RuntimeError), atomic_file(tmp_path / "file") as file:
         file.write(b"half")
         raise RuntimeError("killed")
-    assert (tmp_path / "file").read_bytes() == b"old" and len(list(tmp_path.iterdir())) == 1
+    assert (tmp_path / "file").read_bytes() == b"old"
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_ctrl_c_just_after_a_file_has_its_name_is_still_ctrl_c(tmp_path, monkeypatch):
@@ -212,7 +211,7 @@ def test_cores_are_counted():
 
 @pytest.mark.parametrize("precision", ["f32", "bf16"])
 def test_photos_side_by_side_are_answered_as_alone(trained, precision):
-    """With streams a batch runs on several requests at once, whatever its size; closing waits for them."""
+    """With streams a batch of any size runs on several requests; closing waits for them."""
     description = read_description(trained.model)
     size = description.preprocessing.crop
     pixels = np.random.default_rng(0).integers(0, 256, (7, size, size, 3), dtype=np.uint8)
@@ -221,7 +220,8 @@ def test_photos_side_by_side_are_answered_as_alone(trained, precision):
     deadline = time.monotonic() + 30
     while engine.max_batch == 1 and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert engine.max_batch == 2 and plain.max_batch == 1
+    assert engine.max_batch == 2
+    assert plain.max_batch == 1
     alone = np.concatenate([plain.run(pixels[index : index + 1]) for index in range(7)])
     np.testing.assert_array_equal(engine.run(pixels), alone)
     engine.close()

@@ -1,6 +1,7 @@
-"""Steps of batch sizes on CUDA graphs: in earnest where there is a GPU, and on a CPU with a stand-in for torch.cuda."""
+"""Batch buckets on CUDA graphs: on a GPU if there is one, else with a stand-in for torch.cuda."""
 
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ needs_gpu = pytest.mark.skipif(
 
 
 class Here(CudaBackend):
-    """The GPU's place with its tensors on the CPU."""
+    """The GPU's backend with its tensors on the CPU."""
 
     pinned = False
 
@@ -44,7 +45,8 @@ def check(buckets: BatchBuckets) -> None:
         photos = photos_of(count)
         expected = np.stack([photos.sum(axis=(1, 2, 3)), photos[:, 0].sum(axis=(1, 2))], axis=1)
         answers = buckets.run(photos)
-        assert answers.dtype == np.float32 and answers.shape == (count, SUMS)
+        assert answers.dtype == np.float32
+        assert answers.shape == (count, SUMS)
         np.testing.assert_array_equal(answers, expected)
 
 
@@ -59,11 +61,11 @@ def check(buckets: BatchBuckets) -> None:
         (128, (1, 2, 4, 8, 16, 32, 64, 128)),
     ],
 )
-def test_the_steps_double(max_batch, sizes):
+def test_the_sizes_double(max_batch, sizes):
     assert bucket_sizes(max_batch) == sizes
 
 
-def test_a_batch_runs_in_the_smallest_step_that_holds_it():
+def test_a_batch_runs_in_the_smallest_bucket_that_holds_it():
     seen = []
 
     def model(pixels):
@@ -92,16 +94,20 @@ def test_graphs_are_replayed_and_the_model_is_not_called_again():
     buckets = BatchBuckets(cuda.model, SHAPE, bucket_sizes(8), Here(cuda))
     called, replayed = cuda.calls, cuda.replays
     check(buckets)
-    assert cuda.calls == called and cuda.replays == replayed + 8 and cuda.graphs_alive == 4
+    assert cuda.calls == called
+    assert cuda.replays == replayed + 8
+    assert cuda.graphs_alive == 4
     buckets.close()
-    assert cuda.graphs_alive == 0 and cuda.emptied == 1
+    assert cuda.graphs_alive == 0
+    assert cuda.emptied == 1
 
 
 @pytest.mark.parametrize("hides_cause", [False, True])
-def test_the_ladder_ends_where_memory_ends(hides_cause, caplog):
+def test_the_buckets_end_where_memory_ends(hides_cause, caplog):
     cuda = FakeCuda(memory=5, hides_cause=hides_cause)
     buckets = BatchBuckets(cuda.model, SHAPE, bucket_sizes(32), Here(cuda))
-    assert buckets.sizes == (1, 2, 4) and cuda.emptied == 3
+    assert buckets.sizes == (1, 2, 4)
+    assert cuda.emptied == 3
     assert [record.getMessage() for record in caplog.records] == [
         f"batches of {size} do not fit into the GPU's free memory" for size in (32, 16, 8)
     ]
@@ -114,17 +120,20 @@ def test_no_memory_for_one_photo_is_an_error():
         BatchBuckets(cuda.model, SHAPE, (1, 2), Here(cuda))
 
 
-def test_a_closed_or_failed_ladder_leaves_its_stream_to_the_next():
+def test_closed_or_failed_buckets_leave_their_stream_to_the_next():
     cuda = FakeCuda(memory=2)
     for _ in range(3):
         BatchBuckets(cuda.model, SHAPE, (1, 2), Here(cuda)).close()
         with pytest.raises(torch.OutOfMemoryError):
             BatchBuckets(cuda.model, SHAPE, (4, 8), Here(cuda))
     both = [BatchBuckets(cuda.model, SHAPE, (1, 2), Here(cuda)) for _ in range(2)]
-    assert cuda.streams == 2 and both[0]._backend._stream is not both[1]._backend._stream
+    backends: list[Any] = [buckets._backend for buckets in both]
+    streams = [backend._stream for backend in backends]
+    assert cuda.streams == 2
+    assert streams[0] is not streams[1]
 
 
-def test_memory_that_ends_within_a_recording_is_told_as_such():
+def test_memory_that_ends_within_a_recording_is_reported_as_such():
     cuda = FakeCuda(hides_cause=True)
 
     def model(pixels):
@@ -149,15 +158,14 @@ def test_a_model_that_cannot_be_recorded_is_called(caplog):
         Graph(cuda.waiting_model, torch.zeros((1, *SHAPE), dtype=torch.uint8), stream, (0, 1), cuda)
     buckets = BatchBuckets(cuda.waiting_model, SHAPE, bucket_sizes(4), Here(cuda))
     check(buckets)
-    assert (
-        cuda.replays == 0
-        and buckets.sizes == (1, 2, 4)
-        and {type(bucket) for bucket in buckets._buckets.values()} == {Eager}
-    )
-    assert len(caplog.records) == 1 and "without CUDA graphs" in caplog.text
+    assert cuda.replays == 0
+    assert buckets.sizes == (1, 2, 4)
+    assert {type(bucket) for bucket in buckets._buckets.values()} == {Eager}
+    assert len(caplog.records) == 1
+    assert "without CUDA graphs" in caplog.text
 
 
-# --- on a GPU ------------------------------------------------------------------------------------------------------
+# --- on a GPU ---
 
 
 @pytest.fixture(scope="module")
@@ -178,9 +186,9 @@ def test_the_gpu_answers_as_the_cpu_does(small, precision, tolerance):
     directory, description, photos = small
     expected = open_engine(directory, description).run(photos)
     engine = TorchEngine(directory, description, precision)
-    assert engine.max_batch == 64 and {
-        type(bucket) for bucket in engine._buckets._buckets.values()
-    } == {Graph}
+    assert engine.max_batch == 64
+    assert engine._buckets is not None
+    assert {type(bucket) for bucket in engine._buckets._buckets.values()} == {Graph}
     for count in (1, 2, 3, 5, 17, 33, 64, 70):
         np.testing.assert_allclose(engine.run(photos[:count]), expected[:count], atol=tolerance)
     engine.close()
@@ -227,7 +235,8 @@ def test_a_model_is_opened_while_another_answers(small):
     others = [TorchEngine(directory, description, max_batch=8) for _ in range(3)]
     stop.set()
     asking.join()
-    assert len(differences) > 0 and max(differences) < 2e-3
+    assert len(differences) > 0
+    assert max(differences) < 2e-3
     np.testing.assert_allclose(others[0].run(photos), expected, atol=2e-3)
     for opened in (engine, *others):
         opened.close()

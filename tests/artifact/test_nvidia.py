@@ -18,7 +18,8 @@ from tests.support.jobs import REPOSITORY
 OLD = """NVRM version: NVIDIA UNIX x86_64 Kernel Module  470.57.02  Tue Jul 13 16:14:05 UTC 2021
 GCC version:  gcc version 7.3.1 20180712 (Red Hat 7.3.1-12) (GCC)
 """
-NEW = """NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.65.06  Release Build  (dvs-builder@U22-I3)  Sun Jul 27
+NEW = """NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.65.06  Release Build  \
+(dvs-builder@U22-I3)  Sun Jul 27
 GCC version:  gcc version 11.5.0
 """
 
@@ -49,12 +50,14 @@ def test_the_drivers_version_is_read(driver, text, version):
 def test_an_old_driver_is_told_with_what_to_set(driver, tmp_path):
     sentence = driver_problem("13.0", driver(OLD))
     assert sentence == (
-        "the host's NVIDIA driver 470.57.02 is too old: torch carries CUDA 13.0, which needs 580 or newer; on SageMaker set the "
-        "variant's InferenceAmiVersion to al2023-ami-sagemaker-inference-gpu-4-1, elsewhere update the host's driver, or use the device cpu"
+        "the host's NVIDIA driver 470.57.02 is too old: torch carries CUDA 13.0, "
+        "which needs 580 or newer; on SageMaker set the variant's InferenceAmiVersion to "
+        "al2023-ami-sagemaker-inference-gpu-4-1, elsewhere update the host's driver, "
+        "or use the device cpu"
     )
-    assert "525.60 or newer" in driver_problem(
-        "12.8", driver(OLD)
-    ) and "inference-gpu-3-1" in driver_problem("12.8", driver(OLD))
+    problem = driver_problem("12.8", driver(OLD)) or ""
+    assert "525.60 or newer" in problem
+    assert "inference-gpu-3-1" in problem
     assert driver_problem("11.8", driver(OLD)) is None
     assert driver_problem("13.0", driver(NEW)) is None
     assert driver_problem("13.0", tmp_path / "none") is None
@@ -100,19 +103,18 @@ def test_an_old_driver_is_told_with_what_to_set(driver, tmp_path):
 )
 def test_what_torch_says_becomes_one_sentence(driver, error, cuda, text, words):
     sentence = start_problem(error, cuda, driver(text))
-    assert "\n" not in sentence and "device cpu" in sentence
+    assert "\n" not in sentence
+    assert "device cpu" in sentence
     with pytest.raises(ValueError, match=words):
         raise ValueError(sentence)
 
 
-def test_a_gpu_without_kernels_is_told():
+def test_a_gpu_without_kernels_is_named():
     kernels = ["sm_75", "sm_80", "sm_90", "sm_120", "compute_120"]
     assert gpu_problem("Tesla T4", (7, 5), kernels) is None
     assert gpu_problem("NVIDIA H200", (9, 0), kernels) is None
-    assert (
-        "Tesla V100 has compute capability 7.0; this torch has kernels from 7.5 on"
-        in gpu_problem("Tesla V100", (7, 0), kernels)
-    )
+    problem = gpu_problem("Tesla V100", (7, 0), kernels) or ""
+    assert "Tesla V100 has compute capability 7.0; this torch has kernels from 7.5 on" in problem
     assert gpu_problem("Tesla V100", (7, 0), []) is None
 
 
@@ -147,14 +149,19 @@ def test_a_gpu_is_tried_only_with_a_driver_that_will_do(driver, monkeypatch, cap
     monkeypatch.setattr(nvidia, "gpu_given", lambda: True)
     monkeypatch.setattr(nvidia, "torch_cuda", lambda: "13.0")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert nvidia.cuda_available(driver(NEW)) and caplog.text == ""
-    assert not nvidia.cuda_available(driver(OLD)) and "InferenceAmiVersion" in caplog.text
+    assert nvidia.cuda_available(driver(NEW))
+    assert caplog.text == ""
+    assert not nvidia.cuda_available(driver(OLD))
+    assert "InferenceAmiVersion" in caplog.text
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert not nvidia.cuda_available(driver(NEW))
 
 
 def test_asking_loads_no_torch():
-    code = "import sys; from artifact.torch_engine import cuda_available; cuda_available(); print('torch' in sys.modules)"
+    code = (
+        "import sys; from artifact.torch_engine import cuda_available; "
+        "cuda_available(); print('torch' in sys.modules)"
+    )
     assert (
         subprocess.run(
             [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True

@@ -1,4 +1,4 @@
-"""What all pages share: where values lie on an axis, which ticks it has, and what a page lets run."""
+"""The common parts of all pages: positions and ticks of an axis, and the scripts that may run."""
 
 import numpy as np
 import pytest
@@ -17,14 +17,17 @@ from artifact.plot import dots, line_path, linear_axis, search_axis, ticks, valu
 )
 def test_a_range_is_drawn_in_the_scale_it_was_searched_in(scale, low, high, middle):
     axis = search_axis(low, high, 100, 0, scale)
-    assert axis.place([low, middle, high]).tolist() == [100, 50, 0] and np.isnan(axis.place(np.nan))
-    assert all(low <= tick <= high for tick in axis.ticks) and middle in axis.ticks
+    assert axis.place([low, middle, high]).tolist() == [100, 50, 0]
+    assert np.isnan(axis.place(np.nan))
+    assert all(low <= tick <= high for tick in axis.ticks)
+    assert middle in axis.ticks
 
 
 @pytest.mark.parametrize("scale", ["Linear", "Logarithmic", "ReverseLogarithmic"])
 def test_a_range_of_one_value_lies_in_the_middle(scale):
     axis = search_axis(0.5, 0.5, 0, 10, scale)
-    assert axis.place([0.5]).tolist() == [5] and axis.marks() == [(5.0, "0.5")]
+    assert axis.place([0.5]).tolist() == [5]
+    assert axis.marks() == [(5.0, "0.5")]
 
 
 @pytest.mark.parametrize(
@@ -44,16 +47,17 @@ def test_ticks_of_a_logarithmic_range_suit_its_width(low, high, expected):
 )
 def test_round_ticks_enclose_both_ends(low, high):
     found = ticks(low, high, 5)
-    assert len(found) >= 2 and found[0] <= low and found[-1] >= high
+    assert len(found) >= 2
+    assert found[0] <= low
+    assert found[-1] >= high
 
 
 def test_one_outlier_makes_a_logarithmic_axis():
     usual = np.linspace(0.5, 1, 20)
-    assert (
-        value_axis(usual, 0, 1).scale == "Linear"
-        and value_axis(np.append(usual, 1e6), 0, 1).scale == "Logarithmic"
-    )
-    assert value_axis(usual, 0, 1).low == 0 and value_axis(usual, 0, 1, zero=False).low == 0.5
+    assert value_axis(usual, 0, 1).scale == "Linear"
+    assert value_axis(np.append(usual, 1e6), 0, 1).scale == "Logarithmic"
+    assert value_axis(usual, 0, 1).low == 0
+    assert value_axis(usual, 0, 1, zero=False).low == 0.5
     assert value_axis(np.array([np.nan, np.inf]), 0, 1).marks()
 
 
@@ -71,9 +75,9 @@ def test_counts_begin_with_their_first():
 
 def test_lines_break_where_nothing_was_measured():
     x, y = np.arange(4.0), np.array([1, np.nan, 3, 4])
-    assert (
-        line_path(x, y) == "M0 1M2 3L3 4" and dots(x, y, 2) == [(0, 1)] and len(dots(x, y, 4)) == 3
-    )
+    assert line_path(x, y) == "M0 1M2 3L3 4"
+    assert dots(x, y, 2) == [(0, 1)]
+    assert len(dots(x, y, 4)) == 3
 
 
 @pytest.mark.parametrize(
@@ -91,9 +95,7 @@ def test_a_page_runs_its_own_script_alone(tmp_path, script, policy):
         words="<script>",
     )
     text = (tmp_path / "new" / "page.html").read_text()
-    assert (
-        policy in text
-        and "<title>&lt;b&gt;" in text
-        and "<p>&lt;script&gt;</p>" in text
-        and text.count("<script>") == bool(script)
-    )
+    assert policy in text
+    assert "<title>&lt;b&gt;" in text
+    assert "<p>&lt;script&gt;</p>" in text
+    assert text.count("<script>") == bool(script)

@@ -46,7 +46,8 @@ def gradient(mode: str = "RGB", size: tuple[int, int] = (40, 30)) -> Image.Image
 )
 def test_every_mode_becomes_rgb_of_the_same_size(mode, kind):
     photo = decode(encoded(gradient(mode), kind))
-    assert photo.mode == "RGB" and photo.size == (40, 30)
+    assert photo.mode == "RGB"
+    assert photo.size == (40, 30)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -61,7 +62,7 @@ def test_exif_orientation_is_applied(orientation):
         5: lambda a: a.transpose(1, 0, 2),
         6: lambda a: np.rot90(a, -1),
         7: lambda a: np.rot90(a, 2).transpose(1, 0, 2),
-        8: np.rot90,
+        8: lambda a: np.rot90(a),
     }[orientation]
     photo = decode(encoded(gradient(), "PNG", exif=exif))
     np.testing.assert_array_equal(np.asarray(photo), expected(np.asarray(gradient())))
@@ -71,7 +72,8 @@ def test_transparent_pixels_become_white():
     image = Image.new("RGBA", (4, 4), (255, 0, 0, 0))
     image.putpixel((1, 1), (255, 0, 0, 255))
     photo = decode(encoded(image, "PNG"))
-    assert photo.getpixel((0, 0)) == (255, 255, 255) and photo.getpixel((1, 1)) == (255, 0, 0)
+    assert photo.getpixel((0, 0)) == (255, 255, 255)
+    assert photo.getpixel((1, 1)) == (255, 0, 0)
 
 
 def test_a_palette_with_transparency_becomes_white_there():
@@ -84,7 +86,9 @@ def test_a_palette_with_transparency_becomes_white_there():
 def test_deep_greyscale_is_scaled_not_clipped(dtype, full):
     samples = (np.linspace(0, 1, 64).reshape(8, 8) * full).astype(dtype)
     photo = np.asarray(decode(encoded(Image.fromarray(samples), "TIFF")))
-    assert photo[0, 0, 0] == 0 and photo[-1, -1, 0] == 255 and 120 < photo[4, 0, 0] < 136
+    assert photo[0, 0, 0] == 0
+    assert photo[-1, -1, 0] == 255
+    assert 120 < photo[4, 0, 0] < 136
 
 
 def test_files_that_would_take_minutes_to_decode_are_refused():
@@ -140,11 +144,13 @@ def test_the_file_is_named_when_it_cannot_be_read(tmp_path):
 def test_pixels_are_those_of_resize_and_centre_crop(size):
     photo = gradient(size=size)
     pixels = Preprocessing().pixels(photo)
-    assert pixels.shape == (224, 224, 3) and pixels.dtype == np.uint8
+    assert pixels.shape == (224, 224, 3)
+    assert pixels.dtype == np.uint8
     if max(size) / min(size) < 30:
         reference = np.asarray(tv.center_crop(tv.resize(photo, [256]), [224])).astype(int)
         difference = np.abs(pixels.astype(int) - reference)
-        assert difference.mean() < 0.5 and difference.max() <= 3
+        assert difference.mean() < 0.5
+        assert difference.max() <= 3
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 import threading
 import weakref
+from typing import Any
 
 import numpy as np
 import pytest
@@ -44,7 +45,8 @@ def test_it_answers_as_openvino_does(artifact, engine):
     expected = open_engine(directory, description, "f32").run(photos)
     answers = engine.run(photos)
     assert (engine.name, engine.precision, engine.max_batch) == ("torch", "f32", MAX_BATCH)
-    assert answers.dtype == np.float32 and answers.shape == (18, 3)
+    assert answers.dtype == np.float32
+    assert answers.shape == (18, 3)
     np.testing.assert_allclose(answers, expected, atol=1e-4)
 
 
@@ -56,7 +58,8 @@ def test_half_precision_names_the_same_classes(artifact, precision):
     answers = engine.run(photos)
     engine.close()
     sure = np.sort(expected)[:, -1] - np.sort(expected)[:, -2] > 0.05
-    assert engine.precision == precision and sure.sum() >= 12
+    assert engine.precision == precision
+    assert sure.sum() >= 12
     np.testing.assert_array_equal(answers.argmax(axis=1)[sure], expected.argmax(axis=1)[sure])
     np.testing.assert_allclose(answers, expected, atol=0.05)
     np.testing.assert_allclose(answers.sum(axis=1), 1, atol=1e-5)  # softmax itself is in f32
@@ -80,10 +83,8 @@ def test_a_network_too_large_for_half_precision_runs_in_a_wider_one(tmp_path, mo
     safetensors.torch.save_file(weights, tmp_path / "model.safetensors")
     monkeypatch.setattr(torch_engine, "_candidates", lambda device: ("f16", "bf16", "f32"))
     engine = TorchEngine(tmp_path, description, "auto", "cpu", 2)
-    assert (
-        engine.precision == "bf16"
-        and "probabilities in f16 differ from those in f32 by nan" in caplog.text
-    )
+    assert engine.precision == "bf16"
+    assert "probabilities in f16 differ from those in f32 by nan" in caplog.text
     assert np.isfinite(engine.run(pixels)).all()
 
 
@@ -129,7 +130,9 @@ def test_other_pixels_are_refused(engine):
 def test_a_closed_engine_lets_go_of_the_network(artifact):
     directory, description, photos = artifact
     engine = TorchEngine(directory, description, "bf16", "cpu", 2)
-    weights = [weakref.ref(module) for module in engine._buckets._buckets[1]._model.modules()]
+    assert engine._buckets is not None
+    bucket: Any = engine._buckets._buckets[1]  # Any: its model is a module here
+    weights = [weakref.ref(module) for module in bucket._model.modules()]
     assert len(weights) > 50
     engine.close()
     engine.close()
@@ -165,7 +168,7 @@ def test_a_head_and_several_labels(tmp_path):
     "architecture", ["regnet_y_400mf", "swin_v2_t", "inception_v3", "vit_b_32"]
 )
 def test_networks_with_ways_of_their_own(tmp_path, architecture):
-    """Widths out of tensors, buffers beside weights, an input of its own scale, a size that is part of the network."""
+    """Widths from tensors, buffers beside weights, an own input scale, an own size."""
     torch.manual_seed(0)
     size = 96
     description = Description(("a", "b"), Preprocessing(size, size), architecture)
@@ -208,10 +211,11 @@ class Branching(torch.nn.Module):
 def test_a_network_that_cannot_be_traced_runs_as_it_is():
     network = Branching()
     copied = torch_engine._folded(network)
-    assert copied is not network and copied(torch.ones(1, 2)).shape == (1, 2)
+    assert copied is not network
+    assert copied(torch.ones(1, 2)).shape == (1, 2)
 
 
-# --- what cannot be used -------------------------------------------------------------------------------------------
+# --- unusable artifacts and devices ---
 
 
 def drop_weights(folder):
@@ -238,7 +242,7 @@ def damage_weights(folder):
         (None, 3, "vit_b_32", "does not fit model.json"),
     ],
 )
-def test_an_artifact_that_cannot_be_used_is_told_in_one_sentence(
+def test_an_artifact_that_cannot_be_used_is_one_sentence(
     tmp_path, change, classes, architecture, words
 ):
     small_artifact(tmp_path)
@@ -247,10 +251,11 @@ def test_an_artifact_that_cannot_be_used_is_told_in_one_sentence(
     description = Description(tuple("abcd"[:classes]), Preprocessing(36, 32), architecture)
     with pytest.raises(ArtifactError, match=words) as caught:
         TorchEngine(tmp_path, description, "f32", "cpu", 1)
-    assert "\n" not in str(caught.value) and len(str(caught.value)) < 4000
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 4000
 
 
-def test_a_device_without_memory_is_told_in_one_sentence(artifact, monkeypatch):
+def test_a_device_without_memory_is_one_sentence(artifact, monkeypatch):
     directory, description, photos = artifact
 
     def full(*_):
@@ -265,15 +270,17 @@ def test_a_device_without_memory_is_told_in_one_sentence(artifact, monkeypatch):
         DeviceMemoryError, match="does not fit into the free memory of cpu; unload another model"
     ) as caught:
         TorchEngine(directory, description, "f32", "cpu", 2)
-    assert isinstance(caught.value, MemoryError) and isinstance(caught.value, ArtifactError)
+    assert isinstance(caught.value, MemoryError)
+    assert isinstance(caught.value, ArtifactError)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-def test_a_gpu_that_is_not_there_is_told_in_one_sentence(artifact):
+def test_a_gpu_that_is_not_there_is_one_sentence(artifact):
     directory, description, _ = artifact
     with pytest.raises(DeviceError, match="use the device cpu") as caught:
         TorchEngine(directory, description)
-    assert "\n" not in str(caught.value) and isinstance(caught.value, ArtifactError)
+    assert "\n" not in str(caught.value)
+    assert isinstance(caught.value, ArtifactError)
 
 
 @pytest.mark.parametrize(

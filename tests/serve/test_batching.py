@@ -17,12 +17,18 @@ class Sums:
     """An engine whose answer is the sum of a photo's samples. It notes the batches it ran."""
 
     def __init__(self, max_batch: int = 1, seconds: float = 0.0):
-        self.max_batch, self.seconds, self.batches, self.closed = max_batch, seconds, [], False
+        self.max_batch = max_batch
+        self.seconds = seconds  # of a run
+        self.batches: list[int] = []
+        self.closed = False
+        self.broken = False
         self.gate = threading.Event()
         self.gate.set()
 
     def run(self, pixels):
         self.gate.wait()
+        if self.broken:
+            raise ZeroDivisionError
         time.sleep(self.seconds)
         if (pixels == 255).all():
             raise RuntimeError("a bad photo")
@@ -63,7 +69,8 @@ def test_what_waits_is_run_together_and_no_more_than_the_engine_takes():
         engine.gate.set()
         for future in futures:
             future.result()
-    assert max(engine.batches) == 4 and engine.batches[-2:] == [4, 4]
+    assert max(engine.batches) == 4
+    assert engine.batches[-2:] == [4, 4]
     batcher.close()
 
 
@@ -79,7 +86,8 @@ def test_batches_shrink_when_a_run_takes_too_long():
     futures = [batcher.submit(pixels(1), state()) for _ in range(30)]
     for future in futures:
         future.result()
-    assert max(engine.batches) == 8 and engine.batches[-1] <= 2
+    assert max(engine.batches) == 8
+    assert engine.batches[-1] <= 2
     batcher.close()
 
 
@@ -91,11 +99,9 @@ def test_a_batch_waits_for_a_photo_that_is_being_decoded():
         first = batcher.submit(pixels(2), state())
         time.sleep(0.02)
         second = batcher.submit(pixels(3), state())
-    assert (
-        float(first.result()[0]) == 24
-        and float(second.result()[0]) == 36
-        and engine.batches == [1, 2]
-    )
+    assert float(first.result()[0]) == 24
+    assert float(second.result()[0]) == 36
+    assert engine.batches == [1, 2]
     batcher.close()
 
 
@@ -145,14 +151,14 @@ def test_an_idle_engine_takes_any_photo_after_a_slow_run():
     batcher.close()
 
 
-def test_who_asked_for_it_is_told_once_when_the_engine_dies():
-    told = threading.Event()
+def test_died_is_called_when_the_engine_dies():
+    called = threading.Event()
     engine = Sums()
-    batcher = Batcher(engine, threading.Lock(), died=told.set)
-    engine.run = lambda pixels: 1 / 0
+    batcher = Batcher(engine, threading.Lock(), died=called.set)
+    engine.broken = True
     with pytest.raises(EngineDead):
         batcher.submit(pixels(1), state()).result()
-    assert told.wait(5)
+    assert called.wait(5)
     batcher.close()
 
 
@@ -162,21 +168,22 @@ def test_a_run_that_fails_costs_its_own_callers_only():
     bad, good = batcher.submit(pixels(255), state()), batcher.submit(pixels(1), state())
     with pytest.raises(EngineDead, match="failed on this request"):
         bad.result()
-    assert good.result() == 12 and batcher.fault() is None
+    assert good.result() == 12
+    assert batcher.fault() is None
     batcher.close()
 
 
-def test_an_engine_that_died_is_told_to_everyone():
+def test_everyone_learns_of_an_engine_that_died():
     engine = Sums()
     batcher = Batcher(engine, threading.Lock())
     engine.gate.clear()
     futures = [batcher.submit(pixels(value), state()) for value in (1, 2, 3)]
-    engine.run = lambda pixels: 1 / 0
+    engine.broken = True
     engine.gate.set()
     for future in futures[1:]:
         with pytest.raises(EngineDead):
             future.result()
-    assert "ZeroDivisionError" in batcher.fault()
+    assert "ZeroDivisionError" in (batcher.fault() or "")
     with pytest.raises(EngineDead):
         batcher.admit(1, state())
     with pytest.raises(EngineDead):
@@ -191,7 +198,8 @@ def test_closing_answers_what_is_queued():
     batcher.close()
     assert [float(future.result()[0]) for future in futures] == [
         12.0 * value for value in range(20)
-    ] and engine.closed
+    ]
+    assert engine.closed
     with pytest.raises(EngineDead, match="unloaded"):
         batcher.submit(pixels(1), state())
 

@@ -1,4 +1,4 @@
-"""Requests to photos and predictions to answers: every content type, every wish, and what is wrong with them."""
+"""Requests to photos and predictions to answers: every content type, and wrong requests."""
 
 import json
 
@@ -6,10 +6,11 @@ import pytest
 
 from serve.inputs import ACCEPTED, InputError, photos_of, top_k_of
 from serve.outputs import answer_type, render
+from serve.prediction import Prediction
 from tests.support.servers import b64, instances
 
 BODY = b"\xff\xd8 not looked into here"
-PREDICTIONS = [
+PREDICTIONS: list[Prediction] = [
     {
         "label": "a, b",
         "probability": 0.75,
@@ -130,11 +131,9 @@ def test_many_photos_in_one_body(content_type, body, count):
 def test_a_body_that_is_not_of_its_type_is_told_in_one_sentence(content_type, body, status, words):
     with pytest.raises(InputError, match=r"[^\n]+") as caught:
         photos_of(content_type, body)
-    assert (
-        caught.value.status == status
-        and words in str(caught.value)
-        and "\n" not in str(caught.value)
-    )
+    assert caught.value.status == status
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_in_batch_transform_a_bad_record_stands_in_its_place():

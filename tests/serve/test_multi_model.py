@@ -1,9 +1,10 @@
-"""Multi-model endpoints: /models as SageMaker calls it, memory that comes back, and loading beside traffic."""
+"""Multi-model endpoints: /models as SageMaker calls it, memory, and loading beside traffic."""
 
 import json
 import shutil
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -39,7 +40,7 @@ def large(tmp_path_factory) -> Path:
     return folder
 
 
-def call(server, method: str, path: str, body: dict | None = None) -> tuple[int, object]:
+def call(server, method: str, path: str, body: dict | None = None) -> tuple[int, Any]:
     status, _, answer = server.ask(
         method,
         path,
@@ -63,7 +64,8 @@ def resident(pid: int) -> int:
 
 
 def test_a_model_is_loaded_asked_and_unloaded(server, colours):
-    assert server.ask("GET", "/ping")[0] == 200 and call(server, "GET", "/models") == (
+    assert server.ask("GET", "/ping")[0] == 200
+    assert call(server, "GET", "/models") == (
         200,
         {"models": []},
     )
@@ -72,26 +74,26 @@ def test_a_model_is_loaded_asked_and_unloaded(server, colours):
         200,
         known,
     )
-    assert call(server, "GET", "/models") == (200, {"models": [known]}) and call(
-        server, "GET", "/models/a-b"
-    ) == (200, known)
+    assert call(server, "GET", "/models") == (200, {"models": [known]})
+    assert call(server, "GET", "/models/a-b") == (200, known)
     status, answer = server.invoke(
         photo("blue"), path="/models/a-b/invoke", **{"X-Amzn-SageMaker-Target-Model": "a.tar.gz"}
     )
-    assert status == 200 and answer["predictions"][0]["label"] == "blue"
+    assert status == 200
+    assert answer["predictions"][0]["label"] == "blue"
     assert call(server, "DELETE", "/models/a-b") == (200, None)
     for method, path in (("GET", "/models/a-b"), ("DELETE", "/models/a-b")):
         status, answer = call(server, method, path)
-        assert status == 404 and "no model 'a-b' is loaded" in answer["error"]
+        assert status == 404
+        assert "no model 'a-b' is loaded" in answer["error"]
     assert server.invoke(photo(), path="/models/a-b/invoke")[0] == 404
 
 
 def test_a_name_can_be_loaded_once(server, colours):
-    assert load(server, "once", colours.model) == 200 and load(server, "once", colours.model) == 409
-    assert (
-        call(server, "DELETE", "/models/once")[0] == 200
-        and load(server, "once", colours.model) == 200
-    )
+    assert load(server, "once", colours.model) == 200
+    assert load(server, "once", colours.model) == 409
+    assert call(server, "DELETE", "/models/once")[0] == 200
+    assert load(server, "once", colours.model) == 200
     assert call(server, "DELETE", "/models/once")[0] == 200
 
 
@@ -114,13 +116,15 @@ def test_a_name_can_be_loaded_once(server, colours):
 )
 def test_what_cannot_be_loaded_is_told(server, body, status, words):
     answered, answer = server.invoke(body, "application/json", "/models")
-    assert answered == status and words in answer["error"]
+    assert answered == status
+    assert words in answer["error"]
     assert call(server, "GET", "/models") == (200, {"models": []})
 
 
 def test_invocations_are_for_a_model(server):
     status, answer = server.invoke(photo())
-    assert status == 404 and "POST /models/<name>/invoke" in answer["error"]
+    assert status == 404
+    assert "POST /models/<name>/invoke" in answer["error"]
 
 
 def test_many_models_are_listed_by_pages(server, colours):
@@ -132,16 +136,15 @@ def test_many_models_are_listed_by_pages(server, colours):
 
 def test_traffic_goes_on_while_models_come_and_go(server, colours, large):
     assert load(server, "steady", colours.model) == 200
-    stop, wrong, answered = threading.Event(), [], []
+    stop = threading.Event()
+    wrong: list[int] = []
+    answered: list[int] = []
 
     def ask() -> None:
         while not stop.is_set():
             status, answer = server.invoke(photo("green"), path="/models/steady/invoke")
-            (
-                answered
-                if status == 200 and answer["predictions"][0]["label"] == "green"
-                else wrong
-            ).append(status)
+            is_right = status == 200 and answer["predictions"][0]["label"] == "green"
+            (answered if is_right else wrong).append(status)
 
     callers = [threading.Thread(target=ask) for _ in range(3)]
     for caller in callers:
@@ -154,12 +157,13 @@ def test_traffic_goes_on_while_models_come_and_go(server, colours, large):
     stop.set()
     for caller in callers:
         caller.join()
-    assert not wrong and call(server, "DELETE", "/models/steady")[0] == 200
+    assert not wrong
+    assert call(server, "DELETE", "/models/steady")[0] == 200
 
 
 def test_an_unloaded_models_memory_is_given_back(server, large, colours):
     (worker,) = server.workers()
-    for name in ("warm", "up"):  # what the libraries keep for good
+    for name in ("warm", "up"):  # the libraries keep some memory for good
         load(server, name, large)
         server.invoke(photo(), path=f"/models/{name}/invoke")
         call(server, "DELETE", f"/models/{name}")
@@ -180,13 +184,14 @@ def test_without_room_sagemaker_is_told_to_make_some(colours, large):
     models.load("small", str(colours.model))
     with pytest.raises(ModelError, match="MB are left; unload another one first") as caught:
         models.load("large", str(large))
-    assert caught.value.status == 507 and [entry["modelName"] for entry in models.listed()] == [
-        "small"
-    ]
+    assert caught.value.status == 507
+    assert [entry["modelName"] for entry in models.listed()] == ["small"]
     models.unload("small")
 
 
-def test_the_least_recently_used_model_makes_room_where_that_is_asked_for(colours, tmp_path):
+def test_the_least_recently_used_model_makes_room_where_that_is_asked_for(
+    colours, tmp_path, monkeypatch
+):
     for name in "abc":
         shutil.copytree(colours.model, tmp_path / name)
     need = needed_bytes(tmp_path / "a")
@@ -202,14 +207,19 @@ def test_the_least_recently_used_model_makes_room_where_that_is_asked_for(colour
     with models.using("a") as predictor:
         assert predictor.predict([photo("red")])[0]["label"] == "red"
     unload = models.unload
-    models.unload = lambda name: (unload(name), loaded.discard(name))
+
+    def noted_unload(name: str) -> None:
+        unload(name)
+        loaded.discard(name)
+
+    monkeypatch.setattr(models, "unload", noted_unload)
     models.load("c", str(tmp_path / "c"))
     assert [entry["modelName"] for entry in models.listed()] == ["a", "c"]
-    full, loaded = 0, {"a", "c"}
+    full = 0
+    loaded = {"a", "c"}
     shutil.copytree(colours.model, tmp_path / "d")
-    with pytest.raises(
-        ModelError, match="MB are left"
-    ):  # not even alone: nobody loses their place for it
+    # it does not fit even alone: no other model loses its place
+    with pytest.raises(ModelError, match="MB are left"):
         models.load("d", str(tmp_path / "d"))
     assert [entry["modelName"] for entry in models.listed()] == ["a", "c"]
     for name in "ac":
@@ -227,5 +237,6 @@ def test_a_model_in_use_is_unloaded_after_its_answer(colours):
                 models.describe("used")
             except ModelError:
                 break
-        assert predictor.predict([photo("blue")])[0]["label"] == "blue" and unloading.is_alive()
+        assert predictor.predict([photo("blue")])[0]["label"] == "blue"
+        assert unloading.is_alive()
     unloading.join()

@@ -1,4 +1,4 @@
-"""A real Chromium for tests: its DevTools protocol over two pipes, which needs no package and no port."""
+"""A real Chromium for tests: its DevTools protocol over two pipes, without a package or a port."""
 
 import base64
 import itertools
@@ -33,13 +33,15 @@ class Browser:
     """One tab. What the page logs as an error, and every URL that it asks for, is kept."""
 
     def __init__(self, commands: int, answers: int):
-        self._commands, self._answers = os.fdopen(commands, "wb", 0), os.fdopen(answers, "rb", 0)
-        self._numbers, self._rest, self._session = itertools.count(1), b"", None
+        self._commands = os.fdopen(commands, "wb", 0)
+        self._answers = os.fdopen(answers, "rb", 0)
+        self._numbers = itertools.count(1)
+        self._rest = b""
+        self._session: str | None = None
         self.errors: list[str] = []
         self.asked: list[str] = []
-        self.fulfil: dict[
-            str, tuple[int, str]
-        ] = {}  # part of a URL to (status, JSON) that the browser is given in place of the network's answer
+        # part of a URL to (status, JSON): the browser gets these instead of the network's answer
+        self.fulfil: dict[str, tuple[int, str]] = {}
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)[
             "sessionId"
@@ -59,8 +61,9 @@ class Browser:
             self._note(message)
 
     def open(self, url: str, width: int = 1280, height: int = 900, dark: bool = False) -> None:
-        """Load a page in a window of so many pixels."""
-        self.errors, self.asked = [], []
+        """Load a page in a window of that many pixels."""
+        self.errors = []
+        self.asked = []
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -92,16 +95,16 @@ class Browser:
         end = time.monotonic() + WAIT_S
         while not (value := self.run(expression)):
             assert time.monotonic() < end, (
-                f"never true: {expression}; on the page: {self.run('document.body.innerText')!r}; errors: {self.errors}"
+                f"never true: {expression}; "
+                f"on the page: {self.run('document.body.innerText')!r}; errors: {self.errors}"
             )
             time.sleep(0.02)
         return value
 
     def text(self, name: str) -> str:
-        """What stands in the element with an id; empty where it is hidden."""
-        return self.run(
-            f"(e => e.offsetParent ? e.innerText : '')(document.getElementById({json.dumps(name)}))"
-        )
+        """The text of the element with an id; empty where it is hidden."""
+        element = f"document.getElementById({json.dumps(name)})"
+        return str(self.run(f"(e => e.offsetParent ? e.innerText : '')({element})"))
 
     def drop(self, *files: Path) -> None:
         """Drag files from outside onto the page."""
@@ -162,7 +165,8 @@ class Browser:
         return json.loads(line)
 
     def _note(self, message: dict) -> None:
-        method, parameters = message.get("method"), message.get("params", {})
+        method = message.get("method")
+        parameters = message.get("params", {})
         if method == "Runtime.exceptionThrown":
             self.errors.append(json.dumps(parameters["exceptionDetails"])[:500])
         elif method == "Log.entryAdded" and parameters["entry"]["level"] == "error":
@@ -195,14 +199,17 @@ class Browser:
 
 
 def chromium() -> str:
-    """The browser's program; skips the test, or with REQUIRE_CHROMIUM=1 fails it, where there is none."""
-    found = next((path for name in NAMES if (path := shutil.which(name))), None)
-    if not found:
-        message = (
-            "no Chromium is installed (Debian: apt-get install chromium), so the page is not tested"
-        )
-        pytest.fail(message) if os.environ.get("REQUIRE_CHROMIUM") == "1" else pytest.skip(message)
-    return found
+    """The browser's program. Without one the test is skipped; with REQUIRE_CHROMIUM=1 it fails."""
+    for name in NAMES:
+        found = shutil.which(name)
+        if found:
+            return found
+    message = (
+        "no Chromium is installed (Debian: apt-get install chromium), so the page is not tested"
+    )
+    if os.environ.get("REQUIRE_CHROMIUM") == "1":
+        pytest.fail(message)
+    pytest.skip(message)
 
 
 @contextmanager
@@ -212,7 +219,8 @@ def browsing(profile: Path):
     to_read, to_write = os.pipe()
     from_read, from_write = os.pipe()
 
-    # the protocol's pipes are file descriptors 3 and 4 of the browser; bash puts them there, since plain sh knows no two-digit ones
+    # The protocol's pipes are the browser's file descriptors 3 and 4. bash puts them there, because
+    # plain sh knows no descriptors of two digits.
     command = [
         "bash",
         "-c",

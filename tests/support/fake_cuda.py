@@ -1,5 +1,8 @@
-"""What CUDA does with streams, events and graphs, on a CPU: a recorded model runs again on the same memory and answers in
-the same place. Stands in for the module torch.cuda; refuses what the real one would refuse."""
+"""A stand-in for the module torch.cuda on a CPU: streams, events and graphs.
+
+A recorded model runs again on the same memory, and its answers appear at the same place. Calls that
+the real module would refuse are refused.
+"""
 
 import contextlib
 import inspect
@@ -17,12 +20,21 @@ def sums(pixels: torch.Tensor) -> torch.Tensor:
 
 
 class FakeCuda:
-    """memory: how many photos at a time fit; `hides_cause`: that a recording without memory ends in another error."""
+    """memory: photos that fit at the same time.
+
+    hides_cause: a recording without memory ends in another error.
+    """
 
     def __init__(self, memory: int = 1000, hides_cause: bool = False):
-        self.memory, self.hides_cause = memory, hides_cause
-        self.current, self.recording = None, None
-        self.calls, self.replays, self.graphs_alive, self.emptied, self.streams = 0, 0, 0, 0, 0
+        self.memory = memory
+        self.hides_cause = hides_cause
+        self.current: FakeStream | None = None
+        self.recording: FakeGraph | None = None
+        self.calls = 0
+        self.replays = 0
+        self.graphs_alive = 0
+        self.emptied = 0  # calls of empty_cache
+        self.streams = 0
 
     # --- the models of the tests; launched on the stream that is current ---
     def model(self, pixels: torch.Tensor) -> torch.Tensor:
@@ -32,10 +44,12 @@ class FakeCuda:
             raise torch.OutOfMemoryError("CUDA out of memory")
         answers = sums(pixels)
         if self.recording:
-            self.recording.pixels, self.recording.answers = pixels, answers
+            self.recording.pixels = pixels
+            self.recording.answers = answers
         return answers
 
     def waiting_model(self, pixels: torch.Tensor) -> torch.Tensor:
+        assert self.current is not None
         self.current.synchronize()
         return self.model(pixels)
 
@@ -61,22 +75,23 @@ class FakeCuda:
 
     @contextlib.contextmanager
     def stream(self, stream):
-        before, self.current = self.current, stream
+        before = self.current
+        self.current = stream
         yield
         self.current = before
 
     @contextlib.contextmanager
     def graph(self, graph, **settings):
         inspect.signature(torch.cuda.graph).bind(graph, **settings)  # the real one takes the same
-        assert settings["stream"] is self.current and settings["pool"] == self.graph_pool_handle()
+        assert settings["stream"] is self.current
+        assert settings["pool"] == self.graph_pool_handle()
         self.recording = graph
         try:
             yield
         except torch.OutOfMemoryError:
             if self.hides_cause:
-                raise RuntimeError(
-                    "CUDA error: operation failed due to a previous error during capture"
-                )  # noqa: B904  as in an __exit__
+                hiding = "CUDA error: operation failed due to a previous error during capture"
+                raise RuntimeError(hiding)  # noqa: B904  as in an __exit__
             raise
         finally:
             self.recording = None
@@ -107,8 +122,11 @@ class FakeEvent:
 
 
 class FakeGraph:
+    pixels: torch.Tensor
+    answers: torch.Tensor
+
     def __init__(self, cuda: FakeCuda):
-        self._cuda, self.answers = cuda, None
+        self._cuda = cuda
         cuda.graphs_alive += 1
 
     def replay(self):
@@ -118,4 +136,5 @@ class FakeGraph:
 
     def reset(self):
         self._cuda.graphs_alive -= 1
-        self.pixels = self.answers = None
+        self.__dict__.pop("pixels", None)  # not there if the recording failed
+        self.__dict__.pop("answers", None)

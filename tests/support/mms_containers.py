@@ -1,4 +1,4 @@
-"""Containers of slipway-serve-mms, and how the tests talk to them."""
+"""Containers of slipway-serve-mms, and requests to them."""
 
 import base64
 import http.client
@@ -67,7 +67,7 @@ def ready(url: str) -> None:
 
 def ask(
     url: str, body: bytes, headers: dict[str, str], path: str = "/invocations", method: str = "POST"
-) -> tuple[int, str, bytes]:
+) -> tuple[int, str | None, bytes]:
     """Status, content type and body of the answer."""
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
     try:
@@ -95,7 +95,7 @@ def states(name: str) -> str:
 
 
 def workers(name: str) -> list[str]:
-    """Process ids of MMS's Python processes on the host: the parents, then the workers forked from them."""
+    """Process ids of MMS's Python processes on the host: the parents, then their workers."""
     rows = [
         row.split(None, 1) for row in docker("top", name, "-eo", "pid,args").stdout.splitlines()[1:]
     ]

@@ -1,4 +1,4 @@
-"""The page behind API Gateway and the function: keys and tokens, waiting for an endpoint, and what API Gateway says by itself."""
+"""The page behind API Gateway and the function: keys, tokens, waiting, API Gateway's words."""
 
 import hashlib
 from contextlib import contextmanager
@@ -16,7 +16,10 @@ KEY = hashlib.sha256(b"sesame").hexdigest()
 
 @pytest.fixture
 def behind(browser, server, colours, monkeypatch):
-    """A function that opens the page behind the function with settings of its own, and a `handle` in front of that; it gives the cloud."""
+    """A function that opens the page behind the Lambda function; it returns the cloud.
+
+    settings: of the function. handle: stands in front of it.
+    """
 
     @contextmanager
     def opened(handle=handler.handle, **settings: str):
@@ -36,7 +39,8 @@ def behind(browser, server, colours, monkeypatch):
 def give(page, key: str) -> None:
     page.until("document.activeElement.id === 'key' && !document.getElementById('key').value")
     page.run(
-        f"document.getElementById('key').value = '{key}'; document.querySelector('#access button').click()"
+        f"document.getElementById('key').value = '{key}'; "
+        "document.querySelector('#access button').click()"
     )
 
 
@@ -55,7 +59,8 @@ def test_what_api_gateway_says_by_itself_is_a_sentence(browser, behind, tmp_path
     ):
         browser.drop(file(tmp_path, "photo.jpg", photo("red")))
         browser.until(
-            "document.getElementById('error').innerText === 'The photo is too large. Send a smaller one.'"
+            "document.getElementById('error').innerText === "
+            "'The photo is too large. Send a smaller one.'"
         )
         said |= {
             "statusCode": 500,
@@ -63,12 +68,14 @@ def test_what_api_gateway_says_by_itself_is_a_sentence(browser, behind, tmp_path
         }  # the function crashed, or took too long
         browser.drop(file(tmp_path, "photo.jpg", photo("red")))
         browser.until(
-            "document.getElementById('error').innerText.startsWith('The service fails at the moment.')"
+            "document.getElementById('error').innerText"
+            ".startsWith('The service fails at the moment.')"
         )
         said |= {"statusCode": 429, "body": '{"message":"Too Many Requests"}'}
         browser.drop(file(tmp_path, "photo.jpg", photo("blue")))
         browser.until(
-            "document.getElementById('status').innerText.startsWith('Too many ask at once. (Asking again in ')"
+            "document.getElementById('status').innerText"
+            ".startsWith('Too many ask at once. (Asking again in ')"
         )
         told = [
             node["name"]["value"]
@@ -88,14 +95,16 @@ def test_it_asks_for_a_key_and_waits_for_a_cold_endpoint(browser, behind, tmp_pa
         browser.drop(file(tmp_path, "photo.jpg", photo("red")))
         give(browser, "wrong")
         browser.until(
-            "document.getElementById('ask').innerText === 'That access key is not valid. Enter another.'"
+            "document.getElementById('ask').innerText === "
+            "'That access key is not valid. Enter another.'"
         )
         give(browser, "sesame")
         answered(browser, "red")
         cloud.trouble = 503, "ServiceUnavailable", "Service Unavailable"
         browser.drop(file(tmp_path, "photo.jpg", photo("blue")))
         browser.until(
-            "document.getElementById('status').innerText === 'The endpoint is busy. (Asking again in 1 s.)'"
+            "document.getElementById('status').innerText === "
+            "'The endpoint is busy. (Asking again in 1 s.)'"
         )
         cloud.trouble = None
         answered(browser, "blue")
@@ -112,7 +121,8 @@ def test_the_labels_ask_for_the_key_too_and_wait_where_they_stand(browser, behin
         browser.until(
             "document.getElementById('count').innerText.startsWith('The endpoint is busy.')"
         )
-        assert idle(browser) and browser.text("access") == ""
+        assert idle(browser)
+        assert browser.text("access") == ""
         cloud.trouble = None
         browser.until("document.getElementById('count').innerText === '3 labels'")
         assert idle(browser)
@@ -151,7 +161,5 @@ def test_a_sample_behind_the_function_is_classified_as_any_photo(browser, behind
     with behind() as cloud:
         browser.run("document.getElementById('try').click()")
         browser.until("document.getElementById('truth').innerText")
-        assert (
-            browser.text("truth") == f"✓ Right: it is {browser.text('answer')}."
-            and len(cloud.invoked) == 1
-        )
+        assert browser.text("truth") == f"✓ Right: it is {browser.text('answer')}."
+        assert len(cloud.invoked) == 1

@@ -1,4 +1,4 @@
-"""Odd requests: the function behind API Gateway and the server itself understand them alike, and never answer them with a traceback."""
+"""Odd requests: the Lambda function and the server understand them alike, without a traceback."""
 
 import json
 import re
@@ -53,7 +53,8 @@ def old(ground_truth: str) -> bytes:
     ).encode()
 
 
-# (path and query, body, headers), status, pattern of the answer; what would ask Wikipedia holds no photo
+# (path and query, body, headers), status, pattern of the answer. Requests that would ask Wikipedia
+# hold no photo.
 REQUESTS = {
     "top_k twice": (
         ("/classify?top_k=3&top_k=1", photo(), JPEG),
@@ -119,11 +120,9 @@ def test_function_and_server_answer_odd_requests_alike(server, case):
     direct = server.ask("POST", place, body, headers)
     event = {**event_2("POST", path, body, headers), "rawQueryString": query}
     behind = handler.handle(event)
-    assert (
-        direct[0] == behind["statusCode"] == status
-        and direct[2].decode() == behind["body"]
-        and re.search(pattern, behind["body"])
-    )
+    assert direct[0] == behind["statusCode"] == status
+    assert direct[2].decode() == behind["body"]
+    assert re.search(pattern, behind["body"])
     assert direct[1]["content-type"] == behind["headers"]["content-type"] == "application/json"
     assert (
         direct[1]["x-content-type-options"]
@@ -139,7 +138,8 @@ def test_function_and_server_answer_odd_requests_alike(server, case):
 )
 def test_a_photo_that_api_gateway_took_for_text_is_told(server, body):
     answer = handler.handle(event_1("POST", "/classify", body, text=True))
-    assert answer["statusCode"] == 400 and "binaryMediaTypes" in answer["body"]
+    assert answer["statusCode"] == 400
+    assert "binaryMediaTypes" in answer["body"]
 
 
 def test_text_may_hold_the_mark_of_bytes_that_are_no_text(server):
@@ -165,4 +165,5 @@ def test_text_may_hold_the_mark_of_bytes_that_are_no_text(server):
 )
 def test_headers_are_read_as_they_come(text, value, parameters):
     found, given = header_value(text)
-    assert found == value and parameters.items() <= given.items()
+    assert found == value
+    assert parameters.items() <= given.items()

@@ -84,4 +84,5 @@ def test_a_bucket_that_cannot_be_read_is_for_the_log_and_one_that_cannot_be_reac
         url = cloud.url
     with pytest.raises(Failure, match="cannot be reached") as told:
         Samples(client(url), "photos", "validation/")()
-    assert told.value.status == 503 and told.value.headers == {"Retry-After": "5"}
+    assert told.value.status == 503
+    assert told.value.headers == {"Retry-After": "5"}

@@ -1,0 +1,100 @@
+"""int8 in a whole training: its figures, its judges, and a stop."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from artifact.engines import open_engine
+from artifact.model import read_description
+from artifact.quantization import STOPPED
+from tests.support.jobs import REPOSITORY, make_job, train_job
+from train.data.photos import PhotoArrays
+from train.result.measure import measure
+
+
+def files(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_a_training_says_what_it_measured_in_which_precision(trained):
+    """model.json, metrics.json and the report describe the engine that an endpoint opens here."""
+    description = read_description(trained.model)
+    engine = open_engine(trained.model, description)
+    metrics = json.loads((trained.output_data / "metrics.json").read_text())
+    assert description.provenance["measured_precision"] == metrics["precision"] == engine.precision
+    assert metrics["quantization"] == description.quantization
+    assert metrics["calibration"] == description.calibration
+    assert description.quantization["calibration_photos"] == description.calibration["photos"] == 12
+    paths = sorted((trained.root / "input/data/test").glob("*/*"))
+    labels = [(description.classes.index(path.parent.name),) for path in paths]
+    answers = measure(
+        engine,
+        description,
+        "test",
+        PhotoArrays(paths, description.preprocessing.pixels, 32),
+        labels,
+        lambda: False,
+    )
+    assert answers is not None
+    assert answers.precision == engine.precision
+    assert answers.line(0).endswith(f" precision={engine.precision}")
+    assert (answers.accuracy(), answers.calibration_error()) == (
+        description.accuracy["test"],
+        metrics["test_ece"],
+    )
+    page = (trained.output_data / "report.html").read_text()
+    assert f"own answers in {engine.precision}" in page
+    assert f"A temperature of {description.temperature:.2f}" in page
+    assert "int8 model" in page
+
+
+def test_without_validation_photos_training_photos_judge_int8(tmp_path):
+    description = train_job(
+        make_job(tmp_path, {"photos": 5}, epochs=1, split="1,0,0", quantize="true")
+    )
+    assert description.temperature == 1
+    assert description.calibration == {}
+    assert description.accuracy == {}
+    assert description.quantization["calibration_photos"] == 15
+    assert {"f32_accuracy", "int8_accuracy"} <= description.quantization.keys()
+    assert (
+        "the training photos" in (tmp_path / "output/data/report.html").read_text()
+        or not description.quantization["kept"]
+    )
+
+
+def test_sigterm_while_quantizing_leaves_the_artifact(tmp_path):
+    job = make_job(tmp_path, {"train": 4, "validation": 2, "test": 2}, epochs=1, quantize="true")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "train", "--root", str(tmp_path)],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("quantization: calibrating"):
+            break
+    process.send_signal(signal.SIGTERM)
+    asked = time.monotonic()
+    rest = process.communicate(timeout=30)[0]
+    assert process.returncode == 0
+    assert time.monotonic() - asked < 25
+    assert f"no int8 model: {STOPPED}" in rest
+    assert "test: photos=6" in rest
+    description = read_description(job.model)
+    assert description.quantization["reason"] == STOPPED
+    assert files(job.model) == {
+        "model.json",
+        "model.onnx",
+        "model.safetensors",
+    }
+    assert open_engine(job.model, description).run(np.zeros((1, 32, 32, 3), np.uint8)).shape == (
+        1,
+        3,
+    )

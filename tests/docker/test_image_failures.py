@@ -1,0 +1,105 @@
+"""Training jobs in our image that fail or are stopped. Needs Docker."""
+
+import os
+import shutil
+import subprocess
+import time
+
+import pytest
+
+from artifact.model import read_description
+from runtime.docker import THREADS
+from tests.support.image_jobs import docker, job_for
+
+pytestmark = pytest.mark.docker
+
+
+@pytest.mark.parametrize(
+    "settings, words",
+    [
+        ({"lr": "abc"}, "lr must be a number; found 'abc'"),
+        ({"model": "resnet51"}, "'resnet51' is not a torchvision"),
+    ],
+)
+def test_a_failed_job_leaves_one_sentence_and_a_code(images, tmp_path, settings, words):
+    root = job_for(tmp_path, **settings)
+    done = docker("run", "--rm", "-v", f"{root}:/opt/ml", images["train"], "train")
+    failure = (root / "output" / "failure").read_text()
+    assert done.returncode == 1
+    assert words in failure
+    assert "\n" not in failure
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_failure_that_cannot_be_written_still_fails_the_job(images, tmp_path):
+    """Where the toolkit itself would leave with 0: no place for its failure file."""
+    root = job_for(tmp_path, lr="abc")
+    done = docker("run", "--rm", "-v", f"{root}:/opt/ml:ro", images["train"], "train")
+    assert done.returncode != 0, done.stdout + done.stderr
+
+
+def test_docker_stop_leaves_the_artifact(images, tmp_path):
+    root = job_for(tmp_path, epochs=5000)
+    name = f"slipway-stop-{os.getpid()}"
+    process = subprocess.Popen(
+        [
+            "docker",
+            "run",
+            "--rm",
+            "--name",
+            name,
+            *THREADS,
+            "-v",
+            f"{root}:/opt/ml",
+            images["train"],
+            "train",
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("epoch=2"):
+            break
+    started = time.monotonic()
+    docker("stop", "-t", "120", name, check=True)
+    process.communicate()
+    assert process.returncode == 0
+    assert time.monotonic() - started < 30
+    assert read_description(root / "model").provenance["best_epoch"] >= 1
+
+
+def test_a_small_full_disk_in_the_container(images, tmp_path):
+    """Checkpoints that do not fit: one sentence, a code, no hang."""
+    root = job_for(tmp_path, epochs=1)
+    done = docker(
+        "run",
+        "--rm",
+        "-v",
+        f"{root}:/opt/ml",
+        "--tmpfs",
+        "/opt/ml/checkpoints:size=1m",
+        images["train"],
+        "train",
+    )
+    assert done.returncode == 1
+    assert "the disk is full" in (root / "output" / "failure").read_text()
+
+
+@pytest.mark.parametrize("missing", ["resourceconfig.json", "inputdataconfig.json"])
+@pytest.mark.parametrize("options", [[], ["--read-only", "--tmpfs", "/tmp"]])
+def test_a_missing_configuration_file_never_looks_like_success(images, tmp_path, missing, options):
+    root = job_for(tmp_path, epochs=1)
+    (root / "input/config" / missing).unlink()
+    shutil.rmtree(root / "output")
+    mount = f"{root}:/opt/ml" + (":ro" if options else "")
+    done = docker("run", "--rm", *options, "-v", mount, images["train"], "train")
+    assert (
+        done.returncode == 1
+        and (missing if not options else "no permission to read or write") in done.stderr
+    ), done.stdout + done.stderr
+    assert (
+        "Traceback" not in done.stderr
+        if options
+        else missing in (root / "output" / "failure").read_text()
+    )

@@ -1,0 +1,104 @@
+"""A user's own training script in our image, as SageMaker's script mode runs it."""
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from runtime.docker import THREADS
+from runtime.opt_ml import lay_out
+from tests.support.image_jobs import docker
+from tests.support.jobs import draw_channel
+
+pytestmark = pytest.mark.docker
+
+
+SCRIPT = """
+import argparse, os, signal, subprocess, sys, time
+parser = argparse.ArgumentParser()
+parser.add_argument("--name"); parser.add_argument("--mode")
+options = parser.parse_args()
+print("script:", options.name, sorted(os.listdir(os.environ["SM_CHANNEL_TRAIN"])), flush=True)
+if options.mode == "fail":
+    raise ValueError("my own reason")
+if options.mode == "wait":
+    child = subprocess.Popen(["sleep", "300"])
+    def stop(*_):
+        open(os.environ["SM_MODEL_DIR"] + "/saved", "w").close()
+        sys.exit(0)
+    signal.signal(signal.SIGTERM, stop)
+    print("waiting", flush=True)
+    time.sleep(300)
+open(os.environ["SM_MODEL_DIR"] + "/mine.txt", "w").write("model")
+"""
+
+
+def script_job(root: Path, mode: str) -> Path:
+    ml = root / "ml"
+    draw_channel(root / "photos" / "train", 12)
+    lay_out(
+        ml,
+        {
+            "sagemaker_program": "mine.py",
+            "sagemaker_submit_directory": "/opt/ml/code",
+            "name": "two words",
+            "mode": mode,
+        },
+        {"train": root / "photos" / "train"},
+    )
+    (ml / "code").mkdir(exist_ok=True)
+    (ml / "code" / "mine.py").write_text(SCRIPT)
+    return ml
+
+
+def test_a_users_own_script_runs(images, tmp_path):
+    root = script_job(tmp_path, "train")
+    done = docker("run", "--rm", "-v", f"{root}:/opt/ml", images["train"], "train")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "script: two words ['blue', 'green', 'red']" in done.stdout
+    assert (root / "model" / "mine.txt").read_text() == "model"
+
+
+def test_a_users_script_that_fails_gives_its_own_reason(images, tmp_path):
+    root = script_job(tmp_path, "fail")
+    done = docker("run", "--rm", "-v", f"{root}:/opt/ml", images["train"], "train")
+    assert done.returncode == 1
+    assert (
+        (root / "output" / "failure")
+        .read_text()
+        .startswith("mine.py failed with code 1: ValueError: my own reason")
+    )
+    assert "my own reason" in done.stderr
+
+
+def test_sigterm_reaches_a_users_script(images, tmp_path):
+    root = script_job(tmp_path, "wait")
+    name = f"slipway-script-{os.getpid()}"
+    process = subprocess.Popen(
+        [
+            "docker",
+            "run",
+            "--rm",
+            "--name",
+            name,
+            *THREADS,
+            "-v",
+            f"{root}:/opt/ml",
+            images["train"],
+            "train",
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("waiting"):
+            break
+    started = time.monotonic()
+    docker("stop", "-t", "60", name, check=True)
+    process.communicate()
+    assert process.returncode == 0
+    assert time.monotonic() - started < 30
+    assert (root / "model" / "saved").exists()

@@ -1,0 +1,91 @@
+"""The end of the server and of its workers: signals, and the answers under way."""
+
+import json
+import os
+import signal
+import threading
+import time
+from typing import Any
+
+from runtime.load import Request, load
+from runtime.probes import ping
+from tests.support.raw_requests import all_of, connect, head
+from tests.support.servers import instances, photo, serving
+
+
+def test_at_sigterm_what_takes_too_long_gets_a_sentence_and_the_server_leaves_in_time(colours):
+    with serving(
+        colours.model, SAGEMAKER_MODEL_SERVER_TIMEOUT=600, SAGEMAKER_MAX_PAYLOAD_IN_MB=100
+    ) as server:
+        answers = []
+        many = instances(*[photo("red", "PNG", size=(3000, 3000))] * 1000)  # minutes of decoding
+        asking = threading.Thread(
+            target=lambda: answers.append(
+                server.ask("POST", "/invocations", many, {"Content-Type": "application/json"}, 120)
+            )
+        )
+        asking.start()
+        time.sleep(2)
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(timeout=25) == 0
+        asking.join()
+        status, headers, body = answers[0]
+        assert status == 503
+        assert int(headers["retry-after"]) >= 1
+        assert "ask again" in json.loads(body)["error"]
+
+
+def test_a_killed_worker_is_replaced(colours):
+    with serving(colours.model) as server:
+        (before,) = server.workers()
+        os.kill(before, signal.SIGKILL)
+        while ping(f"http://127.0.0.1:{server.port}") != 200:
+            time.sleep(0.02)
+        (after,) = server.workers()
+        assert after != before
+        assert server.label(photo("blue")) == "blue"
+
+
+def test_sigterm_answers_what_was_accepted_and_leaves(colours):
+    with serving(colours.model) as server:
+        body = photo(size=(60, 60))
+        with connect(server) as connection, connect(server) as idle:
+            connection.sendall(head(len(body)) + body[:100])  # accepted, its body still under way
+            time.sleep(0.3)
+            server.process.send_signal(signal.SIGTERM)
+            time.sleep(0.3)
+            connection.sendall(body[100:])
+            assert all_of(connection).startswith(b"HTTP/1.1 200")
+            assert idle.recv(10) == b""
+        assert server.process.wait(timeout=25) == 0
+
+
+def test_sigterm_under_load_costs_nobody_his_answer_who_had_connected(colours):
+    asked = Request("photo", photo(size=(60, 60)), "image/jpeg")
+    answers: list[Any] = []
+    with serving(colours.model) as server:
+        ended = threading.Event()
+
+        def stop() -> None:
+            time.sleep(0.7)
+            server.process.send_signal(signal.SIGTERM)
+            server.process.wait(timeout=25)
+            ended.set()
+
+        stopping = threading.Thread(target=stop)
+        stopping.start()
+        load(
+            f"http://127.0.0.1:{server.port}",
+            lambda: None if ended.is_set() else asked,
+            16,
+            answers.append,
+        )
+        stopping.join()
+        assert server.process.returncode == 0
+    lost = [
+        answer.error
+        for answer in answers
+        if answer.status != 200 and not answer.error.startswith("ConnectionRefusedError")
+    ]
+    assert not lost
+    assert sum(answer.status == 200 for answer in answers) > 16
