@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.support.aws import ENDPOINT, event_2
+from tests.support.api_gateway import event_2
+from tests.support.aws import ENDPOINT
 from tests.support.lambda_requests import EVENTS, JPEG, ask
 from tests.support.servers import photo
 from web.aws import handler
