@@ -13,7 +13,7 @@ from launch.__main__ import main as launch
 from recipes.document import read_document
 from recipes.recipe import parse_recipe
 from tests.support.jobs import REPOSITORY
-from tests.support.tuning import draw_data, search_here, settings
+from tests.support.tuning import search_here, settings
 from tune.search_settings import BEST_FILE, BEST_RECIPE_FILE, RESULTS_FILE
 from tune.show import main as show
 from tune.tuner import Tuner
@@ -23,11 +23,6 @@ CLOUD = {
     "role": "arn:aws:iam::123456789012:role/r",
     "training": {"instance_type": "ml.m5.large"},
 }
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return draw_data(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")
@@ -76,9 +71,8 @@ def test_train_says_what_is_wrong_with_them(tmp_path, capsys, content, sentence)
     if content:
         file.write_text(content)
     assert main(["--root", str(tmp_path), "--hyperparameters", str(file)]) != 0
-    assert (tmp_path / "output/failure").read_text().startswith(sentence.format(file)) and not (
-        tmp_path / "input"
-    ).exists()
+    assert (tmp_path / "output/failure").read_text().startswith(sentence.format(file))
+    assert not (tmp_path / "input").exists()
 
 
 def test_diagnose_takes_them(tmp_path, search, data):
@@ -93,16 +87,12 @@ def test_diagnose_takes_them(tmp_path, search, data):
         "exploding_tensor",
     )
     assert ended.returncode in (0, 3), ended.stdout + ended.stderr
-    assert (
-        "epoch=2" in ended.stdout
-        and ended.stdout.count("diagnose: ") == 1
-        and "diagnose: rules=1 " in ended.stdout
-    )
+    assert "epoch=2" in ended.stdout
+    assert ended.stdout.count("diagnose: ") == 1
+    assert "diagnose: rules=1 " in ended.stdout
     texts = json.loads((tmp_path / "watched/input/config/hyperparameters.json").read_text())
-    assert (
-        texts == best(search) | {"debug": "true", "profile": "true"}
-        and (tmp_path / "watched/output/findings.json").is_file()
-    )
+    assert texts == best(search) | {"debug": "true", "profile": "true"}
+    assert (tmp_path / "watched/output/findings.json").is_file()
 
 
 @pytest.mark.parametrize(
@@ -136,7 +126,8 @@ def test_diagnose_says_what_is_wrong(tmp_path, monkeypatch, capsys, arguments, s
     (tmp_path / "train").mkdir()
     assert main([arguments[0], "--hyperparameters", "best.json", *arguments[1:]]) == 1
     told = capsys.readouterr().err
-    assert told.startswith(f"diagnose: failed: {sentence}") and told.count("\n") == 1
+    assert told.startswith(f"diagnose: failed: {sentence}")
+    assert told.count("\n") == 1
 
 
 @pytest.mark.parametrize("command", ["train", "debug"])
@@ -161,13 +152,10 @@ def test_launch_takes_them(tmp_path, search, capsys, command):
         launch([command, str(search / BEST_RECIPE_FILE), "--dry-run", "--out", str(tmp_path)]) == 0
     )
     (request,) = [call["request"] for call in json.loads(capsys.readouterr().out)]
-    assert request["HyperParameters"].keys() == best(search).keys() and float(
-        request["HyperParameters"]["lr"]
-    ) == float(best(search)["lr"])
-    assert (
-        request["RoleArn"] == CLOUD["role"]
-        and request["ResourceConfig"]["InstanceType"] == "ml.m5.large"
-    )
+    assert request["HyperParameters"].keys() == best(search).keys()
+    assert float(request["HyperParameters"]["lr"]) == float(best(search)["lr"])
+    assert request["RoleArn"] == CLOUD["role"]
+    assert request["ResourceConfig"]["InstanceType"] == "ml.m5.large"
 
 
 def test_launch_says_what_is_wrong_with_them(tmp_path, capsys):
@@ -189,10 +177,8 @@ def test_launch_says_what_is_wrong_with_them(tmp_path, capsys):
             == 1
         )
         told = capsys.readouterr().err
-        assert (
-            sentence in told
-            and len([line for line in told.split("\n") if line.startswith("launch: failed")]) == 1
-        )
+        assert sentence in told
+        assert len([line for line in told.split("\n") if line.startswith("launch: failed")]) == 1
     with pytest.raises(SystemExit, match="2"):
         launch(["train", "any.yaml", "--best", "--hyperparameters", "best.json"])
 
@@ -203,7 +189,8 @@ def best(search: Path) -> dict[str, str]:
 
 def test_the_best_recipe_is_the_searchs_without_its_tuning_jobs(search):
     found = read_document(search / BEST_RECIPE_FILE)
-    assert "tuning" not in found and found["sagemaker"] == CLOUD
+    assert "tuning" not in found
+    assert found["sagemaker"] == CLOUD
     assert {
         name: str(text) for name, text in parse_recipe(found).hyperparameters.items()
     }.keys() == best(search).keys()
@@ -231,24 +218,19 @@ def test_trials_that_share_a_process_watch_themselves(tmp_path, data):
             debug_train_interval=1,
         )
     )
-    assert [trial.status for trial in job.trials] == ["Completed"] * 2 and [
-        trial.reason for trial in job.trials
-    ] == ["", ""]
+    assert [trial.status for trial in job.trials] == ["Completed"] * 2
+    assert [trial.reason for trial in job.trials] == ["", ""]
     assert [trial.curve for trial in job.trials] == [trial.curve for trial in plain.trials]
     for trial in job.trials:
         tree = tmp_path / "watched/trials/job-0" / trial.name
         printed = (tree / "output.log").read_text()
-        assert (
-            "no more tensors are saved" not in printed and "no tensors will be saved" not in printed
-        )
-        assert (
-            "diagnose: rules=" in printed
-            and (tree / "output/data/findings.json").is_file()
-            and (tree / "output/data/profiler").is_dir()
-        )
-        assert (
-            list((tree / "output/data/tensors/events").iterdir()) and not (tree / "model").exists()
-        )
+        assert "no more tensors are saved" not in printed
+        assert "no tensors will be saved" not in printed
+        assert "diagnose: rules=" in printed
+        assert (tree / "output/data/findings.json").is_file()
+        assert (tree / "output/data/profiler").is_dir()
+        assert list((tree / "output/data/tensors/events").iterdir())
+        assert not (tree / "model").exists()
 
 
 def test_a_trial_finds_what_those_before_it_made(tmp_path, data):
@@ -262,12 +244,12 @@ def test_a_trial_finds_what_those_before_it_made(tmp_path, data):
     jobs = search_here(here), search_here(there)
     logs = [
         (asked.out / "trials/job-0" / trial.name / "output.log").read_text()
-        for asked, job in zip((here, there), jobs)
+        for asked, job in zip((here, there), jobs, strict=True)
         for trial in job.trials
     ]
     rows = [re.findall(r"^store: (\S+), (\d+) of (\d+) rows are there", log, re.M) for log in logs]
-    assert all(there == "0" for _, there, _ in rows[0]) and len(rows[0]) >= 2, logs[0]
-    assert all(there == of for found in rows[1:] for _, there, of in found) and all(
-        len(found) >= 2 for found in rows
-    ), logs[1]
+    assert all(there == "0" for _, there, _ in rows[0]), logs[0]
+    assert len(rows[0]) >= 2, logs[0]
+    assert all(there == of for found in rows[1:] for _, there, of in found), logs[1]
+    assert all(len(found) >= 2 for found in rows), logs[1]
     assert ["the one of the training before" in log for log in logs] == [False, True, False]

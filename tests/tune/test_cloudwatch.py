@@ -69,12 +69,11 @@ def test_curves_are_read_by_the_regex_of_the_objective(logs, tmp_path):
             ],
         )
         (job,) = read_managed("yoga", client, logs=logs)
-    assert (
-        job.trials[0].curve == (0.25, 0.5)
-        and len(job.trials[1].curve) == 6000
-        and job.trials[1].curve[-1] == 0.5999
-    )
-    assert job.trials[2].curve == () and job.trials[2].objective == 0.75  # its log was deleted
+    assert job.trials[0].curve == (0.25, 0.5)
+    assert len(job.trials[1].curve) == 6000
+    assert job.trials[1].curve[-1] == 0.5999
+    assert job.trials[2].curve == ()
+    assert job.trials[2].objective == 0.75  # its log was deleted
     assert (job.trials[3].curve, job.trials[3].objective) == ((0.125,), 0.125)
     write_page(tmp_path / "tuning.html", (job,))
     assert (
@@ -99,7 +98,8 @@ def test_one_host_is_read_over_all_its_starts(logs):
 
 
 def test_no_log_and_no_usable_regex_are_no_fault(logs, caplog):
-    assert read_curves({"yoga-001": REGEX}, logs) == {} and read_curves({}, logs) == {}
+    assert read_curves({"yoga-001": REGEX}, logs) == {}
+    assert read_curves({}, logs) == {}
     logs.create_log_group(logGroupName=GROUP)
     tell(logs, "yoga-001/algo-1-1790000000", 0.25)
     assert (
@@ -108,7 +108,8 @@ def test_no_log_and_no_usable_regex_are_no_fault(logs, caplog):
         == read_curves({"yoga-001": "(epoch)="}, logs)
         == {}
     )
-    assert read_curves({"yoga-002": REGEX}, logs) == {} and caplog.text == ""
+    assert read_curves({"yoga-002": REGEX}, logs) == {}
+    assert caplog.text == ""
 
 
 def test_refused_logs_are_told_once(caplog):
@@ -121,7 +122,5 @@ def test_refused_logs_are_told_once(caplog):
                 "not authorized to perform: logs:DescribeLogStreams",
             )
         assert read_curves({f"yoga-{number}": REGEX for number in range(3)}, client) == {}
-    assert (
-        caplog.text.count("the learning curves are missing") == 1
-        and "not authorized" in caplog.text
-    )
+    assert caplog.text.count("the learning curves are missing") == 1
+    assert "not authorized" in caplog.text

@@ -55,7 +55,8 @@ def test_a_tuning_job_with_all_its_pages(sagemaker):
         "epochs": {"type": "Integer", "min": 5, "max": 10, "scale": "Auto"},
         "batch_size": {"type": "Categorical", "values": ["16", "30"]},
     }
-    assert job.static == {"model": "vgg16"} and [each.objective for each in job.trials] == [
+    assert job.static == {"model": "vgg16"}
+    assert [each.objective for each in job.trials] == [
         0.5,
         0.75,
         0.25,
@@ -66,13 +67,15 @@ def test_a_tuning_job_with_all_its_pages(sagemaker):
         "lr": "0.01",
         "epochs": "5",
         "batch_size": "16",
-    } and first.tuned == ("lr", "epochs", "batch_size")
+    }
+    assert first.tuned == ("lr", "epochs", "batch_size")
     assert (first.started, first.ended, first.curve) == (
         "2026-11-21T10:02:00+00:00",
         "2026-11-21T10:04:00+00:00",
         (),
     )
-    assert job.best().name == "yoga-002" and "best: yoga-002" in table((job,))
+    assert job.best().name == "yoga-002"
+    assert "best: yoga-002" in table((job,))
 
 
 def test_reasons_are_asked_for_where_the_list_has_none(sagemaker):
@@ -104,7 +107,8 @@ def test_reasons_are_asked_for_where_the_list_has_none(sagemaker):
     training_job(stubber, "e", FailureReason="CapacityError: no instances")
     training_job(stubber, "f", SecondaryStatus="MaxRuntimeExceeded")
     (job,) = read_managed("yoga", client)
-    assert job.status == "InProgress" and [each.status for each in job.trials] == [
+    assert job.status == "InProgress"
+    assert [each.status for each in job.trials] == [
         "Failed",
         "Stopped",
         "Completed",
@@ -139,13 +143,10 @@ def test_parents_come_first_in_the_order_of_their_creation(sagemaker):
     for place, name in enumerate(("zero", "first", "second", "third")):
         listed(stubber, name, [summary(f"{name}-001", 0.1 * place)])
     jobs = read_managed("third", client)
-    assert [job.name for job in jobs] == ["zero", "first", "second", "third"] and jobs[
-        -1
-    ].parents == ("second", "first")
-    assert (
-        jobs[-1].warm_start == "IdenticalDataAndAlgorithm"
-        and Ranking(jobs).best.trial.name == "third-001"
-    )
+    assert [job.name for job in jobs] == ["zero", "first", "second", "third"]
+    assert jobs[-1].parents == ("second", "first")
+    assert jobs[-1].warm_start == "IdenticalDataAndAlgorithm"
+    assert Ranking(jobs).best.trial.name == "third-001"
 
 
 def test_without_parents_on_request(sagemaker):
@@ -160,9 +161,8 @@ def test_a_deleted_parent_is_told(sagemaker, caplog):
     describe(stubber, "second", described("second", 10, ("first",)))
     stubber.add_client_error("describe_hyper_parameter_tuning_job", "ResourceNotFound", "gone")
     listed(stubber, "second", [summary("a", 0.5)])
-    assert [job.name for job in read_managed("second", client)] == [
-        "second"
-    ] and "tuning job 'first', which 'second' starts from" in caplog.text
+    assert [job.name for job in read_managed("second", client)] == ["second"]
+    assert "tuning job 'first', which 'second' starts from" in caplog.text
 
 
 def test_a_job_of_several_algorithms(sagemaker):
@@ -201,7 +201,8 @@ def test_a_job_of_several_algorithms(sagemaker):
         ],
     )
     (job,) = read_managed("two", client)
-    assert (job.objective, job.direction) == ("loss", "Minimize") and set(job.ranges) == {
+    assert (job.objective, job.direction) == ("loss", "Minimize")
+    assert set(job.ranges) == {
         "lr",
         "epochs",
         "batch_size",
@@ -210,7 +211,8 @@ def test_a_job_of_several_algorithms(sagemaker):
     assert [each.hyperparameters["model"] for each in job.trials] == [
         "vgg16",
         "resnet",
-    ] and job.best().name == "b"
+    ]
+    assert job.best().name == "b"
 
 
 @pytest.mark.parametrize(

@@ -48,11 +48,10 @@ def test_all_trials_of_all_jobs_by_objective():
 
 def test_ranges_static_ones_and_parents_stand_above():
     text = table(chain())
-    assert "static: model=vgg16" in text and "  static: batch_size=30 epochs=6" in text
-    assert (
-        "starts from yoga-1, yoga-2, yoga-3 (IdenticalDataAndAlgorithm)" in text
-        and "lr: 0.005 to 0.015, logarithmic" in text
-    )
+    assert "static: model=vgg16" in text
+    assert "  static: batch_size=30 epochs=6" in text
+    assert "starts from yoga-1, yoga-2, yoga-3 (IdenticalDataAndAlgorithm)" in text
+    assert "lr: 0.005 to 0.015, logarithmic" in text
     assert "28 trials: 26 completed, 1 stopped, 1 failed" in text
     assert "best: yoga-4-006, validation_accuracy 0.85: lr=0.125" in text
 
@@ -73,7 +72,8 @@ def test_the_lowest_is_the_best_of_a_search_that_minimizes():
             )
         )
     )
-    assert [row[2] for row in found] == ["b", "c", "a"] and found[0][-1] == "best"
+    assert [row[2] for row in found] == ["b", "c", "a"]
+    assert found[0][-1] == "best"
 
 
 @pytest.mark.parametrize(
@@ -100,25 +100,28 @@ def test_bars_are_as_long_as_their_values(told, bars):
 @pytest.mark.parametrize("value", [None, math.nan, math.inf])
 def test_what_is_no_number_is_no_value(value):
     text = table(values(0.5, value))
-    assert len(rows(text)) == 1 and "  t1  Completed  h0=0: " in text
+    assert len(rows(text)) == 1
+    assert "  t1  Completed  h0=0: " in text
 
 
 def test_only_the_first_rows_on_request():
     text = table(chain(), 3)
-    assert len(rows(text)) == 3 and "and 24 more" in text
+    assert len(rows(text)) == 3
+    assert "and 24 more" in text
 
 
 def test_a_search_without_values():
-    assert (
-        "no trial has an objective" in table(values(None, None)) and table(()) == "no tuning jobs"
-    )
+    assert "no trial has an objective" in table(values(None, None))
+    assert table(()) == "no tuning jobs"
     assert table(values()).endswith("0 trials\n\nno trial has an objective")
 
 
 def test_a_running_trial_is_ranked_but_never_the_best():
     jobs = alone([trial("a", 0.5, h0="0"), trial("b", 0.9, "InProgress", h0="0")], names=1)
     found = rows(table(jobs))
-    assert found[0][4] == "InProgress" and "best" not in found[0] and found[1][-1] == "best"
+    assert found[0][4] == "InProgress"
+    assert "best" not in found[0]
+    assert found[1][-1] == "best"
 
 
 def test_values_of_other_data_do_not_compare():
@@ -132,7 +135,8 @@ def test_values_of_other_data_do_not_compare():
         ),
     )
     ranking = Ranking(jobs)
-    assert ranking.best.job is jobs[1] and "TransferLearning" in table(jobs)
+    assert ranking.best.job is jobs[1]
+    assert "TransferLearning" in table(jobs)
 
 
 def test_names_never_steer_the_terminal():
@@ -157,13 +161,13 @@ def test_progress_counts_and_tells_the_last_values():
     ]
     assert lines[3:] == ["  s-9 h0=0.1 value 2: 0.7", "  s-10 h0=0.1 no value yet"]
     many_lines = progress(alone(many(9, 2))).split("\n")
-    assert len(many_lines) == 8 and many_lines[-1] == "  and 4 more"
+    assert len(many_lines) == 8
+    assert many_lines[-1] == "  and 4 more"
 
 
 def test_progress_counts_the_parents_best_where_values_compare():
-    assert "best 0.75 yoga-3-010" not in progress(
-        chain()[:2]
-    ) and "best 0.85 yoga-4-006" in progress(chain())
+    assert "best 0.75 yoga-3-010" not in progress(chain()[:2])
+    assert "best 0.85 yoga-4-006" in progress(chain())
     first, second, *_ = chain()
     assert "best 0.55 yoga-1-006" in progress((first, replace(second, trials=())))
 
@@ -173,7 +177,8 @@ def test_csv_has_a_row_a_trial(tmp_path):
     with (tmp_path / "new" / "t.csv").open(encoding="utf-8", newline="") as file:
         table = list(csv.DictReader(file))
     assert tuple(table[0]) == (*FIRST, "lr", "batch_size", "epochs", "model", *LAST)
-    assert len(table) == 28 and [row["trial"] for row in table][:2] == ["yoga-1-001", "yoga-1-002"]
+    assert len(table) == 28
+    assert [row["trial"] for row in table][:2] == ["yoga-1-001", "yoga-1-002"]
     best = table[-1]
     assert (best["rank"], best["value"], best["batch_size"], best["model"], best["values"]) == (
         "1",
@@ -189,7 +194,8 @@ def test_csv_keeps_a_hyperparameter_apart_that_is_named_like_a_column(tmp_path):
     write_csv(tmp_path / "t.csv", alone([trial("a", 0.5, reason='x,\n"y"')], names=0))
     with (tmp_path / "t.csv").open(encoding="utf-8", newline="") as file:
         row = next(csv.DictReader(file))
-    assert row["reason"] == "" and row["hyperparameter reason"] == 'x,\n"y"'
+    assert row["reason"] == ""
+    assert row["hyperparameter reason"] == 'x,\n"y"'
 
 
 def test_show_prints_and_writes(tmp_path, capsys):
@@ -210,7 +216,9 @@ def test_show_prints_and_writes(tmp_path, capsys):
         == 0
     )
     told = capsys.readouterr().out
-    assert len(rows(told)) == 2 and (tmp_path / "t.html").exists() and (tmp_path / "t.csv").exists()
+    assert len(rows(told)) == 2
+    assert (tmp_path / "t.html").exists()
+    assert (tmp_path / "t.csv").exists()
 
 
 @pytest.mark.parametrize(
@@ -230,7 +238,9 @@ def test_show_says_what_is_wrong_with_a_file(tmp_path, capsys, content, sentence
         (tmp_path / "t.json").write_text(content)
     assert main([str(tmp_path / "t.json")]) == 1
     told = capsys.readouterr()
-    assert told.out == "" and sentence in told.err and len(told.err.splitlines()) == 1
+    assert told.out == ""
+    assert sentence in told.err
+    assert len(told.err.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
@@ -242,4 +252,5 @@ def test_show_refuses_trials_of_another_kind(tmp_path, capsys, changes):
     document = json.loads((tmp_path / "t.json").read_text())
     document["tuning_jobs"][0]["trials"][0] |= changes
     (tmp_path / "t.json").write_text(json.dumps(document))
-    assert main([str(tmp_path / "t.json")]) == 1 and "of another kind" in capsys.readouterr().err
+    assert main([str(tmp_path / "t.json")]) == 1
+    assert "of another kind" in capsys.readouterr().err
