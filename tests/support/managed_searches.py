@@ -1,9 +1,15 @@
-"""Answers of SageMaker about tuning jobs, for a client under botocore's Stubber, which checks their shapes and what is asked."""
+"""SageMaker's answers about tuning jobs, for a client under botocore's Stubber.
+
+The Stubber checks their shapes and the requests.
+"""
 
 from datetime import UTC, datetime
 
 ARN = "arn:aws:sagemaker:eu-west-1:123456789012:"
-COUNTERS = {"TrainingJobStatusCounters": {}, "ObjectiveStatusCounters": {}}
+COUNTERS: dict[str, dict[str, int]] = {
+    "TrainingJobStatusCounters": {},
+    "ObjectiveStatusCounters": {},
+}
 SPACES = {
     "ContinuousParameterRanges": [
         {"Name": "lr", "MinValue": "0.005", "MaxValue": "0.015", "ScalingType": "Logarithmic"}

@@ -1,4 +1,4 @@
-"""Small searches for the tests of table, page and CSV: a chain as the yoga project had it, and odd ones."""
+"""Small searches for the tests of table, page and CSV: a chain as of the yoga project, odd ones."""
 
 import math
 from dataclasses import replace
@@ -37,7 +37,10 @@ def trial(name: str, value: float | None, status: str = "Completed", **settings:
 
 
 def chain() -> tuple[TuningJob, ...]:
-    """28 trials in 4 jobs, ranges narrowed and hyperparameters turned static; the fourth trial failed, the fifth was stopped; the best is the last."""
+    """28 trials in 4 jobs, ranges narrowed and hyperparameters turned static.
+
+    The fourth trial failed, the fifth was stopped; the best is the last.
+    """
     jobs: list[TuningJob] = []
     for name, (count, spaces, static) in STEPS.items():
         trials = []
@@ -85,7 +88,11 @@ def chain() -> tuple[TuningJob, ...]:
 def alone(
     trials: list[Trial], direction: str = "Maximize", names: int = 2, **changes
 ) -> tuple[TuningJob, ...]:
-    """One job with these trials; its hyperparameters are h0, h1, …: linear, logarithmic, reverse logarithmic, integer, categorical, and again."""
+    """One job with these trials.
+
+    Its hyperparameters are h0, h1, …: linear, logarithmic, reverse logarithmic, integer,
+    categorical, and again.
+    """
     kinds = [
         {"type": "Continuous", "min": -1.0, "max": 1.0, "scale": "Linear"},
         {"type": "Continuous", "min": 1e-5, "max": 1.0, "scale": "Logarithmic"},

@@ -1,4 +1,6 @@
-"""What a search leaves for the steps after it: best hyperparameters that train, diagnose and launch take, and trials that watched themselves."""
+"""The best hyperparameters in files that train, diagnose and launch take; trials that watch
+themselves.
+"""
 
 import json
 import re
@@ -100,7 +102,8 @@ def test_diagnose_takes_them(tmp_path, search, data):
     [
         (
             ["new", "--data", "nowhere"],
-            "'nowhere' holds no prepared photos; name a folder that `python -m prepare` wrote with --data",
+            "'nowhere' holds no prepared photos; name a folder that `python -m prepare` wrote "
+            "with --data",
         ),
         ([".", "--data", "."], "'.' is there already; name a new folder for the training"),
         (
@@ -113,7 +116,8 @@ def test_diagnose_takes_them(tmp_path, search, data):
         ),
         (
             ["new", "--hyperparameters", "wrong.json", "--data", "."],
-            "the training failed: hyperparameter 'epoch' is unknown (did you mean 'epochs'?); known: ",
+            "the training failed: hyperparameter 'epoch' is unknown (did you mean 'epochs'?); "
+            "known: ",
         ),
     ],
 )
@@ -203,7 +207,10 @@ def test_show_writes_them_too(tmp_path, search, capsys):
 
 
 def test_trials_that_share_a_process_watch_themselves(tmp_path, data):
-    """debug and profile are hyperparameters like any other: each trial has its own tensors, profile and findings, and learns as it would without."""
+    """debug and profile are hyperparameters like any other.
+
+    Each trial has its own tensors, profile and findings, and learns as it would without.
+    """
     grid = {"strategy": "Grid", "budgets": {}, "ranges": {"lr": ["0.01", "0.02"]}}
     plain = search_here(settings(tmp_path / "plain", data, grid, epochs=2, feature_views=0))
     job = search_here(
@@ -234,7 +241,7 @@ def test_trials_that_share_a_process_watch_themselves(tmp_path, data):
 
 
 def test_a_trial_finds_what_those_before_it_made(tmp_path, data):
-    """The network, and every decoded photo and feature, whether the process is the same or another."""
+    """The network, every decoded photo and feature, in the same process and in another."""
     grid = {"strategy": "Grid", "budgets": {}, "ranges": {"lr": ["0.01", "0.02"]}}
     other = {**grid, "ranges": {"lr": ["0.01"]}}
     here, there = (

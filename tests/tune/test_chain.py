@@ -23,7 +23,8 @@ BAD = [
     ),
     (
         [{"ranges": {"lr": LR | {"scale": "Cubic"}}}],
-        "range of lr: scale must be one of Auto, Linear, Logarithmic, ReverseLogarithmic; found 'Cubic'",
+        "range of lr: scale must be one of Auto, Linear, Logarithmic, ReverseLogarithmic; found "
+        "'Cubic'",
     ),
     ([{"ranges": {"lr": {"min": 1, "max": 2}}}], "range of lr: type missing"),
     (
@@ -58,7 +59,8 @@ BAD = [
     ),
     (
         [{"ranges": {"epochs": {"values": [1, {}]}}}],
-        "range of epochs: a value must be a text, a number, true or false, or a list of these; found '{}'",
+        "range of epochs: a value must be a text, a number, true or false, or a list of these; "
+        "found '{}'",
     ),
     (
         [{"ranges": {"epochs": {"values": ["x" * 2501]}}}],
@@ -129,11 +131,13 @@ BAD = [
     ([CHILD | {"parents": ["elsewhere"]}], "there is no parent 'elsewhere'; known: none"),
     (
         [{}, CHILD | {"ranges": {"lr": [0.1, 0.2]}}],
-        "job-1: lr is Categorical, in its parent job-0 Continuous; a hyperparameter's type must not change",
+        "job-1: lr is Categorical, in its parent job-0 Continuous; a hyperparameter's type must "
+        "not change",
     ),
     (
         [{}, CHILD | {"hyperparameters": {"momentum": 0.5}}],
-        "static and tuned hyperparameters together must stay those of its parent job-0; momentum is in one of the two only",
+        "static and tuned hyperparameters together must stay those of its parent job-0; "
+        "momentum is in one of the two only",
     ),
     (
         [{}, CHILD | {"objective": {"metric": "validation_loss", "direction": "Minimize"}}],
@@ -152,7 +156,8 @@ BAD = [
     ),
     (
         [{"ranges": {"learning": LR}}],
-        "hyperparameter 'learning' is unknown (did you mean 'learning_rate'?); known: model, weights",
+        "hyperparameter 'learning' is unknown (did you mean 'learning_rate'?); known: model, "
+        "weights",
     ),
     ([{"ranges": {"batch_size": ["many", 3]}}], "hyperparameter batch_size"),
     (

@@ -35,7 +35,8 @@ PARENTS = {"parents": ["before"], "warm_start": "IdenticalDataAndAlgorithm"}
         (
             {"ranges": {"learning": LR}},
             "",
-            "hyperparameter 'learning' is unknown (did you mean 'learning_rate'?); known: model, weights, ",
+            "hyperparameter 'learning' is unknown (did you mean 'learning_rate'?); known: "
+            "model, weights, ",
         ),
         (
             {"ranges": {"batch_size": [16, "many"]}},
@@ -45,17 +46,20 @@ PARENTS = {"parents": ["before"], "warm_start": "IdenticalDataAndAlgorithm"}
         (
             PARENTS,
             "",
-            "there is no parent 'before'; known: none (earlier ones of the recipe, and --parents FILE)",
+            "there is no parent 'before'; known: none (earlier ones of the recipe, and "
+            "--parents FILE)",
         ),
         (
             PARENTS,
             "InProgress",
-            "its parent 'before' is InProgress; a parent must have ended (Completed, Stopped, Failed)",
+            "its parent 'before' is InProgress; a parent must have ended (Completed, Stopped, "
+            "Failed)",
         ),
         (
             PARENTS | {"ranges": {"lr": [0.01, 0.02]}},
             "Completed",
-            "lr is Categorical, in its parent before Continuous; a hyperparameter's type must not change",
+            "lr is Categorical, in its parent before Continuous; a hyperparameter's type must "
+            "not change",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Learning curves of a tuning job of SageMaker: real log streams in moto, SageMaker's answers in botocore's shapes."""
+"""Learning curves of a tuning job of SageMaker: logs in moto, answers in botocore's shapes."""
 
 import logging
 import time

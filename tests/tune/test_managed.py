@@ -1,4 +1,7 @@
-"""A tuning job of SageMaker, read from answers in botocore's own shapes: it checks what is asked and what is answered."""
+"""A tuning job of SageMaker, read from answers in botocore's own shapes.
+
+Its Stubber checks requests and answers.
+"""
 
 import pytest
 

@@ -1,8 +1,8 @@
-"""tuning.html: every figure is there, the numbers are the results', and any search and any names make a page."""
+"""tuning.html: every figure is there, its numbers are the results', any names make a page."""
 
 import base64
-import itertools
 import hashlib
+import itertools
 import json
 import re
 from dataclasses import replace

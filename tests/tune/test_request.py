@@ -13,7 +13,7 @@ from tune.request import tuning_request
 
 
 def validated(request: dict) -> str:
-    """What botocore says of a request that is completed with what a launcher adds; "" when it is sound."""
+    """botocore's report on a request, completed as a launcher does it; "" when it is sound."""
     job = request["TrainingJobDefinition"]
     job["AlgorithmSpecification"]["TrainingImage"] = "image"
     job |= {
@@ -99,7 +99,10 @@ def test_requests_are_as_the_service_has_them():
 
 
 def test_a_launcher_can_take_the_requests_without_torch_optuna_or_train():
-    code = "import sys, tune.request, tune.warm_start; print(sorted({name.partition('.')[0] for name in sys.modules} & {'torch', 'optuna', 'train'}))"
+    code = (
+        "import sys, tune.request, tune.warm_start; print(sorted({name.partition('.')[0] for "
+        "name in sys.modules} & {'torch', 'optuna', 'train'}))"
+    )
     shown = subprocess.run(
         [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True
     ).stdout

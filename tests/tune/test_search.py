@@ -76,7 +76,8 @@ def test_a_chain_runs_from_the_command_line(tmp_path, data, capsys):
     assert read_results(tmp_path / "out" / "tuning.json") == jobs
     with pytest.raises(
         SearchError,
-        match="is of another search: its static hyperparameters differ; name another --out or --storage",
+        match="is of another search: its static hyperparameters differ; name another --out or "
+        "--storage",
     ):
         Tuner(settings(tmp_path / "out", data, {}, warm, seed="4"), 0, []).run()
 
@@ -148,7 +149,8 @@ def test_a_chain_ends_where_a_job_told_nothing(tmp_path, data):
     search_here(asked)
     with pytest.raises(
         SearchError,
-        match="tuning job job-0: none of its 1 trials has an objective; the first: the objective nothing was never",
+        match="tuning job job-0: none of its 1 trials has an objective; the first: the "
+        "objective nothing was never",
     ):
         Tuner(asked, 0, []).run()
     assert [job.status for job in read_results(tmp_path / "tuning.json")] == ["Failed"]

@@ -63,7 +63,8 @@ def test_the_median_rule_by_hand():
     assert not worse_than_median((0.1, 0.5), before, True)
     assert worse_than_median((0.9, 0.9, 0.59), before, True)
     assert not worse_than_median((0.0, 0.0, 0.6), before, True)
-    # the best value so far, which Optuna's own rule would look at, is 0.9 in the first case: it would not stop
+    # Optuna's own rule would look at the best value so far, 0.9 in the first case: it would not
+    # stop.
     assert not worse_than_median((0.9, 0.49), before, False)
     assert worse_than_median((0.1, 0.51), before, False)
     assert worse_than_median((0.39,), [(0.2, 1.0), (0.6, 1.0)], True)  # the middle of two

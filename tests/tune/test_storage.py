@@ -27,7 +27,8 @@ def test_a_storage_of_another_version_is_told(tmp_path, data):
     study.set_user_attr("slipway_ready", 99)
     with pytest.raises(
         SearchError,
-        match="the storage's tuning job job-0 is of version 99, this is 1; name another --out or --storage",
+        match="the storage's tuning job job-0 is of version 99, this is 1; name another --out "
+        "or --storage",
     ):
         make_study(open_storage(tmp_path), tuning, ())
     (tmp_path / STUDY_FILE).write_text("something else\n")
@@ -45,11 +46,13 @@ def test_a_storage_of_another_version_is_told(tmp_path, data):
     [
         (
             "never printed",
-            "tuning job job-0: none of its 1 trials has an objective; the first: the objective nothing was never printed: no line of the output ",
+            "tuning job job-0: none of its 1 trials has an objective; the first: the objective "
+            "nothing was never printed: no line of the output ",
         ),
         (
             "another version",
-            "the storage's tuning job job-0 is of version 99, this is 1; name another --out or --storage",
+            "the storage's tuning job job-0 is of version 99, this is 1; name another --out or "
+            "--storage",
         ),
         ("another library", "'{}' is not a file of this version's searches (KeyError"),
     ],

@@ -1,4 +1,4 @@
-"""The table of a search, its progress and its CSV: the order, the bars, and what is said where there is no value."""
+"""The table of a search, its progress and its CSV: order, bars, and lines without a value."""
 
 import csv
 import json

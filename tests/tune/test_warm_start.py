@@ -81,7 +81,8 @@ def test_a_parent_on_other_photos_is_for_transfer_learning_alone(tmp_path, warm_
     else:
         with pytest.raises(
             RecipeError,
-            match="job-0: its parent 'before' was a search on other photos, but its warm start is Identical",
+            match="job-0: its parent 'before' was a search on other photos, but its warm start "
+            "is Identical",
         ):
             check_photos(asked)
 
