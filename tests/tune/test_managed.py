@@ -77,7 +77,9 @@ def test_a_tuning_job_with_all_its_pages(sagemaker):
         "2026-11-21T10:04:00+00:00",
         (),
     )
-    assert job.best().name == "yoga-002"
+    best = job.best()
+    assert best is not None
+    assert best.name == "yoga-002"
     assert "best: yoga-002" in table((job,))
 
 
@@ -149,7 +151,9 @@ def test_parents_come_first_in_the_order_of_their_creation(sagemaker):
     assert [job.name for job in jobs] == ["zero", "first", "second", "third"]
     assert jobs[-1].parents == ("second", "first")
     assert jobs[-1].warm_start == "IdenticalDataAndAlgorithm"
-    assert Ranking(jobs).best.trial.name == "third-001"
+    best = Ranking(jobs).best
+    assert best is not None
+    assert best.trial.name == "third-001"
 
 
 def test_without_parents_on_request(sagemaker):
@@ -215,7 +219,9 @@ def test_a_job_of_several_algorithms(sagemaker):
         "vgg16",
         "resnet",
     ]
-    assert job.best().name == "b"
+    best = job.best()
+    assert best is not None
+    assert best.name == "b"
 
 
 @pytest.mark.parametrize(

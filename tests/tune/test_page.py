@@ -14,7 +14,7 @@ from tests.support.searches import alone, chain, many, trial
 from tune.importances import importances
 from tune.page import write_page
 from tune.parallel import parallel
-from tune.plots import curves, history
+from tune.plots import Plot, curves, history
 from tune.ranking import Ranking
 
 
@@ -23,9 +23,10 @@ class Page(HTMLParser):
 
     VOID = {"meta", "br"}
 
-    def __init__(self, text: str):
+    def __init__(self, text: str) -> None:
         super().__init__()
-        self.open, self.elements, self.cells = [], [], []
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None], list[str]]] = []
         self.feed(text)
         assert self.open == []
 
@@ -90,7 +91,7 @@ def test_a_chain_has_every_figure_and_number(tmp_path):
         if "style" in attributes
     ]
     assert shares[0] == 100.0
-    assert shares[26] == round(100 * ranking.ranked[-1].value / 0.85, 1)
+    assert shares[26] == round(100 * ranking.ranked[-1].score / 0.85, 1)
     assert len(shares) == 27 + len(ranking.columns)
 
 
@@ -110,13 +111,14 @@ def test_the_page_asks_nothing_of_the_network(tmp_path):
         value
         for _, attributes, _ in parsed.elements
         for name, value in attributes.items()
-        if name in ("src", "href") and not value.startswith("#")
+        if name in ("src", "href") and not (value or "").startswith("#")
     ] == []
     assert "url(" not in text
     assert "@import" not in text
     assert "http" not in re.sub(r"http-equiv", "", text)
-    script = re.search(r"<script>(.*)</script>", text, re.S)[1]
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    script = re.search(r"<script>(.*)</script>", text, re.S)
+    assert script is not None
+    digest = base64.b64encode(hashlib.sha256(script[1].encode()).digest()).decode()
     assert f"default-src 'none'; script-src 'sha256-{digest}'" in text
     assert text.count("<script") == 1
 
@@ -224,36 +226,41 @@ def test_importances_say_why_there_are_none(jobs, sentence):
     assert sentence in why
 
 
+def drawn(plot: Plot | None) -> Plot:
+    """A picture that is there."""
+    assert plot is not None
+    return plot
+
+
 def test_the_best_so_far_never_falls_and_begins_anew_on_other_data():
-    told = Ranking(
+    valued = Ranking(
         alone(
             [trial(f"t{index}", value, h0="0") for index, value in enumerate((0.5, 0.4, 0.7, 0.6))],
             names=1,
         )
     )
-    steps = [float(step) for step in re.findall(r"(?:V|M\S+ )([\d.]+)", history(told)["best"])]
+    path = drawn(history(valued))["best"]
+    steps = [float(step) for step in re.findall(r"(?:V|M\S+ )([\d.]+)", path)]
     assert steps == sorted(steps, reverse=True)
     assert len(steps) == 4  # upwards in SVG is less
     first, second, *_ = chain()
-    assert (
-        history(Ranking((first, replace(second, warm_start="TransferLearning"))))["best"].count("M")
-        == 2
-    )
+    transfer = Ranking((first, replace(second, warm_start="TransferLearning")))
+    assert drawn(history(transfer))["best"].count("M") == 2
 
 
 def test_axes_show_the_scales_of_the_search():
-    drawn = parallel(Ranking(alone(many(30, 5), "Minimize", 5)))
-    assert [axis["scale"] for axis in drawn["axes"]] == [
+    axes = drawn(parallel(Ranking(alone(many(30, 5), "Minimize", 5))))["axes"]
+    assert [axis["scale"] for axis in axes] == [
         "",
         "logarithmic",
         "reverse logarithmic",
         "",
         "categories",
-        drawn["axes"][-1]["scale"],
+        axes[-1]["scale"],
     ]
-    places = [place for place, _ in drawn["axes"][1]["ticks"]]
+    places = [place for place, _ in axes[1]["ticks"]]
     gaps = [round(a - b, 0) for a, b in itertools.pairwise(places)]
-    assert [words for _, words in drawn["axes"][1]["ticks"]] == [
+    assert [words for _, words in axes[1]["ticks"]] == [
         "1e-05",
         "0.0001",
         "0.001",
@@ -262,12 +269,12 @@ def test_axes_show_the_scales_of_the_search():
         "1",
     ]
     assert max(gaps) - min(gaps) <= 1
-    assert [words for _, words in drawn["axes"][4]["ticks"]] == ["sgd", "adam", "adamw"]
-    assert {"0.9", "0.99", "0.999"} <= {words for _, words in drawn["axes"][2]["ticks"]}
+    assert [words for _, words in axes[4]["ticks"]] == ["sgd", "adam", "adamw"]
+    assert {"0.9", "0.99", "0.999"} <= {words for _, words in axes[2]["ticks"]}
 
 
 def test_curves_put_the_best_on_top_and_mark_the_stopped():
-    lines = curves(Ranking(chain()))["lines"]
+    lines = drawn(curves(Ranking(chain())))["lines"]
     assert len(lines) == 27
     assert [line["best"] for line in lines].index(True) == 26
     assert sum(line["stopped"] for line in lines) == 1

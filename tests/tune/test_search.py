@@ -44,22 +44,18 @@ def test_a_chain_runs_from_the_command_line(tmp_path, data, capsys):
     ]
     assert "starts from job-0: 3 of 3 results lie within its ranges" in ended.stdout
     assert "\r" not in ended.stdout
-    best = max((trial for job in jobs for trial in job.trials), key=lambda trial: trial.objective)
+    trials = [trial for job in jobs for trial in job.trials]
+    best = max(trials, key=lambda trial: trial.objective or 0)
     texts = json.loads((tmp_path / "out" / "best.json").read_text())
     assert texts["seed"] == "3"
     assert {**best.hyperparameters, "lr": ""} == {**texts, "lr": ""}
-    assert (
-        max(
-            trial.objective
-            for job in jobs
-            for trial in job.trials
-            if trial.hyperparameters == texts
-        )
-        == best.objective
-    )
-    for trial in (trial for job in jobs for trial in job.trials):
+    same = [trial.objective or 0 for trial in trials if trial.hyperparameters == texts]
+    assert max(same) == best.objective
+    for trial in trials:
         assert len(trial.curve) == 2
         assert trial.objective == trial.curve[-1]
+        assert trial.started is not None
+        assert trial.ended is not None
         assert trial.started <= trial.ended
         tree = tmp_path / "out" / "trials" / trial.name[:5] / trial.name
         assert (
@@ -201,7 +197,7 @@ def test_a_warm_start_steers_and_counts_for_nothing_else(tmp_path, data):
     parent = search_here(asked, first)
     carried = [("job-0", trial) for trial in legal(second, parent)]
     assert 0 < len(carried) < 6
-    job = search_here(asked, second, carried)
+    job = search_here(asked, second, tuple(carried))
     study = optuna.load_study(study_name="job-1", storage=open_storage(tmp_path))
     assert len(study.trials) == 3 + len(carried)
     assert [trial.name for trial in job.trials] == [

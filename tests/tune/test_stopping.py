@@ -5,6 +5,7 @@ import re
 import socket
 
 import optuna
+from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
 from recipes.tuning import Budgets
@@ -91,32 +92,31 @@ def test_hyperband_stops_by_rungs(tmp_path, data):
     )
 
 
-def ended_after(budgets: Budgets, *values: float, direction: str = "maximize") -> str | None:
-    """The verdict on trials that told these values, in their order."""
-    study = optuna.create_study(direction=direction)
-    tuning = settings_tuning(budgets, direction.capitalize())
+def ended_after(budgets: Budgets, *values: float, direction: str = "Maximize") -> str:
+    """The verdict on trials with these values, in their order; empty while more trials begin."""
+    sense = StudyDirection.MAXIMIZE if direction == "Maximize" else StudyDirection.MINIMIZE
+    study = optuna.create_study(direction=sense)
     for value in values:
         study.tell(study.ask(), value)
-    return verdict(study.trials, tuning)
+    return verdict(study.trials, settings_tuning(budgets, direction)) or ""
 
 
 def test_budgets_end_a_search():
-    assert ended_after(Budgets(3), 0.1, 0.2) is None
+    assert ended_after(Budgets(3), 0.1, 0.2) == ""
     assert "3 training jobs have begun" in ended_after(Budgets(3), 0.1, 0.2, 0.3)
     assert "target 0.5 is reached" in ended_after(Budgets(9, target=0.5), 0.2, 0.5)
-    assert ended_after(Budgets(9, target=0.5), 0.49) is None
+    assert ended_after(Budgets(9, target=0.5), 0.49) == ""
     assert "target 0.5 is reached" in ended_after(
-        Budgets(9, target=0.5), 0.6, 0.5, direction="minimize"
+        Budgets(9, target=0.5), 0.6, 0.5, direction="Minimize"
     )
     flat = (0.5, 0.502, 0.503, 0.504)  # each within 1 % of the best before them
     assert "3 training jobs in a row did not better" in ended_after(
         Budgets(9, not_improving=3), *flat
     )
-    assert ended_after(Budgets(9, not_improving=3), *flat[:3]) is None
-    assert ended_after(Budgets(9, not_improving=3), *flat[:3], 0.51) is None
-    assert "its 120 s are over" in verdict(
-        [], settings_tuning(Budgets(9, time_s=120), "Maximize"), 120.0
-    )
+    assert ended_after(Budgets(9, not_improving=3), *flat[:3]) == ""
+    assert ended_after(Budgets(9, not_improving=3), *flat[:3], 0.51) == ""
+    limited = settings_tuning(Budgets(9, time_s=120), "Maximize")
+    assert verdict([], limited, 120.0) == "its 120 s are over"
 
 
 def test_a_running_trial_ends_with_its_tuning_job(tmp_path, data):

@@ -42,7 +42,7 @@ def test_all_trials_of_all_jobs_by_objective():
         "best",
     ]
     assert [float(row[7]) for row in found] == sorted(
-        (entry.value for entry in Ranking(chain()).ranked), reverse=True
+        (entry.score for entry in Ranking(chain()).ranked), reverse=True
     )
 
 
@@ -135,6 +135,7 @@ def test_values_of_other_data_do_not_compare():
         ),
     )
     ranking = Ranking(jobs)
+    assert ranking.best is not None
     assert ranking.best.job is jobs[1]
     assert "TransferLearning" in table(jobs)
 
