@@ -157,7 +157,8 @@ def test_a_training_and_an_endpoint_by_hand(cli):
         "answer.json",
     )
     [answer] = json.loads((cli.folder / "answer.json").read_text())["predictions"]
-    assert answer["label"] in COLOURS and len(answer["top"]) == 3
+    assert answer["label"] in COLOURS
+    assert len(answer["top"]) == 3
     assert [
         entry["EndpointName"]
         for entry in json.loads(cli("sagemaker", "list-endpoints"))["Endpoints"]
@@ -168,4 +169,5 @@ def test_a_training_and_an_endpoint_by_hand(cli):
 
 def test_the_cli_shows_why_a_request_is_refused(cli):
     told = cli("sagemaker", "describe-training-job", "--training-job-name", "nothing", fine=False)
-    assert "(ValidationException)" in told and "Requested resource not found." in told
+    assert "(ValidationException)" in told
+    assert "Requested resource not found." in told

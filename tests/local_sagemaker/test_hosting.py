@@ -81,23 +81,18 @@ def test_an_endpoint_answers(endpoint, runtime):
         Accept="application/json",
     )
     assert label(answer) == "green"
-    assert (
-        answer["InvokedProductionVariant"] == "all" and answer["ContentType"] == "application/json"
-    )
+    assert answer["InvokedProductionVariant"] == "all"
+    assert answer["ContentType"] == "application/json"
 
 
 def test_a_bad_photo_is_a_model_error(endpoint, runtime):
     with pytest.raises(ClientError) as caught:
         runtime.invoke_endpoint(EndpointName=endpoint, Body=b"no photo", ContentType="image/jpeg")
     answer = caught.value.response
-    assert (
-        answer["ResponseMetadata"]["HTTPStatusCode"] == 424
-        and answer["Error"]["Code"] == "ModelError"
-    )
-    assert (
-        answer["OriginalStatusCode"] == 422
-        and "photo" in json.loads(answer["OriginalMessage"])["error"]
-    )
+    assert answer["ResponseMetadata"]["HTTPStatusCode"] == 424
+    assert answer["Error"]["Code"] == "ModelError"
+    assert answer["OriginalStatusCode"] == 422
+    assert "photo" in json.loads(answer["OriginalMessage"])["error"]
     assert "Received client error (422) from primary with message" in answer["Error"]["Message"]
 
 
@@ -128,7 +123,8 @@ def test_an_update_that_fails_leaves_the_old_variant(endpoint, sagemaker, runtim
     )
     sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName="bad")
     found = settled(sagemaker, endpoint)
-    assert found["EndpointStatus"] == "InService" and found["EndpointConfigName"] == "first"
+    assert found["EndpointStatus"] == "InService"
+    assert found["EndpointConfigName"] == "first"
     assert "Failed to extract model data archive" in found["FailureReason"]
     assert (
         label(
@@ -195,9 +191,8 @@ def test_an_update_switches_to_variants_by_weight(endpoint, sagemaker, runtime, 
             ],
         )["Body"].read()
     )
-    assert kept["captureData"]["endpointInput"][
-        "encoding"
-    ] == "BASE64" and "predictions" in json.loads(kept["captureData"]["endpointOutput"]["data"])
+    assert kept["captureData"]["endpointInput"]["encoding"] == "BASE64"
+    assert "predictions" in json.loads(kept["captureData"]["endpointOutput"]["data"])
 
 
 def ask(runtime, endpoint: str, **more: str) -> set[str]:
@@ -332,7 +327,8 @@ def test_a_transform_job_answers_photos_and_json_lines(sagemaker, cloud):
         text = s3.get_object(Bucket=BUCKET, Key=f"answers/{key}.out")["Body"].read().decode()
         return [json.loads(line)["predictions"][0]["label"] for line in text.splitlines()]
 
-    assert labels("red.jpg") == ["red"] and labels("green.jpg") == ["green"]
+    assert labels("red.jpg") == ["red"]
+    assert labels("green.jpg") == ["green"]
     assert labels("all.jsonl") == ["blue", "red"]
 
 

@@ -104,7 +104,8 @@ def test_a_wrong_request_is_refused(cloud, change, sentence):
         if value is not None
     }
     status, answer = post(cloud, "CreateTrainingJob", request)
-    assert status == 400 and answer["__type"] in ("ValidationException", "SerializationException")
+    assert status == 400
+    assert answer["__type"] in ("ValidationException", "SerializationException")
     assert sentence in answer["message"]
 
 
@@ -167,11 +168,10 @@ def test_answers_are_what_botocore_reads():
         {"status_code": 200, "headers": {}, "body": body},
         contract.operation("DescribeTrainingJob").output_shape,
     )
-    assert (
-        parsed["CreationTime"].timestamp() == 1700000000.25
-        and parsed["HyperParameters"] == record["HyperParameters"]
-    )
-    assert "Region" not in parsed and "StoppingCondition" in parsed
+    assert parsed["CreationTime"].timestamp() == 1700000000.25
+    assert parsed["HyperParameters"] == record["HyperParameters"]
+    assert "Region" not in parsed
+    assert "StoppingCondition" in parsed
 
 
 def test_a_record_is_there_after_a_restart_and_pages_run_through_all(tmp_path):
@@ -229,7 +229,8 @@ def test_records_of_a_transform():
     assert batches(content, "Line", "MultiRecord", 20) == [b'{"a": 1}\n{"b": 2}\n', b'{"c": 3}\n']
     with pytest.raises(TooLarge, match="record 1 is of 8 bytes|record 1 is of 9 bytes"):
         batches(content, "Line", "SingleRecord", 5)
-    assert assemble([b"1", b"2\n"], "Line") == b"1\n2\n" and assemble([b"1", b"2"], "None") == b"12"
+    assert assemble([b"1", b"2\n"], "Line") == b"1\n2\n"
+    assert assemble([b"1", b"2"], "None") == b"12"
 
 
 def test_a_killed_server_leaves_a_failed_job_and_no_process(tmp_path, moto_url):
@@ -261,10 +262,9 @@ def test_a_killed_server_leaves_a_failed_job_and_no_process(tmp_path, moto_url):
     with local_sagemaker(tmp_path / "state", moto_url) as cloud:
         sagemaker = cloud.client("sagemaker")
         job = sagemaker.describe_training_job(TrainingJobName="long")
+        assert job["TrainingJobStatus"] == "Failed"
         assert (
-            job["TrainingJobStatus"] == "Failed"
-            and job["FailureReason"]
-            == "InternalServerError: the local server ended while the job ran"
+            job["FailureReason"] == "InternalServerError: the local server ended while the job ran"
         )
         assert sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "a", "Value": "b"}]
         until(

@@ -52,7 +52,8 @@ def test_a_training_runs_whole(cloud, sagemaker):
     )
     assert job["TrainingStartTime"] <= job["TrainingEndTime"]
     [metric] = job["FinalMetricDataList"]
-    assert metric["MetricName"] == "validation:accuracy" and 0 <= metric["Value"] <= 1
+    assert metric["MetricName"] == "validation:accuracy"
+    assert 0 <= metric["Value"] <= 1
     archive = (
         cloud.client("s3")
         .get_object(Bucket=BUCKET, Key="out/whole/output/model.tar.gz")["Body"]
@@ -89,11 +90,9 @@ def test_a_training_that_fails_says_why_in_the_region_it_was_made_in(cloud):
     )
     job = ended(sagemaker, "fails")
     assert job["TrainingJobStatus"] == "Failed"
-    assert (
-        job["FailureReason"].startswith("AlgorithmError: ")
-        and "many" in job["FailureReason"]
-        and ", exit code: " in job["FailureReason"]
-    )
+    assert job["FailureReason"].startswith("AlgorithmError: ")
+    assert "many" in job["FailureReason"]
+    assert ", exit code: " in job["FailureReason"]
     assert "many" in printed(cloud, "fails", "us-gov-west-1")
 
 
@@ -124,9 +123,8 @@ def test_a_spot_training_goes_on_from_its_checkpoint_and_stopped_keeps_its_model
     until(lambda: "going on from the checkpoint of epoch" in printed(cloud, "spot"))
     sagemaker.stop_training_job(TrainingJobName="spot")
     job = ended(sagemaker, "spot")
-    assert job["TrainingJobStatus"] == "Stopped" and job["SecondaryStatus"] == "Stopped", job.get(
-        "FailureReason"
-    )
+    assert job["TrainingJobStatus"] == "Stopped", job.get("FailureReason")
+    assert job["SecondaryStatus"] == "Stopped", job.get("FailureReason")
     states = [step["Status"] for step in job["SecondaryStatusTransitions"]]
     assert states == [
         "Starting",
@@ -209,7 +207,8 @@ def test_hosts_train_together_and_debug_rules_are_judged(sagemaker, cloud):
     )["logStreams"]
     assert len(streams) == 2
     statuses = until(lambda: judged(sagemaker, "together"))
-    assert statuses["Loss"] in ("NoIssuesFound", "IssuesFound") and statuses["Own"] == "Error"
+    assert statuses["Loss"] in ("NoIssuesFound", "IssuesFound")
+    assert statuses["Own"] == "Error"
     assert statuses["Unseen"] == "NoIssuesFound", (
         "gradients were not saved, so there is no issue with them"
     )

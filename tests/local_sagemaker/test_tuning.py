@@ -76,10 +76,8 @@ def test_a_tuning_job_searches(tmp_path):
         )
         job = sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName="search")
         assert job["HyperParameterTuningJobStatus"] == "Completed", job.get("FailureReason")
-        assert (
-            job["TrainingJobStatusCounters"]["Completed"] == 2
-            and job["ObjectiveStatusCounters"]["Succeeded"] == 2
-        )
+        assert job["TrainingJobStatusCounters"]["Completed"] == 2
+        assert job["ObjectiveStatusCounters"]["Succeeded"] == 2
         children = sagemaker.list_training_jobs_for_hyper_parameter_tuning_job(
             HyperParameterTuningJobName="search",
             SortBy="FinalObjectiveMetricValue",
@@ -88,18 +86,14 @@ def test_a_tuning_job_searches(tmp_path):
         values = [
             child["FinalHyperParameterTuningJobObjectiveMetric"]["Value"] for child in children
         ]
-        assert (
-            len(values) == 2
-            and values == sorted(values, reverse=True)
-            and all(set(child["TunedHyperParameters"]) == {"lr"} for child in children)
-        )
+        assert len(values) == 2
+        assert values == sorted(values, reverse=True)
+        assert all(set(child["TunedHyperParameters"]) == {"lr"} for child in children)
         best = sagemaker.describe_training_job(
             TrainingJobName=job["BestTrainingJob"]["TrainingJobName"]
         )
-        assert (
-            best["TuningJobArn"] == job["HyperParameterTuningJobArn"]
-            and best["HyperParameters"]["_tuning_objective_metric"] == "validation:accuracy"
-        )
+        assert best["TuningJobArn"] == job["HyperParameterTuningJobArn"]
+        assert best["HyperParameters"]["_tuning_objective_metric"] == "validation:accuracy"
         assert [step["Status"] for step in best["SecondaryStatusTransitions"]] == [
             "Starting",
             "Training",
@@ -177,5 +171,6 @@ def test_a_search_goes_on_when_the_server_comes_again(tmp_path):
             done = sagemaker.list_training_jobs_for_hyper_parameter_tuning_job(**trials)[
                 "TrainingJobSummaries"
             ]
-    assert [trial["TrainingJobStatus"] for trial in done] == ["Completed"] * 3 and done[0] == first
+    assert [trial["TrainingJobStatus"] for trial in done] == ["Completed"] * 3
+    assert done[0] == first
     assert not any((tmp_path / "state" / "work").rglob("*.*"))

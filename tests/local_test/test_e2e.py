@@ -28,7 +28,8 @@ from tests.support.registries import aws, needed
 def test_a_step_that_fails_ends_with_its_output(tmp_path, capsys):
     steps = Steps(tmp_path / "recipe.yaml", tmp_path)
     assert steps.run("greet", sys.executable, "-c", "print('hello')", see=("^hello$",)) == "hello\n"
-    assert capsys.readouterr().out.startswith("e2e:  1 greet") and steps.count == 1
+    assert capsys.readouterr().out.startswith("e2e:  1 greet")
+    assert steps.count == 1
     with pytest.raises(
         StepFailed, match=r"(?s)too bad.*step 2, break, ended with code 3: python -c"
     ):
@@ -49,7 +50,8 @@ def test_the_recipe_is_one_that_the_launcher_takes(tmp_path):
         ("e2e-1", ()),
         ("e2e-2", ("e2e-1",)),
     ]
-    assert read.settings.training.spot and read.settings.endpoint.kind == "real-time"
+    assert read.settings.training.spot
+    assert read.settings.endpoint.kind == "real-time"
 
 
 def test_processes_that_carry_the_mark_are_found():
@@ -59,7 +61,9 @@ def test_processes_that_carry_the_mark_are_found():
     ) as process:
         found = leftovers.processes("E2E_RUN=here-1")
         process.kill()
-    assert len(found) == 1 and found[0].startswith(f"{process.pid}: ") and "time.sleep" in found[0]
+    assert len(found) == 1
+    assert found[0].startswith(f"{process.pid}: ")
+    assert "time.sleep" in found[0]
     assert leftovers.processes("E2E_RUN=here-1") == [] == leftovers.processes("E2E_RUN=here")
 
 
@@ -84,7 +88,8 @@ def test_what_is_left_in_aws_is_found(monkeypatch, tmp_path):
     }
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub/file").write_text("x")
-    assert leftovers.files(tmp_path) == ["sub/file"] and leftovers.files(tmp_path / "none") == []
+    assert leftovers.files(tmp_path) == ["sub/file"]
+    assert leftovers.files(tmp_path / "none") == []
 
 
 @pytest.mark.docker
@@ -136,7 +141,8 @@ def test_a_server_that_does_not_start_says_why(tmp_path):
     with pytest.raises(RunError, match="'no-such-program' is not installed"):
         with program(["no-such-program"], tmp_path / "log", dict(os.environ), lambda: False):
             raise AssertionError("it did not start")
-    assert not answers(f"http://127.0.0.1:{free_port()}") and Path(tmp_path / "log").exists()
+    assert not answers(f"http://127.0.0.1:{free_port()}")
+    assert Path(tmp_path / "log").exists()
 
 
 @pytest.mark.parametrize("kept, status", [(True, 200), (False, 404)])
@@ -179,4 +185,5 @@ def test_no_credentials_of_this_machine_are_used(monkeypatch):
     monkeypatch.setenv("AWS_PROFILE", "mine")
     monkeypatch.setenv("AWS_SESSION_TOKEN", "mine")
     environment = environment_here()
-    assert "mine" not in environment.values() and environment["AWS_EC2_METADATA_DISABLED"] == "true"
+    assert "mine" not in environment.values()
+    assert environment["AWS_EC2_METADATA_DISABLED"] == "true"

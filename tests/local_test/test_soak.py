@@ -31,17 +31,16 @@ def test_the_container_survives_load_hostile_bodies_and_a_killed_worker(images, 
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     last = done.stdout.splitlines()[-1]
-    assert (
-        last.startswith("soak: hostile=")
-        and " server_errors=0 " in last
-        and " wrong=0 " in last
-        and last.endswith(" failures=0")
-    )
+    assert last.startswith("soak: hostile=")
+    assert " server_errors=0 " in last
+    assert " wrong=0 " in last
+    assert last.endswith(" failures=0")
 
 
 def test_hostile_bodies_are_what_they_claim_to_be():
     bodies = hostile_bodies()
-    assert len(bodies) > 90 and bodies == hostile_bodies()
+    assert len(bodies) > 90
+    assert bodies == hostile_bodies()
     for name in (
         "rgba_40mp.png",
         "grey16_40mp.png",

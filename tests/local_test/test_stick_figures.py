@@ -11,11 +11,9 @@ from local_test.stick_figures import draw, picture
 def test_the_set_has_every_pose_and_the_awkward_files(tmp_path):
     count = draw(tmp_path, photos_per_class=12, seed=1)
     files = sorted(path for path in tmp_path.rglob("*") if path.is_file())
-    assert (
-        len(files) == count
-        and {path.parent.name for path in files} == set(POSES)
-        and len(POSES) == 5
-    )
+    assert len(files) == count
+    assert {path.parent.name for path in files} == set(POSES)
+    assert len(POSES) == 5
     modes, formats, turned, broken = set(), set(), 0, []
     for path in files:
         try:
@@ -27,14 +25,13 @@ def test_the_set_has_every_pose_and_the_awkward_files(tmp_path):
             modes.add(image.mode)
             formats.add((image.format, path.suffix))
             turned += image.getexif().get(0x0112, 1) != 1
-    assert (
-        {"RGB", "RGBA", "L", "CMYK", "P"} <= modes
-        and ("WEBP", ".jpg") in formats
-        and turned
-        and len(broken) == 1
-    )
+    assert {"RGB", "RGBA", "L", "CMYK", "P"} <= modes
+    assert ("WEBP", ".jpg") in formats
+    assert turned
+    assert len(broken) == 1
     digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
-    assert len(digests) - len(set(digests)) == 1 and any(" " in path.name for path in files)
+    assert len(digests) - len(set(digests)) == 1
+    assert any(" " in path.name for path in files)
 
 
 def test_the_same_seed_draws_the_same(tmp_path):
@@ -48,17 +45,16 @@ def test_the_same_seed_draws_the_same(tmp_path):
         }
         for name in "abc"
     )
-    assert first == same and first != other
+    assert first == same
+    assert first != other
 
 
 def test_pictures_vary_in_size():
     sizes = {picture(pose, number).size for pose in POSES for number in range(10)}
-    assert (
-        len(sizes) > 10
-        and all(max(size) <= 320 for size in sizes)
-        and any(w > h for w, h in sizes)
-        and any(h > w for w, h in sizes)
-    )
+    assert len(sizes) > 10
+    assert all(max(size) <= 320 for size in sizes)
+    assert any(w > h for w, h in sizes)
+    assert any(h > w for w, h in sizes)
 
 
 def test_a_folder_with_other_files_is_left_alone(tmp_path):

@@ -19,7 +19,8 @@ STORY = "107 yoga poses"
 def test_all_code_of_the_page_is_run():
     assert re.findall(r"^## (.*)$", TEXT, re.M) == list(STORIES)
     shown = "".join(commands(story) for story in STORIES).splitlines()
-    assert len(shown) > 25 and TEXT.count("```") == 2 * len(re.findall(r"^```sh\n", TEXT, re.M))
+    assert len(shown) > 25
+    assert TEXT.count("```") == 2 * len(re.findall(r"^```sh\n", TEXT, re.M))
     fences = re.sub(r"^```sh\n.*?^```$", "", TEXT, flags=re.M | re.S)
     assert not re.search(r"^(    |\t)\S", fences, re.M), "code outside the blocks that are run"
 
@@ -47,5 +48,6 @@ def test_the_story(tmp_path):
             "delete: Endpoint yoga-poses",
         ):
             assert re.search(line, told), line
-        assert here.formation.made == ["slipway-yoga-poses"] and here.formation.stacks == {}
+        assert here.formation.made == ["slipway-yoga-poses"]
+        assert here.formation.stacks == {}
         nothing_left(here, "yoga-poses")

@@ -1,8 +1,9 @@
-"""python tests/support/killing.py: for each line `ROOT KILLS SEED` of stdin, run the training job in ROOT, kill it so many times with
-SIGKILL, and run it to its end.
+"""python tests/support/killing.py: kills training jobs with SIGKILL, and runs them to their ends.
 
-Torch is loaded once; each run of the job is a process forked from here before anything was computed, so that a kill costs
-no more than the work that it undoes. Answers each line with the exit code of the last run and where the kills hit, as JSON.
+Each line of stdin is `ROOT KILLS SEED`: a job's tree, the number of kills, their seed. Each is
+answered with the exit code of the last run and where the kills hit, as JSON. Torch is loaded once;
+each run is a process forked from here before anything was computed, so that a kill costs no more
+than the work that it undoes.
 """
 
 import json
@@ -11,6 +12,7 @@ import random
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import onnx  # noqa: F401 (loaded once for all runs)
@@ -23,8 +25,8 @@ from train.__main__ import main
 LONGEST_S = 120
 
 
-def kill_while(pid: int, seen, longest_s: float) -> bool:
-    """Kill a process once `seen` says so, or when it has lived so long; False when it ended before that."""
+def kill_while(pid: int, seen: Callable[[], bool], longest_s: float) -> bool:
+    """Kill a process once `seen` is true, or at this age; False when it ended before that."""
     started = time.monotonic()
     while time.monotonic() - started < longest_s and not seen():
         if os.waitpid(pid, os.WNOHANG)[0]:
@@ -45,13 +47,15 @@ def start(root: Path) -> int:
     return pid
 
 
-def torn(folder: Path):
+def torn(folder: Path) -> Callable[[], bool]:
     """Whether something is being written in a folder."""
     return lambda: any(folder.glob(".*.slipway-tmp"))
 
 
-def run(root: Path, kills: int, seed: int) -> dict:
-    chance, hits = random.Random(seed), []
+def run(root: Path, kills: int, seed: int) -> dict[str, object]:
+    """Run one job with its kills: the last exit code, and what was there after each kill."""
+    chance = random.Random(seed)
+    hits: list[dict[str, object]] = []
     moments = [
         torn(root / "checkpoints"),
         torn(root / "model"),
@@ -64,11 +68,9 @@ def run(root: Path, kills: int, seed: int) -> dict:
         lives = LONGEST_S if kind < 3 else chance.uniform(0.05, longest)
         begun = time.monotonic()
         if kill_while(start(root), moments[kind], lives):
-            left = [
-                str(path.relative_to(root))
-                for folder in ("checkpoints", "model", "output/data")
-                for path in (root / folder).glob("*")
-            ]
+            left: list[str] = []
+            for folder in ("checkpoints", "model", "output/data"):
+                left += [str(path.relative_to(root)) for path in (root / folder).glob("*")]
             hits.append({"after_s": round(time.monotonic() - begun, 2), "left": sorted(left)})
     pid = start(root)
     return {"code": os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), "hits": hits}

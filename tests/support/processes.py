@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
+
 from runtime.ports import free_port
 from tests.support.jobs import REPOSITORY
 from train.job import Job
@@ -64,16 +66,14 @@ def name_hosts(
 
 def history(root: Path) -> list[list[float]]:
     """Losses and accuracies of each epoch."""
-    return [
-        [float(row[name]) for name in row if name.endswith(("_loss", "_accuracy"))]
-        for row in csv.DictReader((root / "output/data/history.csv").read_text().splitlines())
-    ]
+    lines = (root / "output/data/history.csv").read_text().splitlines()
+    epochs = []
+    for row in csv.DictReader(lines):
+        epochs.append([float(row[name]) for name in row if name.endswith(("_loss", "_accuracy"))])
+    return epochs
 
 
-def workers_of(process: subprocess.Popen[str]) -> list:
+def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
     """The processes that train under a launcher, by their rank on their host."""
-    import psutil
-
-    return sorted(
-        psutil.Process(process.pid).children(), key=lambda child: child.environ()["LOCAL_RANK"]
-    )
+    children = psutil.Process(process.pid).children()
+    return sorted(children, key=lambda child: child.environ()["LOCAL_RANK"])

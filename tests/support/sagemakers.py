@@ -1,4 +1,7 @@
-"""Local SageMaker for tests: its real server and moto's, each a process on a free port, and boto3's clients of them."""
+"""Local SageMaker for tests: its real server and moto's, and boto3's clients of them.
+
+Each server is a process on a free port.
+"""
 
 import os
 import subprocess
@@ -8,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import boto3
 from botocore.config import Config
@@ -15,6 +19,8 @@ from botocore.config import Config
 from runtime.ports import free_port
 from tests.support.jobs import REPOSITORY, SMALL
 
+Client = Any  # boto3 makes a client's operations at run time
+Found = TypeVar("Found")
 BUCKET = "photos"
 ROLE = "arn:aws:iam::123456789012:role/SlipwayRole"
 TRAIN_IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/slipway-train:abc"
@@ -32,18 +38,23 @@ class Cloud:
 
     url: str
     moto_url: str
-    process: subprocess.Popen
+    process: subprocess.Popen[str]
 
-    def client(self, service: str, region: str = "eu-west-1"):
+    def client(self, service: str, region: str = "eu-west-1") -> Client:
         url = self.url if service.startswith("sagemaker") else self.moto_url
-        return boto3.client(
-            service,
-            endpoint_url=url,
-            region_name=region,
-            aws_access_key_id="testing",
-            aws_secret_access_key="testing",
-            config=Config(retries={"max_attempts": 0}, read_timeout=120),
-        )
+        return client_at(url, service, region)
+
+
+def client_at(url: str, service: str, region: str = "eu-west-1") -> Client:
+    """boto3's client of a service at an address. It asks once, so that failures are seen."""
+    return boto3.Session().client(  # type: ignore[call-overload]  # names are literals there
+        service,
+        endpoint_url=url,
+        region_name=region,
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",
+        config=Config(retries={"max_attempts": 0}, read_timeout=120),
+    )
 
 
 @contextmanager
@@ -57,13 +68,7 @@ def moto() -> Iterator[str]:
     )
     try:
         url = f"http://127.0.0.1:{port}"
-        s3 = boto3.client(
-            "s3",
-            endpoint_url=url,
-            region_name="eu-west-1",
-            aws_access_key_id="testing",
-            aws_secret_access_key="testing",
-        )
+        s3 = client_at(url, "s3")
         until(lambda: s3.list_buckets() is not None)
         s3.create_bucket(
             Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
@@ -86,23 +91,12 @@ def local_sagemaker(
         "AWS_ENDPOINT_URL_S3": moto_url,
         "AWS_ENDPOINT_URL_LOGS": moto_url,
     }
+    command = [sys.executable, "-m", "local_sagemaker", "--port", str(port)]
+    command += ["--state", str(state), "--engine", engine]
     process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "local_sagemaker",
-            "--port",
-            str(port),
-            "--state",
-            str(state),
-            "--engine",
-            engine,
-        ],
-        cwd=REPOSITORY,
-        env=environment,
-        text=True,
-        stdout=subprocess.PIPE,
+        command, cwd=REPOSITORY, env=environment, text=True, stdout=subprocess.PIPE
     )
+    assert process.stdout is not None  # it is a pipe
     try:
         line = process.stdout.readline()
         assert " url=" in line, "the server did not start"
@@ -116,12 +110,14 @@ def local_sagemaker(
         process.stdout.close()
 
 
-def until(condition: Callable[[], object], timeout_s: float = 60) -> object:
-    """What the condition gives once it gives something; errors of a server that is not up yet do not count."""
-    deadline, seen = time.monotonic() + timeout_s, None
+def until(condition: Callable[[], Found | None], timeout_s: float = 60) -> Found:
+    """The first true value of the condition; errors do not count, as a server may not be up yet."""
+    deadline = time.monotonic() + timeout_s
+    seen = None
     while time.monotonic() < deadline:
         try:
-            if found := condition():
+            found = condition()
+            if found:
                 return found
         except Exception as error:
             seen = error
@@ -129,7 +125,7 @@ def until(condition: Callable[[], object], timeout_s: float = 60) -> object:
     raise AssertionError(f"it did not come within {timeout_s} s; last error: {seen}")
 
 
-def training_request(name: str, **hyperparameters: object) -> dict:
+def training_request(name: str, **hyperparameters: object) -> dict[str, Any]:
     """A training of the small network on the bucket's photos."""
     texts = {**SMALL, **{key: str(value) for key, value in hyperparameters.items()}}
     source = {
@@ -155,18 +151,16 @@ def training_request(name: str, **hyperparameters: object) -> dict:
     }
 
 
-def ended(sagemaker, name: str, timeout_s: float = 180) -> dict:
+def ended(sagemaker: Client, name: str, timeout_s: float = 180) -> dict[str, Any]:
     """DescribeTrainingJob once the job has ended."""
-    until(
-        lambda: (
-            sagemaker.describe_training_job(TrainingJobName=name)["TrainingJobStatus"]
-            in ("Completed", "Failed", "Stopped")
-        ),
-        timeout_s,
-    )
-    return sagemaker.describe_training_job(TrainingJobName=name)
+
+    def record_at_the_end() -> dict[str, Any] | None:
+        record: dict[str, Any] = sagemaker.describe_training_job(TrainingJobName=name)
+        return record if record["TrainingJobStatus"] in ("Completed", "Failed", "Stopped") else None
+
+    return until(record_at_the_end, timeout_s)
 
 
-def put_folder(s3, folder: Path, prefix: str) -> None:
+def put_folder(s3: Client, folder: Path, prefix: str) -> None:
     for path in sorted(part for part in folder.rglob("*") if part.is_file()):
         s3.upload_file(str(path), BUCKET, f"{prefix}/{path.relative_to(folder)}")

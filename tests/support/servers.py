@@ -9,9 +9,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -42,26 +44,23 @@ class Server:
     """A running server."""
 
     port: int
-    process: subprocess.Popen
+    process: subprocess.Popen[bytes]
 
     def ask(
         self,
         method: str,
         path: str,
         body: bytes | None = None,
-        headers: dict | None = None,
+        headers: dict[str, str] | None = None,
         timeout_s: float = 60,
-    ) -> tuple[int, dict, bytes]:
+    ) -> tuple[int, dict[str, str], bytes]:
         """Status, headers (lower-case names) and body of one request."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
         try:
             connection.request(method, path, body, headers or {})
             answer = connection.getresponse()
-            return (
-                answer.status,
-                {name.lower(): value for name, value in answer.getheaders()},
-                answer.read(),
-            )
+            names = {name.lower(): value for name, value in answer.getheaders()}
+            return answer.status, names, answer.read()
         finally:
             connection.close()
 
@@ -71,7 +70,7 @@ class Server:
         content_type: str = "image/jpeg",
         path: str = "/invocations",
         **headers: str,
-    ) -> tuple[int, object]:
+    ) -> tuple[int, Any]:
         """Status and JSON of an invocation."""
         status, _, answer = self.ask("POST", path, body, {"Content-Type": content_type, **headers})
         return status, json.loads(answer)
@@ -79,21 +78,22 @@ class Server:
     def label(self, body: bytes) -> str:
         status, answer = self.invoke(body)
         assert status == 200, answer
-        return answer["predictions"][0]["label"]
+        label: str = answer["predictions"][0]["label"]
+        return label
 
     def workers(self) -> list[int]:
         """Process ids of the workers."""
-        return [
-            int(pid)
-            for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-            .read_text()
-            .split()
-        ]
+        pid = self.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+        return [int(child) for child in children.split()]
 
 
 @contextmanager
-def serving(model: Path | None = None, **environment: object):
-    """A server over a model folder, ready, with these environment variables; it must leave with 0 at SIGTERM."""
+def serving(model: Path | None = None, **environment: object) -> Iterator[Server]:
+    """A ready server over a model folder, with these environment variables.
+
+    It must leave with 0 at SIGTERM.
+    """
     port = free_port()
     variables = {
         **os.environ,
