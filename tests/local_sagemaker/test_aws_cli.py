@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,9 @@ from local_sagemaker.cloud import environment_here
 from tests.support.jobs import COLOURS, SMALL, draw_channel
 from tests.support.sagemakers import BUCKET, local_sagemaker, moto, until
 
-OLDEST = {
-    1: (1, 29),
-    2: (2, 13),
-}  # from which on it reads AWS_ENDPOINT_URL_SAGEMAKER; older ones, such as Debian's, are given --endpoint-url
+# By major version: the first one that reads AWS_ENDPOINT_URL_SAGEMAKER. Older ones, such as
+# Debian's, are given --endpoint-url.
+OLDEST = {1: (1, 29), 2: (2, 13)}
 TRAINING = """{
   "TrainingJobName": "by-hand",
   "RoleArn": "arn:aws:iam::123456789012:role/SlipwayRole",
@@ -28,7 +28,10 @@ TRAINING = """{
   },
   "HyperParameters": {"epochs": "4"},
   "InputDataConfig": [
-    {"ChannelName": "train", "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://photos/train/"}}}
+    {
+      "ChannelName": "train",
+      "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://photos/train/"}}
+    }
   ],
   "OutputDataConfig": {"S3OutputPath": "s3://photos/out"},
   "ResourceConfig": {"InstanceType": "ml.m5.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 10},
@@ -44,29 +47,67 @@ MODEL = """{
 }"""
 CONFIG = """{
   "EndpointConfigName": "by-hand",
-  "ProductionVariants": [{"VariantName": "all", "ModelName": "by-hand", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}]
+  "ProductionVariants": [
+    {
+      "VariantName": "all",
+      "ModelName": "by-hand",
+      "InstanceType": "ml.m5.large",
+      "InitialInstanceCount": 1
+    }
+  ]
 }"""
 
 
 def find_cli() -> tuple[str, bool]:
-    """The AWS CLI's program, and whether it reads AWS_ENDPOINT_URL_SAGEMAKER; skips where there is none."""
+    """The AWS CLI's program, and whether it reads AWS_ENDPOINT_URL_SAGEMAKER.
+
+    Without the program the test is skipped.
+    """
     path = shutil.which("aws", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    shown = (
-        subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout
-        if path
-        else ""
-    )
-    found = re.match(r"aws-cli/(\d+)\.(\d+)", shown)
-    if not found:
+    found = None
+    if path:
+        shown = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
+        found = re.match(r"aws-cli/(\d+)\.(\d+)", shown.stdout)
+    if path is None or found is None:
         pytest.skip("the AWS CLI is not installed: it is not tested (apt-get install awscli)")
     version = int(found[1]), int(found[2])
     return path, version >= OLDEST.get(version[0], (0, 0))
 
 
+@dataclass
+class Cli:
+    """The AWS CLI in a folder. urls: SageMaker's and the others', where it must be given them."""
+
+    program: str
+    folder: Path
+    environment: dict[str, str]
+    urls: tuple[str, str] | None
+
+    def __call__(self, *words: str, fine: bool = True) -> str:
+        """Run a command; what it prints."""
+        options = []
+        if self.urls:
+            sagemaker, others = self.urls
+            url = sagemaker if words[0].startswith("sagemaker") else others
+            options = ["--endpoint-url", url]
+        done = subprocess.run(
+            [self.program, *options, *words],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert (done.returncode == 0) == fine, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+
 @pytest.fixture(scope="module")
 def cli(tmp_path_factory):
     """Runs a command of the CLI's in a folder of photos and JSON files; its output."""
-    (program, reads_environment), folder = find_cli(), tmp_path_factory.mktemp("cli")
+    program, reads_environment = find_cli()
+    folder = tmp_path_factory.mktemp("cli")
     draw_channel(folder / "photos", 10)
     request = json.loads(TRAINING)
     for name, content in {
@@ -83,26 +124,8 @@ def cli(tmp_path_factory):
             AWS_PAGER="",
         )
 
-        def run(*words: str, fine: bool = True) -> str:
-            told = (
-                []
-                if reads_environment
-                else ["--endpoint-url", cloud.url if words[0].startswith("sagemaker") else url]
-            )
-            done = subprocess.run(
-                [program, *told, *words],
-                cwd=folder,
-                env=environment,
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=60,
-            )
-            assert (done.returncode == 0) == fine, done.stdout + done.stderr
-            return done.stdout + done.stderr
-
-        run.folder = folder
-        yield run
+        urls = None if reads_environment else (cloud.url, url)
+        yield Cli(program, folder, environment, urls)
 
 
 def test_a_training_and_an_endpoint_by_hand(cli):
@@ -131,7 +154,7 @@ def test_a_training_and_an_endpoint_by_hand(cli):
         "--endpoint-config-name",
         "by-hand",
     )
-    asked = (
+    described = (
         "sagemaker",
         "describe-endpoint",
         "--endpoint-name",
@@ -141,7 +164,7 @@ def test_a_training_and_an_endpoint_by_hand(cli):
         "--output",
         "text",
     )
-    until(lambda: cli(*asked).strip() == "InService")
+    until(lambda: cli(*described).strip() == "InService")
     [photo] = (cli.folder / "photos/red").glob("red 0.jpg")
     cli(
         "sagemaker-runtime",

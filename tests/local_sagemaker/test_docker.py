@@ -1,4 +1,4 @@
-"""Local SageMaker with a Docker engine: a training of two hosts and an endpoint in the project's images, and nothing left behind."""
+"""Local SageMaker with a Docker engine: a training of two hosts, an endpoint, no leftovers."""
 
 import json
 import subprocess

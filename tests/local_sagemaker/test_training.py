@@ -1,4 +1,4 @@
-"""Trainings on local SageMaker, through boto3: real small trainings as processes, moto for S3 and logs."""
+"""Trainings on local SageMaker, through boto3: small ones as processes, moto for S3 and logs."""
 
 import io
 import tarfile

@@ -100,7 +100,8 @@ def test_a_tuning_job_searches(tmp_path):
             "Uploading",
             "Completed",
         ]
-        logs, group = cloud.client("logs"), "/aws/sagemaker/TrainingJobs"
+        logs = cloud.client("logs")
+        group = "/aws/sagemaker/TrainingJobs"
         streams = until(
             lambda: logs.describe_log_streams(
                 logGroupName=group, logStreamNamePrefix=f"{best['TrainingJobName']}/algo-1-"
@@ -112,19 +113,13 @@ def test_a_tuning_job_searches(tmp_path):
         assert any("validation_accuracy=" in event["message"] for event in events)
         key = best["ModelArtifacts"]["S3ModelArtifacts"].removeprefix(f"s3://{BUCKET}/")
         assert cloud.client("s3").head_object(Bucket=BUCKET, Key=key)["ContentLength"] > 100_000
-        curves = until(
-            lambda: (
-                all(
-                    read := [
-                        trial.curve
-                        for trial in read_managed("search", sagemaker, logs=cloud.client("logs"))[
-                            0
-                        ].trials
-                    ]
-                )
-                and read
-            )
-        )
+
+        def whole_curves() -> list[tuple[float, ...]] | None:
+            [study, *_] = read_managed("search", sagemaker, logs=logs)
+            found = [trial.curve for trial in study.trials]
+            return found if all(found) else None
+
+        curves = until(whole_curves)
         assert sorted(curve[-1] for curve in curves) == sorted(values)
 
 

@@ -1,4 +1,4 @@
-"""The demo: from photos to an endpoint that answers as training measured, by both ways of running it."""
+"""The demo: from photos to an endpoint that answers as training measured, in both engines."""
 
 import re
 import subprocess

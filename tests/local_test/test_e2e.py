@@ -1,4 +1,4 @@
-"""What `make e2e` is made of: a step that fails ends it with its output, and what is left behind is found."""
+"""The parts of `make e2e`: a step that fails ends it with its output; leftovers are found."""
 
 import hashlib
 import os
@@ -14,7 +14,7 @@ import boto3
 import pytest
 
 from launch.recipe import read_recipe, searches
-from local_sagemaker.cloud import answers, environment_here, program, registry
+from local_sagemaker.cloud import answers, client, environment_here, program, registry
 from local_test import leftovers
 from local_test.e2e_steps import StepFailed, Steps
 from local_test.e2e_story import recipe
@@ -74,14 +74,14 @@ def test_what_is_left_in_aws_is_found(monkeypatch, tmp_path):
         boto3.client("s3").create_bucket(
             Bucket="photos", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
         )
-        assert not any(leftovers.in_aws(boto3.client, "photos").values())
+        assert not any(leftovers.in_aws(client, "photos").values())
         boto3.client("s3").put_object(Bucket="photos", Key="a/b.jpg", Body=b"x")
         boto3.client("sagemaker").create_model(
             ModelName="model",
             ExecutionRoleArn="arn:aws:iam::123456789012:role/SlipwayRole",
             PrimaryContainer={"Image": "slipway-serve"},
         )
-        found = leftovers.in_aws(boto3.client, "photos")
+        found = leftovers.in_aws(client, "photos")
     assert {kind: names for kind, names in found.items() if names} == {
         "objects": ["a/b.jpg"],
         "models": ["model"],
@@ -138,9 +138,9 @@ def test_a_server_that_does_not_start_says_why(tmp_path):
         ),
     ):
         raise AssertionError("it did not start")
-    with pytest.raises(RunError, match="'no-such-program' is not installed"):
-        with program(["no-such-program"], tmp_path / "log", dict(os.environ), lambda: False):
-            raise AssertionError("it did not start")
+    missing = program(["no-such-program"], tmp_path / "log", dict(os.environ), lambda: False)
+    with pytest.raises(RunError, match="'no-such-program' is not installed"), missing:
+        raise AssertionError("it did not start")
     assert not answers(f"http://127.0.0.1:{free_port()}")
     assert Path(tmp_path / "log").exists()
 
@@ -149,7 +149,8 @@ def test_a_server_that_does_not_start_says_why(tmp_path):
 def test_what_is_kept_of_a_registry_need_not_be_sent_again(tmp_path, kept, status):
     needed(
         shutil.which("docker-registry"),
-        "docker-registry is not installed: what a registry keeps is not tested (apt-get install docker-registry)",
+        "docker-registry is not installed: what a registry keeps is not tested "
+        "(apt-get install docker-registry)",
     )
     layer = b"a layer"
     digest = f"sha256:{hashlib.sha256(layer).hexdigest()}"

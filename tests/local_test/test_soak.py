@@ -1,4 +1,4 @@
-"""The soak test of the real container, shortened; and that it notices what it is there to notice."""
+"""The soak test of the real container, shortened; and its hostile bodies."""
 
 import subprocess
 import sys

@@ -1,4 +1,7 @@
-"""The yoga poses' story of recipes/README.md, from the photos to the page and away; and that the page holds no command which no test runs."""
+"""The yoga poses' story of recipes/README.md, from the photos to the page and away.
+
+Every command of that page is run by a test.
+"""
 
 import re
 

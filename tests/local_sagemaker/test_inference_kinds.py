@@ -1,0 +1,89 @@
+"""Asynchronous inference and multi-model endpoints on local SageMaker."""
+
+import json
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.support.hosting import label, settled, variant
+from tests.support.sagemakers import BUCKET, ROLE, SERVE_IMAGE, until
+from tests.support.servers import photo
+
+
+@pytest.fixture(scope="module")
+def sagemaker(hosting):
+    return hosting.client("sagemaker")
+
+
+@pytest.fixture(scope="module")
+def runtime(hosting):
+    return hosting.client("sagemaker-runtime")
+
+
+def test_async_inference(sagemaker, runtime, hosting):
+    s3 = hosting.client("s3")
+    s3.put_object(Bucket=BUCKET, Key="in/blue.jpg", Body=photo("blue"))
+    s3.put_object(Bucket=BUCKET, Key="in/none.jpg", Body=b"none")
+    sagemaker.create_endpoint_config(
+        EndpointConfigName="later",
+        ProductionVariants=[variant()],
+        AsyncInferenceConfig={
+            "OutputConfig": {
+                "S3OutputPath": f"s3://{BUCKET}/later",
+                "S3FailurePath": f"s3://{BUCKET}/failed",
+            }
+        },
+    )
+    sagemaker.create_endpoint(EndpointName="later", EndpointConfigName="later")
+    assert settled(sagemaker, "later")["EndpointStatus"] == "InService"
+
+    def content(location: str) -> bytes:
+        bucket, _, key = location.removeprefix("s3://").partition("/")
+        return until(lambda: s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+
+    answer = runtime.invoke_endpoint_async(
+        EndpointName="later", InputLocation=f"s3://{BUCKET}/in/blue.jpg", ContentType="image/jpeg"
+    )
+    assert json.loads(content(answer["OutputLocation"]))["predictions"][0]["label"] == "blue"
+    answer = runtime.invoke_endpoint_async(
+        EndpointName="later", InputLocation=f"s3://{BUCKET}/in/none.jpg", ContentType="image/jpeg"
+    )
+    assert b"Received client error (422)" in content(answer["FailureLocation"])
+    with pytest.raises(ClientError, match="does not support this inference type"):
+        runtime.invoke_endpoint(EndpointName="later", Body=photo(), ContentType="image/jpeg")
+    sagemaker.delete_endpoint(EndpointName="later")
+    until(
+        lambda: (
+            "later"
+            not in [entry["EndpointName"] for entry in sagemaker.list_endpoints()["Endpoints"]]
+        )
+    )
+    with pytest.raises(ClientError, match="Could not find endpoint"):
+        sagemaker.describe_endpoint(EndpointName="later")
+
+
+def test_a_multi_model_endpoint(sagemaker, runtime):
+    container = {"Image": SERVE_IMAGE, "Mode": "MultiModel", "ModelDataUrl": f"s3://{BUCKET}/many/"}
+    sagemaker.create_model(ModelName="many", ExecutionRoleArn=ROLE, PrimaryContainer=container)
+    sagemaker.create_endpoint_config(
+        EndpointConfigName="many", ProductionVariants=[variant(model="many")]
+    )
+    sagemaker.create_endpoint(EndpointName="many", EndpointConfigName="many")
+    assert settled(sagemaker, "many")["EndpointStatus"] == "InService"
+    for colour in ("red", "blue"):
+        assert (
+            label(
+                runtime.invoke_endpoint(
+                    EndpointName="many",
+                    TargetModel="one.tar.gz",
+                    Body=photo(colour),
+                    ContentType="image/jpeg",
+                )
+            )
+            == colour
+        )
+    with pytest.raises(ClientError, match="Failed to download model data for model two.tar.gz"):
+        runtime.invoke_endpoint(
+            EndpointName="many", TargetModel="two.tar.gz", Body=photo(), ContentType="image/jpeg"
+        )
+    sagemaker.delete_endpoint(EndpointName="many")

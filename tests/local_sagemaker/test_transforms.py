@@ -1,0 +1,113 @@
+"""Transform jobs on local SageMaker: each photo through a real server."""
+
+import json
+from typing import Any
+
+import pytest
+
+from local_sagemaker.records import TooLarge, assemble, batches
+from tests.support.sagemakers import BUCKET, Client, until
+from tests.support.servers import b64, photo
+
+
+@pytest.fixture(scope="module")
+def sagemaker(hosting):
+    return hosting.client("sagemaker")
+
+
+@pytest.fixture(scope="module")
+def runtime(hosting):
+    return hosting.client("sagemaker-runtime")
+
+
+def ended(sagemaker: Client, name: str) -> dict[str, Any]:
+    """DescribeTransformJob once the job has ended."""
+
+    def record_at_the_end() -> dict[str, Any] | None:
+        record: dict[str, Any] = sagemaker.describe_transform_job(TransformJobName=name)
+        return None if record["TransformJobStatus"] in ("InProgress", "Stopping") else record
+
+    return until(record_at_the_end)
+
+
+def test_a_transform_job_answers_photos_and_json_lines(sagemaker, hosting):
+    s3 = hosting.client("s3")
+    for colour in ("red", "green"):
+        s3.put_object(Bucket=BUCKET, Key=f"batch/{colour}.jpg", Body=photo(colour))
+    lines = b"".join(
+        json.dumps({"instances": [{"b64": b64(photo(colour))}]}).encode() + b"\n"
+        for colour in ("blue", "red")
+    )
+    s3.put_object(Bucket=BUCKET, Key="lines/all.jsonl", Body=lines)
+    source = {
+        "DataSource": {
+            "S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/batch/"}
+        },
+        "ContentType": "image/jpeg",
+    }
+    by_line = {
+        "DataSource": {
+            "S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/lines/"}
+        },
+        "ContentType": "application/json",
+        "SplitType": "Line",
+    }
+    common = {
+        "ModelName": "good",
+        "TransformResources": {"InstanceType": "ml.m5.large", "InstanceCount": 1},
+        "BatchStrategy": "SingleRecord",
+    }
+    sagemaker.create_transform_job(
+        TransformJobName="photos",
+        TransformInput=source,
+        TransformOutput={"S3OutputPath": f"s3://{BUCKET}/answers"},
+        **common,
+    )
+    sagemaker.create_transform_job(
+        TransformJobName="lines",
+        TransformInput=by_line,
+        **common,
+        TransformOutput={"S3OutputPath": f"s3://{BUCKET}/answers", "AssembleWith": "Line"},
+    )
+    for name in ("photos", "lines"):
+        found = ended(sagemaker, name)
+        assert found["TransformJobStatus"] == "Completed", found.get("FailureReason")
+
+    def labels(key: str) -> list[str]:
+        text = s3.get_object(Bucket=BUCKET, Key=f"answers/{key}.out")["Body"].read().decode()
+        return [json.loads(line)["predictions"][0]["label"] for line in text.splitlines()]
+
+    assert labels("red.jpg") == ["red"]
+    assert labels("green.jpg") == ["green"]
+    assert labels("all.jsonl") == ["blue", "red"]
+
+
+def test_a_transform_job_is_stopped(sagemaker):
+    source = {
+        "DataSource": {
+            "S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/models/"}
+        },
+        "ContentType": "image/jpeg",
+    }
+    sagemaker.create_transform_job(
+        TransformJobName="stopped",
+        ModelName="good",
+        TransformInput=source,
+        TransformOutput={"S3OutputPath": f"s3://{BUCKET}/answers"},
+        TransformResources={"InstanceType": "ml.m5.large", "InstanceCount": 1},
+    )
+    sagemaker.stop_transform_job(TransformJobName="stopped")
+    assert ended(sagemaker, "stopped")["TransformJobStatus"] == "Stopped"
+    listed = sagemaker.list_transform_jobs(StatusEquals="Stopped")["TransformJobSummaries"]
+    assert [job["TransformJobName"] for job in listed] == ["stopped"]
+
+
+def test_records_of_a_transform():
+    content = b'{"a": 1}\n\n{"b": 2}\n{"c": 3}'
+    assert batches(content, "None", "MultiRecord", 100) == [content]
+    assert batches(content, "Line", "SingleRecord", 100) == [b'{"a": 1}', b'{"b": 2}', b'{"c": 3}']
+    assert batches(content, "Line", "MultiRecord", 20) == [b'{"a": 1}\n{"b": 2}\n', b'{"c": 3}\n']
+    with pytest.raises(TooLarge, match="record 1 is of 8 bytes|record 1 is of 9 bytes"):
+        batches(content, "Line", "SingleRecord", 5)
+    assert assemble([b"1", b"2\n"], "Line") == b"1\n2\n"
+    assert assemble([b"1", b"2"], "None") == b"12"
