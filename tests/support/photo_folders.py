@@ -9,21 +9,26 @@ from PIL import Image
 
 from prepare.__main__ import main
 
+BLOCK = 4  # a random sample for each 4 x 4 pixels: smooth photos, as JPEG keeps them
+
 
 def picture(seed: int, mode: str = "RGB", size: tuple[int, int] = (48, 36)) -> Image.Image:
-    samples = np.random.default_rng(seed).integers(
-        0, 256, (size[1] // 4, size[0] // 4, 3), dtype=np.uint8
-    )
+    """A photo of random colours, smooth. size: width and height in pixels."""
+    width, height = size
+    shape = (height // BLOCK, width // BLOCK, 3)
+    samples = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
     return Image.fromarray(samples).resize(size).convert(mode)
 
 
 def save(path: Path, image: Image.Image, kind: str | None = None, **options) -> Path:
+    """Save the photo, making its folders. kind: a format, where the name does not say it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     image.save(path, kind, **options)
     return path
 
 
 def photos(folder: Path, **classes: int) -> Path:
+    """A folder of that many photos for each class, all different."""
     for number, (name, count) in enumerate(sorted(classes.items())):
         for index in range(count):
             save(folder / name / f"{name} {index}.jpg", picture(1000 * number + index))
@@ -31,16 +36,19 @@ def photos(folder: Path, **classes: int) -> Path:
 
 
 def tree(folder: Path) -> dict[str, str]:
+    """The hash of each file by its path."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        for path in files
     }
 
 
 def rows(folder: Path) -> list[dict[str, str]]:
+    """The lines of manifest.csv."""
     return list(csv.DictReader((folder / "manifest.csv").read_text().splitlines()))
 
 
 def run(*arguments: object) -> int:
+    """`python -m prepare`, with two workers; its exit code."""
     return main([str(argument) for argument in (*arguments, "--workers", 2)])
