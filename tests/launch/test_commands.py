@@ -9,6 +9,7 @@ import pytest
 from launch.__main__ import COMMANDS, main
 from launch.context import service_model
 from launch.cost import read_prices
+from launch.registry import DOCKER_MANIFEST, OCI_MANIFEST
 from launch.upload import Channel, files_of, upload
 from tests.support.jobs import REPOSITORY, draw_channel
 from tests.support.launching import URI
@@ -179,13 +180,9 @@ def test_check_says_what_is_missing(account, capsys):
     }
     boto("iam").create_role(RoleName="SlipwayRole", AssumeRolePolicyDocument=json.dumps(trust))
     images = {}
-    for name in ("train", "serve"):
+    kinds = {"train": DOCKER_MANIFEST, "serve": OCI_MANIFEST}
+    for name, kind in kinds.items():
         boto("ecr").create_repository(repositoryName=f"slipway-{name}")
-        kind = (
-            "application/vnd.docker.distribution.manifest.v2+json"
-            if name == "train"
-            else "application/vnd.oci.image.manifest.v1+json"
-        )
         put = boto("ecr").put_image(
             repositoryName=f"slipway-{name}",
             imageTag="1",
@@ -193,9 +190,8 @@ def test_check_says_what_is_missing(account, capsys):
                 {"schemaVersion": 2, "mediaType": kind, "config": {}, "layers": []}
             ),
         )
-        images[name] = (
-            f"123456789012.dkr.ecr.eu-west-1.amazonaws.com/slipway-{name}@{put['image']['imageId']['imageDigest']}"
-        )
+        digest = put["image"]["imageId"]["imageDigest"]
+        images[name] = f"123456789012.dkr.ecr.eu-west-1.amazonaws.com/slipway-{name}@{digest}"
     (account / "images.json").write_text(json.dumps(images))
     printed = run(capsys, "check")[1]
     for line in (

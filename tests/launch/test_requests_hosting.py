@@ -12,23 +12,15 @@ from tests.support.launching import recipe, target
 
 
 def hosted(one: Recipe) -> list[Call]:
+    """All requests of an endpoint, in their order."""
     where = target()
-    multi = (
-        "s3://b/shelf/" if one.settings.endpoint.kind == "multi-model" else "s3://b/model.tar.gz"
-    )
+    settings = one.settings.endpoint
+    data = "s3://b/model.tar.gz"
+    if settings.kind == "multi-model":
+        data = "s3://b/models/"
+    created = model(one, where, "m", data, settings.image, settings.environment)
     return [
-        Call(
-            "sagemaker",
-            "CreateModel",
-            model(
-                one,
-                where,
-                "m",
-                multi,
-                one.settings.endpoint.image,
-                one.settings.endpoint.environment,
-            ),
-        ),
+        Call("sagemaker", "CreateModel", created),
         Call("sagemaker", "CreateEndpointConfig", endpoint_config(one, where.location, "c", "m")),
         Call("sagemaker", "CreateEndpoint", endpoint(one, "c")),
         Call("sagemaker", "UpdateEndpoint", update(one, "c")),

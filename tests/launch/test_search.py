@@ -33,6 +33,13 @@ def trial(name: str, value: float) -> dict:
     }
 
 
+def parents_of(request: dict) -> list[str]:
+    """Names of the searches from which a request starts warm."""
+    config = request.get("WarmStartConfig", {})
+    parents = config.get("ParentHyperParameterTuningJobs", [])
+    return [parent["HyperParameterTuningJobName"] for parent in parents]
+
+
 def test_a_chain_of_searches_starts_each_warm_from_its_parents(script):
     one = script("yoga_poses", over_budget=True)
     asked: list[dict] = []
@@ -50,15 +57,7 @@ def test_a_chain_of_searches_starts_each_warm_from_its_parents(script):
         )
     assert tune(one.context) == 0
     assert "trial trial-3: Completed; validation_accuracy=0.5000; lr=0.01" in one.finished()
-    parents = [
-        [
-            parent["HyperParameterTuningJobName"]
-            for parent in request.get("WarmStartConfig", {}).get(
-                "ParentHyperParameterTuningJobs", []
-            )
-        ]
-        for request in asked
-    ]
+    parents = [parents_of(request) for request in asked]
     names = [f"yoga-{number}-261121-181500" for number in range(1, 5)]
     assert [request["HyperParameterTuningJobName"] for request in asked] == names
     assert parents == [[], names[:1], names[:2], names[:3]]

@@ -108,29 +108,24 @@ def test_the_page_of_settings_lists_each_with_its_default():
         ("debugger.", Debugger),
     ):
         for entry in dataclasses.fields(form):
-            if not dataclasses.is_dataclass(getattr(form(), entry.name)):
-                found.append(
-                    (
-                        f"{where}{entry.name}",
-                        shown(getattr(form(), entry.name)),
-                        entry.metadata["sets"],
-                    )
-                )
+            default = getattr(form(), entry.name)
+            if not dataclasses.is_dataclass(default):
+                name = f"{where}{entry.name}"
+                found.append((name, shown(default), entry.metadata["sets"]))
     assert rows == found
 
 
 def shown(default: object) -> str:
     """A default as the page has it."""
+    if default in ("", (), {}):
+        return ""
     if isinstance(default, dict):
-        return "`out/prepared/{train,validation,test}`" if default else ""
-    value = (
-        ",".join(default)
-        if isinstance(default, tuple)
-        else str(default).lower()
-        if isinstance(default, bool)
-        else str(default)
-    )
-    return f"`{value}`" if value else ""
+        return "`out/prepared/{train,validation,test}`"
+    if isinstance(default, tuple):
+        return f"`{','.join(default)}`"
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    return f"`{default}`"
 
 
 def test_the_recipes_are_read_from_the_repository():

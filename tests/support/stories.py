@@ -186,21 +186,13 @@ def run_story(story: str, checkout: Path, environment: dict[str, str]) -> str:
 
 def nothing_left(world: World, recipe: str) -> None:
     """AssertionError where the story left something in S3 or on SageMaker."""
-    client = world.client
-    pages = (
-        client("s3")
-        .get_paginator("list_objects_v2")
-        .paginate(Bucket=BUCKET, Prefix=f"slipway/{recipe}/")
-    )
-    left = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
-    assert not left, left
-    sagemaker = client("sagemaker")
-    assert [entry["EndpointStatus"] for entry in sagemaker.list_endpoints()["Endpoints"]] in (
-        [],
-        ["Deleting"],
-    )
-    assert (
-        sagemaker.list_models()["Models"]
-        == sagemaker.list_endpoint_configs()["EndpointConfigs"]
-        == []
-    )
+    paginator = world.client("s3").get_paginator("list_objects_v2")
+    left: list[str] = []
+    for page in paginator.paginate(Bucket=BUCKET, Prefix=f"slipway/{recipe}/"):
+        left += [entry["Key"] for entry in page.get("Contents", [])]
+    assert left == []
+    sagemaker = world.client("sagemaker")
+    states = [entry["EndpointStatus"] for entry in sagemaker.list_endpoints()["Endpoints"]]
+    assert states in ([], ["Deleting"])
+    assert sagemaker.list_models()["Models"] == []
+    assert sagemaker.list_endpoint_configs()["EndpointConfigs"] == []
