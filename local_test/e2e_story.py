@@ -10,6 +10,7 @@ import yaml
 
 from local_sagemaker import cloud
 from local_test.e2e_steps import Steps, group_of, must, until
+from recipes.document import read_document
 from runtime.processes import REPOSITORY
 
 RECIPE = REPOSITORY / "recipes" / "demo.yaml"
@@ -76,7 +77,7 @@ def recipe(images: Path, prepared: Path) -> dict[str, Any]:
 
     The second search starts from the first.
     """
-    document: dict[str, Any] = yaml.safe_load(RECIPE.read_text(encoding="utf-8"))
+    document: dict[str, Any] = read_document(RECIPE)
     [search] = document["tuning"]
     first = {
         **search,

@@ -24,7 +24,9 @@ def translate(name: str, text: str) -> tuple[str, str] | None:
     """
     if name in _SWITCHES:
         ours, off, on = _SWITCHES[name]
-        return ours, on if flag_of(text, f"hyperparameter {name}") else off
+        if flag_of(text, f"hyperparameter {name}"):
+            return ours, on
+        return ours, off
     if name == "num_layers":
         return "model", f"resnet{text}"
     if name == "image_shape":

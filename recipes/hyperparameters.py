@@ -12,7 +12,7 @@ from typing import Any
 
 from recipes.built_in_names import BUILT_IN_NAMES, translate
 from recipes.errors import RecipeError
-from recipes.suggestion import nearest, unknown
+from recipes.suggestion import hint, unknown
 from recipes.typed_text import typed, unquoted
 from recipes.values import quoted, text_of
 
@@ -254,11 +254,9 @@ def _check_value(entry: dataclasses.Field[Any], value: Any) -> None:
     """RecipeError for a value outside the field's choices or bounds."""
     choices = entry.metadata["choices"]
     if choices and value not in choices:
-        guess = nearest(value, choices)
-        hint = f" (did you mean '{guess}'?)" if guess else ""
         raise RecipeError(
             f"hyperparameter {entry.name} must be one of {', '.join(choices)}; "
-            f"found '{value}'{hint}"
+            f"found '{value}'{hint(value, choices)}"
         )
     low = entry.metadata["low"]
     high = entry.metadata["high"]

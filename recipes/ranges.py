@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from recipes.errors import RecipeError
 from recipes.sections import check_names
+from recipes.suggestion import hint
 from recipes.values import number, quoted, text_of
 
 SCALES = ("Auto", "Linear", "Logarithmic", "ReverseLogarithmic")
@@ -200,7 +201,8 @@ def one_of(what: str, found: object, known: tuple[str, ...]) -> str:
     for word in known:
         if str(found).lower() == word.lower():
             return word
-    raise RecipeError(f"{what} must be one of {', '.join(known)}; found {quoted(found)}")
+    guess = hint(str(found), known)
+    raise RecipeError(f"{what} must be one of {', '.join(known)}; found {quoted(found)}{guess}")
 
 
 def _check_ends(entry: Continuous) -> None:

@@ -87,4 +87,6 @@ def _name(given: object) -> str:
 
 
 def _about(path: Path | None, sentence: object) -> str:
-    return f"the recipe '{path}': {sentence}" if path else str(sentence)
+    if path is None:  # the caller knows where the recipe came from
+        return str(sentence)
+    return f"the recipe '{path}': {sentence}"

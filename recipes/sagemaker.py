@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from recipes.errors import RecipeError
-from recipes.suggestion import nearest
+from recipes.suggestion import hint
 
 KINDS = ("real-time", "serverless", "async", "multi-model")  # of an endpoint
 CHANNELS = {name: f"out/prepared/{name}" for name in ("train", "validation", "test")}
@@ -185,10 +185,9 @@ def check_settings(settings: SageMakerSettings) -> None:
     """RecipeError for an unknown kind of endpoint, and for settings that contradict each other."""
     kind = settings.endpoint.kind
     if kind not in KINDS:
-        guess = nearest(kind, KINDS)
-        hint = f" (did you mean '{guess}'?)" if guess else ""
         raise RecipeError(
-            f"sagemaker.endpoint.kind must be one of {', '.join(KINDS)}; found '{kind}'{hint}"
+            f"sagemaker.endpoint.kind must be one of {', '.join(KINDS)}; "
+            f"found '{kind}'{hint(kind, KINDS)}"
         )
     if bool(settings.subnets) != bool(settings.security_groups):
         raise RecipeError(

@@ -10,7 +10,9 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that looks most like the given one; None where none does."""
     by_form = {_plain(candidate): candidate for candidate in known}
     found = difflib.get_close_matches(_plain(name), by_form, n=1, cutoff=CUTOFF)
-    return by_form[found[0]] if found else None
+    if not found:
+        return None
+    return by_form[found[0]]
 
 
 def unknown(what: str, name: str, known: Iterable[str], aliases: Iterable[str] = ()) -> str:
@@ -20,9 +22,14 @@ def unknown(what: str, name: str, known: Iterable[str], aliases: Iterable[str] =
     listed.
     """
     listed = list(known)
-    guess = nearest(name, [*listed, *aliases])
-    hint = f" (did you mean '{guess}'?)" if guess else ""
-    return f"{what} '{name}' is unknown{hint}; known: {', '.join(listed)}"
+    guess = hint(name, [*listed, *aliases])
+    return f"{what} '{name}' is unknown{guess}; known: {', '.join(listed)}"
+
+
+def hint(name: str, known: Iterable[str]) -> str:
+    """The nearest known name as the end of a sentence; empty where none is near."""
+    guess = nearest(name, known)
+    return f" (did you mean '{guess}'?)" if guess else ""
 
 
 def _plain(name: str) -> str:

@@ -14,7 +14,9 @@ def unquoted(text: object) -> str:
         decoded = json.loads(text)
     except ValueError:
         return text.strip()
-    return decoded.strip() if isinstance(decoded, str) else text.strip()
+    if isinstance(decoded, str):
+        return decoded.strip()
+    return text.strip()
 
 
 def typed(text: str, default: object, name: str) -> object:

@@ -43,7 +43,9 @@ def number(value: object) -> float | None:
         found = float(value)
     except (ValueError, OverflowError):
         return None
-    return found if math.isfinite(found) else None
+    if not math.isfinite(found):  # YAML has .nan and .inf
+        return None
+    return found
 
 
 def whole(value: object, where: str, low: int | None = None, high: int | None = None) -> int:

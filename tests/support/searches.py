@@ -2,10 +2,13 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 from tune.results import Trial, TuningJob
 
-STEPS = {
+# Of each job: its number of trials, what it searches, its static hyperparameters
+Space = tuple[float, float] | tuple[str, ...]
+STEPS: dict[str, tuple[int, dict[str, Space], dict[str, str]]] = {
     "yoga-1": (
         6,
         {"lr": (0.005, 0.015), "batch_size": ("16", "20", "30", "40"), "epochs": ("5", "10")},
@@ -22,7 +25,9 @@ STEPS = {
 
 
 def trial(name: str, value: float | None, status: str = "Completed", **settings: str) -> Trial:
-    curve, reason = ((), "out of memory") if value is None else ((value / 2, value), "")
+    """A trial with a curve of two values; without a value it is out of memory."""
+    curve = () if value is None else (value / 2, value)
+    reason = "out of memory" if value is None else ""
     return Trial(
         name,
         status,
@@ -43,57 +48,57 @@ def chain() -> tuple[TuningJob, ...]:
     """
     jobs: list[TuningJob] = []
     for name, (count, spaces, static) in STEPS.items():
+        fixed = {**static, "model": "vgg16"}
         trials = []
         for index in range(count):
             share = index / (count - 1)
-            chosen = {
-                key: f"{space[0] + share * (space[1] - space[0]):.6g}"
-                if isinstance(space[0], float)
-                else space[index % len(space)]
-                for key, space in spaces.items()
-            }
+            chosen = {key: _chosen(space, share, index) for key, space in spaces.items()}
             value = round(0.5 + 0.1 * len(jobs) + 0.01 * index, 4)
-            trials.append(
-                replace(
-                    trial(f"{name}-{index + 1:03d}", value, **chosen),
-                    hyperparameters={**chosen, **static, "model": "vgg16"},
-                )
-            )
-        ranges = {
-            key: {"type": "Continuous", "min": space[0], "max": space[1], "scale": "Logarithmic"}
-            if isinstance(space[0], float)
-            else {"type": "Categorical", "values": list(space)}
-            for key, space in spaces.items()
-        }
-        jobs.append(
-            TuningJob(
-                name,
-                "validation_accuracy",
-                "Maximize",
-                "Bayesian",
-                "Completed",
-                ranges,
-                {**static, "model": "vgg16"},
-                tuple(trials),
-                tuple(job.name for job in jobs),
-                "IdenticalDataAndAlgorithm" if jobs else "",
-            )
+            tried = trial(f"{name}-{index + 1:03d}", value, **chosen)
+            trials.append(replace(tried, hyperparameters={**chosen, **fixed}))
+        job = TuningJob(
+            name=name,
+            objective="validation_accuracy",
+            direction="Maximize",
+            strategy="Bayesian",
+            status="Completed",
+            ranges={key: _range(space) for key, space in spaces.items()},
+            static=fixed,
+            trials=tuple(trials),
+            parents=tuple(job.name for job in jobs),
+            warm_start="IdenticalDataAndAlgorithm" if jobs else "",
         )
+        jobs.append(job)
     first = list(jobs[0].trials)
     first[3] = replace(first[3], status="Failed", objective=None, curve=(), reason="out of memory")
     first[4] = replace(first[4], status="Stopped", reason="stopped early")
     return (replace(jobs[0], trials=tuple(first)), *jobs[1:])
 
 
+def _chosen(space: Space, share: float, index: int) -> str:
+    """A value of a space: by its share of a range of numbers, by turns of categories."""
+    first = space[0]
+    if isinstance(first, float):
+        return f"{first + share * (float(space[1]) - first):.6g}"
+    return str(space[index % len(space)])
+
+
+def _range(space: Space) -> dict[str, Any]:
+    if isinstance(space[0], float):
+        ends = {"min": space[0], "max": space[1]}
+        return {"type": "Continuous", **ends, "scale": "Logarithmic"}
+    return {"type": "Categorical", "values": list(space)}
+
+
 def alone(
-    trials: list[Trial], direction: str = "Maximize", names: int = 2, **changes
+    trials: list[Trial], direction: str = "Maximize", names: int = 2, **changes: Any
 ) -> tuple[TuningJob, ...]:
     """One job with these trials.
 
     Its hyperparameters are h0, h1, …: linear, logarithmic, reverse logarithmic, integer,
     categorical, and again.
     """
-    kinds = [
+    kinds: list[dict[str, Any]] = [
         {"type": "Continuous", "min": -1.0, "max": 1.0, "scale": "Linear"},
         {"type": "Continuous", "min": 1e-5, "max": 1.0, "scale": "Logarithmic"},
         {"type": "Continuous", "min": 0.0, "max": 0.999, "scale": "ReverseLogarithmic"},
