@@ -5,4 +5,6 @@ CHANNEL_NAMES = {
     "validation": ("validation", "valid", "val"),
     "test": ("test", "testing"),
 }
-ROLE_OF = {name: role for role, names in CHANNEL_NAMES.items() for name in names}
+ROLE_OF: dict[str, str] = {}  # by any of these names
+for _role, _names in CHANNEL_NAMES.items():
+    ROLE_OF.update(dict.fromkeys(_names, _role))

@@ -63,7 +63,9 @@ def best_precision(flags: frozenset[str], has_int8: bool) -> str:
     """
     if has_int8 and flags & INT8_FLAGS:
         return "int8"
-    return "bf16" if flags & BF16_FLAGS else "f32"
+    if flags & BF16_FLAGS:
+        return "bf16"
+    return "f32"
 
 
 def processor_flags(path: Path = Path("/proc/cpuinfo")) -> frozenset[str]:

@@ -30,7 +30,9 @@ def memory_limit(cgroup: Path = CGROUP) -> int:
     """Bytes this process may use: the machine's memory, or less when a cgroup (v2, v1) says so."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limit = _number(cgroup / "memory.max", cgroup / "memory/memory.limit_in_bytes")
-    return total if limit is None else min(total, limit)
+    if limit is None:
+        return total
+    return min(total, limit)
 
 
 def memory_left(cgroup: Path = CGROUP, meminfo: Path = Path("/proc/meminfo")) -> int:

@@ -196,4 +196,7 @@ def _keep_name(folder: Path) -> None:
 def discard_unfinished(folder: Path) -> None:
     """Remove the temporary files and folders that killed writers left in a folder."""
     for path in Path(folder).glob(f".*{TEMPORARY_SUFFIX}"):
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()

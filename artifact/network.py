@@ -48,7 +48,7 @@ class _Undrawn(TorchFunctionMode):
     ) -> Any:  # Any: of whatever torch function is called
         named = named or {}
         if function in self.DRAWING:
-            return named["tensor"] if "tensor" in named else arguments[0]
+            return named.get("tensor") if not arguments else arguments[0]
         return function(*arguments, **named)
 
 
@@ -214,4 +214,6 @@ def _head(last: nn.Module, classes: int, hidden: tuple[int, ...]) -> nn.Module:
             layers.append(nn.Conv2d(inputs, outputs, kernel_size=1))
         else:
             layers.append(nn.Linear(inputs, outputs))
-    return layers[0] if len(layers) == 1 else nn.Sequential(*layers)
+    if len(layers) == 1:
+        return layers[0]
+    return nn.Sequential(*layers)

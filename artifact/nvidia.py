@@ -68,10 +68,10 @@ def torch_cuda() -> str | None:
 def cuda_in(version_file: Path) -> str | None:
     """The CUDA version in a torch's version.py; None where it names none."""
     try:
-        found = CUDA_LINE.search(Path(version_file).read_text(encoding="utf-8"))
+        text = Path(version_file).read_text(encoding="utf-8")
     except OSError:
         return None
-    return found[1] if found else None
+    return next(iter(CUDA_LINE.findall(text)), None)
 
 
 def driver_version(file: Path = DRIVER_FILE) -> str | None:
@@ -80,8 +80,7 @@ def driver_version(file: Path = DRIVER_FILE) -> str | None:
         text = Path(file).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
-    found = DRIVER_VERSION.search(text + "\n")
-    return found[1] if found else None
+    return next(iter(DRIVER_VERSION.findall(text + "\n")), None)
 
 
 def driver_problem(cuda: str, file: Path = DRIVER_FILE) -> str | None:
@@ -156,4 +155,4 @@ def advice(cuda: str) -> str:
 
 
 def _number(version: tuple[int, int]) -> str:
-    return f"{version[0]}.{version[1]}" if version[1] else str(version[0])
+    return f"{version[0]}.{version[1]}".removesuffix(".0")

@@ -33,7 +33,8 @@ def load_openvino() -> ModuleType:
 
     With it, the import leaves an identity under HOME and reports to Google.
     """
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # blocks its import
+    # None makes its import fail
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # not a module
     import openvino
 
     module: ModuleType = openvino
@@ -78,8 +79,9 @@ class OpenVINOEngine:
         """Compile the model in a file. Raises ArtifactError when OpenVINO cannot read it."""
         openvino = load_openvino()
         core = openvino.Core()
+        hint = "bf16" if precision == "bf16" else "f32"
         settings = {
-            "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
+            "INFERENCE_PRECISION_HINT": hint,
             "INFERENCE_NUM_THREADS": threads,
         }
         try:

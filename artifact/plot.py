@@ -66,7 +66,9 @@ class Axis:
 
         Ticks that lie too near to the low end are dropped.
         """
-        gap = self.ticks[1] - self.ticks[0] if len(self.ticks) > 1 else 0.0
+        gap = 0.0
+        if len(self.ticks) > 1:
+            gap = self.ticks[1] - self.ticks[0]
         others = [tick for tick in self.ticks if tick > self.low and tick >= self.low + gap / 2]
         self.ticks = [self.low, *others]
         return self
@@ -153,7 +155,9 @@ def logarithmic_ticks(low: float, high: float) -> list[float]:
     decades = math.log10(high / low)
     if decades < 1:
         return ticks(low, high, 4)
-    factors = (1,) if decades > 3 else (1, 2, 5)
+    factors: tuple[int, ...] = (1, 2, 5)
+    if decades > 3:
+        factors = (1,)
     first = math.floor(math.log10(low))
     last = math.ceil(math.log10(high))
     marked = []

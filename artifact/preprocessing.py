@@ -247,7 +247,9 @@ def _full_scale(image: Image.Image) -> float:
         return 65535.0
     if image.mode.startswith("I"):
         return 65535.0 if 255 < top <= 65535 else max(255.0, top)
-    return 1.0 if top <= 1.0 else max(255.0, top)
+    if top <= 1.0:
+        return 1.0
+    return max(255.0, top)
 
 
 def _eight_bits(image: Image.Image, full: float) -> Image.Image:

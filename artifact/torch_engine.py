@@ -180,7 +180,10 @@ def _chosen(
         )
         return model.to(device).eval()
 
-    *tried, last = _candidates(device) if precision == "auto" else (precision,)
+    names: tuple[str, ...] = (precision,)
+    if precision == "auto":
+        names = _candidates(device)
+    *tried, last = names
     if tried:
         expected = model_of(network)(probes)
     for name in tried:

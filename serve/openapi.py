@@ -98,15 +98,31 @@ def _multi_model() -> Json:
         "in": "query",
         "schema": {"type": "string", "pattern": "^[0-9]{1,9}$"},
     }
-    model = {"$ref": "#/components/schemas/Model"}
-    listed = {
-        "type": "object",
-        "required": ["models"],
-        "properties": {
-            "models": {"type": "array", "items": model},
-            "nextPageToken": {"type": "string"},
+    return {
+        "/models": {
+            "get": {
+                "summary": "The loaded models",
+                "parameters": [page],
+                "responses": {"200": _json("Models", _LISTED), **_errors(400)},
+            },
+            "post": _load(),
         },
+        "/models/{name}": {
+            "parameters": [name],
+            "get": {
+                "summary": "A loaded model",
+                "responses": {"200": _json("The model", _MODEL), **_errors(404)},
+            },
+            "delete": {
+                "summary": "Unload a model",
+                "responses": {"200": {"description": "Its memory is free"}, **_errors(404)},
+            },
+        },
+        "/models/{name}/invoke": {"parameters": [name], "post": _invoke()},
     }
+
+
+def _load() -> Json:
     wanted = {
         "type": "object",
         "required": ["model_name", "url"],
@@ -116,35 +132,14 @@ def _multi_model() -> Json:
         },
     }
     return {
-        "/models": {
-            "get": {
-                "summary": "The loaded models",
-                "parameters": [page],
-                "responses": {"200": _json("Models", listed), **_errors(400)},
-            },
-            "post": {
-                "summary": "Load a model",
-                "requestBody": {"required": True, "content": {JSON_TYPE: {"schema": wanted}}},
-                "responses": {
-                    "200": _json("Loaded", model),
-                    **_errors(400, 408, 413, 503),
-                    **_own("409", "The name is in use"),
-                    **_own("507", "No memory left"),
-                },
-            },
+        "summary": "Load a model",
+        "requestBody": {"required": True, "content": {JSON_TYPE: {"schema": wanted}}},
+        "responses": {
+            "200": _json("Loaded", _MODEL),
+            **_errors(400, 408, 413, 503),
+            **_own("409", "The name is in use"),
+            **_own("507", "No memory left"),
         },
-        "/models/{name}": {
-            "parameters": [name],
-            "get": {
-                "summary": "A loaded model",
-                "responses": {"200": _json("The model", model), **_errors(404)},
-            },
-            "delete": {
-                "summary": "Unload a model",
-                "responses": {"200": {"description": "Its memory is free"}, **_errors(404)},
-            },
-        },
-        "/models/{name}/invoke": {"parameters": [name], "post": _invoke()},
     }
 
 
@@ -199,6 +194,15 @@ def _own(code: str, text: str) -> Json:
     return {code: _json(text, ERROR)}
 
 
+_MODEL = {"$ref": "#/components/schemas/Model"}
+_LISTED = {
+    "type": "object",
+    "required": ["models"],
+    "properties": {
+        "models": {"type": "array", "items": _MODEL},
+        "nextPageToken": {"type": "string"},
+    },
+}
 _LABEL = {
     "label": {"type": "string"},
     "probability": {"type": "number", "minimum": 0, "maximum": 1},

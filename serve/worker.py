@@ -31,7 +31,9 @@ class Protocol(H11Protocol):
     _head_timer: asyncio.TimerHandle | None = None
     _unread_timer: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+    def connection_made(  # type: ignore[override]  # uvicorn narrows the type, too
+        self, transport: asyncio.Transport
+    ) -> None:
         super().connection_made(transport)
         if hasattr(transport, "max_size"):  # asyncio's own transport; it has no public setting
             transport.max_size = READ_BYTES

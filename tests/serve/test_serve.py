@@ -1,8 +1,6 @@
 """The app by a test client: what each path answers. The server around it: test_server.py."""
 
 import json
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -10,7 +8,7 @@ from werkzeug.test import TestResponse
 
 from serve.app import ServingLimits, create_app
 from serve.predictor import Predictor
-from tests.support.jobs import COLOURS, REPOSITORY
+from tests.support.jobs import COLOURS
 from tests.support.servers import b64, instances, photo
 
 
@@ -272,20 +270,6 @@ def test_a_fault_of_the_server_is_a_500_without_a_traceback(caplog):
     assert answer.status_code == 500
     assert "secret" not in answer.text
     assert "secret detail" in caplog.text
-
-
-def test_the_app_loads_no_engine():
-    """Engines load torch or OpenVINO when they are opened; boto3 is never needed."""
-    code = (
-        "import serve.app, sys; "
-        "print([name for name in ('torch', 'openvino', 'boto3') if name in sys.modules])"
-    )
-    assert (
-        subprocess.run(
-            [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True
-        ).stdout
-        == "[]\n"
-    )
 
 
 def test_what_is_offered_is_described(client):

@@ -1,5 +1,7 @@
 """The samples of the function: photos of one prefix in S3, by boto3's own client."""
 
+from typing import Any
+
 import boto3
 import pytest
 from botocore.config import Config
@@ -13,6 +15,8 @@ from web.exchange import Failure
 from web.model import MAX_SAMPLE_BYTES
 
 CONFIG = Config(retries={"total_max_attempts": 1}, connect_timeout=2)
+
+NO_MODEL: Any = None  # samples ask no endpoint
 
 
 @pytest.fixture
@@ -56,7 +60,7 @@ def test_only_photos_in_a_folder_of_a_label_below_the_prefix_are_shown(bucket):
         ("red", "a.jpg"),
         ("blue", "b.PNG"),
     }  # the server's, too
-    with aws(None, bucket) as cloud:
+    with aws(NO_MODEL, bucket) as cloud:
         assert names(Samples(client(cloud.url), "photos", "validation/")) == {
             ("red", "a.jpg"),
             ("blue", "b.PNG"),
@@ -64,7 +68,7 @@ def test_only_photos_in_a_folder_of_a_label_below_the_prefix_are_shown(bucket):
 
 
 def test_photos_that_were_exchanged_are_listed_anew(bucket):
-    with aws(None, bucket) as cloud:
+    with aws(NO_MODEL, bucket) as cloud:
         samples = Samples(client(cloud.url), "photos", "validation/")
         assert len(names(samples)) == 2
         for gone in ("validation/red/a.jpg", "validation/blue/b.PNG"):
@@ -78,7 +82,7 @@ def test_photos_that_were_exchanged_are_listed_anew(bucket):
 
 
 def test_a_bucket_that_cannot_be_read_is_for_the_log_and_one_that_cannot_be_reached_is_told(bucket):
-    with aws(None, bucket) as cloud:
+    with aws(NO_MODEL, bucket) as cloud:
         with pytest.raises(ClientError):
             Samples(client(cloud.url), "another", "validation/")()
         url = cloud.url
