@@ -41,6 +41,29 @@ DEFAULT_PORT = 8090
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT; then stop everything that runs."""
+    options = parsed(arguments)
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    try:
+        platform = Platform(options.state, choose_container_engine(options.engine))
+        server = make_server(options.host, options.port, create_app(platform), threaded=True)
+    except (RunError, OSError) as error:
+        print(f"sagemaker: {error}", file=sys.stderr)
+        return 1
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
+    lifecycle.resume(platform)
+    url = f"http://{options.host}:{server.server_port}"
+    print(
+        f"sagemaker: engine={platform.container_engine.name} state={platform.folder} url={url}",
+        flush=True,
+    )
+    server.serve_forever()
+    lifecycle.close(platform)
+    return 0
+
+
+def parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m local_sagemaker",
         description=__doc__,
@@ -66,26 +89,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--engine", default="", help="docker or process (default: docker where an engine answers)"
     )
-    options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
-    logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    try:
-        platform = Platform(options.state, choose_container_engine(options.engine))
-        server = make_server(options.host, options.port, create_app(platform), threaded=True)
-    except (RunError, OSError) as error:
-        print(f"sagemaker: {error}", file=sys.stderr)
-        return 1
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
-    lifecycle.resume(platform)
-    url = f"http://{options.host}:{server.server_port}"
-    print(
-        f"sagemaker: engine={platform.container_engine.name} state={platform.folder} url={url}",
-        flush=True,
-    )
-    server.serve_forever()
-    lifecycle.close(platform)
-    return 0
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

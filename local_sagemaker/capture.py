@@ -33,23 +33,19 @@ def capture(
     types: list[str] = []
     for kinds in (wanted.get("CaptureContentTypeHeader") or {}).values():
         types += kinds
-    data = {}
+    data: dict[str, Record] = {}
     if modes & {"Input", "InputAndOutput"}:
         data["endpointInput"] = _part("INPUT", *sent, types)
     if modes & {"Output", "InputAndOutput"}:
         data["endpointOutput"] = _part("OUTPUT", *answered, types)
     now = datetime.datetime.now(datetime.UTC)
     number = str(uuid.uuid4())
-    line = json.dumps(
-        {
-            "captureData": data,
-            "eventMetadata": {
-                "eventId": number,
-                "inferenceTime": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            },
-            "eventVersion": "0",
-        }
-    )
+    moment = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    event = {
+        "captureData": data,
+        "eventMetadata": {"eventId": number, "inferenceTime": moment},
+        "eventVersion": "0",
+    }
     where = objects.joined(
         wanted["DestinationS3Uri"],
         endpoint,
@@ -58,7 +54,7 @@ def capture(
         f"{now:%M-%S-%f}-{number}.jsonl",
     )
     try:
-        objects.write(where, (line + "\n").encode())
+        objects.write(where, (json.dumps(event) + "\n").encode())
     except objects.ObjectError as error:
         log.warning("endpoint %s: data capture: %s", endpoint, error)
 

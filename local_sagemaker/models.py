@@ -82,25 +82,7 @@ def create_config(platform: Platform, request: Record, region: str) -> Record:
     if len(set(names)) < len(names):
         raise invalid(f"Duplicate variant names are not allowed: {', '.join(names)}")
     for variant in request["ProductionVariants"]:
-        if not variant.get("ModelName"):
-            raise invalid(
-                f"local SageMaker: variant '{variant['VariantName']}' has no ModelName; "
-                "inference components are not done here",
-            )
-        model = arn(region, "model", variant["ModelName"])
-        if platform.store.find(MODEL, variant["ModelName"]) is None:
-            raise invalid(f'Could not find model "{model}".')
-        if not (variant.get("InstanceType") or variant.get("ServerlessConfig")):
-            raise invalid(
-                f"variant '{variant['VariantName']}' must have InstanceType or ServerlessConfig",
-            )
-        if variant.get("ServerlessConfig") and (
-            variant.get("InstanceType") or variant.get("InitialInstanceCount")
-        ):
-            raise invalid(
-                f"variant '{variant['VariantName']}' is serverless: it can have neither "
-                "InstanceType nor InitialInstanceCount",
-            )
+        _check_variant(platform, variant, region)
     record = {
         **request,
         "EndpointConfigArn": arn(region, "endpoint-config", name),
@@ -117,6 +99,24 @@ def create_config(platform: Platform, request: Record, region: str) -> Record:
     )
     tags.set_all(platform, record["EndpointConfigArn"], request.get("Tags", []))
     return record
+
+
+def _check_variant(platform: Platform, variant: Record, region: str) -> None:
+    """ApiError for a variant that cannot be served here."""
+    subject = f"variant '{variant['VariantName']}'"
+    if not variant.get("ModelName"):
+        raise invalid(
+            f"local SageMaker: {subject} has no ModelName; inference components are not done here"
+        )
+    if platform.store.find(MODEL, variant["ModelName"]) is None:
+        raise invalid(f'Could not find model "{arn(region, "model", variant["ModelName"])}".')
+    serverless = variant.get("ServerlessConfig")
+    if not variant.get("InstanceType") and not serverless:
+        raise invalid(f"{subject} must have InstanceType or ServerlessConfig")
+    if serverless and (variant.get("InstanceType") or variant.get("InitialInstanceCount")):
+        raise invalid(
+            f"{subject} is serverless: it can have neither InstanceType nor InitialInstanceCount"
+        )
 
 
 def found(platform: Platform, kind: str, name: str, region: str) -> Record:

@@ -85,6 +85,13 @@ def create_app(platform: Platform) -> Flask:
     def interrupt(name: str) -> Response:
         return _json(training.interrupt(platform, name))
 
+    _add_error_handlers(app)
+    return app
+
+
+def _add_error_handlers(app: Flask) -> None:
+    """Every error is answered in SageMaker's JSON."""
+
     @app.errorhandler(ApiError)
     def refused(error: ApiError) -> Response:
         return _json(
@@ -114,8 +121,6 @@ def create_app(platform: Platform) -> Flask:
             },
             500,
         )
-
-    return app
 
 
 def _headers() -> dict[str, str]:
