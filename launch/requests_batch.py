@@ -37,13 +37,7 @@ def transform_job(
         # One photo per request: the body is the file itself.
         "BatchStrategy": "SingleRecord",
         "ModelClientConfig": {"InvocationsTimeoutInSeconds": 60, "InvocationsMaxRetries": 3},
-        "TransformInput": {
-            "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": source}},
-            # All photos get this type; the server looks into the bytes.
-            "ContentType": "application/x-image",
-            "SplitType": "None",
-            "CompressionType": "None",
-        },
+        "TransformInput": _input(source),
         "TransformOutput": {
             "S3OutputPath": s3(recipe, location, "batch", name),
             "Accept": "application/json",
@@ -56,4 +50,15 @@ def transform_job(
             **volume_kms(recipe, batch.instance_type),
         },
         "Tags": tags(recipe),
+    }
+
+
+def _input(source: str) -> Request:
+    """TransformInput: every object under an s3:// prefix, each as a whole."""
+    return {
+        "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": source}},
+        # All photos get this type; the server looks into the bytes.
+        "ContentType": "application/x-image",
+        "SplitType": "None",
+        "CompressionType": "None",
     }

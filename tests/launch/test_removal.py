@@ -45,6 +45,8 @@ def test_delete_waits_for_what_still_writes_to_s3(script):
         "delete: 1 objects removed",
     ]
 
+
+def test_delete_with_data_refuses_while_a_job_runs(script):
     running = script(yes=True, data=True)
     running.context.note("training", JOB)
     running.context.note("endpoint", "demo")
