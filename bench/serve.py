@@ -125,10 +125,9 @@ def measure_rounds(
     options: argparse.Namespace,
 ) -> Measured:
     """Every server at every number of connections and the bare engine, in each round."""
-    measured = Measured(
-        servers={server.name: {count: Rounds() for count in CONNECTIONS} for server in servers},
-        engine={precision: [] for precision in PRECISIONS},
-    )
+    measured = Measured(servers={}, engine={precision: [] for precision in PRECISIONS})
+    for server in servers:
+        measured.servers[server.name] = {count: Rounds() for count in CONNECTIONS}
     for number in range(1, options.rounds + 1):
         warm_s = WARM_S if number == 1 else REWARM_S
         for connections in CONNECTIONS:

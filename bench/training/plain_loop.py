@@ -27,7 +27,8 @@ def main() -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     loader = train_loader(options)
     held_out = held_out_loaders(options)
-    model = make_model(options, len(loader.dataset.classes)).to(device)  # type: ignore[attr-defined]  # ImageFolder's
+    photos: Any = loader.dataset  # an ImageFolder
+    model = make_model(options, len(photos.classes)).to(device)
     learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.SGD(learning, lr=options.lr, momentum=options.momentum)
     for epoch in range(1, options.epochs + 1):

@@ -32,12 +32,7 @@ def read_settings(
     asks when it holds ProfilingParameters and is not disabled; interval, rotation and folder are
     then its own. folder: where the file names none. JobError for a value that cannot be used.
     """
-    if steps and (len(steps) != 2 or not 0 <= steps[0] <= steps[1]):
-        found = ",".join(map(str, steps))
-        raise JobError(
-            "hyperparameter profile_steps must be a first and a last step, such as 10,12; "
-            f"found {found}"
-        )
+    window = _window(steps)
     config = job.config("profilerconfig.json")
     parameters = config.get("ProfilingParameters") or {}
     if config.get("DisableProfiler"):
@@ -62,8 +57,21 @@ def read_settings(
         _number(parameters, "RotateFileCloseIntervalInSeconds", ProfileSettings.rotate_s),
         re.sub("[^A-Za-z0-9-]+", "-", host),  # "_" and "." separate the parts of file names
         rank,
-        (steps[0], steps[1]) if steps else None,
+        window,
     )
+
+
+def _window(steps: Sequence[int]) -> tuple[int, int] | None:
+    """First and last step; None without steps."""
+    if not steps:
+        return None
+    if len(steps) != 2 or not 0 <= steps[0] <= steps[1]:
+        found = ",".join(map(str, steps))
+        raise JobError(
+            "hyperparameter profile_steps must be a first and a last step, such as 10,12; "
+            f"found {found}"
+        )
+    return steps[0], steps[1]
 
 
 def _number(values: Mapping[str, object], name: str, default: int) -> int:

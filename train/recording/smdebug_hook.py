@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from smdebug.core import singleton_utils
@@ -22,14 +21,10 @@ from smdebug.pytorch.hook import Hook as SmdebugHook
 from torch import nn
 
 from train.recording.event_files import EventFiles
-from train.recording.tensor_samples import activity, sampled, shrunk, thinned, variance
+from train.recording.module_names import activation, class_name, name_with_kind, set_name
+from train.recording.pending import PendingTensors
+from train.recording.tensor_samples import activity, quick_reduction, sampled, shrunk, thinned
 
-ACTIVATIONS: dict[type[nn.Module], str] = {
-    nn.ReLU: "relu",
-    nn.ReLU6: "relu",
-    nn.Tanh: "tanh",
-    nn.Sigmoid: "sigmoid",
-}
 # collections that validation and prediction save, too, in compact form
 SAMPLES = ("losses", "labels", "predictions", "inputs")
 VALUES_PER_NODE = 256  # kept of the inputs of a tanh or sigmoid: nodes are judged one by one
@@ -75,7 +70,7 @@ class TrainingHook(SmdebugHook):  # type: ignore[misc]  # smdebug has no types
         self.gradient_scale = gradient_scale
         self.handles: list[torch.utils.hooks.RemovableHandle] = []
         self.frozen: dict[str, nn.Parameter] = {}
-        self.pending: list[tuple[str, torch.Tensor]] = []
+        self.pending = PendingTensors()
         self.photos_saved = 0
         self.scaled_step = -1  # the step that `scale` is of
         self.scale = 1.0
@@ -106,8 +101,8 @@ class TrainingHook(SmdebugHook):  # type: ignore[misc]  # smdebug has no types
         everything = not self.sample or self.profiler_config_parser.config is not None
         after = partial(SmdebugHook.forward_hook.__wrapped__, self)
         for name, part in module.named_modules():
-            kind = ACTIVATIONS.get(type(part))
-            _name(part, _name_with_kind(name, kind))
+            kind = activation(part)
+            set_name(part, name_with_kind(name, kind))
             self.module_set.add(part)
             if part is module:
                 before = self._guarded(self._before_step)
@@ -116,9 +111,9 @@ class TrainingHook(SmdebugHook):  # type: ignore[misc]  # smdebug has no types
                 save = self._guarded(self._save_inputs)
                 self.handles.append(part.register_forward_pre_hook(save))
                 self.handles.append(part.register_forward_hook(self._guarded(after)))
-        _name(module, _class_name(module))
+        set_name(module, class_name(module))
         for name, parameter in module.named_parameters():
-            self.frozen[f"{_class_name(module)}_{name}"] = parameter
+            self.frozen[f"{class_name(module)}_{name}"] = parameter
         self._take_in_unfrozen()
         self.has_registered_module = True
 
@@ -197,7 +192,7 @@ class TrainingHook(SmdebugHook):  # type: ignore[misc]  # smdebug has no types
     def _log_params(self, module: nn.Module) -> None:
         for name, parameter in module.named_parameters():
             if parameter.requires_grad:
-                self._save_for_tensor(f"{_class_name(module)}_{name}", parameter.data)
+                self._save_for_tensor(f"{class_name(module)}_{name}", parameter.data)
 
     def _write(self, module_name: str, var: object, suffix: str, idx: int) -> object:
         if isinstance(var, dict):
@@ -247,15 +242,15 @@ class TrainingHook(SmdebugHook):  # type: ignore[misc]  # smdebug has no types
         value = tensor_value.float() if tensor_value.is_floating_point() else tensor_value
         if "relu_activity" in names:
             name = tensor_name.replace("relu_output_", "relu_activity_")
-            self._later(name, activity(value))
+            self.pending.add(name, activity(value))
         elif "inputs" in names:
             if self.photos_saved < INPUT_PHOTOS:
                 self.photos_saved += len(value)
-                self._later(tensor_name, shrunk(value, INPUT_SIDE))
+                self.pending.add(tensor_name, shrunk(value, INPUT_SIDE))
         elif names & {"labels", "predictions", "losses"}:
-            self._later(tensor_name, value.clone())
+            self.pending.add(tensor_name, value.clone())
         elif names & {"tanh_input", "sigmoid_input"}:
-            self._later(tensor_name, thinned(value, VALUES_PER_NODE))
+            self.pending.add(tensor_name, thinned(value, VALUES_PER_NODE))
         else:
             self._reduce(tensor_name, value, save_collections)
 
@@ -274,29 +269,13 @@ class TrainingHook(SmdebugHook):  # type: ignore[misc]  # smdebug has no types
         for reduction, absolute in sorted(wanted):
             reduced_name = self._get_reduction_tensor_name(name, reduction, absolute)
             reduced = self._get_reduction_of_data(reduction, value, name, absolute)
-            self._later(reduced_name, reduced)
+            self.pending.add(reduced_name, reduced)
         if raw:
-            self._later(name, sampled(value, self.sample))
-
-    def _later(self, name: str, value: torch.Tensor) -> None:
-        self.pending.append((name, value))
-
-    def _write_pending(self, writer: EventFiles) -> None:
-        """Write the step's tensors; all of one type are copied from the device at once."""
-        for dtype in {value.dtype for _, value in self.pending}:
-            entries = [entry for entry in self.pending if entry[1].dtype == dtype]
-            flat = torch.cat([value.reshape(-1) for _, value in entries]).cpu().numpy()
-            ends = np.cumsum([value.numel() for _, value in entries])
-            parts = np.split(flat, ends[:-1])
-            for (name, value), part in zip(entries, parts, strict=True):
-                values = part.reshape(value.shape)
-                mode_step = self.mode_steps[self.mode]
-                writer.write_tensor(values, name, mode=self.mode, mode_step=mode_step)
-        self.pending = []
+            self.pending.add(name, sampled(value, self.sample))
 
     def _close_writers(self) -> None:
         if self.pending and self.writer is not None:
-            self._write_pending(self.writer)
+            self.pending.write(self.writer, self.mode, self.mode_steps[self.mode])
         super()._close_writers()
 
     @staticmethod
@@ -309,11 +288,9 @@ class TrainingHook(SmdebugHook):  # type: ignore[misc]  # smdebug has no types
         if isinstance(tensor_value, torch.Tensor):
             # a mean of integers is an error, one of float16 an overflow
             tensor_value = tensor_value.detach().float()
-            if reduction_name == "variance" and not abs and tensor_value.numel() > 1:
-                return variance(tensor_value)
-            if reduction_name == "max" and abs and tensor_value.numel():
-                # without a copy of absolute values; NaN and infinity go through
-                return torch.stack(torch.aminmax(tensor_value)).abs().max()
+            reduced = quick_reduction(reduction_name, tensor_value, abs)
+            if reduced is not None:
+                return reduced
         return SmdebugHook._get_reduction_of_data(reduction_name, tensor_value, tensor_name, abs)
 
     @staticmethod
@@ -322,21 +299,3 @@ class TrainingHook(SmdebugHook):  # type: ignore[misc]  # smdebug has no types
             tensor_value = tensor_value.float()
         array: NDArray[Any] = SmdebugHook._make_numpy_array(tensor_value)
         return array
-
-
-def _name_with_kind(name: str, kind: str | None) -> str:
-    """The module's name, with its kind at the end unless the name says it."""
-    if kind is None or name.rpartition(".")[2].startswith(kind):
-        return name
-    return f"{name}.{kind}"
-
-
-def _name(module: nn.Module, name: str) -> None:
-    """Set the attribute by which smdebug names a module's tensors."""
-    module.__dict__["_module_name"] = name
-
-
-def _class_name(module: nn.Module) -> str:
-    """smdebug's name of a whole network."""
-    name: str = module._get_name()  # type: ignore[no-untyped-call]  # torch's
-    return name

@@ -2,11 +2,9 @@
 
 import contextlib
 import dataclasses
-import importlib.metadata
 import logging
-import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TypeVar
 
 import numpy as np
@@ -18,7 +16,6 @@ from artifact.model import Description, write_description
 from artifact.openvino_engine import graphs_kept
 from artifact.preprocessing import PhotoError, Preprocessing, read_photo
 from artifact.quantization import quantize
-from recipes.hyperparameters import Hyperparameters
 from train.data.channels import Channels, Photos
 from train.data.photos import PhotoArrays
 from train.distributed.context import DistributedContext
@@ -29,13 +26,13 @@ from train.learning.loop import predict
 from train.learning.objective import multi_hot
 from train.model.weights import Source
 from train.result.calibration import calibrate
+from train.result.describe import describe, with_accuracy
 from train.result.measure import Answers, measure
 from train.result.output_files import write_output_files
 from train.stop import Stop
 
 SAMPLES = 4  # photos on which the exported artifact is compared with the network
 JUDGES = 1000  # training photos that judge int8 where there are no validation photos
-PACKAGES = ("torch", "torchvision", "numpy", "pillow", "openvino", "onnx", "nncf")
 # a temperature that changes nothing, and no figures of its effect
 UNCALIBRATED: tuple[float, dict[str, float]] = (1.0, {})
 
@@ -68,16 +65,7 @@ def build_artifact(
     temperature, calibration = attempt(
         lambda: calibrate_artifact(plan, stop), UNCALIBRATED, "temperature"
     )
-    description = Description(
-        channels.classes,
-        learner.preprocessing,
-        hp.model,
-        hp.head,
-        hp.multi_label,
-        temperature=temperature,
-        calibration=calibration,
-        provenance=provenance(hp, channels, source, plan),
-    )
+    description = describe(plan, channels, source, temperature, calibration)
     _export(job, plan, channels, description, failed)
     known: dict[str, Answers] = {}  # on the validation photos, by precision
     if hp.quantize and not failed:
@@ -88,7 +76,7 @@ def build_artifact(
     measured = attempt(
         lambda: measure_channels(job, description, plan, channels, stop, known), nothing, "accuracy"
     )
-    described = _with_accuracy(description, measured)
+    described = with_accuracy(description, measured)
     attempt(lambda: write_description(job.model, described), None, "accuracy in model.json")
     for answers in measured:
         print(answers.line(hp.top_k), flush=True)
@@ -250,15 +238,6 @@ def measure_channels(
     return measured
 
 
-def _with_accuracy(description: Description, measured: Sequence[Answers]) -> Description:
-    precision = measured[0].precision if measured else None
-    return dataclasses.replace(
-        description,
-        accuracy={answers.channel: answers.accuracy() for answers in measured},
-        provenance=description.provenance | {"measured_precision": precision},
-    )
-
-
 def _arrays(photos: Photos, preprocessing: Preprocessing, keep: bool) -> PhotoArrays:
     return PhotoArrays(photos.paths, preprocessing.pixels, preprocessing.crop, keep=keep)
 
@@ -284,27 +263,3 @@ def _samples(channels: Channels, preprocessing: Preprocessing, failed: bool) -> 
         with contextlib.suppress(PhotoError):
             samples.append(preprocessing.pixels(read_photo(path)))
     return np.stack(samples)
-
-
-def provenance(
-    hp: Hyperparameters, channels: Channels, source: Source, plan: Fit
-) -> dict[str, object]:
-    """The model's origin for model.json: settings, data, versions, commit."""
-    found: dict[str, object] = {
-        "hyperparameters": dataclasses.asdict(hp),
-        "weights": source.words,
-    }
-    if source.earlier:
-        found["earlier"] = source.earlier
-    return found | {
-        "data": {
-            "fingerprint": channels.fingerprint,
-            "train": len(channels.train),
-            "validation": len(channels.validation),
-            "test": len(channels.test),
-        },
-        "epochs": plan.state.epoch,
-        "best_epoch": plan.state.best_epoch,
-        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
-        "git_commit": os.environ.get("SLIPWAY_GIT_COMMIT", "unknown"),
-    }

@@ -54,7 +54,11 @@ def _chart(
     words = _words(series, len(epochs), text)
     places = x.place(epochs)
     found = np.flatnonzero(epochs == best_epoch).tolist()
-    best = found[0] if found else None
+    best = None
+    best_words = None
+    if found:
+        best = found[0]
+        best_words = (places[best], words[best])
     every = math.ceil(len(epochs) / MOST_BANDS)
     bands = []
     for index in range(0, len(epochs), every):
@@ -66,7 +70,7 @@ def _chart(
         "x_ticks": x.marks(lambda tick: f"{tick:.0f}"),
         "y_ticks": y.marks(tick_text),
         "lines": lines,
-        "best": None if best is None else (places[best], words[best]),
+        "best": best_words,
         "bands": bands,
         "band": every * (PLOT["right"] - PLOT["left"]) / len(epochs),
     }

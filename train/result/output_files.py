@@ -30,7 +30,10 @@ def write_history(job: Job, history: Sequence[Mapping[str, float | None]]) -> No
     columns: dict[str, None] = {}  # a set that keeps the order
     for row in history:
         columns |= dict.fromkeys(row)
-    table = _csv(columns, ([row.get(name) for name in columns] for row in history))
+    rows = []
+    for row in history:
+        rows.append([row.get(name) for name in columns])
+    table = _csv(columns, rows)
     write_atomically(job.output_data / HISTORY_FILE, table)
     events = job.output_data / "tensorboard"
     # Written anew each time: a job that goes on from a checkpoint would otherwise repeat epochs.

@@ -15,13 +15,17 @@ def finite(value: float | None) -> float:
 def percent(share: float | None) -> str:
     """A share as `12.3 %`."""
     value = finite(share)
-    return GAP if math.isnan(value) else f"{100 * value:.1f} %"
+    if math.isnan(value):
+        return GAP
+    return f"{100 * value:.1f} %"
 
 
 def number(value: float | None) -> str:
     """A number with four digits."""
     value = finite(value)
-    return GAP if math.isnan(value) else f"{value:.4g}"
+    if math.isnan(value):
+        return GAP
+    return f"{value:.4g}"
 
 
 def setting(value: object) -> str:
