@@ -2,8 +2,8 @@
 
 Changed: files are written by `train.recording.event_files`; bfloat16, integers, tensor subclasses
 and dictionaries are saved; frozen parameters are left out until they are unfrozen; tensors of one
-mode are never filed under the next; module hooks can be removed.
-It imports smdebug and torch: load it late, by `train.recording.hooks`.
+mode are never filed under the next; module hooks can be removed. Load it late, by
+`train.recording.hooks`: it imports smdebug.
 """
 
 import atexit
@@ -28,8 +28,7 @@ from train.recording.tensor_samples import activity, quick_reduction, sampled, s
 # collections that validation and prediction save, too, in compact form
 SAMPLES = ("losses", "labels", "predictions", "inputs")
 VALUES_PER_NODE = 256  # kept of the inputs of a tanh or sigmoid: nodes are judged one by one
-# size of the sample of inputs, enough for the means of channels
-INPUT_SIDE = 32  # pixels
+INPUT_SIDE = 32  # pixels of the sample of inputs, enough for the means of channels
 INPUT_PHOTOS = 512  # in the whole training
 
 Collections = Iterable[Any]  # smdebug's Collection objects, which have no types

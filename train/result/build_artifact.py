@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -35,6 +35,7 @@ SAMPLES = 4  # photos on which the exported artifact is compared with the networ
 JUDGES = 1000  # training photos that judge int8 where there are no validation photos
 # a temperature that changes nothing, and no figures of its effect
 UNCALIBRATED: tuple[float, dict[str, float]] = (1.0, {})
+UNMEASURED: Sequence[Answers] = ()
 
 T = TypeVar("T")
 
@@ -53,15 +54,13 @@ def build_artifact(
 ) -> Description:
     """Export the best epoch's network, quantize and measure the artifact, and write output/data.
 
-    A request to stop leaves out the optional steps that are not done yet: temperature, int8, then
-    measuring. failed: the training failed; the artifact is then written without int8, and without
-    the steps that the same fault makes fail.
+    A request to stop leaves out the optional steps that are left: temperature, int8, measuring.
+    failed: the training failed; int8 is then left out, and every optional step that fails, too.
     """
     attempt = _or_without if failed else _outright
-    learner = plan.learner
-    hp = learner.hyperparameters
+    hp = plan.learner.hyperparameters
     if plan.state.best:
-        learner.restore(plan.state.best)
+        plan.learner.restore(plan.state.best)
     temperature, calibration = attempt(
         lambda: calibrate_artifact(plan, stop), UNCALIBRATED, "temperature"
     )
@@ -69,12 +68,11 @@ def build_artifact(
     _export(job, plan, channels, description, failed)
     known: dict[str, Answers] = {}  # on the validation photos, by precision
     if hp.quantize and not failed:
-        quantization = quantize_artifact(job, description, plan, channels, stop, known)
-        description = dataclasses.replace(description, quantization=quantization)
-        write_description(job.model, description)
-    nothing: list[Answers] = []
+        description = _quantize(job, description, plan, channels, stop, known)
     measured = attempt(
-        lambda: measure_channels(job, description, plan, channels, stop, known), nothing, "accuracy"
+        lambda: measure_channels(job, description, plan, channels, stop, known),
+        UNMEASURED,
+        "accuracy",
     )
     described = with_accuracy(description, measured)
     attempt(lambda: write_description(job.model, described), None, "accuracy in model.json")
@@ -175,6 +173,20 @@ def _export(
     )
 
 
+def _quantize(
+    job: Job,
+    description: Description,
+    plan: Fit,
+    channels: Channels,
+    stop: Stop,
+    known: dict[str, Answers],
+) -> Description:
+    quantization = quantize_artifact(job, description, plan, channels, stop, known)
+    description = dataclasses.replace(description, quantization=quantization)
+    write_description(job.model, description)
+    return description
+
+
 def quantize_artifact(
     job: Job,
     description: Description,
@@ -213,7 +225,7 @@ def measure_channels(
     channels: Channels,
     stop: Stop,
     known: dict[str, Answers],
-) -> list[Answers]:
+) -> Sequence[Answers]:
     """The answers of an endpoint on this machine, on the validation photos and on the test photos.
 
     Channels without photos are left out, and those that there is no time left for.
