@@ -36,8 +36,8 @@ test: $(VENV)/.process ## Run all tests; those of containers need a Docker engin
 check: $(VENV)/.process ## Lint, format and types of everything: ruff, mypy, shellcheck, hadolint
 	@VENV='$(VENV)' tests/check.sh
 
-test-fast: $(VENV)/.process ## Run the tests that need no container engine and no training, in under 90 s
-	@OMP_NUM_THREADS=1 $(PYTEST) -m 'not docker and not training and not verify' $(TESTS)
+test-fast: $(VENV)/.process ## Run the tests that need no container engine, no training and no whole programs, in under 90 s
+	@OMP_NUM_THREADS=1 $(PYTEST) -m 'not docker and not training and not slow and not verify' $(TESTS)
 
 verify: $(VENV)/.process ## Run what is slower than `make test`: whole stories, our images' conformance, the end-to-end run
 	@OMP_NUM_THREADS=1 $(PYTEST) -m verify $(TESTS)
