@@ -72,11 +72,14 @@ def reason(error: BaseException) -> str | None:
 
 
 def _of_operating_system(error: OSError) -> str:
-    path = error.filename2 or error.filename
-    where = f" '{path}'" if path else ""
+    path = error.filename2 or error.filename  # of a renaming, the new name
+    where = ""
+    what = ""
+    if path:
+        where = f" '{path}'"
+        what = f": could not write{where}"
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
-            what = f": could not write{where}" if where else ""
             return f"the disk is full{what}; give the job more space (VolumeSizeInGB)"
         case errno.EACCES | errno.EPERM | errno.EROFS:
             return (

@@ -4,12 +4,11 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import torch
-
 from recipes.hyperparameters import Hyperparameters
 from train.distributed.context import DistributedContext
 from train.job import Job
 from train.learning.loop import Learner
+from train.model.device import pick_device
 from train.recording.debug_settings import DebugSettings
 from train.recording.hooks import Hook, open_hook
 from train.recording.profile import NoProfile, Profile, profiling
@@ -25,8 +24,7 @@ def open_profile(
     """A profile under output/data/profiler, where the hyperparameters or SageMaker ask for one."""
     folder = job.output_data / "profiler"
     settings = read_settings(job, folder, hp.profile, hp.profile_steps, context.rank)
-    device_type = "cuda" if torch.cuda.is_available() else "cpu"
-    with profiling(settings, device_type) as profile:
+    with profiling(settings, pick_device(context.local_rank).type) as profile:
         yield profile
 
 

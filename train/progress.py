@@ -15,7 +15,9 @@ class Progress:
         self.what = what
         self.every_s = every_s
         self.done = 0
-        self._of = "" if total is None else f" of {total}"
+        self._of = ""
+        if total is not None:
+            self._of = f" of {total}"
         self._started = time.monotonic()
         self._logged_at = self._started
 

@@ -107,8 +107,10 @@ def _script_failure(script: str, error: Exception, tail: bytearray) -> str:
     words = TORCHRUN_REPORT.split(tail.decode(errors="replace"), maxsplit=1)[0]
     words = words.strip()[-TAIL_LENGTH:]
     code = getattr(error, "return_code", None)
-    how = "failed" if code is None else f"failed with code {code}"
-    last_line = words.splitlines()[-1] if words else str(error)
+    how = "failed"
+    if code is not None:
+        how = f"failed with code {code}"
+    last_line = (words.splitlines() or [str(error)])[-1]
     return f"{script} {how}: {last_line}\n{words}"
 
 

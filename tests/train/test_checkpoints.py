@@ -1,6 +1,10 @@
-"""Checkpoints: killed at any moment and started again, a job ends as one never killed; torn and foreign ones are told from whole ones."""
+"""Checkpoints: a job that is killed at any moment and started again ends as one never killed.
+
+Torn and foreign checkpoints are recognised.
+"""
 
 import csv
+import itertools
 import json
 import os
 import shutil
@@ -31,14 +35,14 @@ TRAININGS = [
         "epochs": 9,
     },
     {
-        "model": "squeezenet1_1",
+        "model": "squeezenet1_1",  # has dropout
         "image_size": 36,
         "optimizer": "sgd",
         "lr": "0.01",
         "augmentation": "crop",
         "schedule": "cosine",
         "epochs": 4,
-    },  # has dropout
+    },
     {
         "trainable": "conv5",
         "feature_views": 2,
@@ -49,15 +53,15 @@ TRAININGS = [
 ]
 
 
-def outcome(job: Job) -> dict:
+def outcome(job: Job) -> dict[str, object]:
     """All that a job leaves, but for times."""
-    rows = list(csv.DictReader((job.output_data / "history.csv").read_text().splitlines()))
+    history = list(csv.DictReader((job.output_data / "history.csv").read_text().splitlines()))
     metrics = json.loads((job.output_data / "metrics.json").read_text())
+    for row in (*history, metrics):
+        del row["seconds"]
     return {
-        "history": [
-            {name: value for name, value in row.items() if name != "seconds"} for row in rows
-        ],
-        "metrics": {name: value for name, value in metrics.items() if name != "seconds"},
+        "history": history,
+        "metrics": metrics,
         "predictions": (job.output_data / "predictions.csv").read_bytes(),
         "description": json.loads((job.model / "model.json").read_text()),
         "weights": (job.model / "model.safetensors").read_bytes(),
@@ -67,7 +71,10 @@ def outcome(job: Job) -> dict:
 
 @pytest.fixture(scope="module")
 def kill():
-    """kill(job, kills, seed): run a job to its end in spite of so many kills; its exit code and where they hit."""
+    """kill(job, kills, seed): run a job to its end in spite of this many kills.
+
+    It returns the exit code and where the kills hit.
+    """
     with subprocess.Popen(
         [sys.executable, "tests/support/killing.py"],
         cwd=REPOSITORY,
@@ -76,8 +83,12 @@ def kill():
         stdout=subprocess.PIPE,
         text=True,
     ) as killer:
+        assert killer.stdin is not None
+        assert killer.stdout is not None
 
         def ask(job: Job, kills: int, seed: int = 0) -> dict:
+            assert killer.stdin is not None
+            assert killer.stdout is not None
             killer.stdin.write(f"{job.root} {kills} {seed}\n")
             killer.stdin.flush()
             return json.loads(killer.stdout.readline())
@@ -90,7 +101,7 @@ def kill():
     "settings", TRAININGS, ids=["plateau-early-stop", "dropout-sgd", "kept-features"]
 )
 def test_killed_at_any_moment_a_job_ends_as_one_never_killed(tmp_path, kill, settings):
-    """Real SIGKILLs: while a checkpoint, the artifact and the history are being written, and at random moments."""
+    """Real SIGKILLs: during writes of a checkpoint, the artifact and the history, and at random."""
     job = make_job(tmp_path, {"train": 6, "validation": 3, "test": 2}, **settings)
     assert kill(job, 0)["code"] == 0
     unharmed = outcome(job)
@@ -98,15 +109,14 @@ def test_killed_at_any_moment_a_job_ends_as_one_never_killed(tmp_path, kill, set
         shutil.rmtree(folder)
     result = kill(job, 4, seed=len(settings))
     assert result["code"] == 0, (job.root / "log").read_text()[-2000:]
-    assert len(result["hits"]) >= 2 and any(
-        "slipway-tmp" in name for hit in result["hits"] for name in hit["left"]
-    )
+    assert len(result["hits"]) >= 2
+    left = itertools.chain.from_iterable(hit["left"] for hit in result["hits"])
+    assert any("slipway-tmp" in name for name in left)
     harmed = outcome(job)
     for part in unharmed:
         assert harmed[part] == unharmed[part], part
-    assert (
-        not list(job.root.rglob("*slipway-tmp")) and 1 <= len(list(job.checkpoints.iterdir())) <= 2
-    )
+    assert not list(job.root.rglob("*slipway-tmp"))
+    assert len(list(job.checkpoints.iterdir())) in (1, 2)
     assert "going on from the checkpoint" in (job.root / "log").read_text()
 
 
@@ -121,12 +131,9 @@ def four_epochs(tmp_path_factory: pytest.TempPathFactory) -> Job:
 def going_on(job: Job, root: Path, **settings: object) -> Job:
     shutil.copytree(job.root, root)
     config = root / "input/config/hyperparameters.json"
-    config.write_text(
-        json.dumps(
-            json.loads(config.read_text())
-            | {"epochs": "6", **{name: str(value) for name, value in settings.items()}}
-        )
-    )
+    texts = {name: str(value) for name, value in settings.items()}
+    whole = {**json.loads(config.read_text()), "epochs": "6", **texts}
+    config.write_text(json.dumps(whole))
     return Job(root)
 
 
@@ -139,6 +146,14 @@ def foreign(tmp_path_factory: pytest.TempPathFactory, four_epochs: Job) -> Path:
     return other.checkpoints / "checkpoint-1.pt"
 
 
+def names_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def contents_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
 def flip(path: Path) -> None:
     """One bit, in the middle of a tensor."""
     data = bytearray(path.read_bytes())
@@ -147,18 +162,15 @@ def flip(path: Path) -> None:
 
 
 def test_the_newest_two_are_kept_and_an_epoch_is_stored_once(four_epochs):
-    found = {path.name: path.stat().st_size for path in four_epochs.checkpoints.iterdir()}
-    assert set(found) == {"checkpoint-3.pt", "checkpoint-4.pt"}
-    saved = {
-        path.name: torch.load(path, weights_only=True) for path in four_epochs.checkpoints.iterdir()
-    }
-    sizes = {
-        name: sum(value.nbytes for value in checkpoint["network"].values())
-        for name, checkpoint in saved.items()
-    }
-    for name, checkpoint in saved.items():  # adamw keeps two more numbers a weight
-        copies = 3 if checkpoint["best_epoch"] == checkpoint["epoch"] else 4
-        assert found[name] < (copies + 0.4) * sizes[name]
+    paths = list(four_epochs.checkpoints.iterdir())
+    assert names_in(four_epochs.checkpoints) == {"checkpoint-3.pt", "checkpoint-4.pt"}
+    for path in paths:
+        checkpoint = torch.load(path, weights_only=True)
+        network_bytes = sum(value.nbytes for value in checkpoint["network"].values())
+        copies = 3  # the network, and the two numbers per weight that adamw keeps
+        if checkpoint["best_epoch"] != checkpoint["epoch"]:
+            copies += 1
+        assert path.stat().st_size < (copies + 0.4) * network_bytes
 
 
 DAMAGES = [
@@ -173,7 +185,7 @@ DAMAGES = [
 
 
 @pytest.mark.parametrize("damage, words", DAMAGES, ids=["cut", "empty", "flipped", "foreign"])
-def test_one_that_cannot_be_used_is_told_and_the_one_before_it_used(
+def test_a_checkpoint_that_cannot_be_used_is_named_and_the_one_before_it_used(
     tmp_path, capsys, four_epochs, foreign, damage, words
 ):
     job = going_on(four_epochs, tmp_path / "ml", epochs=5)
@@ -186,20 +198,16 @@ def test_one_that_cannot_be_used_is_told_and_the_one_before_it_used(
     shutil.copy(foreign, job.checkpoints / "checkpoint-99.pt")
     damage(job.checkpoints / "checkpoint-4.pt")
     code, out = run_main(job, capsys)
-    told = [line for line in out.splitlines() if line.startswith("checkpoint refused: ")]
-    assert (
-        code == 0
-        and len(told) == 2
-        and "checkpoint-99.pt" in told[0]
-        and words in told[1]
-        and told[1].endswith("going back to 'checkpoint-3.pt'")
-    ), out
-    assert (
-        "going on from the checkpoint of epoch 3" in out
-        and "epoch=4 " in out
-        and "epoch=3 " not in out
-    )
-    assert {path.name for path in job.checkpoints.iterdir()} == {
+    assert code == 0, out
+    refused = [line for line in out.splitlines() if line.startswith("checkpoint refused: ")]
+    assert len(refused) == 2
+    assert "checkpoint-99.pt" in refused[0]
+    assert words in refused[1]
+    assert refused[1].endswith("going back to 'checkpoint-3.pt'")
+    assert "going on from the checkpoint of epoch 3" in out
+    assert "epoch=4 " in out
+    assert "epoch=3 " not in out
+    assert names_in(job.checkpoints) == {
         "checkpoint-4.pt",
         "checkpoint-5.pt",
         "checkpoint-99.pt",
@@ -213,17 +221,13 @@ def test_when_none_can_be_used_the_job_says_so_and_deletes_nothing(tmp_path, cap
     job = going_on(four_epochs, tmp_path / "ml")
     for path in job.checkpoints.iterdir():
         flip(path)
-    before = {path.name: path.read_bytes() for path in job.checkpoints.iterdir()}
+    before = contents_of(job.checkpoints)
     code, out = run_main(job, capsys)
-    assert (
-        code == 1
-        and "checkpoint-4.pt' is not a checkpoint (damaged" in failure(job)
-        and "(nor can the 1 older ones be used); empty the" in failure(job)
-    )
-    assert (
-        before == {path.name: path.read_bytes() for path in job.checkpoints.iterdir()}
-        and "Traceback" not in out
-    )
+    assert code == 1
+    assert "checkpoint-4.pt' is not a checkpoint (damaged" in failure(job)
+    assert "(nor can the 1 older ones be used); empty the" in failure(job)
+    assert contents_of(job.checkpoints) == before
+    assert "Traceback" not in out
 
 
 def test_the_one_checkpoint_of_earlier_versions_is_gone_on_from(tmp_path, capsys, four_epochs):
@@ -234,11 +238,9 @@ def test_the_one_checkpoint_of_earlier_versions_is_gone_on_from(tmp_path, capsys
         path.unlink()
     torch.save(saved, job.checkpoints / "checkpoint.pt")
     code, out = run_main(job, capsys)
-    assert code == 0 and "going on from the checkpoint of epoch 4" in out
-    assert {path.name for path in job.checkpoints.iterdir()} == {
-        "checkpoint-5.pt",
-        "checkpoint-6.pt",
-    }
+    assert code == 0
+    assert "going on from the checkpoint of epoch 4" in out
+    assert names_in(job.checkpoints) == {"checkpoint-5.pt", "checkpoint-6.pt"}
 
 
 def test_a_new_machine_without_outputs_has_the_whole_history(tmp_path, capsys, four_epochs):
@@ -247,36 +249,28 @@ def test_a_new_machine_without_outputs_has_the_whole_history(tmp_path, capsys, f
     shutil.rmtree(job.output_data)
     shutil.rmtree(job.model)
     code, out = run_main(job, capsys)
-    assert (
-        code == 0
-        and "epoch=" not in out.replace("epoch of", "")
-        and len((job.output_data / "history.csv").read_text().splitlines()) == 5
-    )
+    assert code == 0
+    assert "epoch=" not in out
+    assert len((job.output_data / "history.csv").read_text().splitlines()) == 5
 
 
 def test_the_scale_of_float16_gradients_is_remembered(tmp_path):
     """Without a GPU: the scaler itself is the same."""
-    networks = [torch.nn.Linear(2, 2) for _ in range(2)]
-    first, second = (
-        Learner(
-            network,
-            2,
-            [],
-            torch.optim.SGD(network.parameters(), lr=0.1),
-            Hyperparameters(),
-            Preprocessing(),
-            torch.device("cpu"),
-            torch.float16,
-        )
-        for network in networks
-    )
+    first = float16_learner()
+    second = float16_learner()
     first.scaler.scale(torch.ones(1))
     first.scaler.update(512.0)
-    state = State(
-        1, [{"epoch": 1}], 1, {name: value.clone() for name, value in first.learned().items()}
-    )
+    best = {name: value.clone() for name, value in first.learned().items()}
+    state = State(1, [{"epoch": 1}], 1, best)
     save_checkpoint(Job(tmp_path), state, first, {"lr": 1})
     assert load_checkpoint(Job(tmp_path), second, {"lr": 1}).epoch == 1
-    assert second.scaler.get_scale() == 512.0 and torch.equal(
-        second.network.weight, first.network.weight
-    )
+    assert second.scaler.get_scale() == 512.0
+    weights = [learner.network.get_parameter("weight") for learner in (first, second)]
+    assert torch.equal(*weights)
+
+
+def float16_learner() -> Learner:
+    network = torch.nn.Linear(2, 2)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    settings = (Hyperparameters(), Preprocessing(), torch.device("cpu"), torch.float16)
+    return Learner(network, 2, [], optimizer, *settings)

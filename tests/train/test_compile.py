@@ -1,4 +1,7 @@
-"""torch.compile in training: the same learning, a clear sentence without a compiler, and none of it under the debugger's hook."""
+"""torch.compile in training: the same learning, and a clear sentence without a compiler.
+
+Under the debugger's hook the network is not compiled.
+"""
 
 import copy
 import shutil
@@ -27,18 +30,20 @@ def test_compiled_steps_learn_the_same_dropout_included():
     eager = nn.Sequential(
         nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Dropout(0.5), nn.Flatten(), nn.Linear(144, 3)
     )
-    photos, labels = torch.randn(8, 3, 8, 8), torch.randint(3, (8,))
+    photos = torch.randn(8, 3, 8, 8)
+    labels = torch.randint(3, (8,))
 
-    def losses(network: nn.Module, stepping: nn.Module) -> list[float]:
+    def losses(network: nn.Module, step_module: nn.Module) -> list[float]:
         torch.manual_seed(1)
-        optimizer, told = torch.optim.SGD(network.parameters(), lr=0.1), []
+        optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+        values = []
         for _ in range(3):
-            loss = nn.functional.cross_entropy(stepping(photos), labels)
+            loss = nn.functional.cross_entropy(step_module(photos), labels)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            told.append(loss.item())
-        return told
+            values.append(loss.item())
+        return values
 
     other = copy.deepcopy(eager)
     assert losses(other, compiled(other)) == pytest.approx(losses(eager, eager), rel=1e-4)
@@ -53,7 +58,8 @@ def test_no_compiler_is_one_clear_sentence(tmp_path, capsys, monkeypatch):
 
 def test_the_hook_goes_before(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    code, output = run_main(
-        make_job(tmp_path / "job", {"train": 4, "validation": 2}, **SETTINGS, debug="true"), capsys
-    )
-    assert code == 0 and "compile: left out" in output
+    photos = {"train": 4, "validation": 2}
+    job = make_job(tmp_path / "job", photos, **SETTINGS, debug="true")
+    code, output = run_main(job, capsys)
+    assert code == 0
+    assert "compile: left out" in output

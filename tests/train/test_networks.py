@@ -1,4 +1,7 @@
-"""Networks shared by the trainings of one process: what each gets does not depend on the ones before it."""
+"""Networks that the trainings of one process share.
+
+A training gets the same network whichever ones came before it.
+"""
 
 import pytest
 import torch
@@ -12,14 +15,14 @@ from train.stop import Stop
 FROZEN = {"trainable": "stage4", "epochs": 2, "augmentation": "crop", "precision": "float32"}
 
 
-def learned_after(job, networks: Networks | None = None) -> tuple[dict, list[str]]:
-    """What the last checkpoint holds, and the history without its times."""
+def learned_after(job, networks: Networks | None = None):
+    """The last checkpoint's values, and the history without its times."""
     run(job, parse(job.hyperparameters()), Stop(), networks=networks, export=False)
     saved = torch.load(max(job.checkpoints.glob("*.pt")), weights_only=True)
-    return saved["network"], [
-        {name: value for name, value in row.items() if name != "seconds"}
-        for row in saved["history"]
-    ]
+    history = saved["history"]
+    for row in history:
+        del row["seconds"]
+    return saved["network"], history
 
 
 @pytest.mark.parametrize(
@@ -36,27 +39,26 @@ def learned_after(job, networks: Networks | None = None) -> tuple[dict, list[str
 def test_a_second_training_is_as_in_a_process_of_its_own(tmp_path, trained, first, second):
     jobs = []
     for number, settings in enumerate((first, second, second)):
-        job = make_job(
-            tmp_path / str(number), {"train": 5, "validation": 2}, **{**FROZEN, **settings}
-        )
+        photos = {"train": 5, "validation": 2}
+        job = make_job(tmp_path / str(number), photos, **{**FROZEN, **settings})
         if settings.get("weights") == "start":
             (job.root / "input/data/start").symlink_to(trained.model)
         jobs.append(job)
     networks = Networks()
     learned_after(jobs[0], networks)
-    shared, alone = learned_after(jobs[1], networks), learned_after(jobs[2])
-    assert shared[1] == alone[1]
-    for name, value in alone[0].items():
-        torch.testing.assert_close(shared[0][name], value, rtol=0, atol=0, msg=name)
+    shared, shared_history = learned_after(jobs[1], networks)
+    alone, history_alone = learned_after(jobs[2])
+    assert shared_history == history_alone
+    for name, value in alone.items():
+        torch.testing.assert_close(shared[name], value, rtol=0, atol=0, msg=name)
 
 
 def test_a_training_without_its_artifact_can_be_exported_later(tmp_path):
     job = make_job(tmp_path, {"train": 5, "validation": 2}, **FROZEN)
-    assert (
-        run(job, parse(job.hyperparameters()), Stop(), export=False) is None
-        and not job.model.exists()
-    )
-    assert (
-        run(job, parse(job.hyperparameters()), Stop()).provenance["epochs"] == 2
-        and (job.model / "model.json").exists()
-    )
+    hyperparameters = parse(job.hyperparameters())
+    assert run(job, hyperparameters, Stop(), export=False) is None
+    assert not job.model.exists()
+    description = run(job, hyperparameters, Stop())
+    assert description is not None
+    assert description.provenance["epochs"] == 2
+    assert (job.model / "model.json").exists()

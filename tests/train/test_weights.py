@@ -1,4 +1,4 @@
-"""Where first weights come from, and what is said of those that cannot be used."""
+"""First weights: where they come from, and the sentences for those that cannot be used."""
 
 import pytest
 import safetensors.torch
@@ -12,19 +12,20 @@ from train.model.weights import load_weights
 def test_weights_come_from_a_channel_with_any_head(tmp_path):
     torch.manual_seed(5)
     source = build("resnet18", 1000)
-    for name, save in (("a.pth", torch.save), ("b.safetensors", None)):
+    for name, save in (("a.pth", torch.save), ("b.safetensors", safetensors.torch.save_file)):
         folder = tmp_path / name
         folder.mkdir()
-        if save:
-            save(source.state_dict(), folder / name)
-        else:
-            safetensors.torch.save_file(source.state_dict(), folder / name)
+        save(source.state_dict(), folder / name)
         network = build("resnet18", 3, (8,))
         load_weights(network, "resnet18", "start", {"start": folder})
-        assert torch.equal(network.layer1[0].conv1.weight, source.layer1[0].conv1.weight)
+        assert_same(network, source, "layer1.0.conv1.weight")
     network = build("resnet18", 1000)
     load_weights(network, "resnet18", str(tmp_path / "a.pth" / "a.pth"), {})
-    assert torch.equal(network.fc.weight, source.fc.weight)
+    assert_same(network, source, "fc.weight")
+
+
+def assert_same(network: torch.nn.Module, source: torch.nn.Module, name: str) -> None:
+    assert torch.equal(network.get_parameter(name), source.get_parameter(name))
 
 
 def test_imagenet_weights_are_read_from_torch_home(tmp_path, monkeypatch):
@@ -36,7 +37,7 @@ def test_imagenet_weights_are_read_from_torch_home(tmp_path, monkeypatch):
     torch.save(source.state_dict(), tmp_path / "hub" / "checkpoints" / "resnet18-f37072fd.pth")
     network = build("resnet18", 3)
     assert "IMAGENET1K_V1" in load_weights(network, "resnet18", "imagenet", {}).words
-    assert torch.equal(network.conv1.weight, source.conv1.weight)
+    assert_same(network, source, "conv1.weight")
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 def processes_here() -> int:
     """Processes for this host: SLIPWAY_PROCESSES, else its GPUs, else 1."""
-    asked = _whole_number("SLIPWAY_PROCESSES", None)
+    asked = _whole_number("SLIPWAY_PROCESSES")
     if asked is None:
         import torch
 
@@ -52,16 +52,17 @@ def rendezvous_port() -> int:
     return _whole_number(PORT_VARIABLE, 65535) or PORT
 
 
-def _whole_number(variable: str, most: int | None) -> int | None:
+def _whole_number(variable: str, most: int = sys.maxsize) -> int | None:
     """The value of an environment variable; None without one. JobError for a wrong one."""
     text = os.environ.get(variable)
     if not text:
         return None
-    number = int(text) if text.isdigit() else 0
-    if number < 1 or (most is not None and number > most):
-        bounds = "of at least 1" if most is None else f"from 1 to {most}"
-        raise JobError(f"{variable} must be a whole number {bounds}; found '{text}'")
-    return number
+    if text.isdigit() and 1 <= int(text) <= most:
+        return int(text)
+    bounds = f"from 1 to {most}"
+    if most == sys.maxsize:
+        bounds = "of at least 1"
+    raise JobError(f"{variable} must be a whole number {bounds}; found '{text}'")
 
 
 def launch(job: Job, stop: Stop, processes: int) -> int:
@@ -136,7 +137,8 @@ class _Launch(threading.Thread):
         """Open the board at the first host's address, once its name and its port answer."""
         deadline = time.monotonic() + HOSTS_S
         logged_at = time.monotonic()
-        while not _answers(self.address, None if self.rank == 0 else self.port):
+        awaited_port = self.port if self.rank else None  # the first host opens it itself
+        while not _answers(self.address, awaited_port):
             if time.monotonic() > deadline:
                 raise JobError(
                     f"host {self.names[0]} did not answer on port {self.port} "
@@ -198,7 +200,9 @@ class _Launch(threading.Thread):
                 f"host {self.names[0]} closed its connection on port {self.port} before all "
                 "hosts were up; look into its log"
             )
-        return None if self.joined else failure
+        if self.joined:
+            return None
+        return failure
 
     def outcome(self) -> int:
         """The exit code after the workers' end.

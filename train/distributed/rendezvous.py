@@ -63,7 +63,11 @@ def join(job: Job, stop: Stop) -> "DistributedContext":
     local_rank = int(os.environ.get("LOCAL_RANK", "0"))
     local_size = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     several_hosts = local_size < int(os.environ["WORLD_SIZE"])
-    _name_interface(interface if several_hosts else "lo", several_hosts)
+    host_count = len(names)
+    if not several_hosts:
+        host_count = 1
+        interface = "lo"
+    _name_interface(interface, several_hosts)
     address = os.environ["MASTER_ADDR"]
     port = int(os.environ["MASTER_PORT"])
     try:
@@ -81,7 +85,6 @@ def join(job: Job, stop: Stop) -> "DistributedContext":
     watch.start()
     data, backend = _device_group(local_rank, local_size)
     if rank == 0:
-        host_count = len(names) if several_hosts else 1
         log.info("processes: %d on %d hosts, gradients over %s", size, host_count, backend)
     return DistributedContext(rank, size, local_rank, local_size, dist.group.WORLD, data, watch)
 

@@ -73,9 +73,9 @@ def finished(context: "DistributedContext") -> None:
 
 def _report(job: Job, error: Exception, context: "DistributedContext | None") -> int:
     """Report a failure here and, where this process is its cause, to the others. The exit code."""
-    watch = context.watch if context else None
-    if watch is None:
+    if context is None or context.watch is None:
         return report_failure(job, error)
+    watch = context.watch
     if _is_broken_connection(error):
         error = PeerError(watch.others_failure())
     if isinstance(error, PeerError):

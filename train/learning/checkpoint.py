@@ -67,7 +67,12 @@ def restore_learning(learner: Learner, saved: Mapping[str, Any]) -> None:
         learner.scaler.load_state_dict(saved["scaler"])
 
 
-def save_checkpoint(job: Job, state: State, learner: Learner, identity: Identity) -> None:
+def save_checkpoint(
+    job: Job,
+    state: State,
+    learner: Learner,
+    identity: Identity,
+) -> None:
     """Write checkpoints/checkpoint-<epoch>.pt and remove this training's old ones.
 
     Only the main process writes. JobError when the folder cannot take it; the files there stay.
@@ -96,7 +101,12 @@ def save_checkpoint(job: Job, state: State, learner: Learner, identity: Identity
         raise JobError(f"{reason(error)}; '{path}' could not be written") from error
 
 
-def _write_or_make_room(path: Path, saved: dict[str, Any], identity: Identity, epoch: int) -> None:
+def _write_or_make_room(
+    path: Path,
+    saved: dict[str, Any],
+    identity: Identity,
+    epoch: int,
+) -> None:
     try:
         _write(path, saved, identity)
     except Exception as error:
@@ -245,7 +255,12 @@ def _seal(file: BinaryIO) -> tuple[bytes, bytes] | None:
     return end[len(SEAL) : -32], end[-32:]
 
 
-def _prune(folder: Path, identity: Identity, newest: int, kept: int) -> int:
+def _prune(
+    folder: Path,
+    identity: Identity,
+    newest: int,
+    kept: int,
+) -> int:
     """Remove this training's checkpoints up to epoch `newest`, but for the last `kept`.
 
     Returns how many were removed.

@@ -69,7 +69,7 @@ def fit(plan: Fit, stop: Callable[[], bool]) -> None:
                 restore_learning(learner, unsaved)
                 save_checkpoint(plan.job, state, learner, plan.identity)
             return
-        seconds = time.monotonic() - started
+        seconds = time.monotonic() - started  # without the checkpoint
         state.history.append({"epoch": epoch, **metrics, "lr": lr, "seconds": seconds})
         state.epoch = epoch
         _keep_best(state, learner)
@@ -80,7 +80,7 @@ def fit(plan: Fit, stop: Callable[[], bool]) -> None:
                 save_checkpoint(plan.job, state, learner, plan.identity)
             unsaved = None
         else:
-            unsaved = copy.deepcopy(learning_state(learner))
+            unsaved = copy.deepcopy(learning_state(learner))  # a stop may come within an epoch
         if is_main:
             write_history(plan.job, state.history)
 
@@ -123,7 +123,12 @@ def _run_epoch(plan: Fit, epoch: int, stop: Callable[[], bool]) -> Metrics | Non
     return trained | validated
 
 
-def _check_finite(which: str, loss: float | None, epoch: int, lr: float) -> None:
+def _check_finite(
+    which: str,
+    loss: float | None,
+    epoch: int,
+    lr: float,
+) -> None:
     if loss is not None and not math.isfinite(loss):
         raise JobError(
             f"the {which} loss became {loss} in epoch {epoch}; a lower lr (now {lr}) may help"

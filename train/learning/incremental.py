@@ -58,7 +58,7 @@ def read_model_channel(
             "expected the artifact of an earlier training, "
             f"or weights={MODEL_CHANNEL} for a file of weights in it"
         )
-    names = given(job.hyperparameters())
+    names = given(job.hyperparameters())  # defaults contradict nothing
     if "weights" in names and hp.weights != MODEL_CHANNEL:
         raise JobError(
             f"hyperparameter weights is '{hp.weights}', but the channel '{MODEL_CHANNEL}' "
@@ -89,7 +89,7 @@ def _read(channel: Path) -> EarlierArtifact:
         digest = hashlib.sha256((folder / DESCRIPTION_FILE).read_bytes())
         with (folder / WEIGHTS_FILE).open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
-        weights = safetensors.torch.load_file(folder / WEIGHTS_FILE)
+        weights = safetensors.torch.load_file(folder / WEIGHTS_FILE)  # read before `discard`
     except FileNotFoundError as error:
         raise JobError(
             f"the earlier artifact in '{channel}' holds no {WEIGHTS_FILE}; "
@@ -105,7 +105,10 @@ def _read(channel: Path) -> EarlierArtifact:
 
 
 def load_earlier_weights(
-    network: nn.Module, hp: Hyperparameters, earlier: EarlierArtifact, classes: Sequence[str]
+    network: nn.Module,
+    hp: Hyperparameters,
+    earlier: EarlierArtifact,
+    classes: Sequence[str],
 ) -> Source:
     """Fill a network in place from an earlier artifact.
 

@@ -94,6 +94,7 @@ def train_epoch(
     context = learner.context
     seed = hp.seed * 1_000_003 + epoch
     generator = torch.Generator().manual_seed(seed)
+    # the same in all processes: each needs two photos of every batch
     order = shuffled(len(labels), hp.batch_size, generator, at_least=2 * context.size)
     if context.any_process(not loader.prepare(epoch, stop)):
         return None
@@ -118,7 +119,10 @@ def train_epoch(
 
 
 def train_step(
-    learner: Learner, inputs: tuple[torch.Tensor, ...], targets: torch.Tensor, count: int
+    learner: Learner,
+    inputs: tuple[torch.Tensor, ...],
+    targets: torch.Tensor,
+    count: int,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """One step of the optimizer; the photos' losses [N] and logits [N, classes].
 
@@ -147,7 +151,10 @@ def train_step(
 
 
 def validate(
-    learner: Learner, loader: Loader, labels: torch.Tensor, stop: Callable[[], bool]
+    learner: Learner,
+    loader: Loader,
+    labels: torch.Tensor,
+    stop: Callable[[], bool],
 ) -> Metrics | None:
     """Loss (unweighted, unsmoothed) and accuracy over all photos; None when stopped.
 
@@ -204,7 +211,10 @@ def predict(
 
 
 def shuffled(
-    count: int, size: int, generator: torch.Generator, at_least: int = 2
+    count: int,
+    size: int,
+    generator: torch.Generator,
+    at_least: int = 2,
 ) -> list[NDArray[np.int64]]:
     """All indices in random order, in batches.
 

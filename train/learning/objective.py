@@ -49,7 +49,10 @@ def losses(
 
 
 def is_correct(
-    scores: torch.Tensor, targets: torch.Tensor, multi_label: bool, threshold: float = 0.0
+    scores: torch.Tensor,
+    targets: torch.Tensor,
+    multi_label: bool,
+    threshold: float = 0.0,
 ) -> torch.Tensor:
     """Whether each photo's answer is correct, bool [N].
 

@@ -13,41 +13,37 @@ def make_optimizer(
     parameters: Iterable[torch.nn.Parameter], hp: Hyperparameters
 ) -> torch.optim.Optimizer:
     """The optimizer that the hyperparameters name, over these parameters."""
-    lr = hp.lr
     decay = hp.weight_decay
     betas = (hp.beta_1, hp.beta_2)
     # fused: one kernel for all parameters. Adadelta and RMSprop have none.
     match hp.optimizer:
-        case "sgd":
-            return torch.optim.SGD(
-                parameters, lr, momentum=hp.momentum, weight_decay=decay, fused=True
-            )
-        case "nag":
-            # torch refuses nesterov without momentum; then both are plain SGD
+        case "sgd" | "nag":
+            # torch refuses Nesterov's way without momentum; then it is plain SGD
+            nesterov = hp.optimizer == "nag" and hp.momentum > 0
             return torch.optim.SGD(
                 parameters,
-                lr,
+                hp.lr,
                 momentum=hp.momentum,
                 weight_decay=decay,
-                nesterov=hp.momentum > 0,
+                nesterov=nesterov,
                 fused=True,
             )
         case "adam":
             return torch.optim.Adam(
-                parameters, lr, betas=betas, eps=hp.eps, weight_decay=decay, fused=True
+                parameters, hp.lr, betas=betas, eps=hp.eps, weight_decay=decay, fused=True
             )
         case "adamw":
             return torch.optim.AdamW(
-                parameters, lr, betas=betas, eps=hp.eps, weight_decay=decay, fused=True
+                parameters, hp.lr, betas=betas, eps=hp.eps, weight_decay=decay, fused=True
             )
         case "adadelta":
             return torch.optim.Adadelta(
-                parameters, lr, rho=hp.gamma, eps=hp.eps, weight_decay=decay
+                parameters, hp.lr, rho=hp.gamma, eps=hp.eps, weight_decay=decay
             )
         case _:
             return torch.optim.RMSprop(
                 parameters,
-                lr,
+                hp.lr,
                 alpha=hp.gamma,
                 eps=hp.eps,
                 weight_decay=decay,

@@ -64,6 +64,7 @@ def make_plan(
     tensors. JobError where it cannot run.
     """
     device = pick_device(context.local_rank)
+    # hosts may have different processors, but must compute in one type
     precision = context.broadcast_from_main(lambda: pick_precision(hp.precision, device))
     make = networks.make if networks else make_network
     network = make(hp, channels.classes, job.channels, device, precision, context, earlier)
@@ -74,18 +75,16 @@ def make_plan(
     features = None
     if network.parts and not learner.hook:
         features = _feature_loaders(learner, network, network.parts, *pixels)
-    learner.step_module = context.data_parallel(learner.trainable_part)
-    if hp.compile and not features:  # behind frozen layers there is little left to compile
-        learner.step_module = _compiled(learner)
+    # after the choice of features, which changes the trainable part
+    learner.step_module = _step_module(learner, features is not None)
     train, validation = features or pixels
-    classes = len(channels.classes)
     plan = Fit(
         job,
         learner,
         train,
-        padded(channels.train.labels, classes).to(device),
+        padded(channels.train.labels, learner.classes).to(device),
         validation,
-        padded(channels.validation.labels, classes),
+        padded(channels.validation.labels, learner.classes),
         pixels[1].photos,
         identity(hp, channels, network.source),
     )
@@ -118,11 +117,16 @@ def _pixel_loaders(learner: Learner, channels: Channels) -> tuple[PixelLoader, P
     return train, validation
 
 
-def _compiled(learner: Learner) -> torch.nn.Module:
+def _step_module(learner: Learner, has_features: bool) -> torch.nn.Module:
+    """The trainable part as a training step runs it."""
+    module = learner.context.data_parallel(learner.trainable_part)
+    # behind frozen layers there is little left to compile
+    if not learner.hyperparameters.compile or has_features:
+        return module
     if learner.hook:
         log.warning("compile: left out, for the debugger's hook sees no tensor in compiled code")
-        return learner.step_module
-    return compiled(learner.step_module)
+        return module
+    return compiled(module)
 
 
 def make_learner(
@@ -155,12 +159,17 @@ def make_learner(
 
 
 def _log_network(
-    hp: Hyperparameters, network: Network, device: torch.device, precision: torch.dtype
+    hp: Hyperparameters,
+    network: Network,
+    device: torch.device,
+    precision: torch.dtype,
 ) -> None:
     parameters = list(network.module.parameters())
     trainable = sum(parameter.numel() for parameter in parameters if parameter.requires_grad)
     total = sum(parameter.numel() for parameter in parameters)
-    where = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    where = "cpu"
+    if device.type == "cuda":
+        where = torch.cuda.get_device_name(device)
     log.info(
         "network: %s with %s, %s of %s parameters train, on %s in %s",
         hp.model,

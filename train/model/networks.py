@@ -88,6 +88,9 @@ class Networks:
 def _settings(hp: Hyperparameters, earlier: EarlierArtifact | None) -> tuple[object, ...]:
     """The hyperparameters that a network depends on, beside its weights."""
     preprocessing = sizes(hp, _preprocessing(earlier))
+    seed = None
+    if hp.weights == "none":
+        seed = hp.seed  # it matters to random weights only
     return (
         hp.model,
         hp.head,
@@ -95,7 +98,7 @@ def _settings(hp: Hyperparameters, earlier: EarlierArtifact | None) -> tuple[obj
         preprocessing,
         first_side(hp, preprocessing),
         bool(hp.feature_views),
-        hp.seed if hp.weights == "none" else None,
+        seed,
     )
 
 
@@ -116,16 +119,17 @@ def make_network(
     preprocessing = sizes(hp, _preprocessing(earlier))
     drawn = hp.weights == "none" and not earlier
     module = _build(hp, len(classes), preprocessing, drawn)
-    _draw_head(module, hp.seed)
+    _draw_head(module, hp.seed)  # before the weights, which may bring a head
     if earlier:
         source = load_earlier_weights(module, hp, earlier, classes)
     else:
         source = load_weights(module, hp.model, hp.weights, channels, hp.seed)
     frozen = freeze(module, hp.trainable)
-    synchronize(module, frozen, context, device)
+    synchronize(module, frozen, context, device)  # before the move: it adds modules
     module.to(device)
     module.to(memory_format=torch.channels_last)
     parts = None
+    # a rising resolution gives other features in each epoch
     if frozen and hp.feature_views and hp.first_resolution == 1:
         set_training(module, frozen)
         side = preprocessing.crop
@@ -138,7 +142,10 @@ def make_network(
 
 
 def _build(
-    hp: Hyperparameters, classes: int, preprocessing: Preprocessing, drawn: bool
+    hp: Hyperparameters,
+    classes: int,
+    preprocessing: Preprocessing,
+    drawn: bool,
 ) -> nn.Module:
     """The network, built for these sizes. drawn: with random weights."""
     torch.manual_seed(hp.seed)
@@ -167,7 +174,9 @@ def _draw_head(module: nn.Module, seed: int) -> None:
 
 
 def _preprocessing(earlier: EarlierArtifact | None) -> Preprocessing | None:
-    return earlier.description.preprocessing if earlier else None
+    if earlier is None:
+        return None
+    return earlier.description.preprocessing
 
 
 def sizes(hp: Hyperparameters, earlier: Preprocessing | None = None) -> Preprocessing:
@@ -176,7 +185,9 @@ def sizes(hp: Hyperparameters, earlier: Preprocessing | None = None) -> Preproce
     A size of 0 is the earlier artifact's, or the published weights' own, in proportion. JobError
     when the sizes do not fit.
     """
-    published = hp.weights if hp.weights.startswith("IMAGENET") else "DEFAULT"
+    published = "DEFAULT"
+    if hp.weights.startswith("IMAGENET"):
+        published = hp.weights
     try:
         own = earlier or own_preprocessing(hp.model, published)
         crop = hp.image_size or own.crop

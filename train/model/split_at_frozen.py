@@ -55,7 +55,7 @@ def split_at_frozen(
     if not any(node.op == "call_module" for node in in_front):
         return None
     # the front's outputs, in the order of the graph
-    outputs = [node for node in in_front if any(user in trainable for user in node.users)]
+    outputs = [node for node in in_front if not trainable.isdisjoint(node.users)]
     name = type(network).__name__  # so that hooks name its tensors as they name the network's
     front = fx.GraphModule(network, _front(in_front, outputs), name)
     back = fx.GraphModule(network, _back(graph, trainable, outputs), name)
@@ -117,7 +117,10 @@ def _back(graph: fx.Graph, trainable: set[fx.Node], inputs: Sequence[fx.Node]) -
 
 
 def _proven(
-    network: nn.Module, front: nn.Module, back: nn.Module, sample: torch.Tensor
+    network: nn.Module,
+    front: nn.Module,
+    back: nn.Module,
+    sample: torch.Tensor,
 ) -> SplitNetwork | None:
     """The two parts, if they answer as the network does.
 

@@ -21,7 +21,9 @@ def freeze(network: nn.Module, trainable: str) -> list[nn.Module]:
     if trainable == "all":
         network.requires_grad_(True)
         return []
-    first = head_name(network) if trainable == "head" else trainable
+    first = trainable
+    if trainable == "head":
+        first = head_name(network)
     modules = list(network.named_modules())  # a module comes before its children
     names = [name for name, _ in modules]
     if not first or first not in names:

@@ -38,7 +38,11 @@ class Source:
 
 
 def load_weights(
-    network: nn.Module, architecture: str, weights: str, channels: dict[str, Path], seed: int = 0
+    network: nn.Module,
+    architecture: str,
+    weights: str,
+    channels: dict[str, Path],
+    seed: int = 0,
 ) -> Source:
     """Fill a network in place, but for its head where that has other sizes.
 
@@ -160,7 +164,12 @@ def read_tensors(path: Path, expected: str, mapped: bool = False) -> object:
         raise JobError(f"'{path}' is not {expected} ({words})") from error
 
 
-def fill(network: nn.Module, state: Weights, source: str, architecture: str) -> bool:
+def fill(
+    network: nn.Module,
+    state: Weights,
+    source: str,
+    architecture: str,
+) -> bool:
     """Fill a network in place; whether its head came with the weights.
 
     All outside the head must be there in its shape. The head is taken where it fits as a whole.
@@ -180,8 +189,9 @@ def fill(network: nn.Module, state: Weights, source: str, architecture: str) -> 
             f"{source} does not fit model {architecture}: {len(wrong)} of {len(body)} tensors "
             f"are missing or of another shape, first '{wrong[0]}'"
         )
-    has_head = inside_head <= fitting
-    wanted = body | inside_head if has_head else body
-    taken = {name: state[name] for name in wanted if name in state}
+    has_head = inside_head <= fitting  # a part of it would be worth nothing
+    if not has_head:
+        fitting -= inside_head
+    taken = {name: state[name] for name in fitting}
     network.load_state_dict(taken, strict=False)
     return has_head
