@@ -41,7 +41,12 @@ def start_hosts(jobs: list[Job], processes: int = 1) -> list[subprocess.Popen[st
 
 def ended(process: subprocess.Popen[str], timeout_s: float = 120) -> tuple[int, str]:
     """Exit code and the rest of what was printed."""
-    out = process.communicate(timeout=timeout_s)[0]
+    try:
+        out = process.communicate(timeout=timeout_s)[0]
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        raise
     return process.returncode, out
 
 
