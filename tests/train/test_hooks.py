@@ -218,23 +218,6 @@ def test_checkpoints_stay_untouched(tmp_path, monkeypatch):
     assert os.environ["CHECKPOINT_CONFIG_FILE_PATH"] == str(tmp_path / "config.json")
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
-def test_a_full_disk_ends_the_saving_and_not_the_training(tmp_path, caplog):
-    def fill(step: int) -> None:
-        if step == 3:
-            for path in (tmp_path / "output" / "data" / "tensors" / "events").glob("*"):
-                last = path
-            following = last.parent / "000000000003"
-            following.mkdir()
-            (following / "000000000003_worker_0.tfevents.tmp").symlink_to("/dev/full")
-
-    plain = watch(tmp_path / "plain", small_network(), settings=None)
-    assert watch(tmp_path, small_network(), after_step=fill) == plain
-    assert len(warnings_of(caplog)) == 1
-    assert "No space left" in warnings_of(caplog)[0]
-    assert read(tmp_path).steps() == [0, 1, 2]
-
-
 def test_a_scaled_loss_leaves_gradients_as_they_are(tmp_path):
     trials = []
     for folder, scale in (("plain", None), ("scaled", 1024.0)):
@@ -269,34 +252,6 @@ def test_rows_of_one_label_are_classes_and_several_labels_are_not_saved(tmp_path
     assert read(tmp_path).tensor("labels").steps() == [0]
 
 
-class Odd(nn.Module):
-    """A network with numbers inside that smdebug's format has no word for."""
-
-    def __init__(self):
-        super().__init__()
-        self.network, self.odd = small_network(), nn.Identity()
-
-    def forward(self, values):
-        logits = self.network(values)
-        self.odd(logits.detach().to(torch.float8_e5m2))
-        return logits
-
-
-def test_a_fault_in_the_middle_ends_the_saving_and_not_the_training(tmp_path, caplog):
-    config = tmp_path / "input" / "config"
-    config.mkdir(parents=True)
-    (config / "debughookconfig.json").write_text(
-        '{"HookParameters": {"save_all": "true", "save_interval": "1"}}'
-    )
-    torch.manual_seed(0)
-    plain = watch(tmp_path / "plain", Odd(), settings=None)
-    network = Odd()
-    assert watch(tmp_path, network, settings=None) == plain
-    assert len(warnings_of(caplog)) == 1
-    assert "Float8" in warnings_of(caplog)[0]
-    assert not network.odd._forward_hooks
-
-
 def test_distributed_networks_are_watched_by_the_first_process_alone(tmp_path, monkeypatch):
     torch.distributed.init_process_group(
         "gloo", init_method=f"file://{tmp_path / 'rendezvous'}", rank=0, world_size=1
@@ -309,13 +264,6 @@ def test_distributed_networks_are_watched_by_the_first_process_alone(tmp_path, m
         assert open_hook(Job(tmp_path), EVERY, small_network()) is None
     finally:
         torch.distributed.destroy_process_group()
-
-
-def test_a_compiled_network_is_not_watched(tmp_path, caplog):
-    compiled = torch.compile(small_network(), backend="eager")
-    assert isinstance(compiled, nn.Module)
-    assert open_hook(Job(tmp_path), EVERY, compiled) is None
-    assert "compile" in warnings_of(caplog)[0]
 
 
 def test_unknown_collections_are_refused():
