@@ -29,11 +29,12 @@ KIND = "transform-job"
 DEFAULT_MB = 6  # SageMaker's, as the next two
 TIMEOUT_S = 600
 RETRIES = 3
-# the container's variables: parts of the request
+# the container's variables, after PREFIX: parts of the request
 VARIABLES = {
-    "SAGEMAKER_MAX_PAYLOAD_IN_MB": "MaxPayloadInMB",
-    "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": "MaxConcurrentTransforms",
+    "MAX_PAYLOAD_IN_MB": "MaxPayloadInMB",
+    "MAX_CONCURRENT_TRANSFORMS": "MaxConcurrentTransforms",
 }
+PREFIX = "SAGEMAKER_"
 STRATEGIES = {"MultiRecord": "MULTI_RECORD", "SingleRecord": "SINGLE_RECORD"}
 
 
@@ -121,13 +122,13 @@ class TransformRun(threading.Thread):
 
     def _environment(self) -> dict[str, str]:
         """SAGEMAKER_BATCH always; the others only where the request has them."""
-        environment = {"SAGEMAKER_BATCH": "true"}
+        environment = {f"{PREFIX}BATCH": "true"}
         for name, key in VARIABLES.items():
             if key in self.job:
-                environment[name] = str(self.job[key])
+                environment[f"{PREFIX}{name}"] = str(self.job[key])
         if "BatchStrategy" in self.job:
             strategy = STRATEGIES[self.job["BatchStrategy"]]
-            environment["SAGEMAKER_BATCH_STRATEGY"] = strategy
+            environment[f"{PREFIX}BATCH_STRATEGY"] = strategy
         return {**environment, **self.job.get("Environment", {})}
 
     def _parameters(self, variant: Variant) -> Record:
