@@ -98,8 +98,10 @@ def test_a_first_host_that_is_gone_ends_a_host_whose_workers_wait_for_it(tmp_pat
     first, second = start_hosts(jobs)
     try:
         _wait_for_a_worker(second)
-        for process in (*workers_of(first), first):
-            process.kill()  # with no time to leave its reason
+        # none has time to leave its reason
+        for worker in workers_of(first):
+            worker.kill()
+        first.kill()
         first.communicate()
         gone_at = time.monotonic()
         code, out = ended(second, timeout_s=60)
