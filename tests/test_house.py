@@ -40,6 +40,7 @@ TOP_LEVEL = {
     *("Makefile", "build_and_push.sh", "pyproject.toml", ".gitignore", ".dockerignore"),
 }
 MOST_LINES = 300  # of a file
+MOST_LINES_OF_A_FUNCTION = 40
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 ARCHITECTURE = (REPOSITORY / "ARCHITECTURE.md").read_text(encoding="utf-8")
 CONTRIBUTING = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -121,6 +122,17 @@ def test_files_stay_small():
         lines = len(path.read_text(encoding="utf-8").splitlines())
         if lines > MOST_LINES:
             long[str(path.relative_to(REPOSITORY))] = lines
+    assert long == {}
+
+
+def test_functions_fit_on_a_screen():
+    long = {}
+    for name, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = (node.end_lineno or node.lineno) - node.lineno + 1
+                if lines > MOST_LINES_OF_A_FUNCTION:
+                    long[f"{name}.{node.name}"] = lines
     assert long == {}
 
 

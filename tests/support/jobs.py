@@ -52,7 +52,7 @@ def draw_channel(
 
 
 def make_job(root: Path, channels: dict[str, int], **hyperparameters: object) -> Job:
-    """A job's tree: for each channel so many photos a class; SMALL's hyperparameters, changed as given."""
+    """A job's tree. channels: photos per class; hyperparameters: changes to SMALL's."""
     (root / "input" / "config").mkdir(parents=True)
     (root / "input" / "data").mkdir()
     for number, (name, count) in enumerate(channels.items()):

@@ -32,7 +32,7 @@ def draw_data(folder: Path) -> Path:
 
 def document(*jobs: Document, **hyperparameters: object) -> Document:
     """A recipe's YAML; by default a job is a random search of lr, three trials of two epochs."""
-    static = {name: value for name, value in SMALL.items() if name != "lr"}
+    static: Document = {name: value for name, value in SMALL.items() if name != "lr"}
     static |= {"epochs": 2, "trainable": "head", "precision": "float32"} | hyperparameters
     chain = []
     for number, job in enumerate(jobs):
