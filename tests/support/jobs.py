@@ -1,4 +1,7 @@
-"""Small real jobs: photos of three colours, an /opt/ml tree, a training of a few seconds."""
+"""Small real jobs: photos of three colours, an /opt/ml tree, a training of a few seconds.
+
+Training is imported where it is called: the tests without a training do not wait for torch.
+"""
 
 import json
 from pathlib import Path
@@ -8,10 +11,7 @@ import pytest
 from PIL import Image
 
 from recipes.hyperparameters import parse
-from train.__main__ import main
 from train.job import Job
-from train.run import run
-from train.stop import Stop
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 COLOURS = {"blue": (40, 60, 200), "green": (40, 180, 60), "red": (200, 40, 40)}
@@ -64,11 +64,16 @@ def make_job(root: Path, channels: dict[str, int], **hyperparameters: object) ->
 
 def train_job(job: Job):
     """Train in this process; the description of the artifact."""
+    from train.run import run
+    from train.stop import Stop
+
     return run(job, parse(job.hyperparameters()), Stop())
 
 
 def run_main(job: Job, capsys: pytest.CaptureFixture) -> tuple[int, str]:
     """`python -m train` in this process: its exit code and all it printed."""
+    from train.__main__ import main
+
     code = main(["--root", str(job.root)])
     captured = capsys.readouterr()
     return code, captured.out + captured.err
