@@ -67,7 +67,7 @@ def api_key(context: LaunchContext) -> str:
     see a command's options.
     """
     given = os.environ.get("SLIPWAY_API_KEY", "")
-    if context.dry and not given and context.recipe.settings.api.access == "key":
+    if context.dry and not given and context.recipe.sagemaker.api.access == "key":
         context.print(f"dry run: SLIPWAY_API_KEY is not set; '{NO_KEY}' stands for it")
         return NO_KEY
     return given

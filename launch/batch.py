@@ -24,7 +24,7 @@ def batch(context: LaunchContext) -> int:
         context.print(f"batch: {running.name} still runs; following it (--again starts another)")
         return finish_batch(context, running.name)
     recipe = context.recipe
-    settings = recipe.settings.batch
+    settings = recipe.sagemaker.batch
     name = dated(f"{recipe.name}-batch", context.stamp)
     photos = context.options.photos
     if not photos.startswith("s3://"):
@@ -85,7 +85,7 @@ def bring_photos(context: LaunchContext, folder: Path) -> str:
         bucket(context.recipe, context.location),
         # Under the folder's name, so that a second run sends only changed photos.
         f"{prefix(context.recipe)}/batch-input/{folder.absolute().name}/",
-        context.recipe.settings.kms_key,
+        context.recipe.sagemaker.kms_key,
     )
     if context.dry:
         for file in files:

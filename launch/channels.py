@@ -13,7 +13,7 @@ def upload_channels(context: LaunchContext) -> int:
     """Bring the recipe's folders to S3; a dry run shows a PutObject per file."""
     folders = {
         name: located(given)
-        for name, given in context.recipe.settings.channels.items()
+        for name, given in context.recipe.sagemaker.channels.items()
         if not given.startswith("s3://")
     }
     if not folders:
@@ -49,4 +49,4 @@ def channel_of(context: LaunchContext, name: str) -> Channel:
     bucket_name = bucket(context.recipe, context.location)
     # The same prefix as in requests_training.channels.
     key = f"{prefix(context.recipe)}/data/{name}/"
-    return Channel(client, bucket_name, key, context.recipe.settings.kms_key)
+    return Channel(client, bucket_name, key, context.recipe.sagemaker.kms_key)

@@ -102,7 +102,7 @@ def quotas(context: LaunchContext) -> Iterator[Finding]:
 
 def wanted_quotas(recipe: Recipe) -> dict[str, int]:
     """Instances by the name of SageMaker's quota."""
-    settings = recipe.settings
+    settings = recipe.sagemaker
     training = settings.training
     # All trainings of a search run at the same time, each on its own machines.
     parallel = max((search.budgets.parallel for search in searches(recipe)), default=1)

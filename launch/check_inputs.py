@@ -13,7 +13,7 @@ from launch.requests_training import channels, split_s3
 
 def used_images(context: LaunchContext) -> set[str]:
     """Names of the recipe's images."""
-    settings = context.recipe.settings
+    settings = context.recipe.sagemaker
     return {settings.training.image, settings.endpoint.image, settings.batch.image}
 
 
@@ -66,7 +66,7 @@ def data(context: LaunchContext) -> Iterator[Finding]:
             yield Finding(GOOD, text)
             continue
         text += f" is empty; run `python -m launch upload {context.recipe.path}`"
-        given = context.recipe.settings.channels[name]
+        given = context.recipe.sagemaker.channels[name]
         # `upload` comes after `check`, so a folder that is still here is no mistake.
         if not given.startswith("s3://") and located(given).is_dir():
             yield Finding(WARNING, text)

@@ -25,7 +25,7 @@ def requests(context: LaunchContext) -> Iterator[Finding]:
     validate(Call("sagemaker", "CreateEndpointConfig", hosting))
     validate(Call("sagemaker", "CreateTransformJob", batch))
     yield Finding(GOOD, "the recipe makes valid requests")
-    settings = recipe.settings
+    settings = recipe.sagemaker
     # With network isolation the container has no network at all.
     wants_imagenet = recipe.hyperparameters.get("weights") == "imagenet"
     if settings.network_isolation and wants_imagenet and "weights" not in settings.channels:
@@ -41,7 +41,7 @@ def drivers(context: LaunchContext) -> Iterator[Finding]:
     endpoint = endpoint_driver(context)
     if endpoint:
         yield endpoint
-    instance_type = context.recipe.settings.training.instance_type
+    instance_type = context.recipe.sagemaker.training.instance_type
     if not is_gpu(instance_type):
         return
     # P2 has Kepler and P3 has Volta GPUs.
@@ -61,7 +61,7 @@ def drivers(context: LaunchContext) -> Iterator[Finding]:
 
 def endpoint_driver(context: LaunchContext) -> Finding | None:
     """The finding of the endpoint's instance type; None without a GPU."""
-    endpoint = context.recipe.settings.endpoint
+    endpoint = context.recipe.sagemaker.endpoint
     instance_type = endpoint.instance_type
     has_gpu = is_gpu(instance_type)
     wants_gpu = endpoint.image == "serve-gpu"
@@ -80,7 +80,7 @@ def endpoint_driver(context: LaunchContext) -> Finding | None:
 
 def budget(context: LaunchContext) -> Iterator[Finding]:
     """The most that a training, and all searches, can cost is within the budget."""
-    limit = context.recipe.settings.budget_usd
+    limit = context.recipe.sagemaker.budget_usd
     steps = ["training"]
     if tuning_jobs(context.recipe):
         steps.append("tuning")

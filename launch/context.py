@@ -122,8 +122,8 @@ def open_context(
 
 def find_location(recipe: Recipe, dry: bool, print_line: Callable[[str], None]) -> AwsLocation:
     """Region and account: the role's account where it is an ARN, else the credentials'."""
-    region = find_region(recipe.settings.region)
-    found = ARN_ACCOUNT.match(recipe.settings.role)
+    region = find_region(recipe.sagemaker.region)
+    found = ARN_ACCOUNT.match(recipe.sagemaker.role)
     if found:
         return aws_location(region, found[1])
     try:
@@ -142,12 +142,12 @@ def find_images(
     recipe: Recipe, location: AwsLocation, dry: bool, print_line: Callable[[str], None]
 ) -> dict[str, str]:
     """URIs by name: those of the file that build_and_push.sh writes, then the recipe's own."""
-    path = located(recipe.settings.images)
+    path = located(recipe.sagemaker.images)
     try:
         pushed = json.loads(path.read_text(encoding="utf-8"))
-        found = {**pushed, **recipe.settings.image_uris}
+        found = {**pushed, **recipe.sagemaker.image_uris}
     except FileNotFoundError:
-        found = dict(recipe.settings.image_uris)
+        found = dict(recipe.sagemaker.image_uris)
     except (OSError, ValueError) as error:
         raise LaunchError(f"'{path}' is not a file of image URIs: {error}") from error
     if not dry:

@@ -74,7 +74,7 @@ def read_prices(path: Path = PRICES) -> Prices:
 
 def training_cost(recipe: Recipe, prices: Prices, seconds: int, jobs: int = 1) -> float:
     """US dollars of a number of trainings, each of that length."""
-    training = recipe.settings.training
+    training = recipe.sagemaker.training
     instance_hour = prices.hour(training.instance_type)
     if training.spot:
         instance_hour *= prices.spot_share
@@ -86,7 +86,7 @@ def training_cost(recipe: Recipe, prices: Prices, seconds: int, jobs: int = 1) -
 
 def endpoint_cost(recipe: Recipe, prices: Prices, instances: int = 0) -> float:
     """US dollars per month of the endpoint; of a serverless one by the expected invocations."""
-    endpoint = recipe.settings.endpoint
+    endpoint = recipe.sagemaker.endpoint
     if endpoint.kind != "serverless":
         count = instances or endpoint.instance_count
         return count * prices.hour(endpoint.instance_type) * HOURS_PER_MONTH
@@ -99,7 +99,7 @@ def endpoint_cost(recipe: Recipe, prices: Prices, instances: int = 0) -> float:
 
 def batch_cost(recipe: Recipe, prices: Prices) -> float:
     """US dollars of one transform job."""
-    batch = recipe.settings.batch
+    batch = recipe.sagemaker.batch
     return batch.instance_count * prices.hour(batch.instance_type) * batch.expected_s / 3600
 
 
@@ -113,12 +113,12 @@ def most(recipe: Recipe, prices: Prices, step: str) -> float:
     jobs = 1
     if step == "tuning":
         jobs = sum(tuning_jobs(recipe).values())
-    return training_cost(recipe, prices, recipe.settings.training.max_run_s, jobs)
+    return training_cost(recipe, prices, recipe.sagemaker.training.max_run_s, jobs)
 
 
 def check_budget(recipe: Recipe, step: str, over: bool, prices: Prices | None = None) -> None:
     """LaunchError when the step could cost more than the recipe's budget."""
-    budget = recipe.settings.budget_usd
+    budget = recipe.sagemaker.budget_usd
     if not budget or over:
         return
     dollars = most(recipe, prices or read_prices(), step)
@@ -133,7 +133,7 @@ def check_budget(recipe: Recipe, step: str, over: bool, prices: Prices | None = 
 def cost(recipe: Recipe, table: Path, print_line: Callable[[str], None]) -> int:
     """Print the most that the recipe costs, by a price table. Needs no credentials, no network."""
     prices = read_prices(table)
-    region = recipe.settings.region
+    region = recipe.sagemaker.region
     if region and region != prices.region:
         print_line(
             f"cost: the prices are of {prices.region}; {region} differs, give its own with --prices"
@@ -151,7 +151,7 @@ def cost(recipe: Recipe, table: Path, print_line: Callable[[str], None]) -> int:
 
 def training_lines(recipe: Recipe, prices: Prices) -> list[Cost]:
     """The training and each search."""
-    training = recipe.settings.training
+    training = recipe.sagemaker.training
     lines = []
     if training.expected_s:
         expected = training_cost(recipe, prices, training.expected_s)
@@ -171,7 +171,7 @@ def training_lines(recipe: Recipe, prices: Prices) -> list[Cost]:
 
 def endpoint_lines(recipe: Recipe, prices: Prices) -> list[Cost]:
     """The endpoint for a month, and with all instances that it may scale to."""
-    endpoint = recipe.settings.endpoint
+    endpoint = recipe.sagemaker.endpoint
     step = f"endpoint ({endpoint.kind}), per month"
     dollars = endpoint_cost(recipe, prices)
     if endpoint.kind == "serverless":
@@ -186,7 +186,7 @@ def endpoint_lines(recipe: Recipe, prices: Prices) -> list[Cost]:
 
 
 def batch_line(recipe: Recipe, prices: Prices) -> Cost:
-    batch = recipe.settings.batch
+    batch = recipe.sagemaker.batch
     machines = f"{batch.instance_count} x {batch.instance_type}"
     reason = f"{batch.expected_s} s on {machines}"
     return Cost("batch, as expected", batch_cost(recipe, prices), reason)

@@ -29,7 +29,7 @@ def deploy(context: LaunchContext) -> int:
         context.print("deploy: an earlier command began this; waiting for it")
         return wait_and_scale(context, known.facts["config"])
     data = model_source(context)
-    if context.recipe.settings.endpoint.kind == "multi-model":
+    if context.recipe.sagemaker.endpoint.kind == "multi-model":
         data = add_to_multi_model(context, data)
         if live == "InService" and not context.options.update:
             context.print(
@@ -64,7 +64,7 @@ def entry_of_change(context: LaunchContext, live: str | None) -> Entry:
 def make_config(context: LaunchContext, data: str) -> str:
     """Make the model, its configuration and the rollback's alarm; the name of the first two."""
     recipe = context.recipe
-    settings = recipe.settings.endpoint
+    settings = recipe.sagemaker.endpoint
     # One name for both: each configuration has a model of its own.
     name = dated(recipe.endpoint_name, context.stamp)
     context.note("model", name, data=data)
@@ -186,7 +186,7 @@ def bring(context: LaunchContext, path: Path) -> str:
         client,
         bucket(context.recipe, context.location),
         f"{prefix(context.recipe)}/models/{file.sha256[:16]}/",
-        context.recipe.settings.kms_key,
+        context.recipe.sagemaker.kms_key,
     )
     if context.dry:
         context.ask("s3", "PutObject", **channel.put_request(file), Body=str(path))
@@ -217,6 +217,6 @@ def add_to_multi_model(context: LaunchContext, source: str) -> str:
         Bucket=bucket_name,
         Key=f"{prefix_key}{multi_model_name(context)}",
         CopySource={"Bucket": source_bucket, "Key": source_key},
-        **s3_encryption(context.recipe.settings.kms_key),
+        **s3_encryption(context.recipe.sagemaker.kms_key),
     )
     return models

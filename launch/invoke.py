@@ -83,7 +83,7 @@ def photos_under(context: LaunchContext, uri: str) -> list[str]:
 def answer_of(context: LaunchContext, photo: Photo) -> Answer:
     """One photo's answer; a refusal becomes its failure."""
     try:
-        if context.recipe.settings.endpoint.kind == "async":
+        if context.recipe.sagemaker.endpoint.kind == "async":
             body = ask_async(context, photo)
         else:
             body = ask_now(context, photo)
@@ -102,7 +102,7 @@ def answer_of(context: LaunchContext, photo: Photo) -> Answer:
 
 def ask_now(context: LaunchContext, photo: Photo) -> bytes:
     """InvokeEndpoint; the answer's body."""
-    kind = context.recipe.settings.endpoint.kind
+    kind = context.recipe.sagemaker.endpoint.kind
     content: str | bytes = photo.where
     if not context.dry:
         content = read_photo(context, photo)

@@ -11,7 +11,6 @@ from launch.errors import LaunchError
 from recipes import own_training
 from recipes import recipe as recipes
 from recipes.errors import RecipeError
-from recipes.sagemaker import SageMakerSettings
 from recipes.tuning import Tuning
 from recipes.values import texts_of
 
@@ -24,11 +23,6 @@ class Recipe(recipes.Recipe):
     """A recipe with names that AWS takes."""
 
     @property
-    def settings(self) -> SageMakerSettings:
-        """The section `sagemaker`."""
-        return self.sagemaker
-
-    @property
     def slug(self) -> str:
         """The name in what AWS takes for names: letters, digits, single hyphens, 63 at most."""
         return slug(self.name)
@@ -36,7 +30,7 @@ class Recipe(recipes.Recipe):
     @property
     def endpoint_name(self) -> str:
         """The endpoint's name, in the same form."""
-        return slug(self.settings.endpoint.name or self.name)
+        return slug(self.sagemaker.endpoint.name or self.name)
 
     @property
     def trains_with_ours(self) -> bool:
@@ -44,8 +38,8 @@ class Recipe(recipes.Recipe):
 
         `train` in `image_uris` is taken for the user's own.
         """
-        image = self.settings.training.image
-        return image == OWN_TRAINING and image not in self.settings.image_uris
+        image = self.sagemaker.training.image
+        return image == OWN_TRAINING and image not in self.sagemaker.image_uris
 
 
 def read_recipe(path: Path) -> Recipe:

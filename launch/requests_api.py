@@ -27,7 +27,7 @@ VALIDATION_NAMES = ("validation", "valid", "val")
 
 def stack_name(recipe: Recipe) -> str:
     """The stack's name. LaunchError where CloudFormation would not accept it."""
-    name = recipe.settings.api.name or f"slipway-{recipe.endpoint_name}"
+    name = recipe.sagemaker.api.name or f"slipway-{recipe.endpoint_name}"
     if not re.fullmatch(r"[a-zA-Z][a-zA-Z0-9-]{0,127}", name):
         raise LaunchError(
             f"sagemaker.api.name is '{name}'; a stack's name has letters, digits and hyphens, "
@@ -38,7 +38,7 @@ def stack_name(recipe: Recipe) -> str:
 
 def code_location(recipe: Recipe, location: AwsLocation) -> tuple[str, str]:
     """Bucket and prefix, with a slash at its end, of the function's code."""
-    bucket_name = recipe.settings.api.code_bucket or bucket(recipe, location)
+    bucket_name = recipe.sagemaker.api.code_bucket or bucket(recipe, location)
     return bucket_name, f"{prefix(recipe)}/api/"
 
 
@@ -70,7 +70,7 @@ def code_object(recipe: Recipe, location: AwsLocation, zipped: bytes) -> Request
         "Bucket": code_bucket,
         "Key": f"{below}{hashlib.sha256(zipped).hexdigest()[:16]}.zip",
         "ContentLength": len(zipped),
-        **s3_encryption(recipe.settings.kms_key),
+        **s3_encryption(recipe.sagemaker.kms_key),
     }
 
 
@@ -96,7 +96,7 @@ def parameters(
     recipe: Recipe, location: AwsLocation, zipped: bytes, api_key: str = ""
 ) -> dict[str, str]:
     """The template's parameters by name. LaunchError for settings that do not fit together."""
-    api = recipe.settings.api
+    api = recipe.sagemaker.api
     _check_numbers(recipe)
     _check_access(recipe, api_key)
     _check_origins(recipe)
@@ -134,8 +134,8 @@ def target_model(recipe: Recipe) -> str:
 
     LaunchError for an asynchronous endpoint: it gives no answer to a request.
     """
-    kind = recipe.settings.endpoint.kind
-    given = recipe.settings.api.target_model
+    kind = recipe.sagemaker.endpoint.kind
+    given = recipe.sagemaker.api.target_model
     if kind == "async":
         raise LaunchError(
             "an asynchronous endpoint writes its answers to S3, so no page can wait for them; "
@@ -156,7 +156,7 @@ def samples(recipe: Recipe, location: AwsLocation) -> str:
 
     By default it is the validation channel's, in S3 after `upload`.
     """
-    given = recipe.settings.api.samples
+    given = recipe.sagemaker.api.samples
     if given == "none":
         return ""
     found = given or validation_photos(recipe, location)
@@ -173,7 +173,7 @@ def samples(recipe: Recipe, location: AwsLocation) -> str:
 
 def validation_photos(recipe: Recipe, location: AwsLocation) -> str:
     """s3:// prefix of the validation channel; empty where the recipe has none."""
-    channels = recipe.settings.channels
+    channels = recipe.sagemaker.channels
     for name in VALIDATION_NAMES:
         if name not in channels:
             continue
@@ -190,7 +190,7 @@ def samples_key_arn(recipe: Recipe, location: AwsLocation) -> str:
 
     LaunchError for an alias, because a role's policy cannot name it.
     """
-    given = recipe.settings.kms_key
+    given = recipe.sagemaker.kms_key
     if "alias/" in given:
         raise LaunchError(
             f"sagemaker.kms_key is '{given}'; the API's function may read the samples by the "
@@ -202,7 +202,7 @@ def samples_key_arn(recipe: Recipe, location: AwsLocation) -> str:
 
 
 def _check_origins(recipe: Recipe) -> None:
-    for origin in recipe.settings.api.origins:
+    for origin in recipe.sagemaker.api.origins:
         if not re.fullmatch(r"https?://[a-z0-9.-]+(:\d+)?", origin):
             raise LaunchError(
                 f"'{origin}' in sagemaker.api.origins is not a web origin; "
@@ -211,7 +211,7 @@ def _check_origins(recipe: Recipe) -> None:
 
 
 def _check_numbers(recipe: Recipe) -> None:
-    api = recipe.settings.api
+    api = recipe.sagemaker.api
     rates = {"requests_per_second": api.requests_per_second, "request_burst": api.request_burst}
     for name, value in rates.items():
         if value < 1:
@@ -229,7 +229,7 @@ def _check_numbers(recipe: Recipe) -> None:
 
 def _check_access(recipe: Recipe, api_key: str) -> None:
     """LaunchError unless key, token and `access` agree: a closed API must never stand open."""
-    api = recipe.settings.api
+    api = recipe.sagemaker.api
     if api.access not in ACCESS:
         raise LaunchError(f"sagemaker.api.access is '{api.access}'; expected {', '.join(ACCESS)}")
     if api.access == "key":

@@ -16,7 +16,7 @@ def transform_job(
 
     LaunchError for GPU machines: their drivers are too old.
     """
-    batch = recipe.settings.batch
+    batch = recipe.sagemaker.batch
     if is_gpu(batch.instance_type):
         raise LaunchError(
             f"sagemaker.batch.instance_type is {batch.instance_type}: SageMaker's GPU hosts for "

@@ -53,7 +53,7 @@ def debug_job(recipe: Recipe, target: Target, name: str) -> Request:
 
     LaunchError where the region has no rules.
     """
-    settings = recipe.settings.debugger
+    settings = recipe.sagemaker.debugger
     if settings.profile_interval_ms not in INTERVALS_MS:
         raise LaunchError(
             f"sagemaker.debugger.profile_interval_ms is {settings.profile_interval_ms}; "
@@ -86,7 +86,7 @@ def debug_job(recipe: Recipe, target: Target, name: str) -> Request:
 
 def hook(recipe: Recipe, output: str) -> Request:
     """DebugHookConfig: which collections are saved to S3, every how many steps."""
-    settings = recipe.settings.debugger
+    settings = recipe.sagemaker.debugger
     intervals = {
         "train.save_interval": str(settings.train_interval),
         "eval.save_interval": str(settings.eval_interval),
@@ -103,7 +103,7 @@ def own_debug_job(recipe: Recipe, target: Target, name: str) -> Request:
 
     All its results come back in output.tar.gz.
     """
-    settings = recipe.settings.debugger
+    settings = recipe.sagemaker.debugger
     request = training_job(recipe, target, name)
     # The training always saves its losses.
     collections = [one for one in settings.collections if one != "losses"]
@@ -121,10 +121,10 @@ def own_debug_job(recipe: Recipe, target: Target, name: str) -> Request:
 def rules(recipe: Recipe) -> dict[str, dict[str, str]]:
     """RuleParameters by rule, from the recipe. LaunchError for a rule that Debugger lacks."""
     found: dict[str, dict[str, str]] = {}
-    for text in recipe.settings.debugger.rules:
+    for text in recipe.sagemaker.debugger.rules:
         name = rule_name(text)
         found[name] = {"rule_to_invoke": name, **NEEDED.get(name, {})}
-    for text, value in recipe.settings.debugger.rule_parameters.items():
+    for text, value in recipe.sagemaker.debugger.rule_parameters.items():
         rule, _, parameter = text.partition(".")
         name = rule_name(rule)
         if name not in found or not parameter:

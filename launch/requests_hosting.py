@@ -33,14 +33,14 @@ def model(
         "PrimaryContainer": container,
         "ExecutionRoleArn": role(recipe, target.location),
         "Tags": tags(recipe),
-        "EnableNetworkIsolation": recipe.settings.network_isolation,
+        "EnableNetworkIsolation": recipe.sagemaker.network_isolation,
         **vpc(recipe),
     }
 
 
 def endpoint_config(recipe: Recipe, location: AwsLocation, name: str, model_name: str) -> Request:
     """CreateEndpointConfig of the recipe's kind. LaunchError for what that kind cannot have."""
-    endpoint = recipe.settings.endpoint
+    endpoint = recipe.sagemaker.endpoint
     request: Request = {"EndpointConfigName": name, "Tags": tags(recipe)}
     if endpoint.kind == "serverless":
         _check_serverless(recipe)
@@ -58,7 +58,7 @@ def endpoint_config(recipe: Recipe, location: AwsLocation, name: str, model_name
 
 def _instance_variant(recipe: Recipe, model_name: str) -> Request:
     """ProductionVariant on instances: real-time, asynchronous or multi-model."""
-    endpoint = recipe.settings.endpoint
+    endpoint = recipe.sagemaker.endpoint
     variant = {
         "VariantName": VARIANT,
         "ModelName": model_name,
@@ -90,7 +90,7 @@ def host_image(cuda: int, instance_type: str) -> str:
 
 
 def _serverless_variant(recipe: Recipe, model_name: str) -> Request:
-    endpoint = recipe.settings.endpoint
+    endpoint = recipe.sagemaker.endpoint
     return {
         "VariantName": VARIANT,
         "ModelName": model_name,
@@ -104,7 +104,7 @@ def _serverless_variant(recipe: Recipe, model_name: str) -> Request:
 
 def _check_serverless(recipe: Recipe) -> None:
     """LaunchError for settings that SageMaker refuses for a serverless endpoint."""
-    settings = recipe.settings
+    settings = recipe.sagemaker
     endpoint = settings.endpoint
     # Source: SageMaker's page on serverless inference, "Feature exclusions".
     refused = {
@@ -130,7 +130,7 @@ def _capture(recipe: Recipe, location: AwsLocation) -> Request:
     """DataCaptureConfig: whole requests and answers; photos as base64, answers as JSON."""
     return {
         "EnableCapture": True,
-        "InitialSamplingPercentage": recipe.settings.endpoint.capture_percent,
+        "InitialSamplingPercentage": recipe.sagemaker.endpoint.capture_percent,
         "DestinationS3Uri": s3(recipe, location, "captured"),
         "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
         "CaptureContentTypeHeader": {"JsonContentTypes": ["application/json"]},
@@ -140,7 +140,7 @@ def _capture(recipe: Recipe, location: AwsLocation) -> Request:
 
 def _async(recipe: Recipe, location: AwsLocation) -> Request:
     """AsyncInferenceConfig: where answers and failures go, and the SNS topics for each."""
-    endpoint = recipe.settings.endpoint
+    endpoint = recipe.sagemaker.endpoint
     topics = present(SuccessTopic=endpoint.success_topic, ErrorTopic=endpoint.error_topic)
     # 0 leaves the choice to SageMaker.
     clients = present(MaxConcurrentInvocationsPerInstance=endpoint.concurrent_invocations)

@@ -70,17 +70,17 @@ def dated(name: str, stamp: str, limit: int = NAME_LIMIT) -> str:
 
 def tags(recipe: Recipe) -> list[dict[str, str]]:
     """The recipe's tags and its name, for everything that is made."""
-    named = {"slipway:recipe": recipe.name, **recipe.settings.tags}
+    named = {"slipway:recipe": recipe.name, **recipe.sagemaker.tags}
     return [{"Key": key, "Value": value} for key, value in named.items()]
 
 
 def bucket(recipe: Recipe, location: AwsLocation) -> str:
     """The recipe's bucket, else the one that SageMaker's SDK makes for an account."""
-    return recipe.settings.bucket or f"sagemaker-{location.region}-{location.account}"
+    return recipe.sagemaker.bucket or f"sagemaker-{location.region}-{location.account}"
 
 
 def prefix(recipe: Recipe) -> str:
-    return recipe.settings.prefix.strip("/") or f"slipway/{recipe.slug}"
+    return recipe.sagemaker.prefix.strip("/") or f"slipway/{recipe.slug}"
 
 
 def s3(recipe: Recipe, location: AwsLocation, *parts: str) -> str:
@@ -96,14 +96,14 @@ def split_s3(uri: str) -> tuple[str, str]:
 
 def role(recipe: Recipe, location: AwsLocation) -> str:
     """ARN of the role that SageMaker takes: as given, else of that name in this account."""
-    given = recipe.settings.role
+    given = recipe.sagemaker.role
     if given.startswith("arn:"):
         return given
     return location.global_arn("iam", f"role/{given}")
 
 
 def vpc(recipe: Recipe) -> Request:
-    settings = recipe.settings
+    settings = recipe.sagemaker
     if not settings.subnets:
         return {}
     return {
@@ -116,7 +116,7 @@ def vpc(recipe: Recipe) -> Request:
 
 def kms(recipe: Recipe, name: str = "KmsKeyId") -> Request:
     """The recipe's key under a field's name; nothing where no key is set."""
-    return present(**{name: recipe.settings.kms_key})
+    return present(**{name: recipe.sagemaker.kms_key})
 
 
 def s3_encryption(kms_key: str) -> Request:
@@ -136,7 +136,7 @@ def volume_kms(recipe: Recipe, instance_type: str) -> Request:
 def channels(recipe: Recipe, location: AwsLocation) -> list[Request]:
     """InputDataConfig. An s3:// channel is used as it is, a folder's where `upload` puts it."""
     found = []
-    for name, given in recipe.settings.channels.items():
+    for name, given in recipe.sagemaker.channels.items():
         uri = given
         if not given.startswith("s3://"):
             uri = f"{s3(recipe, location, 'data', name)}/"
@@ -148,7 +148,7 @@ def channels(recipe: Recipe, location: AwsLocation) -> list[Request]:
         found.append(
             {
                 "ChannelName": name,
-                "InputMode": recipe.settings.training.input_mode,
+                "InputMode": recipe.sagemaker.training.input_mode,
                 "DataSource": {"S3DataSource": source},
             }
         )
@@ -161,7 +161,7 @@ def metrics() -> list[dict[str, str]]:
 
 
 def resources(recipe: Recipe) -> Request:
-    training = recipe.settings.training
+    training = recipe.sagemaker.training
     return {
         "InstanceType": training.instance_type,
         "InstanceCount": training.instance_count,
@@ -173,7 +173,7 @@ def resources(recipe: Recipe) -> Request:
 
 def stopping(recipe: Recipe) -> Request:
     """StoppingCondition. LaunchError where a spot job could not run for max_run_s."""
-    training = recipe.settings.training
+    training = recipe.sagemaker.training
     if not training.spot:
         return {"MaxRuntimeInSeconds": training.max_run_s}
     # max_wait_s includes the time of waiting for a spot machine.
@@ -191,7 +191,7 @@ def common(recipe: Recipe, target: Target, checkpoints: str) -> Request:
 
     checkpoints: name of their folder in S3.
     """
-    settings = recipe.settings
+    settings = recipe.sagemaker
     training = settings.training
     if training.keep_alive_s and training.spot:
         raise LaunchError(

@@ -27,7 +27,7 @@ def tuning_job(
     own_names = {entry["Name"] for entry in own_metrics}
     others = [entry for entry in algorithm["MetricDefinitions"] if entry["Name"] not in own_names]
     algorithm["MetricDefinitions"] = [*own_metrics, *others]
-    if not recipe.settings.training.spot:
+    if not recipe.sagemaker.training.spot:
         # Only spot interrupts a trial. All trials of a job would share the checkpoints' folder.
         filled.pop("CheckpointConfig", None)
     request = {

@@ -18,7 +18,7 @@ def update(recipe: Recipe, config: str) -> Request:
     A serverless endpoint has no such policy: SageMaker keeps the old variant until the new one
     is up.
     """
-    settings = recipe.settings.endpoint
+    settings = recipe.sagemaker.endpoint
     request: Request = {"EndpointName": recipe.endpoint_name, "EndpointConfigName": config}
     if settings.kind == "serverless":
         return request
@@ -96,7 +96,7 @@ def scaling(recipe: Recipe) -> list[Call]:
 
     Empty where the recipe does not ask for more instances than it starts with.
     """
-    settings = recipe.settings.endpoint
+    settings = recipe.sagemaker.endpoint
     if settings.kind == "serverless" or settings.max_instances <= settings.instance_count:
         return []
     endpoint_variant = scalable_target(recipe)
@@ -120,7 +120,7 @@ def scaling(recipe: Recipe) -> list[Call]:
 
 def _scaling_metric(recipe: Recipe) -> Request:
     """Invocations per instance and minute; of an asynchronous endpoint its backlog."""
-    if recipe.settings.endpoint.kind != "async":
+    if recipe.sagemaker.endpoint.kind != "async":
         metric = {"PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"}
         return {"PredefinedMetricSpecification": metric}
     return {

@@ -208,7 +208,7 @@ def test_what_costs_too_much_is_not_started(script):
     from dataclasses import replace
 
     one.context.recipe = replace(
-        one.context.recipe, sagemaker=replace(one.context.recipe.settings, budget_usd=0.5)
+        one.context.recipe, sagemaker=replace(one.context.recipe.sagemaker, budget_usd=0.5)
     )
     with pytest.raises(
         LaunchError, match=r"the training may cost up to 0.57 USD, and sagemaker.budget_usd is 0.50"

@@ -90,7 +90,7 @@ def test_the_stack_says_all_of_the_recipe_and_the_template_takes_it(settings, fo
     validate(Call("cloudformation", "CreateStack", stack(one, LOCATION, code())))
     validate(Call("cloudformation", "UpdateStack", stack(one, LOCATION, code())))
     validate(Call("s3", "PutObject", {**code_object(one, LOCATION, code()), "Body": code()}))
-    assert code_object(one, LOCATION, code()).get("SSEKMSKeyId", "") == one.settings.kms_key
+    assert code_object(one, LOCATION, code()).get("SSEKMSKeyId", "") == one.sagemaker.kms_key
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from tests.support.launching import recipe, target
 def hosted(one: Recipe) -> list[Call]:
     """All requests of an endpoint, in their order."""
     where = target()
-    settings = one.settings.endpoint
+    settings = one.sagemaker.endpoint
     data = "s3://b/model.tar.gz"
     if settings.kind == "multi-model":
         data = "s3://b/models/"

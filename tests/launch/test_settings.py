@@ -130,5 +130,6 @@ def shown(default: object) -> str:
 
 def test_the_recipes_are_read_from_the_repository():
     assert {
-        read_recipe(path).settings.endpoint.kind for path in (REPOSITORY / "recipes").glob("*.yaml")
+        read_recipe(path).sagemaker.endpoint.kind
+        for path in (REPOSITORY / "recipes").glob("*.yaml")
     } == {"serverless", "real-time"}
