@@ -1,0 +1,119 @@
+"""Processes of train and tune without the seconds that loading torch takes.
+
+Only for tests that need a process. `WarmPopen` is subprocess.Popen, but for a start in
+tests.support.warm_server, of which each test process has one.
+"""
+
+import atexit
+import functools
+import json
+import os
+import select
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from tests.support.warm_server import MESSAGE, module_of
+
+
+@functools.cache
+def _control() -> socket.socket:
+    """The socket to this process's server, which ends with it."""
+    from tests.support.jobs import REPOSITORY
+
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    server = subprocess.Popen(
+        [sys.executable, "-m", "tests.support.warm_server", str(theirs.fileno())],
+        cwd=REPOSITORY,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdin=subprocess.DEVNULL,
+        pass_fds=[theirs.fileno()],
+        start_new_session=True,  # Ctrl-C is for the tests
+    )
+    theirs.close()
+
+    def end() -> None:
+        ours.close()
+        server.wait()
+
+    atexit.register(end)
+    return ours
+
+
+# Any: as subprocess.run's own, texts or bytes by the options.
+class WarmPopen(subprocess.Popen[Any]):
+    """A command [sys.executable, "-m", program, …]; options as of subprocess.Popen."""
+
+    def _execute_child(  # type: ignore[override]  # the stubs leave this method out
+        self,
+        args: list[Any],
+        executable: str | None,
+        preexec_fn: object,
+        close_fds: bool,
+        pass_fds: tuple[int, ...],
+        cwd: Any,
+        env: Mapping[str, str] | None,
+        *rest: Any,
+    ) -> None:
+        (_, _, _, p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite, *others) = rest
+        words = [str(word) for word in args]
+        assert module_of(words), f"tests.support.warm_server does not know {words[:3]}"
+        asked = {
+            "args": words,
+            "cwd": str(cwd or os.getcwd()),
+            "env": dict(os.environ if env is None else env),
+            "start_new_session": others[-2],
+        }
+        message = json.dumps(asked).encode()
+        assert len(message) < MESSAGE
+        self._answer, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with open(os.devnull, "rb") as nothing:
+            streams = (
+                p2cread if p2cread >= 0 else nothing.fileno(),
+                c2pwrite if c2pwrite >= 0 else 1,
+                errwrite if errwrite >= 0 else 2,
+            )
+            socket.send_fds(_control(), [message], [*streams, theirs.fileno()])
+        theirs.close()
+        self.pid = int(self._answer.recv(64))
+        self._child_created = True
+        self._close_pipe_fds(  # type: ignore[attr-defined]  # as above
+            p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite
+        )
+
+    def _internal_poll(self, *_: object, **__: object) -> int | None:
+        if self.returncode is None and self._ended_within(0):
+            self._take_code()
+        return self.returncode
+
+    def _wait(self, timeout: float | None) -> int:
+        if self.returncode is None:
+            if not self._ended_within(timeout):
+                raise subprocess.TimeoutExpired(self.args, timeout or 0)
+            self._take_code()
+        return self.returncode
+
+    def _ended_within(self, timeout_s: float | None) -> bool:
+        return bool(select.select([self._answer], [], [], timeout_s)[0])
+
+    def _take_code(self) -> None:
+        with self._answer:
+            text = self._answer.recv(64)
+        assert text, "tests.support.warm_server has ended"
+        self.returncode = int(text)
+
+
+def run(
+    words: list[Any], timeout_s: float = 120, **options: Any
+) -> subprocess.CompletedProcess[str]:
+    """A command run to its end, with what it printed."""
+    pipe = subprocess.PIPE
+    with WarmPopen(words, text=True, stdout=pipe, stderr=pipe, **options) as process:
+        try:
+            out, err = process.communicate(timeout=timeout_s)
+        except BaseException:
+            process.kill()
+            raise
+    return subprocess.CompletedProcess(words, process.returncode, out, err)
