@@ -19,7 +19,8 @@ from tests.support.launching import ScriptedAws
 from tests.support.registries import no_credentials
 from train.job import Job
 
-TRAINING_FIXTURES = {"trained"}  # a test that asks for one of these needs a training
+# A test that asks for one of these needs a training.
+TRAINING_FIXTURES = {"trained", "healthy", "stuck", "sound"}
 
 
 @pytest.fixture

@@ -21,6 +21,8 @@ from artifact.preprocessing import Preprocessing, read_photo
 from artifact.quantization import STOPPED, quantize
 from tests.support.jobs import REPOSITORY, draw_photo
 
+pytestmark = pytest.mark.slow
+
 PREPROCESSING = Preprocessing(resize=36, crop=32)
 INT8_FILES = {"model.int8.xml", "model.int8.bin"}
 

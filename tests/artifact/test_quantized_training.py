@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from artifact.engines import open_engine
 from artifact.model import read_description
@@ -15,6 +16,8 @@ from artifact.quantization import STOPPED
 from tests.support.jobs import REPOSITORY, make_job, train_job
 from train.data.photos import PhotoArrays
 from train.result.measure import measure
+
+pytestmark = pytest.mark.training
 
 
 def files(folder: Path) -> set[str]:

@@ -233,6 +233,7 @@ def test_no_folder_and_no_tensors(tmp_path, capfd):
     assert "debug=true" in said
 
 
+@pytest.mark.training
 def test_a_crashed_run_is_judged_as_far_as_it_came(tmp_path):
     watch(tmp_path, small_network(), epochs=1, close=False)
     (finding,) = evaluate_tensors(tmp_path, "VanishingGradient")

@@ -12,6 +12,8 @@ from diagnose.evaluation import evaluate_tensors
 from tests.support.diagnose_command import command
 from tests.support.watched_training import watch
 
+pytestmark = pytest.mark.training
+
 DAMAGES = (
     "index cut off",
     "index of another kind",

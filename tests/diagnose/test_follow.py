@@ -16,6 +16,8 @@ from diagnose.following import follow
 from tests.support.jobs import REPOSITORY
 from tests.support.watched_training import photos, small_network, watch
 
+pytestmark = pytest.mark.training
+
 STOPPED = 7  # the exit code of a training that was asked to stop
 TRAINING = f"""
 import sys, time, signal, pathlib

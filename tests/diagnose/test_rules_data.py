@@ -14,6 +14,8 @@ from tests.support.watched_training import (
     watch,
 )
 
+pytestmark = pytest.mark.training
+
 
 @pytest.mark.parametrize(("activation", "name"), [(nn.Tanh, "tanh"), (nn.Sigmoid, "sigmoid")])
 def test_saturated_activation(tmp_path, activation, name):

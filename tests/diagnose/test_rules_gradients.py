@@ -18,6 +18,8 @@ from tests.support.watched_training import (
 )
 from train.recording.debug_settings import DebugSettings
 
+pytestmark = pytest.mark.training
+
 WHOLE = DebugSettings(train_interval=1, sample=0)
 
 

@@ -1,5 +1,6 @@
 """Rules on losses, on trainings that do and do not trigger them."""
 
+import pytest
 import torch
 from torch import nn
 
@@ -12,6 +13,8 @@ from tests.support.watched_training import (
     small_network,
     watch,
 )
+
+pytestmark = pytest.mark.training
 
 
 def test_overfit_on_20_photos(tmp_path):

@@ -94,6 +94,7 @@ def test_files_of_a_killed_writer_are_removed(tmp_path, left):
     assert not (out / ".staging").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("delay_s", [0.15, 0.3, 0.45, 0.6, 0.9])
 def test_a_killed_run_leaves_nothing_that_a_later_one_trusts(tmp_path, delay_s):
     source = photos(tmp_path / "in", a=60, b=60)
@@ -111,6 +112,7 @@ def test_a_killed_run_leaves_nothing_that_a_later_one_trusts(tmp_path, delay_s):
     assert tree(out) == tree(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_ctrl_c_is_one_sentence_and_leaves_nothing(tmp_path):
     source = tmp_path / "in"
     for path in big_photos(source / "a", 30, (800, 600)):
@@ -130,6 +132,7 @@ def test_ctrl_c_is_one_sentence_and_leaves_nothing(tmp_path):
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_workers_do_not_outlive_a_killed_run(tmp_path):
     source = tmp_path / "in"
     big_photos(source / "a", 40, (800, 600))

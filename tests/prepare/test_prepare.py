@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from artifact.preprocessing import decode
@@ -191,6 +192,7 @@ def test_other_files_are_kept_apart_from_photos(tmp_path):
     assert ignored == ["a/.hidden.jpg", "a/labels.csv", "loose.jpg", "readme.md"]
 
 
+@pytest.mark.slow
 def test_progress_is_plain_lines_where_there_is_no_terminal(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "prepare", photos(tmp_path / "in", a=3), tmp_path / "out"],

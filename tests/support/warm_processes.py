@@ -46,7 +46,7 @@ def _control() -> socket.socket:
 class WarmPopen(subprocess.Popen[Any]):
     """A command [sys.executable, "-m", program, …]; options as of subprocess.Popen."""
 
-    def _execute_child(  # type: ignore[override]  # the stubs leave this method out
+    def _execute_child(
         self,
         args: list[Any],
         executable: str | None,
@@ -79,7 +79,7 @@ class WarmPopen(subprocess.Popen[Any]):
         theirs.close()
         self.pid = int(self._answer.recv(64))
         self._child_created = True
-        self._close_pipe_fds(  # type: ignore[attr-defined]  # as above
+        self._close_pipe_fds(  # type: ignore[attr-defined]  # the stubs leave it out
             p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite
         )
 

@@ -47,7 +47,7 @@ def module_of(words: object) -> str | None:
 class ForkingPopen(subprocess.Popen[Any]):
     """subprocess.Popen, where one of PROGRAMS is a fork that needs not load anything."""
 
-    def _execute_child(  # type: ignore[override]  # the stubs leave this method out
+    def _execute_child(
         self,
         args: list[str],
         executable: str | None,
@@ -75,7 +75,7 @@ class ForkingPopen(subprocess.Popen[Any]):
     ) -> None:
         module = module_of(args)
         if module is None:
-            super()._execute_child(  # type: ignore[misc]  # as above
+            super()._execute_child(  # type: ignore[misc]  # the stubs leave it out
                 args, executable, preexec_fn, close_fds, pass_fds, cwd, env, startupinfo,
                 creationflags, shell, p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite,
                 restore_signals, gid, gids, uid, umask, start_new_session, process_group,
@@ -94,7 +94,7 @@ class ForkingPopen(subprocess.Popen[Any]):
             _become(module, args[3:], env)
         self.pid = pid
         self._child_created = True
-        self._close_pipe_fds(  # type: ignore[attr-defined]  # as above
+        self._close_pipe_fds(  # type: ignore[attr-defined]  # the stubs leave it out
             p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite
         )
 
@@ -108,9 +108,10 @@ def _take_streams(stdin: int, stdout: int, stderr: int) -> None:
         if int(name) > 2:
             with contextlib.suppress(OSError):  # the listing's own
                 os.close(int(name))
-    sys.stdin = open(0, closefd=False)
-    sys.stdout = open(1, "w", closefd=False)
-    sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)
+    # They stay open to the end of the process.
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115
+    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", 1, errors="backslashreplace", closefd=False)  # noqa: SIM115
 
 
 def _become(module: str, words: list[str], environment: Mapping[str, str] | None) -> NoReturn:

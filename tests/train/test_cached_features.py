@@ -17,6 +17,8 @@ from train.distributed.context import DistributedContext
 from train.model.split_at_frozen import split_at_frozen
 from train.model.trainable import freeze, set_training
 
+pytestmark = pytest.mark.training
+
 CUTS = [
     ("vgg11", "head", [(4096,)]),
     ("vgg11", "classifier.3", [(4096,)]),

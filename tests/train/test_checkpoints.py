@@ -22,6 +22,8 @@ from train.job import Job
 from train.learning.checkpoint import State, load_checkpoint, save_checkpoint
 from train.learning.loop import Learner
 
+pytestmark = pytest.mark.training
+
 PLAIN = {"PATH": os.environ["PATH"], "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
 TRAININGS = [
     {

@@ -13,6 +13,8 @@ from torch import nn
 from tests.support.jobs import failure, make_job, run_main
 from train.model.device import compiled
 
+pytestmark = pytest.mark.training
+
 SETTINGS = {
     "model": "squeezenet1_1",
     "image_size": 64,

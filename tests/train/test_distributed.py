@@ -8,6 +8,7 @@ import signal
 import time
 
 import numpy as np
+import pytest
 import safetensors.numpy
 from torch.multiprocessing.spawn import spawn
 
@@ -26,6 +27,8 @@ from tests.support.processes import (
     workers_of,
 )
 from train.job import Job
+
+pytestmark = pytest.mark.training
 
 # 21 photos in batches of 8, 8 and 5. With these settings a training that starts a millionth beside
 # another's first weights keeps to its losses. Otherwise batch normalisation of random networks over

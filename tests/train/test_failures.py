@@ -17,6 +17,8 @@ from train.__main__ import main
 from train.job import Job, JobError
 from train.run import run
 
+pytestmark = pytest.mark.training
+
 
 def remove_channel(job: Job) -> None:
     shutil.rmtree(job.channels["train"])

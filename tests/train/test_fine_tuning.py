@@ -22,6 +22,8 @@ from tests.support.jobs import COLOURS, draw_channel, failure, run_main
 from train.job import Job, JobError
 from train.learning.incremental import EarlierArtifact, load_earlier_weights
 
+pytestmark = pytest.mark.training
+
 PURPLE = (150, 40, 180)
 SETTINGS = {"epochs": 1, "batch_size": 8, "augmentation": "none", "quantize": "false", "lr": 1e-9}
 

@@ -17,7 +17,10 @@ from tests.support.midway import Midway
 from train.job import Job, JobError
 from train.run import run
 
-pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="mounting a disk needs root")
+pytestmark = [
+    pytest.mark.training,
+    pytest.mark.skipif(os.getuid() != 0, reason="mounting a disk needs root"),
+]
 
 
 @contextmanager

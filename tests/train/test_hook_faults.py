@@ -11,6 +11,8 @@ from train.job import Job
 from train.recording.debug_settings import DebugSettings
 from train.recording.hooks import open_hook
 
+pytestmark = pytest.mark.training
+
 EVERY = DebugSettings(train_interval=1)
 
 

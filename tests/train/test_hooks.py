@@ -17,6 +17,8 @@ from train.job import Job, JobError
 from train.recording.debug_settings import CHOICES, DebugSettings
 from train.recording.hooks import open_hook, set_aside
 
+pytestmark = pytest.mark.training
+
 EVERY = DebugSettings(train_interval=1)
 WHOLE = DebugSettings(train_interval=1, sample=0)
 

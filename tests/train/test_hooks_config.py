@@ -10,6 +10,8 @@ from train.job import Job
 from train.recording.debug_settings import DebugSettings
 from train.recording.hooks import config_file, open_hook
 
+pytestmark = pytest.mark.training
+
 EVERY = DebugSettings(train_interval=1)
 SAGEMAKER = {
     "S3OutputPath": "s3://bucket/debug",

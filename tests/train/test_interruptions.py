@@ -17,6 +17,8 @@ from tests.support.jobs import failure, make_job, run_main, train_job
 from tests.support.processes import ended, read_until, start
 from train.job import Job
 
+pytestmark = pytest.mark.training
+
 
 def newest_checkpoint(job: Job):
     paths = job.checkpoints.glob("checkpoint-*.pt")

@@ -17,6 +17,8 @@ from train.data.photos import PhotoArrays
 from train.learning.loop import shuffled, train_epoch, train_step, validate
 from train.learning.optimization import class_weights
 
+pytestmark = pytest.mark.training
+
 
 def make_loader(folder, augmentation="none") -> tuple[PixelLoader, torch.Tensor]:
     """A loader of 21 photos of three classes, and their labels, int64 [21, 1]."""

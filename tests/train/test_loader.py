@@ -13,6 +13,8 @@ from train.data.photos import PhotoArrays, in_order
 from train.job import JobError
 from train.model.device import pick_precision
 
+pytestmark = pytest.mark.training
+
 PREPROCESSING = Preprocessing(72, 64)
 CPU = torch.device("cpu")
 

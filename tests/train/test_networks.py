@@ -12,6 +12,8 @@ from train.model.networks import Networks
 from train.run import run
 from train.stop import Stop
 
+pytestmark = pytest.mark.training
+
 FROZEN = {"trainable": "stage4", "epochs": 2, "augmentation": "crop", "precision": "float32"}
 
 

@@ -9,6 +9,8 @@ from tests.support.learners import make_learner, one_hot
 from train.learning.loop import train_step
 from train.learning.optimization import learning_rate
 
+pytestmark = pytest.mark.training
+
 
 @pytest.mark.parametrize("name", ["sgd", "nag", "adam", "adamw", "adadelta", "rmsprop"])
 def test_every_optimizer_lowers_the_loss(name):

@@ -21,6 +21,8 @@ from tests.support.jobs import REPOSITORY
 from train.recording.profile import NoProfile, Profile, profiling
 from train.recording.profile_settings import ProfileSettings
 
+pytestmark = pytest.mark.training
+
 CORES = len(os.sched_getaffinity(0))
 
 

@@ -69,6 +69,7 @@ def test_a_wrong_resourceconfig_is_named(tmp_path, content):
         hosts(job)
 
 
+@pytest.mark.training
 def test_a_first_host_that_closes_its_connection_ends_a_host_that_starts(tmp_path):
     """The second host names it soon, and leaves no worker behind."""
     port = free_port()
@@ -92,6 +93,7 @@ def test_a_first_host_that_closes_its_connection_ends_a_host_that_starts(tmp_pat
     assert not psutil.Process().children()
 
 
+@pytest.mark.training
 def test_a_first_host_that_is_gone_ends_a_host_whose_workers_wait_for_it(tmp_path):
     """Torch's own time-outs, one after another, would keep it for an hour."""
     jobs = [name_hosts(make_job(tmp_path / host, {"train": 3}), host) for host in HOSTS]
@@ -130,6 +132,7 @@ def _wait_for_a_visitor(store: TCPStore) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.training
 def test_a_worker_that_fails_before_it_meets_the_others_gives_them_its_reason(tmp_path):
     jobs = [make_job(tmp_path / host, {"train": 3}) for host in HOSTS]
     hyperparameters = jobs[0].root / "input/config/hyperparameters.json"

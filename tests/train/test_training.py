@@ -20,6 +20,8 @@ from train.job import Job
 from train.learning.fit import stalled
 from train.learning.loop import Metrics
 
+pytestmark = pytest.mark.training
+
 NUMBER = r"([0-9.eE+-]+)"
 
 

@@ -48,6 +48,7 @@ def run(*arguments: object) -> subprocess.CompletedProcess:
     )
 
 
+@pytest.mark.training
 def test_train_takes_them(tmp_path, search, data):
     (tmp_path / "input").mkdir()
     (tmp_path / "input/data").symlink_to(data)
@@ -77,6 +78,7 @@ def test_train_says_what_is_wrong_with_them(tmp_path, capsys, content, sentence)
     assert not (tmp_path / "input").exists()
 
 
+@pytest.mark.training
 def test_diagnose_takes_them(tmp_path, search, data):
     ended = run(
         "diagnose",
@@ -134,6 +136,7 @@ def test_diagnose_says_what_is_wrong(tmp_path, monkeypatch, capsys, arguments, s
     assert told.count("\n") == 1
 
 
+@pytest.mark.training
 @pytest.mark.parametrize("command", ["train", "debug"])
 def test_launch_takes_them(tmp_path, search, capsys, command):
     demo = str(REPOSITORY / "recipes/demo.yaml")
@@ -191,6 +194,7 @@ def best(search: Path) -> dict[str, str]:
     return json.loads((search / BEST_FILE).read_text())
 
 
+@pytest.mark.training
 def test_the_best_recipe_is_the_searchs_without_its_tuning_jobs(search):
     found = read_document(search / BEST_RECIPE_FILE)
     assert "tuning" not in found
@@ -201,11 +205,13 @@ def test_the_best_recipe_is_the_searchs_without_its_tuning_jobs(search):
     assert yaml.safe_load((search / BEST_RECIPE_FILE).read_text())["hyperparameters"]["epochs"] == 2
 
 
+@pytest.mark.training
 def test_show_writes_them_too(tmp_path, search, capsys):
     assert show([str(search / RESULTS_FILE), "--best", str(tmp_path / "new/best.json")]) == 0
     assert json.loads((tmp_path / "new/best.json").read_text()) == best(search)
 
 
+@pytest.mark.training
 def test_trials_that_share_a_process_watch_themselves(tmp_path, data):
     """debug and profile are hyperparameters like any other.
 
@@ -240,6 +246,7 @@ def test_trials_that_share_a_process_watch_themselves(tmp_path, data):
         assert not (tree / "model").exists()
 
 
+@pytest.mark.training
 def test_a_trial_finds_what_those_before_it_made(tmp_path, data):
     """The network, every decoded photo and feature, in the same process and in another."""
     grid = {"strategy": "Grid", "budgets": {}, "ranges": {"lr": ["0.01", "0.02"]}}

@@ -80,6 +80,7 @@ def check_whole(folder: Path, before: tuple[Trial, ...], count: int) -> None:
     )
 
 
+@pytest.mark.training
 def test_kill_9_of_the_tuner_then_again(tmp_path, data):
     recipe = document({"budgets": {"jobs": 3}}, epochs=25)
     tuner = started(tmp_path, data, recipe, "--workers", 1)
@@ -94,6 +95,7 @@ def test_kill_9_of_the_tuner_then_again(tmp_path, data):
     check_whole(tmp_path, before, 3)
 
 
+@pytest.mark.training
 def test_kill_9_of_a_worker_and_ctrl_c(tmp_path, data):
     recipe = document({"budgets": {"jobs": 4}}, epochs=25)
     tuner = started(tmp_path, data, recipe, "--workers", 1)
@@ -123,6 +125,7 @@ def test_kill_9_of_a_worker_and_ctrl_c(tmp_path, data):
     check_whole(tmp_path, done, 4)
 
 
+@pytest.mark.training
 def test_a_training_of_its_own_ends_with_a_killed_tuner(tmp_path, data):
     recipe = document({"budgets": {"jobs": 1}}, epochs=5000)
     tuner = subprocess.Popen(

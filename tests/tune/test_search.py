@@ -25,6 +25,7 @@ from tune.tuner import Tuner
 from tune.warm_start import legal
 
 
+@pytest.mark.training
 def test_a_chain_runs_from_the_command_line(tmp_path, data, capsys):
     warm = {"parents": ["job-0"], "warm_start": "IdenticalDataAndAlgorithm"}
     ended = run(
@@ -78,6 +79,7 @@ def test_a_chain_runs_from_the_command_line(tmp_path, data, capsys):
         Tuner(settings(tmp_path / "out", data, {}, warm, seed="4"), 0, []).run()
 
 
+@pytest.mark.training
 def test_test_batch_size_has_no_effect_on_the_objective(tmp_path, data):
     grid = {
         "strategy": "Grid",
@@ -96,6 +98,7 @@ def test_test_batch_size_has_no_effect_on_the_objective(tmp_path, data):
     assert len(set(job.trials[0].curve)) == 3
 
 
+@pytest.mark.training
 def test_a_failing_trial_is_recorded_and_the_search_goes_on(tmp_path, data):
     grid = {
         "strategy": "Grid",
@@ -113,6 +116,7 @@ def test_a_failing_trial_is_recorded_and_the_search_goes_on(tmp_path, data):
     assert {trial.hyperparameters["lr"] for trial in failed} == {"1e30"}
 
 
+@pytest.mark.training
 @pytest.mark.parametrize(
     "regex, reason",
     [
@@ -135,6 +139,7 @@ def test_an_objective_that_cannot_be_read_fails_the_trial(tmp_path, data, regex,
     assert reason in job.trials[0].reason
 
 
+@pytest.mark.training
 def test_a_chain_ends_where_a_job_told_nothing(tmp_path, data):
     asked = settings(
         tmp_path,
@@ -183,6 +188,7 @@ def test_nothing_begins_beyond_the_budget(tmp_path, data):
     assert verdict(counted(study), tuning) == "its 2 training jobs have begun"
 
 
+@pytest.mark.training
 def test_a_warm_start_steers_and_counts_for_nothing_else(tmp_path, data):
     narrow = {
         "strategy": "Bayesian",
@@ -211,6 +217,7 @@ def test_a_warm_start_steers_and_counts_for_nothing_else(tmp_path, data):
     )
 
 
+@pytest.mark.training
 @pytest.mark.parametrize("engine", ["process"])
 def test_a_training_of_its_own_is_read_alike(tmp_path, data, engine):
     grid = {"strategy": "Grid", "budgets": {}, "ranges": {"lr": ["0.01"]}, "objective": LOSS}

@@ -3,6 +3,7 @@
 import subprocess
 
 import optuna
+import pytest
 
 from artifact.machine import cpu_count
 from tests.support.jobs import REPOSITORY
@@ -32,6 +33,7 @@ def test_a_study_that_was_being_filled_is_made_anew(tmp_path, data):
     assert len(make_study(open_storage(tmp_path), second, carried).trials) == 1
 
 
+@pytest.mark.training
 def test_two_machines_share_a_database(tmp_path, data):
     recipe, url = (
         document({"budgets": {"jobs": 4, "parallel": 2}}, epochs=2),

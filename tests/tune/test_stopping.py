@@ -5,6 +5,7 @@ import re
 import socket
 
 import optuna
+import pytest
 from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
@@ -22,6 +23,7 @@ from tune.tuner import Tuner
 from tune.worker import Worker
 
 
+@pytest.mark.training
 def test_the_median_rule_stops_a_running_trial(tmp_path, data):
     grid = {
         "strategy": "Grid",
@@ -76,6 +78,7 @@ def test_the_median_rule_by_hand():
     )  # 0.1 + 0.1 + 0.1 is a little more than 0.3
 
 
+@pytest.mark.training
 def test_hyperband_stops_by_rungs(tmp_path, data):
     job = search_here(
         settings(
@@ -136,6 +139,7 @@ def test_a_running_trial_ends_with_its_tuning_job(tmp_path, data):
     assert len(ended.intermediate_values) < 400
 
 
+@pytest.mark.training
 def test_the_time_of_earlier_runs_counts(tmp_path, data, capfd):
     search_here(settings(tmp_path, data, {"budgets": {"jobs": 1}}))
     asked = settings(tmp_path, data, {"budgets": {"jobs": 9, "time_s": 120}})
