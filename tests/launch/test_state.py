@@ -1,0 +1,80 @@
+"""The file of things that were started."""
+
+import json
+
+import pytest
+
+from launch.errors import LaunchError
+from launch.state import Entry, State, read_entries
+
+
+@pytest.fixture
+def state(tmp_path):
+    return State(tmp_path / "launch/demo.json", "demo")
+
+
+def test_a_file_holds_the_entries_in_order(state):
+    assert state.entries == []
+    state.add("model", "a", "now", data="s3://b/a")
+    state.add("config", "a", "now")
+    state.add("model", "b", "later")
+    assert json.loads(state.path.read_text()) == {
+        "format_version": 1,
+        "recipe": "demo",
+        "entries": [
+            {"kind": "model", "name": "a", "started": "now", "facts": {"data": "s3://b/a"}},
+            {"kind": "config", "name": "a", "started": "now", "facts": {}},
+            {"kind": "model", "name": "b", "started": "later", "facts": {}},
+        ],
+    }
+    assert State(state.path, "demo").entries == state.entries
+
+
+def test_an_entry_of_the_same_kind_and_name_is_replaced(state):
+    state.add("model", "a", "now")
+    state.add("config", "a", "now")
+    added = state.add("model", "a", "later")
+    assert added == Entry("model", "a", "later")
+    assert state.entries == [Entry("config", "a", "now"), added]
+
+
+def test_only_the_entry_of_that_kind_and_name_is_removed(state):
+    for kind, name in (("model", "a"), ("model", "b"), ("config", "a")):
+        state.add(kind, name, "now")
+    state.remove("model", "a")
+    assert [(entry.kind, entry.name) for entry in state.entries] == [
+        ("model", "b"),
+        ("config", "a"),
+    ]
+    assert State(state.path, "demo").entries == state.entries
+
+
+def test_entries_by_kind_and_the_latest(state):
+    for kind, name in (("model", "a"), ("alarm", "b"), ("model", "c")):
+        state.add(kind, name, "now")
+    assert [entry.name for entry in state.all("model")] == ["a", "c"]
+    assert [entry.name for entry in state.all("alarm", "model")] == ["a", "b", "c"]
+    found = state.latest("model", "alarm")
+    assert found is not None
+    assert found.name == "c"
+    assert state.latest("api") is None
+
+
+@pytest.mark.parametrize(
+    "content, expected",
+    [
+        ("[", "is not a file of this launcher"),
+        ("{}", r"is not a file of this launcher \(KeyError\('format_version'\)\); move it away"),
+        ("[]", "is not a file of this launcher"),
+        (
+            '{"format_version": 1, "entries": [{"colour": 1}]}',
+            "is not a file of this launcher",
+        ),
+        ('{"format_version": 0}', "has format_version 0; this launcher knows 1"),
+        ('{"format_version": 2}', "has format_version 2; this launcher knows 1"),
+    ],
+)
+def test_other_programs_files_are_errors(tmp_path, content, expected):
+    (tmp_path / "demo.json").write_text(content)
+    with pytest.raises(LaunchError, match=expected):
+        read_entries(tmp_path / "demo.json")
