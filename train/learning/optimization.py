@@ -68,7 +68,7 @@ def _schedule(hp: Hyperparameters, epoch: int, validation_losses: Sequence[float
         case "exponential":
             return math.pow(factor, (epoch - 1) / max(1, hp.epochs - 1))
         case "cosine":
-            done = (epoch - 1 - hp.warmup_epochs) / max(1, hp.epochs - hp.warmup_epochs)
+            done = (epoch - 1 - hp.warmup_epochs) / (hp.epochs - hp.warmup_epochs)
             return 0.5 * (1 + math.cos(math.pi * done))
         case "plateau":
             return math.pow(factor, _plateaus(validation_losses, hp.lr_scheduler_patience))
