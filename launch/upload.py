@@ -8,7 +8,6 @@ import base64
 import hashlib
 import json
 import os
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -224,25 +223,18 @@ def send_all(
     name: str,
 ) -> None:
     """Send the plan's files; each one is added to `known` as soon as S3 has it."""
-    # Set on an error, so that waiting files are not sent any more.
-    stop = threading.Event()
     started = time.monotonic()
     printed = started
     sent = 0  # bytes
 
-    def send(file: File) -> tuple[File, str] | None:
-        if stop.is_set():
-            return None
+    def send(file: File) -> tuple[File, str]:
         return file, channel.put(file)
 
     pool = ThreadPoolExecutor(THREADS)
     try:
         waiting = [pool.submit(send, file) for file in plan.put]
         for done in as_completed(waiting):
-            result = done.result()
-            if result is None:
-                continue
-            file, etag = result
+            file, etag = done.result()
             known[file.name] = {"sha256": file.sha256, "etag": etag}
             sent += file.size
             now = time.monotonic()
@@ -254,5 +246,5 @@ def send_all(
                     f"{speed:.1f} MB/s"
                 )
     finally:
-        stop.set()
+        # After an error the waiting files are not sent any more.
         pool.shutdown(cancel_futures=True)
