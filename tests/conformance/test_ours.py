@@ -1,4 +1,7 @@
-"""Our own images keep every clause, and multi-model-server all but some. Needs Docker."""
+"""Our own images keep every clause, and multi-model-server all but some. Needs Docker.
+
+tests/docker shows the most important clauses of them in `make test`.
+"""
 
 import json
 import subprocess
@@ -16,7 +19,7 @@ from conformance.image_facts import ImageFacts
 from conformance.targets import Image
 from tests.support.jobs import REPOSITORY
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.verify]
 # Of training's clauses: those of the plain job, of the job that fails, of the one that is stopped,
 # and what only a container can break. Of the training image's: those on its description, since
 # reading all of its layers takes a minute. `make conformance` looks at all clauses.

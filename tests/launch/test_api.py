@@ -80,6 +80,7 @@ def codes() -> list[str]:
     return [entry["Key"] for entry in found.get("Contents", [])]
 
 
+@pytest.mark.slow
 def test_from_the_recipe_to_a_page_and_away(account, capsys, monkeypatch):
     result, printed = run(capsys, "api", "--url")
     assert result == 1

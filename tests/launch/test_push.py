@@ -226,6 +226,7 @@ def test_a_push_without_credentials_or_region(checkout, monkeypatch):
     assert "no usable AWS credentials" in push(checkout, AWS_REGION="eu-west-1").stderr
 
 
+@pytest.mark.slow
 def test_a_push_to_ecr(checkout, monkeypatch, tmp_path):
     """By an engine that pushes OCI manifests."""
     log = fake_docker(tmp_path / "bin", OCI_MANIFEST)

@@ -3,6 +3,8 @@
 import io
 import tarfile
 
+import pytest
+
 from launch.download import report
 from launch.jobs import train
 from launch.recipe import read_recipe
@@ -24,6 +26,7 @@ def packed(files: dict[str, bytes]) -> bytes:
     return stream.getvalue()
 
 
+@pytest.mark.slow
 def test_a_trainings_reports_come_home(colours, tmp_path, monkeypatch):
     with aws(monkeypatch):
         from launch.aws import client

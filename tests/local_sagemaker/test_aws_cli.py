@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from local_sagemaker.cloud import environment_here
+from tests.support.hosting import settled
 from tests.support.jobs import COLOURS, SMALL, draw_channel
-from tests.support.sagemakers import BUCKET, local_sagemaker, moto, until
+from tests.support.sagemakers import BUCKET, Client, ended, local_sagemaker, moto
 
+pytestmark = pytest.mark.slow
 # By major version: the first one that reads AWS_ENDPOINT_URL_SAGEMAKER. Older ones, such as
 # Debian's, are given --endpoint-url.
 OLDEST = {1: (1, 29), 2: (2, 13)}
@@ -76,12 +78,16 @@ def find_cli() -> tuple[str, bool]:
 
 @dataclass
 class Cli:
-    """The AWS CLI in a folder. urls: SageMaker's and the others', where it must be given them."""
+    """The AWS CLI in a folder. urls: SageMaker's and the others', where it must be given them.
+
+    client: boto3's, to wait with: the CLI needs a second to start.
+    """
 
     program: str
     folder: Path
     environment: dict[str, str]
     urls: tuple[str, str] | None
+    client: Client
 
     def __call__(self, *words: str, fine: bool = True) -> str:
         """Run a command; what it prints."""
@@ -125,9 +131,10 @@ def cli(tmp_path_factory):
         )
 
         urls = None if reads_environment else (cloud.url, url)
-        yield Cli(program, folder, environment, urls)
+        yield Cli(program, folder, environment, urls, cloud.client("sagemaker"))
 
 
+@pytest.mark.training
 def test_a_training_and_an_endpoint_by_hand(cli):
     cli("s3", "cp", "--recursive", "--only-show-errors", "photos", f"s3://{BUCKET}/train/")
     made = json.loads(
@@ -135,12 +142,7 @@ def test_a_training_and_an_endpoint_by_hand(cli):
     )
     assert made["TrainingJobArn"].endswith(":training-job/by-hand")
     asked = ("sagemaker", "describe-training-job", "--training-job-name", "by-hand")
-    until(
-        lambda: (
-            cli(*asked, "--query", "TrainingJobStatus", "--output", "text").strip() != "InProgress"
-        ),
-        90,
-    )
+    ended(cli.client, "by-hand")
     job = json.loads(cli(*asked))
     assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
     assert job["FinalMetricDataList"][0]["MetricName"] == "validation:accuracy"
@@ -164,7 +166,8 @@ def test_a_training_and_an_endpoint_by_hand(cli):
         "--output",
         "text",
     )
-    until(lambda: cli(*described).strip() == "InService")
+    settled(cli.client, "by-hand")
+    assert cli(*described).strip() == "InService"
     [photo] = (cli.folder / "photos/red").glob("red 0.jpg")
     cli(
         "sagemaker-runtime",

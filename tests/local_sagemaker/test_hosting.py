@@ -10,6 +10,8 @@ from tests.support.hosting import label, settled, variant
 from tests.support.sagemakers import BUCKET, ROLE, SERVE_IMAGE, local_sagemaker
 from tests.support.servers import photo
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def sagemaker(hosting):

@@ -9,6 +9,8 @@ from tests.support.hosting import label, settled, variant
 from tests.support.sagemakers import BUCKET, ROLE, SERVE_IMAGE, until
 from tests.support.servers import photo
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def sagemaker(hosting):

@@ -223,6 +223,7 @@ def test_names_below_a_prefix(uri, prefix, name):
     assert relative(uri, prefix) == name
 
 
+@pytest.mark.training
 def test_a_killed_server_leaves_a_failed_job_and_no_process(tmp_path, moto_url):
     request = training_request("long", epochs=1000)
     request["InputDataConfig"][0]["DataSource"]["S3DataSource"]["S3Uri"] = (
@@ -269,6 +270,7 @@ def test_a_killed_server_leaves_a_failed_job_and_no_process(tmp_path, moto_url):
             sagemaker.describe_training_job(TrainingJobName="long")
 
 
+@pytest.mark.training
 def test_a_server_that_is_stopped_stops_its_trainings(tmp_path, moto_url):
     request = training_request("halted", epochs=1000)
     request["InputDataConfig"][0]["DataSource"]["S3DataSource"]["S3Uri"] = str(

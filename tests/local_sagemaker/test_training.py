@@ -33,6 +33,7 @@ def sagemaker(cloud):
     return cloud.client("sagemaker")
 
 
+@pytest.mark.training
 def test_a_training_runs_whole(cloud, sagemaker):
     made = sagemaker.create_training_job(
         **training_request("whole", epochs=2), Tags=[{"Key": "kit", "Value": "slipway"}]
@@ -66,6 +67,7 @@ def test_a_training_runs_whole(cloud, sagemaker):
     ]
 
 
+@pytest.mark.training
 def test_logs_are_in_cloudwatch(cloud, sagemaker):
     ended(sagemaker, "whole")
     logs = cloud.client("logs")
@@ -81,6 +83,7 @@ def test_logs_are_in_cloudwatch(cloud, sagemaker):
     assert any("validation_accuracy=" in line for line in lines)
 
 
+@pytest.mark.training
 def test_a_training_that_fails_says_why_in_the_region_it_was_made_in(cloud):
     sagemaker = cloud.client("sagemaker", "us-gov-west-1")
     made = sagemaker.create_training_job(**training_request("fails", epochs="many"))
@@ -96,6 +99,7 @@ def test_a_training_that_fails_says_why_in_the_region_it_was_made_in(cloud):
     assert "many" in printed(cloud, "fails", "us-gov-west-1")
 
 
+@pytest.mark.training
 def test_a_channel_without_objects_fails_the_job(sagemaker):
     request = training_request("empty")
     request["InputDataConfig"][0]["DataSource"]["S3DataSource"]["S3Uri"] = f"s3://{BUCKET}/nothing/"
@@ -107,6 +111,7 @@ def test_a_channel_without_objects_fails_the_job(sagemaker):
     )
 
 
+@pytest.mark.training
 def test_a_spot_training_goes_on_from_its_checkpoint_and_stopped_keeps_its_model(cloud, sagemaker):
     request = training_request("spot", epochs=500)
     request |= {
@@ -156,6 +161,7 @@ def printed(cloud, job: str, region: str = "eu-west-1") -> str:
     return "\n".join(event["message"] for events in pages for event in events)
 
 
+@pytest.mark.training
 def test_hosts_train_together_and_debug_rules_are_judged(sagemaker, cloud):
     request = training_request("together", epochs=2, seed=3)
     request["ResourceConfig"]["InstanceCount"] = 2

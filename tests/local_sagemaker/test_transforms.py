@@ -30,6 +30,7 @@ def ended(sagemaker: Client, name: str) -> dict[str, Any]:
     return until(record_at_the_end)
 
 
+@pytest.mark.slow
 def test_a_transform_job_answers_photos_and_json_lines(sagemaker, hosting):
     s3 = hosting.client("s3")
     for colour in ("red", "green"):
@@ -82,6 +83,7 @@ def test_a_transform_job_answers_photos_and_json_lines(sagemaker, hosting):
     assert labels("all.jsonl") == ["blue", "red"]
 
 
+@pytest.mark.slow
 def test_a_transform_job_is_stopped(sagemaker):
     source = {
         "DataSource": {

@@ -14,6 +14,8 @@ from tests.support.sagemakers import (
 )
 from tune.managed import read_managed
 
+pytestmark = pytest.mark.training
+
 
 def tuning_request(name: str) -> dict:
     training = training_request(name)

@@ -42,6 +42,7 @@ def demo(tmp_path, engine: str, **hyperparameters) -> subprocess.CompletedProces
     )
 
 
+@pytest.mark.training
 @pytest.mark.parametrize("engine", ["process", pytest.param("docker", marks=pytest.mark.docker)])
 def test_the_endpoint_answers_as_training_measured(tmp_path, engine, request):
     if engine == "docker":
@@ -64,6 +65,7 @@ def test_the_endpoint_answers_as_training_measured(tmp_path, engine, request):
     assert (tmp_path / "out/ml/output/data/report.html").is_file()
 
 
+@pytest.mark.slow
 def test_too_few_photos_to_test_on_are_told_before_training(tmp_path):
     for part in ("train", "valid"):
         draw_channel(tmp_path / "photos" / part, 2)
@@ -73,6 +75,7 @@ def test_too_few_photos_to_test_on_are_told_before_training(tmp_path):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_training_that_fails_ends_the_demo_with_its_reason(tmp_path):
     draw_channel(tmp_path / "photos", 10)
     done = demo(tmp_path, "process", lr="abc")

@@ -2,9 +2,12 @@
 
 import re
 
+import pytest
+
 from tests.support.jobs import draw_channel
 from tests.support.stories import STORIES, make_checkout, nothing_left, run_story, world
 
+pytestmark = pytest.mark.verify
 STORY = "133 dog breeds"
 
 

@@ -5,6 +5,8 @@ Every command of that page is run by a test.
 
 import re
 
+import pytest
+
 from tests.support.jobs import draw_channel, draw_photo
 from tests.support.stories import (
     STORIES,
@@ -28,6 +30,7 @@ def test_all_code_of_the_page_is_run():
     assert not re.search(r"^(    |\t)\S", fences, re.M), "code outside the blocks that are run"
 
 
+@pytest.mark.verify
 def test_the_story(tmp_path):
     checkout = make_checkout(tmp_path / "checkout", STORIES[STORY])
     draw_channel(checkout / "photos/yoga", 12)

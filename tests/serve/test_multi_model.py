@@ -226,6 +226,7 @@ def test_the_least_recently_used_model_makes_room_where_that_is_asked_for(
         unload(name)
 
 
+@pytest.mark.slow
 def test_a_model_in_use_is_unloaded_after_its_answer(colours):
     models = Models(shared=SharedLimits(1))
     models.load("used", str(colours.model))

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.servers import photo, serving
 
+pytestmark = pytest.mark.slow
 # Two checks are off: random bytes are not a photo, so a request that the schema allows may be
 # refused; and a PNG sent as image/jpeg is answered.
 COMMAND = [
@@ -20,7 +21,7 @@ COMMAND = [
     "--seed",
     "1",
     "--max-examples",
-    "60",
+    "30",
     "--exclude-checks",
     "positive_data_acceptance,negative_data_rejection",
 ]

@@ -12,6 +12,8 @@ from tests.support.jobs import COLOURS
 from tests.support.raw_requests import all_of, connect, head
 from tests.support.servers import instances, photo, serving
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def server(colours):
@@ -170,7 +172,7 @@ def test_a_body_that_drips_is_ended(colours):
 
 def test_too_many_requests_get_a_503_that_says_when_to_come_again(colours):
     with serving(colours.model, SLIPWAY_MAX_REQUESTS=1) as server:
-        many = instances(*[photo("red", size=(900, 900))] * 300)
+        many = instances(*[photo("red", size=(900, 900))] * 100)
         long = threading.Thread(target=server.invoke, args=(many, "application/json"))
         long.start()
         while b"slipway_queue_photos 0.0" in server.ask("GET", "/metrics")[2]:

@@ -7,10 +7,14 @@ import threading
 import time
 from typing import Any
 
+import pytest
+
 from runtime.load import Request, load
 from runtime.probes import ping
 from tests.support.raw_requests import all_of, connect, head
 from tests.support.servers import instances, photo, serving
+
+pytestmark = pytest.mark.slow
 
 
 def test_at_sigterm_what_takes_too_long_gets_a_sentence_and_the_server_leaves_in_time(colours):

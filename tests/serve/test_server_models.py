@@ -13,6 +13,8 @@ from runtime.ports import free_port
 from tests.support.jobs import REPOSITORY
 from tests.support.servers import photo, serving
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     "spoil, words",

@@ -13,6 +13,7 @@ from tests.support.browser import answered, file
 from tests.support.jobs import COLOURS
 from tests.support.servers import photo, serving
 
+pytestmark = pytest.mark.slow
 HOSTILE = (
     "<img src=x onerror=\"document.title='broken in'\"><script>document.title='broken in'</script>"
 )

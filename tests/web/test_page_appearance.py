@@ -8,6 +8,8 @@ from tests.support.browser import answered, file
 from tests.support.servers import photo
 from tests.web.test_page import ARTICLE, TITLE
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_keyboard_and_screen_readers_reach_all(page, tmp_path):
     page.press("Tab", 9)
