@@ -8,8 +8,10 @@ from recipes.sections import check_names, mapping
 from recipes.tuning import Budgets
 from recipes.values import number, quoted, whole
 
+# SageMaker's limits: ResourceLimits.MaxRuntimeInSeconds and BestObjectiveNotImproving of its API,
+# docs.aws.amazon.com/sagemaker/latest/APIReference/API_ResourceLimits.html
 LEAST_TIME_S = 120
-MOST_TIME_S = 15_768_000  # half a year, SageMaker's limit
+MOST_TIME_S = 15_768_000  # half a year
 LEAST_NOT_IMPROVING = 3
 
 
@@ -20,7 +22,7 @@ def read_budgets(section: object, strategy: str, ranges: tuple[Range, ...]) -> B
     values = {name: value for name, value in given.items() if value is not None}
     if strategy == "Grid":
         product = _combinations(ranges)
-        jobs = values.setdefault("jobs", product)
+        jobs = values.setdefault("jobs", product)  # SageMaker takes no other number
         if jobs != product:
             raise RecipeError(
                 f"Grid runs each of its {product} combinations once; "

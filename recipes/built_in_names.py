@@ -3,6 +3,7 @@
 from recipes.errors import RecipeError
 from recipes.values import flag_of
 
+# docs.aws.amazon.com/sagemaker/latest/dg/IC-Hyperparameter.html
 _RENAMED = {
     "learning_rate": "lr",
     "mini_batch_size": "batch_size",

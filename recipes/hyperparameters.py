@@ -131,6 +131,7 @@ class Hyperparameters:
     split: tuple[float, ...] = _option(
         (0.7, 0.1, 0.2), "train, validation, test shares where the channels do not say"
     )
+    # numpy takes seeds below 2**32.
     seed: int = _option(0, "of weights, order, augmentation and split", low=0, high=2**32 - 1)
     precision: str = _option(
         "auto",
@@ -228,7 +229,7 @@ def given(texts: Mapping[str, object]) -> set[str]:
 
 def _values(texts: Mapping[str, object]) -> dict[str, object]:
     known = {entry.name: entry for entry in dataclasses.fields(Hyperparameters)}
-    values: dict[str, object] = {}
+    values: dict[str, object] = {}  # by our names
     for given_name, given_text in texts.items():
         plain = given_name.strip().replace("-", "_")
         if plain.startswith(IGNORED_PREFIXES):

@@ -59,4 +59,4 @@ def _extremes(entry: Range) -> tuple[str, ...]:
     """The values of a range that can be out of a hyperparameter's bounds."""
     if isinstance(entry, Categorical):
         return entry.values
-    return str(entry.low), str(entry.high)
+    return str(entry.low), str(entry.high)  # bounds are intervals: what lies between fits, too

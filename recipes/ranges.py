@@ -9,6 +9,8 @@ from recipes.suggestion import hint
 from recipes.values import number, quoted, text_of
 
 SCALES = ("Auto", "Linear", "Logarithmic", "ReverseLogarithmic")
+# SageMaker's limits: ParameterRange and HyperParameterValue of its API,
+# docs.aws.amazon.com/sagemaker/latest/APIReference/API_CategoricalParameterRange.html
 MOST_VALUES = 30  # of a categorical range
 NAME_LENGTH = 256  # characters of a hyperparameter's name
 VALUE_LENGTH = 2500  # characters of a hyperparameter's value
@@ -30,6 +32,7 @@ class Continuous:
 
     def __post_init__(self) -> None:
         _check_ends(self)
+        # A reverse logarithmic scale is the logarithm of the distance to 1.
         if self.scale == "ReverseLogarithmic" and not 0 <= self.low < self.high < 1:
             raise RecipeError(
                 f"range of {self.name}: ReverseLogarithmic needs ends of at least 0 and below 1; "
@@ -49,7 +52,7 @@ class Continuous:
         """As CreateHyperParameterTuningJob has it."""
         return {
             "Name": self.name,
-            "MinValue": f"{self.low!r}",
+            "MinValue": f"{self.low!r}",  # the API takes texts; repr loses no digit
             "MaxValue": f"{self.high!r}",
             "ScalingType": self.scale,
         }

@@ -18,6 +18,7 @@ from recipes.tuning import Tuning
 from recipes.tuning_section import read_hyperparameters, read_tuning
 from recipes.values import quoted
 
+# In the order in which a recipe has them
 SECTIONS = ("name", "prepare", "hyperparameters", "tuning", "sagemaker")
 UNNAMED = "recipe"
 

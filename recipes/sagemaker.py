@@ -7,14 +7,16 @@ from recipes.errors import RecipeError
 from recipes.suggestion import hint
 
 KINDS = ("real-time", "serverless", "async", "multi-model")  # of an endpoint
+# As prepare leaves them in its default folder
 CHANNELS = {name: f"out/prepared/{name}" for name in ("train", "validation", "test")}
 
 
-def _option(default: object, sets: str) -> Any:
+def _option(default: object, sets: str, choices: tuple[str, ...] = ()) -> Any:
     # Any, as dataclasses.field has it: the field gets its own type in the class.
+    metadata = {"sets": sets, "choices": choices}
     if isinstance(default, dict):
-        return field(default_factory=default.copy, metadata={"sets": sets})
-    return field(default=default, metadata={"sets": sets})
+        return field(default_factory=default.copy, metadata=metadata)
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Training:
     instance_type: str = _option("ml.g5.xlarge", "the machine")
     instance_count: int = _option(1, "how many machines")
     volume_gb: int = _option(50, "disk of each")
+    # The default is SageMaker's own, a day: StoppingCondition.MaxRuntimeInSeconds.
     max_run_s: int = _option(
         86400, "seconds after which SageMaker stops it; the estimate's upper bound"
     )
@@ -35,7 +38,9 @@ class Training:
     checkpoints: bool = _option(
         True, "keep checkpoints in S3, so that what is interrupted goes on; always with spot"
     )
+    # RetryStrategy.MaximumRetryAttempts, 1 to 30
     attempts: int = _option(1, "tries again after SageMaker's own failures")
+    # A warm pool's ResourceConfig.KeepAlivePeriodInSeconds: an hour at most, and it is paid for.
     keep_alive_s: int = _option(
         0, "seconds that machines stay warm for the next training; not with spot"
     )
@@ -53,18 +58,22 @@ class Endpoint:
     """The endpoint: how it is hosted, scaled and updated."""
 
     name: str = _option("", "the recipe's name where empty")
-    kind: str = _option("real-time", "`real-time`, `serverless`, `async`, `multi-model`")
+    kind: str = _option(
+        "real-time", "`real-time`, `serverless`, `async`, `multi-model`", choices=KINDS
+    )
     image: str = _option("serve", "`serve`, `serve-gpu`, `serve-mms`")
     instance_type: str = _option("ml.c6i.xlarge", "the machine; not of serverless")
     instance_count: int = _option(1, "how many machines")
     cuda: int = _option(
         13, "CUDA of the image, which decides the driver of GPU machines (InferenceAmiVersion)"
     )
+    # ServerlessConfig.MemorySizeInMB; processors come in proportion.
     memory_mb: int = _option(3072, "of serverless: 1024 to 6144 in steps of 1024")
     max_concurrency: int = _option(10, "of serverless: requests at once")
     provisioned_concurrency: int = _option(0, "of serverless: kept warm")
     max_instances: int = _option(0, "it scales out to this number; 0: no scaling")
     min_instances: int = _option(1, "it scales in to this number; an async endpoint to 0")
+    # Target tracking of SageMakerVariantInvocationsPerInstance; async: ApproximateBacklogSize
     target: float = _option(
         600,
         "requests per minute and machine that scaling holds; "
@@ -80,6 +89,7 @@ class Endpoint:
         (), "CloudWatch alarms that roll an update back, beside our own on 5xx answers"
     )
     bake_s: int = _option(300, "seconds that each step of an update is watched")
+    # ModelDataDownloadTimeoutInSeconds and ContainerStartupHealthCheckTimeoutInSeconds, 60 to 3600
     download_timeout_s: int = _option(600, "for the model's download")
     startup_timeout_s: int = _option(600, "for /ping")
     expected_invocations: int = _option(100000, "of serverless: a month, for `cost`")
@@ -129,6 +139,7 @@ class Batch:
     instance_type: str = _option("ml.c6i.2xlarge", "the machine, without a GPU")
     instance_count: int = _option(1, "how many machines")
     concurrent: int = _option(8, "photos at once on a machine")
+    # SageMaker's rule: MaxPayloadInMB times MaxConcurrentTransforms is at most 100.
     payload_mb: int = _option(6, "largest photo; times concurrent at most 100")
     expected_s: int = _option(3600, "seconds it is likely to take, for `cost`")
     environment: dict[str, str] = _option({}, "environment variables")
@@ -189,6 +200,7 @@ def check_settings(settings: SageMakerSettings) -> None:
             f"sagemaker.endpoint.kind must be one of {', '.join(KINDS)}; "
             f"found '{kind}'{hint(kind, KINDS)}"
         )
+    # A VpcConfig needs both.
     if bool(settings.subnets) != bool(settings.security_groups):
         raise RecipeError(
             "sagemaker.subnets and sagemaker.security_groups go together; one of them is missing"

@@ -53,7 +53,9 @@ def _convert(kind: Any, value: object, where: str) -> object:
         return fill(kind, value, where)
     outer = typing.get_origin(kind)
     if outer is types.UnionType:  # such as int | None
-        return None if value is None else _convert(typing.get_args(kind)[0], value, where)
+        if value is None:
+            return None
+        return _convert(typing.get_args(kind)[0], value, where)
     if outer is tuple:
         return _texts(value, where)
     if outer is dict:
@@ -71,8 +73,9 @@ def _convert(kind: Any, value: object, where: str) -> object:
 def _texts(value: object, where: str) -> tuple[str, ...]:
     if value is None:
         return ()
-    parts = value if isinstance(value, list) else [value]
-    return tuple(text_of(part, where) for part in parts)
+    if not isinstance(value, list):
+        value = [value]  # one alone needs no brackets
+    return tuple(text_of(part, where) for part in value)
 
 
 def _flag(value: object, where: str) -> bool:

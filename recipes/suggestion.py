@@ -8,6 +8,7 @@ CUTOFF = 0.6  # difflib's own default: `sagemeker` finds `sagemaker`, `foo` find
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that looks most like the given one; None where none does."""
+    # `-` and `_` are one letter here, and so are capitals.
     by_form = {_plain(candidate): candidate for candidate in known}
     found = difflib.get_close_matches(_plain(name), by_form, n=1, cutoff=CUTOFF)
     if not found:

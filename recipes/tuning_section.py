@@ -17,7 +17,8 @@ STRATEGIES = ("Bayesian", "Random", "Grid", "Hyperband")
 WARM_STARTS = ("IdenticalDataAndAlgorithm", "TransferLearning")
 NAME = r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,31}"
 NAME_LENGTH = 32
-# SageMaker's limits of one tuning job
+# SageMaker's limits of one tuning job: HyperParameterTuningJobConfig of its API, and
+# docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-limits.html
 MOST_TUNED = 30
 MOST_STATIC = 100
 MOST_PARENTS = 5

@@ -30,6 +30,7 @@ def typed(text: str, default: object, name: str) -> object:
         return _number(text, text, f"{what} must be a number")
     if not isinstance(default, tuple):
         return text
+    # As `10,20`, or as JSON's [10, 20] from the SDK
     parts = [part for part in text.strip("[]() ").split(",") if part.strip()]
     expected = f"{what} must be numbers with commas between"
     numbers = [_number(part, text, expected) for part in parts]

@@ -25,7 +25,7 @@ def texts_of(values: Mapping[str, object]) -> dict[str, str]:
 
 
 def _text_of_one(value: object, where: str) -> str:
-    if isinstance(value, bool):
+    if isinstance(value, bool):  # before int: in Python True is one
         return str(value).lower()
     if isinstance(value, str | int | float):
         return str(value)
