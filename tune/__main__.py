@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from recipes.errors import RecipeError
-from tune.errors import SearchError
+from tune.errors import SearchError, sentence_of
 from tune.results import ResultsError, read_results
 from tune.search_settings import BEST_FILE, CSV_FILE, PAGE_FILE, RESULTS_FILE, SearchSettings
 from tune.trial_runners import ENGINES
@@ -34,8 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (RecipeError, ResultsError) as error:
         return _fail(str(error))
     except OSError as error:
-        where = f": '{error.filename}'" if error.filename else ""
-        return _fail(f"{error.strerror or error}{where}")
+        return _fail(sentence_of(error))
     except KeyboardInterrupt:
         _fail("interrupted; the same command goes on where this one stopped")
         return INTERRUPTED
@@ -49,10 +48,10 @@ def search(options: argparse.Namespace) -> int:
 
     changed = dict(options.set)
     recipe = read_recipe(options.recipe, changed)
-    out = (options.out or Path("out") / "tune" / recipe.name).absolute()
+    out = options.out or Path("out") / "tune" / recipe.name
     parents = tuple(path.absolute() for path in options.parents)
     settings = SearchSettings(
-        out=out,
+        out=out.absolute(),
         document=recipe.document,
         changed=changed,
         channels={},  # known once the folder is ours
@@ -64,16 +63,19 @@ def search(options: argparse.Namespace) -> int:
         recipe_file=options.recipe,
     )
     check_chain(settings)
+    out = settings.out
     workers, gpus = count_workers(options.workers, recipe)
     out.mkdir(parents=True, exist_ok=True)
     with _alone(out):
-        settings = replace(settings, channels=prepared_channels(options.data, out, recipe))
+        channels = prepared_channels(options.data, out, recipe)
+        settings = replace(settings, channels=channels)
         check_photos(settings)
         settings.write()
         from tune.tuner import Tuner
 
         Tuner(settings, workers, gpus).run()
-        show(read_results(out / RESULTS_FILE), page=out / PAGE_FILE, csv=out / CSV_FILE)
+        jobs = read_results(out / RESULTS_FILE)
+        show(jobs, page=out / PAGE_FILE, csv=out / CSV_FILE)
     print(
         f"tune: results: {out / RESULTS_FILE}; the best hyperparameters: {out / BEST_FILE}",
         flush=True,

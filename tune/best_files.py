@@ -16,14 +16,16 @@ def write_best(settings: SearchSettings, recipe: Recipe, best: Trial) -> None:
     texts = json.dumps(best.hyperparameters, indent=2) + "\n"
     write_atomically(settings.out / BEST_FILE, texts.encode())
     document: dict[str, object] = {"name": recipe.name}
-    document |= {name: part for name, part in settings.document.items() if name != "tuning"}
-    document["hyperparameters"] = {
-        name: _plain(text) for name, text in best.hyperparameters.items()
-    }
+    document |= settings.document
+    document.pop("tuning", None)
+    texts_by_name = best.hyperparameters.items()
+    document["hyperparameters"] = {name: _plain(text) for name, text in texts_by_name}
     written = yaml.safe_dump(document, sort_keys=False)
     write_atomically(settings.out / BEST_RECIPE_FILE, written.encode())
 
 
 def _plain(text: str) -> object:
     """A text as a person would write it in YAML: 0.01, true, resnet18."""
-    return yaml.safe_load(text) if text else text
+    if not text:  # YAML would read null
+        return text
+    return yaml.safe_load(text)

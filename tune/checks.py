@@ -66,8 +66,11 @@ def count_workers(wanted: int | None, recipe: Recipe) -> tuple[int, list[str]]:
     if wanted is not None and wanted < 1:
         raise SearchError(f"--workers must be at least 1; found {wanted}")
     gpus = visible_gpus()
-    most = len(gpus) if gpus else cpu_count()
-    what = "GPUs" if gpus else "cores"
+    most = cpu_count()
+    what = "cores"
+    if gpus:  # a trial has a GPU of its own
+        most = len(gpus)
+        what = "GPUs"
     asked = wanted or max(tuning.budgets.parallel for tuning in recipe.tuning)
     if wanted and wanted > most:
         print(f"tune: {wanted} workers are too many for {most} {what}; taking {most}", flush=True)
@@ -78,7 +81,8 @@ def visible_gpus() -> list[str]:
     """Numbers of the GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
     given = os.environ.get("CUDA_VISIBLE_DEVICES")
     if given is not None:
-        return [name for name in given.split(",") if name.strip() not in ("", "-1")]
+        names = [name.strip() for name in given.split(",")]
+        return [name for name in names if name not in ("", "-1")]
     try:
         found = subprocess.run(
             ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"],
@@ -89,7 +93,9 @@ def visible_gpus() -> list[str]:
         )
     except (OSError, subprocess.TimeoutExpired):
         return []
-    return found.stdout.split() if found.returncode == 0 else []
+    if found.returncode != 0:  # nvidia-smi without a driver
+        return []
+    return found.stdout.split()
 
 
 def prepared_channels(data: Path, out: Path, recipe: Recipe) -> dict[str, Path]:
@@ -105,7 +111,8 @@ def prepared_channels(data: Path, out: Path, recipe: Recipe) -> dict[str, Path]:
         return channels
     prepared = out / "prepared"
     print(f"tune: preparing the photos of '{data}'", flush=True)
-    command = [sys.executable, "-m", "prepare", str(data.absolute()), str(prepared)]
+    command = [sys.executable, "-m", "prepare"]
+    command += [str(data.absolute()), str(prepared)]
     command += recipe.prepare.options()
     code = subprocess.run(command, cwd=REPOSITORY, check=False).returncode
     if code:

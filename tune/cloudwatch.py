@@ -55,16 +55,18 @@ def _curve(name: str, regex: str, logs: Any) -> tuple[float, ...]:
         pattern = re.compile(regex)
     except re.error:
         return ()
-    by_host: dict[str, tuple[float, ...]] = {}
+    first = ""
+    found: tuple[float, ...] = ()
     try:
-        for stream in _streams(name, logs):
+        for stream in _streams(name, logs):  # sorted: those of one host follow each other
             host = stream.rpartition("-")[0]  # NAME/algo-1-TIME
-            if any(values for other, values in by_host.items() if other != host):
+            if found and host != first:
                 break
-            by_host[host] = by_host.get(host, ()) + _values(stream, pattern, logs)
+            first = host
+            found += _values(stream, pattern, logs)
     except logs.exceptions.ResourceNotFoundException:
         return ()
-    return next((values for values in by_host.values() if values), ())
+    return found
 
 
 def _streams(name: str, logs: Any) -> list[str]:
@@ -72,7 +74,10 @@ def _streams(name: str, logs: Any) -> list[str]:
     pages = logs.get_paginator("describe_log_streams").paginate(
         logGroupName=GROUP, logStreamNamePrefix=f"{name}/"
     )
-    return sorted(stream["logStreamName"] for page in pages for stream in page["logStreams"])
+    names: list[str] = []
+    for page in pages:
+        names += [stream["logStreamName"] for stream in page["logStreams"]]
+    return sorted(names)
 
 
 def _values(stream: str, pattern: re.Pattern[str], logs: Any) -> tuple[float, ...]:
@@ -84,6 +89,7 @@ def _values(stream: str, pattern: re.Pattern[str], logs: Any) -> tuple[float, ..
         )
         for event in page["events"]:
             found += _numbers(pattern, event["message"])
+        # CloudWatch's sign of a stream's end: the token that it was given.
         if token.get("nextToken") == page["nextForwardToken"]:
             break
         token = {"nextToken": page["nextForwardToken"]}

@@ -5,7 +5,7 @@ One row per trial in the order of their start, one column per hyperparameter.
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from artifact.model import write_atomically
@@ -23,19 +23,31 @@ def write_csv(path: Path, jobs: Sequence[TuningJob]) -> None:
     rank is 1 for the best and empty without a value; values is the number of the objective's
     values. A hyperparameter named like one of these columns is written as 'hyperparameter NAME'.
     """
-    ranking = Ranking(tuple(jobs)) if jobs else None
-    names = _hyperparameters(ranking) if ranking else []
-    heads = [f"hyperparameter {name}" if name in FIRST + LAST else name for name in names]
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*FIRST, *heads, *LAST])
-    if ranking:
-        ranks = {entry.number: rank for rank, entry in enumerate(ranking.ranked, start=1)}
-        for entry in ranking.entries:
-            writer.writerow(_row(entry, ranks.get(entry.number), names))
+    if jobs:
+        writer.writerows(_table(Ranking(tuple(jobs))))
+    else:
+        writer.writerow([*FIRST, *LAST])
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, text.getvalue().encode("utf-8", "replace"))
+
+
+def _table(ranking: Ranking) -> Iterator[list[object]]:
+    """The heads of the columns, then a row per trial."""
+    names = _hyperparameters(ranking)
+    yield [*FIRST, *map(_head, names), *LAST]
+    numbered = enumerate(ranking.ranked, start=1)
+    ranks = {entry.number: rank for rank, entry in numbered}
+    for entry in ranking.entries:
+        yield _row(entry, ranks.get(entry.number), names)
+
+
+def _head(name: str) -> str:
+    if name in FIRST + LAST:
+        return f"hyperparameter {name}"
+    return name
 
 
 def _hyperparameters(ranking: Ranking) -> list[str]:
@@ -49,17 +61,18 @@ def _hyperparameters(ranking: Ranking) -> list[str]:
 
 
 def _row(entry: Entry, rank: int | None, names: list[str]) -> list[object]:
+    # The writer leaves the cell of None empty, and writes a float with all its digits.
     trial = entry.trial
     return [
         entry.job.name,
         trial.name,
-        "" if rank is None else rank,
+        rank,
         trial.status,
         entry.job.objective,
-        "" if trial.objective is None else repr(trial.objective),
+        trial.objective,
         *(entry.setting(name) for name in names),
         len(trial.curve),
-        trial.started or "",
-        trial.ended or "",
+        trial.started,
+        trial.ended,
         trial.reason,
     ]

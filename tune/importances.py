@@ -2,7 +2,7 @@
 
 It measures how much the best trials' values of a hyperparameter differ from those of all trials, in
 the ranges that were tried (Watanabe et al., IJCAI 2023). It knows no causes: values that were tried
-seldom, or together with something else, cannot be told apart.
+seldom, or together with something else, look alike.
 """
 
 import warnings
@@ -31,7 +31,9 @@ def importances(ranking: Ranking) -> tuple[dict[str, float], str]:
     if not scales:
         return {}, "Nothing was searched."
     if len(rows) < FEWEST:
-        have = "trial has" if len(rows) == 1 else "trials have"
+        have = "trials have"
+        if len(rows) == 1:
+            have = "trial has"
         needed = f"{FEWEST} or more are needed to see what mattered."
         return {}, f"{len(rows)} {have} a value: {needed}"
     if len({value for _, value in rows}) == 1:
@@ -40,15 +42,16 @@ def importances(ranking: Ranking) -> tuple[dict[str, float], str]:
     whole = sum(shares.values())
     if not whole > 0:
         return {}, "The best trials' hyperparameters do not differ from the others'."
-    largest_first = sorted(shares.items(), key=lambda pair: -pair[1])
-    return {name: share / whole for name, share in largest_first}, ""
+    largest_first = sorted(shares, key=shares.__getitem__, reverse=True)
+    return {name: shares[name] / whole for name in largest_first}, ""
 
 
 def _rows(ranking: Ranking, scales: dict[str, Scale]) -> list[Row]:
     """The trials that ended, compare with the last job's, and have every hyperparameter."""
     rows: list[Row] = []
     for entry in ranking.ranked:
-        if not entry.ended or not (ranking.comparable or entry.job is ranking.last):
+        compares = ranking.comparable or entry.job is ranking.last
+        if not entry.ended or not compares:
             continue
         values: dict[str, float | str] = {}
         for name, scale in scales.items():
@@ -61,9 +64,11 @@ def _rows(ranking: Ranking, scales: dict[str, Scale]) -> list[Row]:
 
 
 def _value(text: str, scale: Scale) -> float | str | None:
-    if scale.categories:
-        return text if text in scale.categories else None
-    return number(text)
+    if not scale.categories:
+        return number(text)
+    if text not in scale.categories:
+        return None
+    return text
 
 
 def _evaluate(rows: list[Row], scales: dict[str, Scale], direction: str) -> dict[str, float]:
@@ -75,21 +80,20 @@ def _evaluate(rows: list[Row], scales: dict[str, Scale], direction: str) -> dict
         optuna.trial.create_trial(params=values, distributions=distributions, value=value)
         for values, value in rows
     ]
-    maximize = direction == "Maximize"
-    share = min(0.5, max(BEST_SHARE, BEST_FEWEST / len(rows)))
+    share = max(BEST_SHARE, BEST_FEWEST / len(rows))  # a half at most: see FEWEST
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         with warnings.catch_warnings():
             # Its own about equal shares; importances() has a sentence for them.
             warnings.simplefilter("ignore")
-            study = optuna.create_study(
-                direction=StudyDirection.MAXIMIZE if maximize else StudyDirection.MINIMIZE
-            )
+            study = optuna.create_study(direction=StudyDirection[direction.upper()])
             study.add_trials(trials)
             evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=share)
             return optuna.importance.get_param_importances(
-                study, evaluator=evaluator, normalize=False
+                study,
+                evaluator=evaluator,
+                normalize=False,  # Optuna divides by a sum that may be 0
             )
     finally:
         optuna.logging.set_verbosity(verbosity)
@@ -100,4 +104,5 @@ def _distribution(scale: Scale) -> "BaseDistribution":
 
     if scale.categories:
         return CategoricalDistribution(scale.categories)
-    return FloatDistribution(scale.low, scale.high, log=scale.name == "Logarithmic")
+    by_ratio = scale.name == "Logarithmic"
+    return FloatDistribution(scale.low, scale.high, log=by_ratio)

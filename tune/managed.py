@@ -64,7 +64,9 @@ def _describe(name: str, client: Any, with_parents: bool) -> dict[str, Answer]:
     """SageMaker's descriptions by the jobs' names."""
     job = client.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
     described: dict[str, Answer] = {name: job}
-    waiting = names_of_parents(job) if with_parents else []
+    waiting: list[str] = []
+    if with_parents:
+        waiting = names_of_parents(job)
     while waiting:
         parent = waiting.pop(0)
         if parent in described:
@@ -91,8 +93,12 @@ def _job(job: Answer, client: Any, logs: Any) -> TuningJob:
     pages = client.get_paginator("list_training_jobs_for_hyper_parameter_tuning_job").paginate(
         HyperParameterTuningJobName=name, SortBy="CreationTime", SortOrder="Ascending"
     )
-    summaries: Summaries = [each for page in pages for each in page["TrainingJobSummaries"]]
-    curves = read_curves(regexes(job, summaries), logs) if logs else {}
+    summaries: Summaries = []
+    for page in pages:
+        summaries += page["TrainingJobSummaries"]
+    curves: dict[str, tuple[float, ...]] = {}
+    if logs:
+        curves = read_curves(regexes(job, summaries), logs)
     return tuning_job(job, summaries, curves, lambda trial: _reason(trial, client))
 
 
@@ -105,9 +111,10 @@ def _reason(name: str, client: Any) -> str:
         job = client.describe_training_job(TrainingJobName=name)
     except client.exceptions.ResourceNotFound:
         return ""
+    reason = job.get("FailureReason", "")
     transitions = job.get("SecondaryStatusTransitions", [])
-    message = transitions[-1].get("StatusMessage", "") if transitions else ""
-    reason = job.get("FailureReason") or message
+    for transition in transitions[-1:]:  # the newest; none of a job that is just created
+        reason = reason or transition.get("StatusMessage", "")
     if not reason and job["SecondaryStatus"] == "MaxRuntimeExceeded":
         reason = "it ran longer than it may"
     return str(reason)

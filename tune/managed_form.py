@@ -32,12 +32,11 @@ def tuning_job(
     """
     config = job["HyperParameterTuningJobConfig"]
     metric, direction = objective_of(job)
-    own = {
-        each.get("DefinitionName", ""): _texts(each.get("StaticHyperParameters", {}))
-        for each in _definitions(job)
-    }
+    own: dict[str, dict[str, str]] = {}
     static: dict[str, str] = {}
-    for values in own.values():
+    for each in _definitions(job):
+        values = _texts(each.get("StaticHyperParameters", {}))
+        own[each.get("DefinitionName", "")] = values
         static |= values
     trials = []
     for summary in summaries:
@@ -142,6 +141,7 @@ def _trial(
     """One of the listed training jobs."""
     status = _status(summary["TrainingJobStatus"])
     tuned = _texts(summary["TunedHyperParameters"])
+    # SageMaker sets it at the end of a training: the last value that its regex found.
     value = summary.get("FinalHyperParameterTuningJobObjectiveMetric", {}).get("Value")
     if value is None and status == "InProgress" and curve:
         value = curve[-1]
@@ -157,7 +157,7 @@ def _trial(
         status=status,
         hyperparameters={**static, **tuned},
         tuned=tuple(tuned),
-        objective=None if value is None else float(value),
+        objective=value,
         curve=curve,
         reason=reason,
         started=_moment(summary.get("TrainingStartTime") or summary["CreationTime"]),
@@ -170,18 +170,23 @@ def _status(theirs: str) -> str:
 
 
 def _texts(values: dict[str, str]) -> dict[str, str]:
-    return {name: _plain(value) for name, value in values.items() if name not in OWN}
+    plain = {name: _plain(value) for name, value in values.items()}
+    for name in OWN:
+        plain.pop(name, None)
+    return plain
 
 
 def _plain(text: str) -> str:
     """SageMaker's SDK writes texts as JSON, in quotes of their own."""
-    if len(text) > 1 and text[0] == text[-1] == '"':
-        try:
-            return str(json.loads(text))
-        except json.JSONDecodeError:
-            return text
-    return text
+    if not text.startswith('"'):
+        return text
+    try:
+        return str(json.loads(text))
+    except json.JSONDecodeError:
+        return text
 
 
 def _moment(when: datetime | None) -> str | None:
-    return when.isoformat(timespec="seconds") if when else None
+    if when is None:
+        return None
+    return when.isoformat(timespec="seconds")

@@ -60,7 +60,8 @@ def best_hyperparameters(ranking: Ranking) -> str | None:
     values = {**ranking.best.job.static, **ranking.best.trial.hyperparameters}
     searched_first = sorted(values, key=lambda name: name not in ranking.columns)
     # SageMaker's own begin with an underscore.
-    texts = {name: str(values[name]) for name in searched_first if not name.startswith("_")}
+    names = [name for name in searched_first if not name.startswith("_")]
+    texts = {name: str(values[name]) for name in names}
     return json.dumps(texts, indent=2, ensure_ascii=False)
 
 
@@ -68,13 +69,15 @@ def _facts(ranking: Ranking) -> dict[str, str]:
     """The facts at the top of the page, by their names."""
     best = ranking.best
     jobs = ranking.jobs
-    facts = {
-        f"Best {ranking.last.objective}": f"{best.score:.6g}" if best else "none",
-        "Best trial": best.trial.name if best else "none",
-    }
-    trials = str(len(ranking.entries))
-    facts["Trials"] = f"{trials} in {len(jobs)} tuning jobs" if len(jobs) > 1 else trials
-    facts["Strategy"] = ", ".join(dict.fromkeys(job.strategy for job in jobs))
+    facts = {f"Best {ranking.last.objective}": "none", "Best trial": "none"}
+    if best:
+        facts[f"Best {ranking.last.objective}"] = f"{best.score:.6g}"
+        facts["Best trial"] = best.trial.name
+    facts["Trials"] = str(len(ranking.entries))
+    if len(jobs) > 1:
+        facts["Trials"] += f" in {len(jobs)} tuning jobs"
+    strategies = dict.fromkeys(job.strategy for job in jobs)
+    facts["Strategy"] = ", ".join(strategies)
     moments = []
     for entry in ranking.entries:
         for text in (entry.trial.started, entry.trial.ended):
@@ -82,7 +85,8 @@ def _facts(ranking: Ranking) -> dict[str, str]:
             if moment:
                 moments.append(moment)
     if len(moments) > 1:
-        facts["First start to last end"] = duration((max(moments) - min(moments)).total_seconds())
+        taken = max(moments) - min(moments)
+        facts["First start to last end"] = duration(taken.total_seconds())
     return facts
 
 
@@ -96,7 +100,8 @@ def _jobs(ranking: Ranking) -> list[dict[str, Any]]:
             if name in job.ranges:
                 cells.append(("searched", words_of_range(job.ranges[name])))
             else:
-                cells.append(("static", short(str(job.static.get(name, "")))))
+                value = str(job.static.get(name, ""))
+                cells.append(("static", short(value)))
         rows.append(
             {
                 "job": job,
@@ -114,19 +119,26 @@ def _rows(ranking: Ranking) -> list[dict[str, Any]]:
     scale = bars([entry.score for entry in ranking.ranked])
     places = {job.name: place % COLOURS for place, job in enumerate(ranking.jobs)}
     rows = []
-    for rank, entry in enumerate([*ranking.ranked, *ranking.unranked], start=1):
+    entries = [*ranking.ranked, *ranking.unranked]
+    for rank, entry in enumerate(entries, start=1):
         value = entry.value
         seconds = _seconds(entry)
-        row = {
+        row: dict[str, Any] = {
             "entry": entry,
-            "rank": None if value is None else rank,
+            "rank": None,
             "place": places[entry.job.name],
             "seconds": seconds,
-            "time": "" if seconds is None else duration(seconds),
-            "cut": value is not None and scale.cut(value),
-            "share": 0 if value is None else scale.share(value),
+            "time": "",
+            "cut": False,
+            "share": 0,
             "cells": [_cell(ranking, entry, name) for name in ranking.columns],
         }
+        if seconds is not None:
+            row["time"] = duration(seconds)
+        if value is not None:
+            row["rank"] = rank
+            row["cut"] = scale.cut(value)
+            row["share"] = scale.share(value)
         rows.append(row)
     return rows
 
@@ -134,25 +146,30 @@ def _rows(ranking: Ranking) -> list[dict[str, Any]]:
 def _cell(ranking: Ranking, entry: Entry, name: str) -> tuple[str, str, bool]:
     """A hyperparameter's text, its key for sorting, and whether the search chose it."""
     text = entry.setting(name)
+    key = text
     value = number(text)
-    # The whole number behind a shortened text
-    key = text if value is None else repr(value)
+    if value is not None:
+        key = repr(value)  # the whole number behind a shortened text
     return text, key, ranking.searched(entry, name)
 
 
 def _seconds(entry: Entry) -> float | None:
     started = _moment(entry.trial.started)
     ended = _moment(entry.trial.ended)
-    return (ended - started).total_seconds() if started and ended else None
+    if started is None or ended is None:
+        return None
+    return (ended - started).total_seconds()
 
 
 def _moment(text: str | None) -> datetime | None:
     """None for a text that is missing, or that is not a time with a zone."""
     try:
-        moment = datetime.fromisoformat(text) if text else None
+        moment = datetime.fromisoformat(text or "")
     except ValueError:
         return None
-    return moment if moment and moment.tzinfo else None
+    if moment.tzinfo is None:  # it does not subtract from one with a zone
+        return None
+    return moment
 
 
 def duration(seconds: float) -> str:

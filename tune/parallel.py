@@ -39,12 +39,12 @@ def parallel(ranking: Ranking) -> Plot | None:
     if count > FEW_AXES:
         width = max(WIDTH, 2 * SIDE + AXIS_GAP * (count - 1))
     across = np.linspace(SIDE, width - SIDE, count)
-    axes = []
-    heights = []
-    for axis, height in [*(_upright(ranking, name) for name in ranking.columns), _values(ranking)]:
-        axes.append(axis)
-        heights.append(height)
-    crowded = _crowded([axis["name"] for axis in axes], float(across[1] - across[0]))
+    drawn = [_upright(ranking, name) for name in ranking.columns]
+    drawn.append(_values(ranking))
+    axes = [axis for axis, _ in drawn]
+    heights = [height for _, height in drawn]
+    gap = float(across[1] - across[0])
+    crowded = _crowded([axis["name"] for axis in axes], gap)
     for place, axis in enumerate(axes):
         axis["x"] = float(across[place])
         axis["row"] = place % 2 * crowded  # every other name stands higher
@@ -68,11 +68,12 @@ def _crowded(names: list[str], gap: float) -> bool:
 def _lines(ranking: Ranking, across: Values, heights: list[Values]) -> list[Plot]:
     """A line for each trial. share: of the best objective 1, of the worst 0, by place."""
     order = list(dict.fromkeys(entry.score for entry in ranking.ranked))
+    steps = max(1, len(order) - 1)
     lines: list[dict[str, Any]] = []
     for place, entry in enumerate(ranking.ranked):
         line = {
             "path": line_path(across, [height[place] for height in heights]),
-            "share": 1 - order.index(entry.score) / max(1, len(order) - 1),
+            "share": 1 - order.index(entry.score) / steps,
             "best": entry is ranking.best,
             "words": words_of(entry, ranking),
         }
@@ -85,11 +86,12 @@ def _values(ranking: Ranking) -> tuple[Plot, Values]:
     """The axis of the objective, and the height of each ranked trial on it."""
     values = np.array([entry.score for entry in ranking.ranked])
     axis = value_axis(values, BOTTOM, TOP, zero=False)
-    scale = "" if axis.scale == "Linear" else "logarithmic"
-    return (
-        {"name": ranking.last.objective, "scale": scale, "ticks": axis.marks()},
-        axis.place(values),
-    )
+    upright = {
+        "name": ranking.last.objective,
+        "scale": SCALE_WORDS.get(axis.scale, ""),
+        "ticks": axis.marks(),
+    }
+    return upright, axis.place(values)
 
 
 def _upright(ranking: Ranking, name: str) -> tuple[Plot, Values]:
@@ -102,20 +104,24 @@ def _upright(ranking: Ranking, name: str) -> tuple[Plot, Values]:
     if scale.categories:
         return _categories(name, scale, texts)
     axis = search_axis(scale.low, scale.high, BOTTOM, TOP, scale.name)
-    values = []
-    for text in texts:
+    values = np.full(len(texts), math.nan)
+    for place, text in enumerate(texts):
         value = number(text)
-        values.append(math.nan if value is None else value)
+        if value is not None:
+            values[place] = value
     words = SCALE_WORDS.get(scale.name, "")
     return {"name": name, "scale": words, "ticks": axis.marks()}, axis.place(values)
 
 
 def _categories(name: str, scale: Scale, texts: list[str]) -> tuple[Plot, Values]:
     count = len(scale.categories)
-    axis = search_axis(0, count - 1, BOTTOM - CATEGORIES_ROOM, TOP + CATEGORIES_ROOM, "Linear")
+    lowest = BOTTOM - CATEGORIES_ROOM
+    highest = TOP + CATEGORIES_ROOM
+    axis = search_axis(0, count - 1, lowest, highest, "Linear")
     steps = axis.place(np.arange(count)).tolist()
     height = dict(zip(scale.categories, steps, strict=True))
     every = math.ceil(count / MOST_LABELS)
-    marks = [(height[category], short(category)) for category in scale.categories[::every]]
+    labelled = scale.categories[::every]
+    marks = [(height[category], short(category)) for category in labelled]
     heights = np.array([height.get(text, math.nan) for text in texts])
     return {"name": name, "scale": "categories", "ticks": marks}, heights

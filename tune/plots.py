@@ -41,10 +41,12 @@ class Mark:
 
 def words_of(entry: Entry, ranking: Ranking) -> str:
     """A trial in one line, for the tips of the pictures."""
-    value = "" if entry.value is None else f" {entry.value:.6g}"
+    state = entry.trial.status
+    if entry.value is not None:
+        state += f" {entry.value:.6g}"
     names = [name for name in ranking.columns if ranking.searched(entry, name)]
     settings = ", ".join(f"{name} {short(entry.setting(name))}" for name in names)
-    return f"{entry.trial.name}: {entry.trial.status}{value}; {settings}"
+    return f"{entry.trial.name}: {state}; {settings}"
 
 
 def history(ranking: Ranking) -> Plot | None:
@@ -56,7 +58,10 @@ def history(ranking: Ranking) -> Plot | None:
         return None
     entries = ranking.entries
     places = {job.name: place for place, job in enumerate(ranking.jobs)}
-    values = np.array([math.nan if entry.value is None else entry.value for entry in entries])
+    values = np.full(len(entries), math.nan)
+    for place, entry in enumerate(entries):
+        if entry.value is not None:
+            values[place] = entry.value
     x_axis = linear_axis(1, len(values), LEFT + 10, RIGHT - 8, 6, exact=True, whole=True)
     y_axis = value_axis(values, BOTTOM - LOST_ROOM, TOP, zero=False)
     x = x_axis.place(np.arange(1, len(values) + 1))
@@ -73,7 +78,8 @@ def history(ranking: Ranking) -> Plot | None:
             marks.append(Mark(path, job % COLOURS, entry.ended, words))
     jobs = []
     for place, job_shown in enumerate(ranking.jobs):
-        jobs.append((job_shown.name, place % COLOURS, _mark(place, LEGEND_MARK, LEGEND_MARK)))
+        mark = _mark(place, LEGEND_MARK, LEGEND_MARK)
+        jobs.append((job_shown.name, place % COLOURS, mark))
     return {
         "x_ticks": x_axis.from_low().marks(),
         "y_ticks": y_axis.marks(),
@@ -92,8 +98,9 @@ def _between(ranking: Ranking, x_axis: Axis) -> list[float]:
     count = len(ranking.entries)
     if count < 2:
         return []
-    ends = np.cumsum([len(job.trials) for job in ranking.jobs])[:-1]
-    return [float(x_axis.place(end + 0.5)) for end in ends if 0 < end < count]
+    ends = np.cumsum([len(job.trials) for job in ranking.jobs])
+    inner = [end for end in ends[:-1] if 0 < end < count]
+    return [float(x_axis.place(end + 0.5)) for end in inner]
 
 
 def _steps(ranking: Ranking, x: Values, y_axis: Axis) -> str:
@@ -101,7 +108,9 @@ def _steps(ranking: Ranking, x: Values, y_axis: Axis) -> str:
 
     It begins anew with each job whose values do not compare to those before.
     """
-    better = max if ranking.last.direction == "Maximize" else min
+    better = min
+    if ranking.last.direction == "Maximize":
+        better = max
     words = []
     best: float | None = None
     job = None
@@ -125,6 +134,7 @@ def _mark(job: int, x: float, y: float, size: float = MARK_SIZE) -> str:
     """A circle, a square, a diamond or a triangle, by the job."""
     kind = job % 4
     if kind == 0:
+        # Two half circles: an arc of SVG cannot end where it begins.
         half = f"a{size} {size} 0 1 0"
         return f"M{x - size:g} {y:g}{half} {2 * size} 0{half} {-2 * size} 0Z"
     if kind == 1:
@@ -161,13 +171,17 @@ def _curve(entry: Entry, ranking: Ranking, x_axis: Axis, y_axis: Axis) -> Plot:
     """One trial's line, with gaps where a value is not finite or not on a logarithmic axis."""
     values = np.array(entry.trial.curve, float)
     points = min(len(values), MOST_POINTS)
-    chosen = np.unique(np.linspace(0, len(values) - 1, points).round().astype(int))
-    with np.errstate(invalid="ignore", divide="ignore"):
+    spread = np.linspace(0, len(values) - 1, points)
+    chosen = np.unique(spread.round().astype(int))
+    with np.errstate(invalid="ignore", divide="ignore"):  # a logarithm of 0 or less
         x = x_axis.place(chosen + 1)
         y = y_axis.place(values[chosen])
-    y = np.where(np.isfinite(values[chosen]) & np.isfinite(y), y, np.nan)
+    y[~np.isfinite(values[chosen]) | ~np.isfinite(y)] = np.nan
     known = np.flatnonzero(np.isfinite(y))
-    end = (float(x[known[-1]]), float(y[known[-1]])) if len(known) else None
+    end = None
+    if len(known):
+        last = known[-1]
+        end = (float(x[last]), float(y[last]))
     return {
         "path": line_path(x, y),
         "dots": dots(x, y, 1),
@@ -181,4 +195,5 @@ def _curve(entry: Entry, ranking: Ranking, x_axis: Axis, y_axis: Axis) -> Plot:
 
 def faint(lines: int) -> float:
     """The opacity of each line: many lines together must not hide those behind them."""
-    return round(max(0.25, min(0.85, 6 / math.sqrt(max(lines, 1)))), 2)
+    opacity = 6 / math.sqrt(max(lines, 1))
+    return round(max(0.25, min(0.85, opacity)), 2)

@@ -35,7 +35,9 @@ class Entry:
     def value(self) -> float | None:
         """The objective that ranks it: None for a trial that failed or has no finite one."""
         value = self.trial.objective
-        if value is None or not math.isfinite(value) or self.trial.status == "Failed":
+        if value is None or self.trial.status == "Failed":
+            return None
+        if not math.isfinite(value):
             return None
         return value
 
@@ -52,7 +54,8 @@ class Entry:
 
     def setting(self, name: str) -> str:
         """A hyperparameter's value in this trial, empty when that is not known."""
-        return str(self.trial.hyperparameters.get(name, self.job.static.get(name, "")))
+        static = self.job.static.get(name, "")
+        return str(self.trial.hyperparameters.get(name, static))
 
     @property
     def short_name(self) -> str:
@@ -68,9 +71,12 @@ class Entry:
             return self.trial.reason
         if self.trial.status == "InProgress":
             return "running"
-        if self.trial.objective is not None and not math.isfinite(self.trial.objective):
-            return f"its last objective is {self.trial.objective}"
-        return "gave no reason" if self.trial.status == "Failed" else "printed no objective"
+        objective = self.trial.objective
+        if objective is not None and not math.isfinite(objective):
+            return f"its last objective is {objective}"
+        if self.trial.status == "Failed":
+            return "gave no reason"
+        return "printed no objective"
 
 
 @dataclass(frozen=True)
@@ -90,16 +96,19 @@ class Ranking:
     @cached_property
     def entries(self) -> tuple[Entry, ...]:
         """All trials in the order of the jobs and of their start."""
-        pairs = [(job, trial) for job in self.jobs for trial in job.trials]
-        numbered = enumerate(pairs, start=1)
-        return tuple(Entry(job, trial, number) for number, (job, trial) in numbered)
+        entries: list[Entry] = []
+        for job in self.jobs:
+            for trial in job.trials:
+                entries.append(Entry(job, trial, number=len(entries) + 1))
+        return tuple(entries)
 
     @cached_property
     def ranked(self) -> tuple[Entry, ...]:
         """The entries with a value, the best first, the earlier first among equals."""
-        sign = -1 if self.last.direction == "Maximize" else 1
         valued = [entry for entry in self.entries if entry.value is not None]
-        return tuple(sorted(valued, key=lambda entry: sign * entry.score))
+        # Python's sort keeps the order of equals, in reverse as well.
+        highest_first = self.last.direction == "Maximize"
+        return tuple(sorted(valued, key=lambda entry: entry.score, reverse=highest_first))
 
     @cached_property
     def unranked(self) -> tuple[Entry, ...]:
@@ -114,7 +123,9 @@ class Ranking:
         """
         wanted = (self.last.objective, self.last.direction)
         for job in self.jobs:
-            if job.warm_start == "TransferLearning" or (job.objective, job.direction) != wanted:
+            if job.warm_start == "TransferLearning":
+                return False
+            if (job.objective, job.direction) != wanted:
                 return False
         return True
 
@@ -130,19 +141,25 @@ class Ranking:
     def columns(self) -> tuple[str, ...]:
         """The hyperparameters that differ: those that a job searched, then those that jobs were
         given differently, in the jobs' order."""
-        searched = dict.fromkeys(name for job in self.jobs for name in job.ranges)
-        searched |= dict.fromkeys(name for entry in self.entries for name in entry.trial.tuned)
-        different: dict[str, None] = {}
-        for name in (name for job in self.jobs for name in job.static):
-            values = {job.static.get(name) for job in self.jobs}
-            if len(values) > 1 and name not in searched:
-                different[name] = None
-        return (*searched, *different)
+        searched: list[str] = []
+        static: list[str] = []
+        for job in self.jobs:
+            searched += job.ranges
+            static += job.static
+        for entry in self.entries:
+            searched += entry.trial.tuned
+        different = [name for name in static if len(self._static_values(name)) > 1]
+        return tuple(dict.fromkeys([*searched, *different]))
+
+    def _static_values(self, name: str) -> set[str | None]:
+        """The values that the jobs were given for a hyperparameter; None where it is not static."""
+        return {job.static.get(name) for job in self.jobs}
 
     @cached_property
     def constant(self) -> dict[str, str]:
         """Hyperparameters that all jobs were given alike."""
-        return {name: value for name, value in self.last.static.items() if name not in self.columns}
+        static = self.last.static
+        return {name: static[name] for name in static if name not in self.columns}
 
     def searched(self, entry: Entry, name: str) -> bool:
         """Whether the search chose this value; else it was static in that job."""
@@ -150,20 +167,22 @@ class Ranking:
 
     def counts(self) -> str:
         """The trials in words, such as '28 trials: 26 completed, 1 stopped, 1 failed'."""
-        count = len(self.entries)
-        head = "1 trial" if count == 1 else f"{count} trials"
+        head = counted_trials(len(self.entries))
         parts = []
         for status, words in STATES.items():
             number = sum(entry.trial.status == status for entry in self.entries)
             if number:
                 parts.append(f"{number} {words}")
-        return f"{head}: {', '.join(parts)}" if count else head
+        if not parts:
+            return head
+        return f"{head}: {', '.join(parts)}"
 
     def notes(self) -> list[str]:
         """Warnings for a reader who compares values."""
         if self.comparable:
             return []
-        others = sorted({job.objective for job in self.jobs} - {self.last.objective})
+        objectives = {job.objective for job in self.jobs}
+        others = sorted(objectives - {self.last.objective})
         cause = "a job with warm start TransferLearning may have other data than its parents"
         if others:
             cause = f"{', '.join(others)} is another objective than {self.last.objective}"
@@ -188,7 +207,8 @@ class Bars:
         """The length of a value's bar, 0 to 1."""
         if self.high <= self.low:
             return 1.0
-        return min(1.0, max(0.0, (value - self.low) / (self.high - self.low)))
+        share = (value - self.low) / (self.high - self.low)
+        return min(1.0, max(0.0, share))
 
     def cut(self, value: float) -> bool:
         """Whether the value is beyond a whole bar."""
@@ -201,7 +221,7 @@ def bars(values: Sequence[float]) -> Bars:
         return Bars(0.0, 1.0)
     ordered = sorted(values)
     median = ordered[len(ordered) // 2]
-    low = min(0.0, ordered[0])
+    low = min(0.0, ordered[0])  # bars begin at 0: a bar of half the length is half the value
     high = ordered[-1]
     if low == 0 and 0 < OUTLIER * median < high:
         return Bars(low, CUT * median)
@@ -222,7 +242,16 @@ def number(text: str) -> float | None:
         value = float(text)
     except ValueError:
         return None
-    return value if math.isfinite(value) else None
+    if not math.isfinite(value):
+        return None
+    return value
+
+
+def counted_trials(count: int) -> str:
+    """A number of trials in words."""
+    if count == 1:
+        return "1 trial"
+    return f"{count} trials"
 
 
 def words_of_range(search: Mapping[str, object]) -> str:
@@ -236,4 +265,6 @@ def words_of_range(search: Mapping[str, object]) -> str:
 
 
 def _short(value: object) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return str(value)

@@ -47,7 +47,7 @@ def tuning_config(tuning: Tuning) -> Request:
         "MetricName": tuning.objective.metric,
     }
     config["ResourceLimits"] = _limits(tuning)
-    ranges: dict[str, list[dict[str, object]]] = {f"{kind}ParameterRanges": [] for kind in KINDS}
+    ranges: dict[str, list[object]] = {f"{kind}ParameterRanges": [] for kind in KINDS}
     for entry in tuning.ranges:
         ranges[f"{entry.kind}ParameterRanges"].append(entry.request())
     config["ParameterRanges"] = ranges

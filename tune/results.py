@@ -77,6 +77,13 @@ class TuningJob:
         return None
 
 
+def sign_of(direction: str) -> int:
+    """The factor that makes higher values the better ones."""
+    if direction == "Maximize":
+        return 1
+    return -1
+
+
 def job_of(tuning: Tuning, status: str = "", trials: tuple[Trial, ...] = ()) -> TuningJob:
     """A recipe's tuning job in the form of results."""
     return TuningJob(
@@ -95,8 +102,10 @@ def job_of(tuning: Tuning, status: str = "", trials: tuple[Trial, ...] = ()) -> 
 
 def write_results(path: Path, jobs: tuple[TuningJob, ...]) -> None:
     """Replace the file in one step. OSError when the folder cannot take it."""
-    document = {"format_version": FORMAT_VERSION, "tuning_jobs": [asdict(job) for job in jobs]}
-    write_atomically(Path(path), json.dumps(document, indent=1).encode() + b"\n")
+    entries = [asdict(job) for job in jobs]
+    document = {"format_version": FORMAT_VERSION, "tuning_jobs": entries}
+    text = json.dumps(document, indent=1) + "\n"
+    write_atomically(Path(path), text.encode())
 
 
 def read_results(path: Path) -> tuple[TuningJob, ...]:
@@ -106,7 +115,7 @@ def read_results(path: Path) -> tuple[TuningJob, ...]:
     """
     try:
         document = json.loads(Path(path).read_bytes())
-        version = document.get("format_version") if isinstance(document, dict) else None
+        version = document.get("format_version")
         if version != FORMAT_VERSION:
             raise ResultsError(
                 f"'{path}' has format_version {version!r}; this reader knows {FORMAT_VERSION}"
@@ -127,7 +136,8 @@ def _job(entry: dict[str, Any]) -> TuningJob:
     unknown = entry.keys() - known
     if unknown:
         raise TypeError(f"unknown fields {', '.join(sorted(unknown))}")
-    job = TuningJob(**{**entry, "trials": trials, "parents": tuple(entry["parents"])})
+    parents = tuple(entry["parents"])
+    job = TuningJob(**{**entry, "trials": trials, "parents": parents})
     ranges_fit = all(isinstance(search, dict) for search in job.ranges.values())
     if job.direction not in DIRECTIONS or not ranges_fit or not isinstance(job.static, dict):
         raise TypeError(
@@ -138,7 +148,8 @@ def _job(entry: dict[str, Any]) -> TuningJob:
 
 
 def _trial(entry: dict[str, Any]) -> Trial:
-    trial = Trial(**{**entry, "tuned": tuple(entry["tuned"]), "curve": tuple(entry["curve"])})
+    lists = {"tuned": tuple(entry["tuned"]), "curve": tuple(entry["curve"])}
+    trial = Trial(**{**entry, **lists})
     values: list[object] = [*trial.curve]
     if trial.objective is not None:
         values.append(trial.objective)

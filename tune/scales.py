@@ -28,17 +28,21 @@ def scale_of(ranking: Ranking, name: str) -> Scale:
     settings = [entry.setting(name) for entry in ranking.entries]
     tried = [text for text in settings if text != ""]
     numeric = [search for search in searches if search.get("type") != "Categorical"]
-    ends = [str(search.get(end)) for search in numeric for end in ("min", "max")]
+    ends: list[str] = []
+    for search in numeric:
+        ends += [str(search.get("min")), str(search.get("max"))]
     values = _numbers([*tried, *ends])
     if len(numeric) < len(searches) or not values:
-        listed = [str(value) for search in searches for value in search.get("values", ())]
+        listed: list[str] = []
+        for search in searches:
+            listed += map(str, search.get("values", ()))
         return Scale("Categorical", categories=_in_order([*listed, *tried]))
     if not searches:
         return Scale("Categorical", categories=_in_order(tried))
     low = min(values)
     high = max(values)
     asked = {str(search.get("scale")) for search in searches}
-    wide = "Auto" in asked and high > WIDE * low
+    wide = "Auto" in asked and high > WIDE * low  # SageMaker does not say what Auto chose
     if low > 0 and ("Logarithmic" in asked or wide):
         return Scale("Logarithmic", low, high)
     if "ReverseLogarithmic" in asked and low >= 0 and high < 1:
@@ -60,4 +64,6 @@ def _numbers(texts: list[str]) -> list[float]:
 def _in_order(texts: list[str]) -> tuple[str, ...]:
     """Each once: numbers by size, all else in the order of its appearance."""
     once = list(dict.fromkeys(texts))
-    return tuple(sorted(once, key=float)) if _numbers(once) else tuple(once)
+    if _numbers(once):
+        once.sort(key=float)
+    return tuple(once)

@@ -64,7 +64,9 @@ def worse_than_median(
     # A mean of equal values may differ from them in its last digit.
     if math.isclose(curve[-1], median, rel_tol=1e-9):
         return False
-    return curve[-1] < median if maximize else curve[-1] > median
+    if maximize:
+        return curve[-1] < median
+    return curve[-1] > median
 
 
 def curve_of(trial: optuna.trial.FrozenTrial) -> tuple[float, ...]:
@@ -80,8 +82,7 @@ def make_study(
     imported: the parents' names and legal trials. SearchError when a study of this
     name is of another search.
     """
-    maximize = tuning.objective.direction == "Maximize"
-    direction = StudyDirection.MAXIMIZE if maximize else StudyDirection.MINIMIZE
+    direction = StudyDirection[tuning.objective.direction.upper()]
     try:
         study = optuna.create_study(storage=storage, study_name=tuning.name, direction=direction)
     except optuna.exceptions.DuplicatedStudyError:
@@ -89,8 +90,9 @@ def make_study(
     study.set_user_attr(SEARCH, _identity(tuning))
     study.set_user_attr(IMPORTED, len(imported))
     study.add_trials([_carried(tuning, parent, trial) for parent, trial in imported])
-    for params in combinations(tuning) if tuning.strategy == "Grid" else ():
-        study.enqueue_trial(params)
+    if tuning.strategy == "Grid":
+        for params in combinations(tuning):
+            study.enqueue_trial(params)
     study.set_user_attr(READY, STORAGE_VERSION)
     return study
 
@@ -98,8 +100,9 @@ def make_study(
 def _found_again(
     storage: BaseStorage, tuning: Tuning, imported: Sequence[tuple[str, Trial]]
 ) -> optuna.Study:
-    shared = isinstance(storage, RDBStorage)
-    deadline = time.monotonic() + (READY_S if shared else 0)
+    deadline = time.monotonic()
+    if isinstance(storage, RDBStorage):  # another machine may be filling it just now
+        deadline += READY_S
     study = load_study(storage, tuning)
     while study is None:
         if time.monotonic() > deadline:
@@ -128,11 +131,10 @@ def load_study(storage: BaseStorage, tuning: Tuning) -> optuna.Study | None:
             f"the storage's tuning job {tuning.name} is of version {attributes[READY]!r}, "
             f"this is {STORAGE_VERSION}; name another --out or --storage"
         )
-    theirs = attributes.get(SEARCH)
+    theirs = attributes.get(SEARCH, {})
     ours = _identity(tuning)
     if theirs != ours:
-        known = theirs if isinstance(theirs, dict) else {}
-        other = sorted(name for name in ours if known.get(name) != ours[name])
+        other = sorted(name for name in ours if theirs.get(name) != ours[name])
         raise SearchError(
             f"the storage's tuning job {tuning.name} is of another search: "
             f"its {' and '.join(other)} differ; name another --out or --storage"
@@ -190,6 +192,8 @@ def make_sampler(tuning: Tuning, number: int) -> optuna.samplers.BaseSampler:
 
     So no two trials draw the same values.
     """
+    # A prime above any number here: searches of neighbouring seeds share no draw. Below numpy's
+    # bound.
     seed = (tuning.seed * 1_000_003 + number) % 2**32
     if tuning.strategy in ("Random", "Grid"):
         return optuna.samplers.RandomSampler(seed)
@@ -203,7 +207,9 @@ def make_pruner(tuning: Tuning) -> optuna.pruners.BasePruner:
     if tuning.resource:  # Hyperband alone has one
         low, high = tuning.resource
         return optuna.pruners.HyperbandPruner(
-            min_resource=low, max_resource=high, reduction_factor=3
+            min_resource=low,
+            max_resource=high,
+            reduction_factor=3,  # Li et al. (2018) recommend 3 or 4
         )
     if tuning.early_stopping == "Auto":
         return MedianRule(tuning.objective.direction == "Maximize")
@@ -233,7 +239,9 @@ def stored_name(entry: Range) -> str:
 
     One that is searched in reverse is kept, and named, as its distance from 1.
     """
-    return f"1-{entry.name}" if _reversed(entry) else entry.name
+    if _reversed(entry):
+        return f"1-{entry.name}"
+    return entry.name
 
 
 def distribution(entry: Range) -> Distribution:
@@ -255,6 +263,7 @@ def to_stored(entry: Range, text: str) -> float | int | str:
         return int(float(text))
     if not _reversed(entry):
         return float(text)
+    # 1 - x of the ends is rounded: within the distribution, or Optuna refuses the value.
     return min(max(1 - float(text), 1 - entry.high), 1 - entry.low)
 
 

@@ -51,7 +51,10 @@ class SearchSettings:
 
     def known_parents(self) -> dict[str, TuningJob]:
         """Tuning jobs of other searches, by name. ResultsError or OSError for a bad file."""
-        return {job.name: job for path in self.parents for job in read_results(path)}
+        known: dict[str, TuningJob] = {}
+        for path in self.parents:
+            known |= {job.name: job for job in read_results(path)}
+        return known
 
     def tree(self, job: str, trial: str) -> Path:
         """The folder of a trial's training job."""
@@ -61,7 +64,9 @@ class SearchSettings:
         """Keep them. SearchError when the folder holds a search on other photos."""
         path = self.out / SETTINGS_FILE
         ours = {name: str(folder) for name, folder in self.channels.items()}
-        theirs = _load(path)["channels"] if path.is_file() else ours
+        theirs = ours
+        if path.is_file():
+            theirs = _load(path)["channels"]
         if theirs != ours:
             raise SearchError(
                 f"'{self.out}' holds a search on other photos ({', '.join(theirs.values())}; "
@@ -75,7 +80,8 @@ class SearchSettings:
             **kept,
             PHOTOS: fingerprint(self.channels),
         }
-        write_atomically(path, json.dumps(document, default=str, indent=1).encode() + b"\n")
+        text = json.dumps(document, default=str, indent=1) + "\n"  # str: of paths
+        write_atomically(path, text.encode())
 
 
 def read_settings(out: Path, storage: str | None = None) -> SearchSettings:
@@ -87,7 +93,8 @@ def read_settings(out: Path, storage: str | None = None) -> SearchSettings:
     del values["format_version"]
     values.pop(PHOTOS, None)
     values["out"] = Path(values["out"])
-    values["channels"] = {name: Path(folder) for name, folder in values["channels"].items()}
+    folders = values["channels"]
+    values["channels"] = {name: Path(folders[name]) for name in folders}
     values["parents"] = tuple(map(Path, values["parents"]))
     return SearchSettings(**values, storage=storage)
 
@@ -99,7 +106,8 @@ def fingerprint(channels: dict[str, Path]) -> str:
         for path in folder.rglob("*"):
             if path.is_file():
                 files.append((name, str(path.relative_to(folder)), path.stat().st_size))
-    return hashlib.sha256(json.dumps(sorted(files)).encode()).hexdigest()
+    listed = json.dumps(sorted(files))
+    return hashlib.sha256(listed.encode()).hexdigest()
 
 
 def fingerprint_beside(results: Path) -> str:
@@ -108,18 +116,20 @@ def fingerprint_beside(results: Path) -> str:
     Empty where its settings do not lie beside it.
     """
     path = results.parent / SETTINGS_FILE
-    return str(_load(path).get(PHOTOS, "")) if path.is_file() else ""
+    if not path.is_file():
+        return ""
+    return str(_load(path).get(PHOTOS, ""))
 
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        values = json.loads(path.read_bytes())
-    except ValueError as error:
+        values: dict[str, Any] = json.loads(path.read_bytes())
+        found = values.get("format_version")
+    except (ValueError, AttributeError) as error:  # not JSON, or a list
         raise SearchError(
             f"'{path}' is not a search's settings ({error}); name another --out, or remove it"
         ) from error
-    if not isinstance(values, dict) or values.get("format_version") != FORMAT_VERSION:
-        found = values.get("format_version") if isinstance(values, dict) else None
+    if found != FORMAT_VERSION:
         raise SearchError(
             f"'{path}' has format_version {found!r}, this is {FORMAT_VERSION}; "
             "name another --out, or remove it"
@@ -129,8 +139,14 @@ def _load(path: Path) -> dict[str, Any]:
 
 def find_channels(data: Path) -> dict[str, Path]:
     """A prepared folder's channels, of which train holds classes; empty for any other folder."""
-    folders = {path.name: path.absolute() for path in sorted(data.iterdir()) if path.is_dir()}
+    folders = _folders(data)
     for name in CHANNEL_NAMES["train"]:
-        if name in folders and any(path.is_dir() for path in folders[name].iterdir()):
+        if name in folders and _folders(folders[name]):
             return folders
     return {}
+
+
+def _folders(parent: Path) -> dict[str, Path]:
+    """The folders in a folder by their names, sorted."""
+    paths = sorted(parent.iterdir())
+    return {path.name: path.absolute() for path in paths if path.is_dir()}

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from artifact.model import write_atomically
 from tune.csv_file import write_csv
+from tune.errors import sentence_of
 from tune.managed import open_clients, read_managed
 from tune.managed_form import ManagedError
 from tune.page import best_hyperparameters, write_page
@@ -37,8 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"tune.show: failed: {error}", file=sys.stderr)
         return FAILED
     except OSError as error:
-        where = f": '{error.filename}'" if error.filename else ""
-        print(f"tune.show: failed: {error.strerror or error}{where}", file=sys.stderr)
+        print(f"tune.show: failed: {sentence_of(error)}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         print("tune.show: interrupted", file=sys.stderr)
@@ -54,9 +54,9 @@ def read(options: argparse.Namespace) -> tuple[TuningJob, ...]:
     if not options.managed:
         return read_results(options.results)
     sagemaker, logs = open_clients(options.region)
-    # Learning curves are read from the logs, which takes a request per trial.
-    wanted_logs = logs if options.page or options.csv else None
-    return read_managed(options.managed, sagemaker, not options.alone, wanted_logs)
+    if not options.page and not options.csv:
+        logs = None  # the table shows no learning curves, and they take a request per trial
+    return read_managed(options.managed, sagemaker, not options.alone, logs)
 
 
 def show(
@@ -71,7 +71,8 @@ def show(
     most: rows of the table. ResultsError without a best to write, OSError when writing fails.
     """
     print(table(jobs, most), flush=True)
-    for path, write in ((page, write_page), (csv, write_csv), (best, write_best)):
+    writers = ((page, write_page), (csv, write_csv), (best, write_best))
+    for path, write in writers:
         if path:
             write(path, jobs)
             print(f"written: {path}", flush=True)

@@ -54,7 +54,9 @@ class FileLock(BaseJournalFileLock):
 def open_storage(out: Path, url: str | None = None) -> BaseStorage:
     """The file in the output folder, or the database. SearchError when it cannot be used."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    return _open_file(out / STUDY_FILE) if url is None else _open_database(url)
+    if url is None:
+        return _open_file(out / STUDY_FILE)
+    return _open_database(url)
 
 
 def _open_file(path: Path) -> JournalStorage:
@@ -73,7 +75,9 @@ def _open_database(url: str) -> RDBStorage:
     warnings.filterwarnings(
         "ignore", "Heartbeat of storage is supposed to be used with", UserWarning
     )
-    waiting = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}
+    waiting: dict[str, object] = {}
+    if url.startswith("sqlite"):  # its writers lock the whole file; seconds to wait for it
+        waiting["connect_args"] = {"timeout": 60}
     tries = 0
     while True:
         tries += 1
@@ -134,7 +138,8 @@ def _foreign(path: Path, error: Exception) -> SearchError:
 
 def _line(error: Exception) -> str:
     """An error's text in one line, and not too long."""
-    return " ".join(str(error).split())[:ERROR_LENGTH]
+    words = str(error).split()
+    return " ".join(words)[:ERROR_LENGTH]
 
 
 def _without_password(url: str) -> str:

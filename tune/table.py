@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tune.ranking import Bars, Entry, Ranking, bars, short, words_of_range
+from tune.ranking import Bars, Entry, Ranking, bars, counted_trials, short, words_of_range
 from tune.results import TuningJob
 
 BAR = 24  # characters of a whole bar
@@ -35,7 +35,10 @@ def table(jobs: Sequence[TuningJob], most: int | None = None) -> str:
     if ranking.constant:
         lines.append("static: " + _settings(ranking.constant))
     lines += [ranking.counts(), *map(clean, ranking.notes()), ""]
-    lines += _rows(ranking, most) if ranking.ranked else ["no trial has an objective"]
+    if ranking.ranked:
+        lines += _rows(ranking, most)
+    else:
+        lines.append("no trial has an objective")
     best = ranking.best
     if best:
         objective = f"{clean(ranking.last.objective)} {best.score:.6g}"
@@ -57,12 +60,14 @@ def progress(jobs: Sequence[TuningJob], limit: int | None = None) -> str:
     own = Ranking((jobs[-1],))
     running = [entry for entry in own.entries if entry.trial.status == "InProgress"]
     ended = len(own.entries) - len(running)
-    of = f" of {limit}" if limit is not None else ""
+    count = f"{ended}"
+    if limit is not None:
+        count += f" of {limit}"
     best = ranking.best
     words = "none yet"
     if best:
         words = f"{best.score:.6g} {clean(best.trial.name)} {_choice(ranking, best)}"
-    lines = [f"{clean(own.last.name)}: {ended}{of} ended ({own.counts()}); best {words}"]
+    lines = [f"{clean(own.last.name)}: {count} ended ({own.counts()}); best {words}"]
     finished = tuple(entry.trial for entry in own.entries if entry.ended)
     valued = Ranking((replace(own.last, trials=finished),))
     if valued.ranked:
@@ -76,7 +81,9 @@ def progress(jobs: Sequence[TuningJob], limit: int | None = None) -> str:
 
 def _last_value(entry: Entry) -> str:
     curve = entry.trial.curve
-    return f"value {len(curve)}: {curve[-1]:.6g}" if curve else "no value yet"
+    if not curve:
+        return "no value yet"
+    return f"value {len(curve)}: {curve[-1]:.6g}"
 
 
 def _unranked_lines(ranking: Ranking, most: int | None) -> list[str]:
@@ -94,16 +101,19 @@ def _unranked_lines(ranking: Ranking, most: int | None) -> list[str]:
 
 def _job_lines(job: TuningJob, ranking: Ranking) -> list[str]:
     """A job's strategy and objective, its parents, ranges and own static hyperparameters."""
-    count = "1 trial" if len(job.trials) == 1 else f"{len(job.trials)} trials"
+    count = counted_trials(len(job.trials))
     goal = f"{job.direction.lower()} {clean(job.objective)}"
     state = f"{clean(job.strategy)}, {clean(job.status)}"
     lines = [f"{clean(job.name)}  {state}: {goal}, {count}"]
     if job.parents:
-        how = f" ({clean(job.warm_start)})" if job.warm_start else ""
-        lines.append(f"  starts from {', '.join(map(clean, job.parents))}{how}")
+        start = f"  starts from {', '.join(map(clean, job.parents))}"
+        if job.warm_start:
+            start += f" ({clean(job.warm_start)})"
+        lines.append(start)
     for name, search in job.ranges.items():
         lines.append(f"  {clean(name)}: {clean(words_of_range(search))}")
-    static = {name: value for name, value in job.static.items() if name not in ranking.constant}
+    own = job.static.keys() - ranking.constant.keys()
+    static = {name: value for name, value in job.static.items() if name in own}
     if static:
         lines.append(f"  static: {_settings(static)}")
     return lines
@@ -115,19 +125,26 @@ def _rows(ranking: Ranking, most: int | None) -> list[str]:
     scale = bars([entry.score for entry in ranking.ranked])
     heads = ["#", "job", "trial", *ranking.columns, "status", ranking.last.objective]
     heads = [_cut(clean(head), WIDEST_NAME) for head in heads]
-    rows = [_cells(ranking, entry, place) for place, entry in enumerate(shown, start=1)]
+    numbered = enumerate(shown, start=1)
+    rows = [_cells(ranking, entry, place) for place, entry in numbered]
     columns = zip(heads, *rows, strict=True)
     widths = [max(map(_width, column)) for column in columns]
     lines = [_aligned(heads, widths).rstrip()]
     for entry, row in zip(shown, rows, strict=True):
         bar = _pad(_bar(scale, entry.score), BAR + 1)
-        mark = "  best" if entry is ranking.best else ""
-        lines.append(f"{_aligned(row, widths)}  {bar}{mark}".rstrip())
+        if entry is ranking.best:
+            bar += "  best"
+        lines.append(f"{_aligned(row, widths)}  {bar}".rstrip())
     if len(shown) < len(ranking.ranked):
         lines.append(f"and {len(ranking.ranked) - len(shown)} more")
-    if any(not ranking.searched(entry, name) for entry in shown for name in ranking.columns):
+    if any(_has_static(ranking, entry) for entry in shown):
         lines.append("(in brackets: static in that job)")
     return lines
+
+
+def _has_static(ranking: Ranking, entry: Entry) -> bool:
+    """Whether a column's hyperparameter was static in the entry's job."""
+    return not all(ranking.searched(entry, name) for name in ranking.columns)
 
 
 def _cells(ranking: Ranking, entry: Entry, place: int) -> list[str]:
@@ -142,7 +159,7 @@ def _cells(ranking: Ranking, entry: Entry, place: int) -> list[str]:
 
 
 def _aligned(cells: list[str], widths: list[int]) -> str:
-    return "  ".join(_pad(cell, width) for cell, width in zip(cells, widths, strict=True))
+    return "  ".join(map(_pad, cells, widths))
 
 
 def _bar(scale: Bars, value: float) -> str:
@@ -153,8 +170,11 @@ def _bar(scale: Bars, value: float) -> str:
 
 
 def _setting(ranking: Ranking, entry: Entry, name: str) -> str:
-    text = _cut(clean(short(entry.setting(name))), WIDEST_VALUE) or "-"
-    return text if ranking.searched(entry, name) else f"({text})"
+    value = clean(short(entry.setting(name)))
+    text = _cut(value, WIDEST_VALUE) or "-"
+    if not ranking.searched(entry, name):
+        return f"({text})"
+    return text
 
 
 def _choice(ranking: Ranking, entry: Entry) -> str:
@@ -175,7 +195,9 @@ def clean(text: object) -> str:
 def _clean_letter(letter: str) -> str:
     if letter.isprintable():
         return letter
-    return " " if letter.isspace() else "�"
+    if letter.isspace():
+        return " "
+    return "�"
 
 
 def _width(text: str) -> int:
@@ -186,7 +208,9 @@ def _width(text: str) -> int:
 def _letter_width(letter: str) -> int:
     if unicodedata.combining(letter):
         return 0
-    return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+    if unicodedata.east_asian_width(letter) in ("W", "F"):
+        return 2
+    return 1
 
 
 def _pad(text: str, width: int) -> str:
@@ -194,4 +218,6 @@ def _pad(text: str, width: int) -> str:
 
 
 def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1] + "…"
+    if len(text) <= width:
+        return text
+    return text[: width - 1] + "…"

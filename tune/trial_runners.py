@@ -36,7 +36,7 @@ class InProcess:
     They share decoded photos, features and the network.
     """
 
-    links = True  # of a tree to its channels' folders
+    channels_by = "folder"  # how they get into a trial's tree, see runtime.opt_ml.lay_out
 
     def __init__(self) -> None:
         with gc_paused():
@@ -87,9 +87,11 @@ class Commands:
         self,
         command: Callable[[Path], list[str]],
         remove: Callable[[Path], None] = lambda root: None,
-        links: bool = True,
-    ):
-        self._command, self._remove, self.links = command, remove, links
+        channels_by: str = "folder",
+    ) -> None:
+        self._command = command
+        self._remove = remove
+        self.channels_by = channels_by
         self._process: subprocess.Popen[bytes] | None = None
 
     def run(self, root: Path, on_line: Callable[[str], None]) -> None:
@@ -111,11 +113,9 @@ class Commands:
             self._remove(root)
         if code:
             failure = root / "output" / "failure"
-            reason = (
-                failure.read_text(encoding="utf-8", errors="replace").strip()
-                if failure.is_file()
-                else last
-            )
+            reason = last
+            if failure.is_file():
+                reason = failure.read_text(encoding="utf-8", errors="replace").strip()
             raise Failed(reason or f"the training ended with code {code} and left no reason")
 
     def stop(self) -> None:
@@ -139,7 +139,7 @@ def make_engine(
     if name == "process":
         return Commands(lambda root: [sys.executable, "-m", "train", "--root", str(root)])
     return Commands(
-        lambda root: _docker_run(root, channels, image, gpu), _docker_remove, links=False
+        lambda root: _docker_run(root, channels, image, gpu), _docker_remove, channels_by="mount"
     )
 
 

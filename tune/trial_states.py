@@ -4,6 +4,7 @@ Never counted: a trial carried over from a parent, one that a dying process left
 budget. Each fact about a trial is written once, since storages refuse to change a trial that ended.
 """
 
+import math
 import socket
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,7 +15,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from recipes.tuning import Tuning
-from tune.results import Trial, TuningJob, job_of
+from tune.results import Trial, TuningJob, job_of, sign_of
 from tune.search import IMPORTED, PARENT, curve_of
 
 # User attributes of a trial
@@ -47,7 +48,9 @@ def counted(study: optuna.Study) -> list[FrozenTrial]:
 
 
 def _counts(trial: FrozenTrial) -> bool:
-    if trial.state == TrialState.WAITING or PARENT in trial.user_attrs or VOID in trial.user_attrs:
+    if PARENT in trial.user_attrs or VOID in trial.user_attrs:
+        return False
+    if trial.state == TrialState.WAITING:
         return False
     return trial.state != TrialState.FAIL or REASON in trial.user_attrs
 
@@ -70,9 +73,10 @@ def ended_early(
     if budgets.time_s is not None and elapsed_s >= budgets.time_s:
         return f"its {budgets.time_s} s are over"
     # Higher is better from here on, whatever the direction.
-    sign = 1 if tuning.objective.direction == "Maximize" else -1
+    sign = sign_of(tuning.objective.direction)
     values = [sign * value for value in _values_in_order(trials)]
-    if budgets.target is not None and any(value >= sign * budgets.target for value in values):
+    best = max(values, default=-math.inf)
+    if budgets.target is not None and best >= sign * budgets.target:
         return f"its target {budgets.target:g} is reached"
     if budgets.not_improving is None:
         return None
@@ -98,7 +102,7 @@ def _without_gain(values: list[float]) -> int:
     best: float | None = None
     since = 0
     for value in values:
-        if best is None or (value != best and value - best >= GAIN * abs(best)):
+        if best is None or value > best and value - best >= GAIN * abs(best):
             best = value
             since = 0
         else:
@@ -170,7 +174,10 @@ def _is_orphan(trial: FrozenTrial, no_owner_s: float) -> bool:
     if owner is not None:
         return not _alive(owner)
     started = trial.datetime_start
-    return started is None or (datetime.now() - started).total_seconds() >= no_owner_s
+    if started is None:
+        return True
+    waited = datetime.now() - started
+    return waited.total_seconds() >= no_owner_s
 
 
 def give_up(study: optuna.Study, trial: FrozenTrial, blame: bool = True) -> bool:
@@ -182,7 +189,9 @@ def give_up(study: optuna.Study, trial: FrozenTrial, blame: bool = True) -> bool
     times = attributes.get(LOST, 0) + blame
     # A process may be killed before it has taken all that was queued for it.
     params = trial.system_attrs.get(QUEUED, {}) | trial.params
-    kept = {LOST: times} | {key: attributes[key] for key in (NAME,) if key in attributes}
+    kept = {LOST: times}
+    if NAME in attributes:
+        kept[NAME] = attributes[NAME]
     try:
         if times >= MOST_LOST and REASON not in attributes:
             reason = (
@@ -227,13 +236,15 @@ def form(study: optuna.Study, tuning: Tuning, status: str) -> TuningJob:
 
 def _form(trial: FrozenTrial, tuning: Tuning) -> Trial:
     curve = curve_of(trial)
-    failed = trial.state == TrialState.FAIL
+    last = None
+    if curve and trial.state != TrialState.FAIL:
+        last = curve[-1]
     return Trial(
         name=trial.user_attrs[NAME],
         status=STATUS[trial.state],
         hyperparameters=trial.user_attrs[TEXTS],
         tuned=tuple(entry.name for entry in tuning.ranges),
-        objective=curve[-1] if curve and not failed else None,
+        objective=last,
         curve=curve,
         reason=trial.user_attrs.get(REASON, ""),
         started=_moment(trial.datetime_start),
@@ -242,4 +253,6 @@ def _form(trial: FrozenTrial, tuning: Tuning) -> Trial:
 
 
 def _moment(when: datetime | None) -> str | None:
-    return when.astimezone().isoformat(timespec="milliseconds") if when else None
+    if when is None:
+        return None
+    return when.astimezone().isoformat(timespec="milliseconds")

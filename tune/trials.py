@@ -47,12 +47,20 @@ class Running:
     def read(self, line: str) -> None:
         """Take the objective's values from a line. Failed for one that is not a number."""
         for match in re.finditer(self.tuning.objective.regex, line):
-            self.values.append(self._value(match[1]))
-            self.trial.report(self.values[-1], len(self.values))
+            value = self._value(match[1])
+            self.values.append(value)
+            self.trial.report(value, step=len(self.values))
             if not self.why and self.trial.should_prune():
-                rule = "Hyperband" if self.tuning.strategy == "Hyperband" else "the median rule"
-                plural = "s" if len(self.values) > 1 else ""
-                self.stop(f"stopped by {rule} after {len(self.values)} value{plural}")
+                self.stop(self._pruned())
+
+    def _pruned(self) -> str:
+        """Why the pruner stops the trial."""
+        rule = "the median rule"
+        if self.tuning.strategy == "Hyperband":
+            rule = "Hyperband"
+        if len(self.values) == 1:
+            return f"stopped by {rule} after 1 value"
+        return f"stopped by {rule} after {len(self.values)} values"
 
     def _value(self, text: str | None) -> float:
         """A finite number. text: None where the regex's group took no part in the match."""
@@ -70,13 +78,14 @@ class Running:
     def watch(self) -> None:
         """Until the training is over: beat for a database, and stop when the tuning job ends."""
         study = self.trial.study
-        heartbeat = getattr(study._storage, "record_heartbeat", None)
+        heartbeat = getattr(study._storage, "record_heartbeat", None)  # a file has none
         beaten = 0.0
         while not self.over.wait(WATCH_S):
             if heartbeat and time.monotonic() - beaten > HEARTBEAT_S / 3:
                 beaten = time.monotonic()
                 heartbeat(self.trial._trial_id)
-            ended = study._storage.get_study_user_attrs(study._study_id).get(ENDED)
+            marks = study._storage.get_study_user_attrs(study._study_id)
+            ended = marks.get(ENDED)
             if ended:
                 self.stop(f"stopped as its tuning job ended: {ended}")
 
@@ -98,7 +107,7 @@ def run_trial(
     texts = tuning.static | choose(trial, tuning)
     trial.set_user_attr(TEXTS, texts)
     shutil.rmtree(root, ignore_errors=True)
-    opt_ml.lay_out(root, texts, channels, by="folder" if engine.links else "mount")
+    opt_ml.lay_out(root, texts, channels, by=engine.channels_by)
     running = Running(trial, tuning, engine)
     watcher = threading.Thread(target=running.watch, name="watch", daemon=True)
     watcher.start()
@@ -148,7 +157,9 @@ def _end(
     trial: optuna.Trial, state: TrialState, value: float | None = None, reason: str = ""
 ) -> None:
     if reason:
-        trial.set_user_attr(REASON, " ".join(reason.split())[:REASON_LENGTH])
+        sentence = " ".join(reason.split())
+        # Before the end of the trial: storages refuse to change one that has ended.
+        trial.set_user_attr(REASON, sentence[:REASON_LENGTH])
     trial.study.tell(trial, value, state=state)
 
 

@@ -15,6 +15,7 @@ from tune.best_files import write_best
 from tune.clock import Clock
 from tune.errors import SearchError
 from tune.interruption import Interruption
+from tune.ranking import counted_trials
 from tune.results import Trial, TuningJob, write_results
 from tune.search import make_study
 from tune.search_settings import RESULTS_FILE, SearchSettings
@@ -55,7 +56,9 @@ class Tuner:
             WorkerProcess(settings, number, workers, gpus) for number in range(workers)
         ]
         # With a file, only this machine has trials: one without an owner is lost at once.
-        self._no_owner_s = NO_OWNER_S if settings.storage is not None else 0.0
+        self._no_owner_s = 0.0
+        if settings.storage is not None:
+            self._no_owner_s = NO_OWNER_S
         self._finished: set[str] = set()  # names of trials
         self._current: tuple[optuna.Study, Tuning] | None = None
         self._written: tuple[TuningJob, ...] = ()
@@ -88,7 +91,9 @@ class Tuner:
     def _search(self, tuning: Tuning, interruption: Interruption) -> None:
         """One tuning job from its start, or where it was left, to its end."""
         parents = parents_of(tuning, self.known)
-        imported = [(parent.name, trial) for parent in parents for trial in legal(tuning, parent)]
+        imported: list[tuple[str, Trial]] = []
+        for parent in parents:
+            imported += [(parent.name, trial) for trial in legal(tuning, parent)]
         study = make_study(self.storage, tuning, imported)
         self._current = (study, tuning)
         clock = Clock(study)
@@ -105,7 +110,8 @@ class Tuner:
         while not self._look(study, tuning, clock):
             interruption.sleep(LOOK_S)
         self._current = None
-        self._conclude(form(study, tuning, "Completed"), parents, study.user_attrs.get(ENDED))
+        ended = study.user_attrs.get(ENDED)
+        self._conclude(form(study, tuning, "Completed"), parents, ended)
 
     def _look(self, study: optuna.Study, tuning: Tuning, clock: Clock) -> bool:
         """One look at all that may have changed; whether the tuning job has ended."""
@@ -143,15 +149,15 @@ class Tuner:
         self.known[job.name] = job
         self._write(job)
         if best is None:
-            reasons = [trial.reason for trial in job.trials if trial.reason]
-            first = f"; the first: {reasons[0]}" if reasons else ""
-            raise SearchError(
+            sentence = (
                 f"tuning job {job.name}: none of its {len(job.trials)} trials has an objective"
-                f"{first}"
             )
-        plural = "" if len(job.trials) == 1 else "s"
+            reasons = [trial.reason for trial in job.trials if trial.reason]
+            if reasons:
+                sentence += f"; the first: {reasons[0]}"
+            raise SearchError(sentence)
         text = f"{job.name}: best {best.name} {job.objective}={best.objective:.6g}"
-        text += f", {len(job.trials)} trial{plural}"
+        text += f", {counted_trials(len(job.trials))}"
         if ended:
             text += f"; ended: {ended}"
         overall = overall_best(job, parents)
@@ -174,7 +180,8 @@ class Tuner:
 
     def _write(self, job: TuningJob) -> None:
         """tuning.json, and the best hyperparameters; nothing when nothing changed."""
-        jobs = tuple((self.done | {job.name: job}).values())
+        by_name = self.done | {job.name: job}
+        jobs = tuple(by_name.values())
         if jobs == self._written:
             return
         self._written = jobs

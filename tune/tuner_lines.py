@@ -19,7 +19,7 @@ def parents_line(tuning: Tuning, parents: list[TuningJob], imported: int) -> str
     """The parents of a tuning job, and how many of their results it takes; empty without any."""
     if not parents:
         return ""
-    there = sum(trial.objective is not None for parent in parents for trial in parent.trials)
+    there = sum(len(parent.ordered()) for parent in parents)
     return (
         f"; starts from {', '.join(tuning.parents)}: "
         f"{imported} of {there} results lie within its ranges"
@@ -29,9 +29,13 @@ def parents_line(tuning: Tuning, parents: list[TuningJob], imported: int) -> str
 def finished_line(trial: Trial, objective: str) -> str:
     """How a trial ended, and with which tuned hyperparameters. objective: the metric's name."""
     tuned = " ".join(f"{name}={_short(trial.hyperparameters[name])}" for name in trial.tuned)
-    value = "" if trial.objective is None else f" {objective}={trial.objective:.6g}"
-    reason = f" ({trial.reason})" if trial.reason else ""
-    return f"{trial.name}: {trial.status}{value} {tuned}{reason}"
+    line = f"{trial.name}: {trial.status}"
+    if trial.objective is not None:
+        line += f" {objective}={trial.objective:.6g}"
+    line += f" {tuned}"
+    if trial.reason:
+        line += f" ({trial.reason})"
+    return line
 
 
 def _short(text: str) -> str:

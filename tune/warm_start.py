@@ -5,9 +5,10 @@ As on SageMaker, only configurations and their last values are carried over: no 
 
 from recipes.tuning import Tuning
 from tune.errors import SearchError
-from tune.results import Trial, TuningJob
+from tune.results import Trial, TuningJob, sign_of
 
 TERMINAL = ("Completed", "Stopped", "Failed")
+# SageMaker's limit: docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-warm-start.html
 MOST_CHANGES = 10
 CHANGED_STATIC = 2  # what a changed static value counts
 
@@ -87,7 +88,9 @@ def _check_names(tuning: Tuning, parent: TuningJob) -> None:
     ours = {entry.name for entry in tuning.ranges} | tuning.static.keys()
     different = sorted(ours ^ theirs)
     if different:
-        verb = "are" if len(different) > 1 else "is"
+        verb = "is"
+        if len(different) > 1:
+            verb = "are"
         raise SearchError(
             f"tuning job {tuning.name}: static and tuned hyperparameters together must stay "
             f"those of its parent {parent.name}; "
@@ -126,7 +129,7 @@ def overall_best(job: TuningJob, parents: list[TuningJob]) -> tuple[str, Trial] 
     jobs = [job]
     if job.warm_start == "IdenticalDataAndAlgorithm":
         jobs += parents
-    sign = 1 if job.direction == "Maximize" else -1
+    sign = sign_of(job.direction)
     found: tuple[str, Trial] | None = None
     highest = 0.0
     for entry in jobs:

@@ -100,7 +100,9 @@ class Worker:
         """The engine, made when it is first needed: torch takes seconds to load."""
         if self._engine is None:
             given = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-            gpu = int(given) if given.isdigit() else None
+            gpu = None
+            if given.isdigit():
+                gpu = int(given)
             settings = self.settings
             self._engine = make_engine(settings.engine, settings.channels, settings.image, gpu)
         return self._engine
@@ -111,7 +113,8 @@ def main(arguments: list[str]) -> int:
     out, number, parent = arguments
     die_with_parent(int(parent))
     storage = sys.stdin.read() or None
-    worker = Worker(read_settings(Path(out), storage), int(number), open_mark(int(parent)))
+    settings = read_settings(Path(out), storage)
+    worker = Worker(settings, int(number), open_mark(int(parent)))
     signal.signal(signal.SIGTERM, worker.leave)
     worker.work()
     return 0

@@ -34,8 +34,8 @@ class WorkerProcess:
 
     def start(self) -> None:
         """Start it; its output goes to a file in the output folder."""
-        command = [sys.executable, "-m", "tune.worker"]
-        command += [str(self.settings.out), str(self.number), str(os.getpid())]
+        numbers = [str(self.number), str(os.getpid())]
+        command = [sys.executable, "-m", "tune.worker", str(self.settings.out), *numbers]
         with open(self._log, "ab") as log:
             self._process = subprocess.Popen(
                 command,
@@ -53,7 +53,9 @@ class WorkerProcess:
 
     def gone(self) -> bool:
         """Whether it has ended."""
-        return self._process is not None and self._process.poll() is not None
+        if self._process is None:
+            return False
+        return self._process.poll() is not None
 
     def again(self, finished: int) -> str:
         """Start it again; a sentence on how it ended. finished: trials so far.
@@ -62,15 +64,17 @@ class WorkerProcess:
         """
         assert self._process is not None  # it was gone()
         code = self._process.returncode
-        self._deaths = self._deaths + 1 if finished == self._finished else 1
+        if finished != self._finished:
+            self._deaths = 0
+        self._deaths += 1
         self._finished = finished
         if code < 0:
             cause = f"was killed by signal {signal.Signals(-code).name}"
         else:
             cause = f"ended with code {code}"
         if self._deaths >= MOST_DEATHS and code >= 0:
-            printed = self._log.read_text(encoding="utf-8", errors="replace").strip()
-            last = "".join(printed.splitlines()[-1:])
+            printed = self._log.read_text(encoding="utf-8", errors="replace")
+            last = "".join(printed.strip().splitlines()[-1:])
             raise SearchError(
                 f"worker {self.number} {cause}, {self._deaths} times in a row: {last} "
                 f"(see '{self._log}')"
@@ -99,7 +103,7 @@ class WorkerProcess:
 
 def _threads(workers: int) -> int:
     """Threads of one worker: its share of the cores, or fewer where the caller says so."""
-    share = max(1, cpu_count() // workers)
+    share = max(1, cpu_count() // workers)  # more threads than cores slow each other down
     given = os.environ.get("OMP_NUM_THREADS", "")
     if given.isdigit() and int(given):
         return min(share, int(given))

@@ -227,7 +227,7 @@ def test_show_prints_and_writes(tmp_path, capsys):
     [
         (None, "No such file or directory"),
         ("photo", "is not a file of tuning results"),
-        ("[]", "has format_version None"),
+        ("[]", "is not a file of tuning results"),
         ('{"format_version": 2}', "has format_version 2"),
         ('{"format_version": 1}', "is not a file of tuning results"),
         ('{"format_version": 1, "tuning_jobs": []}', "holds no tuning job"),
