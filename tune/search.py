@@ -57,9 +57,10 @@ def worse_than_median(
     Each of those counts with the mean of its values up to the same epoch, or of all its values
     where it ended earlier. Without any before, nothing is worse.
     """
-    means = [statistics.fmean(other[: len(curve)]) for other in before if other]
-    if not means or not curve:
+    others = [other for other in before if other]
+    if not others or not curve:
         return False
+    means = [statistics.fmean(other[: len(curve)]) for other in others]
     median = statistics.median(means)
     # A mean of equal values may differ from them in its last digit.
     if math.isclose(curve[-1], median, rel_tol=1e-9):

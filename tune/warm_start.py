@@ -3,6 +3,8 @@
 As on SageMaker, only configurations and their last values are carried over: no weights, no curves.
 """
 
+import math
+
 from recipes.tuning import Tuning
 from tune.errors import SearchError
 from tune.results import Trial, TuningJob, sign_of
@@ -131,12 +133,12 @@ def overall_best(job: TuningJob, parents: list[TuningJob]) -> tuple[str, Trial] 
         jobs += parents
     sign = sign_of(job.direction)
     found: tuple[str, Trial] | None = None
-    highest = 0.0
+    highest = -math.inf
     for entry in jobs:
         best = entry.best()
         if best is None or best.objective is None:
             continue
-        if found is None or sign * best.objective > highest:
+        if sign * best.objective > highest:
             found = (entry.name, best)
             highest = sign * best.objective
     return found

@@ -105,3 +105,19 @@ def test_changes_count_as_the_service_counts_them():
         CHILD | {"hyperparameters": {"optimizer": "sgd", "momentum": 0.9, "epochs": 3}},
     ).tuning
     assert changes_of(second, job_of(first)) == {"optimizer": 3, "momentum": 1, "epochs": 2}
+
+
+def test_the_overall_best_of_a_search_that_minimizes_is_the_lowest():
+    objective = {"metric": "loss", "direction": "Minimize"}
+    first, second = recipe({"objective": objective}, CHILD | {"objective": objective}).tuning
+    parent = job_of(first, "Completed", (tried("old", 0.4),))
+    for value, best in ((0.3, "new"), (0.5, "old"), (0.4, "new")):  # of equals, this job's own
+        job = job_of(second, "Completed", (tried("new", value),))
+        found = overall_best(job, [parent])
+        assert found is not None
+        assert found[1].name == best
+    unfinished = job_of(second, "InProgress", (tried("new", None, "Failed"),))
+    found = overall_best(unfinished, [parent])
+    assert found is not None
+    assert found[0] == "job-0"
+    assert overall_best(unfinished, []) is None

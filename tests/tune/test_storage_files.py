@@ -1,0 +1,109 @@
+"""The storage of a search: its file, its lock, databases, and what errors show."""
+
+import optuna
+import pytest
+
+from tune.__main__ import _alone
+from tune.errors import SearchError
+from tune.storage import STUDY_FILE, FileLock, _line, _without_password, open_storage, repair
+
+
+@pytest.mark.parametrize(
+    "url, shown",
+    [
+        ("sqlite:///a.db", "sqlite:///a.db"),
+        ("postgresql://me:secret@host/db", "postgresql://…@host/db"),
+        ("postgresql://me:p@ss@host/db", "postgresql://…@host/db"),
+    ],
+)
+def test_a_password_is_not_shown(url, shown):
+    assert _without_password(url) == shown
+
+
+def test_a_librarys_error_is_one_short_line():
+    assert _line(ValueError("a\n  b")) == "a b"
+    assert _line(ValueError("x" * 999)) == "x" * 200
+
+
+def test_a_database_is_tried_again_and_then_refused(tmp_path, monkeypatch):
+    tries: list[str] = []
+    waits: list[float] = []
+
+    def refuse(url: str, **_: object) -> None:
+        tries.append(url)
+        raise RuntimeError("another version")
+
+    monkeypatch.setattr("tune.storage.RDBStorage", refuse)
+    monkeypatch.setattr("tune.storage.time.sleep", waits.append)
+    with pytest.raises(SearchError) as caught:
+        open_storage(tmp_path, "mysql://me:secret@host/db")
+    sentence = "the storage 'mysql://…@host/db' cannot be used (another version)"
+    assert str(caught.value) == sentence
+    assert len(tries) == 3
+    assert waits == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("url, options", [("sqlite://", 60), ("postgresql://h/d", None)])
+def test_a_database_is_opened_with_a_heartbeat(tmp_path, monkeypatch, url, options):
+    opened: list[dict] = []
+    monkeypatch.setattr("tune.storage.RDBStorage", lambda url, **given: opened.append(given))
+    open_storage(tmp_path, url)
+    (given,) = opened
+    expected = {}
+    if options:
+        expected = {"connect_args": {"timeout": options}}
+    assert given["engine_kwargs"] == expected
+    assert given["heartbeat_interval"] == 30
+    assert given["grace_period"] == 120
+    assert isinstance(
+        given["heartbeat_stale_trial_callback"], optuna.storages.RetryHeartbeatStaleTrialCallback
+    )
+
+
+@pytest.mark.parametrize(
+    "content, left",
+    [
+        (b'{"op_code": 0}\n', b'{"op_code": 0}\n'),
+        (b'{"op_code": 0}\n{"op', b'{"op_code": 0}\n'),
+        (b'{"op', b""),
+        (b"", b""),
+        (b'{"op_code": 0}\n\n', b'{"op_code": 0}\n\n'),
+    ],
+)
+def test_an_unfinished_line_is_cut(tmp_path, content, left):
+    (tmp_path / STUDY_FILE).write_bytes(content)
+    repair(tmp_path)
+    assert (tmp_path / STUDY_FILE).read_bytes() == left
+
+
+@pytest.mark.parametrize("content", [b"x\n", b"[]\n", b"{}\n"])
+def test_a_foreign_file_is_not_cut(tmp_path, content):
+    path = tmp_path / STUDY_FILE
+    path.write_bytes(content + b"rest")
+    with pytest.raises(SearchError, match="is not a file of this version's searches"):
+        repair(tmp_path)
+    assert path.read_bytes() == content + b"rest"
+
+
+def test_nothing_to_repair(tmp_path):
+    repair(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_lock_is_free_after_its_release(tmp_path):
+    first = FileLock(tmp_path / "lock")
+    assert first.acquire()
+    first.release()
+    second = FileLock(tmp_path / "lock")
+    assert second.acquire()
+    second.release()
+
+
+def test_one_tuner_for_each_folder(tmp_path):
+    with _alone(tmp_path):
+        with pytest.raises(SearchError) as caught, _alone(tmp_path):
+            raise AssertionError("two tuners in one folder")
+        sentence = f"another tuner is at work in '{tmp_path}'; wait for it, or name another --out"
+        assert str(caught.value) == sentence
+    with _alone(tmp_path):
+        pass
