@@ -2,8 +2,6 @@
 
 import json
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -13,7 +11,8 @@ import pytest
 from artifact.engines import open_engine
 from artifact.model import read_description
 from artifact.quantization import STOPPED
-from tests.support.jobs import REPOSITORY, make_job, train_job
+from tests.support.jobs import make_job, train_job
+from tests.support.processes import ended, read_until, start
 from train.data.photos import PhotoArrays
 from train.result.measure import measure
 
@@ -73,20 +72,12 @@ def test_without_validation_photos_training_photos_judge_int8(tmp_path):
 
 def test_sigterm_while_quantizing_leaves_the_artifact(tmp_path):
     job = make_job(tmp_path, {"train": 4, "validation": 2, "test": 2}, epochs=1, quantize="true")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "train", "--root", str(tmp_path)],
-        cwd=REPOSITORY,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.startswith("quantization: calibrating"):
-            break
+    process = start(job, 1)
+    read_until(process, "quantization: calibrating")
     process.send_signal(signal.SIGTERM)
     asked = time.monotonic()
-    rest = process.communicate(timeout=30)[0]
-    assert process.returncode == 0
+    code, rest = ended(process, timeout_s=30)
+    assert code == 0, rest
     assert time.monotonic() - asked < 25
     assert f"no int8 model: {STOPPED}" in rest
     assert "test: photos=6" in rest

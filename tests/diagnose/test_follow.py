@@ -13,33 +13,18 @@ import pytest
 
 from diagnose.findings import DiagnoseError, Finding
 from diagnose.following import follow
+from tests.support.followed_training import STOPPED
 from tests.support.jobs import REPOSITORY
+from tests.support.warm_processes import WarmPopen
 from tests.support.watched_training import photos, small_network, watch
 
 pytestmark = pytest.mark.training
 
-STOPPED = 7  # the exit code of a training that was asked to stop
-TRAINING = f"""
-import sys, time, signal, pathlib
-sys.path.insert(0, {str(REPOSITORY)!r})
-from tests.support.watched_training import small_network, watch
-
-stopped = []
-signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
-
-def after(step):
-    time.sleep(0.05)
-    if stopped:
-        raise SystemExit({STOPPED})
-
-root, epochs, lr = sys.argv[1:]
-watch(pathlib.Path(root), small_network(), epochs=int(epochs), lr=float(lr), after_step=after)
-"""
-
 
 def start_training(root: Path, epochs: int, lr: float) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-c", TRAINING, str(root), str(epochs), str(lr)]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    module = "tests.support.followed_training"
+    command = [sys.executable, "-m", module, str(root), str(epochs), str(lr)]
+    return WarmPopen(command, cwd=REPOSITORY, stdout=subprocess.DEVNULL)
 
 
 def test_a_rule_beside_the_training_stops_it(tmp_path):

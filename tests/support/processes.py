@@ -11,14 +11,23 @@ import psutil
 
 from runtime.ports import free_port
 from tests.support.jobs import REPOSITORY
+from tests.support.warm_processes import WarmPopen
 from train.job import Job
 
 HOSTS = ("127.0.0.1", "127.0.0.2")  # two names that this machine answers to
 
 
-def start(job: Job, processes: int = 2, **environment: str) -> subprocess.Popen[str]:
-    """`python -m train` with this many workers; stdout and stderr come in one stream."""
-    return subprocess.Popen(
+def start(
+    job: Job,
+    processes: int = 2,
+    popen: type[subprocess.Popen[str]] = WarmPopen,
+    **environment: str,
+) -> subprocess.Popen[str]:
+    """`python -m train` with this many workers; stdout and stderr come in one stream.
+
+    popen: subprocess.Popen where workers must take their time to load torch.
+    """
+    return popen(
         [sys.executable, "-m", "train", "--root", str(job.root)],
         cwd=REPOSITORY,
         text=True,
@@ -33,10 +42,12 @@ def start(job: Job, processes: int = 2, **environment: str) -> subprocess.Popen[
     )
 
 
-def start_hosts(jobs: list[Job], processes: int = 1) -> list[subprocess.Popen[str]]:
+def start_hosts(
+    jobs: list[Job], processes: int = 1, popen: type[subprocess.Popen[str]] = WarmPopen
+) -> list[subprocess.Popen[str]]:
     """One host's `python -m train` per job tree, with a port of their own to meet at."""
     port = str(free_port())
-    return [start(job, processes, SLIPWAY_RENDEZVOUS_PORT=port) for job in jobs]
+    return [start(job, processes, popen, SLIPWAY_RENDEZVOUS_PORT=port) for job in jobs]
 
 
 def ended(process: subprocess.Popen[str], timeout_s: float = 120) -> tuple[int, str]:
@@ -81,4 +92,4 @@ def history(root: Path) -> list[list[float]]:
 def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
     """The processes that train under a launcher, by their rank on their host."""
     children = psutil.Process(process.pid).children()
-    return sorted(children, key=lambda child: child.environ()["LOCAL_RANK"])
+    return sorted(children, key=lambda child: child.pid)  # they start in the order of their ranks

@@ -11,6 +11,7 @@ import yaml
 from recipes.ranges import Continuous
 from recipes.tuning import Budgets, Objective, Tuning
 from tests.support.jobs import REPOSITORY, SMALL, draw_channel
+from tests.support.warm_processes import run as run_warm
 from tune.results import Trial, TuningJob
 from tune.search import choose, make_study, steer
 from tune.search_settings import SearchSettings, find_channels
@@ -93,14 +94,7 @@ def run(
     folder: Path, data: Path, recipe: Document, *options: object
 ) -> subprocess.CompletedProcess[str]:
     """`command`, run to its end."""
-    return subprocess.run(
-        command(folder, data, recipe, *options),
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    return run_warm(command(folder, data, recipe, *options), cwd=REPOSITORY)
 
 
 def settings_tuning(budgets: Budgets, direction: str) -> Tuning:

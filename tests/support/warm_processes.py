@@ -44,7 +44,12 @@ def _control() -> socket.socket:
 
 # Any: as subprocess.run's own, texts or bytes by the options.
 class WarmPopen(subprocess.Popen[Any]):
-    """A command [sys.executable, "-m", program, …]; options as of subprocess.Popen."""
+    """A command [sys.executable, "-m", program, …]; options as of subprocess.Popen.
+
+    Programs that the warm server does not know start as usual.
+    """
+
+    _answer: socket.socket | None = None  # gets the exit code
 
     def _execute_child(
         self,
@@ -57,9 +62,14 @@ class WarmPopen(subprocess.Popen[Any]):
         env: Mapping[str, str] | None,
         *rest: Any,
     ) -> None:
+        if module_of(args) is None:
+            super()._execute_child(  # type: ignore[misc]  # the stubs leave it out
+                args, executable, preexec_fn, close_fds, pass_fds, cwd, env, *rest
+            )
+            return
+        assert preexec_fn is None, "a function cannot be sent to tests.support.warm_server"
         (_, _, _, p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite, *others) = rest
         words = [str(word) for word in args]
-        assert module_of(words), f"tests.support.warm_server does not know {words[:3]}"
         asked = {
             "args": words,
             "cwd": str(cwd or os.getcwd()),
@@ -83,24 +93,33 @@ class WarmPopen(subprocess.Popen[Any]):
             p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite
         )
 
-    def _internal_poll(self, *_: object, **__: object) -> int | None:
-        if self.returncode is None and self._ended_within(0):
-            self._take_code()
+    def _internal_poll(self, *arguments: Any, **options: Any) -> int | None:
+        if self._answer is None:
+            code: int | None = super()._internal_poll(  # type: ignore[misc]  # as above
+                *arguments, **options
+            )
+            return code
+        if self.returncode is None and self._ended_within(self._answer, 0):
+            self._take_code(self._answer)
         return self.returncode
 
     def _wait(self, timeout: float | None) -> int:
+        if self._answer is None:
+            code: int = super()._wait(timeout)  # type: ignore[misc]  # as above
+            return code
         if self.returncode is None:
-            if not self._ended_within(timeout):
+            if not self._ended_within(self._answer, timeout):
                 raise subprocess.TimeoutExpired(self.args, timeout or 0)
-            self._take_code()
+            self._take_code(self._answer)
         return self.returncode
 
-    def _ended_within(self, timeout_s: float | None) -> bool:
-        return bool(select.select([self._answer], [], [], timeout_s)[0])
+    @staticmethod
+    def _ended_within(answer: socket.socket, timeout_s: float | None) -> bool:
+        return bool(select.select([answer], [], [], timeout_s)[0])
 
-    def _take_code(self) -> None:
-        with self._answer:
-            text = self._answer.recv(64)
+    def _take_code(self, answer: socket.socket) -> None:
+        with answer:
+            text = answer.recv(64)
         assert text, "tests.support.warm_server has ended"
         self.returncode = int(text)
 

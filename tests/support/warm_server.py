@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 # Programs that load torch. Others start as usual.
-PROGRAMS = {"train", "tune", "tune.worker", "tests.support.followed_training"}
+PROGRAMS = {"train", "tune", "tune.worker", "diagnose", "tests.support.followed_training"}
 LOADED = (
     "train.run",
     "train.distributed.launcher",

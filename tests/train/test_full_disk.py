@@ -14,6 +14,7 @@ from artifact.model import read_description
 from recipes.hyperparameters import parse
 from tests.support.jobs import REPOSITORY, make_job
 from tests.support.midway import Midway
+from tests.support.warm_processes import run as run_warm
 from train.job import Job, JobError
 from train.run import run
 
@@ -56,7 +57,7 @@ def make_read_only(folder: Path) -> None:
 
 def train_at(root: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "train", "--root", str(root)]
-    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    return run_warm(command, cwd=REPOSITORY)
 
 
 def run_with(job: Job, stop: Midway) -> None:

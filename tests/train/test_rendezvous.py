@@ -77,6 +77,7 @@ def test_a_first_host_that_closes_its_connection_ends_a_host_that_starts(tmp_pat
     job = name_hosts(make_job(tmp_path, {"train": 3}), HOSTS[1])
     process = start(job, 1, SLIPWAY_RENDEZVOUS_PORT=str(port))
     _wait_for_a_visitor(store)
+    workers = workers_of(process)
     del store  # closes the connection
     closed_at = time.monotonic()
     try:
@@ -90,7 +91,7 @@ def test_a_first_host_that_closes_its_connection_ends_a_host_that_starts(tmp_pat
         f"host {HOSTS[0]} closed its connection on port {port} before all hosts were up; "
         "look into its log"
     )
-    assert not psutil.Process().children()
+    assert not any(worker.is_running() for worker in workers)
 
 
 @pytest.mark.training
@@ -100,6 +101,7 @@ def test_a_first_host_that_is_gone_ends_a_host_whose_workers_wait_for_it(tmp_pat
     first, second = start_hosts(jobs)
     try:
         _wait_for_a_worker(second)
+        waiting = workers_of(second)
         # none has time to leave its reason
         for worker in workers_of(first):
             worker.kill()
@@ -113,7 +115,7 @@ def test_a_first_host_that_is_gone_ends_a_host_whose_workers_wait_for_it(tmp_pat
     assert time.monotonic() - gone_at < 20
     assert "Traceback" not in out
     assert failure(jobs[1]).startswith(f"host {HOSTS[0]} closed its connection on port ")
-    assert not psutil.Process().children()
+    assert not any(worker.is_running() for worker in waiting)
 
 
 def _wait_for_a_worker(launcher: subprocess.Popen[str]) -> None:
@@ -136,7 +138,8 @@ def _wait_for_a_visitor(store: TCPStore) -> None:
 def test_a_worker_that_fails_before_it_meets_the_others_gives_them_its_reason(tmp_path):
     jobs = [make_job(tmp_path / host, {"train": 3}) for host in HOSTS]
     hyperparameters = jobs[0].root / "input/config/hyperparameters.json"
-    first, second = start_hosts([name_hosts(job, job.root.name) for job in jobs])
+    named = [name_hosts(job, job.root.name) for job in jobs]
+    first, second = start_hosts(named, popen=subprocess.Popen)
     read_until(second, f"host {HOSTS[1]}, 2 of 2")
     # the launcher has read them; the worker, which takes seconds to load torch, has not
     hyperparameters.write_text('{"epochs": "many"}')

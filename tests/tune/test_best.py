@@ -16,6 +16,7 @@ from recipes.document import read_document
 from recipes.recipe import parse_recipe
 from tests.support.jobs import REPOSITORY
 from tests.support.tuning import search_here, settings
+from tests.support.warm_processes import run as run_warm
 from tune.search_settings import BEST_FILE, BEST_RECIPE_FILE, RESULTS_FILE
 from tune.show import main as show
 from tune.tuner import Tuner
@@ -38,14 +39,7 @@ def search(tmp_path_factory, data) -> Path:
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", *map(str, arguments)],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    return run_warm([sys.executable, "-m", *map(str, arguments)], cwd=REPOSITORY)
 
 
 @pytest.mark.training

@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.jobs import REPOSITORY
 from tests.support.tuning import LIMIT_S, begin, command, dead, document, draw_data, run, settings
+from tests.support.warm_processes import WarmPopen
 from tune.results import Trial, read_results
 from tune.search import make_study
 from tune.storage import open_storage
@@ -34,7 +35,7 @@ def trials_in(folder: Path) -> tuple[Trial, ...]:
 
 def started(folder: Path, data: Path, recipe: dict, *options: object) -> subprocess.Popen:
     """A tuner at work: one trial is done, and another has told its first value."""
-    tuner = subprocess.Popen(
+    tuner = WarmPopen(
         command(folder, data, recipe, *options),
         cwd=REPOSITORY,
         stdout=subprocess.PIPE,
@@ -54,9 +55,7 @@ def started(folder: Path, data: Path, recipe: dict, *options: object) -> subproc
 
 
 def workers_of(tuner: subprocess.Popen) -> list[psutil.Process]:
-    return [
-        child for child in psutil.Process(tuner.pid).children() if "tune.worker" in child.cmdline()
-    ]
+    return psutil.Process(tuner.pid).children()
 
 
 def gone(processes: list[psutil.Process]) -> bool:

@@ -8,6 +8,7 @@ import pytest
 from artifact.machine import cpu_count
 from tests.support.jobs import REPOSITORY
 from tests.support.tuning import LIMIT_S, begin, command, dead, document, settings
+from tests.support.warm_processes import WarmPopen
 from tune.checks import count_workers
 from tune.results import Trial, read_results
 from tune.search import make_study
@@ -40,7 +41,7 @@ def test_two_machines_share_a_database(tmp_path, data):
         f"sqlite:///{tmp_path}/shared.db",
     )
     machines = [
-        subprocess.Popen(
+        WarmPopen(
             command(tmp_path / name, data, recipe, "--workers", 1, "--storage", url),
             cwd=REPOSITORY,
             stdout=subprocess.PIPE,
