@@ -135,7 +135,7 @@ class AsgiGateway:
                     body += chunk
                     more = message.get("more_body", False)
                     self._held_bytes += len(chunk)
-                    self._check_size(len(body))
+                    self._check_size(len(body), more)
         except BaseException as error:
             self._held_bytes -= len(body)
             if isinstance(error, TimeoutError):
@@ -155,12 +155,13 @@ class AsgiGateway:
         asks_first = headers.get(b"expect", b"").lower() == b"100-continue"
         raise Refused(413, self._too_large, "too_large", drain=not asks_first)
 
-    def _check_size(self, length: int) -> None:
+    def _check_size(self, length: int, more: bool) -> None:
+        """more: a part of the body is still to come, and must be read before the answer."""
         if length > self._limits.body_bytes:
-            raise Refused(413, self._too_large, "too_large", drain=True)
+            raise Refused(413, self._too_large, "too_large", drain=more)
         if self._held_bytes > self._limits.all_bytes:
             sentence = "the server holds too many requests; ask again in 1 s"
-            raise Refused(503, sentence, "memory", 1, drain=True)
+            raise Refused(503, sentence, "memory", 1, drain=more)
 
     async def _respond(
         self, scope: Scope, body: bytes, receive: Receive, state: RequestState
