@@ -68,11 +68,7 @@ class TorchEngine:
         Raises ArtifactError for weights that are missing or do not fit model.json, DeviceError,
         DeviceMemoryError; ValueError for another precision or max_batch.
         """
-        if precision not in PRECISIONS or max_batch < 1:
-            raise ValueError(
-                f"precision must be one of {', '.join(PRECISIONS)} and max_batch 1 or more, "
-                f"found '{precision}' and {max_batch}"
-            )
+        _check_settings(precision, max_batch)
         import torch
 
         from artifact.torch_network import load_network
@@ -133,6 +129,14 @@ class TorchEngine:
             if self._buckets is not None:
                 self._buckets.close()
             self._buckets = None
+
+
+def _check_settings(precision: str, max_batch: int) -> None:
+    if precision not in PRECISIONS or max_batch < 1:
+        raise ValueError(
+            f"precision must be one of {', '.join(PRECISIONS)} and max_batch 1 or more, "
+            f"found '{precision}' and {max_batch}"
+        )
 
 
 def _started(name: str) -> "torch.device":

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from prometheus_client import Metric
+    from prometheus_client import CollectorRegistry, Metric
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # the library's own variable
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -25,22 +25,29 @@ class Metrics:
     """Counted by the server, read at /metrics."""
 
     def __init__(self) -> None:
-        from prometheus_client import (
-            CollectorRegistry,
-            Counter,
-            Histogram,
-            ProcessCollector,
-            disable_created_metrics,
-        )
+        from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics
         from prometheus_client.core import GaugeMetricFamily
         from prometheus_client.multiprocess import MultiProcessCollector
 
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's gap
-        shared = FOLDER in os.environ
         counted = CollectorRegistry()  # summed over the workers
         own = CollectorRegistry()  # of this worker alone
-        # shared numbers go to files, which MultiProcessCollector reads, and to no registry
-        registry = None if shared else counted
+        if FOLDER in os.environ:
+            # shared numbers go to files, which the collector reads, and to no registry
+            self._count_in(None)
+            MultiProcessCollector(counted)  # type: ignore[no-untyped-call]  # the library's gap
+        else:
+            self._count_in(counted)
+        ProcessCollector(registry=own)
+        self._family = GaugeMetricFamily
+        self._live: list[tuple[str, str, Callable[[], float]]] = []
+        own.register(self)
+        self._registries = (counted, own)
+
+    def _count_in(self, registry: "CollectorRegistry | None") -> None:
+        """Make the numbers that requests add to."""
+        from prometheus_client import Counter, Histogram
+
         self.requests = Counter(
             "slipway_requests", "Requests answered", ["route", "status"], registry=registry
         )
@@ -60,13 +67,6 @@ class Metrics:
         )
         for reason in REASONS:
             self.rejections.labels(reason)  # so that each is there before it first happens
-        if shared:
-            MultiProcessCollector(counted)  # type: ignore[no-untyped-call]  # the library's gap
-        ProcessCollector(registry=own)
-        self._family = GaugeMetricFamily
-        self._live: list[tuple[str, str, Callable[[], float]]] = []
-        own.register(self)
-        self._registries = (counted, own)
 
     def live(self, name: str, text: str, value: Callable[[], float]) -> None:
         """A number that is read at each request for /metrics, such as a queue's length."""

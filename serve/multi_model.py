@@ -29,6 +29,25 @@ def create_multi_model_app(
             return refusal(503, f"a model does not answer: {faults[0]}")
         return Response(status=200)
 
+    _offer_models(app, models)
+
+    @app.post("/models/<name>/invoke")
+    def invoke(name: str) -> Response:
+        with models.using(name) as predictor:
+            return answered(predictor, limits)
+
+    @app.post("/invocations")
+    def invocations() -> Response:
+        raise ModelError(
+            404, "this endpoint has several models; send the photo to POST /models/<name>/invoke"
+        )
+
+    return app
+
+
+def _offer_models(app: Flask, models: Models) -> None:
+    """The routes by which SageMaker loads, lists and unloads models."""
+
     @app.post("/models")
     def load() -> Response:
         name, url = name_and_url(request.get_data(cache=False))
@@ -53,19 +72,6 @@ def create_multi_model_app(
     def unload(name: str) -> Response:
         models.unload(name)
         return Response(status=200)
-
-    @app.post("/models/<name>/invoke")
-    def invoke(name: str) -> Response:
-        with models.using(name) as predictor:
-            return answered(predictor, limits)
-
-    @app.post("/invocations")
-    def invocations() -> Response:
-        raise ModelError(
-            404, "this endpoint has several models; send the photo to POST /models/<name>/invoke"
-        )
-
-    return app
 
 
 def _start_of(token: str) -> int:
