@@ -174,6 +174,7 @@ def test_a_dry_run_keeps_its_requests_and_notes_nothing(tmp_path):
         Call("sts", "GetCallerIdentity", {}),
         Call("s3", "HeadBucket", {"Bucket": "photos"}),
     ]
+    assert dry.show().startswith('[\n  {\n    "service": "sts",\n')
     assert json.loads(dry.show())[1] == {
         "service": "s3",
         "operation": "HeadBucket",
