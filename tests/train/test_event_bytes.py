@@ -8,6 +8,7 @@ from diagnose.smdebug_compat import load_smdebug
 with load_smdebug():
     from smdebug.core.modes import ModeKeys
     from smdebug.core.tfevent.proto.event_pb2 import Event
+
     from train.recording.event_files import event, metadata
 
 
