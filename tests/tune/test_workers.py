@@ -101,18 +101,20 @@ def test_a_worker_gets_its_arguments_its_gpu_and_the_storage(tmp_path, monkeypat
     ]
 
 
-def test_a_worker_is_started_again_until_it_died_too_often(tmp_path, monkeypatch):
-    monkeypatch.setattr(sys, "executable", program(tmp_path, "echo one; echo no memory; exit 3"))
+@pytest.mark.parametrize("code", [0, 1, 3])
+def test_a_worker_is_started_again_until_it_died_too_often(tmp_path, monkeypatch, code):
+    script = f"echo one; echo no memory; exit {code}"
+    monkeypatch.setattr(sys, "executable", program(tmp_path, script))
     one = worker(tmp_path)
     one.start()
     for finished in (0, 1, 1):  # a trial in between begins the count anew
         wait(one)
-        assert one.again(finished) == "worker 1 ended with code 3; started again"
+        assert one.again(finished) == f"worker 1 ended with code {code}; started again"
     wait(one)
     with pytest.raises(SearchError) as caught:
         one.again(1)
     assert str(caught.value) == (
-        f"worker 1 ended with code 3, {MOST_DEATHS} times in a row: no memory "
+        f"worker 1 ended with code {code}, {MOST_DEATHS} times in a row: no memory "
         f"(see '{tmp_path}/worker-1.log')"
     )
 
