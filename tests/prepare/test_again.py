@@ -1,5 +1,6 @@
 """Preparing again: nothing changed, something changed, killed in between, no room left."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -7,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +38,14 @@ def big_photos(folder: Path, count: int, size: tuple[int, int]) -> list[Path]:
     for index, path in enumerate(paths):
         save(path, picture(500 + index, "RGBA", size), compress_level=1)
     return paths
+
+
+def many_big_photos(source: Path) -> Path:
+    """Photos whose conversion takes seconds; few of them differ."""
+    for path in big_photos(source / "a", 4, (800, 600)):
+        for number in range(50):
+            shutil.copy(path, path.with_name(f"copy {number} of {path.name}"))
+    return source
 
 
 def start(source: Path, out: Path, *python_options: str, **options) -> subprocess.Popen:
@@ -94,30 +104,48 @@ def test_files_of_a_killed_writer_are_removed(tmp_path, left):
     assert not (out / ".staging").exists()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("delay_s", [0.15, 0.3, 0.45, 0.6, 0.9])
-def test_a_killed_run_leaves_nothing_that_a_later_one_trusts(tmp_path, delay_s):
-    source = photos(tmp_path / "in", a=60, b=60)
-    out = tmp_path / "out"
+@pytest.fixture(scope="module")
+def unharmed(tmp_path_factory) -> tuple[Path, dict[str, str]]:
+    """Photos that take a second, and what a run that was not killed makes of them."""
+    folder = tmp_path_factory.mktemp("unharmed")
+    source = photos(folder / "in", a=20, b=20)
     big_photos(source / "a", 60, (400, 300))
-    run(source, tmp_path / "whole")
+    run(source, folder / "out")
+    return source, tree(folder / "out")
+
+
+def has_staged(photos: int) -> Callable[[Path], bool]:
+    """Whether this many photos are converted."""
+    return lambda out: len(list((out / ".staging").glob("*"))) >= photos
+
+
+def has_state(out: Path) -> bool:
+    """Whether photos are being moved into their places."""
+    return (out / "prepare.json").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "reached", [has_staged(1), has_staged(30), has_state], ids=["first", "half", "moving"]
+)
+def test_a_killed_run_leaves_nothing_that_a_later_one_trusts(tmp_path, unharmed, reached):
+    source, whole = unharmed
+    out = tmp_path / "out"
     process = start(source, out, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    time.sleep(delay_s)
-    os.killpg(process.pid, signal.SIGKILL)
+    while process.poll() is None and not reached(out):
+        time.sleep(0.002)
+    with contextlib.suppress(ProcessLookupError):  # it has ended
+        os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    state_file = out / "prepare.json"
-    if state_file.exists() and json.loads(state_file.read_text())["state"] == "complete":
-        assert tree(out) == tree(tmp_path / "whole")
+    if has_state(out) and json.loads((out / "prepare.json").read_text())["state"] == "complete":
+        assert tree(out) == whole
     assert run(source, out) == 0
-    assert tree(out) == tree(tmp_path / "whole")
+    assert tree(out) == whole
 
 
 @pytest.mark.slow
 def test_ctrl_c_is_one_sentence_and_leaves_nothing(tmp_path):
-    source = tmp_path / "in"
-    for path in big_photos(source / "a", 30, (800, 600)):
-        for copy in range(10):
-            shutil.copy(path, path.with_name(f"copy {copy} of {path.name}"))
+    source = many_big_photos(tmp_path / "in")
     out = tmp_path / "out"
     process = start(source, out, "-c", LISTENING, stderr=subprocess.PIPE, text=True)
     # until the first photos of hundreds are converted
@@ -134,8 +162,7 @@ def test_ctrl_c_is_one_sentence_and_leaves_nothing(tmp_path):
 
 @pytest.mark.slow
 def test_workers_do_not_outlive_a_killed_run(tmp_path):
-    source = tmp_path / "in"
-    big_photos(source / "a", 40, (800, 600))
+    source = many_big_photos(tmp_path / "in")
     process = start(source, tmp_path / "out")
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     workers: list[str] = []
@@ -148,7 +175,7 @@ def test_workers_do_not_outlive_a_killed_run(tmp_path):
     deadline = time.monotonic() + 10
     while any(runs(worker) for worker in workers):
         assert time.monotonic() < deadline
-        time.sleep(0.1)
+        time.sleep(0.02)
 
 
 def runs(pid: str) -> bool:

@@ -1,7 +1,11 @@
-"""One of two processes that compare what they compute together with what one computes alone."""
+"""python -m tests.support.process_group RANK PORT RESULTS: one of two processes of a group.
+
+They compare what they compute together with what one computes alone.
+"""
 
 import copy
 import json
+import sys
 import time
 from pathlib import Path
 
@@ -82,3 +86,8 @@ def _loss(module: nn.Module, samples: torch.Tensor, labels: torch.Tensor) -> tor
 
 def _largest_difference(pairs) -> float:
     return max((ours - theirs).abs().max().item() for ours, theirs in pairs)
+
+
+if __name__ == "__main__":
+    rank, port, results = sys.argv[1:]
+    compare_with_one_process(int(rank), int(port), results)

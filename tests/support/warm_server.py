@@ -22,7 +22,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 # Programs that load torch. Others start as usual.
-PROGRAMS = {"train", "tune", "tune.worker", "diagnose", "tests.support.followed_training"}
+PROGRAMS = {
+    "train",
+    "tune",
+    "tune.worker",
+    "diagnose",
+    "tests.support.followed_training",
+    "tests.support.process_group",
+}
 LOADED = (
     "train.run",
     "train.distributed.launcher",

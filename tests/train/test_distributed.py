@@ -5,17 +5,17 @@ They learn as one process would, and end as one, whatever happens to one of them
 
 import json
 import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
 import pytest
 import safetensors.numpy
-from torch.multiprocessing.spawn import spawn
 
 from artifact.model import read_description
 from runtime.ports import free_port
 from tests.support.jobs import failure, make_job, train_job
-from tests.support.process_group import compare_with_one_process
 from tests.support.processes import (
     HOSTS,
     ended,
@@ -26,6 +26,7 @@ from tests.support.processes import (
     start_hosts,
     workers_of,
 )
+from tests.support.warm_processes import WarmPopen
 from train.job import Job
 
 pytestmark = pytest.mark.training
@@ -57,7 +58,14 @@ def endless_job(root) -> Job:
 
 def test_two_processes_come_to_one_answer(tmp_path):
     """In float64, so that only errors differ; 5 photos, 3 and 2 of them in a process."""
-    spawn(compare_with_one_process, (free_port(), str(tmp_path)), 2)
+    program = [sys.executable, "-m", "tests.support.process_group"]
+    port = str(free_port())
+    pair = [
+        WarmPopen([*program, rank, port, str(tmp_path)], text=True, stderr=subprocess.PIPE)
+        for rank in ("0", "1")
+    ]
+    said = [process.communicate(timeout=120)[1] for process in pair]
+    assert [process.returncode for process in pair] == [0, 0], said
     found = [json.loads((tmp_path / str(rank)).read_text()) for rank in (0, 1)]
     for one in found:
         assert one["gathered"] == list(range(7))

@@ -41,6 +41,7 @@ def test_a_storage_of_another_version_is_told(tmp_path, data):
         open_storage(tmp_path, f"sqlite:///{tmp_path}/no/such/folder/study.db")
 
 
+@pytest.mark.training
 @pytest.mark.parametrize(
     "case, sentence",
     [
