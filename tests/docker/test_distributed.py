@@ -186,16 +186,6 @@ def put_script(root: Path, mode: str) -> None:
     (root / "code/mine.py").write_text(SCRIPT)
 
 
-def test_a_users_script_under_the_toolkits_torch_distributed(images, tmp_path):
-    roots = job_trees(tmp_path)
-    for root in roots:
-        put_script(root, "train")
-    with hosts(images["train"], roots) as (_, running):
-        printed = all_ended(running)
-    for rank, text in enumerate(printed):
-        assert f"ranks: 2 this one: {rank} two words" in text
-
-
 def test_a_users_script_that_fails_on_one_host_leaves_its_own_reason(images, tmp_path):
     """The other host's torchrun waits minutes for this one: SageMaker ends it."""
     roots = job_trees(tmp_path)
@@ -207,13 +197,14 @@ def test_a_users_script_that_fails_on_one_host_leaves_its_own_reason(images, tmp
     assert "my own reason" in failure_of(roots[1])
 
 
-def test_docker_stop_reaches_a_users_script_on_both_hosts(images, tmp_path):
+def test_the_toolkits_torch_distributed_runs_and_stops_a_users_script(images, tmp_path):
+    """Each host has a rank of its own; `docker stop` reaches the script on both."""
     roots = job_trees(tmp_path)
     for root in roots:
         put_script(root, "wait")
     with hosts(images["train"], roots) as (names, running):
-        for process in running:
-            read_until(process, "ranks: 2")
+        for rank, process in enumerate(running):
+            read_until(process, f"ranks: 2 this one: {rank} two words")
         docker_stop(names, 60)
         all_ended(running)
     for root in roots:

@@ -10,6 +10,7 @@ from local_test.hostile import hostile_bodies
 from tests.support.jobs import REPOSITORY
 
 
+@pytest.mark.verify
 @pytest.mark.docker
 def test_the_container_survives_load_hostile_bodies_and_a_killed_worker(images, trained):
     command = [

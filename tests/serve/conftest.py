@@ -9,11 +9,11 @@ from tests.support.mms_containers import HARDENED, container, model, ready
 
 
 @pytest.fixture(scope="module")
-def model_folder(trained) -> Path:
-    """The folder of a trained model, readable for other users: pytest's folders are not."""
-    for path in [trained.root, *trained.root.parents][:4]:
+def model_folder(colours) -> Path:
+    """The folder of a model, readable for other users."""
+    for path in (colours.root, colours.model):
         path.chmod(path.stat().st_mode | 0o055)
-    return trained.root / "model"
+    return colours.model
 
 
 @pytest.fixture(scope="module")

@@ -53,17 +53,6 @@ REQUESTS = {
 
 
 @pytest.fixture(scope="module")
-def single(images, model_folder) -> Iterator[tuple[str, str]]:
-    """Name and URL of a ready container with one model, hardened, with 1 GB of memory."""
-    with container(*HARDENED, "--user", "1000:1000", "--memory", "1g", *model(model_folder)) as (
-        name,
-        url,
-    ):
-        ready(url)
-        yield name, url
-
-
-@pytest.fixture(scope="module")
 def flask(images, model_folder) -> Iterator[str]:
     """The URL of slipway-serve over the same model."""
     with serve(DockerEngine(), model_folder, images["serve"]) as url:
@@ -78,6 +67,15 @@ def test_both_serving_images_answer_alike(single, flask, name):
     expected = ask(flask, body, headers)[2]
     assert answer == expected or json.loads(answer) == json.loads(expected)
     assert status == 200 or list(json.loads(answer)) == ["error"]
+
+
+def test_pid_1_is_ours_and_reaps(single):
+    name, _ = single
+    command = docker("exec", name, "cat", "/proc/1/cmdline").stdout.split("\0")
+    assert command[1:3] == ["-m", "serve.mms"]
+    # The shell leaves at once: the sleep becomes PID 1's child.
+    docker("exec", name, "sh", "-c", "sleep 0.2 >/dev/null 2>&1 & exit")
+    wait_for(lambda: "sleep" not in docker("top", name, "-eo", "pid,comm").stdout, 10)
 
 
 @pytest.mark.parametrize(

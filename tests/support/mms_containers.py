@@ -90,10 +90,6 @@ def instances(*photos: bytes) -> bytes:
     ).encode()
 
 
-def states(name: str) -> str:
-    return "".join(docker("top", name, "-eo", "pid,stat").stdout.split()[3::2])
-
-
 def workers(name: str) -> list[str]:
     """Process ids of MMS's Python processes on the host: the parents, then their workers."""
     rows = [
