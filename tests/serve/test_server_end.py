@@ -1,5 +1,6 @@
 """The end of the server and of its workers: signals, and the answers under way."""
 
+import http.client
 import json
 import os
 import signal
@@ -15,28 +16,25 @@ from tests.support.raw_requests import all_of, connect, head
 from tests.support.servers import instances, photo, serving
 
 pytestmark = pytest.mark.slow
+CALLERS = 16
 
 
 def test_at_sigterm_what_takes_too_long_gets_a_sentence_and_the_server_leaves_in_time(colours):
     with serving(
         colours.model, SAGEMAKER_MODEL_SERVER_TIMEOUT=600, SAGEMAKER_MAX_PAYLOAD_IN_MB=100
     ) as server:
-        answers = []
         many = instances(*[photo("red", "PNG", size=(3000, 3000))] * 1000)  # minutes of decoding
-        asking = threading.Thread(
-            target=lambda: answers.append(
-                server.ask("POST", "/invocations", many, {"Content-Type": "application/json"}, 120)
-            )
-        )
-        asking.start()
-        time.sleep(2)
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)
+        # It returns when the server has the body but for the end in the socket's buffer.
+        connection.request("POST", "/invocations", many, {"Content-Type": "application/json"})
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(timeout=25) == 0
-        asking.join()
-        status, headers, body = answers[0]
-        assert status == 503
-        assert int(headers["retry-after"]) >= 1
-        assert "ask again" in json.loads(body)["error"]
+        answer = connection.getresponse()
+        document = json.loads(answer.read())
+        connection.close()
+        assert answer.status == 503
+        assert int(answer.headers["Retry-After"]) >= 1
+        assert "ask again" in document["error"]
 
 
 def test_a_killed_worker_is_replaced(colours):
@@ -53,11 +51,14 @@ def test_a_killed_worker_is_replaced(colours):
 def test_sigterm_answers_what_was_accepted_and_leaves(colours):
     with serving(colours.model) as server:
         body = photo(size=(60, 60))
+        url = f"http://127.0.0.1:{server.port}"
         with connect(server) as connection, connect(server) as idle:
-            connection.sendall(head(len(body)) + body[:100])  # accepted, its body still under way
-            time.sleep(0.3)
+            connection.sendall(head(len(body)) + body[:100])  # its body is still under way
+            # Connections are accepted one after the other: with this one, the two before it.
+            assert ping(url) == 200
             server.process.send_signal(signal.SIGTERM)
-            time.sleep(0.3)
+            while ping(url) == 200:
+                time.sleep(0.02)
             connection.sendall(body[100:])
             assert all_of(connection).startswith(b"HTTP/1.1 200")
             assert idle.recv(10) == b""
@@ -71,7 +72,8 @@ def test_sigterm_under_load_costs_nobody_his_answer_who_had_connected(colours):
         ended = threading.Event()
 
         def stop() -> None:
-            time.sleep(0.7)
+            while len(answers) <= CALLERS:
+                time.sleep(0.01)
             server.process.send_signal(signal.SIGTERM)
             server.process.wait(timeout=25)
             ended.set()
@@ -81,7 +83,7 @@ def test_sigterm_under_load_costs_nobody_his_answer_who_had_connected(colours):
         load(
             f"http://127.0.0.1:{server.port}",
             lambda: None if ended.is_set() else asked,
-            16,
+            CALLERS,
             answers.append,
         )
         stopping.join()
@@ -92,4 +94,4 @@ def test_sigterm_under_load_costs_nobody_his_answer_who_had_connected(colours):
         if answer.status != 200 and not answer.error.startswith("ConnectionRefusedError")
     ]
     assert not lost
-    assert sum(answer.status == 200 for answer in answers) > 16
+    assert sum(answer.status == 200 for answer in answers) > CALLERS
