@@ -8,7 +8,7 @@ from serve.app import create_app
 from serve.inputs import InputError
 from serve.mms.transformer import Transformer, refusal
 from serve.predictor import MAX_LABELS, Predictor
-from tests.artifact.test_artifact import small_artifact
+from tests.support.colour_model import write_colour_model
 from tests.support.servers import instances, photo
 
 CLASSES = 107  # of the yoga poses
@@ -23,7 +23,7 @@ SENTENCE = (
 def poses(tmp_path_factory):
     """The folder of an artifact with CLASSES classes."""
     folder = tmp_path_factory.mktemp("poses")
-    small_artifact(folder, tuple(f"pose {number}" for number in range(CLASSES)))
+    write_colour_model(folder, {f"pose {number}": (number, 0, 0) for number in range(CLASSES)})
     return folder
 
 

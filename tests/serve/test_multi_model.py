@@ -7,11 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
-from artifact.export import export
 from artifact.model import Description
-from artifact.network import build
 from artifact.preprocessing import Preprocessing
 from serve.models import SPARE_BYTES, ModelError, Models, needed_bytes
 from serve.predictor import SharedLimits
@@ -27,6 +24,12 @@ def server():
 @pytest.fixture(scope="module")
 def large(tmp_path_factory) -> Path:
     """An artifact of 45 MB: large enough to see its memory come and go."""
+    # Imported here: the other tests do not wait for torch.
+    import torch
+
+    from artifact.export import export
+    from artifact.network import build
+
     folder = tmp_path_factory.mktemp("large")
     torch.manual_seed(0)
     preprocessing = Preprocessing(resize=64, crop=64)
@@ -134,6 +137,7 @@ def test_many_models_are_listed_by_pages(server, colours):
     assert call(server, "GET", "/models?next_page_token=700") == (200, {"models": []})
 
 
+@pytest.mark.slow
 def test_traffic_goes_on_while_models_come_and_go(server, colours, large):
     assert load(server, "steady", colours.model) == 200
     stop = threading.Event()
@@ -161,6 +165,7 @@ def test_traffic_goes_on_while_models_come_and_go(server, colours, large):
     assert call(server, "DELETE", "/models/steady")[0] == 200
 
 
+@pytest.mark.slow
 def test_an_unloaded_models_memory_is_given_back(server, large, colours):
     (worker,) = server.workers()
     for name in ("warm", "up"):  # the libraries keep some memory for good
@@ -179,6 +184,7 @@ def test_an_unloaded_models_memory_is_given_back(server, large, colours):
     assert full - empty > 4 * 20e6 and left < 0.15 * (full - empty), f"{empty=} {full=} {left=}"
 
 
+@pytest.mark.slow
 def test_without_room_sagemaker_is_told_to_make_some(colours, large):
     models = Models(shared=SharedLimits(1), room=lambda: 100_000_000)
     models.load("small", str(colours.model))

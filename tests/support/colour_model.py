@@ -4,6 +4,7 @@ It names the three colours of tests.support.jobs rightly and surely. A server ca
 trained one: the same files but the weights, the same inputs and outputs.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from artifact.preprocessing import Preprocessing
 from tests.support.jobs import COLOURS, draw_channel
 from train.job import Job
 
+Colours = Mapping[str, tuple[int, int, int]]  # red, green and blue by name
 OPSET = 17
 SHARPNESS = 1.3e-4  # of the probabilities, per squared sample value: a clear photo has about 0.99
 PHOTOS = {"train": 16, "validation": 4, "test": 6}  # per class
@@ -28,12 +30,12 @@ def colour_job(root: Path) -> Job:
     return Job(root)
 
 
-def write_colour_model(folder: Path) -> None:
-    """The artifact's graph and description."""
+def write_colour_model(folder: Path, colours: Colours = COLOURS) -> None:
+    """The artifact's graph and description; a class is a colour's name."""
     folder.mkdir(parents=True, exist_ok=True)
-    onnx.save(colour_graph(), folder / GRAPH_FILE)
+    onnx.save(colour_graph(colours), folder / GRAPH_FILE)
     description = Description(
-        classes=tuple(sorted(COLOURS)),
+        classes=tuple(sorted(colours)),
         preprocessing=Preprocessing(resize=36, crop=32),
         architecture="shufflenet_v2_x0_5",
         accuracy={"validation": 1.0, "test": 1.0},
@@ -41,9 +43,9 @@ def write_colour_model(folder: Path) -> None:
     write_description(folder, description)
 
 
-def colour_graph() -> onnx.ModelProto:
-    """uint8 [N, 32, 32, 3] to float32 [N, 3]: a softmax over the distances to the colours."""
-    colours = np.array([COLOURS[name] for name in sorted(COLOURS)], np.float32)
+def colour_graph(names: Colours) -> onnx.ModelProto:
+    """uint8 [N, 32, 32, 3] to float32 [N, classes]: a softmax over the distances to the colours."""
+    colours = np.array([names[name] for name in sorted(names)], np.float32)
     # -|x - c|^2 = 2 x.c - |c|^2 - |x|^2. Softmax does not see the last part: all classes have it.
     weights = SHARPNESS * 2 * colours.T
     bias = -SHARPNESS * (colours**2).sum(axis=1)
