@@ -1,8 +1,10 @@
 """The life of slipway-serve-mms: start, /ping, dead processes, SIGTERM. Needs Docker."""
 
+import http.client
 import shutil
-import threading
 import time
+from contextlib import ExitStack
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -63,26 +65,26 @@ def test_mms_s_death_ends_the_container(images, model_folder):
 
 def test_sigterm_answers_what_was_accepted(images, model_folder):
     """Twenty clients ask one worker; SIGTERM comes while most of them wait in MMS's queue."""
-    with container(*model(model_folder)) as (name, url):
+    body = instances(*[photo("red", size=(1500, 1500))] * 3)
+    with container(*model(model_folder)) as (name, url), ExitStack() as stack:
         ready(url)
-        body, answers = instances(*[photo("red", size=(1500, 1500))] * 3), []
-        threads = [
-            threading.Thread(
-                target=lambda: answers.append(
-                    ask(url, body, {"Content-Type": "application/json"})[0]
-                )
-            )
-            for _ in range(20)
-        ]
-        for thread in threads:
-            thread.start()
-        wait_for(lambda: answers)
+        connections = []
+        for _ in range(20):
+            connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
+            stack.callback(connection.close)
+            connection.request("POST", "/invocations", body, {"Content-Type": "application/json"})
+            connections.append(connection)
+        # Connections are accepted one after the other: with this one, the twenty before it.
+        ready(url)
         started = time.monotonic()
         docker("stop", "-t", "25", name)
         assert time.monotonic() - started < 25
-        for thread in threads:
-            thread.join()
-        assert answers == [200] * 20
+        statuses = []
+        for connection in connections:
+            answer = connection.getresponse()
+            answer.read()
+            statuses.append(answer.status)
+        assert statuses == [200] * 20
         assert docker("wait", name).stdout.strip() == "0"
 
 
