@@ -158,6 +158,7 @@ def _form(body: bytes, boundary: str) -> tuple[bytes, dict[str, str]]:
     if not boundary:
         raise Failure(400, f"{FORM_TYPE} needs a boundary; {SEND_FORM}")
     edge = b"\r\n--" + boundary.encode("latin-1", "replace")
+    # two more than the parts: the text before the first edge, and "--" after the last
     parts = (b"\r\n" + body).split(edge, MAX_PARTS + 2)
     if len(parts) > MAX_PARTS + 2:
         raise Failure(400, f"the body has more than {MAX_PARTS} parts; {SEND_FORM}")

@@ -59,6 +59,7 @@ class Site:
             return json_answer({"error": sentence}, 500)
 
     def _route(self, request: Request) -> Callable[[Request], Answer]:
+        # the server or Lambda's handler leaves the body of a HEAD's answer out
         method = "GET" if request.method == "HEAD" else request.method
         route = self._routes.get((method, request.path))
         if route:
