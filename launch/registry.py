@@ -165,9 +165,11 @@ class HttpRegistry:
             with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
                 return answer.read(), answer.headers
         except urllib.error.HTTPError as error:
+            # The error holds the open connection.
+            with error:
+                text = error.read(300).decode(errors="replace").strip()
             if error.code == 404:
                 raise Missing(f"'{self.host}' has no {name}") from error
-            text = error.read(300).decode(errors="replace").strip()
             refusal = f"'{self.host}' answered {error.code} for {name}: {text}"
             if error.code == 401:
                 raise Unauthorized(refusal, error.headers.get("WWW-Authenticate", "")) from error
