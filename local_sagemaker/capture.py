@@ -29,20 +29,12 @@ def capture(
         return
     if random.uniform(0, 100) >= wanted["InitialSamplingPercentage"]:
         return
-    modes = {option["CaptureMode"] for option in wanted["CaptureOptions"]}
-    types: list[str] = []
-    for kinds in (wanted.get("CaptureContentTypeHeader") or {}).values():
-        types += kinds
-    data: dict[str, Record] = {}
-    if modes & {"Input", "InputAndOutput"}:
-        data["endpointInput"] = _part("INPUT", *sent, types)
-    if modes & {"Output", "InputAndOutput"}:
-        data["endpointOutput"] = _part("OUTPUT", *answered, types)
     now = datetime.datetime.now(datetime.UTC)
     number = str(uuid.uuid4())
     moment = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    # The fields and the layout of the keys are those of Model Monitor's captured data.
     event = {
-        "captureData": data,
+        "captureData": _captured(wanted, sent, answered),
         "eventMetadata": {"eventId": number, "inferenceTime": moment},
         "eventVersion": "0",
     }
@@ -59,20 +51,36 @@ def capture(
         log.warning("endpoint %s: data capture: %s", endpoint, error)
 
 
+def _captured(
+    wanted: Record, sent: tuple[str, bytes], answered: tuple[str, bytes]
+) -> dict[str, Record]:
+    """The sides of a call that the configuration asks for."""
+    modes = {option["CaptureMode"] for option in wanted["CaptureOptions"]}
+    types: list[str] = []
+    for kinds in (wanted.get("CaptureContentTypeHeader") or {}).values():
+        types += kinds
+    data: dict[str, Record] = {}
+    if modes & {"Input", "InputAndOutput"}:
+        data["endpointInput"] = _part("INPUT", *sent, types)
+    if modes & {"Output", "InputAndOutput"}:
+        data["endpointOutput"] = _part("OUTPUT", *answered, types)
+    return data
+
+
 def _part(mode: str, content_type: str, body: bytes, types: list[str]) -> Record:
     """Listed JSON and CSV types stay readable; all else is base64, as on SageMaker."""
     kind = content_type.partition(";")[0].strip()
     if kind in types and kind.endswith(("json", "csv")):
-        encoding = "CSV" if kind.endswith("csv") else "JSON"
-        return {
-            "observedContentType": content_type,
-            "mode": mode,
-            "data": body.decode("utf-8", errors="replace"),
-            "encoding": encoding,
-        }
+        encoding = "JSON"
+        if kind.endswith("csv"):
+            encoding = "CSV"
+        data = body.decode("utf-8", errors="replace")
+    else:
+        encoding = "BASE64"
+        data = base64.b64encode(body).decode()
     return {
         "observedContentType": content_type,
         "mode": mode,
-        "data": base64.b64encode(body).decode(),
-        "encoding": "BASE64",
+        "data": data,
+        "encoding": encoding,
     }

@@ -30,6 +30,7 @@ from local_sagemaker.record import Record
 
 log = logging.getLogger(__name__)
 TARGET = "SageMaker."
+UNKNOWN_OPERATION = "UnknownOperationException"  # the code that AWS's JSON protocol has for it
 OPERATIONS = (
     training.OPERATIONS
     | models.OPERATIONS
@@ -47,27 +48,14 @@ def create_app(platform: Platform) -> Flask:
     @app.post("/")
     def call() -> Response:
         target = request.headers.get("X-Amz-Target", "")
-        if not target.startswith(TARGET) and target != quotas.TARGET:
-            raise ApiError(
-                "UnknownOperationException",
-                f"the header X-Amz-Target must be {TARGET}<operation>; found '{target[:100]}'",
-            )
-        name = target.removeprefix(TARGET)
-        try:
-            body = json.loads(request.get_data() or b"{}")
-        except ValueError as error:
-            raise ApiError(
-                contract.SERIALIZATION, f"the request's body is not JSON: {error}"
-            ) from error
         if target == quotas.TARGET:
-            return _json(quotas.listed(body))
-        asked = contract.check(name, body)
-        if name not in OPERATIONS:
-            raise ApiError(
-                "UnknownOperationException",
-                f"local SageMaker does not do {name}; it does {', '.join(sorted(OPERATIONS))}",
-            )
-        return _json(contract.answer(name, OPERATIONS[name](platform, asked, region()) or {}))
+            return _json(quotas.listed(_body()))
+        if target.startswith(TARGET):
+            return _json(_answer(platform, target.removeprefix(TARGET), _body()))
+        raise ApiError(
+            UNKNOWN_OPERATION,
+            f"the header X-Amz-Target must be {TARGET}<operation>; found '{target[:100]}'",
+        )
 
     @app.post("/endpoints/<name>/invocations")
     def invoke(name: str) -> Response:
@@ -89,38 +77,52 @@ def create_app(platform: Platform) -> Flask:
     return app
 
 
+def _body() -> Record:
+    """The request's JSON. ApiError when it is not JSON."""
+    try:
+        # An operation without parameters may be called without a body.
+        body: Record = json.loads(request.get_data() or b"{}")
+    except ValueError as error:
+        message = f"the request's body is not JSON: {error}"
+        raise ApiError(contract.SERIALIZATION, message) from error
+    return body
+
+
+def _answer(platform: Platform, name: str, body: Record) -> Record:
+    """What one operation of SageMaker answers. ApiError as SageMaker's own."""
+    asked = contract.check(name, body)
+    if name not in OPERATIONS:
+        raise ApiError(
+            UNKNOWN_OPERATION,
+            f"local SageMaker does not do {name}; it does {', '.join(sorted(OPERATIONS))}",
+        )
+    # Operations such as Stop... and Delete... have no result: SageMaker answers {}.
+    result = OPERATIONS[name](platform, asked, region()) or {}
+    return contract.answer(name, result)
+
+
 def _add_error_handlers(app: Flask) -> None:
     """Every error is answered in SageMaker's JSON."""
 
     @app.errorhandler(ApiError)
     def refused(error: ApiError) -> Response:
-        return _json(
-            {"__type": error.code, "message": error.message, **error.fields},
-            error.status,
-            {"x-amzn-ErrorType": error.code} if error.code else None,
-        )
+        headers: dict[str, str] = {}
+        if error.code:
+            headers["x-amzn-ErrorType"] = error.code
+        body = {"__type": error.code, "message": error.message, **error.fields}
+        return _json(body, error.status, headers)
 
     @app.errorhandler(HTTPException)
     def http_error(error: HTTPException) -> Response:
-        return _json(
-            {
-                "__type": "UnknownOperationException",
-                "message": f"{request.method} {request.path[:100]}: {error.description}",
-            },
-            error.code or 500,
-        )
+        message = f"{request.method} {request.path[:100]}: {error.description}"
+        return _json({"__type": UNKNOWN_OPERATION, "message": message}, error.code or 500)
 
     @app.errorhandler(Exception)
     def failed(error: Exception) -> Response:
         log.exception("a request failed")
-        return _json(
-            {
-                "__type": "InternalFailure",
-                "message": "the local server failed on this request: "
-                f"{type(error).__name__}: {error}",
-            },
-            500,
-        )
+        cause = f"{type(error).__name__}: {error}"
+        message = f"the local server failed on this request: {cause}"
+        return _json({"__type": "InternalFailure", "message": message}, 500)
 
 
 def _headers() -> dict[str, str]:
@@ -129,10 +131,12 @@ def _headers() -> dict[str, str]:
 
 def region() -> str:
     """The region that the request was signed for."""
-    found = re.search(
-        r"Credential=[^/]+/\d+/([a-z0-9-]+)/", request.headers.get("Authorization", "")
-    )
-    return found[1] if found else "us-east-1"
+    # Credential=KEY/DATE/REGION/SERVICE/aws4_request, as Signature Version 4 has it.
+    signature = request.headers.get("Authorization", "")
+    found = re.search(r"Credential=[^/]+/\d+/([a-z0-9-]+)/", signature)
+    if found is None:
+        return "us-east-1"  # boto3's own default
+    return found[1]
 
 
 def _json(content: Record, status: int = 200, headers: dict[str, str] | None = None) -> Response:

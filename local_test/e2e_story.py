@@ -31,7 +31,7 @@ TRUST = {
         }
     ],
 }
-# without an engine there are no layers: the manifest of an image without any
+# Without Docker nothing is built: this is the manifest of an image without layers.
 EMPTY_MANIFEST = {
     "schemaVersion": 2,
     "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
@@ -73,25 +73,9 @@ def begin(steps: Steps, bucket: str, registry: str) -> None:
 
 
 def recipe(images: Path, prepared: Path) -> dict[str, Any]:
-    """The demo's recipe, smaller, with two searches, on spot machines, with a real-time endpoint.
-
-    The second search starts from the first.
-    """
+    """The demo's recipe, smaller: two searches, spot machines, a real-time endpoint."""
     document: dict[str, Any] = read_document(RECIPE)
     [search] = document["tuning"]
-    first = {
-        **search,
-        "name": "e2e-1",
-        "budgets": {"jobs": 2, "parallel": 2},
-        "hyperparameters": {**search["hyperparameters"], "epochs": TRIAL_EPOCHS},
-    }
-    second = {
-        **first,
-        "name": "e2e-2",
-        "parents": ["e2e-1"],
-        "warm_start": "IdenticalDataAndAlgorithm",
-        "seed": 1,
-    }
     hyperparameters = {"model": MODEL, "image_size": 64, "epochs": EPOCHS, "quantize": False}
     sagemaker = {
         "region": cloud.REGION,
@@ -109,10 +93,29 @@ def recipe(images: Path, prepared: Path) -> dict[str, Any]:
     return {
         **document,
         "name": NAME,
-        "tuning": [first, second],
+        "tuning": two_searches(search),
         "hyperparameters": {**document["hyperparameters"], **hyperparameters},
         "sagemaker": sagemaker,
     }
+
+
+def two_searches(search: dict[str, Any]) -> list[dict[str, Any]]:
+    """Two short searches like the given one; the second starts from the first."""
+    first = {
+        **search,
+        "name": "e2e-1",
+        "budgets": {"jobs": 2, "parallel": 2},
+        "hyperparameters": {**search["hyperparameters"], "epochs": TRIAL_EPOCHS},
+    }
+    second = {
+        **first,
+        "name": "e2e-2",
+        "parents": ["e2e-1"],
+        "warm_start": "IdenticalDataAndAlgorithm",
+        # With the first search's seed it would draw the same values again.
+        "seed": 1,
+    }
+    return [first, second]
 
 
 def push_manifests(steps: Steps, images: Path) -> None:
@@ -144,7 +147,8 @@ def search_and_train(steps: Steps, sagemaker_url: str) -> None:
             f"the rules of {watched} are not judged",
         )
         answers = judged(watched)
-        must(answers and "Error" not in answers.values(), "a rule could not judge", answers)
+        must(answers, "no rules", answers)
+        must("Error" not in answers.values(), "a rule could not judge", answers)
     pages = ("profiler-report.html", "report: measured through the artifact")
     steps.launch("report", see=pages)
 
@@ -157,7 +161,8 @@ def check_warm_start() -> None:
     search = sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=newest)
     [parent] = search["WarmStartConfig"]["ParentHyperParameterTuningJobs"]
     from_first = parent["HyperParameterTuningJobName"].startswith("e2e-1-")
-    must(from_first and search["OverallBestTrainingJob"], "no warm start", search)
+    must(from_first, "the second search has another parent", search)
+    must(search["OverallBestTrainingJob"], "no best job over both searches", search)
 
 
 def train_with_interruption(steps: Steps, sagemaker_url: str) -> None:
@@ -181,7 +186,8 @@ def train_with_interruption(steps: Steps, sagemaker_url: str) -> None:
     steps.launch("train", see=wanted, what="train on")
     record = boto3.client("sagemaker").describe_training_job(TrainingJobName=job)
     states = [entry["Status"] for entry in record["SecondaryStatusTransitions"]]
-    must("Interrupted" in states and states[-1] == "Completed", "no interruption", states)
+    must("Interrupted" in states, "no interruption", states)
+    must(states[-1] == "Completed", "not completed after the interruption", states)
 
 
 def printed_by(job: str) -> str:
@@ -231,6 +237,6 @@ def check_accuracy(steps: Steps, test: Path) -> None:
     served = sum(correct) / len(correct)
     must(
         round(trained, 6) == round(served, 6),
-        "the endpoint answers otherwise than training measured",
+        "the endpoint's accuracy differs from training's",
         {"trained": trained, "served": served},
     )

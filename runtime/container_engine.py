@@ -81,16 +81,19 @@ class DockerEngine:
     interface = "eth0"
 
     def __init__(self, state: Path | None = None) -> None:
-        owner = str(state.absolute()) if state else ""
+        owner = ""
+        self._work = ""
+        if state:
+            owner = str(state.absolute())
+            self._work = f"{owner}/work/"
         self._label = f"{LABEL}={owner}"
-        self._work = f"{owner}/work/" if state else ""
 
     def find_image(self, uri: str, verb: str) -> str:
         """The image of that name, or the local one with its last name and tag, or its latest."""
         last = uri.rsplit("/", 1)[-1]
         repository = re.split("[:@]", last)[0]
         for candidate in (uri, last, f"{repository}:latest"):
-            by_digest = "@" in candidate  # a digest names an image only with its registry
+            by_digest = "@" in candidate  # a digest is only found with its registry's name
             if by_digest and candidate != uri:
                 continue
             if docker.image_exists(candidate):
@@ -164,7 +167,9 @@ class ProcessEngine:
 
     def hosts(self, count: int) -> list[str]:
         """Names that resolve without a network of containers."""
-        return ["algo-1"] if count == 1 else loopback_hosts(count)
+        if count == 1:
+            return ["algo-1"]  # as on SageMaker: a single host has nobody to reach
+        return loopback_hosts(count)
 
     def rendezvous(self, count: int) -> dict[str, str]:
         return loopback_rendezvous(count)
@@ -208,7 +213,9 @@ def loopback_rendezvous(count: int) -> dict[str, str]:
 
     SageMaker's port would be the same for all jobs that run side by side here.
     """
-    return {RENDEZVOUS_PORT: str(free_port())} if count > 1 else {}
+    if count == 1:
+        return {}
+    return {RENDEZVOUS_PORT: str(free_port())}
 
 
 def choose_container_engine(wanted: str) -> str:
@@ -228,8 +235,10 @@ def choose_container_engine(wanted: str) -> str:
 
 
 def make_container_engine(name: str, state: Path | None = None) -> ContainerEngine:
-    """The engine of this name, docker or process. state: the folder of a server, if one asks."""
-    return DockerEngine(state) if name == "docker" else ProcessEngine(state)
+    """The engine of this name, docker or process. state: a server's folder, if it has one."""
+    if name == "docker":
+        return DockerEngine(state)
+    return ProcessEngine(state)
 
 
 def _mounts(spec: RunSpec) -> list[str]:

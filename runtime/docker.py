@@ -63,7 +63,9 @@ def identity() -> list[str]:
 def all_gpus() -> list[str]:
     """The option that gives a container all GPUs; none where the engine has none."""
     runtimes = call("info", "--format", "{{json .Runtimes}}").stdout or "{}"
-    return ["--gpus", "all"] if "nvidia" in json.loads(runtimes) else []
+    if "nvidia" in json.loads(runtimes):
+        return ["--gpus", "all"]
+    return []
 
 
 def run_command(image: str, arguments: list[str], name: str, options: list[str]) -> list[str]:
@@ -86,7 +88,7 @@ def image_exists(image: str) -> bool:
 
 
 def image_description(image: str) -> dict[str, Any]:
-    """What `docker image inspect` says of an image. RunError when there is no such image."""
+    """The JSON of `docker image inspect`. RunError when the engine does not have the image."""
     found = call("image", "inspect", image)
     if found.returncode:
         raise RunError(f"the Docker engine here has no image '{image}'; build or pull it")
@@ -125,7 +127,9 @@ def images_named(reference: str) -> list[str]:
 def published_url(name: str, port: int = SERVING_PORT) -> str | None:
     """The URL on this machine of a container's port; None while that is not known."""
     published = output_or_nothing("port", name, f"{port}/tcp").split()
-    return f"http://{published[0]}" if published else None
+    if not published:
+        return None
+    return f"http://{published[0]}"
 
 
 def address(name: str) -> str:

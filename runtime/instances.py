@@ -54,7 +54,9 @@ class Instance:
             return None
         if self._reader:
             self._reader.join(timeout=OUTPUT_S)
-        return 128 - code if code < 0 else code
+        if code < 0:  # Popen's -N for signal N, as shells and Docker have it
+            return 128 - code
+        return code
 
     def url(self) -> str | None:
         """Where it serves; None while that is not known."""

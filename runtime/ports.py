@@ -59,7 +59,7 @@ def _take_block() -> _Block:
             if handle is not None:
                 return _Block(pid, number, handle=handle)
     except OSError:
-        pass  # there is no place to keep locks
+        pass  # this machine has no folder for the locks
     return _Block(pid)
 
 

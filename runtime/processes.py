@@ -23,13 +23,18 @@ def start(
 
     It leads a session of its own, so that Ctrl-C does not reach it: whoever starts it stops it.
     """
+    stdout = None
+    stderr = None
+    if piped:
+        stdout = subprocess.PIPE
+        stderr = subprocess.STDOUT
     return subprocess.Popen(
         arguments,
         cwd=folder,
         env=environment,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE if piped else None,
-        stderr=subprocess.STDOUT if piped else None,
+        stdout=stdout,
+        stderr=stderr,
         start_new_session=True,
     )
 
