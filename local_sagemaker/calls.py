@@ -13,7 +13,7 @@ def ask(
 ) -> tuple[int, dict[str, str], bytes]:
     """Status, headers (lower-case names) and body.
 
-    OSError, TimeoutError or HTTPException when there is no answer.
+    OSError, TimeoutError or HTTPException without an answer.
     """
     address = urllib.parse.urlsplit(url)
     connection = http.client.HTTPConnection(address.netloc, timeout=timeout_s)
@@ -27,11 +27,16 @@ def ask(
 
 
 def model_error(status: int, message: str, stream_arn: str) -> ApiError:
-    """The 424 that a caller sees for whatever a container does wrong."""
-    whose = "client" if 400 <= status < 500 else "server"
+    """ModelError: every fault of a container reaches the caller with status 424.
+
+    status: the container's, 0 without an answer.
+    """
+    side = "server"
+    if 400 <= status < 500:
+        side = "client"
     return ApiError(
         "ModelError",
-        f'Received {whose} error ({status}) from primary with message "{message}". '
+        f'Received {side} error ({status}) from primary with message "{message}". '
         f"See {stream_arn} for more information.",
         424,
         OriginalStatusCode=status,

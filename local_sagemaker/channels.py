@@ -44,6 +44,7 @@ def configuration(channels: list[Record]) -> dict[str, dict[str, str]]:
     for channel in channels:
         source = channel["DataSource"]["S3DataSource"]
         found[channel["ChannelName"]] = {
+            # A FastFile channel looks like files, too.
             "TrainingInputMode": DEFAULT_MODE,
             "S3DistributionType": source.get("S3DataDistributionType", "FullyReplicated"),
             "RecordWrapperType": channel.get("RecordWrapperType", "None"),
@@ -68,7 +69,7 @@ def fill(channels: list[Record], data: Path, rank: int, hosts: int) -> None:
                 "objects exist under that S3 prefix."
             )
         if source.get("S3DataDistributionType") == "ShardedByS3Key":
-            found = found[rank::hosts]
+            found = found[rank::hosts]  # sorted keys: no two hosts get the same object
         folder = data / channel["ChannelName"]
         folder.mkdir(parents=True, exist_ok=True)
         for uri, name in found:
@@ -101,6 +102,7 @@ def _place(uri: str, target: Path, folder: Path, packed: bool) -> None:
     if not target.resolve().is_relative_to(folder.resolve()):
         raise objects.ObjectError(f"the object '{uri}' has a name that leads out of its channel")
     objects.fetch(uri, target)
+    # CompressionType Gzip: SageMaker unpacks each object before a training sees it.
     if packed and target.suffix == ".gz":
         target.with_suffix("").write_bytes(gzip.decompress(target.read_bytes()))
         target.unlink()

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from local_sagemaker import objects
 
-EVERY_S = 3.0  # SageMaker's guide names no number
-TEMPORARY = (".tmp", ".part", ".slipway-tmp")  # suffixes
+EVERY_S = 3.0  # between two sends; SageMaker's guide has no number for it
+TEMPORARY = (".tmp", ".part", ".slipway-tmp")  # suffixes of files that are still being written
 
 
 class Checkpoints:
@@ -42,7 +42,7 @@ class Checkpoints:
                 except objects.ObjectError:
                     if (self._folder / name).exists():
                         raise
-                    now.pop(name)  # the training took it away meanwhile: it keeps few
+                    now.pop(name)  # the training deleted it in the meantime: it keeps few
             for name in self._sent.keys() - now.keys():
                 objects.remove(objects.joined(self._uri, name))
             self._sent = now

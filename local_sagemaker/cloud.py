@@ -21,10 +21,10 @@ from runtime.errors import RunError
 from runtime.ports import free_port
 from runtime.processes import REPOSITORY
 
-START_S = 60
+START_S = 60  # moto takes seconds to load on a busy machine
 STOP_S = 150  # local SageMaker stops its containers first
 REGION = "eu-west-1"
-# of the services that local SageMaker stands in for
+# The variables of the services that local SageMaker stands in for.
 SAGEMAKER_URLS = (
     "AWS_ENDPOINT_URL_SAGEMAKER",
     "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME",
@@ -33,6 +33,7 @@ SAGEMAKER_URLS = (
 REGISTRY = (
     "version: 0.1\nstorage: {filesystem: {rootdirectory: %s}}\nhttp: {addr: 'localhost:%d'}\n"
 )
+# No file and no metadata server is asked: real credentials of this machine are never used.
 NOBODY = {
     "AWS_ACCESS_KEY_ID": "nobody",
     "AWS_SECRET_ACCESS_KEY": "nobody",
@@ -51,7 +52,7 @@ def environment_here(**more: str) -> dict[str, str]:
 
 
 def client(service: str) -> Any:  # boto3 makes a client's operations at run time
-    """boto3's client of a service, by the environment's endpoints."""
+    """boto3's client of a service, at the endpoint that the environment has."""
     return boto3.client(service)  # type: ignore[call-overload]  # names are literals there
 
 

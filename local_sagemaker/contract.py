@@ -15,13 +15,13 @@ from botocore.validate import ParamValidator
 
 from local_sagemaker.record import Record
 
-# codes of errors
+# The codes of errors, as SageMaker has them; boto3 makes its exceptions of them.
 SERIALIZATION = "SerializationException"
 VALIDATION = "ValidationException"
 NOT_FOUND = "ResourceNotFound"
 IN_USE = "ResourceInUse"
 
-# classes of Java's regular expressions, in Python's words
+# Character classes that Java's regular expressions have, and what stands for them in Python's.
 JAVA_CLASSES = {r"\p{L}": "a-zA-Z\u00c0-\uffff", r"\p{Z}": r"\s", r"\p{N}": r"\d"}
 
 
@@ -62,13 +62,15 @@ def check(name: str, request: object) -> Record:
     if not isinstance(request, dict):
         raise ApiError(SERIALIZATION, "the request's body must be a JSON object")
     report = ParamValidator().validate(_with_times(shape, request), shape).generate_report()
+    # The types first: the other checks assume the right ones, as the service does.
     wrong_types = [line for line in report.splitlines() if line.startswith("Invalid type")]
     if wrong_types:
         raise ApiError(SERIALIZATION, "; ".join(wrong_types))
     faults = list(_faults(shape, request, ""))
     if faults:
-        errors = "error" if len(faults) == 1 else "errors"
-        count = f"{len(faults)} validation {errors} detected"
+        count = f"{len(faults)} validation errors detected"
+        if len(faults) == 1:
+            count = "1 validation error detected"
         raise ApiError(VALIDATION, f"{count}: {'; '.join(faults)}")
     return request
 
@@ -110,9 +112,10 @@ def _with_times(shape: Shape, value: Any) -> Any:
     if isinstance(shape, StructureShape) and isinstance(value, dict):
         parts = {}
         for name, part in value.items():
-            if part is not None:
-                known = name in shape.members
-                parts[name] = _with_times(shape.members[name], part) if known else part
+            if name in shape.members and part is not None:
+                part = _with_times(shape.members[name], part)
+            if part is not None:  # in JSON, null is as good as a member left out
+                parts[name] = part
         return parts
     if isinstance(shape, ListShape) and isinstance(value, list):
         return [_with_times(shape.member, part) for part in value]
@@ -144,6 +147,7 @@ def _faults_of_structure(shape: StructureShape, value: Record, where: str) -> It
     for name, part in value.items():
         if name in shape.members and part is not None:
             yield from _faults(shape.members[name], part, _joined(where, name))
+    # A union is a structure of which exactly one member may be set.
     if getattr(shape, "is_tagged_union", False) and len(value) != 1:
         names = ", ".join(shape.members)
         yield _fault(sorted(value), where, f"Member must have exactly one of {names}")
@@ -159,6 +163,7 @@ def _own_faults(shape: Shape, value: Any, where: str) -> Iterator[str]:
     if pattern and isinstance(value, str) and not _is_accepted(shape, pattern, value):
         rule = "Member must satisfy regular expression pattern"
         yield _fault(value, where, f"{rule}: {pattern}")
+    # "min" and "max" bound a number itself, and the length of all else.
     if isinstance(value, (int, float)):
         size: float = value
         noun = "value"
@@ -187,15 +192,19 @@ def _is_accepted(shape: Shape, pattern: str, value: str) -> bool:
     try:
         return re.fullmatch(pattern, value, re.DOTALL) is not None
     except re.error:
-        return True
+        return True  # SageMaker itself will check it: better too lax here than a false refusal
 
 
 def _fault(value: Any, where: str, constraint: str) -> str:
-    found = "null" if value is None else f"'{value}'"
+    found = "null"
+    if value is not None:
+        found = f"'{value}'"
     return f"Value {found} at '{where}' failed to satisfy constraint: {constraint}"
 
 
 def _joined(where: str, name: str) -> str:
     """A member's name as the service's errors have it: algorithmSpecification.trainingImage."""
     name = name[0].lower() + name[1:]
-    return f"{where}.{name}" if where else name
+    if not where:
+        return name
+    return f"{where}.{name}"

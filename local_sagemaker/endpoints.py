@@ -49,8 +49,9 @@ def _idle(platform: Platform, name: str, region: str) -> tuple[Record, Fleet]:
     record = found(platform, name, region)
     fleet = platform.runner(KIND, name)
     if record["EndpointStatus"] != "InService" or fleet is None:
-        busy = record["EndpointStatus"] in ("Creating", "Updating", "Deleting")
-        state = "in-progress" if busy else "failed"
+        state = "failed"
+        if record["EndpointStatus"] in ("Creating", "Updating", "Deleting"):
+            state = "in-progress"
         raise invalid(f'Cannot update {state} endpoint "{record["EndpointArn"]}".')
     return record, fleet
 
@@ -86,11 +87,12 @@ def list_all(platform: Platform, request: Record, region: str) -> Record:
 
 
 def delete(platform: Platform, request: Record, region: str) -> Record:
-    """Deleting at once; gone when its containers are."""
+    """Its status is Deleting at once. Its record goes after its containers."""
     name = request["EndpointName"]
     record = found(platform, name, region)
     if record["EndpointStatus"] != "Deleting":
         platform.store.change(KIND, name, EndpointStatus="Deleting")
+        # Containers may take minutes to stop, and SageMaker answers before they have.
         threading.Thread(target=_take_away, args=(platform, record), name=f"delete {name}").start()
     return {}
 
@@ -107,9 +109,10 @@ def recover(platform: Platform) -> None:
     """After a restart: endpoints come up again on the configuration that they last served."""
     for record in platform.store.all(KIND):
         if record["EndpointStatus"] == "Deleting":
-            _take_away(platform, record)
+            _take_away(platform, record)  # the earlier server ended in between
         if record["EndpointStatus"] in ("Failed", "Deleting"):
             continue
+        # An update that the restart broke off is forgotten.
         config = record.get("DeployedConfigName") or record["EndpointConfigName"]
         if platform.store.find(models.CONFIG, config) is None:
             platform.store.change(

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from local_sagemaker import models, objects
 from local_sagemaker.contract import ApiError, invalid
+from local_sagemaker.job_ends import REASON_LENGTH
 from local_sagemaker.platform import Platform
 from local_sagemaker.record import Record
 from local_sagemaker.store import ACCOUNT
@@ -22,8 +23,8 @@ from runtime.errors import RunError
 
 log = logging.getLogger(__name__)
 KIND = "endpoint"
-WATCH_S = 0.5
-ASYNC_AT_ONCE = 4
+WATCH_S = 0.5  # between two looks for instances that have ended
+ASYNC_AT_ONCE = 4  # calls of InvokeEndpointAsync, per endpoint
 
 
 class Fleet(threading.Thread):
@@ -40,11 +41,11 @@ class Fleet(threading.Thread):
         self.variants: dict[str, Variant] = {}
         self.weights: dict[str, float] = {}
         self.config: Record = {}
-        # of serverless variants: one slot per call at the same time
+        # by serverless variant: as many calls at the same time as its MaxConcurrency
         self.slots: dict[str, threading.BoundedSemaphore] = {}
         self._tasks: queue.Queue[Callable[[], None]] = queue.Queue()
         self._deploying: list[Variant] = []
-        self._generation = 0
+        self._generation = 0  # of configurations; each has a folder of its own
         self.ended = False
         self.later = ThreadPoolExecutor(ASYNC_AT_ONCE, thread_name_prefix=f"async {self.endpoint}")
 
@@ -79,7 +80,7 @@ class Fleet(threading.Thread):
         self.later.shutdown(wait=False, cancel_futures=True)
 
     def choose(self, target: str | None) -> tuple[str, Variant]:
-        """The variant named, or one by weight. ApiError when there is none."""
+        """The named variant, or one by weight. ApiError when the endpoint has no such variant."""
         variants = self.variants  # a deployment may put others in their place
         weights = self.weights
         if target:
@@ -93,8 +94,10 @@ class Fleet(threading.Thread):
                 "ValidationError", f"Endpoint {self.endpoint} of account {ACCOUNT} not found."
             )
         names = list(variants)
-        total = [weights[name] for name in names]
-        name = random.choices(names, total if sum(total) else None)[0]
+        shares = [weights[name] for name in names]
+        if not any(shares):
+            shares = [1.0] * len(names)  # random.choices refuses weights that are all 0
+        name = random.choices(names, shares)[0]
         return name, variants[name]
 
     def _deploy(self, config_name: str) -> None:
@@ -110,7 +113,7 @@ class Fleet(threading.Thread):
         old = self.variants
         self.variants = made
         self._take_over(config)
-        self._tell(
+        self._update_record(
             EndpointStatus="InService",
             EndpointConfigName=config_name,
             DeployedConfigName=config_name,
@@ -118,6 +121,7 @@ class Fleet(threading.Thread):
             DataCaptureConfig=_capture(config),
             AsyncInferenceConfig=config.get("AsyncInferenceConfig"),
         )
+        # Only now: requests went to the old instances until the switch.
         each(list(old.values()), Variant.stop)
 
     def _config(self, name: str) -> Record:
@@ -137,7 +141,7 @@ class Fleet(threading.Thread):
             each(self._deploying, Variant.fetch)
             for entry in entries:
                 self._scale(made[entry["VariantName"]], entry)
-        except BaseException:
+        except BaseException:  # whatever it was, no container of theirs may stay
             each(list(made.values()), Variant.stop)
             raise
         finally:
@@ -179,12 +183,17 @@ class Fleet(threading.Thread):
             ) from error
 
     def _failed(self, error: Exception, first: bool) -> None:
-        kind = "" if isinstance(error, NotHealthy) else f"{type(error).__name__}: "
+        reason = str(error)
+        if not isinstance(error, NotHealthy):  # the text alone may be a mere key or number
+            reason = f"{type(error).__name__}: {error}"
+        status = "InService"  # on what served before
+        if first:
+            status = "Failed"
         record = self.platform.store.find(KIND, self.endpoint) or {}
-        self._tell(
-            EndpointStatus="Failed" if first else "InService",
+        self._update_record(
+            EndpointStatus=status,
             EndpointConfigName=record.get("DeployedConfigName", record.get("EndpointConfigName")),
-            FailureReason=f"{kind}{error}"[:1024],
+            FailureReason=reason[:REASON_LENGTH],
         )
 
     def _change(self, wanted: list[Record]) -> None:
@@ -197,7 +206,7 @@ class Fleet(threading.Thread):
                 self.weights[name] = entry.get("DesiredWeight", self.weights[name])
             except (NotHealthy, RunError) as error:
                 reason = f"The primary container for production variant {name} {error}"
-        self._tell(EndpointStatus="InService", FailureReason=reason)
+        self._update_record(EndpointStatus="InService", FailureReason=reason)
 
     def _heal(self) -> None:
         for name, variant in self.variants.items():
@@ -211,8 +220,8 @@ class Fleet(threading.Thread):
                     error,
                 )
 
-    def _tell(self, **fields: object) -> None:
-        """Status and variants into the record."""
+    def _update_record(self, **fields: object) -> None:
+        """Note fields and the variants as they are in the endpoint's record."""
         shown = [self._shown(name, variant) for name, variant in self.variants.items()]
         if self.ended:
             fields.pop("EndpointStatus")  # it is Deleting
@@ -244,9 +253,12 @@ def _capture(config: Record) -> Record | None:
     if not capture:
         return None
     enabled = capture.get("EnableCapture", True)
+    status = "Stopped"
+    if enabled:
+        status = "Started"
     return {
         "EnableCapture": enabled,
-        "CaptureStatus": "Started" if enabled else "Stopped",
+        "CaptureStatus": status,
         "CurrentSamplingPercentage": capture["InitialSamplingPercentage"],
         "DestinationS3Uri": capture["DestinationS3Uri"],
     }

@@ -19,11 +19,12 @@ from local_sagemaker.store import ACCOUNT, arn
 from local_sagemaker.variants import NotHealthy, Variant
 
 log = logging.getLogger(__name__)
-# InvokeEndpoint, serverless endpoints and InvokeEndpointAsync in SageMaker's guide
+# Source: InvokeEndpoint, serverless endpoints and InvokeEndpointAsync in SageMaker's guide.
 TIMEOUT_S = 60
 SERVERLESS_BYTES = 4 * 2**20
 ASYNC_TIMEOUT_S = 900
 ASYNC_INLINE_BYTES = 128_000
+# Headers that go on to the container, after PREFIX.
 PASSED_ON = ("Custom-Attributes", "Target-Model", "Target-Variant", "Inference-Id")
 TIMED_OUT = (
     "Your invocation timed out while waiting for a response from container primary. "
@@ -41,7 +42,7 @@ class Answer:
 
 
 def max_bytes() -> int:
-    """Of a body, both ways, as botocore's model has it (6 MB)."""
+    """The limit of a body, of requests and of answers, as botocore's model has it: 6 MB."""
     limit: int = service("sagemaker-runtime").shape_for("BodyBlob").metadata["max"]
     return limit
 
@@ -62,9 +63,12 @@ def invoke(platform: Platform, name: str, body: bytes, headers: dict[str, str]) 
     if fleet.config.get("AsyncInferenceConfig"):
         raise ApiError("ValidationError", f"Endpoint {name} does not support this inference type.")
     variant_name, _ = fleet.choose(headers.get(f"{PREFIX}target-variant".lower()))
-    limit = SERVERLESS_BYTES if variant_name in fleet.slots else max_bytes()
+    limit = max_bytes()
+    if variant_name in fleet.slots:
+        limit = SERVERLESS_BYTES
     if len(body) > limit:
         raise ApiError("", f"HTTP content length exceeded {limit} bytes.", 413)
+    # Serverless calls over MaxConcurrency are refused at once: they do not wait.
     slot = fleet.slots.get(variant_name)
     if slot and not slot.acquire(blocking=False):
         raise ApiError(
@@ -103,7 +107,7 @@ def _call_chosen(
         except (NotHealthy, ConnectionRefusedError) as error:
             raise ApiError(
                 "ServiceUnavailable",
-                f"no container of endpoint {fleet.endpoint} is there right now",
+                f"endpoint {fleet.endpoint} has no running container at the moment",
                 503,
             ) from error
 
@@ -152,8 +156,11 @@ def _later(
     stream_arn = _stream(platform, fleet.endpoint)
     try:
         try:
-            content = objects.read(source) if source else body
+            content = body
+            if source:
+                content = objects.read(source)
             _, variant = fleet.choose(None)
+            # No limit of 6 MB here: bodies and answers lie in S3.
             answer = call(variant, content, headers, stream_arn, timeout_s)
             objects.write(where, answer.body)
         except (ApiError, NotHealthy, ConnectionRefusedError) as error:
@@ -198,6 +205,7 @@ def call(
         raise model_error(
             0, f"the container closed the connection ({error})", stream_arn
         ) from error
+    # SageMaker takes 200 alone for a success.
     if status != 200:
         raise model_error(status, content.decode("utf-8", errors="replace"), stream_arn)
     kept = {"Content-Type": answered.get("content-type", "application/octet-stream")}
@@ -209,5 +217,6 @@ def call(
 
 def _stream(platform: Platform, name: str) -> str:
     region = (platform.store.find(KIND, name) or {}).get("Region", "us-east-1")
+    # arn:PARTITION:logs:REGION:ACCOUNT, made of a name of SageMaker's own
     account = arn(region, "", "").replace(":sagemaker:", ":logs:").rsplit(":", 1)[0]
     return f"{account}:log-group:/aws/sagemaker/Endpoints/{name}"

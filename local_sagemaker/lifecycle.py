@@ -11,9 +11,12 @@ from local_sagemaker.job_ends import CLOSING
 from local_sagemaker.platform import Platform
 from runtime import processes
 
+CLOSE_S = 150  # longer than any container may take to stop
+
 
 def resume(platform: Platform) -> None:
     """Clear the remains of an earlier server on this folder."""
+    # What still runs goes first: it writes into the folders that are removed next.
     processes.sweep(platform.folder)
     platform.container_engine.sweep()
     searches = tunings.unfinished(platform)
@@ -42,5 +45,5 @@ def close(platform: Platform) -> None:
     for closer in closers:
         closer.join()
     for runner in runners:
-        runner.join(timeout=150)
+        runner.join(timeout=CLOSE_S)
     platform.logs.flush()

@@ -20,8 +20,8 @@ from local_sagemaker.record import Record
 
 log = logging.getLogger(__name__)
 ENDPOINTS = ("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", "AWS_ENDPOINT_URL_LOGS", "AWS_ENDPOINT_URL")
-BATCH = 500  # lines of one call
-EVERY_S = 0.5
+BATCH = 500  # lines of one call; PutLogEvents allows 10,000
+EVERY_S = 0.5  # the longest that a line waits for others of its batch
 Where = tuple[str, str, str]  # region, group, stream
 Queue = queue.Queue[tuple[Where, int, str]]  # stream, milliseconds since the epoch, line
 
@@ -43,7 +43,9 @@ class Logs:
         path = self._folder / group / f"{name}.log"
         path.parent.mkdir(parents=True, exist_ok=True)
         where = (region, f"/aws/sagemaker/{group}", name)
-        return Stream(path, where, self._to_send if self._url else None)
+        if not self._url:
+            return Stream(path, where, None)
+        return Stream(path, where, self._to_send)
 
     def flush(self, timeout_s: float = 5.0) -> None:
         """Wait until CloudWatch has what was written until now."""
@@ -54,11 +56,12 @@ class Logs:
     def _send_forever(self) -> None:
         made: set[Where] = set()
         while True:
-            items = [self._to_send.get()]
+            items = [self._to_send.get()]  # waits for the first line
             deadline = time.monotonic() + EVERY_S
             while len(items) < BATCH and not self._to_send.empty() and time.monotonic() < deadline:
                 items.append(self._to_send.get())
             streams: dict[Where, list[Record]] = {}
+            # CloudWatch refuses empty messages, so that an empty line becomes a space.
             for where, when_ms, line in items:
                 streams.setdefault(where, []).append({"timestamp": when_ms, "message": line or " "})
             for where, events in streams.items():
@@ -75,6 +78,7 @@ class Logs:
                 )
             client = self._clients[region]
             if where not in made:
+                # An earlier run of this server may have made them.
                 exists = client.exceptions.ResourceAlreadyExistsException
                 with suppress(exists):
                     client.create_log_group(logGroupName=group)
@@ -97,10 +101,10 @@ class Stream:
         self._to_send = to_send
 
     def line(self, text: str) -> None:
-        if self._file.closed:
+        if self._file.closed:  # the last lines may come after the end of a job
             return
         self._file.write(text + "\n")
-        self._file.flush()
+        self._file.flush()  # for whoever follows the file
         if self._to_send is not None:
             self._to_send.put((self._where, int(time.time() * 1000), text))
 

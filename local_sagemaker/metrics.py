@@ -27,6 +27,7 @@ class JobMetrics:
                     value = float(match.group(1))
                 except (ValueError, IndexError, TypeError):
                     continue
+                # A later line replaces the value: FinalMetricDataList has the last one.
                 self._last[name] = {"MetricName": name, "Value": value, "Timestamp": time.time()}
 
     def final(self) -> list[Record]:

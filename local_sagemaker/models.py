@@ -13,11 +13,9 @@ UNSUPPORTED = ("ExplainerConfig", "ShadowProductionVariants")
 
 
 def create_model(platform: Platform, request: Record, region: str) -> Record:
-    containers = (
-        [request["PrimaryContainer"]]
-        if request.get("PrimaryContainer")
-        else request.get("Containers", [])
-    )
+    containers = request.get("Containers", [])
+    if request.get("PrimaryContainer"):
+        containers = [request["PrimaryContainer"]]
     if len(containers) != 1:
         raise invalid(
             "local SageMaker: a model has one container here, no inference pipeline; "
@@ -53,11 +51,11 @@ def container_of(model: Record) -> Record:
 
 def _check_data(container: Record) -> None:
     """ApiError when the model's data is not there."""
-    uri = container.get("ModelDataUrl") or container.get("ModelDataSource", {}).get(
-        "S3DataSource", {}
-    ).get("S3Uri")
+    # ModelDataUrl is one archive; ModelDataSource may be a prefix of single files, too.
+    source = container.get("ModelDataSource", {}).get("S3DataSource", {})
+    uri = container.get("ModelDataUrl") or source.get("S3Uri")
     if not uri:
-        return
+        return  # the model is within the image
     if container.get("Mode") == "MultiModel":
         if not uri.endswith("/"):
             raise invalid(

@@ -9,8 +9,9 @@ from local_sagemaker.contract import ApiError
 from local_sagemaker.variants import NotHealthy, Variant, unpack
 
 LOAD_TIMEOUT_S = 60
-FULL = 507  # statuses of POST /models: multi-model contract in SageMaker's guide
-THERE = 409
+# Statuses of POST /models. Source: the multi-model contract in SageMaker's guide.
+FULL = 507  # the container has no memory left for another model
+THERE = 409  # it is loaded already
 
 
 def path(variant: Variant, url: str, target: str | None) -> str:
@@ -23,6 +24,7 @@ def path(variant: Variant, url: str, target: str | None) -> str:
             "ValidationError",
             "The header X-Amzn-SageMaker-Target-Model is missing: this is a multi-model endpoint",
         )
+    # Containers know a model by this name alone: a target may have slashes in it.
     uri = objects.joined(variant.container["ModelDataUrl"], target)
     name = hashlib.sha256(uri.encode()).hexdigest()[:32]
     with variant.loading:
@@ -42,7 +44,7 @@ def _load(
             folder.mkdir(parents=True)
             unpack(uri, folder)
         except (objects.ObjectError, NotHealthy) as error:
-            folder.rmdir()
+            folder.rmdir()  # so that the next call tries again
             raise ApiError(
                 "ValidationError",
                 f"Failed to download model data for model {target} from {uri}: {error}",
@@ -59,6 +61,7 @@ def _load(
             raise model_error(
                 status, content.decode("utf-8", errors="replace"), "the endpoint's log"
             )
+        # `path` keeps the order of use, so that the first one was not used for longest.
         oldest = next(iter(loaded))
         ask(url, "DELETE", f"/models/{oldest}", None, {}, LOAD_TIMEOUT_S)
         loaded.pop(oldest)

@@ -38,7 +38,10 @@ def listed(uri: str) -> list[str]:
     bucket, prefix = _parts(uri)
     with _object_errors(uri):
         pages = _client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-        keys = [entry["Key"] for answer in pages for entry in answer.get("Contents", [])]
+        keys: list[str] = []
+        for answer in pages:
+            keys += [entry["Key"] for entry in answer.get("Contents", [])]
+    # S3's console makes empty objects such as "photos/" for folders.
     return [f"s3://{bucket}/{key}" for key in keys if not key.endswith("/")]
 
 
@@ -48,9 +51,12 @@ def relative(uri: str, prefix: str) -> str:
     start = _name(prefix)
     if name == start:
         return name.rsplit("/", 1)[-1]
-    below = start if start.endswith("/") else f"{start}/"
-    if name.startswith(below):
-        return name.removeprefix(below)
+    folder = start
+    if not folder.endswith("/"):
+        folder += "/"
+    if name.startswith(folder):
+        return name.removeprefix(folder)
+    # A prefix need not end at a slash: "data/tr" has "data/train/a.jpg", kept as "train/a.jpg".
     return name[start.rfind("/") + 1 :]
 
 
@@ -74,7 +80,7 @@ def write(uri: str, content: bytes) -> None:
 
 
 def fetch(uri: str, file: Path) -> None:
-    """One object into a file; hard-linked where it lies on this disk."""
+    """Copy one object into a file."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with _object_errors(uri):
         if not is_folder(uri):
@@ -109,6 +115,7 @@ def fetch_all(uri: str, folder: Path) -> int:
     names = listed(uri)
     for name in names:
         target = folder / relative(name, uri)
+        # S3 allows names such as "../../etc/passwd".
         if not target.resolve().is_relative_to(folder.resolve()):
             raise ObjectError(
                 f"the object '{name}' has a name that leads out of the folder it would go into"
@@ -118,7 +125,7 @@ def fetch_all(uri: str, folder: Path) -> int:
 
 
 def put_all(folder: Path, uri: str) -> int:
-    """Every file of a folder below a prefix; how many."""
+    """Copy every file of a folder below a prefix. The number of files."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     for path in files:
         put(path, joined(uri, str(path.relative_to(folder))))
@@ -161,7 +168,9 @@ def _path(uri: str) -> Path:
 
 
 def _name(uri: str) -> str:
-    return str(uri).removeprefix("file://") if is_folder(uri) else _parts(uri)[1]
+    if is_folder(uri):
+        return uri.removeprefix("file://")
+    return _parts(uri)[1]
 
 
 def below(uri: str) -> Iterator[tuple[str, str]]:

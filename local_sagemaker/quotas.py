@@ -8,6 +8,7 @@ from local_sagemaker.record import Record
 
 TARGET = "ServiceQuotasV20190624.ListServiceQuotas"
 VALUE = 9.0  # hosts of one job that fit here
+# By the enumeration of instance types in botocore's model: the ends of the quotas' names.
 USES = {
     "TrainingInstanceType": ("training job usage", "spot training job usage"),
     "TransformInstanceType": ("transform job usage",),

@@ -10,20 +10,23 @@ def batches(content: bytes, split: str, strategy: str, limit: int) -> list[bytes
 
     strategy: MultiRecord fills each request up to the limit. TooLarge for a record above it.
     """
-    records = [content] if split == "None" else content.splitlines(keepends=True)
+    records = [content]
+    if split == "Line":
+        records = content.splitlines(keepends=True)
     for number, record in enumerate(records, 1):
         if limit and len(record) > limit:
             raise TooLarge(
-                f"record {number} is of {len(record)} bytes; MaxPayloadInMB allows {limit}"
+                f"record {number} has {len(record)} bytes; MaxPayloadInMB allows {limit}"
             )
     if split == "None":
         return records
     records = [record for record in records if record.strip()]
+    # A single record is sent bare; the ends of lines part records only within one request.
     if strategy == "SingleRecord":
         return [record.rstrip(b"\r\n") for record in records]
     bodies: list[bytes] = []
     for record in records:
-        if not record.endswith(b"\n"):
+        if not record.endswith(b"\n"):  # the file's last line
             record += b"\n"
         if bodies and (not limit or len(bodies[-1]) + len(record) <= limit):
             bodies[-1] += record
@@ -36,4 +39,5 @@ def assemble(answers: list[bytes], how: str) -> bytes:
     """One object's answers as one file: end to end, or each on lines of its own."""
     if how == "None":
         return b"".join(answers)
-    return b"".join(answer if answer.endswith(b"\n") else answer + b"\n" for answer in answers)
+    # A container may end its answer with a line's end, or leave it out.
+    return b"".join(answer.removesuffix(b"\n") + b"\n" for answer in answers)

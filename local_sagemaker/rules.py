@@ -20,39 +20,40 @@ PARTS = {
     "DebugRuleConfigurations": "DebugRuleEvaluationStatuses",
     "ProfilerRuleConfigurations": "ProfilerRuleEvaluationStatuses",
 }
+# exit codes of `python -m diagnose`
 CODES = {0: "NoIssuesFound", 3: "IssuesFound"}
-# in the answer of diagnose for a rule that found no step with what it needs
+# diagnose prints this for a rule that found no step with the tensors that it needs
 UNJUDGED = ": not judged: it needs "
-TIMEOUT_S = 1800
+TIMEOUT_S = 1800  # for one rule; diagnose takes seconds
+NAME_PART = 26  # characters: a processing job's name has 63 at most
 PROFILER_REPORT = "ProfilerReport"
-# parameters of SageMaker's, not of a rule
+# Parameters of a rule's configuration that SageMaker itself reads.
 OWN = ("rule_to_invoke", "source_s3_uri", "action_json", "opt_out_telemetry")
 
 
 def begin(record: Record) -> Record:
     """The statuses that a job with rules starts with."""
+    statuses: Record = {}
+    for part, field in PARTS.items():
+        if record.get(part):
+            statuses[field] = [_first_status(record, rule) for rule in record[part]]
+    return statuses
+
+
+def _first_status(record: Record, rule: Record) -> Record:
     return {
-        status: [
-            {
-                "RuleConfigurationName": rule["RuleConfigurationName"],
-                "RuleEvaluationStatus": "InProgress",
-                "LastModifiedTime": time.time(),
-                "RuleEvaluationJobArn": _job_of(record, rule),
-            }
-            for rule in record[part]
-        ]
-        for part, status in PARTS.items()
-        if record.get(part)
+        "RuleConfigurationName": rule["RuleConfigurationName"],
+        "RuleEvaluationStatus": "InProgress",
+        "LastModifiedTime": time.time(),
+        "RuleEvaluationJobArn": _job_of(record, rule),
     }
 
 
 def _job_of(record: Record, rule: Record) -> str:
-    """The processing job that SageMaker would judge the rule in; there is none here."""
-    return arn(
-        record["Region"],
-        "processing-job",
-        f"{record['TrainingJobName'][:26]}-{rule['RuleConfigurationName'][:26]}".lower(),
-    )
+    """ARN of the processing job that SageMaker would start for the rule. Here nothing has it."""
+    job = record["TrainingJobName"][:NAME_PART]
+    name = rule["RuleConfigurationName"][:NAME_PART]
+    return arn(record["Region"], "processing-job", f"{job}-{name}".lower())
 
 
 def judge(platform: Platform, job: str, root: Path) -> None:
@@ -97,7 +98,9 @@ def _judged(rule: Record, root: Path, record: Record) -> tuple[str, str]:
     if status == "Error":
         lines = done.stderr.splitlines() or answers
     _send(rule, root, record)
-    return status, lines[-1] if lines else f"diagnose ended with code {done.returncode}"
+    if not lines:
+        return status, f"diagnose ended with code {done.returncode}"
+    return status, lines[-1]
 
 
 def _parameters(rule: str, texts: dict[str, str]) -> dict[str, dict[str, str]]:
@@ -106,7 +109,9 @@ def _parameters(rule: str, texts: dict[str, str]) -> dict[str, dict[str, str]]:
     ProfilerReport stands for several rules: its parameters are written <Rule>_<parameter>.
     """
     if rule != PROFILER_REPORT:
-        return {rule: texts} if texts else {}
+        if not texts:
+            return {}
+        return {rule: texts}
     found: dict[str, dict[str, str]] = {}
     for key, value in texts.items():
         name, _, parameter = key.partition("_")

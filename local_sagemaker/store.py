@@ -20,7 +20,7 @@ from local_sagemaker.contract import ApiError
 from local_sagemaker.record import Record
 
 ACCOUNT = "123456789012"  # moto's own
-PAGE = 100  # records, where a request names no number
+PAGE = 100  # records of a page, where a request leaves MaxResults out
 
 
 class Store:
@@ -42,7 +42,9 @@ class Store:
         """A copy of a record; None when there is none."""
         with self._lock:
             record = self._records.get(kind, {}).get(name)
-            return _copy(record) if record is not None else None
+            if record is None:
+                return None
+            return _copy(record)
 
     def all(self, kind: str) -> list[Record]:
         """Copies of all records of a kind."""
@@ -86,17 +88,18 @@ class Store:
             (self.folder / kind / f"{name}.json").unlink(missing_ok=True)
 
     def _put(self, kind: str, name: str, record: Record) -> None:
-        # names come from requests, and become those of files
+        # Names come from requests, and become names of files.
         assert re.fullmatch(r"[A-Za-z0-9._-]{1,255}", name), name
         path = self.folder / kind / f"{name}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         written = path.with_suffix(".tmp")
         written.write_text(json.dumps(record), encoding="utf-8")
-        os.replace(written, path)
+        os.replace(written, path)  # at once, so that a kill leaves the old file or the new one
         self._records.setdefault(kind, {})[name] = record
 
 
 def _copy(record: Record) -> Record:
+    # Records are JSON; this also makes sure that what is remembered can be written.
     copy: Record = json.loads(json.dumps(record))
     return copy
 
@@ -108,6 +111,7 @@ def arn(region: str, resource: str, name: str) -> str:
 
 @functools.cache
 def _partition(region: str) -> str:
+    # aws, aws-cn for China, aws-us-gov
     try:
         return botocore.session.get_session().get_partition_for_region(region)
     except botocore.exceptions.UnknownRegionError:
@@ -125,6 +129,7 @@ def page(
     found = [record for record in records if _wanted(record, request, name_field, status_field)]
     fields = {"Name": name_field, "Status": status_field or name_field}
     by = fields.get(request.get("SortBy", ""), "CreationTime")
+    # The name decides between equal times, so that pages are stable.
     found.sort(
         key=lambda record: (record[by], record[name_field]),
         reverse=request.get("SortOrder", default_order) == "Descending",
@@ -132,7 +137,10 @@ def page(
     start = _number(request.get("NextToken"))
     size = request.get("MaxResults", PAGE)
     end = start + size
-    return found[start:end], str(end) if end < len(found) else None
+    token = None  # on the last page
+    if end < len(found):
+        token = str(end)
+    return found[start:end], token
 
 
 def _wanted(record: Record, request: Record, name_field: str, status_field: str | None) -> bool:

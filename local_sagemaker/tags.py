@@ -49,6 +49,7 @@ def _held(platform: Platform, arn: str) -> AbstractContextManager[Record]:
 
 
 def _key(arn: str) -> str:
+    # An ARN has colons and slashes, which a record's name must not have.
     return hashlib.sha256(arn.encode()).hexdigest()[:32]
 
 

@@ -11,7 +11,7 @@ from local_sagemaker.store import arn, page
 from local_sagemaker.training_run import DEFAULT_RUNTIME_S, KIND, SPOT, STOP, TrainingRun
 
 ENDED = ("Completed", "Failed", "Stopped")
-MOST_HOSTS = 9
+MOST_HOSTS = 9  # a limit of this server: all hosts share one machine
 RULE_LEFT = "InternalServerError: the local server ended before the rule was judged"
 UNSUPPORTED = ("ServerlessJobConfig", "MlflowConfig", "ModelPackageConfig")
 
@@ -28,8 +28,9 @@ def create(platform: Platform, request: Record, region: str) -> Record:
         "SecondaryStatusTransitions": [],
     }
     if request.get("DebugHookConfig") or request.get("ProfilerConfig"):
-        disabled = request.get("ProfilerConfig", {}).get("DisableProfiler", True)
-        record["ProfilingStatus"] = "Disabled" if disabled else "Enabled"
+        record["ProfilingStatus"] = "Enabled"
+        if request.get("ProfilerConfig", {}).get("DisableProfiler", True):
+            record["ProfilingStatus"] = "Disabled"
     record |= rules.begin(record)
     platform.store.add(
         KIND,
@@ -73,6 +74,7 @@ def _check(request: Record) -> None:
     channels.check(request.get("InputDataConfig", []), algorithm.get("TrainingInputMode", "File"))
     metrics.check(algorithm.get("MetricDefinitions", []))
     for part in ("CheckpointConfig", "DebugHookConfig", "TensorBoardOutputConfig"):
+        # Only /opt/ml is mounted from this machine: other folders cannot be read from here.
         path = request.get(part, {}).get("LocalPath", "/opt/ml/")
         if not path.startswith("/opt/ml/") or ".." in path:
             raise invalid(
@@ -102,6 +104,7 @@ def _check_times(request: Record) -> None:
     limits = request.get("StoppingCondition", {})
     run_s = limits.get("MaxRuntimeInSeconds", DEFAULT_RUNTIME_S)
     spot = request.get("EnableManagedSpotTraining")
+    # Waiting for spot capacity counts towards MaxWaitTimeInSeconds, training towards both.
     if spot and limits.get("MaxWaitTimeInSeconds", 0) < run_s:
         raise invalid(
             "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to "
@@ -123,7 +126,10 @@ def found(platform: Platform, name: str) -> Record:
 
 def describe(platform: Platform, request: Record, region: str) -> Record:
     record = found(platform, request["TrainingJobName"])
-    without = "None" if record["TrainingJobStatus"] in ENDED else ""
+    # SageMaker's own words for "no model": "" while a job runs, "None" after its end.
+    without = ""
+    if record["TrainingJobStatus"] in ENDED:
+        without = "None"
     record.setdefault("ModelArtifacts", {"S3ModelArtifacts": without})
     return record
 
@@ -198,6 +204,7 @@ def recover(platform: Platform, searches: set[str]) -> None:
         name = record["TrainingJobName"]
         if record.get("TuningJobArn") in searches:
             continue
+        # A job may have ended while its rules were still being judged.
         with platform.store.changing(KIND, name) as held:
             for field in rules.PARTS.values():
                 for status in held.get(field, []):

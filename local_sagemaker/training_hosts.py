@@ -15,13 +15,14 @@ from runtime.container_engine import RunSpec
 from runtime.instances import Instance, stop_all
 from runtime.timeouts import TRAIN_STOP_S
 
-# files of input/config that are there only when the request has such a part
+# Files of input/config that a host has only when the request has this part.
 CONFIG_PARTS = {
     "checkpointconfig": "CheckpointConfig",
     "debughookconfig": "DebugHookConfig",
     "tensorboardoutputconfig": "TensorBoardOutputConfig",
     "profilerconfig": "ProfilerConfig",
 }
+# SageMaker writes all fields of this one, with null for those that a request leaves out.
 DEBUG_HOOK_DEFAULTS = {
     "LocalPath": "/opt/ml/output/tensors",
     "HookParameters": None,
@@ -105,6 +106,7 @@ class TrainingHosts:
         self._checkpoints = []
         config = self._job.get("CheckpointConfig")
         given = self._job.get("InputDataConfig", [])
+        # The rank decides which objects of a channel ShardedByS3Key a host gets.
         for rank, host in enumerate(self.names):
             channels.fill(given, self.root(host) / "input" / "data", rank, self.count)
             if config:
@@ -121,6 +123,7 @@ class TrainingHosts:
             "TRAINING_JOB_ARN": self._job["TrainingJobArn"],
             "AWS_REGION": self._job["Region"],
             **self._engine.rendezvous(self.count),
+            # The request's own come last: they win, as on SageMaker.
             **self._job.get("Environment", {}),
         }
         for host in self.names:
@@ -134,7 +137,9 @@ class TrainingHosts:
         if self.count > 1:
             name = f"slipway-{self._job['TrainingJobName']}"
             return self._engine.make_network(name, isolated)
-        return "none" if isolated else None
+        if isolated:
+            return "none"  # Docker's network without any interface but the loopback
+        return None
 
     def _stream(self, host: str) -> Stream:
         name = f"{self._job['TrainingJobName']}/{host}-{int(time.time())}"
@@ -163,6 +168,7 @@ class TrainingHosts:
 
     def stop(self, grace_s: int = TRAIN_STOP_S) -> None:
         """SIGTERM to all, and SIGKILL after the grace."""
+        # A copy: `start` may add to the list in another thread.
         stop_all(list(self._instances), grace_s)
 
     def clear(self) -> None:

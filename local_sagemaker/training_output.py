@@ -9,7 +9,7 @@ from local_sagemaker.training_hosts import TrainingHosts
 from runtime import opt_ml
 
 PROFILES = "/opt/ml/output/profiler"
-# parts of the request that have an S3 prefix for a folder, the folder's default, its name in S3
+# Part of the request with an S3 prefix; the default of the folder there; its name in S3.
 FOLDERS = (
     ("DebugHookConfig", "/opt/ml/output/tensors", "debug-output"),
     ("TensorBoardOutputConfig", "/opt/ml/output/tensorboard", "tensorboard-output"),
@@ -17,7 +17,7 @@ FOLDERS = (
 
 
 def upload(job: Record, hosts: TrainingHosts, folder: Path, with_model: bool) -> str | None:
-    """Send all of it; the URI of the model, None where there is none.
+    """Send all of it. The URI of the model; None without a model.
 
     folder: for archives. ObjectError when S3 does not take it.
     """

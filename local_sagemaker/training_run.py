@@ -22,7 +22,7 @@ from runtime.timeouts import TRAIN_STOP_S
 log = logging.getLogger(__name__)
 KIND = "training-job"
 
-# why a job is stopped; the first three are also its last secondary status
+# Why a job is stopped. The first three are also values of SecondaryStatus.
 STOP = "Stopped"
 RUNTIME = "MaxRuntimeExceeded"
 WAIT = "MaxWaitTimeExceeded"
@@ -72,7 +72,9 @@ class TrainingRun(threading.Thread):
         self.halted = why
         if why == STOP:
             self._say("Stopping", "Stopping the training job", TrainingJobStatus="Stopping")
-        grace_s = CLOSING_STOP_S if why == CLOSING else TRAIN_STOP_S
+        grace_s = TRAIN_STOP_S
+        if why == CLOSING:
+            grace_s = CLOSING_STOP_S
         threading.Thread(target=self.hosts.stop, args=(grace_s,), daemon=True).start()
 
     def _run(self) -> None:
@@ -86,6 +88,7 @@ class TrainingRun(threading.Thread):
             code, host = self._attempt()
         if self.halted == CLOSING:
             raise JobFailed(SERVER_STOPPED)
+        # As on SageMaker, a stopped training's model is kept; of a failed one only the output.
         self._upload(with_model=code == 0 or self.halted is not None)
         if self.halted:
             self._end("Stopped", self.halted, ENDS[self.halted])
@@ -109,6 +112,7 @@ class TrainingRun(threading.Thread):
             "Training image download completed. Training in progress.",
             TrainingStartTime=self.job.get("TrainingStartTime") or time.time(),
         )
+        # The first attempt's time stays when a spot job starts again.
         record = self.platform.store.find(KIND, self.name_of_job) or {}
         self.job["TrainingStartTime"] = record["TrainingStartTime"]
         began = time.monotonic()
@@ -126,6 +130,7 @@ class TrainingRun(threading.Thread):
         limits = self.job["StoppingCondition"]
         now = time.monotonic()
         run_s = limits.get("MaxRuntimeInSeconds", DEFAULT_RUNTIME_S)
+        # MaxRuntimeInSeconds counts all attempts of a spot job together.
         deadline = now + max(0.0, run_s - self.trained_s)
         next_sync = now + EVERY_S
         while True:

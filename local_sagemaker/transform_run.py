@@ -26,10 +26,11 @@ from runtime.errors import RunError
 
 log = logging.getLogger(__name__)
 KIND = "transform-job"
-DEFAULT_MB = 6  # SageMaker's, as the next two
+# CreateTransformJob's defaults of MaxPayloadInMB and ModelClientConfig
+DEFAULT_MB = 6
 TIMEOUT_S = 600
 RETRIES = 3
-# the container's variables, after PREFIX: parts of the request
+# By the container's variable, after PREFIX: the request's field.
 VARIABLES = {
     "MAX_PAYLOAD_IN_MB": "MaxPayloadInMB",
     "MAX_CONCURRENT_TRANSFORMS": "MaxConcurrentTransforms",
@@ -53,7 +54,10 @@ class TransformRun(threading.Thread):
     def run(self) -> None:
         try:
             self._run()
-            self._end("Stopped" if self.halted else "Completed")
+            if self.halted:
+                self._end("Stopped")
+            else:
+                self._end("Completed")
         except (JobFailed, RunError, objects.ObjectError, NotHealthy, TypeError) as error:
             if self.halted == CLOSING:
                 self._end("Failed", SERVER_STOPPED)
@@ -86,6 +90,7 @@ class TransformRun(threading.Thread):
         variant.scale(self.job["TransformResources"]["InstanceCount"])
         self.platform.store.change(KIND, self.name_of_job, TransformStartTime=time.time())
         asked = self._parameters(variant)
+        # CreateTransformJob takes 0 as well: SageMaker then chooses.
         callers = max(1, asked["MaxConcurrentTransforms"])
 
         def transform(entry: tuple[str, str]) -> None:
@@ -138,15 +143,18 @@ class TransformRun(threading.Thread):
         """
         found: Record = {}
         try:
+            # Optional for a container, as SageMaker's guide on batch transform has it.
             status, _, content = ask(variant.pick(), "GET", "/execution-parameters", None, {}, 10)
             if status == 200:
                 found = json.loads(content)
         except (OSError, http.client.HTTPException, ValueError) as error:
             log.info("transform %s: no execution parameters (%s)", self.name_of_job, error)
-        single = found.get("BatchStrategy") == STRATEGIES["SingleRecord"]
+        strategy = "MultiRecord"
+        if found.get("BatchStrategy") == STRATEGIES["SingleRecord"]:
+            strategy = "SingleRecord"
         default = {
             "MaxConcurrentTransforms": int(found.get("MaxConcurrentTransforms", 1)),
-            "BatchStrategy": "SingleRecord" if single else "MultiRecord",
+            "BatchStrategy": strategy,
             "MaxPayloadInMB": int(found.get("MaxPayloadInMB", DEFAULT_MB)),
         }
         return {name: self.job.get(name, value) for name, value in default.items()}

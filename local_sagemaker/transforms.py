@@ -11,7 +11,7 @@ from local_sagemaker.store import arn, page
 from local_sagemaker.transform_run import KIND, TransformRun
 
 ENDED = ("Completed", "Failed", "Stopped")
-MOST_MB = 100
+MOST_MB = 100  # CreateTransformJob, MaxPayloadInMB
 
 
 def create(platform: Platform, request: Record, region: str) -> Record:

@@ -10,7 +10,7 @@ from local_sagemaker.tuning_recipe import metric_of
 
 RUNNING = "InProgress"
 SECONDARY = {RUNNING: "Training"}  # other statuses are their own secondary ones
-# parts of TrainingJobDefinition that a training job shows
+# Fields that DescribeTrainingJob takes over from the search's TrainingJobDefinition.
 SHOWN = (
     "AlgorithmSpecification",
     "RoleArn",
@@ -33,6 +33,7 @@ def first_record(job: Record, trial: Record) -> Record:
     name = trial["name"]
     definition = job["TrainingJobDefinition"]
     objective = job["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]
+    # SageMaker adds this hyperparameter to each training of a search.
     hyperparameters = {
         **trial["hyperparameters"],
         "_tuning_objective_metric": objective["MetricName"],
@@ -78,7 +79,7 @@ def fields_now(job: Record, trial: Record) -> Record:
 
 
 def transitions(trial: Record) -> list[Record]:
-    """SecondaryStatusTransitions. There is no Downloading: a search brings its data once."""
+    """SecondaryStatusTransitions, without Downloading: a search brings its data once."""
     began = epoch_s(trial["started"])
     ended = epoch_s(trial["ended"])
     steps: list[Record] = []
@@ -116,7 +117,7 @@ def counters(job: Record) -> Record:
             "InProgress": running,
             "Stopped": statuses.count("Stopped"),
             "NonRetryableError": statuses.count("Failed"),
-            "RetryableError": 0,
+            "RetryableError": 0,  # tune starts no failed training again
         },
         "ObjectiveStatusCounters": {
             "Succeeded": len(with_value),
@@ -128,4 +129,6 @@ def counters(job: Record) -> Record:
 
 def epoch_s(moment: str | None) -> float | None:
     """Seconds since the epoch of an ISO time."""
-    return datetime.datetime.fromisoformat(moment).timestamp() if moment else None
+    if not moment:
+        return None
+    return datetime.datetime.fromisoformat(moment).timestamp()

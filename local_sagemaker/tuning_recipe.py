@@ -2,7 +2,8 @@
 
 from local_sagemaker.record import Record
 
-HYPERBAND = {"MinResource": "min_resource", "MaxResource": "max_resource"}  # SageMaker's: tune's
+# By SageMaker's field: tune's.
+HYPERBAND = {"MinResource": "min_resource", "MaxResource": "max_resource"}
 
 
 def recipe(request: Record) -> Record:
@@ -43,7 +44,7 @@ def parents(request: Record) -> list[str]:
 
 
 def metric_of(request: Record) -> Record:
-    """The metric definition of the objective. StopIteration when there is none."""
+    """The metric definition of the objective. StopIteration when the request lacks it."""
     objective = request["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]
     algorithm = request["TrainingJobDefinition"]["AlgorithmSpecification"]
     found: Record = next(
@@ -58,6 +59,7 @@ def _ranges(given: Record) -> dict[str, Record]:
     ranges = {}
     for kind in ("Continuous", "Integer"):
         for entry in given.get(f"{kind}ParameterRanges", []):
+            # SageMaker's API has all numbers of ranges as strings.
             ranges[entry["Name"]] = {
                 "type": kind,
                 "min": float(entry["MinValue"]),
@@ -80,4 +82,5 @@ def _budgets(config: Record) -> Record:
         "target": criteria.get("TargetObjectiveMetricValue"),
         "not_improving": no_improvement.get("MaxNumberOfTrainingJobsNotImproving"),
     }
+    # tune takes a budget that is left out as "no limit".
     return {name: value for name, value in budgets.items() if value is not None}

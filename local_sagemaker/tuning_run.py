@@ -83,7 +83,8 @@ class TuningRun(threading.Thread):
 
     def _run(self) -> None:
         given = self.folder / "recipe.yaml"
-        if not given.is_file():  # else an earlier server brought all of it
+        # The recipe is written last: with it, an earlier server brought all of the data.
+        if not given.is_file():
             self._bring(given)
         process = processes.start(self._command(given))
         self._process = process
@@ -98,9 +99,9 @@ class TuningRun(threading.Thread):
             time.sleep(LOOK_S)
         reader.join(timeout=OUTPUT_S)
         printed.close()
-        self._look()
+        self._look()  # at what it wrote between the last look and its end
         if self.halted == CLOSING:
-            return
+            return  # the record stays InProgress: the next server goes on
         if self.halted:
             self._end("Stopped")
         elif process.returncode:
@@ -179,16 +180,20 @@ class TuningRun(threading.Thread):
             opt_ml.pack_model(tree, archive)
             objects.put(archive, target)
             archive.unlink()
-        shutil.rmtree(model, ignore_errors=True)
-        return {"S3ModelArtifacts": target} if target else None
+        shutil.rmtree(model, ignore_errors=True)  # a search of many trials would fill the disk
+        if target is None:
+            return None
+        return {"S3ModelArtifacts": target}
 
     def _end(self, status: str, reason: str | None = None) -> None:
+        if reason is not None:
+            reason = reason[:REASON_LENGTH]
         self.platform.store.change(
             KIND,
             self.name_of_job,
             HyperParameterTuningJobStatus=status,
             HyperParameterTuningEndTime=time.time(),
-            FailureReason=reason[:REASON_LENGTH] if reason else None,
+            FailureReason=reason,
         )
 
 

@@ -110,19 +110,33 @@ def describe(platform: Platform, request: Record, region: str) -> Record:
 def _best(platform: Platform, record: Record) -> Record | None:
     """The best training job of one tuning job."""
     name = record.get("BestName")
-    best = platform.store.find(TRAINING, name) if name else None
-    return _summary(record, best) if best else None
+    if not name:
+        return None
+    best = platform.store.find(TRAINING, name)
+    if best is None:  # DeleteTrainingJob takes a search's trainings, too
+        return None
+    return _summary(record, best)
 
 
 def _overall_best(platform: Platform, record: Record) -> Record | None:
     """The best of a job and its parents, where they searched the same; None otherwise."""
     if record.get("WarmStartConfig", {}).get("WarmStartType") != "IdenticalDataAndAlgorithm":
         return None
-    jobs = [record] + [platform.store.find(KIND, name) or {} for name in parents(record)]
-    found = [best for best in (_best(platform, job) for job in jobs) if best]
+    found: list[Record] = []
+    for job in [record, *_parents_of(platform, record)]:
+        best = _best(platform, job)
+        if best is not None:
+            found.append(best)
     objective = record["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]
-    choose = max if objective["Type"] == "Maximize" else min
-    return choose(found, key=_value)
+    if objective["Type"] == "Maximize":
+        return max(found, key=_value)
+    return min(found, key=_value)
+
+
+def _parents_of(platform: Platform, record: Record) -> list[Record]:
+    """The records of a job's parents that have not been deleted."""
+    records = [platform.store.find(KIND, name) for name in parents(record)]
+    return [parent for parent in records if parent is not None]
 
 
 def _value(summary: Record) -> float:
@@ -133,6 +147,7 @@ def _value(summary: Record) -> float:
 def _summary(record: Record, child: Record) -> Record:
     """A training job as a member of its tuning job."""
     objective = record["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]
+    # SageMaker's objective is Pending while a training runs, and Failed without a value.
     summary = {
         **child,
         "TuningJobName": record[NAME],
@@ -166,7 +181,7 @@ def list_children(platform: Platform, request: Record, region: str) -> Record:
         found, token = page(children, request, "TrainingJobName", "TrainingJobStatus", "Ascending")
         return {"TrainingJobSummaries": found, "NextToken": token}
     children = [child for child in children if child["ObjectiveStatus"] == "Succeeded"]
-    # `page` sorts by CreationTime: the rank of the value stands there while it does
+    # `page` sorts by CreationTime. So the rank of the value stands there until it has sorted.
     created = {child["TrainingJobName"]: child["CreationTime"] for child in children}
     values = sorted({_value(child) for child in children})
     for child in children:

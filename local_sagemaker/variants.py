@@ -21,7 +21,7 @@ from runtime.timeouts import SERVE_STOP_S
 MODEL = "/opt/ml/model"  # where a container finds its model
 MODELS = "/opt/ml/models"  # and where several
 HEALTH_S = 480  # from the start to a /ping of 200, as on SageMaker
-LOOK_S = 0.1
+LOOK_S = 0.1  # between two pings
 
 
 class NotHealthy(Exception):
@@ -104,10 +104,10 @@ class Variant:
             self.scale(count)
 
     def pick(self) -> str:
-        """The URL of the next instance in turn. NotHealthy when there is none."""
+        """The URL of the next instance in turn. NotHealthy without an instance."""
         with self._lock:
             if not self.instances:
-                raise NotHealthy(f"no instance of model {self.model['ModelName']} is there")
+                raise NotHealthy(f"model {self.model['ModelName']} has no running instance")
             return self.instances[next(self._turn) % len(self.instances)].url() or ""
 
     def inside(self, path: Path) -> str:
@@ -128,6 +128,9 @@ class Variant:
         log = self.platform.logs.stream(
             self._group, f"{self._stream}/i-{uuid.uuid4().hex[:17]}", self.model["Region"]
         )
+        mount = MODEL
+        if self.multi_model:
+            mount = MODELS
         return self.platform.container_engine.start(
             RunSpec(
                 self.container["Image"],
@@ -135,7 +138,7 @@ class Variant:
                 self.folder,
                 self._environment,
                 host=self.container.get("ContainerHostname", ""),
-                mount=MODELS if self.multi_model else MODEL,
+                mount=mount,
             ),
             log.line,
         )
@@ -148,16 +151,21 @@ class Variant:
                     raise NotHealthy("it was deleted before it was ready")
                 code = instance.code()
                 if code is not None or time.monotonic() > deadline:
-                    ended = f" The container ended with code {code}." if code is not None else ""
-                    raise NotHealthy(
-                        "did not pass the ping health check. "
-                        f"Please check CloudWatch logs for this endpoint.{ended}"
-                    )
+                    raise _not_healthy(code)
                 time.sleep(LOOK_S)
 
 
+def _not_healthy(code: int | None) -> NotHealthy:
+    """SageMaker's sentence, with the exit code of a container that has ended."""
+    # fleet.py puts the variant before it: "The primary container for production variant ..."
+    text = "did not pass the ping health check. Please check CloudWatch logs for this endpoint."
+    if code is not None:
+        text += f" The container ended with code {code}."
+    return NotHealthy(text)
+
+
 def unpack(uri: str, folder: Path) -> None:
-    """A model.tar.gz from S3 into a folder. NotHealthy when it is none."""
+    """Unpack a model.tar.gz from S3 into a folder. NotHealthy for another kind of file."""
     archive = folder.with_name(f"{folder.name}.tar.gz")
     objects.fetch(uri, archive)
     try:

@@ -109,7 +109,7 @@ def test_records_of_a_transform():
     assert batches(content, "None", "MultiRecord", 100) == [content]
     assert batches(content, "Line", "SingleRecord", 100) == [b'{"a": 1}', b'{"b": 2}', b'{"c": 3}']
     assert batches(content, "Line", "MultiRecord", 20) == [b'{"a": 1}\n{"b": 2}\n', b'{"c": 3}\n']
-    with pytest.raises(TooLarge, match="record 1 is of 8 bytes|record 1 is of 9 bytes"):
+    with pytest.raises(TooLarge, match="record 1 has 9 bytes"):
         batches(content, "Line", "SingleRecord", 5)
     assert assemble([b"1", b"2\n"], "Line") == b"1\n2\n"
     assert assemble([b"1", b"2"], "None") == b"12"
