@@ -27,8 +27,9 @@ from runtime.own_images import serve, train
 from runtime.probes import ping
 from runtime.processes import REPOSITORY
 
-CLIENTS = 4
-ANSWER_S = 60
+RECIPE = REPOSITORY / "recipes" / "demo.yaml"
+CLIENTS = 4  # requests at the same time
+ANSWER_S = 60  # InvokeEndpoint's limit
 ENGINE_HELP = "docker or process (default: docker where an engine answers)"
 
 
@@ -40,7 +41,7 @@ def main() -> int:
     parser.add_argument(
         "--out", type=Path, default=REPOSITORY / "out", help="where everything is written"
     )
-    parser.add_argument("--recipe", type=Path, default=REPOSITORY / "recipes" / "demo.yaml")
+    parser.add_argument("--recipe", type=Path, default=RECIPE)
     parser.add_argument("--engine", default="", help=ENGINE_HELP)
     options = parser.parse_args()
     try:
@@ -48,7 +49,8 @@ def main() -> int:
         check_hyperparameters(recipe)
         name = choose_container_engine(options.engine)
         print(f"demo: running with {described(name)}", flush=True)
-        return demo(make_container_engine(name), options.data, options.out.absolute(), recipe)
+        engine = make_container_engine(name)
+        return demo(engine, options.data, options.out.absolute(), recipe)
     except (RunError, RecipeError, OSError) as error:
         print(f"demo: failed: {error}", file=sys.stderr)
         return 1
@@ -69,7 +71,8 @@ def demo(engine: ContainerEngine, data: Path | None, out: Path, recipe: Recipe) 
     started = time.monotonic()
     prepared = _prepare(data, out, recipe.prepare)
     root = out / "ml"
-    lay_out(root, recipe.hyperparameters, _channels(prepared, data or out / "photos"))
+    channels = _channels(prepared, data or out / "photos")
+    lay_out(root, recipe.hyperparameters, channels)
     train(engine, root)
     pack_model(root, out / "model.tar.gz")
     correct = _ask_endpoint(engine, root)
@@ -99,7 +102,8 @@ def demo(engine: ContainerEngine, data: Path | None, out: Path, recipe: Recipe) 
 
 def _ask_endpoint(engine: ContainerEngine, root: Path) -> list[bool]:
     """Serve the trained model and ask for all test photos. Whether each answer is correct."""
-    photos = sorted((root / "input" / "data" / "test").glob("*/*"))
+    test = root / "input" / "data" / "test"
+    photos = sorted(test.glob("*/*"))
     with serve(engine, root / "model") as url:
         print(
             f"demo: /ping answers {ping(url)}; asking /invocations for {len(photos)} photos",
@@ -110,7 +114,8 @@ def _ask_endpoint(engine: ContainerEngine, root: Path) -> list[bool]:
 
 def _test_accuracy(root: Path) -> float:
     """The accuracy on the test photos that training measured."""
-    model = json.loads((root / "model" / "model.json").read_text(encoding="utf-8"))
+    text = (root / "model" / "model.json").read_text(encoding="utf-8")
+    model = json.loads(text)
     return float(model["accuracy"]["test"])
 
 
@@ -127,7 +132,8 @@ def ask(url: str, photos: list[Path]) -> list[bool]:
             f"{url}/invocations", photo.read_bytes(), {"Content-Type": "image/jpeg"}
         )
         with urllib.request.urlopen(request, timeout=ANSWER_S) as answer:
-            label: str = json.load(answer)["predictions"][0]["label"]
+            [prediction] = json.load(answer)["predictions"]
+            label: str = prediction["label"]
         return label == photo.parent.name
 
     with ThreadPoolExecutor(CLIENTS) as clients:
@@ -140,7 +146,9 @@ def _prepare(data: Path | None, out: Path, preparation: Preparation) -> Path:
         data = out / "photos"
         _python("local_test.stick_figures", str(data))
     prepared = out / "prepared"
-    _python("prepare", str(data.absolute()), str(prepared), *preparation.options())
+    # In a process, as a user runs it: the demo imports neither prepare nor train.
+    folders = (str(data.absolute()), str(prepared))
+    _python("prepare", *folders, *preparation.options())
     return prepared
 
 
@@ -160,9 +168,9 @@ def _channels(prepared: Path, data: Path) -> dict[str, Path]:
 
 def _python(module: str, *arguments: str) -> None:
     command = [sys.executable, "-m", module, *arguments]
-    code = subprocess.run(command, cwd=REPOSITORY, check=False).returncode
-    if code:
-        raise RunError(f"{module} ended with code {code}")
+    done = subprocess.run(command, cwd=REPOSITORY, check=False)
+    if done.returncode:
+        raise RunError(f"{module} ended with code {done.returncode}")
 
 
 if __name__ == "__main__":

@@ -26,6 +26,8 @@ from runtime.container_engine import choose_container_engine
 from runtime.errors import RunError
 from runtime.processes import REPOSITORY
 
+LeftBehind = dict[str, list[str]]  # names by kind
+
 
 def main() -> int:
     """Run all steps; 0 when each did what it must and nothing is left behind."""
@@ -34,7 +36,8 @@ def main() -> int:
     try:
         engine = choose_container_engine(options.engine)
         print(f"e2e: running with {described(engine)}", flush=True)
-        steps, left = run(engine, options.out.absolute(), options.registry)
+        out = options.out.absolute()
+        steps, left = run(engine, out, options.registry)
     except (StepFailed, RunError, OSError) as error:
         print(f"{error}\ne2e: failed", file=sys.stderr, flush=True)
         return 1
@@ -43,7 +46,7 @@ def main() -> int:
     count = sum(len(names) for names in left.values())
     seconds = time.monotonic() - started
     print(f"e2e: steps={steps} left_behind={count} seconds={seconds:.0f}", flush=True)
-    return 1 if count else 0
+    return int(count > 0)
 
 
 def parsed() -> argparse.Namespace:
@@ -66,7 +69,7 @@ def parsed() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def run(engine: str, out: Path, kept: Path | None = None) -> tuple[int, dict[str, list[str]]]:
+def run(engine: str, out: Path, kept: Path | None = None) -> tuple[int, LeftBehind]:
     """All steps on servers of their own: their number, and what they left behind, by kind.
 
     kept: a folder for the registry's images.
@@ -80,6 +83,7 @@ def run(engine: str, out: Path, kept: Path | None = None) -> tuple[int, dict[str
         environment = cloud.environment_here(
             E2E_RUN=work.name, SLIPWAY_CACHE=str(work / "cache"), VENV=sys.prefix
         )
+        # The user's own AWS settings must reach no step.
         os.environ.clear()
         os.environ.update(environment)
         with ExitStack() as servers:
@@ -103,13 +107,17 @@ def start(
     """Start moto and local SageMaker, and a registry for Docker: SageMaker's URL, the registry."""
     environment = dict(os.environ)
     registry = ""
-    with_registry = engine == "docker"
-    details = "moto, local SageMaker" + (", a registry" if with_registry else "")
+    details = "moto, local SageMaker"
+    if engine == "docker":
+        details += ", a registry"
     with steps.step("start", details):
-        os.environ["AWS_ENDPOINT_URL"] = servers.enter_context(cloud.moto(work, environment))
-        sagemaker = servers.enter_context(cloud.sagemaker(work, engine, dict(os.environ)))
+        # boto3 of all steps reads these variables: every call stays on this machine.
+        moto = cloud.moto(work, environment)
+        os.environ["AWS_ENDPOINT_URL"] = servers.enter_context(moto)
+        server = cloud.sagemaker(work, engine, dict(os.environ))
+        sagemaker = servers.enter_context(server)
         os.environ |= dict.fromkeys(cloud.SAGEMAKER_URLS, sagemaker)
-        if with_registry:
+        if engine == "docker":
             registry = servers.enter_context(cloud.registry(work, environment, kept))
     return sagemaker, registry
 

@@ -1,4 +1,4 @@
-"""The steps of the end-to-end run: each is a command of a user's, or a few calls of boto3."""
+"""The steps of the end-to-end run: each is a command as users type it, or a few boto3 calls."""
 
 import json
 import re
@@ -13,8 +13,9 @@ from botocore.exceptions import ClientError
 
 from runtime.processes import REPOSITORY
 
-PATIENCE_S = 300
-LOOK_S = 0.3
+PATIENCE_S = 300  # for one condition, on a machine with other work
+LOOK_S = 0.3  # between two looks
+Patterns = tuple[str, ...]  # regular expressions that must be found in a command's output
 
 
 class StepFailed(RuntimeError):
@@ -38,13 +39,14 @@ class Steps:
         seconds = time.monotonic() - began
         print(f"e2e: {self.count:2} {what:10} {seconds:6.1f} s  {details}", flush=True)
 
-    def run(self, what: str, *words: str, see: tuple[str, ...] = ()) -> str:
+    def run(self, what: str, *words: str, see: Patterns = ()) -> str:
         """Run a command; its output, in which each pattern of `see` must be found.
 
         StepFailed with the output otherwise.
         """
-        shown = " ".join("python" if word == sys.executable else word for word in words)
-        with self.step(what, shown.replace(f"{REPOSITORY}/", "")):
+        shown = " ".join(words).replace(sys.executable, "python")
+        shown = shown.replace(f"{REPOSITORY}/", "")
+        with self.step(what, shown):
             done = subprocess.run(
                 words,
                 cwd=REPOSITORY,
@@ -54,24 +56,26 @@ class Steps:
                 text=True,
                 check=False,
             )
-            missing = [pattern for pattern in see if not re.search(pattern, done.stdout)]
+            printed = done.stdout
+            missing = [pattern for pattern in see if not re.search(pattern, printed)]
             fault = ""
             if done.returncode:
                 fault = f"ended with code {done.returncode}"
             elif missing:
                 fault = f"did not say '{missing[0]}'"
             if fault:
-                raise StepFailed(f"{done.stdout}\nstep {self.count}, {what}, {fault}: {shown}")
+                raise StepFailed(f"{printed}\nstep {self.count}, {what}, {fault}: {shown}")
         return done.stdout
 
-    def python(self, what: str, module: str, *words: str, see: tuple[str, ...] = ()) -> str:
+    def python(self, what: str, module: str, *words: str, see: Patterns = ()) -> str:
         """A module of this checkout."""
         return self.run(what, sys.executable, "-m", module, *words, see=see)
 
-    def launch(self, command: str, *words: str, see: tuple[str, ...] = (), what: str = "") -> str:
+    def launch(self, command: str, *words: str, see: Patterns = (), what: str = "") -> str:
         """A command of the launcher's on the recipe."""
-        given = (command, str(self.recipe), *words, "--out", str(self.out), "--poll", "0.5")
-        return self.python(what or command, "launch", *given, see=see)
+        given = (command, str(self.recipe), *words)
+        options = ("--out", str(self.out), "--poll", "0.5")  # s; the launcher's own is for AWS
+        return self.python(what or command, "launch", *given, *options, see=see)
 
 
 def until(condition: Callable[[], object], otherwise: str) -> None:
@@ -89,7 +93,7 @@ def until(condition: Callable[[], object], otherwise: str) -> None:
 
 
 def must(condition: object, what: str, seen: object) -> None:
-    """StepFailed with what was seen, where a condition does not hold."""
+    """Raise StepFailed, with the values seen, unless a condition holds."""
     if not condition:
         raise StepFailed(f"{what}: {json.dumps(seen, default=str, indent=1)}")
 

@@ -16,6 +16,7 @@ from runtime.processes import REPOSITORY
 RECIPE = REPOSITORY / "recipes" / "demo.yaml"
 NAME = "e2e"
 IMAGES = ("train", "serve")
+CHANNELS = ("train", "validation", "test")
 MODEL = "shufflenet_v2_x0_5"  # a thirtieth of the demo's resnet18, of which eight would be kept
 PHOTOS_PER_CLASS = 16
 EPOCHS = 12
@@ -51,14 +52,17 @@ def begin(steps: Steps, bucket: str, registry: str) -> None:
     images = steps.out / "images.json"
     count = ("--photos-per-class", str(PHOTOS_PER_CLASS))
     steps.python("draw", "local_test.stick_figures", str(photos), *count)
-    steps.python("prepare", "prepare", str(photos), str(prepared), "--split", "0.6,0.2,0.2")
+    split = ("--split", "0.6,0.2,0.2")
+    steps.python("prepare", "prepare", str(photos), str(prepared), *split)
     text = yaml.safe_dump(recipe(images, prepared), sort_keys=False)
     steps.recipe.write_text(text, encoding="utf-8")
     with steps.step("account", f"boto3: the role SlipwayRole, the bucket {bucket}"):
         policy = json.dumps(TRUST)
-        boto3.client("iam").create_role(RoleName="SlipwayRole", AssumeRolePolicyDocument=policy)
+        iam = boto3.client("iam")
+        iam.create_role(RoleName="SlipwayRole", AssumeRolePolicyDocument=policy)
+        s3 = boto3.client("s3")
         place = {"LocationConstraint": cloud.REGION}
-        boto3.client("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration=place)
+        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=place)
     if registry:
         variables = (f"REGISTRY={registry}", "DIRTY=1", f"OUT={images}")
         wanted = ("push: serve=", "push: train=")
@@ -68,7 +72,8 @@ def begin(steps: Steps, bucket: str, registry: str) -> None:
     steps.launch("check", see=("is empty; run `python -m launch upload", "check: .* 0 failed"))
     steps.launch("cost", see=("tuning e2e-2, at most",))
     steps.launch("upload", see=("upload: test: s3://",))
-    steps.launch("upload", see=("train: 0 new or changed",), what="again")
+    unchanged = ("train: 0 new or changed",)
+    steps.launch("upload", see=unchanged, what="again")
     steps.launch("check", see=("ok +channel train", "check: .* 0 failed"))
 
 
@@ -76,11 +81,17 @@ def recipe(images: Path, prepared: Path) -> dict[str, Any]:
     """The demo's recipe, smaller: two searches, spot machines, a real-time endpoint."""
     document: dict[str, Any] = read_document(RECIPE)
     [search] = document["tuning"]
-    hyperparameters = {"model": MODEL, "image_size": 64, "epochs": EPOCHS, "quantize": False}
+    hyperparameters = {
+        "model": MODEL,
+        "image_size": 64,
+        "epochs": EPOCHS,
+        "quantize": False,  # it takes a minute, and has tests of its own
+    }
+    channels = {name: str(prepared / name) for name in CHANNELS}
     sagemaker = {
         "region": cloud.REGION,
         "images": str(images),
-        "channels": {name: str(prepared / name) for name in ("train", "validation", "test")},
+        "channels": channels,
         "training": {
             "instance_type": "ml.m5.xlarge",
             "spot": True,
@@ -105,7 +116,7 @@ def two_searches(search: dict[str, Any]) -> list[dict[str, Any]]:
         **search,
         "name": "e2e-1",
         "budgets": {"jobs": 2, "parallel": 2},
-        "hyperparameters": {**search["hyperparameters"], "epochs": TRIAL_EPOCHS},
+        "hyperparameters": search["hyperparameters"] | {"epochs": TRIAL_EPOCHS},
     }
     second = {
         **first,
@@ -216,25 +227,33 @@ def host(steps: Steps, bucket: str) -> None:
     steps.launch("deploy", see=(f"{NAME} is InService",))
     before = boto3.client("sagemaker").describe_endpoint(EndpointName=NAME)
     check_accuracy(steps, test)
-    steps.launch("deploy", "--best", see=("best of e2e-2-", f"{NAME} is InService"), what="update")
+    wanted = ("best of e2e-2-", f"{NAME} is InService")
+    steps.launch("deploy", "--best", see=wanted, what="update")
     after = boto3.client("sagemaker").describe_endpoint(EndpointName=NAME)
     updated = before["EndpointConfigName"] != after["EndpointConfigName"]
     must(updated, "the endpoint was not updated", after)
     prefix = f"s3://{bucket}/slipway/{NAME}/data/test/"
     steps.launch("invoke", prefix, see=("photo +label +probability",))
-    steps.launch("batch", str(test), see=("Completed", "photo +label +probability"))
+    table = "photo +label +probability"
+    steps.launch("batch", str(test), see=("Completed", table))
     steps.launch("status", see=(f"endpoint {NAME}: InService", "Completed"))
-    steps.launch("delete", "--yes", "--data", see=(f"delete: Endpoint {NAME}", "objects removed"))
+    removed = (f"delete: Endpoint {NAME}", "objects removed")
+    steps.launch("delete", "--yes", "--data", see=removed)
 
 
 def check_accuracy(steps: Steps, test: Path) -> None:
     """The endpoint answers as training measured."""
     printed = steps.launch("invoke", str(test), "--json")
     answers = [json.loads(line) for line in printed.splitlines()]
-    [described] = (steps.out / "launch" / NAME).glob("*/model/model.json")
-    trained = json.loads(described.read_text(encoding="utf-8"))["accuracy"]["test"]
-    correct = [answer.get("label") == Path(answer["photo"]).parent.name for answer in answers]
-    served = sum(correct) / len(correct)
+    downloads = steps.out / "launch" / NAME
+    [described] = downloads.glob("*/model/model.json")
+    model = json.loads(described.read_text(encoding="utf-8"))
+    trained = model["accuracy"]["test"]
+    # A photo's folder is its true label; a refused photo has no "label" in its line.
+    correct = 0
+    for answer in answers:
+        correct += answer.get("label") == Path(answer["photo"]).parent.name
+    served = correct / len(answers)
     must(
         round(trained, 6) == round(served, 6),
         "the endpoint's accuracy differs from training's",

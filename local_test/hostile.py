@@ -8,18 +8,22 @@ import zlib
 from base64 import b64encode
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 LARGEST = 6300  # squared, just under the server's limit of 40 million pixels
 SQUARE = (LARGEST, LARGEST)
 COLOUR = (9, 99, 199)
+TRANSLUCENT = (*COLOUR, 99)
+INK = (*COLOUR, 9)
+FAST = 1  # of zlib's levels: pictures of one colour are small at any of them
 TURNED = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"  # by a quarter
 LFS_POINTER = (
     b"version https://git-lfs.github.com/spec/v1\n"
     b"oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\n"
     b"size 12345\n"
 )
-# it would call os.system("true")
+# Whoever unpickles it calls os.system("true").
 PICKLE = (
     b"\x80\x04\x95\x1f\0\0\0\0\0\0\0\x8c\x05posix\x94\x8c\x06system\x94\x93\x94"
     b"\x8c\x04true\x94\x85\x94R\x94."
@@ -28,7 +32,7 @@ PICKLE = (
 
 def hostile_bodies() -> dict[str, bytes]:
     """Bodies by name; made anew each time, always the same."""
-    return {**_lying(), **_heavy(), **_odd(), **_damaged(), **_no_photos(), **_json()}
+    return _lying() | _heavy() | _odd() | _damaged() | _no_photos() | _json()
 
 
 def _encoded(image: Image.Image, kind: str, **options: object) -> bytes:
@@ -37,97 +41,100 @@ def _encoded(image: Image.Image, kind: str, **options: object) -> bytes:
     return stream.getvalue()
 
 
+def _black(mode: str, size: tuple[int, int], kind: str) -> bytes:
+    return _encoded(Image.new(mode, size), kind)
+
+
 def _png(
     width: int, height: int, bits: int, colour: int, data: bytes = b"", extra: bytes = b""
 ) -> bytes:
-    """A PNG file by hand: its header may say anything."""
+    """A PNG file by hand: its header may say anything. extra: chunks before the pixels."""
+    header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)
+    chunks = [
+        _chunk(b"IHDR", header),
+        extra,
+        _chunk(b"IDAT", zlib.compress(data)),
+        _chunk(b"IEND", b""),
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
-    def chunk(name: bytes, content: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(content))
-            + name
-            + content
-            + struct.pack(">I", zlib.crc32(name + content))
-        )
 
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0))
-        + extra
-        + chunk(b"IDAT", zlib.compress(data))
-        + chunk(b"IEND", b"")
-    )
+def _chunk(name: bytes, content: bytes) -> bytes:
+    """A chunk of a PNG: length, name, content, checksum of both."""
+    length = struct.pack(">I", len(content))
+    checksum = struct.pack(">I", zlib.crc32(name + content))
+    return length + name + content + checksum
 
 
 def _lying() -> dict[str, bytes]:
     """Headers that claim more than there is, or more than may be."""
-    jpeg = bytearray(_encoded(Image.new("RGB", (64, 64), "red"), "JPEG"))
-    frame = jpeg.index(b"\xff\xc0")
-    jpeg[frame + 5 : frame + 9] = struct.pack(">HH", 65500, 65500)
-    small = bytearray(_encoded(Image.new("RGB", (64, 64), "red"), "JPEG"))
-    small[frame + 5 : frame + 9] = struct.pack(">HH", 6000, 6000)
-    bmp = bytearray(_encoded(Image.new("RGB", (4, 4)), "BMP"))
-    bmp[18:26] = struct.pack("<ii", 60000, 60000)
-    gif = bytearray(_encoded(Image.new("P", (4, 4)), "GIF"))
-    gif[6:10] = struct.pack("<HH", 65535, 65535)
-    text = b"zTXt" + b"Comment\0\0" + zlib.compress(b"\0" * 200_000_000)
+    jpeg = _red_jpeg()
+    frame = jpeg.index(b"\xff\xc0") + 5  # past marker, length and bits; then height and width
+    bmp = _black("RGB", (4, 4), "BMP")
+    gif = _black("P", (4, 4), "GIF")
+    side = 2**31 - 1  # the most that PNG's header can say
+    zeros = b"\0" * 200_000_000
+    text = _chunk(b"zTXt", b"Comment\0\0" + zlib.compress(zeros))
+    one_bit_rows = b"\0" * 3751 * 30000  # 30,000 rows: a byte for the filter, 3,750 of pixels
     return {
-        "bomb_1bit.png": _png(30000, 30000, 1, 0, b"\0" * 3751 * 30000),
-        "claims_2e9_squared.png": _png(2**31 - 1, 2**31 - 1, 8, 2),
+        "bomb_1bit.png": _png(30000, 30000, 1, 0, one_bit_rows),
+        "claims_2e9_squared.png": _png(side, side, 8, 2),
         "zero_by_zero.png": _png(0, 0, 8, 2),
         "no_samples_6000.png": _png(6000, 6000, 8, 6),
-        "text_bomb.png": _png(
-            8,
-            8,
-            8,
-            0,
-            b"\0" * 72,
-            struct.pack(">I", len(text) - 4) + text + struct.pack(">I", zlib.crc32(text)),
-        ),
-        "claims_65500.jpg": bytes(jpeg),
-        "claims_6000.jpg": bytes(small),
-        "claims_60000.bmp": bytes(bmp),
-        "claims_65535.gif": bytes(gif),
+        "text_bomb.png": _png(8, 8, 8, 0, b"\0" * 72, text),
+        "claims_65500.jpg": _with_side(jpeg, frame, ">HH", 65500),
+        "claims_6000.jpg": _with_side(jpeg, frame, ">HH", 6000),
+        "claims_60000.bmp": _with_side(bmp, 18, "<ii", 60000),
+        "claims_65535.gif": _with_side(gif, 6, "<HH", 65535),
     }
+
+
+def _red_jpeg() -> bytes:
+    return _encoded(Image.new("RGB", (64, 64), "red"), "JPEG")
+
+
+def _with_side(content: bytes, start: int, layout: str, side: int) -> bytes:
+    """The file, with its header's width and height both set. layout: of struct."""
+    size = struct.pack(layout, side, side)
+    end = start + len(size)
+    return content[:start] + size + content[end:]
 
 
 def _heavy() -> dict[str, bytes]:
     """Small files, honest, that take all the memory that the limit on pixels allows."""
-    ramp = np.linspace(0, 65535, LARGEST, dtype=np.uint16)
-    grey16 = Image.fromarray(np.broadcast_to(ramp, SQUARE).copy())
+    row = np.linspace(0, 65535, LARGEST, dtype=np.uint16)
+    grey16 = Image.fromarray(np.broadcast_to(row, SQUARE).copy())
+    floats = Image.new("F", (5000, 5000), 0.5)
+    panorama = Image.new("RGB", (60000, 600), "blue")
+    palette = Image.new("P", SQUARE)
+    translucent = b"\x10" * 256  # the opacity of each colour of the palette
     return {
-        "rgb_40mp.png": _encoded(Image.new("RGB", SQUARE, COLOUR), "PNG", compress_level=1),
-        "rgba_40mp.png": _encoded(
-            Image.new("RGBA", SQUARE, (*COLOUR, 99)), "PNG", compress_level=1
-        ),
-        "grey16_40mp.png": _encoded(grey16, "PNG", compress_level=1),
-        "palette_40mp.png": _encoded(
-            Image.new("P", SQUARE), "PNG", compress_level=1, transparency=b"\x10" * 256
-        ),
-        "rgb_40mp.jpg": _encoded(
-            Image.new("RGB", SQUARE, COLOUR),
-            "JPEG",
-            exif=TURNED,
-        ),
-        "cmyk_40mp.jpg": _encoded(Image.new("CMYK", SQUARE, (*COLOUR, 9)), "JPEG"),
-        "progressive_40mp.jpg": _encoded(
-            Image.new("RGB", SQUARE, COLOUR), "JPEG", progressive=True
-        ),
-        "float_25mp.tiff": _encoded(
-            Image.new("F", (5000, 5000), 0.5), "TIFF", compression="tiff_deflate"
-        ),
-        "panorama_60000.png": _encoded(
-            Image.new("RGB", (60000, 600), "blue"), "PNG", compress_level=1
-        ),
-        "webp_40mp.webp": _encoded(Image.new("RGB", SQUARE, COLOUR), "WEBP", method=0),
+        "rgb_40mp.png": _square("RGB", COLOUR, "PNG", compress_level=FAST),
+        "rgba_40mp.png": _square("RGBA", TRANSLUCENT, "PNG", compress_level=FAST),
+        "grey16_40mp.png": _encoded(grey16, "PNG", compress_level=FAST),
+        "palette_40mp.png": _encoded(palette, "PNG", compress_level=FAST, transparency=translucent),
+        "rgb_40mp.jpg": _square("RGB", COLOUR, "JPEG", exif=TURNED),
+        "cmyk_40mp.jpg": _square("CMYK", INK, "JPEG"),
+        "progressive_40mp.jpg": _square("RGB", COLOUR, "JPEG", progressive=True),
+        "float_25mp.tiff": _encoded(floats, "TIFF", compression="tiff_deflate"),
+        "panorama_60000.png": _encoded(panorama, "PNG", compress_level=FAST),
+        "webp_40mp.webp": _square("RGB", COLOUR, "WEBP", method=0),
     }
+
+
+def _square(mode: str, colour: tuple[int, ...], kind: str, **options: object) -> bytes:
+    """A picture of one colour with the most pixels that a server must accept."""
+    return _encoded(Image.new(mode, SQUARE, colour), kind, **options)
 
 
 def _odd() -> dict[str, bytes]:
     """Proper photos of rare kinds."""
-    noise = np.random.default_rng(0).integers(0, 256, (60, 80, 4), np.uint8)
+    noise = _noise(4)
     photo = Image.fromarray(noise[:, :, :3])
     frames = [Image.new("P", (40, 40), index) for index in range(300)]
+    gif, *more_gif = frames
+    webp, *more_webp = [frame.convert("RGB") for frame in frames[:60]]
+    pages = [photo] * 50
     return {
         "grey.jpg": _encoded(photo.convert("L"), "JPEG"),
         "cmyk.jpg": _encoded(photo.convert("CMYK"), "JPEG"),
@@ -135,37 +142,45 @@ def _odd() -> dict[str, bytes]:
         "rgba.png": _encoded(Image.fromarray(noise, "RGBA"), "PNG"),
         "grey_alpha.png": _encoded(photo.convert("LA"), "PNG"),
         "palette.gif": _encoded(photo.convert("P"), "GIF"),
-        "one_pixel.png": _encoded(Image.new("RGB", (1, 1)), "PNG"),
-        "line.png": _encoded(Image.new("RGB", (1, 9000)), "PNG"),
-        "animated.gif": _encoded(frames[0], "GIF", save_all=True, append_images=frames[1:]),
-        "animated.webp": _encoded(
-            frames[0].convert("RGB"),
-            "WEBP",
-            save_all=True,
-            append_images=[frame.convert("RGB") for frame in frames[1:60]],
-        ),
-        "pages.tiff": _encoded(photo, "TIFF", save_all=True, append_images=[photo] * 50),
-        "lab.tiff": _encoded(Image.new("LAB", (9, 9)), "TIFF"),
+        "one_pixel.png": _black("RGB", (1, 1), "PNG"),
+        "line.png": _black("RGB", (1, 9000), "PNG"),
+        "animated.gif": _encoded(gif, "GIF", save_all=True, append_images=more_gif),
+        "animated.webp": _encoded(webp, "WEBP", save_all=True, append_images=more_webp),
+        "pages.tiff": _encoded(photo, "TIFF", save_all=True, append_images=pages),
+        "lab.tiff": _black("LAB", (9, 9), "TIFF"),
     }
 
 
+def _noise(channels: int) -> npt.NDArray[np.uint8]:
+    """Random pixels, uint8 [60, 80, channels]: they compress badly, so that files are full."""
+    return np.random.default_rng(0).integers(0, 256, (60, 80, channels), np.uint8)
+
+
 def _damaged() -> dict[str, bytes]:
+    """Each kind of file cut off, and with bytes replaced."""
     generator = random.Random(0)
-    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8))
+    noise = Image.fromarray(_noise(3))
     bodies = {}
     for kind in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"):
-        whole = _encoded(noise.convert("P") if kind == "GIF" else noise, kind)
+        suffix = kind.lower()
+        image = noise
+        if kind == "GIF":  # it has palettes alone
+            image = noise.convert("P")
+        whole = _encoded(image, kind)
         for share in (0.02, 0.5, 0.99):
-            bodies[f"truncated_{share}.{kind.lower()}"] = whole[: max(1, int(len(whole) * share))]
+            end = max(1, int(len(whole) * share))
+            bodies[f"truncated_{share}.{suffix}"] = whole[:end]
         for number in range(5):
             flipped = bytearray(whole)
             for _ in range(20):
-                flipped[generator.randrange(len(flipped))] = generator.randrange(256)
-            bodies[f"flipped_{number}.{kind.lower()}"] = bytes(flipped)
+                value = generator.randrange(256)
+                flipped[generator.randrange(len(flipped))] = value
+            bodies[f"flipped_{number}.{suffix}"] = bytes(flipped)
     return bodies
 
 
 def _no_photos() -> dict[str, bytes]:
+    """Other files, some of which a careless reader would run."""
     return {
         "empty": b"",
         "one_byte": b"\xff",
@@ -181,7 +196,8 @@ def _no_photos() -> dict[str, bytes]:
 
 
 def _json() -> dict[str, bytes]:
-    photo = b64encode(_encoded(Image.new("RGB", (64, 64), "red"), "JPEG")).decode()
+    """JSON that is deep, long, broken, or has too many photos."""
+    photo = {"b64": b64encode(_red_jpeg()).decode()}
     return {
         "deep.json": b'{"instances":' * 100_000,
         "deep_list.json": b"[" * 3_000_000,
@@ -190,9 +206,14 @@ def _json() -> dict[str, bytes]:
         "same_keys.json": b"{" + b'"b64":"",' * 300_000 + b'"b64":""}',
         "not_base64.json": b'{"instances":[{"b64":"' + b"!" * 4_000_000 + b'"}]}',
         "long_base64.json": b'{"instances":[{"b64":"' + b"A" * 6_000_000 + b'"}]}',
-        "too_many.json": json.dumps({"instances": [{"b64": photo}] * 1001}).encode(),
-        "many.json": json.dumps({"instances": [{"b64": photo}] * 200}).encode(),
+        "too_many.json": _instances(photo, 1001),
+        "many.json": _instances(photo, 200),
         "surrogate.json": b'{"instances":[{"b64":"\\ud800"}]}',
         "null.json": b"null",
         "lines.jsonl": b"{}\n" * 900_000,
     }
+
+
+def _instances(photo: dict[str, str], count: int) -> bytes:
+    """One JSON request with the same photo as often as this."""
+    return json.dumps({"instances": [photo] * count}).encode()

@@ -50,7 +50,8 @@ def _in_aws(client: Client, bucket: str) -> dict[str, list[str]]:
 
 def _objects(client: Client, bucket: str) -> list[str]:
     keys: list[str] = []
-    for page in client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket):
+    paginator = client("s3").get_paginator("list_objects_v2")
+    for page in paginator.paginate(Bucket=bucket):
         keys += [entry["Key"] for entry in page.get("Contents", [])]
     return keys
 
@@ -78,11 +79,12 @@ def processes(mark: str) -> list[str]:
             continue
         try:
             variables = (folder / "environ").read_bytes().split(b"\0")
-            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ")
+            words = (folder / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue  # it has ended, or is another user's
         if mark.encode() in variables:
-            found.append(f"{folder.name}: {command.decode(errors='replace').strip()}")
+            command = b" ".join(words).decode(errors="replace")
+            found.append(f"{folder.name}: {command.strip()}")
     return found
 
 

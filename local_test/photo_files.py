@@ -21,7 +21,7 @@ def as_jpeg(image: Image.Image) -> bytes:
 
 
 def truncated(image: Image.Image) -> bytes:
-    """The first half of a JPEG."""
+    """The first half of a JPEG, as a broken download leaves it."""
     data = as_jpeg(image)
     return data[: len(data) // 2]
 
@@ -29,7 +29,9 @@ def truncated(image: Image.Image) -> bytes:
 def _png_with_alpha(image: Image.Image) -> bytes:
     """A PNG whose corners are transparent."""
     alpha = Image.radial_gradient("L").resize(image.size)
-    image.putalpha(alpha.point(lambda value: 255 if value < 200 else 2 * (255 - value)))
+    # Opaque up to 200 of 255 in the gradient, then ever less.
+    opaque_inside = [255] * 200 + [2 * (255 - value) for value in range(200, 256)]
+    image.putalpha(alpha.point(opaque_inside))
     return _encoded(image, "PNG")
 
 
@@ -57,7 +59,7 @@ def _webp(image: Image.Image) -> bytes:
     return _encoded(image, "WEBP", quality=88)
 
 
-# one of each kind: the pattern of its name, and how it is encoded
+# One of each kind: the pattern of its name, and how it is encoded. Names lie on purpose.
 AWKWARD: list[tuple[str, Callable[[Image.Image], bytes]]] = [
     ("{pose}_{number:03d}.png", _png_with_alpha),
     ("{pose}_{number:03d} grey.jpg", _grey),

@@ -5,6 +5,9 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 Colour = tuple[int, int, int]  # red, green, blue: 0 to 255
+Size = tuple[int, int]  # width and height in pixels
+Rng = np.random.Generator
+Pen = ImageDraw.ImageDraw
 
 SKIN = [
     (141, 85, 36),
@@ -14,19 +17,28 @@ SKIN = [
     (255, 219, 172),
     (92, 58, 33),
 ]
-HAIR = [(30, 24, 20), (74, 48, 30), (140, 96, 52), (196, 164, 106), (120, 120, 124)]
+HAIR = [
+    (30, 24, 20),
+    (74, 48, 30),
+    (140, 96, 52),
+    (196, 164, 106),
+    (120, 120, 124),
+]
+KINDS = {"plain": 0.25, "gradient": 0.25, "horizon": 0.3, "clutter": 0.2}  # by how often
+QUARTERS = [0, 90, 180, 270]  # degrees
 STANDS_OUT = 60  # difference in at least one of the three channels
 
 
 def clear_of(
     surrounding: npt.NDArray[np.uint8],
-    rng: np.random.Generator,
+    rng: Rng,
     choices: list[Colour] | None = None,
 ) -> Colour:
     """A colour, of `choices` or any, that stands out from the picture's mean colour.
 
     Where none does, the first one that was drawn.
     """
+    # int [N, 3]: the choices in random order, or any eight colours
     drawn = rng.permutation(choices) if choices else rng.integers(20, 236, (8, 3))
     mean = surrounding.astype(int)
     for colour in drawn:
@@ -35,47 +47,48 @@ def clear_of(
     return _colour(drawn[0])
 
 
-def background(canvas: tuple[int, int], floor: float, rng: np.random.Generator) -> Image.Image:
+def background(canvas: Size, floor: float, rng: Rng) -> Image.Image:
     """A wall, some with a floor, things or a mat. floor: in pixels from the top."""
-    kind = rng.choice(["plain", "gradient", "horizon", "clutter"], p=[0.25, 0.25, 0.3, 0.2])
+    kind = rng.choice(list(KINDS), p=list(KINDS.values()))
     wall = _colour(rng.integers(90, 250, 3))
     second = _colour(rng.integers(90, 250, 3))
-    if kind == "gradient":
-        turn = float(rng.choice([0, 90, 180, 270]))
-        ramp = Image.linear_gradient("L").rotate(turn).resize(canvas)
-        ends = (Image.new("RGB", canvas, wall), Image.new("RGB", canvas, second))
-        return Image.composite(*ends, ramp)
     image = Image.new("RGB", canvas, wall)
+    if kind == "gradient":
+        turn = float(rng.choice(QUARTERS))
+        ramp = Image.linear_gradient("L").rotate(turn).resize(canvas)
+        return Image.composite(image, Image.new("RGB", canvas, second), ramp)
     pen = ImageDraw.Draw(image)
     if kind == "clutter":
         for _ in range(int(rng.integers(4, 12))):
             _thing(pen, canvas, wall, rng)
     if kind != "plain":
-        horizon = min(floor - canvas[1] * rng.uniform(0.02, 0.12), canvas[1] * 0.97)
+        height = canvas[1]
+        # The feet stand a little below the edge of the floor, which is always in the picture.
+        horizon = floor - height * rng.uniform(0.02, 0.12)
+        horizon = min(horizon, height * 0.97)
         pen.rectangle([0, horizon, *canvas], fill=second)
     if rng.random() < 0.5:
         _mat(pen, canvas, floor, rng)
     return image
 
 
-def _mat(
-    pen: ImageDraw.ImageDraw, canvas: tuple[int, int], floor: float, rng: np.random.Generator
-) -> None:
+def _mat(pen: Pen, canvas: Size, floor: float, rng: Rng) -> None:
     width, height = canvas
     left = width * rng.uniform(0, 0.15)
     right = width * rng.uniform(0.85, 1)
     colour = _colour(rng.integers(40, 230, 3))
-    pen.rectangle([left, floor - height * 0.01, right, floor + height * 0.03], fill=colour)
+    top = floor - height * 0.01
+    bottom = floor + height * 0.03
+    pen.rectangle([left, top, right, bottom], fill=colour)
 
 
-def _thing(
-    pen: ImageDraw.ImageDraw, canvas: tuple[int, int], wall: Colour, rng: np.random.Generator
-) -> None:
+def _thing(pen: Pen, canvas: Size, wall: Colour, rng: Rng) -> None:
     """A window, a ball or a lamp.
 
     It is near the wall's colour, so that the figure stays the strongest shape.
     """
-    colour = _colour(np.clip(np.array(wall) + rng.integers(-55, 56, 3), 0, 255))
+    near_wall = np.array(wall) + rng.integers(-55, 56, 3)
+    colour = _colour(np.clip(near_wall, 0, 255))
     corner = rng.uniform(-0.1, 0.9, 2) * canvas
     far = corner + rng.uniform(0.06, 0.4, 2) * canvas
     box = [*corner, *far]

@@ -17,7 +17,7 @@ from runtime.load import Request
 from runtime.watched import MEMORY_BYTES, serving_container
 
 GOOD_SUFFIXES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png"}
-MOST_PHOTOS = 200
+MOST_PHOTOS = 200  # each of them is asked for alone first
 
 
 def main() -> int:
@@ -58,7 +58,8 @@ def soak(options: argparse.Namespace) -> int:
     for folder in options.hostile:
         for path in sorted(folder.rglob("*")):
             if path.is_file():
-                hostile[str(path.relative_to(folder))] = path.read_bytes()
+                name = str(path.relative_to(folder))
+                hostile[name] = path.read_bytes()
     with serving_container(options.image, options.model) as server:
         good = references(server, good_photos(options.photos))
         all_hostile(server, hostile, verdict)
@@ -72,19 +73,21 @@ def soak(options: argparse.Namespace) -> int:
         sigterm(server, good, verdict)
     numbers = " ".join(f"{name}={value}" for name, value in verdict.numbers.items())
     print(f"soak: {numbers} failures={len(verdict.failures)}", flush=True)
-    return 1 if verdict.failures else 0
+    return int(len(verdict.failures) > 0)
 
 
 def good_photos(folder: Path) -> list[Request]:
     """Up to 200 photos from all over a folder. RunError when it holds none."""
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in GOOD_SUFFIXES)
+    found = sorted(folder.rglob("*"))
+    paths = [path for path in found if path.suffix.lower() in GOOD_SUFFIXES]
     if not paths:
         raise RunError(f"'{folder}' holds no photos ({', '.join(GOOD_SUFFIXES)})")
     step = max(1, len(paths) // MOST_PHOTOS)
-    return [
-        Request(str(path), path.read_bytes(), GOOD_SUFFIXES[path.suffix.lower()])
-        for path in paths[::step][:MOST_PHOTOS]
-    ]
+    requests = []
+    for path in paths[::step][:MOST_PHOTOS]:
+        content_type = GOOD_SUFFIXES[path.suffix.lower()]
+        requests.append(Request(str(path), path.read_bytes(), content_type))
+    return requests
 
 
 if __name__ == "__main__":

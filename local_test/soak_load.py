@@ -6,7 +6,7 @@ import statistics
 import time
 from collections import Counter
 
-from local_test.soak_verdict import Good, Verdict, described, is_correct, is_refusal
+from local_test.soak_verdict import Good, Verdict, described, endless, is_correct, is_refusal
 from runtime.errors import RunError
 from runtime.load import Answer, Request, each, every, load
 from runtime.probes import ping
@@ -54,10 +54,9 @@ def references(server: ServingContainer, photos: list[Request]) -> Good:
 def all_hostile(server: ServingContainer, hostile: dict[str, bytes], verdict: Verdict) -> None:
     """Every body as every content type: no server error, no lost connection, no dead worker."""
     workers = server.worker_pids()
-    requests = [
-        Request(name, body, content_type)
-        for (name, body), content_type in itertools.product(hostile.items(), CONTENT_TYPES)
-    ]
+    requests: list[Request] = []
+    for name, body in hostile.items():
+        requests += [Request(name, body, content_type) for content_type in CONTENT_TYPES]
     print(f"soak: {len(requests)} hostile requests", flush=True)
     answers: list[Answer] = []
     load(server.url, each(requests), 4, answers.append)
@@ -65,7 +64,8 @@ def all_hostile(server: ServingContainer, hostile: dict[str, bytes], verdict: Ve
     for answer in errors:
         verdict.expect(False, described(answer))
     verdict.expect(server.worker_pids() == workers, "a worker died of a hostile body")
-    statuses = dict(sorted(Counter(answer.status for answer in answers).items()))
+    counted = Counter(answer.status for answer in answers)
+    statuses = dict(sorted(counted.items()))
     slowest_s = max(answer.seconds for answer in answers)
     print(f"soak: hostile statuses {statuses}, the slowest took {slowest_s:.1f} s", flush=True)
     verdict.numbers["hostile"] = len(answers)
@@ -77,7 +77,7 @@ def steady_load(server: ServingContainer, good: Good, count: int, verdict: Verdi
 
     Each answer is its own photo's.
     """
-    photos = itertools.cycle(photo for photo, _ in good.values())
+    photos = endless(good)
     wrong: list[str] = []
     pings: list[float] = []
 
@@ -86,7 +86,8 @@ def steady_load(server: ServingContainer, good: Good, count: int, verdict: Verdi
             wrong.append(described(answer))
 
     with every(PING_EVERY_S, lambda: pings.append(_ping_s(server.url))):
-        result = load(server.url, each(itertools.islice(photos, count)), CONNECTIONS, answered)
+        requests = each(itertools.islice(photos, count))
+        result = load(server.url, requests, CONNECTIONS, answered)
     verdict.expect(not wrong, f"{len(wrong)} wrong answers, the first: {wrong[:1]}")
     answers = len(result.latencies_s)
     verdict.expect(answers == count, f"{answers} of {count} requests were answered")
@@ -104,8 +105,10 @@ def steady_load(server: ServingContainer, good: Good, count: int, verdict: Verdi
 
 def _expect_quick_pings(pings: list[float], verdict: Verdict) -> None:
     ordered = sorted(pings) or [float("inf")]
-    p99_ms = round(ordered[int(0.99 * (len(ordered) - 1))] * 1000, 1)
-    verdict.numbers["ping_p50_ms"] = round(statistics.median(ordered) * 1000, 1)
+    rank = int(0.99 * (len(ordered) - 1))
+    p99_ms = round(ordered[rank] * 1000, 1)
+    p50_s = statistics.median(ordered)
+    verdict.numbers["ping_p50_ms"] = round(p50_s * 1000, 1)
     verdict.numbers["ping_p99_ms"] = p99_ms
     verdict.numbers["ping_max_ms"] = round(ordered[-1] * 1000, 1)
     sentence = f"/ping took {p99_ms} ms (p99) under load; at most {PING_MS}"
@@ -116,7 +119,9 @@ def _ping_s(url: str) -> float:
     """Seconds until /ping answered 200; infinite when it did not."""
     started = time.monotonic()
     status = ping(url)
-    return time.monotonic() - started if status == 200 else float("inf")
+    if status != 200:
+        return float("inf")
+    return time.monotonic() - started
 
 
 def mixed(
@@ -126,7 +131,7 @@ def mixed(
     seconds: float,
     verdict: Verdict,
 ) -> None:
-    """Good and hostile traffic for a time: memory flat, files and threads no more at the end."""
+    """Good and hostile traffic for a time. Memory, files and threads must not grow."""
     end = time.monotonic() + seconds
     chance = random.Random(2)
     names = list(good)
@@ -160,17 +165,19 @@ def _expect_flat(samples: list[Sample], verdict: Verdict) -> None:
     third = len(samples) // 3
     middle = samples[third : 2 * third]
     last = samples[2 * third :]
-    floors = [_floor(samples[:third]), _floor(middle), _floor(last)]
+    first = samples[:third]
+    floors = [_floor(first), _floor(middle), _floor(last)]
     growth = floors[2] / floors[1] - 1
     most = max(sample.bytes for sample in samples)
     shown = [round(floor / 1e6) for floor in floors]
     print(f"soak: memory {shown} MB, for moments {most / 1e6:.0f}", flush=True)
     grown = f"memory grew by {growth:.1%} between the middle and the last third"
     verdict.expect_in_time(growth <= MEMORY_GROWTH, grown)
-    files = max(sample.files for sample in last) - max(sample.files for sample in middle)
+    # The most at any moment of the two thirds: both go up and down with the requests.
+    files = _most_files(last) - _most_files(middle)
     more = f"{files} more open files at the end than in the middle"
     verdict.expect(files <= MORE_FILES, more)
-    threads = max(sample.threads for sample in last) - max(sample.threads for sample in middle)
+    threads = _most_threads(last) - _most_threads(middle)
     more = f"{threads} more threads at the end than in the middle"
     verdict.expect(threads <= MORE_THREADS, more)
     verdict.numbers["memory_growth"] = f"{growth:+.3f}"
@@ -178,9 +185,18 @@ def _expect_flat(samples: list[Sample], verdict: Verdict) -> None:
     verdict.numbers["threads"] = f"{threads:+d}"
 
 
+def _most_files(samples: list[Sample]) -> int:
+    return max(sample.files for sample in samples)
+
+
+def _most_threads(samples: list[Sample]) -> int:
+    return max(sample.threads for sample in samples)
+
+
 def _floor(samples: list[Sample]) -> int:
     """The memory in bytes that stays between photos: the lowest tenth of the samples.
 
     Photos that are just being decoded come on top, by the hundred megabytes.
     """
-    return sorted(sample.bytes for sample in samples)[len(samples) // 10]
+    ordered = sorted(sample.bytes for sample in samples)
+    return ordered[len(ordered) // 10]

@@ -1,5 +1,7 @@
 """What a soak test found: numbers for its last line, and failures."""
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from runtime.load import Answer, Request
@@ -8,6 +10,11 @@ MOST_FAILURES = 20  # that are kept and shown
 
 # a photo's request and the body of its answer, by the request's name
 Good = dict[str, tuple[Request, bytes]]
+
+
+def endless(good: Good) -> Iterator[Request]:
+    """The photos' requests in turn, over and over."""
+    return itertools.cycle([request for request, _ in good.values()])
 
 
 @dataclass
@@ -31,7 +38,8 @@ class Verdict:
 
 def is_correct(answer: Answer, good: Good) -> bool:
     """Whether a photo is answered as it was alone."""
-    return answer.status == 200 and answer.body == good[answer.request.name][1]
+    _, body = good[answer.request.name]
+    return answer.status == 200 and answer.body == body
 
 
 def is_refusal(answer: Answer) -> bool:

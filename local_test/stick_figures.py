@@ -17,10 +17,12 @@ from PIL import Image
 
 from local_test.figure import POSES, draw_figure, placed, skeleton
 from local_test.photo_files import AWKWARD, as_jpeg, truncated
-from local_test.scene import background
+from local_test.scene import Rng, Size, background
 
 FEWEST_PHOTOS = 3  # a class with fewer cannot be in all three parts of a split
-SUPERSAMPLING = 3
+SUPERSAMPLING = 3  # pictures are drawn this much larger, and scaled down, for smooth edges
+ASPECTS = [1.0, 1.25, 4 / 3, 1.5]  # the longer side by the shorter one, as of cameras
+USUAL = ("{pose}_{number:03d}.jpg", as_jpeg)  # what AWKWARD has other kinds of
 
 
 def main() -> int:
@@ -32,7 +34,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="default %(default)s")
     options = parser.parse_args()
     try:
-        count = draw(Path(options.destination), options.photos_per_class, options.seed)
+        folder = Path(options.destination)
+        count = draw(folder, options.photos_per_class, options.seed)
     except (ValueError, OSError) as error:
         print(f"stick_figures: {error}", file=sys.stderr)
         return 1
@@ -69,33 +72,41 @@ def picture(pose: str, number: int, seed: int = 0) -> Image.Image:
 
     It is the same for the same pose, number and seed.
     """
-    rng = np.random.default_rng([seed, sorted(POSES).index(pose), number])
+    index = sorted(POSES).index(pose)
+    rng = np.random.default_rng([seed, index, number])
     width, height = _size(rng)
     canvas = (width * SUPERSAMPLING, height * SUPERSAMPLING)
-    joints, unit = placed(skeleton(pose, rng), canvas, rng)
-    floor = max(y for _, y in joints.values())
+    drawn = skeleton(pose, rng)
+    joints, unit = placed(drawn, canvas, rng)
+    floor = max(y for _, y in joints.values())  # the lowest joint stands on it
     image = background(canvas, floor, rng)
     draw_figure(image, joints, unit, rng)
     image = image.resize((width, height), Image.Resampling.BOX)
-    grain = rng.normal(0, rng.uniform(1, 6), (height, width, 1))
-    return Image.fromarray(np.clip(np.asarray(image) + grain, 0, 255).astype(np.uint8))
+    # A camera's noise, the same in all three channels: float64 [height, width, 1].
+    strength = rng.uniform(1, 6)
+    grain = rng.normal(0, strength, (height, width, 1))
+    noisy = np.asarray(image) + grain
+    return Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8))
 
 
-def _size(rng: np.random.Generator) -> tuple[int, int]:
+def _size(rng: Rng) -> Size:
     longer = int(rng.integers(160, 321))
-    shorter = int(longer / rng.choice([1.0, 1.25, 4 / 3, 1.5]))
-    return (longer, shorter) if rng.random() < 0.5 else (shorter, longer)
+    shorter = int(longer / rng.choice(ASPECTS))
+    if rng.random() < 0.5:
+        return longer, shorter
+    return shorter, longer
 
 
 def _drawings(photos_per_class: int, seed: int) -> Iterator[tuple[str, Callable[[], bytes]]]:
     """Names below the destination, and what makes each file's bytes."""
     poses = sorted(POSES)
-    awkward = {}  # spread over the poses
+    awkward = {}  # by pose and number; spread over the poses
     for place, kind in enumerate(AWKWARD):
-        awkward[poses[place % len(poses)], place // len(poses)] = kind
+        number, pose_index = divmod(place, len(poses))
+        awkward[poses[pose_index], number] = kind
     for pose in poses:
         for number in range(photos_per_class):
-            pattern, encode = awkward.get((pose, number), ("{pose}_{number:03d}.jpg", as_jpeg))
+            pattern, encode = awkward.get((pose, number), USUAL)
             name = pattern.format(pose=pose, number=number)
             yield f"{pose}/{name}", partial(_encoded, pose, number, seed, encode)
     last = photos_per_class - 1
