@@ -27,7 +27,7 @@ for name in "${names[@]}"; do
     [[ " ${known[*]} " == *" $name "* ]] || fail "unknown image '$name'; known: ${known[*]} all"
 done
 
-commit=$(git rev-parse --short=12 HEAD 2>/dev/null) || fail "this is no git checkout with a commit; the images' tags are commits"
+commit=$(git rev-parse --short=12 HEAD 2>/dev/null) || fail "this folder is not a git checkout with a commit; the images' tags are commits"
 changes=$(git status --porcelain)
 tag=$commit
 if [[ -n $changes ]]; then

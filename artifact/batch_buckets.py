@@ -28,7 +28,7 @@ _idle_streams: dict[tuple[object, torch.device], list[torch.cuda.Stream]] = coll
 )
 
 Model = Callable[[torch.Tensor], torch.Tensor]
-Cuda = Any  # the module torch.cuda, or a stand-in where there is no GPU
+Cuda = Any  # the module torch.cuda, or a stand-in on machines without a GPU
 
 
 class NoRecording(RuntimeError):

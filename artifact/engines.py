@@ -44,7 +44,7 @@ def open_engine(
     to run several photos side by side, for the memory of the weights once more.
 
     Raises ArtifactError for a graph that does not load or does not fit model.json, and for int8
-    where there is no int8 model; ValueError for an unknown precision or device.
+    for an artifact without an int8 model; ValueError for an unknown precision or device.
     """
     _check_known("precision", precision, PRECISIONS)
     _check_known("device", device, DEVICES)

@@ -108,7 +108,7 @@ def _judge(description: Description, accuracy: Accuracy, figures: Figures) -> st
 def _write_int8(
     directory: Path, description: Description, photos: list[Path], stop: Callable[[], bool]
 ) -> str | None:
-    """Quantize in a child process. None, or one sentence why there is no int8 model."""
+    """Quantize in a child process. None, or one sentence on why it gave no int8 model."""
     order: dict[str, object] = {
         "graph": str((directory / GRAPH_FILE).absolute()),
         "architecture": description.architecture,

@@ -47,7 +47,7 @@ class Run:
 
     @property
     def failure(self) -> bytes | None:
-        """The content of /opt/ml/output/failure; None where there is no such file."""
+        """The content of /opt/ml/output/failure; None without the file."""
         path = self.root / "output" / "failure"
         if not path.is_file():
             return None

@@ -200,7 +200,7 @@ class Program:
         program = self._words[0]
         if "{" not in program and not shutil.which(program):
             raise RunError(
-                f"--process starts with '{program}', which is no program here; "
+                f"--process starts with '{program}', which is not a program on this machine; "
                 "give its path, or put it on PATH"
             )
 

@@ -182,8 +182,8 @@ def _failed_run(trainings: Trainings) -> Run:
 
 
 def _reason(trainings: Trainings) -> bytes:
-    """The failure file's content. Settled as not applicable where there is none."""
+    """The failure file's content. Settled as not applicable without content."""
     reason = _failed_run(trainings).failure or b""
     if not reason.strip():
-        raise Settled(NotApplicable("there is no reason; see failure_file"))
+        raise Settled(NotApplicable("the job left no reason; see failure_file"))
     return reason

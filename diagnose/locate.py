@@ -22,9 +22,9 @@ NEEDED = ("collections", "index", "events")  # one of these folders is enough
 
 
 def find_tensors(output: Path) -> Path:
-    """The folder below `output` that holds smdebug's tensors. DiagnoseError when there is none."""
+    """The folder below `output` that holds smdebug's tensors. DiagnoseError without any."""
     if not output.is_dir():
-        raise DiagnoseError(f"there is no folder '{output}'")
+        raise DiagnoseError(f"the folder '{output}' does not exist")
     found = _tensors(output)
     if found is None:
         raise DiagnoseError(
@@ -35,7 +35,7 @@ def find_tensors(output: Path) -> Path:
 
 
 def tensors_or_none(output: Path) -> Path | None:
-    """As find_tensors, but None while there are none: they may still come."""
+    """As find_tensors, but None while nothing is saved: tensors may still come."""
     return _tensors(output) if output.is_dir() else None
 
 
@@ -95,7 +95,7 @@ class Training:
 
 def process_start(pid: int) -> int | None:
     """When a process started, in clock ticks since boot; it shows whether a pid was given to
-    another process since. None when there is no such process, it is a zombie, or there is no /proc.
+    another process since. None for a zombie, and without the process or /proc.
     """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()

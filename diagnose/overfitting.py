@@ -93,8 +93,8 @@ class Overtraining(LossRule):
 
     Vague in the documentation: whether one of the two is enough ("thresholds and conditions to
     determine if the model is not improving"). Chosen: one is enough. Points are validation passes,
-    and for the training loss its means between them; where there is no validation, each saved
-    training step is a point.
+    and for the training loss its means between them; without validation, each saved training step
+    is a point.
     """
 
     advice = (

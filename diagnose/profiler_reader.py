@@ -66,7 +66,7 @@ def find_profile(output: Path) -> Path:
     """
     output = Path(output)
     if not output.is_dir():
-        raise ProfileError(f"there is no folder '{output}'")
+        raise ProfileError(f"the folder '{output}' does not exist")
     for place in PLACES:
         folder = output / place
         if (folder / "system").is_dir() or (folder / "framework").is_dir():

@@ -29,8 +29,8 @@ def profile_report(
 
     parameters: texts such as {"CPUBottleneck_cpu_threshold": "80"}. rules: names, all where empty.
     The files go to `report`, by default to output/rule-output/ProfilerReport/profiler-output:
-    profiler-report.html and profiler-reports/<rule>.json. ProfileError with one sentence when there
-    is no profile, nothing in it can be read, or a name or value is wrong; OSError when writing
+    profiler-report.html and profiler-reports/<rule>.json. ProfileError with one sentence without a
+    profile, when nothing in it can be read, and for a wrong name or value; OSError when writing
     fails.
     """
     output = Path(output)

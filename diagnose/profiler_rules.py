@@ -170,7 +170,7 @@ def evaluate_rules(
     wanted = list(rules) or list(RULES)
     for name in wanted:
         if name not in RULES:
-            raise ProfileError(f"there is no profiler rule '{name}'; there are {', '.join(RULES)}")
+            raise ProfileError(f"unknown profiler rule '{name}'; known: {', '.join(RULES)}")
     results = []
     for name, rule in RULES.items():
         if name in wanted:

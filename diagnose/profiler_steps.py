@@ -192,7 +192,7 @@ def step_parts(profile: Profile, steps: Spans) -> dict[str, Floats]:
 
 
 def _part(spans: Spans) -> str | None:
-    """The part of a step that the spans are; None where they are none."""
+    """The part of a step that the spans cover; None for spans outside of all parts."""
     part = PARTS.get(spans.name) or PARTS.get(spans.phase)
     if part is None and spans.phase in WAITS:
         return WAITING

@@ -70,7 +70,7 @@ class SimilarAcrossRuns(TensorRule):
         return self.fire(step, name, distance, 0.0, sentence)
 
     def _distance(self, name: str, step: int, other: "JobTrial") -> float | None:
-        """The largest difference of two values; 0 where all are close, None where there are none.
+        """The largest difference of two values; 0 where all are close, None without values.
 
         Of a tensor without values the saved reductions are compared.
         """

@@ -126,14 +126,15 @@ def wait_for_change(context: LaunchContext, name: str) -> int:
 
 
 def show_url(context: LaunchContext, name: str) -> int:
-    """Print the URL; with --url alone on its line, for a shell. LaunchError where there is none."""
+    """Print the URL; with --url alone on its line, for a shell. LaunchError without one."""
     if context.dry:
         context.ask("cloudformation", "DescribeStacks", StackName=name)
         return FINE
     url = url_of(stack_or_none(context, name))
     if not url:
         raise LaunchError(
-            f"there is no API {name} in {context.location.region}; `launch api RECIPE` makes it"
+            f"the API {name} does not exist in {context.location.region}; "
+            "`launch api RECIPE` makes it"
         )
     if context.options.url:
         context.print(url)
@@ -143,7 +144,7 @@ def show_url(context: LaunchContext, name: str) -> int:
 
 
 def remove(context: LaunchContext, name: str) -> int:
-    """Remove the stack, its logs and its code. A stack that does not exist is no error."""
+    """Remove the stack, its logs and its code. A stack that does not exist is not an error."""
     context.ask("cloudformation", "DeleteStack", StackName=name)
     if context.dry:
         return FINE

@@ -104,5 +104,5 @@ def client(service: str, region: str, timeout_s: int = 60) -> AwsClient:
 
 
 def account_of(region: str) -> str:
-    """The account of the credentials in use. Raises botocore's errors where there are none."""
+    """The account of the credentials in use. Raises botocore's errors without credentials."""
     return str(client("sts", region).get_caller_identity()["Account"])

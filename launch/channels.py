@@ -33,7 +33,7 @@ def show_upload(context: LaunchContext, name: str, folder: Path) -> None:
     """The requests of a dry run."""
     if not folder.is_dir():
         context.print(
-            f"dry run: there is no folder '{folder}' yet, so no file of channel {name} is shown"
+            f"dry run: the folder '{folder}' does not exist yet; no file of channel {name} is shown"
         )
         return
     channel = channel_of(context, name)

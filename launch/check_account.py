@@ -34,7 +34,7 @@ def the_role(context: LaunchContext) -> Iterator[Finding]:
             raise
         yield Finding(
             BAD,
-            f"there is no role '{name}'; make one that sagemaker.amazonaws.com may assume, "
+            f"the role '{name}' does not exist; make one that sagemaker.amazonaws.com may assume, "
             "and set sagemaker.role",
         )
         return
@@ -55,7 +55,7 @@ def the_bucket(context: LaunchContext) -> Iterator[Finding]:
         code = code_of(error)
         if code in NO_BUCKET:
             yield Finding(
-                BAD, f"there is no bucket '{name}'; aws s3 mb s3://{name} --region {region}"
+                BAD, f"the bucket '{name}' does not exist; aws s3 mb s3://{name} --region {region}"
             )
             return
         if code in OTHER_REGION:

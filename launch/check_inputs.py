@@ -67,7 +67,7 @@ def data(context: LaunchContext) -> Iterator[Finding]:
             continue
         text += f" is empty; run `python -m launch upload {context.recipe.path}`"
         given = context.recipe.sagemaker.channels[name]
-        # `upload` comes after `check`, so a folder that is still here is no mistake.
+        # `upload` comes after `check`, so a folder that is still here is not a mistake.
         if not given.startswith("s3://") and located(given).is_dir():
             yield Finding(WARNING, text)
         else:

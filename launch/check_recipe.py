@@ -70,7 +70,7 @@ def endpoint_driver(context: LaunchContext) -> Finding | None:
     if on_instances and has_gpu and not wants_gpu:
         return Finding(WARNING, mismatch + "its GPU stays unused; take the image serve-gpu")
     if on_instances and wants_gpu and not has_gpu:
-        return Finding(WARNING, mismatch + "there is no GPU; take the image serve")
+        return Finding(WARNING, mismatch + "this type has no GPU; take the image serve")
     if not has_gpu:
         return None
     if endpoint.kind == "multi-model":

@@ -71,7 +71,7 @@ def fetch_archive(context: LaunchContext, archive: str, folder: Path, below: str
     elif fetch(context, s3_object, path):
         unpack(path, folder / below)
     else:
-        context.print(f"report: there is no {archive}")
+        context.print(f"report: {archive} does not exist")
 
 
 def diagnose(context: LaunchContext, output: Path) -> int:

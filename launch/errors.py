@@ -60,7 +60,7 @@ SENTENCES = (
     ),
     (
         ("NoSuchBucket",),
-        "there is no bucket of that name: {message}; make it, or set `sagemaker: bucket:`",
+        "the bucket does not exist: {message}; make it, or set `sagemaker: bucket:`",
     ),
     (("OptInRequired",), "this region is not switched on for your account: {message}"),
     (

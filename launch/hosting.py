@@ -162,7 +162,7 @@ def model_source(context: LaunchContext) -> str:
     answer = describe_or_none(context, "training", job)
     if answer is None:
         raise LaunchError(
-            f"there is no training job {job} on SageMaker; "
+            f"the training job {job} does not exist on SageMaker; "
             "name one with --job, or a model with --model"
         )
     status = answer["TrainingJobStatus"]

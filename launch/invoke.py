@@ -60,7 +60,7 @@ def find_photos(context: LaunchContext, given: list[str]) -> list[Photo]:
         elif path.is_dir():
             found += [str(one) for one in sorted(path.rglob("*")) if one.suffix.lower() in TYPES]
         else:
-            raise LaunchError(f"there is no photo '{text}'")
+            raise LaunchError(f"the photo '{text}' does not exist")
     if not found:
         raise LaunchError(
             f"there are no photos in {', '.join(given)} (looked for {', '.join(TYPES)})"
@@ -201,7 +201,7 @@ def wait_for(context: LaunchContext, output: str, failure: str) -> bytes:
 
 
 def refusal(error: Exception) -> str:
-    """Why there is no answer: the container's own sentence where it gave one."""
+    """Why no answer came: the container's own sentence where it gave one."""
     response = getattr(error, "response", {})
     if "OriginalMessage" in response:
         return f"{response.get('OriginalStatusCode')}: {reason(response['OriginalMessage'])}"

@@ -64,7 +64,7 @@ def best_trial(context: LaunchContext) -> tuple[str, dict[str, str]]:
     entry = context.state.latest("tuning")
     if entry is None:
         raise LaunchError(
-            f"no search was started here for {context.recipe.name}, so there is no best trial; "
+            f"no search was started here for {context.recipe.name}, so the best trial is unknown; "
             "run `launch tune` first"
         )
     answer = describe(context, "tuning", entry.name)

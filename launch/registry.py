@@ -61,7 +61,7 @@ def manifest_of(content: bytes, header: str = "", digest: str = "") -> Manifest:
 def as_docker(manifest: Manifest, fetch: Callable[[str], Manifest]) -> Manifest:
     """The Docker v2 manifest of the same linux/amd64 image.
 
-    fetch: the manifest of a digest; a list needs it. LaunchError where there is no such image,
+    fetch: the manifest of a digest; a list needs it. LaunchError without such an image,
     or where Docker's form has no name for the compression of a layer.
     """
     if manifest.media_type == DOCKER_MANIFEST:

@@ -61,7 +61,7 @@ def confirmed(context: LaunchContext, count: int) -> bool:
 
 
 def send_removals(context: LaunchContext, calls: list[Call]) -> None:
-    """Send the requests; a thing that does not exist any more is no error."""
+    """Send the requests; a thing that does not exist any more is not an error."""
     for call in calls:
         try:
             context.send(call)

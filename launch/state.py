@@ -79,7 +79,7 @@ class State:
 
 
 def read_entries(path: Path) -> list[Entry]:
-    """The entries of a file; none where there is no file. LaunchError for another program's."""
+    """The entries of a file; none without the file. LaunchError for another program's."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         version = document["format_version"]

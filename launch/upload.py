@@ -58,7 +58,7 @@ def files_of(folder: Path) -> list[File]:
     folder = Path(folder)
     if not folder.is_dir():
         raise LaunchError(
-            f"there is no folder '{folder}' for a channel; "
+            f"the folder '{folder}' of a channel does not exist; "
             "run `python -m prepare`, or set sagemaker.channels"
         )
     paths = visible_files(folder)

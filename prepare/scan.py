@@ -37,8 +37,8 @@ class Source:
 def scan(folder: Path) -> tuple[list[Source], list[str]]:
     """The photos below a folder, sorted, and the paths of the other files.
 
-    The folder is laid out as <class>/… or as {train,valid,test}/<class>/…. PrepareError when there
-    is no photo, or when the layout is ambiguous; OSError for a folder that cannot be read.
+    The folder is laid out as <class>/… or as {train,valid,test}/<class>/…. PrepareError without
+    any photo, or when the layout is ambiguous; OSError for a folder that cannot be read.
     """
     if not folder.is_dir():
         raise PrepareError(f"the source '{folder}' is not a folder")

@@ -15,8 +15,8 @@ class UniqueKeyLoader(yaml.SafeLoader):
     """PyYAML keeps the last of two equal keys and drops the other in silence; this one refuses."""
 
     def compose_mapping_node(self, anchor: dict[Any, yaml.Node]) -> yaml.MappingNode:
-        # Here, before merge keys (<<) are resolved: a key that overrides a merged one is no
-        # duplicate.
+        # Here, before merge keys (<<) are resolved: a key that overrides a merged one is not
+        # a duplicate.
         node = super().compose_mapping_node(anchor)
         lines: dict[str, int] = {}
         for key, _ in node.value:

@@ -111,7 +111,7 @@ class Api:
         (), "of jwt: audiences, one of which a token must be for"
     )
     origins: tuple[str, ...] = _option(
-        (), "web origins, such as https://example.org, whose own pages may call the API (CORS)"
+        (), "web origins, such as https://example.org, whose pages may call the API (CORS)"
     )
     requests_per_second: int = _option(10, "above which callers get 429, on average")
     request_burst: int = _option(20, "above which callers get 429, at once")

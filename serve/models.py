@@ -223,7 +223,7 @@ def _as_model_error(name: str, error: BaseException) -> ModelError | None:
     shown = name[:100]
     if isinstance(error, MemoryError):
         return ModelError(
-            507, f"there is no memory to load the model '{shown}'; unload another one first"
+            507, f"not enough memory to load the model '{shown}'; unload another one first"
         )
     if isinstance(error, ValueError | OSError):
         return ModelError(400, f"the model '{shown}' cannot be loaded: {error}")

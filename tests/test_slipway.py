@@ -1,4 +1,4 @@
-"""The one door: every command of it answers, and what is no command is refused."""
+"""The one door: every command of it answers, and an unknown command is refused."""
 
 import subprocess
 import sys

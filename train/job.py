@@ -28,12 +28,13 @@ class Job:
     def at(cls, root: str | os.PathLike[str] | None = None) -> "Job":
         """The job under root, else under SAGEMAKER_BASE_DIR, else under /opt/ml.
 
-        JobError when there is no such folder.
+        JobError for a folder that does not exist.
         """
         path = Path(root or os.environ.get("SAGEMAKER_BASE_DIR") or DEFAULT_ROOT).absolute()
         if not path.is_dir():
             raise JobError(
-                f"there is no folder '{path}'; mount the job there, or name its folder with --root"
+                f"the folder '{path}' does not exist; "
+                "mount the job there, or name another with --root"
             )
         return cls(path)
 
@@ -81,7 +82,7 @@ class Job:
         try:
             texts = _read_object(file)
         except FileNotFoundError as error:
-            raise JobError(f"there is no file '{file}' of hyperparameters") from error
+            raise JobError(f"the file '{file}' of hyperparameters does not exist") from error
         path = self.root / "input" / "config" / "hyperparameters.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(texts, indent=2) + "\n", encoding="utf-8")

@@ -99,13 +99,13 @@ def visible_gpus() -> list[str]:
 
 
 def prepared_channels(data: Path, out: Path, recipe: Recipe) -> dict[str, Path]:
-    """The channels of the trainings. SearchError when there are none.
+    """The channels of the trainings. SearchError without any.
 
     They are those of a prepared folder, or, for a folder of photos, those that `python -m prepare`
     makes of it now with the recipe's options.
     """
     if not data.is_dir():
-        raise SearchError(f"there is no folder '{data}'; name the photos with --data")
+        raise SearchError(f"the folder '{data}' does not exist; name the photos with --data")
     channels = find_channels(data)
     if channels:
         return channels

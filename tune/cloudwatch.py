@@ -24,7 +24,7 @@ def read_curves(regexes: Mapping[str, str], logs: Any) -> dict[str, tuple[float,
     out.
 
     regexes: that of the objective by the training job's name; logs: boto3's client of CloudWatch
-    Logs, which has no types of its own. A log that does not exist is no fault; when CloudWatch
+    Logs, which has no types of its own. A log that does not exist is not a fault; when CloudWatch
     refuses to show any, a warning says so.
     """
     from botocore.exceptions import BotoCoreError, ClientError

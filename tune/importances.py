@@ -24,7 +24,7 @@ Row = tuple[dict[str, float | str], float]  # a trial's hyperparameters, and its
 def importances(ranking: Ranking) -> tuple[dict[str, float], str]:
     """Shares by hyperparameter, the largest first, 1 in all.
 
-    Empty with a sentence that says why there are none.
+    Empty, with a sentence that says why, when they cannot be computed.
     """
     scales = {name: scale_of(ranking, name) for name in ranking.columns}
     rows = _rows(ranking, scales)

@@ -87,7 +87,7 @@ class SearchSettings:
 def read_settings(out: Path, storage: str | None = None) -> SearchSettings:
     """The settings that a run left in its folder, on a storage.
 
-    SearchError when there are none of this version.
+    SearchError without settings of this version.
     """
     values = _load(out / SETTINGS_FILE)
     del values["format_version"]

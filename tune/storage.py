@@ -33,7 +33,7 @@ ERROR_LENGTH = 200  # characters of a library's own error
 
 
 class FileLock(BaseJournalFileLock):
-    """For JournalFileBackend, whose own locks are files: they outlive a killed holder by 30 s."""
+    """For JournalFileBackend. Its own locks are files, which outlive a killed holder by 30 s."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -42,7 +42,7 @@ def check_ended(tuning: Tuning, parent: TuningJob) -> None:
 def missing_parent(tuning: Tuning, name: str, known: dict[str, TuningJob]) -> SearchError:
     """The error for a parent that does not exist."""
     return SearchError(
-        f"tuning job {tuning.name}: there is no parent '{name}'; "
+        f"tuning job {tuning.name}: the parent '{name}' does not exist; "
         f"known: {', '.join(known) or 'none'} "
         "(earlier ones of the recipe, and --parents FILE)"
     )

@@ -79,7 +79,7 @@ def kind_of(photo: bytes) -> str:
     Raises Failure 400 for an empty one, 413 above MAX_BYTES, 415 for a kind not in KINDS.
     """
     if not photo:
-        raise Failure(400, f"there is no photo in the request; {SEND}")
+        raise Failure(400, f"the request has no photo; {SEND}")
     if len(photo) > MAX_BYTES:
         raise Failure(
             413,
@@ -89,8 +89,8 @@ def kind_of(photo: bytes) -> str:
         if re.match(start, photo, re.DOTALL):
             return kind
     if photo[4:8] == b"ftyp" and photo[8:12] in HEIC_BRANDS:
-        raise Failure(415, "HEIC and AVIF photos are not taken; save it as JPEG and send that")
-    raise Failure(415, f"that is no photo of a kind that is taken; {SEND}")
+        raise Failure(415, "HEIC and AVIF photos are not accepted; save it as JPEG and send that")
+    raise Failure(415, f"the file is not a photo of an accepted type; {SEND}")
 
 
 def top_k_of(value: object) -> int:
@@ -118,7 +118,7 @@ def json_object(body: bytes, expected: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise Failure(400, f"the body is not JSON ({str(error)[:100]}); send {expected}") from error
     if not isinstance(document, dict):
-        raise Failure(400, f"the body is no JSON object; send {expected}")
+        raise Failure(400, f"the body is not a JSON object; send {expected}")
     return document
 
 

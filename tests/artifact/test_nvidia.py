@@ -61,7 +61,7 @@ def test_an_old_driver_is_told_with_what_to_set(driver, tmp_path):
     assert driver_problem("11.8", driver(OLD)) is None
     assert driver_problem("13.0", driver(NEW)) is None
     assert driver_problem("13.0", tmp_path / "none") is None
-    assert driver_problem("99.0", driver(OLD)) is None  # unknown: torch will tell
+    assert driver_problem("99.0", driver(OLD)) is None  # unknown: torch will find out
 
 
 @pytest.mark.parametrize(

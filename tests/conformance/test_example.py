@@ -152,7 +152,7 @@ def test_a_known_fault_counts_as_not_applicable(arguments, tmp_path, capsys):
         (["--process", ""], "--process is empty"),
         (
             ["--process", "no-such-program {verb}"],
-            "--process starts with 'no-such-program', which is no program here",
+            "--process starts with 'no-such-program', which is not a program on this machine",
         ),
         (
             ["--process", "sh", "--train", "y"],

@@ -189,7 +189,7 @@ BAD_ARGUMENTS = [
     (
         ["--rules", "SimilarAcrossRuns", "--parameters", "SimilarAcrossRuns.other_trials=/nowhere"],
         1,
-        "there is no folder '/nowhere'",
+        "the folder '/nowhere' does not exist",
     ),
     (["--rules", "SaturatedActivation"], 1, "not judged: it needs inputs of tanh or sigmoid"),
 ]
@@ -226,7 +226,7 @@ def test_wrong_options(text, capsys):
 def test_no_folder_and_no_tensors(tmp_path, capfd):
     code, said = command(capfd, tmp_path / "nowhere")
     assert code == 1
-    assert f"there is no folder '{tmp_path / 'nowhere'}'" in said
+    assert f"the folder '{tmp_path / 'nowhere'}' does not exist" in said
     code, said = command(capfd, tmp_path)
     assert code == 1
     assert "holds no saved tensors" in said

@@ -100,7 +100,7 @@ def broken_profile(folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (missing_folder, "there is no folder"),
+        (missing_folder, "does not exist"),
         (empty_folder, "holds no profile: looked for system/ and framework/"),
         (empty_profile, "holds no readable metric and no readable span; did the job end"),
         (broken_profile, "1 broken lines were left out"),

@@ -15,7 +15,7 @@ def test_a_healthy_training_fires_nothing(healthy):
     assert without_tensors[0].steps == 0
 
 
-# SageMaker's documentation; None where it says that there is no default
+# SageMaker's documentation; None where it says "no default"
 DOCUMENTED = {
     "VanishingGradient": {"threshold": 1e-7},
     "ExplodingTensor": {"collection_names": None, "tensor_regex": None, "only_nan": False},

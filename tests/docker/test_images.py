@@ -95,7 +95,7 @@ def test_at_the_port_it_is_given_it_answers_as_training_measured(images, trained
 
 
 def test_serving_without_network_read_only_and_without_capabilities(images, trained_in_container):
-    """Asked from inside, for there is no network: by the image's own Python."""
+    """Asked from inside, as the container has no network: by the image's own Python."""
     root, _ = trained_in_container
     name = f"slipway-test-{os.getpid()}"
     docker(

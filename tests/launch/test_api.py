@@ -84,7 +84,8 @@ def codes() -> list[str]:
 def test_from_the_recipe_to_a_page_and_away(account, capsys, monkeypatch):
     result, printed = run(capsys, "api", "--url")
     assert result == 1
-    assert "there is no API slipway-colours in eu-west-1; `launch api RECIPE` makes it" in printed
+    missing = "the API slipway-colours does not exist in eu-west-1; `launch api RECIPE` makes it"
+    assert missing in printed
     run(capsys, "upload")
     result, printed = run(capsys, "api")
     url = printed.split("api: ")[-1].strip()

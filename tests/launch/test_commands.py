@@ -95,7 +95,7 @@ def make_bucket() -> None:
 def test_upload_sends_only_what_changed(account, capsys):
     code, printed = run(capsys, "upload")
     assert code == 1
-    assert "there is no bucket of that name" in printed
+    assert "the bucket does not exist: " in printed
     make_bucket()
     code, printed = run(capsys, "upload")
     assert code == 0
@@ -158,8 +158,8 @@ def test_check_says_what_is_missing(account, capsys):
     code, printed = run(capsys, "check")
     assert code == 1
     for line in (
-        "failed   there is no role 'SlipwayRole'",
-        "failed   there is no bucket 'photos'; aws s3 mb s3://photos --region eu-west-1",
+        "failed   the role 'SlipwayRole' does not exist",
+        "failed   the bucket 'photos' does not exist; aws s3 mb s3://photos --region eu-west-1",
         "failed   image train: ",
         "is empty; run `python -m launch upload recipe.yaml`",
         "ok       the recipe makes valid requests",

@@ -27,7 +27,7 @@ from launch.errors import is_missing, sentence
             "the image is not in ECR, or the role may not pull it",
         ),
         ("PermanentRedirect", "use another endpoint", "the bucket lies in another region"),
-        ("NoSuchBucket", "b", "there is no bucket of that name"),
+        ("NoSuchBucket", "b", "the bucket does not exist: "),
         ("ThrottlingException", "Rate exceeded", "AWS throttled the request"),
         (
             "CapacityError",

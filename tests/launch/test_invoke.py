@@ -83,7 +83,7 @@ def test_refusals_stand_in_the_table(colours, photos, tmp_path):
 
 @pytest.mark.parametrize(
     "given, expected",
-    [("none.jpg", "there is no photo 'none.jpg'"), (".", "there are no photos in .")],
+    [("none.jpg", "the photo 'none.jpg' does not exist"), (".", "there are no photos in .")],
 )
 def test_photos_that_are_not_there(colours, tmp_path, monkeypatch, given, expected):
     (tmp_path / "empty").mkdir()

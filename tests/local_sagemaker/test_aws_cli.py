@@ -194,6 +194,8 @@ def test_a_training_and_an_endpoint_by_hand(cli):
 
 
 def test_the_cli_shows_why_a_request_is_refused(cli):
-    told = cli("sagemaker", "describe-training-job", "--training-job-name", "nothing", fine=False)
-    assert "(ValidationException)" in told
-    assert "Requested resource not found." in told
+    printed = cli(
+        "sagemaker", "describe-training-job", "--training-job-name", "nothing", fine=False
+    )
+    assert "(ValidationException)" in printed
+    assert "Requested resource not found." in printed

@@ -204,7 +204,7 @@ def test_metrics_are_the_last_numbers_printed():
     metrics = JobMetrics(
         [{"Name": "loss", "Regex": r"loss=([0-9.]+)"}, {"Name": "word", "Regex": "is (.*)"}]
     )
-    for line in ("loss=0.5", "it is no number", "loss=0.25; then more"):
+    for line in ("loss=0.5", "not a number", "loss=0.25; then more"):
         metrics.read(line)
     assert [(entry["MetricName"], entry["Value"]) for entry in metrics.final()] == [("loss", 0.25)]
 

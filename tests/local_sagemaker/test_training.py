@@ -216,7 +216,7 @@ def test_hosts_train_together_and_debug_rules_are_judged(sagemaker, cloud):
     assert statuses["Loss"] in ("NoIssuesFound", "IssuesFound")
     assert statuses["Own"] == "Error"
     assert statuses["Unseen"] == "NoIssuesFound", (
-        "gradients were not saved, so there is no issue with them"
+        "gradients were not saved, so nothing is wrong with them"
     )
     assert statuses["Profile"] in ("NoIssuesFound", "IssuesFound")
     assert (

@@ -16,7 +16,7 @@ def test_the_story(tmp_path):
     for number, (part, count) in enumerate({"train": 8, "valid": 3, "test": 3}.items()):
         draw_channel(checkout / "photos/dogs" / part, count, seed=100 * number)
     with world(tmp_path) as here:
-        told = run_story(STORY, checkout, here.environment)
+        printed = run_story(STORY, checkout, here.environment)
         for line in (
             r"its split is kept",
             r"dog-breeds-\S+: Completed; Completed=2",
@@ -26,5 +26,5 @@ def test_the_story(tmp_path):
             "answers: s3://",
             "delete: Endpoint dog-breeds",
         ):
-            assert re.search(line, told), line
+            assert re.search(line, printed), line
         nothing_left(here, "dog-breeds")

@@ -36,9 +36,9 @@ def test_the_story(tmp_path):
     draw_channel(checkout / "photos/yoga", 12)
     draw_photo(checkout / "photos/photo.jpg", (200, 40, 40), 7)
     with world(tmp_path) as here:
-        told = run_story(STORY, checkout, here.environment)
+        printed = run_story(STORY, checkout, here.environment)
         for number, count in ((1, 2), (2, 1), (3, 1), (4, 1)):
-            assert re.search(rf"yoga-{number}-\S+: Completed; Completed={count}", told), told[
+            assert re.search(rf"yoga-{number}-\S+: Completed; Completed={count}", printed), printed[
                 -6000:
             ]
         for line in (
@@ -53,7 +53,7 @@ def test_the_story(tmp_path):
             "delete: Stack slipway-yoga-poses",
             "delete: Endpoint yoga-poses",
         ):
-            assert re.search(line, told), line
+            assert re.search(line, printed), line
         assert here.formation.made == ["slipway-yoga-poses"]
         assert here.formation.stacks == {}
         nothing_left(here, "yoga-poses")

@@ -1,7 +1,7 @@
 """An artifact made by hand, without torch and a training: its graph looks at the mean colour.
 
-It names the three colours of tests.support.jobs rightly and surely. A server cannot tell it from a
-trained one: the same files but the weights, the same inputs and outputs.
+It names the three colours of tests.support.jobs rightly and surely. A server cannot see that it
+was not trained: the same files but the weights, the same inputs and outputs.
 """
 
 from collections.abc import Mapping

@@ -71,11 +71,11 @@ def described(
 
 
 def summary(name: str, value: float | None = None, status: str = "Completed", **changes) -> dict:
-    told = {
+    final_metric = {
         "FinalHyperParameterTuningJobObjectiveMetric": {"MetricName": "accuracy", "Value": value},
         "ObjectiveStatus": "Succeeded",
     }
-    metric = {} if value is None else told
+    metric = {} if value is None else final_metric
     return {
         "TrainingJobName": name,
         "TrainingJobArn": f"{ARN}training-job/{name}",

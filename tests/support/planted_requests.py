@@ -17,7 +17,7 @@ SMALL_LIMIT = 5 * 10**6  # of those that take too little
 KIND = "text/plain"
 SLOW_S = 1.4  # longer than the tests' limit for /ping
 TRACE = 'Traceback (most recent call last)\n  File "/srv/serve.py", line 1'
-ROOM_BYTES = 24 * 10**6  # without so much memory no further model is loaded
+ROOM_BYTES = 24 * 10**6  # with less free memory no further model is loaded
 # limit and use of the container's memory, by version 2 and 1 of cgroups
 CGROUP_FILES = (
     ("memory.max", "memory.current"),
@@ -244,7 +244,7 @@ class Handler(BaseHTTPRequestHandler):
         if name in models and fault != "multi_model_refuses_to_load_twice":
             raise Refused(409, "it is loaded")
         if room() < ROOM_BYTES:
-            raise Refused(status("multi_model_out_of_memory", 507), "there is no memory left")
+            raise Refused(status("multi_model_out_of_memory", 507), "no memory is left")
         leaked.append(b"x" * 4 * 10**6)  # what the model takes
         read_model(wanted["url"])
         models[name] = wanted["url"]

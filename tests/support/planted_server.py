@@ -88,7 +88,7 @@ def main():
         # the engine's own resolver is that of a network of its own, which has no way out
         with open("/etc/resolv.conf") as file:
             if "127.0.0.11" in file.read():
-                sys.exit("there is no way out")
+                sys.exit("the network has no way out")
     if not requests.MANY:
         requests.read_model(ROOT)
     watch(Server(("0.0.0.0", PORT), requests.Handler))

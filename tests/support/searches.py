@@ -134,7 +134,7 @@ def settings(names: int, share: float) -> dict[str, str]:
 
 
 def many(count: int, names: int, value=lambda share: (share - 0.3) ** 2) -> list[Trial]:
-    """So many trials of so many hyperparameters, spread over their ranges."""
+    """Trials of a search, their hyperparameters spread over their ranges."""
     shares = [math.modf(index * 0.618034)[0] for index in range(count)]
     return [
         trial(f"search-{index + 1}", value(share), **settings(names, share))

@@ -25,7 +25,7 @@ SETTINGS = {
 }
 
 
-@pytest.mark.skipif(not shutil.which("g++"), reason="there is no C++ compiler here")
+@pytest.mark.skipif(not shutil.which("g++"), reason="needs a C++ compiler")
 @pytest.mark.filterwarnings("ignore")  # of torch's compiler, about its own modules
 def test_compiled_steps_learn_the_same_dropout_included():
     torch.manual_seed(0)

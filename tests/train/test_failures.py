@@ -39,7 +39,7 @@ def tear_a_photo(job: Job) -> None:
 
 
 FAILURES = [
-    ({}, remove_channel, "there is no train channel"),
+    ({}, remove_channel, "input/data lacks the channel train"),
     ({}, remove_all_classes, "holds no photos"),
     ({}, leave_one_class, "holds one class only ('green')"),
     ({}, tear_a_photo, "red 0.jpg': it is not a complete photo"),
@@ -55,7 +55,7 @@ FAILURES = [
         "model 'resnet51' is not a torchvision classification model; known: alexnet",
     ),
     ({"weights": "start"}, None, "weights 'start' are neither"),
-    ({"weights": "none/such.pth"}, None, "there is no weights file 'none/such.pth'"),
+    ({"weights": "none/such.pth"}, None, "the weights file 'none/such.pth' does not exist"),
     ({"trainable": "layer7"}, None, "trainable 'layer7' is neither head, all nor a module"),
     ({"num_classes": 5}, None, "num_classes is 5, but the train channel holds 3 classes"),
     ({"precision": "float16"}, None, "precision=float16 needs a GPU"),
@@ -105,7 +105,7 @@ def test_every_failure_is_one_clear_sentence(tmp_path, capsys, settings, spoil, 
 
 def test_a_missing_root_is_named(capsys):
     assert main(["--root", "/nowhere/at/all"]) == 1
-    assert "there is no folder '/nowhere/at/all'" in capsys.readouterr().err
+    assert "the folder '/nowhere/at/all' does not exist" in capsys.readouterr().err
 
 
 def test_a_job_that_failed_before_leaves_no_old_reason(tmp_path, capsys):

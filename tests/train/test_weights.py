@@ -43,7 +43,7 @@ def test_imagenet_weights_are_read_from_torch_home(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "weights, words",
     [
-        ("gone.pth", "there is no weights file 'gone.pth'"),
+        ("gone.pth", "the weights file 'gone.pth' does not exist"),
         ("magic", "neither imagenet, none, a channel"),
         ("IMAGENET1K_V9", "not published for resnet18; known: IMAGENET1K_V1"),
         ("empty", "must hold one weights file"),

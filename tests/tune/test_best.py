@@ -56,7 +56,7 @@ def test_train_takes_them(tmp_path, search, data):
 @pytest.mark.parametrize(
     "content, sentence",
     [
-        (None, "there is no file '{}' of hyperparameters"),
+        (None, "the file '{}' of hyperparameters does not exist"),
         ("[", "'{}' is not readable JSON ("),
         ("[]", "'{}' holds a list; expected an object of names and values"),
     ],
@@ -125,9 +125,9 @@ def test_diagnose_says_what_is_wrong(tmp_path, monkeypatch, capsys, arguments, s
         (tmp_path / f"{name}.json").write_text(json.dumps(content))
     (tmp_path / "train").mkdir()
     assert main([arguments[0], "--hyperparameters", "best.json", *arguments[1:]]) == 1
-    told = capsys.readouterr().err
-    assert told.startswith(f"diagnose: failed: {sentence}")
-    assert told.count("\n") == 1
+    errors = capsys.readouterr().err
+    assert errors.startswith(f"diagnose: failed: {sentence}")
+    assert errors.count("\n") == 1
 
 
 @pytest.mark.training
@@ -177,9 +177,9 @@ def test_launch_says_what_is_wrong_with_them(tmp_path, capsys):
             )
             == 1
         )
-        told = capsys.readouterr().err
-        assert sentence in told
-        assert len([line for line in told.split("\n") if line.startswith("launch: failed")]) == 1
+        errors = capsys.readouterr().err
+        assert sentence in errors
+        assert len([line for line in errors.split("\n") if line.startswith("launch: failed")]) == 1
     with pytest.raises(SystemExit, match="2"):
         launch(["train", "any.yaml", "--best", "--hyperparameters", "best.json"])
 

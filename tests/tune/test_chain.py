@@ -128,7 +128,7 @@ BAD = [
     ([{"parents": ["job-1"]}], "parents and warm_start go together"),
     ([CHILD | {"parents": ["job-0"]}], "its parents must be other tuning jobs"),
     ([CHILD | {"parents": list("abcdef")}], "a warm start has at most 5 parents; found 6"),
-    ([CHILD | {"parents": ["elsewhere"]}], "there is no parent 'elsewhere'; known: none"),
+    ([CHILD | {"parents": ["elsewhere"]}], "the parent 'elsewhere' does not exist; known: none"),
     (
         [{}, CHILD | {"ranges": {"lr": [0.1, 0.2]}}],
         "job-1: lr is Categorical, in its parent job-0 Continuous; a hyperparameter's type must "

@@ -46,7 +46,7 @@ PARENTS = {"parents": ["before"], "warm_start": "IdenticalDataAndAlgorithm"}
         (
             PARENTS,
             "",
-            "there is no parent 'before'; known: none (earlier ones of the recipe, and "
+            "the parent 'before' does not exist; known: none (earlier ones of the recipe, and "
             "--parents FILE)",
         ),
         (
@@ -94,10 +94,10 @@ def test_the_command_says_what_is_wrong_in_one_sentence(tmp_path, capsys, job, s
         )
         == 1
     )
-    told = capsys.readouterr().err
-    assert told.startswith("tune: failed: ")
-    assert "tuning job job: " + sentence in told
-    assert told.count("\n") == 1
+    errors = capsys.readouterr().err
+    assert errors.startswith("tune: failed: ")
+    assert "tuning job job: " + sentence in errors
+    assert errors.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 

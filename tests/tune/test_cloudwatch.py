@@ -24,7 +24,7 @@ def logs():
         yield boto3.client("logs", **KEYS)
 
 
-def tell(logs, stream: str, *values: float) -> None:
+def log_values(logs, stream: str, *values: float) -> None:
     """A training's log: a line an epoch, between others."""
     lines = [
         line
@@ -46,12 +46,12 @@ def tell(logs, stream: str, *values: float) -> None:
 def test_curves_are_read_by_the_regex_of_the_objective(logs, tmp_path):
     client = boto3.client("sagemaker", **KEYS)
     logs.create_log_group(logGroupName=GROUP)
-    tell(logs, "yoga-001/algo-1-1790000000", 0.25, 0.5)
-    tell(
+    log_values(logs, "yoga-001/algo-1-1790000000", 0.25, 0.5)
+    log_values(
         logs, "yoga-002/algo-1-1790000000", *(index / 10_000 for index in range(6000))
     )  # several pages
-    tell(logs, "yoga-0010/algo-1-1790000000", 0.9)  # a name that begins alike
-    tell(logs, "yoga-004/algo-1-1790000000", 0.125)
+    log_values(logs, "yoga-0010/algo-1-1790000000", 0.9)  # a name that begins alike
+    log_values(logs, "yoga-004/algo-1-1790000000", 0.125)
     metrics = [{"Name": "loss", "Regex": "loss=([0-9.]+)"}, {"Name": "accuracy", "Regex": REGEX}]
     read = definition(
         AlgorithmSpecification={"TrainingInputMode": "File", "MetricDefinitions": metrics}
@@ -90,7 +90,7 @@ def test_one_host_is_read_over_all_its_starts(logs):
         ("late/algo-1-1790000000", ()),
         ("late/algo-2-1790000000", (0.7,)),
     ):
-        tell(logs, stream, *values)
+        log_values(logs, stream, *values)
     assert read_curves({"two": REGEX, "late": REGEX}, logs) == {
         "two": (0.1, 0.2, 0.3),
         "late": (0.7,),
@@ -101,7 +101,7 @@ def test_no_log_and_no_usable_regex_are_no_fault(logs, caplog):
     assert read_curves({"yoga-001": REGEX}, logs) == {}
     assert read_curves({}, logs) == {}
     logs.create_log_group(logGroupName=GROUP)
-    tell(logs, "yoga-001/algo-1-1790000000", 0.25)
+    log_values(logs, "yoga-001/algo-1-1790000000", 0.25)
     assert (
         read_curves({"yoga-001": "("}, logs)
         == read_curves({"yoga-001": "epoch="}, logs)

@@ -34,7 +34,7 @@ def trials_in(folder: Path) -> tuple[Trial, ...]:
 
 
 def started(folder: Path, data: Path, recipe: dict, *options: object) -> subprocess.Popen:
-    """A tuner at work: one trial is done, and another has told its first value."""
+    """A tuner at work: one trial is done, and another has reported its first value."""
     tuner = WarmPopen(
         command(folder, data, recipe, *options),
         cwd=REPOSITORY,
@@ -63,7 +63,7 @@ def gone(processes: list[psutil.Process]) -> bool:
 
 
 def check_whole(folder: Path, before: tuple[Trial, ...], count: int) -> None:
-    """Each trial that was done before is there as it was, and there are just so many."""
+    """Each trial that was done before is there as it was, and no other."""
     trials = trials_in(folder)
     assert [trial.status for trial in trials] == ["Completed"] * count
     assert len({trial.name for trial in trials}) == count
@@ -107,10 +107,10 @@ def test_kill_9_of_a_worker_and_ctrl_c(tmp_path, data):
         time.sleep(0.05)
     workers = workers_of(tuner)
     tuner.send_signal(signal.SIGINT)
-    shown, told = tuner.communicate(timeout=LIMIT_S)
+    shown, errors = tuner.communicate(timeout=LIMIT_S)
     assert "worker 0 was killed by signal SIGKILL; started again" in shown
     assert "its process was killed; it is to be done again" in shown
-    assert (tuner.returncode, told) == (
+    assert (tuner.returncode, errors) == (
         130,
         "tune: failed: interrupted; the same command goes on where this one stopped\n",
     ), shown

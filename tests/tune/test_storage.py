@@ -83,7 +83,7 @@ def test_the_command_ends_with_one_sentence(tmp_path, data, case, sentence):
         (["missing.yaml"], "the recipe 'missing.yaml' cannot be read: No such file or directory"),
         (
             [str(REPOSITORY / "recipes" / "demo.yaml"), "--data", "nowhere"],
-            "there is no folder 'nowhere'; name the photos with --data",
+            "the folder 'nowhere' does not exist; name the photos with --data",
         ),
         (
             [str(REPOSITORY / "recipes" / "demo.yaml"), "--workers", "0"],
@@ -101,6 +101,6 @@ def test_wrong_options_get_one_sentence(tmp_path, monkeypatch, capsys, arguments
 
     monkeypatch.chdir(tmp_path)
     assert main(arguments) == 1
-    told = capsys.readouterr().err
-    assert sentence in told
-    assert told.count("\n") == 1
+    errors = capsys.readouterr().err
+    assert sentence in errors
+    assert errors.count("\n") == 1

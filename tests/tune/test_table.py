@@ -22,8 +22,10 @@ def rows(text: str) -> list[list[str]]:
     ]
 
 
-def values(*told: float | None) -> tuple:
-    return alone([trial(f"t{index}", value, h0="0") for index, value in enumerate(told)], names=1)
+def values(*objectives: float | None) -> tuple:
+    return alone(
+        [trial(f"t{index}", value, h0="0") for index, value in enumerate(objectives)], names=1
+    )
 
 
 def test_all_trials_of_all_jobs_by_objective():
@@ -77,7 +79,7 @@ def test_the_lowest_is_the_best_of_a_search_that_minimizes():
 
 
 @pytest.mark.parametrize(
-    "told, bars",
+    "objectives, bars",
     [
         ((1.0, 0.5, 0.26), ["█" * 24, "█" * 12, "█" * 6 + "▎"]),
         ((0.5, 0.5), ["█" * 24] * 2),
@@ -89,10 +91,10 @@ def test_the_lowest_is_the_best_of_a_search_that_minimizes():
         ),  # one far out is cut, so that the others are seen
     ],
 )
-def test_bars_are_as_long_as_their_values(told, bars):
+def test_bars_are_as_long_as_their_values(objectives, bars):
     found = [
         next((cell for cell in row[6:] if cell[0] in "█▎"), "")
-        for row in rows(table(values(*told)))
+        for row in rows(table(values(*objectives)))
     ]
     assert found == bars
 
@@ -216,8 +218,8 @@ def test_show_prints_and_writes(tmp_path, capsys):
         )
         == 0
     )
-    told = capsys.readouterr().out
-    assert len(rows(told)) == 2
+    printed = capsys.readouterr().out
+    assert len(rows(printed)) == 2
     assert (tmp_path / "t.html").exists()
     assert (tmp_path / "t.csv").exists()
 
@@ -238,10 +240,10 @@ def test_show_says_what_is_wrong_with_a_file(tmp_path, capsys, content, sentence
     if content is not None:
         (tmp_path / "t.json").write_text(content)
     assert main([str(tmp_path / "t.json")]) == 1
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert sentence in told.err
-    assert len(told.err.splitlines()) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert sentence in printed.err
+    assert len(printed.err.splitlines()) == 1
 
 
 @pytest.mark.parametrize(

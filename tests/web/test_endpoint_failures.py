@@ -101,9 +101,9 @@ def test_what_the_container_refuses_keeps_its_meaning(site, original, status, wo
     "text", [b"[0.1, 0.9]", b'{"predictions": []}', b'{"predictions": [{"label": "red"}]}', b"\xff"]
 )
 def test_an_answer_of_a_foreign_endpoint_is_told(text):
-    with pytest.raises(Failure, match="not that of slipway-serve") as told:
+    with pytest.raises(Failure, match="not that of slipway-serve") as caught:
         prediction_in(text)
-    assert told.value.status == 502
+    assert caught.value.status == 502
 
 
 def test_an_endpoint_that_cannot_be_reached_is_told(site, monkeypatch):

@@ -77,13 +77,13 @@ def test_what_api_gateway_says_by_itself_is_a_sentence(browser, behind, tmp_path
             "document.getElementById('status').innerText"
             ".startsWith('Too many ask at once. (Asking again in ')"
         )
-        told = [
+        texts = [
             node["name"]["value"]
             for node in browser.call("Accessibility.getFullAXTree")["nodes"]
             if node["role"]["value"] == "StaticText"
         ]
-        assert "Too many ask at once." in told and not any(
-            "Asking again in" in text for text in told
+        assert "Too many ask at once." in texts and not any(
+            "Asking again in" in text for text in texts
         )  # a countdown is not for the ear
         said.clear()
         answered(browser, "blue")

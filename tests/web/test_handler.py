@@ -136,12 +136,12 @@ def test_without_a_prefix_there_are_no_samples(site, monkeypatch):
 
 REFUSED = {
     "nothing": (b"", JPEG, 400, "no photo"),
-    "text": (b"hello, I am no photo", JPEG, 415, "no photo of a kind"),
+    "text": (b"hello, I am no photo", JPEG, 415, "not a photo of an accepted type"),
     "heic": (b"\0\0\0\x18ftypheic" + bytes(60), {"Content-Type": "image/heic"}, 415, "HEIC"),
     "type": (photo(), {"Content-Type": "text/plain"}, 415, "'text/plain' is not taken"),
     "large": (photo() + bytes(MAX_BYTES), JPEG, 413, "10.0 MB; send one of at most 10 MB"),
     "no JSON": (b"{", JSON, 400, "not JSON"),
-    "a list": (b"[]", JSON, 400, "no JSON object"),
+    "a list": (b"[]", JSON, 400, "not a JSON object"),
     "no b64": (b"{}", JSON, 400, "no photo in base64"),
     "bad b64": (b'{"b64": "%%%%"}', JSON, 400, "not base64"),
     "top_k": (

@@ -117,8 +117,8 @@ def test_a_small_photo_goes_as_it_is(page, tmp_path):
     ("data", "words"),
     [
         (b"\xff\xd8\xff broken", "The photo cannot be used"),
-        (b"no photo at all", "That is no photo"),
-        (b"", "There is no photo"),
+        (b"no photo at all", "The file is not a photo"),
+        (b"", "The request has no photo"),
     ],
 )
 def test_a_broken_file_is_told_and_the_next_photo_works(page, tmp_path, data, words):

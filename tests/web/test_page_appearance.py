@@ -29,7 +29,7 @@ def test_the_keyboard_and_screen_readers_reach_all(page, tmp_path):
         "more",
         "clear",
         reached[5],
-        "What can it tell apart?",
+        "Which labels does it know?",
     ]
     assert reached[5].startswith("red\n99")
     page.run("document.getElementById('try').focus()")

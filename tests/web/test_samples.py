@@ -76,9 +76,9 @@ def test_photos_that_were_exchanged_are_listed_anew(bucket):
         put(bucket, "validation/green/new.jpg")
         assert names(samples) == {("green", "new.jpg")}
         (bucket / "validation/green/new.jpg").unlink()
-        with pytest.raises(Failure, match="no sample photos") as told:
+        with pytest.raises(Failure, match="no sample photos") as caught:
             samples()
-        assert told.value.status == 404
+        assert caught.value.status == 404
 
 
 def test_a_bucket_that_cannot_be_read_is_for_the_log_and_one_that_cannot_be_reached_is_told(bucket):
@@ -86,7 +86,7 @@ def test_a_bucket_that_cannot_be_read_is_for_the_log_and_one_that_cannot_be_reac
         with pytest.raises(ClientError):
             Samples(client(cloud.url), "another", "validation/")()
         url = cloud.url
-    with pytest.raises(Failure, match="cannot be reached") as told:
+    with pytest.raises(Failure, match="cannot be reached") as caught:
         Samples(client(url), "photos", "validation/")()
-    assert told.value.status == 503
-    assert told.value.headers == {"Retry-After": "5"}
+    assert caught.value.status == 503
+    assert caught.value.headers == {"Retry-After": "5"}

@@ -63,8 +63,8 @@ def read_channels(
     folders: channel name to folder. split: the shares of train, validation and test. not_photos:
     channels that hold something else, such as weights. multi_label: equal files in several class
     folders are one photo with all their labels.
-    JobError when there is no train channel, when it is empty or has one class only, and when
-    another channel is empty or has an unknown class.
+    JobError without a train channel, when it is empty or has one class only, and when another
+    channel is empty or has an unknown class.
     """
     roles = _roles({name: path for name, path in folders.items() if name not in not_photos})
     indexed = {}
@@ -105,7 +105,7 @@ def _roles(folders: Mapping[str, Path]) -> dict[str, Path]:
         log.warning("channel '%s' is not used; known: %s", name, known)
     if "train" not in roles:
         found = ", ".join(sorted(folders)) or "none"
-        raise JobError(f"there is no train channel under input/data; found: {found}")
+        raise JobError(f"input/data lacks the channel train; found: {found}")
     return roles
 
 

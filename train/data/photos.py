@@ -47,7 +47,7 @@ class PhotoArrays:
     photos are read more than once in this run; otherwise they are kept on disk only, for the next
     run. limits: of the store that keeps them; None for no store. working: entered around each
     decoding, by the thread that does it. `aspects` holds width / height of each photo that a batch
-    has had so far. `key` tells these arrays from all others; None when no key can.
+    has had so far. `key` identifies these arrays among all others; None when no key can.
     """
 
     def __init__(

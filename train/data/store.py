@@ -114,7 +114,7 @@ def _identity(
     shape: tuple[int, ...],
     dtype: np.dtype[Any],
 ) -> object:
-    """What tells this store from all others, as JSON reads it back."""
+    """What identifies this store among all others, as JSON reads it back."""
     identity = {
         "format": FORMAT,
         "kind": kind,

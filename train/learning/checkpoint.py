@@ -246,7 +246,7 @@ def _archive_digest(file: BinaryIO, size: int) -> bytes:
 
 
 def _seal(file: BinaryIO) -> tuple[bytes, bytes] | None:
-    """The two digests at a checkpoint's end; None where there are none."""
+    """The two digests at a checkpoint's end; None for a file without them."""
     file.seek(0, 2)
     file.seek(max(0, file.tell() - SEAL_BYTES))
     end = file.read()

@@ -68,12 +68,12 @@ def cast_weights(module: nn.Module, precision: torch.dtype) -> dict[str, torch.T
 def compiled(module: nn.Module) -> nn.Module:
     """The module as torch.compile runs it, compiled at its first calls.
 
-    JobError where there is no C++ compiler.
+    JobError on a machine without a C++ compiler.
     """
     wanted = (*COMPILERS, os.environ.get("CXX") or COMPILERS[0])
     if not any(shutil.which(name) for name in wanted):
         raise JobError(
-            "hyperparameter compile=true needs a C++ compiler, and there is none here; "
+            "hyperparameter compile=true needs a C++ compiler, which this machine lacks; "
             "build the image with PACKAGES='g++ python3-dev', or set compile=false"
         )
     # dropout then draws the same numbers as without compiling

@@ -26,7 +26,7 @@ Weights = Mapping[str, torch.Tensor]  # by name in the network's state
 class Source:
     """Where weights came from.
 
-    words: for people. fingerprint: tells these weights from others: a SHA-256, a published name or
+    words: for people. fingerprint: identifies these weights: a SHA-256, a published name or
     a seed. head: the head came with them. earlier: what model.json says of the earlier artifact
     that they are of, if any.
     """
@@ -59,7 +59,7 @@ def load_weights(
     elif weights.endswith(WEIGHT_SUFFIXES) or "/" in weights:
         state, source = _from_file(Path(weights))
     else:
-        known = ", ".join(channels) or "there are none"
+        known = ", ".join(channels) or "the job has none"
         raise JobError(
             f"weights '{weights}' are neither imagenet, none, a channel ({known}), "
             "a published name (IMAGENET1K_V1) nor a file"
@@ -69,7 +69,7 @@ def load_weights(
 
 
 def weights_files(weights: str, channels: dict[str, Path]) -> tuple[object, ...]:
-    """A key that tells the weights of a setting from others, without reading them.
+    """A key that identifies the weights of a setting, without reading them.
 
     It holds the files with their sizes and times.
     """
@@ -126,7 +126,7 @@ def _read(path: Path) -> Weights:
     try:
         state = _load(path)
     except FileNotFoundError as error:
-        raise JobError(f"there is no weights file '{path}'") from error
+        raise JobError(f"the weights file '{path}' does not exist") from error
     except safetensors.SafetensorError as error:
         raise JobError(f"'{path}' is not a file of weights ({error})") from error
     if isinstance(state, dict):

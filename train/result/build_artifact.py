@@ -228,7 +228,7 @@ def measure_channels(
 ) -> Sequence[Answers]:
     """The answers of an endpoint on this machine, on the validation photos and on the test photos.
 
-    Channels without photos are left out, and those that there is no time left for.
+    Channels without photos are left out, and those for which no time is left.
     """
     precision = best_precision(processor_flags(), description.quantization.get("kept", False))
     measured = []

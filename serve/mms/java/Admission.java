@@ -20,8 +20,8 @@ import java.util.concurrent.atomic.AtomicLong;
 /**
  * The limits on bodies, in front of the handler in which MMS collects them.
  *
- * <p>A body that is too large gets 413 and a sentence, which MMS does not send. A body that there
- * is no memory for gets 503. MMS alone accepts all bodies, until an OutOfMemoryError fails them.
+ * <p>A body that is too large gets 413 and a sentence, which MMS does not send. A body for which
+ * memory is lacking gets 503. MMS alone accepts all bodies, until an OutOfMemoryError fails them.
  */
 final class Admission extends ChannelDuplexHandler {
     /** Bytes of one body. */
