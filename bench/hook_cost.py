@@ -23,7 +23,7 @@ from train.job import Job
 from train.recording.debug_settings import DebugSettings
 from train.recording.hooks import Hook, open_hook
 
-TITLE = "## What the debugger's hook costs a step (`make bench-hook`)"
+TITLE = "## What the debugger's hook costs per step (`make bench-hook`)"
 CLASSES = 133
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
@@ -42,7 +42,7 @@ def main() -> int:
     where = f"CPU, {torch.get_num_threads()} threads"
     if options.device.startswith("cuda"):
         where = torch.cuda.get_device_name(options.device)
-    rows = ["| saved every | ms a step without | with | cost |", "|---|---|---|---|"]
+    rows = ["| saved every | ms per step without | with | cost |", "|---|---|---|---|"]
     costs = []
     for interval in map(int, options.intervals.split(",")):
         block = max(2, interval)

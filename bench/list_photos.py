@@ -40,7 +40,7 @@ def main() -> int:
         "|---|---:|---:|",
         f"| listed and split | {figures['seconds']:.1f} | {figures['listed_mb']:.0f} |",
         f"| with labels, class weights and the store's key | {figures['all_seconds']:.1f} "
-        f"| {figures['held_mb']:.0f} ({bytes_per_photo:.0f} bytes a photo) |",
+        f"| {figures['held_mb']:.0f} ({bytes_per_photo:.0f} bytes per photo) |",
         f"| at the peak | | {figures['peak_mb']:.0f} |",
     ]
     print("\n".join(rows))

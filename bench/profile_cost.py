@@ -31,7 +31,7 @@ SPANS_PER_STEP = 5  # waiting for data, forward, backward, optimizer, and the st
 SPANS = 20000  # timed for the cost of one
 MEASUREMENTS = 50  # of the machine, timed for the cost of one
 HEADS = (
-    "ms a step",
+    "ms per step",
     "cost, processor time",
     "its quartiles",
     "cost, wall",

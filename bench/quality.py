@@ -49,7 +49,7 @@ LOOP: dict[str, object] = {
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bench-quality", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="photos, a folder a class")
+    parser.add_argument("--data", type=Path, required=True, help="photos, one folder per class")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument(
         "--out", type=Path, default=OUT / "bench-quality", help="where splits and runs are kept"

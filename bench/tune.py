@@ -129,7 +129,7 @@ def report(results: Results) -> str:
         f"| {TRIALS} trainings of VGG16's last layer, 10 epochs | plain loop | ours |",
         "|---|---:|---:|",
         f"| seconds in all | {whole} |",
-        f"| seconds a training | {single} |",
+        f"| seconds per training | {single} |",
         "",
         *bar_rows({"vs_loop": results.bar}),
     ]

@@ -24,7 +24,7 @@ pip_setting() {  # pip_setting NAME: what the environment, else pip's files, say
     python3 -m pip config get "global.$1" 2>/dev/null || true
 }
 
-portable() {  # portable NAME VALUE: the words of VALUE that mean the same on another machine, one a line
+portable() {  # portable NAME VALUE: the words of VALUE that mean the same on another machine, one per line
     local word words
     read -r -a words <<<"$2"
     for word in ${words[@]+"${words[@]}"}; do

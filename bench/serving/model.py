@@ -13,7 +13,7 @@ from pathlib import Path
 from bench.sections import REPOSITORY
 from bench.serving.photos import draw_set
 
-# channel: photos a class, seed
+# channel: photos per class, seed
 PHOTOS = {"train": (40, 1), "validation": (3, 2), "test": (2, 3)}
 LARGE_PHOTOS = 12  # of a class's training photos, for the second training
 COMMON: dict[str, object] = {

@@ -14,7 +14,7 @@ from bench.sections import REPOSITORY
 from bench.serving.photos import class_names, draw
 
 CLASSES = class_names()[::13][:10]
-PHOTOS = {"train": (20, 1), "validation": (5, 2)}  # channel: photos a class, seed
+PHOTOS = {"train": (20, 1), "validation": (5, 2)}  # channel: photos per class, seed
 EPOCHS = 10
 # the setting of the projects that Slipway grew out of
 SEED_LIKE: dict[str, object] = {

@@ -54,7 +54,10 @@ def main() -> None:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument(
-        "--data", type=Path, required=True, help="holds train/ and validation/, a folder a class"
+        "--data",
+        type=Path,
+        required=True,
+        help="holds train/ and validation/, with one folder per class",
     )
     parser.add_argument("--model", default="vgg16")
     parser.add_argument(

@@ -51,7 +51,7 @@ def test_a_transform_job_over_a_folder(colours, photos):
 @pytest.mark.parametrize(
     "content, failure",
     [
-        (b'{"error": "it is no photo"}', "it is no photo"),
+        (b'{"error": "it is not a photo"}', "it is not a photo"),
         (b"[]", "has not the form of slipway-serve's answers"),
         (b"\xff\xd8", "has not the form of slipway-serve's answers"),
     ],

@@ -62,11 +62,11 @@ def test_refusals_stand_in_the_table(colours, photos, tmp_path):
         424,
         modeled_fields={
             "OriginalStatusCode": 422,
-            "OriginalMessage": '{"error": "it is no photo"}',
+            "OriginalMessage": '{"error": "it is not a photo"}',
         },
     )
     assert invoke(one.context) == 1
-    assert "blue/blue 0.jpg  failed: 422: it is no photo" in one.finished()
+    assert "blue/blue 0.jpg  failed: 422: it is not a photo" in one.finished()
     large = tmp_path / "large.jpg"
     large.write_bytes(b"0" * 4_000_001)
     two = colours("serverless", photos=[str(large)])

@@ -25,7 +25,7 @@ def logs():
 
 
 def log_values(logs, stream: str, *values: float) -> None:
-    """A training's log: a line an epoch, between others."""
+    """A training's log: a line per epoch, between others."""
     lines = [
         line
         for number, value in enumerate(values, start=1)

@@ -1,4 +1,4 @@
-"""Lists of photos and their labels in some tens of bytes a photo, so that a million fits easily.
+"""Lists of photos and their labels in some tens of bytes per photo, so that a million fits easily.
 
 Names are bytes in one buffer; sizes, times and labels are arrays. A Path is made on demand.
 """
@@ -118,7 +118,7 @@ class PhotoPaths(Sequence[Path]):
 class Labels(Sequence[tuple[int, ...]]):
     """The labels of each photo, as tuples.
 
-    values: int32 [N, K] for at most K labels a photo, filled up with MISSING.
+    values: int32 [N, K] for at most K labels per photo, filled up with MISSING.
     """
 
     def __init__(self, values: NDArray[np.int32]):

@@ -138,7 +138,7 @@ def _proven(
         module.training = mode
     if not sound:
         log.info(
-            "features: what crosses this network's cut is more than one tensor row a photo; "
+            "features: what crosses this network's cut is more than one tensor row per photo; "
             "every epoch runs through all of it"
         )
         return None
