@@ -15,7 +15,7 @@ FAILURE_LENGTH = 1024  # characters of the failure file that DescribeTrainingJob
 
 
 class JobError(Exception):
-    """Why a job cannot go on: one sentence for the user, who can mend it."""
+    """Why a job cannot go on: one sentence for the user, who can act on it."""
 
 
 @dataclass(frozen=True)

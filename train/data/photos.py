@@ -122,7 +122,7 @@ class PhotoArrays:
             ahead.append(self._begin(np.asarray(indices, np.int64)))
 
     def _begin(self, indices: NDArray[np.int64]) -> "_Batch":
-        """Give a batch to the threads: a task has some rows of stored photos, or one other photo."""
+        """Give a batch to the threads: a task has rows of stored photos, or one other photo."""
         batch = _Batch(indices, self.side)
         there = self._in_store(indices)
         kept = np.flatnonzero(there)
