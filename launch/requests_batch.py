@@ -4,6 +4,7 @@ from launch.aws import AwsLocation, Request
 from launch.errors import LaunchError
 from launch.recipe import Recipe
 from launch.requests_training import is_gpu, kms, s3, tags, volume_kms
+from recipes.sagemaker import Batch
 
 # SageMaker's limit of MaxConcurrentTransforms times MaxPayloadInMB.
 MOST_MB_UNDER_WAY = 100
@@ -14,21 +15,10 @@ def transform_job(
 ) -> Request:
     """CreateTransformJob over whole photos under an s3:// prefix.
 
-    LaunchError for GPU machines: their drivers are too old.
+    LaunchError for GPU machines, and for more data at a time than SageMaker allows.
     """
     batch = recipe.sagemaker.batch
-    if is_gpu(batch.instance_type):
-        raise LaunchError(
-            f"sagemaker.batch.instance_type is {batch.instance_type}: SageMaker's GPU hosts for "
-            "batch have driver 535 at most, and CUDA 13 needs 580; "
-            "take a type with processors, such as ml.c6i.2xlarge"
-        )
-    under_way_mb = batch.concurrent * batch.payload_mb
-    if under_way_mb > MOST_MB_UNDER_WAY:
-        raise LaunchError(
-            f"sagemaker.batch.concurrent times payload_mb is {under_way_mb} MB; "
-            f"SageMaker allows {MOST_MB_UNDER_WAY}"
-        )
+    _check(batch)
     return {
         "TransformJobName": name,
         "ModelName": model_name,
@@ -51,6 +41,21 @@ def transform_job(
         },
         "Tags": tags(recipe),
     }
+
+
+def _check(batch: Batch) -> None:
+    if is_gpu(batch.instance_type):
+        raise LaunchError(
+            f"sagemaker.batch.instance_type is {batch.instance_type}: SageMaker's GPU hosts for "
+            "batch have driver 535 at most, and CUDA 13 needs 580; "
+            "take a type with processors, such as ml.c6i.2xlarge"
+        )
+    under_way_mb = batch.concurrent * batch.payload_mb
+    if under_way_mb > MOST_MB_UNDER_WAY:
+        raise LaunchError(
+            f"sagemaker.batch.concurrent times payload_mb is {under_way_mb} MB; "
+            f"SageMaker allows {MOST_MB_UNDER_WAY}"
+        )
 
 
 def _input(source: str) -> Request:

@@ -59,8 +59,7 @@ def build_artifact(
     """
     attempt = _or_without if failed else _outright
     hp = plan.learner.hyperparameters
-    if plan.state.best:
-        plan.learner.restore(plan.state.best)
+    _restore_best(plan)
     temperature, calibration = attempt(
         lambda: calibrate_artifact(plan, stop), UNCALIBRATED, "temperature"
     )
@@ -76,8 +75,7 @@ def build_artifact(
     )
     described = with_accuracy(description, measured)
     attempt(lambda: write_description(job.model, described), None, "accuracy in model.json")
-    for answers in measured:
-        print(answers.line(hp.top_k), flush=True)
+    _print_lines(measured, hp.top_k)
     seconds = time.monotonic() - started
     attempt(
         lambda: write_output_files(job, described, plan.state, measured, hp, seconds),
@@ -85,6 +83,18 @@ def build_artifact(
         "report",
     )
     return described
+
+
+def _restore_best(plan: Fit) -> None:
+    """The best epoch's weights into the network; without a best epoch it keeps its own."""
+    if plan.state.best:
+        plan.learner.restore(plan.state.best)
+
+
+def _print_lines(measured: Sequence[Answers], top_k: int) -> None:
+    """One line per channel: SageMaker's metric definitions read the figures from them."""
+    for answers in measured:
+        print(answers.line(top_k), flush=True)
 
 
 def keep_best_artifact(
