@@ -212,7 +212,8 @@ def test_hosts_train_together_and_debug_rules_are_judged(sagemaker, cloud):
         logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix="together/"
     )["logStreams"]
     assert len(streams) == 2
-    statuses = until(lambda: judged(sagemaker, "together"))
+    # Four processes of diagnose, one after the other: seconds, but minutes on a busy machine.
+    statuses = until(lambda: judged(sagemaker, "together"), timeout_s=300)
     assert statuses["Loss"] in ("NoIssuesFound", "IssuesFound")
     assert statuses["Own"] == "Error"
     assert statuses["Unseen"] == "NoIssuesFound", (
