@@ -57,7 +57,8 @@ def main() -> int:
         description = write_artifact(directory, options.model)
         started = time.perf_counter()
         try:
-            engine = TorchEngine(directory, description, "auto", options.device, options.max_batch)
+            device = options.device
+            engine = TorchEngine(directory, description, "auto", device, options.max_batch)
         except DeviceError as error:
             print(f"bench-gpu: not measured: {error}", file=sys.stderr)
             return 1
@@ -66,8 +67,8 @@ def main() -> int:
         torch.backends.cudnn.benchmark = False
         torch.backends.cudnn.allow_tf32 = True
         ways = {
-            "plain f32": plain(directory, description, options.device, half=False),
-            "plain half": plain(directory, description, options.device, half=True),
+            "plain f32": plain(directory, description, device, half=False),
+            "plain half": plain(directory, description, device, half=True),
             f"engine {engine.precision}": engine.run,
         }
         where = "CPU"
@@ -106,7 +107,9 @@ def write_artifact(directory: Path, architecture: str) -> Description:
     torch.manual_seed(0)
     preprocessing = own_preprocessing(architecture)
     network = build(architecture, CLASSES, (), preprocessing.crop)
-    weights = {name: value.contiguous() for name, value in network.state_dict().items()}
+    state = network.state_dict()
+    # safetensors takes contiguous tensors only.
+    weights = {name: value.contiguous() for name, value in state.items()}
     safetensors.torch.save_file(weights, directory / WEIGHTS_FILE)
     classes = tuple(f"class {index}" for index in range(CLASSES))
     return Description(classes, preprocessing, architecture)
@@ -114,16 +117,22 @@ def write_artifact(directory: Path, architecture: str) -> Description:
 
 def plain(directory: Path, description: Description, device: str, half: bool) -> Run:
     """torch as one writes it first: the whole network on each batch, answers copied back."""
-    network = build(description.architecture, CLASSES, (), description.preprocessing.crop)
-    network.load_state_dict(safetensors.torch.load_file(directory / WEIGHTS_FILE))
+    side = description.preprocessing.crop
+    network = build(description.architecture, CLASSES, (), side)
+    weights = safetensors.torch.load_file(directory / WEIGHTS_FILE)
+    network.load_state_dict(weights)
     if half:
-        precision = torch.float16 if device.startswith("cuda") else torch.bfloat16
+        precision = torch.bfloat16  # as the engine takes it on a CPU
+        if device.startswith("cuda"):
+            precision = torch.float16
         network = Cast(network, precision)
-    model = Probabilities(network, description.preprocessing).to(device).eval()
+    model = Probabilities(network, description.preprocessing)
+    model.to(device).eval()
 
     def run(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         with torch.inference_mode():
-            answers: torch.Tensor = model(torch.from_numpy(pixels).to(device))
+            sent = torch.from_numpy(pixels).to(device)
+            answers: torch.Tensor = model(sent)
             return answers.cpu().numpy()
 
     return run
@@ -133,10 +142,11 @@ def measure(
     ways: Mapping[str, Run], batch: int, side: int, turns: int, seconds: float
 ) -> Iterable[float]:
     """Photos/s of each way, the median of its turns."""
-    pixels = np.random.default_rng(batch).integers(0, 256, (batch, side, side, 3), dtype=np.uint8)
+    rng = np.random.default_rng(batch)
+    pixels = rng.integers(0, 256, (batch, side, side, 3), dtype=np.uint8)
     found: dict[str, list[float]] = {name: [] for name in ways}
     for run in ways.values():
-        run(pixels)
+        run(pixels)  # not timed: a first call loads kernels and takes memory
     for _ in range(turns):
         for name, run in ways.items():
             found[name].append(rate(run, pixels, seconds))

@@ -35,7 +35,8 @@ def main() -> int:
     options = arguments()
     logging.getLogger("train.recording.hooks").setLevel(logging.ERROR)
     torch.manual_seed(0)
-    network = torchvision.models.get_model(options.model, weights=None, num_classes=CLASSES)
+    # Random weights: what a hook costs depends on their number alone.
+    network = torchvision.models.get_model(options.model, num_classes=CLASSES)
     network.to(options.device).train()
     step = step_of(network, options.batch, options.side, options.device)
     step(None)
@@ -45,9 +46,11 @@ def main() -> int:
     rows = ["| saved every | ms per step without | with | cost |", "|---|---|---|---|"]
     costs = []
     for interval in map(int, options.intervals.split(",")):
+        # A whole interval, so that each block has one saved step; one step alone is too short.
         block = max(2, interval)
         turns = max(1, options.steps // block)
-        plain, hooked, ratio = measure(network, step, interval, block, turns, CLOCKS[options.clock])
+        clock = CLOCKS[options.clock]
+        plain, hooked, ratio = measure(network, step, interval, block, turns, clock)
         cost = 100 * (ratio - 1)
         costs.append(f"every_{interval}={cost:.1f}%")
         rows.append(f"| {interval} | {1000 * plain:.1f} | {1000 * hooked:.1f} | {cost:+.1f} % |")
@@ -123,16 +126,19 @@ def measure(
     ratios = []
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(turns):
-            step(None)
+            step(None)  # not timed: every block starts warm
             plain.append(seconds(step, None, steps, clock))
-            hook = open_hook(Job(Path(folder)), DebugSettings(train_interval=interval), network)
+            settings = DebugSettings(train_interval=interval)
+            hook = open_hook(Job(Path(folder)), settings, network)
             if hook is None:
                 sys.exit("bench-hook: smdebug is not installed")
             step(hook)  # a hook's first step also writes what it will save, once in a training
             hooked.append(seconds(step, hook, steps, clock))
             hook.close()
             ratios.append(hooked[-1] / plain[-1])
-    return statistics.median(plain), statistics.median(hooked), statistics.median(ratios)
+    plain_s = statistics.median(plain)
+    hooked_s = statistics.median(hooked)
+    return plain_s, hooked_s, statistics.median(ratios)
 
 
 def seconds(step: Step, hook: Hook | None, count: int, clock: Clock) -> float:

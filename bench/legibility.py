@@ -67,7 +67,8 @@ class Figures:
     def _count_tokens(self, source: str) -> None:
         per_line: dict[int, int] = {}
         commented: set[int] = set()
-        for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        lines = io.StringIO(source)
+        for token in tokenize.generate_tokens(lines.readline):
             if token.type == tokenize.COMMENT:
                 commented.add(token.start[0])
             elif token.type not in LAYOUT and not _is_docstring(token):
@@ -82,7 +83,8 @@ class Figures:
             self.ternaries += 1
         elif isinstance(node, COMPREHENSIONS):
             inner = any(isinstance(below, COMPREHENSIONS) for below in _below(node))
-            self.nested += int(inner or len(node.generators) > 1)
+            two_loops = len(node.generators) > 1
+            self.nested += int(inner or two_loops)
         elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Tuple):
             self.tuples += int(isinstance(node.targets[0], ast.Tuple))
 
@@ -116,9 +118,10 @@ def main() -> int:
     parser.add_argument("folders", nargs="*", help="folders of the repository (default: all)")
     wanted = parser.parse_args().folders
     command = ["git", "ls-files", "*.py"]
-    listed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
-    paths = [Path(line) for line in listed.stdout.splitlines()]
-    folders = wanted or sorted({path.parts[0] for path in paths if len(path.parts) > 1})
+    listed = subprocess.check_output(command, cwd=REPOSITORY, text=True)
+    paths = [Path(line) for line in listed.splitlines()]
+    top_level = {path.parts[0] for path in paths if len(path.parts) > 1}
+    folders = wanted or sorted(top_level)
     print(_line("folder", [name for name, _ in COLUMNS]))
     chosen: list[Path] = []
     for folder in folders:

@@ -21,12 +21,13 @@ import torch
 import torchvision
 
 from bench.sections import machine, replace_section
+from train.model.device import pick_device
 from train.recording.profile import NoProfile, Profile, profiling
 from train.recording.profile_settings import ProfileSettings
 from train.recording.profile_system import Meters, gpu_meter
 
 TITLE = "## What profiling costs a training (`make bench-profile`)"
-BAR = 0.02
+BAR = 0.02  # of a step's time, at most
 SPANS_PER_STEP = 5  # waiting for data, forward, backward, optimizer, and the step itself
 SPANS = 20000  # timed for the cost of one
 MEASUREMENTS = 50  # of the machine, timed for the cost of one
@@ -53,25 +54,39 @@ class Round(NamedTuple):
     profiled: Seconds
     plain: Seconds
 
+    def wall_cost(self) -> float:
+        """The share of wall time that profiling adds."""
+        return self.profiled.wall / self.plain.wall - 1
+
+    def processor_cost(self) -> float:
+        """The share of processor time that profiling adds."""
+        return self.profiled.processor / self.plain.processor - 1
+
 
 Chunk = Callable[[NoProfile | Profile], Seconds]
 
 
 def main() -> int:
     options = arguments()
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = pick_device()
     chunk = make_chunk(device, options.batch_size, options.image_size, options.steps)
     chunk(NoProfile())
     rounds = []
     for number in range(options.rounds):
-        rounds.append(one_round(chunk, number % 2 == 0, options.interval_ms, device.type))
-    wall = [round_.profiled.wall / round_.plain.wall - 1 for round_ in rounds]
-    processor = [round_.profiled.processor / round_.plain.processor - 1 for round_ in rounds]
-    costs = wall if device.type == "cuda" else processor
-    step_s = statistics.median(round_.plain.wall for round_ in rounds) / options.steps
+        profiled_first = number % 2 == 0
+        rounds.append(one_round(chunk, profiled_first, options.interval_ms, device.type))
+    wall = [pair.wall_cost() for pair in rounds]
+    processor = [pair.processor_cost() for pair in rounds]
+    costs = processor
+    if device.type == "cuda":
+        costs = wall  # a GPU's own time is not in this process's
+    chunk_s = statistics.median(pair.plain.wall for pair in rounds)
+    step_s = chunk_s / options.steps
     span_s = span_seconds()
     measurement_s = measurement_seconds()
-    parts = SPANS_PER_STEP * span_s / step_s + 1000 * measurement_s / options.interval_ms
+    # The same cost, added up from its parts: a check of the ratio above.
+    parts = SPANS_PER_STEP * span_s / step_s
+    parts += 1000 * measurement_s / options.interval_ms
     low, _, high = statistics.quantiles(costs, n=4)
     found = {
         "bench": "profile-cost",
@@ -128,7 +143,8 @@ def make_chunk(device: torch.device, batch_size: int, image_size: int, steps: in
                 optimizer.step()
         if device.type == "cuda":
             torch.cuda.synchronize()
-        return Seconds(time.perf_counter() - wall, time.process_time() - processor)
+        wall = time.perf_counter() - wall
+        return Seconds(wall, time.process_time() - processor)
 
     return chunk
 
@@ -138,7 +154,9 @@ def one_round(chunk: Chunk, profiled_first: bool, interval_ms: int, device_type:
     seconds = {}
     with tempfile.TemporaryDirectory() as folder:
         for profiled in (profiled_first, not profiled_first):
-            settings = ProfileSettings(Path(folder), interval_ms) if profiled else None
+            settings = None
+            if profiled:
+                settings = ProfileSettings(Path(folder), interval_ms)
             with profiling(settings, device_type) as profile:
                 seconds[profiled] = chunk(profile)
     return Round(profiled=seconds[True], plain=seconds[False])
@@ -175,8 +193,10 @@ def table(found: dict[str, object], low: float, high: float) -> str:
         f"{found['span_us']} us",
         f"{found['measurement_ms']} ms",
     ]
-    lines = [" | ".join(HEADS), "|".join(["---"] * len(HEADS)), " | ".join(map(str, cells))]
-    return f"| {lines[0]} |\n|{lines[1]}|\n| {lines[2]} |"
+    heads = " | ".join(HEADS)
+    rule = "---|" * len(HEADS)
+    values = " | ".join(str(cell) for cell in cells)
+    return f"| {heads} |\n|{rule}\n| {values} |"
 
 
 def _ms(seconds: float) -> float:

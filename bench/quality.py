@@ -9,6 +9,7 @@ minutes for each seed on two cores; a second start goes on after the runs that a
 
 import argparse
 import json
+import re
 import statistics
 import subprocess
 import sys
@@ -69,7 +70,9 @@ def main() -> int:
     section = table(ours, loops, photos)
     replace_section(TITLE, section)
     print(section)
-    means = f"accuracy={statistics.mean(ours):.4f} loop_accuracy={statistics.mean(loops):.4f}"
+    mean = statistics.mean(ours)
+    loop_mean = statistics.mean(loops)
+    means = f"accuracy={mean:.4f} loop_accuracy={loop_mean:.4f}"
     print(f"bench-quality: seeds={options.seeds} {means}")
     return 0
 
@@ -80,14 +83,16 @@ def split(photos: Path, out: Path, seed: int) -> Path:
     if not data.is_dir():
         command = [sys.executable, "-m", "prepare", str(photos), str(data)]
         command += ["--split", "0.7,0.1,0.2", "--seed", str(seed)]
-        subprocess.run(command, cwd=REPOSITORY, check=True, stdout=subprocess.DEVNULL)
+        quiet = subprocess.DEVNULL
+        subprocess.run(command, cwd=REPOSITORY, check=True, stdout=quiet)
     return data
 
 
 def count_photos(data: Path) -> int:
     count = 0
     for channel in ("train", "validation", "test"):
-        count += sum(path.is_file() for path in (data / channel).rglob("*"))
+        files = (data / channel).rglob("*")
+        count += sum(path.is_file() for path in files)
     return count
 
 
@@ -95,8 +100,11 @@ def our_accuracy(out: Path, data: Path, seed: int) -> float:
     def train() -> float:
         job = make_job(out / f"job-{seed}", data, RECIPE | {"seed": seed})
         ours = run(f"python -m train, seed {seed}", "-m", "train", "--root", job)
-        lines = [line for line in ours.output.splitlines() if line.startswith("test:")]
-        return float(lines[0].partition("test_accuracy=")[2].split()[0])
+        # "test: photos=... test_loss=... test_accuracy=...", as train/result/measure.py prints it
+        found = re.search(r"^test:.*test_accuracy=(\S+)", ours.output, re.MULTILINE)
+        if found is None:
+            raise RuntimeError(f"no test_accuracy in the output of {job}")
+        return float(found[1])
 
     return kept(out / f"ours-{seed}.json", RECIPE, train)
 
@@ -120,7 +128,7 @@ def _words(options: dict[str, object]) -> list[object]:
 
 def kept(path: Path, settings: object, measure: Callable[[], float]) -> float:
     """A test accuracy, measured unless an earlier run of these settings left it in the file."""
-    wanted = json.loads(json.dumps(settings))  # as JSON reads them back
+    wanted = json.loads(json.dumps(settings))  # as JSON reads them back: tuples become lists
     if path.is_file():
         found = json.loads(path.read_text())
         if found["settings"] == wanted:

@@ -39,24 +39,34 @@ def bar_rows(bars: Mapping[str, Bar]) -> list[str]:
     """The bars as a Markdown table."""
     rows = ["| bar | measured | wanted | met |", "|---|---:|---:|---|"]
     for name, bar in bars.items():
-        wanted = "under" if bar.below else "at least"
-        met = "yes" if bar.met else "no"
+        wanted = "at least"
+        if bar.below:
+            wanted = "under"
+        met = "no"
+        if bar.met:
+            met = "yes"
         rows.append(f"| {name} | {bar.value:.3g} | {wanted} {bar.limit:.3g} | {met} |")
     return rows
 
 
 def machine() -> str:
     """Today's date, and the processor of this machine."""
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    model = models[0] if models else platform.machine()
-    cores = sum(line.startswith("processor") for line in lines)
+    model = platform.machine()  # ARM's /proc/cpuinfo has no names
+    cores = 0
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == "model name":
+            model = value.strip()
+        elif name.strip() == "processor":
+            cores += 1
     return f"{datetime.date.today()}, {cores} cores of {model}"
 
 
 def replace_section(title: str, text: str, path: Path = RESULTS) -> None:
     """Put text under a title (`## …`), in the place of the old text, or at the end."""
-    whole = path.read_text(encoding="utf-8") if path.is_file() else HEAD
+    whole = HEAD
+    if path.is_file():
+        whole = path.read_text(encoding="utf-8")
     before, _, rest = whole.partition(f"\n{title}\n")
     _, mark, after = rest.partition("\n## ")
     section = f"{before.rstrip()}\n\n{title}\n\n{text}\n"

@@ -91,7 +91,7 @@ def bench(options: argparse.Namespace) -> int:
             server.start(model, next(iter(bodies.values())))
             start = f"answers {server.start_s:.2f} s after docker run"
             print(f"bench-serve: {server.name} {start}", flush=True)
-            server.pause()
+            server.pause()  # so that it takes no processor time from the others
         measured = measure_rounds(servers, bodies, model, photos, options)
         for server in servers:
             server.unpause()
@@ -102,8 +102,8 @@ def bench(options: argparse.Namespace) -> int:
     engine = {name: statistics.median(rates) for name, rates in measured.engine.items()}
     results = Results(
         rates=measured.medians(lambda rounds: rounds.rates),
-        p50_ms=measured.medians(lambda rounds: [1000 * value for value in rounds.p50_s]),
-        p99_ms=measured.medians(lambda rounds: [1000 * value for value in rounds.p99_s]),
+        p50_ms=measured.medians(lambda rounds: _ms(rounds.p50_s)),
+        p99_ms=measured.medians(lambda rounds: _ms(rounds.p99_s)),
         engine=engine,
         start_s={server.name: server.start_s for server in servers},
         pss_mb=pss_mb,
@@ -129,7 +129,9 @@ def measure_rounds(
     for server in servers:
         measured.servers[server.name] = {count: Rounds() for count in CONNECTIONS}
     for number in range(1, options.rounds + 1):
-        warm_s = WARM_S if number == 1 else REWARM_S
+        warm_s = REWARM_S
+        if number == 1:
+            warm_s = WARM_S
         for connections in CONNECTIONS:
             for server in servers:
                 labels = measured.labels.setdefault(server.name, {})
@@ -166,18 +168,22 @@ def measure(
     RuntimeError for an answer that is not 200, or that differs from an earlier one to the same
     photo.
     """
-    requests = itertools.cycle([server.request(name, body) for name, body in bodies.items()])
+    once = [server.request(name, body) for name, body in bodies.items()]
+    requests = itertools.cycle(once)
     until = time.monotonic() + seconds
 
     def following() -> Request | None:
-        return next(requests) if time.monotonic() < until else None
+        if time.monotonic() >= until:
+            return None
+        return next(requests)
 
     def answered(answer: Answer) -> None:
         photo = answer.request.name
         if answer.status != 200:
             found = f"{answer.status}: {answer.body[:200]!r} {answer.error}"
             raise RuntimeError(f"{server.name} answered {photo} with {found}")
-        label = json.loads(answer.body)["predictions"][0]["label"]
+        [prediction] = json.loads(answer.body)["predictions"]
+        label = prediction["label"]
         before = labels.setdefault(photo, label)
         if before != label:
             raise RuntimeError(f"{server.name} answered {photo} with '{label}' after '{before}'")
@@ -196,8 +202,13 @@ def agreements(reference: dict[str, dict[str, str]], seen: Labels) -> dict[str, 
     return shares | {"torch-engine": _share(torch_engine, wanted)}
 
 
+def _ms(seconds: list[float]) -> list[float]:
+    return [1000 * value for value in seconds]
+
+
 def _share(answers: dict[str, str], wanted: dict[str, str]) -> float:
-    return sum(answers[photo] == wanted[photo] for photo in answers) / len(answers)
+    same = [label == wanted[photo] for photo, label in answers.items()]
+    return sum(same) / len(same)
 
 
 if __name__ == "__main__":

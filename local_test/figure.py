@@ -135,13 +135,15 @@ def _head(pen: Pen, joints: Joints, radius: float, skin: Colour, hair: Colour, b
 
 def _stroke(pen: Pen, start: Point, end: Point, width: float, colour: Colour) -> None:
     pixels = max(1, round(width))
-    pen.line(_numbers(start, end), fill=colour, width=pixels)
+    ends = _numbers(start, end)
+    pen.line(ends, fill=colour, width=pixels)
     _dot(pen, start, width / 2, colour)
     _dot(pen, end, width / 2, colour)
 
 
 def _dot(pen: Pen, centre: Point, radius: float, colour: Colour) -> None:
-    pen.ellipse(_numbers(centre - radius, centre + radius), fill=colour)
+    box = _numbers(centre - radius, centre + radius)
+    pen.ellipse(box, fill=colour)
 
 
 def _numbers(*points: Iterable[float]) -> list[float]:

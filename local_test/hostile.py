@@ -62,7 +62,8 @@ def _png(
 def _chunk(name: bytes, content: bytes) -> bytes:
     """A chunk of a PNG: length, name, content, checksum of both."""
     length = struct.pack(">I", len(content))
-    checksum = struct.pack(">I", zlib.crc32(name + content))
+    crc = zlib.crc32(name + content)
+    checksum = struct.pack(">I", crc)
     return length + name + content + checksum
 
 
@@ -153,7 +154,8 @@ def _odd() -> dict[str, bytes]:
 
 def _noise(channels: int) -> npt.NDArray[np.uint8]:
     """Random pixels, uint8 [60, 80, channels]: they compress badly, so that files are full."""
-    return np.random.default_rng(0).integers(0, 256, (60, 80, channels), np.uint8)
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 256, (60, 80, channels), np.uint8)
 
 
 def _damaged() -> dict[str, bytes]:
@@ -216,4 +218,5 @@ def _json() -> dict[str, bytes]:
 
 def _instances(photo: dict[str, str], count: int) -> bytes:
     """One JSON request with the same photo as often as this."""
-    return json.dumps({"instances": [photo] * count}).encode()
+    document = {"instances": [photo] * count}
+    return json.dumps(document).encode()

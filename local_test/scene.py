@@ -24,7 +24,12 @@ HAIR = [
     (196, 164, 106),
     (120, 120, 124),
 ]
-KINDS = {"plain": 0.25, "gradient": 0.25, "horizon": 0.3, "clutter": 0.2}  # by how often
+KINDS = {  # and the share of pictures with each
+    "plain": 0.25,
+    "gradient": 0.25,
+    "horizon": 0.3,
+    "clutter": 0.2,
+}
 QUARTERS = [0, 90, 180, 270]  # degrees
 STANDS_OUT = 60  # difference in at least one of the three channels
 
@@ -49,7 +54,8 @@ def clear_of(
 
 def background(canvas: Size, floor: float, rng: Rng) -> Image.Image:
     """A wall, some with a floor, things or a mat. floor: in pixels from the top."""
-    kind = rng.choice(list(KINDS), p=list(KINDS.values()))
+    shares = list(KINDS.values())
+    kind = rng.choice(list(KINDS), p=shares)
     wall = _colour(rng.integers(90, 250, 3))
     second = _colour(rng.integers(90, 250, 3))
     image = Image.new("RGB", canvas, wall)

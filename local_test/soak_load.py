@@ -110,7 +110,8 @@ def _expect_quick_pings(pings: list[float], verdict: Verdict) -> None:
     p50_s = statistics.median(ordered)
     verdict.numbers["ping_p50_ms"] = round(p50_s * 1000, 1)
     verdict.numbers["ping_p99_ms"] = p99_ms
-    verdict.numbers["ping_max_ms"] = round(ordered[-1] * 1000, 1)
+    longest_s = ordered[-1]
+    verdict.numbers["ping_max_ms"] = round(longest_s * 1000, 1)
     sentence = f"/ping took {p99_ms} ms (p99) under load; at most {PING_MS}"
     verdict.expect_in_time(p99_ms < PING_MS, sentence)
 

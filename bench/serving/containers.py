@@ -18,7 +18,8 @@ class BareEngine(TypedDict):
 
 def docker(*arguments: str) -> str:
     """The command's output. RuntimeError with its complaint when it fails."""
-    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
+    command = ["docker", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"docker {arguments[0]} failed: {done.stderr.strip()[-500:]}")
     return done.stdout
@@ -27,7 +28,9 @@ def docker(*arguments: str) -> str:
 def build_peers() -> None:
     """Build the peers' image on slipway-train."""
     file = str(BENCH / "peers.Dockerfile")
-    docker("build", "--quiet", "--network=host", "--file", file, "--tag", PEERS_IMAGE, str(BENCH))
+    # The host's network: pip reaches the index as this machine does.
+    options = ("--quiet", "--network=host", "--file", file, "--tag", PEERS_IMAGE)
+    docker("build", *options, str(BENCH))
 
 
 def image_bytes(image: str) -> int:
@@ -39,14 +42,21 @@ def bare_engine(model: Path, photos: Path, precision: str, seconds: float) -> Ba
     """Our engine in a loop without a server, in the serving image."""
     loop = f"--volume={BENCH / 'serving' / 'loop.py'}:/loop.py:ro"
     command = ["python", "/loop.py", precision, str(seconds)]
-    output = docker("run", "--rm", *_mounts(model, photos), loop, "slipway-serve", *command)
-    return cast(BareEngine, json.loads(output.splitlines()[-1]))
+    mounts = [*_mounts(model, photos), loop]
+    output = docker("run", "--rm", *mounts, "slipway-serve", *command)
+    return cast(BareEngine, _last_json(output))
 
 
 def reference_labels(model: Path, photos: Path) -> dict[str, dict[str, str]]:
     """For each photo, the top label by f32 torch, and by each other engine of torch."""
-    output = docker("run", "--rm", *_mounts(model, photos), PEERS_IMAGE, "reference.py", "/photos")
-    return cast(dict[str, dict[str, str]], json.loads(output.splitlines()[-1]))
+    mounts = _mounts(model, photos)
+    output = docker("run", "--rm", *mounts, PEERS_IMAGE, "reference.py", "/photos")
+    return cast(dict[str, dict[str, str]], _last_json(output))
+
+
+def _last_json(output: str) -> object:
+    """The last line: libraries print warnings before it."""
+    return json.loads(output.splitlines()[-1])
 
 
 def _mounts(model: Path, photos: Path) -> list[str]:

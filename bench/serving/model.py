@@ -101,7 +101,8 @@ def _copy_photos(source: Path, target: Path, most: int | None = None) -> None:
 
     channels = target / "input" / "data"
     channels.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(source / "input" / "data", channels, dirs_exist_ok=True, ignore=left_out)
+    given = source / "input" / "data"
+    shutil.copytree(given, channels, dirs_exist_ok=True, ignore=left_out)
 
 
 def _train(root: Path, hyperparameters: dict[str, object], start: Path | None = None) -> None:
@@ -124,11 +125,9 @@ def _train(root: Path, hyperparameters: dict[str, object], start: Path | None = 
         "on two cores 40 minutes in all, once",
         flush=True,
     )
-    done = subprocess.run(
-        [sys.executable, "-m", "train", "--root", str(root)],
-        cwd=REPOSITORY,
-        env={**os.environ, "PYTHONUNBUFFERED": "1", "SLIPWAY_CACHE": str(root)},
-        check=False,
-    )
+    command = [sys.executable, "-m", "train", "--root", str(root)]
+    variables = {"PYTHONUNBUFFERED": "1", "SLIPWAY_CACHE": str(root)}
+    environment = os.environ | variables
+    done = subprocess.run(command, cwd=REPOSITORY, env=environment, check=False)
     if done.returncode:
         raise RuntimeError(f"the training in {root} ended with code {done.returncode}")

@@ -16,12 +16,13 @@ from PIL import Image
 WIDTH = 500
 HEIGHT = 375
 HUES = 19
-# a mirrored photo keeps its class
+# Mirroring changes none of them: training may flip photos.
 PATTERNS = ("rows", "columns", "chequers", "dots", "rings", "lattice", "blobs")
 QUALITY = 75
 HUE_SPREAD = 0.20  # of the step from one hue to the next, standard deviation
 
 Floats = NDArray[np.floating]
+Rng = np.random.Generator
 
 
 def class_names() -> list[str]:
@@ -38,34 +39,42 @@ def draw_set(folder: Path, photos_per_class: int, seed: int) -> int:
         (folder / name).mkdir(parents=True, exist_ok=True)
         photos += [(name, number) for number in range(photos_per_class)]
     with ProcessPoolExecutor() as pool:
-        list(pool.map(partial(_write, folder, seed), photos, chunksize=16))
+        write = partial(_write, folder, seed)
+        list(pool.map(write, photos, chunksize=16))  # list: the first error is raised here
     return len(photos)
 
 
 def _write(folder: Path, seed: int, photo: tuple[str, int]) -> None:
     name, number = photo
-    (folder / name / f"{number:03d}.jpg").write_bytes(draw(name, number, seed))
+    path = folder / name / f"{number:03d}.jpg"
+    path.write_bytes(draw(name, number, seed))
 
 
 def draw(name: str, number: int, seed: int) -> bytes:
     """The JPEG of one photo; the same arguments give the same photo."""
     hue = int(name[3:5])
     pattern = name.partition("_")[2]
-    rng = np.random.default_rng([seed, number, hue, PATTERNS.index(pattern)])
-    angle = 2 * np.pi * (hue + rng.normal(0, HUE_SPREAD)) / HUES
+    kind = PATTERNS.index(pattern)
+    rng = np.random.default_rng([seed, number, hue, kind])
+    blurred = hue + rng.normal(0, HUE_SPREAD)
+    angle = 2 * np.pi * blurred / HUES
     # red, green and blue lie a third of a turn apart
-    colour = 0.5 + rng.uniform(0.26, 0.36) * np.cos(angle - np.array([0, 2, 4]) * np.pi / 3)
+    turns = angle - np.array([0, 2, 4]) * np.pi / 3
+    colour = 0.5 + rng.uniform(0.26, 0.36) * np.cos(turns)  # float [3]
     brightness = rng.uniform(0.75, 1.1)
-    contrast = rng.uniform(0.10, 0.22) * rng.choice([-1, 1])
-    light = brightness + contrast * _pattern(pattern, rng) + 0.10 * _blotches(rng, 60)
+    contrast = rng.uniform(0.10, 0.22)
+    contrast *= rng.choice([-1, 1])  # lighter or darker than its surroundings
+    drawn = contrast * _pattern(pattern, rng)
+    light = brightness + drawn + 0.10 * _blotches(rng, 60)  # float [H, W]
     grain = rng.normal(0, 0.03, (HEIGHT, WIDTH, 1))
-    samples = np.clip((colour * light[..., None] + grain) * 255, 0, 255).astype(np.uint8)
+    photo = colour * light[..., None] + grain
+    samples = np.clip(photo * 255, 0, 255).astype(np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(samples).save(buffer, "JPEG", quality=QUALITY)
     return buffer.getvalue()
 
 
-def _pattern(kind: str, rng: np.random.Generator) -> Floats:
+def _pattern(kind: str, rng: Rng) -> Floats:
     """A pattern of random size and place, -1..1, float [H, W]."""
     rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
     period = rng.uniform(36, 64)  # pixels
@@ -81,11 +90,14 @@ def _pattern(kind: str, rng: np.random.Generator) -> Floats:
     elif kind == "chequers":
         wave = 6 * wave_x * wave_y
     elif kind == "dots":
-        distance = (x % 1 - 0.5) ** 2 + (y % 1 - 0.5) ** 2  # squared, from the next dot's centre
+        across = x % 1 - 0.5  # from the nearest dot's centre
+        down = y % 1 - 0.5
+        distance = across**2 + down**2  # squared
         wave = 6 * (distance - 0.07) / 0.1
     elif kind == "rings":
         centre_x, centre_y = rng.uniform(0.3, 0.7, 2) * [x.max(), y.max()]
-        wave = 3 * np.sin(2 * np.pi * np.hypot(x - centre_x, y - centre_y))
+        radius = np.hypot(x - centre_x, y - centre_y)
+        wave = 3 * np.sin(2 * np.pi * radius)
     elif kind == "lattice":
         rising = np.abs(np.sin(np.pi * (x + y)))
         falling = np.abs(np.sin(np.pi * (x - y)))
@@ -95,9 +107,12 @@ def _pattern(kind: str, rng: np.random.Generator) -> Floats:
     return np.asarray(np.tanh(wave))
 
 
-def _blotches(rng: np.random.Generator, period: float) -> Floats:
+def _blotches(rng: Rng, period: float) -> Floats:
     """Smooth noise of about unit deviation, float [H, W]. period: pixels."""
-    size = (int(HEIGHT / period * 2) + 2, int(WIDTH / period * 2) + 2)
-    coarse = rng.normal(0, 1.4, size).astype(np.float32)
-    smooth = Image.fromarray(coarse).resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)
+    # Two values for each period, and one more beyond each edge.
+    rows = int(HEIGHT / period * 2) + 2
+    columns = int(WIDTH / period * 2) + 2
+    coarse = rng.normal(0, 1.4, (rows, columns)).astype(np.float32)
+    image = Image.fromarray(coarse)
+    smooth = image.resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)
     return np.asarray(smooth)

@@ -33,7 +33,8 @@ class Results:
 
     def ratio(self, precision: str, peer: str, connections: int) -> float:
         """Our rate as a multiple of a peer's."""
-        return self.rates[f"slipway-{precision}"][connections] / self.rates[peer][connections]
+        ours = self.rates[f"slipway-{precision}"]
+        return ours[connections] / self.rates[peer][connections]
 
     def bars(self) -> dict[str, Bar]:
         """The numbers of the last line with their limits, in its order."""
@@ -41,10 +42,12 @@ class Results:
         bars = {}
         for peer in PEERS:
             for precision, least in SHARES.items():
-                bars[f"vs_{peer}_{precision}"] = Bar(self.ratio(precision, peer, AT), least)
-        of_engine = [
-            self.rates[f"slipway-{precision}"][AT] / self.engine[precision] for precision in SHARES
-        ]
+                ratio = self.ratio(precision, peer, AT)
+                bars[f"vs_{peer}_{precision}"] = Bar(ratio, least)
+        of_engine = []  # what HTTP and batching leave of the bare engine's rate
+        for precision in SHARES:
+            rate = self.rates[f"slipway-{precision}"][AT]
+            of_engine.append(rate / self.engine[precision])
         p99_ms = max(self.p99_ms[name][AT] for name in ours)
         start_s = max(self.start_s[name] for name in ours)
         pss_mb = max(self.pss_mb[name] for name in ours)
@@ -98,7 +101,8 @@ class Results:
     def _ratio_rows(self) -> list[str]:
         connections = list(self.rates[PEERS[0]])
         heads = "".join(f" {count} conn. |" for count in connections)
-        rows = [f"| ratio |{heads} bar |", "|---|" + "---:|" * (len(connections) + 1)]
+        columns = len(connections) + 1
+        rows = [f"| ratio |{heads} bar |", "|---|" + "---:|" * columns]
         for peer in PEERS:
             for precision, least in SHARES.items():
                 ratios = [self.ratio(precision, peer, count) for count in connections]
@@ -134,7 +138,8 @@ def write_plot(results: Results) -> None:
         lefts = [index + (place - 1.5) * 0.2 for index in range(len(rates))]
         bars = axes.bar(lefts, rates, 0.19, label=name, color=colour)
         axes.bar_label(bars, [f"{rate:.0f}" for rate in rates], fontsize=11)
-    labels = [f"{count} conn." for count in results.rates[PEERS[0]]]
+    counts = results.rates[PEERS[0]]
+    labels = [f"{count} conn." for count in counts]
     axes.set_xticks(range(len(labels)), labels, fontsize=12)
     axes.set_ylabel("requests per second", fontsize=12)
     axes.set_title("ResNet50, requests per second by connections", fontsize=13)

@@ -33,19 +33,23 @@ def main() -> None:
     channels = read_channels({"train": Path(sys.argv[1])}, (1.0, 0.0, 0.0), 0)
     classes = len(channels.classes)
     hp = Hyperparameters(model="resnet18", weights="none", trainable="all", batch_size=BATCH)
-    network = build("resnet18", classes).to(device).to(memory_format=torch.channels_last)
+    network = build("resnet18", classes).to(device)
+    network.to(memory_format=torch.channels_last)  # as training has it: convolutions are faster
     optimizer = make_optimizer(network.parameters(), hp)
     precision = pick_precision("auto", device)
     learner = Learner(network, classes, [], optimizer, hp, preprocessing, device, precision)
     photos = PhotoArrays(channels.train.paths, preprocessing.stretched, preprocessing.resize)
     normalize = Normalize(preprocessing).to(device)
     loader = PixelLoader(photos, normalize, device, preprocessing.crop, "crop")
-    batches = shuffled(len(loader), BATCH, torch.Generator().manual_seed(0))
+    chance = torch.Generator().manual_seed(0)
+    batches = shuffled(len(loader), BATCH, chance)
     order = [batch for batch in batches if len(batch) == BATCH]
-    wanted = multi_hot(padded(channels.train.labels, classes), classes).to(device)
+    labels = padded(channels.train.labels, classes)
+    wanted = multi_hot(labels, classes).to(device)
     _, inputs = next(iter(loader.batches(1, order[:1])))
     network.train()
-    steps = (train_step(learner, inputs, wanted[order[0]], BATCH) for _ in range(STEPS))
+    targets = wanted[order[0]]
+    steps = (train_step(learner, inputs, targets, BATCH) for _ in range(STEPS))
     rates = {
         "first": rate(device, loader.batches(1, order)),
         "again": rate(device, loader.batches(2, order)),

@@ -29,7 +29,7 @@ def main() -> None:
     held_out = held_out_loaders(options)
     photos: Any = loader.dataset  # an ImageFolder
     model = make_model(options, len(photos.classes)).to(device)
-    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    learning = [value for value in model.parameters() if value.requires_grad]
     optimizer = torch.optim.SGD(learning, lr=options.lr, momentum=options.momentum)
     for epoch in range(1, options.epochs + 1):
         started = time.perf_counter()
@@ -112,7 +112,8 @@ def make_model(options: argparse.Namespace, classes: int) -> nn.Module:
     """torchvision's network with a new last layer."""
     model = torchvision.models.get_model(options.model)
     if options.weights:
-        model.load_state_dict(torch.load(options.weights, weights_only=True))
+        weights = torch.load(options.weights, weights_only=True)
+    model.load_state_dict(weights)
     if options.trainable == "last":
         model.requires_grad_(False)
     if options.model.startswith("vgg"):
@@ -129,7 +130,8 @@ def accuracy(model: nn.Module, photos: Loader, device: torch.device) -> float:
     right = 0
     count = 0
     for pixels, labels in photos:
-        answers = model(pixels.to(device)).argmax(1).cpu()
+        logits = model(pixels.to(device))
+        answers = logits.argmax(1).cpu()
         right += int((answers == labels).sum())
         count += len(labels)
     return right / count
