@@ -31,10 +31,10 @@ def test_columns_are_as_wide_as_their_texts():
 
 
 def test_a_failures_sentence_leaves_its_column():
-    answers = [failed("a.jpg", "it is no photo, as one can see"), answered("b.jpg")]
+    answers = [failed("a.jpg", "it is not a photo, as one can see"), answered("b.jpg")]
     assert table(answers) == [
         "photo  label  probability  next",
-        "a.jpg  failed: it is no photo, as one can see",
+        "a.jpg  failed: it is not a photo, as one can see",
         "b.jpg  blue   0.9000       green  0.0600",
     ]
 

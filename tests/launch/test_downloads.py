@@ -63,7 +63,7 @@ def test_an_archive_that_is_missing_or_broken(colours, tmp_path):
     one = colours()
     one.refuse("s3", "get_object", "NoSuchKey")
     fetch_archive(one.context, "s3://photos/a/model.tar.gz", tmp_path, "model")
-    assert one.finished() == "report: there is no s3://photos/a/model.tar.gz"
+    assert one.finished() == "report: s3://photos/a/model.tar.gz does not exist"
     one.answer("s3", "get_object", {"Body": streamed(b"no archive")})
     with pytest.raises(LaunchError, match=r"model.tar.gz' cannot be unpacked \("):
         fetch_archive(one.context, "s3://photos/a/model.tar.gz", tmp_path, "model")
@@ -103,8 +103,8 @@ def test_a_report_without_anything_is_fine(emptied, tmp_path):
     assert training_report(emptied.context, "job", tmp_path) == 0
     below = "s3://photos/slipway/colours/output/job/output"
     assert emptied.finished().splitlines() == [
-        f"report: there is no {below}/model.tar.gz",
-        f"report: there is no {below}/output.tar.gz",
+        f"report: {below}/model.tar.gz does not exist",
+        f"report: {below}/output.tar.gz does not exist",
     ]
 
 

@@ -112,8 +112,8 @@ def test_files_are_listed_without_hidden_ones(folder, tmp_path):
 @pytest.mark.parametrize(
     "name, expected",
     [
-        ("none", "there is no folder '.*none' for a channel; run `python -m prepare`"),
-        ("file", "there is no folder '.*file' for a channel"),
+        ("none", "the folder '.*none' of a channel does not exist; run `python -m prepare`"),
+        ("file", "the folder '.*file' of a channel does not exist"),
         ("empty", "the folder '.*empty' of a channel holds no files"),
     ],
 )

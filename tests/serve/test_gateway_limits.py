@@ -99,7 +99,7 @@ def test_a_body_within_the_limit_reaches_the_app(chunks):
     "chunks, declared, read",
     [
         ((b"12345", b"6", b"7", b"8"), None, 4),  # the rest is read before the answer
-        ((b"12345", b"6"), None, 2),  # there is no rest to wait for
+        ((b"12345", b"6"), None, 2),  # nothing is left to wait for
         ((b"123456",), "6", 1),
         ((b"123", b"456"), "6", 2),
     ],

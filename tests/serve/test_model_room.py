@@ -122,7 +122,7 @@ def test_a_model_in_use_stays_and_so_do_others_that_would_leave_in_vain(folder):
 @pytest.mark.parametrize(
     "error, status, words",
     [
-        (MemoryError(), 507, "there is no memory to load the model 'a'; unload another one first"),
+        (MemoryError(), 507, "not enough memory to load the model 'a'; unload another one first"),
         (ValueError("no graph"), 400, "the model 'a' cannot be loaded: no graph"),
         (OSError("gone"), 400, "the model 'a' cannot be loaded: gone"),
     ],

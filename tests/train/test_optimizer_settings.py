@@ -63,7 +63,7 @@ def test_nag_without_momentum_is_plain_sgd():
         ({"warmup_epochs": 3}, [], 3, 1.5),
         ({"warmup_epochs": 3}, [], 4, 2.0),
         ({"epochs": 4, "warmup_epochs": 3, "schedule": "cosine"}, [], 4, 2.0),
-        # a loss that only equals the lowest is no new lowest one
+        # a loss that only equals the lowest is not a new lowest one
         ({"schedule": "plateau", "lr_scheduler_patience": 2}, [1, 1], 3, 2.0),
         ({"schedule": "plateau", "lr_scheduler_patience": 2}, [1, 1, 1], 4, 0.2),
         ({"schedule": "plateau", "lr_scheduler_patience": 2}, [1, 1, 1, 1], 5, 0.2),
