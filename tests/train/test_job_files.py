@@ -27,7 +27,8 @@ def test_a_job_lies_at_its_root_or_where_the_environment_says(tmp_path, monkeypa
     with pytest.raises(JobError) as caught:
         Job.at(tmp_path / "none")
     assert str(caught.value) == (
-        f"there is no folder '{tmp_path}/none'; mount the job there, or name its folder with --root"
+        f"the folder '{tmp_path}/none' does not exist; "
+        "mount the job there, or name another with --root"
     )
 
 
@@ -69,7 +70,7 @@ def test_hyperparameters_of_a_file_become_the_jobs(tmp_path):
     job.take_hyperparameters(tmp_path / "best.json")
     job.take_hyperparameters(tmp_path / "best.json")
     assert (tmp_path / "input/config/hyperparameters.json").read_text() == '{\n  "lr": "0.1"\n}\n'
-    with pytest.raises(JobError, match=f"^there is no file '{tmp_path}/no.json' of hyperparam"):
+    with pytest.raises(JobError, match=f"^the file '{tmp_path}/no.json' of hyperparameters does"):
         job.take_hyperparameters(tmp_path / "no.json")
 
 

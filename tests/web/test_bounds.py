@@ -39,12 +39,12 @@ def test_photos_are_known_by_their_first_bytes(photo, kind):
 @pytest.mark.parametrize(
     "photo, status, words",
     [
-        (b"", 400, "there is no photo in the request"),
+        (b"", 400, "the request has no photo"),
         (JPEG + bytes(MAX_BYTES - 2), 413, "the photo has 10.0 MB; send one of at most 10 MB"),
-        (b"    ftypheic", 415, "HEIC and AVIF photos are not taken"),
-        (b"    ftypisom", 415, "that is no photo of a kind that is taken"),
-        (b"xBM", 415, "that is no photo"),
-        (b"GIF88a", 415, "that is no photo"),
+        (b"    ftypheic", 415, "HEIC and AVIF photos are not accepted"),
+        (b"    ftypisom", 415, "the file is not a photo of an accepted type"),
+        (b"xBM", 415, "the file is not a photo"),
+        (b"GIF88a", 415, "the file is not a photo"),
     ],
 )
 def test_what_is_not_taken_is_named(photo, status, words):
@@ -102,7 +102,7 @@ def test_base64_may_lack_its_end(text):
 def test_what_is_not_json_is_shown_what_to_send():
     with pytest.raises(Failure, match="the body is not JSON .*; send X"):
         json_object(b"{", "X")
-    with pytest.raises(Failure, match="the body is no JSON object; send X"):
+    with pytest.raises(Failure, match="the body is not a JSON object; send X"):
         json_object(b"[]", "X")
     assert json_object(b'{"a": 1}', "X") == {"a": 1}
 
