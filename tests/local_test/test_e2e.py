@@ -50,8 +50,8 @@ def test_the_recipe_is_one_that_the_launcher_takes(tmp_path):
         ("e2e-1", ()),
         ("e2e-2", ("e2e-1",)),
     ]
-    assert read.settings.training.spot
-    assert read.settings.endpoint.kind == "real-time"
+    assert read.sagemaker.training.spot
+    assert read.sagemaker.endpoint.kind == "real-time"
 
 
 def test_processes_that_carry_the_mark_are_found():
