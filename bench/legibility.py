@@ -82,7 +82,8 @@ class Figures:
         if isinstance(node, ast.IfExp):
             self.ternaries += 1
         elif isinstance(node, COMPREHENSIONS):
-            inner = any(isinstance(below, COMPREHENSIONS) for below in _below(node))
+            below = list(_below(node))
+            inner = any(isinstance(one, COMPREHENSIONS) for one in below)
             two_loops = len(node.generators) > 1
             self.nested += int(inner or two_loops)
         elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Tuple):
@@ -122,7 +123,8 @@ def main() -> int:
     paths = [Path(line) for line in listed.splitlines()]
     top_level = {path.parts[0] for path in paths if len(path.parts) > 1}
     folders = wanted or sorted(top_level)
-    print(_line("folder", [name for name, _ in COLUMNS]))
+    heads = [name for name, _ in COLUMNS]
+    print(_line("folder", heads))
     chosen: list[Path] = []
     for folder in folders:
         within = [REPOSITORY / path for path in paths if path.is_relative_to(folder)]

@@ -125,7 +125,8 @@ def arguments() -> argparse.Namespace:
 
 def make_chunk(device: torch.device, batch_size: int, image_size: int, steps: int) -> Chunk:
     """A chunk of training steps of one ResNet18."""
-    network = torchvision.models.resnet18(num_classes=10).to(device)
+    network = torchvision.models.resnet18(num_classes=10)
+    network.to(device)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
     photos = torch.randn(batch_size, 3, image_size, image_size, device=device)
     labels = torch.randint(10, (batch_size,), device=device)
@@ -135,7 +136,8 @@ def make_chunk(device: torch.device, batch_size: int, image_size: int, steps: in
         processor = time.process_time()
         for batch in profile.steps(photos for _ in range(steps)):
             with profile.span("Forward"):
-                loss = torch.nn.functional.cross_entropy(network(batch), labels)
+                logits = network(batch)
+                loss = torch.nn.functional.cross_entropy(logits, labels)
             with profile.span("Backward"):
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()  # type: ignore[no-untyped-call]  # torch's

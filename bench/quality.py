@@ -98,7 +98,8 @@ def count_photos(data: Path) -> int:
 
 def our_accuracy(out: Path, data: Path, seed: int) -> float:
     def train() -> float:
-        job = make_job(out / f"job-{seed}", data, RECIPE | {"seed": seed})
+        settings = RECIPE | {"seed": seed}
+        job = make_job(out / f"job-{seed}", data, settings)
         ours = run(f"python -m train, seed {seed}", "-m", "train", "--root", job)
         # "test: photos=... test_loss=... test_accuracy=...", as train/result/measure.py prints it
         found = re.search(r"^test:.*test_accuracy=(\S+)", ours.output, re.MULTILINE)
@@ -113,7 +114,8 @@ def loop_accuracy(out: Path, data: Path, seed: int) -> float:
     def train() -> float:
         options = [*_words(LOOP), "--data", data, "--seed", seed]
         loop = run(f"plain loop, seed {seed}", *PLAIN_LOOP, *options)
-        _, test = json.loads(loop.last_line())["accuracies"]
+        found = json.loads(loop.last_line())
+        _, test = found["accuracies"]  # of validation and test
         return float(test)
 
     return kept(out / f"loop-{seed}.json", _words(LOOP), train)

@@ -42,6 +42,12 @@ class Rounds:
     p50_s: list[float] = field(default_factory=list)
     p99_s: list[float] = field(default_factory=list)
 
+    def p50_ms(self) -> list[float]:
+        return [1000 * value for value in self.p50_s]
+
+    def p99_ms(self) -> list[float]:
+        return [1000 * value for value in self.p99_s]
+
 
 @dataclass
 class Measured:
@@ -77,18 +83,21 @@ def main() -> int:
 
 
 def bench(options: argparse.Namespace) -> int:
-    model, photos = trained_model(options.out.absolute(), options.fresh)
+    out = options.out.absolute()
+    model, photos = trained_model(out, options.fresh)
     print("bench-serve: building the peers' image", flush=True)
     build_peers()
     bodies = {}
     for path in sorted(photos.rglob("*.jpg")):
-        bodies[str(path.relative_to(photos))] = path.read_bytes()
+        name = str(path.relative_to(photos))
+        bodies[name] = path.read_bytes()
     reference = reference_labels(model, photos)
     servers = contestants(len(os.sched_getaffinity(0)))
     pss_mb = {}
+    first = next(iter(bodies.values()))
     try:
         for server in servers:
-            server.start(model, next(iter(bodies.values())))
+            server.start(model, first)
             start = f"answers {server.start_s:.2f} s after docker run"
             print(f"bench-serve: {server.name} {start}", flush=True)
             server.pause()  # so that it takes no processor time from the others
@@ -102,8 +111,8 @@ def bench(options: argparse.Namespace) -> int:
     engine = {name: statistics.median(rates) for name, rates in measured.engine.items()}
     results = Results(
         rates=measured.medians(lambda rounds: rounds.rates),
-        p50_ms=measured.medians(lambda rounds: _ms(rounds.p50_s)),
-        p99_ms=measured.medians(lambda rounds: _ms(rounds.p99_s)),
+        p50_ms=measured.medians(Rounds.p50_ms),
+        p99_ms=measured.medians(Rounds.p99_ms),
         engine=engine,
         start_s={server.name: server.start_s for server in servers},
         pss_mb=pss_mb,
@@ -200,10 +209,6 @@ def agreements(reference: dict[str, dict[str, str]], seen: Labels) -> dict[str, 
             shares[name] = _share(answers, wanted)
     torch_engine = {photo: labels["engine"] for photo, labels in reference.items()}
     return shares | {"torch-engine": _share(torch_engine, wanted)}
-
-
-def _ms(seconds: list[float]) -> list[float]:
-    return [1000 * value for value in seconds]
 
 
 def _share(answers: dict[str, str], wanted: dict[str, str]) -> float:

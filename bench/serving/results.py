@@ -137,7 +137,8 @@ def write_plot(results: Results) -> None:
         rates = list(results.rates[name].values())
         lefts = [index + (place - 1.5) * 0.2 for index in range(len(rates))]
         bars = axes.bar(lefts, rates, 0.19, label=name, color=colour)
-        axes.bar_label(bars, [f"{rate:.0f}" for rate in rates], fontsize=11)
+        texts = [f"{rate:.0f}" for rate in rates]
+        axes.bar_label(bars, texts, fontsize=11)
     counts = results.rates[PEERS[0]]
     labels = [f"{count} conn." for count in counts]
     axes.set_xticks(range(len(labels)), labels, fontsize=12)

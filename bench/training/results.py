@@ -127,11 +127,13 @@ def write_plot(results: Results) -> None:
     seconds = [loop_s, ours_s, results.trial_s]
     colours = [LOOP_COLOUR, OUR_COLOUR, TRIAL_COLOUR]
     bars = left.bar(["plain loop", "ours", "next trial"], seconds, color=colours)
-    left.bar_label(bars, [f"{value:.3g} s" for value in seconds], fontsize=11)
+    texts = [f"{value:.3g} s" for value in seconds]
+    left.bar_label(bars, texts, fontsize=11)
     left.set_title("VGG16, last layer, 10 epochs: seconds", fontsize=11)
     rates = [results.rates["loop"], results.rates["ours"]]
     bars = right.bar(["plain loop", "ours"], rates, color=colours[:2])
-    right.bar_label(bars, [f"{value:.1f}" for value in rates], fontsize=11)
+    texts = [f"{value:.1f}" for value in rates]
+    right.bar_label(bars, texts, fontsize=11)
     right.set_title("ResNet18, all layers: photos per second", fontsize=11)
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
