@@ -5,7 +5,7 @@ Its workers read them there, and so does the next run of the same command.
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +35,9 @@ class SearchSettings:
     """
 
     out: Path
-    document: dict[str, object] = field(hash=False)
-    changed: dict[str, str] = field(hash=False)
-    channels: dict[str, Path] = field(hash=False)
+    document: dict[str, object]
+    changed: dict[str, str]
+    channels: dict[str, Path]
     parents: tuple[Path, ...] = ()
     engine: str = "in-process"
     image: str = "slipway-train"
