@@ -165,7 +165,7 @@ def _setting(text: str) -> tuple[str, str]:
 
 
 def _fail(sentence: str) -> int:
-    print(f"tune: failed: {sentence}", file=sys.stderr, flush=True)
+    print(f"tune: failed: {sentence}", file=sys.stderr)
     return FAILED
 
 

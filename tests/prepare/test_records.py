@@ -13,7 +13,7 @@ from prepare import build
 from prepare.convert import Photo, _format_changes, _mode_words, convert
 from prepare.manifests import COLUMNS, manifests
 from prepare.options import Options
-from prepare.photo_report import _thumbnail, contact_sheet, histogram
+from prepare.photo_report import SHAPES, SIDES, _thumbnail, contact_sheet, histogram
 from prepare.scan import PrepareError, Source
 from prepare.state import PreparationState, read_state
 from prepare.summary import Summary, summarise
@@ -118,6 +118,33 @@ def bars(values: list[int]) -> list[tuple[str, int, float]]:
 )
 def test_a_histogram_has_bars_between_its_edges(values, expected):
     assert bars(values) == expected
+
+
+@pytest.mark.parametrize(
+    ("edges", "value", "text"),
+    [
+        (SIDES, 63, "< 64"),
+        (SIDES, 127, "64–127"),
+        (SIDES, 223, "128–223"),
+        (SIDES, 224, "224–255"),  # the side that most networks see
+        (SIDES, 383, "256–383"),
+        (SIDES, 511, "384–511"),
+        (SIDES, 767, "512–767"),
+        (SIDES, 1023, "768–1023"),
+        (SIDES, 2047, "1024–2047"),
+        (SIDES, 2048, "≥ 2048"),
+        (SHAPES, 49, "< 50"),
+        (SHAPES, 74, "50–74"),
+        (SHAPES, 94, "75–94"),
+        (SHAPES, 100, "95–104"),  # a square
+        (SHAPES, 133, "105–133"),  # 4:3
+        (SHAPES, 177, "134–177"),  # 16:9
+        (SHAPES, 249, "178–249"),
+        (SHAPES, 250, "≥ 250"),
+    ],
+)
+def test_sizes_and_shapes_have_their_bars(edges, value, text):
+    assert [bar.text for bar in histogram([value], edges)] == [text]
 
 
 def summary(**changes: object) -> Summary:
