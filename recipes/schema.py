@@ -143,9 +143,6 @@ def _tuning_job() -> Schema:
         "maxLength": tuning_section.NAME_LENGTH,
         "pattern": f"^{tuning_section.NAME}$",
     }
-    budgets = section_schema(Budgets)
-    for limit, bounds in BOUNDS.items():
-        budgets["properties"][limit] |= bounds
     objective = section_schema(Objective)
     objective["properties"]["direction"]["enum"] = ["Maximize", "Minimize"]
     resource = WHOLE | {"minimum": 1}
@@ -166,7 +163,7 @@ def _tuning_job() -> Schema:
         "objective": objective,
         "strategy": {"enum": list(tuning_section.STRATEGIES)},
         "early_stopping": {"enum": ["Off", "Auto", False]},  # YAML 1.1 reads Off as false
-        "budgets": budgets,
+        "budgets": _budgets(),
         "parents": parents,
         "warm_start": {"enum": [*tuning_section.WARM_STARTS, "", None]},
         "ranges": searched,
@@ -180,6 +177,13 @@ def _tuning_job() -> Schema:
         "additionalProperties": False,
         "required": ["name", "ranges"],
     }
+
+
+def _budgets() -> Schema:
+    budgets = section_schema(Budgets)
+    for limit, bounds in BOUNDS.items():
+        budgets["properties"][limit] |= bounds
+    return budgets
 
 
 def _range() -> Schema:

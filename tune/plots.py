@@ -58,10 +58,7 @@ def history(ranking: Ranking) -> Plot | None:
         return None
     entries = ranking.entries
     places = {job.name: place for place, job in enumerate(ranking.jobs)}
-    values = np.full(len(entries), math.nan)
-    for place, entry in enumerate(entries):
-        if entry.value is not None:
-            values[place] = entry.value
+    values = _values(ranking)
     x_axis = linear_axis(1, len(values), LEFT + 10, RIGHT - 8, 6, exact=True, whole=True)
     y_axis = value_axis(values, BOTTOM - LOST_ROOM, TOP, zero=False)
     x = x_axis.place(np.arange(1, len(values) + 1))
@@ -91,6 +88,15 @@ def history(ranking: Ranking) -> Plot | None:
         "jobs": jobs,
         "count": len(values),
     }
+
+
+def _values(ranking: Ranking) -> Values:
+    """The objective of each trial, in the order of their start; NaN without one."""
+    values = np.full(len(ranking.entries), math.nan)
+    for place, entry in enumerate(ranking.entries):
+        if entry.value is not None:
+            values[place] = entry.value
+    return values
 
 
 def _between(ranking: Ranking, x_axis: Axis) -> list[float]:
