@@ -1,5 +1,6 @@
 import io
 import json
+import shutil
 import time
 from pathlib import Path
 
@@ -100,9 +101,16 @@ def test_a_missing_file_is_named(tmp_path):
         read_description(tmp_path)
 
 
-def test_the_engine_answers_as_the_network_does(tmp_path):
-    network, description, pixels = small_artifact(tmp_path)
-    answers = open_engine(tmp_path, read_description(tmp_path), "f32").run(pixels)
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A small artifact's folder, network, description and pixels; read it, don't change it."""
+    folder = tmp_path_factory.mktemp("small")
+    return folder, *small_artifact(folder)
+
+
+def test_the_engine_answers_as_the_network_does(small):
+    folder, network, description, pixels = small
+    answers = open_engine(folder, read_description(folder), "f32").run(pixels)
     expected = (
         Probabilities(network, description.preprocessing)(torch.from_numpy(pixels)).detach().numpy()
     )
@@ -112,16 +120,16 @@ def test_the_engine_answers_as_the_network_does(tmp_path):
     np.testing.assert_allclose(answers.sum(axis=1), 1, atol=1e-5)
 
 
-def test_an_answer_does_not_depend_on_its_neighbours(tmp_path):
-    _, description, pixels = small_artifact(tmp_path)
-    engine = open_engine(tmp_path, description)
+def test_an_answer_does_not_depend_on_its_neighbours(small):
+    folder, _, description, pixels = small
+    engine = open_engine(folder, description)
     np.testing.assert_array_equal(
         engine.run(pixels), np.concatenate([engine.run(pixels[i : i + 1]) for i in range(3)])
     )
 
 
-def test_a_graph_that_does_not_fit_its_description_is_refused(tmp_path):
-    small_artifact(tmp_path)
+def test_a_graph_that_does_not_fit_its_description_is_refused(tmp_path, small):
+    shutil.copytree(small[0], tmp_path, dirs_exist_ok=True)
     with pytest.raises(ArtifactError, match="classes 3; model.json says 4"):
         open_engine(tmp_path, Description(("a", "b", "c", "d"), PREPROCESSING, "squeezenet1_1"))
     with pytest.raises(ArtifactError, match="pixels"):
@@ -145,6 +153,7 @@ def test_an_export_that_answers_otherwise_leaves_no_artifact(tmp_path, monkeypat
     assert not (tmp_path / "model.json").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "architecture", ["shufflenet_v2_x0_5", "squeezenet1_1", "vit_b_32", "swin_t"]
 )
@@ -165,10 +174,14 @@ def test_the_graph_takes_any_batch(architecture):
         )
 
 
+OTHERS = [name for name in architectures() if not name.startswith(("regnet", "squeezenet1_1"))]
+OTHERS.append("regnet_x_400mf")
+
+
 # RegNet computes its widths from tensors, which needs their data; the smallest is really built
 @pytest.mark.parametrize(
     "architecture",
-    [name for name in architectures() if not name.startswith("regnet")] + ["regnet_x_400mf"],
+    ["squeezenet1_1", *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS)],
 )
 def test_every_architecture_takes_a_head_of_ours(architecture):
     size = own_preprocessing(architecture).crop

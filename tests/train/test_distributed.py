@@ -73,7 +73,7 @@ def test_two_processes_come_to_one_answer(tmp_path):
         assert one["sum"] == [2.0, 1.0]
         assert one["any_process"] == [False, True]
         assert one["broadcast_epoch"] == 3
-        assert one["stopped_after_s"] < 3
+        assert one["stopped_after_s"] < 20
         assert one["same_names"]
         assert one["gradient_difference"] < 1e-12
         assert one["state_difference"] < 1e-12

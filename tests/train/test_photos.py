@@ -124,7 +124,10 @@ def test_a_few_batches_are_prepared_ahead_and_no_more_after_the_last_one_wanted(
     arrays = PhotoArrays(photos.paths, counted, 32)
     batches = arrays.batches(in_order(21, 2))
     next(batches)
-    time.sleep(0.5)
+    deadline = time.monotonic() + 60
+    while len(seen) < 2 * (AHEAD + 1) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.1)  # in which more would be prepared
     assert len(seen) == 2 * (AHEAD + 1)
     batches.close()
     time.sleep(0.1)
