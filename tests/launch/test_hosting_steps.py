@@ -132,7 +132,7 @@ def test_a_training_that_ended_has_a_model(colours, status, found):
 def test_where_a_model_is_taken_from(colours):
     one = colours(job="job")
     one.refuse("sagemaker", "describe_training_job", "ValidationException", "not found")
-    with pytest.raises(LaunchError, match="there is no training job job on SageMaker"):
+    with pytest.raises(LaunchError, match="the training job job does not exist on SageMaker"):
         model_source(one.context)
     one.context.dry = True
     source = "s3://photos/slipway/colours/output/job/output/model.tar.gz"
