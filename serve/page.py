@@ -25,9 +25,7 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff"}
 OWN = "/openapi.json"  # the server's own document holds the page's paths
 
 
-def add_page(
-    app: Flask, predictor: "Predictor", samples: Path | None = None, sure_from: float = 0.5
-) -> None:
+def add_page(app: Flask, predictor: "Predictor", samples: Path | None, sure_from: float) -> None:
     """Give the app the page's routes. samples: a folder with a folder of photos per label."""
     photos = sample_files(samples)
     model = Model(

@@ -2,19 +2,20 @@
 
 import asyncio
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from artifact.preprocessing import PhotoError
-from serve import factory
+from serve import factory, request_state
 from serve.batching import Batcher
 from serve.factory import make_app
 from serve.inputs import InputError
 from serve.predictor import LARGE_PIXELS, Predictor, SharedLimits
 from serve.request_state import RequestState
 from serve.settings import ServingSettings
-from tests.serve.test_gateway_limits import Client
+from tests.support.gateway_clients import Client
 from tests.support.servers import photo
 
 
@@ -170,7 +171,9 @@ def test_a_predictor_without_a_time_has_a_minute(predictor, monkeypatch):
         left.append(state.left_s())
         raise KeyError
 
+    clock = SimpleNamespace(monotonic=lambda: 1000.0)
+    monkeypatch.setattr(request_state, "time", clock)
     monkeypatch.setattr(Batcher, "admit", admit)
     with pytest.raises(KeyError):
         predictor.predict([b"x"])
-    assert 55 < left[0] <= 60
+    assert left == [60.0]

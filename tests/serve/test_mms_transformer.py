@@ -41,7 +41,7 @@ def worker(colours):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(transformer, "give_memory_back", lambda: None)
         patch.setattr(ServingSettings, "read", classmethod(lambda cls: cls(precision="f32")))
-        made.validate_and_initialize(str(colours.model), None)  # type: ignore[arg-type]  # unused
+        made.validate_and_initialize(str(colours.model), None)
     yield made
     made._predictor.close()
 

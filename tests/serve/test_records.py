@@ -1,25 +1,17 @@
-"""What is kept of a request, WSGI calls, documents of routes, sample photos; no server runs."""
+"""What is kept of a request, WSGI calls, and the documents of routes; no server runs."""
 
 import json
-import random
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from artifact.preprocessing import PhotoError
-from serve import page
-from serve.batching import EngineDead
 from serve.inputs import MAX_INSTANCES
 from serve.metrics import FOLDER, Metrics, share_between_workers
 from serve.multi_model import TOKEN_DIGITS
 from serve.openapi import ERRORS, document
-from serve.page import sample_files
 from serve.request_log import record, route_of
-from serve.request_state import KEY, Overloaded, RequestState, TooManyPhotos
+from serve.request_state import KEY, RequestState
 from serve.wsgi import Answer, call, environment
-from web.exchange import Failure
-from web.model import MAX_SAMPLE_BYTES
 
 SCOPE = {"method": "POST", "path": "/invocations", "headers": []}
 REFUSED = Answer(413, [], b'{"error": "too large"}')
@@ -242,61 +234,3 @@ def test_the_described_bounds_are_those_of_the_server():
 def test_the_page_is_described_where_it_is_offered():
     assert "/classify" in document(False, 6, page=True)["paths"]
     assert "/classify" not in document(False, 6)["paths"]
-
-
-def test_sample_photos_are_small_and_lie_in_a_folder_of_their_label(tmp_path):
-    kept = {"a/1.JPG", "a/2.png", "b/3.tiff"}
-    for name in (*kept, "a/.4.jpg", ".c/5.jpg", "a/6.txt", "7.jpg", "a/d/8.jpg"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(b"x")
-    (tmp_path / "a" / "folder.jpg").mkdir()
-    (tmp_path / "a" / "1.JPG").write_bytes(bytes(MAX_SAMPLE_BYTES))
-    (tmp_path / "a" / "9.jpg").write_bytes(bytes(MAX_SAMPLE_BYTES + 1))
-    assert {str(file.relative_to(tmp_path)) for file in sample_files(tmp_path)} == kept
-    assert MAX_SAMPLE_BYTES == 4 * 1024 * 1024
-    assert sample_files(None) == []
-
-
-def test_a_sample_has_its_folders_name(tmp_path, monkeypatch):
-    (tmp_path / "label").mkdir()
-    file = tmp_path / "label" / "1.jpg"
-    file.write_bytes(b"x")
-    monkeypatch.setattr(random, "choice", lambda photos: photos[-1])
-    sample = page._random_sample([file])
-    assert (sample.label, sample.name, sample.photo) == ("label", "1.jpg", b"x")
-    with pytest.raises(Failure, match="set SLIPWAY_SAMPLES to a folder of photos") as caught:
-        page._random_sample([])
-    assert caught.value.status == 404
-
-
-@pytest.mark.parametrize(
-    "error, status, retry",
-    [
-        (PhotoError("it is empty"), 422, None),
-        (Overloaded(4), 503, 4),
-        (EngineDead("gone"), 503, 10),
-        (TooManyPhotos("fewer"), 413, None),
-    ],
-)
-def test_errors_become_failures_of_the_page(monkeypatch, error, status, retry):
-    def predict(*arguments: object) -> None:
-        raise error
-
-    monkeypatch.setattr(page, "request", SimpleNamespace(environ={}))
-    fake: Any = SimpleNamespace(predict=predict)
-    with pytest.raises(Failure) as caught:
-        page._classified(fake, b"photo", 3)
-    assert caught.value.status == status
-    assert caught.value.retry_after_s == retry
-
-
-@pytest.mark.parametrize("fault", [None, "it hangs"])
-def test_the_pages_health_is_the_engines(fault):
-    fake: Any = SimpleNamespace(batcher=SimpleNamespace(fault=lambda: fault))
-    if fault is None:
-        page._check_health(fake)
-        return
-    with pytest.raises(Failure, match="the model does not answer: it hangs") as caught:
-        page._check_health(fake)
-    assert caught.value.status == 503
-    assert caught.value.retry_after_s == 10
