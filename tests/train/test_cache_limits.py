@@ -26,7 +26,7 @@ def disk(tmp_path, monkeypatch) -> SimpleNamespace:
         space.f_bavail = settings.free
         return space
 
-    monkeypatch.setattr(cache.os, "statvfs", statvfs)
+    monkeypatch.setattr("os.statvfs", statvfs)
     monkeypatch.setattr(cache, "is_memory", lambda folder: settings.memory)
     monkeypatch.setattr(cache, "memory_left", lambda: settings.memory_left)
     monkeypatch.setattr(cache, "memory_limit", lambda: MEMORY)

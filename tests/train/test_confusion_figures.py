@@ -72,7 +72,7 @@ def test_mistakes_are_what_lies_beside_the_diagonal():
 
 def test_cells_are_as_dark_as_the_root_of_their_share():
     found = strengths(np.array([[1, 3], [0, 0]]))
-    np.testing.assert_allclose(found, [[0.5, math.sqrt(0.75)], [0, 0]])
+    np.testing.assert_allclose(found, [[0.5, math.sqrt(0.75)], [0.0, 0.0]])
 
 
 def test_the_most_frequent_confusions_come_first():

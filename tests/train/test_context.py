@@ -112,7 +112,7 @@ def test_one_process_that_stops_stops_all(monkeypatch):
     "own, other, expected", [(False, 0, False), (True, 0, True), (False, 1, True)]
 )
 def test_a_flag_is_up_when_it_is_up_in_any_process(monkeypatch, own, other, expected):
-    monkeypatch.setattr(context, "dist", Exchange(other))  # type: ignore[arg-type]
+    monkeypatch.setattr(context, "dist", Exchange(other))
     assert DistributedContext(rank=0, size=2).any_process(own) is expected
 
 
@@ -202,7 +202,7 @@ def test_a_process_that_hangs_because_of_a_failure_elsewhere_is_ended(
     watch, monkeypatch, gone, failure, keeping, done, ended
 ):
     codes: list[int] = []
-    monkeypatch.setattr(board.os, "_exit", codes.append)
+    monkeypatch.setattr("os._exit", codes.append)
     watch.board.gone = gone
     if failure:
         watch.board.messages["failure"] = failure
@@ -220,7 +220,7 @@ def test_a_process_that_hangs_because_of_a_failure_elsewhere_is_ended(
 
 def test_a_process_that_leaves_is_not_ended(watch, monkeypatch):
     codes: list[int] = []
-    monkeypatch.setattr(board.os, "_exit", codes.append)
+    monkeypatch.setattr("os._exit", codes.append)
     watch.leave()
     watch.run()
     assert codes == []

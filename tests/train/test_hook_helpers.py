@@ -28,12 +28,23 @@ def test_the_debuggers_hyperparameters():
     assert _debug_settings(hp) == DebugSettings(("weights", "samples"), 3, 4, 5, 6)
 
 
-def test_labels_of_several_classes_are_not_saved():
-    assert _single_labels(torch.tensor([2, 0])).tolist() == [2, 0]
-    hot = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
-    assert _single_labels(hot).tolist() == [1, 0]
-    assert _single_labels(torch.tensor([[0.5, 1.0]])).tolist() == [1]
-    assert _single_labels(torch.tensor([[0.6, 1.0]])) is None
+@pytest.mark.parametrize(
+    "labels, expected",
+    [
+        ([2, 0], [2, 0]),
+        ([[0.0, 1.0], [1.0, 0.0]], [1, 0]),
+        ([[0.5, 1.0]], [1]),
+        ([[0.6, 1.0]], None),
+        ([[0.0, 1.0], [1.0, 1.0]], None),
+    ],
+)
+def test_labels_of_several_classes_are_not_saved(labels, expected):
+    found = _single_labels(torch.tensor(labels))
+    if expected is None:
+        assert found is None
+    else:
+        assert found is not None
+        assert found.tolist() == expected
 
 
 def test_the_folder_of_saved_tensors(tmp_path):

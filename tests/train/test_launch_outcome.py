@@ -2,13 +2,14 @@
 
 import signal
 import socket
-from types import SimpleNamespace
 
 import pytest
+from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
 from train.distributed import launcher
 from train.failure import BROKEN, FAILED
 from train.job import Job, JobError
+from train.stop import Stop
 
 
 class FakeBoard:
@@ -29,15 +30,20 @@ class FakeBoard:
         return self.messages.get(name)
 
 
-class Failure:
-    """A worker's end, as torch describes it."""
+def failure_with(exitcode: int) -> ProcessFailure:
+    """The end of the worker of local rank 1, as torch describes it."""
+    return ProcessFailure(1, 4242, exitcode, "")
 
-    def __init__(self, exitcode: int, local_rank: int = 1) -> None:
-        self.exitcode = exitcode
-        self.local_rank = local_rank
 
-    def signal_name(self) -> str:
-        return signal.Signals(-self.exitcode).name
+class AgedStop(Stop):
+    """A stop that was requested some time ago."""
+
+    def __init__(self, own_age_s: float) -> None:
+        super().__init__()
+        self.own_age_s = own_age_s
+
+    def age_s(self) -> float:
+        return self.own_age_s
 
 
 def make(root, names, host, board=None, processes: int = 2) -> launcher._Launch:
@@ -67,11 +73,11 @@ def failure_of(root) -> str:
 def test_a_worker_that_left_no_reason_is_described(tmp_path, exitcode, sentence, code):
     board = FakeBoard()
     alone = make(tmp_path, ["algo-1"], "algo-1", board)
-    assert alone._report(Failure(exitcode)) == code
+    assert alone._report(failure_with(exitcode)) == code
     assert failure_of(tmp_path) == sentence
     several = make(tmp_path, ["algo-1", "algo-2"], "algo-2", board)
     (tmp_path / "output/failure").unlink()
-    assert several._report(Failure(exitcode)) == code
+    assert several._report(failure_with(exitcode)) == code
     assert failure_of(tmp_path) == f"algo-2 failed: {sentence}"
     assert board.messages == {"failure": sentence}  # the first reason stays
 
@@ -81,7 +87,7 @@ def test_a_workers_own_reason_is_passed_on_and_stays(tmp_path):
     job.write_failure("no photos")
     board = FakeBoard()
     launch = make(tmp_path, ["algo-1", "algo-2"], "algo-1", board)
-    assert launch._report(Failure(1)) == FAILED
+    assert launch._report(failure_with(1)) == FAILED
     assert board.messages == {"failure": "algo-1 failed: no photos"}
     assert failure_of(tmp_path) == "no photos"
 
@@ -89,16 +95,16 @@ def test_a_workers_own_reason_is_passed_on_and_stays(tmp_path):
 def test_a_killed_workers_end_replaces_an_older_reason(tmp_path):
     Job(tmp_path).write_failure("another host is gone")
     launch = make(tmp_path, ["algo-1"], "algo-1", FakeBoard())
-    launch._report(Failure(-9))
+    launch._report(failure_with(-9))
     assert failure_of(tmp_path).startswith("process 1 of 2 was killed by SIGKILL")
 
 
 def test_a_board_that_is_gone_or_never_came_hinders_no_report(tmp_path, caplog):
     caplog.set_level("INFO")
     names = ["algo-1", "algo-2"]
-    make(tmp_path, names, "algo-2", FakeBoard(gone=True))._report(Failure(3))
+    make(tmp_path, names, "algo-2", FakeBoard(gone=True))._report(failure_with(3))
     assert "host algo-1 is gone already (broken)" in caplog.messages
-    make(tmp_path, names, "algo-2", None)._report(Failure(3))
+    make(tmp_path, names, "algo-2", None)._report(failure_with(3))
     assert make(tmp_path, names, "algo-1", None)._others_left()
 
 
@@ -219,7 +225,7 @@ class Worker:
 
 @pytest.mark.parametrize("age_s, waits", [(9.9, True), (10.0, True), (10.1, False)])
 def test_a_stop_before_there_are_workers_waits_ten_seconds(monkeypatch, age_s, waits):
-    stop = SimpleNamespace(age_s=lambda: age_s)
+    stop = AgedStop(age_s)
     monkeypatch.setattr("psutil.Process.children", lambda self: [])
     if waits:
         launcher._pass_on(stop, set())
@@ -231,7 +237,7 @@ def test_a_stop_before_there_are_workers_waits_ten_seconds(monkeypatch, age_s, w
 
 def test_each_worker_gets_the_stop_once(monkeypatch):
     workers = [Worker(5), Worker(6)]
-    stop = SimpleNamespace(age_s=lambda: 99.0)
+    stop = AgedStop(99.0)
     monkeypatch.setattr("psutil.Process.children", lambda self: workers)
     stopped = {6}
     for _ in range(2):

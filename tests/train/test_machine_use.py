@@ -57,7 +57,7 @@ def machine(monkeypatch) -> Machine:
 
     monkeypatch.setattr(profile_system, "psutil", own)
     monkeypatch.setattr(profile_system, "time", SimpleNamespace(perf_counter=clock))
-    monkeypatch.setattr(profile_system.os, "sched_getaffinity", lambda process: {0})
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: {0})
     monkeypatch.setattr(profile_system, "memory_left", lambda: 25)
     monkeypatch.setattr(profile_system, "memory_limit", lambda: 100)
     return own

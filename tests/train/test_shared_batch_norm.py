@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch._C._distributed_c10d import HashStore
 
 from train.distributed.context import ALONE, DistributedContext
 from train.model.normalization import SharedBatchNorm, synchronize
@@ -16,7 +17,7 @@ CPU = torch.device("cpu")
 @pytest.fixture(scope="module", autouse=True)
 def group() -> Iterator[None]:
     """A process group of this process alone."""
-    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    dist.init_process_group("gloo", store=HashStore(), rank=0, world_size=1)
     yield
     dist.destroy_process_group()
 
@@ -94,13 +95,15 @@ def network() -> nn.Sequential:
 
 def test_trainable_normalisations_are_replaced_and_keep_their_values():
     module = network()
-    module[2][0].momentum = 0.7
-    module[2][0].eps = 0.5
+    trained = module.get_submodule("2.0")
+    assert isinstance(trained, nn.BatchNorm2d)
+    trained.momentum = 0.7
+    trained.eps = 0.5
     values = {name: value.data_ptr() for name, value in module.state_dict().items()}
     frozen = module[1]
     synchronize(module, [frozen], DistributedContext(size=2), CPU)
     assert module[1] is frozen
-    replaced = module[2][0]
+    replaced = module.get_submodule("2.0")
     assert isinstance(replaced, SharedBatchNorm)
     assert (replaced.momentum, replaced.eps, replaced.training) == (0.7, 0.5, True)
     assert {name: value.data_ptr() for name, value in module.state_dict().items()} == values
