@@ -9,7 +9,7 @@ import pytest
 
 from train.data import cache
 from train.data.cache import CacheLimits, locked, make_room, remove, user_folder
-from train.data.memory_store import MemoryStore, memory_promised
+from train.data.memory_store import MemoryStore
 from train.data.store import open_store
 from train.data.store_rows import as_bytes, checked_indices, row_bytes, runs
 
@@ -204,15 +204,15 @@ def test_the_bytes_of_rows():
 
 @pytest.mark.parametrize("rows, fits", [(99, True), (100, True), (101, False)])
 def test_a_store_in_memory_takes_its_share_to_the_byte(tmp_path, monkeypatch, rows, fits):
-    """A row of ten bytes has a mark of five."""
-    promised = memory_promised()
-    monkeypatch.setattr("train.data.store.memory_limit", lambda: 4 * (1500 + promised))
+    """A row of ten bytes has a mark of five; other stores have 500 bytes."""
+    monkeypatch.setattr("train.data.store.memory_promised", lambda: 500)
+    monkeypatch.setattr("train.data.store.memory_limit", lambda: 8000)
     monkeypatch.setattr("train.data.store.memory_left", lambda: 10**9)
     limits = CacheLimits(root=tmp_path, disk_share=0.0)
     store = open_store("rows", {}, rows, (10,), np.uint8, limits)
     assert isinstance(store, MemoryStore) is fits
-    if store:
-        assert memory_promised() == promised + 11 * rows
+    if isinstance(store, MemoryStore):
+        assert store.size == 11 * rows
 
 
 def test_a_store_in_memory_takes_no_more_than_is_left(tmp_path, monkeypatch):

@@ -205,13 +205,18 @@ def test_the_ends_of_the_ports(monkeypatch, text):
     assert launcher.rendezvous_port() == int(text)
 
 
-def test_a_server_answers_and_a_closed_port_does_not():
+def test_a_server_answers_and_a_closed_port_does_not(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         assert launcher._answers("127.0.0.1", port) is True
     assert launcher._answers("127.0.0.1", port) is False
     assert launcher._answers("127.0.0.1", None) is True
-    assert launcher._answers("no.such.host.invalid", None) is False
+
+    def fail(*_: object) -> None:
+        raise socket.gaierror("Name or service not known")
+
+    monkeypatch.setattr("socket.getaddrinfo", fail)
+    assert launcher._answers("algo-1", None) is False
 
 
 class Worker:
