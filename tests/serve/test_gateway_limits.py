@@ -97,3 +97,14 @@ def test_other_protocols_are_left_alone():
     asyncio.run(gateway_of()({"type": "lifespan"}, client.receive, client.send))
     assert client.sent == []
     assert client.read == 0
+
+
+@pytest.mark.parametrize("declared, status", [(None, 200), ("6", 413)])
+def test_a_message_without_fields_is_the_end_of_a_body(declared, status):
+    """As the specification of ASGI has it: no bytes, and nothing more to come."""
+    client = Client(b"")
+    client.left = [{"type": "http.request"}]
+    headers = {"content_length": declared} if declared else {}
+    asked(gateway_of(body_bytes=5), client, **headers)
+    assert client.status == status
+    assert client.read == (2 if status == 200 else 1)  # an app's client is watched
