@@ -10,7 +10,7 @@ from prepare.convert import Photo
 from prepare.options import Options
 from prepare.photo_report import render_report
 from prepare.scan import Source
-from prepare.state import PreparationState
+from prepare.state import PhotoRecord, PreparationState
 from prepare.summary import summarise
 from tests.support.photo_folders import picture, save
 
@@ -30,8 +30,8 @@ SOURCE = Source("a/1.jpg", "a")
 )
 def test_a_photo_is_kept_while_source_and_output_are_as_recorded(tmp_path, stamp, output, kept):
     options = Options(tmp_path / "in", tmp_path)
-    record = {"stamp": [4, 1], "output": "1.jpg", "photo": PHOTO.as_dict()}
-    state = PreparationState(complete=True, photos={SOURCE.path: record})  # type: ignore[dict-item]  # a PhotoRecord
+    record: PhotoRecord = {"stamp": [4, 1], "output": "1.jpg", "photo": PHOTO.as_dict()}
+    state = PreparationState(complete=True, photos={SOURCE.path: record})
     if output is not None:
         (tmp_path / "1.jpg").write_bytes(output)
     found = build._unchanged(options, [SOURCE], {SOURCE.path: stamp}, state)

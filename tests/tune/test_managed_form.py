@@ -198,7 +198,7 @@ class Client:
     def __init__(self, **job: Any) -> None:
         self.job = job
 
-    def describe_training_job(self, TrainingJobName: str) -> dict[str, Any]:  # noqa: N803  # boto3's
+    def describe_training_job(self, TrainingJobName: str) -> dict[str, Any]:
         return {"SecondaryStatus": "Stopped"} | self.job
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import optuna
 import psutil
 import pytest
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from recipes.tuning import Budgets, Tuning
@@ -33,7 +34,7 @@ def study_of(tuning: Tuning) -> optuna.Study:
 
 def valued(*values: float, direction: str = "Maximize") -> list[FrozenTrial]:
     """Trials that ended with these values, one after the other."""
-    study = optuna.create_study(direction=direction.lower())  # type: ignore[arg-type]  # of two words
+    study = optuna.create_study(direction=StudyDirection[direction.upper()])
     for value in values:
         study.tell(study.ask(), value)
     return study.trials
@@ -236,7 +237,8 @@ def test_the_form_of_trials():
     assert second.curve == (0.6, 0.7)
     assert second.tuned == ("lr",)
     assert second.reason == "r"
-    assert second.started == moments[0].astimezone().isoformat(timespec="milliseconds")  # type: ignore[union-attr]  # the first is a time
+    first_start = datetime(2026, 1, 1, 12, 0, 0, 250_000).astimezone()
+    assert second.started == first_start.isoformat(timespec="milliseconds")
     assert second.started is not None
     assert third.ended is None
     assert datetime.fromisoformat(second.started).astimezone(UTC).microsecond == 250_000
