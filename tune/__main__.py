@@ -14,9 +14,9 @@ from pathlib import Path
 
 from recipes.errors import RecipeError
 from tune.errors import SearchError, sentence_of
+from tune.options import parse
 from tune.results import ResultsError, read_results
 from tune.search_settings import BEST_FILE, CSV_FILE, PAGE_FILE, RESULTS_FILE, SearchSettings
-from tune.trial_runners import ENGINES
 
 FAILED = 1
 INTERRUPTED = 130  # as shells have it: 128 and SIGINT
@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     0: all tuning jobs have ended; 1: one cannot; 2: a wrong option; 130: interrupted.
     """
-    options = _parse(arguments)
+    options = parse(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return search(options)
@@ -74,12 +74,9 @@ def search(options: argparse.Namespace) -> int:
         from tune.tuner import Tuner
 
         Tuner(settings, workers, gpus).run()
-        jobs = read_results(out / RESULTS_FILE)
-        show(jobs, page=out / PAGE_FILE, csv=out / CSV_FILE)
-    print(
-        f"tune: results: {out / RESULTS_FILE}; the best hyperparameters: {out / BEST_FILE}",
-        flush=True,
-    )
+        show(read_results(out / RESULTS_FILE), page=out / PAGE_FILE, csv=out / CSV_FILE)
+    results = out / RESULTS_FILE
+    print(f"tune: results: {results}; the best hyperparameters: {out / BEST_FILE}", flush=True)
     return 0
 
 
@@ -94,74 +91,6 @@ def _alone(out: Path) -> Iterator[None]:
                 f"another tuner is at work in '{out}'; wait for it, or name another --out"
             ) from error
         yield
-
-
-def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="tune", description=__doc__)
-    parser.add_argument("recipe", type=Path, help="a YAML file with a section `tuning`")
-    parser.add_argument(
-        "--data",
-        type=Path,
-        default=Path("out") / "prepared",
-        help="photos: as `python -m prepare` leaves them, or a folder per class, "
-        "which is then prepared first (default: out/prepared)",
-    )
-    parser.add_argument(
-        "--out",
-        type=Path,
-        help="where the search is kept and its results are written (default: out/tune/NAME)",
-    )
-    parser.add_argument(
-        "--set",
-        type=_setting,
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="another value of a static hyperparameter, in all tuning jobs",
-    )
-    parser.add_argument(
-        "--engine",
-        choices=ENGINES,
-        default=ENGINES[0],
-        help="how a trial's training runs (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--image", default="slipway-train", help="of --engine container (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--workers",
-        type=int,
-        help="trials at once on this machine, at most its cores, or GPUs "
-        "(default: as the recipe's budgets say)",
-    )
-    parser.add_argument(
-        "--storage",
-        metavar="URL",
-        help="a database on which several machines share the search, such as postgresql://… "
-        "(default: a file in --out)",
-    )
-    parser.add_argument(
-        "--parents",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="results of an earlier search, tuning.json, to start from",
-    )
-    parser.add_argument(
-        "--keep",
-        action="store_true",
-        help="keep each trial's checkpoints, links to its photos, and model, "
-        "which --engine in-process does not make",
-    )
-    return parser.parse_args(arguments)
-
-
-def _setting(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not name or not equals:
-        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, found '{text}'")
-    return name.strip().replace("-", "_"), value
 
 
 def _fail(sentence: str) -> int:

@@ -1,0 +1,79 @@
+"""The command line of `python -m tune`."""
+
+import argparse
+from pathlib import Path
+
+from tune.trial_runners import ENGINES
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """The options of one search. Ends the program with exit code 2 for a wrong one."""
+    parser = argparse.ArgumentParser(prog="tune", description=__doc__)
+    parser.add_argument("recipe", type=Path, help="a YAML file with a section `tuning`")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=Path("out") / "prepared",
+        help="photos: as `python -m prepare` leaves them, or a folder per class, "
+        "which is then prepared first (default: out/prepared)",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="where the search is kept and its results are written (default: out/tune/NAME)",
+    )
+    parser.add_argument(
+        "--set",
+        type=_setting,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="another value of a static hyperparameter, in all tuning jobs",
+    )
+    _add_ways_to_run(parser)
+    return parser.parse_args(arguments)
+
+
+def _add_ways_to_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--engine",
+        choices=ENGINES,
+        default=ENGINES[0],
+        help="how a trial's training runs (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--image", default="slipway-train", help="of --engine container (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        help="trials at once on this machine, at most its cores, or GPUs "
+        "(default: as the recipe's budgets say)",
+    )
+    parser.add_argument(
+        "--storage",
+        metavar="URL",
+        help="a database on which several machines share the search, such as postgresql://… "
+        "(default: a file in --out)",
+    )
+    parser.add_argument(
+        "--parents",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="results of an earlier search, tuning.json, to start from",
+    )
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="keep each trial's checkpoints, links to its photos, and model, "
+        "which --engine in-process does not make",
+    )
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, found '{text}'")
+    return name.strip().replace("-", "_"), value
