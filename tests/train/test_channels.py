@@ -221,10 +221,10 @@ def test_long_work_logs_its_progress(caplog):
 @pytest.mark.parametrize(
     "channels, words",
     [
-        ({}, "no train channel under input/data; found: none"),
+        ({}, "input/data lacks the channel train; found: none"),
         (
             {"validation": {"a": 1, "b": 1}, "test": {"a": 1}},
-            "no train channel under input/data; found: test, validation",
+            "input/data lacks the channel train; found: test, validation",
         ),
         ({"train": {}}, "holds no photos"),
         ({"train": {"a": 0}}, "holds no photos"),
