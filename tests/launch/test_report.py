@@ -10,6 +10,7 @@ from launch.jobs import train
 from launch.recipe import read_recipe
 from tests.support.launching import (
     ARN,
+    CREATED,
     ScriptedAws,
 )
 from tests.support.registries import aws
@@ -106,7 +107,7 @@ def searched() -> tuple[dict, list[dict]]:
         {
             "TrainingJobName": f"trial-{number}",
             "TrainingJobArn": ARN,
-            "CreationTime": 0,
+            "CreationTime": CREATED,
             "TrainingJobStatus": "Completed",
             "TunedHyperParameters": {"lr": f"0.0{number}", "batch_size": "16"},
             "FinalHyperParameterTuningJobObjectiveMetric": {
@@ -122,7 +123,7 @@ def searched() -> tuple[dict, list[dict]]:
         "HyperParameterTuningJobConfig": config,
         "TrainingJobDefinition": definition,
         "HyperParameterTuningJobStatus": "Completed",
-        "CreationTime": 0,
+        "CreationTime": CREATED,
         "TrainingJobStatusCounters": {},
         "ObjectiveStatusCounters": {},
         "BestTrainingJob": trials[1],

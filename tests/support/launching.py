@@ -7,6 +7,7 @@ import argparse
 import io
 import json
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,7 @@ OPTIONS = {
 }
 STAMP = "261121-181500"
 JOB = f"demo-{STAMP}"
+CREATED = datetime(2026, 11, 21, 18, 15, tzinfo=UTC)  # as boto3 gives it
 ARN = "arn:aws:sagemaker:eu-west-1:123456789012:training-job/" + JOB
 PROBABILITIES = {"blue": 0.9, "green": 0.06, "red": 0.04}
 
@@ -149,7 +151,7 @@ def training(status: str, second: str = "", **more: object) -> dict[str, Any]:
         "ModelArtifacts": {"S3ModelArtifacts": "s3://b/model.tar.gz"},
         "AlgorithmSpecification": {"TrainingInputMode": "File"},
         "StoppingCondition": {},
-        "CreationTime": 0,
+        "CreationTime": CREATED,
     }
     return {**needed, "TrainingJobStatus": status, "SecondaryStatus": second or status, **more}
 

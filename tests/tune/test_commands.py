@@ -7,8 +7,8 @@ import pytest
 from tests.support.searches import alone, chain, trial
 from tune import __main__ as tune_main
 from tune import show
-from tune.__main__ import _setting
 from tune.errors import SearchError
+from tune.options import setting
 from tune.results import write_results
 
 
@@ -17,13 +17,13 @@ from tune.results import write_results
     [("lr=0.1", ("lr", "0.1")), ("batch-size=1=2", ("batch_size", "1=2")), (" lr =", ("lr", ""))],
 )
 def test_a_setting_is_a_name_and_a_value(text, pair):
-    assert _setting(text) == pair
+    assert setting(text) == pair
 
 
 @pytest.mark.parametrize("text", ["lr", "=0.1", ""])
 def test_a_setting_without_name_or_value_is_refused(text):
     with pytest.raises(argparse.ArgumentTypeError, match=f"expected NAME=VALUE, found '{text}'"):
-        _setting(text)
+        setting(text)
 
 
 @pytest.mark.parametrize(
