@@ -169,7 +169,7 @@ def test_only_the_rules_asked_for(managed):
 
 @pytest.mark.parametrize("arguments", [{"parameters": {"Nothing_x": "1"}}, {"rules": ["Nothing"]}])
 def test_wrong_names_leave_nothing_behind(managed, arguments):
-    with pytest.raises(ProfileError, match="no profiler rule"):
+    with pytest.raises(ProfileError, match="profiler rule"):
         profile_report(managed, **arguments)
     assert not (managed / "rule-output").exists()
 
