@@ -85,13 +85,23 @@ class WarmPopen(subprocess.Popen[Any]):
                 c2pwrite if c2pwrite >= 0 else 1,
                 errwrite if errwrite >= 0 else 2,
             )
-            socket.send_fds(_control(), [message], [*streams, theirs.fileno()])
+            self._send(message, [*streams, theirs.fileno()])
         theirs.close()
         self.pid = int(self._answer.recv(64))
         self._child_created = True
         self._close_pipe_fds(  # type: ignore[attr-defined]  # the stubs leave it out
             p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite
         )
+
+    @staticmethod
+    def _send(message: bytes, descriptors: list[int]) -> None:
+        """Ask the server; a new one where a test has ended it together with what it started."""
+        try:
+            socket.send_fds(_control(), [message], descriptors)
+        except BrokenPipeError:
+            _control().close()
+            _control.cache_clear()
+            socket.send_fds(_control(), [message], descriptors)
 
     def _internal_poll(self, *arguments: Any, **options: Any) -> int | None:
         if self._answer is None:
