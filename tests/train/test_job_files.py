@@ -1,11 +1,13 @@
 """A job's own files, the sentences of its failures, and the request to stop."""
 
 import errno
-import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
+from tests.support.jobs import REPOSITORY
 from train.failure import BROKEN, FAILED, disk_full, os_error, reason, report_failure
 from train.job import Job, JobError
 from train.stop import Stop
@@ -229,13 +231,14 @@ def test_a_stop_is_requested_once_and_grows_old(monkeypatch, capfd):
     assert capfd.readouterr().out == "stop requested: saving and leaving\n"
 
 
-def test_both_signals_are_requests(monkeypatch, capfd):
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        for number in before:
-            stop = Stop().listen()
-            os.kill(os.getpid(), number)
-            assert stop()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_both_signals_are_requests(number):
+    """In a process of its own: a signal would also reach the threads of this one."""
+    program = (
+        "import os; from train.stop import Stop; stop = Stop().listen(); "
+        f"os.kill(os.getpid(), {int(number)}); raise SystemExit(0 if stop() else 1)"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "stop requested: saving and leaving\n"

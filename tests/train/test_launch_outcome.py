@@ -46,6 +46,15 @@ class AgedStop(Stop):
         return self.own_age_s
 
 
+class Child:
+    """A child process of the launcher."""
+
+    killed = False
+
+    def kill(self) -> None:
+        self.killed = True
+
+
 def make(root, names, host, board=None, processes: int = 2) -> launcher._Launch:
     launch = launcher._Launch(Job(root), names, host, processes)
     launch.board = board
@@ -118,14 +127,18 @@ def test_a_board_that_is_gone_or_never_came_hinders_no_report(tmp_path, caplog):
         ("algo-2", FakeBoard(failure="no photos", joined="yes"), None),
     ],
 )
-def test_a_failure_before_all_have_met(tmp_path, host, board, expected):
+def test_a_failure_before_all_have_met(tmp_path, monkeypatch, host, board, expected):
     launch = make(tmp_path, ["algo-1", "algo-2"], host, board)
+    # The launcher kills all children of its process, and the test's own are no workers.
+    worker = Child()
+    monkeypatch.setattr("psutil.Process.children", lambda self: [worker])
     assert launch._failure_before_meeting() == expected
     if expected:
         with pytest.raises(JobError, match=f"^{expected}$"):
             launch.check_first_host()
     else:
         launch.check_first_host()
+    assert worker.killed == bool(expected)
 
 
 def test_a_first_host_that_is_gone_before_all_have_met_is_named(tmp_path, monkeypatch):

@@ -15,14 +15,14 @@ def test_the_first_one_waits_for_the_next_check_and_the_second_does_not(number):
     try:
         with Interruption() as interruption:
             interruption.sleep(0)
-            os.kill(os.getpid(), number)  # would be raised here else
+            signal.raise_signal(number)  # would be raised here else
             with pytest.raises(KeyboardInterrupt):
                 interruption.check()
             started = time.monotonic()
             with pytest.raises(KeyboardInterrupt):
                 interruption.sleep(60)
             with pytest.raises(KeyboardInterrupt):
-                os.kill(os.getpid(), number)
+                signal.raise_signal(number)
             assert time.monotonic() - started < 10
         assert signal.getsignal(number) == signal.default_int_handler
     finally:
