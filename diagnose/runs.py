@@ -40,8 +40,8 @@ class SimilarAcrossRuns(TensorRule):
         collection_names: str | None = None,
         tensor_regex: str | None = None,
     ) -> None:
-        # the registry opens the folders before it hands them on
-        super().__init__(base_trial, other_trials)  # type: ignore[arg-type]
+        # The registry hands the folders on as opened trials.
+        super().__init__(base_trial, other_trials)  # type: ignore[arg-type]  # opened by then
         self.collections = split_names(collection_names)
         self.regex = tensor_regex
         if not self.collections and not tensor_regex:

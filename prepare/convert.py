@@ -65,7 +65,8 @@ class Photo:
     @classmethod
     def from_dict(cls, values: PhotoDict) -> "Photo":
         """The photo that as_dict wrote."""
-        return cls(**{**values, "changes": tuple(values["changes"])})  # type: ignore[arg-type]
+        fields = {**values, "changes": tuple(values["changes"])}
+        return cls(**fields)  # type: ignore[arg-type]  # a dict's values have one type for mypy
 
 
 def convert(source: Path, destination: Path) -> Photo | str:

@@ -19,7 +19,8 @@ def echo(environ: dict[str, Any], start_response: Any) -> list[bytes]:
 
 
 def gateway_of(app: Any = echo, **limits: float) -> AsgiGateway:
-    return AsgiGateway(app, ConnectionLimits(**limits), Metrics(), TOO_LARGE)  # type: ignore[arg-type]
+    given: dict[str, Any] = dict(limits)  # whole numbers and seconds
+    return AsgiGateway(app, ConnectionLimits(**given), Metrics(), TOO_LARGE)
 
 
 class Client:

@@ -16,10 +16,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import onnx  # noqa: F401 (loaded once for all runs)
-import openvino  # noqa: F401
-import tensorboardX  # noqa: F401
+import openvino  # noqa: F401 (as above)
+import tensorboardX  # noqa: F401 (as above)
 
-import train.run  # noqa: F401
+import train.run  # noqa: F401 (as above)
 from train.__main__ import main
 
 LONGEST_S = 120

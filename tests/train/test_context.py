@@ -1,6 +1,7 @@
 """What one process of several does: its shard, its questions whether to stop, its messages."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -140,7 +141,8 @@ def watch(tmp_path, monkeypatch) -> Watch:
     monkeypatch.setattr(board, "POLL_S", 0.01)
     monkeypatch.setattr(board, "REASON_S", 0.02)
     monkeypatch.setattr(board, "GRACE_S", 0.01)
-    return Watch(FakeBoard(), Job(tmp_path), Stop(), "algo-2", "algo-1")  # type: ignore[arg-type]
+    messages: Any = FakeBoard()  # in place of a Board
+    return Watch(messages, Job(tmp_path), Stop(), "algo-2", "algo-1")
 
 
 def test_a_stop_is_posted_and_taken_from_the_board(watch, tmp_path):

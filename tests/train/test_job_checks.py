@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -108,6 +109,7 @@ def test_each_process_needs_a_photo_of_each_step(channels, size, batch_size, wor
 
 def test_hosts_with_other_photos_are_refused(channels):
     with pytest.raises(JobError) as caught:
-        _check_shards(channels, settings(), others(2, "f" * 64))  # type: ignore[arg-type]
+        context: Any = others(2, "f" * 64)  # in place of a DistributedContext
+        _check_shards(channels, settings(), context)
     assert f"(fingerprints {channels.fingerprint[:12]} and {'f' * 12});" in str(caught.value)
     _check_shards(channels, settings(), ALONE)
