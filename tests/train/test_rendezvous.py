@@ -140,8 +140,9 @@ def test_a_worker_that_fails_before_it_meets_the_others_gives_them_its_reason(tm
     hyperparameters = jobs[0].root / "input/config/hyperparameters.json"
     named = [name_hosts(job, job.root.name) for job in jobs]
     first, second = start_hosts(named, popen=subprocess.Popen)
+    read_until(first, f"host {HOSTS[0]}, 1 of 2")
     read_until(second, f"host {HOSTS[1]}, 2 of 2")
-    # the launcher has read them; the worker, which takes seconds to load torch, has not
+    # the launchers have read them; the worker, which takes seconds to load torch, has not
     hyperparameters.write_text('{"epochs": "many"}')
     assert ended(first)[0] == 1
     code, out = ended(second, timeout_s=60)
