@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from artifact.json_text import read_json
 from artifact.preprocessing import Preprocessing
 
 FORMAT_VERSION = 1
@@ -76,10 +77,10 @@ def read_description(directory: Path) -> Description:
     path = Path(directory) / DESCRIPTION_FILE
     try:
         _check_present(Path(directory), DESCRIPTION_FILE, GRAPH_FILE)
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = read_json(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ArtifactError(f"'{path}' cannot be read ({error.strerror})") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise ArtifactError(f"'{path}' is not readable JSON ({error})") from error
     description = _description(path, values)
     if description.quantization.get("kept"):

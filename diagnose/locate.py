@@ -1,11 +1,11 @@
 """Where a training left its tensors, and whether it still runs."""
 
-import json
 import os
 import socket
 from dataclasses import dataclass
 from pathlib import Path
 
+from artifact.json_text import read_json
 from diagnose.findings import DiagnoseError
 
 PLACES = (
@@ -69,7 +69,7 @@ class Training:
     def of(cls, tensors: Path) -> "Training":
         """Read the marker beside the tensors."""
         try:
-            facts = json.loads((tensors / MARKER).read_text(encoding="utf-8"))
+            facts = read_json((tensors / MARKER).read_text(encoding="utf-8"))
             names = ("pid", "host", "started", "ended", "sample")
             known = {name: facts[name] for name in names if name in facts}
         except (OSError, ValueError, TypeError):

@@ -9,7 +9,6 @@ With `train` it shares no code but this form. Files are read line by line: a lin
 whole event is counted, and left out.
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from artifact.json_text import read_json
 from diagnose.profiler_data import Operator, Profile, ProfileError, Series, Spans
 from diagnose.profiler_trace import LATEST_S, SpanKey, SpanReader, SpanRow
 
@@ -133,8 +133,8 @@ def _events(line: str) -> Iterator[object]:
     # the first and the last line of a list may hold its bracket and an event
     for text in (line, line.removeprefix("[").removesuffix("]").rstrip(",")):
         try:
-            value = json.loads(text)
-        except (ValueError, RecursionError):
+            value = read_json(text)
+        except ValueError:
             continue
         if isinstance(value, list):
             yield from value
@@ -165,7 +165,7 @@ def _add_metric(event: dict[str, Any], reading: _Reading) -> bool:
 
 def _read_operators(path: Path, reading: _Reading) -> None:
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
+        rows = read_json(path.read_text(encoding="utf-8"))
         reading.operators += [_operator(row) for row in rows]
     except (OSError, ValueError, KeyError, TypeError) as error:
         reading.unreadable.append(f"'{path}' could not be read: {error}")

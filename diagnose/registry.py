@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from artifact.json_text import read_json
 from diagnose.findings import DiagnoseError
 
 if TYPE_CHECKING:  # the module loads smdebug
@@ -125,7 +126,7 @@ def read_parameters(texts: list[str], full_name: Callable[[str], str] = rule_nam
 
 def _read_file(text: str) -> Parameters:
     try:
-        content = json.loads(Path(text).read_text(encoding="utf-8"))
+        content = read_json(Path(text).read_text(encoding="utf-8"))
     except OSError as error:
         raise DiagnoseError(
             f"--parameters takes Rule.name=value or a JSON file; "

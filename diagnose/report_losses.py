@@ -4,7 +4,6 @@ They come from our own history.csv, else from tensors that smdebug saved.
 """
 
 import csv
-import json
 import math
 import re
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from artifact.json_text import read_json
 from diagnose.report_charts import Curves
 
 HISTORY = (
@@ -94,7 +94,7 @@ def _tensors(folder: Path, notes: list[str]) -> Curves:
     broken = []
     for path in sorted((folder / "index").glob("*/*.json")):
         try:
-            _add_step(folder, json.loads(path.read_bytes()), points)
+            _add_step(folder, read_json(path.read_bytes()), points)
         except Exception:  # a cut-off record can break anywhere in smdebug's decoder
             broken.append(path.name)
     if broken:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from artifact.json_text import read_json
 from diagnose.findings import DiagnoseError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -52,7 +53,7 @@ def _folders(parent: Path) -> list[Path]:
 
 def _hyperparameters(file: Path) -> dict[str, str]:
     try:
-        texts = json.loads(file.read_text(encoding="utf-8"))
+        texts = read_json(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise DiagnoseError(f"'{file}' is not readable JSON ({error})") from error
     if not isinstance(texts, dict):

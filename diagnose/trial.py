@@ -5,7 +5,6 @@ missing event file. Here reading never waits, and damaged files are left out; `r
 new steps. Imports smdebug, and torch with it: load it late, within `load_smdebug`.
 """
 
-import json
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from smdebug.exceptions import SMDebugError, TensorUnavailableForStep
 from smdebug.trials.local_trial import LocalTrial
 from smdebug.trials.trial import Trial
 
+from artifact.json_text import read_json
 from diagnose.findings import DiagnoseError
 from diagnose.records import decode
 
@@ -66,7 +66,7 @@ class _Reader(LocalIndexReader):  # type: ignore[misc]  # smdebug has no types
 
     def _is_whole(self, file: str) -> bool:
         try:
-            whole = _is_index(json.loads(Path(file).read_bytes()))
+            whole = _is_index(read_json(Path(file).read_bytes()))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             whole = False
         if whole:

@@ -1,8 +1,8 @@
 """The command batch: predictions for many photos by a transform job, printed like `invoke`'s."""
 
-import json
 from pathlib import Path
 
+from artifact.json_text import read_json
 from launch.answers import Answer, Photo, table
 from launch.context import LaunchContext
 from launch.download import fetch_prefix
@@ -65,7 +65,7 @@ def finish_batch(context: LaunchContext, name: str) -> int:
 def read_answer(path: Path, photo: str) -> Answer:
     """A transform job's file for one photo: a prediction, or the error in its place."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path.read_text(encoding="utf-8"))
         if "error" in found:
             return Answer(Photo(photo), {}, found["error"])
         return Answer(Photo(photo), found["predictions"][0])

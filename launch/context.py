@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from artifact.json_text import read_json
 from launch.aws import (
     NO_ACCOUNT,
     AwsClient,
@@ -144,7 +145,7 @@ def find_images(
     """URIs by name: those of the file that build_and_push.sh writes, then the recipe's own."""
     path = located(recipe.sagemaker.images)
     try:
-        pushed = json.loads(path.read_text(encoding="utf-8"))
+        pushed = read_json(path.read_text(encoding="utf-8"))
         found = {**pushed, **recipe.sagemaker.image_uris}
     except FileNotFoundError:
         found = dict(recipe.sagemaker.image_uris)

@@ -1,12 +1,12 @@
 """The command report: downloads and unpacks a job's output, and builds the reports about it."""
 
-import json
 import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from artifact.json_text import read_json
 from artifact.unpack import extract
 from launch.answers import Photo
 from launch.aws import Request
@@ -57,7 +57,7 @@ def training_report(context: LaunchContext, name: str, folder: Path) -> int:
         context.print(f"report: {path}")
     description = folder / "model/model.json"
     if description.is_file():
-        accuracy = json.loads(description.read_text(encoding="utf-8")).get("accuracy")
+        accuracy = read_json(description.read_text(encoding="utf-8")).get("accuracy")
         context.print(f"report: measured through the artifact: {accuracy}")
     return code
 

@@ -15,6 +15,7 @@ import re
 import sys
 from pathlib import Path
 
+from artifact.json_text import read_json
 from launch.aws import Request, account_of, aws_location, client, find_region
 from launch.errors import LaunchError, Missing, code_of, message_of, sentence
 from launch.registry import (
@@ -177,7 +178,7 @@ def record(file: Path, name: str, uri: str) -> None:
     from artifact.model import write_atomically
 
     try:
-        images = json.loads(file.read_text(encoding="utf-8"))
+        images = read_json(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         images = {}
     images[name] = uri

@@ -1,10 +1,10 @@
 """The command invoke: the endpoint's predictions for photos, here or in S3, as a table."""
 
-import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from artifact.json_text import read_json
 from launch.answers import TYPES, Answer, Photo, json_lines, table
 from launch.context import LaunchContext
 from launch.errors import LaunchError, is_missing, sentence
@@ -89,7 +89,7 @@ def answer_of(context: LaunchContext, photo: Photo) -> Answer:
             body = ask_now(context, photo)
         if context.dry:
             return Answer(photo, {})
-        return Answer(photo, json.loads(body)["predictions"][0])
+        return Answer(photo, read_json(body)["predictions"][0])
     except (KeyError, IndexError, ValueError) as error:
         failure = f"the endpoint's answer has not the form of slipway-serve's answers ({error!r})"
         return Answer(photo, {}, failure)
@@ -211,6 +211,6 @@ def refusal(error: Exception) -> str:
 def reason(text: str) -> str:
     """The sentence in a container's JSON error; else the text itself."""
     try:
-        return str(json.loads(text)["error"])
+        return str(read_json(text)["error"])
     except (ValueError, KeyError, TypeError):
         return text.strip()

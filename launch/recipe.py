@@ -1,12 +1,12 @@
 """A recipe as launch uses it: with AWS's form of its name, and its paths below the checkout."""
 
-import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
+from artifact.json_text import read_json
 from launch.errors import LaunchError
 from recipes import own_training
 from recipes import recipe as recipes
@@ -81,7 +81,7 @@ def read_hyperparameters(path: Path) -> dict[str, str]:
     LaunchError with one sentence for a file that holds none.
     """
     try:
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
+        values = read_json(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise LaunchError(
             f"the hyperparameters '{path}' cannot be read: {error.strerror}"

@@ -20,6 +20,7 @@ from email.message import Message
 from pathlib import Path
 from typing import Any
 
+from artifact.json_text import read_json
 from launch.errors import LaunchError, Missing
 
 # JSON of a registry; another program writes it.
@@ -54,7 +55,7 @@ class Manifest:
 
 def manifest_of(content: bytes, header: str = "", digest: str = "") -> Manifest:
     """A manifest with the media type in its content, else with that of the registry's header."""
-    media_type = json.loads(content).get("mediaType") or header.partition(";")[0].strip()
+    media_type = read_json(content).get("mediaType") or header.partition(";")[0].strip()
     return Manifest(content, media_type, digest)
 
 
@@ -66,7 +67,7 @@ def as_docker(manifest: Manifest, fetch: Callable[[str], Manifest]) -> Manifest:
     """
     if manifest.media_type == DOCKER_MANIFEST:
         return manifest
-    document: Document = json.loads(manifest.content)
+    document: Document = read_json(manifest.content)
     if manifest.media_type in (DOCKER_LIST, OCI_INDEX):
         return as_docker(fetch(digest_for_sagemaker(document)), fetch)
     if manifest.media_type != OCI_MANIFEST:
@@ -197,7 +198,7 @@ class HttpRegistry:
         if basic:
             request.add_header("Authorization", f"Basic {basic}")
         with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
-            token = json.load(answer)
+            token = read_json(answer.read())
         return f"Bearer {token.get('token') or token.get('access_token')}"
 
 
@@ -208,7 +209,7 @@ def docker_login(host: str) -> str:
     """
     path = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "config.json"
     try:
-        config: Document = json.loads(path.read_text(encoding="utf-8"))
+        config: Document = read_json(path.read_text(encoding="utf-8"))
     except OSError:
         return ""
     helper = config.get("credHelpers", {}).get(host) or config.get("credsStore")
@@ -221,7 +222,7 @@ def docker_login(host: str) -> str:
             check=False,
         )
         if found.returncode == 0:
-            answer = json.loads(found.stdout)
+            answer = read_json(found.stdout)
             return base64.b64encode(f"{answer['Username']}:{answer['Secret']}".encode()).decode()
     # A helper without this registry's login fails; the file may still have it.
     return str(config.get("auths", {}).get(host, {}).get("auth", ""))

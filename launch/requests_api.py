@@ -13,7 +13,11 @@ from launch.requests_training import bucket, prefix, s3, s3_encryption, split_s3
 
 TEMPLATE = REPOSITORY / "web" / "aws" / "template.yaml"
 # The files of the function, by folder. It needs nothing else but Lambda's own boto3.
-FOLDERS = {"web/aws": ("__init__.py", "handler.py", "endpoint.py"), "web": ("*.py", "page.html")}
+FOLDERS = {
+    "artifact": ("__init__.py", "json_text.py"),
+    "web/aws": ("__init__.py", "handler.py", "endpoint.py"),
+    "web": ("*.py", "page.html"),
+}
 ACCESS = ("open", "key", "jwt")
 # The days that CloudWatch Logs accepts, up to a year.
 LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 180, 365)

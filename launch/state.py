@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from artifact.json_text import read_json
 from artifact.model import write_atomically
 from launch.errors import LaunchError
 
@@ -81,7 +82,7 @@ class State:
 def read_entries(path: Path) -> list[Entry]:
     """The entries of a file; none without the file. LaunchError for another program's."""
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = read_json(path.read_text(encoding="utf-8"))
         version = document["format_version"]
         if version != FORMAT_VERSION:
             raise LaunchError(

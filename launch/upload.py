@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from artifact.json_text import read_json
 from launch.aws import AwsClient, Request
 from launch.errors import LaunchError, is_missing
 from launch.requests_training import s3_encryption
@@ -140,7 +141,7 @@ class Channel:
             if is_missing(error) and "bucket" not in str(error).lower():
                 return {}
             raise
-        files: Manifest = json.load(answer["Body"])["files"]
+        files: Manifest = read_json(answer["Body"].read())["files"]
         return files
 
     def objects(self) -> dict[str, str]:

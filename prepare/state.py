@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypedDict
 
+from artifact.json_text import read_json
 from artifact.model import write_atomically
 from prepare.convert import PhotoDict
 from prepare.scan import PrepareError
@@ -68,7 +69,7 @@ def read_state(folder: Path) -> PreparationState:
         _refuse_foreign(folder)
         return PreparationState()
     try:
-        values = json.loads(path.read_text())
+        values = read_json(path.read_text())
         if values["version"] != VERSION:
             raise ValueError(f"version {values['version']}")
         return PreparationState(

@@ -2,6 +2,7 @@
 
 import json
 
+from artifact.json_text import read_json
 from recipes.errors import RecipeError
 from recipes.values import flag_of, number, quoted, whole
 
@@ -11,7 +12,7 @@ def unquoted(text: object) -> str:
     if not isinstance(text, str):
         return json.dumps(text)
     try:
-        decoded = json.loads(text)
+        decoded = read_json(text)
     except ValueError:
         return text.strip()
     if isinstance(decoded, str):

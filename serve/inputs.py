@@ -4,7 +4,6 @@ import base64
 import binascii
 import io
 import itertools
-import json
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
@@ -13,6 +12,8 @@ from typing import TypeVar
 from werkzeug.exceptions import HTTPException
 from werkzeug.formparser import FormDataParser
 from werkzeug.http import parse_options_header
+
+from artifact.json_text import read_json
 
 PHOTO_TYPES = (
     "image/jpeg",
@@ -185,8 +186,8 @@ def _line(line: bytes) -> bytes:
 
 def _json(text: bytes, expected: str) -> object:
     try:
-        document: object = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        document: object = read_json(text)
+    except ValueError as error:
         raise InputError(400, f"the body is not JSON ({str(error)[:100]}); {expected}") from error
     return document
 

@@ -1,9 +1,8 @@
 """The Flask app of a multi-model endpoint: /models as SageMaker calls it."""
 
-import json
-
 from flask import Flask, Response, jsonify, request
 
+from artifact.json_text import read_json
 from serve.app import DEFAULT_LIMITS, ServingLimits, answered, base_app, refusal
 from serve.metrics import Metrics
 from serve.models import ModelError, Models
@@ -87,8 +86,8 @@ def name_and_url(body: bytes) -> tuple[str, str]:
     """Name and folder from the body of POST /models. Raises ModelError 400 for anything else."""
     expected = 'send {"model_name": "…", "url": "/opt/ml/models/…/model"}'
     try:
-        document = json.loads(body)
-    except (ValueError, RecursionError) as error:
+        document = read_json(body)
+    except ValueError as error:
         raise ModelError(400, f"the body is not JSON ({str(error)[:100]}); {expected}") from error
     fields = document if isinstance(document, dict) else {}
     name = fields.get("model_name")

@@ -25,7 +25,7 @@ ARROWS = {
     "diagnose": {"artifact", "recipes"},
     "train": {"artifact", "recipes", "diagnose"},
     "tune": {"artifact", "recipes", "train", "runtime"},
-    "web": set(),
+    "web": {"artifact"},
     "serve": {"artifact", "web"},
     "launch": {"artifact", "recipes", "tune"},
     "local_sagemaker": {"artifact", "recipes", "runtime"},
@@ -87,6 +87,12 @@ def test_imports_run_one_way(package):
         foreign = {name.partition(".")[0] for name in imported_modules(path)} - {package}
         forbidden = foreign - ARROWS[package]
         assert not forbidden, f"{path.relative_to(REPOSITORY)} imports {forbidden}"
+
+
+def test_the_lambda_function_needs_only_files_that_its_zip_holds():
+    needed = {name for path in files_of("web") for name in imported_modules(path)}
+    assert {name for name in needed if not name.startswith("web")} == {"artifact.json_text"}
+    assert not imported_modules(MODULES["artifact.json_text"])
 
 
 def test_no_module_imports_itself_by_a_detour():

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from artifact.json_text import read_json
+
 DEFAULT_ROOT = "/opt/ml"
 FAILURE_LENGTH = 1024  # characters of the failure file that DescribeTrainingJob shows
 
@@ -113,7 +115,7 @@ class Job:
 def _read_object(path: Path) -> dict[str, Any]:
     """A JSON object. FileNotFoundError without a file, JobError for anything else."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8") or "{}")
+        values = read_json(path.read_text(encoding="utf-8") or "{}")
     except FileNotFoundError:
         raise
     except (ValueError, OSError) as error:

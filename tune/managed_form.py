@@ -1,10 +1,10 @@
 """SageMaker's answers about a tuning job in the form of results. It asks SageMaker nothing."""
 
-import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from artifact.json_text import read_json
 from tune.results import Trial, TuningJob
 
 Answer = dict[str, Any]  # as boto3 gives it
@@ -181,8 +181,8 @@ def _plain(text: str) -> str:
     if not text.startswith('"'):
         return text
     try:
-        return str(json.loads(text))
-    except json.JSONDecodeError:
+        return str(read_json(text))
+    except ValueError:
         return text
 
 

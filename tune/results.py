@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from artifact.json_text import read_json
 from artifact.model import write_atomically
 from recipes.tuning import Tuning
 
@@ -15,7 +16,7 @@ FORMAT_VERSION = 1
 STATUSES = ("InProgress", "Completed", "Stopped", "Failed")
 DIRECTIONS = ("Maximize", "Minimize")
 # What json and other readers raise for a file of another form.
-BAD_FORM = (AttributeError, KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError)
+BAD_FORM = (AttributeError, KeyError, TypeError, ValueError)
 
 
 class ResultsError(ValueError):
@@ -114,13 +115,15 @@ def read_results(path: Path) -> tuple[TuningJob, ...]:
     ResultsError for another form or version, OSError when it cannot be read.
     """
     try:
-        document = json.loads(Path(path).read_bytes())
+        document = read_json(Path(path).read_bytes())
         version = document.get("format_version")
         if version != FORMAT_VERSION:
             raise ResultsError(
                 f"'{path}' has format_version {version!r}; this reader knows {FORMAT_VERSION}"
             )
         return tuple(_job(entry) for entry in document["tuning_jobs"])
+    except ResultsError:
+        raise
     except BAD_FORM as error:
         raise ResultsError(f"'{path}' is not a file of tuning results ({error!r})") from error
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from artifact.channels import CHANNEL_NAMES
+from artifact.json_text import read_json
 from artifact.model import write_atomically
 from recipes.recipe import Recipe, parse_recipe
 from tune.errors import SearchError
@@ -123,7 +124,7 @@ def fingerprint_beside(results: Path) -> str:
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        values: dict[str, Any] = json.loads(path.read_bytes())
+        values: dict[str, Any] = read_json(path.read_bytes())
         found = values.get("format_version")
     except (ValueError, AttributeError) as error:  # not JSON, or a list
         raise SearchError(

@@ -6,13 +6,13 @@ endpoint finds out whether the rest is a photo.
 
 import base64
 import binascii
-import json
 import re
 from dataclasses import dataclass
 from email.message import Message
 from email.utils import collapse_rfc2231_value
 from typing import Any
 
+from artifact.json_text import read_json
 from web.exchange import JSON_TYPE, Failure, Request
 
 MIB = 1024 * 1024
@@ -114,8 +114,8 @@ def top_k_of(value: object) -> int:
 def json_object(body: bytes, expected: str) -> dict[str, Any]:
     """A body that is one JSON object. Raises Failure 400, which shows `expected`."""
     try:
-        document = json.loads(body)
-    except (ValueError, RecursionError) as error:
+        document = read_json(body)
+    except ValueError as error:
         raise Failure(400, f"the body is not JSON ({str(error)[:100]}); send {expected}") from error
     if not isinstance(document, dict):
         raise Failure(400, f"the body is not a JSON object; send {expected}")

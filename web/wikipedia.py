@@ -1,11 +1,12 @@
 """The first sentences of Wikipedia about a label; none where Wikipedia cannot be reached."""
 
 import functools
-import json
 import logging
 import time
 import urllib.parse
 import urllib.request
+
+from artifact.json_text import read_json
 
 URL = "https://en.wikipedia.org/w/api.php"
 TIMEOUT_S = 2.0
@@ -52,7 +53,7 @@ def _asked(name: str, url: str) -> tuple[str, str]:
         headers={"User-Agent": "slipway/1 (image classification)"},
     )
     with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
-        pages = json.load(answer).get("query", {}).get("pages", [])
+        pages = read_json(answer.read()).get("query", {}).get("pages", [])
     if not pages:
         return "", ""
     return pages[0]["title"], pages[0].get("extract", "").strip()

@@ -2,6 +2,8 @@
 
 import hashlib
 import io
+import subprocess
+import sys
 import zipfile
 
 import pytest
@@ -68,11 +70,19 @@ def test_equal_files_are_an_equal_zip():
     names = [entry.filename for entry in entries]
     assert "web/aws/handler.py" in names
     assert "web/page.html" in names
-    assert names == sorted(names[:3]) + sorted(names[3:])
+    assert names[:2] == ["artifact/__init__.py", "artifact/json_text.py"]
+    assert names == names[:2] + sorted(names[2:5]) + sorted(names[5:])
     for entry in entries:
         assert entry.date_time == (1980, 1, 1, 0, 0, 0)
         assert entry.external_attr == 0o644 << 16
         assert entry.compress_type == zipfile.ZIP_DEFLATED
+
+
+def test_the_zip_has_all_that_the_function_imports(tmp_path):
+    archive = tmp_path / "code.zip"
+    archive.write_bytes(code())
+    program = f"import sys; sys.path[:0] = [{str(archive)!r}]; import web.aws.handler"
+    subprocess.run([sys.executable, "-I", "-c", program], check=True, cwd=tmp_path)
 
 
 def test_a_stack_may_make_roles():

@@ -238,7 +238,7 @@ def test_the_function_needs_boto3_and_the_standard_library_only(tmp_path):
         "web.site.py",
     } <= found
     assert len(found) < 15
-    allowed = sys.stdlib_module_names | {"web", "boto3", "botocore"}
+    allowed = sys.stdlib_module_names | {"web", "artifact", "boto3", "botocore"}
     for file in tmp_path.rglob("*.py"):
         assert imported_by(file) <= allowed, file
     event = {"version": "2.0", "rawPath": "/", "requestContext": {"http": {"method": "GET"}}}

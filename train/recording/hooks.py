@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from artifact.json_text import read_json
 from artifact.model import write_atomically
 from diagnose.locate import process_start
 from diagnose.smdebug_compat import load_smdebug
@@ -104,7 +105,7 @@ class Hook:
         self.broken = False
         self.network = network
         if config is not None:
-            values = json.loads(config.read_text(encoding="utf-8"))
+            values = read_json(config.read_text(encoding="utf-8"))
             self.folder = local_path(job, values.get("LocalPath"))
             self.smdebug = self._configured(values, gradient_scale)
         else:

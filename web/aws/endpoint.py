@@ -4,7 +4,6 @@ It gets its clients, so it knows no credentials.
 """
 
 import base64
-import json
 import random
 import re
 import time
@@ -13,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
+from artifact.json_text import read_json
 from web.exchange import Failure
 from web.model import MAX_SAMPLE_BYTES, Label, Prediction, Sample
 
@@ -179,7 +179,7 @@ def failure_of(error: ClientError) -> Failure:
 def _refused(status: int, message: str) -> Failure:
     """The container's status and sentence; the sentence stands in JSON if it is Slipway's."""
     try:
-        sentence = str(json.loads(message)["error"])
+        sentence = str(read_json(message)["error"])
     except (ValueError, KeyError, TypeError):
         sentence = " ".join(message.split())[:300]
     if status in REFUSED:
@@ -195,7 +195,7 @@ def prediction_in(text: bytes) -> Prediction:
     Raises Failure 502 for another answer, which only a model from elsewhere gives.
     """
     try:
-        found = json.loads(text)["predictions"][0]
+        found = read_json(text)["predictions"][0]
         prediction: Prediction = {
             "label": str(found["label"]),
             "probability": float(found["probability"]),

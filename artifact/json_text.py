@@ -1,0 +1,56 @@
+"""The one reader of JSON that comes from outside: requests, answers, files of other programs.
+
+Standard library only, because the Lambda function holds it, too (web/).
+"""
+
+import json
+from typing import Any
+
+MAX_LEVELS = 64  # SageMaker's and our own documents have less than ten
+
+
+def read_json(text: str | bytes) -> Any:
+    """The value in a JSON text of at most MAX_LEVELS levels of lists and objects.
+
+    Any: the text decides on the type. Raises ValueError, with a sentence, for anything else; never
+    a RecursionError.
+    """
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        raise too_deep() from None
+    if _openings(text) > MAX_LEVELS and _is_deep(value):
+        raise too_deep()
+    return value
+
+
+def too_deep() -> ValueError:
+    """The error of a document with too many levels."""
+    return ValueError(f"it has more than {MAX_LEVELS} levels of lists and objects")
+
+
+def _openings(text: str | bytes) -> int:
+    """How many lists and objects a text begins at most: some may stand within strings."""
+    if isinstance(text, str):
+        return text.count("[") + text.count("{")
+    return text.count(b"[") + text.count(b"{")
+
+
+def _is_deep(value: object) -> bool:
+    """Whether lists and objects lie within each other on more than MAX_LEVELS levels."""
+    level = [value]
+    for _ in range(MAX_LEVELS):
+        level = [part for whole in level for part in _parts(whole)]
+        if not level:
+            return False
+    return True
+
+
+def _parts(value: object) -> list[object]:
+    """The lists and objects right within a list or an object."""
+    inner: list[object] = []
+    if isinstance(value, dict):
+        inner = list(value.values())
+    elif isinstance(value, list):
+        inner = value
+    return [part for part in inner if isinstance(part, dict | list)]
