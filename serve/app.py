@@ -6,7 +6,7 @@ It gets a predictor that is ready, so an app that exists can answer.
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
@@ -17,10 +17,8 @@ from serve.inputs import ACCEPTED, InputError, media_type_of, photos_of, top_k_o
 from serve.metrics import Metrics
 from serve.openapi import document
 from serve.outputs import answer_type, render
+from serve.prediction import AnyPredictor
 from serve.request_state import KEY, ClientGone, Overloaded, RequestState, TooManyPhotos
-
-if TYPE_CHECKING:
-    from serve.predictor import Predictor
 
 METHODS = ("get", "post", "delete")
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
@@ -59,7 +57,7 @@ DEFAULT_LIMITS = ServingLimits()
 
 
 def create_app(
-    predictor: "Predictor",
+    predictor: AnyPredictor,
     limits: ServingLimits = DEFAULT_LIMITS,
     metrics: Metrics | None = None,
     page: Page | None = None,
@@ -177,7 +175,7 @@ def _handle_refusals(app: Flask, metrics: Metrics) -> None:
         return refusal(500, "the server failed on this request; its log says why")
 
 
-def answered(predictor: "Predictor", limits: ServingLimits) -> Response:
+def answered(predictor: AnyPredictor, limits: ServingLimits) -> Response:
     """The answer to the current request's photos."""
     content_type = request.content_type or ""
     # headers first: a request that cannot be answered must not cost any work

@@ -13,10 +13,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from serve.request_state import Overloaded, RequestState, TooManyPhotos
+from serve.admission import SMOOTHING, Admission
+from serve.request_state import RequestState
 
 HANG_S = 30.0  # an engine whose run takes longer counts as dead
-SMOOTHING = 0.2  # weight of the newest measurement in a running average
 OUTLIER = 10  # times the average: a longer run counts as this long
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class _Queued:
     since: float = field(default_factory=time.monotonic)
 
 
-class Batcher:
+class Batcher(Admission):
     """Owns an engine and the thread that runs it.
 
     Where the engine takes several photos at once, a batch waits for photos that are being decoded:
@@ -71,6 +71,7 @@ class Batcher:
         target_s: float = 0.1,
         died: Callable[[], None] | None = None,
     ):
+        super().__init__()  # its lock guards the queue and the counts below, too
         self._engine = engine
         self._turn = turn
         self._died = died
@@ -78,21 +79,13 @@ class Batcher:
         self._target_s = target_s
         self._limit = 1.0  # photos per batch, now
         self._queue: collections.deque[_Queued] = collections.deque()
-        self._changed = threading.Condition()  # guards the queue and the counts below
-        self._waiting = 0  # photos admitted and not yet answered
         self._coming = 0  # photos that are being decoded
         self._run_started: float | None = None
-        self._photo_s = 0.0  # running average of the seconds per photo
-        self._run_s = 0.0  # and per run
+        self._run_s = 0.0  # running average of the seconds per run
         self._closing = False
         self._fault: str | None = None
         self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
         self._thread.start()
-
-    @property
-    def waiting(self) -> int:
-        """Photos admitted and not yet answered."""
-        return self._waiting
 
     def fault(self) -> str | None:
         """Why the engine no longer answers; None while it does."""
@@ -100,33 +93,6 @@ class Batcher:
         if self._fault is None and started is not None and time.monotonic() - started > HANG_S:
             return f"a run has been going on for over {HANG_S:.0f} s"
         return self._fault
-
-    def admit(self, photos: int, state: RequestState) -> None:
-        """Promise to answer that many more photos; the caller gives each of them to `settle`.
-
-        Raises Overloaded when their answers would come after the request's deadline, TooManyPhotos
-        when they would even on an idle engine, EngineDead.
-        """
-        with self._changed:
-            self._check()
-            left_s = state.left_s()
-            needed_s = photos * self._photo_s
-            if photos > 1 and needed_s > left_s:
-                most = max(1, int(left_s / self._photo_s / 2))
-                raise TooManyPhotos(
-                    f"{photos} photos take about {needed_s:.0f} s, and {left_s:.0f} s are left; "
-                    f"send at most {most} at once"
-                )
-            queue_s = self._waiting * self._photo_s
-            # an idle engine takes any photo: else one slow run would be the last
-            if self._waiting and queue_s + needed_s > left_s:
-                raise Overloaded(queue_s / 2)
-            self._waiting += photos
-
-    def settle(self, photos: int) -> None:
-        """That many of the promised photos are answered, or no longer wanted."""
-        with self._changed:
-            self._waiting -= photos
 
     @contextmanager
     def coming(self) -> Iterator[None]:
@@ -231,7 +197,7 @@ class Batcher:
             # a container that was frozen during the run says nothing about the engine
             likely_s = min(seconds, OUTLIER * self._run_s)
         self._run_s += weight * (likely_s - self._run_s)
-        self._photo_s += weight * (likely_s / photos - self._photo_s)
+        self._learn_photos(photos, likely_s)
         if seconds > self._target_s and photos > 1:
             self._limit = max(1.0, photos * 0.75)
         elif photos >= int(self._limit):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from artifact.machine import memory_left
 from artifact.unpack import artifact_folder, discard
+from serve.prediction import AnyPredictor
 from serve.predictor import Predictor, SharedLimits
 
 SPARE_BYTES = 64 * 1024 * 1024  # stays free for requests when a model is loaded
@@ -34,7 +35,7 @@ class Loaded:
 
     name: str
     url: str
-    predictor: Predictor | None = None  # None while it is being loaded
+    predictor: AnyPredictor | None = None  # None while it is being loaded
     users: int = 0
     bytes: int = 0
     last_used: float = field(default_factory=time.monotonic)
@@ -46,6 +47,8 @@ class Models:
     evict: unload the least recently used models to make room, instead of the answer 507, after
     which SageMaker does so. room: bytes that can still be taken.
     """
+
+    process_bytes = 0  # of a model's own process; here all models share one
 
     def __init__(
         self,
@@ -104,7 +107,7 @@ class Models:
         log.info("model %r unloaded", name)
 
     @contextmanager
-    def using(self, name: str) -> Iterator[Predictor]:
+    def using(self, name: str) -> Iterator[AnyPredictor]:
         """A model's predictor; the model stays loaded meanwhile. Raises ModelError 404."""
         with self._changed:
             entry, predictor = self._found(name)
@@ -138,7 +141,7 @@ class Models:
         """Photos admitted and not yet answered, over all models."""
         return sum(predictor.batcher.waiting for predictor in self._predictors())
 
-    def _predictors(self) -> list[Predictor]:
+    def _predictors(self) -> list[AnyPredictor]:
         with self._changed:
             return [entry.predictor for entry in self._models.values() if entry.predictor]
 
@@ -156,18 +159,16 @@ class Models:
             self._models[name] = entry
             return entry
 
-    def _opened(self, entry: Loaded, folder: Path) -> Predictor:
-        entry.bytes = needed_bytes(folder)
+    def _opened(self, entry: Loaded, folder: Path) -> AnyPredictor:
+        entry.bytes = needed_bytes(folder) + self.process_bytes
         self._make_room(entry.bytes + SPARE_BYTES)
-        return Predictor(
-            folder,
-            self._precision,
-            self._shared,
-            self._device,
-            died=lambda: self._forget(entry),
-        )
+        return self._open(folder, lambda: self._forget(entry))
 
-    def _found(self, name: str) -> tuple[Loaded, Predictor]:
+    def _open(self, folder: Path, died: Callable[[], None]) -> AnyPredictor:
+        """The warm model of the artifact in a folder. died: to be called if it fails for good."""
+        return Predictor(folder, self._precision, self._shared, self._device, died=died)
+
+    def _found(self, name: str) -> tuple[Loaded, AnyPredictor]:
         """A model that is loaded. Raises ModelError 404. Called with the lock held."""
         entry = self._models.get(name)
         if entry is None or entry.predictor is None:

@@ -6,26 +6,22 @@ API Gateway there (web/aws).
 
 import random
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from flask import Flask, Response, request
 
 from artifact.preprocessing import PhotoError
 from serve.batching import EngineDead
-from serve.prediction import Prediction
+from serve.prediction import AnyPredictor, Prediction
 from serve.request_state import KEY, Overloaded, TooManyPhotos
 from web.exchange import Failure, Request
 from web.model import MAX_SAMPLE_BYTES, Model, Sample
 from web.site import Site
 
-if TYPE_CHECKING:
-    from serve.predictor import Predictor
-
 SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff"}
 OWN = "/openapi.json"  # the server's own document holds the page's paths
 
 
-def add_page(app: Flask, predictor: "Predictor", samples: Path | None, sure_from: float) -> None:
+def add_page(app: Flask, predictor: AnyPredictor, samples: Path | None, sure_from: float) -> None:
     """Give the app the page's routes. samples: a folder with a folder of photos per label."""
     photos = sample_files(samples)
     model = Model(
@@ -65,7 +61,7 @@ def _response(site: Site) -> Response:
     return Response(answer.body, answer.status, answer.headers, content_type=answer.content_type)
 
 
-def _classified(predictor: "Predictor", photo: bytes, top_k: int) -> Prediction:
+def _classified(predictor: AnyPredictor, photo: bytes, top_k: int) -> Prediction:
     try:
         return predictor.predict([photo], top_k, request.environ.get(KEY))[0]
     except PhotoError as error:
@@ -78,7 +74,7 @@ def _classified(predictor: "Predictor", photo: bytes, top_k: int) -> Prediction:
         raise Failure(413, str(error)) from error
 
 
-def _check_health(predictor: "Predictor") -> None:
+def _check_health(predictor: AnyPredictor) -> None:
     fault = predictor.batcher.fault()
     if fault:
         raise Failure(503, f"the model does not answer: {fault}", 10)

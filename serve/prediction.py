@@ -1,6 +1,11 @@
-"""The answer to one photo, as /invocations gives it."""
+"""The answer to one photo, as /invocations gives it, and what gives such answers."""
 
-from typing import TypedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol, TypedDict
+
+from artifact.model import Description
+from serve.request_state import RequestState
 
 
 class Label(TypedDict):
@@ -22,3 +27,34 @@ class Prediction(TypedDict, total=False):
     top: list[Label]
     labels: list[str]
     error: str
+
+
+class Queue(Protocol):
+    """What waits in front of a model."""
+
+    @property
+    def waiting(self) -> int:
+        """Photos admitted and not yet answered."""
+
+    def fault(self) -> str | None:
+        """Why the model no longer answers; None while it does."""
+
+
+class AnyPredictor(Protocol):
+    """A loaded model, in this process or in another: serve/predictor.py says what its parts do."""
+
+    directory: Path
+    description: Description
+
+    @property
+    def batcher(self) -> Queue: ...
+
+    def predict(
+        self,
+        photos: Sequence[bytes | Exception],
+        top_k: int = 5,
+        state: RequestState | None = None,
+        tolerant: bool = False,
+    ) -> list[Prediction]: ...
+
+    def close(self) -> None: ...

@@ -31,7 +31,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
         values = {
             "bind": f"{settings.host}:{settings.port}",
             "workers": settings.workers,
-            "worker_class": "serve.worker.Worker",
+            "worker_class": "serve.gunicorn_worker.Worker",
             "graceful_timeout": settings.stop_timeout_s,
             # no heartbeat: a container that was frozen for a while is not dead (serverless)
             "timeout": 0,

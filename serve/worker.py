@@ -1,19 +1,16 @@
-"""gunicorn's worker: uvicorn's event loop, with limits on the time a client may take."""
+"""uvicorn's server and its HTTP/1.1, with limits on the time a client may take."""
 
 import asyncio
 import contextlib
 import ctypes
 import socket
 import struct
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 import h11
 import uvicorn
-from gunicorn.arbiter import Arbiter
 from uvicorn.protocols.http.h11_impl import H11Protocol
-from uvicorn_worker import UvicornWorker
 
 HEAD_S = 10.0  # for a request's head to arrive
 UNREAD_S = 30.0  # for which a client may leave its answer unread
@@ -98,6 +95,17 @@ class Protocol(H11Protocol):
             self._head_timer = None
 
 
+UVICORN_SETTINGS: dict[str, Any] = {  # Any: of uvicorn.Config
+    "loop": "asyncio",
+    "http": Protocol,
+    "ws": "none",
+    "lifespan": "off",
+    "interface": "asgi3",
+    "access_log": False,
+    "server_header": False,
+}
+
+
 class Server(uvicorn.Server):
     """uvicorn's server; when it stops, no client that has connected by then is reset.
 
@@ -152,31 +160,3 @@ def _queued(listener: socket.socket) -> Iterator[socket.socket]:
             connection, _ = listener.accept()
             connection.setblocking(False)
             yield connection
-
-
-class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker ships no types
-    """A process that answers requests."""
-
-    CONFIG_KWARGS = {
-        "loop": "asyncio",
-        "http": Protocol,
-        "ws": "none",
-        "lifespan": "off",
-        "interface": "asgi3",
-        "access_log": False,
-        "server_header": False,
-    }
-
-    def __init__(self, *args: Any, **kwargs: Any):  # Any: gunicorn's own, passed on as they are
-        super().__init__(*args, **kwargs)
-        # a second less than gunicorn's, which kills
-        self.config.timeout_graceful_shutdown = self.cfg.graceful_timeout - 1
-
-    async def _serve(self) -> None:
-        """uvicorn-worker's own method, with our Server."""
-        self.config.app = self.wsgi
-        server = Server(config=self.config)
-        self._install_sigquit_handler()
-        await server.serve(sockets=self.sockets)
-        if not server.started:
-            sys.exit(Arbiter.WORKER_BOOT_ERROR)

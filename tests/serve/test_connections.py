@@ -16,7 +16,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from artifact.model import ArtifactError
 from serve import __main__ as starting
-from serve import factory, server, temporary, worker
+from serve import factory, gunicorn_worker, server, temporary, worker
 from serve.server import Server
 from serve.settings import ServingSettings
 from serve.worker import Protocol
@@ -200,7 +200,7 @@ def test_gunicorn_is_set_by_our_settings_alone(monkeypatch):
     assert found.worker_tmp_dir == "/somewhere"
     assert found.control_socket_disable is True
     assert found.loglevel == "warning"
-    assert found.worker_class is worker.Worker
+    assert found.worker_class is gunicorn_worker.Worker
 
 
 @pytest.mark.parametrize("writable", [True, False])
