@@ -39,6 +39,19 @@ class ArtifactError(ValueError):
     """A model directory that cannot be used; the text names file, found and expected."""
 
 
+class MissingFile(ArtifactError):
+    """A file that is not there. brief: the text without the names of those that are there.
+
+    Whoever may ask a server to load a folder must not learn by that what the folder holds.
+    """
+
+    def __init__(self, directory: Path, name: str):
+        expected = "expected the files that training wrote to its model directory"
+        missing = f"'{directory}' holds no {name}"
+        self.brief = f"{missing}; {expected}"
+        super().__init__(f"{missing}; found: {_shown_files(directory)}; {expected}")
+
+
 @dataclass(frozen=True)
 class Description:
     """All of model.json.
@@ -78,6 +91,8 @@ def read_description(directory: Path) -> Description:
     try:
         _check_present(Path(directory), DESCRIPTION_FILE, GRAPH_FILE)
         values = read_json(path.read_text(encoding="utf-8"))
+    except ArtifactError:
+        raise
     except OSError as error:
         raise ArtifactError(f"'{path}' cannot be read ({error.strerror})") from error
     except ValueError as error:
@@ -91,10 +106,7 @@ def read_description(directory: Path) -> Description:
 def _check_present(directory: Path, *names: str) -> None:
     for name in names:
         if not (directory / name).is_file():
-            raise ArtifactError(
-                f"'{directory}' holds no {name}; found: {_shown_files(directory)}; "
-                "expected the files that training wrote to its model directory"
-            )
+            raise MissingFile(directory, name)
 
 
 def _shown_files(directory: Path) -> str:

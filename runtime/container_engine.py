@@ -186,6 +186,7 @@ class ProcessEngine:
         else:
             port = free_port()
             environment["SLIPWAY_MODEL_DIR"] = str(spec.folder)
+            environment["SLIPWAY_MODELS_DIR"] = str(spec.folder)
             environment["SAGEMAKER_BIND_TO_PORT"] = str(port)
             environment["SLIPWAY_HOST"] = "127.0.0.1"
         instance = Instance(arguments, on_line, port, environment)

@@ -72,7 +72,7 @@ def _multi_model_app(settings: ServingSettings, limits: ServingLimits, metrics: 
     models = Models(settings.precision, shared, settings.device, settings.evict)
     _show_live(metrics, models.waiting, lambda: len(models.listed()) - len(models.faults()))
     log.info("serving models on demand on port %d with %d threads", settings.port, settings.threads)
-    return create_multi_model_app(models, limits, metrics)
+    return create_multi_model_app(models, limits, metrics, settings.models)
 
 
 def _show_live(metrics: Metrics, waiting: Callable[[], int], answering: Callable[[], int]) -> None:

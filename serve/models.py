@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from artifact.machine import memory_left
+from artifact.model import MissingFile
 from artifact.unpack import artifact_folder, discard
 from serve.prediction import AnyPredictor
 from serve.predictor import Predictor, SharedLimits
@@ -226,6 +227,8 @@ def _as_model_error(name: str, error: BaseException) -> ModelError | None:
         return ModelError(
             507, f"not enough memory to load the model '{shown}'; unload another one first"
         )
+    if isinstance(error, MissingFile):
+        return ModelError(400, f"the model '{shown}' cannot be loaded: {error.brief}")
     if isinstance(error, ValueError | OSError):
         return ModelError(400, f"the model '{shown}' cannot be loaded: {error}")
     return None

@@ -1,20 +1,26 @@
 """The Flask app of a multi-model endpoint: /models as SageMaker calls it."""
 
+from pathlib import Path
+
 from flask import Flask, Response, jsonify, request
 
-from artifact.json_text import read_json
 from serve.app import DEFAULT_LIMITS, ServingLimits, answered, base_app, refusal
+from serve.load_request import load_request_of
 from serve.metrics import Metrics
 from serve.models import ModelError, Models
+from serve.settings import MODELS_FOLDER
 
 PAGE = 100  # models in one answer to GET /models
 TOKEN_DIGITS = 9
 
 
 def create_multi_model_app(
-    models: Models, limits: ServingLimits = DEFAULT_LIMITS, metrics: Metrics | None = None
+    models: Models,
+    limits: ServingLimits = DEFAULT_LIMITS,
+    metrics: Metrics | None = None,
+    models_folder: Path = MODELS_FOLDER,
 ) -> Flask:
-    """The WSGI app around models that come and go."""
+    """The WSGI app around models that come and go, from below a folder."""
     app = base_app(limits, metrics or Metrics(), multi_model=True)
 
     @app.errorhandler(ModelError)
@@ -28,7 +34,7 @@ def create_multi_model_app(
             return refusal(503, f"a model does not answer: {faults[0]}")
         return Response(status=200)
 
-    _offer_models(app, models)
+    _offer_models(app, models, models_folder)
 
     @app.post("/models/<name>/invoke")
     def invoke(name: str) -> Response:
@@ -44,14 +50,15 @@ def create_multi_model_app(
     return app
 
 
-def _offer_models(app: Flask, models: Models) -> None:
+def _offer_models(app: Flask, models: Models, models_folder: Path) -> None:
     """The routes by which SageMaker loads, lists and unloads models."""
 
     @app.post("/models")
     def load() -> Response:
-        name, url = name_and_url(request.get_data(cache=False))
-        models.load(name, url)
-        return jsonify(modelName=name, modelUrl=url)
+        content_type = request.content_type or ""
+        asked = load_request_of(content_type, request.get_data(cache=False), models_folder)
+        models.load(asked.name, asked.url)
+        return jsonify(modelName=asked.name, modelUrl=asked.url)
 
     @app.get("/models")
     def listed() -> Response:
@@ -80,25 +87,3 @@ def _start_of(token: str) -> int:
             400, f"next_page_token is '{token[:20]}'; send the nextPageToken of the page before"
         )
     return int(token)
-
-
-def name_and_url(body: bytes) -> tuple[str, str]:
-    """Name and folder from the body of POST /models. Raises ModelError 400 for anything else."""
-    expected = 'send {"model_name": "…", "url": "/opt/ml/models/…/model"}'
-    try:
-        document = read_json(body)
-    except ValueError as error:
-        raise ModelError(400, f"the body is not JSON ({str(error)[:100]}); {expected}") from error
-    fields = document if isinstance(document, dict) else {}
-    name = fields.get("model_name")
-    url = fields.get("url")
-    if not isinstance(name, str) or not isinstance(url, str) or not name or not url:
-        raise ModelError(400, f"the JSON lacks model_name or url; {expected}")
-    if "\0" in url:  # no path on Linux holds one
-        raise ModelError(400, f"the JSON lacks model_name or url; {expected}")
-    if "/" in name or not name.isprintable():
-        raise ModelError(
-            400,
-            f"the model's name {name[:100]!r} holds a slash or what cannot be printed; {expected}",
-        )
-    return name, url

@@ -136,7 +136,7 @@ def _load() -> Json:
         "requestBody": {"required": True, "content": {JSON_TYPE: {"schema": wanted}}},
         "responses": {
             "200": _json("Loaded", _MODEL),
-            **_errors(400, 408, 413, 503),
+            **_errors(400, 408, 413, 415, 503),
             **_own("409", "The name is in use"),
             **_own("507", "No memory left"),
         },

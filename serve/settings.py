@@ -10,6 +10,7 @@ from artifact.machine import cpu_count, memory_limit
 
 # Batch transform says 0 for "no limit"; this is the most that it sends otherwise.
 UNLIMITED_MB = 100.0
+MODELS_FOLDER = Path("/opt/ml/models")  # where SageMaker mounts those of a multi-model endpoint
 BODY_SHARE = 0.1  # of the memory this process may use, for bodies of requests
 
 
@@ -21,13 +22,15 @@ class SettingsError(ValueError):
 class ServingSettings:
     """Where to listen, what to load, how much to take. Sizes in MiB, times in seconds.
 
-    threads: cores for the engine and the decoding of each worker. max_requests: worked on at the
-    same time by a worker. body_budget: bytes of all bodies in a worker. page: also offer the page
-    for people. samples: the page's folder of photos, with a folder per label. sure_from: the lowest
-    probability that the page calls sure. The defaults fit the process's cgroup.
+    models: the folder below which a multi-model server loads models. threads: cores for the engine
+    and the decoding of each worker. max_requests: worked on at the same time by a worker.
+    body_budget: bytes of all bodies in a worker. page: also offer the page for people. samples: the
+    page's folder of photos, with a folder per label. sure_from: the lowest probability that the
+    page calls sure. The defaults fit the process's cgroup.
     """
 
     model: Path = Path("/opt/ml/model")
+    models: Path = MODELS_FOLDER
     host: str = "0.0.0.0"
     port: int = 8080
     max_payload_mb: float = 6.0
@@ -59,7 +62,8 @@ class ServingSettings:
             environment, "SAGEMAKER_MAX_PAYLOAD_IN_MB", cls.max_payload_mb, 0, 1024
         )
         return cls(
-            model=_model_folder(environment),
+            model=_folder_below_base(environment, "SLIPWAY_MODEL_DIR", "model"),
+            models=_folder_below_base(environment, "SLIPWAY_MODELS_DIR", "models"),
             host=environment.get("SLIPWAY_HOST") or cls.host,
             port=_whole(environment, "SAGEMAKER_BIND_TO_PORT", cls.port, 1, 65535),
             max_payload_mb=payload_mb or UNLIMITED_MB,
@@ -94,11 +98,11 @@ def _check_multi_model(workers: int, page: bool) -> None:
         )
 
 
-def _model_folder(environment: Mapping[str, str]) -> Path:
-    own = environment.get("SLIPWAY_MODEL_DIR")
+def _folder_below_base(environment: Mapping[str, str], variable: str, name: str) -> Path:
+    own = environment.get(variable)
     if own:
         return Path(own)
-    return Path(environment.get("SAGEMAKER_BASE_DIR") or "/opt/ml") / "model"
+    return Path(environment.get("SAGEMAKER_BASE_DIR") or "/opt/ml") / name
 
 
 def _flag(environment: Mapping[str, str], name: str) -> bool:

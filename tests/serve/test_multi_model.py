@@ -16,8 +16,9 @@ from tests.support.servers import photo, serving
 
 
 @pytest.fixture(scope="module")
-def server():
-    with serving(SAGEMAKER_MULTI_MODEL="true", SLIPWAY_MODEL_DIR="/nowhere") as running:
+def server(tmp_path_factory):
+    folder = tmp_path_factory.getbasetemp()  # of all artifacts of these tests
+    with serving(SAGEMAKER_MULTI_MODEL="true", SLIPWAY_MODELS_DIR=folder) as running:
         yield running
 
 
@@ -111,10 +112,9 @@ def test_a_name_can_be_loaded_once(server, colours):
         (
             b'{"model_name": "x", "url": "/nowhere"}',
             400,
-            "cannot be loaded: '/nowhere' holds no model.json",
+            "send the path of a model below",
         ),
-        (b'{"model_name": "x", "url": "a\\u0000b"}', 400, "lacks"),
-        (json.dumps({"model_name": "x", "url": "x" * 5000}).encode(), 400, "cannot be loaded"),
+        (json.dumps({"model_name": "x", "url": "/" * 5000}).encode(), 400, "send the path"),
     ],
 )
 def test_what_cannot_be_loaded_is_told(server, body, status, words):

@@ -191,7 +191,7 @@ ANY_ERROR = {"200"} | {str(code) for code in ERRORS}
             True,
             {
                 "get /models": {"200", "400"},
-                "post /models": {"200", "400", "408", "409", "413", "503", "507"},
+                "post /models": {"200", "400", "408", "409", "413", "415", "503", "507"},
                 "get /models/{name}": {"200", "404"},
                 "delete /models/{name}": {"200", "404"},
                 "post /models/{name}/invoke": ANY_ERROR,

@@ -21,6 +21,7 @@ def machine(monkeypatch):
 def test_the_settings_of_an_empty_environment():
     assert ServingSettings.read({}) == ServingSettings(
         model=Path("/opt/ml/model"),
+        models=Path("/opt/ml/models"),
         host="0.0.0.0",
         port=8080,
         max_payload_mb=6.0,
