@@ -11,6 +11,7 @@ from launch.errors import LaunchError, is_missing, sentence
 from launch.hosting import multi_model_name
 from launch.jobs import FAILED, FINE
 from launch.requests_training import bucket, prefix, split_s3
+from launch.upload import visible_files
 
 # SageMaker's limits for the body of a request, in bytes.
 LIMIT = {
@@ -58,7 +59,7 @@ def find_photos(context: LaunchContext, given: list[str]) -> list[Photo]:
         elif text.startswith("s3://") or path.is_file():
             found.append(text)
         elif path.is_dir():
-            found += [str(one) for one in sorted(path.rglob("*")) if one.suffix.lower() in TYPES]
+            found += [str(one) for one in visible_files(path) if one.suffix.lower() in TYPES]
         else:
             raise LaunchError(f"the photo '{text}' does not exist")
     if not found:

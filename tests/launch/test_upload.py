@@ -98,14 +98,12 @@ def test_a_plans_size_is_that_of_the_files_to_send():
 
 
 def test_files_are_listed_without_hidden_ones(folder, tmp_path):
-    write(folder, **{".hidden": "x", "c/.d/e": "x", "c/f": "y"})
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "elsewhere/g").write_text("z")
-    os.symlink(tmp_path / "elsewhere", folder / "link")
+    write(folder, **{".hidden": "x", "c/.d/e": "x", "c/f": "y", "e/g": "z"})
+    os.symlink(folder / "e", folder / "link")
     paths = visible_files(folder)
-    assert paths == [folder / name for name in ("a", "b", "c/f", "link/g")]
+    assert paths == [folder / name for name in ("a", "b", "c/f", "e/g", "link/g")]
     assert files_of(folder)[1] == File("b", folder / "b", 2, hashlib.sha256(b"22").hexdigest())
-    assert names(files_of(folder)) == ["a", "b", "c/f", "link/g"]
+    assert names(files_of(folder)) == ["a", "b", "c/f", "e/g", "link/g"]
     assert sha256_of(folder / "a") == hashlib.sha256(b"1").hexdigest()
 
 
