@@ -6,6 +6,7 @@
 #
 #   AWS_REGION, AWS_PROFILE   where and who; account and partition follow from them
 #   REGISTRY    push there instead of to ECR, such as localhost:5000
+#   REGISTRY_TOKEN_HOST  a host beside REGISTRY itself that gives its tokens, such as auth.docker.io
 #   LATEST=1    also move the tag latest
 #   DIRTY=1     push uncommitted changes too; the tag then ends in -dirty
 #   IMMUTABLE=1 make a missing repository with tags that cannot move

@@ -17,10 +17,12 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.message import Message
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
 from artifact.json_text import read_json
+from artifact.names import printable
 from launch.errors import LaunchError, Missing
 
 # JSON of a registry; another program writes it.
@@ -38,6 +40,10 @@ LAYERS = ("application/vnd.oci.image.layer.v1.tar+gzip", DOCKER_LAYER)
 # Docker, too, speaks plain HTTP with a registry on loopback only.
 LOOPBACK = re.compile(r"^(localhost|127\.[\d.]+|\[::1\])(:\d+)?$")
 TIMEOUT_S = 60
+# Bytes of a manifest or a token that are read; Docker's own bound for a manifest.
+LARGEST_ANSWER = 4 * 1024**2
+# Names a host beside the registry's own that may be asked for a token, such as auth.docker.io.
+TOKEN_HOST = "REGISTRY_TOKEN_HOST"
 
 
 @dataclass(frozen=True)
@@ -106,6 +112,25 @@ def digest_for_sagemaker(images: Document) -> str:
     return fitting[0]
 
 
+class NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A redirect is an error: urllib would send the sign-in along to whatever host it names."""
+
+    def redirect_request(self, *_: object) -> None:
+        return None
+
+
+def ask(request: urllib.request.Request) -> tuple[bytes, Message]:
+    """Body and headers of an answer. OSError; LaunchError for more than any manifest or token."""
+    opener = urllib.request.build_opener(NoRedirect)
+    with opener.open(request, timeout=TIMEOUT_S) as answer:
+        body = answer.read(LARGEST_ANSWER + 1)
+        if len(body) > LARGEST_ANSWER:
+            raise LaunchError(
+                f"'{request.host}' answered with more than {LARGEST_ANSWER // 1024**2} MB"
+            )
+        return body, answer.headers
+
+
 class Unauthorized(LaunchError):
     """The registry wants a sign-in. challenge: its header WWW-Authenticate."""
 
@@ -163,8 +188,7 @@ class HttpRegistry:
             sent["Authorization"] = self._authorization
         request = urllib.request.Request(url, body, sent, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
-                return answer.read(), answer.headers
+            return ask(request)
         except urllib.error.HTTPError as error:
             # The error holds the open connection.
             with error:
@@ -194,12 +218,36 @@ class HttpRegistry:
         query = urllib.parse.urlencode(
             {"service": wanted.get("service", ""), "scope": f"repository:{repository}:pull,push"}
         )
-        request = urllib.request.Request(f"{wanted.get('realm', '')}?{query}")
+        realm = wanted.get("realm", "")
+        check_realm(realm, self.host)
+        request = urllib.request.Request(f"{realm}?{query}")
         if basic:
             request.add_header("Authorization", f"Basic {basic}")
-        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
-            token = read_json(answer.read())
-        return f"Bearer {token.get('token') or token.get('access_token')}"
+        try:
+            token = read_json(ask(request)[0])
+            return f"Bearer {token.get('token') or token['access_token']}"
+        except (OSError, HTTPException, ValueError, KeyError, AttributeError) as error:
+            shown = printable(realm)
+            raise LaunchError(f"'{shown}' gave no token for '{self.host}': {error!r}") from error
+
+
+def check_realm(realm: str, host: str) -> None:
+    """LaunchError unless a registry's token comes from itself or from the declared host, by https.
+
+    Whoever answers for a registry writes the realm, and this machine asks it with docker's login.
+    """
+    try:
+        parts = urllib.parse.urlsplit(realm)
+    except ValueError:
+        parts = urllib.parse.urlsplit("")
+    trusted = {host.lower(), os.environ.get(TOKEN_HOST, "").lower()}
+    secure = parts.scheme == "https" or (parts.scheme == "http" and LOOPBACK.match(parts.netloc))
+    # The whole of it is compared: a user's name, another port or an empty host are not the same.
+    if not secure or not parts.netloc or parts.netloc.lower() not in trusted:
+        raise LaunchError(
+            f"'{host}' wants a sign-in at '{printable(realm)}', which is neither its own https "
+            f"address nor one at the host that {TOKEN_HOST} names; nothing was sent there"
+        )
 
 
 def docker_login(host: str) -> str:
