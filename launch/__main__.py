@@ -7,6 +7,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
+from artifact.names import escape_output
 from launch.api import api
 from launch.batch import batch
 from launch.channels import upload_channels
@@ -47,6 +48,7 @@ COMMANDS: dict[str, Callable[[LaunchContext], int]] = {
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command: 0 when it succeeded, 1 with one sentence, 2 for a wrong option, 130 for ^C."""
+    escape_output()
     options = parse(arguments)
     try:
         return run(options)

@@ -1,7 +1,6 @@
 """The command api: the page and API in front of the endpoint, as one CloudFormation stack."""
 
-import os
-
+from launch.api_access import access_line, api_key, forget_key
 from launch.aws import Request
 from launch.context import LaunchContext
 from launch.errors import LaunchError, is_missing, message_of
@@ -18,9 +17,6 @@ from launch.stacks import (
 )
 from launch.upload import Channel
 
-# Stands for the key in a dry run without SLIPWAY_API_KEY.
-NO_KEY = "0" * 32
-
 
 def api(context: LaunchContext) -> int:
     """Create or update the page and API in front of the endpoint, and print their URL.
@@ -33,7 +29,9 @@ def api(context: LaunchContext) -> int:
     if context.options.delete:
         return remove(context, name)
     zipped = code()
-    wanted = stack(context.recipe, context.location, zipped, api_key(context))
+    key = api_key(context)
+    wanted = stack(context.recipe, context.location, zipped, key.text)
+    context.print(access_line(context, key))
     if context.dry:
         show_requests(context, name, wanted, zipped)
         return FINE
@@ -58,19 +56,6 @@ def show_requests(context: LaunchContext, name: str, wanted: Request, zipped: by
     if known is not None and known.name == name:
         operation = "UpdateStack"
     context.ask("cloudformation", operation, **wanted)
-
-
-def api_key(context: LaunchContext) -> str:
-    """The key that callers must send.
-
-    It comes from the environment: a recipe must hold no secrets, and other users of the machine
-    see a command's options.
-    """
-    given = os.environ.get("SLIPWAY_API_KEY", "")
-    if context.dry and not given and context.recipe.sagemaker.api.access == "key":
-        context.print(f"dry run: SLIPWAY_API_KEY is not set; '{NO_KEY}' stands for it")
-        return NO_KEY
-    return given
 
 
 def request_change(context: LaunchContext, name: str, wanted: Request) -> bool:
@@ -165,3 +150,4 @@ def finish_removal(context: LaunchContext, name: str, command: str) -> None:
         if not is_missing(error):
             raise
     context.state.remove("api", name)
+    forget_key(context)

@@ -158,20 +158,25 @@ def target_model(recipe: Recipe) -> str:
 def samples(recipe: Recipe, location: AwsLocation) -> str:
     """s3:// prefix of the sample photos, with a slash at its end; empty for none.
 
-    By default it is the validation channel's, in S3 after `upload`.
+    `validation` stands for that channel's, in S3 after `upload`. LaunchError without it.
     """
     given = recipe.sagemaker.api.samples
-    if given == "none":
+    if given in ("", "none"):
         return ""
-    found = given or validation_photos(recipe, location)
+    found = given
+    if given == "validation":
+        found = validation_photos(recipe, location)
+    if not found:
+        raise LaunchError(
+            "sagemaker.api.samples is 'validation', and the recipe has no such channel; "
+            "name one in sagemaker.channels, or an s3:// prefix"
+        )
     # Without a prefix the function could read the whole bucket.
-    if found and not re.fullmatch(r"s3://[a-z0-9.-]{3,63}/[^*?$/][^*?$]*", found):
+    if not re.fullmatch(r"s3://[a-z0-9.-]{3,63}/[^*?$/][^*?$]*", found):
         raise LaunchError(
             f"the API's samples are '{found}'; "
-            "set sagemaker.api.samples to s3://bucket/prefix/, or none"
+            "set sagemaker.api.samples to s3://bucket/prefix/, validation or none"
         )
-    if not found:
-        return ""
     return f"{found.rstrip('/')}/"
 
 

@@ -102,9 +102,9 @@ class Api:
 
     name: str = _option("", "of the CloudFormation stack; `slipway-<endpoint>` where empty")
     access: str = _option(
-        "open",
-        "`open`; `key`: callers send what SLIPWAY_API_KEY held at deployment, as X-Api-Key; "
-        "`jwt`: a token",
+        "key",
+        "`key`: callers send, as X-Api-Key, what SLIPWAY_API_KEY held at deployment, else a key "
+        "that `launch api` makes and keeps; `jwt`: a token; `open`: everyone may ask",
     )
     jwt_issuer: str = _option("", "of jwt: the issuer's https:// address")
     jwt_audience: tuple[str, ...] = _option(
@@ -117,8 +117,8 @@ class Api:
     request_burst: int = _option(20, "above which callers get 429, at once")
     samples: str = _option(
         "",
-        "s3:// prefix of photos to try, one folder per label; "
-        "the uploaded `validation` channel where empty, `none` for none",
+        "photos to try, shown to all who may ask: an s3:// prefix, one folder per label, or "
+        "`validation` for the uploaded channel; none where empty or `none`",
     )
     code_bucket: str = _option("", "of the function's code; the recipe's bucket where empty")
     target_model: str = _option(

@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+import stat
 import urllib.error
 import urllib.request
 from contextlib import ExitStack
+from pathlib import Path
 
 import boto3
 import pytest
@@ -87,8 +89,10 @@ def test_from_the_recipe_to_a_page_and_away(account, capsys, monkeypatch):
     missing = "the API slipway-colours does not exist in eu-west-1; `launch api RECIPE` makes it"
     assert missing in printed
     run(capsys, "upload")
+    write(access="open", samples="validation")
     result, printed = run(capsys, "api")
     url = printed.split("api: ")[-1].strip()
+    assert "EVERYONE who has the URL may ask, at your cost; the photos of s3://photos/" in printed
     assert result == 0, printed
     assert url.startswith("http://127.0.0.1:"), printed
     assert url.endswith("/"), printed
@@ -102,10 +106,7 @@ def test_from_the_recipe_to_a_page_and_away(account, capsys, monkeypatch):
     assert result == 0
     assert "is already as in the recipe" in printed
     assert url in printed
-    write(access="key", requests_per_second=3)
-    result, printed = run(capsys, "api")
-    assert result == 1
-    assert "access is 'key'; set SLIPWAY_API_KEY" in printed
+    write(access="key", requests_per_second=3, samples="validation")
     monkeypatch.setenv("SLIPWAY_API_KEY", KEY)
     result, printed = run(capsys, "api")
     closed = printed.split("api: ")[-1].strip()
@@ -123,8 +124,28 @@ def test_from_the_recipe_to_a_page_and_away(account, capsys, monkeypatch):
     assert run(capsys, "api", "--delete") == (0, "api: slipway-colours is gone\n")
 
 
+def test_by_default_a_new_key_may_ask_and_no_photo_is_shown(account, capsys):
+    keys = Path("out/launch/colours.api-key")
+    said = (
+        f"api: only callers that send the key of {keys} as X-Api-Key may ask; no photos are shown\n"
+    )
+    assert run(capsys, "api", "--no-wait") == (0, said)
+    assert stat.S_IMODE(keys.stat().st_mode) == 0o600
+    key = keys.read_text().strip()
+    assert len(key) == 48
+    url, _, passed = account.stacks["slipway-colours"]
+    assert passed["SamplesBucket"] == ""
+    assert passed["ApiKeySha256"] == hashlib.sha256(key.encode()).hexdigest()
+    assert fetch(f"{url}sample")[0] == 401
+    assert fetch(f"{url}sample", **{"X-Api-Key": key})[0] == 404
+    # The next command keeps the key that callers have.
+    assert "is already as in the recipe" in run(capsys, "api")[1]
+    assert run(capsys, "api", "--delete")[0] == 0
+    assert not keys.exists()
+
+
 def test_it_is_removed_alone_and_made_without_waiting(account, capsys):
-    assert run(capsys, "api", "--no-wait") == (0, "")
+    assert run(capsys, "api", "--no-wait")[0] == 0
     assert list(account.stacks) == ["slipway-colours"]
     assert run(capsys, "api", "--delete") == (0, "api: slipway-colours is gone\n")
     assert account.stacks == {}

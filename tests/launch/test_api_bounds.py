@@ -27,7 +27,7 @@ BUCKET = "sagemaker-eu-west-1-123456789012"
 
 def passed(key: str = "", **api: object) -> dict[str, str]:
     """The template's parameters for these settings of the API."""
-    return parameters(recipe(api=api), LOCATION, b"zip", key)
+    return parameters(recipe(api={"access": "open", **api}), LOCATION, b"zip", key)
 
 
 def test_the_parameters_of_a_plain_recipe():
@@ -37,8 +37,8 @@ def test_the_parameters_of_a_plain_recipe():
         "TargetModel": "",
         "CodeBucket": BUCKET,
         "CodeKey": f"slipway/three-colours/api/{hashlib.sha256(b'zip').hexdigest()[:16]}.zip",
-        "SamplesBucket": BUCKET,
-        "SamplesPrefix": "slipway/three-colours/data/validation/",
+        "SamplesBucket": "",
+        "SamplesPrefix": "",
         "SamplesKeyArn": "",
         "AllowedOrigins": "",
         "ApiKeySha256": "",
@@ -86,7 +86,7 @@ def test_the_zip_has_all_that_the_function_imports(tmp_path):
 
 
 def test_a_stack_may_make_roles():
-    made = stack(recipe(), LOCATION, b"zip")
+    made = stack(recipe(api={"access": "open"}), LOCATION, b"zip")
     assert made["StackName"] == "slipway-three-colours"
     assert made["Capabilities"] == ["CAPABILITY_IAM"]
     assert {"ParameterKey": "LogDays", "ParameterValue": "30"} in made["Parameters"]
@@ -172,7 +172,8 @@ def test_samples_that_are_no_prefix_are_an_error(given):
 
 def test_the_samples_key_is_an_arn():
     def key_arn(given: str) -> str:
-        return parameters(recipe(kms_key=given), LOCATION, b"zip")["SamplesKeyArn"]
+        one = recipe(kms_key=given, api={"access": "open", "samples": "validation"})
+        return parameters(one, LOCATION, b"zip")["SamplesKeyArn"]
 
     assert key_arn("arn:aws:kms:eu-west-1:1:key/a") == "arn:aws:kms:eu-west-1:1:key/a"
     assert key_arn("a") == "arn:aws:kms:eu-west-1:123456789012:key/a"

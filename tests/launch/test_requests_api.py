@@ -13,6 +13,7 @@ KEY = "a key that nobody guesses"
 LOCATION = target().location
 
 
+OPEN = {"access": "open"}
 FULL = {
     "access": "jwt",
     "jwt_issuer": "https://issuer.example",
@@ -31,18 +32,25 @@ FULL = {
     ("settings", "found"),
     [
         (
-            {},
+            {"kms_key": "alias/mine"},
             {
                 "EndpointName": "three-colours",
                 "CodeBucket": "sagemaker-eu-west-1-123456789012",
-                "SamplesBucket": "sagemaker-eu-west-1-123456789012",
-                "SamplesPrefix": "slipway/three-colours/data/validation/",
+                "SamplesBucket": "",
+                "SamplesPrefix": "",
                 "SamplesKeyArn": "",
                 "TargetModel": "",
-                "ApiKeySha256": "",
                 "AllowedOrigins": "",
             },
         ),
+        (
+            {"api": {"samples": "validation"}},
+            {
+                "SamplesBucket": "sagemaker-eu-west-1-123456789012",
+                "SamplesPrefix": "slipway/three-colours/data/validation/",
+            },
+        ),
+        ({"api": OPEN}, {"ApiKeySha256": ""}),
         (
             {"api": FULL},
             {
@@ -58,7 +66,11 @@ FULL = {
             },
         ),
         (
-            {"channels": {"train": "a", "val": "s3://pics/q/"}, "endpoint": {"name": "Yoga Poses"}},
+            {
+                "channels": {"train": "a", "val": "s3://pics/q/"},
+                "endpoint": {"name": "Yoga Poses"},
+                "api": {"samples": "validation"},
+            },
             {
                 "SamplesBucket": "pics",
                 "SamplesPrefix": "q/",
@@ -67,10 +79,9 @@ FULL = {
             },
         ),
         (
-            {"channels": {"train": "a"}, "kms_key": "alias/mine"},
-            {"SamplesBucket": "", "SamplesPrefix": "", "SamplesKeyArn": ""},
+            {"kms_key": "key-1", "api": {"samples": "validation"}},
+            {"SamplesKeyArn": "arn:aws:kms:eu-west-1:123456789012:key/key-1"},
         ),
-        ({"kms_key": "key-1"}, {"SamplesKeyArn": "arn:aws:kms:eu-west-1:123456789012:key/key-1"}),
         (
             {"api": {"samples": "none"}, "kms_key": "alias/mine"},
             {"SamplesBucket": "", "SamplesKeyArn": ""},
@@ -84,11 +95,12 @@ FULL = {
 )
 def test_the_stack_says_all_of_the_recipe_and_the_template_takes_it(settings, found):
     one = recipe(**settings)
-    passed = parameters(one, LOCATION, code())
+    key = "" if one.sagemaker.api.access != "key" else KEY
+    passed = parameters(one, LOCATION, code(), key)
     assert found.items() <= passed.items()
     assert refusal(passed) == ""
-    validate(Call("cloudformation", "CreateStack", stack(one, LOCATION, code())))
-    validate(Call("cloudformation", "UpdateStack", stack(one, LOCATION, code())))
+    validate(Call("cloudformation", "CreateStack", stack(one, LOCATION, code(), key)))
+    validate(Call("cloudformation", "UpdateStack", stack(one, LOCATION, code(), key)))
     validate(Call("s3", "PutObject", {**code_object(one, LOCATION, code()), "Body": code()}))
     assert code_object(one, LOCATION, code()).get("SSEKMSKeyId", "") == one.sagemaker.kms_key
 
@@ -101,12 +113,13 @@ def test_the_stack_says_all_of_the_recipe_and_the_template_takes_it(settings, fo
         ({"access": "key"}, "set SLIPWAY_API_KEY"),
         ({"access": "jwt"}, "set jwt_issuer"),
         ({"access": "jwt", "jwt_issuer": "http://a", "jwt_audience": ["b"]}, "https:// address"),
-        ({"jwt_issuer": "https://a"}, "go with access jwt"),
+        ({"jwt_issuer": "https://a", **OPEN}, "go with access jwt"),
         ({"origins": ["*"]}, "'\\*' in sagemaker.api.origins is not a web origin"),
         ({"origins": ["https://a.org/path"]}, "without a path"),
         ({"samples": "photos"}, "s3://bucket/prefix/"),
         ({"samples": "s3://bucket/"}, "s3://bucket/prefix/"),
         ({"samples": "s3://bucket/*"}, "s3://bucket/prefix/"),
+        ({"samples": "s3://bucket/prefix/", "access": ""}, "access is ''; expected"),
         ({"requests_per_second": 0}, "requests_per_second is 0; it must be at least 1"),
         ({"request_burst": -1}, "request_burst is -1"),
         ({"sure_from": 50}, "sure_from is 50; a probability"),
@@ -118,7 +131,7 @@ def test_the_stack_says_all_of_the_recipe_and_the_template_takes_it(settings, fo
 )
 def test_settings_that_cannot_be_meant_are_errors(settings, expected):
     with pytest.raises(LaunchError, match=expected):
-        stack(recipe(api=settings), LOCATION, b"")
+        stack(recipe(api={**OPEN, **settings}), LOCATION, b"")
 
 
 def test_a_key_and_the_recipe_must_say_the_same():
@@ -131,6 +144,8 @@ def test_a_key_and_the_recipe_must_say_the_same():
         with pytest.raises(LaunchError, match=expected):
             stack(recipe(api={"access": access}), LOCATION, b"", key)
     with pytest.raises(LaunchError, match="asynchronous endpoint"):
-        stack(recipe(endpoint={"kind": "async"}), LOCATION, b"")
+        stack(recipe(endpoint={"kind": "async"}, api=OPEN), LOCATION, b"")
     with pytest.raises(LaunchError, match="kms_key is 'alias/mine'"):
-        stack(recipe(kms_key="alias/mine"), LOCATION, b"")
+        stack(recipe(kms_key="alias/mine", api={**OPEN, "samples": "validation"}), LOCATION, b"")
+    with pytest.raises(LaunchError, match="the recipe has no such channel"):
+        stack(recipe(channels={"train": "a"}, api={**OPEN, "samples": "validation"}), LOCATION, b"")
