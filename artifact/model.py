@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from artifact.json_text import read_json
+from artifact.names import is_text, printable
 from artifact.preprocessing import Preprocessing
 
 FORMAT_VERSION = 1
@@ -112,7 +113,7 @@ def _check_present(directory: Path, *names: str) -> None:
 def _shown_files(directory: Path) -> str:
     if not directory.is_dir():
         return "no such directory"
-    return ", ".join(sorted(os.listdir(directory))[:SHOWN_FILES]) or "nothing"
+    return printable(", ".join(sorted(os.listdir(directory))[:SHOWN_FILES])) or "nothing"
 
 
 def _description(path: Path, values: object) -> Description:
@@ -158,6 +159,9 @@ def _check_fields(path: Path, values: Json) -> None:
 
 def _are_class_names(classes: object) -> bool:
     if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+        return False
+    # JSON can hold half of a surrogate pair; no answer could.
+    if not all(map(is_text, classes)):
         return False
     return len(classes) >= 2 and len(classes) == len(set(classes))
 

@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 
+from artifact.names import escape_output
 from conformance import catalog, results
 from conformance.clauses import KINDS, Result
 from conformance.limits import ContractLimits
@@ -22,6 +23,7 @@ INTERRUPTED = 130  # 128 + SIGINT
 
 def main(arguments: list[str] | None = None) -> int:
     """Check the targets that the options name. Returns the exit code."""
+    escape_output()
     options = parser(__doc__ or "").parse_args(arguments)
     if options.list:
         list_clauses()

@@ -7,6 +7,7 @@ import argparse
 import logging
 import sys
 
+from artifact.names import escape_output
 from diagnose.diagnosis import NAMES, Diagnosis, any_name, diagnose_output
 from diagnose.findings import FINDINGS_FILE, DiagnoseError, Finding
 from diagnose.following import follow
@@ -25,6 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     1 when the rules cannot be evaluated, 2 for a wrong option, 130 when interrupted.
     """
+    escape_output()
     options = parse(arguments)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s", force=True)
     if options.list:

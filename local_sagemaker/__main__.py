@@ -30,6 +30,7 @@ from pathlib import Path
 
 from werkzeug.serving import make_server
 
+from artifact.names import escape_output
 from local_sagemaker import lifecycle
 from local_sagemaker.platform import Platform
 from local_sagemaker.server import create_app
@@ -41,6 +42,7 @@ DEFAULT_PORT = 8090
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT; then stop everything that runs."""
+    escape_output()
     options = parsed(arguments)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
     logging.getLogger("werkzeug").setLevel(logging.WARNING)

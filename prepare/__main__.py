@@ -10,6 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from artifact.machine import cpu_count
+from artifact.names import escape_output
 from prepare.build import REPORT_FILE, empty_splits, prepare
 from prepare.options import Options
 from prepare.scan import PrepareError
@@ -26,6 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     1 when the photos or the disk do not allow it, 2 for a wrong option.
     """
+    escape_output()
     options = _parse(arguments)
     try:
         summary = prepare(options)

@@ -9,6 +9,7 @@ import os
 import sys
 from pathlib import Path
 
+from artifact.names import escape_output
 from train.distributed.rendezvous import hosts
 from train.distributed.worker import is_worker, work
 from train.failure import SUCCEEDED, report_failure
@@ -20,6 +21,7 @@ from train.stop import Stop
 def main(arguments: list[str] | None = None) -> int:
     """Run the job; the exit code. A failure leaves its reason in output/failure."""
     options = _parse(arguments)
+    escape_output()
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s", force=True)
     stop = Stop().listen()
     # torch then takes large tensors in huge pages: a tenth of a step's time on a processor

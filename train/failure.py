@@ -5,6 +5,7 @@ import sys
 import traceback
 
 from artifact.model import ArtifactError
+from artifact.names import printable
 from artifact.preprocessing import PhotoError
 from recipes.errors import RecipeError
 from train.job import Job, JobError
@@ -26,7 +27,8 @@ def report_failure(job: Job | None, error: Exception, first_hand: bool = True) -
     sentence = reason(error)
     if sentence is None:
         traceback.print_exception(error)
-    text = sentence or f"unexpected {type(error).__name__}: {error}"
+    # Whatever names it quotes, it is one line.
+    text = printable(sentence or f"unexpected {type(error).__name__}: {error}")
     print(f"train: failed: {text}", file=sys.stderr, flush=True)
     if job and (first_hand or not _has_reason(job)):
         write_reason(job, text)

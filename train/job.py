@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from artifact.json_text import read_json
+from artifact.names import writable
 
 DEFAULT_ROOT = "/opt/ml"
 FAILURE_LENGTH = 1024  # characters of the failure file that DescribeTrainingJob shows
@@ -109,7 +110,8 @@ class Job:
     def write_failure(self, reason: str) -> None:
         """Write the file that SageMaker reads FailureReason from. OSError when it cannot."""
         self._failure.parent.mkdir(parents=True, exist_ok=True)
-        self._failure.write_text(reason[:FAILURE_LENGTH], encoding="utf-8")
+        # A reason may quote a name that is not UTF-8.
+        self._failure.write_text(writable(reason)[:FAILURE_LENGTH], encoding="utf-8")
 
 
 def _read_object(path: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from artifact.names import escape_output
 from recipes.errors import RecipeError
 from tune.errors import SearchError, sentence_of
 from tune.options import parse
@@ -27,6 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     0: all tuning jobs have ended; 1: one cannot; 2: a wrong option; 130: interrupted.
     """
+    escape_output()
     options = parse(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

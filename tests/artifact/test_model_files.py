@@ -50,7 +50,9 @@ def test_fields_that_are_needed_are_named(tmp_path, name):
         read_description(tmp_path)
 
 
-@pytest.mark.parametrize("classes", ["ab", ["a"], [1, 2], ["a", "b", "a"], {"a": 0, "b": 1}])
+@pytest.mark.parametrize(
+    "classes", ["ab", ["a"], [1, 2], ["a", "b", "a"], {"a": 0, "b": 1}, ["a", "\ud800"]]
+)
 def test_classes_are_two_or_more_different_names(tmp_path, classes):
     write_json(tmp_path, classes=classes)
     with pytest.raises(ArtifactError, match="expected a list of two or more different names"):

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from artifact.channels import CHANNEL_NAMES
+from artifact.names import is_text, printable
 from train.data.copies import merge_copies
 from train.data.photo_index import Labels, PhotoIndex, PhotoPaths, fingerprint, index_photos
 from train.data.store_rows import Indices
@@ -129,6 +130,12 @@ def _check(
         raise JobError(f"{train} holds no photos; expected a folder of photos for each class")
     if len(classes) < 2:
         raise JobError(f"{train} holds one class only ('{classes[0]}'); a classifier needs two")
+    for name in classes:
+        if not is_text(name):
+            raise JobError(
+                f"{train} has a class '{printable(name)}' whose name is not UTF-8, "
+                "which no answer could hold; rename its folder"
+            )
     for role, index in indexed.items():
         unknown = sorted(index.classes.keys() - set(classes))
         if unknown:

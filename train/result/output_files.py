@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from tensorboardX import SummaryWriter
 
 from artifact.model import Description, discard_unfinished, write_atomically
+from artifact.names import writable
 from recipes.hyperparameters import Hyperparameters
 from train.job import Job
 from train.learning.checkpoint import State
@@ -115,4 +116,4 @@ def _csv(header: Iterable[str], rows: Iterable[Sequence[object]]) -> bytes:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
     writer.writerows(rows)
-    return text.getvalue().encode()
+    return writable(text.getvalue()).encode()
