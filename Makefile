@@ -16,78 +16,88 @@ IMAGES ?= all
 TEST_WORKERS ?= 2
 TESTS ?=
 MUTANTS ?=
-PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes
+PIP_INSTALL = -m pip install --quiet --disable-pip-version-check --require-hashes
+PIP = $(VENV)/bin/python $(PIP_INSTALL)
 
-PYTEST = $(VENV)/bin/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder --durations=25
+PYTEST = $(VENV)/bin/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder \
+	--durations=25
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test test-fast verify mutants images tune web push local-sagemaker e2e conformance sbom soak bench-serve bench-train bench-tune bench-hook bench-profile base lock environment clean
+.PHONY: help demo check test test-fast verify mutants images tune web push local-sagemaker e2e \
+	conformance sbom soak bench-serve bench-train bench-tune bench-hook bench-profile base lock \
+	environment clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.$(ENGINE) ## Photos to a tested endpoint, here; DATA=folder takes your photos, ENGINE=docker|process forces how
+demo: $(VENV)/.$(ENGINE) ## Photos to a tested endpoint; DATA=folder, ENGINE=docker|process
 	@$(if $(filter docker,$(ENGINE)),$(MAKE) --no-print-directory images IMAGES='train serve')
 	@$(VENV)/bin/python -m local_test.demo --engine '$(ENGINE)' $(if $(DATA),--data '$(DATA)')
 
-test: $(VENV)/.process ## Run all tests; those of containers need a Docker engine (REQUIRE_DOCKER=1: fail without one); TEST_WORKERS=n side by side
+test: $(VENV)/.process ## Run all tests; REQUIRE_DOCKER=1 fails without an engine; TEST_WORKERS=n
 	@OMP_NUM_THREADS=1 $(PYTEST) -m 'not verify' $(TESTS)
 
 check: $(VENV)/.process ## Lint, format and types of everything: ruff, mypy, shellcheck, hadolint
 	@VENV='$(VENV)' tests/check.sh
 
-test-fast: $(VENV)/.process ## Run the tests that need no container engine, no training and no whole programs, in under 90 s
-	@OMP_NUM_THREADS=1 $(PYTEST) -m 'not docker and not training and not slow and not verify' $(TESTS)
+test-fast: $(VENV)/.process ## Run the tests without containers, trainings and whole programs
+	@OMP_NUM_THREADS=1 $(PYTEST) -m 'not docker and not training and not slow and not verify' \
+		$(TESTS)
 
-verify: $(VENV)/.process ## Run what is slower than `make test`: whole stories, our images' conformance, the end-to-end run
+verify: $(VENV)/.process ## Run the slowest tests: whole stories, conformance, the end-to-end run
 	@OMP_NUM_THREADS=1 $(PYTEST) -m verify $(TESTS)
 
-mutants: $(VENV)/.process $(VENV)/.mutants ## Run a random sample of mutants of the code against the tests; MUTANTS=options
+mutants: $(VENV)/.process $(VENV)/.mutants ## Run a sample of mutants against the tests; MUTANTS=…
 	@$(VENV)-mutants/bin/python tests/mutants.py --python '$(VENV)/bin/python' $(MUTANTS)
 
-images: ## Build the images: IMAGES=train|serve|serve-gpu|serve-mms|all, BASE_IMAGE=… to build on, WEIGHTS=resnet50,… to bake in, PACKAGES=… of Debian to add
+images: ## Build the images: IMAGES='train serve'|all, BASE_IMAGE=…, WEIGHTS=…, PACKAGES=…
 	@docker/build.sh $(IMAGES)
 
-soak: $(VENV)/.docker ## Load, hostile bodies, a killed worker, SIGTERM against slipway-serve with the demo's model; SOAK=options
+soak: $(VENV)/.docker ## Load, hostile bodies, a killed worker, SIGTERM: slipway-serve; SOAK=options
 	@test -f out/ml/model/model.json || $(MAKE) --no-print-directory demo
 	@$(VENV)/bin/python -m local_test.soak --model out/ml/model --photos out/prepared/test $(SOAK)
 
-tune: $(VENV)/.process ## Search the demo's hyperparameters here; TUNE=options, DATA=folder takes your photos
+tune: $(VENV)/.process ## Search the demo's hyperparameters here; TUNE=options, DATA=folder
 	@$(if $(DATA),,test -d out/prepared/train || $(MAKE) --no-print-directory demo)
 	@$(VENV)/bin/python -m tune recipes/demo.yaml $(if $(DATA),--data '$(DATA)') $(TUNE)
 
-push: $(VENV)/.docker ## Build images and push them to ECR: PUSH='train serve'|all, REGISTRY=… for another registry
+push: $(VENV)/.docker ## Build images and push them to ECR: PUSH='train serve'|all, REGISTRY=…
 	@VENV='$(VENV)' ./build_and_push.sh $(PUSH)
 
-local-sagemaker: $(VENV)/.process ## SageMaker's own API on this machine, for boto3, the AWS CLI and launch; SAGEMAKER=options
+local-sagemaker: $(VENV)/.process ## Serve SageMaker's own API on this machine; SAGEMAKER=options
 	@$(if $(filter docker,$(ENGINE)),$(MAKE) --no-print-directory images IMAGES='train serve')
 	@$(VENV)/bin/python -m local_sagemaker --engine '$(ENGINE)' $(SAGEMAKER)
 
-e2e: $(VENV)/.process ## Push, upload, tune, train, debug, deploy, update, batch, delete: every step on this machine's SageMaker; E2E=options
+e2e: $(VENV)/.process ## Run every step, push to delete, on this machine's SageMaker; E2E=options
 	@$(if $(filter docker,$(ENGINE)),$(MAKE) --no-print-directory images IMAGES='train serve')
 	@$(VENV)/bin/python -m local_test.e2e --engine '$(ENGINE)' $(E2E)
 
-conformance: $(VENV)/.docker ## Hold slipway-train and slipway-serve against SageMaker's container contract, clause by clause; CONFORMANCE=options
+conformance: $(VENV)/.docker ## Check the images against SageMaker's contract; CONFORMANCE=options
 	@$(MAKE) --no-print-directory images IMAGES='train serve'
-	@$(VENV)/bin/python -m conformance --train slipway-train --serve slipway-serve --job conformance/slipway.json $(CONFORMANCE)
+	@$(VENV)/bin/python -m conformance --train slipway-train --serve slipway-serve \
+		--job conformance/slipway.json $(CONFORMANCE)
 
 sbom: $(VENV)/.docker ## Write a CycloneDX bill of materials of each image to out/sbom
 	@$(MAKE) --no-print-directory images
-	@$(VENV)/bin/python -m conformance.sbom slipway-train slipway-serve slipway-serve-gpu slipway-serve-mms
+	@$(VENV)/bin/python -m conformance.sbom \
+		slipway-train slipway-serve slipway-serve-gpu slipway-serve-mms
 
 web: $(VENV)/.process ## Serve the page in front of the demo's model; PORT=8080
 	@test -f out/ml/model/model.json || $(MAKE) --no-print-directory demo
 	@echo "web: http://127.0.0.1:$(PORT)/"
-	@SLIPWAY_PAGE=1 SLIPWAY_HOST=127.0.0.1 SAGEMAKER_BIND_TO_PORT=$(PORT) SAGEMAKER_MAX_PAYLOAD_IN_MB=14 SLIPWAY_MODEL_DIR=out/ml/model SLIPWAY_SAMPLES=out/prepared/validation $(VENV)/bin/python -m serve
+	@SLIPWAY_PAGE=1 SLIPWAY_HOST=127.0.0.1 \
+		SAGEMAKER_BIND_TO_PORT=$(PORT) SAGEMAKER_MAX_PAYLOAD_IN_MB=14 \
+		SLIPWAY_MODEL_DIR=out/ml/model SLIPWAY_SAMPLES=out/prepared/validation \
+		$(VENV)/bin/python -m serve
 
-bench-serve: $(VENV)/.process ## Measure slipway-serve against multi-model-server and LitServe, in containers; BENCH=options
+bench-serve: $(VENV)/.process ## Measure slipway-serve against two other servers; BENCH=options
 	@$(MAKE) --no-print-directory images IMAGES='train serve'
 	@$(VENV)/bin/python -m bench.serve $(BENCH)
 
 bench-train: $(VENV)/.process ## Measure training against a plain torchvision loop; BENCH=options
 	@$(VENV)/bin/python -m bench.train $(BENCH)
 
-bench-tune: $(VENV)/.process ## Measure a search of 28 trainings against a plain torchvision loop; BENCH=options
+bench-tune: $(VENV)/.process ## Measure a search against a plain torchvision loop; BENCH=options
 	@$(VENV)/bin/python -m bench.tune $(BENCH)
 
 bench-hook: $(VENV)/.process ## Measure what smdebug's hook costs a training step; BENCH=options
@@ -107,14 +117,16 @@ environment: $(VENV)/.process ## Make the Python environment for everything outs
 clean: ## Remove the environment and what the demo wrote
 	rm -rf $(VENV) $(VENV)-mutants out
 
-# Beside containers the demo needs a few small packages; without them, and for the tests, all (torch is 5 GB).
+# Where containers do the work, the demo needs a few small packages.
+# Without containers, and for the tests, it needs all of them: torch alone is 5 GB.
 $(VENV)/.docker: docker/requirements-host.txt | $(VENV)/bin/python
 	@echo "environment: installing docker/requirements-host.txt into $(VENV)"
 	@$(PIP) -r $<
 	@touch $@
 
 $(VENV)/.process: docker/requirements-dev.txt docker/requirements-smdebug.txt | $(VENV)/bin/python
-	@echo "environment: installing docker/requirements-dev.txt into $(VENV); torch alone is 5 GB, this takes minutes"
+	@echo "environment: installing docker/requirements-dev.txt into $(VENV);" \
+		"torch alone is 5 GB, this takes minutes"
 	@$(PIP) -r $<
 	@$(PIP) --no-deps -r docker/requirements-smdebug.txt
 	@touch $@ $(VENV)/.docker
@@ -122,9 +134,11 @@ $(VENV)/.process: docker/requirements-dev.txt docker/requirements-smdebug.txt | 
 # tests/mutants.py's own packages stay apart: some disagree with those of the tests.
 $(VENV)/.mutants: docker/requirements-mutants.txt | $(VENV)/bin/python
 	@$(PYTHON) -m venv $(VENV)-mutants
-	@$(VENV)-mutants/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@$(VENV)-mutants/bin/python $(PIP_INSTALL) -r $<
 	@touch $@
 
 $(VENV)/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Python 3.11 is needed; found '$(PYTHON)'. Set PYTHON=…" >&2; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Python's venv is missing; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
+		|| { echo "Python 3.11 is needed; found '$(PYTHON)'. Set PYTHON=…" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "Python's venv is missing; on Debian: apt-get install python3-venv" >&2; exit 1; }
