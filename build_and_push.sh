@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Usage: ./build_and_push.sh [train|serve|serve-gpu|serve-mms|all]...      (default all)
 #
-# Builds the images (docker/build.sh), pushes them to your ECR, and makes sure that SageMaker takes them: linux/amd64, a
-# Docker v2 manifest. Tags by git commit. Writes the digest URIs to out/images.json, where recipes find them.
+# Builds the images (docker/build.sh), pushes them to your ECR, and makes sure that SageMaker takes
+# them: linux/amd64, a Docker v2 manifest. Tags by git commit. Writes the digest URIs to
+# out/images.json, where recipes find them.
 #
 #   AWS_REGION, AWS_PROFILE   where and who; account and partition follow from them
 #   REGISTRY    push there instead of to ECR, such as localhost:5000
@@ -17,7 +18,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 out=${OUT:-out/images.json}
 
-fail() { echo "build_and_push.sh: $1" >&2; exit 1; }
+fail() { echo "build_and_push.sh: $*" >&2; exit 1; }
 
 # Names and tree are looked at before anything takes time.
 known=()
@@ -28,11 +29,14 @@ for name in "${names[@]}"; do
     [[ " ${known[*]} " == *" $name "* ]] || fail "unknown image '$name'; known: ${known[*]} all"
 done
 
-commit=$(git rev-parse --short=12 HEAD 2>/dev/null) || fail "this folder is not a git checkout with a commit; the images' tags are commits"
+commit=$(git rev-parse --short=12 HEAD 2>/dev/null) \
+    || fail "this folder is not a git checkout with a commit; the images' tags are commits"
 changes=$(git status --porcelain)
 tag=$commit
 if [[ -n $changes ]]; then
-    [[ ${DIRTY:-} == 1 ]] || fail "there are uncommitted changes ($(head -n 1 <<<"$changes" | cut -c 4-)…); commit them, or set DIRTY=1"
+    first=$(head -n 1 <<<"$changes" | cut -c 4-)
+    [[ ${DIRTY:-} == 1 ]] \
+        || fail "there are uncommitted changes ($first…); commit them, or set DIRTY=1"
     tag=$commit-dirty
 fi
 
@@ -41,7 +45,8 @@ if [[ ! -x $python ]]; then python=python3; fi
 ask() { "$python" -m launch.ecr "$@"; }
 
 "$python" -c 'import boto3, launch.ecr' 2>/dev/null \
-    || fail "'$python' lacks the packages of docker/requirements-host.txt; run make environment, or set VENV=…"
+    || fail "'$python' lacks the packages of docker/requirements-host.txt;" \
+        "run make environment, or set VENV=…"
 registry=${REGISTRY:-}
 ecr=""
 if [[ -z $registry ]]; then
@@ -53,7 +58,8 @@ docker/build.sh "${names[@]}"
 
 for name in "${names[@]}"; do
     platform=$(docker image inspect --format '{{.Os}}/{{.Architecture}}' "slipway-$name:$tag")
-    [[ $platform == linux/amd64 ]] || fail "slipway-$name:$tag is for $platform; SageMaker runs linux/amd64"
+    [[ $platform == linux/amd64 ]] \
+        || fail "slipway-$name:$tag is for $platform; SageMaker runs linux/amd64"
 done
 
 if [[ -n $ecr ]]; then
@@ -70,24 +76,26 @@ push() {  # push NAME TAG
 }
 
 publish() {  # publish NAME: push it, assert its manifest, and print and record its digest URI
-    local name=$1 mutability=MUTABLE uri="" code=0
+    local name=$1 image=$registry/slipway-$1 mutability=MUTABLE uri="" code=0
     if [[ -n $ecr ]]; then
         mutability=$(ask repository "$registry" "slipway-$name" ${IMMUTABLE:+--immutable})
     fi
     if [[ $mutability == IMMUTABLE* ]]; then
-        [[ ${LATEST:-} != 1 ]] || fail "LATEST=1, but the tags of the repository slipway-$name cannot move"
-        uri=$(ask digest "$registry/slipway-$name:$tag" 2>/dev/null) || code=$?
-        [[ $code == 0 || $code == 3 ]] || ask digest "$registry/slipway-$name:$tag" >/dev/null  # says what is wrong
+        [[ ${LATEST:-} != 1 ]] \
+            || fail "LATEST=1, but the tags of the repository slipway-$name cannot move"
+        uri=$(ask digest "$image:$tag" 2>/dev/null) || code=$?
+        # 3: the tag is not there yet. The second call lets the user see what else is wrong.
+        [[ $code == 0 || $code == 3 ]] || ask digest "$image:$tag" >/dev/null
     fi
     if [[ -n $uri ]]; then
         echo "push: slipway-$name:$tag is there already and cannot move"
     else
         push "$name" "$tag"
     fi
-    uri=$(ask publish "$name" "$registry/slipway-$name:$tag" --out "$out")
+    uri=$(ask publish "$name" "$image:$tag" --out "$out")
     if [[ ${LATEST:-} == 1 ]]; then
         push "$name" latest
-        ask publish "$name" "$registry/slipway-$name:latest" --out "$out" >/dev/null
+        ask publish "$name" "$image:latest" --out "$out" >/dev/null
     fi
     echo "push: $name=$uri"
 }

@@ -1,5 +1,6 @@
-# What bench/serve.py measures slipway-serve against: multi-model-server and LitServe around eager torch, each as its users
-# run it. For measuring only. Built by bench/serve.py; by hand: docker build -f bench/peers.Dockerfile -t slipway-bench-peers bench
+# What bench/serve.py measures slipway-serve against: multi-model-server and LitServe around eager
+# torch, each as its users run it. For measuring only. Built by bench/serve.py; by hand:
+# docker build -f bench/peers.Dockerfile -t slipway-bench-peers bench
 # The image that this checkout has just built.
 # hadolint ignore=DL3007
 FROM slipway-train:latest
@@ -9,14 +10,16 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends openjdk-17-jre-headless \
     && rm -rf /var/lib/apt/lists/*
 COPY requirements-peers.txt /opt/build/
-# setuptools first, and no build isolation: sagemaker-inference comes as source. retrying becomes older than the training
-# toolkit asks for; nothing is trained in this image.
-# A missing line of grep's is sed's empty output, and pip then refuses the empty file.
+# setuptools first, and no build isolation: sagemaker-inference comes as source. retrying becomes
+# older than the training toolkit asks for, but nothing is trained in this image.
+# Where grep finds no line, sed writes an empty file, and pip refuses that.
 # hadolint ignore=DL4006
-RUN grep -A 3 '^setuptools==' /opt/build/requirements-peers.txt | sed '/# via/d' >/opt/build/setuptools.txt \
-    && /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes --requirement /opt/build/setuptools.txt \
-    && /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes --no-build-isolation \
-        --requirement /opt/build/requirements-peers.txt
+RUN grep -A 3 '^setuptools==' /opt/build/requirements-peers.txt \
+        | sed '/# via/d' >/opt/build/setuptools.txt \
+    && /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes \
+        --requirement /opt/build/setuptools.txt \
+    && /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes \
+        --no-build-isolation --requirement /opt/build/requirements-peers.txt
 COPY peers /opt/peers
 ENV PYTHONPATH=/opt/peers:/opt/slipway
 WORKDIR /opt/peers

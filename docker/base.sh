@@ -1,30 +1,32 @@
 #!/usr/bin/env bash
 # Usage: docker/base.sh [--force]      (as root; needs debootstrap and a running Docker engine)
 #
-# Makes slipway-base:bookworm, a stand-in for debian:bookworm-slim, for networks where no image can be pulled: a minimal
-# Debian made by debootstrap, slimmed as the real one is, with this site's CA bundle and pip settings (index, proxy,
-# timeout; never a folder of this machine, never a password). It carries the label org.slipway.base=stand-in, which
-# every image built on it inherits. Does nothing when the image is there already, unless --force is given.
+# Makes slipway-base:bookworm, a stand-in for debian:bookworm-slim, for networks where no image can
+# be pulled. It is a minimal Debian made by debootstrap, slimmed as the real one is, with this
+# site's CA bundle and pip settings: index, proxy, timeout; never a folder of this machine, never a
+# password. It carries the label org.slipway.base=stand-in, which every image built on it inherits.
+# The script does nothing when the image is there already, unless --force is given.
 #
-#   BASE_TAG       name of the image                                      default slipway-base:bookworm
-#   DEBIAN_MIRROR  where Debian comes from                                default debootstrap's own
-#   CA_BUNDLE      PEM file for pip, curl and Python                      default what this machine's pip or TLS uses
+#   BASE_TAG       name of the image; default slipway-base:bookworm
+#   DEBIAN_MIRROR  where Debian comes from; default debootstrap's own
+#   CA_BUNDLE      PEM file for pip, curl and Python; default what this machine's pip or TLS uses
 set -euo pipefail
 
 base_tag=${BASE_TAG:-slipway-base:bookworm}
 suite=bookworm
-ca_path=/etc/ssl/site-ca-bundle.crt  # its own file: installing ca-certificates rewrites Debian's bundle
+# A file of its own, since installing ca-certificates rewrites Debian's bundle.
+ca_path=/etc/ssl/site-ca-bundle.crt
 
-fail() { echo "base.sh: $1" >&2; exit 1; }
+fail() { echo "base.sh: $*" >&2; exit 1; }
 
-pip_setting() {  # pip_setting NAME: what the environment, else pip's files, say; nothing where neither does
+pip_setting() {  # pip_setting NAME: what the environment says, else pip's files, else nothing
     local variable=PIP_${1^^}
     variable=${variable//-/_}
     if [[ -n ${!variable:-} ]]; then echo "${!variable}"; return; fi
     python3 -m pip config get "global.$1" 2>/dev/null || true
 }
 
-portable() {  # portable NAME VALUE: the words of VALUE that mean the same on another machine, one per line
+portable() {  # portable NAME VALUE: the words of VALUE that hold on any machine, one per line
     local word words
     read -r -a words <<<"$2"
     for word in ${words[@]+"${words[@]}"}; do
@@ -45,9 +47,13 @@ write_pip_settings() {  # write_pip_settings FILE
     done
 }
 
-slim() {  # slim ROOT: no manuals, translations and caches, now and after every later apt-get install
-    local root=$1 dropped=(doc groff info linda lintian locale man) name
-    for name in "${dropped[@]}"; do echo "path-exclude /usr/share/$name/*"; done >"$root/etc/dpkg/dpkg.cfg.d/slim"
+dropped=(doc groff info linda lintian locale man)  # the folders of /usr/share that slim images lack
+
+keep_slim() {  # keep_slim ROOT: every later apt-get install leaves out the same as slim does
+    local root=$1 name
+    for name in "${dropped[@]}"; do
+        echo "path-exclude /usr/share/$name/*"
+    done >"$root/etc/dpkg/dpkg.cfg.d/slim"
     echo "path-include /usr/share/doc/*/copyright" >>"$root/etc/dpkg/dpkg.cfg.d/slim"
     echo "force-unsafe-io" >"$root/etc/dpkg/dpkg.cfg.d/speed"  # a killed build starts over anyway
     cat >"$root/etc/apt/apt.conf.d/slim" <<'APT'
@@ -56,13 +62,21 @@ Acquire::GzipIndexes "true";
 Apt::AutoRemove::SuggestsImportant "false";
 Dir::Cache::pkgcache "";
 Dir::Cache::srcpkgcache "";
-DPkg::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb /var/cache/apt/archives/partial/*.deb || true"; };
+DPkg::Post-Invoke {
+    "rm -f /var/cache/apt/archives/*.deb /var/cache/apt/archives/partial/*.deb || true";
+};
 APT
     # No service may start while an image is built.
     printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
     chmod 755 "$root/usr/sbin/policy-rc.d"
+}
+
+slim() {  # slim ROOT: takes out manuals, translations and caches
+    local root=$1 name
     for name in "${dropped[@]}"; do
-        if [[ -d $root/usr/share/$name ]]; then find "$root/usr/share/$name" -type f ! -name copyright -delete; fi
+        if [[ -d $root/usr/share/$name ]]; then
+            find "$root/usr/share/$name" -type f ! -name copyright -delete
+        fi
     done
     find "$root/usr/share/doc" -type l -delete
     find "${dropped[@]/#/$root/usr/share/}" -mindepth 1 -type d -empty -delete 2>/dev/null || true
@@ -76,30 +90,35 @@ case "${1:-}" in
     *) echo "base.sh: unknown argument '$1'; the only one is --force" >&2; exit 2 ;;
 esac
 command -v docker >/dev/null || fail "docker is missing; install it: apt-get install docker.io"
-docker info >/dev/null 2>&1 || fail "no Docker engine answers; start one, or add yourself to the group docker"
+docker info >/dev/null 2>&1 \
+    || fail "no Docker engine answers; start one, or add yourself to the group docker"
 if [[ $force == no ]] && docker image inspect "$base_tag" >/dev/null 2>&1; then
     echo "base: $base_tag is there already (make it anew: docker/base.sh --force)"
     exit 0
 fi
 [[ $(id -u) == 0 ]] || fail "making a base image takes root; run: sudo $0"
 PATH=$PATH:/usr/sbin:/sbin
-command -v debootstrap >/dev/null || fail "debootstrap is missing; install it: apt-get install debootstrap"
+command -v debootstrap >/dev/null \
+    || fail "debootstrap is missing; install it: apt-get install debootstrap"
 
 ca_bundle=${CA_BUNDLE:-$(pip_setting cert)}
 ca_bundle=${ca_bundle:-${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}}
-[[ -r $ca_bundle ]] || fail "the CA bundle '$ca_bundle' cannot be read; name one with CA_BUNDLE=file"
+[[ -r $ca_bundle ]] \
+    || fail "the CA bundle '$ca_bundle' cannot be read; name one with CA_BUNDLE=file"
 
 work=$(mktemp -d)
 trap 'rm -rf --one-file-system "$work"' EXIT
 root=$work/root
 echo "base: debootstrap $suite (about a minute)"
-if ! debootstrap --variant=minbase --include=ca-certificates "$suite" "$root" ${DEBIAN_MIRROR:+"$DEBIAN_MIRROR"} \
-    >"$work/log" 2>&1; then
+if ! debootstrap --variant=minbase --include=ca-certificates \
+    "$suite" "$root" ${DEBIAN_MIRROR:+"$DEBIAN_MIRROR"} >"$work/log" 2>&1; then
     tail -n 20 "$work/log" >&2
-    fail "debootstrap failed, its last lines are above; another mirror can be named with DEBIAN_MIRROR=url"
+    fail "debootstrap failed, its last lines are above;" \
+        "another mirror can be named with DEBIAN_MIRROR=url"
 fi
 
-# debootstrap leaves one line "deb MIRROR SUITE main"; the updates and the security fixes stand beside it.
+# debootstrap leaves one line "deb MIRROR SUITE main". The updates and the security fixes stand
+# beside it.
 mirror=$(awk '$1 == "deb" { print $2; exit }' "$root/etc/apt/sources.list")
 cat >"$root/etc/apt/sources.list" <<SOURCES
 deb $mirror $suite main
@@ -108,6 +127,7 @@ deb ${mirror%/}-security $suite-security main
 SOURCES
 install -m 644 "$ca_bundle" "$root$ca_path"
 write_pip_settings "$root/etc/pip.conf"
+keep_slim "$root"
 slim "$root"
 rm -f "$root/etc/resolv.conf" "$root/etc/hostname"  # the engine writes its own
 
@@ -116,7 +136,8 @@ for variable in SSL_CERT_FILE PIP_CERT REQUESTS_CA_BUNDLE CURL_CA_BUNDLE AWS_CA_
     environment+=(--change "ENV $variable=$ca_path")
 done
 tar --numeric-owner --sort=name --one-file-system -C "$root" -c . |
-    docker import --platform linux/amd64 --change "LABEL org.slipway.base=stand-in" --change 'CMD ["bash"]' \
+    docker import --platform linux/amd64 \
+        --change "LABEL org.slipway.base=stand-in" --change 'CMD ["bash"]' \
         "${environment[@]}" - "$base_tag" >/dev/null
 size=$(docker image inspect --format '{{.Size}}' "$base_tag")
 echo "base: $base_tag, $((size / 1000000)) MB, a stand-in for debian:$suite-slim"

@@ -1,21 +1,23 @@
-# The serving image for GPU hosts: the training image, whose gigabytes of torch it shares, with a web server on top.
-# Built by docker/build.sh, which builds that one first; by hand, from the repository's root:
-# docker build -f docker/serve-gpu.Dockerfile .
+# The serving image for GPU hosts: a web server on top of the training image, whose gigabytes of
+# torch it shares. docker/build.sh builds it, and the training image first. By hand, from the
+# repository's root: docker build -f docker/serve-gpu.Dockerfile .
 
 # Of the same commit: the artifact's reader in it must be the one that this commit's server calls.
 ARG TRAIN_IMAGE=slipway-train:latest
 
 FROM ${TRAIN_IMAGE}
 COPY docker/requirements-serve-gpu.txt /opt/build/
-# The train image's pip; what it has of the set is satisfied already, at the versions that the lock took from it. What
-# trim.sh took out of that image is all that may be missing. grep's own exit code decides, not pip's.
+# The train image's pip installs. What that image has of the set is satisfied already: the lock took
+# the versions from it. Nothing may be missing but what trim.sh took out of it.
+# grep's own exit code decides, not pip's.
 # hadolint ignore=DL4006
-RUN /opt/venv/bin/pip install --no-cache-dir --no-compile --disable-pip-version-check --require-hashes \
-        --only-binary :all: --requirement /opt/build/requirements-serve-gpu.txt \
-    && ! { /opt/venv/bin/pip check \
-        | grep -vE "No broken requirements|requires (openvino-telemetry|ninja|scikit-learn), which is not installed"; }
+RUN /opt/venv/bin/pip install --no-cache-dir --no-compile --disable-pip-version-check \
+        --require-hashes --only-binary :all: --requirement /opt/build/requirements-serve-gpu.txt \
+    && trimmed="requires (openvino-telemetry|ninja|scikit-learn), which is not installed" \
+    && ! { /opt/venv/bin/pip check | grep -vE "No broken requirements|$trimmed"; }
 COPY docker/warm_engine.py docker/warm_serve.py docker/warm_serve_gpu.py /opt/build/
-# Fails the build when something that a server needs is not there; the environment would keep it from writing bytecode.
+# Fails the build when something that a server needs is not there. The image's own
+# PYTHONDONTWRITEBYTECODE would keep it from writing bytecode.
 RUN export PYTHONDONTWRITEBYTECODE="" HOME=/tmp/warm \
     && /opt/venv/bin/python -W error /opt/build/warm_serve.py \
     && /opt/venv/bin/python /opt/build/warm_serve_gpu.py \
@@ -25,7 +27,8 @@ COPY docker/serve /opt/venv/bin/serve
 # SAGEMAKER_TRAINING_MODULE: the training toolkit's; no job runs here.
 ENV SAGEMAKER_TRAINING_MODULE= \
     SLIPWAY_COMMAND=serve
-# SageMaker may then choose the port (SAGEMAKER_BIND_TO_PORT), and load and unload many models in one container.
+# accept-bind-to-port: SageMaker may choose the port (SAGEMAKER_BIND_TO_PORT). multi-models: it may
+# load and unload many models in one container.
 LABEL com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true \
       com.amazonaws.sagemaker.capabilities.multi-models=true
 EXPOSE 8080

@@ -1,11 +1,12 @@
 # The serving image: Flask, gunicorn and OpenVINO on a CPU. No torch, no pip, no compiler.
-# Built by docker/build.sh; by hand, from the repository's root: docker build -f docker/serve.Dockerfile .
+# Built by docker/build.sh; by hand, from the repository's root:
+# docker build -f docker/serve.Dockerfile .
 
 # A site that cannot pull puts its mirror, or the stand-in of `make base`, here.
 ARG BASE_IMAGE=debian:bookworm-slim
 
 FROM ${BASE_IMAGE} AS base
-# Debian's own Python 3.11: the slim image has none. ca-certificates: for pip, to check whom it talks to.
+# Debian's own Python 3.11: the slim image has none. pip needs ca-certificates to check its index.
 # A release of Debian has one version of each package, with its security fixes.
 # hadolint ignore=DL3008
 RUN apt-get update \
@@ -18,13 +19,16 @@ FROM base AS build
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends python3-venv \
     && rm -rf /var/lib/apt/lists/*
-# --no-compile: bytecode of modules that nobody imports is a third of their size; warm_serve.py writes what is needed.
+# PIP_NO_COMPILE: bytecode of modules that nobody imports is a third of their size. warm_serve.py
+# writes what is needed.
 ENV PIP_NO_CACHE_DIR=1 PIP_NO_COMPILE=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 COPY docker/requirements-build.txt docker/requirements-serve.txt /build/
-# The venv's own pip replaces itself by the locked one first; --only-binary: nothing here may need a compiler.
+# The venv's own pip replaces itself by the locked one first. --only-binary: nothing here may need a
+# compiler.
 RUN python3 -m venv /opt/venv \
     && /opt/venv/bin/pip install --require-hashes --requirement /build/requirements-build.txt \
-    && /opt/venv/bin/pip install --require-hashes --only-binary :all: --requirement /build/requirements-serve.txt \
+    && /opt/venv/bin/pip install --require-hashes --only-binary :all: \
+        --requirement /build/requirements-serve.txt \
     && /opt/venv/bin/pip check
 COPY docker/trim.sh /build/
 RUN /build/trim.sh /opt/venv \
@@ -37,16 +41,18 @@ FROM base AS serve
 COPY --from=build /opt/venv /opt/venv
 COPY docker/serve /opt/venv/bin/serve
 COPY docker/entrypoint.py /usr/local/bin/entrypoint.py
-# HOME: an unknown uid (--user) has no home, and with --read-only the only place to write is a --tmpfs /tmp.
-# PYTHONDONTWRITEBYTECODE: the code is read-only for such a uid, the bytecode is there already.
+# HOME: an unknown uid (--user) has no home. With --read-only, the only place to write is a --tmpfs
+# on /tmp.
+# PYTHONDONTWRITEBYTECODE: the code is read-only for such a uid, and the bytecode is there already.
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONPATH=/opt/slipway \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     HOME=/tmp \
     SLIPWAY_COMMAND=serve
-# SageMaker may then choose the port (SAGEMAKER_BIND_TO_PORT), as inference pipelines do, and load and unload many models
-# in one container (SAGEMAKER_MULTI_MODEL).
+# accept-bind-to-port: SageMaker may choose the port (SAGEMAKER_BIND_TO_PORT), as inference
+# pipelines do. multi-models: it may load and unload many models in one container
+# (SAGEMAKER_MULTI_MODEL).
 LABEL com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true \
       com.amazonaws.sagemaker.capabilities.multi-models=true
 EXPOSE 8080

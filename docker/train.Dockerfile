@@ -1,19 +1,21 @@
-# The training image, for GPU and CPU hosts alike: torch's wheels carry CUDA, the host's driver comes with `--gpus all`.
-# Built by docker/build.sh; by hand, from the repository's root: docker build -f docker/train.Dockerfile .
+# The training image, for GPU and CPU hosts alike: torch's wheels carry CUDA, and the host's driver
+# comes with `--gpus all`. Built by docker/build.sh; by hand, from the repository's root:
+# docker build -f docker/train.Dockerfile .
 
 # A site that cannot pull puts its mirror, or the stand-in of `make base`, here.
 ARG BASE_IMAGE=debian:bookworm-slim
 
 FROM ${BASE_IMAGE} AS base
-# Debian's own Python 3.11: the slim image has none. ca-certificates lets pip and boto3 check the far side.
+# Debian's own Python 3.11: the slim image has none. ca-certificates lets pip and boto3 check whom
+# they talk to.
 # A release of Debian has one version of each package, with its security fixes.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates python3 \
     && rm -rf /var/lib/apt/lists/*
 
-# The compiler stays in this stage: sagemaker-training comes as source with a C extension. Only these few packages are
-# built here, so that the gigabytes of torch are not copied from stage to stage.
+# The compiler stays in this stage: sagemaker-training comes as source with a C extension. Only
+# these few packages are built here, so that no gigabytes of torch are copied from stage to stage.
 FROM base AS build
 # A release of Debian has one version of each package, with its security fixes.
 # hadolint ignore=DL3008
@@ -32,30 +34,36 @@ RUN python3 -m venv /opt/venv \
 FROM base AS train
 COPY --from=build /opt/venv /opt/venv
 COPY docker/requirements-train.txt docker/trim.sh /opt/build/
-# CUDA's libraries, two thirds of the image, are a layer of their own: a push compresses each layer on one core, and
-# sends again only those that changed.
-RUN awk '/^[a-z]/ { kept = /^(nvidia-|triton)/ } kept' /opt/build/requirements-train.txt > /opt/build/requirements-cuda.txt \
-    && /opt/venv/bin/pip install --no-cache-dir --no-compile --disable-pip-version-check --require-hashes --no-deps \
-        --only-binary :all: --requirement /opt/build/requirements-cuda.txt \
+# CUDA's libraries, two thirds of the image, are a layer of their own: a push compresses each layer
+# on one core, and sends again only those that changed.
+RUN awk '/^[a-z]/ { kept = /^(nvidia-|triton)/ } kept' /opt/build/requirements-train.txt \
+        > /opt/build/requirements-cuda.txt \
+    && /opt/venv/bin/pip install --no-cache-dir --no-compile --disable-pip-version-check \
+        --require-hashes --no-deps --only-binary :all: \
+        --requirement /opt/build/requirements-cuda.txt \
     && find /opt/venv -name '*.a' -delete -o -name '*.pyi' -delete
-# What the build stage made is satisfied already; --only-binary: nothing else may need a compiler. --no-compile:
-# bytecode of modules that nobody imports would be a fifth of a gigabyte; warm_train.py writes what is needed. pip
-# stays: the toolkit's script mode installs a user's requirements.txt with it.
-RUN /opt/venv/bin/pip install --no-cache-dir --no-compile --disable-pip-version-check --require-hashes \
-        --only-binary :all: --requirement /opt/build/requirements-train.txt \
+# What the build stage made is satisfied already.
+# --only-binary: nothing else may need a compiler.
+# --no-compile: bytecode of modules that nobody imports would be a fifth of a gigabyte.
+# warm_train.py writes what is needed.
+# pip stays: the toolkit's script mode installs a user's requirements.txt with it.
+RUN /opt/venv/bin/pip install --no-cache-dir --no-compile --disable-pip-version-check \
+        --require-hashes --only-binary :all: --requirement /opt/build/requirements-train.txt \
     && /opt/venv/bin/pip check \
     && /opt/build/trim.sh /opt/venv
 COPY docker/warm_train.py docker/warm_quantization.py /opt/build/
-# Fails the build when trimming took something that is needed. SAGEMAKER_BASE_DIR: importing the toolkit makes folders
-# there, and /opt/ml must not exist in the image.
-RUN SAGEMAKER_BASE_DIR=/tmp/warm HOME=/tmp/warm /opt/venv/bin/python /opt/build/warm_train.py /tmp/warm \
-    && HOME=/tmp/warm /opt/venv/bin/python /opt/build/warm_quantization.py /tmp/warm \
+# Fails the build when trimming took something that is needed. SAGEMAKER_BASE_DIR: importing the
+# toolkit makes folders there, and /opt/ml must not exist in the image.
+RUN export HOME=/tmp/warm \
+    && SAGEMAKER_BASE_DIR=/tmp/warm /opt/venv/bin/python /opt/build/warm_train.py /tmp/warm \
+    && /opt/venv/bin/python /opt/build/warm_quantization.py /tmp/warm \
     && rm -rf /tmp/warm
 
 # TORCH_HOME: where torchvision looks for ImageNet weights before it asks the network.
 ENV PATH=/opt/venv/bin:$PATH \
     TORCH_HOME=/opt/weights
-# WEIGHTS=resnet50,vgg16 bakes them in, for jobs without network. Not below /opt/ml: SageMaker mounts over it.
+# WEIGHTS=resnet50,vgg16 bakes them in, for jobs without network. They lie outside /opt/ml:
+# SageMaker mounts over it.
 ARG WEIGHTS=
 COPY docker/fetch_weights.py /opt/build/
 RUN test -z "${WEIGHTS}" || /opt/venv/bin/python /opt/build/fetch_weights.py "${WEIGHTS}"
@@ -65,16 +73,18 @@ ARG PACKAGES=
 # The user names the packages, with versions or without.
 # hadolint ignore=DL3008
 RUN test -z "${PACKAGES}" \
-    || (apt-get update && apt-get install --yes --no-install-recommends ${PACKAGES} && rm -rf /var/lib/apt/lists/*)
+    || (apt-get update && apt-get install --yes --no-install-recommends ${PACKAGES} \
+        && rm -rf /var/lib/apt/lists/*)
 
 COPY docker/entrypoint.py /usr/local/bin/entrypoint.py
-# In place of the toolkit's own script, which it calls: that one can leave with 0 after a failure.
+# It replaces the toolkit's own script, and calls it: that one can leave with 0 after a failure.
 COPY docker/train /opt/venv/bin/train
 # NVIDIA_*: what makes the NVIDIA runtime mount the driver; an nvidia/cuda base would set these.
-# HOME: an unknown uid (--user) has no home, and with --read-only the only place to write is a --tmpfs /tmp.
-# PYTHONDONTWRITEBYTECODE: the code is read-only for such a uid, the bytecode is there already.
-# SAGEMAKER_TRAINING_MODULE: the toolkit's `train` command calls this function in its own process (PID 1), so that the
-# function's own SIGTERM handler works.
+# HOME: an unknown uid (--user) has no home. With --read-only, the only place to write is a --tmpfs
+# on /tmp.
+# PYTHONDONTWRITEBYTECODE: the code is read-only for such a uid, and the bytecode is there already.
+# SAGEMAKER_TRAINING_MODULE: the toolkit's `train` command calls this function in its own process
+# (PID 1), so that the function's own SIGTERM handler works.
 ENV NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility \
     PYTHONPATH=/opt/slipway \

@@ -2,14 +2,16 @@
 # Usage: local_test/predict.sh URL PHOTO [CONTENT_TYPE]
 #        local_test/predict.sh http://127.0.0.1:8080 photo.jpg
 #
-# Sends one photo (or a .json request) to URL/invocations, as InvokeEndpoint would, and prints the answer. Without
-# CONTENT_TYPE: application/json for .json, else application/x-image, which leaves the format to the server. Leaves with
-# 1 when the answer is not a 200, and says its status.
+# Sends one photo (or a .json request) to URL/invocations, as InvokeEndpoint would, and prints the
+# answer. Without CONTENT_TYPE, a .json goes as application/json, all else as application/x-image,
+# which leaves the format to the server. Leaves with 1 when the answer is not a 200, and says its
+# status.
 set -euo pipefail
 
 if [[ $# -lt 2 || $# -gt 3 ]]; then sed -n '2,3s/^# //p' "${BASH_SOURCE[0]}" >&2; exit 2; fi
 url=${1%/} photo=$2
-[[ -r $photo && -f $photo ]] || { echo "predict.sh: the photo '$photo' cannot be read" >&2; exit 2; }
+[[ -r $photo && -f $photo ]] \
+    || { echo "predict.sh: the photo '$photo' cannot be read" >&2; exit 2; }
 case $photo in
     *.json) content_type=application/json ;;
     *) content_type=application/x-image ;;
@@ -17,9 +19,10 @@ esac
 
 answer=$(mktemp)
 trap 'rm -f "$answer"' EXIT
-# The redirection, since curl's own @FILE takes some characters of a name as its own.
+# The photo comes by redirection, since curl's own @FILE takes some characters of a name as its own.
 status=$(curl --silent --show-error --max-time 60 --header "Content-Type: ${3:-$content_type}" \
-    --data-binary @- --output "$answer" --write-out '%{http_code}' "${url%/invocations}/invocations" <"$photo") ||
+    --data-binary @- --output "$answer" --write-out '%{http_code}' \
+    "${url%/invocations}/invocations" <"$photo") ||
     { echo "predict.sh: $url did not answer; is the server up? ($url/ping)" >&2; exit 1; }
 cat "$answer"
 if [[ -n $(tail -c 1 "$answer") ]]; then echo; fi

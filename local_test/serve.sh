@@ -2,9 +2,10 @@
 # Usage: local_test/serve.sh IMAGE ROOT_OR_MODEL_DIR [PORT [docker options…]]
 #        local_test/serve.sh slipway-serve out/job 8080 --read-only --tmpfs /tmp
 #
-# Runs a serving image as SageMaker does: `docker run IMAGE serve`, with the model (ROOT/model, or the folder itself)
-# read-only at /opt/ml/model and http://127.0.0.1:PORT (default 8080) leading to the container's port 8080. Stays in the
-# foreground. Ctrl-C is what SageMaker does to end it: SIGTERM, and SIGKILL 30 s later.
+# Runs a serving image as SageMaker does: `docker run IMAGE serve`. The model (ROOT/model, or the
+# folder itself) is read-only at /opt/ml/model, and http://127.0.0.1:PORT (default 8080) leads to
+# the container's port 8080. The script stays in the foreground. Ctrl-C is what SageMaker does to
+# end it: SIGTERM, and SIGKILL 30 s later.
 set -euo pipefail
 
 fail() { echo "serve.sh: $1" >&2; exit 2; }
@@ -14,14 +15,15 @@ image=$1 folder=$2 port=${3:-8080}
 shift $(($# < 3 ? $# : 3))
 [[ $port =~ ^[0-9]+$ ]] || fail "PORT is '$port', expected a number such as 8080"
 if [[ -e $folder/model/model.json ]]; then folder=$folder/model; fi
-[[ -e $folder/model.json ]] || fail "neither '$folder/model.json' nor '$folder/model/model.json' is there; train first"
+[[ -e $folder/model.json ]] \
+    || fail "neither '$folder/model.json' nor '$folder/model/model.json' is there; train first"
 model=$(cd "$folder" && pwd)
 name=slipway-serve-$$-$RANDOM
 
 echo "serve.sh: $model on http://127.0.0.1:$port" >&2
 # In the background, so that this shell can turn Ctrl-C into a SIGTERM for the container.
-docker run --rm --name "$name" --sig-proxy=false --env OMP_NUM_THREADS --publish "127.0.0.1:$port:8080" \
-    --volume "$model:/opt/ml/model:ro" "$@" "$image" serve &
+docker run --rm --name "$name" --sig-proxy=false --env OMP_NUM_THREADS \
+    --publish "127.0.0.1:$port:8080" --volume "$model:/opt/ml/model:ro" "$@" "$image" serve &
 client=$!
 # shellcheck disable=SC2317,SC2329  # the trap calls it
 stop() {
@@ -30,7 +32,8 @@ stop() {
 }
 trap stop INT TERM
 interrupted=yes
-while [[ $interrupted == yes ]]; do  # a signal ends `wait` early, with a code that is not the container's
+# A signal ends `wait` early, with a code that is not the container's.
+while [[ $interrupted == yes ]]; do
     interrupted=no code=0
     wait "$client" || code=$?
 done

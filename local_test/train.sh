@@ -2,21 +2,24 @@
 # Usage: local_test/train.sh IMAGE ROOT [docker options…]
 #        local_test/train.sh slipway-train out/job --network none --env USE_SMDEBUG=0
 #
-# Runs a training image as SageMaker does: `docker run IMAGE train`, with ROOT as /opt/ml. ROOT holds your
-# input/data/<channel>/ and, if you like, input/config/hyperparameters.json; what else SageMaker writes into
-# input/config is added where it is missing. Ctrl-C is StopTrainingJob: SIGTERM, and SIGKILL 120 s later. Leaves with
-# the container's exit code. The container runs as root, as on SageMaker; what it wrote is handed to you at the end.
+# Runs a training image as SageMaker does: `docker run IMAGE train`, with ROOT as /opt/ml. ROOT
+# holds your input/data/<channel>/ and, if you like, input/config/hyperparameters.json. What else
+# SageMaker writes into input/config is added where it is missing. Ctrl-C is StopTrainingJob:
+# SIGTERM, and SIGKILL 120 s later. Leaves with the container's exit code. The container runs as
+# root, as on SageMaker; what it wrote is handed to you at the end.
 #
-#   GPUS           all, none, or auto: all where the engine has NVIDIA's runtime     default auto
-#   SHM_SIZE       /dev/shm, for scripts of your own that load by worker processes, and NCCL   default 2g
-#   STOP_TIMEOUT_S seconds between SIGTERM and SIGKILL                               default 120
+#   GPUS           all, none, or auto: all where the engine has NVIDIA's runtime; default auto
+#   SHM_SIZE       size of /dev/shm; default 2g. NCCL needs it, and your own scripts if their data
+#                  loaders have worker processes
+#   STOP_TIMEOUT_S seconds between SIGTERM and SIGKILL; default 120
 set -euo pipefail
 
 fail() { echo "train.sh: $1" >&2; exit 2; }
 
 if [[ $# -lt 2 ]]; then sed -n '2,3s/^# //p' "${BASH_SOURCE[0]}" >&2; exit 2; fi
 image=$1
-[[ -d $2/input/data ]] || fail "'$2' has no folder input/data; lay it out as /opt/ml is: input/data/<channel>/…"
+[[ -d $2/input/data ]] \
+    || fail "'$2' has no folder input/data; lay it out as /opt/ml is: input/data/<channel>/…"
 root=$(cd "$2" && pwd)
 shift 2
 name=slipway-train-$$-$RANDOM
@@ -25,7 +28,9 @@ gpus=()
 case ${GPUS:-auto} in
     all) gpus=(--gpus all) ;;
     none) ;;
-    auto) if docker info --format '{{json .Runtimes}}' | grep -q '"nvidia"'; then gpus=(--gpus all); fi ;;
+    auto)
+        runtimes=$(docker info --format '{{json .Runtimes}}' || true)
+        if [[ $runtimes == *'"nvidia"'* ]]; then gpus=(--gpus all); fi ;;
     *) fail "GPUS='$GPUS' is none of all, none, auto" ;;
 esac
 
@@ -37,20 +42,24 @@ write_missing() {  # write_missing NAME JSON
 # What the platform makes before the container starts.
 mkdir -p "$root/input/config" "$root/model" "$root/output/data" "$root/checkpoints"
 shopt -s nullglob
-channel='{"TrainingInputMode": "File", "S3DistributionType": "FullyReplicated", "RecordWrapperType": "None"}'
+channel='{"TrainingInputMode": "File", "S3DistributionType": "FullyReplicated",'
+channel+=' "RecordWrapperType": "None"}'
 channels=""
 for folder in "$root"/input/data/*/; do
     channels+=${channels:+, }"\"$(basename "$folder")\": $channel"
 done
 write_missing inputdataconfig "{$channels}"
 # The same as runtime/opt_ml.py writes; tests/runtime/test_opt_ml.py compares them.
-write_missing resourceconfig '{"current_host": "algo-1", "hosts": ["algo-1"], "network_interface_name": "eth0",
+write_missing resourceconfig '{"current_host": "algo-1", "hosts": ["algo-1"],
+  "network_interface_name": "eth0",
   "current_instance_type": "local", "current_group_name": "homogeneousCluster",
-  "instance_groups": [{"instance_group_name": "homogeneousCluster", "instance_type": "local", "hosts": ["algo-1"]}]}'
+  "instance_groups": [{"instance_group_name": "homogeneousCluster", "instance_type": "local",
+    "hosts": ["algo-1"]}]}'
 write_missing hyperparameters '{}'
 
 # In the background, so that this shell can turn Ctrl-C into a SIGTERM for the container.
-docker run --rm --name "$name" --sig-proxy=false --shm-size "${SHM_SIZE:-2g}" --env OMP_NUM_THREADS --volume "$root:/opt/ml" \
+docker run --rm --name "$name" --sig-proxy=false --shm-size "${SHM_SIZE:-2g}" \
+    --env OMP_NUM_THREADS --volume "$root:/opt/ml" \
     ${gpus[@]+"${gpus[@]}"} "$@" "$image" train &
 client=$!
 # shellcheck disable=SC2317,SC2329  # the trap calls it
@@ -61,14 +70,16 @@ stop() {
 }
 trap stop INT TERM
 interrupted=yes
-while [[ $interrupted == yes ]]; do  # a signal ends `wait` early, with a code that is not the container's
+# A signal ends `wait` early, with a code that is not the container's.
+while [[ $interrupted == yes ]]; do
     interrupted=no code=0
     wait "$client" || code=$?
 done
 trap - INT TERM
 
 # Root's files would be in the way of the next run. A rootless engine's are yours already.
-if [[ -n $(find "$root/model" "$root/output" "$root/checkpoints" ! -user "$(id -u)" -print -quit 2>/dev/null) ]]; then
+written=("$root/model" "$root/output" "$root/checkpoints")
+if [[ -n $(find "${written[@]}" ! -user "$(id -u)" -print -quit 2>/dev/null) ]]; then
     docker run --rm --network none --volume "$root:/opt/ml" --entrypoint chown "$image" \
         -R "$(id -u):$(id -g)" /opt/ml/model /opt/ml/output /opt/ml/checkpoints
 fi
