@@ -116,9 +116,9 @@ def _take_streams(stdin: int, stdout: int, stderr: int) -> None:
             with contextlib.suppress(OSError):  # the listing's own
                 os.close(int(name))
     # They stay open to the end of the process.
-    sys.stdin = open(0, closefd=False)  # noqa: SIM115  see above
-    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115  see above
-    sys.stderr = open(2, "w", 1, errors="backslashreplace", closefd=False)  # noqa: SIM115  see above
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115  as above
+    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115  as above
+    sys.stderr = open(2, "w", 1, errors="backslashreplace", closefd=False)  # noqa: SIM115  as above
 
 
 def _become(module: str, words: list[str], environment: Mapping[str, str] | None) -> NoReturn:
