@@ -1,9 +1,9 @@
 """python tests/mutants.py [--count 100] [PACKAGE...]: do the tests notice a small wrong change?
 
 cosmic-ray makes mutants: one operator, number or keyword of the code is changed. A random sample of
-them runs against the tests of its package. A mutant is killed when a test fails or time is up. The
-survivors are printed as diffs, for a person to read. `make mutants` runs it, in an environment of
-its own with docker/requirements-mutants.txt.
+them runs against the tests of its package. A mutant is killed when a test fails, or when they take
+three times as long as without it. The survivors are printed as diffs, for a person to read.
+`make mutants` runs it, in an environment of its own with docker/requirements-mutants.txt.
 """
 
 import argparse
@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -32,7 +33,9 @@ PACKAGES = ("prepare", "train", "artifact", "serve", "launch", "tune")
 # Left out: changes of definitions, which nearly always end at import, and changes of nothing.
 SKIPPED_OPERATORS = ("RemoveDecorator", "VariableReplacer", "VariableInserter", "no-op")
 DOTTED = re.compile(r"\w*\.")
-LIMIT_S = 900  # of all tests for one mutant
+BASELINE_LIMIT_S = 1800.0  # of a package's tests without a mutant
+SLOWER = 3.0  # a mutant's tests may take so many times as long as without it
+START_S = 60.0  # and this much more: a busy machine is not a killed mutant
 GOAL = 0.85  # share of mutants that the tests kill
 SELECTED = "not docker and not verify"
 
@@ -115,9 +118,13 @@ def sample(packages: list[str], count: int, seed: int) -> list[Mutant]:
     return [chance.choice(places[place]) for place in chosen]
 
 
+def package_of(path: str) -> str:
+    return path.partition("/")[0]
+
+
 def tests_for(tree: Path, path: str) -> list[str]:
     """Test files of the module's package, those first that import the module."""
-    package = path.partition("/")[0]
+    package = package_of(path)
     module = path.removesuffix(".py").replace("/", ".")
     parent, _, name = module.rpartition(".")
     pattern = re.compile(
@@ -129,7 +136,25 @@ def tests_for(tree: Path, path: str) -> list[str]:
     return [str(file.relative_to(tree)) for file in ordered]
 
 
-def run(mutant: Mutant, tree: Path, python: str) -> Outcome:
+def baseline(packages: list[str], tree: Path, python: str) -> dict[str, float]:
+    """The time limit per package, in seconds, from its tests without a mutant.
+
+    SystemExit when they fail: each mutant would count as killed.
+    """
+    limits = {}
+    for package in packages:
+        started = time.monotonic()
+        files = tests_for(tree, f"{package}/__main__.py")
+        by = first_failure(tree, files, python, BASELINE_LIMIT_S)
+        if by:
+            raise SystemExit(f"mutants: without a mutant {package}'s tests fail ({by})")
+        took_s = time.monotonic() - started
+        limits[package] = SLOWER * took_s + START_S
+        print(f"mutants: {package}'s tests pass in {took_s:.0f} s", flush=True)
+    return limits
+
+
+def run(mutant: Mutant, tree: Path, python: str, limits: dict[str, float]) -> Outcome:
     """Put the mutant into a copy of the repository, run the tests, and put the file back."""
     file = tree / mutant.path
     source = file.read_text(encoding="utf-8")
@@ -139,13 +164,14 @@ def run(mutant: Mutant, tree: Path, python: str) -> Outcome:
     )
     file.write_text(changed or "", encoding="utf-8")
     try:
-        by = first_failure(tree, tests_for(tree, mutant.path), python)
+        limit_s = limits[package_of(mutant.path)]
+        by = first_failure(tree, tests_for(tree, mutant.path), python, limit_s)
     finally:
         file.write_text(source, encoding="utf-8")
     return Outcome(mutant, "\n".join(lines), by)
 
 
-def first_failure(tree: Path, files: list[str], python: str) -> str:
+def first_failure(tree: Path, files: list[str], python: str, limit_s: float) -> str:
     """The first test that fails, or "time" when they take too long; "" when all pass."""
     command = [python, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", SELECTED, *files]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
@@ -156,7 +182,7 @@ def first_failure(tree: Path, files: list[str], python: str) -> str:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=LIMIT_S,
+            timeout=limit_s,
             check=False,
         )
     except subprocess.TimeoutExpired:
@@ -202,11 +228,14 @@ def main() -> int:
     outcomes: list[Outcome] = []
     with tempfile.TemporaryDirectory(prefix="slipway-mutants-") as folder:
         trees = copies(options.workers, Path(folder))
+        tree = trees.get()
+        limits = baseline(sorted({package_of(one.path) for one in chosen}), tree, options.python)
+        trees.put(tree)
 
         def attempt(mutant: Mutant) -> Outcome:
             tree = trees.get()
             try:
-                return run(mutant, tree, options.python)
+                return run(mutant, tree, options.python, limits)
             finally:
                 trees.put(tree)
 
