@@ -114,8 +114,9 @@ lock: ## Resolve docker/requirements-*.in anew into hash-locked .txt files
 
 environment: $(VENV)/.process ## Make the Python environment for everything outside containers
 
-clean: ## Remove the environment and what the demo wrote
-	rm -rf $(VENV) $(VENV)-mutants out
+clean: ## Remove the environment and all output but out/launch, which knows what runs on AWS
+	rm -rf $(VENV) $(VENV)-mutants
+	if [ -d out ]; then find out -mindepth 1 -maxdepth 1 ! -name launch -exec rm -rf {} +; fi
 
 # Where containers do the work, the demo needs a few small packages.
 # Without containers, and for the tests, it needs all of them: torch alone is 5 GB.

@@ -16,6 +16,7 @@ from launch.follow import (
 from launch.jobs import FINE, chosen, describe_or_none, exit_code
 from launch.stacks import stack_summary
 from launch.state import Entry
+from launch.tagged import recall
 
 STOP = {
     "training": "StopTrainingJob",
@@ -25,7 +26,13 @@ STOP = {
 
 
 def status(context: LaunchContext) -> int:
-    """One line for each thing that this recipe started: jobs, the endpoint, its API."""
+    """One line for each thing that this recipe started: jobs, the endpoint, its API.
+
+    --all finds by the recipe's tag what the notes lack.
+    """
+    if context.options.all:
+        for entry in recall(context):
+            context.print(f"status: found again: {entry.kind} {entry.name}")
     entries = context.state.all(*DESCRIBE, "endpoint", "api")
     if not entries:
         context.print(f"status: nothing was started for {context.recipe.name} here")

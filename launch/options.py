@@ -127,6 +127,11 @@ def add_endpoint(made: Parsers) -> None:
             default="",
             help="the model's name on a multi-model endpoint (default: <recipe>.tar.gz)",
         )
+    made["status"].add_argument(
+        "--all",
+        action="store_true",
+        help="also what the notes lack: found on AWS by the recipe's tag, and noted again",
+    )
     made["logs"].add_argument("--endpoint", action="store_true", help="the endpoint's log")
     made["deploy"].add_argument(
         "--update",

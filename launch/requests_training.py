@@ -8,6 +8,8 @@ from launch.aws import AwsLocation, Request
 from launch.errors import LaunchError
 from launch.recipe import Recipe, slug
 
+# The tag that everything has which a recipe made: its value is the recipe's name.
+RECIPE_TAG = "slipway:recipe"
 # SageMaker's limits, in characters.
 NAME_LIMIT = 63
 TUNING_NAME_LIMIT = 32
@@ -70,7 +72,7 @@ def dated(name: str, stamp: str, limit: int = NAME_LIMIT) -> str:
 
 def tags(recipe: Recipe) -> list[dict[str, str]]:
     """The recipe's tags and its name, for everything that is made."""
-    named = {"slipway:recipe": recipe.name, **recipe.sagemaker.tags}
+    named = {RECIPE_TAG: recipe.name, **recipe.sagemaker.tags}
     return [{"Key": key, "Value": value} for key, value in named.items()]
 
 

@@ -55,6 +55,11 @@ class State:
         self._write()
         return entry
 
+    def recall(self, entries: list[Entry]) -> None:
+        """Note things that were found again, each in its place by time."""
+        self.entries = sorted([*entries, *self.entries], key=lambda entry: entry.started)
+        self._write()
+
     def remove(self, kind: str, name: str) -> None:
         self.entries = self._without(kind, name)
         self._write()

@@ -27,6 +27,7 @@ COMMON = {
 }
 # Of one command only.
 OWN: dict[str, dict[str, object]] = {
+    "status": {"all": False},
     "train": {"checkpoints": ""},
     "tune": {"search": ""},
     "debug": {"own": False},

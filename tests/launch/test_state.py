@@ -1,11 +1,13 @@
 """The file of things that were started."""
 
 import json
+import subprocess
 
 import pytest
 
 from launch.errors import LaunchError
 from launch.state import Entry, State, read_entries
+from tests.support.jobs import REPOSITORY
 
 
 @pytest.fixture
@@ -78,3 +80,15 @@ def test_other_programs_files_are_errors(tmp_path, content, expected):
     (tmp_path / "demo.json").write_text(content)
     with pytest.raises(LaunchError, match=expected):
         read_entries(tmp_path / "demo.json")
+
+
+def test_make_clean_keeps_the_notes_alone(tmp_path):
+    """Nothing else knows what runs on AWS, and costs."""
+    for name in ("out/launch/demo.json", "out/ml/model.json", "out/.hidden", ".venv/bin/python"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    for _ in range(2):
+        command = ["make", "-f", str(REPOSITORY / "Makefile"), "ENGINE=process", "clean"]
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+        left = [path for path in tmp_path.rglob("*") if path.is_file()]
+        assert left == [tmp_path / "out/launch/demo.json"]

@@ -41,6 +41,7 @@ OPTIONS = {
     "own": False,
     "search": "",
     "checkpoints": "",
+    "all": False,
     "yes": False,
     "data": False,
     "json": False,

@@ -1,0 +1,145 @@
+"""status --all: what AWS has of a recipe, found by its tag once the notes are lost."""
+
+from typing import Any
+
+import pytest
+
+from launch.monitoring import status
+from launch.tagged import kind_and_name
+from tests.support.launching import CREATED, JOB, ScriptedAws, recipe, training
+
+ARN = "arn:aws:sagemaker:eu-west-1:123456789012:"
+SEARCH = "demo-search-261121-181500"
+REQUEST = {
+    "TagFilters": [{"Key": "slipway:recipe", "Values": ["three colours"]}],
+    "ResourceTypeFilters": ["sagemaker", "cloudwatch:alarm", "cloudformation:stack"],
+}
+ENDPOINT = {
+    "EndpointName": "Three-Colours",
+    "EndpointArn": f"{ARN}endpoint/three-colours",
+    "EndpointConfigName": "three-colours-1",
+    "EndpointStatus": "InService",
+    "CreationTime": CREATED,
+    "LastModifiedTime": CREATED,
+}
+TUNING = {
+    "HyperParameterTuningJobName": SEARCH,
+    "HyperParameterTuningJobArn": f"{ARN}hyper-parameter-tuning-job/{SEARCH}",
+    "HyperParameterTuningJobConfig": {
+        "Strategy": "Bayesian",
+        "ResourceLimits": {"MaxParallelTrainingJobs": 1},
+    },
+    "HyperParameterTuningJobStatus": "InProgress",
+    "CreationTime": CREATED,
+    "TrainingJobStatusCounters": {},
+    "ObjectiveStatusCounters": {},
+}
+STACK = {"StackName": "slipway-three-colours", "CreationTime": CREATED}
+
+
+def tagged(one: ScriptedAws, *arns: str, more: str = "", token: str = "") -> None:
+    """A page of the tagging service. more: the token of the next one, token: of this one."""
+    mappings: list[dict[str, Any]] = [{"ResourceARN": arn} for arn in arns]
+    answer: dict[str, Any] = {"ResourceTagMappingList": mappings, "PaginationToken": more}
+    wanted: dict[str, Any] = dict(REQUEST)
+    if token:
+        wanted["PaginationToken"] = token
+    one.answer("resourcegroupstaggingapi", "get_resources", answer, wanted)
+
+
+def test_lost_notes_are_found_again_and_kept(tmp_path):
+    one = ScriptedAws(recipe(endpoint={"max_instances": 3}), tmp_path, all=True)
+    stack = "arn:aws:cloudformation:eu-west-1:123456789012:stack/slipway-three-colours/9d-5"
+    tagged(
+        one,
+        f"{ARN}training-job/{JOB}",
+        f"{ARN}training-job/{SEARCH}-001-abcd",
+        f"{ARN}hyper-parameter-tuning-job/{SEARCH}",
+        f"{ARN}project/another",
+        more="next",
+    )
+    tagged(
+        one,
+        f"{ARN}endpoint/three-colours",
+        f"{ARN}model/three-colours-1",
+        "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:slipway-three-colours-5xx",
+        stack,
+        token="next",
+    )
+    one.answer("sagemaker", "describe_training_job", training("InProgress"))
+    trial = {**training("InProgress"), "TrainingJobName": f"{SEARCH}-001-abcd"}
+    one.answer("sagemaker", "describe_training_job", trial)
+    one.answer("sagemaker", "describe_hyper_parameter_tuning_job", TUNING)
+    one.answer("sagemaker", "describe_endpoint", ENDPOINT)
+    one.answer("cloudformation", "describe_stacks", {"Stacks": [{**STACK, "StackStatus": "A"}]})
+    # Now the lines of status.
+    one.answer("cloudformation", "describe_stacks", {"Stacks": [{**STACK, "StackStatus": "A"}]})
+    one.answer("sagemaker", "describe_training_job", training("InProgress"))
+    one.answer("sagemaker", "describe_hyper_parameter_tuning_job", TUNING)
+    one.answer("sagemaker", "describe_endpoint", ENDPOINT)
+    assert status(one.context) == 0
+    printed = one.finished()
+    assert f"status: found again: training {JOB}" in printed
+    assert f"training {JOB}: InProgress" in printed
+    assert "endpoint Three-Colours: InService" in printed
+    assert "api slipway-three-colours: A" in printed
+    assert "001-abcd" not in printed
+    noted = {(entry.kind, entry.name) for entry in one.context.state.entries}
+    assert noted == {
+        ("training", JOB),
+        ("tuning", SEARCH),
+        ("endpoint", "Three-Colours"),
+        ("scaling", "three-colours"),
+        ("model", "three-colours-1"),
+        ("alarm", "slipway-three-colours-5xx"),
+        ("api", "slipway-three-colours"),
+    }
+    facts = {entry.kind: entry.facts for entry in one.context.state.entries}
+    assert facts["endpoint"] == {"config": "three-colours-1"}
+    assert facts["tuning"] == {"search": ""}
+
+
+def test_what_is_noted_or_gone_is_not_found_again(tmp_path):
+    one = ScriptedAws(recipe(), tmp_path, all=True)
+    one.context.state.add("training", JOB, "2026-11-21")
+    tagged(one, f"{ARN}training-job/{JOB}", f"{ARN}transform-job/gone", f"{ARN}endpoint/gone")
+    one.refuse("sagemaker", "describe_transform_job", "ValidationException", "not found")
+    one.refuse("sagemaker", "describe_endpoint", "ValidationException", "Could not find endpoint")
+    one.answer("sagemaker", "describe_training_job", training("Completed"))
+    assert status(one.context) == 0
+    assert one.finished() == f"training {JOB}: Completed (started 2026-11-21)"
+
+
+def test_found_jobs_stand_before_younger_ones(tmp_path):
+    """`deploy` takes the latest training: that must not be an old one that was found again."""
+    one = ScriptedAws(recipe(), tmp_path, all=True)
+    one.context.state.add("training", "younger", "2027-01-01T00:00:00+00:00")
+    tagged(one, f"{ARN}training-job/{JOB}")
+    for _ in range(3):
+        one.answer("sagemaker", "describe_training_job", training("Completed"))
+    assert status(one.context) == 0
+    latest = one.context.state.latest("training")
+    assert latest is not None
+    assert latest.name == "younger"
+
+
+def test_a_dry_run_shows_the_request(tmp_path):
+    one = ScriptedAws(recipe(), tmp_path, all=True)
+    one.context.dry = True
+    assert status(one.context) == 0
+    assert [call.request for call in one.context.calls] == [REQUEST]
+
+
+@pytest.mark.parametrize(
+    "arn, found",
+    [
+        (f"{ARN}transform-job/a", ("transform", "a")),
+        (f"{ARN}endpoint-config/a", ("config", "a")),
+        ("arn:aws-cn:cloudwatch:cn-north-1:1:alarm:a:b", ("alarm", "a:b")),
+        ("arn:aws:cloudformation:eu-west-1:1:stack/a/1-2", ("api", "a")),
+        ("arn:aws:s3:::bucket", ("", "")),
+        ("arn:aws:sagemaker:eu-west-1:1:app/a/b", ("", "a/b")),
+    ],
+)
+def test_the_kinds_of_arns(arn, found):
+    assert kind_and_name(arn) == found
