@@ -14,12 +14,14 @@ import os
 import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -175,22 +177,28 @@ def first_failure(tree: Path, files: list[str], python: str, limit_s: float) -> 
     """The first test that fails, or "time" when they take too long; "" when all pass."""
     command = [python, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", SELECTED, *files]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    process = subprocess.Popen(
+        command,
+        cwd=tree,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
     try:
-        done = subprocess.run(
-            command,
-            cwd=tree,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=limit_s,
-            check=False,
-        )
+        printed = process.communicate(timeout=limit_s)[0]
     except subprocess.TimeoutExpired:
         return "time"
-    if done.returncode == 0:
+    finally:
+        # also the servers that a test left behind
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    if process.returncode == 0:
         return ""
-    failed = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.M)
-    return failed[1] if failed else f"exit code {done.returncode}"
+    failed = re.search(r"^(?:FAILED|ERROR) (\S+)", printed, re.M)
+    return failed[1] if failed else f"exit code {process.returncode}"
 
 
 def copies(count: int, folder: Path) -> SimpleQueue[Path]:
