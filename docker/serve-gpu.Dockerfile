@@ -15,7 +15,8 @@ RUN /opt/venv/bin/pip install --no-cache-dir --no-compile --disable-pip-version-
         --require-hashes --only-binary :all: --requirement /opt/build/requirements-serve-gpu.txt \
     && trimmed="requires (openvino-telemetry|ninja|scikit-learn), which is not installed" \
     && ! { /opt/venv/bin/pip check | grep -vE "No broken requirements|$trimmed"; }
-COPY docker/warm_engine.py docker/warm_serve.py docker/warm_serve_gpu.py /opt/build/
+COPY docker/warm_engine.py docker/warm_http.py \
+    docker/warm_serve.py docker/warm_serve_gpu.py /opt/build/
 # Fails the build when something that a server needs is not there. The image's own
 # PYTHONDONTWRITEBYTECODE would keep it from writing bytecode.
 RUN export PYTHONDONTWRITEBYTECODE="" HOME=/tmp/warm \

@@ -48,9 +48,9 @@ RUN decoder=$(echo /opt/venv/lib/python3*/site-packages/sagemaker_inference/deco
         -e 's/^    buffer = BytesIO(npz_bytes)$/    import scipy.sparse\n\n&/' "$decoder" \
     && /build/trim.sh /opt/venv \
     && /opt/venv/bin/pip uninstall --yes --quiet \
-        boto3 botocore jmespath python-dateutil retrying s3transfer scipy urllib3 \
+        boto3 botocore jmespath python-dateutil retrying s3transfer scipy \
     && /opt/venv/bin/pip uninstall --yes --quiet wheel setuptools pip
-COPY docker/warm_engine.py docker/warm_serve_mms.py /build/
+COPY docker/warm_engine.py docker/warm_http.py docker/warm_serve_mms.py /build/
 # Fails the build when trimming took something that is needed.
 RUN /opt/venv/bin/python -W error /build/warm_serve_mms.py
 COPY serve/mms/java /build/mms
@@ -92,6 +92,7 @@ WORKDIR /opt/slipway
 ENTRYPOINT ["/opt/venv/bin/python", "-I", "/usr/local/bin/entrypoint.py"]
 
 COPY artifact /opt/slipway/artifact
+COPY web /opt/slipway/web
 COPY serve /opt/slipway/serve
 RUN /opt/venv/bin/python -m compileall -q /opt/slipway
 

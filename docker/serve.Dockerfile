@@ -33,7 +33,7 @@ RUN python3 -m venv /opt/venv \
 COPY docker/trim.sh /build/
 RUN /build/trim.sh /opt/venv \
     && /opt/venv/bin/pip uninstall --yes --quiet wheel setuptools pip
-COPY docker/warm_engine.py docker/warm_serve.py /build/
+COPY docker/warm_engine.py docker/warm_http.py docker/warm_serve.py /build/
 # Fails the build when trimming took something that is needed.
 RUN /opt/venv/bin/python -W error /build/warm_serve.py
 

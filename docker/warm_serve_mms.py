@@ -1,4 +1,4 @@
-"""Run once while the serve-mms image is built: it imports the modules of MMS's workers.
+"""Run once while the serve-mms image is built: it imports what its server and its workers need.
 
 That proves that the trimmed install works, and leaves their bytecode. It knows nothing of Slipway's
 own code.
@@ -14,8 +14,9 @@ import numpy as np
 import psutil
 import sagemaker_inference.decoder
 import sagemaker_inference.default_handler_service  # noqa: F401  for its bytecode
-import werkzeug.formparser  # noqa: F401  for its bytecode
+import urllib3.connectionpool  # noqa: F401  for its bytecode
 from warm_engine import check_openvino, check_photos
+from warm_http import check_flask, numbers
 
 
 def check_decoder() -> None:
@@ -33,10 +34,14 @@ def main() -> None:
     check_photos()
     check_openvino()
     check_decoder()
+    check_flask()
     gone = [name for name in ("scipy", "boto3", "pip") if importlib.util.find_spec(name)]
     if gone:
         raise SystemExit(f"warm_serve_mms: {', '.join(gone)} should have been left out")
-    print(f"warm_serve_mms: multi-model-server {mms.__version__}, psutil {psutil.__version__}")
+    print(
+        f"warm_serve_mms: multi-model-server {mms.__version__}, "
+        f"psutil {psutil.__version__}, {numbers()}"
+    )
 
 
 if __name__ == "__main__":

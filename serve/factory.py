@@ -22,10 +22,14 @@ DEAD_S = 10.0
 log = logging.getLogger(__name__)
 
 
-def make_app(settings: ServingSettings) -> AsgiGateway:
+AppMaker = Callable[[ServingSettings, ServingLimits, Metrics], Flask]
+
+
+def make_app(settings: ServingSettings, flask_app: AppMaker | None = None) -> AsgiGateway:
     """An ASGI app whose model is loaded and warm; of a multi-model server it has no models yet.
 
-    Raises ArtifactError when the model cannot be used.
+    flask_app: makes the app within, in place of those around models in this process. Raises
+    ArtifactError when the model cannot be used.
     """
     give_memory_back()
     metrics = Metrics()
@@ -35,10 +39,8 @@ def make_app(settings: ServingSettings) -> AsgiGateway:
         settings.batch_transform,
         transforms=2 * settings.threads * settings.workers,
     )
-    if settings.multi_model:
-        app = _multi_model_app(settings, limits, metrics)
-    else:
-        app = _single_model_app(settings, limits, metrics)
+    made_here = _multi_model_app if settings.multi_model else _single_model_app
+    app = (flask_app or made_here)(settings, limits, metrics)
     too_large_body = too_large(settings.max_payload_mb)
     return AsgiGateway(app, _connection_limits(settings), metrics, too_large_body)
 
@@ -53,7 +55,7 @@ def _single_model_app(settings: ServingSettings, limits: ServingLimits, metrics:
         openvino_streams=True,
     )
     batcher = predictor.batcher
-    _show_live(metrics, lambda: batcher.waiting, lambda: int(batcher.fault() is None))
+    show_live(metrics, lambda: batcher.waiting, lambda: int(batcher.fault() is None))
     log.info(
         "serving %s with %d classes on port %d: %s %s, %d threads",
         predictor.description.architecture,
@@ -70,12 +72,13 @@ def _single_model_app(settings: ServingSettings, limits: ServingLimits, metrics:
 def _multi_model_app(settings: ServingSettings, limits: ServingLimits, metrics: Metrics) -> Flask:
     shared = SharedLimits(settings.threads)
     models = Models(settings.precision, shared, settings.device, settings.evict)
-    _show_live(metrics, models.waiting, lambda: len(models.listed()) - len(models.faults()))
+    show_live(metrics, models.waiting, lambda: len(models.listed()) - len(models.faults()))
     log.info("serving models on demand on port %d with %d threads", settings.port, settings.threads)
     return create_multi_model_app(models, limits, metrics, settings.models)
 
 
-def _show_live(metrics: Metrics, waiting: Callable[[], int], answering: Callable[[], int]) -> None:
+def show_live(metrics: Metrics, waiting: Callable[[], int], answering: Callable[[], int]) -> None:
+    """Offer what the models do now among the metrics."""
     metrics.live("slipway_queue_photos", "Photos admitted and not yet answered", waiting)
     metrics.live("slipway_models_loaded", "Models that can answer", answering)
 

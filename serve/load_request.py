@@ -38,6 +38,9 @@ def load_request_of(content_type: str, body: bytes, models_folder: Path) -> Load
     except ValueError as error:
         raise InputError(400, f"the body is not JSON ({str(error)[:100]}); {EXPECTED}") from error
     fields = document if isinstance(document, dict) else {}
+    more = sorted(set(fields) - {"model_name", "url"})
+    if more:
+        raise InputError(400, f"the JSON has {more[0][:SHOWN]!r}, which is not taken; {EXPECTED}")
     name = fields.get("model_name")
     url = fields.get("url")
     if not isinstance(name, str) or not isinstance(url, str) or not name or not url:

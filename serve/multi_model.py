@@ -5,7 +5,8 @@ from pathlib import Path
 from flask import Flask, Response, jsonify, request
 
 from serve.app import DEFAULT_LIMITS, ServingLimits, answered, base_app, refusal
-from serve.load_request import load_request_of
+from serve.inputs import InputError
+from serve.load_request import EXPECTED, load_request_of
 from serve.metrics import Metrics
 from serve.models import ModelError, Models
 from serve.settings import MODELS_FOLDER
@@ -56,6 +57,8 @@ def _offer_models(app: Flask, models: Models, models_folder: Path) -> None:
     @app.post("/models")
     def load() -> Response:
         content_type = request.content_type or ""
+        if request.query_string:
+            raise InputError(400, f"POST /models takes no query string; {EXPECTED}")
         asked = load_request_of(content_type, request.get_data(cache=False), models_folder)
         models.load(asked.name, asked.url)
         return jsonify(modelName=asked.name, modelUrl=asked.url)

@@ -14,6 +14,7 @@ from gunicorn.app.base import BaseApplication
 from artifact.model import ArtifactError
 from serve.asgi_gateway import AsgiGateway
 from serve.settings import ServingSettings
+from serve.worker import BACKLOG, KEEP_ALIVE_S
 
 # gunicorn ends the whole server when a worker leaves with this code while starting.
 MODEL_UNUSABLE = 3
@@ -35,8 +36,8 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
             "graceful_timeout": settings.stop_timeout_s,
             # no heartbeat: a container that was frozen for a while is not dead (serverless)
             "timeout": 0,
-            "keepalive": 75,  # SageMaker's client keeps idle connections up to 70 s
-            "backlog": 1024,
+            "keepalive": KEEP_ALIVE_S,
+            "backlog": BACKLOG,
             "worker_tmp_dir": _memory_folder(),
             "control_socket_disable": True,
             "loglevel": "warning",

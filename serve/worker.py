@@ -16,6 +16,8 @@ HEAD_S = 10.0  # for a request's head to arrive
 UNREAD_S = 30.0  # for which a client may leave its answer unread
 # Read at once: a body of one-byte chunks must not keep the event loop from other clients.
 READ_BYTES = 16 * 1024
+KEEP_ALIVE_S = 75  # SageMaker's client keeps idle connections up to 70 s
+BACKLOG = 1024  # connections that wait to be accepted
 LINGER_S = 0.2
 LEAVE_S = 3.0  # of the time to stop: for answers to reach their clients
 SO_ATTACH_FILTER = 26  # Linux; Python's socket module does not name it

@@ -1,95 +1,98 @@
-"""python -m serve.mms: start multi-model-server (MMS), and leave with its exit code.
+"""python -m serve.mms: start multi-model-server (MMS) and the server in front of it.
 
 It replaces sagemaker-inference's start_model_server, which searches all processes for MMS (and
 fails on a zombie), needs a writable /etc, and returns 0 however MMS ended.
 """
 
+import asyncio
 import dataclasses
+import logging
 import os
-import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 from artifact.machine import memory_limit
 from artifact.model import ArtifactError, read_description
+from artifact.names import escape_output
 from artifact.unpack import artifact_folder
-from serve.mms.configuration import PROPERTIES_FILE, command, properties
+from serve.mms.configuration import MODEL_NAME, PROPERTIES_FILE, command, properties
+from serve.mms.exchange import hand_over
+from serve.mms.gateway import listen, make_server
+from serve.mms.process import Process
+from serve.mms.remote import opening_error
 from serve.settings import ServingSettings, SettingsError
+from serve.temporary import keep_in_one_folder
 
 USAGE = 2
 MODEL_UNUSABLE = 3
-TERMINATED = 128 + signal.SIGTERM  # Java's exit code after SIGTERM, once its last answer is given
 
 
 def main() -> int:
     """Serve until SIGTERM. The exit code: MMS's, or USAGE or MODEL_UNUSABLE after one sentence."""
+    escape_output()
+    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(asctime)s %(message)s")
     try:
         settings = ServingSettings.read()
+        keep_in_one_folder()
+        folder = Path(tempfile.mkdtemp(prefix="mms-"))
+        # the workers' files, too, lie in the one folder
+        os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
         if not settings.multi_model:
             settings = dataclasses.replace(settings, model=artifact_folder(settings.model))
             read_description(settings.model)  # a wrong folder fails here, early, in one sentence
-        folder = Path(tempfile.mkdtemp(prefix="mms-"))
+        return serve(settings, folder)
     except SettingsError as error:
         return failed(f"serve: {error}", USAGE)
-    except ArtifactError as error:
+    except (ArtifactError, MemoryError) as error:
         return failed(f"serve: failed: {error}", MODEL_UNUSABLE)
     except OSError as error:
         return failed(
             f"serve: MMS needs a folder to write to ({error}); with --read-only give --tmpfs /tmp",
             USAGE,
         )
+
+
+def serve(settings: ServingSettings, folder: Path) -> int:
+    """Run MMS and the server in front of it until a signal, or until MMS ends; the exit code.
+
+    folder: a private one. Raises OSError.
+    """
+    stops: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _: stops.append(number))
+    own = None
+    if not settings.multi_model:
+        own = folder / MODEL_NAME
+        hand_over(own, settings.model)
+    (folder / PROPERTIES_FILE).write_text(properties(settings, folder, own), encoding="utf-8")
+    vmargs = os.environ.get("SAGEMAKER_MODEL_SERVER_VMARGS", "")
+    server = make_server(settings, folder)
+
+    def leave() -> None:
+        server.should_exit = True
+
     try:
-        memory = memory_limit()
-        (folder / PROPERTIES_FILE).write_text(
-            properties(settings, folder, memory), encoding="utf-8"
-        )
-        os.environ["TMPDIR"] = str(folder)  # archives that the workers unpack are removed with it
-        vmargs = os.environ.get("SAGEMAKER_MODEL_SERVER_VMARGS", "")
-        return serve(command(settings, folder, memory, vmargs))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        listener = listen(settings)
+    except OSError as error:
+        place = f"{settings.host}:{settings.port}"
+        return failed(f"serve: cannot listen at {place}: {error}; choose another port", USAGE)
+    with listener:
+        mms = Process(command(settings, folder, memory_limit(), vmargs), leave)
+        server.should_exit = bool(stops)  # a signal that came before uvicorn listens to them
+        asyncio.run(server.serve(sockets=[listener]))
+    return _left(mms, own)
 
 
-def serve(arguments: list[str]) -> int:
-    """Run MMS and pass SIGTERM and SIGINT on to it as SIGTERM.
-
-    Its exit code; 0 when it ended because of such a signal.
-    """
-    process: subprocess.Popen[bytes] | None = None
-    stopping = False
-
-    def stop(*_: object) -> None:
-        nonlocal stopping
-        stopping = True
-        if process and process.returncode is None:
-            # not terminate(): that may wait for the process, which is wait()'s part
-            os.kill(process.pid, signal.SIGTERM)
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-    process = subprocess.Popen(arguments)
-    if stopping:  # the signal came before there was a process
-        os.kill(process.pid, signal.SIGTERM)
-    code = wait(process.pid)
-    process.returncode = code  # the process is gone: nothing must signal its id again
-    if stopping and code == TERMINATED:
+def _left(mms: Process, own: Path | None) -> int:
+    """The exit code when the server has ended: 0 unless MMS ended first."""
+    if mms.code is None:
+        mms.end()
         return 0
-    return failed(f"serve: MMS left with code {code}", code or 1)
-
-
-def wait(pid: int) -> int:
-    """The exit code of a child, or 128 + the number of the signal that killed it.
-
-    Meanwhile it reaps orphans, which a worker leaves to PID 1.
-    """
-    while True:
-        ended, status = os.wait()
-        if ended == pid:
-            code = os.waitstatus_to_exitcode(status)
-            return code if code >= 0 else 128 - code
+    if mms.code == MODEL_UNUSABLE and own:
+        raise opening_error(own, f"MMS left with code {mms.code}")
+    return failed(f"serve: MMS left with code {mms.code}", mms.code or 1)
 
 
 def failed(sentence: str, code: int) -> int:

@@ -3,7 +3,6 @@
 import sys
 from pathlib import Path
 
-from serve.inputs import ACCEPTED
 from serve.settings import ServingSettings
 
 MODEL_NAME = "model"
@@ -12,37 +11,35 @@ HOME = Path("/opt/mms")  # filled by docker/serve-mms.Dockerfile
 PROPERTIES_FILE = "mms.properties"
 MIB = 1024 * 1024
 HEAP_MIB = (96, 1024)  # lowest and highest
-QUEUE = (4, 100)  # requests that wait for a model's workers; 100 is MMS's own number
+COPIES = 3  # that MMS makes of a body, whose pieces are not full
+HEAD_BYTES = MIB  # at most, of what the gateway adds to the photos of a request
+MAX_ANSWER = 64 * MIB
+INFERENCE_SOCKET = "inference"
+MANAGEMENT_SOCKET = "management"
 
 
-def properties(settings: ServingSettings, folder: Path, memory: int) -> str:
+def properties(settings: ServingSettings, folder: Path, own: Path | None = None) -> str:
     """MMS's configuration file.
 
-    folder: a private one, for its sockets. memory: bytes that the container may use.
+    folder: a private one, for its sockets. own: MMS's folder of the single model.
     """
     payload = int(settings.max_payload_mb * MIB)
-    address = f"http://{settings.host}:{settings.port}"
-    # half of the heap is for bodies that wait
-    queue = heap_mib(memory) * MIB // 2 // max(payload, 1)
     values: dict[str, object] = {
-        "inference_address": address,
-        "management_address": f"unix:{folder}/management",
+        # nobody outside reaches MMS: its own API loads code from anywhere
+        "inference_address": f"unix:{folder / INFERENCE_SOCKET}",
+        "management_address": f"unix:{folder / MANAGEMENT_SOCKET}",
         "model_store": "/",
         "default_service_handler": HANDLER,
         "default_workers_per_model": settings.workers,
         "default_response_timeout_seconds": max(1, round(settings.timeout_s)),
         "unregister_model_timeout": 20,
-        "max_request_size": payload,
-        "max_response_size": max(8 * MIB, payload),
-        "job_queue_size": min(max(queue, QUEUE[0]), QUEUE[1]),
+        "max_request_size": payload + HEAD_BYTES,
+        "max_response_size": MAX_ANSWER,
         "decode_input_request": "false",
         "number_of_gpu": 0,
     }
-    if settings.multi_model:
-        # SageMaker loads and unloads models by the same port; a single model needs no such port
-        values["management_address"] = address
-    else:
-        values["load_models"] = f"{MODEL_NAME}={settings.model.resolve()}"
+    if own:
+        values["load_models"] = f"{MODEL_NAME}={own}"
     return "".join(f"{name}={value}\n" for name, value in values.items())
 
 
@@ -70,10 +67,6 @@ def command(settings: ServingSettings, folder: Path, memory: int, vmargs: str = 
         f"-Djava.io.tmpdir={folder}",
         f"-Dlog4j.configurationFile=file://{HOME / 'log4j2.xml'}",
         f"-Dmodel_server_home={packages}",
-        f"-Dslipway.max_payload={int(settings.max_payload_mb * MIB)}",
-        # a third of the heap: MMS copies each body, and its pieces are not full
-        f"-Dslipway.max_bodies={heap * MIB // 3}",
-        f"-Dslipway.too_large={too_large(settings.max_payload_mb)}",
         f"-Dslipway.multi_model={str(settings.multi_model).lower()}",
         *vmargs.split(),
         "-cp",
@@ -94,9 +87,6 @@ def heap_mib(memory: int) -> int:
     return min(max(memory // 6 // MIB, HEAP_MIB[0]), HEAP_MIB[1])
 
 
-def too_large(max_payload_mb: float) -> str:
-    """The sentence of a 413, the same as slipway-serve's; the limit in MiB."""
-    return (
-        f"the body is larger than {max_payload_mb:g} MB; "
-        f"send a smaller photo, one of {', '.join(ACCEPTED)}"
-    )
+def body_bytes(memory: int) -> int:
+    """Bytes of the bodies that may be within MMS at the same time."""
+    return heap_mib(memory) * MIB // COPIES

@@ -3,6 +3,8 @@
 A function: MMS would swallow an error of a class's `initialize`, and take the worker as ready.
 """
 
+import logging
+import sys
 from typing import TYPE_CHECKING
 
 from sagemaker_inference.default_handler_service import DefaultHandlerService
@@ -12,6 +14,8 @@ from serve.mms.transformer import Transformer
 if TYPE_CHECKING:
     from mms.context import Context
 
+# MMS keeps nothing of what a worker writes to stdout
+logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s", force=True)
 service = DefaultHandlerService(transformer=Transformer())
 
 

@@ -1,14 +1,16 @@
 """A request whose answer would be too large gets 413 and a sentence, by Flask and by MMS."""
 
-import json
+from typing import Any
 
 import pytest
 
 from serve.app import create_app
-from serve.inputs import InputError
-from serve.mms.transformer import Transformer, refusal
+from serve.mms.exchange import Work, hand_over, unpacked_answer
+from serve.mms.transformer import Transformer
 from serve.predictor import MAX_LABELS, Predictor
+from serve.request_state import TooManyPhotos
 from tests.support.colour_model import write_colour_model
+from tests.support.mms_stand_in import Context
 from tests.support.servers import instances, photo
 
 CLASSES = 107  # of the yoga poses
@@ -34,24 +36,6 @@ def client(poses):
     predictor.close()
 
 
-class Context:
-    """The part of MMS's context that a transformer uses, for one request."""
-
-    def __init__(self, headers):
-        self.headers = headers
-        self.status = None
-        self.content_type = None
-
-    def get_all_request_header(self, index):
-        return self.headers
-
-    def set_response_status(self, code, phrase, index):
-        self.status = code
-
-    def set_response_content_type(self, index, value):
-        self.content_type = value
-
-
 def headers(top_k: int) -> dict[str, str]:
     return {
         "Content-Type": "application/json",
@@ -73,20 +57,14 @@ def test_fewer_photos_are_answered_with_all_their_labels(client):
     assert [len(entry["top"]) for entry in answer.json["predictions"]] == [CLASSES] * 3
 
 
-def test_too_many_labels_are_a_413_of_mms(poses, monkeypatch):
+def test_too_many_labels_come_from_a_worker_of_mms_as_the_same_error(poses, monkeypatch, tmp_path):
     monkeypatch.setenv("SLIPWAY_PRECISION", "f32")
+    hand_over(tmp_path / "own", poses)
+    context: Any = Context()
     transformer = Transformer()
-    transformer.validate_and_initialize(str(poses), None)
-    context = Context(headers(CLASSES))
-    (answer,) = transformer.transform([{"body": instances(*[photo()] * PHOTOS)}], context)
-    assert context.status == 413
-    assert context.content_type == "application/json"
-    assert json.loads(answer) == {"error": SENTENCE}
-
-
-def test_an_error_that_mms_does_not_know_is_a_500_without_its_text(caplog):
-    assert refusal(InputError(406, "ask for another type")) == (406, "ask for another type")
-    status, sentence = refusal(RuntimeError("secret detail"))
-    assert status == 500
-    assert "secret" not in sentence
-    assert "secret detail" in caplog.text
+    transformer.validate_and_initialize(str(tmp_path / "own"), context)
+    work = Work([photo()] * PHOTOS, CLASSES, 60, tolerant=False)
+    (answer,) = transformer.transform([{"body": work.packed()}], context)
+    with pytest.raises(TooManyPhotos) as caught:
+        unpacked_answer(answer)
+    assert str(caught.value) == SENTENCE

@@ -1,23 +1,36 @@
-"""MMS's configuration, its process, and a worker's room and refusals; no Java and no container."""
+"""The parts of slipway-serve-mms: configuration, exchange, room, process; no Java, no container."""
 
 import os
-import signal
-import subprocess
 import sys
+import threading
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from artifact.model import ArtifactError
 from artifact.preprocessing import PhotoError
 from serve.batching import EngineDead
-from serve.inputs import InputError
 from serve.mms import __main__ as starting
-from serve.mms import transformer
-from serve.mms.configuration import command, heap_mib, properties
-from serve.mms.transformer import check_room, refusal
-from serve.request_state import Overloaded, TooManyPhotos
+from serve.mms import process
+from serve.mms.backend import Mms
+from serve.mms.configuration import body_bytes, command, heap_mib, properties
+from serve.mms.exchange import (
+    Done,
+    Work,
+    WorkerError,
+    artifact_of,
+    failure_in,
+    hand_over,
+    no_memory,
+    packed_answer,
+    unpacked_answer,
+    write_failure,
+)
+from serve.mms.remote import RemoteQueue, remove_old_pipes
+from serve.mms.room import Room
+from serve.request_state import ClientGone, Overloaded, RequestState, TooManyPhotos
 from serve.settings import ServingSettings
+from tests.support.mms_servers import wait_until
 
 MIB = 1024 * 1024
 FOLDER = Path("/tmp/mms-x")
@@ -40,42 +53,32 @@ def test_javas_heap_is_a_sixth_of_the_memory(memory_mib, heap):
     assert heap_mib(memory_mib * MIB) == heap
 
 
-def values_of(settings: ServingSettings, memory_mib: int = 6144) -> dict[str, str]:
-    text = properties(settings, FOLDER, memory_mib * MIB)
+def values_of(settings: ServingSettings, own: Path | None = None) -> dict[str, str]:
+    text = properties(settings, FOLDER, own)
     return dict(line.split("=", 1) for line in text.splitlines())
 
 
 def test_the_properties_of_a_single_model():
-    assert values_of(ServingSettings(model=Path("/m"), workers=3)) == {
-        "inference_address": "http://0.0.0.0:8080",
+    assert values_of(ServingSettings(workers=3), FOLDER / "model") == {
+        "inference_address": "unix:/tmp/mms-x/inference",
         "management_address": "unix:/tmp/mms-x/management",
         "model_store": "/",
         "default_service_handler": "serve.mms.handler",
         "default_workers_per_model": "3",
         "default_response_timeout_seconds": "60",
         "unregister_model_timeout": "20",
-        "max_request_size": str(6 * MIB),
-        "max_response_size": str(8 * MIB),
-        "job_queue_size": "85",
+        "max_request_size": str(7 * MIB),
+        "max_response_size": str(64 * MIB),
         "decode_input_request": "false",
         "number_of_gpu": "0",
-        "load_models": "model=/m",
+        "load_models": "model=/tmp/mms-x/model",
     }
 
 
-def test_several_models_are_managed_by_the_same_port():
+def test_many_models_are_managed_by_a_unix_socket_too():
     values = values_of(ServingSettings(multi_model=True, port=9000))
-    assert values["management_address"] == "http://0.0.0.0:9000"
+    assert values["management_address"] == "unix:/tmp/mms-x/management"
     assert "load_models" not in values
-
-
-@pytest.mark.parametrize(
-    "payload_mb, memory_mib, queue",
-    [(6, 6144, 85), (5.12, 6144, 100), (1, 6144, 100), (200, 6144, 4), (10, 576, 4), (9, 576, 5)],
-)
-def test_bodies_that_wait_fit_into_half_of_the_heap(payload_mb, memory_mib, queue):
-    values = values_of(ServingSettings(max_payload_mb=payload_mb), memory_mib)
-    assert values["job_queue_size"] == str(queue)
 
 
 @pytest.mark.parametrize(
@@ -86,10 +89,9 @@ def test_times_are_whole_seconds(timeout_s, seconds):
     assert values["default_response_timeout_seconds"] == seconds
 
 
-@pytest.mark.parametrize("payload_mb, response", [(7, 8 * MIB), (8, 8 * MIB), (9, 9 * MIB)])
-def test_an_answer_may_be_as_large_as_a_request(payload_mb, response):
-    values = values_of(ServingSettings(max_payload_mb=payload_mb))
-    assert values["max_response_size"] == str(response)
+@pytest.mark.parametrize("memory_mib, bodies", [(0, 96), (600, 100), (9999, 1024)])
+def test_bodies_within_mms_take_a_third_of_the_heap(memory_mib, bodies):
+    assert body_bytes(memory_mib * MIB) == bodies * MIB // 3
 
 
 def test_the_java_command():
@@ -97,8 +99,6 @@ def test_the_java_command():
     found = command(settings, FOLDER, 600 * MIB, "-Xmx7m -Da=b")
     assert found[0] == "/opt/mms/java/bin/java"
     assert found[1:3] == ["-Xmx100m", "-XX:MaxDirectMemorySize=100m"]
-    assert f"-Dslipway.max_payload={MIB // 2}" in found
-    assert f"-Dslipway.max_bodies={100 * MIB // 3}" in found
     assert "-Dslipway.multi_model=true" in found
     assert "-Dslipway.multi_model=false" in command(ServingSettings(), FOLDER, 0)
     assert f"-Djava.io.tmpdir={FOLDER}" in found
@@ -112,103 +112,150 @@ def test_the_java_command():
     assert found[-4:] == ["--python", "/opt/mms/python", "-f", f"{FOLDER}/mms.properties"]
 
 
-@pytest.mark.parametrize(
-    "room, fits", [(69_608_864 + 100 * MIB, True), (69_608_863 + 100 * MIB, False)]
-)
-def test_a_model_needs_room_beside_its_worker(tmp_path, monkeypatch, room, fits):
-    (tmp_path / "model.onnx").write_bytes(bytes(1_000_000))
-    monkeypatch.setattr(transformer, "memory_left", lambda: room)
-    if fits:
-        check_room(tmp_path)
-        return
-    with pytest.raises(MemoryError) as caught:
-        check_room(tmp_path)
-    assert str(caught.value) == "the model needs about 174 MB and 174 MB are left"
+WORK = Work([b"a photo", ValueError("line 1: not base64"), b"", b"\n\x00"], 3, 1.5, True)
+
+
+def test_a_request_reaches_the_worker_as_it_was():
+    found = Work.unpacked(WORK.packed())
+    assert [str(photo) for photo in found.photos] == [str(photo) for photo in WORK.photos]
+    assert isinstance(found.photos[1], ValueError)
+    assert (found.top_k, found.left_s, found.tolerant) == (3, 1.5, True)
+
+
+def test_predictions_come_back_as_they_were():
+    done = Done([{"label": "a", "probability": 0.5}], {"decode": 0.25}, 0.5)
+    assert unpacked_answer(packed_answer(done)) == done
 
 
 @pytest.mark.parametrize(
-    "error, status, sentence",
+    "error",
     [
-        (InputError(415, "not taken"), 415, "not taken"),
-        (PhotoError("it is empty"), 422, "the photo cannot be used: it is empty"),
-        (TooManyPhotos("fewer"), 413, "fewer"),
-        (Overloaded(2), 503, "the server is busy; ask again in 2 s"),
-        (EngineDead("it died"), 503, "it died"),
-        (KeyError("x"), 500, "the server failed on this request; its log says why"),
+        PhotoError("it is empty"),
+        TooManyPhotos("fewer"),
+        ClientGone("gone"),
+        EngineDead("it died"),
+        ArtifactError("no graph"),
+        MemoryError("7 MB are left"),
+        Overloaded(4),
     ],
 )
-def test_errors_become_statuses(error, status, sentence):
-    assert refusal(error) == (status, sentence)
+def test_errors_come_back_as_they_were(error):
+    with pytest.raises(type(error)) as caught:
+        unpacked_answer(packed_answer(error))
+    assert str(caught.value) == str(error)
+    assert type(caught.value) is type(error)
+
+
+def test_an_unknown_error_comes_back_with_its_traceback():
+    try:
+        raise KeyError("x")
+    except KeyError as error:
+        answer = packed_answer(error)
+    with pytest.raises(WorkerError, match="Traceback") as caught:
+        unpacked_answer(answer)
+    assert "KeyError: 'x'" in str(caught.value)
+
+
+def test_a_lack_of_memory_is_507():
+    assert no_memory(MemoryError()).status == 507
+    assert "8 MB" in str(no_memory(MemoryError("8 MB")))
+
+
+def test_an_artifact_is_found_by_its_folder_and_a_failure_too(tmp_path):
+    artifact = tmp_path / os.fsdecode(b"not \xff text")
+    own = tmp_path / "own"
+    hand_over(own, artifact)
+    assert artifact_of(own) == artifact
+    assert failure_in(own) is None
+    write_failure(own, ArtifactError("no graph"))
+    assert str(failure_in(own)) == "no graph"
+    (own / "failure").write_text("cut of")
+    assert isinstance(failure_in(own), ValueError)
+
+
+def test_only_so_much_is_let_in_and_in_order():
+    room = Room(3)
+    entered: list[str] = []
+    leave = {name: threading.Event() for name in ("first", "large", "small")}
+
+    def hold(name: str, amount: int) -> None:
+        with room.holding(amount, RequestState.lasting(60)):
+            entered.append(name)
+            leave[name].wait(60)
+
+    threads = []
+    for name, amount in {"first": 2, "large": 9, "small": 1}.items():
+        threads.append(threading.Thread(target=hold, args=(name, amount)))
+        threads[-1].start()
+        wait_until(lambda: len(entered) + len(room._queue) == len(threads))
+    assert entered == ["first"]  # the small one does not pass the large one
+    leave["first"].set()
+    wait_until(lambda: entered == ["first", "large"])  # alone, though it is larger than the room
+    leave["large"].set()
+    wait_until(lambda: entered == ["first", "large", "small"])
+    leave["small"].set()
+    for thread in threads:
+        thread.join()
+    assert room._held == 0
+
+
+def test_who_waits_too_long_or_has_gone_leaves_its_place():
+    room = Room(1)
+    gone = RequestState.lasting(60)
+    gone.abandoned.set()
+    with (
+        room.holding(1, RequestState.lasting(60)),
+        pytest.raises(Overloaded),
+        room.holding(1, RequestState.lasting(0)),
+    ):
+        raise AssertionError
+    with pytest.raises(ClientGone), room.holding(1, gone):
+        raise AssertionError
+    assert (room._held, len(room._queue)) == (0, 0)
+
+
+def test_a_queue_learns_by_its_workers_and_refuses_by_lateness():
+    queue = RemoteQueue(Mms(FOLDER), workers=2)
+    queue.learn(1, 4.0)
+    assert queue._photo_s == 2.0
+    queue.admit(1, RequestState.lasting(60))
+    with pytest.raises(Overloaded):
+        queue.admit(1, RequestState.lasting(3))
+    assert queue.waiting == 1
+
+
+def test_mms_that_does_not_answer_is_said_so(tmp_path):
+    mms = Mms(tmp_path)
+    assert mms.fault() == "multi-model-server does not answer (ProtocolError)"
+    with pytest.raises(EngineDead):
+        mms.has("model")
+
+
+def test_names_of_pipes_go_once_they_are_open(tmp_path):
+    old, new = tmp_path / "a-stdout", tmp_path / "b-stderr"
+    os.mkfifo(old)
+    remove_old_pipes(tmp_path)
+    assert old.exists()
+    (tmp_path / "c-stdout").touch()  # no pipe
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("serve.mms.remote.PIPE_S", -1.0)
+        remove_old_pipes(tmp_path)
+    os.mkfifo(new)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b-stderr", "c-stdout"]
 
 
 @pytest.mark.parametrize("status, code", [(0, 0), (3 << 8, 3), (9, 137), (15, 143)])
 def test_orphans_are_reaped_until_the_server_ends(monkeypatch, status, code):
     ends = iter([(5, 1 << 8), (6, 0), (7, status)])
     monkeypatch.setattr(os, "wait", lambda: next(ends))
-    assert starting.wait(7) == code
+    assert process.wait(7) == code
     assert list(ends) == []
-
-
-class Process:
-    """A process that is never started."""
-
-    pid = 4242
-    returncode: int | None = None
-
-
-@pytest.mark.parametrize(
-    "signals, ended, code, words",
-    [
-        ([], 0, 1, "serve: MMS left with code 0\n"),
-        ([], 3, 3, "serve: MMS left with code 3\n"),
-        ([signal.SIGTERM], 143, 0, ""),
-        ([signal.SIGINT], 143, 0, ""),
-        ([signal.SIGTERM], 1, 1, "serve: MMS left with code 1\n"),
-        ([], 143, 143, "serve: MMS left with code 143\n"),
-    ],
-)
-def test_signals_are_passed_on(monkeypatch, capsys, signals, ended, code, words):
-    handlers: dict[int, Any] = {}
-    killed: list[tuple[int, int]] = []
-    process = Process()
-
-    def wait(pid: int) -> int:
-        for number in signals:
-            handlers[number]()
-        return ended
-
-    monkeypatch.setattr(signal, "signal", handlers.__setitem__)
-    monkeypatch.setattr(subprocess, "Popen", lambda arguments: process)
-    monkeypatch.setattr(os, "kill", lambda pid, number: killed.append((pid, number)))
-    monkeypatch.setattr(starting, "wait", wait)
-    assert starting.serve(["java"]) == code
-    assert killed == [(4242, signal.SIGTERM)] * len(signals)
-    assert capsys.readouterr().err == words
-    handlers[signal.SIGTERM]()  # the process is gone: its id may be another's by now
-    assert len(killed) == len(signals)
-
-
-def test_a_signal_before_the_process_is_passed_on_too(monkeypatch):
-    handlers: dict[int, Any] = {}
-    killed: list[int] = []
-
-    def start(arguments: list[str]) -> Process:
-        handlers[signal.SIGTERM]()
-        return Process()
-
-    monkeypatch.setattr(signal, "signal", handlers.__setitem__)
-    monkeypatch.setattr(subprocess, "Popen", start)
-    monkeypatch.setattr(os, "kill", lambda pid, number: killed.append(pid))
-    monkeypatch.setattr(starting, "wait", lambda pid: 143)
-    assert starting.serve(["java"]) == 0
-    assert killed == [4242]
 
 
 @pytest.mark.parametrize(
     "environment, code, words",
     [
         ({"SAGEMAKER_BIND_TO_PORT": "0"}, 2, "serve: SAGEMAKER_BIND_TO_PORT must be"),
-        ({"SLIPWAY_MODEL_DIR": "/none"}, 3, "serve: failed: '/none' holds no model.json"),
     ],
 )
 def test_what_cannot_be_served_is_one_sentence(monkeypatch, capsys, environment, code, words):
@@ -216,27 +263,6 @@ def test_what_cannot_be_served_is_one_sentence(monkeypatch, capsys, environment,
     monkeypatch.setattr(ServingSettings, "read", classmethod(lambda cls: read(cls, environment)))
     assert starting.main() == code
     assert capsys.readouterr().err.startswith(words)
-
-
-@pytest.mark.parametrize("vmargs", ["", "-Xss1m"])
-def test_the_servers_folder_is_removed_after_it(colours, tmp_path, monkeypatch, vmargs):
-    commands: list[list[str]] = []
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setenv("SLIPWAY_MODEL_DIR", str(colours.model))
-    monkeypatch.setenv("SAGEMAKER_MODEL_SERVER_VMARGS", vmargs)
-    monkeypatch.setenv("TMPDIR", "before")
-
-    def serve(arguments: list[str]) -> int:
-        commands.append(arguments)
-        file = Path(arguments[-1])
-        assert "inference_address" in file.read_text()
-        assert os.environ["TMPDIR"] == str(file.parent)
-        return 5
-
-    monkeypatch.setattr(starting, "serve", serve)
-    assert starting.main() == 5
-    assert ("-Xss1m" in commands[0]) is bool(vmargs)
-    assert not any(tmp_path.iterdir())
 
 
 def test_without_a_folder_to_write_to_it_says_what_to_give(colours, monkeypatch, capsys):

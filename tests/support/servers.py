@@ -9,8 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,10 +89,15 @@ class Server:
 
 
 @contextmanager
-def serving(model: Path | None = None, **environment: object) -> Iterator[Server]:
+def serving(
+    model: Path | None = None,
+    program: Sequence[str] = ("serve",),
+    log: Path | None = None,
+    **environment: object,
+) -> Iterator[Server]:
     """A ready server over a model folder, with these environment variables.
 
-    It must leave with 0 at SIGTERM.
+    log: gets what it prints. It must leave with 0 at SIGTERM.
     """
     port = free_port()
     variables = {
@@ -103,7 +108,9 @@ def serving(model: Path | None = None, **environment: object) -> Iterator[Server
     }
     if model:
         variables["SLIPWAY_MODEL_DIR"] = str(model)
-    process = subprocess.Popen([sys.executable, "-m", "serve"], cwd=REPOSITORY, env=variables)
+    command = [sys.executable, "-m", *program]
+    with log.open("wb") if log else nullcontext() as output:
+        process = subprocess.Popen(command, cwd=REPOSITORY, env=variables, stdout=output)
     try:
         while ping(f"http://127.0.0.1:{port}") != 200:
             assert process.poll() is None, "the server ended before it was ready"

@@ -18,8 +18,7 @@ import software.amazon.ai.mms.servingsdk.http.Response;
  * GET /ping. It replaces MMS's own, which answers 200 whatever state its workers are in.
  *
  * <p>With one model: 200 while all of its workers hold it, else 503 with one sentence. With many
- * models, which come and go by requests: 200, because a dead model's own /invoke reports it. While
- * the server stops: 503.
+ * models, which come and go by requests: 200, because a dead model's own /invoke reports it.
  */
 @Endpoint(
         urlPattern = "ping",
@@ -29,12 +28,7 @@ public class Ping extends ModelServerEndpoint {
 
     @Override
     public void doGet(Request request, Response response, Context context) throws IOException {
-        String fault = null;
-        if (Server.stopping()) {
-            fault = "the server is stopping";
-        } else if (!Server.MULTI_MODEL) {
-            fault = fault();
-        }
+        String fault = Server.MULTI_MODEL ? null : fault();
         if (fault != null) {
             byte[] body = ("{\"error\":\"" + fault + "\"}\n").getBytes(StandardCharsets.UTF_8);
             response.setStatus(503);

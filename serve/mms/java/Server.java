@@ -6,14 +6,12 @@ import com.amazonaws.ml.mms.servingsdk.impl.PluginsManager;
 import com.amazonaws.ml.mms.util.ConfigManager;
 import com.amazonaws.ml.mms.util.Connector;
 import com.amazonaws.ml.mms.util.ConnectorType;
-import com.amazonaws.ml.mms.wlm.BatchAggregator;
 import com.amazonaws.ml.mms.wlm.Job;
 import com.amazonaws.ml.mms.wlm.Model;
 import com.amazonaws.ml.mms.wlm.ModelManager;
 import com.amazonaws.ml.mms.wlm.WorkerState;
 import com.amazonaws.ml.mms.wlm.WorkerThread;
 import io.netty.bootstrap.ServerBootstrap;
-import io.netty.channel.Channel;
 import io.netty.channel.ChannelFuture;
 import io.netty.channel.ChannelOption;
 import io.netty.channel.EventLoopGroup;
@@ -32,27 +30,18 @@ import org.apache.commons.cli.ParseException;
 /**
  * MMS's main, with an end. Its arguments are ModelServer's own.
  *
- * <p>On SIGTERM the accepted requests are answered before the process leaves. A single model that
- * cannot be loaded, or whose processes are lost, ends the process; MMS would try for ever.
+ * <p>A single model that cannot be loaded, or whose processes are lost, ends the process; MMS would
+ * try for ever. The gateway in front answers what it accepted before it ends this process.
  */
 public final class Server extends ModelServer {
     static final boolean MULTI_MODEL = Boolean.getBoolean("slipway.multi_model");
     private static final int FAILED = 1;
     private static final int MODEL_UNUSABLE = 3;
-    private static final long STOP_TIMEOUT_MS = 20_000; // SageMaker kills 30 s after SIGTERM
-    /** Without work for this long, no answer is on its way any more. */
-    private static final long QUIET_MS = 200;
     private static final long STEP_MS = 20;
     private static final long WATCH_MS = 100;
 
-    private static volatile boolean stopping;
-
     private Server() {
         super(ConfigManager.getInstance());
-    }
-
-    static boolean stopping() {
-        return stopping;
     }
 
     /**
@@ -70,13 +59,9 @@ public final class Server extends ModelServer {
             // MMS's MetricManager is not started: it runs a Python process every minute, for a log
             // that nobody keeps
             List<ChannelFuture> closed = new Server().start();
-            Runtime.getRuntime().addShutdownHook(new Thread(() -> stop(closed), "stop"));
             if (!MULTI_MODEL && !firstLoad()) {
                 code = MODEL_UNUSABLE;
             } else {
-                String address = ConfigManager.getInstance().getListener(false).toString();
-                String models = MULTI_MODEL ? ", for many models" : "";
-                System.out.println("serve: ready at " + address + models);
                 watch(closed.get(0));
             }
         } catch (Throwable error) { // an OutOfMemoryError must end the process, too
@@ -91,11 +76,7 @@ public final class Server extends ModelServer {
         return new ConfigManager.Arguments(line);
     }
 
-    /**
-     * As MMS's own method, but with Admission and without an SO_LINGER of 0.
-     *
-     * <p>That option would take the last answer back from a client that is still sending.
-     */
+    /** As MMS's own method, but without the options of TCP: its sockets are Unix's. */
     @Override
     public ChannelFuture initializeServer(
             Connector connector,
@@ -103,14 +84,7 @@ public final class Server extends ModelServer {
             EventLoopGroup workerGroup,
             ConnectorType type)
             throws InterruptedException {
-        ServerInitializer initializer =
-                new ServerInitializer(null, type) {
-                    @Override
-                    public void initChannel(Channel channel) {
-                        super.initChannel(channel);
-                        channel.pipeline().addBefore("aggregator", "admission", new Admission());
-                    }
-                };
+        ServerInitializer initializer = new ServerInitializer(null, type);
         ServerBootstrap bootstrap =
                 new ServerBootstrap()
                         .group(serverGroup, workerGroup)
@@ -200,51 +174,6 @@ public final class Server extends ModelServer {
                 }
             }
         }
-    }
-
-    /** Take no new connections; return once the accepted requests are answered, or it is late. */
-    private static void stop(List<ChannelFuture> closed) {
-        stopping = true;
-        closed.forEach(future -> future.channel().close());
-        try {
-            long now = System.currentTimeMillis();
-            long deadline = now + STOP_TIMEOUT_MS;
-            long busyAt = now;
-            while (now < deadline && now < busyAt + QUIET_MS) {
-                Thread.sleep(STEP_MS);
-                if (isWorking()) {
-                    busyAt = now;
-                }
-                now = System.currentTimeMillis();
-            }
-        } catch (InterruptedException | ReflectiveOperationException error) {
-            System.err.println("serve: stopped without waiting for answers: " + error);
-        }
-    }
-
-    /** Whether a request is in a queue or with a worker; MMS keeps both in private fields. */
-    private static boolean isWorking() throws ReflectiveOperationException {
-        ModelManager manager = ModelManager.getInstance();
-        for (Model model : manager.getModels().values()) {
-            for (Collection<Job> queue : queues(model)) {
-                if (anyRequest(queue)) {
-                    return true;
-                }
-            }
-            for (WorkerThread worker : manager.getWorkers(model.getModelName())) {
-                Object aggregator = value(WorkerThread.class, "aggregator", worker);
-                Map<String, Job> jobs = jobs(BatchAggregator.class, "jobs", aggregator);
-                if (anyRequest(jobs.values())) {
-                    return true;
-                }
-            }
-        }
-        return false;
-    }
-
-    /** MMS also queues its own commands to load models; nobody waits for those. */
-    private static boolean anyRequest(Collection<Job> jobs) {
-        return new ArrayList<>(jobs).stream().anyMatch(job -> !job.isControlCmd());
     }
 
     private static List<Collection<Job>> queues(Model model) throws ReflectiveOperationException {

@@ -1,0 +1,207 @@
+"""Models whose engines are in workers of MMS, with the interface of those in this process."""
+
+import contextlib
+import itertools
+import logging
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from artifact.model import ArtifactError, read_description
+from serve.admission import Admission
+from serve.batching import EngineDead
+from serve.mms.backend import Mms, ModelLost
+from serve.mms.exchange import (
+    Done,
+    Work,
+    WorkerError,
+    failure_in,
+    hand_over,
+    no_memory,
+    unpacked_answer,
+)
+from serve.mms.room import Room
+from serve.models import Models
+from serve.prediction import AnyPredictor, Prediction
+from serve.predictor import TIMEOUT_S
+from serve.request_state import RequestState
+
+AHEAD = 1  # requests of a model that wait within MMS, so that no worker is idle
+LATE_S = 1.0  # after the deadline: the worker may still say why it is late
+WATCH_S = 1.0
+PIPE_S = 60.0  # after which both sides have opened a pipe
+PROCESS_BYTES = 100 * 1024 * 1024  # of a worker, before its model
+
+log = logging.getLogger(__name__)
+
+
+class RemoteQueue(Admission):
+    """The requests in front of a model's workers."""
+
+    def __init__(self, mms: Mms, workers: int):
+        super().__init__()
+        self._mms = mms
+        self._workers = workers
+        self.places = Room(workers + AHEAD)
+
+    def fault(self) -> str | None:
+        """Why the model does not answer; None while it does."""
+        return self._mms.fault()
+
+    def learn(self, photos: int, seconds: float) -> None:
+        """A worker took so long for that many photos, and others worked meanwhile."""
+        with self._changed:
+            self._learn_photos(photos, seconds / self._workers)
+
+
+class RemotePredictor:
+    """A model in MMS; safe to call from many threads. It has the methods of Predictor.
+
+    bodies: the bytes of requests within MMS, of all its models. died: called once, from a thread of
+    its own, when MMS has lost the model.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        mms: Mms,
+        name: str,
+        workers: int,
+        bodies: Room,
+        died: Callable[[], None] | None = None,
+    ):
+        """Raises ArtifactError. The caller sees to it that MMS loads the model by that name."""
+        self.directory = directory
+        self.description = read_description(directory)
+        self.batcher = RemoteQueue(mms, workers)
+        self.name = name
+        self.own = Path(tempfile.gettempdir()) / name  # MMS's folder of this model
+        self._mms = mms
+        self._bodies = bodies
+        self._died = died
+        self._lock = threading.Lock()
+
+    def predict(
+        self,
+        photos: Sequence[bytes | Exception],
+        top_k: int = 5,
+        state: RequestState | None = None,
+        tolerant: bool = False,
+    ) -> list[Prediction]:
+        """As Predictor.predict."""
+        state = state or RequestState.lasting(TIMEOUT_S)
+        self.batcher.admit(len(photos), state)
+        state.photos = len(photos)
+        try:
+            done = self._done(photos, top_k, state, tolerant)
+        except MemoryError as error:
+            raise no_memory(error) from error
+        except ModelLost:
+            self.lost()
+            raise
+        finally:
+            self.batcher.settle(len(photos))
+        for stage, seconds in done.stages.items():
+            state.add(stage, seconds)
+        return done.predictions
+
+    def lost(self) -> None:
+        """MMS has the model no more: tell it once."""
+        with self._lock:
+            died = self._died
+            self._died = None
+        if died:
+            threading.Thread(target=died, name="model lost", daemon=True).start()
+
+    def close(self) -> None:
+        """Unload the model. The caller sees to it that no request is under way."""
+        with self._lock:
+            self._died = None
+        try:
+            if self._mms.has(self.name):
+                self._mms.unload(self.name)
+        except EngineDead as error:
+            log.error("model %s was not unloaded: %s", self.name, error)
+        shutil.rmtree(self.own, ignore_errors=True)
+
+    def _done(
+        self, photos: Sequence[bytes | Exception], top_k: int, state: RequestState, tolerant: bool
+    ) -> Done:
+        queued = time.monotonic()
+        size = sum(len(photo) for photo in photos if isinstance(photo, bytes))
+        with self.batcher.places.holding(1, state), self._bodies.holding(size, state):
+            started = time.monotonic()
+            left_s = state.left_s()
+            body = Work(photos, top_k, left_s, tolerant).packed()
+            done = unpacked_answer(self._mms.predict(self.name, body, left_s + LATE_S))
+        state.add("queue", started - queued)
+        self.batcher.learn(len(photos), done.seconds)
+        return done
+
+
+class RemoteModels(Models):
+    """Models of MMS by name. MMS gets names and folders of our own, never a client's."""
+
+    process_bytes = PROCESS_BYTES
+
+    def __init__(self, mms: Mms, bodies: Room, evict: bool = False):
+        super().__init__(evict=evict)
+        self._mms = mms
+        self._bodies = bodies
+        self._numbers = itertools.count(1)
+
+    def faults(self) -> list[str]:
+        """Why MMS does not answer; a single model of many speaks for itself when it is asked."""
+        fault = self._mms.fault()
+        return [fault] if fault else []
+
+    def watch(self) -> None:
+        """Look after the models for ever: forget those whose processes have died."""
+        while True:
+            time.sleep(WATCH_S)
+            remove_old_pipes(Path(tempfile.gettempdir()))
+            for predictor in self._predictors():
+                if isinstance(predictor, RemotePredictor):
+                    self._look_after(predictor)
+
+    def _look_after(self, predictor: RemotePredictor) -> None:
+        try:
+            there = self._mms.has(predictor.name)
+        except EngineDead:
+            return  # if MMS has died, the server ends
+        if not there:
+            predictor.lost()
+
+    def _open(self, folder: Path, died: Callable[[], None]) -> AnyPredictor:
+        name = f"model-{next(self._numbers)}"
+        predictor = RemotePredictor(folder, self._mms, name, 1, self._bodies, died)
+        try:
+            hand_over(predictor.own, folder)
+            said = self._mms.load(name, predictor.own, 1)
+            if said is not None:
+                raise opening_error(predictor.own, said)
+        except BaseException:
+            predictor.close()
+            raise
+        return predictor
+
+
+def remove_old_pipes(folder: Path) -> None:
+    """Remove the names of pipes that MMS and its workers have open by now; MMS leaves them."""
+    opened_before = time.time() - PIPE_S
+    for path in folder.glob("*-std???"):
+        with contextlib.suppress(OSError):
+            if path.is_fifo() and path.stat().st_ctime < opened_before:
+                path.unlink()
+
+
+def opening_error(own: Path, said: str) -> Exception:
+    """Why a worker could not open its model, in its own words; else in those of MMS."""
+    failure = failure_in(own)
+    if isinstance(failure, WorkerError):
+        log.error("a worker could not open its model: %s", failure)
+        failure = None
+    return failure or ArtifactError(f"its worker has ended without a reason ({said})")
