@@ -16,6 +16,9 @@ IMAGES ?= all
 TEST_WORKERS ?= 2
 TESTS ?=
 MUTANTS ?=
+FUZZ_SECONDS ?= 600
+FUZZ_RUNS ?=
+FUZZ_SEED ?= 1
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check --require-hashes
 PIP = $(VENV)/bin/python $(PIP_INSTALL)
 
@@ -23,9 +26,9 @@ PYTEST = $(VENV)/bin/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-lo
 	--durations=25
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test test-fast verify mutants images tune web push local-sagemaker e2e \
-	conformance sbom soak bench-serve bench-train bench-tune bench-hook bench-profile base lock \
-	environment clean
+.PHONY: help demo check test test-fast verify mutants fuzz images tune web push local-sagemaker \
+	e2e conformance sbom soak bench-serve bench-train bench-tune bench-hook bench-profile base \
+	lock environment clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +52,18 @@ verify: $(VENV)/.process ## Run the slowest tests: whole stories, conformance, t
 
 mutants: $(VENV)/.process $(VENV)/.mutants ## Run a sample of mutants against the tests; MUTANTS=…
 	@$(VENV)-mutants/bin/python tests/mutants.py --python '$(VENV)/bin/python' $(MUTANTS)
+
+# atheris has wheels for Linux on x86_64 only.
+GUIDED = $(filter Linux-x86_64,$(shell uname -sm | tr ' ' -))
+GUIDED_FUZZ = mkdir -p out/fuzz && PYTHONPATH=$(VENV)-fuzz $(VENV)/bin/python -m tests.fuzz.guided
+GUIDED_OPTIONS = -max_total_time=$(FUZZ_SECONDS) $(if $(FUZZ_RUNS),-runs=$(FUZZ_RUNS)) \
+	-seed=$(FUZZ_SEED) -artifact_prefix=out/fuzz/
+
+fuzz: $(VENV)/.process $(if $(GUIDED),$(VENV)-fuzz/.done) ## Hostile inputs; FUZZ_SECONDS=600
+	@$(VENV)/bin/python -m tests.fuzz --seconds $(FUZZ_SECONDS) --seed $(FUZZ_SEED) \
+		$(if $(FUZZ_RUNS),--runs $(FUZZ_RUNS))
+	@$(if $(GUIDED),$(GUIDED_FUZZ) requests $(GUIDED_OPTIONS))
+	@$(if $(GUIDED),$(GUIDED_FUZZ) decode $(GUIDED_OPTIONS))
 
 images: ## Build the images: IMAGES='train serve'|all, BASE_IMAGE=…, WEIGHTS=…, PACKAGES=…
 	@docker/build.sh $(IMAGES)
@@ -115,7 +130,7 @@ lock: ## Resolve docker/requirements-*.in anew into hash-locked .txt files
 environment: $(VENV)/.process ## Make the Python environment for everything outside containers
 
 clean: ## Remove the environment and all output but out/launch, which knows what runs on AWS
-	rm -rf $(VENV) $(VENV)-mutants
+	rm -rf $(VENV) $(VENV)-mutants $(VENV)-fuzz
 	if [ -d out ]; then find out -mindepth 1 -maxdepth 1 ! -name launch -exec rm -rf {} +; fi
 
 # Where containers do the work, the demo needs a few small packages.
@@ -136,6 +151,11 @@ $(VENV)/.process: docker/requirements-dev.txt docker/requirements-smdebug.txt | 
 $(VENV)/.mutants: docker/requirements-mutants.txt | $(VENV)/bin/python
 	@$(PYTHON) -m venv $(VENV)-mutants
 	@$(VENV)-mutants/bin/python $(PIP_INSTALL) -r $<
+	@touch $@
+
+# atheris, which the images and the tests do not have.
+$(VENV)-fuzz/.done: docker/requirements-fuzz.txt | $(VENV)/bin/python
+	@$(PIP) --target $(VENV)-fuzz -r $<
 	@touch $@
 
 $(VENV)/bin/python:

@@ -53,3 +53,4 @@ compile smdebug train --no-deps
 compile dev train serve
 compile host dev
 compile mutants
+compile fuzz
