@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import fnmatch
 import graphlib
 import re
 import subprocess
@@ -40,6 +41,15 @@ TOP_LEVEL = {
     *("Makefile", "build_and_push.sh", "pyproject.toml", ".gitignore", ".dockerignore"),
 }
 MOST_LINES = 300  # of a file
+MOST_COLUMNS = 100  # of what is written by hand and is not prose
+# Files with longer lines, and why.
+LONG_LINES = {
+    "*.md": "prose: a reader's editor wraps it",
+    "docker/requirements-*.txt": "locks: uv writes them",
+    "bench/requirements-peers.txt": "a lock",
+    "conformance/multi_model_server.json": "data: JSON has no way to break a sentence",
+    "*.png": "pictures",
+}
 MOST_LINES_OF_A_FUNCTION = 40
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 ARCHITECTURE = (REPOSITORY / "ARCHITECTURE.md").read_text(encoding="utf-8")
@@ -129,6 +139,21 @@ def test_files_stay_small():
         if lines > MOST_LINES:
             long[str(path.relative_to(REPOSITORY))] = lines
     assert long == {}
+
+
+def test_lines_fit_beside_each_other():
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    long = []
+    for name in listed.stdout.split("\0")[:-1]:
+        if any(fnmatch.fnmatch(name, pattern) for pattern in LONG_LINES):
+            continue
+        lines = (REPOSITORY / name).read_text(encoding="utf-8").splitlines()
+        for number, line in enumerate(lines, 1):
+            if len(line) > MOST_COLUMNS:
+                long.append(f"{name}:{number}: {len(line)} columns")
+    assert long == []
 
 
 def test_functions_fit_on_a_screen():
