@@ -12,7 +12,9 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from artifact.host_rule import HostRule
 from serve.metrics import Metrics
+from serve.own_host import refusal
 from serve.request_log import WORK_ROUTES, record
 from serve.request_state import RequestState
 from serve.wsgi import Answer, Environment, Headers, Scope, WsgiApp, call, environment
@@ -70,13 +72,24 @@ class Disconnected(Exception):
 
 
 class AsgiGateway:
-    """An ASGI app around a WSGI app. too_large: the sentence for a body above the limit."""
+    """An ASGI app around a WSGI app.
 
-    def __init__(self, app: WsgiApp, limits: ConnectionLimits, metrics: Metrics, too_large: str):
+    too_large: the sentence for a body above the limit. hosts: whom it answers; None for all.
+    """
+
+    def __init__(
+        self,
+        app: WsgiApp,
+        limits: ConnectionLimits,
+        metrics: Metrics,
+        too_large: str,
+        hosts: HostRule | None = None,
+    ):
         self._app = app
         self._limits = limits
         self._metrics = metrics
         self._too_large = too_large
+        self._hosts = hosts
         self._work = ThreadPoolExecutor(limits.requests, "work")
         self._loading = ThreadPoolExecutor(LOADING_THREADS, "loading")
         self._quick = ThreadPoolExecutor(QUICK_THREADS, "quick")
@@ -93,6 +106,7 @@ class AsgiGateway:
         received = 0
         try:
             try:
+                self._check_caller(scope)
                 body = await self._read(scope, receive, state)
                 received = len(body)
                 answer = await self._respond(scope, body, receive, state)
@@ -146,6 +160,11 @@ class AsgiGateway:
             raise
         state.add("read", time.monotonic() - state.started)
         return bytes(body)
+
+    def _check_caller(self, scope: Scope) -> None:
+        sentence = self._hosts and refusal(self._hosts, scope)
+        if sentence:
+            raise Refused(403, sentence, "foreign", drain=True)
 
     def _check_declared_size(self, scope: Scope) -> None:
         headers = dict(scope["headers"])

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from flask import Flask
 
 from artifact.machine import give_memory_back
-from artifact.unpack import discard_unpacked
 from serve.app import MIB, Page, ServingLimits, create_app, too_large
 from serve.asgi_gateway import AsgiGateway, ConnectionLimits
 from serve.metrics import Metrics
@@ -43,7 +42,8 @@ def make_app(settings: ServingSettings, flask_app: AppMaker | None = None) -> As
     made_here = _multi_model_app if settings.multi_model else _single_model_app
     app = (flask_app or made_here)(settings, limits, metrics)
     too_large_body = too_large(settings.max_payload_mb)
-    return AsgiGateway(app, _connection_limits(settings), metrics, too_large_body)
+    limits_of_connections = _connection_limits(settings)
+    return AsgiGateway(app, limits_of_connections, metrics, too_large_body, settings.hosts)
 
 
 def _single_model_app(settings: ServingSettings, limits: ServingLimits, metrics: Metrics) -> Flask:
@@ -71,15 +71,8 @@ def _single_model_app(settings: ServingSettings, limits: ServingLimits, metrics:
 
 
 def _multi_model_app(settings: ServingSettings, limits: ServingLimits, metrics: Metrics) -> Flask:
-    discard_unpacked()  # by a worker that was killed while it loaded a model
     shared = SharedLimits(settings.threads)
-    models = Models(
-        settings.precision,
-        shared,
-        settings.device,
-        settings.evict,
-        bounds=settings.archive_bounds,
-    )
+    models = Models(settings.precision, shared, settings.device, settings.evict)
     show_live(metrics, models.waiting, lambda: len(models.listed()) - len(models.faults()))
     log.info("serving models on demand on port %d with %d threads", settings.port, settings.threads)
     return create_multi_model_app(models, limits, metrics, settings.models)

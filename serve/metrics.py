@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # the library's own variable
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
-REASONS = ("overload", "memory", "too_large", "too_slow")
+REASONS = ("overload", "memory", "too_large", "too_slow", "foreign")
 
 
 def share_between_workers() -> None:

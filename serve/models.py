@@ -9,16 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from artifact.machine import memory_left
-from artifact.model import ArtifactError, MissingFile, read_description
-from artifact.unpack import MODEL_BOUNDS, ArchiveBounds, artifact_folder, discard
+from artifact.model import MissingFile
+from artifact.unpack import artifact_folder, discard
 from serve.prediction import AnyPredictor
 from serve.predictor import Predictor, SharedLimits
 
 SPARE_BYTES = 64 * 1024 * 1024  # stays free for requests when a model is loaded
 # While a model is compiled it takes about this many times the size of its graph's file.
 FILES_TO_MEMORY = 2.5
-USUAL_CROP = 224
-ACTIVATION_BYTES = 512  # of a run, per pixel; vgg's first two layers hold 64 floats each
 GRAPHS = (".onnx", ".bin")
 
 log = logging.getLogger(__name__)
@@ -48,7 +46,7 @@ class Models:
     """Loaded models by name. Loading and unloading do not hold up users of other models.
 
     evict: unload the least recently used models to make room, instead of the answer 507, after
-    which SageMaker does so. room: bytes that can still be taken. bounds: of a model's archive.
+    which SageMaker does so. room: bytes that can still be taken.
     """
 
     process_bytes = 0  # of a model's own process; here all models share one
@@ -60,14 +58,12 @@ class Models:
         device: str = "auto",
         evict: bool = False,
         room: Callable[[], int] = memory_left,
-        bounds: ArchiveBounds = MODEL_BOUNDS,
     ):
         self._precision = precision
         self._shared = shared or SharedLimits()
         self._device = device
         self._evict = evict
         self._room = room
-        self._bounds = bounds
         self._models: dict[str, Loaded] = {}
         self._changed = threading.Condition()  # guards the models and their users
         # One at a time: no other model takes the room between its measurement and its use.
@@ -83,7 +79,7 @@ class Models:
         folder: Path | None = None
         try:
             with self._loading:
-                folder = artifact_folder(Path(url), self._bounds)
+                folder = artifact_folder(Path(url))
                 predictor = self._opened(entry, folder)
         except BaseException as error:
             with self._changed:
@@ -218,19 +214,10 @@ def described(entry: Loaded) -> dict[str, str]:
 
 
 def needed_bytes(folder: Path) -> int:
-    """About how much memory the artifact in a folder takes, by its files and its photos' size."""
+    """About how much memory loading the artifact in a folder takes, by the sizes of its files."""
     graphs = [path for path in folder.glob("model*") if path.suffix in GRAPHS]
     largest = max((path.stat().st_size for path in graphs), default=0)
-    return int(largest * FILES_TO_MEMORY) + _activation_bytes(folder)
-
-
-def _activation_bytes(folder: Path) -> int:
-    """About how much memory one run takes beyond that of a photo of the usual size."""
-    try:
-        crop = read_description(folder).preprocessing.crop
-    except ArtifactError:
-        return 0  # opening it says why
-    return max(0, crop**2 - USUAL_CROP**2) * ACTIVATION_BYTES
+    return int(largest * FILES_TO_MEMORY)
 
 
 def _as_model_error(name: str, error: BaseException) -> ModelError | None:

@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from artifact.engines import DEVICES, PRECISIONS
+from artifact.host_rule import HostRule, is_loopback
 from artifact.machine import cpu_count, memory_limit
-from artifact.unpack import MIB, MODEL_BOUNDS, ArchiveBounds
 
 # Batch transform says 0 for "no limit"; this is the most that it sends otherwise.
 UNLIMITED_MB = 100.0
@@ -25,10 +25,10 @@ class ServingSettings:
 
     models: the folder below which a multi-model server loads models. threads: cores for the engine
     and the decoding of each worker. max_requests: worked on at the same time by a worker.
-    body_budget: bytes of all bodies in a worker. max_model_mb: of a model.tar.gz when it is
-    unpacked. page: also offer the page for people. samples: the
+    body_budget: bytes of all bodies in a worker. page: also offer the page for people. samples: the
     page's folder of photos, with a folder per label. sure_from: the lowest probability that the
-    page calls sure. The defaults fit the process's cgroup.
+    page calls sure. hosts: the names that a request must ask for; None for any. The defaults fit
+    the process's cgroup.
     """
 
     model: Path = Path("/opt/ml/model")
@@ -46,16 +46,11 @@ class ServingSettings:
     batch_transform: bool = False
     multi_model: bool = False
     evict: bool = False
-    max_model_mb: float = MODEL_BOUNDS.size / MIB
     page: bool = False
     samples: Path | None = None
     sure_from: float = 0.5
+    hosts: HostRule | None = None
     stop_timeout_s: int = 25  # SageMaker kills 30 s after SIGTERM
-
-    @property
-    def archive_bounds(self) -> ArchiveBounds:
-        """Of a model.tar.gz."""
-        return replace(MODEL_BOUNDS, size=int(self.max_model_mb * MIB))
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> "ServingSettings":
@@ -87,12 +82,10 @@ class ServingSettings:
             batch_transform=_flag(environment, "SAGEMAKER_BATCH"),
             multi_model=multi_model,
             evict=_flag(environment, "SLIPWAY_EVICT_MODELS"),
-            max_model_mb=_number(
-                environment, "SLIPWAY_MAX_MODEL_MB", cls.max_model_mb, 1, 1024 * 1024
-            ),
             page=page,
             samples=_folder(environment, "SLIPWAY_SAMPLES") if page else None,
             sure_from=_number(environment, "SLIPWAY_SURE_FROM", cls.sure_from, 0, 1),
+            hosts=_host_rule(environment, environment.get("SLIPWAY_HOST") or cls.host),
         )
 
 
@@ -114,6 +107,17 @@ def _folder_below_base(environment: Mapping[str, str], variable: str, name: str)
     if own:
         return Path(own)
     return Path(environment.get("SAGEMAKER_BASE_DIR") or "/opt/ml") / name
+
+
+def _host_rule(environment: Mapping[str, str], host: str) -> HostRule | None:
+    """The rule of a server on loopback, which web pages of this machine's browsers must not reach.
+
+    None in our images, whatever they listen on: which Host SageMaker sends is not documented.
+    """
+    if environment.get("SLIPWAY_COMMAND") or not is_loopback(host):
+        return None
+    names = environment.get("SLIPWAY_ALLOW_HOST", "").split(",")
+    return HostRule.of(host, names, "SLIPWAY_ALLOW_HOST")
 
 
 def _flag(environment: Mapping[str, str], name: str) -> bool:

@@ -6,7 +6,7 @@ import socket
 def head(length: int, content_type: str = "image/jpeg") -> bytes:
     """The head of a POST /invocations with a body of that many bytes."""
     return (
-        "POST /invocations HTTP/1.1\r\nHost: x\r\n"
+        "POST /invocations HTTP/1.1\r\nHost: 127.0.0.1\r\n"
         f"Content-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n"
     ).encode()
 
