@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from conformance.server import last_line
+from runtime import job_tree
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,7 @@ class Run:
     @property
     def failure(self) -> bytes | None:
         """The content of /opt/ml/output/failure; None without the file."""
-        path = self.root / "output" / "failure"
-        if not path.is_file():
-            return None
-        return path.read_bytes()
+        return job_tree.read_inside(self.root, "output/failure", job_tree.MOST_FAILURE_BYTES)
 
     def tail(self) -> str:
         """The last line of output, short."""

@@ -28,6 +28,7 @@ from conformance.server import Sample
 from conformance.servings import Servings
 from conformance.targets import Image, Program
 from conformance.trainings import Trainings, attempted
+from runtime import job_tree
 
 Task = tuple[Clause, object, str]  # the clause, what its function takes, the target's name
 
@@ -171,6 +172,8 @@ def _accepted_if_known(result: Result, known: dict[str, str]) -> Result:
 def _trained_model(trainings: Trainings) -> Path | None:
     """The model of the plain job; None where it left none."""
     run = trainings.once(attempted)
+    # The model is copied and its modes are set: no link in it may lead to this machine's files.
+    job_tree.drop_outward_links(run.root)
     if not run.model:
         return None
     return run.root / "model"

@@ -20,6 +20,8 @@ def check(channels: list[Record], mode: str) -> None:
     if len(set(names)) < len(names):
         raise invalid(f"Duplicate channel names are not allowed: {', '.join(names)}")
     for channel in channels:
+        if not channel["ChannelName"].strip("."):  # it becomes the name of a folder
+            raise invalid(f"'{channel['ChannelName']}' is not the name of a channel")
         source = channel["DataSource"]
         if "S3DataSource" not in source:
             raise invalid(

@@ -4,29 +4,32 @@ They are fetched before a start, and sent on as they come, change and go.
 """
 
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 from local_sagemaker import objects
+from runtime import job_tree
 
 EVERY_S = 3.0  # between two sends; SageMaker's guide has no number for it
 TEMPORARY = (".tmp", ".part", ".slipway-tmp")  # suffixes of files that are still being written
 
 
 class Checkpoints:
-    """One host's folder and its S3 prefix.
+    """A part of one host's tree, and its S3 prefix. root: the tree.
 
     A file that is deleted here is deleted there if this host had sent it.
     """
 
-    def __init__(self, folder: Path, uri: str) -> None:
-        self._folder = folder
+    def __init__(self, root: Path, part: Path, uri: str) -> None:
+        self._root = root
+        self._part = part
         self._uri = uri
         self._sent: dict[str, tuple[int, int]] = {}
         self._lock = threading.Lock()
 
     def fetch(self) -> int:
         """Fetch what S3 has; the number of files. ObjectError when it cannot be read."""
-        count = objects.fetch_all(self._uri, self._folder)
+        count = objects.fetch_all(self._uri, self._root / self._part)
         self._sent = self._stamps()
         return count
 
@@ -38,9 +41,11 @@ class Checkpoints:
                 if self._sent.get(name) == stamp:
                     continue
                 try:
-                    objects.put(self._folder / name, objects.joined(self._uri, name))
-                except objects.ObjectError:
-                    if (self._folder / name).exists():
+                    objects.put(self._root, self._part / name, objects.joined(self._uri, name))
+                except objects.ObjectError as error:
+                    # A link that leads out may have come between the look and the sending.
+                    outward = isinstance(error.__cause__, job_tree.OutwardLink)
+                    if (self._root / self._part / name).exists() and not outward:
                         raise
                     now.pop(name)  # the training deleted it in the meantime: it keeps few
             for name in self._sent.keys() - now.keys():
@@ -53,11 +58,11 @@ class Checkpoints:
         Files that are still being written, under a temporary name, are left out.
         """
         stamps = {}
-        for path in self._folder.rglob("*"):
-            try:
-                if path.is_file() and path.suffix not in TEMPORARY:
-                    found = path.stat()
-                    stamps[str(path.relative_to(self._folder))] = (found.st_size, found.st_mtime_ns)
-            except FileNotFoundError:
+        for name in job_tree.files_inside(self._root, self._part):
+            path = self._root / self._part / name
+            if path.suffix in TEMPORARY:
                 continue
+            with suppress(FileNotFoundError):
+                found = path.stat()
+                stamps[name] = (found.st_size, found.st_mtime_ns)
         return stamps

@@ -1,6 +1,7 @@
 """Files from and to S3, or folders of this machine in its place (file:///folder, /folder).
 
 S3 is whatever boto3 finds: with AWS_ENDPOINT_URL_S3 set, moto's server or another that speaks S3.
+Folders must lie below a root of this server's (folders.py).
 """
 
 import functools
@@ -15,14 +16,12 @@ import boto3
 from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local_sagemaker.folders import SCHEME, is_folder, path_of
+from runtime import job_tree
+
 
 class ObjectError(Exception):
     """An object or prefix that cannot be read or written; the text says which and why."""
-
-
-def is_folder(uri: str) -> bool:
-    """Whether it is a folder or file of this machine rather than S3's."""
-    return uri.startswith(("file://", "/"))
 
 
 def listed(uri: str) -> list[str]:
@@ -30,19 +29,26 @@ def listed(uri: str) -> list[str]:
 
     ObjectError when it cannot be read.
     """
-    if is_folder(uri):
-        path = _path(uri)
-        if path.is_file():
-            return [f"file://{path}"]
-        return [f"file://{part}" for part in sorted(path.rglob("*")) if part.is_file()]
-    bucket, prefix = _parts(uri)
     with _object_errors(uri):
+        if is_folder(uri):
+            return _files(uri)
+        bucket, prefix = _parts(uri)
         pages = _client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         keys: list[str] = []
         for answer in pages:
             keys += [entry["Key"] for entry in answer.get("Contents", [])]
     # S3's console makes empty objects such as "photos/" for folders.
     return [f"s3://{bucket}/{key}" for key in keys if not key.endswith("/")]
+
+
+def _files(uri: str) -> list[str]:
+    """The files below a folder, under the folder's name as the URI has it."""
+    real = path_of(uri)
+    start = uri.removeprefix(SCHEME).rstrip("/")
+    if real.is_file():
+        return [f"{SCHEME}{start}"]
+    names = sorted(part.relative_to(real) for part in real.rglob("*") if part.is_file())
+    return [f"{SCHEME}{start}/{name}" for name in names]
 
 
 def relative(uri: str, prefix: str) -> str:
@@ -63,7 +69,10 @@ def relative(uri: str, prefix: str) -> str:
 def read(uri: str) -> bytes:
     with _object_errors(uri):
         if is_folder(uri):
-            return _path(uri).read_bytes()
+            path = path_of(uri)
+            if path.is_fifo():  # opening it would wait for ever
+                raise PermissionError(f"'{path}' is no ordinary file")
+            return path.read_bytes()
         bucket, key = _parts(uri)
         content: bytes = _client().get_object(Bucket=bucket, Key=key)["Body"].read()
         return content
@@ -72,8 +81,8 @@ def read(uri: str) -> bytes:
 def write(uri: str, content: bytes) -> None:
     with _object_errors(uri):
         if is_folder(uri):
-            _path(uri).parent.mkdir(parents=True, exist_ok=True)
-            _path(uri).write_bytes(content)
+            path_of(uri).parent.mkdir(parents=True, exist_ok=True)
+            path_of(uri).write_bytes(content)
             return
         bucket, key = _parts(uri)
         _client().put_object(Bucket=bucket, Key=key, Body=content)
@@ -87,24 +96,26 @@ def fetch(uri: str, file: Path) -> None:
             bucket, key = _parts(uri)
             _client().download_file(bucket, key, str(file))
             return
-        shutil.copy2(_path(uri), file)
+        shutil.copy2(path_of(uri), file)
 
 
-def put(file: Path, uri: str) -> None:
-    """One file to an object."""
-    with _object_errors(uri):
+def put(root: Path, name: str | Path, uri: str) -> None:
+    """One file of a job's tree to an object; never one outside, where the name is a link."""
+    with _object_errors(uri), job_tree.open_inside(root, name) as content:
         if is_folder(uri):
-            _path(uri).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(file, _path(uri))
+            target = path_of(uri)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with open(target, "wb") as copy:
+                shutil.copyfileobj(content, copy)
             return
         bucket, key = _parts(uri)
-        _client().upload_file(str(file), bucket, key)
+        _client().upload_fileobj(content, bucket, key)
 
 
 def remove(uri: str) -> None:
     with _object_errors(uri):
         if is_folder(uri):
-            _path(uri).unlink(missing_ok=True)
+            path_of(uri).unlink(missing_ok=True)
             return
         bucket, key = _parts(uri)
         _client().delete_object(Bucket=bucket, Key=key)
@@ -124,12 +135,12 @@ def fetch_all(uri: str, folder: Path) -> int:
     return len(names)
 
 
-def put_all(folder: Path, uri: str) -> int:
-    """Copy every file of a folder below a prefix. The number of files."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    for path in files:
-        put(path, joined(uri, str(path.relative_to(folder))))
-    return len(files)
+def put_all(root: Path, part: str | Path, uri: str) -> int:
+    """Copy every file in a part of a job's tree below a prefix. The number of files."""
+    names = list(job_tree.files_inside(root, part))
+    for name in names:
+        put(root, Path(part, name), joined(uri, name))
+    return len(names)
 
 
 def joined(uri: str, *names: str) -> str:
@@ -163,13 +174,9 @@ def _parts(uri: str) -> tuple[str, str]:
     return bucket, key
 
 
-def _path(uri: str) -> Path:
-    return Path(uri.removeprefix("file://"))
-
-
 def _name(uri: str) -> str:
     if is_folder(uri):
-        return uri.removeprefix("file://")
+        return uri.removeprefix(SCHEME)
     return _parts(uri)[1]
 
 

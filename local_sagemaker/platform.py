@@ -19,6 +19,10 @@ class Platform:
         self.container_engine = make_container_engine(container_engine, self.folder)
         self.logs = Logs(self.folder / "logs")
         self.work = self.folder / "work"
+        # where asynchronous answers go that no request gives a place
+        self.answers = self.folder / "async-inference"
+        # how containers reach this server; empty where they cannot
+        self.container_environment: dict[str, str] = {}
         # the thread behind a record, by kind and name; Any: each kind has methods of its own
         self.running: dict[tuple[str, str], Any] = {}
         self.lock = threading.RLock()

@@ -13,6 +13,7 @@ from local_sagemaker import objects
 from local_sagemaker.platform import Platform
 from local_sagemaker.record import Record
 from local_sagemaker.store import arn
+from runtime import job_tree
 from runtime.processes import REPOSITORY
 
 KIND = "training-job"
@@ -61,7 +62,8 @@ def judge(platform: Platform, job: str, root: Path) -> None:
     record = platform.store.find(KIND, job) or {}
     for part, field in PARTS.items():
         for number, rule in enumerate(record.get(part, [])):
-            status, details = _judged(rule, root, record)
+            given = root.parent / f"{field}-{number}.json"  # a rule's own name may hold slashes
+            status, details = _judged(rule, root, record, given)
             with platform.store.changing(KIND, job) as held:
                 held.get(field, [{}] * (number + 1))[number].update(
                     RuleEvaluationStatus=status,
@@ -70,7 +72,8 @@ def judge(platform: Platform, job: str, root: Path) -> None:
                 )
 
 
-def _judged(rule: Record, root: Path, record: Record) -> tuple[str, str]:
+def _judged(rule: Record, root: Path, record: Record, given: Path) -> tuple[str, str]:
+    """Status and details of one rule. given: the file to write its parameters to."""
     parameters = dict(rule.get("RuleParameters", {}))
     name = parameters.get("rule_to_invoke")
     if not name or "source_s3_uri" in parameters:
@@ -78,7 +81,6 @@ def _judged(rule: Record, root: Path, record: Record) -> tuple[str, str]:
             "local SageMaker: only the built-in rules, named by the parameter rule_to_invoke, "
             "are judged here"
         )
-    given = root.parent / f"{rule['RuleConfigurationName']}.json"
     texts = _parameters(name, {key: value for key, value in parameters.items() if key not in OWN})
     given.write_text(json.dumps(texts))
     command = [sys.executable, "-m", "diagnose", str(root / "output"), "--rules", name]
@@ -126,7 +128,7 @@ def _send(rule: Record, root: Path, record: Record) -> None:
     if not target:
         return
     output = root / "output"
-    for path in (output / "findings.json", *output.rglob("profiler-report.html")):
-        if path.is_file():
+    for name in job_tree.files_inside(output):
+        if name == "findings.json" or Path(name).name == "profiler-report.html":
             names = (record["TrainingJobName"], "rule-output", rule["RuleConfigurationName"])
-            objects.put(path, objects.joined(target, *names, path.name))
+            objects.put(output, name, objects.joined(target, *names, Path(name).name))

@@ -73,9 +73,15 @@ def _check(request: Record) -> None:
     _check_times(request)
     channels.check(request.get("InputDataConfig", []), algorithm.get("TrainingInputMode", "File"))
     metrics.check(algorithm.get("MetricDefinitions", []))
-    for part in ("CheckpointConfig", "DebugHookConfig", "TensorBoardOutputConfig"):
+    parts = {
+        part: request.get(part, {})
+        for part in ("CheckpointConfig", "DebugHookConfig", "TensorBoardOutputConfig")
+    }
+    profiler = request.get("ProfilerConfig", {})
+    parts["ProfilerConfig.ProfilingParameters"] = profiler.get("ProfilingParameters", {})
+    for part, given in parts.items():
         # Only /opt/ml is mounted from this machine: other folders cannot be read from here.
-        path = request.get(part, {}).get("LocalPath", "/opt/ml/")
+        path = given.get("LocalPath", "/opt/ml/")
         if not path.startswith("/opt/ml/") or ".." in path:
             raise invalid(
                 f"local SageMaker: {part}.LocalPath must lie below /opt/ml; found '{path}'"

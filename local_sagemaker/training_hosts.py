@@ -5,12 +5,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from local_sagemaker import channels
+from local_sagemaker import channels, objects
 from local_sagemaker.checkpoints import Checkpoints
 from local_sagemaker.logs import Stream
 from local_sagemaker.platform import Platform
 from local_sagemaker.record import Record
-from runtime import opt_ml
+from runtime import job_tree, opt_ml
 from runtime.container_engine import RunSpec
 from runtime.instances import Instance, stop_all
 from runtime.timeouts import TRAIN_STOP_S
@@ -37,6 +37,7 @@ class TrainingHosts:
     def __init__(self, platform: Platform, job: Record, folder: Path) -> None:
         self._engine = platform.container_engine
         self._logs = platform.logs
+        self._platform = platform
         self._job = job
         self._folder = folder
         self.count: int = job["ResourceConfig"].get("InstanceCount", 1)
@@ -50,25 +51,23 @@ class TrainingHosts:
         """The tree that is /opt/ml on a host."""
         return self._folder / host / "ml"
 
-    def inside(self, host: str, path: str) -> Path:
-        """A path of the container's, in the tree that is /opt/ml there."""
-        return self.root(host) / Path(path).relative_to("/opt/ml")
-
     def together(self, part: str) -> Path:
         """A folder of all hosts, laid over one another, as SageMaker uploads them."""
         if self.count == 1:
             return self.root(self.names[0]) / part
         folder = self._folder / "together" / part
         for host in self.names:
-            shutil.copytree(self.root(host) / part, folder, dirs_exist_ok=True)
+            for name in job_tree.files_inside(self.root(host), part):
+                target = folder / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                there = job_tree.open_inside(self.root(host), f"{part}/{name}")
+                with there as content, open(target, "wb") as copy:
+                    shutil.copyfileobj(content, copy)
         return folder
 
     def failure(self, host: str) -> str:
         """The reason that a host left in output/failure; "" without one."""
-        path = self.root(host) / "output" / "failure"
-        if not path.is_file():
-            return ""
-        return path.read_text(encoding="utf-8", errors="replace").strip()
+        return job_tree.failure(self.root(host))
 
     def lay_out(self) -> None:
         """Empty trees with their configuration. RunError when the training image is not there."""
@@ -111,7 +110,7 @@ class TrainingHosts:
             channels.fill(given, self.root(host) / "input" / "data", rank, self.count)
             if config:
                 local = config.get("LocalPath", "/opt/ml/checkpoints")
-                synced = Checkpoints(self.inside(host, local), config["S3Uri"])
+                synced = Checkpoints(self.root(host), part_of(local), config["S3Uri"])
                 synced.fetch()
                 self._checkpoints.append(synced)
 
@@ -122,6 +121,7 @@ class TrainingHosts:
             "TRAINING_JOB_NAME": self._job["TrainingJobName"],
             "TRAINING_JOB_ARN": self._job["TrainingJobArn"],
             "AWS_REGION": self._job["Region"],
+            **self._access(),
             **self._engine.rendezvous(self.count),
             # The request's own come last: they win, as on SageMaker.
             **self._job.get("Environment", {}),
@@ -131,6 +131,12 @@ class TrainingHosts:
             self._streams.append(stream)
             spec = self._spec(host, environment)
             self._instances.append(self._engine.start(spec, _listener(stream, on_line)))
+
+    def _access(self) -> dict[str, str]:
+        """How the containers reach this server; nothing for those without a network."""
+        if self._job.get("EnableNetworkIsolation", False):
+            return {}
+        return self._platform.container_environment
 
     def _make_network(self) -> str | None:
         isolated = self._job.get("EnableNetworkIsolation", False)
@@ -172,7 +178,10 @@ class TrainingHosts:
         stop_all(list(self._instances), grace_s)
 
     def clear(self) -> None:
-        """Stop what is left, remove the network, and send what the checkpoints became."""
+        """Stop what is left, remove the network, and send what the checkpoints became.
+
+        Links that the containers left are taken away where they lead out of their trees.
+        """
         self.stop()
         self._instances = []
         for stream in self._streams:
@@ -180,7 +189,17 @@ class TrainingHosts:
         self._streams = []
         if self.count > 1 and self._network:
             self._engine.remove_network(self._network)
+        for host in self.names:
+            job_tree.drop_outward_links(self.root(host))
         self.send_checkpoints()
+
+
+def part_of(path: str) -> Path:
+    """The part of a tree that a path below /opt/ml stands for. ObjectError for another path."""
+    given = Path(path)
+    if ".." in given.parts or not given.is_relative_to("/opt/ml"):
+        raise objects.ObjectError(f"'{path}' must lie below /opt/ml, without '..'")
+    return given.relative_to("/opt/ml")
 
 
 def _listener(stream: Stream, on_line: Callable[[str], None]) -> Callable[[str], None]:

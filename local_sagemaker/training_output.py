@@ -5,7 +5,7 @@ from pathlib import Path
 
 from local_sagemaker import objects
 from local_sagemaker.record import Record
-from local_sagemaker.training_hosts import TrainingHosts
+from local_sagemaker.training_hosts import TrainingHosts, part_of
 from runtime import opt_ml
 
 PROFILES = "/opt/ml/output/profiler"
@@ -28,25 +28,23 @@ def upload(job: Record, hosts: TrainingHosts, folder: Path, with_model: bool) ->
     for config, default, name in _further_folders(job):
         target = objects.joined(config["S3OutputPath"], job["TrainingJobName"], name)
         for host in hosts.names:
-            left = hosts.inside(host, config.get("LocalPath", default))
-            if left.is_dir():
-                objects.put_all(left, target)
+            objects.put_all(hosts.root(host), part_of(config.get("LocalPath", default)), target)
     return model
 
 
 def _upload_folder(job: Record, left: Path, folder: Path, name: str) -> str | None:
     """A folder as an archive or as it is; its URI, None for an empty one."""
-    if not any(left.iterdir()):
+    if not left.is_dir() or not any(left.iterdir()):
         return None
     config = job["OutputDataConfig"]
     output = objects.joined(config["S3OutputPath"], job["TrainingJobName"], "output")
     if config.get("CompressionType", "GZIP") != "GZIP":
-        objects.put_all(left, objects.joined(output, name))
+        objects.put_all(left, "", objects.joined(output, name))
         return objects.joined(output, f"{name}/")
     archive = folder / f"{name}.tar.gz"
     opt_ml.pack(left, archive)
     target = objects.joined(output, archive.name)
-    objects.put(archive, target)
+    objects.put(archive.parent, archive.name, target)
     return target
 
 

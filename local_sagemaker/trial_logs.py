@@ -3,10 +3,12 @@
 As on SageMaker, each training has its own stream in the group TrainingJobs.
 """
 
+import io
 import time
 from pathlib import Path
 
 from local_sagemaker.logs import Logs, Stream
+from runtime import job_tree
 
 
 class TrialLogs:
@@ -21,15 +23,14 @@ class TrialLogs:
 
     def take(self, name: str, ended: bool) -> None:
         """Send what is new of a training's output; ended: the training prints no more."""
-        file = self._trials / name / "output.log"
         start = self._read.get(name, 0)
         try:
-            if file.stat().st_size < start:  # the training was begun anew
-                start = 0
-            with open(file, "rb") as text:
+            with job_tree.open_inside(self._trials / name, "output.log") as text:
+                if text.seek(0, io.SEEK_END) < start:  # the training was begun anew
+                    start = 0
                 text.seek(start)
                 content = text.read()
-        except FileNotFoundError:
+        except OSError:  # none yet, or one that the container put in its place
             return
         if not ended:  # the last line may still grow
             content = content[: content.rfind(b"\n") + 1]

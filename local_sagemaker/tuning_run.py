@@ -173,12 +173,12 @@ class TuningRun(threading.Thread):
         tree = self.trials / name
         model = tree / "model"
         target = None
-        if model.is_dir() and any(model.iterdir()):
+        if not model.is_symlink() and model.is_dir() and any(model.iterdir()):
             output = self.job["TrainingJobDefinition"]["OutputDataConfig"]["S3OutputPath"]
             target = objects.joined(output, name, "output", "model.tar.gz")
             archive = self.folder / f"{name}.tar.gz"
             opt_ml.pack_model(tree, archive)
-            objects.put(archive, target)
+            objects.put(archive.parent, archive.name, target)
             archive.unlink()
         shutil.rmtree(model, ignore_errors=True)  # a search of many trials would fill the disk
         if target is None:

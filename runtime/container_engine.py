@@ -52,6 +52,9 @@ class ContainerEngine(Protocol):
     def interface(self) -> str:
         """The network interface by which the hosts of a job reach each other."""
 
+    def gateway(self) -> str | None:
+        """The address by which containers reach this machine; None where they share its own."""
+
     def find_image(self, uri: str, verb: str) -> str:
         """The image here for what a request names. RunError when there is none."""
 
@@ -87,6 +90,9 @@ class DockerEngine:
             owner = str(state.absolute())
             self._work = f"{owner}/work/"
         self._label = f"{LABEL}={owner}"
+
+    def gateway(self) -> str | None:
+        return docker.gateway() or None
 
     def find_image(self, uri: str, verb: str) -> str:
         """The image of that name, or the local one with its last name and tag, or its latest."""
@@ -154,6 +160,9 @@ class ProcessEngine:
 
     def __init__(self, state: Path | None = None) -> None:
         self._state = state
+
+    def gateway(self) -> str | None:
+        return None
 
     def find_image(self, uri: str, verb: str) -> str:
         """The name itself. RunError for images that this checkout is not the source of."""

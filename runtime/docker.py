@@ -216,6 +216,15 @@ def networks_with_label(label: str) -> list[str]:
     return output("network", "ls", "--format", "{{.Name}}", *wanted).splitlines()
 
 
+def gateway() -> str:
+    """The address of this machine on the network that containers are on by default; "" if none."""
+    template = "{{range .IPAM.Config}}{{.Gateway}} {{end}}"
+    addresses = output_or_nothing("network", "inspect", "bridge", "--format", template).split()
+    if not addresses:
+        return ""
+    return addresses[0]
+
+
 def sweep(label: str) -> None:
     """Remove all containers and networks that carry a label."""
     wanted = ("--quiet", "--filter", f"label={label}")

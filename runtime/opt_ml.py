@@ -6,11 +6,13 @@ Source of its files: developer guide, "How Amazon SageMaker Provides Training In
 import json
 import os
 import shutil
+import stat
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from recipes.values import texts_of
+from runtime import job_tree
 
 FOLDERS = ("input/config", "input/data", "model", "output/data", "checkpoints")
 HOST = "algo-1"  # the first one, and the only one of most jobs
@@ -46,6 +48,8 @@ def lay_out(
 def make_folders(root: Path) -> None:
     """The folders that are there before a container starts, empty."""
     for leftover in ("input", "model", "output", "checkpoints"):
+        if (root / leftover).is_symlink():  # a container's doing: nothing may be written there
+            (root / leftover).unlink()
         shutil.rmtree(root / leftover, ignore_errors=True)
     for folder in FOLDERS:
         (root / folder).mkdir(parents=True)
@@ -99,11 +103,22 @@ def pack_model(root: Path, archive: Path) -> None:
 
 
 def pack(folder: Path, archive: Path) -> None:
-    """A .tar.gz of what a folder holds, without leading folders."""
+    """A .tar.gz of what a folder of a job's tree holds, without leading folders.
+
+    Links within the folder stay links. What leads out of it is left out, and so is all that is
+    neither a folder nor an ordinary file. OutwardLink when the folder itself is a link.
+    """
+    if folder.is_symlink():
+        raise job_tree.OutwardLink(f"'{folder}' is a link")
     # level 1: weights hardly get smaller by more work
     with tarfile.open(archive, "w:gz", compresslevel=1) as file:
-        for path in sorted(folder.iterdir()):
-            file.add(path, arcname=path.name)
+        for name, mode in sorted(job_tree.entries_inside(folder)):
+            path = folder / name
+            if path.is_symlink() or stat.S_ISDIR(mode):
+                file.add(path, arcname=name, recursive=False)
+            elif stat.S_ISREG(mode):
+                with job_tree.open_inside(folder, name) as content:
+                    file.addfile(file.gettarinfo(arcname=name, fileobj=content), content)
 
 
 def _write(root: Path, name: str, values: Mapping[str, object]) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from runtime import job_tree
 from runtime.container_engine import ContainerEngine, RunSpec
 from runtime.errors import RunError
 from runtime.probes import wait_ready
@@ -19,7 +20,8 @@ def train(engine: ContainerEngine, root: Path, image: str = "slipway-train") -> 
         instance.stop(TRAIN_STOP_S)
     code = instance.code()
     if code:
-        raise RunError(f"the training ended with code {code}: {_failure(root)}")
+        reason = job_tree.failure(root) or "it left no reason in output/failure"
+        raise RunError(f"the training ended with code {code}: {reason}")
 
 
 @contextmanager
@@ -33,10 +35,3 @@ def serve(engine: ContainerEngine, model: Path, image: str = "slipway-serve") ->
         yield url
     finally:
         instance.stop(SERVE_STOP_S)
-
-
-def _failure(root: Path) -> str:
-    path = root / "output" / "failure"
-    if not path.is_file():
-        return "it left no reason in output/failure"
-    return path.read_text(encoding="utf-8")

@@ -15,7 +15,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runtime import docker, processes
+from runtime import docker, job_tree, processes
 from runtime.die_with_parent import dying_with_this_process
 from runtime.timeouts import TRAIN_STOP_S
 from train.gc_pause import gc_paused
@@ -112,10 +112,7 @@ class Commands:
                 process.wait()
             self._remove(root)
         if code:
-            failure = root / "output" / "failure"
-            reason = last
-            if failure.is_file():
-                reason = failure.read_text(encoding="utf-8", errors="replace").strip()
+            reason = job_tree.failure(root) or last
             raise Failed(reason or f"the training ended with code {code} and left no reason")
 
     def stop(self) -> None:

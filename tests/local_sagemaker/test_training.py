@@ -2,13 +2,14 @@
 
 import io
 import tarfile
-import urllib.request
+from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
 
-from local_sagemaker import objects
+from local_sagemaker import folders, objects
 from local_sagemaker.checkpoints import Checkpoints
+from local_sagemaker.cloud import signed
 from tests.support.jobs import draw_channel
 from tests.support.sagemakers import (
     BUCKET,
@@ -121,10 +122,7 @@ def test_a_spot_training_goes_on_from_its_checkpoint_and_stopped_keeps_its_model
     }
     sagemaker.create_training_job(**request)
     until(lambda: "epoch=2" in printed(cloud, "spot"))
-    with urllib.request.urlopen(
-        urllib.request.Request(f"{cloud.url}/local/training-jobs/spot/interrupt", method="POST")
-    ) as answer:
-        assert answer.status == 200
+    signed("POST", "/local/training-jobs/spot/interrupt", cloud.exports)
     until(lambda: "going on from the checkpoint of epoch" in printed(cloud, "spot"))
     sagemaker.stop_training_job(TrainingJobName="spot")
     job = ended(sagemaker, "spot")
@@ -231,22 +229,23 @@ def test_hosts_train_together_and_debug_rules_are_judged(sagemaker, cloud):
 def test_a_checkpoint_that_goes_as_it_is_sent_fails_nothing(tmp_path, monkeypatch):
     folder, kept = tmp_path / "checkpoints", tmp_path / "s3"
     folder.mkdir()
-    synced = Checkpoints(folder, f"file://{kept}")
+    monkeypatch.setattr(folders, "_roots", [tmp_path])
+    synced = Checkpoints(tmp_path, Path("checkpoints"), f"file://{kept}")
     for name in ("checkpoint-1.pt", "checkpoint-2.pt"):
         (folder / name).write_text(name)
     put = objects.put
 
-    def put_late(file, uri):
+    def put_late(root, name, uri):
         (folder / "checkpoint-1.pt").unlink(
             missing_ok=True
         )  # as a training does that keeps the newest
-        put(file, uri)
+        put(root, name, uri)
 
     monkeypatch.setattr(objects, "put", put_late)
     synced.send()
     assert [path.name for path in kept.iterdir()] == ["checkpoint-2.pt"]
     (folder / "checkpoint-2.pt").write_text("changed")
-    monkeypatch.setattr(objects, "put", lambda file, uri: put(tmp_path / "nothing", uri))
+    monkeypatch.setattr(objects, "put", lambda root, name, uri: put(root, "nothing", uri))
     with pytest.raises(objects.ObjectError):
         synced.send()
 

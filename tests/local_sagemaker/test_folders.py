@@ -1,0 +1,130 @@
+"""Folders of this machine in S3's place: below a root alone, whichever way a request names them."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from local_sagemaker import folders, objects
+from local_sagemaker.objects import ObjectError
+from tests.support.hosting import settled, variant
+from tests.support.sagemakers import (
+    ended,
+    local_sagemaker,
+    moto,
+    training_request,
+    until,
+)
+from tests.support.servers import photo
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """The only root: with a file, and links within and out of it."""
+    root = tmp_path / "root"
+    (root / "data").mkdir(parents=True)
+    (root / "data" / "one").write_text("one")
+    (tmp_path / "secret").write_text("secret")
+    (tmp_path / "root-2").mkdir()
+    (root / "within").symlink_to("data")
+    (root / "out").symlink_to(tmp_path)
+    (root / "secret").symlink_to("../secret")
+    monkeypatch.setattr(folders, "_roots", [])
+    folders.allow([root])
+    return root
+
+
+def test_files_below_a_root_are_read_and_written(root):
+    for uri in (f"file://{root}/data", f"{root}/data", f"file://{root}/within"):
+        assert objects.listed(uri) == [f"file://{uri.removeprefix('file://')}/one"]
+        assert objects.read(f"{uri}/one") == b"one"
+    objects.write(f"file://{root}/new/two", b"two")
+    assert (root / "new" / "two").read_bytes() == b"two"
+    assert objects.listed(f"file://{root}/data/one") == [f"file://{root}/data/one"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "{root}/../secret",
+        "{root}/secret",
+        "{root}/out/secret",
+        "{root}-2/secret",
+        "/etc/passwd",
+        "/",
+        "file://",
+        "file://etc/passwd",
+        "file://localhost/etc/passwd",
+        "file:///proc/self/root/etc/passwd",
+        "{root}/data/\0",
+        "{root}/data/../../secret",
+    ],
+)
+def test_nothing_else_is(root, tmp_path, name):
+    uri = name.format(root=f"file://{root}")
+    for use in (
+        objects.listed,
+        objects.read,
+        lambda uri: objects.write(uri, b"changed"),
+        objects.remove,
+        lambda uri: objects.fetch(uri, tmp_path / "fetched"),
+        lambda uri: objects.put(root, "data/one", uri),
+    ):
+        with pytest.raises(ObjectError):
+            use(uri)
+    assert (tmp_path / "secret").read_text() == "secret"
+    assert not (tmp_path / "fetched").exists()
+
+
+def test_a_refusal_says_what_to_do(root):
+    with pytest.raises(ObjectError, match="is not below .*/root; start the server with --root"):
+        objects.read("file:///etc/passwd")
+
+
+def test_a_fifo_below_a_root_is_not_waited_for(root):
+    os.mkfifo(root / "fifo")
+    for use in (objects.read, lambda uri: objects.fetch(uri, root / "copy")):
+        with pytest.raises(ObjectError):
+            use(f"file://{root}/fifo")
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory):
+    """Its roots: the folder of start, which is the repository, and the state's parent."""
+    base = tmp_path_factory.mktemp("base")
+    with moto() as url, local_sagemaker(base / "state", url) as running:
+        yield running
+
+
+def test_a_training_reads_and_writes_only_below_the_roots(cloud, tmp_path_factory):
+    sagemaker = cloud.client("sagemaker")
+    outside = tmp_path_factory.mktemp("outside")
+    inside = Path(cloud.state).parent / "link"
+    inside.symlink_to(outside)
+    (outside / "photo").write_text("the user's own")
+    for number, folder in enumerate((outside, inside)):
+        request = training_request(f"read-{number}")
+        request["InputDataConfig"][0]["DataSource"]["S3DataSource"]["S3Uri"] = f"file://{folder}/"
+        sagemaker.create_training_job(**request)
+        job = ended(sagemaker, f"read-{number}")
+        assert job["TrainingJobStatus"] == "Failed"
+        assert "--root" in job["FailureReason"]
+
+
+def test_an_asynchronous_answer_without_a_place_stays_in_the_state(hosting):
+    sagemaker, runtime = hosting.client("sagemaker"), hosting.client("sagemaker-runtime")
+    sagemaker.create_endpoint_config(
+        EndpointConfigName="placeless",
+        ProductionVariants=[variant()],
+        AsyncInferenceConfig={"OutputConfig": {}},
+    )
+    sagemaker.create_endpoint(EndpointName="placeless", EndpointConfigName="placeless")
+    assert settled(sagemaker, "placeless")["EndpointStatus"] == "InService"
+    hosting.client("s3").put_object(Bucket="photos", Key="asked.jpg", Body=photo())
+    answer = runtime.invoke_endpoint_async(
+        EndpointName="placeless", InputLocation="s3://photos/asked.jpg", ContentType="image/jpeg"
+    )
+    place = Path(answer["OutputLocation"].removeprefix("file://"))
+    assert place.is_relative_to(hosting.state / "async-inference" / "placeless")
+    until(place.is_file)
+    sagemaker.delete_endpoint(EndpointName="placeless")
