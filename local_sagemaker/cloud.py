@@ -10,13 +10,17 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import boto3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import ReadOnlyCredentials
 
+from local_sagemaker.access import read_exports
 from runtime.errors import RunError
 from runtime.ports import free_port
 from runtime.processes import REPOSITORY
@@ -24,12 +28,6 @@ from runtime.processes import REPOSITORY
 START_S = 60  # moto takes seconds to load on a busy machine
 STOP_S = 150  # local SageMaker stops its containers first
 REGION = "eu-west-1"
-# The variables of the services that local SageMaker stands in for.
-SAGEMAKER_URLS = (
-    "AWS_ENDPOINT_URL_SAGEMAKER",
-    "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME",
-    "AWS_ENDPOINT_URL_SERVICE_QUOTAS",
-)
 REGISTRY = (
     "version: 0.1\nstorage: {filesystem: {rootdirectory: %s}}\nhttp: {addr: 'localhost:%d'}\n"
 )
@@ -56,13 +54,30 @@ def client(service: str) -> Any:  # boto3 makes a client's operations at run tim
     return boto3.client(service)  # type: ignore[call-overload]  # names are literals there
 
 
+def signed(method: str, path: str, environment: Mapping[str, str] = os.environ) -> bytes:
+    """A request of local SageMaker's own routes, signed with its key: the answer's body.
+
+    environment: has the variables that the server prints. HTTPError for a refusal.
+    """
+    url = environment["AWS_ENDPOINT_URL_SAGEMAKER"] + path
+    request = AWSRequest(method, url)
+    key = ReadOnlyCredentials(
+        environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"], ""
+    )
+    SigV4Auth(key, "sagemaker", REGION).add_auth(request)
+    asked = urllib.request.Request(url, method=method, headers=dict(request.headers))
+    with urllib.request.urlopen(asked, timeout=30) as answer:
+        body: bytes = answer.read()
+    return body
+
+
 @contextmanager
 def moto(folder: Path, environment: dict[str, str]) -> Iterator[str]:
     """URL of moto's server, empty."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     with program(
-        [sys.executable, "-m", "moto.server", "--port", str(port)],
+        [sys.executable, "-m", "local_sagemaker.moto", "--port", str(port)],
         folder / "moto.log",
         environment,
         lambda: answers(f"{url}/moto-api/"),
@@ -89,14 +104,17 @@ def registry(folder: Path, environment: dict[str, str], kept: Path | None = None
 
 
 @contextmanager
-def sagemaker(folder: Path, engine: str, environment: dict[str, str]) -> Iterator[str]:
-    """URL of local SageMaker, whose state and work lie in folder/sagemaker."""
+def sagemaker(folder: Path, engine: str, environment: dict[str, str]) -> Iterator[dict[str, str]]:
+    """The variables with which clients find local SageMaker: its URLs and its key.
+
+    Its state and work lie in folder/sagemaker.
+    """
     port = free_port()
     command = [sys.executable, "-m", "local_sagemaker", "--port", str(port)]
     command += ["--state", str(folder / "sagemaker"), "--engine", engine]
     url = f"http://127.0.0.1:{port}"
     with program(command, folder / "sagemaker.log", environment, lambda: answers(url)):
-        yield url
+        yield read_exports(folder / "sagemaker")
 
 
 @contextmanager

@@ -133,7 +133,8 @@ def invoke_async(
     inference_id = headers.get(f"{PREFIX}inference-id".lower()) or str(uuid.uuid4())
     output = config["OutputConfig"]
     name_there = headers.get(f"{PREFIX}filename".lower()) or f"{number}.out"
-    where = objects.joined(output.get("S3OutputPath") or "", name_there)
+    place = output.get("S3OutputPath") or f"file://{platform.answers / name}"
+    where = objects.joined(place, name_there)
     answer = {f"{PREFIX}OutputLocation": where}
     failure = None
     if output.get("S3FailurePath"):

@@ -1,19 +1,19 @@
 """The HTTP side: SageMaker's JSON 1.1 protocol at POST /, and Service Quotas' one operation.
 
-The runtime's REST is below /endpoints, this server's own routes below /local.
-
-Signatures are not checked: whoever reaches the port may do everything.
+The runtime's REST is below /endpoints, this server's own routes below /local. Each request must be
+signed with a key of this server's (access.py).
 """
 
 import json
 import logging
-import re
 import uuid
 
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
+from artifact.json_text import read_json
 from local_sagemaker import (
+    access,
     contract,
     endpoints,
     invocations,
@@ -24,12 +24,14 @@ from local_sagemaker import (
     transforms,
     tunings,
 )
+from local_sagemaker.access import Access
 from local_sagemaker.contract import ApiError
 from local_sagemaker.platform import Platform
 from local_sagemaker.record import Record
 
 log = logging.getLogger(__name__)
 TARGET = "SageMaker."
+MOST_BYTES = 32 * 2**20  # of a body: more than any operation takes
 UNKNOWN_OPERATION = "UnknownOperationException"  # the code that AWS's JSON protocol has for it
 OPERATIONS = (
     training.OPERATIONS
@@ -41,9 +43,11 @@ OPERATIONS = (
 )
 
 
-def create_app(platform: Platform) -> Flask:
-    """The WSGI app around one platform."""
+def create_app(platform: Platform, keys: Access) -> Flask:
+    """The WSGI app around one platform, for those who have one of the keys."""
     app = Flask("local-sagemaker")
+    app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES
+    app.before_request(keys.check)
 
     @app.post("/")
     def call() -> Response:
@@ -64,6 +68,7 @@ def create_app(platform: Platform) -> Flask:
 
     @app.post("/endpoints/<name>/async-invocations")
     def invoke_async(name: str) -> Response:
+        access.check_operation("InvokeEndpointAsync")
         body, headers = invocations.invoke_async(
             platform, name, request.get_data(cache=False), _headers()
         )
@@ -71,6 +76,7 @@ def create_app(platform: Platform) -> Flask:
 
     @app.post("/local/training-jobs/<name>/interrupt")
     def interrupt(name: str) -> Response:
+        access.check_operation("InterruptTrainingJob")
         return _json(training.interrupt(platform, name))
 
     _add_error_handlers(app)
@@ -81,7 +87,7 @@ def _body() -> Record:
     """The request's JSON. ApiError when it is not JSON."""
     try:
         # An operation without parameters may be called without a body.
-        body: Record = json.loads(request.get_data() or b"{}")
+        body: Record = read_json(request.get_data() or b"{}")
     except ValueError as error:
         message = f"the request's body is not JSON: {error}"
         raise ApiError(contract.SERIALIZATION, message) from error
@@ -90,6 +96,7 @@ def _body() -> Record:
 
 def _answer(platform: Platform, name: str, body: Record) -> Record:
     """What one operation of SageMaker answers. ApiError as SageMaker's own."""
+    access.check_operation(name)
     asked = contract.check(name, body)
     if name not in OPERATIONS:
         raise ApiError(
@@ -97,7 +104,7 @@ def _answer(platform: Platform, name: str, body: Record) -> Record:
             f"local SageMaker does not do {name}; it does {', '.join(sorted(OPERATIONS))}",
         )
     # Operations such as Stop... and Delete... have no result: SageMaker answers {}.
-    result = OPERATIONS[name](platform, asked, region()) or {}
+    result = OPERATIONS[name](platform, asked, g.region) or {}
     return contract.answer(name, result)
 
 
@@ -127,16 +134,6 @@ def _add_error_handlers(app: Flask) -> None:
 
 def _headers() -> dict[str, str]:
     return {name.lower(): value for name, value in request.headers.items()}
-
-
-def region() -> str:
-    """The region that the request was signed for."""
-    # Credential=KEY/DATE/REGION/SERVICE/aws4_request, as Signature Version 4 has it.
-    signature = request.headers.get("Authorization", "")
-    found = re.search(r"Credential=[^/]+/\d+/([a-z0-9-]+)/", signature)
-    if found is None:
-        return "us-east-1"  # boto3's own default
-    return found[1]
 
 
 def _json(content: Record, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -48,8 +48,12 @@ class Variant:
         self._stream = stream
         self.container = container_of(model)
         self.multi_model = self.container.get("Mode") == "MultiModel"
+        access = platform.container_environment
+        if model.get("EnableNetworkIsolation"):
+            access = {}
         self._environment = {
             "AWS_REGION": model["Region"],
+            **access,
             **self.container.get("Environment", {}),
             **(environment or {}),
         }

@@ -87,11 +87,11 @@ def run(engine: str, out: Path, kept: Path | None = None) -> tuple[int, LeftBehi
         os.environ.clear()
         os.environ.update(environment)
         with ExitStack() as servers:
-            sagemaker, registry = start(steps, servers, engine, work, kept)
+            registry = start(steps, servers, engine, work, kept)
             account = boto3.client("sts").get_caller_identity()["Account"]
             bucket = f"sagemaker-{cloud.REGION}-{account}"
             begin(steps, bucket, registry)
-            search_and_train(steps, sagemaker)
+            search_and_train(steps)
             host(steps, bucket)
             left = leftovers.in_aws(cloud.client, bucket)
         if engine == "docker":
@@ -101,10 +101,11 @@ def run(engine: str, out: Path, kept: Path | None = None) -> tuple[int, LeftBehi
     return steps.count, left
 
 
-def start(
-    steps: Steps, servers: ExitStack, engine: str, work: Path, kept: Path | None
-) -> tuple[str, str]:
-    """Start moto and local SageMaker, and a registry for Docker: SageMaker's URL, the registry."""
+def start(steps: Steps, servers: ExitStack, engine: str, work: Path, kept: Path | None) -> str:
+    """Start moto and local SageMaker, and a registry for Docker: the registry.
+
+    All steps find them by this process's environment.
+    """
     environment = dict(os.environ)
     registry = ""
     details = "moto, local SageMaker"
@@ -115,11 +116,10 @@ def start(
         moto = cloud.moto(work, environment)
         os.environ["AWS_ENDPOINT_URL"] = servers.enter_context(moto)
         server = cloud.sagemaker(work, engine, dict(os.environ))
-        sagemaker = servers.enter_context(server)
-        os.environ |= dict.fromkeys(cloud.SAGEMAKER_URLS, sagemaker)
+        os.environ.update(servers.enter_context(server))
         if engine == "docker":
             registry = servers.enter_context(cloud.registry(work, environment, kept))
-    return sagemaker, registry
+    return registry
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """The story of the end-to-end run: from photos and images to an endpoint, and all of it removed."""
 
 import json
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -142,14 +141,14 @@ def push_manifests(steps: Steps, images: Path) -> None:
         steps.python("push", "launch.ecr", "publish", image, uri, "--out", str(images))
 
 
-def search_and_train(steps: Steps, sagemaker_url: str) -> None:
+def search_and_train(steps: Steps) -> None:
     """The chain of searches, a training that loses its machine, one under the debugger, reports."""
     wanted = ("tuning job e2e-1-", "tuning job e2e-2-", "e2e-2-.*: Completed; Completed=2")
     steps.launch("tune", see=wanted)
     with steps.step("warm start", "boto3: the second search started from the first"):
         check_warm_start()
     steps.launch("report", see=("e2e-1", r"report: \S+report.html"))
-    train_with_interruption(steps, sagemaker_url)
+    train_with_interruption(steps)
     printed = steps.launch("debug", see=("Completed",))
     watched = group_of(r"started: training job (\S+)", printed)
     with steps.step("rules", "boto3: the debugger's and profiler's rules are judged"):
@@ -176,7 +175,7 @@ def check_warm_start() -> None:
     must(search["OverallBestTrainingJob"], "no best job over both searches", search)
 
 
-def train_with_interruption(steps: Steps, sagemaker_url: str) -> None:
+def train_with_interruption(steps: Steps) -> None:
     """A spot training that loses its machine, and goes on from its checkpoint."""
     started = steps.launch("train", "--no-wait", see=("the job continues",))
     job = group_of(r"started: training job (\S+)", started)
@@ -186,8 +185,7 @@ def train_with_interruption(steps: Steps, sagemaker_url: str) -> None:
             lambda: f"epoch={INTERRUPT_AFTER_EPOCH} " in printed_by(job),
             f"no epoch {INTERRUPT_AFTER_EPOCH} of {job}",
         )
-        request = urllib.request.Request(f"{sagemaker_url}{path}", method="POST")
-        urllib.request.urlopen(request, timeout=30).close()
+        cloud.signed("POST", path)
     wanted = (
         "still runs; following it",
         "going on from the checkpoint of epoch",

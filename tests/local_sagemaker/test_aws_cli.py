@@ -125,9 +125,8 @@ def cli(tmp_path_factory):
     with moto() as url, local_sagemaker(tmp_path_factory.mktemp("state"), url) as cloud:
         environment = environment_here(
             AWS_ENDPOINT_URL=url,
-            AWS_ENDPOINT_URL_SAGEMAKER=cloud.url,
-            AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME=cloud.url,
             AWS_PAGER="",
+            **cloud.exports,
         )
 
         urls = None if reads_environment else (cloud.url, url)

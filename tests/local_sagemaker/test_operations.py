@@ -3,11 +3,8 @@
 import json
 import os
 import signal
-import urllib.error
-import urllib.request
 from pathlib import Path
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 from botocore.parsers import create_parser
@@ -18,7 +15,7 @@ from local_sagemaker.metrics import JobMetrics
 from local_sagemaker.objects import relative
 from local_sagemaker.store import Store, page
 from tests.support.jobs import draw_channel
-from tests.support.sagemakers import ended, local_sagemaker, moto, training_request, until
+from tests.support.sagemakers import ended, local_sagemaker, moto, post, training_request, until
 
 
 @pytest.fixture(scope="module")
@@ -82,21 +79,6 @@ BAD = [
 ]
 
 
-def post(cloud, operation: str, body: object) -> tuple[int, dict]:
-    """What boto3 would not let through: the request as it stands."""
-    headers = {
-        "X-Amz-Target": f"SageMaker.{operation}",
-        "Content-Type": "application/x-amz-json-1.1",
-    }
-    request = urllib.request.Request(cloud.url, json.dumps(body).encode(), headers)
-    try:
-        with urllib.request.urlopen(request) as answer:
-            return answer.status, json.loads(answer.read())
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, json.loads(error.read())
-
-
 @pytest.mark.parametrize("change, sentence", BAD, ids=range(len(BAD)))
 def test_a_wrong_request_is_refused(cloud, change, sentence):
     request = {
@@ -104,7 +86,7 @@ def test_a_wrong_request_is_refused(cloud, change, sentence):
         for key, value in {**training_request("wrong"), **change}.items()
         if value is not None
     }
-    status, answer = post(cloud, "CreateTrainingJob", request)
+    status, answer = post(cloud, "CreateTrainingJob", json.dumps(request).encode())
     assert status == 400
     assert answer["__type"] in ("ValidationException", "SerializationException")
     assert sentence in answer["message"]
@@ -126,18 +108,13 @@ def test_operations_that_are_not_done_say_so(cloud):
         cloud.client("sagemaker").list_processing_jobs()
     assert caught.value.response["Error"]["Code"] == "UnknownOperationException"
     assert (
-        post(cloud, "FlyToTheMoon", {})[1]["message"] == "SageMaker has no operation 'FlyToTheMoon'"
+        post(cloud, "FlyToTheMoon", b"{}")[1]["message"]
+        == "SageMaker has no operation 'FlyToTheMoon'"
     )
 
 
 def test_quotas_are_those_of_this_machine(cloud):
-    asked = boto3.client(
-        "service-quotas",
-        endpoint_url=cloud.url,
-        region_name="eu-west-1",
-        aws_access_key_id="x",
-        aws_secret_access_key="x",
-    )
+    asked = cloud.client("service-quotas")
     quotas = {
         entry["QuotaName"]: entry["Value"]
         for entry in asked.list_service_quotas(ServiceCode="sagemaker")["Quotas"]

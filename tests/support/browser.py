@@ -213,7 +213,7 @@ def chromium() -> str:
 
 
 @contextmanager
-def browsing(profile: Path):
+def browsing(profile: Path, *flags: str):
     """A Browser with a profile of its own; the process and its children are gone afterwards."""
     program = chromium()
     to_read, to_write = os.pipe()
@@ -227,6 +227,7 @@ def browsing(profile: Path):
         f'exec "$0" "$@" 3<&{to_read} 4>&{from_write}',
         program,
         *FLAGS,
+        *flags,
         f"--user-data-dir={profile}",
         "about:blank",
     ]

@@ -3,6 +3,8 @@
 Each server is a process on a free port.
 """
 
+import http.client
+import json
 import os
 import subprocess
 import sys
@@ -14,8 +16,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import boto3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import ReadOnlyCredentials
 
+from local_sagemaker.access import read_exports
 from runtime.ports import free_port
 from tests.support.jobs import REPOSITORY, SMALL
 
@@ -25,6 +31,7 @@ BUCKET = "photos"
 ROLE = "arn:aws:iam::123456789012:role/SlipwayRole"
 TRAIN_IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/slipway-train:abc"
 SERVE_IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/slipway-serve:abc"
+OWN = ("sagemaker", "sagemaker-runtime", "service-quotas")  # services of local SageMaker
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",
@@ -39,22 +46,72 @@ class Cloud:
     url: str
     moto_url: str
     process: subprocess.Popen[str]
+    state: Path
+    exports: dict[str, str]  # what the server prints for its clients
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The id and the secret of the key that the server has made."""
+        return self.exports["AWS_ACCESS_KEY_ID"], self.exports["AWS_SECRET_ACCESS_KEY"]
 
     def client(self, service: str, region: str = "eu-west-1") -> Client:
-        url = self.url if service.startswith("sagemaker") else self.moto_url
-        return client_at(url, service, region)
+        url = self.url if service in OWN else self.moto_url
+        return client_at(url, service, region, self.key)
 
 
-def client_at(url: str, service: str, region: str = "eu-west-1") -> Client:
+def client_at(
+    url: str,
+    service: str,
+    region: str = "eu-west-1",
+    key: tuple[str, str] = ("testing", "testing"),
+) -> Client:
     """boto3's client of a service at an address. It asks once, so that failures are seen."""
     return boto3.Session().client(  # type: ignore[call-overload]  # names are literals there
         service,
         endpoint_url=url,
         region_name=region,
-        aws_access_key_id="testing",
-        aws_secret_access_key="testing",
+        aws_access_key_id=key[0],
+        aws_secret_access_key=key[1],
         config=Config(retries={"max_attempts": 0}, read_timeout=120),
     )
+
+
+def signed(
+    url: str,
+    method: str,
+    path: str,
+    body: bytes,
+    headers: dict[str, str],
+    key: tuple[str, str],
+) -> dict[str, str]:
+    """A request's headers with botocore's signature."""
+    request = AWSRequest(method, url + path, headers, body)
+    credentials = ReadOnlyCredentials(*key, "")
+    SigV4Auth(credentials, "sagemaker", "eu-west-1").add_auth(request)
+    return dict(request.headers)
+
+
+def asked(
+    cloud: Cloud, method: str, path: str, body: bytes, headers: dict[str, str]
+) -> tuple[int, dict[str, Any]]:
+    """Status and JSON of a request as it stands: nothing is added, refused or repeated."""
+    connection = http.client.HTTPConnection(cloud.url.removeprefix("http://"), timeout=60)
+    try:
+        connection.request(method, path, body, headers)
+        answer = connection.getresponse()
+        content: dict[str, Any] = json.loads(answer.read())
+        return answer.status, content
+    finally:
+        connection.close()
+
+
+def post(cloud: Cloud, operation: str, body: bytes) -> tuple[int, dict[str, Any]]:
+    """A signed request of an operation with a body that boto3 would not let through."""
+    headers = {
+        "X-Amz-Target": f"SageMaker.{operation}",
+        "Content-Type": "application/x-amz-json-1.1",
+    }
+    return asked(cloud, "POST", "/", body, signed(cloud.url, "POST", "/", body, headers, cloud.key))
 
 
 @contextmanager
@@ -62,7 +119,8 @@ def moto() -> Iterator[str]:
     """moto's server; its URL."""
     port = free_port()
     process = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-p", str(port)],
+        [sys.executable, "-m", "local_sagemaker.moto", "--port", str(port)],
+        cwd=REPOSITORY,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -83,7 +141,10 @@ def moto() -> Iterator[str]:
 def local_sagemaker(
     state: Path, moto_url: str, engine: str = "process", port: int = 0
 ) -> Iterator[Cloud]:
-    """`python -m local_sagemaker`; it must leave with 0 at SIGTERM."""
+    """`python -m local_sagemaker`; it must leave with 0 at SIGTERM.
+
+    Folders beside its state may stand in for S3.
+    """
     environment = {
         **os.environ,
         **CREDENTIALS,
@@ -92,7 +153,7 @@ def local_sagemaker(
         "AWS_ENDPOINT_URL_LOGS": moto_url,
     }
     command = [sys.executable, "-m", "local_sagemaker", "--port", str(port)]
-    command += ["--state", str(state), "--engine", engine]
+    command += ["--state", str(state), "--engine", engine, "--root", str(state.parent)]
     process = subprocess.Popen(
         command, cwd=REPOSITORY, env=environment, text=True, stdout=subprocess.PIPE
     )
@@ -100,7 +161,8 @@ def local_sagemaker(
     try:
         line = process.stdout.readline()
         assert " url=" in line, "the server did not start"
-        yield Cloud(line.rpartition("url=")[2].strip(), moto_url, process)
+        url = line.rpartition("url=")[2].strip()
+        yield Cloud(url, moto_url, process, state, read_exports(state))
         if process.poll() is None:
             process.terminate()
             assert process.wait(timeout=60) == 0

@@ -25,7 +25,7 @@ import yaml
 
 from launch.aws import AwsClient
 from launch.registry import DOCKER_MANIFEST
-from local_sagemaker.cloud import SAGEMAKER_URLS, environment_here
+from local_sagemaker.cloud import environment_here
 from tests.support.aws import running_server
 from tests.support.jobs import REPOSITORY, SMALL
 from tests.support.registries import fake_docker
@@ -128,8 +128,8 @@ def client_of(environment: dict[str, str], service: str) -> AwsClient:
         service,
         endpoint_url=environment.get(variable, environment["AWS_ENDPOINT_URL"]),
         region_name=REGION,
-        aws_access_key_id="nobody",
-        aws_secret_access_key="nobody",
+        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
     )
 
 
@@ -145,7 +145,7 @@ def world(folder: Path) -> Iterator[World]:
             BASE_IMAGE="scratch",
             OMP_NUM_THREADS="1",
             PATH=f"{log.parent}:{os.environ['PATH']}",
-            **dict.fromkeys(SAGEMAKER_URLS, cloud.url),
+            **cloud.exports,
         )
         s3 = client_of(environment, "s3")
         client_of(environment, "iam").create_role(
