@@ -31,7 +31,7 @@ done
 
 commit=$(git rev-parse --short=12 HEAD 2>/dev/null) \
     || fail "this folder is not a git checkout with a commit; the images' tags are commits"
-changes=$(git status --porcelain)
+changes=$(docker/changes.sh)
 tag=$commit
 if [[ -n $changes ]]; then
     first=$(head -n 1 <<<"$changes" | cut -c 4-)

@@ -8,6 +8,7 @@ from conformance.image_clauses import AMIS
 from conformance.inputs import read_job, read_known, read_sample
 from conformance.runner import Wanted
 from conformance.targets import Image, Program
+from recipes.command_line import CommandLine
 from runtime import docker
 from runtime.errors import RunError
 
@@ -16,10 +17,9 @@ PROGRAM_KINDS = (TRAINING, SERVING)  # a program has no image to look into
 
 def parser(description: str) -> argparse.ArgumentParser:
     """All options, in the order of --help."""
-    made = argparse.ArgumentParser(
+    made = CommandLine(
         prog="conformance",
         description=description,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_targets(made)
     _add_inputs(made)

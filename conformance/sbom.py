@@ -5,7 +5,6 @@ layers. It starts no container and needs no network. It does not see files that 
 hand, or code that is compiled into a wheel.
 """
 
-import argparse
 import datetime
 import email.parser
 import re
@@ -23,6 +22,7 @@ from cyclonedx.schema import OutputFormat, SchemaVersion
 from packageurl import PackageURL
 
 from conformance.layers import present
+from recipes.command_line import CommandLine
 from runtime import docker
 from runtime.errors import RunError
 from runtime.processes import REPOSITORY
@@ -37,9 +37,7 @@ LICENCE_LENGTH = 80  # characters; a longer field holds the licence's text, not 
 
 def main() -> int:
     """Write one file per image. The exit code is 1 where one could not be made."""
-    parser = argparse.ArgumentParser(
-        prog="sbom", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = CommandLine(prog="sbom", description=__doc__)
     parser.add_argument("images", nargs="+", metavar="IMAGE")
     parser.add_argument(
         "--out", type=Path, default=REPOSITORY / "out" / "sbom", help="folder (default: out/sbom)"

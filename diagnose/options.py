@@ -4,12 +4,17 @@ import argparse
 from pathlib import Path
 
 from diagnose.following import TIMEOUT_S
+from recipes.command_line import CommandLine, recipe_here
+
+OUTPUT = Path("out") / "ml" / "output"  # of `slipway train`, in a project's folder
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """The options; ends the process with 2 and a sentence for a wrong one."""
     parser = _parser()
     options = parser.parse_args(arguments)
+    if options.output is None and recipe_here():
+        options.output = OUTPUT
     if not options.list and options.output is None:
         parser.error("OUTPUT is missing: the folder that a training with debug=true wrote")
     if (options.action != "none" or options.stop_pid is not None) and not options.follow:
@@ -24,7 +29,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = CommandLine(
         prog="diagnose",
         description="SageMaker Debugger's built-in rules over the tensors that a training saved; "
         "exit code 0: no rule fired, 3: one did, 1: the rules cannot be evaluated",
@@ -34,7 +39,8 @@ def _parser() -> argparse.ArgumentParser:
         nargs="?",
         type=Path,
         metavar="OUTPUT",
-        help="a training's output folder, or the folder of its tensors",
+        help="a training's output folder, or the folder of its tensors (default in a project's "
+        "folder: out/ml/output)",
     )
     _add_rules(parser)
     _add_training(parser)

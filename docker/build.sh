@@ -106,10 +106,10 @@ if [[ -z $network ]] && is_stand_in "$base"; then network=host; fi
 
 commit=unknown version=unknown tag=unknown source=""
 if git rev-parse --verify --quiet HEAD >/dev/null 2>&1; then
-    dirty=$([[ -z $(git status --porcelain) ]] || echo -dirty)
+    dirty=$([[ -z $(docker/changes.sh) ]] || echo -dirty)
     commit=$(git rev-parse HEAD)$dirty
     tag=$(git rev-parse --short=12 HEAD)$dirty
-    version=$(git describe --tags --always --dirty)
+    version=$(git describe --tags --always)$dirty
     origin=$(git config --get remote.origin.url || true)
     # An origin with a password, or in a folder of this machine, stays out of the image.
     if [[ $origin =~ ^https://[^@]+$ ]]; then source=$origin; fi

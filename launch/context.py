@@ -143,7 +143,7 @@ def find_images(
     recipe: Recipe, location: AwsLocation, dry: bool, print_line: Callable[[str], None]
 ) -> dict[str, str]:
     """URIs by name: those of the file that build_and_push.sh writes, then the recipe's own."""
-    path = located(recipe.sagemaker.images)
+    path = located(recipe.sagemaker.images, of_all_projects=True)
     try:
         pushed = read_json(path.read_text(encoding="utf-8"))
         found = {**pushed, **recipe.sagemaker.image_uris}

@@ -26,6 +26,7 @@ from launch.registry import (
     as_docker,
     manifest_of,
 )
+from recipes.command_line import CommandLine
 
 # Groups: account and region. ECR also has dual-stack (dkr-ecr) and FIPS hosts.
 ECR_HOST = re.compile(r"^(\d{12})\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\.")
@@ -222,9 +223,7 @@ def _answer(options: argparse.Namespace) -> str:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="launch.ecr", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = CommandLine(prog="launch.ecr", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("registry")
     commands.add_parser("password").add_argument("host")

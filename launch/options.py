@@ -1,12 +1,16 @@
 """The options of all commands, as argparse reads them."""
 
 import argparse
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from launch.cost import PRICES
 from launch.recipe import REPOSITORY
+from recipes.command_line import RECIPE, CommandLine, add_recipe, recipe_here
 
-OUT = REPOSITORY / "out"
+RECIPE_SUFFIXES = (".yaml", ".yml", ".json")
+TAKES_PHOTOS = ("invoke", "batch")
 Parsers = dict[str, argparse.ArgumentParser]
 # Values of the options that a command does not have.
 DEFAULTS = {
@@ -27,17 +31,18 @@ def parse_options(
     arguments: list[str] | None, description: str, helps: dict[str, str]
 ) -> argparse.Namespace:
     """The options. helps: each command's docstring; its first sentence is the short help."""
-    parser = argparse.ArgumentParser(prog="launch", description=description)
+    parser = CommandLine(prog="launch", description=description)
     commands = parser.add_subparsers(dest="command", required=True)
     made: Parsers = {}
     for name, text in helps.items():
         made[name] = commands.add_parser(name, help=text.split(".")[0], description=text)
-        add_common(made[name])
+        add_common(made[name], name)
     add_shared(made)
     add_training(made)
     add_endpoint(made)
     add_rest(made)
-    options = parser.parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    options = parser.parse_args(with_recipe(words))
     if options.best and options.hyperparameters:
         made[options.command].error(
             "--best and --hyperparameters both give hyperparameters; give one of them"
@@ -45,16 +50,38 @@ def parse_options(
     return options
 
 
-def add_common(parser: argparse.ArgumentParser) -> None:
+def with_recipe(words: Sequence[str]) -> list[str]:
+    """The words of a command that takes photos, with the current folder's recipe before them.
+
+    argparse cannot tell a recipe that may be left out from the photos after it.
+    """
+    names_one = any(word.endswith(RECIPE_SUFFIXES) for word in words)
+    if not words or words[0] not in TAKES_PHOTOS or names_one or not recipe_here():
+        return list(words)
+    return [words[0], str(RECIPE), *words[1:]]
+
+
+def default_out() -> Path:
+    """A project keeps its notes in its own folder; recipes of the checkout keep them there."""
+    return Path("out").absolute() if recipe_here() else REPOSITORY / "out"
+
+
+def add_common(parser: argparse.ArgumentParser, command: str) -> None:
     """The recipe, and the options of every command."""
-    parser.add_argument("recipe", type=Path)
+    if command in TAKES_PHOTOS:
+        parser.add_argument("recipe", type=Path, help=f"a YAML file ({RECIPE} may be left out)")
+    else:
+        add_recipe(parser)
     parser.add_argument(
         "--dry-run",
         action="store_true",
         help="print the requests as JSON; ask AWS nothing but, with credentials, the account",
     )
     parser.add_argument(
-        "--out", type=Path, default=OUT, help="folder for the notes of started jobs (default: out)"
+        "--out",
+        type=Path,
+        default=default_out(),
+        help="folder for the notes of started jobs (default: out)",
     )
     parser.add_argument(
         "--poll", type=float, default=10.0, help="seconds between two looks at a running job"

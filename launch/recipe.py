@@ -10,6 +10,7 @@ from artifact.json_text import read_json
 from launch.errors import LaunchError
 from recipes import own_training
 from recipes import recipe as recipes
+from recipes.command_line import recipe_here
 from recipes.errors import RecipeError
 from recipes.tuning import Tuning
 from recipes.values import texts_of
@@ -104,10 +105,16 @@ def slug(name: str, limit: int = 63) -> str:
     return plain[:limit].strip("-")
 
 
-def located(path: str) -> Path:
-    """A path of a recipe: where it is, or else below the checkout, where other programs write."""
+def located(path: str, of_all_projects: bool = False) -> Path:
+    """A path of a recipe: where it is, or else below the checkout, where other programs write.
+
+    A project's own files are never taken from the checkout, which may hold another project's; but
+    images are the same ones for all projects (of_all_projects).
+    """
     given = Path(path)
     if given.is_absolute() or given.exists():
+        return given
+    if recipe_here() and not of_all_projects:
         return given
     return REPOSITORY / given
 

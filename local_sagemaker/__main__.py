@@ -41,6 +41,7 @@ from local_sagemaker.access import Access
 from local_sagemaker.guard import Guard, add_allow_host
 from local_sagemaker.platform import Platform
 from local_sagemaker.server import create_app
+from recipes.command_line import CommandLine
 from runtime.container_engine import choose_container_engine
 from runtime.errors import RunError
 
@@ -117,10 +118,9 @@ def _shut_down_aside(servers: list[BaseWSGIServer]) -> None:
 
 
 def parsed(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m local_sagemaker",
+    parser = CommandLine(
+        prog="local_sagemaker",
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "--host",

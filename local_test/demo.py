@@ -3,18 +3,16 @@
 Every step runs on this machine.
 """
 
-import argparse
 import json
-import subprocess
 import sys
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from recipes.command_line import CommandLine
 from recipes.errors import RecipeError
 from recipes.own_training import check_hyperparameters
-from recipes.preparation import Preparation
 from recipes.recipe import Recipe, read_recipe
 from runtime.container_engine import (
     ContainerEngine,
@@ -22,19 +20,28 @@ from runtime.container_engine import (
     make_container_engine,
 )
 from runtime.errors import RunError
-from runtime.opt_ml import lay_out, pack_model
-from runtime.own_images import serve, train
+from runtime.own_images import serve
 from runtime.probes import ping
 from runtime.processes import REPOSITORY
+from slipway.project import Results
+from slipway.steps import (
+    ENGINE_HELP,
+    channels_of,
+    described,
+    learn,
+    prepare,
+    print_table,
+    run_module,
+    unfinished,
+)
 
 RECIPE = REPOSITORY / "recipes" / "demo.yaml"
 CLIENTS = 4  # requests at the same time
 ANSWER_S = 60  # InvokeEndpoint's limit
-ENGINE_HELP = "docker or process (default: docker where an engine answers)"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="demo", description=__doc__)
+    parser = CommandLine(prog="demo", description=__doc__)
     parser.add_argument(
         "--data", type=Path, help="folder of labelled photos (default: draw a set of stick figures)"
     )
@@ -56,40 +63,29 @@ def main() -> int:
         return 1
 
 
-def described(engine: str) -> str:
-    """A container engine's name in words."""
-    if engine == "docker":
-        return "the images in Docker"
-    return "plain processes (no containers)"
-
-
 def demo(engine: ContainerEngine, data: Path | None, out: Path, recipe: Recipe) -> int:
     """Draw or take photos, prepare, train, serve, and ask for every test photo.
 
-    0 when the endpoint answers as training measured. RunError when a step fails.
+    0 when the endpoint answers as training measured. RunError when a step fails: what an earlier
+    demo left in `out` is then as it was.
     """
     started = time.monotonic()
-    prepared = _prepare(data, out, recipe.prepare)
-    root = out / "ml"
-    channels = _channels(prepared, data or out / "photos")
-    lay_out(root, recipe.hyperparameters, channels)
-    train(engine, root)
-    pack_model(root, out / "model.tar.gz")
-    correct = _ask_endpoint(engine, root)
-    # Both are a whole number of photos through the same number, so that == is exact.
-    served: float = sum(correct) / len(correct)
-    trained = _test_accuracy(root)
+    with unfinished(out, keeps=("photos", "prepared")) as results:
+        photos = data or _draw(results.out / "photos")
+        prepare(photos, results.prepared, recipe.prepare)
+        channels = channels_of(results.prepared)
+        if "test" not in channels:
+            raise RunError(
+                f"'{photos}' leaves no photos to test on; "
+                "give more photos per class, or a test folder beside train"
+            )
+        learn(engine, results, recipe.hyperparameters, channels)
+        correct = _ask_endpoint(engine, results)
+        # Both are a whole number of photos through the same number, so that == is exact.
+        served: float = sum(correct) / len(correct)
+        trained = _test_accuracy(results)
     seconds = time.monotonic() - started
-    _print_table(
-        {
-            "accuracy in training": f"{trained:.4f}",
-            "accuracy through HTTP": f"{served:.4f}",
-            "time": f"{seconds:.0f} s",
-            "training report": root / "output" / "data" / "report.html",
-            "photo report": prepared / "report.html",
-            "model": out / "model.tar.gz",
-        }
-    )
+    _show(Results(out), trained, served, seconds)
     if trained != served:
         print("demo: failed: the endpoint's accuracy differs from training's", file=sys.stderr)
     print(
@@ -100,11 +96,23 @@ def demo(engine: ContainerEngine, data: Path | None, out: Path, recipe: Recipe) 
     return int(trained != served)
 
 
-def _ask_endpoint(engine: ContainerEngine, root: Path) -> list[bool]:
+def _show(results: Results, trained: float, served: float, seconds: float) -> None:
+    print_table(
+        {
+            "accuracy in training": f"{trained:.4f}",
+            "accuracy through HTTP": f"{served:.4f}",
+            "time": f"{seconds:.0f} s",
+            "training report": results.training_report,
+            "photo report": results.prepared / "report.html",
+            "model": results.archive,
+        }
+    )
+
+
+def _ask_endpoint(engine: ContainerEngine, results: Results) -> list[bool]:
     """Serve the trained model and ask for all test photos. Whether each answer is correct."""
-    test = root / "input" / "data" / "test"
-    photos = sorted(test.glob("*/*"))
-    with serve(engine, root / "model") as url:
+    photos = sorted((results.root / "input" / "data" / "test").glob("*/*"))
+    with serve(engine, results.model) as url:
         print(
             f"demo: /ping answers {ping(url)}; asking /invocations for {len(photos)} photos",
             flush=True,
@@ -112,16 +120,11 @@ def _ask_endpoint(engine: ContainerEngine, root: Path) -> list[bool]:
         return ask(url, photos)
 
 
-def _test_accuracy(root: Path) -> float:
+def _test_accuracy(results: Results) -> float:
     """The accuracy on the test photos that training measured."""
-    text = (root / "model" / "model.json").read_text(encoding="utf-8")
+    text = (results.model / "model.json").read_text(encoding="utf-8")
     model = json.loads(text)
     return float(model["accuracy"]["test"])
-
-
-def _print_table(rows: dict[str, object]) -> None:
-    for name, value in rows.items():
-        print(f"  {name:22} {value}")
 
 
 def ask(url: str, photos: list[Path]) -> list[bool]:
@@ -140,37 +143,10 @@ def ask(url: str, photos: list[Path]) -> list[bool]:
         return list(clients.map(is_correct, photos))
 
 
-def _prepare(data: Path | None, out: Path, preparation: Preparation) -> Path:
-    """The folder of prepared photos: the user's, or else drawn ones."""
-    if data is None:
-        data = out / "photos"
-        _python("local_test.stick_figures", str(data))
-    prepared = out / "prepared"
-    # In a process, as a user runs it: the demo imports neither prepare nor train.
-    folders = (str(data.absolute()), str(prepared))
-    _python("prepare", *folders, *preparation.options())
-    return prepared
-
-
-def _channels(prepared: Path, data: Path) -> dict[str, Path]:
-    """The prepared folders that hold photos, by channel. RunError without photos to test on."""
-    channels = {}
-    for name in ("train", "validation", "test"):
-        if any((prepared / name).glob("*/*")):
-            channels[name] = prepared / name
-    if "test" not in channels:
-        raise RunError(
-            f"'{data}' leaves no photos to test on; "
-            "give more photos per class, or a test folder beside train"
-        )
-    return channels
-
-
-def _python(module: str, *arguments: str) -> None:
-    command = [sys.executable, "-m", module, *arguments]
-    done = subprocess.run(command, cwd=REPOSITORY, check=False)
-    if done.returncode:
-        raise RunError(f"{module} ended with code {done.returncode}")
+def _draw(folder: Path) -> Path:
+    """The folder, with a set of stick figures drawn into it."""
+    run_module("local_test.stick_figures", str(folder))
+    return folder
 
 
 if __name__ == "__main__":

@@ -19,12 +19,13 @@ import boto3
 
 from local_sagemaker import cloud
 from local_test import leftovers
-from local_test.demo import ENGINE_HELP, described
 from local_test.e2e_steps import StepFailed, Steps
 from local_test.e2e_story import NAME, begin, host, search_and_train
+from recipes.command_line import CommandLine
 from runtime.container_engine import choose_container_engine
 from runtime.errors import RunError
 from runtime.processes import REPOSITORY
+from slipway.steps import ENGINE_HELP, described
 
 LeftBehind = dict[str, list[str]]  # names by kind
 
@@ -50,9 +51,7 @@ def main() -> int:
 
 
 def parsed() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="e2e", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = CommandLine(prog="e2e", description=__doc__)
     parser.add_argument("--engine", default="", help=ENGINE_HELP)
     parser.add_argument(
         "--out",

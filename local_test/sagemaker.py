@@ -6,6 +6,10 @@ SENTENCE = "local_test.sagemaker has moved: run `python -m local_sagemaker` with
 
 
 def main() -> int:
+    """Say it: 0 where help is asked for, else 2."""
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        print(SENTENCE)
+        return 0
     print(SENTENCE, file=sys.stderr)
     return 2
 

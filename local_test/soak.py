@@ -12,6 +12,7 @@ from local_test.hostile import hostile_bodies
 from local_test.soak_ends import killed_worker, sigterm
 from local_test.soak_load import all_hostile, mixed, references, steady_load
 from local_test.soak_verdict import Verdict
+from recipes.command_line import CommandLine
 from runtime.errors import RunError
 from runtime.load import Request
 from runtime.watched import MEMORY_BYTES, serving_container
@@ -21,7 +22,7 @@ MOST_PHOTOS = 200  # each of them is asked for alone first
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="soak", description=__doc__)
+    parser = CommandLine(prog="soak", description=__doc__)
     parser.add_argument("--model", type=Path, required=True, help="folder of an artifact")
     parser.add_argument(
         "--photos", type=Path, required=True, help="folder of good photos, searched through"

@@ -5,7 +5,6 @@
 The same seed draws the same bytes. It knows nothing of preparing or training.
 """
 
-import argparse
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from PIL import Image
 from local_test.figure import POSES, draw_figure, placed, skeleton
 from local_test.photo_files import AWKWARD, as_jpeg, truncated
 from local_test.scene import Rng, Size, background
+from recipes.command_line import CommandLine
 
 FEWEST_PHOTOS = 3  # a class with fewer cannot be in all three parts of a split
 SUPERSAMPLING = 3  # pictures are drawn this much larger, and scaled down, for smooth edges
@@ -26,7 +26,7 @@ USUAL = ("{pose}_{number:03d}.jpg", as_jpeg)  # what AWKWARD has other kinds of
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
+    parser = CommandLine(
         prog="python -m local_test.stick_figures", description=(__doc__ or "").splitlines()[0]
     )
     parser.add_argument("destination", metavar="DST", help="folder to draw into: DST/<pose>/…")

@@ -15,6 +15,7 @@ from prepare.build import REPORT_FILE, empty_splits, prepare
 from prepare.options import Options
 from prepare.scan import PrepareError
 from prepare.summary import Summary
+from recipes.command_line import CommandLine
 
 FAILED = 1
 INTERRUPTED = 130  # as shells have it: 128 and SIGINT
@@ -91,7 +92,7 @@ def _parse(arguments: list[str] | None) -> Options:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="prepare", description=__doc__)
+    parser = CommandLine(prog="prepare", description=__doc__)
     parser.add_argument(
         "source",
         type=Path,

@@ -1,14 +1,19 @@
-"""A recipe's section `prepare`: the options of `python -m prepare`, one field each."""
+"""A recipe's section `prepare`: the photos, and the options of `python -m prepare`."""
 
-from dataclasses import dataclass, fields
+from dataclasses import Field, dataclass, fields
+from typing import Any
 
 from recipes.sections import fill, mapping
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """Options by their names there; prepare has its own default for one that is not given."""
+    """Options by their names there; prepare has its own default for one that is not given.
 
+    photos: the folder of the labelled photos, relative to the recipe; of `slipway` alone.
+    """
+
+    photos: str = ""
     split: tuple[str, ...] = ()
     seed: int | None = None
     workers: int | None = None
@@ -18,13 +23,18 @@ class Preparation:
     def options(self) -> list[str]:
         """The options for the command line, such as `--split=0.7,0.1,0.2`."""
         words = []
-        for entry in fields(self):
+        for entry in options_of_prepare():
             value = getattr(self, entry.name)
             if value is None or value in ("", ()):
                 continue
             text = ",".join(value) if isinstance(value, tuple) else str(value)
             words.append(f"--{entry.name.replace('_', '-')}={text}")
         return words
+
+
+def options_of_prepare() -> list[Field[Any]]:
+    """The fields that are options of `python -m prepare`."""
+    return [entry for entry in fields(Preparation) if entry.name != "photos"]
 
 
 def read_preparation(section: object) -> Preparation:

@@ -35,6 +35,11 @@ class Recipe:
     document: dict[str, object] = field(hash=False)
     path: Path | None = None
 
+    def photos_folder(self) -> Path:
+        """The folder of the photos that `prepare: photos:` names, which is relative to the file."""
+        beside = self.path.parent if self.path else Path()
+        return beside / self.prepare.photos
+
     def wrong(self, sentence: object) -> RecipeError:
         """An error about this recipe, to be raised; it names the file."""
         return RecipeError(_about(self.path, sentence))

@@ -13,6 +13,7 @@ from typing import Any
 
 from recipes import ranges, tuning_section
 from recipes.budgets import LEAST_NOT_IMPROVING, LEAST_TIME_S, MOST_TIME_S
+from recipes.command_line import CommandLine
 from recipes.hyperparameters import Hyperparameters
 from recipes.preparation import Preparation
 from recipes.recipe import SECTIONS
@@ -208,8 +209,9 @@ def _range() -> Schema:
     }
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Print the schema as JSON; 0."""
+    CommandLine(prog="schema", description=__doc__).parse_args(arguments)
     print(json.dumps(recipe_schema(), indent=2))
     return 0
 

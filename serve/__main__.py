@@ -7,6 +7,7 @@ import sys
 from artifact.model import ArtifactError, read_description
 from artifact.names import escape_output
 from artifact.unpack import artifact_folder
+from serve.help import answer_help
 from serve.metrics import share_between_workers
 from serve.server import MODEL_UNUSABLE, Server
 from serve.settings import ServingSettings, SettingsError
@@ -18,6 +19,7 @@ USAGE = 2
 def main() -> int:
     """Serve until SIGTERM. The exit code: 0, or USAGE or MODEL_UNUSABLE after one sentence."""
     escape_output()
+    answer_help("serve", __doc__ or "")
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(asctime)s %(message)s")
     try:
         settings = ServingSettings.read()

@@ -1,46 +1,102 @@
-"""python -m slipway COMMAND ...: one door to the commands of all packages.
+"""slipway COMMAND ...: one door to the commands of all packages.
 
-A command takes what `python -m PACKAGE` takes, and is the same code. This module knows their names
-and one line on each; it loads nothing of a package before that package is asked for.
+A command takes what `python -m MODULE` takes, and is the same code. In a project's folder it finds
+recipe.yaml there, and keeps what it writes in out/.
 """
 
+import os
 import runpy
 import sys
 
-COMMANDS = {
-    "prepare": "photos of any kind to verified RGB, a split and a report",
-    "train": "one training job on an /opt/ml tree",
-    "tune": "the tuning jobs of a recipe, on this machine",
-    "diagnose": "SageMaker Debugger's rules over a training's tensors and profile",
-    "serve": "answer /ping and /invocations for a model",
-    "launch": "the same steps on SageMaker, by boto3",
-    "local-sagemaker": "SageMaker's own API on this machine",
-    "conformance": "any image against SageMaker's container contract",
-}
+from recipes.command_line import called_as
+from recipes.suggestion import hint
+from runtime.processes import REPOSITORY
+from slipway.commands import COMMANDS, GROUPS, Command
+from slipway.version import version
+
+FAILED = 1
 USAGE_ERROR = 2
+NAME_WIDTH = 16
 
 
 def main(arguments: list[str]) -> int:
-    """Run the package of the first argument on the others; the exit code where none runs."""
-    if not arguments or arguments[0] in ("-h", "--help"):
+    """Run the command of the first argument on the others; the exit code where none runs."""
+    if "_ARGCOMPLETE" in os.environ:
+        arguments = _completed_words(arguments)
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(usage())
         return 0
-    command = arguments[0]
-    if command not in COMMANDS:
+    if arguments[0] in ("-V", "--version"):
+        print(f"slipway {version()}")
+        return 0
+    name = arguments[0]
+    if name not in COMMANDS:
+        guess = hint(name, COMMANDS)
         print(
-            f"slipway: '{command}' is not a command; known: {', '.join(COMMANDS)}", file=sys.stderr
+            f"slipway: '{name}' is not a command{guess}; `slipway --help` lists them",
+            file=sys.stderr,
         )
         return USAGE_ERROR
-    package = command.replace("-", "_")
-    sys.argv = [f"slipway {command}", *arguments[1:]]
-    runpy.run_module(package, run_name="__main__", alter_sys=True)
+    return run(COMMANDS[name], arguments[1:])
+
+
+def run(command: Command, arguments: list[str]) -> int:
+    """Run a command's module as the program. SystemExit with its exit code."""
+    if command.typed:
+        called_as(command.program, command.typed)
+    sys.argv = ["slipway", *command.words, *arguments]
+    try:
+        runpy.run_module(command.module, run_name="__main__", alter_sys=True)
+    except BrokenPipeError:  # such as `slipway … | head`
+        # Python would fail once more on what it has not written yet.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except ModuleNotFoundError as error:
+        if _is_ours(error.name or ""):
+            raise
+        print(
+            f"slipway: the environment lacks '{error.name}'; type: "
+            f"make -C '{REPOSITORY}' environment",
+            file=sys.stderr,
+        )
+        return FAILED
     return 0
 
 
 def usage() -> str:
-    """The list of commands, one per line."""
-    rows = [f"  {name:16} {text}" for name, text in COMMANDS.items()]
-    return "\n".join(["usage: python -m slipway COMMAND ...", "", *rows])
+    """The list of commands, one per line, at most 80 columns wide."""
+    lines = [
+        "usage: slipway COMMAND ...",
+        "       slipway COMMAND --help",
+        "       slipway --version",
+    ]
+    for heading, commands in GROUPS.items():
+        lines += ["", f"{heading}:"]
+        lines += [f"  {name:{NAME_WIDTH}} {command.text}" for name, command in commands.items()]
+    return "\n".join(lines)
+
+
+def _completed_words(arguments: list[str]) -> list[str]:
+    """The words of the line that a shell wants completed, without `slipway` itself.
+
+    Where the command's own parser completes, argcomplete leaves out what stands before it.
+    """
+    from slipway.completion import complete_command, words_before
+
+    words = words_before()
+    if not words:
+        complete_command()  # does not come back
+    command = COMMANDS.get(words[0])
+    if command is None:
+        sys.exit(0)
+    if not command.words:  # a short name stays a word of its parser
+        os.environ["_ARGCOMPLETE"] = "2"
+    return [words[0], *arguments]
+
+
+def _is_ours(module: str) -> bool:
+    """Whether a missing module would be a part of this checkout."""
+    return (REPOSITORY / module.partition(".")[0]).is_dir()
 
 
 if __name__ == "__main__":

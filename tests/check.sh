@@ -23,7 +23,7 @@ gate() {  # gate NAME COMMAND...
 
 scripts=()
 while IFS= read -r file; do scripts+=("$file"); done < <(
-    git ls-files '*.sh' .ci/run docker/serve docker/serve-mms serve/mms/java/python
+    git ls-files '*.sh' .ci/run bin/slipway docker/serve docker/serve-mms serve/mms/java/python
 )
 dockerfiles=()
 while IFS= read -r file; do dockerfiles+=("$file"); done < <(git ls-files '*.Dockerfile')

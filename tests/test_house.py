@@ -31,13 +31,13 @@ ARROWS = {
     "launch": {"artifact", "recipes", "tune"},
     "local_sagemaker": {"artifact", "recipes", "runtime"},
     "conformance": {"artifact", "recipes", "runtime"},
-    "local_test": {"artifact", "recipes", "runtime", "local_sagemaker"},
-    "slipway": {"artifact", "recipes"},
+    "local_test": {"artifact", "recipes", "runtime", "local_sagemaker", "slipway"},
+    "slipway": {"artifact", "recipes", "runtime"},
 }
 TOP_LEVEL = {
     *PACKAGES,
-    *("docker", "bench", "tests", ".ci"),
-    *("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"),
+    *("bin", "docker", "bench", "tests", ".ci"),
+    *("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE"),
     *("Makefile", "build_and_push.sh", "pyproject.toml", ".gitignore", ".dockerignore"),
 }
 MOST_LINES = 300  # of a file

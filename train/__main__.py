@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from artifact.names import escape_output
+from recipes.command_line import CommandLine
 from train.distributed.rendezvous import hosts
 from train.distributed.worker import is_worker, work
 from train.failure import SUCCEEDED, report_failure
@@ -61,7 +62,7 @@ def train(job: Job, stop: Stop) -> int:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="train", description=__doc__)
+    parser = CommandLine(prog="train", description=__doc__)
     parser.add_argument(
         "--root", help="folder laid out as /opt/ml (default: SAGEMAKER_BASE_DIR, else /opt/ml)"
     )

@@ -13,6 +13,7 @@ from tune.results import job_of, read_results
 from tune.search_settings import SearchSettings, find_channels, fingerprint, fingerprint_beside
 from tune.warm_start import check_change, check_ended, missing_parent
 
+PREPARED = Path("out") / "prepared"
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -98,12 +99,22 @@ def visible_gpus() -> list[str]:
     return found.stdout.split()
 
 
-def prepared_channels(data: Path, out: Path, recipe: Recipe) -> dict[str, Path]:
+def photos_here(recipe: Recipe) -> Path:
+    """The photos that no option names: the prepared ones here, else the recipe's."""
+    if PREPARED.is_dir() or not recipe.prepare.photos:
+        return PREPARED
+    return recipe.photos_folder()
+
+
+def prepared_channels(data: Path | None, out: Path, recipe: Recipe) -> dict[str, Path]:
     """The channels of the trainings. SearchError without any.
 
     They are those of a prepared folder, or, for a folder of photos, those that `python -m prepare`
     makes of it now with the recipe's options.
+
+    data: None for the photos that no option names.
     """
+    data = data or photos_here(recipe)
     if not data.is_dir():
         raise SearchError(f"the folder '{data}' does not exist; name the photos with --data")
     channels = find_channels(data)

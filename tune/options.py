@@ -3,19 +3,19 @@
 import argparse
 from pathlib import Path
 
+from recipes.command_line import CommandLine, add_recipe, setting
 from tune.trial_runners import ENGINES
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """The options of one search. Ends the program with exit code 2 for a wrong one."""
-    parser = argparse.ArgumentParser(prog="tune", description=__doc__)
-    parser.add_argument("recipe", type=Path, help="a YAML file with a section `tuning`")
+    parser = CommandLine(prog="tune", description=__doc__)
+    add_recipe(parser, "a YAML file with a section `tuning`")
     parser.add_argument(
         "--data",
         type=Path,
-        default=Path("out") / "prepared",
         help="photos: as `python -m prepare` leaves them, or a folder per class, "
-        "which is then prepared first (default: out/prepared)",
+        "which is then prepared first (default: out/prepared, else the recipe's)",
     )
     parser.add_argument(
         "--out",
@@ -70,10 +70,3 @@ def _add_ways_to_run(parser: argparse.ArgumentParser) -> None:
         help="keep each trial's checkpoints, links to its photos, and model, "
         "which --engine in-process does not make",
     )
-
-
-def setting(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not name or not equals:
-        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, found '{text}'")
-    return name.strip().replace("-", "_"), value

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from artifact.model import write_atomically
+from recipes.command_line import CommandLine
 from tune.csv_file import write_csv
 from tune.errors import sentence_of
 from tune.managed import open_clients, read_managed
@@ -90,7 +91,7 @@ def write_best(path: Path, jobs: tuple[TuningJob, ...]) -> None:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="tune.show", description=__doc__)
+    parser = CommandLine(prog="tune.show", description=__doc__)
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument(
         "results",

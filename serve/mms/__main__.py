@@ -17,6 +17,7 @@ from artifact.machine import memory_limit
 from artifact.model import ArtifactError, read_description
 from artifact.names import escape_output
 from artifact.unpack import artifact_folder
+from serve.help import answer_help
 from serve.mms.configuration import MODEL_NAME, PROPERTIES_FILE, command, properties
 from serve.mms.exchange import hand_over
 from serve.mms.gateway import listen, make_server
@@ -32,6 +33,7 @@ MODEL_UNUSABLE = 3
 def main() -> int:
     """Serve until SIGTERM. The exit code: MMS's, or USAGE or MODEL_UNUSABLE after one sentence."""
     escape_output()
+    answer_help("serve.mms", __doc__ or "")
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(asctime)s %(message)s")
     try:
         settings = ServingSettings.read()

@@ -33,9 +33,9 @@ def checkout(tmp_path) -> Path:
     """A git checkout whose only image is tiny."""
     root = tmp_path / "checkout"
     (root / "docker").mkdir(parents=True)
-    for name in ("build_and_push.sh", "docker/build.sh", ".gitignore"):
+    for name in ("build_and_push.sh", "docker/build.sh", "docker/changes.sh", ".gitignore"):
         shutil.copy(REPOSITORY / name, root / name)
-    for package in ("launch", "artifact"):
+    for package in ("launch", "artifact", "recipes"):
         (root / package).symlink_to(REPOSITORY / package)
     (root / "docker/tiny.Dockerfile").write_text(
         "FROM scratch\nARG BASE_IMAGE\nARG GIT_COMMIT\nARG VERSION\nCOPY hello /\n"

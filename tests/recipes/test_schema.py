@@ -138,7 +138,7 @@ def settings_in(section: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def test_it_is_printed_as_json(capsys):
-    assert schema.main() == 0
+    assert schema.main([]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert list(printed["properties"]) == [

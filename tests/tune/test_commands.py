@@ -4,11 +4,11 @@ import argparse
 
 import pytest
 
+from recipes.command_line import setting
 from tests.support.searches import alone, chain, trial
 from tune import __main__ as tune_main
 from tune import show
 from tune.errors import SearchError
-from tune.options import setting
 from tune.results import write_results
 
 

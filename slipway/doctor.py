@@ -1,0 +1,41 @@
+"""slipway doctor: what is missing on this machine, and the command that mends it.
+
+The exit code is 0 when nothing is missing, and 1 when something is. A note is no fault: it says
+what works less well, or not at all, without that part.
+"""
+
+import dataclasses
+import json
+import sys
+
+from recipes.command_line import CommandLine
+from slipway.checks import MISSING, Check, all_checks
+from slipway.version import version
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Look at everything and print it; 1 when something is missing."""
+    parser = CommandLine(prog="doctor", description=__doc__)
+    parser.add_argument("--json", action="store_true", help="a list of objects, for programs")
+    options = parser.parse_args(arguments)
+    checks = all_checks()
+    if options.json:
+        print(json.dumps([dataclasses.asdict(check) for check in checks], indent=2))
+    else:
+        show(checks)
+    return int(any(check.state == MISSING for check in checks))
+
+
+def show(checks: list[Check]) -> None:
+    """A line per check, and below it the command that mends it."""
+    print(f"slipway {version()}")
+    for check in checks:
+        print(f"  {check.state:8} {check.name:14} {check.found}")
+        if check.mend:
+            print(f"  {'':8} {'':14} -> {check.mend}")
+    missing = [check.name for check in checks if check.state == MISSING]
+    print(f"doctor: checks={len(checks)} missing={','.join(missing) or 'none'}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

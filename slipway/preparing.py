@@ -1,0 +1,68 @@
+"""slipway prepare [SRC [DST]]: photos to verified RGB, a split, a report.
+
+Without SRC it takes the photos and the options of the project's recipe.
+"""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+from recipes.command_line import RECIPE, CommandLine
+from recipes.errors import RecipeError
+from recipes.preparation import options_of_prepare
+from recipes.recipe import read_recipe
+from runtime.errors import RunError
+from slipway.project import photos_of, results_here
+
+FAILED = 1
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Prepare; the exit code is that of `python -m prepare`."""
+    options = parsed(arguments)
+    try:
+        words = _words(options)
+    except (RecipeError, RunError) as error:
+        print(f"prepare: failed: {error}", file=sys.stderr)
+        return FAILED
+    return subprocess.call([sys.executable, "-m", "prepare", *words])
+
+
+def _words(options: argparse.Namespace) -> list[str]:
+    """The command line of `python -m prepare`. RecipeError or RunError without photos."""
+    source = options.source
+    words: list[str] = []
+    if source is None:
+        recipe = read_recipe(options.recipe)
+        source = photos_of(recipe)
+        words = recipe.prepare.options()
+    for entry in options_of_prepare():
+        given = getattr(options, entry.name)
+        if given is not None:  # it wins over the recipe's, which stands before it
+            words.append(f"--{entry.name.replace('_', '-')}={given}")
+    return [*words, "--", str(source), str(options.destination)]
+
+
+def parsed(arguments: list[str] | None) -> argparse.Namespace:
+    parser = CommandLine(prog="prepare", description=__doc__)
+    parser.add_argument("source", nargs="?", type=Path, metavar="SRC", help="folder of photos")
+    parser.add_argument(
+        "destination",
+        nargs="?",
+        type=Path,
+        metavar="DST",
+        default=results_here().prepared,
+        help="folder to make or to bring up to date (default: out/prepared)",
+    )
+    parser.add_argument(
+        "--recipe", type=Path, default=RECIPE, help=f"without SRC (default: {RECIPE})"
+    )
+    for entry in options_of_prepare():
+        name = f"--{entry.name.replace('_', '-')}"
+        parser.add_argument(name, help="see python -m prepare --help")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,80 @@
+"""A project: the recipe of a folder, its photos, and where its results lie."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from recipes.command_line import RECIPE
+from recipes.errors import RecipeError
+from recipes.own_training import check_hyperparameters
+from recipes.recipe import Recipe, read_recipe
+from runtime.errors import RunError
+
+OUT = Path("out")
+
+
+@dataclass(frozen=True)
+class Results:
+    """Where everything of a project lies. out: an absolute folder."""
+
+    out: Path
+
+    @property
+    def prepared(self) -> Path:
+        return self.out / "prepared"
+
+    @property
+    def root(self) -> Path:
+        """The /opt/ml tree of the latest training."""
+        return self.out / "ml"
+
+    @property
+    def model(self) -> Path:
+        return self.root / "model"
+
+    @property
+    def archive(self) -> Path:
+        return self.out / "model.tar.gz"
+
+    @property
+    def training_report(self) -> Path:
+        return self.root / "output" / "data" / "report.html"
+
+
+def results_here(out: Path = OUT) -> Results:
+    """The results of the current folder's project."""
+    return Results(out.absolute())
+
+
+def project_recipe(path: Path = RECIPE) -> Recipe:
+    """A project's recipe, whose hyperparameters our training takes. RecipeError otherwise."""
+    if path == RECIPE and not path.exists():
+        raise RecipeError(
+            f"there is no {RECIPE} in '{Path.cwd()}'; go to the project's folder, name a recipe, "
+            "or type: slipway init NAME"
+        )
+    recipe = read_recipe(path)
+    check_hyperparameters(recipe)
+    return recipe
+
+
+def photos_of(recipe: Recipe, given: Path | None = None) -> Path:
+    """The folder of a project's photos, absolute. RunError where there is none.
+
+    given: as an option names it, relative to the current folder; else the recipe's
+    `prepare: photos:`, relative to the recipe.
+    """
+    folder = given
+    if folder is None:
+        if not recipe.prepare.photos:
+            raise RunError(
+                f"the recipe '{recipe.path}' names no photos; set `prepare: photos:`, "
+                "or give --photos FOLDER"
+            )
+        folder = recipe.photos_folder()
+    folder = folder.absolute()
+    if not folder.is_dir():
+        raise RunError(
+            f"the folder of photos '{folder}' does not exist; make it with a folder of photos for "
+            "each class, or name another with --photos"
+        )
+    return folder

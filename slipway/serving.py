@@ -1,0 +1,120 @@
+"""slipway serve: answer /ping and /invocations with the project's trained model, on this machine.
+
+    curl -H 'Content-Type: image/jpeg' --data-binary @photo.jpg \\
+        http://127.0.0.1:8080/invocations
+
+Ctrl-C ends it.
+"""
+
+import argparse
+import os
+import socket
+import sys
+from pathlib import Path
+
+from recipes.command_line import CommandLine
+from runtime import docker
+from runtime.container_engine import choose_container_engine
+from runtime.errors import RunError
+from slipway.project import results_here
+from slipway.steps import ENGINE_HELP, described, make_ready
+
+FAILED = 1
+PORT = 8080
+PAGE_MB = 14  # the page takes photos of 10 MB, which base64 makes larger
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until SIGTERM or Ctrl-C; the exit code: the server's, or 1 after one sentence."""
+    return serve(parsed("serve", __doc__ or "", arguments))
+
+
+def serve(options: argparse.Namespace, page: bool = False) -> int:
+    """Become the server. 1 where it cannot start."""
+    try:
+        model = options.model.absolute()
+        check_model(model)
+        check_port(options.host, options.port)
+        name = choose_container_engine(options.engine)
+        make_ready(name, "serve", "openvino")
+    except (RunError, OSError) as error:
+        print(f"serve: failed: {error}", file=sys.stderr)
+        return FAILED
+    url = f"http://{options.host}:{options.port}"
+    shown = f"{url}/" if page else f"{url}/invocations"
+    print(f"serve: '{model}' at {shown}, with {described(name)}; Ctrl-C ends it", flush=True)
+    samples = results_here().prepared / "validation"
+    if name == "docker":
+        command = in_docker(options, model, samples if page else None)
+        os.execvp(command[0], command)
+    environment = as_process(options, model, samples if page else None)
+    os.execve(sys.executable, [sys.executable, "-m", "serve"], environment)
+
+
+def check_model(model: Path) -> None:
+    """RunError where the folder holds no model."""
+    if not (model / "model.json").is_file():
+        raise RunError(f"there is no model in '{model}'; type: slipway train")
+
+
+def check_port(host: str, port: int) -> None:
+    """RunError where another program listens there."""
+    with socket.socket() as probe:
+        # As servers do: a port that a server has just left counts as free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except (OSError, OverflowError) as error:
+            raise RunError(
+                f"port {port} of {host} cannot be taken ({error}); give another with --port"
+            ) from error
+
+
+def in_docker(options: argparse.Namespace, model: Path, samples: Path | None) -> list[str]:
+    """The command that serves in a container. samples: of the page; None for no page."""
+    words = [
+        f"--publish={options.host}:{options.port}:{docker.SERVING_PORT}",
+        f"--volume={model}:/opt/ml/model:ro",
+    ]
+    if samples:
+        words += ["--env=SLIPWAY_PAGE=1", f"--env=SAGEMAKER_MAX_PAYLOAD_IN_MB={PAGE_MB}"]
+        if samples.is_dir():
+            words += [f"--volume={samples}:/samples:ro", "--env=SLIPWAY_SAMPLES=/samples"]
+    return docker.run_command("slipway-serve", ["serve"], f"slipway-serve-{os.getpid()}", words)
+
+
+def as_process(options: argparse.Namespace, model: Path, samples: Path | None) -> dict[str, str]:
+    """The environment of a server that is a process here. samples: as above."""
+    environment = {
+        **os.environ,
+        "SLIPWAY_MODEL_DIR": str(model),
+        "SLIPWAY_HOST": options.host,
+        "SAGEMAKER_BIND_TO_PORT": str(options.port),
+    }
+    if samples:
+        environment["SLIPWAY_PAGE"] = "1"
+        environment["SAGEMAKER_MAX_PAYLOAD_IN_MB"] = str(PAGE_MB)
+        if samples.is_dir():
+            environment["SLIPWAY_SAMPLES"] = str(samples)
+    return environment
+
+
+def parsed(program: str, description: str, arguments: list[str] | None) -> argparse.Namespace:
+    """The options, which `serve` and `web` share."""
+    parser = CommandLine(prog=program, description=description)
+    parser.add_argument(
+        "model",
+        nargs="?",
+        type=Path,
+        default=results_here().model,
+        metavar="MODEL",
+        help="folder of the model (default: out/ml/model)",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address (default: 127.0.0.1)")
+    parser.add_argument("--port", type=int, default=PORT, help=f"default: {PORT}")
+    parser.add_argument("--engine", default="", help=ENGINE_HELP)
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,134 @@
+"""The steps from photos to a model on this machine. The demo and an own project share them."""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+from recipes.preparation import Preparation
+from runtime.container_engine import ContainerEngine
+from runtime.errors import RunError
+from runtime.opt_ml import lay_out, pack_model
+from runtime.own_images import train
+from runtime.processes import REPOSITORY
+from slipway.project import Results
+
+ENGINE_HELP = "docker or process (default: docker where an engine answers)"
+UNFINISHED = "unfinished"  # below out/: what a run writes until it has come to its end
+LOCK = ".lock"
+CHANNELS = ("train", "validation", "test")
+
+
+def described(engine: str) -> str:
+    """A container engine's name in words."""
+    if engine == "docker":
+        return "the images in Docker"
+    return "plain processes (no containers)"
+
+
+def make_ready(engine: str, image: str, module: str) -> None:
+    """Build an image, or see that a process has its packages. RunError when it cannot run.
+
+    image: such as `train`, of slipway-train. module: one that the process needs.
+    """
+    if engine == "docker":
+        done = subprocess.run([REPOSITORY / "docker" / "build.sh", image], check=False)
+        if done.returncode:
+            raise RunError(f"the image slipway-{image} could not be built; the reason stands above")
+    elif find_spec(module) is None:
+        raise RunError(
+            f"without a container engine the environment needs '{module}', which it lacks; "
+            f"type: make -C '{REPOSITORY}' environment"
+        )
+
+
+@contextmanager
+def unfinished(out: Path, keeps: tuple[str, ...] = ()) -> Iterator[Results]:
+    """A folder to write into. At the end its parts take the place of those in `out`.
+
+    After a failure `out` is as it was. keeps: parts that the new run starts from, by hard links.
+    """
+    folder = out / UNFINISHED
+    out.mkdir(parents=True, exist_ok=True)
+    with _alone(out):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        for name in keeps:
+            if (out / name).is_dir():
+                shutil.copytree(out / name, folder / name, copy_function=_link)
+        yield Results(folder)
+        for part in sorted(folder.iterdir()):
+            _replace(part, out / part.name)
+        folder.rmdir()
+
+
+def prepare(photos: Path, prepared: Path, preparation: Preparation) -> None:
+    """Make the folder of prepared photos. RunError when that fails."""
+    # In a process, as a user runs it: neither the demo nor a project imports prepare.
+    run_module("prepare", str(photos.absolute()), str(prepared), *preparation.options())
+
+
+def channels_of(prepared: Path) -> dict[str, Path]:
+    """The prepared folders that hold photos, by channel."""
+    channels = {}
+    for name in CHANNELS:
+        if any((prepared / name).glob("*/*")):
+            channels[name] = prepared / name
+    return channels
+
+
+def learn(
+    engine: ContainerEngine,
+    results: Results,
+    hyperparameters: Mapping[str, str],
+    channels: Mapping[str, Path],
+) -> None:
+    """One training, and its model packed as SageMaker packs it. RunError when it fails."""
+    lay_out(results.root, hyperparameters, channels)
+    train(engine, results.root)
+    pack_model(results.root, results.archive)
+
+
+def run_module(module: str, *arguments: str) -> None:
+    """A module of this checkout in a process of its own. RunError when it fails."""
+    command = [sys.executable, "-m", module, *arguments]
+    done = subprocess.run(command, cwd=REPOSITORY, check=False)
+    if done.returncode:
+        raise RunError(f"{module} ended with code {done.returncode}")
+
+
+def print_table(rows: Mapping[str, object]) -> None:
+    for name, value in rows.items():
+        print(f"  {name:22} {value}")
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Keep other runs out of the folder. RunError when one is at work there."""
+    with open(out / LOCK, "w", encoding="ascii") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RunError(
+                f"another run is at work in '{out}'; wait for it, or name another --out"
+            ) from error
+        yield
+
+
+def _replace(source: Path, target: Path) -> None:
+    """Put a file or folder in the place of another."""
+    if target.is_dir():
+        shutil.rmtree(target)
+    os.replace(source, target)
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)

@@ -1,0 +1,120 @@
+"""slipway train: the photos of a project learnt by its recipe, on this machine, in one command.
+
+It prepares the photos, trains in a container or as a process, and packs the model as SageMaker
+does. Everything is written to out/ in the current folder. After a failure out/ is as it was.
+
+To train on an /opt/ml tree of your own: python -m train --root FOLDER.
+"""
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from recipes.command_line import CommandLine, add_recipe, setting
+from recipes.errors import RecipeError
+from recipes.own_training import check_hyperparameters
+from recipes.recipe import Recipe
+from runtime.container_engine import choose_container_engine, make_container_engine
+from runtime.errors import RunError
+from slipway.project import OUT, Results, photos_of, project_recipe
+from slipway.steps import (
+    ENGINE_HELP,
+    UNFINISHED,
+    channels_of,
+    described,
+    learn,
+    make_ready,
+    prepare,
+    print_table,
+    unfinished,
+)
+
+FAILED = 1
+INTERRUPTED = 130  # as shells have it: 128 and SIGINT
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Train; the exit code: 0, 1 after one sentence, 2 for a wrong option, 130 for ^C."""
+    options = parsed(arguments)
+    try:
+        return train(options)
+    except (RecipeError, RunError, OSError) as error:
+        print(f"train: failed: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        print("train: interrupted; the earlier results are as they were", file=sys.stderr)
+        return INTERRUPTED
+
+
+def train(options: argparse.Namespace) -> int:
+    """From the recipe to the packed model. RecipeError or RunError when a step fails."""
+    started = time.monotonic()
+    recipe = changed_recipe(options.recipe, dict(options.set))
+    photos = photos_of(recipe, options.photos)
+    name = choose_container_engine(options.engine)
+    print(f"train: '{recipe.name}' on '{photos}', with {described(name)}", flush=True)
+    make_ready(name, "train", "torch")
+    out = options.out.absolute()
+    with unfinished(out, keeps=("prepared",)) as results:
+        prepare(photos, results.prepared, recipe.prepare)
+        channels = channels_of(results.prepared)
+        if "train" not in channels:
+            raise RunError(f"'{photos}' leaves no photos to train on; see {UNFINISHED}/prepared")
+        learn(make_container_engine(name), results, recipe.hyperparameters, channels)
+    _show(recipe, Results(out), time.monotonic() - started)
+    return 0
+
+
+def changed_recipe(path: Path, changed: dict[str, str]) -> Recipe:
+    """The recipe with other hyperparameters for its training. RecipeError for one that is wrong."""
+    recipe = project_recipe(path)
+    changed_ones = replace(recipe, hyperparameters=recipe.hyperparameters | changed)
+    check_hyperparameters(changed_ones)
+    return changed_ones
+
+
+def _show(recipe: Recipe, results: Results, seconds: float) -> None:
+    """What was made and where, and a last line for programs."""
+    text = (results.model / "model.json").read_text(encoding="utf-8")
+    accuracy = json.loads(text)["accuracy"]
+    measured = {part: value for part, value in accuracy.items() if isinstance(value, float)}
+    rows: dict[str, object] = {
+        f"accuracy ({part})": f"{value:.4f}" for part, value in measured.items()
+    }
+    rows["training report"] = results.training_report
+    rows["photo report"] = results.prepared / "report.html"
+    rows["model"] = results.archive
+    rows["next"] = "slipway serve, or slipway web"
+    print_table(rows)
+    figures = " ".join(f"{part}_accuracy={value:.4f}" for part, value in measured.items())
+    print(f"train: recipe={recipe.name} {figures} seconds={seconds:.0f}", flush=True)
+
+
+def parsed(arguments: list[str] | None) -> argparse.Namespace:
+    parser = CommandLine(prog="train", description=__doc__)
+    add_recipe(parser)
+    parser.add_argument(
+        "--photos",
+        type=Path,
+        help="a folder of photos for each class (default: the recipe's `prepare: photos:`)",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=OUT, help="where everything is written (default: out)"
+    )
+    parser.add_argument("--engine", default="", help=ENGINE_HELP)
+    parser.add_argument(
+        "--set",
+        type=setting,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="another value of a hyperparameter",
+    )
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

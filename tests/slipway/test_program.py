@@ -1,0 +1,84 @@
+"""bin/slipway: through links, from any folder, on its checkout's environment, never shadowed."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from tests.support.jobs import REPOSITORY, draw_channel
+from tests.support.own_checkout import make_checkout, run
+
+
+def test_a_link_on_path_finds_its_checkout(program, tmp_path):
+    done = run("slipway", "--version", folder=tmp_path, PATH=f"{program.parent}:/usr/bin:/bin")
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(
+        r"slipway \d+\.\d+\.\d+ \(([0-9a-f]{12}(-dirty)?|unknown commit)\)\n", done.stdout
+    )
+
+
+def test_modules_of_the_current_folder_shadow_nothing(program, tmp_path):
+    """Neither in the program nor in the ones that it starts."""
+    for name in ("train", "prepare", "yaml", "slipway", "recipes", "numpy"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('shadowed')\n")
+    (tmp_path / "runtime").mkdir()
+    (tmp_path / "runtime/__init__.py").write_text("raise SystemExit('shadowed')\n")
+    draw_channel(tmp_path / "photos", 3)
+    done = run(program, "prepare", "photos", "--workers", "1", folder=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "photos=9" in done.stdout
+    assert (tmp_path / "out/prepared/report.html").is_file()
+
+
+def test_the_user_s_own_pythonpath_comes_after_the_checkout(program, tmp_path):
+    (tmp_path / "recipes.py").write_text("raise SystemExit('shadowed')\n")
+    done = run(program, "--help", folder=tmp_path, PYTHONPATH=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+
+
+def test_without_an_environment_it_says_what_to_type(tmp_path):
+    checkout = make_checkout(tmp_path / "check out", environment=False)
+    done = run(checkout / "bin/slipway", "train", folder=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"slipway: the environment is missing; type: make -C '{checkout}' environment\n"
+    )
+
+
+def test_an_environment_that_lacks_a_package_says_what_to_type(tmp_path):
+    """Such as one whose making was interrupted."""
+    checkout = make_checkout(tmp_path / "checkout", environment=False)
+    subprocess.run(
+        ["/usr/bin/env", "python3", "-m", "venv", "--without-pip", checkout / ".venv"], check=True
+    )
+    done = run(checkout / "bin/slipway", "schema", folder=tmp_path)
+    assert done.returncode == 1
+    assert re.fullmatch(
+        r"slipway: the environment lacks '\w+'; type: make -C '.*' environment\n", done.stderr
+    )
+
+
+def test_the_script_takes_nothing_that_some_systems_lack():
+    text = (REPOSITORY / "bin/slipway").read_text()
+    assert text.startswith("#!/bin/sh\n")
+    code = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
+    for word in ("readlink -f", "realpath", "[[", "local "):
+        assert word not in code
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash", "busybox"])
+def test_other_shells_run_it(shell, program, tmp_path):
+    if not shutil.which(shell):
+        pytest.skip(f"{shell} is not installed")
+    words = [shell, "sh"] if shell == "busybox" else [shell]
+    done = run(words[0], *words[1:], str(program), "--version", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("slipway ")
+
+
+def test_output_may_end_early(program, tmp_path):
+    words = f"'{program}' schema | head -n 1"
+    done = run("bash", "-c", words, folder=tmp_path)
+    assert done.stdout == "{\n"
+    assert done.stderr == ""
