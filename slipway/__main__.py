@@ -8,6 +8,7 @@ import os
 import runpy
 import sys
 
+from artifact.names import escape_output
 from recipes.command_line import called_as
 from recipes.suggestion import hint
 from runtime.processes import REPOSITORY
@@ -21,6 +22,7 @@ NAME_WIDTH = 16
 
 def main(arguments: list[str]) -> int:
     """Run the command of the first argument on the others; the exit code where none runs."""
+    escape_output()
     if "_ARGCOMPLETE" in os.environ:
         arguments = _completed_words(arguments)
     if not arguments or arguments[0] in ("-h", "--help", "help"):

@@ -14,6 +14,7 @@ from pathlib import Path
 import jinja2
 import yaml
 
+from artifact.names import is_text, printable
 from recipes.command_line import RECIPE, CommandLine
 from recipes.schema import recipe_schema
 from runtime.processes import REPOSITORY
@@ -66,6 +67,8 @@ def create(folder: Path, photos: Path | None) -> Path:
 
 def check_place(folder: Path) -> None:
     """InitError where a project would overwrite something, or change the checkout."""
+    if not is_text(str(folder)):
+        raise InitError(f"the name '{printable(folder)}' is not UTF-8; give another name")
     if folder.exists() and not folder.is_dir():
         raise InitError(f"'{folder}' is a file; give another name")
     if folder.is_dir() and any(folder.iterdir()):

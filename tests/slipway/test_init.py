@@ -71,6 +71,11 @@ def test_what_is_there_is_left_alone(tmp_path, capsys):
         create(tmp_path / "file", None)
 
 
+def test_a_name_that_no_text_can_hold_is_refused(tmp_path):
+    with pytest.raises(InitError, match=r"the name '.*\\udcff' is not UTF-8"):
+        create(tmp_path / "mine\udcff", None)
+
+
 def test_no_project_lies_in_the_checkout():
     with pytest.raises(InitError, match="lies in Slipway's checkout"):
         create(REPOSITORY / "recipes" / "mine", None)
