@@ -69,6 +69,8 @@ RUN frontend=$(echo /opt/venv/lib/python3*/site-packages/mms/frontend/model-serv
 FROM base AS serve
 COPY --from=build /opt/mms /opt/mms
 COPY --from=build /opt/venv /opt/venv
+# Debian's su, mount, passwd and the like: nothing here may become root who is not.
+RUN find / -xdev -type f -perm /6000 -exec chmod a-s {} +
 COPY docker/serve-mms /opt/venv/bin/serve
 COPY docker/entrypoint.py /usr/local/bin/entrypoint.py
 # MMS's workers read no PYTHONPATH (see serve/mms/java/python).

@@ -39,6 +39,8 @@ RUN /opt/venv/bin/python -W error /build/warm_serve.py
 
 FROM base AS serve
 COPY --from=build /opt/venv /opt/venv
+# Debian's su, mount, passwd and the like: nothing here may become root who is not.
+RUN find / -xdev -type f -perm /6000 -exec chmod a-s {} +
 COPY docker/serve /opt/venv/bin/serve
 COPY docker/entrypoint.py /usr/local/bin/entrypoint.py
 # HOME: an unknown uid (--user) has no home. With --read-only, the only place to write is a --tmpfs

@@ -76,6 +76,9 @@ RUN test -z "${PACKAGES}" \
     || (apt-get update && apt-get install --yes --no-install-recommends ${PACKAGES} \
         && rm -rf /var/lib/apt/lists/*)
 
+# Debian's su, mount, passwd and the like: nothing here may become root who is not.
+RUN find / -xdev -type f -perm /6000 -exec chmod a-s {} +
+
 COPY docker/entrypoint.py /usr/local/bin/entrypoint.py
 # It replaces the toolkit's own script, and calls it: that one can leave with 0 after a failure.
 COPY docker/train /opt/venv/bin/train

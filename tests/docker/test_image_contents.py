@@ -54,6 +54,14 @@ def test_the_images_are_small_and_say_what_they_are(images):
     assert "NVIDIA_DRIVER_CAPABILITIES=compute,utility" in train["Env"]
 
 
+@pytest.mark.parametrize("name", ["train", "serve", "serve-gpu", "serve-mms"])
+def test_no_file_gives_its_user_other_rights(images, name):
+    """setuid and setgid: whoever breaks in as a plain user has nothing to become root by."""
+    find = ("find", "/", "-xdev", "-type", "f", "-perm", "/6000")
+    found = docker("run", "--rm", images[name], *find, check=True)
+    assert found.stdout == ""
+
+
 def test_the_serving_image_has_no_torch_and_nothing_under_opt_ml(images):
     code = (
         "import importlib.util as u; "
