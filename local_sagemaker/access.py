@@ -22,6 +22,7 @@ URLS = (
     "AWS_ENDPOINT_URL_SAGEMAKER",
     "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME",
     "AWS_ENDPOINT_URL_SERVICE_QUOTAS",
+    "AWS_ENDPOINT_URL_RESOURCE_GROUPS_TAGGING_API",
 )
 READING = ("Describe", "List")  # operations that containers may ask for, by their first word
 

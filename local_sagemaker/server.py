@@ -19,6 +19,7 @@ from local_sagemaker import (
     invocations,
     models,
     quotas,
+    tagged,
     tags,
     training,
     transforms,
@@ -54,6 +55,8 @@ def create_app(platform: Platform, keys: Access) -> Flask:
         target = request.headers.get("X-Amz-Target", "")
         if target == quotas.TARGET:
             return _json(quotas.listed(_body()))
+        if target == tagged.TARGET:
+            return _json(tagged.found(platform, _body(), g.region))
         if target.startswith(TARGET):
             return _json(_answer(platform, target.removeprefix(TARGET), _body()))
         raise ApiError(

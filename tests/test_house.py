@@ -37,7 +37,7 @@ ARROWS = {
 TOP_LEVEL = {
     *PACKAGES,
     *("bin", "docker", "bench", "tests", ".ci"),
-    *("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE"),
+    *("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "LICENSE"),
     *("Makefile", "build_and_push.sh", "pyproject.toml", ".gitignore", ".dockerignore"),
 }
 MOST_LINES = 300  # of a file

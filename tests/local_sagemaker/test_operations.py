@@ -127,6 +127,8 @@ def test_quotas_are_those_of_this_machine(cloud):
         assert quotas[name] == 9
     with pytest.raises(ClientError, match="no quotas of 'vpc'"):
         asked.list_service_quotas(ServiceCode="vpc")
+    by_tag = cloud.client("resourcegroupstaggingapi")
+    assert by_tag.get_resources(ResourceTypeFilters=["sagemaker:app"])["PaginationToken"] == ""
 
 
 def test_only_this_machine_reaches_it(cloud):
