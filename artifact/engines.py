@@ -6,10 +6,12 @@ Each loads its library only when it is opened.
 """
 
 import logging
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from artifact.machine import cpu_count
 from artifact.model import GRAPH_FILE, INT8_FILE, ArtifactError, Description
@@ -23,6 +25,8 @@ PRECISIONS = ("auto", "f32", "bf16", "int8", "f16")
 DEVICES = ("auto", "cpu", "cuda")
 INT8_FLAGS = {"avx512_vnni", "avx_vnni", "amx_int8"}
 BF16_FLAGS = {"avx512_bf16", "amx_bf16"}
+
+ROUNDING = 0.02  # of probabilities in bf16 and int8
 
 log = logging.getLogger(__name__)
 
@@ -43,16 +47,55 @@ def open_engine(
     cuda, or auto, which takes a GPU where one works. openvino_streams: on the processor, be ready
     to run several photos side by side, for the memory of the weights once more.
 
-    Raises ArtifactError for a graph that does not load or does not fit model.json, and for int8
-    for an artifact without an int8 model; ValueError for an unknown precision or device.
+    Raises ArtifactError for a graph that does not load, does not fit model.json or does not answer
+    with probabilities, and for int8 for an artifact without an int8 model; ValueError for an
+    unknown precision or device.
     """
     _check_known("precision", precision, PRECISIONS)
     _check_known("device", device, DEVICES)
+    engine: OpenVINOEngine | TorchEngine | None = None
     if device == "cuda" or (device == "auto" and cuda_available()):
         engine = _torch_engine(directory, description, precision, device)
-        if engine is not None:
-            return engine
-    return _openvino_engine(directory, description, precision, threads, openvino_streams)
+    if engine is None:
+        engine = _openvino_engine(directory, description, precision, threads, openvino_streams)
+    try:
+        warm(engine, description)
+    except BaseException as error:
+        engine.close()
+        if isinstance(error, ArtifactError):
+            raise ArtifactError(f"'{directory}' {error}") from error
+        raise
+    return engine
+
+
+def warm(engine: "OpenVINOEngine | TorchEngine", description: Description) -> None:
+    """Run an engine on two pictures: the first run allocates memory, and the answers show faults.
+
+    Raises ArtifactError unless the answers are probabilities.
+    """
+    size = description.preprocessing.crop
+    shape = (1, size, size, 3)
+    samples = np.arange(math.prod(shape)) % 256  # all values: a fault may hide behind zeros
+    for pixels in (np.zeros(shape, np.uint8), samples.astype(np.uint8).reshape(shape)):
+        check_probabilities(engine.run(pixels), description.multi_label)
+
+
+def check_probabilities(answers: NDArray[np.float32], multi_label: bool) -> None:
+    """Raise ArtifactError unless float32 [N, classes] holds probabilities, within rounding.
+
+    multi_label: each class has one of its own; else those of a photo add up to 1.
+    """
+    if not np.isfinite(answers).all():
+        raise ArtifactError("answers with what is not a number; train it again")
+    lowest = float(answers.min())
+    highest = float(answers.max())
+    if lowest < -ROUNDING or highest > 1 + ROUNDING:
+        raise ArtifactError(
+            f"answers with numbers from {lowest:.3g} to {highest:.3g}; expected probabilities"
+        )
+    sums = answers.sum(axis=1)
+    if not multi_label and np.abs(sums - 1).max() > ROUNDING:
+        raise ArtifactError(f"answers with probabilities that add up to {sums[0]:.3g}; expected 1")
 
 
 def best_precision(flags: frozenset[str], has_int8: bool) -> str:
@@ -127,7 +170,6 @@ def _openvino_engine(
     size = description.preprocessing.crop
     _check_fits(path, "pixels", engine.input_shape, (size, size, 3))
     _check_fits(path, "classes", engine.classes, len(description.classes))
-    engine.run(np.zeros((1, size, size, 3), np.uint8))  # the first run allocates memory
     return engine
 
 

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import shutil
 from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
@@ -9,6 +10,7 @@ CGROUP = Path("/sys/fs/cgroup")
 M_MMAP_THRESHOLD = -3
 M_ARENA_MAX = -8
 MMAP_BYTES = 1024 * 1024
+IN_MEMORY = ("tmpfs", "ramfs")  # file systems
 UNLIMITED = ("max", "-1")  # of cgroup v2 and v1
 
 
@@ -47,6 +49,22 @@ def memory_left(cgroup: Path = CGROUP, meminfo: Path = Path("/proc/meminfo")) ->
     if used is None or limit is None:
         return available
     return min(available, limit - used + _droppable(cgroup))
+
+
+def folder_room(folder: Path, mounts: Path = Path("/proc/self/mountinfo")) -> int:
+    """Bytes that new files in a folder may take.
+
+    Of a folder in memory (tmpfs) at most half of what memory is left: programs need the rest.
+    """
+    free = shutil.disk_usage(folder).free
+    device = folder.stat().st_dev
+    number = f"{os.major(device)}:{os.minor(device)}"
+    for line in mounts.read_text().splitlines():
+        mount, _, system = line.partition(" - ")
+        # fields of proc(5): the third is the device, and the type comes first after the hyphen
+        if mount.split()[2] == number and system.split()[0] in IN_MEMORY:
+            return min(free, memory_left() // 2)
+    return free
 
 
 def _droppable(cgroup: Path) -> int:

@@ -11,6 +11,7 @@ It knows nothing of engines or torch: `artifact.export` makes the graph, `artifa
 
 import errno
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -31,6 +32,7 @@ INT8_FILE = "model.int8.xml"
 INT8_WEIGHTS_FILE = "model.int8.bin"
 WEIGHTS_FILE = "model.safetensors"
 TEMPORARY_SUFFIX = ".slipway-tmp"
+DESCRIPTION_BYTES = 32_000_000  # of model.json; 50,000 classes take about one
 SHOWN_FILES = 10  # in a sentence
 
 Json = dict[str, Any]  # Any: training writes these, and readers take single figures out
@@ -91,6 +93,8 @@ def read_description(directory: Path) -> Description:
     path = Path(directory) / DESCRIPTION_FILE
     try:
         _check_present(Path(directory), DESCRIPTION_FILE, GRAPH_FILE)
+        if path.stat().st_size > DESCRIPTION_BYTES:
+            raise ArtifactError(f"'{path}' has more than {DESCRIPTION_BYTES / 1e6:g} MB")
         values = read_json(path.read_text(encoding="utf-8"))
     except ArtifactError:
         raise
@@ -146,6 +150,13 @@ def _check_fields(path: Path, values: Json) -> None:
     if missing or values.keys() - known:
         raise ArtifactError(
             f"'{path}' has fields {', '.join(sorted(values))}; expected {', '.join(sorted(known))}"
+        )
+    temperature = values.get("temperature", 1.0)
+    number = isinstance(temperature, int | float) and not isinstance(temperature, bool)
+    if not number or not 0 < temperature < math.inf:
+        raise ArtifactError(
+            f"'{path}' has a value that does not work: temperature {temperature!r}; "
+            "expected a number above 0"
         )
     classes = values["classes"]
     if not _are_class_names(classes):

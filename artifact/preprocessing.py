@@ -6,6 +6,7 @@ exported graph.
 """
 
 import io
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ MAX_SCANS = 30
 MAX_SCANNED_PIXELS = 2_500_000_000
 MAX_SEGMENTS = 1000  # Pillow joins Exif segments one by one
 MAX_RLE_PIXELS = 1_000_000  # Pillow decodes these in Python
+# As the hyperparameters' bounds; published weights take up to 600. Larger ones cost gigabytes.
+MAX_RESIZE = 4096
+MAX_CROP = 2048
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 INTERPOLATIONS = {
     "nearest": Image.Resampling.NEAREST,
@@ -58,6 +62,11 @@ class Preprocessing:
         # lists, as JSON has them, become tuples
         object.__setattr__(self, "mean", tuple(self.mean))
         object.__setattr__(self, "std", tuple(self.std))
+        if not _is_side(self.resize, MAX_RESIZE) or not _is_side(self.crop, MAX_CROP):
+            raise ValueError(
+                f"resize and crop must be whole numbers up to {MAX_RESIZE} and {MAX_CROP}; "
+                f"found {self.resize!r} and {self.crop!r}"
+            )
         if not 1 <= self.crop <= self.resize:
             raise ValueError(
                 f"crop must lie between 1 and resize ({self.resize}), found {self.crop}"
@@ -67,7 +76,8 @@ class Preprocessing:
                 f"interpolation must be one of {', '.join(INTERPOLATIONS)}, "
                 f"found '{self.interpolation}'"
             )
-        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+        finite = all(math.isfinite(value) for value in (*self.mean, *self.std))
+        if len(self.mean) != 3 or len(self.std) != 3 or not finite or min(self.std) <= 0:
             raise ValueError(
                 "mean and std must be three numbers each, std above 0; "
                 f"found {self.mean} and {self.std}"
@@ -97,6 +107,11 @@ class Preprocessing:
         """The whole RGB photo squeezed to a square, uint8 [resize, resize, 3], for augmentation."""
         resample = INTERPOLATIONS[self.interpolation]
         return np.asarray(photo.resize((self.resize, self.resize), resample))
+
+
+def _is_side(value: object, most: int) -> bool:
+    # JSON's true is an int, too
+    return isinstance(value, int) and not isinstance(value, bool) and value <= most
 
 
 def read_photo(path: Path, max_pixels: int = MAX_PIXELS) -> Image.Image:

@@ -1,36 +1,66 @@
-"""The folder of an artifact, which SageMaker or a user gives unpacked or as a model.tar.gz."""
+"""The folder of an artifact, which SageMaker or a user gives unpacked or as a model.tar.gz.
 
+An archive may come from anyone: it is unpacked within bounds, beside its place, and takes its place
+as a whole or not at all.
+"""
+
+import contextlib
 import errno
+import os
 import shutil
 import tarfile
 import tempfile
-from pathlib import Path
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 
+from artifact.archive_file import ArchiveFile
+from artifact.machine import folder_room
 from artifact.model import DESCRIPTION_FILE, ArtifactError
+from artifact.owned_folder import discard_leftovers, owned_folder, release
 
 ARCHIVE = "model.tar.gz"
 PREFIX = "slipway-model-"
+MIB = 1024 * 1024
 
 
-def artifact_folder(path: Path) -> Path:
+@dataclass(frozen=True)
+class ArchiveBounds:
+    """What an archive may hold: members of all kinds, levels of folders, bytes when unpacked."""
+
+    members: int = 1000
+    levels: int = 16
+    size: int = 10_240 * MIB
+
+
+MODEL_BOUNDS = ArchiveBounds()
+# A job's output may hold a file for each step that saved tensors.
+OUTPUT_BOUNDS = ArchiveBounds(members=200_000)
+
+
+def artifact_folder(path: Path, bounds: ArchiveBounds = MODEL_BOUNDS) -> Path:
     """The folder that holds model.json: `path`, or a temporary one with its archive unpacked.
 
-    path may also name the archive. Raises ArtifactError for an archive that cannot be read,
-    MemoryError for one that does not fit on the disk. A folder without either is returned as it is:
-    the reader of model.json then says what is missing.
+    path may also name the archive. Raises ArtifactError for an archive that cannot be read or goes
+    beyond the bounds, MemoryError for one that does not fit on the disk. A folder without either is
+    returned as it is: the reader of model.json then says what is missing.
+
+    A temporary folder that a process left when it was killed is removed by the next call.
     """
     archive = path if path.is_file() else path / ARCHIVE
     if (path / DESCRIPTION_FILE).is_file() or not archive.is_file():
         return path
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+    discard_unpacked()
+    folder = owned_folder(Path(tempfile.gettempdir()), PREFIX)
     try:
-        extract(archive, folder)
-    except (OSError, ValueError) as error:
-        shutil.rmtree(folder, ignore_errors=True)
+        _unpack(archive, folder, True, bounds)
+    except BaseException as error:
+        discard(folder)
         if getattr(error, "errno", None) == errno.ENOSPC:
             raise MemoryError(
                 f"'{archive}' does not fit into {tempfile.gettempdir()} when it is unpacked"
             ) from error
+        if not isinstance(error, OSError | ValueError):
+            raise
         raise ArtifactError(
             f"'{archive}' cannot be unpacked ({error}); "
             f"expected a tar archive with {DESCRIPTION_FILE} at its top"
@@ -38,34 +68,94 @@ def artifact_folder(path: Path) -> Path:
     return folder
 
 
-def extract(archive: Path, folder: Path, strict: bool = True) -> None:
+def extract(
+    archive: Path, folder: Path, strict: bool = True, bounds: ArchiveBounds = MODEL_BOUNDS
+) -> None:
     """Write a tar archive's ordinary files below a folder: no links, no devices.
 
-    A file that would lie outside is left out, or with `strict` refused. Raises ValueError for that
-    and for a file that is not a tar archive, OSError when reading or writing fails.
+    The archive may be compressed by gzip. A file that would lie outside is left out, or with
+    `strict` refused. The folder stays as it is until all files are written beside it.
+
+    Raises ValueError for a file outside, one that is not a tar archive, and for more than the
+    bounds allow; OSError when reading or writing fails, ENOSPC before a file that does not fit.
     """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f".{folder.name}.unpack-"
+    discard_leftovers(folder.parent, prefix)
+    part = owned_folder(folder.parent, prefix)
+    try:
+        _unpack(archive, part, strict, bounds)
+        part.chmod(0o755)  # it was private
+        _move(part, folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        release(part)
+
+
+def _move(source: Path, folder: Path) -> None:
+    """Give a folder's files their places below another one, on the same disk."""
+    with contextlib.suppress(OSError):  # that one holds files already, or is a link
+        source.rename(folder)
+        return
+    for path in sorted(source.rglob("*")):
+        target = folder / path.relative_to(source)
+        if path.is_dir():
+            target.mkdir(parents=True, exist_ok=True)
+        else:
+            path.replace(target)
+
+
+def _unpack(archive: Path, folder: Path, strict: bool, bounds: ArchiveBounds) -> None:
+    """As `extract`, into a folder that is empty and private."""
     # by hand, because Debian's Python 3.11 has no filters for extractall yet
     try:
-        with tarfile.open(archive) as tar:
-            for member in tar:
-                if member.isfile() and (strict or _below(member, folder)):
-                    _write(tar, member, folder)
-    except (EOFError, tarfile.TarError) as error:
+        with ArchiveFile(archive) as opened:
+            _write_members(opened, folder, strict, bounds)
+    except (OSError, ValueError, MemoryError):
+        raise
+    except RecursionError as error:
+        raise ValueError("its headers refer to each other without end") from error
+    except Exception as error:  # tarfile and zlib raise nearly anything on damaged files
         raise ValueError(str(error) or "it ends too early") from error
+
+
+def _write_members(opened: ArchiveFile, folder: Path, strict: bool, bounds: ArchiveBounds) -> None:
+    size = 0
+    room = folder_room(folder)
+    for number, member in enumerate(opened.members(), 1):
+        size += member.size
+        _check(member, bounds)
+        if number > bounds.members:
+            raise ValueError(f"it holds more than {bounds.members:,} members")
+        if size > bounds.size:
+            raise ValueError(f"its files have more than {bounds.size / MIB:,.0f} MB in all")
+        if size > room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if member.isfile() and (strict or _below(member, folder)):
+            _write(opened, member, folder)
+
+
+def _check(member: tarfile.TarInfo, bounds: ArchiveBounds) -> None:
+    """Raise ValueError for a member that no archive of ours has."""
+    name = member.name[:100]
+    if member.issparse():
+        raise ValueError(f"{name!r} is a sparse file; pack its files whole")
+    if member.size < 0:
+        raise ValueError(f"{name!r} has a size below 0")
+    if len(PurePosixPath(member.name).parts) > bounds.levels:
+        raise ValueError(f"{name!r} lies more than {bounds.levels} levels deep")
 
 
 def _below(member: tarfile.TarInfo, folder: Path) -> bool:
     return (folder / member.name).resolve().is_relative_to(folder.resolve())
 
 
-def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
+def _write(opened: ArchiveFile, member: tarfile.TarInfo, folder: Path) -> None:
     target = (folder / member.name).resolve()
     if not _below(member, folder):
-        raise ValueError(f"'{member.name}' would lie outside the folder")
+        raise ValueError(f"{member.name[:100]!r} would lie outside the folder")
     target.parent.mkdir(parents=True, exist_ok=True)
-    source = tar.extractfile(member)
-    assert source is not None, "an ordinary file has contents"
-    with source, target.open("wb") as copy:
+    with opened.contents(member) as source, target.open("wb") as copy:
         shutil.copyfileobj(source, copy)
 
 
@@ -73,3 +163,9 @@ def discard(folder: Path) -> None:
     """Remove a folder that `artifact_folder` made; any other stays."""
     if folder.name.startswith(PREFIX) and folder.parent == Path(tempfile.gettempdir()):
         shutil.rmtree(folder, ignore_errors=True)
+        release(folder)
+
+
+def discard_unpacked() -> None:
+    """Remove the folders of `artifact_folder` whose processes have ended."""
+    discard_leftovers(Path(tempfile.gettempdir()), PREFIX)

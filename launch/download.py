@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from artifact.json_text import read_json
-from artifact.unpack import extract
+from artifact.unpack import OUTPUT_BOUNDS, extract
 from launch.answers import Photo
 from launch.aws import Request
 from launch.context import LaunchContext
@@ -129,7 +129,7 @@ def fetch_prefix(context: LaunchContext, key: str, folder: Path) -> list[Path]:
 def unpack(archive: Path, folder: Path) -> None:
     """Unpack the ordinary files of an archive, none outside the folder. LaunchError."""
     try:
-        extract(archive, folder, strict=False)
+        extract(archive, folder, strict=False, bounds=OUTPUT_BOUNDS)
     except ValueError as error:
         raise LaunchError(f"'{archive}' cannot be unpacked ({error})") from error
 

@@ -25,7 +25,8 @@ def main() -> int:
         settings = ServingSettings.read()
         keep_in_one_folder()
         if not settings.multi_model:
-            settings = dataclasses.replace(settings, model=artifact_folder(settings.model))
+            model = artifact_folder(settings.model, settings.archive_bounds)
+            settings = dataclasses.replace(settings, model=model)
             read_description(settings.model)  # a wrong folder fails here, early, in one sentence
     except SettingsError as error:
         print(f"serve: {error}", file=sys.stderr)

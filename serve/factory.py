@@ -8,6 +8,7 @@ from collections.abc import Callable
 from flask import Flask
 
 from artifact.machine import give_memory_back
+from artifact.unpack import discard_unpacked
 from serve.app import MIB, Page, ServingLimits, create_app, too_large
 from serve.asgi_gateway import AsgiGateway, ConnectionLimits
 from serve.metrics import Metrics
@@ -71,8 +72,15 @@ def _single_model_app(settings: ServingSettings, limits: ServingLimits, metrics:
 
 
 def _multi_model_app(settings: ServingSettings, limits: ServingLimits, metrics: Metrics) -> Flask:
+    discard_unpacked()  # by a worker that was killed while it loaded a model
     shared = SharedLimits(settings.threads)
-    models = Models(settings.precision, shared, settings.device, settings.evict)
+    models = Models(
+        settings.precision,
+        shared,
+        settings.device,
+        settings.evict,
+        bounds=settings.archive_bounds,
+    )
     show_live(metrics, models.waiting, lambda: len(models.listed()) - len(models.faults()))
     log.info("serving models on demand on port %d with %d threads", settings.port, settings.threads)
     return create_multi_model_app(models, limits, metrics, settings.models)

@@ -9,14 +9,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from artifact.machine import memory_left
-from artifact.model import MissingFile
-from artifact.unpack import artifact_folder, discard
+from artifact.model import ArtifactError, MissingFile, read_description
+from artifact.unpack import MODEL_BOUNDS, ArchiveBounds, artifact_folder, discard
 from serve.prediction import AnyPredictor
 from serve.predictor import Predictor, SharedLimits
 
 SPARE_BYTES = 64 * 1024 * 1024  # stays free for requests when a model is loaded
 # While a model is compiled it takes about this many times the size of its graph's file.
 FILES_TO_MEMORY = 2.5
+USUAL_CROP = 224
+ACTIVATION_BYTES = 512  # of a run, per pixel; vgg's first two layers hold 64 floats each
 GRAPHS = (".onnx", ".bin")
 
 log = logging.getLogger(__name__)
@@ -46,7 +48,7 @@ class Models:
     """Loaded models by name. Loading and unloading do not hold up users of other models.
 
     evict: unload the least recently used models to make room, instead of the answer 507, after
-    which SageMaker does so. room: bytes that can still be taken.
+    which SageMaker does so. room: bytes that can still be taken. bounds: of a model's archive.
     """
 
     process_bytes = 0  # of a model's own process; here all models share one
@@ -58,12 +60,14 @@ class Models:
         device: str = "auto",
         evict: bool = False,
         room: Callable[[], int] = memory_left,
+        bounds: ArchiveBounds = MODEL_BOUNDS,
     ):
         self._precision = precision
         self._shared = shared or SharedLimits()
         self._device = device
         self._evict = evict
         self._room = room
+        self._bounds = bounds
         self._models: dict[str, Loaded] = {}
         self._changed = threading.Condition()  # guards the models and their users
         # One at a time: no other model takes the room between its measurement and its use.
@@ -79,7 +83,7 @@ class Models:
         folder: Path | None = None
         try:
             with self._loading:
-                folder = artifact_folder(Path(url))
+                folder = artifact_folder(Path(url), self._bounds)
                 predictor = self._opened(entry, folder)
         except BaseException as error:
             with self._changed:
@@ -214,10 +218,19 @@ def described(entry: Loaded) -> dict[str, str]:
 
 
 def needed_bytes(folder: Path) -> int:
-    """About how much memory loading the artifact in a folder takes, by the sizes of its files."""
+    """About how much memory the artifact in a folder takes, by its files and its photos' size."""
     graphs = [path for path in folder.glob("model*") if path.suffix in GRAPHS]
     largest = max((path.stat().st_size for path in graphs), default=0)
-    return int(largest * FILES_TO_MEMORY)
+    return int(largest * FILES_TO_MEMORY) + _activation_bytes(folder)
+
+
+def _activation_bytes(folder: Path) -> int:
+    """About how much memory one run takes beyond that of a photo of the usual size."""
+    try:
+        crop = read_description(folder).preprocessing.crop
+    except ArtifactError:
+        return 0  # opening it says why
+    return max(0, crop**2 - USUAL_CROP**2) * ACTIVATION_BYTES
 
 
 def _as_model_error(name: str, error: BaseException) -> ModelError | None:

@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from artifact.engines import DEVICES, PRECISIONS
 from artifact.host_rule import HostRule, is_loopback
 from artifact.machine import cpu_count, memory_limit
+from artifact.unpack import MIB, MODEL_BOUNDS, ArchiveBounds
 
 # Batch transform says 0 for "no limit"; this is the most that it sends otherwise.
 UNLIMITED_MB = 100.0
@@ -25,7 +26,8 @@ class ServingSettings:
 
     models: the folder below which a multi-model server loads models. threads: cores for the engine
     and the decoding of each worker. max_requests: worked on at the same time by a worker.
-    body_budget: bytes of all bodies in a worker. page: also offer the page for people. samples: the
+    body_budget: bytes of all bodies in a worker. max_model_mb: of a model.tar.gz when it is
+    unpacked. page: also offer the page for people. samples: the
     page's folder of photos, with a folder per label. sure_from: the lowest probability that the
     page calls sure. hosts: the names that a request must ask for; None for any. The defaults fit
     the process's cgroup.
@@ -46,11 +48,17 @@ class ServingSettings:
     batch_transform: bool = False
     multi_model: bool = False
     evict: bool = False
+    max_model_mb: float = MODEL_BOUNDS.size / MIB
     page: bool = False
     samples: Path | None = None
     sure_from: float = 0.5
     hosts: HostRule | None = None
     stop_timeout_s: int = 25  # SageMaker kills 30 s after SIGTERM
+
+    @property
+    def archive_bounds(self) -> ArchiveBounds:
+        """Of a model.tar.gz."""
+        return replace(MODEL_BOUNDS, size=int(self.max_model_mb * MIB))
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> "ServingSettings":
@@ -82,6 +90,9 @@ class ServingSettings:
             batch_transform=_flag(environment, "SAGEMAKER_BATCH"),
             multi_model=multi_model,
             evict=_flag(environment, "SLIPWAY_EVICT_MODELS"),
+            max_model_mb=_number(
+                environment, "SLIPWAY_MAX_MODEL_MB", cls.max_model_mb, 1, 1024 * 1024
+            ),
             page=page,
             samples=_folder(environment, "SLIPWAY_SAMPLES") if page else None,
             sure_from=_number(environment, "SLIPWAY_SURE_FROM", cls.sure_from, 0, 1),

@@ -42,7 +42,8 @@ def main() -> int:
         # the workers' files, too, lie in the one folder
         os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
         if not settings.multi_model:
-            settings = dataclasses.replace(settings, model=artifact_folder(settings.model))
+            model = artifact_folder(settings.model, settings.archive_bounds)
+            settings = dataclasses.replace(settings, model=model)
             read_description(settings.model)  # a wrong folder fails here, early, in one sentence
         return serve(settings, folder)
     except SettingsError as error:

@@ -38,7 +38,7 @@ def gpu(monkeypatch) -> list[tuple[Any, ...]]:
 
     def engine(*arguments: Any) -> SimpleNamespace:
         opened.append(arguments)
-        return SimpleNamespace(name="torch")
+        return SimpleNamespace(name="torch", run=lambda pixels: np.full((1, 3), 1 / 3))
 
     monkeypatch.setattr(torch_engine, "TorchEngine", engine)
     return opened
@@ -148,18 +148,20 @@ def test_the_file_and_the_threads_of_a_precision(
     opened: list[tuple[object, ...]] = []
     warmed: list[tuple[int, ...]] = []
 
+    def run(pixels: Any) -> Any:
+        warmed.append(pixels.shape)
+        return np.full((1, 3), 1 / 3, np.float32)
+
     def engine(path: Path, *arguments: object) -> SimpleNamespace:
         opened.append((path.name, *arguments))
-        return SimpleNamespace(
-            input_shape=(32, 32, 3), classes=3, run=lambda pixels: warmed.append(pixels.shape)
-        )
+        return SimpleNamespace(input_shape=(32, 32, 3), classes=3, run=run)
 
     monkeypatch.setattr(engines, "OpenVINOEngine", engine)
     monkeypatch.setattr(engines, "processor_flags", lambda: frozenset({"amx_int8", "amx_bf16"}))
     judged = dataclasses.replace(description, quantization={"kept": kept})
     open_engine(folder, judged, precision, threads)
     assert opened == [(*expected, False)]
-    assert warmed == [(1, 32, 32, 3)]
+    assert warmed == [(1, 32, 32, 3)] * 2
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from artifact import machine
 from artifact.machine import cpu_count, memory_left, memory_limit
 
 CORES = len(os.sched_getaffinity(0))
@@ -72,3 +73,14 @@ def test_what_is_left_does_not_count_files_that_can_be_dropped(tmp_path, files, 
         memory_left(lay_out(tmp_path / "cgroup", {"unused": 1, **files}), tmp_path / "meminfo")
         == expected
     )
+
+
+def test_a_folder_in_memory_has_half_of_what_is_left(tmp_path, monkeypatch):
+    device = tmp_path.stat().st_dev
+    number = f"{os.major(device)}:{os.minor(device)}"
+    mounts = tmp_path / "mountinfo"
+    monkeypatch.setattr(machine, "memory_left", lambda: 4000)
+    mounts.write_text(f"1 2 0:0 / /x rw - tmpfs x rw\n3 4 {number} / / rw shared:1 - ext4 d rw\n")
+    assert machine.folder_room(tmp_path, mounts) > 4000
+    mounts.write_text(f"3 4 {number} / / rw shared:1 - tmpfs tmpfs rw\n")
+    assert machine.folder_room(tmp_path, mounts) == 2000

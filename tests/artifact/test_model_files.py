@@ -59,6 +59,28 @@ def test_classes_are_two_or_more_different_names(tmp_path, classes):
         read_description(tmp_path)
 
 
+@pytest.mark.parametrize("temperature", [0, -1, float("nan"), float("inf"), "1", None, True])
+def test_a_temperature_is_a_number_above_0(tmp_path, temperature):
+    write_json(tmp_path, temperature=temperature)
+    with pytest.raises(ArtifactError, match="does not work: temperature"):
+        read_description(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a": ' * 65 + "1" + "}" * 65])
+def test_a_deep_description_is_one_sentence(tmp_path, text):
+    write_json(tmp_path)
+    (tmp_path / "model.json").write_text(text)
+    with pytest.raises(ArtifactError, match="is not readable JSON"):
+        read_description(tmp_path)
+
+
+def test_a_description_of_gigabytes_is_not_read(tmp_path):
+    write_json(tmp_path)
+    os.truncate(tmp_path / "model.json", 5 * 2**30)
+    with pytest.raises(ArtifactError, match="has more than 32 MB"):
+        read_description(tmp_path)
+
+
 def test_a_kept_int8_model_must_be_there(tmp_path):
     write_json(tmp_path, quantization={"kept": True})
     with pytest.raises(ArtifactError, match=r"holds no model\.int8\.xml"):

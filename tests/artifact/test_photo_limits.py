@@ -169,6 +169,7 @@ def test_a_stretched_photo_is_a_square_of_all_of_it():
     [
         {"crop": 256, "resize": 256},
         {"crop": 1, "resize": 1},
+        {"crop": 2048, "resize": 4096},
         {"std": (1e-9, 1, 1)},
     ],
 )
@@ -184,6 +185,15 @@ def test_values_at_their_bounds_are_taken(values):
         {"std": (0.5, 0.5)},
         {"std": (0.5, 0.5, 0.5, 0.5)},
         {"std": (1, 1, -1)},
+        {"std": (1, 1, float("inf"))},
+        {"mean": (1, 1, float("nan"))},
+        {"crop": 20_000, "resize": 20_000},
+        {"crop": 2049, "resize": 4096},
+        {"crop": 224, "resize": 4097},
+        {"crop": 10**400, "resize": 10**400},
+        {"crop": 224.5},
+        {"crop": True},
+        {"crop": "224"},
     ],
 )
 def test_values_beyond_their_bounds_are_refused(values):

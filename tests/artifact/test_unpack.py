@@ -59,7 +59,7 @@ def test_a_folder_without_model_and_archive_is_returned_as_it_is(tmp_path, tempo
 
 @pytest.mark.parametrize(
     "data, words",
-    [(b"no archive", "not a gzip file"), (b"", "cannot be unpacked")],
+    [(b"no archive", "neither plain nor in gzip"), (b"", "cannot be unpacked")],
 )
 def test_a_damaged_archive_leaves_nothing_behind(tmp_path, temporary, data, words):
     (tmp_path / "model.tar.gz").write_bytes(data)
@@ -126,12 +126,13 @@ def test_a_file_outside_is_refused_or_left_out(tmp_path):
 
 
 def test_an_error_without_words_gets_some(tmp_path, monkeypatch):
-    def ended(path: Path) -> tarfile.TarFile:
+    def ended(*_: object, **__: object) -> tarfile.TarFile:
         raise EOFError
 
-    monkeypatch.setattr("artifact.unpack.tarfile.open", ended)
+    archive(tmp_path / "archive")
+    monkeypatch.setattr("artifact.archive_file.tarfile.TarFile.taropen", ended)
     with pytest.raises(ValueError, match="it ends too early"):
-        extract(tmp_path / "archive", tmp_path)
+        extract(tmp_path / "archive", tmp_path / "folder")
 
 
 @pytest.mark.parametrize("place, name", [("temporary", "own"), ("elsewhere", unpack.PREFIX)])

@@ -35,6 +35,7 @@ def test_the_settings_of_an_empty_environment():
         batch_transform=False,
         multi_model=False,
         evict=False,
+        max_model_mb=10_240,
         page=False,
         samples=None,
         sure_from=0.5,

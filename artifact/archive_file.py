@@ -1,0 +1,98 @@
+"""A tar archive that may be hostile: Python's tarfile, which reads no more of it than is sensible.
+
+tarfile reads some headers into memory as a whole, whatever size they claim, and looks through them
+in quadratic time (CVE-2024-6232). A header of a size below 0 made it read for ever (CVE-2025-8194).
+"""
+
+import gzip
+import io
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, BinaryIO, cast
+
+GZIP_START = b"\x1f\x8b"
+HEADER_BYTES = 8 * 1024  # of one header: a path of 4,096 bytes, and some attributes
+ALL_HEADERS_BYTES = 2 * 1024  # of a member's headers, on average
+SPARE_HEADERS_BYTES = 64 * 1024
+
+
+class ArchiveFile:
+    """An archive, plain or compressed by gzip, to be read from its start to its end.
+
+    Raises OSError when it cannot be opened, ValueError for another kind of file. While it is read,
+    tarfile and zlib raise nearly anything.
+    """
+
+    def __init__(self, path: Path):
+        self._file: BinaryIO = path.open("rb")
+        try:
+            self._reader = _Reader(self._content())
+            source = cast(IO[bytes], self._reader)
+            self._tar = tarfile.TarFile.taropen("", fileobj=source)  # noqa: SIM115  # __exit__ closes it
+        except tarfile.ReadError as error:
+            self._file.close()
+            raise ValueError("it is no tar archive, neither plain nor in gzip") from error
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> "ArchiveFile":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._tar.close()
+        self._file.close()
+
+    def members(self) -> Iterator[tarfile.TarInfo]:
+        """Its members, as they come. A member's contents must be read before the next comes."""
+        while True:
+            self._reader.begin_member()
+            member = self._tar.next()
+            self._tar.members.clear()  # type: ignore[attr-defined]  # tarfile keeps them all
+            if member is None:
+                return
+            yield member
+
+    def contents(self, member: tarfile.TarInfo) -> IO[bytes]:
+        """The bytes of an ordinary file, of the size that its header says."""
+        self._reader.begin_contents()
+        source = self._tar.extractfile(member)
+        assert source is not None, "an ordinary file has contents"
+        return source
+
+    def _content(self) -> BinaryIO:
+        start = self._file.read(len(GZIP_START))
+        self._file.seek(0)
+        if start != GZIP_START:
+            return self._file
+        return cast(BinaryIO, gzip.GzipFile(fileobj=self._file))
+
+
+class _Reader:
+    """What tarfile reads from. While it reads headers, these are bounded."""
+
+    def __init__(self, content: BinaryIO):
+        self._content = content
+        self._in_contents = False
+        self._headers_left = SPARE_HEADERS_BYTES
+
+    def begin_member(self) -> None:
+        self._in_contents = False
+        self._headers_left += ALL_HEADERS_BYTES
+
+    def begin_contents(self) -> None:
+        self._in_contents = True
+
+    def read(self, size: int = -1) -> bytes:
+        if not self._in_contents:
+            if not 0 <= size <= HEADER_BYTES or size > self._headers_left:
+                raise ValueError("its headers are far larger than those of files")
+            self._headers_left -= size
+        return self._content.read(size)
+
+    def seek(self, position: int, whence: int = io.SEEK_SET) -> int:
+        return self._content.seek(position, whence)
+
+    def tell(self) -> int:
+        return self._content.tell()
