@@ -29,7 +29,8 @@ class ArchiveFile:
         try:
             self._reader = _Reader(self._content())
             source = cast(IO[bytes], self._reader)
-            self._tar = tarfile.TarFile.taropen("", fileobj=source)  # noqa: SIM115  # __exit__ closes it
+            opened = tarfile.TarFile.taropen("", fileobj=source)  # noqa: SIM115  # __exit__ closes
+            self._tar = opened
         except tarfile.ReadError as error:
             self._file.close()
             raise ValueError("it is no tar archive, neither plain nor in gzip") from error
