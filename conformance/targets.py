@@ -23,7 +23,7 @@ SANDBOX = Path(__file__).with_name("sandbox.py")
 SHM_MB = 2048
 # of the platform's containers: where the credentials of the job's role are asked for
 CREDENTIALS = {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/v2/credentials/conformance"}
-NOT_INHERITED = ("AWS_", "SAGEMAKER_", "SM_", "TRAINING_JOB_")  # they would hide what is missing
+NOT_INHERITED = ("AWS_", "SAGEMAKER_", "SM_", "TRAINING_JOB_", "PYTHONSAFEPATH")  # hide faults
 PORT = docker.SERVING_PORT
 HOST = "algo-1"
 

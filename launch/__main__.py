@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
     check_names(recipe, options)
     if options.command == "cost":
         # The only command without region and account; even a dry run prints its table.
-        return cost(recipe, options.prices, line_printer(dry=False))
+        return cost(recipe, options.prices, line_printer(dry=False), options.json)
     context = open_context(recipe, options, options.out, line_printer(options.dry_run))
     code = COMMANDS[options.command](context)
     # The only thing on standard output, so that a program can read it.

@@ -1,6 +1,8 @@
 """The command check: finds mistakes before they cost money. It changes nothing."""
 
+import json
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 
 from launch.check_account import credentials, quotas, the_bucket, the_role
 from launch.check_inputs import data, images, used_images
@@ -35,14 +37,22 @@ def check(context: LaunchContext) -> int:
     found = []
     for look in LOOKS:
         for finding in findings_of(context, look):
-            context.print(f"{finding.level:8} {finding.text}")
+            context.print(shown(finding, context.options.json))
             found.append(finding)
     bad = sum(finding.level == BAD for finding in found)
     warnings = sum(finding.level == WARNING for finding in found)
-    context.print(f"check: {len(found)} looks, {bad} failed, {warnings} warnings")
+    if not context.options.json:
+        context.print(f"check: {len(found)} looks, {bad} failed, {warnings} warnings")
     if bad:
         return FAILED
     return FINE
+
+
+def shown(finding: Finding, as_json: bool) -> str:
+    """A finding as a line for people, or as a JSON object for programs."""
+    if as_json:
+        return json.dumps(asdict(finding))
+    return f"{finding.level:8} {finding.text}"
 
 
 def findings_of(context: LaunchContext, look: Look) -> Iterator[Finding]:

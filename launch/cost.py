@@ -1,7 +1,8 @@
 """The most that a recipe costs, before anything is started, by a replaceable price table."""
 
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import yaml
@@ -130,11 +131,13 @@ def check_budget(recipe: Recipe, step: str, over: bool, prices: Prices | None = 
         )
 
 
-def cost(recipe: Recipe, table: Path, print_line: Callable[[str], None]) -> int:
+def cost(
+    recipe: Recipe, table: Path, print_line: Callable[[str], None], as_json: bool = False
+) -> int:
     """Print the most that the recipe costs, by a price table. Needs no credentials, no network."""
     prices = read_prices(table)
     region = recipe.sagemaker.region
-    if region and region != prices.region:
+    if region and region != prices.region and not as_json:
         print_line(
             f"cost: the prices are of {prices.region}; {region} differs, give its own with --prices"
         )
@@ -143,6 +146,10 @@ def cost(recipe: Recipe, table: Path, print_line: Callable[[str], None]) -> int:
         *endpoint_lines(recipe, prices),
         batch_line(recipe, prices),
     ]
+    if as_json:
+        for line in lines:
+            print_line(json.dumps({**asdict(line), "region": prices.region}))
+        return 0
     for line in lines:
         print_line(f"{line.step:34} {line.dollars:10.2f} USD  {line.reason}")
     print_line(f"prices of {prices.region} ({prices.as_of}), without transfer, S3, logs and taxes")

@@ -1,5 +1,7 @@
 """The commands status, logs and stop, over all that was started for a recipe."""
 
+import json
+
 from launch.context import LaunchContext
 from launch.errors import is_missing
 from launch.follow import (
@@ -30,31 +32,42 @@ def status(context: LaunchContext) -> int:
 
     --all finds by the recipe's tag what the notes lack.
     """
-    if context.options.all:
-        for entry in recall(context):
+    as_json = context.options.json
+    found_again = recall(context) if context.options.all else []
+    if not as_json:
+        for entry in found_again:
             context.print(f"status: found again: {entry.kind} {entry.name}")
     entries = context.state.all(*DESCRIBE, "endpoint", "api")
-    if not entries:
+    if not entries and not as_json:
         context.print(f"status: nothing was started for {context.recipe.name} here")
     for entry in entries:
-        if entry.kind == "endpoint":
-            context.print(f"endpoint {entry.name}: {endpoint_summary(context, entry.name)}")
-        elif entry.kind == "api":
-            context.print(f"api {entry.name}: {stack_summary(context, entry.name)}")
-        else:
-            print_job(context, entry)
+        state = state_of(context, entry)
+        if state:
+            context.print(shown(entry, state, as_json))
     return FINE
 
 
-def print_job(context: LaunchContext, entry: Entry) -> None:
-    """One line for a job; nothing in a dry run."""
+def state_of(context: LaunchContext, entry: Entry) -> str:
+    """What AWS says of a thing that was started; of a job in a dry run, nothing."""
+    if entry.kind == "endpoint":
+        return endpoint_summary(context, entry.name)
+    if entry.kind == "api":
+        return stack_summary(context, entry.name)
     answer = describe_or_none(context, entry.kind, entry.name)
     if context.dry:
-        return
-    state = "not on SageMaker"
-    if answer:
-        state = summary(entry.kind, answer)
-    context.print(f"{entry.kind} {entry.name}: {state} (started {entry.started})")
+        return ""
+    return summary(entry.kind, answer) if answer else "not on SageMaker"
+
+
+def shown(entry: Entry, state: str, as_json: bool) -> str:
+    """A thing that was started as a line for people, or as a JSON object for programs."""
+    if as_json:
+        words = {"kind": entry.kind, "name": entry.name, "state": state, "started": entry.started}
+        return json.dumps(words)
+    line = f"{entry.kind} {entry.name}: {state}"
+    if entry.kind in DESCRIBE:
+        line += f" (started {entry.started})"
+    return line
 
 
 def endpoint_summary(context: LaunchContext, name: str) -> str:

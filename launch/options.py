@@ -176,9 +176,10 @@ def add_rest(made: Parsers) -> None:
     made["invoke"].add_argument(
         "photos", nargs="+", help="files, folders, s3:// objects, s3:// prefixes that end in /"
     )
-    made["invoke"].add_argument(
-        "--json", action="store_true", help="one JSON object per line in place of the table"
-    )
+    for name in ("check", "cost", "status", "invoke"):
+        made[name].add_argument(
+            "--json", action="store_true", help="one JSON object per line in place of the table"
+        )
     made["batch"].add_argument("photos", help="a folder, or an s3:// prefix")
     made["delete"].add_argument("--yes", action="store_true", help="do not ask")
     made["delete"].add_argument(

@@ -16,11 +16,14 @@ from slipway.version import version
 def main(arguments: list[str] | None = None) -> int:
     """Look at everything and print it; 1 when something is missing."""
     parser = CommandLine(prog="doctor", description=__doc__)
-    parser.add_argument("--json", action="store_true", help="a list of objects, for programs")
+    parser.add_argument(
+        "--json", action="store_true", help="one JSON object per line in place of the table"
+    )
     options = parser.parse_args(arguments)
     checks = all_checks()
     if options.json:
-        print(json.dumps([dataclasses.asdict(check) for check in checks], indent=2))
+        for check in checks:
+            print(json.dumps(dataclasses.asdict(check)))
     else:
         show(checks)
     return int(any(check.state == MISSING for check in checks))

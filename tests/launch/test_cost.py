@@ -1,5 +1,6 @@
 """The most that a recipe costs: sums, the budget's bound, the printed table."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,17 @@ def test_a_training_costs_its_machines_and_their_volumes():
 def test_spot_makes_instances_cheaper_and_volumes_not():
     one = recipe(training={"spot": True, "volume_gb": 100})
     assert training_cost(one, PRICES, 3600) == pytest.approx(0.75 + 0.1)
+
+
+def test_programs_get_a_json_object_per_line(tmp_path):
+    (tmp_path / "prices.yaml").write_text(TABLE)
+    lines: list[str] = []
+    one = recipe(training={"expected_s": 3600})
+    assert costs.cost(one, tmp_path / "prices.yaml", lines.append, as_json=True) == 0
+    rows = [json.loads(line) for line in lines]
+    assert [row["step"] for row in rows][:2] == ["training, as expected", "training, at most"]
+    assert rows[0]["dollars"] == pytest.approx(3.05)
+    assert rows[0]["region"] == "eu-west-1"
 
 
 def test_an_endpoint_costs_its_instances_all_month():

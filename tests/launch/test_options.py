@@ -27,7 +27,7 @@ COMMON = {
 }
 # Of one command only.
 OWN: dict[str, dict[str, object]] = {
-    "status": {"all": False},
+    "status": {"all": False, "json": False},
     "train": {"checkpoints": ""},
     "tune": {"search": ""},
     "debug": {"own": False},
@@ -36,7 +36,8 @@ OWN: dict[str, dict[str, object]] = {
     "invoke": {"photos": ["a.jpg"], "json": False},
     "batch": {"photos": "a.jpg"},
     "delete": {"yes": False, "data": False},
-    "cost": {"prices": PRICES},
+    "check": {"json": False},
+    "cost": {"prices": PRICES, "json": False},
 }
 PHOTOS = {"invoke": ["a.jpg"], "batch": ["a.jpg"]}
 FLAGS = {
@@ -47,6 +48,9 @@ FLAGS = {
     "deploy": ["--no-wait", "--best", "--update"],
     "api": ["--no-wait", "--delete", "--url"],
     "batch": ["--no-wait", "--again", "--best"],
+    "check": ["--json"],
+    "cost": ["--json"],
+    "status": ["--json"],
     "invoke": ["--json"],
     "delete": ["--yes", "--data"],
 }

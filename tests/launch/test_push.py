@@ -35,8 +35,9 @@ def checkout(tmp_path) -> Path:
     (root / "docker").mkdir(parents=True)
     for name in ("build_and_push.sh", "docker/build.sh", "docker/changes.sh", ".gitignore"):
         shutil.copy(REPOSITORY / name, root / name)
-    for package in ("launch", "artifact", "recipes"):
+    for package in ("launch", "artifact"):
         (root / package).symlink_to(REPOSITORY / package)
+    shutil.copytree(REPOSITORY / "recipes", root / "recipes")
     (root / "docker/tiny.Dockerfile").write_text(
         "FROM scratch\nARG BASE_IMAGE\nARG GIT_COMMIT\nARG VERSION\nCOPY hello /\n"
     )
@@ -224,6 +225,16 @@ def test_a_push_without_credentials_or_region(checkout, monkeypatch):
     no_credentials(monkeypatch)
     assert "no region is given" in push(checkout).stderr
     assert "no usable AWS credentials" in push(checkout, AWS_REGION="eu-west-1").stderr
+
+
+def test_own_recipes_do_not_block_a_push(checkout, monkeypatch):
+    """No image holds them, so that images are those of the commit all the same."""
+    no_credentials(monkeypatch)
+    (checkout / "recipes/mine.yaml").write_text("name: mine\n")
+    (checkout / "recipes/demo.yaml").write_text("name: mine, too\n")
+    assert "no region is given" in push(checkout).stderr
+    (checkout / "recipes/recipe.py").write_text("raise SystemExit\n")
+    assert "uncommitted changes (recipes/recipe.py…)" in push(checkout).stderr
 
 
 @pytest.mark.slow

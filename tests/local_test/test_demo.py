@@ -69,9 +69,14 @@ def test_the_endpoint_answers_as_training_measured(tmp_path, engine, request):
 def test_too_few_photos_to_test_on_are_told_before_training(tmp_path):
     for part in ("train", "valid"):
         draw_channel(tmp_path / "photos" / part, 2)
+    earlier = tmp_path / "out/ml/model/model.json"
+    earlier.parent.mkdir(parents=True)
+    earlier.write_text("of an earlier demo")
     done = demo(tmp_path, "process")
     assert done.returncode == 1
     assert "leaves no photos to test on" in done.stderr
+    assert earlier.read_text() == "of an earlier demo"
+    assert not (tmp_path / "out/prepared").exists()
     assert "Traceback" not in done.stderr
 
 

@@ -1,0 +1,34 @@
+"""slipway serve and web: how a container and a process are started."""
+
+from pathlib import Path
+
+from slipway.serving import as_process, in_docker, parsed
+
+
+def test_a_container_has_the_model_read_only_and_its_port(tmp_path):
+    options = parsed("serve", "", ["--port", "8765"])
+    words = in_docker(options, tmp_path, samples=None)
+    assert words[-2:] == ["slipway-serve", "serve"]
+    assert "--publish=127.0.0.1:8765:8080" in words
+    assert f"--volume={tmp_path}:/opt/ml/model:ro" in words
+    assert not any("SLIPWAY_PAGE" in word for word in words)
+
+
+def test_the_page_has_the_validation_photos(tmp_path):
+    options = parsed("web", "", [])
+    words = in_docker(options, tmp_path, samples=tmp_path)
+    assert f"--volume={tmp_path}:/samples:ro" in words
+    assert {"--env=SLIPWAY_PAGE=1", "--env=SLIPWAY_SAMPLES=/samples"} <= set(words)
+    environment = as_process(options, Path("/m"), samples=tmp_path)
+    assert environment["SLIPWAY_SAMPLES"] == str(tmp_path)
+    assert environment["SLIPWAY_PAGE"] == "1"
+    without = in_docker(options, tmp_path, samples=tmp_path / "nothing")
+    assert not any("samples" in word.lower() for word in without)
+
+
+def test_a_process_has_its_own_port_and_address():
+    options = parsed("serve", "", ["--port", "8765", "--host", "0.0.0.0"])
+    environment = as_process(options, Path("/m"), samples=None)
+    assert environment["SLIPWAY_MODEL_DIR"] == "/m"
+    assert environment["SAGEMAKER_BIND_TO_PORT"] == "8765"
+    assert environment["SLIPWAY_HOST"] == "0.0.0.0"
