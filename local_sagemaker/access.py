@@ -13,7 +13,7 @@ from flask import g, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from local_sagemaker import signatures
-from local_sagemaker.contract import ApiError
+from local_sagemaker.contract import SERIALIZATION, ApiError
 from local_sagemaker.signatures import Key, Received
 
 EXPORTS = "exports.sh"
@@ -55,6 +55,9 @@ class Access:
             body = request.get_data()  # only now: an unsigned body is not read
         except RequestEntityTooLarge as error:
             raise ApiError("", "the request's body is too large for this server", 413) from error
+        except OSError as error:  # such as a chunk whose length is none
+            message = f"the request's body cannot be read: {error}"
+            raise ApiError(SERIALIZATION, message) from error
         key = signatures.verify(received, body, signed, (self._user, self._containers))
         g.region = signed.region
         g.by_container = key is self._containers

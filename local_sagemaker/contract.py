@@ -5,6 +5,7 @@ It knows shapes only; what depends on other resources is checked where it is use
 
 import datetime
 import functools
+import itertools
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -13,13 +14,20 @@ import botocore.session
 from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StructureShape
 from botocore.validate import ParamValidator
 
+from local_sagemaker.folders import is_folder
+from local_sagemaker.json_values import odd_values
 from local_sagemaker.record import Record
 
 # The codes of errors, as SageMaker has them; boto3 makes its exceptions of them.
 SERIALIZATION = "SerializationException"
 VALIDATION = "ValidationException"
+RUNTIME_VALIDATION = "ValidationError"  # sagemaker-runtime's name for it
 NOT_FOUND = "ResourceNotFound"
 IN_USE = "ResourceInUse"
+
+MOST_FAULTS = 10  # of a request, in one answer
+SHOWN = 500  # characters of a value in an answer
+LONGEST = 2**16  # characters of a text that a pattern is tried on
 
 # Character classes that Java's regular expressions have, and what stands for them in Python's.
 JAVA_CLASSES = {r"\p{L}": "a-zA-Z\u00c0-\uffff", r"\p{Z}": r"\s", r"\p{N}": r"\d"}
@@ -56,23 +64,49 @@ def operation(name: str) -> OperationModel:
 
 
 def check(name: str, request: object) -> Record:
-    """The request, as the operation takes it. ApiError with SageMaker's words when it does not."""
+    """The request, as the operation takes it. ApiError with SageMaker's words when it does not.
+
+    Members that the operation does not have are left out, and so is null: in JSON it is as good as
+    a member left out.
+    """
     shape = operation(name).input_shape
     assert shape is not None, f"{name} takes no request"
     if not isinstance(request, dict):
         raise ApiError(SERIALIZATION, "the request's body must be a JSON object")
-    report = ParamValidator().validate(_with_times(shape, request), shape).generate_report()
     # The types first: the other checks assume the right ones, as the service does.
+    odd = list(odd_values(shape, request, ""))
+    if odd:
+        raise ApiError(SERIALIZATION, "; ".join(odd[:MOST_FAULTS]))
+    report = ParamValidator().validate(_with_times(shape, request), shape).generate_report()
     wrong_types = [line for line in report.splitlines() if line.startswith("Invalid type")]
     if wrong_types:
-        raise ApiError(SERIALIZATION, "; ".join(wrong_types))
-    faults = list(_faults(shape, request, ""))
+        raise ApiError(SERIALIZATION, "; ".join(line[:SHOWN] for line in wrong_types[:MOST_FAULTS]))
+    known: Record = shown(shape, request)
+    faults = list(_faults(shape, known, ""))
     if faults:
         count = f"{len(faults)} validation errors detected"
         if len(faults) == 1:
             count = "1 validation error detected"
-        raise ApiError(VALIDATION, f"{count}: {'; '.join(faults)}")
-    return request
+        raise ApiError(VALIDATION, f"{count}: {'; '.join(faults[:MOST_FAULTS])}")
+    return known
+
+
+def check_headers(operation_name: str, headers: Record) -> None:
+    """ApiError for headers of sagemaker-runtime's that it would not take. By lower-case names."""
+    shape = service("sagemaker-runtime").operation_model(operation_name).input_shape
+    assert shape is not None, f"{operation_name} takes no request"
+    for name, member in shape.members.items():
+        value = headers.get(member.serialization.get("name", "").lower())
+        if value is None or is_folder(value):
+            continue
+        where = _joined("", name)
+        faults = list(_faults(member, value, where))
+        if member.type_name == "integer" and not re.fullmatch("[0-9]{1,9}", value):
+            faults = [_fault(value, where, "Member must be a whole number")]
+        elif member.type_name == "integer":
+            faults = list(_faults(member, int(value), where))
+        if faults:
+            raise ApiError(RUNTIME_VALIDATION, f"1 validation error detected: {faults[0]}")
 
 
 def shown(shape: Shape, value: Any) -> Any:
@@ -114,7 +148,7 @@ def _with_times(shape: Shape, value: Any) -> Any:
         for name, part in value.items():
             if name in shape.members and part is not None:
                 part = _with_times(shape.members[name], part)
-            if part is not None:  # in JSON, null is as good as a member left out
+            if part is not None:
                 parts[name] = part
         return parts
     if isinstance(shape, ListShape) and isinstance(value, list):
@@ -130,7 +164,7 @@ def _faults(shape: Shape, value: Any, where: str) -> Iterator[str]:
     if isinstance(shape, StructureShape):
         yield from _faults_of_structure(shape, value, where)
         return
-    yield from _own_faults(shape, value, where)
+    yield from itertools.islice(_own_faults(shape, value, where), MOST_FAULTS)
     if isinstance(shape, ListShape):
         for number, part in enumerate(value, 1):
             yield from _faults(shape.member, part, f"{where}.{number}.member")
@@ -159,8 +193,11 @@ def _own_faults(shape: Shape, value: Any, where: str) -> Iterator[str]:
     if limits.get("enum") and value not in limits["enum"]:
         allowed = ", ".join(limits["enum"])
         yield _fault(value, where, f"Member must satisfy enum value set: [{allowed}]")
-    pattern = limits.get("pattern")
-    if pattern and isinstance(value, str) and not _is_accepted(shape, pattern, value):
+    # The length first: a pattern on a text of megabytes may take minutes.
+    pattern: str = limits.get("pattern", "")
+    too_long = isinstance(value, str) and len(value) > min(limits.get("max", LONGEST), LONGEST)
+    readable = pattern and isinstance(value, str) and not too_long
+    if readable and not _is_accepted(shape, pattern, value):
         rule = "Member must satisfy regular expression pattern"
         yield _fault(value, where, f"{rule}: {pattern}")
     # "min" and "max" bound a number itself, and the length of all else.
@@ -198,7 +235,7 @@ def _is_accepted(shape: Shape, pattern: str, value: str) -> bool:
 def _fault(value: Any, where: str, constraint: str) -> str:
     found = "null"
     if value is not None:
-        found = f"'{value}'"
+        found = f"'{str(value)[:SHOWN]}'"
     return f"Value {found} at '{where}' failed to satisfy constraint: {constraint}"
 
 

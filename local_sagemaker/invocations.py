@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from local_sagemaker import multi_model, objects
 from local_sagemaker.calls import PREFIX, ask, model_error
 from local_sagemaker.capture import capture
-from local_sagemaker.contract import ApiError, service
+from local_sagemaker.contract import ApiError, check_headers, service
 from local_sagemaker.fleet import KIND, Fleet
 from local_sagemaker.platform import Platform
 from local_sagemaker.record import Record
@@ -59,6 +59,7 @@ def fleet_of(platform: Platform, name: str) -> Fleet:
 
 def invoke(platform: Platform, name: str, body: bytes, headers: dict[str, str]) -> Answer:
     """InvokeEndpoint. headers: the caller's, by lower-case names."""
+    check_headers("InvokeEndpoint", headers)
     fleet = fleet_of(platform, name)
     if fleet.config.get("AsyncInferenceConfig"):
         raise ApiError("ValidationError", f"Endpoint {name} does not support this inference type.")
@@ -116,6 +117,7 @@ def invoke_async(
     platform: Platform, name: str, body: bytes, headers: dict[str, str]
 ) -> tuple[Record, dict[str, str]]:
     """InvokeEndpointAsync: the answer's body and headers; the work is done later."""
+    check_headers("InvokeEndpointAsync", headers)
     fleet = fleet_of(platform, name)
     config = fleet.config.get("AsyncInferenceConfig")
     if not config:

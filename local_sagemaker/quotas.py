@@ -3,6 +3,8 @@
 It gives what fits on this machine, for every type of instance.
 """
 
+import json
+
 from local_sagemaker import contract
 from local_sagemaker.record import Record
 
@@ -18,10 +20,12 @@ USES = {
 
 def listed(request: Record) -> Record:
     """ListServiceQuotas, all on one page. ApiError for another service than SageMaker."""
-    if request.get("ServiceCode") != "sagemaker":
+    code = request.get("ServiceCode")
+    if code != "sagemaker":
+        shown = json.dumps(code)[:100].strip('"')
         raise contract.ApiError(
             "NoSuchResourceException",
-            f"local SageMaker has no quotas of '{request.get('ServiceCode')}'; ask for sagemaker's",
+            f"local SageMaker has no quotas of '{shown}'; ask for sagemaker's",
         )
     quotas = []
     for shape, uses in USES.items():

@@ -94,6 +94,8 @@ def _body() -> Record:
     except ValueError as error:
         message = f"the request's body is not JSON: {error}"
         raise ApiError(contract.SERIALIZATION, message) from error
+    if not isinstance(body, dict):
+        raise ApiError(contract.SERIALIZATION, "the request's body must be a JSON object")
     return body
 
 

@@ -20,6 +20,7 @@ from local_sagemaker.contract import ApiError
 from local_sagemaker.record import Record
 
 ACCOUNT = "123456789012"  # moto's own
+LONGEST_TOKEN = 9  # digits; a token is the number of records before the page
 PAGE = 100  # records of a page, where a request leaves MaxResults out
 
 
@@ -164,6 +165,7 @@ def _wanted(record: Record, request: Record, name_field: str, status_field: str 
 def _number(token: str | None) -> int:
     if token is None:
         return 0
-    if not token.isdigit():
+    # isdigit() alone would take "²", which is no number to int().
+    if not (token.isascii() and token.isdigit() and len(token) <= LONGEST_TOKEN):
         raise ApiError("ValidationException", "The provided pagination token is invalid.")
     return int(token)

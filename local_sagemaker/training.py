@@ -63,7 +63,7 @@ def _check(request: Record) -> None:
     for part in UNSUPPORTED:
         if request.get(part):
             raise invalid(f"local SageMaker: {part} is not done here")
-    algorithm = request["AlgorithmSpecification"]
+    algorithm = request.get("AlgorithmSpecification", {})
     if not algorithm.get("TrainingImage"):
         raise invalid(
             "You must specify AlgorithmSpecification.TrainingImage; "

@@ -127,7 +127,7 @@ class TrainingRun(threading.Thread):
 
     def _wait(self) -> tuple[int, str]:
         """Wait until all hosts have ended, or one has failed."""
-        limits = self.job["StoppingCondition"]
+        limits = self.job.get("StoppingCondition", {})
         now = time.monotonic()
         run_s = limits.get("MaxRuntimeInSeconds", DEFAULT_RUNTIME_S)
         # MaxRuntimeInSeconds counts all attempts of a spot job together.

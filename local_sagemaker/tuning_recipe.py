@@ -40,7 +40,7 @@ def recipe(request: Record) -> Record:
 def parents(request: Record) -> list[str]:
     """Names of the tuning jobs that the job starts from."""
     entries = request.get("WarmStartConfig", {}).get("ParentHyperParameterTuningJobs", [])
-    return [entry["HyperParameterTuningJobName"] for entry in entries]
+    return [entry.get("HyperParameterTuningJobName", "") for entry in entries]
 
 
 def metric_of(request: Record) -> Record:

@@ -113,6 +113,7 @@ class TuningRun(threading.Thread):
         """The search's data and its recipe. ObjectError when S3 cannot be read."""
         data = self.folder / "data"
         shutil.rmtree(data, ignore_errors=True)
+        data.mkdir(parents=True)  # a search need not have a channel
         inputs = self.job["TrainingJobDefinition"].get("InputDataConfig", [])
         channels.fill(inputs, data, rank=0, hosts=1)
         given.write_text(json.dumps(recipe(self.job)), encoding="utf-8")  # JSON is YAML

@@ -1,6 +1,7 @@
 """Operations on tuning jobs: create, describe, list, stop, and the list of their training jobs."""
 
 import importlib.util
+import math
 import time
 
 from local_sagemaker import channels, metrics, tags
@@ -61,6 +62,9 @@ def _check(platform: Platform, request: Record) -> None:
         raise invalid(
             "local SageMaker: a tuning job has one TrainingJobDefinition here, and no Autotune",
         )
+    for part in ("ParameterRanges", "HyperParameterTuningJobObjective"):
+        if not config.get(part):
+            raise invalid(f"local SageMaker: HyperParameterTuningJobConfig.{part} is needed here")
     if config["ParameterRanges"].get("AutoParameters"):
         raise invalid(
             "local SageMaker: ParameterRanges.AutoParameters are not done here; give ranges",
@@ -82,6 +86,7 @@ def _check(platform: Platform, request: Record) -> None:
         definition.get("InputDataConfig", []),
         definition["AlgorithmSpecification"].get("TrainingInputMode", "File"),
     )
+    _check_ranges(config["ParameterRanges"])
     for parent in parents(request):
         record = _found(platform, parent)
         if record[STATUS] not in ENDED or not results_file(platform, parent).is_file():
@@ -89,6 +94,24 @@ def _check(platform: Platform, request: Record) -> None:
                 f"The parent tuning job {parent} is {record[STATUS]}; "
                 "a parent must have ended, with training jobs of its own"
             )
+
+
+def _check_ranges(ranges: Record) -> None:
+    """ApiError for a bound that is no number: SageMaker's API has them as texts."""
+    for kind in ("Continuous", "Integer"):
+        for entry in ranges.get(f"{kind}ParameterRanges", []):
+            for bound in ("MinValue", "MaxValue"):
+                if not _is_number(entry[bound]):
+                    raise invalid(
+                        f"The {bound} of '{entry['Name']}' must be a number; found '{entry[bound]}'"
+                    )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def _found(platform: Platform, name: str) -> Record:

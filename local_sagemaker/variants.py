@@ -135,17 +135,19 @@ class Variant:
         mount = MODEL
         if self.multi_model:
             mount = MODELS
-        return self.platform.container_engine.start(
-            RunSpec(
-                self.container["Image"],
-                "serve",
-                self.folder,
-                self._environment,
-                host=self.container.get("ContainerHostname", ""),
-                mount=mount,
-            ),
-            log.line,
+        spec = RunSpec(
+            self.container["Image"],
+            "serve",
+            self.folder,
+            self._environment,
+            host=self.container.get("ContainerHostname", ""),
+            mount=mount,
         )
+        try:
+            return self.platform.container_engine.start(spec, log.line)
+        except BaseException:  # no instance will write to it
+            log.close()
+            raise
 
     def _wait(self, instances: list[Instance]) -> None:
         deadline = time.monotonic() + self._health_s
