@@ -14,8 +14,7 @@ from diagnose.profiler_result import (
     SCAN_US,
     Details,
     Result,
-    format_parameters,
-    rounded,
+    answer,
     scan_counts,
     too_few,
     without_data,
@@ -42,7 +41,7 @@ def load_balancing(profile: Profile, parameters: LoadBalancing) -> Result:
     pairs = [pair for pair in combinations(series, 2) if pair[0].node == pair[1].node]
     if not pairs:
         reason = "there are no two GPUs on one node to compare" if series else NO_GPU
-        return without_data("LoadBalancing", parameters, reason)
+        return without_data(parameters, reason)
     triggered = 0
     violations = 0
     farthest = 0.0
@@ -60,13 +59,12 @@ def load_balancing(profile: Profile, parameters: LoadBalancing) -> Result:
             node["workloads"] |= {one.name: one_use, other.name: other_use}
             node["distances"].setdefault(one.name, {})[other.name] = distance
     datapoints = max(len(gpu.times) for gpu in series)
-    return Result(
-        rule="LoadBalancing",
+    return answer(
+        parameters,
+        details,
         triggered=triggered,
         violations=violations,
         datapoints=datapoints,
-        details=rounded(details),
-        parameters=format_parameters(parameters),
         finding=f"The greatest distance between two GPUs of a node is {farthest:.2f}; "
         f"from {parameters.threshold:g} on they are loaded unequally.",
         not_evaluated=too_few(datapoints, parameters.patience),

@@ -14,8 +14,7 @@ from diagnose.profiler_result import (
     SCAN_US,
     Details,
     Result,
-    format_parameters,
-    rounded,
+    answer,
     scan_counts,
     too_few,
     without_data,
@@ -86,9 +85,8 @@ def _bottleneck(
     words: str,
 ) -> Result:
     """dimension and limit: of the cores; words: the cores above it, for the finding."""
-    rule = type(parameters).__name__
     if not profile.metrics("GPUUtilization"):
-        return without_data(rule, parameters, NO_GPU)
+        return without_data(parameters, NO_GPU)
     triggered = 0
     violations = 0
     datapoints = 0
@@ -103,13 +101,12 @@ def _bottleneck(
         details |= _violations(moments)
     details["low_gpu_utilization"] = low
     share = 100 * violations / max(datapoints, 1)
-    return Result(
-        rule=rule,
+    return answer(
+        parameters,
+        details,
         triggered=triggered,
         violations=violations,
         datapoints=datapoints,
-        details=rounded(details),
-        parameters=format_parameters(parameters),
         finding=f"In {violations} of {datapoints} moments ({share:.0f} %) a GPU below "
         f"{parameters.gpu_threshold:g} % met {words} above {limit:g} %.",
         not_evaluated=too_few(datapoints, parameters.patience),

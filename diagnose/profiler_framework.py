@@ -13,9 +13,8 @@ from diagnose.profiler_result import (
     SCAN_US,
     Details,
     Result,
+    answer,
     box,
-    format_parameters,
-    rounded,
     without_data,
 )
 from diagnose.profiler_steps import NO_SPANS, WAITS, data_wait_share
@@ -52,9 +51,9 @@ def dataloader(profile: Profile, parameters: Dataloader) -> Result:
     loaders = _loaders(profile)
     cores = _cores(profile)
     if not loaders:
-        return without_data("Dataloader", parameters, "no data loading was recorded")
+        return without_data(parameters, "no data loading was recorded")
     if not cores:
-        return without_data("Dataloader", parameters, "no cores were measured")
+        return without_data(parameters, "no cores were measured")
     counts = _counts(loaders)
     durations = np.concatenate([spans.durations for spans in loaders])
     median = float(np.median(counts))
@@ -72,13 +71,13 @@ def dataloader(profile: Profile, parameters: Dataloader) -> Result:
         f"{len(counts)} seconds of data loading are not more than the {parameters.patience} "
         "that it waits for"
     )
-    return Result(
-        rule="Dataloader",
+    return answer(
+        parameters,
+        details,
+        digits=6,
         triggered=fires,
         violations=fires,
         datapoints=len(durations),
-        details=rounded(details, 6),
-        parameters=format_parameters(parameters),
         finding=finding,
         not_evaluated="" if enough else reason,
     )
@@ -130,7 +129,7 @@ def _loaders_per_second(loaders: list[Spans]) -> Ints:
 def overall_framework_metrics(profile: Profile, parameters: OverallFrameworkMetrics) -> Result:
     """Never fires: shares, in percent, of the modes, the passes, all phases, and the operators."""
     if not profile.spans:
-        return without_data("OverallFrameworkMetrics", parameters, NO_SPANS)
+        return without_data(parameters, NO_SPANS)
     steps: dict[str, float] = {}  # seconds by phase
     phases: dict[str, float] = {}
     for spans in profile.spans:
@@ -147,11 +146,10 @@ def overall_framework_metrics(profile: Profile, parameters: OverallFrameworkMetr
     if len(passes) == 2:
         details["forward_backward"] = _percent(passes)
     details |= _operator_details(profile.operators)
-    return Result(
-        rule="OverallFrameworkMetrics",
+    return answer(
+        parameters,
+        details,
         datapoints=sum(len(spans.starts) for spans in profile.spans),
-        details=rounded(details),
-        parameters=format_parameters(parameters),
     )
 
 

@@ -15,9 +15,8 @@ from diagnose.profiler_result import (
     SCAN_US,
     Details,
     Result,
+    answer,
     box,
-    format_parameters,
-    rounded,
     scan_counts,
     too_few,
     without_data,
@@ -67,7 +66,7 @@ def gpu_memory_increase(profile: Profile, parameters: GPUMemoryIncrease) -> Resu
     """
     series = profile.metrics("GPUMemoryUtilization")
     if not series:
-        return without_data("GPUMemoryIncrease", parameters, NO_GPU)
+        return without_data(parameters, NO_GPU)
     triggered = 0
     violations = 0
     most = 0.0
@@ -85,13 +84,12 @@ def gpu_memory_increase(profile: Profile, parameters: GPUMemoryIncrease) -> Resu
         triggered += _fired_scans(gpu, rises, profile.bounds()[0], parameters)
     datapoints = max(len(gpu.times) for gpu in series)
     window = parameters.window
-    return Result(
-        rule="GPUMemoryIncrease",
+    return answer(
+        parameters,
+        details,
         triggered=triggered,
         violations=violations,
         datapoints=datapoints,
-        details=rounded(details),
-        parameters=format_parameters(parameters),
         finding=f"Used GPU memory rose by at most {most:.1f} points from one window of {window} "
         "measurements to the next.",
         not_evaluated=too_few(datapoints, parameters.patience + 2 * window - 1),
@@ -130,7 +128,7 @@ def low_gpu_utilization(profile: Profile, parameters: LowGPUUtilization) -> Resu
     """
     series = profile.metrics("GPUUtilization")
     if not series:
-        return without_data("LowGPUUtilization", parameters, NO_GPU)
+        return without_data(parameters, NO_GPU)
     triggered = 0
     details: Details = {}
     words = []
@@ -150,13 +148,12 @@ def low_gpu_utilization(profile: Profile, parameters: LowGPUUtilization) -> Resu
             f"95th {p95:.0f} %"
         )
     datapoints = max(len(gpu.times) for gpu in series)
-    return Result(
-        rule="LowGPUUtilization",
+    return answer(
+        parameters,
+        details,
         triggered=triggered,
         violations=triggered,
         datapoints=datapoints,
-        details=rounded(details),
-        parameters=format_parameters(parameters),
         finding="; ".join(words) + ".",
         not_evaluated=too_few(datapoints, parameters.patience),
     )
@@ -200,7 +197,7 @@ def batch_size(profile: Profile, parameters: BatchSize) -> Result:
     The 95th percentiles of the mean core, the GPU and its memory all lie below their thresholds.
     """
     if not profile.metrics("GPUUtilization"):
-        return without_data("BatchSize", parameters, NO_GPU)
+        return without_data(parameters, NO_GPU)
     triggered = 0
     datapoints = 0
     details: Details = {}
@@ -216,13 +213,12 @@ def batch_size(profile: Profile, parameters: BatchSize) -> Result:
             f"{usage.node} {usage.gpu.name}: 95th percentile of CPU {cpu:.0f} %, "
             f"GPU {gpu:.0f} %, GPU memory {memory:.0f} %"
         )
-    return Result(
-        rule="BatchSize",
+    return answer(
+        parameters,
+        details,
         triggered=triggered,
         violations=triggered,
         datapoints=datapoints,
-        details=rounded(details),
-        parameters=format_parameters(parameters),
         finding="; ".join(words) + ".",
         not_evaluated=too_few(datapoints, max(parameters.window, parameters.patience)),
     )

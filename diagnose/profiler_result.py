@@ -44,9 +44,36 @@ class Result:
         }
 
 
-def without_data(rule: str, parameters: "DataclassInstance", reason: str) -> Result:
+def answer(
+    parameters: "DataclassInstance",
+    details: Details,
+    digits: int = 4,
+    *,
+    triggered: int = 0,
+    violations: int = 0,
+    datapoints: int = 0,
+    finding: str = "",
+    not_evaluated: str = "",
+) -> Result:
+    """A rule's answer, ready for JSON: details are rounded to so many digits.
+
+    The rule is named as the class of its parameters.
+    """
+    return Result(
+        rule=type(parameters).__name__,
+        triggered=triggered,
+        violations=violations,
+        datapoints=datapoints,
+        details=rounded(details, digits),
+        parameters=format_parameters(parameters),
+        finding=finding,
+        not_evaluated=not_evaluated,
+    )
+
+
+def without_data(parameters: "DataclassInstance", reason: str) -> Result:
     """The answer of a rule that found nothing to evaluate."""
-    return Result(rule, parameters=format_parameters(parameters), not_evaluated=reason)
+    return answer(parameters, {}, not_evaluated=reason)
 
 
 def too_few(datapoints: int, patience: int) -> str:

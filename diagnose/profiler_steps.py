@@ -14,8 +14,7 @@ from diagnose.profiler_result import (
     SCAN_US,
     Details,
     Result,
-    format_parameters,
-    rounded,
+    answer,
     without_data,
 )
 
@@ -56,7 +55,7 @@ def max_initialization_time(profile: Profile, parameters: MaxInitializationTime)
     start, end = profile.bounds()
     steps = profile.steps()
     if not steps and not profile.framework:
-        return without_data("MaxInitializationTime", parameters, NO_SPANS)
+        return without_data(parameters, NO_SPANS)
     step_num = {}
     waited = end - start
     finding = f"In {waited:.1f} s no step began."
@@ -71,13 +70,13 @@ def max_initialization_time(profile: Profile, parameters: MaxInitializationTime)
     if too_long > 0:
         triggered = 1 + int(too_long * 1e6 / parameters.scan_interval_us)
     details = {"job_start": start, "job_end": end, "step_num": step_num}
-    return Result(
-        rule="MaxInitializationTime",
+    return answer(
+        parameters,
+        details,
+        digits=6,
         triggered=triggered,
         violations=triggered,
         datapoints=sum(len(spans.starts) for spans in steps),
-        details=rounded(details, 6),
-        parameters=format_parameters(parameters),
         finding=finding,
     )
 
@@ -92,7 +91,7 @@ def step_outlier(profile: Profile, parameters: StepOutlier) -> Result:
         reason = "no steps were recorded"
         if parameters.mode:
             reason += f" of mode {parameters.mode}"
-        return without_data("StepOutlier", parameters, reason)
+        return without_data(parameters, reason)
     triggered = 0
     violations = 0
     details: Details = {}
@@ -112,13 +111,13 @@ def step_outlier(profile: Profile, parameters: StepOutlier) -> Result:
         words.append(f"{key}: {share} lasted longer than {limit:.4g} s (mean {mean:.4g} s)")
     datapoints = sum(len(spans.starts) for spans in every)
     reason = f"{datapoints} steps are too few: it needs more than {FEWEST_STEPS} of a mode"
-    return Result(
-        rule="StepOutlier",
+    return answer(
+        parameters,
+        {"step_details": details},
+        digits=6,
         triggered=triggered,
         violations=violations,
         datapoints=datapoints,
-        details=rounded({"step_details": details}, 6),
-        parameters=format_parameters(parameters),
         finding="; ".join(words) + "." if words else "",
         not_evaluated="" if details else reason,
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from diagnose.profiler_data import Floats, Profile, mean_over
-from diagnose.profiler_result import SCAN_US, Details, Result, format_parameters, rounded
+from diagnose.profiler_result import SCAN_US, Details, Result, answer
 
 # resource: dimension, type and name of its metrics; empty for any
 RESOURCES = {
@@ -45,11 +45,11 @@ def overall_system_usage(profile: Profile, parameters: OverallSystemUsage) -> Re
                 "min": values.min(),
             }
             datapoints = max(datapoints, len(values))
-    return Result(
-        rule="OverallSystemUsage",
+    return answer(
+        parameters,
+        details,
+        digits=2,
         datapoints=datapoints,
-        details=rounded(details, 2),
-        parameters=format_parameters(parameters),
         not_evaluated="" if details else "no metrics of the machine were found",
     )
 
