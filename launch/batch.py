@@ -10,8 +10,8 @@ from launch.hosting import model_source
 from launch.jobs import FAILED, FINE, finish, start, unfinished
 from launch.requests_batch import transform_job
 from launch.requests_hosting import model
-from launch.requests_training import bucket, dated, prefix, s3
-from launch.upload import Channel, files_of, upload
+from launch.requests_training import dated, prefix, s3
+from launch.upload import channel_below, files_of, upload
 
 
 def batch(context: LaunchContext) -> int:
@@ -77,16 +77,8 @@ def read_answer(path: Path, photo: str) -> Answer:
 def bring_photos(context: LaunchContext, folder: Path) -> str:
     """Put a folder's photos into S3; their prefix."""
     files = files_of(folder)
-    client = None
-    if not context.dry:
-        client = context.client("s3")
-    channel = Channel(
-        client,
-        bucket(context.recipe, context.location),
-        # Under the folder's name, so that a second run sends only changed photos.
-        f"{prefix(context.recipe)}/batch-input/{folder.absolute().name}/",
-        context.recipe.sagemaker.kms_key,
-    )
+    # Under the folder's name, so that a second run sends only changed photos.
+    channel = channel_below(context, f"batch-input/{folder.absolute().name}")
     if context.dry:
         for file in files:
             context.ask("s3", "PutObject", **channel.put_request(file), Body=str(file.path))

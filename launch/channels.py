@@ -5,8 +5,7 @@ from pathlib import Path
 from launch.context import LaunchContext
 from launch.jobs import FINE
 from launch.recipe import located
-from launch.requests_training import bucket, prefix
-from launch.upload import Channel, files_of, upload
+from launch.upload import Channel, channel_below, files_of, upload
 
 
 def upload_channels(context: LaunchContext) -> int:
@@ -42,11 +41,6 @@ def show_upload(context: LaunchContext, name: str, folder: Path) -> None:
 
 
 def channel_of(context: LaunchContext, name: str) -> Channel:
-    """A channel's prefix in S3; in a dry run without a client."""
-    client = None
-    if not context.dry:
-        client = context.client("s3")
-    bucket_name = bucket(context.recipe, context.location)
+    """A training channel's prefix in S3."""
     # The same prefix as in requests_training.channels.
-    key = f"{prefix(context.recipe)}/data/{name}/"
-    return Channel(client, bucket_name, key, context.recipe.sagemaker.kms_key)
+    return channel_below(context, f"data/{name}")

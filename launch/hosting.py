@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from launch.context import LaunchContext
-from launch.errors import LaunchError, is_missing
-from launch.jobs import FAILED, FINE, best_trial, chosen, describe_or_none
+from launch.errors import LaunchError
+from launch.jobs import FAILED, FINE, best_trial, chosen, describe_or_none, endpoint_or_none
 from launch.requests_hosting import endpoint, endpoint_config, model
-from launch.requests_training import bucket, dated, model_data, prefix, s3, s3_encryption, split_s3
+from launch.requests_training import dated, model_data, s3, s3_encryption, split_s3
 from launch.requests_update import alarm, alarm_name, scaling, update
 from launch.state import Entry
-from launch.upload import LARGEST, Channel, File, sha256_of
+from launch.upload import LARGEST, File, channel_below, sha256_of
 
 # In these states SageMaker refuses an update.
 CHANGING = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
@@ -93,12 +93,9 @@ def wait_and_scale(context: LaunchContext, config: str) -> int:
 def live_status(context: LaunchContext) -> str | None:
     """State of the endpoint; None where there is none. LaunchError when it never came up."""
     name = context.recipe.endpoint_name
-    try:
-        answer = context.ask("sagemaker", "DescribeEndpoint", EndpointName=name)
-    except Exception as error:
-        if is_missing(error):
-            return None
-        raise
+    answer = endpoint_or_none(context, name)
+    if answer is None:
+        return None
     found = str(answer["EndpointStatus"])
     if found == "Failed":
         raise LaunchError(
@@ -179,15 +176,7 @@ def bring(context: LaunchContext, path: Path) -> str:
     file = File("model.tar.gz", path, path.stat().st_size, sha256_of(path))
     if file.size > LARGEST:
         raise LaunchError(f"'{path}' has more than 5 GB")
-    client = None
-    if not context.dry:
-        client = context.client("s3")
-    channel = Channel(
-        client,
-        bucket(context.recipe, context.location),
-        f"{prefix(context.recipe)}/models/{file.sha256[:16]}/",
-        context.recipe.sagemaker.kms_key,
-    )
+    channel = channel_below(context, f"models/{file.sha256[:16]}")
     if context.dry:
         context.ask("s3", "PutObject", **channel.put_request(file), Body=str(path))
     elif file.name not in channel.objects():

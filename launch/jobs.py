@@ -201,6 +201,16 @@ def describe_or_none(context: LaunchContext, kind: str, name: str) -> Response |
         raise
 
 
+def endpoint_or_none(context: LaunchContext, name: str) -> Response | None:
+    """The answer of DescribeEndpoint; None where there is no such endpoint."""
+    try:
+        return context.ask("sagemaker", "DescribeEndpoint", EndpointName=name)
+    except Exception as error:
+        if is_missing(error):
+            return None
+        raise
+
+
 def chosen(context: LaunchContext, *kinds: str) -> Entry:
     """The job of --job, else the latest that was started.
 

@@ -3,7 +3,6 @@
 import json
 
 from launch.context import LaunchContext
-from launch.errors import is_missing
 from launch.follow import (
     DESCRIBE,
     ENDED,
@@ -15,7 +14,7 @@ from launch.follow import (
     status_of,
     summary,
 )
-from launch.jobs import FINE, chosen, describe_or_none, exit_code
+from launch.jobs import FINE, chosen, describe_or_none, endpoint_or_none, exit_code
 from launch.stacks import stack_summary
 from launch.state import Entry
 from launch.tagged import recall
@@ -72,12 +71,9 @@ def shown(entry: Entry, state: str, as_json: bool) -> str:
 
 def endpoint_summary(context: LaunchContext, name: str) -> str:
     """State, configuration and instances of an endpoint, for people."""
-    try:
-        answer = context.ask("sagemaker", "DescribeEndpoint", EndpointName=name)
-    except Exception as error:
-        if is_missing(error):
-            return "not on SageMaker"
-        raise
+    answer = endpoint_or_none(context, name)
+    if answer is None:
+        return "not on SageMaker"
     words = [answer.get("EndpointStatus", ""), answer.get("EndpointConfigName", "")]
     for variant in answer.get("ProductionVariants", []):
         # A serverless variant has no instances.

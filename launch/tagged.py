@@ -8,9 +8,8 @@ from datetime import UTC
 
 from launch.aws import Response
 from launch.context import LaunchContext
-from launch.errors import is_missing
 from launch.follow import DESCRIBE
-from launch.jobs import describe_or_none
+from launch.jobs import describe_or_none, endpoint_or_none
 from launch.recipe import searches
 from launch.requests_training import RECIPE_TAG
 from launch.requests_tuning import tuning_name
@@ -105,12 +104,9 @@ def entry_of(context: LaunchContext, kind: str, name: str) -> Entry | None:
 
 
 def endpoint_entry(context: LaunchContext, name: str) -> Entry | None:
-    try:
-        answer = context.ask("sagemaker", "DescribeEndpoint", EndpointName=name)
-    except Exception as error:
-        if is_missing(error):
-            return None
-        raise
+    answer = endpoint_or_none(context, name)
+    if answer is None:
+        return None
     facts = {"config": answer["EndpointConfigName"]}
     return Entry("endpoint", answer["EndpointName"], started(answer), facts)
 

@@ -17,8 +17,9 @@ from pathlib import Path
 from artifact.json_text import read_json
 from artifact.names import is_text, printable
 from launch.aws import AwsClient, Request
+from launch.context import LaunchContext
 from launch.errors import LaunchError, is_missing
-from launch.requests_training import s3_encryption
+from launch.requests_training import bucket, prefix, s3_encryption
 
 THREADS = 16
 # Bytes of one PutObject.
@@ -283,3 +284,13 @@ def send_all(
     finally:
         # After an error the waiting files are not sent any more.
         pool.shutdown(cancel_futures=True)
+
+
+def channel_below(context: LaunchContext, folder: str) -> Channel:
+    """A folder below the recipe's prefix in its bucket; in a dry run without a client."""
+    client = None
+    if not context.dry:
+        client = context.client("s3")
+    key = f"{prefix(context.recipe)}/{folder}/"
+    kms_key = context.recipe.sagemaker.kms_key
+    return Channel(client, bucket(context.recipe, context.location), key, kms_key)

@@ -19,13 +19,14 @@ def create(platform: Platform, request: Record, region: str) -> Record:
         "Region": region,
         "EndpointStatus": "Creating",
     }
-    platform.store.add(
+    tags.add_tagged(
+        platform,
         KIND,
         name,
         record,
+        record["EndpointArn"],
         invalid(f'Cannot create already existing endpoint "{record["EndpointArn"]}".'),
     )
-    tags.set_all(platform, record["EndpointArn"], request.get("Tags", []))
     _begin(platform, record)
     return record
 

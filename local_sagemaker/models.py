@@ -33,13 +33,14 @@ def create_model(platform: Platform, request: Record, region: str) -> Record:
         raise invalid(f"Requested image {container['Image']} not found: {error}") from error
     _check_data(container)
     record = {**request, "ModelArn": arn(region, "model", name), "Region": region}
-    platform.store.add(
+    tags.add_tagged(
+        platform,
         MODEL,
         name,
         record,
+        record["ModelArn"],
         invalid(f'Cannot create already existing model "{record["ModelArn"]}".'),
     )
-    tags.set_all(platform, record["ModelArn"], request.get("Tags", []))
     return record
 
 
@@ -86,16 +87,17 @@ def create_config(platform: Platform, request: Record, region: str) -> Record:
         "EndpointConfigArn": arn(region, "endpoint-config", name),
         "Region": region,
     }
-    platform.store.add(
+    tags.add_tagged(
+        platform,
         CONFIG,
         name,
         record,
+        record["EndpointConfigArn"],
         invalid(
             "Cannot create already existing endpoint configuration "
             f'"{record["EndpointConfigArn"]}".'
         ),
     )
-    tags.set_all(platform, record["EndpointConfigArn"], request.get("Tags", []))
     return record
 
 

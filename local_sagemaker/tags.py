@@ -3,12 +3,20 @@
 import hashlib
 from contextlib import AbstractContextManager
 
-from local_sagemaker.contract import invalid
+from local_sagemaker.contract import ApiError, invalid
 from local_sagemaker.platform import Platform
 from local_sagemaker.record import Record
 
 KIND = "tags"
 MOST = 50  # tags of one resource: AddTags
+
+
+def add_tagged(
+    platform: Platform, kind: str, name: str, record: Record, arn: str, taken: ApiError
+) -> None:
+    """Keep a new resource's record and the tags of its request; raises `taken` as Store.add."""
+    platform.store.add(kind, name, record, taken)
+    set_all(platform, arn, record.get("Tags", []))
 
 
 def set_all(platform: Platform, arn: str, given: list[Record]) -> None:

@@ -32,17 +32,18 @@ def create(platform: Platform, request: Record, region: str) -> Record:
         if request.get("ProfilerConfig", {}).get("DisableProfiler", True):
             record["ProfilingStatus"] = "Disabled"
     record |= rules.begin(record)
-    platform.store.add(
+    tags.add_tagged(
+        platform,
         KIND,
         name,
         record,
+        record["TrainingJobArn"],
         ApiError(
             IN_USE,
             "Training job names must be unique within an AWS account and region, and a training "
             f"job with this name already exists ({record['TrainingJobArn']})",
         ),
     )
-    tags.set_all(platform, record["TrainingJobArn"], request.get("Tags", []))
     platform.start(KIND, name, TrainingRun(platform, record))
     return record
 

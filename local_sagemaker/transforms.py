@@ -39,17 +39,18 @@ def create(platform: Platform, request: Record, region: str) -> Record:
         "Region": region,
         "TransformJobStatus": "InProgress",
     }
-    platform.store.add(
+    tags.add_tagged(
+        platform,
         KIND,
         name,
         record,
+        record["TransformJobArn"],
         ApiError(
             IN_USE,
             "Job name must be unique within an AWS account and region, and a job with this name "
             f"already exists ({record['TransformJobArn']})",
         ),
     )
-    tags.set_all(platform, record["TransformJobArn"], request.get("Tags", []))
     platform.start(KIND, name, TransformRun(platform, record))
     return record
 

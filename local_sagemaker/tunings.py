@@ -36,17 +36,18 @@ def create(platform: Platform, request: Record, region: str) -> Record:
         },
         "ObjectiveStatusCounters": {"Succeeded": 0, "Pending": 0, "Failed": 0},
     }
-    platform.store.add(
+    tags.add_tagged(
+        platform,
         KIND,
         name,
         record,
+        record["HyperParameterTuningJobArn"],
         ApiError(
             IN_USE,
             "Tuning job names must be unique within an AWS account and region, and a tuning job "
             f"with this name already exists ({record['HyperParameterTuningJobArn']})",
         ),
     )
-    tags.set_all(platform, record["HyperParameterTuningJobArn"], request.get("Tags", []))
     platform.start(KIND, name, TuningRun(platform, record))
     return record
 

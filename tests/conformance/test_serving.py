@@ -5,10 +5,8 @@ clauses for all offenders are some thousand processes: `make verify` looks at th
 """
 
 import dataclasses
-import os
-import sys
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -21,8 +19,14 @@ from conformance.server import Sample
 from conformance.servings import MULTI_MODEL
 from conformance.targets import Program
 from runtime.instances import Instance
-from tests.support.clause_results import broken, by_name, not_applicable
+from tests.support.clause_results import broken, by_name
 from tests.support.jobs import REPOSITORY
+from tests.support.offenders import (
+    assert_all_kept,
+    assert_says_what_it_requires,
+    side_by_side,
+    skip_unless_root,
+)
 
 pytestmark = pytest.mark.slow
 PLANTED = REPOSITORY / "tests" / "support" / "planted_server.py"
@@ -56,9 +60,8 @@ OF_IMAGES = {
     "serves_without_network",
     "multi_model_out_of_memory",
 }
-# a process can be closed in by root alone, on Linux
+# their offenders need a process that is closed in
 OF_ROOT = {"read_only_model_folder"}
-IS_ROOT = os.getuid() == 0 and sys.platform == "linux"
 NAMES = [clause.name for clause in of_kind(SERVING)]
 FAULTS = [name for name in NAMES if name not in OF_IMAGES]
 ECHO = """
@@ -110,16 +113,16 @@ def model(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def caught(model) -> Iterator[dict[str, Future]]:
-    """Each offender under its own clause, a few side by side: they mostly wait."""
-    with ThreadPoolExecutor(6) as pool:
-        yield {fault: pool.submit(examined, fault, model, (fault,)) for fault in FAULTS}
+    """Each offender under its own clause."""
+    with side_by_side(lambda fault: examined(fault, model, (fault,)), FAULTS) as results:
+        yield results
 
 
 @pytest.fixture(scope="module")
 def examined_whole(model) -> Iterator[dict[str, Future]]:
     """Each offender under all clauses."""
-    with ThreadPoolExecutor(6) as pool:
-        yield {fault: pool.submit(examined, fault, model) for fault in FAULTS}
+    with side_by_side(lambda fault: examined(fault, model), FAULTS) as results:
+        yield results
 
 
 def test_there_are_thirty_clauses():
@@ -128,23 +131,17 @@ def test_there_are_thirty_clauses():
 
 @pytest.mark.parametrize("clause", of_kind(SERVING), ids=lambda clause: clause.name)
 def test_each_clause_says_what_it_requires(clause):
-    assert clause.requirement.endswith((".", ")"))
-    assert len(clause.source) > 10
-    assert len(clause.fix) > 10
+    assert_says_what_it_requires(clause)
 
 
 def test_a_program_that_keeps_the_contract_keeps_every_clause(model):
     results = examined("none", model)
-    assert broken(results) == {}
-    expected = OF_IMAGES if IS_ROOT else OF_IMAGES | OF_ROOT
-    found = not_applicable(results)
-    assert set(found) == expected, found
+    assert_all_kept(results, OF_IMAGES, OF_ROOT)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_offender_is_caught(caught, fault):
-    if fault in OF_ROOT and not IS_ROOT:
-        pytest.skip("closing a process in needs root")
+    skip_unless_root(fault, OF_ROOT)
     results = caught[fault].result()
     assert set(broken(results)) == {fault}, results
 
@@ -152,8 +149,7 @@ def test_the_offender_is_caught(caught, fault):
 @pytest.mark.verify
 @pytest.mark.parametrize("fault", FAULTS)
 def test_no_clause_but_its_own_catches_the_offender(examined_whole, model, fault):
-    if fault in OF_ROOT and not IS_ROOT:
-        pytest.skip("closing a process in needs root")
+    skip_unless_root(fault, OF_ROOT)
     found = broken(examined_whole[fault].result())
     more = set(found) - {fault}
     if more and all(CLAUSES[name].alone for name in more):

@@ -5,10 +5,8 @@ clauses for all offenders are some thousand processes: `make verify` looks at th
 """
 
 import dataclasses
-import os
-import sys
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 
 import pytest
 
@@ -20,20 +18,25 @@ from conformance.runner import Wanted, examine, workplace
 from conformance.targets import Program
 from tests.support.clause_results import broken, by_name, not_applicable
 from tests.support.jobs import REPOSITORY
+from tests.support.offenders import (
+    assert_all_kept,
+    assert_says_what_it_requires,
+    side_by_side,
+    skip_unless_root,
+)
 
 pytestmark = pytest.mark.slow
 PLANTED = REPOSITORY / "tests" / "support" / "planted_training.py"
 LIMITS = ContractLimits(train_stop_s=3, train_s=30, trains_s=5, early_s=0.2)
 # their offenders are in test_containers.py
 OF_IMAGES = {"starts_by_container_entrypoint", "runs_without_root"}
-# a process can be closed in by root alone, on Linux
+# their offenders need a process that is closed in
 OF_ROOT = {
     "read_only_input",
     "trains_without_network",
     "small_shared_memory",
     "failure_without_a_failure_file",
 }
-IS_ROOT = os.getuid() == 0 and sys.platform == "linux"
 CLAUSES = [clause.name for clause in of_kind(TRAINING)]
 # metric_definitions looks at the job, not at the program
 FAULTS = [name for name in CLAUSES if name not in OF_IMAGES | {"metric_definitions"}]
@@ -68,18 +71,18 @@ def examined(fault: str, folder, only: tuple[str, ...] = ()) -> dict[str, Result
 
 @pytest.fixture(scope="module")
 def caught(tmp_path_factory) -> Iterator[dict[str, Future]]:
-    """Each offender under its own clause, a few side by side: they mostly wait."""
+    """Each offender under its own clause."""
     folder = tmp_path_factory.mktemp("channel")
-    with ThreadPoolExecutor(6) as pool:
-        yield {fault: pool.submit(examined, fault, folder, (fault,)) for fault in FAULTS}
+    with side_by_side(lambda fault: examined(fault, folder, (fault,)), FAULTS) as results:
+        yield results
 
 
 @pytest.fixture(scope="module")
 def examined_whole(tmp_path_factory) -> Iterator[dict[str, Future]]:
     """Each offender under all clauses."""
     folder = tmp_path_factory.mktemp("channel")
-    with ThreadPoolExecutor(6) as pool:
-        yield {fault: pool.submit(examined, fault, folder) for fault in FAULTS}
+    with side_by_side(lambda fault: examined(fault, folder), FAULTS) as results:
+        yield results
 
 
 def test_there_are_thirty_clauses():
@@ -88,23 +91,17 @@ def test_there_are_thirty_clauses():
 
 @pytest.mark.parametrize("clause", of_kind(TRAINING), ids=lambda clause: clause.name)
 def test_each_clause_says_what_it_requires(clause):
-    assert clause.requirement.endswith((".", ")"))
-    assert len(clause.source) > 10
-    assert len(clause.fix) > 10
+    assert_says_what_it_requires(clause)
 
 
 def test_a_program_that_keeps_the_contract_keeps_every_clause(tmp_path):
     results = examined("none", tmp_path)
-    assert broken(results) == {}
-    expected = OF_IMAGES if IS_ROOT else OF_IMAGES | OF_ROOT
-    found = not_applicable(results)
-    assert set(found) == expected, found
+    assert_all_kept(results, OF_IMAGES, OF_ROOT)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_offender_is_caught(caught, fault):
-    if fault in OF_ROOT and not IS_ROOT:
-        pytest.skip("closing a process in needs root")
+    skip_unless_root(fault, OF_ROOT)
     results = caught[fault].result()
     assert set(broken(results)) == {fault}, results
 
@@ -112,8 +109,7 @@ def test_the_offender_is_caught(caught, fault):
 @pytest.mark.verify
 @pytest.mark.parametrize("fault", FAULTS)
 def test_no_clause_but_its_own_catches_the_offender(examined_whole, fault):
-    if fault in OF_ROOT and not IS_ROOT:
-        pytest.skip("closing a process in needs root")
+    skip_unless_root(fault, OF_ROOT)
     found = broken(examined_whole[fault].result())
     assert set(found) == {fault}, found
 

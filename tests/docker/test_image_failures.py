@@ -1,16 +1,12 @@
 """Training jobs in our image that fail or are stopped. Needs Docker."""
 
-import os
 import shutil
-import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
 from artifact.model import read_description
-from runtime.docker import THREADS
-from tests.support.image_jobs import docker, job_for
+from tests.support.image_jobs import docker, job_for, stop_at
 
 pytestmark = pytest.mark.docker
 
@@ -34,32 +30,9 @@ def test_a_failure_that_cannot_be_written_still_fails_the_job(images, tmp_path):
 
 def test_docker_stop_leaves_the_artifact(images, tmp_path):
     root = job_for(tmp_path, epochs=5000)
-    name = f"slipway-stop-{os.getpid()}"
-    process = subprocess.Popen(
-        [
-            "docker",
-            "run",
-            "--rm",
-            "--name",
-            name,
-            *THREADS,
-            "-v",
-            f"{root}:/opt/ml",
-            images["train"],
-            "train",
-        ],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.startswith("epoch=2"):
-            break
-    started = time.monotonic()
-    docker("stop", "-t", "120", name, check=True)
-    process.communicate()
-    assert process.returncode == 0
-    assert time.monotonic() - started < 30
+    code, seconds = stop_at(images["train"], root, "epoch=2")
+    assert code == 0
+    assert seconds < 30
     assert read_description(root / "model").provenance["best_epoch"] >= 1
 
 

@@ -1,15 +1,11 @@
 """A user's own training script in our image, as SageMaker's script mode runs it."""
 
-import os
-import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
-from runtime.docker import THREADS
 from runtime.opt_ml import lay_out
-from tests.support.image_jobs import docker
+from tests.support.image_jobs import docker, stop_at
 from tests.support.jobs import draw_channel
 
 pytestmark = pytest.mark.docker
@@ -75,30 +71,7 @@ def test_a_users_script_that_fails_gives_its_own_reason(images, tmp_path):
 
 def test_sigterm_reaches_a_users_script(images, tmp_path):
     root = script_job(tmp_path, "wait")
-    name = f"slipway-script-{os.getpid()}"
-    process = subprocess.Popen(
-        [
-            "docker",
-            "run",
-            "--rm",
-            "--name",
-            name,
-            *THREADS,
-            "-v",
-            f"{root}:/opt/ml",
-            images["train"],
-            "train",
-        ],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.startswith("waiting"):
-            break
-    started = time.monotonic()
-    docker("stop", "-t", "60", name, check=True)
-    process.communicate()
-    assert process.returncode == 0
-    assert time.monotonic() - started < 30
+    code, seconds = stop_at(images["train"], root, "waiting")
+    assert code == 0
+    assert seconds < 30
     assert (root / "model" / "saved").exists()

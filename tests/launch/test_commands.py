@@ -11,6 +11,7 @@ from launch.context import service_model
 from launch.cost import read_prices
 from launch.registry import DOCKER_MANIFEST, OCI_MANIFEST
 from launch.upload import Channel, files_of, upload
+from local_test.e2e_story import TRUST
 from tests.support.jobs import REPOSITORY, draw_channel
 from tests.support.launching import URI
 from tests.support.registries import aws, no_credentials
@@ -168,17 +169,7 @@ def test_check_says_what_is_missing(account, capsys):
         assert line in printed, printed
     make_bucket()
     run(capsys, "upload")
-    trust = {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Effect": "Allow",
-                "Action": "sts:AssumeRole",
-                "Principal": {"Service": "sagemaker.amazonaws.com"},
-            }
-        ],
-    }
-    boto("iam").create_role(RoleName="SlipwayRole", AssumeRolePolicyDocument=json.dumps(trust))
+    boto("iam").create_role(RoleName="SlipwayRole", AssumeRolePolicyDocument=json.dumps(TRUST))
     images = {}
     kinds = {"train": DOCKER_MANIFEST, "serve": OCI_MANIFEST}
     for name, kind in kinds.items():

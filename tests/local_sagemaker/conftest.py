@@ -24,3 +24,13 @@ def hosting(tmp_path_factory, colours):
                 PrimaryContainer={"Image": SERVE_IMAGE, "ModelDataUrl": data},
             )
         yield cloud
+
+
+@pytest.fixture(scope="module")
+def sagemaker(hosting):
+    return hosting.client("sagemaker")
+
+
+@pytest.fixture(scope="module")
+def runtime(hosting):
+    return hosting.client("sagemaker-runtime")

@@ -14,16 +14,6 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def sagemaker(hosting):
-    return hosting.client("sagemaker")
-
-
-@pytest.fixture(scope="module")
-def runtime(hosting):
-    return hosting.client("sagemaker-runtime")
-
-
-@pytest.fixture(scope="module")
 def endpoint(sagemaker) -> str:
     sagemaker.create_endpoint_config(EndpointConfigName="first", ProductionVariants=[variant()])
     sagemaker.create_endpoint(EndpointName="live", EndpointConfigName="first")

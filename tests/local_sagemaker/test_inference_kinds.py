@@ -12,16 +12,6 @@ from tests.support.servers import photo
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def sagemaker(hosting):
-    return hosting.client("sagemaker")
-
-
-@pytest.fixture(scope="module")
-def runtime(hosting):
-    return hosting.client("sagemaker-runtime")
-
-
 def test_async_inference(sagemaker, runtime, hosting):
     s3 = hosting.client("s3")
     s3.put_object(Bucket=BUCKET, Key="in/blue.jpg", Body=photo("blue"))

@@ -10,16 +10,6 @@ from tests.support.sagemakers import BUCKET, Client, until
 from tests.support.servers import b64, photo
 
 
-@pytest.fixture(scope="module")
-def sagemaker(hosting):
-    return hosting.client("sagemaker")
-
-
-@pytest.fixture(scope="module")
-def runtime(hosting):
-    return hosting.client("sagemaker-runtime")
-
-
 def ended(sagemaker: Client, name: str) -> dict[str, Any]:
     """DescribeTransformJob once the job has ended."""
 

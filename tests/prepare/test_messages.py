@@ -3,7 +3,6 @@
 import errno
 import os
 import sys
-from collections import Counter
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 
@@ -11,34 +10,11 @@ import pytest
 
 from prepare import __main__ as command
 from prepare import build
-from prepare.convert import Photo
 from prepare.options import Options
 from prepare.progress import progress
 from prepare.scan import PrepareError, Source
 from prepare.summary import Summary
-
-PHOTO = Photo("p", "JPEG", "RGB", 48, 36, (), "s", 100)
-
-
-def summary(**changes: object) -> Summary:
-    one = Summary(
-        classes=("a", "b"),
-        by_split={"train": 3, "validation": 0, "test": 1},
-        by_class={},
-        modes=Counter(),
-        formats=Counter(),
-        changes=Counter(),
-        sizes=[(1, 1)] * 4,
-        duplicates=[],
-        conflicts=[],
-        leaks=[],
-        broken={},
-        ignored=[],
-        presplit=False,
-        split=(0.7, 0.1, 0.2),
-        seed=0,
-    )
-    return replace(one, **changes)  # type: ignore[arg-type]  # the fields' own types
+from tests.support.preparations import PHOTO, summary
 
 
 @pytest.mark.parametrize(

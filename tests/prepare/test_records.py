@@ -3,7 +3,6 @@
 import base64
 import io
 import json
-from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -16,10 +15,9 @@ from prepare.options import Options
 from prepare.photo_report import SHAPES, SIDES, _thumbnail, contact_sheet, histogram
 from prepare.scan import PrepareError, Source
 from prepare.state import PreparationState, read_state
-from prepare.summary import Summary, summarise
+from prepare.summary import summarise
 from tests.support.photo_folders import picture, save
-
-PHOTO = Photo("p", "JPEG", "RGB", 48, 36, (), "s", 100)
+from tests.support.preparations import PHOTO, summary
 
 
 @pytest.mark.parametrize(
@@ -145,27 +143,6 @@ def test_a_histogram_has_bars_between_its_edges(values, expected):
 )
 def test_sizes_and_shapes_have_their_bars(edges, value, text):
     assert [bar.text for bar in histogram([value], edges)] == [text]
-
-
-def summary(**changes: object) -> Summary:
-    one = Summary(
-        classes=("a", "b"),
-        by_split={"train": 3, "validation": 0, "test": 1},
-        by_class={},
-        modes=Counter(),
-        formats=Counter(),
-        changes=Counter(),
-        sizes=[(1, 1)] * 4,
-        duplicates=[],
-        conflicts=[],
-        leaks=[],
-        broken={},
-        ignored=[],
-        presplit=False,
-        split=(0.7, 0.1, 0.2),
-        seed=0,
-    )
-    return replace(one, **changes)  # type: ignore[arg-type]  # the fields' own types
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from botocore.stub import Stubber
 
 from launch.aws import aws_location, client
 from launch.context import LaunchContext
+from launch.options import DEFAULTS
 from launch.recipe import Recipe, read_recipe
 from launch.requests_training import Target
 from launch.state import State
@@ -25,17 +26,8 @@ NAMES = ("train", "serve", "serve-gpu", "serve-mms")
 URI = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/slipway-{}@sha256:" + "a" * 64
 # Every option of every command, with its default.
 OPTIONS = {
-    "no_wait": False,
-    "again": False,
-    "job": "",
-    "metrics": False,
-    "over_budget": False,
-    "endpoint": False,
-    "target": "",
-    "model": "",
+    **DEFAULTS,
     "update": False,
-    "best": False,
-    "hyperparameters": None,
     "delete": False,
     "url": False,
     "own": False,

@@ -26,6 +26,7 @@ import yaml
 from launch.aws import AwsClient
 from launch.registry import DOCKER_MANIFEST
 from local_sagemaker.cloud import environment_here
+from local_test.e2e_story import TRUST
 from tests.support.aws import running_server
 from tests.support.jobs import REPOSITORY, SMALL
 from tests.support.registries import fake_docker
@@ -47,16 +48,6 @@ SMALLER = {
     )
 }
 LAUNCH = re.compile(r"^(\.venv/bin/python -m launch .*)$", re.M)
-TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Effect": "Allow",
-            "Action": "sts:AssumeRole",
-            "Principal": {"Service": "sagemaker.amazonaws.com"},
-        }
-    ],
-}
 STORIES = {"107 yoga poses": "yoga_poses", "133 dog breeds": "dog_breeds"}
 TEXT = (REPOSITORY / "recipes" / "README.md").read_text(encoding="utf-8")
 
