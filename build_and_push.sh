@@ -21,13 +21,8 @@ out=${OUT:-out/images.json}
 fail() { echo "build_and_push.sh: $*" >&2; exit 1; }
 
 # Names and tree are looked at before anything takes time.
-known=()
-for file in docker/*.Dockerfile; do name=${file#docker/}; known+=("${name%.Dockerfile}"); done
-names=("${@:-all}")
-if [[ ${names[*]} == all ]]; then names=("${known[@]}"); fi
-for name in "${names[@]}"; do
-    [[ " ${known[*]} " == *" $name "* ]] || fail "unknown image '$name'; known: ${known[*]} all"
-done
+chosen=$(docker/build.sh --names "$@")
+read -r -a names <<<"$chosen"
 
 commit=$(git rev-parse --short=12 HEAD 2>/dev/null) \
     || fail "this folder is not a git checkout with a commit; the images' tags are commits"

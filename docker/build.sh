@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Usage: docker/build.sh [train|serve|serve-gpu|serve-mms|all]...      (default all)
+# Usage: docker/build.sh [--names] [train|serve|serve-gpu|serve-mms|all]...      (default all)
 #
 # Builds slipway-NAME of each docker/NAME.Dockerfile, tagged :latest and :<git commit>, and prints
 # their sizes. slipway-serve-gpu stands on slipway-train of the same commit, which is built first
-# where it is missing.
+# where it is missing. With --names it builds nothing: it prints the names that it would build.
 #
 #   BASE_IMAGE      the image to build on; default debian:bookworm-slim. Where that cannot be pulled
 #                   it is the stand-in of docker/base.sh, which is made first if it is missing (that
@@ -76,6 +76,11 @@ is_this_commit() {  # a tag of no commit, or of uncommitted changes, says nothin
     [[ $tag != unknown && $tag != *-dirty ]] && has_image "$1:$tag"
 }
 
+only_names=no
+if [[ ${1:-} == --names ]]; then
+    only_names=yes
+    shift
+fi
 known=()
 for file in docker/*.Dockerfile; do name=${file#docker/}; known+=("${name%.Dockerfile}"); done
 names=("${@:-all}")
@@ -83,6 +88,10 @@ if [[ ${names[*]} == all ]]; then names=("${known[@]}"); fi
 for name in "${names[@]}"; do
     [[ " ${known[*]} " == *" $name "* ]] || fail "unknown image '$name'; known: ${known[*]} all"
 done
+if [[ $only_names == yes ]]; then
+    echo "${names[*]}"
+    exit 0
+fi
 command -v docker >/dev/null || fail "docker is missing; install it: apt-get install docker.io"
 docker info >/dev/null 2>&1 \
     || fail "no Docker engine answers; start one, or add yourself to the group docker"

@@ -8,6 +8,9 @@
 # end it: SIGTERM, and SIGKILL 30 s later.
 set -euo pipefail
 
+# shellcheck source=local_test/attached.sh
+source "$(dirname "${BASH_SOURCE[0]}")/attached.sh"
+
 fail() { echo "serve.sh: $1" >&2; exit 2; }
 
 if [[ $# -lt 2 ]]; then sed -n '2,3s/^# //p' "${BASH_SOURCE[0]}" >&2; exit 2; fi
@@ -21,20 +24,5 @@ model=$(cd "$folder" && pwd)
 name=slipway-serve-$$-$RANDOM
 
 echo "serve.sh: $model on http://127.0.0.1:$port" >&2
-# In the background, so that this shell can turn Ctrl-C into a SIGTERM for the container.
-docker run --rm --name "$name" --sig-proxy=false --env OMP_NUM_THREADS \
-    --publish "127.0.0.1:$port:8080" --volume "$model:/opt/ml/model:ro" "$@" "$image" serve &
-client=$!
-# shellcheck disable=SC2317,SC2329  # the trap calls it
-stop() {
-    docker stop --time 30 "$name" >/dev/null || true
-    interrupted=yes
-}
-trap stop INT TERM
-interrupted=yes
-# A signal ends `wait` early, with a code that is not the container's.
-while [[ $interrupted == yes ]]; do
-    interrupted=no code=0
-    wait "$client" || code=$?
-done
-exit "$code"
+run_attached "$name" 30 --publish "127.0.0.1:$port:8080" --volume "$model:/opt/ml/model:ro" \
+    "$@" "$image" serve

@@ -14,6 +14,9 @@
 #   STOP_TIMEOUT_S seconds between SIGTERM and SIGKILL; default 120
 set -euo pipefail
 
+# shellcheck source=local_test/attached.sh
+source "$(dirname "${BASH_SOURCE[0]}")/attached.sh"
+
 fail() { echo "train.sh: $1" >&2; exit 2; }
 
 if [[ $# -lt 2 ]]; then sed -n '2,3s/^# //p' "${BASH_SOURCE[0]}" >&2; exit 2; fi
@@ -57,25 +60,9 @@ write_missing resourceconfig '{"current_host": "algo-1", "hosts": ["algo-1"],
     "hosts": ["algo-1"]}]}'
 write_missing hyperparameters '{}'
 
-# In the background, so that this shell can turn Ctrl-C into a SIGTERM for the container.
-docker run --rm --name "$name" --sig-proxy=false --shm-size "${SHM_SIZE:-2g}" \
-    --env OMP_NUM_THREADS --volume "$root:/opt/ml" \
-    ${gpus[@]+"${gpus[@]}"} "$@" "$image" train &
-client=$!
-# shellcheck disable=SC2317,SC2329  # the trap calls it
-stop() {
-    echo "train.sh: stopping $name" >&2
-    docker stop --time "${STOP_TIMEOUT_S:-120}" "$name" >/dev/null || true
-    interrupted=yes
-}
-trap stop INT TERM
-interrupted=yes
-# A signal ends `wait` early, with a code that is not the container's.
-while [[ $interrupted == yes ]]; do
-    interrupted=no code=0
-    wait "$client" || code=$?
-done
-trap - INT TERM
+code=0
+run_attached "$name" "${STOP_TIMEOUT_S:-120}" --shm-size "${SHM_SIZE:-2g}" \
+    --volume "$root:/opt/ml" ${gpus[@]+"${gpus[@]}"} "$@" "$image" train || code=$?
 
 # Root's files would be in the way of the next run. A rootless engine's are yours already.
 written=("$root/model" "$root/output" "$root/checkpoints")
