@@ -6,9 +6,9 @@ decoder is a finding like any other. Linux only.
 
 import multiprocessing
 import os
-import time
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from tests.fuzz.mutations import case
@@ -44,23 +44,18 @@ def _in_one_process(seed: int, first: int, last: int, only: str) -> Iterator[Cos
     usage = Usage(worker.pid)
     try:
         while number < last:
-            ended = _wait(receiving, usage)
-            if ended:
-                worker.kill()
-            else:
-                try:
-                    cost: Cost = receiving.recv()
-                except EOFError:
-                    worker.join()
-                    ended = f"end of the process ({worker.exitcode})"
-                else:
-                    number += 1
-                    usage.begin()
-                    yield cost
-                    continue
-            name, data = case(seed, number, only)
+            news = _wait(receiving, usage) or _received(receiving, worker)
+            if news is None:
+                usage.begin()
+                continue
+            if isinstance(news, Cost):
+                usage.end()
+                number += 1
+                yield news
+                continue
             seconds, memory = usage.since()
-            yield Cost(number, name, len(data), ended, 0, memory, seconds)
+            name, data = case(seed, number, only)
+            yield Cost(number, name, len(data), news, 0, memory, seconds)
             return
     finally:
         worker.kill()
@@ -79,26 +74,44 @@ def _wait(receiving: Connection, usage: "Usage") -> str:
     return ""
 
 
+def _received(receiving: Connection, worker: BaseProcess) -> Cost | str | None:
+    """A cost; None when a case begins to be decoded; how the process ended where it did."""
+    try:
+        news: Cost | None = receiving.recv()
+    except EOFError:
+        worker.join()
+        return f"the end of the process ({worker.exitcode})"
+    return news
+
+
 def _work(seed: int, first: int, last: int, only: str, sending: Connection) -> None:
     # Decoders print their complaints about each photo.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     for number in range(first, last):
         name, data = case(seed, number, only)
+        sending.send(None)  # the case is made, which takes memory, too; now it is decoded
         sending.send(measured(number, name, data))
 
 
 class Usage:
-    """Memory and processor time of a process since the present case began."""
+    """Memory and processor time of a process since the present case began to be decoded."""
 
     def __init__(self, pid: int):
         self._folder = Path(f"/proc/{pid}")
-        self.begin()
+        self._is_measured = False
+        self._begun_s = self._begun_mb = 0.0
 
     def begin(self) -> None:
+        self._is_measured = True
         self._begun_s, self._begun_mb = self._now()
 
+    def end(self) -> None:
+        self._is_measured = False
+
     def since(self) -> tuple[float, float]:
-        """Seconds of the processor, MB."""
+        """Seconds of the processor, MB; 0 while no case is decoded."""
+        if not self._is_measured:
+            return 0.0, 0.0
         seconds, memory = self._now()
         return seconds - self._begun_s, memory - self._begun_mb
 
@@ -107,6 +120,6 @@ class Usage:
             pages = int((self._folder / "statm").read_text().split()[1])
             # The second field, a name in brackets, may hold spaces.
             fields = (self._folder / "stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            return time.process_time(), 0.0
+        except OSError:  # it has ended
+            return self._begun_s, self._begun_mb
         return (int(fields[11]) + int(fields[12])) / TICKS, pages * PAGE_MB
