@@ -63,13 +63,7 @@ def _check(platform: Platform, request: Record) -> None:
         raise invalid(
             "local SageMaker: a tuning job has one TrainingJobDefinition here, and no Autotune",
         )
-    for part in ("ParameterRanges", "HyperParameterTuningJobObjective"):
-        if not config.get(part):
-            raise invalid(f"local SageMaker: HyperParameterTuningJobConfig.{part} is needed here")
-    if config["ParameterRanges"].get("AutoParameters"):
-        raise invalid(
-            "local SageMaker: ParameterRanges.AutoParameters are not done here; give ranges",
-        )
+    _check_config(config)
     if not definition["AlgorithmSpecification"].get("TrainingImage"):
         raise invalid(
             "You must specify AlgorithmSpecification.TrainingImage; "
@@ -87,7 +81,6 @@ def _check(platform: Platform, request: Record) -> None:
         definition.get("InputDataConfig", []),
         definition["AlgorithmSpecification"].get("TrainingInputMode", "File"),
     )
-    _check_ranges(config["ParameterRanges"])
     for parent in parents(request):
         record = _found(platform, parent)
         if record[STATUS] not in ENDED or not results_file(platform, parent).is_file():
@@ -95,6 +88,18 @@ def _check(platform: Platform, request: Record) -> None:
                 f"The parent tuning job {parent} is {record[STATUS]}; "
                 "a parent must have ended, with training jobs of its own"
             )
+
+
+def _check_config(config: Record) -> None:
+    """ApiError for a HyperParameterTuningJobConfig that this server cannot do."""
+    for part in ("ParameterRanges", "HyperParameterTuningJobObjective"):
+        if not config.get(part):
+            raise invalid(f"local SageMaker: HyperParameterTuningJobConfig.{part} is needed here")
+    if config["ParameterRanges"].get("AutoParameters"):
+        raise invalid(
+            "local SageMaker: ParameterRanges.AutoParameters are not done here; give ranges",
+        )
+    _check_ranges(config["ParameterRanges"])
 
 
 def _check_ranges(ranges: Record) -> None:
