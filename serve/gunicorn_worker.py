@@ -1,5 +1,7 @@
 """gunicorn's worker process: our uvicorn server around the app."""
 
+import asyncio
+import signal
 import sys
 from typing import Any
 
@@ -23,7 +25,9 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker ships no ty
         """uvicorn-worker's own method, with our Server."""
         self.config.app = self.wsgi
         server = Server(config=self.config)
-        self._install_sigquit_handler()
+        # gunicorn sends SIGQUIT after Ctrl-C. uvicorn-worker's own handler would not end the server.
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGQUIT, server.handle_exit, signal.SIGTERM, None)
         await server.serve(sockets=self.sockets)
         if not server.started:
             sys.exit(Arbiter.WORKER_BOOT_ERROR)

@@ -48,7 +48,9 @@ def test_a_killed_worker_is_replaced(colours):
         assert server.label(photo("blue")) == "blue"
 
 
-def test_sigterm_answers_what_was_accepted_and_leaves(colours):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_lets_what_was_accepted_be_answered(colours, number):
+    """SIGINT: Ctrl-C, as `docker run` passes it on to the server alone, not to its workers."""
     with serving(colours.model) as server:
         body = photo(size=(60, 60))
         url = f"http://127.0.0.1:{server.port}"
@@ -56,7 +58,7 @@ def test_sigterm_answers_what_was_accepted_and_leaves(colours):
             connection.sendall(head(len(body)) + body[:100])  # its body is still under way
             # Connections are accepted one after the other: with this one, the two before it.
             assert ping(url) == 200
-            server.process.send_signal(signal.SIGTERM)
+            server.process.send_signal(number)
             while ping(url) == 200:
                 time.sleep(0.02)
             connection.sendall(body[100:])

@@ -56,11 +56,67 @@ def test_from_init_to_an_answered_photo(program, tmp_path):
     assert answer(program, project, photo.read_bytes())["predictions"][0]["label"]
 
 
-def answer(program, project, photo: bytes) -> dict:
+@pytest.mark.verify
+@pytest.mark.training
+def test_ctrl_c_leaves_the_earlier_results(program, tmp_path):
+    run(program, "init", "mine", folder=tmp_path)
+    draw_channel(tmp_path / "mine/photos", 12)
+    earlier = tmp_path / "mine/out/ml/model/model.json"
+    earlier.parent.mkdir(parents=True)
+    earlier.write_text("of an earlier training")
+    words = [program, "train", "--engine", "process", *QUICK, "--set=epochs=100000"]
+    training = subprocess.Popen(
+        words,
+        cwd=tmp_path / "mine",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert training.stdout is not None
+    for line in training.stdout:
+        if line.startswith("epoch=1 "):
+            training.send_signal(signal.SIGINT)
+            break
+    _, said = training.communicate(timeout=120)
+    assert training.returncode == 130
+    assert said.splitlines()[-1] == ("train: interrupted; the earlier results are as they were")
+    assert "Traceback" not in said
+    assert earlier.read_text() == "of an earlier training"
+
+
+@pytest.mark.verify
+@pytest.mark.training
+def test_a_search_in_a_project(program, tmp_path):
+    """Its photos are prepared first, by the recipe; the best values are the project's."""
+    run(program, "init", "mine", folder=tmp_path)
+    draw_channel(tmp_path / "mine/photos", 12)
+    recipe = tmp_path / "mine/recipe.yaml"
+    recipe.write_text(recipe.read_text().replace("jobs: 8, parallel: 2", "jobs: 2, parallel: 1"))
+    quick = [word for word in QUICK if not word.startswith(("--set=lr", "--set=batch_size"))]
+    words = [word for option in quick for word in ("--set", option.removeprefix("--set="))]
+    done = run(program, "tune", *words, folder=tmp_path / "mine")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "lr" in json.loads((tmp_path / "mine/out/tune/mine/best.json").read_text())
+
+
+@pytest.mark.verify
+@pytest.mark.docker
+@pytest.mark.training
+def test_a_project_in_containers(program, tmp_path, images):
+    draw_channel(tmp_path / "photos", 12)
+    run(program, "init", "mine", "--photos", "photos", folder=tmp_path)
+    project = tmp_path / "mine"
+    done = run(program, "train", "--engine", "docker", *QUICK, folder=project)
+    assert done.returncode == 0, done.stdout + done.stderr
+    photo = next((tmp_path / "photos/red").iterdir()).read_bytes()
+    assert answer(program, project, photo, "docker")["predictions"][0]["label"]
+
+
+def answer(program, project, photo: bytes, engine: str = "process") -> dict:
     """What `slipway serve` answers for a photo."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    words = [program, "serve", "--engine", "process", "--port", str(port)]
+    words = [program, "serve", "--engine", engine, "--port", str(port)]
     server = subprocess.Popen(
         words, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -75,8 +131,10 @@ def answer(program, project, photo: bytes) -> dict:
         with urllib.request.urlopen(request, timeout=60) as found:
             return json.load(found)
     finally:
-        server.send_signal(signal.SIGTERM)
-        server.communicate(timeout=60)
+        server.send_signal(signal.SIGINT)  # as Ctrl-C reaches a container
+        printed, _ = server.communicate(timeout=60)
+        assert server.returncode == 0
+        assert "SIGKILL" not in printed
 
 
 def is_up(url: str) -> bool:
