@@ -12,6 +12,7 @@ from tests.support.launching import ScriptedAws, recipe, target
 
 NAME = "slipway-three-colours"
 URL = "https://abc.execute-api.eu-west-1.amazonaws.com/"
+KEY = "a key that nobody guesses"
 LOCATION = target().location
 
 
@@ -62,7 +63,9 @@ class Stack(ScriptedAws):
 
 
 @pytest.fixture
-def script(tmp_path):
+def script(tmp_path, monkeypatch):
+    # without it each call would make a key, and a template, of its own
+    monkeypatch.setenv("SLIPWAY_API_KEY", KEY)
     return Stack(recipe(), tmp_path)
 
 
@@ -73,12 +76,14 @@ def test_a_new_api_is_waited_for(script):
         "cloudformation",
         "create_stack",
         {"StackId": "x"},
-        stack(script.context.recipe, LOCATION, code()),
+        stack(script.context.recipe, LOCATION, code(), KEY),
     )
     for state in ("CREATE_IN_PROGRESS", "CREATE_IN_PROGRESS", "CREATE_COMPLETE"):
         script.is_in(state)
     assert api(script.context) == 0
-    assert script.finished() == f"api: {NAME} is CREATE_IN_PROGRESS\napi: {URL}"
+    who, *told = script.finished().splitlines()
+    assert "only callers that send the key" in who
+    assert told == [f"api: {NAME} is CREATE_IN_PROGRESS", f"api: {URL}"]
     assert script.context.state.latest("api").name == NAME
 
 
@@ -112,7 +117,7 @@ def test_an_update_that_was_rolled_back_tells_its_own_reason(script):
         "cloudformation",
         "update_stack",
         {"StackId": "x"},
-        stack(script.context.recipe, LOCATION, code()),
+        stack(script.context.recipe, LOCATION, code(), KEY),
     )
     script.is_in("UPDATE_ROLLBACK_COMPLETE")
     script.happened(
