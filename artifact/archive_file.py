@@ -9,6 +9,7 @@ import io
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from tarfile import TarFile
 from typing import IO, BinaryIO, cast
 
 GZIP_START = b"\x1f\x8b"
@@ -29,9 +30,8 @@ class ArchiveFile:
         try:
             self._reader = _Reader(self._content())
             source = cast(IO[bytes], self._reader)
-            opened = tarfile.TarFile.taropen("", fileobj=source)  # noqa: SIM115  # __exit__ closes
-            self._tar = opened
-        except tarfile.ReadError as error:
+            self._tar = TarFile("", "r", source)
+        except tarfile.TarError as error:
             self._file.close()
             raise ValueError("it is no tar archive, neither plain nor in gzip") from error
         except BaseException:
@@ -50,7 +50,8 @@ class ArchiveFile:
         while True:
             self._reader.begin_member()
             member = self._tar.next()
-            self._tar.members.clear()  # type: ignore[attr-defined]  # tarfile keeps them all
+            kept: list[tarfile.TarInfo] = vars(self._tar)["members"]
+            kept.clear()  # tarfile collects all members
             if member is None:
                 return
             yield member

@@ -9,7 +9,6 @@ import time
 from types import SimpleNamespace
 from typing import Any
 
-import h11
 import pytest
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -17,9 +16,11 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from artifact.model import ArtifactError
 from serve import __main__ as starting
 from serve import factory, gunicorn_worker, server, temporary, worker
+from serve.connection import Protocol
+from serve.http_rules import ServerConnection
 from serve.server import Server
 from serve.settings import ServingSettings
-from serve.worker import Protocol
+from serve.turns import Cost
 
 
 class Timer:
@@ -39,13 +40,21 @@ class Connection:
         self.timers: list[Timer] = []
         self.written = b""
         self.closed = 0
+        self.asked: list[Protocol] = []
         protocol: Any = object.__new__(Protocol)
         protocol.loop = SimpleNamespace(call_later=self._later)
         protocol.transport = SimpleNamespace(
-            close=self._close, abort=self._close, write=self._write
+            close=self._close,
+            abort=self._close,
+            write=self._write,
+            write_eof=lambda: None,
+            resume_reading=lambda: None,
         )
         protocol.flow = SimpleNamespace(pause_writing=list, resume_writing=list)
-        protocol.conn = h11.Connection(h11.SERVER)
+        protocol.conn = ServerConnection()
+        protocol.conn.pause_at = float("inf")
+        protocol._turns = SimpleNamespace(ask=lambda parser: self.asked.append(parser))
+        protocol._cost = Cost()
         self.protocol = protocol
 
     def _later(self, seconds: float, call: Any) -> Timer:
@@ -112,10 +121,20 @@ def test_a_new_connection_is_read_in_small_parts(connection, monkeypatch, size):
     assert len(connection.timers) == 1
 
 
+def test_what_comes_before_a_turn_is_read_once_more_and_then_held(connection):
+    held: list[str] = []
+    protocol = connection.protocol
+    protocol.transport.pause_reading = lambda: held.append("held")
+    protocol.timeout_keep_alive_task = None
+    for received in (b"GET / HT", b"TP/1.1\r\n", b"Host: a"):
+        protocol.data_received(received)
+    assert connection.asked == [protocol]
+    assert held == ["held", "held"]
+
+
 def test_between_requests_no_clock_runs(connection, monkeypatch):
-    monkeypatch.setattr(H11Protocol, "data_received", lambda self, data: None)
     monkeypatch.setattr(H11Protocol, "on_response_complete", lambda self: None)
-    connection.protocol.data_received(b"G")
+    connection.protocol._watch_head()
     (timer,) = connection.timers
     connection.protocol.on_response_complete()
     assert timer.cancelled == 1
@@ -145,6 +164,12 @@ def test_no_http_is_a_400_in_json(connection):
     assert b"connection: close" in head
     assert f"content-length: {len(body)}".encode() in head
     assert body == b'{"error": "the request is not valid HTTP/1.1"}\n'
+    assert connection.closed == 0
+    connection.protocol.data_received(b"more")  # is thrown away
+    assert connection.asked == []
+    assert connection.protocol.eof_received() is False
+    (timer,) = connection.timers
+    timer.call()
     assert connection.closed == 1
 
 
