@@ -8,7 +8,8 @@ from artifact.preprocessing import PhotoError, decode
 
 MAX_PIXELS = 4_000_000  # of a photo here: small, so that a run does not need gigabytes itself
 # Pillow holds four bytes a pixel. While it is turned or converted a photo is there twice, and a
-# strip of it in floating point: 8 + 8 bytes of a million pixels are within the slack.
+# strip of it in floating point: 8 + 8 bytes of a million pixels are within the slack. So is a photo
+# of MAX_PIXELS that is refused at its last byte.
 BYTES_PER_PIXEL = 8
 SLACK_MB = 64
 MOST_S = 2.0
@@ -23,7 +24,7 @@ class Cost:
     format: str
     size: int  # bytes
     outcome: str
-    pixels: int  # whose memory was announced
+    pixels: int  # of the photo; 0 where there is none in the end
     extra_mb: float  # beyond these pixels
     seconds: float  # of the processor
 
@@ -43,19 +44,20 @@ class Cost:
 
 def measured(number: int, name: str, data: bytes) -> Cost:
     """Decode a photo in this process."""
-    announced: list[int] = [0]
+    pixels = 0
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins at the present size
     before = memory_mb("VmRSS")
     started = time.process_time()
     outcome = "photo"
     try:
-        decode(data, MAX_PIXELS, opened=announced.append).close()
+        photo = decode(data, MAX_PIXELS)
+        pixels = photo.width * photo.height
+        photo.close()
     except PhotoError:
         outcome = "refused"
     except Exception as error:  # whatever it is: a finding
         outcome = f"{type(error).__name__}: {str(error)[:100]}"
     seconds = time.process_time() - started
-    pixels = max(announced)
     extra_mb = memory_mb("VmHWM") - before - pixels * BYTES_PER_PIXEL / 2**20
     return Cost(number, name, len(data), outcome, pixels, max(0.0, extra_mb), seconds)
 
