@@ -16,6 +16,20 @@ HEAD_BYTES = MIB  # at most, of what the gateway adds to the photos of a request
 MAX_ANSWER = 64 * MIB
 INFERENCE_SOCKET = "inference"
 MANAGEMENT_SOCKET = "management"
+JAVA_OPTIONS = (
+    # collected early: by Java's own defaults the heap grows for thousands of requests
+    "-Xms48m",
+    "-Xmn24m",
+    "-XX:MinHeapFreeRatio=10",
+    "-XX:MaxHeapFreeRatio=30",
+    "-Xss512k",
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-XX:-UsePerfData",
+    "-XX:+ExitOnOutOfMemoryError",  # MMS cannot be trusted after one
+    # Netty's pools keep the memory of large bodies, until MMS has none left
+    "-Dio.netty.allocator.type=unpooled",
+)
 
 
 def properties(settings: ServingSettings, folder: Path, own: Path | None = None) -> str:
@@ -55,18 +69,7 @@ def command(settings: ServingSettings, folder: Path, memory: int, vmargs: str = 
         str(HOME / "java" / "bin" / "java"),
         f"-Xmx{heap}m",
         f"-XX:MaxDirectMemorySize={heap}m",
-        # a heap that is collected early: with Java's own defaults it grows for thousands of requests
-        "-Xms48m",
-        "-Xmn24m",
-        "-XX:MinHeapFreeRatio=10",
-        "-XX:MaxHeapFreeRatio=30",
-        "-Xss512k",
-        "-XX:+UseSerialGC",
-        "-XX:TieredStopAtLevel=1",
-        "-XX:-UsePerfData",
-        "-XX:+ExitOnOutOfMemoryError",  # MMS cannot be trusted after one
-        # Netty's pools keep the memory of large bodies, until MMS has none left
-        "-Dio.netty.allocator.type=unpooled",
+        *JAVA_OPTIONS,
         # unpacked while the image is built, because a --tmpfs /tmp executes nothing
         f"-Djava.library.path={HOME / 'native'}",
         f"-Djava.io.tmpdir={folder}",

@@ -1,4 +1,4 @@
-"""Our own images keep every clause, and multi-model-server all but some. Needs Docker.
+"""Our own images keep every clause. Needs Docker.
 
 tests/docker shows the most important clauses of them in `make test`.
 """
@@ -56,8 +56,6 @@ CHOSEN = (
 )
 # they need a label or an option
 OPTIONAL = {"base_is_not_latest", "cuda_fits_the_driver", "bill_of_materials"}
-# Java's memory: some runs see it grow, and others do not
-BY_CHANCE = "memory_is_flat"
 
 
 def conformance(folder: Path, *arguments: str) -> list[dict]:
@@ -91,29 +89,14 @@ def test_our_training_image_keeps_the_clauses_that_a_container_shows(images, tmp
     assert len(seen(rows, "kept")) >= len(CHOSEN) - 1
 
 
-def test_our_serving_image_keeps_every_clause(images, trained, tmp_path):
+@pytest.mark.parametrize("name", ["serve", "serve-mms"])
+def test_our_serving_images_keep_every_clause(images, trained, tmp_path, name):
     model = trained.root / "model"
-    rows = conformance(tmp_path, f"--serve={images['serve']}", f"--model={model}")
+    rows = conformance(tmp_path, f"--serve={images[name]}", f"--model={model}")
     assert seen(rows, "broken") == {}
     assert set(seen(rows, "n/a")) <= OPTIONAL, seen(rows, "n/a")
     clauses = of_kind(SERVING) + of_kind(IMAGE)
     assert len(seen(rows, "kept")) >= len(clauses) - len(OPTIONAL)
-
-
-def test_multi_model_server_keeps_all_but_what_it_cannot(images, trained, tmp_path):
-    """It breaks the clauses that multi_model_server.json names, and no others."""
-    known = json.loads((REPOSITORY / "conformance" / "multi_model_server.json").read_text())
-    clauses = of_kind(SERVING) + of_kind(IMAGE)
-    only = [clause.name for clause in clauses if clause.name != BY_CHANCE]
-    rows = conformance(
-        tmp_path,
-        f"--serve={images['serve-mms']}",
-        f"--model={trained.root / 'model'}",
-        f"--only={','.join(only)}",
-    )
-    broken = seen(rows, "broken")
-    assert {*broken, BY_CHANCE} == set(known), broken
-    assert set(seen(rows, "n/a")) <= OPTIONAL, seen(rows, "n/a")
 
 
 def schema() -> jsonschema_rs.Draft7Validator:
