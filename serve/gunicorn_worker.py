@@ -25,7 +25,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker ships no ty
         """uvicorn-worker's own method, with our Server."""
         self.config.app = self.wsgi
         server = Server(config=self.config)
-        # gunicorn sends SIGQUIT after Ctrl-C. uvicorn-worker's own handler would not end the server.
+        # gunicorn sends SIGQUIT after Ctrl-C. uvicorn-worker's handler would not end the server.
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGQUIT, server.handle_exit, signal.SIGTERM, None)
         await server.serve(sockets=self.sockets)

@@ -120,7 +120,7 @@ def disk() -> Check:
     if free >= LEAST_DISK_GIB:
         return Check("disk", OK, found)
     found += f"; images or environment need {LEAST_DISK_GIB}"
-    return Check("disk", NOTE, found, "docker image ls; rm what you no longer need")
+    return Check("disk", NOTE, found, "docker system df")
 
 
 def memory() -> Check:
