@@ -7,7 +7,7 @@ exported graph.
 
 import io
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,19 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from artifact.photo_bounds import photo_header
+from artifact.photo_files import read_regular
+from artifact.photo_formats import PhotoError, damaged, silence_decoders
+
+__all__ = ["MAX_PIXELS", "PhotoError", "Preprocessing", "decode", "open_photo", "read_photo"]
+
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 MAX_PIXELS = 128_000_000  # larger than any phone's photo (108 Mpx); three bytes a pixel is 384 MB
 STRIP_PIXELS = 1_000_000
-# A progressive JPEG has about 10 scans, each over all pixels.
-MAX_SCANS = 30
-MAX_SCANNED_PIXELS = 2_500_000_000
-MAX_SEGMENTS = 1000  # Pillow joins Exif segments one by one
-MAX_RLE_PIXELS = 1_000_000  # Pillow decodes these in Python
 # As the hyperparameters' bounds; published weights take up to 600. Larger ones cost gigabytes.
 MAX_RESIZE = 4096
 MAX_CROP = 2048
-LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 INTERPOLATIONS = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
@@ -39,9 +39,7 @@ INTERPOLATIONS = {
 
 Pixels = NDArray[np.uint8]
 
-
-class PhotoError(ValueError):
-    """A photo that cannot be decoded; its text is one sentence for a user."""
+silence_decoders()
 
 
 @dataclass(frozen=True)
@@ -117,41 +115,21 @@ def _is_side(value: object, most: int) -> bool:
 def read_photo(path: Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """The photo in a file as `decode` gives it; PhotoError names the file."""
     try:
-        return decode(Path(path).read_bytes(), max_pixels)
+        return decode(read_regular(Path(path)), max_pixels)
     except OSError as error:
         raise PhotoError(f"photo '{path}' cannot be read: {error.strerror or error}") from error
     except PhotoError as error:
         raise PhotoError(f"photo '{path}': {error}") from error
 
 
-def decode(
-    data: bytes,
-    max_pixels: int = MAX_PIXELS,
-    formats: Sequence[str] | None = None,
-    opened: Callable[[int], None] | None = None,
-) -> Image.Image:
-    """Any photo Pillow can read, first frame, upright by its EXIF, alpha over white, as RGB.
+def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """A photo of a format in FORMATS, first frame, upright by its EXIF, alpha over white, as RGB.
 
-    formats: Pillow's names of those to accept; None for all. opened: called with the number of
-    pixels once the header is read, before memory is taken for them. Raises PhotoError for an empty,
-    unknown, truncated or oversized photo.
+    Raises PhotoError for an empty, unknown, truncated or oversized photo.
     """
-    if not data:
-        raise PhotoError("it is empty (0 bytes)")
-    if data.startswith(LFS_POINTER):
-        raise PhotoError(
-            "it is a Git LFS pointer, not the photo that it stands for; `git lfs pull` fetches that"
-        )
-    names = None if formats is None else tuple(formats)
-    with _as_photo_errors(max_pixels):
-        image: Image.Image = Image.open(io.BytesIO(data), formats=names)
+    image = open_photo(data, max_pixels)
     try:
-        with _as_photo_errors(max_pixels):
-            _check_size(image, max_pixels)
-            _check_work(image, data)
-        if opened:
-            opened(image.width * image.height)
-        with _as_photo_errors(max_pixels):
+        with _as_photo_errors():
             image.load()
             turned = upright(image)
             if turned is not image:
@@ -162,51 +140,31 @@ def decode(
         raise
 
 
+def open_photo(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """The photo with its header read, and its samples not. Raises PhotoError.
+
+    Every file that Pillow opens comes this way: its format, and what it claims, are checked first.
+    """
+    header = photo_header(data, max_pixels)
+    with _as_photo_errors():
+        image: Image.Image = Image.open(io.BytesIO(data), formats=(header.format,))
+    # Pillow has read the same bytes: what it found otherwise is not what was checked
+    if image.width * image.height > header.pixels:
+        image.close()
+        raise PhotoError(
+            f"it has {image.width} x {image.height} pixels in one place, "
+            f"and {header.width} x {header.height} in another"
+        )
+    return image
+
+
 @contextmanager
-def _as_photo_errors(max_pixels: int) -> Iterator[None]:
+def _as_photo_errors() -> Iterator[None]:
     """Every error of Pillow becomes a PhotoError."""
     try:
         yield
-    except PhotoError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise PhotoError(f"it has too many pixels; at most {max_pixels:,} are accepted") from error
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
-        raise PhotoError(
-            f"it is not a complete photo that Pillow can read ({_first_line(error)})"
-        ) from error
-
-
-def _check_size(image: Image.Image, max_pixels: int) -> None:
-    width, height = image.size
-    if width * height > max_pixels:
-        raise PhotoError(
-            f"it has {width} x {height} pixels; at most {max_pixels:,} in all are accepted"
-        )
-    if width < 1 or height < 1:
-        raise PhotoError(f"it has {width} x {height} pixels")
-
-
-def _check_work(image: Image.Image, data: bytes) -> None:
-    """Raise PhotoError for small files that take minutes to decode.
-
-    Real photos stay far below these limits.
-    """
-    pixels = image.width * image.height
-    if image.format in ("JPEG", "MPO"):
-        scans = data.count(b"\xff\xda")  # in coded samples no FF is followed by DA
-        many_scans = scans > MAX_SCANS and scans * pixels > MAX_SCANNED_PIXELS
-        many_segments = data.count(b"\xff\xe1") > MAX_SEGMENTS
-        if many_scans or many_segments:
-            raise PhotoError(
-                f"it is a JPEG of {scans} scans and far more segments than photos have"
-            )
-    tile = getattr(image, "tile", None)  # of images that were read from a file
-    if pixels > MAX_RLE_PIXELS and tile and tile[0][0] == "bmp_rle":
-        raise PhotoError(
-            f"it is a run-length encoded BMP of {image.width} x {image.height} pixels; "
-            f"at most {MAX_RLE_PIXELS:,} in all are accepted of these"
-        )
+        raise damaged(_first_line(error)) from error
 
 
 def upright(image: Image.Image) -> Image.Image:

@@ -4,9 +4,9 @@ The rules look at the tensors and at the profile that the training saved.
 """
 
 import argparse
-import logging
 import sys
 
+from artifact.log_lines import log_to
 from artifact.names import escape_output
 from diagnose.diagnosis import NAMES, Diagnosis, any_name, diagnose_output
 from diagnose.findings import FINDINGS_FILE, DiagnoseError, Finding
@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     """
     escape_output()
     options = parse(arguments)
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s", force=True)
+    log_to(sys.stderr)
     if options.list:
         print("\n".join(NAMES))
         return FINE

@@ -7,7 +7,8 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from artifact.names import escape_output
+from artifact.log_lines import printable_lines
+from artifact.names import escape_output, printable
 from launch.api import api
 from launch.batch import batch
 from launch.channels import upload_channels
@@ -61,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:
         if not is_expected(error):
             raise
-        print(f"launch: failed: {sentence(error)}", file=sys.stderr)
+        print(f"launch: failed: {printable(sentence(error))}", file=sys.stderr)
         return FAILED
 
 
@@ -98,11 +99,14 @@ def is_expected(error: Exception) -> bool:
 
 
 def line_printer(dry: bool) -> Callable[[str], None]:
-    """Prints lines for people on standard output; a dry run keeps that for its JSON."""
+    """Prints lines for people on standard output; a dry run keeps that for its JSON.
+
+    Names that a text quotes cannot change the terminal; `printable` is for those with a line's end.
+    """
     stream = sys.stdout
     if dry:
         stream = sys.stderr
-    return lambda line: print(line, file=stream, flush=True)
+    return lambda text: print(printable_lines(text), file=stream, flush=True)
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from artifact.json_text import read_json
+from artifact.names import printable
 from launch.answers import Answer, Photo, table
 from launch.context import LaunchContext
 from launch.download import fetch_prefix
@@ -56,7 +57,7 @@ def finish_batch(context: LaunchContext, name: str) -> int:
         photo = path.relative_to(folder).as_posix().removesuffix(".out")
         answers.append(read_answer(path, photo))
     for line in table(answers):
-        context.print(line)
+        context.print(printable(line))
     if any(answer.failure for answer in answers):
         return FAILED
     return FINE

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 
+from artifact.names import printable
 from launch.aws import AwsClient, Request, Response
 from launch.context import LaunchContext
 from launch.errors import NOT_ALLOWED, code_of, is_missing, sentence
@@ -152,7 +153,7 @@ def print_lines(context: LaunchContext, tail: Tail, metrics: Metrics, only_metri
         count += 1
         so_far = metrics.take(line)
         if not only_metrics:
-            context.print(line)
+            context.print(printable(line))
         if so_far:
             context.print(f"metrics: {so_far}")
     return count

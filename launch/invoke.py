@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from artifact.json_text import read_json
+from artifact.names import printable
 from launch.answers import TYPES, Answer, Photo, json_lines, table
 from launch.context import LaunchContext
 from launch.errors import LaunchError, is_missing, sentence
@@ -40,7 +41,7 @@ def invoke(context: LaunchContext) -> int:
     if context.options.json:
         lines = json_lines(answers)
     for line in lines:
-        context.print(line)
+        context.print(printable(line))
     if any(answer.failure for answer in answers):
         return FAILED
     return FINE

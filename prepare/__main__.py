@@ -10,7 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from artifact.machine import cpu_count
-from artifact.names import escape_output
+from artifact.names import escape_output, printable
 from prepare.build import REPORT_FILE, empty_splits, prepare
 from prepare.options import Options
 from prepare.scan import PrepareError
@@ -55,10 +55,10 @@ def _disk_reason(error: OSError, options: Options) -> str:
 
 def _print_summary(summary: Summary, options: Options) -> None:
     for path, reason in summary.broken.items():
-        print(f"prepare: broken, left out: '{path}': {reason}")
+        print(f"prepare: broken, left out: '{printable(path)}': {printable(reason)}")
     if len(summary.classes) == 1:
         print(
-            f"prepare: warning: there is one class only ('{summary.classes[0]}'); "
+            f"prepare: warning: there is one class only ('{printable(summary.classes[0])}'); "
             "a classifier needs two",
             file=sys.stderr,
         )
@@ -68,7 +68,8 @@ def _print_summary(summary: Summary, options: Options) -> None:
     if empty:
         print(f"prepare: no photos in {', '.join(empty)}")
     figures = " ".join(f"{name}={value}" for name, value in summary.counts().items())
-    print(f"prepare: {figures} report={options.destination / REPORT_FILE}", flush=True)
+    report = printable(options.destination / REPORT_FILE)
+    print(f"prepare: {figures} report={report}", flush=True)
 
 
 def _parse(arguments: list[str] | None) -> Options:
@@ -158,7 +159,7 @@ def _positive(text: str) -> int:
 
 
 def _fail(reason: str) -> int:
-    print(f"prepare: failed: {reason}", file=sys.stderr)
+    print(f"prepare: failed: {printable(reason)}", file=sys.stderr)
     return FAILED
 
 

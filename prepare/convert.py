@@ -8,7 +8,8 @@ from typing import TypedDict
 
 from PIL import Image
 
-from artifact.preprocessing import PhotoError, decode
+from artifact.photo_files import read_regular
+from artifact.preprocessing import PhotoError, decode, open_photo
 
 JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
 ORIENTATION_TAG = 0x0112
@@ -75,9 +76,9 @@ def convert(source: Path, destination: Path) -> Photo | str:
     OSError when it cannot be written.
     """
     try:
-        data = source.read_bytes()
+        data = read_regular(source)
         photo = decode(data)
-        with Image.open(io.BytesIO(data)) as image:
+        with open_photo(data) as image:
             kind = str(image.format)
             mode = image.mode
             changes = _changes(image, source)
@@ -126,7 +127,8 @@ def _changes(image: Image.Image, source: Path) -> tuple[str, ...]:
         changes.append("transparency laid on white")
     if image.mode not in ("RGB", "RGBA"):
         changes.append(f"{_mode_words(image.mode)} to RGB")
-    if getattr(image, "n_frames", 1) > 1:
+    # not n_frames: to count the pictures, Pillow goes through them all
+    if getattr(image, "is_animated", False):
         changes.append("first of several frames taken")
     changes += _format_changes(str(image.format), source.suffix.lower())
     return tuple(changes)

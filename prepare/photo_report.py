@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
-from PIL import Image
 
+from artifact.photo_files import read_regular
+from artifact.preprocessing import open_photo
 from prepare.scan import SPLITS, Source
 from prepare.summary import Summary
 
@@ -96,7 +97,7 @@ def contact_sheet(
 
 def _thumbnail(path: Path) -> str:
     """A data URI of the photo, twice the height at which it is shown, for sharp screens."""
-    with Image.open(path) as photo:
+    with open_photo(read_regular(path)) as photo:
         photo.draft("RGB", (THUMBNAIL_SIDE * 2, THUMBNAIL_SIDE * 2))  # decodes less of a large JPEG
         photo.thumbnail((THUMBNAIL_SIDE * 2, THUMBNAIL_SIDE))
         buffer = io.BytesIO()

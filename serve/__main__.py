@@ -1,11 +1,11 @@
 """python -m serve: answer /ping and /invocations for the model in /opt/ml/model, on port 8080."""
 
 import dataclasses
-import logging
 import sys
 
+from artifact.log_lines import log_to
 from artifact.model import ArtifactError, read_description
-from artifact.names import escape_output
+from artifact.names import escape_output, printable
 from artifact.unpack import artifact_folder
 from serve.help import answer_help
 from serve.metrics import share_between_workers
@@ -20,7 +20,7 @@ def main() -> int:
     """Serve until SIGTERM. The exit code: 0, or USAGE or MODEL_UNUSABLE after one sentence."""
     escape_output()
     answer_help("serve", __doc__ or "")
-    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(asctime)s %(message)s")
+    log_to(sys.stdout, form="%(asctime)s %(message)s")
     try:
         settings = ServingSettings.read()
         keep_in_one_folder()
@@ -29,10 +29,10 @@ def main() -> int:
             settings = dataclasses.replace(settings, model=model)
             read_description(settings.model)  # a wrong folder fails here, early, in one sentence
     except SettingsError as error:
-        print(f"serve: {error}", file=sys.stderr)
+        print(f"serve: {printable(error)}", file=sys.stderr)
         return USAGE
     except (ArtifactError, MemoryError) as error:
-        print(f"serve: failed: {error}", file=sys.stderr)
+        print(f"serve: failed: {printable(error)}", file=sys.stderr)
         return MODEL_UNUSABLE
     if settings.workers > 1:
         share_between_workers()

@@ -2,8 +2,10 @@
 
 import threading
 
+from serve.decoding import DecodingTime
 from serve.request_state import Overloaded, RequestState, TooManyPhotos
 
+NO_DECODING = DecodingTime()
 SMOOTHING = 0.2  # weight of the newest measurement in a running average
 
 
@@ -20,25 +22,26 @@ class Admission:
         """Photos admitted and not yet answered."""
         return self._waiting
 
-    def admit(self, photos: int, state: RequestState) -> None:
+    def admit(self, photos: int, state: RequestState, decoding: DecodingTime = NO_DECODING) -> None:
         """Promise to answer that many more photos; the caller gives each of them to `settle`.
 
-        Raises Overloaded when their answers would come after the request's deadline, TooManyPhotos
-        when they would even without any others, and what `_check` raises.
+        decoding: what comes before the model's part. Raises Overloaded when their answers would
+        come after the request's deadline, TooManyPhotos when they would even without any others,
+        and what `_check` raises.
         """
         with self._changed:
             self._check()
             left_s = state.left_s()
-            needed_s = photos * self._photo_s
+            needed_s = photos * self._photo_s + decoding.own_s
             if photos > 1 and needed_s > left_s:
-                most = max(1, int(left_s / self._photo_s / 2))
+                most = max(1, int(left_s / needed_s * photos / 2))
                 raise TooManyPhotos(
                     f"{photos} photos take about {needed_s:.0f} s, and {left_s:.0f} s are left; "
                     f"send at most {most} at once"
                 )
-            queue_s = self._waiting * self._photo_s
-            # an idle engine takes any photo: else one slow run would be the last
-            if self._waiting and queue_s + needed_s > left_s:
+            queue_s = self._waiting * self._photo_s + decoding.wait_s
+            # an idle server takes any photo: else one slow run would be the last
+            if (self._waiting or decoding.wait_s) and queue_s + needed_s > left_s:
                 raise Overloaded(queue_s / 2)
             self._waiting += photos
 

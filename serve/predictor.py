@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -14,33 +14,41 @@ import numpy as np
 from artifact.engines import open_engine
 from artifact.machine import cpu_count, memory_limit, trim_memory
 from artifact.model import read_description
+from artifact.photo_bounds import photo_header
+from artifact.photo_header import PhotoHeader
 from artifact.preprocessing import PhotoError, decode
 from serve.batching import Batcher, Pixels, Probabilities
+from serve.decoding import DecodingQueue
 from serve.prediction import Prediction
-from serve.request_state import Overloaded, RequestState, TooManyPhotos
+from serve.request_state import RequestState, TooManyPhotos
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 MAX_PIXELS = 40_000_000  # a payload of 6 MB can claim to hold far more
 PIXEL_BYTES = 16  # memory that decoding takes per pixel for a moment, at most (WebP)
 PIXEL_SHARE = 0.4  # of the memory this process may use, for one large photo
-LARGE_PIXELS = 4_000_000  # larger photos are decoded one at a time
 WINDOW = 4  # photos of one request that are decoded ahead, beyond the engine's batch
 MAX_LABELS = 50_000  # in one answer: about 3 MB of JSON
 TIMEOUT_S = 60.0
+# Of a body; the headers of larger ones are read one after the other, so that no flood of them
+# keeps the interpreter from other requests.
+LONG_BYTES = 500_000
+
+# An encoded photo and its header, or the error in its place.
+Checked = tuple[bytes, PhotoHeader] | Exception
+
+_reading_header = threading.Lock()
 
 
 class SharedLimits:
     """The limits that the models of one process share.
 
-    decoding: slots for photos; large: the one slot for a large photo; turn: held while an engine
-    runs on the cores; max_pixels: of one photo.
+    decoding: slots for photos; turn: held while an engine runs on the cores; max_pixels: of one
+    photo.
     """
 
     def __init__(self, count: int | None = None):
         self.count = count or cpu_count()
         # more at a time would not be faster, and each may take hundreds of megabytes
-        self.decoding = threading.BoundedSemaphore(self.count)
-        self.large = threading.BoundedSemaphore(1)
+        self.decoding = DecodingQueue(self.count)
         self.turn = threading.Lock()
         self.max_pixels = min(MAX_PIXELS, int(memory_limit() * PIXEL_SHARE / PIXEL_BYTES))
 
@@ -90,12 +98,14 @@ class Predictor:
         """
         state = state or RequestState.lasting(TIMEOUT_S)
         self._check_size(len(photos), top_k)
-        self.batcher.admit(len(photos), state)
+        checked = [self._checked(photo) for photo in photos]
+        headers = [entry[1] for entry in checked if isinstance(entry, tuple)]
+        self.batcher.admit(len(photos), state, self._shared.decoding.expected(headers))
         state.photos = len(photos)
         unanswered = len(photos)
         answers: list[Prediction] = []
         try:
-            for index, future in enumerate(self._started(photos, state)):
+            for index, future in enumerate(self._started(checked, state)):
                 where = f"instance {index}: " if len(photos) > 1 else ""
                 answers.append(self._answer(future, where, top_k, tolerant))
                 self.batcher.settle(1)
@@ -123,7 +133,7 @@ class Predictor:
             )
 
     def _started(
-        self, photos: Sequence[bytes | Exception], state: RequestState
+        self, photos: Sequence[Checked], state: RequestState
     ) -> Iterator["Future[Probabilities]"]:
         """Each photo's future, in order; a few photos are under way ahead of the caller."""
         ahead: collections.deque[Future[Probabilities]] = collections.deque()
@@ -133,13 +143,13 @@ class Predictor:
             ahead.append(self._start(photo, state))
         yield from ahead
 
-    def _start(self, photo: bytes | Exception, state: RequestState) -> "Future[Probabilities]":
+    def _start(self, photo: Checked, state: RequestState) -> "Future[Probabilities]":
         state.check()
         try:
             if isinstance(photo, Exception):
                 raise photo
             with self.batcher.coming():
-                return self.batcher.submit(self._pixels(photo, state), state)
+                return self.batcher.submit(self._pixels(*photo, state), state)
         except ValueError as error:  # of this photo alone
             future: Future[Probabilities] = Future()
             future.set_exception(error)
@@ -159,29 +169,26 @@ class Predictor:
                 raise
             return {"error": str(error)}
 
-    def _pixels(self, photo: bytes, state: RequestState) -> Pixels:
+    def _checked(self, photo: bytes | Exception) -> Checked:
+        """The photo with its header; the error where it cannot be used."""
+        if isinstance(photo, Exception):
+            return photo
+        is_long = len(photo) > LONG_BYTES
+        try:
+            with _reading_header if is_long else nullcontext():
+                return photo, photo_header(photo, self._shared.max_pixels)
+        except PhotoError as error:
+            return error
+
+    def _pixels(self, photo: bytes, header: PhotoHeader, state: RequestState) -> Pixels:
         """The network's view of an encoded photo, uint8 [crop, crop, 3]."""
-        waited_s = 0.0
-        with ExitStack() as held:
-            slot = held.enter_context(ExitStack())
-            slot.enter_context(_acquired(self._shared.decoding, state))
+        with self._shared.decoding.slot(header, state):
             started = time.monotonic()
-
-            def opened(pixels: int) -> None:
-                nonlocal waited_s
-                if pixels <= LARGE_PIXELS:
-                    return
-                asked = time.monotonic()
-                slot.close()  # others decode while this one waits
-                held.enter_context(_acquired(self._shared.large, state))
-                slot.enter_context(_acquired(self._shared.decoding, state))
-                waited_s = time.monotonic() - asked
-
             try:
-                decoded = decode(photo, self._shared.max_pixels, FORMATS, opened)
+                decoded = decode(photo, self._shared.max_pixels)
                 return self.description.preprocessing.pixels(decoded)
             finally:
-                state.add("decode", time.monotonic() - started - waited_s)
+                state.add("decode", time.monotonic() - started)
 
     def _named(self, probabilities: Probabilities, top_k: int) -> Prediction:
         """A prediction from float32 [classes]."""
@@ -204,15 +211,3 @@ class Predictor:
                 if probability > 0.5
             ]
         return answer
-
-
-@contextmanager
-def _acquired(lock: threading.Semaphore, state: RequestState) -> Iterator[None]:
-    """Hold a lock. Raises Overloaded at the request's deadline, ClientGone."""
-    if not lock.acquire(timeout=state.left_s()):
-        raise Overloaded(1)
-    try:
-        state.check()
-        yield
-    finally:
-        lock.release()

@@ -4,11 +4,11 @@ DIR is laid out as SageMaker lays out /opt/ml.
 """
 
 import argparse
-import logging
 import os
 import sys
 from pathlib import Path
 
+from artifact.log_lines import log_to
 from artifact.names import escape_output
 from recipes.command_line import CommandLine
 from train.distributed.rendezvous import hosts
@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the job; the exit code. A failure leaves its reason in output/failure."""
     options = _parse(arguments)
     escape_output()
-    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s", force=True)
+    log_to(sys.stdout)
     stop = Stop().listen()
     # torch then takes large tensors in huge pages: a tenth of a step's time on a processor
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")

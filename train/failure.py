@@ -41,7 +41,7 @@ def write_reason(job: Job, text: str) -> None:
         job.write_failure(text)
     except OSError as error:
         sentence = f"the reason could not be written to output/failure: {error}"
-        print(f"train: {sentence}", file=sys.stderr, flush=True)
+        print(f"train: {printable(sentence)}", file=sys.stderr, flush=True)
 
 
 def _has_reason(job: Job) -> bool:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from artifact.names import printable
 from recipes.hyperparameters import Hyperparameters
 from train.distributed.context import DistributedContext
 from train.job import Job
@@ -65,6 +66,6 @@ def print_findings(job: Job) -> None:
         return
     lines = diagnosis.lines()
     for line in lines:
-        print(f"diagnose: {line}", flush=True)
+        print(f"diagnose: {printable(line)}", flush=True)
     fired = ",".join(diagnosis.fired()) or "none"
     print(f"diagnose: rules={len(lines)} fired={fired}", flush=True)

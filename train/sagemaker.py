@@ -16,6 +16,7 @@ from typing import Any
 
 import psutil
 
+from artifact.names import printable
 from train.__main__ import main as train_main
 from train.failure import FAILED, SUCCEEDED, reason, write_reason
 from train.job import Job, JobError
@@ -193,12 +194,12 @@ def _user_program() -> bool:
 
 
 def _fail(sentence: str) -> int:
-    print(f"train: failed: {sentence}", file=sys.stderr, flush=True)
+    print(f"train: failed: {printable(sentence)}", file=sys.stderr, flush=True)
     try:
         job = Job.at()
     except JobError as error:
         complaint = f"the reason could not be written to output/failure: {error}"
-        print(f"train: {complaint}", file=sys.stderr, flush=True)
+        print(f"train: {printable(complaint)}", file=sys.stderr, flush=True)
     else:
         write_reason(job, sentence)
     return FAILED

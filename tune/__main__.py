@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from artifact.names import escape_output
+from artifact.names import escape_output, printable
 from recipes.errors import RecipeError
 from tune.errors import SearchError, sentence_of
 from tune.options import parse
@@ -96,7 +96,7 @@ def _alone(out: Path) -> Iterator[None]:
 
 
 def _fail(sentence: str) -> int:
-    print(f"tune: failed: {sentence}", file=sys.stderr)
+    print(f"tune: failed: {printable(sentence)}", file=sys.stderr)
     return FAILED
 
 

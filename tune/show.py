@@ -8,7 +8,9 @@ import logging
 import sys
 from pathlib import Path
 
+from artifact.log_lines import log_to
 from artifact.model import write_atomically
+from artifact.names import printable
 from recipes.command_line import CommandLine
 from tune.csv_file import write_csv
 from tune.errors import sentence_of
@@ -29,17 +31,17 @@ def main(arguments: list[str] | None = None) -> int:
     0: shown; 1: it cannot be read or written; 2: a wrong option; 130: interrupted.
     """
     options = _parse(arguments)
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s", force=True)
+    log_to(sys.stderr, logging.WARNING)
     try:
         jobs = read(options)
         if not jobs:
             raise ResultsError(f"'{options.results}' holds no tuning job")
         show(jobs, options.most, options.page, options.csv, options.best)
     except (ManagedError, ResultsError) as error:
-        print(f"tune.show: failed: {error}", file=sys.stderr)
+        print(f"tune.show: failed: {printable(error)}", file=sys.stderr)
         return FAILED
     except OSError as error:
-        print(f"tune.show: failed: {sentence_of(error)}", file=sys.stderr)
+        print(f"tune.show: failed: {printable(sentence_of(error))}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         print("tune.show: interrupted", file=sys.stderr)

@@ -4,7 +4,6 @@ In this process, as `python -m train`, or in a container of the training image.
 """
 
 import hashlib
-import logging
 import os
 import signal
 import subprocess
@@ -15,6 +14,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from artifact.log_lines import log_to
 from runtime import docker, job_tree, processes
 from runtime.die_with_parent import dying_with_this_process
 from runtime.timeouts import TRAIN_STOP_S
@@ -169,7 +169,7 @@ def _captured(on_line: Callable[[str], None]) -> Iterator[None]:
     for number in (1, 2):
         os.dup2(writing, number)
     printing = os.fdopen(writing, "w", buffering=1, encoding="utf-8", errors="replace")
-    logging.basicConfig(level=logging.INFO, stream=printing, format="%(message)s", force=True)
+    log_to(printing)
     wrong: list[Exception] = []
 
     def pump() -> None:
@@ -187,7 +187,7 @@ def _captured(on_line: Callable[[str], None]) -> Iterator[None]:
         with redirect_stdout(printing), redirect_stderr(printing):
             yield
     finally:
-        logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s", force=True)
+        log_to(sys.stdout)
         printing.close()
         for number, handle in zip((1, 2), kept, strict=True):
             os.dup2(handle, number)

@@ -12,7 +12,7 @@ from serve import factory, request_state
 from serve.batching import Batcher
 from serve.factory import make_app
 from serve.inputs import InputError
-from serve.predictor import LARGE_PIXELS, Predictor, SharedLimits
+from serve.predictor import Predictor, SharedLimits
 from serve.request_state import RequestState
 from serve.settings import ServingSettings
 from tests.support.gateway_clients import Client
@@ -137,37 +137,10 @@ def test_five_photos_are_under_way_ahead_of_the_caller(predictor, monkeypatch):
     assert started == photos
 
 
-@pytest.mark.parametrize("pixels, alone", [(LARGE_PIXELS, False), (LARGE_PIXELS + 1, True)])
-def test_large_photos_are_decoded_one_at_a_time(predictor, monkeypatch, pixels, alone):
-    shared = SharedLimits(2)
-    held: list[bool] = []
-
-    def decode(data: bytes, most: int, formats: tuple[str, ...], opened: Any) -> str:
-        opened(pixels)
-        free = shared.large.acquire(blocking=False)
-        held.append(not free)
-        if free:
-            shared.large.release()
-        return "decoded"
-
-    preprocessing: Any = type("P", (), {"pixels": staticmethod(lambda decoded: decoded)})
-    monkeypatch.setattr("serve.predictor.decode", decode)
-    monkeypatch.setattr(predictor, "_shared", shared)
-    monkeypatch.setattr(predictor, "description", type("D", (), {"preprocessing": preprocessing}))
-    state = RequestState.lasting(1)
-    assert predictor._pixels(b"", state) == "decoded"
-    assert held == [alone]
-    assert LARGE_PIXELS == 4_000_000
-    slots = [shared.decoding.acquire(blocking=False) for _ in range(3)]
-    assert slots == [True, True, False]
-    assert shared.large.acquire(blocking=False)
-    assert 0 <= state.stages["decode"] < 1
-
-
 def test_a_predictor_without_a_time_has_a_minute(predictor, monkeypatch):
     left: list[float] = []
 
-    def admit(batcher: Batcher, photos: int, state: RequestState) -> None:
+    def admit(batcher: Batcher, photos: int, state: RequestState, decoding: Any) -> None:
         left.append(state.left_s())
         raise KeyError
 

@@ -9,6 +9,7 @@ import pytest
 
 from serve import batching
 from serve.batching import Batcher, EngineDead
+from serve.decoding import DecodingTime
 from serve.request_state import Overloaded, RequestState, TooManyPhotos
 
 
@@ -85,6 +86,26 @@ def test_photos_behind_a_long_queue_are_refused(batcher, waiting, photos, retry_
         batcher.admit(photos, left(10))
     assert caught.value.retry_after_s == retry_after_s
     assert batcher.waiting == waiting
+
+
+@pytest.mark.parametrize(
+    "wait_s, own_s, refused", [(0, 20, False), (9, 0.5, False), (9, 1.5, True), (30, 0.1, True)]
+)
+def test_the_time_to_decode_counts_as_the_engines_does(batcher, wait_s, own_s, refused):
+    """An idle server takes any photo, however long it takes."""
+    if not refused:
+        batcher.admit(1, left(10), DecodingTime(wait_s, own_s))
+        assert batcher.waiting == 1
+        return
+    with pytest.raises(Overloaded) as caught:
+        batcher.admit(1, left(10), DecodingTime(wait_s, own_s))
+    assert caught.value.retry_after_s == round(wait_s / 2)
+    assert batcher.waiting == 0
+
+
+def test_photos_that_take_too_long_to_decode_are_too_many(batcher):
+    with pytest.raises(TooManyPhotos, match="4 photos take about 40 s, and 10 s are left; send at"):
+        batcher.admit(4, left(10), DecodingTime(0, 40))
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,12 @@
 """A predictor's limits on photos, labels, memory and time, without an engine."""
 
-import threading
-
 import pytest
 
 from artifact.model import Description
 from artifact.preprocessing import Preprocessing
 from serve import predictor
 from serve.predictor import Predictor, SharedLimits
-from serve.request_state import ClientGone, Overloaded, RequestState, TooManyPhotos
+from serve.request_state import Overloaded, RequestState, TooManyPhotos
 
 
 @pytest.mark.parametrize(
@@ -19,9 +17,6 @@ def test_a_photo_may_take_a_share_of_the_memory(monkeypatch, bytes_, expected):
     shared = SharedLimits(3)
     assert shared.max_pixels == expected
     assert shared.count == 3
-    taken = [shared.decoding.acquire(blocking=False) for _ in range(4)]
-    assert taken == [True, True, True, False]
-    assert [shared.large.acquire(blocking=False) for _ in range(2)] == [True, False]
 
 
 def unopened(classes: int, multi_label: bool = False) -> Predictor:
@@ -60,22 +55,6 @@ def test_labels_are_named_best_first():
     assert "labels" not in unopened(2)._named(np.array([0.5, 0.5], np.float32), 1)
     with pytest.raises(RuntimeError, match="the model's probabilities are not all numbers"):
         unopened(2)._named(np.array([np.nan, 0.5], np.float32), 1)
-
-
-def test_a_slot_that_does_not_come_free_is_an_overload():
-    lock = threading.Semaphore(1)
-    with predictor._acquired(lock, RequestState.lasting(1)):
-        with (
-            pytest.raises(Overloaded) as caught,
-            predictor._acquired(lock, RequestState.lasting(0)),
-        ):
-            pass
-        assert caught.value.retry_after_s == 1
-    gone = RequestState.lasting(1)
-    gone.abandoned.set()
-    with pytest.raises(ClientGone), predictor._acquired(lock, gone):
-        pass
-    assert lock.acquire(blocking=False)
 
 
 @pytest.mark.parametrize("seconds, retry", [(0, 1), (1.4, 1), (1.6, 2), (20, 20)])

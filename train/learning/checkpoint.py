@@ -18,6 +18,7 @@ from typing import IO, Any, BinaryIO, cast
 import torch
 
 from artifact.model import atomic_file, discard_unfinished, write_atomically
+from artifact.names import printable
 from train.failure import disk_full, os_error, reason
 from train.job import Job, JobError
 from train.learning.loop import Learner, Metrics
@@ -151,7 +152,8 @@ def _newest(job: Job, identity: Identity) -> dict[str, Any]:
             refusals.append(error)
             continue
         for refusal in refusals:
-            print(f"checkpoint refused: {refusal}; going back to '{path.name}'", flush=True)
+            line = f"checkpoint refused: {refusal}; going back to '{path.name}'"
+            print(printable(line), flush=True)
         return saved
     if not refusals:
         return {}

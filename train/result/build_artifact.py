@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from artifact.engines import best_precision, open_engine, processor_flags
 from artifact.export import export
 from artifact.model import Description, write_description
+from artifact.names import printable
 from artifact.openvino_engine import graphs_kept
 from artifact.preprocessing import PhotoError, Preprocessing, read_photo
 from artifact.quantization import quantize
@@ -94,7 +95,7 @@ def _restore_best(plan: Fit) -> None:
 def _print_lines(measured: Sequence[Answers], top_k: int) -> None:
     """One line per channel: SageMaker's metric definitions read the figures from them."""
     for answers in measured:
-        print(answers.line(top_k), flush=True)
+        print(printable(answers.line(top_k)), flush=True)
 
 
 def keep_best_artifact(

@@ -1,0 +1,129 @@
+"""The order in which photos are decoded, and how long it takes until it is a photo's turn.
+
+Of the photos that wait, the one that costs least comes first: a request that takes seconds to
+decode cannot keep the others waiting, however often it is sent. A photo that waits is bytes alone.
+"""
+
+import heapq
+import itertools
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from artifact.photo_header import PhotoHeader
+from serve.request_state import Overloaded, RequestState
+
+LARGE_PIXELS = 4_000_000  # larger photos are decoded one at a time, for their memory
+LONG_S = 0.1  # and so are those that take longer, for the cores
+SMOOTHING = 0.1  # weight of the newest photo in the running averages
+
+
+@dataclass(frozen=True)
+class DecodingTime:
+    """Seconds until a request's first photo is decoded from now on, and to decode all of them."""
+
+    wait_s: float = 0.0
+    own_s: float = 0.0
+
+
+@dataclass(order=True)
+class _Entry:
+    """A photo that waits or is decoded: what it costs, and when it came. ready: it has its slot."""
+
+    seconds: float
+    number: int
+    ready: threading.Event = field(default_factory=threading.Event, compare=False)
+
+
+class _Lane:
+    """Some slots, and who waits for them, as a heap."""
+
+    def __init__(self, slots: int):
+        self.slots = slots
+        self.running: list[_Entry] = []
+        self.waiting: list[_Entry] = []
+
+    def fill(self) -> None:
+        """Give free slots to those that cost least."""
+        while self.waiting and len(self.running) < self.slots:
+            entry = heapq.heappop(self.waiting)
+            self.running.append(entry)
+            entry.ready.set()
+
+    def ahead_s(self, seconds: float) -> float:
+        """Of work before a photo that costs that much."""
+        if len(self.running) < self.slots:
+            return 0.0
+        begun = sum(entry.seconds for entry in self.running) / 2
+        before = sum(entry.seconds for entry in self.waiting if entry.seconds <= seconds)
+        return (begun + before) / self.slots
+
+
+class DecodingQueue:
+    """Slots for photos: as many as cores for small ones, and one for large or long ones."""
+
+    def __init__(self, slots: int):
+        self._changed = threading.Lock()  # guards all below
+        self._numbers = itertools.count()
+        self._small = _Lane(slots)
+        self._large = _Lane(1)
+        self._needed_s = 0.0  # running averages: of the time that photos took,
+        self._planned_s = 0.0  # and of what their headers let expect
+
+    def expected(self, headers: Sequence[PhotoHeader]) -> DecodingTime:
+        """For a request of these photos, if it came now."""
+        with self._changed:
+            pace = self._pace()
+            waits = [self._lane(header).ahead_s(header.seconds) for header in headers]
+        planned_s = sum(header.seconds for header in headers)
+        return DecodingTime(max(waits, default=0.0) * pace, planned_s * pace)
+
+    @contextmanager
+    def slot(self, header: PhotoHeader, state: RequestState) -> Iterator[None]:
+        """Hold a slot for a photo. Raises Overloaded at the request's deadline, ClientGone."""
+        lane = self._lane(header)
+        entry = self._enter(lane, header)
+        try:
+            if not entry.ready.wait(state.left_s()):
+                raise Overloaded(1)
+            state.check()
+            started = time.monotonic()
+            try:
+                yield
+            finally:
+                self._learn(header.seconds, time.monotonic() - started)
+        finally:
+            self._leave(lane, entry)
+
+    def _lane(self, header: PhotoHeader) -> _Lane:
+        if header.pixels > LARGE_PIXELS or header.seconds > LONG_S:
+            return self._large
+        return self._small
+
+    def _pace(self) -> float:
+        """How much longer decoding takes here than its headers let expect."""
+        return self._needed_s / self._planned_s if self._planned_s else 1.0
+
+    def _learn(self, planned_s: float, needed_s: float) -> None:
+        with self._changed:
+            weight = SMOOTHING if self._planned_s else 1.0
+            self._needed_s += weight * (needed_s - self._needed_s)
+            self._planned_s += weight * (planned_s - self._planned_s)
+
+    def _enter(self, lane: _Lane, header: PhotoHeader) -> _Entry:
+        with self._changed:
+            entry = _Entry(header.seconds, next(self._numbers))
+            heapq.heappush(lane.waiting, entry)
+            lane.fill()
+            return entry
+
+    def _leave(self, lane: _Lane, entry: _Entry) -> None:
+        with self._changed:
+            if entry.ready.is_set():
+                lane.running.remove(entry)
+            else:
+                lane.waiting.remove(entry)
+                heapq.heapify(lane.waiting)
+            lane.fill()
