@@ -8,6 +8,7 @@ import pytest
 
 from slipway.commands import COMMANDS
 from tests.support.jobs import REPOSITORY
+from tests.support.own_checkout import run
 
 
 def slipway(*arguments: str) -> subprocess.CompletedProcess:
@@ -81,3 +82,12 @@ def test_a_name_that_is_like_none_gets_no_guess():
 def test_the_version_has_the_commit():
     done = slipway("--version")
     assert re.fullmatch(r"slipway \S+ \(.+\)\n", done.stdout)
+
+
+def test_push_is_the_script(program, tmp_path):
+    """It refuses an image that is none before anything is built."""
+    (tmp_path / "recipe.yaml").write_text("name: mine\n")
+    done = run(program, "push", "trian", folder=tmp_path)
+    assert done.returncode == 1
+    assert "unknown image 'trian'; known: " in done.stderr
+    assert not (tmp_path / "out").exists()
