@@ -55,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parsed(arguments)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    keys = Access()
+    keys = Access(options.own_key)
     try:
         platform = Platform(options.state, choose_container_engine(options.engine))
         servers = _servers(options, platform, keys)
@@ -128,6 +128,11 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
         help="address to listen on (default 127.0.0.1)",
     )
     add_allow_host(parser)
+    parser.add_argument(
+        "--own-key",
+        action="store_true",
+        help="also take requests signed with this server's own AWS credentials, as for a real S3",
+    )
     parser.add_argument(
         "--root",
         action="append",

@@ -9,6 +9,7 @@ import shlex
 import time
 from pathlib import Path
 
+import botocore.session
 from flask import g, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
@@ -28,9 +29,10 @@ READING = ("Describe", "List")  # operations that containers may ask for, by the
 
 
 class Access:
-    """The keys of one server."""
+    """The keys of one server. own: those that it signs its own calls with are good as well."""
 
-    def __init__(self) -> None:
+    def __init__(self, own: bool = False) -> None:
+        self._own = own
         self._user = signatures.new_key()
         self._containers = signatures.new_key()
 
@@ -58,9 +60,18 @@ class Access:
         except OSError as error:  # such as a chunk whose length is none
             message = f"the request's body cannot be read: {error}"
             raise ApiError(SERIALIZATION, message) from error
-        key = signatures.verify(received, body, signed, (self._user, self._containers))
+        keys = [self._user, self._containers, *self._own_keys()]
+        key = signatures.verify(received, body, signed, keys)
         g.region = signed.region
         g.by_container = key is self._containers
+
+    def _own_keys(self) -> list[Key]:
+        """The key that boto3 finds for this process, where it is to be taken; it may change."""
+        found = self._own and botocore.session.get_session().get_credentials()
+        if not found:
+            return []
+        key = found.get_frozen_credentials()
+        return [Key(str(key.access_key), str(key.secret_key))]
 
     def exports(self, folder: Path, url: str) -> str:
         """The user's variables as shell commands, also written to a file that is his alone."""

@@ -55,21 +55,21 @@ def service(name: str = "sagemaker") -> ServiceModel:
     return botocore.session.get_session().get_service_model(name)
 
 
-def operation(name: str) -> OperationModel:
+def operation(name: str, service_name: str = "sagemaker") -> OperationModel:
     """ApiError when SageMaker has no such operation."""
-    if name not in service().operation_names:
+    if name not in service(service_name).operation_names:
         raise ApiError("UnknownOperationException", f"SageMaker has no operation '{name[:100]}'")
-    model: OperationModel = service().operation_model(name)
+    model: OperationModel = service(service_name).operation_model(name)
     return model
 
 
-def check(name: str, request: object) -> Record:
+def check(name: str, request: object, service_name: str = "sagemaker") -> Record:
     """The request, as the operation takes it. ApiError with SageMaker's words when it does not.
 
     Members that the operation does not have are left out, and so is null: in JSON it is as good as
     a member left out.
     """
-    shape = operation(name).input_shape
+    shape = operation(name, service_name).input_shape
     assert shape is not None, f"{name} takes no request"
     if not isinstance(request, dict):
         raise ApiError(SERIALIZATION, "the request's body must be a JSON object")

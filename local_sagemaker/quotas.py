@@ -3,8 +3,6 @@
 It gives what fits on this machine, for every type of instance.
 """
 
-import json
-
 from local_sagemaker import contract
 from local_sagemaker.record import Record
 
@@ -20,12 +18,11 @@ USES = {
 
 def listed(request: Record) -> Record:
     """ListServiceQuotas, all on one page. ApiError for another service than SageMaker."""
-    code = request.get("ServiceCode")
+    code = contract.check("ListServiceQuotas", request, "service-quotas")["ServiceCode"]
     if code != "sagemaker":
-        shown = json.dumps(code)[:100].strip('"')
         raise contract.ApiError(
             "NoSuchResourceException",
-            f"local SageMaker has no quotas of '{shown}'; ask for sagemaker's",
+            f"local SageMaker has no quotas of '{code}'; ask for sagemaker's",
         )
     quotas = []
     for shape, uses in USES.items():

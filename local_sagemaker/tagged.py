@@ -3,7 +3,7 @@
 `launch status --all` asks for it.
 """
 
-from local_sagemaker import tags
+from local_sagemaker import contract, tags
 from local_sagemaker.platform import Platform
 from local_sagemaker.record import Record
 
@@ -12,10 +12,11 @@ TARGET = "ResourceGroupsTaggingAPI_20170126.GetResources"
 
 def found(platform: Platform, request: Record, region: str) -> Record:
     """GetResources, all on one page: the resources of a region that have all the wanted tags."""
+    asked = contract.check("GetResources", request, "resourcegroupstaggingapi")
     wanted = [
-        (entry.get("Key"), entry.get("Values") or []) for entry in request.get("TagFilters") or []
+        (entry.get("Key", ""), entry.get("Values", [])) for entry in asked.get("TagFilters", [])
     ]
-    types = request.get("ResourceTypeFilters") or ["sagemaker"]
+    types = asked.get("ResourceTypeFilters") or ["sagemaker"]
     mappings = []
     for record in platform.store.all(tags.KIND):
         arn = record["Arn"]

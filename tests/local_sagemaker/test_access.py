@@ -229,9 +229,9 @@ def test_each_server_makes_its_own_key(cloud, tmp_path):
 
 
 @pytest.fixture
-def here(tmp_path):
+def here(tmp_path, request):
     """The app in this process, with both of its keys, and nothing behind it."""
-    keys = Access()
+    keys = Access(getattr(request, "param", False))
     client = create_app(Platform(tmp_path, "process"), keys).test_client()
 
     def send(environment: dict[str, str], operation: str, path: str = "/") -> tuple[int, dict]:
@@ -261,6 +261,18 @@ def test_containers_have_a_key_of_their_own_that_starts_nothing(here):
         assert send(user, "", path)[1]["__type"] != "AccessDeniedException"
         status, answer = send(container, "", path)
         assert (status, answer["__type"]) == (403, "AccessDeniedException")
+
+
+@pytest.mark.parametrize("here, status", [(True, 200), (False, 403)], indirect=["here"])
+def test_the_servers_own_credentials_are_taken_where_the_user_says_so(here, status, monkeypatch):
+    own = {"AWS_ACCESS_KEY_ID": "AKIAOWN", "AWS_SECRET_ACCESS_KEY": "the user's real secret"}
+    for name, value in own.items():
+        monkeypatch.setenv(name, value)
+    keys, send = here
+    assert send(own, "ListModels")[0] == status
+    wrong = {**own, "AWS_SECRET_ACCESS_KEY": "another"}
+    assert send(wrong, "ListModels")[0] == 403
+    assert send(keys.user_environment(""), "ListModels")[0] == 200
 
 
 def test_a_training_gets_the_containers_key_unless_it_is_isolated(tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from local_sagemaker import contract, lifecycle, objects, quotas
+from local_sagemaker import contract, lifecycle, objects, quotas, tagged
 from local_sagemaker.server import OPERATIONS
 from tests.support.odd_requests import MODEL, WHOLE, Here, change, drawn, input_shape
 from tests.support.sagemakers import until
@@ -123,7 +123,7 @@ def test_odd_filters_of_a_list_are_refused(here, name):
         b'{"MaxResults": ' + b"9" * 5000 + b"}",
     ],
 )
-@pytest.mark.parametrize("target", ["SageMaker.ListModels", quotas.TARGET])
+@pytest.mark.parametrize("target", ["SageMaker.ListModels", quotas.TARGET, tagged.TARGET])
 def test_what_is_no_json_object_is_refused(here, body, target):
     status, answer = here.send(target, body)
     assert (status, answer["__type"]) == (400, "SerializationException")
@@ -153,8 +153,30 @@ def test_odd_headers_of_an_asynchronous_request_are_refused(here, name, value):
 @pytest.mark.parametrize("code", [None, 1, [], {}, "x" * 10_000, "\ud800"])
 def test_quotas_of_odd_services(here, code):
     status, answer = here.send(quotas.TARGET, json.dumps({"ServiceCode": code}).encode())
-    assert (status, answer["__type"]) == (400, "NoSuchResourceException")
-    assert len(answer["message"]) < 300
+    assert status == 400 and answer["__type"] in ("SerializationException", "ValidationException")
+    assert len(answer["message"]) < 1000
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"TagFilters": [1]},
+        {"TagFilters": {"Key": "a"}},
+        {"TagFilters": [{"Key": 1}]},
+        {"TagFilters": [{"Key": "a", "Values": "b"}]},
+        {"TagFilters": [{"Values": [[]]}]},
+        {"ResourceTypeFilters": 1},
+        {"ResourceTypeFilters": [None]},
+    ],
+)
+def test_odd_filters_of_tagged_resources_are_refused(here, request_):
+    status, answer = here.send(tagged.TARGET, json.dumps(request_).encode())
+    assert (status, answer["__type"]) == (400, "SerializationException")
+
+
+def test_filters_may_be_null_or_none(here):
+    for body in (b"{}", b'{"TagFilters": null}', b'{"TagFilters": [{}]}', b""):
+        assert here.send(tagged.TARGET, body)[0] == 200
 
 
 def test_an_answer_shows_no_more_than_the_start_of_a_value(here):
