@@ -6,7 +6,6 @@ kilobytes, and never a thread or an engine. Threads then call Flask with a body 
 """
 
 import asyncio
-import json
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,9 +14,11 @@ from dataclasses import dataclass
 from artifact.host_rule import HostRule
 from serve.metrics import Metrics
 from serve.own_host import refusal
+from serve.pace import Pace
+from serve.refused import Refused, refusal_of
 from serve.request_log import WORK_ROUTES, record
 from serve.request_state import RequestState
-from serve.wsgi import Answer, Environment, Headers, Scope, WsgiApp, call, environment
+from serve.wsgi import Answer, Environment, Scope, WsgiApp, call, environment
 
 QUICK_THREADS = 4
 LOADING_THREADS = 4
@@ -25,6 +26,7 @@ LOADING_THREADS = 4
 DISCARDED_BYTES = 100 * 1024 * 1024
 DISCARD_S = 10.0
 GRACE_S = 1.0  # after the deadline: the app may still say why it is late
+MOST_WAITING = 4096  # requests without a thread yet; each takes memory
 NEVER = float("inf")
 
 Receive = Callable[[], Awaitable[Scope]]
@@ -35,8 +37,8 @@ Send = Callable[[Scope], Awaitable[None]]
 class ConnectionLimits:
     """Limits of one worker process. Sizes in bytes, times in seconds.
 
-    requests: worked on at the same time. body_bytes: of one body. all_bytes: of all bodies
-    together. body_s: to read one body. timeout_s: of a whole request, from its first byte.
+    requests: worked on at the same time; others wait. body_bytes: of one body. all_bytes: of all
+    bodies together. body_s: to read one body. timeout_s: of a whole request, from its first byte.
     """
 
     requests: int = 256
@@ -44,27 +46,6 @@ class ConnectionLimits:
     all_bytes: int = 256 * 1024 * 1024
     body_s: float = 20.0
     timeout_s: float = 60.0
-
-
-class Refused(Exception):
-    """A request that does not reach Flask: HTTP status and one sentence for the client.
-
-    reason: its name among the metrics. drain: read the rest of the body before answering.
-    """
-
-    def __init__(
-        self,
-        status: int,
-        sentence: str,
-        reason: str,
-        retry_after_s: int | None = None,
-        drain: bool = False,
-    ):
-        super().__init__(sentence)
-        self.status = status
-        self.reason = reason
-        self.retry_after_s = retry_after_s
-        self.drain = drain
 
 
 class Disconnected(Exception):
@@ -94,7 +75,7 @@ class AsgiGateway:
         self._loading = ThreadPoolExecutor(LOADING_THREADS, "loading")
         self._quick = ThreadPoolExecutor(QUICK_THREADS, "quick")
         # Only the event loop's thread changes these, so they need no lock.
-        self._working = 0
+        self._pace = Pace()  # of the work
         self._held_bytes = 0
         self._states: set[RequestState] = set()
         self._stop_at = NEVER  # on time.monotonic's clock
@@ -114,7 +95,7 @@ class AsgiGateway:
                 self._metrics.rejections.labels(refused.reason).inc()
                 if refused.drain:
                     await self._discard(receive)
-                answer = _refusal(refused)
+                answer = refusal_of(refused)
             await self._send(answer, send)
         except Disconnected:
             state.abandoned.set()
@@ -219,21 +200,25 @@ class AsgiGateway:
         """
         length = int(environ["CONTENT_LENGTH"])
         is_work = pool is self._work
-        if is_work and self._working >= self._limits.requests:
-            self._held_bytes -= length
-            raise Refused(503, "the server is busy; ask again in 1 s", "overload", 1)
         try:
+            if is_work:
+                self._check_wait(state)
             answer = asyncio.get_running_loop().run_in_executor(pool, call, self._app, environ)
+        except Refused:
+            self._held_bytes -= length
+            raise
         except RuntimeError as error:  # the system gives no more threads
             self._held_bytes -= length
             sentence = "the server is out of threads; ask again in 1 s"
             raise Refused(503, sentence, "overload", 1) from error
-        self._working += int(is_work)
+        if is_work:
+            self._pace.begin()
         state.deadline = min(state.deadline, self._stop_at)
         self._states.add(state)
 
         def done(answer: "asyncio.Future[Answer]") -> None:
-            self._working -= int(is_work)
+            if is_work:
+                self._pace.end()
             self._held_bytes -= length
             self._states.discard(state)
             if not answer.cancelled():
@@ -241,6 +226,19 @@ class AsgiGateway:
 
         answer.add_done_callback(done)
         return answer
+
+    def _check_wait(self, state: RequestState) -> None:
+        """Raise Refused where a request would wait for a thread until it is too late to answer.
+
+        One that gets a thread at once is the app's to judge.
+        """
+        under_way = self._pace.under_way
+        wait_s = self._pace.wait_s()
+        crowded = under_way >= self._limits.requests + MOST_WAITING
+        if under_way < self._limits.requests or (wait_s < state.left_s() and not crowded):
+            return
+        retry_s = max(1, round(wait_s / 2))
+        raise Refused(503, f"the server is busy; ask again in {retry_s} s", "overload", retry_s)
 
     def _pool(self, scope: Scope) -> ThreadPoolExecutor:
         path: str = scope["path"]
@@ -277,16 +275,3 @@ async def _disconnect(receive: Receive) -> None:
     """Return when the client has gone."""
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-def _refusal(refused: Refused) -> Answer:
-    body = json.dumps({"error": str(refused)}).encode() + b"\n"
-    headers: Headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-    ]
-    if refused.retry_after_s:
-        headers.append((b"retry-after", str(refused.retry_after_s).encode()))
-    if refused.status in (408, 413):
-        headers.append((b"connection", b"close"))  # the rest of the body may still be on its way
-    return Answer(refused.status, headers, body)

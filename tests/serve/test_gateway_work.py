@@ -8,40 +8,80 @@ import pytest
 
 from serve import asgi_gateway, request_state
 from serve.app import BATCH_PAYLOADS_MB, MIB, Page, ServingLimits
-from serve.asgi_gateway import ConnectionLimits
+from serve.asgi_gateway import MOST_WAITING, ConnectionLimits
 from serve.factory import _connection_limits
+from serve.pace import EVIDENCE, Pace
 from serve.settings import UNLIMITED_MB, ServingSettings
 from tests.support.gateway_clients import Client, Slow, asked, gateway_of
 from web.site import SURE_FROM
 
 
-def test_no_more_requests_are_worked_on_than_allowed():
+def test_a_request_waits_for_a_thread_and_is_answered_in_time():
     app = Slow()
     gateway = gateway_of(app, requests=2)
-    clients = [Client(b"body") for _ in range(3)]
+    clients = [Client(b"body") for _ in range(9)]
 
     async def story() -> None:
-        working = [asyncio.create_task(client.ask(gateway)) for client in clients[:2]]
+        working = [asyncio.create_task(client.ask(gateway)) for client in clients]
         await app.entered(2)
-        assert gateway._held_bytes == 8
-        await clients[2].ask(gateway)
-        assert gateway._held_bytes == 8
+        while gateway._pace.under_way < 9:
+            await asyncio.sleep(0.001)
+        assert gateway._held_bytes == 36
         ping = Client(b"")
         pinging = asyncio.create_task(ping.ask(gateway, "GET", "/ping"))
         await app.entered(3)  # other pools are open
         app.may.set()
         await asyncio.gather(pinging, *working)
-        later = Client(b"body")
-        await later.ask(gateway)
-        assert later.status == 200
 
     asyncio.run(story())
-    assert [client.status for client in clients] == [200, 200, 503]
-    assert clients[2].error == "the server is busy; ask again in 1 s"
-    assert clients[2].headers[b"retry-after"] == b"1"
+    assert [client.status for client in clients] == [200] * 9
     assert gateway._held_bytes == 0
-    assert gateway._working == 0
+    assert gateway._pace.under_way == 0
     assert gateway._states == set()
+
+
+@pytest.mark.parametrize(
+    "wait_s, under_way, status, retry",
+    [
+        (59, 2, 200, None),
+        (61, 1, 200, None),
+        (61, 2, 503, b"30"),
+        (0, MOST_WAITING + 1, 200, None),
+        (0, MOST_WAITING + 2, 503, b"1"),
+    ],
+)
+def test_a_request_that_would_be_late_is_refused(monkeypatch, wait_s, under_way, status, retry):
+    gateway = gateway_of(requests=2)
+    gateway._pace.under_way = under_way
+    monkeypatch.setattr(gateway._pace, "wait_s", lambda: wait_s)
+    client = Client(b"body")
+    asyncio.run(client.ask(gateway))
+    assert client.status == status
+    assert client.headers.get(b"retry-after") == retry
+    assert gateway._held_bytes == 0
+    assert gateway._pace.under_way == under_way
+    if retry:
+        assert client.error == f"the server is busy; ask again in {int(retry)} s"
+
+
+def test_the_pace_is_that_of_the_answers(monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr("serve.pace.time.monotonic", lambda: clock[0])
+    pace = Pace()
+    for _ in range(30):
+        pace.begin()
+    for _ in range(EVIDENCE):
+        assert pace.wait_s() == 0
+        clock[0] += 0.5
+        pace.end()
+    assert pace.wait_s() == pytest.approx(11 * 0.5)  # ten are under way
+    for _ in range(10):
+        pace.end()
+    clock[0] += 3600  # nothing was asked
+    pace.begin()
+    clock[0] += 0.5
+    pace.end()
+    assert 0.2 < pace.wait_s() < 0.5
 
 
 def test_without_threads_a_request_is_refused():

@@ -80,7 +80,7 @@ class Client:
 def asked(gateway: AsgiGateway, client: Client, *arguments: str, **headers: str) -> Client:
     asyncio.run(client.ask(gateway, *arguments, **headers))
     assert gateway._held_bytes == 0
-    assert gateway._working == 0
+    assert gateway._pace.under_way == 0
     return client
 
 
