@@ -67,8 +67,12 @@ def _single_model_app(settings: ServingSettings, limits: ServingLimits, metrics:
         predictor.engine.precision,
         settings.threads,
     )
-    page = Page(settings.samples, settings.sure_from) if settings.page else None
-    return create_app(predictor, limits, metrics, page)
+    return create_app(predictor, limits, metrics, page_of(settings))
+
+
+def page_of(settings: ServingSettings) -> Page | None:
+    """The page that the settings ask for."""
+    return Page(settings.samples, settings.sure_from) if settings.page else None
 
 
 def _multi_model_app(settings: ServingSettings, limits: ServingLimits, metrics: Metrics) -> Flask:

@@ -10,7 +10,7 @@ from flask import Flask
 
 from artifact.machine import memory_limit
 from serve.app import ServingLimits, create_app
-from serve.factory import make_app, show_live
+from serve.factory import make_app, page_of, show_live
 from serve.metrics import Metrics
 from serve.mms.backend import Mms
 from serve.mms.configuration import MODEL_NAME, body_bytes
@@ -32,14 +32,14 @@ class RemoteApps:
         mms = Mms(self.folder)
         bodies = Room(body_bytes(memory_limit()))
         if settings.multi_model:
-            models = RemoteModels(mms, bodies, settings.evict)
+            models = RemoteModels(mms, bodies, settings.evict, settings.archive_bounds)
             threading.Thread(target=models.watch, name="watch", daemon=True).start()
             show_live(metrics, models.waiting, lambda: len(models.listed()))
             return create_multi_model_app(models, limits, metrics, settings.models)
         predictor = RemotePredictor(settings.model, mms, MODEL_NAME, settings.workers, bodies)
         batcher = predictor.batcher
         show_live(metrics, lambda: batcher.waiting, lambda: int(batcher.fault() is None))
-        return create_app(predictor, limits, metrics)
+        return create_app(predictor, limits, metrics, page_of(settings))
 
 
 def listen(settings: ServingSettings) -> socket.socket:

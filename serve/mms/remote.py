@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from artifact.model import ArtifactError, read_description
+from artifact.unpack import MODEL_BOUNDS, ArchiveBounds
 from serve.admission import Admission
 from serve.batching import EngineDead
 from serve.mms.backend import Mms, ModelLost
@@ -147,8 +148,14 @@ class RemoteModels(Models):
 
     process_bytes = PROCESS_BYTES
 
-    def __init__(self, mms: Mms, bodies: Room, evict: bool = False):
-        super().__init__(evict=evict)
+    def __init__(
+        self,
+        mms: Mms,
+        bodies: Room,
+        evict: bool = False,
+        bounds: ArchiveBounds = MODEL_BOUNDS,
+    ):
+        super().__init__(evict=evict, bounds=bounds)
         self._mms = mms
         self._bodies = bodies
         self._numbers = itertools.count(1)

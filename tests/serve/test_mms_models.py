@@ -1,5 +1,6 @@
 """slipway-serve-mms with many models, over a stand-in for MMS; no container."""
 
+import io
 import shutil
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
@@ -30,7 +31,8 @@ def models(colours, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def many(models, tmp_path_factory):
-    with mms_serving(tmp_path_factory.mktemp("many"), SLIPWAY_MODELS_DIR=models) as running:
+    environment = {"SLIPWAY_MODELS_DIR": models, "SLIPWAY_MAX_MODEL_MB": 8}
+    with mms_serving(tmp_path_factory.mktemp("many"), **environment) as running:
         yield running
 
 
@@ -101,6 +103,25 @@ def test_a_load_that_fails_says_why_and_leaves_nothing(many, models, name):
     assert many.temporary() == []
     assert many.load("a", models / "files")[0] == 200
     assert many.unload("a") == 200
+
+
+@pytest.mark.parametrize(
+    "members, size, words", [(1001, 0, "more than 1,000 members"), (1, 9 * 2**20, "more than 8 MB")]
+)
+def test_an_archive_beyond_the_bounds_is_refused_and_leaves_nothing(
+    many, models, members, size, words
+):
+    folder = models / f"{members} members"
+    folder.mkdir()
+    with tarfile.open(folder / "model.tar.gz", "w:gz") as tar:
+        for number in range(members):
+            member = tarfile.TarInfo(f"{number}")
+            member.size = size
+            tar.addfile(member, io.BytesIO(bytes(size)))
+    status, answer = many.load("a", folder)
+    assert status in (400, 507)
+    assert words in answer["error"]
+    assert many.temporary() == []
 
 
 def test_mms_gets_names_of_our_own(many, models):

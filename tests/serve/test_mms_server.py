@@ -155,7 +155,12 @@ def test_an_answer_that_comes_too_late_is_refused_with_a_time_to_ask_again(one):
 
 
 def test_sigterm_answers_what_was_accepted_and_removes_all_files(colours, tmp_path):
-    with mms_serving(tmp_path, colours.model) as running, ThreadPoolExecutor(6) as pool:
+    environment = {"SLIPWAY_PAGE": "1"}
+    with (
+        mms_serving(tmp_path, colours.model, **environment) as running,
+        ThreadPoolExecutor(6) as pool,
+    ):
+        assert b"<html" in running.server.ask("GET", "/")[2]  # the page is there, too
         (tmp_path / "hold").touch()
         answers = [pool.submit(running.server.label, photo()) for _ in range(6)]
         wait_until(lambda: running.waiting() == 6)
