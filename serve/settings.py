@@ -13,6 +13,8 @@ from artifact.unpack import MIB, MODEL_BOUNDS, ArchiveBounds
 # Batch transform says 0 for "no limit"; this is the most that it sends otherwise.
 UNLIMITED_MB = 100.0
 MODELS_FOLDER = Path("/opt/ml/models")  # where SageMaker mounts those of a multi-model endpoint
+EVERYWHERE = "0.0.0.0"
+LOOPBACK = "127.0.0.1"
 BODY_SHARE = 0.1  # of the memory this process may use, for bodies of requests
 
 
@@ -35,7 +37,7 @@ class ServingSettings:
 
     model: Path = Path("/opt/ml/model")
     models: Path = MODELS_FOLDER
-    host: str = "0.0.0.0"
+    host: str = LOOPBACK
     port: int = 8080
     max_payload_mb: float = 6.0
     precision: str = "auto"
@@ -72,10 +74,11 @@ class ServingSettings:
         payload_mb = _number(
             environment, "SAGEMAKER_MAX_PAYLOAD_IN_MB", cls.max_payload_mb, 0, 1024
         )
+        host = environment.get("SLIPWAY_HOST") or _usual_host(environment)
         return cls(
             model=_folder_below_base(environment, "SLIPWAY_MODEL_DIR", "model"),
             models=_folder_below_base(environment, "SLIPWAY_MODELS_DIR", "models"),
-            host=environment.get("SLIPWAY_HOST") or cls.host,
+            host=host,
             port=_whole(environment, "SAGEMAKER_BIND_TO_PORT", cls.port, 1, 65535),
             max_payload_mb=payload_mb or UNLIMITED_MB,
             precision=_choice(environment, "SLIPWAY_PRECISION", PRECISIONS),
@@ -96,7 +99,7 @@ class ServingSettings:
             page=page,
             samples=_folder(environment, "SLIPWAY_SAMPLES") if page else None,
             sure_from=_number(environment, "SLIPWAY_SURE_FROM", cls.sure_from, 0, 1),
-            hosts=_host_rule(environment, environment.get("SLIPWAY_HOST") or cls.host),
+            hosts=_host_rule(environment, host),
         )
 
 
@@ -118,6 +121,11 @@ def _folder_below_base(environment: Mapping[str, str], variable: str, name: str)
     if own:
         return Path(own)
     return Path(environment.get("SAGEMAKER_BASE_DIR") or "/opt/ml") / name
+
+
+def _usual_host(environment: Mapping[str, str]) -> str:
+    """All addresses in our images, which SageMaker reaches by the network; elsewhere loopback."""
+    return EVERYWHERE if environment.get("SLIPWAY_COMMAND") else LOOPBACK
 
 
 def _host_rule(environment: Mapping[str, str], host: str) -> HostRule | None:

@@ -21,6 +21,8 @@ TOP_K = 5
 MAX_TOP_K = 1000
 FORM_TYPE = "multipart/form-data"
 MAX_PARTS = 20
+MAX_HEADER = 8192  # characters; the standard library's reader takes quadratic time
+CHARSETS = ("utf-8", "us-ascii", "iso-8859-1")  # of RFC 2231's parameters
 # Media types, and how their files begin.
 KINDS = (
     ("image/jpeg", rb"\xff\xd8\xff"),
@@ -141,13 +143,32 @@ def from_base64(text: object, expected: str) -> bytes:
 def header_value(text: str) -> tuple[str, dict[str, str]]:
     """A header such as `form-data; name="photo"`: its value in lower case, and its parameters.
 
-    A parameter may be written as `filename*=UTF-8''…` (RFC 2231).
+    A parameter may be written as `filename*=UTF-8''…` (RFC 2231). Raises Failure 400 for a header
+    that cannot be read.
     """
+    if len(text) > MAX_HEADER:
+        raise Failure(400, f"a header of the form has more than {MAX_HEADER} characters")
     message = Message()
     message["x"] = text.replace("\r", " ").replace("\n", " ") or "none"
-    (value, _), *parameters = message.get_params([], header="x")
-    options = {name.lower(): collapse_rfc2231_value(found) for name, found in parameters}
+    try:
+        (value, _), *parameters = message.get_params([], header="x")
+    except ValueError as error:  # such as a part's number of thousands of digits
+        raise Failure(400, f"the header '{text[:100]}' cannot be read; {SEND_FORM}") from error
+    options = {name.lower(): _parameter(found) for name, found in parameters}
     return (value.strip().lower() if text else ""), options
+
+
+def _parameter(found: str | tuple[str | None, str | None, str]) -> str:
+    """A parameter's text. A charset that no browser sends counts as UTF-8.
+
+    Python knows charsets that decode no text, or raise whatever the errors are to become.
+    """
+    if isinstance(found, tuple):
+        charset, language, text = found
+        if (charset or "").lower() not in CHARSETS:
+            charset = "utf-8"
+        found = (charset, language, text)
+    return collapse_rfc2231_value(found)
 
 
 def _form(body: bytes, boundary: str) -> tuple[bytes, dict[str, str]]:

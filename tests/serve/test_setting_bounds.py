@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from artifact.host_rule import HostRule
 from serve import settings as reading
 from serve.factory import _connection_limits
 from serve.settings import ServingSettings, SettingsError
@@ -22,7 +23,7 @@ def test_the_settings_of_an_empty_environment():
     assert ServingSettings.read({}) == ServingSettings(
         model=Path("/opt/ml/model"),
         models=Path("/opt/ml/models"),
-        host="0.0.0.0",
+        host="127.0.0.1",
         port=8080,
         max_payload_mb=6.0,
         precision="auto",
@@ -39,6 +40,7 @@ def test_the_settings_of_an_empty_environment():
         page=False,
         samples=None,
         sure_from=0.5,
+        hosts=HostRule.of("127.0.0.1", [], "SLIPWAY_ALLOW_HOST"),
         stop_timeout_s=25,
     )
     assert ServingSettings().body_budget == 256 * MIB

@@ -1,8 +1,11 @@
 """The settings of the server: from the environment, and refused where they make no sense."""
 
+import re
+
 import pytest
 
 from serve.settings import ServingSettings, SettingsError
+from tests.support.jobs import REPOSITORY
 
 
 @pytest.mark.parametrize(
@@ -77,3 +80,24 @@ def test_several_workers_and_several_models_do_not_go_together():
         ServingSettings.read(
             {"SAGEMAKER_MULTI_MODEL": "true", "SAGEMAKER_MODEL_SERVER_WORKERS": "2"}
         )
+
+
+@pytest.mark.parametrize(
+    "environment, host",
+    [
+        ({}, "127.0.0.1"),
+        ({"SLIPWAY_HOST": ""}, "127.0.0.1"),
+        ({"SLIPWAY_COMMAND": "serve"}, "0.0.0.0"),
+        ({"SLIPWAY_COMMAND": "serve", "SLIPWAY_HOST": "127.0.0.1"}, "127.0.0.1"),
+        ({"SLIPWAY_HOST": "0.0.0.0"}, "0.0.0.0"),
+    ],
+)
+def test_outside_our_images_only_this_machine_reaches_the_server(environment, host):
+    assert ServingSettings.read(environment).host == host
+
+
+def test_the_examples_publish_to_this_machine_only():
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    published = re.findall(r"docker run[^\n]* -p (\S+)", readme)
+    assert published
+    assert all(place.startswith("127.0.0.1:") for place in published)

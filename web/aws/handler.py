@@ -114,7 +114,7 @@ def _body(event: Event) -> bytes:
             "the photo came through API Gateway as text; "
             "set the API's binaryMediaTypes to */*, or send it in base64 as JSON",
         )
-    return text.encode()
+    return text.encode("utf-8", "replace")
 
 
 def check_access(request: Request, event: Event, settings: Mapping[str, str]) -> None:
@@ -127,7 +127,8 @@ def check_access(request: Request, event: Event, settings: Mapping[str, str]) ->
         return
     wanted = settings.get("SLIPWAY_API_KEY_SHA256", "")
     if wanted:
-        found = hashlib.sha256(request.headers.get("x-api-key", "").encode()).hexdigest()
+        given = request.headers.get("x-api-key", "").encode("utf-8", "replace")
+        found = hashlib.sha256(given).hexdigest()
         if not hmac.compare_digest(found, wanted.lower()):
             raise Failure(
                 401,
