@@ -39,7 +39,8 @@ def photo_header(data: bytes, max_pixels: int) -> PhotoHeader:
     kind = format_of(data)
     try:
         header = READERS[kind](data)
-    except (struct.error, IndexError) as error:
+    # OverflowError: an offset of 64 bits, as BigTIFF has them, is no place in any file.
+    except (struct.error, IndexError, OverflowError) as error:
         raise damaged("it ends within its header") from error
     if header.width < 1 or header.height < 1:
         raise PhotoError(f"it has {header.width} x {header.height} pixels")

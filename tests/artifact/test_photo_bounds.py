@@ -2,6 +2,7 @@
 
 import io
 import json
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -108,6 +109,13 @@ def test_tiffs_of_both_orders_and_sizes_are_read(order, big):
         return  # Pillow does not read these
     grey = hostile.tiff(hostile.grey(9, 7), order, big, content=bytes([7] * 63))
     assert decode(grey).getpixel((8, 6)) == (7, 7, 7)
+
+
+@pytest.mark.parametrize("start", [2**63 - 1, 2**63, 2**64 - 1])
+def test_a_place_beyond_any_file_is_one_sentence(start):
+    data = struct.pack("<2sHHHQ", b"II", 43, 8, 0, start)
+    with pytest.raises(PhotoError, match="beyond its end|ends within its header"):
+        decode(data + bytes(100))
 
 
 def test_a_tile_that_is_larger_than_its_photo_counts():

@@ -111,20 +111,58 @@ def gif_parts(data: bytes) -> Parts:
     return Parts(head, parts, data[at:])
 
 
+@dataclass(frozen=True)
+class TiffForm:
+    """How a TIFF writes numbers: struct's order, and BigTIFF's eight bytes in place of four."""
+
+    order: str
+    is_big: bool
+
+    @property
+    def word(self) -> str:
+        return "Q" if self.is_big else "I"
+
+    @property
+    def count(self) -> str:
+        """Of the tags in a directory."""
+        return "Q" if self.is_big else "H"
+
+    @property
+    def start(self) -> int:
+        """Where the header has the offset of the first directory."""
+        return 8 if self.is_big else 4
+
+    @property
+    def tag_bytes(self) -> int:
+        return 20 if self.is_big else 12
+
+    def pack(self, form: str, *numbers: int) -> bytes:
+        return struct.pack(self.order + form, *numbers)
+
+    def unpack(self, form: str, data: bytes, at: int) -> int:
+        return int(struct.unpack_from(self.order + form, data, at)[0])
+
+
+def tiff_form(data: bytes) -> TiffForm:
+    return TiffForm("<" if data[:2] == b"II" else ">", b"+" in data[2:4])
+
+
 def tiff_parts(data: bytes) -> Parts:
-    """The tags of the first directory, 12 bytes each; the head is all before its first tag."""
-    order = "<" if data[:2] == b"II" else ">"
-    at = struct.unpack(f"{order}I", data[4:8])[0]
-    count = struct.unpack(f"{order}H", data[at : at + 2])[0]
-    start = at + 2
-    end = start + 12 * count
-    return Parts(data[:start], [data[i : i + 12] for i in range(start, end, 12)], data[end:])
+    """The tags of the first directory; the head is all before its first tag."""
+    form = tiff_form(data)
+    at = form.unpack(form.word, data, form.start)
+    count = form.unpack(form.count, data, at)
+    start = at + struct.calcsize(form.order + form.count)
+    end = start + form.tag_bytes * min(count, len(data) // form.tag_bytes)
+    tags = [data[place : place + form.tag_bytes] for place in range(start, end, form.tag_bytes)]
+    return Parts(data[:start], tags, data[end:])
 
 
 def tiff_joined(parts: Parts) -> bytes:
     """With its directory at the end of the file, so that no offset moves when tags are added."""
-    order = "<" if parts.head[:2] == b"II" else ">"
-    body = parts.head[8:] + b"".join(parts.parts) + parts.tail
-    directory = struct.pack(f"{order}H", min(len(parts.parts), 65535)) + b"".join(parts.parts)
-    head = parts.head[:4] + struct.pack(f"{order}I", 8 + len(body))
-    return head + body + directory + bytes(4)
+    form = tiff_form(parts.head)
+    length = form.start + struct.calcsize(form.word)
+    body = parts.head[length:] + b"".join(parts.parts) + parts.tail
+    directory = form.pack(form.count, min(len(parts.parts), 65535)) + b"".join(parts.parts)
+    head = parts.head[: form.start] + form.pack(form.word, length + len(body))
+    return head + body + directory + bytes(8)

@@ -31,6 +31,7 @@ def corpus() -> dict[str, list[bytes]]:
             written(grey.convert("1"), "TIFF", compression="group4"),
             written(rgba, "TIFF", compression="tiff_lzw"),
             tiled(rgb),
+            written(rgb, "TIFF", big_tiff=True),
         ],
         "JPEG": [
             written(rgb, "JPEG", exif=exif),

@@ -5,8 +5,11 @@ because the machine may be busy.
 """
 
 import json
+import os
 
+from artifact.preprocessing import PhotoError
 from tests.fuzz import __main__ as fuzz
+from tests.fuzz import watch
 from tests.fuzz.corpus import FORMATS, corpus
 from tests.fuzz.mutations import case
 from tests.fuzz.runner import costs
@@ -36,6 +39,29 @@ def test_a_seed_gives_the_same_photos():
     assert [case(1, number) for number in range(5)] == [case(1, number) for number in range(5)]
     assert case(1, 0) != case(2, 0)
     assert case(1, 0, "GIF")[0] == "GIF"
+
+
+def test_a_decoder_that_takes_memory_fails_or_crashes_is_found(monkeypatch):
+    """The fuzzer itself: it must see what it is there for."""
+
+    def takes_memory(data: bytes, max_pixels: int) -> None:
+        raise PhotoError(f"{len(bytearray(100 * 2**20))} bytes of no use")
+
+    def fails(data: bytes, max_pixels: int) -> None:
+        raise KeyError("a tag")
+
+    def crashes(data: bytes, max_pixels: int) -> None:
+        os._exit(9)
+
+    for decoder, words in (
+        (takes_memory, "MB more than its pixels need"),
+        (fails, "it ended in KeyError: 'a tag'"),
+        (crashes, "it ended in the end of the process (9)"),
+    ):
+        monkeypatch.setattr(watch, "decode", decoder)
+        found = [cost.finding() for cost in costs(SEED, 0, 2)]
+        assert len(found) == 2
+        assert all(words in finding for finding in found), found
 
 
 def test_findings_are_told_and_kept(tmp_path, capsys):

@@ -1,10 +1,8 @@
 """Hostile TIFFs: tags with values that decide on memory and work, alone and in pairs."""
 
-import struct
-
 from tests.fuzz import containers
-from tests.fuzz.containers import Parts
-from tests.fuzz.numbers import MOST_BYTES, NUMBERS, Random
+from tests.fuzz.containers import Parts, TiffForm
+from tests.fuzz.numbers import LONG_NUMBERS, MOST_BYTES, NUMBERS, Random
 
 TAGS = (
     *(254, 256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 282, 284, 292, 296),
@@ -30,42 +28,51 @@ TILE_BYTE_COUNTS = 325
 
 def tiff(chance: Random, data: bytes) -> bytes:
     """One photo, with some tags changed."""
-    order = "<"
-    if data[:2] == b"MM":
-        order = ">"
+    form = containers.tiff_form(data)
     parts = containers.tiff_parts(data)
     kind = chance.random()
     if kind < 0.15:
-        large_tiles(chance, parts, order)
+        large_tiles(chance, parts, form)
     elif kind < 0.25:
-        many_strips(chance, parts, order)
+        many_strips(chance, parts, form)
     else:
         for _ in range(chance.choice((1, 1, 2, 3))):
-            put(parts, random_tag(chance, order), order)
-    return containers.tiff_joined(parts)
+            put(parts, random_tag(chance, form), form)
+    joined = containers.tiff_joined(parts)
+    if chance.random() < 0.03:
+        # The directory itself lies anywhere.
+        place = form.pack(form.word, hostile_number(chance, form))
+        joined = joined[: form.start] + place + joined[form.start + len(place) :]
+    return joined
 
 
-def large_tiles(chance: Random, parts: Parts, order: str) -> None:
+def hostile_number(chance: Random, form: TiffForm) -> int:
+    if form.is_big:
+        return chance.choice(LONG_NUMBERS)
+    return chance.choice(NUMBERS)
+
+
+def large_tiles(chance: Random, parts: Parts, form: TiffForm) -> None:
     """Tiles that are larger than the photo, in place of its strips."""
     for name in (STRIP_OFFSETS, ROWS_PER_STRIP, STRIP_BYTE_COUNTS):
-        remove(parts, name, order)
+        remove(parts, name, form)
     offset = 8
     for name, value in (
-        (TILE_WIDTH, chance.choice(NUMBERS)),
-        (TILE_LENGTH, chance.choice(NUMBERS)),
+        (TILE_WIDTH, hostile_number(chance, form)),
+        (TILE_LENGTH, hostile_number(chance, form)),
         (TILE_OFFSETS, offset),
-        (TILE_BYTE_COUNTS, chance.choice(NUMBERS)),
+        (TILE_BYTE_COUNTS, hostile_number(chance, form)),
         (COMPRESSION, chance.choice(COMPRESSIONS)),
     ):
-        put(parts, tag(name, LONG, 1, value, order), order)
+        put(parts, tag(name, LONG, 1, value, form), form)
 
 
-def many_strips(chance: Random, parts: Parts, order: str) -> None:
+def many_strips(chance: Random, parts: Parts, form: TiffForm) -> None:
     """A strip for each row, with the two lists of offsets and sizes that this takes."""
     most = MOST_BYTES // 8 - len(parts.head) // 8 - 1000
     rows = min(chance.choice((1000, 20_000, 700_000)), most)
     place = len(parts.head)
-    numbers = struct.pack(f"{order}I", 8) * rows
+    numbers = form.pack("I", 8) * rows
     parts.head += numbers + numbers
     for name, count, value in (
         (WIDTH, 1, chance.choice((1, 8, 100))),
@@ -74,33 +81,35 @@ def many_strips(chance: Random, parts: Parts, order: str) -> None:
         (STRIP_OFFSETS, rows, place),
         (STRIP_BYTE_COUNTS, rows, place + len(numbers)),
     ):
-        put(parts, tag(name, LONG, count, value, order), order)
+        put(parts, tag(name, LONG, count, value, form), form)
 
 
-def random_tag(chance: Random, order: str) -> bytes:
+def random_tag(chance: Random, form: TiffForm) -> bytes:
     name = chance.choice(TAGS)
     kind = chance.choice((SHORT, LONG, LONG, chance.choice(TYPES)))
     count = 1
     if chance.random() < 0.2:
-        count = chance.choice(NUMBERS)
-    value = chance.choice(NUMBERS)
+        count = hostile_number(chance, form)
+    value = hostile_number(chance, form)
     if name == COMPRESSION:
         value = chance.choice(COMPRESSIONS)
-    return tag(name, kind, count, value, order)
+    return tag(name, kind, count, value, form)
 
 
-def tag(name: int, kind: int, count: int, value: int, order: str) -> bytes:
-    """The 12 bytes of a tag; a short stands in the first half of the field."""
+def tag(name: int, kind: int, count: int, value: int, form: TiffForm) -> bytes:
+    """The bytes of a tag; a short stands in the first half of the field."""
+    start = form.pack(f"HH{form.word}", name, kind, count)
     if kind == SHORT:
-        return struct.pack(f"{order}HHIHH", name, kind, count, value % 65536, 0)
-    return struct.pack(f"{order}HHII", name, kind, count, value)
+        value_bytes = form.tag_bytes - len(start)
+        return start + form.pack("H", value % 65536).ljust(value_bytes, b"\0")
+    return start + form.pack(form.word, value)
 
 
-def put(parts: Parts, fresh: bytes, order: str) -> None:
+def put(parts: Parts, fresh: bytes, form: TiffForm) -> None:
     """Replace a tag, or add it in its place: tags stand in order."""
-    wanted = number_of(fresh, order)
+    wanted = number_of(fresh, form)
     for at, part in enumerate(parts.parts):
-        known = number_of(part, order)
+        known = number_of(part, form)
         if known == wanted:
             parts.parts[at] = fresh
             return
@@ -110,12 +119,12 @@ def put(parts: Parts, fresh: bytes, order: str) -> None:
     parts.parts.append(fresh)
 
 
-def remove(parts: Parts, name: int, order: str) -> None:
-    parts.parts = [part for part in parts.parts if number_of(part, order) != name]
+def remove(parts: Parts, name: int, form: TiffForm) -> None:
+    parts.parts = [part for part in parts.parts if number_of(part, form) != name]
 
 
-def number_of(part: bytes, order: str) -> int:
+def number_of(part: bytes, form: TiffForm) -> int:
     """A tag's number; 0 for a torn one."""
-    if len(part) < 12:
+    if len(part) < form.tag_bytes:
         return 0
-    return int(struct.unpack(f"{order}H", part[:2])[0])
+    return form.unpack("H", part, 0)
