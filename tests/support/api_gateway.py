@@ -55,6 +55,7 @@ def event_2(
     raw_path = path
     if stage != "$default":
         raw_path = f"/{stage}{path}"
+    # An HTTP API hands over names in lower case.
     sent = {"accept": "*/*", "host": HOST, "x-forwarded-proto": "https"}
     for name, value in (headers or {}).items():
         sent[name.lower()] = value
@@ -100,6 +101,7 @@ def event_1(
     stage: str = "prod",
 ) -> Event:
     """A REST API's event, payload format 1.0."""
+    # A REST API keeps names as the caller wrote them.
     sent = {"Accept": "*/*", "Host": HOST, **(headers or {})}
     several = None
     if query:
@@ -109,6 +111,7 @@ def event_1(
         "path": path,
         "httpMethod": method,
         "headers": sent,
+        # A REST API gives headers and parameters twice: one value each, and all values.
         "multiValueHeaders": {name: [value] for name, value in sent.items()},
         "queryStringParameters": query,
         "multiValueQueryStringParameters": several,

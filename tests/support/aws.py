@@ -77,6 +77,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if target:
             invoked["target"] = target
         self.server.invoked.append(invoked)
+        # A call that is to fail counts, too.
         if self.server.trouble:
             status, error, message = self.server.trouble
             return self._error(status, error, {"Message": message})
@@ -101,6 +102,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             "OriginalMessage": text,
             "LogStreamArn": f"arn:aws:logs:eu-west-1:{ACCOUNT}:log-group:{group}",
         }
+        # SageMaker hides the container's own status behind 424.
         self._error(424, "ModelError", document)
 
     def do_GET(self) -> None:
@@ -138,6 +140,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(status)
         for header, value in headers.items():
             self.send_header(header, value)
+        # The connection stays open: without a length the client would wait for more.
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -149,6 +152,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 @contextmanager
 def running_server(running: RunningServer) -> Iterator[RunningServer]:
     """The server, answering until the block ends."""
+    # shutdown() waits for the next poll.
     thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:

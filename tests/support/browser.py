@@ -108,7 +108,9 @@ class Browser:
 
     def drop(self, *files: Path) -> None:
         """Drag files from outside onto the page."""
+        # 1: the page may copy what is dropped.
         data = {"items": [], "files": [str(file) for file in files], "dragOperationsMask": 1}
+        # The page gets a drop only after these two.
         for kind in ("dragEnter", "dragOver", "drop"):
             self.call("Input.dispatchDragEvent", type=kind, x=200, y=200, data=data)
 
@@ -121,6 +123,7 @@ class Browser:
 
     def press(self, key: str, code: int) -> None:
         """One key, pressed and let go."""
+        # Without a text the browser sends the page no character.
         text = {"text": "\r"} if key == "Enter" else {}
         self.call(
             "Input.dispatchKeyEvent",
@@ -157,6 +160,7 @@ class Browser:
         return number
 
     def _next(self) -> dict:
+        # A message ends with a zero byte; a read may give less than one, or several.
         while b"\0" not in self._rest:
             chunk = self._answers.read(1 << 20)
             assert chunk, "the browser has gone"
@@ -176,6 +180,7 @@ class Browser:
         elif method == "Fetch.requestPaused":
             self._fulfil(parameters["requestId"], parameters["request"]["url"])
 
+    # What no answer is prepared for must not leave this machine.
     def _fulfil(self, request: str, url: str) -> None:
         for part, (status, body) in self.fulfil.items():
             if part in url:
@@ -237,12 +242,14 @@ def browsing(profile: Path, *flags: str):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
+    # The browser has copies of its own; ours would hide its end from us.
     os.close(to_read)
     os.close(from_write)
     browser = Browser(to_write, from_read)
     try:
         yield browser
     finally:
+        # The command is the browser's, not that of the page behind the session.
         browser._session = None
         browser._send("Browser.close", {})
         try:

@@ -36,6 +36,7 @@ def write_colour_model(folder: Path, colours: Colours = COLOURS) -> None:
     onnx.save(colour_graph(colours), folder / GRAPH_FILE)
     description = Description(
         classes=tuple(sorted(colours)),
+        # The graph has its columns in the same order.
         preprocessing=Preprocessing(resize=36, crop=32),
         architecture="shufflenet_v2_x0_5",
         accuracy={"validation": 1.0, "test": 1.0},

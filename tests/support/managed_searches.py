@@ -6,6 +6,7 @@ The Stubber checks their shapes and the requests.
 from datetime import UTC, datetime
 
 ARN = "arn:aws:sagemaker:eu-west-1:123456789012:"
+# botocore's shape of the answer requires them.
 COUNTERS: dict[str, dict[str, int]] = {
     "TrainingJobStatusCounters": {},
     "ObjectiveStatusCounters": {},
@@ -15,6 +16,7 @@ SPACES = {
         {"Name": "lr", "MinValue": "0.005", "MaxValue": "0.015", "ScalingType": "Logarithmic"}
     ],
     "IntegerParameterRanges": [{"Name": "epochs", "MinValue": "5", "MaxValue": "10"}],
+    # SageMaker's SDK writes values as JSON, people write them bare.
     "CategoricalParameterRanges": [{"Name": "batch_size", "Values": ['"16"', "30"]}],
 }
 
@@ -29,6 +31,7 @@ def definition(**changes) -> dict:
         "RoleArn": "arn:aws:iam::123456789012:role/r",
         "OutputDataConfig": {"S3OutputPath": "s3://b"},
         "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+        # SageMaker adds the objective's name to what the user gave.
         "StaticHyperParameters": {"model": '"vgg16"', "_tuning_objective_metric": "accuracy"},
         **changes,
     }
@@ -104,6 +107,7 @@ def listed(stubber, name: str, *pages: list[dict]) -> None:
     for number, page in enumerate(pages):
         more = {"NextToken": f"page{number + 1}"} if number + 1 < len(pages) else {}
         stubber.add_response(
+            # The request for a page holds the token that came with the page before.
             "list_training_jobs_for_hyper_parameter_tuning_job",
             {"TrainingJobSummaries": page, **more},
             {**asked, **({"NextToken": f"page{number}"} if number else {})},

@@ -17,6 +17,7 @@ from PIL import Image
 from runtime.probes import ping
 from tests.support.jobs import COLOURS
 
+# As a cautious user runs it.
 HARDENED = ["--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL"]
 READY_TIMEOUT_S = 60
 
@@ -30,6 +31,7 @@ def docker(*arguments: str, check: bool = True, **options) -> subprocess.Complet
 @contextmanager
 def container(*options: str, port: int = 8080) -> Iterator[tuple[str, str]]:
     """Name and URL of a running slipway-serve-mms."""
+    # The clock keeps the containers of one test process apart.
     name = f"slipway-mms-{os.getpid()}-{time.monotonic_ns()}"
     docker(
         "run",
@@ -38,6 +40,7 @@ def container(*options: str, port: int = 8080) -> Iterator[tuple[str, str]]:
         name,
         "-p",
         f"127.0.0.1::{port}",
+        # The engine chooses the host's port, so that no other test can have it.
         *options,
         "slipway-serve-mms",
         "serve",
@@ -93,6 +96,7 @@ def instances(*photos: bytes) -> bytes:
 def workers(name: str) -> list[str]:
     """Process ids of MMS's Python processes on the host: the parents, then their workers."""
     rows = [
+        # The first row is the heading; arguments hold spaces, the process id does not.
         row.split(None, 1) for row in docker("top", name, "-eo", "pid,args").stdout.splitlines()[1:]
     ]
     return [pid for pid, arguments in rows if "model_service_worker" in arguments]

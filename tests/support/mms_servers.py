@@ -23,6 +23,7 @@ class MmsServer:
     def asked(self) -> list[str]:
         """What MMS was asked, without the questions for its health."""
         lines = (self.orders / "asked").read_text().splitlines()
+        # The server asks for MMS's health by itself, as often as it likes.
         return [line for line in lines if line != "GET /ping"]
 
     def temporary(self) -> list[str]:

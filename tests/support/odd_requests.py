@@ -15,6 +15,7 @@ from tests.support.sagemakers import signed, training_request
 MODEL = "arn:aws:sagemaker:eu-west-1:123456789012:model/a"
 WRONG: list[Any] = [
     *(None, True, False, 0, -1, 1.5, 1e300, -1e300, 10**30, 10**400, float("nan"), float("inf")),
+    # No file can have a name with a lone surrogate or a zero byte.
     *("", "²", "\ud800", "a\0b", "../..", "x" * 5000, "file:///", "s3://", "{}", "\n"),
     *([], {}, [[]], [None], {"a": None}, [{}], {"": ""}, {"S3Uri": 1}),
 ]
@@ -40,11 +41,13 @@ def drawn(shape: Shape, draw: random.Random, wrong: float, depth: int = 0) -> An
         return draw.choice(WRONG)
     if isinstance(shape, StructureShape):
         members = list(shape.members.items())
+        # A union takes exactly one of its members.
         if getattr(shape, "is_tagged_union", False):
             members = [draw.choice(members)]
         return {
             name: drawn(member, draw, wrong, depth + 1)
             for name, member in members
+            # The deeper, the rarer: shapes may hold themselves.
             if name in shape.required_members or draw.random() < 0.3 / (1 + depth)
         }
     if isinstance(shape, ListShape):
@@ -53,6 +56,7 @@ def drawn(shape: Shape, draw: random.Random, wrong: float, depth: int = 0) -> An
         key = drawn(shape.key, draw, wrong, depth + 1)
         return {str(key): drawn(shape.value, draw, wrong, depth + 1)}
     right: list[Any] = shape.metadata.get("enum") or RIGHT[shape.type_name]
+    # A value of the right type may still break a pattern or a bound.
     fitting = [value for value in right if not list(contract._faults(shape, value, ""))]
     return draw.choice(fitting or right)
 
@@ -62,6 +66,7 @@ def change(shape: Shape | None, value: Any, draw: random.Random) -> None:
     while True:
         keys: list[Any] = list(value) if isinstance(value, dict) else list(range(len(value)))
         below = [key for key in keys if isinstance(value[key], dict | list) and value[key]]
+        # Not always at the bottom: whole branches are replaced, too.
         if not below or draw.random() < 0.3:
             break
         key = draw.choice(below)
@@ -171,6 +176,7 @@ class Here:
     def __init__(self, folder):
         keys = Access()
         self.platform = Platform(folder, "process")
+        # Flask's own client opens no socket: thousands of requests take seconds.
         self.app = create_app(self.platform, keys).test_client()
         exports = keys.user_environment(self.url)
         self.key = (exports["AWS_ACCESS_KEY_ID"], exports["AWS_SECRET_ACCESS_KEY"])
@@ -182,6 +188,7 @@ class Here:
             models.CONFIG: {"EndpointConfigArn": "arn", "ProductionVariants": [VARIANT]},
         }
         for kind, record in records.items():
+            # A request before may have deleted it.
             if self.platform.store.find(kind, "a") is None:
                 named = {**record, "ModelName": "a", "EndpointConfigName": "a"}
                 whole = {**named, "Region": "eu-west-1"}
@@ -194,5 +201,6 @@ class Here:
         given = signed(self.url, "POST", path, body, given, self.key)
         answer = self.app.post(path, data=body, headers=given)
         content = json.loads(answer.data)
+        # A refusal is right, a fault of the server never is.
         assert answer.status_code < 500, (target, body[:2000], content)
         return answer.status_code, content

@@ -84,6 +84,7 @@ class Server:
     def workers(self) -> list[int]:
         """Process ids of the workers."""
         pid = self.process.pid
+        # The kernel's own list: gunicorn has no request that names its workers.
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
         return [int(child) for child in children.split()]
 
@@ -113,9 +114,11 @@ def serving(
         process = subprocess.Popen(command, cwd=REPOSITORY, env=variables, stdout=output)
     try:
         while ping(f"http://127.0.0.1:{port}") != 200:
+            # Without it the loop would wait for ever for a server that has ended.
             assert process.poll() is None, "the server ended before it was ready"
             time.sleep(0.02)
         yield Server(port, process)
+        # A test may have ended the server itself.
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
             assert process.wait(timeout=25) == 0

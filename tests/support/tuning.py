@@ -39,6 +39,7 @@ def document(*jobs: Document, **hyperparameters: object) -> Document:
     for number, job in enumerate(jobs):
         entry = {"name": f"job-{number}", "strategy": "Random", "budgets": {"jobs": 3}}
         chain.append(entry | {"ranges": {"lr": LR}} | job)
+    # What is searched has no fixed value.
     for entry in chain:
         for name in entry["ranges"]:
             static.pop(name, None)
@@ -104,8 +105,10 @@ def settings_tuning(budgets: Budgets, direction: str) -> Tuning:
 
 def dead() -> list[str | int | float]:
     """The owner's mark of a process of this machine that has ended."""
+    # A pid that was real a moment ago, and that nobody has again so soon.
     child = subprocess.Popen(["sleep", "0"])
     mark = process_here(child.pid)
+    # A zombie would still have its pid.
     child.wait()
     return list(mark)
 

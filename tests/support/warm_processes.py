@@ -80,12 +80,14 @@ class WarmPopen(subprocess.Popen[Any]):
         assert len(message) < MESSAGE
         self._answer, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with open(os.devnull, "rb") as nothing:
+            # -1: the caller leaves the stream as it is.
             streams = (
                 p2cread if p2cread >= 0 else nothing.fileno(),
                 c2pwrite if c2pwrite >= 0 else 1,
                 errwrite if errwrite >= 0 else 2,
             )
             self._send(message, [*streams, theirs.fileno()])
+        # Our side sees the server's end only when nobody else holds this end.
         theirs.close()
         self.pid = int(self._answer.recv(64))
         self._child_created = True
@@ -97,6 +99,7 @@ class WarmPopen(subprocess.Popen[Any]):
     def _send(message: bytes, descriptors: list[int]) -> None:
         """Ask the server; a new one where a test has ended it together with what it started."""
         try:
+            # Descriptors travel beside the message, not in it.
             socket.send_fds(_control(), [message], descriptors)
         except BrokenPipeError:
             _control().close()
