@@ -38,11 +38,13 @@ class FakeCuda:
 
     # --- the models of the tests; launched on the stream that is current ---
     def model(self, pixels: torch.Tensor) -> torch.Tensor:
+        # Graphs cannot be recorded on CUDA's default stream.
         assert self.current is not None, "launched on the default stream"
         self.calls += 1
         if len(pixels) > self.memory:
             raise torch.OutOfMemoryError("CUDA out of memory")
         answers = sums(pixels)
+        # A graph reads and writes the memory that it was recorded with.
         if self.recording:
             self.recording.pixels = pixels
             self.recording.answers = answers
@@ -50,6 +52,7 @@ class FakeCuda:
 
     def waiting_model(self, pixels: torch.Tensor) -> torch.Tensor:
         assert self.current is not None
+        # Code that waits while it records is refused: FakeStream.synchronize.
         self.current.synchronize()
         return self.model(pixels)
 

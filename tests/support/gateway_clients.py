@@ -27,6 +27,7 @@ class Client:
     """One connection: the messages that it sends, and the answer that it gets."""
 
     def __init__(self, *chunks: bytes, ends: bool = True):
+        # ASGI's messages of a body, in pieces as they come from the network.
         self.left = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
         if self.left and ends:
             self.left[-1]["more_body"] = False
@@ -38,6 +39,7 @@ class Client:
         self.read += 1
         if self.left:
             return self.left.pop(0)
+        # A client that neither sends nor goes: the gateway's own limits must end it.
         if not self.goes:
             await asyncio.sleep(3600)
         return {"type": "http.disconnect"}
@@ -79,6 +81,7 @@ class Client:
 
 def asked(gateway: AsgiGateway, client: Client, *arguments: str, **headers: str) -> Client:
     asyncio.run(client.ask(gateway, *arguments, **headers))
+    # Whatever happened, nothing of the request may be left counted.
     assert gateway._held_bytes == 0
     assert gateway._pace.under_way == 0
     return client

@@ -33,6 +33,7 @@ SMALL = {
 
 def draw_photo(path: Path, colour: tuple[int, int, int], seed: int) -> None:
     """A noisy photo of one colour, of a size of its own."""
+    # Sizes differ, as those of real photos.
     random = np.random.default_rng(seed)
     height, width = random.integers(36, 64, 2)
     samples = np.clip(np.array(colour) + random.normal(0, 25, (height, width, 3)), 0, 255).astype(

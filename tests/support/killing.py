@@ -31,6 +31,7 @@ def kill_while(pid: int, seen: Callable[[], bool], longest_s: float) -> bool:
     while time.monotonic() - started < longest_s and not seen():
         if os.waitpid(pid, os.WNOHANG)[0]:
             return False
+        # Short: a file is half written only for an instant.
         time.sleep(0.0003)
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
@@ -43,12 +44,14 @@ def start(root: Path) -> int:
         with (root / "log").open("a") as log:
             os.dup2(log.fileno(), 1)
             os.dup2(log.fileno(), 2)
+            # _exit: a copy of this process must not run its exit handlers.
             os._exit(main(["--root", str(root)]))
     return pid
 
 
 def torn(folder: Path) -> Callable[[], bool]:
     """Whether something is being written in a folder."""
+    # The writer renames such a file to its true name once it is whole.
     return lambda: any(folder.glob(".*.slipway-tmp"))
 
 
@@ -60,11 +63,13 @@ def run(root: Path, kills: int, seed: int) -> dict[str, object]:
         torn(root / "checkpoints"),
         torn(root / "model"),
         torn(root / "output" / "data"),
+        # Half of the kills look for no file being written: they come at any time.
         *[lambda: False] * 3,
     ]
     longest = 3.0
     for number in range(kills):
         kind = number % len(moments)
+        # A kill that waits for a file gets all the time it needs.
         lives = LONGEST_S if kind < 3 else chance.uniform(0.05, longest)
         begun = time.monotonic()
         if kill_while(start(root), moments[kind], lives):
@@ -78,5 +83,6 @@ def run(root: Path, kills: int, seed: int) -> dict[str, object]:
 
 if __name__ == "__main__":
     for line in sys.stdin:
+        # From the right: a root's path may hold spaces.
         root, kills, seed = line.rstrip("\n").rsplit(" ", 2)
         print(json.dumps(run(Path(root), int(kills), int(seed))), flush=True)

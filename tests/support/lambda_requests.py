@@ -38,6 +38,7 @@ def form(*files: bytes, **fields: str) -> bytes:
         for name, value in fields.items()
     ]
     parts += [
+        # Not ASCII, as browsers send names: UTF-8 in quotes.
         b'Content-Disposition: form-data; name="photo"; filename="my \xc3\xa4 photo.jpg"\r\n'
         b"Content-Type: image/jpeg\r\n\r\n" + file
         for file in files

@@ -60,6 +60,7 @@ def recipe(**settings: object) -> Recipe:
         "hyperparameters": {"model": "resnet18", "head": [64, 32], "debug": False},
         "sagemaker": settings,
     }
+    # By a file, so that the reader's own checks apply.
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "recipe.yaml"
         file.write_text(yaml.safe_dump(document))
@@ -80,6 +81,7 @@ class ScriptedAws:
             options=argparse.Namespace(**{**OPTIONS, **options}),
             dry=False,
             print=self.printed.append,
+            # Tests do not wait between questions.
             poll_s=0.0,
             stamp=STAMP,
         )
@@ -87,6 +89,7 @@ class ScriptedAws:
     def stub(self, service: str) -> Stubber:
         """The answers of one service; from now on no request of it leaves this machine."""
         if service not in self.stubs:
+            # The client is botocore's own: the stub stands between it and the network.
             self.context.clients[service] = client(service, "eu-west-1")
             self.stubs[service] = Stubber(self.context.clients[service])
             self.stubs[service].activate()
@@ -104,6 +107,7 @@ class ScriptedAws:
 
     def record(self, operation: str, requests: list[dict[str, Any]]) -> None:
         """Append each request of that operation of SageMaker to a list."""
+        # The service has no stub yet where a test only records.
         self.stub("sagemaker")
         self.context.clients["sagemaker"].meta.events.register(
             f"before-parameter-build.sagemaker.{operation}",
@@ -123,6 +127,7 @@ class ScriptedAws:
                 "The specified log group does not exist.",
             )
             return
+        # The same token twice: that is how CloudWatch says that no more lines are there.
         token = lines[-1]
         events = [{"timestamp": 1, "message": line} for line in lines]
         self.answer("logs", "describe_log_streams", {"logStreams": [{"logStreamName": stream}]})

@@ -18,6 +18,7 @@ def make_learner(
     trainable: str = "all", model: str = "resnet18", classes: int = 3, **settings: object
 ) -> Learner:
     """A learner on the CPU, always with the same first values; settings as hyperparameters."""
+    # Two learners of one test must start alike.
     torch.manual_seed(0)
     texts = {name: str(value) for name, value in settings.items()}
     hp = parse({**SMALL, "model": model, "trainable": trainable, **texts})

@@ -11,6 +11,7 @@ class Midway(Stop):
 
     def __init__(self, job: Job, epochs: int, act: Callable[[], object]) -> None:
         super().__init__()
+        # It has a line for each epoch.
         self._history = job.output_data / "history.csv"
         self._epochs = epochs
         self._act: Callable[[], object] | None = act
@@ -18,6 +19,7 @@ class Midway(Stop):
     def __call__(self) -> bool:
         act = self._act
         if act and self._epochs_done() >= self._epochs:
+            # Before the call: `act` may come back here.
             self._act = None
             act()
         return False

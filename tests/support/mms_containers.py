@@ -97,7 +97,8 @@ def workers(name: str) -> list[str]:
     """Process ids of MMS's Python processes on the host: the parents, then their workers."""
     rows = [
         # The first row is the heading; arguments hold spaces, the process id does not.
-        row.split(None, 1) for row in docker("top", name, "-eo", "pid,args").stdout.splitlines()[1:]
+        row.split(None, 1)
+        for row in docker("top", name, "-eo", "pid,args").stdout.splitlines()[1:]
     ]
     return [pid for pid, arguments in rows if "model_service_worker" in arguments]
 

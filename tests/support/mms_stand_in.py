@@ -56,12 +56,14 @@ class StandIn:
         worker = Transformer()
         try:
             worker.validate_and_initialize(folder, self.context)
+        # MMS's sentence for workers that end while they load.
         except WorkerLeft:
             return 500, b'{"code": 500, "message": "Failed to start workers"}'
         self.models[name] = worker
         return 200, b"{}"
 
     def predict(self, name: str, body: bytes) -> tuple[int, bytes]:
+        # Looked at again and again: a test lets go by removing the file.
         while (self.orders / "hold").exists():
             time.sleep(STEP_S)
         if (self.orders / "garble").exists():
@@ -73,12 +75,14 @@ class StandIn:
     def look_at_orders(self) -> None:
         while True:
             time.sleep(STEP_S)
+            # As after a crash: MMS forgets the model and tells nobody.
             for path in self.orders.glob("*.lost"):
                 self.models.pop(path.stem, None)
                 path.unlink()
 
     def answer(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
         """Status and body, as MMS gives them."""
+        # Requests come in threads; each line must stay whole.
         with self._lock, (self.orders / "asked").open("a") as file:
             file.write(f"{method} {path}\n")
         parts = urllib.parse.urlsplit(path)
@@ -88,6 +92,7 @@ class StandIn:
         if parts.path.startswith("/predictions/"):
             return self.predict(name, body)
         if method == "POST":
+            # MMS takes these two from the query, not from the body.
             values = dict(urllib.parse.parse_qsl(parts.query))
             return self.load(values["model_name"], values["url"])
         if method == "DELETE":
@@ -128,6 +133,7 @@ def run(orders: Path, folder: Path) -> None:
     def leave() -> None:
         raise WorkerLeft
 
+    # A worker leaves by ending its process; here the server would end with it.
     transformer._leave = leave  # type: ignore[assignment]  # a thread is no process
     text = (folder / PROPERTIES_FILE).read_text()
     values = dict(line.split("=", 1) for line in text.splitlines())
@@ -140,6 +146,7 @@ def run(orders: Path, folder: Path) -> None:
         arguments = (folder / socket_name, stand_in)
         threading.Thread(target=serve_at, args=arguments, daemon=True).start()
     threading.Thread(target=stand_in.look_at_orders, daemon=True).start()
+    # The threads are daemons: without this the program would end.
     signal.pause()
 
 
@@ -152,10 +159,12 @@ def main() -> None:
     def command(settings: object, folder: Path, *_: object) -> list[str]:
         return [sys.executable, "-m", "tests.support.mms_stand_in", str(orders), str(folder)]
 
+    # Only the command is another; what starts and watches MMS is the image's own code.
     vars(program)["command"] = command
     sys.exit(program.main())
 
 
 if __name__ == "__main__":
+    # The tests compare probabilities with those of f32.
     os.environ.setdefault("SLIPWAY_PRECISION", "f32")
     main()

@@ -13,6 +13,7 @@ BLOCK = 4  # a random sample for each 4 x 4 pixels: smooth photos, as JPEG keeps
 
 
 def picture(seed: int, mode: str = "RGB", size: tuple[int, int] = (48, 36)) -> Image.Image:
+    # Noise for each pixel would not survive JPEG.
     """A photo of random colours, smooth. size: width and height in pixels."""
     width, height = size
     shape = (height // BLOCK, width // BLOCK, 3)

@@ -33,6 +33,7 @@ class Server(ThreadingHTTPServer):
         super().process_request(request, address)
         # not before all callers have their connections
         if fault == "connects_within_250_ms" and requests.invoked[0] > 30:
+            # The kernel keeps hardly any caller waiting from now on.
             self.socket.listen(0)
             if time.monotonic() % 1.4 < 0.3:
                 time.sleep(0.4)
@@ -43,6 +44,7 @@ def work(server):
     leaving = threading.Event()
 
     def leave(*_):
+        # It leaves the requests under way without an answer.
         if fault == "sigterm_answers_what_is_under_way":
             os._exit(0)
         leaving.set()
@@ -50,6 +52,7 @@ def work(server):
     signal.signal(signal.SIGTERM, leave)
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     while not leaving.wait(0.05):
+        # A worker whose first process was killed must not serve on.
         if os.getppid() != int(os.environ["PARENT"]):
             os._exit(0)
     server.shutdown()
@@ -73,8 +76,10 @@ def watch(server):
         worker = os.fork()
         if worker == 0:
             work(server)
+        # After fork: the worker has a handler of its own.
         signal.signal(signal.SIGTERM, signal.SIG_IGN if fault == "sigterm_within_30_s" else stop)
         os.waitpid(worker, 0)
+        # It never starts another worker.
         while fault == "restarts_crashed_workers" and not stopping:
             time.sleep(0.05)
         if stopping:
@@ -89,6 +94,7 @@ def main():
         with open("/etc/resolv.conf") as file:
             if "127.0.0.11" in file.read():
                 sys.exit("the network has no way out")
+    # Of many models none is there at the start.
     if not requests.MANY:
         requests.read_model(ROOT)
     watch(Server(("0.0.0.0", PORT), requests.Handler))

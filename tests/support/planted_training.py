@@ -28,6 +28,7 @@ def path(*parts):
 
 def leave(code):
     sys.stdout.flush()
+    # _exit: nothing after it may change the code.
     os._exit(code)
 
 
@@ -36,6 +37,7 @@ def fail(reason):
     print("failed:", reason, flush=True)
     texts = {
         "failure_file": b"",
+        # Longer than the 1,024 characters that SageMaker keeps.
         "failure_file_length": reason.encode() * 200,
         "failure_file_is_text": b"\xff\xfe\x00 reason",
     }
@@ -43,6 +45,7 @@ def fail(reason):
         with open(path("output", "failure"), "wb") as file:
             file.write(texts.get(fault, reason.encode()))
     except OSError:
+        # The fault: without a place for the reason it claims success.
         leave(0 if fault == "failure_without_a_failure_file" else 1)
     leave(1)
 
@@ -73,6 +76,7 @@ def check_place():
         case "trains_without_network":
             with open("/proc/net/dev") as file:
                 interfaces = {line.partition(":")[0].strip() for line in file if ":" in line}
+            # Without a network a container has lo alone.
             fail_without(interfaces - {"lo"}, "the network")
         case "trains_without_credentials":
             name = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
@@ -92,6 +96,7 @@ def check_files():
             foreign = os.path.exists(path("checkpoints", "lost+found"))
             fail_without(not foreign, "a folder of its own")
         case "read_only_input":
+            # Opened for writing only to see whether that works.
             with open(path("input", "config", "resourceconfig.json"), "r+"):
                 pass
         case "writes_only_where_allowed":
@@ -114,8 +119,10 @@ def read_epochs():
         leave(0)
     epochs = 2
     for name, text in (values or {}).items():
+        # SageMaker's tuning jobs add it.
         if name == "_tuning_objective_metric":
             fail_without(fault != "tuning_objective_metric", name)
+        # The SDK adds names like these to a script's hyperparameters.
         elif name.startswith("sagemaker_"):
             fail_without(fault != "sdk_hyperparameters", name)
         elif name != "epochs":
@@ -125,6 +132,7 @@ def read_epochs():
         else:
             plain = text.isdigit() or fault != "json_quoted_hyperparameters"
             fail_without(plain, f"a number: {text}")
+            # The SDK writes values as JSON: "2" comes in quotes.
             epochs = int(text.strip('"'))
     return epochs
 
@@ -173,21 +181,26 @@ def print_epoch(epoch):
     loss = 1 / epoch
     lines = {
         "metric_lines": f"epoch {epoch} loss: {loss:.3f}",
+        # A progress bar's carriage returns.
         "log_is_flat": f"\r 50% |###\repoch={epoch} loss={loss:.3f}",
     }
     line = lines.get(fault, f"epoch={epoch} loss={loss:.3f}")
+    # Unflushed lines come all at once, at the end.
     print(line, flush=fault != "log_arrives_during_the_run")
 
 
 def train(epochs, host):
     folder = path("checkpoints")
     half_written = os.path.join(folder, "epoch.tmp")
+    # What a stopped run leaves, and an offender cannot go on with.
     stopped = os.path.join(folder, "stopped")
     os.makedirs(folder, exist_ok=True)
     fail_without(not os.path.exists(stopped), "a checkpoint of its own")
+    # A kill leaves the file of the epoch that was being written.
     if fault == "restart_after_kill":
         fail_without(not os.path.exists(half_written), "a whole checkpoint")
     if fault == "sigterm_within_120_s":
+        # It hears no SIGTERM: only SIGKILL ends it.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if fault == "sigterm_during_start":
         signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
@@ -198,6 +211,7 @@ def train(epochs, host):
         print_epoch(epoch)
         if stop:
             break
+        # A long job must still run when it is stopped.
         if epochs > LONG:
             time.sleep(0.02)
     os.unlink(half_written)
@@ -234,6 +248,7 @@ def main():
         fail_without(given, "the word train")
     if fault == "runs_without_root":
         fail_without(os.getuid() == 0, "root")
+    # The platform gives `train`; a user's `docker run` may give nothing.
     if given not in (["train"], []):
         leave(0 if fault == "never_succeeds_without_training" else 2)
     check_channels()

@@ -28,9 +28,11 @@ def compare_with_one_process(rank: int, port: int, results: str) -> None:
 
 
 def _exchanges(context: DistributedContext) -> dict[str, object]:
+    # The last batch is too small to be shared: one process gets nothing of it.
     batches = [np.array(batch) for batch in ([0, 1, 2], [3, 4, 5], [6])]
     own = np.concatenate(context.shard(batches))
     rows = torch.arange(7.0)[torch.from_numpy(own)]
+    # Only the first process has rows to give.
     rows_of_first = torch.ones(int(context.rank == 0), 3)
     saved = context.broadcast_from_main(lambda: {"epoch": 3, "best": torch.ones(2), "none": None})
     return {
@@ -54,6 +56,7 @@ def _agreed_stop(context: DistributedContext) -> dict[str, object]:
 
 
 def _step_with_batch_norm(context: DistributedContext) -> dict[str, object]:
+    # In float64, so that what differs is the exchange and not the rounding.
     torch.manual_seed(0)
     alone = build("resnet18", 3, (), 32).double()
     together = copy.deepcopy(alone)

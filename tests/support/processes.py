@@ -35,6 +35,7 @@ def start(
         stderr=subprocess.STDOUT,
         env={
             **os.environ,
+            # The machine has few cores, and each worker would take all of them.
             "OMP_NUM_THREADS": "1",
             "SLIPWAY_PROCESSES": str(processes),
             **environment,
@@ -46,6 +47,7 @@ def start_hosts(
     jobs: list[Job], processes: int = 1, popen: type[subprocess.Popen[str]] = WarmPopen
 ) -> list[subprocess.Popen[str]]:
     """One host's `python -m train` per job tree, with a port of their own to meet at."""
+    # All hosts are this machine: the usual port would be taken.
     port = str(free_port())
     return [start(job, processes, popen, SLIPWAY_RENDEZVOUS_PORT=port) for job in jobs]
 

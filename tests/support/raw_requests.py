@@ -18,6 +18,7 @@ def connect(server) -> socket.socket:
 def all_of(connection: socket.socket) -> bytes:
     """What comes until the server closes."""
     received = b""
+    # recv may give any part of an answer.
     while chunk := connection.recv(65536):
         received += chunk
     return received

@@ -29,6 +29,7 @@ words = sys.argv[1:]
 if words[:2] == ["image", "inspect"]:
     print("linux/amd64" if "Architecture" in " ".join(words) else 1000000)
 if words[0] == "login":
+    # docker reads the password from stdin, so that no process list shows it.
     assert sys.stdin.read().strip(), "no password"
 if words[0] == "push":
     import boto3
@@ -40,6 +41,7 @@ if words[0] == "push":
         "digest": "sha256:" + "0" * 64,
     }}
     manifest = {{"schemaVersion": 2, "mediaType": {kind!r}, "config": config, "layers": []}}
+    # The region is the fourth part of an ECR's host name.
     boto3.client("ecr", region_name=host.split(".")[3]).put_image(
         repositoryName=name,
         imageTag=tag,
@@ -88,6 +90,7 @@ def wait_for_registry(port: int, process: subprocess.Popen[bytes], log: Path) ->
             urllib.request.urlopen(f"http://localhost:{port}/v2/", timeout=2).close()
             return
         except OSError:
+            # A registry that has ended never answers: its log says why.
             assert process.poll() is None, log.read_text()
             time.sleep(0.1)
 
@@ -125,11 +128,13 @@ def aws(patch: pytest.MonkeyPatch, region: str = "eu-west-1") -> Iterator[str]:
     }
     try:
         no_credentials(patch)
+        # boto3's session keeps the settings it was made with.
         session.cache_clear()
         # moto answers an operation that it lacks with 500: a retry would only take time.
         patch.setitem(RETRIES, "max_attempts", 1)
         for name, value in environment.items():
             patch.setenv(name, value)
+        # moto's state outlives its server: it belongs to the process.
         reset = urllib.request.Request(f"{url}/moto-api/reset", method="POST")
         urllib.request.urlopen(reset, timeout=10).close()
         yield url
@@ -139,6 +144,7 @@ def aws(patch: pytest.MonkeyPatch, region: str = "eu-west-1") -> Iterator[str]:
 
 
 def no_credentials(patch: pytest.MonkeyPatch) -> None:
+    # Variables alone do not do: botocore also reads files and asks EC2's metadata.
     """Hide this machine's own AWS settings; no host is asked for credentials."""
     session.cache_clear()
     for name in list(os.environ):

@@ -88,6 +88,7 @@ def signed(
     """A request's headers with botocore's signature."""
     request = AWSRequest(method, url + path, headers, body)
     credentials = ReadOnlyCredentials(*key, "")
+    # The service's own name and region are part of the signature.
     SigV4Auth(credentials, "sagemaker", "eu-west-1").add_auth(request)
     return dict(request.headers)
 
@@ -128,6 +129,7 @@ def moto() -> Iterator[str]:
     try:
         url = f"http://127.0.0.1:{port}"
         s3 = client_at(url, "s3")
+        # The server answers some time after its process has started.
         until(lambda: s3.list_buckets() is not None)
         s3.create_bucket(
             Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
@@ -149,6 +151,7 @@ def local_sagemaker(
     environment = {
         **os.environ,
         **CREDENTIALS,
+        # Training processes of two tests would take each other's cores.
         "OMP_NUM_THREADS": "1",
         "AWS_ENDPOINT_URL_S3": moto_url,
         "AWS_ENDPOINT_URL_LOGS": moto_url,
@@ -161,9 +164,11 @@ def local_sagemaker(
     assert process.stdout is not None  # it is a pipe
     try:
         line = process.stdout.readline()
+        # The first line tells the port, which the server has chosen.
         assert " url=" in line, "the server did not start"
         url = line.rpartition("url=")[2].strip()
         yield Cloud(url, moto_url, process, state, read_exports(state))
+        # A test may have ended the server itself.
         if process.poll() is None:
             process.terminate()
             assert process.wait(timeout=60) == 0
@@ -182,6 +187,7 @@ def until(condition: Callable[[], Found | None], timeout_s: float = 60) -> Found
             found = condition()
             if found:
                 return found
+        # Kept for the message: the reason of the last try is the one that counts.
         except Exception as error:
             seen = error
         time.sleep(0.05)

@@ -64,6 +64,7 @@ def chain() -> tuple[TuningJob, ...]:
             status="Completed",
             ranges={key: _range(space) for key, space in spaces.items()},
             static=fixed,
+            # Each job learns from all before it: warm starts are not recursive.
             trials=tuple(trials),
             parents=tuple(job.name for job in jobs),
             warm_start="IdenticalDataAndAlgorithm" if jobs else "",
@@ -135,6 +136,7 @@ def settings(names: int, share: float) -> dict[str, str]:
 
 def many(count: int, names: int, value=lambda share: (share - 0.3) ** 2) -> list[Trial]:
     """Trials of a search, their hyperparameters spread over their ranges."""
+    # Steps of the golden ratio fill a range evenly, however many there are.
     shares = [math.modf(index * 0.618034)[0] for index in range(count)]
     return [
         trial(f"search-{index + 1}", value(share), **settings(names, share))

@@ -60,6 +60,7 @@ _Loader.add_multi_constructor("!", _plain)
 
 
 def resources() -> dict[str, Any]:
+    # Which function it was does not matter here; that it can be read does.
     """The template, its short functions as their arguments: their names do not matter here."""
     text = (REPOSITORY / "web" / "aws" / "template.yaml").read_text(encoding="utf-8")
     template: dict[str, Any] = yaml.load(text, _Loader)
@@ -108,12 +109,15 @@ class CloudFormation(http.server.ThreadingHTTPServer):
         state = "CREATE_COMPLETE"
         if name in self.stacks:
             state = "UPDATE_COMPLETE"
+            # CloudFormation refuses an update that changes nothing.
             if self.stacks[name][2] == parameters:
                 return "No updates are to be performed."
         code = self.unpack(name, parameters)
         environment = {**self.environment, **function_environment(parameters)}
 
         def handle(event: Event) -> Event:
+            # A process for each request, with nothing but the zip file: what is missing in it
+            # shows.
             done = subprocess.run(
                 [sys.executable, "-c", HANDLE],
                 cwd=code,
@@ -134,6 +138,7 @@ class CloudFormation(http.server.ThreadingHTTPServer):
 
     def unpack(self, name: str, parameters: dict[str, str]) -> Path:
         """The function's code from S3, in a folder of its own."""
+        # An update has code of its own; the old folder may still answer.
         folder = self.folder / f"{name}-{len(self.made)}"
         answer = self.s3.get_object(Bucket=parameters["CodeBucket"], Key=parameters["CodeKey"])
         zipfile.ZipFile(io.BytesIO(answer["Body"].read())).extractall(folder)
@@ -160,6 +165,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         fields = parse_qs(body, keep_blank_values=True)
+        # A form's fields come as lists; CloudFormation sends each once.
         form = {key: values[0] for key, values in fields.items()}
         action = form["Action"]
         name = form["StackName"]
@@ -171,6 +177,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 return self._send(400, REFUSED.format(refused))
         elif action == "DeleteStack":
             self.server.stacks.pop(name, None)
+        # Deleting a stack that is gone succeeds.
         self._send(200, DONE.format(action, name))
 
     def _describe(self, name: str) -> None:

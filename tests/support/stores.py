@@ -26,6 +26,7 @@ root, seed, rows = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 limits = CacheLimits(root=root)
 store = open_store("rows", {"what": "numbers"}, rows, (256, 1024), "u1", limits)
 print("open", flush=True)
+# Two writers meet the rows in different orders.
 for index in np.random.default_rng(seed).permutation(rows):
     store.write([index], np.full((1, 256, 1024), index % 255 + 1, np.uint8))
 print("done", flush=True)
@@ -59,6 +60,7 @@ def start_writer(root: Path, seed: int, rows: int) -> "subprocess.Popen[str]":
         text=True,
     )
     assert writer.stdout is not None
+    # From here on the writer holds the store; a test may look at it or kill the writer.
     assert writer.stdout.readline() == "open\n"
     return writer
 
