@@ -32,6 +32,7 @@ FROZEN = {
     "resize": 96,
     "lr": 0.0005,
 }
+# As a cautious platform runs it.
 READ_ONLY = ("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL")
 SCRIPT = """
 import os, signal, sys, time
@@ -90,6 +91,7 @@ def hosts(
     try:
         for name, root in zip(names, roots, strict=True):
             running.append(start_host(image, name, network, root, *options))
+            # The hosts of a real job come up one after another.
             time.sleep(pause_s)
         yield names, running
     finally:
@@ -106,6 +108,7 @@ def start_host(
     image: str, name: str, network: str, root: Path, *options: str
 ) -> subprocess.Popen[str]:
     command = ["docker", "run", "--rm", "--name", name, "--network", network]
+    # The names by which the job's configuration knows its hosts.
     command += ["--network-alias", root.name, "--hostname", root.name]
     command += ["-e", "OMP_NUM_THREADS=1", *options, "-v", f"{root}:/opt/ml", image, "train"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -114,6 +117,7 @@ def start_host(
 def docker_stop(names: list[str], grace_s: int) -> None:
     """Stop containers side by side; their grace is more than they need."""
     command = ["docker", "stop", "-t", str(grace_s)]
+    # All at once: one host's stop would wait for the other's end.
     stops = [subprocess.Popen([*command, name], stdout=subprocess.DEVNULL) for name in names]
     for stop in stops:
         assert stop.wait(grace_s + 30) == 0
@@ -144,6 +148,7 @@ def test_two_containers_learn_what_one_process_learns(images, tmp_path):
     assert "epoch=" not in printed[1]
     np.testing.assert_allclose(history(first), history(alone), rtol=1e-3)
     assert read_description(first / "model").accuracy == read_description(alone / "model").accuracy
+    # The artifact is the first host's alone.
     assert not list((second / "model").iterdir())
     assert not (second / "output/failure").exists()
 

@@ -82,6 +82,7 @@ def boto(service: str):
 
 
 def run(capsys, *words: str) -> tuple[int, str]:
+    # moto's jobs end at once: nothing is waited for.
     code = main([words[0], "recipe.yaml", *words[1:], "--out", "out", "--poll", "0"])
     shown = capsys.readouterr()
     return code, shown.out + shown.err
@@ -108,6 +109,7 @@ def test_upload_sends_only_what_changed(account, capsys):
     )
     (account / "data/train/blue/blue 0.jpg").write_bytes(b"another photo")
     (account / "data/train/blue/blue 1.jpg").unlink()
+    # Hidden files are no photos.
     (account / "data/train/.hidden").write_text("not a photo")
     assert (
         "upload: train: 1 new or changed (0.0 MB), 4 as they are, 1 to remove"
@@ -120,13 +122,16 @@ def test_upload_sends_only_what_changed(account, capsys):
     assert "train/blue/blue 0.jpg" in keys
     assert "train/blue/blue 1.jpg" not in keys
     assert "train.json" in keys
+    # Five and three photos, and a manifest for each channel.
     assert len(keys) == 5 + 3 + 2
+    # Behind the back of all uploads: the checksum shows it.
     boto("s3").put_object(
         Bucket="photos",
         Key="slipway/colours/data/train/blue/blue 0.jpg",
         Body=b"changed by someone",
     )
     assert "upload: train: 1 new or changed" in run(capsys, "upload")[1]
+    # What no upload has put there must not be removed.
     boto("s3").put_object(Bucket="photos", Key="slipway/colours/data/train/foreign.jpg", Body=b"x")
     code, printed = run(capsys, "upload")
     assert code == 1
@@ -171,6 +176,7 @@ def test_check_says_what_is_missing(account, capsys):
     run(capsys, "upload")
     boto("iam").create_role(RoleName="SlipwayRole", AssumeRolePolicyDocument=json.dumps(TRUST))
     images = {}
+    # One as `make push` leaves it, one as some engines push it.
     kinds = {"train": DOCKER_MANIFEST, "serve": OCI_MANIFEST}
     for name, kind in kinds.items():
         boto("ecr").create_repository(repositoryName=f"slipway-{name}")
@@ -244,6 +250,7 @@ def test_help_names_every_command(capsys):
 def test_the_cost_needs_no_credentials_and_takes_other_prices(tmp_path, monkeypatch, capsys):
     no_credentials(monkeypatch)
     table = tmp_path / "prices.yaml"
+    # Ten dollars an hour: the sum can be checked by eye.
     table.write_text(
         "as_of: 2030\nregion: eu-west-1\ninstances: {ml.m5.xlarge: 10, ml.c6i.2xlarge: 1}\n"
         "spot_share: 1\nvolume_gb_month: 0\nserverless_gb_s: 0\nprovisioned_gb_s: 0\n"

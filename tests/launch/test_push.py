@@ -36,6 +36,7 @@ def checkout(tmp_path) -> Path:
     for name in ("build_and_push.sh", "docker/build.sh", "docker/changes.sh", ".gitignore"):
         shutil.copy(REPOSITORY / name, root / name)
     for package in ("launch", "artifact"):
+        # build_and_push.sh runs `python -m launch.ecr` from its own folder.
         (root / package).symlink_to(REPOSITORY / package)
     shutil.copytree(REPOSITORY / "recipes", root / "recipes")
     (root / "docker/tiny.Dockerfile").write_text(
@@ -48,6 +49,7 @@ def checkout(tmp_path) -> Path:
 
 
 def git(root: Path, *words: str) -> str:
+    # A machine that runs the tests may have no git identity.
     who = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
     return subprocess.run(
         ["git", *who, *words], cwd=root, capture_output=True, text=True, check=True
@@ -95,11 +97,13 @@ def test_a_push_to_a_registry(checkout, registry):
     assert f"push: tiny={uri}\n" in done.stdout
     assert uri.startswith(f"{registry}/{IMAGE}@sha256:")
     asked = HttpRegistry(registry)
+    # By both of its tags, and by its digest.
     for reference in (tag, "latest", uri.partition("@")[2]):
         found = asked.manifest(IMAGE, reference)
         assert found.media_type == DOCKER_MANIFEST
         assert uri.endswith(found.digest)
     subprocess.run(["docker", "pull", "-q", uri], check=True, capture_output=True)
+    # Else it would stay in the engine.
     subprocess.run(["docker", "image", "rm", uri], check=True, capture_output=True)
     with pytest.raises(Missing, match="has no slipway-tiny:other"):
         asked.manifest(IMAGE, "other")
@@ -140,6 +144,7 @@ def converted(registry: str, asked: HttpRegistry, uri: str) -> None:
         "mediaType": OCI_INDEX,
         "manifests": [
             {**entry, "platform": {"os": "linux", "architecture": "amd64"}},
+            # What a builder's attestations look like in an index.
             {**entry, "platform": {"os": "unknown", "architecture": "unknown"}},
         ],
     }
@@ -153,6 +158,7 @@ def converted(registry: str, asked: HttpRegistry, uri: str) -> None:
             docker["layers"],
             docker["config"],
         )
+        # A real engine must be able to pull what was converted.
         subprocess.run(
             ["docker", "pull", "-q", f"{name}@{digest}"], check=True, capture_output=True
         )
@@ -215,6 +221,7 @@ def test_what_cannot_be_converted_is_an_error():
 )
 def test_what_is_refused_before_anything_is_built(checkout, words, expected):
     (checkout / "hello").write_text("changed\n")
+    # Nobody answers at port 1: it must not come that far.
     done = push(checkout, *words, REGISTRY="localhost:1")
     assert done.returncode == 1
     assert expected in done.stderr
@@ -252,6 +259,7 @@ def test_a_push_to_ecr(checkout, monkeypatch, tmp_path):
         assert json.loads((checkout / "out/images.json").read_text()) == {
             "tiny": f"{HOST}/{IMAGE}@{newest[0]['imageDigest']}"
         }
+        # A repository may be set up so that tags cannot move.
         Ecr(HOST).client.put_image_tag_mutability(
             repositoryName=IMAGE, imageTagMutability="IMMUTABLE"
         )
@@ -264,4 +272,5 @@ def test_a_push_to_ecr(checkout, monkeypatch, tmp_path):
     said = log.read_text().splitlines()
     assert f"login --username AWS --password-stdin {HOST}" in said
     assert f"push {HOST}/{IMAGE}:{tag}" in said
+    # The refused run has pushed nothing.
     assert said.count(f"push {HOST}/{IMAGE}:latest") == 1

@@ -68,6 +68,7 @@ def test_ping_is_503_once_the_engine_has_died(colours):
         ("application/octet-stream", "PNG"),
         ("image/jpeg; charset=binary", "JPEG"),
         ("IMAGE/JPEG", "JPEG"),
+        # The content type is a claim: the photo's own bytes decide.
         ("image/jpeg", "PNG"),
     ],
 )
@@ -120,10 +121,12 @@ def test_photos_of_every_mode_are_answered(client, mode, kind):
         (
             "image/jpeg",
             b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n",
+            # What a checkout without Git LFS has in a photo's place.
             422,
             "Git LFS pointer",
         ),
         (
+            # Pillow would start Ghostscript for it.
             "image/jpeg",
             b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
             422,
@@ -135,8 +138,10 @@ def test_photos_of_every_mode_are_answered(client, mode, kind):
             "application/json",
             instances(photo(), b"x"),
             422,
+            # The number tells which of several photos it is.
             "instance 1: it is not a complete photo",
         ),
+        # 81 million pixels in a small file.
         ("image/png", photo(kind="PNG", size=(9000, 9000)), 422, "9000 x 9000 pixels"),
         ("image/jpeg", b"x" * 500_000, 413, "larger than 0.4 MB"),
     ],
@@ -198,6 +203,7 @@ def test_top_k_labels_are_answered(client, top_k, labels):
 
 
 def test_in_batch_transform_a_bad_record_is_an_error_record(predictor):
+    # A batch transform job fails at the first answer that is no 200.
     client = create_app(predictor, ServingLimits(tolerant=True)).test_client()
     lines = b"\n".join(
         [
@@ -214,11 +220,13 @@ def test_in_batch_transform_a_bad_record_is_an_error_record(predictor):
     assert [record.get("label") for record in records] == ["red", None, None, "green"]
     assert records[1]["error"].startswith("line 1: the body is not JSON")
     assert "not a complete photo" in records[2]["error"]
+    # A photo alone is answered like a record.
     alone = client.post("/invocations", data=b"no photo", content_type="image/jpeg")
     assert alone.status_code == 200
     assert "not a complete photo" in predictions_in(alone)[0]["error"]
     empty = client.post("/invocations", data=b"", content_type="image/jpeg")
     assert predictions_in(empty)[0]["error"].startswith("the body is empty")
+    # No record is at fault here: the request itself is.
     assert client.post("/invocations", data=photo(), content_type="text/csv").status_code == 415
 
 
@@ -230,6 +238,7 @@ def test_in_batch_transform_a_bad_record_is_an_error_record(predictor):
             {"MaxConcurrentTransforms": 4, "BatchStrategy": "SINGLE_RECORD", "MaxPayloadInMB": 6},
         ),
         (
+            # All requests together may have 100 MB at most.
             ServingLimits(max_payload_mb=50, transforms=8),
             {"MaxConcurrentTransforms": 2, "BatchStrategy": "SINGLE_RECORD", "MaxPayloadInMB": 50},
         ),

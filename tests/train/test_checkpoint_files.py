@@ -30,6 +30,7 @@ def make_learner(value: float = 0.0, rank: int = 0) -> Learner:
 
 def save(root: Path, epoch: int, identity: dict[str, float] = OURS, best_epoch: int = 0) -> None:
     """A checkpoint whose weights are its epoch, and whose best ones are 50."""
+    # The value tells later which checkpoint was loaded.
     learner = make_learner(epoch)
     best = {"weight": torch.full((2, 2), 50.0)}
     state = State(epoch, [{"epoch": epoch}], best_epoch, best)
@@ -60,6 +61,7 @@ def test_a_checkpoint_gives_back_what_was_saved(tmp_path):
 def test_the_best_values_are_the_networks_own_after_the_best_epoch(tmp_path):
     """The values are equal then; one of both is written."""
     save(tmp_path, 3, best_epoch=3)
+    # The epoch's own value, 3, was not written.
     assert load(tmp_path)[1] == 50.0
 
 
@@ -72,9 +74,11 @@ def test_without_a_checkpoint_a_training_starts_anew(tmp_path):
 
 def test_only_the_newest_two_of_this_training_are_kept(tmp_path):
     save(tmp_path, 1, THEIRS)
+    # Files of others may lie in the folder.
     (tmp_path / "checkpoints/metadata.json").write_text("of the platform")
     for epoch in (9, 10, 11):
         save(tmp_path, epoch)
+    # By number, not as text: 9 went first.
     assert names(tmp_path) == [
         "checkpoint-1.pt",
         "checkpoint-10.pt",
@@ -111,6 +115,7 @@ def test_names_of_checkpoints(tmp_path, name, counts):
 
 def test_the_file_ends_with_the_seal_of_its_bytes_and_of_the_training(tmp_path):
     save(tmp_path, 2)
+    # The form is fixed: files of earlier jobs must stay readable.
     content = (tmp_path / "checkpoints/checkpoint-2.pt").read_bytes()
     archive = content[: -checkpoint.SEAL_BYTES]
     seal = b"slipway checkpoint, sha-256:"
@@ -123,6 +128,7 @@ def test_the_file_ends_with_the_seal_of_its_bytes_and_of_the_training(tmp_path):
 @pytest.mark.parametrize("size", [1, 1000, 1 << 22])
 def test_the_seal_is_found_whatever_is_read_at_a_time(tmp_path, monkeypatch, size):
     monkeypatch.setattr(checkpoint, "READ_BYTES", size)
+    # Blocks of one byte split the seal at every place.
     save(tmp_path, 2)
     assert load(tmp_path)[1] == 2.0
 
@@ -136,6 +142,7 @@ def flip_first(content: bytes) -> bytes:
 
 
 def flip_last_of_archive(content: bytes) -> bytes:
+    # The last byte before the seal's 92.
     place = len(content) - 93
     return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
 
@@ -185,6 +192,7 @@ def test_when_all_are_refused_the_newest_ones_reason_is_given(tmp_path):
 def test_the_file_of_earlier_versions_comes_last_and_is_removed_with_time(tmp_path):
     save(tmp_path, 1)
     folder = tmp_path / "checkpoints"
+    # Earlier versions wrote one file, without a seal.
     saved = torch.load(folder / "checkpoint-1.pt", weights_only=True)
     torch.save(saved, folder / "checkpoint.pt")
     (folder / "checkpoint-1.pt").unlink()
@@ -210,6 +218,7 @@ def test_an_old_file_of_another_training_is_left_alone(tmp_path):
 @pytest.mark.parametrize("content", [[1, 2], {"epoch": 3, "history": []}])
 def test_an_archive_of_something_else_is_not_a_checkpoint(tmp_path, content):
     (tmp_path / "checkpoints").mkdir()
+    # Somebody else's file of that name.
     path = tmp_path / "checkpoints/checkpoint.pt"
     torch.save(content, path)
     with pytest.raises(JobError, match=r"is not a checkpoint \(it holds something else\); empty"):
@@ -244,6 +253,7 @@ def test_writing_is_tried_before_a_training_and_leaves_nothing(tmp_path):
 
 def test_half_written_files_of_a_killed_job_are_removed(tmp_path):
     save(tmp_path, 1)
+    # Left by a process that was killed as it wrote.
     left = tmp_path / "checkpoints/.checkpoint-2.pt.slipway-tmp"
     left.write_bytes(b"half")
     load(tmp_path)

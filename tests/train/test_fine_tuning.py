@@ -25,6 +25,7 @@ from train.learning.incremental import EarlierArtifact, load_earlier_weights
 pytestmark = pytest.mark.training
 
 PURPLE = (150, 40, 180)
+# The rate is next to nothing, so that answers stay those of the earlier training.
 SETTINGS = {"epochs": 1, "batch_size": 8, "augmentation": "none", "quantize": "false", "lr": 1e-9}
 
 
@@ -47,6 +48,7 @@ def put_archive(job: Job, artifact: Path) -> None:
     channel = job.root / "input/data/model"
     channel.mkdir()
     with tarfile.open(channel / "model.tar.gz", "w:gz") as tar:
+        # The files themselves, not a folder around them.
         for path in artifact.iterdir():
             tar.add(path, path.name)
 
@@ -90,8 +92,10 @@ def test_other_classes_keep_the_rows_of_those_that_both_have(tmp_path, capsys, t
     ) in out
     old = safetensors.torch.load_file(trained.model / "model.safetensors")
     new = safetensors.torch.load_file(job.model / "model.safetensors")
+    # blue and green have moved down by one.
     for name in ("fc.weight", "fc.bias"):
         assert torch.equal(new[name][1:], old[name][:2])
+        # A new class must not inherit another's row.
         assert not torch.equal(new[name][0], old[name][2])
     assert torch.equal(new["conv1.0.weight"], old["conv1.0.weight"])
 
@@ -108,6 +112,7 @@ def test_heads_of_every_kind_are_matched_by_class(model, head, trained):
     old = build(model, 3, head, 64)
     new = build(model, 4, head, 96)
     description = read_description(trained.model)
+    # The class is frozen.
     object.__setattr__(description, "head", head)
     weights = {name: value.clone() for name, value in old.state_dict().items()}
     earlier = EarlierArtifact(description, weights, "f" * 64)
@@ -115,6 +120,7 @@ def test_heads_of_every_kind_are_matched_by_class(model, head, trained):
     load_earlier_weights(new, Hyperparameters(model=model, head=head), earlier, classes)
     *old_hidden, old_last = head_layers(old)
     *new_hidden, new_last = head_layers(new)
+    # blue, green and red at their new places.
     assert torch.equal(new_last["weight"][[2, 3, 0]], old_last["weight"])
     assert torch.equal(new_last["bias"][[2, 3, 0]], old_last["bias"])
     assert len(new_hidden) == len(head)
@@ -154,6 +160,7 @@ def test_a_channel_of_plain_weights_may_be_called_model(tmp_path, capsys):
 def cut_off_archive(folder: Path) -> None:
     replace_by_archive(folder)
     archive = folder / "model.tar.gz"
+    # Torn, as by a connection that broke.
     archive.write_bytes(archive.read_bytes()[:2000])
 
 
@@ -217,7 +224,9 @@ def test_an_artifact_that_cannot_be_gone_on_from_is_one_clear_sentence(
     assert words in failure(job)
     assert "\n" not in failure(job)
     assert "Traceback" not in out
+    # Nothing of the archive came outside.
     assert not list(tmp_path.rglob("evil"))
+    # It failed before it began to train.
     assert not job.checkpoints.exists()
 
 

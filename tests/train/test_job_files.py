@@ -60,6 +60,7 @@ def test_configuration_files(tmp_path):
     write_config(job, "hyperparameters.json", "{")
     with pytest.raises(JobError, match="is not readable JSON"):
         job.hyperparameters()
+    # A folder in the file's place.
     path.unlink()
     path.mkdir()
     with pytest.raises(JobError, match="is not readable JSON"):
@@ -70,6 +71,7 @@ def test_hyperparameters_of_a_file_become_the_jobs(tmp_path):
     job = Job(tmp_path)
     (tmp_path / "best.json").write_text('{"lr": "0.1"}')
     job.take_hyperparameters(tmp_path / "best.json")
+    # A job that is started again takes them again.
     job.take_hyperparameters(tmp_path / "best.json")
     assert (tmp_path / "input/config/hyperparameters.json").read_text() == '{\n  "lr": "0.1"\n}\n'
     with pytest.raises(JobError, match=f"^the file '{tmp_path}/no.json' of hyperparameters does"):
@@ -77,6 +79,7 @@ def test_hyperparameters_of_a_file_become_the_jobs(tmp_path):
 
 
 def test_sagemakers_paths_are_taken_below_the_root(tmp_path):
+    # Settings name places as SageMaker mounts them.
     job = Job(tmp_path)
     assert job.path("/opt/ml/output/tensors") == tmp_path / "output/tensors"
     assert str(job.path("/opt/other")) == "/opt/other"
@@ -86,10 +89,12 @@ def test_the_failure_file(tmp_path):
     job = Job(tmp_path)
     assert job.failure() == ""
     job.forget_failure()
+    # SageMaker cuts the reason at 1,024 characters.
     job.write_failure("x" * 1023 + "yz")
     assert job.failure() == "x" * 1023 + "y"
     job.write_failure("again")
     assert job.failure() == "again"
+    # Another program's file need not be UTF-8.
     (tmp_path / "output/failure").write_bytes(b"\xff")
     assert job.failure() == "\ufffd"
     job.forget_failure()
@@ -157,6 +162,7 @@ def test_the_sentence_of_an_error(error, sentence):
 
 
 def chained(cause: Exception | None, context: Exception | None) -> RuntimeError:
+    # Libraries raise errors of their own and keep the system's behind them.
     error = RuntimeError("a writer's own")
     error.__cause__ = cause
     error.__context__ = context
@@ -196,6 +202,7 @@ def test_a_failure_is_written_and_its_code_says_whose_fault_it_is(tmp_path, caps
 
 def test_a_failure_elsewhere_does_not_replace_a_reason_that_is_there(tmp_path):
     job = Job(tmp_path)
+    # The other process knows the cause, this one only its effect.
     report_failure(job, JobError("of another"), first_hand=False)
     assert job.failure() == "of another"
     report_failure(job, JobError("of a third"), first_hand=False)
@@ -205,6 +212,7 @@ def test_a_failure_elsewhere_does_not_replace_a_reason_that_is_there(tmp_path):
 
 
 def test_a_reason_that_cannot_be_written_is_on_stderr(tmp_path, capsys):
+    # A file stands where the folder should be.
     (tmp_path / "output").write_text("a file")
     for first_hand in (True, False):
         assert report_failure(Job(tmp_path), JobError("no photos"), first_hand) == FAILED

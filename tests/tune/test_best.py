@@ -32,6 +32,7 @@ CLOUD = {
 def search(tmp_path_factory, data) -> Path:
     """A search's output folder."""
     asked = settings(tmp_path_factory.mktemp("search"), data, {"budgets": {"jobs": 2}})
+    # The best recipe must keep what launch needs.
     asked.document["sagemaker"] = CLOUD
     search_here(asked)
     Tuner(asked, 0, []).run()
@@ -84,11 +85,13 @@ def test_diagnose_takes_them(tmp_path, search, data):
         "--rules",
         "exploding_tensor",
     )
+    # 3: a rule fired. That is no fault of the command.
     assert ended.returncode in (0, 3), ended.stdout + ended.stderr
     assert "epoch=2" in ended.stdout
     assert ended.stdout.count("diagnose: ") == 1
     assert "diagnose: rules=1 " in ended.stdout
     texts = json.loads((tmp_path / "watched/input/config/hyperparameters.json").read_text())
+    # The command sets both: it is there to watch.
     assert texts == best(search) | {"debug": "true", "profile": "true"}
     assert (tmp_path / "watched/output/findings.json").is_file()
 
@@ -212,6 +215,7 @@ def test_trials_that_share_a_process_watch_themselves(tmp_path, data):
     Each trial has its own tensors, profile and findings, and learns as it would without.
     """
     grid = {"strategy": "Grid", "budgets": {}, "ranges": {"lr": ["0.01", "0.02"]}}
+    # The same search unwatched, to compare with.
     plain = search_here(settings(tmp_path / "plain", data, grid, epochs=2, feature_views=0))
     job = search_here(
         settings(
@@ -227,6 +231,7 @@ def test_trials_that_share_a_process_watch_themselves(tmp_path, data):
     )
     assert [trial.status for trial in job.trials] == ["Completed"] * 2
     assert [trial.reason for trial in job.trials] == ["", ""]
+    # Watching must not change what is learned.
     assert [trial.curve for trial in job.trials] == [trial.curve for trial in plain.trials]
     for trial in job.trials:
         tree = tmp_path / "watched/trials/job-0" / trial.name
@@ -256,8 +261,10 @@ def test_a_trial_finds_what_those_before_it_made(tmp_path, data):
         for trial in job.trials
     ]
     rows = [re.findall(r"^store: (\S+), (\d+) of (\d+) rows are there", log, re.M) for log in logs]
+    # Nothing is there when the first trial begins.
     assert all(there == "0" for _, there, _ in rows[0]), logs[0]
     assert len(rows[0]) >= 2, logs[0]
     assert all(there == of for found in rows[1:] for _, there, of in found), logs[1]
     assert all(len(found) >= 2 for found in rows), logs[1]
+    # Only the second trial of one process finds the network.
     assert ["the one of the training before" in log for log in logs] == [False, True, False]

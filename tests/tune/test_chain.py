@@ -149,6 +149,7 @@ BAD = [
     ),
     (
         [
+            # The parent has eleven values, the child none: eleven changes.
             {"ranges": {"batch_size": list(range(1, 12)), "lr": LR}},
             CHILD | {"hyperparameters": {"batch_size": 1}},
         ],

@@ -45,6 +45,7 @@ def started(folder: Path, data: Path, recipe: dict, *options: object) -> subproc
     deadline = time.monotonic() + LIMIT_S
     while True:
         trials = trials_in(folder)
+        # Both must be there: a trial to keep, and one to do again.
         if any(trial.status == "Completed" for trial in trials) and any(
             trial.status == "InProgress" and trial.curve for trial in trials
         ):
@@ -68,6 +69,7 @@ def check_whole(folder: Path, before: tuple[Trial, ...], count: int) -> None:
     assert [trial.status for trial in trials] == ["Completed"] * count
     assert len({trial.name for trial in trials}) == count
     assert all(trial in trials for trial in before if trial.status == "Completed")
+    # Two trials with one draw: one was lost, and drawn anew.
     assert len({trial.hyperparameters["lr"] for trial in trials}) == count
     running = {
         (trial.name, trial.hyperparameters["lr"])
@@ -100,6 +102,7 @@ def test_kill_9_of_a_worker_and_ctrl_c(tmp_path, data):
     tuner = started(tmp_path, data, recipe, "--workers", 1)
     before = trials_in(tmp_path)
     workers_of(tuner)[0].kill()
+    # The tuner starts another worker by itself.
     deadline = time.monotonic() + LIMIT_S
     while sum(trial.status == "Completed" for trial in trials_in(tmp_path)) < 2:
         assert tuner.poll() is None
@@ -137,6 +140,7 @@ def test_a_training_of_its_own_ends_with_a_killed_tuner(tmp_path, data):
         assert tuner.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.05)
+    # The worker, and the training below it.
     family = psutil.Process(tuner.pid).children(recursive=True)
     assert any("train" in child.cmdline() for child in family)
     tuner.kill()
@@ -171,7 +175,9 @@ def test_what_a_dead_process_ran_is_done_again_and_fails_in_the_end(tmp_path, da
     lost = begin(study, tuning, dead())
     for time_lost in range(1, MOST_LOST + 1):
         assert requeue_orphans(study) == ["job-0-002"]
+        # The second look finds nothing more to do.
         assert requeue_orphans(study) == []
+        # Lost for good it counts, as failed; before that it is only queued.
         assert len(counted(study)) == (2 if time_lost == MOST_LOST else 1)
         if time_lost < MOST_LOST:
             again = begin(study, tuning, dead())
@@ -217,6 +223,7 @@ def test_a_tuner_that_is_killed_as_it_queues_a_trial_queues_it_once(tmp_path, da
     study = make_study(open_storage(tmp_path), tuning, ())
     lost = begin(study, tuning, dead())
     with monkeypatch.context() as patch:
+        # The kill comes after the new trial is queued, before the old one is marked.
         patch.setattr(study, "tell", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt()))
         with pytest.raises(KeyboardInterrupt):
             requeue_orphans(study)
@@ -233,7 +240,9 @@ def test_a_process_that_took_a_dead_ones_number_is_not_it(tmp_path, data):
     tuning = settings(tmp_path, data, {"budgets": {"jobs": 2}}).recipe().tuning[0]
     study = make_study(open_storage(tmp_path), tuning, ())
     host, pid, created = process_here()
+    # A process of the same number that started earlier.
     begin(study, tuning, [host, pid, created - 100])
+    # A number on another machine says nothing about this one.
     begin(study, tuning, ["another-machine/1", pid, created])
     assert requeue_orphans(study) == ["job-0-001"]
 
@@ -242,6 +251,7 @@ def test_a_trial_that_nobody_signed_is_freed_in_time(tmp_path, data):
     tuning = settings(tmp_path, data, {"budgets": {"jobs": 2}}).recipe().tuning[0]
     study = make_study(open_storage(tmp_path), tuning, ())
     study.ask()
+    # Somebody may be about to sign it.
     assert requeue_orphans(study) == []
     assert requeue_orphans(study, no_owner_s=0) == ["trial 0"]
     assert counted(study) == []

@@ -29,6 +29,7 @@ JPEG = b"\xff\xd8\xff"
         (b"BM", "image/bmp"),
         (b"II*\0", "image/tiff"),
         (b"MM\0*", "image/tiff"),
+        # Exactly the most that is taken; one byte more gets 413, below.
         (JPEG + bytes(MAX_BYTES - 3), "image/jpeg"),
     ],
 )
@@ -41,6 +42,7 @@ def test_photos_are_known_by_their_first_bytes(photo, kind):
     [
         (b"", 400, "the request has no photo"),
         (JPEG + bytes(MAX_BYTES - 2), 413, "the photo has 10.0 MB; send one of at most 10 MB"),
+        # ISO media files begin alike; the brand behind ftyp tells photos from films.
         (b"    ftypheic", 415, "HEIC and AVIF photos are not accepted"),
         (b"    ftypisom", 415, "the file is not a photo of an accepted type"),
         (b"xBM", 415, "the file is not a photo"),
@@ -58,6 +60,7 @@ def test_a_top_k(value, expected):
     assert top_k_of(value) == expected
 
 
+# A superscript two is a digit to str.isdigit().
 @pytest.mark.parametrize("value", ["0", "1001", "-1", "1.5", "²", "1" * 10, "x" * 30, ""])
 def test_another_top_k_is_refused(value):
     with pytest.raises(Failure) as caught:
@@ -110,6 +113,7 @@ def test_what_is_not_json_is_shown_what_to_send():
 def test_a_failure_says_when_to_ask_again():
     assert Failure(503, "x", 5).headers == {"Retry-After": "5"}
     assert Failure(401, "x", headers={"A": "b"}).headers == {"A": "b"}
+    # A lone surrogate cannot be UTF-8: JSON escapes it.
     answer = json_answer({"a": "\ud800ü"}, 418, {"B": "c"})
     assert answer.status == 418
     assert answer.body == b'{"a": "\\ud800\xc3\xbc"}\n'
@@ -135,6 +139,7 @@ def test_an_answer_is_sure_from_one_half(probability, sure):
 def test_a_fault_is_a_500_and_for_the_log(caplog):
     answer = Site(model(error=KeyError("secret"))).answer(Request("POST", "/classify", body=JPEG))
     assert answer.status == 500
+    # What went wrong within is for the log, not for callers.
     assert b"secret" not in answer.body
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
 
@@ -154,6 +159,7 @@ def test_a_head_is_a_get_and_other_methods_are_named():
 def test_each_block_of_a_page_has_its_hash():
     policy = content_security_policy("<script>a</script><style>b</style><script>c</script>")
     script = policy.partition("script-src ")[2].partition(";")[0]
+    # Two scripts and one style: a block without its hash would not run.
     assert len(script.split()) == 2
     assert "style-src 'sha256-" in policy
 
@@ -193,10 +199,12 @@ def test_after_a_failure_wikipedia_is_left_alone(monkeypatch):
 
     monkeypatch.setattr(wikipedia, "_asked", failing)
     monkeypatch.setattr("web.wikipedia.time.monotonic", lambda: now[0])
+    # The pause is the module's own and outlives a test.
     monkeypatch.setitem(wikipedia._pause, "until", 0.0)
     for moment in (1000.0, 1059.9, 1060.0):
         now[0] = moment
         assert wikipedia.summary_of("red") == ("", "")
+    # The second call comes within the pause and asks nobody.
     assert len(asked) == 2
 
 
@@ -237,6 +245,7 @@ def test_an_answer_of_another_model_is_a_502(text):
 
 @pytest.mark.parametrize(
     "path, stage, expected",
+    # The stage may also be the beginning of a longer name.
     [
         ("/prod/a", "prod", "/a"),
         ("/prod", "prod", "/"),

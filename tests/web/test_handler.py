@@ -36,6 +36,7 @@ def test_a_photo_in_json_gets_its_label(site, event, text):
     for data in (
         b64(photo("red")),
         f"data:image/jpeg;base64,{b64(photo('red'))}",
+        # In the alphabet of URLs, and without padding.
         base64.urlsafe_b64encode(photo("red")).decode().rstrip("="),
     ):
         status, answer = ask(
@@ -58,6 +59,7 @@ def test_a_form_gets_its_label(site, cloud, event, kind):
 
 def test_a_multi_model_endpoint_is_asked_for_its_model(cloud, site, monkeypatch):
     monkeypatch.setenv("SLIPWAY_ENDPOINT", f"{ENDPOINT}/colours.tar.gz")
+    # The site reads its environment once.
     handler.site.cache_clear()
     assert ask(event_2("POST", "/classify", photo("red"), JPEG))[1]["label"] == "red"
     assert cloud.invoked == [
@@ -85,8 +87,10 @@ def test_the_page_comes_with_a_policy_that_lets_just_it_run(site, event):
         [block] = re.findall(rf"<{tag}>(.*?)</{tag}>", answer["body"], re.S)
         assert f"{tag}-src 'sha256-{digest_of(block)}';" in policy
     assert "default-src 'none'" in policy
+    # No 'unsafe-inline': handlers and styles within tags would not run.
     assert "unsafe" not in policy
     assert "*" not in policy
+    # What the policy forbids must not be tried, either.
     assert not re.search(
         r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|"
         r"\son\w+=|style=|src=\"http",
@@ -109,6 +113,7 @@ def test_the_page_is_there_below_a_stage(site):
 def test_labels_come_from_the_endpoint_and_are_kept(site, cloud, event):
     assert ask(event("GET", "/labels")) == (200, {"labels": sorted(COLOURS)})
     assert ask(event("GET", "/labels"))[0] == 200
+    # The second answer came from memory.
     assert len(cloud.invoked) == 1
 
 
@@ -123,6 +128,7 @@ def test_a_sample_is_a_validation_photo_with_its_label(site, cloud, event):
             == (cloud.bucket / "validation" / sample["label"] / sample["name"]).read_bytes()
         )
         seen.add(sample["name"])
+    # Samples are drawn: twelve draws hit more than one photo.
     assert len(seen) > 1
 
 
@@ -171,6 +177,7 @@ def test_what_is_no_photo_never_reaches_the_endpoint(site, cloud, event, case):
     assert status == expected
     assert words in answer["error"]
     assert list(answer) == ["error"]
+    # A request to the endpoint costs its owner money.
     assert cloud.invoked == []
 
 
@@ -183,6 +190,7 @@ def test_a_bad_top_k_is_told(site, cloud, value):
 
 
 def test_a_photo_that_came_as_text_is_told(site):
+    # A REST API without binary media types hands over bytes as text, and loses some.
     status, answer = ask(event_1("POST", "/classify", photo(kind="PNG"), JPEG, text=True))
     assert status == 400
     assert "binaryMediaTypes" in answer["error"]
@@ -206,6 +214,7 @@ def test_every_route_is_described(site):
     }
     assert status == 200
     assert described == set(site.routes())
+    # Every schema is used, and every used one is there.
     names = set(re.findall(r"#/components/schemas/(\w+)", json.dumps(document)))
     assert names == set(document["components"]["schemas"])
     assert {name for way in document["security"] for name in way} == set(
@@ -226,6 +235,7 @@ def test_an_api_key_opens_what_takes_photos(site, monkeypatch):
         status, answer = ask(event)
         assert status == 401
         assert "X-Api-Key" in answer["error"]
+    # A REST API keeps the case of a header's name.
     assert ask(event_1("POST", "/classify", photo(), {**JPEG, "X-Api-Key": "wrong"}))[0] == 401
     assert (
         ask(event_1("POST", "/classify", photo(), {**JPEG, "X-Api-Key": "open sesame"}))[0] == 200
@@ -237,6 +247,7 @@ def test_with_tokens_nothing_passes_that_api_gateway_did_not_check(site, monkeyp
     event = event_2("POST", "/classify", photo(), JPEG)
     assert ask(event)[0] == 401
     assert handler.handle(event)["headers"]["www-authenticate"] == "Bearer"
+    # API Gateway puts the claims of a token that it has checked there.
     event["requestContext"]["authorizer"] = {"jwt": {"claims": {"sub": "someone"}, "scopes": None}}
     assert ask(event)[0] == 200
 
