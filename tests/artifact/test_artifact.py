@@ -85,6 +85,7 @@ def test_a_description_that_is_not_ours_is_refused(tmp_path, change, words):
     "text, words", [("{", "not readable JSON"), ("[1]", "list"), ("\xff", "not readable JSON")]
 )
 def test_a_damaged_description_is_refused(tmp_path, text, words):
+    # In latin-1 the last of them is no UTF-8.
     (tmp_path / "model.json").write_text(text, encoding="latin-1")
     (tmp_path / "model.onnx").write_bytes(b"graph")
     with pytest.raises(ArtifactError, match=words):
@@ -101,6 +102,7 @@ def test_a_missing_file_is_named(tmp_path):
         read_description(tmp_path)
 
 
+# Exporting takes its time: once for all tests that only read.
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
     """A small artifact's folder, network, description and pixels; read it, don't change it."""
@@ -141,6 +143,7 @@ def test_a_graph_that_does_not_fit_its_description_is_refused(tmp_path, small):
 
 def test_an_export_that_answers_otherwise_leaves_no_artifact(tmp_path, monkeypatch):
     def other_graph(model, sample, file):
+        # The graph gets other weights than the network has.
         for parameter in model.parameters():
             parameter.data += 0.05
         write_graph(model, sample, file)
@@ -150,6 +153,7 @@ def test_an_export_that_answers_otherwise_leaves_no_artifact(tmp_path, monkeypat
     monkeypatch.setattr(exporting, "write_graph", other_graph)
     with pytest.raises(ExportError, match="differ"):
         small_artifact(tmp_path)
+    # Without model.json nothing is loaded.
     assert not (tmp_path / "model.json").exists()
 
 
@@ -185,6 +189,7 @@ OTHERS.append("regnet_x_400mf")
 )
 def test_every_architecture_takes_a_head_of_ours(architecture):
     size = own_preprocessing(architecture).crop
+    # On "meta" nothing is computed, and no memory is taken.
     with torch.device("cpu" if architecture.startswith("regnet") else "meta"):
         network = build(architecture, 7, (16,), size).eval()
         assert network(torch.zeros(1, 3, size, size)).shape == (1, 7)
@@ -204,11 +209,13 @@ def test_a_torn_write_leaves_the_old_file(tmp_path):
         file.write(b"half")
         raise RuntimeError("killed")
     assert (tmp_path / "file").read_bytes() == b"old"
+    # The half-written file is gone, too.
     assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_ctrl_c_just_after_a_file_has_its_name_is_still_ctrl_c(tmp_path, monkeypatch):
     def replaced(old: str, new: Path) -> None:
+        # The file has its name when Ctrl-C comes.
         Path(old).rename(new)
         raise KeyboardInterrupt
 
@@ -231,6 +238,7 @@ def test_photos_side_by_side_are_answered_as_alone(trained, precision):
     plain = open_engine(trained.model, description, precision, threads=2)
     engine = open_engine(trained.model, description, precision, threads=2, openvino_streams=True)
     deadline = time.monotonic() + 30
+    # A thread prepares them.
     while engine.max_batch == 1 and time.monotonic() < deadline:
         time.sleep(0.01)
     assert engine.max_batch == 2

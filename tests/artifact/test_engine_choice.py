@@ -64,14 +64,17 @@ def test_flags_are_those_of_the_first_processor(tmp_path):
     assert processor_flags(tmp_path / "cpuinfo") == {"fpu", "amx_int8"}
     (tmp_path / "cpuinfo").write_text("Features : neon\n")
     assert processor_flags(tmp_path / "cpuinfo") == frozenset()
+    # As on another system than Linux.
     assert processor_flags(tmp_path / "none") == frozenset()
 
 
 @pytest.mark.parametrize(
     "device, available, precision, gpu_precision",
     [
+        # Asked for, it is tried, whatever the look says.
         ("cuda", False, "auto", "auto"),
         ("cuda", True, "f16", "f16"),
+        # int8 is for CPUs: the GPU chooses for itself.
         ("auto", True, "int8", "auto"),
         ("auto", False, "f32", None),
         ("cpu", True, "f32", None),
@@ -157,6 +160,7 @@ def test_the_file_and_the_threads_of_a_precision(
         return SimpleNamespace(input_shape=(32, 32, 3), classes=3, run=run)
 
     monkeypatch.setattr(engines, "OpenVINOEngine", engine)
+    # A processor that has everything.
     monkeypatch.setattr(engines, "processor_flags", lambda: frozenset({"amx_int8", "amx_bf16"}))
     judged = dataclasses.replace(description, quantization={"kept": kept})
     open_engine(folder, judged, precision, threads)
@@ -179,6 +183,7 @@ def test_other_pixels_are_refused(folder, description, pixels):
 @pytest.mark.parametrize("threads, streams", [(1, 1), (2, 2), (3, 3), (9, 4)])
 def test_photos_run_side_by_side_on_up_to_four_streams(folder, threads, streams):
     engine = OpenVINOEngine(folder / "model.onnx", "f32", threads, openvino_streams=True)
+    # A thread prepares the streams.
     if engine._preparing:
         engine._preparing.join()
     assert engine.max_batch == streams
@@ -187,8 +192,10 @@ def test_photos_run_side_by_side_on_up_to_four_streams(folder, threads, streams)
     assert alone.max_batch == 1
     np.testing.assert_allclose(engine.run(pixels), alone.run(pixels), atol=1e-6)
     assert len(engine._requests(streams)) == streams
+    # Fewer photos than streams: one after another.
     assert len(engine._requests(streams - 1)) == 1
     engine.close()
+    # Closing twice does no harm.
     engine.close()
     with pytest.raises(RuntimeError, match="the engine is closed"):
         engine.run(pixels)
@@ -204,6 +211,7 @@ def test_streams_that_cannot_be_made_leave_one(folder, caplog):
     engine._prepare(core, None, {}, 2)
     assert engine.max_batch == 1
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    # Of the library's lines, the last says what is wrong.
     assert "several side by side (no memory)" in caplog.text
     engine.close()
 

@@ -72,6 +72,7 @@ def test_machines_by_the_name_of_their_quota(settings, wanted):
 
 def test_a_searchs_trainings_run_at_the_same_time(script):
     wanted = check_account.wanted_quotas(script().context.recipe)
+    # The demo's search runs two at a time.
     assert wanted["ml.m5.xlarge for training job usage"] == 2
 
 
@@ -103,6 +104,7 @@ def test_only_a_missing_role_is_a_finding(made):
     one = made()
     one.refuse("iam", "get_role", "NoSuchEntity", "no")
     assert levels(list(check_account.the_role(one.context))) == ["failed"]
+    # Who may not ask does not know whether the role is there.
     one.refuse("iam", "get_role", "AccessDenied", "no")
     with pytest.raises(ClientError):
         list(check_account.the_role(one.context))
@@ -112,6 +114,7 @@ def test_only_a_missing_role_is_a_finding(made):
     "answer, headers, level",
     [
         ({"BucketRegion": "eu-west-1"}, {}, "ok"),
+        # The answer's field counts before the header.
         ({"BucketRegion": "eu-west-2"}, {"x-amz-bucket-region": "eu-west-1"}, "failed"),
         ({}, {"x-amz-bucket-region": "eu-west-2"}, "failed"),
         ({}, {}, "ok"),
@@ -123,6 +126,7 @@ def test_the_bucket_must_lie_in_the_region(made, answer, headers, level):
     assert levels(list(check_account.the_bucket(one.context))) == [level]
 
 
+# S3 answers 301 or 400 for a bucket of another region.
 @pytest.mark.parametrize("code", ["404", "NoSuchBucket", "301", "400"])
 def test_a_bucket_that_is_missing_or_elsewhere(made, code):
     one = made()
@@ -147,6 +151,7 @@ class Kept:
     "media_type, level", [(DOCKER_MANIFEST, "ok"), (OCI_MANIFEST, "failed"), ("", "failed")]
 )
 def test_an_image_needs_dockers_manifest(made, monkeypatch, media_type, level):
+    # No registry is asked.
     monkeypatch.setattr(check_inputs, "registry_of", lambda host: Kept(media_type))
     assert check_inputs.image(made().context, "train").level == level
 
@@ -204,6 +209,7 @@ def test_an_image_fits_its_endpoints_machine(made, endpoint, level):
 
 @pytest.mark.parametrize(
     "instance_type, found",
+    # CUDA 13 has dropped Volta, which ml.p3 has.
     [("ml.m5.large", []), ("ml.p3.2xlarge", ["failed"]), ("ml.g5.xlarge", ["ok"])],
 )
 def test_a_trainings_gpu_must_know_cuda_13(made, instance_type, found):
@@ -214,6 +220,7 @@ def test_a_trainings_gpu_must_know_cuda_13(made, instance_type, found):
 @pytest.mark.parametrize(
     "isolated, weights, channel, found",
     [
+        # The training would load the weights over the network.
         (True, "imagenet", False, ["ok", "warning"]),
         (True, "imagenet", True, ["ok"]),
         (True, "none", False, ["ok"]),
@@ -245,6 +252,7 @@ def test_a_refused_look_is_a_warning(made, code, level):
 
     [found] = findings_of(made().context, the_look)  # type: ignore[arg-type]  # it only raises
     assert found.level == level
+    # The function's name is the look's.
     assert found.text.startswith("the look: ")
 
 

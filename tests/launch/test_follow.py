@@ -44,11 +44,13 @@ def test_pages_are_read_until_the_token_stays(script):
     streams(one, "a", "b")
     page(one, ["1 \n", "2"], "t1")
     page(one, ["3"], "t2", after="t1")
+    # The same token again: that page was the last.
     page(one, ["4"], "t2", after="t2")
     page(one, [], "u1", stream="b")
     tail = tail_of(one)
     assert list(tail.lines()) == [("a", "1"), ("a", "2"), ("a", "3"), ("a", "4")]
     streams(one, "a", "b")
+    # The second look goes on from the token of the first.
     page(one, [], "t2", after="t2")
     page(one, ["5"], "u1", after="u1", stream="b")
     assert list(tail.lines()) == [("b", "5")]
@@ -69,6 +71,7 @@ def test_one_look_reads_20_pages_of_a_stream(script):
 def test_pages_of_streams_are_all_read(script):
     one = script()
     request = {"logGroupName": GROUP, "logStreamNamePrefix": "job/"}
+    # CloudWatch gives streams in pages, too.
     first = {"logStreams": [{"logStreamName": "a"}], "nextToken": "more"}
     one.answer("logs", "describe_log_streams", first, request)
     again = {**request, "nextToken": "more"}
@@ -92,6 +95,7 @@ def test_a_refused_log_is_asked_for_once(script):
     one.refuse("logs", "describe_log_streams", "AccessDeniedException", "no")
     tail = tail_of(one)
     assert list(tail.lines()) == []
+    # The stub has no second answer: nothing is asked.
     assert list(tail.lines()) == []
     assert one.finished().startswith("logs: you may not DescribeLogStreams: no; ")
     assert one.finished().endswith("; going on without them")
@@ -139,6 +143,7 @@ def test_other_errors_of_the_log_are_raised(script):
         ),
         (["validation_accuracy=nan"], ["validation_accuracy=nan"]),
         (["validation_accuracy=none"], ["validation_accuracy=none"]),
+        # The names must be whole words.
         (["my_train_loss=1", "train_losses=1"], [None, None]),
     ],
 )
@@ -201,7 +206,9 @@ def test_a_trainings_state_in_one_line(answer, text):
     "answer, text",
     [
         ({}, ""),
+        # Nothing has run yet.
         ({"TrainingTimeInSeconds": 0, "BillableTimeInSeconds": 0}, ""),
+        # One of both figures says nothing.
         ({"TrainingTimeInSeconds": 9}, ""),
         ({"TrainingTimeInSeconds": 9, "BillableTimeInSeconds": 0}, "9 s of training, 0 s billed"),
         (
@@ -218,6 +225,7 @@ def test_a_trainings_state_in_one_line(answer, text):
                 "BillableTimeInSeconds": 100,
                 "EnableManagedSpotTraining": True,
             },
+            # Nothing was saved.
             "100 s of training, 100 s billed",
         ),
         (

@@ -52,6 +52,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         status, headers, content = self.server.answers.pop(0)
         self.send_response(status)
         for name, value in headers.items():
+            # The realm leads back to this server, whose port is not known before.
             self.send_header(name, value.replace("HOST", self.server.host))
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
@@ -66,6 +67,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture(autouse=True)
 def logins(tmp_path, monkeypatch):
     """Writes docker's configuration, which is empty before."""
+    # The logins of the machine's own user must not be used.
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
 
     def write(document: dict[str, object]) -> None:
@@ -91,6 +93,7 @@ def test_a_manifest_is_named_by_its_digest():
     assert Manifest(b"{}", "").digest == f"sha256:{hashlib.sha256(b'{}').hexdigest()}"
     assert Manifest(b"{}", "", "sha256:1").digest == "sha256:1"
     assert manifest_of(b'{"mediaType": "a"}', "b", "c") == Manifest(b'{"mediaType": "a"}', "a", "c")
+    # A header may have parameters.
     assert manifest_of(b"{}", "b ; charset=utf-8").media_type == "b"
 
 
@@ -106,6 +109,7 @@ def test_an_oci_image_gets_dockers_media_types(media_type):
     listed = Manifest(json.dumps(images).encode(), media_type)
     converted = as_docker(listed, lambda digest: {"sha256:0": oci()}[digest])
     assert converted.media_type == DOCKER_MANIFEST
+    # The digest is that of the bytes: their form must not change.
     assert converted.content.startswith(b'{\n   "schemaVersion": 2,\n   "mediaType"')
     assert json.loads(converted.content) == {
         "schemaVersion": 2,
@@ -143,6 +147,7 @@ def test_manifests_that_sagemaker_cannot_take(manifest, expected):
 def test_a_list_needs_one_image_for_sagemaker(platforms, count):
     images = [{"digest": "a", "platform": {"os": os, "architecture": cpu}} for os, cpu in platforms]
     with pytest.raises(LaunchError, match=f"names {count} for linux/amd64, "):
+        # An entry without a platform is none for SageMaker.
         digest_for_sagemaker({"manifests": [*images, {"digest": "b"}]})
     fitting = {"digest": "c", "platform": {"os": "linux", "architecture": "amd64"}}
     if count == 0:
@@ -156,6 +161,7 @@ def test_a_list_needs_one_image_for_sagemaker(platforms, count):
         ("127.0.0.1", "http://127.0.0.1"),
         ("[::1]:80", "http://[::1]:80"),
         ("example.org", "https://example.org"),
+        # A name that only begins like localhost.
         ("localhost.example.org", "https://localhost.example.org"),
     ],
 )
@@ -185,6 +191,7 @@ def test_a_manifest_is_put_with_its_type():
     "status, error, expected",
     [
         (404, Missing, "' has no a:1$"),
+        # Only the beginning is shown: it may be a page of HTML.
         (500, LaunchError, "' answered 500 for a:1: x{300}$"),
         (403, LaunchError, "' answered 403 for a:1: x{300}$"),
     ],
@@ -207,6 +214,7 @@ def test_a_registry_that_is_not_there():
 BEARER = {"WWW-Authenticate": 'Bearer realm="http://HOST/token",service="me"'}
 
 
+# Registries differ in the field's name.
 @pytest.mark.parametrize("field", ["token", "access_token"])
 @pytest.mark.parametrize("login, sent", [("", None), (LOGIN, f"Basic {LOGIN}")])
 def test_a_bearer_token_is_fetched_once(logins, field, login, sent):
@@ -221,6 +229,7 @@ def test_a_bearer_token_is_fetched_once(logins, field, login, sent):
     assert path == "/token"
     assert urllib.parse.parse_qs(query) == {"service": ["me"], "scope": ["repository:a:pull,push"]}
     assert server.asked[1][2].get("Authorization") == sent
+    # The token is asked for once, and used for both.
     for asked in server.asked[2:]:
         assert asked[2]["Authorization"] == "Bearer t"
 

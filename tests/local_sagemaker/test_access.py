@@ -72,9 +72,11 @@ def test_a_request_without_a_signature_is_refused(cloud, path):
 @pytest.mark.parametrize(
     "header, value",
     [
+        # A page of this name can have the name lead to 127.0.0.1.
         ("Host", "evil.example"),
         ("Host", "evil.example:8090"),
         ("Origin", "http://evil.example"),
+        # What a page in a sandbox sends.
         ("Origin", "null"),
         ("Referer", "http://evil.example/page"),
     ],
@@ -88,6 +90,7 @@ def test_a_request_of_a_web_page_is_refused_whoever_signed_it(cloud, path, heade
 
 def test_an_absolute_target_counts_by_its_own_host(cloud):
     headers = signed_for(cloud, "POST", "/", b"{}", LIST)
+    # The form of a request line that proxies get.
     assert asked(cloud, "POST", f"{cloud.url}/", b"{}", headers)[0] == 200
     status, answer = asked(cloud, "POST", "http://evil.example/", b"{}", headers)
     assert (status, answer["__type"]) == (403, "AccessDeniedException")
@@ -106,6 +109,7 @@ def test_moto_is_closed_to_web_pages_too(cloud):
         ({"Authorization": "Bearer abc"}, "IncompleteSignature"),
         ({"Authorization": ""}, "IncompleteSignature"),
         ({"X-Amz-Date": "yesterday"}, "IncompleteSignature"),
+        # A header of x-amz that is not signed could have been added on the way.
         ({"X-Amz-Meta": "not signed"}, "IncompleteSignature"),
         ({"X-Amz-Target": "SageMaker.ListModels"}, "SignatureDoesNotMatch"),
         ({"Content-Type": "text/plain"}, "SignatureDoesNotMatch"),
@@ -118,17 +122,21 @@ def test_a_changed_request_is_refused(cloud, change, code):
 
 def test_another_key_body_path_or_method_is_refused(cloud):
     key, secret = cloud.key
+    # The right id with a wrong secret.
     headers = signed_for(cloud, "POST", "/", b"{}", LIST, (key, secret[::-1]))
     assert asked(cloud, "POST", "/", b"{}", headers)[1]["__type"] == "SignatureDoesNotMatch"
+    # The key that moto takes.
     headers = signed_for(cloud, "POST", "/", b"{}", LIST, ("testing", "testing"))
     assert asked(cloud, "POST", "/", b"{}", headers)[1]["__type"] == "InvalidClientTokenId"
     headers = signed_for(cloud, "POST", "/", b"{}", LIST)
+    # A space more in the body, another method, another query.
     for method, path, body in (("POST", "/", b"{} "), ("PUT", "/", b"{}"), ("POST", "/?x", b"{}")):
         status, answer = asked(cloud, method, path, body, headers)
         assert (status, answer["__type"]) == (403, "SignatureDoesNotMatch")
 
 
 def test_a_digest_that_is_sent_must_be_the_bodys(cloud):
+    # Only S3 takes a request whose body is not signed.
     for digest, status in ((hashlib.sha256(b"{}").hexdigest(), 200), ("UNSIGNED-PAYLOAD", 403)):
         headers = {**LIST, "X-Amz-Content-SHA256": digest}
         headers = signed_for(cloud, "POST", "/", b"{}", headers)
@@ -137,6 +145,7 @@ def test_a_digest_that_is_sent_must_be_the_bodys(cloud):
 
 @pytest.mark.parametrize("minutes, status", [(-14, 200), (14, 200), (-16, 403), (16, 403)])
 def test_a_signature_lasts_fifteen_minutes(cloud, monkeypatch, minutes, status):
+    # AWS allows clocks to differ by that much.
     then = datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=minutes)
     monkeypatch.setattr("botocore.auth.get_current_datetime", lambda: then)
     found, answer = send(cloud)
@@ -159,6 +168,7 @@ def test_a_presigned_request_is_answered_until_it_expires(cloud):
     assert (status, answer["message"]) == (400, "Requested resource not found.")
     for target, code in (
         (presigned(cloud, -1), "IncompleteSignature"),
+        # AWS presigns for seven days at most.
         (presigned(cloud, 700000), "IncompleteSignature"),
         (presigned(cloud, 60)[:-1], "IncompleteSignature"),
         (presigned(cloud, 60).replace("a=b", "a=c"), "SignatureDoesNotMatch"),
@@ -211,6 +221,7 @@ def test_the_exports_are_the_users_alone(cloud):
 
 def test_a_body_without_a_signature_is_not_read(cloud):
     began = time.monotonic()
+    # The announced rest of the body never comes.
     headers = {**LIST, "Content-Length": str(2**40)}
     assert asked(cloud, "POST", "/", b"{}", headers)[0] == 403
     assert time.monotonic() - began < 30  # it does not wait for the rest

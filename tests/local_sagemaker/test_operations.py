@@ -61,6 +61,7 @@ BAD = [
         {"HyperParameters": {"epochs": 3}},
         "Invalid type for parameter HyperParameters.epochs, value: 3",
     ),
+    # A spot training needs a second limit, which this one lacks.
     ({"EnableManagedSpotTraining": True}, "Invalid MaxWaitTimeInSeconds"),
     (
         {"AlgorithmSpecification": {"TrainingImage": "x", "TrainingInputMode": "Pipe"}},
@@ -81,11 +82,13 @@ BAD = [
 
 @pytest.mark.parametrize("change, sentence", BAD, ids=range(len(BAD)))
 def test_a_wrong_request_is_refused(cloud, change, sentence):
+    # None: the field is left out.
     request = {
         key: value
         for key, value in {**training_request("wrong"), **change}.items()
         if value is not None
     }
+    # boto3 itself would refuse such a request.
     status, answer = post(cloud, "CreateTrainingJob", json.dumps(request).encode())
     assert status == 400
     assert answer["__type"] in ("ValidationException", "SerializationException")
@@ -95,6 +98,7 @@ def test_a_wrong_request_is_refused(cloud, change, sentence):
 def test_what_is_right_is_let_through():
     request = {
         **training_request("right"),
+        # Letters, spaces and signs that SageMaker allows in tags.
         "Tags": [{"Key": "slipway:recipe", "Value": "größe 1/2 = a@b"}],
         "Environment": {"A_1": "x y"},
     }
@@ -150,6 +154,7 @@ def test_answers_are_what_botocore_reads():
     parsed = create_parser("json").parse(answer, shape)
     assert parsed["CreationTime"].timestamp() == 1700000000.25
     assert parsed["HyperParameters"] == record["HyperParameters"]
+    # What the server notes for itself is no part of the answer.
     assert "Region" not in parsed
     assert "StoppingCondition" in parsed
 
@@ -160,6 +165,7 @@ def test_a_record_is_there_after_a_restart_and_pages_run_through_all(tmp_path):
         store.add("model", f"m{number}", {"ModelName": f"m{number}"}, ApiError("x", "taken"))
     with pytest.raises(ApiError, match="taken"):
         store.add("model", "m1", {}, ApiError("x", "taken"))
+    # A new Store reads the files, as after a restart.
     records = Store(tmp_path).all("model")
     seen, token = [], None
     while True:
@@ -185,6 +191,7 @@ def test_metrics_are_the_last_numbers_printed():
     )
     for line in ("loss=0.5", "not a number", "loss=0.25; then more"):
         metrics.read(line)
+    # "is (.*)" matches words, which are no metric.
     assert [(entry["MetricName"], entry["Value"]) for entry in metrics.final()] == [("loss", 0.25)]
 
 
@@ -194,6 +201,7 @@ def test_metrics_are_the_last_numbers_printed():
         ("s3://b/photos/red/1.jpg", "s3://b/photos/", "red/1.jpg"),
         ("s3://b/photos/red/1.jpg", "s3://b/photos", "red/1.jpg"),
         ("s3://b/photos/1.jpg", "s3://b/photos/1.jpg", "1.jpg"),
+        # A prefix is no folder: it may end within a name.
         ("s3://b/photos-2/1.jpg", "s3://b/photos", "photos-2/1.jpg"),
         ("file:///tmp/a/1.jpg", "/tmp/a", "1.jpg"),
     ],
@@ -221,6 +229,7 @@ def test_a_killed_server_leaves_a_failed_job_and_no_process(tmp_path, moto_url):
             )
         )
         [pid] = until(
+            # The server notes the processes that it starts, to end them after a crash.
             lambda: [int(path.name) for path in (tmp_path / "state" / "processes").glob("*")]
         )
         with pytest.raises(ClientError, match="Training job names must be unique") as caught:
@@ -228,6 +237,7 @@ def test_a_killed_server_leaves_a_failed_job_and_no_process(tmp_path, moto_url):
         assert caught.value.response["Error"]["Code"] == "ResourceInUse"
         cloud.process.send_signal(signal.SIGKILL)
         cloud.process.wait()
+        # SIGKILL has ended the server alone.
         assert Path(f"/proc/{pid}").exists()
     with local_sagemaker(tmp_path / "state", moto_url) as cloud:
         sagemaker = cloud.client("sagemaker")
@@ -239,6 +249,7 @@ def test_a_killed_server_leaves_a_failed_job_and_no_process(tmp_path, moto_url):
         assert sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "a", "Value": "b"}]
         until(
             lambda: (
+                # A zombie has ended: only its parent has not asked.
                 not Path(f"/proc/{pid}").exists()
                 or "Z" in Path(f"/proc/{pid}/stat").read_text().split()[2]
             )
@@ -267,6 +278,7 @@ def test_a_server_that_is_stopped_stops_its_trainings(tmp_path, moto_url):
         [pid] = until(
             lambda: [int(path.name) for path in (tmp_path / "state" / "processes").glob("*")]
         )
+    # Signal 0 only asks whether the process is there.
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
     with local_sagemaker(tmp_path / "state", moto_url) as cloud:

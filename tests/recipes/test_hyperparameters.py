@@ -15,9 +15,11 @@ def test_dashes_underscores_quotes_and_types():
     hp = parse(
         {
             "batch-size": "16",
+            # SageMaker's SDK quotes values as JSON.
             "lr": '"0.05"',
             "head": '"2048,516"',
             "early_stopping": "True",
+            # A tuner that works with floats writes whole numbers so.
             "test_batch_size": "32.0",
             "split": "[0.8, 0.1, 0.1]",
             "model": '"vgg16"',
@@ -34,6 +36,7 @@ def test_dashes_underscores_quotes_and_types():
 
 
 def test_sagemakers_own_names_pass_by():
+    # The platform adds them to the user's own.
     assert (
         parse(
             {
@@ -109,6 +112,7 @@ def test_the_names_of_the_built_in_image_classification_are_taken():
         ({"lr": ""}, "lr must be a number; found ''"),
         ({"epochs": "0"}, "epochs must be at least 1"),
         ({"epochs": "1.5"}, "epochs must be a whole number; found '1.5'"),
+        # int() of it would raise OverflowError.
         ({"batch_size": "1e400"}, "batch_size must be a whole number"),
         ({"early_stopping": "maybe"}, "early_stopping must be true or false; found 'maybe'"),
         ({"optimizer": "lamb"}, "optimizer must be one of sgd"),

@@ -45,6 +45,7 @@ BAD = {
     ),
     "true for a number": ("sagemaker: {budget_usd: true}", "must be a number; found 'true'"),
     "true for a whole number": (
+        # YAML 1.1 reads yes as true.
         "sagemaker: {training: {volume_gb: yes}}",
         "volume_gb must be a whole number; found 'true'",
     ),
@@ -53,6 +54,7 @@ BAD = {
     "a fraction": ("sagemaker: {training: {attempts: 1.5}}", "whole number; found '1.5'"),
     "a list for a text": ("sagemaker: {region: [a]}", "sagemaker.region must be a text"),
     "true for a text": (
+        # YAML 1.1 reads no as false.
         "sagemaker: {region: no}",
         "region must be a text; found 'false'",
     ),
@@ -65,6 +67,7 @@ BAD = {
     "a mapping for a value": ("hyperparameters: {lr: {a: 1}}", "hyperparameter lr must be a text"),
     "nothing for a value": ("hyperparameters: {lr: }", "hyperparameter lr .* found nothing"),
     "a list in a list": ("hyperparameters: {head: [[1]]}", "hyperparameter head must be a text"),
+    # YAML reads it as a date.
     "a date": ("hyperparameters: {model: 2026-11-29}", "hyperparameter model must be a text"),
     "no date": ("name: 2026-13-45", "not YAML: a value cannot be read"),
     "no boolean": ("name: !!bool maybe", "not YAML: a value cannot be read"),
@@ -80,9 +83,12 @@ BAD = {
         "tuning: [{name: a, ranges: {lr: [1]}, budgets: {job: 1}}]",
         "tuning job a: budgets: setting 'job' is unknown .did you mean 'jobs'",
     ),
+    # An anchor that holds itself.
     "itself": ("hyperparameters: &h {lr: *h}", "hyperparameter lr must be a text"),
+    # A parser that calls itself would run out of stack.
     "too deep": ("name: " + "[" * 5000, "too deep"),
     "a tab": ("hyperparameters:\n\tlr: 1", r"not YAML: .*cannot start any token .line 2, column 1"),
+    # An unsafe loader would run it.
     "an object": ("name: !!python/object:os.system {}", "not YAML: could not determine"),
     "a list as a key": ("[a]: 1", "not YAML: found unhashable key .line 1"),
     "two documents": ("name: a\n---\nname: b", "not YAML: but found another document"),

@@ -71,6 +71,7 @@ def test_both_serving_images_answer_alike(single, flask, name):
     status, content_type, answer = ask(single[1], body, headers)
     assert (status, content_type) == ask(flask, body, headers)[:2]
     expected = ask(flask, body, headers)[2]
+    # The order of fields may differ.
     assert answer == expected or json.loads(answer) == json.loads(expected)
     assert status == 200 or list(json.loads(answer)) == ["error"]
 
@@ -78,6 +79,7 @@ def test_both_serving_images_answer_alike(single, flask, name):
 def test_pid_1_is_ours_and_reaps(single):
     name, _ = single
     command = docker("exec", name, "cat", "/proc/1/cmdline").stdout.split("\0")
+    # PID 1 gets SIGTERM, and inherits orphans.
     assert command[1:3] == ["-m", "serve.mms"]
     # The shell leaves at once: the sleep becomes PID 1's child.
     docker("exec", name, "sh", "-c", "sleep 0.2 >/dev/null 2>&1 & exit")
@@ -88,6 +90,7 @@ def test_pid_1_is_ours_and_reaps(single):
     "content_type", ["application/x-npy", "application/python-pickle", "application/x-npz"]
 )
 def test_a_pickle_is_refused_and_not_run(single, content_type):
+    # Unpickling it would run a command.
     class Payload:
         def __reduce__(self):
             return os.system, ("touch /tmp/run-by-pickle",)
@@ -135,6 +138,7 @@ def test_the_model_cannot_be_managed_from_outside(single):
         for line in docker(
             "exec", name, "cat", "/proc/net/tcp", "/proc/net/tcp6"
         ).stdout.splitlines()
+        # 0A: the state LISTEN.
         if " 0A " in line
     ]
     assert {int(address.rpartition(":")[2], 16) for address in listening} == {8080}
@@ -143,6 +147,7 @@ def test_the_model_cannot_be_managed_from_outside(single):
 def test_code_in_the_artifact_does_not_run(images, model_folder, tmp_path):
     """MMS puts the model's folder first on PYTHONPATH; our workers do not look there."""
     shutil.copytree(model_folder, tmp_path / "model")
+    # Names that Python imports as it starts.
     for name in ("json.py", "numpy.py", "sitecustomize.py"):
         (tmp_path / "model" / name).write_text("raise SystemExit('code of the artifact')")
     with container("-e", "SAGEMAKER_BIND_TO_PORT=9099", *model(tmp_path / "model"), port=9099) as (
@@ -167,6 +172,7 @@ def test_it_serves_without_any_network(images, model_folder):
         *model(model_folder),
         "slipway-serve-mms",
     )
+    # No port leads out of it: it asks itself.
     code = (
         "import json, sys, urllib.request as u\n"
         "url = 'http://127.0.0.1:8080'\n"

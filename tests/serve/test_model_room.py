@@ -35,6 +35,7 @@ class FakePredictor:
 
 @pytest.fixture(autouse=True)
 def predictors(monkeypatch):
+    # No engine: the tests are about who stays and who goes.
     monkeypatch.setattr(loading, "Predictor", FakePredictor)
     monkeypatch.setattr(FakePredictor, "fails", None)
 
@@ -55,6 +56,7 @@ class Room:
         self.models: Models | None = None
 
     def __call__(self) -> int:
+        # As in the real one: loaded models have taken their part.
         assert self.models is not None
         taken = [entry.bytes for entry in self.models._models.values() if entry.predictor]
         return self.left - sum(taken)
@@ -69,6 +71,7 @@ def models_in(left: int, evict: bool = False) -> Models:
 @pytest.mark.parametrize(
     "files, expected",
     [
+        # Two and a half times the largest graph.
         ({"model.onnx": 1000}, 2500),
         ({"model.onnx": 1000, "model.int8.bin": 1001}, 2502),
         ({"model.onnx": 10, "model.safetensors": 5000, "other.bin": 5000}, 25),
@@ -81,6 +84,7 @@ def test_the_memory_of_a_model_follows_from_its_largest_graph(tmp_path, files, e
     assert needed_bytes(tmp_path) == expected
 
 
+# One byte decides.
 @pytest.mark.parametrize("left, fits", [(SPARE + 2_500_000, True), (SPARE + 2_499_999, False)])
 def test_a_model_is_loaded_where_it_leaves_room_for_requests(folder, left, fits):
     models = models_in(left)
@@ -100,6 +104,7 @@ def test_the_least_recently_used_leaves(folder):
     models = models_in(SPARE + 5 * MB, evict=True)
     models.load("a", str(folder))
     models.load("b", str(folder))
+    # Its use makes it the younger of both.
     with models.using("a"):
         pass
     models.load("c", str(folder))
@@ -110,8 +115,10 @@ def test_a_model_in_use_stays_and_so_do_others_that_would_leave_in_vain(folder):
     models = models_in(SPARE + 5 * MB, evict=True)
     models.load("a", str(folder))
     models.load("b", str(folder))
+    # Both are in use: nobody can leave.
     with models.using("a"), models.using("b"), pytest.raises(ModelError, match="unload another"):
         models.load("c", str(folder))
+    # Even without both others there is no room: they stay.
     (folder / "model.onnx").write_bytes(bytes(3 * MB))
     with pytest.raises(ModelError, match="the model needs about 75 MB and 67 MB are left"):
         models.load("c", str(folder))
@@ -134,6 +141,7 @@ def test_a_model_that_does_not_load_frees_its_name(folder, error, status, words)
     assert caught.value.status == status
     assert str(caught.value) == words
     FakePredictor.fails = None
+    # The name is free again.
     models.load("a", str(folder))
 
 
@@ -147,6 +155,7 @@ def test_a_fault_of_ours_stays_one_and_the_unpacked_archive_goes(folder, monkeyp
 
 
 def test_a_name_in_use_is_a_409(folder):
+    # A longer name is cut in sentences.
     models = models_in(SPARE * 2)
     name = "n" * 101
     models.load(name, str(folder))
@@ -168,6 +177,7 @@ def test_an_unknown_name_is_a_404():
 
 def test_a_model_that_is_being_loaded_is_not_there_yet(folder):
     models = models_in(SPARE * 2)
+    # As while it is being loaded.
     models._reserved("a", str(folder))
     assert models.listed() == []
     assert models.waiting() == 0
@@ -181,6 +191,7 @@ def test_unloading_gives_all_back(folder, monkeypatch):
     models = models_in(SPARE * 2)
     models.load("b", str(folder))
     models.load("a", str(folder))
+    # Two of each model.
     assert models.waiting() == 4
     assert [model["modelName"] for model in models.listed()] == ["a", "b"]
     with models.using("a") as predictor:
@@ -200,6 +211,7 @@ def test_a_dead_model_is_forgotten_and_its_successor_is_not(folder, caplog):
     first.died()  # type: ignore[attr-defined]  # the fake's
     assert models.listed() == []
     models.load("a", str(folder))
+    # The old engine's death comes late, and must not take the new model.
     first.died()  # type: ignore[attr-defined]  # the fake's
     assert len(models.listed()) == 1
     assert "model 'a' is unloaded: its engine has died" in caplog.text
@@ -223,6 +235,7 @@ def test_a_page_token_is_a_number(token, start):
     assert _start_of(token) == start
 
 
+# A superscript two is a digit to str.isdigit().
 @pytest.mark.parametrize("token", ["", "-1", "1000000000", "²", "x" * 30])
 def test_another_page_token_is_refused(token):
     with pytest.raises(ModelError) as caught:

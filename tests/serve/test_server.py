@@ -21,6 +21,7 @@ def server(colours):
 
 
 def test_the_server_answers_many_callers_each_its_own_photo(server):
+    # Answers would be mixed up under load.
     wrong: list[str] = []
 
     def ask(colour: str) -> None:
@@ -47,7 +48,11 @@ def test_a_client_error_comes_through_the_server(server):
 def test_a_body_that_is_too_large_is_answered_before_the_connection_ends(server, declared):
     body = b"x" * 7_000_000
     status, headers, answer = server.ask(
-        "POST", "/invocations", body if declared else iter([body]), {"Content-Type": "image/jpeg"}
+        # An iterator has no length: http.client sends it in chunks.
+        "POST",
+        "/invocations",
+        body if declared else iter([body]),
+        {"Content-Type": "image/jpeg"},
     )
     assert status == 413
     assert "larger than 6 MB" in json.loads(answer)["error"]
@@ -56,6 +61,7 @@ def test_a_body_that_is_too_large_is_answered_before_the_connection_ends(server,
 
 def test_a_client_that_asks_first_is_refused_before_it_sends(server):
     with connect(server) as connection:
+        # curl asks like this before it sends a large body.
         connection.sendall(
             head(7_000_000).replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n")
         )
@@ -75,10 +81,12 @@ def test_requests_that_are_no_http_get_a_sentence(server):
 def test_a_body_longer_than_declared_or_never_finished_harms_nobody(server):
     body = photo("blue")
     with connect(server) as longer, connect(server) as shorter:
+        # What comes after the body counts as the next request, and is none.
         longer.sendall(head(len(body)) + body + b"and more\r\n\r\n")
         answers = all_of(longer)
         assert answers.startswith(b"HTTP/1.1 200")
         assert answers.count(b"HTTP/1.1 400") == 1
+        # Its client leaves with the body unfinished.
         shorter.sendall(head(len(body) + 1000) + body)
     assert server.label(body) == "blue"
 
@@ -92,6 +100,7 @@ def test_slow_clients_hold_up_nobody(server):
             connection.sendall(head(len(body)) + body[:50])
         assert server.label(photo("red")) == "red"
         assert server.ask("GET", "/ping")[0] == 200
+        # One of the slow ones goes on.
         slow[7].sendall(body[50:])
         assert slow[7].recv(65536).startswith(b"HTTP/1.1 200")
     finally:
@@ -117,6 +126,7 @@ def test_numbers_and_log_lines_tell_of_each_request(colours, capfd):
     )
     assert numbers["slipway_photos_total"] == "3.0"
     assert numbers["slipway_models_loaded"] == "1.0"
+    # Everything has been answered.
     assert numbers["slipway_queue_photos"] == "0.0"
     assert 0 < float(numbers['slipway_stage_seconds_sum{stage="total"}']) < 60
     assert float(numbers["process_resident_memory_bytes"]) > 1e7
@@ -139,6 +149,7 @@ def test_several_workers_add_their_numbers_up(colours):
         assert len(server.workers()) == 2
         for _ in range(10):
             assert server.label(photo("red")) == "red"
+        # Each worker counts for itself, and either may be asked.
         assert (
             b'slipway_requests_total{route="/invocations",status="200"} 10.0'
             in server.ask("GET", "/metrics")[2]
@@ -154,6 +165,7 @@ def test_a_body_that_drips_is_ended(colours):
         stop = threading.Event()
 
         def drip() -> None:
+            # Each byte comes soon enough; all of them together do not.
             while not stop.wait(0.1):
                 try:
                     connection.sendall(b"x")
@@ -187,6 +199,7 @@ def test_a_client_that_ends_its_side_still_gets_its_answer(server):
     body = photo("blue")
     with connect(server) as connection:
         connection.sendall(head(len(body)) + body)
+        # Some clients close their side once everything is sent.
         connection.shutdown(socket.SHUT_WR)
         assert all_of(connection).startswith(b"HTTP/1.1 200")
 

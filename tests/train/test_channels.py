@@ -16,6 +16,7 @@ def fill(folder: Path, **classes: int) -> Path:
     for name, count in classes.items():
         (folder / name).mkdir(parents=True, exist_ok=True)
         for index in range(count):
+            # No two files of a class are alike.
             (folder / name / f"{index:03}.jpg").write_bytes(b"x" * index)
     return folder
 
@@ -45,12 +46,14 @@ def test_one_channel_is_split_by_seed_and_class(tmp_path):
     folder = fill(tmp_path / "photos", a=20, b=10, c=3)
     first, same, other = (read_channels({"photos": folder}, SPLIT, seed) for seed in (0, 0, 1))
     assert first == same
+    # Another seed gives another split.
     assert first.test.paths != other.test.paths
     parts = [set(part.paths) for part in (first.train, first.validation, first.test)]
     assert sum(map(len, parts)) == 33
     assert len(set.union(*parts)) == 33
     for part in (first.train, first.validation, first.test):
         assert set(part.labels) == {(0,), (1,), (2,)}
+    # Of each class its share, and at least one.
     assert (len(first.validation), len(first.test)) == (2 + 1 + 1, 4 + 2 + 1)
 
 
@@ -82,6 +85,7 @@ def test_a_class_of_one_photo_stays_in_train(tmp_path):
 def test_the_fingerprint_follows_names_and_sizes(tmp_path):
     folder = fill(tmp_path, a=3, b=3)
     before = read_channels({"train": folder}, SPLIT, 0).fingerprint
+    # The seed is no part of the photos.
     assert before == read_channels({"train": folder}, SPLIT, 7).fingerprint
     (folder / "a" / "000.jpg").write_bytes(b"changed")
     assert before != read_channels({"train": folder}, SPLIT, 0).fingerprint
@@ -90,6 +94,7 @@ def test_the_fingerprint_follows_names_and_sizes(tmp_path):
 def test_folders_below_a_class_belong_to_it_and_other_files_are_passed_by(tmp_path):
     fill(tmp_path / "train", a=1, b=1)
     fill(tmp_path / "train" / "a", inside=2)
+    # What systems and people leave in folders.
     for name in ("a/.DS_Store", "a/notes.txt", "a/._000.jpg", "README.md"):
         (tmp_path / "train" / name).write_text("x")
     (tmp_path / "train" / "empty").mkdir()
@@ -187,6 +192,7 @@ def test_a_name_that_is_no_text_is_a_photo_as_others_are(tmp_path):
     fill(tmp_path, a=1, b=1)
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/a/\xff.jpg")).write_bytes(b"photo")
     assert (
+        # The byte is no UTF-8, and the file is read all the same.
         read_channels({"train": tmp_path}, (1.0, 0.0, 0.0), 0).train.paths[1].read_bytes()
         == b"photo"
     )
@@ -201,6 +207,7 @@ def test_many_photos_take_some_tens_of_bytes_each(tmp_path):
 
 def test_long_work_logs_its_progress(caplog):
     caplog.set_level("INFO")
+    # -1: each step is logged.
     unknown = Progress("listing", every_s=-1)
     known = Progress("comparing", 50, every_s=-1)
     seldom = Progress("hashing", 50)

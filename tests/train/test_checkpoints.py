@@ -113,10 +113,12 @@ def test_killed_at_any_moment_a_job_ends_as_one_never_killed(tmp_path, kill, set
     assert result["code"] == 0, (job.root / "log").read_text()[-2000:]
     assert len(result["hits"]) >= 2
     left = itertools.chain.from_iterable(hit["left"] for hit in result["hits"])
+    # A kill has hit a file that was being written.
     assert any("slipway-tmp" in name for name in left)
     harmed = outcome(job)
     for part in unharmed:
         assert harmed[part] == unharmed[part], part
+    # A later start has cleared it away.
     assert not list(job.root.rglob("*slipway-tmp"))
     assert len(list(job.checkpoints.iterdir())) in (1, 2)
     assert "going on from the checkpoint" in (job.root / "log").read_text()
@@ -193,10 +195,12 @@ def test_a_checkpoint_that_cannot_be_used_is_named_and_the_one_before_it_used(
     job = going_on(four_epochs, tmp_path / "ml", epochs=5)
     for path in (
         job.checkpoints / "metadata.json",
+        # A platform's mark on what it has uploaded.
         job.checkpoints / "checkpoint-4.pt.sagemaker-uploaded",
         job.checkpoints / "checkpoint-x.pt",
     ):
         path.write_text("of the platform")
+    # Newest by its number, and of another training.
     shutil.copy(foreign, job.checkpoints / "checkpoint-99.pt")
     damage(job.checkpoints / "checkpoint-4.pt")
     code, out = run_main(job, capsys)
@@ -235,6 +239,7 @@ def test_when_none_can_be_used_the_job_says_so_and_deletes_nothing(tmp_path, cap
 def test_the_one_checkpoint_of_earlier_versions_is_gone_on_from(tmp_path, capsys, four_epochs):
     job = going_on(four_epochs, tmp_path / "ml")
     saved = torch.load(job.checkpoints / "checkpoint-4.pt", weights_only=True)
+    # Earlier versions had no scaler.
     del saved["scaler"]
     for path in job.checkpoints.iterdir():
         path.unlink()
@@ -252,6 +257,7 @@ def test_a_new_machine_without_outputs_has_the_whole_history(tmp_path, capsys, f
     shutil.rmtree(job.model)
     code, out = run_main(job, capsys)
     assert code == 0
+    # All four epochs are done: nothing is trained.
     assert "epoch=" not in out
     assert len((job.output_data / "history.csv").read_text().splitlines()) == 5
 
@@ -260,6 +266,7 @@ def test_the_scale_of_float16_gradients_is_remembered(tmp_path):
     """Without a GPU: the scaler itself is the same."""
     first = float16_learner()
     second = float16_learner()
+    # The first use makes the scale.
     first.scaler.scale(torch.ones(1))
     first.scaler.update(512.0)
     best = {name: value.clone() for name, value in first.learned().items()}

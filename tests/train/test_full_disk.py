@@ -45,6 +45,7 @@ def mounted(folder: Path, *arguments: str) -> Iterator[None]:
 def fill(folder: Path, free: int = 0) -> None:
     """Take all of a disk, but for this many bytes."""
     other = folder / "other"
+    # Unbuffered: the error must come from this write.
     with pytest.raises(OSError, match="No space"), other.open("wb", buffering=0) as file:
         while True:
             file.write(bytes(4096))
@@ -64,6 +65,7 @@ def run_with(job: Job, stop: Midway) -> None:
     run(job, parse(job.hyperparameters()), stop)
 
 
+# At each size another file no longer fits.
 @pytest.mark.parametrize("megabytes", [1, 4, 6])
 def test_a_full_disk_is_one_clear_sentence(tmp_path, megabytes):
     """Full while saving the checkpoint or the artifact, of which no half is left."""
@@ -71,6 +73,7 @@ def test_a_full_disk_is_one_clear_sentence(tmp_path, megabytes):
     with small_disk(tmp_path / "small", megabytes) as disk:
         shutil.copytree(tmp_path / "job", disk / "ml")
         done = train_at(disk / "ml")
+        # Read before the disk is gone.
         left = [path.name for path in (disk / "ml").glob("model/*")]
     assert done.returncode == 1, done.stderr
     assert "train: failed: the disk is full" in done.stderr
@@ -123,6 +126,7 @@ def test_no_write_permission_is_one_clear_sentence(tmp_path):
     folder = tmp_path / "readonly"
     folder.mkdir()
     with mounted(folder, "--bind", str(tmp_path / "ml"), str(folder)):
+        # A bind mount takes `ro` only when it is mounted anew.
         subprocess.run(["mount", "-o", "remount,ro,bind", str(folder)], check=True)
         done = train_at(folder)
     assert done.returncode == 1, done.stderr

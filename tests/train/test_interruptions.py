@@ -22,6 +22,7 @@ pytestmark = pytest.mark.training
 
 def newest_checkpoint(job: Job):
     paths = job.checkpoints.glob("checkpoint-*.pt")
+    # By number: epoch 10 comes after 9.
     newest = max(paths, key=lambda path: int(path.stem.partition("-")[2]))
     return torch.load(newest, weights_only=True)
 
@@ -31,6 +32,7 @@ def change_hyperparameters(job: Job, **values: str) -> None:
     config.write_text(json.dumps(json.loads(config.read_text()) | values))
 
 
+# The signal may come before the first epoch.
 @pytest.mark.parametrize("moment", ["photos:", "epoch=2"], ids=["loading", "training"])
 def test_sigterm_saves_and_leaves_with_the_artifact(tmp_path, moment):
     job = make_job(tmp_path, {"train": 20, "validation": 2, "test": 2}, epochs=500)
@@ -43,6 +45,7 @@ def test_sigterm_saves_and_leaves_with_the_artifact(tmp_path, moment):
     assert "stop requested" in rest
     assert time.monotonic() - asked_at < 30
     description = read_description(job.model)
+    # It did not run to its end.
     assert description.provenance["epochs"] < 500
     assert open_engine(job.model, description)
     if moment == "epoch=2":
@@ -50,6 +53,7 @@ def test_sigterm_saves_and_leaves_with_the_artifact(tmp_path, moment):
 
 
 def test_a_stop_between_two_checkpoints_saves_the_last_whole_epoch(tmp_path):
+    # The next regular checkpoint would be that of epoch 400.
     job = make_job(tmp_path, {"train": 20, "validation": 2}, epochs=500, checkpoint_frequency=400)
     process = start(job, 1)
     read_until(process, "epoch=3")
@@ -82,6 +86,7 @@ def test_training_goes_on_from_its_checkpoint_as_if_never_interrupted(tmp_path, 
     train_job(whole)
     train_job(parts)
     capsys.readouterr()
+    # The weights must come from the checkpoint, not from the earlier artifact.
     shutil.rmtree(parts.model)
     change_hyperparameters(parts, epochs="4")
     code, out = run_main(parts, capsys)

@@ -17,6 +17,7 @@ CPU = torch.device("cpu")
 @pytest.fixture(scope="module", autouse=True)
 def group() -> Iterator[None]:
     """A process group of this process alone."""
+    # A store in memory: no port is taken.
     dist.init_process_group("gloo", store=HashStore(), rank=0, world_size=1)
     yield
     dist.destroy_process_group()
@@ -27,6 +28,7 @@ def pair(settings: dict) -> tuple[nn.BatchNorm2d, SharedBatchNorm]:
     torchs = nn.BatchNorm2d(3, **settings)
     shared = SharedBatchNorm(3, **settings)
     if torchs.affine:
+        # Values other than 1 and 0, which would hide mistakes.
         nn.init.normal_(torchs.weight)
         nn.init.normal_(torchs.bias)
     shared.load_state_dict(torchs.state_dict())
@@ -46,9 +48,11 @@ def pair(settings: dict) -> tuple[nn.BatchNorm2d, SharedBatchNorm]:
 def test_answers_gradients_and_statistics_are_torchs(settings):
     torchs, shared = pair(settings)
     for step in range(3):
+        # Means and spreads that change with the steps.
         samples = torch.randn(4, 3, 2, 5) * (step + 1) + 7 * step
         ours = samples.clone().requires_grad_()
         theirs = samples.clone().requires_grad_()
+        # Without weights the gradients of a sum through the norm would be zero.
         weights = torch.randn(4, 3, 2, 5)
         found = shared(ours)
         expected = torchs(theirs)
@@ -73,6 +77,7 @@ def test_samples_of_any_dimension(shape):
 
 
 def test_half_precision_is_summed_in_float32():
+    # 65,536 values of 300: bfloat16 would lose most of such a sum.
     samples = torch.full((64, 3, 32, 32), 300.0, dtype=torch.bfloat16)
     found = SharedBatchNorm(3)(samples)
     assert found.dtype == torch.bfloat16
@@ -99,9 +104,11 @@ def test_trainable_normalisations_are_replaced_and_keep_their_values():
     assert isinstance(trained, nn.BatchNorm2d)
     trained.momentum = 0.7
     trained.eps = 0.5
+    # The same memory, not just equal values.
     values = {name: value.data_ptr() for name, value in module.state_dict().items()}
     frozen = module[1]
     synchronize(module, [frozen], DistributedContext(size=2), CPU)
+    # A frozen one keeps its statistics.
     assert module[1] is frozen
     replaced = module.get_submodule("2.0")
     assert isinstance(replaced, SharedBatchNorm)

@@ -41,6 +41,7 @@ def test_a_tuning_job_with_all_its_pages(sagemaker):
     listed(
         stubber,
         "yoga",
+        # Two pages, as of a long list.
         [summary("yoga-001", 0.5), summary("yoga-002", 0.75)],
         [summary("yoga-003", 0.25)],
     )
@@ -91,9 +92,12 @@ def test_reasons_are_asked_for_where_the_list_has_none(sagemaker):
         "yoga",
         [
             summary("a", status="Failed", FailureReason="AlgorithmError: no photos"),
+            # The list has no reason for a stopped trial: the job's own description is asked.
             summary("b", 0.5, "Stopped"),
+            # The training succeeded, but its objective was not found.
             summary("c", ObjectiveStatus="Failed"),
             summary("d", status="Stopping"),
+            # It has no reason in the list, either.
             summary("e", status="Failed"),
             summary("f", 0.25, "Stopped"),
         ],
@@ -134,6 +138,7 @@ def test_reasons_are_asked_for_where_the_list_has_none(sagemaker):
 def test_a_reason_that_was_deleted_is_none(sagemaker):
     client, stubber = sagemaker
     describe(stubber, "yoga", described("yoga", 0))
+    # The job may be deleted before its search is read.
     listed(stubber, "yoga", [summary("a", status="Failed")])
     stubber.add_client_error("describe_training_job", "ResourceNotFound", "gone")
     assert read_managed("yoga", client)[0].trials[0].reason == ""
@@ -143,6 +148,7 @@ def test_parents_come_first_in_the_order_of_their_creation(sagemaker):
     client, stubber = sagemaker
     describe(stubber, "third", described("third", 30, ("second", "first")))
     describe(stubber, "second", described("second", 20, ("first", "zero")))
+    # Two jobs name it, and it is asked for once.
     describe(stubber, "first", described("first", 10))
     describe(stubber, "zero", described("zero", 0))
     for place, name in enumerate(("zero", "first", "second", "third")):
@@ -195,6 +201,7 @@ def test_a_job_of_several_algorithms(sagemaker):
             ),
         ],
     )
+    # SageMaker gives one of both fields. The objective then stands in each definition.
     del answer["TrainingJobDefinition"]
     describe(stubber, "two", answer)
     listed(
@@ -235,6 +242,7 @@ def test_what_cannot_be_ranked_is_refused(sagemaker, objectives, sentence):
         0,
         config={},
         TrainingJobDefinitions=[
+            # Two algorithms with two objectives cannot be compared.
             definition(TuningObjective={"Type": "Minimize", "MetricName": name})
             for name in objectives
         ]
@@ -259,6 +267,7 @@ def test_what_sagemaker_refuses_is_one_sentence(sagemaker, code):
 def test_show_without_a_region_says_so(monkeypatch, tmp_path, capsys):
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
+    # boto3 would also read a region from the user's file.
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     assert main(["--managed", "yoga"]) == 1
     assert (

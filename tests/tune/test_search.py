@@ -44,6 +44,7 @@ def test_a_chain_runs_from_the_command_line(tmp_path, data, capsys):
         ("job-1", "Completed", 3),
     ]
     assert "starts from job-0: 3 of 3 results lie within its ranges" in ended.stdout
+    # No progress bar where the output is kept as a log.
     assert "\r" not in ended.stdout
     trials = [trial for job in jobs for trial in job.trials]
     best = max(trials, key=lambda trial: trial.objective or 0)
@@ -94,6 +95,7 @@ def test_test_batch_size_has_no_effect_on_the_objective(tmp_path, data):
         "20",
         "5",
     ]
+    # The size of evaluation batches changes nothing.
     assert len({trial.curve for trial in job.trials}) == 1
     assert len(set(job.trials[0].curve)) == 3
 
@@ -103,6 +105,7 @@ def test_a_failing_trial_is_recorded_and_the_search_goes_on(tmp_path, data):
     grid = {
         "strategy": "Grid",
         "budgets": {},
+        # A rate that makes the loss overflow.
         "ranges": {"optimizer": ["sgd", "adam"], "lr": ["1e30", "0.01"]},
     }
     job = search_here(settings(tmp_path, data, grid))
@@ -144,6 +147,7 @@ def test_a_chain_ends_where_a_job_told_nothing(tmp_path, data):
     asked = settings(
         tmp_path,
         data,
+        # No line ever holds such a metric.
         {"budgets": {"jobs": 1}, "objective": {"metric": "nothing"}},
         {"name": "next"},
     )
@@ -160,6 +164,7 @@ def test_a_chain_ends_where_a_job_told_nothing(tmp_path, data):
 def test_random_draws_do_not_depend_on_the_workers(tmp_path, data):
     asked, drawn = settings(tmp_path, data, {"budgets": {"jobs": 4}}), []
     tuning = asked.recipe().tuning[0]
+    # The order in which workers ask.
     for number, workers in enumerate(([0, 0, 0, 0], [1, 0, 3, 2])):
         study = make_study(open_storage(tmp_path, f"sqlite:///{tmp_path}/{number}.db"), tuning, ())
         for worker in workers:
@@ -202,6 +207,7 @@ def test_a_warm_start_steers_and_counts_for_nothing_else(tmp_path, data):
     first, second = settings(tmp_path, data, {"budgets": {"jobs": 6}}, narrow).recipe().tuning
     parent = search_here(asked, first)
     carried = [("job-0", trial) for trial in legal(second, parent)]
+    # Only the results within the narrower range.
     assert 0 < len(carried) < 6
     job = search_here(asked, second, tuple(carried))
     study = optuna.load_study(study_name="job-1", storage=open_storage(tmp_path))
