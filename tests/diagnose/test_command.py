@@ -28,6 +28,7 @@ EVALUATION_JOB_ARN = (
     r"arn:aws[a-z\-]*:sagemaker:[a-z0-9\-]*:[0-9]{12}:"
     r"processing-job/[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}"
 )
+# Loading both takes seconds, and the list needs neither.
 LIST_WITHOUT_SMDEBUG = """
 import sys
 from diagnose.__main__ import main
@@ -98,6 +99,7 @@ def test_tensors_are_found_wherever_they_are_named(copy, place):
 def test_smdebugs_own_layout_is_found(copy, tmp_path):
     (tmp_path / "smdebug_output").mkdir()
     (copy / "output" / "data" / "tensors").rename(
+        # As smdebug names the folder of a run.
         tmp_path / "smdebug_output" / "Nov21_10-00-00_host"
     )
     assert evaluate_tensors(tmp_path / "smdebug_output", "VanishingGradient")[0].steps == 6
@@ -106,6 +108,7 @@ def test_smdebugs_own_layout_is_found(copy, tmp_path):
 def test_parameters_come_from_a_file_too_and_as_texts(sound, tmp_path, capfd):
     (tmp_path / "parameters.json").write_text(
         json.dumps(
+            # Names in either style; values as texts, or not.
             {"VanishingGradient": {"threshold": "1e9"}, "exploding_tensor": {"only_nan": True}}
         )
     )
@@ -116,6 +119,7 @@ def test_parameters_come_from_a_file_too_and_as_texts(sound, tmp_path, capfd):
         "VanishingGradient,ExplodingTensor",
         "--parameters",
         tmp_path / "parameters.json",
+        # What is given last counts.
         "ExplodingTensor.only_nan=false",
     )
     assert code == 3

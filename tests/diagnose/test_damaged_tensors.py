@@ -33,6 +33,7 @@ def damage(root: Path, how: str) -> None:
         case "index cut off":
             index[2].write_bytes(index[2].read_bytes()[:200])
         case "index of another kind":
+            # Whole JSON, but of another form.
             index[2].write_text(
                 '{"meta": {"mode": "NONE", "mode_step": 2}, "tensor_payload": [{}]}'
             )
@@ -46,6 +47,7 @@ def damage(root: Path, how: str) -> None:
             noise = np.random.default_rng(0).bytes(events[2].stat().st_size)
             events[2].write_bytes(noise)
         case "end missing":
+            # Both say that the training has ended.
             (tensors / "training_job_end.ts").unlink()
             (tensors / "training.json").unlink()
 
@@ -97,8 +99,10 @@ def test_a_folder_that_cannot_be_written(copy, capfd):
 
 def test_numbers_that_json_lacks(tmp_path):
     network = nn.Sequential(nn.Flatten(), nn.Linear(192, 3))
+    # The weights overflow at once.
     watch(tmp_path, network, epochs=1, lr=1e38)
     (finding,) = evaluate_tensors(tmp_path, "ExplodingTensor")
     assert finding.fired
     written = json.loads((tmp_path / "findings.json").read_text())
+    # JSON has no such numbers: they are written as texts.
     assert written["findings"][0]["value"] in ("nan", "inf", "-inf")

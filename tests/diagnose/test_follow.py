@@ -28,12 +28,14 @@ def start_training(root: Path, epochs: int, lr: float) -> subprocess.Popen[bytes
 
 
 def test_a_rule_beside_the_training_stops_it(tmp_path):
+    # A rate of nothing: the tensors stay as they are.
     training = start_training(tmp_path, epochs=2000, lr=1e-14)
     fired: list[Finding] = []
     try:
         findings = follow(
             tmp_path, "UnchangedTensor", on_fire=fired.append, stop=True, timeout_s=60
         )
+        # The rule ended it by SIGTERM.
         assert training.wait(timeout=30) == STOPPED
     finally:
         training.kill()
@@ -66,6 +68,7 @@ def test_a_training_that_was_killed_is_noticed(tmp_path):
     training = start_training(tmp_path, epochs=2000, lr=0.01)
 
     def kill() -> None:
+        # In the middle, with tensors still to come.
         wait_for(tmp_path / "output" / "data" / "tensors" / "index", files=30)
         training.kill()
         training.wait()
@@ -80,6 +83,7 @@ def test_a_training_that_was_killed_is_noticed(tmp_path):
 def test_a_training_that_never_ends_is_given_up(tmp_path):
     watch(tmp_path / "run", small_network(), epochs=1)
     tensors = tmp_path / "run" / "output" / "data" / "tensors"
+    # Both say that the training has ended.
     for name in ("training_job_end.ts", "training.json"):
         (tensors / name).unlink()
     with pytest.raises(DiagnoseError, match="no new step came for 0.3 s"):
@@ -94,6 +98,7 @@ def test_the_process_to_stop_must_be_known(tmp_path):
     facts = json.loads(marker.read_text())
     assert facts["pid"] == os.getpid()
     assert facts["host"] == socket.gethostname()
+    # A process of another machine cannot be ended from here.
     marker.write_text(json.dumps(facts | {"host": "elsewhere"}))
     with pytest.raises(DiagnoseError, match="runs on 'elsewhere'.*--stop-pid"):
         follow(tmp_path, "VanishingGradient", stop=True)

@@ -15,7 +15,9 @@ def test_what_a_crash_leaves_is_read(tmp_path):
     folder = record_system(tmp_path / "output" / "profiler", 130, machine())
     record_steps(folder, steady(150), whole=False)
     last = sorted((folder / "system").rglob("*.json"))[-1]
+    # Cut off in the middle of a line.
     last.write_bytes(last.read_bytes()[:-30])
+    # Lines of every kind that is no metric.
     (last.parent / "1591750000.algo-1.json").write_bytes(
         b'\x00\xff\xfe\n[1, 2]\n{}\n\n{"Timestamp": NaN}\nnull\n'
     )
@@ -37,8 +39,10 @@ def test_a_trace_on_one_line_with_begin_and_end_events(tmp_path):
             "pid": 7,
             "args": {"name": "allreduce", "start_time_since_epoch_in_micros": 5_000_000},
         },
+        # B and E are the two ends of a span.
         {"name": "NCCL", "ph": "B", "pid": 7, "ts": 100},
         {"ph": "E", "pid": 7, "ts": 350},
+        # An end without a beginning.
         {"ph": "E", "pid": 7, "ts": 400},
         {"name": "mark", "ph": "i", "pid": 7, "ts": 3},
     ]
@@ -58,6 +62,7 @@ def test_damaged_numbers_neither_hang_nor_break(tmp_path):
     spans = next(folder.rglob("*timeline.json"))
     metrics.write_text(
         metrics.read_text()
+        # A damaged digit must not stretch the profile over centuries.
         .replace('"Timestamp":1591748', '"Timestamp":15917480', 7)
         .replace('"Value":95', '"Value":-9e308', 3)
     )
@@ -74,6 +79,7 @@ def test_damaged_numbers_neither_hang_nor_break(tmp_path):
     first, last = profile.bounds()
     assert last - first < 120
     for result in evaluate_rules(profile):
+        # JSON has no NaN.
         json.dumps(result.document(), allow_nan=False)
 
 

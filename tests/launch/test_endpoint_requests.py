@@ -37,6 +37,7 @@ def test_a_model_is_an_image_with_its_data():
         "EnableNetworkIsolation": True,
     }
     assert model(one, target(), "m", "s3://b/model.tar.gz", "serve", {}) == expected
+    # Many models: a prefix takes the place of an archive.
     expected["PrimaryContainer"] = {
         "Image": URI.format("serve-mms"),
         "ModelDataUrl": "s3://b/models/",
@@ -61,6 +62,7 @@ def test_a_serverless_endpoint_has_memory_in_place_of_instances():
     variant = {"VariantName": "all", "ModelName": "m", "ServerlessConfig": serverless}
     expected = {"EndpointConfigName": "c", "Tags": TAGS, "ProductionVariants": [variant]}
     assert config_of(kind="serverless") == expected
+    # One copy that is always warm.
     serverless["ProvisionedConcurrency"] = 1
     assert config_of(kind="serverless", provisioned_concurrency=1) == expected
 
@@ -157,6 +159,7 @@ def test_several_instances_are_replaced_in_batches(instances, percent):
 
 def test_an_update_keeps_the_instances_that_scaling_has_reached():
     assert update_of(max_instances=2)["RetainAllVariantProperties"] is True
+    # A serverless endpoint has no instances to keep.
     assert update_of(kind="serverless", max_instances=2) == {
         "EndpointName": "three-colours",
         "EndpointConfigName": "c",
@@ -175,6 +178,7 @@ def test_the_alarm_rings_for_two_bad_minutes_of_three():
         "DatapointsToAlarm": 2,
         "Threshold": 1.0,
         "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+        # An endpoint that nobody asks has no bad minutes.
         "TreatMissingData": "notBreaching",
         "Tags": TAGS,
         "Dimensions": [
@@ -188,6 +192,7 @@ def test_the_alarm_rings_for_two_bad_minutes_of_three():
     "settings",
     [
         {},
+        # As many as there are: no room for more.
         {"max_instances": 1},
         {"max_instances": 2, "instance_count": 2},
         {"max_instances": 2, "instance_count": 3},
@@ -225,6 +230,7 @@ def test_scaling_grows_quickly_and_shrinks_slowly():
 
 def test_an_asynchronous_endpoint_scales_by_its_backlog():
     calls = scaling(recipe(endpoint={"kind": "async", "max_instances": 2, "min_instances": 0}))
+    # Only an asynchronous endpoint can go down to none.
     assert calls[0].request["MinCapacity"] == 0
     policy = calls[1].request["TargetTrackingScalingPolicyConfiguration"]
     assert policy["CustomizedMetricSpecification"] == {

@@ -45,6 +45,7 @@ def test_only_a_completed_job_ends_with_0(status, code):
 def test_the_latest_job_is_unfinished_while_it_runs(script, status, found):
     one = script()
     one.context.note("training", "old")
+    # Only the latest counts.
     one.context.note("training", JOB)
     one.answer("sagemaker", "describe_training_job", training(status), REQUEST)
     entry = jobs.unfinished(one.context, "training")
@@ -61,6 +62,7 @@ def test_nothing_is_unfinished_with_again_in_a_dry_run_or_before_the_first(scrip
     one.context.dry = True
     assert jobs.unfinished(one.context, "training") is None
     one.context.dry = False
+    # SageMaker has forgotten the job.
     one.refuse("sagemaker", "describe_training_job", "ValidationException", "not found")
     assert jobs.unfinished(one.context, "training") is None
 
@@ -80,6 +82,7 @@ def test_the_chosen_job_is_the_named_one_or_the_latest(script):
     assert jobs.chosen(one.context, "tuning").name == "b"
     one.context.options.job = "a"
     assert jobs.chosen(one.context, "tuning", "training").kind == "training"
+    # A job of another machine can be named: nothing here knows its kind.
     one.context.options.job = "elsewhere"
     found = jobs.chosen(one.context, "tuning", "training")
     assert (found.kind, found.name) == ("tuning", "elsewhere")
@@ -97,6 +100,7 @@ def test_a_dry_run_names_the_next_job(script):
 @pytest.mark.parametrize("code, kept", [("ResourceInUse", True), ("ResourceLimitExceeded", False)])
 def test_a_job_is_noted_before_it_is_asked_for(script, code, kept):
     one = script()
+    # ResourceInUse: an earlier command, which was interrupted, has made the job.
     one.refuse("sagemaker", "create_training_job", code, "no")
     wanted = training_job(one.context.recipe, one.context.target, JOB)
     if kept:
@@ -106,6 +110,7 @@ def test_a_job_is_noted_before_it_is_asked_for(script, code, kept):
         return
     with pytest.raises(ClientError):
         jobs.start(one.context, "training", JOB, "CreateTrainingJob", wanted)
+    # A refused job must not be looked for later.
     assert one.context.state.entries == []
     assert one.printed == []
 
@@ -116,6 +121,7 @@ def test_a_job_is_noted_before_it_is_asked_for(script, code, kept):
         (LaunchError("SageMaker Debugger has no rules in moon-1"), True),
         (LaunchError("the debugger is broken"), False),
         (ValueError("debugger has no rules"), False),
+        # These errors have no code of their own: the message must say so.
         (ClientError({"Error": {"Code": "X", "Message": "DebugRule: no"}}, "C"), True),
         (ClientError({"Error": {"Code": "X", "Message": "No Profiler here"}}, "C"), True),
         (ClientError({"Error": {"Code": "X", "Message": "no machine"}}, "C"), False),
@@ -140,6 +146,7 @@ def test_other_refusals_of_a_training_are_raised_at_once(script):
         (
             "Stopped",
             {"S3ModelArtifacts": ""},
+            # The answer for a stopped job has no artifact, but the place is known.
             ["model: s3://photos/p/output/j/output/model.tar.gz"],
         ),
         ("Failed", {"S3ModelArtifacts": "s3://b/m"}, []),
@@ -180,6 +187,7 @@ def test_the_overall_best_trial_comes_first(script, best, overall, found):
     if best:
         answer["BestTrainingJob"] = trial(best)
     if overall:
+        # A search that learns from others may have its best trial in one of them.
         answer["OverallBestTrainingJob"] = trial(overall)
     one.answer("sagemaker", "describe_hyper_parameter_tuning_job", answer)
     assert jobs.best_trial(one.context) == (found, {"model": "m", "lr": found})

@@ -31,6 +31,7 @@ def is_in(one: ScriptedAws, status: str, outputs: list[dict[str, str]] | None = 
 
 
 def is_gone(one: ScriptedAws) -> None:
+    # CloudFormation has no code of its own for a stack that is missing.
     message = f"Stack with id {NAME} does not exist"
     one.refuse("cloudformation", "describe_stacks", "ValidationError", message)
 
@@ -50,6 +51,7 @@ def test_the_url_is_the_output_of_that_name():
         {"OutputKey": "Url", "OutputValue": "https://a/"},
     ]
     assert url_of({"Outputs": outputs}) == "https://a/"
+    # A stack that is being made has no outputs yet.
     assert url_of({"Outputs": outputs[:1]}) == ""
     assert url_of({}) == ""
     assert url_of(None) == ""
@@ -97,6 +99,7 @@ def test_each_state_is_printed_once(one):
 
 def happened(one: ScriptedAws, *events: dict[str, str]) -> None:
     """The stack's events, newest first."""
+    # botocore's shape asks for them; no test looks at them.
     needed = {"StackId": "x", "EventId": "1", "StackName": NAME, "Timestamp": 0}
     found = [{**needed, **event} for event in events]
     wanted = {"StackName": NAME}
@@ -115,9 +118,11 @@ def event(resource: str, status: str, **reason: str) -> dict[str, str]:
         ([event("Role", "CREATE_FAILED")], "Role: no reason is given"),
         (
             [
+                # Newest first: the first failure stands below the later one.
                 event("Api", "CREATE_FAILED", ResourceStatusReason="later"),
                 event("Role", "CREATE_FAILED", ResourceStatusReason="first\n of all"),
                 event(NAME, "CREATE_IN_PROGRESS"),
+                # A failure of an earlier change.
                 event("Old", "UPDATE_FAILED", ResourceStatusReason="long ago"),
             ],
             "Role: first of all",
@@ -127,11 +132,13 @@ def event(resource: str, status: str, **reason: str) -> dict[str, str]:
                 event("Role", "CREATE_FAILED", ResourceStatusReason="no"),
                 event("Api", "CREATE_IN_PROGRESS"),
                 event("Bucket", "CREATE_FAILED", ResourceStatusReason="the very first"),
+                # The end of the change before.
                 event(NAME, "UPDATE_COMPLETE"),
             ],
             "Bucket: the very first",
         ),
         (
+            # What CloudFormation cancels is an effect, not the cause.
             [event("Api", "CREATE_FAILED", ResourceStatusReason="Resource creation cancelled")],
             "CloudFormation gives no reason",
         ),

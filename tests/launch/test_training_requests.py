@@ -68,6 +68,7 @@ def plain_training() -> dict[str, object]:
         ({}, {}),
         ({"checkpoints": False}, {"CheckpointConfig": None}),
         (
+            # Twice the time to run, unless it is set.
             {"checkpoints": False, "spot": True, "max_run_s": 10},
             {
                 "StoppingCondition": {"MaxRuntimeInSeconds": 10, "MaxWaitTimeInSeconds": 20},

@@ -62,7 +62,9 @@ def test_a_training_and_an_endpoint_in_containers(tmp_path, images):
             EndpointName="contained", Body=photo(), ContentType="image/jpeg"
         )
         assert json.loads(answer["Body"].read())["predictions"][0]["label"] in COLOURS
+        # The training's containers are gone, the endpoint's is there.
         assert len(_labelled("ps", tmp_path)) == 1
+    # The server has ended, and has taken all along.
     for kind in (("ps", "--all"), ("network", "ls")):
         assert _labelled(*kind, tmp_path) == []
     assert not any((tmp_path / "state" / "work").rglob("*.*"))
@@ -72,6 +74,7 @@ def test_a_training_and_an_endpoint_in_containers(tmp_path, images):
 def test_what_a_killed_servers_search_left_running_is_removed(tmp_path, images):
     tree, other = (
         tmp_path / "state/work/hyper-parameter-tuning-job/search/out/trials/search/one",
+        # A container of somebody else, which must stay.
         tmp_path / "elsewhere",
     )
     started = []
@@ -88,6 +91,7 @@ def test_what_a_killed_servers_search_left_running_is_removed(tmp_path, images):
                 "--volume",
                 f"{folder}:/opt/ml",
                 images["serve"],
+                # It ends by itself, should the test be killed.
                 "60",
             ]
             started.append(

@@ -29,6 +29,7 @@ def root(tmp_path, monkeypatch):
     (root / "within").symlink_to("data")
     (root / "out").symlink_to(tmp_path)
     (root / "secret").symlink_to("../secret")
+    # The server's own roots must not hold here.
     monkeypatch.setattr(folders, "_roots", [])
     folders.allow([root])
     return root
@@ -49,13 +50,16 @@ def test_files_below_a_root_are_read_and_written(root):
         "{root}/../secret",
         "{root}/secret",
         "{root}/out/secret",
+        # A name that only begins as the root's.
         "{root}-2/secret",
         "/etc/passwd",
         "/",
         "file://",
         "file://etc/passwd",
         "file://localhost/etc/passwd",
+        # /proc leads back to the whole file system.
         "file:///proc/self/root/etc/passwd",
+        # No path may hold a zero byte.
         "{root}/data/\0",
         "{root}/data/../../secret",
     ],
@@ -82,6 +86,7 @@ def test_a_refusal_says_what_to_do(root):
 
 
 def test_a_fifo_below_a_root_is_not_waited_for(root):
+    # Reading it would wait for a writer for ever.
     os.mkfifo(root / "fifo")
     for use in (objects.read, lambda uri: objects.fetch(uri, root / "copy")):
         with pytest.raises(ObjectError):
@@ -99,6 +104,7 @@ def cloud(tmp_path_factory):
 def test_a_training_reads_and_writes_only_below_the_roots(cloud, tmp_path_factory):
     sagemaker = cloud.client("sagemaker")
     outside = tmp_path_factory.mktemp("outside")
+    # A link below a root that leads out of it.
     inside = Path(cloud.state).parent / "link"
     inside.symlink_to(outside)
     (outside / "photo").write_text("the user's own")

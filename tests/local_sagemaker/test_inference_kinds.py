@@ -15,6 +15,7 @@ pytestmark = pytest.mark.slow
 def test_async_inference(sagemaker, runtime, hosting):
     s3 = hosting.client("s3")
     s3.put_object(Bucket=BUCKET, Key="in/blue.jpg", Body=photo("blue"))
+    # No photo: its answer is a failure.
     s3.put_object(Bucket=BUCKET, Key="in/none.jpg", Body=b"none")
     sagemaker.create_endpoint_config(
         EndpointConfigName="later",
@@ -31,6 +32,7 @@ def test_async_inference(sagemaker, runtime, hosting):
 
     def content(location: str) -> bytes:
         bucket, _, key = location.removeprefix("s3://").partition("/")
+        # The answer is an object in S3, which comes later.
         return until(lambda: s3.get_object(Bucket=bucket, Key=key)["Body"].read())
 
     answer = runtime.invoke_endpoint_async(

@@ -16,12 +16,14 @@ from tests.support.odd_requests import MODEL, WHOLE, Here, change, drawn, input_
 from tests.support.sagemakers import until
 
 NO_S3 = {
+    # Port 9: nobody answers.
     "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
     "AWS_MAX_ATTEMPTS": "1",
     "AWS_ACCESS_KEY_ID": "nobody",
     "AWS_SECRET_ACCESS_KEY": "nobody",
 }
 LISTS = sorted(name for name in OPERATIONS if name.startswith("List"))
+# Fixed: each run draws the same.
 SEED = 18
 RUNS = 40  # of each operation
 CHANGED_RUNS = 120
@@ -40,6 +42,7 @@ def app(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         for name, value in NO_S3.items():
             patch.setenv(name, value)
+        # A client keeps the address that it was made with.
         objects._client.cache_clear()
         here = Here(tmp_path_factory.mktemp("state"))
         yield here
@@ -64,11 +67,13 @@ def asked(name: str) -> dict[str, str]:
 
 ODD: list[tuple[dict[str, Any], str]] = [
     ({"NextToken": "²"}, "ValidationException"),
+    # An Arabic digit, which Python's int() takes.
     ({"NextToken": "٣"}, "ValidationException"),
     ({"NextToken": "9" * 5000}, "ValidationException"),
     ({"NextToken": "-1"}, "ValidationException"),
     ({"NextToken": 1}, "SerializationException"),
     ({"MaxResults": True}, "SerializationException"),
+    # More than a float can hold.
     ({"MaxResults": 10**400}, "SerializationException"),
     ({"MaxResults": 2**31}, "SerializationException"),
     ({"MaxResults": 0}, "ValidationException"),
@@ -95,6 +100,7 @@ def test_odd_filters_of_a_list_are_refused(here, name):
     members = input_shape(name).members
     for odd, code in ODD:
         [field] = odd
+        # Each list has filters of its own.
         if field not in members and not field.startswith("unknown"):
             continue
         body = json.dumps({**asked(name), **odd}).encode()
@@ -109,6 +115,7 @@ def test_odd_filters_of_a_list_are_refused(here, name):
 @pytest.mark.parametrize(
     "body",
     [
+        # A reader that calls itself would run out of stack.
         b"[" * 100_000,
         b'{"a":' * 100_000,
         b'{"NameContains": ' + b"[" * 100 + b"]" * 100 + b"}",
@@ -119,6 +126,7 @@ def test_odd_filters_of_a_list_are_refused(here, name):
         b"\xff\xfe",
         b"{",
         b"{}{}",
+        # Python reads no integer of so many digits.
         b"1" * 5000,
         b'{"MaxResults": ' + b"9" * 5000 + b"}",
     ],
@@ -144,6 +152,7 @@ def test_what_is_no_json_object_is_refused(here, body, target):
 )
 def test_odd_headers_of_an_asynchronous_request_are_refused(here, name, value):
     path = "/endpoints/a/async-invocations"
+    # HTTP sends headers in latin-1.
     headers = {f"X-Amzn-SageMaker-{name}": value.encode().decode("latin-1")}
     status, answer = here.send("", b"x", path, **headers)
     assert (status, answer["__type"]) == (400, "ValidationError")
@@ -154,6 +163,7 @@ def test_odd_headers_of_an_asynchronous_request_are_refused(here, name, value):
 def test_quotas_of_odd_services(here, code):
     status, answer = here.send(quotas.TARGET, json.dumps({"ServiceCode": code}).encode())
     assert status == 400 and answer["__type"] in ("SerializationException", "ValidationException")
+    # The answer must not repeat all that was sent.
     assert len(answer["message"]) < 1000
 
 
@@ -201,6 +211,7 @@ def test_no_drawn_request_is_an_error_500(here, name):
     draw = random.Random(f"{SEED} {name}")
     shape = input_shape(name)
     for run in range(RUNS):
+        # Most of a request stays right, so that it comes past the first check.
         request = drawn(shape, draw, (0.0, 0.02, 0.1, 0.3)[run % 4])
         status, answer = here.send(f"SageMaker.{name}", json.dumps(request).encode())
         assert status == 200 or answer["__type"] in CODES, (request, answer)
@@ -214,12 +225,14 @@ def test_no_changed_request_is_an_error_500(here, name):
     taken = 0
     for run in range(CHANGED_RUNS):
         request = json.loads(json.dumps(WHOLE[name]).replace("NUMBER", str(run)))
+        # Unchanged ones, too: some must come as far as the work.
         for _ in range(draw.choice((0, 1, 1, 2, 4))):
             change(shape, request, draw)
         status, answer = here.send(f"SageMaker.{name}", json.dumps(request).encode())
         assert status == 200 or answer["__type"] in CODES, (request, answer)
         taken += status == 200
     assert taken, "no request came as far as the work"
+    # Endpoints stay; all else must end.
     until(lambda: not any(kind != "endpoint" for kind, _ in here.platform.running))
     for kind in ("training-job", "transform-job", "hyper-parameter-tuning-job"):
         for record in here.platform.store.all(kind):

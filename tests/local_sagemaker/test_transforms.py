@@ -25,6 +25,7 @@ def test_a_transform_job_answers_photos_and_json_lines(sagemaker, hosting):
     s3 = hosting.client("s3")
     for colour in ("red", "green"):
         s3.put_object(Bucket=BUCKET, Key=f"batch/{colour}.jpg", Body=photo(colour))
+    # Two records in one object.
     lines = b"".join(
         json.dumps({"instances": [{"b64": b64(photo(colour))}]}).encode() + b"\n"
         for colour in ("blue", "red")
@@ -95,6 +96,7 @@ def test_a_transform_job_is_stopped(sagemaker):
 
 
 def test_records_of_a_transform():
+    # An empty line is no record, and the last line may lack its end.
     content = b'{"a": 1}\n\n{"b": 2}\n{"c": 3}'
     assert batches(content, "None", "MultiRecord", 100) == [content]
     assert batches(content, "Line", "SingleRecord", 100) == [b'{"a": 1}', b'{"b": 2}', b'{"c": 3}']

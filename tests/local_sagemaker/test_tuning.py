@@ -19,6 +19,7 @@ pytestmark = pytest.mark.training
 
 def tuning_request(name: str) -> dict:
     training = training_request(name)
+    # lr is searched, so it has no fixed value.
     static = {key: value for key, value in SMALL.items() if key != "lr"} | {"epochs": "1"}
     ranges = {
         "ContinuousParameterRanges": [
@@ -59,6 +60,7 @@ def test_a_tuning_job_searches(tmp_path):
         sagemaker = cloud.client("sagemaker")
         request = tuning_request("search")
         wrong = tuning_request("wrong")
+        # No metric definition has this name.
         wrong["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]["MetricName"] = (
             "other"
         )
@@ -95,6 +97,7 @@ def test_a_tuning_job_searches(tmp_path):
             TrainingJobName=job["BestTrainingJob"]["TrainingJobName"]
         )
         assert best["TuningJobArn"] == job["HyperParameterTuningJobArn"]
+        # The platform adds it to each trial.
         assert best["HyperParameters"]["_tuning_objective_metric"] == "validation:accuracy"
         assert [step["Status"] for step in best["SecondaryStatusTransitions"]] == [
             "Starting",
@@ -121,6 +124,7 @@ def test_a_tuning_job_searches(tmp_path):
             found = [trial.curve for trial in study.trials]
             return found if all(found) else None
 
+        # Lines of the log may come after the trial has ended.
         curves = until(whole_curves)
         assert sorted(curve[-1] for curve in curves) == sorted(values)
 
@@ -170,4 +174,5 @@ def test_a_search_goes_on_when_the_server_comes_again(tmp_path):
             ]
     assert [trial["TrainingJobStatus"] for trial in done] == ["Completed"] * 3
     assert done[0] == first
+    # What the search needed while it ran is gone.
     assert not any((tmp_path / "state" / "work").rglob("*.*"))

@@ -55,6 +55,7 @@ def test_the_endpoint_answers_as_training_measured(tmp_path, engine, request):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert found, done.stdout + done.stderr
+    # The very same figure from training and from the endpoint.
     assert found[1] == found[2], done.stdout + done.stderr
     assert (
         "demo: running with "
@@ -71,6 +72,7 @@ def test_too_few_photos_to_test_on_are_told_before_training(tmp_path):
         draw_channel(tmp_path / "photos" / part, 2)
     earlier = tmp_path / "out/ml/model/model.json"
     earlier.parent.mkdir(parents=True)
+    # What is there already must not be lost.
     earlier.write_text("of an earlier demo")
     done = demo(tmp_path, "process")
     assert done.returncode == 1
@@ -94,6 +96,7 @@ def test_a_job_is_laid_out_as_sagemaker_does(tmp_path):
     lay_out(
         tmp_path / "ml", {"lr": 0.1, "head": [2048, 516], "early_stopping": True}, {"train": photos}
     )
+    # A model of an earlier job.
     (tmp_path / "ml/model/old.bin").write_text("x")
     lay_out(
         tmp_path / "ml", {"lr": 0.1, "head": [2048, 516], "early_stopping": True}, {"train": photos}

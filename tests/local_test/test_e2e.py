@@ -64,10 +64,12 @@ def test_processes_that_carry_the_mark_are_found():
     assert len(found) == 1
     assert found[0].startswith(f"{process.pid}: ")
     assert "time.sleep" in found[0]
+    # A mark that only begins alike is another run's.
     assert leftovers.processes("E2E_RUN=here-1") == [] == leftovers.processes("E2E_RUN=here")
 
 
 def test_what_is_left_in_aws_is_found(monkeypatch, tmp_path):
+    # AWS forgets a deleted thing only after a while, moto at once.
     monkeypatch.setattr(leftovers, "PATIENCE_S", 0)
     with aws(monkeypatch):
         monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
@@ -117,6 +119,7 @@ def test_what_is_left_in_the_engine_is_found(tmp_path):
             "images": [f"{registry}/slipway-train:1"],
             "networks": [name],
         }
+        # Another run's leftovers are none of this one.
         assert not any(leftovers.in_engine(tmp_path / "other", "other.example.org").values())
     finally:
         subprocess.run(

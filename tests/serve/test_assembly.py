@@ -102,6 +102,7 @@ def test_one_bad_photo_among_several_is_named_by_its_number(predictor):
         predictor.predict([photo("red"), b"", photo("blue")], 1, state)
     assert state.abandoned.is_set()
     assert state.photos == 3
+    # Nothing of the refused request is left in the queue.
     assert predictor.batcher.waiting == 0
     with pytest.raises(PhotoError, match=r"^it is empty \(0 bytes\)$"):
         predictor.predict([b""])

@@ -9,6 +9,7 @@ from serve.outputs import answer_type, render
 from serve.prediction import Prediction
 from tests.support.servers import b64, instances
 
+# What is in a photo does not matter here.
 BODY = b"\xff\xd8 not looked into here"
 PREDICTIONS: list[Prediction] = [
     {
@@ -43,6 +44,7 @@ def form(*photos: bytes) -> bytes:
         "application/octet-stream",
         "image/jpg",
         "IMAGE/JPEG",
+        # Media types have parameters, and no case.
         "image/jpeg; charset=utf-8",
         " image/png ;q=1",
     ],
@@ -67,17 +69,20 @@ def test_a_photo_is_the_body(content_type):
         (
             "application/json",
             json.dumps(
+                # Encoders wrap lines and leave out the padding.
                 {"instances": [b64(BODY)[:10] + "\n" + b64(BODY)[10:].rstrip("=")]}
             ).encode(),
             1,
         ),
         (
             "application/json",
+            # The alphabet of URLs.
             json.dumps({"b64": b64(BODY).replace("+", "-").replace("/", "_")}).encode(),
             1,
         ),
         (
             "application/jsonlines",
+            # An empty line between two records.
             json.dumps({"b64": b64(BODY)}).encode() + b"\n\r\n" + json.dumps(b64(BODY)).encode(),
             2,
         ),
@@ -97,7 +102,9 @@ def test_many_photos_in_one_body(content_type, body, count):
         ("", BODY, 415, "send one of"),
         ("image/jpeg", b"", 400, "the body is empty"),
         ("application/json", b"{", 400, "not JSON"),
+        # A reader that calls itself would run out of stack.
         ("application/json", b"[" * 9000, 400, "not JSON"),
+        # Python reads no integer of so many digits.
         ("application/json", b"1" * 5000, 400, "not JSON"),
         ("application/json", b"\xff\xfe", 400, "not JSON"),
         ("application/json", b'"text"', 400, "no list of instances"),
@@ -114,6 +121,7 @@ def test_many_photos_in_one_body(content_type, body, count):
         ("application/json", '{"b64": "ü"}'.encode(), 400, "instance 0: not base64"),
         ("application/json", json.dumps([{}] * 1001).encode(), 413, "more than 1000 instances"),
         ("application/jsonlines", b"{}\n" * 1001, 413, "more than 1000 lines"),
+        # Line ends alone: much to read, and nothing in it.
         ("application/jsonlines", b"\n" * 900_000, 400, "holds no line"),
         ("application/jsonlines", b" \n", 400, "holds no line"),
         ("application/jsonlines", b'{"b64": "aaaa"}\n{"b64"', 400, "line 1: the body is not JSON"),
@@ -173,6 +181,7 @@ def test_top_k_is_read_from_the_custom_attributes(attributes, expected):
     assert top_k_of(attributes) == expected
 
 
+# The last two are digits of other scripts.
 @pytest.mark.parametrize("value", ["0", "-1", "x", "", "1.5", "²", "١"])
 def test_a_top_k_that_makes_no_sense_is_told(value):
     with pytest.raises(InputError, match="send a whole number from 1") as caught:
@@ -185,6 +194,7 @@ def test_a_top_k_that_makes_no_sense_is_told(value):
     [
         (None, "image/jpeg", "application/json"),
         ("*/*", "image/jpeg", "application/json"),
+        # Lines in, lines out.
         ("*/*", "application/jsonlines", "application/jsonlines"),
         ("application/*", "image/png", "application/json"),
         ("text/csv", "image/jpeg", "text/csv"),
@@ -198,7 +208,9 @@ def test_the_answers_type_is_what_the_client_accepts(accept, request_type, expec
 
 
 @pytest.mark.parametrize(
-    "accept", ["image/png", "text/html, application/xml", "application/json;q=0", "nonsense"]
+    # q=0 refuses a type.
+    "accept",
+    ["image/png", "text/html, application/xml", "application/json;q=0", "nonsense"],
 )
 def test_an_accept_that_cannot_be_met_is_a_406(accept):
     with pytest.raises(

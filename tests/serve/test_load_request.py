@@ -86,6 +86,7 @@ ELSEWHERE = [
     "{models}/loop/../../secret",
     "{models}/a\x00",
     "{models}/\ud800",
+    # A name that begins as the folder's.
     "{models}else/model",
     "file://{models}/a",
     "http://127.0.0.1:9/a.mar",

@@ -16,6 +16,7 @@ FORM = "multipart/form-data; boundary=edge"
 @pytest.mark.parametrize(
     "content_type, media_type",
     [
+        # Names that old browsers and programs send.
         ("image/pjpeg", "image/jpeg"),
         ("image/x-png", "image/png"),
         ("image/x-ms-bmp", "image/bmp"),
@@ -39,6 +40,7 @@ def test_a_long_type_is_cut_in_the_sentence():
 @pytest.mark.parametrize("digits, expected", [("1", 1), ("123456789", 123456789)])
 def test_top_k_of_nine_digits(digits, expected):
     assert top_k_of(f"top_k={digits}") == expected
+    # Only nine digits are read.
     assert top_k_of(f"a=b;top_k={digits}0000000000") >= expected
 
 
@@ -88,6 +90,7 @@ def test_large_bodies_are_parsed_one_after_the_other(monkeypatch, length, alone)
 
     def parsed(body: bytes) -> list[object]:
         held.append(lock.locked())
+        # "aaaa" is the base64 of three bytes.
         return ["aaaa"]
 
     monkeypatch.setattr(inputs, "_instances", parsed)

@@ -15,6 +15,7 @@ MIB = 1024 * 1024
 @pytest.fixture(autouse=True)
 def machine(monkeypatch):
     """A machine of 8 cores and 1000 MB."""
+    # The tests' own machine must not matter.
     monkeypatch.setattr(reading, "cpu_count", lambda: 8)
     monkeypatch.setattr(reading, "memory_limit", lambda: 1_000_000_000)
 
@@ -90,6 +91,7 @@ def test_no_limit_on_the_payload_is_what_batch_transform_sends_at_most():
 
 @pytest.mark.parametrize(
     "workers, threads, budget",
+    # More workers than cores: each has a thread all the same.
     [("2", 4, 50_000_000), ("3", 2, 33_333_333), ("8", 1, 12_500_000), ("9", 1, 11_111_111)],
 )
 def test_workers_share_the_cores_and_the_memory(workers, threads, budget):
@@ -121,6 +123,7 @@ def test_a_flag_that_is_neither_is_refused(text):
         ({"SLIPWAY_MODEL_DIR": "/a"}, "/a"),
         ({"SLIPWAY_MODEL_DIR": "/a", "SAGEMAKER_BASE_DIR": "/b"}, "/a"),
         ({"SAGEMAKER_BASE_DIR": "/b"}, "/b/model"),
+        # Empty is the same as not set.
         ({"SAGEMAKER_BASE_DIR": ""}, "/opt/ml/model"),
     ],
 )
@@ -130,6 +133,7 @@ def test_the_models_folder(environment, folder):
 
 def test_samples_are_for_the_page(tmp_path):
     gone = str(tmp_path / "gone")
+    # Without the page nobody looks at samples.
     assert ServingSettings.read({"SLIPWAY_SAMPLES": gone}).samples is None
     page = {"SLIPWAY_PAGE": "1", "SLIPWAY_SAMPLES": str(tmp_path)}
     assert ServingSettings.read(page).samples == tmp_path

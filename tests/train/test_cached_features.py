@@ -50,6 +50,7 @@ def test_networks_of_every_kind_are_cut_where_learning_begins(model, trainable, 
 
     The front part has no gradients, the other part has all of them.
     """
+    # Inception's last blocks need larger photos.
     side = 96 if model == "inception_v3" else 64
     torch.manual_seed(0)
     network = build(model, 3, (), side)
@@ -66,6 +67,7 @@ def test_networks_of_every_kind_are_cut_where_learning_begins(model, trainable, 
     }
     set_training(network, frozen)
     samples = torch.rand(4, 3, side, side)
+    # Dropout must draw alike in both.
     torch.manual_seed(1)
     whole = network(samples)
     torch.manual_seed(1)

@@ -52,6 +52,7 @@ def test_rows_of_the_same_classes_are_taken_over_by_name(caplog, head):
     fresh = layer.get_parameter("bias").detach().clone()
     source = load_earlier_weights(network, Hyperparameters(head=head), earlier(network, head), NEW)
     bias = layer.get_parameter("bias").tolist()
+    # c is first now, d is new, a is last.
     assert bias == [2.0, fresh[1].item(), 0.0]
     assert layer.get_parameter("weight")[2].tolist() == [0.0] * (2 if head else 1)
     assert network.body.weight.item() == 1.0
@@ -77,6 +78,7 @@ def test_a_head_of_other_layers_starts_fresh(caplog):
     caplog.set_level(logging.INFO)
     network = Headed()
     before = network.head.get_parameter("bias").detach().clone()
+    # Behind another hidden layer the last layer's rows mean something else.
     other = earlier(Headed(hidden=True), (2,))
     source = load_earlier_weights(network, Hyperparameters(), other, NEW)
     assert torch.equal(network.head.get_parameter("bias"), before)

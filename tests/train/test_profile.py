@@ -23,6 +23,7 @@ from train.recording.profile_settings import ProfileSettings
 
 pytestmark = pytest.mark.training
 
+# A process may have fewer cores than its machine.
 CORES = len(os.sched_getaffinity(0))
 
 
@@ -118,6 +119,7 @@ def test_a_slow_loader_fires_and_a_parallel_one_does_not(tmp_path):
     with profiling(ProfileSettings(tmp_path / "parallel", interval_ms=100)) as profile:
         train(profile, loaded_by_threads(profile, 20 * CORES, CORES))
     slow = answer(tmp_path / "slow", "Dataloader", patience=1)
+    # On one core a single loader is enough.
     assert bool(slow.triggered) == (CORES > 1)
     assert slow.details["cores"] == CORES
     assert slow.details["dataloaders"] == 1
@@ -133,6 +135,7 @@ def test_off_means_off(tmp_path):
     with profiling(None) as profile:
         assert isinstance(profile, NoProfile)
         data = batches(3)
+        # Off costs nothing: the same iterator comes back.
         assert profile.steps(data) is data
         assert profile.span("Forward") is profile.worker()
         train(profile, data)
@@ -168,6 +171,7 @@ with profiling(ProfileSettings(Path({str(tmp_path)!r}), interval_ms=100)) as pro
     assert (
         subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, check=False).returncode == 9
     )
+    # A file was not finished.
     assert list(tmp_path.rglob("*.tmp"))
     assert 5 < len(read_profile(tmp_path).steps()[0].starts) <= 60
     with profiling(
@@ -235,6 +239,7 @@ def test_a_disk_that_takes_nothing_costs_the_profile_only(tmp_path, caplog):
         caplog.at_level(logging.WARNING),
         profiling(ProfileSettings(tmp_path / "ok", interval_ms=100, rotate_s=1)) as profile,
     ):
+        # A file takes the place of the profile's folder.
         (tmp_path / "ok" / "framework").rmdir()
         (tmp_path / "ok" / "framework").write_text("")
         train(profile, batches(40, wait_s=0.01))

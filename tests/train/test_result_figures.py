@@ -37,6 +37,7 @@ SEVERAL = answers([[0.7, 0.6, 0.5], [0.4, 0.6, 0.1]], [[1, 1, 0], [1, 1, 0]], Tr
 
 def test_accuracy_and_loss_of_one_label():
     assert ONE_LABEL.accuracy() == 0.5
+    # Of the right class's probability in each photo.
     assert ONE_LABEL.loss() == pytest.approx(-(math.log(0.7) + math.log(0.3)) / 2)
 
 
@@ -49,6 +50,7 @@ def test_accuracy_and_loss_of_several_labels():
 
 def test_a_certain_and_wrong_answer_has_a_finite_loss():
     certain = answers([[1.0, 0.0, 0.0]], [[0, 1, 0]])
+    # Clamped: the loss of a certain mistake would be infinite.
     assert certain.loss() == pytest.approx(-math.log(1e-7), rel=1e-5)
     right = answers([[1.0, 0.0, 0.0]], [[1, 0, 0]])
     assert right.loss() == pytest.approx(1e-7, rel=1e-3)
@@ -75,6 +77,7 @@ def test_the_report_has_one_label_for_each_photo():
         [[1, 1, 0], [0, 1, 1], [0, 0, 1]],
         True,
     ).for_report()
+    # The most probable of the right labels.
     assert found.labels.tolist() == [1, 1, 2]
     assert found.channel == "test"
     assert found.probabilities.dtype == np.float32
@@ -87,6 +90,7 @@ def test_predictions_are_a_table():
     assert _predictions(found, description).decode() == (
         "photo,label,predicted,probability\nx.jpg,a;c,a,0.700000\ny.jpg,b,b,0.500000\n"
     )
+    # A cell with a comma is quoted.
     assert _csv(["a"], [["1,2"], [None]]) == b'a\n"1,2"\n""\n'
 
 
@@ -148,6 +152,7 @@ def test_the_reports_note_on_probabilities():
         "answers that are right."
     )
     assert found[1] == sentence
+    # A certain mistake: the gap is as large as it can be.
     validation = answers([[1.0, 0, 0]], [[0, 1, 0]], channel="validation")
     test = answers([[1.0, 0, 0]], [[0, 1, 0]])
     found = notes(description(temperature=1.234, calibration=figures), [validation, test])
@@ -197,6 +202,7 @@ def test_the_plots_of_a_history():
     assert loss["best"] == (253, "training 1")
     best = error["best"]
     assert best == (253, "training 33.3 %")
+    # An epoch that was not recorded has no mark.
     assert charts(history(3), 9)[0]["best"] is None
 
 

@@ -36,6 +36,7 @@ class Balance(HTMLParser):
 
     def handle_starttag(self, tag, attributes):
         self.scripts += tag == "script"
+        # All that a page would load from elsewhere.
         self.outside += [
             value
             for name, value in attributes
@@ -72,11 +73,14 @@ def answers(tmp_path, classes: int, photos: int) -> ReportedAnswers:
     random = np.random.default_rng(0)
     draw_photo(tmp_path / "photo.jpg", (10, 20, 30), 0)
     paths = [
-        tmp_path / ("photo.jpg" if index % 2 else f"gone <{index}>.jpg") for index in range(photos)
+        # Every other photo is missing.
+        tmp_path / ("photo.jpg" if index % 2 else f"gone <{index}>.jpg")
+        for index in range(photos)
     ]
     return ReportedAnswers(
         "test",
         paths,
+        # Labels and probabilities are drawn apart: all kinds of mistakes.
         random.integers(0, classes, photos),
         random.dirichlet(np.ones(classes), photos).astype(np.float32),
     )
@@ -145,6 +149,7 @@ def test_any_number_of_epochs_is_drawn(tmp_path, epochs):
 )
 def test_odd_values_make_a_page(tmp_path, changes):
     text = page(tmp_path, ["a", "b"], history(5, **changes), None)
+    # A browser draws no path with NaN in it.
     assert not re.search(r'\b(d|cx|cy|x|y)="[^"]*(nan|inf)', text)
 
 

@@ -38,6 +38,7 @@ def tuning(**changes: object) -> Tuning:
 
 
 def storage() -> optuna.storages.BaseStorage:
+    # Kept in memory: each test begins anew.
     return optuna.storages.InMemoryStorage()
 
 
@@ -46,12 +47,14 @@ def storage() -> optuna.storages.BaseStorage:
     [
         (LR, "lr", FloatDistribution(0.001, 0.1, log=True)),
         (Continuous("lr", 0.0, 0.1), "lr", FloatDistribution(0.0, 0.1)),
+        # Auto: from 1:100 on, a range is searched by its logarithm.
         (Continuous("lr", 0.001, 0.1), "lr", FloatDistribution(0.001, 0.1, log=True)),
         (Continuous("lr", 0.01, 0.9), "lr", FloatDistribution(0.01, 0.9)),
         (Integer("epochs", 1, 100), "epochs", IntDistribution(1, 100, log=True)),
         (Integer("epochs", 1, 99), "epochs", IntDistribution(1, 99)),
         (Integer("epochs", 1, 9, "Logarithmic"), "epochs", IntDistribution(1, 9, log=True)),
         (Categorical("model", ("a", "b")), "model", CategoricalDistribution(("a", "b"))),
+        # What is searched is the distance to 1.
         (NEAR_ONE, "1-momentum", FloatDistribution(1 - 0.99, 0.5, log=True)),
     ],
 )
@@ -68,6 +71,7 @@ def test_ranges_in_optunas_form(entry: Range, name, expected):
         (Categorical("model", ("1", "2")), "1", "1"),
         (NEAR_ONE, "0.75", 0.25),
         (NEAR_ONE, "0.99", 1 - 0.99),
+        # Rounding may lead out of the range: its end is meant.
         (NEAR_ONE, "0.9900000001", 1 - 0.99),
         (NEAR_ONE, "0.5", 0.5),
         (NEAR_ONE, "0.4999999999", 0.5),
@@ -110,6 +114,7 @@ def draws(seed: int, number: int) -> float:
 
 
 def test_each_trial_and_each_seed_draws_its_own_values():
+    # A search that goes on after a kill must draw the same.
     assert draws(0, 1) == draws(0, 1)
     drawn = {draws(seed, number) for seed in range(4) for number in range(4)}
     assert len(drawn) == 16
@@ -150,12 +155,14 @@ def test_the_median_rule_looks_at_own_trials_that_ended():
     ended = study.ask()
     ended.report(0.5, 1)
     study.tell(ended, 0.5)
+    # A stopped trial is no measure for the others.
     stopped = study.ask()
     stopped.report(0.6, 1)
     study.tell(stopped, state=TrialState.PRUNED)
     failed = study.ask()
     failed.report(0.0, 1)
     study.tell(failed, state=TrialState.FAIL)
+    # A result carried over from another search.
     carried = optuna.trial.create_trial(
         value=0.0, intermediate_values={1: 0.0}, user_attrs={"parent": "earlier"}
     )
@@ -187,6 +194,7 @@ def test_a_study_is_filled_and_found_again():
     again = make_study(kept, tuning(), carried)
     assert len(again.trials) == 1
     assert load_study(kept, tuning(name="other")) is None
+    # Made and never filled: the process ended in between.
     optuna.create_study(storage=kept, study_name="empty")
     assert load_study(kept, tuning(name="empty")) is None
     lowest = make_study(storage(), tuning(objective=Objective(direction="Minimize")), [])
@@ -232,6 +240,7 @@ def test_a_random_draw_is_of_its_trials_number():
         study = make_study(storage(), random, [])
         steer(study, random, worker)
         texts.append(choose(study.ask(), random))
+    # The trial's number decides, not the worker.
     assert texts[0] == texts[1]
 
 

@@ -29,8 +29,10 @@ STARTED = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
     [
         ('"vgg16"', "vgg16"),
         ("vgg16", "vgg16"),
+        # A quote alone quotes nothing.
         ('"', '"'),
         ('""', ""),
+        # Quotes at both ends that do not belong together.
         ('"a" and "b"', '"a" and "b"'),
         ("0.5", "0.5"),
         ("true", "true"),
@@ -134,6 +136,7 @@ def test_each_started_training_has_the_regex_of_its_algorithm():
                 "TrainingStartTime": STARTED,
             }
         )
+    # It has not begun, so it has no log.
     waiting = {"TrainingJobName": "waiting", "TrainingJobDefinitionName": "a"}
     found = regexes(job, [*summaries, waiting])
     assert found == {"job-a": "a loss", "job-b": "b loss"}
@@ -156,9 +159,11 @@ def summary(status: str, value: float | None = None, **more: Any) -> dict[str, A
     [
         (summary("Completed", 0.5), (), "Completed", 0.5, ""),
         (summary("Completed", 0.5), (0.25,), "Completed", 0.5, ""),
+        # Its last value so far.
         (summary("InProgress"), (0.25, 0.5), "InProgress", 0.5, ""),
         (summary("InProgress"), (), "InProgress", None, ""),
         (summary("Stopping"), (), "InProgress", None, ""),
+        # A value of 0 is a value.
         (summary("Deleting", 0.0), (), "Stopped", 0.0, "asked"),
         (summary("DeleteFailed"), (), "Stopped", None, "asked"),
         (summary("Stopped", 0.5), (), "Stopped", 0.5, "asked"),
@@ -208,6 +213,7 @@ class Client:
         ({}, ""),
         ({"FailureReason": "no memory"}, "no memory"),
         ({"FailureReason": "a", "SecondaryStatusTransitions": [{"StatusMessage": "b"}]}, "a"),
+        # The last message is the newest.
         ({"SecondaryStatusTransitions": [{"StatusMessage": "a"}, {"StatusMessage": "b"}]}, "b"),
         ({"SecondaryStatusTransitions": [{"StatusMessage": "a"}, {}]}, ""),
         ({"SecondaryStatus": "MaxRuntimeExceeded"}, "it ran longer than it may"),
@@ -222,6 +228,7 @@ def test_the_reason_of_a_training_job(job, reason):
     ("pattern", "message", "values"),
     [
         ("loss=([^ ]+)", "loss=0.5 loss=1e-3", [0.5, 0.001]),
+        # Values that cannot be compared are left out.
         ("loss=([^ ]+)", "loss=nan loss=inf loss=x loss=2", [2.0]),
         ("loss=.", "loss=1", []),  # a regex without a group
         ("loss=([0-9])?", "loss=", []),  # a group that took no part

@@ -14,6 +14,7 @@ from tune.storage import STUDY_FILE, open_storage, repair
 def test_a_torn_last_line_is_cut(tmp_path, data):
     tuning = settings(tmp_path, data, {}).recipe().tuning[0]
     make_study(open_storage(tmp_path), tuning, ()).ask()
+    # The file grows line by line: a kill can cut off the last.
     whole = (tmp_path / STUDY_FILE).read_bytes()
     (tmp_path / STUDY_FILE).write_bytes(whole + whole.splitlines(keepends=True)[-1][:-9])
     repair(tmp_path)

@@ -17,6 +17,7 @@ from tune.table import progress, table
 
 def rows(text: str) -> list[list[str]]:
     """The cells of the table's rows."""
+    # A row begins with its rank.
     return [
         line.split() for line in text.split("\n") if line[:1].isdecimal() and " trial" not in line
     ]
@@ -119,6 +120,7 @@ def test_a_search_without_values():
 
 
 def test_a_running_trial_is_ranked_but_never_the_best():
+    # Its value may still fall.
     jobs = alone([trial("a", 0.5, h0="0"), trial("b", 0.9, "InProgress", h0="0")], names=1)
     found = rows(table(jobs))
     assert found[0][4] == "InProgress"
@@ -133,6 +135,7 @@ def test_values_of_other_data_do_not_compare():
         replace(
             second,
             warm_start="TransferLearning",
+            # Worse than all of its parent's, but on other data.
             trials=tuple(replace(each, objective=0.1) for each in second.trials),
         ),
     )
@@ -143,6 +146,7 @@ def test_values_of_other_data_do_not_compare():
 
 
 def test_names_never_steer_the_terminal():
+    # Escape sequences would change what is on the screen.
     jobs = alone([trial("a\x1b[31m\nb\x9b2J", 0.5, h0="\x07ü京")], names=1)
     assert {letter for letter in table(jobs) + progress(jobs) if not letter.isprintable()} == {"\n"}
 
@@ -163,6 +167,7 @@ def test_progress_counts_and_tells_the_last_values():
         ["1", "search", "s-1", "0.2", "Completed", "0.5"],
     ]
     assert lines[3:] == ["  s-9 h0=0.1 value 2: 0.7", "  s-10 h0=0.1 no value yet"]
+    # Progress must not push all else off the screen.
     many_lines = progress(alone(many(9, 2))).split("\n")
     assert len(many_lines) == 8
     assert many_lines[-1] == "  and 4 more"
@@ -197,6 +202,7 @@ def test_csv_keeps_a_hyperparameter_apart_that_is_named_like_a_column(tmp_path):
     write_csv(tmp_path / "t.csv", alone([trial("a", 0.5, reason='x,\n"y"')], names=0))
     with (tmp_path / "t.csv").open(encoding="utf-8", newline="") as file:
         row = next(csv.DictReader(file))
+    # The reason's own column is empty.
     assert row["reason"] == ""
     assert row["hyperparameter reason"] == 'x,\n"y"'
 
