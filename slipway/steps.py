@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from recipes.preparation import Preparation
+from runtime import docker
 from runtime.container_engine import ContainerEngine
 from runtime.errors import RunError
 from runtime.opt_ml import lay_out, pack_model
@@ -19,7 +20,7 @@ from runtime.processes import REPOSITORY
 from slipway.project import Results
 
 ENGINE_HELP = "docker or process (default: docker where an engine answers)"
-UNFINISHED = "unfinished"  # below out/: what a run writes until it has come to its end
+UNFINISHED = "unfinished"  # and a number, below out/: what a run writes until its end
 LOCK = ".lock"
 CHANNELS = ("train", "validation", "test")
 
@@ -53,10 +54,11 @@ def unfinished(out: Path, keeps: tuple[str, ...] = ()) -> Iterator[Results]:
 
     After a failure `out` is as it was. keeps: parts that the new run starts from, by hard links.
     """
-    folder = out / UNFINISHED
+    # Its own name: what an earlier run left at work, after a kill, must not write into this one.
+    folder = out / f"{UNFINISHED}-{os.getpid()}"
     out.mkdir(parents=True, exist_ok=True)
     with _alone(out):
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove_leftovers(out)
         folder.mkdir()
         for name in keeps:
             if (out / name).is_dir():
@@ -105,6 +107,14 @@ def run_module(module: str, *arguments: str) -> None:
 def print_table(rows: Mapping[str, object]) -> None:
     for name, value in rows.items():
         print(f"  {name:22} {value}")
+
+
+def _remove_leftovers(out: Path) -> None:
+    """Remove what earlier runs did not bring to their end, with their containers."""
+    for leftover in out.glob(f"{UNFINISHED}-*"):
+        if shutil.which("docker"):
+            docker.remove(*docker.containers_with_mount(f"{leftover}/"))
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 @contextmanager

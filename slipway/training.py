@@ -8,6 +8,7 @@ To train on an /opt/ml tree of your own: python -m train --root FOLDER.
 
 import argparse
 import json
+import signal
 import sys
 import time
 from dataclasses import replace
@@ -22,7 +23,6 @@ from runtime.errors import RunError
 from slipway.project import OUT, Results, photos_of, project_recipe
 from slipway.steps import (
     ENGINE_HELP,
-    UNFINISHED,
     channels_of,
     described,
     learn,
@@ -39,6 +39,7 @@ INTERRUPTED = 130  # as shells have it: 128 and SIGINT
 def main(arguments: list[str] | None = None) -> int:
     """Train; the exit code: 0, 1 after one sentence, 2 for a wrong option, 130 for ^C."""
     options = parsed(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what runs is ended first
     try:
         return train(options)
     except (RecipeError, RunError, OSError) as error:
@@ -62,7 +63,7 @@ def train(options: argparse.Namespace) -> int:
         prepare(photos, results.prepared, recipe.prepare)
         channels = channels_of(results.prepared)
         if "train" not in channels:
-            raise RunError(f"'{photos}' leaves no photos to train on; see {UNFINISHED}/prepared")
+            raise RunError(f"'{photos}' leaves no photos to train on")
         learn(make_container_engine(name), results, recipe.hyperparameters, channels)
     _show(recipe, Results(out), time.monotonic() - started)
     return 0

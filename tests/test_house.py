@@ -45,6 +45,7 @@ MOST_COLUMNS = 100  # of what is written by hand and is not prose
 # Files with longer lines, and why.
 LONG_LINES = {
     "*.md": "prose: a reader's editor wraps it",
+    "*.md.j2": "the same, as a template",
     "docker/requirements-*.txt": "locks: uv writes them",
     "bench/requirements-peers.txt": "a lock",
     "*.png": "pictures",

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import sys
 
 import pytest
 
@@ -49,9 +50,7 @@ def test_without_an_environment_it_says_what_to_type(tmp_path):
 def test_an_environment_that_lacks_a_package_says_what_to_type(tmp_path):
     """Such as one whose making was interrupted."""
     checkout = make_checkout(tmp_path / "checkout", environment=False)
-    subprocess.run(
-        ["/usr/bin/env", "python3", "-m", "venv", "--without-pip", checkout / ".venv"], check=True
-    )
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", checkout / ".venv"], check=True)
     done = run(checkout / "bin/slipway", "schema", folder=tmp_path)
     assert done.returncode == 1
     assert re.fullmatch(

@@ -4,11 +4,14 @@ import json
 import os
 import signal
 import subprocess
+import time
 import urllib.request
+from pathlib import Path
 
 import pytest
 
 from recipes.recipe import parse_recipe
+from runtime import processes
 from runtime.errors import RunError
 from runtime.ports import free_port
 from runtime.probes import wait_ready
@@ -42,7 +45,7 @@ def test_from_init_to_an_answered_photo(program, tmp_path):
     assert (project / "out/model.tar.gz").is_file()
     assert (project / "out/ml/output/data/report.html").is_file()
     assert (project / "out/prepared/report.html").is_file()
-    assert not (project / "out" / UNFINISHED).exists()
+    assert not list((project / "out").glob(f"{UNFINISHED}*"))
     before = results_of(project / "out")
     # Photos that nothing can be learnt from: all of the earlier training's results stay.
     (tmp_path / "broken/red").mkdir(parents=True)
@@ -56,32 +59,66 @@ def test_from_init_to_an_answered_photo(program, tmp_path):
     assert answer(program, project, photo.read_bytes())["predictions"][0]["label"]
 
 
-@pytest.mark.verify
-@pytest.mark.training
-def test_ctrl_c_leaves_the_earlier_results(program, tmp_path):
-    run(program, "init", "mine", folder=tmp_path)
-    draw_channel(tmp_path / "mine/photos", 12)
-    earlier = tmp_path / "mine/out/ml/model/model.json"
-    earlier.parent.mkdir(parents=True)
-    earlier.write_text("of an earlier training")
+def started(program, project) -> subprocess.Popen:
+    """A long training, in its second epoch."""
     words = [program, "train", "--engine", "process", *QUICK, "--set=epochs=100000"]
     training = subprocess.Popen(
-        words,
-        cwd=tmp_path / "mine",
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+        words, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert training.stdout is not None
     for line in training.stdout:
         if line.startswith("epoch=1 "):
-            training.send_signal(signal.SIGINT)
-            break
+            return training
+    pytest.fail(f"it did not train: {training.communicate()[1]}")
+
+
+@pytest.fixture
+def project(program, tmp_path):
+    """A project with photos, and with the model of an earlier training."""
+    run(program, "init", "mine", folder=tmp_path)
+    draw_channel(tmp_path / "mine/photos", 12)
+    model = tmp_path / "mine/out/ml/model"
+    model.mkdir(parents=True)
+    (model / "model.json").write_text("of an earlier training")
+    return tmp_path / "mine"
+
+
+@pytest.mark.verify
+@pytest.mark.training
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_the_earlier_results(program, project, number):
+    training = started(program, project)
+    training.send_signal(number)
     _, said = training.communicate(timeout=120)
     assert training.returncode == 130
-    assert said.splitlines()[-1] == ("train: interrupted; the earlier results are as they were")
+    assert said.splitlines()[-1] == "train: interrupted; the earlier results are as they were"
     assert "Traceback" not in said
-    assert earlier.read_text() == "of an earlier training"
+    assert (project / "out/ml/model/model.json").read_text() == "of an earlier training"
+
+
+@pytest.mark.verify
+@pytest.mark.training
+def test_after_a_kill_the_next_run_starts_and_nothing_goes_on(program, project):
+    training = started(program, project)
+    below = processes.below(training.pid)[1:]
+    training.kill()
+    done = run(program, "train", "--engine", "process", *QUICK, folder=project)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads((project / "out/ml/model/model.json").read_text())["accuracy"]
+    training.communicate(timeout=120)  # until nobody holds its output any more
+    deadline = time.monotonic() + 60
+    while any(map(is_alive, below)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    with unfinished(project / "out") as results:
+        assert list((project / "out").glob(f"{UNFINISHED}-*")) == [results.out]
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
 
 
 @pytest.mark.verify
