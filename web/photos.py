@@ -152,7 +152,8 @@ def header_value(text: str) -> tuple[str, dict[str, str]]:
     message["x"] = text.replace("\r", " ").replace("\n", " ") or "none"
     try:
         (value, _), *parameters = message.get_params([], header="x")
-    except ValueError as error:  # such as a part's number of thousands of digits
+    # Such as a part's number of thousands of digits, or one part with a number and one without.
+    except (ValueError, TypeError) as error:
         raise Failure(400, f"the header '{text[:100]}' cannot be read; {SEND_FORM}") from error
     options = {name.lower(): _parameter(found) for name, found in parameters}
     return (value.strip().lower() if text else ""), options

@@ -12,11 +12,13 @@ from tests.fuzz import __main__ as fuzz
 from tests.fuzz import watch
 from tests.fuzz.corpus import FORMATS, corpus
 from tests.fuzz.mutations import case
+from tests.fuzz.parsers import REQUESTS, parse, request_case
 from tests.fuzz.runner import costs
 from tests.fuzz.watch import SLACK_MB, Cost, measured
 
 SEED = 18
 PHOTOS = 250
+CASES = 2000
 MOST_S = 20.0
 
 
@@ -27,6 +29,13 @@ def test_hostile_photos_take_no_more_than_their_pixels_need():
         if cost.extra_mb > SLACK_MB or not allowed:
             found[cost.number] = cost
     assert found == {}
+
+
+def test_hostile_requests_are_read_or_refused():
+    for header, body in REQUESTS:
+        parse(header, body)
+    for number in range(CASES):
+        parse(*request_case(SEED, number))
 
 
 def test_the_first_photos_are_photos():

@@ -27,6 +27,8 @@ ODD = [
     "filename*²=x",
     'filename="',
     ";;;=;=x;",
+    "a*0=x; a*=y",
+    "a*=y; a*1=x",
 ]
 
 
