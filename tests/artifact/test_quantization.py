@@ -87,7 +87,6 @@ def files(folder: Path) -> set[str]:
     "text, flags, without, with_int8",
     [
         (
-            # The first processor's flags count.
             "processor\t: 0\nflags\t\t: fpu avx512_vnni avx512_bf16\n\n"
             "processor\t: 1\nflags\t\t: fpu\n",
             {"fpu", "avx512_vnni", "avx512_bf16"},
@@ -154,7 +153,6 @@ def test_int8_that_answers_as_well_is_kept_and_run(tmp_path, photos, caplog):
     read = read_description(artifact)
     assert open_engine(artifact, read, "int8").precision == "int8"
     assert open_engine(artifact, read).precision == best_precision(processor_flags(), True)
-    # One of two files is no model.
     (artifact / "model.int8.bin").unlink()
     with pytest.raises(ArtifactError, match="model.int8.bin"):
         read_description(artifact)
@@ -177,7 +175,6 @@ def test_nothing_is_told_to_anyone(tmp_path):
     said = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path)],
         cwd=REPOSITORY,
-        # Nothing of the user's environment.
         env={"HOME": str(tmp_path / "home")},
         capture_output=True,
         text=True,
@@ -202,7 +199,6 @@ def test_the_gate_decides(tmp_path, photos, gate, kept):
 
 
 def test_an_earlier_int8_model_never_stands_beside_a_new_graph(tmp_path):
-    # Left by a job that was killed.
     (tmp_path / ".int8.x.slipway-tmp").mkdir()
     for name in INT8_FILES:
         (tmp_path / name).write_text("old")
@@ -215,7 +211,6 @@ def test_a_stop_ends_quantization_at_once(tmp_path, photos):
     description = exported(
         tmp_path, build("mobilenet_v3_small", 2), architecture="mobilenet_v3_small"
     )
-    # The tests' own process may have children already.
     before = {child.pid for child in psutil.Process().children()}
 
     def has_begun() -> bool:
