@@ -3,14 +3,14 @@
 One CSV of all, SageMaker's augmented manifests by split, the classes in label order.
 """
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 
+from artifact import people_csv
 from prepare.convert import Photo
 from prepare.scan import SPLITS, Source
 
+TABLE_FILE = "manifest.csv"
 COLUMNS = (
     "path",
     "split",
@@ -35,19 +35,20 @@ def manifests(
 ) -> dict[str, bytes]:
     """File name to content, the same bytes for the same photos."""
     label_of = {name: label for label, name in enumerate(classes)}
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    rows: list[Sequence[object]] = [COLUMNS]
     lines: dict[str, list[str]] = {split: [] for split in SPLITS}
     for source in sorted(photos, key=lambda source: outputs[source]):
         path = outputs[source]
         label = label_of[source.label]
         split = splits[source]
-        writer.writerow(_row(path, split, label, source, photos[source]))
+        rows.append(_row(path, split, label, source, photos[source]))
         uri = f"{s3_uri.rstrip('/')}/{path}" if s3_uri else path
         lines[split].append(json.dumps(_augmented(uri, label, source.label)) + "\n")
     texts = {f"{split}.manifest": "".join(lines[split]) for split in SPLITS}
-    texts["manifest.csv"] = table.getvalue()
+    texts[TABLE_FILE] = people_csv.table(rows)
+    names = people_csv.true_names(rows)
+    if names:
+        texts[people_csv.names_file(TABLE_FILE)] = names
     texts["classes.json"] = json.dumps(list(classes), ensure_ascii=False, indent=1) + "\n"
     # names that are not UTF-8 go back to the bytes that they came from
     return {name: text.encode("utf-8", "surrogateescape") for name, text in texts.items()}

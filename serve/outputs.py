@@ -1,7 +1,5 @@
 """From predictions to the body of an answer, in the type that the client accepts."""
 
-import csv
-import io
 import json
 import re
 from collections.abc import Sequence
@@ -9,6 +7,7 @@ from collections.abc import Sequence
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
+from artifact import people_csv
 from serve.inputs import JSON_TYPE, LINES_TYPE, InputError
 from serve.prediction import Prediction
 
@@ -39,15 +38,14 @@ def render(predictions: Sequence[Prediction], media_type: str) -> bytes:
     """The body: one JSON object, one object per line, or one CSV row per photo.
 
     A row holds label, probability, next label, its probability, and so on. A record without an
-    answer is {"error": "…"}, in CSV `error,"…"`.
+    answer is {"error": "…"}, in CSV `error,"…"`. A label is written as it is, also where a
+    spreadsheet would take it for a formula: programs read this.
     """
     if media_type == JSON_TYPE:
         return _json({"predictions": list(predictions)})
     if media_type == LINES_TYPE:
         return b"".join(_json(entry) for entry in predictions)
-    table = io.StringIO()
-    csv.writer(table, lineterminator="\n").writerows(_row(entry) for entry in predictions)
-    return table.getvalue().encode()
+    return "".join(people_csv.line(_row(entry)) for entry in predictions).encode()
 
 
 def _json(document: object) -> bytes:

@@ -1,13 +1,13 @@
 """A search as CSV for a spreadsheet or pandas.
 
+Names are written as artifact/people_csv.py does; the file of results holds them as they are.
 One row per trial in the order of their start, one column per hyperparameter.
 """
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from artifact import people_csv
 from artifact.model import write_atomically
 from tune.ranking import Entry, Ranking
 from tune.results import TuningJob
@@ -23,15 +23,12 @@ def write_csv(path: Path, jobs: Sequence[TuningJob]) -> None:
     rank is 1 for the best and empty without a value; values is the number of the objective's
     values. A hyperparameter named like one of these columns is written as 'hyperparameter NAME'.
     """
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
+    rows: list[list[object]] = [[*FIRST, *LAST]]
     if jobs:
-        writer.writerows(_table(Ranking(tuple(jobs))))
-    else:
-        writer.writerow([*FIRST, *LAST])
+        rows = list(_table(Ranking(tuple(jobs))))
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, text.getvalue().encode("utf-8", "replace"))
+    write_atomically(path, people_csv.table(rows).encode("utf-8", "replace"))
 
 
 def _table(ranking: Ranking) -> Iterator[list[object]]:

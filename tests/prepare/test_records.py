@@ -231,6 +231,16 @@ def test_lists_of_the_photos(s3_uri, start):
     assert entry["class-metadata"]["class-name"] == "b"
 
 
+def test_a_name_like_a_formula_is_text_in_the_list_and_true_elsewhere():
+    one = Source("=a/-1.jpg", "=a")
+    files = manifests({one: PHOTO}, {one: "test"}, {one: "test/=a/-1.jpg"}, ("=a",))
+    _, line = files["manifest.csv"].decode().splitlines()
+    assert line == "test/=a/-1.jpg,test,'=a,0,'=a/-1.jpg,JPEG,RGB,48,36,s,"
+    names = json.loads(files["manifest.names.json"])
+    assert names == {"'=a": "=a", "'=a/-1.jpg": "=a/-1.jpg"}
+    assert json.loads(files["classes.json"]) == ["=a"]
+
+
 def test_the_state_comes_back(tmp_path):
     state = PreparationState(True, {"seed": 0}, {"photos": 1}, {}, ["a"], {"b": "torn"}, ["c"])
     (tmp_path / ".staging").mkdir()

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 import torch
 
+from artifact import people_csv
 from artifact.model import Description
 from artifact.preprocessing import Preprocessing
+from train.job import Job
 from train.learning.checkpoint import State
 from train.result.history_charts import charts
 from train.result.measure import Answers
-from train.result.output_files import _csv, _metrics, _predictions
+from train.result.output_files import _metrics, _predictions, _write_predictions
 from train.result.report_notes import facts, notes
 
 CLASSES = ("a", "b", "c")
@@ -87,11 +89,23 @@ def test_predictions_are_a_table():
     paths = ["x.jpg", "y.jpg"]
     found = answers([[0.7, 0.2, 0.1], [0.25, 0.5, 0.25]], [[1, 0, 1], [0, 1, 0]], paths=paths)
     description = Description(CLASSES, Preprocessing(), "resnet18")
-    assert _predictions(found, description).decode() == (
+    assert people_csv.table(_predictions(found, description)) == (
         "photo,label,predicted,probability\nx.jpg,a;c,a,0.700000\ny.jpg,b,b,0.500000\n"
     )
     # A cell with a comma is quoted.
-    assert _csv(["a"], [["1,2"], [None]]) == b'a\n"1,2"\n""\n'
+    assert people_csv.table([["a"], ["1,2"], [None]]) == 'a\n"1,2"\n""\n'
+
+
+def test_predictions_hold_no_formulas_and_their_true_names_lie_beside(tmp_path):
+    found = answers([[0.7, 0.3], [0.2, 0.8]], [[1, 0], [0, 1]], paths=["=1+1.jpg", "b.jpg"])
+    description = Description(("@a", "b"), Preprocessing(), "resnet18")
+    job = Job(tmp_path)
+    job.output_data.mkdir(parents=True)
+    _write_predictions(job, _predictions(found, description))
+    lines = (job.output_data / "predictions.csv").read_text().splitlines()
+    assert lines[1:] == ["'=1+1.jpg,'@a,'@a,0.700000", "b.jpg,b,b,0.800000"]
+    names = json.loads((job.output_data / "predictions.names.json").read_text())
+    assert names == {"'=1+1.jpg": "=1+1.jpg", "'@a": "@a"}
 
 
 def description(**changes) -> Description:

@@ -1,14 +1,13 @@
 """A training's files under output/data: history, TensorBoard events, predictions, the report."""
 
-import csv
 import dataclasses
-import io
 import json
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from tensorboardX import SummaryWriter
 
+from artifact import people_csv
 from artifact.model import Description, discard_unfinished, write_atomically
 from artifact.names import writable
 from recipes.hyperparameters import Hyperparameters
@@ -34,8 +33,8 @@ def write_history(job: Job, history: Sequence[Mapping[str, float | None]]) -> No
     rows = []
     for row in history:
         rows.append([row.get(name) for name in columns])
-    table = _csv(columns, rows)
-    write_atomically(job.output_data / HISTORY_FILE, table)
+    table = people_csv.table([list(columns), *rows])
+    write_atomically(job.output_data / HISTORY_FILE, table.encode())
     events = job.output_data / "tensorboard"
     # Written anew each time: a job that goes on from a checkpoint would otherwise repeat epochs.
     shutil.rmtree(events, ignore_errors=True)
@@ -60,8 +59,7 @@ def write_output_files(
     write_atomically(job.output_data / METRICS_FILE, metrics.encode())
     reported = None
     if measured:
-        predictions = _predictions(measured[-1], description)
-        write_atomically(job.output_data / PREDICTIONS_FILE, predictions)
+        _write_predictions(job, _predictions(measured[-1], description))
         reported = measured[-1].for_report()
     write_training_report(
         job.output_data / REPORT_FILE,
@@ -99,21 +97,22 @@ def _metrics(
     }
 
 
-def _predictions(answers: Answers, description: Description) -> bytes:
+def _predictions(answers: Answers, description: Description) -> list[list[object]]:
     """photo, label, predicted, probability; several labels of a photo are joined by semicolons."""
-    rows = []
+    rows: list[list[object]] = [["photo", "label", "predicted", "probability"]]
     entries = zip(answers.paths, answers.wanted, answers.probabilities, strict=True)
     for path, wanted, probabilities in entries:
         predicted = int(probabilities.argmax())
         labels = [description.classes[int(index)] for index in wanted.nonzero()[:, 0]]
         probability = f"{probabilities[predicted]:.6f}"
         rows.append([str(path), ";".join(labels), description.classes[predicted], probability])
-    return _csv(["photo", "label", "predicted", "probability"], rows)
+    return rows
 
 
-def _csv(header: Iterable[str], rows: Iterable[Sequence[object]]) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return writable(text.getvalue()).encode()
+def _write_predictions(job: Job, rows: list[list[object]]) -> None:
+    table = writable(people_csv.table(rows))
+    write_atomically(job.output_data / PREDICTIONS_FILE, table.encode())
+    names = people_csv.true_names(rows)
+    if names:
+        path = job.output_data / people_csv.names_file(PREDICTIONS_FILE)
+        write_atomically(path, names.encode())
