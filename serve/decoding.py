@@ -11,13 +11,23 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from artifact.photo_header import PhotoHeader
 from serve.request_state import Overloaded, RequestState
 
 LARGE_PIXELS = 4_000_000  # larger photos are decoded one at a time, for their memory
 LONG_S = 0.1  # and so are those that take longer, for the cores
 SMOOTHING = 0.1  # weight of the newest photo in the running averages
+
+
+class Cost(Protocol):
+    """What is known of decoding before it begins; artifact/photo_header.py knows it of a photo."""
+
+    @property
+    def pixels(self) -> int: ...
+
+    @property
+    def seconds(self) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -37,7 +47,7 @@ class _Entry:
     ready: threading.Event = field(default_factory=threading.Event, compare=False)
 
 
-class _Lane:
+class Lane:
     """Some slots, and who waits for them, as a heap."""
 
     def __init__(self, slots: int):
@@ -67,12 +77,12 @@ class DecodingQueue:
     def __init__(self, slots: int):
         self._changed = threading.Lock()  # guards all below
         self._numbers = itertools.count()
-        self._small = _Lane(slots)
-        self._large = _Lane(1)
+        self._small = Lane(slots)
+        self._large = Lane(1)
         self._needed_s = 0.0  # running averages: of the time that photos took,
         self._planned_s = 0.0  # and of what their headers let expect
 
-    def expected(self, headers: Sequence[PhotoHeader]) -> DecodingTime:
+    def expected(self, headers: Sequence[Cost]) -> DecodingTime:
         """For a request of these photos, if it came now."""
         with self._changed:
             pace = self._pace()
@@ -81,8 +91,11 @@ class DecodingQueue:
         return DecodingTime(max(waits, default=0.0) * pace, planned_s * pace)
 
     @contextmanager
-    def slot(self, header: PhotoHeader, state: RequestState) -> Iterator[None]:
-        """Hold a slot for a photo. Raises Overloaded at the request's deadline, ClientGone."""
+    def slot(self, header: Cost, state: RequestState, learns: bool = True) -> Iterator[None]:
+        """Hold a slot for a photo. Raises Overloaded at the request's deadline, ClientGone.
+
+        learns: the time is that of decoding; otherwise the caller learns by itself.
+        """
         lane = self._lane(header)
         entry = self._enter(lane, header)
         try:
@@ -93,11 +106,19 @@ class DecodingQueue:
             try:
                 yield
             finally:
-                self._learn(header.seconds, time.monotonic() - started)
+                if learns:
+                    self.learn(header.seconds, time.monotonic() - started)
         finally:
             self._leave(lane, entry)
 
-    def _lane(self, header: PhotoHeader) -> _Lane:
+    def learn(self, planned_s: float, needed_s: float) -> None:
+        """A photo took so long, of which so much was expected."""
+        with self._changed:
+            weight = SMOOTHING if self._planned_s else 1.0
+            self._needed_s += weight * (needed_s - self._needed_s)
+            self._planned_s += weight * (planned_s - self._planned_s)
+
+    def _lane(self, header: Cost) -> Lane:
         if header.pixels > LARGE_PIXELS or header.seconds > LONG_S:
             return self._large
         return self._small
@@ -106,20 +127,14 @@ class DecodingQueue:
         """How much longer decoding takes here than its headers let expect."""
         return self._needed_s / self._planned_s if self._planned_s else 1.0
 
-    def _learn(self, planned_s: float, needed_s: float) -> None:
-        with self._changed:
-            weight = SMOOTHING if self._planned_s else 1.0
-            self._needed_s += weight * (needed_s - self._needed_s)
-            self._planned_s += weight * (planned_s - self._planned_s)
-
-    def _enter(self, lane: _Lane, header: PhotoHeader) -> _Entry:
+    def _enter(self, lane: Lane, header: Cost) -> _Entry:
         with self._changed:
             entry = _Entry(header.seconds, next(self._numbers))
             heapq.heappush(lane.waiting, entry)
             lane.fill()
             return entry
 
-    def _leave(self, lane: _Lane, entry: _Entry) -> None:
+    def _leave(self, lane: Lane, entry: _Entry) -> None:
         with self._changed:
             if entry.ready.is_set():
                 lane.running.remove(entry)

@@ -98,7 +98,7 @@ class Predictor:
         """
         state = state or RequestState.lasting(TIMEOUT_S)
         self._check_size(len(photos), top_k)
-        checked = [self._checked(photo) for photo in photos]
+        checked = [checked_photo(photo, self._shared.max_pixels) for photo in photos]
         headers = [entry[1] for entry in checked if isinstance(entry, tuple)]
         self.batcher.admit(len(photos), state, self._shared.decoding.expected(headers))
         state.photos = len(photos)
@@ -169,17 +169,6 @@ class Predictor:
                 raise
             return {"error": str(error)}
 
-    def _checked(self, photo: bytes | Exception) -> Checked:
-        """The photo with its header; the error where it cannot be used."""
-        if isinstance(photo, Exception):
-            return photo
-        is_long = len(photo) > LONG_BYTES
-        try:
-            with _reading_header if is_long else nullcontext():
-                return photo, photo_header(photo, self._shared.max_pixels)
-        except PhotoError as error:
-            return error
-
     def _pixels(self, photo: bytes, header: PhotoHeader, state: RequestState) -> Pixels:
         """The network's view of an encoded photo, uint8 [crop, crop, 3]."""
         with self._shared.decoding.slot(header, state):
@@ -211,3 +200,15 @@ class Predictor:
                 if probability > 0.5
             ]
         return answer
+
+
+def checked_photo(photo: bytes | Exception, max_pixels: int) -> Checked:
+    """The photo with its header; the error where it cannot be used."""
+    if isinstance(photo, Exception):
+        return photo
+    is_long = len(photo) > LONG_BYTES
+    try:
+        with _reading_header if is_long else nullcontext():
+            return photo, photo_header(photo, max_pixels)
+    except PhotoError as error:
+        return error

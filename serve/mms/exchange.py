@@ -42,6 +42,11 @@ class Work:
     left_s: float
     tolerant: bool
 
+    @property
+    def size(self) -> int:
+        """Bytes of all photos."""
+        return sum(len(photo) for photo in self.photos if isinstance(photo, bytes))
+
     def packed(self) -> bytes:
         """A line of JSON, then the photos' bytes one after the other."""
         head = {

@@ -8,12 +8,14 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from artifact.model import ArtifactError, read_description
 from artifact.unpack import MODEL_BOUNDS, ArchiveBounds
 from serve.admission import Admission
 from serve.batching import EngineDead
+from serve.decoding import Cost, DecodingQueue, Lane
 from serve.mms.backend import Mms, ModelLost
 from serve.mms.exchange import (
     Done,
@@ -27,16 +29,30 @@ from serve.mms.exchange import (
 from serve.mms.room import Room
 from serve.models import Models
 from serve.prediction import AnyPredictor, Prediction
-from serve.predictor import TIMEOUT_S
+from serve.predictor import TIMEOUT_S, SharedLimits, checked_photo
 from serve.request_state import RequestState
 
-AHEAD = 1  # requests of a model that wait within MMS, so that no worker is idle
 LATE_S = 1.0  # after the deadline: the worker may still say why it is late
 WATCH_S = 1.0
 PIPE_S = 60.0  # after which both sides have opened a pipe
 PROCESS_BYTES = 100 * 1024 * 1024  # of a worker, before its model
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RequestCost:
+    """What decoding all photos of a request takes, as their headers say."""
+
+    seconds: float
+    pixels: int = 0
+
+
+class WorkerSlots(DecodingQueue):
+    """A slot per worker, which does one request at a time; the cheapest request comes first."""
+
+    def _lane(self, header: Cost) -> Lane:
+        return self._small
 
 
 class RemoteQueue(Admission):
@@ -46,16 +62,24 @@ class RemoteQueue(Admission):
         super().__init__()
         self._mms = mms
         self._workers = workers
-        self.places = Room(workers + AHEAD)
+        self._max_pixels = SharedLimits(workers).max_pixels
+        self.slots = WorkerSlots(workers)
 
     def fault(self) -> str | None:
         """Why the model does not answer; None while it does."""
         return self._mms.fault()
 
-    def learn(self, photos: int, seconds: float) -> None:
+    def cost(self, photos: Sequence[bytes | Exception]) -> RequestCost:
+        """Of a request; what cannot be decoded costs nothing."""
+        checked = [checked_photo(photo, self._max_pixels) for photo in photos]
+        return RequestCost(sum(entry[1].seconds for entry in checked if isinstance(entry, tuple)))
+
+    def learn(self, photos: int, cost: RequestCost, done: Done) -> None:
         """A worker took so long for that many photos, and others worked meanwhile."""
+        decode_s = done.stages.get("decode", 0.0)
+        self.slots.learn(cost.seconds, decode_s)
         with self._changed:
-            self._learn_photos(photos, seconds / self._workers)
+            self._learn_photos(photos, (done.seconds - decode_s) / self._workers)
 
 
 class RemotePredictor:
@@ -94,10 +118,11 @@ class RemotePredictor:
     ) -> list[Prediction]:
         """As Predictor.predict."""
         state = state or RequestState.lasting(TIMEOUT_S)
-        self.batcher.admit(len(photos), state)
+        cost = self.batcher.cost(photos)
+        self.batcher.admit(len(photos), state, self.batcher.slots.expected([cost]))
         state.photos = len(photos)
         try:
-            done = self._done(photos, top_k, state, tolerant)
+            done = self._done(Work(photos, top_k, 0.0, tolerant), cost, state)
         except MemoryError as error:
             raise no_memory(error) from error
         except ModelLost:
@@ -128,18 +153,19 @@ class RemotePredictor:
             log.error("model %s was not unloaded: %s", self.name, error)
         shutil.rmtree(self.own, ignore_errors=True)
 
-    def _done(
-        self, photos: Sequence[bytes | Exception], top_k: int, state: RequestState, tolerant: bool
-    ) -> Done:
+    def _done(self, work: Work, cost: RequestCost, state: RequestState) -> Done:
+        """A worker's answer, once there is a place for the request."""
         queued = time.monotonic()
-        size = sum(len(photo) for photo in photos if isinstance(photo, bytes))
-        with self.batcher.places.holding(1, state), self._bodies.holding(size, state):
+        with (
+            self.batcher.slots.slot(cost, state, learns=False),
+            self._bodies.holding(work.size, state),
+        ):
             started = time.monotonic()
             left_s = state.left_s()
-            body = Work(photos, top_k, left_s, tolerant).packed()
+            body = replace(work, left_s=left_s).packed()
             done = unpacked_answer(self._mms.predict(self.name, body, left_s + LATE_S))
         state.add("queue", started - queued)
-        self.batcher.learn(len(photos), done.seconds)
+        self.batcher.learn(len(work.photos), cost, done)
         return done
 
 

@@ -80,9 +80,9 @@ def test_photos_up_to_the_bounds_are_small(pixels, seconds, large):
 def test_the_pace_of_the_machine_is_learned():
     queue = DecodingQueue(1)
     assert queue.expected([HEAVY, GOOD]).own_s == pytest.approx(1.01)
-    queue._learn(1.0, 3.0)
+    queue.learn(1.0, 3.0)
     assert queue.expected([HEAVY]).own_s == pytest.approx(3.0)
-    queue._learn(1.0, 1.0)
+    queue.learn(1.0, 1.0)
     assert queue.expected([HEAVY]).own_s == pytest.approx(2.8)
 
 

@@ -10,6 +10,7 @@ import pytest
 from artifact.model import ArtifactError
 from artifact.preprocessing import PhotoError
 from serve.batching import EngineDead
+from serve.decoding import DecodingTime
 from serve.mms import __main__ as starting
 from serve.mms import process
 from serve.mms.backend import Mms
@@ -26,11 +27,12 @@ from serve.mms.exchange import (
     unpacked_answer,
     write_failure,
 )
-from serve.mms.remote import RemoteQueue, remove_old_pipes
+from serve.mms.remote import RemoteQueue, RequestCost, WorkerSlots, remove_old_pipes
 from serve.mms.room import Room
 from serve.request_state import ClientGone, Overloaded, RequestState, TooManyPhotos
 from serve.settings import ServingSettings
 from tests.support.mms_servers import wait_until
+from tests.support.servers import photo
 
 MIB = 1024 * 1024
 FOLDER = Path("/tmp/mms-x")
@@ -216,12 +218,39 @@ def test_who_waits_too_long_or_has_gone_leaves_its_place():
 
 def test_a_queue_learns_by_its_workers_and_refuses_by_lateness():
     queue = RemoteQueue(Mms(FOLDER), workers=2)
-    queue.learn(1, 4.0)
+    queue.learn(1, RequestCost(1.0), Done([], {"decode": 2.0}, 6.0))
     assert queue._photo_s == 2.0
+    assert queue.slots.expected([RequestCost(0.5)]) == DecodingTime(0.0, 1.0)
     queue.admit(1, RequestState.lasting(60))
     with pytest.raises(Overloaded):
         queue.admit(1, RequestState.lasting(3))
     assert queue.waiting == 1
+
+
+def test_a_request_costs_what_its_photos_do():
+    queue = RemoteQueue(Mms(FOLDER), workers=1)
+    one = queue.cost([photo()]).seconds
+    assert one > 0
+    assert queue.cost([photo(), photo(), b"x", ValueError("x")]).seconds == pytest.approx(2 * one)
+
+
+def test_the_cheapest_request_comes_first():
+    slots = WorkerSlots(1)
+    begun: list[float] = []
+
+    def hold(seconds: float) -> None:
+        with slots.slot(RequestCost(seconds), RequestState.lasting(60), learns=False):
+            begun.append(seconds)
+
+    threads = []
+    with slots.slot(RequestCost(0.1), RequestState.lasting(60), learns=False):
+        for seconds in (9.0, 0.001, 2.0):
+            threads.append(threading.Thread(target=hold, args=(seconds,)))
+            threads[-1].start()
+        wait_until(lambda: len(slots._small.waiting) == 3)
+    for thread in threads:
+        thread.join()
+    assert begun == [0.001, 2.0, 9.0]
 
 
 def test_mms_that_does_not_answer_is_said_so(tmp_path):
