@@ -106,7 +106,7 @@ class Predictor:
         answers: list[Prediction] = []
         try:
             for index, future in enumerate(self._started(checked, state)):
-                where = f"instance {index}: " if len(photos) > 1 else ""
+                where = place(index, len(photos))
                 answers.append(self._answer(future, where, top_k, tolerant))
                 self.batcher.settle(1)
                 unanswered -= 1
@@ -160,14 +160,8 @@ class Predictor:
     ) -> Prediction:
         try:
             return self._named(future.result(), top_k)
-        except PhotoError as error:
-            if not tolerant:
-                raise PhotoError(f"{where}{error}") from error
-            return {"error": f"the photo cannot be used: {error}"}
         except ValueError as error:
-            if not tolerant:
-                raise
-            return {"error": str(error)}
+            return error_record(error, where, tolerant)
 
     def _pixels(self, photo: bytes, header: PhotoHeader, state: RequestState) -> Pixels:
         """The network's view of an encoded photo, uint8 [crop, crop, 3]."""
@@ -212,3 +206,22 @@ def checked_photo(photo: bytes | Exception, max_pixels: int) -> Checked:
             return photo, photo_header(photo, max_pixels)
     except PhotoError as error:
         return error
+
+
+def error_record(error: Exception, where: str, tolerant: bool) -> Prediction:
+    """The answer to a photo that cannot be used; without tolerant its error is raised.
+
+    where: in the request, such as "instance 3: ".
+    """
+    if isinstance(error, PhotoError):
+        if not tolerant:
+            raise PhotoError(f"{where}{error}") from error
+        return {"error": f"the photo cannot be used: {error}"}
+    if not tolerant:
+        raise error
+    return {"error": str(error)}
+
+
+def place(index: int, photos: int) -> str:
+    """Where a photo is in its request; empty for the only one."""
+    return f"instance {index}: " if photos > 1 else ""

@@ -32,12 +32,12 @@ PLAIN = {  # errors that a text alone makes
 
 @dataclass(frozen=True)
 class Work:
-    """A request for a worker. An exception stands for a photo that the gateway could not read.
+    """A request for a worker.
 
     left_s: seconds until nobody waits for the answer.
     """
 
-    photos: Sequence[bytes | Exception]
+    photos: Sequence[bytes]
     top_k: int
     left_s: float
     tolerant: bool
@@ -45,31 +45,27 @@ class Work:
     @property
     def size(self) -> int:
         """Bytes of all photos."""
-        return sum(len(photo) for photo in self.photos if isinstance(photo, bytes))
+        return sum(map(len, self.photos))
 
     def packed(self) -> bytes:
         """A line of JSON, then the photos' bytes one after the other."""
         head = {
-            "photos": [len(it) if isinstance(it, bytes) else str(it) for it in self.photos],
+            "photos": [len(photo) for photo in self.photos],
             "top_k": self.top_k,
             "left_s": self.left_s,
             "tolerant": self.tolerant,
         }
-        encoded = [photo for photo in self.photos if isinstance(photo, bytes)]
-        return b"".join([json.dumps(head).encode(), b"\n", *encoded])
+        return b"".join([json.dumps(head).encode(), b"\n", *self.photos])
 
     @classmethod
     def unpacked(cls, body: bytes) -> "Work":
         """The request that `packed` made into these bytes."""
         end = body.index(b"\n") + 1
         head = json.loads(body[:end])
-        photos: list[bytes | Exception] = []
-        for entry in head["photos"]:
-            if isinstance(entry, str):
-                photos.append(ValueError(entry))
-                continue
-            photos.append(body[end : end + entry])
-            end += entry
+        photos = []
+        for length in head["photos"]:
+            photos.append(body[end : end + length])
+            end += length
         return cls(photos, head["top_k"], head["left_s"], head["tolerant"])
 
 

@@ -29,7 +29,14 @@ from serve.mms.exchange import (
 from serve.mms.room import Room
 from serve.models import Models
 from serve.prediction import AnyPredictor, Prediction
-from serve.predictor import TIMEOUT_S, SharedLimits, checked_photo
+from serve.predictor import (
+    TIMEOUT_S,
+    Checked,
+    SharedLimits,
+    checked_photo,
+    error_record,
+    place,
+)
 from serve.request_state import RequestState
 
 LATE_S = 1.0  # after the deadline: the worker may still say why it is late
@@ -69,10 +76,9 @@ class RemoteQueue(Admission):
         """Why the model does not answer; None while it does."""
         return self._mms.fault()
 
-    def cost(self, photos: Sequence[bytes | Exception]) -> RequestCost:
-        """Of a request; what cannot be decoded costs nothing."""
-        checked = [checked_photo(photo, self._max_pixels) for photo in photos]
-        return RequestCost(sum(entry[1].seconds for entry in checked if isinstance(entry, tuple)))
+    def checked(self, photos: Sequence[bytes | Exception]) -> list[Checked]:
+        """The photos with their headers, or their errors."""
+        return [checked_photo(photo, self._max_pixels) for photo in photos]
 
     def learn(self, photos: int, cost: RequestCost, done: Done) -> None:
         """A worker took so long for that many photos, and others worked meanwhile."""
@@ -116,20 +122,35 @@ class RemotePredictor:
         state: RequestState | None = None,
         tolerant: bool = False,
     ) -> list[Prediction]:
-        """As Predictor.predict."""
+        """As Predictor.predict. A photo whose header is wrong never reaches a worker."""
         state = state or RequestState.lasting(TIMEOUT_S)
-        cost = self.batcher.cost(photos)
-        self.batcher.admit(len(photos), state, self.batcher.slots.expected([cost]))
         state.photos = len(photos)
+        good: list[bytes] = []
+        errors: dict[int, Prediction] = {}
+        seconds = 0.0
+        for index, photo in enumerate(self.batcher.checked(photos)):
+            if isinstance(photo, Exception):
+                errors[index] = error_record(photo, place(index, len(photos)), tolerant)
+            else:
+                good.append(photo[0])
+                seconds += photo[1].seconds
+        work = Work(good, top_k, 0.0, tolerant)
+        answers = iter(self._answers(work, RequestCost(seconds), state) if good else [])
+        return [errors.get(index) or next(answers) for index in range(len(photos))]
+
+    def _answers(self, work: Work, cost: RequestCost, state: RequestState) -> list[Prediction]:
+        """A worker's predictions, if it can give them in time."""
+        count = len(work.photos)
+        self.batcher.admit(count, state, self.batcher.slots.expected([cost]))
         try:
-            done = self._done(Work(photos, top_k, 0.0, tolerant), cost, state)
+            done = self._done(work, cost, state)
         except MemoryError as error:
             raise no_memory(error) from error
         except ModelLost:
             self.lost()
             raise
         finally:
-            self.batcher.settle(len(photos))
+            self.batcher.settle(count)
         for stage, seconds in done.stages.items():
             state.add(stage, seconds)
         return done.predictions

@@ -1,5 +1,6 @@
 """slipway-serve-mms from outside: a stand-in for MMS behind the true server; no container."""
 
+import json
 import os
 import shutil
 import signal
@@ -78,6 +79,13 @@ def test_what_cannot_be_answered_gets_one_sentence(one, body, headers, status, w
     found, answer = one.server.invoke(body, path="/invocations", **{**JPEG, **headers})
     assert found == status
     assert words in answer["error"]
+
+
+def test_a_photo_that_its_header_refuses_costs_no_worker_any_time(one):
+    one.server.label(photo())
+    before = one.asked()
+    assert one.server.invoke(b"hello")[0] == 422
+    assert one.asked() == before
 
 
 @pytest.mark.parametrize("name", ODD)
@@ -171,6 +179,18 @@ def test_sigterm_answers_what_was_accepted_and_removes_all_files(colours, tmp_pa
         assert [answer.result() for answer in answers] == ["red"] * 6
         assert running.server.process.wait(timeout=30) == 0
     assert list((tmp_path / "tmp").glob("slipway-*")) == []
+
+
+def test_batch_transform_answers_each_record(colours, tmp_path):
+    lines = b"\n".join([instances(photo("red")), b"{", instances(b"x"), instances(photo("blue"))])
+    with mms_serving(tmp_path, colours.model, SAGEMAKER_BATCH="true") as running:
+        headers = {"Content-Type": "application/jsonlines", "Accept": "application/jsonlines"}
+        status, _, answer = running.server.ask("POST", "/invocations", lines, headers)
+        assert status == 200
+        red, no_json, no_photo, blue = map(json.loads, answer.splitlines())
+        assert (red["label"], blue["label"]) == ("red", "blue")
+        assert "is not JSON" in no_json["error"]
+        assert "the photo cannot be used" in no_photo["error"]
 
 
 def refused(port: int) -> bool:
