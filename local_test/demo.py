@@ -29,6 +29,7 @@ from slipway.steps import (
     channels_of,
     described,
     learn,
+    measured_accuracy,
     prepare,
     print_table,
     run_module,
@@ -83,7 +84,7 @@ def demo(engine: ContainerEngine, data: Path | None, out: Path, recipe: Recipe) 
         correct = _ask_endpoint(engine, results)
         # Both are a whole number of photos through the same number, so that == is exact.
         served: float = sum(correct) / len(correct)
-        trained = _test_accuracy(results)
+        trained = measured_accuracy(results)["test"]
     seconds = time.monotonic() - started
     _show(Results(out), trained, served, seconds)
     if trained != served:
@@ -118,13 +119,6 @@ def _ask_endpoint(engine: ContainerEngine, results: Results) -> list[bool]:
             flush=True,
         )
         return ask(url, photos)
-
-
-def _test_accuracy(results: Results) -> float:
-    """The accuracy on the test photos that training measured."""
-    text = (results.model / "model.json").read_text(encoding="utf-8")
-    model = json.loads(text)
-    return float(model["accuracy"]["test"])
 
 
 def ask(url: str, photos: list[Path]) -> list[bool]:

@@ -8,7 +8,7 @@ A server reads environment variables, not options:
 
   SLIPWAY_MODEL_DIR               folder of the model; /opt/ml/model
   SAGEMAKER_BIND_TO_PORT          port; 8080
-  SLIPWAY_HOST                    address to listen on; 0.0.0.0
+  SLIPWAY_HOST                    address to listen on; 127.0.0.1
   SLIPWAY_PRECISION               auto, f32, bf16, int8; on a GPU f16, too
   SLIPWAY_DEVICE                  auto, cpu, cuda
   SAGEMAKER_MAX_PAYLOAD_IN_MB     largest body; 6

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
+from artifact.json_text import read_json
 from recipes.preparation import Preparation
-from runtime import docker
+from runtime import docker, job_tree
 from runtime.container_engine import ContainerEngine
 from runtime.errors import RunError
 from runtime.opt_ml import lay_out, pack_model
@@ -94,6 +95,17 @@ def learn(
     lay_out(results.root, hyperparameters, channels)
     train(engine, results.root)
     pack_model(results.root, results.archive)
+
+
+def measured_accuracy(results: Results) -> dict[str, float]:
+    """The accuracies that the training measured, by part of the photos. RunError without any."""
+    try:
+        # The container may have left a link in place of its model.json.
+        with job_tree.open_inside(results.root, "model/model.json") as file:
+            accuracy = read_json(file.read())["accuracy"]
+        return {part: value for part, value in accuracy.items() if isinstance(value, float)}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RunError(f"the training left no accuracy in model/model.json ({error})") from error
 
 
 def run_module(module: str, *arguments: str) -> None:

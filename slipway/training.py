@@ -7,7 +7,6 @@ To train on an /opt/ml tree of your own: python -m train --root FOLDER.
 """
 
 import argparse
-import json
 import signal
 import sys
 import time
@@ -27,6 +26,7 @@ from slipway.steps import (
     described,
     learn,
     make_ready,
+    measured_accuracy,
     prepare,
     print_table,
     unfinished,
@@ -65,7 +65,8 @@ def train(options: argparse.Namespace) -> int:
         if "train" not in channels:
             raise RunError(f"'{photos}' leaves no photos to train on")
         learn(make_container_engine(name), results, recipe.hyperparameters, channels)
-    _show(recipe, Results(out), time.monotonic() - started)
+        measured = measured_accuracy(results)
+    _show(recipe, Results(out), measured, time.monotonic() - started)
     return 0
 
 
@@ -77,11 +78,8 @@ def changed_recipe(path: Path, changed: dict[str, str]) -> Recipe:
     return changed_ones
 
 
-def _show(recipe: Recipe, results: Results, seconds: float) -> None:
+def _show(recipe: Recipe, results: Results, measured: dict[str, float], seconds: float) -> None:
     """What was made and where, and a last line for programs."""
-    text = (results.model / "model.json").read_text(encoding="utf-8")
-    accuracy = json.loads(text)["accuracy"]
-    measured = {part: value for part, value in accuracy.items() if isinstance(value, float)}
     rows: dict[str, object] = {
         f"accuracy ({part})": f"{value:.4f}" for part, value in measured.items()
     }
