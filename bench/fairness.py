@@ -29,7 +29,7 @@ from runtime.ports import free_port  # noqa: E402  # the path is set above
 from runtime.probes import ping  # noqa: E402  # see above
 from tests.support.colour_model import write_colour_model  # noqa: E402  # see above
 
-HEAD = b"POST /invocations HTTP/1.1\r\nHost: a\r\nContent-Type: image/jpeg\r\n"
+HEAD = b"POST /invocations HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 LINES = b"".join(b"a%d:b\r\n" % number for number in range(150))
 EMPTY = b"Content-Length: 1\r\n\r\nx"

@@ -1,6 +1,7 @@
 """One client's connection: uvicorn's HTTP/1.1, with limits on the time that it may take."""
 
 import asyncio
+import logging
 import time
 import weakref
 from typing import Any
@@ -9,6 +10,7 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from serve.http_rules import ServerConnection
+from serve.request_log import record_no_http
 from serve.turns import SLICE_S, Cost, Turns
 
 HEAD_S = 10.0  # for a request's head to arrive
@@ -16,6 +18,9 @@ UNREAD_S = 30.0  # for which a client may leave its answer unread
 REFUSED_S = 1.0  # in which a client may finish what it sends, before it is cut off
 READ_BYTES = 16 * 1024  # read at once
 
+# uvicorn writes lines without a form for what any client may send; the request's log has one.
+log = logging.getLogger(__name__)
+log.setLevel(logging.ERROR)
 _turns: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Turns]" = weakref.WeakKeyDictionary()
 
 
@@ -42,6 +47,7 @@ class Protocol(H11Protocol):
     def __init__(self, *arguments: Any, **options: Any):  # Any: uvicorn's own, passed on
         super().__init__(*arguments, **options)
         self.conn = ServerConnection()
+        self.logger = log
         self._turns = turns_of(self.loop)
         self._cost = Cost()
 
@@ -142,6 +148,7 @@ class Protocol(H11Protocol):
         self._stop_watch()  # between requests the keep-alive time counts
 
     def send_400_response(self, msg: str) -> None:
+        record_no_http(self.conn.fault)
         body = b'{"error": "the request is not valid HTTP/1.1"}\n'
         headers = [
             (b"content-type", b"application/json"),

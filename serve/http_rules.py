@@ -19,24 +19,30 @@ class ServerConnection(h11.Connection):
     """The server's side of a connection. Its events come until `pause_at`, then it says NEED_DATA.
 
     pause_at: on time.perf_counter's clock. paused: whether there may be more to parse.
+    fault: why what came is no request.
     """
 
     def __init__(self) -> None:
         super().__init__(h11.SERVER, HEAD_BYTES)
         self.pause_at = 0.0
         self.paused = False
+        self.fault = ""
 
     def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
         """As h11's. Raises RemoteProtocolError for a request that is not to be answered."""
         if time.perf_counter() >= self.pause_at:
             self.paused = True
             return h11.NEED_DATA
-        if self.their_state is h11.IDLE:
-            self._check_head()
-        event = super().next_event()
-        if isinstance(event, h11.Request):
-            _check_length(event)
-            return origin_form(event)
+        try:
+            if self.their_state is h11.IDLE:
+                self._check_head()
+            event = super().next_event()
+            if isinstance(event, h11.Request):
+                _check_length(event)
+                return origin_form(event)
+        except h11.RemoteProtocolError as error:
+            self.fault = str(error)
+            raise
         return event
 
     def _check_head(self) -> None:

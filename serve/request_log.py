@@ -20,6 +20,7 @@ ROUTES = (
     "/execution-parameters",
     "/models",
 )
+REASON_LENGTH = 200  # characters; the parser quotes what it found
 PATH_LENGTH = 200  # characters of a path in the log
 INFERENCE_ID = b"x-amzn-sagemaker-inference-id"
 INFERENCE_ID_LENGTH = 64  # SageMaker's own maximum
@@ -41,7 +42,7 @@ def record(
         metrics.photos.inc(state.photos)
     inference_id = dict(scope["headers"]).get(INFERENCE_ID, b"").decode("latin-1")
     entry = {
-        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "time": _now(),
         "method": scope["method"],
         "path": scope["path"][:PATH_LENGTH],
         "status": answer.status,
@@ -53,9 +54,22 @@ def record(
     }
     if answer.status >= 400:
         entry["error"] = _error_in(answer.body)
+    _write(entry)
+
+
+def record_no_http(reason: str) -> None:
+    """Log what could not be read as a request. reason: what the parser says."""
+    _write({"time": _now(), "status": 400, "error": f"not HTTP/1.1: {reason[:REASON_LENGTH]}"})
+
+
+def _write(entry: dict[str, object]) -> None:
     # one write: lines of several worker processes must not mix
     sys.stdout.write(json.dumps(entry) + "\n")
     sys.stdout.flush()
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def route_of(path: str) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import atexit
+import json
 import os
 import socket
 import tempfile
@@ -109,8 +110,13 @@ def test_a_client_without_a_request_is_let_go(connection):
     assert connection.protocol.eof_received() is False
 
 
-def test_no_http_is_a_400_in_json(connection):
+def test_no_http_is_a_400_in_json(connection, capsys):
+    connection.protocol.conn.fault = "illegal request line: " + "x" * 300
     connection.protocol.send_400_response("ignored")
+    entry = json.loads(capsys.readouterr().out)
+    assert entry["status"] == 400
+    assert entry["error"].startswith("not HTTP/1.1: illegal request line: xxx")
+    assert len(entry["error"]) < 250
     head, _, body = connection.written.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n")
     assert b"content-type: application/json" in head
