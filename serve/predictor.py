@@ -23,8 +23,8 @@ from serve.prediction import Prediction
 from serve.request_state import RequestState, TooManyPhotos
 
 MAX_PIXELS = 40_000_000  # a payload of 6 MB can claim to hold far more
-PIXEL_BYTES = 16  # memory that decoding takes per pixel for a moment, at most (WebP)
-PIXEL_SHARE = 0.4  # of the memory this process may use, for one large photo
+PIXEL_BYTES = 22  # memory that decoding takes per pixel for a moment, at most (WebP)
+PIXEL_SHARE = 0.55  # of the memory this process may use, for one large photo
 WINDOW = 4  # photos of one request that are decoded ahead, beyond the engine's batch
 MAX_LABELS = 50_000  # in one answer: about 3 MB of JSON
 TIMEOUT_S = 60.0
