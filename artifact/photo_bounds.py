@@ -9,16 +9,12 @@ import struct
 from collections.abc import Callable
 
 from artifact.photo_formats import PhotoError, damaged, format_of
-from artifact.photo_header import PhotoHeader, Room, sized
+from artifact.photo_header import PhotoHeader, Room, sized, with_scans
 from artifact.tiff_bounds import tiff_header
 
 MAX_SEGMENTS = 1000  # of a JPEG, before its pixels: depth maps come in some hundreds of them
 MAX_EXIF_SEGMENTS = 64  # Pillow joins them one by one
 MAX_FILLING = 65_536  # bytes between segments, which Pillow reads one at a time
-# A progressive JPEG has about 10 scans, each over all pixels.
-MAX_SCANS = 30
-MAX_SCANNED_PIXELS = 2_500_000_000
-SCAN_PASSES = 0.25  # of the time of the first scan, for each further one
 MAX_CHUNKS = 1000  # of a PNG, WebP or GIF, beside those that its bytes fill
 MAX_TEXTS = 32  # compressed ones in a PNG; each may be 1 MB
 CHUNK_BYTES = 1024  # of a chunk with pixels, at least: encoders write 8 kB and more
@@ -82,10 +78,7 @@ def _jpeg(data: bytes) -> PhotoHeader:
         place += max(2, length)
     # in coded samples no FF is followed by DA
     scans = data.count(b"\xff\xda", after - 1)
-    header = sized("JPEG", data, sizes, passes=1 + SCAN_PASSES * (scans - 1))
-    if scans > MAX_SCANS and scans * header.pixels > MAX_SCANNED_PIXELS:
-        raise PhotoError(f"it is a JPEG of {scans} scans, far more than photos have")
-    return header
+    return with_scans(sized("JPEG", data, sizes), scans)
 
 
 def _png(data: bytes) -> PhotoHeader:

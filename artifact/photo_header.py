@@ -1,6 +1,6 @@
 """What is known of a photo before it is decoded: its size, and the work that decoding it takes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from artifact.photo_formats import PhotoError, damaged
 
@@ -9,6 +9,12 @@ from artifact.photo_formats import PhotoError, damaged
 PHOTO_S = 0.0005  # per photo, however small
 PIXEL_NS = {"JPEG": 8, "PNG": 20, "WEBP": 25, "GIF": 12, "BMP": 8, "TIFF": 20}
 BYTE_NS = {"JPEG": 20, "PNG": 15, "WEBP": 40, "GIF": 20, "BMP": 1, "TIFF": 15}
+
+
+# A progressive JPEG has about 10 scans, each over all pixels.
+MAX_SCANS = 30
+MAX_SCANNED_PIXELS = 2_500_000_000
+SCAN_PASSES = 0.25  # of the time of the first scan, for each further one
 
 
 @dataclass(frozen=True)
@@ -60,3 +66,10 @@ def sized(kind: str, data: bytes, sizes: list[tuple[int, int]], passes: float = 
         raise damaged("its header names no size")
     width, height = max(sizes, key=lambda size: size[0] * size[1])
     return PhotoHeader(kind, width, height, len(data), passes=passes)
+
+
+def with_scans(header: PhotoHeader, scans: int) -> PhotoHeader:
+    """The header of a photo whose JPEG goes over its pixels so often. PhotoError for too often."""
+    if scans > MAX_SCANS and scans * header.pixels > MAX_SCANNED_PIXELS:
+        raise PhotoError(f"it is a JPEG of {scans} scans, far more than photos have")
+    return replace(header, passes=1 + SCAN_PASSES * max(0, scans - 1))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from artifact.photo_formats import PhotoError, damaged
-from artifact.photo_header import PhotoHeader
+from artifact.photo_header import PhotoHeader, with_scans
 
 MAX_TAGS = 256  # photos have about 20, and scientific ones 60
 MAX_PARTS = 50_000  # strips or tiles: a photo of 50,000 rows may have one row in each
@@ -21,7 +21,7 @@ SHARED = 2
 # What photos use: none, CCITT, LZW, JPEG, Deflate, PackBits. The decoders of others take memory as
 # their data says (LZMA up to 4 GB, Zstandard 128 MB).
 COMPRESSIONS = {1, 2, 3, 4, 5, 7, 8, 32773, 32946}
-UNCOMPRESSED = 1
+UNCOMPRESSED, JPEG = 1, 7
 TYPE_BYTES = {
     **{1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8},
     **{13: 4, 16: 8, 17: 8, 18: 8},
@@ -133,10 +133,15 @@ def tiff_header(data: bytes) -> PhotoHeader:
     rows = min(directory.number(ROWS, height), height)
     tile_width = directory.number(TILE_WIDTH, 0)
     tile_height = directory.number(TILE_HEIGHT, 0)
-    _check_count(_parts(height, rows) * planes)
-    _check_count(_parts(width, tile_width) * _parts(height, tile_height) * planes)
+    strips = _parts(height, rows) * planes
+    tiles = _parts(width, tile_width) * _parts(height, tile_height) * planes
+    _check_count(max(strips, tiles))
     _check_bytes(directory, len(data), compression)
-    return PhotoHeader("TIFF", width, height, len(data), decoded=tile_width * tile_height)
+    header = PhotoHeader("TIFF", width, height, len(data), decoded=tile_width * tile_height)
+    if compression != JPEG:
+        return header
+    # each part is a JPEG of its own, of one scan as a rule
+    return with_scans(header, data.count(b"\xff\xda") // (tiles or strips or 1))
 
 
 def _parts(whole: int, part: int) -> int:

@@ -35,6 +35,7 @@ from pathlib import Path
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from artifact.host_rule import WILDCARDS, HostRule
+from artifact.log_lines import log_to
 from artifact.names import escape_output
 from local_sagemaker import folders, lifecycle
 from local_sagemaker.access import Access
@@ -53,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT; then stop everything that runs."""
     escape_output()
     options = parsed(arguments)
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
+    log_to(sys.stderr)
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     keys = Access(options.own_key)
     try:

@@ -1,4 +1,4 @@
-"""A server, by its process's memory and its log, while small files that once cost gigabytes come."""
+"""A server's memory and its log while small files come that once cost gigabytes."""
 
 import json
 import re
