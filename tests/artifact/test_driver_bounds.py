@@ -26,6 +26,7 @@ NO_KERNELS = (
         ("12.8", "525.60.13", None),
         ("13.0", "579.99", "580"),
         ("13.0", "580.0", None),
+        # Of a newer CUDA nothing is known yet.
         ("14.0", "1.0", None),
     ],
 )
@@ -43,6 +44,7 @@ def test_the_oldest_driver(tmp_path, cuda, version, needed):
 
 @pytest.mark.parametrize(
     "number, reached",
+    # torch gives 12.4 as 12040.
     [("12040", "12.4"), ("13010", "13.1"), ("9020", "9.2"), ("11090", "11.9")],
 )
 def test_torchs_number_of_a_cuda_version_is_read(tmp_path, number, reached):
@@ -71,6 +73,7 @@ def test_the_first_gpu_with_kernels(capability, found):
     [
         (None, True, "13.0", True),
         ("0", True, "13.0", True),
+        # -1 hides all GPUs.
         ("-1", True, "13.0", False),
         (" ", True, "13.0", False),
         (None, False, "13.0", False),
@@ -98,5 +101,6 @@ def test_a_driver_that_will_not_do_is_a_warning(tmp_path, monkeypatch, caplog):
 
 @pytest.mark.parametrize("found", [None, SimpleNamespace(origin=None)])
 def test_without_torch_there_is_no_cuda(monkeypatch, found):
+    # A namespace without a package has no origin.
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: found)
     assert torch_cuda() is None

@@ -25,10 +25,14 @@ def lay_out(folder: Path, files: dict[str, object]) -> Path:
     "files, expected",
     [
         ({}, CORES),
+        # "max": no limit.
         ({"cpu.max": "max 100000"}, CORES),
         ({"cpu.max": "100000 100000"}, 1),
+        # A quarter of a core is one, rounded up.
         ({"cpu.max": "25000 100000"}, 1),
+        # More than the machine has.
         ({"cpu.max": "9900000 100000"}, CORES),
+        # -1: no limit, in the first version of cgroups.
         ({"cpu/cpu.cfs_quota_us": -1, "cpu/cpu.cfs_period_us": 100000}, CORES),
         ({"cpu/cpu.cfs_quota_us": 100000, "cpu/cpu.cfs_period_us": 100000}, 1),
     ],
@@ -44,6 +48,7 @@ def test_cores_are_those_of_the_cgroup(tmp_path, files, expected):
         ({"memory.max": "max"}, TOTAL),
         ({"memory.max": 2**30}, 2**30),
         ({"memory/memory.limit_in_bytes": 2**29}, 2**29),
+        # Its largest number stands for no limit.
         ({"memory/memory.limit_in_bytes": 9223372036854771712}, TOTAL),
     ],
 )
@@ -60,6 +65,7 @@ def test_memory_is_that_of_the_cgroup(tmp_path, files, expected):
             {
                 "memory.max": 2**30,
                 "memory.current": 2**29,
+                # The kernel drops such files where memory is needed.
                 "memory.stat": "anon 5\ninactive_file 100\nactive_file 28",
             },
             2**29 + 128,
@@ -80,7 +86,9 @@ def test_a_folder_in_memory_has_half_of_what_is_left(tmp_path, monkeypatch):
     number = f"{os.major(device)}:{os.minor(device)}"
     mounts = tmp_path / "mountinfo"
     monkeypatch.setattr(machine, "memory_left", lambda: 4000)
+    # The mount whose device number the folder has counts.
     mounts.write_text(f"1 2 0:0 / /x rw - tmpfs x rw\n3 4 {number} / / rw shared:1 - ext4 d rw\n")
     assert machine.folder_room(tmp_path, mounts) > 4000
+    # A tmpfs takes memory: others need the other half.
     mounts.write_text(f"3 4 {number} / / rw shared:1 - tmpfs tmpfs rw\n")
     assert machine.folder_room(tmp_path, mounts) == 2000

@@ -10,6 +10,7 @@ from artifact.plot import dots, line_path, linear_axis, search_axis, ticks, valu
 @pytest.mark.parametrize(
     "scale, low, high, middle",
     [
+        # The middle of the axis is the middle of the search.
         ("Linear", 0.0, 8.0, 4.0),
         ("Logarithmic", 1e-4, 1e-2, 1e-3),
         ("ReverseLogarithmic", 0.0, 0.99, 0.9),
@@ -18,6 +19,7 @@ from artifact.plot import dots, line_path, linear_axis, search_axis, ticks, valu
 def test_a_range_is_drawn_in_the_scale_it_was_searched_in(scale, low, high, middle):
     axis = search_axis(low, high, 100, 0, scale)
     assert axis.place([low, middle, high]).tolist() == [100, 50, 0]
+    # What was not measured has no place.
     assert np.isnan(axis.place(np.nan))
     assert all(low <= tick <= high for tick in axis.ticks)
     assert middle in axis.ticks
@@ -35,6 +37,7 @@ def test_a_range_of_one_value_lies_in_the_middle(scale):
     [
         (0.12, 0.125, [0.12, 0.122, 0.124]),
         (0.005, 0.125, [0.005, 0.01, 0.02, 0.05, 0.1]),
+        # A range over decades has only powers of ten.
         (1e-5, 1.0, [1e-5, 1e-4, 1e-3, 0.01, 0.1, 1.0]),
     ],
 )
@@ -53,11 +56,13 @@ def test_round_ticks_enclose_both_ends(low, high):
 
 
 def test_one_outlier_makes_a_logarithmic_axis():
+    # One outlier would press all others into one line.
     usual = np.linspace(0.5, 1, 20)
     assert value_axis(usual, 0, 1).scale == "Linear"
     assert value_axis(np.append(usual, 1e6), 0, 1).scale == "Logarithmic"
     assert value_axis(usual, 0, 1).low == 0
     assert value_axis(usual, 0, 1, zero=False).low == 0.5
+    # Not one finite value: there is an axis all the same.
     assert value_axis(np.array([np.nan, np.inf]), 0, 1).marks()
 
 
@@ -76,6 +81,7 @@ def test_counts_begin_with_their_first():
 def test_lines_break_where_nothing_was_measured():
     x, y = np.arange(4.0), np.array([1, np.nan, 3, 4])
     assert line_path(x, y) == "M0 1M2 3L3 4"
+    # A single point between gaps would be invisible as a line.
     assert dots(x, y, 2) == [(0, 1)]
     assert len(dots(x, y, 4)) == 3
 

@@ -73,6 +73,7 @@ def test_without_validation_photos_training_photos_judge_int8(tmp_path):
 def test_sigterm_while_quantizing_leaves_the_artifact(tmp_path):
     job = make_job(tmp_path, {"train": 4, "validation": 2, "test": 2}, epochs=1, quantize="true")
     process = start(job, 1)
+    # In the middle of its work.
     read_until(process, "quantization: calibrating")
     process.send_signal(signal.SIGTERM)
     asked = time.monotonic()

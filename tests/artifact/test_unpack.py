@@ -18,6 +18,7 @@ def temporary(tmp_path, monkeypatch) -> Path:
     """The folder of temporary files, for this test alone."""
     folder = tmp_path / "temporary"
     folder.mkdir()
+    # tempfile keeps the folder that it found first.
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     return folder
 
@@ -31,6 +32,7 @@ def archive(path: Path, *members: tuple[str, bytes]) -> Path:
     return path
 
 
+# The archive by its own path, or by its folder's.
 @pytest.mark.parametrize("by_name", [True, False])
 def test_an_archive_is_unpacked_into_a_temporary_folder(tmp_path, temporary, by_name):
     path = archive(tmp_path / "model.tar.gz", ("model.json", b"{}"), ("code/a/b.py", b"pass"))
@@ -71,6 +73,7 @@ def test_a_damaged_archive_leaves_nothing_behind(tmp_path, temporary, data, word
 
 def test_an_archive_that_is_cut_off_leaves_nothing_behind(tmp_path, temporary):
     path = archive(tmp_path / "model.tar.gz", ("model.json", bytes(range(256)) * 4000))
+    # The end of gzip's stream is missing.
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(ArtifactError, match="cannot be unpacked"):
         artifact_folder(tmp_path)
@@ -80,6 +83,7 @@ def test_an_archive_that_is_cut_off_leaves_nothing_behind(tmp_path, temporary):
 @pytest.mark.parametrize(
     "code, error, words",
     [
+        # A full disk may be emptied: it is no fault of the archive.
         (errno.ENOSPC, MemoryError, "does not fit into .* when it is unpacked"),
         (errno.EIO, ArtifactError, "cannot be unpacked"),
     ],
@@ -102,6 +106,7 @@ def test_links_and_devices_are_left_out(tmp_path):
         for name, kind in (("link", tarfile.SYMTYPE), ("hard", tarfile.LNKTYPE)):
             member = tarfile.TarInfo(name)
             member.type = kind
+            # Links could lead out of the folder.
             member.linkname = "/etc/passwd"
             tar.addfile(member)
         fifo = tarfile.TarInfo("fifo")
@@ -120,6 +125,7 @@ def test_a_file_outside_is_refused_or_left_out(tmp_path):
     with pytest.raises(ValueError, match=r"'\.\./outside' would lie outside the folder"):
         extract(path, folder)
     assert not any(folder.iterdir())
+    # Where strict is off, only the others are written.
     extract(path, folder, strict=False)
     assert [found.name for found in folder.iterdir()] == ["inside"]
     assert not (tmp_path / "outside").exists()
@@ -135,6 +141,7 @@ def test_an_error_without_words_gets_some(tmp_path, monkeypatch):
         extract(tmp_path / "archive", tmp_path / "folder")
 
 
+# A name of its own, or a place of its own, is not enough.
 @pytest.mark.parametrize("place, name", [("temporary", "own"), ("elsewhere", unpack.PREFIX)])
 def test_only_folders_of_unpacked_archives_are_discarded(tmp_path, temporary, place, name):
     folder = tmp_path / place / name

@@ -17,6 +17,7 @@ def spoil(folder, value: float) -> None:
     graph = onnx.load(folder / "model.onnx")
     for constant in graph.graph.initializer:
         if constant.name == "bias":
+            # onnx gives an array that cannot be written.
             bias = numpy_helper.to_array(constant).copy()
             bias[0] = value
             constant.CopyFrom(numpy_helper.from_array(bias, "bias"))
@@ -34,6 +35,7 @@ def test_a_model_that_answers_with_nan_is_refused(tmp_path, value):
 def test_a_model_without_a_softmax_is_refused(tmp_path):
     write_colour_model(tmp_path)
     graph = onnx.load(tmp_path / "model.onnx")
+    # Its outputs are no probabilities any more.
     graph.graph.node[-1].op_type = "Relu"
     del graph.graph.node[-1].attribute[:]
     onnx.save(graph, tmp_path / "model.onnx")
@@ -52,6 +54,7 @@ def test_a_multi_model_server_does_not_load_it(tmp_path):
 
 @pytest.mark.parametrize(
     "answers, multi_label",
+    # Several labels, or none, may be right.
     [([0.2, 0.8], False), ([0.2, 0.79], False), ([0.9, 0.9], True), ([0.0, 0.0], True)],
 )
 def test_probabilities_are_taken(answers, multi_label):

@@ -64,6 +64,7 @@ def test_the_code_is_put_under_a_checksum_of_16_digits():
     }
 
 
+# The zip's checksum is its name: equal code must not be sent again.
 def test_equal_files_are_an_equal_zip():
     with zipfile.ZipFile(io.BytesIO(code())) as archive:
         entries = archive.infolist()
@@ -72,6 +73,7 @@ def test_equal_files_are_an_equal_zip():
     assert "web/page.html" in names
     assert names[:2] == ["artifact/__init__.py", "artifact/json_text.py"]
     assert names == names[:2] + sorted(names[2:5]) + sorted(names[5:])
+    # No file's own time, which differs from checkout to checkout.
     for entry in entries:
         assert entry.date_time == (1980, 1, 1, 0, 0, 0)
         assert entry.external_attr == 0o644 << 16
@@ -81,6 +83,7 @@ def test_equal_files_are_an_equal_zip():
 def test_the_zip_has_all_that_the_function_imports(tmp_path):
     archive = tmp_path / "code.zip"
     archive.write_bytes(code())
+    # -I: nothing of this checkout is found but what is in the zip.
     program = f"import sys; sys.path[:0] = [{str(archive)!r}]; import web.aws.handler"
     subprocess.run([sys.executable, "-I", "-c", program], check=True, cwd=tmp_path)
 
@@ -88,6 +91,7 @@ def test_the_zip_has_all_that_the_function_imports(tmp_path):
 def test_a_stack_may_make_roles():
     made = stack(recipe(api={"access": "open"}), LOCATION, b"zip")
     assert made["StackName"] == "slipway-three-colours"
+    # CloudFormation makes roles only where this is allowed.
     assert made["Capabilities"] == ["CAPABILITY_IAM"]
     assert {"ParameterKey": "LogDays", "ParameterValue": "30"} in made["Parameters"]
     assert len(made["Parameters"]) == 16
@@ -115,6 +119,7 @@ def test_a_stacks_name_has_128_characters_at_most():
 )
 def test_the_last_values_that_settings_can_have(api):
     [(name, value)] = api.items()
+    # Settings and parameters are named alike.
     parameter = "".join(word.title() for word in name.split("_"))
     assert passed(**api)[parameter] == str(value)
 
@@ -150,6 +155,7 @@ def test_a_key_has_16_characters_at_least():
         ({"validation": "a"}, f"s3://{BUCKET}/slipway/three-colours/data/validation"),
         ({"val": "s3://b/p/"}, "s3://b/p/"),
         ({"valid": "a", "val": "s3://b/p/"}, f"s3://{BUCKET}/slipway/three-colours/data/valid"),
+        # An empty channel is given, and has no place.
         ({"validation": "", "val": "s3://b/p/"}, ""),
         ({"train": "a"}, ""),
     ],
@@ -164,6 +170,7 @@ def test_samples_end_in_one_slash(given):
     assert found == given.rstrip("/") + "/"
 
 
+# Shorter and longer than a bucket's name may be.
 @pytest.mark.parametrize("given", ["s3://ab/p/", f"s3://{'b' * 64}/p/", "s3://abc//", "s3://abc"])
 def test_samples_that_are_no_prefix_are_an_error(given):
     with pytest.raises(LaunchError, match="set sagemaker.api.samples to s3://bucket/prefix/"):

@@ -38,6 +38,7 @@ def test_a_deployment_its_update_and_its_end(script):
         'Could not find endpoint "yoga-poses".',
     )
     made(one, "create_endpoint")
+    # The state is asked for until it is stable.
     for state in ("Creating", "Creating", "InService"):
         one.answer("sagemaker", "describe_endpoint", endpoint(state, name))
     one.answer("application-autoscaling", "register_scalable_target")
@@ -55,6 +56,7 @@ def test_a_deployment_its_update_and_its_end(script):
         "scaling",
     ]
 
+    # An update that SageMaker takes back.
     back = script("yoga_poses", model="s3://b/other.tar.gz")
     back.answer("sagemaker", "describe_endpoint", endpoint("InService", "before"))
     made(back, "update_endpoint")
@@ -71,6 +73,7 @@ def test_a_deployment_its_update_and_its_end(script):
     end = script("yoga_poses", yes=True)
     end.answer("application-autoscaling", "deregister_scalable_target")
     end.answer("sagemaker", "delete_endpoint", {}, {"EndpointName": "yoga-poses"})
+    # Somebody has deleted it already.
     end.refuse(
         "sagemaker",
         "delete_endpoint_config",

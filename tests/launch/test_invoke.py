@@ -57,6 +57,7 @@ def test_refusals_stand_in_the_table(colours, photos, tmp_path):
     one = colours(photos=[str(photos / "blue/blue 0.jpg")])
     one.stub("sagemaker-runtime").add_client_error(
         "invoke_endpoint",
+        # SageMaker's error around the container's own.
         "ModelError",
         "Received client error (422)",
         424,
@@ -68,6 +69,7 @@ def test_refusals_stand_in_the_table(colours, photos, tmp_path):
     assert invoke(one.context) == 1
     assert "blue/blue 0.jpg  failed: 422: it is not a photo" in one.finished()
     large = tmp_path / "large.jpg"
+    # One byte more than a serverless endpoint takes.
     large.write_bytes(b"0" * 4_000_001)
     two = colours("serverless", photos=[str(large)])
     assert invoke(two.context) == 1
@@ -76,6 +78,7 @@ def test_refusals_stand_in_the_table(colours, photos, tmp_path):
         in two.finished()
     )
     three = colours(photos=[str(photos / "blue/blue 0.jpg")])
+    # Another model's answer.
     three.answer("sagemaker-runtime", "invoke_endpoint", {"Body": streamed(b"hello")})
     assert invoke(three.context) == 1
     assert "has not the form of slipway-serve's answers" in three.finished()
@@ -121,6 +124,7 @@ def test_asynchronous_answers_are_waited_for(colours, photos):
             "Accept": "application/json",
         },
     )
+    # Neither the answer nor a failure is there yet.
     for _ in range(2):
         one.refuse("s3", "get_object", "NoSuchKey")
     one.answer(
@@ -131,6 +135,7 @@ def test_asynchronous_answers_are_waited_for(colours, photos):
     )
     assert invoke(one.context) == 0
     assert "0.9000" in one.finished()
+    # It is in S3 already: nothing is put there.
     two = colours("async", photos=["s3://photos/a.jpg"])
     two.answer("sagemaker-runtime", "invoke_endpoint_async", where)
     two.refuse("s3", "get_object", "NoSuchKey")

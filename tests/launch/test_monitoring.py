@@ -20,6 +20,7 @@ def test_all_running_jobs_are_stopped(script):
         one.answer("sagemaker", "describe_training_job", training(status), wanted)
         if status == "InProgress":
             one.answer("sagemaker", "stop_training_job", {}, wanted)
+    # SageMaker has forgotten the third.
     one.refuse("sagemaker", "describe_training_job", "ValidationException", "not found")
     one.answer("sagemaker", "describe_training_job", training("InProgress"))
     one.answer("sagemaker", "stop_training_job", {}, {"TrainingJobName": "d"})
@@ -52,6 +53,7 @@ def test_a_dry_run_shows_one_request(script):
     one.context.note("tuning", "b")
     one.context.dry = True
     assert stop(one.context) == 0
+    # The latest job only: a dry run knows no states.
     assert [call.operation for call in one.context.calls] == ["StopHyperParameterTuningJob"]
     assert one.context.calls[0].request == {"HyperParameterTuningJobName": "b"}
     assert one.printed == []
@@ -94,6 +96,7 @@ def test_an_endpoints_state_in_one_line(script):
             "FailureReason": "no image",
             "ProductionVariants": [
                 {"VariantName": "all", "CurrentInstanceCount": 1, "DesiredInstanceCount": 2},
+                # A serverless variant has no instances.
                 {"VariantName": "serverless"},
                 {"VariantName": "old", "CurrentInstanceCount": 0},
             ],
@@ -113,6 +116,7 @@ def test_dry_runs_of_status_and_logs_ask_without_lines(script):
     one.context.options.endpoint = True
     assert monitoring.logs(one.context) == 0
     assert one.printed == []
+    # One request for each: a dry run gets no pages.
     assert [call.request for call in one.context.calls] == [
         REQUEST,
         {"logGroupName": "/aws/sagemaker/TrainingJobs", "logStreamNamePrefix": f"{JOB}/"},
@@ -133,6 +137,7 @@ def test_logs_end_with_the_jobs_code(script, status, code):
 def test_an_endpoints_log_is_read_until_it_has_no_more_lines(script, monkeypatch):
     one = script(endpoint=True, no_wait=True)
     one.logged("a line")
+    # With --no-wait it ends once there are no more lines.
     one.answer("logs", "describe_log_streams", {"logStreams": []})
     assert monitoring.logs(one.context) == 0
     assert one.finished() == "a line"
@@ -142,6 +147,7 @@ def test_an_endpoints_log_has_no_end(script, monkeypatch):
     one = script(endpoint=True)
     one.answer("logs", "describe_log_streams", {"logStreams": []})
     one.answer("logs", "describe_log_streams", {"logStreams": []})
+    # The first wait passes, the second is the user's Ctrl-C.
     waits = iter([None, KeyboardInterrupt()])
 
     def sleep(seconds: float) -> None:

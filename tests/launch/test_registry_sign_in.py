@@ -31,11 +31,15 @@ def login(tmp_path, monkeypatch):
     [
         "http://registry.example/token",
         "https://evil.example/token",
+        # The registry's name at the beginning of another.
         "https://registry.example.evil.example/token",
         "https://registry.example:8443/token",
+        # What stands before @ is a user, not the host.
         "https://registry.example@evil.example/token",
         "https://evil.example\\@registry.example/token",
+        # A service of this machine.
         "http://127.0.0.1:9/token",
+        # Where clouds keep the credentials of their machines.
         "http://169.254.169.254/latest/meta-data",
         "file:///etc/passwd",
         "ftp://registry.example/token",
@@ -55,6 +59,7 @@ def test_its_own_and_the_declared_host_are_asked_by_https(monkeypatch):
     check_realm("https://registry.example/token", "registry.example")
     check_realm("https://Registry.Example/token", "registry.example")
     with pytest.raises(LaunchError, match="REGISTRY_TOKEN_HOST names"):
+        # Some registries have their tokens made elsewhere: the user must say so.
         check_realm("https://auth.example/token", "registry.example")
     monkeypatch.setenv("REGISTRY_TOKEN_HOST", "auth.example")
     check_realm("https://auth.example/token", "registry.example")
@@ -65,6 +70,7 @@ def test_its_own_and_the_declared_host_are_asked_by_https(monkeypatch):
 def test_a_registry_on_loopback_may_name_itself_by_http():
     check_realm("http://localhost:5000/token", "localhost:5000")
     check_realm("http://127.0.0.1:5000/token", "127.0.0.1:5000")
+    # Another port, or another name, is another server.
     for other in ("http://localhost:5001/token", "http://127.0.0.1:5000/token"):
         with pytest.raises(LaunchError):
             check_realm(other, "localhost:5000")
@@ -77,6 +83,7 @@ def test_nothing_reaches_the_host_of_a_foreign_realm(login):
             login(server.host)
             with pytest.raises(LaunchError, match="nothing was sent there"):
                 HttpRegistry(server.host).manifest("a", "1")
+    # Not even a request came there.
     assert other.asked == []
 
 

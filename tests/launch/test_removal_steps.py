@@ -12,6 +12,7 @@ from tests.support.launching import JOB, ScriptedAws, recipe, training
 
 def test_things_are_removed_before_those_that_they_use(colours):
     one = colours()
+    # Noted in an order of their own: that of removal must not depend on it.
     for kind in ("alarm", "model", "config", "endpoint", "scaling", "api", "training"):
         one.context.state.add(kind, f"{kind}-1", "now")
     for kind in ("alarm", "model"):
@@ -37,6 +38,7 @@ def test_things_are_removed_before_those_that_they_use(colours):
         {"EndpointConfigName": "config-1"},
         {"ModelName": "model-1"},
         {"ModelName": "model-2"},
+        # One request takes all alarms.
         {"AlarmNames": ["alarm-1", "alarm-2"]},
     ]
     assert [call.service for call in calls] == [
@@ -62,6 +64,7 @@ def test_a_dry_run_shows_what_would_be_made(tmp_path, max_instances, scaled):
         "DeleteAlarms",
         "ListObjectsV2",
     ]
+    # Before anything is made, the recipe's own names are shown.
     assert one.printed[0].startswith("dry run: nothing was made yet; ")
 
 
@@ -72,6 +75,7 @@ def test_a_dry_run_shows_what_was_made(colours):
     assert delete(one.context) == 0
     assert one.context.calls == [Call("sagemaker", "DeleteEndpoint", {"EndpointName": "e"})]
     assert one.printed == ["delete: Endpoint e"]
+    # A dry run forgets nothing.
     assert len(one.context.state.entries) == 1
 
 
@@ -92,7 +96,9 @@ def test_data_alone_is_removed_too(colours):
 
 
 @pytest.mark.parametrize(
-    "typed, agreed", [("yes", True), (" YES \n", True), ("y", False), ("", False), ("no", False)]
+    # A careless key press must not remove anything.
+    "typed, agreed",
+    [("yes", True), (" YES \n", True), ("y", False), ("", False), ("no", False)],
 )
 def test_only_yes_is_yes(colours, monkeypatch, typed, agreed):
     questions: list[str] = []
@@ -123,6 +129,7 @@ def test_jobs_stay_noted(colours):
     one.context.state.add("model", "m", "now")
     one.answer("sagemaker", "delete_model", {}, {"ModelName": "m"})
     assert delete(one.context) == 0
+    # A job cannot be removed from SageMaker, and its note leads to its log.
     assert [entry.kind for entry in one.context.state.entries] == ["training"]
 
 
@@ -135,6 +142,7 @@ def rule(status: str) -> dict[str, str]:
     [
         (training("Stopping"), [JOB]),
         (training("Completed"), []),
+        # Debugger's rules outlast the training that they judge.
         (
             training("Failed", DebugRuleEvaluationStatuses=[rule("InProgress")]),
             [f"Overfit of {JOB}"],
@@ -165,6 +173,7 @@ def test_one_line_names_all_writers_until_they_change(colours):
     one = colours()
     one.context.state.add("training", "a", "now")
     one.context.state.add("training", "b", "now")
+    # a and b in turns.
     for status in ("Stopping", "Stopping", "Stopping", "Stopping", "Stopped", "Stopping"):
         one.answer("sagemaker", "describe_training_job", training(status))
     for _ in range(2):

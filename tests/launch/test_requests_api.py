@@ -32,6 +32,7 @@ FULL = {
     ("settings", "found"),
     [
         (
+            # An alias is enough where no photos are shown.
             {"kms_key": "alias/mine"},
             {
                 "EndpointName": "three-colours",
@@ -75,6 +76,7 @@ FULL = {
                 "SamplesBucket": "pics",
                 "SamplesPrefix": "q/",
                 "EndpointName": "Yoga-Poses",
+                # In ARNs an endpoint's name is in lower case.
                 "EndpointArnName": "yoga-poses",
             },
         ),
@@ -98,8 +100,10 @@ def test_the_stack_says_all_of_the_recipe_and_the_template_takes_it(settings, fo
     key = "" if one.sagemaker.api.access != "key" else KEY
     passed = parameters(one, LOCATION, code(), key)
     assert found.items() <= passed.items()
+    # The template itself takes the parameters.
     assert refusal(passed) == ""
     validate(Call("cloudformation", "CreateStack", stack(one, LOCATION, code(), key)))
+    # botocore has the shape of each request.
     validate(Call("cloudformation", "UpdateStack", stack(one, LOCATION, code(), key)))
     validate(Call("s3", "PutObject", {**code_object(one, LOCATION, code()), "Body": code()}))
     assert code_object(one, LOCATION, code()).get("SSEKMSKeyId", "") == one.sagemaker.kms_key
@@ -112,6 +116,7 @@ def test_the_stack_says_all_of_the_recipe_and_the_template_takes_it(settings, fo
         ({"access": "secret"}, "access is 'secret'; expected open, key, jwt"),
         ({"access": "key"}, "set SLIPWAY_API_KEY"),
         ({"access": "jwt"}, "set jwt_issuer"),
+        # Tokens over http could be read on the way.
         ({"access": "jwt", "jwt_issuer": "http://a", "jwt_audience": ["b"]}, "https:// address"),
         ({"jwt_issuer": "https://a", **OPEN}, "go with access jwt"),
         ({"origins": ["*"]}, "'\\*' in sagemaker.api.origins is not a web origin"),
@@ -138,6 +143,7 @@ def test_a_key_and_the_recipe_must_say_the_same():
     for access, key, expected in (
         ("open", KEY, "SLIPWAY_API_KEY is set, but sagemaker.api.access is 'open'"),
         ("key", "short", "has 5 characters; take at least 16"),
+        # A header ends with its line.
         ("key", "a key with an end\n", "characters that a header cannot carry"),
         ("key", "ein Schlüssel für alle", "characters that a header cannot carry"),
     ):
@@ -145,6 +151,7 @@ def test_a_key_and_the_recipe_must_say_the_same():
             stack(recipe(api={"access": access}), LOCATION, b"", key)
     with pytest.raises(LaunchError, match="asynchronous endpoint"):
         stack(recipe(endpoint={"kind": "async"}, api=OPEN), LOCATION, b"")
+    # A role is allowed a key by its ARN, which an alias has not.
     with pytest.raises(LaunchError, match="kms_key is 'alias/mine'"):
         stack(recipe(kms_key="alias/mine", api={**OPEN, "samples": "validation"}), LOCATION, b"")
     with pytest.raises(LaunchError, match="the recipe has no such channel"):

@@ -66,6 +66,7 @@ def test_each_trial_and_state_is_printed_once(script):
     one = script()
     for status, names in (("InProgress", "a"), ("InProgress", "ab"), ("Completed", "abc")):
         described(one, status)
+        # Each look brings the trials of before, too.
         listed(one, *names)
     assert search.wait(one.context, "s") == "Completed"
     lines = [line.partition(";")[0] for line in one.finished().splitlines()]
@@ -88,6 +89,7 @@ def test_a_search_that_failed_is_run_again(script, status, found):
     one.context.note("tuning", "s-2", search="demo")
     one.context.note("tuning", "x", search="other")
     described(one, status)
+    # The latest of this search, whatever others came after it.
     entry = earlier(one.context, "demo")
     assert (entry is not None and entry.name == "s-2") is found
 
@@ -97,7 +99,11 @@ def test_with_again_or_without_an_earlier_one_a_search_is_new(script):
     assert earlier(one.context, "demo") is None
     one.context.note("tuning", "s", search="demo")
     one.refuse(
-        "sagemaker", "describe_hyper_parameter_tuning_job", "ValidationException", "not found"
+        # SageMaker has forgotten it.
+        "sagemaker",
+        "describe_hyper_parameter_tuning_job",
+        "ValidationException",
+        "not found",
     )
     assert earlier(one.context, "demo") is None
     one.context.options.again = True
@@ -112,6 +118,7 @@ def test_with_again_or_without_an_earlier_one_a_search_is_new(script):
     [
         ("Completed", False, 0, "completed"),
         ("InProgress", True, 0, "runs"),
+        # A search that was stopped has results to go on from.
         ("Stopped", True, 0, "completed"),
         ("Stopped", False, 1, "completed"),
     ],
@@ -134,6 +141,7 @@ def test_a_failed_earlier_search_ends_the_chain(script, monkeypatch):
 
 
 def test_a_chain_without_waiting_stops_after_its_first_search(script):
+    # Its budget is not what is tested.
     one = script("yoga_poses", no_wait=True, over_budget=True)
     answer = {"HyperParameterTuningJobArn": ARN}
     one.answer("sagemaker", "create_hyper_parameter_tuning_job", answer)
@@ -141,6 +149,7 @@ def test_a_chain_without_waiting_stops_after_its_first_search(script):
     assert one.finished().splitlines()[1:] == [
         "tune: `launch tune` continues the chain; `launch status` shows its state"
     ]
+    # The note says which search of the chain it was.
     assert one.context.state.entries[0].facts == {"search": "yoga-1"}
 
 

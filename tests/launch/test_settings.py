@@ -74,6 +74,7 @@ from tests.support.launching import (
 )
 def test_what_a_recipe_cannot_say(settings, expected):
     with pytest.raises(LaunchError, match=re.escape(expected)):
+        # Some mistakes show only in a request.
         one = recipe(**settings)
         debug_job(one, target(), "job")
         endpoint_config(one, target().location, "c", "m")
@@ -109,6 +110,7 @@ def test_the_page_of_settings_lists_each_with_its_default():
     ):
         for entry in dataclasses.fields(form):
             default = getattr(form(), entry.name)
+            # A section is no setting itself.
             if not dataclasses.is_dataclass(default):
                 name = f"{where}{entry.name}"
                 found.append((name, shown(default), entry.metadata["sets"]))

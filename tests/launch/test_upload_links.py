@@ -36,6 +36,7 @@ def link_by_a_detour(folder: Path) -> None:
 
 
 def link_to_a_sibling_of_nearly_the_same_name(folder: Path) -> None:
+    # Its path begins as the channel's.
     (folder.parent / "train_old").mkdir()
     (folder.parent / "train_old/3.jpg").write_text("another channel")
     os.symlink("../train_old", folder / "old")
@@ -74,6 +75,7 @@ def test_the_channel_itself_may_be_a_link(folder, tmp_path):
     assert [file.name for file in files_of(tmp_path / "channel")] == ["cat/1.jpg"]
 
 
+# Each would be read without end.
 @pytest.mark.parametrize("target", ["..", ".", "../cat/../.."])
 def test_a_link_to_a_folder_around_it_is_an_error(folder, target):
     os.symlink(target, folder / "cat/round")
@@ -100,6 +102,7 @@ def test_a_name_that_is_not_utf_8_is_an_error(folder):
         files_of(folder)
 
 
+# invoke sends photos, too.
 def test_photos_of_a_folder_to_invoke_are_held_to_the_same(folder, tmp_path):
     context = ScriptedAws(recipe(), tmp_path).context
     found = find_photos(context, [str(folder)])

@@ -42,6 +42,7 @@ def test_the_container_survives_load_hostile_bodies_and_a_killed_worker(images, 
 def test_hostile_bodies_are_what_they_claim_to_be():
     bodies = hostile_bodies()
     assert len(bodies) > 90
+    # The same each time: failures can be seen again.
     assert bodies == hostile_bodies()
     for name in (
         "rgba_40mp.png",
@@ -51,6 +52,7 @@ def test_hostile_bodies_are_what_they_claim_to_be():
         "animated.gif",
         "lab.tiff",
     ):
+        # Large, and rightly made.
         assert decode(bodies[name]).mode == "RGB"
     for name in (
         "bomb_1bit.png",
@@ -60,5 +62,6 @@ def test_hostile_bodies_are_what_they_claim_to_be():
         "lfs_pointer.jpg",
         "drawing.svg",
     ):
+        # They claim to be large, or to be photos.
         with pytest.raises(PhotoError):
             decode(bodies[name])

@@ -19,17 +19,20 @@ def test_the_set_has_every_pose_and_the_awkward_files(tmp_path):
         try:
             read_photo(path)
         except PhotoError:
+            # One file is broken on purpose.
             broken.append(path)
             continue
         with Image.open(path) as image:
             modes.add(image.mode)
             formats.add((image.format, path.suffix))
+            # 0x0112: the photo's orientation.
             turned += image.getexif().get(0x0112, 1) != 1
     assert {"RGB", "RGBA", "L", "CMYK", "P"} <= modes
     assert ("WEBP", ".jpg") in formats
     assert turned
     assert len(broken) == 1
     digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
+    # One file is there twice.
     assert len(digests) - len(set(digests)) == 1
     assert any(" " in path.name for path in files)
 

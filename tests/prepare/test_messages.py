@@ -36,6 +36,7 @@ def test_a_disks_error_is_one_sentence(tmp_path, monkeypatch, capsys, number, wo
 
 def test_the_path_of_an_error_is_the_target_or_the_destination(tmp_path):
     options = Options(tmp_path / "in", tmp_path / "out")
+    # Of a rename the place that could not be made counts.
     renamed = OSError(errno.EACCES, "Permission denied", "from", None, "to")
     assert command._disk_reason(renamed, options) == "Permission denied: 'to'"
     assert command._disk_reason(OSError("odd"), options) == f"odd: '{tmp_path}/out'"
@@ -94,6 +95,7 @@ def test_five_broken_photos_are_named(tmp_path):
         build._check(skip, sources, build.Converted({}, {}, {}, broken))
 
 
+# Tools that look at times must see no change.
 def test_a_file_with_the_same_bytes_keeps_its_time(tmp_path):
     path = tmp_path / "list"
     build._write_changed(path, b"one", tmp_path)
@@ -107,8 +109,10 @@ def test_a_file_with_the_same_bytes_keeps_its_time(tmp_path):
 def test_progress_has_a_line_every_five_seconds(monkeypatch, capsys):
     now = [0.0]
     monkeypatch.setattr("prepare.progress.time.monotonic", lambda: now[0])
+    # A terminal would get a line that is overwritten.
     monkeypatch.setattr(sys.stderr, "isatty", lambda: False, raising=False)
     shown = []
+    # Only after five seconds is there a line, and at the end.
     for item, moment in zip(progress("abcd", "reading", 4), (5.0, 5.1, 10.1, 10.2), strict=True):
         shown.append(item)
         now[0] = moment

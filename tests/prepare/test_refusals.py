@@ -33,6 +33,7 @@ def test_wrong_options(tmp_path, capsys, options, words):
 
 
 def test_source_and_destination_must_not_lie_in_each_other(tmp_path, capsys):
+    # A preparation must not prepare its own output.
     for source, destination in (("a", "a/b"), ("a/b", "a"), ("a", "a")):
         assert "must not lie in each other" in usage(
             [tmp_path / source, tmp_path / destination], capsys
@@ -54,6 +55,7 @@ def break_photos(source: Path, out: Path) -> None:
 
 
 def use_destination(source: Path, out: Path) -> None:
+    # A folder of the user's, by mistake.
     out.mkdir()
     (out / "mine.txt").write_text("x")
 

@@ -15,6 +15,7 @@ SHARES = (0.7, 0.1, 0.2)
     ("total", "shares", "expected"),
     [
         (1, SHARES, (1, 0, 0)),
+        # Two photos: one to learn from, one to test on.
         (2, SHARES, (1, 0, 1)),
         (3, SHARES, (1, 1, 1)),
         (4, SHARES, (2, 1, 1)),
@@ -24,6 +25,7 @@ SHARES = (0.7, 0.1, 0.2)
         (5, (0.5, 0.5, 0), (3, 2, 0)),
         (2, (0.5, 0.5, 0), (1, 1, 0)),
         (0, SHARES, (0, 0, 0)),
+        # Tiny shares get a photo each.
         (5, (0.98, 0.01, 0.01), (3, 1, 1)),
     ],
 )
@@ -33,6 +35,7 @@ def test_shares_of_a_class(total, shares, expected):
 
 def test_the_split_depends_on_photos_and_seed_alone():
     hashes = {Source(f"a/{index}.jpg", "a"): f"hash {index}" for index in range(50)}
+    # Folders list files in any order.
     backwards = dict(reversed(hashes.items()))
     splits = assign(hashes, SHARES, seed=0)
     assert assign(backwards, SHARES, seed=0) == splits
@@ -46,6 +49,7 @@ def test_a_split_that_the_source_has_is_kept(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "train=8 validation=2 test=4" in said
     assert "--split does not apply" in said
+    # Some photos are equal on both sides: the fixture draws them alike.
     assert "Leaks" in (tmp_path / "out/report.html").read_text()
 
 
@@ -66,6 +70,7 @@ def test_a_split_beside_other_folders_is_not_taken_for_classes(tmp_path, capsys,
 @pytest.mark.parametrize(
     "names", [("train", "validation", "testing", "__MACOSX"), ("training", "val", "test")]
 )
+# macOS leaves it in zip files.
 def test_a_split_by_any_names_is_known(tmp_path, names):
     for name in names:
         photos(tmp_path / "in" / name, a=2, b=2)

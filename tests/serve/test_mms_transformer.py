@@ -25,6 +25,7 @@ def worker(colours, tmp_path_factory):
     made = Transformer()
     context: Any = Context()
     with pytest.MonkeyPatch.context() as patch:
+        # It would change the allocator of the tests' process.
         patch.setattr(transformer, "give_memory_back", lambda: None)
         patch.setattr(ServingSettings, "read", classmethod(lambda cls: cls(precision="f32")))
         made.validate_and_initialize(str(own), context)
@@ -35,6 +36,7 @@ def worker(colours, tmp_path_factory):
 def answers(worker: Transformer, *works: Work) -> list[bytes]:
     context: Any = Context()
     requests = [{"body": bytearray(work.packed())} for work in works]
+    # MMS hands over a bytearray.
     found = worker.transform(requests, context)  # type: ignore[arg-type]  # MMS's bytes change
     assert context.types == dict.fromkeys(range(len(works)), "application/json")
     return found
@@ -71,6 +73,7 @@ def test_records_that_cannot_be_answered_leave_the_others_alone(worker):
 @pytest.mark.parametrize("error", [MemoryError("no room"), ArtifactError("no graph")])
 def test_a_model_that_does_not_open_leaves_its_reason(tmp_path, monkeypatch, error):
     own = tmp_path / "own"
+    # The model lies nowhere.
     hand_over(own, Path("/none"))
     exits: list[int] = []
 
@@ -80,6 +83,7 @@ def test_a_model_that_does_not_open_leaves_its_reason(tmp_path, monkeypatch, err
     monkeypatch.setattr(transformer, "give_memory_back", lambda: None)
     monkeypatch.setattr(ServingSettings, "read", classmethod(lambda cls: cls()))
     monkeypatch.setattr(transformer, "Predictor", failing)
+    # A worker ends at once.
     monkeypatch.setattr(os, "_exit", exits.append)
     opening: Any = SimpleNamespace()
     Transformer.validate_and_initialize(opening, str(own), opening)

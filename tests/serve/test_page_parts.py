@@ -17,11 +17,13 @@ from web.model import MAX_SAMPLE_BYTES
 
 def test_sample_photos_are_small_and_lie_in_a_folder_of_their_label(tmp_path):
     kept = {"a/1.JPG", "a/2.png", "b/3.tiff"}
+    # Hidden, no photo, at the top, or too deep.
     for name in (*kept, "a/.4.jpg", ".c/5.jpg", "a/6.txt", "7.jpg", "a/d/8.jpg"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
     (tmp_path / "a" / "folder.jpg").mkdir()
     (tmp_path / "a" / "1.JPG").write_bytes(bytes(MAX_SAMPLE_BYTES))
+    # A byte too large.
     (tmp_path / "a" / "9.jpg").write_bytes(bytes(MAX_SAMPLE_BYTES + 1))
     assert {str(file.relative_to(tmp_path)) for file in sample_files(tmp_path)} == kept
     assert MAX_SAMPLE_BYTES == 4 * 1024 * 1024
@@ -32,6 +34,7 @@ def test_a_sample_has_its_folders_name(tmp_path, monkeypatch):
     (tmp_path / "label").mkdir()
     file = tmp_path / "label" / "1.jpg"
     file.write_bytes(b"x")
+    # The last one, so that the test knows which.
     monkeypatch.setattr(random, "choice", lambda photos: photos[-1])
     sample = page._random_sample([file])
     assert (sample.label, sample.name, sample.photo) == ("label", "1.jpg", b"x")
@@ -53,6 +56,7 @@ def test_errors_become_failures_of_the_page(monkeypatch, error, status, retry):
     def predict(*arguments: object) -> None:
         raise error
 
+    # Outside of a request Flask has none.
     monkeypatch.setattr(page, "request", SimpleNamespace(environ={}))
     fake: Any = SimpleNamespace(predict=predict)
     with pytest.raises(Failure) as caught:

@@ -28,9 +28,11 @@ def client_of(error: Exception | None = None, fault: str | None = None, **limits
 @pytest.mark.parametrize(
     "error, status, retry_after, sentence",
     [
+        # Rounded up: earlier the client would come too soon.
         (Overloaded(7.6), 503, "8", "the server is busy; ask again in 8 s"),
         (EngineDead("it died"), 503, "10", "it died"),
         (TooManyPhotos("send fewer"), 413, None, "send fewer"),
+        # Nobody reads it, but the log has it.
         (ClientGone(), 499, None, "the client has gone"),
         (InputError(418, "no tea"), 418, None, "no tea"),
         (PhotoError("it is empty"), 422, None, "the photo cannot be used: it is empty"),
@@ -61,6 +63,7 @@ def test_ping_names_the_fault():
 
 def test_a_wrong_path_or_method_is_cut_in_the_sentence():
     client = client_of()
+    # What a client sends must not fill answers and logs.
     lost = client.get("/" + "p" * 200)
     assert lost.status_code == 404
     assert f"there is nothing at /{'p' * 99}; there is " in lost.get_json()["error"]
@@ -72,6 +75,7 @@ def test_a_wrong_path_or_method_is_cut_in_the_sentence():
 
 
 @pytest.mark.parametrize("length, status", [(MIB // 2, 200), (MIB // 2 + 1, 413)])
+# The gateway before it counts already; Flask alone must, too.
 def test_flask_has_the_limit_too(length, status):
     client = client_of(max_payload_mb=0.5)
     answer = client.post("/invocations", data=b"x" * length, content_type="image/png")
@@ -82,6 +86,7 @@ def test_flask_has_the_limit_too(length, status):
 
 @pytest.mark.parametrize(
     "payload_mb, transforms, expected",
+    # At most 100 MB in all requests together.
     [(6, 4, (4, 6)), (0.5, 4, (4, 1)), (100, 4, (1, 100)), (200, 4, (1, 100)), (50, 4, (2, 50))],
 )
 def test_a_batch_transform_job_keeps_below_a_hundred_megabytes(payload_mb, transforms, expected):

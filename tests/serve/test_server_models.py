@@ -26,6 +26,7 @@ pytestmark = pytest.mark.slow
         ),
         (
             lambda folder: (folder / "model.json").write_text(
+                # One class more than the graph has.
                 (folder / "model.json").read_text().replace('"red"', '"red", "white"')
             ),
             "classes 3; model.json says 4",
@@ -68,12 +69,14 @@ def test_a_model_that_cannot_be_used_ends_the_server_with_one_sentence(
 def test_a_read_only_model_folder_with_foreign_files_serves(colours, tmp_path):
     for path in colours.model.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
+    # Slipway's own and the user's files may lie side by side.
     (tmp_path / "notes.txt").write_text("mine")
     (tmp_path / "code").mkdir()
     before = sorted(path.name for path in tmp_path.iterdir())
     assert read_description(tmp_path).classes == ("blue", "green", "red")
     with serving(tmp_path) as running:
         assert running.label(photo("blue")) == "blue"
+    # Nothing was written into it.
     assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
@@ -87,6 +90,7 @@ def test_a_model_that_is_still_an_archive_serves(colours, tmp_path, monkeypatch)
     for model in (folder, folder / "model.tar.gz"):
         with serving(model) as running:
             assert running.label(photo("green")) == "green"
+    # The unpacked files went with the server.
     assert not list(tmp_path.glob("slipway-*"))
     assert [path.name for path in folder.iterdir()] == ["model.tar.gz"]
 
@@ -96,6 +100,7 @@ def test_an_archive_cannot_write_outside_its_folder(tmp_path, name):
     with tarfile.open(tmp_path / "model.tar.gz", "w:gz") as archive:
         archive.add(__file__, "held")
         member = archive.gettarinfo(__file__)
+        # The name is what the archive says, not what is there.
         member.name = name
         with open(__file__, "rb") as source:
             archive.addfile(member, source)

@@ -47,6 +47,7 @@ from tests.support.jobs import REPOSITORY
                 "threads": 3,
             },
         ),
+        # 0: SageMaker sets no limit.
         ({"SAGEMAKER_MAX_PAYLOAD_IN_MB": "0"}, {"max_payload_mb": 100.0}),
         ({"SAGEMAKER_MODEL_SERVER_WORKERS": "64"}, {"workers": 64, "threads": 1}),
     ],
@@ -87,6 +88,7 @@ def test_several_workers_and_several_models_do_not_go_together():
     [
         ({}, "127.0.0.1"),
         ({"SLIPWAY_HOST": ""}, "127.0.0.1"),
+        # Set in our images alone: there the platform reaches the server over the network.
         ({"SLIPWAY_COMMAND": "serve"}, "0.0.0.0"),
         ({"SLIPWAY_COMMAND": "serve", "SLIPWAY_HOST": "127.0.0.1"}, "127.0.0.1"),
         ({"SLIPWAY_HOST": "0.0.0.0"}, "0.0.0.0"),
@@ -98,6 +100,7 @@ def test_outside_our_images_only_this_machine_reaches_the_server(environment, ho
 
 def test_the_examples_publish_to_this_machine_only():
     readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    # A port without an address is open to the whole network.
     published = re.findall(r"docker run[^\n]* -p (\S+)", readme)
     assert published
     assert all(place.startswith("127.0.0.1:") for place in published)

@@ -14,6 +14,7 @@ from train.data.augmentation import NUMBERS, PRESETS, augment, numbers
 def test_views_are_photos_of_the_right_size_and_follow_the_generator(preset):
     drawn = np.random.default_rng(0).integers(0, 256, (5, 36, 36, 3), dtype=np.uint8)
     pixels = torch.from_numpy(drawn)
+    # Wide and tall photos.
     aspects = torch.tensor([1.0, 1.5, 0.5, 3.0, 0.3])
     first, again, other = (
         augment(pixels, aspects, 32, PRESETS[preset], numbers(5, seed, 1)) for seed in (0, 0, 1)
@@ -26,6 +27,7 @@ def test_views_are_photos_of_the_right_size_and_follow_the_generator(preset):
 
 
 def test_a_view_of_a_plain_photo_is_the_photo():
+    # Nothing but one colour: no view can be another.
     plain = torch.full((8, 40, 40, 3), 200, dtype=torch.uint8)
     views = augment(plain, torch.ones(8), 32, PRESETS["crop"], torch.rand(8, NUMBERS))
     torch.testing.assert_close(views, torch.full((8, 3, 32, 32), 200.0), atol=0.1, rtol=0)
@@ -43,6 +45,7 @@ def test_crops_are_not_distorted(aspect):
         rows = view.any(1)
         columns = view.any(0)
         touches_edge = rows[0] or rows[-1] or columns[0] or columns[-1]
+        # A circle that is cut off has no shape to measure.
         if rows.any() and not touches_edge:
             ratios.append(columns.sum().item() / rows.sum().item())
     assert len(ratios) > 5

@@ -33,6 +33,7 @@ def test_the_debuggers_hyperparameters():
     [
         ([2, 0], [2, 0]),
         ([[0.0, 1.0], [1.0, 0.0]], [1, 0]),
+        # Mixed labels that still have one largest.
         ([[0.5, 1.0]], [1]),
         ([[0.6, 1.0]], None),
         ([[0.0, 1.0], [1.0, 1.0]], None),
@@ -60,6 +61,7 @@ def test_an_earlier_runs_tensors_are_set_aside_and_only_the_last_are_kept(tmp_pa
     for number in ("1", "2"):
         (folder / "events").mkdir(parents=True)
         (folder / "events" / number).write_text("x")
+        # What is not the hook's stays.
         (folder / "of-the-user").write_text("x")
         set_aside(folder)
     assert [path.name for path in folder.iterdir()] == ["of-the-user"]
@@ -81,6 +83,7 @@ def test_faults_of_the_hook_in_a_line():
     "name, kind, expected",
     [
         ("features.1", "relu", "features.1.relu"),
+        # The name says it already.
         ("layer1.0.relu", "relu", "layer1.0.relu"),
         ("relu1", "relu", "relu1"),
         ("relu.1", "relu", "relu.1.relu"),

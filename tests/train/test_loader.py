@@ -29,6 +29,7 @@ def loader(folder, augmentation: str = "none", **settings) -> PixelLoader:
 
 def rows(photos: PixelLoader, epoch: int, order: list) -> dict[int, torch.Tensor]:
     return {
+        # The batch says which photos it holds.
         int(index): row
         for indices, (samples,) in photos.batches(epoch, order)
         for index, row in zip(indices, samples, strict=True)
@@ -48,6 +49,7 @@ def test_photos_without_augmentation_are_what_the_server_sees(tmp_path):
 def test_a_photos_view_follows_from_seed_epoch_and_photo_alone(tmp_path):
     photos = loader(tmp_path, "strong")
     alone = rows(photos, 2, [[index] for index in range(12)])
+    # In one batch, and in the opposite order.
     together = rows(photos, 2, [np.arange(12)[::-1].copy()])
     for index in range(12):
         torch.testing.assert_close(alone[index], together[index], rtol=1e-4, atol=1e-4)
@@ -89,6 +91,7 @@ def test_a_training_whose_resolution_rises_ends_with_a_proven_artifact(tmp_path,
 def test_precision(monkeypatch):
     assert pick_precision("float32", CPU) is torch.float32
     assert pick_precision("bfloat16", CPU) is torch.bfloat16
+    # Without bfloat16 the processor would only emulate it.
     monkeypatch.setattr("train.model.device.processor_flags", lambda: frozenset({"avx2"}))
     assert pick_precision("auto", CPU) is torch.float32
     monkeypatch.setattr(

@@ -22,6 +22,7 @@ def learned_after(job, networks: Networks | None = None):
     run(job, parse(job.hyperparameters()), Stop(), networks=networks, export=False)
     saved = torch.load(max(job.checkpoints.glob("*.pt")), weights_only=True)
     history = saved["history"]
+    # Times differ from run to run.
     for row in history:
         del row["seconds"]
     return saved["network"], history
@@ -40,6 +41,7 @@ def learned_after(job, networks: Networks | None = None):
 )
 def test_a_second_training_is_as_in_a_process_of_its_own(tmp_path, trained, first, second):
     jobs = []
+    # The second and third are alike: one shares, the other is alone.
     for number, settings in enumerate((first, second, second)):
         photos = {"train": 5, "validation": 2}
         job = make_job(tmp_path / str(number), photos, **{**FROZEN, **settings})
@@ -51,6 +53,7 @@ def test_a_second_training_is_as_in_a_process_of_its_own(tmp_path, trained, firs
     shared, shared_history = learned_after(jobs[1], networks)
     alone, history_alone = learned_after(jobs[2])
     assert shared_history == history_alone
+    # To the last bit.
     for name, value in alone.items():
         torch.testing.assert_close(shared[name], value, rtol=0, atol=0, msg=name)
 

@@ -14,9 +14,11 @@ from train.sagemaker import _script_failure
 @pytest.mark.parametrize(
     "several_hosts, interface, expected",
     [
+        # NCCL is for several hosts only.
         (False, "lo", ("lo", None)),
         (True, "lo", ("lo", "lo")),
         (True, "", (None, None)),
+        # A container may have another card than the job says.
         (True, "no-such-card", (None, None)),
     ],
 )
@@ -37,6 +39,7 @@ WORKER = {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "a", "MASTER_PORT": "1"
     "environment, expected",
     [
         (WORKER, True),
+        # A group of one is no group.
         ({**WORKER, "WORLD_SIZE": "1"}, False),
         ({"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "a"}, False),
         ({}, False),
@@ -57,6 +60,7 @@ def test_a_launcher_makes_a_process_a_worker(monkeypatch, environment, expected)
         (RuntimeError("NCCL error"), True),
         (RuntimeError("x Connection reset by peer y"), True),
         (RuntimeError("a fault"), False),
+        # Named in passing: the reason is another.
         (RuntimeError("gloo: CUDA out of memory"), False),
         (ValueError("gloo"), False),
         (torch.distributed.DistBackendError("any"), True),

@@ -17,6 +17,7 @@ from train.model.trainable import freeze, set_training
             "resnet18",
             "head",
             ["fc.weight"],
+            # Frozen batch normalisation keeps its statistics, too.
             ["layer4.1.conv2.weight", "layer4.1.bn2.running_mean", "bn1.weight"],
         ),
         (
@@ -37,6 +38,7 @@ from train.model.trainable import freeze, set_training
             "encoder.layers.encoder_layer_11",
             ["heads.head.weight", "encoder.layers.encoder_layer_11.self_attention.in_proj_weight"],
             [
+                # Parameters that belong to no layer.
                 "class_token",
                 "encoder.pos_embedding",
                 "encoder.layers.encoder_layer_10.self_attention.in_proj_weight",
@@ -73,6 +75,7 @@ def test_frozen_dropout_and_batch_normalisation_are_in_eval():
         if not list(module.children())
     }
     training = {name for name, module in layers.items() if module.training}
+    # All others must not change by looking at photos.
     assert training == {"classifier.6"}
 
 

@@ -19,6 +19,7 @@ def test_a_chain_is_checked_in_its_order(tmp_path):
     assert check_chain(settings({}, CHILD)).name == "small"
     (job,) = alone([])
     write_results(tmp_path / "p.json", (replace(job, name="job-0"),))
+    # Two jobs of one name cannot be told apart.
     twice = replace(settings({}), parents=(tmp_path / "p.json",))
     with pytest.raises(SearchError, match="job job-0: a file of --parents holds one of this name"):
         check_chain(twice)
@@ -36,6 +37,7 @@ def test_identical_data_are_identical_photos(tmp_path, warm_start, theirs, refus
     (job,) = alone([])
     write_results(tmp_path / "p.json", (replace(job, name="early"),))
     if theirs:
+        # Beside the results lies what the search was on.
         (tmp_path / "search.json").write_text(json.dumps({"format_version": 1, "photos": theirs}))
     asked = settings({"parents": ["early"], "warm_start": warm_start})
     asked = replace(asked, parents=(tmp_path / "p.json",))
@@ -67,6 +69,7 @@ def test_photos_are_prepared_with_the_recipes_options(tmp_path, monkeypatch, cap
     (words,) = commands
     assert words[1:] == ["-m", "prepare", str(data), str(tmp_path / "out/prepared"), "--seed=3"]
     assert capsys.readouterr().out == f"tune: preparing the photos of '{data}'\n"
+    # It is prepared already: nothing is run.
     assert prepared_channels(tmp_path / "out/prepared", Path("x"), asked.recipe()) == channels
     Done.returncode = 1
     (tmp_path / "out" / "prepared" / "train" / "a").rmdir()

@@ -14,6 +14,7 @@ from tune.results import write_results
 
 @pytest.mark.parametrize(
     "text, pair",
+    # Only the first = divides.
     [("lr=0.1", ("lr", "0.1")), ("batch-size=1=2", ("batch_size", "1=2")), (" lr =", ("lr", ""))],
 )
 def test_a_setting_is_a_name_and_a_value(text, pair):
@@ -39,6 +40,7 @@ def test_each_end_of_a_search_has_its_code(monkeypatch, capsys, error, code, sen
         raise error
 
     monkeypatch.setattr(tune_main, "search", fail)
+    # The handlers would stay in the tests' process.
     monkeypatch.setattr("tune.__main__.signal.signal", lambda *_: None)
     assert tune_main.main(["recipe.yaml"]) == code
     assert capsys.readouterr().err == f"tune: failed: {sentence}\n"
@@ -75,6 +77,7 @@ def test_show_takes_one_row(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "and 26 more" in printed
     assert printed.endswith(f"written: {best}\n")
+    # Sorted, so that two files can be compared.
     assert best.read_text().startswith('{\n  "batch_size": "30",\n')
     assert best.read_text().endswith("}\n")
 
@@ -96,6 +99,7 @@ def test_show_has_no_best_of_failed_trials(tmp_path, capsys):
         (["--csv", "t.csv"], True, True),
     ],
 )
+# Reading logs takes many requests.
 def test_show_reads_logs_for_curves_only(monkeypatch, options, with_parents, with_logs):
     asked: list[object] = []
 

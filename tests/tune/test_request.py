@@ -15,6 +15,7 @@ from tune.request import tuning_request
 def validated(request: dict) -> str:
     """botocore's report on a request, completed as a launcher does it; "" when it is sound."""
     job = request["TrainingJobDefinition"]
+    # A launcher adds what the recipe does not know.
     job["AlgorithmSpecification"]["TrainingImage"] = "image"
     job |= {
         "RoleArn": "arn:aws:iam::123456789012:role/training",
@@ -80,6 +81,7 @@ def test_requests_are_as_the_service_has_them():
         "Type": "Minimize",
         "MetricName": "validation_loss",
     }
+    # All earlier ones: warm starts are not recursive.
     assert requests[3]["WarmStartConfig"] == {
         "ParentHyperParameterTuningJobs": [
             {"HyperParameterTuningJobName": f"yoga-{number}"} for number in (1, 2, 3)
@@ -87,10 +89,12 @@ def test_requests_are_as_the_service_has_them():
         "WarmStartType": "IdenticalDataAndAlgorithm",
     }
     assert requests[4]["HyperParameterTuningJobConfig"]["StrategyConfig"] == {
+        # From the static epochs.
         "HyperbandStrategyConfig": {"MinResource": 1, "MaxResource": 2}
     }
     assert (
         requests[5]["HyperParameterTuningJobConfig"]["ResourceLimits"]["MaxNumberOfTrainingJobs"]
+        # A grid's combinations.
         == 4
     )
     static = requests[0]["TrainingJobDefinition"]["StaticHyperParameters"]
@@ -100,6 +104,7 @@ def test_requests_are_as_the_service_has_them():
 
 def test_a_launcher_can_take_the_requests_without_torch_optuna_or_train():
     code = (
+        # Launching must not take the seconds that they load.
         "import sys, tune.request, tune.warm_start; print(sorted({name.partition('.')[0] for "
         "name in sys.modules} & {'torch', 'optuna', 'train'}))"
     )

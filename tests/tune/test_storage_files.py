@@ -13,6 +13,7 @@ from tune.storage import STUDY_FILE, FileLock, _line, _without_password, open_st
     [
         ("sqlite:///a.db", "sqlite:///a.db"),
         ("postgresql://me:secret@host/db", "postgresql://…@host/db"),
+        # A password may hold an @.
         ("postgresql://me:p@ss@host/db", "postgresql://…@host/db"),
     ],
 )
@@ -34,6 +35,7 @@ def test_a_database_is_tried_again_and_then_refused(tmp_path, monkeypatch):
         raise RuntimeError("another version")
 
     monkeypatch.setattr("tune.storage.RDBStorage", refuse)
+    # The waits are counted, not waited for.
     monkeypatch.setattr("tune.storage.time.sleep", waits.append)
     with pytest.raises(SearchError) as caught:
         open_storage(tmp_path, "mysql://me:secret@host/db")
@@ -43,6 +45,7 @@ def test_a_database_is_tried_again_and_then_refused(tmp_path, monkeypatch):
     assert waits == [0.5, 0.5]
 
 
+# SQLite locks its file: others must wait longer.
 @pytest.mark.parametrize("url, options", [("sqlite://", 60), ("postgresql://h/d", None)])
 def test_a_database_is_opened_with_a_heartbeat(tmp_path, monkeypatch, url, options):
     opened: list[dict] = []
@@ -64,6 +67,7 @@ def test_a_database_is_opened_with_a_heartbeat(tmp_path, monkeypatch, url, optio
     "content, left",
     [
         (b'{"op_code": 0}\n', b'{"op_code": 0}\n'),
+        # The beginning of a line that a kill cut off.
         (b'{"op_code": 0}\n{"op', b'{"op_code": 0}\n'),
         (b'{"op', b""),
         (b"", b""),
@@ -79,6 +83,7 @@ def test_an_unfinished_line_is_cut(tmp_path, content, left):
 @pytest.mark.parametrize("content", [b"x\n", b"[]\n", b"{}\n"])
 def test_a_foreign_file_is_not_cut(tmp_path, content):
     path = tmp_path / STUDY_FILE
+    # A file of somebody else stays as it is.
     path.write_bytes(content + b"rest")
     with pytest.raises(SearchError, match="is not a file of this version's searches"):
         repair(tmp_path)

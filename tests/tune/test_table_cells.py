@@ -40,6 +40,7 @@ def test_nothing_steers_the_terminal(text, shown):
         (1.01, "█" * 24 + "›"),
         (0.0, ""),
         (1 / 24, "█"),
+        # An eighth of a block.
         (1 / 192, "▏"),
         (7 / 192, "▉"),
         (0.4 / 192, ""),
