@@ -8,14 +8,19 @@ import re
 import struct
 from collections.abc import Callable
 
+from artifact.exif_bounds import PREFIX, check_exif
 from artifact.photo_formats import PhotoError, damaged, format_of
 from artifact.photo_header import PhotoHeader, Room, sized, with_scans
 from artifact.tiff_bounds import tiff_header
 
 MAX_SEGMENTS = 1000  # of a JPEG, before its pixels: depth maps come in some hundreds of them
 MAX_EXIF_SEGMENTS = 64  # Pillow joins them one by one
+MAX_COSTLY_SEGMENTS = 32
+MAX_FRAMES = 4  # headers with a size; photos have one
 MAX_FILLING = 65_536  # bytes between segments, which Pillow reads one at a time
 MAX_CHUNKS = 1000  # of a PNG, WebP or GIF, beside those that its bytes fill
+EXIF_TEXT = b"Raw profile type exif\0"  # Exif data in hexadecimal, as ImageMagick writes it
+MAX_EXIF_TEXT = 65_536
 MAX_TEXTS = 32  # compressed ones in a PNG; each may be 1 MB
 CHUNK_BYTES = 1024  # of a chunk with pixels, at least: encoders write 8 kB and more
 BLOCK_BYTES = 128  # of a GIF's block of pixels, at least: encoders write 255
@@ -26,7 +31,8 @@ RLE_BYTES = 3  # per pixel, at most; what is more does not become pixels
 FRAMES = frozenset({*range(0xC0, 0xD0), 0xDE} - {0xC4, 0xC8, 0xCC})  # markers with a size
 BARE = frozenset({0x00, 0xC8, *range(0xD0, 0xDA), *range(0xF0, 0xFE)})  # markers without a length
 SCAN = 0xDA
-EXIF = 0xE1
+APP1, APP2, APP13, TABLES = 0xE1, 0xE2, 0xED, 0xDB
+COSTLY = (APP13, TABLES)  # Pillow takes these apart in Python
 FILL = re.compile(rb"\xff+")
 
 
@@ -52,7 +58,10 @@ def _jpeg(data: bytes) -> PhotoHeader:
     """Segment by segment up to the first scan, as Pillow does."""
     sentence = "it is a JPEG of far more segments than photos have"
     segments = Room(MAX_SEGMENTS, sentence)
-    exif = Room(MAX_EXIF_SEGMENTS, sentence)
+    frames = Room(MAX_FRAMES, sentence)
+    costly = {code: Room(MAX_COSTLY_SEGMENTS, sentence) for code in COSTLY}
+    exif_segments = Room(MAX_EXIF_SEGMENTS, sentence)
+    exif = b""
     filling = Room(MAX_FILLING, "it is a JPEG with far more filling than photos have")
     sizes: list[tuple[int, int]] = []
     place = 2
@@ -69,13 +78,21 @@ def _jpeg(data: bytes) -> PhotoHeader:
             continue
         (length,) = struct.unpack_from(">H", data, place)
         if marker in FRAMES:
+            frames.take()
             height, width = struct.unpack_from(">HH", data, place + 3)
             sizes.append((width, height))
-        if marker == EXIF and data.startswith(b"Exif", place + 2):
-            exif.take()
+        content = data[place + 2 : place + length]
+        if marker in costly:
+            costly[marker].take()
+        if marker == APP1 and content.startswith(PREFIX):
+            exif_segments.take()
+            exif += content[len(PREFIX) :]
+        if marker == APP2 and content.startswith(b"MPF\0"):
+            check_exif(content[4:])
         if marker == SCAN:
             break
         place += max(2, length)
+    check_exif(exif)
     # in coded samples no FF is followed by DA
     scans = data.count(b"\xff\xda", after - 1)
     return with_scans(sized("JPEG", data, sizes), scans)
@@ -100,6 +117,10 @@ def _png(data: bytes) -> PhotoHeader:
             passes = 2.0 if data[place + 16] == 16 else 1.0  # bits of a sample
         if name in (b"zTXt", b"iTXt", b"iCCP"):
             texts.take()
+        if name == b"eXIf":
+            check_exif(data[place + 8 : place + 8 + length])
+        if length > MAX_EXIF_TEXT and data.startswith(EXIF_TEXT, place + 8):
+            raise PhotoError("it is a PNG with far more Exif data than photos have")
         if name == b"IEND":
             break
         place += 12 + length
@@ -126,6 +147,8 @@ def _webp(data: bytes) -> PhotoHeader:
         elif name == b"VP8L":
             (bits,) = struct.unpack_from("<I", data, start + 1)
             sizes.append((1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)))
+        elif name == b"EXIF":
+            check_exif(data[start : start + length])
         place = start + length + length % 2
     return sized("WEBP", data, sizes)
 

@@ -10,6 +10,7 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from artifact.exif_bounds import check_exif
 from artifact.photo_formats import PhotoError, damaged
 from artifact.photo_header import PhotoHeader, with_scans
 
@@ -115,6 +116,7 @@ class _Directory:
 def tiff_header(data: bytes) -> PhotoHeader:
     """The header of a TIFF's first photo. PhotoError for one that claims what photos do not."""
     directory = _Directory(data)
+    check_exif(data)
     width = directory.number(WIDTH, 0)
     height = directory.number(HEIGHT, 0)
     samples = directory.number(SAMPLES, 1)

@@ -218,3 +218,25 @@ def test_a_large_exif_is_no_reason_to_refuse(tmp_path: Path):
     buffer = io.BytesIO()
     Image.new("RGB", (20, 10)).save(buffer, "JPEG", exif=exif)
     assert decode(buffer.getvalue()).size == (10, 20)
+
+
+@pytest.mark.parametrize("make", [hostile.png_exif, hostile.jpeg_exif])
+@pytest.mark.parametrize(
+    "tags, numbers, words",
+    [(998, 1, None), (999, 1, "more Exif tags"), (1, 200_000, None), (2, 200_000, "more numbers")],
+)
+def test_exif_data_is_counted(make, tags, numbers, words):
+    data = make(hostile.exif(tags, numbers))
+    if words is None:
+        assert photo_header(data, MAX_PIXELS).pixels == 64
+        return
+    with pytest.raises(PhotoError, match=words):
+        photo_header(data, MAX_PIXELS)
+
+
+def test_damaged_exif_data_costs_no_photo():
+    data = hostile.png_exif(b"II*\0\xff\xff\xff\xff")
+    assert photo_header(data, MAX_PIXELS).pixels == 64
+    endless = b"MM\0*\0\0\0\x08\0\1" + struct.pack(">HHII", 0x8769, 4, 1, 8) + bytes(4)
+    with pytest.raises(PhotoError, match="more Exif tags"):
+        photo_header(hostile.png_exif(endless), MAX_PIXELS)

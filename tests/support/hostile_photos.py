@@ -145,3 +145,42 @@ HEAVY = {
     "pixels in a PNG, in nothings": png_chunks(b"IDAT", 480_000),
     "chunks in a WebP": webp_chunks(700_000),
 }
+
+
+def exif(tags: int, numbers: int = 1) -> bytes:
+    """Exif data of so many tags of so many numbers each, which turn the photo by a quarter."""
+    rows = [struct.pack("<HHII", 274, 3, 1, 6)]
+    for tag in range(1000, 1000 + tags):
+        rows.append(struct.pack("<HHII", tag, 3, numbers, 8 if numbers > 2 else 0))
+    head = b"II*\0\x08\0\0\0" + struct.pack("<H", len(rows))
+    return (head + b"".join(rows) + bytes(4)).ljust(2 * numbers, b"\0")
+
+
+def png_exif(data: bytes) -> bytes:
+    return png_chunks(b"eXIf", 1, data)
+
+
+def jpeg_exif(data: bytes) -> bytes:
+    """The same in a JPEG, in as many segments as it needs."""
+    segments = b""
+    for start in range(0, len(data), 65_000):
+        content = b"Exif\0\0" + data[start : start + 65_000]
+        segments += b"\xff\xe1" + struct.pack(">H", len(content) + 2) + content
+    return JPEG_HEAD + segments + b"\xff\xc0\0\x0b\x08\0\x08\0\x08\1\1\x11\0\xff\xda\0\2"
+
+
+def jpeg_large_segments(marker: int, content: bytes, count: int) -> bytes:
+    """A JPEG of segments as long as they may be."""
+    size = struct.pack(">H", len(content) + 2)
+    return JPEG_HEAD + (bytes([0xFF, marker]) + size + content) * count
+
+
+HEAVY |= {
+    "Exif tags in a PNG": png_exif(exif(60_000)),
+    "Exif tags in a JPEG": jpeg_exif(exif(60_000)),
+    "Exif numbers": png_exif(exif(1, 2_900_000)),
+    "frames": jpeg_large_segments(0xC0, b"\x08\0\x08\0\x08\3" + bytes(60_000), 90),
+    "tables": jpeg_large_segments(0xDB, (bytes(65)) * 1000, 90),
+    "8BIM": jpeg_large_segments(0xED, b"Photoshop 3.0\0" + b"8BIM\0\1\0\0\0\0\0\0" * 5400, 90),
+    "palette of a TIFF": tiff(grey() | {320: (3, [7] * 2_900_000)}),
+}
