@@ -4,20 +4,15 @@ Pillow keeps every segment, block and chunk that it meets, and goes through fill
 Files with far more of these than photos have are refused here. Raises PhotoError throughout.
 """
 
-import re
 import struct
 from collections.abc import Callable
 
-from artifact.exif_bounds import PREFIX, check_exif
+from artifact.exif_bounds import check_exif
+from artifact.jpeg_bounds import jpeg_header
 from artifact.photo_formats import PhotoError, damaged, format_of
-from artifact.photo_header import PhotoHeader, Room, sized, with_scans
+from artifact.photo_header import PhotoHeader, Room, sized
 from artifact.tiff_bounds import tiff_header
 
-MAX_SEGMENTS = 1000  # of a JPEG, before its pixels: depth maps come in some hundreds of them
-MAX_EXIF_SEGMENTS = 64  # Pillow joins them one by one
-MAX_COSTLY_SEGMENTS = 32
-MAX_FRAMES = 4  # headers with a size; photos have one
-MAX_FILLING = 65_536  # bytes between segments, which Pillow reads one at a time
 MAX_CHUNKS = 1000  # of a PNG, WebP or GIF, beside those that its bytes fill
 EXIF_TEXT = b"Raw profile type exif\0"  # Exif data in hexadecimal, as ImageMagick writes it
 MAX_EXIF_TEXT = 65_536
@@ -26,14 +21,8 @@ CHUNK_BYTES = 1024  # of a chunk with pixels, at least: encoders write 8 kB and 
 BLOCK_BYTES = 128  # of a GIF's block of pixels, at least: encoders write 255
 MAX_GIF_BLOCKS = 2000  # of comments and other extensions: Pillow joins them one by one
 MAX_RLE_PIXELS = 1_000_000  # Pillow decodes these in Python
+MAX_PALETTE_BYTES = 65_536  # of a header with its palette and profile
 RLE_BYTES = 3  # per pixel, at most; what is more does not become pixels
-
-FRAMES = frozenset({*range(0xC0, 0xD0), 0xDE} - {0xC4, 0xC8, 0xCC})  # markers with a size
-BARE = frozenset({0x00, 0xC8, *range(0xD0, 0xDA), *range(0xF0, 0xFE)})  # markers without a length
-SCAN = 0xDA
-APP1, APP2, APP13, TABLES = 0xE1, 0xE2, 0xED, 0xDB
-COSTLY = (APP13, TABLES)  # Pillow takes these apart in Python
-FILL = re.compile(rb"\xff+")
 
 
 def photo_header(data: bytes, max_pixels: int) -> PhotoHeader:
@@ -52,50 +41,6 @@ def photo_header(data: bytes, max_pixels: int) -> PhotoHeader:
             size += f" in tiles of {header.decoded:,}"
         raise PhotoError(f"{size}; at most {max_pixels:,} in all are accepted")
     return header
-
-
-def _jpeg(data: bytes) -> PhotoHeader:
-    """Segment by segment up to the first scan, as Pillow does."""
-    sentence = "it is a JPEG of far more segments than photos have"
-    segments = Room(MAX_SEGMENTS, sentence)
-    frames = Room(MAX_FRAMES, sentence)
-    costly = {code: Room(MAX_COSTLY_SEGMENTS, sentence) for code in COSTLY}
-    exif_segments = Room(MAX_EXIF_SEGMENTS, sentence)
-    exif = b""
-    filling = Room(MAX_FILLING, "it is a JPEG with far more filling than photos have")
-    sizes: list[tuple[int, int]] = []
-    place = 2
-    while True:
-        start = data.find(b"\xff", place)
-        if start < 0:
-            raise damaged("a JPEG that ends before its pixels")
-        after = FILL.match(data, start).end()  # type: ignore[union-attr]  # a byte is there
-        filling.take(start - place + after - start - 1)
-        marker = data[after]
-        segments.take()
-        place = after + 1
-        if marker in BARE:
-            continue
-        (length,) = struct.unpack_from(">H", data, place)
-        if marker in FRAMES:
-            frames.take()
-            height, width = struct.unpack_from(">HH", data, place + 3)
-            sizes.append((width, height))
-        content = data[place + 2 : place + length]
-        if marker in costly:
-            costly[marker].take()
-        if marker == APP1 and content.startswith(PREFIX):
-            exif_segments.take()
-            exif += content[len(PREFIX) :]
-        if marker == APP2 and content.startswith(b"MPF\0"):
-            check_exif(content[4:])
-        if marker == SCAN:
-            break
-        place += max(2, length)
-    check_exif(exif)
-    # in coded samples no FF is followed by DA
-    scans = data.count(b"\xff\xda", after - 1)
-    return with_scans(sized("JPEG", data, sizes), scans)
 
 
 def _png(data: bytes) -> PhotoHeader:
@@ -213,13 +158,13 @@ def _bmp(data: bytes) -> PhotoHeader:
             f"it is a run-length encoded BMP of {width} x {height} pixels; "
             f"at most {MAX_RLE_PIXELS:,} in all are accepted of these"
         )
-    if is_rle and len(data) > RLE_BYTES * pixels + MAX_FILLING:
+    if is_rle and len(data) > RLE_BYTES * pixels + MAX_PALETTE_BYTES:
         raise PhotoError("it is a run-length encoded BMP with far more bytes than pixels")
     return PhotoHeader("BMP", width, height, len(data), passes=100.0 if is_rle else 1.0)
 
 
 READERS: dict[str, Callable[[bytes], PhotoHeader]] = {
-    "JPEG": _jpeg,
+    "JPEG": jpeg_header,
     "PNG": _png,
     "WEBP": _webp,
     "GIF": _gif,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from artifact import photo_bounds, tiff_bounds
+from artifact import jpeg_bounds, photo_bounds, tiff_bounds
 from artifact.photo_bounds import photo_header
 from artifact.photo_formats import FORMATS, format_of
 from artifact.preprocessing import MAX_PIXELS, PhotoError, decode
@@ -176,8 +176,8 @@ def test_tags_share_no_bytes_of_the_file():
 @pytest.mark.parametrize(
     "make, most",
     [
-        (lambda n: hostile.jpeg_segments(0xEF, n), photo_bounds.MAX_SEGMENTS),
-        (hostile.jpeg_filling, photo_bounds.MAX_FILLING),
+        (lambda n: hostile.jpeg_segments(0xEF, n), jpeg_bounds.MAX_SEGMENTS),
+        (hostile.jpeg_filling, jpeg_bounds.MAX_FILLING),
         (hostile.gif_comments, photo_bounds.MAX_GIF_BLOCKS),
         (lambda n: hostile.png_chunks(b"prVt", n), photo_bounds.MAX_CHUNKS),
         (lambda n: hostile.png_chunks(b"zTXt", n, b"k\0\0"), photo_bounds.MAX_TEXTS),
