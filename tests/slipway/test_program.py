@@ -19,6 +19,13 @@ def test_a_link_on_path_finds_its_checkout(program, tmp_path):
     )
 
 
+def test_a_link_to_its_folder_finds_its_checkout_too(program, tmp_path):
+    checkout = program.resolve().parents[1]
+    (tmp_path / "bin").symlink_to(checkout / "bin")
+    done = run(tmp_path / "bin/slipway", "--version", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
 def test_modules_of_the_current_folder_shadow_nothing(program, tmp_path):
     """Neither in the program nor in the ones that it starts."""
     for name in ("train", "prepare", "yaml", "slipway", "recipes", "numpy"):
