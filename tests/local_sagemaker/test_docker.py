@@ -21,6 +21,23 @@ from tests.support.sagemakers import (
 from tests.support.servers import photo
 
 pytestmark = pytest.mark.docker
+SECRET = "the user's own"
+# What it prints of the server, and what it leaves in its tree.
+HOSTILE = """
+python3 - <<'END'
+import json, os, urllib.error, urllib.request
+print("key", os.environ["AWS_ACCESS_KEY_ID"])
+try:
+    urllib.request.urlopen(os.environ["AWS_ENDPOINT_URL_SAGEMAKER"], timeout=20)
+except urllib.error.HTTPError as error:
+    print("answer", error.code, json.load(error)["__type"])
+END
+cd /opt/ml
+ln -s {home}/secret output/failure
+rm -r output/data; ln -s {home} output/data
+echo w > model/w; ln -s {home}/secret model/secret
+echo c > checkpoints/c; ln -s {home}/secret checkpoints/secret
+"""
 
 
 def test_a_training_and_an_endpoint_in_containers(tmp_path, images):
@@ -69,6 +86,40 @@ def test_a_training_and_an_endpoint_in_containers(tmp_path, images):
         assert _labelled(*kind, tmp_path) == []
     assert not any((tmp_path / "state" / "work").rglob("*.*"))
     assert BUCKET in job["ModelArtifacts"]["S3ModelArtifacts"]
+
+
+def test_a_container_has_its_own_key_and_its_links_lead_nowhere(tmp_path, images):
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "secret").write_text(SECRET)
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "run.sh").write_text(HOSTILE.format(home=home))
+    request = training_request("hostile")
+    request["AlgorithmSpecification"] |= {
+        "TrainingImage": SERVE_IMAGE,  # any image with a shell and a Python
+        "ContainerEntrypoint": ["sh"],
+        "ContainerArguments": ["/opt/ml/input/data/train/run.sh"],
+    }
+    source = request["InputDataConfig"][0]["DataSource"]["S3DataSource"]
+    source["S3Uri"] = f"file://{tmp_path}/code"
+    request["OutputDataConfig"] = {
+        "S3OutputPath": f"file://{tmp_path}/out",
+        "CompressionType": "NONE",
+    }
+    request["CheckpointConfig"] = {"S3Uri": f"file://{tmp_path}/checkpoints"}
+    with moto() as url, local_sagemaker(tmp_path / "state", url, engine="docker") as cloud:
+        sagemaker = cloud.client("sagemaker")
+        sagemaker.create_training_job(**request)
+        job = ended(sagemaker, "hostile")
+    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+    [log] = (tmp_path / "state" / "logs" / "TrainingJobs" / "hostile").iterdir()
+    printed = log.read_text()
+    # The server is reached by the gateway's address, which is no foreign Host to it.
+    assert "answer 403 MissingAuthenticationToken" in printed
+    assert "key LOCAL" in printed and cloud.key[0] not in printed
+    kept = [path for name in ("out", "checkpoints") for path in (tmp_path / name).rglob("*")]
+    assert sorted(path.read_text() for path in kept if path.is_file()) == ["c\n", "w\n"]
+    assert [path.name for path in home.iterdir()] == ["secret"]
 
 
 def test_what_a_killed_servers_search_left_running_is_removed(tmp_path, images):
