@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from flask import Flask, Response, jsonify, request
+from flask import Flask, Response, abort, jsonify, request
 
 from serve.app import DEFAULT_LIMITS, ServingLimits, answered, base_app, refusal
 from serve.inputs import InputError
@@ -53,6 +53,12 @@ def create_multi_model_app(
 
 def _offer_models(app: Flask, models: Models, models_folder: Path) -> None:
     """The routes by which SageMaker loads, lists and unloads models."""
+
+    @app.before_request
+    def refuse_scaling() -> None:
+        # multi-model-server has PUT /models/…, SageMaker's contract has not
+        if request.method == "PUT" and request.path.startswith("/models/"):
+            abort(404)
 
     @app.post("/models")
     def load() -> Response:
