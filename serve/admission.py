@@ -33,15 +33,16 @@ class Admission:
             self._check()
             left_s = state.left_s()
             needed_s = photos * self._photo_s + decoding.own_s
-            if photos > 1 and needed_s > left_s:
-                most = max(1, int(left_s / needed_s * photos / 2))
+            if photos > 1 and needed_s > state.whole_s:
+                most = max(1, int(state.whole_s / needed_s * photos / 2))
                 raise TooManyPhotos(
-                    f"{photos} photos take about {needed_s:.0f} s, and {left_s:.0f} s are left; "
-                    f"send at most {most} at once"
+                    f"{photos} photos take about {needed_s:.0f} s, and {state.whole_s:.0f} s are "
+                    f"left; send at most {most} at once"
                 )
             queue_s = self._waiting * self._photo_s + decoding.wait_s
             # an idle server takes any photo: else one slow run would be the last
-            if (self._waiting or decoding.wait_s) and queue_s + needed_s > left_s:
+            is_idle = not self._waiting and not decoding.wait_s
+            if queue_s + needed_s > left_s and not (is_idle and photos == 1):
                 raise Overloaded(queue_s / 2)
             self._waiting += photos
 

@@ -32,6 +32,7 @@ class RequestState:
 
     abandoned: set once nobody waits for the answer. stages: seconds by stage (read, decode, queue,
     engine), summed over the request's photos. photos: how many it holds.
+    whole_s: seconds from its start to its first deadline, which the server's end may bring forward.
     """
 
     deadline: float
@@ -39,6 +40,10 @@ class RequestState:
     abandoned: threading.Event = field(default_factory=threading.Event)
     stages: dict[str, float] = field(default_factory=dict)
     photos: int = 0
+    whole_s: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.whole_s = self.deadline - self.started
 
     @classmethod
     def lasting(cls, seconds: float) -> "RequestState":

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from serve import batching
+from serve.admission import Admission
 from serve.batching import Batcher, EngineDead
 from serve.decoding import DecodingTime
 from serve.request_state import Overloaded, RequestState, TooManyPhotos
@@ -25,7 +26,7 @@ def batcher() -> Batcher:
 
 def left(seconds: float) -> Any:
     """A request's state with that much time left, always."""
-    return SimpleNamespace(left_s=lambda: seconds)
+    return SimpleNamespace(left_s=lambda: seconds, whole_s=seconds)
 
 
 def test_the_first_run_is_the_average_and_later_ones_move_it_by_a_fifth(batcher):
@@ -269,3 +270,12 @@ def test_a_dead_engine_ends_the_queue_and_calls_died_once(batcher, error, fault)
             entry.future.result(0)
     assert called.wait(5)
     assert batcher._take() == []
+
+
+def test_a_request_whose_time_has_mostly_gone_is_late_and_not_too_large():
+    admission = Admission()
+    admission._learn_photos(1, 1.0)
+    state: Any = SimpleNamespace(left_s=lambda: 5.0, whole_s=60.0)
+    with pytest.raises(Overloaded):
+        admission.admit(6, state)
+    admission.admit(5, state)
