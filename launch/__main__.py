@@ -25,6 +25,7 @@ from launch.options import parse_options
 from launch.recipe import Recipe, check_hyperparameters, check_tuning, read_recipe
 from launch.removal import delete
 from launch.search import tune
+from recipes.command_line import reader_left
 
 # Exit codes.
 FAILED = 1
@@ -59,6 +60,8 @@ def main(arguments: list[str] | None = None) -> int:
             file=sys.stderr,
         )
         return INTERRUPTED
+    except BrokenPipeError:
+        return reader_left()
     except Exception as error:
         if not is_expected(error):
             raise

@@ -7,6 +7,7 @@ import argparse
 import inspect
 import os
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Never
@@ -63,6 +64,13 @@ class CommandLine(argparse.ArgumentParser):
         elif option:
             message += hint(option[1], _options(self))
         super().error(message)
+
+
+def reader_left() -> int:
+    """The exit code after BrokenPipeError, such as in `slipway … | head`: nobody reads the rest."""
+    # Python would fail once more on what it has not written yet.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
 
 
 def recipe_here() -> bool:

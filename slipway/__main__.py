@@ -9,7 +9,7 @@ import runpy
 import sys
 
 from artifact.names import escape_output
-from recipes.command_line import called_as
+from recipes.command_line import called_as, reader_left
 from recipes.suggestion import hint
 from runtime.processes import REPOSITORY
 from slipway.commands import COMMANDS, GROUPS, Command
@@ -50,9 +50,7 @@ def run(command: Command, arguments: list[str]) -> int:
     try:
         runpy.run_module(command.module, run_name="__main__", alter_sys=True)
     except BrokenPipeError:  # such as `slipway … | head`
-        # Python would fail once more on what it has not written yet.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
+        return reader_left()
     except ModuleNotFoundError as error:
         if _is_ours(error.name or ""):
             raise

@@ -63,6 +63,11 @@ def all_checks() -> list[Check]:
     ]
 
 
+def here(linux: str, macos: str) -> str:
+    """The command of this system; Debian's or Ubuntu's stands for all of Linux."""
+    return macos if sys.platform == "darwin" else linux
+
+
 def python() -> Check:
     words = f"Python {sys.version.split()[0]}, {sys.prefix}"
     return Check("python", OK, words)
@@ -72,7 +77,10 @@ def git() -> Check:
     if shutil.which("git"):
         return Check("git", OK, "found; images are tagged by commit")
     return Check(
-        "git", NOTE, "missing; images cannot be pushed without it", "sudo apt-get install git"
+        "git",
+        NOTE,
+        "missing; images cannot be pushed without it",
+        here("sudo apt-get install git", "xcode-select --install"),
     )
 
 
@@ -80,7 +88,8 @@ def container_engine() -> Check:
     """Docker, and whether this user may ask it."""
     if not shutil.which("docker"):
         found = "no Docker; trainings run as processes, images cannot be built"
-        return Check("docker", NOTE, found, "sudo apt-get install docker.io")
+        mend = here("sudo apt-get install docker.io", "brew install --cask docker")
+        return Check("docker", NOTE, found, mend)
     asked = docker.call("info")
     if asked.returncode == 0:
         return Check("docker", OK, "an engine answers")
@@ -88,7 +97,7 @@ def container_engine() -> Check:
         found = "an engine is there, but this user may not ask it"
         return Check("docker", NOTE, found, 'sudo usermod -aG docker "$USER"; newgrp docker')
     found = "Docker is installed, but no engine answers"
-    return Check("docker", NOTE, found, "sudo systemctl start docker")
+    return Check("docker", NOTE, found, here("sudo systemctl start docker", "open -a Docker"))
 
 
 def packages(has_engine: bool) -> Check:

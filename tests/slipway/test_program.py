@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 
 from tests.support.jobs import REPOSITORY, draw_channel
 from tests.support.own_checkout import make_checkout, run
@@ -83,8 +84,18 @@ def test_other_shells_run_it(shell, program, tmp_path):
     assert done.stdout.startswith("slipway ")
 
 
-def test_output_may_end_early(program, tmp_path):
-    words = f"'{program}' schema | head -n 1"
-    done = run("bash", "-c", words, folder=tmp_path)
-    assert done.stdout == "{\n"
-    assert done.stderr == ""
+@pytest.mark.parametrize("command", ["schema", "launch train recipe.yaml --dry-run"])
+def test_a_reader_may_leave_early(command, program, tmp_path):
+    """More is written than a pipe holds."""
+    recipe = {
+        "name": "x",
+        "hyperparameters": {f"name{number}": "x" * 2000 for number in range(90)},
+        "sagemaker": {"image_uris": {"train": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/x:1"}},
+    }
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    script = f"set -o pipefail; '{program}' {command} 2>errors | true; echo ${{PIPESTATUS[0]}}"
+    done = run("bash", "-c", script, folder=tmp_path, AWS_REGION="eu-west-1")
+    errors = (tmp_path / "errors").read_text()
+    assert "Traceback" not in errors
+    assert "failed" not in errors
+    assert done.stdout in ("0\n", "1\n")
