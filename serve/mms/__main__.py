@@ -6,16 +6,16 @@ fails on a zombie), needs a writable /etc, and returns 0 however MMS ended.
 
 import asyncio
 import dataclasses
-import logging
 import os
 import signal
 import sys
 import tempfile
 from pathlib import Path
 
+from artifact.log_lines import log_to
 from artifact.machine import memory_limit
 from artifact.model import ArtifactError, read_description
-from artifact.names import escape_output
+from artifact.names import escape_output, printable
 from artifact.unpack import artifact_folder
 from serve.help import answer_help
 from serve.mms.configuration import MODEL_NAME, PROPERTIES_FILE, command, properties
@@ -34,7 +34,7 @@ def main() -> int:
     """Serve until SIGTERM. The exit code: MMS's, or USAGE or MODEL_UNUSABLE after one sentence."""
     escape_output()
     answer_help("serve.mms", __doc__ or "")
-    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(asctime)s %(message)s")
+    log_to(sys.stdout, form="%(asctime)s %(message)s")
     try:
         settings = ServingSettings.read()
         keep_in_one_folder()
@@ -100,7 +100,7 @@ def _left(mms: Process, own: Path | None) -> int:
 
 def failed(sentence: str, code: int) -> int:
     """Print the sentence; the code."""
-    print(sentence, file=sys.stderr, flush=True)
+    print(printable(sentence), file=sys.stderr, flush=True)
     return code
 
 

@@ -21,7 +21,8 @@ from serve.mms.exchange import NO_MEMORY
 
 CONNECT_S = 5.0
 QUICK_S = 5.0  # for an answer without work behind it
-LOAD_S = 600.0  # for a model to be opened; MMS itself ends a worker that takes long
+LOAD_S = 300.0  # for a model to be opened; MMS itself ends a worker that takes long
+UNLOAD_S = 30.0
 FRESH_S = 0.2  # for which an answer about the health is used again
 CONNECTIONS = 32  # that are kept open
 NOT_FOUND = 404
@@ -95,7 +96,7 @@ class Mms:
 
     def unload(self, name: str) -> None:
         """End a model's workers; a model that is not there is no error. Raises EngineDead."""
-        _asked(self._management, "DELETE", f"/models/{name}", QUICK_S)
+        _asked(self._management, "DELETE", f"/models/{name}", UNLOAD_S)
 
     def has(self, name: str) -> bool:
         """Whether a model is there, loaded or not. Raises EngineDead."""

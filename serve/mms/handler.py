@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from sagemaker_inference.default_handler_service import DefaultHandlerService
 
+from artifact.log_lines import log_to
 from serve.mms.transformer import Transformer
 
 if TYPE_CHECKING:
     from mms.context import Context
 
 # MMS keeps nothing of what a worker writes to stdout
-logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s", force=True)
+log_to(sys.stderr, logging.WARNING)
 service = DefaultHandlerService(transformer=Transformer())
 
 

@@ -256,6 +256,6 @@ def opening_error(own: Path, said: str) -> Exception:
     """Why a worker could not open its model, in its own words; else in those of MMS."""
     failure = failure_in(own)
     if isinstance(failure, WorkerError):
-        log.error("a worker could not open its model: %s", failure)
+        log.error("a worker could not open its model", exc_info=failure)
         failure = None
     return failure or ArtifactError(f"its worker has ended without a reason ({said})")
