@@ -12,7 +12,9 @@ import multiprocessing
 import statistics
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -74,19 +76,21 @@ def counts(statuses: dict[int, int]) -> str:
     return ", ".join(f"{status}: {count}" for status, count in sorted(statuses.items()))
 
 
-def bodies() -> dict[str, bytes]:
-    """By name, each of at most 6 MB."""
+def filling() -> bytes:
+    """A JPEG of bytes that stand for nothing."""
     jpeg = encoded(Image.new("RGB", (640, 480), "red"), "JPEG")
-    noise = Image.effect_noise((1900, 1900), 90).convert("RGB")
-    large = Image.new("RGB", SQUARE, "red")
-    return {
-        "filling in a JPEG": jpeg[:2] + b"\xff" * BODY_BYTES + jpeg[2:],
-        "PNG of 40 Mpx": encoded(large, "PNG", compress_level=1),
-        "WebP of 40 Mpx": encoded(large, "WEBP", method=0),
-        "progressive of 40 Mpx": encoded(large, "JPEG", progressive=True),
-        "noise of 4 Mpx": encoded(noise, "PNG", compress_level=0)[:BODY_BYTES],
-        "run lengths in a BMP": run_lengths(),
-    }
+    return jpeg[:2] + b"\xff" * BODY_BYTES + jpeg[2:]
+
+
+def large(kind: str, **options: object) -> bytes:
+    """A photo with the most pixels that a server takes."""
+    return encoded(Image.new("RGB", SQUARE, "red"), kind, **options)
+
+
+def noise() -> bytes:
+    """A PNG that is not compressed, and cut off."""
+    image = Image.effect_noise((1900, 1900), 90).convert("RGB")
+    return encoded(image, "PNG", compress_level=0)[:BODY_BYTES]
 
 
 def run_lengths() -> bytes:
@@ -102,6 +106,16 @@ def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
     stream = io.BytesIO()
     image.save(stream, kind, **options)
     return stream.getvalue()
+
+
+BODIES: dict[str, Callable[[], bytes]] = {
+    "filling in a JPEG": filling,
+    "PNG of 40 Mpx": partial(large, "PNG", compress_level=1),
+    "WebP of 40 Mpx": partial(large, "WEBP", method=0),
+    "progressive of 40 Mpx": partial(large, "JPEG", progressive=True),
+    "noise of 4 Mpx": noise,
+    "run lengths in a BMP": run_lengths,
+}
 
 
 def measured(
@@ -165,9 +179,9 @@ def main() -> int:
     photo = options.photo.read_bytes()
     print(HEAD)
     slow = 0
-    for name, body in bodies().items():
+    for name, body in BODIES.items():
         if options.only in (None, name):
-            row = measured(options.url, photo, name, body, options.seconds, CONNECTIONS)
+            row = measured(options.url, photo, name, body(), options.seconds, CONNECTIONS)
             print(row.line() + ("" if row.good else "  too slow"), flush=True)
             slow += not row.good
     return int(slow > 0)
