@@ -8,6 +8,8 @@ from artifact.photo_formats import PhotoError
 
 MAX_FILE_BYTES = 512 * 1024 * 1024  # 128 million pixels of three bytes are 384 MB
 
+NOT_REGULAR = "it is not a regular file"
+
 
 def read_regular(path: Path, max_bytes: int = MAX_FILE_BYTES) -> bytes:
     """A file's bytes.
@@ -20,7 +22,7 @@ def read_regular(path: Path, max_bytes: int = MAX_FILE_BYTES) -> bytes:
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise PhotoError("it is not a regular file")
+            raise PhotoError(NOT_REGULAR)
         # the file may grow meanwhile
         data = file.read(max_bytes + 1) if status.st_size <= max_bytes else b""
     if len(data) > max_bytes or status.st_size > max_bytes:

@@ -7,6 +7,7 @@ import hashlib
 import itertools
 import operator
 import os
+import stat
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
+from artifact.photo_files import NOT_REGULAR
+from artifact.photo_formats import PhotoError
 from train.data.store_rows import Indices
 from train.progress import Progress
 
@@ -162,7 +165,10 @@ class Labels(Sequence[tuple[int, ...]]):
 
 
 def index_photos(folder: Path, progress: Progress) -> PhotoIndex:
-    """The photos in a folder of class folders. OSError when a folder cannot be read."""
+    """The photos in a folder of class folders.
+
+    OSError when a folder cannot be read, PhotoError for a photo that is no regular file.
+    """
     index = PhotoIndex(folder)
     with os.scandir(folder) as entries:
         folders = [entry for entry in entries if not entry.name.startswith(".")]
@@ -193,7 +199,7 @@ def _photos_below(
                 if _is_folder(entry):
                     waiting.append((entry.path, f"{prefix}{entry.name}/"))
                 elif _is_photo(entry.name):
-                    status = entry.stat()
+                    status = _regular(entry)
                     names.append(prefix + entry.name)
                     sizes.append(status.st_size)
                     changed.append(status.st_ctime_ns)
@@ -202,6 +208,14 @@ def _photos_below(
                         counted = len(names)
         progress.add(len(names) - counted)
     return names, sizes, changed
+
+
+def _regular(entry: "os.DirEntry[str]") -> os.stat_result:
+    """A photo's status. PhotoError for a FIFO, a device and the like: to read them has no end."""
+    status = entry.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise PhotoError(f"photo '{entry.path}': {NOT_REGULAR}")
+    return status
 
 
 def _is_folder(entry: "os.DirEntry[str]") -> bool:
