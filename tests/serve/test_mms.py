@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from runtime.container_engine import DockerEngine
+from runtime.load import Request, each, load
 from runtime.own_images import serve
 from runtime.probes import ping
 from tests.support.mms_containers import (
@@ -119,6 +120,15 @@ def test_a_burst_of_large_bodies_costs_some_clients_their_answer_and_nobody_else
     assert any(status == 200 for status, _, _ in answers)
     assert ping(single[1]) == 200
     assert ask(single[1], photo(), JPEG)[0] == 200
+
+
+@pytest.mark.verify
+def test_sixty_four_connections_lose_no_answer(single):
+    """In 1 GB. MMS alone, with its queue of 14, lost two answers of three."""
+    requests = each([Request("photo", photo(size=(640, 480)))] * 1000)
+    statuses = load(single[1], requests, 64).statuses
+    assert set(statuses) <= {200, 503}
+    assert statuses[200] > 900
 
 
 def test_the_model_cannot_be_managed_from_outside(single):
