@@ -9,12 +9,17 @@ from typing import Any
 MAX_LEVELS = 64  # SageMaker's and our own documents have less than ten
 
 
-def read_json(text: str | bytes) -> Any:
+def read_json(text: str | bytes, most_values: int | None = None) -> Any:
     """The value in a JSON text of at most MAX_LEVELS levels of lists and objects.
+
+    most_values: about how many values it may hold; None for any number. Millions of small ones take
+    a hundred times the text's memory, and keep all other threads waiting while they are read.
 
     Any: the text decides on the type. Raises ValueError, with a sentence, for anything else; never
     a RecursionError.
     """
+    if most_values is not None and _openings(text) + _commas(text) > most_values:
+        raise ValueError(f"it has more than {most_values:,} values")
     try:
         value = json.loads(text)
     except RecursionError:
@@ -34,6 +39,10 @@ def _openings(text: str | bytes) -> int:
     if isinstance(text, str):
         return text.count("[") + text.count("{")
     return text.count(b"[") + text.count(b"{")
+
+
+def _commas(text: str | bytes) -> int:
+    return text.count(",") if isinstance(text, str) else text.count(b",")
 
 
 def _is_deep(value: object) -> bool:

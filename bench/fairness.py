@@ -33,12 +33,17 @@ HEAD = b"POST /invocations HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jp
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 LINES = b"".join(b"a%d:b\r\n" % number for number in range(150))
 EMPTY = b"Content-Length: 1\r\n\r\nx"
+JSON_BODY = b"[" + b"[]," * 1_900_000 + b"[]]"
+JSON_REQUEST = HEAD.replace(b"image/jpeg", b"application/json") + (
+    b"Content-Length: %d\r\n\r\n" % len(JSON_BODY) + JSON_BODY
+)
 # What a connection sends first, and then again and again.
 LOADS = {
     "none": (b"", b""),
     "chunks of one byte": (CHUNKED, b"1\r\nx\r\n" * 2700),
     "chunks of one byte with extensions": (CHUNKED, b"1;a=b;c\r\nx\r\n" * 1300),
     "heads of 150 lines": (b"", (HEAD + LINES + EMPTY) * 10),
+    "JSON of two million lists": (b"", JSON_REQUEST),
     "small requests": (b"", (HEAD + EMPTY) * 100),
 }
 

@@ -54,10 +54,14 @@ class ServerConnection(h11.Connection):
 
 
 def _check_length(request: h11.Request) -> None:
-    """Raise RemoteProtocolError where a body has its length told in two ways (RFC 9112, 6.1)."""
+    """Raise RemoteProtocolError where a body's end may be read in two ways (RFC 9112, 6.1)."""
     names = {name for name, _ in request.headers}
-    if {b"content-length", b"transfer-encoding"} <= names:
+    if b"transfer-encoding" not in names:
+        return
+    if b"content-length" in names:
         raise h11.RemoteProtocolError("both Content-Length and Transfer-Encoding")
+    if request.http_version < b"1.1":
+        raise h11.RemoteProtocolError("Transfer-Encoding in HTTP/1.0")
 
 
 def origin_form(request: h11.Request) -> h11.Request:

@@ -41,6 +41,7 @@ ALIASES = {
     "application/x-jsonlines": LINES_TYPE,
 }
 MAX_INSTANCES = 1000  # photos in one request
+MOST_VALUES = 100 * MAX_INSTANCES  # of JSON, in one request; far more than instances need
 # JSON takes up to 25 times its size in memory; bodies above this are parsed one after the other.
 LARGE_BYTES = 500_000
 FORM_TEXT_BYTES = 1_000_000  # of a form, outside its files
@@ -186,7 +187,7 @@ def _line(line: bytes) -> bytes:
 
 def _json(text: bytes, expected: str) -> object:
     try:
-        document: object = read_json(text)
+        document: object = read_json(text, MOST_VALUES)
     except ValueError as error:
         raise InputError(400, f"the body is not JSON ({str(error)[:100]}); {expected}") from error
     return document

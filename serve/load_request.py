@@ -11,6 +11,7 @@ from artifact.json_text import read_json
 from serve.inputs import JSON_TYPE, InputError
 
 EXPECTED = 'send {"model_name": "…", "url": "/opt/ml/models/…/model"}'
+MOST_VALUES = 1000  # in the body
 SHOWN = 100  # characters of a name or path in a sentence
 
 
@@ -34,7 +35,7 @@ def load_request_of(content_type: str, body: bytes, models_folder: Path) -> Load
             415, f"Content-Type '{media_type[:SHOWN]}' is not taken; send {JSON_TYPE}: {EXPECTED}"
         )
     try:
-        document = read_json(body)
+        document = read_json(body, MOST_VALUES)
     except ValueError as error:
         raise InputError(400, f"the body is not JSON ({str(error)[:100]}); {EXPECTED}") from error
     fields = document if isinstance(document, dict) else {}

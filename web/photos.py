@@ -21,6 +21,7 @@ TOP_K = 5
 MAX_TOP_K = 1000
 FORM_TYPE = "multipart/form-data"
 MAX_PARTS = 20
+MOST_VALUES = 1000  # of a body in JSON
 MAX_HEADER = 8192  # characters; the standard library's reader takes quadratic time
 CHARSETS = ("utf-8", "us-ascii", "iso-8859-1")  # of RFC 2231's parameters
 # Media types, and how their files begin.
@@ -116,7 +117,7 @@ def top_k_of(value: object) -> int:
 def json_object(body: bytes, expected: str) -> dict[str, Any]:
     """A body that is one JSON object. Raises Failure 400, which shows `expected`."""
     try:
-        document = read_json(body)
+        document = read_json(body, MOST_VALUES)
     except ValueError as error:
         raise Failure(400, f"the body is not JSON ({str(error)[:100]}); send {expected}") from error
     if not isinstance(document, dict):

@@ -46,6 +46,15 @@ def test_many_lists_beside_each_other_are_not_deep():
     assert len(read_json("[" + ",".join(["[]"] * 1000) + "]")) == 1000
 
 
+@pytest.mark.parametrize("text", ["[" + "1," * 9 + "1]", '{"a": [1, 2, 3], "b": {"c": 1, "d": 2}}'])
+def test_the_number_of_values_may_be_bounded(text):
+    for given in (text, text.encode()):
+        assert read_json(given, 10) == json.loads(text)
+        assert read_json(given) == json.loads(text)
+        with pytest.raises(ValueError, match="it has more than 5 values"):
+            read_json(given, 5)
+
+
 @pytest.mark.parametrize("text", ["", "{", b"\xff\xfe\xfd", "9" * 5000, b"\x80"])
 def test_what_is_not_json_is_a_value_error(text):
     with pytest.raises(ValueError):

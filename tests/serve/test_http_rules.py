@@ -67,6 +67,16 @@ def test_other_heads_that_no_client_sends_are_refused(server, head):
     assert answer.count(b"HTTP/1.1 ") == 1
 
 
+def test_a_body_in_chunks_in_http_1_0_is_refused(server):
+    answer = sent(
+        server,
+        b"POST /invocations HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\n"
+        b"Content-Type: image/jpeg\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(photo(), 100),
+    )
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
 def test_a_header_with_an_underscore_is_none(server):
     """Else a client sets by it what a front door sets by the name with a hyphen."""
     body = photo("red")
