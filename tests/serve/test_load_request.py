@@ -45,7 +45,7 @@ def test_a_link_to_the_models_folder_stands_for_it(place, tmp_path):
     "sent, words",
     [
         (b"{", "the body is not JSON"),
-        (b"[" * 900, "more than 64 levels"),
+        (b"[" * 65 + b"]" * 65, "more than 64 levels"),
         (b"[" * 100_000, "more than 1,000 values"),
         (b"\xff", "the body is not JSON"),
         (b"[]", "the JSON lacks model_name or url"),
