@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from local_test.hostile_photos import HEAVY, NEVER_OPENED
+
 LARGEST = 6300  # squared, just under the server's limit of 40 million pixels
 SQUARE = (LARGEST, LARGEST)
 COLOUR = (9, 99, 199)
@@ -32,7 +34,8 @@ PICKLE = (
 
 def hostile_bodies() -> dict[str, bytes]:
     """Bodies by name; made anew each time, always the same."""
-    return _lying() | _heavy() | _odd() | _damaged() | _no_photos() | _json()
+    photos = HEAVY | NEVER_OPENED | _lying() | _heavy() | _odd() | _damaged()
+    return photos | _no_photos() | _json()
 
 
 def _encoded(image: Image.Image, kind: str, **options: object) -> bytes:

@@ -14,14 +14,14 @@ from artifact import jpeg_bounds, photo_bounds, tiff_bounds
 from artifact.photo_bounds import photo_header
 from artifact.photo_formats import FORMATS, format_of
 from artifact.preprocessing import MAX_PIXELS, PhotoError, decode
-from tests.support import hostile_photos as hostile
+from local_test import hostile_photos as hostile
 from tests.support.jobs import REPOSITORY
 from tests.support.servers import photo
 
 PEAKS = r"""
 import json, re, time
 from artifact.preprocessing import PhotoError, decode
-from tests.support.hostile_photos import HEAVY, NEVER_OPENED
+from local_test.hostile_photos import HEAVY, NEVER_OPENED
 from tests.support.servers import photo
 
 def peak():

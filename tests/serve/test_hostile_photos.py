@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from artifact.photo_formats import FORMATS
+from local_test.hostile_photos import HEAVY, NEVER_OPENED, strips
 from serve.inputs import PHOTO_TYPES
-from tests.support.hostile_photos import HEAVY, NEVER_OPENED, strips
 from tests.support.servers import photo, serving
 from web.photos import KINDS, kind_of
 
