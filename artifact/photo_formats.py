@@ -13,6 +13,7 @@ import warnings
 
 # Pillow's names. A JPEG with several pictures opens as MPO.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+KNOWN = f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
 _BEGINNINGS = (
     ("JPEG", re.compile(rb"\xff\xd8\xff")),
     ("PNG", re.compile(rb"\x89PNG\r\n\x1a\n")),
@@ -29,7 +30,7 @@ class PhotoError(ValueError):
 
 
 def damaged(reason: str) -> PhotoError:
-    """The error of a file that is of no format that is opened, or not whole."""
+    """The error of a photo that is not whole."""
     return PhotoError(f"it is not a complete photo that Pillow can read ({reason})")
 
 
@@ -44,7 +45,7 @@ def format_of(data: bytes) -> str:
     for name, beginning in _BEGINNINGS:
         if beginning.match(data):
             return name
-    raise damaged("unknown format")
+    raise PhotoError(f"it is not a complete photo of {KNOWN} (unknown format); save it as JPEG")
 
 
 def silence_decoders() -> None:
