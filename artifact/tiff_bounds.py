@@ -133,8 +133,7 @@ def tiff_header(data: bytes) -> PhotoHeader:
         )
     planes = samples if directory.number(PLANES, 1) == SPLIT else 1
     rows = min(directory.number(ROWS, height), height)
-    tile_width = directory.number(TILE_WIDTH, 0)
-    tile_height = directory.number(TILE_HEIGHT, 0)
+    tile_width, tile_height = _tile(directory)
     strips = _parts(height, rows) * planes
     tiles = _parts(width, tile_width) * _parts(height, tile_height) * planes
     _check_count(max(strips, tiles))
@@ -144,6 +143,17 @@ def tiff_header(data: bytes) -> PhotoHeader:
         return header
     # each part is a JPEG of its own, of one scan as a rule
     return with_scans(header, data.count(b"\xff\xda") // (tiles or strips or 1))
+
+
+def _tile(directory: _Directory) -> tuple[int, int]:
+    """Width and height of a tile; zeros without tiles. PhotoError for one side alone."""
+    sides = [tag for tag in (TILE_WIDTH, TILE_HEIGHT) if tag in directory.entries]
+    width = directory.number(TILE_WIDTH, 0)
+    height = directory.number(TILE_HEIGHT, 0)
+    # libtiff takes the photo's own width or height for a side that is missing
+    if sides and (width < 1 or height < 1):
+        raise damaged("its TIFF tiles have one side only")
+    return width, height
 
 
 def _parts(whole: int, part: int) -> int:

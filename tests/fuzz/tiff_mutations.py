@@ -64,6 +64,8 @@ def large_tiles(chance: Random, parts: Parts, form: TiffForm) -> None:
         (TILE_BYTE_COUNTS, hostile_number(chance, form)),
         (COMPRESSION, chance.choice(COMPRESSIONS)),
     ):
+        if chance.random() < 0.1:
+            continue  # a tile with one side, or without a place
         put(parts, tag(name, LONG, 1, value, form), form)
 
 
