@@ -50,7 +50,13 @@ def artifact_folder(path: Path, bounds: ArchiveBounds = MODEL_BOUNDS) -> Path:
     if (path / DESCRIPTION_FILE).is_file() or not archive.is_file():
         return path
     discard_unpacked()
-    folder = owned_folder(Path(tempfile.gettempdir()), PREFIX)
+    try:
+        folder = owned_folder(Path(tempfile.gettempdir()), PREFIX)
+    except OSError as error:
+        raise ArtifactError(
+            f"'{archive}' cannot be unpacked: there is no folder for temporary files ({error}); "
+            "with --read-only give --tmpfs /tmp"
+        ) from error
     try:
         _unpack(archive, folder, True, bounds)
     except BaseException as error:
@@ -168,4 +174,5 @@ def discard(folder: Path) -> None:
 
 def discard_unpacked() -> None:
     """Remove the folders of `artifact_folder` whose processes have ended."""
-    discard_leftovers(Path(tempfile.gettempdir()), PREFIX)
+    with contextlib.suppress(OSError):  # no place for temporary files has none of them
+        discard_leftovers(Path(tempfile.gettempdir()), PREFIX)

@@ -59,6 +59,17 @@ def test_a_folder_without_model_and_archive_is_returned_as_it_is(tmp_path, tempo
     assert not any(temporary.iterdir())
 
 
+def test_without_a_place_for_temporary_files_an_archive_is_refused(tmp_path, monkeypatch):
+    def none() -> str:
+        raise FileNotFoundError("No usable temporary directory found")
+
+    archive(tmp_path / "model.tar.gz", ("model.json", b"{}"))
+    monkeypatch.setattr(tempfile, "gettempdir", none)
+    unpack.discard_unpacked()
+    with pytest.raises(ArtifactError, match="No usable temporary directory.* --tmpfs /tmp"):
+        artifact_folder(tmp_path)
+
+
 @pytest.mark.parametrize(
     "data, words",
     [(b"no archive", "neither plain nor in gzip"), (b"", "cannot be unpacked")],
