@@ -5,12 +5,13 @@ import logging
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from artifact.names import writable
 from launch.recipe import read_recipe
 from runtime import docker
 from tests.support.colour_model import colour_job
@@ -121,3 +122,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if TRAINING_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.training)
     items.sort(key=lambda item: item.get_closest_marker("docker") is not None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Escape what UTF-8 cannot hold in captured output: processes of tests report in UTF-8."""
+    report = yield
+    report.sections = [(title, writable(text)) for title, text in report.sections]
+    return report
