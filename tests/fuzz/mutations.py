@@ -24,7 +24,7 @@ def case(seed: int, number: int, only: str = "") -> tuple[str, bytes]:
     for _ in range(chance.choice((1, 1, 1, 2, 2, 3, 5))):
         try:
             data = MUTATORS[name](chance, data)[:MOST_BYTES]
-        except (struct.error, IndexError):
+        except (struct.error, IndexError, OverflowError):
             # An earlier mutation has left no structure to change.
             data = flipped(chance, data)
     if chance.random() < 0.15:
