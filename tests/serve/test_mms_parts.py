@@ -283,7 +283,7 @@ def test_what_cannot_be_served_is_one_sentence(monkeypatch, capsys, environment,
 
 
 def test_without_a_folder_to_write_to_it_says_what_to_give(colours, monkeypatch, capsys):
-    def failing(prefix: str) -> str:
+    def failing(**_: object) -> str:
         raise OSError("Read-only file system")
 
     monkeypatch.setenv("SLIPWAY_MODEL_DIR", str(colours.model))
