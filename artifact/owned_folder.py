@@ -11,6 +11,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from artifact.model import TEMPORARY_SUFFIX
+
 _NEW = ".new-"  # until it is locked, so that no other process takes it for a leftover
 _locks: dict[Path, int] = {}  # descriptors
 
@@ -21,7 +23,7 @@ def owned_folder(parent: Path, prefix: str) -> Path:
     Raises OSError when none can be made.
     """
     new = Path(tempfile.mkdtemp(prefix=_NEW, dir=parent))
-    folder = new.with_name(prefix + new.name.removeprefix(_NEW))
+    folder = new.with_name(prefix + new.name.removeprefix(_NEW) + TEMPORARY_SUFFIX)
     descriptor = os.open(new, os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     _locks[folder] = descriptor
@@ -38,7 +40,8 @@ def release(folder: Path) -> None:
 def discard_leftovers(parent: Path, prefix: str) -> None:
     """Remove those of a folder's folders whose name begins so and whose owners have ended."""
     for folder in parent.iterdir():
-        if not folder.name.startswith(prefix):
+        # the suffix: no user's own folder has such a name
+        if not folder.name.startswith(prefix) or folder.suffix != TEMPORARY_SUFFIX:
             continue
         # OSError: its owner holds the lock, has just removed it, or is another user
         with contextlib.suppress(OSError):

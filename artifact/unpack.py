@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from artifact.archive_file import ArchiveFile
 from artifact.machine import folder_room
-from artifact.model import DESCRIPTION_FILE, ArtifactError
+from artifact.model import DESCRIPTION_FILE, TEMPORARY_SUFFIX, ArtifactError
 from artifact.owned_folder import discard_leftovers, owned_folder, release
 
 ARCHIVE = "model.tar.gz"
@@ -167,7 +167,8 @@ def _write(opened: ArchiveFile, member: tarfile.TarInfo, folder: Path) -> None:
 
 def discard(folder: Path) -> None:
     """Remove a folder that `artifact_folder` made; any other stays."""
-    if folder.name.startswith(PREFIX) and folder.parent == Path(tempfile.gettempdir()):
+    is_own = folder.name.startswith(PREFIX) and folder.suffix == TEMPORARY_SUFFIX
+    if is_own and folder.parent == Path(tempfile.gettempdir()):
         shutil.rmtree(folder, ignore_errors=True)
         release(folder)
 

@@ -4,23 +4,16 @@ import atexit
 import os
 import shutil
 import tempfile
-from pathlib import Path
-
-from artifact.owned_folder import discard_leftovers, owned_folder
-
-PREFIX = "slipway-serve-"
 
 
 def keep_in_one_folder() -> None:
     """Give this process and its children a folder of their own for temporary files.
 
-    It is removed when this process ends, even if a child was killed; where this process is killed
-    itself, by the next server. Where nothing can be written, nothing changes.
+    It is removed when this process ends, even if a child was killed. Where nothing can be written,
+    nothing changes.
     """
     try:
-        place = Path(tempfile.gettempdir())
-        discard_leftovers(place, PREFIX)
-        folder = str(owned_folder(place, PREFIX))
+        folder = tempfile.mkdtemp(prefix="slipway-")
     except OSError:
         return
     tempfile.tempdir = folder

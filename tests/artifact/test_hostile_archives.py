@@ -191,7 +191,10 @@ def test_what_a_killed_process_left_is_removed_and_a_living_ones_stays(tmp_path,
         assert other.is_dir() and own.is_dir()
         process.send_signal(signal.SIGKILL)
         process.wait()
+    users = temporary / "slipway-model-training"
+    users.mkdir()
     unpack.discard_unpacked()
+    users.rmdir()  # it is still there
     assert [found for found in temporary.iterdir()] == [own]
     discard(own)
     assert not any(temporary.iterdir())

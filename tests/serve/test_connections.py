@@ -227,7 +227,6 @@ def test_temporary_files_lie_in_a_folder_of_their_own(tmp_path, monkeypatch):
     registered: list[tuple[Any, ...]] = []
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(atexit, "register", lambda *call: registered.append(call))
-    (tmp_path / f"{temporary.PREFIX}left" / "by a killed server").mkdir(parents=True)
     temporary.keep_in_one_folder()
     (folder,) = tmp_path.iterdir()
     assert folder.name.startswith("slipway-")
