@@ -94,6 +94,7 @@ def of_request(folder: Path) -> set[str]:
         "raw_path": b"/invocations",
         "query_string": b"",
         "headers": [
+            (b"host", b"localhost"),
             (b"content-type", b"image/jpeg"),
             (b"content-length", str(photo.tell()).encode()),
         ],
