@@ -18,7 +18,13 @@ from artifact.model import ArtifactError, read_description
 from artifact.names import escape_output, printable
 from artifact.unpack import artifact_folder
 from serve.help import answer_help
-from serve.mms.configuration import MODEL_NAME, PROPERTIES_FILE, command, properties
+from serve.mms.configuration import (
+    MODEL_NAME,
+    PROPERTIES_FILE,
+    check_folder,
+    command,
+    properties,
+)
 from serve.mms.exchange import hand_over
 from serve.mms.gateway import listen, make_server
 from serve.mms.process import Process
@@ -39,6 +45,7 @@ def main() -> int:
         settings = ServingSettings.read()
         keep_in_one_folder()
         folder = Path(tempfile.mkdtemp(prefix="mms-"))
+        check_folder(folder)
         # the workers' files, too, lie in the one folder
         os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
         if not settings.multi_model:

@@ -1,9 +1,10 @@
 """MMS's properties and command line, from serve's settings and the memory of the container."""
 
+import os
 import sys
 from pathlib import Path
 
-from serve.settings import ServingSettings
+from serve.settings import ServingSettings, SettingsError
 
 MODEL_NAME = "model"
 HANDLER = "serve.mms.handler"
@@ -16,6 +17,8 @@ HEAD_BYTES = MIB  # at most, of what the gateway adds to the photos of a request
 MAX_ANSWER = 64 * MIB
 INFERENCE_SOCKET = "inference"
 MANAGEMENT_SOCKET = "management"
+MOST_PATH_BYTES = 107  # of a Unix socket; sockaddr_un has 108 with the zero at the end
+LONGEST_SOCKET = ".mms.sock.00000"  # of MMS's own to its workers, in the same folder
 JAVA_OPTIONS = (
     # collected early: by Java's own defaults the heap grows for thousands of requests
     "-Xms48m",
@@ -30,6 +33,16 @@ JAVA_OPTIONS = (
     # Netty's pools keep the memory of large bodies, until MMS has none left
     "-Dio.netty.allocator.type=unpooled",
 )
+
+
+def check_folder(folder: Path) -> None:
+    """SettingsError for a folder in which a socket's path would be too long."""
+    length = len(os.fsencode(folder / LONGEST_SOCKET))
+    if length > MOST_PATH_BYTES:
+        raise SettingsError(
+            f"the folder for temporary files is too long for sockets: '{folder}'; "
+            f"set TMPDIR to one with {length - MOST_PATH_BYTES} bytes less"
+        )
 
 
 def properties(settings: ServingSettings, folder: Path, own: Path | None = None) -> str:

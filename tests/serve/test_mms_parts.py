@@ -14,7 +14,7 @@ from serve.decoding import DecodingTime
 from serve.mms import __main__ as starting
 from serve.mms import process
 from serve.mms.backend import Mms
-from serve.mms.configuration import body_bytes, command, heap_mib, properties
+from serve.mms.configuration import body_bytes, check_folder, command, heap_mib, properties
 from serve.mms.exchange import (
     Done,
     Work,
@@ -30,7 +30,7 @@ from serve.mms.exchange import (
 from serve.mms.remote import RemoteQueue, RequestCost, WorkerSlots, remove_old_pipes
 from serve.mms.room import Room
 from serve.request_state import ClientGone, Overloaded, RequestState, TooManyPhotos
-from serve.settings import ServingSettings
+from serve.settings import ServingSettings, SettingsError
 from tests.support.mms_servers import wait_until
 
 MIB = 1024 * 1024
@@ -93,6 +93,14 @@ def test_times_are_whole_seconds(timeout_s, seconds):
 @pytest.mark.parametrize("memory_mib, bodies", [(0, 96), (600, 100), (9999, 1024)])
 def test_bodies_within_mms_take_a_third_of_the_heap(memory_mib, bodies):
     assert body_bytes(memory_mib * MIB) == bodies * MIB // 3
+
+
+def test_a_folder_too_long_for_sockets_is_named():
+    """The kernel refuses the path, and MMS would never answer."""
+    longest = Path("/" + "x" * (107 - len("/" + "/.mms.sock.00000")))
+    check_folder(longest)
+    with pytest.raises(SettingsError, match="set TMPDIR to one with 1 bytes less"):
+        check_folder(Path(f"{longest}x"))
 
 
 def test_the_java_command():

@@ -1,9 +1,10 @@
 """Servers of slipway-serve-mms over the stand-in for MMS, and what a test sees of them."""
 
 import json
+import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,10 +55,17 @@ class MmsServer:
 def mms_serving(
     orders: Path, model: Path | None = None, **environment: object
 ) -> Iterator[MmsServer]:
-    """A ready server; for many models when no folder of one is given."""
-    (orders / "tmp").mkdir(parents=True, exist_ok=True)
+    """A ready server; for many models when no folder of one is given.
+
+    `tmp` in the folder of orders leads to the server's temporary files. They lie elsewhere: a
+    socket's path has 107 bytes at most, and a test's folder may have more.
+    """
+    short = Path(tempfile.mkdtemp(prefix="mms-test-", dir="/tmp"))
+    orders.mkdir(parents=True, exist_ok=True)
+    (orders / "tmp").unlink(missing_ok=True)
+    (orders / "tmp").symlink_to(short)
     variables = {
-        "TMPDIR": orders / "tmp",
+        "TMPDIR": short,
         "SLIPWAY_PRECISION": "f32",
         "SAGEMAKER_MULTI_MODEL": str(model is None).lower(),
         **environment,
@@ -65,6 +73,9 @@ def mms_serving(
     program = ("tests.support.mms_stand_in", str(orders))
     with serving(model, program, orders / "log", **variables) as server:
         yield MmsServer(server, orders)
+    # What the server left behind stays, for the test to find.
+    with suppress(OSError):
+        short.rmdir()
 
 
 def wait_until(what: Callable[[], object]) -> None:

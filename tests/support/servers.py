@@ -21,6 +21,8 @@ from runtime.ports import free_port
 from runtime.probes import ping
 from tests.support.jobs import COLOURS, REPOSITORY
 
+START_S = 120.0  # until a server must be ready, on a machine that is busy with other tests
+
 
 def photo(
     colour: str = "red", kind: str = "JPEG", mode: str = "RGB", size: tuple[int, int] = (50, 40)
@@ -113,9 +115,11 @@ def serving(
     with log.open("wb") if log else nullcontext() as output:
         process = subprocess.Popen(command, cwd=REPOSITORY, env=variables, stdout=output)
     try:
+        deadline = time.monotonic() + START_S
         while ping(f"http://127.0.0.1:{port}") != 200:
-            # Without it the loop would wait for ever for a server that has ended.
+            # Without them the loop would wait for ever for a server that has ended, or hangs.
             assert process.poll() is None, "the server ended before it was ready"
+            assert time.monotonic() < deadline, "the server is not ready"
             time.sleep(0.02)
         yield Server(port, process)
         # A test may have ended the server itself.
