@@ -120,6 +120,7 @@ def test_no_memory_for_one_photo_is_an_error():
         BatchBuckets(cuda.model, SHAPE, (1, 2), Here(cuda))
 
 
+@pytest.mark.slow
 def test_closed_or_failed_buckets_leave_their_stream_to_the_next():
     cuda = FakeCuda(memory=2)
     for _ in range(3):

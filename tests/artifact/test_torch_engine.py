@@ -16,6 +16,7 @@ from artifact.preprocessing import Preprocessing
 from artifact.torch_engine import DeviceError, DeviceMemoryError, TorchEngine
 from tests.artifact.test_artifact import small_artifact
 
+pytestmark = pytest.mark.slow
 MAX_BATCH = 5
 
 

@@ -90,6 +90,7 @@ def faults_of_the_example(model: Path, only: tuple[str, ...] = ()) -> dict[str, 
         return broken(by_name(examine(wanted, LIMITS, work)))
 
 
+@pytest.mark.verify
 @pytest.mark.slow
 def test_the_aws_example_shows_its_known_faults(model):
     found = set(faults_of_the_example(model))

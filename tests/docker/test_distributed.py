@@ -153,6 +153,7 @@ def test_two_containers_learn_what_one_process_learns(images, tmp_path):
     assert not (second / "output/failure").exists()
 
 
+@pytest.mark.verify
 def test_docker_stop_of_both_leaves_the_artifact(images, tmp_path):
     roots = job_trees(tmp_path, epochs=5000)
     with hosts(images["train"], roots) as (names, running):
@@ -164,6 +165,7 @@ def test_docker_stop_of_both_leaves_the_artifact(images, tmp_path):
     assert read_description(roots[0] / "model").provenance["epochs"] >= 2
 
 
+@pytest.mark.verify
 def test_a_host_that_is_killed_fails_the_other(images, tmp_path):
     """It leaves no reason."""
     roots = job_trees(tmp_path, epochs=5000)
@@ -191,6 +193,7 @@ def put_script(root: Path, mode: str) -> None:
     (root / "code/mine.py").write_text(SCRIPT)
 
 
+@pytest.mark.verify
 def test_a_users_script_that_fails_on_one_host_leaves_its_own_reason(images, tmp_path):
     """The other host's torchrun waits minutes for this one: SageMaker ends it."""
     roots = job_trees(tmp_path)

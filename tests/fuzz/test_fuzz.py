@@ -7,6 +7,8 @@ because the machine may be busy.
 import json
 import os
 
+import pytest
+
 from artifact.preprocessing import PhotoError
 from tests.fuzz import __main__ as fuzz
 from tests.fuzz import watch
@@ -22,6 +24,7 @@ CASES = 2000
 MOST_S = 20.0
 
 
+@pytest.mark.slow
 def test_hostile_photos_take_no_more_than_their_pixels_need():
     found = {}
     for cost in costs(SEED, 0, PHOTOS):

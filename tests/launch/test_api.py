@@ -124,6 +124,7 @@ def test_from_the_recipe_to_a_page_and_away(account, capsys, monkeypatch):
     assert run(capsys, "api", "--delete") == (0, "api: slipway-colours is gone\n")
 
 
+@pytest.mark.slow
 def test_by_default_a_new_key_may_ask_and_no_photo_is_shown(account, capsys):
     keys = Path("out/launch/colours.api-key")
     said = (

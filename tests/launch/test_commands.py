@@ -16,6 +16,8 @@ from tests.support.jobs import REPOSITORY, draw_channel
 from tests.support.launching import URI
 from tests.support.registries import aws, no_credentials
 
+pytestmark = pytest.mark.slow
+
 RECIPES = sorted((REPOSITORY / "recipes").glob("*.yaml"))
 ARGUMENTS = {"invoke": ["{photos}"], "batch": ["{photos}"]}
 FIRST = {

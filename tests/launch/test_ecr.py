@@ -7,6 +7,8 @@ from launch.ecr import Ecr, main, repository_request
 from launch.errors import code_of, sentence
 from tests.support.registries import aws, no_credentials
 
+pytestmark = pytest.mark.slow
+
 HOST = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 
 

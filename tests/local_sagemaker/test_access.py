@@ -225,6 +225,7 @@ def test_a_body_without_a_signature_is_not_read(cloud):
     assert asked(cloud, "POST", "/", b"{}", headers)[0] == 413
 
 
+@pytest.mark.slow
 def test_each_server_makes_its_own_key(cloud, tmp_path):
     with local_sagemaker(tmp_path / "state", cloud.moto_url) as other:
         assert other.key != cloud.key

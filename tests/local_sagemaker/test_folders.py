@@ -17,6 +17,8 @@ from tests.support.sagemakers import (
 )
 from tests.support.servers import photo
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):

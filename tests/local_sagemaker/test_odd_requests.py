@@ -15,6 +15,8 @@ from local_sagemaker.server import OPERATIONS
 from tests.support.odd_requests import MODEL, WHOLE, Here, change, drawn, input_shape
 from tests.support.sagemakers import until
 
+pytestmark = pytest.mark.slow
+
 NO_S3 = {
     # Port 9: nobody answers.
     "AWS_ENDPOINT_URL": "http://127.0.0.1:9",

@@ -13,6 +13,8 @@ from runtime.instances import Instance
 from tests.support.sagemakers import training_request
 from tests.support.shell_engine import ShellEngine, ran
 
+pytestmark = pytest.mark.slow
+
 SECRET = "the user's own"
 # What a container does to its /opt/ml; {home} is where its links lead to out here.
 WAYS = {

@@ -226,6 +226,7 @@ def test_hosts_train_together_and_debug_rules_are_judged(sagemaker, cloud):
     )
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_goes_as_it_is_sent_fails_nothing(tmp_path, monkeypatch):
     folder, kept = tmp_path / "checkpoints", tmp_path / "s3"
     folder.mkdir()

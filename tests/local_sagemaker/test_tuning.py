@@ -129,6 +129,7 @@ def test_a_tuning_job_searches(tmp_path):
         assert sorted(curve[-1] for curve in curves) == sorted(values)
 
 
+@pytest.mark.verify
 def test_a_search_goes_on_when_the_server_comes_again(tmp_path):
     request = tuning_request("long")
     request["HyperParameterTuningJobConfig"]["ResourceLimits"] = {

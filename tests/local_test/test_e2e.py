@@ -24,6 +24,8 @@ from runtime.errors import RunError
 from runtime.ports import free_port
 from tests.support.registries import aws, needed
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_step_that_fails_ends_with_its_output(tmp_path, capsys):
     steps = Steps(tmp_path / "recipe.yaml", tmp_path)

@@ -38,6 +38,7 @@ def test_the_container_survives_load_hostile_bodies_and_a_killed_worker(images, 
     assert last.endswith(" failures=0")
 
 
+@pytest.mark.verify
 @pytest.mark.slow
 def test_hostile_bodies_are_what_they_claim_to_be():
     bodies = hostile_bodies()

@@ -195,6 +195,7 @@ def test_without_room_sagemaker_is_told_to_make_some(colours, large):
     models.unload("small")
 
 
+@pytest.mark.slow
 def test_the_least_recently_used_model_makes_room_where_that_is_asked_for(
     colours, tmp_path, monkeypatch
 ):

@@ -205,6 +205,7 @@ def test_a_name_that_is_no_text_is_a_photo_as_others_are(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_many_photos_take_some_tens_of_bytes_each(tmp_path):
     """bench/list_photos.py does it with a million."""
     synthesise(tmp_path, 50_000)

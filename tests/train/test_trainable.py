@@ -9,6 +9,8 @@ from train.job import JobError
 from train.learning.loop import train_step
 from train.model.trainable import freeze, set_training
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     "model, trainable, moving, staying",

@@ -21,6 +21,8 @@ from tune.search_settings import BEST_FILE, BEST_RECIPE_FILE, RESULTS_FILE
 from tune.show import main as show
 from tune.tuner import Tuner
 
+pytestmark = pytest.mark.slow
+
 CLOUD = {
     "region": "eu-west-1",
     "role": "arn:aws:iam::123456789012:role/r",

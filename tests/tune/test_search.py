@@ -237,6 +237,7 @@ def test_a_training_of_its_own_is_read_alike(tmp_path, data, engine):
     assert (tmp_path / "alone/trials/job-0" / alone.name / "model/model.json").is_file()
 
 
+@pytest.mark.verify
 @pytest.mark.docker
 def test_a_container_is_read_alike(tmp_path, data, images):
     grid = {"strategy": "Grid", "budgets": {}, "ranges": {"lr": ["0.01", "1e30"]}}

@@ -22,6 +22,7 @@ def test_a_torn_last_line_is_cut(tmp_path, data):
     assert len(make_study(open_storage(tmp_path), tuning, ()).trials) == 1
 
 
+@pytest.mark.slow
 def test_a_storage_of_another_version_is_told(tmp_path, data):
     tuning = settings(tmp_path, data, {}).recipe().tuning[0]
     study = make_study(open_storage(tmp_path), tuning, ())

@@ -11,6 +11,8 @@ from tests.support.browser import answered, file
 from tests.support.servers import photo
 from web.aws import handler
 
+pytestmark = pytest.mark.slow
+
 KEY = hashlib.sha256(b"sesame").hexdigest()
 
 

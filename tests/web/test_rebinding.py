@@ -12,6 +12,8 @@ from tests.support.browser import browsing
 from tests.support.sagemakers import asked, local_sagemaker, moto
 from tests.support.servers import photo
 
+pytestmark = pytest.mark.slow
+
 NAME = "evil.example"  # the browser takes it for 127.0.0.1, as after a rebinding
 START = "/page-of-the-attacker"
 # What a page tries: a simple request of its own origin, with each answer's status and text.

@@ -14,6 +14,8 @@ from web.aws.endpoint import Samples
 from web.exchange import Failure
 from web.model import MAX_SAMPLE_BYTES
 
+pytestmark = pytest.mark.slow
+
 CONFIG = Config(retries={"total_max_attempts": 1}, connect_timeout=2)
 
 NO_MODEL: Any = None  # samples ask no endpoint

@@ -21,6 +21,8 @@ from tests.support.jobs import COLOURS, REPOSITORY
 from tests.support.sagemakers import until
 from tests.support.servers import b64, photo, serving
 
+pytestmark = pytest.mark.slow
+
 CLIENTS = 100
 
 

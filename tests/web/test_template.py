@@ -12,6 +12,7 @@ from tests.support.jobs import REPOSITORY
 from tests.support.stacks import resources
 
 
+@pytest.mark.slow
 def test_the_template_passes_cfn_lint():
     program = Path(sys.executable).with_name("cfn-lint")
     if not program.exists():
