@@ -3,6 +3,7 @@
 import fcntl
 import logging
 import os
+import signal
 import subprocess
 import tempfile
 from collections.abc import Generator, Iterator
@@ -22,6 +23,10 @@ from train.job import Job
 
 # A test that asks for one of these needs a training.
 TRAINING_FIXTURES = {"trained", "healthy", "stuck", "sound"}
+
+# A shell ignores SIGINT for what it runs in the background; so would all that a test starts.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -122,14 +123,21 @@ def test_mms_never_sees_what_the_contract_does_not_have(one, method, path):
 
 
 def test_each_request_has_one_line_in_the_log_and_a_failed_one_its_reason(one):
-    before = len(one.log())
+    def line(inference_id: str) -> dict[str, Any] | None:
+        """A request's line in the log. It is written once the answer is sent."""
+        return next((one for one in log() if one.get("inference_id") == inference_id), None)
+
+    log = one.log
+    named = "X-Amzn-SageMaker-Inference-Id"
     (one.orders / "garble").touch()
-    status, answer = one.server.invoke(photo())
+    status, _, body = one.server.ask("POST", "/invocations", photo(), {**JPEG, named: "garbled"})
     (one.orders / "garble").unlink()
-    assert (status, answer["error"]) == (500, "the server failed on this request; its log says why")
-    one.server.label(photo())
-    wait_until(lambda: len(one.log()) == before + 2)
-    failed, answered = one.log()[before:]
+    words = "the server failed on this request; its log says why"
+    assert (status, json.loads(body)["error"]) == (500, words)
+    one.server.ask("POST", "/invocations", photo(), {**JPEG, named: "good"})
+    wait_until(lambda: line("garbled") and line("good"))
+    failed = line("garbled") or {}
+    answered = line("good") or {}
     assert (failed["status"], answered["status"]) == (500, 200)
     assert answered["engine_ms"] > 0
     text = (one.orders / "log").read_text()
