@@ -21,7 +21,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -138,22 +138,19 @@ def tests_for(tree: Path, path: str) -> list[str]:
     return [str(file.relative_to(tree)) for file in ordered]
 
 
-def baseline(packages: list[str], tree: Path, python: str) -> dict[str, float]:
-    """The time limit per package, in seconds, from its tests without a mutant.
+def baseline(package: str, tree: Path, python: str) -> float:
+    """The time limit of the package's tests, in seconds, from a run without a mutant.
 
     SystemExit when they fail: each mutant would count as killed.
     """
-    limits = {}
-    for package in packages:
-        started = time.monotonic()
-        files = tests_for(tree, f"{package}/__main__.py")
-        by = first_failure(tree, files, python, BASELINE_LIMIT_S)
-        if by:
-            raise SystemExit(f"mutants: without a mutant {package}'s tests fail ({by})")
-        took_s = time.monotonic() - started
-        limits[package] = SLOWER * took_s + START_S
-        print(f"mutants: {package}'s tests pass in {took_s:.0f} s", flush=True)
-    return limits
+    started = time.monotonic()
+    files = tests_for(tree, f"{package}/__main__.py")
+    by = first_failure(tree, files, python, BASELINE_LIMIT_S)
+    if by:
+        raise SystemExit(f"mutants: without a mutant {package}'s tests fail ({by})")
+    took_s = time.monotonic() - started
+    print(f"mutants: {package}'s tests pass in {took_s:.0f} s", flush=True)
+    return SLOWER * took_s + START_S
 
 
 def run(mutant: Mutant, tree: Path, python: str, limits: dict[str, float]) -> Outcome:
@@ -234,20 +231,28 @@ def main() -> int:
     options = parse()
     chosen = sample(options.packages, options.count, options.seed)
     outcomes: list[Outcome] = []
+    packages = sorted({package_of(one.path) for one in chosen})
     with tempfile.TemporaryDirectory(prefix="slipway-mutants-") as folder:
         trees = copies(options.workers, Path(folder))
-        tree = trees.get()
-        limits = baseline(sorted({package_of(one.path) for one in chosen}), tree, options.python)
-        trees.put(tree)
 
-        def attempt(mutant: Mutant) -> Outcome:
+        @contextmanager
+        def a_tree() -> Iterator[Path]:
             tree = trees.get()
             try:
-                return run(mutant, tree, options.python, limits)
+                yield tree
             finally:
                 trees.put(tree)
 
+        def limit_of(package: str) -> float:
+            with a_tree() as tree:
+                return baseline(package, tree, options.python)
+
+        def attempt(mutant: Mutant) -> Outcome:
+            with a_tree() as tree:
+                return run(mutant, tree, options.python, limits)
+
         with ThreadPoolExecutor(options.workers) as pool:
+            limits = dict(zip(packages, pool.map(limit_of, packages), strict=True))
             for outcome in pool.map(attempt, chosen):
                 outcomes.append(outcome)
                 report(outcome, len(outcomes), len(chosen))
