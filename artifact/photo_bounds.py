@@ -7,10 +7,8 @@ Files with far more of these than photos have are refused here. Raises PhotoErro
 import struct
 from collections.abc import Callable
 
-from artifact.exif_bounds import check_exif
-from artifact.jpeg_bounds import jpeg_header
-from artifact.photo_formats import PhotoError, damaged, format_of
-from artifact.photo_header import PhotoHeader, Room, sized
+from artifact.jpeg_bounds import check_exif, jpeg_header
+from artifact.photo_formats import PhotoError, PhotoHeader, Room, damaged, format_of, sized
 from artifact.tiff_bounds import tiff_header
 
 MAX_CHUNKS = 1000  # of a PNG, WebP or GIF, beside those that its bytes fill

@@ -10,9 +10,8 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from artifact.exif_bounds import check_exif
-from artifact.photo_formats import PhotoError, damaged
-from artifact.photo_header import PhotoHeader, with_scans
+from artifact.jpeg_bounds import check_exif
+from artifact.photo_formats import PhotoError, PhotoHeader, damaged, with_scans
 
 MAX_TAGS = 256  # photos have about 20, and scientific ones 60
 MAX_PARTS = 50_000  # strips or tiles: a photo of 50,000 rows may have one row in each

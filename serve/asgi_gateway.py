@@ -12,13 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from artifact.host_rule import HostRule
+from serve.admission import Pace
 from serve.metrics import Metrics
-from serve.own_host import refusal
-from serve.pace import Pace
 from serve.refused import Refused, refusal_of
 from serve.request_log import WORK_ROUTES, record
 from serve.request_state import RequestState
-from serve.wsgi import Answer, Environment, Scope, WsgiApp, call, environment
+from serve.wsgi import Answer, Environment, Scope, WsgiApp, call, environment, refusal
 
 QUICK_THREADS = 4
 LOADING_THREADS = 4

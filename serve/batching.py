@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from serve.admission import SMOOTHING, Admission
+from serve.admission import PHOTO_WEIGHT, Admission
 from serve.request_state import RequestState
 
 HANG_S = 30.0  # an engine whose run takes longer counts as dead
@@ -193,7 +193,7 @@ class Batcher(Admission):
         weight = 1.0
         likely_s = seconds
         if self._run_s:
-            weight = SMOOTHING
+            weight = PHOTO_WEIGHT
             # a container that was frozen during the run says nothing about the engine
             likely_s = min(seconds, OUTLIER * self._run_s)
         self._run_s += weight * (likely_s - self._run_s)

@@ -15,10 +15,10 @@ from artifact.engines import open_engine
 from artifact.machine import cpu_count, memory_limit, trim_memory
 from artifact.model import read_description
 from artifact.photo_bounds import photo_header
-from artifact.photo_header import PhotoHeader
+from artifact.photo_formats import PhotoHeader
 from artifact.preprocessing import PhotoError, decode
+from serve.admission import DecodingQueue
 from serve.batching import Batcher, Pixels, Probabilities
-from serve.decoding import DecodingQueue
 from serve.prediction import Prediction
 from serve.request_state import RequestState, TooManyPhotos
 

@@ -13,9 +13,8 @@ from pathlib import Path
 
 from artifact.model import ArtifactError, read_description
 from artifact.unpack import MODEL_BOUNDS, ArchiveBounds
-from serve.admission import Admission
+from serve.admission import Admission, Cost, DecodingQueue, Lane
 from serve.batching import EngineDead
-from serve.decoding import Cost, DecodingQueue, Lane
 from serve.mms.backend import Mms, ModelLost
 from serve.mms.exchange import (
     Done,

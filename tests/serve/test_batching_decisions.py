@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from serve import batching
-from serve.admission import Admission
+from serve.admission import Admission, DecodingTime
 from serve.batching import Batcher, EngineDead
-from serve.decoding import DecodingTime
 from serve.request_state import Overloaded, RequestState, TooManyPhotos
 
 

@@ -5,8 +5,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from artifact.photo_header import PhotoHeader
-from serve.decoding import LARGE_PIXELS, LONG_S, DecodingQueue
+from artifact.photo_formats import PhotoHeader
+from serve.admission import LARGE_PIXELS, LONG_S, DecodingQueue
 from serve.request_state import ClientGone, Overloaded, RequestState
 
 

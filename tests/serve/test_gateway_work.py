@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import pytest
 
 from serve import asgi_gateway, request_state
+from serve.admission import EVIDENCE, Pace
 from serve.app import BATCH_PAYLOADS_MB, MIB, Page, ServingLimits
 from serve.asgi_gateway import MOST_WAITING, ConnectionLimits
 from serve.factory import _connection_limits
-from serve.pace import EVIDENCE, Pace
 from serve.settings import UNLIMITED_MB, ServingSettings
 from tests.support.gateway_clients import Client, Slow, asked, gateway_of
 from web.site import SURE_FROM
@@ -66,7 +66,7 @@ def test_a_request_that_would_be_late_is_refused(monkeypatch, wait_s, under_way,
 
 def test_the_pace_is_that_of_the_answers(monkeypatch):
     clock = [100.0]
-    monkeypatch.setattr("serve.pace.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("serve.admission.time.monotonic", lambda: clock[0])
     pace = Pace()
     for _ in range(30):
         pace.begin()

@@ -9,8 +9,8 @@ import pytest
 
 from artifact.model import ArtifactError
 from artifact.preprocessing import PhotoError
+from serve.admission import DecodingTime
 from serve.batching import EngineDead
-from serve.decoding import DecodingTime
 from serve.mms import __main__ as starting
 from serve.mms import process
 from serve.mms.backend import Mms

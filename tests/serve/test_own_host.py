@@ -3,8 +3,8 @@
 import pytest
 
 from artifact.host_rule import HostRule
-from serve.own_host import refusal
 from serve.settings import ServingSettings
+from serve.wsgi import refusal
 
 RULE = HostRule.of("127.0.0.1", [], "SLIPWAY_ALLOW_HOST")
 
