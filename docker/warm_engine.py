@@ -7,7 +7,8 @@ import openvino
 import openvino.opset13 as ops
 from PIL import Image
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+# Those of artifact/photo_formats.py, which a later layer of the image brings.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 
 
 def photo_bytes(file_format: str) -> bytes:

@@ -1,5 +1,6 @@
 """What a small file may cost: nothing is allocated or gone through by what its header claims."""
 
+import ast
 import io
 import json
 import struct
@@ -243,3 +244,9 @@ def test_damaged_exif_data_costs_no_photo():
     endless = b"MM\0*\0\0\0\x08\0\1" + struct.pack(">HHII", 0x8769, 4, 1, 8) + bytes(4)
     with pytest.raises(PhotoError, match="more Exif tags"):
         photo_header(hostile.png_exif(endless), MAX_PIXELS)
+
+
+def test_the_images_try_every_format_while_they_are_built():
+    source = (Path(__file__).parents[2] / "docker" / "warm_engine.py").read_text()
+    (line,) = [line for line in source.splitlines() if line.startswith("FORMATS = ")]
+    assert ast.literal_eval(line.removeprefix("FORMATS = ")) == FORMATS

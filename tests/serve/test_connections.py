@@ -5,6 +5,8 @@ import atexit
 import json
 import os
 import socket
+import subprocess
+import sys
 import tempfile
 import time
 from types import SimpleNamespace
@@ -219,7 +221,7 @@ def test_a_dead_engines_worker_leaves_after_ten_seconds(monkeypatch):
 def test_only_its_owner_removes_the_folder(tmp_path, owner):
     folder = tmp_path / "folder"
     folder.mkdir()
-    temporary._remove(str(folder), os.getpid() if owner else os.getpid() + 1)
+    temporary._remove(folder, os.getpid() if owner else os.getpid() + 1)
     assert folder.exists() is not owner
 
 
@@ -231,7 +233,19 @@ def test_temporary_files_lie_in_a_folder_of_their_own(tmp_path, monkeypatch):
     (folder,) = tmp_path.iterdir()
     assert folder.name.startswith("slipway-")
     assert tempfile.gettempdir() == str(folder)
-    assert registered == [(temporary._remove, str(folder), os.getpid())]
+    assert registered == [(temporary._remove, folder, os.getpid())]
+
+
+def test_a_server_removes_what_a_killed_one_left(tmp_path):
+    code = "from serve.temporary import keep_in_one_folder as keep; import os; keep(); "
+    kill = "os.kill(os.getpid(), 9)"
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    (tmp_path / "slipway-mine").mkdir()
+    left = []
+    for end in (kill, kill, "pass"):
+        subprocess.run([sys.executable, "-c", code + end], env=environment, check=False)
+        left.append(len(list(tmp_path.iterdir())))
+    assert left == [2, 2, 1]
 
 
 def test_where_nothing_can_be_written_nothing_changes(monkeypatch):
