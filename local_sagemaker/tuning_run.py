@@ -5,6 +5,7 @@ Its trials are shown as training jobs. A search goes on when the server comes ag
 
 import json
 import logging
+import os
 import shutil
 import signal
 import subprocess
@@ -86,7 +87,11 @@ class TuningRun(threading.Thread):
         # The recipe is written last: with it, an earlier server brought all of the data.
         if not given.is_file():
             self._bring(given)
-        process = processes.start(self._command(given))
+        environment = self._environment()
+        command = self._command(given)
+        for name in environment:
+            command += ["--env", name]
+        process = processes.start(command, environment=os.environ | environment)
         self._process = process
         processes.remember(self.platform.folder, process.pid, self.folder)
         if self.halted:  # while it was started
@@ -132,6 +137,16 @@ class TuningRun(threading.Thread):
         for parent in parents(self.job):
             command += ["--parents", str(results_file(self.platform, parent))]
         return command
+
+    def _environment(self) -> dict[str, str]:
+        """The variables of the trainings' containers, beside those of a single training."""
+        definition = self.job["TrainingJobDefinition"]
+        access = self.platform.container_environment
+        if definition.get("EnableNetworkIsolation", False):
+            access = {}
+        # The request's own come last: they win, as on SageMaker.
+        own = definition.get("Environment", {})
+        return {"AWS_REGION": self.job["Region"], **access, **own}
 
     def _read(self, process: subprocess.Popen[bytes], printed: Stream) -> None:
         for line in processes.lines(process):

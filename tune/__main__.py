@@ -60,6 +60,7 @@ def search(options: argparse.Namespace) -> int:
         parents=parents,
         engine=options.engine,
         image=options.image,
+        variables=tuple(options.env),
         storage=options.storage,
         keep=options.keep,
         recipe_file=options.recipe,

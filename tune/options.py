@@ -45,11 +45,22 @@ def _add_ways_to_run(parser: argparse.ArgumentParser) -> None:
         "--image", default="slipway-train", help="of --engine container (default: %(default)s)"
     )
     parser.add_argument(
+        "--env",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a variable of this environment that the trainings in containers get as well",
+    )
+    parser.add_argument(
         "--workers",
         type=int,
         help="trials at once on this machine, at most its cores, or GPUs "
         "(default: as the recipe's budgets say)",
     )
+    _add_what_lies_outside(parser)
+
+
+def _add_what_lies_outside(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--storage",
         metavar="URL",

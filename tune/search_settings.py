@@ -31,8 +31,9 @@ class SearchSettings:
     """What to search, where, and how.
 
     document: the recipe's YAML; changed: static hyperparameters with other values; channels: name
-    to folder; parents: files of other searches' results; storage: a database's URL, None for a
-    file in `out`; recipe_file: the file that errors about the recipe name.
+    to folder; parents: files of other searches' results; variables: names of those of this
+    environment that containers get; storage: a database's URL, None for a file in `out`;
+    recipe_file: the file that errors about the recipe name.
     """
 
     out: Path
@@ -42,6 +43,7 @@ class SearchSettings:
     parents: tuple[Path, ...] = ()
     engine: str = "in-process"
     image: str = "slipway-train"
+    variables: tuple[str, ...] = ()
     storage: str | None = None
     keep: bool = False
     recipe_file: Path | None = None
@@ -97,6 +99,7 @@ def read_settings(out: Path, storage: str | None = None) -> SearchSettings:
     folders = values["channels"]
     values["channels"] = {name: Path(folders[name]) for name in folders}
     values["parents"] = tuple(map(Path, values["parents"]))
+    values["variables"] = tuple(values["variables"])
     return SearchSettings(**values, storage=storage)
 
 

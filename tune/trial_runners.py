@@ -19,6 +19,7 @@ from runtime import docker, job_tree, processes
 from runtime.die_with_parent import dying_with_this_process
 from runtime.timeouts import TRAIN_STOP_S
 from train.gc_pause import gc_paused
+from tune.search_settings import SearchSettings
 
 if TYPE_CHECKING:
     from train.stop import Stop
@@ -127,27 +128,27 @@ class Commands:
 Engine = InProcess | Commands
 
 
-def make_engine(
-    name: str, channels: dict[str, Path], image: str = "slipway-train", gpu: int | None = None
-) -> Engine:
-    """The engine of one of ENGINES. gpu: the one that containers get."""
-    if name == "in-process":
+def make_engine(settings: SearchSettings, gpu: int | None = None) -> Engine:
+    """The engine that the settings name, of ENGINES. gpu: the one that containers get."""
+    if settings.engine == "in-process":
         return InProcess()
-    if name == "process":
+    if settings.engine == "process":
         return Commands(lambda root: [sys.executable, "-m", "train", "--root", str(root)])
     return Commands(
-        lambda root: _docker_run(root, channels, image, gpu), _docker_remove, channels_by="mount"
+        lambda root: _docker_run(root, settings, gpu), _docker_remove, channels_by="mount"
     )
 
 
-def _docker_run(root: Path, channels: dict[str, Path], image: str, gpu: int | None) -> list[str]:
+def _docker_run(root: Path, settings: SearchSettings, gpu: int | None) -> list[str]:
     """`docker run IMAGE train` as SageMaker does it; SIGTERM to it is passed on to the training."""
     options = ["--hostname", "algo-1", "--shm-size", docker.SHM_SIZE, "--volume", f"{root}:/opt/ml"]
-    for name, folder in channels.items():
+    for name, folder in settings.channels.items():
         options += ["--volume", f"{folder}:/opt/ml/input/data/{name}:ro"]
+    for variable in settings.variables:
+        options += ["--env", variable]
     if gpu is not None:
         options += ["--gpus", f"device={gpu}"]
-    return docker.run_command(image, ["train"], _container(root), options)
+    return docker.run_command(settings.image, ["train"], _container(root), options)
 
 
 def _docker_remove(root: Path) -> None:

@@ -103,8 +103,7 @@ class Worker:
             gpu = None
             if given.isdigit():
                 gpu = int(given)
-            settings = self.settings
-            self._engine = make_engine(settings.engine, settings.channels, settings.image, gpu)
+            self._engine = make_engine(self.settings, gpu)
         return self._engine
 
 

@@ -3,6 +3,10 @@
 import pytest
 from botocore.exceptions import ClientError
 
+from local_sagemaker.access import Access
+from local_sagemaker.platform import Platform
+from local_sagemaker.tuning_run import TuningRun
+from runtime.container_engine import choose_container_engine
 from tests.support.jobs import SMALL, draw_channel
 from tests.support.sagemakers import (
     BUCKET,
@@ -177,3 +181,21 @@ def test_a_search_goes_on_when_the_server_comes_again(tmp_path):
     assert done[0] == first
     # What the search needed while it ran is gone.
     assert not any((tmp_path / "state" / "work").rglob("*.*"))
+
+
+def test_a_searchs_trainings_get_the_containers_key_and_the_requests_variables(tmp_path):
+    platform = Platform(tmp_path, choose_container_engine("process"))
+    given = Access().container_environment("http://127.0.0.1:8090")
+    platform.container_environment = given
+    definition = {"Environment": {"MINE": "1", "AWS_REGION": "eu-west-3"}}
+    for isolated in (False, True):
+        record = {
+            "HyperParameterTuningJobName": "search",
+            "HyperParameterTuningJobArn": "arn:aws:sagemaker:eu-west-1:000000000000:search",
+            "Region": "eu-west-1",
+            "TrainingJobDefinition": {**definition, "EnableNetworkIsolation": isolated},
+        }
+        variables = TuningRun(platform, record)._environment()
+        assert variables["MINE"] == "1"
+        assert variables["AWS_REGION"] == "eu-west-3"
+        assert ("AWS_SECRET_ACCESS_KEY" in variables) == (not isolated)

@@ -16,6 +16,7 @@ from recipes.tuning import Budgets, Objective, Tuning
 from tests.support.tuning import settings_tuning
 from tune import trials
 from tune.search import make_study, steer
+from tune.search_settings import SearchSettings
 from tune.trial_runners import Commands, Failed, InProcess, _docker_run, make_engine
 from tune.trial_states import claim
 from tune.trials import Running, conclude, prune, run_trial
@@ -251,13 +252,18 @@ def test_a_command_is_stopped_by_sigterm(tmp_path):
         engine.run(tmp_path, lambda line: engine.stop())
 
 
+def settings(**values: Any) -> SearchSettings:
+    given: dict[str, Any] = {"channels": {}, **values}
+    return SearchSettings(Path("out"), document={}, changed={}, **given)
+
+
 def test_the_engines_by_name(tmp_path):
-    process = make_engine("process", {})
+    process = make_engine(settings(engine="process"))
     assert isinstance(process, Commands)
     assert process.channels_by == "folder"
     expected = [sys.executable, "-m", "train", "--root", str(tmp_path)]
     assert process._command(tmp_path) == expected
-    container = make_engine("container", {}, "mine")
+    container = make_engine(settings(engine="container"))
     assert isinstance(container, Commands)
     assert container.channels_by == "mount"
     assert InProcess.channels_by == "folder"  # not made here: torch takes seconds to load
@@ -265,10 +271,17 @@ def test_the_engines_by_name(tmp_path):
 
 @pytest.mark.parametrize("gpu, options", [(None, []), (0, ["--gpus", "device=0"])])
 def test_a_containers_command(tmp_path, gpu, options):
-    words = _docker_run(tmp_path, {"train": Path("/photos")}, "mine", gpu)
+    words = _docker_run(
+        tmp_path,
+        settings(
+            channels={"train": Path("/photos")}, image="mine", variables=("AWS_REGION", "MINE")
+        ),
+        gpu,
+    )
     joined = " ".join(words)
     assert f"--volume {tmp_path}:/opt/ml --volume /photos:/opt/ml/input/data/train:ro" in joined
     assert "--hostname algo-1" in joined
+    assert "--env AWS_REGION --env MINE" in joined
     assert (" ".join(options) in joined) is True
     assert ("--gpus" in words) == bool(options)
     assert words[-2:] == ["mine", "train"]

@@ -167,7 +167,7 @@ def test_a_workers_engine_is_made_once_with_its_gpu(monkeypatch, tmp_path, given
     one = Worker(SearchSettings(tmp_path, {}, {}, {}, image="mine"), 0)
     assert one.engine is engine
     assert one.engine is engine
-    assert made == [("in-process", {}, "mine", gpu)]
+    assert made == [(one.settings, gpu)]
 
 
 def test_leaving_stops_the_training_that_runs(tmp_path):
