@@ -27,8 +27,8 @@ PYTEST = $(VENV)/bin/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-lo
 
 .DEFAULT_GOAL := help
 .PHONY: help demo check test test-fast verify mutants fuzz images tune web push local-sagemaker \
-	e2e conformance sbom soak bench-serve bench-train bench-tune bench-hook bench-profile base \
-	lock environment clean
+	e2e conformance sbom soak pictures bench-serve bench-train bench-tune bench-hook bench-profile \
+	base lock environment clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -104,6 +104,9 @@ web: $(VENV)/.process ## Serve the page in front of the demo's model; PORT=8080
 		SAGEMAKER_BIND_TO_PORT=$(PORT) SAGEMAKER_MAX_PAYLOAD_IN_MB=14 \
 		SLIPWAY_MODEL_DIR=out/ml/model SLIPWAY_SAMPLES=out/prepared/validation \
 		$(VENV)/bin/python -m serve
+
+pictures: $(VENV)/.process ## Make the pictures of docs/pictures anew from a demo; needs Chromium
+	@$(VENV)/bin/python -m tests.pictures
 
 bench-serve: $(VENV)/.process ## Measure slipway-serve against two other servers; BENCH=options
 	@$(MAKE) --no-print-directory images IMAGES='train serve'

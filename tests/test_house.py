@@ -36,7 +36,7 @@ ARROWS = {
 }
 TOP_LEVEL = {
     *PACKAGES,
-    *("bin", "docker", "bench", "tests", ".ci"),
+    *("bin", "docker", "bench", "docs", "tests", ".ci"),
     *("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "LICENSE"),
     *("Makefile", "build_and_push.sh", "pyproject.toml", ".gitignore", ".dockerignore"),
 }
@@ -193,7 +193,7 @@ def test_the_readme_lists_every_hyperparameter_with_its_default():
 
 
 def test_the_readme_names_the_make_targets_that_exist():
-    assert set(re.findall(r"`make ([a-z0-9-]+)", README)) == TARGETS
+    assert set(re.findall(r"`make ([a-z0-9-]+)", README)) <= TARGETS
     done = subprocess.run(
         ["make", "--no-print-directory", "help"],
         cwd=REPOSITORY,
