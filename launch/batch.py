@@ -9,6 +9,7 @@ from launch.context import LaunchContext
 from launch.download import fetch_prefix
 from launch.hosting import model_source
 from launch.jobs import FAILED, FINE, finish, start, unfinished
+from launch.making import make
 from launch.requests_batch import transform_job
 from launch.requests_hosting import model
 from launch.requests_training import dated, prefix, s3
@@ -35,7 +36,7 @@ def batch(context: LaunchContext) -> int:
     source = model_source(context)
     context.note("model", name, data=source)
     created = model(recipe, context.target, name, source, settings.image, settings.environment)
-    context.ask("sagemaker", "CreateModel", **created)
+    make(context, "CreateModel", created)
     start(context, "transform", name, "CreateTransformJob", request)
     if context.dry:
         return FINE

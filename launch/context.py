@@ -3,6 +3,7 @@
 import argparse
 import json
 import re
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 # A role's ARN holds its account, so a dry run needs no credentials.
 ARN_ACCOUNT = re.compile(r"^arn:[\w-]+:iam::(\d{12}):")
+# Without those that look alike, and without vowels: the letters spell no word.
+STAMP_LETTERS = "bcdfghjkmnpqrstvwxz23456789"
 IMAGE_NAMES = ("train", "serve", "serve-gpu", "serve-mms")
 
 
@@ -39,7 +42,8 @@ IMAGE_NAMES = ("train", "serve", "serve-gpu", "serve-mms")
 class LaunchContext:
     """State of one command. dry: collect requests, ask AWS nothing. print: a line for people.
 
-    poll_s: seconds between two looks at a job. stamp: the time in the names of new jobs.
+    poll_s: seconds between two looks at a job. stamp: time and random letters, in the names of new
+    things. attempt: in the tag of new things; by it this command knows its own again.
     """
 
     recipe: Recipe
@@ -51,6 +55,7 @@ class LaunchContext:
     print: Callable[[str], None]
     poll_s: float = 10.0
     stamp: str = ""
+    attempt: str = field(default_factory=lambda: secrets.token_hex(8))
     calls: list[Call] = field(default_factory=list)
     clients: dict[str, AwsClient] = field(default_factory=dict)
 
@@ -117,8 +122,14 @@ def open_context(
         dry=dry,
         print=print_line,
         poll_s=options.poll,
-        stamp=datetime.now(UTC).strftime("%y%m%d-%H%M%S"),
+        stamp=new_stamp(),
     )
+
+
+def new_stamp() -> str:
+    """The minute in UTC, and letters by chance: two commands never make one name."""
+    letters = "".join(secrets.choice(STAMP_LETTERS) for _ in range(4))
+    return datetime.now(UTC).strftime(f"%y%m%d-%H%M-{letters}")
 
 
 def find_location(recipe: Recipe, dry: bool, print_line: Callable[[str], None]) -> AwsLocation:

@@ -75,6 +75,10 @@ class LaunchError(RuntimeError):
     """A step that cannot be done; the text says which step, why, and what to do."""
 
 
+class Unseen(LaunchError):
+    """It cannot be seen whether the step was done."""
+
+
 class Missing(LaunchError):
     """The wanted thing does not exist."""
 
@@ -141,9 +145,28 @@ def is_missing(error: Exception) -> bool:
     )
 
 
+def is_taken(error: Exception) -> bool:
+    """Whether SageMaker says that something has this name already."""
+    if code_of(error) == "ResourceInUse":
+        return True
+    # Of models, configurations and endpoints.
+    return code_of(error) == "ValidationException" and "already exist" in message_of(error)
+
+
+def may_have_arrived(error: Exception) -> bool:
+    """Whether AWS may have done what was asked: no answer came, or one of a fault of its own."""
+    from botocore import exceptions
+
+    if isinstance(error, Unseen):
+        return True
+    if isinstance(error, exceptions.ClientError):
+        return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500
+    return isinstance(error, (exceptions.HTTPClientError, exceptions.ConnectionError))
+
+
 def _answer(error: Exception) -> dict[str, object]:
     """The error document of a ClientError; empty for other exceptions."""
-    response = getattr(error, "response", {})
+    response = getattr(error, "response", None) or {}  # None: no answer came
     document: dict[str, object] = response.get("Error", {})
     return document
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from launch.context import LaunchContext
 from launch.errors import LaunchError
 from launch.jobs import FAILED, FINE, best_trial, chosen, describe_or_none, endpoint_or_none
+from launch.making import make
 from launch.requests_hosting import endpoint, endpoint_config, model
 from launch.requests_training import dated, model_data, s3, s3_encryption, split_s3
 from launch.requests_update import alarm, alarm_name, scaling, update
@@ -44,7 +45,7 @@ def deploy(context: LaunchContext) -> int:
     if context.dry and context.options.update:
         is_new = False
     if is_new:
-        context.ask("sagemaker", "CreateEndpoint", **endpoint(context.recipe, name))
+        make(context, "CreateEndpoint", endpoint(context.recipe, name))
     else:
         context.ask("sagemaker", "UpdateEndpoint", **update(context.recipe, name))
     return wait_and_scale(context, name)
@@ -69,10 +70,10 @@ def make_config(context: LaunchContext, data: str) -> str:
     name = dated(recipe.endpoint_name, context.stamp)
     context.note("model", name, data=data)
     request = model(recipe, context.target, name, data, settings.image, settings.environment)
-    context.ask("sagemaker", "CreateModel", **request)
+    make(context, "CreateModel", request)
     context.note("config", name)
     config = endpoint_config(recipe, context.location, name, name)
-    context.ask("sagemaker", "CreateEndpointConfig", **config)
+    make(context, "CreateEndpointConfig", config)
     # A serverless endpoint has no rollback by alarms, see requests_update.
     if settings.kind != "serverless":
         context.note("alarm", alarm_name(recipe))

@@ -204,7 +204,7 @@ def wait_for(context: LaunchContext, output: str, failure: str) -> bytes:
 
 def refusal(error: Exception) -> str:
     """Why no answer came: the container's own sentence where it gave one."""
-    response = getattr(error, "response", {})
+    response = getattr(error, "response", None) or {}  # None: no answer came
     if "OriginalMessage" in response:
         return f"{response.get('OriginalStatusCode')}: {reason(response['OriginalMessage'])}"
     return sentence(error)

@@ -5,11 +5,12 @@ from dataclasses import replace
 from launch.aws import Request, Response
 from launch.context import LaunchContext
 from launch.cost import check_budget
-from launch.errors import LaunchError, code_of, is_missing, message_of
+from launch.errors import LaunchError, is_missing, may_have_arrived, message_of
 from launch.follow import ENDED, describe, follow, status_of
+from launch.making import make
 from launch.recipe import Recipe, check_hyperparameters, with_hyperparameters
 from launch.requests_debug import debug_job, own_debug_job
-from launch.requests_training import Call, dated, model_data, training_job
+from launch.requests_training import dated, model_data, training_job
 from launch.state import Entry
 
 # Exit codes.
@@ -33,7 +34,7 @@ def train(context: LaunchContext) -> int:
         context.print(f"train: {running.name} still runs; following it (--again starts another)")
         return finish(context, "training", running.name)
     check_budget(context.recipe, "training", context.options.over_budget)
-    # SageMaker never frees a job's name, so each one has the time in it.
+    # SageMaker never frees a job's name, so each one has its own letters.
     recipe = with_given_hyperparameters(context)
     name = dated(context.recipe.name, context.stamp)
     if context.options.best:
@@ -142,13 +143,18 @@ def start(
     """Note a job and ask for it; a job that AWS refuses is forgotten."""
     context.note(kind, name, **facts)
     try:
-        context.send(Call("sagemaker", operation, request))
+        make(context, operation, request)
     except Exception as error:
-        # Only this command uses the name, so it was taken by a try whose answer got lost.
-        if code_of(error) != "ResourceInUse":
-            if not context.dry:
-                context.state.remove(kind, name)
+        if context.dry:
             raise
+        if may_have_arrived(error):
+            context.print(
+                f"{name} may have been started all the same: "
+                f"`launch status {context.recipe.path}` shows it, `launch stop` ends it"
+            )
+        else:
+            context.state.remove(kind, name)
+        raise
     if not context.dry:
         context.print(f"started: {kind} job {name}")
 

@@ -1,7 +1,10 @@
 """The commands status, logs and stop, over all that was started for a recipe."""
 
 import json
+import sys
+from dataclasses import replace
 
+from artifact.names import printable
 from launch.context import LaunchContext
 from launch.follow import (
     DESCRIBE,
@@ -17,7 +20,7 @@ from launch.follow import (
 from launch.jobs import FINE, chosen, describe_or_none, endpoint_or_none, exit_code
 from launch.stacks import stack_summary
 from launch.state import Entry
-from launch.tagged import recall
+from launch.tagged import recall, recall_and_say
 
 STOP = {
     "training": "StopTrainingJob",
@@ -29,13 +32,13 @@ STOP = {
 def status(context: LaunchContext) -> int:
     """One line for each thing that this recipe started: jobs, the endpoint, its API.
 
-    --all finds by the recipe's tag what the notes lack.
+    Also for those that the notes here lack: AWS finds them by the recipe's tag and names.
     """
     as_json = context.options.json
-    found_again = recall(context) if context.options.all else []
-    if not as_json:
-        for entry in found_again:
-            context.print(f"status: found again: {entry.kind} {entry.name}")
+    if as_json:
+        recall(replace(context, print=to_stderr))
+    else:
+        recall_and_say(context, "status")
     entries = context.state.all(*DESCRIBE, "endpoint", "api")
     if not entries and not as_json:
         context.print(f"status: nothing was started for {context.recipe.name} here")
@@ -44,6 +47,11 @@ def status(context: LaunchContext) -> int:
         if state:
             context.print(shown(entry, state, as_json))
     return FINE
+
+
+def to_stderr(line: str) -> None:
+    """A line for people, where standard output is for programs."""
+    print(printable(line), file=sys.stderr)
 
 
 def state_of(context: LaunchContext, entry: Entry) -> str:
@@ -122,6 +130,7 @@ def stop(context: LaunchContext) -> int:
     if context.dry or context.options.job:
         entries = [chosen(context, *STOP)]
     else:
+        recall_and_say(context, "stop", *STOP)
         entries = context.state.all(*STOP)
     stopped = 0
     for entry in entries:

@@ -157,7 +157,7 @@ def add_endpoint(made: Parsers) -> None:
     made["status"].add_argument(
         "--all",
         action="store_true",
-        help="also what the notes lack: found on AWS by the recipe's tag, and noted again",
+        help=argparse.SUPPRESS,  # of old scripts: status always looks for all
     )
     made["logs"].add_argument("--endpoint", action="store_true", help="the endpoint's log")
     made["deploy"].add_argument(

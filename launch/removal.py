@@ -8,6 +8,7 @@ from launch.jobs import FAILED, FINE, describe_or_none
 from launch.requests_api import stack_name
 from launch.requests_training import Call, bucket, dated, prefix
 from launch.requests_update import alarm_name, scalable_target, scaling
+from launch.tagged import recall_and_say
 from launch.upload import Channel
 
 RULE_RUNS = ("InProgress", "Stopping")
@@ -18,9 +19,11 @@ MADE = ("api", "scaling", "endpoint", "config", "model", "alarm")
 def delete(context: LaunchContext) -> int:
     """Remove the API, the endpoint, its configurations, models, alarm and scaling.
 
-    With --data also the recipe's objects in S3. Jobs cost nothing and stay.
+    Also those that the notes here lack: AWS finds them by the recipe's tag and names.
+    With --data also the recipe's objects in S3. Ended jobs cost nothing and stay.
     LaunchError where a job still runs whose output --data would remove.
     """
+    recall_and_say(context, "delete")
     calls = removals(context)
     with_data = context.options.data
     print_plan(context, calls)

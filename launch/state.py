@@ -4,15 +4,20 @@ Another command, or the same one after Ctrl-C, finds them there again.
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from artifact.json_text import read_json
 from artifact.model import write_atomically
 from launch.errors import LaunchError
 
 FORMAT_VERSION = 1
+LOCK_S = 30  # a change takes milliseconds
 KINDS = (
     "training",
     "tuning",
@@ -38,12 +43,21 @@ class Entry:
 
 
 class State:
-    """The entries of one recipe, oldest first; each change is on disk before it returns."""
+    """The entries of one recipe, oldest first; each change is on disk before it returns.
+
+    Other commands change the same file: what is read is what the file holds now, and a change
+    locks it, reads it again, and touches one entry.
+    """
 
     def __init__(self, path: Path, recipe: str):
         self.path = Path(path)
         self.recipe = recipe
-        self.entries = read_entries(self.path)
+        # An unreadable file is found before anything is started.
+        read_entries(self.path)
+
+    @property
+    def entries(self) -> list[Entry]:
+        return read_entries(self.path)
 
     def add(self, kind: str, name: str, started: str, **facts: object) -> Entry:
         """Note a thing; an entry of the same kind and name is replaced.
@@ -51,18 +65,20 @@ class State:
         Call it before the request to AWS, so that an interruption loses nothing.
         """
         entry = Entry(kind, name, started, facts)
-        self.entries = [*self._without(kind, name), entry]
-        self._write()
+        with self._changing() as entries:
+            entries[:] = [*without(entries, kind, name), entry]
         return entry
 
-    def recall(self, entries: list[Entry]) -> None:
-        """Note things that were found again, each in its place by time."""
-        self.entries = sorted([*entries, *self.entries], key=lambda entry: entry.started)
-        self._write()
+    def recall(self, found: list[Entry]) -> None:
+        """Note things that were found again, each in its place by time; noted ones stay."""
+        with self._changing() as entries:
+            known = {(entry.kind, entry.name) for entry in entries}
+            new = [entry for entry in found if (entry.kind, entry.name) not in known]
+            entries[:] = sorted([*new, *entries], key=lambda entry: entry.started)
 
     def remove(self, kind: str, name: str) -> None:
-        self.entries = self._without(kind, name)
-        self._write()
+        with self._changing() as entries:
+            entries[:] = without(entries, kind, name)
 
     def all(self, *kinds: str) -> list[Entry]:
         return [entry for entry in self.entries if entry.kind in kinds]
@@ -70,18 +86,40 @@ class State:
     def latest(self, *kinds: str) -> Entry | None:
         return next(reversed(self.all(*kinds)), None)
 
-    def _without(self, kind: str, name: str) -> list[Entry]:
-        return [entry for entry in self.entries if (entry.kind, entry.name) != (kind, name)]
+    @contextmanager
+    def _changing(self) -> Iterator[list[Entry]]:
+        """The file's entries now, to change in place; no other command changes them meanwhile.
 
-    def _write(self) -> None:
+        LaunchError where another command keeps the file for LOCK_S.
+        """
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        # The lock has a file of its own, because the notes' file is replaced.
+        lock = FileLock(f"{self.path}.lock", timeout=LOCK_S)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise LaunchError(
+                f"another command has kept '{self.path}' for {LOCK_S} s; end it, then try again"
+            ) from error
+        try:
+            entries = read_entries(self.path)
+            yield entries
+            self._write(entries)
+        finally:
+            lock.release()
+
+    def _write(self, entries: list[Entry]) -> None:
         document = {
             "format_version": FORMAT_VERSION,
             "recipe": self.recipe,
-            "entries": [asdict(entry) for entry in self.entries],
+            "entries": [asdict(entry) for entry in entries],
         }
         # An interruption leaves the old file or the new one, never a part.
         write_atomically(self.path, json.dumps(document, indent=1).encode() + b"\n")
+
+
+def without(entries: list[Entry], kind: str, name: str) -> list[Entry]:
+    return [entry for entry in entries if (entry.kind, entry.name) != (kind, name)]
 
 
 def read_entries(path: Path) -> list[Entry]:

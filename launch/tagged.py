@@ -1,4 +1,4 @@
-"""What AWS has of a recipe, found by its tag: for when the notes in out/launch were lost.
+"""What AWS has of a recipe, found by its tag and by its names: the notes may lack some of it.
 
 Everything that `launch` makes carries the tag slipway:recipe; the trainings of a search carry the
 search's.
@@ -8,9 +8,11 @@ from datetime import UTC
 
 from launch.aws import Response
 from launch.context import LaunchContext
+from launch.errors import NOT_ALLOWED, code_of, sentence
 from launch.follow import DESCRIBE
 from launch.jobs import describe_or_none, endpoint_or_none
-from launch.recipe import searches
+from launch.making import tags_of
+from launch.recipe import searches, slug
 from launch.requests_training import RECIPE_TAG
 from launch.requests_tuning import tuning_name
 from launch.requests_update import scaling
@@ -28,30 +30,127 @@ KIND_OF = {
     ("cloudwatch", "alarm"): "alarm",
     ("cloudformation", "stack"): "api",
 }
-# Of the time in a job's name, at its end: 261121-181500.
-STAMP_LENGTH = 13
+# Of the time in a job's name, at its end: 261121-1815-k3f9, and of older ones 261121-181500.
+STAMP_LENGTHS = (16, 13)
+
+# By kind: the operation that lists its things, its field of them, and their field of the name.
+LISTS = {
+    "training": ("ListTrainingJobs", "TrainingJobSummaries", "TrainingJobName"),
+    "tuning": (
+        "ListHyperParameterTuningJobs",
+        "HyperParameterTuningJobSummaries",
+        "HyperParameterTuningJobName",
+    ),
+    "transform": ("ListTransformJobs", "TransformJobSummaries", "TransformJobName"),
+    "model": ("ListModels", "Models", "ModelName"),
+    "config": ("ListEndpointConfigs", "EndpointConfigs", "EndpointConfigName"),
+    "endpoint": ("ListEndpoints", "Endpoints", "EndpointName"),
+}
+NAME_PART = 8  # characters of a long name that no time at its end cuts off
 
 
-def recall(context: LaunchContext) -> list[Entry]:
+def recall(context: LaunchContext, *kinds: str) -> list[Entry]:
     """Find what the notes lack in the recipe's region, and note it; the new entries.
 
-    A dry run shows the request.
+    kinds: of what is wanted; all without them. A dry run shows the request.
     """
-    known = {(entry.kind, entry.name.lower()) for entry in context.state.entries}
-    found = []
-    for kind, name in tagged(context):
-        if (kind, name.lower()) in known:
-            continue
-        entry = entry_of(context, kind, name)
-        if entry is not None:
-            found.append(entry)
-    found = without_trials(found, context.state.all("tuning"))
+    try:
+        listed = tagged(context)
+    except Exception as error:
+        if code_of(error) not in NOT_ALLOWED:
+            raise
+        context.print(f"{sentence(error)}; looking for the recipe's names instead")
+        listed = named(context)
+    if context.dry:
+        return []
+    if kinds:
+        listed = [(kind, name) for kind, name in listed if kind in kinds]
+    found = entries_of(context, listed)
+    if not kinds or "endpoint" in kinds:
+        found += endpoint_by_name(context, found)
     if any(entry.kind == "endpoint" for entry in found) and scaling(context.recipe):
         # It has no ARN that says its name; the notes have the endpoint's.
         found.append(Entry("scaling", context.recipe.endpoint_name, ""))
     if found:
         context.state.recall(found)
     return found
+
+
+def recall_and_say(context: LaunchContext, command: str, *kinds: str) -> None:
+    """recall, with a line for each thing that was found."""
+    for entry in recall(context, *kinds):
+        context.print(f"{command}: found on AWS, and noted again: {entry.kind} {entry.name}")
+
+
+def entries_of(context: LaunchContext, listed: list[tuple[str, str]]) -> list[Entry]:
+    """Entries of those listed things, by kind and name, that the notes lack and that are there."""
+    known = {(entry.kind, entry.name.lower()) for entry in context.state.entries}
+    found = []
+    for kind, name in listed:
+        if (kind, name.lower()) in known:
+            continue
+        entry = entry_of(context, kind, name)
+        if entry is not None:
+            found.append(entry)
+    return without_trials(found, context.state.all("tuning"))
+
+
+def endpoint_by_name(context: LaunchContext, found: list[Entry]) -> list[Entry]:
+    """The recipe's endpoint where notes and tags lack it: the tags of a young one come late.
+
+    An endpoint of this name without the recipe's tag belongs to someone else; a line says so.
+    """
+    name = context.recipe.endpoint_name
+    entries = [*found, *context.state.all("endpoint")]
+    if any(entry.kind == "endpoint" and entry.name.lower() == name.lower() for entry in entries):
+        return []
+    answer = endpoint_or_none(context, name)
+    if answer is None:
+        return []
+    if not is_of_recipe(context, answer["EndpointArn"]):
+        context.print(
+            f"an endpoint {name} is {answer['EndpointStatus']}, but it has not the tag "
+            f"{RECIPE_TAG}={context.recipe.name}: another recipe or program made it, "
+            "and it is left alone"
+        )
+        return []
+    entry = endpoint_entry(context, name)
+    if entry is None:
+        return []
+    return [entry]
+
+
+def is_of_recipe(context: LaunchContext, arn: str) -> bool:
+    return tags_of(context, arn).get(RECIPE_TAG) == context.recipe.name
+
+
+def named(context: LaunchContext) -> list[tuple[str, str]]:
+    """(kind, name) of everything of SageMaker that has a name of the recipe's, and its tag."""
+    found = []
+    wanted = {slug(context.recipe.name)[:NAME_PART], context.recipe.endpoint_name[:NAME_PART]}
+    wanted |= {slug(search.name)[:NAME_PART] for search in searches(context.recipe)}
+    for kind, (operation, answers, field) in LISTS.items():
+        for part in sorted(wanted):
+            for answer in all_pages(context, operation, answers, NameContains=part):
+                arn = str(answer[field.replace("Name", "Arn")])
+                thing = (kind, str(answer[field]))
+                if thing not in found and is_of_recipe(context, arn):
+                    found.append(thing)
+    return found
+
+
+def all_pages(
+    context: LaunchContext, operation: str, answers: str, **request: object
+) -> list[Response]:
+    """What a List… operation of SageMaker answers in its field `answers`, of all its pages."""
+    found: list[Response] = []
+    page_token: dict[str, str] = {}
+    while True:
+        page = context.ask("sagemaker", operation, **request, **page_token)
+        found += page.get(answers, [])
+        if not page.get("NextToken"):
+            return found
+        page_token = {"NextToken": page["NextToken"]}
 
 
 def tagged(context: LaunchContext) -> list[tuple[str, str]]:
@@ -119,7 +218,7 @@ def started(answer: Response) -> str:
 def search_of(context: LaunchContext, name: str) -> str:
     """The recipe's search that a tuning job ran; empty for none that the recipe still has."""
     for search in searches(context.recipe):
-        if tuning_name(search.name, name[-STAMP_LENGTH:]) == name:
+        if name in [tuning_name(search.name, name[-length:]) for length in STAMP_LENGTHS]:
             return search.name
     return ""
 

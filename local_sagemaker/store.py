@@ -106,8 +106,8 @@ def _copy(record: Record) -> Record:
 
 
 def arn(region: str, resource: str, name: str) -> str:
-    """As SageMaker would name it, in the account that moto takes as its own."""
-    return f"arn:{_partition(region)}:sagemaker:{region}:{ACCOUNT}:{resource}/{name}"
+    """As SageMaker would name it, in small letters, in the account that moto takes as its own."""
+    return f"arn:{_partition(region)}:sagemaker:{region}:{ACCOUNT}:{resource}/{name.lower()}"
 
 
 @functools.cache

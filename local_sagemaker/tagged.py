@@ -1,6 +1,6 @@
 """Resource Groups Tagging API's GetResources over SageMaker's resources here: resources by tags.
 
-`launch status --all` asks for it.
+`launch status` and `delete` ask for it.
 """
 
 from local_sagemaker import contract, tags

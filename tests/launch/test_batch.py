@@ -12,7 +12,7 @@ from tests.support.launching import (
 
 def test_a_transform_job_over_a_folder(colours, photos):
     one = colours(photos="s3://b/photos/", model="s3://b/model.tar.gz")
-    name = "colours-batch-261121-181500"
+    name = "colours-batch-261121-1815-k3f9"
     one.answer("sagemaker", "create_model", {"ModelArn": ARN})
     one.answer("sagemaker", "create_transform_job", {"TransformJobArn": ARN})
     described = {

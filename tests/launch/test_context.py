@@ -163,7 +163,7 @@ def test_an_opened_context(tmp_path, dry):
     assert found.poll_s == 0.25
     assert found.location.account == "210987654321"
     assert found.state.path == tmp_path / "launch/three-colours.json"
-    assert len(found.stamp) == len("261121-181500")
+    assert len(found.stamp) == len("261121-1815-k3f9")
 
 
 def test_a_dry_run_keeps_its_requests_and_notes_nothing(tmp_path):

@@ -29,7 +29,7 @@ def made(one: ScriptedAws, operation: str) -> None:
 
 
 def test_a_deployment_its_update_and_its_end(script):
-    name = "yoga-poses-261121-181500"
+    name = "yoga-poses-261121-1815-k3f9"
     one = script("yoga_poses", model="s3://b/model.tar.gz")
     one.refuse(
         "sagemaker",

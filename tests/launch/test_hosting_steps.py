@@ -12,7 +12,7 @@ from launch.hosting import bring, deploy, live_status, model_source, wait_in_ser
 from launch.upload import sha256_of
 from tests.support.launching import ARN, ScriptedAws, training
 
-NAME = "colours-261121-181500"
+NAME = "colours-261121-1815-k3f9"
 
 
 def is_in(one: ScriptedAws, status: str, config: str = "c", **more: object) -> None:

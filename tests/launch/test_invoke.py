@@ -97,7 +97,7 @@ def test_photos_that_are_not_there(colours, tmp_path, monkeypatch, given, expect
 
 def test_asynchronous_answers_are_waited_for(colours, photos):
     one = colours("async", photos=[str(photos / "blue/blue 0.jpg")])
-    key = "slipway/colours/async/input/261121-181500/blue/blue 0.jpg"
+    key = "slipway/colours/async/input/261121-1815-k3f9/blue/blue 0.jpg"
     where = {
         "OutputLocation": "s3://photos/out/1.out",
         "FailureLocation": "s3://photos/failed/1.out",

@@ -102,6 +102,9 @@ def test_a_job_is_noted_before_it_is_asked_for(script, code, kept):
     one = script()
     # ResourceInUse: an earlier command, which was interrupted, has made the job.
     one.refuse("sagemaker", "create_training_job", code, "no")
+    if kept:
+        own = {"Key": "slipway:attempt", "Value": one.context.attempt}
+        one.answer("sagemaker", "list_tags", {"Tags": [own]})
     wanted = training_job(one.context.recipe, one.context.target, JOB)
     if kept:
         jobs.start(one.context, "training", JOB, "CreateTrainingJob", wanted, search="s")

@@ -10,6 +10,7 @@ from launch.jobs import debug, train
 from launch.monitoring import logs, status, stop
 from tests.support.launching import (
     ARN,
+    ATTEMPT,
     JOB,
     training,
 )
@@ -88,6 +89,7 @@ def test_after_an_interruption_the_same_training_is_found_and_followed(script, m
     assert train(second.context) == 0
     assert second.finished().startswith(f"train: {JOB} still runs; following it")
     third = script()
+    third.no_endpoint()
     third.answer("sagemaker", "describe_training_job", training("Completed"))
     assert status(third.context) == 0
     assert third.finished().startswith(f"training {JOB}: Completed (started 20")
@@ -153,6 +155,8 @@ def test_a_job_whose_log_one_may_not_read_is_followed_without(script):
     one.refuse(
         "sagemaker", "create_training_job", "ResourceInUse", "Training job names must be unique"
     )  # a retry of a request whose answer was lost
+    own = {"Key": "slipway:attempt", "Value": ATTEMPT}
+    one.answer("sagemaker", "list_tags", {"Tags": [own]}, {"ResourceArn": ARN})
     one.answer("sagemaker", "describe_training_job", training("InProgress"))
     one.refuse(
         "logs",

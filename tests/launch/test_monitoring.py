@@ -61,7 +61,7 @@ def test_a_dry_run_shows_one_request(script):
 
 def test_status_has_a_line_for_each_thing(script):
     one = script()
-    for kind, name in (("training", JOB), ("training", "x"), ("model", "m"), ("endpoint", "e")):
+    for kind, name in (("training", JOB), ("training", "x"), ("model", "m"), ("endpoint", "demo")):
         one.context.state.add(kind, name, "today")
     one.answer("sagemaker", "describe_training_job", training("Completed"), REQUEST)
     one.refuse("sagemaker", "describe_training_job", "ValidationException", "not found")
@@ -70,7 +70,7 @@ def test_status_has_a_line_for_each_thing(script):
     assert one.finished().splitlines() == [
         f"training {JOB}: Completed (started today)",
         "training x: not on SageMaker (started today)",
-        "endpoint e: not on SageMaker",
+        "endpoint demo: not on SageMaker",
     ]
 
 
@@ -117,7 +117,8 @@ def test_dry_runs_of_status_and_logs_ask_without_lines(script):
     assert monitoring.logs(one.context) == 0
     assert one.printed == []
     # One request for each: a dry run gets no pages.
-    assert [call.request for call in one.context.calls] == [
+    assert [call.operation for call in one.context.calls][0] == "GetResources"
+    assert [call.request for call in one.context.calls][1:] == [
         REQUEST,
         {"logGroupName": "/aws/sagemaker/TrainingJobs", "logStreamNamePrefix": f"{JOB}/"},
         {"logGroupName": "/aws/sagemaker/Endpoints/demo"},

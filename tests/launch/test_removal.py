@@ -23,6 +23,7 @@ def test_delete_waits_for_what_still_writes_to_s3(script):
         {"RuleConfigurationName": "Overfit", "RuleEvaluationStatus": status}
         for status in ("InProgress", "InProgress", "IssuesFound")
     ]
+    one.no_endpoint()
     one.answer("sagemaker", "describe_training_job", training("Stopping"))
     for rule in rules:
         one.answer(

@@ -56,6 +56,7 @@ def test_a_dry_run_shows_what_would_be_made(tmp_path, max_instances, scaled):
     assert delete(one.context) == 0
     operations = [call.operation for call in one.context.calls]
     assert operations == [
+        "GetResources",
         "DeleteStack",
         *["DeregisterScalableTarget"] * scaled,
         "DeleteEndpoint",
@@ -73,7 +74,7 @@ def test_a_dry_run_shows_what_was_made(colours):
     one.context.state.add("endpoint", "e", "now")
     one.context.dry = True
     assert delete(one.context) == 0
-    assert one.context.calls == [Call("sagemaker", "DeleteEndpoint", {"EndpointName": "e"})]
+    assert one.context.calls[1:] == [Call("sagemaker", "DeleteEndpoint", {"EndpointName": "e"})]
     assert one.printed == ["delete: Endpoint e"]
     # A dry run forgets nothing.
     assert len(one.context.state.entries) == 1
@@ -81,12 +82,14 @@ def test_a_dry_run_shows_what_was_made(colours):
 
 def test_without_anything_noted_nothing_is_asked(colours):
     one = colours()
+    one.no_endpoint()
     assert delete(one.context) == 0
     assert one.printed == ["delete: nothing of colours is known here"]
 
 
 def test_data_alone_is_removed_too(colours):
     one = colours(yes=True, data=True)
+    one.no_endpoint()
     one.answer("s3", "list_objects_v2", {}, {"Bucket": "photos", "Prefix": "slipway/colours/"})
     assert delete(one.context) == 0
     assert one.printed == [
@@ -117,6 +120,7 @@ def test_only_yes_is_yes(colours, monkeypatch, typed, agreed):
 def test_a_refused_removal_is_raised_and_forgets_nothing(colours):
     one = colours(yes=True)
     one.context.state.add("model", "m", "now")
+    one.no_endpoint()
     one.refuse("sagemaker", "delete_model", "AccessDeniedException", "no")
     with pytest.raises(ClientError):
         delete(one.context)
@@ -127,6 +131,7 @@ def test_jobs_stay_noted(colours):
     one = colours(yes=True)
     one.context.state.add("training", JOB, "now")
     one.context.state.add("model", "m", "now")
+    one.no_endpoint()
     one.answer("sagemaker", "delete_model", {}, {"ModelName": "m"})
     assert delete(one.context) == 0
     # A job cannot be removed from SageMaker, and its note leads to its log.

@@ -183,12 +183,12 @@ def test_debugger_watches_what_the_recipe_says():
 
 
 def test_names_fit_their_limits():
-    assert dated("three colours", "261121-181500") == "three-colours-261121-181500"
+    assert dated("three colours", "261121-1815-k3f9") == "three-colours-261121-1815-k3f9"
     cut = [
-        dated("x" * 20 + end, "261121-181500", 32) for end in "12"
+        dated("x" * 20 + end, "261121-1815-k3f9", 32) for end in "12"
     ]  # two searches of one chain, begun in one second
     assert all(
-        re.fullmatch("x{13}-[0-9a-f]{4}-261121-181500", name) and len(name) == 32 for name in cut
+        re.fullmatch("x{10}-[0-9a-f]{4}-261121-1815-k3f9", name) and len(name) == 32 for name in cut
     )
     assert cut[0] != cut[1]
     assert dated("a__b--c_", "1") == "a-b-c-1"

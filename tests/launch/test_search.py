@@ -58,7 +58,7 @@ def test_a_chain_of_searches_starts_each_warm_from_its_parents(script):
     assert tune(one.context) == 0
     assert "trial trial-3: Completed; validation_accuracy=0.5000; lr=0.01" in one.finished()
     parents = [parents_of(request) for request in asked]
-    names = [f"yoga-{number}-261121-181500" for number in range(1, 5)]
+    names = [f"yoga-{number}-261121-1815-k3f9" for number in range(1, 5)]
     assert [request["HyperParameterTuningJobName"] for request in asked] == names
     assert parents == [[], names[:1], names[:2], names[:3]]
     again = script("yoga_poses", over_budget=True)

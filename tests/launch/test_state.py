@@ -2,8 +2,10 @@
 
 import json
 import subprocess
+import sys
 
 import pytest
+from filelock import FileLock
 
 from launch.errors import LaunchError
 from launch.state import Entry, State, read_entries
@@ -92,3 +94,40 @@ def test_make_clean_keeps_the_notes_alone(tmp_path):
         subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
         left = [path for path in tmp_path.rglob("*") if path.is_file()]
         assert left == [tmp_path / "out/launch/demo.json"]
+
+
+def test_two_commands_lose_nothing_of_each_other(tmp_path):
+    """`tune` in the background notes its next job hours after `deploy` noted the endpoint."""
+    tune = State(tmp_path / "demo.json", "demo")
+    deploy = State(tmp_path / "demo.json", "demo")
+    deploy.add("endpoint", "e", "1")
+    tune.add("tuning", "t", "2")
+    deploy.remove("model", "none")
+    assert [entry.name for entry in tune.entries] == ["e", "t"]
+    tune.recall([Entry("endpoint", "e", "0"), Entry("config", "c", "0")])
+    assert [(entry.name, entry.started) for entry in deploy.entries] == [
+        ("c", "0"),
+        ("e", "1"),
+        ("t", "2"),
+    ]
+
+
+def test_changes_at_the_same_time_are_all_kept(tmp_path):
+    program = (
+        "import sys; from launch.state import State; from pathlib import Path\n"
+        "state = State(Path(sys.argv[1]), 'demo')\n"
+        "for number in range(20): state.add('training', f'{sys.argv[2]}-{number}', 'now')\n"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "demo.json")]
+    writers = [subprocess.Popen([*command, name], cwd=REPOSITORY) for name in "abc"]
+    assert [writer.wait() for writer in writers] == [0, 0, 0]
+    assert len(read_entries(tmp_path / "demo.json")) == 60
+
+
+def test_a_file_that_another_command_keeps_is_a_sentence(state, monkeypatch):
+    monkeypatch.setattr("launch.state.LOCK_S", 0)
+    state.add("model", "a", "now")
+    kept = pytest.raises(LaunchError, match="another command has kept '.*demo.json' for 0 s")
+    with FileLock(f"{state.path}.lock"), kept:
+        state.add("model", "b", "now")
+    assert [entry.name for entry in state.entries] == ["a"]

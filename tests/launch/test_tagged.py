@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 
 from launch.monitoring import status
+from launch.removal import delete
 from launch.tagged import kind_and_name
 from tests.support.launching import CREATED, JOB, ScriptedAws, recipe, training
 
 ARN = "arn:aws:sagemaker:eu-west-1:123456789012:"
-SEARCH = "demo-search-261121-181500"
+SEARCH = "demo-search-261121-1815-k3f9"
 REQUEST = {
     "TagFilters": [{"Key": "slipway:recipe", "Values": ["three colours"]}],
     "ResourceTypeFilters": ["sagemaker", "cloudwatch:alarm", "cloudformation:stack"],
@@ -79,7 +80,7 @@ def test_lost_notes_are_found_again_and_kept(tmp_path):
     one.answer("sagemaker", "describe_endpoint", ENDPOINT)
     assert status(one.context) == 0
     printed = one.finished()
-    assert f"status: found again: training {JOB}" in printed
+    assert f"status: found on AWS, and noted again: training {JOB}" in printed
     assert f"training {JOB}: InProgress" in printed
     assert "endpoint Three-Colours: InService" in printed
     assert "api slipway-three-colours: A" in printed
@@ -104,7 +105,8 @@ def test_what_is_noted_or_gone_is_not_found_again(tmp_path):
     one.context.state.add("training", JOB, "2026-11-21")
     tagged(one, f"{ARN}training-job/{JOB}", f"{ARN}transform-job/gone", f"{ARN}endpoint/gone")
     one.refuse("sagemaker", "describe_transform_job", "ValidationException", "not found")
-    one.refuse("sagemaker", "describe_endpoint", "ValidationException", "Could not find endpoint")
+    for _ in range(2):  # by its tag, then by its name
+        one.no_endpoint()
     one.answer("sagemaker", "describe_training_job", training("Completed"))
     assert status(one.context) == 0
     assert one.finished() == f"training {JOB}: Completed (started 2026-11-21)"
@@ -115,7 +117,9 @@ def test_found_jobs_stand_before_younger_ones(tmp_path):
     one = ScriptedAws(recipe(), tmp_path, all=True)
     one.context.state.add("training", "younger", "2027-01-01T00:00:00+00:00")
     tagged(one, f"{ARN}training-job/{JOB}")
-    for _ in range(3):
+    one.answer("sagemaker", "describe_training_job", training("Completed"))
+    one.no_endpoint()
+    for _ in range(2):
         one.answer("sagemaker", "describe_training_job", training("Completed"))
     assert status(one.context) == 0
     latest = one.context.state.latest("training")
@@ -143,3 +147,56 @@ def test_a_dry_run_shows_the_request(tmp_path):
 )
 def test_the_kinds_of_arns(arn, found):
     assert kind_and_name(arn) == found
+
+
+def test_where_tags_may_not_be_looked_up_names_are(tmp_path):
+    one = ScriptedAws(recipe(), tmp_path, yes=True)
+    one.refuse("resourcegroupstaggingapi", "get_resources", "AccessDeniedException", "no")
+    listed = ("list_training_jobs", "list_hyper_parameter_tuning_jobs", "list_transform_jobs")
+    for method in listed:
+        key = "HyperParameterTuningJobSummaries" if "hyper" in method else "TrainingJobSummaries"
+        key = "TransformJobSummaries" if "transform" in method else key
+        one.answer("sagemaker", method, {key: []})
+    models = [
+        {"ModelName": name, "ModelArn": f"{ARN}model/{name}", "CreationTime": CREATED}
+        for name in ("three-colours-1", "three-others-1")
+    ]
+    one.answer("sagemaker", "list_models", {"Models": models}, {"NameContains": "three-co"})
+    own = {"Key": "slipway:recipe", "Value": "three colours"}
+    one.answer(
+        "sagemaker",
+        "list_tags",
+        {"Tags": [own]},
+        {"ResourceArn": f"{ARN}model/{'three-colours-1'}"},
+    )
+    one.answer("sagemaker", "list_tags", {"Tags": []})
+    one.answer("sagemaker", "list_endpoint_configs", {"EndpointConfigs": []})
+    one.answer("sagemaker", "list_endpoints", {"Endpoints": []})
+    one.no_endpoint()
+    one.answer("sagemaker", "delete_model", {}, {"ModelName": "three-colours-1"})
+    assert delete(one.context) == 0
+    assert one.finished().splitlines() == [
+        "you may not GetResources: no; ask for that permission, or set AWS_PROFILE to a user that "
+        "has it; looking for the recipe's names instead",
+        "delete: found on AWS, and noted again: model three-colours-1",
+        "delete: Model three-colours-1",
+    ]
+    assert one.context.state.entries == []
+
+
+@pytest.mark.parametrize("owner, kept", [("three colours", 0), ("another", 1)])
+def test_an_endpoint_is_found_by_its_name_and_removed_only_with_the_recipes_tag(
+    tmp_path, owner, kept
+):
+    one = ScriptedAws(recipe(), tmp_path, yes=True)
+    found = {**ENDPOINT, "EndpointName": "three-colours"}
+    one.answer("sagemaker", "describe_endpoint", found, {"EndpointName": "three-colours"})
+    tags = [{"Key": "slipway:recipe", "Value": owner}]
+    one.answer("sagemaker", "list_tags", {"Tags": tags}, {"ResourceArn": ENDPOINT["EndpointArn"]})
+    if not kept:
+        one.answer("sagemaker", "describe_endpoint", found)
+        one.answer("sagemaker", "delete_endpoint", {}, {"EndpointName": "three-colours"})
+    assert delete(one.context) == 0
+    printed = one.finished()
+    assert ("it is left alone" in printed) is bool(kept)
+    assert ("delete: Endpoint three-colours" in printed) is not bool(kept)

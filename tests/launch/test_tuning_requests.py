@@ -61,9 +61,9 @@ def test_a_warm_start_names_parents_as_sagemaker_does():
 
 
 def test_a_searchs_name_has_32_characters_at_most():
-    assert tuning_name("x" * 18, STAMP) == f"{'x' * 18}-{STAMP}"
-    assert len(tuning_name("x" * 19, STAMP)) == 32
-    assert tuning_name("x" * 19, STAMP).startswith(f"{'x' * 13}-")
+    assert tuning_name("x" * 15, STAMP) == f"{'x' * 15}-{STAMP}"
+    assert len(tuning_name("x" * 16, STAMP)) == 32
+    assert tuning_name("x" * 16, STAMP).startswith(f"{'x' * 10}-")
 
 
 def test_debuggers_part_of_a_request():

@@ -9,6 +9,7 @@ import json
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import yaml
@@ -40,7 +41,8 @@ OPTIONS = {
     "dry_run": False,
     "poll": 0.0,
 }
-STAMP = "261121-181500"
+STAMP = "261121-1815-k3f9"
+ATTEMPT = "0123456789abcdef"
 JOB = f"demo-{STAMP}"
 CREATED = datetime(2026, 11, 21, 18, 15, tzinfo=UTC)  # as boto3 gives it
 ARN = "arn:aws:sagemaker:eu-west-1:123456789012:training-job/" + JOB
@@ -84,7 +86,23 @@ class ScriptedAws:
             # Tests do not wait between questions.
             poll_s=0.0,
             stamp=STAMP,
+            attempt=ATTEMPT,
         )
+        self.find_nothing_by_tag()
+
+    def find_nothing_by_tag(self) -> None:
+        """Until a test scripts the tagging service, it knows of nothing."""
+        tagging = client("resourcegroupstaggingapi", "eu-west-1")
+        nothing: dict[str, Any] = {"ResourceTagMappingList": []}
+        answer = (SimpleNamespace(status_code=200), nothing)
+        # before-call: botocore takes what a handler returns for the answer, and sends nothing.
+        tagging.meta.events.register("before-call", lambda **_: answer)
+        self.context.clients["resourcegroupstaggingapi"] = tagging
+
+    def no_endpoint(self) -> None:
+        """The next answer: no endpoint has the recipe's name."""
+        message = "Could not find endpoint"
+        self.refuse("sagemaker", "describe_endpoint", "ValidationException", message)
 
     def stub(self, service: str) -> Stubber:
         """The answers of one service; from now on no request of it leaves this machine."""
