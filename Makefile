@@ -27,8 +27,8 @@ PYTEST = $(VENV)/bin/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-lo
 
 .DEFAULT_GOAL := help
 .PHONY: help demo check test test-fast verify mutants fuzz images tune web push local-sagemaker \
-	e2e conformance sbom soak pictures bench-serve bench-train bench-tune bench-hook bench-profile \
-	base lock environment clean
+	e2e conformance sbom soak pictures docs bench-serve bench-train bench-tune bench-hook \
+	bench-profile base lock environment clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,7 +37,7 @@ demo: $(VENV)/.$(ENGINE) ## Photos to a tested endpoint; DATA=folder, ENGINE=doc
 	@$(if $(filter docker,$(ENGINE)),$(MAKE) --no-print-directory images IMAGES='train serve')
 	@$(VENV)/bin/python -m local_test.demo --engine '$(ENGINE)' $(if $(DATA),--data '$(DATA)')
 
-test: $(VENV)/.process ## Run all tests; REQUIRE_DOCKER=1 fails without an engine; TEST_WORKERS=n
+test: $(VENV)/.process $(VENV)-docs/.done ## Run all tests; REQUIRE_DOCKER=1, TEST_WORKERS=n
 	@OMP_NUM_THREADS=1 $(PYTEST) -m 'not verify' $(TESTS)
 
 check: $(VENV)/.process ## Lint, format and types of everything: ruff, mypy, shellcheck, hadolint
@@ -47,7 +47,7 @@ test-fast: $(VENV)/.process ## Run the tests without containers, trainings and w
 	@OMP_NUM_THREADS=1 $(PYTEST) -m 'not docker and not training and not slow and not verify' \
 		$(TESTS)
 
-verify: $(VENV)/.process ## Run the slowest tests: whole stories, conformance, the end-to-end run
+verify: $(VENV)/.process $(VENV)-docs/.done ## Run the slowest tests, such as whole stories
 	@OMP_NUM_THREADS=1 $(PYTEST) -m verify $(TESTS)
 
 mutants: $(VENV)/.process $(VENV)/.mutants ## Run a sample of mutants against the tests; MUTANTS=…
@@ -108,6 +108,12 @@ web: $(VENV)/.process ## Serve the page in front of the demo's model; PORT=8080
 pictures: $(VENV)/.process ## Make the pictures of docs/pictures anew from a demo; needs Chromium
 	@$(VENV)/bin/python -m tests.pictures
 
+docs: $(VENV)/.process $(VENV)-docs/.done ## Build the documentation into out/docs
+	@$(VENV)/bin/python -m reference
+	@rm -rf out/docs
+	@$(VENV)-docs/bin/zensical build --strict --clean
+	@echo "docs: out/docs/index.html"
+
 bench-serve: $(VENV)/.process ## Measure slipway-serve against two other servers; BENCH=options
 	@$(MAKE) --no-print-directory images IMAGES='train serve'
 	@$(VENV)/bin/python -m bench.serve $(BENCH)
@@ -133,7 +139,7 @@ lock: ## Resolve docker/requirements-*.in anew into hash-locked .txt files
 environment: $(VENV)/.process ## Make the Python environment for everything outside containers
 
 clean: ## Remove the environment and all output but out/launch, which knows what runs on AWS
-	rm -rf $(VENV) $(VENV)-mutants $(VENV)-fuzz
+	rm -rf $(VENV) $(VENV)-mutants $(VENV)-fuzz $(VENV)-docs .cache
 	if [ -d out ]; then find out -mindepth 1 -maxdepth 1 ! -name launch -exec rm -rf {} +; fi
 
 # Where containers do the work, the demo needs a few small packages.
@@ -154,6 +160,12 @@ $(VENV)/.process: docker/requirements-dev.txt docker/requirements-smdebug.txt | 
 $(VENV)/.mutants: docker/requirements-mutants.txt | $(VENV)/bin/python
 	@$(PYTHON) -m venv $(VENV)-mutants
 	@$(VENV)-mutants/bin/python $(PIP_INSTALL) -r $<
+	@touch $@
+
+# Zensical, which only builds docs/.
+$(VENV)-docs/.done: docker/requirements-docs.txt | $(VENV)/bin/python
+	@$(PYTHON) -m venv $(VENV)-docs
+	@$(VENV)-docs/bin/python $(PIP_INSTALL) -r $<
 	@touch $@
 
 # atheris, which the images and the tests do not have.

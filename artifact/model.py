@@ -59,11 +59,14 @@ class MissingFile(ArtifactError):
 class Description:
     """All of model.json.
 
-    head: sizes of the head's hidden layers. multi_label: a photo may have several labels, and each
-    class has a probability of its own. accuracy: fractions, by channel. temperature: divides the
-    logits before softmax. quantization: whether the int8 model was `kept`, and the accuracies that
-    decided it. calibration: the error of the probabilities before and after the temperature. Both
-    are empty where training did neither.
+    classes: the names of the classes, in the order of the network's outputs. preprocessing: from a
+    photo to pixels. architecture: the name of the network in torchvision. head: sizes of the head's
+    hidden layers. multi_label: a photo may have several labels, and each class has a probability of
+    its own. accuracy: fractions, by channel. temperature: divides the logits before softmax.
+    quantization: whether the int8 model was `kept`, and the accuracies that decided it; empty
+    without the test. calibration: the error of the probabilities before and after the temperature;
+    empty without a temperature. provenance: hyperparameters, first weights, counts of the photos,
+    versions of the packages, the commit. format_version: version of this format.
     """
 
     classes: tuple[str, ...]

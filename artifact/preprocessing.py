@@ -44,10 +44,11 @@ silence_decoders()
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """From a photo to pixels: shorter side to `resize`, centre crop of `crop` x `crop`, in pixels.
+    """From a photo to pixels. Raises ValueError for sizes or values that do not work.
 
-    mean and std: per channel, of samples from 0 to 1. Raises ValueError for sizes or values that do
-    not work.
+    resize: pixels of the shorter side after shrinking. crop: pixels of a side of the square that is
+    cut from the centre. interpolation: the filter of the resizing. mean and std: per channel, of
+    samples from 0 to 1.
     """
 
     resize: int = 256

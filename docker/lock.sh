@@ -53,4 +53,5 @@ compile smdebug train --no-deps
 compile dev train serve
 compile host dev
 compile mutants
+compile docs
 compile fuzz

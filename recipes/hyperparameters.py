@@ -39,18 +39,20 @@ class Hyperparameters:
 
     model: str = _option(
         "resnet50",
-        "torchvision classification model, such as resnet50, vgg16, efficientnet_b0, vit_b_16",
+        "classification model of torchvision, such as resnet50, vgg16, efficientnet_b0, vit_b_16",
     )
     weights: str = _option(
         "imagenet",
-        "`imagenet`, `none`, one of torchvision's names (`IMAGENET1K_V1`), a channel, "
-        "or a file (.pth, .safetensors)",
+        "first weights: `imagenet`, `none`, a name of torchvision's (`IMAGENET1K_V1`), "
+        "the name of a channel, or a file (.pth, .safetensors)",
     )
     head: tuple[int, ...] = _option(
         (), "sizes of the head's hidden layers; `2048,516` gives Linear-ReLU-Linear-ReLU-Linear"
     )
     trainable: str = _option(
-        "head", "`head`, `all`, or a module's name (`layer4`, `features.24`): it and all after it"
+        "head",
+        "what learns: `head`, `all`, or the name of a module (`layer4`, `features.24`), "
+        "which learns together with every module behind it",
     )
     epochs: int = _option(30, "passes over the training photos", low=1)
     batch_size: int = _option(32, "photos per step, over all processes", low=1)
@@ -60,14 +62,14 @@ class Hyperparameters:
         low=1,
     )
     optimizer: str = _option(
-        "adamw", "how steps are taken", ("sgd", "nag", "adam", "adamw", "adadelta", "rmsprop")
+        "adamw", "optimizer", ("sgd", "nag", "adam", "adamw", "adadelta", "rmsprop")
     )
     lr: float = _option(0.001, "learning rate", low=0)
-    momentum: float = _option(0.9, "of sgd, nag and rmsprop", low=0, high=1)
-    weight_decay: float = _option(1e-4, "of every optimizer", low=0)
-    beta_1: float = _option(0.9, "of adam and adamw", low=0, high=1)
-    beta_2: float = _option(0.999, "of adam and adamw", low=0, high=1)
-    eps: float = _option(1e-8, "of adam, adamw, adadelta and rmsprop", low=0)
+    momentum: float = _option(0.9, "momentum of sgd, nag and rmsprop", low=0, high=1)
+    weight_decay: float = _option(1e-4, "weight decay, of every optimizer", low=0)
+    beta_1: float = _option(0.9, "decay of the first moment, of adam and adamw", low=0, high=1)
+    beta_2: float = _option(0.999, "decay of the second moment, of adam and adamw", low=0, high=1)
+    eps: float = _option(1e-8, "epsilon of adam, adamw, adadelta and rmsprop", low=0)
     gamma: float = _option(
         0.9,
         "decay of the squared gradients' average: rmsprop's alpha, adadelta's rho",
@@ -76,128 +78,133 @@ class Hyperparameters:
     )
     schedule: str = _option(
         "constant",
-        "of the learning rate, by epoch",
+        "how the learning rate changes from epoch to epoch",
         ("constant", "step", "exponential", "cosine", "plateau"),
     )
     lr_scheduler_factor: float = _option(
         0.1,
-        "what step and plateau multiply lr by each time, exponential over the whole training",
+        "factor of lr: `step` and `plateau` apply it each time, "
+        "`exponential` once over the whole training",
         low=0,
         high=1,
     )
     lr_scheduler_step: tuple[int, ...] = _option(
-        (), "epochs after which `step` multiplies: `10,20`; given alone it sets schedule=step"
+        (), "epochs after which `step` applies the factor: `10,20`; alone it sets schedule=step"
     )
     lr_scheduler_patience: int = _option(
-        3, "epochs without a better validation loss before `plateau` multiplies", low=1
+        3, "epochs without a better validation loss before `plateau` applies the factor", low=1
     )
     warmup_epochs: int = _option(0, "epochs over which the learning rate rises to lr", low=0)
     class_weights: str = _option(
-        "none", "`balanced` weighs each class by its rarity", ("none", "balanced")
+        "none", "`balanced`: the rarer a class, the more its photos weigh", ("none", "balanced")
     )
     multi_label: bool = _option(
         False,
-        "a photo that stands in several class folders has all their labels; "
-        "accuracy: the whole set is right",
+        "a photo that lies in several class folders has all their labels. "
+        "Its answer is right when the whole set of labels is right",
     )
     label_smoothing: float = _option(
-        0.0, "share of each label spread over all classes", low=0, high=1
+        0.0, "share of each label that is spread over all classes", low=0, high=1
     )
     augmentation: str = _option(
         "crop",
-        "of training photos",
+        "random changes of the training photos",
         ("none", "crop", "crop_color", "crop_color_transform", "strong"),
     )
     image_size: int = _option(
         0,
-        "side of the square the network sees, pixels; 0: as the model's published weights",
+        "side of the square that the network sees, in pixels; 0: as the published weights have it",
         low=0,
         high=2048,
     )
     resize: int = _option(
         0,
-        "shorter side before the centre crop, pixels; 0: in the published weights' proportion",
+        "shorter side before the centre crop, in pixels; 0: in the published weights' proportion",
         low=0,
         high=4096,
     )
-    early_stopping: bool = _option(False, "end when validation accuracy no longer rises")
+    early_stopping: bool = _option(
+        False, "end the training when the validation accuracy no longer rises"
+    )
     early_stopping_min_epochs: int = _option(
         10, "epochs before early stopping may end a training", low=1
     )
-    early_stopping_patience: int = _option(5, "epochs without a rise before it does", low=1)
+    early_stopping_patience: int = _option(
+        5, "epochs without a rise after which early stopping ends a training", low=1
+    )
     early_stopping_tolerance: float = _option(
-        0.0, "a rise of no more than this share of the best accuracy is none", low=0
+        0.0, "least rise that counts, as a share of the best accuracy", low=0
     )
     split: tuple[float, ...] = _option(
-        (0.7, 0.1, 0.2), "train, validation, test shares where the channels do not say"
+        (0.7, 0.1, 0.2),
+        "shares of train, validation and test, where the channels do not decide them",
     )
     # numpy takes seeds below 2**32.
-    seed: int = _option(0, "of weights, order, augmentation and split", low=0, high=2**32 - 1)
+    seed: int = _option(0, "seed of weights, order, augmentation and split", low=0, high=2**32 - 1)
     precision: str = _option(
         "auto",
-        "of the arithmetic in training; "
-        "`auto`: bfloat16 where the machine is quick at it, else float32",
+        "arithmetic of the training; "
+        "`auto`: bfloat16 where the machine is fast at it, else float32",
         ("auto", "float32", "bfloat16", "float16"),
     )
     compile: bool = _option(
         False,
-        "run training steps through torch.compile, which takes a minute first; "
-        "needs a C++ compiler, and goes without `debug`",
+        "compile the training steps by torch.compile, which takes a minute at the start. "
+        "It needs a C++ compiler, and does not go with `debug`",
     )
     feature_views: int = _option(
         4,
-        "views of a photo whose features are kept when a backbone is frozen, used in turn; "
-        "0: new views each epoch",
+        "augmented views of each photo whose features are kept when the backbone is frozen. "
+        "The epochs use them in turn. 0: new views in each epoch",
         low=0,
     )
     first_resolution: float = _option(
         1.0,
-        "share of image_size at which training starts, "
-        "to rise over the first two thirds of the epochs",
+        "share of image_size at which the training starts. "
+        "The size rises to image_size over the first two thirds of the epochs",
         low=0.25,
         high=1,
     )
     debug: bool = _option(
         False,
-        "save tensors by smdebug's hook and judge them at the end; features are then not kept",
+        "save tensors by smdebug's hook, and evaluate the rules at the end; no features are kept",
     )
     debug_collections: str = _option(
         "gradients,weights,activations,samples",
-        "which: of gradients, weights, biases, activations, samples; losses always",
+        "which tensors `debug` saves: gradients, weights, biases, activations, samples; "
+        "losses always",
     )
-    debug_train_interval: int = _option(
-        10, "training steps from one that is saved to the next", low=1
-    )
-    debug_eval_interval: int = _option(1, "the same of validation's steps", low=1)
+    debug_train_interval: int = _option(10, "`debug` saves every n-th training step", low=1)
+    debug_eval_interval: int = _option(1, "`debug` saves every n-th validation step", low=1)
     debug_predict_interval: int = _option(
-        1, "the same of the steps that measure the trained network", low=1
+        1, "`debug` saves every n-th step that measures the trained network", low=1
     )
     debug_sample: int = _option(
         512,
-        "values kept of each larger tensor beside its statistics; "
+        "values that are saved of each larger tensor, beside its statistics; "
         "0: whole tensors, as smdebug saves them",
         low=0,
     )
     profile: bool = _option(
-        False, "measure the machine and the parts of each step, and report on them at the end"
+        False, "measure the machine and the parts of each step, and write a report at the end"
     )
     profile_steps: tuple[int, ...] = _option(
         (),
-        "first and last training step, from 0, of which torch.profiler keeps a Chrome trace: "
-        "`10,12`",
+        "first and last training step that torch.profiler traces, counted from 0: `10,12`. "
+        "It writes a Chrome trace",
     )
     quantize: bool = _option(
         True,
-        "also make an int8 model, "
-        "kept if it is at most 0.5 points less accurate on the validation photos",
+        "also make an int8 model. "
+        "It is kept if its validation accuracy is at most 0.5 points lower",
     )
     checkpoint_frequency: int = _option(1, "epochs between checkpoints", low=1)
     top_k: int = _option(
-        0, "also report how often the label is among the k most probable; 0: not", low=0
+        0, "report how often the label is among the k most probable ones, too; 0: do not", low=0
     )
-    num_classes: int = _option(0, "if given, the channels must hold this number of classes", low=0)
+    num_classes: int = _option(0, "number of classes that the channels must hold; 0: any", low=0)
     num_training_samples: int = _option(
-        0, "if given and the training channel holds another number, the log says so", low=0
+        0, "number of training photos; the log says so where it is another; 0: any", low=0
     )
 
     def __post_init__(self) -> None:

@@ -1,24 +1,30 @@
 """A recipe's section `prepare`: the photos, and the options of `python -m prepare`."""
 
-from dataclasses import Field, dataclass, fields
+from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
 from recipes.sections import fill, mapping
 
 
+def _option(default: object, sets: str) -> Any:
+    # Any, as dataclasses.field has it: the field gets its own type in the class.
+    return field(default=default, metadata={"sets": sets})
+
+
 @dataclass(frozen=True)
 class Preparation:
-    """Options by their names there; prepare has its own default for one that is not given.
+    """Options by their names there; prepare has its own default for one that is not given."""
 
-    photos: the folder of the labelled photos, relative to the recipe; of `slipway` alone.
-    """
-
-    photos: str = ""
-    split: tuple[str, ...] = ()
-    seed: int | None = None
-    workers: int | None = None
-    on_bad: str = ""
-    s3_uri: str = ""
+    photos: str = _option(
+        "", "folder of the labelled photos, relative to the recipe; `slipway` alone reads it"
+    )
+    split: tuple[str, ...] = _option(
+        (), "shares of train, validation and test, such as `0.7,0.1,0.2`"
+    )
+    seed: int | None = _option(None, "seed of the split")
+    workers: int | None = _option(None, "processes that decode; one per core where not given")
+    on_bad: str = _option("", "`skip` leaves broken photos out and lists them; `fail` ends")
+    s3_uri: str = _option("", "prefix of each path in the manifests, such as `s3://bucket/prefix`")
 
     def options(self) -> list[str]:
         """The options for the command line, such as `--split=0.7,0.1,0.2`."""

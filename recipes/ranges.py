@@ -14,6 +14,16 @@ SCALES = ("Auto", "Linear", "Logarithmic", "ReverseLogarithmic")
 MOST_VALUES = 30  # of a categorical range
 NAME_LENGTH = 256  # characters of a hyperparameter's name
 VALUE_LENGTH = 2500  # characters of a hyperparameter's value
+CATEGORICAL_KEYS = {
+    "type": "`Categorical`; may be left out",
+    "values": "the values, as a list. A list alone in place of the range means the same",
+}
+NUMERIC_KEYS = {
+    "type": "`Continuous` or `Integer`",
+    "min": "lowest value",
+    "max": "highest value",
+    "scale": "`Auto`, `Linear`, `Logarithmic` or `ReverseLogarithmic`; `Auto` where not given",
+}
 # SageMaker does not publish how Auto chooses a scale. Ours is logarithmic from this ratio of the
 # ends on.
 AUTO_RATIO = 100
@@ -143,7 +153,7 @@ def read_range(name: object, entry: object) -> Range:
 
 
 def _categorical(name: str, entry: Mapping[str, object]) -> Categorical:
-    check_names(entry, ("type", "values"), f"range of {name}")
+    check_names(entry, CATEGORICAL_KEYS, f"range of {name}")
     one_of(f"range of {name}: type", entry.get("type", "Categorical"), ("Categorical",))
     values = entry["values"]
     if not isinstance(values, list):
@@ -153,7 +163,7 @@ def _categorical(name: str, entry: Mapping[str, object]) -> Categorical:
 
 
 def _numeric(name: str, entry: Mapping[str, object]) -> Continuous | Integer:
-    check_names(entry, ("type", "min", "max", "scale"), f"range of {name}")
+    check_names(entry, NUMERIC_KEYS, f"range of {name}")
     missing = [key for key in ("max", "min", "type") if key not in entry]
     if missing:
         raise RecipeError(

@@ -23,33 +23,35 @@ def _option(default: object, sets: str, choices: tuple[str, ...] = ()) -> Any:
 class Training:
     """Machines of a training."""
 
-    image: str = _option("train", "the image, by its name in images.json")
-    instance_type: str = _option("ml.g5.xlarge", "the machine")
-    instance_count: int = _option(1, "how many machines")
-    volume_gb: int = _option(50, "disk of each")
+    image: str = _option("train", "name of the image in images.json")
+    instance_type: str = _option("ml.g5.xlarge", "type of the machines")
+    instance_count: int = _option(1, "number of machines")
+    volume_gb: int = _option(50, "disk of each machine, in GB")
     # The default is SageMaker's own, a day: StoppingCondition.MaxRuntimeInSeconds.
     max_run_s: int = _option(
-        86400, "seconds after which SageMaker stops it; the estimate's upper bound"
+        86400,
+        "seconds after which SageMaker stops the training; the estimate of its cost uses them",
     )
-    spot: bool = _option(False, "spot machines, with checkpoints")
+    spot: bool = _option(False, "take spot machines, and keep checkpoints")
     max_wait_s: int = _option(
-        0, "of spot: seconds of waiting and running together; 0: twice max_run_s"
+        0, "spot only: seconds of waiting and running together; 0: twice max_run_s"
     )
     checkpoints: bool = _option(
-        True, "keep checkpoints in S3, so that what is interrupted goes on; always with spot"
+        True,
+        "keep checkpoints in S3, so that an interrupted training goes on; spot always keeps them",
     )
     # RetryStrategy.MaximumRetryAttempts, 1 to 30
-    attempts: int = _option(1, "tries again after SageMaker's own failures")
+    attempts: int = _option(1, "new tries after a failure of SageMaker itself")
     # A warm pool's ResourceConfig.KeepAlivePeriodInSeconds: an hour at most, and it is paid for.
     keep_alive_s: int = _option(
-        0, "seconds that machines stay warm for the next training; not with spot"
+        0, "seconds for which the machines stay warm for the next training; not with spot"
     )
     input_mode: str = _option(
         "File",
         "`File` copies the photos to the machine first, "
         "`FastFile` reads them from S3 as they are needed",
     )
-    expected_s: int = _option(0, "seconds it is likely to take, for `cost`")
+    expected_s: int = _option(0, "seconds that it is likely to take, for `cost`")
     environment: dict[str, str] = _option({}, "environment variables")
 
 
@@ -57,42 +59,47 @@ class Training:
 class Endpoint:
     """The endpoint: how it is hosted, scaled and updated."""
 
-    name: str = _option("", "the recipe's name where empty")
+    name: str = _option("", "name of the endpoint; the recipe's name where empty")
     kind: str = _option(
-        "real-time", "`real-time`, `serverless`, `async`, `multi-model`", choices=KINDS
+        "real-time",
+        "how it is hosted: `real-time`, `serverless`, `async`, `multi-model`",
+        choices=KINDS,
     )
-    image: str = _option("serve", "`serve`, `serve-gpu`, `serve-mms`")
-    instance_type: str = _option("ml.c6i.xlarge", "the machine; not of serverless")
-    instance_count: int = _option(1, "how many machines")
+    image: str = _option("serve", "`serve`, `serve-gpu` or `serve-mms`")
+    instance_type: str = _option("ml.c6i.xlarge", "type of the machines; serverless has none")
+    instance_count: int = _option(1, "number of machines")
     cuda: int = _option(
-        13, "CUDA of the image, which decides the driver of GPU machines (InferenceAmiVersion)"
+        13,
+        "CUDA version of the image, which decides the driver of GPU machines (InferenceAmiVersion)",
     )
     # ServerlessConfig.MemorySizeInMB; processors come in proportion.
-    memory_mb: int = _option(3072, "of serverless: 1024 to 6144 in steps of 1024")
-    max_concurrency: int = _option(10, "of serverless: requests at once")
-    provisioned_concurrency: int = _option(0, "of serverless: kept warm")
-    max_instances: int = _option(0, "it scales out to this number; 0: no scaling")
-    min_instances: int = _option(1, "it scales in to this number; an async endpoint to 0")
+    memory_mb: int = _option(3072, "serverless only: memory, 1024 to 6144 MB in steps of 1024")
+    max_concurrency: int = _option(10, "serverless only: requests at the same time")
+    provisioned_concurrency: int = _option(0, "serverless only: instances that are kept warm")
+    max_instances: int = _option(0, "most machines that scaling starts; 0: no scaling")
+    min_instances: int = _option(
+        1, "least machines that scaling leaves; an async endpoint may have 0"
+    )
     # Target tracking of SageMakerVariantInvocationsPerInstance; async: ApproximateBacklogSize
     target: float = _option(
         600,
-        "requests per minute and machine that scaling holds; "
-        "of async, waiting requests per machine",
+        "scaling keeps to this number of requests per minute and machine; "
+        "async: of waiting requests per machine",
     )
-    capture_percent: int = _option(0, "share of requests and answers kept in S3")
+    capture_percent: int = _option(0, "percentage of requests and answers that are kept in S3")
     concurrent_invocations: int = _option(
-        0, "of async: at once on a machine; 0: SageMaker's choice"
+        0, "async only: requests at the same time on a machine; 0: SageMaker decides"
     )
-    success_topic: str = _option("", "of async: SNS topic that gets a message per answer")
-    error_topic: str = _option("", "of async: SNS topic that gets a message per failure")
+    success_topic: str = _option("", "async only: SNS topic that gets a message per answer")
+    error_topic: str = _option("", "async only: SNS topic that gets a message per failure")
     alarms: tuple[str, ...] = _option(
-        (), "CloudWatch alarms that roll an update back, beside our own on 5xx answers"
+        (), "further CloudWatch alarms that roll an update back; one on 5xx answers is always made"
     )
-    bake_s: int = _option(300, "seconds that each step of an update is watched")
+    bake_s: int = _option(300, "seconds for which each step of an update is watched")
     # ModelDataDownloadTimeoutInSeconds and ContainerStartupHealthCheckTimeoutInSeconds, 60 to 3600
-    download_timeout_s: int = _option(600, "for the model's download")
-    startup_timeout_s: int = _option(600, "for /ping")
-    expected_invocations: int = _option(100000, "of serverless: a month, for `cost`")
+    download_timeout_s: int = _option(600, "seconds for the download of the model")
+    startup_timeout_s: int = _option(600, "seconds until /ping must answer 200")
+    expected_invocations: int = _option(100000, "serverless only: requests per month, for `cost`")
     environment: dict[str, str] = _option({}, "environment variables, such as SLIPWAY_PRECISION")
 
 
@@ -100,32 +107,35 @@ class Endpoint:
 class Api:
     """The page and API in front of the endpoint."""
 
-    name: str = _option("", "of the CloudFormation stack; `slipway-<endpoint>` where empty")
+    name: str = _option("", "name of the CloudFormation stack; `slipway-<endpoint>` where empty")
     access: str = _option(
         "key",
-        "`key`: callers send, as X-Api-Key, what SLIPWAY_API_KEY held at deployment, else a key "
-        "that `launch api` makes and keeps; `jwt`: a token; `open`: everyone may ask",
+        "who may ask. `key`: callers that send the key as X-Api-Key; it is SLIPWAY_API_KEY at "
+        "deployment, or else one that `launch api` makes and keeps. `jwt`: callers with a token. "
+        "`open`: everyone",
     )
-    jwt_issuer: str = _option("", "of jwt: the issuer's https:// address")
+    jwt_issuer: str = _option("", "jwt only: address of the issuer, https://…")
     jwt_audience: tuple[str, ...] = _option(
-        (), "of jwt: audiences, one of which a token must be for"
+        (), "jwt only: audiences; a token must be for one of them"
     )
     origins: tuple[str, ...] = _option(
         (), "web origins, such as https://example.org, whose pages may call the API (CORS)"
     )
-    requests_per_second: int = _option(10, "above which callers get 429, on average")
-    request_burst: int = _option(20, "above which callers get 429, at once")
+    requests_per_second: int = _option(
+        10, "requests per second, on average; callers get 429 above it"
+    )
+    request_burst: int = _option(20, "requests at the same moment; callers get 429 above it")
     samples: str = _option(
         "",
-        "photos to try, shown to all who may ask: an s3:// prefix, one folder per label, or "
+        "photos to try, which all who may ask can see: an s3:// prefix with a folder per label, or "
         "`validation` for the uploaded channel; none where empty or `none`",
     )
-    code_bucket: str = _option("", "of the function's code; the recipe's bucket where empty")
+    code_bucket: str = _option("", "bucket of the function's code; the recipe's bucket where empty")
     target_model: str = _option(
-        "", "of a multi-model endpoint: which model answers; `<recipe>.tar.gz` where empty"
+        "", "multi-model endpoints only: the model that answers; `<recipe>.tar.gz` where empty"
     )
-    sure_from: float = _option(0.5, "least probability that the page calls sure")
-    log_days: int = _option(30, "for which the function's log and the access log are kept")
+    sure_from: float = _option(0.5, "lowest probability that the page calls sure")
+    log_days: int = _option(30, "days for which the function's log and the access log are kept")
 
 
 @dataclass(frozen=True)
@@ -135,13 +145,13 @@ class Batch:
     They have no GPU: the drivers of SageMaker's GPU hosts for batch are too old for CUDA 13.
     """
 
-    image: str = _option("serve", "`serve`, `serve-mms`")
-    instance_type: str = _option("ml.c6i.2xlarge", "the machine, without a GPU")
-    instance_count: int = _option(1, "how many machines")
-    concurrent: int = _option(8, "photos at once on a machine")
+    image: str = _option("serve", "`serve` or `serve-mms`")
+    instance_type: str = _option("ml.c6i.2xlarge", "type of the machines, without a GPU")
+    instance_count: int = _option(1, "number of machines")
+    concurrent: int = _option(8, "photos at the same time on a machine")
     # SageMaker's rule: MaxPayloadInMB times MaxConcurrentTransforms is at most 100.
-    payload_mb: int = _option(6, "largest photo; times concurrent at most 100")
-    expected_s: int = _option(3600, "seconds it is likely to take, for `cost`")
+    payload_mb: int = _option(6, "largest photo, in MB; payload_mb times concurrent is at most 100")
+    expected_s: int = _option(3600, "seconds that it is likely to take, for `cost`")
     environment: dict[str, str] = _option({}, "environment variables")
 
 
@@ -153,38 +163,48 @@ class Debugger:
         ("vanishing_gradient", "exploding_tensor", "loss_not_decreasing", "overfit"),
         "Debugger's rules, in any spelling",
     )
-    rule_parameters: dict[str, str] = _option({}, "`Overfit.ratio_threshold: 0.2`")
-    collections: tuple[str, ...] = _option(("losses", "gradients", "weights"), "what is saved")
-    train_interval: int = _option(10, "training steps from one that is saved to the next")
-    eval_interval: int = _option(1, "the same of validation's steps")
-    profile: bool = _option(True, "also measure the machine")
-    profile_interval_ms: int = _option(500, "100, 200, 500, 1000, 5000 or 60000")
+    rule_parameters: dict[str, str] = _option(
+        {}, "parameters of rules, such as `Overfit.ratio_threshold: 0.2`"
+    )
+    collections: tuple[str, ...] = _option(
+        ("losses", "gradients", "weights"), "the tensors that are saved"
+    )
+    train_interval: int = _option(10, "every n-th training step is saved")
+    eval_interval: int = _option(1, "every n-th validation step is saved")
+    profile: bool = _option(True, "measure the machine, too")
+    profile_interval_ms: int = _option(
+        500, "milliseconds between two measurements: 100, 200, 500, 1000, 5000 or 60000"
+    )
 
 
 @dataclass(frozen=True)
 class SageMakerSettings:
     """All of `sagemaker:`."""
 
-    region: str = _option("", "else AWS_REGION, AWS_DEFAULT_REGION, the profile's; any partition's")
-    role: str = _option("SlipwayRole", "name or ARN of the role that SageMaker takes")
+    region: str = _option(
+        "", "region, of any partition; where empty AWS_REGION, AWS_DEFAULT_REGION or the profile's"
+    )
+    role: str = _option("SlipwayRole", "name or ARN of the role that SageMaker assumes")
     bucket: str = _option(
-        "", "SageMaker's default one, `sagemaker-<region>-<account>`, where empty"
+        "", "bucket; SageMaker's default one where empty, `sagemaker-<region>-<account>`"
     )
-    prefix: str = _option("", "of everything in the bucket; `slipway/<recipe>` where empty")
-    images: str = _option(
-        "out/images.json", "the file of digest URIs that build_and_push.sh writes"
+    prefix: str = _option("", "prefix of all objects in the bucket; `slipway/<recipe>` where empty")
+    images: str = _option("out/images.json", "file of digest URIs, which build_and_push.sh writes")
+    image_uris: dict[str, str] = _option(
+        {}, "URIs of images by name, in place of those of the file"
     )
-    image_uris: dict[str, str] = _option({}, "URIs by name, in place of the file's")
     channels: dict[str, str] = _option(
-        CHANNELS, "a folder, which `upload` brings to S3, or an s3:// prefix"
+        CHANNELS, "each channel's photos: a folder, which `upload` brings to S3, or an s3:// prefix"
     )
-    tags: dict[str, str] = _option({}, "on everything that is made, beside `slipway:recipe`")
-    subnets: tuple[str, ...] = _option((), "of a VPC, for trainings and models")
-    security_groups: tuple[str, ...] = _option((), "of that VPC")
-    kms_key: str = _option("", "for volumes and everything in S3")
-    network_isolation: bool = _option(False, "containers reach no network")
-    encrypt_traffic: bool = _option(False, "between the machines of one training")
-    budget_usd: float = _option(0, "what could cost more is not started; 0: no limit")
+    tags: dict[str, str] = _option({}, "tags of all that is made, beside `slipway:recipe`")
+    subnets: tuple[str, ...] = _option((), "subnets of a VPC, for trainings and models")
+    security_groups: tuple[str, ...] = _option((), "security groups of that VPC")
+    kms_key: str = _option("", "KMS key for volumes and all objects in S3")
+    network_isolation: bool = _option(False, "`true`: containers reach no network")
+    encrypt_traffic: bool = _option(
+        False, "`true`: encrypt the traffic between the machines of a training"
+    )
+    budget_usd: float = _option(0, "a job that could cost more is not started; 0: no limit")
     training: Training = field(default_factory=Training)
     endpoint: Endpoint = field(default_factory=Endpoint)
     api: Api = field(default_factory=Api)

@@ -9,6 +9,7 @@ import json
 import sys
 import types
 import typing
+from collections.abc import Mapping
 from typing import Any
 
 from recipes import ranges, tuning_section
@@ -75,6 +76,11 @@ def _closed(properties: dict[str, Schema]) -> Schema:
         "properties": properties,
         "additionalProperties": False,
     }
+
+
+def _described(parts: dict[str, Schema], texts: Mapping[str, str]) -> dict[str, Schema]:
+    """The parts in the order of their texts, each with its text."""
+    return {name: {**parts[name], "description": text} for name, text in texts.items()}
 
 
 def _of_type(kind: Any) -> Schema:
@@ -146,7 +152,7 @@ def _tuning_job() -> Schema:
     }
     objective = section_schema(Objective)
     objective["properties"]["direction"]["enum"] = ["Maximize", "Minimize"]
-    resource = WHOLE | {"minimum": 1}
+    hyperband = dict.fromkeys(tuning_section.HYPERBAND_KEYS, WHOLE | {"minimum": 1})
     searched = {
         "type": "object",
         "minProperties": 1,
@@ -170,11 +176,11 @@ def _tuning_job() -> Schema:
         "ranges": searched,
         "hyperparameters": _hyperparameters(),
         "seed": WHOLE | {"minimum": 0},
-        "hyperband": _closed({"min_resource": resource, "max_resource": resource}),
+        "hyperband": _closed(_described(hyperband, tuning_section.HYPERBAND_KEYS)),
     }
     return {
         "type": "object",
-        "properties": {key: parts[key] for key in tuning_section.JOB_KEYS},
+        "properties": _described(parts, tuning_section.JOB_KEYS),
         "additionalProperties": False,
         "required": ["name", "ranges"],
     }
@@ -196,10 +202,12 @@ def _range() -> Schema:
         "maxItems": ranges.MOST_VALUES,
         "uniqueItems": True,
     }
-    categorical = _closed({"type": {"const": "Categorical"}, "values": values})
+    named: dict[str, Schema] = {"type": {"const": "Categorical"}, "values": values}
+    categorical = _closed(_described(named, ranges.CATEGORICAL_KEYS))
     kinds = {"enum": ["Continuous", "Integer"]}
     scales = {"enum": list(ranges.SCALES)}
-    numbers = _closed({"type": kinds, "min": NUMBER, "max": NUMBER, "scale": scales})
+    ends: dict[str, Schema] = {"type": kinds, "min": NUMBER, "max": NUMBER, "scale": scales}
+    numbers = _closed(_described(ends, ranges.NUMERIC_KEYS))
     return {
         "anyOf": [
             values,

@@ -1,8 +1,14 @@
 """The tuning jobs of a recipe, as frozen dataclasses with SageMaker's names."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from recipes.ranges import Range
+
+
+def _option(default: object, sets: str) -> Any:
+    # Any, as dataclasses.field has it: the field gets its own type in the class.
+    return field(default=default, metadata={"sets": sets})
 
 
 @dataclass(frozen=True)
@@ -13,24 +19,26 @@ class Objective:
     as one more epoch, and trials that share a process export no artifact.
     """
 
-    metric: str = "validation_accuracy"
-    regex: str = r"epoch=.* validation_accuracy=([0-9.]+)"
-    direction: str = "Maximize"
+    metric: str = _option("validation_accuracy", "name of the metric")
+    regex: str = _option(
+        r"epoch=.* validation_accuracy=([0-9.]+)",
+        "regular expression for the lines that a training prints. Its first group is the value. "
+        "The last value counts",
+    )
+    direction: str = _option("Maximize", "`Maximize` or `Minimize`")
 
 
 @dataclass(frozen=True)
 class Budgets:
-    """When a tuning job ends: the first limit that is reached.
+    """When a tuning job ends: the first limit that is reached. None: no such limit."""
 
-    jobs: training jobs in all; parallel: at once. time_s: seconds. target: of the objective.
-    not_improving: training jobs in a row that gained less than 1 %. None: no such limit.
-    """
-
-    jobs: int
-    parallel: int = 1
-    time_s: int | None = None
-    target: float | None = None
-    not_improving: int | None = None
+    jobs: int = field(metadata={"sets": "training jobs in all"})
+    parallel: int = _option(1, "training jobs at the same time")
+    time_s: int | None = _option(None, "seconds after which the tuning job ends")
+    target: float | None = _option(None, "value of the objective at which the tuning job ends")
+    not_improving: int | None = _option(
+        None, "training jobs in a row, each with a gain below 1 %, after which it ends"
+    )
 
 
 @dataclass(frozen=True)

@@ -27,19 +27,23 @@ REGEX_LENGTH = 500
 MOST_EPOCHS = 20_000  # of Hyperband
 # The hyperparameters in which SageMaker's Hyperband finds its resource
 EPOCH_NAMES = ("epochs", "numepochs", "n-epochs", "n_epochs", "num_epochs")
-JOB_KEYS = (
-    "name",
-    "objective",
-    "strategy",
-    "early_stopping",
-    "budgets",
-    "parents",
-    "warm_start",
-    "ranges",
-    "hyperparameters",
-    "seed",
-    "hyperband",
-)
+JOB_KEYS = {
+    "name": "name of the tuning job",
+    "objective": "the metric that the search follows",
+    "strategy": "how values are chosen; `Bayesian` where not given",
+    "early_stopping": "`Auto` stops trainings by SageMaker's median rule; `Off` where not given",
+    "budgets": "when the tuning job ends",
+    "parents": "names of earlier tuning jobs to start from",
+    "warm_start": "the kind of start from the parents; goes with `parents`",
+    "ranges": "the hyperparameters that are searched, each with its range",
+    "hyperparameters": "static hyperparameters of this tuning job; they replace the recipe's",
+    "seed": "seed of the search; 0 where not given",
+    "hyperband": "epochs of the strategy Hyperband",
+}
+HYPERBAND_KEYS = {
+    "min_resource": "least epochs of a training; 1 where not given",
+    "max_resource": "most epochs of a training; the static `epochs` where not given",
+}
 
 
 def read_tuning(
@@ -211,7 +215,7 @@ def _resource(section: object, strategy: str, static: Mapping[str, str]) -> tupl
             raise RecipeError(f"hyperband is for the strategy Hyperband; this one is {strategy}")
         return None
     given = mapping(section, "hyperband")
-    check_names(given, ("min_resource", "max_resource"), "hyperband")
+    check_names(given, HYPERBAND_KEYS, "hyperband")
     epochs = next((static[name] for name in EPOCH_NAMES if name in static), None)
     most = given.get("max_resource", epochs)
     if most is None:

@@ -2,22 +2,38 @@
 
 import argparse
 import sys
+import textwrap
 
-VARIABLES = """\
-A server reads environment variables, not options:
+from artifact.environment import variable
 
-  SLIPWAY_MODEL_DIR               folder of the model; /opt/ml/model
-  SAGEMAKER_BIND_TO_PORT          port; 8080
-  SLIPWAY_HOST                    address to listen on; 127.0.0.1
-  SLIPWAY_PRECISION               auto, f32, bf16, int8; on a GPU f16, too
-  SLIPWAY_DEVICE                  auto, cpu, cuda
-  SAGEMAKER_MAX_PAYLOAD_IN_MB     largest body; 6
-  SAGEMAKER_MULTI_MODEL           true: models are loaded by POST /models
-  SLIPWAY_PAGE                    true: the page for people, too
+SHOWN = (
+    "SLIPWAY_MODEL_DIR",
+    "SAGEMAKER_BIND_TO_PORT",
+    "SLIPWAY_HOST",
+    "SLIPWAY_PRECISION",
+    "SLIPWAY_DEVICE",
+    "SAGEMAKER_MAX_PAYLOAD_IN_MB",
+    "SAGEMAKER_MULTI_MODEL",
+    "SLIPWAY_PAGE",
+)
+COLUMNS = 78
+INDENT = 6 * " "
+CLOSING = (
+    "docs/reference/environment.md lists all of them. "
+    "In a project's folder, `slipway serve` sets them."
+)
 
-README.md lists all of them, under "Environment variables". In a project's
-folder, `slipway serve` sets them.
-"""
+
+def variables() -> str:
+    """The variables that most users need, each with its text below."""
+    lines = ["A server reads environment variables, not options:", ""]
+    for name in SHOWN:
+        sets, default = variable(name)
+        text = f"{sets}; default: {default}" if default else sets
+        plain = text.replace("`", "")
+        lines.append(f"  {name}")
+        lines += textwrap.wrap(plain, COLUMNS, initial_indent=INDENT, subsequent_indent=INDENT)
+    return "\n".join([*lines, "", *textwrap.wrap(CLOSING, COLUMNS)])
 
 
 def answer_help(program: str, description: str) -> None:
@@ -27,7 +43,7 @@ def answer_help(program: str, description: str) -> None:
     """
     parser = argparse.ArgumentParser(
         prog=program,
-        description=f"{description.strip()}\n\n{VARIABLES}",
+        description=f"{description.strip()}\n\n{variables()}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     if {"-h", "--help"} & set(sys.argv[1:]):

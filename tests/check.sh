@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Usage: tests/check.sh      (make check)
 #
-# The gates that need no test: lint, format, types, scripts, Dockerfiles. All run, whatever fails.
-# Ends with 0 when all are clean.
+# The gates that need no test: lint, format, types, the reference pages, scripts, Dockerfiles. All
+# run, whatever fails. Ends with 0 when all are clean.
 #
 #   VENV   the environment with docker/requirements-dev.txt; default .venv
 set -uo pipefail
@@ -31,6 +31,7 @@ while IFS= read -r file; do dockerfiles+=("$file"); done < <(git ls-files '*.Doc
 gate "ruff check" "$bin/ruff" check --quiet .
 gate "ruff format" "$bin/ruff" format --quiet --check .
 gate "mypy" "$bin/mypy" --no-error-summary .
+gate "reference" "$bin/python" -m reference --check
 gate "shellcheck" "$bin/shellcheck" "${scripts[@]}"
 gate "hadolint" "$bin/hadolint" "${dockerfiles[@]}"
 

@@ -6,10 +6,16 @@ from pathlib import Path
 from recipes.command_line import CommandLine, add_recipe, setting
 from tune.trial_runners import ENGINES
 
+DESCRIPTION = """\
+Run the tuning jobs of a recipe on this machine, one after the other.
+
+The same command goes on with a search that was interrupted.
+"""
+
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """The options of one search. Ends the program with exit code 2 for a wrong one."""
-    parser = CommandLine(prog="tune", description=__doc__)
+    parser = CommandLine(prog="tune", description=DESCRIPTION)
     add_recipe(parser, "a YAML file with a section `tuning`")
     parser.add_argument(
         "--data",

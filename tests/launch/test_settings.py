@@ -1,6 +1,5 @@
-"""Settings that do not fit, files that are not recipes, and the page of all settings."""
+"""Settings that do not fit, and files that are not recipes."""
 
-import dataclasses
 import re
 
 import pytest
@@ -10,7 +9,6 @@ from launch.recipe import read_recipe
 from launch.requests_batch import transform_job
 from launch.requests_debug import debug_job
 from launch.requests_hosting import endpoint_config
-from recipes.sagemaker import Api, Batch, Debugger, Endpoint, SageMakerSettings, Training
 from tests.support.jobs import REPOSITORY
 from tests.support.launching import (
     recipe,
@@ -91,43 +89,6 @@ def test_what_is_no_recipe(tmp_path, content, expected):
         read_recipe(tmp_path / "recipe.yaml")
     with pytest.raises(LaunchError, match="cannot be read: No such file"):
         read_recipe(tmp_path / "none.yaml")
-
-
-def test_the_page_of_settings_lists_each_with_its_default():
-    rows = re.findall(
-        r"^\| `([a-z_.]+)` \| (.*?) \| (.*) \|$",
-        (REPOSITORY / "launch/SETTINGS.md").read_text(encoding="utf-8"),
-        re.M,
-    )
-    found = []
-    for where, form in (
-        ("", SageMakerSettings),
-        ("training.", Training),
-        ("endpoint.", Endpoint),
-        ("api.", Api),
-        ("batch.", Batch),
-        ("debugger.", Debugger),
-    ):
-        for entry in dataclasses.fields(form):
-            default = getattr(form(), entry.name)
-            # A section is no setting itself.
-            if not dataclasses.is_dataclass(default):
-                name = f"{where}{entry.name}"
-                found.append((name, shown(default), entry.metadata["sets"]))
-    assert rows == found
-
-
-def shown(default: object) -> str:
-    """A default as the page has it."""
-    if default in ("", (), {}):
-        return ""
-    if isinstance(default, dict):
-        return "`out/prepared/{train,validation,test}`"
-    if isinstance(default, tuple):
-        return f"`{','.join(default)}`"
-    if isinstance(default, bool):
-        return f"`{str(default).lower()}`"
-    return f"`{default}`"
 
 
 def test_the_recipes_are_read_from_the_repository():

@@ -8,7 +8,6 @@ import os
 import shutil
 import stat
 import subprocess
-from pathlib import Path
 
 import pytest
 from botocore.auth import SigV4QueryAuth
@@ -16,10 +15,10 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import ClientError
 
-from local_sagemaker import cloud as aws
 from local_sagemaker.access import Access
 from local_sagemaker.platform import Platform
 from local_sagemaker.server import create_app
+from tests.support.jobs import REPOSITORY
 from tests.support.sagemakers import (
     Cloud,
     asked,
@@ -190,14 +189,14 @@ def test_names_with_odd_characters_are_signed_as_clients_do(cloud):
 
 
 def test_curl_interrupts_a_training(cloud):
-    """The command of local_sagemaker/README.md, as a shell runs it."""
+    """The command of docs/guides/local-sagemaker.md, as a shell runs it."""
     if not shutil.which("curl"):
         pytest.skip("curl is not installed")
-    text = (Path(aws.__file__).parent / "README.md").read_text(encoding="utf-8")
-    command = text.partition("## A spot interruption")[2].partition("## ")[0]
-    lines = [line for line in command.splitlines() if line.startswith("    ")]
+    page = REPOSITORY / "docs" / "guides" / "local-sagemaker.md"
+    section = page.read_text(encoding="utf-8").partition("## A spot interruption")[2]
+    command = section.partition("```text\n")[2].partition("```")[0]
     done = subprocess.run(
-        ["bash", "-c", "\n".join(lines).replace("NAME", "none")],
+        ["bash", "-c", command.replace("NAME", "none")],
         env={**os.environ, **cloud.exports},
         capture_output=True,
         text=True,
