@@ -1,6 +1,6 @@
 # Slipway: from a folder of labelled photos to a tested endpoint. `make help` lists the targets.
 
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# PYTHON=… names the Python of the environment; slipway/environment.sh finds one by itself.
 VENV ?= .venv
 ENGINE ?= $(shell docker info >/dev/null 2>&1 && echo docker || echo process)
 DATA ?=
@@ -19,8 +19,7 @@ MUTANTS ?=
 FUZZ_SECONDS ?= 600
 FUZZ_RUNS ?=
 FUZZ_SEED ?= 1
-PIP_INSTALL = -m pip install --quiet --disable-pip-version-check --require-hashes
-PIP = $(VENV)/bin/python $(PIP_INSTALL)
+ENVIRONMENT = VENV='$(VENV)' slipway/environment.sh
 
 PYTEST = $(VENV)/bin/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder \
 	--durations=25
@@ -28,7 +27,7 @@ PYTEST = $(VENV)/bin/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-lo
 .DEFAULT_GOAL := help
 .PHONY: help demo check test test-fast verify mutants fuzz images tune web push local-sagemaker \
 	e2e conformance sbom soak pictures docs bench-serve bench-train bench-tune bench-hook \
-	bench-profile base lock environment clean
+	bench-profile base lock environment clean FORCE
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,7 +36,7 @@ demo: $(VENV)/.$(ENGINE) ## Photos to a tested endpoint; DATA=folder, ENGINE=doc
 	@$(if $(filter docker,$(ENGINE)),$(MAKE) --no-print-directory images IMAGES='train serve')
 	@$(VENV)/bin/python -m local_test.demo --engine '$(ENGINE)' $(if $(DATA),--data '$(DATA)')
 
-test: $(VENV)/.process $(VENV)-docs/.done ## Run all tests; REQUIRE_DOCKER=1, TEST_WORKERS=n
+test: $(VENV)/.process $(VENV)/.docs ## Run all tests; REQUIRE_DOCKER=1, TEST_WORKERS=n
 	@OMP_NUM_THREADS=1 $(PYTEST) -m 'not verify' $(TESTS)
 
 check: $(VENV)/.process ## Lint, format and types of everything: ruff, mypy, shellcheck, hadolint
@@ -47,7 +46,7 @@ test-fast: $(VENV)/.process ## Run the tests without containers, trainings and w
 	@OMP_NUM_THREADS=1 $(PYTEST) -m 'not docker and not training and not slow and not verify' \
 		$(TESTS)
 
-verify: $(VENV)/.process $(VENV)-docs/.done ## Run the slowest tests, such as whole stories
+verify: $(VENV)/.process $(VENV)/.docs ## Run the slowest tests, such as whole stories
 	@OMP_NUM_THREADS=1 $(PYTEST) -m verify $(TESTS)
 
 mutants: $(VENV)/.process $(VENV)/.mutants ## Run a sample of mutants against the tests; MUTANTS=…
@@ -108,7 +107,7 @@ web: $(VENV)/.process ## Serve the page in front of the demo's model; PORT=8080
 pictures: $(VENV)/.process ## Make the pictures of docs/pictures anew from a demo; needs Chromium
 	@$(VENV)/bin/python -m tests.pictures
 
-docs: $(VENV)/.process $(VENV)-docs/.done ## Build the documentation into out/docs
+docs: $(VENV)/.process $(VENV)/.docs ## Build the documentation into out/docs
 	@$(VENV)/bin/python -m reference
 	@rm -rf out/docs
 	@$(VENV)-docs/bin/zensical build --strict --clean
@@ -139,42 +138,19 @@ lock: ## Resolve docker/requirements-*.in anew into hash-locked .txt files
 environment: $(VENV)/.process ## Make the Python environment for everything outside containers
 
 clean: ## Remove the environment and all output but out/launch, which knows what runs on AWS
-	rm -rf $(VENV) $(VENV)-mutants $(VENV)-fuzz $(VENV)-docs .cache
+	rm -rf $(VENV) $(VENV)-mutants $(VENV)-fuzz $(VENV)-docs $(VENV)-python .cache
 	if [ -d out ]; then find out -mindepth 1 -maxdepth 1 ! -name launch -exec rm -rf {} +; fi
 
 # Where containers do the work, the demo needs a few small packages.
 # Without containers, and for the tests, it needs all of them: torch alone is 5 GB.
-$(VENV)/.docker: docker/requirements-host.txt | $(VENV)/bin/python
-	@echo "environment: installing docker/requirements-host.txt into $(VENV)"
-	@$(PIP) -r $<
-	@touch $@
+# The script looks at what is there, so it runs each time.
+$(VENV)/.docker $(VENV)/.process $(VENV)/.mutants $(VENV)/.docs: FORCE
+	@$(ENVIRONMENT) $(patsubst .%,%,$(notdir $@))
 
-$(VENV)/.process: docker/requirements-dev.txt docker/requirements-smdebug.txt | $(VENV)/bin/python
-	@echo "environment: installing docker/requirements-dev.txt into $(VENV);" \
-		"torch alone is 5 GB, this takes minutes"
-	@$(PIP) -r $<
-	@$(PIP) --no-deps -r docker/requirements-smdebug.txt
-	@touch $@ $(VENV)/.docker
-
-# tests/mutants.py's own packages stay apart: some disagree with those of the tests.
-$(VENV)/.mutants: docker/requirements-mutants.txt | $(VENV)/bin/python
-	@$(PYTHON) -m venv $(VENV)-mutants
-	@$(VENV)-mutants/bin/python $(PIP_INSTALL) -r $<
-	@touch $@
-
-# Zensical, which only builds docs/.
-$(VENV)-docs/.done: docker/requirements-docs.txt | $(VENV)/bin/python
-	@$(PYTHON) -m venv $(VENV)-docs
-	@$(VENV)-docs/bin/python $(PIP_INSTALL) -r $<
-	@touch $@
+FORCE:
 
 # atheris, which the images and the tests do not have.
-$(VENV)-fuzz/.done: docker/requirements-fuzz.txt | $(VENV)/bin/python
-	@$(PIP) --target $(VENV)-fuzz -r $<
+$(VENV)-fuzz/.done: docker/requirements-fuzz.txt | $(VENV)/.process
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		--target $(VENV)-fuzz -r $<
 	@touch $@
-
-$(VENV)/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
-		|| { echo "Python 3.11 is needed; found '$(PYTHON)'. Set PYTHON=…" >&2; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
-		echo "Python's venv is missing; on Debian: apt-get install python3-venv" >&2; exit 1; }

@@ -1,0 +1,181 @@
+"""Installs locked packages by pip, and says at least every few seconds what it is at.
+
+It runs as a file by an environment's own Python, before any package is there. What it writes into
+the environment besides: `.unfinished` with its process's number, while the environment may break.
+"""
+
+import os
+import queue
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+EVERY_S = 5  # seconds after which a line says how far it is
+BIG_MB = 40  # from this size on a package gets a line of its own
+KEPT_LINES = 20  # of pip's output, shown when it fails
+UNITS = {"bytes": 1e-6, "kB": 1e-3, "MB": 1.0, "GB": 1e3}
+FETCHED = re.compile(r"\s+(?:Downloading|Using cached) (\S+?)(?: \(([\d.]+) (\w+)\))?$")
+UNPACKING = "Installing collected packages: "
+
+
+def locked(files: list[Path]) -> int:
+    """The number of packages in these requirement files."""
+    text = "\n".join(file.read_text(encoding="utf-8") for file in files)
+    return len(re.findall(r"^[A-Za-z0-9][^\s=]*==", text, re.MULTILINE))
+
+
+def megabytes(folder: Path, pattern: str = "*") -> int:
+    """The size of the files below a folder; those that vanish meanwhile count nothing."""
+    size = 0
+    for path in folder.rglob(pattern):
+        try:
+            size += path.lstat().st_size
+        except OSError:
+            continue
+    return round(size / 1e6)
+
+
+def say(text: str) -> None:
+    print(f"environment: {text}", flush=True)
+
+
+class Progress:
+    """What pip has said so far, in numbers."""
+
+    def __init__(self, total: int, temporary: Path, venv: Path) -> None:
+        self.total = total
+        self.temporary = temporary
+        self.venv = venv
+        self.names: list[str] = []  # those that were fetched, or lay in pip's cache
+        self.current = ""
+        self.unpacking = False
+        self.lines: list[str] = []
+        self.began = time.monotonic()
+        self.spoke = self.began
+
+    def say(self, text: str) -> None:
+        self.spoke = time.monotonic()
+        say(text)
+
+    def seconds(self) -> int:
+        return round(time.monotonic() - self.began)
+
+    def take(self, line: str) -> None:
+        """A line of pip's."""
+        self.lines = [*self.lines, line][-KEPT_LINES:]
+        if line.startswith("Ignoring "):  # its marker is not that of this machine
+            self.total -= 1
+        elif line.startswith(UNPACKING):
+            self.unpacking = True
+            self.total = line.count(",") + 1
+            self.say(f"unpacking {self.total} packages")
+        elif found := FETCHED.match(line):
+            self.fetch(*found.groups())
+
+    def fetch(self, file: str, size: str | None, unit: str | None) -> None:
+        """A package's file comes; size and unit as pip writes them."""
+        if file.endswith(".metadata"):
+            return
+        self.names.append(file)
+        self.current = "-".join(file.split("-")[:2])
+        size_mb = float(size) * UNITS.get(unit, 0) if size and unit else 0
+        if size_mb >= BIG_MB:
+            self.say(f"fetching {self.current} ({size_mb:.0f} MB), {self.seconds()} s")
+
+    def beat(self) -> None:
+        """A line when there was none for some seconds."""
+        if time.monotonic() - self.spoke < EVERY_S:
+            return
+        if self.unpacking:
+            done = len(list(self.venv.glob("lib/python*/site-packages/*.dist-info/RECORD")))
+            self.say(f"unpacked {done} of {self.total} packages, {self.seconds()} s")
+            return
+        fetched = megabytes(self.temporary, "*.whl") + megabytes(self.temporary, "*.tar.gz")
+        what = f"{len(self.names)} of {self.total} packages fetched, {fetched} MB"
+        at = f", at {self.current}" if self.current else ""
+        self.say(f"{what}{at}, {self.seconds()} s")
+
+
+def run_pip(arguments: list[str], progress: Progress) -> int:
+    """pip's exit code. Its output goes to `progress`, its complaints to standard error."""
+    command = [sys.executable, "-I", "-u", "-m", "pip", "install", *arguments]
+    # A temporary folder of ours: many systems keep /tmp in memory, and torch would fill it.
+    environment = {**os.environ, "TMPDIR": str(progress.temporary)}
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        env=environment,
+        encoding="utf-8",
+        errors="replace",
+    ) as pip:
+        lines: queue.Queue[str | None] = queue.Queue()
+
+        def read() -> None:
+            assert pip.stdout is not None
+            for line in pip.stdout:
+                lines.put(line.rstrip())
+            lines.put(None)
+
+        threading.Thread(target=read, daemon=True).start()
+        try:
+            follow(lines, progress)
+        except BaseException:
+            pip.terminate()
+            raise
+        return pip.wait()
+
+
+def follow(lines: "queue.Queue[str | None]", progress: Progress) -> None:
+    """Take pip's lines until None comes."""
+    while True:
+        try:
+            line = lines.get(timeout=1)
+        except queue.Empty:
+            progress.beat()
+            continue
+        if line is None:
+            return
+        progress.take(line)
+        progress.beat()
+
+
+def install(venv: Path, files: list[Path]) -> int:
+    """Install all that the requirement files list; pip's exit code."""
+    unfinished = venv / ".unfinished"
+    with TemporaryDirectory(prefix=".pip-", dir=venv) as temporary:
+        progress = Progress(locked(files), Path(temporary).absolute(), venv)
+        # A lock is complete, so nothing is looked for beside it.
+        arguments = ["--no-deps", "--require-hashes", "--no-input", "--progress-bar", "off"]
+        arguments += ["--disable-pip-version-check", "--no-warn-script-location"]
+        for file in files:
+            arguments += ["--requirement", str(file)]
+        say(f"installing {progress.total} packages of {', '.join(map(str, files))} into {venv}")
+        unfinished.write_text(f"{os.getpid()}\n")
+        try:
+            code = run_pip(arguments, progress)
+        except KeyboardInterrupt:
+            code = 130
+    if code and progress.lines and code != 130:
+        print(*progress.lines, sep="\n", file=sys.stderr)
+    if not code or not progress.unpacking:  # else some package may be there by half
+        unfinished.unlink()
+    if not code:
+        made = f"{progress.total} packages, {megabytes(venv)} MB, {progress.seconds()} s"
+        say(f"made {venv}: Python {sys.version.split()[0]}, {made}")
+    return code
+
+
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, interrupt)
+    folder, *requirements = map(Path, sys.argv[1:])
+    sys.exit(install(folder, requirements))
