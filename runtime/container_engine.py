@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Protocol
 
 from runtime import docker, processes
-from runtime.die_with_parent import dying_with_this_process
 from runtime.errors import RunError
 from runtime.instances import ContainerInstance, Instance
 from runtime.ports import free_port
@@ -199,8 +198,6 @@ class ProcessEngine:
             environment["SLIPWAY_MODELS_DIR"] = str(spec.folder)
             environment["SAGEMAKER_BIND_TO_PORT"] = str(port)
             environment["SLIPWAY_HOST"] = "127.0.0.1"
-        if self._state is None:  # nobody would end it after this process was killed
-            arguments = dying_with_this_process(arguments)
         instance = Instance(arguments, on_line, port, environment)
         if self._state:
             processes.remember(self._state, instance.pid, spec.folder)

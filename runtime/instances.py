@@ -34,7 +34,9 @@ class Instance:
         folder: Path = processes.REPOSITORY,
     ) -> None:
         self._port = port
-        self._process = processes.start(arguments, environment, folder, piped=bool(on_line))
+        self._process = processes.start(
+            arguments, environment, folder, piped=bool(on_line), container=self.name
+        )
         self._reader: threading.Thread | None = None
         if on_line:
             self._reader = threading.Thread(target=self._read, args=(on_line,), daemon=True)

@@ -1,6 +1,6 @@
 """How a process is started here: in a session of its own, with both outputs in one pipe.
 
-A server also remembers its processes in a folder, so that the next server on it can end them.
+It ends with this process, even when that is killed (runtime/reaper.py). A server also remembers its processes in a folder, so that the next server on it can end them.
 """
 
 import os
@@ -9,8 +9,27 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from runtime import reaper
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 REMEMBERED = "processes"  # below a server's folder: a file per process, named after its number
+
+
+class Started(subprocess.Popen[bytes]):
+    """A process that the reaper ends when this one has ended before it. container: its own."""
+
+    container = ""
+
+    def poll(self) -> int | None:
+        code = super().poll()
+        if code is not None:
+            reaper.release(self.pid, self.container)
+        return code
+
+    def wait(self, timeout: float | None = None) -> int:
+        code = super().wait(timeout)
+        reaper.release(self.pid, self.container)
+        return code
 
 
 def start(
@@ -18,17 +37,19 @@ def start(
     environment: Mapping[str, str] | None = None,
     folder: Path = REPOSITORY,
     piped: bool = True,
+    container: str = "",
 ) -> subprocess.Popen[bytes]:
     """Start a program without input. Its output goes to a pipe, or else to this process's output.
 
     It leads a session of its own, so that Ctrl-C does not reach it: whoever starts it stops it.
+    container: the name of one that it runs, and that must end with it.
     """
     stdout = None
     stderr = None
     if piped:
         stdout = subprocess.PIPE
         stderr = subprocess.STDOUT
-    return subprocess.Popen(
+    process = Started(
         arguments,
         cwd=folder,
         env=environment,
@@ -37,6 +58,9 @@ def start(
         stderr=stderr,
         start_new_session=True,
     )
+    process.container = container
+    reaper.entrust(process.pid, container)
+    return process
 
 
 def lines(process: subprocess.Popen[bytes]) -> Iterator[str]:

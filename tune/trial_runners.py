@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from artifact.log_lines import log_to
 from runtime import docker, job_tree, processes
-from runtime.die_with_parent import dying_with_this_process
 from runtime.timeouts import TRAIN_STOP_S
 from train.gc_pause import gc_paused
 from tune.search_settings import SearchSettings
@@ -98,7 +97,7 @@ class Commands:
     def run(self, root: Path, on_line: Callable[[str], None]) -> None:
         """As InProcess.run."""
         self._remove(root)
-        process = processes.start(dying_with_this_process(self._command(root)))
+        process = processes.start(self._command(root))
         self._process = process
         last = ""
         try:

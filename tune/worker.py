@@ -13,7 +13,6 @@ from pathlib import Path
 import optuna
 
 from recipes.tuning import Tuning
-from runtime.die_with_parent import die_with_parent
 from tune.search import load_study, steer
 from tune.search_settings import SearchSettings, read_settings
 from tune.storage import open_storage
@@ -110,7 +109,6 @@ class Worker:
 def main(arguments: list[str]) -> int:
     """Work; 0 when no trial is left, or when it was asked to leave."""
     out, number, parent = arguments
-    die_with_parent(int(parent))
     storage = sys.stdin.read() or None
     settings = read_settings(Path(out), storage)
     worker = Worker(settings, int(number), open_mark(int(parent)))

@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 
 from artifact.machine import cpu_count
+from runtime import reaper
+from runtime.processes import Started
 from tune.errors import SearchError
 from tune.search_settings import SearchSettings
 
@@ -37,7 +39,7 @@ class WorkerProcess:
         numbers = [str(self.number), str(os.getpid())]
         command = [sys.executable, "-m", "tune.worker", str(self.settings.out), *numbers]
         with open(self._log, "ab") as log:
-            self._process = subprocess.Popen(
+            self._process = Started(
                 command,
                 stdin=subprocess.PIPE,
                 stdout=log,
@@ -45,6 +47,7 @@ class WorkerProcess:
                 env=self._environment,
                 start_new_session=True,  # Ctrl-C is for the tuner, which passes it on
             )
+        reaper.entrust(self._process.pid)
         # A database's URL may hold a password, so it is neither an argument nor in a file.
         stdin = self._process.stdin
         assert stdin is not None

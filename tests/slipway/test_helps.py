@@ -9,7 +9,7 @@ import pytest
 from tests.support.jobs import REPOSITORY
 
 # Programs that only other programs start, with words of their own
-INNER = {"artifact.quantization", "conformance.sandbox", "runtime.die_with_parent", "tune.worker"}
+INNER = {"artifact.quantization", "conformance.sandbox", "runtime.reaper", "tune.worker"}
 
 
 def programs() -> list[str]:
