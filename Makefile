@@ -79,7 +79,6 @@ push: $(VENV)/.docker ## Build images and push them to ECR: PUSH='train serve'|a
 	@VENV='$(VENV)' ./build_and_push.sh $(PUSH)
 
 local-sagemaker: $(VENV)/.process ## Serve SageMaker's own API on this machine; SAGEMAKER=options
-	@$(if $(filter docker,$(ENGINE)),$(MAKE) --no-print-directory images IMAGES='train serve')
 	@$(VENV)/bin/python -m local_sagemaker --engine '$(ENGINE)' $(SAGEMAKER)
 
 e2e: $(VENV)/.process ## Run every step, push to delete, on this machine's SageMaker; E2E=options

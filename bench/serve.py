@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from artifact.listening import ask_loopback_directly
 from bench.sections import OUT, missed
 from bench.serving.containers import bare_engine, build_peers, image_bytes, reference_labels
 from bench.serving.contestants import Contestant, contestants
@@ -75,6 +76,7 @@ def main() -> int:
     parser.add_argument("--fresh", action="store_true", help="train the model anew")
     parser.add_argument("--strict", action="store_true", help="exit with 1 when a bar is missed")
     options = parser.parse_args()
+    ask_loopback_directly()
     try:
         return bench(options)
     except (RuntimeError, OSError, subprocess.CalledProcessError) as error:

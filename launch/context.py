@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import re
 import secrets
 import time
@@ -36,6 +37,9 @@ ARN_ACCOUNT = re.compile(r"^arn:[\w-]+:iam::(\d{12}):")
 # Without those that look alike, and without vowels: the letters spell no word.
 STAMP_LETTERS = "bcdfghjkmnpqrstvwxz23456789"
 IMAGE_NAMES = ("train", "serve", "serve-gpu", "serve-mms")
+# A file of image URIs that goes before the recipe's: `slipway local-sagemaker env` sets it, so that
+# the images of AWS stay as they are noted.
+IMAGES_VARIABLE = "SLIPWAY_IMAGES"
 
 
 @dataclass
@@ -154,7 +158,8 @@ def find_images(
     recipe: Recipe, location: AwsLocation, dry: bool, print_line: Callable[[str], None]
 ) -> dict[str, str]:
     """URIs by name: those of the file that build_and_push.sh writes, then the recipe's own."""
-    path = located(recipe.sagemaker.images, of_all_projects=True)
+    given = os.environ.get(IMAGES_VARIABLE) or recipe.sagemaker.images
+    path = located(given, of_all_projects=True)
     try:
         pushed = read_json(path.read_text(encoding="utf-8"))
         found = {**pushed, **recipe.sagemaker.image_uris}

@@ -1,15 +1,20 @@
 """python -m local_sagemaker: SageMaker's own API here, for boto3, the AWS CLI, `python -m launch`.
 
-    . out/sagemaker/exports.sh
+    python -m local_sagemaker &
+    eval "$(python -m local_sagemaker env)"    # waits until it answers
+    python -m local_sagemaker stop
 
-That file has this server's address and key as exports; they are printed, too. The key is made anew
-at each start, and every request must be signed with it. Host must be a loopback name, --host, or an
---allow-host; a request of another web page is refused.
+It starts moto's server beside it, with the recipe's role and bucket and with our images, which are
+found here by their own names. With --alone it starts none of that: S3, ECR, IAM and logs are then
+those that AWS_ENDPOINT_URL names, or real ones. moto forgets everything when it ends.
+
+Its addresses and its key are printed as exports, and written to exports.sh in --state. The key is
+made anew at each start, and every request must be signed with it. Host must be a loopback name,
+--host, or an --allow-host; a request of another web page is refused.
 
 Trainings, endpoints and transform jobs really run: in containers, or without a Docker engine as
-processes of this checkout. S3, ECR, IAM, STS and logs are those of moto's server
-(`python -m local_sagemaker.moto`), or real ones; folders of this machine (file:///…) stand in for
-S3 where they lie below the folder of start or a --root.
+processes of this checkout. Folders of this machine (file:///…) stand in for S3 where they lie below
+the folder of start or a --root.
 POST /local/training-jobs/NAME/interrupt takes a spot job's instances back.
 
 It does not check roles, quotas, instance types, VPC, KMS; it does not bill. It has no
@@ -30,57 +35,94 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from artifact.host_rule import WILDCARDS, HostRule
+from artifact.listening import check_free
 from artifact.log_lines import log_to
 from artifact.names import escape_output
-from local_sagemaker import folders, lifecycle
+from local_sagemaker import folders, lifecycle, surroundings
 from local_sagemaker.access import Access
-from local_sagemaker.guard import Guard, add_allow_host
+from local_sagemaker.guard import Guard
+from local_sagemaker.options import PROGRAM, parsed
 from local_sagemaker.platform import Platform
 from local_sagemaker.server import create_app
-from recipes.command_line import CommandLine
+from local_sagemaker.state_folder import alone, exports_when_ready, stop
+from recipes.command_line import typed
+from recipes.errors import RecipeError
 from runtime.container_engine import choose_container_engine
 from runtime.errors import RunError
 
-DEFAULT_PORT = 8090
+FAILED = 1
+INTERRUPTED = 130  # as shells have it: 128 and SIGINT
 log = logging.getLogger(__name__)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until SIGTERM or SIGINT; then stop everything that runs."""
+    """Serve, or find or end the server; the exit code, 1 after one sentence."""
     escape_output()
-    options = parsed(arguments)
-    log_to(sys.stderr)
-    logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    keys = Access(options.own_key)
+    options = parsed(__doc__ or "", arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what is started is ended first
     try:
-        platform = Platform(options.state, choose_container_engine(options.engine))
-        servers = _servers(options, platform, keys)
-    except (RunError, OSError) as error:
+        if options.command == "env":
+            print(exports_when_ready(options.state), end="")
+        elif options.command == "stop":
+            stop(options.state)
+        else:
+            with alone(options.state.absolute()):
+                serve(options)
+        return 0
+    except (RunError, RecipeError, OSError) as error:
+        if options.command == "env":
+            print("false")  # so that `eval` fails, too
         print(f"sagemaker: {error}", file=sys.stderr)
-        return 1
+        return FAILED
+    except KeyboardInterrupt:
+        print("sagemaker: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def serve(options: argparse.Namespace) -> None:
+    """Serve until SIGTERM or SIGINT; then stop everything that runs.
+
+    RunError, RecipeError or OSError where it cannot start.
+    """
+    log_to(sys.stderr)
+    for talkative in ("werkzeug", "botocore"):
+        logging.getLogger(talkative).setLevel(logging.WARNING)
+    check_free(options.host, options.port, "--port")
+    engine = choose_container_engine(options.engine)
+    if options.alone:
+        _serve(options, engine, {})
+        return
+    with surroundings.started(options, engine) as variables:
+        _serve(options, engine, variables)
+
+
+def _serve(options: argparse.Namespace, engine: str, variables: Mapping[str, str]) -> None:
+    """The server itself. variables: what its clients need beside its own."""
+    platform = Platform(options.state, engine)
+    keys = Access(options.own_key)
+    servers = _servers(options, platform, keys)
     folders.allow([Path.cwd(), platform.answers, *options.root])
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: _shut_down_aside(servers))
     url = _url(options.host, servers[0].server_port)
-    exports = keys.exports(platform.folder, url)
+    exports = keys.exports(platform.folder, url, variables)
     lifecycle.resume(platform)
     print(
         f"sagemaker: engine={platform.container_engine.name} state={platform.folder} url={url}",
-        exports,
+        f'{exports}sagemaker: in any shell: eval "$({typed(PROGRAM)} env)"; Ctrl-C ends it',
         sep="\n",
-        end="",
         flush=True,
     )
     for further in servers[1:]:
         threading.Thread(target=further.serve_forever, name="gateway", daemon=True).start()
     servers[0].serve_forever()
     lifecycle.close(platform)
-    return 0
 
 
 def _servers(options: argparse.Namespace, platform: Platform, keys: Access) -> list[BaseWSGIServer]:
@@ -116,48 +158,6 @@ def _shut_down_aside(servers: list[BaseWSGIServer]) -> None:
     """End the servers from other threads: a handler of signals must not wait for them."""
     for server in servers:
         threading.Thread(target=server.shutdown).start()
-
-
-def parsed(arguments: list[str] | None) -> argparse.Namespace:
-    parser = CommandLine(
-        prog="local_sagemaker",
-        description=__doc__,
-    )
-    parser.add_argument(
-        "--host",
-        default="127.0.0.1",
-        help="address to listen on (default 127.0.0.1)",
-    )
-    add_allow_host(parser)
-    parser.add_argument(
-        "--own-key",
-        action="store_true",
-        help="also take requests signed with this server's own AWS credentials, as for a real S3",
-    )
-    parser.add_argument(
-        "--root",
-        action="append",
-        type=Path,
-        default=[],
-        metavar="FOLDER",
-        help="a folder that may stand in for S3, beside the folder of start; several times",
-    )
-    parser.add_argument(
-        "--port",
-        type=int,
-        default=DEFAULT_PORT,
-        help=f"0 takes a free one (default {DEFAULT_PORT})",
-    )
-    parser.add_argument(
-        "--state",
-        type=Path,
-        default=Path("out/sagemaker"),
-        help="folder of all it remembers, its logs and what runs (default out/sagemaker)",
-    )
-    parser.add_argument(
-        "--engine", default="", help="docker or process (default: docker where an engine answers)"
-    )
-    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ Keys are made anew at each start. The user's is printed as exports, and lies in 
 import os
 import shlex
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import botocore.session
@@ -73,13 +74,12 @@ class Access:
         key = found.get_frozen_credentials()
         return [Key(str(key.access_key), str(key.secret_key))]
 
-    def exports(self, folder: Path, url: str) -> str:
-        """The user's variables as shell commands, also written to a file that is his alone."""
-        lines = [
-            f"export {name}={shlex.quote(value)}\n"
-            for name, value in self.user_environment(url).items()
-        ]
-        text = "".join(lines)
+    def exports(self, folder: Path, url: str, more: Mapping[str, str]) -> str:
+        """The user's variables as shell commands, also written to a file that is his alone.
+
+        more: variables beside those of this server.
+        """
+        text = as_exports({**self.user_environment(url), **more})
         path = folder / EXPORTS
         path.unlink(missing_ok=True)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -99,6 +99,11 @@ def check_operation(name: str) -> None:
             "AccessDeniedException",
             f"a container's key is not authorized to perform: sagemaker:{name}",
         )
+
+
+def as_exports(variables: Mapping[str, str]) -> str:
+    """Shell commands, one per variable."""
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
 
 
 def read_exports(folder: Path) -> dict[str, str]:

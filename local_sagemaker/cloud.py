@@ -5,8 +5,10 @@ until its block ends. Nothing outside this machine is asked, and no credentials 
 """
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -21,9 +23,10 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
 
 from local_sagemaker.access import read_exports
+from runtime import reaper
 from runtime.errors import RunError
 from runtime.ports import free_port
-from runtime.processes import REPOSITORY
+from runtime.processes import REPOSITORY, Started
 
 START_S = 60  # moto takes seconds to load on a busy machine
 STOP_S = 150  # local SageMaker stops its containers first
@@ -72,9 +75,9 @@ def signed(method: str, path: str, environment: Mapping[str, str] = os.environ) 
 
 
 @contextmanager
-def moto(folder: Path, environment: dict[str, str]) -> Iterator[str]:
-    """URL of moto's server, empty."""
-    port = free_port()
+def moto(folder: Path, environment: dict[str, str], port: int = 0) -> Iterator[str]:
+    """URL of moto's server, empty. port: 0 for a free one."""
+    port = port or free_port()
     url = f"http://127.0.0.1:{port}"
     with program(
         [sys.executable, "-m", "local_sagemaker.moto", "--port", str(port)],
@@ -110,7 +113,7 @@ def sagemaker(folder: Path, engine: str, environment: dict[str, str]) -> Iterato
     Its state and work lie in folder/sagemaker.
     """
     port = free_port()
-    command = [sys.executable, "-m", "local_sagemaker", "--port", str(port)]
+    command = [sys.executable, "-m", "local_sagemaker", "--alone", "--port", str(port)]
     command += ["--state", str(folder / "sagemaker"), "--engine", engine]
     url = f"http://127.0.0.1:{port}"
     with program(command, folder / "sagemaker.log", environment, lambda: answers(url)):
@@ -125,9 +128,9 @@ def program(
 
     RunError, with its last lines, when it does not get ready.
     """
-    with open(log, "wb") as file:
+    with open(log, "wb") as file, _deaf_to_ctrl_c():
         try:
-            process = subprocess.Popen(
+            process = Started(
                 command,
                 cwd=REPOSITORY,
                 env=environment,
@@ -139,6 +142,7 @@ def program(
             raise RunError(
                 f"'{command[0]}' is not installed; on Debian: apt-get install {command[0]}"
             ) from error
+    reaper.entrust(process.pid)
     try:
         deadline = time.monotonic() + START_S
         while not ready():
@@ -154,6 +158,22 @@ def program(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """What is started in the block ignores SIGINT, unless it says otherwise itself.
+
+    Ctrl-C reaches all of a terminal's programs at once; this one ends its servers in turn.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set what a signal does
+        return
+    earlier = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, earlier)
 
 
 def answers(url: str) -> bool:

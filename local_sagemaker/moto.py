@@ -17,6 +17,7 @@ from moto.moto_server.werkzeug_app import (
 from werkzeug.serving import run_simple
 
 from artifact.host_rule import HostRule
+from artifact.listening import PortTaken, check_free
 from local_sagemaker.guard import Guard, add_allow_host
 
 DEFAULT_PORT = 5000
@@ -33,6 +34,11 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help=f"default {DEFAULT_PORT}")
     add_allow_host(parser)
     options = parser.parse_args()
+    try:
+        check_free(options.host, options.port, "--port")
+    except PortTaken as error:
+        print(f"moto: {error}", file=sys.stderr)
+        return 1
     os.environ.setdefault("MOTO_PORT", str(options.port))  # moto's own answers name it
     rule = HostRule.of(options.host, options.allow_host, "--allow-host")
     app = Guard(DomainDispatcherApplication(create_backend_app), rule)

@@ -77,13 +77,22 @@ def create_app(platform: Platform, keys: Access) -> Flask:
         )
         return _json(body, 202, headers)
 
+    _add_own_routes(app, platform)
+    _add_error_handlers(app)
+    return app
+
+
+def _add_own_routes(app: Flask, platform: Platform) -> None:
+    """What AWS does not have, below /local."""
+
     @app.post("/local/training-jobs/<name>/interrupt")
     def interrupt(name: str) -> Response:
         access.check_operation("InterruptTrainingJob")
         return _json(training.interrupt(platform, name))
 
-    _add_error_handlers(app)
-    return app
+    @app.get("/local/ready")
+    def ready() -> Response:
+        return _json({"engine": platform.container_engine.name})
 
 
 def _body() -> Record:

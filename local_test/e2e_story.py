@@ -7,7 +7,7 @@ from typing import Any
 import boto3
 import yaml
 
-from local_sagemaker import cloud
+from local_sagemaker import account, cloud
 from local_test.e2e_steps import Steps, group_of, must, until
 from recipes.document import read_document
 from runtime.processes import REPOSITORY
@@ -21,27 +21,6 @@ PHOTOS_PER_CLASS = 16
 EPOCHS = 12
 TRIAL_EPOCHS = 2
 INTERRUPT_AFTER_EPOCH = 3
-TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Effect": "Allow",
-            "Action": "sts:AssumeRole",
-            "Principal": {"Service": "sagemaker.amazonaws.com"},
-        }
-    ],
-}
-# Without Docker nothing is built: this is the manifest of an image without layers.
-EMPTY_MANIFEST = {
-    "schemaVersion": 2,
-    "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
-    "layers": [],
-    "config": {
-        "mediaType": "application/vnd.docker.container.image.v1+json",
-        "size": 2,
-        "digest": f"sha256:{0:064}",
-    },
-}
 
 
 def begin(steps: Steps, bucket: str, registry: str) -> None:
@@ -56,12 +35,8 @@ def begin(steps: Steps, bucket: str, registry: str) -> None:
     text = yaml.safe_dump(recipe(images, prepared), sort_keys=False)
     steps.recipe.write_text(text, encoding="utf-8")
     with steps.step("account", f"boto3: the role SlipwayRole, the bucket {bucket}"):
-        policy = json.dumps(TRUST)
-        iam = boto3.client("iam")
-        iam.create_role(RoleName="SlipwayRole", AssumeRolePolicyDocument=policy)
-        s3 = boto3.client("s3")
-        place = {"LocationConstraint": cloud.REGION}
-        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=place)
+        account.make_role("SlipwayRole")
+        account.make_bucket(bucket, cloud.REGION)
     if registry:
         variables = (f"REGISTRY={registry}", "DIRTY=1", f"OUT={images}")
         wanted = ("push: serve=", "push: train=")
@@ -134,9 +109,7 @@ def push_manifests(steps: Steps, images: Path) -> None:
     for image in IMAGES:
         repository = f"slipway-{image}"
         steps.python("repository", "launch.ecr", "repository", host, repository)
-        boto3.client("ecr").put_image(
-            repositoryName=repository, imageTag=NAME, imageManifest=json.dumps(EMPTY_MANIFEST)
-        )
+        account.put_image(repository, NAME)
         uri = f"{host}/{repository}:{NAME}"
         steps.python("push", "launch.ecr", "publish", image, uri, "--out", str(images))
 

@@ -19,8 +19,12 @@ esac
 
 answer=$(mktemp)
 trap 'rm -f "$answer"' EXIT
+# A proxy cannot reach this machine's own servers (artifact/listening.py).
+direct=${no_proxy:-${NO_PROXY:-}}
+direct=${direct:+$direct,}localhost,127.0.0.1,::1
 # The photo comes by redirection, since curl's own @FILE takes some characters of a name as its own.
-status=$(curl --silent --show-error --max-time 60 --header "Content-Type: ${3:-$content_type}" \
+status=$(curl --silent --show-error --max-time 60 \
+    --noproxy "$direct" --header "Content-Type: ${3:-$content_type}" \
     --data-binary @- --output "$answer" --write-out '%{http_code}' \
     "${url%/invocations}/invocations" <"$photo") ||
     { echo "predict.sh: $url did not answer; is the server up? ($url/ping)" >&2; exit 1; }

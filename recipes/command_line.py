@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Never
 
+from artifact.listening import ask_loopback_directly
 from recipes.suggestion import hint
 
 RECIPE = Path("recipe.yaml")  # of the current folder, where none is named
@@ -24,6 +25,11 @@ _called_as: dict[str, str] = {}
 def called_as(program: str, typed: str) -> None:
     """Let a program's help and errors show what the user typed, such as `slipway prepare`."""
     _called_as[program] = typed
+
+
+def typed(program: str) -> str:
+    """What the user types for a program, such as `slipway prepare` or `python -m prepare`."""
+    return _called_as.get(program, f"python -m {program}")
 
 
 class Paragraphs(argparse.HelpFormatter):
@@ -53,6 +59,8 @@ class CommandLine(argparse.ArgumentParser):
             import argcomplete
 
             argcomplete.autocomplete(self)
+        # Here every program begins that may ask a server of this machine for something.
+        ask_loopback_directly()
         return super().parse_args(args, namespace)
 
     def error(self, message: str) -> Never:

@@ -1,14 +1,33 @@
-"""One training, and one endpoint, of this project's images or programs, as the demo runs them."""
+"""This project's own images or programs: made ready, one training, and one endpoint."""
 
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 from runtime import job_tree
 from runtime.container_engine import ContainerEngine, RunSpec
 from runtime.errors import RunError
 from runtime.probes import wait_ready
+from runtime.processes import REPOSITORY
 from runtime.timeouts import SERVE_STOP_S, TRAIN_STOP_S
+
+
+def make_ready(engine: str, image: str, module: str) -> None:
+    """Build an image, or see that a process has its packages. RunError when it cannot run.
+
+    image: such as `train`, of slipway-train. module: one that the process needs.
+    """
+    if engine == "docker":
+        done = subprocess.run([REPOSITORY / "docker" / "build.sh", image], check=False)
+        if done.returncode:
+            raise RunError(f"the image slipway-{image} could not be built; the reason stands above")
+    elif find_spec(module) is None:
+        raise RunError(
+            f"without a container engine the environment needs '{module}', which it lacks; "
+            f"type: make -C '{REPOSITORY}' environment"
+        )
 
 
 def train(engine: ContainerEngine, root: Path, image: str = "slipway-train") -> None:

@@ -1,6 +1,7 @@
 """How a process is started here: in a session of its own, with both outputs in one pipe.
 
-It ends with this process, even when that is killed (runtime/reaper.py). A server also remembers its processes in a folder, so that the next server on it can end them.
+It ends with this process, even when that is killed (runtime/reaper.py). A server also remembers its
+processes in a folder, so that the next server on it can end them.
 """
 
 import os

@@ -3,6 +3,7 @@
 import dataclasses
 import sys
 
+from artifact.listening import PortTaken, check_free
 from artifact.log_lines import log_to
 from artifact.model import ArtifactError, read_description
 from artifact.names import escape_output, printable
@@ -10,7 +11,7 @@ from artifact.unpack import artifact_folder
 from serve.help import answer_help
 from serve.metrics import share_between_workers
 from serve.server import MODEL_UNUSABLE, Server
-from serve.settings import ServingSettings, SettingsError
+from serve.settings import PORT_OPTION, ServingSettings, SettingsError
 from serve.temporary import keep_in_one_folder
 
 USAGE = 2
@@ -23,12 +24,13 @@ def main() -> int:
     log_to(sys.stdout, form="%(asctime)s %(message)s")
     try:
         settings = ServingSettings.read()
+        check_free(settings.host, settings.port, PORT_OPTION)
         keep_in_one_folder()
         if not settings.multi_model:
             model = artifact_folder(settings.model, settings.archive_bounds)
             settings = dataclasses.replace(settings, model=model)
             read_description(settings.model)  # a wrong folder fails here, early, in one sentence
-    except SettingsError as error:
+    except (SettingsError, PortTaken) as error:
         print(f"serve: {printable(error)}", file=sys.stderr)
         return USAGE
     except (ArtifactError, MemoryError) as error:

@@ -15,6 +15,7 @@ UNLIMITED_MB = 100.0
 MODELS_FOLDER = Path("/opt/ml/models")  # where SageMaker mounts those of a multi-model endpoint
 EVERYWHERE = "0.0.0.0"
 LOOPBACK = "127.0.0.1"
+PORT_OPTION = "SAGEMAKER_BIND_TO_PORT (or PORT= of make web)"  # what sets the port
 BODY_SHARE = 0.1  # of the memory this process may use, for bodies of requests
 
 

@@ -8,16 +8,17 @@ Ctrl-C ends it.
 
 import argparse
 import os
-import socket
 import sys
 from pathlib import Path
 
+from artifact.listening import check_free
 from recipes.command_line import CommandLine
 from runtime import docker
 from runtime.container_engine import choose_container_engine
 from runtime.errors import RunError
+from runtime.own_images import make_ready
 from slipway.project import results_here
-from slipway.steps import ENGINE_HELP, described, make_ready
+from slipway.steps import ENGINE_HELP, described
 
 FAILED = 1
 PORT = 8080
@@ -34,7 +35,7 @@ def serve(options: argparse.Namespace, page: bool = False) -> int:
     try:
         model = options.model.absolute()
         check_model(model)
-        check_port(options.host, options.port)
+        check_free(options.host, options.port, "--port")
         name = choose_container_engine(options.engine)
         make_ready(name, "serve", "openvino")
     except (RunError, OSError) as error:
@@ -55,19 +56,6 @@ def check_model(model: Path) -> None:
     """RunError where the folder holds no model."""
     if not (model / "model.json").is_file():
         raise RunError(f"there is no model in '{model}'; type: slipway train")
-
-
-def check_port(host: str, port: int) -> None:
-    """RunError where another program listens there."""
-    with socket.socket() as probe:
-        # As servers do: a port that a server has just left counts as free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except (OSError, OverflowError) as error:
-            raise RunError(
-                f"port {port} of {host} cannot be taken ({error}); give another with --port"
-            ) from error
 
 
 def in_docker(options: argparse.Namespace, model: Path, samples: Path | None) -> list[str]:

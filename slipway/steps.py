@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 
 from artifact.json_text import read_json
@@ -31,22 +30,6 @@ def described(engine: str) -> str:
     if engine == "docker":
         return "the images in Docker"
     return "plain processes (no containers)"
-
-
-def make_ready(engine: str, image: str, module: str) -> None:
-    """Build an image, or see that a process has its packages. RunError when it cannot run.
-
-    image: such as `train`, of slipway-train. module: one that the process needs.
-    """
-    if engine == "docker":
-        done = subprocess.run([REPOSITORY / "docker" / "build.sh", image], check=False)
-        if done.returncode:
-            raise RunError(f"the image slipway-{image} could not be built; the reason stands above")
-    elif find_spec(module) is None:
-        raise RunError(
-            f"without a container engine the environment needs '{module}', which it lacks; "
-            f"type: make -C '{REPOSITORY}' environment"
-        )
 
 
 @contextmanager

@@ -19,13 +19,13 @@ from recipes.own_training import check_hyperparameters
 from recipes.recipe import Recipe
 from runtime.container_engine import choose_container_engine, make_container_engine
 from runtime.errors import RunError
+from runtime.own_images import make_ready
 from slipway.project import OUT, Results, photos_of, project_recipe
 from slipway.steps import (
     ENGINE_HELP,
     channels_of,
     described,
     learn,
-    make_ready,
     measured_accuracy,
     prepare,
     print_table,

@@ -12,6 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from artifact.listening import PortTaken, check_free
 from artifact.log_lines import log_to
 from artifact.machine import memory_limit
 from artifact.model import ArtifactError, read_description
@@ -29,7 +30,7 @@ from serve.mms.exchange import hand_over
 from serve.mms.gateway import listen, make_server
 from serve.mms.process import Process
 from serve.mms.remote import opening_error
-from serve.settings import ServingSettings, SettingsError
+from serve.settings import PORT_OPTION, ServingSettings, SettingsError
 from serve.temporary import keep_in_one_folder
 
 USAGE = 2
@@ -43,6 +44,7 @@ def main() -> int:
     log_to(sys.stdout, form="%(asctime)s %(message)s")
     try:
         settings = ServingSettings.read()
+        check_free(settings.host, settings.port, PORT_OPTION)
         keep_in_one_folder()
         folder = Path(tempfile.mkdtemp(prefix="mms-"))
         check_folder(folder)
@@ -53,7 +55,7 @@ def main() -> int:
             settings = dataclasses.replace(settings, model=model)
             read_description(settings.model)  # a wrong folder fails here, early, in one sentence
         return serve(settings, folder)
-    except SettingsError as error:
+    except (SettingsError, PortTaken) as error:
         return failed(f"serve: {error}", USAGE)
     except (ArtifactError, MemoryError) as error:
         return failed(f"serve: failed: {error}", MODEL_UNUSABLE)

@@ -25,8 +25,14 @@ time.sleep(600)
 """
 
 
-@pytest.mark.parametrize("kind", ["obedient", pytest.param("deaf", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "kind, number",
+    [
+        ("obedient", signal.SIGKILL),
+        ("obedient", signal.SIGTERM),
+        pytest.param("deaf", signal.SIGKILL, marks=pytest.mark.slow),
+    ],
+)
 def test_a_child_ends_with_its_parent(kind, number):
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, kind], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
@@ -58,5 +64,12 @@ print(json.dumps(sorted(reaper._own.entrusted)))
 
 
 def test_only_what_was_not_taken_back_is_left():
-    lines = ["+ 12\n", "+ 13\n", "+ container one\n", "+ container two\n", "- 12\n", "- container one"]
+    lines = [
+        "+ 12\n",
+        "+ 13\n",
+        "+ container one\n",
+        "+ container two\n",
+        "- 12\n",
+        "- container one",
+    ]
     assert reaper.left_behind(lines) == {"13", "container two"}

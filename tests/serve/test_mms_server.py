@@ -229,7 +229,8 @@ def test_a_port_in_use_is_said_so(colours, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as other:
         done = ended(colours.model, tmp_path, "", other.getsockname()[1])
     assert done.returncode == 2
-    assert "serve: cannot listen at 127.0.0.1:" in done.stderr
+    taken = "is taken by another program; give another with SAGEMAKER_BIND_TO_PORT"
+    assert taken in done.stderr
 
 
 def ended(model: Path, folder: Path, spoil: str, port: int) -> subprocess.CompletedProcess[str]:

@@ -161,7 +161,7 @@ def answer(program, project, photo: bytes, engine: str = "process") -> dict:
         wait_ready(lambda: is_up(url), server.poll)
         taken = run(program, *words[1:], folder=project)
         assert taken.returncode == 1
-        assert f"port {port} of 127.0.0.1 cannot be taken" in taken.stderr
+        assert f"port {port} of 127.0.0.1 is taken by another program" in taken.stderr
         request = urllib.request.Request(
             f"{url}/invocations", photo, {"Content-Type": "image/jpeg"}
         )

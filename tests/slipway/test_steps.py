@@ -5,8 +5,9 @@ import os
 import pytest
 
 from runtime.errors import RunError
+from runtime.own_images import make_ready
 from slipway.project import Results
-from slipway.steps import channels_of, make_ready, measured_accuracy, run_module
+from slipway.steps import channels_of, measured_accuracy, run_module
 
 
 def test_accuracies_that_were_measured(tmp_path):

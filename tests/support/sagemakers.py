@@ -156,7 +156,7 @@ def local_sagemaker(
         "AWS_ENDPOINT_URL_S3": moto_url,
         "AWS_ENDPOINT_URL_LOGS": moto_url,
     }
-    command = [sys.executable, "-m", "local_sagemaker", "--port", str(port)]
+    command = [sys.executable, "-m", "local_sagemaker", "--alone", "--port", str(port)]
     command += ["--state", str(state), "--engine", engine, "--root", str(state.parent)]
     process = subprocess.Popen(
         command, cwd=REPOSITORY, env=environment, text=True, stdout=subprocess.PIPE

@@ -1,0 +1,55 @@
+"""A server's own address: whether its port is free, and that no proxy stands before loopback.
+
+Both are asked before a server starts, or is asked for anything.
+"""
+
+import errno
+import os
+import socket
+from collections.abc import Mapping, MutableMapping
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+PROXIES = ("http_proxy", "https_proxy", "all_proxy")
+EXCEPTIONS = ("no_proxy", "NO_PROXY")  # curl reads both, and some libraries the second only
+
+
+class PortTaken(OSError):
+    """A port that a server cannot have: one sentence for the user to act on."""
+
+
+def check_free(host: str, port: int, option: str) -> None:
+    """PortTaken where a server cannot listen. option: what gives it another port. 0 is any port."""
+    try:
+        [family, kind, protocol, _, address] = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as probe:
+            # As servers do: a port that a server has just left counts as free.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except (OSError, OverflowError) as error:
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+            fault = "is taken by another program"
+        else:
+            fault = f"cannot be taken ({error})"
+        raise PortTaken(f"port {port} of {host} {fault}; give another with {option}") from error
+
+
+def bypassed(environment: Mapping[str, str], *hosts: str) -> dict[str, str]:
+    """The variables that keep requests to these hosts, and to loopback, from a proxy.
+
+    What the environment excepts already stays excepted.
+    """
+    given = [environment.get(name, "") for name in EXCEPTIONS]
+    words = [word.strip() for text in given for word in text.split(",")]
+    excepted = list(dict.fromkeys(word for word in [*words, *LOOPBACK, *hosts] if word))
+    return dict.fromkeys(EXCEPTIONS, ",".join(excepted))
+
+
+def ask_loopback_directly(environment: MutableMapping[str, str] = os.environ) -> None:
+    """Where the environment names a proxy, let this process and its children pass it by.
+
+    A proxy of a site cannot reach the servers of this machine.
+    """
+    if any(environment.get(word) for name in PROXIES for word in (name, name.upper())):
+        environment.update(bypassed(environment))
