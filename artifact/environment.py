@@ -104,6 +104,12 @@ VARIABLES: dict[str, dict[str, Variable]] = {
         ),
         "SLIPWAY_GIT_COMMIT": Variable("commit that model.json names; our images set it"),
     },
+    "Commands on AWS": {
+        "SLIPWAY_IMAGES": Variable(
+            "file of image URIs, in place of the recipe's `sagemaker: images:`; "
+            "`slipway local-sagemaker env` sets it"
+        ),
+    },
     "The page on AWS": {
         "SLIPWAY_API_KEY": Variable(
             "key that callers must send; `launch api` reads it when it deploys", "a random key"
