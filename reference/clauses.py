@@ -2,9 +2,8 @@
 
 from conformance.catalog import of_kind
 from conformance.clauses import KINDS, Clause
-from reference.markdown import code, prose, table
+from reference.markdown import prose
 
-HEADS = ("clause", "requirement", "fix", "source")
 TITLES = {
     "training": "Training images",
     "serving": "Serving images",
@@ -20,9 +19,14 @@ def clauses() -> str:
         "SageMaker's container contract.",
     ]
     for kind in KINDS:
-        parts += [f"## {TITLES[kind]}", table(HEADS, [_row(entry) for entry in of_kind(kind)])]
+        parts += [f"## {TITLES[kind]}", *[_clause(entry) for entry in of_kind(kind)]]
     return "\n\n".join(parts) + "\n"
 
 
-def _row(entry: Clause) -> tuple[str, str, str, str]:
-    return code(entry.name), prose(entry.requirement), prose(entry.fix), prose(entry.source)
+def _clause(entry: Clause) -> str:
+    fix = entry.fix.rstrip(".")
+    source = entry.source.rstrip(".")
+    return (
+        f"### `{entry.name}`\n\n{prose(entry.requirement)}\n\n"
+        f"**Fix:** {prose(fix)}.\n\n**Source:** {prose(source)}."
+    )

@@ -57,4 +57,5 @@ def _cell(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    return re.sub(r"([*<\[\]])", r"\\\1", text)
+    plain = text.replace("&", "&amp;").replace("<", "&lt;")
+    return re.sub(r"([*\[\]])", r"\\\1", plain)

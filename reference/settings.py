@@ -19,7 +19,11 @@ CHANNELS = "out/prepared/{train,validation,test}"  # three defaults as one
 def hyperparameters() -> str:
     """Each hyperparameter with its default, values and text."""
     rows = [
-        (code(entry.name), shown(entry.default), _values(entry), prose(entry.metadata["help"]))
+        (
+            code(entry.name),
+            shown(entry.default),
+            _with_values(entry.metadata["help"], _values(entry)),
+        )
         for entry in dataclasses.fields(Hyperparameters)
     ]
     built_in = ", ".join(code(name) for name in BUILT_IN_NAMES)
@@ -32,7 +36,7 @@ section `hyperparameters`.
 - A value may be quoted as JSON, as the SageMaker SDK sends it.
 - An unknown name is an error. The error names the nearest known one.
 
-{table(("name", "default", "values", "what it sets"), rows)}
+{table(("name", "default", "what it sets"), rows)}
 
 The names of SageMaker's built-in image classification are taken, too: {built_in}.
 """
@@ -42,7 +46,7 @@ def recipe() -> str:
     """Each setting of the sections `prepare`, `tuning` and `sagemaker`."""
     parts = {
         "prepare": table(("setting", "default", "what it sets"), _preparation()),
-        "tuning": table(("setting", "default", "values", "what it sets"), _tuning()),
+        "tuning": table(("setting", "default", "what it sets"), _tuning()),
         "sagemaker": table(("setting", "default", "what it sets"), _sagemaker()),
     }
     return f"""# Recipe settings
@@ -131,7 +135,7 @@ def default_of(entry: Field) -> object:
     return entry.default
 
 
-def _tuning() -> Iterator[tuple[str, str, str, str]]:
+def _tuning() -> Iterator[tuple[str, str, str]]:
     job = recipe_schema()["properties"]["tuning"]["items"]["properties"]
     for name, schema in job.items():
         inner = schema.get("properties", {})
@@ -143,14 +147,14 @@ def _tuning() -> Iterator[tuple[str, str, str, str]]:
             yield from _range(schema["additionalProperties"]["anyOf"])
 
 
-def _range(kinds: list[dict[str, Any]]) -> Iterator[tuple[str, str, str, str]]:
+def _range(kinds: list[dict[str, Any]]) -> Iterator[tuple[str, str, str]]:
     """The settings of one range: first a list alone, then by values, then by two ends."""
     for kind in kinds[1:]:
         for name, part in kind["properties"].items():
             yield _part(f"ranges.NAME.{name}", part)
 
 
-def _part(name: str, schema: dict[str, Any]) -> tuple[str, str, str, str]:
+def _part(name: str, schema: dict[str, Any]) -> tuple[str, str, str]:
     values = [code(str(value)) for value in schema.get("enum", ()) if value]
     low = schema.get("minimum")
     high = schema.get("maximum")
@@ -158,5 +162,11 @@ def _part(name: str, schema: dict[str, Any]) -> tuple[str, str, str, str]:
         values.append(f"{low} to {high}")
     elif low is not None:
         values.append(f"at least {low}")
-    text = prose(schema.get("description", ""))
-    return code(name), shown(schema.get("default")), ", ".join(values), text
+    text = _with_values(schema.get("description", ""), ", ".join(values))
+    return code(name), shown(schema.get("default")), text
+
+
+def _with_values(text: str, values: str) -> str:
+    """What a setting sets, and the values that it takes, where the text does not name them."""
+    named = all(value in text for value in values.split(", "))
+    return prose(text) if named else f"{prose(text)} ({values})"

@@ -63,7 +63,7 @@ def test_a_program_without_options_is_an_error():
     "text, expected",
     [
         ("a `<b>` c", "a `<b>` c"),
-        ("<recipe>.tar.gz", "\\<recipe>.tar.gz"),
+        ("<recipe>.tar.gz", "&lt;recipe>.tar.gz"),
         ("2 * 3\n  [D]", "2 \\* 3 \\[D\\]"),
     ],
 )
