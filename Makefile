@@ -2,7 +2,11 @@
 
 # PYTHON=… names the Python of the environment; slipway/environment.sh finds one by itself.
 VENV ?= .venv
-ENGINE ?= $(shell docker info >/dev/null 2>&1 && echo docker || echo process)
+# docker, podman or process. Asked for once, and only by what needs it: an engine may take seconds
+ifndef ENGINE
+ENGINE = $(eval ENGINE := $$(or $$(shell docker/engine.sh),process))$(ENGINE)
+endif
+CONTAINERS = $(filter-out process,$(ENGINE))
 DATA ?=
 SOAK ?=
 TUNE ?=
@@ -32,8 +36,9 @@ PYTEST = $(VENV)/bin/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-lo
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.$(ENGINE) ## Photos to a tested endpoint; DATA=folder, ENGINE=docker|process
-	@$(if $(filter docker,$(ENGINE)),$(MAKE) --no-print-directory images IMAGES='train serve')
+demo: ## Photos to a tested endpoint; DATA=folder, ENGINE=docker|podman|process
+	@$(MAKE) --no-print-directory $(VENV)/.$(if $(CONTAINERS),docker,process)
+	@$(if $(CONTAINERS),$(MAKE) --no-print-directory images IMAGES='train serve')
 	@$(VENV)/bin/python -m local_test.demo --engine '$(ENGINE)' $(if $(DATA),--data '$(DATA)')
 
 test: $(VENV)/.process $(VENV)/.docs ## Run all tests; REQUIRE_DOCKER=1, TEST_WORKERS=n
@@ -64,7 +69,7 @@ fuzz: $(VENV)/.process $(if $(GUIDED),$(VENV)-fuzz/.done) ## Hostile inputs; FUZ
 	@$(if $(GUIDED),$(GUIDED_FUZZ) requests $(GUIDED_OPTIONS))
 	@$(if $(GUIDED),$(GUIDED_FUZZ) decode $(GUIDED_OPTIONS))
 
-images: ## Build the images: IMAGES='train serve'|all, BASE_IMAGE=…, WEIGHTS=…, PACKAGES=…
+images: ## Build the images: IMAGES='train serve'|all, BASE_IMAGE=…, DISTRIBUTION=trixie, WEIGHTS=…
 	@docker/build.sh $(IMAGES)
 
 soak: $(VENV)/.docker ## Load, hostile bodies, a killed worker, SIGTERM: slipway-serve; SOAK=options
@@ -82,7 +87,7 @@ local-sagemaker: $(VENV)/.process ## Serve SageMaker's own API on this machine; 
 	@$(VENV)/bin/python -m local_sagemaker --engine '$(ENGINE)' $(SAGEMAKER)
 
 e2e: $(VENV)/.process ## Run every step, push to delete, on this machine's SageMaker; E2E=options
-	@$(if $(filter docker,$(ENGINE)),$(MAKE) --no-print-directory images IMAGES='train serve')
+	@$(if $(CONTAINERS),$(MAKE) --no-print-directory images IMAGES='train serve')
 	@$(VENV)/bin/python -m local_test.e2e --engine '$(ENGINE)' $(E2E)
 
 conformance: $(VENV)/.docker ## Check the images against SageMaker's contract; CONFORMANCE=options
@@ -128,7 +133,7 @@ bench-hook: $(VENV)/.process ## Measure what smdebug's hook costs a training ste
 bench-profile: $(VENV)/.process ## Measure what profiling costs a training; BENCH=options
 	@$(VENV)/bin/python -m bench.profile_cost $(BENCH)
 
-base: ## Make a stand-in for the base image with debootstrap, where none can be pulled (as root)
+base: ## Make a stand-in for the base image, where none can be pulled (as root); DISTRIBUTION=…
 	@docker/base.sh
 
 lock: ## Resolve docker/requirements-*.in anew into hash-locked .txt files

@@ -12,10 +12,13 @@
 #   DIRTY=1     push uncommitted changes too; the tag then ends in -dirty
 #   IMMUTABLE=1 make a missing repository with tags that cannot move
 #   OUT         the file of digest URIs; default out/images.json
+#   ENGINE      docker or podman; default the one that answers
 #   VENV        a Python environment with boto3; default .venv, which make environment makes
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")"
+# shellcheck source=docker/engine.sh
+source docker/engine.sh
 out=${OUT:-out/images.json}
 
 fail() { echo "build_and_push.sh: $*" >&2; exit 1; }
@@ -49,24 +52,36 @@ if [[ -z $registry ]]; then
     ecr=1
 fi
 
+need_engine
+export ENGINE=$engine
 docker/build.sh "${names[@]}"
 
 for name in "${names[@]}"; do
-    platform=$(docker image inspect --format '{{.Os}}/{{.Architecture}}' "slipway-$name:$tag")
+    platform=$("$engine" image inspect --format '{{.Os}}/{{.Architecture}}' "slipway-$name:$tag")
     [[ $platform == linux/amd64 ]] \
         || fail "slipway-$name:$tag is for $platform; SageMaker runs linux/amd64"
 done
 
 if [[ -n $ecr ]]; then
     password=$(ask password "$registry")
-    docker login --username AWS --password-stdin "$registry" <<<"$password" >/dev/null
+    "$engine" login --username AWS --password-stdin "$registry" <<<"$password" >/dev/null
+fi
+
+push_options=() untag_options=(--no-prune)
+if [[ $is_podman == yes ]]; then
+    push_options=(--format v2s2) untag_options=()
+    # Docker, too, speaks plain HTTP with a registry on loopback.
+    if [[ $registry =~ ^(localhost|127\.[0-9.]+)(:[0-9]+)?$ ]]; then
+        push_options+=(--tls-verify=false)
+    fi
 fi
 
 push() {  # push NAME TAG
-    docker tag "slipway-$1:$tag" "$registry/slipway-$1:$2"
+    "$engine" tag "slipway-$1:$tag" "$registry/slipway-$1:$2"
     local code=0
-    docker push "$registry/slipway-$1:$2" || code=$?
-    docker image rm --no-prune "$registry/slipway-$1:$2" >/dev/null  # of a push that failed, too
+    "$engine" push ${push_options[@]+"${push_options[@]}"} "$registry/slipway-$1:$2" || code=$?
+    # of a push that failed, too
+    "$engine" image rm ${untag_options[@]+"${untag_options[@]}"} "$registry/slipway-$1:$2" >/dev/null
     return "$code"
 }
 

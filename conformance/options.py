@@ -154,9 +154,7 @@ def _images(options: argparse.Namespace, work: Path) -> tuple[Image | None, Imag
     if not (options.train or options.serve):
         raise RunError("nothing to check: give --train IMAGE, --serve IMAGE, or --process CMD")
     if not docker.answers():
-        raise RunError(
-            "no Docker engine answers `docker info`; start one, or give a command by --process"
-        )
+        raise RunError("no container engine answers; start one, or give a command by --process")
     train = Image(options.train, work) if options.train else None
     serve = Image(options.serve, work) if options.serve else None
     return train, serve

@@ -158,7 +158,7 @@ def _docker_options(sandbox: Sandbox, verb: str, folder: Path) -> list[str]:
     options += [f"--env={name}={value}" for name, value in sandbox.variables().items()]
     for name in sandbox.read_only:
         if name != ".":
-            options.append(f"--volume={folder / name}:/opt/ml/{name}:ro")
+            options.append(docker.mount(folder / name, f"/opt/ml/{name}"))
     if sandbox.read_only_root:
         # exec: a JVM's native libraries are run from there
         options += ["--read-only", "--tmpfs=/tmp:exec"]

@@ -1,19 +1,24 @@
 #!/usr/bin/env bash
-# Usage: docker/base.sh [--force]      (as root; needs debootstrap and a running Docker engine)
+# Usage: docker/base.sh [--force] [bookworm|trixie]      (as root; needs debootstrap and an engine)
 #
-# Makes slipway-base:bookworm, a stand-in for debian:bookworm-slim, for networks where no image can
-# be pulled. It is a minimal Debian made by debootstrap, slimmed as the real one is, with this
-# site's CA bundle and pip settings: index, proxy, timeout; never a folder of this machine, never a
-# password. It carries the label org.slipway.base=stand-in, which every image built on it inherits.
-# The script does nothing when the image is there already, unless --force is given.
+# Makes slipway-base:bookworm, a stand-in for debian:bookworm-slim, or the same of another release,
+# for networks where no image can be pulled. It is a minimal Debian made by debootstrap, slimmed as
+# the real one is, with this site's CA bundle and pip settings: index, proxy, timeout; never a folder
+# of this machine, never a password. It carries the label org.slipway.base=stand-in, which every
+# image built on it inherits. The script does nothing when the image is there already, unless --force
+# is given.
 #
-#   BASE_TAG       name of the image; default slipway-base:bookworm
+#   DISTRIBUTION   Debian's release where none is given; default bookworm
+#   ENGINE         docker or podman; default the one that answers
+#   BASE_TAG       name of the image; default slipway-base:<release>
 #   DEBIAN_MIRROR  where Debian comes from; default debootstrap's own
 #   CA_BUNDLE      PEM file for pip, curl and Python; default what this machine's pip or TLS uses
 set -euo pipefail
 
-base_tag=${BASE_TAG:-slipway-base:bookworm}
-suite=bookworm
+# shellcheck source=docker/engine.sh
+source "$(dirname "${BASH_SOURCE[0]}")/engine.sh"
+# Everybody may read what is in the image, whatever may be read of this user's files.
+umask 022
 # A file of its own, since installing ca-certificates rewrites Debian's bundle.
 ca_path=/etc/ssl/site-ca-bundle.crt
 
@@ -84,19 +89,25 @@ slim() {  # slim ROOT: takes out manuals, translations and caches
         "$root"/var/log/*.log "$root"/var/log/apt "$root"/var/cache/ldconfig/aux-cache
 }
 
-case "${1:-}" in
-    "") force=no ;;
-    --force) force=yes ;;
-    *) echo "base.sh: unknown argument '$1'; the only one is --force" >&2; exit 2 ;;
-esac
-command -v docker >/dev/null || fail "docker is missing; install it: apt-get install docker.io"
-docker info >/dev/null 2>&1 \
-    || fail "no Docker engine answers; start one, or add yourself to the group docker"
-if [[ $force == no ]] && docker image inspect "$base_tag" >/dev/null 2>&1; then
-    echo "base: $base_tag is there already (make it anew: docker/base.sh --force)"
+force=no suite=${DISTRIBUTION:-bookworm}
+for word in "$@"; do
+    case $word in
+        --force) force=yes ;;
+        bookworm | trixie) suite=$word ;;
+        *) echo "base.sh: unknown argument '$word'; known: --force bookworm trixie" >&2; exit 2 ;;
+    esac
+done
+base_tag=${BASE_TAG:-slipway-base:$suite}
+need_engine
+if [[ $force == no ]] && "$engine" image inspect "$base_tag" >/dev/null 2>&1; then
+    echo "base: $base_tag is there already (make it anew: docker/base.sh --force $suite)"
     exit 0
 fi
-[[ $(id -u) == 0 ]] || fail "making a base image takes root; run: sudo $0"
+if [[ $(id -u) != 0 && $is_rootless == yes ]]; then
+    fail "making a base image takes root, whose engine has images of its own; run:" \
+        "sudo $0 $suite && sudo $engine save $base_tag | $engine load"
+fi
+[[ $(id -u) == 0 ]] || fail "making a base image takes root; run: sudo $0 $suite"
 PATH=$PATH:/usr/sbin:/sbin
 command -v debootstrap >/dev/null \
     || fail "debootstrap is missing; install it: apt-get install debootstrap"
@@ -135,9 +146,11 @@ environment=()
 for variable in SSL_CERT_FILE PIP_CERT REQUESTS_CA_BUNDLE CURL_CA_BUNDLE AWS_CA_BUNDLE; do
     environment+=(--change "ENV $variable=$ca_path")
 done
+platform=(--platform linux/amd64)
+if [[ $is_podman == yes ]]; then platform=(--os linux --arch amd64); fi
 tar --numeric-owner --sort=name --one-file-system -C "$root" -c . |
-    docker import --platform linux/amd64 \
+    "$engine" import "${platform[@]}" \
         --change "LABEL org.slipway.base=stand-in" --change 'CMD ["bash"]' \
         "${environment[@]}" - "$base_tag" >/dev/null
-size=$(docker image inspect --format '{{.Size}}' "$base_tag")
+size=$("$engine" image inspect --format '{{.Size}}' "$base_tag")
 echo "base: $base_tag, $((size / 1000000)) MB, a stand-in for debian:$suite-slim"

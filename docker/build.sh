@@ -1,13 +1,17 @@
 #!/usr/bin/env bash
 # Usage: docker/build.sh [--names] [train|serve|serve-gpu|serve-mms|all]...      (default all)
 #
-# Builds slipway-NAME of each docker/NAME.Dockerfile, tagged :latest and :<git commit>, and prints
-# their sizes. slipway-serve-gpu stands on slipway-train of the same commit, which is built first
-# where it is missing. With --names it builds nothing: it prints the names that it would build.
+# Builds slipway-NAME of each docker/NAME.Dockerfile, tagged :latest, :<git commit> and
+# :checkout-<number of this checkout>, and prints their sizes. Another checkout on the same engine
+# moves :latest; runs of this checkout take its own tag. slipway-serve-gpu stands on slipway-train of
+# the same commit, which is built first where it is missing. With --names it builds nothing: it
+# prints the names that it would build.
 #
-#   BASE_IMAGE      the image to build on; default debian:bookworm-slim. Where that cannot be pulled
-#                   it is the stand-in of docker/base.sh, which is made first if it is missing (that
-#                   takes root)
+#   ENGINE          docker or podman; default the one that answers
+#   DISTRIBUTION    Debian's release: bookworm (Python 3.11) or trixie (3.13); default bookworm
+#   BASE_IMAGE      the image to build on; default debian:<DISTRIBUTION>-slim. Where that cannot be
+#                   pulled it is the stand-in of docker/base.sh, which is made first if it is missing
+#                   (that takes root)
 #   WEIGHTS         ImageNet weights to bake into slipway-train, such as resnet50,vgg16;
 #                   default none
 #   PACKAGES        more of Debian's packages for slipway-train, such as 'g++ python3-dev' for
@@ -17,14 +21,32 @@
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-default_base=debian:bookworm-slim
-stand_in=${BASE_TAG:-slipway-base:bookworm}
+# shellcheck source=docker/engine.sh
+source docker/engine.sh
+distribution=${DISTRIBUTION:-bookworm}
+default_base=docker.io/library/debian:$distribution-slim  # Podman asks for short names
+stand_in=${BASE_TAG:-slipway-base:$distribution}
 
 fail() { echo "build.sh: $1" >&2; exit 1; }
 
-has_image() { docker image inspect "$1" >/dev/null 2>&1; }
+has_image() { "$engine" image inspect "$1" >/dev/null 2>&1; }
 
-megabytes() { echo "$(($(docker image inspect --format '{{.Size}}' "$1") / 1000000))MB"; }
+megabytes() { echo "$(($("$engine" image inspect --format '{{.Size}}' "$1") / 1000000))MB"; }
+
+pull() {  # pull IMAGE SECONDS: not everywhere is there a program `timeout`
+    local client waited=0
+    "$engine" pull --quiet --platform linux/amd64 "$1" &
+    client=$!
+    while kill -0 "$client" 2>/dev/null; do
+        if [[ $waited -ge $2 ]]; then
+            kill "$client"
+            return 1
+        fi
+        sleep 1
+        waited=$((waited + 1))
+    done
+    wait "$client"
+}
 
 choose_base() {  # sets base
     base=${BASE_IMAGE:-}
@@ -32,17 +54,44 @@ choose_base() {  # sets base
     base=$default_base
     if has_image "$base"; then return; fi
     echo "images: pulling $base (at most ${PULL_TIMEOUT_S:-60} s)"
-    if timeout "${PULL_TIMEOUT_S:-60}" docker pull --quiet --platform linux/amd64 "$base"; then
-        return
-    fi
+    if pull "$base" "${PULL_TIMEOUT_S:-60}"; then return; fi
     base=$stand_in
     echo "images: $default_base cannot be pulled; building on the stand-in $base instead"
-    if ! has_image "$base"; then docker/base.sh; fi
+    if ! has_image "$base"; then docker/base.sh "$distribution"; fi
+}
+
+# Sets context: a copy of what the Dockerfiles copy, which everybody may read. A clone that was made
+# under umask 077 would give images that only root can run, since COPY keeps the modes. With the same
+# modes everywhere, checkouts also share their layers.
+make_context() {
+    local line path
+    context=$(mktemp -d)
+    trap 'rm -rf "$context"' EXIT
+    cp .dockerignore "$context"
+    while read -r line; do
+        # what .dockerignore lets through, such as !recipes/*.py
+        if [[ $line != !* ]]; then continue; fi
+        for path in ${line#!}; do
+            mkdir -p "$context/$(dirname "$path")"
+            cp -RpP "$path" "$context/$path"
+        done
+    done <.dockerignore
+    chmod -R u+rw,go=rX "$context"
+}
+
+# The tag latest is everybody's on this engine.
+say_whose_latest() {  # say_whose_latest NAME
+    local tags
+    tags=$("$engine" image inspect --format '{{json .RepoTags}}' "slipway-$1:latest" 2>/dev/null) \
+        || return 0
+    if [[ $tags == *:checkout-* && $tags != *":$mine"* ]]; then
+        echo "images: slipway-$1:latest was another checkout's; that one keeps its own tag"
+    fi
 }
 
 is_stand_in() {
     local format='{{index .Config.Labels "org.slipway.base"}}'
-    [[ $(docker image inspect --format "$format" "$1" 2>/dev/null) == stand-in ]]
+    [[ $("$engine" image inspect --format "$format" "$1" 2>/dev/null) == stand-in ]]
 }
 
 build() {  # build NAME: docker/NAME.Dockerfile becomes slipway-NAME, once in a run
@@ -67,8 +116,12 @@ build() {  # build NAME: docker/NAME.Dockerfile becomes slipway-NAME, once in a 
         if [[ -n ${!variable:-} ]]; then options+=(--build-arg "$variable"); fi
     done
     echo "images: building slipway-$name:$tag on $base"
-    docker build "${options[@]}" --file "docker/$name.Dockerfile" \
-        --tag "slipway-$name:latest" --tag "slipway-$name:$tag" .
+    say_whose_latest "$name"
+    # SageMaker refuses OCI manifests, which are Podman's own.
+    if [[ $is_podman == yes ]]; then options+=(--format docker); fi
+    "$engine" build "${options[@]}" --file "docker/$name.Dockerfile" \
+        --tag "slipway-$name:latest" --tag "slipway-$name:$tag" --tag "slipway-$name:$mine" \
+        "$context"
     built+=("$name")
 }
 
@@ -92,14 +145,13 @@ if [[ $only_names == yes ]]; then
     echo "${names[*]}"
     exit 0
 fi
-command -v docker >/dev/null || fail "docker is missing; install it: apt-get install docker.io"
-docker info >/dev/null 2>&1 \
-    || fail "no Docker engine answers; start one, or add yourself to the group docker"
+need_engine
+mine=$(checkout_tag)
 
 # BuildKit builds where the client has it: always before version 23, and as the plug-in buildx
 # since. The Dockerfiles need nothing that only BuildKit has.
-client=$(docker version --format '{{.Client.Version}}' || true)
-if docker buildx version >/dev/null 2>&1 || [[ $client =~ ^(19|20)\. ]]; then
+client=$("$engine" version --format '{{.Client.Version}}' || true)
+if "$engine" buildx version >/dev/null 2>&1 || [[ $client =~ ^(19|20)\. ]]; then
     export DOCKER_BUILDKIT=1
 else
     export DOCKER_BUILDKIT=0
@@ -109,6 +161,7 @@ if [[ ! -t 1 ]]; then export BUILDKIT_PROGRESS=plain; fi
 export BUILDX_NO_DEFAULT_ATTESTATIONS=1
 
 choose_base
+make_context
 network=${BUILD_NETWORK:-}
 # The networks that need a stand-in tend to need the host's name service and routes too.
 if [[ -z $network ]] && is_stand_in "$base"; then network=host; fi

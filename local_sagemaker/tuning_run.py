@@ -22,6 +22,7 @@ from local_sagemaker.record import Record
 from local_sagemaker.trial_logs import TrialLogs
 from local_sagemaker.tuning_recipe import parents, recipe
 from runtime import opt_ml, processes
+from runtime.engine_facts import PROCESS
 from runtime.errors import RunError
 
 log = logging.getLogger(__name__)
@@ -130,7 +131,7 @@ class TuningRun(threading.Thread):
         image = engine.find_image(algorithm["TrainingImage"], "train")
         command = [sys.executable, "-m", "tune", str(given), "--keep"]
         command += ["--data", str(self.folder / "data"), "--out", str(self.folder / "out")]
-        if engine.name == "docker":
+        if engine.name != PROCESS:
             command += ["--engine", "container", "--image", image]
         else:
             command += ["--engine", "process"]

@@ -14,6 +14,7 @@ from local_sagemaker.models import container_of
 from local_sagemaker.platform import Platform
 from local_sagemaker.record import Record
 from runtime.container_engine import RunSpec
+from runtime.engine_facts import PROCESS
 from runtime.errors import RunError
 from runtime.instances import Instance, stop_all
 from runtime.timeouts import SERVE_STOP_S
@@ -116,7 +117,7 @@ class Variant:
 
     def inside(self, path: Path) -> str:
         """A path below the folder, as the containers see it."""
-        if self.platform.container_engine.name == "process":
+        if self.platform.container_engine.name == PROCESS:
             return str(path)
         return f"{MODELS}/{path.relative_to(self.folder)}"
 

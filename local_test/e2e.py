@@ -23,6 +23,7 @@ from local_test.e2e_steps import StepFailed, Steps
 from local_test.e2e_story import NAME, begin, host, search_and_train
 from recipes.command_line import CommandLine
 from runtime.container_engine import choose_container_engine
+from runtime.engine_facts import PROCESS
 from runtime.errors import RunError
 from runtime.processes import REPOSITORY
 from slipway.steps import ENGINE_HELP, described
@@ -93,7 +94,7 @@ def run(engine: str, out: Path, kept: Path | None = None) -> tuple[int, LeftBehi
             search_and_train(steps)
             host(steps, bucket)
             left = leftovers.in_aws(cloud.client, bucket)
-        if engine == "docker":
+        if engine != PROCESS:
             left |= leftovers.in_engine(work / "sagemaker", registry)
         left["processes"] = leftovers.processes(mark)
         left["files"] = leftovers.files(work / "sagemaker" / "work")
@@ -108,7 +109,7 @@ def start(steps: Steps, servers: ExitStack, engine: str, work: Path, kept: Path 
     environment = dict(os.environ)
     registry = ""
     details = "moto, local SageMaker"
-    if engine == "docker":
+    if engine != PROCESS:
         details += ", a registry"
     with steps.step("start", details):
         # boto3 of all steps reads these variables: every call stays on this machine.
@@ -116,7 +117,7 @@ def start(steps: Steps, servers: ExitStack, engine: str, work: Path, kept: Path 
         os.environ["AWS_ENDPOINT_URL"] = servers.enter_context(moto)
         server = cloud.sagemaker(work, engine, dict(os.environ))
         os.environ.update(servers.enter_context(server))
-        if engine == "docker":
+        if engine != PROCESS:
             registry = servers.enter_context(cloud.registry(work, environment, kept))
     return registry
 

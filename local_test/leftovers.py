@@ -62,7 +62,7 @@ def in_engine(state: Path, registry: str) -> dict[str, list[str]]:
     Containers that have a folder of the state mounted, the server's networks, images by name.
     """
     return {
-        "containers": docker.containers_with_mount(str(state), "Names"),
+        "containers": docker.containers_with_mount(str(state)),
         "images": docker.images_named(f"{registry}/*"),
         "networks": docker.networks_with_label(f"{LABEL}={state}"),
     }

@@ -24,5 +24,6 @@ model=$(cd "$folder" && pwd)
 name=slipway-serve-$$-$RANDOM
 
 echo "serve.sh: $model on http://127.0.0.1:$port" >&2
-run_attached "$name" 30 --publish "127.0.0.1:$port:8080" --volume "$model:/opt/ml/model:ro" \
-    "$@" "$image" serve
+need_engine
+run_attached "$name" 30 --publish "127.0.0.1:$port:8080" \
+    "$(mount_option "$model" /opt/ml/model ,readonly)" "$@" "$image" serve

@@ -8,7 +8,8 @@
 # SIGTERM, and SIGKILL 120 s later. Leaves with the container's exit code. The container runs as
 # root, as on SageMaker; what it wrote is handed to you at the end.
 #
-#   GPUS           all, none, or auto: all where the engine has NVIDIA's runtime; default auto
+#   ENGINE         docker or podman; default the one that answers
+#   GPUS           all, none, or auto: all where the engine has NVIDIA's; default auto
 #   SHM_SIZE       size of /dev/shm; default 2g. NCCL needs it, and your own scripts if their data
 #                  loaders have worker processes
 #   STOP_TIMEOUT_S seconds between SIGTERM and SIGKILL; default 120
@@ -27,13 +28,12 @@ root=$(cd "$2" && pwd)
 shift 2
 name=slipway-train-$$-$RANDOM
 
+need_engine
 gpus=()
 case ${GPUS:-auto} in
     all) gpus=(--gpus all) ;;
     none) ;;
-    auto)
-        runtimes=$(docker info --format '{{json .Runtimes}}' || true)
-        if [[ $runtimes == *'"nvidia"'* ]]; then gpus=(--gpus all); fi ;;
+    auto) gpus=(${all_gpus[@]+"${all_gpus[@]}"}) ;;
     *) fail "GPUS='$GPUS' is none of all, none, auto" ;;
 esac
 
@@ -62,12 +62,13 @@ write_missing hyperparameters '{}'
 
 code=0
 run_attached "$name" "${STOP_TIMEOUT_S:-120}" --shm-size "${SHM_SIZE:-2g}" \
-    --volume "$root:/opt/ml" ${gpus[@]+"${gpus[@]}"} "$@" "$image" train || code=$?
+    "$(mount_option "$root" /opt/ml)" ${gpus[@]+"${gpus[@]}"} "$@" "$image" train || code=$?
 
 # Root's files would be in the way of the next run. A rootless engine's are yours already.
 written=("$root/model" "$root/output" "$root/checkpoints")
 if [[ -n $(find "${written[@]}" ! -user "$(id -u)" -print -quit 2>/dev/null) ]]; then
-    docker run --rm --network none --volume "$root:/opt/ml" --entrypoint chown "$image" \
+    "$engine" run --rm --network none "$(mount_option "$root" /opt/ml)" \
+        --entrypoint chown "$image" \
         -R "$(id -u):$(id -g)" /opt/ml/model /opt/ml/output /opt/ml/checkpoints
 fi
 exit "$code"

@@ -1,4 +1,4 @@
-"""The two ways to run what SageMaker would run: images in Docker, or programs as processes."""
+"""The two ways to run what SageMaker would run: images in containers, or programs as processes."""
 
 import itertools
 import os
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from runtime import docker, processes
+from runtime.engine_facts import PROCESS, choose, facts
 from runtime.errors import RunError
 from runtime.instances import ContainerInstance, Instance
 from runtime.ports import free_port
@@ -46,7 +47,7 @@ class ContainerEngine(Protocol):
 
     @property
     def name(self) -> str:
-        """docker or process, as ENGINE= and --engine have it."""
+        """docker, podman or process, as ENGINE= and --engine have it."""
 
     @property
     def interface(self) -> str:
@@ -80,7 +81,6 @@ class ContainerEngine(Protocol):
 class DockerEngine:
     """Containers. state: a server's folder; its containers and networks carry it in a label."""
 
-    name = "docker"
     interface = "eth0"
 
     def __init__(self, state: Path | None = None) -> None:
@@ -91,21 +91,31 @@ class DockerEngine:
             self._work = f"{owner}/work/"
         self._label = f"{LABEL}={owner}"
 
+    @property
+    def name(self) -> str:
+        return facts().program
+
     def gateway(self) -> str | None:
         return docker.gateway() or None
 
     def find_image(self, uri: str, verb: str) -> str:
-        """The image of that name, or the local one with its last name and tag, or its latest."""
+        """The image of that name, or the local one with its last name and tag, or its latest.
+
+        A name alone, such as slipway-train, is this checkout's image.
+        """
         last = uri.rsplit("/", 1)[-1]
         repository = re.split("[:@]", last)[0]
-        for candidate in (uri, last, f"{repository}:latest"):
+        own = docker.own_image(repository)
+        if uri == repository:
+            uri = own
+        for candidate in (uri, last, own, f"{repository}:latest"):
             by_digest = "@" in candidate  # a digest is only found with its registry's name
             if by_digest and candidate != uri:
                 continue
             if docker.image_exists(candidate):
                 return candidate
         raise RunError(
-            f"the Docker engine here has neither '{uri}' nor '{last}' nor '{repository}:latest'; "
+            f"{self.name} has neither '{uri}' nor '{last}' nor '{repository}:latest'; "
             "build or pull it"
         )
 
@@ -155,7 +165,7 @@ class ProcessEngine:
     state: the folder of a server, which remembers its processes there.
     """
 
-    name = "process"
+    name = PROCESS
     interface = "lo"
 
     def __init__(self, state: Path | None = None) -> None:
@@ -169,7 +179,7 @@ class ProcessEngine:
         last = uri.rsplit("/", 1)[-1]
         if not OWN_IMAGES.match(last) or not last.startswith(f"slipway-{verb}"):
             raise RunError(
-                "without a Docker engine only the project's own images can be run, "
+                "without a container engine only the project's own images can be run, "
                 f"here slipway-{verb}; found '{uri}'"
             )
         return uri
@@ -186,7 +196,7 @@ class ProcessEngine:
     def start(self, spec: RunSpec, on_line: Callable[[str], None] | None) -> Instance:
         self.find_image(spec.image, spec.verb)
         if spec.entrypoint or spec.arguments:
-            raise RunError("ContainerEntrypoint and ContainerArguments need a Docker engine")
+            raise RunError("ContainerEntrypoint and ContainerArguments need a container engine")
         arguments = [sys.executable, "-m", spec.verb]
         environment = {**os.environ, **spec.environment}
         port = 0
@@ -229,34 +239,23 @@ def loopback_rendezvous(count: int) -> dict[str, str]:
 
 
 def choose_container_engine(wanted: str) -> str:
-    """docker or process as wanted; for "", docker where an engine answers. RunError otherwise."""
-    if wanted not in ("", "docker", "process"):
-        raise RunError(f"ENGINE must be docker or process, found '{wanted}'")
-    if wanted == "process":
-        return "process"
-    if docker.answers():
-        return "docker"
-    if wanted == "docker":
-        raise RunError(
-            "ENGINE=docker, but no Docker engine answers `docker info`; start one, "
-            "or set ENGINE=process"
-        )
-    return "process"
+    """docker, podman or process as wanted; for "", the engine that answers. RunError otherwise."""
+    return choose(wanted)
 
 
 def make_container_engine(name: str, state: Path | None = None) -> ContainerEngine:
-    """The engine of this name, docker or process. state: a server's folder, if it has one."""
-    if name == "docker":
-        return DockerEngine(state)
-    return ProcessEngine(state)
+    """The engine of this name. state: a server's folder, if it has one."""
+    if name == PROCESS:
+        return ProcessEngine(state)
+    return DockerEngine(state)
 
 
 def _mounts(spec: RunSpec) -> list[str]:
     if spec.verb == "train":
-        return ["--volume", f"{spec.folder}:/opt/ml", f"--shm-size={docker.SHM_SIZE}"]
-    access = "" if spec.writable else ":ro"
+        whole = docker.mount(spec.folder, "/opt/ml", writable=True)
+        return [whole, f"--shm-size={docker.SHM_SIZE}"]
     publish = f"--publish=127.0.0.1::{docker.SERVING_PORT}"
-    return ["--volume", f"{spec.folder}:{spec.mount}{access}", publish]
+    return [docker.mount(spec.folder, spec.mount, spec.writable), publish]
 
 
 def _network(spec: RunSpec) -> list[str]:

@@ -1,20 +1,20 @@
-"""The one client of the Docker engine: the `docker` program, and what its commands print.
+"""The one client of the container engine: `docker` or `podman`, and what its commands print.
 
 It knows images, containers and networks; it knows nothing of trainings and endpoints.
 """
 
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from runtime.engine_facts import facts
 from runtime.errors import RunError
 
-# Variables of every container. Without a value here, `docker run` passes on the caller's own. A
+# Variables of every container. Without a value here, `run` passes on the caller's own. A
 # container then takes as many threads as a process would: on a busy machine, the threads of one
 # step otherwise wait for each other many times longer.
 THREADS = ("--env", "OMP_NUM_THREADS")
@@ -25,7 +25,7 @@ SERVING_PORT = 8080  # of a container: SageMaker's guide, "How containers serve 
 def call(*arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run one command of `docker` to its end, and keep what it prints."""
     return subprocess.run(
-        ["docker", *arguments], cwd=folder, capture_output=True, text=True, check=False
+        [facts().program, *arguments], cwd=folder, capture_output=True, text=True, check=False
     )
 
 
@@ -33,7 +33,8 @@ def output(*arguments: str) -> str:
     """What a command prints. RunError when it fails."""
     done = call(*arguments)
     if done.returncode:
-        raise RunError(f"docker {arguments[0]} failed: {done.stderr.strip()[-500:]}")
+        said = done.stderr.strip()[-500:]
+        raise RunError(f"{facts().program} {arguments[0]} failed: {said}")
     return done.stdout
 
 
@@ -43,8 +44,8 @@ def output_or_nothing(*arguments: str) -> str:
 
 
 def answers() -> bool:
-    """Whether a Docker engine can be reached."""
-    return bool(shutil.which("docker")) and call("info").returncode == 0
+    """Whether a container engine can be reached."""
+    return facts().answers
 
 
 # --- options of `docker run` ---
@@ -53,25 +54,41 @@ def answers() -> bool:
 def identity() -> list[str]:
     """The user of a container: root as on SageMaker, or an ordinary user's own identity.
 
-    An ordinary user must own what the container writes.
+    An ordinary user must own what the container writes. In a rootless engine the container's root
+    is that user, and every other identity in the container is a stranger to the user's files.
     """
-    if os.getuid() == 0:
+    if os.getuid() == 0 or facts().rootless:
         return []
     return ["--user", f"{os.getuid()}:{os.getgid()}"]
 
 
 def all_gpus() -> list[str]:
     """The option that gives a container all GPUs; none where the engine has none."""
-    runtimes = call("info", "--format", "{{json .Runtimes}}").stdout or "{}"
-    if "nvidia" in json.loads(runtimes):
-        return ["--gpus", "all"]
-    return []
+    return list(facts().gpus)
+
+
+def one_gpu(number: int) -> list[str]:
+    """The option that gives a container one GPU."""
+    if facts().podman:
+        return [f"--device=nvidia.com/gpu={number}"]
+    return ["--gpus", f"device={number}"]
+
+
+def mount(source: Path, target: str, writable: bool = False) -> str:
+    """The option that mounts a file or a folder, which must be there. Its path may be any."""
+    # A line of CSV. --volume would take a colon in the path for its own.
+    path = str(source.absolute()).replace('"', '""')
+    options = f'--mount=type=bind,"src={path}",dst={target}'
+    if writable:
+        return options
+    return f"{options},readonly"
 
 
 def run_command(image: str, arguments: list[str], name: str, options: list[str]) -> list[str]:
     """The command line of `docker run` for a named container, which is removed when it ends."""
     return [
-        *("docker", "run", "--rm", "--name", name),
+        *(facts().program, "run", "--rm", "--name", name),
+        *facts().confinement,
         *identity(),
         *THREADS,
         *options,
@@ -83,6 +100,17 @@ def run_command(image: str, arguments: list[str], name: str, options: list[str])
 # --- images ---
 
 
+def own_image(name: str) -> str:
+    """This checkout's image of that name, such as slipway-train; the name where there is none.
+
+    Another checkout on the same engine moves the tag latest, but not this checkout's.
+    """
+    tagged = f"{name}:{facts().checkout}"
+    if answers() and image_exists(tagged):
+        return tagged
+    return name
+
+
 def image_exists(image: str) -> bool:
     return call("image", "inspect", image).returncode == 0
 
@@ -91,7 +119,7 @@ def image_description(image: str) -> dict[str, Any]:
     """The JSON of `docker image inspect`. RunError when the engine does not have the image."""
     found = call("image", "inspect", image)
     if found.returncode:
-        raise RunError(f"the Docker engine here has no image '{image}'; build or pull it")
+        raise RunError(f"{facts().program} has no image '{image}' here; build or pull it")
     description: dict[str, Any] = json.loads(found.stdout)[0]
     return description
 
@@ -105,7 +133,7 @@ def image_history(image: str) -> list[str]:
 def saved_image(image: str) -> Iterator[IO[bytes]]:
     """The archive of an image's layers, as a stream."""
     process = subprocess.Popen(
-        ["docker", "save", image], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [facts().program, "save", image], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     assert process.stdout is not None  # it was asked for above
     try:
@@ -153,7 +181,8 @@ def exit_code(name: str) -> int:
 
 def processes(name: str) -> list[int]:
     """A container's processes as this machine numbers them, the first one first."""
-    shown = output_or_nothing("top", name, "-o", "pid").splitlines()
+    columns = ["hpid"] if facts().podman else ["-o", "pid"]
+    shown = output_or_nothing("top", name, *columns).splitlines()
     return sorted(int(line) for line in shown[1:])
 
 
@@ -181,18 +210,21 @@ def terminate(name: str) -> None:
 def remove(*names: str) -> None:
     """Kill containers and remove them with their volumes. It may be called for removed ones."""
     if names:
-        call("rm", "--force", "--volumes", *names)
+        at_once = ["--time=0"] if facts().podman else []  # as docker does
+        call("rm", "--force", "--volumes", *at_once, *names)
 
 
-def containers_with_mount(path: str, field: str = "ID") -> list[str]:
-    """Containers with a folder mounted whose path contains this one. field: ID or Names."""
-    template = f"{{{{.{field}}}}}\t{{{{.Mounts}}}}"
-    shown = output_or_nothing("ps", "--all", "--no-trunc", "--format", template)
+def containers_with_mount(path: str) -> list[str]:
+    """Names of the containers with a folder mounted whose path contains this one."""
+    everything = output_or_nothing("ps", "--all", "--quiet", "--no-trunc").split()
+    if not everything:
+        return []
+    template = "{{json .Name}}\t{{json .Mounts}}"
     found = []
-    for line in shown.splitlines():
-        container, _, mounts = line.partition("\t")
-        if path in mounts:
-            found.append(container)
+    for line in output_or_nothing("inspect", "--format", template, *everything).splitlines():
+        name, mounts = (json.loads(text) for text in line.split("\t"))
+        if any(path in mounted.get("Source", "") for mounted in mounts):
+            found.append(name.removeprefix("/"))
     return found
 
 
@@ -219,7 +251,11 @@ def networks_with_label(label: str) -> list[str]:
 def gateway() -> str:
     """The address of this machine on the network that containers are on by default; "" if none."""
     template = "{{range .IPAM.Config}}{{.Gateway}} {{end}}"
-    addresses = output_or_nothing("network", "inspect", "bridge", "--format", template).split()
+    network = "bridge"
+    if facts().podman:
+        template = "{{range .Subnets}}{{.Gateway}} {{end}}"
+        network = "podman"
+    addresses = output_or_nothing("network", "inspect", network, "--format", template).split()
     if not addresses:
         return ""
     return addresses[0]

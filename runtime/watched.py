@@ -80,7 +80,7 @@ def serving_container(
         *(f"--memory={memory}", f"--memory-swap={memory}"),
         *("--read-only", "--tmpfs=/tmp", "--cap-drop=ALL"),
         f"--publish=127.0.0.1::{docker.SERVING_PORT}",
-        f"--volume={model.absolute()}:/opt/ml/model:ro",
+        docker.mount(model, "/opt/ml/model"),
         *docker.THREADS,
         *variables,
         *options,

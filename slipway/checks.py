@@ -11,7 +11,7 @@ from pathlib import Path
 from artifact.machine import cpu_count, memory_limit
 from recipes.command_line import RECIPE, recipe_here
 from recipes.errors import RecipeError
-from runtime import docker
+from runtime import docker, engine_facts
 from runtime.errors import RunError
 from runtime.processes import REPOSITORY
 from slipway.project import photos_of, project_recipe
@@ -85,19 +85,12 @@ def git() -> Check:
 
 
 def container_engine() -> Check:
-    """Docker, and whether this user may ask it."""
-    if not shutil.which("docker"):
-        found = "no Docker; trainings run as processes, images cannot be built"
-        mend = here("sudo apt-get install docker.io", "brew install --cask docker")
-        return Check("docker", NOTE, found, mend)
-    asked = docker.call("info")
-    if asked.returncode == 0:
-        return Check("docker", OK, "an engine answers")
-    if "permission denied" in asked.stderr.lower():
-        found = "an engine is there, but this user may not ask it"
-        return Check("docker", NOTE, found, 'sudo usermod -aG docker "$USER"; newgrp docker')
-    found = "Docker is installed, but no engine answers"
-    return Check("docker", NOTE, found, here("sudo systemctl start docker", "open -a Docker"))
+    """Docker or Podman, and whether this user may ask it."""
+    facts = engine_facts.facts()
+    if facts.answers:
+        return Check("docker", OK, facts.found)
+    found = f"{facts.found}; trainings run as processes, images cannot be built"
+    return Check("docker", NOTE, found, facts.mend)
 
 
 def packages(has_engine: bool) -> Check:
@@ -114,8 +107,8 @@ def packages(has_engine: bool) -> Check:
 
 def images(has_engine: bool) -> Check:
     if not has_engine:
-        return Check("images", NOTE, "none without a Docker engine")
-    lacking = [name for name in IMAGES if not docker.image_exists(name)]
+        return Check("images", NOTE, "none without a container engine")
+    lacking = [name for name in IMAGES if not docker.image_exists(docker.own_image(name))]
     if not lacking:
         return Check("images", OK, ", ".join(IMAGES))
     found = f"without {', '.join(lacking)}; the first command that needs one builds it"
@@ -157,7 +150,10 @@ def gpu(has_engine: bool) -> Check:
         return Check("gpu", NOTE, "nvidia-smi finds none", "nvidia-smi")
     if has_engine and not docker.all_gpus():
         found = f"{names}, but containers do not get it"
-        return Check("gpu", NOTE, found, "sudo nvidia-ctk runtime configure --runtime=docker")
+        mend = "sudo nvidia-ctk runtime configure --runtime=docker"
+        if engine_facts.facts().podman:
+            mend = "sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml"
+        return Check("gpu", NOTE, found, mend)
     return Check("gpu", OK, names)
 
 

@@ -15,6 +15,7 @@ from artifact.listening import check_free
 from recipes.command_line import CommandLine
 from runtime import docker
 from runtime.container_engine import choose_container_engine
+from runtime.engine_facts import PROCESS
 from runtime.errors import RunError
 from runtime.own_images import make_ready
 from slipway.project import results_here
@@ -45,7 +46,7 @@ def serve(options: argparse.Namespace, page: bool = False) -> int:
     shown = f"{url}/" if page else f"{url}/invocations"
     print(f"serve: '{model}' at {shown}, with {described(name)}; Ctrl-C ends it", flush=True)
     samples = results_here().prepared / "validation"
-    if name == "docker":
+    if name != PROCESS:
         command = in_docker(options, model, samples if page else None)
         os.execvp(command[0], command)
     environment = as_process(options, model, samples if page else None)
@@ -62,13 +63,14 @@ def in_docker(options: argparse.Namespace, model: Path, samples: Path | None) ->
     """The command that serves in a container. samples: of the page; None for no page."""
     words = [
         f"--publish={options.host}:{options.port}:{docker.SERVING_PORT}",
-        f"--volume={model}:/opt/ml/model:ro",
+        docker.mount(model, "/opt/ml/model"),
     ]
     if samples:
         words += ["--env=SLIPWAY_PAGE=1", f"--env=SAGEMAKER_MAX_PAYLOAD_IN_MB={PAGE_MB}"]
         if samples.is_dir():
-            words += [f"--volume={samples}:/samples:ro", "--env=SLIPWAY_SAMPLES=/samples"]
-    return docker.run_command("slipway-serve", ["serve"], f"slipway-serve-{os.getpid()}", words)
+            words += [docker.mount(samples, "/samples"), "--env=SLIPWAY_SAMPLES=/samples"]
+    image = docker.own_image("slipway-serve")
+    return docker.run_command(image, ["serve"], f"slipway-serve-{os.getpid()}", words)
 
 
 def as_process(options: argparse.Namespace, model: Path, samples: Path | None) -> dict[str, str]:

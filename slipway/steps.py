@@ -13,13 +13,14 @@ from artifact.json_text import read_json
 from recipes.preparation import Preparation
 from runtime import docker, job_tree
 from runtime.container_engine import ContainerEngine
+from runtime.engine_facts import PROCESS
 from runtime.errors import RunError
 from runtime.opt_ml import lay_out, pack_model
 from runtime.own_images import train
 from runtime.processes import REPOSITORY
 from slipway.project import Results
 
-ENGINE_HELP = "docker or process (default: docker where an engine answers)"
+ENGINE_HELP = "docker, podman or process (default: $ENGINE, else the engine that answers)"
 UNFINISHED = "unfinished"  # and a number, below out/: what a run writes until its end
 LOCK = ".lock"
 CHANNELS = ("train", "validation", "test")
@@ -27,9 +28,9 @@ CHANNELS = ("train", "validation", "test")
 
 def described(engine: str) -> str:
     """A container engine's name in words."""
-    if engine == "docker":
-        return "the images in Docker"
-    return "plain processes (no containers)"
+    if engine == PROCESS:
+        return "plain processes (no containers)"
+    return f"the images in {engine.capitalize()}"
 
 
 @contextmanager
@@ -107,7 +108,7 @@ def print_table(rows: Mapping[str, object]) -> None:
 def _remove_leftovers(out: Path) -> None:
     """Remove what earlier runs did not bring to their end, with their containers."""
     for leftover in out.glob(f"{UNFINISHED}-*"):
-        if shutil.which("docker"):
+        if docker.answers():
             docker.remove(*docker.containers_with_mount(f"{leftover}/"))
         shutil.rmtree(leftover, ignore_errors=True)
 

@@ -140,14 +140,16 @@ def make_engine(settings: SearchSettings, gpu: int | None = None) -> Engine:
 
 def _docker_run(root: Path, settings: SearchSettings, gpu: int | None) -> list[str]:
     """`docker run IMAGE train` as SageMaker does it; SIGTERM to it is passed on to the training."""
-    options = ["--hostname", "algo-1", "--shm-size", docker.SHM_SIZE, "--volume", f"{root}:/opt/ml"]
+    options = ["--hostname", "algo-1", "--shm-size", docker.SHM_SIZE]
+    options.append(docker.mount(root, "/opt/ml", writable=True))
     for name, folder in settings.channels.items():
-        options += ["--volume", f"{folder}:/opt/ml/input/data/{name}:ro"]
+        options.append(docker.mount(folder, f"/opt/ml/input/data/{name}"))
     for variable in settings.variables:
         options += ["--env", variable]
     if gpu is not None:
-        options += ["--gpus", f"device={gpu}"]
-    return docker.run_command(settings.image, ["train"], _container(root), options)
+        options += docker.one_gpu(gpu)
+    image = docker.own_image(settings.image)
+    return docker.run_command(image, ["train"], _container(root), options)
 
 
 def _docker_remove(root: Path) -> None:

@@ -1,9 +1,10 @@
 """The Docker commands of the serving bench."""
 
 import json
-import subprocess
 from pathlib import Path
 from typing import TypedDict, cast
+
+from runtime.docker import mount, output
 
 BENCH = Path(__file__).resolve().parent.parent
 PEERS_IMAGE = "slipway-bench-peers"
@@ -17,12 +18,8 @@ class BareEngine(TypedDict):
 
 
 def docker(*arguments: str) -> str:
-    """The command's output. RuntimeError with its complaint when it fails."""
-    command = ["docker", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"docker {arguments[0]} failed: {done.stderr.strip()[-500:]}")
-    return done.stdout
+    """The command's output. RunError with its complaint when it fails."""
+    return output(*arguments)
 
 
 def build_peers() -> None:
@@ -40,7 +37,7 @@ def image_bytes(image: str) -> int:
 
 def bare_engine(model: Path, photos: Path, precision: str, seconds: float) -> BareEngine:
     """Our engine in a loop without a server, in the serving image."""
-    loop = f"--volume={BENCH / 'serving' / 'loop.py'}:/loop.py:ro"
+    loop = mount(BENCH / "serving" / "loop.py", "/loop.py")
     command = ["python", "/loop.py", precision, str(seconds)]
     mounts = [*_mounts(model, photos), loop]
     output = docker("run", "--rm", *mounts, "slipway-serve", *command)
@@ -60,4 +57,4 @@ def _last_json(output: str) -> object:
 
 
 def _mounts(model: Path, photos: Path) -> list[str]:
-    return [f"--volume={model}:/opt/ml/model:ro", f"--volume={photos}:/photos:ro"]
+    return [mount(model, "/opt/ml/model"), mount(photos, "/photos")]

@@ -4,7 +4,6 @@ Ours run as built, the peers as their users run them.
 """
 
 import json
-import subprocess
 import time
 import urllib.request
 from base64 import b64encode
@@ -13,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.serving.containers import PEERS_IMAGE, docker
+from runtime.docker import mount, remove
 from runtime.load import Request
 
 START_TIMEOUT_S = 180
@@ -59,7 +59,7 @@ class Contestant:
             "--detach",
             f"--name={self.container}",
             "--publish=127.0.0.1::8080",
-            f"--volume={model}:/opt/ml/model:ro",
+            mount(model, "/opt/ml/model"),
         ]
         options += [f"--env={name}={value}" for name, value in self.environment.items()]
         docker("run", *options, self.image, *self.command)
@@ -73,8 +73,7 @@ class Contestant:
 
     def remove(self) -> None:
         """Remove the container, paused or not."""
-        command = ["docker", "rm", "--force", self.container]
-        subprocess.run(command, capture_output=True, check=False)
+        remove(self.container)
 
     def pause(self) -> None:
         """Take the processor from it."""

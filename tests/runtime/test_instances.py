@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from runtime import processes
-from runtime.container_engine import ProcessEngine, RunSpec, choose_container_engine
+from runtime.container_engine import ProcessEngine, RunSpec
 from runtime.errors import RunError
 from runtime.instances import Instance
 from runtime.timeouts import SERVE_STOP_S, TRAIN_STOP_S
@@ -69,8 +69,3 @@ def test_processes_run_only_the_projects_own_images(tmp_path):
     for uri in ("someone/else:1", "slipway-serve", "slipway-trainer"):
         with pytest.raises(RunError, match=f"here slipway-train; found '{uri}'"):
             engine.start(RunSpec(uri, "train", tmp_path), print)
-
-
-def test_an_unknown_container_engine_is_refused():
-    with pytest.raises(RunError, match="must be docker or process, found 'podman'"):
-        choose_container_engine("podman")

@@ -7,6 +7,7 @@ import pytest
 from slipway import checks
 from slipway.checks import MISSING, NOTE, OK
 from slipway.init import create
+from tests.support.fake_engines import only
 from tests.support.own_checkout import run
 
 
@@ -23,7 +24,7 @@ def test_a_line_per_check_for_people_and_programs(program, tmp_path):
 
 
 def test_without_docker_it_names_the_package(tmp_path, monkeypatch):
-    monkeypatch.setenv("PATH", str(tmp_path))
+    only(tmp_path / "bin", monkeypatch)
     found = checks.container_engine()
     assert (found.state, found.mend) == (NOTE, "sudo apt-get install docker.io")
     assert checks.git().mend == "sudo apt-get install git"
@@ -39,10 +40,7 @@ def test_without_docker_it_names_the_package(tmp_path, monkeypatch):
     ],
 )
 def test_an_engine_that_does_not_answer(says, mend, tmp_path, monkeypatch):
-    fake = tmp_path / "docker"
-    fake.write_text(f"#!/bin/sh\necho '{says}' >&2\nexit 1\n")
-    fake.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
+    only(tmp_path / "bin", monkeypatch, docker=f"echo '{says}' >&2; exit 1")
     assert checks.container_engine().mend.startswith(mend)
 
 

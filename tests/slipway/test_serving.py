@@ -2,22 +2,23 @@
 
 from pathlib import Path
 
+from runtime import docker
 from slipway.serving import as_process, in_docker, parsed
 
 
 def test_a_container_has_the_model_read_only_and_its_port(tmp_path):
     options = parsed("serve", "", ["--port", "8765"])
     words = in_docker(options, tmp_path, samples=None)
-    assert words[-2:] == ["slipway-serve", "serve"]
+    assert words[-2:] == [docker.own_image("slipway-serve"), "serve"]
     assert "--publish=127.0.0.1:8765:8080" in words
-    assert f"--volume={tmp_path}:/opt/ml/model:ro" in words
+    assert docker.mount(tmp_path, "/opt/ml/model") in words
     assert not any("SLIPWAY_PAGE" in word for word in words)
 
 
 def test_the_page_has_the_validation_photos(tmp_path):
     options = parsed("web", "", [])
     words = in_docker(options, tmp_path, samples=tmp_path)
-    assert f"--volume={tmp_path}:/samples:ro" in words
+    assert docker.mount(tmp_path, "/samples") in words
     assert {"--env=SLIPWAY_PAGE=1", "--env=SLIPWAY_SAMPLES=/samples"} <= set(words)
     environment = as_process(options, Path("/m"), samples=tmp_path)
     assert environment["SLIPWAY_SAMPLES"] == str(tmp_path)

@@ -13,6 +13,7 @@ import pytest
 from optuna.trial import TrialState
 
 from recipes.tuning import Budgets, Objective, Tuning
+from runtime import docker
 from tests.support.tuning import settings_tuning
 from tune import trials
 from tune.search import make_study, steer
@@ -279,7 +280,8 @@ def test_a_containers_command(tmp_path, gpu, options):
         gpu,
     )
     joined = " ".join(words)
-    assert f"--volume {tmp_path}:/opt/ml --volume /photos:/opt/ml/input/data/train:ro" in joined
+    assert docker.mount(tmp_path, "/opt/ml", writable=True) in words
+    assert docker.mount(Path("/photos"), "/opt/ml/input/data/train") in words
     assert "--hostname algo-1" in joined
     assert "--env AWS_REGION --env MINE" in joined
     assert (" ".join(options) in joined) is True
