@@ -81,7 +81,8 @@ push() {  # push NAME TAG
     local code=0
     "$engine" push ${push_options[@]+"${push_options[@]}"} "$registry/slipway-$1:$2" || code=$?
     # of a push that failed, too
-    "$engine" image rm ${untag_options[@]+"${untag_options[@]}"} "$registry/slipway-$1:$2" >/dev/null
+    "$engine" image rm ${untag_options[@]+"${untag_options[@]}"} \
+        "$registry/slipway-$1:$2" >/dev/null
     return "$code"
 }
 

@@ -3,10 +3,10 @@
 #
 # Makes slipway-base:bookworm, a stand-in for debian:bookworm-slim, or the same of another release,
 # for networks where no image can be pulled. It is a minimal Debian made by debootstrap, slimmed as
-# the real one is, with this site's CA bundle and pip settings: index, proxy, timeout; never a folder
-# of this machine, never a password. It carries the label org.slipway.base=stand-in, which every
-# image built on it inherits. The script does nothing when the image is there already, unless --force
-# is given.
+# the real one is, with this site's CA bundle and pip settings: index, proxy, timeout; never a
+# folder of this machine, never a password. It carries the label org.slipway.base=stand-in, which
+# every image built on it inherits. The script does nothing when the image is there already, unless
+# --force is given.
 #
 #   DISTRIBUTION   Debian's release where none is given; default bookworm
 #   ENGINE         docker or podman; default the one that answers

@@ -3,15 +3,15 @@
 #
 # Builds slipway-NAME of each docker/NAME.Dockerfile, tagged :latest, :<git commit> and
 # :checkout-<number of this checkout>, and prints their sizes. Another checkout on the same engine
-# moves :latest; runs of this checkout take its own tag. slipway-serve-gpu stands on slipway-train of
-# the same commit, which is built first where it is missing. With --names it builds nothing: it
+# moves :latest; runs of this checkout take its own tag. slipway-serve-gpu stands on slipway-train
+# of the same commit, which is built first where it is missing. With --names it builds nothing: it
 # prints the names that it would build.
 #
 #   ENGINE          docker or podman; default the one that answers
 #   DISTRIBUTION    Debian's release: bookworm (Python 3.11) or trixie (3.13); default bookworm
 #   BASE_IMAGE      the image to build on; default debian:<DISTRIBUTION>-slim. Where that cannot be
-#                   pulled it is the stand-in of docker/base.sh, which is made first if it is missing
-#                   (that takes root)
+#                   pulled it is the stand-in of docker/base.sh, which is made first if it is
+#                   missing (that takes root)
 #   WEIGHTS         ImageNet weights to bake into slipway-train, such as resnet50,vgg16;
 #                   default none
 #   PACKAGES        more of Debian's packages for slipway-train, such as 'g++ python3-dev' for
@@ -61,8 +61,8 @@ choose_base() {  # sets base
 }
 
 # Sets context: a copy of what the Dockerfiles copy, which everybody may read. A clone that was made
-# under umask 077 would give images that only root can run, since COPY keeps the modes. With the same
-# modes everywhere, checkouts also share their layers.
+# under umask 077 would give images that only root can run, since COPY keeps the modes. With the
+# same modes everywhere, checkouts also share their layers.
 make_context() {
     local line path
     context=$(mktemp -d)

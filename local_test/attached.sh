@@ -5,8 +5,8 @@
 # shellcheck source=docker/engine.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../docker/engine.sh"
 
-# mount_option FOLDER TARGET [,readonly]: the option of `run` that mounts a folder; its path may hold
-# a colon or a comma.
+# mount_option FOLDER TARGET [,readonly]: the option of `run` that mounts a folder, whose path may
+# hold a colon or a comma.
 mount_option() {
     echo "--mount=type=bind,\"src=${1//\"/\"\"}\",dst=$2${3:-}"
 }

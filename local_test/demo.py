@@ -15,6 +15,7 @@ from recipes.errors import RecipeError
 from recipes.own_training import check_hyperparameters
 from recipes.recipe import Recipe, read_recipe
 from runtime.container_engine import (
+    ENGINE_HELP,
     ContainerEngine,
     choose_container_engine,
     make_container_engine,
@@ -25,7 +26,6 @@ from runtime.probes import ping
 from runtime.processes import REPOSITORY
 from slipway.project import Results
 from slipway.steps import (
-    ENGINE_HELP,
     channels_of,
     described,
     learn,

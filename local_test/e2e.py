@@ -22,11 +22,11 @@ from local_test import leftovers
 from local_test.e2e_steps import StepFailed, Steps
 from local_test.e2e_story import NAME, begin, host, search_and_train
 from recipes.command_line import CommandLine
-from runtime.container_engine import choose_container_engine
+from runtime.container_engine import ENGINE_HELP, choose_container_engine
 from runtime.engine_facts import PROCESS
 from runtime.errors import RunError
 from runtime.processes import REPOSITORY
-from slipway.steps import ENGINE_HELP, described
+from slipway.steps import described
 
 LeftBehind = dict[str, list[str]]  # names by kind
 

@@ -17,6 +17,7 @@ from runtime.ports import free_port
 
 LABEL = "slipway.local-sagemaker"  # of containers and networks; its value is the server's folder
 OWN_IMAGES = re.compile(r"slipway-(train|serve)([-:@]|$)")
+ENGINE_HELP = "docker, podman or process (default: $ENGINE, else the engine that answers)"
 RENDEZVOUS_PORT = "SLIPWAY_RENDEZVOUS_PORT"  # train/distributed/launcher.py reads it
 _numbers = itertools.count(1)  # of containers, over all engines of this process
 

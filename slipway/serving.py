@@ -14,12 +14,12 @@ from pathlib import Path
 from artifact.listening import check_free
 from recipes.command_line import CommandLine
 from runtime import docker
-from runtime.container_engine import choose_container_engine
+from runtime.container_engine import ENGINE_HELP, choose_container_engine
 from runtime.engine_facts import PROCESS
 from runtime.errors import RunError
 from runtime.own_images import make_ready
 from slipway.project import results_here
-from slipway.steps import ENGINE_HELP, described
+from slipway.steps import described
 
 FAILED = 1
 PORT = 8080

@@ -20,7 +20,6 @@ from runtime.own_images import train
 from runtime.processes import REPOSITORY
 from slipway.project import Results
 
-ENGINE_HELP = "docker, podman or process (default: $ENGINE, else the engine that answers)"
 UNFINISHED = "unfinished"  # and a number, below out/: what a run writes until its end
 LOCK = ".lock"
 CHANNELS = ("train", "validation", "test")

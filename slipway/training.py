@@ -17,12 +17,15 @@ from recipes.command_line import CommandLine, add_recipe, setting
 from recipes.errors import RecipeError
 from recipes.own_training import check_hyperparameters
 from recipes.recipe import Recipe
-from runtime.container_engine import choose_container_engine, make_container_engine
+from runtime.container_engine import (
+    ENGINE_HELP,
+    choose_container_engine,
+    make_container_engine,
+)
 from runtime.errors import RunError
 from runtime.own_images import make_ready
 from slipway.project import OUT, Results, photos_of, project_recipe
 from slipway.steps import (
-    ENGINE_HELP,
     channels_of,
     described,
     learn,

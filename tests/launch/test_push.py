@@ -33,7 +33,8 @@ def checkout(tmp_path) -> Path:
     """A git checkout whose only image is tiny."""
     root = tmp_path / "checkout"
     (root / "docker").mkdir(parents=True)
-    for name in ("build_and_push.sh", "docker/build.sh", "docker/changes.sh", ".gitignore"):
+    scripts = [f"docker/{name}.sh" for name in ("build", "changes", "engine")]
+    for name in ("build_and_push.sh", *scripts, ".gitignore"):
         shutil.copy(REPOSITORY / name, root / name)
     for package in ("launch", "artifact"):
         # build_and_push.sh runs `python -m launch.ecr` from its own folder.
@@ -43,6 +44,7 @@ def checkout(tmp_path) -> Path:
         "FROM scratch\nARG BASE_IMAGE\nARG GIT_COMMIT\nARG VERSION\nCOPY hello /\n"
     )
     (root / "hello").write_text("hello\n")
+    (root / ".dockerignore").write_text("*\n!hello\n!docker\n")
     git(root, "init", "-q")
     commit(root)
     return root
