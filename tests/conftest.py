@@ -93,19 +93,16 @@ def images() -> dict[str, str]:
     Without an engine the test is skipped; with REQUIRE_DOCKER=1 it fails.
     """
     if not docker.answers():
-        message = "no Docker engine answers `docker info`: the containers are not tested"
+        message = "no container engine answers: the containers are not tested"
         pytest.fail(message) if os.environ.get("REQUIRE_DOCKER") == "1" else pytest.skip(message)
     # One test process builds. The others find everything done.
     with alone(Path(tempfile.gettempdir()) / f"slipway-images-{os.getuid()}.lock"):
         command = ["make", "images"]
         built = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stdout[-3000:] + built.stderr[-3000:]
-    return {
-        "train": "slipway-train",
-        "serve": "slipway-serve",
-        "serve-gpu": "slipway-serve-gpu",
-        "serve-mms": "slipway-serve-mms",
-    }
+    # Their tag latest may be moved by another checkout while the tests run.
+    kinds = ("train", "serve", "serve-gpu", "serve-mms")
+    return {kind: docker.own_image(f"slipway-{kind}") for kind in kinds}
 
 
 @pytest.fixture(autouse=True)

@@ -36,20 +36,20 @@ def test_the_images_are_small_and_say_what_they_are(images):
         name: int(docker("image", "inspect", "--format", "{{.Size}}", name, check=True).stdout)
         for name in images.values()
     }
-    assert sizes["slipway-serve"] < 450e6
+    assert sizes[images["serve"]] < 450e6
     torch_alone = int(
-        docker("run", "--rm", "slipway-train", "python", "-c", TORCH_ALONE, check=True).stdout
+        docker("run", "--rm", images["train"], "python", "-c", TORCH_ALONE, check=True).stdout
     )
-    assert 5e9 < torch_alone < sizes["slipway-train"] < torch_alone + 400e6
-    for name in images.values():
+    assert 5e9 < torch_alone < sizes[images["train"]] < torch_alone + 400e6
+    for kind, name in images.items():
         config = json.loads(docker("image", "inspect", name, check=True).stdout)[0]["Config"]
-        assert config["Labels"]["org.opencontainers.image.title"] == name
+        assert config["Labels"]["org.opencontainers.image.title"] == f"slipway-{kind}"
         assert config["Labels"]["org.opencontainers.image.revision"]
         assert isinstance(config["Entrypoint"], list)
         assert config["User"] == ""
-        for capability in ("accept-bind-to-port", "multi-models") if "serve" in name else ():
+        for capability in ("accept-bind-to-port", "multi-models") if "serve" in kind else ():
             assert config["Labels"][f"com.amazonaws.sagemaker.capabilities.{capability}"] == "true"
-    train = json.loads(docker("image", "inspect", "slipway-train", check=True).stdout)[0]["Config"]
+    train = json.loads(docker("image", "inspect", images["train"], check=True).stdout)[0]["Config"]
     assert "NVIDIA_VISIBLE_DEVICES=all" in train["Env"]
     assert "NVIDIA_DRIVER_CAPABILITIES=compute,utility" in train["Env"]
 
