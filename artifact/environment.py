@@ -25,6 +25,10 @@ VARIABLES: dict[str, dict[str, Variable]] = {
         "SLIPWAY_COMMAND": Variable(
             "program that our images start, `train` or `serve`; the images set it"
         ),
+        "ENGINE": Variable(
+            "what runs images here: `docker`, `podman`, or `process` for programs in their place",
+            "`docker`, else `podman`, where one answers",
+        ),
     },
     "Serving": {
         "SLIPWAY_MODEL_DIR": Variable("folder of the model", "`/opt/ml/model`"),
