@@ -5,6 +5,7 @@ from pathlib import Path
 
 from local_sagemaker.guard import add_allow_host
 from recipes.command_line import CommandLine
+from runtime.container_engine import ENGINE_HELP
 
 PROGRAM = "local_sagemaker"
 PORT = 8090
@@ -32,9 +33,7 @@ def parsed(description: str, arguments: list[str] | None) -> argparse.Namespace:
         "--port", type=int, default=PORT, help=f"0 takes a free one (default {PORT})"
     )
     add_allow_host(parser)
-    parser.add_argument(
-        "--engine", default="", help="docker or process (default: docker where an engine answers)"
-    )
+    parser.add_argument("--engine", default="", help=ENGINE_HELP)
     parser.add_argument(
         "--root",
         action="append",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from runtime import job_tree
 from runtime.container_engine import ContainerEngine, RunSpec
+from runtime.engine_facts import PROCESS
 from runtime.errors import RunError
 from runtime.probes import wait_ready
 from runtime.processes import REPOSITORY
@@ -19,7 +20,7 @@ def make_ready(engine: str, image: str, module: str) -> None:
 
     image: such as `train`, of slipway-train. module: one that the process needs.
     """
-    if engine == "docker":
+    if engine != PROCESS:
         done = subprocess.run([REPOSITORY / "docker" / "build.sh", image], check=False)
         if done.returncode:
             raise RunError(f"the image slipway-{image} could not be built; the reason stands above")
