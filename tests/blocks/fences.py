@@ -1,8 +1,8 @@
 """The fenced blocks of a Markdown page: commands, and what the page says that they print.
 
-A block is ```` ```sh ````. A ```` ```text ```` or ```` ```output ```` block right behind it, or
-behind one paragraph that ends with a colon, is what the commands print: each of its lines must
-appear, and `…` in it stands for anything.
+A block is ```` ```sh ````. A ```` ```text ```` block right behind it, or behind one paragraph that
+says "prints" and ends with a colon, is what the commands print: each of its lines must appear, and
+`…` in it stands for anything.
 """
 
 import re
@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 COMMANDS = "sh"
-OUTPUTS = ("text", "output")
+OUTPUT = "text"
+SAYS_OUTPUT = re.compile(r"\bprints?\b[^\n]*:$")
 FENCE = re.compile(r"^( *)(`{3,}|~{3,})\s*([^\s`]*).*$")
 INDENTED = re.compile(r"^ {4}\S")
 # A block with such a comment is listed, and not run.
@@ -88,7 +89,7 @@ def blocks(page: Path) -> list[Block]:
     for fence in fences(page):
         if fence.language == COMMANDS:
             found.append(Block(page, fence.line, fence.text))
-        elif previous == COMMANDS and fence.language in OUTPUTS and _follows(fence.before):
+        elif previous == COMMANDS and fence.language == OUTPUT and _follows(fence.before):
             found[-1].expected.extend(line for line in fence.text.splitlines() if line.strip())
         previous = fence.language
     return found
@@ -159,7 +160,7 @@ def _inside(
 def _follows(between: str) -> bool:
     """Whether what stands between two blocks says that the second is the first one's output."""
     paragraph = between.strip()
-    return not paragraph or ("\n\n" not in paragraph and paragraph.endswith(":"))
+    return not paragraph or ("\n\n" not in paragraph and bool(SAYS_OUTPUT.search(paragraph)))
 
 
 def _is_whole(text: str) -> bool:

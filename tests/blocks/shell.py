@@ -68,6 +68,7 @@ def run_page(todo: list[Block], shell: Shell, say: Callable[[str], None] = print
         return _follow(process, todo, shell.work, say)
     finally:
         end_all(shell.work)
+        process.wait()
 
 
 def end_all(work: Path) -> None:

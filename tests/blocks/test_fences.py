@@ -38,7 +38,7 @@ def test_blocks_are_found_with_their_lines_and_what_they_print(tmp_path):
         tmp_path,
         "# Title\n\n```sh\nfirst\n```\n\nIt prints:\n\n```text\none …\n\ntwo\n```\n"
         "\n```yaml\nname: x\n```\n\n- a list:\n\n  ````sh\n  second\n  ```\n  ````\n"
-        "\nA tree. Not what it prints.\n\n```text\nfolder\n```\n",
+        "\nOr, elsewhere:\n\n```text\nfolder\n```\n",
     )
     first, second = blocks(page)
     assert (first.line, first.text) == (4, "first\n")

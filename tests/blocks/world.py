@@ -1,7 +1,7 @@
 """What stands in for a reader's machine: an empty home folder, and the repository's address.
 
 - `git clone ADDRESS` takes this checkout, with its uncommitted changes, by git's `url.insteadOf`.
-- The clone gets the environment of these tests by a link, through git's template of hooks. A fresh
+- The clone gets the environment of these tests by links, through git's template of hooks. A fresh
   machine's own installation is what tests/fresh_machine.sh tries.
 - With ENGINE=process no Docker engine is seen, and as root the pages' ports are a network's own.
 """
@@ -21,11 +21,17 @@ from tests.support.jobs import REPOSITORY
 
 CLONE = re.compile(r"^git clone (\S+)", re.MULTILINE)
 NO_ENGINE = "unix:///nonexistent/docker.sock"
-# The locks are older than the environment's stamp, so that make finds nothing to install.
+# The clone's .venv has the parts of the environment of these tests, and a stamp of its own by which
+# `make` finds it up to date (slipway/environment.sh).
 HOOK = """#!/bin/sh
 set -eu
-[ -e .venv ] || ln -s '{environment}' .venv
-touch -d 2000-01-01 docker/requirements-*
+[ ! -e .venv ] || exit 0
+mkdir .venv
+for part in bin include lib lib64 pyvenv.cfg share; do
+    [ ! -e '{environment}'/"$part" ] || ln -s '{environment}'/"$part" .venv/
+done
+cksum docker/requirements-dev.txt docker/requirements-smdebug.txt >.venv/.process
+if [ -d '{environment}-docs' ]; then ln -s '{environment}-docs' .venv-docs; fi
 """
 # What a user's shell would not have: of the tests, of AWS, of git's own run here.
 FOREIGN = re.compile(r"AWS_|GIT_|PYTEST|SLIPWAY_|SAGEMAKER_|MAKE|MFLAGS|VIRTUAL_ENV|PYTHON")
@@ -108,10 +114,13 @@ def _origin(folder: Path) -> Path:
         done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
         return done.stdout.strip()
 
+    commit = git("stash", "create") or git("rev-parse", "HEAD")
+    shared = (REPOSITORY / git("rev-parse", "--git-common-dir")).resolve()
     git("init", "--quiet", "--bare", "--initial-branch=main", str(folder))
-    git("-C", str(folder), "config", "receive.shallowUpdate", "true")
-    commit = git("stash", "create") or "HEAD"
-    git("push", "--quiet", str(folder), f"{commit}:refs/heads/main")
+    (folder / "objects/info/alternates").write_text(f"{shared / 'objects'}\n", encoding="utf-8")
+    if (shared / "shallow").exists():
+        shutil.copy(shared / "shallow", folder / "shallow")
+    git("--git-dir", str(folder), "update-ref", "refs/heads/main", commit)
     return folder
 
 

@@ -99,8 +99,9 @@ def test_outside_our_images_only_this_machine_reaches_the_server(environment, ho
 
 
 def test_the_examples_publish_to_this_machine_only():
-    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    pages = [REPOSITORY / "README.md", *(REPOSITORY / "docs").rglob("*.md")]
+    text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
     # A port without an address is open to the whole network.
-    published = re.findall(r"docker run[^\n]* -p (\S+)", readme)
+    published = re.findall(r"docker run[^\n]* -p (\S+)", text)
     assert published
     assert all(place.startswith("127.0.0.1:") for place in published)
