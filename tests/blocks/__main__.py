@@ -5,6 +5,7 @@ docs/ in the clone that README.md made. Blocks that a run cannot take are listed
 """
 
 import argparse
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -19,6 +20,9 @@ from tests.blocks.world import make_world
 def main() -> int:
     parser = argparse.ArgumentParser(prog="blocks", description=__doc__)
     parser.add_argument("pages", nargs="*", type=Path, help="after README.md (default: all)")
+    # What a page has started ends with this program.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     wanted = parser.parse_args().pages or pages()
     failed = 0
     with tempfile.TemporaryDirectory(prefix="slipway-blocks-") as root:
