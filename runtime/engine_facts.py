@@ -9,13 +9,14 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 from runtime.errors import RunError
-from runtime.processes import REPOSITORY
 
 ENGINE = "ENGINE"  # the variable
 PROCESS = "process"  # no engine: plain processes
-PROGRAM = REPOSITORY / "docker" / "engine.sh"
+# Not by runtime.processes, whose reaper needs this module.
+PROGRAM = Path(__file__).resolve().parent.parent / "docker" / "engine.sh"
 
 
 @dataclass(frozen=True)
