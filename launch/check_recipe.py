@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from launch.context import LaunchContext, validate
-from launch.cost import check_budget, most, read_prices, tuning_jobs
+from launch.cost import check_budget, most, prices_of, tuning_jobs
 from launch.errors import LaunchError, message_of
 from launch.findings import BAD, GOOD, WARNING, Finding
 from launch.requests_batch import transform_job
@@ -86,7 +86,7 @@ def budget(context: LaunchContext) -> Iterator[Finding]:
         steps.append("tuning")
     for step in steps:
         check_budget(context.recipe, step, over=False)
-        dollars = most(context.recipe, read_prices(), step)
+        dollars = most(context.recipe, prices_of(context.recipe), step)
         text = f"{step} costs at most {dollars:.2f} USD"
         if limit:
             yield Finding(GOOD, f"{text} of {limit:.2f}")

@@ -1,8 +1,9 @@
 """The most that a recipe costs, before anything is started, by a replaceable price table."""
 
 import json
+import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import yaml
@@ -22,6 +23,7 @@ class Prices:
     """US dollars. instances: per hour, by type. spot_share: spot's part of that.
 
     volume_gb_month: per GB and month. serverless_gb_s, provisioned_gb_s: per GB and second.
+    source: region and date, for people. other_regions: multiples of these prices, by region.
     """
 
     as_of: str
@@ -31,6 +33,27 @@ class Prices:
     volume_gb_month: float
     serverless_gb_s: float
     provisioned_gb_s: float
+    other_regions: dict[str, float] = field(default_factory=dict)
+    source: str = ""
+
+    def of_region(self, region: str) -> "Prices":
+        """The prices of a region, estimated where the table is another's; source says so."""
+        if region in ("", self.region):
+            return replace(self, source=f"prices of {self.region} ({self.as_of})")
+        if region not in self.other_regions:
+            words = f"prices of {self.region} ({self.as_of}), not of {region}: give its own"
+            return replace(self, source=f"{words} with --prices")
+        factor = self.other_regions[region]
+        words = f"prices of {region}, estimated: {factor:g} times {self.region}'s ({self.as_of})"
+        return replace(
+            self,
+            region=region,
+            source=words,
+            instances={name: price * factor for name, price in self.instances.items()},
+            volume_gb_month=self.volume_gb_month * factor,
+            serverless_gb_s=self.serverless_gb_s * factor,
+            provisioned_gb_s=self.provisioned_gb_s * factor,
+        )
 
     def hour(self, instance_type: str) -> float:
         """US dollars per hour. LaunchError for a type that the table lacks."""
@@ -51,6 +74,15 @@ class Cost:
     reason: str
 
 
+def prices_of(recipe: Recipe, path: Path = PRICES) -> Prices:
+    """A table's prices for the recipe's region: its own, else the environment's, else the table's.
+
+    LaunchError as read_prices.
+    """
+    region = recipe.sagemaker.region or os.environ.get("AWS_REGION", "")
+    return read_prices(path).of_region(region or os.environ.get("AWS_DEFAULT_REGION", ""))
+
+
 def read_prices(path: Path = PRICES) -> Prices:
     """A price table. LaunchError for a file that is not one."""
     try:
@@ -64,6 +96,7 @@ def read_prices(path: Path = PRICES) -> Prices:
             volume_gb_month=float(found["volume_gb_month"]),
             serverless_gb_s=float(found["serverless_gb_s"]),
             provisioned_gb_s=float(found["provisioned_gb_s"]),
+            other_regions=multiples(found.get("other_regions") or {}),
         )
     except OSError as error:
         raise LaunchError(f"the price table '{path}' cannot be read: {error.strerror}") from error
@@ -73,16 +106,33 @@ def read_prices(path: Path = PRICES) -> Prices:
         ) from error
 
 
+def multiples(given: dict[str, float]) -> dict[str, float]:
+    return {str(region): float(factor) for region, factor in given.items()}
+
+
+def machines_cost(
+    prices: Prices, instance_type: str, count: int, volume_gb: int, spot: bool, seconds: float
+) -> float:
+    """US dollars of a training's machines and their volumes, for that time."""
+    instance_hour = prices.hour(instance_type)
+    if spot:
+        instance_hour *= prices.spot_share
+    # Spot makes instances cheaper, not their volumes.
+    volume_hour = prices.volume_gb_month * volume_gb / HOURS_PER_MONTH
+    return count * (instance_hour + volume_hour) * seconds / 3600
+
+
 def training_cost(recipe: Recipe, prices: Prices, seconds: int, jobs: int = 1) -> float:
     """US dollars of a number of trainings, each of that length."""
     training = recipe.sagemaker.training
-    instance_hour = prices.hour(training.instance_type)
-    if training.spot:
-        instance_hour *= prices.spot_share
-    # Spot makes instances cheaper, not their volumes.
-    volume_hour = prices.volume_gb_month * training.volume_gb / HOURS_PER_MONTH
-    hours = seconds / 3600
-    return jobs * training.instance_count * (instance_hour + volume_hour) * hours
+    return jobs * machines_cost(
+        prices,
+        training.instance_type,
+        training.instance_count,
+        training.volume_gb,
+        training.spot,
+        seconds,
+    )
 
 
 def endpoint_cost(recipe: Recipe, prices: Prices, instances: int = 0) -> float:
@@ -122,7 +172,7 @@ def check_budget(recipe: Recipe, step: str, over: bool, prices: Prices | None = 
     budget = recipe.sagemaker.budget_usd
     if not budget or over:
         return
-    dollars = most(recipe, prices or read_prices(), step)
+    dollars = most(recipe, prices or prices_of(recipe), step)
     if dollars > budget:
         raise LaunchError(
             f"the {step} may cost up to {dollars:.2f} USD, "
@@ -135,29 +185,41 @@ def cost(
     recipe: Recipe, table: Path, print_line: Callable[[str], None], as_json: bool = False
 ) -> int:
     """Print the most that the recipe costs, by a price table. Needs no credentials, no network."""
-    prices = read_prices(table)
-    region = recipe.sagemaker.region
-    if region and region != prices.region and not as_json:
-        print_line(
-            f"cost: the prices are of {prices.region}; {region} differs, give its own with --prices"
-        )
-    lines = [
-        *training_lines(recipe, prices),
-        *endpoint_lines(recipe, prices),
-        batch_line(recipe, prices),
-    ]
+    prices = prices_of(recipe, table)
+    lines = cost_lines(recipe, prices)
     if as_json:
+        of = {"region": prices.region, "prices_as_of": prices.as_of}
         for line in lines:
-            print_line(json.dumps({**asdict(line), "region": prices.region}))
+            print_line(json.dumps({**asdict(line), **of}))
         return 0
     for line in lines:
         print_line(f"{line.step:34} {line.dollars:10.2f} USD  {line.reason}")
-    print_line(f"prices of {prices.region} ({prices.as_of}), without transfer, S3, logs and taxes")
+    print_line(f"{prices.source}; without transfer, S3, logs and taxes")
     return 0
 
 
+def cost_lines(recipe: Recipe, prices: Prices) -> list[Cost]:
+    """All steps, and their total."""
+    lines = [
+        *training_lines(recipe, prices),
+        *tuning_lines(recipe, prices),
+        *endpoint_lines(recipe, prices),
+        batch_line(recipe, prices),
+    ]
+    endpoint = recipe.sagemaker.endpoint
+    instances = max(endpoint.instance_count, endpoint.max_instances)
+    total = (
+        most(recipe, prices, "training")
+        + most(recipe, prices, "tuning")
+        + endpoint_cost(recipe, prices, instances)
+        + batch_cost(recipe, prices)
+    )
+    reason = "all of it once, and a month of the endpoint"
+    return [*lines, Cost("total, at most", total, reason)]
+
+
 def training_lines(recipe: Recipe, prices: Prices) -> list[Cost]:
-    """The training and each search."""
+    """The training, as expected and at most."""
     training = recipe.sagemaker.training
     lines = []
     if training.expected_s:
@@ -167,12 +229,21 @@ def training_lines(recipe: Recipe, prices: Prices) -> list[Cost]:
     if training.spot:
         machines += " spot"
     limit = f"{training.max_run_s} s on {machines}"
-    lines.append(Cost("training, at most", most(recipe, prices, "training"), limit))
-    # The expected length is closer to a search's many trainings than max_run_s.
-    seconds = training.expected_s or training.max_run_s
+    return [*lines, Cost("training, at most", most(recipe, prices, "training"), limit)]
+
+
+def tuning_lines(recipe: Recipe, prices: Prices) -> list[Cost]:
+    """Each search, as expected and at most: the same reckoning as that of `check`."""
+    training = recipe.sagemaker.training
+    lines = []
     for name, jobs in tuning_jobs(recipe).items():
-        dollars = training_cost(recipe, prices, seconds, jobs)
-        lines.append(Cost(f"tuning {name}, at most", dollars, f"{jobs} trainings"))
+        if training.expected_s:
+            dollars = training_cost(recipe, prices, training.expected_s, jobs)
+            reason = f"{jobs} trainings of {training.expected_s} s"
+            lines.append(Cost(f"tuning {name}, as expected", dollars, reason))
+        dollars = training_cost(recipe, prices, training.max_run_s, jobs)
+        reason = f"{jobs} trainings of {training.max_run_s} s"
+        lines.append(Cost(f"tuning {name}, at most", dollars, reason))
     return lines
 
 

@@ -18,6 +18,7 @@ from launch.follow import (
     summary,
 )
 from launch.jobs import FINE, chosen, describe_or_none, endpoint_or_none, exit_code
+from launch.progress import progress_words
 from launch.stacks import stack_summary
 from launch.state import Entry
 from launch.tagged import recall, recall_and_say
@@ -63,7 +64,10 @@ def state_of(context: LaunchContext, entry: Entry) -> str:
     answer = describe_or_none(context, entry.kind, entry.name)
     if context.dry:
         return ""
-    return summary(entry.kind, answer) if answer else "not on SageMaker"
+    if answer is None:
+        return "not on SageMaker"
+    words = [summary(entry.kind, answer), *progress_words(context, entry.kind, answer)]
+    return "; ".join(word for word in words if word)
 
 
 def shown(entry: Entry, state: str, as_json: bool) -> str:

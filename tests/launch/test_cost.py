@@ -109,7 +109,9 @@ def test_the_table_of_a_recipe(tmp_path):
         "endpoint (real-time), per month       1460.00 USD  1 x ml.c6i.xlarge, day and night",
         "endpoint, scaled out all month        2920.00 USD  2 x ml.c6i.xlarge",
         "batch, as expected                       5.00 USD  3600 s on 1 x ml.c6i.2xlarge",
-        "prices of eu-west-1 (today), without transfer, S3, logs and taxes",
+        "total, at most                        2925.75 USD  "
+        "all of it once, and a month of the endpoint",
+        "prices of eu-west-1 (today); without transfer, S3, logs and taxes",
     ]
 
 
@@ -117,11 +119,13 @@ def test_the_table_of_a_recipe_without_an_expected_time(tmp_path):
     endpoint = {"kind": "serverless", "max_instances": 2, "memory_mb": 1024}
     one = recipe(region="eu-west-2", training={"volume_gb": 0}, endpoint=endpoint)
     assert printed(one, tmp_path / "prices.yaml") == [
-        "cost: the prices are of eu-west-1; eu-west-2 differs, give its own with --prices",
         "training, at most                       72.00 USD  86400 s on 1 x ml.g5.xlarge",
         "endpoint (serverless), per month      5000.00 USD  100000 invocations",
         "batch, as expected                       5.00 USD  3600 s on 1 x ml.c6i.2xlarge",
-        "prices of eu-west-1 (today), without transfer, S3, logs and taxes",
+        "total, at most                        5077.00 USD  "
+        "all of it once, and a month of the endpoint",
+        "prices of eu-west-1 (today), not of eu-west-2: give its own with --prices; "
+        "without transfer, S3, logs and taxes",
     ]
 
 
@@ -135,12 +139,28 @@ def test_no_line_says_that_other_prices_are_meant_where_no_region_is_set(tmp_pat
     assert printed(recipe(), tmp_path / "prices.yaml")[0].startswith("training, at most")
 
 
-def test_a_searchs_line_takes_the_expected_time(script):
+def test_the_most_of_a_search_is_the_one_that_check_names(script):
     one = script().context.recipe  # 8 trainings, 300 s each as expected, 3600 s at most
     prices = Prices("", "", {"ml.m5.xlarge": 12.0}, 1.0, 0.0, 0.0, 0.0)
-    line = costs.training_lines(one, prices)[-1]
-    assert (line.step, line.reason) == ("tuning demo, at most", "8 trainings")
-    assert line.dollars == pytest.approx(8.0)
+    lines = costs.tuning_lines(one, prices)
+    assert [(line.step, line.reason) for line in lines] == [
+        ("tuning demo, as expected", "8 trainings of 300 s"),
+        ("tuning demo, at most", "8 trainings of 3600 s"),
+    ]
+    assert [line.dollars for line in lines] == pytest.approx([8.0, 96.0])
+    assert lines[-1].dollars == most(one, prices, "tuning")
+
+
+def test_another_regions_prices_are_estimated_and_say_so(script):
+    """The demo's recipe is of eu-west-1, and the table of us-east-1."""
+    table = costs.read_prices()
+    prices = costs.prices_of(script().context.recipe)
+    factor = table.other_regions["eu-west-1"]
+    assert prices.hour("ml.m5.xlarge") == pytest.approx(factor * table.hour("ml.m5.xlarge"))
+    assert prices.region == "eu-west-1"
+    words = f"prices of eu-west-1, estimated: {factor:g} times us-east-1's ({table.as_of})"
+    assert prices.source == words
+    assert table.of_region("").hour("ml.m5.xlarge") == table.hour("ml.m5.xlarge")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,122 @@
+"""How a job stands: its newest checkpoint in S3, how long it has run, and what it has cost so far.
+
+A spot training whose checkpoints no longer reach S3 looks like one that is well, but for their age.
+"""
+
+import re
+from datetime import UTC, datetime
+
+from launch.aws import Response
+from launch.context import LaunchContext
+from launch.cost import machines_cost, prices_of
+from launch.errors import LaunchError, sentence
+from launch.follow import ENDED, status_of
+from launch.requests_training import split_s3
+
+# As train/learning/checkpoint.py names them.
+EPOCH = re.compile(r"checkpoint-(\d{1,9})\.pt$")
+
+
+def progress_words(context: LaunchContext, kind: str, answer: Response) -> list[str]:
+    """What `status` says of a job beside its state; some words may be empty."""
+    if kind == "training":
+        return [
+            checkpoint_words(context, answer),
+            spent_words(context, answer, answer, running_s(answer)),
+            advice(context, answer),
+        ]
+    if kind == "tuning":
+        seconds = answer.get("ConsumedResources", {}).get("RuntimeInSeconds", 0)
+        return [spent_words(context, answer, answer.get("TrainingJobDefinition", {}), seconds)]
+    return []
+
+
+def checkpoint_words(context: LaunchContext, answer: Response) -> str:
+    """The newest checkpoint in S3: its epoch and its age. Empty for a training that keeps none."""
+    uri = answer.get("CheckpointConfig", {}).get("S3Uri", "")
+    if not uri or answer.get("TrainingJobStatus") == "Completed":
+        return ""
+    try:
+        newest = newest_checkpoint(context, uri)
+    except Exception as error:
+        # A look that fails must not hide what SageMaker says of the job.
+        return f"its checkpoints cannot be seen ({sentence(error)})"
+    if newest is None:
+        return "no checkpoint in S3 yet"
+    key, when = newest
+    epoch = EPOCH.search(key)
+    name = f"epoch {epoch[1]}" if epoch else f"'{key.rpartition('/')[2]}'"
+    age_s = (datetime.now(UTC) - when).total_seconds()
+    return f"newest checkpoint in S3: {name}, {duration(age_s)} old"
+
+
+def newest_checkpoint(context: LaunchContext, uri: str) -> tuple[str, datetime] | None:
+    """Key and time of the youngest object among a training's checkpoints."""
+    bucket, key = split_s3(uri)
+    newest = None
+    pages = context.client("s3").get_paginator("list_objects_v2")
+    # With a slash, so that another training's folder that begins alike is not read.
+    for page in pages.paginate(Bucket=bucket, Prefix=f"{key.rstrip('/')}/"):
+        for entry in page.get("Contents", []):
+            if newest is None or entry["LastModified"] > newest[1]:
+                newest = (entry["Key"], entry["LastModified"])
+    return newest
+
+
+def running_s(answer: Response) -> float:
+    """Seconds that are paid for so far; 0 before the machines start."""
+    if "BillableTimeInSeconds" in answer:
+        return float(answer["BillableTimeInSeconds"])
+    started = answer.get("TrainingStartTime")
+    if started is None:
+        return 0
+    ended = answer.get("TrainingEndTime") or datetime.now(UTC)
+    return float((ended - started).total_seconds())
+
+
+def spent_words(
+    context: LaunchContext, answer: Response, definition: Response, seconds: float
+) -> str:
+    """How long a job has run, and what that costs. definition: has the machines and spot."""
+    machines = definition.get("ResourceConfig", {})
+    if seconds <= 0 or "InstanceType" not in machines:
+        return ""
+    try:
+        dollars = machines_cost(
+            prices_of(context.recipe),
+            machines["InstanceType"],
+            machines["InstanceCount"],
+            machines["VolumeSizeInGB"],
+            # Billed seconds are already without what spot saves; SageMaker says so at the end.
+            definition.get("EnableManagedSpotTraining", False)
+            and "BillableTimeInSeconds" not in answer,
+            seconds,
+        )
+    except LaunchError:
+        return f"{duration(seconds)} so far"  # the table lacks the machine
+    words = "so far"
+    kind = "training" if "TrainingJobStatus" in answer else "tuning"
+    if status_of(kind, answer) in ENDED:
+        words = "in all"
+    return f"{duration(seconds)}, about {dollars:.2f} USD {words}"
+
+
+def advice(context: LaunchContext, answer: Response) -> str:
+    """What to do about a training that ended early and kept checkpoints."""
+    early = answer.get("TrainingJobStatus") in ("Stopped", "Failed")
+    if not early or "CheckpointConfig" not in answer:
+        return ""
+    # A training that went on from another's checkpoints keeps its own in that one's folder.
+    folder = answer["CheckpointConfig"]["S3Uri"].rstrip("/").rpartition("/")[2]
+    command = f"launch train {context.recipe.path} --checkpoints {folder}"
+    return f"`{command}` goes on from its checkpoints"
+
+
+def duration(seconds: float) -> str:
+    """A time for people: 40 s, 12 min, 3 h 5 min."""
+    if seconds < 90:
+        return f"{max(seconds, 0):.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 90:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"
