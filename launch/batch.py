@@ -4,7 +4,7 @@ from pathlib import Path
 
 from artifact.json_text import read_json
 from artifact.names import printable
-from launch.answers import Answer, Photo, table
+from launch.answers import TYPES, Answer, Photo, table
 from launch.context import LaunchContext
 from launch.download import fetch_prefix
 from launch.hosting import model_source
@@ -12,7 +12,7 @@ from launch.jobs import FAILED, FINE, finish, start, unfinished
 from launch.making import make
 from launch.requests_batch import transform_job
 from launch.requests_hosting import model
-from launch.requests_training import dated, prefix, s3
+from launch.requests_training import dated, folder_uri, prefix, s3
 from launch.upload import channel_below, files_of, upload
 
 
@@ -31,6 +31,8 @@ def batch(context: LaunchContext) -> int:
     photos = context.options.photos
     if not photos.startswith("s3://"):
         photos = bring_photos(context, Path(photos))
+    elif Path(photos).suffix.lower() not in TYPES:
+        photos = folder_uri(photos)  # not a single photo
     # Model and job share a name: each job has a model of its own.
     request = transform_job(recipe, context.location, name, name, photos)
     source = model_source(context)

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 
+from launch.bucket_owners import NO_BUCKET, foreign
 from launch.context import LaunchContext
-from launch.errors import code_of, is_missing
+from launch.errors import NOT_ALLOWED, code_of, is_missing
 from launch.findings import BAD, GOOD, WARNING, Finding, required
 from launch.recipe import Recipe, searches
-from launch.requests_training import bucket, role
+from launch.requests_training import bucket, owner, role
 
 # HeadBucket has no error document: these are HTTP statuses.
-NO_BUCKET = ("404", "NoSuchBucket")
 OTHER_REGION = ("301", "400")
 
 
@@ -48,6 +48,7 @@ def the_role(context: LaunchContext) -> Iterator[Finding]:
 def the_bucket(context: LaunchContext) -> Iterator[Finding]:
     """The bucket exists, is ours, and lies in the region."""
     name = bucket(context.recipe, context.location)
+    account = owner(context.recipe, context.location, name)
     region = context.location.region
     try:
         answer = context.ask("s3", "HeadBucket", Bucket=name)
@@ -65,13 +66,16 @@ def the_bucket(context: LaunchContext) -> Iterator[Finding]:
                 "set sagemaker.region to its own",
             )
             return
+        if code in NOT_ALLOWED:
+            yield Finding(BAD, foreign(context, name))
+            return
         raise
     headers = answer["ResponseMetadata"]["HTTPHeaders"]
     # An older S3 service names the region in a header only.
     bucket_region = answer.get("BucketRegion") or headers.get("x-amz-bucket-region", region)
     yield required(
         bucket_region == region,
-        f"bucket {name} in {bucket_region}",
+        f"bucket {name} of account {account} in {bucket_region}",
         f", but the recipe's region is {region}",
     )
 

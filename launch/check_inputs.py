@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator
 
+from launch.bucket_owners import check_bucket
 from launch.context import LaunchContext
 from launch.ecr import ECR_HOST, registry_of, split_uri
-from launch.errors import LaunchError, is_missing
+from launch.errors import LaunchError, Missing, is_missing
 from launch.findings import BAD, GOOD, WARNING, Finding, required
 from launch.recipe import located
 from launch.registry import DOCKER_MANIFEST
 from launch.requests_training import channels, split_s3
+
+MOST_NEIGHBOURS = 5  # in one line
 
 
 def used_images(context: LaunchContext) -> set[str]:
@@ -62,16 +65,41 @@ def data(context: LaunchContext) -> Iterator[Finding]:
         name = channel["ChannelName"]
         uri = channel["DataSource"]["S3DataSource"]["S3Uri"]
         text = f"channel {name}: {uri}"
+        given = context.recipe.sagemaker.channels[name]
+        try:
+            check_bucket(context, split_s3(uri)[0])
+            yield from neighbours(context, name, given)
+        except Missing:
+            pass  # then the channel is empty, too
         if has_objects(context, uri):
             yield Finding(GOOD, text)
             continue
         text += f" is empty; run `python -m launch upload {context.recipe.path}`"
-        given = context.recipe.sagemaker.channels[name]
         # `upload` comes after `check`, so a folder that is still here is not a mistake.
         if not given.startswith("s3://") and located(given).is_dir():
             yield Finding(WARNING, text)
         else:
             yield Finding(BAD, text)
+
+
+def neighbours(context: LaunchContext, name: str, given: str) -> Iterator[Finding]:
+    """A warning for folders and objects that only begin like a channel without a slash.
+
+    They are not read: the request has the slash. Someone may have meant them to be.
+    """
+    if not given.startswith("s3://") or given.endswith("/"):
+        return
+    bucket_name, key = split_s3(given)
+    page = context.ask("s3", "ListObjectsV2", Bucket=bucket_name, Prefix=key, Delimiter="/")
+    found = [entry["Prefix"] for entry in page.get("CommonPrefixes", [])]
+    found += [entry["Key"] for entry in page.get("Contents", [])]
+    others = [f"s3://{bucket_name}/{one}" for one in found if one != f"{key}/"]
+    if others:
+        yield Finding(
+            WARNING,
+            f"channel {name}: '{given}' has no slash at its end; {given}/ is read, and not "
+            f"{', '.join(others[:MOST_NEIGHBOURS])}",
+        )
 
 
 def has_objects(context: LaunchContext, uri: str) -> bool:

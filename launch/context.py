@@ -26,7 +26,7 @@ from launch.aws import (
 )
 from launch.errors import LaunchError, sentence
 from launch.recipe import Recipe, located
-from launch.requests_training import Call, Target
+from launch.requests_training import Call, Target, with_owners
 from launch.state import State
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ class LaunchContext:
     """State of one command. dry: collect requests, ask AWS nothing. print: a line for people.
 
     poll_s: seconds between two looks at a job. stamp: time and random letters, in the names of new
-    things. attempt: in the tag of new things; by it this command knows its own again.
+    things. attempt: in the tag of new things; by it this command knows its own again. own_buckets:
+    those whose owner was asked for, and is right.
     """
 
     recipe: Recipe
@@ -62,6 +63,7 @@ class LaunchContext:
     attempt: str = field(default_factory=lambda: secrets.token_hex(8))
     calls: list[Call] = field(default_factory=list)
     clients: dict[str, AwsClient] = field(default_factory=dict)
+    own_buckets: set[str] = field(default_factory=set)
 
     @property
     def location(self) -> AwsLocation:
@@ -70,7 +72,13 @@ class LaunchContext:
     def client(self, service: str) -> AwsClient:
         """The client of a service; made once."""
         if service not in self.clients:
-            self.clients[service] = client(service, self.location.region)
+            made = client(service, self.location.region)
+            # botocore sends what the handler returns: no request of S3 can leave the owner out.
+            made.meta.events.register(
+                "provide-client-params.s3",
+                lambda params, **_: with_owners(self.recipe, self.location, params),
+            )
+            self.clients[service] = made
         return self.clients[service]
 
     def ask(self, service: str, operation: str, **request: object) -> Response:
@@ -79,6 +87,8 @@ class LaunchContext:
         A dry run checks the request by botocore's model, keeps it for `show`, and answers {}.
         """
         if self.dry:
+            if service == "s3":
+                request = with_owners(self.recipe, self.location, request)
             call = Call(service, operation, request)
             validate(call)
             self.calls.append(call)

@@ -10,6 +10,7 @@ from artifact.json_text import read_json
 from artifact.unpack import OUTPUT_BOUNDS, extract
 from launch.answers import Photo
 from launch.aws import Request
+from launch.bucket_owners import check_bucket
 from launch.context import LaunchContext
 from launch.errors import LaunchError, is_missing
 from launch.jobs import FINE, chosen
@@ -32,6 +33,7 @@ def report(context: LaunchContext) -> int:
     Of a tuning job: its table of trials.
     """
     entry = chosen(context, "training", "tuning")
+    check_bucket(context, bucket(context.recipe, context.location))
     folder = context.out / "launch" / context.recipe.slug / entry.name
     if entry.kind == "tuning":
         return tuning_report(context, entry.name, folder)

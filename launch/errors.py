@@ -29,6 +29,11 @@ OTHER_REGION = (
     "IllegalLocationConstraintException",
     "301",
 )
+# Operations of S3: a request names the bucket's owner, and S3 refuses another's without a word.
+OF_BUCKETS = (
+    *("HeadBucket", "ListObjectsV2", "GetObject", "HeadObject"),
+    *("PutObject", "CopyObject", "DeleteObjects"),
+)
 THROTTLED = (
     "ThrottlingException",
     "Throttling",
@@ -176,6 +181,8 @@ def _sentence_of_answer(error: Exception) -> str:
     message = message_of(error)
     operation = str(getattr(error, "operation_name", ""))
     if code in NOT_ALLOWED:
+        if operation in OF_BUCKETS:
+            message += " (or the bucket is another account's: sagemaker.bucket_accounts names it)"
         named = ACTION.search(message)
         action = named[1] if named else operation
         return (

@@ -5,6 +5,7 @@ token, never by its name: another command's thing may have that.
 """
 
 from launch.aws import Request
+from launch.bucket_owners import check_request
 from launch.context import LaunchContext
 from launch.errors import LaunchError, Unseen, is_taken, sentence
 
@@ -21,7 +22,11 @@ NAMED = {
 
 
 def make(context: LaunchContext, operation: str, request: Request) -> None:
-    """Send a request that makes a thing. LaunchError where another command's has its name."""
+    """Send a request that makes a thing.
+
+    LaunchError where another command's thing has its name, and for another account's bucket.
+    """
+    check_request(context, request)
     tags = [*request.get("Tags", []), {"Key": ATTEMPT_TAG, "Value": context.attempt}]
     try:
         context.ask("sagemaker", operation, **{**request, "Tags": tags})

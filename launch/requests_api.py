@@ -9,7 +9,7 @@ from pathlib import Path
 from launch.aws import AwsLocation, Request
 from launch.errors import LaunchError
 from launch.recipe import REPOSITORY, Recipe
-from launch.requests_training import bucket, prefix, s3, s3_encryption, split_s3, tags
+from launch.requests_training import bucket, folder_uri, prefix, s3, s3_encryption, split_s3, tags
 
 TEMPLATE = REPOSITORY / "web" / "aws" / "template.yaml"
 # The files of the function, by folder. It needs nothing else but Lambda's own boto3.
@@ -177,7 +177,7 @@ def samples(recipe: Recipe, location: AwsLocation) -> str:
             f"the API's samples are '{found}'; "
             "set sagemaker.api.samples to s3://bucket/prefix/, validation or none"
         )
-    return f"{found.rstrip('/')}/"
+    return folder_uri(found)
 
 
 def validation_photos(recipe: Recipe, location: AwsLocation) -> str:

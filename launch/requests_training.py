@@ -4,7 +4,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-from launch.aws import AwsLocation, Request
+from launch.aws import NO_ACCOUNT, AwsLocation, Request
 from launch.errors import LaunchError
 from launch.recipe import Recipe, slug
 
@@ -96,6 +96,29 @@ def split_s3(uri: str) -> tuple[str, str]:
     return bucket_name, key
 
 
+def folder_uri(uri: str) -> str:
+    """An s3:// prefix that stands for a folder: `…/train` would also match `…/train_old/`."""
+    return f"{uri.rstrip('/')}/"
+
+
+def owner(recipe: Recipe, location: AwsLocation, bucket_name: str) -> str:
+    """The account that a bucket must belong to: anyone may have made one of a known name."""
+    return recipe.sagemaker.bucket_accounts.get(bucket_name, location.account)
+
+
+def with_owners(recipe: Recipe, location: AwsLocation, request: Request) -> Request:
+    """A request of S3 with the accounts that its buckets must belong to."""
+    owned = dict(request)
+    if location.account == NO_ACCOUNT:
+        return owned
+    if "Bucket" in request:
+        owned["ExpectedBucketOwner"] = owner(recipe, location, request["Bucket"])
+    source = request.get("CopySource")
+    if isinstance(source, dict):
+        owned["ExpectedSourceBucketOwner"] = owner(recipe, location, source["Bucket"])
+    return owned
+
+
 def role(recipe: Recipe, location: AwsLocation) -> str:
     """ARN of the role that SageMaker takes: as given, else of that name in this account."""
     given = recipe.sagemaker.role
@@ -136,10 +159,10 @@ def volume_kms(recipe: Recipe, instance_type: str) -> Request:
 
 
 def channels(recipe: Recipe, location: AwsLocation) -> list[Request]:
-    """InputDataConfig. An s3:// channel is used as it is, a folder's where `upload` puts it."""
+    """InputDataConfig: of s3:// channels that folder, of a folder here where `upload` puts it."""
     found = []
     for name, given in recipe.sagemaker.channels.items():
-        uri = given
+        uri = folder_uri(given)
         if not given.startswith("s3://"):
             uri = f"{s3(recipe, location, 'data', name)}/"
         source = {

@@ -17,6 +17,7 @@ from pathlib import Path
 from artifact.json_text import read_json
 from artifact.names import is_text, printable
 from launch.aws import AwsClient, Request
+from launch.bucket_owners import check_bucket
 from launch.context import LaunchContext
 from launch.errors import LaunchError, is_missing
 from launch.requests_training import bucket, prefix, s3_encryption
@@ -289,8 +290,10 @@ def send_all(
 def channel_below(context: LaunchContext, folder: str) -> Channel:
     """A folder below the recipe's prefix in its bucket; in a dry run without a client."""
     client = None
+    name = bucket(context.recipe, context.location)
     if not context.dry:
+        check_bucket(context, name)
         client = context.client("s3")
     key = f"{prefix(context.recipe)}/{folder}/"
     kms_key = context.recipe.sagemaker.kms_key
-    return Channel(client, bucket(context.recipe, context.location), key, kms_key)
+    return Channel(client, name, key, kms_key)

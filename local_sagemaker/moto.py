@@ -8,12 +8,15 @@ other page. Signatures are not checked: moto's own IAM would have to know each k
 import argparse
 import os
 import sys
+from collections.abc import Iterable
+from typing import Any
 
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
     MotoRequestHandler,
     create_backend_app,
 )
+from moto.s3.models import s3_backends
 from werkzeug.serving import run_simple
 
 from artifact.host_rule import HostRule
@@ -21,6 +24,32 @@ from artifact.listening import PortTaken, check_free
 from local_sagemaker.guard import Guard, add_allow_host
 
 DEFAULT_PORT = 5000
+# By header: the account that must own the request's bucket, or the bucket that it copies from.
+OWNERS = ("HTTP_X_AMZ_EXPECTED_BUCKET_OWNER", "HTTP_X_AMZ_SOURCE_EXPECTED_BUCKET_OWNER")
+DENIED = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+
+
+class BucketOwners:
+    """A WSGI app that refuses, as S3 does and moto does not, a bucket of another account.
+
+    app: the one behind it, moto's, in this process.
+    """
+
+    def __init__(self, app: Any) -> None:  # WSGI apps have no common type
+        self._app = app
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        named = (environ.get("PATH_INFO", ""), environ.get("HTTP_X_AMZ_COPY_SOURCE", ""))
+        for header, path in zip(OWNERS, named, strict=True):
+            bucket = path.lstrip("/").partition("/")[0]
+            # Partition and account.
+            owner = s3_backends.bucket_accounts.get(bucket)
+            if header in environ and owner is not None and owner[1] != environ[header]:
+                headers = [("Content-Type", "application/xml"), ("Connection", "close")]
+                start_response("403 FORBIDDEN", headers)
+                return [DENIED]
+        answer: Iterable[bytes] = self._app(environ, start_response)
+        return answer
 
 
 def main() -> int:
@@ -41,7 +70,7 @@ def main() -> int:
         return 1
     os.environ.setdefault("MOTO_PORT", str(options.port))  # moto's own answers name it
     rule = HostRule.of(options.host, options.allow_host, "--allow-host")
-    app = Guard(DomainDispatcherApplication(create_backend_app), rule)
+    app = Guard(BucketOwners(DomainDispatcherApplication(create_backend_app)), rule)
     run_simple(options.host, options.port, app, threaded=True, request_handler=MotoRequestHandler)
     return 0
 

@@ -1,5 +1,6 @@
 """A recipe's section `sagemaker`: each setting once, with its default and what it sets."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -188,6 +189,11 @@ class SageMakerSettings:
     bucket: str = _option(
         "", "bucket; SageMaker's default one where empty, `sagemaker-<region>-<account>`"
     )
+    bucket_accounts: dict[str, str] = _option(
+        {},
+        "accounts of buckets that are not the role's, by bucket; the buckets of any other are "
+        "refused",
+    )
     prefix: str = _option("", "prefix of all objects in the bucket; `slipway/<recipe>` where empty")
     images: str = _option("out/images.json", "file of digest URIs, which build_and_push.sh writes")
     image_uris: dict[str, str] = _option(
@@ -220,6 +226,12 @@ def check_settings(settings: SageMakerSettings) -> None:
             f"sagemaker.endpoint.kind must be one of {', '.join(KINDS)}; "
             f"found '{kind}'{hint(kind, KINDS)}"
         )
+    for bucket, account in settings.bucket_accounts.items():
+        if not re.fullmatch(r"\d{12}", account):
+            raise RecipeError(
+                f"sagemaker.bucket_accounts: the account of '{bucket}' must have 12 digits, "
+                f"in quotes; found '{account}'"
+            )
     # A VpcConfig needs both.
     if bool(settings.subnets) != bool(settings.security_groups):
         raise RecipeError(

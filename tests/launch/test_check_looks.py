@@ -132,7 +132,7 @@ def test_a_bucket_that_is_missing_or_elsewhere(made, code):
     one = made()
     one.refuse("s3", "head_bucket", code)
     assert levels(list(check_account.the_bucket(one.context))) == ["failed"]
-    one.refuse("s3", "head_bucket", "403")
+    one.refuse("s3", "head_bucket", "500")
     with pytest.raises(ClientError):
         list(check_account.the_bucket(one.context))
 

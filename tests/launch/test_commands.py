@@ -99,7 +99,7 @@ def make_bucket() -> None:
 def test_upload_sends_only_what_changed(account, capsys):
     code, printed = run(capsys, "upload")
     assert code == 1
-    assert "the bucket does not exist: " in printed
+    assert "the bucket 'photos' does not exist; aws s3 mb" in printed
     make_bucket()
     code, printed = run(capsys, "upload")
     assert code == 0
@@ -195,7 +195,7 @@ def test_check_says_what_is_missing(account, capsys):
     printed = run(capsys, "check")[1]
     for line in (
         "ok       role SlipwayRole",
-        "ok       bucket photos in eu-west-1",
+        "ok       bucket photos of account 123456789012 in eu-west-1",
         "ok       image train: slipway-train, application/vnd.docker",
         "failed   image serve: slipway-serve, application/vnd.oci.image.manifest.v1+json, "
         "which SageMaker refuses",

@@ -170,15 +170,16 @@ def test_a_dry_run_keeps_its_requests_and_notes_nothing(tmp_path):
     dry = opened(tmp_path, True)
     assert dry.ask("sts", "GetCallerIdentity") == {}
     assert dry.send(Call("s3", "HeadBucket", {"Bucket": "photos"})) == {}
+    owned = {"Bucket": "photos", "ExpectedBucketOwner": "210987654321"}
     assert dry.calls == [
         Call("sts", "GetCallerIdentity", {}),
-        Call("s3", "HeadBucket", {"Bucket": "photos"}),
+        Call("s3", "HeadBucket", owned),
     ]
     assert dry.show().startswith('[\n  {\n    "service": "sts",\n')
     assert json.loads(dry.show())[1] == {
         "service": "s3",
         "operation": "HeadBucket",
-        "request": {"Bucket": "photos"},
+        "request": owned,
     }
     dry.note("model", "m")
     assert dry.state.entries == []

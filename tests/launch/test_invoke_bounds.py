@@ -81,7 +81,7 @@ def test_a_dry_run_asks_nothing_of_photos(colours, photos, kind, operation):
     assert one.printed == []
     assert one.context.calls[0].operation == operation
     assert one.context.calls[0].request["Body"] == where
-    assert one.context.clients == {}
+    assert not {"s3", "sagemaker-runtime"} & set(one.context.clients)
 
 
 def test_other_errors_of_a_photo_end_the_command(colours, monkeypatch):

@@ -44,6 +44,7 @@ OPTIONS = {
 STAMP = "261121-1815-k3f9"
 ATTEMPT = "0123456789abcdef"
 JOB = f"demo-{STAMP}"
+BUCKETS = ("photos", "b", "sagemaker-eu-west-1-123456789012")
 CREATED = datetime(2026, 11, 21, 18, 15, tzinfo=UTC)  # as boto3 gives it
 ARN = "arn:aws:sagemaker:eu-west-1:123456789012:training-job/" + JOB
 PROBABILITIES = {"blue": 0.9, "green": 0.06, "red": 0.04}
@@ -87,6 +88,8 @@ class ScriptedAws:
             poll_s=0.0,
             stamp=STAMP,
             attempt=ATTEMPT,
+            # Tests of owners empty it; the others' buckets are theirs.
+            own_buckets=set(BUCKETS),
         )
         self.find_nothing_by_tag()
 
