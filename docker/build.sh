@@ -119,7 +119,8 @@ build() {  # build NAME: docker/NAME.Dockerfile becomes slipway-NAME, once in a 
     say_whose_latest "$name"
     # SageMaker refuses OCI manifests, which are Podman's own.
     if [[ $is_podman == yes ]]; then options+=(--format docker); fi
-    "$engine" build "${options[@]}" --file "docker/$name.Dockerfile" \
+    docker/steps.sh "slipway-$name" "$engine" build "${options[@]}" \
+        --file "docker/$name.Dockerfile" \
         --tag "slipway-$name:latest" --tag "slipway-$name:$tag" --tag "slipway-$name:$mine" \
         "$context"
     built+=("$name")
@@ -156,7 +157,7 @@ if "$engine" buildx version >/dev/null 2>&1 || [[ $client =~ ^(19|20)\. ]]; then
 else
     export DOCKER_BUILDKIT=0
 fi
-if [[ ! -t 1 ]]; then export BUILDKIT_PROGRESS=plain; fi
+export BUILDKIT_PROGRESS=plain  # what docker/steps.sh reads
 # Attestations make the image an OCI index, which SageMaker refuses.
 export BUILDX_NO_DEFAULT_ATTESTATIONS=1
 
@@ -182,4 +183,4 @@ for name in "${names[@]}"; do build "$name"; done
 sizes=""
 for name in "${names[@]}"; do sizes+="$name=$(megabytes "slipway-$name:latest") "; done
 base_size=$(has_image "$base" && megabytes "$base" || echo unknown)
-echo "images: ${sizes}base=$base_size commit=$tag on=$base"
+echo "images: ${sizes}base=$base_size commit=$tag on=$base seconds=$SECONDS"
