@@ -16,6 +16,8 @@ from tests.blocks.reading import README, read_page
 from tests.blocks.shell import BlockError
 from tests.blocks.world import make_world
 
+INTERRUPTED = 130  # as shells have it: 128 and SIGINT
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="blocks", description=__doc__)
@@ -42,4 +44,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
