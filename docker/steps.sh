@@ -14,7 +14,7 @@ log=$(mktemp)
 
 say() { echo "images: $name: $SECONDS s, $1"; }
 
-short() { LC_ALL=C tr -cd '[:print:]\n' | cut -c -70; }  # no letter is cut in two
+short() { LC_ALL=C tr -cd '\012\040-\176' | cut -c -70; }  # no letter is cut in two
 
 pulse() {  # pulse PROCESS: what the build is at, until that process ends
     # The sleeping program keeps no pipe of ours open.

@@ -32,11 +32,11 @@ gate "ruff check" "$bin/ruff" check --quiet .
 gate "ruff format" "$bin/ruff" format --quiet --check .
 gate "mypy" "$bin/mypy" --no-error-summary .
 gate "reference" "$bin/python" -m reference --check
-gate "shellcheck" "$bin/shellcheck" "${scripts[@]}"
-gate "hadolint" "$bin/hadolint" "${dockerfiles[@]}"
+gate "shellcheck" "$bin/shellcheck" ${scripts[@]+"${scripts[@]}"}
+gate "hadolint" "$bin/hadolint" ${dockerfiles[@]+"${dockerfiles[@]}"}
 
 if [[ ${#failed[@]} -gt 0 ]]; then
-    echo "check: failed: ${failed[*]}" >&2
+    echo "check: failed: ${failed[*]-}" >&2
     exit 1
 fi
 echo "check: all clean"
