@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Usage: docker/base.sh [--force] [bookworm|trixie]      (as root; needs debootstrap and an engine)
+# Usage: docker/base.sh [--force] [bookworm|trixie|forky]    (as root; with debootstrap, an engine)
 #
 # Makes slipway-base:bookworm, a stand-in for debian:bookworm-slim, or the same of another release,
 # for networks where no image can be pulled. It is a minimal Debian made by debootstrap, slimmed as
@@ -93,8 +93,8 @@ force=no suite=${DISTRIBUTION:-bookworm}
 for word in "$@"; do
     case $word in
         --force) force=yes ;;
-        bookworm | trixie) suite=$word ;;
-        *) echo "base.sh: unknown argument '$word'; known: --force bookworm trixie" >&2; exit 2 ;;
+        bookworm | trixie | forky) suite=$word ;;
+        *) fail "unknown argument '$word'; known: --force bookworm trixie forky" ;;
     esac
 done
 base_tag=${BASE_TAG:-slipway-base:$suite}
@@ -121,9 +121,9 @@ work=$(mktemp -d)
 trap 'rm -rf --one-file-system "$work"' EXIT
 root=$work/root
 echo "base: debootstrap $suite (about a minute)"
-if ! debootstrap --variant=minbase --include=ca-certificates \
-    "$suite" "$root" ${DEBIAN_MIRROR:+"$DEBIAN_MIRROR"} >"$work/log" 2>&1; then
-    tail -n 20 "$work/log" >&2
+steps=$(dirname "${BASH_SOURCE[0]}")/steps.sh
+if ! "$steps" "$base_tag" debootstrap --variant=minbase --include=ca-certificates \
+    "$suite" "$root" ${DEBIAN_MIRROR:+"$DEBIAN_MIRROR"}; then
     fail "debootstrap failed, its last lines are above;" \
         "another mirror can be named with DEBIAN_MIRROR=url"
 fi
@@ -153,4 +153,4 @@ tar --numeric-owner --sort=name --one-file-system -C "$root" -c . |
         --change "LABEL org.slipway.base=stand-in" --change 'CMD ["bash"]' \
         "${environment[@]}" - "$base_tag" >/dev/null
 size=$("$engine" image inspect --format '{{.Size}}' "$base_tag")
-echo "base: $base_tag, $((size / 1000000)) MB, a stand-in for debian:$suite-slim"
+echo "base: $base_tag, $((size / 1000000)) MB, $SECONDS s, a stand-in for debian:$suite-slim"

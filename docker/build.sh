@@ -95,7 +95,7 @@ is_stand_in() {
 }
 
 build() {  # build NAME: docker/NAME.Dockerfile becomes slipway-NAME, once in a run
-    local name=$1 stands_on=$base options=(--platform linux/amd64)
+    local name=$1 stands_on=$base began=$SECONDS options=(--platform linux/amd64)
     options+=(--build-arg "GIT_COMMIT=$commit" --build-arg "VERSION=$version")
     if [[ " ${built[*]-} " == *" $name "* ]]; then return; fi
     case $name in
@@ -123,6 +123,8 @@ build() {  # build NAME: docker/NAME.Dockerfile becomes slipway-NAME, once in a 
         --file "docker/$name.Dockerfile" \
         --tag "slipway-$name:latest" --tag "slipway-$name:$tag" --tag "slipway-$name:$mine" \
         "$context"
+    echo "images: made slipway-$name:$tag, $(megabytes "slipway-$name:$tag")," \
+        "$((SECONDS - began)) s"
     built+=("$name")
 }
 
@@ -138,9 +140,9 @@ fi
 known=()
 for file in docker/*.Dockerfile; do name=${file#docker/}; known+=("${name%.Dockerfile}"); done
 names=("${@:-all}")
-if [[ ${names[*]} == all ]]; then names=("${known[@]}"); fi
+if [[ ${names[*]} == all ]]; then names=(${known[@]+"${known[@]}"}); fi
 for name in "${names[@]}"; do
-    [[ " ${known[*]} " == *" $name "* ]] || fail "unknown image '$name'; known: ${known[*]} all"
+    [[ " ${known[*]-} " == *" $name "* ]] || fail "unknown image '$name'; known: ${known[*]-} all"
 done
 if [[ $only_names == yes ]]; then
     echo "${names[*]}"

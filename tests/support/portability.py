@@ -23,7 +23,7 @@ BASH = {
     r"%\([^)]*\)T": "bash 4.2: printf",
     r"\$\{?(EPOCHSECONDS|EPOCHREALTIME|BASHPID|SRANDOM)\b": "bash 4 and 5",
     r"\{\d+\.\.\d+\.\.": "bash 4.0: steps",
-    r"\$\{\w+:[^}:]*:\s*-": "bash 4.2: a negative length",
+    r"\$\{\w+:[^}:]*:\s*-\d": "bash 4.2: a negative length",
     r"\bglobstar\b|\blastpipe\b|\binherit_errexit\b": "bash 4",
     r"\bread\b[^;|&]* -t ?[0-9]*\.": "bash 4.0: part of a second",
     r"\bexec \{\w+\}[<>]": "bash 4.1",
