@@ -2,8 +2,8 @@
 
 A web page may let its own name lead to 127.0.0.1 (DNS rebinding). The browser then takes a server
 on loopback for the page's own, and hands its answers to the page. Only the Host header, and where
-the browser sends them Origin and Referer, tell such a request from one of this machine's user.
-Source: RFC 9112, section 3.2 (Host); RFC 6454, section 7 (Origin).
+the browser sends them Origin and Referer, distinguish such a request from one of this machine's
+user. Source: RFC 9112, section 3.2 (Host); RFC 6454, section 7 (Origin).
 """
 
 import ipaddress

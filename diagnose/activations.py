@@ -46,9 +46,9 @@ class ActivationRule(TensorRule):
 class DeadRelu(ActivationRule):
     """A ReLU node is dead if less than `threshold_inactivity` percent of its outputs are above 0.
 
-    Fires when more than `threshold_layer` percent of a layer's nodes are dead. Vague in the
-    documentation: what activity is; chosen is that share. Our hook saves it, exactly, as
-    `…relu_activity_N` in place of the outputs themselves, which would be gigabytes; both are read.
+    Fires when more than `threshold_layer` percent of a layer's nodes are dead. SageMaker's
+    documentation does not say what activity is. Here it is that percentage. Our hook saves exactly
+    this number, as `…relu_activity_N`. The outputs themselves would be gigabytes. Both are read.
     """
 
     advice = (

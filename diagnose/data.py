@@ -27,10 +27,11 @@ class ClassImbalance(TensorRule):
     rarest, or more than `threshold_misprediction` of an underrepresented class's photos were
     predicted wrongly. argmax: True where predictions are logits or probabilities [N, C].
 
-    Vague in the documentation: mispredictions "of each class", but "for underrepresented classes as
-    a result of the imbalance"; chosen is the second, a class being underrepresented with less than
-    half the mean number of labels. Else every untrained network would fire. Classes are those that
-    were seen; labels of validation count where none of training were saved.
+    SageMaker's documentation speaks of mispredictions "of each class", and also "for
+    underrepresented classes as a result of the imbalance". Here it is the second, because the rule
+    would else fire for every untrained network. A class is underrepresented when it has less than
+    half the mean number of labels. Only classes that were seen count. Labels of validation count
+    where none of training were saved.
     """
 
     advice = (

@@ -21,9 +21,9 @@ ALL_TENSORS = ".*"  # a regex
 class VanishingGradient(TensorRule):
     """Fires when the mean of a gradient's absolute values falls below `threshold`.
 
-    Vague in the documentation: "any gradient". Chosen: a layer's bias counts only where its
-    weight's gradient was not saved. A bias in front of a BatchNorm has a gradient of 0 by
-    arithmetic, in the healthiest of networks.
+    SageMaker's documentation says "any gradient". Here a layer's bias counts only where the
+    gradient of its weight was not saved. A bias in front of a BatchNorm always has a gradient of 0,
+    in a healthy network, too.
     """
 
     advice = (
@@ -64,10 +64,11 @@ def _is_bias_of_weight(name: str, names: list[str]) -> bool:
 class ExplodingTensor(TensorRule):
     """Fires when a tensor holds NaN or an infinity; with only_nan only NaN.
 
-    Vague in the documentation: which tensors when neither collection_names nor tensor_regex is
-    given. Chosen: all that were saved. Where reductions of a whole tensor were saved they are used
-    beside the values: a maximum carries NaN and infinity on. NaN as a mean or a variance can also
-    come from an infinity among the values, so only_nan leaves these out.
+    SageMaker's documentation does not say which tensors are meant when neither collection_names nor
+    tensor_regex is given. Here these are all that were saved. Where reductions of a whole tensor
+    were saved, they are used beside the values: a maximum is NaN or infinite where a value is. NaN
+    as a mean or a variance can also come from an infinity among the values, so only_nan leaves
+    these two out.
     """
 
     advice = (

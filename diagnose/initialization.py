@@ -28,13 +28,13 @@ class PoorWeightInitialization(TensorRule):
     than `distribution_range`, or (c) the loss has not fallen below its first value for `patience`
     saved steps.
 
-    Vague in the documentation: it says both "variance of weights per layer" and "activation
-    inputs"; the parameter is named after the inputs, so those are taken, at each of the steps.
-    (b) looks at weights' gradients; biases are left out (see VanishingGradient), and tensors of
-    fewer than 20 values. Of gradients saved as reductions only, the range is taken as that of a
-    normal distribution. Wide and pretrained networks have narrow gradients by nature (ResNet50:
-    some 0.0001): lower distribution_range for them. Where smdebug alone saved the "input" of an
-    in-place ReLU, that is its output; our hook undoes it.
+    SageMaker's documentation says both "variance of weights per layer" and "activation inputs". The
+    parameter is named after the inputs, so those are taken, at each of the steps. (b) looks at the
+    gradients of weights. It leaves out biases (see VanishingGradient), and tensors of fewer than 20
+    values. Where only reductions of gradients were saved, the range is taken as that of a normal
+    distribution. Wide and pretrained networks have narrow gradients (ResNet50: about 0.0001). Lower
+    `distribution_range` for them. Where smdebug alone saved the "input" of an in-place ReLU, that
+    is its output. Our hook saves the input.
     """
 
     advice = (

@@ -91,9 +91,9 @@ class LossNotDecreasing(LossRule):
     `increase_threshold_percent` percent is accepted. mode: train, eval, predict or global; without
     it, "EVAL, then TRAIN, then GLOBAL", taken as the first of them whose losses so far reach
     num_steps back.
-    Vague in the documentation: how the two percentages go together. Chosen, as in the service's
-    published test: a loss that stands still or falls by too little fires, one that rises by up to
-    increase_threshold_percent (noise) does not.
+    SageMaker's documentation does not say how the two percentages go together. Here it is as in the
+    service's published test: a loss that stands still or falls by too little fires, and a loss that
+    rises by up to increase_threshold_percent (noise) does not.
     """
 
     advice = (

@@ -21,10 +21,10 @@ class Overfit(LossRule):
     """Fires when the validation loss is too far above the training loss.
 
     The ratio (mean validation loss - mean training loss) / mean training loss is then above
-    `ratio_threshold` in each of `patience` passes in a row. Vague in the documentation: over what
-    the means are. Chosen: the validation pass, and the training steps saved since the pass before.
-    A "step" of patience is a validation pass; start_step counts all forward passes. A training loss
-    of 0 counts as an endless ratio.
+    `ratio_threshold` in each of `patience` passes in a row. SageMaker's documentation does not say
+    what the means are taken over. Here they are taken over the validation pass, and over the
+    training steps that were saved since the pass before. A "step" of `patience` is a validation
+    pass. `start_step` counts all forward passes. A training loss of 0 makes the ratio infinite.
     """
 
     advice = (
@@ -91,10 +91,10 @@ class Overtraining(LossRule):
     These are `patience_train` points of the training loss, or `patience_validation` points of the
     validation loss. The training then only costs, or spoils what was learned.
 
-    Vague in the documentation: whether one of the two is enough ("thresholds and conditions to
-    determine if the model is not improving"). Chosen: one is enough. Points are validation passes,
-    and for the training loss its means between them; without validation, each saved training step
-    is a point.
+    SageMaker's documentation does not say whether one of the two is enough ("thresholds and
+    conditions to determine if the model is not improving"). Here one is enough. Points are
+    validation passes, and for the training loss its means between them. Without validation, each
+    saved training step is a point.
     """
 
     advice = (

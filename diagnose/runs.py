@@ -20,10 +20,11 @@ class SimilarAcrossRuns(TensorRule):
     """Compares tensors with those of other runs at the same step; fires when they DIFFER.
 
     That is the documentation's definition, against the rule's name. other_trials (required): the
-    other runs' output folders, with commas between. Vague in the documentation: when two are
-    similar. Chosen: numpy.allclose with its own tolerances, which accepts arithmetic in another
-    order. Without collection_names or tensor_regex all tensors are compared. A tensor that the
-    other run did not save at the step is not compared; a tensor of another shape differs.
+    other runs' output folders, with commas between. SageMaker's documentation does not say when two
+    tensors are similar. Here numpy.allclose decides with its own tolerances, which accept
+    arithmetic in another order. Without collection_names or tensor_regex all tensors are compared.
+    A tensor that the other run did not save at the step is not compared. A tensor of another shape
+    differs.
     """
 
     advice = (

@@ -22,9 +22,10 @@ class WeightUpdateRatio(TensorRule):
 
     The ratio mean |w_s - w_p| / (mean |w_p| + epsilon) is above `large_threshold` or below
     `small_threshold`. p is the saved step before s; with `num_steps` the earliest saved one from
-    s - num_steps on. Vague in the documentation: the norm; chosen is the mean of absolute values,
-    which needs no size. Left out: frozen weights (their ratio is 0 on purpose; they have no saved
-    gradient), and weights that were all 0, against which any update is endless.
+    s - num_steps on. SageMaker's documentation does not name the norm. Here it is the mean of
+    absolute values, which does not depend on the tensor's size. Two kinds of weights are left out:
+    frozen ones, which have no saved gradient and a ratio of 0, and weights that were all 0, for
+    which the ratio of any update is infinite.
     """
 
     advice = (

@@ -35,7 +35,7 @@ def _launch(name: str, text: str) -> Command:
 
 # By heading, in the order in which a project needs them
 GROUPS: dict[str, dict[str, Command]] = {
-    "An own project, in its folder": {
+    "A project of your own, in its folder": {
         "init": _own("init", "write a project folder: a recipe, a README", "init"),
         "prepare": _own("prepare", "photos to verified RGB, a split, a report", "preparing"),
         "train": _own("train", "learn the project's photos by its recipe, here", "training"),

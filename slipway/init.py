@@ -75,7 +75,7 @@ def check_place(folder: Path) -> None:
         raise InitError(f"the folder '{folder}' is not empty; give another name")
     if folder.resolve().is_relative_to(REPOSITORY):
         raise InitError(
-            f"'{folder}' lies in Slipway's checkout; an own project lies outside of it, "
+            f"'{folder}' lies in Slipway's checkout; a project lies outside of it, "
             "so give another folder"
         )
 

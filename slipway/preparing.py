@@ -60,7 +60,7 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     )
     for entry in options_of_prepare():
         name = f"--{entry.name.replace('_', '-')}"
-        parser.add_argument(name, help="see python -m prepare --help")
+        parser.add_argument(name, help=entry.metadata["sets"])
     return parser.parse_args(arguments)
 
 

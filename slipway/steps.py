@@ -1,4 +1,4 @@
-"""The steps from photos to a model on this machine. The demo and an own project share them."""
+"""The steps from photos to a model on this machine. The demo and a user's project share them."""
 
 import fcntl
 import os

@@ -155,7 +155,7 @@ class RemotePredictor:
         return done.predictions
 
     def lost(self) -> None:
-        """MMS has the model no more: tell it once."""
+        """MMS no longer has the model: report it once."""
         with self._lock:
             died = self._died
             self._died = None
