@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from artifact.machine import cpu_count
+from artifact.machine import BF16_FLAGS, cpu_count, processor_flags
 from artifact.model import GRAPH_FILE, INT8_FILE, ArtifactError, Description
 from artifact.nvidia import cuda_available
 from artifact.openvino_engine import OpenVINOEngine
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 PRECISIONS = ("auto", "f32", "bf16", "int8", "f16")
 DEVICES = ("auto", "cpu", "cuda")
 INT8_FLAGS = {"avx512_vnni", "avx_vnni", "amx_int8"}
-BF16_FLAGS = {"avx512_bf16", "amx_bf16"}
 
 ROUNDING = 0.02  # of probabilities in bf16 and int8
 
@@ -109,19 +108,6 @@ def best_precision(flags: frozenset[str], has_int8: bool) -> str:
     if flags & BF16_FLAGS:
         return "bf16"
     return "f32"
-
-
-def processor_flags(path: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
-    """The instruction sets that Linux reports for the first processor; empty without a report."""
-    try:
-        lines = Path(path).read_text(errors="replace").splitlines()
-    except OSError:
-        return frozenset()
-    for line in lines:
-        name, _, value = line.partition(":")
-        if name.strip() == "flags":
-            return frozenset(value.split())
-    return frozenset()
 
 
 def _check_known(name: str, value: str, known: tuple[str, ...]) -> None:

@@ -12,6 +12,7 @@ M_ARENA_MAX = -8
 MMAP_BYTES = 1024 * 1024
 IN_MEMORY = ("tmpfs", "ramfs")  # file systems
 UNLIMITED = ("max", "-1")  # of cgroup v2 and v1
+BF16_FLAGS = {"avx512_bf16", "amx_bf16"}  # in /proc/cpuinfo, of processors that compute in bf16
 
 
 def cpu_count(cgroup: Path = CGROUP) -> int:
@@ -26,6 +27,19 @@ def cpu_count(cgroup: Path = CGROUP) -> int:
         if quota not in UNLIMITED:
             return max(1, min(cores, round(int(quota) / int(period))))
     return cores
+
+
+def processor_flags(path: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
+    """The instruction sets that Linux reports for the first processor; empty without a report."""
+    try:
+        lines = Path(path).read_text(errors="replace").splitlines()
+    except OSError:
+        return frozenset()
+    for line in lines:
+        name, _, value = line.partition(":")
+        if name.strip() == "flags":
+            return frozenset(value.split())
+    return frozenset()
 
 
 def memory_limit(cgroup: Path = CGROUP) -> int:

@@ -140,7 +140,8 @@ class Cast(nn.Module):
 
     def __init__(self, network: nn.Module, dtype: torch.dtype):
         super().__init__()
-        self.network = network.to(dtype=dtype).to(memory_format=torch.channels_last)
+        typed = network.to(dtype=dtype)
+        self.network = typed.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
         self.dtype = dtype
 
     def forward(self, samples: torch.Tensor) -> torch.Tensor:

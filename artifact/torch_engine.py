@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from artifact.machine import BF16_FLAGS, processor_flags
 from artifact.model import ArtifactError, Description
 from artifact.nvidia import cuda_available, gpu_problem, start_problem
 
@@ -31,7 +32,6 @@ PRECISIONS = ("auto", "f16", "bf16", "f32")
 TOLERANCE = 0.02
 PROBES = 8
 BF16_CAPABILITY = (8, 0)  # compute capability from which GPUs have bf16
-TORCH_BF16 = ("avx512_bf16", "amx_bf16", "bf16")  # names in torch.cpu.get_capabilities()
 
 log = logging.getLogger(__name__)
 
@@ -213,8 +213,7 @@ def _candidates(device: "torch.device") -> tuple[str, ...]:
         if torch.cuda.get_device_capability(device) >= BF16_CAPABILITY:
             return ("f16", "bf16", "f32")
         return ("f16", "f32")
-    capabilities = torch.cpu.get_capabilities()
-    if any(capabilities.get(name) for name in TORCH_BF16):
+    if processor_flags() & BF16_FLAGS:
         return ("bf16", "f32")
     return ("f32",)
 

@@ -136,12 +136,12 @@ def on_gpu(out: Path) -> dict[str, float]:
     end = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]  # torch's
     for _ in range(3):
         torch.mm(matrix, matrix)
-    begin.record()
+    begin.record()  # type: ignore[no-untyped-call]  # torch's
     for _ in range(PRODUCTS):
         torch.mm(matrix, matrix)
-    end.record()
+    end.record()  # type: ignore[no-untyped-call]  # torch's
     torch.cuda.synchronize()
-    seconds = begin.elapsed_time(end) / 1000
+    seconds = begin.elapsed_time(end) / 1000  # type: ignore[no-untyped-call]  # torch's
     limit = PRODUCTS * 2 * SIDE**3 / seconds  # operations per second
     return rates | {"share": rates["ours"] * RESNET50_OPERATIONS / limit}
 

@@ -5,11 +5,12 @@ import importlib.util
 import logging
 import os
 import sys
-import types
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from diagnose.smdebug_mends import mend_smdebug
 
 
 @contextmanager
@@ -19,7 +20,7 @@ def load_smdebug() -> Iterator[None]:
     smdebug logs a line for each parameter, step and missing tensor. SMDEBUG_LOG_LEVEL, where it is
     set, still sets its level.
     """
-    _replace_pyinstrument()
+    mend_smdebug()
     given = os.environ.get("SMDEBUG_LOG_LEVEL")
     level = given or "error"
     os.environ["SMDEBUG_LOG_LEVEL"] = level
@@ -33,23 +34,6 @@ def load_smdebug() -> Iterator[None]:
         if given is None:
             os.environ.pop("SMDEBUG_LOG_LEVEL", None)
         _repair_finders()
-
-
-def _replace_pyinstrument() -> None:
-    """Put an empty module in place of pyinstrument, where that is not installed.
-
-    smdebug imports it for a profiler of its own that is never used here. It has an extension that
-    needs a compiler.
-    """
-    if "pyinstrument" in sys.modules or importlib.util.find_spec("pyinstrument"):
-        return
-    package = types.ModuleType("pyinstrument")
-    renderers = types.ModuleType("pyinstrument.renderers")
-    # names that smdebug imports
-    package.Profiler = None  # type: ignore[attr-defined]  # a module takes any name
-    renderers.JSONRenderer = None  # type: ignore[attr-defined]  # a module takes any name
-    sys.modules["pyinstrument"] = package
-    sys.modules["pyinstrument.renderers"] = renderers
 
 
 def _repair_finders() -> None:

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Usage: docker/lock.sh [--upgrade]
 #
-# Resolves docker/requirements-*.in into docker/requirements-*.txt with hashes, for Python 3.11 on
-# linux x86_64. The index is the public one, whatever this machine's uv and pip settings say.
+# Resolves docker/requirements-*.in into docker/requirements-*.txt with hashes: one lock for Python
+# 3.11 and newer on every platform, whose lines carry markers where these differ. The index is the
+# public one, whatever this machine's uv and pip settings say.
 # Versions already locked stay unless --upgrade is given. A package that several images use gets one
 # version in all of them.
 set -euo pipefail
@@ -35,7 +36,7 @@ compile() {
     echo "lock: requirements-$name.txt"
     env -u UV_FIND_LINKS -u UV_INDEX -u UV_EXTRA_INDEX_URL -u UV_INDEX_URL -u UV_DEFAULT_INDEX \
         "$tools/bin/uv" pip compile --quiet --no-config --system-certs \
-        --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
+        --universal --python-version 3.11 \
         --generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
         ${options[@]+"${options[@]}"} \
         "requirements-$name.in" --output-file "requirements-$name.txt"

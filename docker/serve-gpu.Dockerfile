@@ -9,12 +9,10 @@ FROM ${TRAIN_IMAGE}
 COPY docker/requirements-serve-gpu.txt /opt/build/
 # The train image's pip installs. What that image has of the set is satisfied already: the lock took
 # the versions from it. Nothing may be missing but what trim.sh took out of it.
-# grep's own exit code decides, not pip's.
-# hadolint ignore=DL4006
 RUN /opt/venv/bin/pip install --no-cache-dir --no-compile --disable-pip-version-check \
         --require-hashes --only-binary :all: --requirement /opt/build/requirements-serve-gpu.txt \
-    && trimmed="requires (openvino-telemetry|ninja|scikit-learn), which is not installed" \
-    && ! { /opt/venv/bin/pip check | grep -vE "No broken requirements|$trimmed"; }
+    && /opt/build/pip_check.sh /opt/venv \
+        'requires (openvino-telemetry|ninja|scikit-learn), which is not installed'
 COPY docker/warm_engine.py docker/warm_http.py \
     docker/warm_serve.py docker/warm_serve_gpu.py /opt/build/
 # Fails the build when something that a server needs is not there. The image's own

@@ -33,7 +33,8 @@ RUN python3 -m venv /opt/venv \
 
 FROM base AS train
 COPY --from=build /opt/venv /opt/venv
-COPY docker/requirements-train.txt docker/trim.sh /opt/build/
+COPY docker/requirements-train.txt docker/requirements-smdebug.txt docker/pip_check.sh \
+    docker/trim.sh /opt/build/
 # CUDA's libraries, two thirds of the image, are a layer of their own: a push compresses each layer
 # on one core, and sends again only those that changed.
 RUN awk '/^[a-z]/ { kept = /^(nvidia-|triton)/ } kept' /opt/build/requirements-train.txt \
@@ -49,12 +50,20 @@ RUN awk '/^[a-z]/ { kept = /^(nvidia-|triton)/ } kept' /opt/build/requirements-t
 # pip stays: the toolkit's script mode installs a user's requirements.txt with it.
 RUN /opt/venv/bin/pip install --no-cache-dir --no-compile --disable-pip-version-check \
         --require-hashes --only-binary :all: --requirement /opt/build/requirements-train.txt \
-    && /opt/venv/bin/pip check \
+    && /opt/venv/bin/pip install --no-cache-dir --no-compile --disable-pip-version-check \
+        --require-hashes --no-deps --requirement /opt/build/requirements-smdebug.txt \
+    && /opt/build/pip_check.sh /opt/venv \
     && /opt/build/trim.sh /opt/venv
-COPY docker/warm_train.py docker/warm_quantization.py /opt/build/
+COPY diagnose/smdebug_mends.py docker/warm_train.py docker/warm_quantization.py /opt/build/
+# The .pth file: a user's own script loads smdebug, too, and must find it mended. The module gets a
+# name that no script has.
 # Fails the build when trimming took something that is needed. SAGEMAKER_BASE_DIR: importing the
 # toolkit makes folders there, and /opt/ml must not exist in the image.
-RUN export HOME=/tmp/warm \
+RUN site=$(echo /opt/venv/lib/python3*/site-packages) \
+    && install -m 644 /opt/build/smdebug_mends.py "$site/slipway_smdebug_mends.py" \
+    && echo 'import slipway_smdebug_mends as mends; mends.mend_smdebug()' \
+        > "$site/slipway_smdebug_mends.pth" \
+    && export HOME=/tmp/warm \
     && SAGEMAKER_BASE_DIR=/tmp/warm /opt/venv/bin/python /opt/build/warm_train.py /tmp/warm \
     && /opt/venv/bin/python /opt/build/warm_quantization.py /tmp/warm \
     && rm -rf /tmp/warm

@@ -1,11 +1,11 @@
 """A preparation, from the list of sources to the finished folder."""
 
 import hashlib
+import multiprocessing
 import os
 import shutil
 import signal
 import threading
-import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -26,7 +26,6 @@ from prepare.summary import Summary, summarise
 REPORT_FILE = "report.html"
 LISTED_BROKEN = 5  # broken photos that an error sentence names
 CHUNK = 8  # photos per task of a worker: fewer messages between processes
-PARENT_POLL_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -109,9 +108,7 @@ def _convert_all(
     staging.mkdir(parents=True)
     photos: dict[Source, Photo] = {}
     broken: dict[Source, str] = {}
-    pool = ProcessPoolExecutor(
-        options.workers, initializer=_exit_with_parent, initargs=(os.getpid(),)
-    )
+    pool = ProcessPoolExecutor(options.workers, initializer=_exit_with_parent)
     try:
         results = pool.map(
             convert,
@@ -131,13 +128,17 @@ def _convert_all(
     return photos, broken
 
 
-def _exit_with_parent(parent: int) -> None:
-    """Let this worker end when its parent was killed: else it would wait for work for ever."""
+def _exit_with_parent() -> None:
+    """Let this worker end when its parent was killed: else it would wait for work for ever.
+
+    The parent is asked for, not os.getppid(): that is the fork server's since Python 3.14.
+    """
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "the pool runs it in a worker"
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C for all
 
     def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(PARENT_POLL_S)
+        parent.join()
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

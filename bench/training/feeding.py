@@ -34,7 +34,8 @@ def main() -> None:
     classes = len(channels.classes)
     hp = Hyperparameters(model="resnet18", weights="none", trainable="all", batch_size=BATCH)
     network = build("resnet18", classes).to(device)
-    network.to(memory_format=torch.channels_last)  # as training has it: convolutions are faster
+    # as training has it: convolutions are faster
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
     optimizer = make_optimizer(network.parameters(), hp)
     precision = pick_precision("auto", device)
     learner = Learner(network, classes, [], optimizer, hp, preprocessing, device, precision)

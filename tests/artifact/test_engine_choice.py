@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from artifact import engines, torch_engine
-from artifact.engines import best_precision, open_engine, processor_flags
-from artifact.machine import cpu_count
+from artifact.engines import best_precision, open_engine
+from artifact.machine import cpu_count, processor_flags
 from artifact.model import ArtifactError, Description, read_description
 from artifact.openvino_engine import OpenVINOEngine, graphs_kept, load_openvino
 from artifact.openvino_engine import _read as read_graph

@@ -12,8 +12,9 @@ import psutil
 import pytest
 import torch
 
-from artifact.engines import best_precision, open_engine, processor_flags
+from artifact.engines import best_precision, open_engine
 from artifact.export import export
+from artifact.machine import processor_flags
 from artifact.model import ArtifactError, Description, read_description, write_description
 from artifact.network import build
 from artifact.preprocessing import Preprocessing, read_photo

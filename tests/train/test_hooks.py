@@ -225,9 +225,9 @@ def test_a_scaled_loss_leaves_gradients_as_they_are(tmp_path):
     for folder, scale in (("plain", None), ("scaled", 1024.0)):
         network = small_network()
         (tmp_path / folder).mkdir()
-        get_scale = (
-            None if scale is None else torch.amp.GradScaler("cpu", init_scale=scale).get_scale
-        )
+        get_scale = None
+        if scale is not None:
+            get_scale = torch.amp.grad_scaler.GradScaler("cpu", init_scale=scale).get_scale
         hook = open_hook(Job(tmp_path / folder), EVERY, network, gradient_scale=get_scale)
         assert hook is not None
         values, labels = photos(12)

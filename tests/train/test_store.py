@@ -85,7 +85,7 @@ def test_a_writer_that_is_killed_leaves_no_torn_row(tmp_path):
         store = open_numbers(tmp_path, 2000)
         there = np.flatnonzero(store.have(range(2000)))
         for index in there:
-            assert (store.read([index])[0] == index % 255 + 1).all(), index
+            assert (store.read([int(index)])[0] == index % 255 + 1).all(), index
         found.append(len(there))
         store.close()
     assert found == sorted(found)

@@ -152,7 +152,7 @@ def _ahead(batches: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
             batch = next(batches, None)
             if batch is None:
                 return None
-            return batch, stream.record_event()
+            return batch, stream.record_event()  # type: ignore[no-untyped-call]  # torch's
 
     with ThreadPoolExecutor(1, thread_name_prefix="loader") as thread:
         pending = deque(thread.submit(make) for _ in range(QUEUED))

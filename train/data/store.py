@@ -121,7 +121,7 @@ def _identity(
         "key": key,
         "rows": rows,
         "shape": shape,
-        "dtype": np.lib.format.dtype_to_descr(dtype),  # type: ignore[no-untyped-call]  # numpy's
+        "dtype": np.lib.format.dtype_to_descr(dtype),
     }
     return json.loads(json.dumps(identity))
 

@@ -126,9 +126,10 @@ class DistributedContext:
         if self.size == 1:
             return module
         # Only BatchNorm changes buffers, and SharedBatchNorm keeps those equal.
-        return nn.parallel.DistributedDataParallel(
-            module, process_group=self.data, forward_sync_buffers=False
-        )
+        parallel = nn.parallel.DistributedDataParallel(module, process_group=self.data)
+        # Not as an argument: the main process's buffers are sent to the others once, here above.
+        parallel.broadcast_buffers = False
+        return parallel
 
     def wait_for_main(self) -> None:
         """Return when the main process has finished the job. PeerError when the job failed."""

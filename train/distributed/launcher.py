@@ -30,7 +30,6 @@ PORT = 7777  # of the first host, as AWS's own launchers use between a job's hos
 PORT_VARIABLE = "SLIPWAY_RENDEZVOUS_PORT"
 HOSTS_S = 900.0  # until all hosts must be up
 LINGER_S = 15.0  # the first host stays this long after a failure, so that others read the reason
-SHUTDOWN_S = 20  # from the failure of one process until the others of its host are killed
 WAITING_S = 10.0  # from a stop before there are workers until the hosts are waited for no longer
 LOOK_S = 0.2  # between two looks at the workers, and at the board
 
@@ -173,7 +172,6 @@ class _Launch(threading.Thread):
             rdzv_configs={"rank": self.rank, "timeout": int(HOSTS_S)},
             max_restarts=0,
             monitor_interval=LOOK_S,
-            shutdown_timeout=SHUTDOWN_S,
         )
         elastic_launch(config, sys.executable)("-m", "train", "--root", str(self.job.root))
 

@@ -62,7 +62,7 @@ class Learner:
         self.step_module = self.network
         self.normalize = Normalize(self.preprocessing).to(self.device)
         scaled = self.precision == torch.float16  # whose smallest gradients would become 0
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=scaled)
+        self.scaler = torch.amp.grad_scaler.GradScaler(self.device.type, enabled=scaled)
 
     def learned(self) -> dict[str, torch.Tensor]:
         """All values that training changes, by name in the network's state; not copies."""

@@ -7,7 +7,7 @@ from typing import cast
 import torch
 from torch import nn
 
-from artifact.engines import BF16_FLAGS, processor_flags
+from artifact.machine import BF16_FLAGS, processor_flags
 from train.job import JobError
 
 # torch.compile's own search; a user's variable CXX comes before it.

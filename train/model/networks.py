@@ -127,7 +127,7 @@ def make_network(
     frozen = freeze(module, hp.trainable)
     synchronize(module, frozen, context, device)  # before the move: it adds modules
     module.to(device)
-    module.to(memory_format=torch.channels_last)
+    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
     parts = None
     # a rising resolution gives other features in each epoch
     if frozen and hp.feature_views and hp.first_resolution == 1:

@@ -10,8 +10,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from artifact.engines import best_precision, open_engine, processor_flags
+from artifact.engines import best_precision, open_engine
 from artifact.export import export
+from artifact.machine import processor_flags
 from artifact.model import Description, write_description
 from artifact.names import printable
 from artifact.openvino_engine import graphs_kept
