@@ -31,7 +31,7 @@ class TraceWindow:
         if number == first and self._trace is None:
             from torch.profiler import profile as torch_profile
 
-            self._trace = torch_profile()
+            self._trace = torch_profile(acc_events=True)  # else torch warns, of more windows
             self._trace.start()
         elif number == last + 1:
             self.end()
