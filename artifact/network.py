@@ -140,8 +140,9 @@ class Cast(nn.Module):
 
     def __init__(self, network: nn.Module, dtype: torch.dtype):
         super().__init__()
-        typed = network.to(dtype=dtype)
-        self.network = typed.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
+        last = torch.channels_last
+        network = network.to(dtype=dtype)
+        self.network = network.to(memory_format=last)  # type: ignore[call-overload]  # torch's
         self.dtype = dtype
 
     def forward(self, samples: torch.Tensor) -> torch.Tensor:

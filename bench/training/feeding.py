@@ -35,7 +35,8 @@ def main() -> None:
     hp = Hyperparameters(model="resnet18", weights="none", trainable="all", batch_size=BATCH)
     network = build("resnet18", classes).to(device)
     # as training has it: convolutions are faster
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
+    last = torch.channels_last
+    network.to(memory_format=last)  # type: ignore[call-overload]  # torch's
     optimizer = make_optimizer(network.parameters(), hp)
     precision = pick_precision("auto", device)
     learner = Learner(network, classes, [], optimizer, hp, preprocessing, device, precision)

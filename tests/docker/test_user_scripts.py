@@ -30,8 +30,30 @@ if options.mode == "wait":
 open(os.environ["SM_MODEL_DIR"] + "/mine.txt", "w").write("model")
 """
 
+# A hook of smdebug, as its own pages show it; protobuf is loaded before, as by many libraries.
+HOOKED = """
+import onnx, sys, torch
+import smdebug.pytorch as smd
+from smdebug.trials import create_trial
+network, loss = torch.nn.Linear(4, 2), torch.nn.CrossEntropyLoss()
+save = smd.SaveConfig(save_interval=1)
+hook = smd.Hook("/opt/ml/output/tensors", save_config=save, save_all=True)
+hook.register_module(network)
+hook.register_loss(loss)
+seen = []
+for _ in range(3):
+    seen.append(loss(network(torch.randn(3, 4)), torch.tensor([0, 1, 0])))
+    seen[-1].backward()
+hook.close()
+trial = create_trial("/opt/ml/output/tensors")
+saved = trial.tensor("CrossEntropyLoss_output_0")
+assert [float(saved.value(step)) for step in saved.steps()] == [float(value) for value in seen]
+assert (trial.tensor("Linear_weight").value(0) == network.weight.detach().numpy()).all()
+print("script: smdebug read", len(trial.tensor_names()), "tensors", flush=True)
+"""
 
-def script_job(root: Path, mode: str) -> Path:
+
+def script_job(root: Path, mode: str, script: str = SCRIPT) -> Path:
     ml = root / "ml"
     draw_channel(root / "photos" / "train", 12)
     lay_out(
@@ -45,7 +67,7 @@ def script_job(root: Path, mode: str) -> Path:
         {"train": root / "photos" / "train"},
     )
     (ml / "code").mkdir(exist_ok=True)
-    (ml / "code" / "mine.py").write_text(SCRIPT)
+    (ml / "code" / "mine.py").write_text(script)
     return ml
 
 
@@ -55,6 +77,13 @@ def test_a_users_own_script_runs(images, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     assert "script: two words ['blue', 'green', 'red']" in done.stdout
     assert (root / "model" / "mine.txt").read_text() == "model"
+
+
+def test_a_users_own_hook_writes_what_smdebug_reads(images, tmp_path):
+    root = script_job(tmp_path, "train", HOOKED)
+    done = docker("run", "--rm", "-v", f"{root}:/opt/ml", images["train"], "train")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "script: smdebug read " in done.stdout
 
 
 def test_a_users_script_that_fails_gives_its_own_reason(images, tmp_path):

@@ -34,7 +34,7 @@ def test_compiled_steps_learn_the_same_dropout_included():
     )
     # As training has both: the order in memory is that in which dropout's numbers are drawn.
     last = torch.channels_last
-    eager.to(memory_format=last)  # type: ignore[call-overload]  # torch's stub lacks it
+    eager.to(memory_format=last)  # type: ignore[call-overload]  # torch's
     photos = torch.randn(8, 3, 8, 8).contiguous(memory_format=last)
     labels = torch.randint(3, (8,))
 

@@ -127,7 +127,8 @@ def make_network(
     frozen = freeze(module, hp.trainable)
     synchronize(module, frozen, context, device)  # before the move: it adds modules
     module.to(device)
-    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
+    last = torch.channels_last
+    module.to(memory_format=last)  # type: ignore[call-overload]  # torch's
     parts = None
     # a rising resolution gives other features in each epoch
     if frozen and hp.feature_views and hp.first_resolution == 1:

@@ -1,9 +1,8 @@
 """A saved step's files in smdebug's format, written in the caller's thread.
 
 smdebug's own writer hands events to a thread that dies when the disk is full; the training then
-waits for it for ever. It also builds each event with protobuf 3.20's pure Python, in 0.3 ms per
-tensor. Here a full disk is an OSError, and the few fields are encoded by hand: an Event with one
-Summary.Value that holds a TensorProto, the mode and the mode's step.
+waits for it for ever. Here a full disk is an OSError, and the few fields are encoded by hand: an
+Event with one Summary.Value that holds a TensorProto, the mode and the mode's step.
 """
 
 import contextlib
