@@ -21,6 +21,7 @@ from launch.hosting import deploy
 from launch.invoke import invoke
 from launch.jobs import debug, train
 from launch.monitoring import logs, status, stop
+from launch.multi_model import models
 from launch.options import parse_options
 from launch.recipe import Recipe, check_hyperparameters, check_tuning, read_recipe
 from launch.removal import delete
@@ -41,6 +42,7 @@ COMMANDS: dict[str, Callable[[LaunchContext], int]] = {
     "stop": stop,
     "report": report,
     "deploy": deploy,
+    "models": models,
     "api": api,
     "invoke": invoke,
     "batch": batch,

@@ -1,10 +1,14 @@
 """The command api: the page and API in front of the endpoint, as one CloudFormation stack."""
 
+from dataclasses import replace
+
 from launch.api_access import access_line, api_key, forget_key
 from launch.aws import Request
 from launch.context import LaunchContext
 from launch.errors import LaunchError, is_missing, message_of
 from launch.jobs import FAILED, FINE
+from launch.multi_model import stem, target_model
+from launch.recipe import Recipe
 from launch.requests_api import code, code_location, code_object, stack, stack_name
 from launch.stacks import (
     GOOD,
@@ -30,7 +34,7 @@ def api(context: LaunchContext) -> int:
         return remove(context, name)
     zipped = code()
     key = api_key(context)
-    wanted = stack(context.recipe, context.location, zipped, key.text)
+    wanted = stack(with_target(context), context.location, zipped, key.text)
     context.print(access_line(context, key))
     if context.dry:
         show_requests(context, name, wanted, zipped)
@@ -44,6 +48,50 @@ def api(context: LaunchContext) -> int:
         return FINE
     if not changed:
         return show_url(context, name)
+    return wait_for_change(context, name)
+
+
+def with_target(context: LaunchContext) -> Recipe:
+    """The recipe; of a multi-model endpoint with its newest model, where it names none itself."""
+    settings = context.recipe.sagemaker
+    if settings.endpoint.kind != "multi-model" or settings.api.target_model:
+        return context.recipe
+    api_settings = replace(settings.api, target_model=target_model(context))
+    return replace(context.recipe, sagemaker=replace(settings, api=api_settings))
+
+
+def move_page(context: LaunchContext, model: str) -> int:
+    """Let the page and API ask for a multi-model endpoint's new model; FINE where there are none.
+
+    A recipe that names a model itself keeps that, and another model than the recipe's changes
+    nothing.
+    """
+    if context.dry or stem(context) != context.recipe.slug:
+        return FINE
+    name = stack_name(context.recipe)
+    found = None
+    if context.state.all("api") and not context.recipe.sagemaker.api.target_model:
+        found = stack_or_none(context, name)
+    if found is None:
+        return FINE
+    kept = []
+    for parameter in found.get("Parameters", []):
+        key = parameter["ParameterKey"]
+        if key != "TargetModel":
+            kept.append({"ParameterKey": key, "UsePreviousValue": True})
+        elif parameter["ParameterValue"] == model:
+            return FINE
+    context.print(f"deploy: the page {name} asks for it, too, from now on")
+    context.ask(
+        "cloudformation",
+        "UpdateStack",
+        StackName=name,
+        UsePreviousTemplate=True,
+        Parameters=[*kept, {"ParameterKey": "TargetModel", "ParameterValue": model}],
+        Capabilities=["CAPABILITY_IAM"],
+    )
+    if context.options.no_wait:
+        return FINE
     return wait_for_change(context, name)
 
 

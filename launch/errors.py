@@ -32,7 +32,7 @@ OTHER_REGION = (
 # Operations of S3: a request names the bucket's owner, and S3 refuses another's without a word.
 OF_BUCKETS = (
     *("HeadBucket", "ListObjectsV2", "GetObject", "HeadObject"),
-    *("PutObject", "CopyObject", "DeleteObjects"),
+    *("PutObject", "CopyObject", "DeleteObject", "DeleteObjects"),
 )
 THROTTLED = (
     "ThrottlingException",

@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+from launch.api import move_page
 from launch.context import LaunchContext
 from launch.errors import LaunchError
 from launch.jobs import FAILED, FINE, best_trial, chosen, describe_or_none, endpoint_or_none
 from launch.making import make
+from launch.multi_model import add_model, model_prefix
 from launch.requests_hosting import endpoint, endpoint_config, model
-from launch.requests_training import dated, model_data, s3, s3_encryption, split_s3
+from launch.requests_training import dated, model_data
 from launch.requests_update import alarm, alarm_name, scaling, update
 from launch.state import Entry
 from launch.upload import LARGEST, File, channel_below, sha256_of
@@ -30,15 +32,22 @@ def deploy(context: LaunchContext) -> int:
         context.print("deploy: an earlier command began this; waiting for it")
         return wait_and_scale(context, known.facts["config"])
     data = model_source(context)
+    added = ""
     if context.recipe.sagemaker.endpoint.kind == "multi-model":
-        data = add_to_multi_model(context, data)
-        if live == "InService" and not context.options.update:
-            context.print(
-                f"deploy: {context.recipe.endpoint_name} serves it by "
-                f"`invoke --target {multi_model_name(context)}`; nothing else changes "
-                "(--update makes a new configuration)"
-            )
-            return FINE
+        added = add_model(context, data)
+        data = model_prefix(context)
+    if added and live == "InService" and not context.options.update:
+        context.print(
+            f"deploy: {context.recipe.endpoint_name} serves it by "
+            f"`invoke --target {added}`; nothing else changes "
+            "(--update makes a new configuration)"
+        )
+        return move_page(context, added)
+    return deploy_config(context, data, live, added)
+
+
+def deploy_config(context: LaunchContext, data: str, live: str | None, added: str) -> int:
+    """Make a configuration, and bring the endpoint to it. added: a multi-model endpoint's model."""
     name = make_config(context, data)
     context.note("endpoint", context.recipe.endpoint_name, config=name)
     is_new = live is None
@@ -48,7 +57,10 @@ def deploy(context: LaunchContext) -> int:
         make(context, "CreateEndpoint", endpoint(context.recipe, name))
     else:
         context.ask("sagemaker", "UpdateEndpoint", **update(context.recipe, name))
-    return wait_and_scale(context, name)
+    code = wait_and_scale(context, name)
+    if added and code == FINE:
+        code = move_page(context, added)
+    return code
 
 
 def entry_of_change(context: LaunchContext, live: str | None) -> Entry:
@@ -183,30 +195,3 @@ def bring(context: LaunchContext, path: Path) -> str:
     elif file.name not in channel.objects():
         channel.put(file)
     return f"s3://{channel.bucket}/{channel.key}{file.name}"
-
-
-def multi_model_name(context: LaunchContext) -> str:
-    """The model's name on a multi-model endpoint."""
-    return context.options.target or f"{context.recipe.slug}.tar.gz"
-
-
-def multi_model_prefix(context: LaunchContext) -> str:
-    """s3:// prefix where a multi-model endpoint looks for its models, with a slash at its end."""
-    # The key is part of users' buckets, so it keeps its first name.
-    return s3(context.recipe, context.location, "shelf") + "/"
-
-
-def add_to_multi_model(context: LaunchContext, source: str) -> str:
-    """Copy a model to where a multi-model endpoint looks for models; that prefix."""
-    models = multi_model_prefix(context)
-    bucket_name, prefix_key = split_s3(models)
-    source_bucket, source_key = split_s3(source)
-    context.ask(
-        "s3",
-        "CopyObject",
-        Bucket=bucket_name,
-        Key=f"{prefix_key}{multi_model_name(context)}",
-        CopySource={"Bucket": source_bucket, "Key": source_key},
-        **s3_encryption(context.recipe.sagemaker.kms_key),
-    )
-    return models

@@ -9,8 +9,8 @@ from artifact.names import printable
 from launch.answers import TYPES, Answer, Photo, json_lines, table
 from launch.context import LaunchContext
 from launch.errors import LaunchError, is_missing, sentence
-from launch.hosting import multi_model_name
 from launch.jobs import FAILED, FINE
+from launch.multi_model import target_model
 from launch.requests_training import bucket, prefix, split_s3
 from launch.upload import visible_files
 
@@ -29,6 +29,9 @@ ASYNC_TIMEOUT_S = 900
 def invoke(context: LaunchContext) -> int:
     """Classify all photos; 1 when one has no answer."""
     photos = find_photos(context, context.options.photos)
+    if context.recipe.sagemaker.endpoint.kind == "multi-model":
+        # Once, not for each photo.
+        context.options.target = target_model(context)
     if not context.dry:
         # Made before the threads start: boto3's session is not thread-safe, its clients are.
         context.client("s3")
@@ -115,7 +118,7 @@ def ask_now(context: LaunchContext, photo: Photo) -> bytes:
             )
     target = {}
     if kind == "multi-model":
-        target["TargetModel"] = multi_model_name(context)
+        target["TargetModel"] = context.options.target
     answer = context.ask(
         "sagemaker-runtime",
         "InvokeEndpoint",

@@ -152,7 +152,7 @@ def add_endpoint(made: Parsers) -> None:
         made[name].add_argument(
             "--target",
             default="",
-            help="the model's name on a multi-model endpoint (default: <recipe>.tar.gz)",
+            help="the model's name on a multi-model endpoint (default: the newest of the recipe)",
         )
     made["status"].add_argument(
         "--all",
@@ -176,11 +176,14 @@ def add_rest(made: Parsers) -> None:
     made["invoke"].add_argument(
         "photos", nargs="+", help="files, folders, s3:// objects, s3:// prefixes that end in /"
     )
-    for name in ("check", "cost", "status", "invoke"):
+    for name in ("check", "cost", "status", "invoke", "models"):
         made[name].add_argument(
             "--json", action="store_true", help="one JSON object per line in place of the table"
         )
     made["batch"].add_argument("photos", help="a folder, or an s3:// prefix")
+    made["models"].add_argument(
+        "--remove", default="", metavar="NAME", help="remove that model, by its whole name"
+    )
     made["delete"].add_argument("--yes", action="store_true", help="do not ask")
     made["delete"].add_argument(
         "--data", action="store_true", help="also all objects under the recipe's prefix in S3"

@@ -146,6 +146,7 @@ def target_model(recipe: Recipe) -> str:
             "set sagemaker.endpoint.kind to another"
         )
     if kind == "multi-model":
+        # `launch api` fills in the newest one's name; this stands for it in `check`.
         return given or f"{recipe.slug}.tar.gz"
     if given:
         raise LaunchError(

@@ -133,7 +133,7 @@ class Api:
     )
     code_bucket: str = _option("", "bucket of the function's code; the recipe's bucket where empty")
     target_model: str = _option(
-        "", "multi-model endpoints only: the model that answers; `<recipe>.tar.gz` where empty"
+        "", "multi-model endpoints only: the model that answers; the newest where empty"
     )
     sure_from: float = _option(0.5, "lowest probability that the page calls sure")
     log_days: int = _option(30, "days for which the function's log and the access log are kept")

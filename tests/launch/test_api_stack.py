@@ -152,6 +152,8 @@ def test_a_stack_that_cannot_be_changed_or_removed_is_an_error(script):
 def test_what_is_gone_already_is_said_and_removed_from_the_list(script):
     script.context.state.add("api", NAME, "2026-11-21T18:15:00+00:00")
     script.is_in(None)
+    for _ in range(2):
+        script.no_endpoint()
     assert status(script.context) == 0
     script.context.options.yes = True
     script.answer("cloudformation", "delete_stack", {}, {"StackName": NAME})

@@ -110,31 +110,3 @@ def test_an_endpoint_that_cannot_be_updated_now(script, found, expected):
     one.answer("sagemaker", "describe_endpoint", endpoint(found, "c"))
     with pytest.raises(LaunchError, match=expected):
         deploy(one.context)
-
-
-def test_a_multi_model_endpoint_gets_another_model_by_a_copy(colours):
-    one = colours("multi-model", model="s3://b/job/output/model.tar.gz", target="second.tar.gz")
-    one.answer(
-        "sagemaker",
-        "describe_endpoint",
-        {
-            "EndpointName": "colours",
-            "EndpointArn": ARN,
-            "EndpointConfigName": "c",
-            "EndpointStatus": "InService",
-            "CreationTime": 0,
-            "LastModifiedTime": 0,
-        },
-    )
-    one.answer(
-        "s3",
-        "copy_object",
-        {},
-        {
-            "Bucket": "photos",
-            "Key": "slipway/colours/shelf/second.tar.gz",
-            "CopySource": {"Bucket": "b", "Key": "job/output/model.tar.gz"},
-        },
-    )
-    assert deploy(one.context) == 0
-    assert "invoke --target second.tar.gz" in one.finished()

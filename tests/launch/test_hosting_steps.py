@@ -194,6 +194,7 @@ def test_a_new_configuration_of_a_multi_model_endpoint(colours, update, live, op
     else:
         message = "Could not find endpoint"
         one.refuse("sagemaker", "describe_endpoint", "ValidationException", message)
+    one.answer("s3", "head_object", {"ETag": '"0123456789abcdef"'})
     one.answer("s3", "copy_object")
     one.answer("sagemaker", "create_model", {"ModelArn": ARN})
     one.answer("sagemaker", "create_endpoint_config", {"EndpointConfigArn": ARN})

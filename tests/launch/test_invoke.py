@@ -32,7 +32,9 @@ def test_a_photos_answer_is_a_row(colours, photos):
 
 
 def test_answers_as_json_and_photos_of_s3(colours):
-    one = colours("multi-model", photos=["s3://b/a/photo.png"], json=True, target="other.tar.gz")
+    one = colours(
+        "multi-model", photos=["s3://b/a/photo.png"], json=True, target="other-0123456789ab.tar.gz"
+    )
     one.answer(
         "s3", "get_object", {"Body": streamed(b"a photo")}, {"Bucket": "b", "Key": "a/photo.png"}
     )
@@ -45,7 +47,7 @@ def test_answers_as_json_and_photos_of_s3(colours):
             "Body": b"a photo",
             "ContentType": "image/png",
             "Accept": "application/json",
-            "TargetModel": "other.tar.gz",
+            "TargetModel": "other-0123456789ab.tar.gz",
         },
     )
     assert invoke(one.context) == 0

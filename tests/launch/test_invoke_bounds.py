@@ -31,7 +31,7 @@ def test_the_limits_are_sagemakers():
     [("real-time", "6.3 MB"), ("multi-model", "6.3 MB"), ("serverless", "4.0 MB")],
 )
 def test_a_photo_may_be_as_large_as_the_limit(colours, tmp_path, kind, text):
-    one = colours(kind)
+    one = colours(kind, target="a.tar.gz")
     photo = tmp_path / "a.jpg"
     photo.write_bytes(b"0" * LIMITS[kind])
     one.answer("sagemaker-runtime", "invoke_endpoint", {"Body": streamed(prediction())})

@@ -38,6 +38,7 @@ OWN: dict[str, dict[str, object]] = {
     "delete": {"yes": False, "data": False},
     "check": {"json": False},
     "cost": {"prices": PRICES, "json": False},
+    "models": {"json": False, "remove": ""},
 }
 PHOTOS = {"invoke": ["a.jpg"], "batch": ["a.jpg"]}
 FLAGS = {
@@ -51,6 +52,7 @@ FLAGS = {
     "check": ["--json"],
     "cost": ["--json"],
     "status": ["--json"],
+    "models": ["--json"],
     "invoke": ["--json"],
     "delete": ["--yes", "--data"],
 }
@@ -63,6 +65,7 @@ TEXTS = {
     "deploy": ["--job", "--model", "--target"],
     "batch": ["--job", "--model"],
     "invoke": ["--target"],
+    "models": ["--remove"],
 }
 
 

@@ -60,6 +60,8 @@ def test_a_project_s_requests(project, capsys, monkeypatch):
 
 def test_what_was_started_as_json(script):
     one = script(json=True)
+    for _ in range(2):
+        one.no_endpoint()
     assert status(one.context) == 0
     assert one.printed == []
     one.context.note("training", JOB)
