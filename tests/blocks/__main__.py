@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from tests.blocks.fences import FenceError
-from tests.blocks.pages import left_out, pages
+from tests.blocks.pages import not_run, pages
 from tests.blocks.reading import README, read_page
 from tests.blocks.shell import BlockError
 from tests.blocks.world import make_world
@@ -37,8 +37,8 @@ def main() -> int:
                 failed += 1
             if failed and page == README:
                 break  # the other pages begin where it ends
-    for block in left_out():
-        print(f"{block.page}:{block.line}: not run: {block.reason}")
+    for line in not_run():
+        print(line)
     print(f"blocks: pages={len(wanted)} failed={failed}")
     return min(failed, 1)
 

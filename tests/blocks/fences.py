@@ -20,6 +20,10 @@ INDENTED = re.compile(r"^ {4}\S")
 LEFT_OUT = re.compile(
     r"#.*\b(needs a GPU|needs an AWS account|in a second terminal|starts the tests)\b"
 )
+# How a line of commands begins. A page may also show some that are not run.
+COMMAND = re.compile(
+    r"(bin/slipway|slipway|make|docker|curl|git|export|\.|local_test/\w+\.sh|\.venv/bin/python) "
+)
 NEEDS_ENGINE = re.compile(r"#.*\bneeds a Docker engine\b")
 
 
@@ -93,6 +97,12 @@ def blocks(page: Path) -> list[Block]:
             found[-1].expected.extend(line for line in fence.text.splitlines() if line.strip())
         previous = fence.language
     return found
+
+
+def shown_only(page: Path) -> list[int]:
+    """Lines of commands that a page shows as text, so that nobody runs them."""
+    texts = [fence for fence in fences(page) if fence.language == OUTPUT]
+    return [fence.line for fence in texts if COMMAND.match(fence.text)]
 
 
 def pieces(block: Block) -> list[Piece]:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.blocks.fences import Block, blocks
+from tests.blocks.fences import Block, blocks, shown_only
 from tests.support.jobs import REPOSITORY
 
 MOST_LEFT_OUT = 5
@@ -24,3 +24,12 @@ def blocks_of(page: Path) -> list[Block]:
 def left_out() -> list[Block]:
     """The blocks that no run takes."""
     return [block for page in pages() for block in blocks_of(page) if block.reason]
+
+
+def not_run() -> list[str]:
+    """One line per block of commands that no run takes: where it is, and why."""
+    lines = [f"{block.page}:{block.line}: not run: {block.reason}" for block in left_out()]
+    for page in pages():
+        for line in shown_only(REPOSITORY / page):
+            lines.append(f"{page}:{line}: not run: it is only shown, as text")
+    return lines

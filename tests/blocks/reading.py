@@ -19,15 +19,12 @@ def read_page(world: World, page: Path, root: Path) -> list[Ran]:
 
 
 def to_run(world: World, page: Path) -> list[Block]:
-    """The blocks of a page that this world can run; the others are named."""
+    """The blocks of a page that this world can run; those that lack an engine are named."""
     todo = []
     for block in blocks_of(page):
-        reason = block.reason
         if block.needs_engine and not world.has_engine:
-            reason = "needs a Docker engine, and none answers"
-        if reason:
-            _say(f"{page}:{block.line}: not run: {reason}")
-        else:
+            _say(f"{page}:{block.line}: not run: it needs a Docker engine, and none answers")
+        elif not block.reason:
             todo.append(block)
     return todo
 

@@ -13,6 +13,7 @@ from tests.blocks.fences import (
     is_printed,
     pieces,
     prose_words,
+    shown_only,
     unmarked,
 )
 from tests.blocks.shell import BlockError, Shell, run_page, started_by
@@ -70,6 +71,11 @@ def test_code_without_a_language_is_found(tmp_path):
 )
 def test_a_comment_says_why_a_block_is_left_out(comment, reason):
     assert block_of(f"{comment}\nls\n").reason == reason
+
+
+def test_commands_that_are_only_shown_are_found(tmp_path):
+    page = page_of(tmp_path, "```text\nmake demo\n```\n\n```text\nmakeshift\n```\n")
+    assert shown_only(page) == [2]
 
 
 def test_a_block_is_read_by_whole_commands():
