@@ -44,7 +44,7 @@ demo: ## Photos to a tested endpoint; DATA=folder, ENGINE=docker|podman|process
 test: $(VENV)/.process $(VENV)/.docs ## Run all tests; REQUIRE_DOCKER=1, TEST_WORKERS=n
 	@OMP_NUM_THREADS=1 $(PYTEST) -m 'not verify' $(TESTS)
 
-check: $(VENV)/.process ## Lint, format and types of everything: ruff, mypy, shellcheck, hadolint
+check: $(VENV)/.process ## Lint, format, types, scripts, Dockerfiles, the reference pages
 	@VENV='$(VENV)' tests/check.sh
 
 test-fast: $(VENV)/.process ## Run the tests without containers, trainings and whole programs

@@ -21,7 +21,7 @@ def delete(context: LaunchContext) -> int:
 
     Also those that the notes here lack: AWS finds them by the recipe's tag and names.
     With --data also the recipe's objects in S3. Ended jobs cost nothing and stay.
-    LaunchError where a job still runs whose output --data would remove.
+    --data is refused while a job still runs whose output it would remove.
     """
     recall_and_say(context, "delete")
     calls = removals(context)

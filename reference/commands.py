@@ -92,7 +92,7 @@ def _command(name: str, command: Command) -> str:
 def _program(typed: str, parser: argparse.ArgumentParser, text: str = "") -> str:
     """A heading, the description, and a row per argument and option."""
     description = _description(parser) or _sentence(text)
-    rows = [_row(action) for action in parser._actions if not isinstance(action, HIDDEN)]
+    rows = [_row(action) for action in parser._actions if _is_shown(action)]
     parts = [f"### `{typed}`", description]
     if rows:
         parts.append(table(("argument", "what it is"), rows))
@@ -117,6 +117,10 @@ def _subcommands(parser: argparse.ArgumentParser) -> Iterator[tuple[str, argpars
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             yield from action.choices.items()
+
+
+def _is_shown(action: argparse.Action) -> bool:
+    return not isinstance(action, HIDDEN) and action.help != argparse.SUPPRESS
 
 
 def _row(action: argparse.Action) -> tuple[str, str]:
