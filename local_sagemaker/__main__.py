@@ -51,13 +51,12 @@ from local_sagemaker.options import PROGRAM, parsed
 from local_sagemaker.platform import Platform
 from local_sagemaker.server import create_app
 from local_sagemaker.state_folder import alone, exports_when_ready, stop
-from recipes.command_line import typed
+from recipes.command_line import interrupted, typed
 from recipes.errors import RecipeError
 from runtime.container_engine import choose_container_engine
 from runtime.errors import RunError
 
 FAILED = 1
-INTERRUPTED = 130  # as shells have it: 128 and SIGINT
 log = logging.getLogger(__name__)
 
 
@@ -81,8 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"sagemaker: {error}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
-        print("sagemaker: interrupted", file=sys.stderr)
-        return INTERRUPTED
+        return interrupted("sagemaker")
 
 
 def serve(options: argparse.Namespace) -> None:

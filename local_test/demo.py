@@ -4,13 +4,14 @@ Every step runs on this machine.
 """
 
 import json
+import signal
 import sys
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from recipes.command_line import CommandLine
+from recipes.command_line import CommandLine, interrupted
 from recipes.errors import RecipeError
 from recipes.own_training import check_hyperparameters
 from recipes.recipe import Recipe, read_recipe
@@ -52,6 +53,7 @@ def main() -> int:
     parser.add_argument("--recipe", type=Path, default=RECIPE)
     parser.add_argument("--engine", default="", help=ENGINE_HELP)
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what runs is ended first
     try:
         recipe = read_recipe(options.recipe)
         check_hyperparameters(recipe)
@@ -62,6 +64,8 @@ def main() -> int:
     except (RunError, RecipeError, OSError) as error:
         print(f"demo: failed: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return interrupted("demo", "; the earlier results are as they were")
 
 
 def demo(engine: ContainerEngine, data: Path | None, out: Path, recipe: Recipe) -> int:

@@ -21,7 +21,7 @@ from local_sagemaker import cloud
 from local_test import leftovers
 from local_test.e2e_steps import StepFailed, Steps
 from local_test.e2e_story import NAME, begin, host, search_and_train
-from recipes.command_line import CommandLine
+from recipes.command_line import CommandLine, interrupted
 from runtime.container_engine import ENGINE_HELP, choose_container_engine
 from runtime.engine_facts import PROCESS
 from runtime.errors import RunError
@@ -43,6 +43,8 @@ def main() -> int:
     except (StepFailed, RunError, OSError) as error:
         print(f"{error}\ne2e: failed", file=sys.stderr, flush=True)
         return 1
+    except KeyboardInterrupt:
+        return interrupted("e2e")
     for kind, names in left.items():
         print(f"e2e: left behind: {kind}={len(names)} {', '.join(names[:5])}".rstrip(), flush=True)
     count = sum(len(names) for names in left.values())

@@ -12,7 +12,7 @@ from local_test.hostile import hostile_bodies
 from local_test.soak_ends import killed_worker, sigterm
 from local_test.soak_load import all_hostile, mixed, references, steady_load
 from local_test.soak_verdict import Verdict
-from recipes.command_line import CommandLine
+from recipes.command_line import CommandLine, interrupted
 from runtime.errors import RunError
 from runtime.load import Request
 from runtime.watched import MEMORY_BYTES, serving_container
@@ -50,6 +50,8 @@ def main() -> int:
     except (RunError, OSError) as error:
         print(f"soak: failed: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return interrupted("soak")
 
 
 def soak(options: argparse.Namespace) -> int:

@@ -15,6 +15,7 @@ from typing import Any, Never
 from artifact.listening import ask_loopback_directly
 from recipes.suggestion import hint
 
+INTERRUPTED = 130  # as shells have it: 128 and SIGINT
 RECIPE = Path("recipe.yaml")  # of the current folder, where none is named
 # argparse's own sentences, in all of its versions
 CHOICE = re.compile(r"invalid choice: '([^']*)'")
@@ -79,6 +80,12 @@ def reader_left() -> int:
     # Python would fail once more on what it has not written yet.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 1
+
+
+def interrupted(program: str, more: str = "") -> int:
+    """The exit code after KeyboardInterrupt, once a sentence is printed. more: its end."""
+    print(f"{program}: interrupted{more}", file=sys.stderr)
+    return INTERRUPTED
 
 
 def recipe_here() -> bool:

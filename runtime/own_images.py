@@ -1,6 +1,7 @@
 """This project's own images or programs: made ready, one training, and one endpoint."""
 
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -36,6 +37,13 @@ def train(engine: ContainerEngine, root: Path, image: str = "slipway-train") -> 
     instance = engine.start(RunSpec(image, "train", root, host="algo-1"), None)
     try:
         instance.wait()
+    except KeyboardInterrupt:
+        print(
+            "train: stops after its step, and saves its best epoch; Ctrl-C again does not wait",
+            file=sys.stderr,
+            flush=True,
+        )
+        raise
     finally:
         instance.stop(TRAIN_STOP_S)
     code = instance.code()

@@ -50,6 +50,7 @@ def start(
     if piped:
         stdout = subprocess.PIPE
         stderr = subprocess.STDOUT
+    reaper.make_ready()
     process = Started(
         arguments,
         cwd=folder,
@@ -60,7 +61,11 @@ def start(
         start_new_session=True,
     )
     process.container = container
-    reaper.entrust(process.pid, container)
+    try:
+        reaper.entrust(process.pid, container)
+    except BaseException:  # such as Ctrl-C at this moment: nobody would know of it
+        process.kill()
+        raise
     return process
 
 

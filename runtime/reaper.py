@@ -37,6 +37,14 @@ _turn = threading.RLock()
 _own = _Reaper(pid=0)
 
 
+def make_ready() -> None:
+    """Start this process's reaper, so that `entrust` takes no time."""
+    global _own
+    with _turn:
+        if _own.pid != os.getpid():  # a fork has its parent's pipe, and children of its own
+            _own = _Reaper(os.getpid(), _start())
+
+
 def entrust(pid: int, container: str = "") -> None:
     """Have a process, the leader of its session, ended when this process has ended before it.
 
@@ -64,9 +72,7 @@ def _names(pid: int, container: str) -> list[str]:
 
 def _tell(sign: str, name: str) -> None:
     """One line to this process's reaper, which is started with the first one."""
-    global _own
-    if _own.pid != os.getpid():  # a fork has its parent's pipe, and children of its own
-        _own = _Reaper(os.getpid(), _start())
+    make_ready()
     changed = {"+": _own.entrusted.add, "-": _own.entrusted.discard}[sign]
     changed(name)
     assert _own.input is not None  # it was started above

@@ -3,7 +3,6 @@
 import fcntl
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,13 +14,14 @@ from runtime import docker, job_tree
 from runtime.container_engine import ContainerEngine
 from runtime.engine_facts import PROCESS
 from runtime.errors import RunError
+from runtime.instances import Instance
 from runtime.opt_ml import lay_out, pack_model
 from runtime.own_images import train
-from runtime.processes import REPOSITORY
 from slipway.project import Results
 
 UNFINISHED = "unfinished"  # and a number, below out/: what a run writes until its end
 LOCK = ".lock"
+STEP_STOP_S = 10  # for a step other than the training to end
 CHANNELS = ("train", "validation", "test")
 
 
@@ -47,7 +47,11 @@ def unfinished(out: Path, keeps: tuple[str, ...] = ()) -> Iterator[Results]:
         for name in keeps:
             if (out / name).is_dir():
                 shutil.copytree(out / name, folder / name, copy_function=_link)
-        yield Results(folder)
+        try:
+            yield Results(folder)
+        except KeyboardInterrupt:  # after a failure it stays for a look at it, until the next run
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
         for part in sorted(folder.iterdir()):
             _replace(part, out / part.name)
         folder.rmdir()
@@ -93,10 +97,14 @@ def measured_accuracy(results: Results) -> dict[str, float]:
 
 def run_module(module: str, *arguments: str) -> None:
     """A module of this checkout in a process of its own. RunError when it fails."""
-    command = [sys.executable, "-m", module, *arguments]
-    done = subprocess.run(command, cwd=REPOSITORY, check=False)
-    if done.returncode:
-        raise RunError(f"{module} ended with code {done.returncode}")
+    step = Instance([sys.executable, "-m", module, *arguments], None)
+    try:
+        step.wait()
+    finally:
+        step.stop(STEP_STOP_S)
+    code = step.code()
+    if code:
+        raise RunError(f"{module} ended with code {code}")
 
 
 def print_table(rows: Mapping[str, object]) -> None:

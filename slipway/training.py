@@ -13,7 +13,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from recipes.command_line import CommandLine, add_recipe, setting
+from recipes.command_line import CommandLine, add_recipe, interrupted, setting
 from recipes.errors import RecipeError
 from recipes.own_training import check_hyperparameters
 from recipes.recipe import Recipe
@@ -36,7 +36,6 @@ from slipway.steps import (
 )
 
 FAILED = 1
-INTERRUPTED = 130  # as shells have it: 128 and SIGINT
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -49,8 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"train: failed: {error}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
-        print("train: interrupted; the earlier results are as they were", file=sys.stderr)
-        return INTERRUPTED
+        return interrupted("train", "; the earlier results are as they were")
 
 
 def train(options: argparse.Namespace) -> int:
