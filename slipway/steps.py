@@ -4,6 +4,7 @@ import fcntl
 import os
 import shutil
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from slipway.project import Results
 
 UNFINISHED = "unfinished"  # and a number, below out/: what a run writes until its end
 LOCK = ".lock"
+LEFTOVER_S = 15  # a killed run's training may write for a moment more (runtime/reaper.py)
 STEP_STOP_S = 10  # for a step other than the training to end
 CHANNELS = ("train", "validation", "test")
 
@@ -117,7 +119,9 @@ def _remove_leftovers(out: Path) -> None:
     for leftover in out.glob(f"{UNFINISHED}-*"):
         if docker.answers():
             docker.remove(*docker.containers_with_mount(f"{leftover}/"))
-        shutil.rmtree(leftover, ignore_errors=True)
+        deadline = time.monotonic() + LEFTOVER_S
+        while leftover.exists() and time.monotonic() < deadline:
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 @contextmanager
