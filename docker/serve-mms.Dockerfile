@@ -19,10 +19,10 @@ FROM base AS build
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends \
-        python3-venv openjdk-17-jdk-headless binutils unzip \
+        python3-venv default-jdk-headless binutils unzip \
     && rm -rf /var/lib/apt/lists/*
 # A Java of just the modules that MMS and its libraries use: 60 MB in place of the 190 of
-# openjdk-17-jre-headless. log4j's java.beans is in java.desktop. The archive of Java's classes
+# a whole JRE. log4j's java.beans is in java.desktop. The archive of Java's classes
 # (-Xshare:dump, 12 MB) halves the time it takes to start.
 RUN jlink --output /opt/mms/java --strip-debug --no-header-files --no-man-pages --compress=2 \
         --add-modules java.base,java.desktop,java.logging,java.management \

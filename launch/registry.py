@@ -251,11 +251,18 @@ def check_realm(realm: str, host: str) -> None:
 
 
 def docker_login(host: str) -> str:
-    """base64 of user:password that `docker login` keeps for a registry; empty without one.
+    """base64 of user:password that `docker login` or `podman login` keeps; empty without one.
 
-    Docker keeps it in its file, or in a helper program.
+    Both keep it in a file, or in a helper program.
     """
-    path = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "config.json"
+    docker = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "config.json"
+    podman = Path(os.environ.get("XDG_RUNTIME_DIR") or "/nowhere") / "containers" / "auth.json"
+    podmans_own = Path(os.environ.get("REGISTRY_AUTH_FILE") or podman)
+    return _login_in(docker, host) or _login_in(podmans_own, host)
+
+
+def _login_in(path: Path, host: str) -> str:
+    """The login of a registry in such a file, or that of its helper program."""
     try:
         config: Document = read_json(path.read_text(encoding="utf-8"))
     except OSError:

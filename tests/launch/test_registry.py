@@ -258,6 +258,19 @@ def test_a_second_401_is_an_error(logins):
             HttpRegistry(server.host).manifest("a", "1")
 
 
+@pytest.mark.parametrize("variable", ["XDG_RUNTIME_DIR", "REGISTRY_AUTH_FILE"])
+def test_podmans_login_is_found_too(logins, variable, tmp_path, monkeypatch):
+    logins({"auths": {"other": {"auth": "x"}}})
+    file = tmp_path / "containers/auth.json"
+    file.parent.mkdir()
+    file.write_text(json.dumps({"auths": {"h": {"auth": LOGIN}}}))
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    monkeypatch.delenv("REGISTRY_AUTH_FILE", raising=False)
+    assert docker_login("h") == ""
+    monkeypatch.setenv(variable, str(tmp_path if variable == "XDG_RUNTIME_DIR" else file))
+    assert docker_login("h") == LOGIN
+
+
 def test_dockers_login_is_in_its_file_or_in_a_helper(logins, tmp_path, monkeypatch):
     assert docker_login("h") == ""
     auths = {"auths": {"h": {"auth": LOGIN}}}
