@@ -6,7 +6,7 @@
 ARG BASE_IMAGE=debian:bookworm-slim
 
 FROM ${BASE_IMAGE} AS base
-# Debian's own Python 3.11: the slim image has none. pip needs ca-certificates to check its index.
+# Debian's own Python: the slim image has none. pip needs ca-certificates to check its index.
 # A release of Debian has one version of each package, with its security fixes.
 # hadolint ignore=DL3008
 RUN apt-get update \

@@ -6,7 +6,7 @@
 ARG BASE_IMAGE=debian:bookworm-slim
 
 FROM ${BASE_IMAGE} AS base
-# Debian's own Python 3.11: the slim image has none. ca-certificates lets pip and boto3 check whom
+# Debian's own Python: the slim image has none. ca-certificates lets pip and boto3 check whom
 # they talk to.
 # A release of Debian has one version of each package, with its security fixes.
 # hadolint ignore=DL3008
