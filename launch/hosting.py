@@ -10,7 +10,16 @@ from launch.making import make
 from launch.multi_model import add_model, model_prefix
 from launch.requests_hosting import endpoint, endpoint_config, model
 from launch.requests_training import dated, model_data
-from launch.requests_update import alarm, alarm_name, scaling, update
+from launch.requests_update import (
+    alarm,
+    alarm_name,
+    scaling,
+    sleeps,
+    update,
+    wake_alarm,
+    wake_alarm_name,
+    waking,
+)
 from launch.state import Entry
 from launch.upload import LARGEST, File, channel_below, sha256_of
 
@@ -149,11 +158,19 @@ def wait_in_service(context: LaunchContext, config: str) -> int:
 
 
 def register_scaling(context: LaunchContext) -> None:
-    calls = scaling(context.recipe)
+    """Let the number of instances follow the requests; an asynchronous endpoint's also from 0."""
+    recipe = context.recipe
+    calls = scaling(recipe)
     if calls:
-        context.note("scaling", context.recipe.endpoint_name)
+        context.note("scaling", recipe.endpoint_name)
     for call in calls:
         context.send(call)
+    if sleeps(recipe):
+        answer = context.send(waking(recipe))
+        context.note("alarm", wake_alarm_name(recipe))
+        # A dry run has no answer.
+        policy = answer.get("PolicyARN", context.location.arn("autoscaling", "scalingPolicy:…"))
+        context.ask("cloudwatch", "PutMetricAlarm", **wake_alarm(recipe, policy))
 
 
 def model_source(context: LaunchContext) -> str:

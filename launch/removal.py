@@ -7,7 +7,7 @@ from launch.follow import DESCRIBE, ENDED, RULE_STATUSES, status_of
 from launch.jobs import FAILED, FINE, describe_or_none
 from launch.requests_api import stack_name
 from launch.requests_training import Call, bucket, dated, prefix
-from launch.requests_update import alarm_name, scalable_target, scaling
+from launch.requests_update import alarm_name, scalable_target, scaling, sleeps, wake_alarm_name
 from launch.tagged import recall_and_say
 from launch.upload import Channel
 
@@ -171,6 +171,8 @@ def names_to_come(context: LaunchContext) -> dict[str, list[str]]:
     }
     if scaling(recipe):
         names["scaling"] = [recipe.endpoint_name]
+    if sleeps(recipe):
+        names["alarm"].append(wake_alarm_name(recipe))
     return names
 
 

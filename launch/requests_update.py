@@ -9,6 +9,9 @@ from launch.requests_training import Call, tags
 # a missing instance costs answers, a spare one only money.
 SCALE_IN_S = 600
 SCALE_OUT_S = 120
+# Requests per minute and machine; of an asynchronous endpoint those that wait per machine.
+TARGET = 600.0
+TARGETS = {"async": 5.0}
 
 
 def update(recipe: Recipe, config: str) -> Request:
@@ -94,10 +97,10 @@ def alarm(recipe: Recipe) -> Request:
 def scaling(recipe: Recipe) -> list[Call]:
     """RegisterScalableTarget and PutScalingPolicy.
 
-    Empty where the recipe does not ask for more instances than it starts with.
+    Empty where the recipe leaves no room between the fewest and the most instances.
     """
     settings = recipe.sagemaker.endpoint
-    if settings.kind == "serverless" or settings.max_instances <= settings.instance_count:
+    if settings.kind == "serverless" or settings.max_instances <= settings.min_instances:
         return []
     endpoint_variant = scalable_target(recipe)
     limits = {"MinCapacity": settings.min_instances, "MaxCapacity": settings.max_instances}
@@ -105,7 +108,7 @@ def scaling(recipe: Recipe) -> list[Call]:
         "PolicyName": f"slipway-{recipe.endpoint_name}",
         "PolicyType": "TargetTrackingScaling",
         "TargetTrackingScalingPolicyConfiguration": {
-            "TargetValue": settings.target,
+            "TargetValue": settings.target or TARGETS.get(settings.kind, TARGET),
             "ScaleInCooldown": SCALE_IN_S,
             "ScaleOutCooldown": SCALE_OUT_S,
             **_scaling_metric(recipe),
@@ -116,6 +119,56 @@ def scaling(recipe: Recipe) -> list[Call]:
         Call(service, "RegisterScalableTarget", {**endpoint_variant, **limits}),
         Call(service, "PutScalingPolicy", {**endpoint_variant, **policy}),
     ]
+
+
+def sleeps(recipe: Recipe) -> bool:
+    """Whether the endpoint scales in to no instance, so that something must wake it."""
+    return recipe.sagemaker.endpoint.min_instances == 0 and bool(scaling(recipe))
+
+
+def waking(recipe: Recipe) -> Call:
+    """PutScalingPolicy that adds the first instance as soon as a request waits for one.
+
+    Target tracking alone waits until the backlog is above its target.
+    Source: SageMaker's guide, "Autoscale an asynchronous endpoint".
+    """
+    step = {"MetricIntervalLowerBound": 0.0, "ScalingAdjustment": 1}
+    policy = {
+        "PolicyName": f"slipway-{recipe.endpoint_name}-wake",
+        "PolicyType": "StepScaling",
+        "StepScalingPolicyConfiguration": {
+            "AdjustmentType": "ChangeInCapacity",
+            "MetricAggregationType": "Average",
+            "Cooldown": SCALE_OUT_S,
+            "StepAdjustments": [step],
+        },
+    }
+    request = {**scalable_target(recipe), **policy}
+    return Call("application-autoscaling", "PutScalingPolicy", request)
+
+
+def wake_alarm_name(recipe: Recipe) -> str:
+    return f"slipway-{recipe.endpoint_name}-backlog"
+
+
+def wake_alarm(recipe: Recipe, policy_arn: str) -> Request:
+    """PutMetricAlarm that runs the policy of `waking`, by the ARN that PutScalingPolicy gave."""
+    return {
+        "AlarmName": wake_alarm_name(recipe),
+        "AlarmDescription": "Starts the endpoint's first instance",
+        "Namespace": "AWS/SageMaker",
+        # 1 while requests wait and no instance is there.
+        "MetricName": "HasBacklogWithoutCapacity",
+        "Statistic": "Average",
+        "Period": 60,  # seconds
+        "EvaluationPeriods": 1,
+        "Threshold": 1.0,
+        "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+        "TreatMissingData": "missing",
+        "AlarmActions": [policy_arn],
+        "Tags": tags(recipe),
+        "Dimensions": [{"Name": "EndpointName", "Value": recipe.endpoint_name}],
+    }
 
 
 def _scaling_metric(recipe: Recipe) -> Request:

@@ -25,6 +25,7 @@ URLS = (
     "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME",
     "AWS_ENDPOINT_URL_SERVICE_QUOTAS",
     "AWS_ENDPOINT_URL_RESOURCE_GROUPS_TAGGING_API",
+    "AWS_ENDPOINT_URL_APPLICATION_AUTO_SCALING",
 )
 READING = ("Describe", "List")  # operations that containers may ask for, by their first word
 

@@ -2,7 +2,7 @@
 
 import threading
 
-from local_sagemaker import models, tags
+from local_sagemaker import autoscaling, models, tags
 from local_sagemaker.contract import invalid
 from local_sagemaker.fleet import KIND, Fleet, check_variants
 from local_sagemaker.platform import Platform
@@ -103,6 +103,7 @@ def _take_away(platform: Platform, record: Record) -> None:
         fleet.halt("deleted")
         fleet.join()
     platform.store.remove(KIND, record["EndpointName"])
+    platform.store.remove(autoscaling.KIND, record["EndpointName"])
     tags.forget(platform, record["EndpointArn"])
 
 

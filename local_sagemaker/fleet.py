@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from local_sagemaker import models, objects
+from local_sagemaker import autoscaling, models, objects
 from local_sagemaker.contract import ApiError, invalid
 from local_sagemaker.job_ends import REASON_LENGTH
 from local_sagemaker.platform import Platform
@@ -47,6 +47,8 @@ class Fleet(threading.Thread):
         self._deploying: list[Variant] = []
         self._generation = 0  # of configurations; each has a folder of its own
         self.ended = False
+        self.backlog = 0  # asynchronous requests that are not done
+        self._scaler = autoscaling.Scaler(time.monotonic())
         self.later = ThreadPoolExecutor(ASYNC_AT_ONCE, thread_name_prefix=f"async {self.endpoint}")
 
     def run(self) -> None:
@@ -55,6 +57,7 @@ class Fleet(threading.Thread):
                 task = self._tasks.get(timeout=WATCH_S)
             except queue.Empty:
                 self._heal()
+                self._autoscale()
                 continue
             try:
                 task()
@@ -219,6 +222,23 @@ class Fleet(threading.Thread):
                     name,
                     error,
                 )
+
+    def count_backlog(self, change: int) -> None:
+        """One asynchronous request more, or less. Callers are many threads."""
+        with self.platform.lock:
+            self.backlog += change
+
+    def _autoscale(self) -> None:
+        """Bring an asynchronous endpoint to the instances that its policies want now."""
+        record = self.platform.store.find(autoscaling.KIND, self.endpoint)
+        if record is None or not self.config.get("AsyncInferenceConfig"):
+            return
+        for name, variant in self.variants.items():
+            count = len(variant.instances)
+            wanted = self._scaler.wanted(record, self.backlog, count, time.monotonic())
+            if wanted != count:
+                log.info("endpoint %s: %d of %d instances", self.endpoint, wanted, count)
+                self._change([{"VariantName": name, "DesiredInstanceCount": wanted}])
 
     def _update_record(self, **fields: object) -> None:
         """Note fields and the variants as they are in the endpoint's record."""

@@ -5,6 +5,7 @@ Limits and words are SageMaker's.
 
 import http.client
 import logging
+import time
 import uuid
 from dataclasses import dataclass
 
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 TIMEOUT_S = 60
 SERVERLESS_BYTES = 4 * 2**20
 ASYNC_TIMEOUT_S = 900
+ASYNC_TTL_S = 6 * 3600  # RequestTTLSeconds, where a request leaves it out
+LOOK_S = 0.2  # between two looks for an instance
 ASYNC_INLINE_BYTES = 128_000
 # Headers that go on to the container, after PREFIX.
 PASSED_ON = ("Custom-Attributes", "Target-Model", "Target-Variant", "Inference-Id")
@@ -142,6 +145,7 @@ def invoke_async(
     if output.get("S3FailurePath"):
         failure = objects.joined(output["S3FailurePath"], f"{number}-error.out")
         answer[f"{PREFIX}FailureLocation"] = failure
+    fleet.count_backlog(1)
     fleet.later.submit(_later, platform, fleet, source, body, _as_sync(headers), where, failure)
     return {"InferenceId": inference_id}, answer
 
@@ -162,7 +166,7 @@ def _later(
             content = body
             if source:
                 content = objects.read(source)
-            _, variant = fleet.choose(None)
+            variant = _woken(fleet)
             # No limit of 6 MB here: bodies and answers lie in S3.
             answer = call(variant, content, headers, stream_arn, timeout_s)
             objects.write(where, answer.body)
@@ -177,6 +181,22 @@ def _later(
                 objects.write(failure, str(error).encode())
     except objects.ObjectError as error:
         log.warning("endpoint %s: async inference: %s", fleet.endpoint, error)
+    finally:
+        fleet.count_backlog(-1)
+
+
+def _woken(fleet: Fleet) -> Variant:
+    """A variant with an instance: a request waits where scaling has stopped all of them.
+
+    NotHealthy where the endpoint is deleted meanwhile, or after ASYNC_TTL_S.
+    """
+    deadline = time.monotonic() + ASYNC_TTL_S
+    while time.monotonic() < deadline and not fleet.ended:
+        _, variant = fleet.choose(None)
+        if variant.instances:
+            return variant
+        time.sleep(LOOK_S)
+    raise NotHealthy("no instance came before the request's time was over")
 
 
 def _as_sync(headers: dict[str, str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The HTTP side: SageMaker's JSON 1.1 protocol at POST /, and Service Quotas' one operation.
+"""The HTTP side: SageMaker's JSON 1.1 protocol at POST /, with some of three services around it.
 
 The runtime's REST is below /endpoints, this server's own routes below /local. Each request must be
 signed with a key of this server's (access.py).
@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException
 from artifact.json_text import read_json
 from local_sagemaker import (
     access,
+    autoscaling,
     contract,
     endpoints,
     invocations,
@@ -57,6 +58,10 @@ def create_app(platform: Platform, keys: Access) -> Flask:
             return _json(quotas.listed(_body()))
         if target == tagged.TARGET:
             return _json(tagged.found(platform, _body(), g.region))
+        if target.startswith(autoscaling.TARGET):
+            name = target.removeprefix(autoscaling.TARGET)
+            access.check_operation(name)
+            return _json(autoscaling.answer(platform, name, _body(), g.region))
         if target.startswith(TARGET):
             return _json(_answer(platform, target.removeprefix(TARGET), _body()))
         raise ApiError(

@@ -27,7 +27,7 @@ HEADER = re.compile(
 )
 SCOPE = re.compile(r"([A-Za-z0-9]{1,128})/(\d{8})/([a-z0-9-]{1,40})/([a-z0-9-]{1,40})/aws4_request")
 # sagemaker-runtime signs as sagemaker, the Resource Groups Tagging API as tagging.
-SERVICES = ("sagemaker", "servicequotas", "tagging")
+SERVICES = ("sagemaker", "servicequotas", "tagging", "application-autoscaling")
 MOST_S = 15 * 60  # between a request's date and its arrival, either way
 MOST_EXPIRES_S = 7 * 24 * 3600  # of a presigned URL
 DATE = "%Y%m%dT%H%M%SZ"

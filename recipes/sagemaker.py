@@ -83,9 +83,9 @@ class Endpoint:
     )
     # Target tracking of SageMakerVariantInvocationsPerInstance; async: ApproximateBacklogSize
     target: float = _option(
-        600,
-        "scaling keeps to this number of requests per minute and machine; "
-        "async: of waiting requests per machine",
+        0,
+        "scaling keeps to this number of requests per minute and machine, 0: 600; "
+        "async: of waiting requests per machine, 0: 5",
     )
     capture_percent: int = _option(0, "percentage of requests and answers that are kept in S3")
     concurrent_invocations: int = _option(
@@ -226,6 +226,7 @@ def check_settings(settings: SageMakerSettings) -> None:
             f"sagemaker.endpoint.kind must be one of {', '.join(KINDS)}; "
             f"found '{kind}'{hint(kind, KINDS)}"
         )
+    _check_scaling(settings.endpoint)
     for bucket, account in settings.bucket_accounts.items():
         if not re.fullmatch(r"\d{12}", account):
             raise RecipeError(
@@ -236,4 +237,26 @@ def check_settings(settings: SageMakerSettings) -> None:
     if bool(settings.subnets) != bool(settings.security_groups):
         raise RecipeError(
             "sagemaker.subnets and sagemaker.security_groups go together; one of them is missing"
+        )
+
+
+def _check_scaling(endpoint: Endpoint) -> None:
+    """RecipeError for numbers of instances that would be ignored, or that SageMaker refuses."""
+    where = "sagemaker.endpoint"
+    fewest = endpoint.min_instances
+    most = endpoint.max_instances
+    if endpoint.kind == "serverless":
+        return  # it has no instances
+    if fewest < 1 and endpoint.kind != "async":
+        raise RecipeError(
+            f"{where}.min_instances is {fewest}; only an endpoint of kind async scales in to 0"
+        )
+    if fewest != 1 and not most:
+        raise RecipeError(
+            f"{where}.min_instances is {fewest}, and without max_instances nothing scales; set it"
+        )
+    if most and not max(fewest, 0) <= endpoint.instance_count <= most:
+        raise RecipeError(
+            f"{where}: instance_count is {endpoint.instance_count}; it must lie between "
+            f"min_instances, {fewest}, and max_instances, {most}"
         )

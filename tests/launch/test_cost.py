@@ -129,7 +129,7 @@ def test_the_table_of_a_recipe_without_an_expected_time(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("max_instances, lines", [(1, 1), (2, 1), (3, 2)])
+@pytest.mark.parametrize("max_instances, lines", [(0, 1), (2, 1), (3, 2)])
 def test_only_more_instances_than_at_the_start_have_a_line(max_instances, lines):
     one = recipe(endpoint={"instance_count": 2, "max_instances": max_instances})
     assert len(costs.endpoint_lines(one, PRICES)) == lines

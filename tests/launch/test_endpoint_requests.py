@@ -3,9 +3,11 @@
 import pytest
 
 from launch.aws import Request
+from launch.context import validate
 from launch.errors import LaunchError
 from launch.requests_hosting import SERVERLESS_MB, endpoint, endpoint_config, host_image, model
-from launch.requests_update import alarm, scaling, update
+from launch.requests_training import Call
+from launch.requests_update import alarm, scaling, sleeps, update, wake_alarm, waking
 from tests.support.launching import URI, recipe, target
 
 LOCATION = target().location
@@ -192,10 +194,9 @@ def test_the_alarm_rings_for_two_bad_minutes_of_three():
     "settings",
     [
         {},
-        # As many as there are: no room for more.
+        # As many as the fewest: no room for more.
         {"max_instances": 1},
-        {"max_instances": 2, "instance_count": 2},
-        {"max_instances": 2, "instance_count": 3},
+        {"max_instances": 2, "min_instances": 2, "instance_count": 2},
         {"max_instances": 2, "kind": "serverless"},
     ],
 )
@@ -240,3 +241,38 @@ def test_an_asynchronous_endpoint_scales_by_its_backlog():
         "Dimensions": [{"Name": "EndpointName", "Value": "three-colours"}],
     }
     assert "PredefinedMetricSpecification" not in policy
+
+
+def test_an_endpoint_without_instances_wakes_at_its_first_request():
+    """Target tracking alone would wait until the backlog is above its target."""
+    one = recipe(endpoint={"kind": "async", "max_instances": 1, "min_instances": 0})
+    limits, tracking = scaling(one)
+    assert (limits.request["MinCapacity"], limits.request["MaxCapacity"]) == (0, 1)
+    assert tracking.request["TargetTrackingScalingPolicyConfiguration"]["TargetValue"] == 5
+    assert sleeps(one)
+    assert not sleeps(recipe(endpoint={"kind": "async", "max_instances": 2}))
+    policy = waking(one).request
+    assert policy["PolicyType"] == "StepScaling"
+    steps = policy["StepScalingPolicyConfiguration"]["StepAdjustments"]
+    assert steps == [{"MetricIntervalLowerBound": 0.0, "ScalingAdjustment": 1}]
+    rings = wake_alarm(one, "arn:policy")
+    assert rings["AlarmName"] == "slipway-three-colours-backlog"
+    assert rings["MetricName"] == "HasBacklogWithoutCapacity"
+    assert rings["AlarmActions"] == ["arn:policy"]
+    validate(waking(one))
+    validate(Call("cloudwatch", "PutMetricAlarm", rings))
+
+
+@pytest.mark.parametrize(
+    "endpoint, expected",
+    [
+        ({"min_instances": 0, "max_instances": 2}, "only an endpoint of kind async scales in to 0"),
+        ({"min_instances": 2}, "min_instances is 2, and without max_instances nothing scales"),
+        ({"kind": "async", "min_instances": 0}, "without max_instances nothing scales"),
+        ({"max_instances": 2, "instance_count": 3}, "instance_count is 3; it must lie between"),
+        ({"min_instances": 2, "max_instances": 3}, "instance_count is 1; it must lie between"),
+    ],
+)
+def test_numbers_of_instances_that_would_be_ignored(endpoint, expected):
+    with pytest.raises(LaunchError, match=expected):
+        recipe(endpoint=endpoint)

@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 from launch import hosting
 from launch.errors import LaunchError
 from launch.hosting import bring, deploy, live_status, model_source, wait_in_service
+from launch.removal import delete
 from launch.upload import sha256_of
 from tests.support.launching import ARN, ScriptedAws, training
 
@@ -215,3 +216,31 @@ def test_scaling_is_noted_where_there_is_some(colours):
     one.answer("application-autoscaling", "put_scaling_policy", {"PolicyARN": "p"})
     hosting.register_scaling(one.context)
     assert [entry.kind for entry in one.context.state.entries] == ["scaling"]
+
+
+def test_an_endpoint_that_sleeps_gets_its_alarm_and_delete_takes_it_away(colours):
+    one = colours("async")
+    settings = one.context.recipe.sagemaker
+    scaled = replace(settings.endpoint, min_instances=0, max_instances=1)
+    one.context.recipe = replace(one.context.recipe, sagemaker=replace(settings, endpoint=scaled))
+    one.answer("application-autoscaling", "register_scalable_target")
+    one.answer("application-autoscaling", "put_scaling_policy", {"PolicyARN": "p"})
+    one.answer("application-autoscaling", "put_scaling_policy", {"PolicyARN": "wakes"})
+    asked: list[dict] = []
+    one.stub("cloudwatch")
+    one.answer("cloudwatch", "put_metric_alarm")
+    one.context.client("cloudwatch").meta.events.register(
+        "provide-client-params.cloudwatch.PutMetricAlarm",
+        lambda params, **_: asked.append(dict(params)),
+    )
+    hosting.register_scaling(one.context)
+    assert asked[0]["AlarmActions"] == ["wakes"]
+    noted = [(entry.kind, entry.name) for entry in one.context.state.entries]
+    assert noted == [("scaling", "colours"), ("alarm", "slipway-colours-backlog")]
+    assert one.finished() == ""
+    one.context.options.yes = True
+    one.no_endpoint()
+    one.answer("application-autoscaling", "deregister_scalable_target")
+    one.answer("cloudwatch", "delete_alarms", {}, {"AlarmNames": ["slipway-colours-backlog"]})
+    assert delete(one.context) == 0
+    one.finished()

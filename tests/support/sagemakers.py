@@ -32,7 +32,10 @@ ROLE = "arn:aws:iam::123456789012:role/SlipwayRole"
 TRAIN_IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/slipway-train:abc"
 SERVE_IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/slipway-serve:abc"
 # Services of local SageMaker.
-OWN = ("sagemaker", "sagemaker-runtime", "service-quotas", "resourcegroupstaggingapi")
+OWN = (
+    *("sagemaker", "sagemaker-runtime", "service-quotas"),
+    *("resourcegroupstaggingapi", "application-autoscaling"),
+)
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",
