@@ -59,11 +59,11 @@ def _route(title: str, operation: Json) -> str:
     if "description" in operation:
         parts.append(prose(operation["description"]))
     parameters = [
-        (code(entry["name"]), f"{entry['in']}; {_type(entry['schema'])}")
+        (code(entry["name"]), entry["in"], _parameter(entry))
         for entry in operation.get("parameters", [])
     ]
     if parameters:
-        parts.append(table(("parameter", "what it is"), parameters))
+        parts.append(table(("parameter", "where", "what it is"), parameters))
     if "requestBody" in operation:
         content = operation["requestBody"]["content"]
         bodies = [(code(kind), _type(body.get("schema", {}))) for kind, body in content.items()]
@@ -78,6 +78,11 @@ def _route(title: str, operation: Json) -> str:
 
 def _sentence(text: str) -> str:
     return prose(text if text.endswith("?") else f"{text}.")
+
+
+def _parameter(entry: Json) -> str:
+    parts = (_type(entry["schema"]), prose(entry.get("description", "")))
+    return ". ".join(part for part in parts if part)
 
 
 def _kinds(content: Json) -> str:
@@ -107,7 +112,8 @@ def _type(schema: Json) -> str:
     words = prose(schema.get("description", ""))
     bounds = _bounds(schema)
     kind = schema.get("type", "")
-    return ", ".join(part for part in (kind, bounds, words) if part)
+    plain = ", ".join(part for part in (kind, bounds) if part)
+    return ". ".join(part for part in (plain, words) if part)
 
 
 def _bounds(schema: Json) -> str:

@@ -83,7 +83,14 @@ def make_checkout(root: Path, recipe: str) -> Path:
         REPOSITORY,
         root,
         ignore=shutil.ignore_patterns(
-            ".git", ".venv", "out", "photos", "__pycache__", ".pytest_cache", ".hypothesis"
+            ".git",
+            ".venv*",
+            "out",
+            ".cache",
+            "photos",
+            "__pycache__",
+            ".pytest_cache",
+            ".hypothesis",
         ),
     )
     shrink(root / "recipes" / f"{recipe}.yaml")
