@@ -8,7 +8,6 @@
 # version in all of them.
 set -euo pipefail
 
-UV_VERSION=0.13.8
 case "${1:-}" in
     "") upgrade=() ;;
     --upgrade) upgrade=(--upgrade) ;;
@@ -19,7 +18,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 tools=$(mktemp -d)
 trap 'rm -rf "$tools"' EXIT
 python3 -m venv "$tools"
-"$tools/bin/pip" install --quiet --disable-pip-version-check "uv==$UV_VERSION"
+"$tools/bin/pip" install --quiet --disable-pip-version-check --require-hashes \
+    -r requirements-uv.txt
 
 # compile NAME [OTHER | --OPTION]...
 # OTHER: a set, locked already, that this one must agree with; --OPTION: an option of uv.
@@ -42,6 +42,7 @@ compile() {
         "requirements-$name.in" --output-file "requirements-$name.txt"
 }
 
+compile uv
 compile train
 compile sdist train --no-deps
 compile serve train

@@ -39,6 +39,9 @@ checkout="$work/a stranger's ü/slipway"
 end() {
     "$engine" rm --force "$machine" >/dev/null 2>&1 || true
     "$engine" image rm "$machine" >/dev/null 2>&1 || true
+    local tag
+    tag=$("$checkout/docker/engine.sh" --facts 2>/dev/null | sed -n s/^checkout=//p)
+    "$engine" image rm "slipway-train:$tag" "slipway-serve:$tag" >/dev/null 2>&1 || true
     rm -rf --one-file-system "$work"
 }
 trap end EXIT
