@@ -39,9 +39,14 @@ checkout="$work/a stranger's ü/slipway"
 end() {
     "$engine" rm --force "$machine" >/dev/null 2>&1 || true
     "$engine" image rm "$machine" >/dev/null 2>&1 || true
-    local tag
+    local tag name
     tag=$("$checkout/docker/engine.sh" --facts 2>/dev/null | sed -n s/^checkout=//p)
-    "$engine" image rm "slipway-train:$tag" "slipway-serve:$tag" >/dev/null 2>&1 || true
+    for name in slipway-train slipway-serve; do
+        # what an interrupted demo left at work in the engine outside
+        "$engine" ps --quiet --filter "ancestor=$name:$tag" |
+            xargs -r "$engine" rm --force >/dev/null 2>&1 || true
+        "$engine" image rm "$name:$tag" >/dev/null 2>&1 || true
+    done
     rm -rf --one-file-system "$work"
 }
 trap end EXIT
