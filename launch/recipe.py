@@ -6,14 +6,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from artifact.json_text import read_json
 from launch.errors import LaunchError
-from recipes import own_training
+from recipes import hyperparameter_file, own_training
 from recipes import recipe as recipes
 from recipes.command_line import recipe_here
 from recipes.errors import RecipeError
 from recipes.tuning import Tuning
-from recipes.values import texts_of
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 OWN_TRAINING = "train"  # our training image, by its name in images.json
@@ -81,22 +79,8 @@ def read_hyperparameters(path: Path) -> dict[str, str]:
 
     LaunchError with one sentence for a file that holds none.
     """
-    try:
-        values = read_json(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise LaunchError(
-            f"the hyperparameters '{path}' cannot be read: {error.strerror}"
-        ) from error
-    except ValueError as error:
-        raise LaunchError(f"the hyperparameters '{path}' are not JSON: {error}") from error
-    if not isinstance(values, dict):
-        raise LaunchError(
-            f"'{path}' holds a {type(values).__name__}; expected an object of names and values"
-        )
-    try:
-        return texts_of(values)
-    except RecipeError as error:
-        raise LaunchError(f"'{path}': {error}") from error
+    with _as_launch_error():
+        return hyperparameter_file.read_hyperparameters(path)
 
 
 def slug(name: str, limit: int = 63) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from recipes.command_line import CommandLine, add_recipe, interrupted, setting
 from recipes.errors import RecipeError
+from recipes.hyperparameter_file import read_hyperparameters
 from recipes.own_training import check_hyperparameters
 from recipes.recipe import Recipe
 from runtime.container_engine import (
@@ -54,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
 def train(options: argparse.Namespace) -> int:
     """From the recipe to the packed model. RecipeError or RunError when a step fails."""
     started = time.monotonic()
-    recipe = changed_recipe(options.recipe, dict(options.set))
+    recipe = changed_recipe(options.recipe, options.hyperparameters, dict(options.set))
     photos = photos_of(recipe, options.photos)
     name = choose_container_engine(options.engine)
     print(f"train: '{recipe.name}' on '{photos}', with {described(name)}", flush=True)
@@ -71,10 +72,16 @@ def train(options: argparse.Namespace) -> int:
     return 0
 
 
-def changed_recipe(path: Path, changed: dict[str, str]) -> Recipe:
-    """The recipe with other hyperparameters for its training. RecipeError for one that is wrong."""
+def changed_recipe(path: Path, file: Path | None, changed: dict[str, str]) -> Recipe:
+    """The recipe with other hyperparameters for its training. RecipeError for one that is wrong.
+
+    file: of hyperparameters that replace the recipe's. changed: single ones, which win.
+    """
     recipe = project_recipe(path)
-    changed_ones = replace(recipe, hyperparameters=recipe.hyperparameters | changed)
+    given = recipe.hyperparameters
+    if file:
+        given = read_hyperparameters(file)
+    changed_ones = replace(recipe, hyperparameters=given | changed)
     check_hyperparameters(changed_ones)
     return changed_ones
 
@@ -105,6 +112,12 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
         "--out", type=Path, default=OUT, help="where everything is written (default: out)"
     )
     parser.add_argument("--engine", default="", help=ENGINE_HELP)
+    parser.add_argument(
+        "--hyperparameters",
+        type=Path,
+        metavar="FILE",
+        help="in place of the recipe's, such as out/tune/NAME/best.json",
+    )
     parser.add_argument(
         "--set",
         type=setting,

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from artifact.log_lines import log_to
-from artifact.names import escape_output
+from artifact.names import escape_output, printable
 from recipes.command_line import CommandLine
 from train.distributed.rendezvous import hosts
 from train.distributed.worker import is_worker, work
@@ -17,6 +17,8 @@ from train.failure import SUCCEEDED, report_failure
 from train.gc_pause import gc_paused
 from train.job import Job
 from train.stop import Stop
+
+USAGE = 2
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -32,12 +34,36 @@ def main(arguments: list[str] | None = None) -> int:
         job = Job.at(options.root)
         if is_worker():
             return work(job, stop)
-        job.forget_failure()
         if options.hyperparameters:
-            job.take_hyperparameters(Path(options.hyperparameters))
+            given = Path(options.hyperparameters)
+            refusal = of_another_training(job, given)
+            if refusal:  # what lies there is not this job's: its files stay as they are
+                print(f"train: failed: {printable(refusal)}", file=sys.stderr)
+                return USAGE
+            job.take_hyperparameters(given)
+        job.forget_failure()
         return train(job, stop)
     except Exception as error:  # whatever it is: the platform must learn the reason
         return report_failure(job, error)
+
+
+def of_another_training(job: Job, given: Path) -> str:
+    """Why these hyperparameters cannot go on from the job's checkpoints; "" where they can.
+
+    JobError or RecipeError where they cannot be read.
+    """
+    if not any(job.checkpoints.glob("checkpoint*.pt")):
+        return ""
+    from recipes.hyperparameter_file import differing, read_hyperparameters
+    from train.learning.plan import UNRELATED
+
+    names = differing(job.hyperparameters(), read_hyperparameters(given), UNRELATED)
+    if not names:
+        return ""
+    return (
+        f"'{job.root}' holds a training with other values of {', '.join(names)}; "
+        "give another --root with these photos, or empty its checkpoints folder to start anew"
+    )
 
 
 def train(job: Job, stop: Stop) -> int:

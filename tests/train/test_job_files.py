@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from tests.support.jobs import REPOSITORY
+from train.__main__ import main, of_another_training
 from train.failure import BROKEN, FAILED, disk_full, os_error, reason, report_failure
 from train.job import Job, JobError
 from train.stop import Stop
@@ -250,3 +251,29 @@ def test_both_signals_are_requests(number):
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "stop requested: saving and leaving\n"
+
+
+@pytest.mark.slow
+def test_another_trainings_files_stay_as_they_are(tmp_path, capsys):
+    """Hyperparameters of a search, for a tree that holds the demo's training."""
+    job = Job(tmp_path)
+    write_config(job, "hyperparameters.json", '{"lr": "0.1", "epochs": "20", "image_size": "112"}')
+    job.checkpoints.mkdir()
+    (job.checkpoints / "checkpoint-20.pt").write_bytes(b"of that training")
+    best = tmp_path / "best.json"
+    best.write_text('{"lr": "0.2", "epochs": "6", "image_size": "64"}')
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert main(["--root", str(tmp_path), "--hyperparameters", str(best)]) == 2
+    said = capsys.readouterr().err
+    assert "holds a training with other values of lr, image_size; give another --root" in said
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_more_epochs_go_on_from_the_checkpoints(tmp_path):
+    """As the checkpoints themselves have it: epochs do not belong to their identity."""
+    job = Job(tmp_path)
+    write_config(job, "hyperparameters.json", '{"lr": "0.1", "epochs": "20"}')
+    job.checkpoints.mkdir()
+    (job.checkpoints / "checkpoint-20.pt").write_bytes(b"of that training")
+    (tmp_path / "more.json").write_text('{"learning_rate": "0.10", "epochs": "30"}')
+    assert of_another_training(job, tmp_path / "more.json") == ""
