@@ -20,7 +20,7 @@ from diagnose.evaluation import (
     open_trial,
 )
 from diagnose.findings import DiagnoseError, Finding, write_findings
-from diagnose.locate import Training, tensors_or_none
+from diagnose.locate import ADVICE, Training, tensors_or_none, will_save_tensors
 from diagnose.registry import Parameters, rule_names
 from diagnose.smdebug_compat import load_smdebug
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # the module loads smdebug
     from diagnose.trial import JobTrial
 
 POLL_S = 0.5
+SAY_EVERY_S = 10.0
 TIMEOUT_S = 1800.0  # as the threshold of SageMaker's StalledTrainingRule
 CRASHED = "the training's process ended without closing its tensors: it crashed or was killed"
 
@@ -154,20 +155,25 @@ def _pid_to_stop(training: Training, tensors: Path) -> int:
 
 
 def _await_trial(output: Path, timeout_s: float) -> "JobTrial":
-    """The trial once its first step is saved. DiagnoseError when none comes in time."""
+    """The trial once its first step is saved. DiagnoseError when none will come, or not in time."""
     started = time.monotonic()
+    said = started
     while True:
         tensors = tensors_or_none(output)
         if tensors is not None and any((tensors / "collections").rglob("*collections.json")):
             return open_trial(tensors)
+        if tensors is None and not will_save_tensors(output):
+            raise DiagnoseError(f"the training of '{output}' saves no tensors; {ADVICE}")
         training = Training.of(tensors) if tensors else Training()
         if training.runs() is False:
             raise DiagnoseError(
                 f"'{tensors}' holds no collections file: "
                 "the training ended, or crashed, before its first step was saved"
             )
-        if time.monotonic() - started > timeout_s:
-            raise DiagnoseError(
-                f"no tensors came under '{output}' in {timeout_s:g} s; train with debug=true"
-            )
+        now = time.monotonic()
+        if now - started > timeout_s:
+            raise DiagnoseError(f"no tensors came under '{output}' in {timeout_s:g} s; {ADVICE}")
+        if now - said > SAY_EVERY_S:
+            log.info("diagnose: waiting for the first tensors under '%s'", output)
+            said = now
         time.sleep(POLL_S)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from artifact.json_text import read_json
 from diagnose.findings import DiagnoseError
+from recipes.hyperparameters import parse
 
 PLACES = (
     "data/tensors",  # ours
@@ -18,6 +19,11 @@ PLACES = (
 )
 END_FILE = "training_job_end.ts"  # smdebug's
 MARKER = "training.json"  # ours, beside the tensors: the process that trains
+HOOK_CONFIG = "debughookconfig.json"  # SageMaker's, which switches our hook on
+ADVICE = (
+    "train with debug=true: `slipway train --set debug=true`, or "
+    "`python -m diagnose NEW_FOLDER --hyperparameters FILE`, which trains first"
+)
 NEEDED = ("collections", "index", "events")  # one of these folders is enough
 
 
@@ -28,10 +34,24 @@ def find_tensors(output: Path) -> Path:
     found = _tensors(output)
     if found is None:
         raise DiagnoseError(
-            f"'{output}' holds no saved tensors (looked in {', '.join(PLACES)}); "
-            "train with debug=true"
+            f"'{output}' holds no saved tensors (looked in {', '.join(PLACES)}); {ADVICE}"
         )
     return found
+
+
+def will_save_tensors(output: Path) -> bool:
+    """Whether a training that writes to this folder may save tensors, by its job's files.
+
+    True where there are none, as for a prefix of S3.
+    """
+    configuration = output.absolute().parent / "input" / "config"
+    if (configuration / HOOK_CONFIG).exists():
+        return True
+    try:
+        given = read_json((configuration / "hyperparameters.json").read_text(encoding="utf-8"))
+        return parse(given).debug
+    except (OSError, ValueError, AttributeError):  # a user's own script takes what it likes
+        return True
 
 
 def tensors_or_none(output: Path) -> Path | None:

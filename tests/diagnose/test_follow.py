@@ -1,6 +1,7 @@
 """Rules beside a training that still runs: they end with it, stop it, and never wait for ever."""
 
 import json
+import logging
 import os
 import socket
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 
 from diagnose.findings import DiagnoseError, Finding
 from diagnose.following import follow
+from diagnose.locate import will_save_tensors
 from tests.support.followed_training import STOPPED
 from tests.support.jobs import REPOSITORY
 from tests.support.warm_processes import WarmPopen
@@ -113,3 +115,43 @@ def wait_for(folder: Path, files: int) -> None:
     while len(list(folder.rglob("*.json"))) < files:
         assert time.monotonic() < deadline, folder
         time.sleep(0.05)
+
+
+def test_a_training_that_saves_no_tensors_is_not_waited_for(tmp_path):
+    """As the demo's: its job says so."""
+    configuration = tmp_path / "input" / "config"
+    configuration.mkdir(parents=True)
+    (tmp_path / "output").mkdir()
+    (configuration / "hyperparameters.json").write_text('{"lr": "0.1", "debug": "false"}')
+    started = time.monotonic()
+    with pytest.raises(DiagnoseError, match="saves no tensors; train with debug=true: `slipway tr"):
+        follow(tmp_path / "output", timeout_s=600)
+    assert time.monotonic() - started < 300
+
+
+@pytest.mark.parametrize(
+    "name, content, expected",
+    [
+        ("hyperparameters.json", '{"debug": "true"}', True),
+        ("hyperparameters.json", '{"of_a_script": "1"}', True),
+        ("hyperparameters.json", "{", True),
+        ("hyperparameters.json", "{}", False),
+        ("debughookconfig.json", "{}", True),
+        ("", "", True),
+    ],
+)
+def test_what_a_job_says_of_its_tensors(tmp_path, name, content, expected):
+    configuration = tmp_path / "input" / "config"
+    configuration.mkdir(parents=True)
+    if name:
+        (configuration / name).write_text(content)
+    assert will_save_tensors(tmp_path / "output") == expected
+
+
+def test_a_wait_for_tensors_is_not_silent(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("diagnose.following.SAY_EVERY_S", 0.1)
+    monkeypatch.setattr("diagnose.following.POLL_S", 0.05)
+    caplog.set_level(logging.INFO, logger="diagnose.following")
+    with pytest.raises(DiagnoseError, match="no tensors came under"):
+        follow(tmp_path, timeout_s=0.5)
+    assert f"waiting for the first tensors under '{tmp_path}'" in caplog.text
