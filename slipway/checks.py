@@ -38,7 +38,7 @@ AWS_VARIABLES = (
 
 @dataclass(frozen=True)
 class Check:
-    """state: ok, note or missing. found: what is there. mend: the command that mends it."""
+    """state: ok, note or missing. found: what is there. mend: the command that fixes it."""
 
     name: str
     state: str

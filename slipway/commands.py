@@ -55,7 +55,7 @@ GROUPS: dict[str, dict[str, Command]] = {
         "launch": _module("launch", "all steps: `slipway launch --help` lists them"),
     },
     "This machine": {
-        "doctor": _own("doctor", "what is missing here, and the command that mends it", "doctor"),
+        "doctor": _own("doctor", "what is missing here, and the command that fixes it", "doctor"),
         "local-sagemaker": _module("local-sagemaker", "SageMaker's own API on this machine"),
         "conformance": _module("conformance", "any image against SageMaker's contract"),
         "schema": Command("the JSON Schema of a recipe", "recipes.schema", program="schema"),

@@ -1,4 +1,4 @@
-"""slipway doctor: what is missing on this machine, and the command that mends it.
+"""slipway doctor: what is missing on this machine, and the command that fixes it.
 
 The exit code is 0 when nothing is missing, and 1 when something is. A note is no fault: it says
 what works less well, or not at all, without that part.
@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def show(checks: list[Check]) -> None:
-    """A line per check, and below it the command that mends it."""
+    """A line per check, and below it the command that fixes it."""
     print(f"slipway {version()}")
     for check in checks:
         print(f"  {check.state:8} {check.name:14} {check.found}")
