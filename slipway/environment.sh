@@ -153,9 +153,13 @@ stop_beside_another() {  # two at work in one folder would break it
     fi
 }
 
+runs() {  # after an upgrade of Debian, a venv's Python may be another, which lacks all packages
+    [ ! -e "$unfinished" ] && "$venv/bin/python" -c 'import pip' 2>/dev/null
+}
+
 is_whole() {  # sets reason where VENV has to be made anew
     reason=""
-    if [ -e "$unfinished" ] || ! "$venv/bin/python" -c 'import pip' 2>/dev/null; then
+    if ! runs; then
         reason="its making was interrupted, or its Python is gone"
         return 1
     fi
@@ -192,7 +196,7 @@ make_anew() {
 python=""
 if [ "${PYTHON+set}" ]; then take_named_python; fi
 named=${python:+$version}
-if [ -z "$named" ] && [ ! -e "$unfinished" ] && [ -x "$venv/bin/python" ]; then
+if [ -z "$named" ] && runs; then
     # shellcheck disable=SC2086  # words
     if is_current "$kind" $names; then exit 0; fi
     # The tests' packages hold those of a machine with containers.

@@ -136,7 +136,7 @@ def interrupted(venv):
     (venv / ".unfinished").write_text("")
 
 
-def without_pip(venv):
+def without_pip(venv):  # as after an upgrade of Debian: another Python looks elsewhere
     (venv / "bin/no-pip").write_text("")
 
 
@@ -158,6 +158,7 @@ def half_made(venv):
         (half_made, False),
         (without_its_python, True),
         (without_its_python, False),
+        (without_pip, True),
         (without_pip, False),
     ],
 )
