@@ -26,6 +26,13 @@ def test_the_readme_shows_all_pictures_and_its_links_lead_somewhere():
         assert (REPOSITORY / link).exists(), link
 
 
+def test_the_readme_names_the_pythons_that_are_taken():
+    settings = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
+    oldest, beyond = re.findall(r'requires-python = ">=3\.(\d+),<3\.(\d+)"', settings)[0]
+    named = f"Python 3.{oldest} to 3.{int(beyond) - 1}"
+    assert named in (REPOSITORY / README).read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("page", pages(), ids=str)
 def test_every_block_names_its_language_and_is_read(page):
     assert unmarked(REPOSITORY / page) == []
