@@ -120,10 +120,16 @@ ca_bundle=${ca_bundle:-${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}}
 work=$(mktemp -d)
 trap 'rm -rf --one-file-system "$work"' EXIT
 root=$work/root
+source=(${DEBIAN_MIRROR:+"$DEBIAN_MIRROR"})
+# A debootstrap that is older than the distribution makes it as it makes the unstable one.
+scripts=/usr/share/debootstrap/scripts
+if [[ ! -e $scripts/$suite ]]; then
+    source=("${DEBIAN_MIRROR:-http://deb.debian.org/debian}" "$scripts/sid")
+fi
 echo "base: debootstrap $suite (about a minute)"
 steps=$(dirname "${BASH_SOURCE[0]}")/steps.sh
 if ! "$steps" "$base_tag" debootstrap --variant=minbase --include=ca-certificates \
-    "$suite" "$root" ${DEBIAN_MIRROR:+"$DEBIAN_MIRROR"}; then
+    "$suite" "$root" ${source[@]+"${source[@]}"}; then
     fail "debootstrap failed, its last lines are above;" \
         "another mirror can be named with DEBIAN_MIRROR=url"
 fi

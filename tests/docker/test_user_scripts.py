@@ -1,11 +1,13 @@
-"""A user's own training script in our image, as SageMaker's script mode runs it."""
+"""A user's own training script in our image, as SageMaker's script mode runs it; its smdebug."""
 
+import csv
+import json
 from pathlib import Path
 
 import pytest
 
 from runtime.opt_ml import lay_out
-from tests.support.image_jobs import docker, stop_at
+from tests.support.image_jobs import docker, job_for, stop_at
 from tests.support.jobs import draw_channel
 
 pytestmark = pytest.mark.docker
@@ -52,6 +54,17 @@ assert (trial.tensor("Linear_weight").value(0) == network.weight.detach().numpy(
 print("script: smdebug read", len(trial.tensor_names()), "tensors", flush=True)
 """
 
+# As SageMaker's rules read a job's tensors.
+READ = """
+import json
+from smdebug.core.modes import ModeKeys
+from smdebug.trials import create_trial
+trial = create_trial("/opt/ml/output/data/tensors")
+loss = trial.tensor("CrossEntropyLoss_output_0")
+steps = loss.steps(mode=ModeKeys.EVAL)
+print(json.dumps([float(loss.value(step, mode=ModeKeys.EVAL)) for step in steps]))
+"""
+
 
 def script_job(root: Path, mode: str, script: str = SCRIPT) -> Path:
     ml = root / "ml"
@@ -84,6 +97,19 @@ def test_a_users_own_hook_writes_what_smdebug_reads(images, tmp_path):
     done = docker("run", "--rm", "-v", f"{root}:/opt/ml", images["train"], "train")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "script: smdebug read " in done.stdout
+
+
+def test_smdebug_in_the_image_reads_what_our_hook_wrote(images, tmp_path):
+    root = job_for(tmp_path, debug="true")
+    mounted = ("run", "--rm", "-v", f"{root}:/opt/ml")
+    trained = docker(*mounted, images["train"], "train")
+    assert trained.returncode == 0, trained.stdout + trained.stderr
+    python = ("--entrypoint", "/opt/venv/bin/python")
+    read = docker(*mounted, *python, images["train"], "-c", READ)
+    assert read.returncode == 0, read.stdout + read.stderr
+    with (root / "output" / "data" / "history.csv").open() as file:
+        history = [float(row["validation_loss"]) for row in csv.DictReader(file)]
+    assert json.loads(read.stdout.splitlines()[-1]) == pytest.approx(history, rel=1e-5)
 
 
 def test_a_users_script_that_fails_gives_its_own_reason(images, tmp_path):
