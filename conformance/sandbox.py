@@ -1,7 +1,7 @@
 """sandbox.py [options] -- COMMAND…: runs a command in a place that is closed as a container is.
 
-It needs root, on Linux. It runs as a file, by any Python 3.11, so that it starts in milliseconds,
-and becomes the command, under the same process id.
+It needs root, on Linux. It runs as a file, by any Python since 3.11, so that it starts in
+milliseconds, and becomes the command, under the same process id.
 """
 
 import ctypes
