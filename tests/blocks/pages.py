@@ -5,7 +5,8 @@ from pathlib import Path
 from tests.blocks.fences import Block, blocks, shown_only
 from tests.support.jobs import REPOSITORY
 
-MOST_LEFT_OUT = 5
+MOST_LEFT_OUT = 5  # blocks that say why they are not run
+MOST_SHOWN = 2  # commands that a page shows as text
 
 
 def pages() -> list[Path]:

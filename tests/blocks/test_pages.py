@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.blocks.fences import pieces, prose_words, unmarked
-from tests.blocks.pages import MOST_LEFT_OUT, blocks_of, left_out, not_run, pages
+from tests.blocks.pages import MOST_LEFT_OUT, MOST_SHOWN, blocks_of, left_out, not_run, pages
 from tests.blocks.reading import README, read_page
 from tests.blocks.world import World, make_world
 from tests.pictures.sources import SOURCES
@@ -43,6 +43,8 @@ def test_every_block_names_its_language_and_is_read(page):
 def test_few_blocks_are_left_out():
     named = [f"{block.page}:{block.line}: {block.reason}" for block in left_out()]
     assert len(named) <= MOST_LEFT_OUT, named
+    # Where a reader must put in a name, and where a program's help has an example.
+    assert len(not_run()) - len(named) <= MOST_SHOWN, not_run()
 
 
 @pytest.mark.verify
