@@ -78,7 +78,8 @@ soak: $(VENV)/.docker ## Load, hostile bodies, a killed worker, SIGTERM: slipway
 
 tune: $(VENV)/.process ## Search the demo's hyperparameters here; TUNE=options, DATA=folder
 	@$(if $(DATA),,test -d out/prepared/train || $(MAKE) --no-print-directory demo)
-	@$(VENV)/bin/python -m tune recipes/demo.yaml $(if $(DATA),--data '$(DATA)') $(TUNE)
+	@$(VENV)/bin/python -m tune recipes/demo.yaml --own-values-first \
+		$(if $(DATA),--data '$(DATA)') $(TUNE)
 
 push: $(VENV)/.docker ## Build images and push them to ECR: PUSH='train serve'|all, REGISTRY=…
 	@VENV='$(VENV)' ./build_and_push.sh $(PUSH)

@@ -90,7 +90,7 @@ def two_searches(search: dict[str, Any]) -> list[dict[str, Any]]:
         **search,
         "name": "e2e-1",
         "budgets": {"jobs": 2, "parallel": 2},
-        "hyperparameters": search["hyperparameters"] | {"epochs": TRIAL_EPOCHS},
+        "hyperparameters": {"epochs": TRIAL_EPOCHS, "warmup_epochs": 1},
     }
     second = {
         **first,

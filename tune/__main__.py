@@ -46,6 +46,7 @@ def search(options: argparse.Namespace) -> int:
     """From the recipe to its results."""
     from recipes.recipe import read_recipe
     from tune.checks import check_chain, check_photos, count_workers, prepared_channels
+    from tune.own_values import own_values
     from tune.show import show
 
     changed = dict(options.set)
@@ -63,9 +64,12 @@ def search(options: argparse.Namespace) -> int:
         variables=tuple(options.env),
         storage=options.storage,
         keep=options.keep,
+        own_values_first=options.own_values_first,
         recipe_file=options.recipe,
     )
     check_chain(settings)
+    if options.own_values_first:
+        own_values(recipe)  # SearchError before anything is written
     out = settings.out
     workers, gpus = count_workers(options.workers, recipe)
     out.mkdir(parents=True, exist_ok=True)

@@ -36,6 +36,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         metavar="NAME=VALUE",
         help="another value of a static hyperparameter, in all tuning jobs",
     )
+    parser.add_argument(
+        "--own-values-first",
+        action="store_true",
+        help="the first training takes the recipe's own values: the best is at least as good",
+    )
     _add_ways_to_run(parser)
     return parser.parse_args(arguments)
 

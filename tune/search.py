@@ -5,7 +5,7 @@ import json
 import math
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import optuna
 from optuna.distributions import (
@@ -76,30 +76,40 @@ def curve_of(trial: optuna.trial.FrozenTrial) -> tuple[float, ...]:
 
 
 def make_study(
-    storage: BaseStorage, tuning: Tuning, imported: Sequence[tuple[str, Trial]]
+    storage: BaseStorage,
+    tuning: Tuning,
+    imported: Sequence[tuple[str, Trial]],
+    first: Mapping[str, str] | None = None,
 ) -> optuna.Study:
     """The tuning job's study, made and filled, or found again as it was left.
 
-    imported: the parents' names and legal trials. SearchError when a study of this
-    name is of another search.
+    imported: the parents' names and legal trials. first: the values that the first trial takes.
+    SearchError when a study of this name is of another search.
     """
     direction = StudyDirection[tuning.objective.direction.upper()]
     try:
         study = optuna.create_study(storage=storage, study_name=tuning.name, direction=direction)
     except optuna.exceptions.DuplicatedStudyError:
-        return _found_again(storage, tuning, imported)
+        return _found_again(storage, tuning, imported, first)
     study.set_user_attr(SEARCH, _identity(tuning))
     study.set_user_attr(IMPORTED, len(imported))
     study.add_trials([_carried(tuning, parent, trial) for parent, trial in imported])
     if tuning.strategy == "Grid":
         for params in combinations(tuning):
             study.enqueue_trial(params)
+    elif first:
+        study.enqueue_trial(
+            {stored_name(entry): to_stored(entry, first[entry.name]) for entry in tuning.ranges}
+        )
     study.set_user_attr(READY, STORAGE_VERSION)
     return study
 
 
 def _found_again(
-    storage: BaseStorage, tuning: Tuning, imported: Sequence[tuple[str, Trial]]
+    storage: BaseStorage,
+    tuning: Tuning,
+    imported: Sequence[tuple[str, Trial]],
+    first: Mapping[str, str] | None,
 ) -> optuna.Study:
     deadline = time.monotonic()
     if isinstance(storage, RDBStorage):  # another machine may be filling it just now
@@ -109,7 +119,7 @@ def _found_again(
         if time.monotonic() > deadline:
             # Its maker was killed before the study was filled, so no trial of it can have begun.
             optuna.delete_study(study_name=tuning.name, storage=storage)
-            return make_study(storage, tuning, imported)
+            return make_study(storage, tuning, imported, first)
         time.sleep(0.2)
         study = load_study(storage, tuning)
     return study

@@ -33,7 +33,8 @@ class SearchSettings:
     document: the recipe's YAML; changed: static hyperparameters with other values; channels: name
     to folder; parents: files of other searches' results; variables: names of those of this
     environment that containers get; storage: a database's URL, None for a file in `out`;
-    recipe_file: the file that errors about the recipe name.
+    own_values_first: the first trial takes the recipe's own values; recipe_file: the file that
+    errors about the recipe name.
     """
 
     out: Path
@@ -46,6 +47,7 @@ class SearchSettings:
     variables: tuple[str, ...] = ()
     storage: str | None = None
     keep: bool = False
+    own_values_first: bool = False
     recipe_file: Path | None = None
 
     def recipe(self) -> Recipe:

@@ -1,0 +1,49 @@
+"""The recipe's own values as a search's first trial, so that its best is at least as good."""
+
+import pytest
+
+from recipes.recipe import parse_recipe
+from tests.support.jobs import REPOSITORY
+from tests.support.tuning import document, run
+from tune.errors import SearchError
+from tune.own_values import own_values
+from tune.results import read_results
+
+
+def recipe(**own):
+    """A recipe that searches lr, and also sets values of its own."""
+    written = document({})
+    written["hyperparameters"] |= own
+    return parse_recipe(written)
+
+
+def test_they_are_those_of_the_recipe():
+    assert own_values(recipe(lr=0.01)) == {"lr": "0.01"}
+
+
+@pytest.mark.parametrize("own, found", [({}, "''"), ({"lr": 0.4}, "'0.4'")])
+def test_values_that_the_search_cannot_take_are_refused(own, found):
+    with pytest.raises(SearchError, match=f"own lr is {found}, which tuning job job-0 does not"):
+        own_values(recipe(**own))
+
+
+def test_the_demos_search_compares_with_the_demo():
+    """It starts at the demo's values, and trains as long, on photos as large."""
+    from recipes.recipe import read_recipe
+
+    demo = read_recipe(REPOSITORY / "recipes" / "demo.yaml")
+    [search] = demo.tuning
+    assert own_values(demo) == {"lr": "0.001", "batch_size": "32"}
+    assert search.static.items() <= demo.hyperparameters.items()
+
+
+@pytest.mark.training
+def test_the_first_training_takes_them(tmp_path, data):
+    written = document({"budgets": {"jobs": 3, "parallel": 1}, "strategy": "Bayesian"})
+    written["hyperparameters"]["lr"] = 0.0125
+    ended = run(tmp_path, data, written, "--own-values-first")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    [job] = read_results(tmp_path / "out" / "tuning.json")
+    rates = [trial.hyperparameters["lr"] for trial in job.trials]
+    assert rates[0] == "0.0125"
+    assert len(set(rates)) == 3
