@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from launch.check_account import credentials, quotas, the_bucket, the_role
 from launch.check_inputs import data, images, used_images
-from launch.check_recipe import budget, debugger, drivers, requests
+from launch.check_recipe import budget, debugger, drivers, requests, tuning
 from launch.context import LaunchContext
 from launch.ecr import ECR_HOST, image_id, split_uri
 from launch.errors import NOT_ALLOWED, LaunchError, code_of, sentence
@@ -26,6 +26,7 @@ LOOKS: tuple[Look, ...] = (
     quotas,
     drivers,
     budget,
+    tuning,
     debugger,
 )
 

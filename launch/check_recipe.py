@@ -7,10 +7,12 @@ from launch.context import LaunchContext, validate
 from launch.cost import check_budget, most, prices_of, tuning_jobs
 from launch.errors import LaunchError, message_of
 from launch.findings import BAD, GOOD, WARNING, Finding
+from launch.recipe import searches
 from launch.requests_batch import transform_job
 from launch.requests_debug import rule_image
 from launch.requests_hosting import endpoint_config
 from launch.requests_training import Call, is_gpu, training_job
+from launch.search_checks import check_searches, earlier
 
 
 def requests(context: LaunchContext) -> Iterator[Finding]:
@@ -92,6 +94,15 @@ def budget(context: LaunchContext) -> Iterator[Finding]:
             yield Finding(GOOD, f"{text} of {limit:.2f}")
         else:
             yield Finding(GOOD, f"{text}; no sagemaker.budget_usd is set")
+
+
+def tuning(context: LaunchContext) -> Iterator[Finding]:
+    """SageMaker would take each search of the chain, with its parents."""
+    chain = list(searches(context.recipe))
+    if not chain:
+        return
+    check_searches(context, chain, {search.name: earlier(context, search.name) for search in chain})
+    yield Finding(GOOD, f"tuning: {', '.join(search.name for search in chain)}")
 
 
 def debugger(context: LaunchContext) -> Iterator[Finding]:

@@ -5,10 +5,12 @@ from launch.context import LaunchContext
 from launch.cost import check_budget
 from launch.errors import LaunchError
 from launch.follow import ENDED, describe, status_of, summary
-from launch.jobs import FAILED, FINE, describe_or_none, exit_code, start
+from launch.jobs import FAILED, FINE, exit_code, start
 from launch.recipe import searches
 from launch.requests_tuning import tuning_job, tuning_name
+from launch.search_checks import check_searches, earlier
 from launch.state import Entry
+from recipes.tuning import Tuning
 
 
 def tune(context: LaunchContext) -> int:
@@ -16,28 +18,25 @@ def tune(context: LaunchContext) -> int:
 
     A completed search is not run again (--again does that), a running one is followed.
     """
-    from tune.request import tuning_request
-
     chain = [one for one in searches(context.recipe) if context.options.search in ("", one.name)]
     if not chain:
         wanted = ""
         if context.options.search:
             wanted = f" {context.options.search!r}"
         raise LaunchError(f"the recipe '{context.recipe.path}' has no tuning{wanted}")
+    before = {search.name: earlier(context, search.name) for search in chain}
+    check_searches(context, chain, before)
     check_budget(context.recipe, "tuning", context.options.over_budget)
     # SageMaker's names by the searches' own ones. A dry run notes nothing, so it keeps them here.
     names = {entry.facts["search"]: entry.name for entry in context.state.all("tuning")}
     for search in chain:
-        known = earlier(context, search.name)
+        known = before[search.name]
         if known is not None:
-            if follow_earlier(context, search.name, known) == FAILED:
+            if follow_earlier(context, search.name, known.entry) == FAILED:
                 return FAILED
             continue
         name = tuning_name(search.name, context.stamp)
-        part = tuning_request(search)
-        request = tuning_job(context.recipe, context.target, part, name, names)
-        operation = "CreateHyperParameterTuningJob"
-        start(context, "tuning", name, operation, request, search=search.name)
+        start_search(context, search, name, names)
         names[search.name] = name
         if context.dry:
             continue
@@ -52,17 +51,14 @@ def tune(context: LaunchContext) -> int:
     return FINE
 
 
-def earlier(context: LaunchContext, search: str) -> Entry | None:
-    """The latest tuning job of a search if it runs or completed, else None; None with --again."""
-    if context.dry or context.options.again:
-        return None
-    found = [entry for entry in context.state.all("tuning") if entry.facts.get("search") == search]
-    if not found:
-        return None
-    answer = describe_or_none(context, "tuning", found[-1].name)
-    if not answer or status_of("tuning", answer) in ("Failed", "Stopped"):
-        return None
-    return found[-1]
+def start_search(context: LaunchContext, search: Tuning, name: str, names: dict[str, str]) -> None:
+    """Start a search under a name of SageMaker's. names: those of its parents, by search."""
+    from tune.request import tuning_request
+
+    part = tuning_request(search)
+    request = tuning_job(context.recipe, context.target, part, name, names)
+    operation = "CreateHyperParameterTuningJob"
+    start(context, "tuning", name, operation, request, search=search.name)
 
 
 def follow_earlier(context: LaunchContext, search: str, entry: Entry) -> int:

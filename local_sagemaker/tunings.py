@@ -1,26 +1,23 @@
 """Operations on tuning jobs: create, describe, list, stop, and the list of their training jobs."""
 
-import importlib.util
-import math
 import time
 
-from local_sagemaker import channels, metrics, tags
-from local_sagemaker.contract import IN_USE, NOT_FOUND, ApiError, invalid
+from local_sagemaker import tags
+from local_sagemaker.contract import IN_USE, ApiError, invalid
 from local_sagemaker.platform import Platform
 from local_sagemaker.record import Record
 from local_sagemaker.store import arn, page
 from local_sagemaker.training_run import KIND as TRAINING
-from local_sagemaker.tuning_recipe import metric_of, parents
+from local_sagemaker.tuning_checks import ENDED, STATUS, check, record_of
+from local_sagemaker.tuning_recipe import parents
 from local_sagemaker.tuning_run import KIND, TuningRun, results_file
 
 NAME = "HyperParameterTuningJobName"
-STATUS = "HyperParameterTuningJobStatus"
 FINAL = "FinalHyperParameterTuningJobObjectiveMetric"
-ENDED = ("Completed", "Failed", "Stopped")
 
 
 def create(platform: Platform, request: Record, region: str) -> Record:
-    _check(platform, request)
+    check(platform, request)
     name = request[NAME]
     record = {
         **request,
@@ -52,83 +49,8 @@ def create(platform: Platform, request: Record, region: str) -> Record:
     return record
 
 
-def _check(platform: Platform, request: Record) -> None:
-    definition = request.get("TrainingJobDefinition")
-    config = request.get("HyperParameterTuningJobConfig", {})
-    if importlib.util.find_spec("tune") is None:
-        raise invalid(
-            "local SageMaker: tuning jobs run on the package tune, which is not in this checkout",
-        )
-    if definition is None or request.get("TrainingJobDefinitions") or request.get("Autotune"):
-        raise invalid(
-            "local SageMaker: a tuning job has one TrainingJobDefinition here, and no Autotune",
-        )
-    _check_config(config)
-    if not definition["AlgorithmSpecification"].get("TrainingImage"):
-        raise invalid(
-            "You must specify AlgorithmSpecification.TrainingImage; "
-            "local SageMaker has no built-in algorithms",
-        )
-    try:
-        metric_of(request)
-    except StopIteration as error:
-        raise invalid(
-            "A metric is required for this hyperparameter tuning job objective. "
-            "Provide a metric in the metric definitions.",
-        ) from error
-    metrics.check(definition["AlgorithmSpecification"]["MetricDefinitions"])
-    channels.check(
-        definition.get("InputDataConfig", []),
-        definition["AlgorithmSpecification"].get("TrainingInputMode", "File"),
-    )
-    for parent in parents(request):
-        record = _found(platform, parent)
-        if record[STATUS] not in ENDED or not results_file(platform, parent).is_file():
-            raise invalid(
-                f"The parent tuning job {parent} is {record[STATUS]}; "
-                "a parent must have ended, with training jobs of its own"
-            )
-
-
-def _check_config(config: Record) -> None:
-    """ApiError for a HyperParameterTuningJobConfig that this server cannot do."""
-    for part in ("ParameterRanges", "HyperParameterTuningJobObjective"):
-        if not config.get(part):
-            raise invalid(f"local SageMaker: HyperParameterTuningJobConfig.{part} is needed here")
-    if config["ParameterRanges"].get("AutoParameters"):
-        raise invalid(
-            "local SageMaker: ParameterRanges.AutoParameters are not done here; give ranges",
-        )
-    _check_ranges(config["ParameterRanges"])
-
-
-def _check_ranges(ranges: Record) -> None:
-    """ApiError for a bound that is no number: SageMaker's API has them as texts."""
-    for kind in ("Continuous", "Integer"):
-        for entry in ranges.get(f"{kind}ParameterRanges", []):
-            for bound in ("MinValue", "MaxValue"):
-                if not _is_number(entry[bound]):
-                    raise invalid(
-                        f"The {bound} of '{entry['Name']}' must be a number; found '{entry[bound]}'"
-                    )
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False
-
-
-def _found(platform: Platform, name: str) -> Record:
-    record = platform.store.find(KIND, name)
-    if record is None:
-        raise ApiError(NOT_FOUND, f"Amazon SageMaker can't find a tuning job with the name {name}.")
-    return record
-
-
 def describe(platform: Platform, request: Record, region: str) -> Record:
-    record = _found(platform, request[NAME])
+    record = record_of(platform, request[NAME])
     best = _best(platform, record)
     if best:
         record["BestTrainingJob"] = best
@@ -199,7 +121,7 @@ def _summary(record: Record, child: Record) -> Record:
 
 
 def list_children(platform: Platform, request: Record, region: str) -> Record:
-    record = _found(platform, request[NAME])
+    record = record_of(platform, request[NAME])
     mine = record["HyperParameterTuningJobArn"]
     children = [
         _summary(record, child)
@@ -232,7 +154,7 @@ def list_all(platform: Platform, request: Record, region: str) -> Record:
 
 
 def stop(platform: Platform, request: Record, region: str) -> Record:
-    record = _found(platform, request[NAME])
+    record = record_of(platform, request[NAME])
     if record[STATUS] in ENDED:
         raise invalid(
             "The request was rejected because the hyperparameter tuning job is in status "
@@ -244,7 +166,7 @@ def stop(platform: Platform, request: Record, region: str) -> Record:
 
 
 def delete(platform: Platform, request: Record, region: str) -> Record:
-    record = _found(platform, request[NAME])
+    record = record_of(platform, request[NAME])
     if record[STATUS] not in ENDED:
         raise ApiError(
             IN_USE, f"The tuning job is in status {record[STATUS]} and cannot be deleted."

@@ -112,7 +112,8 @@ class Categorical:
                 f"range of {self.name}: a Categorical range has 1 to {MOST_VALUES} values; "
                 f"found {len(self.values)}"
             )
-        if len(set(self.values)) < len(self.values):
+        # 1 and 1.0 would be one training twice.
+        if len({_as_number(value) for value in self.values}) < len(self.values):
             raise RecipeError(
                 f"range of {self.name}: a value stands there twice; found {', '.join(self.values)}"
             )
@@ -218,7 +219,20 @@ def one_of(what: str, found: object, known: tuple[str, ...]) -> str:
     raise RecipeError(f"{what} must be one of {', '.join(known)}; found {quoted(found)}{guess}")
 
 
+def _as_number(text: str) -> float | str:
+    """A text's number where it is one: what two ways of writing one value share."""
+    value = number(text)
+    if value is None:
+        return text
+    return value
+
+
 def _check_ends(entry: Continuous) -> None:
+    if entry.low == entry.high:
+        raise RecipeError(
+            f"range of {entry.name} has the one value {entry.low:g}; make it static: "
+            "give it under hyperparameters"
+        )
     if not entry.low < entry.high:
         raise RecipeError(
             f"range of {entry.name} is empty: min {entry.low:g} must be below max {entry.high:g}"

@@ -8,10 +8,10 @@ from pathlib import Path
 from artifact.machine import cpu_count
 from recipes.own_training import check_tuning
 from recipes.recipe import Recipe
+from recipes.warm_start import check_chain as check_parents
 from tune.errors import SearchError
-from tune.results import job_of, read_results
+from tune.results import read_results
 from tune.search_settings import SearchSettings, find_channels, fingerprint, fingerprint_beside
-from tune.warm_start import check_change, check_ended, missing_parent
 
 PREPARED = Path("out") / "prepared"
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -26,19 +26,12 @@ def check_chain(settings: SearchSettings) -> Recipe:
         )
     check_tuning(recipe)
     given = settings.known_parents()
-    known = dict(given)
     for tuning in recipe.tuning:
-        for name in tuning.parents:
-            if name not in known:
-                raise missing_parent(tuning, name, known)
-            check_change(tuning, known[name])
-            if name in given:
-                check_ended(tuning, given[name])
-        if tuning.name in known:
+        if tuning.name in given:
             raise SearchError(
                 f"tuning job {tuning.name}: a file of --parents holds one of this name; rename one"
             )
-        known[tuning.name] = job_of(tuning, "InProgress")
+    check_parents(recipe.tuning, given)
     return recipe
 
 

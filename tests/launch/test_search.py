@@ -1,7 +1,17 @@
 """The command tune: a chain of searches."""
 
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from launch.check_recipe import tuning as look_at_tuning
+from launch.errors import LaunchError
+from launch.requests_training import common
 from launch.search import tune
-from tests.support.launching import ARN
+from recipes.tuning import Tuning
+from tests.support.launching import ARN, ScriptedAws
+from tune.request import tuning_config
 
 
 def tuning(status: str) -> dict:
@@ -16,6 +26,21 @@ def tuning(status: str) -> dict:
         "CreationTime": 0,
         "TrainingJobStatusCounters": {"Completed": 1},
         "ObjectiveStatusCounters": {},
+    }
+
+
+def described(one: ScriptedAws, search: Tuning, **definition: object) -> dict[str, Any]:
+    """The answer about a completed search of the recipe; definition: fields that differ."""
+    trainings = {
+        "StaticHyperParameters": dict(search.static),
+        **common(one.context.recipe, one.context.target, search.name),
+        **definition,
+    }
+    config = tuning_config(search)
+    return {
+        **tuning("Completed"),
+        "HyperParameterTuningJobConfig": config,
+        "TrainingJobDefinition": trainings,
     }
 
 
@@ -62,8 +87,10 @@ def test_a_chain_of_searches_starts_each_warm_from_its_parents(script):
     assert [request["HyperParameterTuningJobName"] for request in asked] == names
     assert parents == [[], names[:1], names[:2], names[:3]]
     again = script("yoga_poses", over_budget=True)
+    for one_search in again.context.recipe.tuning:
+        answer = described(again, one_search)
+        again.answer("sagemaker", "describe_hyper_parameter_tuning_job", answer)
     for _ in names:
-        again.answer("sagemaker", "describe_hyper_parameter_tuning_job", tuning("Completed"))
         again.answer("sagemaker", "describe_hyper_parameter_tuning_job", tuning("Completed"))
     assert tune(again.context) == 0
     assert again.finished().count("completed as yoga-") == 4
@@ -87,3 +114,52 @@ def test_a_search_that_fails_ends_the_chain(script):
     assert tune(one.context) == 1
     assert "Failed; Completed=1; all trainings failed" in one.finished()
     assert "the chain ends here" in one.finished()
+
+
+def changed(one: ScriptedAws, number: int, **fields: Any) -> None:
+    """Let the context's recipe have another search in that place."""
+    searches = list(one.context.recipe.tuning)
+    searches[number] = replace(searches[number], **fields)
+    one.context.recipe = replace(one.context.recipe, tuning=tuple(searches))
+
+
+def test_a_chain_that_would_break_later_starts_nothing(script):
+    """A child's other names, and a parent that is gone, cost the parent's hours before."""
+    one = script("yoga_poses", over_budget=True)
+    third = one.context.recipe.tuning[2]
+    changed(one, 2, static={**third.static, "momentum": "0.5"})
+    for command in (tune, lambda context: list(look_at_tuning(context))):
+        with pytest.raises(LaunchError, match="momentum is in one of the two only"):
+            command(one.context)
+    changed(one, 2, static=third.static, parents=("gone",))
+    message = "could not find tuning job"
+    one.refuse("sagemaker", "describe_hyper_parameter_tuning_job", "ResourceNotFound", message)
+    with pytest.raises(LaunchError, match="the parent 'gone' does not exist"):
+        tune(one.context)
+    one.finished()
+    assert one.context.state.entries == []
+
+
+def test_what_really_ran_is_the_parent(script):
+    """The recipe may have changed since; and identical data means the parent's own."""
+    one = script("yoga_poses", over_budget=True, search="yoga-2")
+    first = one.context.recipe.tuning[0]
+    one.context.note("tuning", "yoga-1-old", search="yoga-1")
+    answer = described(one, first, StaticHyperParameters={**first.static, "momentum": "0.5"})
+    asked = {"HyperParameterTuningJobName": "yoga-1-old"}
+    one.answer("sagemaker", "describe_hyper_parameter_tuning_job", answer, asked)
+    with pytest.raises(LaunchError, match="momentum is in one of the two only"):
+        tune(one.context)
+    channel = {
+        "ChannelName": "train",
+        "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://other/"}},
+    }
+    one.answer(
+        "sagemaker",
+        "describe_hyper_parameter_tuning_job",
+        described(one, first, InputDataConfig=[channel]),
+    )
+    changed(one, 1, warm_start="IdenticalDataAndAlgorithm")
+    with pytest.raises(LaunchError, match="that of its parent 'yoga-1' train=s3://other;"):
+        tune(one.context)
+    one.finished()

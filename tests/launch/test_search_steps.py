@@ -4,7 +4,8 @@ import pytest
 
 from launch import download, search
 from launch.errors import LaunchError
-from launch.search import earlier, trial_line, trials, tune
+from launch.search import trial_line, trials, tune
+from launch.search_checks import Earlier, earlier
 from launch.state import Entry
 from tests.launch.test_search import trial as summary_of
 from tests.launch.test_search import tuning
@@ -91,7 +92,7 @@ def test_a_search_that_failed_is_run_again(script, status, found):
     described(one, status)
     # The latest of this search, whatever others came after it.
     entry = earlier(one.context, "demo")
-    assert (entry is not None and entry.name == "s-2") is found
+    assert (entry is not None and entry.entry.name == "s-2") is found
 
 
 def test_with_again_or_without_an_earlier_one_a_search_is_new(script):
@@ -135,7 +136,10 @@ def test_an_earlier_search_is_followed(script, status, no_wait, code, state):
 
 def test_a_failed_earlier_search_ends_the_chain(script, monkeypatch):
     one = script()
-    monkeypatch.setattr(search, "earlier", lambda context, name: Entry("tuning", "s", "now"))
+    monkeypatch.setattr(
+        search, "earlier", lambda context, name: Earlier(Entry("tuning", "s", "now"), {})
+    )
+    monkeypatch.setattr(search, "check_searches", lambda *given: None)
     monkeypatch.setattr(search, "follow_earlier", lambda context, name, known: 1)
     assert tune(one.context) == 1
 

@@ -8,13 +8,13 @@ import yaml
 from recipes.document import read_document
 from recipes.errors import RecipeError
 from recipes.recipe import parse_recipe, read_recipe
+from recipes.warm_start import changes_of
 from tests.support.chains import LR
 from tests.support.jobs import REPOSITORY
 from tune.__main__ import main
 from tune.checks import check_chain
 from tune.results import job_of, write_results
 from tune.search_settings import SearchSettings
-from tune.warm_start import changes_of
 
 PARENTS = {"parents": ["before"], "warm_start": "IdenticalDataAndAlgorithm"}
 
@@ -25,7 +25,7 @@ PARENTS = {"parents": ["before"], "warm_start": "IdenticalDataAndAlgorithm"}
         (
             {"ranges": {"lr": LR | {"min": 0.1}}},
             "",
-            "range of lr is empty: min 0.1 must be below max 0.1",
+            "range of lr has the one value 0.1; make it static: give it under hyperparameters",
         ),
         (
             {"ranges": {"lr": LR | {"min": -0.1}}},

@@ -5,12 +5,13 @@ import dataclasses
 import pytest
 
 from recipes.errors import RecipeError
+from recipes.warm_start import changes_of
 from tests.support.chains import CHILD, LR, recipe, settings, tried
 from tests.support.jobs import COLOURS, draw_photo
 from tune.checks import check_chain, check_photos
 from tune.results import job_of, write_results
 from tune.search_settings import find_channels
-from tune.warm_start import changes_of, legal, overall_best, parents_of
+from tune.warm_start import legal, overall_best, parents_of
 
 
 def test_a_warm_start_takes_what_is_still_legal():
