@@ -18,6 +18,7 @@ from recipes.values import quoted, text_of
 
 # SageMaker adds these to the user's hyperparameters.
 IGNORED_PREFIXES = ("sagemaker_", "_tuning_objective_metric")
+OPTIMIZERS = ("auto", "lbfgs", "sgd", "nag", "adam", "adamw", "adadelta", "rmsprop")
 SHARES_TOLERANCE = 1e-6  # of the sum of split's shares, for the rounding of decimals
 
 
@@ -62,7 +63,10 @@ class Hyperparameters:
         low=1,
     )
     optimizer: str = _option(
-        "adamw", "optimizer", ("sgd", "nag", "adam", "adamw", "adadelta", "rmsprop")
+        "auto",
+        "optimizer; `lbfgs` solves the head of a frozen backbone without steps; `auto`: lbfgs where "
+        "that can be done and no setting of gradient descent is given, else adamw",
+        OPTIMIZERS,
     )
     lr: float = _option(0.001, "learning rate", low=0)
     momentum: float = _option(0.9, "momentum of sgd, nag and rmsprop", low=0, high=1)

@@ -11,7 +11,7 @@ from train.job import Job
 from train.learning.loop import Learner
 from train.model.device import pick_device
 from train.recording.debug_settings import DebugSettings
-from train.recording.hooks import Hook, open_hook
+from train.recording.hooks import Hook, config_file, open_hook
 from train.recording.profile import NoProfile, Profile, profiling
 from train.recording.profile_settings import read_settings
 
@@ -36,6 +36,11 @@ def attach_hook(job: Job, learner: Learner) -> Hook | None:
         gradient_scale = learner.scaler.get_scale
     settings = _debug_settings(learner.hyperparameters)
     return open_hook(job, settings, learner.network, gradient_scale)
+
+
+def wants_hook(job: Job, hp: Hyperparameters) -> bool:
+    """Whether the hyperparameters or SageMaker ask for smdebug's hook."""
+    return hp.debug or config_file(job) is not None
 
 
 def _debug_settings(hp: Hyperparameters) -> DebugSettings | None:

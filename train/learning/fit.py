@@ -19,9 +19,10 @@ from train.learning.checkpoint import (
     restore_learning,
     save_checkpoint,
 )
+from train.learning.linear_head import solve_head
 from train.learning.loop import Learner, Loader, Metrics, train_epoch, validate
 from train.learning.optimization import learning_rate
-from train.result.output_files import write_history
+from train.result.output_files import write_history, write_linear_head
 
 
 @dataclass
@@ -110,7 +111,10 @@ def _set_learning_rate(plan: Fit, epoch: int) -> float:
 def _run_epoch(plan: Fit, epoch: int, stop: Callable[[], bool]) -> Metrics | None:
     """Train and validate; the metrics of both, None when stopped."""
     learner = plan.learner
-    trained = train_epoch(learner, plan.train, plan.train_labels, epoch, stop)
+    if learner.hyperparameters.optimizer == "lbfgs":
+        trained = _solve(plan, stop)
+    else:
+        trained = train_epoch(learner, plan.train, plan.train_labels, epoch, stop)
     if trained is None:
         return None
     _check_finite("training", trained["train_loss"], epoch, learner.hyperparameters.lr)
@@ -121,6 +125,19 @@ def _run_epoch(plan: Fit, epoch: int, stop: Callable[[], bool]) -> Metrics | Non
         return None
     _check_finite("validation", validated["validation_loss"], epoch, learner.hyperparameters.lr)
     return trained | validated
+
+
+def _solve(plan: Fit, stop: Callable[[], bool]) -> Metrics | None:
+    """The optimum of the head in place of an epoch; None when stopped."""
+    learner = plan.learner
+    solved = solve_head(
+        learner, plan.train, plan.train_labels, plan.validation, plan.validation_labels, stop
+    )
+    if solved is None:
+        return None
+    if learner.context.is_main_process:
+        write_linear_head(plan.job, solved.document())
+    return solved.metrics()
 
 
 def _check_finite(

@@ -167,15 +167,24 @@ def validate(
     if logits is None:
         return None
     targets = multi_hot(labels.cpu(), learner.classes)
-    photo_losses = losses(logits.double(), targets.double(), hp.multi_label)
-    metrics: Metrics = {
-        "validation_loss": photo_losses.mean().item(),
-        "validation_accuracy": _share(is_correct(logits, targets, hp.multi_label)),
-    }
+    loss, accuracy = loss_and_accuracy(logits, targets, hp.multi_label)
+    metrics: Metrics = {"validation_loss": loss, "validation_accuracy": accuracy}
     if hp.top_k:
         in_top_k = is_in_top_k(logits, targets, hp.top_k)
         metrics[f"validation_top_{hp.top_k}_accuracy"] = _share(in_top_k)
     return metrics
+
+
+def loss_and_accuracy(
+    logits: torch.Tensor, targets: torch.Tensor, multi_label: bool
+) -> tuple[float, float]:
+    """The mean loss (unweighted, unsmoothed) and the share of correct answers.
+
+    logits, targets: float [N, classes].
+    """
+    photo_losses = losses(logits.double(), targets.double(), multi_label)
+    accuracy = _share(is_correct(logits, targets, multi_label))
+    return photo_losses.mean().item(), accuracy
 
 
 def predict(

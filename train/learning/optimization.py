@@ -36,6 +36,9 @@ def make_optimizer(
             return torch.optim.AdamW(
                 parameters, hp.lr, betas=betas, eps=hp.eps, weight_decay=decay, fused=True
             )
+        case "lbfgs":
+            # It takes no step: train/learning/linear_head.py solves the head.
+            return torch.optim.SGD(parameters, hp.lr)
         case "adadelta":
             return torch.optim.Adadelta(
                 parameters, hp.lr, rho=hp.gamma, eps=hp.eps, weight_decay=decay

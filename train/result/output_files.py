@@ -19,6 +19,7 @@ from train.result.training_report import write_training_report
 
 HISTORY_FILE = "history.csv"
 METRICS_FILE = "metrics.json"
+LINEAR_HEAD_FILE = "linear_head.json"
 PREDICTIONS_FILE = "predictions.csv"
 REPORT_FILE = "report.html"
 
@@ -43,6 +44,13 @@ def write_history(job: Job, history: Sequence[Mapping[str, float | None]]) -> No
             for name, value in row.items():
                 if name != "epoch" and value is not None:
                     writer.add_scalar(name, value, row["epoch"])
+
+
+def write_linear_head(job: Job, document: Mapping[str, object]) -> None:
+    """linear_head.json: what a linear head on the frozen backbone reaches, by penalty."""
+    job.output_data.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(document, indent=2) + "\n"
+    write_atomically(job.output_data / LINEAR_HEAD_FILE, text.encode())
 
 
 def write_output_files(

@@ -1,0 +1,116 @@
+"""A head that is solved behind a frozen backbone: when, how well, and what is refused."""
+
+import functools
+import json
+
+import pytest
+import torch
+
+from artifact.network import build
+from recipes.hyperparameters import Hyperparameters
+from tests.support.jobs import SMALL, make_job, run_main
+from train.job import JobError
+from train.learning import linear_head
+from train.learning.linear_head import Choice, best_of, choose_optimizer
+from train.result.output_files import LINEAR_HEAD_FILE
+
+# Of SMALL, what says nothing of gradient descent.
+PLAIN = {name: SMALL[name] for name in ("model", "weights", "image_size", "resize")}
+FROZEN = Hyperparameters(model="shufflenet_v2_x0_5", weights="none", image_size=32)
+
+
+@functools.cache
+def network(name: str = "shufflenet_v2_x0_5") -> torch.nn.Module:
+    return build(name, 3, image_size=64, drawn=False)
+
+
+def changed(**values: object) -> Hyperparameters:
+    return Hyperparameters(**{"model": "shufflenet_v2_x0_5", **values})  # type: ignore[arg-type]
+
+
+def test_a_frozen_backbone_without_settings_of_descent_is_solved():
+    chosen = choose_optimizer(FROZEN, {"model", "epochs"}, network(), 100, observed=False)
+    assert chosen.optimizer == "lbfgs"
+    assert (chosen.epochs, chosen.augmentation, chosen.lr) == (1, "none", 0.0)
+
+
+@pytest.mark.parametrize("given", sorted(linear_head.GRADIENT_SETTINGS))
+def test_any_setting_of_descent_descends(given):
+    assert choose_optimizer(FROZEN, {given}, network(), 100, False).optimizer == "adamw"
+
+
+@pytest.mark.parametrize(
+    "values, observed, sentence",
+    [
+        ({"trainable": "all"}, False, "needs a frozen backbone"),
+        ({"head": (8,)}, False, "leave the hyperparameter head empty"),
+        ({"label_smoothing": 0.1}, False, "does not smooth labels"),
+        ({}, True, "no steps to observe"),
+    ],
+)
+def test_what_cannot_be_solved_is_refused_or_descends(values, observed, sentence):
+    auto = choose_optimizer(changed(**values), set(), network(), 100, observed)
+    assert auto.optimizer == "adamw"
+    with pytest.raises(JobError, match=sentence):
+        asked = changed(optimizer="lbfgs", **values)
+        choose_optimizer(asked, {"optimizer"}, network(), 100, observed)
+
+
+def test_a_head_that_is_a_convolution_is_refused():
+    with pytest.raises(JobError, match="the head of squeezenet1_0 is none"):
+        asked = changed(optimizer="lbfgs", model="squeezenet1_0")
+        choose_optimizer(asked, set(), network("squeezenet1_0"), 100, False)
+
+
+def test_more_photos_than_memory_takes_are_refused():
+    with pytest.raises(JobError, match="GB of memory for the features"):
+        choose_optimizer(changed(optimizer="lbfgs"), set(), network(), 10**10, False)
+
+
+def choice(strength: float, accuracy: float, loss: float) -> Choice:
+    none = torch.empty(0)
+    return Choice(strength, none, none, 0.0, 1.0, loss, accuracy)
+
+
+def test_of_equal_accuracies_the_lowest_loss_is_taken():
+    path = [choice(1, 0.5, 0.1), choice(0.1, 0.79, 0.6), choice(0.01, 0.8, 0.9)]
+    assert best_of(path, 100).strength == 0.1  # 0.79 is within one standard error, 0.04
+    assert best_of(path, 10**6).strength == 0.01
+
+
+@pytest.mark.training
+@pytest.mark.parametrize("multi_label", ["false", "true"])
+def test_a_training_solves_its_head(tmp_path, capsys, multi_label):
+    job = make_job(tmp_path, {"train": 8, "validation": 4})
+    settings = {**PLAIN, "quantize": "false", "multi_label": multi_label}
+    path = job.root / "input/config/hyperparameters.json"
+    path.write_text(json.dumps(settings))
+    code, printed = run_main(job, capsys)
+    assert code == 0, printed
+    lines = [line for line in printed.splitlines() if line.startswith("epoch=")]
+    assert len(lines) == 1
+    assert "optimizer: lbfgs" in printed
+    document = json.loads((job.output_data / LINEAR_HEAD_FILE).read_text())
+    assert len(document["path"]) >= 7
+    chosen = document["chosen"]
+    assert chosen in document["path"]
+    # three colours: random features are enough
+    assert chosen["validation_accuracy"] > 0.6
+    assert f"validation_accuracy={chosen['validation_accuracy']:.5f}" in lines[0]
+    # the same command goes on, and finds everything done
+    code, printed = run_main(job, capsys)
+    assert code == 0, printed
+    assert "going on from the checkpoint of epoch 1" in printed
+    assert not [line for line in printed.splitlines() if line.startswith("epoch=")]
+
+
+@pytest.mark.training
+def test_without_validation_photos_one_penalty_is_taken(tmp_path, capsys):
+    job = make_job(tmp_path, {"train": 8})
+    settings = {**PLAIN, "quantize": "false", "split": "1,0,0", "class_weights": "balanced"}
+    (job.root / "input/config/hyperparameters.json").write_text(json.dumps(settings))
+    code, printed = run_main(job, capsys)
+    assert code == 0, printed
+    document = json.loads((job.output_data / LINEAR_HEAD_FILE).read_text())
+    assert len(document["path"]) == 1
+    assert document["chosen"]["validation_accuracy"] is None
