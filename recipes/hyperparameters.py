@@ -64,8 +64,9 @@ class Hyperparameters:
     )
     optimizer: str = _option(
         "auto",
-        "optimizer; `lbfgs` solves the head of a frozen backbone without steps; `auto`: lbfgs where "
-        "that can be done and no setting of gradient descent is given, else adamw",
+        "optimizer; `lbfgs` solves the head of a frozen backbone without steps; "
+        "`auto`: lbfgs where that can be done and no setting of gradient descent is given, "
+        "else adamw",
         OPTIMIZERS,
     )
     lr: float = _option(0.001, "learning rate", low=0)

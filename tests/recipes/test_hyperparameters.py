@@ -115,7 +115,7 @@ def test_the_names_of_the_built_in_image_classification_are_taken():
         # int() of it would raise OverflowError.
         ({"batch_size": "1e400"}, "batch_size must be a whole number"),
         ({"early_stopping": "maybe"}, "early_stopping must be true or false; found 'maybe'"),
-        ({"optimizer": "lamb"}, "optimizer must be one of sgd"),
+        ({"optimizer": "lamb"}, "optimizer must be one of auto, lbfgs, sgd"),
         ({"head": "a,b"}, "head must be numbers with commas"),
         ({"head": "0"}, "head must be sizes of at least 1"),
         ({"split": "1,1"}, "split must be three shares"),

@@ -2,6 +2,7 @@
 
 import functools
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,9 +10,9 @@ import torch
 from artifact.network import build
 from recipes.hyperparameters import Hyperparameters
 from tests.support.jobs import SMALL, make_job, run_main
-from train.job import JobError
-from train.learning import linear_head
-from train.learning.linear_head import Choice, best_of, choose_optimizer
+from train.job import Job, JobError
+from train.learning.choose_optimizer import GRADIENT_SETTINGS, choose_optimizer
+from train.learning.linear_head import Choice, best_of
 from train.result.output_files import LINEAR_HEAD_FILE
 
 # Of SMALL, what says nothing of gradient descent.
@@ -28,15 +29,29 @@ def changed(**values: object) -> Hyperparameters:
     return Hyperparameters(**{"model": "shufflenet_v2_x0_5", **values})  # type: ignore[arg-type]
 
 
-def test_a_frozen_backbone_without_settings_of_descent_is_solved():
-    chosen = choose_optimizer(FROZEN, {"model", "epochs"}, network(), 100, observed=False)
+def choose(
+    hp: Hyperparameters,
+    folder: Path,
+    given: str = "epochs",
+    photos: int = 100,
+    observed: bool = False,
+) -> Hyperparameters:
+    """By choose_optimizer, for a job that gives the model and one setting more."""
+    (folder / "input/config").mkdir(parents=True, exist_ok=True)
+    texts = {"model": hp.model, given: str(getattr(hp, given))}
+    (folder / "input/config/hyperparameters.json").write_text(json.dumps(texts))
+    return choose_optimizer(Job(folder), hp, network(hp.model), photos, observed)
+
+
+def test_a_frozen_backbone_without_settings_of_descent_is_solved(tmp_path):
+    chosen = choose(FROZEN, tmp_path)
     assert chosen.optimizer == "lbfgs"
     assert (chosen.epochs, chosen.augmentation, chosen.lr) == (1, "none", 0.0)
 
 
-@pytest.mark.parametrize("given", sorted(linear_head.GRADIENT_SETTINGS))
-def test_any_setting_of_descent_descends(given):
-    assert choose_optimizer(FROZEN, {given}, network(), 100, False).optimizer == "adamw"
+def test_any_setting_of_descent_descends(tmp_path):
+    for name in sorted(GRADIENT_SETTINGS - {"lr_scheduler_step"}):
+        assert choose(FROZEN, tmp_path, name).optimizer == "adamw", name
 
 
 @pytest.mark.parametrize(
@@ -48,23 +63,20 @@ def test_any_setting_of_descent_descends(given):
         ({}, True, "no steps to observe"),
     ],
 )
-def test_what_cannot_be_solved_is_refused_or_descends(values, observed, sentence):
-    auto = choose_optimizer(changed(**values), set(), network(), 100, observed)
-    assert auto.optimizer == "adamw"
+def test_what_cannot_be_solved_is_refused_or_descends(tmp_path, values, observed, sentence):
+    assert choose(changed(**values), tmp_path, observed=observed).optimizer == "adamw"
     with pytest.raises(JobError, match=sentence):
-        asked = changed(optimizer="lbfgs", **values)
-        choose_optimizer(asked, {"optimizer"}, network(), 100, observed)
+        choose(changed(optimizer="lbfgs", **values), tmp_path, observed=observed)
 
 
-def test_a_head_that_is_a_convolution_is_refused():
+def test_a_head_that_is_a_convolution_is_refused(tmp_path):
     with pytest.raises(JobError, match="the head of squeezenet1_0 is none"):
-        asked = changed(optimizer="lbfgs", model="squeezenet1_0")
-        choose_optimizer(asked, set(), network("squeezenet1_0"), 100, False)
+        choose(changed(optimizer="lbfgs", model="squeezenet1_0"), tmp_path)
 
 
-def test_more_photos_than_memory_takes_are_refused():
+def test_more_photos_than_memory_takes_are_refused(tmp_path):
     with pytest.raises(JobError, match="GB of memory for the features"):
-        choose_optimizer(changed(optimizer="lbfgs"), set(), network(), 10**10, False)
+        choose(changed(optimizer="lbfgs"), tmp_path, photos=10**10)
 
 
 def choice(strength: float, accuracy: float, loss: float) -> Choice:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from scipy.optimize import minimize
+from scipy.optimize import minimize  # type: ignore[import-untyped]
 from torch.nn import functional
 
 from train.learning import logistic
@@ -55,7 +55,7 @@ def scipys_lowest(strength: float, multi_label: bool) -> float:
         weight = point[:cut].view(CLASSES, FEATURES) / deviation
         bias = point[cut:] - weight @ features.mean(0)
         lost = loss(weight, bias, strength, multi_label)
-        lost.backward()  # type: ignore[no-untyped-call]  # torch's own gap
+        lost.backward()
         assert point.grad is not None
         return lost.item(), point.grad.numpy()
 
@@ -111,7 +111,7 @@ def test_the_rows_of_two_processes_make_one_regression():
         features[:60], targets[:60], weights[:60], False, 120, lambda v: 2 * v
     )
     doubled = [torch.cat([value[:60], value[:60]]) for value in (features, targets, weights)]
-    both = LogisticRegression(*doubled, False, 120, lambda v: v)
+    both = LogisticRegression(doubled[0], doubled[1], doubled[2], False, 120, lambda v: v)
     assert half.solve(0.1)
     assert both.solve(0.1)
     assert torch.allclose(half.layer()[0], both.layer()[0], rtol=1e-4, atol=1e-6)

@@ -6,7 +6,7 @@ Its optimum is found for several L2 penalties, and the validation photos choose 
 import dataclasses
 import logging
 import math
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -15,46 +15,16 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from artifact.machine import memory_limit
-from recipes.hyperparameters import Hyperparameters
 from train.data.photos import in_order
-from train.job import JobError
 from train.learning.logistic import LogisticRegression
 from train.learning.loop import EVALUATED_AT_ONCE, Learner, Loader, Metrics, loss_and_accuracy
 from train.learning.objective import is_correct, losses, multi_hot
 from train.model.trainable import head_name
 
-# With one of these given, `optimizer: auto` descends by gradients.
-GRADIENT_SETTINGS = frozenset(
-    {
-        "lr",
-        "momentum",
-        "weight_decay",
-        "beta_1",
-        "beta_2",
-        "eps",
-        "gamma",
-        "schedule",
-        "lr_scheduler_factor",
-        "lr_scheduler_step",
-        "lr_scheduler_patience",
-        "warmup_epochs",
-        "batch_size",
-        "label_smoothing",
-        "augmentation",
-        "feature_views",
-        "first_resolution",
-        "compile",
-    }
-)
 # Of the penalty strength / 2 * |weights|^2 beside the mean loss, over standardised features.
 STRENGTHS = tuple(10 ** (-step / 2) for step in range(7))  # 1, 0.32, 0.1 … 0.001
 WEAKEST = 1e-5  # down to which the path goes on while that helps
 WITHOUT_VALIDATION = 10**-2.5
-MOST_FEATURES = 8192  # whose covariance is quick to factorise
-MEMORY_SHARE = 0.4  # of this process's memory, for features and what the solver makes of them
-COPIES = 3  # of the features, at the peak
-
 log = logging.getLogger(__name__)
 
 
@@ -94,51 +64,6 @@ class Solved:
             "chosen": self.chosen.figures(),
             "path": [choice.figures() for choice in self.path],
         }
-
-
-def choose_optimizer(
-    hp: Hyperparameters, given: Set[str], network: nn.Module, photos: int, observed: bool
-) -> Hyperparameters:
-    """The settings with `auto` replaced; those of a solved head are fitted to it.
-
-    given: the settings that the user gave. photos: of the train channel. observed: a hook or a
-    profile watches steps. JobError where lbfgs is asked for and cannot be had.
-    """
-    if hp.optimizer not in ("auto", "lbfgs"):
-        return hp
-    obstacle = _obstacle(hp, network, photos, observed)
-    if hp.optimizer == "auto" and (obstacle or given & GRADIENT_SETTINGS):
-        return dataclasses.replace(hp, optimizer="adamw")
-    if obstacle:
-        raise JobError(f"hyperparameter optimizer=lbfgs {obstacle}")
-    log.info(
-        "optimizer: lbfgs solves the head on the centre view of each photo; "
-        "epochs, schedule and augmentation are not used (optimizer=adamw learns in steps)"
-    )
-    return dataclasses.replace(
-        hp, optimizer="lbfgs", epochs=1, lr=0.0, augmentation="none", compile=False
-    )
-
-
-def _obstacle(hp: Hyperparameters, network: nn.Module, photos: int, observed: bool) -> str:
-    """Why the head cannot be solved, as the end of a sentence; "" where it can."""
-    head = network.get_submodule(head_name(network))
-    if hp.trainable not in ("head", head_name(network)):
-        return "needs a frozen backbone; set trainable=head"
-    if hp.head:
-        return "solves one linear layer; leave the hyperparameter head empty"
-    if not isinstance(head, nn.Linear):
-        return f"solves a linear layer, and the head of {hp.model} is none; set optimizer=adamw"
-    if hp.label_smoothing:
-        return "does not smooth labels; leave label_smoothing out, or set optimizer=adamw"
-    if observed:
-        return "takes no steps to observe; leave debug and profile out, or set optimizer=adamw"
-    gigabytes = COPIES * photos * head.in_features * 4 / 1e9
-    if head.in_features > MOST_FEATURES:
-        return f"takes at most {MOST_FEATURES} features; {hp.model} has {head.in_features}"
-    if gigabytes * 1e9 > MEMORY_SHARE * memory_limit():
-        return f"needs {gigabytes:.1f} GB of memory for the features; set optimizer=adamw"
-    return ""
 
 
 def solve_head(
@@ -186,40 +111,41 @@ def _path(
 ) -> Iterator[Choice]:
     """The head of each strength, from the strongest penalty; ends early when stopped."""
     context = learner.context
-    hp = learner.hyperparameters
+    several = learner.hyperparameters.multi_label
     order = in_order(len(labels), EVALUATED_AT_ONCE[learner.device.type])
-    own = _own_rows(learner, order)
-    targets = multi_hot(labels, learner.classes)
-    regression = LogisticRegression(
-        features,
-        targets[own],
-        _weights(learner, targets[own]),
-        hp.multi_label,
-        len(labels),
-        context.sum_across,
-    )
+    targets = multi_hot(labels, learner.classes)[_own_rows(learner, order)]
+    weights = _weights(learner, targets)
+    count = len(labels)
+    regression = LogisticRegression(features, targets, weights, several, count, context.sum_across)
     agreed = context.agreed_stop(stop)
-    shown_order = in_order(len(shown_labels), EVALUATED_AT_ONCE[learner.device.type])
-    shown_targets = multi_hot(shown_labels.cpu(), learner.classes)
     tried: list[Choice] = []
     for strength in _strengths(tried, len(shown_labels)):
         if not regression.solve(strength, agreed):
             return
         weight, bias = regression.layer()
         logits = regression.logits()
-        sums = torch.stack(
-            [
-                losses(logits, targets[own], hp.multi_label, learner.class_weights).sum(),
-                is_correct(logits, targets[own], hp.multi_label).sum(),
-            ]
-        ).double()
-        loss, accuracy = (context.sum_across(sums) / len(labels)).tolist()
-        reached: tuple[float | None, float | None] = (None, None)
-        if len(shown_labels):
-            answers = context.gather(functional.linear(shown, weight, bias), shown_order).cpu()
-            reached = loss_and_accuracy(answers, shown_targets, hp.multi_label)
+        lost = losses(logits, targets, several, learner.class_weights).sum()
+        correct = is_correct(logits, targets, several).sum()
+        sums = context.sum_across(torch.stack([lost, correct]).double())
+        loss, accuracy = (sums / count).tolist()
+        reached = _reached(learner, functional.linear(shown, weight, bias), shown_labels)
         tried.append(Choice(strength, weight, bias, loss, accuracy, *reached))
         yield tried[-1]
+
+
+def _reached(
+    learner: Learner, logits: torch.Tensor, labels: torch.Tensor
+) -> tuple[float | None, float | None]:
+    """Loss and accuracy on the validation photos; None without any.
+
+    logits: those of this process's photos, [m, classes].
+    """
+    if not len(labels):
+        return None, None
+    order = in_order(len(labels), EVALUATED_AT_ONCE[learner.device.type])
+    every = learner.context.gather(logits, order).cpu()
+    targets = multi_hot(labels.cpu(), learner.classes)
+    return loss_and_accuracy(every, targets, learner.hyperparameters.multi_label)
 
 
 def _strengths(tried: list[Choice], validation_photos: int) -> Iterator[float]:

@@ -17,7 +17,7 @@ def make_optimizer(
     betas = (hp.beta_1, hp.beta_2)
     # fused: one kernel for all parameters. Adadelta and RMSprop have none.
     match hp.optimizer:
-        case "sgd" | "nag":
+        case "sgd" | "nag" | "lbfgs":  # lbfgs takes no step: linear_head.py solves the head
             # torch refuses Nesterov's way without momentum; then it is plain SGD
             nesterov = hp.optimizer == "nag" and hp.momentum > 0
             return torch.optim.SGD(
@@ -36,9 +36,6 @@ def make_optimizer(
             return torch.optim.AdamW(
                 parameters, hp.lr, betas=betas, eps=hp.eps, weight_decay=decay, fused=True
             )
-        case "lbfgs":
-            # It takes no step: train/learning/linear_head.py solves the head.
-            return torch.optim.SGD(parameters, hp.lr)
         case "adadelta":
             return torch.optim.Adadelta(
                 parameters, hp.lr, rho=hp.gamma, eps=hp.eps, weight_decay=decay

@@ -8,16 +8,16 @@ import logging
 
 import torch
 
-from recipes.hyperparameters import Hyperparameters, given
+from recipes.hyperparameters import Hyperparameters
 from train.data.cached_features import CachedFeatureLoader, open_cached_features
 from train.data.channels import Channels
 from train.data.loader import PixelLoader
 from train.data.photos import PhotoArrays
 from train.distributed.context import DistributedContext
 from train.job import Job
+from train.learning.choose_optimizer import choose_optimizer
 from train.learning.fit import Fit
 from train.learning.incremental import EarlierArtifact
-from train.learning.linear_head import choose_optimizer
 from train.learning.loop import Learner
 from train.learning.objective import padded
 from train.learning.optimization import class_weights, make_optimizer
@@ -25,7 +25,7 @@ from train.model.device import compiled, pick_device, pick_precision
 from train.model.networks import Network, Networks, first_side, make_network
 from train.model.split_at_frozen import SplitNetwork
 from train.model.weights import Source
-from train.observers import attach_hook, wants_hook
+from train.observers import attach_hook
 from train.recording.profile import NoProfile, Profile
 
 # Hyperparameters that do not change what a training learns up to an epoch.
@@ -69,9 +69,8 @@ def make_plan(
     precision = context.broadcast_from_main(lambda: pick_precision(hp.precision, device))
     make = networks.make if networks else make_network
     network = make(hp, channels.classes, job.channels, device, precision, context, earlier)
-    observed = isinstance(profile, Profile) or wants_hook(job, hp)
-    named = given(job.hyperparameters())
-    hp = choose_optimizer(hp, named, network.module, len(channels.train), observed)
+    profiled = isinstance(profile, Profile)
+    hp = choose_optimizer(job, hp, network.module, len(channels.train), profiled)
     learner = make_learner(hp, channels, network, device, precision, context)
     learner.profile = profile
     learner.hook = attach_hook(job, learner)

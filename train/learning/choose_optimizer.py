@@ -1,0 +1,88 @@
+"""The optimizer of a training where none is named: steps, or a head that is solved."""
+
+import dataclasses
+import logging
+
+from torch import nn
+
+from artifact.machine import memory_limit
+from recipes.hyperparameters import Hyperparameters, given
+from train.job import Job, JobError
+from train.model.trainable import head_name
+from train.observers import wants_hook
+
+# With one of these given, `optimizer: auto` descends by gradients.
+GRADIENT_SETTINGS = frozenset(
+    {
+        "lr",
+        "momentum",
+        "weight_decay",
+        "beta_1",
+        "beta_2",
+        "eps",
+        "gamma",
+        "schedule",
+        "lr_scheduler_factor",
+        "lr_scheduler_step",
+        "lr_scheduler_patience",
+        "warmup_epochs",
+        "batch_size",
+        "label_smoothing",
+        "augmentation",
+        "feature_views",
+        "first_resolution",
+        "compile",
+    }
+)
+MOST_FEATURES = 8192  # whose covariance is quick to factorise
+MEMORY_SHARE = 0.4  # of this process's memory, for features and what the solver makes of them
+COPIES = 3  # of the features, at the peak
+
+
+log = logging.getLogger(__name__)
+
+
+def choose_optimizer(
+    job: Job, hp: Hyperparameters, network: nn.Module, photos: int, profiled: bool
+) -> Hyperparameters:
+    """The settings with `auto` replaced; those of a solved head are fitted to it.
+
+    photos: of the train channel. profiled: a profile watches steps, as a hook does. JobError where
+    lbfgs is asked for and cannot be had.
+    """
+    if hp.optimizer not in ("auto", "lbfgs"):
+        return hp
+    obstacle = _obstacle(hp, network, photos, profiled or wants_hook(job, hp))
+    named = given(job.hyperparameters())  # defaults ask for nothing
+    if hp.optimizer == "auto" and (obstacle or named & GRADIENT_SETTINGS):
+        return dataclasses.replace(hp, optimizer="adamw")
+    if obstacle:
+        raise JobError(f"hyperparameter optimizer=lbfgs {obstacle}")
+    log.info(
+        "optimizer: lbfgs solves the head on the centre view of each photo; "
+        "epochs, schedule and augmentation are not used (optimizer=adamw learns in steps)"
+    )
+    return dataclasses.replace(
+        hp, optimizer="lbfgs", epochs=1, lr=0.0, augmentation="none", compile=False
+    )
+
+
+def _obstacle(hp: Hyperparameters, network: nn.Module, photos: int, observed: bool) -> str:
+    """Why the head cannot be solved, as the end of a sentence; "" where it can."""
+    head = network.get_submodule(head_name(network))
+    if hp.trainable not in ("head", head_name(network)):
+        return "needs a frozen backbone; set trainable=head"
+    if hp.head:
+        return "solves one linear layer; leave the hyperparameter head empty"
+    if not isinstance(head, nn.Linear):
+        return f"solves a linear layer, and the head of {hp.model} is none; set optimizer=adamw"
+    if hp.label_smoothing:
+        return "does not smooth labels; leave label_smoothing out, or set optimizer=adamw"
+    if observed:
+        return "takes no steps to observe; leave debug and profile out, or set optimizer=adamw"
+    gigabytes = COPIES * photos * head.in_features * 4 / 1e9
+    if head.in_features > MOST_FEATURES:
+        return f"takes at most {MOST_FEATURES} features; {hp.model} has {head.in_features}"
+    if gigabytes * 1e9 > MEMORY_SHARE * memory_limit():
+        return f"needs {gigabytes:.1f} GB of memory for the features; set optimizer=adamw"
+    return ""
