@@ -1,5 +1,6 @@
 """A head that is solved behind a frozen backbone: when, how well, and what is refused."""
 
+import dataclasses
 import functools
 import json
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.support.jobs import SMALL, make_job, run_main
 from train.job import Job, JobError
 from train.learning.choose_optimizer import GRADIENT_SETTINGS, choose_optimizer
 from train.learning.linear_head import Choice, best_of
+from train.recording.profile import NoProfile
 from train.result.output_files import LINEAR_HEAD_FILE
 
 # Of SMALL, what says nothing of gradient descent.
@@ -34,13 +36,14 @@ def choose(
     folder: Path,
     given: str = "epochs",
     photos: int = 100,
-    observed: bool = False,
+    debug: bool = False,
 ) -> Hyperparameters:
     """By choose_optimizer, for a job that gives the model and one setting more."""
     (folder / "input/config").mkdir(parents=True, exist_ok=True)
     texts = {"model": hp.model, given: str(getattr(hp, given))}
     (folder / "input/config/hyperparameters.json").write_text(json.dumps(texts))
-    return choose_optimizer(Job(folder), hp, network(hp.model), photos, observed)
+    hp = dataclasses.replace(hp, debug=debug)
+    return choose_optimizer(Job(folder), hp, network(hp.model), photos, NoProfile())
 
 
 def test_a_frozen_backbone_without_settings_of_descent_is_solved(tmp_path):
@@ -55,7 +58,7 @@ def test_any_setting_of_descent_descends(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "values, observed, sentence",
+    "values, debug, sentence",
     [
         ({"trainable": "all"}, False, "needs a frozen backbone"),
         ({"head": (8,)}, False, "leave the hyperparameter head empty"),
@@ -63,10 +66,10 @@ def test_any_setting_of_descent_descends(tmp_path):
         ({}, True, "no steps to observe"),
     ],
 )
-def test_what_cannot_be_solved_is_refused_or_descends(tmp_path, values, observed, sentence):
-    assert choose(changed(**values), tmp_path, observed=observed).optimizer == "adamw"
+def test_what_cannot_be_solved_is_refused_or_descends(tmp_path, values, debug, sentence):
+    assert choose(changed(**values), tmp_path, debug=debug).optimizer == "adamw"
     with pytest.raises(JobError, match=sentence):
-        choose(changed(optimizer="lbfgs", **values), tmp_path, observed=observed)
+        choose(changed(optimizer="lbfgs", **values), tmp_path, debug=debug)
 
 
 def test_a_head_that_is_a_convolution_is_refused(tmp_path):

@@ -10,6 +10,7 @@ from recipes.hyperparameters import Hyperparameters, given
 from train.job import Job, JobError
 from train.model.trainable import head_name
 from train.observers import wants_hook
+from train.recording.profile import NoProfile, Profile
 
 # With one of these given, `optimizer: auto` descends by gradients.
 GRADIENT_SETTINGS = frozenset(
@@ -43,16 +44,17 @@ log = logging.getLogger(__name__)
 
 
 def choose_optimizer(
-    job: Job, hp: Hyperparameters, network: nn.Module, photos: int, profiled: bool
+    job: Job, hp: Hyperparameters, network: nn.Module, photos: int, profile: NoProfile | Profile
 ) -> Hyperparameters:
     """The settings with `auto` replaced; those of a solved head are fitted to it.
 
-    photos: of the train channel. profiled: a profile watches steps, as a hook does. JobError where
-    lbfgs is asked for and cannot be had.
+    photos: of the train channel. profile: it watches steps, as a hook does. JobError where lbfgs is
+    asked for and cannot be had.
     """
     if hp.optimizer not in ("auto", "lbfgs"):
         return hp
-    obstacle = _obstacle(hp, network, photos, profiled or wants_hook(job, hp))
+    observed = isinstance(profile, Profile) or wants_hook(job, hp)
+    obstacle = _obstacle(hp, network, photos, observed)
     named = given(job.hyperparameters())  # defaults ask for nothing
     if hp.optimizer == "auto" and (obstacle or named & GRADIENT_SETTINGS):
         return dataclasses.replace(hp, optimizer="adamw")

@@ -69,8 +69,7 @@ def make_plan(
     precision = context.broadcast_from_main(lambda: pick_precision(hp.precision, device))
     make = networks.make if networks else make_network
     network = make(hp, channels.classes, job.channels, device, precision, context, earlier)
-    profiled = isinstance(profile, Profile)
-    hp = choose_optimizer(job, hp, network.module, len(channels.train), profiled)
+    hp = choose_optimizer(job, hp, network.module, len(channels.train), profile)
     learner = make_learner(hp, channels, network, device, precision, context)
     learner.profile = profile
     learner.hook = attach_hook(job, learner)
@@ -81,7 +80,7 @@ def make_plan(
     # after the choice of features, which changes the trainable part
     learner.step_module = _step_module(learner, features is not None)
     train, validation = features or pixels
-    plan = Fit(
+    return Fit(
         job,
         learner,
         train,
@@ -90,8 +89,7 @@ def make_plan(
         padded(channels.validation.labels, learner.classes),
         pixels[1].photos,
         identity(hp, channels, network.source),
-    )
-    return plan, network.source
+    ), network.source
 
 
 def _pixel_loaders(learner: Learner, channels: Channels) -> tuple[PixelLoader, PixelLoader]:
