@@ -14,6 +14,7 @@ from pathlib import Path
 
 from artifact.names import escape_output, printable
 from recipes.errors import RecipeError
+from recipes.recipe import Recipe, read_recipe
 from tune.errors import SearchError, sentence_of
 from tune.options import parse
 from tune.results import ResultsError, read_results
@@ -44,29 +45,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 def search(options: argparse.Namespace) -> int:
     """From the recipe to its results."""
-    from recipes.recipe import read_recipe
     from tune.checks import check_chain, check_photos, count_workers, prepared_channels
     from tune.own_values import own_values
     from tune.show import show
 
-    changed = dict(options.set)
-    recipe = read_recipe(options.recipe, changed)
-    out = options.out or Path("out") / "tune" / recipe.name
-    parents = tuple(path.absolute() for path in options.parents)
-    settings = SearchSettings(
-        out=out.absolute(),
-        document=recipe.document,
-        changed=changed,
-        channels={},  # known once the folder is ours
-        parents=parents,
-        engine=options.engine,
-        image=options.image,
-        variables=tuple(options.env),
-        storage=options.storage,
-        keep=options.keep,
-        own_values_first=options.own_values_first,
-        recipe_file=options.recipe,
-    )
+    recipe = read_recipe(options.recipe, dict(options.set))
+    settings = _settings(options, recipe)
     check_chain(settings)
     if options.own_values_first:
         own_values(recipe)  # SearchError before anything is written
@@ -85,6 +69,26 @@ def search(options: argparse.Namespace) -> int:
     results = out / RESULTS_FILE
     print(f"tune: results: {results}; the best hyperparameters: {out / BEST_FILE}", flush=True)
     return 0
+
+
+def _settings(options: argparse.Namespace, recipe: Recipe) -> SearchSettings:
+    """Those of this run. Its photos are known once the folder is ours."""
+    out = options.out or Path("out") / "tune" / recipe.name
+    parents = tuple(path.absolute() for path in options.parents)
+    return SearchSettings(
+        out=out.absolute(),
+        document=recipe.document,
+        changed=dict(options.set),
+        channels={},  # known once the folder is ours
+        parents=parents,
+        engine=options.engine,
+        image=options.image,
+        variables=tuple(options.env),
+        storage=options.storage,
+        keep=options.keep,
+        own_values_first=options.own_values_first,
+        recipe_file=options.recipe,
+    )
 
 
 @contextmanager
