@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from artifact.intervals import wilson_interval
 from launch.aws import Request, Response
 from launch.requests_training import split_s3
 
@@ -26,6 +27,8 @@ class Photo:
     """A file of this machine, or an object of S3."""
 
     where: str
+    # The name of its class folder, where it was found in a folder of classes.
+    label: str = ""
 
     @property
     def in_s3(self) -> bool:
@@ -90,6 +93,42 @@ def json_lines(answers: list[Answer]) -> list[str]:
         if answer.failure:
             outcome = {"error": answer.failure}
         # ensure_ascii=False: labels and file names stay readable.
-        document = {"photo": answer.photo.where, **outcome}
+        document = {"photo": answer.photo.where, **outcome, **expected_of(answer.photo)}
         lines.append(json.dumps(document, ensure_ascii=False))
+    return lines
+
+
+def expected_of(photo: Photo) -> dict[str, str]:
+    """The label that a photo's folder gives it, as a field of its JSON."""
+    if not photo.label:
+        return {}
+    return {"expected": photo.label}
+
+
+def accuracy_lines(answers: list[Answer]) -> list[str]:
+    """The share of right answers with its interval, then each mistake; empty without labels.
+
+    A photo's folder is its label where some answer knows such a label. A failure is no answer.
+    """
+    answered = [answer for answer in answers if answer.photo.label and not answer.failure]
+    known = set()
+    for answer in answered:
+        known.add(answer.prediction["label"])
+        known |= {second.get("label", "") for second in answer.prediction.get("top") or []}
+    if not known & {answer.photo.label for answer in answered}:
+        return []
+    wrong = [one for one in answered if one.prediction["label"] != one.photo.label]
+    count = len(answered)
+    share = (count - len(wrong)) / count
+    low, high = wilson_interval(share, count)
+    lines = [
+        f"accuracy: {count - len(wrong)} of {count} = {share:.3f} "
+        f"({low:.3f} to {high:.3f} at 95 %), by the folders' names"
+    ]
+    for answer in wrong:
+        probability = answer.prediction.get("probability", 0)
+        lines.append(
+            f"mistake: {answer.photo.where}: {answer.photo.label} taken for "
+            f"{answer.prediction['label']} ({probability:.2f})"
+        )
     return lines

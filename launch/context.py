@@ -5,6 +5,7 @@ import json
 import os
 import re
 import secrets
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from artifact.json_text import read_json
+from artifact.names import printable
 from launch.aws import (
     NO_ACCOUNT,
     AwsClient,
@@ -138,6 +140,11 @@ def open_context(
         poll_s=options.poll,
         stamp=new_stamp(),
     )
+
+
+def to_stderr(line: str) -> None:
+    """A line for people, where standard output is for programs."""
+    print(printable(line), file=sys.stderr)
 
 
 def new_stamp() -> str:

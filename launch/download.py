@@ -1,20 +1,26 @@
 """The command report: downloads and unpacks a job's output, and builds the reports about it."""
 
+import json
 import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from artifact.json_text import read_json
 from artifact.unpack import OUTPUT_BOUNDS, extract
 from launch.answers import Photo
 from launch.aws import Request
 from launch.bucket_owners import check_bucket
-from launch.context import LaunchContext
+from launch.context import LaunchContext, to_stderr
 from launch.errors import LaunchError, is_missing
 from launch.jobs import FINE, chosen
 from launch.requests_training import bucket, model_data, prefix
+
+if TYPE_CHECKING:
+    from tune.results import TuningJob
 
 # Downloads at the same time.
 DOWNLOADS = 8
@@ -42,6 +48,9 @@ def report(context: LaunchContext) -> int:
 
 def training_report(context: LaunchContext, name: str, folder: Path) -> int:
     """Download model.tar.gz, output.tar.gz and Debugger's prefixes; list the reports in them."""
+    print_line = context.print
+    if context.options.json:
+        context = replace(context, print=to_stderr)
     model = model_data(context.recipe, context.location, name)
     output = model.replace("model.tar.gz", "output.tar.gz")
     fetch_archive(context, model, folder, "model")
@@ -55,13 +64,30 @@ def training_report(context: LaunchContext, name: str, folder: Path) -> int:
     code = FINE
     if watched or any((folder / "output" / own).is_dir() for own in OWN_FOLDERS):
         code = diagnose(context, folder / "output")
-    for path in sorted(folder.rglob("*report.html")):
-        context.print(f"report: {path}")
-    description = folder / "model/model.json"
-    if description.is_file():
-        accuracy = read_json(description.read_text(encoding="utf-8")).get("accuracy")
-        context.print(f"report: measured through the artifact: {accuracy}")
+    pages = sorted(folder.rglob("*report.html"))
+    accuracy = measured(folder / "model/model.json")
+    if context.options.json:
+        words = {"kind": "training", "name": name, "folder": str(folder)}
+        pages_there = [str(page) for page in pages]
+        print_line(json.dumps({**words, "reports": pages_there, "accuracy": accuracy}))
+        return code
+    for page in pages:
+        context.print(f"report: {page}")
+    if accuracy:
+        context.print("report: measured through the artifact:")
+        for channel, share in accuracy.items():
+            context.print(f"  {channel:12} {share:.4f}")
     return code
+
+
+def measured(description: Path) -> dict[str, float]:
+    """The accuracies of an artifact's description, by channel; none without the file."""
+    if not description.is_file():
+        return {}
+    found = read_json(description.read_text(encoding="utf-8")).get("accuracy")
+    if not isinstance(found, dict):
+        return {}
+    return {str(channel): float(share) for channel, share in found.items()}
 
 
 def fetch_archive(context: LaunchContext, archive: str, folder: Path, below: str) -> None:
@@ -78,7 +104,10 @@ def fetch_archive(context: LaunchContext, archive: str, folder: Path, below: str
 
 def diagnose(context: LaunchContext, output: Path) -> int:
     """Run `python -m diagnose` on a job's output; FINE whether or not a rule fired."""
-    code = subprocess.run([sys.executable, "-m", "diagnose", str(output)], check=False).returncode
+    # Standard output is for the JSON alone.
+    stdout = sys.stderr if context.options.json else None
+    command = [sys.executable, "-m", "diagnose", str(output)]
+    code = subprocess.run(command, check=False, stdout=stdout).returncode
     if code in DIAGNOSED:
         return FINE
     context.print(f"report: `python -m diagnose {output}` ended with code {code}")
@@ -157,13 +186,29 @@ def tuning_report(context: LaunchContext, name: str, folder: Path) -> int:
     results = folder / "results.json"
     page = folder / "report.html"
     write_results(results, jobs)
-    context.print(table(jobs))
+    if context.options.json:
+        found = best_of(jobs)
+        context.print(
+            json.dumps({"kind": "tuning", "name": name, "results": str(results), **found})
+        )
+    else:
+        context.print(table(jobs))
     try:
         write_page(page, jobs)
-        context.print(f"report: {page}")
+        if not context.options.json:
+            context.print(f"report: {page}")
     except ModuleNotFoundError as error:
         # The page needs optuna, which the environment of `make demo` alone does not have.
         context.print(
             f"report: {results}; its page needs {error.name}, which `make environment` installs"
         )
     return FINE
+
+
+def best_of(jobs: "tuple[TuningJob, ...]") -> dict[str, object]:
+    """The last job's best trial, as fields of its JSON; none without a value."""
+    best = jobs[-1].best()
+    if best is None:
+        return {}
+    fields = {"name": best.name, "objective": best.objective}
+    return {"best": {**fields, "hyperparameters": best.hyperparameters}}

@@ -147,14 +147,15 @@ def follow(context: LaunchContext, kind: str, name: str, only_metrics: bool = Fa
 
 
 def print_lines(context: LaunchContext, tail: Tail, metrics: Metrics, only_metrics: bool) -> int:
-    """Print the new lines of a log, and the metrics after each epoch; the number of new lines."""
+    """Print the new lines of a log, or the metrics of each epoch alone; the number of new lines."""
     count = 0
     for _, line in tail.lines():
         count += 1
         so_far = metrics.take(line)
+        # Each epoch once: its own line has the same numbers.
         if not only_metrics:
             context.print(printable(line))
-        if so_far:
+        elif so_far:
             context.print(f"metrics: {so_far}")
     return count
 

@@ -109,6 +109,8 @@ def wait_and_scale(context: LaunchContext, config: str) -> int:
         if code != FINE:
             return code
     register_scaling(context)
+    if not context.dry and not context.options.no_wait:
+        context.print(f"deploy: next: launch invoke {context.recipe.path} PHOTOS")
     return FINE
 
 

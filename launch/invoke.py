@@ -6,7 +6,7 @@ from pathlib import Path
 
 from artifact.json_text import read_json
 from artifact.names import printable
-from launch.answers import TYPES, Answer, Photo, json_lines, table
+from launch.answers import TYPES, Answer, Photo, accuracy_lines, json_lines, table
 from launch.context import LaunchContext
 from launch.errors import LaunchError, is_missing, sentence
 from launch.jobs import FAILED, FINE
@@ -40,7 +40,7 @@ def invoke(context: LaunchContext) -> int:
         answers = list(clients.map(lambda photo: answer_of(context, photo), photos))
     if context.dry:
         return FINE
-    lines = table(answers)
+    lines = [*table(answers), *accuracy_lines(answers)]
     if context.options.json:
         lines = json_lines(answers)
     for line in lines:
@@ -55,22 +55,29 @@ def find_photos(context: LaunchContext, given: list[str]) -> list[Photo]:
 
     LaunchError where there is none.
     """
-    found: list[str] = []
+    found: list[Photo] = []
     for text in given:
         path = Path(text)
         if text.startswith("s3://") and text.endswith("/") and not context.dry:
-            found += photos_under(context, text)
+            found += [labelled(one, text) for one in photos_under(context, text)]
         elif text.startswith("s3://") or path.is_file():
-            found.append(text)
+            found.append(Photo(text))
         elif path.is_dir():
-            found += [str(one) for one in visible_files(path) if one.suffix.lower() in TYPES]
+            paths = [str(one) for one in visible_files(path) if one.suffix.lower() in TYPES]
+            found += [labelled(one, str(path)) for one in paths]
         else:
             raise LaunchError(f"the photo '{text}' does not exist")
     if not found:
         raise LaunchError(
             f"there are no photos in {', '.join(given)} (looked for {', '.join(TYPES)})"
         )
-    return [Photo(text) for text in found]
+    return found
+
+
+def labelled(where: str, folder: str) -> Photo:
+    """A photo found below a folder, with the name of its class folder, if it lies in one."""
+    below = where.removeprefix(folder).strip("/").split("/")
+    return Photo(where, below[0] if len(below) > 1 else "")
 
 
 def photos_under(context: LaunchContext, uri: str) -> list[str]:

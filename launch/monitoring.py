@@ -1,11 +1,9 @@
 """The commands status, logs and stop, over all that was started for a recipe."""
 
 import json
-import sys
 from dataclasses import replace
 
-from artifact.names import printable
-from launch.context import LaunchContext
+from launch.context import LaunchContext, to_stderr
 from launch.follow import (
     DESCRIBE,
     ENDED,
@@ -48,11 +46,6 @@ def status(context: LaunchContext) -> int:
         if state:
             context.print(shown(entry, state, as_json))
     return FINE
-
-
-def to_stderr(line: str) -> None:
-    """A line for people, where standard output is for programs."""
-    print(printable(line), file=sys.stderr)
 
 
 def state_of(context: LaunchContext, entry: Entry) -> str:

@@ -176,7 +176,7 @@ def add_rest(made: Parsers) -> None:
     made["invoke"].add_argument(
         "photos", nargs="+", help="files, folders, s3:// objects, s3:// prefixes that end in /"
     )
-    for name in ("check", "cost", "status", "invoke", "models"):
+    for name in ("check", "cost", "status", "invoke", "models", "report"):
         made[name].add_argument(
             "--json", action="store_true", help="one JSON object per line in place of the table"
         )

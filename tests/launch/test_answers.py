@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from launch.answers import Answer, Photo, json_lines, table
+from launch.answers import Answer, Photo, accuracy_lines, json_lines, table
 
 TOP = [{"label": "blue", "probability": 0.9}, {"label": "green", "probability": 0.06}]
 BLUE: dict[str, object] = {"label": "blue", "probability": 0.9, "top": TOP}
@@ -77,3 +77,25 @@ def test_a_photo_knows_its_place_and_type(where, in_s3, content_type):
 
 def test_a_photo_of_s3_has_bucket_and_key():
     assert Photo("s3://b/c/a.jpg").s3_object() == {"Bucket": "b", "Key": "c/a.jpg"}
+
+
+def said(where: str, label: str, answer: str) -> Answer:
+    prediction = {"label": answer, "probability": 0.75, "top": [{"label": "red"}]}
+    return Answer(Photo(where, label), prediction)
+
+
+def test_folders_of_classes_give_the_accuracy_and_the_mistakes():
+    answers = [said(f"red/{number}.jpg", "red", "red") for number in range(9)]
+    answers.append(said("blue/1.jpg", "blue", "red"))
+    answers.append(Answer(Photo("blue/2.jpg", "blue"), {}, "no photo"))
+    assert accuracy_lines(answers) == [
+        "accuracy: 9 of 10 = 0.900 (0.596 to 0.982 at 95 %), by the folders' names",
+        "mistake: blue/1.jpg: blue taken for red (0.75)",
+    ]
+    assert json.loads(json_lines(answers[:1])[0])["expected"] == "red"
+
+
+@pytest.mark.parametrize("label", ["", "holidays"])
+def test_folders_that_are_no_classes_give_none(label):
+    assert accuracy_lines([said("a/1.jpg", label, "red")]) == []
+    assert accuracy_lines([]) == []

@@ -73,8 +73,9 @@ def test_an_archive_that_is_missing_or_broken(colours, tmp_path):
 def test_a_rule_that_fired_is_no_failure(colours, tmp_path, monkeypatch, code, found):
     commands: list[list[str]] = []
 
-    def run(command: list[str], check: bool) -> "subprocess.CompletedProcess[str]":
+    def run(command: list[str], check: bool, stdout: object) -> "subprocess.CompletedProcess[str]":
         assert check is False
+        assert stdout is None
         commands.append(command)
         return subprocess.CompletedProcess(command, code)
 
@@ -113,9 +114,24 @@ def test_our_own_tensors_are_diagnosed(emptied, tmp_path, own):
     (tmp_path / f"output/data/{own}").mkdir(parents=True)
     (tmp_path / "output/data/report.html").touch()
     (tmp_path / "model").mkdir()
-    (tmp_path / "model/model.json").write_text(json.dumps({"accuracy": 0.5}))
+    (tmp_path / "model/model.json").write_text(json.dumps({"accuracy": {"test": 0.5}}))
     assert training_report(emptied.context, "job", tmp_path) == 7
     assert emptied.finished().splitlines()[2:] == [
         f"report: {tmp_path / 'output/data/report.html'}",
-        "report: measured through the artifact: 0.5",
+        "report: measured through the artifact:",
+        "  test         0.5000",
     ]
+
+
+def test_a_report_for_programs(emptied, tmp_path):
+    (tmp_path / "output/data").mkdir(parents=True)
+    (tmp_path / "output/data/report.html").touch()
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/model.json").write_text(json.dumps({"accuracy": {"test": 0.5}}))
+    emptied.context.options.json = True
+    assert training_report(emptied.context, "job", tmp_path) == 0
+    # What else there is to say goes to standard error.
+    assert len(emptied.printed) == 1
+    found = json.loads(emptied.printed[-1])
+    assert (found["name"], found["accuracy"]) == ("job", {"test": 0.5})
+    assert found["reports"] == [str(tmp_path / "output/data/report.html")]

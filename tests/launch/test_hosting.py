@@ -47,6 +47,7 @@ def test_a_deployment_its_update_and_its_end(script):
     assert one.finished().splitlines() == [
         "deploy: yoga-poses is Creating",
         "deploy: yoga-poses is InService",
+        f"deploy: next: launch invoke {one.context.recipe.path} PHOTOS",
     ]
     assert [entry.kind for entry in one.context.state.entries] == [
         "model",

@@ -39,6 +39,7 @@ OWN: dict[str, dict[str, object]] = {
     "check": {"json": False},
     "cost": {"prices": PRICES, "json": False},
     "models": {"json": False, "remove": ""},
+    "report": {"json": False},
 }
 PHOTOS = {"invoke": ["a.jpg"], "batch": ["a.jpg"]}
 FLAGS = {
@@ -53,6 +54,7 @@ FLAGS = {
     "cost": ["--json"],
     "status": ["--json"],
     "models": ["--json"],
+    "report": ["--json"],
     "invoke": ["--json"],
     "delete": ["--yes", "--data"],
 }

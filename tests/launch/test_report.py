@@ -58,7 +58,8 @@ def test_a_trainings_reports_come_home(colours, tmp_path, monkeypatch):
         folder = tmp_path / "launch/colours/job"
         assert one.finished().splitlines() == [
             f"report: {folder / 'output/data/report.html'}",
-            "report: measured through the artifact: {'test': 0.5}",
+            "report: measured through the artifact:",
+            "  test         0.5000",
         ]
         assert not (tmp_path / "launch/colours/job/outside").exists()
         s3.put_object(

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from artifact.intervals import wilson_interval
 from train.result.confusion import (
     confusion,
     drawing,
@@ -12,7 +13,6 @@ from train.result.confusion import (
     misses,
     per_class,
     strengths,
-    wilson_interval,
 )
 from train.result.report_text import finite, number, percent, setting
 

@@ -1,6 +1,5 @@
 """Figures of a classifier's answers: confusion matrix, precision, recall, F1, intervals."""
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -8,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOST_CONFUSIONS = 15  # pairs of classes in words
-Z_95 = 1.96  # standard deviations of a 95 % interval
 
 Matrix = NDArray[np.int64]  # [C, C], true class by answered class
 
@@ -61,19 +59,6 @@ def _ratio(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.floa
     ratio = np.full(len(whole), np.nan)
     np.divide(part, whole, out=ratio, where=whole > 0)
     return ratio
-
-
-def wilson_interval(share: float, count: int) -> tuple[float, float]:
-    """The 95 % score interval of a share of `count` photos (Wilson 1927).
-
-    It is how far off the share may be by luck in the choice of the photos.
-    """
-    spread = Z_95 * Z_95 / count
-    centre = share + spread / 2
-    half = Z_95 * math.sqrt(share * (1 - share) / count + spread / (4 * count))
-    low = (centre - half) / (1 + spread)
-    high = (centre + half) / (1 + spread)
-    return max(0.0, low), min(1.0, high)
 
 
 def misses(matrix: Matrix) -> Matrix:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import artifact.page
+from artifact.intervals import wilson_interval
 from artifact.preprocessing import read_photo
 from train.result.confusion import (
     Matrix,
@@ -25,7 +26,6 @@ from train.result.confusion import (
     misses,
     per_class,
     strengths,
-    wilson_interval,
 )
 from train.result.history_charts import PLOT, charts
 from train.result.report_text import number, percent, setting
