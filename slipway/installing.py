@@ -54,6 +54,7 @@ class Progress:
         self.names: list[str] = []  # those that were fetched, or lay in pip's cache
         self.current = ""
         self.unpacking = False
+        self.before = 0  # packages that were there when the unpacking began, such as pip
         self.lines: list[str] = []
         self.began = time.monotonic()
         self.spoke = self.began
@@ -61,6 +62,9 @@ class Progress:
     def say(self, text: str) -> None:
         self.spoke = time.monotonic()
         say(text)
+
+    def installed(self) -> int:
+        return len(list(self.venv.glob("lib/python*/site-packages/*.dist-info/RECORD")))
 
     def seconds(self) -> int:
         return round(time.monotonic() - self.began)
@@ -72,6 +76,7 @@ class Progress:
             self.total -= 1
         elif line.startswith(UNPACKING):
             self.unpacking = True
+            self.before = self.installed()
             self.total = line.count(",") + 1
             self.say(f"unpacking {self.total} packages")
         elif found := FETCHED.match(line):
@@ -92,7 +97,7 @@ class Progress:
         if time.monotonic() - self.spoke < EVERY_S:
             return
         if self.unpacking:
-            done = len(list(self.venv.glob("lib/python*/site-packages/*.dist-info/RECORD")))
+            done = max(0, self.installed() - self.before)
             self.say(f"unpacked {done} of {self.total} packages, {self.seconds()} s")
             return
         fetched = megabytes(self.temporary, "*.whl") + megabytes(self.temporary, "*.tar.gz")

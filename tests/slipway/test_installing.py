@@ -47,6 +47,12 @@ def test_big_packages_get_a_line_each(progress, capsys):
     assert len(progress.names) == 3
 
 
+def unpack(venv, name):
+    about = venv / f"lib/python3.13/site-packages/{name}-1.dist-info"
+    about.mkdir(parents=True)
+    (about / "RECORD").write_text("")
+
+
 def test_a_line_comes_every_few_seconds(progress, capsys):
     assert EVERY_S < 10
     progress.beat()
@@ -56,9 +62,9 @@ def test_a_line_comes_every_few_seconds(progress, capsys):
     progress.take("  Downloading torch-2.10.0.whl (4.2 MB)")
     progress.spoke -= EVERY_S
     progress.beat()
+    unpack(progress.venv, "pip")  # which the environment has from the beginning
     progress.take("Installing collected packages: a, b, c")
-    (progress.venv / "lib/python3.13/site-packages/a-1.dist-info").mkdir(parents=True)
-    (progress.venv / "lib/python3.13/site-packages/a-1.dist-info/RECORD").write_text("")
+    unpack(progress.venv, "a")
     progress.spoke -= EVERY_S
     progress.beat()
     progress.beat()
