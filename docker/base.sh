@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Usage: docker/base.sh [--force] [bookworm|trixie|forky]    (as root; with debootstrap, an engine)
+# Usage: docker/base.sh [--force] [trixie|bookworm|forky]    (as root; with debootstrap, an engine)
 #
-# Makes slipway-base:bookworm, a stand-in for debian:bookworm-slim, or the same of another release,
+# Makes slipway-base:trixie, a stand-in for debian:trixie-slim, or the same of another release,
 # for networks where no image can be pulled. It is a minimal Debian made by debootstrap, slimmed as
 # the real one is, with this site's CA bundle and pip settings: index, proxy, timeout; never a
 # folder of this machine, never a password. It carries the label org.slipway.base=stand-in, which
 # every image built on it inherits. The script does nothing when the image is there already, unless
 # --force is given.
 #
-#   DISTRIBUTION   Debian's release where none is given; default bookworm
+#   DISTRIBUTION   Debian's release where none is given; default trixie
 #   ENGINE         docker or podman; default the one that answers
 #   BASE_TAG       name of the image; default slipway-base:<release>
 #   DEBIAN_MIRROR  where Debian comes from; default debootstrap's own
@@ -89,12 +89,12 @@ slim() {  # slim ROOT: takes out manuals, translations and caches
         "$root"/var/log/*.log "$root"/var/log/apt "$root"/var/cache/ldconfig/aux-cache
 }
 
-force=no suite=${DISTRIBUTION:-bookworm}
+force=no suite=${DISTRIBUTION:-trixie}
 for word in "$@"; do
     case $word in
         --force) force=yes ;;
-        bookworm | trixie | forky) suite=$word ;;
-        *) fail "unknown argument '$word'; known: --force bookworm trixie forky" ;;
+        trixie | bookworm | forky) suite=$word ;;
+        *) fail "unknown argument '$word'; known: --force trixie bookworm forky" ;;
     esac
 done
 base_tag=${BASE_TAG:-slipway-base:$suite}

@@ -8,7 +8,7 @@
 # prints the names that it would build.
 #
 #   ENGINE          docker or podman; default the one that answers
-#   DISTRIBUTION    Debian's release: bookworm (Python 3.11) or trixie (3.13); default bookworm
+#   DISTRIBUTION    Debian's release: trixie (Python 3.13) or bookworm (3.11); default trixie
 #   BASE_IMAGE      the image to build on; default debian:<DISTRIBUTION>-slim. Where that cannot be
 #                   pulled it is the stand-in of docker/base.sh, which is made first if it is
 #                   missing (that takes root)
@@ -23,7 +23,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=docker/engine.sh
 source docker/engine.sh
-distribution=${DISTRIBUTION:-bookworm}
+distribution=${DISTRIBUTION:-trixie}
 default_base=docker.io/library/debian:$distribution-slim  # Podman asks for short names
 stand_in=${BASE_TAG:-slipway-base:$distribution}
 
@@ -103,7 +103,7 @@ build() {  # build NAME: docker/NAME.Dockerfile becomes slipway-NAME, once in a 
             options+=(--build-arg "BASE_IMAGE=$base")
             options+=(--build-arg "WEIGHTS=${WEIGHTS:-}" --build-arg "PACKAGES=${PACKAGES:-}") ;;
         serve-gpu)
-            if ! is_this_commit slipway-train; then build train; fi
+            if ! is_this_build slipway-train; then build train; fi
             stands_on=slipway-train:$tag
             options+=(--build-arg "TRAIN_IMAGE=$stands_on") ;;
         *) options+=(--build-arg "BASE_IMAGE=$base") ;;
@@ -128,8 +128,11 @@ build() {  # build NAME: docker/NAME.Dockerfile becomes slipway-NAME, once in a 
     built+=("$name")
 }
 
-is_this_commit() {  # a tag of no commit, or of uncommitted changes, says nothing of what is inside
-    [[ $tag != unknown && $tag != *-dirty ]] && has_image "$1:$tag"
+is_this_build() {  # is_this_build IMAGE: whether it is of this commit and stands on this base
+    local format='{{index .Config.Labels "org.opencontainers.image.base.name"}}'
+    # a tag of no commit, or of uncommitted changes, says nothing of what is inside
+    [[ $tag != unknown && $tag != *-dirty ]] \
+        && [[ $("$engine" image inspect --format "$format" "$1:$tag" 2>/dev/null) == "$base" ]]
 }
 
 only_names=no

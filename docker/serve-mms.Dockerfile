@@ -3,7 +3,7 @@
 # docker build -f docker/serve-mms.Dockerfile .
 
 # A site that cannot pull puts its mirror, or the stand-in of `make base`, here.
-ARG BASE_IMAGE=debian:bookworm-slim
+ARG BASE_IMAGE=debian:trixie-slim
 
 FROM ${BASE_IMAGE} AS base
 # Debian's own Python: the slim image has none. pip needs ca-certificates to check its index.

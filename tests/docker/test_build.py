@@ -19,9 +19,13 @@ from tests.support.tiny_checkout import IMAGE, tiny_checkout
 pytestmark = pytest.mark.docker
 
 
-@pytest.fixture
-def engine():
-    needed(docker.answers(), "no container engine answers: the builds are not tested")
+@pytest.fixture(params=["docker", "podman"])
+def engine(request, monkeypatch):
+    """This engine for all that follows; skipped where it does not answer."""
+    monkeypatch.setenv("ENGINE", request.param)
+    if request.param == "podman" and not docker.answers():
+        pytest.skip("no podman answers: its builds are not tested")
+    needed(docker.answers(), "no docker answers: the builds are not tested")
     yield
     docker.call("image", "rm", *docker.images_named(f"{IMAGE}:*"))
 

@@ -1,6 +1,7 @@
 """The contents of the images: their sizes, labels, and what is left out."""
 
 import json
+import re
 
 import pytest
 
@@ -70,3 +71,15 @@ def test_the_serving_image_has_no_torch_and_nothing_under_opt_ml(images):
     assert docker("run", "--rm", images["serve"], "python", "-c", code, check=True).stdout == "[]\n"
     for name in images.values():
         assert docker("run", "--rm", name, "ls", "/opt/ml").returncode != 0
+
+
+@pytest.mark.parametrize("name", ["train", "serve-gpu"])
+def test_only_smdebugs_wishes_and_what_was_trimmed_are_missing(images, name):
+    printed = docker("run", "--rm", images[name], "pip", "check").stdout
+    known = (
+        r"smdebug 1\.0\.34 has requirement protobuf<=3\.20\.3"
+        r"|smdebug 1\.0\.34 requires pyinstrument, which is not installed"
+        r"|\S+ \S+ requires (openvino-telemetry|ninja|scikit-learn), which is not installed"
+    )
+    assert [line for line in printed.splitlines() if not re.match(known, line)] == []
+    assert "smdebug 1.0.34 has requirement protobuf" in printed

@@ -24,10 +24,15 @@ esac
 """
 
 
-def only(folder: Path, patch: pytest.MonkeyPatch, **programs: str) -> Path:
-    """Have no engine but these, lines of sh by name; the folder, which is then the whole PATH."""
+def only(
+    folder: Path, patch: pytest.MonkeyPatch, tools: tuple[str, ...] = (), **programs: str
+) -> Path:
+    """Have no engine but these, lines of sh by name; the folder, which is then the whole PATH.
+
+    tools: further programs of this machine that are called.
+    """
     folder.mkdir()
-    for tool in TOOLS:
+    for tool in {*TOOLS, *tools}:
         found = shutil.which(tool)
         assert found, tool
         (folder / tool).symlink_to(found)
