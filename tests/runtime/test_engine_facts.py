@@ -139,3 +139,13 @@ def test_each_checkout_has_a_tag_of_its_own(tmp_path):
         tags.add(printed.splitlines()[-1])
     assert len(tags) == 2
     assert all(tag.startswith("checkout=checkout-") for tag in tags)
+
+
+@pytest.mark.parametrize("wanted, builds", [("podman", True), ("docker", True), ("process", False)])
+def test_make_takes_each_engine(wanted, builds):
+    """What it would run; nothing is run."""
+    command = ["make", "--dry-run", f"ENGINE={wanted}", "demo"]
+    shown = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert shown.returncode == 0, shown.stderr
+    assert f"--engine '{wanted}'" in shown.stdout
+    assert ("docker/build.sh train serve" in shown.stdout) == builds
