@@ -123,7 +123,7 @@ build() {  # build NAME: docker/NAME.Dockerfile becomes slipway-NAME, once in a 
         --file "docker/$name.Dockerfile" \
         --tag "slipway-$name:latest" --tag "slipway-$name:$tag" --tag "slipway-$name:$mine" \
         "$context"
-    echo "images: made slipway-$name:$tag, $(megabytes "slipway-$name:$tag")," \
+    echo "images: made slipway-$name:$tag, $(megabytes "slipway-$name:$mine")," \
         "$((SECONDS - began)) s"
     built+=("$name")
 }
@@ -186,6 +186,6 @@ fi
 built=()
 for name in "${names[@]}"; do build "$name"; done
 sizes=""
-for name in "${names[@]}"; do sizes+="$name=$(megabytes "slipway-$name:latest") "; done
+for name in "${names[@]}"; do sizes+="$name=$(megabytes "slipway-$name:$mine") "; done
 base_size=$(has_image "$base" && megabytes "$base" || echo unknown)
 echo "images: ${sizes}base=$base_size commit=$tag on=$base seconds=$SECONDS"
