@@ -26,6 +26,7 @@ from launch.options import parse_options
 from launch.recipe import Recipe, check_hyperparameters, check_tuning, read_recipe
 from launch.removal import delete
 from launch.search import tune
+from launch.take_up import take_up
 from recipes.command_line import reader_left
 
 # Exit codes.
@@ -39,6 +40,7 @@ COMMANDS: dict[str, Callable[[LaunchContext], int]] = {
     "debug": debug,
     "status": status,
     "logs": logs,
+    "follow": take_up,
     "stop": stop,
     "report": report,
     "deploy": deploy,
@@ -58,7 +60,8 @@ def main(arguments: list[str] | None = None) -> int:
         return run(options)
     except KeyboardInterrupt:
         print(
-            f"launch: interrupted; started jobs continue: python -m launch status {options.recipe}",
+            "launch: interrupted; what was started continues: "
+            f"`launch follow {options.recipe}` waits for it again, `launch status` shows it",
             file=sys.stderr,
         )
         return INTERRUPTED

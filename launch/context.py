@@ -18,6 +18,7 @@ from artifact.json_text import read_json
 from artifact.names import printable
 from launch.aws import (
     NO_ACCOUNT,
+    RETRIES,
     AwsClient,
     AwsLocation,
     Response,
@@ -32,7 +33,7 @@ from launch.requests_training import Call, Target, with_owners
 from launch.state import State
 
 if TYPE_CHECKING:
-    from botocore.model import ServiceModel
+    from botocore.model import OperationModel, ServiceModel
 
 # A role's ARN holds its account, so a dry run needs no credentials.
 ARN_ACCOUNT = re.compile(r"^arn:[\w-]+:iam::(\d{12}):")
@@ -80,6 +81,7 @@ class LaunchContext:
                 "provide-client-params.s3",
                 lambda params, **_: with_owners(self.recipe, self.location, params),
             )
+            made.meta.events.register("needs-retry", say_retry)
             self.clients[service] = made
         return self.clients[service]
 
@@ -140,6 +142,21 @@ def open_context(
         poll_s=options.poll,
         stamp=new_stamp(),
     )
+
+
+def say_retry(
+    attempts: int, operation: "OperationModel", caught_exception: Exception | None, **_: object
+) -> None:
+    """A line for each attempt without an answer: a client that waits in silence looks hung.
+
+    attempts: how many were made so far.
+    """
+    most: int = RETRIES["max_attempts"]
+    if caught_exception is not None and attempts < most:
+        to_stderr(
+            f"AWS: {operation.name}: no answer at attempt {attempts} of {most} "
+            f"({sentence(caught_exception)}); trying again"
+        )
 
 
 def to_stderr(line: str) -> None:

@@ -103,9 +103,9 @@ def add_shared(made: Parsers) -> None:
             action="store_true",
             help="start it although it may cost more than sagemaker.budget_usd",
         )
-    for name in ("logs", "stop", "report", "deploy", "batch"):
+    for name in ("logs", "follow", "stop", "report", "deploy", "batch"):
         made[name].add_argument("--job", default="", help="a job's name (default: the latest)")
-    for name in ("train", "logs", "debug"):
+    for name in ("train", "logs", "follow", "debug"):
         made[name].add_argument(
             "--metrics", action="store_true", help="of the log only the metrics, a line per epoch"
         )

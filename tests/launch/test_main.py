@@ -44,8 +44,9 @@ def test_a_commands_code_is_the_programs(ends_with, capsys, code):
 def test_an_interruption_ends_with_130(ends_with, capsys, tmp_path):
     assert ends_with(KeyboardInterrupt()) == 130
     assert capsys.readouterr().err == (
-        "launch: interrupted; started jobs continue: "
-        f"python -m launch status {tmp_path / 'recipe.yaml'}\n"
+        "launch: interrupted; what was started continues: "
+        f"`launch follow {tmp_path / 'recipe.yaml'}` waits for it again, "
+        "`launch status` shows it\n"
     )
 
 

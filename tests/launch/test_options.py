@@ -62,6 +62,7 @@ TEXTS = {
     "train": ["--checkpoints"],
     "tune": ["--search"],
     "logs": ["--job"],
+    "follow": ["--job"],
     "stop": ["--job"],
     "report": ["--job"],
     "deploy": ["--job", "--model", "--target"],
