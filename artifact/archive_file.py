@@ -53,6 +53,7 @@ class ArchiveFile:
             kept: list[tarfile.TarInfo] = vars(self._tar)["members"]
             kept.clear()  # tarfile collects all members
             if member is None:
+                self._reader.check_end()
                 return
             yield member
 
@@ -78,6 +79,7 @@ class _Reader:
         self._content = content
         self._in_contents = False
         self._headers_left = SPARE_HEADERS_BYTES
+        self._last_header = b""
 
     def begin_member(self) -> None:
         self._in_contents = False
@@ -86,11 +88,18 @@ class _Reader:
     def begin_contents(self) -> None:
         self._in_contents = True
 
+    def check_end(self) -> None:
+        """Raise ValueError when tarfile has taken a damaged header for the archive's end."""
+        if self._last_header.strip(b"\0"):  # blocks of zeros are an end, and so is the file's
+            raise ValueError("a header in it is damaged")
+
     def read(self, size: int = -1) -> bytes:
         if not self._in_contents:
             if not 0 <= size <= HEADER_BYTES or size > self._headers_left:
                 raise ValueError("its headers are far larger than those of files")
             self._headers_left -= size
+            self._last_header = self._content.read(size)
+            return self._last_header
         return self._content.read(size)
 
     def seek(self, position: int, whence: int = io.SEEK_SET) -> int:

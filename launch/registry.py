@@ -227,6 +227,8 @@ class HttpRegistry:
             token = read_json(ask(request)[0])
             return f"Bearer {token.get('token') or token['access_token']}"
         except (OSError, HTTPException, ValueError, KeyError, AttributeError) as error:
+            if isinstance(error, urllib.error.HTTPError):
+                error.close()  # it holds the open connection
             shown = printable(realm)
             raise LaunchError(f"'{shown}' gave no token for '{self.host}': {error!r}") from error
 

@@ -180,7 +180,8 @@ def answers(url: str) -> bool:
     """Whether a server answers there, with any status."""
     try:
         urllib.request.urlopen(url, timeout=2).close()
-    except urllib.error.HTTPError:
+    except urllib.error.HTTPError as error:
+        error.close()  # it holds the open connection
         return True
     except OSError:
         return False

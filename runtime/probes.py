@@ -21,6 +21,7 @@ def ping(url: str, timeout_s: float = PING_S) -> int:
             status: int = answer.status
             return status
     except urllib.error.HTTPError as error:
+        error.close()  # it holds the open connection
         return error.code
     except OSError:
         return 0

@@ -23,6 +23,16 @@ NAME_WIDTH = 16
 def main(arguments: list[str]) -> int:
     """Run the command of the first argument on the others; the exit code where none runs."""
     escape_output()
+    try:
+        try:
+            return _run_first(arguments)
+        finally:
+            sys.stdout.flush()  # else Python writes the rest after all, and leaves with 120
+    except BrokenPipeError:  # such as `slipway … | head`
+        return reader_left()
+
+
+def _run_first(arguments: list[str]) -> int:
     if "_ARGCOMPLETE" in os.environ:
         arguments = _completed_words(arguments)
     if not arguments or arguments[0] in ("-h", "--help", "help"):
@@ -49,8 +59,6 @@ def run(command: Command, arguments: list[str]) -> int:
     sys.argv = ["slipway", *command.words, *arguments]
     try:
         runpy.run_module(command.module, run_name="__main__", alter_sys=True)
-    except BrokenPipeError:  # such as `slipway … | head`
-        return reader_left()
     except ModuleNotFoundError as error:
         if _is_ours(error.name or ""):
             raise

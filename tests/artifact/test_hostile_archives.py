@@ -81,8 +81,17 @@ HOSTILE = {
         ),
         "more than 4 levels deep",
     ),
-    "a size below 0": (packed(header("a", -512)), "has a size below 0"),
-    "a header below 0": (packed(header("a", -512, tarfile.XHDTYPE)), "far larger than those"),
+    # Python 3.14 itself refuses these two, as damaged.
+    "a size below 0": (
+        packed(header("b"), header("a", -512)),
+        "has a size below 0|a header in it is damaged",
+    ),
+    "a header below 0": (
+        packed(header("b"), header("a", -512, tarfile.XHDTYPE)),
+        "far larger than those|a header in it is damaged",
+    ),
+    "a damaged header": (packed(header("a"), b"x" * 512), "a header in it is damaged"),
+    "half a header": (gzip.compress(header("a") + header("b")[:200]), "a header in it is damaged"),
     "a long name": (
         packed(header("a", 1 << 30, tarfile.GNUTYPE_LONGNAME), bytes(1 << 20)),
         "its headers are far larger than those of files",
@@ -106,11 +115,11 @@ def test_a_hostile_archive_is_refused_and_leaves_nothing(tmp_path, temporary, na
     path.write_bytes(data)
     with pytest.raises(ArtifactError, match="cannot be unpacked") as caught:
         artifact_folder(path, BOUNDS)
-    assert words in str(caught.value)
+    assert any(part in str(caught.value) for part in words.split("|"))
     assert not any(temporary.iterdir())
     with pytest.raises(ValueError) as plain:
         extract(path, tmp_path / "folder/inner", bounds=BOUNDS)
-    assert words in str(plain.value)
+    assert any(part in str(plain.value) for part in words.split("|"))
     assert not any((tmp_path / "folder").iterdir())
 
 

@@ -54,7 +54,8 @@ def test_all_bodies_together_have_a_limit(held, status):
     client = Client(b"12345")
     asyncio.run(client.ask(gateway))
     assert client.status == status
-    assert client.read == 1 + (status == 200)  # an app's client is watched, a refused one is not
+    # An app's client is watched while there is no answer. A refused one is not.
+    assert client.read in ((1, 2) if status == 200 else (1,))
     assert gateway._held_bytes == held
     if status == 503:
         assert client.error == "the server holds too many requests; ask again in 1 s"
@@ -107,4 +108,4 @@ def test_a_message_without_fields_is_the_end_of_a_body(declared, status):
     headers = {"content_length": declared} if declared else {}
     asked(gateway_of(body_bytes=5), client, **headers)
     assert client.status == status
-    assert client.read == (2 if status == 200 else 1)  # an app's client is watched
+    assert client.read in ((1, 2) if status == 200 else (1,))
