@@ -26,7 +26,9 @@ def check_free(host: str, port: int, option: str) -> None:
         with socket.socket(family, kind, protocol) as probe:
             # As servers do: a port that a server has just left counts as free.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
+            probe.bind(
+                (address[0], port, *address[2:])
+            )  # getaddrinfo cuts a port that is too large
     except (OSError, OverflowError) as error:
         if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
             fault = "is taken by another program"

@@ -31,6 +31,7 @@ all that runs. Times are those of this machine, not of SageMaker's.
 
 import argparse
 import logging
+import os
 import signal
 import socket
 import sys
@@ -41,7 +42,7 @@ from pathlib import Path
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from artifact.host_rule import WILDCARDS, HostRule
-from artifact.listening import check_free
+from artifact.listening import bypassed, check_free
 from artifact.log_lines import log_to
 from artifact.names import escape_output
 from local_sagemaker import folders, lifecycle, surroundings
@@ -53,6 +54,7 @@ from local_sagemaker.server import create_app
 from local_sagemaker.state_folder import alone, exports_when_ready, stop
 from recipes.command_line import interrupted, typed
 from recipes.errors import RecipeError
+from runtime import docker
 from runtime.container_engine import choose_container_engine
 from runtime.errors import RunError
 
@@ -142,7 +144,10 @@ def _servers(options: argparse.Namespace, platform: Platform, keys: Access) -> l
         except OSError as error:  # as with Docker Desktop, whose gateway is another machine
             log.info("containers cannot reach this server at %s: %s", for_containers, error)
             return servers
-    platform.container_environment = keys.container_environment(_url(for_containers, port))
+    # Containers may inherit a site's proxy from the Docker client, and it cannot reach this server.
+    excepted = {**os.environ, "NO_PROXY": docker.excepted_from_proxies()}
+    own_keys = keys.container_environment(_url(for_containers, port))
+    platform.container_environment = own_keys | bypassed(excepted, for_containers)
     return servers
 
 

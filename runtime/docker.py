@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from artifact.json_text import read_json
 from runtime.engine_facts import facts
 from runtime.errors import RunError
 
@@ -82,6 +83,19 @@ def mount(source: Path, target: str, writable: bool = False) -> str:
     if writable:
         return options
     return f"{options},readonly"
+
+
+def excepted_from_proxies() -> str:
+    """The hosts that the Docker client's configuration keeps from the proxy of its containers.
+
+    "" where it sets none. Source: Docker's guide, "Use a proxy server with the Docker CLI".
+    """
+    folder = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+    try:
+        configuration = read_json((folder / "config.json").read_text(encoding="utf-8"))
+        return str(configuration["proxies"]["default"]["noProxy"])
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError):
+        return ""
 
 
 def run_command(image: str, arguments: list[str], name: str, options: list[str]) -> list[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from artifact.listening import ask_loopback_directly
 from artifact.names import writable
 from launch.recipe import read_recipe
 from runtime import docker
@@ -23,6 +24,9 @@ from train.job import Job
 
 # A test that asks for one of these needs a training.
 TRAINING_FIXTURES = {"trained", "healthy", "stuck", "sound"}
+
+# The tests' own requests to their servers must not go to a proxy.
+ask_loopback_directly()
 
 # A shell ignores SIGINT for what it runs in the background; so would all that a test starts.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
