@@ -10,7 +10,7 @@ import torch
 import torchvision
 from torch.fx.experimental.optimization import fuse
 
-ONLY_IMPORTED = ("safetensors.torch", "torch.cuda._graph_annotations")
+ONLY_IMPORTED = ("safetensors.torch", "torch.cuda.graphs")
 
 
 def check_torch() -> float:
