@@ -1,5 +1,6 @@
 """The command upload: the recipe's folders to S3, one channel each."""
 
+import os
 from pathlib import Path
 
 from launch.context import LaunchContext
@@ -23,9 +24,21 @@ def upload_channels(context: LaunchContext) -> int:
             continue
         channel = channel_of(context, name)
         plan = upload(channel, files_of(folder), context.print, name)
+        say_left_out(context, name, folder)
         count = len(plan.put) + len(plan.same)
         context.print(f"upload: {name}: s3://{channel.bucket}/{channel.key} has {count} files")
     return FINE
+
+
+def say_left_out(context: LaunchContext, name: str, folder: Path) -> None:
+    """A line for what the folder has and S3 does not get: hidden files and folders."""
+    hidden = []
+    for parent, folders, names in os.walk(folder):
+        hidden += [Path(parent) / one for one in [*folders, *names] if one.startswith(".")]
+        folders[:] = [one for one in folders if not one.startswith(".")]
+    if hidden:
+        first = min(hidden).relative_to(folder)
+        context.print(f"upload: {name}: left out: {len(hidden)} hidden, such as '{first}'")
 
 
 def show_upload(context: LaunchContext, name: str, folder: Path) -> None:

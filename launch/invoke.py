@@ -12,7 +12,7 @@ from launch.errors import LaunchError, is_missing, sentence
 from launch.jobs import FAILED, FINE
 from launch.multi_model import target_model
 from launch.requests_training import bucket, prefix, split_s3
-from launch.upload import visible_files
+from launch.visible_files import visible_files
 
 # SageMaker's limits for the body of a request, in bytes.
 LIMIT = {

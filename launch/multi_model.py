@@ -12,7 +12,7 @@ from datetime import datetime
 from launch.bucket_owners import check_bucket
 from launch.context import LaunchContext
 from launch.errors import LaunchError
-from launch.jobs import FINE
+from launch.jobs import FAILED, FINE
 from launch.requests_training import folder_uri, s3, s3_encryption, split_s3
 
 SUFFIX = ".tar.gz"
@@ -104,10 +104,11 @@ def models(context: LaunchContext) -> int:
     """List the models of a multi-model endpoint, or remove one of them (--remove NAME)."""
     kind = context.recipe.sagemaker.endpoint.kind
     if kind != "multi-model":
-        raise LaunchError(
-            f"the endpoint is {kind}, with one model, which `launch status` names; "
+        context.print(
+            f"models: the endpoint is {kind}, with one model, which `launch status` names; "
             "only multi-model ones have a list of models"
         )
+        return FAILED if context.options.remove else FINE
     bucket_name, key = split_s3(model_prefix(context))
     check_bucket(context, bucket_name)
     if context.options.remove:

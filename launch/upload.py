@@ -7,7 +7,6 @@ channel, where trainings would read it.
 import base64
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -15,19 +14,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from artifact.json_text import read_json
-from artifact.names import is_text, printable
 from launch.aws import AwsClient, Request
 from launch.bucket_owners import check_bucket
 from launch.context import LaunchContext
 from launch.errors import LaunchError, is_missing
 from launch.requests_training import bucket, prefix, s3_encryption
+from launch.upload_progress import CountedFile, Progress
+from launch.visible_files import visible_files
 
 THREADS = 16
 # Bytes of one PutObject.
 LARGEST = 5 * 1024**3
 # Keys of one DeleteObjects.
 MOST_KEYS = 1000
-PROGRESS_S = 5.0  # between two lines of progress
+NOTE_S = 20.0  # between two writings of the manifest while files are sent
 # By file name: "sha256" in hex, and S3's "etag".
 Manifest = dict[str, dict[str, str]]
 
@@ -81,50 +81,6 @@ def files_of(folder: Path) -> list[File]:
         name = path.relative_to(folder).as_posix()
         found.append(File(name, path, path.stat().st_size, checksum))
     return found
-
-
-def visible_files(folder: Path) -> list[Path]:
-    """All files below a folder, by path, without hidden files and folders.
-
-    LaunchError for anything but regular files, and for a link out of the folder or to a folder
-    around itself: the data of this machine that nobody named would be sent.
-    """
-    inside = folder.resolve()
-    found = []
-    for parent, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in folders:
-            check_link(Path(parent) / name, inside)
-        for name in names:
-            if name.startswith("."):
-                continue
-            path = Path(parent) / name
-            check_link(path, inside)
-            if not path.is_file():
-                raise LaunchError(f"'{printable(path)}' is not a regular file; take it away")
-            if not is_text(str(path.relative_to(folder))):
-                raise LaunchError(
-                    f"'{printable(path)}' has a name that is not UTF-8, as S3's keys are; rename it"
-                )
-            found.append(path)
-    return sorted(found)
-
-
-def check_link(path: Path, inside: Path) -> None:
-    """LaunchError for a link that leads out of `inside`, to nothing, or to a folder around it."""
-    if not path.is_symlink():
-        return
-    try:
-        target = path.resolve(strict=True)
-    except (OSError, RuntimeError) as error:  # RuntimeError: Python 3.11's for a loop
-        raise LaunchError(f"'{printable(path)}' is a link to nothing; take it away") from error
-    if not target.is_relative_to(inside):
-        raise LaunchError(
-            f"'{printable(path)}' is a link out of the folder, to '{printable(target)}'; only what "
-            "lies in the folder is sent: put a copy in the link's place"
-        )
-    if path.parent.resolve().is_relative_to(target):
-        raise LaunchError(f"'{printable(path)}' is a link to a folder around it; take it away")
 
 
 def sha256_of(path: Path) -> str:
@@ -200,9 +156,12 @@ class Channel:
             **s3_encryption(self.kms_key),
         }
 
-    def put(self, file: File) -> str:
-        """Send a file; its ETag."""
-        with open(file.path, "rb") as body:
+    def put(self, file: File, progress: Progress | None = None) -> str:
+        """Send a file; its ETag. progress: counts its bytes."""
+        with open(file.path, "rb") as opened:
+            body: object = opened
+            if progress is not None:
+                body = CountedFile(opened, progress)
             answer = self.client.put_object(**self.put_request(file), Body=body)
         return str(answer["ETag"])
 
@@ -239,6 +198,7 @@ def upload(
     )
     if not plan.put and not plan.delete:
         return plan
+    announce(channel, manifest, plan)
     known = {file.name: manifest[file.name] for file in plan.same}
     try:
         send_all(channel, plan, known, print_line, name)
@@ -246,10 +206,26 @@ def upload(
     finally:
         entries = known
         if len(known) < len(files):
-            # Interrupted: the objects to remove may still be there, and they are ours.
-            entries = {**{old: manifest[old] for old in plan.delete}, **known}
+            # Interrupted: the objects to remove may still be there, and they are ours. So are those
+            # that S3 has got meanwhile.
+            entries = {**{old: manifest[old] for old in plan.delete}, **coming(plan), **known}
         channel.write_manifest(entries)
     return plan
+
+
+def announce(channel: Channel, manifest: Manifest, plan: Plan) -> None:
+    """Note the files that will be sent, before they are.
+
+    After a kill or a loss of power they are then known for ours, and are sent again; the content
+    of those that S3 had is still in the manifest.
+    """
+    if plan.put:
+        channel.write_manifest({**manifest, **coming(plan)})
+
+
+def coming(plan: Plan) -> Manifest:
+    """Entries of the files that are sent, or are being sent: S3's own checksum is not known yet."""
+    return {file.name: {"sha256": file.sha256, "etag": ""} for file in plan.put}
 
 
 def send_all(
@@ -259,13 +235,15 @@ def send_all(
     print_line: Callable[[str], None],
     name: str,
 ) -> None:
-    """Send the plan's files; each one is added to `known` as soon as S3 has it."""
-    started = time.monotonic()
-    printed = started
-    sent = 0  # bytes
+    """Send the plan's files; each one is added to `known` as soon as S3 has it.
+
+    The manifest is written every NOTE_S seconds, so that a kill costs no more than those.
+    """
+    progress = Progress(name, plan.size, print_line)
+    noted = time.monotonic()
 
     def send(file: File) -> tuple[File, str]:
-        return file, channel.put(file)
+        return file, channel.put(file, progress)
 
     pool = ThreadPoolExecutor(THREADS)
     try:
@@ -273,15 +251,10 @@ def send_all(
         for done in as_completed(waiting):
             file, etag = done.result()
             known[file.name] = {"sha256": file.sha256, "etag": etag}
-            sent += file.size
-            now = time.monotonic()
-            if now - printed >= PROGRESS_S:
-                printed = now
-                speed = sent / 1e6 / (now - started)
-                print_line(
-                    f"upload: {name}: {sent / 1e6:.1f} of {plan.size / 1e6:.1f} MB, "
-                    f"{speed:.1f} MB/s"
-                )
+            if time.monotonic() - noted >= NOTE_S:
+                noted = time.monotonic()
+                removed = {old: {"sha256": "", "etag": ""} for old in plan.delete}
+                channel.write_manifest({**removed, **coming(plan), **known})
     finally:
         # After an error the waiting files are not sent any more.
         pool.shutdown(cancel_futures=True)

@@ -146,7 +146,7 @@ def test_an_interrupted_upload_goes_on(account, monkeypatch):
     files = files_of(account / "data/train")
     send = channel.put
 
-    def interrupted(file):
+    def interrupted(file, progress):
         if file is files[-1]:
             raise KeyboardInterrupt
         return send(file)

@@ -148,5 +148,8 @@ def test_models_are_listed_and_removed(colours):
 
 
 def test_only_multi_model_endpoints_have_a_list_of_models(colours):
-    with pytest.raises(LaunchError, match="the endpoint is real-time, with one model"):
-        models(colours(remove="").context)
+    one = colours(remove="")
+    assert models(one.context) == 0
+    assert one.finished().startswith("models: the endpoint is real-time, with one model")
+    one.context.options.remove = "a.tar.gz"
+    assert models(one.context) == 1
