@@ -1,6 +1,7 @@
 """The part of its machine that this process may use: a container's share of cores and memory."""
 
 import ctypes
+import getpass
 import os
 import shutil
 from pathlib import Path
@@ -27,6 +28,17 @@ def cpu_count(cgroup: Path = CGROUP) -> int:
         if quota not in UNLIMITED:
             return max(1, min(cores, round(int(quota) / int(period))))
     return cores
+
+
+def name_user() -> None:
+    """Give a user who has no entry in /etc/passwd a name for this process and those it starts.
+
+    torch and torchvision ask for it as they are loaded, for the name of a temporary folder.
+    """
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):  # KeyError before Python 3.13
+        os.environ["LOGNAME"] = str(os.getuid())
 
 
 def processor_flags(path: Path = Path("/proc/cpuinfo")) -> frozenset[str]:

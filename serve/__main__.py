@@ -5,6 +5,7 @@ import sys
 
 from artifact.listening import PortTaken, check_free
 from artifact.log_lines import log_to
+from artifact.machine import name_user
 from artifact.model import ArtifactError, read_description
 from artifact.names import escape_output, printable
 from artifact.unpack import artifact_folder
@@ -22,6 +23,7 @@ def main() -> int:
     escape_output()
     answer_help("serve", __doc__ or "")
     log_to(sys.stdout, form="%(asctime)s %(message)s")
+    name_user()
     try:
         settings = ServingSettings.read()
         check_free(settings.host, settings.port, PORT_OPTION)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from artifact.listening import ask_loopback_directly
+from artifact.machine import name_user
 from artifact.names import writable
 from launch.recipe import read_recipe
 from runtime import docker
@@ -27,6 +28,8 @@ TRAINING_FIXTURES = {"trained", "healthy", "stuck", "sound"}
 
 # The tests' own requests to their servers must not go to a proxy.
 ask_loopback_directly()
+# torch in this process asks for the user's name, too.
+name_user()
 
 # A shell ignores SIGINT for what it runs in the background; so would all that a test starts.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:

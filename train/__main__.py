@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from artifact.log_lines import log_to
+from artifact.machine import name_user
 from artifact.names import escape_output, printable
 from recipes.command_line import CommandLine
 from train.distributed.rendezvous import hosts
@@ -29,6 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     stop = Stop().listen()
     # torch then takes large tensors in huge pages: a tenth of a step's time on a processor
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    name_user()
     job = None
     try:
         job = Job.at(options.root)

@@ -1,12 +1,14 @@
 """Cores and memory as the cgroup has them: read from files laid out as Linux lays them out."""
 
+import getpass
 import os
+import pwd
 from pathlib import Path
 
 import pytest
 
 from artifact import machine
-from artifact.machine import cpu_count, memory_left, memory_limit
+from artifact.machine import cpu_count, memory_left, memory_limit, name_user
 
 CORES = len(os.sched_getaffinity(0))
 TOTAL = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -92,3 +94,18 @@ def test_a_folder_in_memory_has_half_of_what_is_left(tmp_path, monkeypatch):
     # A tmpfs takes memory: others need the other half.
     mounts.write_text(f"3 4 {number} / / rw shared:1 - tmpfs tmpfs rw\n")
     assert machine.folder_room(tmp_path, mounts) == 2000
+
+
+def test_a_user_without_an_entry_in_the_passwd_file_gets_a_name(monkeypatch):
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    name_user()
+    assert "LOGNAME" not in os.environ  # this user has an entry
+
+    def nobody(_):
+        raise KeyError("uid not found")
+
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    monkeypatch.setenv("LOGNAME", "")  # undone at the end, whatever is set
+    name_user()
+    assert getpass.getuser() == str(os.getuid())
