@@ -24,6 +24,8 @@ from train.job import Job, JobError
 TAIL_LENGTH = 800  # bytes of a script's stderr in the failure reason; SageMaker shows 1024
 KEPT_LENGTH = 20_000  # bytes of stderr that are searched for them
 WAITERS = {"sh", "dash", "bash", "torchrun"}  # programs between this process and the script
+# The toolkit's log, which goes to stderr, too
+TOOLKIT_LINE = re.compile(r"\d{4}-\d\d-\d\d [\d:,.]+ sagemaker\S* +[A-Z]+ ")
 # torchrun's report below the script's own words is long, and does not name the reason
 TORCHRUN_REPORT = re.compile(r"^[EW]\d{4} .*torch/distributed/elastic", re.M)
 
@@ -100,19 +102,51 @@ def run_user_script() -> int:
             return SUCCEEDED
         except errors.ClientError as error:
             failed = error
-    return _fail(_script_failure(settings.user_entry_point, failed, tail))
+    return _fail_script(_script_failure(settings.user_entry_point, failed, tail))
+
+
+def _fail_script(sentence: str) -> int:
+    """End after a failed script: what it wrote to output/failure itself stays the reason."""
+    try:
+        own = Job.at().failure()
+    except (JobError, OSError):
+        own = ""
+    if not own:
+        return _fail(sentence)
+    print(f"train: failed: {printable(own)}", file=sys.stderr, flush=True)
+    return FAILED
 
 
 def _script_failure(script: str, error: Exception, tail: bytearray) -> str:
-    """The reason of a script's failure: its last line of stderr, and more of it below."""
-    words = TORCHRUN_REPORT.split(tail.decode(errors="replace"), maxsplit=1)[0]
-    words = words.strip()[-TAIL_LENGTH:]
+    """The reason of a script's failure: its exception's last line, and more of its stderr below.
+
+    Without an exception its last line of stderr. The toolkit's own log lines are left out.
+    """
+    text = TORCHRUN_REPORT.split(tail.decode(errors="replace"), maxsplit=1)[0]
+    own = [line for line in text.splitlines() if not TOOLKIT_LINE.match(line)]
+    words = "\n".join(own).strip()[-TAIL_LENGTH:]
     code = getattr(error, "return_code", None)
     how = "failed"
     if code is not None:
         how = f"failed with code {code}"
-    last_line = (words.splitlines() or [str(error)])[-1]
+    last_line = _exception_line(own) or (words.splitlines() or [str(error)])[-1]
     return f"{script} {how}: {last_line}\n{words}"
+
+
+def _exception_line(lines: list[str]) -> str:
+    """The line below the last traceback: the exception with its words; empty without one.
+
+    lines: of stderr. Loggers and threads may have written more after it.
+    """
+    found = ""
+    within = False
+    for line in lines:
+        if line.startswith("Traceback (most recent call last)"):
+            within = True
+        elif within and line and not line[0].isspace():
+            found = line
+            within = False
+    return found
 
 
 # Any: the toolkit has no types.

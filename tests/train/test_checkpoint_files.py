@@ -260,3 +260,21 @@ def test_half_written_files_of_a_killed_job_are_removed(tmp_path):
     left.write_bytes(b"half")
     load(tmp_path)
     assert names(tmp_path) == ["checkpoint-1.pt"]
+
+
+def test_a_checkpoint_that_goes_meanwhile_ends_no_training(tmp_path):
+    """Another process rotates the folder, or syncs it."""
+    save(tmp_path, 1)
+    # Listed, and gone as soon as it is opened.
+    for epoch in (2, 4):
+        (tmp_path / f"checkpoints/checkpoint-{epoch}.pt").symlink_to(tmp_path / "none")
+    save(tmp_path, 3)
+    assert load(tmp_path)[1] == 3.0
+
+
+def test_housekeeping_after_a_good_write_ends_no_training(tmp_path, capsys):
+    save(tmp_path, 1)
+    (tmp_path / "checkpoints/checkpoint-2.pt").mkdir()
+    save(tmp_path, 3)
+    assert "old checkpoints could not be removed: " in capsys.readouterr().out
+    assert "checkpoint-3.pt" in names(tmp_path)

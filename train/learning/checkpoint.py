@@ -95,11 +95,19 @@ def save_checkpoint(
     try:
         job.checkpoints.mkdir(parents=True, exist_ok=True)
         _write_or_make_room(path, saved, identity, state.epoch)
-        _prune(job.checkpoints, identity, state.epoch, KEPT)
     except Exception as error:
         if os_error(error) is None:
             raise
         raise JobError(f"{reason(error)}; '{path}' could not be written") from error
+    _keep_house(job.checkpoints, identity, state.epoch)
+
+
+def _keep_house(folder: Path, identity: Identity, newest: int) -> None:
+    """Remove old checkpoints. The new one is written, so what fails here ends no training."""
+    try:
+        _prune(folder, identity, newest, KEPT)
+    except OSError as error:
+        print(printable(f"old checkpoints could not be removed: {reason(error)}"), flush=True)
 
 
 def _write_or_make_room(
@@ -151,6 +159,8 @@ def _newest(job: Job, identity: Identity) -> dict[str, Any]:
         except JobError as error:
             refusals.append(error)
             continue
+        except FileNotFoundError:
+            continue  # another process rotates or syncs the folder, too
         for refusal in refusals:
             line = f"checkpoint refused: {refusal}; going back to '{path.name}'"
             print(printable(line), flush=True)
@@ -280,8 +290,11 @@ def _is_ours(path: Path, identity: Identity, newest: int) -> bool:
             return True
         except JobError:
             return False
-    with path.open("rb") as file:
-        seal = _seal(file)
+    try:
+        with path.open("rb") as file:
+            seal = _seal(file)
+    except FileNotFoundError:
+        return False  # another process rotates or syncs the folder, too
     if seal is None or seal[1] != _digest(identity):
         return False
     return int(path.stem.rpartition("-")[2]) <= newest

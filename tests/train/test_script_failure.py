@@ -1,0 +1,48 @@
+"""The reason of a user's script that fails: its own words, else its exception, never log lines."""
+
+import pytest
+
+from train.job import Job
+from train.sagemaker import _fail_script, _script_failure
+
+TRACEBACK = (
+    "Traceback (most recent call last):\n"
+    '  File "train.py", line 1, in <module>\n'
+    "    fit()\n"
+    "ValueError: no photos in '/opt/ml/input/data/train'\n"
+)
+INFO = "2026-11-30 05:00:00,123 sagemaker-training-toolkit INFO     Waiting for the process\n"
+ERROR = "2026-11-30 05:00:00,124 sagemaker-training-toolkit ERROR    Reporting failure\n"
+
+
+class Failed(Exception):
+    return_code = 3
+
+
+@pytest.mark.parametrize(
+    "stderr, first",
+    [
+        (TRACEBACK, "ValueError: no photos in '/opt/ml/input/data/train'"),
+        (TRACEBACK + INFO + ERROR, "ValueError: no photos in '/opt/ml/input/data/train'"),
+        (TRACEBACK + "a thread's last words\n", "ValueError: no photos in"),
+        ("KeyError: 'old'\n" + TRACEBACK, "ValueError: no photos in"),
+        (INFO + "train.py: no photos\n" + INFO, "train.py: no photos"),
+        (INFO, "it ended"),
+    ],
+)
+def test_the_exception_is_the_reason(stderr, first):
+    found = _script_failure("train.py", Failed("it ended"), bytearray(stderr.encode()))
+    assert found.splitlines()[0].startswith(f"train.py failed with code 3: {first}")
+    assert "INFO" not in found
+
+
+@pytest.mark.parametrize("own", ["", "the label file is empty"])
+def test_a_scripts_own_words_stay(tmp_path, monkeypatch, capsys, own):
+    monkeypatch.setattr(Job, "at", staticmethod(lambda: Job(tmp_path)))
+    (tmp_path / "output").mkdir()
+    if own:
+        (tmp_path / "output/failure").write_text(own)
+    assert _fail_script("train.py failed with code 1: x") == 1
+    expected = own or "train.py failed with code 1: x"
+    assert (tmp_path / "output/failure").read_text().strip() == expected
+    assert capsys.readouterr().err == f"train: failed: {expected}\n"
