@@ -181,6 +181,9 @@ def interrupt(*_: object) -> None:
 
 
 if __name__ == "__main__":
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        print(f"usage: installing.py ENVIRONMENT REQUIREMENTS…\n\n{__doc__}")
+        sys.exit(0)
     signal.signal(signal.SIGTERM, interrupt)
     folder, *requirements = map(Path, sys.argv[1:])
     sys.exit(install(folder, requirements))
