@@ -20,6 +20,10 @@ MODEL = "shufflenet_v2_x0_5"  # a thirtieth of the demo's resnet18, of which eig
 PHOTOS_PER_CLASS = 16
 EPOCHS = 12
 TRIAL_EPOCHS = 2
+RANGES = {
+    "lr": {"type": "Continuous", "min": 0.0003, "max": 0.01, "scale": "Logarithmic"},
+    "batch_size": {"values": [16, 32]},
+}
 INTERRUPT_AFTER_EPOCH = 3
 
 
@@ -89,6 +93,9 @@ def two_searches(search: dict[str, Any]) -> list[dict[str, Any]]:
     first = {
         **search,
         "name": "e2e-1",
+        "strategy": "Bayesian",
+        "early_stopping": "Auto",
+        "ranges": RANGES,
         "budgets": {"jobs": 2, "parallel": 2},
         "hyperparameters": {"epochs": TRIAL_EPOCHS, "warmup_epochs": 1},
     }

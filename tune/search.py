@@ -95,7 +95,7 @@ def make_study(
     study.set_user_attr(IMPORTED, len(imported))
     study.add_trials([_carried(tuning, parent, trial) for parent, trial in imported])
     if tuning.strategy == "Grid":
-        for params in combinations(tuning):
+        for params in sorted(combinations(tuning), key=lambda params: params != first):
             study.enqueue_trial(params)
     elif first:
         study.enqueue_trial(

@@ -86,11 +86,11 @@ def test_the_budget_is_the_last_sum_that_may_be_spent():
 
 
 def test_a_search_costs_all_of_its_trainings(script):
-    one = script().context.recipe  # the demo's search: 6 trainings
-    assert costs.tuning_jobs(one) == {"demo": 6}
+    one = script().context.recipe  # the demo's search: 4 trainings
+    assert costs.tuning_jobs(one) == {"demo": 4}
     prices = Prices("", "", {"ml.m5.xlarge": 1.0}, 1.0, 0.0, 0.0, 0.0)
     assert most(one, prices, "training") == pytest.approx(1.0)
-    assert most(one, prices, "tuning") == pytest.approx(6.0)
+    assert most(one, prices, "tuning") == pytest.approx(4.0)
 
 
 def printed(one: Recipe, table: Path) -> list[str]:
@@ -140,14 +140,14 @@ def test_no_line_says_that_other_prices_are_meant_where_no_region_is_set(tmp_pat
 
 
 def test_the_most_of_a_search_is_the_one_that_check_names(script):
-    one = script().context.recipe  # 6 trainings, 300 s each as expected, 3600 s at most
+    one = script().context.recipe  # 4 trainings, 300 s each as expected, 3600 s at most
     prices = Prices("", "", {"ml.m5.xlarge": 12.0}, 1.0, 0.0, 0.0, 0.0)
     lines = costs.tuning_lines(one, prices)
     assert [(line.step, line.reason) for line in lines] == [
-        ("tuning demo, as expected", "6 trainings of 300 s"),
-        ("tuning demo, at most", "6 trainings of 3600 s"),
+        ("tuning demo, as expected", "4 trainings of 300 s"),
+        ("tuning demo, at most", "4 trainings of 3600 s"),
     ]
-    assert [line.dollars for line in lines] == pytest.approx([6.0, 72.0])
+    assert [line.dollars for line in lines] == pytest.approx([4.0, 48.0])
     assert lines[-1].dollars == most(one, prices, "tuning")
 
 

@@ -1,6 +1,7 @@
 """The recipe's own values as a search's first trial, so that its best is at least as good."""
 
 import pytest
+from optuna.storages import InMemoryStorage
 
 from recipes.recipe import parse_recipe
 from tests.support.jobs import REPOSITORY
@@ -8,6 +9,7 @@ from tests.support.tuning import document, run
 from tune.errors import SearchError
 from tune.own_values import own_values
 from tune.results import read_results
+from tune.search import make_study
 
 
 def recipe(**own):
@@ -35,6 +37,10 @@ def test_the_demos_search_compares_with_the_demo():
     [search] = demo.tuning
     assert own_values(demo) == {"lr": "0.001", "batch_size": "32"}
     assert search.static.items() <= demo.hyperparameters.items()
+    study = make_study(InMemoryStorage(), search, (), {"lr": "0.0005", "batch_size": "16"})
+    queued = [trial.system_attrs["fixed_params"] for trial in study.get_trials()]
+    assert queued[0] == {"lr": "0.0005", "batch_size": "16"}  # a grid, too, begins where it is told
+    assert len(queued) == 4
 
 
 @pytest.mark.training
