@@ -1,15 +1,16 @@
 """What a killed process leaves behind is ended, and what it has ended itself is left alone."""
 
 import json
+import os
 import select
 import signal
 import subprocess
 import sys
-from os import close, pidfd_open
+import time
 
 import pytest
 
-from runtime import reaper
+from runtime import docker, reaper
 from tests.support.jobs import REPOSITORY
 
 # Starts a process that is deaf to SIGTERM or not, says its number, and waits for ever.
@@ -38,11 +39,40 @@ def test_a_child_ends_with_its_parent(kind, number):
         [sys.executable, "-c", PARENT, kind], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
     )
     assert parent.stdout is not None
-    child = pidfd_open(int(parent.stdout.readline()))  # readable once the child has ended
+    child = os.pidfd_open(int(parent.stdout.readline()))  # readable once the child has ended
     parent.send_signal(number)
     parent.communicate()
     assert select.select([child], [], [], 60)[0] == [child]
-    close(child)
+    os.close(child)
+
+
+# Runs a container that is deaf to SIGTERM, says so, and waits for ever.
+CONTAINER_PARENT = """
+import sys, time
+from runtime import docker, processes
+name = sys.argv[1]
+options = ["--entrypoint=sleep", "--sig-proxy=false"]
+processes.start(docker.run_command("slipway-serve", ["600"], name, options), container=name)
+while not docker.is_running(name):
+    time.sleep(0.1)
+print("up", flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.docker
+def test_a_container_ends_with_its_parent(images):
+    name = f"slipway-reaped-{os.getpid()}"
+    command = [sys.executable, "-c", CONTAINER_PARENT, name]
+    parent = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    assert parent.stdout.readline() == "up\n"
+    parent.kill()
+    parent.communicate()
+    deadline = time.monotonic() + 120
+    while docker.container_id(name):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_what_has_ended_is_not_asked_to_end_again():
