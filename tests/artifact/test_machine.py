@@ -99,13 +99,15 @@ def test_a_folder_in_memory_has_half_of_what_is_left(tmp_path, monkeypatch):
 def test_a_user_without_an_entry_in_the_passwd_file_gets_a_name(monkeypatch):
     for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("USER", "someone")
     name_user()
-    assert "LOGNAME" not in os.environ  # this user has an entry
+    assert "LOGNAME" not in os.environ  # there is a name
 
     def nobody(_):
         raise KeyError("uid not found")
 
     monkeypatch.setattr(pwd, "getpwuid", nobody)
+    monkeypatch.delenv("USER")
     monkeypatch.setenv("LOGNAME", "")  # undone at the end, whatever is set
     name_user()
     assert getpass.getuser() == str(os.getuid())
