@@ -4,6 +4,7 @@ And how results are printed and written, and how options are refused.
 """
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -76,13 +77,13 @@ def arguments(model, tmp_path) -> list[str]:
 
 
 def planted(fault: str) -> str:
-    return f"--process={{python}} -ISB {PLANTED} {fault}"
+    return f"--process={{python}} -ISB {shlex.quote(str(PLANTED))} {fault}"
 
 
 def faults_of_the_example(model: Path, only: tuple[str, ...] = ()) -> dict[str, str]:
     with workplace() as work:
         wanted = Wanted(
-            serve=Program(f"{{python}} {EXAMPLE}", work),
+            serve=Program(f"{{python}} {shlex.quote(str(EXAMPLE))}", work),
             sample=Sample(b"1,2,3\n4,5,6\n", "text/csv", model),
             only=only,
             side_by_side=1 if only else 5,

@@ -5,6 +5,7 @@ clauses for all offenders are some thousand processes: `make verify` looks at th
 """
 
 import dataclasses
+import shlex
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -29,7 +30,7 @@ from tests.support.offenders import (
 )
 
 pytestmark = pytest.mark.slow
-PLANTED = REPOSITORY / "tests" / "support" / "planted_server.py"
+PLANTED = shlex.quote(str(REPOSITORY / "tests" / "support" / "planted_server.py"))
 LIMITS = ContractLimits(
     serve_stop_s=4,
     start_s=20,

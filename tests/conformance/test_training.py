@@ -5,6 +5,7 @@ clauses for all offenders are some thousand processes: `make verify` looks at th
 """
 
 import dataclasses
+import shlex
 from collections.abc import Iterator
 from concurrent.futures import Future
 
@@ -26,7 +27,7 @@ from tests.support.offenders import (
 )
 
 pytestmark = pytest.mark.slow
-PLANTED = REPOSITORY / "tests" / "support" / "planted_training.py"
+PLANTED = shlex.quote(str(REPOSITORY / "tests" / "support" / "planted_training.py"))
 LIMITS = ContractLimits(train_stop_s=3, train_s=30, trains_s=5, early_s=0.2)
 # their offenders are in test_containers.py
 OF_IMAGES = {"starts_by_container_entrypoint", "runs_without_root"}
