@@ -171,7 +171,7 @@ BAD = [
     ),
     (
         [{"ranges": {"optimizer": ["sgd", "sdg"]}}],
-        "hyperparameter optimizer must be one of sgd, nag",
+        "hyperparameter optimizer must be one of auto, lbfgs, sgd, nag",
     ),
     ([{"hyperparameters": {"epoch": 3}}], "hyperparameter 'epoch' is unknown"),
     ([], "the recipe small has no tuning jobs"),
