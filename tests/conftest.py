@@ -1,6 +1,7 @@
 """Small real things that many tests start from: photos, jobs, artifacts, a container engine."""
 
 import fcntl
+import functools
 import logging
 import os
 import signal
@@ -10,6 +11,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import botocore.session
 import pytest
 
 from artifact.listening import ask_loopback_directly
@@ -30,6 +32,10 @@ TRAINING_FIXTURES = {"trained", "healthy", "stuck", "sound"}
 ask_loopback_directly()
 # torch in this process asks for the user's name, too.
 name_user()
+
+# Each of boto3's sessions reads the services' descriptions anew, which takes most of its time:
+# all sessions of the tests share one reader.
+botocore.session.create_loader = functools.cache(botocore.session.create_loader)
 
 # A shell ignores SIGINT for what it runs in the background; so would all that a test starts.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
