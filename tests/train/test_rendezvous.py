@@ -100,13 +100,14 @@ def test_a_first_host_that_is_gone_ends_a_host_whose_workers_wait_for_it(tmp_pat
     jobs = [name_hosts(make_job(tmp_path / host, {"train": 3}), host) for host in HOSTS]
     first, second = start_hosts(jobs)
     try:
-        _wait_for_a_worker(second)
+        for launcher in (first, second):
+            _wait_for_a_worker(launcher)
         waiting = workers_of(second)
         # none has time to leave its reason
         for worker in workers_of(first):
             worker.kill()
         first.kill()
-        first.communicate()
+        first.communicate(timeout=60)
         gone_at = time.monotonic()
         code, out = ended(second, timeout_s=60)
     finally:
