@@ -16,10 +16,12 @@ say() { echo "images: $name: $SECONDS s, $1"; }
 
 short() { LC_ALL=C tr -cd '\012\040-\176' | cut -c -70; }  # no letter is cut in two
 
+plain() { LC_ALL=C sed $'s/\033\\[[0-9;]*[A-Za-z]//g' | grep -v '^[[:space:]]*$'; }  # no colours
+
 pulse() {  # pulse PROCESS: what the build is at, until that process ends
     # The sleeping program keeps no pipe of ours open.
     while sleep "${PULSE_S:-10}" >/dev/null 2>&1 && kill -0 "$1" 2>/dev/null; do
-        say "$(tail -n 1 "$log" 2>/dev/null | short)"
+        say "$(tail -n 5 "$log" 2>/dev/null | plain | tail -n 1 | short)"
     done
 }
 
