@@ -105,9 +105,10 @@ def stepped(part: Part, lr: float, batch: int, seed: int) -> nn.Linear:
     layer = nn.Linear(FEATURES, CLASSES)
     optimizer = torch.optim.Adam(layer.parameters(), lr, fused=True)
     for _ in range(EPOCHS):
-        for indices in torch.randperm(len(labels)).split(batch):
+        for indices in torch.split(torch.randperm(len(labels)), batch):
             optimizer.zero_grad(set_to_none=True)
-            functional.cross_entropy(layer(features[indices]), labels[indices]).backward()
+            loss = functional.cross_entropy(layer(features[indices]), labels[indices])
+            loss.backward()  # type: ignore[no-untyped-call]  # torch's own gap
             optimizer.step()
     for parameter in layer.parameters():
         parameter.requires_grad_(False)

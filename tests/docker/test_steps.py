@@ -51,7 +51,13 @@ def test_a_failed_build_shows_its_last_lines_and_its_exit_code():
 
 def test_a_long_step_is_not_silent():
     with subprocess.Popen(
-        [STEPS, "slipway-x", "sh", "-c", "echo unpacking torch; printf '\\033[0m\\n'; exec sleep 600"],
+        [
+            STEPS,
+            "slipway-x",
+            "sh",
+            "-c",
+            "echo unpacking torch; printf '\\033[0m\\n'; exec sleep 600",
+        ],
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
