@@ -94,6 +94,23 @@ is_stand_in() {
     [[ $("$engine" image inspect --format "$format" "$1" 2>/dev/null) == stand-in ]]
 }
 
+# Sets proxies: options that give RUN this shell's proxies, which Docker keeps out of the image.
+# Docker's older builder takes no layer that was made with such options for a build without them,
+# nor the other way round. It does not compare their values, so one of them is always there: then
+# a change of the proxies, or a dead one, leaves the layers as they are.
+# Podman hands the proxies on by itself.
+choose_proxies() {
+    local variable upper value
+    proxies=()
+    if [[ $is_podman == yes ]]; then return; fi
+    proxies=(--build-arg "ftp_proxy=${ftp_proxy:-${FTP_PROXY:-}}")
+    for variable in http_proxy https_proxy no_proxy; do
+        upper=$(tr '[:lower:]' '[:upper:]' <<<"$variable")  # apt reads the lower case alone
+        value=${!variable:-${!upper:-}}
+        if [[ -n $value ]]; then proxies+=(--build-arg "$variable=$value"); fi
+    done
+}
+
 build() {  # build NAME: docker/NAME.Dockerfile becomes slipway-NAME, once in a run
     local name=$1 stands_on=$base began=$SECONDS options=(--platform linux/amd64)
     options+=(--build-arg "GIT_COMMIT=$commit" --build-arg "VERSION=$version")
@@ -111,10 +128,7 @@ build() {  # build NAME: docker/NAME.Dockerfile becomes slipway-NAME, once in a 
     options+=(--label "org.opencontainers.image.base.name=$stands_on")
     if [[ -n $source ]]; then options+=(--label "org.opencontainers.image.source=$source"); fi
     if [[ -n $network ]]; then options+=(--network "$network"); fi
-    # The engine hands these to RUN and keeps them out of the image.
-    for variable in http_proxy https_proxy no_proxy; do
-        if [[ -n ${!variable:-} ]]; then options+=(--build-arg "$variable"); fi
-    done
+    options+=(${proxies[@]+"${proxies[@]}"})
     echo "images: building slipway-$name:$tag on $base"
     say_whose_latest "$name"
     # SageMaker refuses OCI manifests, which are Podman's own.
@@ -167,6 +181,7 @@ export BUILDKIT_PROGRESS=plain  # what docker/steps.sh reads
 export BUILDX_NO_DEFAULT_ATTESTATIONS=1
 
 choose_base
+choose_proxies
 make_context
 network=${BUILD_NETWORK:-}
 # The networks that need a stand-in tend to need the host's name service and routes too.

@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import stat
 import subprocess
 import tarfile
@@ -30,12 +31,12 @@ def engine(request, monkeypatch):
     docker.call("image", "rm", *docker.images_named(f"{IMAGE}:*"))
 
 
-def build(root: Path) -> str:
+def build(root: Path, **variables: str) -> str:
     """What the build prints."""
     done = subprocess.run(
         ["docker/build.sh", "tiny"],
         cwd=root,
-        env={**os.environ, "BASE_IMAGE": "scratch"},
+        env={**os.environ, "BASE_IMAGE": "scratch"} | variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -78,6 +79,40 @@ def test_each_checkout_keeps_an_image_of_its_own(tmp_path, engine):
     described = [docker.image_description(name)["Id"] for name in own]
     assert len(set(described)) == 2
     assert docker.image_description(f"{IMAGE}:latest")["Id"] in described
+
+
+@pytest.mark.parametrize("buildkit", [True, False])
+def test_proxies_leave_the_layers_as_they_are(tmp_path, images, engine, buildkit):
+    """A second build needs no network, and what is said of proxies meanwhile does not matter."""
+    root = tiny_checkout(tmp_path / "checkout")
+    (root / "docker/tiny.Dockerfile").write_text(
+        f"FROM {images['serve']}\nRUN date +%s.%N >/tmp/made\nARG GIT_COMMIT\nARG VERSION\n"
+    )
+    variables = {}
+    if not buildkit:
+        variables["PATH"] = f"{client_without_buildkit(tmp_path)}:{os.environ['PATH']}"
+    build(root, **variables)
+    layers = docker.image_description(f"{IMAGE}:latest")["RootFS"]["Layers"]
+    dead = "http://127.0.0.1:9"
+    for proxies in ({"http_proxy": dead}, {"HTTPS_PROXY": dead, "no_proxy": "localhost"}):
+        build(root, **variables | proxies)
+        found = docker.image_description(f"{IMAGE}:latest")["RootFS"]["Layers"]
+        assert found == layers, proxies
+
+
+def client_without_buildkit(folder: Path) -> Path:
+    """A folder whose docker builds as a client from 23 on without the plug-in buildx."""
+    bin_folder = folder / "old"
+    bin_folder.mkdir()
+    real = shutil.which(os.environ["ENGINE"])
+    program = bin_folder / os.environ["ENGINE"]
+    program.write_text(
+        "#!/bin/sh\n"
+        'case "$1" in version) echo 23.0.0; exit ;; buildx) exit 1 ;; esac\n'
+        f"exec '{real}' \"$@\"\n"
+    )
+    program.chmod(0o755)
+    return bin_folder
 
 
 def test_a_path_with_a_colon_a_comma_and_a_blank(tmp_path, images):
