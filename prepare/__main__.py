@@ -11,6 +11,7 @@ from pathlib import Path
 
 from artifact.machine import cpu_count
 from artifact.names import escape_output, printable
+from artifact.passed_by import PassedBy
 from prepare.build import REPORT_FILE, empty_splits, prepare
 from prepare.options import Options
 from prepare.scan import PrepareError
@@ -20,6 +21,7 @@ from recipes.command_line import CommandLine
 FAILED = 1
 INTERRUPTED = 130  # as shells have it: 128 and SIGINT
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+LISTED = 200  # files that are named, each in a line
 SHARES = (0.7, 0.1, 0.2)  # of train, validation and test
 
 
@@ -54,6 +56,9 @@ def _disk_reason(error: OSError, options: Options) -> str:
 
 
 def _print_summary(summary: Summary, options: Options) -> None:
+    for sentence in summary.said:
+        print(f"prepare: {sentence}")
+    _print_passed(summary.passed)
     for path, reason in summary.broken.items():
         print(f"prepare: broken, left out: '{printable(path)}': {printable(reason)}")
     if len(summary.classes) == 1:
@@ -70,6 +75,17 @@ def _print_summary(summary: Summary, options: Options) -> None:
     figures = " ".join(f"{name}={value}" for name, value in summary.counts().items())
     report = printable(options.destination / REPORT_FILE)
     print(f"prepare: {figures} report={report}", flush=True)
+
+
+def _print_passed(passed: PassedBy) -> None:
+    """One line on all files of other kinds, and one on each that needs a look."""
+    if passed.kinds:
+        print(f"prepare: passed by: {passed.sentence()}")
+    reasons = sorted(passed.reasons().items())
+    for path, reason in reasons[:LISTED]:
+        print(f"prepare: left out: '{printable(path)}': {printable(reason)}")
+    if len(reasons) > LISTED:
+        print(f"prepare: left out: {len(reasons) - LISTED} more like these")
 
 
 def _parse(arguments: list[str] | None) -> Options:

@@ -18,7 +18,7 @@ from prepare.options import Options
 from prepare.photo_report import render_report
 from prepare.place import move_all, output_paths, remove_stale
 from prepare.progress import progress
-from prepare.scan import SPLITS, PrepareError, Source, scan
+from prepare.scan import SPLITS, PrepareError, Scan, Source, scan
 from prepare.split import assign
 from prepare.state import STAGING_FOLDER, PhotoRecord, PreparationState, Stamp, read_state
 from prepare.summary import Summary, summarise
@@ -48,18 +48,19 @@ def prepare(options: Options) -> Summary:
     Until every source is decoded the destination stays as it was, but for its staging folder; from
     then on prepare.json says `running` until all is in place. PrepareError or OSError on failure.
     """
-    sources, ignored = scan(options.source)
+    found = scan(options.source)
+    sources = found.sources
     earlier = read_state(options.destination)
     existed = options.destination.exists()
     staging = options.destination / STAGING_FOLDER
     shutil.rmtree(staging, ignore_errors=True)
     try:
         converted = _convert_changed(options, sources, earlier, staging)
-        _check(options, sources, converted)
+        _check(options, found, converted)
     except BaseException:
         shutil.rmtree(staging if existed else options.destination, ignore_errors=True)
         raise
-    return _finish(options, earlier, converted, ignored)
+    return _finish(options, earlier, converted, found)
 
 
 def empty_splits(summary: Summary) -> list[str]:
@@ -144,21 +145,23 @@ def _exit_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _check(options: Options, sources: Sequence[Source], converted: Converted) -> None:
+def _check(options: Options, found: Scan, converted: Converted) -> None:
     """PrepareError when broken photos must end the run, or when no photo is left."""
-    broken = converted.broken
+    broken = {source.path: reason for source, reason in converted.broken.items()}
+    broken |= found.passed.unreadable
     if broken and options.on_bad == "fail":
         first = sorted(broken.items())[:LISTED_BROKEN]
-        listed = "; ".join(f"'{source.path}': {reason}" for source, reason in first)
+        listed = "; ".join(f"'{path}': {reason}" for path, reason in first)
         raise PrepareError(f"{len(broken)} broken photos (--on-bad skip leaves them out): {listed}")
     if not converted.kept and not converted.new:
         raise PrepareError(
-            f"none of the {len(sources)} files under '{options.source}' is a photo that can be read"
+            f"none of the {len(found.sources)} files under '{options.source}' "
+            "is a photo that can be read"
         )
 
 
 def _finish(
-    options: Options, earlier: PreparationState, converted: Converted, ignored: list[str]
+    options: Options, earlier: PreparationState, converted: Converted, found: Scan
 ) -> Summary:
     """Split the photos, move each to its place, and write the lists, the report and the state."""
     folder = options.destination
@@ -167,7 +170,7 @@ def _finish(
     pixels = {source: photo.pixels for source, photo in photos.items()}
     splits = assign(pixels, options.split, options.seed)
     outputs = output_paths(splits)
-    summary = summarise(options, photos, splits, converted.broken, ignored)
+    summary = summarise(options, photos, splits, converted.broken, found)
     files = manifests(photos, splits, outputs, summary.classes, options.s3_uri)
     current = sorted([*outputs.values(), *files, REPORT_FILE])
     # Names every file that may be there from now on, so that a run after a kill can remove them.
@@ -188,7 +191,7 @@ def _finish(
         photos=_records(converted, outputs),
         outputs=current,
         broken=summary.broken,
-        ignored=ignored,
+        ignored=summary.ignored,
     ).write(folder)
     shutil.rmtree(staging)
     return summary

@@ -2,13 +2,16 @@
 
 import hashlib
 import os
+import unicodedata
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from artifact.names import is_text
 from prepare.scan import Source
 
 LONGEST_NAME = 240  # bytes; file systems take 255
 HASH_DIGITS = 8
+HALF_PAIRS = 0xDC00  # Python's letter for a byte that is not UTF-8, less the byte
 LONGEST_STEM = LONGEST_NAME - 14  # bytes: leaves room for a dash, a hash and the suffix
 
 
@@ -20,18 +23,32 @@ def output_paths(splits: Mapping[Source, str]) -> dict[Source, str]:
     taken: set[tuple[str, str]] = set()  # label, name in lower case: macOS ignores case
     paths = {}
     for source in sorted(splits):
-        stem = os.path.splitext(os.path.basename(source.path))[0]
+        stem = _as_text(os.path.splitext(os.path.basename(source.path))[0])
         short_hash = hashlib.sha256(os.fsencode(source.path)).hexdigest()[:HASH_DIGITS]
-        encoded = os.fsencode(stem)
-        if len(encoded) > LONGEST_STEM:
-            cut = os.fsdecode(encoded[:LONGEST_STEM]).rstrip()
-            stem = f"{cut}-{short_hash}"
+        if len(stem.encode()) > LONGEST_STEM:
+            stem = f"{_cut(stem)}-{short_hash}"
         name = f"{stem}.jpg"
         if (source.label, name.casefold()) in taken:
             name = f"{stem}-{short_hash}.jpg"
         taken.add((source.label, name.casefold()))
         paths[source] = f"{splits[source]}/{source.label}/{name}"
     return paths
+
+
+def _as_text(stem: str) -> str:
+    """A name that UTF-8 can hold, as S3 asks for: other bytes are written as in a URL."""
+    return "".join(
+        f"%{ord(letter) - HALF_PAIRS:02X}" if not is_text(letter) else letter for letter in stem
+    )
+
+
+def _cut(stem: str) -> str:
+    """The start of a name in at most LONGEST_STEM bytes, cut between two characters."""
+    # an incomplete character at the end is what "ignore" leaves out
+    whole = stem.encode()[:LONGEST_STEM].decode("utf-8", "ignore")
+    if unicodedata.combining(stem[len(whole)]):  # its letter would lose an accent
+        whole = whole.rstrip("".join(filter(unicodedata.combining, whole)))[:-1]
+    return whole.rstrip()
 
 
 def move_all(moves: Iterable[tuple[Path, Path]], parking: Path) -> None:

@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from artifact.passed_by import PassedBy
 from prepare.convert import Photo
 from prepare.options import Options
-from prepare.scan import SPLITS, Source
+from prepare.scan import SPLITS, Scan, Source
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,8 @@ class Summary:
     by_class: class to split to count. sizes: width and height of each photo, in pixels.
     duplicates: groups of equal photos of one class; conflicts: of several classes.
     leaks: groups that the source folder's own split has on more than one side.
+    passed: all files that are no photos; ignored: the paths of some of them. said: what was guessed
+    of the source's layout.
     """
 
     classes: tuple[str, ...]
@@ -29,7 +32,8 @@ class Summary:
     conflicts: list[list[str]]
     leaks: list[list[str]]
     broken: dict[str, str]
-    ignored: list[str]
+    passed: PassedBy
+    said: tuple[str, ...]
     presplit: bool
     split: tuple[float, ...]
     seed: int
@@ -38,6 +42,11 @@ class Summary:
     def photos(self) -> int:
         """The number of good photos."""
         return len(self.sizes)
+
+    @property
+    def ignored(self) -> list[str]:
+        """Paths of files that are no photos, as many as are kept."""
+        return sorted([*self.passed.paths, *self.passed.reasons()])
 
     @property
     def copies(self) -> int:
@@ -59,7 +68,7 @@ def summarise(
     photos: Mapping[Source, Photo],
     splits: Mapping[Source, str],
     broken: Mapping[Source, str],
-    ignored: list[str],
+    found: Scan,
 ) -> Summary:
     """Count what was found and done."""
     by_class = _by_class(splits)
@@ -83,7 +92,8 @@ def summarise(
         conflicts=[_paths(group) for group in conflicts],
         leaks=[_paths(group) for group in leaks],
         broken={source.path: reason for source, reason in sorted(broken.items())},
-        ignored=ignored,
+        passed=found.passed,
+        said=found.said,
         presplit=any(source.split for source in photos),
         split=options.split,
         seed=options.seed,

@@ -12,7 +12,7 @@ from prepare import __main__ as command
 from prepare import build
 from prepare.options import Options
 from prepare.progress import progress
-from prepare.scan import PrepareError, Source
+from prepare.scan import PrepareError, Scan, Source
 from prepare.summary import Summary
 from tests.support.preparations import PHOTO, summary
 
@@ -84,15 +84,16 @@ def test_five_broken_photos_are_named(tmp_path):
     sources = [Source(f"a/{number}", "a") for number in range(7)]
     broken = {source: "torn" for source in sources[:6]}
     converted = build.Converted({}, {}, {sources[6]: PHOTO}, broken)
+    found = Scan(sources)
     with pytest.raises(PrepareError) as caught:
-        build._check(options, sources, converted)
+        build._check(options, found, converted)
     assert str(caught.value).startswith("6 broken photos (--on-bad skip leaves them out): 'a/0'")
     assert str(caught.value).count("torn") == 5
-    build._check(replace(options, on_bad="skip"), sources, converted)
-    build._check(options, sources, build.Converted({}, {sources[6]: PHOTO}, {}, {}))
+    build._check(replace(options, on_bad="skip"), found, converted)
+    build._check(options, found, build.Converted({}, {sources[6]: PHOTO}, {}, {}))
     with pytest.raises(PrepareError, match="none of the 7 files under"):
         skip = replace(options, on_bad="skip")
-        build._check(skip, sources, build.Converted({}, {}, {}, broken))
+        build._check(skip, found, build.Converted({}, {}, {}, broken))
 
 
 # Tools that look at times must see no change.

@@ -187,9 +187,9 @@ def test_other_files_are_kept_apart_from_photos(tmp_path):
     photos(tmp_path, a=1)
     for name in ("readme.md", "a/.hidden.jpg", "a/labels.csv", "loose.jpg"):
         (tmp_path / name).write_text("x")
-    sources, ignored = scan(tmp_path)
-    assert [source.path for source in sources] == ["a/a 0.jpg"]
-    assert ignored == ["a/.hidden.jpg", "a/labels.csv", "loose.jpg", "readme.md"]
+    found = scan(tmp_path)
+    assert [source.path for source in found.sources] == ["a/a 0.jpg"]
+    assert sorted(found.passed.paths) == ["a/.hidden.jpg", "a/labels.csv", "loose.jpg", "readme.md"]
 
 
 @pytest.mark.slow

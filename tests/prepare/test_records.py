@@ -13,7 +13,7 @@ from prepare.convert import Photo, _format_changes, _mode_words, convert
 from prepare.manifests import COLUMNS, manifests
 from prepare.options import Options
 from prepare.photo_report import SHAPES, SIDES, _thumbnail, contact_sheet, histogram
-from prepare.scan import PrepareError, Source
+from prepare.scan import PrepareError, Scan, Source
 from prepare.state import PreparationState, read_state
 from prepare.summary import summarise
 from tests.support.photo_folders import picture, save
@@ -191,7 +191,7 @@ def test_equal_photos_are_duplicates_conflicts_and_leaks(tmp_path):
     splits = {source(path): "train" for path in pixels}
     splits[source("b3")] = "test"
     options = Options(tmp_path, tmp_path, seed=4)
-    found = summarise(options, photos, splits, {source("c1"): "torn"}, ["notes.txt"])
+    found = summarise(options, photos, splits, {source("c1"): "torn"}, Scan([]))
     assert found.classes == ("a", "b")
     assert found.by_class["b"] == {"train": 3, "validation": 0, "test": 1}
     assert found.by_split == {"train": 6, "validation": 0, "test": 1}
@@ -203,7 +203,7 @@ def test_equal_photos_are_duplicates_conflicts_and_leaks(tmp_path):
     assert not found.presplit
     assert found.photos == 7
     given = {source("a1", "train"): PHOTO}
-    assert summarise(options, given, {source("a1", "train"): "train"}, {}, []).presplit
+    assert summarise(options, given, {source("a1", "train"): "train"}, {}, Scan([])).presplit
 
 
 @pytest.mark.parametrize(

@@ -150,6 +150,21 @@ def test_a_cut_name_never_ends_with_a_blank():
     assert found == f"train/a/{'n' * 225}-{short_hash(f'a/{name}.png')}.jpg"
 
 
+@pytest.mark.parametrize("letter", ["あ", "😀", "é", "e\u0301"])
+def test_long_names_are_cut_at_a_character(letter):
+    (found,) = placed(f"a/{letter * 120}.png")
+    name = Path(found).name
+    kept = name.removesuffix(f"-{short_hash(f'a/{letter * 120}.png')}.jpg")
+    assert len(name.encode()) <= 240
+    assert kept == letter * (len(kept) // len(letter))
+    assert len(kept.encode()) > 220
+
+
+def test_a_name_that_is_not_utf_8_is_written_as_in_a_url():
+    (found,) = placed(os.fsdecode(b"a/caf\xe9.jpg"))
+    assert found == "train/a/caf%E9.jpg"
+
+
 def fill(folder: Path, **texts: str) -> dict[str, Path]:
     for name, text in texts.items():
         (folder / name).write_text(text)
@@ -199,17 +214,17 @@ def touch(folder: Path, *paths: str) -> None:
         (["train/1", "train/a/2"], [("train/a/2", "a", "train")], ["train/1"]),
         (["train/1", "cats/2"], [("cats/2", "cats", None), ("train/1", "train", None)], []),
         (["test/1", "cats/2"], [("cats/2", "cats", None), ("test/1", "test", None)], []),
-        (["a/1", "a/x.TXT", "a/.b/2"], [("a/1", "a", None)], ["a/.b/2", "a/x.TXT"]),
+        (["a/1", "a/x.TXT", "a/.b/2"], [("a/1", "a", None)], ["a/.b/", "a/x.TXT"]),
         (["a/1", "a/Thumbs.db"], [("a/1", "a", None)], ["a/Thumbs.db"]),
-        (["a/1", "__MACOSX/a/1"], [("a/1", "a", None)], ["__MACOSX/a/1"]),
-        (["train/a/1", ".git/x"], [("train/a/1", "a", "train")], [".git/x"]),
+        (["a/1", "__MACOSX/a/1"], [("a/1", "a", None)], ["__MACOSX/"]),
+        (["train/a/1", ".git/x"], [("train/a/1", "a", "train")], [".git/"]),
     ],
 )
 def test_layouts_of_a_folder(tmp_path, paths, sources, ignored):
     touch(tmp_path, *paths)
-    found, others = scan(tmp_path)
-    assert [(source.path, source.label, source.split) for source in found] == sources
-    assert others == ignored
+    found = scan(tmp_path)
+    assert [(source.path, source.label, source.split) for source in found.sources] == sources
+    assert sorted(found.passed.paths) == ignored
 
 
 def test_a_layout_that_is_neither_is_refused(tmp_path):

@@ -9,7 +9,7 @@ from prepare import build
 from prepare.convert import Photo
 from prepare.options import Options
 from prepare.photo_report import render_report
-from prepare.scan import Source
+from prepare.scan import Scan, Source
 from prepare.state import PhotoRecord, PreparationState
 from prepare.summary import summarise
 from tests.support.photo_folders import picture, save
@@ -47,7 +47,7 @@ def test_the_report_shows_sizes_and_shapes(tmp_path: Path):
     save(tmp_path / "train/a/1.jpg", picture(1))
     options = Options(tmp_path / "in", tmp_path)
     photos = {SOURCE: replace(PHOTO, width=300, height=150)}
-    summary = summarise(options, photos, {SOURCE: "train"}, {}, [])
+    summary = summarise(options, photos, {SOURCE: "train"}, {}, Scan([]))
     page = render_report(summary, tmp_path, {SOURCE: "train/a/1.jpg"}).decode()
     assert "128–223" in page  # the shorter side
     assert "178–249" in page  # twice as wide as high

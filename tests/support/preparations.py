@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 
+from artifact.passed_by import PassedBy
 from prepare.convert import Photo
 from prepare.summary import Summary
 
@@ -22,7 +23,8 @@ def summary(**changes: object) -> Summary:
         conflicts=[],
         leaks=[],
         broken={},
-        ignored=[],
+        passed=PassedBy(),
+        said=(),
         presplit=False,
         split=(0.7, 0.1, 0.2),
         seed=0,

@@ -13,12 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from artifact.channels import CHANNEL_NAMES
-from artifact.names import is_text, printable
+from artifact.class_names import ClassNameError, check_class_names
+from artifact.names import printable
+from artifact.passed_by import PassedBy
+from artifact.photo_layout import LayoutError, layout_of, unwrapped
 from train.data.copies import merge_copies
 from train.data.photo_index import Labels, PhotoIndex, PhotoPaths, fingerprint, index_photos
 from train.data.store_rows import Indices
 from train.job import JobError
 from train.progress import Progress
+
+LISTED = 200  # files left out that the log names
 
 log = logging.getLogger(__name__)
 
@@ -67,12 +72,14 @@ def read_channels(
     JobError without a train channel, when it is empty or has one class only, and when another
     channel is empty or has an unknown class.
     """
-    roles = _roles({name: path for name, path in folders.items() if name not in not_photos})
-    indexed = {}
-    for role, folder in roles.items():
-        indexed[role] = index_photos(folder, Progress(f"listing the {role} channel"))
-    classes = tuple(sorted(indexed["train"].classes))
-    _check(roles, indexed, classes)
+    given = {name: path for name, path in folders.items() if name not in not_photos}
+    try:
+        roles = _roles(given)
+        indexed = {role: _index(role, folder) for role, folder in roles.items()}
+        classes = tuple(sorted(indexed["train"].classes))
+        _check(roles, indexed, classes)
+    except (LayoutError, ClassNameError) as error:
+        raise JobError(str(error)) from error
     parts = {}
     for role, index in indexed.items():
         parts[role] = _photos(role, index, classes, multi_label)
@@ -87,19 +94,30 @@ def read_channels(
     )
 
 
+def _index(role: str, folder: Path) -> PhotoIndex:
+    """The photos of a channel. What was passed by is in the log."""
+    passed = PassedBy()
+    index = index_photos(folder, Progress(f"listing the {role} channel"), passed)
+    if passed.kinds:
+        log.info("passed by in the %s channel: %s", role, passed.sentence())
+    for path, reason in sorted(passed.reasons().items())[:LISTED]:
+        log.warning("left out of the %s channel: '%s': %s", role, printable(path), reason)
+    if len(passed.reasons()) > LISTED:
+        log.warning("left out of the %s channel: %d in all", role, len(passed.reasons()))
+    return index
+
+
 def _roles(folders: Mapping[str, Path]) -> dict[str, Path]:
-    """The folders by our names: train, validation, test.
+    """The folders of class folders by our names: train, validation, test.
 
     A single channel of any name may hold folders train/, valid/ and test/.
     """
     held_out = {*CHANNEL_NAMES["validation"], *CHANNEL_NAMES["test"]}
     if len(folders) == 1 and not folders.keys() & held_out:
-        only = next(iter(folders.values()))
-        inside = {path.name: path for path in sorted(only.iterdir()) if path.is_dir()}
-        nested = _named(inside)
-        if "train" in nested and len(nested) > 1:
-            return nested
-        return {"train": only}
+        layout = layout_of(next(iter(folders.values())))
+        if layout.said:
+            log.info(layout.said)
+        return {role or "train": place for role, place in layout.parts.items()}
     roles = _named(folders)
     known = ", ".join(", ".join(names) for names in CHANNEL_NAMES.values())
     for name in folders.keys() - {path.name for path in roles.values()}:
@@ -107,7 +125,7 @@ def _roles(folders: Mapping[str, Path]) -> dict[str, Path]:
     if "train" not in roles:
         found = ", ".join(sorted(folders)) or "none"
         raise JobError(f"input/data lacks the channel train; found: {found}")
-    return roles
+    return unwrapped(roles)
 
 
 def _named(folders: Mapping[str, Path]) -> dict[str, Path]:
@@ -130,13 +148,9 @@ def _check(
         raise JobError(f"{train} holds no photos; expected a folder of photos for each class")
     if len(classes) < 2:
         raise JobError(f"{train} holds one class only ('{classes[0]}'); a classifier needs two")
-    for name in classes:
-        if not is_text(name):
-            raise JobError(
-                f"{train} has a class '{printable(name)}' whose name is not UTF-8, "
-                "which no answer could hold; rename its folder"
-            )
+    check_class_names(classes, train)
     for role, index in indexed.items():
+        check_class_names({*classes, *index.classes}, f"the {role} channel with the train channel")
         unknown = sorted(index.classes.keys() - set(classes))
         if unknown:
             raise JobError(

@@ -7,7 +7,6 @@ import hashlib
 import itertools
 import operator
 import os
-import stat
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,12 +16,12 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-from artifact.photo_files import NOT_REGULAR
-from artifact.photo_formats import PhotoError
+from artifact.class_listing import class_listing
+from artifact.passed_by import PassedBy
+from artifact.photo_tree import Found
 from train.data.store_rows import Indices
 from train.progress import Progress
 
-PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 MISSING = -1  # fills up the Labels of a photo that has fewer than others
 AT_ONCE = 4096  # files hashed, or names joined, at a time
 
@@ -164,70 +163,34 @@ class Labels(Sequence[tuple[int, ...]]):
         return Labels(self.values[np.asarray(indices, np.int64)])
 
 
-def index_photos(folder: Path, progress: Progress) -> PhotoIndex:
-    """The photos in a folder of class folders.
+def index_photos(folder: Path, progress: Progress, passed: PassedBy) -> PhotoIndex:
+    """The photos in a folder of class folders. `passed` receives all other files.
 
-    OSError when a folder cannot be read, PhotoError for a photo that is no regular file.
+    OSError when a folder cannot be read, LayoutError for a class that lost all its photos.
     """
     index = PhotoIndex(folder)
-    with os.scandir(folder) as entries:
-        folders = [entry for entry in entries if not entry.name.startswith(".")]
-    folders = sorted(filter(_is_folder, folders), key=operator.attrgetter("name"))
-    for entry in folders:
-        names, sizes, changed = _photos_below(entry.path, f"{entry.name}/", progress)
+    for listed in class_listing(folder, folder, passed):
+        names, sizes, changed = _collect(listed.photos, progress)
         if names:
-            index.add_class(entry.name, names, sizes, changed)
+            index.add_class(listed.name, names, sizes, changed)
     return index
 
 
-def _photos_below(
-    folder: str, prefix: str, progress: Progress
+def _collect(
+    photos: Iterator[Found], progress: Progress
 ) -> tuple[list[str], "array[int]", "array[int]"]:
-    """Names, sizes and change times of the photos in a folder and in the folders below it.
-
-    prefix: put before each name. Links are followed.
-    """
+    """Names, sizes and change times of a class's photos."""
     names: list[str] = []
     sizes = _numbers()
     changed = _numbers()
-    waiting = [(folder, prefix)]
-    while waiting:
-        folder, prefix = waiting.pop()
-        counted = len(names)
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if _is_folder(entry):
-                    waiting.append((entry.path, f"{prefix}{entry.name}/"))
-                elif _is_photo(entry.name):
-                    status = _regular(entry)
-                    names.append(prefix + entry.name)
-                    sizes.append(status.st_size)
-                    changed.append(status.st_ctime_ns)
-                    if len(names) - counted == AT_ONCE:
-                        progress.add(AT_ONCE)
-                        counted = len(names)
-        progress.add(len(names) - counted)
+    for name, status in photos:
+        names.append(name)
+        sizes.append(status.st_size)
+        changed.append(status.st_ctime_ns)
+        if len(names) % AT_ONCE == 0:
+            progress.add(AT_ONCE)
+    progress.add(len(names) % AT_ONCE)
     return names, sizes, changed
-
-
-def _regular(entry: "os.DirEntry[str]") -> os.stat_result:
-    """A photo's status. PhotoError for a FIFO, a device and the like: to read them has no end."""
-    status = entry.stat()
-    if not stat.S_ISREG(status.st_mode):
-        raise PhotoError(f"photo '{entry.path}': {NOT_REGULAR}")
-    return status
-
-
-def _is_folder(entry: "os.DirEntry[str]") -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # links in a circle
-        return False
-
-
-def _is_photo(name: str) -> bool:
-    suffix = name[name.rfind(".") :].lower()  # os.path.splitext is slower, for a million names
-    return suffix in PHOTO_SUFFIXES and not name.startswith(".")
 
 
 def fingerprint(indexed: dict[str, PhotoIndex]) -> str:

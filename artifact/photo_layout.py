@@ -1,0 +1,152 @@
+"""How a folder of photos is laid out: classes, or parts of a split; the one rule for all programs.
+
+Folders of classes may lie a level or more deeper, alone in their folder, as archives unpack.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from artifact.channels import CHANNEL_NAMES, ROLE_OF
+from artifact.file_kinds import PHOTO_SUFFIXES, kind_of_folder, suffix_of
+from artifact.names import printable
+from artifact.passed_by import PassedBy
+from artifact.photo_tree import is_folder, photos_below
+
+LEVELS = 4  # that folders of classes may lie deeper
+
+
+class LayoutError(ValueError):
+    """A folder that could mean several things: one sentence for a user."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the folders of classes are.
+
+    parts: role, or "" where the folder is not split, to the folder that holds folders of classes.
+    said: a sentence on what was guessed, "" for nothing.
+    """
+
+    parts: dict[str, Path]
+    said: str = ""
+
+    @property
+    def split(self) -> bool:
+        """Whether the folder says which photos are for training, validation and testing."""
+        return "" not in self.parts
+
+
+def layout_of(folder: Path) -> Layout:
+    """The layout of a folder. LayoutError for one with two meanings, OSError when unreadable."""
+    for place in _wrappers(folder):
+        roles = _split(place)
+        if roles:
+            said = _said(folder, place, "train, validation and test lie")
+            return Layout(unwrapped(roles), said)
+    classes = _classes_in(folder)
+    return Layout({"": classes}, _said(folder, classes, "the classes are the folders"))
+
+
+def class_folders(folder: Path) -> "list[os.DirEntry[str]]":
+    """The folders right below a folder, but for those of systems, by name."""
+    with os.scandir(folder) as entries:
+        found = [entry for entry in entries if is_folder(entry) and not kind_of_folder(entry.name)]
+    return sorted(found, key=lambda entry: entry.name)
+
+
+def _said(folder: Path, place: Path, what: str) -> str:
+    if place == folder:
+        return ""
+    return f"{what} in '{printable(place.relative_to(folder))}'"
+
+
+def _wrappers(folder: Path) -> Iterator[Path]:
+    """The folder, and each folder that is alone in the one before it."""
+    place = folder
+    for _ in range(LEVELS):
+        yield place
+        only = _only_folder(place)
+        if only is None:
+            return
+        place = only
+
+
+def _classes_in(folder: Path) -> Path:
+    """The first folder on this way that holds several classes; the folder itself where none."""
+    for place in _wrappers(folder):
+        if len(_with_photos(place, most=2)) > 1:
+            return place
+    return folder
+
+
+def _only_folder(place: Path) -> Path | None:
+    """The one folder with photos, if photos lie deeper than right in it; None for several."""
+    if _has_loose_photos(place):
+        return None
+    names = _with_photos(place, most=2)
+    if len(names) != 1 or _has_loose_photos(place / names[0]):
+        return None
+    return place / names[0]
+
+
+def _with_photos(place: Path, most: int) -> list[str]:
+    """Names of folders that hold photos, or held some; texts and annotations do not count."""
+    found: list[str] = []
+    for entry in class_folders(place):
+        if _holds_photos(Path(entry.path)):
+            found.append(entry.name)
+        if len(found) == most:
+            break
+    return found
+
+
+def _holds_photos(folder: Path) -> bool:
+    passed = PassedBy()
+    for _ in photos_below(folder, passed):
+        return True
+    return passed.lost_photos()
+
+
+def _has_loose_photos(folder: Path) -> bool:
+    with os.scandir(folder) as entries:
+        return any(
+            suffix_of(entry.name) in PHOTO_SUFFIXES and not entry.name.startswith(".")
+            for entry in entries
+            if not is_folder(entry)
+        )
+
+
+def _split(folder: Path) -> dict[str, Path]:
+    """Role to folder where a folder holds train/ and other parts rather than classes; else {}."""
+    names = [entry.name for entry in class_folders(folder)]
+    parts = [name for name in names if name.lower() in ROLE_OF]
+    roles = {ROLE_OF[name.lower()] for name in parts}
+    if "train" not in roles:
+        return {}
+    foreign = [name for name in names if name not in parts and _holds_photos(folder / name)]
+    # beside train/ alone, other folders are classes, one of which is called "train"
+    if foreign and len(roles) == 1:
+        return {}
+    if foreign:
+        raise LayoutError(
+            f"'{folder}' holds parts of a split ({', '.join(parts)}) beside '{foreign[0]}'; "
+            "give a folder of classes, or one of train, validation and test alone"
+        )
+    found: dict[str, Path] = {}
+    for role in CHANNEL_NAMES:
+        own = [name for name in parts if ROLE_OF[name.lower()] == role]
+        if len(own) > 1:
+            raise LayoutError(f"'{folder}' holds {' and '.join(own)}, which both mean {role}")
+        if own:
+            found[role] = folder / own[0]
+    return found
+
+
+def unwrapped(roles: dict[str, Path]) -> dict[str, Path]:
+    """Each part's folder of classes, where all parts have it deeper: train/Images/<class>."""
+    deeper = {role: _classes_in(folder) for role, folder in roles.items()}
+    if all(deeper[role] != folder for role, folder in roles.items()):
+        return deeper
+    return roles

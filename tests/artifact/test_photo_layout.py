@@ -1,0 +1,46 @@
+"""How people lay out photos: where the classes lie, in every case and depth."""
+
+from pathlib import Path
+
+import pytest
+
+from artifact.photo_layout import LayoutError, layout_of
+
+
+def touch(folder: Path, *paths: str) -> Path:
+    for path in paths:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).touch()
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("paths", "parts"),
+    [
+        (["a/1.jpg", "b/1.jpg"], {"": "."}),
+        (["a/1.jpg"], {"": "."}),
+        (["a/2019/1.jpg", "a/x.jpg"], {"": "."}),
+        (["images/Images/a/1.jpg", "images/Images/b/1.jpg"], {"": "images/Images"}),
+        (["set/a/1.jpg", "set/b/1.jpg", "notes/x.txt"], {"": "set"}),
+        (["set/a/1.jpg", "set/b/1.jpg", "@eaDir/a/1.jpg"], {"": "set"}),
+        (["a/1.jpg", "b/1.mov"], {"": "."}),  # b has lost its photos
+        (["TRAIN/a/1.jpg", "TEST/a/1.jpg"], {"train": "TRAIN", "test": "TEST"}),
+        (["set/Train/a/1.jpg", "set/Val/a/1.jpg"], {"train": "set/Train", "validation": "set/Val"}),
+        (
+            ["train/Images/a/1.jpg", "train/Images/b/1.jpg", "test/Images/a/1", "test/Images/b/1"],
+            {"train": "train/Images", "test": "test/Images"},
+        ),
+        (["train/a/1.jpg", "train/b/1.jpg", "test/a/x/1.jpg"], {"train": "train", "test": "test"}),
+        (["train/a/1.jpg", "test/a/1.jpg", "docs/x.md"], {"train": "train", "test": "test"}),
+        (["bus/1.jpg", "train/1.jpg"], {"": "."}),  # train is a class
+    ],
+)
+def test_where_the_classes_lie(tmp_path, paths, parts):
+    found = layout_of(touch(tmp_path, *paths))
+    assert {role: str(path.relative_to(tmp_path)) for role, path in found.parts.items()} == parts
+    assert bool(found.said) == any(part.startswith(("images", "set")) for part in parts.values())
+
+
+def test_two_folders_of_one_part_are_refused(tmp_path):
+    with pytest.raises(LayoutError, match="val and valid, which both mean validation"):
+        layout_of(touch(tmp_path, "train/a/1.jpg", "val/a/1.jpg", "valid/a/1.jpg"))
