@@ -1,11 +1,14 @@
 """python -m prepare SRC DST: labelled photos to verified RGB, split, listed, reported.
 
-The photos may be in any mode and any mess.
+The photos may be in any mode and any mess. On several machines --step shard decodes a part of
+them on each, and --step join makes the destination from the shards.
 """
 
 import argparse
 import errno
+import re
 import sys
+from collections.abc import Iterable, Mapping
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -13,8 +16,9 @@ from artifact.machine import cpu_count
 from artifact.names import escape_output, printable
 from artifact.passed_by import PassedBy
 from prepare.build import REPORT_FILE, empty_splits, prepare
-from prepare.options import Options
+from prepare.options import ALL, SHARD, STEPS, Options
 from prepare.scan import PrepareError
+from prepare.shards import write_shard
 from prepare.summary import Summary
 from recipes.command_line import CommandLine
 
@@ -33,6 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
     escape_output()
     options = _parse(arguments)
     try:
+        if options.step == SHARD:
+            return _shard(options)
         summary = prepare(options)
     except PrepareError as error:
         return _fail(str(error))
@@ -47,6 +53,15 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def _shard(options: Options) -> int:
+    converted = write_shard(options)
+    _print_found(converted.found.said, converted.found.passed)
+    _print_broken({source.path: reason for source, reason in converted.broken.items()})
+    figures = f"photos={len(converted.new)} broken={len(converted.broken)}"
+    print(f"prepare: {figures} shard={printable(options.destination)}", flush=True)
+    return 0
+
+
 def _disk_reason(error: OSError, options: Options) -> str:
     path = error.filename2 or error.filename or options.destination
     reason = f"{error.strerror or error}: '{path}'"
@@ -55,12 +70,14 @@ def _disk_reason(error: OSError, options: Options) -> str:
     return reason
 
 
-def _print_summary(summary: Summary, options: Options) -> None:
-    for sentence in summary.said:
-        print(f"prepare: {sentence}")
-    _print_passed(summary.passed)
-    for path, reason in summary.broken.items():
+def _print_broken(broken: Mapping[str, str]) -> None:
+    for path, reason in broken.items():
         print(f"prepare: broken, left out: '{printable(path)}': {printable(reason)}")
+
+
+def _print_summary(summary: Summary, options: Options) -> None:
+    _print_found(summary.said, summary.passed)
+    _print_broken(summary.broken)
     if len(summary.classes) == 1:
         print(
             f"prepare: warning: there is one class only ('{printable(summary.classes[0])}'); "
@@ -77,8 +94,10 @@ def _print_summary(summary: Summary, options: Options) -> None:
     print(f"prepare: {figures} report={report}", flush=True)
 
 
-def _print_passed(passed: PassedBy) -> None:
-    """One line on all files of other kinds, and one on each that needs a look."""
+def _print_found(said: Iterable[str], passed: PassedBy) -> None:
+    """What was guessed; one line on all files of other kinds, one on each that needs a look."""
+    for sentence in said:
+        print(f"prepare: {sentence}")
     if passed.kinds:
         print(f"prepare: passed by: {passed.sentence()}")
     reasons = sorted(passed.reasons().items())
@@ -105,6 +124,10 @@ def _parse(arguments: list[str] | None) -> Options:
         workers=values.workers,
         on_bad=values.on_bad,
         s3_uri=values.s3_uri,
+        groups=values.groups,
+        keep_split=values.keep_split,
+        step=values.step,
+        part=values.part,
     )
 
 
@@ -120,13 +143,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "destination", type=Path, metavar="DST", help="folder to make or to bring up to date"
     )
-    parser.add_argument(
-        "--split",
-        type=_shares,
-        default=SHARES,
-        help="shares of train, validation and test (default 0.7,0.1,0.2)",
-    )
-    parser.add_argument("--seed", type=int, default=0, help="of the split (default 0)")
     parser.add_argument(
         "--workers",
         type=_positive,
@@ -144,7 +160,49 @@ def _parser() -> argparse.ArgumentParser:
         default="",
         help="prefix of each path in the manifests, such as s3://bucket/prefix",
     )
+    _add_split(parser)
+    _add_steps(parser)
     return parser
+
+
+def _add_split(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--split",
+        type=_shares,
+        default=SHARES,
+        help="shares of train, validation and test (default 0.7,0.1,0.2)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the split (default 0)")
+    parser.add_argument(
+        "--groups",
+        type=_pattern,
+        default="",
+        metavar="REGEX",
+        help="photos whose paths match alike stay on one side, such as those of one person: "
+        "'person(\\d+)'",
+    )
+    parser.add_argument(
+        "--keep-split",
+        type=Path,
+        metavar="MANIFEST",
+        help="a manifest.csv whose photos stay on their side (default: the destination's own)",
+    )
+
+
+def _add_steps(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--step",
+        choices=STEPS,
+        default=ALL,
+        help="shard: decode only, DST is a shard; join: SRC is a folder of shards (default all)",
+    )
+    parser.add_argument(
+        "--part",
+        type=_part,
+        default=(1, 1),
+        metavar="I/N",
+        help="of the photos that a shard takes: the first of four is 1/4 (default 1/1)",
+    )
 
 
 def _shares(text: str) -> tuple[float, ...]:
@@ -172,6 +230,23 @@ def _positive(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number of at least 1; found '{text}'")
     return int(text)
+
+
+def _part(text: str) -> tuple[int, int]:
+    number, _, parts = text.partition("/")
+    if not (number.isdigit() and parts.isdigit() and 1 <= int(number) <= int(parts)):
+        raise argparse.ArgumentTypeError(f"must be a part such as 1/4; found '{text}'")
+    return int(number), int(parts)
+
+
+def _pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(
+            f"must be a regular expression; found '{text}': {error}"
+        ) from error
+    return text
 
 
 def _fail(reason: str) -> int:

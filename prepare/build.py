@@ -1,45 +1,28 @@
 """A preparation, from the list of sources to the finished folder."""
 
-import hashlib
-import multiprocessing
-import os
 import shutil
-import signal
-import threading
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from artifact.model import write_atomically
-from prepare.convert import Photo, convert
+from prepare.convert import Photo
+from prepare.converted import Converted, stamp
+from prepare.earlier import earlier_places
+from prepare.groups import group_keys, group_names
 from prepare.manifests import manifests
-from prepare.options import Options
+from prepare.options import JOIN, Options
 from prepare.photo_report import render_report
 from prepare.place import move_all, output_paths, remove_stale
-from prepare.progress import progress
-from prepare.scan import SPLITS, PrepareError, Scan, Source, scan
+from prepare.scan import SPLITS, PrepareError, Source, scan
+from prepare.shards import read_shards
+from prepare.signature import SIGNATURES_FILE, read_signatures, signatures_file
 from prepare.split import assign
 from prepare.state import STAGING_FOLDER, PhotoRecord, PreparationState, Stamp, read_state
 from prepare.summary import Summary, summarise
+from prepare.workers import convert_all, staged
 
 REPORT_FILE = "report.html"
 LISTED_BROKEN = 5  # broken photos that an error sentence names
-CHUNK = 8  # photos per task of a worker: fewer messages between processes
-
-
-@dataclass(frozen=True)
-class Converted:
-    """What became of each source, before anything in the destination has changed."""
-
-    stamps: dict[str, Stamp]  # of each source path
-    kept: dict[Source, Photo]  # the output of the earlier run is still right
-    new: dict[Source, Photo]  # written to the staging folder
-    broken: dict[Source, str]  # the reason, a sentence
-
-    def photos(self) -> dict[Source, Photo]:
-        """All good photos, in the order of their paths."""
-        return dict(sorted({**self.kept, **self.new}.items()))
 
 
 def prepare(options: Options) -> Summary:
@@ -48,19 +31,25 @@ def prepare(options: Options) -> Summary:
     Until every source is decoded the destination stays as it was, but for its staging folder; from
     then on prepare.json says `running` until all is in place. PrepareError or OSError on failure.
     """
-    found = scan(options.source)
-    sources = found.sources
     earlier = read_state(options.destination)
     existed = options.destination.exists()
     staging = options.destination / STAGING_FOLDER
     shutil.rmtree(staging, ignore_errors=True)
     try:
-        converted = _convert_changed(options, sources, earlier, staging)
-        _check(options, found, converted)
+        places = earlier_places(options, earlier)
+        if options.step == JOIN:
+            converted = read_shards(options.source, staging)
+        else:
+            converted = _convert_changed(options, earlier, staging)
+        check(options, converted)
+        photos = converted.photos()
+        keys = group_keys(options.groups, photos)
+        groups = group_names(photos, [], keys)
+        splits = assign(groups, options.split, options.seed, places.of(photos))
     except BaseException:
         shutil.rmtree(staging if existed else options.destination, ignore_errors=True)
         raise
-    return _finish(options, earlier, converted, found)
+    return _finish(options, earlier, converted, splits)
 
 
 def empty_splits(summary: Summary) -> list[str]:
@@ -68,17 +57,17 @@ def empty_splits(summary: Summary) -> list[str]:
     return [split for split in SPLITS if not summary.by_split[split]]
 
 
-def _convert_changed(
-    options: Options, sources: Sequence[Source], earlier: PreparationState, staging: Path
-) -> Converted:
+def _convert_changed(options: Options, earlier: PreparationState, staging: Path) -> Converted:
     """Decode the sources that are new or changed since the earlier run."""
-    stamps = {source.path: _stamp(options.source / source.path) for source in sources}
+    found = scan(options.source)
+    sources = found.sources
+    stamps = {source.path: stamp(options.source / source.path) for source in sources}
     kept: dict[Source, Photo] = {}
     if earlier.complete:
         kept = _unchanged(options, sources, stamps, earlier)
     changed = [source for source in sources if source not in kept]
-    new, broken = _convert_all(options, changed, staging)
-    return Converted(stamps, kept, new, broken)
+    new, broken = convert_all(options, changed, staging)
+    return Converted(stamps, kept, new, broken, found)
 
 
 def _unchanged(
@@ -91,88 +80,59 @@ def _unchanged(
 
     They need not be decoded again.
     """
+    signatures = _signatures(options.destination, earlier)
     kept = {}
     for source in sources:
         known = earlier.photos.get(source.path)
-        if known is None or known["stamp"] != stamps[source.path]:
+        signature = signatures.get(source.path)
+        if known is None or signature is None or known["stamp"] != stamps[source.path]:
             continue
         output = options.destination / known["output"]
         if output.is_file() and output.stat().st_size == known["photo"]["bytes"]:
-            kept[source] = Photo.from_dict(known["photo"])
+            kept[source] = Photo.from_dict(known["photo"], signature)
     return kept
 
 
-def _convert_all(
-    options: Options, sources: Sequence[Source], staging: Path
-) -> tuple[dict[Source, Photo], dict[Source, str]]:
-    """Decode every source into the staging folder, in `workers` processes: photos, and reasons."""
-    staging.mkdir(parents=True)
-    photos: dict[Source, Photo] = {}
-    broken: dict[Source, str] = {}
-    pool = ProcessPoolExecutor(options.workers, initializer=_exit_with_parent)
+def _signatures(folder: Path, earlier: PreparationState) -> dict[str, bytes]:
+    """The signature of each photo of the earlier run, by its source; none where they are lost."""
     try:
-        results = pool.map(
-            convert,
-            [options.source / source.path for source in sources],
-            [_staged(staging, source) for source in sources],
-            chunksize=CHUNK,
-        )
-        shown = progress(results, "converting", len(sources))
-        for source, result in zip(sources, shown, strict=True):
-            if isinstance(result, Photo):
-                photos[source] = result
-            else:
-                broken[source] = result
-    finally:
-        # an interrupted run must not work through the rest first
-        pool.shutdown(cancel_futures=True)
-    return photos, broken
+        rows = read_signatures(folder / SIGNATURES_FILE)
+    except (OSError, ValueError):
+        return {}
+    if len(rows) != len(earlier.photos):
+        return {}
+    return {path: row.tobytes() for path, row in zip(earlier.photos, rows, strict=True)}
 
 
-def _exit_with_parent() -> None:
-    """Let this worker end when its parent was killed: else it would wait for work for ever.
-
-    The parent is asked for, not os.getppid(): that is the fork server's since Python 3.14.
-    """
-    parent = multiprocessing.parent_process()
-    assert parent is not None, "the pool runs it in a worker"
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C for all
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _check(options: Options, found: Scan, converted: Converted) -> None:
+def check(options: Options, converted: Converted) -> None:
     """PrepareError when broken photos must end the run, or when no photo is left."""
     broken = {source.path: reason for source, reason in converted.broken.items()}
-    broken |= found.passed.unreadable
+    broken |= converted.found.passed.unreadable
     if broken and options.on_bad == "fail":
         first = sorted(broken.items())[:LISTED_BROKEN]
         listed = "; ".join(f"'{path}': {reason}" for path, reason in first)
         raise PrepareError(f"{len(broken)} broken photos (--on-bad skip leaves them out): {listed}")
     if not converted.kept and not converted.new:
         raise PrepareError(
-            f"none of the {len(found.sources)} files under '{options.source}' "
+            f"none of the {len(converted.found.sources)} files under '{options.source}' "
             "is a photo that can be read"
         )
 
 
 def _finish(
-    options: Options, earlier: PreparationState, converted: Converted, found: Scan
+    options: Options,
+    earlier: PreparationState,
+    converted: Converted,
+    splits: Mapping[Source, str],
 ) -> Summary:
-    """Split the photos, move each to its place, and write the lists, the report and the state."""
+    """Move each photo to its place, and write the lists, the report and the state."""
     folder = options.destination
     staging = folder / STAGING_FOLDER
     photos = converted.photos()
-    pixels = {source: photo.pixels for source, photo in photos.items()}
-    splits = assign(pixels, options.split, options.seed)
     outputs = output_paths(splits)
-    summary = summarise(options, photos, splits, converted.broken, found)
+    summary = summarise(options, photos, splits, converted.broken, converted.found)
     files = manifests(photos, splits, outputs, summary.classes, options.s3_uri)
-    current = sorted([*outputs.values(), *files, REPORT_FILE])
+    current = sorted([*outputs.values(), *files, REPORT_FILE, SIGNATURES_FILE])
     # Names every file that may be there from now on, so that a run after a kill can remove them.
     PreparationState(
         options=options.recorded(),
@@ -183,6 +143,8 @@ def _finish(
     files[REPORT_FILE] = render_report(summary, folder, outputs)
     for name, data in files.items():
         _write_changed(folder / name, data, staging)
+    signatures = signatures_file(photo.signature for photo in photos.values())
+    _write_changed(folder / SIGNATURES_FILE, signatures, staging)
     remove_stale(folder, earlier.outputs, current)
     PreparationState(
         complete=True,
@@ -205,7 +167,7 @@ def _moves(
     for source in converted.kept:
         moves.append((folder / earlier.photos[source.path]["output"], folder / outputs[source]))
     for source in converted.new:
-        moves.append((_staged(folder / STAGING_FOLDER, source), folder / outputs[source]))
+        moves.append((staged(folder / STAGING_FOLDER, source), folder / outputs[source]))
     return moves
 
 
@@ -224,12 +186,3 @@ def _records(converted: Converted, outputs: dict[Source, str]) -> dict[str, Phot
         }
         for source, photo in converted.photos().items()
     }
-
-
-def _staged(staging: Path, source: Source) -> Path:
-    return staging / hashlib.sha256(os.fsencode(source.path)).hexdigest()
-
-
-def _stamp(path: Path) -> Stamp:
-    status = path.stat()
-    return [status.st_size, status.st_mtime_ns]

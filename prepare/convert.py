@@ -2,14 +2,15 @@
 
 import hashlib
 import io
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from PIL import Image
 
 from artifact.photo_files import read_regular
 from artifact.preprocessing import PhotoError, decode, open_photo
+from prepare.signature import Signature, sharpness, signature
 
 JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
 ORIENTATION_TAG = 0x0112
@@ -39,13 +40,15 @@ class PhotoDict(TypedDict):
     changes: list[str]
     sha256: str
     bytes: int
+    sharpness: NotRequired[float]
 
 
 @dataclass(frozen=True)
 class Photo:
     """What became of a source.
 
-    pixels: SHA-256 of its decoded pixels. sha256 and bytes: of the output file.
+    pixels: SHA-256 of its decoded pixels. sha256 and bytes: of the output file. sharpness and
+    signature: as prepare/signature.py has them.
     """
 
     pixels: str
@@ -56,17 +59,21 @@ class Photo:
     changes: tuple[str, ...]
     sha256: str
     bytes: int
+    sharpness: float = 0.0
+    signature: Signature = field(default=b"", repr=False)
 
     def as_dict(self) -> PhotoDict:
-        """The photo as JSON takes it."""
-        values: PhotoDict = asdict(self)  # type: ignore[assignment]  # asdict gives a plain dict
+        """The photo as JSON takes it; signatures have a file of their own."""
+        fields = asdict(self)
+        del fields["signature"]
+        values: PhotoDict = fields  # type: ignore[assignment]  # asdict gives a plain dict
         values["changes"] = list(self.changes)
         return values
 
     @classmethod
-    def from_dict(cls, values: PhotoDict) -> "Photo":
-        """The photo that as_dict wrote."""
-        fields = {**values, "changes": tuple(values["changes"])}
+    def from_dict(cls, values: PhotoDict, signature: Signature = b"") -> "Photo":
+        """The photo that as_dict wrote, with its signature."""
+        fields = {**values, "changes": tuple(values["changes"]), "signature": signature}
         return cls(**fields)  # type: ignore[arg-type]  # a dict's values have one type for mypy
 
 
@@ -103,6 +110,8 @@ def convert(source: Path, destination: Path) -> Photo | str:
         changes=changes,
         sha256=hashlib.sha256(data).hexdigest(),
         bytes=len(data),
+        sharpness=sharpness(photo),
+        signature=signature(photo),
     )
 
 

@@ -26,6 +26,11 @@ class Preparation:
     on_bad: str = _option("", "`skip` leaves broken photos out and lists them; `fail` ends")
     s3_uri: str = _option("", "prefix of each path in the manifests, such as `s3://bucket/prefix`")
 
+    groups: str = _option(
+        "", "regular expression; photos whose paths match it alike stay on one side of the split"
+    )
+    keep_split: str = _option("", "a `manifest.csv` whose photos stay on their side of the split")
+
     def options(self) -> list[str]:
         """The options for the command line, such as `--split=0.7,0.1,0.2`."""
         words = []

@@ -10,6 +10,7 @@ import pytest
 
 from prepare import __main__ as command
 from prepare import build
+from prepare.converted import Converted
 from prepare.options import Options
 from prepare.progress import progress
 from prepare.scan import PrepareError, Scan, Source
@@ -83,17 +84,17 @@ def test_five_broken_photos_are_named(tmp_path):
     options = Options(tmp_path / "in", tmp_path / "out", on_bad="fail")
     sources = [Source(f"a/{number}", "a") for number in range(7)]
     broken = {source: "torn" for source in sources[:6]}
-    converted = build.Converted({}, {}, {sources[6]: PHOTO}, broken)
     found = Scan(sources)
+    converted = Converted({}, {}, {sources[6]: PHOTO}, broken, found)
     with pytest.raises(PrepareError) as caught:
-        build._check(options, found, converted)
+        build.check(options, converted)
     assert str(caught.value).startswith("6 broken photos (--on-bad skip leaves them out): 'a/0'")
     assert str(caught.value).count("torn") == 5
-    build._check(replace(options, on_bad="skip"), found, converted)
-    build._check(options, found, build.Converted({}, {sources[6]: PHOTO}, {}, {}))
+    build.check(replace(options, on_bad="skip"), converted)
+    build.check(options, Converted({}, {sources[6]: PHOTO}, {}, {}, found))
     with pytest.raises(PrepareError, match="none of the 7 files under"):
         skip = replace(options, on_bad="skip")
-        build._check(skip, found, build.Converted({}, {}, {}, broken))
+        build.check(skip, Converted({}, {}, {}, broken, found))
 
 
 # Tools that look at times must see no change.

@@ -69,17 +69,19 @@ def test_each_class_is_split_for_itself():
         assert splits == ["test"] * 3 + ["train"] * 5 + ["validation"] * 2
 
 
-def test_a_photo_of_two_classes_counts_once_in_the_first():
+def test_a_photo_of_two_classes_goes_where_both_lack_one():
     shared = {Source("a/1", "a"): "same", Source("b/1", "b"): "same", Source("b/2", "b"): "own"}
     found = assign(shared, (0.5, 0, 0.5), seed=0)
     assert found[Source("a/1", "a")] == found[Source("b/1", "b")] == "train"
-    assert found[Source("b/2", "b")] == "train"  # the only one that counts for b
+    assert found[Source("b/2", "b")] == "test"
 
 
-def test_a_given_split_wins():
+def test_a_given_split_wins_and_its_copies_join_it():
     given = Source("train/a/1", "a", "train")
     free = Source("a/2", "a")
-    assert assign({given: "x", free: "x"}, (0, 0, 1), seed=0) == {given: "train", free: "test"}
+    other = Source("a/3", "a")
+    found = assign({given: "x", free: "x", other: "y"}, (0, 0, 1), seed=0)
+    assert found == {given: "train", free: "train", other: "test"}
 
 
 @pytest.mark.parametrize(
@@ -107,7 +109,7 @@ def test_options_have_defaults(tmp_path):
     assert options.on_bad == "skip"
     assert options.s3_uri == ""
     assert options.workers >= 1
-    recorded = {"split": [0.7, 0.1, 0.2], "seed": 0, "on_bad": "skip", "s3_uri": ""}
+    recorded = {"split": [0.7, 0.1, 0.2], "seed": 0, "on_bad": "skip", "s3_uri": "", "groups": ""}
     assert options.recorded() == recorded
     assert _parse([str(tmp_path / "in"), str(tmp_path / "out"), "--workers", "1"]).workers == 1
 

@@ -10,11 +10,12 @@ from prepare.convert import Photo
 from prepare.options import Options
 from prepare.photo_report import render_report
 from prepare.scan import Scan, Source
+from prepare.signature import LAYOUT, SIGNATURES_FILE, signatures_file
 from prepare.state import PhotoRecord, PreparationState
 from prepare.summary import summarise
 from tests.support.photo_folders import picture, save
 
-PHOTO = Photo("p", "JPEG", "RGB", 200, 100, (), "s", 4)
+PHOTO = Photo("p", "JPEG", "RGB", 200, 100, (), "s", 4, signature=bytes(LAYOUT.itemsize))
 SOURCE = Source("a/1.jpg", "a")
 
 
@@ -29,6 +30,7 @@ SOURCE = Source("a/1.jpg", "a")
     ],
 )
 def test_a_photo_is_kept_while_source_and_output_are_as_recorded(tmp_path, stamp, output, kept):
+    (tmp_path / SIGNATURES_FILE).write_bytes(signatures_file([PHOTO.signature]))
     options = Options(tmp_path / "in", tmp_path)
     record: PhotoRecord = {"stamp": [4, 1], "output": "1.jpg", "photo": PHOTO.as_dict()}
     state = PreparationState(complete=True, photos={SOURCE.path: record})
@@ -39,6 +41,8 @@ def test_a_photo_is_kept_while_source_and_output_are_as_recorded(tmp_path, stamp
     if kept:
         expected = {SOURCE: PHOTO}
     assert found == expected
+    (tmp_path / SIGNATURES_FILE).unlink()
+    assert build._unchanged(options, [SOURCE], {SOURCE.path: stamp}, state) == {}
     new = Source("a/2.jpg", "a")
     assert build._unchanged(options, [new], {new.path: stamp}, state) == {}
 

@@ -1,0 +1,77 @@
+"""Which photos belong together: equal ones, near copies, and those of one person, burst or video.
+
+A group stays on one side of the split.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+
+from prepare.convert import Photo
+from prepare.scan import PrepareError, Source
+
+
+class Union:
+    """Sets of items that are joined pair by pair (a disjoint-set forest)."""
+
+    def __init__(self) -> None:
+        self._parent: dict[object, object] = {}
+
+    def root(self, item: object) -> object:
+        """The item that stands for the set which this one is in."""
+        root = item
+        while (parent := self._parent.get(root, root)) != root:
+            root = parent
+        while item != root:  # the next search is short
+            following = self._parent.get(item, item)
+            self._parent[item] = root
+            item = following
+        return root
+
+    def join(self, one: object, other: object) -> None:
+        """Put the sets of both into one."""
+        self._parent[self.root(one)] = self.root(other)
+
+
+def group_names(
+    photos: Mapping[Source, Photo],
+    near: Iterable[tuple[Source, Source]],
+    keys: Mapping[Source, str],
+) -> dict[Source, str]:
+    """The group of each source, named by the least hash of its photos' pixels.
+
+    near: pairs of near copies. keys: of sources that belong together, such as a person's name.
+    """
+    union = Union()
+    for source, photo in photos.items():
+        union.join(source, ("pixels", photo.pixels))
+    for source, key in keys.items():
+        union.join(source, ("key", key))
+    for one, other in near:
+        union.join(one, other)
+    root_of = {source: union.root(source) for source in photos}
+    names: dict[object, str] = {}
+    for source, root in root_of.items():
+        pixels = photos[source].pixels
+        names[root] = min(pixels, names.get(root, pixels))
+    return {source: names[root] for source, root in root_of.items()}
+
+
+def group_keys(pattern: str, sources: Iterable[Source]) -> dict[Source, str]:
+    """The key of each source whose path has one.
+
+    pattern: a regular expression, searched for in a path. The key is what its groups match, or all
+    that it matches where it has none. PrepareError for one that no path has.
+    """
+    if not pattern:
+        return {}
+    compiled = re.compile(pattern)
+    keys = {}
+    for source in sources:
+        match = compiled.search(source.path)
+        if match is None:
+            continue
+        parts = match.groups() or (match[0],)
+        keys[source] = "\0".join(part or "" for part in parts)
+    if not keys:
+        raise PrepareError(f"--groups: no photo's path has '{pattern}'")
+    return keys
