@@ -68,14 +68,25 @@ def fields_now(job: Record, trial: Record) -> Record:
         fields["FailureReason"] = f"AlgorithmError: {trial['reason']}"[:REASON_LENGTH]
     if status != RUNNING:
         fields["TrainingTimeInSeconds"] = round((ended or 0) - (began or 0))
-    if trial["objective"] is not None:
+    last = last_value(trial)
+    if last is not None:
         metric = {
             "MetricName": metric_of(job)["Name"],
-            "Value": trial["objective"],
+            "Value": last,
             "Timestamp": ended or time.time(),
         }
         fields["FinalMetricDataList"] = [metric]
     return fields
+
+
+def last_value(trial: Record) -> float | None:
+    """The last value that a trial printed, by which SageMaker judges it; None without one.
+
+    tuning.json's objective is the best of the curve.
+    """
+    if trial["objective"] is None:
+        return None
+    return float(trial["curve"][-1])
 
 
 def transitions(trial: Record) -> list[Record]:
@@ -100,15 +111,15 @@ def counters(job: Record) -> Record:
     """The fields of the tuning job's record that count its trials. job: as tuning.json has it."""
     trials = job["trials"]
     statuses = [trial["status"] for trial in trials]
-    with_value = [
-        trial
-        for trial in trials
-        if trial["objective"] is not None and trial["status"] in ("Completed", "Stopped")
-    ]
+    values: dict[str, float] = {}
+    for trial in trials:
+        last = last_value(trial)
+        if last is not None and trial["status"] in ("Completed", "Stopped"):
+            values[trial["name"]] = last
     best = None
-    if with_value:
+    if values:
         choose = max if job["direction"] == "Maximize" else min
-        best = choose(with_value, key=lambda trial: trial["objective"])["name"]
+        best = choose(values, key=values.__getitem__)
     running = statuses.count(RUNNING)
     return {
         "BestName": best,
@@ -120,9 +131,9 @@ def counters(job: Record) -> Record:
             "RetryableError": 0,  # tune starts no failed training again
         },
         "ObjectiveStatusCounters": {
-            "Succeeded": len(with_value),
+            "Succeeded": len(values),
             "Pending": running,
-            "Failed": len(trials) - len(with_value) - running,
+            "Failed": len(trials) - len(values) - running,
         },
     }
 

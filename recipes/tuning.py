@@ -13,7 +13,10 @@ def _option(default: object, sets: str) -> Any:
 
 @dataclass(frozen=True)
 class Objective:
-    """The metric that a search follows: the last value of the regex's first group in the output.
+    """The metric that a search follows: the regex's first group in the output.
+
+    A trial counts with its best value, as a training keeps the weights of its best epoch. SageMaker
+    itself takes the last one.
 
     The default reads the lines of epochs alone. The lines about the finished artifact would count
     as one more epoch, and trials that share a process export no artifact.
@@ -23,7 +26,7 @@ class Objective:
     regex: str = _option(
         r"epoch=.* validation_accuracy=([0-9.]+)",
         "regular expression for the lines that a training prints. Its first group is the value. "
-        "The last value counts",
+        "The best value of a training counts here, the last one on SageMaker",
     )
     direction: str = _option("Maximize", "`Maximize` or `Minimize`")
 

@@ -1,11 +1,12 @@
 """SageMaker's answers about a tuning job in the form of results. It asks SageMaker nothing."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from artifact.json_text import read_json
-from tune.results import Trial, TuningJob
+from tune.results import Trial, TuningJob, best_value
 
 Answer = dict[str, Any]  # as boto3 gives it
 Summaries = list[Answer]  # of training jobs
@@ -42,7 +43,8 @@ def tuning_job(
     for summary in summaries:
         given = own.get(summary.get("TrainingJobDefinitionName", ""), static)
         curve = curves.get(summary["TrainingJobName"], ())
-        trials.append(_trial(summary, given, curve, reason_of))
+        trial = _trial(summary, given, curve, reason_of)
+        trials.append(_judged_by_curve(trial, direction))
     return TuningJob(
         name=job["HyperParameterTuningJobName"],
         objective=metric,
@@ -55,6 +57,17 @@ def tuning_job(
         parents=tuple(names_of_parents(job)),
         warm_start=job.get("WarmStartConfig", {}).get("WarmStartType", ""),
     )
+
+
+def _judged_by_curve(trial: Trial, direction: str) -> Trial:
+    """The trial with the best value of its curve, where there is one, in place of its last value.
+
+    Its artifact is that of the best epoch.
+    """
+    best = best_value(trial.curve, direction)
+    if trial.objective is None or best is None:
+        return trial
+    return replace(trial, objective=best)
 
 
 def names_of_parents(job: Answer) -> list[str]:

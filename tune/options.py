@@ -39,7 +39,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--own-values-first",
         action="store_true",
-        help="the first training takes the recipe's own values: the best is at least as good",
+        help="end at once where the first training cannot take the recipe's own values; "
+        "it takes them wherever the ranges hold them",
     )
     _add_ways_to_run(parser)
     return parser.parse_args(arguments)

@@ -4,6 +4,8 @@ A tuning job of this machine and one of SageMaker have the same form here.
 """
 
 import json
+import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,8 @@ class Trial:
     """One training job of a search.
 
     hyperparameters: all that it ran with, as texts; tuned: names of those that the search chose.
-    objective: the last value in its output; None without any. curve: all values, in order.
+    objective: the best value of its curve, as a training keeps the weights of its best epoch; None
+    without any. curve: all values in its output, in order.
     reason: why it failed or was stopped, else empty. started, ended: ISO 8601 with zone, None
     while that is to come.
     """
@@ -71,7 +74,7 @@ class TuningJob:
         return sorted(valued, key=_objective, reverse=self.direction == "Maximize")
 
     def best(self) -> Trial | None:
-        """The best of those that ended by last value; as on SageMaker, stopped ones count."""
+        """The best of those that ended; as on SageMaker, stopped ones count."""
         for trial in self.ordered():
             if trial.status in ("Completed", "Stopped"):
                 return trial
@@ -83,6 +86,13 @@ def sign_of(direction: str) -> int:
     if direction == "Maximize":
         return 1
     return -1
+
+
+def best_value(curve: Sequence[float], direction: str) -> float | None:
+    """The best finite value of a curve; None without any."""
+    sign = sign_of(direction)
+    finite = [value for value in curve if math.isfinite(value)]
+    return max(finite, key=lambda value: sign * value, default=None)
 
 
 def job_of(tuning: Tuning, status: str = "", trials: tuple[Trial, ...] = ()) -> TuningJob:

@@ -33,8 +33,8 @@ class SearchSettings:
     document: the recipe's YAML; changed: static hyperparameters with other values; channels: name
     to folder; parents: files of other searches' results; variables: names of those of this
     environment that containers get; storage: a database's URL, None for a file in `out`;
-    own_values_first: the first trial takes the recipe's own values; recipe_file: the file that
-    errors about the recipe name.
+    own_values_first: the first trial must be able to take the recipe's own values; recipe_file: the
+    file that errors about the recipe name.
     """
 
     out: Path

@@ -15,7 +15,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from recipes.tuning import Tuning
-from tune.results import Trial, TuningJob, job_of, sign_of
+from tune.results import Trial, TuningJob, best_value, job_of, sign_of
 from tune.search import IMPORTED, PARENT, curve_of
 
 # User attributes of a trial
@@ -74,7 +74,8 @@ def ended_early(
         return f"its {budgets.time_s} s are over"
     # Higher is better from here on, whatever the direction.
     sign = sign_of(tuning.objective.direction)
-    values = [sign * value for value in _values_in_order(trials)]
+    found = _values_in_order(trials, tuning.objective.direction)
+    values = [sign * value for value in found]
     best = max(values, default=-math.inf)
     if budgets.target is not None and best >= sign * budgets.target:
         return f"its target {budgets.target:g} is reached"
@@ -86,13 +87,17 @@ def ended_early(
     return None
 
 
-def _values_in_order(trials: Sequence[FrozenTrial]) -> list[float]:
+def _values_in_order(trials: Sequence[FrozenTrial], direction: str) -> list[float]:
     """The objectives of the trials that ended with one, in the order of their ends."""
     ended: list[tuple[datetime, float]] = []
     for trial in trials:
         when = trial.datetime_complete
-        if trial.state in FINISHED and trial.value is not None and when is not None:
-            ended.append((when, trial.value))
+        # Optuna gives a stopped trial its last value, not its best.
+        value = best_value(curve_of(trial), direction)
+        if value is None:
+            value = trial.value
+        if trial.state in FINISHED and value is not None and when is not None:
+            ended.append((when, value))
     ended.sort(key=lambda pair: pair[0])
     return [value for _, value in ended]
 
@@ -236,15 +241,15 @@ def form(study: optuna.Study, tuning: Tuning, status: str) -> TuningJob:
 
 def _form(trial: FrozenTrial, tuning: Tuning) -> Trial:
     curve = curve_of(trial)
-    last = None
-    if curve and trial.state != TrialState.FAIL:
-        last = curve[-1]
+    objective = None
+    if trial.state != TrialState.FAIL:
+        objective = best_value(curve, tuning.objective.direction)
     return Trial(
         name=trial.user_attrs[NAME],
         status=STATUS[trial.state],
         hyperparameters=trial.user_attrs[TEXTS],
         tuned=tuple(entry.name for entry in tuning.ranges),
-        objective=last,
+        objective=objective,
         curve=curve,
         reason=trial.user_attrs.get(REASON, ""),
         started=_moment(trial.datetime_start),

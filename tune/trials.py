@@ -18,6 +18,7 @@ from optuna.trial import TrialState
 
 from recipes.tuning import Tuning
 from runtime import opt_ml
+from tune.results import best_value
 from tune.search import choose
 from tune.storage import HEARTBEAT_S
 from tune.trial_runners import Engine, Failed
@@ -39,7 +40,7 @@ class Running:
     over: threading.Event = field(default_factory=threading.Event)
 
     def stop(self, why: str) -> None:
-        """End its training early; it counts with its last value."""
+        """End its training early; it counts with the best of its values."""
         if not self.why:
             self.why = why
             self.engine.stop()
@@ -150,7 +151,8 @@ def conclude(running: Running, reason: str, leaving: bool) -> None:
         )
         _end(trial, TrialState.FAIL, reason=never)
     else:
-        _end(trial, TrialState.COMPLETE, value=running.values[-1])
+        best = best_value(running.values, running.tuning.objective.direction)
+        _end(trial, TrialState.COMPLETE, value=best)
 
 
 def _end(

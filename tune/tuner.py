@@ -15,7 +15,7 @@ from tune.best_files import write_best
 from tune.clock import Clock
 from tune.errors import SearchError
 from tune.interruption import Interruption
-from tune.own_values import own_values
+from tune.own_values import first_values
 from tune.ranking import counted_trials
 from tune.results import Trial, TuningJob, write_results
 from tune.search import make_study
@@ -95,9 +95,7 @@ class Tuner:
         imported: list[tuple[str, Trial]] = []
         for parent in parents:
             imported += [(parent.name, trial) for trial in legal(tuning, parent)]
-        first = None
-        if self.settings.own_values_first and tuning == self.settings.recipe().tuning[0]:
-            first = own_values(self.settings.recipe())
+        first = first_values(self.recipe, tuning, imported)
         study = make_study(self.storage, tuning, imported, first)
         self._current = (study, tuning)
         clock = Clock(study)

@@ -1,6 +1,7 @@
 """What a tuning job takes from its parents: the results that fit.
 
-As on SageMaker, only configurations and their last values are carried over: no weights, no curves.
+As on SageMaker, only configurations and one value of each are carried over: no weights, no curves.
+Here it is the best value of the curve.
 """
 
 import math

@@ -17,6 +17,7 @@ from recipes.recipe import parse_recipe
 from tests.support.jobs import REPOSITORY
 from tests.support.tuning import search_here, settings
 from tests.support.warm_processes import run as run_warm
+from tune.results import read_results
 from tune.search_settings import BEST_FILE, BEST_RECIPE_FILE, RESULTS_FILE
 from tune.show import main as show
 from tune.tuner import Tuner
@@ -51,9 +52,15 @@ def test_train_takes_them(tmp_path, search, data):
     (tmp_path / "input/data").symlink_to(data)
     ended = run("train", "--root", tmp_path, "--hyperparameters", search / BEST_FILE)
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert json.loads((tmp_path / "model/model.json").read_text())["provenance"]["hyperparameters"][
-        "lr"
-    ] == float(best(search)["lr"])
+    description = json.loads((tmp_path / "model/model.json").read_text())
+    assert description["provenance"]["hyperparameters"]["lr"] == float(best(search)["lr"])
+    [job] = read_results(search / RESULTS_FILE)
+    winner = job.best()
+    assert winner is not None
+    assert winner.objective is not None
+    curve = re.findall(r"^epoch=.* validation_accuracy=([0-9.]+)", ended.stdout, re.M)
+    assert max(map(float, curve)) >= winner.objective == max(winner.curve)
+    assert description["accuracy"]["validation"] >= winner.objective - 1e-5
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,9 @@ import yaml
 
 from recipes.document import read_document
 from recipes.errors import RecipeError
+from recipes.ranges import Categorical
 from recipes.recipe import parse_recipe, read_recipe
+from recipes.tuning import Tuning
 from recipes.warm_start import changes_of
 from tests.support.chains import LR
 from tests.support.jobs import REPOSITORY
@@ -135,8 +137,44 @@ def test_set_changes_static_hyperparameters_only():
 def test_recipes_are_sound(path):
     recipe = check_chain(SearchSettings(Path("out"), read_document(path), {}, {}))
     if path.stem == "yoga_poses":
-        assert [tuning.budgets.jobs for tuning in recipe.tuning] == [6, 6, 10, 6]
-        assert [
-            sum(changes_of(recipe.tuning[3], job_of(recipe.tuning[number])).values())
-            for number in range(3)
-        ] == [4, 4, 2]
+        # A range of two values that turned static counts 2 of SageMaker's 10 changes.
+        assert sum(changes_of(recipe.tuning[3], job_of(recipe.tuning[2])).values()) == 2
+
+
+def test_the_yoga_recipe_has_that_projects_four_jobs():
+    """Their ranges, scales and warm starts; the objective is the validation loss in place of the
+    test loss."""
+    jobs = read_recipe(REPOSITORY / "recipes" / "yoga_poses.yaml").tuning
+    first, again, fresh, last = jobs
+    assert [job.name for job in jobs] == ["yoga-1", "yoga-2", "yoga-3", "yoga-4"]
+    assert [job.budgets.jobs for job in jobs] == [6, 6, 10, 6]
+    assert [job.parents for job in jobs] == [(), ("yoga-1",), (), ("yoga-3",)]
+    for job in jobs:
+        assert (job.objective.metric, job.objective.direction) == ("validation_loss", "Minimize")
+        assert (job.strategy, job.early_stopping, job.budgets.parallel) == ("Bayesian", "Off", 1)
+    assert first.ranges == again.ranges
+    assert _spaces(first) == {
+        "lr": (0.005, 0.015, "Logarithmic"),
+        "batch_size": ("16", "20", "30", "40"),
+        "test_batch_size": ("10", "16", "20"),
+        "epochs": ("5", "10"),
+    }
+    assert _spaces(fresh) == {
+        "lr": (0.015, 0.125, "Auto"),
+        "batch_size": ("16", "20", "30"),
+        "test_batch_size": ("16", "20"),
+    }
+    assert fresh.static["epochs"] == "6"
+    assert _spaces(last) == {"lr": (0.12, 0.125, "Auto"), "batch_size": ("20", "30")}
+    assert (last.static["epochs"], last.static["test_batch_size"]) == ("6", "20")
+
+
+def _spaces(job: Tuning) -> dict[str, tuple[object, ...]]:
+    """Its ranges as plain tuples, by hyperparameter."""
+    found: dict[str, tuple[object, ...]] = {}
+    for entry in job.ranges:
+        if isinstance(entry, Categorical):
+            found[entry.name] = entry.values
+        else:
+            found[entry.name] = (entry.low, entry.high, entry.scale)
+    return found

@@ -12,6 +12,7 @@ from tune.managed import _reason
 from tune.managed_form import (
     ManagedError,
     _all_ranges,
+    _judged_by_curve,
     _plain,
     _ranges,
     _texts,
@@ -195,6 +196,21 @@ def test_a_training_jobs_status_value_and_reason(answer, curve, status, value, r
     assert found.tuned == ("lr",)
     assert found.started == "2026-11-21T10:00:00+00:00"
     assert found.ended is None
+
+
+@pytest.mark.parametrize(
+    "value, curve, direction, judged",
+    [
+        (0.5, (0.25, 0.75, 0.5), "Maximize", 0.75),
+        (0.5, (0.25, 0.75, 0.5), "Minimize", 0.25),
+        (0.5, (), "Maximize", 0.5),
+        (0.5, (float("nan"),), "Maximize", 0.5),
+        (None, (0.25,), "Maximize", None),
+    ],
+)
+def test_a_training_job_is_judged_by_its_whole_curve(value, curve, direction, judged):
+    found = _trial(summary("Completed", value), {}, curve, lambda name: "")
+    assert _judged_by_curve(found, direction).objective == judged
 
 
 class Client:

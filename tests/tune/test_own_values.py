@@ -5,9 +5,10 @@ from optuna.storages import InMemoryStorage
 
 from recipes.recipe import parse_recipe
 from tests.support.jobs import REPOSITORY
+from tests.support.searches import trial
 from tests.support.tuning import document, run
 from tune.errors import SearchError
-from tune.own_values import own_values
+from tune.own_values import first_values, own_values
 from tune.results import read_results
 from tune.search import make_study
 
@@ -29,6 +30,23 @@ def test_values_that_the_search_cannot_take_are_refused(own, found):
         own_values(recipe(**own))
 
 
+@pytest.mark.parametrize(
+    "own, tried, first",
+    [
+        ({"lr": 0.01}, "0.02", {"lr": "0.01"}),
+        # A parent has tried them.
+        ({"lr": 0.01}, "0.01", None),
+        # Not searched, or not set.
+        ({"lr": 0.4}, "0.02", None),
+        ({}, "0.02", None),
+    ],
+)
+def test_the_first_trial_takes_them_where_it_can(own, tried, first):
+    asked = recipe(**own)
+    imported = [("before", trial("before-001", 0.5, lr=tried, model="vgg16"))]
+    assert first_values(asked, asked.tuning[0], imported) == first
+
+
 def test_the_demos_search_compares_with_the_demo():
     """It starts at the demo's values, and trains as long, on photos as large."""
     from recipes.recipe import read_recipe
@@ -47,7 +65,7 @@ def test_the_demos_search_compares_with_the_demo():
 def test_the_first_training_takes_them(tmp_path, data):
     written = document({"budgets": {"jobs": 3, "parallel": 1}, "strategy": "Bayesian"})
     written["hyperparameters"]["lr"] = 0.0125
-    ended = run(tmp_path, data, written, "--own-values-first")
+    ended = run(tmp_path, data, written)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     [job] = read_results(tmp_path / "out" / "tuning.json")
     rates = [trial.hyperparameters["lr"] for trial in job.trials]
