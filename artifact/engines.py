@@ -5,7 +5,6 @@ runs, and `max_batch`, the number of photos that it likes to get at once; `close
 Each loads its library only when it is opened.
 """
 
-import logging
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from artifact.machine import BF16_FLAGS, cpu_count, processor_flags
 from artifact.model import GRAPH_FILE, INT8_FILE, ArtifactError, Description
-from artifact.nvidia import cuda_available
+from artifact.nvidia import use_gpu
 from artifact.openvino_engine import OpenVINOEngine
 
 if TYPE_CHECKING:
@@ -26,8 +25,6 @@ DEVICES = ("auto", "cpu", "cuda")
 INT8_FLAGS = {"avx512_vnni", "avx_vnni", "amx_int8"}
 
 ROUNDING = 0.02  # of probabilities in bf16 and int8
-
-log = logging.getLogger(__name__)
 
 
 def open_engine(
@@ -43,19 +40,20 @@ def open_engine(
     precision: auto, f32, bf16, int8 (on the processor) or f16 (on a GPU). `auto` takes the quickest
     that this processor has instructions for and the artifact holds (see `best_precision`); on a GPU
     the one that answers like f32. threads: cores that one photo may use; None for all. device: cpu,
-    cuda, or auto, which takes a GPU where one works. openvino_streams: on the processor, be ready
+    cuda, or auto, which takes a GPU where one is. openvino_streams: on the processor, be ready
     to run several photos side by side, for the memory of the weights once more.
 
     Raises ArtifactError for a graph that does not load, does not fit model.json or does not answer
-    with probabilities, and for int8 for an artifact without an int8 model; ValueError for an
-    unknown precision or device.
+    with probabilities, and for int8 for an artifact without an int8 model; DeviceError for a GPU
+    that is here and cannot be used, unless the device is cpu; ValueError for an unknown precision
+    or device.
     """
     _check_known("precision", precision, PRECISIONS)
     _check_known("device", device, DEVICES)
-    engine: OpenVINOEngine | TorchEngine | None = None
-    if device == "cuda" or (device == "auto" and cuda_available()):
-        engine = _torch_engine(directory, description, precision, device)
-    if engine is None:
+    engine: OpenVINOEngine | TorchEngine
+    if device == "cuda" or (device == "auto" and use_gpu()):
+        engine = _torch_engine(directory, description, precision)
+    else:
         engine = _openvino_engine(directory, description, precision, threads, openvino_streams)
     try:
         warm(engine, description)
@@ -115,21 +113,12 @@ def _check_known(name: str, value: str, known: tuple[str, ...]) -> None:
         raise ValueError(f"{name} must be one of {', '.join(known)}; found '{value}'")
 
 
-def _torch_engine(
-    directory: Path, description: Description, precision: str, device: str
-) -> "TorchEngine | None":
-    """The engine on a GPU; None where the device `auto` finds none that starts."""
-    from artifact.torch_engine import DeviceError, TorchEngine
+def _torch_engine(directory: Path, description: Description, precision: str) -> "TorchEngine":
+    from artifact.torch_engine import TorchEngine
 
     # the int8 model is for processors
     gpu_precision = "auto" if precision == "int8" else precision
-    try:
-        return TorchEngine(directory, description, gpu_precision)
-    except DeviceError as error:
-        if device == "cuda":
-            raise
-        log.warning("no GPU is used: %s", error)
-        return None
+    return TorchEngine(directory, description, gpu_precision)
 
 
 def _openvino_engine(

@@ -1,20 +1,27 @@
 """Whether this machine's NVIDIA driver can run torch's CUDA, found out before torch is loaded.
 
-Everything is read from files, so it costs well under a millisecond and takes no GPU memory. It does
-not know the GPUs themselves.
+A GPU that is here and cannot be used is an error: on a rented machine it would be paid for and stay
+idle. Most is read from files, well under a millisecond, and takes no GPU memory.
 """
 
+import ctypes
 import importlib.util
-import logging
+import json
 import os
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from artifact.model import ArtifactError
+
 # The host's, visible in every container on it.
 DRIVER_FILE = Path("/proc/driver/nvidia/version")
-# The container runtime adds them only where a GPU was given: on Linux, and on Windows (WSL 2).
-DEVICES = (Path("/dev/nvidiactl"), Path("/dev/dxg"))
+# The container runtime adds it only where a GPU was given.
+DEVICE = Path("/dev/nvidiactl")
+LIBRARY = "libcuda.so.1"
 # The oldest driver by CUDA's major version. Source: NVIDIA, "CUDA minor version compatibility".
 OLDEST_DRIVER = {11: (450, 80), 12: (525, 60), 13: (580, 0)}
 # SageMaker's host image with a driver that is new enough. Source: its API, InferenceAmiVersion.
@@ -22,36 +29,106 @@ HOST_IMAGE = {
     12: "al2-ami-sagemaker-inference-gpu-3-1",
     13: "al2023-ami-sagemaker-inference-gpu-4-1",
 }
+# The CUDA that our images carry unless they were built with CUDA=13.
+DEFAULT_CUDA = 12
 CUDA_LINE = re.compile(r"^cuda\b[^=\n]*=\s*['\"]([\d.]+)['\"]", re.MULTILINE)
 DRIVER_VERSION = re.compile(r"Kernel Module.*?\s(\d+\.\d+(?:\.\d+)?)\s")
 TOO_OLD = re.compile(r"driver on your system is too old \(found version (\d+)\)")
+# CUDA_ERROR_NO_DEVICE of cuda.h: the library is installed on a machine that has no GPU.
+NO_DEVICE = 100
+PROBE_S = 60
+# In a process of its own: after cuInit, forks of a process could use no GPU.
+PROBE = f"""import ctypes, json
+cuda = ctypes.CDLL("{LIBRARY}")
+count = ctypes.c_int()
+started = cuda.cuInit(0)
+if started == 0:
+    cuda.cuDeviceGetCount(ctypes.byref(count))
+print(json.dumps([started, count.value]))
+"""
 
-log = logging.getLogger(__name__)
+
+class DeviceError(ArtifactError):
+    """The device that was asked for is missing or does not start; another one may work."""
 
 
-def cuda_available(file: Path = DRIVER_FILE) -> bool:
-    """Whether to try a GPU.
+def use_gpu(file: Path = DRIVER_FILE) -> bool:
+    """Whether torch is to run on a GPU: one is here, not hidden, and torch is built for CUDA.
 
-    This machine or container has one, torch is installed for CUDA, and the driver is new enough. A
-    driver that is too old is logged in one sentence.
+    DeviceError where one is here and the driver is too old for torch.
     """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None and visible.strip() in ("", "-1"):
         return False
-    if not gpu_given():
-        return False
     cuda = torch_cuda()
-    if cuda is None:
+    if cuda is None or not gpu_given():
         return False
     problem = driver_problem(cuda, file)
     if problem:
-        log.warning("%s", problem)
-    return problem is None
+        raise DeviceError(problem)
+    return True
 
 
-def gpu_given(devices: Sequence[Path] = DEVICES) -> bool:
-    """Whether the driver's devices are here, as in a container that was started with --gpus."""
-    return any(Path(path).exists() for path in devices)
+def gpu_given(device: Path = DEVICE) -> bool:
+    """Whether a GPU is here: by the driver's device, its library, or nvidia-smi.
+
+    Windows (WSL 2) and some container engines give the library without the device.
+    """
+    if Path(device).exists():
+        return True
+    try:
+        ctypes.CDLL(LIBRARY)
+    except OSError:
+        return _listed_by_nvidia_smi()
+    return _library_sees_one() or _listed_by_nvidia_smi()
+
+
+def _library_sees_one() -> bool:
+    """Whether the driver's library finds a GPU, or one with which it cannot work."""
+    command = [sys.executable, "-I", "-S", "-c", PROBE]
+    try:
+        answer = subprocess.run(command, capture_output=True, timeout=PROBE_S, check=True).stdout
+        started, count = json.loads(answer)
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return True  # it is here and does not even start
+    return bool(count) or started not in (0, NO_DEVICE)
+
+
+def _listed_by_nvidia_smi() -> bool:
+    return any(line.startswith("GPU ") for line in _nvidia_smi("-L"))
+
+
+def _nvidia_smi(*options: str) -> list[str]:
+    """The lines of NVIDIA's own program; none where it is missing or fails."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return []
+    try:
+        done = subprocess.run([program, *options], capture_output=True, text=True, timeout=PROBE_S)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return done.stdout.splitlines() if done.returncode == 0 else []
+
+
+def start_cuda(number: int | None = None) -> None:
+    """Start torch's CUDA for a GPU, the current one without a number.
+
+    DeviceError where the driver or the GPU is not of this torch's kind.
+    """
+    import torch
+
+    try:
+        torch.cuda.init()  # type: ignore[no-untyped-call]  # torch's gap
+        device = torch.cuda.current_device() if number is None else number
+        problem = gpu_problem(
+            torch.cuda.get_device_name(device),
+            torch.cuda.get_device_capability(device),
+            torch.cuda.get_arch_list(),
+        )
+    except (RuntimeError, AssertionError) as error:
+        raise DeviceError(start_problem(str(error), torch.version.cuda)) from error
+    if problem:
+        raise DeviceError(problem)
 
 
 def torch_cuda() -> str | None:
@@ -75,11 +152,15 @@ def cuda_in(version_file: Path) -> str | None:
 
 
 def driver_version(file: Path = DRIVER_FILE) -> str | None:
-    """The version of the kernel's NVIDIA driver, such as "580.65.06"; None without one."""
+    """The version of the host's NVIDIA driver, such as "580.65.06"; None without one.
+
+    Windows (WSL 2) has no such file; nvidia-smi tells it there.
+    """
     try:
         text = Path(file).read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return None
+        told = _nvidia_smi("--query-gpu=driver_version", "--format=csv,noheader")
+        return next((line for line in told if re.fullmatch(r"\d+(\.\d+)+", line)), None)
     return next(iter(DRIVER_VERSION.findall(text + "\n")), None)
 
 
@@ -147,11 +228,15 @@ def gpu_problem(name: str, capability: tuple[int, int], kernels: Sequence[str]) 
 
 def advice(cuda: str) -> str:
     """What to do where the driver is too old for a CUDA version."""
-    image = HOST_IMAGE.get(int(cuda.split(".")[0]))
+    major = int(cuda.split(".")[0])
+    image = HOST_IMAGE.get(major)
     cure = "update the host's driver, or use the device cpu"
-    if image is None:
+    if image is not None:
+        cure = f"set an endpoint's InferenceAmiVersion to {image}, elsewhere {cure}"
+    if major <= DEFAULT_CUDA:
         return cure
-    return f"on SageMaker set the variant's InferenceAmiVersion to {image}, elsewhere {cure}"
+    oldest = _number(OLDEST_DRIVER[DEFAULT_CUDA])
+    return f"build the images with CUDA={DEFAULT_CUDA} (driver {oldest} or newer), {cure}"
 
 
 def _number(version: tuple[int, int]) -> str:

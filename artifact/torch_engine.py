@@ -17,15 +17,13 @@ from numpy.typing import NDArray
 
 from artifact.machine import BF16_FLAGS, processor_flags
 from artifact.model import ArtifactError, Description
-from artifact.nvidia import cuda_available, gpu_problem, start_problem
+from artifact.nvidia import start_cuda
 
 if TYPE_CHECKING:
     import torch
 
     from artifact.batch_buckets import BatchBuckets
 
-
-__all__ = ["DeviceError", "DeviceMemoryError", "TorchEngine", "cuda_available"]
 
 PRECISIONS = ("auto", "f16", "bf16", "f32")
 # Of a probability: rounding in half precision stays below a hundredth, overflow is off by tenths.
@@ -34,10 +32,6 @@ PROBES = 8
 BF16_CAPABILITY = (8, 0)  # compute capability from which GPUs have bf16
 
 log = logging.getLogger(__name__)
-
-
-class DeviceError(ArtifactError):
-    """The device that was asked for is missing or does not start; another one may work."""
 
 
 class DeviceMemoryError(ArtifactError, MemoryError):
@@ -148,19 +142,9 @@ def _started(name: str) -> "torch.device":
     device = torch.device(name)
     if device.type == "cpu":
         return device
-    try:
-        torch.cuda.init()  # type: ignore[no-untyped-call]  # torch's gap
-        if device.index is None:
-            device = torch.device("cuda", torch.cuda.current_device())
-        problem = gpu_problem(
-            torch.cuda.get_device_name(device),
-            torch.cuda.get_device_capability(device),
-            torch.cuda.get_arch_list(),
-        )
-    except (RuntimeError, AssertionError) as error:
-        raise DeviceError(start_problem(str(error), torch.version.cuda)) from error
-    if problem:
-        raise DeviceError(problem)
+    start_cuda(device.index)
+    if device.index is None:
+        device = torch.device("cuda", torch.cuda.current_device())
     # These are the whole process's. Shapes are few and fixed, so cuDNN may try its kernels out.
     torch.backends.cudnn.benchmark = True
     torch.backends.cudnn.allow_tf32 = False  # f32 must mean float32

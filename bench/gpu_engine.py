@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from artifact.model import WEIGHTS_FILE, Description
 from artifact.network import Cast, Probabilities, build, own_preprocessing
-from artifact.torch_engine import DeviceError, TorchEngine
+from artifact.nvidia import DeviceError
+from artifact.torch_engine import TorchEngine
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
 CLASSES = 133

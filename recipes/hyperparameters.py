@@ -204,6 +204,11 @@ class Hyperparameters:
         "It is kept if its validation accuracy is at most 0.5 points lower",
     )
     checkpoint_frequency: int = _option(1, "epochs between checkpoints", low=1)
+    device: str = _option(
+        "auto",
+        "`auto`: GPUs where there are any; one that cannot be used is an error. `cpu`, `cuda`",
+        ("auto", "cpu", "cuda"),
+    )
     top_k: int = _option(
         0, "report how often the label is among the k most probable ones, too; 0: do not", low=0
     )

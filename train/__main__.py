@@ -78,7 +78,9 @@ def train(job: Job, stop: Stop) -> int:
     hyperparameters = parse(job.hyperparameters())
     with gc_paused():
         from train.distributed.launcher import launch, processes_here
+        from train.model.device import settle_device
 
+        settle_device(hyperparameters.device)
         processes = processes_here()
     if processes > 1 or len(hosts(job)[0]) > 1:
         return launch(job, stop, processes)

@@ -56,6 +56,7 @@ class InProcess:
         from train.stop import Stop
 
         with gc_paused():
+            from train.model.device import settle_device
             from train.run import run
 
         job = Job.at(root)
@@ -63,6 +64,7 @@ class InProcess:
         try:
             with _captured(on_line):
                 settings = parse(job.hyperparameters())
+                settle_device(settings.device)
                 run(job, settings, stop, networks=self._networks, export=False)
         except Failed:
             raise

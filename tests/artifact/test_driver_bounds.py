@@ -1,7 +1,6 @@
 """The oldest driver of each CUDA version, and the first GPU with kernels: at the bound itself."""
 
 import importlib.util
-import logging
 from types import SimpleNamespace
 
 import pytest
@@ -55,9 +54,8 @@ def test_torchs_number_of_a_cuda_version_is_read(tmp_path, number, reached):
 
 def test_a_cuda_without_a_known_host_image_gets_the_other_advice():
     assert advice("11.8") == "update the host's driver, or use the device cpu"
-    assert advice("12.4").startswith(
-        "on SageMaker set the variant's InferenceAmiVersion to al2-ami"
-    )
+    assert advice("12.4").startswith("set an endpoint's InferenceAmiVersion to al2-ami")
+    assert advice("13.0").startswith("build the images with CUDA=12 (driver 525.60 or newer), set")
 
 
 @pytest.mark.parametrize(
@@ -87,16 +85,7 @@ def test_a_gpu_is_tried_where_all_is_there(tmp_path, monkeypatch, visible, given
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     (tmp_path / "version").write_text(NEW)
-    assert nvidia.cuda_available(tmp_path / "version") is tried
-
-
-def test_a_driver_that_will_not_do_is_a_warning(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(nvidia, "gpu_given", lambda: True)
-    monkeypatch.setattr(nvidia, "torch_cuda", lambda: "13.0")
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    (tmp_path / "version").write_text(NEW.replace("580.65.06", "470.57.02"))
-    assert nvidia.cuda_available(tmp_path / "version") is False
-    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    assert nvidia.use_gpu(tmp_path / "version") is tried
 
 
 @pytest.mark.parametrize("found", [None, SimpleNamespace(origin=None)])

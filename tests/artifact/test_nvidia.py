@@ -5,6 +5,7 @@ import pytest
 
 from artifact import nvidia
 from artifact.nvidia import (
+    DeviceError,
     cuda_in,
     driver_problem,
     driver_version,
@@ -14,6 +15,7 @@ from artifact.nvidia import (
     torch_cuda,
 )
 from tests.support.jobs import REPOSITORY
+from tests.support.planted_gpu import plant_driver_library, plant_nvidia_smi
 
 OLD = """NVRM version: NVIDIA UNIX x86_64 Kernel Module  470.57.02  Tue Jul 13 16:14:05 UTC 2021
 GCC version:  gcc version 7.3.1 20180712 (Red Hat 7.3.1-12) (GCC)
@@ -51,7 +53,8 @@ def test_an_old_driver_is_told_with_what_to_set(driver, tmp_path):
     sentence = driver_problem("13.0", driver(OLD))
     assert sentence == (
         "the host's NVIDIA driver 470.57.02 is too old: torch carries CUDA 13.0, "
-        "which needs 580 or newer; on SageMaker set the variant's InferenceAmiVersion to "
+        "which needs 580 or newer; build the images with CUDA=12 (driver 525.60 or newer), "
+        "set an endpoint's InferenceAmiVersion to "
         "al2023-ami-sagemaker-inference-gpu-4-1, elsewhere update the host's driver, "
         "or use the device cpu"
     )
@@ -83,7 +86,7 @@ def test_an_old_driver_is_told_with_what_to_set(driver, tmp_path):
             "The NVIDIA driver on your system is too old (found version 11040). Please update your",
             "13.0",
             "",
-            "it reaches CUDA 11.4, torch carries CUDA 13.0; on SageMaker",
+            "it reaches CUDA 11.4, torch carries CUDA 13.0; build the images",
         ),
         (
             "No CUDA GPUs are available",
@@ -139,28 +142,58 @@ def test_it_reads_what_torch_itself_says():
     assert torch_cuda() == torch.version.cuda
 
 
-def test_a_gpu_is_there_where_its_device_is(tmp_path):
-    assert not gpu_given([tmp_path / "nvidiactl"])
+@pytest.fixture
+def no_gpu_here(monkeypatch):
+    """As on a machine without a GPU, whatever this one has."""
+    monkeypatch.setattr(nvidia, "LIBRARY", "libcuda-that-is-not-there.so")
+    monkeypatch.setattr(nvidia, "_nvidia_smi", lambda *options: [])
+
+
+def test_a_gpu_is_there_where_its_device_is(tmp_path, no_gpu_here):
+    assert not gpu_given(tmp_path / "nvidiactl")
     (tmp_path / "nvidiactl").touch()
-    assert gpu_given([tmp_path / "none", tmp_path / "nvidiactl"])
+    assert gpu_given(tmp_path / "nvidiactl")
 
 
-def test_a_gpu_is_tried_only_with_a_driver_that_will_do(driver, monkeypatch, caplog):
+def test_a_gpu_is_there_where_nvidias_program_lists_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(nvidia, "LIBRARY", "libcuda-that-is-not-there.so")
+    monkeypatch.setenv("PATH", str(plant_nvidia_smi(tmp_path)))
+    assert gpu_given(tmp_path / "none")
+    assert driver_version(tmp_path / "none") == "470.57.02"
+    (tmp_path / "bin" / "nvidia-smi").write_text("#!/bin/sh\nexit 9\n")
+    assert not gpu_given(tmp_path / "none")
+    assert driver_version(tmp_path / "none") is None
+
+
+@pytest.mark.parametrize(
+    "started, count, seen",
+    # 100: no device; 803: the library is of another version than the kernel's driver
+    [(0, 1, True), (0, 0, False), (100, 0, False), (803, 0, True)],
+)
+def test_a_gpu_is_there_where_the_drivers_library_has_one(
+    tmp_path, monkeypatch, started, count, seen
+):
+    library = plant_driver_library(tmp_path, started, count)
+    monkeypatch.setattr(nvidia, "PROBE", nvidia.PROBE.replace(nvidia.LIBRARY, str(library)))
+    monkeypatch.setattr(nvidia, "LIBRARY", str(library))
+    monkeypatch.setattr(nvidia, "_nvidia_smi", lambda *options: [])
+    assert gpu_given(tmp_path / "none") is seen
+
+
+def test_a_gpu_is_tried_only_with_a_driver_that_will_do(driver, monkeypatch):
     monkeypatch.setattr(nvidia, "gpu_given", lambda: True)
     monkeypatch.setattr(nvidia, "torch_cuda", lambda: "13.0")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert nvidia.cuda_available(driver(NEW))
-    assert caplog.text == ""
-    assert not nvidia.cuda_available(driver(OLD))
-    assert "InferenceAmiVersion" in caplog.text
+    assert nvidia.use_gpu(driver(NEW))
+    with pytest.raises(DeviceError, match="InferenceAmiVersion"):
+        nvidia.use_gpu(driver(OLD))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert not nvidia.cuda_available(driver(NEW))
+    assert not nvidia.use_gpu(driver(OLD))
 
 
 def test_asking_loads_no_torch():
     code = (
-        "import sys; from artifact.torch_engine import cuda_available; "
-        "cuda_available(); print('torch' in sys.modules)"
+        "import sys; from artifact.nvidia import use_gpu; use_gpu(); print('torch' in sys.modules)"
     )
     assert (
         subprocess.run(

@@ -12,8 +12,9 @@ from artifact import torch_engine
 from artifact.engines import open_engine
 from artifact.model import ArtifactError, Description, read_description
 from artifact.network import Probabilities, build
+from artifact.nvidia import DeviceError
 from artifact.preprocessing import Preprocessing
-from artifact.torch_engine import DeviceError, DeviceMemoryError, TorchEngine
+from artifact.torch_engine import DeviceMemoryError, TorchEngine
 from tests.artifact.test_artifact import small_artifact
 
 pytestmark = pytest.mark.slow

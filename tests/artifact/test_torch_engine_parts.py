@@ -12,6 +12,7 @@ from torch import nn
 
 from artifact import torch_engine
 from artifact.model import ArtifactError, Description
+from artifact.nvidia import DeviceError
 from artifact.preprocessing import Preprocessing
 from artifact.torch_engine import TorchEngine, _candidates, _probes, _started
 from artifact.torch_network import load_network
@@ -142,9 +143,9 @@ def test_a_gpu_is_started_or_named(monkeypatch, problem):
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "T")
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
     monkeypatch.setattr(torch.cuda, "get_arch_list", list)
-    monkeypatch.setattr(torch_engine, "gpu_problem", lambda *found: problem)
+    monkeypatch.setattr("artifact.nvidia.gpu_problem", lambda *found: problem)
     if problem:
-        with pytest.raises(torch_engine.DeviceError, match="too old"):
+        with pytest.raises(DeviceError, match="too old"):
             _started("cuda")
         return
     assert _started("cuda") == torch.device("cuda", 3)

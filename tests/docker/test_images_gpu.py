@@ -18,9 +18,10 @@ import sys
 import numpy as np
 from artifact.engines import open_engine
 from artifact.model import read_description
-from artifact.torch_engine import DeviceError, TorchEngine, cuda_available
+from artifact.nvidia import DeviceError, use_gpu
+from artifact.torch_engine import TorchEngine
 import serve.app, prometheus_client, uvicorn_worker
-assert not cuda_available() and "torch" not in sys.modules
+assert not use_gpu() and "torch" not in sys.modules
 description = read_description("/opt/ml/model")
 pixels = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
 engine = TorchEngine("/opt/ml/model", description, "f32", "cpu", 4)

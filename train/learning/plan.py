@@ -33,6 +33,7 @@ UNRELATED = (
     "epochs",
     "test_batch_size",
     "checkpoint_frequency",
+    "device",
     "num_training_samples",
     "top_k",
     "quantize",

@@ -8,11 +8,28 @@ import torch
 from torch import nn
 
 from artifact.machine import BF16_FLAGS, processor_flags
+from artifact.nvidia import DeviceError, start_cuda, use_gpu
 from train.job import JobError
 
 # torch.compile's own search; a user's variable CXX comes before it.
 COMPILERS = ("g++", "clang++")
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def settle_device(wanted: str) -> None:
+    """Let this process, and those that it starts, compute on what the hyperparameter `device` says.
+
+    JobError where a GPU is here that cannot be used, and for `cuda` without one. `cpu` hides the
+    GPUs, so it is settled before torch asks for them.
+    """
+    if wanted == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        return
+    try:
+        if use_gpu() or wanted == "cuda":
+            start_cuda()
+    except DeviceError as error:
+        raise JobError(f"{error} (hyperparameter device=cpu)") from error
 
 
 def pick_device(local_rank: int = 0) -> torch.device:
