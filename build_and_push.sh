@@ -86,6 +86,12 @@ push() {  # push NAME TAG
     return "$code"
 }
 
+facts() {  # facts NAME: what `launch check` compares with the machines
+    local labels='{{index .Config.Labels "org.slipway.cuda"}}'
+    labels+='|{{index .Config.Labels "org.slipway.gpus"}}'
+    "$engine" image inspect --format "{{.Architecture}}|$labels" "slipway-$1:$tag"
+}
+
 publish() {  # publish NAME: push it, assert its manifest, and print and record its digest URI
     local name=$1 image=$registry/slipway-$1 mutability=MUTABLE uri="" code=0
     if [[ -n $ecr ]]; then
@@ -103,10 +109,10 @@ publish() {  # publish NAME: push it, assert its manifest, and print and record 
     else
         push "$name" "$tag"
     fi
-    uri=$(ask publish "$name" "$image:$tag" --out "$out")
+    uri=$(ask publish "$name" "$image:$tag" --out "$out" --facts "$(facts "$name")")
     if [[ ${LATEST:-} == 1 ]]; then
         push "$name" latest
-        ask publish "$name" "$image:latest" --out "$out" >/dev/null
+        ask publish "$name" "$image:latest" --out "$out" --facts "$(facts "$name")" >/dev/null
     fi
     echo "push: $name=$uri"
 }

@@ -69,7 +69,7 @@ VARIABLES: dict[str, dict[str, Variable]] = {
             "arithmetic of the network: `auto`, `f32`, `bf16`, `int8`; on a GPU also `f16`",
             "`auto`",
         ),
-        "SLIPWAY_DEVICE": Variable("`auto` (a GPU where one works), `cpu` or `cuda`", "`auto`"),
+        "SLIPWAY_DEVICE": Variable("`auto` (a GPU where one is), `cpu` or `cuda`", "`auto`"),
         "SLIPWAY_THREADS": Variable(
             "cores that a server process uses", "as many as its cgroup allows"
         ),

@@ -133,14 +133,51 @@ build() {  # build NAME: docker/NAME.Dockerfile becomes slipway-NAME, once in a 
     say_whose_latest "$name"
     # SageMaker refuses OCI manifests, which are Podman's own.
     if [[ $is_podman == yes ]]; then options+=(--format docker); fi
-    docker/steps.sh "slipway-$name" "$engine" build "${options[@]}" \
-        --file "docker/$name.Dockerfile" \
-        --tag "slipway-$name:latest" --tag "slipway-$name:$tag" --tag "slipway-$name:$mine" \
-        "$context"
+    options+=(--file "docker/$name.Dockerfile")
+    options+=(--tag "slipway-$name:latest" --tag "slipway-$name:$tag" --tag "slipway-$name:$mine")
+    if [[ $name == train ]]; then
+        know_torch
+        options+=(${torch_labels[@]+"${torch_labels[@]}"})
+    fi
+    docker/steps.sh "slipway-$name" "$engine" build "${options[@]}" "$context"
+    # The labels need the image, and the image its labels; the second build finds every layer.
+    if [[ $name == train && -z ${torch_labels[*]-} ]]; then
+        ask_torch
+        docker/steps.sh "slipway-$name" "$engine" build "${options[@]}" "${torch_labels[@]}" \
+            "$context"
+    fi
     echo "images: made slipway-$name:$tag, $(megabytes "slipway-$name:$mine")," \
         "$((SECONDS - began)) s"
     built+=("$name")
 }
+
+# Both set torch_labels: the CUDA of slipway-train's torch and the GPUs that it has kernels for.
+# know_torch leaves them empty unless this checkout has an image of the same locked packages.
+know_torch() {
+    local image=slipway-train:$mine format
+    torch_labels=()
+    format='{{index .Config.Labels "org.slipway.lock"}}|{{index .Config.Labels "org.slipway.cuda"}}'
+    format+='|{{index .Config.Labels "org.slipway.gpus"}}'
+    local lock="" cuda="" gpus=""
+    IFS='|' read -r lock cuda gpus \
+        < <("$engine" image inspect --format "$format" "$image" 2>/dev/null) || return 0
+    if [[ $lock == "$(lock_number)" && -n $gpus ]]; then set_torch_labels "$cuda" "$gpus"; fi
+}
+
+ask_torch() {  # no GPU is needed for it
+    local cuda gpus
+    read -r cuda gpus < <("$engine" run --rm --network none --entrypoint /opt/venv/bin/python \
+        "slipway-train:$mine" -c \
+        'import torch; print(torch.version.cuda, torch._C._cuda_getArchFlags())')
+    set_torch_labels "$cuda" "$gpus"
+}
+
+set_torch_labels() {
+    torch_labels=(--label "org.slipway.lock=$(lock_number)")
+    torch_labels+=(--label "org.slipway.cuda=$1" --label "org.slipway.gpus=$2")
+}
+
+lock_number() { cksum <docker/requirements-train.txt | cut -d ' ' -f 1; }
 
 is_this_build() {  # is_this_build IMAGE: whether it is of this commit and stands on this base
     local format='{{index .Config.Labels "org.opencontainers.image.base.name"}}'

@@ -6,7 +6,8 @@ from dataclasses import asdict
 
 from launch.check_account import credentials, quotas, the_bucket, the_role
 from launch.check_inputs import data, images, used_images
-from launch.check_recipe import budget, debugger, drivers, requests, tuning
+from launch.check_machines import machines, multi_model
+from launch.check_recipe import budget, debugger, requests, tuning
 from launch.context import LaunchContext
 from launch.ecr import ECR_HOST, image_id, split_uri
 from launch.errors import NOT_ALLOWED, LaunchError, code_of, sentence
@@ -24,7 +25,8 @@ LOOKS: tuple[Look, ...] = (
     images,
     data,
     quotas,
-    drivers,
+    machines,
+    multi_model,
     budget,
     tuning,
     debugger,

@@ -1,17 +1,16 @@
-"""Looks of `launch check` at the recipe itself: its requests, GPUs, cost, Debugger."""
+"""Looks of `launch check` at the recipe itself: its requests, cost, searches, Debugger."""
 
-import re
 from collections.abc import Iterator
 
 from launch.context import LaunchContext, validate
 from launch.cost import check_budget, most, prices_of, tuning_jobs
 from launch.errors import LaunchError, message_of
-from launch.findings import BAD, GOOD, WARNING, Finding
+from launch.findings import GOOD, WARNING, Finding
 from launch.recipe import searches
 from launch.requests_batch import transform_job
 from launch.requests_debug import rule_image
 from launch.requests_hosting import endpoint_config
-from launch.requests_training import Call, is_gpu, training_job
+from launch.requests_training import Call, training_job
 from launch.search_checks import check_searches, earlier
 
 
@@ -36,48 +35,6 @@ def requests(context: LaunchContext) -> Iterator[Finding]:
             "network_isolation: ImageNet weights cannot be fetched; "
             "build with WEIGHTS=… or give them as a channel",
         )
-
-
-def drivers(context: LaunchContext) -> Iterator[Finding]:
-    """The images fit the instance types, and these have drivers for the images' CUDA."""
-    endpoint = endpoint_driver(context)
-    if endpoint:
-        yield endpoint
-    instance_type = context.recipe.sagemaker.training.instance_type
-    if not is_gpu(instance_type):
-        return
-    # P2 has Kepler and P3 has Volta GPUs.
-    if re.match(r"ml\.p[23]", instance_type):
-        yield Finding(
-            BAD,
-            f"training: {instance_type} has a GPU that CUDA 13 no longer supports; "
-            "take ml.g4dn, ml.g5, ml.g6, ml.p4d or later",
-        )
-    else:
-        yield Finding(
-            GOOD,
-            f"training: {instance_type}; the image trains on the processor and says so "
-            "where the host's driver is older than 580",
-        )
-
-
-def endpoint_driver(context: LaunchContext) -> Finding | None:
-    """The finding of the endpoint's instance type; None without a GPU."""
-    endpoint = context.recipe.sagemaker.endpoint
-    instance_type = endpoint.instance_type
-    has_gpu = is_gpu(instance_type)
-    wants_gpu = endpoint.image == "serve-gpu"
-    on_instances = endpoint.kind != "serverless"
-    mismatch = f"the endpoint puts image '{endpoint.image}' on {instance_type}: "
-    if on_instances and has_gpu and not wants_gpu:
-        return Finding(WARNING, mismatch + "its GPU stays unused; take the image serve-gpu")
-    if on_instances and wants_gpu and not has_gpu:
-        return Finding(WARNING, mismatch + "this type has no GPU; take the image serve")
-    if not has_gpu:
-        return None
-    if endpoint.kind == "multi-model":
-        return Finding(WARNING, "SageMaker documents multi-model endpoints on GPUs only for Triton")
-    return Finding(GOOD, f"endpoint: {instance_type} with a driver for CUDA {endpoint.cuda}")
 
 
 def budget(context: LaunchContext) -> Iterator[Finding]:

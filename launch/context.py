@@ -188,12 +188,17 @@ def find_location(recipe: Recipe, dry: bool, print_line: Callable[[str], None]) 
         return aws_location(region, NO_ACCOUNT)
 
 
+def images_file(recipe: Recipe) -> Path:
+    """The file of images' URIs that build_and_push.sh writes."""
+    given = os.environ.get(IMAGES_VARIABLE) or recipe.sagemaker.images
+    return located(given, of_all_projects=True)
+
+
 def find_images(
     recipe: Recipe, location: AwsLocation, dry: bool, print_line: Callable[[str], None]
 ) -> dict[str, str]:
     """URIs by name: those of the file that build_and_push.sh writes, then the recipe's own."""
-    given = os.environ.get(IMAGES_VARIABLE) or recipe.sagemaker.images
-    path = located(given, of_all_projects=True)
+    path = images_file(recipe)
     try:
         pushed = read_json(path.read_text(encoding="utf-8"))
         found = {**pushed, **recipe.sagemaker.image_uris}

@@ -18,6 +18,7 @@ from pathlib import Path
 from artifact.json_text import read_json
 from launch.aws import Request, account_of, aws_location, client, find_region
 from launch.errors import LaunchError, Missing, code_of, message_of, sentence
+from launch.image_facts import facts_in, note
 from launch.registry import (
     ACCEPTED,
     DOCKER_MANIFEST,
@@ -219,6 +220,7 @@ def _answer(options: argparse.Namespace) -> str:
         return f"{host}/{name}@{registry_of(host).manifest(name, tag).digest}"
     uri = published(options.uri)
     record(options.out, options.name, uri)
+    note(options.out, uri, facts_in(options.facts))
     return uri
 
 
@@ -236,6 +238,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     publish.add_argument("name")
     publish.add_argument("uri")
     publish.add_argument("--out", type=Path, required=True)
+    publish.add_argument("--facts", default="", help="ARCHITECTURE|CUDA|GPUS of the image")
     return parser.parse_args(arguments)
 
 

@@ -2,8 +2,9 @@
 
 from launch.aws import AwsLocation, Request
 from launch.errors import LaunchError
+from launch.gpu_hosts import batch_image, is_gpu
 from launch.recipe import Recipe
-from launch.requests_training import is_gpu, kms, s3, tags, volume_kms
+from launch.requests_training import kms, s3, tags, volume_kms
 from recipes.sagemaker import Batch
 
 # SageMaker's limit of MaxConcurrentTransforms times MaxPayloadInMB.
@@ -15,7 +16,8 @@ def transform_job(
 ) -> Request:
     """CreateTransformJob over whole photos under an s3:// prefix.
 
-    LaunchError for GPU machines, and for more data at a time than SageMaker allows.
+    LaunchError for machines without a fitting driver, and for more data at a time than SageMaker
+    allows.
     """
     batch = recipe.sagemaker.batch
     _check(batch)
@@ -37,6 +39,7 @@ def transform_job(
         "TransformResources": {
             "InstanceType": batch.instance_type,
             "InstanceCount": batch.instance_count,
+            **_host(batch),
             **volume_kms(recipe, batch.instance_type),
         },
         "Tags": tags(recipe),
@@ -44,18 +47,18 @@ def transform_job(
 
 
 def _check(batch: Batch) -> None:
-    if is_gpu(batch.instance_type):
-        raise LaunchError(
-            f"sagemaker.batch.instance_type is {batch.instance_type}: SageMaker's GPU hosts for "
-            "batch have driver 535 at most, and CUDA 13 needs 580; "
-            "take a type with processors, such as ml.c6i.2xlarge"
-        )
     under_way_mb = batch.concurrent * batch.payload_mb
     if under_way_mb > MOST_MB_UNDER_WAY:
         raise LaunchError(
             f"sagemaker.batch.concurrent times payload_mb is {under_way_mb} MB; "
             f"SageMaker allows {MOST_MB_UNDER_WAY}"
         )
+
+
+def _host(batch: Batch) -> Request:
+    if not is_gpu(batch.instance_type):
+        return {}
+    return {"TransformAmiVersion": batch_image(batch.cuda, batch.instance_type)}
 
 
 def _input(source: str) -> Request:

@@ -1,15 +1,13 @@
 """Models, endpoint configurations and endpoints: requests as pure functions of the recipe."""
 
-from artifact.nvidia import HOST_IMAGE
 from launch.aws import AwsLocation, Request
 from launch.errors import LaunchError
+from launch.gpu_hosts import endpoint_image, is_gpu
 from launch.recipe import Recipe
-from launch.requests_training import Target, is_gpu, kms, present, role, s3, tags, vpc
+from launch.requests_training import Target, kms, present, role, s3, tags, vpc
 
 # Our endpoints have one variant, which gets all requests.
 VARIANT = "all"
-# Types whose GPUs have a compute capability below 7.5, which CUDA 13 no longer supports.
-BEFORE_TURING = ("ml.p2.", "ml.p3.", "ml.p3dn.")
 # SageMaker offers serverless memory in steps of 1 GB, from 1 to 6 GB.
 SERVERLESS_MB = range(1024, 6145, 1024)
 
@@ -69,24 +67,8 @@ def _instance_variant(recipe: Recipe, model_name: str) -> Request:
         "ContainerStartupHealthCheckTimeoutInSeconds": endpoint.startup_timeout_s,
     }
     if is_gpu(endpoint.instance_type):
-        variant["InferenceAmiVersion"] = host_image(endpoint.cuda, endpoint.instance_type)
+        variant["InferenceAmiVersion"] = endpoint_image(endpoint.cuda, endpoint.instance_type)
     return variant
-
-
-def host_image(cuda: int, instance_type: str) -> str:
-    """InferenceAmiVersion whose driver runs an image's CUDA. LaunchError where none does."""
-    if cuda not in HOST_IMAGE:
-        raise LaunchError(
-            f"sagemaker.endpoint.cuda is {cuda}; SageMaker has hosts for "
-            + ", ".join(map(str, HOST_IMAGE))
-        )
-    # Source: CUDA 13's release notes.
-    if cuda >= 13 and instance_type.startswith(BEFORE_TURING):
-        raise LaunchError(
-            f"{instance_type} has a GPU that CUDA 13 no longer supports; "
-            "take ml.g4dn, ml.g5, ml.g6, ml.p4d or later"
-        )
-    return HOST_IMAGE[cuda]
 
 
 def _serverless_variant(recipe: Recipe, model_name: str) -> Request:

@@ -266,8 +266,3 @@ def training_job(recipe: Recipe, target: Target, name: str, checkpoints: str = "
 def model_data(recipe: Recipe, location: AwsLocation, job: str) -> str:
     """Where SageMaker puts a training job's model."""
     return s3(recipe, location, "output", job, "output", "model.tar.gz")
-
-
-def is_gpu(instance_type: str) -> bool:
-    """Whether an instance type has NVIDIA GPUs."""
-    return bool(re.match(r"ml\.[pg]\d", instance_type))

@@ -70,7 +70,7 @@ class Endpoint:
     instance_type: str = _option("ml.c6i.xlarge", "type of the machines; serverless has none")
     instance_count: int = _option(1, "number of machines")
     cuda: int = _option(
-        13,
+        12,
         "CUDA version of the image, which decides the driver of GPU machines (InferenceAmiVersion)",
     )
     # ServerlessConfig.MemorySizeInMB; processors come in proportion.
@@ -141,13 +141,13 @@ class Api:
 
 @dataclass(frozen=True)
 class Batch:
-    """A transform job's machines.
+    """A transform job's machines."""
 
-    They have no GPU: the drivers of SageMaker's GPU hosts for batch are too old for CUDA 13.
-    """
-
-    image: str = _option("serve", "`serve` or `serve-mms`")
-    instance_type: str = _option("ml.c6i.2xlarge", "type of the machines, without a GPU")
+    image: str = _option("serve", "`serve`, `serve-gpu` or `serve-mms`")
+    instance_type: str = _option("ml.c6i.2xlarge", "type of the machines")
+    cuda: int = _option(
+        12, "CUDA version of the image; GPU machines for batch have no driver for CUDA 13"
+    )
     instance_count: int = _option(1, "number of machines")
     concurrent: int = _option(8, "photos at the same time on a machine")
     # SageMaker's rule: MaxPayloadInMB times MaxConcurrentTransforms is at most 100.

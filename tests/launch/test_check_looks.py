@@ -191,33 +191,6 @@ def test_a_missing_bucket_has_no_objects(made):
 
 
 @pytest.mark.parametrize(
-    "endpoint, level",
-    [
-        ({"instance_type": "ml.g5.xlarge", "image": "serve"}, "warning"),
-        ({"instance_type": "ml.g5.xlarge", "image": "serve-gpu"}, "ok"),
-        ({"instance_type": "ml.g5.xlarge", "image": "serve-gpu", "kind": "multi-model"}, "warning"),
-        ({"instance_type": "ml.c6i.xlarge", "image": "serve-gpu"}, "warning"),
-        ({"instance_type": "ml.c6i.xlarge", "image": "serve-gpu", "kind": "serverless"}, None),
-        ({"instance_type": "ml.g5.xlarge", "image": "serve", "kind": "serverless"}, "ok"),
-        ({"instance_type": "ml.c6i.xlarge", "image": "serve"}, None),
-    ],
-)
-def test_an_image_fits_its_endpoints_machine(made, endpoint, level):
-    found = check_recipe.endpoint_driver(made(endpoint=endpoint).context)
-    assert getattr(found, "level", None) == level
-
-
-@pytest.mark.parametrize(
-    "instance_type, found",
-    # CUDA 13 has dropped Volta, which ml.p3 has.
-    [("ml.m5.large", []), ("ml.p3.2xlarge", ["failed"]), ("ml.g5.xlarge", ["ok"])],
-)
-def test_a_trainings_gpu_must_know_cuda_13(made, instance_type, found):
-    one = made(training={"instance_type": instance_type})
-    assert levels(list(check_recipe.drivers(one.context))) == found
-
-
-@pytest.mark.parametrize(
     "isolated, weights, channel, found",
     [
         # The training would load the weights over the network.

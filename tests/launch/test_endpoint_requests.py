@@ -5,7 +5,7 @@ import pytest
 from launch.aws import Request
 from launch.context import validate
 from launch.errors import LaunchError
-from launch.requests_hosting import SERVERLESS_MB, endpoint, endpoint_config, host_image, model
+from launch.requests_hosting import SERVERLESS_MB, endpoint, endpoint_config, model
 from launch.requests_training import Call
 from launch.requests_update import alarm, scaling, sleeps, update, wake_alarm, waking
 from tests.support.launching import URI, recipe, target
@@ -117,14 +117,6 @@ def test_a_serverless_endpoint_cannot_have_everything(given, named):
     settings = {"subnets": ["subnet-1"], "security_groups": ["sg-1"]}
     with pytest.raises(LaunchError, match=r"cannot have a VPC \(subnets\); "):
         endpoint_config(recipe(endpoint={"kind": "serverless"}, **settings), LOCATION, "c", "m")
-
-
-@pytest.mark.parametrize("instance_type", ["ml.p2.xlarge", "ml.p3.2xlarge", "ml.p3dn.24xlarge"])
-def test_gpus_before_turing_run_cuda_12_only(instance_type):
-    assert host_image(12, instance_type) == "al2-ami-sagemaker-inference-gpu-3-1"
-    with pytest.raises(LaunchError, match=f"{instance_type} has a GPU that CUDA 13 no longer"):
-        host_image(13, instance_type)
-    assert host_image(13, "ml.p4d.24xlarge") == "al2023-ami-sagemaker-inference-gpu-4-1"
 
 
 def update_of(**settings: object) -> Request:

@@ -65,6 +65,8 @@ def test_a_push_to_a_registry(checkout, registry):
     uri = json.loads((checkout / "out/images.json").read_text())["tiny"]
     assert f"push: tiny={uri}\n" in done.stdout
     assert uri.startswith(f"{registry}/{IMAGE}@sha256:")
+    facts = json.loads((checkout / "out/image-facts.json").read_text())
+    assert facts[uri] == {"architecture": "amd64", "cuda": "", "gpus": []}
     asked = HttpRegistry(registry)
     # By both of its tags, and by its digest.
     for reference in (tag, "latest", uri.partition("@")[2]):

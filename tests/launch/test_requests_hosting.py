@@ -77,18 +77,16 @@ def test_gpus_get_the_driver_that_the_images_cuda_needs():
         )["ProductionVariants"][0]
 
     assert (
-        variant(instance_type="ml.g5.xlarge")["InferenceAmiVersion"]
+        variant(instance_type="ml.g5.xlarge", cuda=13)["InferenceAmiVersion"]
         == "al2023-ami-sagemaker-inference-gpu-4-1"
     )
     assert (
-        variant(instance_type="ml.p3.2xlarge", cuda=12)["InferenceAmiVersion"]
+        variant(instance_type="ml.p3.2xlarge")["InferenceAmiVersion"]
         == "al2-ami-sagemaker-inference-gpu-3-1"
     )
     assert "InferenceAmiVersion" not in variant(instance_type="ml.c6i.xlarge")
-    with pytest.raises(
-        LaunchError, match="ml.p3.2xlarge has a GPU that CUDA 13 no longer supports"
-    ):
-        variant(instance_type="ml.p3.2xlarge")
+    with pytest.raises(LaunchError, match="capability 7.0, for which CUDA 13 has no kernels"):
+        variant(instance_type="ml.p3.2xlarge", cuda=13)
     with pytest.raises(LaunchError, match="endpoint.cuda is 14; SageMaker has hosts for 12, 13"):
         variant(instance_type="ml.g5.xlarge", cuda=14)
 

@@ -65,7 +65,7 @@ from tests.support.launching import (
             {"endpoint": {"kind": "serverless"}, "network_isolation": True},
             "a serverless endpoint cannot have network_isolation",
         ),
-        ({"batch": {"instance_type": "ml.g5.xlarge"}}, "have driver 535 at most"),
+        ({"batch": {"instance_type": "ml.g5.xlarge", "cuda": 13}}, "have driver 535 at most"),
         ({"batch": {"concurrent": 50}}, "payload_mb is 300 MB; SageMaker allows 100"),
         ({"training": {"image": "mine"}}, "the image 'mine' has not been pushed"),
     ],

@@ -9,7 +9,6 @@ from launch.requests_batch import transform_job
 from launch.requests_training import (
     bucket,
     dated,
-    is_gpu,
     metrics,
     prefix,
     split_s3,
@@ -155,12 +154,6 @@ def test_an_s3_uri_has_a_bucket_and_a_key(uri, parts):
 )
 def test_only_volumes_take_a_key(instance_type, found):
     assert volume_kms(recipe(kms_key="key-1"), instance_type) == found
-
-
-def test_gpus_are_known_by_their_instance_type():
-    assert is_gpu("ml.g5.xlarge") is True
-    assert is_gpu("ml.p4d.24xlarge") is True
-    assert is_gpu("ml.c6i.xlarge") is False
 
 
 def test_a_transform_request_is_all_of_the_settings():
