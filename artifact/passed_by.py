@@ -61,14 +61,16 @@ class PassedBy:
         return dict(counted.most_common())
 
     def sentence(self) -> str:
-        """Such as `12 files of other kinds (.mov): 12 videos`; "" for nothing."""
+        """Such as `12 files of other kinds (.mov): videos`; "" for nothing."""
         folders = {word for kind, word in self.kinds if kind in FOLDER_KINDS}
         words = {word for kind, word in self.kinds if kind not in FOLDER_KINDS}
         by_kind = self.by_kind()
         in_folders = sum(by_kind.pop(kind, 0) for kind in FOLDER_KINDS)
         parts = []
         if by_kind:
-            kinds = ", ".join(f"{count} {kind}" for kind, count in by_kind.items())
+            kinds = ", ".join(f"{kind} {count}" for kind, count in by_kind.items())
+            if len(by_kind) == 1:
+                kinds = next(iter(by_kind))
             files = _counted(sum(by_kind.values()), "file")
             parts.append(f"{files} of other kinds ({_listed(words)}): {kinds}")
         if in_folders:

@@ -40,7 +40,7 @@ class Layout:
 
 def layout_of(folder: Path) -> Layout:
     """The layout of a folder. LayoutError for one with two meanings, OSError when unreadable."""
-    for place in _wrappers(folder):
+    for place in wrappers(folder):
         roles = _split(place)
         if roles:
             said = _said(folder, place, "train, validation and test lie")
@@ -62,7 +62,7 @@ def _said(folder: Path, place: Path, what: str) -> str:
     return f"{what} in '{printable(place.relative_to(folder))}'"
 
 
-def _wrappers(folder: Path) -> Iterator[Path]:
+def wrappers(folder: Path) -> Iterator[Path]:
     """The folder, and each folder that is alone in the one before it."""
     place = folder
     for _ in range(LEVELS):
@@ -75,7 +75,7 @@ def _wrappers(folder: Path) -> Iterator[Path]:
 
 def _classes_in(folder: Path) -> Path:
     """The first folder on this way that holds several classes; the folder itself where none."""
-    for place in _wrappers(folder):
+    for place in wrappers(folder):
         if len(_with_photos(place, most=2)) > 1:
             return place
     return folder

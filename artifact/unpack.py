@@ -13,13 +13,16 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from artifact.archive_file import ArchiveFile
+from artifact.archive_file import GZIP_START, ArchiveFile
 from artifact.machine import folder_room
 from artifact.model import DESCRIPTION_FILE, TEMPORARY_SUFFIX, ArtifactError
 from artifact.owned_folder import discard_leftovers, owned_folder, release
+from artifact.zip_archive import ZIP_STARTS, ZipArchive
 
 ARCHIVE = "model.tar.gz"
 PREFIX = "slipway-model-"
+TAR_MAGIC = b"ustar"
+TAR_MAGIC_AT = 257
 MIB = 1024 * 1024
 
 
@@ -74,13 +77,26 @@ def artifact_folder(path: Path, bounds: ArchiveBounds = MODEL_BOUNDS) -> Path:
     return folder
 
 
+def is_archive(path: Path) -> bool:
+    """Whether a file begins as a tar archive, plain or in gzip, or as a zip archive."""
+    with path.open("rb") as file:
+        start = file.read(TAR_MAGIC_AT + len(TAR_MAGIC))
+    in_tar = start.endswith(TAR_MAGIC) or path.suffix.lower() == ".tar"
+    return in_tar or start.startswith((GZIP_START, *ZIP_STARTS))
+
+
 def extract(
-    archive: Path, folder: Path, strict: bool = True, bounds: ArchiveBounds = MODEL_BOUNDS
+    archive: Path,
+    folder: Path,
+    strict: bool = True,
+    bounds: ArchiveBounds = MODEL_BOUNDS,
+    zips: bool = False,
 ) -> None:
     """Write a tar archive's ordinary files below a folder: no links, no devices.
 
-    The archive may be compressed by gzip. A file that would lie outside is left out, or with
-    `strict` refused. The folder stays as it is until all files are written beside it.
+    The archive may be compressed by gzip, or with `zips` be a zip archive. A file that would lie
+    outside is left out, or with `strict` refused. The folder stays as it is until all files are
+    written beside it.
 
     Raises ValueError for a file outside, one that is not a tar archive, and for more than the
     bounds allow; OSError when reading or writing fails, ENOSPC before a file that does not fit.
@@ -90,7 +106,7 @@ def extract(
     discard_leftovers(folder.parent, prefix)
     part = owned_folder(folder.parent, prefix)
     try:
-        _unpack(archive, part, strict, bounds)
+        _unpack(archive, part, strict, bounds, zips)
         part.chmod(0o755)  # it was private
         _move(part, folder)
     finally:
@@ -111,11 +127,13 @@ def _move(source: Path, folder: Path) -> None:
             path.replace(target)
 
 
-def _unpack(archive: Path, folder: Path, strict: bool, bounds: ArchiveBounds) -> None:
+def _unpack(
+    archive: Path, folder: Path, strict: bool, bounds: ArchiveBounds, zips: bool = False
+) -> None:
     """As `extract`, into a folder that is empty and private."""
     # by hand, because Debian's Python 3.11 has no filters for extractall yet
     try:
-        with ArchiveFile(archive) as opened:
+        with _open(archive, bounds, zips) as opened:
             _write_members(opened, folder, strict, bounds)
     except (OSError, ValueError, MemoryError):
         raise
@@ -125,7 +143,17 @@ def _unpack(archive: Path, folder: Path, strict: bool, bounds: ArchiveBounds) ->
         raise ValueError(str(error) or "it ends too early") from error
 
 
-def _write_members(opened: ArchiveFile, folder: Path, strict: bool, bounds: ArchiveBounds) -> None:
+def _open(archive: Path, bounds: ArchiveBounds, zips: bool) -> ArchiveFile | ZipArchive:
+    with archive.open("rb") as file:
+        start = file.read(len(ZIP_STARTS[0]))
+    if zips and start in ZIP_STARTS:
+        return ZipArchive(archive, bounds.members)
+    return ArchiveFile(archive)
+
+
+def _write_members(
+    opened: ArchiveFile | ZipArchive, folder: Path, strict: bool, bounds: ArchiveBounds
+) -> None:
     size = 0
     room = folder_room(folder)
     for number, member in enumerate(opened.members(), 1):
@@ -156,7 +184,7 @@ def _below(member: tarfile.TarInfo, folder: Path) -> bool:
     return (folder / member.name).resolve().is_relative_to(folder.resolve())
 
 
-def _write(opened: ArchiveFile, member: tarfile.TarInfo, folder: Path) -> None:
+def _write(opened: ArchiveFile | ZipArchive, member: tarfile.TarInfo, folder: Path) -> None:
     target = (folder / member.name).resolve()
     if not _below(member, folder):
         raise ValueError(f"{member.name[:100]!r} would lie outside the folder")

@@ -19,6 +19,7 @@ from prepare.build import REPORT_FILE, empty_splits, prepare
 from prepare.options import ALL, SHARD, STEPS, Options
 from prepare.scan import PrepareError
 from prepare.shards import write_shard
+from prepare.sources import opened
 from prepare.summary import Summary
 from recipes.command_line import CommandLine
 
@@ -37,9 +38,10 @@ def main(arguments: list[str] | None = None) -> int:
     escape_output()
     options = _parse(arguments)
     try:
-        if options.step == SHARD:
-            return _shard(options)
-        summary = prepare(options)
+        with opened(options) as at_source:
+            if options.step == SHARD:
+                return _shard(at_source)
+            summary = prepare(at_source)
     except PrepareError as error:
         return _fail(str(error))
     except KeyboardInterrupt:
@@ -78,12 +80,8 @@ def _print_broken(broken: Mapping[str, str]) -> None:
 def _print_summary(summary: Summary, options: Options) -> None:
     _print_found(summary.said, summary.passed)
     _print_broken(summary.broken)
-    if len(summary.classes) == 1:
-        print(
-            f"prepare: warning: there is one class only ('{printable(summary.classes[0])}'); "
-            "a classifier needs two",
-            file=sys.stderr,
-        )
+    for sentence in summary.warnings:
+        print(f"prepare: warning: {sentence}", file=sys.stderr)
     if summary.presplit:
         print("prepare: the source is split already; its split is kept, --split does not apply")
     empty = empty_splits(summary)
@@ -128,6 +126,7 @@ def _parse(arguments: list[str] | None) -> Options:
         keep_split=values.keep_split,
         step=values.step,
         part=values.part,
+        labels=values.labels and values.labels.resolve(),
     )
 
 
@@ -138,10 +137,17 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="SRC",
         help="folder with a folder of photos for each class, or with train/, valid/ and test/ "
-        "of such",
+        "of such; or a zip or tar archive of it, or a manifest beside its photos",
     )
     parser.add_argument(
         "destination", type=Path, metavar="DST", help="folder to make or to bring up to date"
+    )
+    parser.add_argument(
+        "--labels",
+        type=Path,
+        metavar="FILE",
+        help="CSV or JSON lines with a photo and its labels in each row (default: folders, or a "
+        "list beside the photos)",
     )
     parser.add_argument(
         "--workers",

@@ -12,13 +12,15 @@ from prepare.groups import group_keys, group_names
 from prepare.manifests import manifests
 from prepare.options import JOIN, Options
 from prepare.photo_report import render_report
-from prepare.place import move_all, output_paths, remove_stale
-from prepare.scan import SPLITS, PrepareError, Source, scan
+from prepare.place import link_all, more_paths, move_all, output_paths, remove_stale
+from prepare.scan import SPLITS, PrepareError, Source
 from prepare.shards import read_shards
 from prepare.signature import SIGNATURES_FILE, read_signatures, signatures_file
+from prepare.sources import find_photos
 from prepare.split import assign
 from prepare.state import STAGING_FOLDER, PhotoRecord, PreparationState, Stamp, read_state
 from prepare.summary import Summary, summarise
+from prepare.trainable import check_trainable, warnings
 from prepare.workers import convert_all, staged
 
 REPORT_FILE = "report.html"
@@ -46,6 +48,7 @@ def prepare(options: Options) -> Summary:
         keys = group_keys(options.groups, photos)
         groups = group_names(photos, [], keys)
         splits = assign(groups, options.split, options.seed, places.of(photos))
+        check_trainable(converted, splits)
     except BaseException:
         shutil.rmtree(staging if existed else options.destination, ignore_errors=True)
         raise
@@ -59,7 +62,7 @@ def empty_splits(summary: Summary) -> list[str]:
 
 def _convert_changed(options: Options, earlier: PreparationState, staging: Path) -> Converted:
     """Decode the sources that are new or changed since the earlier run."""
-    found = scan(options.source)
+    found = find_photos(options)
     sources = found.sources
     stamps = {source.path: stamp(options.source / source.path) for source in sources}
     kept: dict[Source, Photo] = {}
@@ -120,19 +123,18 @@ def check(options: Options, converted: Converted) -> None:
 
 
 def _finish(
-    options: Options,
-    earlier: PreparationState,
-    converted: Converted,
-    splits: Mapping[Source, str],
+    options: Options, earlier: PreparationState, converted: Converted, splits: Mapping[Source, str]
 ) -> Summary:
     """Move each photo to its place, and write the lists, the report and the state."""
     folder = options.destination
     staging = folder / STAGING_FOLDER
     photos = converted.photos()
     outputs = output_paths(splits)
-    summary = summarise(options, photos, splits, converted.broken, converted.found)
+    more = more_paths(splits, outputs)
+    remarks = warnings(converted, splits)
+    summary = summarise(options, photos, splits, converted.broken, converted.found, remarks)
     files = manifests(photos, splits, outputs, summary.classes, options.s3_uri)
-    current = sorted([*outputs.values(), *files, REPORT_FILE, SIGNATURES_FILE])
+    current = sorted([*outputs.values(), *more, *files, REPORT_FILE, SIGNATURES_FILE])
     # Names every file that may be there from now on, so that a run after a kill can remove them.
     PreparationState(
         options=options.recorded(),
@@ -140,6 +142,7 @@ def _finish(
         outputs=sorted({*earlier.outputs, *current}),
     ).write(folder)
     move_all(_moves(folder, earlier, converted, outputs), staging)
+    link_all(folder, more)
     files[REPORT_FILE] = render_report(summary, folder, outputs)
     for name, data in files.items():
         _write_changed(folder / name, data, staging)

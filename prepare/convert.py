@@ -8,7 +8,7 @@ from typing import NotRequired, TypedDict
 
 from PIL import Image
 
-from artifact.photo_files import read_regular
+from artifact.patient_reading import read_patiently
 from artifact.preprocessing import PhotoError, decode, open_photo
 from prepare.signature import Signature, sharpness, signature
 
@@ -80,17 +80,16 @@ class Photo:
 def convert(source: Path, destination: Path) -> Photo | str:
     """Write the source's photo to destination; the reason, a sentence, where it is broken.
 
-    OSError when it cannot be written.
+    OSError when the source cannot be read, or the photo not written: neither says that the photo is
+    broken, and a later run may find it whole.
     """
     try:
-        data = read_regular(source)
+        data = read_patiently(source)
         photo = decode(data)
         with open_photo(data) as image:
             kind = str(image.format)
             mode = image.mode
             changes = _changes(image, source)
-    except OSError as error:
-        return f"it cannot be read ({error.strerror or error})"
     except PhotoError as error:
         return str(error)
     if changes:

@@ -37,13 +37,17 @@ def manifests(
     label_of = {name: label for label, name in enumerate(classes)}
     rows: list[Sequence[object]] = [COLUMNS]
     lines: dict[str, list[str]] = {split: [] for split in SPLITS}
+    several = any(source.also for source in photos)
     for source in sorted(photos, key=lambda source: outputs[source]):
         path = outputs[source]
         label = label_of[source.label]
         split = splits[source]
-        rows.append(_row(path, split, label, source, photos[source]))
+        rows.append(_row(path, split, label_of, source, photos[source]))
         uri = f"{s3_uri.rstrip('/')}/{path}" if s3_uri else path
-        lines[split].append(json.dumps(_augmented(uri, label, source.label)) + "\n")
+        line = _augmented(uri, label, source.label)
+        if several:
+            line = _of_several_labels(uri, [source.label, *source.also], label_of)
+        lines[split].append(json.dumps(line) + "\n")
     texts = {f"{split}.manifest": "".join(lines[split]) for split in SPLITS}
     texts[TABLE_FILE] = people_csv.table(rows)
     names = people_csv.true_names(rows)
@@ -54,13 +58,16 @@ def manifests(
     return {name: text.encode("utf-8", "surrogateescape") for name, text in texts.items()}
 
 
-def _row(path: str, split: str, label: int, source: Source, photo: Photo) -> list[object]:
-    """A line of manifest.csv, in the order of COLUMNS."""
+def _row(
+    path: str, split: str, label_of: Mapping[str, int], source: Source, photo: Photo
+) -> list[object]:
+    """A line of manifest.csv, in the order of COLUMNS. Several labels have `|` between them."""
+    names = [source.label, *source.also]
     return [
         path,
         split,
-        source.label,
-        label,
+        "|".join(names),
+        "|".join(str(label_of[name]) for name in names),
         source.path,
         photo.format,
         photo.mode,
@@ -82,6 +89,21 @@ def _augmented(uri: str, label: int, class_name: str) -> dict[str, object]:
         "class-metadata": {
             "class-name": class_name,
             "type": "groundtruth/image-classification",
+            "human-annotated": "yes",
+        },
+    }
+
+
+def _of_several_labels(
+    uri: str, names: Sequence[str], label_of: Mapping[str, int]
+) -> dict[str, object]:
+    """A line of an augmented manifest of photos with several labels."""
+    return {
+        "source-ref": uri,
+        "class": [label_of[name] for name in names],
+        "class-metadata": {
+            "class-map": {str(label_of[name]): name for name in names},
+            "type": "groundtruth/image-classification-multilabel",
             "human-annotated": "yes",
         },
     }

@@ -18,7 +18,8 @@ class Options:
     s3_uri: prefix of every path in the manifests; the paths are relative where it is empty.
     groups: what photos of one person, burst or video have in common, or empty. keep_split: the
     manifest.csv whose split is kept. step: of STEPS; `shard` decodes, `join` does the rest. part:
-    which of how many parts of the sources a shard takes, from 1.
+    which of how many parts of the sources a shard takes, from 1. labels: a list that has the
+    photos' classes; None where folders have them.
     """
 
     source: Path
@@ -32,6 +33,7 @@ class Options:
     keep_split: Path | None = None
     step: str = ALL
     part: tuple[int, int] = (1, 1)
+    labels: Path | None = None
 
     def recorded(self) -> dict[str, object]:
         """The options that decide the output, for prepare.json."""

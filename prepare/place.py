@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import unicodedata
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -33,6 +34,31 @@ def output_paths(splits: Mapping[Source, str]) -> dict[Source, str]:
         taken.add((source.label, name.casefold()))
         paths[source] = f"{splits[source]}/{source.label}/{name}"
     return paths
+
+
+def more_paths(splits: Mapping[Source, str], outputs: Mapping[Source, str]) -> dict[str, str]:
+    """A path in each further class of a photo, to the photo's own path in its first class."""
+    paths = {}
+    for source in sorted(splits):
+        stem, suffix = os.path.splitext(os.path.basename(outputs[source]))
+        short_hash = hashlib.sha256(os.fsencode(source.path)).hexdigest()[:HASH_DIGITS]
+        if not stem.endswith(short_hash):
+            stem = f"{stem}-{short_hash}"
+        for label in source.also:
+            paths[f"{splits[source]}/{label}/{stem}{suffix}"] = outputs[source]
+    return paths
+
+
+def link_all(folder: Path, paths: Mapping[str, str]) -> None:
+    """Put each photo that is in its place at its further paths, too, on the same blocks of disk."""
+    for path, original in paths.items():
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.unlink(missing_ok=True)
+        try:
+            os.link(folder / original, target)
+        except OSError:  # a disk without links
+            shutil.copyfile(folder / original, target)
 
 
 def _as_text(stem: str) -> str:

@@ -20,12 +20,14 @@ class PrepareError(Exception):
 class Source:
     """A file that should be a photo.
 
-    path: relative to the source folder. split: None where the folder does not say it.
+    path: relative to the source folder. split: None where the folder does not say it. also: more
+    labels of the same photo, which a list may give.
     """
 
     path: str
     label: str
     split: str | None = None
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

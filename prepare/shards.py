@@ -20,8 +20,9 @@ from artifact.passed_by import PassedBy
 from prepare.convert import Photo
 from prepare.converted import Converted, stamp
 from prepare.options import Options
-from prepare.scan import PrepareError, Scan, Source, scan
+from prepare.scan import PrepareError, Scan, Source
 from prepare.signature import read_signatures, signatures_file
+from prepare.sources import find_photos
 from prepare.workers import convert_all, staged
 
 PHOTOS_FOLDER = "photos"
@@ -33,7 +34,7 @@ def write_shard(options: Options) -> Converted:
     """Decode this part of the sources into the destination. PrepareError or OSError on failure."""
     folder = options.destination
     _refuse_foreign(folder)
-    found = scan(options.source)
+    found = find_photos(options)
     number, parts = options.part
     own = found.sources[number - 1 :: parts]
     # each machine sees all other files: the first alone counts them
@@ -89,10 +90,10 @@ def _read_shard(path: Path, staging: Path, found: Converted) -> list[str]:
             raise ValueError(f"version {values['version']}")
         signatures = read_signatures(path.with_suffix(".npy"))
         photos = {
-            Source(*words): Photo.from_dict(fields, signatures[row].tobytes())
+            _source(words): Photo.from_dict(fields, signatures[row].tobytes())
             for row, (*words, fields) in enumerate(values["photos"])
         }
-        broken = {Source(*words): reason for *words, reason in values["broken"]}
+        broken = {_source(words): reason for *words, reason in values["broken"]}
         passed = _passed(values["passed"])
         said: list[str] = values["said"]
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
@@ -111,6 +112,12 @@ def _read_shard(path: Path, staging: Path, found: Converted) -> list[str]:
     found.broken.update(broken)
     found.found.passed.update(passed)
     return said
+
+
+def _source(words: list[Any]) -> Source:
+    """A source as it was before JSON, which has no tuples."""
+    path, label, split, also = words
+    return Source(path, label, split, tuple(also))
 
 
 def _passed_words(passed: PassedBy) -> dict[str, object]:

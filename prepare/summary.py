@@ -1,7 +1,7 @@
 """The numbers of a preparation, for the report and the last line."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from artifact.passed_by import PassedBy
@@ -18,7 +18,7 @@ class Summary:
     duplicates: groups of equal photos of one class; conflicts: of several classes.
     leaks: groups that the source folder's own split has on more than one side.
     passed: all files that are no photos; ignored: the paths of some of them. said: what was guessed
-    of the source's layout.
+    of the source's layout. warnings: sentences that a user must see first.
     """
 
     classes: tuple[str, ...]
@@ -34,6 +34,7 @@ class Summary:
     broken: dict[str, str]
     passed: PassedBy
     said: tuple[str, ...]
+    warnings: tuple[str, ...]
     presplit: bool
     split: tuple[float, ...]
     seed: int
@@ -69,6 +70,7 @@ def summarise(
     splits: Mapping[Source, str],
     broken: Mapping[Source, str],
     found: Scan,
+    warnings: Sequence[str] = (),
 ) -> Summary:
     """Count what was found and done."""
     by_class = _by_class(splits)
@@ -94,6 +96,7 @@ def summarise(
         broken={source.path: reason for source, reason in sorted(broken.items())},
         passed=found.passed,
         said=found.said,
+        warnings=tuple(warnings),
         presplit=any(source.split for source in photos),
         split=options.split,
         seed=options.seed,
@@ -102,10 +105,11 @@ def summarise(
 
 def _by_class(splits: Mapping[Source, str]) -> dict[str, dict[str, int]]:
     """Class to split to count, the classes in the order of their labels."""
-    classes = sorted({source.label for source in splits})
+    classes = sorted({label for source in splits for label in (source.label, *source.also)})
     by_class = {name: dict.fromkeys(SPLITS, 0) for name in classes}
     for source, split in splits.items():
-        by_class[source.label][split] += 1
+        for label in (source.label, *source.also):
+            by_class[label][split] += 1
     return by_class
 
 

@@ -26,6 +26,9 @@ class Preparation:
     on_bad: str = _option("", "`skip` leaves broken photos out and lists them; `fail` ends")
     s3_uri: str = _option("", "prefix of each path in the manifests, such as `s3://bucket/prefix`")
 
+    labels: str = _option(
+        "", "CSV or JSON lines with a photo and its labels in each row, where no folders say them"
+    )
     groups: str = _option(
         "", "regular expression; photos whose paths match it alike stay on one side of the split"
     )

@@ -72,7 +72,7 @@ def photos_of(recipe: Recipe, given: Path | None = None) -> Path:
             )
         folder = recipe.photos_folder()
     folder = folder.absolute()
-    if not folder.is_dir():
+    if not folder.exists():  # a file may be an archive or a list: prepare says what it is
         raise RunError(
             f"the folder of photos '{folder}' does not exist; make it with a folder of photos for "
             "each class, or name another with --photos"

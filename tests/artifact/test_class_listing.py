@@ -67,7 +67,7 @@ def test_what_lies_beside_photos_is_counted_as_what_it_is(tmp_path):
     only = PassedBy()
     for _ in range(12):
         only.add("a/x.mov", "videos", ".mov")
-    assert only.sentence() == "12 files of other kinds (.mov): 12 videos"
+    assert only.sentence() == "12 files of other kinds (.mov): videos"
 
 
 def test_a_file_without_suffix_is_what_its_first_bytes_say(tmp_path):

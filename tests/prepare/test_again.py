@@ -84,7 +84,7 @@ def test_changes_of_sources_and_options_are_followed(tmp_path):
 
 
 def test_an_output_that_was_damaged_is_made_again(tmp_path):
-    source = photos(tmp_path / "in", a=5)
+    source = photos(tmp_path / "in", a=5, b=1)
     out = tmp_path / "out"
     run(source, out)
     before = tree(out)

@@ -37,7 +37,7 @@ def test_photos_stay_where_they_are_and_new_ones_fill_the_shares(tmp_path):
 
 @pytest.mark.slow
 def test_another_folder_keeps_the_split_of_a_manifest(tmp_path):
-    source = photos(tmp_path / "in", **{"=a": 10})
+    source = photos(tmp_path / "in", **{"=a": 10, "b": 1})
     run(source, tmp_path / "out")
     first = sides(tmp_path / "out")
     for index in range(5):
@@ -53,7 +53,7 @@ def test_another_folder_keeps_the_split_of_a_manifest(tmp_path):
 
 @pytest.mark.slow
 def test_another_seed_or_other_shares_deal_anew(tmp_path):
-    source = photos(tmp_path / "in", a=20)
+    source = photos(tmp_path / "in", a=20, b=1)
     out = tmp_path / "out"
     run(source, out)
     run(source, tmp_path / "fresh", "--split", "0.5,0.2,0.3")
@@ -81,10 +81,11 @@ def test_a_manifest_that_is_none_is_refused_at_once(tmp_path, capsys, text, word
 
 @pytest.mark.slow
 def test_names_do_not_decide_the_order(tmp_path):
-    one = photos(tmp_path / "one", a=10)
+    one = photos(tmp_path / "one", a=10, b=1)
     (tmp_path / "two/a").mkdir(parents=True)
     for index, path in enumerate(sorted((one / "a").iterdir(), reverse=True)):
         shutil.copy(path, tmp_path / f"two/a/{index}.jpg")
+    shutil.copytree(one / "b", tmp_path / "two/b")
     found = []
     for name in ("one", "two"):
         run(tmp_path / name, tmp_path / "out" / name)

@@ -40,7 +40,7 @@ def test_photos_end_up_in_three_parts_of_every_class(tmp_path, capsys):
 
 
 def test_every_output_is_an_upright_rgb_jpeg_and_listed_with_its_hash(tmp_path):
-    source = photos(tmp_path / "in", a=3)
+    source = photos(tmp_path / "in", a=3, b=1)
     save(source / "a/alpha.png", picture(50, "RGBA"))
     save(source / "a/palette.png", picture(51, "P"))
     save(source / "a/grey.jpg", picture(52, "L"))
@@ -53,7 +53,7 @@ def test_every_output_is_an_upright_rgb_jpeg_and_listed_with_its_hash(tmp_path):
     save(source / "a/sideways.jpg", picture(55), exif=exif)
     assert run(source, tmp_path / "out") == 0
     listed = rows(tmp_path / "out")
-    assert len(listed) == 10
+    assert len(listed) == 11
     for row in listed:
         data = (tmp_path / "out" / row["path"]).read_bytes()
         with Image.open(tmp_path / "out" / row["path"]) as image:
@@ -108,7 +108,7 @@ def test_equal_photos_stay_on_one_side(tmp_path, capsys):
 
 
 def test_a_photo_too_wide_for_a_jpeg_is_listed_as_broken(tmp_path, capsys):
-    source = photos(tmp_path / "in", a=2)
+    source = photos(tmp_path / "in", a=2, b=1)
     save(source / "a/wide.png", Image.new("RGB", (70_000, 2)))
     assert run(source, tmp_path / "out") == 0
     assert "70000 x 2 pixels" in capsys.readouterr().out
@@ -132,13 +132,14 @@ def test_names_of_every_kind(tmp_path):
     for seed, name in enumerate(names):
         kind = "PNG" if name.endswith("png") else "JPEG"
         save(source / name, picture(seed), kind)
+    save(tmp_path / "in" / "class two" / "a.jpg", picture(99))
     not_utf8 = source / os.fsdecode(b"not \xff utf8.jpg")
     not_utf8.write_bytes((source / "a.jpg").read_bytes())
     assert run(tmp_path / "in", tmp_path / "out") == 0
     with (tmp_path / "out/manifest.csv").open(encoding="utf-8", errors="surrogateescape") as file:
         outputs = [row["path"] for row in csv.DictReader(file)]
     # macOS ignores case
-    assert len({path.casefold() for path in outputs}) == 10
+    assert len({path.casefold() for path in outputs}) == 11
     assert [path for path in outputs if not (tmp_path / "out" / path).is_file()] == []
 
 
@@ -178,9 +179,10 @@ def test_broken_files_are_listed_or_end_the_run(tmp_path, capsys):
     assert tree(tmp_path / "out") == before
 
 
-def test_one_class_is_prepared_but_warned_of(tmp_path, capsys):
-    assert run(photos(tmp_path / "in", a=3), tmp_path / "out") == 0
+def test_one_class_is_refused(tmp_path, capsys):
+    assert run(photos(tmp_path / "in", a=3), tmp_path / "out") == 1
     assert "one class only ('a')" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_other_files_are_kept_apart_from_photos(tmp_path):
@@ -195,7 +197,7 @@ def test_other_files_are_kept_apart_from_photos(tmp_path):
 @pytest.mark.slow
 def test_progress_is_plain_lines_where_there_is_no_terminal(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-m", "prepare", photos(tmp_path / "in", a=3), tmp_path / "out"],
+        [sys.executable, "-m", "prepare", photos(tmp_path / "in", a=3, b=1), tmp_path / "out"],
         cwd=REPOSITORY,
         capture_output=True,
         check=True,

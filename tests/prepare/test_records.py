@@ -89,9 +89,9 @@ def test_pixels_are_told_apart_by_their_shape(tmp_path):
     assert len(hashes) == 3
 
 
-def test_a_photo_that_cannot_be_read_has_its_reason(tmp_path):
-    found = convert(tmp_path / "none.jpg", tmp_path / "out")
-    assert found == "it cannot be read (No such file or directory)"
+def test_a_photo_that_cannot_be_read_is_not_called_broken(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        convert(tmp_path / "none.jpg", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

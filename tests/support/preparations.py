@@ -25,6 +25,7 @@ def summary(**changes: object) -> Summary:
         broken={},
         passed=PassedBy(),
         said=(),
+        warnings=(),
         presplit=False,
         split=(0.7, 0.1, 0.2),
         seed=0,

@@ -1,0 +1,211 @@
+"""Photos whose classes a list has, rather than folders: images/ and labels.csv, and manifests."""
+
+import itertools
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from artifact.channels import ROLE_OF
+from artifact.class_names import ClassNameError, check_class_names
+from artifact.file_kinds import NO_SUFFIX, suffix_of
+from artifact.passed_by import PassedBy
+from artifact.photo_layout import class_folders, wrappers
+from artifact.photo_tree import photos_below
+from prepare.label_columns import SAMPLED, Columns, guess
+from prepare.label_lists import LIST_SUFFIXES, ListError, NumberedRow, Row, as_text, rows_of
+from prepare.photo_names import PhotoNames
+from prepare.row_labels import labels_in
+from prepare.scan import PrepareError, Scan, Source
+
+LISTED_FOLDERS = 3  # train/, validation/ and test/ of photos with a list in each
+UNLISTED = "photos that the list does not name"
+
+
+@dataclass
+class _Labelled:
+    """Photos with their labels so far. split: None where the list does not say it."""
+
+    labels: dict[str, list[str]] = field(default_factory=dict)
+    split: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)  # line to reason
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A list's folder, relative to that of the photos, and the part of the split it is for."""
+
+    folder: str
+    role: str | None
+
+
+def scan_lists(folder: Path, lists: Sequence[Path], destination: Path | None = None) -> Scan:
+    """The photos below a folder that lists name, with the lists' labels.
+
+    destination: the photos there are not the folder's. PrepareError for a list whose columns cannot
+    be guessed, and without any photo; a row that fails is in the scan's `unreadable`.
+    """
+    passed, paths = _photos(folder, destination)
+    photos = PhotoNames(paths)
+    found = _Labelled()
+    said = []
+    for path in lists:
+        columns = _columns(path, photos)
+        said.append(f"the columns of '{path.name}': {columns.words()}")
+        place = _Place(_relative(path.parent, folder), _role(path))
+        for number, row in rows_of(path, photos.__contains__):
+            _take(found, f"{path.name}, line {number}", row, columns, photos, place)
+    if not found.labels:
+        why = next(iter(found.failed.items()), ("", "it has no rows"))
+        raise PrepareError(f"no photo has a label in '{lists[0]}' ({': '.join(filter(None, why))})")
+    _check_names(found, lists[0])
+    _count(found, paths, passed, said)
+    sources = []
+    for photo, labels in found.labels.items():
+        sources.append(Source(photo, labels[0], found.split.get(photo), tuple(labels[1:])))
+    return Scan(sorted(sources), passed, tuple(said))
+
+
+def lists_beside(folder: Path, destination: Path | None = None) -> list[Path]:
+    """The lists in a folder that label the photos below it: one, or one for each part of a split.
+
+    [] where none does. PrepareError where several could.
+    """
+    candidates = _candidates(folder)
+    if not candidates:
+        return []
+    photos = PhotoNames(_photos(folder, destination)[1])
+    fitting = [path for path in candidates if isinstance(_guess(path, photos), Columns)]
+    parts = [path for path in fitting if _role(path)]
+    if len(parts) > 1 and len({_role(path) for path in parts}) == len(parts):
+        return parts
+    named = [path for path in fitting if path.stem.lower() in ("labels", "annotations")]
+    if len(named) == 1:
+        return named
+    if len(fitting) > 1:
+        listed = ", ".join(path.name for path in fitting)
+        raise PrepareError(f"several lists could hold the labels ({listed}); give one by --labels")
+    return fitting
+
+
+def refuse_other_labels(folder: Path, found: Scan) -> None:
+    """PrepareError where a list says labels beside folders that say others: part_1/ and part_2/.
+
+    found: the photos with their folders as classes.
+    """
+    try:
+        lists = lists_beside(folder)
+        listed = scan_lists(folder, lists) if lists else Scan([])
+    except PrepareError:
+        return  # nobody asked for these lists
+    by_folder = {source.path: source.label for source in found.sources}
+    for source in listed.sources:
+        own = by_folder.get(source.path, source.label)
+        if own not in (source.label, *source.also) and lists[0].stem.lower() not in ROLE_OF:
+            raise PrepareError(
+                f"'{source.path}' is of class '{own}' by its folder, and of class "
+                f"'{source.label}' in '{lists[0].name}'; give --labels '{lists[0]}' to take the "
+                "list, or move the list away to take the folders"
+            )
+
+
+def _candidates(folder: Path) -> list[Path]:
+    """Lists in the folder, or else in the one folder in it; or else right beside the photos."""
+    places = list(wrappers(folder))
+    inner = [Path(entry.path) for entry in class_folders(places[-1])]
+    found: list[Path] = []
+    for level in (*([place] for place in places), inner[:LISTED_FOLDERS]):
+        files = [path for place in level for path in sorted(place.iterdir())]
+        found += [path for path in files if path.suffix.lower() in LIST_SUFFIXES]
+        if found:
+            break
+    return [path for path in found if path.is_file() and not path.name.startswith(".")]
+
+
+def _photos(folder: Path, destination: Path | None) -> tuple[PassedBy, list[str]]:
+    """What is passed by below a folder, and the paths of its photos."""
+    passed = PassedBy()
+    own = ""
+    if destination and destination.is_relative_to(folder):
+        own = f"{destination.relative_to(folder)}/"
+    found = photos_below(folder, passed)
+    return passed, [path for path, _ in found if not own or not path.startswith(own)]
+
+
+def _relative(place: Path, folder: Path) -> str:
+    relative = os.path.relpath(place, folder)
+    return "" if relative == "." else relative
+
+
+def _role(path: Path) -> str | None:
+    """The part of a split whose list it is: train.csv, or train/metadata.csv."""
+    return ROLE_OF.get(path.stem.lower()) or ROLE_OF.get(path.parent.name.lower())
+
+
+def _guess(path: Path, photos: PhotoNames) -> Columns | str:
+    rows: Iterator[NumberedRow] = rows_of(path, photos.__contains__)
+    try:
+        head = [row for _, row in itertools.islice(rows, SAMPLED)]
+    except PrepareError as error:
+        return str(error)
+    return guess([row for row in head if not isinstance(row, ListError)], photos)
+
+
+def _columns(path: Path, photos: PhotoNames) -> Columns:
+    found = _guess(path, photos)
+    if isinstance(found, str):
+        raise PrepareError(f"the labels cannot be read from '{path}': {found}")
+    return found
+
+
+def _take(
+    found: _Labelled,
+    line: str,
+    row: Row | ListError,
+    columns: Columns,
+    photos: PhotoNames,
+    place: "_Place",
+) -> None:
+    """Put one row's labels to its photo, or its reason to those that failed."""
+    if isinstance(row, ListError):
+        found.failed[line] = row.reason
+        return
+    text = as_text(row.get(columns.photo, ""))
+    fitting = photos.find(text, place.folder)
+    if len(fitting) != 1:
+        what = "is not there" if not fitting else f"could be {len(fitting)} files"
+        found.failed[line] = f"its photo '{text}' {what}"
+        return
+    labels = labels_in(row, columns)
+    if isinstance(labels, ListError):
+        found.failed[line] = labels.reason
+        return
+    own = found.labels.setdefault(fitting[0], [])
+    own += [label for label in labels if label not in own]
+    split = place.role or ROLE_OF.get(as_text(row.get(columns.split, "")).lower())
+    if split:
+        found.split[fitting[0]] = split
+
+
+def _check_names(found: _Labelled, path: Path) -> None:
+    try:
+        check_class_names(
+            (label for labels in found.labels.values() for label in labels), f"the list '{path}'"
+        )
+    except ClassNameError as error:
+        raise PrepareError(str(error)) from error
+
+
+def _count(found: _Labelled, paths: list[str], passed: PassedBy, said: list[str]) -> None:
+    """Count the photos without a row, and tell of those with several labels."""
+    for path in paths:
+        if path not in found.labels:
+            passed.add(path, UNLISTED, suffix_of(path) or NO_SUFFIX)
+    passed.unreadable.update(found.failed)
+    counted = Counter(len(labels) > 1 for labels in found.labels.values())
+    if counted[True]:
+        said.append(
+            f"{counted[True]} of {counted.total()} photos have several labels; "
+            "train with multi_label=1"
+        )

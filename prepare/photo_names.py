@@ -1,0 +1,64 @@
+"""Finds the photo that a list means: by a path, an S3 URI, a name without its suffix."""
+
+import os
+from collections.abc import Iterable
+
+from artifact.file_kinds import PHOTO_SUFFIXES, suffix_of
+
+
+class PhotoNames:
+    """The paths of the photos of a folder, by what a list may call them."""
+
+    def __init__(self, paths: Iterable[str]):
+        self._by_name: dict[str, str | list[str]] = {}
+        self._by_stem: dict[str, str | list[str]] = {}
+        for path in paths:
+            name = os.path.basename(path)
+            _add(self._by_name, name, path)
+            stem = name.removesuffix(name[len(name) - len(suffix_of(name)) :])
+            if stem != name:
+                _add(self._by_stem, stem, path)
+
+    def __contains__(self, text: str) -> bool:
+        return bool(self.find(text))
+
+    def find(self, text: str, beside: str = "") -> list[str]:
+        """The photos that a text may mean: those whose paths have most of its end in common.
+
+        beside: the folder of the list, which tells photos of one name apart.
+        """
+        parts = [part for part in text.replace("\\", "/").split("/") if part not in ("", ".")]
+        if not parts:
+            return []
+        parts = [*filter(None, beside.split("/")), *parts]
+        found = self._by_name.get(parts[-1])
+        if found is None and suffix_of(parts[-1]) not in PHOTO_SUFFIXES:
+            found = self._by_stem.get(parts[-1])
+            parts[-1] = ""  # the suffix is not known: any fits
+        if found is None:
+            return []
+        if isinstance(found, str):
+            return [found]
+        scores = {path: _equal_end(parts, path.split("/")) for path in found}
+        best = max(scores.values())
+        return [path for path, score in scores.items() if score == best]
+
+
+def _add(index: dict[str, str | list[str]], name: str, path: str) -> None:
+    there = index.get(name)
+    if there is None:  # most names are there once: no list for each of a million
+        index[name] = path
+    elif isinstance(there, str):
+        index[name] = [there, path]
+    else:
+        there.append(path)
+
+
+def _equal_end(wanted: list[str], parts: list[str]) -> int:
+    """How many folders above the name are equal, from the name upwards."""
+    count = 0
+    for one, other in zip(reversed(wanted[:-1]), reversed(parts[:-1]), strict=False):
+        if one != other:
+            break
+        count += 1
+    return count
