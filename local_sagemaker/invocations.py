@@ -162,27 +162,27 @@ def _later(
     timeout_s = float(headers.get(f"{PREFIX}invocationtimeoutseconds".lower(), ASYNC_TIMEOUT_S))
     stream_arn = _stream(platform, fleet.endpoint)
     try:
-        try:
-            content = body
-            if source:
-                content = objects.read(source)
-            variant = _woken(fleet)
-            # No limit of 6 MB here: bodies and answers lie in S3.
-            answer = call(variant, content, headers, stream_arn, timeout_s)
-            objects.write(where, answer.body)
-        except (ApiError, NotHealthy, ConnectionRefusedError) as error:
-            log.warning(
-                "endpoint %s: async inference of %s failed: %s",
-                fleet.endpoint,
-                source or "a body",
-                error,
-            )
-            if failure:
-                objects.write(failure, str(error).encode())
-    except objects.ObjectError as error:
-        log.warning("endpoint %s: async inference: %s", fleet.endpoint, error)
+        content = body
+        if source:
+            content = objects.read(source)
+        variant = _woken(fleet)
+        # No limit of 6 MB here: bodies and answers lie in S3.
+        answer = call(variant, content, headers, stream_arn, timeout_s)
+        objects.write(where, answer.body)
+    except Exception as error:  # no one waits for this thread: the error must be told here
+        what = source or "a body"
+        log.warning("endpoint %s: async inference of %s failed: %s", fleet.endpoint, what, error)
+        if failure:
+            _write_failure(fleet, failure, error)
     finally:
         fleet.count_backlog(-1)
+
+
+def _write_failure(fleet: Fleet, failure: str, error: Exception) -> None:
+    try:
+        objects.write(failure, str(error).encode())
+    except objects.ObjectError as unwritten:
+        log.warning("endpoint %s: async inference: %s", fleet.endpoint, unwritten)
 
 
 def _woken(fleet: Fleet) -> Variant:

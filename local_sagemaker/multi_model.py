@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import shutil
+from pathlib import Path
 
 from local_sagemaker import objects
 from local_sagemaker.calls import ask, model_error
@@ -35,20 +37,33 @@ def path(variant: Variant, url: str, target: str | None) -> str:
     return f"/models/{name}/invoke"
 
 
+def _fetch(uri: str, folder: Path) -> None:
+    """A model's files into a folder, which is there once all of them are.
+
+    ObjectError or NotHealthy leave nothing, so that the next call tries again.
+    """
+    if folder.is_dir():
+        return
+    new = folder.with_name("new")
+    try:
+        new.mkdir(parents=True)
+        unpack(uri, new)
+        new.rename(folder)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
 def _load(
     variant: Variant, url: str, name: str, uri: str, target: str, loaded: dict[str, bool]
 ) -> None:
     folder = variant.folder / name / "model"
-    if not folder.is_dir():
-        try:
-            folder.mkdir(parents=True)
-            unpack(uri, folder)
-        except (objects.ObjectError, NotHealthy) as error:
-            folder.rmdir()  # so that the next call tries again
-            raise ApiError(
-                "ValidationError",
-                f"Failed to download model data for model {target} from {uri}: {error}",
-            ) from error
+    try:
+        _fetch(uri, folder)
+    except (objects.ObjectError, NotHealthy) as error:
+        raise ApiError(
+            "ValidationError",
+            f"Failed to download model data for model {target} from {uri}: {error}",
+        ) from error
     body = json.dumps({"model_name": name, "url": variant.inside(folder)}).encode()
     while True:
         status, _, content = ask(
@@ -58,6 +73,7 @@ def _load(
             loaded[name] = True
             return
         if status != FULL or not loaded:
+            shutil.rmtree(folder)  # a mended archive of the same name is fetched anew
             raise model_error(
                 status, content.decode("utf-8", errors="replace"), "the endpoint's log"
             )

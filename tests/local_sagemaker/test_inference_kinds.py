@@ -1,6 +1,8 @@
 """Asynchronous inference and multi-model endpoints on local SageMaker."""
 
+import io
 import json
+import tarfile
 
 import pytest
 from botocore.exceptions import ClientError
@@ -43,6 +45,10 @@ def test_async_inference(sagemaker, runtime, hosting):
         EndpointName="later", InputLocation=f"s3://{BUCKET}/in/none.jpg", ContentType="image/jpeg"
     )
     assert b"Received client error (422)" in content(answer["FailureLocation"])
+    answer = runtime.invoke_endpoint_async(
+        EndpointName="later", InputLocation=f"s3://{BUCKET}/in/gone.jpg", ContentType="image/jpeg"
+    )
+    assert b"in/gone.jpg" in content(answer["FailureLocation"])
     with pytest.raises(ClientError, match="does not support this inference type"):
         runtime.invoke_endpoint(EndpointName="later", Body=photo(), ContentType="image/jpeg")
     sagemaker.delete_endpoint(EndpointName="later")
@@ -56,7 +62,7 @@ def test_async_inference(sagemaker, runtime, hosting):
         sagemaker.describe_endpoint(EndpointName="later")
 
 
-def test_a_multi_model_endpoint(sagemaker, runtime):
+def test_a_multi_model_endpoint(sagemaker, runtime, hosting):
     container = {"Image": SERVE_IMAGE, "Mode": "MultiModel", "ModelDataUrl": f"s3://{BUCKET}/many/"}
     sagemaker.create_model(ModelName="many", ExecutionRoleArn=ROLE, PrimaryContainer=container)
     sagemaker.create_endpoint_config(
@@ -80,4 +86,29 @@ def test_a_multi_model_endpoint(sagemaker, runtime):
         runtime.invoke_endpoint(
             EndpointName="many", TargetModel="two.tar.gz", Body=photo(), ContentType="image/jpeg"
         )
+    s3 = hosting.client("s3")
+    whole = s3.get_object(Bucket=BUCKET, Key="many/one.tar.gz")["Body"].read()
+
+    def ask_two() -> dict:
+        return runtime.invoke_endpoint(
+            EndpointName="many", TargetModel="two.tar.gz", Body=photo(), ContentType="image/jpeg"
+        )
+
+    # An archive that was cut off, and one without a model, leave nothing that a later call takes.
+    for content in (whole[: len(whole) * 6 // 10], archive_of(b"no model")):
+        s3.put_object(Bucket=BUCKET, Key="many/two.tar.gz", Body=content)
+        with pytest.raises(ClientError):
+            ask_two()
+    s3.put_object(Bucket=BUCKET, Key="many/two.tar.gz", Body=whole)
+    assert label(ask_two()) == "red"
     sagemaker.delete_endpoint(EndpointName="many")
+
+
+def archive_of(content: bytes) -> bytes:
+    """A model.tar.gz whose model.json has this content."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        member = tarfile.TarInfo("model.json")
+        member.size = len(content)
+        archive.addfile(member, io.BytesIO(content))
+    return packed.getvalue()
