@@ -10,8 +10,9 @@ import os
 import threading
 import time
 import warnings
+from collections.abc import Generator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import optuna
 from optuna.storages import (
@@ -26,6 +27,8 @@ from optuna.storages.journal._file import BaseJournalFileLock  # optuna exports 
 from tune.errors import SearchError
 
 STUDY_FILE = "study.log"
+LOCK_S = 60.0  # an event is written in milliseconds: by then its writer has stopped
+LOCK_LOOK_S = 0.002  # from one try to take the lock to the next
 HEARTBEAT_S = 30  # of trials on a database
 GRACE_S = 120  # a machine that is silent for longer is gone
 TRIES = 3  # to open a database
@@ -40,15 +43,78 @@ class FileLock(BaseJournalFileLock):
         self._held = threading.local()
 
     def acquire(self) -> bool:
-        """Wait until this thread holds the lock."""
+        """Wait until this thread holds the lock. SearchError when that takes LOCK_S."""
         handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        deadline = time.monotonic() + LOCK_S
+        while not _taken(handle):
+            if time.monotonic() > deadline:
+                os.close(handle)
+                raise SearchError(
+                    f"another process has held '{self._path}' for {LOCK_S:.0f} s; end it, "
+                    "and give the same command again"
+                )
+            time.sleep(LOCK_LOOK_S)
         self._held.handle = handle
         return True
 
     def release(self) -> None:
         """Free it: the kernel does when the file is closed."""
         os.close(self._held.handle)
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+def _taken(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    except BlockingIOError:
+        return False
+
+
+class StudyGone(SearchError):
+    """The file of a running search was taken away, or another one put in its place."""
+
+
+class StudyFile(JournalFileBackend):
+    """Optuna's file of events. A reader of Optuna's own waits for ever for what a new file of the
+    same name will never hold.
+    """
+
+    def __init__(self, path: Path, lock: FileLock) -> None:
+        super().__init__(str(path), lock)
+        self._path = path
+        self._opened = _identity(path)
+
+    def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
+        """The events from a number on. StudyGone when the file is another one."""
+        self._check()
+        return super().read_logs(log_number_from)
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Add events. StudyGone when the file is another one."""
+        self._check()
+        super().append_logs(logs)
+
+    def _check(self) -> None:
+        if _identity(self._path) != self._opened:
+            raise StudyGone(
+                f"'{self._path}' was removed as the search ran; the same command goes on with "
+                "the trials that ended"
+            )
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What names a file whatever it is called; None where there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def open_storage(out: Path, url: str | None = None) -> BaseStorage:
@@ -62,8 +128,8 @@ def open_storage(out: Path, url: str | None = None) -> BaseStorage:
 def _open_file(path: Path) -> JournalStorage:
     lock = FileLock(path.with_suffix(".lock"))
     try:
-        return JournalStorage(JournalFileBackend(str(path), lock))
-    except OSError:
+        return JournalStorage(StudyFile(path, lock))
+    except (OSError, SearchError):
         raise
     except Exception as error:  # Optuna raises anything on lines that are not its own
         raise _foreign(path, error) from error

@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from recipes.tuning import Tuning
 from tune.results import Trial, TuningJob, best_value, job_of, sign_of
-from tune.search import IMPORTED, PARENT, curve_of
+from tune.search import PARENT, curve_of
 
 # User attributes of a trial
 OWNER = "owner"
@@ -24,10 +24,13 @@ NAME = "name"
 TEXTS = "hyperparameters"
 REASON = "reason"
 VOID = "void"
+UNMATCHED = "unmatched"  # no line of its output held the objective
 LOST = "lost"
 QUEUED = "fixed_params"  # Optuna's own system attribute: the values that its queue gave a trial
-# User attribute of a study: why no more trials begin and running ones are to stop
-ENDED = "slipway_ended"
+# User attributes of a study
+IMPORTED = "slipway_imported"  # how many of its trials come from parents
+ENDED = "slipway_ended"  # why no more trials begin and running ones are to stop
+MOST_UNMATCHED = 3  # trials without a value until the objective's regex is to blame
 MOST_LOST = 3  # times that a trial may take its process with it
 NO_OWNER_S = 30.0  # until a trial without an owner counts as lost
 GAIN = 0.01  # of the best value: less does not count as improvement, as SageMaker has it
@@ -70,6 +73,9 @@ def ended_early(
 ) -> str | None:
     """Why a tuning job is over though trials run, which are then to stop; None where it is not."""
     budgets = tuning.budgets
+    unmatched = sum(UNMATCHED in trial.user_attrs for trial in trials)
+    if unmatched >= MOST_UNMATCHED and not any(trial.intermediate_values for trial in trials):
+        return f"the output of {unmatched} training jobs never matched the objective's regex"
     if budgets.time_s is not None and elapsed_s >= budgets.time_s:
         return f"its {budgets.time_s} s are over"
     # Higher is better from here on, whatever the direction.
@@ -130,14 +136,19 @@ def claim(trial: optuna.Trial, tuning: Tuning) -> bool:
     study = trial.study
     before = [other for other in counted(study) if other.number < trial.number]
     if len(before) >= tuning.budgets.jobs:
-        trial.set_user_attr(VOID, True)
-        study.tell(trial, state=TrialState.FAIL)
+        void(trial)
         return False
     if NAME not in trial.user_attrs:
         number = trial.number + 1 - study.user_attrs[IMPORTED]
         trial.set_user_attr(NAME, f"{tuning.name}-{number:03d}")
     trial.set_user_attr(OWNER, list(process_here()))
     return True
+
+
+def void(trial: optuna.Trial) -> None:
+    """End a trial that nobody trains, so that it counts for nothing."""
+    trial.set_user_attr(VOID, True)
+    trial.study.tell(trial, state=TrialState.FAIL)
 
 
 def process_here(pid: int | None = None) -> tuple[str, int, float]:

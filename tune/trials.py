@@ -22,7 +22,7 @@ from tune.results import best_value
 from tune.search import choose
 from tune.storage import HEARTBEAT_S
 from tune.trial_runners import Engine, Failed
-from tune.trial_states import ENDED, REASON, REASON_LENGTH, TEXTS, give_up
+from tune.trial_states import ENDED, REASON, REASON_LENGTH, TEXTS, UNMATCHED, give_up
 
 LOG_FILE = "output.log"
 WATCH_S = 1.0  # from one look at whether the tuning job has ended to the next
@@ -149,6 +149,7 @@ def conclude(running: Running, reason: str, leaving: bool) -> None:
             f"the objective {objective.metric} was never printed: "
             f"no line of the output matches the regex '{objective.regex}'"
         )
+        trial.set_user_attr(UNMATCHED, True)
         _end(trial, TrialState.FAIL, reason=never)
     else:
         best = best_value(running.values, running.tuning.objective.direction)

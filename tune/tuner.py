@@ -5,6 +5,7 @@ It prints a line for each trial. It trains nothing and loads no torch.
 
 import os
 import time
+from contextlib import suppress
 from dataclasses import replace
 
 import optuna
@@ -13,14 +14,16 @@ from recipes.recipe import Recipe
 from recipes.tuning import Tuning
 from tune.best_files import write_best
 from tune.clock import Clock
+from tune.configurations import without_repetition
 from tune.errors import SearchError
+from tune.initial_trials import check_same_search
 from tune.interruption import Interruption
 from tune.own_values import first_values
 from tune.ranking import counted_trials
-from tune.results import Trial, TuningJob, write_results
-from tune.search import make_study
+from tune.results import ResultsError, Trial, TuningJob, read_results, write_results
 from tune.search_settings import RESULTS_FILE, SearchSettings
-from tune.storage import open_storage, repair
+from tune.storage import STUDY_FILE, StudyGone, open_storage, repair
+from tune.study import make_study
 from tune.table import progress
 from tune.trial_states import (
     ENDED,
@@ -33,7 +36,7 @@ from tune.trial_states import (
     requeue_orphans,
     verdict,
 )
-from tune.tuner_lines import budgets_line, finished_line, parents_line
+from tune.tuner_lines import budgets_line, fewer_line, finished_line, parents_line
 from tune.warm_start import legal, overall_best, parents_of
 from tune.worker_process import WorkerProcess
 
@@ -48,6 +51,8 @@ class Tuner:
     def __init__(self, settings: SearchSettings, workers: int, gpus: list[str]) -> None:
         self.settings = settings
         self.recipe: Recipe = settings.recipe()
+        # They fill a study again whose file a cleaner took.
+        self._earlier = _earlier_results(settings)
         repair(settings.out)
         self.storage = open_storage(settings.out, settings.storage)
         # Tuning jobs of other searches, and those of this one that have ended
@@ -86,17 +91,28 @@ class Tuner:
             worker.end(deadline)
         if self._current:
             study, tuning = self._current
-            requeue_orphans(study, self._no_owner_s)
-            self._write(form(study, tuning, "Stopped"))
+            try:
+                requeue_orphans(study, self._no_owner_s)
+                self._write(form(study, tuning, "Stopped"))
+            except StudyGone:  # what was last written says how far it came
+                self._write_stopped(tuning.name)
+
+    def _write_stopped(self, name: str) -> None:
+        """Write the results again as they are known, with this tuning job stopped."""
+        for job in self._written:
+            if job.name == name:
+                with suppress(OSError):  # the folder may be gone, too
+                    self._write(replace(job, status="Stopped"))
 
     def _search(self, tuning: Tuning, interruption: Interruption) -> None:
         """One tuning job from its start, or where it was left, to its end."""
+        asked = tuning.budgets.jobs
+        tuning = without_repetition(tuning)
         parents = parents_of(tuning, self.known)
         imported: list[tuple[str, Trial]] = []
         for parent in parents:
             imported += [(parent.name, trial) for trial in legal(tuning, parent)]
-        first = first_values(self.recipe, tuning, imported)
-        study = make_study(self.storage, tuning, imported, first)
+        study = self._study(tuning, imported)
         self._current = (study, tuning)
         clock = Clock(study)
         study.set_user_attr(ENDED, None)  # a budget may have been raised
@@ -104,6 +120,8 @@ class Tuner:
         names = ", ".join(entry.name for entry in tuning.ranges)
         start = f"{tuning.name}: {tuning.strategy} search of {names}; {budgets_line(tuning)}"
         say(start + parents_line(tuning, parents, len(imported)))
+        if tuning.budgets.jobs < asked:
+            say(fewer_line(tuning, asked))
         earlier = form(study, tuning, "").trials
         self._finished = {trial.name for trial in earlier if trial.status != "InProgress"}
         if self._finished:
@@ -114,6 +132,15 @@ class Tuner:
         self._current = None
         ended = study.user_attrs.get(ENDED)
         self._conclude(form(study, tuning, "Completed"), parents, ended)
+
+    def _study(self, tuning: Tuning, imported: list[tuple[str, Trial]]) -> optuna.Study:
+        """The tuning job's study. SearchError when it, or its results, are of another search."""
+        first = first_values(self.recipe, tuning, imported)
+        earlier = self._earlier.get(tuning.name)
+        if earlier and tuning.name not in optuna.get_all_study_names(self.storage):
+            check_same_search(tuning, earlier)
+            say(f"{tuning.name}: {STUDY_FILE} is gone; its trials are those of {RESULTS_FILE}")
+        return make_study(self.storage, tuning, imported, first, earlier)
 
     def _look(self, study: optuna.Study, tuning: Tuning, clock: Clock) -> bool:
         """One look at all that may have changed; whether the tuning job has ended."""
@@ -182,7 +209,7 @@ class Tuner:
 
     def _write(self, job: TuningJob) -> None:
         """tuning.json, and the best hyperparameters; nothing when nothing changed."""
-        by_name = self.done | {job.name: job}
+        by_name = self._earlier | self.done | {job.name: job}
         jobs = tuple(by_name.values())
         if jobs == self._written:
             return
@@ -192,6 +219,18 @@ class Tuner:
         if best and best[1] != self._best:
             self._best = best[1]
             write_best(self.settings, self.recipe, best[1])
+
+
+def _earlier_results(settings: SearchSettings) -> dict[str, TuningJob]:
+    """The recipe's tuning jobs as an earlier run left them in the output folder, by name."""
+    if settings.storage is not None:  # other machines' trials are not in this machine's results
+        return {}
+    try:
+        jobs = read_results(settings.out / RESULTS_FILE)
+    except (OSError, ResultsError):  # none yet, or another version's: the study has them
+        return {}
+    names = {tuning.name for tuning in settings.recipe().tuning}
+    return {job.name: job for job in jobs if job.name in names}
 
 
 def say(sentence: str) -> None:

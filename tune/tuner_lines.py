@@ -15,6 +15,15 @@ def budgets_line(tuning: Tuning) -> str:
     return ", ".join(parts)
 
 
+def fewer_line(tuning: Tuning, asked: int) -> str:
+    """That a tuning job has fewer configurations than training jobs. asked: of these, how many."""
+    count = tuning.budgets.jobs
+    return (
+        f"{tuning.name}: its ranges hold {count} configurations, fewer than its {asked} "
+        "training jobs; each is trained once"
+    )
+
+
 def parents_line(tuning: Tuning, parents: list[TuningJob], imported: int) -> str:
     """The parents of a tuning job, and how many of their results it takes; empty without any."""
     if not parents:

@@ -13,14 +13,17 @@ from pathlib import Path
 import optuna
 
 from recipes.tuning import Tuning
-from tune.search import load_study, steer
+from tune.configurations import give_another_if_repeated, without_repetition
+from tune.search import steer
 from tune.search_settings import SearchSettings, read_settings
-from tune.storage import open_storage
+from tune.storage import FileLock, open_storage
+from tune.study import load_study
 from tune.trial_runners import Engine, make_engine
 from tune.trial_states import ENDED, NAME, all_ended, claim, counted, open_mark, verdict
 from tune.trials import run_trial
 
 IDLE_S = 0.2
+DRAW_LOCK = "draw.lock"  # in the output folder
 
 
 class Worker:
@@ -49,7 +52,7 @@ class Worker:
 
         The tuner makes each study when the jobs before it have ended.
         """
-        for tuning in self.settings.recipe().tuning:
+        for tuning in map(without_repetition, self.settings.recipe().tuning):
             study = self._opened_study(tuning)
             while study is None:
                 if self.leaving:
@@ -81,8 +84,11 @@ class Worker:
 
     def _take(self, study: optuna.Study, tuning: Tuning) -> None:
         steer(study, tuning, self.number)
-        trial = study.ask()
-        if claim(trial, tuning):
+        # One worker at a time draws: of two, each would miss what the other has just drawn.
+        with FileLock(self.settings.out / DRAW_LOCK):
+            trial = study.ask()
+            ours = claim(trial, tuning) and not give_another_if_repeated(trial, tuning)
+        if ours:
             root = self.settings.tree(tuning.name, trial.user_attrs[NAME])
             run_trial(
                 trial,

@@ -13,8 +13,9 @@ from recipes.tuning import Budgets, Objective, Tuning
 from tests.support.jobs import REPOSITORY, SMALL, draw_channel
 from tests.support.warm_processes import run as run_warm
 from tune.results import Trial, TuningJob
-from tune.search import choose, make_study, steer
+from tune.search import choose, steer
 from tune.search_settings import SearchSettings, find_channels
+from tune.study import make_study
 from tune.trial_states import OWNER, TEXTS, claim, form, process_here
 from tune.worker import Worker
 

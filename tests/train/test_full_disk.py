@@ -108,6 +108,17 @@ def test_a_full_disk_of_checkpoints_gives_up_the_older_one_first(tmp_path):
     assert names == {"checkpoint-2.pt", "checkpoint-3.pt", "other"}
 
 
+def test_a_disk_too_full_for_the_artifact_gives_up_the_older_checkpoint(tmp_path, caplog):
+    with small_disk(tmp_path / "small", 60) as disk:
+        job = make_job(disk / "ml", {"train": 4, "validation": 2}, epochs=2)
+        caplog.set_level("INFO")
+        # Both checkpoints are there by then; what is free is less than the artifact takes.
+        run_with(job, Midway(job, 2, lambda: fill(disk, 1_000_000)))
+        assert read_description(job.model).accuracy["validation"] >= 0
+        assert {path.name for path in job.checkpoints.iterdir()} == {"checkpoint-2.pt"}
+    assert "older checkpoints were removed to make room for the artifact" in caplog.text
+
+
 def test_where_the_artifact_is_on_the_same_full_disk_no_half_of_it_is_left(tmp_path):
     words = (
         "the disk is full.*checkpoint-2.pt' could not be written; "

@@ -9,24 +9,20 @@ from optuna.trial import TrialState
 
 from recipes.ranges import Categorical, Continuous, Integer, Range
 from recipes.tuning import Budgets, Objective, Tuning
+from tune.configurations import configurations
 from tune.errors import SearchError
 from tune.results import Trial
 from tune.search import (
     MedianRule,
     choose,
-    combinations,
     curve_of,
-    distribution,
-    load_study,
     make_pruner,
     make_sampler,
-    make_study,
     steer,
-    stored_name,
-    to_stored,
-    to_text,
     worse_than_median,
 )
+from tune.stored_values import distribution, stored_name, to_stored, to_text
+from tune.study import load_study, make_study
 
 LR = Continuous("lr", 0.001, 0.1, "Logarithmic")
 NEAR_ONE = Continuous("momentum", 0.5, 0.99, "ReverseLogarithmic")
@@ -99,7 +95,7 @@ def test_values_of_the_study_as_texts(entry: Range, value, text):
 
 def test_a_grid_has_every_combination_in_order():
     grid = tuning(ranges=(Categorical("a", ("1", "2")), Categorical("b", ("x", "y"))))
-    assert list(combinations(grid)) == [
+    assert list(configurations(grid)) == [
         {"a": "1", "b": "x"},
         {"a": "1", "b": "y"},
         {"a": "2", "b": "x"},

@@ -13,8 +13,8 @@ from tests.support.jobs import REPOSITORY
 from tests.support.tuning import LIMIT_S, begin, command, dead, document, draw_data, run, settings
 from tests.support.warm_processes import WarmPopen
 from tune.results import Trial, read_results
-from tune.search import make_study
 from tune.storage import open_storage
+from tune.study import make_study
 from tune.trial_states import (
     LOST,
     MOST_LOST,

@@ -10,7 +10,7 @@ from tests.support.tuning import document, run
 from tune.errors import SearchError
 from tune.own_values import first_values, own_values
 from tune.results import read_results
-from tune.search import make_study
+from tune.study import make_study
 
 
 def recipe(**own):

@@ -9,17 +9,13 @@ import pytest
 from recipes.ranges import Continuous, Integer
 from recipes.tuning import Budgets
 from tests.support.tuning import LOSS, LR, document, run, search_here, settings, settings_tuning
+from tune.configurations import configurations
 from tune.errors import SearchError
 from tune.results import read_results
-from tune.search import (
-    choose,
-    combinations,
-    make_study,
-    steer,
-    to_stored,
-    to_text,
-)
+from tune.search import choose, steer
 from tune.storage import open_storage
+from tune.stored_values import to_stored, to_text
+from tune.study import make_study
 from tune.trial_states import claim, counted, verdict
 from tune.tuner import Tuner
 from tune.warm_start import legal
@@ -284,4 +280,6 @@ def test_a_grid_is_every_combination(data, tmp_path):
         .recipe()
         .tuning[0]
     )
-    assert len({tuple(texts.items()) for texts in combinations(tuning)}) == 4 == tuning.budgets.jobs
+    assert (
+        len({tuple(texts.items()) for texts in configurations(tuning)}) == 4 == tuning.budgets.jobs
+    )

@@ -11,9 +11,9 @@ from tests.support.tuning import LIMIT_S, begin, command, dead, document, settin
 from tests.support.warm_processes import WarmPopen
 from tune.checks import count_workers
 from tune.results import Trial, read_results
-from tune.search import make_study
 from tune.search_settings import read_settings
 from tune.storage import STUDY_FILE, open_storage
+from tune.study import make_study
 from tune.trial_states import (
     REASON,
     counted,

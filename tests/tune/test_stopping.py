@@ -12,12 +12,9 @@ from optuna.trial import TrialState, create_trial
 from recipes.tuning import Budgets
 from tests.support.tuning import LOSS, search_here, settings, settings_tuning
 from tune.clock import SPENT
-from tune.search import (
-    make_study,
-    steer,
-    worse_than_median,
-)
+from tune.search import steer, worse_than_median
 from tune.storage import open_storage
+from tune.study import make_study
 from tune.trial_states import ENDED, claim, verdict
 from tune.tuner import Tuner
 from tune.worker import Worker

@@ -5,10 +5,8 @@ import pytest
 from tests.support.jobs import REPOSITORY
 from tests.support.tuning import document, run, settings
 from tune.errors import SearchError
-from tune.search import (
-    make_study,
-)
 from tune.storage import STUDY_FILE, open_storage, repair
+from tune.study import make_study
 
 
 def test_a_torn_last_line_is_cut(tmp_path, data):

@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from recipes.tuning import Budgets, Tuning
 from tests.support.tuning import settings_tuning
-from tune.search import make_study
+from tune.study import make_study
 from tune.trial_states import (
     _alive,
     _is_orphan,

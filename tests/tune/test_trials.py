@@ -16,8 +16,9 @@ from recipes.tuning import Budgets, Objective, Tuning
 from runtime import docker
 from tests.support.tuning import settings_tuning
 from tune import trials
-from tune.search import make_study, steer
+from tune.search import steer
 from tune.search_settings import SearchSettings
+from tune.study import make_study
 from tune.trial_runners import Commands, Failed, InProcess, _docker_run, make_engine
 from tune.trial_states import claim
 from tune.trials import Running, conclude, prune, run_trial

@@ -18,7 +18,7 @@ from tune.errors import SearchError
 from tune.importances import FEWEST, importances
 from tune.ranking import Ranking
 from tune.results import TuningJob, read_results
-from tune.search import make_study
+from tune.study import make_study
 from tune.trial_states import form
 from tune.tuner import Tuner
 from tune.worker import Worker

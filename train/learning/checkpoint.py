@@ -121,10 +121,17 @@ def _write_or_make_room(
     except Exception as error:
         if not disk_full(error):
             raise
-        removed = _prune(path.parent, identity, epoch, 1)
-        if not removed:
+        if not give_up_older(path.parent, identity, epoch):
             raise
         _write(path, saved, identity)
+
+
+def give_up_older(folder: Path, identity: Identity, epoch: int) -> int:
+    """Make room on a full disk: of this training's checkpoints up to an epoch, the last one stays.
+
+    Returns how many were removed.
+    """
+    return _prune(folder, identity, epoch, 1)
 
 
 def check_writable(job: Job) -> None:

@@ -21,8 +21,9 @@ from artifact.quantization import quantize
 from train.data.channels import Channels, Photos
 from train.data.photos import PhotoArrays
 from train.distributed.context import DistributedContext
-from train.failure import reason
+from train.failure import disk_full, reason
 from train.job import Job, JobError
+from train.learning.checkpoint import give_up_older
 from train.learning.fit import Fit
 from train.learning.loop import predict
 from train.learning.objective import multi_hot
@@ -175,7 +176,15 @@ def _export(
     job: Job, plan: Fit, channels: Channels, description: Description, failed: bool
 ) -> None:
     samples = _samples(channels, description.preprocessing, failed)
-    difference = export(plan.learner.network, description, job.model, samples)
+    try:
+        difference = export(plan.learner.network, description, job.model, samples)
+    except Exception as error:
+        # The artifact is worth more than an older checkpoint, which may lie on the same disk.
+        state = plan.state
+        if not disk_full(error) or not give_up_older(job.checkpoints, plan.identity, state.epoch):
+            raise
+        log.info("the disk is full: older checkpoints were removed to make room for the artifact")
+        difference = export(plan.learner.network, description, job.model, samples)
     plan.exported = True
     log.info(
         "artifact: %s, probabilities within %.2g of the network's on %d photos",
