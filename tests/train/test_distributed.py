@@ -4,18 +4,20 @@ They learn as one process would, and end as one, whatever happens to one of them
 """
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
 
 import numpy as np
+import psutil
 import pytest
 import safetensors.numpy
 
 from artifact.model import read_description
 from runtime.ports import free_port
-from tests.support.jobs import failure, make_job, train_job
+from tests.support.jobs import REPOSITORY, failure, make_job, train_job
 from tests.support.processes import (
     HOSTS,
     ended,
@@ -27,6 +29,7 @@ from tests.support.processes import (
     workers_of,
 )
 from tests.support.warm_processes import WarmPopen
+from train.distributed.launcher import _answers
 from train.job import Job
 
 pytestmark = pytest.mark.training
@@ -193,6 +196,40 @@ def test_kill_9_of_one_process_fails_the_job_and_leaves_a_checkpoint(tmp_path):
     assert failure(job).startswith("process 1 of 2 was killed by SIGKILL"), out
     assert "Traceback" not in out, out
     assert newest_epoch(job) >= 1
+
+
+# Starts a command, says its process number, and waits for it.
+LAUNCHER = (
+    "import subprocess, sys\n"
+    "started = subprocess.Popen(sys.argv[1:])\n"
+    "print(started.pid, flush=True)\n"
+    "started.wait()\n"
+)
+
+
+def test_a_worker_that_waits_for_the_others_ends_with_its_launcher(tmp_path):
+    job = make_job(tmp_path, {"train": 3})
+    port = free_port()
+    meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    launcher = subprocess.Popen(
+        [sys.executable, "-c", LAUNCHER, sys.executable, "-m", "train", "--root", str(tmp_path)],
+        cwd=REPOSITORY,
+        env={**os.environ, **meeting, "RANK": "0", "WORLD_SIZE": "2"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert launcher.stdout is not None
+    worker = psutil.Process(int(launcher.stdout.readline()))
+    # The first worker keeps the store at which the others are to come.
+    deadline = time.monotonic() + 90
+    while not _answers("127.0.0.1", port):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    launcher.kill()
+    launcher.wait()
+    launcher.stdout.close()
+    worker.wait(timeout=60)
+    assert failure(job).startswith("the launcher of this process was killed")
 
 
 def test_kill_9_on_the_first_host_is_reported_on_the_second(tmp_path):

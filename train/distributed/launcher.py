@@ -18,6 +18,7 @@ import psutil
 
 from artifact.machine import cpu_count
 from train.distributed.board import Board
+from train.distributed.launcher_watch import LAUNCHER_VARIABLE
 from train.distributed.rendezvous import hosts
 from train.failure import BROKEN, FAILED, SUCCEEDED, report_failure
 from train.job import Job, JobError
@@ -160,6 +161,7 @@ class _Launch(threading.Thread):
 
         # This module logs the parts of its messages that matter.
         logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+        os.environ[LAUNCHER_VARIABLE] = str(os.getpid())
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cpu_count() // self.processes)))
         config = LaunchConfig(
             len(self.names),

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from train.distributed.board import POLL_S, PeerError
+from train.distributed.launcher_watch import LauncherWatch
 from train.distributed.rendezvous import join
 from train.failure import SUCCEEDED, reason, report_failure
 from train.gc_pause import gc_paused
@@ -39,6 +40,7 @@ def work(job: Job, stop: Stop) -> int:
     from recipes.hyperparameters import parse  # after signals are taken: PID 1 would lose them
 
     context = None
+    LauncherWatch(job).start()
     try:
         if os.environ.get("LOCAL_RANK", "0") == "0":
             job.forget_failure()
