@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from recipes.recipe import read_recipe
+from slipway.project import photos_of
 from tests.support.chains import settings
 from tests.support.searches import alone, trial
 from tune.best_files import write_best
@@ -230,6 +232,22 @@ def test_the_best_as_hyperparameters_and_as_a_recipe(tmp_path):
     assert "compile: true\n" in written
     assert "head: ''\n" in written
     assert "tuning" in asked.document
+
+
+@pytest.mark.parametrize("absolute", [False, True])
+def test_the_best_recipe_names_the_projects_photos(tmp_path, absolute):
+    photos = tmp_path / "project" / "my photos"
+    photos.mkdir(parents=True)
+    project = tmp_path / "project" / "recipe.yaml"
+    given = str(photos) if absolute else "my photos"
+    asked = replace(settings({}), out=tmp_path / "project/out/tune/x", recipe_file=project)
+    asked.document["prepare"] = {"photos": given, "seed": 7}
+    asked.out.mkdir(parents=True)
+    write_best(asked, asked.recipe(), replace(trial("a", 0.5), hyperparameters={"lr": "0.01"}))
+    best = read_recipe(asked.out / "best.yaml")
+    assert photos_of(best) == (asked.out / best.prepare.photos).absolute()
+    assert photos_of(best).resolve() == photos
+    assert best.prepare.seed == 7
 
 
 def test_an_errors_sentence_names_the_file():
