@@ -103,15 +103,30 @@ def make_config(context: LaunchContext, data: str) -> str:
 
 
 def wait_and_scale(context: LaunchContext, config: str) -> int:
-    """Wait for the endpoint unless --no-wait is given, then register its scaling."""
-    if not context.dry and not context.options.no_wait:
-        code = wait_in_service(context, config)
-        if code != FINE:
-            return code
+    """Wait for the endpoint, then register its scaling. With --no-wait neither: an endpoint that
+    is not InService yet cannot be scaled, and `follow` registers it later.
+    """
+    path = context.recipe.path
+    if context.dry:
+        register_scaling(context)
+        return FINE
+    if context.options.no_wait:
+        if scaling(context.recipe):
+            context.print(f"deploy: scaling comes with InService; type: launch follow {path}")
+        return FINE
+    code = wait_in_service(context, config)
+    if code != FINE:
+        return code
     register_scaling(context)
-    if not context.dry and not context.options.no_wait:
-        context.print(f"deploy: next: launch invoke {context.recipe.path} PHOTOS")
+    context.print(f"deploy: next: launch invoke {path} PHOTOS")
     return FINE
+
+
+def lacks_scaling(context: LaunchContext) -> bool:
+    """Whether the recipe's endpoint is to scale, and no command has registered that yet."""
+    known = context.state.latest("scaling")
+    registered = known is not None and known.name == context.recipe.endpoint_name
+    return bool(scaling(context.recipe)) and not registered
 
 
 def live_status(context: LaunchContext) -> str | None:

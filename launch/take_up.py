@@ -3,7 +3,7 @@
 from launch.api import wait_for_change
 from launch.context import LaunchContext
 from launch.follow import DESCRIBE, ENDED, status_of
-from launch.hosting import CHANGING, wait_and_scale
+from launch.hosting import CHANGING, lacks_scaling, wait_and_scale
 from launch.jobs import FINE, chosen, describe_or_none, endpoint_or_none, exit_code, finish
 from launch.search import wait as wait_for_search
 from launch.stacks import stack_or_none
@@ -35,10 +35,14 @@ def take_up(context: LaunchContext) -> int:
 
 
 def changes(context: LaunchContext, entry: Entry) -> bool:
-    """Whether a thing is on its way to another state."""
+    """Whether a thing is on its way to another state, or its command has more to do."""
     if entry.kind == "endpoint":
         answer = endpoint_or_none(context, entry.name)
-        return answer is not None and answer["EndpointStatus"] in CHANGING
+        if answer is None:
+            return False
+        status = answer["EndpointStatus"]
+        # One that was not waited for has no scaling yet.
+        return status in CHANGING or (status == "InService" and lacks_scaling(context))
     if entry.kind == "api":
         stack = stack_or_none(context, entry.name)
         return stack is not None and stack["StackStatus"].endswith("_IN_PROGRESS")

@@ -22,11 +22,12 @@ Pipe mode, EFS and FSx, augmented manifests, instance groups, warm pools, built-
 Custom debugger rules are not evaluated; built-in ones are once, after the training, by `diagnose`.
 Endpoints, searches and processes have no network isolation. Trainings of a search have no spot
 interruption and no checkpoints in S3. There are no inference components, inference pipelines,
-shadow variants, autoscaling (record it in moto), Clarify; an update shifts all traffic at once,
-with rollback. When the server ends, trainings and transform jobs have Failed; tuning jobs go on
-and endpoints come up again at its next start. Processing, AutoML, Pipelines, Studio, the model
-registry and all other operations are answered with UnknownOperationException. A GPU is shared by
-all that runs. Times are those of this machine, not of SageMaker's.
+shadow variants, Clarify. Asynchronous endpoints alone scale, by the backlog; CloudWatch's alarms
+are not evaluated. An update shifts all traffic at once, with rollback. When the server ends,
+trainings and transform jobs have Failed; tuning jobs go on and endpoints come up again at its next
+start. Processing, AutoML, Pipelines, Studio, the model registry and all other operations are
+answered with UnknownOperationException. A GPU is shared by all that runs. Times are those of this
+machine, not of SageMaker's.
 """
 
 import argparse

@@ -10,6 +10,7 @@ from launch import hosting
 from launch.errors import LaunchError
 from launch.hosting import bring, deploy, live_status, model_source, wait_in_service
 from launch.removal import delete
+from launch.take_up import take_up
 from launch.upload import sha256_of
 from tests.support.launching import ARN, ScriptedAws, training
 
@@ -114,6 +115,33 @@ def test_a_serverless_endpoint_that_is_not_waited_for(colours):
         ("config", NAME, {}),
         ("endpoint", "colours", {"config": NAME}),
     ]
+
+
+def scaled(one: ScriptedAws) -> ScriptedAws:
+    """The same, of a recipe whose endpoint scales to three machines."""
+    settings = one.context.recipe.sagemaker
+    endpoint = replace(settings.endpoint, max_instances=3)
+    recipe = replace(one.context.recipe, sagemaker=replace(settings, endpoint=endpoint))
+    one.context = replace(one.context, recipe=recipe)
+    return one
+
+
+def test_an_endpoint_that_is_not_waited_for_gets_its_scaling_by_follow(colours):
+    """SageMaker scales no endpoint that is still Creating."""
+    one = scaled(colours(no_wait=True))
+    assert hosting.wait_and_scale(one.context, "c") == 0
+    assert one.finished().startswith("deploy: scaling comes with InService; type: launch follow ")
+    later = scaled(colours())
+    later.context.note("endpoint", "colours", config="c")
+    is_in(later, "InService")
+    is_in(later, "InService")
+    later.answer("application-autoscaling", "register_scalable_target", {})
+    later.answer("application-autoscaling", "put_scaling_policy", {"PolicyARN": ARN})
+    assert take_up(later.context) == 0
+    assert "deploy: colours is InService" in later.finished()
+    is_in(later, "InService")
+    assert take_up(later.context) == 0
+    assert later.finished().endswith("nothing runs or changes; `launch status` shows what is there")
 
 
 @pytest.mark.parametrize(
