@@ -11,7 +11,7 @@ from artifact.preprocessing import Preprocessing
 from recipes.hyperparameters import Hyperparameters
 from train.distributed.context import DistributedContext
 from train.job import Job, JobError
-from train.learning import checkpoint
+from train.learning import checkpoint_seal
 from train.learning.checkpoint import State, check_writable, load_checkpoint, save_checkpoint
 from train.learning.loop import Learner
 
@@ -118,9 +118,9 @@ def test_the_file_ends_with_the_seal_of_its_bytes_and_of_the_training(tmp_path):
     save(tmp_path, 2)
     # The form is fixed: files of earlier jobs must stay readable.
     content = (tmp_path / "checkpoints/checkpoint-2.pt").read_bytes()
-    archive = content[: -checkpoint.SEAL_BYTES]
+    archive = content[: -checkpoint_seal.SEAL_BYTES]
     seal = b"slipway checkpoint, sha-256:"
-    assert checkpoint.SEAL_BYTES == 28 + 64
+    assert checkpoint_seal.SEAL_BYTES == 28 + 64
     assert content[-92:-64] == seal
     assert content[-64:-32] == hashlib.sha256(archive).digest()
     assert content[-32:] == hashlib.sha256(b'{"lr": 0.1}').digest()
@@ -128,7 +128,7 @@ def test_the_file_ends_with_the_seal_of_its_bytes_and_of_the_training(tmp_path):
 
 @pytest.mark.parametrize("size", [1, 1000, 1 << 22])
 def test_the_seal_is_found_whatever_is_read_at_a_time(tmp_path, monkeypatch, size):
-    monkeypatch.setattr(checkpoint, "READ_BYTES", size)
+    monkeypatch.setattr(checkpoint_seal, "READ_BYTES", size)
     # Blocks of one byte split the seal at every place.
     save(tmp_path, 2)
     assert load(tmp_path)[1] == 2.0

@@ -12,7 +12,7 @@ from train.distributed.board import FAILED_ELSEWHERE, PeerError
 from train.failure import report_failure
 from train.job import Job
 
-LAUNCHER_VARIABLE = "SLIPWAY_LAUNCHER"  # of our own launcher: its process number
+LAUNCHER_VARIABLE = "TRAIN_LAUNCHER"  # of our own launcher: its process number
 LOOK_S = 0.5  # from one look at the parent process to the next
 
 

@@ -7,13 +7,11 @@ The newest two of this training stay. All other files of the folder, which SageM
 are left alone. Reading runs no pickle code.
 """
 
-import hashlib
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, BinaryIO, cast
+from typing import IO, Any, cast
 
 import torch
 
@@ -21,20 +19,23 @@ from artifact.model import atomic_file, discard_unfinished, write_atomically
 from artifact.names import printable
 from train.failure import disk_full, os_error, reason
 from train.job import Job, JobError
+from train.learning.checkpoint_seal import (
+    SEAL,
+    SEAL_BYTES,
+    Hashed,
+    Identity,
+    archive_digest,
+    digest_of,
+    seal_of,
+)
 from train.learning.loop import Learner, Metrics
 from train.model.weights import read_tensors
 
 KEPT = 2  # the newest, and one to go back to where that is damaged
 NAME = re.compile(r"checkpoint-(\d{1,9})\.pt")
-SEAL = b"slipway checkpoint, sha-256:"  # then 32 bytes each of the archive and of the identity
-SEAL_BYTES = len(SEAL) + 2 * 32
 BEFORE_ROTATION = "checkpoint.pt"  # the one file of earlier versions, without a seal
 FIELDS = {"epoch", "history", "best_epoch", "best", "network", "optimizer"}
 ADVICE = "empty the checkpoints folder to start anew"
-READ_BYTES = 1 << 22  # of a file at a time
-
-# What a checkpoint must share with this job, by name.
-Identity = Mapping[str, object]
 
 
 @dataclass
@@ -213,65 +214,23 @@ def _read(path: Path, identity: Identity) -> dict[str, Any]:
 
 def _write(path: Path, saved: dict[str, Any], identity: Identity) -> None:
     with atomic_file(path) as file:
-        archive = _Hashed(file)
+        archive = Hashed(file)
         # torch.save calls write and flush alone
         torch.save(saved, cast(IO[bytes], archive))
-        file.write(SEAL + archive.sum.digest() + _digest(identity))
-
-
-class _Hashed:
-    """A file to write, and the SHA-256 of its bytes."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self.file = file
-        self.sum = hashlib.sha256()
-
-    def write(self, data: bytes) -> int:
-        self.sum.update(data)
-        return self.file.write(data)
-
-    def flush(self) -> None:
-        self.file.flush()
-
-
-def _digest(identity: Identity) -> bytes:
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).digest()
+        file.write(SEAL + archive.sum.digest() + digest_of(identity))
 
 
 def _check_seal(path: Path) -> None:
     """JobError unless the file is whole and its bytes are those that were written."""
     with path.open("rb") as file:
-        seal = _seal(file)
+        seal = seal_of(file)
         if seal is None:
             raise JobError(f"'{path}' is not a checkpoint (torn: its end is missing)")
-        archive_digest, _ = seal
-        if archive_digest != _archive_digest(file, path.stat().st_size - SEAL_BYTES):
+        wanted, _ = seal
+        if wanted != archive_digest(file, path.stat().st_size - SEAL_BYTES):
             raise JobError(
                 f"'{path}' is not a checkpoint (damaged: its bytes are not those that were written)"
             )
-
-
-def _archive_digest(file: BinaryIO, size: int) -> bytes:
-    """The SHA-256 of the first `size` bytes."""
-    found = hashlib.sha256()
-    file.seek(0)
-    while size:
-        part = file.read(min(size, READ_BYTES))
-        if not part:
-            break
-        found.update(part)
-        size -= len(part)
-    return found.digest()
-
-
-def _seal(file: BinaryIO) -> tuple[bytes, bytes] | None:
-    """The two digests at a checkpoint's end; None for a file without them."""
-    file.seek(0, 2)
-    file.seek(max(0, file.tell() - SEAL_BYTES))
-    end = file.read()
-    if len(end) != SEAL_BYTES or not end.startswith(SEAL):
-        return None
-    return end[len(SEAL) : -32], end[-32:]
 
 
 def _prune(
@@ -299,9 +258,9 @@ def _is_ours(path: Path, identity: Identity, newest: int) -> bool:
             return False
     try:
         with path.open("rb") as file:
-            seal = _seal(file)
+            seal = seal_of(file)
     except FileNotFoundError:
         return False  # another process rotates or syncs the folder, too
-    if seal is None or seal[1] != _digest(identity):
+    if seal is None or seal[1] != digest_of(identity):
         return False
     return int(path.stem.rpartition("-")[2]) <= newest
