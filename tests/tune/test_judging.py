@@ -8,7 +8,7 @@ import optuna
 from recipes.tuning import Budgets, Objective
 from tests.support.tuning import begin, settings_tuning
 from tune.results import best_value
-from tune.search import make_study
+from tune.study import make_study
 from tune.trial_states import counted, ended_early, form
 from tune.trials import Running, conclude
 
