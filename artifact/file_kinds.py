@@ -3,13 +3,9 @@
 The one list for preparation and training. It opens no file.
 """
 
-PHOTO_SUFFIXES = frozenset(
-    {
-        *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".gif", ".bmp", ".dib"),
-        *(".tif", ".tiff", ".heic", ".heif", ".hif", ".avif", ".jxl"),
-        *(".jp2", ".j2k", ".jpf", ".jpx", ".j2c", ".jpc", ".ppm", ".pgm", ".pbm", ".pnm"),
-    }
-)
+from artifact.photo_kinds import SUFFIXES
+
+PHOTO_SUFFIXES = SUFFIXES | {".jxl"}  # JPEG XL is refused by its name, and never passed by
 TEXTS = "texts and lists"
 SYSTEM_FILES = "system files"
 HIDDEN = "hidden files"

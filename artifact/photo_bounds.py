@@ -7,8 +7,12 @@ Files with far more of these than photos have are refused here. Raises PhotoErro
 import struct
 from collections.abc import Callable
 
+from artifact.heif_bounds import heif_header
+from artifact.jpeg2000_bounds import jpeg2000_header
 from artifact.jpeg_bounds import check_exif, jpeg_header
-from artifact.photo_formats import PhotoError, PhotoHeader, Room, damaged, format_of, sized
+from artifact.photo_formats import PhotoHeader, Room, damaged, sized
+from artifact.photo_kinds import PhotoError, kind_of
+from artifact.ppm_bounds import ppm_header
 from artifact.tiff_bounds import tiff_header
 
 MAX_CHUNKS = 1000  # of a PNG, WebP or GIF, beside those that its bytes fill
@@ -25,7 +29,7 @@ RLE_BYTES = 3  # per pixel, at most; what is more does not become pixels
 
 def photo_header(data: bytes, max_pixels: int) -> PhotoHeader:
     """The header of a photo of a format in FORMATS, of at most max_pixels."""
-    kind = format_of(data)
+    kind = kind_of(data).name
     try:
         header = READERS[kind](data)
     # OverflowError: an offset of 64 bits, as BigTIFF has them, is no place in any file.
@@ -36,7 +40,7 @@ def photo_header(data: bytes, max_pixels: int) -> PhotoHeader:
     if header.pixels > max_pixels:
         size = f"it has {header.width} x {header.height} pixels"
         if header.decoded > header.width * header.height:
-            size += f" in tiles of {header.decoded:,}"
+            size += f", and its parts {header.decoded:,}"
         raise PhotoError(f"{size}; at most {max_pixels:,} in all are accepted")
     return header
 
@@ -168,4 +172,8 @@ READERS: dict[str, Callable[[bytes], PhotoHeader]] = {
     "GIF": _gif,
     "BMP": _bmp,
     "TIFF": tiff_header,
+    "HEIF": heif_header,
+    "AVIF": heif_header,
+    "JPEG2000": jpeg2000_header,
+    "PPM": ppm_header,
 }

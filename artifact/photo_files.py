@@ -3,8 +3,9 @@
 import os
 import stat
 from pathlib import Path
+from typing import BinaryIO
 
-from artifact.photo_formats import PhotoError
+from artifact.photo_kinds import BEGINNING_BYTES, PhotoError, known_kind
 
 MAX_FILE_BYTES = 512 * 1024 * 1024  # 128 million pixels of three bytes are 384 MB
 
@@ -17,14 +18,26 @@ def read_regular(path: Path, max_bytes: int = MAX_FILE_BYTES) -> bytes:
     A device has no end, and a FIFO may have no writer. Raises PhotoError for these, and above
     max_bytes; OSError for a file that cannot be read.
     """
-    # O_NONBLOCK: to open a FIFO would wait for its writer; it changes nothing for a file
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise PhotoError(NOT_REGULAR)
+    with _opened(path) as file:
+        status = os.fstat(file.fileno())
         # the file may grow meanwhile
         data = file.read(max_bytes + 1) if status.st_size <= max_bytes else b""
     if len(data) > max_bytes or status.st_size > max_bytes:
         raise PhotoError(f"it has {status.st_size:,} bytes; at most {max_bytes:,} are accepted")
     return data
+
+
+def begins_as_photo(path: Path) -> bool:
+    """Whether a file begins as a photo does. PhotoError for no regular file, OSError."""
+    with _opened(path) as file:
+        return known_kind(file.read(BEGINNING_BYTES)) is not None
+
+
+def _opened(path: Path) -> BinaryIO:
+    """A regular file, open. PhotoError for others."""
+    # O_NONBLOCK: to open a FIFO would wait for its writer; it changes nothing for a file
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise PhotoError(NOT_REGULAR)
+    return os.fdopen(descriptor, "rb")

@@ -6,47 +6,24 @@ of these. Everything that decodes a photo does so.
 """
 
 import ctypes
+import functools
 import importlib.util
 import logging
-import re
 import warnings
 from dataclasses import dataclass, replace
 
-# Pillow's names. A JPEG with several pictures opens as MPO.
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
-KNOWN = f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
-_BEGINNINGS = (
-    ("JPEG", re.compile(rb"\xff\xd8\xff")),
-    ("PNG", re.compile(rb"\x89PNG\r\n\x1a\n")),
-    ("WEBP", re.compile(rb"RIFF....WEBP", re.DOTALL)),
-    ("GIF", re.compile(rb"GIF8[79]a")),
-    ("BMP", re.compile(rb"BM")),
-    ("TIFF", re.compile(rb"II[*+]\0|MM\0[*+]")),
+from artifact.photo_kinds import KINDS, PhotoError
+
+NO_HEIF = (
+    "it is a HEIC photo, and pillow-heif, which reads these, is not installed here; "
+    "install it, build the image without HEIC=0, or save the photo as JPEG"
 )
-LFS_POINTER = b"version https://git-lfs.github.com/spec/"
-
-
-class PhotoError(ValueError):
-    """A photo that cannot be decoded; its text is one sentence for a user."""
+FORMATS = tuple(kind.name for kind in KINDS)  # Pillow's names
 
 
 def damaged(reason: str) -> PhotoError:
     """The error of a photo that is not whole."""
     return PhotoError(f"it is not a complete photo that Pillow can read ({reason})")
-
-
-def format_of(data: bytes) -> str:
-    """The name in FORMATS of a photo, by its first bytes. Raises PhotoError for other files."""
-    if not data:
-        raise PhotoError("it is empty (0 bytes)")
-    if data.startswith(LFS_POINTER):
-        raise PhotoError(
-            "it is a Git LFS pointer, not the photo that it stands for; `git lfs pull` fetches that"
-        )
-    for name, beginning in _BEGINNINGS:
-        if beginning.match(data):
-            return name
-    raise PhotoError(f"it is not a complete photo of {KNOWN} (unknown format); save it as JPEG")
 
 
 def silence_decoders() -> None:
@@ -69,12 +46,34 @@ def silence_decoders() -> None:
             set_handler(None)
 
 
+@functools.cache
+def register_heif() -> None:
+    """Let Pillow open HEIC. PhotoError where pillow-heif is not installed.
+
+    Only once a photo needs it: its library takes a tenth of a second to load. Thumbnails, depth and
+    other pictures of the file stay unread.
+    """
+    try:
+        import pillow_heif
+    except ImportError as error:
+        raise PhotoError(NO_HEIF) from error
+    # whoever decodes many photos has threads of its own
+    pillow_heif.register_heif_opener(
+        thumbnails=False, depth_images=False, aux_images=False, decode_threads=1
+    )
+
+
 # Nanoseconds of one core (2.5 GHz, x86-64) per pixel and per encoded byte, rounded up. Whoever
 # plans with them learns how fast its own machine is.
 PHOTO_S = 0.0005  # per photo, however small
-PIXEL_NS = {"JPEG": 8, "PNG": 20, "WEBP": 25, "GIF": 12, "BMP": 8, "TIFF": 20}
-BYTE_NS = {"JPEG": 20, "PNG": 15, "WEBP": 40, "GIF": 20, "BMP": 1, "TIFF": 15}
-
+PIXEL_NS = {
+    **{"JPEG": 8, "PNG": 20, "WEBP": 25, "GIF": 12, "BMP": 8, "TIFF": 20},
+    **{"HEIF": 20, "AVIF": 15, "JPEG2000": 40, "PPM": 8},
+}
+BYTE_NS = {
+    **{"JPEG": 20, "PNG": 15, "WEBP": 40, "GIF": 20, "BMP": 1, "TIFF": 15},
+    **{"HEIF": 60, "AVIF": 60, "JPEG2000": 100, "PPM": 1},
+}
 
 # A progressive JPEG has about 10 scans, each over all pixels.
 MAX_SCANS = 30
@@ -87,8 +86,8 @@ class PhotoHeader:
     """A photo's header, as far as it decides what decoding costs.
 
     format: in FORMATS. width, height: of the photo. decoded: pixels that the decoder holds at once,
-    which are more than the photo's where a TIFF's tile is larger. passes: how often the decoder
-    goes over all pixels. bytes: of the file.
+    which are more than the photo's where a tile is larger. passes: how often the decoder goes over
+    all pixels. bytes: of the file. is_turned: boxes of a HEIC turn it, and its EXIF does not.
     """
 
     format: str
@@ -97,6 +96,7 @@ class PhotoHeader:
     bytes: int
     decoded: int = 0
     passes: float = 1.0
+    is_turned: bool = False
 
     @property
     def pixels(self) -> int:

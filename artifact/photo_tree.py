@@ -18,11 +18,9 @@ from artifact.file_kinds import (
     suffix_of,
 )
 from artifact.passed_by import PassedBy
-from artifact.photo_files import NOT_REGULAR
-from artifact.photo_formats import PhotoError, format_of
+from artifact.photo_files import NOT_REGULAR, begins_as_photo
 
 LOOSE = "photos outside of the folders of classes"
-HEAD_BYTES = 512  # enough for every format's beginning
 LONGEST_SUFFIX = 12  # a longer one is part of a sentence, not a suffix
 ANNEX = ".git/annex/objects/"
 Found = tuple[str, os.stat_result]  # path relative to the folder, "/" between its parts
@@ -152,18 +150,7 @@ def _dangling(path: str, error: OSError) -> str:
 
 def _begins_as_photo(path: str, size: int) -> bool:
     """Whether the first bytes are a photo's. Empty and unreadable files are for the decoder."""
-    if not size:
-        return True
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        return not size or begins_as_photo(Path(path))
     except OSError:
         return True
-    try:
-        format_of(os.read(descriptor, HEAD_BYTES))
-    except OSError:
-        return True
-    except PhotoError:
-        return False
-    finally:
-        os.close(descriptor)
-    return True

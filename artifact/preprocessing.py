@@ -16,15 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from artifact.boxes import still
 from artifact.photo_bounds import photo_header
 from artifact.photo_files import read_regular
-from artifact.photo_formats import PhotoError, damaged, silence_decoders
+from artifact.photo_formats import damaged, register_heif, silence_decoders
+from artifact.photo_kinds import PhotoError
 
 __all__ = ["MAX_PIXELS", "PhotoError", "Preprocessing", "decode", "open_photo", "read_photo"]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 MAX_PIXELS = 128_000_000  # larger than any phone's photo (108 Mpx); three bytes a pixel is 384 MB
+ORIENTATION_TAG = 0x0112  # of EXIF
 STRIP_PIXELS = 1_000_000
 # As the hyperparameters' bounds; published weights take up to 600. Larger ones cost gigabytes.
 MAX_RESIZE = 4096
@@ -147,8 +150,15 @@ def open_photo(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
     Every file that Pillow opens comes this way: its format, and what it claims, are checked first.
     """
     header = photo_header(data, max_pixels)
+    if header.format in ("HEIF", "AVIF"):
+        data = still(data)
     with _as_photo_errors():
+        if header.format == "HEIF":
+            register_heif()
         image: Image.Image = Image.open(io.BytesIO(data), formats=(header.format,))
+        # pillow-heif leaves EXIF's orientation out: by the standard, boxes alone turn a HEIC
+        if image.info.get("original_orientation") and not header.is_turned:
+            image.getexif()[ORIENTATION_TAG] = image.info["original_orientation"]
     # Pillow has read the same bytes: what it found otherwise is not what was checked
     if image.width * image.height > header.pixels:
         image.close()
@@ -164,6 +174,8 @@ def _as_photo_errors() -> Iterator[None]:
     """Every error of Pillow becomes a PhotoError."""
     try:
         yield
+    except PhotoError:
+        raise
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
         raise damaged(_first_line(error)) from error
 

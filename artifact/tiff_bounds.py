@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from artifact.jpeg_bounds import check_exif
-from artifact.photo_formats import PhotoError, PhotoHeader, damaged, with_scans
+from artifact.photo_formats import PhotoHeader, damaged, with_scans
+from artifact.photo_kinds import PhotoError
 
 MAX_TAGS = 256  # photos have about 20, and scientific ones 60
 MAX_PARTS = 50_000  # strips or tiles: a photo of 50,000 rows may have one row in each

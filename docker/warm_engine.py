@@ -8,7 +8,7 @@ import openvino.opset13 as ops
 from PIL import Image
 
 # Those of artifact/photo_formats.py, which a later layer of the image brings.
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF", "JPEG2000", "PPM")
 
 
 def photo_bytes(file_format: str) -> bytes:

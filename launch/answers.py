@@ -5,20 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from artifact.intervals import wilson_interval
+from artifact.photo_kinds import MEDIA_TYPE_OF
 from launch.aws import Request, Response
 from launch.requests_training import split_s3
 
-# Content types by suffix. The server looks into the bytes and needs no better type.
-TYPES = {
-    ".jpg": "image/jpeg",
-    ".jpeg": "image/jpeg",
-    ".png": "image/png",
-    ".webp": "image/webp",
-    ".gif": "image/gif",
-    ".bmp": "image/bmp",
-    ".tif": "image/tiff",
-    ".tiff": "image/tiff",
-}
 HEADINGS = ("photo", "label", "probability", "next", "")
 
 
@@ -36,7 +26,7 @@ class Photo:
 
     @property
     def content_type(self) -> str:
-        return TYPES.get(Path(self.where).suffix.lower(), "application/x-image")
+        return MEDIA_TYPE_OF.get(Path(self.where).suffix.lower(), "application/x-image")
 
     def s3_object(self) -> Request:
         """Bucket and key of an object, as the fields of GetObject."""

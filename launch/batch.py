@@ -4,7 +4,8 @@ from pathlib import Path
 
 from artifact.json_text import read_json
 from artifact.names import printable
-from launch.answers import TYPES, Answer, Photo, table
+from artifact.photo_kinds import is_photo_name
+from launch.answers import Answer, Photo, table
 from launch.context import LaunchContext
 from launch.download import fetch_prefix
 from launch.hosting import model_source
@@ -31,7 +32,7 @@ def batch(context: LaunchContext) -> int:
     photos = context.options.photos
     if not photos.startswith("s3://"):
         photos = bring_photos(context, Path(photos))
-    elif Path(photos).suffix.lower() not in TYPES:
+    elif not is_photo_name(photos.rpartition("/")[2]):
         photos = folder_uri(photos)  # not a single photo
     # Model and job share a name: each job has a model of its own.
     request = transform_job(recipe, context.location, name, name, photos)

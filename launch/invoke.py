@@ -6,7 +6,8 @@ from pathlib import Path
 
 from artifact.json_text import read_json
 from artifact.names import printable
-from launch.answers import TYPES, Answer, Photo, accuracy_lines, json_lines, table
+from artifact.photo_kinds import KNOWN, is_photo_name
+from launch.answers import Answer, Photo, accuracy_lines, json_lines, table
 from launch.context import LaunchContext
 from launch.errors import LaunchError, is_missing, sentence
 from launch.jobs import FAILED, FINE
@@ -63,14 +64,12 @@ def find_photos(context: LaunchContext, given: list[str]) -> list[Photo]:
         elif text.startswith("s3://") or path.is_file():
             found.append(Photo(text))
         elif path.is_dir():
-            paths = [str(one) for one in visible_files(path) if one.suffix.lower() in TYPES]
+            paths = [str(one) for one in visible_files(path) if is_photo_name(one.name)]
             found += [labelled(one, str(path)) for one in paths]
         else:
             raise LaunchError(f"the photo '{text}' does not exist")
     if not found:
-        raise LaunchError(
-            f"there are no photos in {', '.join(given)} (looked for {', '.join(TYPES)})"
-        )
+        raise LaunchError(f"there are no photos in {', '.join(given)} (looked for {KNOWN})")
     return found
 
 
@@ -87,7 +86,7 @@ def photos_under(context: LaunchContext, uri: str) -> list[str]:
     found = []
     for page in paginator.paginate(Bucket=bucket_name, Prefix=key_prefix):
         for entry in page.get("Contents", []):
-            if Path(entry["Key"]).suffix.lower() in TYPES:
+            if is_photo_name(entry["Key"].rpartition("/")[2]):
                 found.append(f"s3://{bucket_name}/{entry['Key']}")
     return found
 

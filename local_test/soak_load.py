@@ -6,6 +6,7 @@ import statistics
 import time
 from collections import Counter
 
+from artifact.photo_kinds import KINDS
 from local_test.soak_verdict import Good, Verdict, described, endless, is_correct, is_refusal
 from runtime.errors import RunError
 from runtime.load import Answer, Request, each, every, load
@@ -13,12 +14,7 @@ from runtime.probes import ping
 from runtime.watched import Sample, ServingContainer
 
 CONTENT_TYPES = (
-    "image/jpeg",
-    "image/png",
-    "image/webp",
-    "image/gif",
-    "image/bmp",
-    "image/tiff",
+    *(kind.media_types[0] for kind in KINDS),
     "application/x-image",
     "application/octet-stream",
     "multipart/form-data; boundary=edge",

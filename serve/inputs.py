@@ -14,28 +14,16 @@ from werkzeug.formparser import FormDataParser
 from werkzeug.http import parse_options_header
 
 from artifact.json_text import read_json
+from artifact.photo_kinds import KINDS
 
-PHOTO_TYPES = (
-    "image/jpeg",
-    "image/png",
-    "image/webp",
-    "image/gif",
-    "image/bmp",
-    "image/tiff",
-    "application/x-image",
-    "application/octet-stream",
-)
+ANY_PHOTO = ("application/x-image", "application/octet-stream")
+PHOTO_TYPES = (*(kind.media_types[0] for kind in KINDS), *ANY_PHOTO)
 JSON_TYPE = "application/json"
 LINES_TYPE = "application/jsonlines"
 FORM_TYPE = "multipart/form-data"
 ACCEPTED = (*PHOTO_TYPES, FORM_TYPE, JSON_TYPE, LINES_TYPE)
 ALIASES = {
-    "image/jpg": "image/jpeg",
-    "image/pjpeg": "image/jpeg",
-    "image/x-png": "image/png",
-    "image/x-ms-bmp": "image/bmp",
-    "image/x-bmp": "image/bmp",
-    "image/tif": "image/tiff",
+    **{alias: kind.media_types[0] for kind in KINDS for alias in kind.media_types},
     "application/x-ndjson": LINES_TYPE,
     "application/jsonl": LINES_TYPE,
     "application/x-jsonlines": LINES_TYPE,

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from flask import Flask, Response, request
 
-from artifact.preprocessing import PhotoError
+from artifact.photo_files import begins_as_photo
+from artifact.photo_kinds import PhotoError, is_photo_name
 from serve.batching import EngineDead
 from serve.prediction import AnyPredictor, Prediction
 from serve.request_state import KEY, Overloaded, TooManyPhotos
@@ -17,7 +18,6 @@ from web.exchange import Failure, Request
 from web.model import MAX_SAMPLE_BYTES, Model, Sample
 from web.site import Site
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff"}
 OWN = "/openapi.json"  # the server's own document holds the page's paths
 
 
@@ -46,10 +46,17 @@ def sample_files(folder: Path | None) -> list[Path]:
     return [
         file
         for file in sorted(folder.glob("[!.]*/[!.]*"))
-        if file.suffix.lower() in SUFFIXES
-        and file.is_file()
+        if file.is_file()
         and file.stat().st_size <= MAX_SAMPLE_BYTES
+        and (is_photo_name(file.name) or (not file.suffix and _begins_as_photo(file)))
     ]
+
+
+def _begins_as_photo(file: Path) -> bool:
+    try:
+        return begins_as_photo(file)
+    except OSError:
+        return False
 
 
 def _response(site: Site) -> Response:

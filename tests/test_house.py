@@ -110,10 +110,14 @@ def test_imports_run_one_way(package):
         assert not forbidden, f"{path.relative_to(REPOSITORY)} imports {forbidden}"
 
 
+LAMBDA_MODULES = {"artifact.json_text", "artifact.photo_kinds"}
+
+
 def test_the_lambda_function_needs_only_files_that_its_zip_holds():
     needed = {name for path in files_of("web") for name in imported_modules(path)}
-    assert {name for name in needed if not name.startswith("web")} == {"artifact.json_text"}
-    assert not imported_modules(MODULES["artifact.json_text"])
+    assert {name for name in needed if not name.startswith("web")} == LAMBDA_MODULES
+    for name in (*LAMBDA_MODULES, "artifact.foreign_files"):
+        assert imported_modules(MODULES[name]) <= {"artifact.foreign_files"}
 
 
 def test_no_module_imports_itself_by_a_detour():

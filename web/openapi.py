@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from artifact.photo_kinds import KINDS
 from web.exchange import JSON_TYPE
 from web.legacy_yoga_api import FIELDS
-from web.photos import FORM_TYPE, KINDS, MAX_TOP_K
+from web.photos import FORM_TYPE, MAX_TOP_K
 
 ERRORS = {
     400: "The request is not what it should be",
@@ -107,7 +108,7 @@ def _classify() -> Json:
         }
     }
     content = {
-        **{kind: photo for kind, _ in KINDS},
+        **{kind.media_types[0]: photo for kind in KINDS},
         FORM_TYPE: form,
         JSON_TYPE: {"schema": _ref("WebPhoto")},
     }

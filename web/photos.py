@@ -6,13 +6,14 @@ endpoint finds out whether the rest is a photo.
 
 import base64
 import binascii
-import re
 from dataclasses import dataclass
 from email.message import Message
 from email.utils import collapse_rfc2231_value
 from typing import Any
 
 from artifact.json_text import read_json
+from artifact.photo_kinds import KNOWN, PhotoError
+from artifact.photo_kinds import kind_of as photo_kind
 from web.exchange import JSON_TYPE, Failure, Request
 
 MIB = 1024 * 1024
@@ -24,19 +25,8 @@ MAX_PARTS = 20
 MOST_VALUES = 1000  # of a body in JSON
 MAX_HEADER = 8192  # characters; the standard library's reader takes quadratic time
 CHARSETS = ("utf-8", "us-ascii", "iso-8859-1")  # of RFC 2231's parameters
-# Media types, and how their files begin.
-KINDS = (
-    ("image/jpeg", rb"\xff\xd8\xff"),
-    ("image/png", rb"\x89PNG\r\n\x1a\n"),
-    ("image/gif", rb"GIF8[79]a"),
-    ("image/webp", rb"RIFF....WEBP"),
-    ("image/bmp", rb"BM"),
-    ("image/tiff", rb"II\*\x00|MM\x00\*"),
-)
-# ISO base media files: "ftyp" at byte 4, then one of these.
-HEIC_BRANDS = (b"heic", b"heix", b"mif1", b"avif", b"hevc")
 ANY_PHOTO = ("", "application/octet-stream", "application/x-image")
-SEND = "send a photo as JPEG, PNG, WebP, GIF, BMP or TIFF"
+SEND = f"send a photo as {KNOWN}"
 SEND_FORM = "send the photo as `curl -F photo=@photo.jpg` does"
 IN_JSON = '{"b64": "<base64 of a photo>"}'
 
@@ -79,7 +69,7 @@ def classify_request_of(request: Request) -> ClassifyRequest:
 def kind_of(photo: bytes) -> str:
     """A photo's media type.
 
-    Raises Failure 400 for an empty one, 413 above MAX_BYTES, 415 for a kind not in KINDS.
+    Raises Failure 400 for an empty one, 413 above MAX_BYTES, 415 for what is no photo.
     """
     if not photo:
         raise Failure(400, f"the request has no photo; {SEND}")
@@ -88,12 +78,10 @@ def kind_of(photo: bytes) -> str:
             413,
             f"the photo has {len(photo) / MIB:.1f} MB; send one of at most {MAX_BYTES // MIB} MB",
         )
-    for kind, start in KINDS:
-        if re.match(start, photo, re.DOTALL):
-            return kind
-    if photo[4:8] == b"ftyp" and photo[8:12] in HEIC_BRANDS:
-        raise Failure(415, "HEIC and AVIF photos are not accepted; save it as JPEG and send that")
-    raise Failure(415, f"the file is not a photo of an accepted type; {SEND}")
+    try:
+        return photo_kind(photo).media_types[0]
+    except PhotoError as error:
+        raise Failure(415, f"the file is not taken: {error}") from error
 
 
 def top_k_of(value: object) -> int:

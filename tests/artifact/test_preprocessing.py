@@ -112,7 +112,8 @@ def test_files_that_would_take_minutes_to_decode_are_refused():
     "data, words",
     [
         (b"", "empty"),
-        (b"not a photo at all", "unknown format"),
+        (b"not a photo at all", "it is text, not a photo"),
+        (b"\1\2\3\4 not a photo", "unknown format"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "Git LFS pointer"),
         (encoded(gradient(size=(200, 200)), "JPEG")[:900], "not a complete photo"),
         (encoded(gradient(size=(200, 200)), "PNG")[:-300], "not a complete photo"),

@@ -1,6 +1,6 @@
 """python -m tests.fuzz [--seconds 600 | --runs N] [--seed S] [--format TIFF]: hostile photos.
 
-Damaged photos of five formats go through the one decoder, in a process of their own. A finding is a
+Damaged photos of nine formats go through the one decoder, in a process of their own. A finding is a
 photo that takes 64 MB more than its pixels need, or 2 s of the processor, or that ends in anything
 but a photo or a PhotoError. Findings are written to out/fuzz, one file each, with a list of them.
 The same seed gives the same photos. `make fuzz` runs it, and on x86_64 the coverage-guided fuzzers.
@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+from artifact.photo_kinds import KINDS
 from tests.fuzz.corpus import FORMATS
 from tests.fuzz.mutations import case
 from tests.fuzz.runner import costs
@@ -19,7 +20,7 @@ from tests.fuzz.watch import Cost
 
 BATCH = 200  # cases between two looks at the clock
 PROGRESS_S = 10.0
-SUFFIX = {"TIFF": "tif", "JPEG": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif"}
+SUFFIX = {kind.name: kind.suffixes[0].removeprefix(".") for kind in KINDS}
 
 
 class Report:

@@ -1,4 +1,4 @@
-"""Small photos of five formats to begin with, made here: no file is stored."""
+"""Small photos of nine formats to begin with, made here: no file is stored."""
 
 import io
 import struct
@@ -7,7 +7,10 @@ from functools import cache
 import numpy as np
 from PIL import Image
 
-FORMATS = ("TIFF", "JPEG", "PNG", "WEBP", "GIF")
+from artifact.photo_formats import register_heif
+from tests.support.heic import grid
+
+FORMATS = ("TIFF", "JPEG", "PNG", "WEBP", "GIF", "HEIF", "AVIF", "JPEG2000", "PPM")
 SIDE = 24  # pixels
 # Of the TIFF writer below; Pillow's own writes no tiles.
 TIFF_TYPES = {"short": 3, "long": 4}
@@ -55,6 +58,34 @@ def corpus() -> dict[str, list[bytes]]:
             written(grey, "GIF"),
             written(rgb.convert("P"), "GIF", transparency=3, comment=b"a comment"),
             written(grey, "GIF", save_all=True, append_images=[grey.rotate(90)]),
+        ],
+        **boxed(rgba, exif),
+        "PPM": [written(rgb, "PPM"), written(deep, "PPM"), PLAIN_PPM],
+    }
+
+
+PLAIN_PPM = b"P3\n# as text\n4 4\n255\n" + b"0 128 255 \n" * 16
+
+
+def boxed(rgba: Image.Image, exif: Image.Exif) -> dict[str, list[bytes]]:
+    """The formats that are made of boxes."""
+    register_heif()
+    rgb = rgba.convert("RGB")
+    turned = [rgb.rotate(90)]
+    return {
+        "HEIF": [
+            written(rgba, "HEIF", exif=exif),
+            written(rgb, "HEIF", save_all=True, append_images=turned),
+            grid(),
+        ],
+        "AVIF": [
+            written(rgba, "AVIF", exif=exif),
+            written(rgb, "AVIF", save_all=True, append_images=turned),
+        ],
+        "JPEG2000": [
+            written(rgba, "JPEG2000"),
+            written(rgb, "JPEG2000", no_jp2=True, tile_size=(8, 8)),
+            written(rgb, "JPEG2000", quality_layers=[40, 20], codeblock_size=(16, 16)),
         ],
     }
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import cache
 
 from tests.fuzz import containers
+from tests.fuzz.box_mutations import boxed, ppm
 from tests.fuzz.containers import Parts
 from tests.fuzz.corpus import FORMATS, corpus
 from tests.fuzz.numbers import MOST_BYTES, NUMBERS, REPEATS, Random
@@ -198,4 +199,6 @@ MUTATORS: dict[str, Callable[[Random, bytes], bytes]] = {
     "PNG": png,
     "WEBP": webp,
     "GIF": gif,
+    **dict.fromkeys(("HEIF", "AVIF", "JPEG2000"), boxed),
+    "PPM": ppm,
 }

@@ -64,7 +64,7 @@ def test_photos_are_found_in_files_folders_and_prefixes(colours, tmp_path):
 def test_a_prefix_without_photos_is_an_error_and_a_dry_run_does_not_look(colours):
     one = colours()
     one.answer("s3", "list_objects_v2", {})
-    with pytest.raises(LaunchError, match=r"there are no photos in s3://b/p/ \(looked for .jpg, "):
+    with pytest.raises(LaunchError, match=r"there are no photos in s3://b/p/ \(looked for JPEG, "):
         find_photos(one.context, ["s3://b/p/"])
     one.context.dry = True
     assert find_photos(one.context, ["s3://b/p/"]) == [Photo("s3://b/p/")]

@@ -15,10 +15,8 @@ from tests.support.jobs import REPOSITORY
 from tests.support.servers import photo
 
 FORGED = "x\nprepare: photos=9 train=9\x1b[2J\u202e.jpg"
-UNKNOWN = (
-    "it is not a complete photo of JPEG, PNG, WEBP, GIF, BMP or TIFF (unknown format); "
-    "save it as JPEG"
-)
+TEXT = "it is text, not a photo"
+DRAWING = "it is a drawing, not a photo; export it as PNG"
 SHOWN = "x\\nprepare: photos=9 train=9\\x1b[2J\\u202e.jpg"
 
 
@@ -72,7 +70,7 @@ def test_what_is_no_regular_file_is_left_out(source, tmp_path):
         "prepare: left out: 'red/zero.jpg': it is not a regular file",
         "prepare: broken, left out: 'red/huge.jpg': "
         "it has 3,221,225,472 bytes; at most 536,870,912 are accepted",
-        f"prepare: broken, left out: 'red/script.jpg': {UNKNOWN}",
+        f"prepare: broken, left out: 'red/script.jpg': {DRAWING}",
     ]
     assert lines[4].startswith("prepare: photos=6 ")
     assert peak < 200  # of which Python, numpy and Pillow are 60
@@ -85,8 +83,8 @@ def test_a_name_is_no_line_of_its_own(source, tmp_path, capsys):
     assert main([str(source), str(tmp_path / "out")]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[:2] == [
-        f"prepare: broken, left out: 'red/{SHOWN}': {UNKNOWN}",
-        f"prepare: broken, left out: 'red/\\udcff.jpg': {UNKNOWN}",
+        f"prepare: broken, left out: 'red/{SHOWN}': {TEXT}",
+        f"prepare: broken, left out: 'red/\\udcff.jpg': {TEXT}",
     ]
     assert len(lines) == 3
 

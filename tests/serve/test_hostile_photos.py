@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from artifact.photo_formats import FORMATS
+from artifact.photo_kinds import KINDS
 from local_test.hostile_photos import HEAVY, NEVER_OPENED, strips
-from serve.inputs import PHOTO_TYPES
+from serve.inputs import PHOTO_TYPES, media_type_of
 from tests.support.servers import photo, serving
-from web.photos import KINDS, kind_of
+from web.photos import kind_of
 
 GROWTH_MB = 250  # bodies of 6 MB that arrive together are there twice, for a moment
 AT_ONCE = 8
@@ -48,8 +49,8 @@ def test_small_files_take_no_memory_and_write_no_lines_of_their_own(colours, cap
 
 def test_every_format_that_is_opened_has_a_type_to_be_sent_as():
     """At the endpoint and through the page, which looks at the first bytes itself."""
-    kinds = [kind for kind, _ in KINDS]
-    assert sorted(kinds) == sorted(f"image/{name.lower()}" for name in FORMATS)
-    assert set(kinds) <= set(PHOTO_TYPES)
-    for name in FORMATS:
-        assert kind_of(photo("red", name)) == f"image/{name.lower()}"
+    assert [kind.name for kind in KINDS] == list(FORMATS)
+    for kind in KINDS:
+        assert kind.media_types[0] in PHOTO_TYPES
+        assert {media_type_of(name) for name in kind.media_types} == {kind.media_types[0]}
+        assert kind_of(photo("red", kind.name)) == kind.media_types[0]

@@ -233,4 +233,4 @@ def test_answers_are_written_in_each_type():
 
 
 def test_everything_accepted_is_named_once():
-    assert len(set(ACCEPTED)) == len(ACCEPTED) == 11
+    assert len(set(ACCEPTED)) == len(ACCEPTED) == 15

@@ -116,7 +116,7 @@ def test_photos_of_every_mode_are_answered(client, mode, kind):
     "content_type, body, status, words",
     [
         ("image/jpeg", b"", 400, "the body is empty"),
-        ("image/jpeg", b"no photo", 422, "not a complete photo"),
+        ("image/jpeg", b"no photo", 422, "it is text, not a photo"),
         ("image/jpeg", photo()[:300], 422, "not a complete photo"),
         (
             "image/jpeg",
@@ -130,7 +130,7 @@ def test_photos_of_every_mode_are_answered(client, mode, kind):
             "image/jpeg",
             b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
             422,
-            "not a complete photo",
+            "it is a drawing, not a photo",
         ),
         ("text/csv", b"1,2", 415, "send one of image/jpeg"),
         ("application/json", b"{", 400, "not JSON"),
@@ -223,7 +223,7 @@ def test_in_batch_transform_a_bad_record_is_an_error_record(predictor):
     # A photo alone is answered like a record.
     alone = client.post("/invocations", data=b"no photo", content_type="image/jpeg")
     assert alone.status_code == 200
-    assert "not a complete photo" in predictions_in(alone)[0]["error"]
+    assert "it is text, not a photo" in predictions_in(alone)[0]["error"]
     empty = client.post("/invocations", data=b"", content_type="image/jpeg")
     assert predictions_in(empty)[0]["error"].startswith("the body is empty")
     # No record is at fault here: the request itself is.

@@ -139,7 +139,7 @@ def test_numbers_and_log_lines_tell_of_each_request(colours, capfd):
         (200, 2, None),
         (422, 1, None),
     ]
-    assert "not a complete photo" in lines[2]["error"]
+    assert "it is text, not a photo" in lines[2]["error"]
     assert lines[0]["engine_ms"] > 0
     assert lines[0]["bytes"] == len(photo("red"))
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from PIL import Image
 
+from artifact.photo_formats import register_heif
 from runtime.ports import free_port
 from runtime.probes import ping
 from tests.support.jobs import COLOURS, REPOSITORY
@@ -28,6 +29,8 @@ def photo(
     colour: str = "red", kind: str = "JPEG", mode: str = "RGB", size: tuple[int, int] = (50, 40)
 ) -> bytes:
     """An encoded photo of one colour."""
+    if kind == "HEIF":
+        register_heif()
     buffer = io.BytesIO()
     Image.new("RGB", size, COLOURS[colour]).convert(mode).save(buffer, kind)
     return buffer.getvalue()

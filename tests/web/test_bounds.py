@@ -43,10 +43,9 @@ def test_photos_are_known_by_their_first_bytes(photo, kind):
         (b"", 400, "the request has no photo"),
         (JPEG + bytes(MAX_BYTES - 2), 413, "the photo has 10.0 MB; send one of at most 10 MB"),
         # ISO media files begin alike; the brand behind ftyp tells photos from films.
-        (b"    ftypheic", 415, "HEIC and AVIF photos are not accepted"),
-        (b"    ftypisom", 415, "the file is not a photo of an accepted type"),
-        (b"xBM", 415, "the file is not a photo"),
-        (b"GIF88a", 415, "the file is not a photo"),
+        (b"    ftypisom", 415, "the file is not taken: it is a video"),
+        (b"xBM", 415, "the file is not taken: it is not a complete photo of JPEG, PNG, WebP, GIF"),
+        (b"GIF88a", 415, "the file is not taken: it is text"),
     ],
 )
 def test_what_is_not_taken_is_named(photo, status, words):

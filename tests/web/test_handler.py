@@ -142,8 +142,8 @@ def test_without_a_prefix_there_are_no_samples(site, monkeypatch):
 
 REFUSED = {
     "nothing": (b"", JPEG, 400, "no photo"),
-    "text": (b"hello, I am no photo", JPEG, 415, "not a photo of an accepted type"),
-    "heic": (b"\0\0\0\x18ftypheic" + bytes(60), {"Content-Type": "image/heic"}, 415, "HEIC"),
+    "text": (b"hello, I am no photo", JPEG, 415, "it is text, not a photo"),
+    "video": (b"\0\0\0\x18ftypisom" + bytes(60), {"Content-Type": "image/heic"}, 415, "a video"),
     "type": (photo(), {"Content-Type": "text/plain"}, 415, "'text/plain' is not taken"),
     "large": (photo() + bytes(MAX_BYTES), JPEG, 413, "10.0 MB; send one of at most 10 MB"),
     "no JSON": (b"{", JSON, 400, "not JSON"),

@@ -49,7 +49,7 @@ def test_the_old_contract_is_kept(site, cloud, encyclopedia, event):
     assert answer["prediction"] == answer["groundtruth"] in COLOURS
     for body, words in (
         (b'{"data": "", "is_user_data": true}', "base64"),
-        (b'{"data": "aGVsbG8=", "is_user_data": true}', "not a photo of an accepted type"),
+        (b'{"data": "aGVsbG8=", "is_user_data": true}', "it is text, not a photo"),
         (b"?", "not JSON"),
     ):
         status, answer = ask(event("POST", "/getyogaapp", body, JSON, text=True))

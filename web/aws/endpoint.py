@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
 from artifact.json_text import read_json
+from artifact.photo_kinds import is_photo_name
 from web.exchange import Failure
 from web.model import MAX_SAMPLE_BYTES, Label, Prediction, Sample
 
@@ -27,7 +28,7 @@ LABELS_S = 300.0
 HEALTH_S = 10.0
 SAMPLES_S = 600.0
 # Below the prefix: a label's folder and a photo in it, neither of them hidden.
-PHOTO_KEY = re.compile(r"(?i)[^/.][^/]*/[^/.][^/]*\.(jpe?g|png|gif|webp|bmp|tiff?)")
+PHOTO_KEY = re.compile(r"[^/.][^/]*/([^/.][^/]*)")
 MAX_KEYS = 20_000
 # The container's statuses that the client can do something about, and those of a busy one.
 REFUSED = (400, 413, 415, 422)
@@ -142,7 +143,8 @@ class Samples:
         for page in pages:
             for entry in page.get("Contents", ()):
                 name = entry["Key"].removeprefix(self._prefix)
-                if entry["Size"] <= MAX_SAMPLE_BYTES and PHOTO_KEY.fullmatch(name):
+                found = PHOTO_KEY.fullmatch(name)
+                if found and entry["Size"] <= MAX_SAMPLE_BYTES and is_photo_name(found[1]):
                     keys.append(entry["Key"])
         return keys
 
