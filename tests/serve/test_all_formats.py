@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
+from artifact.passed_by import PassedBy
 from artifact.photo_kinds import KINDS
 from artifact.preprocessing import read_photo
 from prepare.convert import Photo, convert
@@ -53,7 +54,7 @@ def test_photos_of_all_names_are_listed_and_others_are_not(tmp_path):
         (folder / name).write_bytes(photo())
     for name in ("README", "Makefile.txt", "IMG_0002.MOV", ".hidden.jpg", "IMG_0003.aae"):
         (folder / name).write_bytes(b"words")
-    index = index_photos(Path(folder.parent), Progress("listing"))
+    index = index_photos(Path(folder.parent), Progress("listing"), PassedBy())
     listed = {index.name(row).decode().removeprefix("red/") for row in range(len(index))}
     assert listed == set(NAMES)
     assert {file.name for file in sample_files(folder.parent)} == set(NAMES)
