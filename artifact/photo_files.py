@@ -34,10 +34,11 @@ def begins_as_photo(path: Path) -> bool:
 
 
 def _opened(path: Path) -> BinaryIO:
-    """A regular file, open. PhotoError for others."""
+    """A regular file, open. PhotoError for others, OSError for a folder."""
     # O_NONBLOCK: to open a FIFO would wait for its writer; it changes nothing for a file
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    file = os.fdopen(descriptor, "rb")
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
+        file.close()
         raise PhotoError(NOT_REGULAR)
-    return os.fdopen(descriptor, "rb")
+    return file
