@@ -4,6 +4,7 @@
 """
 
 import json
+import logging
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from local_sagemaker.store import arn
 from runtime import job_tree
 from runtime.processes import REPOSITORY
 
+log = logging.getLogger(__name__)
 KIND = "training-job"
 PARTS = {
     "DebugRuleConfigurations": "DebugRuleEvaluationStatuses",
@@ -28,6 +30,9 @@ UNJUDGED = ": not judged: it needs "
 TIMEOUT_S = 1800  # for one rule; diagnose takes seconds
 NAME_PART = 26  # characters: a processing job's name has 63 at most
 PROFILER_REPORT = "ProfilerReport"
+# What diagnose writes below a job's tree; the report's folder holds a profiler-output of its own.
+REPORT_FOLDER = "output/rule-output/ProfilerReport"
+FINDINGS_FILE = "findings.json"
 # Parameters of a rule's configuration that SageMaker itself reads.
 OWN = ("rule_to_invoke", "source_s3_uri", "action_json", "opt_out_telemetry")
 
@@ -58,12 +63,19 @@ def _job_of(record: Record, rule: Record) -> str:
 
 
 def judge(platform: Platform, job: str, root: Path) -> None:
-    """Each rule of the job on what is under root/output; statuses and reports as they come."""
+    """Each rule of the job on what is under root/output; statuses and reports as they come.
+
+    A training that failed is judged by what it left, too.
+    """
     record = platform.store.find(KIND, job) or {}
     for part, field in PARTS.items():
         for number, rule in enumerate(record.get(part, [])):
             given = root.parent / f"{field}-{number}.json"  # a rule's own name may hold slashes
-            status, details = _judged(rule, root, record, given)
+            try:
+                status, details = _judged(rule, root, record, given)
+            except (OSError, objects.ObjectError) as error:
+                log.warning("training %s: rule not judged: %s", job, error)
+                status, details = "Error", str(error)
             with platform.store.changing(KIND, job) as held:
                 held.get(field, [{}] * (number + 1))[number].update(
                     RuleEvaluationStatus=status,
@@ -82,6 +94,7 @@ def _judged(rule: Record, root: Path, record: Record, given: Path) -> tuple[str,
             "are judged here"
         )
     texts = _parameters(name, {key: value for key, value in parameters.items() if key not in OWN})
+    given.parent.mkdir(parents=True, exist_ok=True)  # a training may fail before it has a tree
     given.write_text(json.dumps(texts))
     command = [sys.executable, "-m", "diagnose", str(root / "output"), "--rules", name]
     if texts:
@@ -94,12 +107,10 @@ def _judged(rule: Record, root: Path, record: Record, given: Path) -> tuple[str,
         return "Error", f"the rule did not end within {TIMEOUT_S} s"
     answers = [line for line in done.stdout.splitlines() if not line.startswith("diagnose: rules=")]
     status = CODES.get(done.returncode, "Error")
-    if done.returncode == 1 and any(UNJUDGED in line for line in answers):
-        status = "NoIssuesFound"  # SageMaker's rules find nothing where there is nothing to read
     lines = answers
-    if status == "Error":
+    if status == "Error" and not any(UNJUDGED in line for line in answers):
         lines = done.stderr.splitlines() or answers
-    _send(rule, root, record)
+    _send(rule, name, root, record)
     if not lines:
         return status, f"diagnose ended with code {done.returncode}"
     return status, lines[-1]
@@ -121,14 +132,15 @@ def _parameters(rule: str, texts: dict[str, str]) -> dict[str, dict[str, str]]:
     return found
 
 
-def _send(rule: Record, root: Path, record: Record) -> None:
-    """findings.json and the profiler's report to where the rule's output belongs."""
-    config = record.get("DebugHookConfig") or record.get("ProfilerConfig") or {}
-    target = rule.get("S3OutputPath") or config.get("S3OutputPath")
-    if not target:
-        return
-    output = root / "output"
-    for name in job_tree.files_inside(output):
-        if name == "findings.json" or Path(name).name == "profiler-report.html":
-            names = (record["TrainingJobName"], "rule-output", rule["RuleConfigurationName"])
-            objects.put(output, name, objects.joined(target, *names, Path(name).name))
+def _send(rule: Record, invoked: str, root: Path, record: Record) -> None:
+    """What a rule wrote, to <output>/<job>/rule-output/<its name>/, as SageMaker does.
+
+    Source: sagemaker-python-sdk, Estimator.rule_output_path and its profiler notebooks.
+    """
+    base = rule.get("S3OutputPath") or record["OutputDataConfig"]["S3OutputPath"]
+    names = (record["TrainingJobName"], "rule-output", rule["RuleConfigurationName"])
+    target = objects.joined(base, *names)
+    if invoked == PROFILER_REPORT:
+        objects.put_all(root, REPORT_FOLDER, target)
+    elif FINDINGS_FILE in job_tree.files_inside(root, "output"):
+        objects.put(root / "output", FINDINGS_FILE, objects.joined(target, FINDINGS_FILE))

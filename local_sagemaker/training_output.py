@@ -14,6 +14,11 @@ FOLDERS = (
     ("DebugHookConfig", "/opt/ml/output/tensors", "debug-output"),
     ("TensorBoardOutputConfig", "/opt/ml/output/tensorboard", "tensorboard-output"),
 )
+# smdebug's readers wait for this file before they take a training for ended.
+# Source: smdebug/core/access_layer/utils.py, END_OF_JOB_FILENAME; on SageMaker the platform writes
+# it.
+END_OF_JOB = "training_job_end.ts"
+WATCHED = ("debug-output", "profiler-output")
 
 
 def upload(job: Record, hosts: TrainingHosts, folder: Path, with_model: bool) -> str | None:
@@ -29,6 +34,8 @@ def upload(job: Record, hosts: TrainingHosts, folder: Path, with_model: bool) ->
         target = objects.joined(config["S3OutputPath"], job["TrainingJobName"], name)
         for host in hosts.names:
             objects.put_all(hosts.root(host), part_of(config.get("LocalPath", default)), target)
+        if name in WATCHED:
+            objects.write(objects.joined(target, END_OF_JOB), b"")
     return model
 
 

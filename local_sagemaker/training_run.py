@@ -62,6 +62,9 @@ class TrainingRun(threading.Thread):
             log.exception("training %s", self.name_of_job)
             self._fail(failure_reason(error))
         finally:
+            if self.halted != CLOSING:
+                self.platform.logs.flush()
+                rules.judge(self.platform, self.name_of_job, self.hosts.root(self.hosts.names[0]))
             shutil.rmtree(self.folder, ignore_errors=True)
             self.platform.ended(KIND, self.name_of_job)
 
@@ -96,8 +99,6 @@ class TrainingRun(threading.Thread):
             raise JobFailed(f"AlgorithmError: {self.hosts.failure(host)}, exit code: {code}")
         else:
             self._end("Completed", "Completed", "Training job completed")
-        self.platform.logs.flush()
-        rules.judge(self.platform, self.name_of_job, self.hosts.root(self.hosts.names[0]))
 
     def _attempt(self) -> tuple[int, str]:
         """From empty folders to the end of the containers: the exit code, and its host."""

@@ -155,3 +155,16 @@ def test_a_rules_name_is_no_path(tmp_path, monkeypatch, home):
     job = ran(tmp_path, monkeypatch, "true", DebugRuleConfigurations=[rule])
     assert len(job["DebugRuleEvaluationStatuses"]) == 1
     assert len(list(home.iterdir())) == 2
+
+
+def test_the_rules_of_a_training_that_failed_are_judged(tmp_path, monkeypatch):
+    rule = {
+        "RuleConfigurationName": "Loss",
+        "RuleEvaluatorImage": "any",
+        "RuleParameters": {"rule_to_invoke": "LossNotDecreasing"},
+    }
+    job = ran(tmp_path, monkeypatch, "exit 3", DebugRuleConfigurations=[rule])
+    assert job["TrainingJobStatus"] == "Failed"
+    (status,) = job["DebugRuleEvaluationStatuses"]
+    assert status["RuleEvaluationStatus"] == "Error"
+    assert status["StatusDetails"]

@@ -214,16 +214,20 @@ def test_hosts_train_together_and_debug_rules_are_judged(sagemaker, cloud):
     statuses = until(lambda: judged(sagemaker, "together"), timeout_s=300)
     assert statuses["Loss"] in ("NoIssuesFound", "IssuesFound")
     assert statuses["Own"] == "Error"
-    assert statuses["Unseen"] == "NoIssuesFound", (
-        "gradients were not saved, so nothing is wrong with them"
-    )
+    assert statuses["Unseen"] == "Error", "gradients were not saved: nothing could be judged"
+    unseen = sagemaker.describe_training_job(TrainingJobName="together")
+    details = unseen["DebugRuleEvaluationStatuses"][1]["StatusDetails"]
+    assert "not judged: it needs" in details
     assert statuses["Profile"] in ("NoIssuesFound", "IssuesFound")
-    assert (
-        cloud.client("s3").list_objects_v2(Bucket=BUCKET, Prefix="debug/together/debug-output/")[
-            "KeyCount"
-        ]
-        > 0
-    )
+    written = keys(cloud, "debug/together/")
+    assert any(key.startswith("debug-output/events/") for key in written)
+    assert {"debug-output/training_job_end.ts", "profiler-output/training_job_end.ts"} <= written
+    reported = keys(cloud, "out/together/rule-output/")
+    assert {
+        "Loss/findings.json",
+        "Profile/profiler-output/profiler-report.html",
+        "Profile/profiler-output/profiler-reports/CPUBottleneck.json",
+    } <= reported
 
 
 @pytest.mark.slow
@@ -249,6 +253,12 @@ def test_a_checkpoint_that_goes_as_it_is_sent_fails_nothing(tmp_path, monkeypatc
     monkeypatch.setattr(objects, "put", lambda root, name, uri: put(root, "nothing", uri))
     with pytest.raises(objects.ObjectError):
         synced.send()
+
+
+def keys(cloud, prefix: str) -> set[str]:
+    """Names of the objects below a prefix."""
+    found = cloud.client("s3").list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])
+    return {entry["Key"].removeprefix(prefix) for entry in found}
 
 
 def judged(sagemaker, name: str) -> dict[str, str]:
