@@ -99,12 +99,12 @@ def _export(
     return difference
 
 
-def check_exportable(network: torch.nn.Module, side: int) -> None:
+def check_exportable(network: torch.nn.Module, side: int) -> torch.Tensor:
     """Run a black photo of side x side pixels through a network, in eval, before the training.
 
-    Raises RuntimeError when the network cannot see photos of that size, or when ONNX could not
-    express it. That is adaptive pooling to sizes that do not divide its input's; the rest of
-    torchvision's architectures can be exported.
+    Returns its answer. Raises RuntimeError when the network cannot see photos of that size, or when
+    ONNX could not express it. That is adaptive pooling to sizes that do not divide its input's;
+    the rest of torchvision's architectures can be exported.
     """
     pools = (torch.nn.AdaptiveAvgPool2d, torch.nn.AdaptiveMaxPool2d)
     hooks = [
@@ -114,10 +114,11 @@ def check_exportable(network: torch.nn.Module, side: int) -> None:
     ]
     try:
         with torch.inference_mode():
-            network.eval()(torch.zeros(1, 3, side, side))
+            answer: torch.Tensor = network.eval()(torch.zeros(1, 3, side, side))
     finally:
         for hook in hooks:
             hook.remove()
+    return answer
 
 
 def _check_pool(

@@ -1,4 +1,4 @@
-"""The network itself: any torchvision classification model with a head of our classes.
+"""The network itself: a classification model of torchvision or timm with a head of our classes.
 
 Training, export and engines that rebuild the network share it. It loads torch, so nothing imports
 it that must start without torch.
@@ -6,6 +6,7 @@ it that must start without torch.
 
 import contextlib
 import itertools
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -15,6 +16,13 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from artifact.preprocessing import Preprocessing
+from artifact.timm_network import (
+    TimmNetwork,
+    feature_width,
+    is_timm,
+    timm_backbone,
+    timm_preprocessing,
+)
 
 # They have auxiliary classifiers, and were trained on inputs of another scale than all others.
 _AUXILIARY = {"googlenet", "inception_v3"}
@@ -65,15 +73,33 @@ def build(
     the weights are arbitrary memory, for the caller to fill. The attribute `head_name` of the
     result is the dotted name of the head. Raises ValueError for an unknown architecture.
     """
-    _check_known(architecture)
     with contextlib.nullcontext() if drawn else _Undrawn():
-        network: nn.Module = torchvision.models.get_model(
-            architecture, weights=None, **_arguments(architecture, image_size)
-        )
-        name = _last_layer(network)
-        parent, _, attribute = name.rpartition(".")
-        layers = _head(network.get_submodule(name), classes, head)
-        setattr(network.get_submodule(parent), attribute, layers)
+        if is_timm(architecture):
+            return _timm_network(architecture, classes, head, image_size)
+        return _torchvision_network(architecture, classes, head, image_size)
+
+
+def _timm_network(
+    architecture: str, classes: int, head: tuple[int, ...], image_size: int
+) -> nn.Module:
+    backbone = timm_backbone(architecture, image_size)
+    layers = _linear_layers(feature_width(backbone), classes, head)
+    network = TimmNetwork(backbone, layers, image_size)
+    network.head_name = "head"  # type: ignore[assignment]  # nn.Module takes any attribute
+    return network
+
+
+def _torchvision_network(
+    architecture: str, classes: int, head: tuple[int, ...], image_size: int
+) -> nn.Module:
+    _check_known(architecture)
+    network: nn.Module = torchvision.models.get_model(
+        architecture, weights=None, **_arguments(architecture, image_size)
+    )
+    name = _last_layer(network)
+    parent, _, attribute = name.rpartition(".")
+    layers = _head(network.get_submodule(name), classes, head)
+    setattr(network.get_submodule(parent), attribute, layers)
     network.head_name = name  # type: ignore[assignment]  # nn.Module takes any attribute
     return network
 
@@ -93,7 +119,12 @@ def weights_entry(architecture: str, name: str = "DEFAULT") -> torchvision.model
 
 
 def own_preprocessing(architecture: str, name: str = "DEFAULT") -> Preprocessing:
-    """The sizes and interpolation with which torchvision measured its published weights."""
+    """The preprocessing with which torchvision, or timm, measured its published weights.
+
+    name: of torchvision's, or a tag of timm's; DEFAULT is the one that the architecture means.
+    """
+    if is_timm(architecture):
+        return timm_preprocessing(architecture, "" if name == "DEFAULT" else name)
     preset = weights_entry(architecture, name).transforms()
     crop = preset.crop_size[0]
     return Preprocessing(
@@ -103,6 +134,23 @@ def own_preprocessing(architecture: str, name: str = "DEFAULT") -> Preprocessing
         tuple(preset.mean),
         tuple(preset.std),
     )
+
+
+def put_values(
+    network: nn.Module,
+    values: Mapping[str, torch.Tensor],
+    strict: bool = True,
+    assign: bool = False,
+) -> None:
+    """Give a network values by name, as load_state_dict does.
+
+    Some networks, such as MNASNet, ask for the version of their form, which a plain dict lacks: it
+    is the network's own.
+    """
+    state = OrderedDict(values)
+    own: Any = network.state_dict(keep_vars=True)  # torch hides the versions in an attribute
+    state._metadata = own._metadata  # type: ignore[attr-defined]
+    network.load_state_dict(state, strict=strict, assign=assign)
 
 
 class Probabilities(nn.Module):
@@ -206,16 +254,28 @@ def _head(last: nn.Module, classes: int, hidden: tuple[int, ...]) -> nn.Module:
 
     SqueezeNet classifies by a 1x1 convolution, all others by a linear layer.
     """
-    is_convolution = isinstance(last, nn.Conv2d)
-    width: Any = last.in_channels if is_convolution else last.in_features  # torch types it loosely
-    layers: list[nn.Module] = []
-    for inputs, outputs in itertools.pairwise([width, *hidden, classes]):
-        if layers:
-            layers.append(nn.ReLU())
-        if is_convolution:
-            layers.append(nn.Conv2d(inputs, outputs, kernel_size=1))
-        else:
-            layers.append(nn.Linear(inputs, outputs))
-    if len(layers) == 1:
-        return layers[0]
-    return nn.Sequential(*layers)
+    if not isinstance(last, nn.Conv2d):
+        width: Any = last.in_features  # torch types it loosely
+        return _linear_layers(width, classes, hidden)
+    return _stack(
+        nn.Conv2d(inputs, outputs, kernel_size=1)
+        for inputs, outputs in itertools.pairwise([last.in_channels, *hidden, classes])
+    )
+
+
+def _linear_layers(width: int, classes: int, hidden: tuple[int, ...]) -> nn.Module:
+    return _stack(
+        nn.Linear(inputs, outputs)
+        for inputs, outputs in itertools.pairwise([width, *hidden, classes])
+    )
+
+
+def _stack(layers: Iterable[nn.Module]) -> nn.Module:
+    """Layers with a ReLU between each two; a single one as it is."""
+    first, *others = layers
+    if not others:
+        return first
+    stacked = [first]
+    for layer in others:
+        stacked += [nn.ReLU(), layer]
+    return nn.Sequential(*stacked)

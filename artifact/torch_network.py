@@ -7,7 +7,7 @@ import safetensors.torch
 import torch
 
 from artifact.model import WEIGHTS_FILE, ArtifactError, Description
-from artifact.network import build
+from artifact.network import build, put_values
 
 
 def load_network(
@@ -56,7 +56,7 @@ def _filled(description: Description, weights: dict[str, torch.Tensor]) -> torch
                 )
         except NotImplementedError:
             continue  # RegNet computes its widths from tensors, which have no data on "meta"
-        network.load_state_dict(weights, assign=True)
+        put_values(network, weights, assign=True)
         tensors = (*network.parameters(), *network.buffers())
         if not any(tensor.is_meta for tensor in tensors):  # buffers that are not in the file
             break

@@ -40,12 +40,13 @@ class Hyperparameters:
 
     model: str = _option(
         "resnet50",
-        "classification model of torchvision, such as resnet50, vgg16, efficientnet_b0, vit_b_16",
+        "classification model of torchvision, such as resnet50, vgg16, vit_b_16, or of timm, as "
+        "`timm/NAME` or `timm/NAME.TAG`; `timm/tf_efficientnet_lite0` needs no network",
     )
     weights: str = _option(
         "imagenet",
-        "first weights: `imagenet`, `none`, a name of torchvision's (`IMAGENET1K_V1`), "
-        "the name of a channel, or a file (.pth, .safetensors)",
+        "first weights: `imagenet`, `none`, a name of torchvision's (`IMAGENET1K_V1`) or a tag of "
+        "timm's, the name of a channel, or a file (.pth, .safetensors)",
     )
     head: tuple[int, ...] = _option(
         (), "sizes of the head's hidden layers; `2048,516` gives Linear-ReLU-Linear-ReLU-Linear"

@@ -8,12 +8,16 @@ CUTOFF = 0.6  # difflib's own default: `sagemeker` finds `sagemaker`, `foo` find
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that looks most like the given one; None where none does."""
+    found = nearest_ones(name, known, 1)
+    return found[0] if found else None
+
+
+def nearest_ones(name: str, known: Iterable[str], most: int = 3) -> list[str]:
+    """The known names that look like the given one, the nearest first."""
     # `-` and `_` are one letter here, and so are capitals.
     by_form = {_plain(candidate): candidate for candidate in known}
-    found = difflib.get_close_matches(_plain(name), by_form, n=1, cutoff=CUTOFF)
-    if not found:
-        return None
-    return by_form[found[0]]
+    found = difflib.get_close_matches(_plain(name), by_form, n=most, cutoff=CUTOFF)
+    return [by_form[form] for form in found]
 
 
 def unknown(what: str, name: str, known: Iterable[str], aliases: Iterable[str] = ()) -> str:

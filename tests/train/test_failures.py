@@ -52,7 +52,7 @@ FAILURES = [
     (
         {"model": "resnet51"},
         None,
-        "model 'resnet51' is not a torchvision classification model; known: alexnet",
+        "model 'resnet51' is not a torchvision classification model; did you mean resnet50",
     ),
     ({"weights": "start"}, None, "weights 'start' are neither"),
     ({"weights": "none/such.pth"}, None, "the weights file 'none/such.pth' does not exist"),

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from train.job import JobError
-from train.model.weights import fill, read_tensors, weights_files
+from train.model.weight_files import read_tensors
+from train.model.weights import fill, weights_files
 
 
 class Headed(torch.nn.Module):

@@ -1,11 +1,16 @@
 """First weights: where they come from, and the sentences for those that cannot be used."""
 
+import argparse
+
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
 
-from artifact.network import build
+from artifact.network import build, put_values
 from train.job import JobError
+from train.model.published import choice_words, published_name
+from train.model.weight_files import only_weights_file, read_weights
 from train.model.weights import load_weights
 
 
@@ -69,3 +74,93 @@ def test_weights_that_can_be_had_nowhere_say_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # whatever network the tests run in
     with pytest.raises(JobError, match="bake them into the image.*weights=none"):
         load_weights(build("resnet18", 3), "resnet18", "imagenet", {})
+
+
+@pytest.mark.parametrize(
+    "model, trainable, weights, name",
+    [
+        ("resnet50", "head", "imagenet", "IMAGENET1K_V1"),
+        ("resnet50", "all", "imagenet", "IMAGENET1K_V2"),
+        ("resnet50", "layer4", "imagenet", "IMAGENET1K_V2"),
+        ("resnet50", "head", "IMAGENET1K_V2", "IMAGENET1K_V2"),
+        ("resnet50", "head", "none", "DEFAULT"),
+        ("vit_h_14", "head", "imagenet", "IMAGENET1K_SWAG_E2E_V1"),
+        ("timm/resnet50", "head", "imagenet", "tv_in1k"),
+        ("timm/resnet50", "all", "imagenet", "a1_in1k"),
+        ("timm/resnet50", "head", "a1_in1k", "a1_in1k"),
+        ("timm/resnet50.b2k_in1k", "head", "imagenet", "b2k_in1k"),
+        ("timm/tf_efficientnet_lite0", "head", "imagenet", "in1k"),
+    ],
+)
+def test_a_frozen_backbone_takes_the_plain_recipe(model, trainable, weights, name):
+    assert published_name(model, weights, trainable) == name
+    chosen = name in ("IMAGENET1K_V1", "tv_in1k")
+    assert bool(choice_words(model, weights, trainable)) is chosen
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda state: state,
+        lambda state: {"model": state, "args": argparse.Namespace(lr=0.1)},
+        lambda state: {"model_state_dict": state, "epoch": 3},
+        lambda state: {"state_dict": {f"module.{n}": v for n, v in state.items()}},
+        lambda state: {f"_orig_mod.{n}": v for n, v in state.items()},
+        lambda state: {
+            "state_dict": {
+                **{f"model._orig_mod.{n}": v for n, v in state.items()},
+                "loss.weight": torch.ones(3),
+            },
+            "hyper_parameters": {"lr": 0.1},
+        },
+    ],
+    ids=["plain", "model", "model_state_dict", "module", "_orig_mod", "lightning"],
+)
+@pytest.mark.parametrize("name", ["w.ckpt", "w.pth.tar", "w.bin"])
+def test_checkpoints_of_training_scripts_are_taken(tmp_path, wrap, name):
+    source = {"layer.weight": torch.ones(1), "layer.bias": torch.ones(2)}
+    torch.save(wrap(source), tmp_path / name)
+    assert only_weights_file(tmp_path) == tmp_path / name
+    assert read_weights(tmp_path / name).keys() == source.keys()
+
+
+class Code:
+    """What a weights file may not hold."""
+
+
+@pytest.mark.parametrize(
+    "content, words",
+    [
+        ({"weights": Code()}, "holds a tests.train.test_weights.Code, and reading that could run"),
+        (torch.nn.Linear(1, 1), "holds a torch.nn.modules.linear.Linear, and reading that could"),
+        ({"best": np.float64(3)}, "holds a numpy._core.multiarray.scalar, and reading"),
+        (None, r"is not a file of weights \(damaged, or not written by torch.save\)"),
+    ],
+)
+def test_refusals_are_sentences_of_ours(tmp_path, content, words):
+    path = tmp_path / "w.pth"
+    torch.save(content, path)
+    if content is None:
+        path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(JobError, match=words) as caught:
+        read_weights(path)
+    assert "weights_only" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_without_values_are_named_as_such(tmp_path):
+    network = build("squeezenet1_1", 2)
+    state = network.state_dict()
+    state["features.3.squeeze.bias"][0] = float("nan")
+    torch.save(state, tmp_path / "w.pth")
+    with pytest.raises(JobError, match=r"\(NaN or infinite\), first in 'features.3.squeeze.bias'"):
+        load_weights(network, "squeezenet1_1", str(tmp_path / "w.pth"), {})
+
+
+def test_a_network_that_asks_for_the_version_of_its_form_is_put_back():
+    """MNASNet: it asserts one, and a plain dict has none."""
+    network = build("mnasnet0_5", 2)
+    put_values(network, dict(network.state_dict()), strict=False)
+    name = "layers.0.weight"
+    with pytest.raises(RuntimeError):
+        put_values(network, {name: torch.ones(1)}, strict=False)

@@ -29,7 +29,7 @@ from train.learning.checkpoint_seal import (
     seal_of,
 )
 from train.learning.loop import Learner, Metrics
-from train.model.weights import read_tensors
+from train.model.weight_files import read_tensors
 
 KEPT = 2  # the newest, and one to go back to where that is damaged
 NAME = re.compile(r"checkpoint-(\d{1,9})\.pt")

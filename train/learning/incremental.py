@@ -24,7 +24,13 @@ from train.model.trainable import head_name
 from train.model.weights import Source, fill
 
 MODEL_CHANNEL = "model"
-PROVENANCE = ("weights", "data", "git_commit", "earlier")  # that is handed on to the new artifact
+PROVENANCE = (
+    "weights",
+    "weights_licence",
+    "data",
+    "git_commit",
+    "earlier",
+)  # that is handed on to the new artifact
 
 log = logging.getLogger(__name__)
 
@@ -138,6 +144,7 @@ def load_earlier_weights(
         f"{len(description.classes)} classes, SHA-256 {earlier.fingerprint[:12]})",
         earlier.fingerprint,
         earlier=_provenance(earlier, taken),
+        licence=str(description.provenance.get("weights_licence", "")),
     )
     fill(network, state, source.words, hp.model)
     return source

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from artifact.network import Normalize
+from artifact.network import Normalize, put_values
 from artifact.preprocessing import Preprocessing
 from recipes.hyperparameters import Hyperparameters
 from train.data.cached_features import CachedFeatureLoader
@@ -70,7 +70,7 @@ class Learner:
 
     def restore(self, values: dict[str, torch.Tensor]) -> None:
         """Put back the values that `learned` gave."""
-        self.network.load_state_dict(values, strict=False)
+        put_values(self.network, values, strict=False)
 
     def autocast(self) -> torch.autocast:
         """The context in which the network computes in `precision`."""

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from artifact.export import check_exportable
-from artifact.network import build, own_preprocessing
+from artifact.network import build, own_preprocessing, put_values
 from artifact.preprocessing import Preprocessing
 from recipes.hyperparameters import Hyperparameters
 from train.data.loader import STEP_PIXELS
@@ -21,7 +21,9 @@ from train.distributed.context import DistributedContext
 from train.job import JobError
 from train.learning.incremental import EarlierArtifact, load_earlier_weights
 from train.model.device import autocast
+from train.model.known_models import check_model
 from train.model.normalization import synchronize
+from train.model.published import published_name
 from train.model.split_at_frozen import SplitNetwork, split_at_frozen
 from train.model.trainable import freeze, head_name, learned, set_training
 from train.model.weights import Source, load_weights, weights_files
@@ -78,7 +80,7 @@ class Networks:
             self._network = network
             self._key = key
             return network
-        network.module.load_state_dict(self._first, strict=False)
+        put_values(network.module, self._first, strict=False)
         if not network.source.head:
             _draw_head(network.module, hp.seed)
         log.info("network: the one of the training before, put back to its first weights")
@@ -123,7 +125,7 @@ def make_network(
     if earlier:
         source = load_earlier_weights(module, hp, earlier, classes)
     else:
-        source = load_weights(module, hp.model, hp.weights, channels, hp.seed)
+        source = load_weights(module, hp.model, hp.weights, channels, hp.seed, hp.trainable)
     frozen = freeze(module, hp.trainable)
     synchronize(module, frozen, context, device)  # before the move: it adds modules
     module.to(device)
@@ -156,12 +158,15 @@ def _build(
         raise JobError(str(error)) from error
     for side in {preprocessing.crop, first_side(hp, preprocessing)}:
         try:
-            check_exportable(module, side)
+            answer = check_exportable(module, side)
         except (RuntimeError, AssertionError) as error:
             raise JobError(
                 f"model {hp.model} cannot see photos of {side} x {side} pixels ({error}); "
                 "set another image_size or first_resolution"
             ) from error
+        # some of timm's models are parts of networks that do not classify
+        if answer.shape != (1, classes):
+            raise JobError(f"model {hp.model} is no classifier: for a photo it gives no single row")
     return module
 
 
@@ -186,11 +191,11 @@ def sizes(hp: Hyperparameters, earlier: Preprocessing | None = None) -> Preproce
     A size of 0 is the earlier artifact's, or the published weights' own, in proportion. JobError
     when the sizes do not fit.
     """
-    published = "DEFAULT"
-    if hp.weights.startswith("IMAGENET"):
-        published = hp.weights
+    check_model(hp.model)
     try:
-        own = earlier or own_preprocessing(hp.model, published)
+        own = earlier or own_preprocessing(
+            hp.model, published_name(hp.model, hp.weights, hp.trainable)
+        )
         crop = hp.image_size or own.crop
         resize = hp.resize or max(crop, round(crop * own.resize / own.crop))
         return dataclasses.replace(own, crop=crop, resize=resize)

@@ -2,24 +2,23 @@
 
 import dataclasses
 import hashlib
-import zipfile
-from collections.abc import Mapping
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import safetensors
-import safetensors.torch
 import torch
 from torch import nn
 from torchvision.models.vision_transformer import interpolate_embeddings
 
-from artifact.network import weights_entry
+from artifact.network import put_values, weights_entry
+from artifact.timm_network import OPEN_LICENCES, TimmNetwork, licence_of
 from train.job import JobError
+from train.model.published import DEFAULT, choice_words, is_published, published_name
+from train.model.timm_weights import as_own, elsewhere, published_state
 from train.model.trainable import head_name
+from train.model.weight_files import WEIGHT_SUFFIXES, Weights, only_weights_file, read_weights
 
-WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt")
-
-Weights = Mapping[str, torch.Tensor]  # by name in the network's state
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -35,6 +34,7 @@ class Source:
     fingerprint: str
     head: bool = False
     earlier: dict[str, object] = field(default_factory=dict)
+    licence: str = ""
 
 
 def load_weights(
@@ -43,19 +43,27 @@ def load_weights(
     weights: str,
     channels: dict[str, Path],
     seed: int = 0,
+    trainable: str = "all",
 ) -> Source:
     """Fill a network in place, but for its head where that has other sizes.
 
     weights: `none`, `imagenet`, a published name such as IMAGENET1K_V1, a channel's name, or a
-    file. JobError when they cannot be had, read, or do not belong to this architecture.
+    file. trainable: decides which published ones `imagenet` means. JobError when they cannot be
+    had, read, or do not belong to this architecture.
     """
     if weights == "none":
         return Source("random weights", f"seed {seed} of torch {torch.__version__}")
+    try:
+        name = published_name(architecture, weights, trainable)
+    except ValueError as error:
+        raise JobError(str(error)) from error
     if weights in channels:
-        state, source = _from_file(_only_weights_file(channels[weights]))
-    elif weights == "imagenet" or weights.startswith("IMAGENET"):
-        name = "DEFAULT" if weights == "imagenet" else weights
-        state, source = _published(architecture, name)
+        state, source = _from_file(only_weights_file(channels[weights]))
+    elif is_published(architecture, weights):
+        words = choice_words(architecture, weights, trainable)
+        if words:
+            log.info(words)
+        state, source = _published(network, architecture, name)
     elif weights.endswith(WEIGHT_SUFFIXES) or "/" in weights:
         state, source = _from_file(Path(weights))
     else:
@@ -87,17 +95,16 @@ def weights_files(weights: str, channels: dict[str, Path]) -> tuple[object, ...]
 
 
 def _from_file(path: Path) -> tuple[Weights, Source]:
-    state = _read(path)
+    state = read_weights(path)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return state, Source(f"'{path}'", digest)
 
 
-def _published(architecture: str, name: str) -> tuple[Weights, Source]:
-    try:
-        entry = weights_entry(architecture, name)
-    except ValueError as error:
-        raise JobError(str(error)) from error
+def _published(network: nn.Module, architecture: str, name: str) -> tuple[Weights, Source]:
+    if isinstance(network, TimmNetwork):
+        return _from_timm(network, architecture, name)
+    entry = weights_entry(architecture, name)
     file_name = entry.url.rpartition("/")[2]
     try:
         state: Weights = entry.get_state_dict(progress=False, check_hash=True)
@@ -105,63 +112,24 @@ def _published(architecture: str, name: str) -> tuple[Weights, Source]:
         path = Path(torch.hub.get_dir()) / "checkpoints" / file_name
         raise JobError(
             f"ImageNet weights of {architecture} are neither at '{path}' nor can they be fetched "
-            f"({error}); bake them into the image (WEIGHTS build argument), give them as a "
-            "channel, or set weights=none"
+            f"({error}); {elsewhere(architecture)}"
         ) from error
     return state, Source(f"{entry} ({file_name})", file_name)
 
 
-def _only_weights_file(folder: Path) -> Path:
-    found = sorted(path for path in folder.rglob("*") if path.suffix in WEIGHT_SUFFIXES)
-    if len(found) != 1:
-        names = ", ".join(path.name for path in found) or "none"
-        suffixes = ", ".join(WEIGHT_SUFFIXES)
-        raise JobError(
-            f"the channel '{folder}' must hold one weights file ({suffixes}); found: {names}"
+def _from_timm(network: TimmNetwork, architecture: str, tag: str) -> tuple[Weights, Source]:
+    tag = "" if tag == DEFAULT else tag
+    state, words, fingerprint = published_state(architecture, tag, network.image_size)
+    licence = licence_of(architecture, tag)
+    if licence not in OPEN_LICENCES:
+        log.warning(
+            "licence: timm gives %s for the weights %s; read it before you use the model",
+            f"'{licence}'" if licence else "no licence",
+            words,
         )
-    return found[0]
-
-
-def _read(path: Path) -> Weights:
-    try:
-        state = _load(path)
-    except FileNotFoundError as error:
-        raise JobError(f"the weights file '{path}' does not exist") from error
-    except safetensors.SafetensorError as error:
-        raise JobError(f"'{path}' is not a file of weights ({error})") from error
-    if isinstance(state, dict):
-        state = state.get("state_dict", state)  # of a training script's checkpoint
-    if not isinstance(state, dict):
-        raise JobError(f"'{path}' holds no weights: expected names and tensors")
-    if not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise JobError(f"'{path}' holds no weights: expected names and tensors")
-    # DistributedDataParallel puts "module." before each name
-    return {name.removeprefix("module."): value for name, value in state.items()}
-
-
-def _load(path: Path) -> object:
-    if path.suffix == ".safetensors":
-        return safetensors.torch.load_file(path)
-    return read_tensors(path, "a file of weights", mapped=True)
-
-
-def read_tensors(path: Path, expected: str, mapped: bool = False) -> object:
-    """The object that torch.save wrote to a file, tensors on the CPU. Runs no code of the file.
-
-    JobError when it is not `expected`. mapped: the tensors may be the file itself, read when they
-    are used, where its form allows that.
-    """
-    mapped = mapped and zipfile.is_zipfile(path)
-    try:
-        content: object = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-        return content
-    except (OSError, MemoryError):
-        raise
-    except Exception as error:  # the unpickler raises nearly anything on damaged files
-        if "can't allocate memory" in str(error):
-            raise
-        words = (str(error).splitlines() or ["damaged"])[0][:200]
-        raise JobError(f"'{path}' is not {expected} ({words})") from error
+    else:
+        log.info("licence: %s, of the weights %s", licence, words)
+    return state, Source(words, fingerprint, licence=licence)
 
 
 def fill(
@@ -175,13 +143,15 @@ def fill(
     All outside the head must be there in its shape. The head is taken where it fits as a whole.
     JobError, which names the source, when something does not fit.
     """
-    if architecture.startswith("vit_") and "encoder.pos_embedding" in state:
+    if isinstance(network, TimmNetwork):
+        state = as_own(network, architecture, state)
+    elif architecture.startswith("vit_") and "encoder.pos_embedding" in state:
         state = interpolate_embeddings(network.image_size, network.patch_size, state)
     own = network.state_dict()
     inside_head = {name for name in own if name.startswith(f"{head_name(network)}.")}
     body = own.keys() - inside_head
     fitting = {name for name in own if name in state and state[name].shape == own[name].shape}
-    wrong = sorted(body - fitting)
+    wrong = [name for name in own if name in body - fitting]
     # counters of BatchNorm came later than some published weights
     wrong = [name for name in wrong if not name.endswith("num_batches_tracked")]
     if wrong:
@@ -192,6 +162,17 @@ def fill(
     has_head = inside_head <= fitting  # a part of it would be worth nothing
     if not has_head:
         fitting -= inside_head
-    taken = {name: state[name] for name in fitting}
-    network.load_state_dict(taken, strict=False)
+    taken = {name: state[name] for name in own if name in fitting}
+    _check_finite(taken, source)
+    put_values(network, taken, strict=False)
     return has_head
+
+
+def _check_finite(taken: Weights, source: str) -> None:
+    """JobError for values that no training mends."""
+    for name, value in taken.items():
+        if not torch.isfinite(value).all():
+            raise JobError(
+                f"{source} holds values that are no numbers (NaN or infinite), first in '{name}'; "
+                "take weights of an epoch before the training that made them went wrong"
+            )

@@ -12,7 +12,7 @@ from train.learning.fit import Fit
 from train.model.weights import Source
 from train.result.measure import Answers
 
-PACKAGES = ("torch", "torchvision", "numpy", "pillow", "openvino", "onnx", "nncf")
+PACKAGES = ("torch", "torchvision", "timm", "numpy", "pillow", "openvino", "onnx", "nncf")
 
 
 def describe(
@@ -52,6 +52,8 @@ def provenance(
         "hyperparameters": dataclasses.asdict(hp),
         "weights": source.words,
     }
+    if source.licence:
+        found["weights_licence"] = source.licence
     if source.earlier:
         found["earlier"] = source.earlier
     return found | {
