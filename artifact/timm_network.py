@@ -118,7 +118,8 @@ def timm_model(architecture: str, image_size: int, tag: str = "", **arguments: A
 
 def feature_width(backbone: nn.Module) -> int:
     """Features that a backbone gives for a photo."""
-    width: int = getattr(backbone, "head_hidden_size", None) or backbone.num_features  # type: ignore[assignment]  # timm's
+    widths: list[Any] = [getattr(backbone, "head_hidden_size", None), backbone.num_features]
+    width: int = next(filter(None, widths))
     return width
 
 
