@@ -14,7 +14,14 @@ from launch.requests_training import bucket, folder_uri, prefix, s3, s3_encrypti
 TEMPLATE = REPOSITORY / "web" / "aws" / "template.yaml"
 # The files of the function, by folder. It needs nothing else but Lambda's own boto3.
 FOLDERS = {
-    "artifact": ("__init__.py", "foreign_files.py", "json_text.py", "photo_kinds.py"),
+    "artifact": (
+        "__init__.py",
+        "foreign_files.py",
+        "json_text.py",
+        "photo_kinds.py",
+        "photo_metadata.py",
+        "small_exif.py",
+    ),
     "web/aws": ("__init__.py", "handler.py", "endpoint.py"),
     "web": ("*.py", "page.html"),
 }

@@ -1,22 +1,24 @@
-"""One photo to a verified RGB JPEG: copied where it is one already, else written anew."""
+"""One photo to a verified RGB JPEG: copied where it is one already, else written anew.
+
+Either way it says nothing of where, when and by whom it was taken.
+"""
 
 import hashlib
-import io
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
 from PIL import Image
 
+from artifact.jpeg_writing import encode_jpeg
 from artifact.patient_reading import read_patiently
+from artifact.photo_metadata import without_metadata
 from artifact.preprocessing import PhotoError, decode, open_photo
 from prepare.signature import Signature, sharpness, signature
 
 JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
 ORIENTATION_TAG = 0x0112
 UPRIGHT = (0, 1)  # EXIF orientations; 0 is outside the standard, but cameras write it
-QUALITY = 95
-SUBSAMPLING_444 = 0  # Pillow's number for full colour resolution
 # Pillow's modes, in a user's words
 MODE_WORDS = {
     "P": "palette",
@@ -94,11 +96,13 @@ def convert(source: Path, destination: Path) -> Photo | str:
         return str(error)
     if changes:
         try:
-            data = _jpeg(photo)
+            data = encode_jpeg(photo)
         except OSError:
             return (
                 f"it has {photo.width} x {photo.height} pixels, and a JPEG at most 65,500 on a side"
             )
+    else:
+        data = without_metadata(data) or data
     destination.write_bytes(data)
     return Photo(
         pixels=_pixel_hash(photo),
@@ -112,12 +116,6 @@ def convert(source: Path, destination: Path) -> Photo | str:
         sharpness=sharpness(photo),
         signature=signature(photo),
     )
-
-
-def _jpeg(photo: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    photo.save(buffer, format="JPEG", quality=QUALITY, subsampling=SUBSAMPLING_444)
-    return buffer.getvalue()
 
 
 def _pixel_hash(photo: Image.Image) -> str:

@@ -9,8 +9,11 @@ from pathlib import Path
 
 from flask import Flask, Response, request
 
+from artifact.jpeg_writing import encode_jpeg
 from artifact.photo_files import begins_as_photo
 from artifact.photo_kinds import PhotoError, is_photo_name
+from artifact.photo_metadata import without_metadata
+from artifact.preprocessing import decode
 from serve.batching import EngineDead
 from serve.prediction import AnyPredictor, Prediction
 from serve.request_state import KEY, Overloaded, TooManyPhotos
@@ -95,4 +98,7 @@ def _random_sample(photos: list[Path]) -> Sample:
             "set SLIPWAY_SAMPLES to a folder of photos, with a folder per label",
         )
     file = random.choice(photos)
-    return Sample(file.parent.name, file.name, file.read_bytes())
+    data = file.read_bytes()
+    if without_metadata(data) is None:  # TIFF and the like: its pixels alone are handed out
+        data = encode_jpeg(decode(data))
+    return Sample(file.parent.name, file.name, data)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from artifact.environment import VARIABLES
+from launch.requests_api import FOLDERS
 from tests.support.jobs import REPOSITORY
 
 PACKAGES = sorted(
@@ -110,14 +111,19 @@ def test_imports_run_one_way(package):
         assert not forbidden, f"{path.relative_to(REPOSITORY)} imports {forbidden}"
 
 
-LAMBDA_MODULES = {"artifact.json_text", "artifact.photo_kinds"}
+LAMBDA_MODULES = {"artifact.json_text", "artifact.photo_kinds", "artifact.photo_metadata"}
+LAMBDA_INNER = {"artifact.foreign_files", "artifact.small_exif"}
 
 
 def test_the_lambda_function_needs_only_files_that_its_zip_holds():
     needed = {name for path in files_of("web") for name in imported_modules(path)}
-    assert {name for name in needed if not name.startswith("web")} == LAMBDA_MODULES
-    for name in (*LAMBDA_MODULES, "artifact.foreign_files"):
-        assert imported_modules(MODULES[name]) <= {"artifact.foreign_files"}
+    needed = {name for name in needed if not name.startswith("web")}
+    assert needed == LAMBDA_MODULES
+    inner = {name for module in needed for name in imported_modules(MODULES[module])}
+    assert inner == LAMBDA_INNER
+    assert not {name for module in inner for name in imported_modules(MODULES[module])}
+    held = {f"artifact.{Path(name).stem}" for name in FOLDERS["artifact"]}
+    assert needed | inner <= held
 
 
 def test_no_module_imports_itself_by_a_detour():

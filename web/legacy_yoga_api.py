@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 
 from web.exchange import Answer, Failure, Request, json_answer
-from web.model import Model
+from web.model import Model, bare_sample
 from web.photos import from_base64, json_object, kind_of
 from web.wikipedia import summary_of
 
@@ -34,7 +34,7 @@ def yoga_answer(
             photo = from_base64(asked.get("data"), IN_JSON)
             answer["groundtruth"] = str(asked.get("ground_truth") or "")
         else:
-            sample = model.sample()
+            sample = bare_sample(model)
             photo = sample.photo
             answer["groundtruth"] = sample.label
         kind = kind_of(photo)

@@ -1,8 +1,11 @@
 """The model behind the page: what a Site asks of it. It does not know where the model runs."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypedDict
+
+from artifact.photo_metadata import without_metadata
+from web.exchange import Failure
 
 MAX_SAMPLE_BYTES = 4 * 1024 * 1024  # Lambda may answer 6 MB, and base64 adds a third
 
@@ -48,3 +51,17 @@ class Model:
     labels: Callable[[], list[str]]
     health: Callable[[], object]
     sample: Callable[[], Sample]
+
+
+def bare_sample(model: Model) -> Sample:
+    """A sample as it is handed out: nothing in it says where, when and by whom it was taken.
+
+    Raises Failure as `sample` does, and 404 for a format whose metadata cannot be taken out here.
+    """
+    sample = model.sample()
+    photo = without_metadata(sample.photo)
+    if photo is None:
+        raise Failure(
+            404, f"the sample photo '{sample.name}' is not handed out; save it as JPEG or PNG"
+        )
+    return replace(sample, photo=photo)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from web.exchange import Answer, Failure, Request, json_answer
 from web.legacy_yoga_api import yoga_answer
-from web.model import Model
+from web.model import Model, bare_sample
 from web.openapi import document
 from web.photos import classify_request_of
 
@@ -92,7 +92,7 @@ class Site:
         return json_answer({**prediction, "sure": prediction["probability"] >= self._sure_from})
 
     def _sample(self, request: Request) -> Answer:
-        sample = self._model.sample()
+        sample = bare_sample(self._model)
         photo = base64.b64encode(sample.photo).decode()
         return json_answer({"label": sample.label, "name": sample.name, "b64": photo})
 

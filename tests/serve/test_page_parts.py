@@ -5,14 +5,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from PIL import Image
 
-from artifact.preprocessing import PhotoError
+from artifact.preprocessing import PhotoError, decode
 from serve import page
 from serve.batching import EngineDead
 from serve.page import sample_files
 from serve.request_state import Overloaded, TooManyPhotos
 from web.exchange import Failure
-from web.model import MAX_SAMPLE_BYTES
+from web.model import MAX_SAMPLE_BYTES, bare_sample
 
 
 def test_sample_photos_are_small_and_lie_in_a_folder_of_their_label(tmp_path):
@@ -33,14 +34,28 @@ def test_sample_photos_are_small_and_lie_in_a_folder_of_their_label(tmp_path):
 def test_a_sample_has_its_folders_name(tmp_path, monkeypatch):
     (tmp_path / "label").mkdir()
     file = tmp_path / "label" / "1.jpg"
-    file.write_bytes(b"x")
+    file.write_bytes(b"\xff\xd8\xff")
     # The last one, so that the test knows which.
     monkeypatch.setattr(random, "choice", lambda photos: photos[-1])
     sample = page._random_sample([file])
-    assert (sample.label, sample.name, sample.photo) == ("label", "1.jpg", b"x")
+    assert (sample.label, sample.name, sample.photo) == ("label", "1.jpg", b"\xff\xd8\xff")
     with pytest.raises(Failure, match="set SLIPWAY_SAMPLES to a folder of photos") as caught:
         page._random_sample([])
     assert caught.value.status == 404
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "TIFF"])
+def test_a_sample_does_not_say_where_it_was_taken(tmp_path, kind):
+    exif = Image.Exif()
+    exif[0x010F] = "the owner's camera"
+    file = tmp_path / f"1.{kind.lower()}"
+    Image.new("RGB", (9, 9), "red").save(file, kind, exif=exif)
+    assert b"the owner" in file.read_bytes()
+    photo = page._random_sample([file])
+    model: Any = SimpleNamespace(sample=lambda: photo)
+    served = bare_sample(model)
+    assert b"the owner" not in served.photo
+    assert decode(served.photo).size == (9, 9)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
 from artifact.json_text import read_json
-from artifact.photo_kinds import is_photo_name
+from artifact.photo_kinds import KINDS
 from web.exchange import Failure
 from web.model import MAX_SAMPLE_BYTES, Label, Prediction, Sample
 
@@ -28,6 +28,12 @@ LABELS_S = 300.0
 HEALTH_S = 10.0
 SAMPLES_S = 600.0
 # Below the prefix: a label's folder and a photo in it, neither of them hidden.
+HANDED_OUT = tuple(
+    suffix
+    for kind in KINDS
+    if kind.name in ("JPEG", "PNG", "WEBP", "GIF", "BMP")
+    for suffix in kind.suffixes
+)
 PHOTO_KEY = re.compile(r"[^/.][^/]*/([^/.][^/]*)")
 MAX_KEYS = 20_000
 # The container's statuses that the client can do something about, and those of a busy one.
@@ -144,9 +150,14 @@ class Samples:
             for entry in page.get("Contents", ()):
                 name = entry["Key"].removeprefix(self._prefix)
                 found = PHOTO_KEY.fullmatch(name)
-                if found and entry["Size"] <= MAX_SAMPLE_BYTES and is_photo_name(found[1]):
+                if found and entry["Size"] <= MAX_SAMPLE_BYTES and _is_handed_out(found[1]):
                     keys.append(entry["Key"])
         return keys
+
+
+def _is_handed_out(name: str) -> bool:
+    """Whether a photo of this name is of a format whose metadata can be taken out here."""
+    return name.lower().endswith(HANDED_OUT)
 
 
 def failure_of(error: ClientError) -> Failure:
