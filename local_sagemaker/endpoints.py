@@ -60,7 +60,9 @@ def _idle(platform: Platform, name: str, region: str) -> tuple[Record, Fleet]:
 def update(platform: Platform, request: Record, region: str) -> Record:
     name = request["EndpointName"]
     record, fleet = _idle(platform, name, region)
-    models.found(platform, models.CONFIG, request["EndpointConfigName"], region)
+    # As on SageMaker: an endpoint whose own configuration was deleted cannot be updated.
+    for config in (record["EndpointConfigName"], request["EndpointConfigName"]):
+        models.found(platform, models.CONFIG, config, region)
     platform.store.change(
         KIND, name, EndpointStatus="Updating", LastDeploymentConfig=request.get("DeploymentConfig")
     )

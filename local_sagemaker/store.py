@@ -21,7 +21,7 @@ from local_sagemaker.record import Record
 
 ACCOUNT = "123456789012"  # moto's own
 LONGEST_TOKEN = 9  # digits; a token is the number of records before the page
-PAGE = 100  # records of a page, where a request leaves MaxResults out
+PAGE = 10  # records of a page, where a request leaves MaxResults out, as documented
 
 
 class Store:

@@ -100,6 +100,11 @@ def _check_resources(resources: Record) -> None:
             "satisfy constraint: Member must not be null"
         )
     count = resources.get("InstanceCount", 1)
+    if count < 1:
+        raise invalid(
+            f"1 validation error detected: Value '{count}' at 'resourceConfig.instanceCount' failed "
+            "to satisfy constraint: Member must have value greater than or equal to 1"
+        )
     if count > MOST_HOSTS:
         raise invalid(
             f"local SageMaker: at most {MOST_HOSTS} hosts fit on this machine; "

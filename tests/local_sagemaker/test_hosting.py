@@ -198,3 +198,11 @@ def test_an_endpoint_is_there_again_after_a_restart(hosting, tmp_path):
             )
             == "blue"
         )
+        # An endpoint whose own configuration was deleted cannot be updated.
+        other = second.client("sagemaker")
+        other.create_endpoint_config(
+            EndpointConfigName="d", ProductionVariants=[variant(model="m")]
+        )
+        other.delete_endpoint_config(EndpointConfigName="c")
+        with pytest.raises(ClientError, match='Could not find endpoint configuration ".*/c"'):
+            other.update_endpoint(EndpointName="again", EndpointConfigName="d")

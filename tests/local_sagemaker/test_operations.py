@@ -50,6 +50,10 @@ BAD = [
         "satisfy enum value set: [Pipe, File, FastFile]",
     ),
     (
+        {"ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 0}},
+        f"Value '0' at 'resourceConfig.instanceCount' {REFUSED} have value greater",
+    ),
+    (
         {"StoppingCondition": {"MaxRuntimeInSeconds": 0}},
         f"Value '0' at 'stoppingCondition.maxRuntimeInSeconds' {REFUSED} have value greater",
     ),
