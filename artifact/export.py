@@ -78,10 +78,7 @@ def remove_artifact(directory: Path) -> None:
 def _export(
     network: torch.nn.Module, description: Description, directory: Path, samples: Photos
 ) -> float:
-    model = Probabilities(
-        network, description.preprocessing, description.temperature, description.multi_label
-    )
-    model = model.cpu().eval()
+    model = Probabilities.of(network, description).cpu().eval()
     # half a gigabyte each, for VGG: the disk takes one file while the other is made
     with ThreadPoolExecutor(1) as writer:
         weights = writer.submit(_write_weights, network, directory / WEIGHTS_FILE)

@@ -62,11 +62,12 @@ class Description:
     classes: the names of the classes, in the order of the network's outputs. preprocessing: from a
     photo to pixels. architecture: the name of the network in torchvision. head: sizes of the head's
     hidden layers. multi_label: a photo may have several labels, and each class has a probability of
-    its own. accuracy: fractions, by channel. temperature: divides the logits before softmax.
-    quantization: whether the int8 model was `kept`, and the accuracies that decided it; empty
-    without the test. calibration: the error of the probabilities before and after the temperature;
-    empty without a temperature. provenance: hyperparameters, first weights, counts of the photos,
-    versions of the packages, the commit. format_version: version of this format.
+    its own. flip_average: the logits are the mean of those of a photo and of its mirror image.
+    accuracy: fractions, by channel. temperature: divides the logits before softmax. quantization:
+    whether the int8 model was `kept`, and the accuracies that decided it; empty without the test.
+    calibration: the error of the probabilities before and after the temperature; empty without a
+    temperature. provenance: hyperparameters, first weights, counts of the photos, versions of the
+    packages, the commit. format_version: version of this format.
     """
 
     classes: tuple[str, ...]
@@ -80,6 +81,7 @@ class Description:
     calibration: Json = field(default_factory=dict)
     provenance: Json = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
+    flip_average: bool = False
 
 
 def write_description(directory: Path, description: Description) -> None:

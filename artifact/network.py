@@ -15,6 +15,7 @@ import torchvision
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from artifact.model import Description
 from artifact.preprocessing import Preprocessing
 from artifact.timm_network import (
     TimmNetwork,
@@ -156,7 +157,8 @@ def put_values(
 class Probabilities(nn.Module):
     """The exported module: uint8 [N, S, S, 3] pixels to float32 [N, classes] probabilities.
 
-    They sum to 1; with multi_label each is independent of the others.
+    They sum to 1; with multi_label each is independent of the others. flip_average: the logits are
+    the mean of those of the photo and of its mirror image.
     """
 
     def __init__(
@@ -165,16 +167,33 @@ class Probabilities(nn.Module):
         preprocessing: Preprocessing,
         temperature: float = 1.0,
         multi_label: bool = False,
+        flip_average: bool = False,
     ):
         super().__init__()
         self.network = network
         self.multi_label = multi_label
+        self.flip_average = flip_average
         self.temperature = temperature
         self.normalize = Normalize(preprocessing)
 
+    @classmethod
+    def of(cls, network: nn.Module, description: Description) -> "Probabilities":
+        """The module of an artifact's description."""
+        return cls(
+            network,
+            description.preprocessing,
+            description.temperature,
+            description.multi_label,
+            description.flip_average,
+        )
+
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         samples = pixels.permute(0, 3, 1, 2).float()  # to [N, 3, S, S]
-        logits = self.network(self.normalize(samples)) / self.temperature
+        normal = self.normalize(samples)
+        logits = self.network(normal)
+        if self.flip_average:
+            logits = (logits + self.network(normal.flip(3))) / 2
+        logits = logits / self.temperature
         if self.multi_label:
             return torch.sigmoid(logits)
         return torch.softmax(logits, dim=1)

@@ -163,10 +163,7 @@ def _chosen(
     probes = torch.from_numpy(_probes(description.preprocessing.crop)).to(device)
 
     def model_of(inner: torch.nn.Module) -> torch.nn.Module:
-        model = Probabilities(
-            inner, description.preprocessing, description.temperature, description.multi_label
-        )
-        return model.to(device).eval()
+        return Probabilities.of(inner, description).to(device).eval()
 
     names: tuple[str, ...] = (precision,)
     if precision == "auto":

@@ -17,6 +17,7 @@ from train.observers import open_profile, print_findings
 from train.recording.profile import Profile
 from train.result.build_artifact import build_artifact, keep_best_artifact
 from train.stop import Stop
+from train.time_limit import deadlines
 
 log = logging.getLogger(__name__)
 
@@ -39,28 +40,48 @@ def run(
     same job exports.
     """
     started = time.monotonic()
+    learning, end = deadlines(stop, started, hp.time_limit_s)
     description = None
     with open_profile(job, hp, context) as profile:
         hp, earlier = read_model_channel(job, hp)
         channels = read_channels(job.channels, hp.split, hp.seed, {hp.weights}, hp.multi_label)
         _log_photos(channels, hp)
         _check_shards(channels, hp, context)
-        plan, source = make_plan(job, hp, channels, context, earlier, networks, profile)
+        plan, source = make_plan(job, hp, channels, context, earlier, networks, profile, export)
         hook = plan.learner.hook
         try:
-            fit(plan, stop)
+            _learn(plan, learning, stop)
             if export:
-                description = _conclude(job, plan, channels, source, stop, started)
+                description = _conclude(job, plan, channels, source, end, started)
         except Exception as error:
-            keep_best_artifact(job, plan, channels, source, stop, started, error)
+            keep_best_artifact(job, plan, channels, source, end, started, error)
             raise
         finally:
             if hook:
                 hook.close()
-    observed = hook is not None or isinstance(profile, Profile)
-    if observed and context.is_main_process and not stop():
+    if (hook or isinstance(profile, Profile)) and context.is_main_process and not stop():
         print_findings(job)
     return description
+
+
+def _learn(plan: Fit, learning: Stop, stop: Stop) -> None:
+    """Train until `learning` asks to stop. JobError where the clock did before the first epoch."""
+    fit(plan, learning)
+    hp = plan.learner.hyperparameters
+    state = plan.state
+    if stop() or not learning() or state.epoch >= hp.epochs:
+        return
+    if not state.best:
+        raise JobError(
+            f"time_limit_s={hp.time_limit_s} ended before the first epoch did; "
+            "nothing is learned; allow more time, or take preset=quick"
+        )
+    log.info(
+        "time limit: learning ends after epoch %d of %d; epoch %d is the best",
+        state.epoch,
+        hp.epochs,
+        state.best_epoch,
+    )
 
 
 def _conclude(

@@ -18,7 +18,8 @@ from recipes.hyperparameters import Hyperparameters
 from train.data.channels import read_channels
 from train.data.loader import PixelLoader
 from train.data.photos import PhotoArrays
-from train.learning.loop import Learner, shuffled, train_step
+from train.learning.batches import shuffled
+from train.learning.loop import Learner, train_step
 from train.learning.objective import multi_hot, padded
 from train.learning.optimization import make_optimizer
 from train.model.device import pick_device, pick_precision

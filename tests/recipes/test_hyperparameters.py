@@ -103,7 +103,7 @@ def test_the_names_of_the_built_in_image_classification_are_taken():
     [
         (
             {"learning_rat": "0.1"},
-            "'learning_rat' is unknown (did you mean 'learning_rate'?); known: model, weights",
+            "'learning_rat' is unknown (did you mean 'learning_rate'?); known: preset, head_first",
         ),
         ({"lr": "abc"}, "lr must be a number; found 'abc'"),
         ({"lr": "nan"}, "lr must be a number"),

@@ -12,8 +12,9 @@ from recipes.hyperparameters import Hyperparameters
 from train.distributed.context import DistributedContext
 from train.job import Job, JobError
 from train.learning import checkpoint_seal
-from train.learning.checkpoint import State, check_writable, load_checkpoint, save_checkpoint
+from train.learning.checkpoint import check_writable, load_checkpoint, save_checkpoint
 from train.learning.loop import Learner
+from train.learning.state import State
 
 OURS = {"lr": 0.1}
 THEIRS = {"lr": 0.2}

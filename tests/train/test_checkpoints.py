@@ -19,8 +19,9 @@ from artifact.preprocessing import Preprocessing
 from recipes.hyperparameters import Hyperparameters
 from tests.support.jobs import REPOSITORY, failure, make_job, run_main, train_job
 from train.job import Job
-from train.learning.checkpoint import State, load_checkpoint, save_checkpoint
+from train.learning.checkpoint import load_checkpoint, save_checkpoint
 from train.learning.loop import Learner
+from train.learning.state import State
 
 pytestmark = pytest.mark.training
 

@@ -14,7 +14,8 @@ from tests.support.learners import CPU, PREPROCESSING, make_learner, one_hot
 from train.data.channels import read_channels
 from train.data.loader import PixelLoader
 from train.data.photos import PhotoArrays
-from train.learning.loop import shuffled, train_epoch, train_step, validate
+from train.learning.batches import shuffled
+from train.learning.loop import train_epoch, train_step, validate
 from train.learning.optimization import class_weights
 
 pytestmark = pytest.mark.training

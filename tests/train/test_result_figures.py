@@ -11,7 +11,7 @@ from artifact import people_csv
 from artifact.model import Description
 from artifact.preprocessing import Preprocessing
 from train.job import Job
-from train.learning.checkpoint import State
+from train.learning.state import State
 from train.result.history_charts import charts
 from train.result.measure import Answers
 from train.result.output_files import _metrics, _predictions, _write_predictions

@@ -11,7 +11,7 @@ from recipes.hyperparameters import Hyperparameters
 from train.data.loader import PixelLoader
 from train.data.photos import in_order
 from train.job import JobError
-from train.learning.loop import shuffled
+from train.learning.batches import shuffled
 from train.model.networks import first_side, sizes
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import torch
 
+from train.data.trivial_augment import trivial_augment
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -23,6 +25,7 @@ class Preset:
     angle: float = 0.0  # degrees
     shear: float = 0.0  # slope
     erase: float = 0.0  # share of the views that get a grey box
+    trivial: bool = False  # one operation of TrivialAugment, too
 
 
 # The first three are those of SageMaker's built-in image classification algorithm. It gives hue as
@@ -36,6 +39,7 @@ PRESETS = {
     "strong": Preset(
         area=(0.25, 1.0), hue=36.0, saturation=0.4, lightness=0.3, angle=20.0, shear=0.2, erase=0.25
     ),
+    "trivial": Preset(trivial=True),
 }
 
 NUMBERS = 15  # random numbers for one view, more than any preset draws
@@ -71,6 +75,9 @@ def augment(
     )
     if preset.hue or preset.saturation or preset.lightness:
         views = _recolour(views, draw, preset)
+    if preset.trivial:
+        drawn = torch.stack([draw.uniform(0, 1) for _ in range(3)], dim=1)
+        views = trivial_augment(views, drawn)
     if preset.erase:
         views = _erase(views, draw, preset.erase)
     return views

@@ -4,6 +4,7 @@ On a GPU, a thread prepares the next batch on its own stream while this one trai
 both would share the cores, only the decoding runs ahead. It knows nothing of the network.
 """
 
+import dataclasses
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -30,7 +31,8 @@ class PixelLoader:
 
     augmentation: one of PRESETS, for photos that come `stretched`; "none" takes photos as they are
     sized. side: of the views, pixels. first_side: of the views of the first epoch; the side rises
-    from it to `side` over `rising` epochs.
+    from it to `side` over `rising` epochs. erased: share of the views that get a grey box, where it
+    is not the augmentation's own.
     """
 
     def __init__(
@@ -43,12 +45,15 @@ class PixelLoader:
         seed: int = 0,
         first_side: int = 0,
         rising: int = 0,
+        erased: float = 0.0,
     ):
         self.photos = photos
         self.normalize = normalize
         self.device = device
         self.side = side
         self.preset = PRESETS.get(augmentation)
+        if self.preset and erased:
+            self.preset = dataclasses.replace(self.preset, erase=erased)
         self.seed = seed
         self.first_side = first_side or side
         self.rising = rising

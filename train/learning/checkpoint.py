@@ -8,8 +8,6 @@ are left alone. Reading runs no pickle code.
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -28,7 +26,8 @@ from train.learning.checkpoint_seal import (
     digest_of,
     seal_of,
 )
-from train.learning.loop import Learner, Metrics
+from train.learning.loop import Learner
+from train.learning.state import State, learning_state, restore_learning
 from train.model.weight_files import read_tensors
 
 KEPT = 2  # the newest, and one to go back to where that is damaged
@@ -36,37 +35,6 @@ NAME = re.compile(r"checkpoint-(\d{1,9})\.pt")
 BEFORE_ROTATION = "checkpoint.pt"  # the one file of earlier versions, without a seal
 FIELDS = {"epoch", "history", "best_epoch", "best", "network", "optimizer"}
 ADVICE = "empty the checkpoints folder to start anew"
-
-
-@dataclass
-class State:
-    """Where a training stands after an epoch.
-
-    best: the values that the network had learned after `best_epoch`.
-    """
-
-    epoch: int = 0
-    history: list[Metrics] = field(default_factory=list)
-    best_epoch: int = 0
-    best: dict[str, torch.Tensor] = field(default_factory=dict)
-
-
-# Any: optimizers and scalers define the contents of their own states.
-def learning_state(learner: Learner) -> dict[str, Any]:
-    """All of a learner that steps change; the tensors themselves."""
-    return {
-        "network": learner.learned(),
-        "optimizer": learner.optimizer.state_dict(),
-        "scaler": learner.scaler.state_dict(),
-    }
-
-
-def restore_learning(learner: Learner, saved: Mapping[str, Any]) -> None:
-    """Put back what `learning_state` gave."""
-    learner.restore(saved["network"])
-    learner.optimizer.load_state_dict(saved["optimizer"])
-    if saved.get("scaler"):  # float16's; not in the checkpoints of earlier versions
-        learner.scaler.load_state_dict(saved["scaler"])
 
 
 def save_checkpoint(
@@ -88,9 +56,11 @@ def save_checkpoint(
         "history": state.history,
         "best_epoch": state.best_epoch,
         "best": state.best,
+        "start": state.start,
+        "linear_head": state.linear_head,
         **learning_state(learner),
     }
-    if state.best_epoch == state.epoch:
+    if state.best_epoch == state.epoch and not learner.average:
         # equal values: torch.save writes a tensor once, however many names it has
         saved["network"] = state.best
     try:
@@ -154,7 +124,14 @@ def load_checkpoint(job: Job, learner: Learner, identity: Identity) -> State:
     if not saved:
         return State()
     restore_learning(learner, saved)
-    return State(saved["epoch"], saved["history"], saved["best_epoch"], saved["best"])
+    return State(
+        saved["epoch"],
+        saved["history"],
+        saved["best_epoch"],
+        saved["best"],
+        saved.get("start", {}),
+        saved.get("linear_head", {}),
+    )
 
 
 def _newest(job: Job, identity: Identity) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from torch import nn
 
 from artifact.machine import memory_limit
 from recipes.hyperparameters import Hyperparameters, given
+from recipes.presets import preset_values
 from train.job import Job, JobError
 from train.model.trainable import head_name
 from train.observers import wants_hook
@@ -33,6 +34,15 @@ GRADIENT_SETTINGS = frozenset(
         "feature_views",
         "first_resolution",
         "compile",
+        "head_first",
+        "layer_decay",
+        "ema_decay",
+        "mixup",
+        "cutmix",
+        "random_erasing",
+        "clip_gradients",
+        "accumulate",
+        "train_size",
     }
 )
 MOST_FEATURES = 8192  # whose covariance is quick to factorise
@@ -55,7 +65,8 @@ def choose_optimizer(
         return hp
     observed = isinstance(profile, Profile) or wants_hook(job, hp)
     obstacle = _obstacle(hp, network, photos, observed)
-    named = given(job.hyperparameters())  # defaults ask for nothing
+    # defaults ask for nothing
+    named = given(job.hyperparameters()) | preset_values(hp.preset).keys()
     if hp.optimizer == "auto" and (obstacle or named & GRADIENT_SETTINGS):
         return dataclasses.replace(hp, optimizer="adamw")
     if obstacle:
@@ -65,7 +76,15 @@ def choose_optimizer(
         "epochs, schedule and augmentation are not used (optimizer=adamw learns in steps)"
     )
     return dataclasses.replace(
-        hp, optimizer="lbfgs", epochs=1, lr=0.0, augmentation="none", compile=False
+        hp,
+        optimizer="lbfgs",
+        epochs=1,
+        lr=0.0,
+        augmentation="none",
+        compile=False,
+        head_first=False,
+        ema_decay=0.0,
+        train_size=0,
     )
 
 
@@ -82,9 +101,14 @@ def _obstacle(hp: Hyperparameters, network: nn.Module, photos: int, observed: bo
         return "does not smooth labels; leave label_smoothing out, or set optimizer=adamw"
     if observed:
         return "takes no steps to observe; leave debug and profile out, or set optimizer=adamw"
-    gigabytes = COPIES * photos * head.in_features * 4 / 1e9
-    if head.in_features > MOST_FEATURES:
-        return f"takes at most {MOST_FEATURES} features; {hp.model} has {head.in_features}"
+    return size_obstacle(hp.model, photos, head.in_features)
+
+
+def size_obstacle(model: str, photos: int, features: int) -> str:
+    """Why a head on so many features cannot be solved, as the end of a sentence; "" if it can."""
+    gigabytes = COPIES * photos * features * 4 / 1e9
+    if features > MOST_FEATURES:
+        return f"takes at most {MOST_FEATURES} features; {model} has {features}"
     if gigabytes * 1e9 > MEMORY_SHARE * memory_limit():
         return f"needs {gigabytes:.1f} GB of memory for the features; set optimizer=adamw"
     return ""

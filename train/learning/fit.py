@@ -11,17 +11,13 @@ import torch
 from recipes.hyperparameters import Hyperparameters
 from train.data.photos import PhotoArrays
 from train.job import Job, JobError
-from train.learning.checkpoint import (
-    State,
-    check_writable,
-    learning_state,
-    load_checkpoint,
-    restore_learning,
-    save_checkpoint,
-)
-from train.learning.linear_head import solve_head
+from train.learning.checkpoint import check_writable, load_checkpoint, save_checkpoint
+from train.learning.layer_decay import SCALE
+from train.learning.linear_head import solve_head, take_over
 from train.learning.loop import Learner, Loader, Metrics, train_epoch, validate
 from train.learning.optimization import learning_rate
+from train.learning.probe import Probe, run_probe
+from train.learning.state import State, learning_state, restore_learning
 from train.result.output_files import write_history, write_linear_head
 
 
@@ -30,7 +26,8 @@ class Fit:
     """A training under way. Labels are padded, int64 [N, K].
 
     validation_photos: sized as the artifact sizes them, to measure it on. identity: all that a
-    checkpoint must share with this job. exported: the artifact of the best epoch is written.
+    checkpoint must share with this job. probe: of the first weights, where it is wanted. exported:
+    the artifact of the best epoch is written.
     """
 
     job: Job
@@ -41,6 +38,7 @@ class Fit:
     validation_labels: torch.Tensor
     validation_photos: PhotoArrays
     identity: Mapping[str, object]
+    probe: Probe | None = None
     state: State = field(default_factory=State)
     exported: bool = False
 
@@ -57,8 +55,7 @@ def fit(plan: Fit, stop: Callable[[], bool]) -> None:
     is_main = learner.context.is_main_process
     plan.state = load_checkpoint(plan.job, learner, plan.identity)
     state = plan.state
-    if is_main:
-        _prepare_files(plan)
+    _prepare(plan, stop)
     unsaved = None  # the state after the last whole epoch, where no checkpoint holds it
     while _goes_on(state, hp):
         started = time.monotonic()
@@ -86,13 +83,44 @@ def fit(plan: Fit, stop: Callable[[], bool]) -> None:
             write_history(plan.job, state.history)
 
 
+def _prepare(plan: Fit, stop: Callable[[], bool]) -> None:
+    if plan.learner.context.is_main_process:
+        _prepare_files(plan)
+    if not plan.state.epoch:
+        _begin(plan, stop)
+
+
 def _prepare_files(plan: Fit) -> None:
     state = plan.state
     if state.epoch:
         print(f"going on from the checkpoint of epoch {state.epoch}", flush=True)
-        write_history(plan.job, state.history)  # a new machine has the checkpoints only
+        # a new machine has the checkpoints only
+        write_history(plan.job, state.history)
+        if state.linear_head:
+            write_linear_head(plan.job, state.linear_head)
     if _goes_on(state, plan.learner.hyperparameters):
         check_writable(plan.job)
+
+
+def _begin(plan: Fit, stop: Callable[[], bool]) -> None:
+    """Before the first epoch: solve a linear head on the first weights, and take it if asked."""
+    learner = plan.learner
+    hp = learner.hyperparameters
+    if plan.probe is None:
+        return
+    document, solved = run_probe(
+        learner, plan.probe, plan.train_labels, plan.validation, plan.validation_labels, stop
+    )
+    state = plan.state
+    state.linear_head = document
+    if document and learner.context.is_main_process:
+        write_linear_head(plan.job, document)
+    if solved is None or not hp.head_first:
+        return
+    take_over(learner, solved.chosen)
+    learner.begin_average()
+    state.start = {"epoch": 0, **solved.reached()}
+    _keep_best(state, learner)
 
 
 def _goes_on(state: State, hp: Hyperparameters) -> bool:
@@ -104,7 +132,7 @@ def _set_learning_rate(plan: Fit, epoch: int) -> float:
     known = [loss for loss in losses if loss is not None]
     lr = learning_rate(plan.learner.hyperparameters, epoch, known)
     for group in plan.learner.optimizer.param_groups:
-        group["lr"] = lr
+        group["lr"] = lr * group.get(SCALE, 1.0)
     return lr
 
 
@@ -120,7 +148,8 @@ def _run_epoch(plan: Fit, epoch: int, stop: Callable[[], bool]) -> Metrics | Non
     _check_finite("training", trained["train_loss"], epoch, learner.hyperparameters.lr)
     if not len(plan.validation_labels):
         return {**trained, "validation_loss": None, "validation_accuracy": None}
-    validated = validate(learner, plan.validation, plan.validation_labels, stop)
+    with learner.averaged():
+        validated = validate(learner, plan.validation, plan.validation_labels, stop)
     if validated is None:
         return None
     _check_finite("validation", validated["validation_loss"], epoch, learner.hyperparameters.lr)
@@ -135,8 +164,11 @@ def _solve(plan: Fit, stop: Callable[[], bool]) -> Metrics | None:
     )
     if solved is None:
         return None
+    take_over(learner, solved.chosen)
+    accuracy = {"validation": solved.chosen.validation_accuracy}
+    plan.state.linear_head = solved.document() | {"accuracy": accuracy}
     if learner.context.is_main_process:
-        write_linear_head(plan.job, solved.document())
+        write_linear_head(plan.job, plan.state.linear_head)
     return solved.metrics()
 
 
@@ -154,10 +186,14 @@ def _check_finite(
 
 def _keep_best(state: State, learner: Learner) -> None:
     """Keep the values of this epoch if it is the best so far."""
-    best = max(state.history, key=_rank)
+    rows = [*state.history]
+    if state.start:
+        rows.insert(0, state.start)
+    best = max(rows, key=_rank)
     if best["epoch"] == state.epoch:
         state.best_epoch = state.epoch
-        state.best = {name: value.cpu().clone() for name, value in learner.learned().items()}
+        values = learner.average.values if learner.average else learner.learned()
+        state.best = {name: value.cpu().clone() for name, value in values.items()}
 
 
 def _rank(row: Metrics) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""The head of a frozen network, solved instead of learned in steps.
+"""A linear head on a network's features, solved instead of learned in steps.
 
 Its optimum is found for several L2 penalties, and the validation photos choose among them.
 """
@@ -65,6 +65,13 @@ class Solved:
             "path": [choice.figures() for choice in self.path],
         }
 
+    def reached(self) -> Metrics:
+        """What the chosen head reaches on the validation photos, named as an epoch's metrics."""
+        return {
+            "validation_loss": self.chosen.validation_loss,
+            "validation_accuracy": self.chosen.validation_accuracy,
+        }
+
 
 def solve_head(
     learner: Learner,
@@ -74,14 +81,14 @@ def solve_head(
     validation_labels: torch.Tensor,
     stop: Callable[[], bool],
 ) -> Solved | None:
-    """Give the network's head the best of the solved ones; None when stopped.
+    """The best of the solved heads, and all of them; None when stopped. The network keeps its own.
 
-    Labels: int64 [N, K], padded.
+    Labels: int64 [N, K], padded. LinAlgError where the features are not numbers.
     """
-    features = _features(learner, train, stop)
+    features = head_inputs(learner, train, stop)
     if features is None:
         return None
-    shown = _features(learner, validation, stop)
+    shown = head_inputs(learner, validation, stop)
     if shown is None:
         return None
     path: list[Choice] = []
@@ -92,13 +99,17 @@ def solve_head(
         return None
     chosen = best_of(path, len(validation_labels))
     log.info("head: the penalty %.4g is taken", chosen.strength)
-    head = learner.network.get_submodule(head_name(learner.network))
+    return Solved(path, chosen)
+
+
+def take_over(learner: Learner, chosen: Choice) -> None:
+    """Give the network, whose head is one linear layer, the solved one."""
+    head = head_of(learner.network)
     assert isinstance(head, nn.Linear)
     with torch.no_grad():
         head.weight.copy_(chosen.weight)
         if head.bias is not None:
             head.bias.copy_(chosen.bias)
-    return Solved(path, chosen)
 
 
 def _path(
@@ -199,33 +210,59 @@ def _own_rows(learner: Learner, order: list[Any]) -> torch.Tensor:
     return torch.cat([torch.empty(0, dtype=torch.int64), *own]).to(learner.device)
 
 
-def _features(learner: Learner, loader: Loader, stop: Callable[[], bool]) -> torch.Tensor | None:
-    """The head's inputs of this process's photos, float32 [n, D]; None when stopped."""
+def head_of(network: nn.Module) -> nn.Module:
+    return network.get_submodule(head_name(network))
+
+
+def width_of(head: nn.Module) -> int:
+    """The features that a head takes: those of its first layer."""
+    for part in head.modules():
+        if isinstance(part, nn.Linear):
+            return part.in_features
+        if isinstance(part, nn.Conv2d):
+            return part.in_channels
+    raise ValueError("a head without a linear layer or a convolution")
+
+
+def head_inputs(
+    learner: Learner,
+    loader: Loader,
+    stop: Callable[[], bool],
+    module: nn.Module | None = None,
+) -> torch.Tensor | None:
+    """The head's inputs of this process's photos, float32 [n, D]; None when stopped.
+
+    module: takes what the loader gives; without one it is the learner's trainable part.
+    """
     context = learner.context
     if context.any_process(not loader.prepare(0, stop)):
         return None
     learner.network.eval()
+    whole = module or learner.trainable_part
     order = in_order(len(loader), EVALUATED_AT_ONCE[learner.device.type])
-    head = learner.network.get_submodule(head_name(learner.network))
-    assert isinstance(head, nn.Linear)
+    head = head_of(learner.network)
     with _inputs_of(head) as rows, torch.no_grad(), learner.autocast():
         for _, inputs in loader.batches(0, context.shard(order)):
             if stop():
                 break
-            learner.trainable_part(*inputs)
+            whole(*inputs)
     if context.any_process(stop()):
         return None
-    none = torch.empty(0, head.in_features, device=learner.device)
+    none = torch.empty(0, width_of(head), device=learner.device)
     return torch.cat([none, *rows])
 
 
 @contextmanager
 def _inputs_of(module: nn.Module) -> Iterator[list[torch.Tensor]]:
-    """The inputs of each call of a module, as float32 [N, D]."""
+    """The inputs of each call of a module, as float32 [N, D].
+
+    Of a convolution that classifies, the mean over the places.
+    """
     rows: list[torch.Tensor] = []
 
     def keep(_: nn.Module, given: tuple[torch.Tensor, ...]) -> None:
-        rows.append(given[0].float().clone())
+        found = given[0].float()
+        rows.append(found.flatten(2).mean(2) if found.ndim > 2 else found.clone())
 
     handle = module.register_forward_pre_hook(keep)
     try:

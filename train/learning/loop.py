@@ -3,12 +3,11 @@
 Knows nothing of files, checkpoints or SageMaker.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from artifact.network import Normalize, put_values
@@ -18,6 +17,9 @@ from train.data.cached_features import CachedFeatureLoader
 from train.data.loader import PixelLoader
 from train.data.photos import in_order
 from train.distributed.context import ALONE, DistributedContext
+from train.learning.average import WeightAverage
+from train.learning.batches import accumulated, shuffled
+from train.learning.mixing import mix, mixes
 from train.learning.objective import is_correct, is_in_top_k, losses, multi_hot
 from train.model.device import autocast
 from train.model.trainable import learned, set_training
@@ -39,7 +41,8 @@ class Learner:
 
     trainable_part: the module that gives the logits: the network, or its part behind the frozen
     one where that part's features are cached. step_module: the same as a training step runs it,
-    with the gradients of all processes averaged, and compiled where asked.
+    with the gradients of all processes averaged, and compiled where asked. average: of the weights
+    after each step, where asked.
     """
 
     network: nn.Module
@@ -56,6 +59,7 @@ class Learner:
     context: DistributedContext = ALONE
     trainable_part: nn.Module = field(init=False)
     step_module: nn.Module = field(init=False)
+    average: WeightAverage | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.trainable_part = self.network
@@ -63,6 +67,26 @@ class Learner:
         self.normalize = Normalize(self.preprocessing).to(self.device)
         scaled = self.precision == torch.float16  # whose smallest gradients would become 0
         self.scaler = torch.amp.grad_scaler.GradScaler(self.device.type, enabled=scaled)
+        self.begin_average()
+
+    def begin_average(self) -> None:
+        """Let the average of the weights, if there is one, begin with those of now."""
+        decay = self.hyperparameters.ema_decay
+        if decay:
+            self.average = WeightAverage(self.learned(), decay)
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Inside, the network has the average of its weights, if there is one."""
+        if self.average is None:
+            yield
+            return
+        own = {name: value.clone() for name, value in self.learned().items()}
+        self.restore(self.average.values)
+        try:
+            yield
+        finally:
+            self.restore(own)
 
     def learned(self) -> dict[str, torch.Tensor]:
         """All values that training changes, by name in the network's state; not copies."""
@@ -98,19 +122,20 @@ def train_epoch(
     order = shuffled(len(labels), hp.batch_size, generator, at_least=2 * context.size)
     if context.any_process(not loader.prepare(epoch, stop)):
         return None
-    torch.manual_seed(seed + 7_919 * context.rank)  # dropout differs from process to process
-    set_training(learner.network, learner.frozen)
-    if learner.hook:
-        learner.hook.mode("train")
+    _begin_epoch(learner, seed)
     stop = context.agreed_stop(stop)
     progress = Progress(f"epoch {epoch}", len(labels))
     sums = torch.zeros(2, dtype=torch.float64, device=learner.device)  # on the device: no waiting
     own = loader.batches(epoch, [context.shard(batch) for batch in order])
-    for whole, (indices, inputs) in zip(order, learner.profile.steps(own), strict=False):
+    steps = zip(order, learner.profile.steps(own), strict=False)
+    for number, (whole, (indices, inputs)) in enumerate(steps):
         if stop():
             return None
         targets = multi_hot(labels[indices], learner.classes)
-        photo_losses, logits = train_step(learner, inputs, targets, len(whole))
+        if mixes(hp):
+            inputs, targets = mix(hp, inputs, targets, (hp.seed, epoch, number, context.rank))
+        together = accumulated(order, number, hp.accumulate)
+        photo_losses, logits = train_step(learner, inputs, targets, *together)
         correct = is_correct(logits, targets, hp.multi_label)
         sums += torch.stack([photo_losses.sum(), correct.sum()])
         progress.add(len(whole))
@@ -118,17 +143,27 @@ def train_epoch(
     return {"train_loss": loss, "train_accuracy": accuracy}
 
 
+def _begin_epoch(learner: Learner, seed: int) -> None:
+    torch.manual_seed(seed + 7_919 * learner.context.rank)  # dropout differs among processes
+    set_training(learner.network, learner.frozen)
+    if learner.hook:
+        learner.hook.mode("train")
+
+
 def train_step(
     learner: Learner,
     inputs: tuple[torch.Tensor, ...],
     targets: torch.Tensor,
     count: int,
+    begins: bool = True,
+    ends: bool = True,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """One step of the optimizer; the photos' losses [N] and logits [N, classes].
 
     inputs: of `step_module`, [N, …]. targets: float [N, classes]. count: photos of the whole step,
-    in all processes. The step follows the mean over its photos. cross_entropy's own weighted mean
-    would make a photo's part depend on the others in its batch.
+    in all processes. begins, ends: whether this is the first and the last batch of the step. The
+    step follows the mean over its photos. cross_entropy's own weighted mean would make a photo's
+    part depend on the others in its batch.
     """
     hp = learner.hyperparameters
     with learner.profile.span("Forward"):
@@ -140,14 +175,28 @@ def train_step(
     if learner.hook:
         learner.hook.record(photo_losses.mean(), targets, logits)
     with learner.profile.span("Backward"):
-        learner.optimizer.zero_grad(set_to_none=True)
+        if begins:
+            learner.optimizer.zero_grad(set_to_none=True)
         # `size` undoes the averaging of gradients over the processes
         loss = photo_losses.sum() * (learner.context.size / count)
         learner.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]  # torch's own gap
-    with learner.profile.span("Optimizer"):
-        learner.scaler.step(learner.optimizer)
-        learner.scaler.update()
+    if ends:
+        with learner.profile.span("Optimizer"):
+            _update(learner)
     return photo_losses.detach(), logits.detach()
+
+
+def _update(learner: Learner) -> None:
+    """Clip the gradients where asked, take the optimizer's step, and average its weights."""
+    most = learner.hyperparameters.clip_gradients
+    if most:
+        learner.scaler.unscale_(learner.optimizer)
+        groups = learner.optimizer.param_groups
+        nn.utils.clip_grad_norm_([value for group in groups for value in group["params"]], most)
+    learner.scaler.step(learner.optimizer)
+    learner.scaler.update()
+    if learner.average:
+        learner.average.update(learner.learned())
 
 
 def validate(
@@ -208,7 +257,7 @@ def predict(
         if stop():
             break
         with torch.inference_mode(), learner.autocast(), learner.profile.span("Forward"):
-            logits = learner.trainable_part(*inputs).float()
+            logits = _answers(learner, inputs).float()
         parts.append(logits)
         if learner.hook and labels is not None:
             targets = multi_hot(labels.to(learner.device)[indices], learner.classes)
@@ -219,21 +268,12 @@ def predict(
     return context.gather(torch.cat(parts), order).cpu()
 
 
-def shuffled(
-    count: int,
-    size: int,
-    generator: torch.Generator,
-    at_least: int = 2,
-) -> list[NDArray[np.int64]]:
-    """All indices in random order, in batches.
-
-    A last batch of fewer than `at_least` joins the one before: BatchNorm needs two photos.
-    """
-    order = torch.randperm(count, generator=generator).numpy()
-    batches = [order[start : start + size] for start in range(0, count, size)]
-    if len(batches) > 1 and len(batches[-1]) < min(at_least, size):
-        batches[-2:] = [np.concatenate(batches[-2:])]
-    return batches
+def _answers(learner: Learner, inputs: tuple[torch.Tensor, ...]) -> torch.Tensor:
+    """Logits as the artifact gives them; of kept features, which have no mirror, as they are."""
+    logits: torch.Tensor = learner.trainable_part(*inputs)
+    if learner.hyperparameters.flip_average and learner.trainable_part is learner.network:
+        logits = (logits + learner.trainable_part(inputs[0].flip(3))) / 2
+    return logits
 
 
 def _share(flags: torch.Tensor) -> float:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 
@@ -10,9 +11,9 @@ from train.data.photo_index import MISSING, Labels
 
 
 def make_optimizer(
-    parameters: Iterable[torch.nn.Parameter], hp: Hyperparameters
+    parameters: Iterable[torch.nn.Parameter] | list[dict[str, Any]], hp: Hyperparameters
 ) -> torch.optim.Optimizer:
-    """The optimizer that the hyperparameters name, over these parameters."""
+    """The optimizer that the hyperparameters name, over these parameters, or groups of them."""
     decay = hp.weight_decay
     betas = (hp.beta_1, hp.beta_2)
     # fused: one kernel for all parameters. Adadelta and RMSprop have none.

@@ -18,11 +18,13 @@ from train.job import Job
 from train.learning.choose_optimizer import choose_optimizer
 from train.learning.fit import Fit
 from train.learning.incremental import EarlierArtifact
-from train.learning.loop import Learner
+from train.learning.layer_decay import parameter_groups
+from train.learning.loop import Learner, Loader
 from train.learning.objective import padded
 from train.learning.optimization import class_weights, make_optimizer
+from train.learning.probe import make_probe
 from train.model.device import compiled, pick_device, pick_precision
-from train.model.networks import Network, Networks, first_side, make_network
+from train.model.networks import Network, Networks, first_side, make_network, train_side
 from train.model.split_at_frozen import SplitNetwork
 from train.model.weights import Source
 from train.observers import attach_hook
@@ -30,6 +32,9 @@ from train.recording.profile import NoProfile, Profile
 
 # Hyperparameters that do not change what a training learns up to an epoch.
 UNRELATED = (
+    "preset",
+    "time_limit_s",
+    "flip_average",
     "epochs",
     "test_batch_size",
     "checkpoint_frequency",
@@ -59,11 +64,13 @@ def make_plan(
     earlier: EarlierArtifact | None,
     networks: Networks | None,
     profile: NoProfile | Profile,
+    probed: bool = True,
 ) -> tuple[Fit, Source]:
     """The training, ready to run, and the source of the network's first weights.
 
     Its loaders give photos, or their features where a backbone is frozen and no hook observes its
-    tensors. JobError where it cannot run.
+    tensors. probed: it also solves a linear head on the first weights. JobError where it cannot
+    run.
     """
     device = pick_device(context.local_rank)
     # hosts may have different processors, but must compute in one type
@@ -74,13 +81,8 @@ def make_plan(
     learner = make_learner(hp, channels, network, device, precision, context)
     learner.profile = profile
     learner.hook = attach_hook(job, learner)
-    pixels = _pixel_loaders(learner, channels)
-    features = None
-    if network.parts and not learner.hook:
-        features = _feature_loaders(learner, network, network.parts, *pixels)
-    # after the choice of features, which changes the trainable part
-    learner.step_module = _step_module(learner, features is not None)
-    train, validation = features or pixels
+    train, validation, validation_photos = _loaders(learner, network, channels)
+    probe = make_probe(learner, channels, train, network.source, probed)
     return Fit(
         job,
         learner,
@@ -88,9 +90,24 @@ def make_plan(
         padded(channels.train.labels, learner.classes).to(device),
         validation,
         padded(channels.validation.labels, learner.classes),
-        pixels[1].photos,
+        validation_photos,
         identity(hp, channels, network.source),
+        probe,
     ), network.source
+
+
+def _loaders(
+    learner: Learner, network: Network, channels: Channels
+) -> tuple[Loader, Loader, PhotoArrays]:
+    """Of training, of validation, and the validation photos. Gives the learner its step module."""
+    pixels = _pixel_loaders(learner, channels)
+    features = None
+    if network.parts and not learner.hook:
+        features = _feature_loaders(learner, network, network.parts, *pixels)
+    # after the choice of features, which changes the trainable part
+    learner.step_module = _step_module(learner, features is not None)
+    train, validation = features or pixels
+    return train, validation, pixels[1].photos
 
 
 def _pixel_loaders(learner: Learner, channels: Channels) -> tuple[PixelLoader, PixelLoader]:
@@ -110,11 +127,12 @@ def _pixel_loaders(learner: Learner, channels: Channels) -> tuple[PixelLoader, P
         PhotoArrays(channels.train.paths, sized, side, working=learner.profile.worker),
         learner.normalize,
         learner.device,
-        crop,
+        train_side(hp, preprocessing),
         hp.augmentation,
         hp.seed,
         first_side(hp, preprocessing),
         round(hp.epochs * RISING),
+        hp.random_erasing,
     )
     return train, validation
 
@@ -141,7 +159,6 @@ def make_learner(
 ) -> Learner:
     """All that a step needs, with an optimizer of the trainable parameters."""
     module = network.module
-    trainable = [parameter for parameter in module.parameters() if parameter.requires_grad]
     _log_network(hp, network, device, precision)
     weights = class_weights(hp.class_weights, channels.train.labels, len(channels.classes))
     if weights is not None:
@@ -150,7 +167,7 @@ def make_learner(
         module,
         len(channels.classes),
         network.frozen,
-        make_optimizer(trainable, hp),
+        make_optimizer(parameter_groups(module, hp.layer_decay), hp),
         hp,
         network.preprocessing,
         device,
@@ -215,7 +232,7 @@ def _feature_loaders(
         views = min(hp.feature_views, hp.epochs)
     drawn: dict[str, object] = {}
     if train.preset:
-        drawn = {"augmentation": hp.augmentation, "seed": hp.seed}
+        drawn = {"augmentation": hp.augmentation, "seed": hp.seed, "erased": hp.random_erasing}
     train_features = _open_features(learner, parts, train, views, key | drawn)
     validation_features = _open_features(learner, parts, validation, 1, key)
     missing = train_features is None or validation_features is None

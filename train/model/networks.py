@@ -20,6 +20,7 @@ from train.data.loader import STEP_PIXELS
 from train.distributed.context import DistributedContext
 from train.job import JobError
 from train.learning.incremental import EarlierArtifact, load_earlier_weights
+from train.learning.mixing import mixes
 from train.model.device import autocast
 from train.model.known_models import check_model
 from train.model.normalization import synchronize
@@ -99,9 +100,18 @@ def _settings(hp: Hyperparameters, earlier: EarlierArtifact | None) -> tuple[obj
         hp.trainable,
         preprocessing,
         first_side(hp, preprocessing),
-        bool(hp.feature_views),
+        _features_last(hp, preprocessing),
         seed,
     )
+
+
+def _features_last(hp: Hyperparameters, preprocessing: Preprocessing) -> bool:
+    """Whether a frozen module's features of a view can be kept, and serve in other epochs.
+
+    They are of one size then, and of one photo each.
+    """
+    one_size = hp.first_resolution == 1 and train_side(hp, preprocessing) == preprocessing.crop
+    return bool(hp.feature_views) and one_size and not mixes(hp)
 
 
 def make_network(
@@ -132,8 +142,7 @@ def make_network(
     last = torch.channels_last
     module.to(memory_format=last)  # type: ignore[call-overload]  # torch's
     parts = None
-    # a rising resolution gives other features in each epoch
-    if frozen and hp.feature_views and hp.first_resolution == 1:
+    if frozen and _features_last(hp, preprocessing):
         set_training(module, frozen)
         side = preprocessing.crop
         sample = torch.zeros(2, 3, side, side, device=device)
@@ -156,13 +165,13 @@ def _build(
         module = build(hp.model, classes, hp.head, preprocessing.crop, drawn)
     except ValueError as error:
         raise JobError(str(error)) from error
-    for side in {preprocessing.crop, first_side(hp, preprocessing)}:
+    for side in {preprocessing.crop, *_train_sides(hp, preprocessing)}:
         try:
             answer = check_exportable(module, side)
         except (RuntimeError, AssertionError) as error:
             raise JobError(
                 f"model {hp.model} cannot see photos of {side} x {side} pixels ({error}); "
-                "set another image_size or first_resolution"
+                "set another image_size, train_size or first_resolution"
             ) from error
         # some of timm's models are parts of networks that do not classify
         if answer.shape != (1, classes):
@@ -203,10 +212,19 @@ def sizes(hp: Hyperparameters, earlier: Preprocessing | None = None) -> Preproce
         raise JobError(str(error)) from error
 
 
+def train_side(hp: Hyperparameters, preprocessing: Preprocessing) -> int:
+    """The side of the training views, pixels."""
+    return hp.train_size or preprocessing.crop
+
+
 def first_side(hp: Hyperparameters, preprocessing: Preprocessing) -> int:
     """The side of the first epoch's views, pixels: a multiple of STEP_PIXELS, or the full one."""
-    crop = preprocessing.crop
+    side = train_side(hp, preprocessing)
     if hp.first_resolution == 1:
-        return crop
-    steps = round(hp.first_resolution * crop / STEP_PIXELS)
-    return min(crop, max(1, steps) * STEP_PIXELS)
+        return side
+    steps = round(hp.first_resolution * side / STEP_PIXELS)
+    return min(side, max(1, steps) * STEP_PIXELS)
+
+
+def _train_sides(hp: Hyperparameters, preprocessing: Preprocessing) -> set[int]:
+    return {train_side(hp, preprocessing), first_side(hp, preprocessing)}

@@ -29,6 +29,7 @@ def describe(
         temperature=temperature,
         calibration=calibration,
         provenance=provenance(hp, channels, source, plan),
+        flip_average=hp.flip_average,
     )
 
 

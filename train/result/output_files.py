@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import logging
 import shutil
 from collections.abc import Mapping, Sequence
 
@@ -12,9 +13,9 @@ from artifact.model import Description, discard_unfinished, write_atomically
 from artifact.names import writable
 from recipes.hyperparameters import Hyperparameters
 from train.job import Job
-from train.learning.checkpoint import State
+from train.learning.state import State
 from train.result.measure import Answers
-from train.result.report_notes import facts, notes
+from train.result.report_notes import facts, linear_head_sentence, notes
 from train.result.training_report import write_training_report
 
 HISTORY_FILE = "history.csv"
@@ -22,6 +23,8 @@ METRICS_FILE = "metrics.json"
 LINEAR_HEAD_FILE = "linear_head.json"
 PREDICTIONS_FILE = "predictions.csv"
 REPORT_FILE = "report.html"
+
+log = logging.getLogger(__name__)
 
 
 def write_history(job: Job, history: Sequence[Mapping[str, float | None]]) -> None:
@@ -47,10 +50,23 @@ def write_history(job: Job, history: Sequence[Mapping[str, float | None]]) -> No
 
 
 def write_linear_head(job: Job, document: Mapping[str, object]) -> None:
-    """linear_head.json: what a linear head on the frozen backbone reaches, by penalty."""
+    """linear_head.json: what a linear head on the first weights reaches, by penalty."""
     job.output_data.mkdir(parents=True, exist_ok=True)
     text = json.dumps(document, indent=2) + "\n"
     write_atomically(job.output_data / LINEAR_HEAD_FILE, text.encode())
+
+
+def conclude_linear_head(
+    job: Job, state: State, measured: Sequence[Answers], hp: Hyperparameters
+) -> None:
+    """Log the sentence. A solved head that is the network's own has the artifact's accuracies."""
+    if hp.optimizer == "lbfgs" and state.linear_head and measured:
+        own = {answers.channel: answers.accuracy() for answers in measured}
+        state.linear_head["accuracy"] |= own
+        write_linear_head(job, state.linear_head)
+    sentence = linear_head_sentence(state)
+    if sentence:
+        log.info(sentence)
 
 
 def write_output_files(
@@ -61,10 +77,11 @@ def write_output_files(
     hp: Hyperparameters,
     seconds: float,
 ) -> None:
-    """metrics.json, predictions.csv and report.html of a training that has ended."""
+    """metrics.json, predictions.csv, linear_head.json and report.html at a training's end."""
     job.output_data.mkdir(parents=True, exist_ok=True)
     metrics = json.dumps(_metrics(description, state, measured, seconds), indent=2) + "\n"
     write_atomically(job.output_data / METRICS_FILE, metrics.encode())
+    conclude_linear_head(job, state, measured, hp)
     reported = None
     if measured:
         _write_predictions(job, _predictions(measured[-1], description))
@@ -76,7 +93,7 @@ def write_output_files(
         history=state.history,
         answers=reported,
         facts=facts(description, state, seconds),
-        notes=notes(description, measured),
+        notes=notes(description, measured, linear_head_sentence(state)),
         hyperparameters=dataclasses.asdict(hp),
         best_epoch=state.best_epoch,
     )

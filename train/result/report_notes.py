@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from artifact.model import Description
-from train.learning.checkpoint import State
+from train.learning.state import State
 from train.result.measure import Answers
 
 
@@ -22,9 +22,26 @@ def facts(description: Description, state: State, seconds: float) -> dict[str, s
     }
 
 
-def notes(description: Description, measured: Sequence[Answers]) -> list[str]:
-    """Sentences on the precision of the accuracies, on int8 and on the probabilities."""
+def linear_head_sentence(state: State) -> str:
+    """`a linear head on the same backbone: 0.953 of the test photos`; "" where none was solved."""
+    accuracy = state.linear_head.get("accuracy", {})
+    for channel in ("test", "validation"):
+        if accuracy.get(channel) is not None:
+            found = accuracy[channel]
+            return f"a linear head on the same backbone: {found:.3f} of the {channel} photos"
+    return ""
+
+
+def notes(
+    description: Description, measured: Sequence[Answers], linear_head: str = ""
+) -> list[str]:
+    """Sentences on the linear head, the accuracies' precision, int8 and the probabilities.
+
+    linear_head: of `linear_head_sentence`.
+    """
     sentences = []
+    if linear_head:
+        sentences.append(f"{linear_head[0].upper()}{linear_head[1:]}.")
     precision = description.provenance["measured_precision"]
     if precision:
         sentences.append(
