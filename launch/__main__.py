@@ -26,6 +26,7 @@ from launch.options import parse_options
 from launch.recipe import Recipe, check_hyperparameters, check_tuning, read_recipe
 from launch.removal import delete
 from launch.search import tune
+from launch.size import run_size, size
 from launch.take_up import take_up
 from recipes.command_line import reader_left
 
@@ -79,8 +80,10 @@ def run(options: argparse.Namespace) -> int:
     recipe = read_recipe(options.recipe)
     check_names(recipe, options)
     if options.command == "cost":
-        # The only command without region and account; even a dry run prints its table.
+        # This one and size need no region and no account; even a dry run prints their tables.
         return cost(recipe, options.prices, line_printer(dry=False), options.json)
+    if options.command == "size":
+        return run_size(options, recipe, line_printer(dry=False))
     context = open_context(recipe, options, options.out, line_printer(options.dry_run))
     code = COMMANDS[options.command](context)
     # The only thing on standard output, so that a program can read it.
@@ -119,7 +122,7 @@ def line_printer(dry: bool) -> Callable[[str], None]:
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """The options of a command line; each command's help is its function's docstring."""
-    functions = {**COMMANDS, "cost": cost}
+    functions = {**COMMANDS, "cost": cost, "size": size}
     helps = {name: function.__doc__ or "" for name, function in functions.items()}
     return parse_options(arguments, __doc__ or "", helps)
 

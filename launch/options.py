@@ -1,6 +1,7 @@
 """The options of all commands, as argparse reads them."""
 
 import argparse
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 from launch.cost import PRICES
 from launch.recipe import REPOSITORY
 from recipes.command_line import RECIPE, CommandLine, add_recipe, recipe_here
+from recipes.values import number
 
 RECIPE_SUFFIXES = (".yaml", ".yml", ".json")
 TAKES_PHOTOS = ("invoke", "batch")
@@ -176,7 +178,7 @@ def add_rest(made: Parsers) -> None:
     made["invoke"].add_argument(
         "photos", nargs="+", help="files, folders, s3:// objects, s3:// prefixes that end in /"
     )
-    for name in ("check", "cost", "status", "invoke", "models", "report"):
+    for name in ("check", "cost", "size", "status", "invoke", "models", "report"):
         made[name].add_argument(
             "--json", action="store_true", help="one JSON object per line in place of the table"
         )
@@ -188,6 +190,38 @@ def add_rest(made: Parsers) -> None:
     made["delete"].add_argument(
         "--data", action="store_true", help="also all objects under the recipe's prefix in S3"
     )
-    made["cost"].add_argument(
-        "--prices", type=Path, default=PRICES, help="a price table (default: launch/prices.yaml)"
+    for name in ("cost", "size"):
+        made[name].add_argument(
+            "--prices",
+            type=Path,
+            default=PRICES,
+            help="a price table (default: launch/prices.yaml)",
+        )
+    add_size(made["size"])
+
+
+def add_size(parser: argparse.ArgumentParser) -> None:
+    """What the endpoint must answer, and the artifact that answers."""
+    parser.add_argument("--rps", type=above_zero, required=True, help="requests per second, in all")
+    parser.add_argument(
+        "--p99-ms",
+        type=above_zero,
+        required=True,
+        help="milliseconds within which 99 of 100 answers must come",
     )
+    parser.add_argument(
+        "--model",
+        type=Path,
+        help="a trained model's folder or model.tar.gz (default: out/ml/model)",
+    )
+    parser.add_argument(
+        "--speed", type=Path, metavar="FILE", help="what `python -m artifact.speed` printed"
+    )
+
+
+def above_zero(text: str) -> float:
+    """A finite number above 0, for argparse."""
+    value = number(text)
+    if value is None or not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"it must be a number above 0; found '{text}'")
+    return value

@@ -29,6 +29,10 @@ def test_a_training_says_what_it_measured_in_which_precision(trained):
     engine = open_engine(trained.model, description)
     metrics = json.loads((trained.output_data / "metrics.json").read_text())
     assert description.provenance["measured_precision"] == metrics["precision"] == engine.precision
+    speed = description.provenance["speed"]
+    assert speed["precision"] == engine.precision
+    assert speed["decode_ms"] > 0
+    assert speed["engine_ms"] > 0
     assert metrics["quantization"] == description.quantization
     assert metrics["calibration"] == description.calibration
     assert description.quantization["calibration_photos"] == description.calibration["photos"] == 12

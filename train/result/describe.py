@@ -6,6 +6,9 @@ import os
 from collections.abc import Sequence
 
 from artifact.model import Description
+from artifact.photo_files import read_regular
+from artifact.preprocessing import PhotoError
+from artifact.speed import DECODED, SPEED_FIELD, speed
 from recipes.hyperparameters import Hyperparameters
 from train.data.channels import Channels
 from train.learning.fit import Fit
@@ -34,15 +37,28 @@ def describe(
 
 
 def with_accuracy(description: Description, measured: Sequence[Answers]) -> Description:
-    """The description with the artifact's own accuracies, and the precision of their engine."""
+    """The description with the artifact's own accuracies, its engine's precision, and its speed."""
     precision = None
+    figures: dict[str, object] = {}
     if measured:
         precision = measured[0].precision
+        figures = _speed(description, measured[0])
     return dataclasses.replace(
         description,
         accuracy={answers.channel: answers.accuracy() for answers in measured},
-        provenance=description.provenance | {"measured_precision": precision},
+        provenance=description.provenance | {"measured_precision": precision} | figures,
     )
+
+
+def _speed(description: Description, answers: Answers) -> dict[str, object]:
+    """What a photo costs one core, for `launch size`; empty where a photo cannot be read again."""
+    count = min(DECODED, len(answers.paths))
+    try:
+        photos = [read_regular(answers.paths[index]) for index in range(count)]
+        found = speed(description.preprocessing, photos, answers.engine_ms, answers.precision)
+    except (OSError, PhotoError):
+        return {}
+    return {SPEED_FIELD: found}
 
 
 def provenance(
