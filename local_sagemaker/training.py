@@ -9,6 +9,7 @@ from local_sagemaker.platform import Platform
 from local_sagemaker.record import Record
 from local_sagemaker.store import arn, page
 from local_sagemaker.training_run import DEFAULT_RUNTIME_S, KIND, SPOT, STOP, TrainingRun
+from runtime.engine_facts import PROCESS
 
 ENDED = ("Completed", "Failed", "Stopped")
 MOST_HOSTS = 9  # a limit of this server: all hosts share one machine
@@ -18,6 +19,7 @@ UNSUPPORTED = ("ServerlessJobConfig", "MlflowConfig", "ModelPackageConfig")
 
 def create(platform: Platform, request: Record, region: str) -> Record:
     _check(request)
+    check_script(platform, request.get("HyperParameters", {}))
     name = request["TrainingJobName"]
     record = {
         **request,
@@ -87,6 +89,16 @@ def _check(request: Record) -> None:
             raise invalid(
                 f"local SageMaker: {part}.LocalPath must lie below /opt/ml; found '{path}'"
             )
+
+
+def check_script(platform: Platform, hyperparameters: dict[str, str]) -> None:
+    """ApiError for a user's own script on an engine that would run our training in its place."""
+    names = {name.replace("-", "_") for name in hyperparameters}
+    if platform.container_engine.name == PROCESS and "sagemaker_program" in names:
+        raise invalid(
+            "local SageMaker: a script of your own (sagemaker_program) runs in the training image, "
+            "and this server runs no images; start it with --engine docker or podman"
+        )
 
 
 def _check_resources(resources: Record) -> None:

@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from local_sagemaker import channels, metrics
+from local_sagemaker import channels, metrics, training
 from local_sagemaker.contract import NOT_FOUND, ApiError, invalid
 from local_sagemaker.platform import Platform
 from local_sagemaker.record import Record
@@ -45,6 +45,7 @@ def check(platform: Platform, request: Record) -> None:
             "A metric is required for this hyperparameter tuning job objective. "
             "Provide a metric in the metric definitions.",
         ) from error
+    training.check_script(platform, definition.get("StaticHyperParameters", {}))
     metrics.check(definition["AlgorithmSpecification"]["MetricDefinitions"])
     channels.check(
         definition.get("InputDataConfig", []),

@@ -54,6 +54,10 @@ BAD = [
         f"Value '0' at 'resourceConfig.instanceCount' {REFUSED} have value greater",
     ),
     (
+        {"HyperParameters": {"sagemaker_program": '"train.py"'}},
+        "a script of your own (sagemaker_program) runs in the training image",
+    ),
+    (
         {"StoppingCondition": {"MaxRuntimeInSeconds": 0}},
         f"Value '0' at 'stoppingCondition.maxRuntimeInSeconds' {REFUSED} have value greater",
     ),
