@@ -67,7 +67,8 @@ class Description:
     whether the int8 model was `kept`, and the accuracies that decided it; empty without the test.
     calibration: the error of the probabilities before and after the temperature; empty without a
     temperature. provenance: hyperparameters, first weights, counts of the photos, versions of the
-    packages, the commit. format_version: version of this format.
+    packages, the commit, and `untrained` with the reason where no epoch was done. format_version:
+    version of this format.
     """
 
     classes: tuple[str, ...]

@@ -2,6 +2,7 @@
 
 import collections
 import gc
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +14,8 @@ import numpy as np
 
 from artifact.engines import open_engine
 from artifact.machine import cpu_count, memory_limit, trim_memory
-from artifact.model import read_description
+from artifact.model import Description, read_description
+from artifact.names import printable
 from artifact.photo_bounds import photo_header
 from artifact.photo_formats import PhotoHeader
 from artifact.preprocessing import PhotoError, decode
@@ -32,10 +34,19 @@ TIMEOUT_S = 60.0
 # keeps the interpreter from other requests.
 LONG_BYTES = 500_000
 
+log = logging.getLogger(__name__)
+
 # An encoded photo and its header, or the error in its place.
 Checked = tuple[bytes, PhotoHeader] | Exception
 
 _reading_header = threading.Lock()
+
+
+def warn_of(description: Description) -> None:
+    """Log what whoever asks this model should know: its training may have learnt nothing."""
+    untrained = description.provenance.get("untrained")
+    if untrained:
+        log.warning("this model should not be served: %s", printable(untrained))
 
 
 class SharedLimits:
@@ -71,6 +82,7 @@ class Predictor:
         """
         self.directory = Path(directory)
         self.description = read_description(directory)
+        warn_of(self.description)
         self._shared = shared or SharedLimits()
         self.engine = open_engine(
             directory,

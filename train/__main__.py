@@ -76,6 +76,7 @@ def train(job: Job, stop: Stop) -> int:
     from recipes.hyperparameters import parse
 
     hyperparameters = parse(job.hyperparameters())
+    job.refuse_pipes()
     with gc_paused():
         from train.distributed.launcher import launch, processes_here
         from train.model.device import settle_device

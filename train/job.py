@@ -4,6 +4,7 @@ input/config/hyperparameters.json  input/config/resourceconfig.json  input/data/
 model/  checkpoints/  output/data/  output/failure
 """
 
+import codecs
 import json
 import os
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from artifact.json_text import read_json
 from artifact.names import writable
 
 DEFAULT_ROOT = "/opt/ml"
+BYTE_ORDER_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 FAILURE_LENGTH = 1024  # characters of the failure file that DescribeTrainingJob shows
 
 
@@ -77,6 +79,15 @@ class Job:
         except FileNotFoundError:
             return {}
 
+    def refuse_pipes(self) -> None:
+        """JobError for a channel in Pipe mode: it has no files, and so no folders of classes."""
+        for name, channel in self.config("inputdataconfig.json").items():
+            if isinstance(channel, dict) and channel.get("TrainingInputMode") == "Pipe":
+                raise JobError(
+                    f"the channel '{name}' comes in Pipe mode, which has no folders of classes; "
+                    "set its InputMode to File or FastFile"
+                )
+
     def take_hyperparameters(self, file: Path) -> None:
         """Make a file's hyperparameters this job's.
 
@@ -117,7 +128,13 @@ class Job:
 def _read_object(path: Path) -> dict[str, Any]:
     """A JSON object. FileNotFoundError without a file, JobError for anything else."""
     try:
-        values = read_json(path.read_text(encoding="utf-8") or "{}")
+        data = path.read_bytes()
+        if data.startswith(BYTE_ORDER_MARKS):
+            raise JobError(
+                f"'{path}' begins with a byte order mark (BOM), as some editors and PowerShell "
+                "write it; save it as UTF-8 without one"
+            )
+        values = read_json(data.decode("utf-8") or "{}")
     except FileNotFoundError:
         raise
     except (ValueError, OSError) as error:

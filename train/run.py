@@ -6,6 +6,7 @@ import time
 from artifact.model import Description
 from recipes.hyperparameters import Hyperparameters
 from train.data.channels import Channels, read_channels
+from train.data.first_look import look_at_held_out
 from train.distributed.context import ALONE, DistributedContext
 from train.job import Job, JobError
 from train.learning.fit import Fit, fit
@@ -50,6 +51,8 @@ def run(
         plan, source = make_plan(job, hp, channels, context, earlier, networks, profile, export)
         hook = plan.learner.hook
         try:
+            if export:
+                _look_at_held_out(plan, channels, stop)
             _learn(plan, learning, stop)
             if export:
                 description = _conclude(job, plan, channels, source, end, started)
@@ -62,6 +65,12 @@ def run(
     if (hook or isinstance(profile, Profile)) and context.is_main_process and not stop():
         print_findings(job)
     return description
+
+
+def _look_at_held_out(plan: Fit, channels: Channels, stop: Stop) -> None:
+    learner = plan.learner
+    preprocessing = learner.preprocessing
+    look_at_held_out(channels, preprocessing, plan.validation_photos, learner.context, stop)
 
 
 def _learn(plan: Fit, learning: Stop, stop: Stop) -> None:

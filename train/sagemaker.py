@@ -42,10 +42,13 @@ def command() -> None:
     # Until there is a handler: PID 1 loses a signal without one, and the imports take seconds.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     try:
+        Job.at().hyperparameters()  # the toolkit reads them first, and names no cure
         # makes folders under /opt/ml as it loads
         from sagemaker_training.cli import train as toolkit
 
         toolkit.main()
+    except JobError as error:
+        sys.exit(_fail(str(error)))
     except OSError as error:
         sys.exit(_fail(reason(error) or str(error)))
     except SystemExit as end:

@@ -2,17 +2,19 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from artifact.preprocessing import PhotoError
+from artifact.model import Description
+from artifact.preprocessing import PhotoError, Preprocessing
 from serve import factory, request_state
 from serve.batching import Batcher
 from serve.factory import make_app
 from serve.inputs import InputError
-from serve.predictor import Predictor, SharedLimits
+from serve.predictor import Predictor, SharedLimits, warn_of
 from serve.request_state import RequestState
 from serve.settings import ServingSettings
 from tests.support.gateway_clients import Client
@@ -151,3 +153,13 @@ def test_a_predictor_without_a_time_has_a_minute(predictor, monkeypatch):
     with pytest.raises(KeyError):
         predictor.predict([b"x"])
     assert left == [60.0]
+
+
+def test_a_model_that_has_learnt_nothing_is_warned_of(caplog):
+    description = Description(("a", "b"), Preprocessing(), "resnet18")
+    warn_of(description)
+    assert not caplog.records
+    warn_of(replace(description, provenance={"untrained": "it was stopped"}))
+    (record,) = caplog.records
+    assert record.getMessage() == "this model should not be served: it was stopped"
+    assert record.levelname == "WARNING"

@@ -38,7 +38,14 @@ def tear_a_photo(job: Job) -> None:
     (job.channels["train"] / "red/red 0.jpg").write_bytes(b"\xff\xd8\xff torn")
 
 
+def tear_a_test_photo(job: Job) -> None:
+    shutil.copytree(job.channels["validation"], job.root / "input/data/test")
+    (job.channels["test"] / "red/red 0.jpg").write_bytes(b"\xff\xd8\xff torn")
+
+
 FAILURES = [
+    # it took all epochs until it was found
+    ({"epochs": 100_000}, tear_a_test_photo, "test/red/red 0.jpg': it is not a complete photo"),
     ({}, remove_channel, "input/data lacks the channel train"),
     ({}, remove_all_classes, "holds no photos"),
     ({}, leave_one_class, "holds one class only ('green')"),

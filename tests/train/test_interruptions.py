@@ -47,6 +47,11 @@ def test_sigterm_saves_and_leaves_with_the_artifact(tmp_path, moment):
     description = read_description(job.model)
     # It did not run to its end.
     assert description.provenance["epochs"] < 500
+    untrained = description.provenance["epochs"] == 0
+    assert ("untrained" in description.provenance) == untrained
+    report = (job.output_data / "report.html").read_text()
+    for said in (rest, report):
+        assert ("has learnt nothing" in said) == untrained
     assert open_engine(job.model, description)
     if moment == "epoch=2":
         assert newest_checkpoint(job)["epoch"] >= 2

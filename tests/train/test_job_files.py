@@ -68,6 +68,26 @@ def test_configuration_files(tmp_path):
         job.hyperparameters()
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_is_named_with_its_cure(tmp_path, encoding):
+    path = tmp_path / "input/config/hyperparameters.json"
+    path.parent.mkdir(parents=True)
+    path.write_text('{"lr": "0.1"}', encoding=encoding)
+    with pytest.raises(JobError, match=r"byte order mark \(BOM\).*save it as UTF-8 without one"):
+        Job(tmp_path).hyperparameters()
+
+
+def test_pipe_mode_is_refused_before_anything_else(tmp_path):
+    job = Job(tmp_path)
+    job.refuse_pipes()
+    channels = '{"train": {"TrainingInputMode": "File"}, "test": {"TrainingInputMode": "%s"}}'
+    write_config(job, "inputdataconfig.json", channels % "FastFile")
+    job.refuse_pipes()
+    write_config(job, "inputdataconfig.json", channels % "Pipe")
+    with pytest.raises(JobError, match="'test' comes in Pipe mode, .* File or FastFile"):
+        job.refuse_pipes()
+
+
 def test_hyperparameters_of_a_file_become_the_jobs(tmp_path):
     job = Job(tmp_path)
     (tmp_path / "best.json").write_text('{"lr": "0.1"}')

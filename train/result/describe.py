@@ -15,6 +15,9 @@ from train.learning.fit import Fit
 from train.model.weights import Source
 from train.result.measure import Answers
 
+STOPPED = "the training was stopped before its first epoch ended"
+UNTRAINED = f"{STOPPED}: this model has learnt nothing, and its answers mean nothing"
+UNCHANGED = f"{STOPPED}: this model is the earlier one, and has learnt nothing new"
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "pillow", "openvino", "onnx", "nncf")
 
 
@@ -73,6 +76,8 @@ def provenance(
         found["weights_licence"] = source.licence
     if source.earlier:
         found["earlier"] = source.earlier
+    if not plan.state.epoch:
+        found["untrained"] = UNCHANGED if source.earlier else UNTRAINED
     return found | {
         "data": {
             "fingerprint": channels.fingerprint,

@@ -11,6 +11,8 @@ def facts(description: Description, state: State, seconds: float) -> dict[str, s
     """The report's first lines: label to text."""
     data = description.provenance["data"]
     found = {}
+    if "untrained" in description.provenance:
+        found["Not trained"] = description.provenance["untrained"]
     for channel, value in description.accuracy.items():
         found[f"{channel.capitalize()} accuracy"] = f"{value:.1%}"
     photos = f"{data['train']} train, {data['validation']} validation, {data['test']} test"
