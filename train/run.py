@@ -52,7 +52,7 @@ def run(
         hook = plan.learner.hook
         try:
             if export:
-                _look_at_held_out(plan, channels, stop)
+                _look_at_held_out(plan, channels, learning)
             _learn(plan, learning, stop)
             if export:
                 description = _conclude(job, plan, channels, source, end, started)
