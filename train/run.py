@@ -51,9 +51,7 @@ def run(
         plan, source = make_plan(job, hp, channels, context, earlier, networks, profile, export)
         hook = plan.learner.hook
         try:
-            if export:
-                _look_at_held_out(plan, channels, learning)
-            _learn(plan, learning, stop)
+            _learn(plan, channels if export else None, learning, stop)
             if export:
                 description = _conclude(job, plan, channels, source, end, started)
         except Exception as error:
@@ -67,14 +65,16 @@ def run(
     return description
 
 
-def _look_at_held_out(plan: Fit, channels: Channels, stop: Stop) -> None:
-    learner = plan.learner
-    preprocessing = learner.preprocessing
-    look_at_held_out(channels, preprocessing, plan.validation_photos, learner.context, stop)
+def _learn(plan: Fit, measured: Channels | None, learning: Stop, stop: Stop) -> None:
+    """Train until `learning` asks to stop. JobError where the clock did before the first epoch.
 
-
-def _learn(plan: Fit, learning: Stop, stop: Stop) -> None:
-    """Train until `learning` asks to stop. JobError where the clock did before the first epoch."""
+    measured: the channels whose held-out photos are needed afterwards.
+    """
+    if measured:
+        learner = plan.learner
+        preprocessing = learner.preprocessing
+        photos = plan.validation_photos
+        look_at_held_out(measured, preprocessing, photos, learner.context, learning)
     fit(plan, learning)
     hp = plan.learner.hyperparameters
     state = plan.state

@@ -67,8 +67,6 @@ def build_artifact(
         lambda: calibrate_artifact(plan, stop), UNCALIBRATED, "temperature"
     )
     description = describe(plan, channels, source, temperature, calibration)
-    if "untrained" in description.provenance:
-        log.warning(description.provenance["untrained"])
     _export(job, plan, channels, description, failed)
     known: dict[str, Answers] = {}  # on the validation photos, by precision
     if hp.quantize and not failed:

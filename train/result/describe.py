@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.metadata
+import logging
 import os
 from collections.abc import Sequence
 
@@ -18,6 +19,8 @@ from train.result.measure import Answers
 STOPPED = "the training was stopped before its first epoch ended"
 UNTRAINED = f"{STOPPED}: this model has learnt nothing, and its answers mean nothing"
 UNCHANGED = f"{STOPPED}: this model is the earlier one, and has learnt nothing new"
+log = logging.getLogger(__name__)
+
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "pillow", "openvino", "onnx", "nncf")
 
 
@@ -78,6 +81,7 @@ def provenance(
         found["earlier"] = source.earlier
     if not plan.state.epoch:
         found["untrained"] = UNCHANGED if source.earlier else UNTRAINED
+        log.warning(found["untrained"])
     return found | {
         "data": {
             "fingerprint": channels.fingerprint,
