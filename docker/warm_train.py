@@ -28,6 +28,7 @@ ONLY_IMPORTED = (
     "scipy.optimize",
     "scipy.stats",
     "smdebug.pytorch",
+    "timm",
     "torch.distributed",
     "torchvision.transforms.v2",
 )

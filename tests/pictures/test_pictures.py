@@ -27,6 +27,6 @@ def test_the_pictures_are_small():
 
 def test_a_source_may_be_a_part_of_a_file():
     assert sources.content("local_test/demo.py::_show").startswith("def _show(")
-    assert "epochs: " in sources.content(sources.HYPERPARAMETERS)
+    assert "trainable: " in sources.content(sources.HYPERPARAMETERS)
     with pytest.raises(KeyError):
         sources.content("local_test/demo.py::_nothing")

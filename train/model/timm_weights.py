@@ -50,7 +50,7 @@ def published_state(architecture: str, tag: str, image_size: int) -> tuple[Weigh
     name = full_name(architecture, tag)
     path = kept_path(name)
     if path.is_file():
-        return safetensors.torch.load_file(path), f"timm's {name} ('{path}')", _digest(path)
+        return safetensors.torch.load_file(path), f"timm's {name} (kept here)", _digest(path)
     wheel = WHEELS.get(name)
     wheel_path = wheel.path() if wheel else None
     if wheel and wheel_path:
@@ -60,8 +60,7 @@ def published_state(architecture: str, tag: str, image_size: int) -> tuple[Weigh
             carried = read_wheel(wheel_path, wheel.sha256, names)
         except WheelError as error:
             raise JobError(str(error)) from error
-        package = wheel.module.replace("_", "-")
-        return carried, f"timm's {name} (package {package})", wheel.sha256
+        return carried, f"timm's {name} (of a package)", wheel.sha256
     state = _from_hub(architecture, tag, image_size, path)
     return state, f"timm's {name} (the hub)", state_digest(state)
 

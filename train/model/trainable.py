@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from artifact.timm_network import BACKBONE
 from train.job import JobError
 
 
@@ -26,8 +27,11 @@ def freeze(network: nn.Module, trainable: str) -> list[nn.Module]:
         first = head_name(network)
     modules = list(network.named_modules())  # a module comes before its children
     names = [name for name, _ in modules]
+    if f"{BACKBONE}.{first}" in names:  # timm's own name of a module
+        first = f"{BACKBONE}.{first}"
     if not first or first not in names:
-        known = ", ".join(name for name, _ in network.named_children())
+        outer = getattr(network, BACKBONE, network)
+        known = ", ".join(name for name, _ in outer.named_children())
         raise JobError(
             f"hyperparameter trainable '{trainable}' is neither head, all "
             f"nor a module of this model; its modules: {known}"
