@@ -30,7 +30,7 @@ PYTEST = $(VENV)/bin/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-lo
 
 .DEFAULT_GOAL := help
 .PHONY: help demo check test test-fast verify mutants fuzz images tune web push local-sagemaker \
-	e2e conformance sbom soak pictures docs bench-serve bench-train bench-tune bench-hook \
+	e2e conformance sbom soak pictures docs bench-serve bench-train bench-tune bench-search bench-hook \
 	bench-profile base lock environment clean FORCE
 
 help: ## Show this list
@@ -127,6 +127,9 @@ bench-train: $(VENV)/.process ## Measure training against a plain torchvision lo
 
 bench-tune: $(VENV)/.process ## Measure a search against a plain torchvision loop; BENCH=options
 	@$(VENV)/bin/python -m bench.tune $(BENCH)
+
+bench-search: $(VENV)/.process ## Compare searches on recorded real trainings; BENCH=options
+	@$(VENV)/bin/python -m bench.search $(BENCH)
 
 bench-hook: $(VENV)/.process ## Measure what smdebug's hook costs a training step; BENCH=options
 	@$(VENV)/bin/python -m bench.hook_cost $(BENCH)

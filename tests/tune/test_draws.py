@@ -136,7 +136,7 @@ def test_the_pruner_follows_the_strategy():
     assert isinstance(hyperband, optuna.pruners.HyperbandPruner)
     assert hyperband._min_resource == 2
     assert hyperband._max_resource == 9
-    assert hyperband._reduction_factor == 3
+    assert hyperband._reduction_factor == 2
     rule = make_pruner(tuning(early_stopping="Auto"))
     assert isinstance(rule, MedianRule)
     assert rule.maximize
