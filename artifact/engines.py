@@ -1,4 +1,7 @@
-"""Opens the engine that runs a model: `run(uint8[N, H, W, 3]) -> float32[N, classes]`.
+"""Opens the engine that runs a model: `run(uint8[N, H, W, 3]) -> float32[N, columns]`.
+
+The columns are the probabilities of the classes. Where model.json has `known`, one more comes last:
+the photo's distance from all that the training has seen (artifact/class_means.py).
 
 The caller does not know which engine it gets. Each has a `name`, the `precision` that it really
 runs, and `max_batch`, the number of photos that it likes to get at once; `close` frees its memory.
@@ -74,7 +77,10 @@ def warm(engine: "OpenVINOEngine | TorchEngine", description: Description) -> No
     shape = (1, size, size, 3)
     samples = np.arange(math.prod(shape)) % 256  # all values: a fault may hide behind zeros
     for pixels in (np.zeros(shape, np.uint8), samples.astype(np.uint8).reshape(shape)):
-        check_probabilities(engine.run(pixels), description.multi_label)
+        answers = engine.run(pixels)
+        check_probabilities(answers[:, : len(description.classes)], description.multi_label)
+        if not np.isfinite(answers).all():
+            raise ArtifactError("answers with a distance that is not a number; train it again")
 
 
 def check_probabilities(answers: NDArray[np.float32], multi_label: bool) -> None:
@@ -145,6 +151,7 @@ def _openvino_engine(
     size = description.preprocessing.crop
     _check_fits(path, "pixels", engine.input_shape, (size, size, 3))
     _check_fits(path, "classes", engine.classes, len(description.classes))
+    _check_fits(path, "columns of answers", engine.columns, description.columns)
     return engine
 
 

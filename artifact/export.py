@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import warnings
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
@@ -18,12 +19,14 @@ import safetensors.torch
 import torch
 from numpy.typing import NDArray
 
+from artifact.class_means import with_distance, write_class_means
 from artifact.engines import open_engine
 from artifact.model import (
     DESCRIPTION_FILE,
     GRAPH_FILE,
     INT8_FILE,
     INT8_WEIGHTS_FILE,
+    KNOWN_FILE,
     WEIGHTS_FILE,
     Description,
     atomic_file,
@@ -44,23 +47,31 @@ class ExportError(RuntimeError):
     """The artifact does not answer as the trained network does."""
 
 
+# What an artifact may hold beside its weights and its graph.
+OPTIONAL_FILES = (INT8_FILE, INT8_WEIGHTS_FILE, KNOWN_FILE)
+
+
 def export(
-    network: torch.nn.Module, description: Description, directory: Path, samples: Photos
+    network: torch.nn.Module,
+    description: Description,
+    directory: Path,
+    samples: Photos,
+    means: torch.Tensor | None = None,
 ) -> float:
     """Write weights, graph and model.json to a directory, and check the loaded artifact.
 
-    samples: photos for the check, uint8 [N, S, S, 3], N >= 1. Returns the largest difference of a
-    probability. Raises ExportError when that is above TOLERANCE, OSError when the directory cannot
+    samples: photos for the check, uint8 [N, S, S, 3], N >= 1. means: of artifact.class_means, where
+    the description has a score. Returns the largest difference of a probability or score. Raises ExportError when that is above TOLERANCE, OSError when the directory cannot
     take the files; no half artifact is left then.
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     # a reader must never pair the model.json of an earlier training with the new graph
-    for name in (DESCRIPTION_FILE, INT8_FILE, INT8_WEIGHTS_FILE):
+    for name in (DESCRIPTION_FILE, *OPTIONAL_FILES):
         (directory / name).unlink(missing_ok=True)
     discard_unfinished(directory)
     try:
-        return _export(network, description, directory, samples)
+        return _export(network, description, directory, samples, means)
     except BaseException:
         # half an artifact is useless, and takes the disk's last bytes
         remove_artifact(directory)
@@ -70,29 +81,49 @@ def export(
 def remove_artifact(directory: Path) -> None:
     """Remove the artifact's files, whole or half, as far as possible; other files stay."""
     with contextlib.suppress(OSError):
-        for name in (DESCRIPTION_FILE, INT8_FILE, INT8_WEIGHTS_FILE, GRAPH_FILE, WEIGHTS_FILE):
+        for name in (DESCRIPTION_FILE, *OPTIONAL_FILES, GRAPH_FILE, WEIGHTS_FILE):
             (Path(directory) / name).unlink(missing_ok=True)
         discard_unfinished(directory)
 
 
 def _export(
-    network: torch.nn.Module, description: Description, directory: Path, samples: Photos
+    network: torch.nn.Module,
+    description: Description,
+    directory: Path,
+    samples: Photos,
+    means: torch.Tensor | None,
 ) -> float:
     model = Probabilities.of(network, description).cpu().eval()
+    weights = network.state_dict()
+    with with_distance(network, means):
+        difference = _written(model, weights, description, directory, samples)
+    if means is not None:
+        write_class_means(directory, means.cpu())
+    # last: without it no reader takes the folder as an artifact
+    write_description(directory, description)
+    return difference
+
+
+def _written(
+    model: Probabilities,
+    weights: Mapping[str, torch.Tensor],
+    description: Description,
+    directory: Path,
+    samples: Photos,
+) -> float:
+    """Write weights and graph; the largest difference of the graph's answers from the model's."""
     # half a gigabyte each, for VGG: the disk takes one file while the other is made
     with ThreadPoolExecutor(1) as writer:
-        weights = writer.submit(_write_weights, network, directory / WEIGHTS_FILE)
+        written = writer.submit(_write_weights, weights, directory / WEIGHTS_FILE)
         with atomic_file(directory / GRAPH_FILE) as file:
             write_graph(model, samples[:1], file)
-        weights.result()
+        written.result()
     difference = _difference(model, description, directory, samples)
     if not difference <= TOLERANCE:  # nan, too
         raise ExportError(
             f"the exported graph's probabilities differ from the network's by {difference:.3g} "
             f"on {len(samples)} photos (at most {TOLERANCE} is rounding); no model.json was written"
         )
-    # last: without it no reader takes the folder as an artifact
-    write_description(directory, description)
     return difference
 
 
@@ -130,8 +161,8 @@ def _check_pool(
         )
 
 
-def _write_weights(network: torch.nn.Module, path: Path) -> None:
-    state = {name: value.contiguous() for name, value in network.state_dict().items()}
+def _write_weights(weights: Mapping[str, torch.Tensor], path: Path) -> None:
+    state = {name: value.contiguous() for name, value in weights.items()}
     with atomic_file(path) as file:
         try:
             safetensors.torch.save_file(state, file.name)
@@ -143,8 +174,23 @@ def _write_weights(network: torch.nn.Module, path: Path) -> None:
             raise OSError(int(code[1]), os.strerror(int(code[1])), str(path)) from error
 
 
+class _Outputs(torch.nn.Module):
+    """The model with an output for the probabilities, and one for the distance where it has it."""
+
+    def __init__(self, model: Probabilities):
+        super().__init__()
+        self.model = model
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
+        answers: torch.Tensor = self.model(pixels)
+        if not self.model.has_distance:
+            return answers
+        return answers[:, :-1], answers[:, -1:]
+
+
 def write_graph(model: Probabilities, sample: Photos, file: BinaryIO) -> None:
     """Write a model's ONNX graph to a file, batch size left open. sample: uint8 [1, S, S, 3]."""
+    names = ["probabilities", "distance"][: 1 + model.has_distance]
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     fused_attention = torch.backends.mha.get_fastpath_enabled()
     # the fused kernel has no counterpart in ONNX; its parts have
@@ -153,14 +199,14 @@ def write_graph(model: Probabilities, sample: Photos, file: BinaryIO) -> None:
         # the exporter warns of its successor and of traced constants; the check on photos decides
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            model,
+            _Outputs(model).eval(),
             (torch.from_numpy(sample.copy()),),
             file,  # type: ignore[arg-type]  # dynamo=False takes files; the type is of dynamo=True
             opset_version=OPSET,
             dynamo=False,
             input_names=["pixels"],
-            output_names=["probabilities"],
-            dynamic_axes={"pixels": {0: "batch"}, "probabilities": {0: "batch"}},
+            output_names=names,
+            dynamic_axes={name: {0: "batch"} for name in ("pixels", *names)},
         )
     torch.backends.mha.set_fastpath_enabled(fused_attention)
 
@@ -168,7 +214,7 @@ def write_graph(model: Probabilities, sample: Photos, file: BinaryIO) -> None:
 def _difference(
     model: Probabilities, description: Description, directory: Path, samples: Photos
 ) -> float:
-    """The largest difference of a probability between the artifact and the model."""
+    """The largest difference of a probability or score between the artifact and the model."""
     engine = open_engine(directory, description, "f32")
     answers = engine.run(samples)
     engine.close()

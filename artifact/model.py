@@ -5,6 +5,9 @@
     model.int8.xml     the graph quantized to int8 (OpenVINO), with model.int8.bin;
                        only where its accuracy passed the gate
     model.safetensors  the weights, to train again from and for engines that rebuild the network
+    model.known.safetensors
+                       the classes' mean features, for the score behind `known`; the graphs hold
+                       them, too. Without it answers have no `known`
 
 It knows nothing of engines or torch: `artifact.export` makes the graph, `artifact.engines` runs it.
 """
@@ -31,6 +34,7 @@ GRAPH_FILE = "model.onnx"
 INT8_FILE = "model.int8.xml"
 INT8_WEIGHTS_FILE = "model.int8.bin"
 WEIGHTS_FILE = "model.safetensors"
+KNOWN_FILE = "model.known.safetensors"
 TEMPORARY_SUFFIX = ".slipway-tmp"
 DESCRIPTION_BYTES = 32_000_000  # of model.json; 50,000 classes take about one
 SHOWN_FILES = 10  # in a sentence
@@ -67,7 +71,9 @@ class Description:
     whether the int8 model was `kept`, and the accuracies that decided it; empty without the test.
     calibration: the error of the probabilities before and after the temperature; empty without a
     temperature. provenance: hyperparameters, first weights, counts of the photos, versions of the
-    packages, the commit, and `untrained` with the reason where no epoch was done. format_version:
+    packages, the commit, and `untrained` with the reason where no epoch was done. known: the score
+    that tells photos like the training's from others, and its `threshold`, above which a photo is
+    not known; empty without a score. format_version:
     version of this format.
     """
 
@@ -81,8 +87,14 @@ class Description:
     quantization: Json = field(default_factory=dict)
     calibration: Json = field(default_factory=dict)
     provenance: Json = field(default_factory=dict)
+    known: Json = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
     flip_average: bool = False
+
+    @property
+    def columns(self) -> int:
+        """Of an engine's answers: one for each class, and a last one for the score."""
+        return len(self.classes) + bool(self.known)
 
 
 def write_description(directory: Path, description: Description) -> None:
@@ -169,9 +181,20 @@ def _check_fields(path: Path, values: Json) -> None:
         raise ArtifactError(
             f"'{path}' has classes {classes!r}; expected a list of two or more different names"
         )
-    for name in ("quantization", "calibration"):
+    for name in ("quantization", "calibration", "known"):
         if not isinstance(values.get(name, {}), dict):
             raise ArtifactError(f"'{path}' has {name} {values[name]!r}; expected an object")
+    _check_known(path, values.get("known", {}))
+
+
+def _check_known(path: Path, known: Json) -> None:
+    threshold = known.get("threshold", 0.0 if not known else None)
+    number = isinstance(threshold, int | float) and not isinstance(threshold, bool)
+    if not number or not math.isfinite(threshold):
+        raise ArtifactError(
+            f"'{path}' has a value that does not work: threshold {threshold!r} of known; "
+            "expected a number"
+        )
 
 
 def _are_class_names(classes: object) -> bool:

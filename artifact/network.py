@@ -159,6 +159,8 @@ class Probabilities(nn.Module):
 
     They sum to 1; with multi_label each is independent of the others. flip_average: the logits are
     the mean of those of the photo and of its mirror image.
+    has_distance: the network's last column is the distance of artifact.class_means, which comes out
+    last, too, as it is.
     """
 
     def __init__(
@@ -168,11 +170,13 @@ class Probabilities(nn.Module):
         temperature: float = 1.0,
         multi_label: bool = False,
         flip_average: bool = False,
+        has_distance: bool = False,
     ):
         super().__init__()
         self.network = network
         self.multi_label = multi_label
         self.flip_average = flip_average
+        self.has_distance = has_distance
         self.temperature = temperature
         self.normalize = Normalize(preprocessing)
 
@@ -185,14 +189,21 @@ class Probabilities(nn.Module):
             description.temperature,
             description.multi_label,
             description.flip_average,
+            has_distance=bool(description.known),
         )
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         samples = pixels.permute(0, 3, 1, 2).float()  # to [N, 3, S, S]
         normal = self.normalize(samples)
-        logits = self.network(normal)
+        answers: torch.Tensor = self.network(normal)
+        logits = answers[:, :-1] if self.has_distance else answers
         if self.flip_average:
-            logits = (logits + self.network(normal.flip(3))) / 2
+            mirrored = self.network(normal.flip(3))
+            logits = (logits + (mirrored[:, :-1] if self.has_distance else mirrored)) / 2
+        found = self._probabilities(logits)
+        return torch.cat([found, answers[:, -1:]], 1) if self.has_distance else found
+
+    def _probabilities(self, logits: torch.Tensor) -> torch.Tensor:
         logits = logits / self.temperature
         if self.multi_label:
             return torch.sigmoid(logits)

@@ -89,6 +89,8 @@ class OpenVINOEngine:
             _, *shape = model.inputs[0].partial_shape
             self.input_shape = tuple(dimension.get_length() for dimension in shape)
             self.classes: int = model.outputs[0].partial_shape[1].get_length()
+            widths = [output.partial_shape[1].get_length() for output in model.outputs]
+            self.columns: int = sum(widths)
             model.reshape([1, *self.input_shape])
             compiled = core.compile_model(model, "CPU", {**settings, "PERFORMANCE_HINT": "LATENCY"})
         except (RuntimeError, IndexError) as error:
@@ -119,7 +121,7 @@ class OpenVINOEngine:
         return max(1, len(self._streams))
 
     def run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Probabilities, float32 [N, classes], of pixels, uint8 [N, H, W, 3].
+        """Answers, float32 [N, columns], to pixels, uint8 [N, H, W, 3]: all outputs, in order.
 
         Raises ValueError for other pixels, RuntimeError once closed.
         """
@@ -128,7 +130,7 @@ class OpenVINOEngine:
                 f"expected uint8 pixels [N, {', '.join(map(str, self.input_shape))}], "
                 f"found {pixels.dtype} {list(pixels.shape)}"
             )
-        answers = np.empty((len(pixels), self.classes), np.float32)
+        answers = np.empty((len(pixels), self.columns), np.float32)
         start = 0
         while start < len(pixels):
             with self._turn:  # per group, so that other callers get their turns in between
@@ -137,7 +139,8 @@ class OpenVINOEngine:
                     request.start_async([pixels[index : index + 1]])
                 for index, request in enumerate(requests, start):
                     request.wait()
-                    answers[index] = request.get_output_tensor().data[0]
+                    outputs = [tensor.data[0] for tensor in request.output_tensors]
+                    answers[index] = np.concatenate(outputs)
             start += len(requests)
         return answers
 

@@ -69,7 +69,7 @@ class TorchEngine:
 
         size = description.preprocessing.crop
         self.input_shape = (size, size, 3)
-        self.classes = len(description.classes)
+        self.columns = description.columns
         self._turn = threading.Lock()
         self._device = _started(device)
         self._buckets: BatchBuckets | None = None
@@ -88,7 +88,7 @@ class TorchEngine:
         self.max_batch = buckets.sizes[-1]
 
     def run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Probabilities, float32 [N, classes], of pixels, uint8 [N, H, W, 3], for any N.
+        """Answers, float32 [N, columns], to pixels, uint8 [N, H, W, 3], for any N.
 
         Raises RuntimeError once the engine is closed; DeviceMemoryError where a model that runs
         without graphs finds no memory.
@@ -100,7 +100,7 @@ class TorchEngine:
                 f"expected uint8 pixels [N, {', '.join(map(str, self.input_shape))}], "
                 f"found {pixels.dtype} {list(pixels.shape)}"
             )
-        answers = np.empty((len(pixels), self.classes), np.float32)
+        answers = np.empty((len(pixels), self.columns), np.float32)
         for start in range(0, len(pixels), self.max_batch):
             chunk = slice(start, start + self.max_batch)
             with self._turn, torch.inference_mode():

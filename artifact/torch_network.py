@@ -6,6 +6,7 @@ import safetensors
 import safetensors.torch
 import torch
 
+from artifact.class_means import add_distance, read_class_means
 from artifact.model import WEIGHTS_FILE, ArtifactError, Description
 from artifact.network import build, put_values
 
@@ -38,6 +39,8 @@ def load_network(
         raise ArtifactError(
             f"'{path}' does not fit model.json, which says {expected} ({' '.join(lines[:2])[:300]})"
         ) from error
+    if description.known:
+        add_distance(network, read_class_means(directory, description))
     return network.to(device, torch.float32).eval()
 
 

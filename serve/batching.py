@@ -22,7 +22,7 @@ OUTLIER = 10  # times the average: a longer run counts as this long
 log = logging.getLogger(__name__)
 
 Pixels = NDArray[np.uint8]
-Probabilities = NDArray[np.float32]
+Answer = NDArray[np.float32]  # [columns]
 
 
 class Engine(Protocol):
@@ -31,8 +31,8 @@ class Engine(Protocol):
     @property
     def max_batch(self) -> int: ...
 
-    def run(self, pixels: Pixels) -> Probabilities:
-        """uint8 [N, H, W, 3] to float32 [N, classes]."""
+    def run(self, pixels: Pixels) -> NDArray[np.float32]:
+        """uint8 [N, H, W, 3] to float32 [N, columns]."""
 
     def close(self) -> None: ...
 
@@ -43,11 +43,11 @@ class EngineDead(RuntimeError):
 
 @dataclass
 class _Queued:
-    """A photo in the queue: uint8 [H, W, 3], and the future of its float32 [classes]."""
+    """A photo in the queue: uint8 [H, W, 3], and the future of its float32 [columns]."""
 
     pixels: Pixels
     state: RequestState
-    future: "Future[Probabilities]" = field(default_factory=Future)
+    future: "Future[Answer]" = field(default_factory=Future)
     since: float = field(default_factory=time.monotonic)
 
 
@@ -106,8 +106,8 @@ class Batcher(Admission):
                 self._coming -= 1
                 self._changed.notify()
 
-    def submit(self, pixels: Pixels, state: RequestState) -> "Future[Probabilities]":
-        """The future probabilities, float32 [classes], of one photo, uint8 [H, W, 3]."""
+    def submit(self, pixels: Pixels, state: RequestState) -> "Future[Answer]":
+        """The future answer, float32 [columns], to one photo, uint8 [H, W, 3]."""
         entry = _Queued(pixels, state)
         with self._changed:
             self._check()

@@ -245,6 +245,11 @@ SCHEMAS = {
                 "items": {"type": "string"},
                 "description": "Of a multi-label model: all above one half",
             },
+            "known": {
+                "type": "boolean",
+                "description": "False for a photo unlike all that the training has seen; "
+                "left out by models that do not know",
+            },
             "error": {
                 "type": "string",
                 "description": "In batch transform: why this record has no answer",

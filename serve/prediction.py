@@ -18,7 +18,8 @@ class Label(TypedDict):
 class Prediction(TypedDict, total=False):
     """label and probability: of the best class. top: the most probable classes, best first.
 
-    labels: of a multi-label model, all classes above one half. error: in batch transform, and then
+    labels: of a multi-label model, all classes above one half. known: false for a photo unlike all
+    that the training has seen; left out for artifacts without such a score. error: in batch transform, and then
     alone: why this record has no answer.
     """
 
@@ -26,6 +27,7 @@ class Prediction(TypedDict, total=False):
     probability: float
     top: list[Label]
     labels: list[str]
+    known: bool
     error: str
 
 

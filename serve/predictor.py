@@ -20,7 +20,7 @@ from artifact.photo_bounds import photo_header
 from artifact.photo_formats import PhotoHeader
 from artifact.preprocessing import PhotoError, decode
 from serve.admission import DecodingQueue
-from serve.batching import Batcher, Pixels, Probabilities
+from serve.batching import Answer, Batcher, Pixels
 from serve.prediction import Prediction
 from serve.request_state import RequestState, TooManyPhotos
 
@@ -146,16 +146,16 @@ class Predictor:
 
     def _started(
         self, photos: Sequence[Checked], state: RequestState
-    ) -> Iterator["Future[Probabilities]"]:
+    ) -> Iterator["Future[Answer]"]:
         """Each photo's future, in order; a few photos are under way ahead of the caller."""
-        ahead: collections.deque[Future[Probabilities]] = collections.deque()
+        ahead: collections.deque[Future[Answer]] = collections.deque()
         for photo in photos:
             if len(ahead) >= WINDOW + self.engine.max_batch:
                 yield ahead.popleft()
             ahead.append(self._start(photo, state))
         yield from ahead
 
-    def _start(self, photo: Checked, state: RequestState) -> "Future[Probabilities]":
+    def _start(self, photo: Checked, state: RequestState) -> "Future[Answer]":
         state.check()
         try:
             if isinstance(photo, Exception):
@@ -163,12 +163,12 @@ class Predictor:
             with self.batcher.coming():
                 return self.batcher.submit(self._pixels(*photo, state), state)
         except ValueError as error:  # of this photo alone
-            future: Future[Probabilities] = Future()
+            future: Future[Answer] = Future()
             future.set_exception(error)
             return future
 
     def _answer(
-        self, future: "Future[Probabilities]", where: str, top_k: int, tolerant: bool
+        self, future: "Future[Answer]", where: str, top_k: int, tolerant: bool
     ) -> Prediction:
         try:
             return self._named(future.result(), top_k)
@@ -185,11 +185,12 @@ class Predictor:
             finally:
                 state.add("decode", time.monotonic() - started)
 
-    def _named(self, probabilities: Probabilities, top_k: int) -> Prediction:
-        """A prediction from float32 [classes]."""
-        if not np.isfinite(probabilities).all():
+    def _named(self, columns: Answer, top_k: int) -> Prediction:
+        """A prediction from float32 [columns]."""
+        if not np.isfinite(columns).all():
             raise RuntimeError("the model's probabilities are not all numbers")
         classes = self.description.classes
+        probabilities = columns[: len(classes)]
         best = np.argsort(-probabilities, kind="stable")[:top_k]
         answer: Prediction = {
             "label": classes[best[0]],
@@ -205,6 +206,8 @@ class Predictor:
                 for name, probability in zip(classes, probabilities, strict=True)
                 if probability > 0.5
             ]
+        if self.description.known:
+            answer["known"] = bool(columns[-1] <= self.description.known["threshold"])
         return answer
 
 

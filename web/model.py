@@ -21,13 +21,14 @@ class Prediction(TypedDict, total=False):
     """One photo's answer, as /invocations gives it. label and probability: of the best class.
 
     top: the most probable classes, best first. labels: of a multi-label model, all classes above
-    one half.
+    one half. known: false for a photo unlike all that the training has seen, where the model says.
     """
 
     label: str
     probability: float
     top: list[Label]
     labels: list[str]
+    known: bool
 
 
 @dataclass(frozen=True)

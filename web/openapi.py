@@ -168,9 +168,15 @@ SCHEMAS: Json = {
             "items": _TEXT,
             "description": "Of a multi-label model: all above one half",
         },
+        known={
+            "type": "boolean",
+            "description": "False for a photo unlike all that the training has seen; "
+            "left out by models that do not know",
+        },
         sure={
             "type": "boolean",
-            "description": "False where the calibrated probability is too low to go by",
+            "description": "False where the calibrated probability is too low to go by, "
+            "or the photo is not known",
         },
     ),
     "WebSample": _object("label name b64", label=_TEXT, name=_TEXT, b64=_BASE64),

@@ -89,7 +89,10 @@ class Site:
     def _classify(self, request: Request) -> Answer:
         asked = classify_request_of(request)
         prediction = self._model.classify(asked.photo, asked.kind, asked.top_k)
-        return json_answer({**prediction, "sure": prediction["probability"] >= self._sure_from})
+        # a model may be sure of a photo of something that it has never seen
+        known = prediction.get("known", True)
+        sure = known and prediction["probability"] >= self._sure_from
+        return json_answer({**prediction, "sure": sure})
 
     def _sample(self, request: Request) -> Answer:
         sample = bare_sample(self._model)

@@ -29,7 +29,7 @@ def main() -> None:
             reference = ours(pixels[None]).argmax().item()
         peer = model.probabilities(model.decode(path.read_bytes())).argmax().item()
         name = str(path.relative_to(sys.argv[1]))
-        own = engine.run(pixels.numpy()[None])[0].argmax()
+        own = engine.run(pixels.numpy()[None])[0, : len(description.classes)].argmax()
         labels[name] = {
             "reference": model.classes[reference],
             "engine": model.classes[own],

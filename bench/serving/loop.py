@@ -22,11 +22,12 @@ PHOTOS = Path("/photos")
 
 def main(precision: str, seconds: float) -> None:
     description = read_description(MODEL)
+    classes = len(description.classes)
     engine = open_engine(MODEL, description, precision)
 
     def answer(photo: bytes) -> int:
         pixels: NDArray[np.uint8] = description.preprocessing.pixels(decode(photo))
-        return int(engine.run(pixels[None])[0].argmax())
+        return int(engine.run(pixels[None])[0, :classes].argmax())
 
     photos = {}
     labels = {}

@@ -48,6 +48,7 @@ def test_what_is_written_is_read_back(tmp_path):
         {"kept": False},
         {"photos": 3},
         {"seed": 0},
+        {"threshold": 0.3},
     )
     write_description(tmp_path, description)
     write_atomically(tmp_path / "model.onnx", b"graph")
@@ -66,6 +67,9 @@ def test_what_is_written_is_read_back(tmp_path):
         (lambda v: v.update(classes=[["a"], "b"]), "different names"),
         (lambda v: v.update(head=None), "does not work"),
         (lambda v: v.update(temperature="hot"), "does not work"),
+        (lambda v: v.update(known=[1]), "expected an object"),
+        (lambda v: v.update(known={"score": "distance"}), "threshold None"),
+        (lambda v: v.update(known={"threshold": "far"}), "threshold 'far'"),
         (lambda v: v["preprocessing"].update(crop=999), "crop"),
         (lambda v: v["preprocessing"].update(blur=1), "blur"),
     ],

@@ -155,7 +155,7 @@ def test_the_file_and_the_threads_of_a_precision(
 
     def engine(path: Path, *arguments: object) -> SimpleNamespace:
         opened.append((path.name, *arguments))
-        return SimpleNamespace(input_shape=(32, 32, 3), classes=3, run=run)
+        return SimpleNamespace(input_shape=(32, 32, 3), classes=3, columns=3, run=run)
 
     monkeypatch.setattr(engines, "OpenVINOEngine", engine)
     # A processor that has everything.

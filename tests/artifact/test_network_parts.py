@@ -160,7 +160,7 @@ def test_the_systems_error_is_found_in_the_librarys(tmp_path, monkeypatch, text,
 
     monkeypatch.setattr(safetensors.torch, "save_file", failing)
     with pytest.raises(error, match=words) as caught:
-        exporting._write_weights(nn.Linear(1, 1), tmp_path / "weights")
+        exporting._write_weights(nn.Linear(1, 1).state_dict(), tmp_path / "weights")
     if isinstance(caught.value, OSError):
         assert caught.value.errno == errno.ENOSPC
         assert caught.value.filename == str(tmp_path / "weights")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from artifact.engines import best_precision, open_engine
@@ -30,6 +31,8 @@ from train.learning.objective import multi_hot
 from train.model.weights import Source
 from train.result.calibration import calibrate
 from train.result.describe import describe, with_accuracy
+from train.result.features import read_features
+from train.result.known import fit_known
 from train.result.measure import Answers, measure
 from train.result.output_files import write_output_files
 from train.stop import Stop
@@ -66,8 +69,10 @@ def build_artifact(
     temperature, calibration = attempt(
         lambda: calibrate_artifact(plan, stop), UNCALIBRATED, "temperature"
     )
-    description = describe(plan, channels, source, temperature, calibration)
-    _export(job, plan, channels, description, failed)
+    features = {} if failed else read_features(plan, channels, stop)
+    score = fit_known(features)
+    description = describe(plan, channels, source, temperature, calibration, score.figures)
+    _export(job, plan, channels, description, failed, score.means)
     known: dict[str, Answers] = {}  # on the validation photos, by precision
     if hp.quantize and not failed:
         description = _quantize(job, description, plan, channels, stop, known)
@@ -173,18 +178,23 @@ def calibrate_artifact(plan: Fit, stop: Callable[[], bool]) -> tuple[float, dict
 
 
 def _export(
-    job: Job, plan: Fit, channels: Channels, description: Description, failed: bool
+    job: Job,
+    plan: Fit,
+    channels: Channels,
+    description: Description,
+    failed: bool,
+    means: torch.Tensor | None,
 ) -> None:
     samples = _samples(channels, description.preprocessing, failed)
     try:
-        difference = export(plan.learner.network, description, job.model, samples)
+        difference = export(plan.learner.network, description, job.model, samples, means)
     except Exception as error:
         # The artifact is worth more than an older checkpoint, which may lie on the same disk.
         state = plan.state
         if not disk_full(error) or not give_up_older(job.checkpoints, plan.identity, state.epoch):
             raise
         log.info("the disk is full: older checkpoints were removed to make room for the artifact")
-        difference = export(plan.learner.network, description, job.model, samples)
+        difference = export(plan.learner.network, description, job.model, samples, means)
     plan.exported = True
     log.info(
         "artifact: %s, probabilities within %.2g of the network's on %d photos",

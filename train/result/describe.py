@@ -25,7 +25,12 @@ PACKAGES = ("torch", "torchvision", "timm", "numpy", "pillow", "openvino", "onnx
 
 
 def describe(
-    plan: Fit, channels: Channels, source: Source, temperature: float, calibration: dict[str, float]
+    plan: Fit,
+    channels: Channels,
+    source: Source,
+    temperature: float,
+    calibration: dict[str, float],
+    known: dict[str, object],
 ) -> Description:
     """The description of the trained network, before its artifact is measured."""
     hp = plan.learner.hyperparameters
@@ -37,6 +42,7 @@ def describe(
         hp.multi_label,
         temperature=temperature,
         calibration=calibration,
+        known=known,
         provenance=provenance(hp, channels, source, plan),
         flip_average=hp.flip_average,
     )

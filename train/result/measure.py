@@ -36,6 +36,7 @@ class Answers:
     multi_label: bool
     precision: str  # of the engine
     engine_ms: float = 0.0  # of one core, per photo
+    known: torch.Tensor | None = None  # bool [N]; None without a score
 
     def accuracy(self) -> float:
         """Share of photos that are answered correctly."""
@@ -95,8 +96,8 @@ def measure(
     None when `stop` was true before the last photo. PhotoError for a photo that cannot be read.
     """
     classes = len(description.classes)
-    answers: list[NDArray[np.float32]] = [np.empty((0, classes), np.float32)]
     costs: list[float] = []  # seconds of one core, per photo
+    answers: list[NDArray[np.float32]] = [np.empty((0, description.columns), np.float32)]
     progress = Progress(f"measuring on the {channel} channel in {engine.precision}", len(labels))
     for indices, pixels in photos.batches(in_order(len(labels), AT_ONCE)):
         if stop():
@@ -105,13 +106,18 @@ def measure(
         answers.append(engine.run(pixels))
         costs.append((time.process_time() - started) / len(pixels))
         progress.add(len(indices))
+    columns = torch.from_numpy(np.concatenate(answers))
+    known = None
+    if description.known:
+        known = columns[:, -1] <= description.known["threshold"]
     return Answers(
         channel,
         photos.paths,
-        torch.from_numpy(np.concatenate(answers)),
+        columns[:, :classes],
         multi_hot(padded(labels, classes), classes),
         description.multi_label,
         engine.precision,
         # Other photos are decoded beside most runs: the least disturbed one counts.
         1000 * min(costs, default=0.0),
+        known,
     )

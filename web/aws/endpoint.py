@@ -216,6 +216,8 @@ def prediction_in(text: bytes) -> Prediction:
         }
         if "labels" in found:
             prediction["labels"] = found["labels"]
+        if "known" in found:
+            prediction["known"] = bool(found["known"])
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise Failure(
             502,

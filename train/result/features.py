@@ -1,0 +1,72 @@
+"""What the trained network sees in each photo: its head's inputs, of all channels, at the end."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from train.data.channels import Channels, Photos
+from train.data.loader import PixelLoader
+from train.data.photos import PhotoArrays
+from train.learning.fit import Fit
+from train.learning.linear_head import head_inputs, head_of
+from train.learning.loop import Learner, Loader
+from train.learning.objective import multi_hot, padded
+
+
+@dataclass(frozen=True)
+class Features:
+    """Those of one channel's photos, on the CPU."""
+
+    channel: str
+    paths: Sequence[Path]  # [N]
+    rows: torch.Tensor  # float32 [N, D]
+    targets: torch.Tensor  # float32 [N, classes]
+
+
+def read_features(plan: Fit, channels: Channels, stop: Callable[[], bool]) -> dict[str, Features]:
+    """By channel, without empty ones; none when stopped, and for a head that is a convolution.
+
+    A frozen backbone's kept features are read, not computed. PhotoError, OSError.
+    """
+    learner = plan.learner
+    if not isinstance(_first_layer(head_of(learner.network)), nn.Linear):
+        return {}
+    loaders: dict[str, tuple[Photos, Loader]] = {
+        "train": (channels.train, _as_it_is(learner, plan.train, channels.train)),
+        "validation": (channels.validation, plan.validation),
+        "test": (channels.test, _pixels(learner, channels.test)),
+    }
+    found: dict[str, Features] = {}
+    for channel, (photos, loader) in loaders.items():
+        if not len(photos):
+            continue
+        module = learner.network if isinstance(loader, PixelLoader) else learner.trainable_part
+        rows = head_inputs(learner, loader, stop, module)
+        if rows is None:
+            return {}
+        targets = multi_hot(padded(photos.labels, learner.classes), learner.classes)
+        found[channel] = Features(channel, photos.paths, rows.cpu(), targets)
+    return found
+
+
+def _as_it_is(learner: Learner, loader: Loader, photos: Photos) -> Loader:
+    """A loader of the same photos that draws nothing; kept features stay as they are."""
+    if not isinstance(loader, PixelLoader):
+        return loader
+    if not loader.preset and loader.side == learner.preprocessing.crop:
+        return loader
+    return _pixels(learner, photos)
+
+
+def _pixels(learner: Learner, photos: Photos) -> PixelLoader:
+    """Photos as the artifact sizes them. They are read once, so that none stays in memory."""
+    preprocessing = learner.preprocessing
+    arrays = PhotoArrays(photos.paths, preprocessing.pixels, preprocessing.crop, keep=False)
+    return PixelLoader(arrays, learner.normalize, learner.device, preprocessing.crop)
+
+
+def _first_layer(head: nn.Module) -> nn.Module:
+    return head[0] if isinstance(head, nn.Sequential) else head
