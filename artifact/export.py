@@ -61,8 +61,9 @@ def export(
     """Write weights, graph and model.json to a directory, and check the loaded artifact.
 
     samples: photos for the check, uint8 [N, S, S, 3], N >= 1. means: of artifact.class_means, where
-    the description has a score. Returns the largest difference of a probability or score. Raises ExportError when that is above TOLERANCE, OSError when the directory cannot
-    take the files; no half artifact is left then.
+    the description has a score. Returns the largest difference of a probability or score. Raises
+    ExportError when that is above TOLERANCE, OSError when the directory cannot take the files; no
+    half artifact is left then.
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)

@@ -188,7 +188,9 @@ def _check_fields(path: Path, values: Json) -> None:
 
 
 def _check_known(path: Path, known: Json) -> None:
-    threshold = known.get("threshold", 0.0 if not known else None)
+    if not known:
+        return
+    threshold: Any = known.get("threshold")
     number = isinstance(threshold, int | float) and not isinstance(threshold, bool)
     if not number or not math.isfinite(threshold):
         raise ArtifactError(

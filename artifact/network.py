@@ -196,12 +196,14 @@ class Probabilities(nn.Module):
         samples = pixels.permute(0, 3, 1, 2).float()  # to [N, 3, S, S]
         normal = self.normalize(samples)
         answers: torch.Tensor = self.network(normal)
-        logits = answers[:, :-1] if self.has_distance else answers
         if self.flip_average:
-            mirrored = self.network(normal.flip(3))
-            logits = (logits + (mirrored[:, :-1] if self.has_distance else mirrored)) / 2
-        found = self._probabilities(logits)
-        return torch.cat([found, answers[:, -1:]], 1) if self.has_distance else found
+            mean = (answers + self.network(normal.flip(3))) / 2
+        else:
+            mean = answers
+        if not self.has_distance:
+            return self._probabilities(mean)
+        # the distance of the photo alone, as its threshold was measured
+        return torch.cat([self._probabilities(mean[:, :-1]), answers[:, -1:]], 1)
 
     def _probabilities(self, logits: torch.Tensor) -> torch.Tensor:
         logits = logits / self.temperature

@@ -19,8 +19,8 @@ class Prediction(TypedDict, total=False):
     """label and probability: of the best class. top: the most probable classes, best first.
 
     labels: of a multi-label model, all classes above one half. known: false for a photo unlike all
-    that the training has seen; left out for artifacts without such a score. error: in batch transform, and then
-    alone: why this record has no answer.
+    that the training has seen; left out for artifacts without such a score. error: in batch
+    transform, and then alone: why this record has no answer.
     """
 
     label: str

@@ -30,22 +30,31 @@ def colour_job(root: Path) -> Job:
     return Job(root)
 
 
-def write_colour_model(folder: Path, colours: Colours = COLOURS) -> None:
-    """The artifact's graph and description; a class is a colour's name."""
+def write_colour_model(
+    folder: Path, colours: Colours = COLOURS, threshold: float | None = None
+) -> None:
+    """The artifact's graph and description; a class is a colour's name.
+
+    threshold: of the squared distance from the nearest colour, up to which a photo is known.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    onnx.save(colour_graph(colours), folder / GRAPH_FILE)
+    onnx.save(colour_graph(colours, threshold is not None), folder / GRAPH_FILE)
     description = Description(
         classes=tuple(sorted(colours)),
         # The graph has its columns in the same order.
         preprocessing=Preprocessing(resize=36, crop=32),
         architecture="shufflenet_v2_x0_5",
         accuracy={"validation": 1.0, "test": 1.0},
+        known={} if threshold is None else {"score": "distance", "threshold": threshold},
     )
     write_description(folder, description)
 
 
-def colour_graph(names: Colours) -> onnx.ModelProto:
-    """uint8 [N, 32, 32, 3] to float32 [N, classes]: a softmax over the distances to the colours."""
+def colour_graph(names: Colours, has_distance: bool = False) -> onnx.ModelProto:
+    """uint8 [N, 32, 32, 3] to float32 [N, classes]: a softmax over the distances to the colours.
+
+    has_distance: a second output is the squared distance from the nearest one, float32 [N, 1].
+    """
     colours = np.array([names[name] for name in sorted(names)], np.float32)
     # -|x - c|^2 = 2 x.c - |c|^2 - |x|^2. Softmax does not see the last part: all classes have it.
     weights = SHARPNESS * 2 * colours.T
@@ -65,5 +74,16 @@ def colour_graph(names: Colours) -> onnx.ModelProto:
         numpy_helper.from_array(weights, "weights"),
         numpy_helper.from_array(bias, "bias"),
     ]
-    graph = helper.make_graph(nodes, "colours", [pixels], [probabilities], constants)
+    outputs = [probabilities]
+    if has_distance:
+        # |x - c|^2 = |x|^2 - logits / SHARPNESS
+        nodes += [
+            helper.make_node("ReduceMax", ["logits"], ["highest"], axes=[1], keepdims=1),
+            helper.make_node("Div", ["highest", "sharpness"], ["nearest"]),
+            helper.make_node("ReduceSumSquare", ["mean"], ["square"], axes=[1], keepdims=1),
+            helper.make_node("Sub", ["square", "nearest"], ["distance"]),
+        ]
+        constants.append(numpy_helper.from_array(np.array(SHARPNESS, np.float32), "sharpness"))
+        outputs.append(helper.make_tensor_value_info("distance", TensorProto.FLOAT, ["batch", 1]))
+    graph = helper.make_graph(nodes, "colours", [pixels], outputs, constants)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)

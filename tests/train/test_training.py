@@ -39,7 +39,8 @@ def test_the_artifact_answers_what_training_reported(trained):
     correct = []
     for path in sorted((trained.root / "input/data/test").glob("*/*")):
         probabilities = engine.run(description.preprocessing.pixels(read_photo(path))[None])[0]
-        correct.append(description.classes[probabilities.argmax()] == path.parent.name)
+        label = description.classes[probabilities[:3].argmax()]
+        correct.append(label == path.parent.name)
     assert len(correct) == 18
     assert np.mean(correct) == description.accuracy["test"]
     assert description.accuracy["test"] > 0.8

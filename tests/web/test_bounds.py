@@ -135,6 +135,26 @@ def test_an_answer_is_sure_from_one_half(probability, sure):
     assert json.loads(answer.body)["sure"] is sure
 
 
+def test_an_unknown_photo_is_never_sure():
+    unknown = Model(
+        lambda photo, kind, top_k: {"label": "a", "probability": 1.0, "top": [], "known": False},
+        lambda: ["a"],
+        lambda: None,
+        lambda: Sample("truth", "n", JPEG),
+    )
+    answer = json.loads(Site(unknown).answer(Request("POST", "/classify", body=JPEG)).body)
+    assert answer["known"] is False
+    assert answer["sure"] is False
+
+
+@pytest.mark.parametrize("known", [True, False, None])
+def test_the_endpoints_word_on_a_photo_is_passed_on(known):
+    found: dict[str, object] = {"label": "a", "probability": 0.9, "top": []}
+    if known is not None:
+        found["known"] = known
+    assert prediction_in(json.dumps({"predictions": [found]}).encode()) == found
+
+
 def test_a_fault_is_a_500_and_for_the_log(caplog):
     answer = Site(model(error=KeyError("secret"))).answer(Request("POST", "/classify", body=JPEG))
     assert answer.status == 500

@@ -71,7 +71,8 @@ class LogisticRegression:
 
     features: float32 [n, D], this process's rows. targets: float32 [n, classes]. weights: float32
     [n, 1], or [n, classes] with multi_label. total: the rows of all processes. sum_across: sums a
-    tensor over the processes.
+    tensor over the processes. alike: the features keep their sizes beside each other; all are
+    divided by one number, in place of each by its own deviation.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class LogisticRegression:
         multi_label: bool,
         total: int,
         sum_across: Callable[[torch.Tensor], torch.Tensor],
+        alike: bool = False,
     ):
         self._targets = targets
         self._weights = weights / total
@@ -90,6 +92,8 @@ class LogisticRegression:
         self.mean = self._sum(features.sum(0, dtype=torch.float64)) / total
         centred = features - self.mean.float()
         variance = self._sum(centred.square().sum(0, dtype=torch.float64)) / total
+        if alike:
+            variance = variance.mean().expand_as(variance)
         deviation = variance.sqrt()
         least = LEAST_DEVIATION * float(deviation.max())
         # A feature that never changes says nothing: its weight stays 0.

@@ -7,9 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from artifact.engines import best_precision, open_engine
 from artifact.export import export
@@ -17,7 +15,7 @@ from artifact.machine import processor_flags
 from artifact.model import Description, write_description
 from artifact.names import printable
 from artifact.openvino_engine import graphs_kept
-from artifact.preprocessing import PhotoError, Preprocessing, read_photo
+from artifact.preprocessing import Preprocessing
 from artifact.quantization import quantize
 from train.data.channels import Channels, Photos
 from train.data.photos import PhotoArrays
@@ -35,9 +33,9 @@ from train.result.features import read_features
 from train.result.known import fit_known
 from train.result.measure import Answers, measure
 from train.result.output_files import write_output_files
+from train.result.some_photos import export_samples, spread
 from train.stop import Stop
 
-SAMPLES = 4  # photos on which the exported artifact is compared with the network
 JUDGES = 1000  # training photos that judge int8 where there are no validation photos
 # a temperature that changes nothing, and no figures of its effect
 UNCALIBRATED: tuple[float, dict[str, float]] = (1.0, {})
@@ -66,12 +64,9 @@ def build_artifact(
     attempt = _or_without if failed else _outright
     hp = plan.learner.hyperparameters
     _restore_best(plan)
-    temperature, calibration = attempt(
-        lambda: calibrate_artifact(plan, stop), UNCALIBRATED, "temperature"
-    )
-    features = {} if failed else read_features(plan, channels, stop)
-    score = fit_known(features)
-    description = describe(plan, channels, source, temperature, calibration, score.figures)
+    calibrated = attempt(lambda: calibrate_artifact(plan, stop), UNCALIBRATED, "temperature")
+    score = fit_known({} if failed else read_features(plan, channels, stop))
+    description = describe(plan, channels, source, *calibrated, score.figures)
     _export(job, plan, channels, description, failed, score.means)
     known: dict[str, Answers] = {}  # on the validation photos, by precision
     if hp.quantize and not failed:
@@ -185,7 +180,7 @@ def _export(
     failed: bool,
     means: torch.Tensor | None,
 ) -> None:
-    samples = _samples(channels, description.preprocessing, failed)
+    samples = export_samples(channels, description.preprocessing, failed)
     try:
         difference = export(plan.learner.network, description, job.model, samples, means)
     except Exception as error:
@@ -234,7 +229,7 @@ def quantize_artifact(
     photos = channels.validation
     arrays = plan.validation_photos
     if not len(photos):
-        photos = _spread(channels.train, JUDGES)
+        photos = spread(channels.train, JUDGES)
         arrays = _arrays(photos, description.preprocessing, keep=True)
 
     def accuracy(described: Description, precision: str) -> float | None:
@@ -283,26 +278,3 @@ def measure_channels(
 
 def _arrays(photos: Photos, preprocessing: Preprocessing, keep: bool) -> PhotoArrays:
     return PhotoArrays(photos.paths, preprocessing.pixels, preprocessing.crop, keep=keep)
-
-
-def _spread(photos: Photos, most: int) -> Photos:
-    """At most `most` photos, evenly from the whole list, which is sorted by class."""
-    count = min(most, len(photos))
-    return photos.take([index * len(photos) // count for index in range(count)])
-
-
-def _samples(channels: Channels, preprocessing: Preprocessing, failed: bool) -> NDArray[np.uint8]:
-    """A few photos as the server sees them, uint8 [N, S, S, 3].
-
-    After a failure: noise, and those of the photos that can be read.
-    """
-    photos = channels.validation if len(channels.validation) else channels.train
-    paths = _spread(photos, SAMPLES).paths
-    if not failed:
-        return np.stack([preprocessing.pixels(read_photo(path)) for path in paths])
-    size = (preprocessing.crop, preprocessing.crop, 3)
-    samples = [np.random.default_rng(0).integers(0, 256, size, np.uint8)]
-    for path in paths:
-        with contextlib.suppress(PhotoError):
-            samples.append(preprocessing.pixels(read_photo(path)))
-    return np.stack(samples)

@@ -41,7 +41,7 @@ def fit_known(features: Mapping[str, Features]) -> Score:
     found = torch.cat(judged)
     threshold = float(torch.quantile(found, SHARE))
     log.info(
-        "known: photos within %.4f (cosine distance) of a class's mean, as %.0f %% of %d photos are",
+        "known: photos within a cosine distance of %.4f of a class, as %.0f %% of %d photos are",
         threshold,
         100 * SHARE,
         len(found),

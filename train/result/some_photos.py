@@ -1,0 +1,36 @@
+"""A few of a training's photos: to compare an exported artifact on, and to judge int8 by."""
+
+import contextlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+from artifact.preprocessing import PhotoError, Preprocessing, read_photo
+from train.data.channels import Channels, Photos
+
+SAMPLES = 4  # photos on which the exported artifact is compared with the network
+
+
+def spread(photos: Photos, most: int) -> Photos:
+    """At most `most` photos, evenly from the whole list, which is sorted by class."""
+    count = min(most, len(photos))
+    return photos.take([index * len(photos) // count for index in range(count)])
+
+
+def export_samples(
+    channels: Channels, preprocessing: Preprocessing, failed: bool
+) -> NDArray[np.uint8]:
+    """A few photos as the server sees them, uint8 [N, S, S, 3].
+
+    After a failure: noise, and those of the photos that can be read.
+    """
+    photos = channels.validation if len(channels.validation) else channels.train
+    paths = spread(photos, SAMPLES).paths
+    if not failed:
+        return np.stack([preprocessing.pixels(read_photo(path)) for path in paths])
+    size = (preprocessing.crop, preprocessing.crop, 3)
+    samples = [np.random.default_rng(0).integers(0, 256, size, np.uint8)]
+    for path in paths:
+        with contextlib.suppress(PhotoError):
+            samples.append(preprocessing.pixels(read_photo(path)))
+    return np.stack(samples)
