@@ -33,7 +33,7 @@ from artifact.model import (
     discard_unfinished,
     write_description,
 )
-from artifact.network import Probabilities
+from artifact.probabilities import Probabilities
 
 OPSET = 17
 # Of a probability: float32's rounding over a deep network stays below 1e-5, a wrong graph is off by

@@ -15,7 +15,6 @@ import torchvision
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from artifact.model import Description
 from artifact.preprocessing import Preprocessing
 from artifact.timm_network import (
     TimmNetwork,
@@ -152,64 +151,6 @@ def put_values(
     own: Any = network.state_dict(keep_vars=True)  # torch hides the versions in an attribute
     state._metadata = own._metadata  # type: ignore[attr-defined]
     network.load_state_dict(state, strict=strict, assign=assign)
-
-
-class Probabilities(nn.Module):
-    """The exported module: uint8 [N, S, S, 3] pixels to float32 [N, classes] probabilities.
-
-    They sum to 1; with multi_label each is independent of the others. flip_average: the logits are
-    the mean of those of the photo and of its mirror image.
-    has_distance: the network's last column is the distance of artifact.class_means, which comes out
-    last, too, as it is.
-    """
-
-    def __init__(
-        self,
-        network: nn.Module,
-        preprocessing: Preprocessing,
-        temperature: float = 1.0,
-        multi_label: bool = False,
-        flip_average: bool = False,
-        has_distance: bool = False,
-    ):
-        super().__init__()
-        self.network = network
-        self.multi_label = multi_label
-        self.flip_average = flip_average
-        self.has_distance = has_distance
-        self.temperature = temperature
-        self.normalize = Normalize(preprocessing)
-
-    @classmethod
-    def of(cls, network: nn.Module, description: Description) -> "Probabilities":
-        """The module of an artifact's description."""
-        return cls(
-            network,
-            description.preprocessing,
-            description.temperature,
-            description.multi_label,
-            description.flip_average,
-            has_distance=bool(description.known),
-        )
-
-    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        samples = pixels.permute(0, 3, 1, 2).float()  # to [N, 3, S, S]
-        normal = self.normalize(samples)
-        answers: torch.Tensor = self.network(normal)
-        if self.flip_average:
-            mean = (answers + self.network(normal.flip(3))) / 2
-        else:
-            mean = answers
-        if not self.has_distance:
-            return self._probabilities(mean)
-        # the distance of the photo alone, as its threshold was measured
-        return torch.cat([self._probabilities(mean[:, :-1]), answers[:, -1:]], 1)
-
-    def _probabilities(self, logits: torch.Tensor) -> torch.Tensor:
-        logits = logits / self.temperature
-        if self.multi_label:
-            return torch.sigmoid(logits)
-        return torch.softmax(logits, dim=1)
 
 
 class Cast(nn.Module):

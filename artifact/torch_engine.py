@@ -157,7 +157,8 @@ def _chosen(
     """The model, from uint8 pixels to probabilities, in the precision asked for; and its name."""
     import torch
 
-    from artifact.network import Cast, Probabilities
+    from artifact.network import Cast
+    from artifact.probabilities import Probabilities
 
     types = {"f16": torch.float16, "bf16": torch.bfloat16, "f32": torch.float32}
     probes = torch.from_numpy(_probes(description.preprocessing.crop)).to(device)

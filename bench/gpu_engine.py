@@ -21,8 +21,9 @@ import torch
 from numpy.typing import NDArray
 
 from artifact.model import WEIGHTS_FILE, Description
-from artifact.network import Cast, Probabilities, build, own_preprocessing
+from artifact.network import Cast, build, own_preprocessing
 from artifact.nvidia import DeviceError
+from artifact.probabilities import Probabilities
 from artifact.torch_engine import TorchEngine
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64)

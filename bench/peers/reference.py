@@ -12,8 +12,8 @@ import torch
 from network import Model
 
 from artifact.model import read_description
-from artifact.network import Probabilities
 from artifact.preprocessing import read_photo
+from artifact.probabilities import Probabilities
 from artifact.torch_engine import TorchEngine
 
 

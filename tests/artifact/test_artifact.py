@@ -20,9 +20,10 @@ from artifact.model import (
     write_atomically,
     write_description,
 )
-from artifact.network import Probabilities, architectures, build, own_preprocessing
+from artifact.network import architectures, build, own_preprocessing
 from artifact.openvino_engine import load_openvino
 from artifact.preprocessing import Preprocessing
+from artifact.probabilities import Probabilities
 
 PREPROCESSING = Preprocessing(resize=36, crop=32)
 

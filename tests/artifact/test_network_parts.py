@@ -16,7 +16,6 @@ from artifact.model import Description
 from artifact.network import (
     Cast,
     Normalize,
-    Probabilities,
     _arguments,
     _head,
     _last_layer,
@@ -24,6 +23,7 @@ from artifact.network import (
     weights_entry,
 )
 from artifact.preprocessing import Preprocessing
+from artifact.probabilities import Probabilities
 
 VALUES = Preprocessing(2, 2, mean=(0.1, 0.2, 0.4), std=(0.5, 0.2, 0.1))
 

@@ -11,9 +11,10 @@ from PIL import Image
 from artifact import torch_engine
 from artifact.engines import open_engine
 from artifact.model import ArtifactError, Description, read_description
-from artifact.network import Probabilities, build
+from artifact.network import build
 from artifact.nvidia import DeviceError
 from artifact.preprocessing import Preprocessing
+from artifact.probabilities import Probabilities
 from artifact.torch_engine import DeviceMemoryError, TorchEngine
 from tests.artifact.test_artifact import small_artifact
 
@@ -55,13 +56,10 @@ def test_it_answers_as_openvino_does(artifact, engine):
 @pytest.mark.parametrize("precision", ["bf16", "f16"])
 def test_half_precision_names_the_same_classes(artifact, precision):
     directory, description, photos = artifact
-    expected = open_engine(directory, description, "f32").run(photos)
+    expected = open_engine(directory, description, "f32").run(photos)[:, :3]
     engine = TorchEngine(directory, description, precision, "cpu", MAX_BATCH)
-    answers = engine.run(photos)
+    answers = engine.run(photos)[:, :3]
     engine.close()
-    np.testing.assert_allclose(answers[:, 3], expected[:, 3], atol=0.01)
-    answers = answers[:, :3]
-    expected = expected[:, :3]
     sure = np.sort(expected)[:, -1] - np.sort(expected)[:, -2] > 0.05
     assert engine.precision == precision
     assert sure.sum() >= 12

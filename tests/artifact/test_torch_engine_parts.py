@@ -88,10 +88,14 @@ def test_half_precision_is_taken_where_it_answers_alike(
         def __init__(self, *arguments: object):
             super().__init__()
 
+        @classmethod
+        def of(cls, *arguments: object) -> "Answering":
+            return cls()
+
         def forward(self, pixels: torch.Tensor) -> torch.Tensor:
             return torch.full((1, 2), next(answers))
 
-    monkeypatch.setattr("artifact.network.Probabilities", Answering)
+    monkeypatch.setattr("artifact.probabilities.Probabilities", Answering)
     monkeypatch.setattr(torch_engine, "_candidates", lambda device: ("f16", "f32"))
     description = Description(("a", "b"), VALUES, "none")
     chosen = torch_engine._chosen(nn.Linear(1, 1), description, "auto", torch.device("cpu"))

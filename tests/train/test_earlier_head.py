@@ -11,7 +11,8 @@ from recipes.hyperparameters import Hyperparameters
 from train.data.channels import read_channels
 from train.job import JobError
 from train.learning.incremental import EarlierArtifact, load_earlier_weights
-from train.result.build_artifact import UNCALIBRATED, _or_without, _outright, _spread
+from train.result.build_artifact import UNCALIBRATED, _or_without, _outright
+from train.result.some_photos import spread
 
 OLD = ("a", "b", "c")
 NEW = ("c", "d", "a")
@@ -111,7 +112,7 @@ def test_a_few_photos_are_spread_over_the_whole_list(tmp_path, most, expected):
         for index in range(count):
             (tmp_path / name / f"{index}.jpg").write_bytes(b"x")
     photos = read_channels({"train": tmp_path}, (1.0, 0.0, 0.0), 0).train
-    assert list(_spread(photos, most).paths) == [photos.paths[index] for index in expected]
+    assert list(spread(photos, most).paths) == [photos.paths[index] for index in expected]
 
 
 def fail() -> tuple[float, dict[str, float]]:

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from artifact.network import Probabilities, build
+from artifact.network import build
 from artifact.preprocessing import Preprocessing
+from artifact.probabilities import Probabilities
 from recipes.hyperparameters import Hyperparameters
 from tests.support.learners import make_learner, one_hot
 from train.data.augmentation import PRESETS, augment, numbers

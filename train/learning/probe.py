@@ -60,8 +60,8 @@ def make_probe(
         log.warning("head_first: left out, for %s", refusal)
     plain_side = learner.preprocessing.crop
     if isinstance(train, PixelLoader) and (train.preset or train.side != plain_side):
-        train = _as_they_are(learner, channels.train)
-    test = _as_they_are(learner, channels.test)
+        train = as_they_are(learner, channels.train)
+    test = as_they_are(learner, channels.test)
     return Probe(train, test, padded(channels.test.labels, learner.classes), refusal)
 
 
@@ -80,7 +80,7 @@ def _refusal(learner: Learner, channels: Channels, source: Source) -> str:
     return ""
 
 
-def _as_they_are(learner: Learner, photos: Photos) -> PixelLoader:
+def as_they_are(learner: Learner, photos: Photos) -> PixelLoader:
     """Photos without augmentation. They are read once, so that none stays in memory."""
     preprocessing = learner.preprocessing
     arrays = PhotoArrays(photos.paths, preprocessing.pixels, preprocessing.crop, keep=False)

@@ -9,11 +9,11 @@ from torch import nn
 
 from train.data.channels import Channels, Photos
 from train.data.loader import PixelLoader
-from train.data.photos import PhotoArrays
 from train.learning.fit import Fit
 from train.learning.linear_head import head_inputs, head_of
 from train.learning.loop import Learner, Loader
 from train.learning.objective import multi_hot, padded
+from train.learning.probe import as_they_are
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def read_features(plan: Fit, channels: Channels, stop: Callable[[], bool]) -> di
     loaders: dict[str, tuple[Photos, Loader]] = {
         "train": (channels.train, _as_it_is(learner, plan.train, channels.train)),
         "validation": (channels.validation, plan.validation),
-        "test": (channels.test, _pixels(learner, channels.test)),
+        "test": (channels.test, as_they_are(learner, channels.test)),
     }
     found: dict[str, Features] = {}
     for channel, (photos, loader) in loaders.items():
@@ -58,14 +58,7 @@ def _as_it_is(learner: Learner, loader: Loader, photos: Photos) -> Loader:
         return loader
     if not loader.preset and loader.side == learner.preprocessing.crop:
         return loader
-    return _pixels(learner, photos)
-
-
-def _pixels(learner: Learner, photos: Photos) -> PixelLoader:
-    """Photos as the artifact sizes them. They are read once, so that none stays in memory."""
-    preprocessing = learner.preprocessing
-    arrays = PhotoArrays(photos.paths, preprocessing.pixels, preprocessing.crop, keep=False)
-    return PixelLoader(arrays, learner.normalize, learner.device, preprocessing.crop)
+    return as_they_are(learner, photos)
 
 
 def _first_layer(head: nn.Module) -> nn.Module:
