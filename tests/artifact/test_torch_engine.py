@@ -45,10 +45,9 @@ def engine(artifact):
 
 def test_it_answers_as_openvino_does(artifact, engine):
     directory, description, photos = artifact
-    expected = open_engine(directory, description, "f32").run(photos)
-    answers = engine.run(photos)
-    assert (engine.name, engine.precision, engine.max_batch) == ("torch", "f32", MAX_BATCH)
-    assert answers.dtype == np.float32
+    expected, answers = open_engine(directory, description, "f32").run(photos), engine.run(photos)
+    assert (engine.name, engine.precision, answers.dtype) == ("torch", "f32", np.float32)
+    assert engine.max_batch == MAX_BATCH
     assert answers.shape == (18, 4)  # three classes and the distance
     np.testing.assert_allclose(answers, expected, atol=1e-4)
 

@@ -63,7 +63,7 @@ def test_the_files_beside_the_artifact(trained):
     assert np.mean(correct) == metrics["test_accuracy"]
     assert "<svg" in (trained.output_data / "report.html").read_text()
     assert list((trained.output_data / "tensorboard").glob("events*"))
-    expected = {"model.json", "model.onnx", "model.safetensors"}
+    expected = {"model.json", "model.onnx", "model.safetensors", "model.known.safetensors"}
     if description.quantization["kept"]:
         expected |= {"model.int8.xml", "model.int8.bin"}
     assert {path.name for path in trained.model.iterdir()} == expected
