@@ -159,6 +159,7 @@ FORCE:
 
 # atheris, which the images and the tests do not have.
 $(VENV)-fuzz/.done: docker/requirements-fuzz.txt | $(VENV)/.process
-	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
-		--target $(VENV)-fuzz -r $<
+	@echo "fuzz: installing atheris"
+	@SPEAKER=fuzz docker/steps.sh atheris $(VENV)/bin/python -m pip install --progress-bar off \
+		--disable-pip-version-check --require-hashes --target $(VENV)-fuzz -r $<
 	@touch $@

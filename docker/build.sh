@@ -143,8 +143,8 @@ build() {  # build NAME: docker/NAME.Dockerfile becomes slipway-NAME, once in a 
     # The labels need the image, and the image its labels; the second build finds every layer.
     if [[ $name == train && -z ${torch_labels[*]-} ]]; then
         ask_torch
-        docker/steps.sh "slipway-$name" "$engine" build "${options[@]}" "${torch_labels[@]}" \
-            "$context"
+        docker/steps.sh "slipway-$name" "$engine" build "${options[@]}" \
+            ${torch_labels[@]+"${torch_labels[@]}"} "$context"
     fi
     echo "images: made slipway-$name:$tag, $(megabytes "slipway-$name:$mine")," \
         "$((SECONDS - began)) s"

@@ -106,6 +106,14 @@ engine_facts() {
     if [[ $runtimes == *'"nvidia"'* ]]; then all_gpus=(--gpus=all); fi
 }
 
+# mount_option SOURCE TARGET [,OPTION…]: the option of `run` that mounts one; both paths may hold blanks,
+# colons, commas and quotes.
+mount_option() {
+    local target="dst=$2"
+    if [[ $2 == *[,\"]* ]]; then target="\"dst=${2//\"/\"\"}\""; fi
+    echo "--mount=type=bind,\"src=${1//\"/\"\"}\",$target${3:-}"
+}
+
 # checkout_tag: a tag that the images of this checkout carry, and those of no other one here.
 checkout_tag() {
     local sum

@@ -1,18 +1,21 @@
 #!/usr/bin/env bash
 # Usage: docker/steps.sh NAME COMMAND…
 #
-# Runs a build, such as `docker build …`, and prints a line per step, and one every few seconds in
-# between. All that the build says is kept until its end. When the build fails, the last lines
-# follow on standard error. Leaves with the build's exit code.
+# Runs a build, such as `docker build …`, or another long command, and prints a line per step, and
+# one every few seconds in between. All that it says is kept until its end. When it fails, the last
+# lines follow on standard error. Leaves with its exit code.
 #
 #   PULSE_S   seconds between two lines of one step; default 10
+#   SPEAKER   the word before each line; default images
 set -uo pipefail
 
 name=$1
 shift
 log=$(mktemp)
 
-say() { echo "images: $name: $SECONDS s, $1"; }
+speaker=${SPEAKER:-images}
+
+say() { echo "$speaker: $name: $SECONDS s, $1"; }
 
 short() { LC_ALL=C tr -cd '\012\040-\176' | cut -c -70; }  # no letter is cut in two
 
@@ -50,7 +53,7 @@ trap end EXIT
 "$@" 2>&1 | tee "$log" | show
 code=${PIPESTATUS[0]}
 if [[ $code != 0 ]]; then
-    echo "images: $name failed after $SECONDS s; its last lines:" >&2
+    echo "$speaker: $name failed after $SECONDS s; its last lines:" >&2
     tail -n 40 "$log" >&2
 fi
 exit "$code"

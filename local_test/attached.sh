@@ -5,12 +5,6 @@
 # shellcheck source=docker/engine.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../docker/engine.sh"
 
-# mount_option FOLDER TARGET [,readonly]: the option of `run` that mounts a folder, whose path may
-# hold a colon or a comma.
-mount_option() {
-    echo "--mount=type=bind,\"src=${1//\"/\"\"}\",dst=$2${3:-}"
-}
-
 # run_attached NAME SECONDS OPTION…
 # `run` of the container NAME with these options, to its end. Returns the container's exit
 # code. Ctrl-C sends it SIGTERM, and SIGKILL so many seconds later.

@@ -53,15 +53,15 @@ trap end EXIT
 
 packages=(git make python3)
 user=(--user 12345:12345)
-mounts=(--volume "$work:$work")  # the same path, since an engine outside mounts what lies below
+mounts=("$(mount_option "$work" "$work")")  # the same path, since an engine outside mounts what lies below
 if [[ -n $socket ]]; then
     packages+=("$([[ $distribution == bookworm ]] && echo docker.io || echo docker-cli)")
     user+=(--env DOCKER_HOST="unix://$socket")
-    mounts+=(--volume "$socket:$socket" --group-add "$(stat -c %g "$socket")")
+    mounts+=("$(mount_option "$socket" "$socket")" --group-add "$(stat -c %g "$socket")")
     docker/base.sh
 fi
 if [[ -n ${PIP_CACHE_DIR:-} ]]; then
-    mounts+=(--volume "$PIP_CACHE_DIR:/pip-cache" --env PIP_CACHE_DIR=/pip-cache)
+    mounts+=("$(mount_option "$PIP_CACHE_DIR" /pip-cache)" --env PIP_CACHE_DIR=/pip-cache)
 fi
 
 start() {  # start IMAGE OPTION…

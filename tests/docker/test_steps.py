@@ -40,6 +40,15 @@ def test_each_builders_steps_are_lines(line, shown):
         assert len(found.encode()) < 100
 
 
+def test_another_long_command_has_a_word_of_its_own(monkeypatch):
+    monkeypatch.setenv("SPEAKER", "ci")
+    monkeypatch.setenv("PULSE_S", "0.1")
+    done = build("echo 'Setting up iptables'; sleep 0.5")
+    assert done.returncode == 0
+    assert "ci: slipway-x: 0 s, Setting up iptables" in done.stdout
+    assert build("exit 7").stderr.startswith("ci: slipway-x failed after ")
+
+
 def test_a_failed_build_shows_its_last_lines_and_its_exit_code():
     done = build("seq 100; echo 'no space left' >&2; exit 7")
     assert done.returncode == 7

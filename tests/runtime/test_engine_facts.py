@@ -120,7 +120,7 @@ def test_any_path_can_be_mounted(name):
     (fields,) = csv.reader([option.removeprefix("--mount=")], strict=True)
     assert fields == ["type=bind", f"src=/x/{name}", "dst=/opt/ml", "readonly"]
     assert not docker.mount(Path("/x"), "/opt/ml", writable=True).endswith("readonly")
-    script = f'source "{REPOSITORY}/local_test/attached.sh"; mount_option "$0" /opt/ml ,readonly'
+    script = f'source "{REPOSITORY}/docker/engine.sh"; mount_option "$0" /opt/ml ,readonly'
     by_shell = subprocess.run(
         ["bash", "-c", script, f"/x/{name}"], capture_output=True, text=True, check=True
     )
