@@ -7,7 +7,7 @@ FROM slipway-train:latest
 # A release of Debian has one version of each package, with its security fixes.
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends openjdk-17-jre-headless \
+    && apt-get install --yes --no-install-recommends default-jre-headless \
     && rm -rf /var/lib/apt/lists/*
 COPY requirements-peers.txt /opt/build/
 # setuptools first, and no build isolation: sagemaker-inference comes as source. retrying becomes
