@@ -8,8 +8,10 @@ from artifact.environment import VARIABLES
 from recipes.built_in_names import BUILT_IN_NAMES
 from recipes.hyperparameters import Hyperparameters
 from recipes.preparation import Preparation
+from recipes.presets import PRESETS
 from recipes.sagemaker import SageMakerSettings
 from recipes.schema import recipe_schema
+from recipes.values import text_of
 from reference.markdown import code, prose, shown, table
 
 Field = dataclasses.Field[Any]
@@ -39,7 +41,19 @@ section `hyperparameters`.
 {table(("name", "default", "what it sets"), rows)}
 
 The names of SageMaker's built-in image classification are taken, too: {built_in}.
+
+## Presets
+
+A hyperparameter that is given comes before its preset.
+
+{table(("preset", "what it sets"), _presets())}
 """
+
+
+def _presets() -> Iterator[tuple[str, str]]:
+    for name, values in PRESETS.items():
+        texts = [code(f"{key}={text_of(value, key)}") for key, value in values.items()]
+        yield code(name), ", ".join(texts) or "nothing"
 
 
 def recipe() -> str:

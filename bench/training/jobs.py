@@ -103,7 +103,12 @@ def run(name: str, *arguments: object, cache: Path | None = None) -> Finished:
         text=True,
     )
     assert process.stdout is not None  # a pipe was asked for
-    output = process.stdout.read()
+    try:
+        output = process.stdout.read()
+    except BaseException:  # told to stop: the process must not go on alone
+        process.kill()
+        process.wait()
+        raise
     # wait4, not wait: it gives the memory of this one child
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - started
