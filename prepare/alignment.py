@@ -29,8 +29,8 @@ MARKED = 0.1  # share of the pixels that a mark may cover
 class Aligned:
     """What was found for each of n pairs.
 
-    windows: [n, 4], width, height, left and top in shares of a side. likeness: [n], from -2 to 2,
-    the correlation of all detail plus that without the pixels that fit least.
+    windows: [n, 4], width, height, left and top in shares of a side. likeness: [2, n], from -1 to
+    1: the correlation of all detail, and that without the pixels that fit least.
     """
 
     windows: NDArray[np.float64]
@@ -44,7 +44,7 @@ def align(one: Floats, other: Floats, windows: NDArray[np.float64]) -> Aligned:
     """
     start = windows.copy()
     found = windows.copy()
-    fit = np.tile(np.float32([1, 0]), (len(one), 1))
+    fit = np.tile(np.array([1, 0], np.float32), (len(one), 1))
     for step in range(STEPS):
         seen, inside = _look(one, found)
         found, fit = _step(seen, other, found, fit, robust=step > 0)
@@ -53,9 +53,10 @@ def align(one: Floats, other: Floats, windows: NDArray[np.float64]) -> Aligned:
     likeness = _likeness(predicted, other, inside)
     seen, inside = _look(one, start)  # a plain photo can lead the search astray
     at_start = _likeness(seen, other, inside)
-    better = at_start > likeness
+    better = at_start.sum(0) > likeness.sum(0)
     found[better] = start[better]
-    return Aligned(found, np.maximum(likeness, at_start))
+    likeness[:, better] = at_start[:, better]
+    return Aligned(found, likeness)
 
 
 def _look(photos: Floats, windows: NDArray[np.float64]) -> tuple[Floats, NDArray[np.bool_]]:
@@ -87,7 +88,7 @@ def _within(places: NDArray[np.float64], side: int) -> NDArray[np.bool_]:
 def _step(
     seen: Floats, other: Floats, windows: NDArray[np.float64], fit: Floats, robust: bool
 ) -> tuple[NDArray[np.float64], Floats]:
-    """One step of least squares: windows and fit (gain and offset of the brightness) that fit better.
+    """One step of least squares: better windows, and the gain and offset of the brightness.
 
     The unknowns: gain, offset, and by how much the window moves and grows, across and down.
     """
@@ -127,7 +128,7 @@ def _weights(seen: Floats, other: Floats, fit: Floats, robust: bool) -> Floats:
 
 
 def _likeness(predicted: Floats, other: Floats, inside: NDArray[np.bool_]) -> Floats:
-    """The correlation of all detail, plus that of the pixels that fit best."""
+    """The correlation of all detail, and that of the pixels that fit best: [2, n]."""
     pairs = len(other)
     counted = inside.reshape(pairs, -1).astype(np.float32)
     expected = _detail(predicted).reshape(pairs, -1)
@@ -136,7 +137,8 @@ def _likeness(predicted: Floats, other: Floats, inside: NDArray[np.bool_]) -> Fl
     gain = (expected * real * counted).sum(1) / ((expected**2 * counted).sum(1) + 1e-3)
     error = np.abs(real - gain[:, None] * expected) * counted
     most = np.quantile(error, 1 - MARKED, axis=1, keepdims=True)
-    return every + _correlation(expected, real, counted * (error <= most))
+    rest = _correlation(expected, real, counted * (error <= most))
+    return np.stack([every, rest])
 
 
 def _correlation(one: Floats, other: Floats, counted: Floats) -> Floats:
@@ -153,4 +155,4 @@ def _detail(photos: Floats) -> Floats:
     sums = padded.cumsum(1, dtype=np.float64).cumsum(2)
     boxes = sums[:, width:, width:] - sums[:, :-width, width:]
     boxes += sums[:, :-width, :-width] - sums[:, width:, :-width]
-    return photos - (boxes / width**2).astype(np.float32)
+    return np.asarray(photos - (boxes / width**2).astype(np.float32))

@@ -10,6 +10,7 @@ from prepare.converted import Converted, stamp
 from prepare.earlier import earlier_places
 from prepare.groups import group_keys, group_names
 from prepare.manifests import manifests
+from prepare.near_copies import NearCopies, near_copies
 from prepare.options import JOIN, Options
 from prepare.photo_report import render_report
 from prepare.place import link_all, more_paths, move_all, output_paths, remove_stale
@@ -46,13 +47,14 @@ def prepare(options: Options) -> Summary:
         check(options, converted)
         photos = converted.photos()
         keys = group_keys(options.groups, photos)
-        groups = group_names(photos, [], keys)
+        near = near_copies(photos)
+        groups = group_names(photos, near.pairs, keys)
         splits = assign(groups, options.split, options.seed, places.of(photos))
         check_trainable(converted, splits)
     except BaseException:
         shutil.rmtree(staging if existed else options.destination, ignore_errors=True)
         raise
-    return _finish(options, earlier, converted, splits)
+    return _finish(options, earlier, converted, splits, near)
 
 
 def empty_splits(summary: Summary) -> list[str]:
@@ -123,7 +125,11 @@ def check(options: Options, converted: Converted) -> None:
 
 
 def _finish(
-    options: Options, earlier: PreparationState, converted: Converted, splits: Mapping[Source, str]
+    options: Options,
+    earlier: PreparationState,
+    converted: Converted,
+    splits: Mapping[Source, str],
+    near: NearCopies,
 ) -> Summary:
     """Move each photo to its place, and write the lists, the report and the state."""
     folder = options.destination
@@ -132,7 +138,7 @@ def _finish(
     outputs = output_paths(splits)
     more = more_paths(splits, outputs)
     remarks = warnings(converted, splits)
-    summary = summarise(options, photos, splits, converted.broken, converted.found, remarks)
+    summary = summarise(options, photos, splits, converted.broken, converted.found, remarks, near)
     files = manifests(photos, splits, outputs, summary.classes, options.s3_uri)
     current = sorted([*outputs.values(), *more, *files, REPORT_FILE, SIGNATURES_FILE])
     # Names every file that may be there from now on, so that a run after a kill can remove them.
@@ -144,10 +150,9 @@ def _finish(
     move_all(_moves(folder, earlier, converted, outputs), staging)
     link_all(folder, more)
     files[REPORT_FILE] = render_report(summary, folder, outputs)
+    files[SIGNATURES_FILE] = signatures_file(photo.signature for photo in photos.values())
     for name, data in files.items():
         _write_changed(folder / name, data, staging)
-    signatures = signatures_file(photo.signature for photo in photos.values())
-    _write_changed(folder / SIGNATURES_FILE, signatures, staging)
     remove_stale(folder, earlier.outputs, current)
     PreparationState(
         complete=True,

@@ -22,7 +22,7 @@ CORNERS = (0.0, 0.5, 1.0)  # where the rest lies, from the left or top edge to t
 GAINS = (1.35, 1.7)  # of a brightened copy, whose white is cut off
 NEIGHBOURS = 8  # of each query
 LEAST_LIKENESS = 0.8  # cosine of the angle between two vectors
-FLAT = 2.0  # levels of 255; a photo whose brightness deviates less has nothing to compare
+FLAT = 0.7  # levels of 255; a photo whose brightness deviates less has nothing to compare
 EXHAUSTIVE = 4096  # photos up to which all are compared: the graph would not be faster
 LINKS = 16  # of each photo in the graph
 BUILD_WIDTH = 80  # how widely the graph is searched while it is made, and when it is asked
@@ -62,9 +62,7 @@ class Candidates:
 
 def _views() -> list[View]:
     plain = [View()]
-    plain += [
-        View((1 - CUT) * left, (1 - CUT) * top, CUT) for left in CORNERS for top in CORNERS
-    ]
+    plain += [View((1 - CUT) * left, (1 - CUT) * top, CUT) for left in CORNERS for top in CORNERS]
     plain += [View(gain=gain) for gain in GAINS]
     mirrored = [
         View(1 - view.left - view.size, view.top, view.size, True, view.gain) for view in plain
@@ -90,12 +88,12 @@ def candidates(grey: Pixels) -> Iterator[Candidates]:
 def _index(vectors: Floats) -> faiss.Index:
     """The index of vectors of length 1, by their inner product."""
     size = vectors.shape[1]
-    if len(vectors) <= EXHAUSTIVE:
-        index = faiss.IndexFlatIP(size)
-    else:
-        index = faiss.IndexHNSWFlat(size, LINKS, faiss.METRIC_INNER_PRODUCT)
-        index.hnsw.efConstruction = BUILD_WIDTH
-        index.hnsw.efSearch = SEARCH_WIDTH
+    index: faiss.Index = faiss.IndexFlatIP(size)
+    if len(vectors) > EXHAUSTIVE:
+        graph = faiss.IndexHNSWFlat(size, LINKS, faiss.METRIC_INNER_PRODUCT)
+        graph.hnsw.efConstruction = BUILD_WIDTH
+        graph.hnsw.efSearch = SEARCH_WIDTH
+        index = graph
     threads = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(1)  # several threads would make another graph each time
     index.add(vectors)

@@ -20,8 +20,9 @@ from prepare.signature import Signatures, stack
 PAIRS = 128  # looked at together: their pixels take some tens of MB
 LARGEST_GROUP = 100  # photos; of more than 2,000 photos a twentieth
 LARGEST_SHARE = 0.05
-LEAST_COARSE = 0.9  # of 2; likeness at half the side
-LEAST = 1.8  # of 2; likeness of copies. Photos of one studio reach 1.74
+LEAST_COARSE = 0.9  # of 2; both likenesses together, at half the side
+LEAST = 1.8  # of 2; of copies. Photos of one studio reach 1.74
+LEAST_MARKED = (0.6, 0.975)  # of a copy with a mark: all but the mark fits
 COLOURFUL = 4.0  # levels of 255; mean distance of a photo's colours from grey
 LEAST_COLOUR = 0.5  # cosine between the colours of copies
 
@@ -85,11 +86,14 @@ def _copies(signatures: Signatures, groups: Union) -> Iterator[Numbers]:
             stop = start + PAIRS
             rows = np.arange(start, min(stop, len(found.one)))
             start = stop
+            # those of one group already need no second look
             apart = [
                 groups.root(int(found.one[row])) != groups.root(int(found.other[row]))
                 for row in rows
             ]
             part = found.take(rows[np.array(apart, bool)])
+            if not any(apart):
+                continue
             good = _are_copies(signatures, part)
             for one, other in zip(part.one[good].tolist(), part.other[good].tolist(), strict=True):
                 yield min(one, other), max(one, other)
@@ -105,12 +109,17 @@ def _are_copies(signatures: Signatures, found: Candidates) -> NDArray[np.bool_]:
     one = _turned(signatures["grey"][found.one], mirrored)
     other = signatures["grey"][found.other].astype(np.float32)
     rows = np.flatnonzero(good)
-    coarse = align(_halved(one[rows]), _halved(other[rows]), windows[rows])
-    kept = coarse.likeness >= LEAST_COARSE
-    rows = rows[kept]
-    fine = align(one[rows], other[rows], coarse.windows[kept])
     good[:] = False
-    good[rows] = fine.likeness >= LEAST
+    if len(rows) == 0:
+        return good
+    coarse = align(_halved(one[rows]), _halved(other[rows]), windows[rows])
+    kept = coarse.likeness.sum(0) >= LEAST_COARSE
+    rows = rows[kept]
+    if len(rows):
+        fine = align(one[rows], other[rows], coarse.windows[kept])
+        every, rest = fine.likeness
+        marked = (every >= LEAST_MARKED[0]) & (rest >= LEAST_MARKED[1])
+        good[rows] = marked | (every + rest >= LEAST)
     return good
 
 
@@ -122,7 +131,7 @@ def _turned(grey: NDArray[np.uint8], mirrored: NDArray[np.bool_]) -> Floats:
 
 def _halved(photos: Floats) -> Floats:
     pairs, side, _ = photos.shape
-    return photos.reshape(pairs, side // 2, 2, side // 2, 2).mean((2, 4))
+    return np.asarray(photos.reshape(pairs, side // 2, 2, side // 2, 2).mean((2, 4)))
 
 
 def _same_colours(

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from artifact.passed_by import PassedBy
 from prepare.convert import Photo
+from prepare.near_copies import NearCopies
 from prepare.options import Options
+from prepare.repeated import Repeated, repeated
 from prepare.scan import SPLITS, Scan, Source
 
 
@@ -15,8 +17,7 @@ class Summary:
     """What was found and done.
 
     by_class: class to split to count. sizes: width and height of each photo, in pixels.
-    duplicates: groups of equal photos of one class; conflicts: of several classes.
-    leaks: groups that the source folder's own split has on more than one side.
+    repeated: groups of equal photos and of near copies.
     passed: all files that are no photos; ignored: the paths of some of them. said: what was guessed
     of the source's layout. warnings: sentences that a user must see first.
     """
@@ -28,9 +29,8 @@ class Summary:
     formats: Counter[str]
     changes: Counter[str]
     sizes: list[tuple[int, int]]
-    duplicates: list[list[str]]
-    conflicts: list[list[str]]
-    leaks: list[list[str]]
+    repeated: Repeated
+    copies: int  # photos that are equal to another one
     broken: dict[str, str]
     passed: PassedBy
     said: tuple[str, ...]
@@ -49,11 +49,6 @@ class Summary:
         """Paths of files that are no photos, as many as are kept."""
         return sorted([*self.passed.paths, *self.passed.reasons()])
 
-    @property
-    def copies(self) -> int:
-        """Photos that are the same as another one."""
-        return sum(len(group) - 1 for group in [*self.duplicates, *self.conflicts])
-
     def counts(self) -> dict[str, int]:
         """The figures of the last line."""
         return {
@@ -71,6 +66,7 @@ def summarise(
     broken: Mapping[Source, str],
     found: Scan,
     warnings: Sequence[str] = (),
+    near: NearCopies | None = None,
 ) -> Summary:
     """Count what was found and done."""
     by_class = _by_class(splits)
@@ -78,10 +74,8 @@ def summarise(
     changes: Counter[str] = Counter()
     for photo in photos.values():
         changes.update(photo.changes)
-    repeated = _repeated(photos)
-    duplicates = [group for group in repeated if len(_labels(group)) == 1]
-    conflicts = [group for group in repeated if len(_labels(group)) > 1]
-    leaks = [group for group in repeated if len(_sides(group, splits)) > 1]
+    presplit = any(source.split for source in photos)
+    groups = repeated(photos, splits, near or NearCopies())
     return Summary(
         classes=tuple(by_class),
         by_split={split: by_split[split] for split in SPLITS},
@@ -90,14 +84,13 @@ def summarise(
         formats=Counter(photo.format for photo in photos.values()),
         changes=changes,
         sizes=[(photo.width, photo.height) for photo in photos.values()],
-        duplicates=[_paths(group) for group in duplicates],
-        conflicts=[_paths(group) for group in conflicts],
-        leaks=[_paths(group) for group in leaks],
+        repeated=groups,
+        copies=len(photos) - len({photo.pixels for photo in photos.values()}),
         broken={source.path: reason for source, reason in sorted(broken.items())},
         passed=found.passed,
-        said=found.said,
-        warnings=tuple(warnings),
-        presplit=any(source.split for source in photos),
+        said=(*found.said, *groups.said()),
+        warnings=(*warnings, *groups.warnings(presplit)),
+        presplit=presplit,
         split=options.split,
         seed=options.seed,
     )
@@ -111,23 +104,3 @@ def _by_class(splits: Mapping[Source, str]) -> dict[str, dict[str, int]]:
         for label in (source.label, *source.also):
             by_class[label][split] += 1
     return by_class
-
-
-def _repeated(photos: Mapping[Source, Photo]) -> list[list[Source]]:
-    """Groups of sources with the same pixels."""
-    groups: dict[str, list[Source]] = {}
-    for source, photo in photos.items():
-        groups.setdefault(photo.pixels, []).append(source)
-    return [group for group in groups.values() if len(group) > 1]
-
-
-def _labels(group: list[Source]) -> set[str]:
-    return {source.label for source in group}
-
-
-def _sides(group: list[Source], splits: Mapping[Source, str]) -> set[str]:
-    return {splits[source] for source in group}
-
-
-def _paths(group: list[Source]) -> list[str]:
-    return [source.path for source in sorted(group)]

@@ -184,7 +184,7 @@ def test_a_thumbnail_is_small(tmp_path):
 
 
 def test_counts_of_a_summary():
-    repeated = summary(duplicates=[["1", "2", "3"]], conflicts=[["4", "5"]], broken={"x": "y"})
+    repeated = summary(copies=3, broken={"x": "y"})
     assert repeated.counts() == {
         "photos": 4,
         "train": 3,
@@ -209,9 +209,9 @@ def test_equal_photos_are_duplicates_conflicts_and_leaks(tmp_path):
     assert found.classes == ("a", "b")
     assert found.by_class["b"] == {"train": 3, "validation": 0, "test": 1}
     assert found.by_split == {"train": 6, "validation": 0, "test": 1}
-    assert found.duplicates == [["a1", "a2"], ["b2", "b3"]]
-    assert found.conflicts == [["a3", "b1"]]
-    assert found.leaks == [["b2", "b3"]]
+    assert found.repeated.duplicates == [["a1", "a2"], ["b2", "b3"]]
+    assert found.repeated.conflicts == [["a3", "b1"]]
+    assert found.repeated.leaks == [["b2", "b3"]]
     assert found.broken == {"c1": "torn"}
     assert found.seed == 4
     assert not found.presplit

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from artifact.passed_by import PassedBy
 from prepare.convert import Photo
+from prepare.repeated import Repeated
 from prepare.summary import Summary
 
 PHOTO = Photo("p", "JPEG", "RGB", 48, 36, (), "s", 100)
@@ -19,9 +20,8 @@ def summary(**changes: object) -> Summary:
         formats=Counter(),
         changes=Counter(),
         sizes=[(1, 1)] * 4,
-        duplicates=[],
-        conflicts=[],
-        leaks=[],
+        repeated=Repeated([], [], [], [], []),
+        copies=0,
         broken={},
         passed=PassedBy(),
         said=(),
