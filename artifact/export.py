@@ -128,12 +128,12 @@ def _written(
     return difference
 
 
-def check_exportable(network: torch.nn.Module, side: int) -> torch.Tensor:
+def check_exportable(network: torch.nn.Module, side: int) -> None:
     """Run a black photo of side x side pixels through a network, in eval, before the training.
 
-    Returns its answer. Raises RuntimeError when the network cannot see photos of that size, or when
-    ONNX could not express it. That is adaptive pooling to sizes that do not divide its input's;
-    the rest of torchvision's architectures can be exported.
+    Raises RuntimeError when the network cannot see photos of that size, or when ONNX could not
+    express it. That is adaptive pooling to sizes that do not divide its input's; the rest of
+    torchvision's architectures can be exported.
     """
     pools = (torch.nn.AdaptiveAvgPool2d, torch.nn.AdaptiveMaxPool2d)
     hooks = [
@@ -143,11 +143,10 @@ def check_exportable(network: torch.nn.Module, side: int) -> torch.Tensor:
     ]
     try:
         with torch.inference_mode():
-            answer: torch.Tensor = network.eval()(torch.zeros(1, 3, side, side))
+            network.eval()(torch.zeros(1, 3, side, side))
     finally:
         for hook in hooks:
             hook.remove()
-    return answer
 
 
 def _check_pool(

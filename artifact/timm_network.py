@@ -41,10 +41,12 @@ def is_timm(architecture: str) -> bool:
 
 
 def timm_architectures() -> list[str]:
-    """Names of timm's models without tags, sorted."""
+    """Names of timm's classifiers without tags, sorted."""
     import timm
 
-    return sorted(PREFIX + name for name in timm.list_models())
+    # an encoder gives many rows for a photo, to a model of language behind it
+    names = [name for name in timm.list_models() if not name.endswith("_enc")]
+    return sorted(PREFIX + name for name in names)
 
 
 def timm_config(architecture: str, tag: str = "") -> Any:  # Any: timm's PretrainedCfg

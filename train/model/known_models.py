@@ -13,7 +13,7 @@ def check_model(name: str) -> None:
         # after the point: which of its weights
         if name.partition(".")[0] in known:
             return
-        what = "is not one of timm's models"
+        what = "is not one of timm's classifiers"
     else:
         known = architectures()
         if name in known:

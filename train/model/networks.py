@@ -22,6 +22,7 @@ from train.job import JobError
 from train.learning.incremental import EarlierArtifact, load_earlier_weights
 from train.learning.mixing import mixes
 from train.model.device import autocast
+from train.model.fitting_sizes import advice
 from train.model.known_models import check_model
 from train.model.normalization import synchronize
 from train.model.published import published_name
@@ -163,20 +164,25 @@ def _build(
     torch.manual_seed(hp.seed)
     try:
         module = build(hp.model, classes, hp.head, preprocessing.crop, drawn)
-    except ValueError as error:
-        raise JobError(str(error)) from error
+    except (ValueError, RuntimeError, AssertionError) as error:
+        raise _unfit(hp, preprocessing.crop, preprocessing.crop, error) from error
     for side in {preprocessing.crop, *_train_sides(hp, preprocessing)}:
         try:
-            answer = check_exportable(module, side)
+            check_exportable(module, side)
         except (RuntimeError, AssertionError) as error:
-            raise JobError(
-                f"model {hp.model} cannot see photos of {side} x {side} pixels ({error}); "
-                "set another image_size, train_size or first_resolution"
-            ) from error
-        # some of timm's models are parts of networks that do not classify
-        if answer.shape != (1, classes):
-            raise JobError(f"model {hp.model} is no classifier: for a photo it gives no single row")
+            raise _unfit(hp, side, preprocessing.crop, error) from error
     return module
+
+
+def _unfit(hp: Hyperparameters, side: int, crop: int, error: Exception) -> JobError:
+    """The sentence for photos of a size that the model cannot see. side, crop: pixels."""
+    words = (str(error).splitlines() or ["it does not say why"])[0]
+    mend = "leave train_size and first_resolution out"
+    if side == crop:
+        mend = advice(hp.model, crop)
+    return JobError(
+        f"model {hp.model} cannot see photos of {side} x {side} pixels ({words[:200]}); {mend}"
+    )
 
 
 def _draw_head(module: nn.Module, seed: int) -> None:
