@@ -16,6 +16,7 @@
 #                   default none
 #   PACKAGES        more of Debian's packages for slipway-train, such as 'g++ python3-dev' for
 #                   compile=true; default none
+#   HEIC            0 leaves HEIC out, with pillow-heif and libheif; default 1
 #   BUILD_NETWORK   --network of the builds; default host on the stand-in, else the engine's own
 #   PULL_TIMEOUT_S  how long the base image's registry may take; default 60
 set -euo pipefail
@@ -125,6 +126,7 @@ build() {  # build NAME: docker/NAME.Dockerfile becomes slipway-NAME, once in a 
             options+=(--build-arg "TRAIN_IMAGE=$stands_on") ;;
         *) options+=(--build-arg "BASE_IMAGE=$base") ;;
     esac
+    if [[ $name != serve-gpu ]]; then options+=(--build-arg "HEIC=${HEIC:-1}"); fi
     options+=(--label "org.opencontainers.image.base.name=$stands_on")
     if [[ -n $source ]]; then options+=(--label "org.opencontainers.image.source=$source"); fi
     if [[ -n $network ]]; then options+=(--network "$network"); fi

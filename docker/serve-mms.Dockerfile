@@ -31,10 +31,13 @@ RUN jlink --output /opt/mms/java --strip-debug --no-header-files --no-man-pages 
 # PIP_NO_COMPILE: bytecode of modules that nobody imports is a third of their size.
 # warm_serve_mms.py writes what is needed.
 ENV PIP_NO_CACHE_DIR=1 PIP_NO_COMPILE=1 PIP_DISABLE_PIP_VERSION_CHECK=1
-COPY docker/requirements-build.txt docker/requirements-serve-mms.txt /build/
+COPY docker/requirements-build.txt docker/requirements-serve-mms.txt docker/heic.sh /build/
+# pillow-heif is built from source: see heic.sh. HEIC=0 leaves it out.
+ARG HEIC=1
 # sagemaker-inference is a source archive; --no-build-isolation: what builds it is locked too.
 RUN python3 -m venv /opt/venv \
     && /opt/venv/bin/pip install --require-hashes --requirement /build/requirements-build.txt \
+    && /build/heic.sh build /opt/venv /build/requirements-serve-mms.txt \
     && /opt/venv/bin/pip install --require-hashes --no-build-isolation \
         --requirement /build/requirements-serve-mms.txt \
     && /opt/venv/bin/pip check
@@ -67,6 +70,10 @@ RUN frontend=$(echo /opt/venv/lib/python3*/site-packages/mms/frontend/model-serv
     && cp /build/mms/log4j2.xml /build/mms/python /opt/mms/
 
 FROM base AS serve
+COPY docker/heic.sh /opt/build/
+# libheif and the decoder of HEIC alone. HEIC=0 leaves them out.
+ARG HEIC=1
+RUN /opt/build/heic.sh libraries
 COPY --from=build /opt/mms /opt/mms
 COPY --from=build /opt/venv /opt/venv
 # Debian's su, mount, passwd and the like: nothing here may become root who is not.

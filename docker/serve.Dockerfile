@@ -22,11 +22,14 @@ RUN apt-get update \
 # PIP_NO_COMPILE: bytecode of modules that nobody imports is a third of their size. warm_serve.py
 # writes what is needed.
 ENV PIP_NO_CACHE_DIR=1 PIP_NO_COMPILE=1 PIP_DISABLE_PIP_VERSION_CHECK=1
-COPY docker/requirements-build.txt docker/requirements-serve.txt /build/
-# The venv's own pip replaces itself by the locked one first. --only-binary: nothing here may need a
-# compiler.
+COPY docker/requirements-build.txt docker/requirements-serve.txt docker/heic.sh /build/
+# pillow-heif is built from source: see heic.sh. HEIC=0 leaves it out.
+ARG HEIC=1
+# The venv's own pip replaces itself by the locked one first. --only-binary: nothing else here may
+# need a compiler.
 RUN python3 -m venv /opt/venv \
     && /opt/venv/bin/pip install --require-hashes --requirement /build/requirements-build.txt \
+    && /build/heic.sh build /opt/venv /build/requirements-serve.txt \
     && /opt/venv/bin/pip install --require-hashes --only-binary :all: \
         --requirement /build/requirements-serve.txt \
     && /opt/venv/bin/pip check
@@ -38,6 +41,10 @@ COPY docker/warm_engine.py docker/warm_http.py docker/warm_serve.py /build/
 RUN /opt/venv/bin/python -W error /build/warm_serve.py
 
 FROM base AS serve
+COPY docker/heic.sh /opt/build/
+# libheif and the decoder of HEIC alone. HEIC=0 leaves them out.
+ARG HEIC=1
+RUN /opt/build/heic.sh libraries
 COPY --from=build /opt/venv /opt/venv
 # Debian's su, mount, passwd and the like: nothing here may become root who is not.
 RUN find / -xdev -type f -perm /6000 -exec chmod a-s {} +

@@ -23,18 +23,28 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends gcc libc6-dev python3-dev python3-venv \
     && rm -rf /var/lib/apt/lists/*
 ENV PIP_NO_CACHE_DIR=1 PIP_NO_COMPILE=1 PIP_DISABLE_PIP_VERSION_CHECK=1
-COPY docker/requirements-build.txt docker/requirements-sdist.txt /build/
+COPY docker/requirements-build.txt docker/requirements-sdist.txt docker/requirements-train.txt \
+    docker/heic.sh /build/
+# pillow-heif is built from source: see heic.sh. HEIC=0 leaves it out.
+ARG HEIC=1
 # --no-build-isolation: isolated builds would fetch whatever setuptools is newest, unlocked.
 RUN python3 -m venv /opt/venv \
     && /opt/venv/bin/pip install --require-hashes --requirement /build/requirements-build.txt \
     && /opt/venv/bin/pip install --require-hashes --no-deps --no-build-isolation \
         --requirement /build/requirements-sdist.txt \
+    && /build/heic.sh build /opt/venv /build/requirements-train.txt \
     && /opt/venv/bin/pip uninstall --yes --quiet wheel
 
 FROM base AS train
+COPY docker/heic.sh /opt/build/
+# libheif and the decoder of HEIC alone. HEIC=0 leaves them out.
+ARG HEIC=1
+RUN /opt/build/heic.sh libraries
 COPY --from=build /opt/venv /opt/venv
-COPY docker/requirements-train.txt docker/requirements-smdebug.txt docker/pip_check.sh \
-    docker/trim.sh train/model/wheel_weights.py /opt/build/
+# without pillow-heif where HEIC=0 has taken it out
+COPY --from=build /build/requirements-train.txt /opt/build/
+COPY docker/requirements-smdebug.txt docker/pip_check.sh docker/trim.sh \
+    train/model/wheel_weights.py /opt/build/
 # CUDA's libraries, two thirds of the image, are a layer of their own: a push compresses each layer
 # on one core, and sends again only those that changed.
 RUN awk '/^[a-z]/ { kept = /^(nvidia-|triton)/ } kept' /opt/build/requirements-train.txt \

@@ -1,5 +1,6 @@
 """The checks of all CPU serving images while they are built: OpenVINO and Pillow work."""
 
+import base64
 import io
 
 import numpy as np
@@ -9,6 +10,17 @@ from PIL import Image
 
 # Those of artifact/photo_formats.py, which a later layer of the image brings.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF", "JPEG2000", "PPM")
+# A photo of 8 x 8 pixels: no image has an encoder of HEIC.
+HEIC = (
+    "AAAAHGZ0eXBoZWljAAAAAG1pZjFoZWljbWlhZgAAAXxtZXRhAAAAAAAAACFoZGxyAAAAAAAAAABwaWN0AAAAAAAA"
+    "AAAAAAAAAAAAACJpbG9jAAAAAERAAAEAAQAAAAABoAABAAAAAAAAADIAAAAjaWluZgAAAAAAAQAAABVpbmZlAgAA"
+    "AAABAABodmMxAAAAAA5waXRtAAAAAAABAAAA/GlwcnAAAADcaXBjbwAAAHVodmNDAQNwAAAAkAAAAAAAHvAA/P34"
+    "+AAADwNgAAEAGEABDAH//wNwAAADAJAAAAMAAAMAHroCQGEAAQApQgEBA3AAAAMAkAAAAwAAAwAeoCCBBZbqrprm"
+    "4CGgwIAAAAyAAAADAIRiAAEABkQBwXPBiQAAABNjb2xybmNseAABAA0ABoAAAAAUaXNwZQAAAAAAAABAAAAAQAAA"
+    "AChjbGFwAAAACAAAAAEAAAAIAAAAAf///8gAAAAC////yAAAAAIAAAAQcGl4aQAAAAADCAgIAAAAGGlwbWEAAAAA"
+    "AAAAAQABBYECAwWEAAAAOm1kYXQAAAAuKAGvEyFiY0D1JyL/9+Sf/Ie5/xd2WFncroDBW/L6wPZkm8DzqpGegIdp"
+    "pzAVeA=="
+)
 
 
 def photo_bytes(file_format: str) -> bytes:
@@ -41,4 +53,21 @@ def check_openvino() -> None:
 def check_photos() -> None:
     """Fail unless Pillow writes, reads and resizes every format."""
     for file_format in FORMATS:
-        Image.open(io.BytesIO(photo_bytes(file_format))).convert("RGB").resize((4, 4))
+        if file_format == "HEIF":
+            check_heic()
+        else:
+            Image.open(io.BytesIO(photo_bytes(file_format))).convert("RGB").resize((4, 4))
+
+
+def check_heic() -> None:
+    """Fail unless HEIC is read, where the image has pillow-heif. Nothing here writes it."""
+    try:
+        import pillow_heif
+    except ImportError:
+        print("warm_engine: without HEIC, as HEIC=0 asks for")
+        return
+    pillow_heif.register_heif_opener()
+    Image.open(io.BytesIO(base64.b64decode(HEIC))).convert("RGB").resize((4, 4))
+    encoders = pillow_heif.libheif_info()["encoders"]
+    if any("x265" in name for name in encoders):
+        raise SystemExit("warm_engine: libheif has x265, an encoder under GPL-2")
