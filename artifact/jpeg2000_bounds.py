@@ -20,6 +20,7 @@ MAX_LAYERS = 256
 MAX_PACKETS = 2_000_000  # parts of layers: OpenJPEG keeps a number for each that there can be
 BLOCK_PIXELS = 24  # memory of a code block, in that of so many pixels
 MAX_COLOURS = 1024  # of a palette; Pillow reads it in Python
+RESTRICTED = 2  # the method of a colr box that holds an ICC profile
 CODESTREAM = b"\xff\x4f\xff\x51"
 SIZ, COD, COC, SOT, SOD, END = 0x51, 0x52, 0x53, 0x90, 0x93, 0xD9
 
@@ -56,34 +57,46 @@ class _Size:
     deep: bool
 
 
+@dataclass(frozen=True)
+class _Outer:
+    """Of the boxes around a codestream: a size, where it begins, an ICC profile."""
+
+    size: tuple[int, int] = (0, 0)
+    start: int = 0
+    profile: bytes = b""
+
+
 def jpeg2000_header(data: bytes) -> PhotoHeader:
     """The header of a JPEG 2000. PhotoError for one that claims what photos do not."""
-    outer = (0, 0)
-    start = 0
+    outer = _Outer()
     if not data.startswith(CODESTREAM):
-        outer, start = _in_boxes(data)
+        outer = _in_boxes(data)
+    start = outer.start
     size, coding = _codestream(data, start)
     blocks = _code_blocks(size, coding)
     # samples of four bytes: more components than three, or deeper ones, take more memory
     pixels = size.width * size.height
     weight = 1.5 if size.components > 3 or size.deep else 1.0
     decoded = int(pixels * weight) + blocks * BLOCK_PIXELS
-    largest = max((size.width, size.height), outer, key=lambda side: side[0] * side[1])
-    return PhotoHeader("JPEG2000", *largest, len(data), decoded=decoded)
+    largest = max((size.width, size.height), outer.size, key=lambda side: side[0] * side[1])
+    return PhotoHeader("JPEG2000", *largest, len(data), decoded=decoded, profile=outer.profile)
 
 
-def _in_boxes(data: bytes) -> tuple[tuple[int, int], int]:
-    """The size that a JP2 file says, and where its codestream begins."""
+def _in_boxes(data: bytes) -> _Outer:
+    """What the boxes around a codestream say."""
     room = Room(MAX_BOXES, MANY_BOXES)
     sizes: list[tuple[int, int]] = []
+    profile = b""
     for kind, start, end in boxes(data, 0, len(data), room):
         if kind == b"jp2c":
             if not sizes:
                 raise damaged("a JPEG 2000 without a size")
-            return max(sizes, key=lambda size: size[0] * size[1]), start
+            return _Outer(max(sizes, key=lambda size: size[0] * size[1]), start, profile)
         if kind != b"jp2h":
             continue
-        for inner, at, _ in boxes(data, start, end, room):
+        for inner, at, stop in boxes(data, start, end, room):
+            if inner == b"colr" and data[at] == RESTRICTED:
+                profile = profile or data[at + 3 : stop]
             if inner == b"ihdr":
                 height, width = struct.unpack_from(">II", data, at)
                 sizes.append((width, height))

@@ -26,9 +26,10 @@ from typing import Any, BinaryIO
 
 from artifact.json_text import read_json
 from artifact.names import is_text, printable
-from artifact.preprocessing import Preprocessing
+from artifact.preprocessing import DECODER, Preprocessing
 
 FORMAT_VERSION = 1
+FIRST_DECODER = 1  # of model.json without a number
 DESCRIPTION_FILE = "model.json"
 GRAPH_FILE = "model.onnx"
 INT8_FILE = "model.int8.xml"
@@ -73,8 +74,8 @@ class Description:
     temperature. provenance: hyperparameters, first weights, counts of the photos, versions of the
     packages, the commit, and `untrained` with the reason where no epoch was done. known: the score
     that tells photos like the training's from others, and its `threshold`, above which a photo is
-    not known; empty without a score. format_version:
-    version of this format.
+    not known; empty without a score. decoder: version of the decoder that made the pixels of the
+    training; one without is served as 0.1.0 did. format_version: version of this format.
     """
 
     classes: tuple[str, ...]
@@ -88,6 +89,7 @@ class Description:
     calibration: Json = field(default_factory=dict)
     provenance: Json = field(default_factory=dict)
     known: Json = field(default_factory=dict)
+    decoder: int = FIRST_DECODER
     format_version: int = FORMAT_VERSION
     flip_average: bool = False
 
@@ -162,6 +164,11 @@ def _check_fields(path: Path, values: Json) -> None:
     if version != FORMAT_VERSION:
         raise ArtifactError(
             f"'{path}' has format_version {version!r}; this reader knows {FORMAT_VERSION}"
+        )
+    decoder = values.get("decoder", FIRST_DECODER)
+    if decoder not in (FIRST_DECODER, DECODER):
+        raise ArtifactError(
+            f"'{path}' has decoder {decoder!r}; this program knows {FIRST_DECODER} and {DECODER}"
         )
     known = {entry.name for entry in fields(Description)}
     missing = {"classes", "preprocessing", "architecture"} - values.keys()

@@ -81,6 +81,9 @@ MAX_SCANNED_PIXELS = 2_500_000_000
 SCAN_PASSES = 0.25  # of the time of the first scan, for each further one
 
 
+Profile = bytes  # within PhotoHeader that name is a number
+
+
 @dataclass(frozen=True)
 class PhotoHeader:
     """A photo's header, as far as it decides what decoding costs.
@@ -88,6 +91,7 @@ class PhotoHeader:
     format: in FORMATS. width, height: of the photo. decoded: pixels that the decoder holds at once,
     which are more than the photo's where a tile is larger. passes: how often the decoder goes over
     all pixels. bytes: of the file. is_turned: boxes of a HEIC turn it, and its EXIF does not.
+    profile: of a JPEG 2000, an ICC profile that Pillow leaves out.
     """
 
     format: str
@@ -97,6 +101,7 @@ class PhotoHeader:
     decoded: int = 0
     passes: float = 1.0
     is_turned: bool = False
+    profile: Profile = b""
 
     @property
     def pixels(self) -> int:

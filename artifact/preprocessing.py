@@ -7,7 +7,7 @@ exported graph.
 
 import io
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,19 +16,27 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from artifact.alpha import PREMULTIPLIED, first_picture, on_white
 from artifact.boxes import still
 from artifact.photo_bounds import photo_header
 from artifact.photo_files import read_regular
 from artifact.photo_formats import damaged, register_heif, silence_decoders
 from artifact.photo_kinds import PhotoError
+from artifact.shrinking import JPEGS, shrink_on_load, shrunk, start_after_turning
+from artifact.tiff_bounds import grey_with_alpha
 
 __all__ = ["MAX_PIXELS", "PhotoError", "Preprocessing", "decode", "open_photo", "read_photo"]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 MAX_PIXELS = 128_000_000  # larger than any phone's photo (108 Mpx); three bytes a pixel is 384 MB
+DECODER = 2  # version of what `decode` does, in model.json; 1 is artifact/first_decoder.py
 ORIENTATION_TAG = 0x0112  # of EXIF
-STRIP_PIXELS = 1_000_000
+UPRIGHT = 1
+SIDEWAYS = (5, 6, 7, 8)  # orientations that swap width and height
+Box = tuple[float, float, float, float]  # left, top, right, bottom
+END_OF_JPEG = b"\xff\xd9"
+FILLING = b"\x55" * 64  # samples that are none
 # As the hyperparameters' bounds; published weights take up to 600. Larger ones cost gigabytes.
 MAX_RESIZE = 4096
 MAX_CROP = 2048
@@ -85,9 +93,10 @@ class Preprocessing:
                 f"found {self.mean} and {self.std}"
             )
 
-    def pixels(self, photo: Image.Image) -> Pixels:
+    def pixels(self, photo: "Image.Image | Reduced") -> Pixels:
         """The network's view of an RGB photo: uint8 [crop, crop, 3]."""
-        width, height = photo.size
+        whole = photo if isinstance(photo, Reduced) else Reduced(photo, photo.size)
+        width, height = whole.size
         scale = self.resize / min(width, height)
         resized_width = max(self.resize, int(width * scale))
         resized_height = max(self.resize, int(height * scale))
@@ -96,19 +105,25 @@ class Preprocessing:
         # resize only the part that the crop keeps: fewer pixels to filter, and no huge panorama
         x_scale = width / resized_width
         y_scale = height / resized_height
-        box = (
+        box = whole.box(
             left * x_scale,
             top * y_scale,
             (left + self.crop) * x_scale,
             (top + self.crop) * y_scale,
         )
         resample = INTERPOLATIONS[self.interpolation]
-        return np.asarray(photo.resize((self.crop, self.crop), resample, box=box))
+        return np.asarray(whole.image.resize((self.crop, self.crop), resample, box=box))
 
-    def stretched(self, photo: Image.Image) -> Pixels:
+    def network_pixels(self, path: Path) -> Pixels:
+        """The network's view of a file, uint8 [crop, crop, 3]. PhotoError names the file."""
+        return self.pixels(read_reduced(path, self.resize))
+
+    def stretched(self, photo: "Image.Image | Reduced") -> Pixels:
         """The whole RGB photo squeezed to a square, uint8 [resize, resize, 3], for augmentation."""
+        whole = photo if isinstance(photo, Reduced) else Reduced(photo, photo.size)
+        box = whole.box(0, 0, *whole.size)
         resample = INTERPOLATIONS[self.interpolation]
-        return np.asarray(photo.resize((self.resize, self.resize), resample))
+        return np.asarray(whole.image.resize((self.resize, self.resize), resample, box=box))
 
 
 def _is_side(value: object, most: int) -> bool:
@@ -116,10 +131,36 @@ def _is_side(value: object, most: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value <= most
 
 
+@dataclass(frozen=True)
+class Reduced:
+    """A photo that may have come smaller than it is.
+
+    image: RGB, upright, with 1/factor of the whole photo's sides, rounded up. size: width and
+    height of the whole photo. start: where it begins in the image, in parts of a pixel: a photo
+    that is turned has what was rounded up before its beginning.
+    """
+
+    image: Image.Image
+    size: tuple[int, int]
+    factor: int = 1
+    start: tuple[float, float] = (0.0, 0.0)
+
+    def box(self, left: float, top: float, right: float, bottom: float) -> Box:
+        """A part of the whole photo, in the image."""
+        x, y = self.start
+        factor = self.factor
+        return x + left / factor, y + top / factor, x + right / factor, y + bottom / factor
+
+
 def read_photo(path: Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """The photo in a file as `decode` gives it; PhotoError names the file."""
+    return read_reduced(path, 0, max_pixels).image
+
+
+def read_reduced(path: Path, smallest: int, max_pixels: int = MAX_PIXELS) -> Reduced:
+    """The photo in a file as `decode_reduced` gives it; PhotoError names the file."""
     try:
-        return decode(read_regular(Path(path)), max_pixels)
+        return decode_reduced(read_regular(Path(path)), smallest, max_pixels)
     except OSError as error:
         raise PhotoError(f"photo '{path}' cannot be read: {error.strerror or error}") from error
     except PhotoError as error:
@@ -127,21 +168,68 @@ def read_photo(path: Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
 
 
 def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """A photo of a format in FORMATS, first frame, upright by its EXIF, alpha over white, as RGB.
+    """A photo of a format in FORMATS, first picture, upright, in sRGB, alpha on white, as RGB.
 
     Raises PhotoError for an empty, unknown, truncated or oversized photo.
     """
+    return decode_reduced(data, 0, max_pixels).image
+
+
+def decode_reduced(data: bytes, smallest: int, max_pixels: int = MAX_PIXELS) -> Reduced:
+    """The photo as `decode` gives it, or smaller. Raises PhotoError.
+
+    smallest: pixels of the shorter side that the caller shrinks it to; 0 for the whole photo. A
+    JPEG is decoded at 1/2, 1/4 or 1/8 then, and others shrink before their colours are converted.
+    """
     image = open_photo(data, max_pixels)
     try:
-        with _as_photo_errors():
-            image.load()
+        with as_photo_errors():
+            size = image.size
+            factor = shrink_on_load(image, smallest)
+            place = first_picture(image)
+            image = _loaded(image, data, smallest)
+            if factor == 1:
+                size = image.size  # a HEIC has its size once it is decoded
             turned = upright(image)
-            if turned is not image:
-                image.close()
-            return to_rgb(turned)
+            how = orientation(image) if turned is not image else UPRIGHT
+            start = start_after_turning(how, size, factor)
+            if how in SIDEWAYS:
+                size = (size[1], size[0])
+            if factor == 1:
+                turned, factor = shrunk(turned, smallest)
+            return Reduced(on_white(turned, place), size, factor, start)
     except BaseException:
         image.close()  # else the samples live as long as the error's traceback does
         raise
+
+
+def _loaded(image: Image.Image, data: bytes, smallest: int) -> Image.Image:
+    """The image with its samples; a JPEG that lacks nothing but its end marker, too."""
+    try:
+        image.load()
+        return image
+    except OSError:
+        if image.format not in JPEGS or data.rstrip(b"\0").endswith(END_OF_JPEG):
+            raise
+        # A JPEG that is cut within its samples becomes another photo with these in place of them.
+        probes = []
+        for filling in (b"", FILLING):
+            probe = _with_end(data, filling, 0)
+            probe.load()
+            probes.append(probe.tobytes())
+        if probes[0] != probes[1]:
+            raise
+    image = _with_end(data, b"", smallest)
+    image.load()
+    return image
+
+
+def _with_end(data: bytes, filling: bytes, smallest: int) -> Image.Image:
+    image = Image.open(
+        io.BytesIO(data.removesuffix(b"\xff") + filling + END_OF_JPEG), formats=("JPEG",)
+    )
+    shrink_on_load(image, smallest)
+    return image
 
 
 def open_photo(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
@@ -152,13 +240,19 @@ def open_photo(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
     header = photo_header(data, max_pixels)
     if header.format in ("HEIF", "AVIF"):
         data = still(data)
-    with _as_photo_errors():
+    is_premultiplied = False
+    if header.format == "TIFF":
+        data, is_premultiplied = grey_with_alpha(data)
+    with as_photo_errors():
         if header.format == "HEIF":
             register_heif()
         image: Image.Image = Image.open(io.BytesIO(data), formats=(header.format,))
         # pillow-heif leaves EXIF's orientation out: by the standard, boxes alone turn a HEIC
         if image.info.get("original_orientation") and not header.is_turned:
             image.getexif()[ORIENTATION_TAG] = image.info["original_orientation"]
+    image.info[PREMULTIPLIED] = is_premultiplied
+    if header.profile:
+        image.info["icc_profile"] = header.profile
     # Pillow has read the same bytes: what it found otherwise is not what was checked
     if image.width * image.height > header.pixels:
         image.close()
@@ -170,7 +264,7 @@ def open_photo(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
 
 
 @contextmanager
-def _as_photo_errors() -> Iterator[None]:
+def as_photo_errors() -> Iterator[None]:
     """Every error of Pillow becomes a PhotoError."""
     try:
         yield
@@ -180,72 +274,20 @@ def _as_photo_errors() -> Iterator[None]:
         raise damaged(_first_line(error)) from error
 
 
+def orientation(image: Image.Image) -> int:
+    """EXIF's orientation, 1 to 8; 1 where its data is damaged in any way."""
+    try:
+        return int(image.getexif().get(ORIENTATION_TAG, UPRIGHT))
+    except Exception:
+        return UPRIGHT
+
+
 def upright(image: Image.Image) -> Image.Image:
     """The image turned as its EXIF orientation says; damaged EXIF data leaves it as it is."""
     try:
         return ImageOps.exif_transpose(image)
     except Exception:  # the pixels are good: a broken tag must not cost the photo
         return image
-
-
-def to_rgb(image: Image.Image) -> Image.Image:
-    """RGB from any Pillow mode: alpha composed on white, 16-bit and float samples scaled to 8 bits.
-
-    A conversion with several copies is done in strips: a large photo needs little more memory than
-    its RGB.
-    """
-    if image.mode == "RGB" and "transparency" not in image.info:
-        return image
-    if image.mode == "F" or image.mode.startswith("I"):
-        full = _full_scale(image)
-        return _by_strips(image, lambda strip: _eight_bits(strip, full))
-    if image.has_transparency_data:
-        return _by_strips(image, _on_white)
-    return image.convert("RGB")
-
-
-def _by_strips(image: Image.Image, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
-    """An RGB photo, converted strip by strip."""
-    photo = Image.new("RGB", image.size)
-    for strip, top in _strips(image):
-        photo.paste(convert(strip), (0, top))
-    return photo
-
-
-def _strips(image: Image.Image) -> Iterator[tuple[Image.Image, int]]:
-    """Parts of the image over its whole width, of about STRIP_PIXELS each, and where they begin."""
-    rows = max(1, STRIP_PIXELS // image.width)
-    for top in range(0, image.height, rows):
-        yield image.crop((0, top, image.width, min(top + rows, image.height))), top
-
-
-def _on_white(image: Image.Image) -> Image.Image:
-    rgba = image.convert("RGBA")
-    photo = Image.new("RGB", rgba.size, "white")
-    photo.paste(rgba, mask=rgba.getchannel("A"))
-    return photo
-
-
-def _full_scale(image: Image.Image) -> float:
-    """The sample that stands for white: 16-bit integers keep their top byte, others their range."""
-    top = max(float(_samples(strip).max(initial=0.0)) for strip, _ in _strips(image))
-    if image.mode.startswith("I;16"):
-        return 65535.0
-    if image.mode.startswith("I"):
-        return 65535.0 if 255 < top <= 65535 else max(255.0, top)
-    if top <= 1.0:
-        return 1.0
-    return max(255.0, top)
-
-
-def _eight_bits(image: Image.Image, full: float) -> Image.Image:
-    """Greyscale of more than 8 bits to L."""
-    scaled = np.clip(_samples(image) * (255.0 / full), 0, 255)
-    return Image.fromarray(scaled.round().astype(np.uint8))
-
-
-def _samples(image: Image.Image) -> NDArray[np.float64]:
-    return np.nan_to_num(np.asarray(image).astype(np.float64), posinf=0.0, neginf=0.0)
 
 
 def _first_line(error: Exception) -> str:

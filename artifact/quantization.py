@@ -28,7 +28,7 @@ from artifact.model import (
     write_atomically,
 )
 from artifact.openvino_engine import load_openvino
-from artifact.preprocessing import Preprocessing, read_photo
+from artifact.preprocessing import Preprocessing
 
 CALIBRATION_PHOTOS = 300
 GATE = 0.005  # the share of photos by which int8 may be less accurate
@@ -202,7 +202,7 @@ def main() -> None:
         model_type = nncf.ModelType.TRANSFORMER
     quantized = nncf.quantize(
         model,
-        nncf.Dataset(photos, lambda path: preprocessing.pixels(read_photo(path))[None]),
+        nncf.Dataset(photos, lambda path: preprocessing.network_pixels(path)[None]),
         subset_size=len(photos),
         target_device=nncf.TargetDevice.CPU,
         preset=preset,

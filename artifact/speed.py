@@ -22,7 +22,7 @@ from artifact.engines import open_engine
 from artifact.machine import cpu_count
 from artifact.model import ArtifactError, read_description
 from artifact.photo_files import read_regular
-from artifact.preprocessing import PhotoError, Preprocessing, decode
+from artifact.preprocessing import PhotoError, Preprocessing, decode_reduced
 
 SPEED_FIELD = "speed"  # of model.json's provenance
 DECODED = 8  # photos
@@ -35,7 +35,7 @@ def decode_ms(preprocessing: Preprocessing, photos: Sequence[bytes]) -> float:
     found = []
     for data in photos:
         started = time.thread_time()
-        preprocessing.pixels(decode(data))
+        preprocessing.pixels(decode_reduced(data, preprocessing.resize))
         found.append(1000 * (time.thread_time() - started))
     return statistics.median(found)
 
@@ -70,7 +70,8 @@ def measure(folder: Path, photos: Sequence[bytes]) -> dict[str, Any]:
     description = read_description(folder)
     engine = open_engine(folder, description, threads=cpu_count())
     try:
-        pixels = description.preprocessing.pixels(decode(photos[0]))[None]
+        sizing = description.preprocessing
+        pixels = sizing.pixels(decode_reduced(photos[0], sizing.resize))[None]
         engine.run(pixels)  # the first run allocates
         found = []
         for _ in range(RUNS):

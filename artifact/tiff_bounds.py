@@ -32,6 +32,7 @@ WIDTH, HEIGHT, COMPRESSION = 256, 257, 259
 STRIP_OFFSETS, SAMPLES, ROWS, STRIP_BYTES, PLANES = 273, 277, 278, 279, 284
 TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_BYTES = 322, 323, 324, 325
 DEPTHS = (32997, 32998)  # of image and tile: libtiff multiplies its buffers by them
+EXTRA_SAMPLES, PREMULTIPLIED, ALPHA = 338, 1, 2
 SPLIT = 2  # PlanarConfiguration: the samples of a pixel lie in different strips
 
 
@@ -143,6 +144,20 @@ def tiff_header(data: bytes) -> PhotoHeader:
         return header
     # each part is a JPEG of its own, of one scan as a rule
     return with_scans(header, data.count(b"\xff\xda") // (tiles or strips or 1))
+
+
+def grey_with_alpha(data: bytes) -> tuple[bytes, bool]:
+    """A TIFF whose second sample is called alpha as Pillow knows it; whether it is premultiplied.
+
+    Pillow refuses greyscale with an alpha that is premultiplied, or that has no name.
+    """
+    directory = _Directory(data)
+    entry = directory.entries.get(EXTRA_SAMPLES)
+    if entry is None or entry.count != 1 or directory.number(SAMPLES, 1) != 2:
+        return data, False
+    kind = directory.number(EXTRA_SAMPLES, ALPHA)
+    number = ALPHA.to_bytes(2, "little" if data[:1] == b"I" else "big")
+    return data[: entry.start] + number + data[entry.start + 2 :], kind == PREMULTIPLIED
 
 
 def _tile(directory: _Directory) -> tuple[int, int]:

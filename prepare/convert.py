@@ -13,11 +13,10 @@ from PIL import Image
 from artifact.jpeg_writing import encode_jpeg
 from artifact.patient_reading import read_patiently
 from artifact.photo_metadata import without_metadata
-from artifact.preprocessing import PhotoError, decode, open_photo
+from artifact.preprocessing import PhotoError, decode, open_photo, orientation
 from prepare.signature import Signature, sharpness, signature
 
 JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
-ORIENTATION_TAG = 0x0112
 UPRIGHT = (0, 1)  # EXIF orientations; 0 is outside the standard, but cameras write it
 # Pillow's modes, in a user's words
 MODE_WORDS = {
@@ -127,7 +126,7 @@ def _pixel_hash(photo: Image.Image) -> str:
 def _changes(image: Image.Image, source: Path) -> tuple[str, ...]:
     """The steps that make the image an upright RGB JPEG; none where it is one already."""
     changes = []
-    if _orientation(image) not in UPRIGHT:
+    if orientation(image) not in UPRIGHT:
         changes.append("turned upright by its EXIF orientation")
     if image.has_transparency_data:
         changes.append("transparency laid on white")
@@ -155,11 +154,3 @@ def _format_changes(kind: str, suffix: str) -> list[str]:
     if named_jpeg:
         return [f"{kind} named {suffix} to JPEG"]
     return [f"{kind} to JPEG"]
-
-
-def _orientation(image: Image.Image) -> object:
-    try:
-        return image.getexif().get(ORIENTATION_TAG, 1)
-    except Exception:
-        # EXIF data can be damaged in any way; decode leaves such a photo as it is
-        return 1

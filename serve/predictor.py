@@ -12,13 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
+from artifact import first_decoder
 from artifact.engines import open_engine
 from artifact.machine import cpu_count, memory_limit, trim_memory
-from artifact.model import Description, read_description
+from artifact.model import FIRST_DECODER, Description, read_description
 from artifact.names import printable
 from artifact.photo_bounds import photo_header
 from artifact.photo_formats import PhotoHeader
-from artifact.preprocessing import PhotoError, decode
+from artifact.preprocessing import PhotoError, decode_reduced
 from serve.admission import DecodingQueue
 from serve.batching import Answer, Batcher, Pixels
 from serve.prediction import Prediction
@@ -180,10 +181,16 @@ class Predictor:
         with self._shared.decoding.slot(header, state):
             started = time.monotonic()
             try:
-                decoded = decode(photo, self._shared.max_pixels)
-                return self.description.preprocessing.pixels(decoded)
+                return self._decoded(photo)
             finally:
                 state.add("decode", time.monotonic() - started)
+
+    def _decoded(self, photo: bytes) -> Pixels:
+        """By the decoder of the model's training: uint8 [crop, crop, 3]. Raises PhotoError."""
+        sizing = self.description.preprocessing
+        if self.description.decoder == FIRST_DECODER:
+            return sizing.pixels(first_decoder.decode(photo, self._shared.max_pixels))
+        return sizing.pixels(decode_reduced(photo, sizing.resize, self._shared.max_pixels))
 
     def _named(self, columns: Answer, top_k: int) -> Prediction:
         """A prediction from float32 [columns]."""

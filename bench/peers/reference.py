@@ -12,7 +12,6 @@ import torch
 from network import Model
 
 from artifact.model import read_description
-from artifact.preprocessing import read_photo
 from artifact.probabilities import Probabilities
 from artifact.torch_engine import TorchEngine
 
@@ -24,7 +23,7 @@ def main() -> None:
     engine = TorchEngine("/opt/ml/model", description, device="cpu", max_batch=1)
     labels = {}
     for path in sorted(Path(sys.argv[1]).rglob("*.jpg")):
-        pixels = torch.from_numpy(description.preprocessing.pixels(read_photo(path)).copy())
+        pixels = torch.from_numpy(description.preprocessing.network_pixels(path).copy())
         with torch.inference_mode():
             reference = ours(pixels[None]).argmax().item()
         peer = model.probabilities(model.decode(path.read_bytes())).argmax().item()

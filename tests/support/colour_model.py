@@ -12,7 +12,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from artifact.model import GRAPH_FILE, Description, write_description
-from artifact.preprocessing import Preprocessing
+from artifact.preprocessing import DECODER, Preprocessing
 from tests.support.jobs import COLOURS, draw_channel
 from train.job import Job
 
@@ -44,6 +44,7 @@ def write_colour_model(
         # The graph has its columns in the same order.
         preprocessing=Preprocessing(resize=36, crop=32),
         architecture="shufflenet_v2_x0_5",
+        decoder=DECODER,
         accuracy={"validation": 1.0, "test": 1.0},
         known={} if threshold is None else {"score": "distance", "threshold": threshold},
     )

@@ -18,11 +18,10 @@ from typing import Any
 import numpy as np
 import PIL
 from numpy.typing import NDArray
-from PIL import Image
 
-from artifact import preprocessing
+from artifact import alpha, colour, preprocessing, rgb, shrinking
 from artifact.machine import cpu_count, memory_limit
-from artifact.preprocessing import Preprocessing, read_photo
+from artifact.preprocessing import DECODER, Preprocessing, Reduced, read_reduced
 from train.data.cache import DEFAULT_LIMITS, CacheLimits
 from train.data.photo_index import PhotoPaths
 from train.data.store import Store, open_store
@@ -35,7 +34,8 @@ WAITING_SHARE = 0.02  # of the memory this process may use
 WAITING_BYTES = 256 << 20
 ROWS_AT_ONCE = 32  # stored photos that one task reads
 
-Sizing = Callable[[Image.Image], NDArray[np.uint8]]
+PROGRAM = (preprocessing, alpha, colour, rgb, shrinking)  # what the pixels of a photo depend on
+Sizing = Callable[[Reduced], NDArray[np.uint8]]
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +63,8 @@ class PhotoArrays:
         self.side = side
         self.aspects = np.ones(len(paths), np.float32)
         self._sized = sized
+        settings = getattr(sized, "__self__", None)
+        self._smallest = settings.resize if isinstance(settings, Preprocessing) else 0
         self._working = working
         self._row = np.dtype([("aspect", "<f4"), ("pixels", "u1", (side, side, 3))])
         self.key = _key(paths, sized)
@@ -166,8 +168,9 @@ class PhotoArrays:
     def _decode(self, batch: "_Batch", place: int) -> None:
         index = int(batch.indices[place])
         with self._working():
-            photo = read_photo(self.paths[index])
-            self.aspects[index] = photo.width / photo.height
+            photo = read_reduced(self.paths[index], self._smallest)
+            width, height = photo.size
+            self.aspects[index] = width / height
             batch.pixels[place] = self._sized(photo)
         if self._store:
             self._keep(index, batch.pixels[place])
@@ -237,8 +240,9 @@ def _sizing(sized: Sizing) -> dict[str, object] | None:
     if not isinstance(settings, Preprocessing) or sized.__name__ not in ("pixels", "stretched"):
         return None
     crop = settings.crop if sized.__name__ == "pixels" else None
-    program = Path(preprocessing.__file__).read_bytes()
+    program = b"".join(Path(module.__file__ or "").read_bytes() for module in PROGRAM)
     return {
+        "decoder": DECODER,
         "sizing": sized.__name__,
         "resize": settings.resize,
         "crop": crop,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from artifact.model import Description
 from artifact.photo_files import read_regular
-from artifact.preprocessing import PhotoError
+from artifact.preprocessing import DECODER, PhotoError
 from artifact.speed import DECODED, SPEED_FIELD, speed
 from recipes.hyperparameters import Hyperparameters
 from train.data.channels import Channels
@@ -43,6 +43,7 @@ def describe(
         temperature=temperature,
         calibration=calibration,
         known=known,
+        decoder=DECODER,
         provenance=provenance(hp, channels, source, plan),
         flip_average=hp.flip_average,
     )

@@ -5,7 +5,7 @@ import contextlib
 import numpy as np
 from numpy.typing import NDArray
 
-from artifact.preprocessing import PhotoError, Preprocessing, read_photo
+from artifact.preprocessing import PhotoError, Preprocessing
 from train.data.channels import Channels, Photos
 
 SAMPLES = 4  # photos on which the exported artifact is compared with the network
@@ -27,10 +27,10 @@ def export_samples(
     photos = channels.validation if len(channels.validation) else channels.train
     paths = spread(photos, SAMPLES).paths
     if not failed:
-        return np.stack([preprocessing.pixels(read_photo(path)) for path in paths])
+        return np.stack([preprocessing.network_pixels(path) for path in paths])
     size = (preprocessing.crop, preprocessing.crop, 3)
     samples = [np.random.default_rng(0).integers(0, 256, size, np.uint8)]
     for path in paths:
         with contextlib.suppress(PhotoError):
-            samples.append(preprocessing.pixels(read_photo(path)))
+            samples.append(preprocessing.network_pixels(path))
     return np.stack(samples)
