@@ -69,7 +69,7 @@ fuzz: $(VENV)/.process $(if $(GUIDED),$(VENV)-fuzz/.done) ## Hostile inputs; FUZ
 	@$(if $(GUIDED),$(GUIDED_FUZZ) requests $(GUIDED_OPTIONS))
 	@$(if $(GUIDED),$(GUIDED_FUZZ) decode $(GUIDED_OPTIONS))
 
-images: ## Build the images: IMAGES='train serve'|all, BASE_IMAGE=…, DISTRIBUTION=…, HEIC=0, …
+images: ## Build the images: IMAGES='train serve'|all, BASE_IMAGE=…, HEIC=0, …
 	@docker/build.sh $(IMAGES)
 
 soak: $(VENV)/.docker ## Load, hostile bodies, a killed worker, SIGTERM: slipway-serve; SOAK=options
