@@ -5,6 +5,7 @@ import dataclasses
 import logging
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 import torch
@@ -29,6 +30,7 @@ from train.learning.objective import multi_hot
 from train.model.weights import Source
 from train.result.calibration import calibrate
 from train.result.describe import describe, with_accuracy
+from train.result.doubts import write_doubts
 from train.result.features import read_features
 from train.result.known import fit_known
 from train.result.measure import Answers, measure
@@ -79,12 +81,11 @@ def build_artifact(
     described = with_accuracy(description, measured)
     attempt(lambda: write_description(job.model, described), None, "accuracy in model.json")
     _print_lines(measured, hp.top_k)
+    doubts = partial(write_doubts, plan, described, measured, score.features, stop)
+    _or_without(doubts, None, "files on what is in doubt")
     seconds = time.monotonic() - started
-    attempt(
-        lambda: write_output_files(job, described, plan.state, measured, hp, seconds),
-        None,
-        "report",
-    )
+    report = partial(write_output_files, job, described, plan.state, measured, hp, seconds)
+    attempt(report, None, "report")
     return described
 
 

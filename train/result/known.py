@@ -17,10 +17,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Score:
-    """model.json's `known`, and the classes' means; without a score it is empty."""
+    """model.json's `known`, the classes' means, and what they come from; empty without features."""
 
     figures: dict[str, object]
     means: torch.Tensor | None  # float32 [classes, D]
+    features: Mapping[str, Features]  # by channel
 
 
 def fit_known(features: Mapping[str, Features]) -> Score:
@@ -30,7 +31,7 @@ def fit_known(features: Mapping[str, Features]) -> Score:
     half is measured from the means of the other.
     """
     if not features:
-        return Score({}, None)
+        return Score({}, None, {})
     train = features["train"]
     means = class_means(train.rows, train.targets)
     judged = []
@@ -53,7 +54,7 @@ def fit_known(features: Mapping[str, Features]) -> Score:
         "share": SHARE,
         "photos": len(found),
     }
-    return Score(figures, means)
+    return Score(figures, means, features)
 
 
 def _cross_fitted(train: Features) -> list[torch.Tensor]:
