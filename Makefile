@@ -31,7 +31,7 @@ PYTEST = $(VENV)/bin/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-lo
 .DEFAULT_GOAL := help
 .PHONY: help demo check test test-fast verify mutants fuzz images tune web push local-sagemaker \
 	e2e conformance sbom soak pictures docs bench-serve bench-train bench-tune bench-search bench-hook \
-	bench-profile bench-accuracy base lock environment clean FORCE
+	bench-profile bench-size bench-accuracy base lock environment clean FORCE
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -136,6 +136,9 @@ bench-accuracy: $(VENV)/.process ## Measure presets, the solved head and int8; D
 
 bench-hook: $(VENV)/.process ## Measure what smdebug's hook costs a training step; BENCH=options
 	@$(VENV)/bin/python -m bench.hook_cost $(BENCH)
+
+bench-size: $(VENV)/.process ## Check what launch size says by a real load; BENCH='MODEL PHOTOS …'
+	@$(VENV)/bin/python -m bench.size $(BENCH)
 
 bench-profile: $(VENV)/.process ## Measure what profiling costs a training; BENCH=options
 	@$(VENV)/bin/python -m bench.profile_cost $(BENCH)

