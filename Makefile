@@ -30,8 +30,8 @@ PYTEST = $(VENV)/bin/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-lo
 
 .DEFAULT_GOAL := help
 .PHONY: help demo check test test-fast verify mutants fuzz images tune web push local-sagemaker \
-	e2e conformance sbom soak pictures docs bench-serve bench-train bench-tune bench-search bench-hook \
-	bench-profile bench-size bench-accuracy base lock environment clean FORCE
+	e2e conformance sbom soak pictures docs bench-serve bench-train bench-tune bench-search \
+	bench-hook bench-profile bench-size bench-accuracy base lock environment clean FORCE
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -131,7 +131,7 @@ bench-tune: $(VENV)/.process ## Measure a search against a plain torchvision loo
 bench-search: $(VENV)/.process ## Compare searches on recorded real trainings; BENCH=options
 	@$(VENV)/bin/python -m bench.search $(BENCH)
 
-bench-accuracy: $(VENV)/.process ## Measure presets, the solved head and int8; DATA=folder BENCH=options
+bench-accuracy: $(VENV)/.process ## Measure presets and int8; DATA=folder BENCH=options
 	@$(VENV)/bin/python -m bench.accuracy $(if $(DATA),--data "$(DATA)") $(BENCH)
 
 bench-hook: $(VENV)/.process ## Measure what smdebug's hook costs a training step; BENCH=options

@@ -106,8 +106,8 @@ engine_facts() {
     if [[ $runtimes == *'"nvidia"'* ]]; then all_gpus=(--gpus=all); fi
 }
 
-# mount_option SOURCE TARGET [,OPTION…]: the option of `run` that mounts one; both paths may hold blanks,
-# colons, commas and quotes.
+# mount_option SOURCE TARGET [,OPTION…]: the option of `run` that mounts one; both paths may hold
+# blanks, colons, commas and quotes.
 mount_option() {
     local target="dst=$2"
     if [[ $2 == *[,\"]* ]]; then target="\"dst=${2//\"/\"\"}\""; fi

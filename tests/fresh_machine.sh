@@ -53,7 +53,8 @@ trap end EXIT
 
 packages=(git make python3)
 user=(--user 12345:12345)
-mounts=("$(mount_option "$work" "$work")")  # the same path, since an engine outside mounts what lies below
+# the same path, since an engine outside mounts what lies below
+mounts=("$(mount_option "$work" "$work")")
 if [[ -n $socket ]]; then
     packages+=("$([[ $distribution == bookworm ]] && echo docker.io || echo docker-cli)")
     user+=(--env DOCKER_HOST="unix://$socket")
