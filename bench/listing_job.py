@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch  # noqa: F401  a training has it loaded, so its memory is not the lists'
 
+from bench.memory import memory_mb
 from train.data.channels import read_channels
 from train.learning.objective import padded
 from train.learning.optimization import class_weights
@@ -36,14 +37,6 @@ def main() -> None:
     }
     del held
     print(json.dumps(figures))
-
-
-def memory_mb(name: str) -> float:
-    """This process's memory (VmRSS) or its peak so far (VmHWM), MiB."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(f"{name}:"):
-            return int(line.split()[1]) / 1024
-    raise ValueError(f"/proc/self/status has no line '{name}'")
 
 
 if __name__ == "__main__":
