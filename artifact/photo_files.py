@@ -20,8 +20,11 @@ def read_regular(path: Path, max_bytes: int = MAX_FILE_BYTES) -> bytes:
     """
     with _opened(path) as file:
         status = os.fstat(file.fileno())
-        # the file may grow meanwhile
-        data = file.read(max_bytes + 1) if status.st_size <= max_bytes else b""
+        data = b""
+        if status.st_size <= max_bytes:
+            data = file.read(status.st_size + 1)  # not more: Python takes all that memory at first
+            if len(data) > status.st_size:  # the file grows meanwhile
+                data += file.read(max_bytes + 1 - len(data))
     if len(data) > max_bytes or status.st_size > max_bytes:
         raise PhotoError(f"it has {status.st_size:,} bytes; at most {max_bytes:,} are accepted")
     return data

@@ -18,8 +18,8 @@ from PIL import Image, ImageOps
 
 from artifact.alpha import PREMULTIPLIED, first_picture, on_white
 from artifact.boxes import still
+from artifact.patient_reading import read_patiently
 from artifact.photo_bounds import photo_header
-from artifact.photo_files import read_regular
 from artifact.photo_formats import damaged, register_heif, silence_decoders
 from artifact.photo_kinds import PhotoError
 from artifact.shrinking import JPEGS, shrink_on_load, shrunk, start_after_turning
@@ -160,7 +160,7 @@ def read_photo(path: Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
 def read_reduced(path: Path, smallest: int, max_pixels: int = MAX_PIXELS) -> Reduced:
     """The photo in a file as `decode_reduced` gives it; PhotoError names the file."""
     try:
-        return decode_reduced(read_regular(Path(path)), smallest, max_pixels)
+        return decode_reduced(read_patiently(Path(path)), smallest, max_pixels)
     except OSError as error:
         raise PhotoError(f"photo '{path}' cannot be read: {error.strerror or error}") from error
     except PhotoError as error:

@@ -18,7 +18,7 @@ from PIL import Image
 from bench.list_photos import synthesise
 from bench.sections import REPOSITORY
 
-PER_CLASS = 1000
+PER_CLASS = 100
 SIDE = 32  # pixels
 # Runs in a process of its own, whose memory is measured.
 LIST = """

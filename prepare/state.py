@@ -53,9 +53,11 @@ class PreparationState:
             "broken": self.broken,
             "ignored": self.ignored,
             "outputs": self.outputs,
-            "photos": self.photos,
         }
-        text = json.dumps(values, indent=1) + "\n"
+        head = json.dumps(values, indent=1).removesuffix("\n}")
+        # a line for each: json.dumps would hold ten times the text of 100,000 photos
+        lines = [f"  {json.dumps(path)}: {json.dumps(own)}" for path, own in self.photos.items()]
+        text = f'{head},\n "photos": {{\n' + ",\n".join(lines) + "\n }\n}\n"
         write_atomically(folder / STATE_FILE, text.encode(), folder / STAGING_FOLDER)
 
 
