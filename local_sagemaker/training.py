@@ -114,8 +114,8 @@ def _check_resources(resources: Record) -> None:
     count = resources.get("InstanceCount", 1)
     if count < 1:
         raise invalid(
-            f"1 validation error detected: Value '{count}' at 'resourceConfig.instanceCount' failed "
-            "to satisfy constraint: Member must have value greater than or equal to 1"
+            f"1 validation error detected: Value '{count}' at 'resourceConfig.instanceCount' "
+            "failed to satisfy constraint: Member must have value greater than or equal to 1"
         )
     if count > MOST_HOSTS:
         raise invalid(
