@@ -1,5 +1,6 @@
 """What train would refuse is refused by prepare; what a user should know is a warning."""
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +33,14 @@ def other_classes(source: Path) -> None:
         shutil.rmtree(source / name)
 
 
+def not_utf_8(source: Path) -> None:
+    (source / "b").rename(source / os.fsdecode(b"b\xff"))
+
+
+def alike(source: Path) -> None:
+    (source / "b").rename(source / "A")
+
+
 def only_videos(source: Path) -> None:
     shutil.rmtree(source / "b")
     (source / "b").mkdir()
@@ -43,6 +52,8 @@ def only_videos(source: Path) -> None:
     [
         (break_class, "the class 'b' has lost all its photos (1), such as 'b/b 0.jpg'"),
         (other_classes, "the class 'c' is in the source's test, and not in its train; put"),
+        (not_utf_8, "has a class 'b\\udcff' whose name is not UTF-8"),
+        (alike, "has the classes 'A' and 'a', which look alike; give both one name"),
         (only_videos, "b' has no photo that can be read (1 file of other kinds (.mov): videos)"),
     ],
 )

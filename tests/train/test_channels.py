@@ -65,6 +65,29 @@ def test_a_channel_may_hold_all_three_parts(tmp_path):
     assert (len(channels.train), len(channels.validation), len(channels.test)) == (8, 2, 4)
 
 
+def test_parts_in_any_case_and_classes_a_level_deeper(tmp_path, caplog):
+    caplog.set_level("INFO")
+    for name, count in (("TRAIN", 4), ("TEST", 2)):
+        fill(tmp_path / "set" / name / "Images", a=count, b=count)
+    (tmp_path / "set" / "TRAIN" / "Images" / "a" / "clip.mov").touch()
+    channels = read_channels({"train": tmp_path}, (0.5, 0.5, 0), 0)
+    assert channels.classes == ("a", "b")
+    assert (len(channels.train), len(channels.validation), len(channels.test)) == (4, 4, 4)
+    said = [record.getMessage() for record in caplog.records]
+    assert "train, validation and test lie in 'set'" in said
+    assert any(
+        "passed by in the train channel: 1 file of other kinds (.mov)" in line for line in said
+    )
+    given = {"train": tmp_path / "set" / "TRAIN", "test": tmp_path / "set" / "TEST"}
+    assert read_channels(given, (0.5, 0.5, 0), 0).classes == ("a", "b")
+
+
+def test_classes_that_look_alike_across_channels_are_refused(tmp_path):
+    folders = {"train": fill(tmp_path / "t", Cat=2, b=2), "test": fill(tmp_path / "e", cat=2, b=2)}
+    with pytest.raises(JobError, match="the classes 'Cat' and 'cat', which look alike"):
+        read_channels(folders, SPLIT, 0)
+
+
 def test_a_missing_validation_is_taken_from_train_and_a_test_is_not_made_up(tmp_path):
     train, test, validation = (
         fill(tmp_path / "t", a=10, b=10),
