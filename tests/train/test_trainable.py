@@ -85,3 +85,13 @@ def test_frozen_dropout_and_batch_normalisation_are_in_eval():
 def test_an_unknown_module_names_the_known(name):
     with pytest.raises(JobError, match="layer4"):
         freeze(build("resnet18", 3), name)
+
+
+def test_a_module_of_timms_goes_by_timms_own_name():
+    network = build("timm/test_resnet", 3)
+    frozen = freeze(network, "layer4")
+    assert network.get_submodule("backbone.layer3") in frozen
+    assert network.get_submodule("backbone.layer4") not in frozen
+    assert network.get_parameter("head.weight").requires_grad
+    with pytest.raises(JobError, match="its modules: conv1, .*layer4"):
+        freeze(network, "layer9")
