@@ -23,8 +23,22 @@ def write_page(
 ) -> None:
     """Fill the template and write the page, whole or not at all, and make the folders it needs.
 
-    Every value is escaped. script: the only JavaScript that the page's policy lets run. Raises
-    OSError when writing fails.
+    As render_page has it. Raises OSError when writing fails.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, render_page(template, filters, script, **values))
+
+
+def render_page(
+    template: Path,
+    filters: dict[str, Callable[..., Any]] | None = None,
+    script: str = "",
+    **values: object,
+) -> bytes:
+    """The page that a template makes of the values, in UTF-8.
+
+    Every value is escaped. script: the only JavaScript that the page's policy lets run.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([template.parent, Path(__file__).parent]),
@@ -41,7 +55,5 @@ def write_page(
     page = environment.get_template(template.name).render(
         script=script, script_policy=policy, **values
     )
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     # "replace": a file's name may hold bytes that are not text
-    write_atomically(path, page.encode("utf-8", "replace"))
+    return page.encode("utf-8", "replace")

@@ -25,6 +25,7 @@ from prepare.trainable import check_trainable, warnings
 from prepare.workers import convert_all, staged
 
 REPORT_FILE = "report.html"
+COPIES_FILE = "copies.json"
 LISTED_BROKEN = 5  # broken photos that an error sentence names
 
 
@@ -54,7 +55,9 @@ def prepare(options: Options) -> Summary:
     except BaseException:
         shutil.rmtree(staging if existed else options.destination, ignore_errors=True)
         raise
-    return _finish(options, earlier, converted, splits, near)
+    summary = _finish(options, earlier, converted, splits, near)
+    shutil.rmtree(staging)
+    return summary
 
 
 def empty_splits(summary: Summary) -> list[str]:
@@ -139,8 +142,9 @@ def _finish(
     more = more_paths(splits, outputs)
     remarks = warnings(converted, splits)
     summary = summarise(options, photos, splits, converted.broken, converted.found, remarks, near)
-    files = manifests(photos, splits, outputs, summary.classes, options.s3_uri)
-    current = sorted([*outputs.values(), *more, *files, REPORT_FILE, SIGNATURES_FILE])
+    files = _lists(photos, summary)
+    files |= manifests(photos, splits, outputs, summary.classes, options.s3_uri)
+    current = sorted([*outputs.values(), *more, *files, REPORT_FILE])
     # Names every file that may be there from now on, so that a run after a kill can remove them.
     PreparationState(
         options=options.recorded(),
@@ -149,8 +153,7 @@ def _finish(
     ).write(folder)
     move_all(_moves(folder, earlier, converted, outputs), staging)
     link_all(folder, more)
-    files[REPORT_FILE] = render_report(summary, folder, outputs)
-    files[SIGNATURES_FILE] = signatures_file(photo.signature for photo in photos.values())
+    files[REPORT_FILE] = render_report(summary, folder, outputs, photos, options.source)
     for name, data in files.items():
         _write_changed(folder / name, data, staging)
     remove_stale(folder, earlier.outputs, current)
@@ -163,8 +166,15 @@ def _finish(
         broken=summary.broken,
         ignored=summary.ignored,
     ).write(folder)
-    shutil.rmtree(staging)
     return summary
+
+
+def _lists(photos: Mapping[Source, Photo], summary: Summary) -> dict[str, bytes]:
+    """What is known of copies, by the files' names."""
+    return {
+        SIGNATURES_FILE: signatures_file(photo.signature for photo in photos.values()),
+        COPIES_FILE: summary.repeated.as_json(),
+    }
 
 
 def _moves(

@@ -1,24 +1,21 @@
 """report.html of a preparation: what the photos are, what was changed, what is wrong with them."""
 
-import base64
-import io
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
-
-from artifact.photo_files import read_regular
-from artifact.preprocessing import open_photo
+from artifact.page import render_page
+from prepare.convert import Photo
+from prepare.report_tiles import broken_tiles, looks, odd_tiles
 from prepare.scan import SPLITS, Source
 from prepare.summary import Summary
+from prepare.thumbnails import mean_photos, thumbnail
 
-THUMBNAIL_SIDE = 96  # pixels
-THUMBNAIL_QUALITY = 72
 THUMBNAILS_PER_CLASS = 6
 THUMBNAILS_IN_ALL = 800  # about 3 kB each: the page stays below a few MB for any number of classes
 LISTED = 200  # broken, ignored and repeated files shown by name; the rest is counted
+EVEN = 2  # times the smallest class: up to there nothing needs to be done
 SIDES = (64, 128, 224, 256, 384, 512, 768, 1024, 2048)  # pixels; edges of a histogram
 # width in percent of the height: square has a bar of its own, 4:3 (133) and 16:9 (177) end one
 SHAPES = (50, 75, 95, 105, 134, 178, 250)
@@ -33,27 +30,68 @@ class Bar:
     share: float
 
 
-def render_report(summary: Summary, folder: Path, outputs: Mapping[Source, str]) -> bytes:
-    """The page, self-contained, in UTF-8. folder holds the outputs, of which some are shown."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+def render_report(
+    summary: Summary,
+    folder: Path,
+    outputs: Mapping[Source, str],
+    photos: Mapping[Source, Photo] | None = None,
+    source: Path | None = None,
+) -> bytes:
+    """The page, self-contained, in UTF-8.
+
+    folder holds the outputs, of which some are shown. photos: what is known of each; source: the
+    folder that the broken files lie in.
+    """
     shorter_sides = [min(size) for size in summary.sizes]
     shapes = [100 * width // height for width, height in summary.sizes]
-    page = environment.get_template("report.html.j2").render(
+    output_of = {one.path: folder / path for one, path in outputs.items()}
+    sizes = {name: sum(row.values()) for name, row in summary.by_class.items()}
+    return render_page(
+        Path(__file__).parent / "report.html.j2",
+        title=f"Photos: {summary.photos} in {len(summary.classes)} classes",
         summary=summary,
         splits=SPLITS,
         listed=LISTED,
-        largest_class=max(sum(row.values()) for row in summary.by_class.values()),
+        largest_class=max(sizes.values()),
+        imbalance=imbalance(sizes),
         sides=histogram(shorter_sides, SIDES),
         shapes=histogram(shapes, SHAPES),
+        tallies={
+            "File formats": tally(summary.formats),
+            "Pixel modes": tally(summary.modes),
+        },
+        changes=tally(summary.changes),
+        looks=looks(summary.repeated, output_of),
+        odd=odd_tiles(photos or {}, output_of),
+        broken=broken_tiles(summary.broken, source),
+        means=mean_photos(photos or {}),
         sheet=contact_sheet(summary, folder, outputs),
     )
-    return page.encode("utf-8", "replace")
+
+
+def imbalance(sizes: Mapping[str, int]) -> str:
+    """A sentence on the classes' numbers of photos. sizes: by class."""
+    largest = max(sizes, key=lambda name: sizes[name])
+    smallest = min(sizes, key=lambda name: sizes[name])
+    most = sizes[largest]
+    least = sizes[smallest]
+    if len(sizes) == 1:
+        return ""
+    if most <= EVEN * least:
+        return f"The classes are about even: {least} to {most} photos each."
+    share = most / max(1, least)
+    return (
+        f"“{largest}” has {most} photos, {share:.0f} times as many as “{smallest}” with {least}. "
+        "A network answers the large classes more often than it should; add photos to the small "
+        "ones, or train with class_weights=balanced."
+    )
+
+
+def tally(counter: Mapping[str, int]) -> list[Bar]:
+    """The counts as bars, the highest first."""
+    ordered = sorted(counter.items(), key=lambda item: (-item[1], item[0]))
+    highest = max(counter.values(), default=1)
+    return [Bar(name, count, count / highest) for name, count in ordered]
 
 
 def histogram(values: list[int], edges: tuple[int, ...]) -> list[Bar]:
@@ -91,15 +129,5 @@ def contact_sheet(
     for name, paths in by_class.items():
         stride = max(1, len(paths) // each)
         chosen = paths[::stride][:each]
-        sheet[name] = [(Path(path).name, _thumbnail(folder / path)) for path in chosen]
+        sheet[name] = [(Path(path).name, thumbnail(folder / path)) for path in chosen]
     return sheet
-
-
-def _thumbnail(path: Path) -> str:
-    """A data URI of the photo, twice the height at which it is shown, for sharp screens."""
-    with open_photo(read_regular(path)) as photo:
-        photo.draft("RGB", (THUMBNAIL_SIDE * 2, THUMBNAIL_SIDE * 2))  # decodes less of a large JPEG
-        photo.thumbnail((THUMBNAIL_SIDE * 2, THUMBNAIL_SIDE))
-        buffer = io.BytesIO()
-        photo.convert("RGB").save(buffer, "JPEG", quality=THUMBNAIL_QUALITY)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

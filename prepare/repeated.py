@@ -1,7 +1,8 @@
 """Photos that are there more than once: equal ones, near copies, and where they contradict."""
 
+import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from prepare.convert import Photo
 from prepare.groups import Union
@@ -27,6 +28,11 @@ class Repeated:
     conflicts: Groups
     leaks: Groups
     cut: Groups
+
+    def as_json(self) -> bytes:
+        """All groups as a file for programs."""
+        text = json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n"
+        return text.encode("utf-8", "surrogateescape")
 
     def warnings(self, presplit: bool) -> list[str]:
         """Sentences on what a user must see first."""

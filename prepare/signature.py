@@ -74,3 +74,9 @@ def read_signatures(path: Path) -> Signatures:
 def stack(signatures: Iterable[Signature]) -> Signatures:
     """The signatures in one array, [n] of LAYOUT."""
     return np.frombuffer(b"".join(signatures), LAYOUT)
+
+
+def signature_fields(data: Signature) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Brightness [SIDE, SIDE] and chroma [2, CHROMA_SIDE, CHROMA_SIDE] of a signature."""
+    fields = np.frombuffer(data, LAYOUT)[0]
+    return fields["grey"], fields["chroma"]

@@ -13,10 +13,11 @@ from prepare import build
 from prepare.convert import Photo, _format_changes, _mode_words, convert
 from prepare.manifests import COLUMNS, manifests
 from prepare.options import Options
-from prepare.photo_report import SHAPES, SIDES, _thumbnail, contact_sheet, histogram
+from prepare.photo_report import SHAPES, SIDES, contact_sheet, histogram
 from prepare.scan import PrepareError, Scan, Source
 from prepare.state import PreparationState, read_state
 from prepare.summary import summarise
+from prepare.thumbnails import thumbnail
 from tests.support.photo_folders import picture, save
 from tests.support.preparations import PHOTO, summary
 
@@ -164,7 +165,7 @@ def test_sizes_and_shapes_have_their_bars(edges, value, text):
     [(4, 1, 4), (6, 1, 6), (7, 1, 6), (20, 1, 6), (3, 400, 2), (3, 900, 1)],
 )
 def test_a_class_shows_a_few_photos_evenly(tmp_path, monkeypatch, photos, classes, shown):
-    monkeypatch.setattr("prepare.photo_report._thumbnail", lambda path: "data:")
+    monkeypatch.setattr("prepare.photo_report.thumbnail", lambda path: "data:")
     outputs = {Source(f"a/{i:02d}", "a"): f"train/a/{i:02d}.jpg" for i in range(photos)}
     names = ("a", *(f"b{i}" for i in range(classes - 1)))
     sheet = contact_sheet(summary(classes=names), tmp_path, outputs)
@@ -176,7 +177,7 @@ def test_a_class_shows_a_few_photos_evenly(tmp_path, monkeypatch, photos, classe
 
 def test_a_thumbnail_is_small(tmp_path):
     path = save(tmp_path / "a.jpg", picture(1, size=(400, 200)))
-    uri = _thumbnail(path)
+    uri = thumbnail(path)
     head, _, data = uri.partition(",")
     assert head == "data:image/jpeg;base64"
     with Image.open(io.BytesIO(base64.b64decode(data))) as image:

@@ -1,0 +1,71 @@
+"""Small pictures for the report, as data URIs: of photos, of broken files, of a class's mean."""
+
+import base64
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageFile
+
+from artifact.photo_files import read_regular
+from artifact.preprocessing import PhotoError, open_photo, upright
+from prepare.convert import Photo
+from prepare.scan import Source
+from prepare.signature import SIDE, signature_fields
+
+THUMBNAIL_SIDE = 96  # pixels of the height
+THUMBNAIL_QUALITY = 72
+
+
+def thumbnail(path: Path) -> str:
+    """A data URI of a photo, at most twice as wide as high. OSError or PhotoError without one."""
+    with open_photo(read_regular(path)) as photo:
+        photo.draft("RGB", (THUMBNAIL_SIDE * 2, THUMBNAIL_SIDE * 2))  # decodes less of a large JPEG
+        photo.thumbnail((THUMBNAIL_SIDE * 2, THUMBNAIL_SIDE))
+        return _data_uri(upright(photo))
+
+
+def torn_thumbnail(path: Path) -> str:
+    """What can be seen of a broken file; "" where there is nothing."""
+    before = ImageFile.LOAD_TRUNCATED_IMAGES
+    ImageFile.LOAD_TRUNCATED_IMAGES = True
+    try:
+        return thumbnail(path)
+    except (OSError, PhotoError):
+        return ""
+    except Exception:  # Pillow's decoders raise nearly anything on damaged files
+        return ""
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = before
+
+
+def mean_photos(photos: Mapping[Source, Photo]) -> dict[str, str]:
+    """Class to a data URI of its mean photo, SIDE pixels wide and high."""
+    sums: dict[str, np.ndarray] = {}
+    counts: dict[str, int] = {}
+    for source, photo in photos.items():
+        if not photo.signature:
+            continue
+        samples = np.frombuffer(photo.signature, np.uint8)
+        if source.label not in sums:
+            sums[source.label] = np.zeros(len(samples), np.int64)
+            counts[source.label] = 0
+        sums[source.label] += samples
+        counts[source.label] += 1
+    means = {name: (total / counts[name]).round().astype(np.uint8) for name, total in sums.items()}
+    return {name: _picture(mean.tobytes()) for name, mean in means.items()}
+
+
+def _picture(data: bytes) -> str:
+    """A data URI of a signature's picture."""
+    grey, chroma = signature_fields(data)
+    parts = [Image.fromarray(grey)]
+    parts += [Image.fromarray(colour).resize((SIDE, SIDE)) for colour in chroma]
+    return _data_uri(Image.merge("YCbCr", parts))
+
+
+def _data_uri(photo: Image.Image) -> str:
+    buffer = io.BytesIO()
+    photo.convert("RGB").save(buffer, "JPEG", quality=THUMBNAIL_QUALITY)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
