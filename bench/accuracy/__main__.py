@@ -32,13 +32,14 @@ TITLE = "## Accuracy (`make bench-accuracy`)"
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bench-accuracy", description=__doc__)
     parser.add_argument("--data", type=Path, help="photos, one folder per class, such as yoga8")
+    parser.add_argument("--strange", type=Path, help="pictures of none of the classes")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--only", choices=tuple(COLUMNS), nargs="*", default=tuple(COLUMNS))
     parser.add_argument(
         "--out", type=Path, default=OUT / "bench-accuracy", help="where splits and parts are kept"
     )
     options = parser.parse_args()
-    bench = Bench(options.data, options.out.absolute(), options.seeds)
+    bench = Bench(options.data, options.out.absolute(), options.seeds, options.strange)
     figures: Figures = {}
     with until_told():
         for name in options.only:

@@ -56,11 +56,15 @@ def _as_json(settings: Mapping[str, object]) -> object:
 
 @dataclass(frozen=True)
 class Bench:
-    """One run. data: photos, one folder per class; None where only drawn features are measured."""
+    """One run. data: photos, one folder per class; None where only drawn features are measured.
+
+    strange: files of which the readable pictures are of no class.
+    """
 
     data: Path | None
     out: Path
     seeds: int
+    strange: Path | None = None
 
     @property
     def parts(self) -> Parts:

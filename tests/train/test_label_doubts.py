@@ -3,6 +3,8 @@
 import importlib
 import json
 import warnings
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from torch.nn import functional
 
 from train.job import Job
 from train.learning.confident_learning import doubted, margin, wrong_count
+from train.result.doubts import _of_first_weights
 from train.result.features import Features
 from train.result.label_doubts import FEWEST, LABELS_FILE, find_doubts, write_label_doubts
 
@@ -112,6 +115,27 @@ def test_several_labels_are_doubted_one_by_one():
     found = find_doubts(rows, targets, True, never)
     assert found is not None
     assert found.wrong[4].tolist() == [False, False, False, True]
+
+
+@pytest.mark.parametrize("kept, expected", [("all", 160), ("train", 0), ("shorter", 0)])
+def test_the_first_weights_features_are_taken_where_all_are_kept(kept, expected):
+    rows, targets, _ = planted()
+    features = {
+        "train": Features("train", [], rows[:100], targets[:100]),
+        "test": Features("test", [], rows[100:], targets[100:]),
+    }
+    first = {"train": rows[:100] + 1, "test": rows[100:] + 1}
+    if kept == "train":
+        del first["test"]
+    if kept == "shorter":
+        first["test"] = first["test"][1:]
+    plan: Any = SimpleNamespace(probe=SimpleNamespace(kept=first))
+    found = _of_first_weights(plan, features)
+    assert sum(len(part.rows) for part in found.values()) == expected
+    if found:
+        torch.testing.assert_close(found["train"].rows, rows[:100] + 1)
+        assert found["train"].targets is features["train"].targets
+    assert not _of_first_weights(SimpleNamespace(probe=None), features)  # type: ignore[arg-type]
 
 
 def test_few_photos_are_left_out_with_a_reason(tmp_path):

@@ -47,10 +47,14 @@ class Choice:
 
 @dataclass(frozen=True)
 class Solved:
-    """All strengths' heads, and the one that the network has now."""
+    """All strengths' heads, and the one that the network has now.
+
+    inputs: the features that they were solved on, this process's rows [n, D] by channel.
+    """
 
     path: list[Choice]
     chosen: Choice
+    inputs: dict[str, torch.Tensor]
 
     def metrics(self) -> Metrics:
         return {
@@ -99,7 +103,7 @@ def solve_head(
         return None
     chosen = best_of(path, len(validation_labels))
     log.info("head: the penalty %.4g is taken", chosen.strength)
-    return Solved(path, chosen)
+    return Solved(path, chosen, {"train": features, "validation": shown})
 
 
 def take_over(learner: Learner, chosen: Choice) -> None:

@@ -6,7 +6,7 @@ A fine-tuning is worth its time where it gets above this. The head is solved as
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import nn
@@ -17,7 +17,6 @@ from train.data.loader import PixelLoader
 from train.data.photos import PhotoArrays, in_order
 from train.learning.choose_optimizer import size_obstacle
 from train.learning.linear_head import (
-    Choice,
     Solved,
     head_inputs,
     head_of,
@@ -28,6 +27,8 @@ from train.learning.loop import EVALUATED_AT_ONCE, Learner, Loader
 from train.learning.objective import is_correct, multi_hot, padded
 from train.model.weights import Source
 
+KEPT_BYTES = 256_000_000  # of features, for the whole training
+
 log = logging.getLogger(__name__)
 
 
@@ -36,13 +37,15 @@ class Probe:
     """Where the features come from. Labels are padded, int64 [N, K].
 
     train: photos as they are, or their kept features in the first view. refusal: why no head is
-    solved, as the end of a sentence; "" where one is.
+    solved, as the end of a sentence; "" where one is. kept: the features of the first weights,
+    float32 [N, D] by channel, on the CPU; empty with several processes, and where they are large.
     """
 
     train: Loader
     test: PixelLoader
     test_labels: torch.Tensor
     refusal: str = ""
+    kept: dict[str, torch.Tensor] = field(default_factory=dict)
 
 
 def make_probe(
@@ -110,17 +113,28 @@ def run_probe(
         return {}, None
     accuracy = {"validation": solved.chosen.validation_accuracy}
     if len(probe.test_labels):
-        accuracy["test"] = _test_accuracy(learner, probe, solved.chosen, stop)
+        accuracy["test"] = _test_accuracy(learner, probe, solved, stop)
+    _keep(learner, probe, solved)
     return solved.document() | {"accuracy": accuracy}, solved
 
 
+def _keep(learner: Learner, probe: Probe, solved: Solved) -> None:
+    """Keep the features for the end of the training, where they fit into a little memory."""
+    size = sum(rows.nbytes for rows in solved.inputs.values())
+    if learner.context.size == 1 and size <= KEPT_BYTES:
+        for channel, rows in solved.inputs.items():
+            probe.kept[channel] = rows.cpu()
+
+
 def _test_accuracy(
-    learner: Learner, probe: Probe, chosen: Choice, stop: Callable[[], bool]
+    learner: Learner, probe: Probe, solved: Solved, stop: Callable[[], bool]
 ) -> float | None:
     """The share of the test photos with the right answer; None when stopped."""
     rows = head_inputs(learner, probe.test, stop, learner.network)
     if rows is None:
         return None
+    solved.inputs["test"] = rows
+    chosen = solved.chosen
     order = in_order(len(probe.test_labels), EVALUATED_AT_ONCE[learner.device.type])
     logits = functional.linear(rows, chosen.weight, chosen.bias)
     every = learner.context.gather(logits, order).cpu()

@@ -1,5 +1,6 @@
 """What a training's photos and answers leave in doubt, as files for pages and programs."""
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
 from artifact.model import Description
@@ -19,7 +20,20 @@ def write_doubts(
 ) -> None:
     """calibration.json, coverage.json and doubtful_labels.json, where there is what they need."""
     write_reliability(plan.job, description, measured)
-    frozen = plan.learner.hyperparameters.trainable == "head"
+    found = _of_first_weights(plan, features)
+    frozen = bool(found) or plan.learner.hyperparameters.trainable == "head"
     write_label_doubts(
-        plan.job, features, description.classes, description.multi_label, frozen, stop
+        plan.job, found or features, description.classes, description.multi_label, frozen, stop
     )
+
+
+def _of_first_weights(plan: Fit, features: Mapping[str, Features]) -> dict[str, Features]:
+    """The features of the network before it learned the labels, where all channels' are kept."""
+    kept = plan.probe.kept if plan.probe else {}
+    found = {}
+    for channel, part in features.items():
+        rows = kept.get(channel)
+        if rows is None or len(rows) != len(part.rows):
+            return {}
+        found[channel] = dataclasses.replace(part, rows=rows)
+    return found
