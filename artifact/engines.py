@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from artifact.machine import BF16_FLAGS, cpu_count, processor_flags
+from artifact.machine import BF16_FLAGS, INT8_FLAGS, cpu_count, processor_flags
 from artifact.model import GRAPH_FILE, INT8_FILE, ArtifactError, Description
 from artifact.nvidia import use_gpu
 from artifact.openvino_engine import OpenVINOEngine
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 PRECISIONS = ("auto", "f32", "bf16", "int8", "f16")
 DEVICES = ("auto", "cpu", "cuda")
-INT8_FLAGS = {"avx512_vnni", "avx_vnni", "amx_int8"}
 
 ROUNDING = 0.02  # of probabilities in bf16 and int8
 
@@ -107,7 +106,7 @@ def best_precision(flags: frozenset[str], has_int8: bool) -> str:
     int8 where the artifact holds a proven int8 model and the processor multiplies bytes (VNNI,
     AMX), else bf16 where it has such instructions, else f32.
     """
-    if has_int8 and flags & INT8_FLAGS:
+    if has_int8 and flags & INT8_FLAGS.keys():
         return "int8"
     if flags & BF16_FLAGS:
         return "bf16"

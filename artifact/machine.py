@@ -13,6 +13,8 @@ M_ARENA_MAX = -8
 MMAP_BYTES = 1024 * 1024
 IN_MEMORY = ("tmpfs", "ramfs")  # file systems
 UNLIMITED = ("max", "-1")  # of cgroup v2 and v1
+# Instructions that multiply int8 without saturation, in /proc/cpuinfo
+INT8_FLAGS = {"avx512_vnni": "VNNI", "avx_vnni": "AVX-VNNI", "amx_int8": "AMX"}
 BF16_FLAGS = {"avx512_bf16", "amx_bf16"}  # in /proc/cpuinfo, of processors that compute in bf16
 
 
@@ -41,17 +43,35 @@ def name_user() -> None:
         os.environ["LOGNAME"] = str(os.getuid())
 
 
+def _cpuinfo(path: Path) -> list[str]:
+    try:
+        return Path(path).read_text(errors="replace").splitlines()
+    except OSError:
+        return []
+
+
 def processor_flags(path: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
     """The instruction sets that Linux reports for the first processor; empty without a report."""
-    try:
-        lines = Path(path).read_text(errors="replace").splitlines()
-    except OSError:
-        return frozenset()
-    for line in lines:
+    for line in _cpuinfo(path):
         name, _, value = line.partition(":")
         if name.strip() == "flags":
             return frozenset(value.split())
     return frozenset()
+
+
+def processor_name(path: Path = Path("/proc/cpuinfo")) -> str:
+    """The processor as lscpu names it, and how it multiplies int8; "unknown" without a report."""
+    name = "unknown"
+    for line in _cpuinfo(path):
+        key, _, value = line.partition(":")
+        if key.strip() == "model name":
+            name = value.strip()
+            break
+    flags = processor_flags(path)
+    found = [word for flag, word in INT8_FLAGS.items() if flag in flags]
+    if found:
+        return f"{name} with {' and '.join(found)}"
+    return f"{name} without VNNI"
 
 
 def memory_limit(cgroup: Path = CGROUP) -> int:

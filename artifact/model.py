@@ -69,7 +69,7 @@ class Description:
     hidden layers. multi_label: a photo may have several labels, and each class has a probability of
     its own. flip_average: the logits are the mean of those of a photo and of its mirror image.
     accuracy: fractions, by channel. temperature: divides the logits before softmax. quantization:
-    whether the int8 model was `kept`, and the accuracies that decided it; empty without the test.
+    whether the int8 model was `kept`, and the figures that decided it; empty without the test.
     calibration: the error of the probabilities before and after the temperature; empty without a
     temperature. provenance: hyperparameters, first weights, counts of the photos, versions of the
     packages, the commit, and `untrained` with the reason where no epoch was done. known: the score

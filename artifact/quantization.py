@@ -15,9 +15,17 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-from artifact.machine import cpu_count
+from artifact.int8_gate import GATE, Figures, Gate, Judgement, compared
+from artifact.int8_layers import (
+    ATTEMPTS,
+    DISTANCE,
+    goes_below_zero,
+    is_transformer,
+    layers_in_float,
+    overflow_fix,
+)
+from artifact.machine import cpu_count, processor_flags, processor_name
 from artifact.model import (
     GRAPH_FILE,
     INT8_FILE,
@@ -30,90 +38,144 @@ from artifact.model import (
 from artifact.openvino_engine import load_openvino
 from artifact.preprocessing import Preprocessing
 
-CALIBRATION_PHOTOS = 300
-GATE = 0.005  # the share of photos by which int8 may be less accurate
-ROUNDING = 1e-9
+CALIBRATION_PHOTOS = 150
 ORDER_FILE = "order.json"
 OUTPUT_FILE = "output.txt"
 STOPPED = "the training was asked to stop"
 POLL_S = 0.05
 PROGRESS_S = 20.0
-TRANSFORMERS = ("vit_", "swin_", "maxvit")
-# Nodes of the score behind `known`: they cost nothing, and its differences are small.
-DISTANCE = ".*/distance/.*"
-# Activations that go below zero: asymmetric ranges waste no half of the 256 steps on them.
-BELOW_ZERO = ("efficientnet", "mobilenet_v3", "convnext", *TRANSFORMERS)
 
 log = logging.getLogger(__name__)
 
-# The accuracy of a description's artifact in a precision; None when it was stopped.
-Accuracy = Callable[[Description, str], float | None]
-Figures = dict[str, Any]  # for model.json
+# A description's artifact in a precision, judged; None when it was stopped.
+Judge = Callable[[Description, str], Judgement | None]
 
 
 def quantize(
     directory: Path,
     description: Description,
     photos: Sequence[Path],
-    accuracy: Accuracy,
+    judges: int,
+    judge: Judge,
     stop: Callable[[], bool],
-    gate: float = GATE,
+    gate: Gate = GATE,
 ) -> Figures:
-    """Write the artifact's int8 model beside its graph, if that costs at most `gate` of accuracy.
+    """Write the artifact's int8 model beside its graph, if it answers as the graph does.
 
     photos: to calibrate on, sorted by class, at least one; CALIBRATION_PHOTOS from all over the
-    list are used. Errors of `accuracy` are raised. Returns the figures for model.json: gate, kept,
-    calibration_photos, f32_accuracy and int8_accuracy as far as measured, and the reason where
-    nothing is kept.
+    list are used. judges: how many photos `judge` asks; its errors are raised. Where int8 differs
+    too much, it is made again with fewer layers in int8. Returns the figures for model.json, and
+    the reason where nothing is kept.
     """
-    count = min(CALIBRATION_PHOTOS, len(photos))
-    chosen = [Path(photos[index * len(photos) // count]).absolute() for index in range(count)]
-    log.info("quantization: calibrating int8 on %d photos", count)
     started = time.monotonic()
-    figures: Figures = {"kept": False, "gate": gate, "calibration_photos": count}
-    reason: str | None = STOPPED
-    if not stop():
-        reason = _write_int8(Path(directory), description, chosen, stop)
-        reason = reason or _judge(description, accuracy, figures)
+    figures: Figures = {
+        "kept": False,
+        "photos": judges,
+        "agreement_gate": gate.agreement,
+        "loss_gate": gate.loss,
+        "processor": processor_name(),
+    }
+    reason = _made(Path(directory), description, photos, judge, stop, gate, figures)
     if reason is None:
         log.info(
-            "quantization: int8 is kept, accuracy %.5f, in f32 %.5f, %.1f s",
+            "quantization: int8 is kept, it agrees with f32 on %.5f of %d photos, accuracy %.5f, "
+            "in f32 %.5f, %.1f s on %s",
+            figures["agreement"],
+            judges,
             figures["int8_accuracy"],
             figures["f32_accuracy"],
             time.monotonic() - started,
+            figures["processor"],
         )
         return figures | {"kept": True}
     log.info("quantization: no int8 model: %s", reason)
-    for name in (INT8_FILE, INT8_WEIGHTS_FILE):
-        (Path(directory) / name).unlink(missing_ok=True)
+    _remove(Path(directory))
     return figures | {"reason": reason}
 
 
-def _judge(description: Description, accuracy: Accuracy, figures: Figures) -> str | None:
-    """Measure both models into the figures. None, or one sentence why int8 is not kept."""
+def _made(
+    directory: Path,
+    description: Description,
+    photos: Sequence[Path],
+    judge: Judge,
+    stop: Callable[[], bool],
+    gate: Gate,
+    figures: Figures,
+) -> str | None:
+    """Make and judge int8 models until one passes. None, or one sentence why none did."""
+    judges = figures["photos"]
+    if judges < gate.photos:
+        return f"{judges} photos are too few to judge one; {gate.photos} are needed"
+    if stop():
+        return STOPPED
+    count = min(CALIBRATION_PHOTOS, len(photos))
+    chosen = [Path(photos[index * len(photos) // count]).absolute() for index in range(count)]
+    figures["calibration_photos"] = count
+    known: dict[str, Judgement] = {}
+    reason: str | None = None
+    for attempt in range(ATTEMPTS):
+        log.info(
+            "quantization: calibrating int8 on %d photos, attempt %d of %d",
+            count,
+            attempt + 1,
+            ATTEMPTS,
+        )
+        figures["attempt"] = attempt + 1
+        obstacle = _write_int8(directory, description, chosen, attempt, stop)
+        if obstacle is not None:
+            return reason or obstacle
+        reason = _compare(description, judge, known, gate, figures)
+        if reason is None or stop():
+            return reason
+        _remove(directory)
+    return reason
+
+
+def _remove(directory: Path) -> None:
+    for name in (INT8_FILE, INT8_WEIGHTS_FILE):
+        (directory / name).unlink(missing_ok=True)
+
+
+def _compare(
+    description: Description,
+    judge: Judge,
+    known: dict[str, Judgement],
+    gate: Gate,
+    figures: Figures,
+) -> str | None:
+    """Measure both models into the figures. None, or one sentence why int8 is not kept.
+
+    known: the judgement of f32, once it is there.
+    """
     with_int8 = dataclasses.replace(description, quantization={"kept": True})
     for precision in ("f32", "int8"):
+        if precision == "f32" and precision in known:
+            continue
         try:
-            value = accuracy(with_int8, precision)
+            judgement = judge(with_int8, precision)
         except ArtifactError as error:
             return str(error)
-        if value is None:
+        if judgement is None:
             return STOPPED
-        figures[f"{precision}_accuracy"] = value
-    before = figures["f32_accuracy"]
-    after = figures["int8_accuracy"]
-    if before - after <= figures["gate"] + ROUNDING:
-        return None
-    return f"accuracy fell from {before:.5f} to {after:.5f}"
+        known[precision] = judgement
+        figures[f"{precision}_accuracy"] = float(judgement.correct.mean())
+    found = compared(known["f32"], known["int8"])
+    figures |= found.figures()
+    return found.obstacle(gate)
 
 
 def _write_int8(
-    directory: Path, description: Description, photos: list[Path], stop: Callable[[], bool]
+    directory: Path,
+    description: Description,
+    photos: list[Path],
+    attempt: int,
+    stop: Callable[[], bool],
 ) -> str | None:
     """Quantize in a child process. None, or one sentence on why it gave no int8 model."""
     order: dict[str, object] = {
         "graph": str((directory / GRAPH_FILE).absolute()),
         "architecture": description.architecture,
+        "attempt": attempt,
         "preprocessing": dataclasses.asdict(description.preprocessing),
         "photos": [os.fsencode(path).hex() for path in photos],  # names may be of any bytes
     }
@@ -188,18 +250,18 @@ def main() -> None:
 
     folder = Path(sys.argv[1])
     order = json.loads((folder / ORDER_FILE).read_text())
-    architecture = order["architecture"]
     preprocessing = Preprocessing(**order["preprocessing"])
     photos = [Path(os.fsdecode(bytes.fromhex(name))) for name in order["photos"]]
     model = openvino.Core().read_model(order["graph"])
     model.reshape([1, preprocessing.crop, preprocessing.crop, 3])
     preset = nncf.QuantizationPreset.PERFORMANCE
-    if architecture.startswith(BELOW_ZERO):
+    if goes_below_zero(model):
         preset = nncf.QuantizationPreset.MIXED
     model_type = None
-    if architecture.startswith(TRANSFORMERS):
+    if is_transformer(model):
         # parts of an attention layer stay in float, and activations are smoothed into the weights
         model_type = nncf.ModelType.TRANSFORMER
+    kept = layers_in_float(model, order["attempt"])
     quantized = nncf.quantize(
         model,
         nncf.Dataset(photos, lambda path: preprocessing.network_pixels(path)[None]),
@@ -207,7 +269,10 @@ def main() -> None:
         target_device=nncf.TargetDevice.CPU,
         preset=preset,
         model_type=model_type,
-        ignored_scope=nncf.IgnoredScope(patterns=[DISTANCE], validate=False),
+        ignored_scope=nncf.IgnoredScope(names=kept, patterns=[DISTANCE], validate=False),
+        advanced_parameters=nncf.AdvancedQuantizationParameters(
+            overflow_fix=nncf.OverflowFix(overflow_fix(processor_flags())),
+        ),
     )
     openvino.save_model(quantized, folder / INT8_FILE, compress_to_fp16=False)
 

@@ -195,7 +195,7 @@ class Hyperparameters(FineTuning):
     quantize: bool = option(
         True,
         "also make an int8 model. "
-        "It is kept if its validation accuracy is at most 0.5 points lower",
+        "It is kept if it answers 99 % of the photos as f32 does, and loses no accuracy",
     )
     checkpoint_frequency: int = option(1, "epochs between checkpoints", low=1)
     device: str = option(

@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from artifact import machine
-from artifact.machine import cpu_count, memory_left, memory_limit, name_user
+from artifact.engines import best_precision
+from artifact.machine import (
+    cpu_count,
+    memory_left,
+    memory_limit,
+    name_user,
+    processor_flags,
+    processor_name,
+)
 
 CORES = len(os.sched_getaffinity(0))
 TOTAL = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -111,3 +119,49 @@ def test_a_user_without_an_entry_in_the_passwd_file_gets_a_name(monkeypatch):
     monkeypatch.setenv("LOGNAME", "")  # undone at the end, whatever is set
     name_user()
     assert getpass.getuser() == str(os.getuid())
+
+
+@pytest.mark.parametrize(
+    "text, name",
+    [
+        ("model name\t: EPYC\nflags\t: fpu avx512_vnni\n", "EPYC with VNNI"),
+        ("model name\t: Xeon\nflags\t: avx_vnni amx_int8\n", "Xeon with AVX-VNNI and AMX"),
+        ("model name\t: Core\nflags\t: avx2\n\nmodel name\t: x\n", "Core without VNNI"),
+        ("", "unknown without VNNI"),
+    ],
+)
+def test_the_processor_is_named(tmp_path, text, name):
+    (tmp_path / "cpuinfo").write_text(text)
+    assert processor_name(tmp_path / "cpuinfo") == name
+
+
+@pytest.mark.parametrize(
+    "text, flags, without, with_int8",
+    [
+        (
+            "processor\t: 0\nflags\t\t: fpu avx512_vnni avx512_bf16\n\n"
+            "processor\t: 1\nflags\t\t: fpu\n",
+            {"fpu", "avx512_vnni", "avx512_bf16"},
+            "bf16",
+            "int8",
+        ),
+        ("flags : avx2 avx_vnni\n", {"avx2", "avx_vnni"}, "f32", "int8"),
+        (
+            "flags : amx_bf16 amx_tile amx_int8\n",
+            {"amx_bf16", "amx_tile", "amx_int8"},
+            "bf16",
+            "int8",
+        ),
+        ("flags : amx_bf16 amx_tile\n", {"amx_bf16", "amx_tile"}, "bf16", "bf16"),
+        # "vmx flags" are those of virtual machines.
+        ("flags : avx2 avx512f\nvmx flags : avx512_vnni\n", {"avx2", "avx512f"}, "f32", "f32"),
+        # An ARM processor's.
+        ("Features : fp asimd i8mm bf16\n", set(), "f32", "f32"),
+        ("", set(), "f32", "f32"),
+    ],
+)
+def test_what_auto_means_on_a_processor(tmp_path, text, flags, without, with_int8):
+    (tmp_path / "cpuinfo").write_text(text)
+    found = processor_flags(tmp_path / "cpuinfo")
+    assert found == flags
+    assert (best_precision(found, False), best_precision(found, True)) == (without, with_int8)

@@ -16,10 +16,7 @@ from artifact.machine import processor_flags
 from artifact.model import Description, write_description
 from artifact.names import printable
 from artifact.openvino_engine import graphs_kept
-from artifact.preprocessing import Preprocessing
-from artifact.quantization import quantize
-from train.data.channels import Channels, Photos
-from train.data.photos import PhotoArrays
+from train.data.channels import Channels
 from train.distributed.context import DistributedContext
 from train.failure import disk_full, reason
 from train.job import Job, JobError
@@ -32,13 +29,13 @@ from train.result.calibration import calibrate
 from train.result.describe import describe, with_accuracy
 from train.result.doubts import write_doubts
 from train.result.features import read_features
+from train.result.int8 import quantize_artifact
 from train.result.known import fit_known
 from train.result.measure import Answers, measure
 from train.result.output_files import write_output_files
-from train.result.some_photos import export_samples, spread
+from train.result.some_photos import export_samples, sized
 from train.stop import Stop
 
-JUDGES = 1000  # training photos that judge int8 where there are no validation photos
 # a temperature that changes nothing, and no figures of its effect
 UNCALIBRATED: tuple[float, dict[str, float]] = (1.0, {})
 UNMEASURED: Sequence[Answers] = ()
@@ -214,37 +211,6 @@ def _quantize(
     return description
 
 
-def quantize_artifact(
-    job: Job,
-    description: Description,
-    plan: Fit,
-    channels: Channels,
-    stop: Callable[[], bool],
-    known: dict[str, Answers],
-) -> dict[str, object]:
-    """Quantize the artifact, judged on the validation photos, or else on training photos.
-
-    Returns model.json's figures. `known` receives the artifact's answers on the validation photos,
-    by precision.
-    """
-    photos = channels.validation
-    arrays = plan.validation_photos
-    if not len(photos):
-        photos = spread(channels.train, JUDGES)
-        arrays = _arrays(photos, description.preprocessing, keep=True)
-
-    def accuracy(described: Description, precision: str) -> float | None:
-        with contextlib.closing(open_engine(job.model, described, precision)) as engine:
-            answers = measure(engine, described, "validation", arrays, photos.labels, stop)
-        if answers is None:
-            return None
-        if len(channels.validation):
-            known[answers.precision] = answers
-        return answers.accuracy()
-
-    return quantize(job.model, description, photos.paths, accuracy, stop)
-
-
 def measure_channels(
     job: Job,
     description: Description,
@@ -265,7 +231,7 @@ def measure_channels(
     elif len(channels.validation):
         left.append(("validation", plan.validation_photos, channels.validation))
     if len(channels.test):
-        arrays = _arrays(channels.test, description.preprocessing, keep=False)
+        arrays = sized(channels.test, description.preprocessing, keep=False)
         left.append(("test", arrays, channels.test))
     if not left:
         return measured
@@ -275,7 +241,3 @@ def measure_channels(
             if answers is not None:
                 measured.append(answers)
     return measured
-
-
-def _arrays(photos: Photos, preprocessing: Preprocessing, keep: bool) -> PhotoArrays:
-    return PhotoArrays(photos.paths, preprocessing.pixels, preprocessing.crop, keep=keep)

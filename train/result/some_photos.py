@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from artifact.preprocessing import PhotoError, Preprocessing
 from train.data.channels import Channels, Photos
+from train.data.photos import PhotoArrays
 
 SAMPLES = 4  # photos on which the exported artifact is compared with the network
 
@@ -15,6 +16,11 @@ def spread(photos: Photos, most: int) -> Photos:
     """At most `most` photos, evenly from the whole list, which is sorted by class."""
     count = min(most, len(photos))
     return photos.take([index * len(photos) // count for index in range(count)])
+
+
+def sized(photos: Photos, preprocessing: Preprocessing, keep: bool) -> PhotoArrays:
+    """The photos as the artifact's preprocessing sizes them."""
+    return PhotoArrays(photos.paths, preprocessing.pixels, preprocessing.crop, keep=keep)
 
 
 def export_samples(
