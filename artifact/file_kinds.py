@@ -15,7 +15,10 @@ HIDDEN_FOLDERS = "hidden folders"
 NO_SUFFIX = "without suffix"
 NO_PHOTOS = "no photos by their first bytes"
 # Kinds that lie beside photos. Their folder has lost nothing when it holds them alone.
-BESIDE_PHOTOS = frozenset({TEXTS, SYSTEM_FILES, HIDDEN, PROGRAMS, SYSTEM_FOLDERS, HIDDEN_FOLDERS})
+BESIDE_PHOTOS = frozenset(
+    # annotations often have no suffix
+    {TEXTS, SYSTEM_FILES, HIDDEN, PROGRAMS, SYSTEM_FOLDERS, HIDDEN_FOLDERS, NO_PHOTOS}
+)
 
 _SUFFIXES_OF = {
     "videos": ".mov .mp4 .m4v .avi .mkv .webm .3gp .mts .m2ts .wmv .mpg .mpeg .lrv .insv",

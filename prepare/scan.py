@@ -8,6 +8,7 @@ from artifact.class_listing import class_listing, pass_by_rest
 from artifact.class_names import ClassNameError, check_class_names
 from artifact.passed_by import PassedBy
 from artifact.photo_layout import Layout, LayoutError, layout_of
+from artifact.photo_tree import LOOSE
 
 SPLITS = tuple(CHANNEL_NAMES)
 
@@ -58,8 +59,11 @@ def scan(folder: Path) -> Scan:
     except (LayoutError, ClassNameError) as error:
         raise PrepareError(str(error)) from error
     if not sources:
+        loose = passed.by_kind().get(LOOSE, 0)
+        what = f"holds {loose} photos, but no folders of them" if loose else "holds no photos"
         raise PrepareError(
-            f"the source '{folder}' holds no photos; expected a folder of photos for each class"
+            f"the source '{folder}' {what}; expected a folder of photos for each class, or a list "
+            "of labels (--labels)"
         )
     said = (layout.said,) if layout.said else ()
     return Scan(sorted(sources), passed, said)

@@ -44,3 +44,9 @@ def test_where_the_classes_lie(tmp_path, paths, parts):
 def test_two_folders_of_one_part_are_refused(tmp_path):
     with pytest.raises(LayoutError, match="val and valid, which both mean validation"):
         layout_of(touch(tmp_path, "train/a/1.jpg", "val/a/1.jpg", "valid/a/1.jpg"))
+
+
+def test_annotations_without_suffix_are_no_class(tmp_path):
+    touch(tmp_path, "images/Images/a/1.jpg", "images/Images/b/1.jpg", "annotations/a/1")
+    (tmp_path / "annotations/a/1").write_text("<annotation>")
+    assert layout_of(tmp_path).parts == {"": tmp_path / "images/Images"}

@@ -66,6 +66,13 @@ def test_a_set_that_train_refuses_is_refused_with_what_to_do(tmp_path, capsys, s
     assert not (tmp_path / "out").exists()
 
 
+def test_photos_without_folders_are_named(tmp_path, capsys):
+    source = photos(tmp_path / "in", a=2)
+    code, said = prepared(source / "a", capsys)
+    assert code == 1
+    assert "holds 2 photos, but no folders of them" in said
+
+
 def test_a_class_of_copies_is_refused():
     splits = {Source("a/1", "a"): "train", Source("a/2", "a"): "test", Source("b/1", "b"): "test"}
     found = {source: replace(PHOTO, pixels=source.path) for source in splits}
