@@ -34,6 +34,11 @@ class FineTuning:
         low=0,
         high=0.99999,
     )
+    frozen_statistics: bool = option(
+        False,
+        "batch normalisation keeps the statistics of the first weights. "
+        "Those of few photos and few steps are poor ones",
+    )
     mixup: float = option(
         0.0,
         "alpha of mixup: each photo of a step is blended with another one. 0: none",

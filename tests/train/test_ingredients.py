@@ -19,7 +19,7 @@ from train.learning.batches import accumulated
 from train.learning.layer_decay import SCALE, blocks, parameter_groups
 from train.learning.loop import train_step
 from train.learning.mixing import mix, mixes
-from train.model.trainable import freeze
+from train.model.trainable import freeze, set_training
 
 
 def small(**values: float) -> Hyperparameters:
@@ -75,6 +75,18 @@ def test_inside_averaged_the_network_has_the_average_and_then_its_own_values():
             assert torch.equal(value, learner.average.values[name])
     assert all(torch.equal(value, own[name]) for name, value in learner.learned().items())
     assert not torch.equal(own["fc.weight"], learner.average.values["fc.weight"])
+
+
+def test_frozen_statistics_stay_while_the_weights_learn():
+    learner = make_learner("all", "shufflenet_v2_x0_5")
+    network = learner.network
+    for keeps in (True, False):
+        set_training(network, [], keeps)
+        before = {name: value.clone() for name, value in network.named_buffers()}
+        network(torch.rand(4, 3, 32, 32))
+        same = [torch.equal(value, before[name]) for name, value in network.named_buffers()]
+        assert all(same) == keeps
+        assert all(value.requires_grad for value in network.parameters())
 
 
 @pytest.mark.parametrize("alphas", [{"mixup": 1.0}, {"cutmix": 1.0}, {"mixup": 0.4, "cutmix": 1.0}])

@@ -37,6 +37,7 @@ GRADIENT_SETTINGS = frozenset(
         "head_first",
         "layer_decay",
         "ema_decay",
+        "frozen_statistics",
         "mixup",
         "cutmix",
         "random_erasing",

@@ -145,7 +145,7 @@ def train_epoch(
 
 def _begin_epoch(learner: Learner, seed: int) -> None:
     torch.manual_seed(seed + 7_919 * learner.context.rank)  # dropout differs among processes
-    set_training(learner.network, learner.frozen)
+    set_training(learner.network, learner.frozen, learner.hyperparameters.frozen_statistics)
     if learner.hook:
         learner.hook.mode("train")
 

@@ -34,7 +34,6 @@ from train.recording.profile import NoProfile, Profile
 UNRELATED = (
     "preset",
     "time_limit_s",
-    "flip_average",
     "epochs",
     "test_batch_size",
     "checkpoint_frequency",

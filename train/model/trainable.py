@@ -57,11 +57,18 @@ def learned(network: nn.Module, frozen: list[nn.Module]) -> dict[str, torch.Tens
     return {name: value.detach() for name, value in state.items() if id(value) not in fixed}
 
 
-def set_training(network: nn.Module, frozen: list[nn.Module]) -> None:
+def set_training(
+    network: nn.Module, frozen: list[nn.Module], frozen_statistics: bool = False
+) -> None:
     """Training mode for the trainable modules only.
 
     Frozen BatchNorm keeps its statistics, and frozen dropout lets all values through.
+    frozen_statistics: every BatchNorm keeps its statistics, also where its weights learn.
     """
     network.train()
     for module in frozen:
         module.eval()
+    if frozen_statistics:
+        for module in network.modules():
+            if hasattr(module, "running_mean"):
+                module.eval()
