@@ -37,12 +37,19 @@ def photo_header(data: bytes, max_pixels: int) -> PhotoHeader:
         raise damaged("it ends within its header") from error
     if header.width < 1 or header.height < 1:
         raise PhotoError(f"it has {header.width} x {header.height} pixels")
+    check_pixels(header, max_pixels)
+    return header
+
+
+def check_pixels(header: PhotoHeader, max_pixels: int) -> None:
+    """PhotoError for a photo whose decoding takes the memory of more pixels."""
     if header.pixels > max_pixels:
         size = f"it has {header.width} x {header.height} pixels"
         if header.decoded > header.width * header.height:
             size += f", and its parts {header.decoded:,}"
+        if header.held:
+            size += " in several scans; send a baseline JPEG, or a smaller one"
         raise PhotoError(f"{size}; at most {max_pixels:,} in all are accepted")
-    return header
 
 
 def _png(data: bytes) -> PhotoHeader:

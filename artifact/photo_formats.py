@@ -78,6 +78,7 @@ BYTE_NS = {
 # A progressive JPEG has about 10 scans, each over all pixels.
 MAX_SCANS = 30
 MAX_SCANNED_PIXELS = 2_500_000_000
+SHRUNK_TIME = 0.5  # of the time of the whole photo
 SCAN_PASSES = 0.25  # of the time of the first scan, for each further one
 
 
@@ -91,7 +92,8 @@ class PhotoHeader:
     format: in FORMATS. width, height: of the photo. decoded: pixels that the decoder holds at once,
     which are more than the photo's where a tile is larger. passes: how often the decoder goes over
     all pixels. bytes: of the file. is_turned: boxes of a HEIC turn it, and its EXIF does not.
-    profile: of a JPEG 2000, an ICC profile that Pillow leaves out.
+    profile: of a JPEG 2000, an ICC profile that Pillow leaves out. held: pixels in memory where a
+    JPEG is decoded smaller than it is; 0 for the whole.
     """
 
     format: str
@@ -102,17 +104,23 @@ class PhotoHeader:
     passes: float = 1.0
     is_turned: bool = False
     profile: Profile = b""
+    held: int = 0
 
     @property
     def pixels(self) -> int:
         """The photo's size in all accounts of memory."""
+        return self.held or self.whole
+
+    @property
+    def whole(self) -> int:
+        """Pixels that are gone through."""
         return max(self.width * self.height, self.decoded)
 
     @property
     def seconds(self) -> float:
         """About how long one core decodes."""
-        pixel_ns = PIXEL_NS[self.format] * self.passes
-        return PHOTO_S + (self.pixels * pixel_ns + self.bytes * BYTE_NS[self.format]) / 1e9
+        pixel_ns = PIXEL_NS[self.format] * self.passes * (SHRUNK_TIME if self.held else 1)
+        return PHOTO_S + (self.whole * pixel_ns + self.bytes * BYTE_NS[self.format]) / 1e9
 
 
 class Room:

@@ -22,7 +22,7 @@ from artifact.patient_reading import read_patiently
 from artifact.photo_bounds import photo_header
 from artifact.photo_formats import damaged, register_heif, silence_decoders
 from artifact.photo_kinds import PhotoError
-from artifact.shrinking import JPEGS, shrink_on_load, shrunk, start_after_turning
+from artifact.shrinking import JPEGS, Reduced, shrink_on_load, shrunk, start_after_turning
 from artifact.tiff_bounds import grey_with_alpha
 
 __all__ = ["MAX_PIXELS", "PhotoError", "Preprocessing", "decode", "open_photo", "read_photo"]
@@ -34,7 +34,6 @@ DECODER = 2  # version of what `decode` does, in model.json; 1 is artifact/first
 ORIENTATION_TAG = 0x0112  # of EXIF
 UPRIGHT = 1
 SIDEWAYS = (5, 6, 7, 8)  # orientations that swap width and height
-Box = tuple[float, float, float, float]  # left, top, right, bottom
 END_OF_JPEG = b"\xff\xd9"
 FILLING = b"\x55" * 64  # samples that are none
 # As the hyperparameters' bounds; published weights take up to 600. Larger ones cost gigabytes.
@@ -93,7 +92,7 @@ class Preprocessing:
                 f"found {self.mean} and {self.std}"
             )
 
-    def pixels(self, photo: "Image.Image | Reduced") -> Pixels:
+    def pixels(self, photo: Image.Image | Reduced) -> Pixels:
         """The network's view of an RGB photo: uint8 [crop, crop, 3]."""
         whole = photo if isinstance(photo, Reduced) else Reduced(photo, photo.size)
         width, height = whole.size
@@ -118,7 +117,7 @@ class Preprocessing:
         """The network's view of a file, uint8 [crop, crop, 3]. PhotoError names the file."""
         return self.pixels(read_reduced(path, self.resize))
 
-    def stretched(self, photo: "Image.Image | Reduced") -> Pixels:
+    def stretched(self, photo: Image.Image | Reduced) -> Pixels:
         """The whole RGB photo squeezed to a square, uint8 [resize, resize, 3], for augmentation."""
         whole = photo if isinstance(photo, Reduced) else Reduced(photo, photo.size)
         box = whole.box(0, 0, *whole.size)
@@ -129,27 +128,6 @@ class Preprocessing:
 def _is_side(value: object, most: int) -> bool:
     # JSON's true is an int, too
     return isinstance(value, int) and not isinstance(value, bool) and value <= most
-
-
-@dataclass(frozen=True)
-class Reduced:
-    """A photo that may have come smaller than it is.
-
-    image: RGB, upright, with 1/factor of the whole photo's sides, rounded up. size: width and
-    height of the whole photo. start: where it begins in the image, in parts of a pixel: a photo
-    that is turned has what was rounded up before its beginning.
-    """
-
-    image: Image.Image
-    size: tuple[int, int]
-    factor: int = 1
-    start: tuple[float, float] = (0.0, 0.0)
-
-    def box(self, left: float, top: float, right: float, bottom: float) -> Box:
-        """A part of the whole photo, in the image."""
-        x, y = self.start
-        factor = self.factor
-        return x + left / factor, y + top / factor, x + right / factor, y + bottom / factor
 
 
 def read_photo(path: Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
@@ -191,7 +169,10 @@ def decode_reduced(data: bytes, smallest: int, max_pixels: int = MAX_PIXELS) -> 
             if factor == 1:
                 size = image.size  # a HEIC has its size once it is decoded
             turned = upright(image)
-            how = orientation(image) if turned is not image else UPRIGHT
+            how = UPRIGHT
+            if turned is not image:
+                how = orientation(image)
+                image.close()
             start = start_after_turning(how, size, factor)
             if how in SIDEWAYS:
                 size = (size[1], size[0])

@@ -4,13 +4,42 @@ libjpeg decodes a block of 8 x 8 samples as 4 x 4, 2 x 2 or 1, in a third of the
 12 megapixels the pixels of a network differ by 0.3 of 255 from those by way of the whole photo.
 """
 
+from dataclasses import dataclass, replace
+
 from PIL import Image
+
+from artifact.photo_formats import PhotoHeader
 
 JPEGS = ("JPEG", "MPO")
 FACTORS = (8, 4, 2)
+COEFFICIENTS = 0.4  # memory of a pixel's coefficients, in that of a pixel (CMYK: 9 of 22 bytes)
 # How many times larger than the caller's size a photo stays: at 1.3 the difference is 0.8 of 255.
 GAP = 1.6
 AVERAGED = ("RGB", "RGBA", "L", "LA", "CMYK")  # modes that Pillow can average
+
+
+Box = tuple[float, float, float, float]  # left, top, right, bottom
+
+
+@dataclass(frozen=True)
+class Reduced:
+    """A photo that may have come smaller than it is.
+
+    image: RGB, upright, with 1/factor of the whole photo's sides, rounded up. size: width and
+    height of the whole photo. start: where it begins in the image, in parts of a pixel: a photo
+    that is turned has what was rounded up before its beginning.
+    """
+
+    image: Image.Image
+    size: tuple[int, int]
+    factor: int = 1
+    start: tuple[float, float] = (0.0, 0.0)
+
+    def box(self, left: float, top: float, right: float, bottom: float) -> Box:
+        """A part of the whole photo, in the image."""
+        x, y = self.start
+        factor = self.factor
+        return x + left / factor, y + top / factor, x + right / factor, y + bottom / factor
 
 
 def factor_for(size: tuple[int, int], smallest: int) -> int:
@@ -20,6 +49,18 @@ def factor_for(size: tuple[int, int], smallest: int) -> int:
             if min(size) >= factor * GAP * smallest:
                 return factor
     return 1
+
+
+def decoded_for(header: PhotoHeader, smallest: int) -> PhotoHeader:
+    """The header with the pixels that decoding holds for a caller who shrinks a JPEG to that."""
+    factor = factor_for((header.width, header.height), smallest)
+    if header.format != "JPEG" or factor == 1:
+        return header
+    held = -(-header.width // factor) * -(-header.height // factor)
+    # a JPEG of several scans keeps all of its coefficients until the last one
+    if header.passes > 1:
+        held += int(header.width * header.height * COEFFICIENTS)
+    return replace(header, held=held)
 
 
 def shrink_on_load(image: Image.Image, smallest: int) -> int:

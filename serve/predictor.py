@@ -17,9 +17,11 @@ from artifact.engines import open_engine
 from artifact.machine import cpu_count, memory_limit, trim_memory
 from artifact.model import FIRST_DECODER, Description, read_description
 from artifact.names import printable
-from artifact.photo_bounds import photo_header
+from artifact.photo_bounds import check_pixels, photo_header
 from artifact.photo_formats import PhotoHeader
+from artifact.preprocessing import MAX_PIXELS as LARGEST_PHOTO
 from artifact.preprocessing import PhotoError, decode_reduced
+from artifact.shrinking import decoded_for
 from serve.admission import DecodingQueue
 from serve.batching import Answer, Batcher, Pixels
 from serve.prediction import Prediction
@@ -84,6 +86,9 @@ class Predictor:
         self.directory = Path(directory)
         self.description = read_description(directory)
         warn_of(self.description)
+        # the first decoder takes photos whole
+        is_first = self.description.decoder == FIRST_DECODER
+        self._smallest = 0 if is_first else self.description.preprocessing.resize
         self._shared = shared or SharedLimits()
         self.engine = open_engine(
             directory,
@@ -111,7 +116,9 @@ class Predictor:
         """
         state = state or RequestState.lasting(TIMEOUT_S)
         self._check_size(len(photos), top_k)
-        checked = [checked_photo(photo, self._shared.max_pixels) for photo in photos]
+        checked = [
+            checked_photo(photo, self._shared.max_pixels, self._smallest) for photo in photos
+        ]
         headers = [entry[1] for entry in checked if isinstance(entry, tuple)]
         self.batcher.admit(len(photos), state, self._shared.decoding.expected(headers))
         state.photos = len(photos)
@@ -190,7 +197,8 @@ class Predictor:
         sizing = self.description.preprocessing
         if self.description.decoder == FIRST_DECODER:
             return sizing.pixels(first_decoder.decode(photo, self._shared.max_pixels))
-        return sizing.pixels(decode_reduced(photo, sizing.resize, self._shared.max_pixels))
+        # what it holds was checked before
+        return sizing.pixels(decode_reduced(photo, self._smallest, LARGEST_PHOTO))
 
     def _named(self, columns: Answer, top_k: int) -> Prediction:
         """A prediction from float32 [columns]."""
@@ -218,14 +226,20 @@ class Predictor:
         return answer
 
 
-def checked_photo(photo: bytes | Exception, max_pixels: int) -> Checked:
-    """The photo with its header; the error where it cannot be used."""
+def checked_photo(photo: bytes | Exception, max_pixels: int, smallest: int) -> Checked:
+    """The photo with its header; the error where it cannot be used.
+
+    max_pixels: that decoding may hold. smallest: pixels of the shorter side that the model needs; 0
+    where photos are decoded whole.
+    """
     if isinstance(photo, Exception):
         return photo
     is_long = len(photo) > LONG_BYTES
     try:
         with _reading_header if is_long else nullcontext():
-            return photo, photo_header(photo, max_pixels)
+            header = decoded_for(photo_header(photo, LARGEST_PHOTO), smallest)
+            check_pixels(header, max_pixels)
+            return photo, header
     except PhotoError as error:
         return error
 

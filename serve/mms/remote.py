@@ -61,6 +61,10 @@ class WorkerSlots(DecodingQueue):
         return self._small
 
 
+# Pixels that a model needs of a side; its worker knows better, and checks again.
+USUAL_SIDE = 256
+
+
 class RemoteQueue(Admission):
     """The requests in front of a model's workers."""
 
@@ -77,7 +81,7 @@ class RemoteQueue(Admission):
 
     def checked(self, photos: Sequence[bytes | Exception]) -> list[Checked]:
         """The photos with their headers, or their errors."""
-        return [checked_photo(photo, self._max_pixels) for photo in photos]
+        return [checked_photo(photo, self._max_pixels, USUAL_SIDE) for photo in photos]
 
     def learn(self, photos: int, cost: RequestCost, done: Done) -> None:
         """A worker took so long for that many photos, and others worked meanwhile."""

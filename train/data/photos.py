@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from artifact import alpha, colour, preprocessing, rgb, shrinking
 from artifact.machine import cpu_count, memory_limit
-from artifact.preprocessing import DECODER, Preprocessing, Reduced, read_reduced
+from artifact.preprocessing import DECODER, Preprocessing, read_reduced
+from artifact.shrinking import Reduced
 from train.data.cache import DEFAULT_LIMITS, CacheLimits
 from train.data.photo_index import PhotoPaths
 from train.data.store import Store, open_store

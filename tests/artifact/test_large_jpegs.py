@@ -1,0 +1,70 @@
+"""JPEGs of 48 and 108 megapixels: what decoding holds is known before, and is little."""
+
+import io
+import json
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+from artifact.photo_bounds import check_pixels, photo_header
+from artifact.preprocessing import MAX_PIXELS, PhotoError
+from artifact.shrinking import decoded_for
+from serve.predictor import MAX_PIXELS as SERVED
+from tests.support.jobs import REPOSITORY
+
+SIZE = (12_000, 9_000)
+PEAK = """
+import io, json, sys
+from pathlib import Path
+from PIL import Image
+from artifact.preprocessing import decode_reduced
+from tests.fuzz.watch import memory_mb
+data = sys.stdin.buffer.read()
+Path("/proc/self/clear_refs").write_text("5")
+photo = decode_reduced(data, 256)
+print(json.dumps([memory_mb("VmHWM"), photo.factor, photo.size]))
+"""
+
+
+def claiming(size: tuple[int, int], **options: object) -> bytes:
+    """A small JPEG whose header says that it is large."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 48)).save(buffer, "JPEG", **options)
+    small = (48).to_bytes(2, "big") + (64).to_bytes(2, "big")
+    return buffer.getvalue().replace(small, size[1].to_bytes(2, "big") + size[0].to_bytes(2, "big"))
+
+
+@pytest.mark.parametrize("size", [(8000, 6000), SIZE])
+def test_a_large_baseline_jpeg_holds_little(size):
+    header = decoded_for(photo_header(claiming(size), MAX_PIXELS), 256)
+    check_pixels(header, SERVED)
+    assert header.pixels == size[0] * size[1] // 64
+    assert header.seconds < photo_header(claiming(size), MAX_PIXELS).seconds
+    with pytest.raises(PhotoError, match="at most 40,000,000 in all are accepted"):
+        check_pixels(photo_header(claiming(size), MAX_PIXELS), SERVED)
+
+
+def test_a_progressive_one_holds_its_coefficients():
+    header = decoded_for(photo_header(claiming(SIZE, progressive=True), MAX_PIXELS), 256)
+    with pytest.raises(PhotoError, match="in several scans; send a baseline JPEG"):
+        check_pixels(header, SERVED)
+    smaller = claiming((8000, 6000), progressive=True)
+    check_pixels(decoded_for(photo_header(smaller, MAX_PIXELS), 256), SERVED)
+
+
+@pytest.mark.verify
+def test_a_jpeg_of_108_megapixels_takes_less_than_250_mb():
+    buffer = io.BytesIO()
+    Image.new("RGB", SIZE, "red").save(buffer, "JPEG")
+    done = subprocess.run(
+        [sys.executable, "-c", PEAK],
+        cwd=REPOSITORY,
+        input=buffer.getvalue(),
+        capture_output=True,
+        check=True,
+    )
+    peak, factor, size = json.loads(done.stdout)
+    assert (factor, tuple(size)) == (8, SIZE)
+    assert peak < 250
