@@ -41,7 +41,8 @@ def test_the_images_are_small_and_say_what_they_are(images):
     torch_alone = int(
         docker("run", "--rm", images["train"], "python", "-c", TORCH_ALONE, check=True).stdout
     )
-    assert 5e9 < torch_alone < sizes[images["train"]] < torch_alone + 600e6
+    # beside torch: faiss has 66 MB, timm and the hub's client 40, EfficientNet-Lite0's weights 19
+    assert 5e9 < torch_alone < sizes[images["train"]] < torch_alone + 750e6
     for kind, name in images.items():
         config = json.loads(docker("image", "inspect", name, check=True).stdout)[0]["Config"]
         assert config["Labels"]["org.opencontainers.image.title"] == f"slipway-{kind}"
