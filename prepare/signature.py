@@ -50,17 +50,16 @@ def sharpness(photo: Image.Image) -> float:
 
 
 def signatures_file(signatures: Iterable[Signature]) -> bytes:
-    """The content of a .npy file of signatures, [n] of LAYOUT."""
+    """The content of a .npy file of signatures, [n] of LAYOUT; it is in memory once."""
     rows = list(signatures)
-    head = io.BytesIO()
-    layout = {
+    header = io.BytesIO()
+    shape = {
         "descr": np.lib.format.dtype_to_descr(LAYOUT),
         "fortran_order": False,
         "shape": (len(rows),),
     }
-    np.lib.format.write_array_header_1_0(head, layout)
-    # np.save would take three more copies of them, which are 280 MB of 100,000 photos
-    return b"".join([head.getvalue(), *rows])
+    np.lib.format.write_array_header_1_0(header, shape)
+    return b"".join([header.getvalue(), *rows])
 
 
 def read_signatures(path: Path) -> Signatures:
