@@ -100,9 +100,9 @@ def agreed(model: Path, description: Description, data: Path, count: int, seed: 
     for pixels in views(data, description, count, seed):
         for name, engine in engines.items():
             started = time.perf_counter()
-            probabilities = engine.run(pixels[None])
+            probabilities = engine.run(pixels[None])[0, : len(description.classes)]
             seconds[name] += time.perf_counter() - started
-            answers[name].append(int(probabilities[0].argmax()))
+            answers[name].append(int(probabilities.argmax()))
     for engine in engines.values():
         engine.close()
     share = float(np.mean(np.array(answers["f32"]) == np.array(answers["int8"])))

@@ -91,7 +91,5 @@ def test_sigterm_while_quantizing_leaves_the_artifact(tmp_path):
     assert description.quantization["reason"] == STOPPED
     assert {"model.json", "model.onnx", "model.safetensors"} <= files(job.model)
     assert not any("int8" in name for name in files(job.model))
-    assert open_engine(job.model, description).run(np.zeros((1, 32, 32, 3), np.uint8)).shape == (
-        1,
-        3,
-    )
+    answers = open_engine(job.model, description).run(np.zeros((1, 32, 32, 3), np.uint8))
+    assert answers.shape == (1, description.columns)
