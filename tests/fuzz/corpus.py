@@ -9,6 +9,7 @@ from PIL import Image
 
 from artifact.photo_formats import register_heif
 from tests.support.heic import grid
+from tests.support.profiles import display
 
 FORMATS = ("TIFF", "JPEG", "PNG", "WEBP", "GIF", "HEIF", "AVIF", "JPEG2000", "PPM")
 SIDE = 24  # pixels
@@ -35,12 +36,14 @@ def corpus() -> dict[str, list[bytes]]:
             written(rgba, "TIFF", compression="tiff_lzw"),
             tiled(rgb),
             written(rgb, "TIFF", big_tiff=True),
+            written(rgb, "TIFF", icc_profile=display("ProPhoto")),
         ],
         "JPEG": [
             written(rgb, "JPEG", exif=exif),
             written(rgb, "JPEG", progressive=True, quality=95),
             written(grey, "JPEG"),
             written(rgb.convert("CMYK"), "JPEG"),
+            written(rgb, "JPEG", icc_profile=display("Display-P3")),
         ],
         "PNG": [
             written(rgba, "PNG"),
