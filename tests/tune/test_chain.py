@@ -157,8 +157,8 @@ BAD = [
     ),
     (
         [{"ranges": {"learning": LR}}],
-        "hyperparameter 'learning' is unknown (did you mean 'learning_rate'?); known: model, "
-        "weights",
+        "hyperparameter 'learning' is unknown (did you mean 'learning_rate'?); known: preset, "
+        "head_first",
     ),
     ([{"ranges": {"batch_size": ["many", 3]}}], "hyperparameter batch_size"),
     (

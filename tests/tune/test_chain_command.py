@@ -38,7 +38,7 @@ PARENTS = {"parents": ["before"], "warm_start": "IdenticalDataAndAlgorithm"}
             {"ranges": {"learning": LR}},
             "",
             "hyperparameter 'learning' is unknown (did you mean 'learning_rate'?); known: "
-            "model, weights, ",
+            "preset, head_first, ",
         ),
         (
             {"ranges": {"batch_size": [16, "many"]}},
