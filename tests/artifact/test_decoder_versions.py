@@ -57,6 +57,7 @@ def test_the_first_decoder_gives_the_pixels_of_0_1_0(name):
     assert digest(Preprocessing().pixels(photo)) == expected
 
 
+@pytest.mark.slow
 def test_a_model_of_0_1_0_is_served_by_its_decoder(tmp_path):
     write_colour_model(tmp_path / "new")
     values = json.loads((tmp_path / "new" / DESCRIPTION_FILE).read_text())

@@ -140,6 +140,7 @@ def test_what_the_page_states_must_be_printed(tmp_path):
         run(tmp_path, block_of("echo five\n", ["four"]))
 
 
+@pytest.mark.slow
 def test_nothing_that_a_page_started_goes_on(tmp_path):
     run(tmp_path, block_of("sleep 300 &\nsetsid sleep 300 &\n"))
     assert started_by(tmp_path / "work") == []

@@ -67,6 +67,7 @@ def output_of(script: str, **environment: str) -> str:
     return done.stdout.splitlines()[0]  # smdebug logs below
 
 
+@pytest.mark.slow
 def test_messages_are_those_of_the_generated_files():
     generated = output_of(GENERATED, PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION="python")
     assert output_of(MENDED) == generated

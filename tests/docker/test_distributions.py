@@ -39,6 +39,7 @@ def run(*words: object, **variables: str) -> subprocess.CompletedProcess:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words, variables, name",
     [

@@ -57,6 +57,7 @@ def someone(monkeypatch):
         monkeypatch.setenv(name, "test")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "status, code", [(400, "ThrottlingException"), (503, "ServiceUnavailable")]
 )

@@ -15,6 +15,7 @@ from runtime.instances import Instance
 from runtime.timeouts import SERVE_STOP_S, TRAIN_STOP_S
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "handler, code",
     [("signal.SIG_IGN", 128 + signal.SIGKILL), ("lambda *_: sys.exit(7)", 7)],

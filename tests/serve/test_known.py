@@ -51,6 +51,7 @@ def answers(folder, accept: str = "application/json") -> Any:
         predictor.close()
 
 
+@pytest.mark.slow
 def test_a_photo_far_from_the_trainings_is_not_known(folder):
     red, white = answers(folder).json["predictions"]
     assert red["label"] == "red"

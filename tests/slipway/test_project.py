@@ -202,6 +202,7 @@ def test_without_photos_it_says_so(program, tmp_path):
     assert "type: slipway train" in done.stderr
 
 
+@pytest.mark.slow
 def test_prepare_takes_the_recipe_s_photos_and_options(program, tmp_path):
     run(program, "init", "mine", folder=tmp_path)
     draw_channel(tmp_path / "mine/photos", 5)

@@ -72,6 +72,7 @@ def test_rows_of_any_type_and_mistakes(tmp_path, share):
         store.write([0, 2], rows[:1])
 
 
+@pytest.mark.slow
 def test_a_writer_that_is_killed_leaves_no_torn_row(tmp_path):
     found = []
     for seed in range(6):

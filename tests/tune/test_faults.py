@@ -149,6 +149,7 @@ def test_a_training_of_its_own_ends_with_a_killed_tuner(tmp_path, data):
     assert gone(family)
 
 
+@pytest.mark.slow
 def test_a_second_tuner_stays_out(tmp_path, data):
     import fcntl
 

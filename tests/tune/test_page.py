@@ -64,6 +64,7 @@ def page(tmp_path, jobs) -> tuple[str, Page]:
     return text, Page(text)
 
 
+@pytest.mark.slow
 def test_a_chain_has_every_figure_and_number(tmp_path):
     text, parsed = page(tmp_path, chain())
     ranking = Ranking(chain())

@@ -157,6 +157,7 @@ def test_a_chain_ends_where_a_job_told_nothing(tmp_path, data):
     assert [job.status for job in read_results(tmp_path / "tuning.json")] == ["Failed"]
 
 
+@pytest.mark.slow
 def test_random_draws_do_not_depend_on_the_workers(tmp_path, data):
     asked, drawn = settings(tmp_path, data, {"budgets": {"jobs": 4}}), []
     tuning = asked.recipe().tuning[0]

@@ -119,6 +119,7 @@ def test_budgets_end_a_search():
     assert verdict([], limited, 120.0) == "its 120 s are over"
 
 
+@pytest.mark.slow
 def test_a_running_trial_ends_with_its_tuning_job(tmp_path, data):
     asked = settings(tmp_path, data, {"budgets": {"jobs": 1}}, epochs=400)
     worker, tuning = Worker(asked, 0), asked.recipe().tuning[0]
