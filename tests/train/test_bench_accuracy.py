@@ -1,12 +1,12 @@
 """make bench-accuracy: parts are kept, a bench that is told to stop shows its table."""
 
-import os
-import signal
+import subprocess
+import sys
 
 from bench.accuracy.parts import Bench, Parts
 from bench.accuracy.results import NAMES, last_line, table
 from bench.accuracy.trainings import each_seed
-from bench.told_to_stop import until_told
+from tests.support.jobs import REPOSITORY
 
 
 def test_a_part_is_measured_once_for_each_settings(tmp_path):
@@ -25,14 +25,23 @@ def test_parts_that_are_there_need_no_photos(tmp_path):
     assert [figures["accuracy"] for figures in each_seed(bench, "x", {"lr": 1})] == [0, 1]
 
 
-def test_a_bench_that_is_told_to_stop_goes_on_behind_its_measuring(capsys):
-    done = []
-    with until_told():
-        done.append(1)
-        os.kill(os.getpid(), signal.SIGTERM)
-        done.append(2)
-    assert done == [1]
-    assert "told to stop" in capsys.readouterr().out
+STOPPED = """
+import signal
+from bench.told_to_stop import until_told
+with until_told():
+    print("measuring")
+    signal.raise_signal(signal.SIGTERM)
+    print("never")
+print("table")
+"""
+
+
+def test_a_bench_that_is_told_to_stop_goes_on_behind_its_measuring():
+    # A process of its own: the signal must not reach the tests.
+    printed = subprocess.run(
+        [sys.executable, "-c", STOPPED], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    ).stdout
+    assert printed == "measuring\nbench: told to stop; what is measured so far:\ntable\n"
 
 
 def test_the_last_line_names_every_figure_measured_or_not():

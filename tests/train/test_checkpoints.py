@@ -62,11 +62,13 @@ def outcome(job: Job) -> dict[str, object]:
     metrics = json.loads((job.output_data / "metrics.json").read_text())
     for row in (*history, metrics):
         del row["seconds"]
+    description = json.loads((job.model / "model.json").read_text())
+    del description["provenance"]["speed"]
     return {
         "history": history,
         "metrics": metrics,
         "predictions": (job.output_data / "predictions.csv").read_bytes(),
-        "description": json.loads((job.model / "model.json").read_text()),
+        "description": description,
         "weights": (job.model / "model.safetensors").read_bytes(),
         "graph": (job.model / "model.onnx").read_bytes(),
     }

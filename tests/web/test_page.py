@@ -117,7 +117,7 @@ def test_a_small_photo_goes_as_it_is(page, tmp_path):
     ("data", "words"),
     [
         (b"\xff\xd8\xff broken", "The photo cannot be used"),
-        (b"no photo at all", "The file is not a photo"),
+        (b"no photo at all", "it is text, not a photo"),
         (b"", "The request has no photo"),
     ],
 )

@@ -11,6 +11,7 @@ import safetensors
 import safetensors.torch
 import torch
 
+from artifact.model import KNOWN_FILE
 from train.job import JobError
 
 # .ckpt is Lightning's, .pth.tar that of PyTorch's ImageNet example, .bin Hugging Face's.
@@ -25,8 +26,12 @@ Weights = Mapping[str, torch.Tensor]  # by name in the network's state
 
 
 def only_weights_file(folder: Path) -> Path:
-    """The weights file in a folder. JobError where there is none, or more than one."""
-    found = sorted(path for path in folder.rglob("*") if path.name.endswith(WEIGHT_SUFFIXES))
+    """The weights file in a folder. JobError where there is none, or more than one.
+
+    Of an artifact of ours it is model.safetensors.
+    """
+    named = (path for path in folder.rglob("*") if path.name.endswith(WEIGHT_SUFFIXES))
+    found = sorted(path for path in named if path.name != KNOWN_FILE)
     if len(found) != 1:
         names = ", ".join(path.name for path in found) or "none"
         suffixes = ", ".join(WEIGHT_SUFFIXES)
