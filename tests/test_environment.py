@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.jobs import REPOSITORY
 
 LOCKS = sorted((REPOSITORY / "docker").glob("requirements-*.txt"))
@@ -18,6 +20,7 @@ def locked(path: Path) -> set[tuple[str, str]]:
     return set(re.findall(r"^([a-z0-9][^= ]*)==([^ ]+)", path.read_text(), re.M))
 
 
+@pytest.mark.slow
 def test_nothing_is_missing_but_what_smdebug_asks_for():
     check = REPOSITORY / "docker" / "pip_check.sh"
     done = subprocess.run(["sh", check, sys.prefix], capture_output=True, text=True, timeout=120)

@@ -39,7 +39,6 @@ def run(*words: object, **variables: str) -> subprocess.CompletedProcess:
     )
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "words, variables, name",
     [
@@ -61,6 +60,7 @@ def test_an_unknown_distribution(engine):
     assert "unknown argument 'buster'; known: --force trixie bookworm" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "variables, base",
     [

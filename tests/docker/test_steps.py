@@ -40,6 +40,7 @@ def test_each_builders_steps_are_lines(line, shown):
         assert len(found.encode()) < 100
 
 
+@pytest.mark.slow
 def test_another_long_command_has_a_word_of_its_own(monkeypatch):
     monkeypatch.setenv("SPEAKER", "ci")
     assert re.fullmatch(
@@ -57,6 +58,7 @@ def test_a_failed_build_shows_its_last_lines_and_its_exit_code():
     assert rest == [*(str(number) for number in range(62, 101)), "no space left"]
 
 
+@pytest.mark.slow
 def test_a_long_step_is_not_silent():
     assert re.fullmatch(r"images: slipway-x: \d+ s, unpacking torch\n", pulse("unpacking torch"))
 

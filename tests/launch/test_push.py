@@ -199,6 +199,7 @@ def test_what_is_refused_before_anything_is_built(checkout, words, expected):
     assert done.stdout == ""
 
 
+@pytest.mark.slow
 def test_a_push_without_credentials_or_region(checkout, monkeypatch):
     no_credentials(monkeypatch)
     assert "no region is given" in push(checkout).stderr

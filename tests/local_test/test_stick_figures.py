@@ -37,6 +37,7 @@ def test_the_set_has_every_pose_and_the_awkward_files(tmp_path):
     assert any(" " in path.name for path in files)
 
 
+@pytest.mark.slow
 def test_the_same_seed_draws_the_same(tmp_path):
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         draw(tmp_path / name, photos_per_class=8, seed=seed)

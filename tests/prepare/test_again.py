@@ -71,6 +71,7 @@ def test_again_changes_nothing_and_decodes_nothing(tmp_path):
     assert {name: digest for name, digest in tree(fresh).items()} == before
 
 
+@pytest.mark.slow
 def test_changes_of_sources_and_options_are_followed(tmp_path):
     source = photos(tmp_path / "in", a=10, b=10)
     out = tmp_path / "out"

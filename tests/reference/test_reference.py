@@ -16,6 +16,7 @@ from slipway.commands import COMMANDS
 from tests.support.jobs import REPOSITORY
 
 
+@pytest.mark.slow
 def test_the_pages_are_what_the_code_says():
     done = subprocess.run(
         [sys.executable, "-m", "reference", "--check"],

@@ -27,6 +27,7 @@ SETTINGS = {
 
 @pytest.mark.skipif(not shutil.which("g++"), reason="needs a C++ compiler")
 @pytest.mark.filterwarnings("ignore")  # of torch's compiler, about its own modules
+@pytest.mark.verify
 def test_compiled_steps_learn_the_same_dropout_included():
     torch.manual_seed(0)
     eager = nn.Sequential(

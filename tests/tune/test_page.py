@@ -96,6 +96,7 @@ def test_a_chain_has_every_figure_and_number(tmp_path):
     assert len(shares) == 27 + len(ranking.columns)
 
 
+@pytest.mark.slow
 def test_the_best_hyperparameters_can_be_copied(tmp_path):
     _, parsed = page(tmp_path, chain())
     assert json.loads(parsed.all("pre")[0][1]) == {
