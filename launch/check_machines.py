@@ -130,7 +130,7 @@ def _named(use: Use) -> str:
     family = family_of(use.instance_type)
     if family is None:
         return f"{use.instance_type} has a GPU that this version does not know"
-    return f"{use.instance_type} has a {family.gpu}"
+    return f"{use.instance_type} has the GPU {family.gpu}"
 
 
 def _kernels(facts: ImageFacts, cuda: int) -> tuple[str, ...]:

@@ -135,6 +135,7 @@ def kernel_problem(instance_type: str, kernels: tuple[str, ...], image: str) -> 
         if own_major == major and own_minor <= minor:
             return None
     return (
-        f"{instance_type} has a {family.gpu} with compute capability {family.capability}, for "
-        f"which {image} has no kernels (it has {', '.join(kernels)}); take ml.g4dn, g5, g6 or p4d"
+        f"{instance_type} has the GPU {family.gpu} with compute capability {family.capability}, "
+        f"for which {image} has no kernels (it has {', '.join(kernels)}); "
+        "take ml.g4dn, g5, g6 or p4d"
     )

@@ -47,14 +47,18 @@ def found(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "step, settings, words",
     [
-        ("training", {"instance_type": "ml.p2.xlarge"}, "failed ml.p2.xlarge has a K80"),
-        ("training", {"instance_type": "ml.p3.2xlarge"}, "ok ml.p3.2xlarge has a V100; CUDA 12"),
+        ("training", {"instance_type": "ml.p2.xlarge"}, "failed ml.p2.xlarge has the GPU K80"),
+        (
+            "training",
+            {"instance_type": "ml.p3.2xlarge"},
+            "ok ml.p3.2xlarge has the GPU V100; CUDA 12",
+        ),
         ("training", {"instance_type": "ml.g99.xlarge"}, "ok ml.g99.xlarge has a GPU that this"),
         ("training", {"instance_type": "ml.p6e-gb200.36xlarge"}, "failed image 'train' is for"),
         (
             "endpoint",
             {"instance_type": "ml.g5.xlarge", "image": "serve-gpu"},
-            "ok ml.g5.xlarge has a A10G with al2-ami-sagemaker-inference-gpu-3-1 for CUDA 12",
+            "ok ml.g5.xlarge has the GPU A10G with al2-ami-sagemaker-inference-gpu-3-1 for CUDA 12",
         ),
         (
             "endpoint",
@@ -69,13 +73,13 @@ def found(tmp_path, monkeypatch):
         (
             "endpoint",
             {"instance_type": "ml.p3.2xlarge", "image": "serve-gpu", "cuda": 13},
-            "failed ml.p3.2xlarge has a V100 with compute capability 7.0, for which CUDA 13 has",
+            "failed ml.p3.2xlarge has the GPU V100 with compute capability 7.0, for which CUDA",
         ),
         ("endpoint", {"instance_type": "ml.c7g.xlarge"}, "failed image 'serve' is for linux/amd64"),
         (
             "batch",
             {"instance_type": "ml.g4dn.xlarge", "image": "serve-gpu"},
-            "ok ml.g4dn.xlarge has a T4 with al2-ami-sagemaker-batch-gpu-535 for CUDA 12",
+            "ok ml.g4dn.xlarge has the GPU T4 with al2-ami-sagemaker-batch-gpu-535 for CUDA 12",
         ),
         (
             "batch",
