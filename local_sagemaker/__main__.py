@@ -17,17 +17,16 @@ processes of this checkout. Folders of this machine (file:///…) stand in for S
 the folder of start or a --root.
 POST /local/training-jobs/NAME/interrupt takes a spot job's instances back.
 
-It does not check roles, quotas, instance types, VPC, KMS; it does not bill. It has no
-Pipe mode, EFS and FSx, augmented manifests, instance groups, warm pools, built-in algorithms, hubs.
-Custom debugger rules are not evaluated; built-in ones are once, after the training, by `diagnose`.
-Endpoints, searches and processes have no network isolation. Trainings of a search have no spot
-interruption and no checkpoints in S3. There are no inference components, inference pipelines,
-shadow variants, Clarify. Asynchronous endpoints alone scale, by the backlog; CloudWatch's alarms
-are not evaluated. An update shifts all traffic at once, with rollback. When the server ends,
-trainings and transform jobs have Failed; tuning jobs go on and endpoints come up again at its next
-start. Processing, AutoML, Pipelines, Studio, the model registry and all other operations are
-answered with UnknownOperationException. A GPU is shared by all that runs. Times are those of this
-machine, not of SageMaker's.
+It does not check roles, quotas, instance types, VPC, KMS; it does not bill. It has no Pipe mode,
+EFS and FSx, augmented manifests, instance groups, warm pools, built-in algorithms, hubs. Custom
+debugger rules are not evaluated; built-in ones are once, after the training, by `diagnose`.
+Endpoints and processes have no network isolation. There are no inference components, inference
+pipelines, shadow variants, Clarify. Asynchronous endpoints alone scale, by the backlog;
+CloudWatch's alarms are not evaluated. An update shifts all traffic at once, with rollback. When the
+server ends, trainings and transform jobs have Failed; tuning jobs go on and endpoints come up again
+at its next start. Processing, AutoML, Pipelines, Studio, the model registry and all other
+operations are answered with UnknownOperationException. A GPU is shared by all that runs. Times are
+those of this machine, not of SageMaker's.
 """
 
 import argparse
@@ -136,6 +135,7 @@ def _servers(options: argparse.Namespace, platform: Platform, keys: Access) -> l
     app = Guard(create_app(platform, keys), rule)
     servers = [make_server(options.host, options.port, app, threaded=True)]
     port = servers[0].server_port
+    platform.own_environment = keys.user_environment(_url(own, port))
     if for_containers != own and options.host not in WILDCARDS:
         try:
             with socket.create_server((for_containers, port)) as listener:

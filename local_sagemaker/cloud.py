@@ -12,15 +12,12 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import boto3
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import ReadOnlyCredentials
 
 from local_sagemaker.access import read_exports
 from runtime import reaper
@@ -55,23 +52,6 @@ def environment_here(**more: str) -> dict[str, str]:
 def client(service: str) -> Any:  # boto3 makes a client's operations at run time
     """boto3's client of a service, at the endpoint that the environment has."""
     return boto3.client(service)  # type: ignore[call-overload]  # names are literals there
-
-
-def signed(method: str, path: str, environment: Mapping[str, str] = os.environ) -> bytes:
-    """A request of local SageMaker's own routes, signed with its key: the answer's body.
-
-    environment: has the variables that the server prints. HTTPError for a refusal.
-    """
-    url = environment["AWS_ENDPOINT_URL_SAGEMAKER"] + path
-    request = AWSRequest(method, url)
-    key = ReadOnlyCredentials(
-        environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"], ""
-    )
-    SigV4Auth(key, "sagemaker", REGION).add_auth(request)
-    asked = urllib.request.Request(url, method=method, headers=dict(request.headers))
-    with urllib.request.urlopen(asked, timeout=30) as answer:
-        body: bytes = answer.read()
-    return body
 
 
 @contextmanager

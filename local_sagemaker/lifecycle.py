@@ -6,7 +6,7 @@ At its start it clears what an earlier one left, or goes on with it.
 import shutil
 import threading
 
-from local_sagemaker import endpoints, training, transforms, tuning_run, tunings
+from local_sagemaker import endpoints, training, transforms, trials, tuning_run, tunings
 from local_sagemaker.job_ends import CLOSING
 from local_sagemaker.platform import Platform
 from runtime import processes
@@ -20,7 +20,7 @@ def resume(platform: Platform) -> None:
     processes.sweep(platform.folder)
     platform.container_engine.sweep()
     searches = tunings.unfinished(platform)
-    kept = {platform.work / tuning_run.KIND / record[tunings.NAME] for record in searches}
+    kept = {platform.work / tuning_run.KIND / record[trials.NAME] for record in searches}
     for folder in platform.work.glob("*/*"):
         if folder not in kept:
             shutil.rmtree(folder, ignore_errors=True)

@@ -21,6 +21,8 @@ class Platform:
         self.work = self.folder / "work"
         # where asynchronous answers go that no request gives a place
         self.answers = self.folder / "async-inference"
+        # how this server's own programs reach it
+        self.own_environment: dict[str, str] = {}
         # how containers reach this server; empty where they cannot
         self.container_environment: dict[str, str] = {}
         # the thread behind a record, by kind and name; Any: each kind has methods of its own

@@ -95,6 +95,12 @@ def _add_own_routes(app: Flask, platform: Platform) -> None:
         access.check_operation("InterruptTrainingJob")
         return _json(training.interrupt(platform, name))
 
+    @app.post("/local/tuning-jobs/<name>/trials")
+    def trial(name: str) -> Response:
+        access.check_operation("CreateTrial")
+        # It lasts as long as the training.
+        return Response(tunings.start_trial(platform, name, _body()), mimetype="application/json")
+
     @app.get("/local/ready")
     def ready() -> Response:
         return _json({"engine": platform.container_engine.name})

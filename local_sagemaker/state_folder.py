@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import IO
 
 from artifact.listening import PROXIES, bypassed
-from local_sagemaker import cloud
 from local_sagemaker.access import EXPORTS, as_exports, read_exports
 from local_sagemaker.options import PROGRAM
+from local_sagemaker.own_requests import signed
 from recipes.command_line import typed
 from runtime.errors import RunError
 
@@ -98,7 +98,7 @@ def _answering(folder: Path) -> dict[str, str]:
     """The variables of the server in the folder where it answers by its key; none otherwise."""
     try:
         variables = read_exports(folder)
-        cloud.signed("GET", "/local/ready", variables)
+        signed("GET", "/local/ready", variables)
     except (OSError, KeyError, ValueError):  # URLError and HTTPError are OSErrors
         return {}
     return variables

@@ -18,12 +18,18 @@ UNSUPPORTED = ("ServerlessJobConfig", "MlflowConfig", "ModelPackageConfig")
 
 
 def create(platform: Platform, request: Record, region: str) -> Record:
-    _check(request)
-    check_script(platform, request.get("HyperParameters", {}))
-    name = request["TrainingJobName"]
+    check(platform, request)
+    record = first_record(request, region)
+    add(platform, record)
+    platform.start(KIND, record["TrainingJobName"], TrainingRun(platform, record))
+    return record
+
+
+def first_record(request: Record, region: str) -> Record:
+    """The record of a job that is about to start."""
     record = {
         **request,
-        "TrainingJobArn": arn(region, "training-job", name),
+        "TrainingJobArn": arn(region, "training-job", request["TrainingJobName"]),
         "Region": region,
         "TrainingJobStatus": "InProgress",
         "SecondaryStatus": "Starting",
@@ -33,11 +39,15 @@ def create(platform: Platform, request: Record, region: str) -> Record:
         record["ProfilingStatus"] = "Enabled"
         if request.get("ProfilerConfig", {}).get("DisableProfiler", True):
             record["ProfilingStatus"] = "Disabled"
-    record |= rules.begin(record)
+    return record | rules.begin(record)
+
+
+def add(platform: Platform, record: Record) -> None:
+    """Keep a new job's record and tags. ApiError where its name is in use."""
     tags.add_tagged(
         platform,
         KIND,
-        name,
+        record["TrainingJobName"],
         record,
         record["TrainingJobArn"],
         ApiError(
@@ -46,23 +56,17 @@ def create(platform: Platform, request: Record, region: str) -> Record:
             f"job with this name already exists ({record['TrainingJobArn']})",
         ),
     )
-    platform.start(KIND, name, TrainingRun(platform, record))
-    return record
 
 
-def adopt(platform: Platform, record: Record) -> None:
-    """Show a training that another program runs: a tuning job's."""
-    platform.store.add(
-        KIND,
-        record["TrainingJobName"],
-        record,
-        ApiError(IN_USE, f"There is a training job '{record['TrainingJobName']}' already"),
-    )
-    tags.set_all(platform, record["TrainingJobArn"], [])
+def forget(platform: Platform, record: Record) -> None:
+    """Take a job's record and its tags away."""
+    platform.store.remove(KIND, record["TrainingJobName"])
+    tags.forget(platform, record["TrainingJobArn"])
 
 
-def _check(request: Record) -> None:
+def check(platform: Platform, request: Record) -> None:
     """ApiError for a request that this server cannot do."""
+    _check_script(platform, request.get("HyperParameters", {}))
     for part in UNSUPPORTED:
         if request.get(part):
             raise invalid(f"local SageMaker: {part} is not done here")
@@ -91,7 +95,7 @@ def _check(request: Record) -> None:
             )
 
 
-def check_script(platform: Platform, hyperparameters: dict[str, str]) -> None:
+def _check_script(platform: Platform, hyperparameters: dict[str, str]) -> None:
     """ApiError for a user's own script on an engine that would run our training in its place."""
     names = {name.replace("-", "_") for name in hyperparameters}
     if platform.container_engine.name == PROCESS and "sagemaker_program" in names:
@@ -170,10 +174,6 @@ def stop(platform: Platform, request: Record, region: str) -> Record:
             "The request was rejected because the training job is in status "
             f"{record['TrainingJobStatus']}.",
         )
-    if record.get("TuningJobArn"):
-        raise invalid(
-            f"local SageMaker: the training job belongs to {record['TuningJobArn']}; stop that",
-        )
     if runner := platform.runner(KIND, request["TrainingJobName"]):
         runner.halt(STOP)
     return {}
@@ -189,8 +189,7 @@ def delete(platform: Platform, request: Record, region: str) -> Record:
             IN_USE,
             f"The training job is in status {record['TrainingJobStatus']} and cannot be deleted.",
         )
-    platform.store.remove(KIND, name)
-    tags.forget(platform, record["TrainingJobArn"])
+    forget(platform, record)
     return {}
 
 
@@ -203,11 +202,6 @@ def interrupt(platform: Platform, name: str) -> Record:
     if not record.get("EnableManagedSpotTraining"):
         raise invalid(
             f"The training job '{name}' is not a spot training; set EnableManagedSpotTraining",
-        )
-    if record.get("TuningJobArn"):
-        raise invalid(
-            f"local SageMaker: the training job belongs to {record['TuningJobArn']}, "
-            "whose spot instances are not taken back here",
         )
     runner = platform.runner(KIND, name)
     if record["SecondaryStatus"] != "Training" or runner is None:

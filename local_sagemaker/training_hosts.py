@@ -123,6 +123,7 @@ class TrainingHosts:
             "AWS_REGION": self._job["Region"],
             **self._access(),
             **self._engine.rendezvous(self.count),
+            **self._threads(),
             # The request's own come last: they win, as on SageMaker.
             **self._job.get("Environment", {}),
         }
@@ -137,6 +138,11 @@ class TrainingHosts:
         if self._job.get("EnableNetworkIsolation", False):
             return {}
         return self._platform.container_environment
+
+    def _threads(self) -> dict[str, str]:
+        """A trial's share of the cores, which the search's other trials use, too."""
+        threads = self._job.get("Share", {}).get("threads")
+        return {"OMP_NUM_THREADS": threads} if threads else {}
 
     def _make_network(self) -> str | None:
         isolated = self._job.get("EnableNetworkIsolation", False)
@@ -162,6 +168,7 @@ class TrainingHosts:
             arguments=tuple(algorithm.get("ContainerArguments", ())),
             host=host if "algo" in host else "",  # an address is a process's host
             network=self._network,
+            gpu=self._job.get("Share", {}).get("gpu", ""),
         )
 
     def codes(self) -> list[int | None]:

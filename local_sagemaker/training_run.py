@@ -50,6 +50,8 @@ class TrainingRun(threading.Thread):
         definitions = record["AlgorithmSpecification"].get("MetricDefinitions", [])
         self.metrics = JobMetrics(definitions)
         self.halted: str | None = None  # why it is being stopped
+        self._over = False
+        self._ending = threading.Lock()  # held while it is decided how the job ends
         self.started_s = 0.0  # since the epoch
         self.trained_s = 0.0  # over all attempts
 
@@ -70,11 +72,12 @@ class TrainingRun(threading.Thread):
 
     def halt(self, why: str) -> None:
         """Stop it: SIGTERM, and SIGKILL 120 s later. Returns at once; the first reason counts."""
-        if self.halted is not None:
-            return
-        self.halted = why
-        if why == STOP:
-            self._say("Stopping", "Stopping the training job", TrainingJobStatus="Stopping")
+        with self._ending:
+            if self.halted is not None or self._over:
+                return
+            self.halted = why
+            if why == STOP:
+                self._say("Stopping", "Stopping the training job", TrainingJobStatus="Stopping")
         grace_s = TRAIN_STOP_S
         if why == CLOSING:
             grace_s = CLOSING_STOP_S
@@ -118,13 +121,17 @@ class TrainingRun(threading.Thread):
         self.job["TrainingStartTime"] = record["TrainingStartTime"]
         began = time.monotonic()
         try:
-            self.hosts.start(self.metrics.read)
+            self.hosts.start(self._read)
             if self.halted is not None:  # while the containers were started
                 self.hosts.stop()
             return self._wait()
         finally:
             self.hosts.clear()
             self.trained_s += time.monotonic() - began
+
+    def _read(self, line: str) -> None:
+        """A line that a host printed."""
+        self.metrics.read(line)
 
     def _wait(self) -> tuple[int, str]:
         """Wait until all hosts have ended, or one has failed."""
@@ -179,6 +186,8 @@ class TrainingRun(threading.Thread):
 
     def _end(self, status: str, secondary: str, message: str, **fields: object) -> None:
         """The last status, the times, the metrics."""
+        with self._ending:
+            self._over = True
         now = time.time()
         if self.trained_s:
             seconds = round(self.trained_s)

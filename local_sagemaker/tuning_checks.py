@@ -5,10 +5,11 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from local_sagemaker import channels, metrics, training
+from local_sagemaker import training
 from local_sagemaker.contract import NOT_FOUND, ApiError, invalid
 from local_sagemaker.platform import Platform
 from local_sagemaker.record import Record
+from local_sagemaker.trials import NAME, training_request
 from local_sagemaker.tuning_recipe import metric_of, parents, recipe
 from local_sagemaker.tuning_run import KIND, results_file
 from recipes.errors import RecipeError
@@ -33,11 +34,6 @@ def check(platform: Platform, request: Record) -> None:
             "local SageMaker: a tuning job has one TrainingJobDefinition here, and no Autotune",
         )
     _check_config(config)
-    if not definition["AlgorithmSpecification"].get("TrainingImage"):
-        raise invalid(
-            "You must specify AlgorithmSpecification.TrainingImage; "
-            "local SageMaker has no built-in algorithms",
-        )
     try:
         metric_of(request)
     except StopIteration as error:
@@ -45,12 +41,8 @@ def check(platform: Platform, request: Record) -> None:
             "A metric is required for this hyperparameter tuning job objective. "
             "Provide a metric in the metric definitions.",
         ) from error
-    training.check_script(platform, definition.get("StaticHyperParameters", {}))
-    metrics.check(definition["AlgorithmSpecification"]["MetricDefinitions"])
-    channels.check(
-        definition.get("InputDataConfig", []),
-        definition["AlgorithmSpecification"].get("TrainingInputMode", "File"),
-    )
+    static = definition.get("StaticHyperParameters", {})
+    training.check(platform, training_request(request, request[NAME], static))
     _check_parents(platform, request)
 
 

@@ -1,6 +1,7 @@
 """A request for a tuning job, written as a recipe of `tune`."""
 
 from local_sagemaker.record import Record
+from local_sagemaker.trials import OBJECTIVE
 
 # By SageMaker's field: tune's.
 HYPERBAND = {"MinResource": "min_resource", "MaxResource": "max_resource"}
@@ -30,9 +31,10 @@ def recipe(request: Record) -> Record:
     hyperband = config.get("StrategyConfig", {}).get("HyperbandStrategyConfig", {})
     if hyperband:
         job["hyperband"] = {HYPERBAND[key]: value for key, value in hyperband.items()}
+    static = request["TrainingJobDefinition"].get("StaticHyperParameters", {})
     return {
         "name": job["name"],
-        "hyperparameters": request["TrainingJobDefinition"].get("StaticHyperParameters", {}),
+        "hyperparameters": {name: text for name, text in static.items() if name != OBJECTIVE},
         "tuning": [job],
     }
 

@@ -1,37 +1,34 @@
 """Operations on tuning jobs: create, describe, list, stop, and the list of their training jobs."""
 
 import time
+from collections.abc import Iterator
 
-from local_sagemaker import tags
+from local_sagemaker import tags, trials
 from local_sagemaker.contract import IN_USE, ApiError, invalid
 from local_sagemaker.platform import Platform
 from local_sagemaker.record import Record
 from local_sagemaker.store import arn, page
-from local_sagemaker.training_run import KIND as TRAINING
+from local_sagemaker.trials import NAME, OBJECTIVE
 from local_sagemaker.tuning_checks import ENDED, STATUS, check, record_of
 from local_sagemaker.tuning_recipe import parents
 from local_sagemaker.tuning_run import KIND, TuningRun, results_file
 
-NAME = "HyperParameterTuningJobName"
 FINAL = "FinalHyperParameterTuningJobObjectiveMetric"
 
 
 def create(platform: Platform, request: Record, region: str) -> Record:
     check(platform, request)
     name = request[NAME]
+    definition = request["TrainingJobDefinition"]
+    metric = request["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]
+    # SageMaker shows it among these; the SDK's attach() takes it away there.
+    static = {**definition.get("StaticHyperParameters", {}), OBJECTIVE: metric["MetricName"]}
     record = {
         **request,
+        "TrainingJobDefinition": {**definition, "StaticHyperParameters": static},
         "HyperParameterTuningJobArn": arn(region, KIND, name),
         "Region": region,
         STATUS: "InProgress",
-        "TrainingJobStatusCounters": {
-            "Completed": 0,
-            "InProgress": 0,
-            "RetryableError": 0,
-            "NonRetryableError": 0,
-            "Stopped": 0,
-        },
-        "ObjectiveStatusCounters": {"Succeeded": 0, "Pending": 0, "Failed": 0},
     }
     tags.add_tagged(
         platform,
@@ -51,22 +48,30 @@ def create(platform: Platform, request: Record, region: str) -> Record:
 
 def describe(platform: Platform, request: Record, region: str) -> Record:
     record = record_of(platform, request[NAME])
-    best = _best(platform, record)
+    members = _members(platform, record)
+    best = _best(record, members)
     if best:
         record["BestTrainingJob"] = best
         record["OverallBestTrainingJob"] = _overall_best(platform, record)
-    return record
+    return record | _counters(members)
 
 
-def _best(platform: Platform, record: Record) -> Record | None:
-    """The best training job of one tuning job."""
-    name = record.get("BestName")
-    if not name:
-        return None
-    best = platform.store.find(TRAINING, name)
-    if best is None:  # DeleteTrainingJob takes a search's trainings, too
-        return None
-    return _summary(record, best)
+def start_trial(platform: Platform, name: str, asked: Record) -> Iterator[bytes]:
+    """A trial's training, for the program that `tune` runs: its events, a line of JSON each."""
+    return trials.start(platform, record_of(platform, name), asked).events()
+
+
+def _members(platform: Platform, record: Record) -> list[Record]:
+    return [_summary(record, child) for child in trials.of_job(platform, record)]
+
+
+def _best(record: Record, members: list[Record]) -> Record | None:
+    """The best training job of one tuning job, by its last value, as SageMaker has it."""
+    valued = [member for member in members if member["ObjectiveStatus"] == "Succeeded"]
+    objective = record["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]
+    if objective["Type"] == "Maximize":
+        return max(valued, key=_value, default=None)
+    return min(valued, key=_value, default=None)
 
 
 def _overall_best(platform: Platform, record: Record) -> Record | None:
@@ -75,13 +80,8 @@ def _overall_best(platform: Platform, record: Record) -> Record | None:
         return None
     found: list[Record] = []
     for job in [record, *_parents_of(platform, record)]:
-        best = _best(platform, job)
-        if best is not None:
-            found.append(best)
-    objective = record["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]
-    if objective["Type"] == "Maximize":
-        return max(found, key=_value)
-    return min(found, key=_value)
+        found += _members(platform, job)
+    return _best(record, found)
 
 
 def _parents_of(platform: Platform, record: Record) -> list[Record]:
@@ -98,36 +98,48 @@ def _value(summary: Record) -> float:
 def _summary(record: Record, child: Record) -> Record:
     """A training job as a member of its tuning job."""
     objective = record["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]
+    given = child["HyperParameters"]
+    tuned = [name for name in trials.tuned_names(record) if name in given]
     # SageMaker's objective is Pending while a training runs, and Failed without a value.
     summary = {
         **child,
         "TuningJobName": record[NAME],
-        "TunedHyperParameters": {
-            name: child["HyperParameters"][name] for name in child.get("TunedNames", [])
-        },
+        "TunedHyperParameters": {name: given[name] for name in tuned},
         "ObjectiveStatus": "Failed",
     }
-    metrics_found = child.get("FinalMetricDataList", [])
-    if metrics_found:
-        summary["ObjectiveStatus"] = "Succeeded"
-        summary[FINAL] = {
-            "Type": objective["Type"],
-            "MetricName": metrics_found[0]["MetricName"],
-            "Value": metrics_found[0]["Value"],
-        }
-    if child["TrainingJobStatus"] == "InProgress":
+    metric = trials.objective_of(record, child)
+    if metric is not None:
+        value = {"Type": objective["Type"]}
+        summary[FINAL] = value | {key: metric[key] for key in ("MetricName", "Value")}
+    if child["TrainingJobStatus"] not in ENDED:
         summary["ObjectiveStatus"] = "Pending"
+    elif metric is not None and child["TrainingJobStatus"] != "Failed":
+        summary["ObjectiveStatus"] = "Succeeded"
     return summary
+
+
+def _counters(members: list[Record]) -> Record:
+    """The fields of a tuning job's description that count its training jobs."""
+    statuses = [member["TrainingJobStatus"] for member in members]
+    objectives = [member["ObjectiveStatus"] for member in members]
+    ended = {status: statuses.count(status) for status in ENDED}
+    return {
+        "TrainingJobStatusCounters": {
+            "Completed": ended["Completed"],
+            "InProgress": len(members) - sum(ended.values()),
+            "RetryableError": 0,  # no failed training is started again
+            "NonRetryableError": ended["Failed"],
+            "Stopped": ended["Stopped"],
+        },
+        "ObjectiveStatusCounters": {
+            status: objectives.count(status) for status in ("Succeeded", "Pending", "Failed")
+        },
+    }
 
 
 def list_children(platform: Platform, request: Record, region: str) -> Record:
     record = record_of(platform, request[NAME])
-    mine = record["HyperParameterTuningJobArn"]
-    children = [
-        _summary(record, child)
-        for child in platform.store.all(TRAINING)
-        if child.get("TuningJobArn") == mine
-    ]
+    children = _members(platform, record)
     if request.get("SortBy") != "FinalObjectiveMetricValue":
         found, token = page(children, request, "TrainingJobName", "TrainingJobStatus", "Ascending")
         return {"TrainingJobSummaries": found, "NextToken": token}
@@ -149,7 +161,7 @@ def list_all(platform: Platform, request: Record, region: str) -> Record:
     for record in records:
         config = record["HyperParameterTuningJobConfig"]
         shown = {key: config[key] for key in ("Strategy", "ResourceLimits")}
-        summaries.append({**record, **shown})
+        summaries.append({**record, **shown, **_counters(_members(platform, record))})
     return {"HyperParameterTuningJobSummaries": summaries, "NextToken": token}
 
 

@@ -8,6 +8,7 @@ import boto3
 import yaml
 
 from local_sagemaker import account, cloud
+from local_sagemaker.own_requests import signed
 from local_test.e2e_steps import Steps, group_of, must, until
 from recipes.document import read_document
 from runtime.processes import REPOSITORY
@@ -175,7 +176,7 @@ def train_with_interruption(steps: Steps) -> None:
             lambda: f"epoch={INTERRUPT_AFTER_EPOCH} " in printed_by(job),
             f"no epoch {INTERRUPT_AFTER_EPOCH} of {job}",
         )
-        cloud.signed("POST", path)
+        signed("POST", path)
     wanted = (
         "still runs; following it",
         "going on from the checkpoint of epoch",

@@ -27,7 +27,8 @@ class RunSpec:
     """What to start. folder: /opt/ml of a training, or the model that is served.
 
     verb: train or serve; mount: where the model is in the container; writable: whether the
-    container may change it; options: more options of `docker run`, which win over those from here.
+    container may change it; gpu: the number of the one that it gets, "" for all; options: more
+    options of `docker run`, which win over those from here.
     """
 
     image: str
@@ -40,6 +41,7 @@ class RunSpec:
     network: str | None = None
     mount: str = "/opt/ml/model"
     writable: bool = False
+    gpu: str = ""
     options: tuple[str, ...] = ()
 
 
@@ -135,7 +137,7 @@ class DockerEngine:
             arguments = [spec.verb]
         options = [
             *("--label", self._label, "--sig-proxy=false"),
-            *docker.all_gpus(),
+            *(docker.one_gpu(spec.gpu) if spec.gpu else docker.all_gpus()),
             *(f"--env={key}={value}" for key, value in spec.environment.items()),
             *_mounts(spec),
             *_network(spec),
@@ -200,6 +202,8 @@ class ProcessEngine:
             raise RunError("ContainerEntrypoint and ContainerArguments need a container engine")
         arguments = [sys.executable, "-m", spec.verb]
         environment = {**os.environ, **spec.environment}
+        if spec.gpu:
+            environment["CUDA_VISIBLE_DEVICES"] = spec.gpu
         port = 0
         if spec.verb == "train":
             arguments += ["--root", str(spec.folder)]

@@ -68,7 +68,7 @@ def all_gpus() -> list[str]:
     return list(facts().gpus)
 
 
-def one_gpu(number: int) -> list[str]:
+def one_gpu(number: int | str) -> list[str]:
     """The option that gives a container one GPU."""
     if facts().podman:
         return [f"--device=nvidia.com/gpu={number}"]

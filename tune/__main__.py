@@ -58,8 +58,9 @@ def search(options: argparse.Namespace) -> int:
     workers, gpus = count_workers(options.workers, recipe)
     out.mkdir(parents=True, exist_ok=True)
     with _alone(out):
-        channels = prepared_channels(options.data, out, recipe)
-        settings = replace(settings, channels=channels)
+        if not settings.command:  # which brings photos of its own
+            channels = prepared_channels(options.data, out, recipe)
+            settings = replace(settings, channels=channels)
         check_photos(settings)
         settings.write()
         from tune.tuner import Tuner
@@ -83,6 +84,7 @@ def _settings(options: argparse.Namespace, recipe: Recipe) -> SearchSettings:
         parents=parents,
         engine=options.engine,
         image=options.image,
+        command=options.command,
         variables=tuple(options.env),
         storage=options.storage,
         keep=options.keep,

@@ -1,6 +1,7 @@
 """The command line of `python -m tune`."""
 
 import argparse
+import shlex
 from pathlib import Path
 
 from recipes.command_line import CommandLine, add_recipe, setting
@@ -43,7 +44,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         "it takes them wherever the ranges hold them",
     )
     _add_ways_to_run(parser)
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if (options.engine == "command") != bool(options.command):
+        parser.error("--engine command and --command go together")
+    return options
 
 
 def _add_ways_to_run(parser: argparse.ArgumentParser) -> None:
@@ -55,6 +59,13 @@ def _add_ways_to_run(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--image", default="slipway-train", help="of --engine container (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--command",
+        type=_words,
+        default=(),
+        help="of --engine command: run for each trial with the folder of its /opt/ml as last "
+        "argument; it prints what the training prints, and trains on photos of its own",
     )
     parser.add_argument(
         "--env",
@@ -70,6 +81,11 @@ def _add_ways_to_run(parser: argparse.ArgumentParser) -> None:
         "(default: as the recipe's budgets say)",
     )
     _add_what_lies_outside(parser)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    """A command's words, as a shell would part them."""
+    return tuple(shlex.split(text))
 
 
 def _add_what_lies_outside(parser: argparse.ArgumentParser) -> None:

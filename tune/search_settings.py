@@ -31,8 +31,9 @@ class SearchSettings:
     """What to search, where, and how.
 
     document: the recipe's YAML; changed: static hyperparameters with other values; channels: name
-    to folder; parents: files of other searches' results; variables: names of those of this
-    environment that containers get; storage: a database's URL, None for a file in `out`;
+    to folder; command: of the engine `command`; parents: files of other searches' results;
+    variables: names of those of this environment that containers get; storage: a database's URL,
+    None for a file in `out`;
     own_values_first: the first trial must be able to take the recipe's own values; recipe_file: the
     file that errors about the recipe name.
     """
@@ -44,6 +45,7 @@ class SearchSettings:
     parents: tuple[Path, ...] = ()
     engine: str = "in-process"
     image: str = "slipway-train"
+    command: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
     storage: str | None = None
     keep: bool = False
@@ -101,7 +103,8 @@ def read_settings(out: Path, storage: str | None = None) -> SearchSettings:
     folders = values["channels"]
     values["channels"] = {name: Path(folders[name]) for name in folders}
     values["parents"] = tuple(map(Path, values["parents"]))
-    values["variables"] = tuple(values["variables"])
+    for name in ("variables", "command"):
+        values[name] = tuple(values[name])
     return SearchSettings(**values, storage=storage)
 
 

@@ -1,6 +1,6 @@
-"""Three ways to run a trial's training job on its tree.
+"""Four ways to run a trial's training job on its tree.
 
-In this process, as `python -m train`, or in a container of the training image.
+In this process, as `python -m train`, in a container of the training image, or by any command.
 """
 
 import hashlib
@@ -23,7 +23,9 @@ from tune.search_settings import SearchSettings
 if TYPE_CHECKING:
     from train.stop import Stop
 
-ENGINES = ("in-process", "process", "container")
+ENGINES = ("in-process", "process", "container", "command")
+# A command may have a training to stop itself, within its own 120 s, and what that left to keep.
+COMMAND_STOP_S = 2 * TRAIN_STOP_S
 
 
 class Failed(Exception):
@@ -90,8 +92,10 @@ class Commands:
         command: Callable[[Path], list[str]],
         remove: Callable[[Path], None] = lambda root: None,
         channels_by: str = "folder",
+        stop_s: float = TRAIN_STOP_S,
     ) -> None:
         self._command = command
+        self._stop_s = stop_s
         self._remove = remove
         self.channels_by = channels_by
         self._process: subprocess.Popen[bytes] | None = None
@@ -121,7 +125,7 @@ class Commands:
         """As InProcess.stop; SIGKILL when the training does not leave."""
         if process := self._process:
             process.send_signal(signal.SIGTERM)
-            timer = threading.Timer(TRAIN_STOP_S, process.kill)
+            timer = threading.Timer(self._stop_s, process.kill)
             timer.daemon = True
             timer.start()
 
@@ -135,6 +139,8 @@ def make_engine(settings: SearchSettings, gpu: int | None = None) -> Engine:
         return InProcess()
     if settings.engine == "process":
         return Commands(lambda root: [sys.executable, "-m", "train", "--root", str(root)])
+    if settings.engine == "command":
+        return Commands(lambda root: [*settings.command, str(root)], stop_s=COMMAND_STOP_S)
     return Commands(
         lambda root: _docker_run(root, settings, gpu), _docker_remove, channels_by="mount"
     )

@@ -31,7 +31,10 @@ from tests.support.sagemakers import (
 from tests.support.shell_engine import ShellEngine, ran
 
 LIST = {"X-Amz-Target": "SageMaker.ListTrainingJobs", "Content-Type": "application/x-amz-json-1.1"}
-ROUTES = ("/", "/endpoints/any/invocations", "/local/training-jobs/any/interrupt", "/nothing")
+ROUTES = (
+    *("/", "/endpoints/any/invocations", "/nothing"),
+    *("/local/training-jobs/any/interrupt", "/local/tuning-jobs/any/trials"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -264,7 +267,8 @@ def test_containers_have_a_key_of_their_own_that_starts_nothing(here):
     for operation in ("CreateTrainingJob", "StopTrainingJob", "DeleteModel", "AddTags"):
         assert send(user, operation)[1]["__type"] == "ValidationException"
         assert send(container, operation)[1]["__type"] == "AccessDeniedException"
-    for path in ("/endpoints/none/async-invocations", "/local/training-jobs/none/interrupt"):
+    own = ("training-jobs/none/interrupt", "tuning-jobs/none/trials")
+    for path in ("/endpoints/none/async-invocations", *(f"/local/{name}" for name in own)):
         assert send(user, "", path)[1]["__type"] != "AccessDeniedException"
         status, answer = send(container, "", path)
         assert (status, answer["__type"]) == (403, "AccessDeniedException")

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from local_sagemaker import folders, objects
 from local_sagemaker.checkpoints import Checkpoints
-from local_sagemaker.cloud import signed
+from local_sagemaker.own_requests import signed
 from tests.support.jobs import draw_channel
 from tests.support.sagemakers import (
     BUCKET,

@@ -1,12 +1,12 @@
 """A tuning job on local SageMaker: `python -m tune` searches, boto3 sees SageMaker's own shapes."""
 
+import copy
+
 import pytest
 from botocore.exceptions import ClientError
 
-from local_sagemaker.access import Access
-from local_sagemaker.platform import Platform
-from local_sagemaker.tuning_run import TuningRun
-from runtime.container_engine import choose_container_engine
+from local_sagemaker import contract
+from local_sagemaker.trials import training_request as training_request_of
 from tests.support.jobs import SMALL, draw_channel
 from tests.support.sagemakers import (
     BUCKET,
@@ -63,6 +63,11 @@ def test_a_tuning_job_searches(tmp_path):
         put_folder(cloud.client("s3"), draw_channel(tmp_path / "photos", 6), "train")
         sagemaker = cloud.client("sagemaker")
         request = tuning_request("search")
+        request["Tags"] = [{"Key": "slipway:recipe", "Value": "demo"}]
+        [channel] = request["TrainingJobDefinition"]["InputDataConfig"]
+        channel["ChannelName"] = "training"
+        algorithm = request["TrainingJobDefinition"]["AlgorithmSpecification"]
+        algorithm["MetricDefinitions"].insert(0, {"Name": "epochs", "Regex": "epoch=([0-9]+)"})
         wrong = tuning_request("wrong")
         # No metric definition has this name.
         wrong["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]["MetricName"] = (
@@ -103,8 +108,18 @@ def test_a_tuning_job_searches(tmp_path):
         assert best["TuningJobArn"] == job["HyperParameterTuningJobArn"]
         # The platform adds it to each trial.
         assert best["HyperParameters"]["_tuning_objective_metric"] == "validation:accuracy"
+        static = job["TrainingJobDefinition"]["StaticHyperParameters"]
+        assert static["_tuning_objective_metric"] == "validation:accuracy"
+        assert sagemaker.list_tags(ResourceArn=best["TrainingJobArn"])["Tags"] == request["Tags"]
+        # The objective is picked by its name, not by its place.
+        found = {entry["MetricName"]: entry["Value"] for entry in best["FinalMetricDataList"]}
+        assert set(found) == {"epochs", "validation:accuracy"}
+        assert found["validation:accuracy"] == values[0]
+        assert best["ResourceConfig"] == request["TrainingJobDefinition"]["ResourceConfig"]
+        assert best["SecondaryStatusTransitions"][-1]["StatusMessage"] == "Training job completed"
         assert [step["Status"] for step in best["SecondaryStatusTransitions"]] == [
             "Starting",
+            "Downloading",
             "Training",
             "Uploading",
             "Completed",
@@ -183,19 +198,75 @@ def test_a_search_goes_on_when_the_server_comes_again(tmp_path):
     assert not any((tmp_path / "state" / "work").rglob("*.*"))
 
 
-def test_a_searchs_trainings_get_the_containers_key_and_the_requests_variables(tmp_path):
-    platform = Platform(tmp_path, choose_container_engine("process"))
-    given = Access().container_environment("http://127.0.0.1:8090")
-    platform.container_environment = given
-    definition = {"Environment": {"MINE": "1", "AWS_REGION": "eu-west-3"}}
-    for isolated in (False, True):
-        record = {
-            "HyperParameterTuningJobName": "search",
-            "HyperParameterTuningJobArn": "arn:aws:sagemaker:eu-west-1:000000000000:search",
-            "Region": "eu-west-1",
-            "TrainingJobDefinition": {**definition, "EnableNetworkIsolation": isolated},
-        }
-        variables = TuningRun(platform, record)._environment()
-        assert variables["MINE"] == "1"
-        assert variables["AWS_REGION"] == "eu-west-3"
-        assert ("AWS_SECRET_ACCESS_KEY" in variables) == (not isolated)
+@pytest.mark.verify
+def test_a_stop_and_the_longest_runtime_reach_the_trainings(tmp_path):
+    long = tuning_request("stopped")
+    long["TrainingJobDefinition"]["StaticHyperParameters"]["epochs"] = "10000"
+    short = copy.deepcopy(long) | {"HyperParameterTuningJobName": "short"}
+    short["TrainingJobDefinition"]["StoppingCondition"]["MaxRuntimeInSeconds"] = 15
+    limits = {"MaxNumberOfTrainingJobs": 1, "MaxParallelTrainingJobs": 1}
+    short["HyperParameterTuningJobConfig"]["ResourceLimits"] = limits
+    with moto() as url, local_sagemaker(tmp_path / "state", url) as cloud:
+        put_folder(cloud.client("s3"), draw_channel(tmp_path / "photos", 6), "train")
+        sagemaker = cloud.client("sagemaker")
+
+        def trainings(name: str) -> list[dict]:
+            return [
+                sagemaker.describe_training_job(TrainingJobName=member["TrainingJobName"])
+                for member in sagemaker.list_training_jobs_for_hyper_parameter_tuning_job(
+                    HyperParameterTuningJobName=name
+                )["TrainingJobSummaries"]
+            ]
+
+        def until_status(name: str, status: str) -> dict:
+            asked = {"HyperParameterTuningJobName": name}
+            ask = sagemaker.describe_hyper_parameter_tuning_job
+            until(lambda: ask(**asked)["HyperParameterTuningJobStatus"] == status, 180)
+            return ask(**asked)
+
+        sagemaker.create_hyper_parameter_tuning_job(**long)
+        training = ["Training", "Training"]
+        until(lambda: [job["SecondaryStatus"] for job in trainings("stopped")] == training, 120)
+        sagemaker.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName="stopped")
+        job = until_status("stopped", "Stopped")
+        assert job["TrainingJobStatusCounters"]["Stopped"] == 2
+        assert [job["TrainingJobStatus"] for job in trainings("stopped")] == ["Stopped"] * 2
+        sagemaker.create_hyper_parameter_tuning_job(**short)
+        until_status("short", "Completed")
+        [one] = trainings("short")
+    assert (one["TrainingJobStatus"], one["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
+
+
+def test_a_trial_asks_for_all_that_the_definition_has():
+    job = tuning_request("search")
+    definition = job["TrainingJobDefinition"]
+    definition |= {
+        "Environment": {"MINE": "1", "AWS_REGION": "eu-west-3"},
+        "EnableNetworkIsolation": True,
+        "EnableManagedSpotTraining": True,
+        "CheckpointConfig": {"S3Uri": "s3://photos/checkpoints"},
+        "VpcConfig": {"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1"]},
+        "RetryStrategy": {"MaximumRetryAttempts": 2},
+        "DefinitionName": "one",
+    }
+    job["Tags"] = [{"Key": "slipway:recipe", "Value": "demo"}]
+    request = training_request_of(job, "search-001", {"lr": "0.5"})
+    of_searches = ("StaticHyperParameters", "DefinitionName")
+    kept = {key: value for key, value in definition.items() if key not in of_searches}
+    assert request == {
+        **kept,
+        "TrainingJobName": "search-001",
+        "HyperParameters": {"lr": "0.5", "_tuning_objective_metric": "validation:accuracy"},
+        "Tags": job["Tags"],
+    }
+    contract.check("CreateTrainingJob", request)
+
+
+def test_a_trial_takes_the_first_of_several_kinds_of_instances():
+    job = tuning_request("search")
+    definition = job["TrainingJobDefinition"]
+    del definition["ResourceConfig"]
+    wanted = {"InstanceType": "ml.m5.xlarge", "InstanceCount": 2, "VolumeSizeInGB": 30}
+    other = {**wanted, "InstanceType": "ml.c5.xlarge"}
+    definition["HyperParameterTuningResourceConfig"] = {"InstanceConfigs": [wanted, other]}
+    assert training_request_of(job, "search-001", {})["ResourceConfig"] == wanted

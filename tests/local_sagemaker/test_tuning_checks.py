@@ -35,6 +35,8 @@ REQUEST: dict[str, Any] = {
         },
         "InputDataConfig": [{"ChannelName": "train", "DataSource": source("s3://b/train/")}],
         "RoleArn": ROLE,
+        "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
+        "StoppingCondition": {"MaxRuntimeInSeconds": 60},
     },
 }
 WARM = {

@@ -268,6 +268,9 @@ def test_the_engines_by_name(tmp_path):
     container = make_engine(settings(engine="container"))
     assert isinstance(container, Commands)
     assert container.channels_by == "mount"
+    any_program = make_engine(settings(engine="command", command=("any", "program")))
+    assert isinstance(any_program, Commands)
+    assert any_program._command(tmp_path) == ["any", "program", str(tmp_path)]
     assert InProcess.channels_by == "folder"  # not made here: torch takes seconds to load
 
 
