@@ -8,7 +8,7 @@ from launch.errors import LaunchError
 from launch.jobs import FAILED, FINE, best_trial, chosen, describe_or_none, endpoint_or_none
 from launch.making import make
 from launch.multi_model import add_model, model_prefix
-from launch.requests_hosting import endpoint, endpoint_config, model
+from launch.requests_hosting import endpoint, endpoint_config, model, serving_environment
 from launch.requests_training import dated, model_data
 from launch.requests_update import (
     alarm,
@@ -90,7 +90,8 @@ def make_config(context: LaunchContext, data: str) -> str:
     # One name for both: each configuration has a model of its own.
     name = dated(recipe.endpoint_name, context.stamp)
     context.note("model", name, data=data)
-    request = model(recipe, context.target, name, data, settings.image, settings.environment)
+    environment = serving_environment(settings)
+    request = model(recipe, context.target, name, data, settings.image, environment)
     make(context, "CreateModel", request)
     context.note("config", name)
     config = endpoint_config(recipe, context.location, name, name)

@@ -9,6 +9,8 @@ from recipes.sagemaker import Batch
 
 # SageMaker's limit of MaxConcurrentTransforms times MaxPayloadInMB.
 MOST_MB_UNDER_WAY = 100
+# SageMaker's default. The server works until SageMaker waits no more.
+TIMEOUT_S = 600
 
 
 def transform_job(
@@ -28,7 +30,7 @@ def transform_job(
         "MaxPayloadInMB": batch.payload_mb,
         # One photo per request: the body is the file itself.
         "BatchStrategy": "SingleRecord",
-        "ModelClientConfig": {"InvocationsTimeoutInSeconds": 60, "InvocationsMaxRetries": 3},
+        "ModelClientConfig": {"InvocationsTimeoutInSeconds": TIMEOUT_S, "InvocationsMaxRetries": 3},
         "TransformInput": _input(source),
         "TransformOutput": {
             "S3OutputPath": s3(recipe, location, "batch", name),

@@ -5,11 +5,24 @@ from launch.errors import LaunchError
 from launch.gpu_hosts import endpoint_image, is_gpu
 from launch.recipe import Recipe
 from launch.requests_training import Target, kms, present, role, s3, tags, vpc
+from recipes.sagemaker import Endpoint
 
 # Our endpoints have one variant, which gets all requests.
 VARIANT = "all"
 # SageMaker offers serverless memory in steps of 1 GB, from 1 to 6 GB.
 SERVERLESS_MB = range(1024, 6145, 1024)
+# Source: SageMaker's page on asynchronous inference: payloads up to 1 GB, 15 minutes at most.
+ASYNC_LIMITS = {"SAGEMAKER_MODEL_SERVER_TIMEOUT": "900", "SAGEMAKER_MAX_PAYLOAD_IN_MB": "1024"}
+
+
+def serving_environment(endpoint: Endpoint) -> dict[str, str]:
+    """The container's variables: the recipe's, and of an asynchronous endpoint SageMaker's limits.
+
+    Without them the server keeps to those of real-time requests.
+    """
+    if endpoint.kind != "async":
+        return endpoint.environment
+    return {**ASYNC_LIMITS, **endpoint.environment}
 
 
 def model(

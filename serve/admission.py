@@ -101,7 +101,7 @@ class DecodingQueue:
         entry = self._enter(lane, header)
         try:
             if not entry.ready.wait(state.left_s()):
-                raise Overloaded(1)
+                raise state.late()
             state.check()
             started = time.monotonic()
             try:

@@ -12,34 +12,19 @@ from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from artifact.preprocessing import PhotoError
+from serve.answering import DEFAULT_LIMITS, ServingLimits, answered
 from serve.batching import EngineDead
-from serve.inputs import ACCEPTED, InputError, media_type_of, photos_of, top_k_of
+from serve.inputs import ACCEPTED, InputError
 from serve.metrics import Metrics
 from serve.openapi import document
-from serve.outputs import answer_type, render
 from serve.prediction import AnyPredictor
-from serve.request_state import KEY, ClientGone, Overloaded, RequestState, TooManyPhotos
+from serve.request_state import ClientGone, Overloaded, TooManyPhotos
 
 METHODS = ("get", "post", "delete")
-ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 BATCH_PAYLOADS_MB = 100  # SageMaker's maximum of concurrent transforms x payload
 MIB = 1024 * 1024
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class ServingLimits:
-    """max_payload_mb: of a body, in MiB. timeout_s: of a request, in seconds.
-
-    tolerant: for batch transform: a bad record gets an error record, and the file goes on.
-    transforms: how many requests a batch transform job should send at once.
-    """
-
-    max_payload_mb: float = 6.0
-    timeout_s: float = 60.0
-    tolerant: bool = False
-    transforms: int = 4
 
 
 @dataclass(frozen=True)
@@ -51,9 +36,6 @@ class Page:
 
     samples: Path | None = None
     sure_from: float = 0.5
-
-
-DEFAULT_LIMITS = ServingLimits()
 
 
 def create_app(
@@ -173,19 +155,6 @@ def _handle_refusals(app: Flask, metrics: Metrics) -> None:
     def failed(error: Exception) -> Response:
         log.exception("a request failed")  # the traceback is for the log; clients get one sentence
         return refusal(500, "the server failed on this request; its log says why")
-
-
-def answered(predictor: AnyPredictor, limits: ServingLimits) -> Response:
-    """The answer to the current request's photos."""
-    content_type = request.content_type or ""
-    # headers first: a request that cannot be answered must not cost any work
-    media_type = answer_type(request.headers.get("Accept"), media_type_of(content_type))
-    top_k = top_k_of(request.headers.get(ATTRIBUTES))
-    photos = photos_of(content_type, request.get_data(cache=False), limits.tolerant)
-    # the gateway puts the state there; a test client does not
-    state = request.environ.get(KEY) or RequestState.lasting(limits.timeout_s)
-    predictions = predictor.predict(photos, top_k, state, limits.tolerant)
-    return Response(render(predictions, media_type), content_type=media_type)
 
 
 def refusal(status: int, sentence: str, retry_after_s: int | None = None) -> Response:

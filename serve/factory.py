@@ -9,7 +9,8 @@ from flask import Flask
 
 from artifact.machine import give_memory_back
 from artifact.unpack import discard_unpacked
-from serve.app import MIB, Page, ServingLimits, create_app, too_large
+from serve.answering import ServingLimits
+from serve.app import MIB, Page, create_app, too_large
 from serve.asgi_gateway import AsgiGateway, ConnectionLimits
 from serve.metrics import Metrics
 from serve.models import Models
@@ -17,6 +18,9 @@ from serve.multi_model import create_multi_model_app
 from serve.predictor import Predictor, SharedLimits
 from serve.settings import ServingSettings
 
+# To read a body: so many seconds, or for a large one by its size.
+BODY_S = 20.0
+SLOWEST_MB_S = 4.0
 # Between the engine's death and its worker's end: /ping must be able to report it.
 DEAD_S = 10.0
 
@@ -39,6 +43,7 @@ def make_app(settings: ServingSettings, flask_app: AppMaker | None = None) -> As
         settings.timeout_s,
         settings.batch_transform,
         transforms=2 * settings.threads * settings.workers,
+        in_slices=settings.patient,
     )
     made_here = _multi_model_app if settings.multi_model else _single_model_app
     app = (flask_app or made_here)(settings, limits, metrics)
@@ -102,7 +107,8 @@ def _connection_limits(settings: ServingSettings) -> ConnectionLimits:
         settings.max_requests,
         body_bytes,
         max(settings.body_budget, body_bytes),  # one body of the allowed size always fits
-        min(20.0, settings.timeout_s / 3),  # the rest of the time is for the model
+        # the rest of the time is for the model
+        min(max(BODY_S, settings.max_payload_mb / SLOWEST_MB_S), settings.timeout_s / 3),
         settings.timeout_s,
     )
 

@@ -3,11 +3,6 @@
 import base64
 import binascii
 import io
-import itertools
-import threading
-from collections.abc import Callable, Iterable
-from contextlib import nullcontext
-from typing import TypeVar
 
 from werkzeug.exceptions import HTTPException
 from werkzeug.formparser import FormDataParser
@@ -30,15 +25,12 @@ ALIASES = {
 }
 MAX_INSTANCES = 1000  # photos in one request
 MOST_VALUES = 100 * MAX_INSTANCES  # of JSON, in one request; far more than instances need
-# JSON takes up to 25 times its size in memory; bodies above this are parsed one after the other.
-LARGE_BYTES = 500_000
+VALUE_BYTES = 100  # per value, of a larger document
 FORM_TEXT_BYTES = 1_000_000  # of a form, outside its files
 TOP_K = 5
 TOP_K_DIGITS = 9  # the rest of a longer number is cut off: no model has that many labels
 INSTANCE = '{"b64": "<base64 of a photo>"}'
 INSTANCES = f'{{"instances": [{INSTANCE}]}}'
-
-_parsing = threading.Lock()
 
 
 class InputError(ValueError):
@@ -47,10 +39,6 @@ class InputError(ValueError):
     def __init__(self, status: int, sentence: str):
         super().__init__(sentence)
         self.status = status
-
-
-Photos = list[bytes | Exception]  # an exception: the error of that record
-Item = TypeVar("Item")
 
 
 def media_type_of(content_type: str) -> str:
@@ -91,97 +79,19 @@ def _whole_number(text: str) -> int:
     return int(digits)
 
 
-def photos_of(content_type: str, body: bytes, tolerant: bool = False) -> Photos:
-    """The encoded photos in a body, at least one.
-
-    Raises InputError 415 for a type that is not accepted, 413 for more than MAX_INSTANCES, 400 for
-    a body that is not of its type. With tolerant, the error of one record stands in its place.
-    """
-    media_type = media_type_of(content_type)
+def json_of(text: bytes, expected: str) -> object:
+    """The JSON document in a text. Raises InputError 400, which says what is expected."""
+    # Instances have far fewer values, and millions of small ones would fill the memory.
+    most_values = max(MOST_VALUES, len(text) // VALUE_BYTES)
     try:
-        return _photos(media_type, content_type, body, tolerant)
-    except InputError as error:
-        if not tolerant or error.status == 413:
-            raise
-        return [error]
-
-
-def _photos(media_type: str, content_type: str, body: bytes, tolerant: bool) -> Photos:
-    if not body:
-        raise InputError(400, f"the body is empty; send a photo as {media_type}")
-    if media_type == FORM_TYPE:
-        return _form(content_type, body)
-    if media_type not in (JSON_TYPE, LINES_TYPE):
-        return [body]
-    with _parsing if len(body) > LARGE_BYTES else nullcontext():
-        if media_type == JSON_TYPE:
-            return _each(_instances(body), _instance, "instance", tolerant)
-        return _each(_lines(body), _line, "line", tolerant)
-
-
-def _each(
-    items: Iterable[Item], photo: Callable[[Item], bytes], name: str, tolerant: bool
-) -> Photos:
-    photos: Photos = []
-    for index, item in enumerate(items):
-        try:
-            photos.append(photo(item))
-        except InputError as error:
-            refused = InputError(error.status, f"{name} {index}: {error}")
-            if not tolerant:
-                raise refused from error
-            photos.append(refused)
-    return photos
-
-
-def _instances(body: bytes) -> list[object]:
-    """The photos' entries in {"instances": […]}, in a bare list, or in one object."""
-    document = _json(body, f"send {INSTANCES}")
-    if isinstance(document, dict):
-        if "instances" in document:
-            document = document["instances"]
-        elif "b64" in document:
-            document = [document]
-    if not isinstance(document, list) or not document:
-        raise InputError(400, f"the JSON holds no list of instances; send {INSTANCES}")
-    _check_count(len(document), "instances")
-    return document
-
-
-def _lines(body: bytes) -> list[bytes]:
-    filled = (line for line in io.BytesIO(body) if line.strip())
-    lines = list(itertools.islice(filled, MAX_INSTANCES + 1))
-    if not lines:
-        raise InputError(400, f"the body holds no line; send one {INSTANCE} per line")
-    _check_count(len(lines), "lines")
-    return lines
-
-
-def _check_count(count: int, name: str) -> None:
-    if count > MAX_INSTANCES:
-        raise InputError(
-            413, f"the body holds more than {MAX_INSTANCES} {name}; send fewer at once"
-        )
-
-
-def _line(line: bytes) -> bytes:
-    document = _json(line, f"send one {INSTANCE} per line")
-    if isinstance(document, dict):
-        instances = document.get("instances")
-        if isinstance(instances, list) and len(instances) == 1:
-            document = instances[0]
-    return _instance(document)
-
-
-def _json(text: bytes, expected: str) -> object:
-    try:
-        document: object = read_json(text, MOST_VALUES)
+        document: object = read_json(text, most_values)
     except ValueError as error:
         raise InputError(400, f"the body is not JSON ({str(error)[:100]}); {expected}") from error
     return document
 
 
-def _instance(instance: object) -> bytes:
+def photo_of(instance: object) -> bytes:
+    """The encoded photo in an entry: base64 text, or that under "b64". Raises InputError 400."""
     text = instance.get("b64") if isinstance(instance, dict) else instance
     if not isinstance(text, str):
         raise InputError(400, f"no text under 'b64'; send {INSTANCE}")
@@ -195,8 +105,8 @@ def _instance(instance: object) -> bytes:
         raise InputError(400, f"not base64 ({str(error)[:100]}); send {INSTANCE}") from error
 
 
-def _form(content_type: str, body: bytes) -> Photos:
-    """Every file of a form, in order."""
+def files_of_form(content_type: str, body: bytes) -> list[bytes]:
+    """Every file of a form, in order. Raises InputError 400 or 413."""
     expected = "send each photo as a file of the form, as `curl -F photo=@photo.jpg` does"
     mimetype, options = parse_options_header(content_type)
     parser = FormDataParser(
@@ -215,7 +125,7 @@ def _form(content_type: str, body: bytes) -> Photos:
         ) from error
     except ValueError as error:
         raise InputError(400, f"the body is not a form ({str(error)[:100]}); {expected}") from error
-    photos: Photos = [file.stream.read() for _, file in files.items(multi=True)]
+    photos = [file.stream.read() for _, file in files.items(multi=True)]
     if not photos:
         raise InputError(400, f"the form holds no file; {expected}")
     return photos

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from flask import Flask, Response, abort, jsonify, request
 
-from serve.app import DEFAULT_LIMITS, ServingLimits, answered, base_app, refusal
+from serve.answering import DEFAULT_LIMITS, ServingLimits, answered
+from serve.app import base_app, refusal
 from serve.inputs import InputError
 from serve.load_request import EXPECTED, load_request_of
 from serve.metrics import Metrics

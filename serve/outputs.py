@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Sequence
 
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
@@ -14,6 +13,7 @@ from serve.prediction import Prediction
 CSV_TYPE = "text/csv"
 OFFERED = (JSON_TYPE, LINES_TYPE, CSV_TYPE)
 OFFERED_FOR_LINES = (LINES_TYPE, JSON_TYPE, CSV_TYPE)
+ONE_PHOTO = f"this record has several photos, and a row of CSV holds one; accept {JSON_TYPE}"
 
 
 def answer_type(accept: str | None, request_type: str) -> str:
@@ -34,22 +34,56 @@ def answer_type(accept: str | None, request_type: str) -> str:
     return chosen
 
 
-def render(predictions: Sequence[Prediction], media_type: str) -> bytes:
-    """The body: one JSON object, one object per line, or one CSV row per photo.
+class AnswerBody:
+    """The body of an answer, written prediction by prediction.
 
-    A row holds label, probability, next label, its probability, and so on. A record without an
-    answer is {"error": "…"}, in CSV `error,"…"`. A label is written as it is, also where a
-    spreadsheet would take it for a formula: programs read this.
+    It is one JSON object, one object per line, or one CSV row per photo. A row holds label,
+    probability, next label, its probability, and so on. A photo without an answer is
+    {"error": "…"}, in CSV `error,"…"`. A label is written as it is, also where a spreadsheet would
+    take it for a formula: programs read this.
+
+    by_line: each record gets one line, also as JSON, and also one with several photos.
     """
-    if media_type == JSON_TYPE:
-        return _json({"predictions": list(predictions)})
-    if media_type == LINES_TYPE:
-        return b"".join(_json(entry) for entry in predictions)
-    return "".join(people_csv.line(_row(entry)) for entry in predictions).encode()
+
+    def __init__(self, media_type: str, by_line: bool = False):
+        self._media_type = media_type
+        self._by_line = by_line
+        self._record: list[Prediction] = []
+        self._written: list[bytes] = []
+
+    def add(self, prediction: Prediction, is_last: bool = True) -> None:
+        """Write the next photo's answer. is_last: of its record."""
+        if not self._by_line:
+            self._written.append(self._one(prediction))
+            return
+        self._record.append(prediction)
+        if is_last:
+            self._written.append(self._line(self._record))
+            self._record = []
+
+    def whole(self) -> bytes:
+        """The body."""
+        if self._media_type == JSON_TYPE and not self._by_line:
+            return b'{"predictions": [' + b", ".join(self._written) + b"]}\n"
+        return b"".join(self._written)
+
+    def _one(self, prediction: Prediction) -> bytes:
+        if self._media_type == JSON_TYPE:
+            return _json(prediction)
+        if self._media_type == LINES_TYPE:
+            return _json(prediction) + b"\n"
+        return people_csv.line(_row(prediction)).encode()
+
+    def _line(self, record: list[Prediction]) -> bytes:
+        if self._media_type == CSV_TYPE and len(record) > 1:
+            return people_csv.line(["error", ONE_PHOTO]).encode()
+        if self._media_type == JSON_TYPE or len(record) > 1:
+            return _json({"predictions": record}) + b"\n"
+        return self._one(record[0])
 
 
 def _json(document: object) -> bytes:
-    return json.dumps(document, ensure_ascii=False).encode() + b"\n"
+    return json.dumps(document, ensure_ascii=False).encode()
 
 
 def _row(entry: Prediction) -> list[str | float]:

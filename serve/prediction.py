@@ -57,6 +57,7 @@ class AnyPredictor(Protocol):
         top_k: int = 5,
         state: RequestState | None = None,
         tolerant: bool = False,
+        places: Sequence[str] = (),
     ) -> list[Prediction]: ...
 
     def close(self) -> None: ...

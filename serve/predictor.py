@@ -106,11 +106,15 @@ class Predictor:
         top_k: int = 5,
         state: RequestState | None = None,
         tolerant: bool = False,
+        places: Sequence[str] = (),
     ) -> list[Prediction]:
         """For each encoded photo its top_k most probable labels, best first.
 
-        Raises PhotoError for a photo that cannot be decoded; its text gives the photo's number
-        among several. With tolerant that photo's answer is {"error": text}, as it is for an
+        places: of the photos in their request, for sentences, such as "line 3: "; by default
+        each photo's number among several.
+
+        Raises PhotoError for a photo that cannot be decoded; its text begins with the photo's
+        place. With tolerant that photo's answer is {"error": text}, as it is for an
         exception in the place of a photo. Raises also Overloaded or ClientGone by the request's
         state, TooManyPhotos, EngineDead.
         """
@@ -121,13 +125,13 @@ class Predictor:
         ]
         headers = [entry[1] for entry in checked if isinstance(entry, tuple)]
         self.batcher.admit(len(photos), state, self._shared.decoding.expected(headers))
-        state.photos = len(photos)
+        state.photos += len(photos)
+        places = places or numbered(len(photos))
         unanswered = len(photos)
         answers: list[Prediction] = []
         try:
             for index, future in enumerate(self._started(checked, state)):
-                where = place(index, len(photos))
-                answers.append(self._answer(future, where, top_k, tolerant))
+                answers.append(self._answer(future, places[index], top_k, tolerant))
                 self.batcher.settle(1)
                 unanswered -= 1
         except BaseException:
@@ -252,12 +256,12 @@ def error_record(error: Exception, where: str, tolerant: bool) -> Prediction:
     if isinstance(error, PhotoError):
         if not tolerant:
             raise PhotoError(f"{where}{error}") from error
-        return {"error": f"the photo cannot be used: {error}"}
+        return {"error": f"{where}the photo cannot be used: {error}"}
     if not tolerant:
         raise error
     return {"error": str(error)}
 
 
-def place(index: int, photos: int) -> str:
-    """Where a photo is in its request; empty for the only one."""
-    return f"instance {index}: " if photos > 1 else ""
+def numbered(photos: int) -> list[str]:
+    """The places of so many photos in their request; empty for the only one."""
+    return [f"instance {index}: " if photos > 1 else "" for index in range(photos)]

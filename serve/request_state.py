@@ -8,11 +8,14 @@ KEY = "slipway.request_state"  # in the WSGI environment
 
 
 class Overloaded(RuntimeError):
-    """The answer would come too late. retry_after_s: seconds until the client should ask again."""
+    """The answer would come too late. retry_after_s: seconds until the client should ask again.
 
-    def __init__(self, retry_after_s: float):
+    sentence: where other requests are not the reason.
+    """
+
+    def __init__(self, retry_after_s: float, sentence: str = ""):
         self.retry_after_s = max(1, round(retry_after_s))
-        super().__init__(f"the server is busy; ask again in {self.retry_after_s} s")
+        super().__init__(sentence or f"the server is busy; ask again in {self.retry_after_s} s")
 
 
 class TooManyPhotos(RuntimeError):
@@ -63,4 +66,14 @@ class RequestState:
         if self.abandoned.is_set():
             raise ClientGone
         if time.monotonic() >= self.deadline:
-            raise Overloaded(1)
+            raise self.late()
+
+    def late(self) -> Overloaded:
+        """The error of a request whose deadline has passed."""
+        if self.deadline < self.started + self.whole_s:
+            return Overloaded(1, "the server is being stopped; ask again in 1 s")
+        return Overloaded(
+            1,
+            f"no answer within {self.whole_s:g} s, the time limit of a request; "
+            "send fewer photos at once, or ask again in 1 s",
+        )

@@ -16,6 +16,9 @@ MODELS_FOLDER = Path("/opt/ml/models")  # where SageMaker mounts those of a mult
 EVERYWHERE = "0.0.0.0"
 LOOPBACK = "127.0.0.1"
 PORT_OPTION = "SAGEMAKER_BIND_TO_PORT (or PORT= of make web)"  # what sets the port
+LARGE_BODY_SHARE = 0.25  # of it, for one body; reading takes twice as much for a moment
+REAL_TIME_S = 60.0  # SageMaker's own limit of a real-time request
+BATCH_S = 3600.0  # the most that SageMaker gives a request of batch transform
 BODY_SHARE = 0.1  # of the memory this process may use, for bodies of requests
 
 
@@ -47,7 +50,7 @@ class ServingSettings:
     threads: int = 1
     max_requests: int = 256
     body_budget: int = 256 * 1024 * 1024
-    timeout_s: float = 60.0  # SageMaker's own
+    timeout_s: float = REAL_TIME_S
     batch_transform: bool = False
     multi_model: bool = False
     evict: bool = False
@@ -57,6 +60,11 @@ class ServingSettings:
     sure_from: float = 0.5
     hosts: HostRule | None = None
     stop_timeout_s: int = 25  # SageMaker kills 30 s after SIGTERM
+
+    @property
+    def patient(self) -> bool:
+        """Whether SageMaker waits longer than for a real-time answer: in batch and async."""
+        return self.batch_transform or self.timeout_s > REAL_TIME_S
 
     @property
     def archive_bounds(self) -> ArchiveBounds:
@@ -72,16 +80,14 @@ class ServingSettings:
         if multi_model:
             _check_multi_model(workers, page)
         own_cores = max(1, cpu_count() // workers)
-        payload_mb = _number(
-            environment, "SAGEMAKER_MAX_PAYLOAD_IN_MB", cls.max_payload_mb, 0, 1024
-        )
+        batch_transform = _flag(environment, "SAGEMAKER_BATCH")
         host = environment.get("SLIPWAY_HOST") or _usual_host(environment)
         return cls(
             model=_folder_below_base(environment, "SLIPWAY_MODEL_DIR", "model"),
             models=_folder_below_base(environment, "SLIPWAY_MODELS_DIR", "models"),
             host=host,
             port=_whole(environment, "SAGEMAKER_BIND_TO_PORT", cls.port, 1, 65535),
-            max_payload_mb=payload_mb or UNLIMITED_MB,
+            max_payload_mb=_payload_mb(environment, cls.max_payload_mb),
             precision=_choice(environment, "SLIPWAY_PRECISION", PRECISIONS),
             device=_choice(environment, "SLIPWAY_DEVICE", DEVICES),
             workers=workers,
@@ -89,9 +95,13 @@ class ServingSettings:
             max_requests=_whole(environment, "SLIPWAY_MAX_REQUESTS", cls.max_requests, 1, 4096),
             body_budget=int(memory_limit() * BODY_SHARE / workers),
             timeout_s=_number(
-                environment, "SAGEMAKER_MODEL_SERVER_TIMEOUT", cls.timeout_s, 1, 3600
+                environment,
+                "SAGEMAKER_MODEL_SERVER_TIMEOUT",
+                BATCH_S if batch_transform else REAL_TIME_S,
+                1,
+                3600,
             ),
-            batch_transform=_flag(environment, "SAGEMAKER_BATCH"),
+            batch_transform=batch_transform,
             multi_model=multi_model,
             evict=_flag(environment, "SLIPWAY_EVICT_MODELS"),
             max_model_mb=_number(
@@ -102,6 +112,13 @@ class ServingSettings:
             sure_from=_number(environment, "SLIPWAY_SURE_FROM", cls.sure_from, 0, 1),
             hosts=_host_rule(environment, host),
         )
+
+
+def _payload_mb(environment: Mapping[str, str], default: float) -> float:
+    """Of a body, in MiB. More than UNLIMITED_MB only where the memory holds it."""
+    given = _number(environment, "SAGEMAKER_MAX_PAYLOAD_IN_MB", default, 0, 1024) or UNLIMITED_MB
+    fitting = memory_limit() * LARGE_BODY_SHARE / MIB
+    return min(given, max(UNLIMITED_MB, fitting))
 
 
 def _check_multi_model(workers: int, page: bool) -> None:

@@ -34,13 +34,14 @@ PLAIN = {  # errors that a text alone makes
 class Work:
     """A request for a worker.
 
-    left_s: seconds until nobody waits for the answer.
+    left_s: seconds until nobody waits for the answer. places: of the photos in their request.
     """
 
     photos: Sequence[bytes]
     top_k: int
     left_s: float
     tolerant: bool
+    places: Sequence[str] = ()
 
     @property
     def size(self) -> int:
@@ -54,6 +55,7 @@ class Work:
             "top_k": self.top_k,
             "left_s": self.left_s,
             "tolerant": self.tolerant,
+            "places": list(self.places),
         }
         return b"".join([json.dumps(head).encode(), b"\n", *self.photos])
 
@@ -66,7 +68,7 @@ class Work:
         for length in head["photos"]:
             photos.append(body[end : end + length])
             end += length
-        return cls(photos, head["top_k"], head["left_s"], head["tolerant"])
+        return cls(photos, head["top_k"], head["left_s"], head["tolerant"], head["places"])
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def _described(error: BaseException) -> dict[str, object]:
         if isinstance(error, known):
             return {"failure": kind, "text": str(error)}
     if isinstance(error, Overloaded):
-        return {"failure": "overloaded", "seconds": error.retry_after_s}
+        return {"failure": "overloaded", "seconds": error.retry_after_s, "text": str(error)}
     if isinstance(error, MemoryError):
         return {"failure": "memory", "text": str(error)}
     return {"failure": "error", "text": "".join(traceback.format_exception(error))}
@@ -111,7 +113,7 @@ def _described(error: BaseException) -> dict[str, object]:
 def _error(answer: dict[str, str | float]) -> Exception:
     kind = str(answer["failure"])
     if kind == "overloaded":
-        return Overloaded(float(answer["seconds"]))
+        return Overloaded(float(answer["seconds"]), str(answer["text"]))
     text = str(answer["text"])
     if kind == "memory":
         return MemoryError(text)

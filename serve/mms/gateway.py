@@ -9,7 +9,8 @@ import uvicorn
 from flask import Flask
 
 from artifact.machine import memory_limit
-from serve.app import ServingLimits, create_app
+from serve.answering import ServingLimits
+from serve.app import create_app
 from serve.factory import make_app, page_of, show_live
 from serve.metrics import Metrics
 from serve.mms.backend import Mms

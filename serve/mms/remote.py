@@ -34,7 +34,7 @@ from serve.predictor import (
     SharedLimits,
     checked_photo,
     error_record,
-    place,
+    numbered,
 )
 from serve.request_state import RequestState
 
@@ -124,20 +124,24 @@ class RemotePredictor:
         top_k: int = 5,
         state: RequestState | None = None,
         tolerant: bool = False,
+        places: Sequence[str] = (),
     ) -> list[Prediction]:
         """As Predictor.predict. A photo whose header is wrong never reaches a worker."""
         state = state or RequestState.lasting(TIMEOUT_S)
-        state.photos = len(photos)
+        state.photos += len(photos)
+        places = places or numbered(len(photos))
         good: list[bytes] = []
+        good_places: list[str] = []
         errors: dict[int, Prediction] = {}
         seconds = 0.0
         for index, photo in enumerate(self.batcher.checked(photos)):
             if isinstance(photo, Exception):
-                errors[index] = error_record(photo, place(index, len(photos)), tolerant)
+                errors[index] = error_record(photo, places[index], tolerant)
             else:
                 good.append(photo[0])
+                good_places.append(places[index])
                 seconds += photo[1].seconds
-        work = Work(good, top_k, 0.0, tolerant)
+        work = Work(good, top_k, 0.0, tolerant, good_places)
         answers = iter(self._answers(work, RequestCost(seconds), state) if good else [])
         return [errors.get(index) or next(answers) for index in range(len(photos))]
 

@@ -55,7 +55,9 @@ class Transformer:
         try:
             work = Work.unpacked(body)
             state = RequestState.lasting(work.left_s)
-            predictions = self._predictor.predict(work.photos, work.top_k, state, work.tolerant)
+            predictions = self._predictor.predict(
+                work.photos, work.top_k, state, work.tolerant, work.places
+            )
             return packed_answer(Done(predictions, state.stages, time.monotonic() - started))
         except Exception as error:
             return packed_answer(error)

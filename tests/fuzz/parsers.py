@@ -8,8 +8,9 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from artifact.json_text import read_json
-from serve.inputs import InputError, media_type_of, photos_of, top_k_of
+from serve.inputs import InputError, media_type_of, top_k_of
 from tests.fuzz.mutations import flipped
+from tests.support.bodies import photos_of
 from web.aws.handler import request_of
 from web.exchange import Failure, Request
 from web.photos import classify_request_of

@@ -5,7 +5,13 @@ import pytest
 from launch.aws import Request
 from launch.context import validate
 from launch.errors import LaunchError
-from launch.requests_hosting import SERVERLESS_MB, endpoint, endpoint_config, model
+from launch.requests_hosting import (
+    SERVERLESS_MB,
+    endpoint,
+    endpoint_config,
+    model,
+    serving_environment,
+)
 from launch.requests_training import Call
 from launch.requests_update import alarm, scaling, sleeps, update, wake_alarm, waking
 from tests.support.launching import URI, recipe, target
@@ -77,6 +83,15 @@ def test_a_capture_keeps_a_share_of_requests_and_answers():
         "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
         "CaptureContentTypeHeader": {"JsonContentTypes": ["application/json"]},
     }
+
+
+def test_an_asynchronous_endpoint_serves_by_sagemakers_limits():
+    limits = {"SAGEMAKER_MODEL_SERVER_TIMEOUT": "900", "SAGEMAKER_MAX_PAYLOAD_IN_MB": "1024"}
+    assert serving_environment(recipe(endpoint={"kind": "async"}).sagemaker.endpoint) == limits
+    own = {"kind": "async", "environment": {"SAGEMAKER_MAX_PAYLOAD_IN_MB": "100"}}
+    found = serving_environment(recipe(endpoint=own).sagemaker.endpoint)
+    assert found == {**limits, "SAGEMAKER_MAX_PAYLOAD_IN_MB": "100"}
+    assert serving_environment(recipe().sagemaker.endpoint) == {}
 
 
 def test_an_asynchronous_endpoint_writes_to_s3():

@@ -164,7 +164,7 @@ def test_a_transform_request_is_all_of_the_settings():
         "MaxConcurrentTransforms": 4,
         "MaxPayloadInMB": 25,
         "BatchStrategy": "SingleRecord",
-        "ModelClientConfig": {"InvocationsTimeoutInSeconds": 60, "InvocationsMaxRetries": 3},
+        "ModelClientConfig": {"InvocationsTimeoutInSeconds": 600, "InvocationsMaxRetries": 3},
         "TransformInput": {
             "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://b/p/"}},
             "ContentType": "application/x-image",

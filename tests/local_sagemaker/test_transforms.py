@@ -61,17 +61,24 @@ def test_a_transform_job_answers_photos_and_json_lines(sagemaker, hosting):
         **common,
         TransformOutput={"S3OutputPath": f"s3://{BUCKET}/answers", "AssembleWith": "Line"},
     )
-    for name in ("photos", "lines"):
+    sagemaker.create_transform_job(
+        TransformJobName="filled",
+        TransformInput=by_line,
+        **{**common, "BatchStrategy": "MultiRecord"},
+        TransformOutput={"S3OutputPath": f"s3://{BUCKET}/filled", "AssembleWith": "Line"},
+    )
+    for name in ("photos", "lines", "filled"):
         found = ended(sagemaker, name)
         assert found["TransformJobStatus"] == "Completed", found.get("FailureReason")
 
-    def labels(key: str) -> list[str]:
-        text = s3.get_object(Bucket=BUCKET, Key=f"answers/{key}.out")["Body"].read().decode()
+    def labels(key: str, prefix: str = "answers") -> list[str]:
+        text = s3.get_object(Bucket=BUCKET, Key=f"{prefix}/{key}.out")["Body"].read().decode()
         return [json.loads(line)["predictions"][0]["label"] for line in text.splitlines()]
 
     assert labels("red.jpg") == ["red"]
     assert labels("green.jpg") == ["green"]
     assert labels("all.jsonl") == ["blue", "red"]
+    assert labels("all.jsonl", "filled") == ["blue", "red"]
 
 
 @pytest.mark.slow

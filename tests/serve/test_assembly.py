@@ -114,7 +114,7 @@ def test_with_tolerance_a_bad_photo_has_its_own_answer(predictor):
     error = InputError(400, "line 1: not base64")
     state = RequestState.lasting(10)
     found = predictor.predict([b"", error, photo("green")], 2, state, tolerant=True)
-    assert found[0] == {"error": "the photo cannot be used: it is empty (0 bytes)"}
+    assert found[0] == {"error": "instance 0: the photo cannot be used: it is empty (0 bytes)"}
     assert found[1] == {"error": "line 1: not base64"}
     assert found[2]["label"] == "green"
     assert len(found[2]["top"]) == 2

@@ -8,7 +8,8 @@ import pytest
 
 from serve import asgi_gateway, request_state
 from serve.admission import EVIDENCE, Pace
-from serve.app import BATCH_PAYLOADS_MB, MIB, Page, ServingLimits
+from serve.answering import ServingLimits
+from serve.app import BATCH_PAYLOADS_MB, MIB, Page
 from serve.asgi_gateway import MOST_WAITING, ConnectionLimits
 from serve.factory import _connection_limits
 from serve.settings import UNLIMITED_MB, ServingSettings

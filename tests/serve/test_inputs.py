@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from serve.inputs import ACCEPTED, InputError, photos_of, top_k_of
-from serve.outputs import answer_type, render
+from serve.inputs import ACCEPTED, InputError, top_k_of
+from serve.outputs import answer_type
 from serve.prediction import Prediction
+from tests.support.bodies import photos_of, render
 from tests.support.servers import b64, instances
 
 # What is in a photo does not matter here.
@@ -124,7 +125,7 @@ def test_many_photos_in_one_body(content_type, body, count):
         # Line ends alone: much to read, and nothing in it.
         ("application/jsonlines", b"\n" * 900_000, 400, "holds no line"),
         ("application/jsonlines", b" \n", 400, "holds no line"),
-        ("application/jsonlines", b'{"b64": "aaaa"}\n{"b64"', 400, "line 1: the body is not JSON"),
+        ("application/jsonlines", b'{"b64": "aaaa"}\n{"b64"', 400, "line 2: the body is not JSON"),
         ("multipart/form-data", form(BODY), 400, "not a form"),
         ("multipart/form-data; boundary=edge", b"nothing", 400, "form"),
         ("multipart/form-data; boundary=edge", form(*[b"x"] * 1001), 413, "more than 1000 parts"),

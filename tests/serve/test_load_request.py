@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from serve.app import ServingLimits
+from serve.answering import ServingLimits
 from serve.inputs import InputError
 from serve.load_request import LoadRequest, load_request_of
 from serve.models import Models

@@ -122,7 +122,7 @@ def test_the_java_command():
 
 
 def test_a_request_reaches_the_worker_as_it_was():
-    work = Work([b"a photo", b"", b"\n\x00"], 3, 1.5, True)
+    work = Work([b"a photo", b"", b"\n\x00"], 3, 1.5, True, ["line 1: ", "line 2: ", ""])
     assert Work.unpacked(work.packed()) == work
     assert work.size == 9
 

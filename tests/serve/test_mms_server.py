@@ -199,6 +199,12 @@ def test_batch_transform_answers_each_record(colours, tmp_path):
         assert (red["label"], blue["label"]) == ("red", "blue")
         assert "is not JSON" in no_json["error"]
         assert "the photo cannot be used" in no_photo["error"]
+        # MultiRecord sends the same lines under their own type.
+        headers = {"Content-Type": "application/json"}
+        status, _, answer = running.server.ask("POST", "/invocations", lines, headers)
+        assert status == 200
+        found = [json.loads(line)["predictions"][0].get("label") for line in answer.splitlines()]
+        assert found == ["red", None, None, "blue"]
 
 
 def refused(port: int) -> bool:

@@ -67,7 +67,7 @@ def test_records_that_cannot_be_answered_leave_the_others_alone(worker):
     (answer,) = answers(worker, Work([photo("red"), b"x"], 1, 60, True))
     red, broken = unpacked_answer(answer).predictions
     assert red["label"] == "red"
-    assert broken["error"].startswith("the photo cannot be used")
+    assert broken["error"].startswith("instance 1: the photo cannot be used")
 
 
 @pytest.mark.parametrize("error", [MemoryError("no room"), ArtifactError("no graph")])

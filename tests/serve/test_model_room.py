@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from serve import models as loading
-from serve.app import ServingLimits
+from serve.answering import ServingLimits
 from serve.models import ModelError, Models, needed_bytes
 from serve.multi_model import _start_of, create_multi_model_app
 

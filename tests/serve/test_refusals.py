@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from artifact.preprocessing import PhotoError
-from serve.app import MIB, ServingLimits, create_app
+from serve.answering import ServingLimits
+from serve.app import MIB, create_app
 from serve.batching import EngineDead
 from serve.inputs import InputError
 from serve.request_state import ClientGone, Overloaded, TooManyPhotos

@@ -5,10 +5,11 @@ import threading
 
 import pytest
 
-from serve import inputs
-from serve.inputs import InputError, media_type_of, photos_of, top_k_of
-from serve.outputs import answer_type, render
+from serve import records
+from serve.inputs import InputError, media_type_of, top_k_of
+from serve.outputs import answer_type
 from tests.serve.test_inputs import form
+from tests.support.bodies import photos_of, render
 
 FORM = "multipart/form-data; boundary=edge"
 
@@ -86,14 +87,14 @@ def test_a_form_holds_a_megabyte_of_text(length, taken):
 def test_large_bodies_are_parsed_one_after_the_other(monkeypatch, length, alone):
     lock = threading.Lock()
     held: list[bool] = []
-    monkeypatch.setattr(inputs, "_parsing", lock)
+    monkeypatch.setattr(records, "_parsing", lock)
 
-    def parsed(body: bytes) -> list[object]:
+    def parsed(body: bytes, most: int | None) -> list[object]:
         held.append(lock.locked())
         # "aaaa" is the base64 of three bytes.
         return ["aaaa"]
 
-    monkeypatch.setattr(inputs, "_instances", parsed)
+    monkeypatch.setattr(records, "_entries", parsed)
     assert photos_of("application/json", b"x" * length) == [b"i\xa6\x9a"]
     assert held == [alone]
     assert not lock.locked()
@@ -119,7 +120,7 @@ def test_base64_in_all_its_ways(record, photo):
     "record", [{"instances": []}, {"instances": ["aaaa", "aaaa"]}, {"instances": "aaaa"}, 1, None]
 )
 def test_a_line_holds_one_photo(record):
-    with pytest.raises(InputError, match="line 0: no text under 'b64'"):
+    with pytest.raises(InputError, match="line 1: no text under 'b64'"):
         photos_of("application/jsonlines", json.dumps(record).encode())
 
 

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
-from serve.app import ServingLimits, create_app
+from serve.answering import ServingLimits
+from serve.app import create_app
 from serve.predictor import Predictor
 from tests.support.jobs import COLOURS
 from tests.support.servers import b64, instances, photo
@@ -218,7 +219,7 @@ def test_in_batch_transform_a_bad_record_is_an_error_record(predictor):
     assert answer.content_type == "application/jsonlines"
     records = [json.loads(line) for line in answer.text.splitlines()]
     assert [record.get("label") for record in records] == ["red", None, None, "green"]
-    assert records[1]["error"].startswith("line 1: the body is not JSON")
+    assert records[1]["error"].startswith("line 2 of its request: the body is not JSON")
     assert "not a complete photo" in records[2]["error"]
     # A photo alone is answered like a record.
     alone = client.post("/invocations", data=b"no photo", content_type="image/jpeg")

@@ -69,12 +69,25 @@ def test_whole_numbers(name, field, low, high):
 @pytest.mark.parametrize(
     "name, field, low, high",
     [
-        ("SAGEMAKER_MAX_PAYLOAD_IN_MB", "max_payload_mb", 0, 1024),
         ("SAGEMAKER_MODEL_SERVER_TIMEOUT", "timeout_s", 1, 3600),
         ("SLIPWAY_SURE_FROM", "sure_from", 0, 1),
     ],
 )
 def test_numbers(name, field, low, high):
+    check_bounds(name, field, low, high)
+
+
+def test_a_body_fits_the_memory(monkeypatch):
+    name = "SAGEMAKER_MAX_PAYLOAD_IN_MB"
+    # A gigabyte is there: a quarter of it for one body.
+    assert ServingSettings.read({name: "1024"}).max_payload_mb == pytest.approx(238.4, abs=0.1)
+    monkeypatch.setattr(reading, "memory_limit", lambda: 100_000_000)
+    assert ServingSettings.read({name: "500"}).max_payload_mb == 100
+    monkeypatch.setattr(reading, "memory_limit", lambda: 8_000_000_000)
+    check_bounds(name, "max_payload_mb", 0, 1024)
+
+
+def check_bounds(name: str, field: str, low: int, high: int) -> None:
     for value in (low + 0.5, high):
         assert getattr(ServingSettings.read({name: str(value)}), field) == value
     assert ServingSettings.read({name: str(low)})
