@@ -23,7 +23,7 @@ def test_the_sizes_that_fit_are_named(model, side, sides):
     hp = Hyperparameters(model=model, image_size=side, weights="none")
     cpu = torch.device("cpu")
     with pytest.raises(JobError) as caught:
-        make_network(hp, ("a", "b"), {}, cpu, torch.float32, ALONE, None)
+        make_network(hp, ("a", "b"), {}, cpu, ALONE, None)
     sentence = str(caught.value)
     assert sentence.startswith(f"model {model} cannot see photos of {side} x {side} pixels (")
     assert sentence.endswith(f"; set image_size={sides}")

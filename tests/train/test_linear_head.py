@@ -52,6 +52,13 @@ def test_a_frozen_backbone_without_settings_of_descent_is_solved(tmp_path):
     assert (chosen.epochs, chosen.augmentation, chosen.lr) == (1, "none", 0.0)
 
 
+def test_a_solved_head_takes_its_features_in_float32(tmp_path):
+    asked = dataclasses.replace(FROZEN, precision="bfloat16")
+    assert choose(asked, tmp_path, "precision").precision == "float32"
+    descending = dataclasses.replace(asked, optimizer="adamw")
+    assert choose(descending, tmp_path, "precision").precision == "bfloat16"
+
+
 def test_any_setting_of_descent_descends(tmp_path):
     for name in sorted(GRADIENT_SETTINGS - {"lr_scheduler_step"}):
         assert choose(FROZEN, tmp_path, name).optimizer == "adamw", name
@@ -97,7 +104,7 @@ def test_of_equal_accuracies_the_lowest_loss_is_taken():
 @pytest.mark.parametrize("multi_label", ["false", "true"])
 def test_a_training_solves_its_head(tmp_path, capsys, multi_label):
     job = make_job(tmp_path, {"train": 8, "validation": 4})
-    settings = {**PLAIN, "quantize": "false", "multi_label": multi_label}
+    settings = {**PLAIN, "quantize": "false", "multi_label": multi_label, "precision": "bfloat16"}
     path = job.root / "input/config/hyperparameters.json"
     path.write_text(json.dumps(settings))
     code, printed = run_main(job, capsys)
@@ -106,6 +113,7 @@ def test_a_training_solves_its_head(tmp_path, capsys, multi_label):
     assert len(lines) == 1
     assert "optimizer: lbfgs" in printed
     document = json.loads((job.output_data / LINEAR_HEAD_FILE).read_text())
+    assert document["precision"] == "float32"
     assert len(document["path"]) >= 7
     chosen = document["chosen"]
     assert chosen in document["path"]
@@ -117,6 +125,21 @@ def test_a_training_solves_its_head(tmp_path, capsys, multi_label):
     assert code == 0, printed
     assert "going on from the checkpoint of epoch 1" in printed
     assert not [line for line in printed.splitlines() if line.startswith("epoch=")]
+
+
+@pytest.mark.training
+def test_the_head_beside_a_training_on_random_views_is_the_solved_one(tmp_path, capsys, trained):
+    documents = []
+    for name, settings in (("solved", {}), ("stepped", {"augmentation": "crop", "epochs": "1"})):
+        job = make_job(tmp_path / name, {"train": 4, "validation": 2})
+        (job.root / "input/data/start").symlink_to(trained.model)
+        texts = {**PLAIN, "weights": "start", "quantize": "false", "precision": "bfloat16"}
+        (job.root / "input/config/hyperparameters.json").write_text(json.dumps(texts | settings))
+        code, printed = run_main(job, capsys)
+        assert code == 0, printed
+        document = json.loads((job.output_data / LINEAR_HEAD_FILE).read_text())
+        documents.append((document["precision"], document["path"]))
+    assert documents[0] == documents[1]
 
 
 @pytest.mark.training

@@ -73,8 +73,8 @@ def choose_optimizer(
     if obstacle:
         raise JobError(f"hyperparameter optimizer=lbfgs {obstacle}")
     log.info(
-        "optimizer: lbfgs solves the head on the centre view of each photo; "
-        "epochs, schedule and augmentation are not used (optimizer=adamw learns in steps)"
+        "optimizer: lbfgs solves the head on the centre view of each photo, in float32; epochs, "
+        "schedule, augmentation and precision are not used (optimizer=adamw learns in steps)"
     )
     return dataclasses.replace(
         hp,
@@ -86,6 +86,8 @@ def choose_optimizer(
         head_first=False,
         ema_decay=0.0,
         train_size=0,
+        # each feature is computed once, and rounding it costs accuracy: bench/RESULTS.md
+        precision="float32",
     )
 
 

@@ -108,9 +108,8 @@ def _begin(plan: Fit, stop: Callable[[], bool]) -> None:
     hp = learner.hyperparameters
     if plan.probe is None:
         return
-    document, solved = run_probe(
-        learner, plan.probe, plan.train_labels, plan.validation, plan.validation_labels, stop
-    )
+    labels = (plan.train_labels, plan.validation_labels)
+    document, solved = run_probe(learner, plan.probe, *labels, stop)
     state = plan.state
     state.linear_head = document
     if document and learner.context.is_main_process:
@@ -160,7 +159,13 @@ def _solve(plan: Fit, stop: Callable[[], bool]) -> Metrics | None:
     """The optimum of the head in place of an epoch; None when stopped."""
     learner = plan.learner
     solved = solve_head(
-        learner, plan.train, plan.train_labels, plan.validation, plan.validation_labels, stop
+        learner,
+        plan.train,
+        plan.train_labels,
+        plan.validation,
+        plan.validation_labels,
+        stop,
+        learner.precision,
     )
     if solved is None:
         return None

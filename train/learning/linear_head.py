@@ -15,10 +15,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from train.data.loader import PixelLoader
 from train.data.photos import in_order
 from train.learning.logistic import LogisticRegression
 from train.learning.loop import EVALUATED_AT_ONCE, Learner, Loader, Metrics, loss_and_accuracy
 from train.learning.objective import is_correct, losses, multi_hot
+from train.model.device import autocast
 from train.model.trainable import head_name
 
 # Of the penalty strength / 2 * |weights|^2 beside the mean loss, over standardised features.
@@ -50,11 +52,13 @@ class Solved:
     """All strengths' heads, and the one that the network has now.
 
     inputs: the features that they were solved on, this process's rows [n, D] by channel.
+    precision: that the backbone computed them in.
     """
 
     path: list[Choice]
     chosen: Choice
     inputs: dict[str, torch.Tensor]
+    precision: torch.dtype
 
     def metrics(self) -> Metrics:
         return {
@@ -65,6 +69,7 @@ class Solved:
     def document(self) -> dict[str, object]:
         """For linear_head.json."""
         return {
+            "precision": str(self.precision).removeprefix("torch."),
             "chosen": self.chosen.figures(),
             "path": [choice.figures() for choice in self.path],
         }
@@ -84,15 +89,17 @@ def solve_head(
     validation: Loader,
     validation_labels: torch.Tensor,
     stop: Callable[[], bool],
+    precision: torch.dtype,
 ) -> Solved | None:
     """The best of the solved heads, and all of them; None when stopped. The network keeps its own.
 
-    Labels: int64 [N, K], padded. LinAlgError where the features are not numbers.
+    Labels: int64 [N, K], padded. precision: of the features; that of kept ones is the learner's.
+    LinAlgError where the features are not numbers.
     """
-    features = head_inputs(learner, train, stop)
+    features = head_inputs(learner, train, stop, precision)
     if features is None:
         return None
-    shown = head_inputs(learner, validation, stop)
+    shown = head_inputs(learner, validation, stop, precision)
     if shown is None:
         return None
     path: list[Choice] = []
@@ -103,7 +110,7 @@ def solve_head(
         return None
     chosen = best_of(path, len(validation_labels))
     log.info("head: the penalty %.4g is taken", chosen.strength)
-    return Solved(path, chosen, {"train": features, "validation": shown})
+    return Solved(path, chosen, {"train": features, "validation": shown}, precision)
 
 
 def take_over(learner: Learner, chosen: Choice) -> None:
@@ -232,20 +239,22 @@ def head_inputs(
     learner: Learner,
     loader: Loader,
     stop: Callable[[], bool],
-    module: nn.Module | None = None,
+    precision: torch.dtype,
 ) -> torch.Tensor | None:
     """The head's inputs of this process's photos, float32 [n, D]; None when stopped.
 
-    module: takes what the loader gives; without one it is the learner's trainable part.
+    precision: that they are computed in.
     """
     context = learner.context
     if context.any_process(not loader.prepare(0, stop)):
         return None
     learner.network.eval()
-    whole = module or learner.trainable_part
+    whole = learner.trainable_part
+    if isinstance(loader, PixelLoader):
+        whole = learner.network
     order = in_order(len(loader), EVALUATED_AT_ONCE[learner.device.type])
     head = head_of(learner.network)
-    with _inputs_of(head) as rows, torch.no_grad(), learner.autocast():
+    with _inputs_of(head) as rows, torch.no_grad(), autocast(learner.device, precision):
         for _, inputs in loader.batches(0, context.shard(order)):
             if stop():
                 break

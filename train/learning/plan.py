@@ -72,16 +72,17 @@ def make_plan(
     run.
     """
     device = pick_device(context.local_rank)
-    # hosts may have different processors, but must compute in one type
-    precision = context.broadcast_from_main(lambda: pick_precision(hp.precision, device))
     make = networks.make if networks else make_network
-    network = make(hp, channels.classes, job.channels, device, precision, context, earlier)
+    network = make(hp, channels.classes, job.channels, device, context, earlier)
     hp = choose_optimizer(job, hp, network.module, len(channels.train), profile)
+    wanted = hp.precision
+    # hosts may have different processors, but must compute in one type
+    precision = context.broadcast_from_main(lambda: pick_precision(wanted, device))
     learner = make_learner(hp, channels, network, device, precision, context)
     learner.profile = profile
     learner.hook = attach_hook(job, learner)
     train, validation, validation_photos = _loaders(learner, network, channels)
-    probe = make_probe(learner, channels, train, network.source, probed)
+    probe = make_probe(learner, channels, (train, validation), network.source, probed)
     return Fit(
         job,
         learner,
@@ -101,8 +102,11 @@ def _loaders(
     """Of training, of validation, and the validation photos. Gives the learner its step module."""
     pixels = _pixel_loaders(learner, channels)
     features = None
-    if network.parts and not learner.hook:
-        features = _feature_loaders(learner, network, network.parts, *pixels)
+    parts = None
+    if not learner.hook:
+        parts = network.parts(learner.hyperparameters, learner.device, learner.precision)
+    if parts:
+        features = _feature_loaders(learner, network, parts, *pixels)
     # after the choice of features, which changes the trainable part
     learner.step_module = _step_module(learner, features is not None)
     train, validation = features or pixels

@@ -36,24 +36,32 @@ log = logging.getLogger(__name__)
 class Probe:
     """Where the features come from. Labels are padded, int64 [N, K].
 
-    train: photos as they are, or their kept features in the first view. refusal: why no head is
-    solved, as the end of a sentence; "" where one is. kept: the features of the first weights,
-    float32 [N, D] by channel, on the CPU; empty with several processes, and where they are large.
+    train, validation: photos as they are, or their kept features. precision: of the features.
+    refusal: why no head is solved, as the end of a sentence; "" where one is. kept: the features of
+    the first weights, float32 [N, D] by channel, on the CPU; empty with several processes, and
+    where they are large.
     """
 
     train: Loader
+    validation: Loader
     test: PixelLoader
     test_labels: torch.Tensor
+    precision: torch.dtype = torch.float32
     refusal: str = ""
     kept: dict[str, torch.Tensor] = field(default_factory=dict)
 
 
 def make_probe(
-    learner: Learner, channels: Channels, train: Loader, source: Source, wanted: bool
+    learner: Learner,
+    channels: Channels,
+    loaders: tuple[Loader, Loader],
+    source: Source,
+    wanted: bool,
 ) -> Probe | None:
-    """The probe of a training whose loader is `train`; None where it is not wanted.
+    """The probe of a training; None where it is not wanted.
 
-    Nothing is decoded yet. A training that starts from the solved head always wants it.
+    loaders: the training's own of the photos for training and validation. Nothing is decoded yet.
+    A training that starts from the solved head always wants it.
     """
     hp = learner.hyperparameters
     if hp.optimizer == "lbfgs" or not (wanted or hp.head_first):
@@ -61,11 +69,20 @@ def make_probe(
     refusal = _refusal(learner, channels, source)
     if hp.head_first and refusal:
         log.warning("head_first: left out, for %s", refusal)
-    plain_side = learner.preprocessing.crop
-    if isinstance(train, PixelLoader) and (train.preset or train.side != plain_side):
+    train, validation = loaders
+    precision = torch.float32
+    if isinstance(train, PixelLoader):
+        train = without_views(learner, train, channels.train)
+    elif train.pixels.preset:
+        # the kept features are of random views
         train = as_they_are(learner, channels.train)
+        assert not isinstance(validation, PixelLoader)
+        validation = validation.pixels
+    else:
+        precision = learner.precision  # of features that are kept anyway
     test = as_they_are(learner, channels.test)
-    return Probe(train, test, padded(channels.test.labels, learner.classes), refusal)
+    test_labels = padded(channels.test.labels, learner.classes)
+    return Probe(train, validation, test, test_labels, precision, refusal)
 
 
 def _refusal(learner: Learner, channels: Channels, source: Source) -> str:
@@ -83,6 +100,13 @@ def _refusal(learner: Learner, channels: Channels, source: Source) -> str:
     return ""
 
 
+def without_views(learner: Learner, loader: PixelLoader, photos: Photos) -> PixelLoader:
+    """A loader of the same photos that draws nothing, each of the full size."""
+    if not loader.preset and loader.side == learner.preprocessing.crop:
+        return loader
+    return as_they_are(learner, photos)
+
+
 def as_they_are(learner: Learner, photos: Photos) -> PixelLoader:
     """Photos without augmentation. They are read once, so that none stays in memory."""
     preprocessing = learner.preprocessing
@@ -94,7 +118,6 @@ def run_probe(
     learner: Learner,
     probe: Probe,
     train_labels: torch.Tensor,
-    validation: Loader,
     validation_labels: torch.Tensor,
     stop: Callable[[], bool],
 ) -> tuple[dict[str, object], Solved | None]:
@@ -105,7 +128,15 @@ def run_probe(
     if probe.refusal:
         return {"left_out": probe.refusal}, None
     try:
-        solved = solve_head(learner, probe.train, train_labels, validation, validation_labels, stop)
+        solved = solve_head(
+            learner,
+            probe.train,
+            train_labels,
+            probe.validation,
+            validation_labels,
+            stop,
+            probe.precision,
+        )
     except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]  # torch's
         log.warning("the linear head is left out (%s)", error)
         return {"left_out": "the features are not numbers"}, None
@@ -130,7 +161,7 @@ def _test_accuracy(
     learner: Learner, probe: Probe, solved: Solved, stop: Callable[[], bool]
 ) -> float | None:
     """The share of the test photos with the right answer; None when stopped."""
-    rows = head_inputs(learner, probe.test, stop, learner.network)
+    rows = head_inputs(learner, probe.test, stop, probe.precision)
     if rows is None:
         return None
     solved.inputs["test"] = rows

@@ -6,7 +6,7 @@ gets the same network whichever ones came before.
 
 import dataclasses
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -35,17 +35,34 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Network:
-    """A network on its device.
-
-    frozen: its modules that stay as they are. parts: the network split behind them; None where it
-    is not.
-    """
+    """A network on its device. frozen: its modules that stay as they are."""
 
     module: nn.Module
     frozen: list[nn.Module]
-    parts: SplitNetwork | None
     preprocessing: Preprocessing
     source: Source
+    _parts: dict[torch.dtype, SplitNetwork | None] = field(default_factory=dict)
+
+    def parts(
+        self, hp: Hyperparameters, device: torch.device, precision: torch.dtype
+    ) -> SplitNetwork | None:
+        """The network split behind its frozen modules; None where it is not.
+
+        hp: of the training, which says whether features can be kept. precision: of the features.
+        """
+        if not self.frozen or not _features_last(hp, self.preprocessing):
+            return None
+        if precision not in self._parts:
+            set_training(self.module, self.frozen)
+            side = self.preprocessing.crop
+            sample = torch.zeros(2, 3, side, side, device=device)
+            with autocast(device, precision):
+                self._parts[precision] = split_at_frozen(
+                    self.module,
+                    self.frozen,
+                    sample.contiguous(memory_format=torch.channels_last),
+                )
+        return self._parts[precision]
 
 
 class Networks:
@@ -65,18 +82,17 @@ class Networks:
         classes: tuple[str, ...],
         channels: dict[str, Path],
         device: torch.device,
-        precision: torch.dtype,
         context: DistributedContext,
         earlier: EarlierArtifact | None,
     ) -> Network:
         """As make_network."""
-        key = (*_settings(hp, earlier), classes, device, precision)
+        key = (*_settings(hp, earlier), classes, device)
         key += weights_files(hp.weights, channels)
         network = self._network
         if network is None or key != self._key or context.size > 1 or earlier:
             # its memory must be free first
             self._key = self._network = network = None
-            network = make_network(hp, classes, channels, device, precision, context, earlier)
+            network = make_network(hp, classes, channels, device, context, earlier)
             values = learned(network.module, network.frozen)
             self._first = {name: value.clone() for name, value in values.items()}
             self._network = network
@@ -101,7 +117,6 @@ def _settings(hp: Hyperparameters, earlier: EarlierArtifact | None) -> tuple[obj
         hp.trainable,
         preprocessing,
         first_side(hp, preprocessing),
-        _features_last(hp, preprocessing),
         seed,
     )
 
@@ -120,7 +135,6 @@ def make_network(
     classes: tuple[str, ...],
     channels: dict[str, Path],
     device: torch.device,
-    precision: torch.dtype,
     context: DistributedContext,
     earlier: EarlierArtifact | None,
 ) -> Network:
@@ -142,16 +156,7 @@ def make_network(
     module.to(device)
     last = torch.channels_last
     module.to(memory_format=last)  # type: ignore[call-overload]  # torch's
-    parts = None
-    if frozen and _features_last(hp, preprocessing):
-        set_training(module, frozen)
-        side = preprocessing.crop
-        sample = torch.zeros(2, 3, side, side, device=device)
-        with autocast(device, precision):
-            parts = split_at_frozen(
-                module, frozen, sample.contiguous(memory_format=torch.channels_last)
-            )
-    return Network(module, frozen, parts, preprocessing, source)
+    return Network(module, frozen, preprocessing, source)
 
 
 def _build(

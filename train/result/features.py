@@ -13,7 +13,7 @@ from train.learning.fit import Fit
 from train.learning.linear_head import head_inputs, head_of
 from train.learning.loop import Learner, Loader
 from train.learning.objective import multi_hot, padded
-from train.learning.probe import as_they_are
+from train.learning.probe import as_they_are, without_views
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,7 @@ def read_features(plan: Fit, channels: Channels, stop: Callable[[], bool]) -> di
     for channel, (photos, loader) in loaders.items():
         if not len(photos):
             continue
-        module = learner.network if isinstance(loader, PixelLoader) else learner.trainable_part
-        rows = head_inputs(learner, loader, stop, module)
+        rows = head_inputs(learner, loader, stop, learner.precision)
         if rows is None:
             return {}
         targets = multi_hot(padded(photos.labels, learner.classes), learner.classes)
@@ -56,9 +55,7 @@ def _as_it_is(learner: Learner, loader: Loader, photos: Photos) -> Loader:
     """A loader of the same photos that draws nothing; kept features stay as they are."""
     if not isinstance(loader, PixelLoader):
         return loader
-    if not loader.preset and loader.side == learner.preprocessing.crop:
-        return loader
-    return as_they_are(learner, photos)
+    return without_views(learner, loader, photos)
 
 
 def _first_layer(head: nn.Module) -> nn.Module:
