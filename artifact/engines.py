@@ -8,6 +8,7 @@ runs, and `max_batch`, the number of photos that it likes to get at once; `close
 Each loads its library only when it is opened.
 """
 
+import logging
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 PRECISIONS = ("auto", "f32", "bf16", "int8", "f16")
 DEVICES = ("auto", "cpu", "cuda")
+
+log = logging.getLogger(__name__)
 
 ROUNDING = 0.02  # of probabilities in bf16 and int8
 
@@ -53,7 +56,7 @@ def open_engine(
     _check_known("precision", precision, PRECISIONS)
     _check_known("device", device, DEVICES)
     engine: OpenVINOEngine | TorchEngine
-    if device == "cuda" or (device == "auto" and use_gpu()):
+    if _takes_gpu(description, device):
         engine = _torch_engine(directory, description, precision)
     else:
         engine = _openvino_engine(directory, description, precision, threads, openvino_streams)
@@ -65,6 +68,20 @@ def open_engine(
             raise ArtifactError(f"'{directory}' {error}") from error
         raise
     return engine
+
+
+def _takes_gpu(description: Description, device: str) -> bool:
+    """Whether torch runs the network, which it rebuilds. Raises ArtifactError for one it cannot."""
+    if device == "cpu" or not description.is_own_network:
+        return device == "cuda" or (device == "auto" and use_gpu())
+    sentence = (
+        f"the network {description.architecture} is a user's own, which no GPU engine can rebuild"
+    )
+    if device == "cuda":
+        raise ArtifactError(f"{sentence}; ask for device cpu or auto")
+    if use_gpu():
+        log.warning("%s: it runs on the processor", sentence)
+    return False
 
 
 def warm(engine: "OpenVINOEngine | TorchEngine", description: Description) -> None:

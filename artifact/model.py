@@ -29,6 +29,7 @@ from artifact.names import is_text, printable
 from artifact.preprocessing import DECODER, Preprocessing
 
 FORMAT_VERSION = 1
+OWN_NETWORK = "own/"  # begins the architecture of a network that is in no library
 FIRST_DECODER = 1  # of model.json without a number
 DESCRIPTION_FILE = "model.json"
 GRAPH_FILE = "model.onnx"
@@ -65,9 +66,10 @@ class Description:
     """All of model.json.
 
     classes: the names of the classes, in the order of the network's outputs. preprocessing: from a
-    photo to pixels. architecture: the name of the network in torchvision. head: sizes of the head's
-    hidden layers. multi_label: a photo may have several labels, and each class has a probability of
-    its own. flip_average: the logits are the mean of those of a photo and of its mirror image.
+    photo to pixels. architecture: the name of the network in torchvision or timm, or own/NAME for a
+    user's own, which only its graph knows. head: sizes of the head's hidden layers. multi_label: a
+    photo may have several labels, and each class has a probability of its own. flip_average: the
+    logits are the mean of those of a photo and of its mirror image.
     accuracy: fractions, by channel. temperature: divides the logits before softmax. quantization:
     whether the int8 model was `kept`, and the figures that decided it; empty without the test.
     calibration: the error of the probabilities before and after the temperature; empty without a
@@ -97,6 +99,11 @@ class Description:
     def columns(self) -> int:
         """Of an engine's answers: one for each class, and a last one for the score."""
         return len(self.classes) + bool(self.known)
+
+    @property
+    def is_own_network(self) -> bool:
+        """Whether no library builds the network, so that only its graph can be run."""
+        return self.architecture.startswith(OWN_NETWORK)
 
 
 def write_description(directory: Path, description: Description) -> None:

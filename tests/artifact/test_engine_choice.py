@@ -237,3 +237,15 @@ def test_within_a_context_a_graph_is_read_once(folder, tmp_path):
 def test_a_graph_that_is_not_there_is_one_sentence(tmp_path):
     with graphs_kept(), pytest.raises(ArtifactError, match="is not a graph that OpenVINO reads"):
         OpenVINOEngine(tmp_path / "none.onnx", "f32", 1)
+
+
+def test_a_users_own_network_runs_on_the_processor(folder, description, gpu, monkeypatch, caplog):
+    own = dataclasses.replace(description, architecture="own/Net")
+    monkeypatch.setattr(engines, "use_gpu", lambda: True)
+    engine = open_engine(folder, own, "f32", device="auto")
+    engine.close()
+    assert engine.name == "openvino"
+    assert "own/Net is a user's own" in caplog.text
+    with pytest.raises(ArtifactError, match="ask for device cpu or auto"):
+        open_engine(folder, own, "f32", device="cuda")
+    assert not gpu

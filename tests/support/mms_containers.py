@@ -29,8 +29,10 @@ def docker(*arguments: str, check: bool = True, **options) -> subprocess.Complet
 
 
 @contextmanager
-def container(*options: str, port: int = 8080) -> Iterator[tuple[str, str]]:
-    """Name and URL of a running slipway-serve-mms."""
+def container(
+    *options: str, port: int = 8080, image: str = "slipway-serve-mms"
+) -> Iterator[tuple[str, str]]:
+    """Name and URL of a running server of an image."""
     # The clock keeps the containers of one test process apart.
     name = f"slipway-mms-{os.getpid()}-{time.monotonic_ns()}"
     docker(
@@ -42,7 +44,7 @@ def container(*options: str, port: int = 8080) -> Iterator[tuple[str, str]]:
         f"127.0.0.1::{port}",
         # The engine chooses the host's port, so that no other test can have it.
         *options,
-        "slipway-serve-mms",
+        image,
         "serve",
     )
     try:
