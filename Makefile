@@ -152,7 +152,7 @@ lock: ## Resolve docker/requirements-*.in anew into hash-locked .txt files
 environment: $(VENV)/.process ## Make the Python environment for everything outside containers
 
 clean: ## Remove the environment and all output but out/launch, which knows what runs on AWS
-	rm -rf $(VENV) $(VENV)-mutants $(VENV)-fuzz $(VENV)-docs $(VENV)-python .cache
+	rm -rf $(VENV) $(VENV)-mutants $(VENV)-fuzz $(VENV)-docs $(VENV)-python .venv-clients-* .cache
 	if [ -d out ]; then find out -mindepth 1 -maxdepth 1 ! -name launch -exec rm -rf {} +; fi
 
 # Where containers do the work, the demo needs a few small packages.

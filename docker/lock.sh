@@ -21,10 +21,12 @@ python3 -m venv "$tools"
 "$tools/bin/pip" install --quiet --disable-pip-version-check --require-hashes \
     -r requirements-uv.txt
 
-# compile NAME [OTHER | --OPTION]...
-# OTHER: a set, locked already, that this one must agree with; --OPTION: an option of uv.
+# compile [FOLDER/]NAME [OTHER | --OPTION]...
+# FOLDER: where its files lie; docker/ without it. OTHER: a set, locked already, that this one must
+# agree with; --OPTION: an option of uv.
 compile() {
-    local name=$1 options=()
+    local options=() file=requirements-$1
+    if [[ $1 == */* ]]; then file=${1%/*}/requirements-${1##*/}; fi
     shift
     for other in "$@"; do
         case $other in
@@ -33,13 +35,13 @@ compile() {
         esac
     done
     options+=(${upgrade[@]+"${upgrade[@]}"})
-    echo "lock: requirements-$name.txt"
+    echo "lock: $file.txt"
     env -u UV_FIND_LINKS -u UV_INDEX -u UV_EXTRA_INDEX_URL -u UV_INDEX_URL -u UV_DEFAULT_INDEX \
         "$tools/bin/uv" pip compile --quiet --no-config --system-certs \
         --universal --python-version 3.11 \
         --generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
         ${options[@]+"${options[@]}"} \
-        "requirements-$name.in" --output-file "requirements-$name.txt"
+        "$file.in" --output-file "$file.txt"
 }
 
 compile uv
@@ -57,3 +59,5 @@ compile host dev
 compile mutants
 compile docs
 compile fuzz
+compile ../tests/clients/v2
+compile ../tests/clients/v3

@@ -35,17 +35,19 @@ EMPTY_MANIFEST = {
 }
 
 
-def furnish(region: str, role: str, bucket: str, images: Path) -> None:
+def furnish(region: str, role: str, bucket: str, images: Path) -> tuple[str, str]:
     """Make the role, the bucket and the images, and write the images' URIs to a file.
 
     role: a name or an ARN. bucket: "" for the one that SageMaker's SDK makes for an account.
+    The role's ARN and the bucket's name.
     """
     number = cloud.client("sts").get_caller_identity()["Account"]
-    make_role(role.rpartition("/")[2])
+    role_arn = make_role(role.rpartition("/")[2])
     account = number
     if role.startswith("arn:"):  # it names the account, and `launch` takes it from there
         account = role.split(":")[4]
-    make_bucket(bucket or f"sagemaker-{region}-{account}", region)
+    bucket = bucket or f"sagemaker-{region}-{account}"
+    make_bucket(bucket, region)
     host = f"{number}.dkr.ecr.{region}.amazonaws.com"
     uris = {}
     for name in IMAGES:
@@ -54,12 +56,15 @@ def furnish(region: str, role: str, bucket: str, images: Path) -> None:
         put_image(repository, TAG)
         uris[name] = f"{host}/{repository}:{TAG}"
     images.write_text(json.dumps(uris, indent=2) + "\n", encoding="utf-8")
+    return role_arn, bucket
 
 
-def make_role(name: str) -> None:
-    """A role that SageMaker may take."""
+def make_role(name: str) -> str:
+    """A role that SageMaker may take; its ARN."""
     policy = json.dumps(TRUST)
-    cloud.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=policy)
+    made = cloud.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=policy)
+    arn: str = made["Role"]["Arn"]
+    return arn
 
 
 def make_bucket(name: str, region: str) -> None:

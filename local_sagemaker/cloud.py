@@ -55,12 +55,15 @@ def client(service: str) -> Any:  # boto3 makes a client's operations at run tim
 
 
 @contextmanager
-def moto(folder: Path, environment: dict[str, str], port: int = 0) -> Iterator[str]:
-    """URL of moto's server, empty. port: 0 for a free one."""
+def moto(folder: Path, environment: dict[str, str], port: int = 0, role: str = "") -> Iterator[str]:
+    """URL of moto's server, empty. port: 0 for a free one. role: a name, of every caller."""
     port = port or free_port()
     url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "local_sagemaker.moto", "--port", str(port)]
+    if role:
+        command += ["--role", role]
     with program(
-        [sys.executable, "-m", "local_sagemaker.moto", "--port", str(port)],
+        command,
         folder / "moto.log",
         environment,
         lambda: answers(f"{url}/moto-api/"),

@@ -22,6 +22,8 @@ from werkzeug.serving import run_simple
 from artifact.host_rule import HostRule
 from artifact.listening import PortTaken, check_free
 from local_sagemaker.guard import Guard, add_allow_host
+from local_sagemaker.identity import Identity
+from recipes.sagemaker import SageMakerSettings
 
 DEFAULT_PORT = 5000
 # By header: the account that must own the request's bucket, or the bucket that it copies from.
@@ -61,6 +63,11 @@ def main() -> int:
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help=f"default {DEFAULT_PORT}")
+    parser.add_argument(
+        "--role",
+        default=SageMakerSettings().role,
+        help="name of the role that every caller has taken (default %(default)s)",
+    )
     add_allow_host(parser)
     options = parser.parse_args()
     try:
@@ -70,7 +77,8 @@ def main() -> int:
         return 1
     os.environ.setdefault("MOTO_PORT", str(options.port))  # moto's own answers name it
     rule = HostRule.of(options.host, options.allow_host, "--allow-host")
-    app = Guard(BucketOwners(DomainDispatcherApplication(create_backend_app)), rule)
+    moto = BucketOwners(DomainDispatcherApplication(create_backend_app))
+    app = Guard(Identity(moto, options.role), rule)
     run_simple(options.host, options.port, app, threaded=True, request_handler=MotoRequestHandler)
     return 0
 

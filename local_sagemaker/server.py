@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException
 from artifact.json_text import read_json
 from local_sagemaker import (
     access,
+    answer_fields,
     autoscaling,
     contract,
     endpoints,
@@ -130,7 +131,7 @@ def _answer(platform: Platform, name: str, body: Record) -> Record:
         )
     # Operations such as Stop... and Delete... have no result: SageMaker answers {}.
     result = OPERATIONS[name](platform, asked, g.region) or {}
-    return contract.answer(name, result)
+    return contract.answer(name, answer_fields.complete(name, result))
 
 
 def _add_error_handlers(app: Flask) -> None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from artifact.listening import check_free
-from local_sagemaker import cloud
+from local_sagemaker import cloud, sdk_defaults
 from local_sagemaker.account import furnish
 from recipes.command_line import RECIPE, recipe_here
 from recipes.recipe import read_recipe
@@ -38,14 +38,16 @@ def started(options: argparse.Namespace, engine: str) -> Iterator[dict[str, str]
     environment = {**cloud.environment_here(), **regions}
     os.environ.clear()
     os.environ.update(environment)
-    with cloud.moto(folder, environment, port) as url:
+    name = settings.role.rpartition("/")[2]
+    with cloud.moto(folder, environment, port, name) as url:
         os.environ["AWS_ENDPOINT_URL"] = url
         images = folder / IMAGES
         try:
-            furnish(region, settings.role, settings.bucket, images)
+            role, bucket = furnish(region, settings.role, settings.bucket, images)
         except RuntimeError as error:
             raise RunError(str(error)) from error
-        yield {**regions, "AWS_ENDPOINT_URL": url, IMAGES_VARIABLE: str(images)}
+        defaults = sdk_defaults.write(folder, role, bucket)
+        yield {**regions, "AWS_ENDPOINT_URL": url, IMAGES_VARIABLE: str(images), **defaults}
 
 
 def recipe_settings(path: Path | None) -> SageMakerSettings:

@@ -1,0 +1,34 @@
+"""What the tests of real clients share: local SageMaker on each engine, and the SDKs' Pythons."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.clients import environments
+from tests.clients.place import Place, place
+
+
+@pytest.fixture(scope="package")
+def on_process(tmp_path_factory, colours) -> Iterator[Place]:
+    with place(tmp_path_factory.mktemp("process"), "process", colours.root) as found:
+        yield found
+
+
+@pytest.fixture(scope="package")
+def on_docker(tmp_path_factory, colours, images) -> Iterator[Place]:
+    with place(tmp_path_factory.mktemp("docker"), "docker", colours.root) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def python_of():
+    """A client's Python; the test is skipped where its packages cannot be fetched."""
+
+    def found(client: str) -> Path:
+        try:
+            return environments.python_of(client)
+        except environments.Unreachable as error:
+            pytest.skip(f"the packages of SageMaker's SDK {client} cannot be fetched: {error}")
+
+    return found

@@ -1,0 +1,76 @@
+"""The table client, call, result of local_sagemaker/README.md, and the scripts that fill it."""
+
+import ast
+import json
+import re
+import subprocess
+from pathlib import Path
+
+from tests.clients.rows import MARK
+from tests.support.jobs import REPOSITORY
+
+HERE = Path(__file__).parent
+README = REPOSITORY / "local_sagemaker" / "README.md"
+BEGIN = "<!-- written by python -m tests.clients -->\n"
+END = "<!-- the end of what is written -->\n"
+# By the engine they run on; in the table's order.
+SCRIPTS = {"v3/first.py": "process", "v2/first.py": "process"}
+LIMIT_S = 1800
+Row = tuple[str, str]  # call and result
+
+
+def calls_of(script: str) -> list[str]:
+    """The calls that a script has a row for, in its own order."""
+    tree = ast.parse((HERE / script).read_text(encoding="utf-8"))
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "row":
+            found.append((node.lineno, ast.literal_eval(node.args[0])))
+    return [call for _, call in sorted(found)]
+
+
+def rows_of(script: str, python: Path, folder: Path, environment: dict[str, str]) -> list[Row]:
+    """Run a script in its client's environment; what it says of its calls."""
+    done = subprocess.run(
+        [str(python), str(HERE / script)],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=LIMIT_S,
+    )
+    print(done.stdout)  # pytest shows it where the test fails
+    last = [line for line in done.stdout.splitlines() if line.startswith(MARK)]
+    assert last, f"{script} broke off; the reason stands above"
+    return [(call, result) for call, result in json.loads(last[-1].removeprefix(MARK))]
+
+
+def version_of(script: str) -> str:
+    """The version of a script's SDK, as it is locked."""
+    client = script.partition("/")[0]
+    lock = (HERE / f"requirements-{client}.txt").read_text(encoding="utf-8")
+    found = re.search(r"^sagemaker==(\S+)", lock, re.MULTILINE)
+    assert found is not None, "the lock has no SDK"
+    return found[1]
+
+
+def lines_of(script: str, rows: list[Row]) -> str:
+    """A script's part of the table."""
+    about = f"| SDK {version_of(script)} | {SCRIPTS[script]} "
+    return "".join(f"{about}| {call} | {result} |\n" for call, result in rows)
+
+
+def written() -> str:
+    """The table's lines as they stand in the README."""
+    text = README.read_text(encoding="utf-8")
+    return text.partition(BEGIN)[2].partition(END)[0]
+
+
+def write(lines: str) -> None:
+    """Put other lines in their place."""
+    before, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)
+    after = rest.partition(END)[2]
+    head = "\n| client | engine | call | result |\n| --- | --- | --- | --- |\n"
+    README.write_text(f"{before}{BEGIN}{head}{lines}\n{END}{after}", encoding="utf-8")

@@ -1,0 +1,54 @@
+"""What SageMaker's SDKs ask and read at once: their identity, their defaults, fields of answers."""
+
+import json
+
+from werkzeug.test import Client
+from werkzeug.wrappers import Request, Response
+
+from local_sagemaker import answer_fields, sdk_defaults
+from local_sagemaker.identity import Identity
+
+
+@Request.application
+def behind(request):
+    """Stands for moto: it says which action has reached it."""
+    return Response(f"moto: {request.form.get('Action')}")
+
+
+def test_who_asks_has_taken_the_role_and_may_do_all():
+    client = Client(Identity(behind, "MyRole"))
+    found = client.post("/", data={"Action": "GetCallerIdentity"}).text
+    assert "<Arn>arn:aws:sts::123456789012:assumed-role/MyRole/local</Arn>" in found
+    names = {"ActionNames.member.1": "s3:GetObject", "ActionNames.member.2": "s3:PutObject"}
+    found = client.post("/", data={"Action": "SimulatePrincipalPolicy", **names}).text
+    assert found.count("<EvalDecision>allowed</EvalDecision>") == 2
+    assert client.post("/", data={"Action": "GetRole"}).text == "moto: GetRole"
+    assert client.put("/bucket/key", data=b"Action=GetCallerIdentity").text == "moto: None"
+
+
+def test_the_sdks_find_bucket_and_role_by_a_file(tmp_path):
+    [(name, path)] = sdk_defaults.write(tmp_path, "arn:role", "bucket").items()
+    assert name == "SAGEMAKER_ADMIN_CONFIG_OVERRIDE"
+    with open(path, encoding="utf-8") as file:
+        settings = json.load(file)["SageMaker"]
+    assert settings["PythonSDK"]["Modules"]["Session"] == {"DefaultS3Bucket": "bucket"}
+    assert settings["TrainingJob"] == {"RoleArn": "arn:role"}
+
+
+def test_an_answer_has_the_fields_that_a_request_left_out():
+    """attach() and best_estimator() of SDK v2 read them without a look."""
+    record = {
+        "OutputDataConfig": {"S3OutputPath": "s3://b", "CompressionType": "NONE"},
+        "InputDataConfig": [{"ChannelName": "train"}],
+    }
+    found = answer_fields.complete("DescribeTrainingJob", record)
+    assert found["OutputDataConfig"]["KmsKeyId"] == ""
+    assert found["OutputDataConfig"]["CompressionType"] == "NONE"
+    assert found["InputDataConfig"][0]["CompressionType"] == "None"
+    assert found["EnableManagedSpotTraining"] is False
+    assert "KmsKeyId" not in record["OutputDataConfig"]
+    tuning = answer_fields.complete(
+        "DescribeHyperParameterTuningJob", {"TrainingJobDefinition": record}
+    )
+    assert tuning["TrainingJobDefinition"]["OutputDataConfig"]["KmsKeyId"] == ""
+    assert "TrainingJobDefinitions" not in tuning
