@@ -1,6 +1,7 @@
 """One photo to a verified RGB JPEG: copied where it is one already, else written anew.
 
-Either way it says nothing of where, when and by whom it was taken.
+Either way it says nothing of where, when and by whom it was taken. A copy keeps its orientation in
+its EXIF tag, which the one decoder reads.
 """
 
 import hashlib
@@ -13,10 +14,13 @@ from PIL import Image
 from artifact.jpeg_writing import encode_jpeg
 from artifact.patient_reading import read_patiently
 from artifact.photo_metadata import without_metadata
-from artifact.preprocessing import PhotoError, decode, open_photo, orientation
+from artifact.preprocessing import PhotoError, decode_reduced, open_photo, orientation
+from artifact.shrinking import JPEGS, Reduced
 from prepare.signature import Signature, sharpness, signature
 
 JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
+# Of a copied JPEG as much is decoded as its signature and its hash need. All of its data is read.
+SEEN_SIDE = 256  # pixels of the shorter side
 UPRIGHT = (0, 1)  # EXIF orientations; 0 is outside the standard, but cameras write it
 # Pillow's modes, in a user's words
 MODE_WORDS = {
@@ -48,8 +52,9 @@ class PhotoDict(TypedDict):
 class Photo:
     """What became of a source.
 
-    pixels: SHA-256 of its decoded pixels. sha256 and bytes: of the output file. sharpness and
-    signature: as prepare/signature.py has them.
+    pixels: SHA-256 of its decoded pixels, of a large JPEG in less than its size. width, height: of
+    the upright photo. sha256 and bytes: of the output file. sharpness and signature: as
+    prepare/signature.py has them.
     """
 
     pixels: str
@@ -86,29 +91,31 @@ def convert(source: Path, destination: Path) -> Photo | str:
     """
     try:
         data = read_patiently(source)
-        photo = decode(data)
         with open_photo(data) as image:
             kind = str(image.format)
             mode = image.mode
-            changes = _changes(image, source)
+            is_copied = kind in JPEGS and mode == "RGB"
+            changes = _changes(image, is_copied, source.suffix.lower())
+        whole = decode_reduced(data, SEEN_SIDE if is_copied else 0)
     except PhotoError as error:
         return str(error)
-    if changes:
+    photo = whole.image
+    if is_copied:
+        data = without_metadata(data) or data
+    else:
         try:
             data = encode_jpeg(photo)
         except OSError:
             return (
                 f"it has {photo.width} x {photo.height} pixels, and a JPEG at most 65,500 on a side"
             )
-    else:
-        data = without_metadata(data) or data
     destination.write_bytes(data)
     return Photo(
-        pixels=_pixel_hash(photo),
+        pixels=_pixel_hash(whole),
         format=kind,
         mode=mode,
-        width=photo.width,
-        height=photo.height,
+        width=whole.size[0],
+        height=whole.size[1],
         changes=changes,
         sha256=hashlib.sha256(data).hexdigest(),
         bytes=len(data),
@@ -117,16 +124,16 @@ def convert(source: Path, destination: Path) -> Photo | str:
     )
 
 
-def _pixel_hash(photo: Image.Image) -> str:
+def _pixel_hash(photo: Reduced) -> str:
     # the size belongs to it: 2 x 3 and 3 x 2 pixels can have the same bytes
-    size = f"{photo.width}x{photo.height}"
-    return hashlib.sha256(size.encode() + photo.tobytes()).hexdigest()
+    width, height = photo.size
+    return hashlib.sha256(f"{width}x{height}".encode() + photo.image.tobytes()).hexdigest()
 
 
-def _changes(image: Image.Image, source: Path) -> tuple[str, ...]:
-    """The steps that make the image an upright RGB JPEG; none where it is one already."""
+def _changes(image: Image.Image, is_copied: bool, suffix: str) -> tuple[str, ...]:
+    """What makes the image an RGB JPEG. is_copied: its file is one, and keeps its orientation."""
     changes = []
-    if orientation(image) not in UPRIGHT:
+    if not is_copied and orientation(image) not in UPRIGHT:
         changes.append("turned upright by its EXIF orientation")
     if image.has_transparency_data:
         changes.append("transparency laid on white")
@@ -135,7 +142,7 @@ def _changes(image: Image.Image, source: Path) -> tuple[str, ...]:
     # not n_frames: to count the pictures, Pillow goes through them all
     if getattr(image, "is_animated", False):
         changes.append("first of several frames taken")
-    changes += _format_changes(str(image.format), source.suffix.lower())
+    changes += _format_changes(str(image.format), suffix)
     return tuple(changes)
 
 

@@ -22,8 +22,9 @@ def thumbnail(path: Path) -> str:
     """A data URI of a photo, at most twice as wide as high. OSError or PhotoError without one."""
     with open_photo(read_regular(path)) as photo:
         photo.draft("RGB", (THUMBNAIL_SIDE * 2, THUMBNAIL_SIDE * 2))  # decodes less of a large JPEG
-        photo.thumbnail((THUMBNAIL_SIDE * 2, THUMBNAIL_SIDE))
-        return _data_uri(upright(photo))
+        turned = upright(photo)
+        turned.thumbnail((THUMBNAIL_SIDE * 2, THUMBNAIL_SIDE))
+        return _data_uri(turned)
 
 
 def torn_thumbnail(path: Path) -> str:

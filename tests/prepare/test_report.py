@@ -1,5 +1,7 @@
 """report.html: what needs a look is shown as pictures, and any number of classes stays usable."""
 
+import base64
+import io
 from dataclasses import replace
 
 import pytest
@@ -13,7 +15,7 @@ from prepare.report_tiles import odd_kinds
 from prepare.scan import Scan, Source
 from prepare.signature import sharpness, signature
 from prepare.summary import summarise
-from prepare.thumbnails import mean_photos, torn_thumbnail
+from prepare.thumbnails import mean_photos, thumbnail, torn_thumbnail
 from tests.support.photo_folders import picture, save
 from tests.support.preparations import PHOTO
 
@@ -73,6 +75,14 @@ def test_a_torn_file_is_shown_as_far_as_it_goes(tmp_path):
     assert torn_thumbnail(path).startswith("data:image/jpeg;base64,")
     path.write_text("<html>")
     assert torn_thumbnail(path) == ""
+
+
+def test_a_thumbnail_is_upright(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a quarter turn
+    path = save(tmp_path / "a.jpg", picture(1, size=(320, 160)), exif=exif)
+    data = base64.b64decode(thumbnail(path).partition(",")[2])
+    assert Image.open(io.BytesIO(data)).size == (48, 96)
 
 
 def test_repeated_and_broken_photos_are_pictures(tmp_path):
