@@ -1,7 +1,6 @@
 """What a preparation writes down: changes of a photo, counts, lists, report, state."""
 
 import base64
-import hashlib
 import io
 import json
 from dataclasses import replace
@@ -9,8 +8,6 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from artifact.photo_metadata import without_metadata
-from artifact.preprocessing import decode
 from prepare import build
 from prepare.convert import Photo, _format_changes, _mode_words, convert
 from prepare.manifests import COLUMNS, manifests
@@ -46,42 +43,6 @@ def test_formats_in_words(kind, suffix, changes):
 )
 def test_modes_in_words(mode, words):
     assert _mode_words(mode) == words
-
-
-@pytest.mark.parametrize("turned", [None, 0, 1, 2, 6])
-@pytest.mark.parametrize(
-    ("name", "kind"), [("a.jpg", "JPEG"), ("a.png", "JPEG"), ("a.mpo", "MPO"), ("big.jpg", "JPEG")]
-)
-def test_a_jpeg_is_copied_with_its_orientation(tmp_path, name, kind, turned):
-    exif = Image.Exif()
-    if turned is not None:
-        exif[0x0112] = turned
-    size = (1016, 840) if name == "big.jpg" else (48, 36)
-    more = {"save_all": True, "append_images": [picture(2)]} if kind == "MPO" else {}
-    source = save(tmp_path / name, picture(1, size=size), kind, exif=exif, **more)
-    photo = convert(source, tmp_path / "out")
-    assert isinstance(photo, Photo)
-    written = (tmp_path / "out").read_bytes()
-    assert written == without_metadata(source.read_bytes())
-    assert (photo.bytes, photo.sha256) == (len(written), hashlib.sha256(written).hexdigest())
-    expected = decode(source.read_bytes())
-    assert decode(written).tobytes() == expected.tobytes()
-    assert (photo.width, photo.height) == expected.size
-    with Image.open(io.BytesIO(written)) as image:
-        assert image.format == "JPEG"  # of one picture alone
-
-
-def test_large_jpegs_with_the_same_pixels_are_equal_and_torn_ones_broken(tmp_path):
-    image = picture(1, size=(900, 850))
-    found = []
-    for number, image in enumerate((image, image, picture(2, size=(900, 850)))):
-        path = save(tmp_path / f"{number}.jpg", image, comment=str(number))
-        found.append(convert(path, tmp_path / "out"))
-    one, same, other = (photo.pixels for photo in found)
-    assert one == same
-    assert one != other
-    path.write_bytes(path.read_bytes()[:-400])
-    assert "truncated" in convert(path, tmp_path / "out")
 
 
 def test_a_jpeg_is_written_in_quality_95_and_full_colour(tmp_path):
