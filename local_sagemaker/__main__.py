@@ -47,6 +47,7 @@ from artifact.log_lines import log_to
 from artifact.names import escape_output
 from local_sagemaker import folders, lifecycle, surroundings
 from local_sagemaker.access import Access
+from local_sagemaker.container_door import ContainerDoor, container_variables
 from local_sagemaker.guard import Guard
 from local_sagemaker.options import PROGRAM, parsed
 from local_sagemaker.platform import Platform
@@ -130,26 +131,34 @@ def _servers(options: argparse.Namespace, platform: Platform, keys: Access) -> l
     own = options.host
     if own in WILDCARDS:
         own = "127.0.0.1"
-    for_containers = platform.container_engine.gateway() or own
+    gateway = platform.container_engine.gateway()
+    for_containers = gateway or own
     rule = HostRule.of(options.host, [for_containers, *options.allow_host], "--allow-host")
     app = Guard(create_app(platform, keys), rule)
     servers = [make_server(options.host, options.port, app, threaded=True)]
     port = servers[0].server_port
     platform.own_environment = keys.user_environment(_url(own, port))
-    if for_containers != own and options.host not in WILDCARDS:
-        try:
-            with socket.create_server((for_containers, port)) as listener:
-                servers.append(
-                    make_server(for_containers, port, app, threaded=True, fd=listener.fileno())
-                )
-        except OSError as error:  # as with Docker Desktop, whose gateway is another machine
-            log.info("containers cannot reach this server at %s: %s", for_containers, error)
-            return servers
+    given = keys.container_environment(_url(for_containers, port))
+    try:
+        if for_containers != own and options.host not in WILDCARDS:
+            servers.append(_listening(for_containers, port, app))
+        if gateway:  # processes reach what this one reaches
+            door = _listening(gateway, 0, Guard(ContainerDoor(keys.of_containers), rule))
+            servers.append(door)
+            given |= container_variables(_url(gateway, door.port))
+    except OSError as error:  # as with Docker Desktop, whose gateway is another machine
+        log.info("containers cannot reach this server at %s: %s", for_containers, error)
+        return servers
     # Containers may inherit a site's proxy from the Docker client, and it cannot reach this server.
     excepted = {**os.environ, "NO_PROXY": docker.excepted_from_proxies()}
-    own_keys = keys.container_environment(_url(for_containers, port))
-    platform.container_environment = own_keys | bypassed(excepted, for_containers)
+    platform.container_environment = given | bypassed(excepted, for_containers)
     return servers
+
+
+def _listening(host: str, port: int, app: Guard) -> BaseWSGIServer:
+    """A further server. OSError where the address is not this machine's."""
+    with socket.create_server((host, port)) as listener:
+        return make_server(host, port, app, threaded=True, fd=listener.fileno())
 
 
 def _url(host: str, port: int) -> str:

@@ -46,6 +46,10 @@ class Access:
         """The same for the containers of jobs and endpoints. url: as they reach the server."""
         return _environment(url, self._containers)
 
+    @property
+    def of_containers(self) -> Key:
+        return self._containers
+
     def check(self) -> None:
         """Flask's current request: ApiError when neither key signed it."""
         headers = {name.lower(): value for name, value in request.headers.items()}
