@@ -79,6 +79,11 @@ VARIABLES: dict[str, dict[str, Variable]] = {
             "may take a tenth of the memory",
             "`256`",
         ),
+        "SLIPWAY_HOOKS": Variable(
+            "`true`: the functions in `code/hooks.py` of the artifact run. Set it only for "
+            "artifacts whose code you trust",
+            "`false`",
+        ),
         "SLIPWAY_EVICT_MODELS": Variable(
             "`true`: a multi-model server without room unloads the model that was used least "
             "recently. Otherwise it answers 507",

@@ -8,11 +8,11 @@ from artifact.photo_kinds import is_photo_name
 from launch.answers import Answer, Photo, table
 from launch.context import LaunchContext
 from launch.download import fetch_prefix
-from launch.hosting import model_source
 from launch.jobs import FAILED, FINE, finish, start, unfinished
 from launch.making import make
+from launch.model_source import model_source
 from launch.requests_batch import transform_job
-from launch.requests_hosting import model
+from launch.requests_hosting import batch_environment, model
 from launch.requests_training import dated, folder_uri, prefix, s3
 from launch.upload import channel_below, files_of, upload
 
@@ -38,7 +38,7 @@ def batch(context: LaunchContext) -> int:
     request = transform_job(recipe, context.location, name, name, photos)
     source = model_source(context)
     context.note("model", name, data=source)
-    created = model(recipe, context.target, name, source, settings.image, settings.environment)
+    created = model(recipe, context.target, name, source, settings.image, batch_environment(recipe))
     make(context, "CreateModel", created)
     start(context, "transform", name, "CreateTransformJob", request)
     if context.dry:

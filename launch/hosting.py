@@ -1,15 +1,14 @@
 """The command deploy: makes and updates endpoints."""
 
-from pathlib import Path
-
 from launch.api import move_page
 from launch.context import LaunchContext
 from launch.errors import LaunchError
-from launch.jobs import FAILED, FINE, best_trial, chosen, describe_or_none, endpoint_or_none
+from launch.jobs import FAILED, FINE, endpoint_or_none
 from launch.making import make
+from launch.model_source import model_source
 from launch.multi_model import add_model, model_prefix
 from launch.requests_hosting import endpoint, endpoint_config, model, serving_environment
-from launch.requests_training import dated, model_data
+from launch.requests_training import dated
 from launch.requests_update import (
     alarm,
     alarm_name,
@@ -21,7 +20,6 @@ from launch.requests_update import (
     waking,
 )
 from launch.state import Entry
-from launch.upload import LARGEST, File, channel_below, sha256_of
 
 # In these states SageMaker refuses an update.
 CHANGING = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
@@ -189,44 +187,3 @@ def register_scaling(context: LaunchContext) -> None:
         # A dry run has no answer.
         policy = answer.get("PolicyARN", context.location.arn("autoscaling", "scalingPolicy:…"))
         context.ask("cloudwatch", "PutMetricAlarm", **wake_alarm(recipe, policy))
-
-
-def model_source(context: LaunchContext) -> str:
-    """s3:// of the model.tar.gz: --model, brought to S3 if it is a file, or a training's model."""
-    given = context.options.model
-    if given.startswith("s3://"):
-        return str(given)
-    if given:
-        return bring(context, Path(given))
-    if context.options.best:
-        job, _ = best_trial(context)
-    else:
-        job = chosen(context, "training").name
-    if context.dry:
-        return model_data(context.recipe, context.location, job)
-    answer = describe_or_none(context, "training", job)
-    if answer is None:
-        raise LaunchError(
-            f"the training job {job} does not exist on SageMaker; "
-            "name one with --job, or a model with --model"
-        )
-    status = answer["TrainingJobStatus"]
-    # A stopped training has saved its best model so far.
-    if status not in ("Completed", "Stopped"):
-        raise LaunchError(f"the training {job} is {status}; it has no model to deploy")
-    return str(answer["ModelArtifacts"]["S3ModelArtifacts"])
-
-
-def bring(context: LaunchContext, path: Path) -> str:
-    """Put a model.tar.gz of this machine into S3, under its own checksum; its s3:// URI."""
-    if not path.is_file() or not path.name.endswith(".tar.gz"):
-        raise LaunchError(f"'{path}' is not a model.tar.gz")
-    file = File("model.tar.gz", path, path.stat().st_size, sha256_of(path))
-    if file.size > LARGEST:
-        raise LaunchError(f"'{path}' has more than 5 GB")
-    channel = channel_below(context, f"models/{file.sha256[:16]}")
-    if context.dry:
-        context.ask("s3", "PutObject", **channel.put_request(file), Body=str(path))
-    elif file.name not in channel.objects():
-        channel.put(file)
-    return f"s3://{channel.bucket}/{channel.key}{file.name}"

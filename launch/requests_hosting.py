@@ -20,9 +20,17 @@ def serving_environment(endpoint: Endpoint) -> dict[str, str]:
 
     Without them the server keeps to those of real-time requests.
     """
-    if endpoint.kind != "async":
-        return endpoint.environment
-    return {**ASYNC_LIMITS, **endpoint.environment}
+    limits = ASYNC_LIMITS if endpoint.kind == "async" else {}
+    return {**limits, **_hooks(endpoint), **endpoint.environment}
+
+
+def batch_environment(recipe: Recipe) -> dict[str, str]:
+    """The variables of a transform job's container: a model answers there as its endpoint does."""
+    return {**_hooks(recipe.sagemaker.endpoint), **recipe.sagemaker.batch.environment}
+
+
+def _hooks(endpoint: Endpoint) -> dict[str, str]:
+    return {"SLIPWAY_HOOKS": "1"} if endpoint.hooks else {}
 
 
 def model(

@@ -101,6 +101,10 @@ class Endpoint:
     download_timeout_s: int = _option(600, "seconds for the download of the model")
     startup_timeout_s: int = _option(600, "seconds until /ping must answer 200")
     expected_invocations: int = _option(100000, "serverless only: requests per month, for `cost`")
+    hooks: bool = _option(
+        False,
+        "whether the functions of code/hooks.py, which lies beside the recipe, run in the server",
+    )
     environment: dict[str, str] = _option({}, "environment variables, such as SLIPWAY_PRECISION")
 
 

@@ -40,12 +40,12 @@ DEFAULT_LIMITS = ServingLimits()
 
 def answered(predictor: AnyPredictor, limits: ServingLimits) -> Response:
     """The answer to the current request's photos."""
-    content_type = request.content_type or ""
+    hooks = predictor.hooks
     # headers first: a request that cannot be answered must not cost any work
+    top_k = top_k_of(request.headers.get(ATTRIBUTES))
+    body, content_type = hooks.request(request.get_data(cache=False), request.content_type or "")
     media_type = media_type_of(content_type)
     answers = answer_type(request.headers.get("Accept"), media_type)
-    top_k = top_k_of(request.headers.get(ATTRIBUTES))
-    body = request.get_data(cache=False)
     most = None if limits.in_slices else MAX_INSTANCES
     records = records_of(media_type, content_type, body, limits.tolerant, most)
     # the gateway puts the state there; a test client does not
@@ -54,7 +54,7 @@ def answered(predictor: AnyPredictor, limits: ServingLimits) -> Response:
     for parts in _slices(records.parts, predictor, top_k, limits):
         predictions = _predictions(predictor, parts, top_k, state, limits.tolerant)
         for part, prediction in zip(parts, predictions, strict=True):
-            written.add(prediction, part.is_last)
+            written.add(hooks.answer(prediction), part.is_last)
     return Response(written.whole(), content_type=answers)
 
 

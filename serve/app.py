@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException
 from artifact.preprocessing import PhotoError
 from serve.answering import DEFAULT_LIMITS, ServingLimits, answered
 from serve.batching import EngineDead
+from serve.hooks import HookError
 from serve.inputs import ACCEPTED, InputError
 from serve.metrics import Metrics
 from serve.openapi import document
@@ -138,6 +139,11 @@ def _handle_refusals(app: Flask, metrics: Metrics) -> None:
     @app.errorhandler(PhotoError)
     def bad_photo(error: PhotoError) -> Response:
         return refusal(422, f"the photo cannot be used: {error}")
+
+    @app.errorhandler(HookError)
+    def hook_failed(error: HookError) -> Response:
+        log.error("%s", error)
+        return refusal(500, str(error))
 
     @app.errorhandler(EngineDead)
     def engine_dead(error: EngineDead) -> Response:

@@ -60,6 +60,7 @@ def _single_model_app(settings: ServingSettings, limits: ServingLimits, metrics:
         settings.device,
         died=_leave,
         openvino_streams=True,
+        hooks=settings.hooks,
     )
     batcher = predictor.batcher
     show_live(metrics, lambda: batcher.waiting, lambda: int(batcher.fault() is None))
@@ -89,6 +90,7 @@ def _multi_model_app(settings: ServingSettings, limits: ServingLimits, metrics: 
         settings.device,
         settings.evict,
         bounds=settings.archive_bounds,
+        hooks=settings.hooks,
     )
     show_live(metrics, models.waiting, lambda: len(models.listed()) - len(models.faults()))
     log.info("serving models on demand on port %d with %d threads", settings.port, settings.threads)

@@ -49,6 +49,7 @@ class Models:
 
     evict: unload the least recently used models to make room, instead of the answer 507, after
     which SageMaker does so. room: bytes that can still be taken. bounds: of a model's archive.
+    hooks: whether the models' own functions run.
     """
 
     process_bytes = 0  # of a model's own process; here all models share one
@@ -61,6 +62,7 @@ class Models:
         evict: bool = False,
         room: Callable[[], int] = memory_left,
         bounds: ArchiveBounds = MODEL_BOUNDS,
+        hooks: bool = False,
     ):
         self._precision = precision
         self._shared = shared or SharedLimits()
@@ -68,6 +70,7 @@ class Models:
         self._evict = evict
         self._room = room
         self._bounds = bounds
+        self.hooks = hooks
         self._models: dict[str, Loaded] = {}
         self._changed = threading.Condition()  # guards the models and their users
         # One at a time: no other model takes the room between its measurement and its use.
@@ -171,7 +174,9 @@ class Models:
 
     def _open(self, folder: Path, died: Callable[[], None]) -> AnyPredictor:
         """The warm model of the artifact in a folder. died: to be called if it fails for good."""
-        return Predictor(folder, self._precision, self._shared, self._device, died=died)
+        return Predictor(
+            folder, self._precision, self._shared, self._device, died=died, hooks=self.hooks
+        )
 
     def _found(self, name: str) -> tuple[Loaded, AnyPredictor]:
         """A model that is loaded. Raises ModelError 404. Called with the lock held."""

@@ -90,6 +90,8 @@ def _row(entry: Prediction) -> list[str | float]:
     if "error" in entry:
         return ["error", entry["error"]]
     row: list[str | float] = []
+    if "top" not in entry:  # a user's own function took it away
+        raise InputError(406, f"the answer has no 'top' for {CSV_TYPE}; accept {JSON_TYPE}")
     for top in entry["top"]:
         row += [top["label"], top["probability"]]
     return row

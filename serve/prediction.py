@@ -42,11 +42,22 @@ class Queue(Protocol):
         """Why the model no longer answers; None while it does."""
 
 
+class AnyHooks(Protocol):
+    """A user's own functions: serve/hooks.py says what they do."""
+
+    def request(self, body: bytes, content_type: str) -> tuple[bytes, str]: ...
+
+    def answer(self, prediction: Prediction) -> Prediction: ...
+
+
 class AnyPredictor(Protocol):
     """A loaded model, in this process or in another: serve/predictor.py says what its parts do."""
 
     directory: Path
     description: Description
+
+    @property
+    def hooks(self) -> AnyHooks: ...
 
     @property
     def batcher(self) -> Queue: ...

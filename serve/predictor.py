@@ -24,6 +24,7 @@ from artifact.preprocessing import PhotoError, decode_reduced
 from artifact.shrinking import decoded_for
 from serve.admission import DecodingQueue
 from serve.batching import Answer, Batcher, Pixels
+from serve.hooks import open_hooks
 from serve.prediction import Prediction
 from serve.request_state import RequestState, TooManyPhotos
 
@@ -78,14 +79,17 @@ class Predictor:
         device: str = "auto",
         died: Callable[[], None] | None = None,
         openvino_streams: bool = False,
+        hooks: bool = False,
     ):
         """Open the artifact in a directory. Raises ArtifactError when it cannot be used.
 
-        died: called if its engine fails for good. The others are as for open_engine.
+        died: called if its engine fails for good. hooks: whether the artifact's own functions run.
+        The others are as for open_engine.
         """
         self.directory = Path(directory)
         self.description = read_description(directory)
         warn_of(self.description)
+        self.hooks = open_hooks(self.directory, hooks)
         # the first decoder takes photos whole
         is_first = self.description.decoder == FIRST_DECODER
         self._smallest = 0 if is_first else self.description.preprocessing.resize
@@ -209,7 +213,7 @@ class Predictor:
         if not np.isfinite(columns).all():
             raise RuntimeError("the model's probabilities are not all numbers")
         classes = self.description.classes
-        probabilities = columns[: len(classes)]
+        probabilities = self.hooks.probabilities(columns[: len(classes)], classes)
         best = np.argsort(-probabilities, kind="stable")[:top_k]
         answer: Prediction = {
             "label": classes[best[0]],

@@ -33,9 +33,10 @@ class ServingSettings:
     models: the folder below which a multi-model server loads models. threads: cores for the engine
     and the decoding of each worker. max_requests: worked on at the same time by a worker.
     body_budget: bytes of all bodies in a worker. max_model_mb: of a model.tar.gz when it is
-    unpacked. page: also offer the page for people. samples: the
-    page's folder of photos, with a folder per label. sure_from: the lowest probability that the
-    page calls sure. hosts: the names that a request must ask for; None for any. The defaults fit
+    unpacked. hooks: whether an artifact's own functions run. page: also offer the page for people.
+    samples: the page's folder of photos, with a folder per label. sure_from: the lowest probability
+    that the page calls sure. hosts: the names that a request must ask for; None for any. The
+    defaults fit
     the process's cgroup.
     """
 
@@ -54,6 +55,7 @@ class ServingSettings:
     batch_transform: bool = False
     multi_model: bool = False
     evict: bool = False
+    hooks: bool = False
     max_model_mb: float = MODEL_BOUNDS.size / MIB
     page: bool = False
     samples: Path | None = None
@@ -94,16 +96,11 @@ class ServingSettings:
             threads=_whole(environment, "SLIPWAY_THREADS", own_cores, 1, 1024),
             max_requests=_whole(environment, "SLIPWAY_MAX_REQUESTS", cls.max_requests, 1, 4096),
             body_budget=int(memory_limit() * BODY_SHARE / workers),
-            timeout_s=_number(
-                environment,
-                "SAGEMAKER_MODEL_SERVER_TIMEOUT",
-                BATCH_S if batch_transform else REAL_TIME_S,
-                1,
-                3600,
-            ),
+            timeout_s=_timeout_s(environment, batch_transform),
             batch_transform=batch_transform,
             multi_model=multi_model,
             evict=_flag(environment, "SLIPWAY_EVICT_MODELS"),
+            hooks=_flag(environment, "SLIPWAY_HOOKS"),
             max_model_mb=_number(
                 environment, "SLIPWAY_MAX_MODEL_MB", cls.max_model_mb, 1, 1024 * 1024
             ),
@@ -112,6 +109,11 @@ class ServingSettings:
             sure_from=_number(environment, "SLIPWAY_SURE_FROM", cls.sure_from, 0, 1),
             hosts=_host_rule(environment, host),
         )
+
+
+def _timeout_s(environment: Mapping[str, str], batch_transform: bool) -> float:
+    default = BATCH_S if batch_transform else REAL_TIME_S
+    return _number(environment, "SAGEMAKER_MODEL_SERVER_TIMEOUT", default, 1, 3600)
 
 
 def _payload_mb(environment: Mapping[str, str], default: float) -> float:

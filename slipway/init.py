@@ -1,7 +1,7 @@
 """slipway init NAME [--photos DIR]: write a folder for a project of your own.
 
 It holds recipe.yaml with comments, recipe.schema.json by which an editor checks and completes the
-recipe, .gitignore, and a README of ten lines.
+recipe, code/hooks.py for steps of your own around the model, .gitignore, and a README of ten lines.
 """
 
 import argparse
@@ -84,6 +84,8 @@ def _write_files(folder: Path, names: dict[str, str], own_photos: bool) -> None:
     _render(folder / RECIPE, names)
     _render(folder / "README.md", names)
     shutil.copyfile(TEMPLATES / "gitignore", folder / ".gitignore")
+    (folder / "code").mkdir()
+    _render(folder / "code" / "hooks.py", names)
     schema = json.dumps(recipe_schema(), indent=2) + "\n"
     (folder / SCHEMA).write_text(schema, encoding="utf-8")
     if own_photos:

@@ -8,11 +8,14 @@ Ctrl-C ends it.
 
 import argparse
 import os
+import shutil
 import sys
 from pathlib import Path
 
 from artifact.listening import check_free
-from recipes.command_line import CommandLine
+from recipes.command_line import RECIPE, CommandLine
+from recipes.errors import RecipeError
+from recipes.recipe import read_recipe
 from runtime import docker
 from runtime.container_engine import ENGINE_HELP, choose_container_engine
 from runtime.engine_facts import PROCESS
@@ -36,10 +39,11 @@ def serve(options: argparse.Namespace, page: bool = False) -> int:
     try:
         model = options.model.absolute()
         check_model(model)
+        hooks = bring_hooks(model)
         check_free(options.host, options.port, "--port")
         name = choose_container_engine(options.engine)
         make_ready(name, "serve", "openvino")
-    except (RunError, OSError) as error:
+    except (RunError, RecipeError, OSError) as error:
         print(f"serve: failed: {error}", file=sys.stderr)
         return FAILED
     url = f"http://{options.host}:{options.port}"
@@ -47,9 +51,9 @@ def serve(options: argparse.Namespace, page: bool = False) -> int:
     print(f"serve: '{model}' at {shown}, with {described(name)}; Ctrl-C ends it", flush=True)
     samples = results_here().prepared / "validation"
     if name != PROCESS:
-        command = in_docker(options, model, samples if page else None)
+        command = in_docker(options, model, samples if page else None, hooks)
         os.execvp(command[0], command)
-    environment = as_process(options, model, samples if page else None)
+    environment = as_process(options, model, samples if page else None) | hooks
     os.execve(sys.executable, [sys.executable, "-m", "serve"], environment)
 
 
@@ -59,9 +63,29 @@ def check_model(model: Path) -> None:
         raise RunError(f"there is no model in '{model}'; type: slipway train")
 
 
-def in_docker(options: argparse.Namespace, model: Path, samples: Path | None) -> list[str]:
+def bring_hooks(model: Path) -> dict[str, str]:
+    """Put the project's code/ into the model where the recipe wants hooks; the variables for it.
+
+    Raises RunError, RecipeError.
+    """
+    if not RECIPE.exists() or not read_recipe(RECIPE).sagemaker.endpoint.hooks:
+        return {}
+    code = Path("code")
+    if not (code / "hooks.py").is_file():
+        raise RunError("the recipe has endpoint.hooks, and there is no code/hooks.py; write it")
+    shutil.rmtree(model / "code", ignore_errors=True)
+    (model / "code").mkdir()
+    for path in code.glob("*.py"):
+        shutil.copyfile(path, model / "code" / path.name)
+    return {"SLIPWAY_HOOKS": "1"}
+
+
+def in_docker(
+    options: argparse.Namespace, model: Path, samples: Path | None, hooks: dict[str, str]
+) -> list[str]:
     """The command that serves in a container. samples: of the page; None for no page."""
     words = [
+        *(f"--env={name}={value}" for name, value in hooks.items()),
         f"--publish={options.host}:{options.port}:{docker.SERVING_PORT}",
         docker.mount(model, "/opt/ml/model"),
     ]

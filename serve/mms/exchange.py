@@ -14,6 +14,7 @@ from pathlib import Path
 from artifact.model import ArtifactError
 from artifact.preprocessing import PhotoError
 from serve.batching import EngineDead
+from serve.hooks import HookError
 from serve.inputs import InputError
 from serve.prediction import Prediction
 from serve.request_state import ClientGone, Overloaded, TooManyPhotos
@@ -27,6 +28,7 @@ PLAIN = {  # errors that a text alone makes
     "gone": ClientGone,
     "dead": EngineDead,
     "artifact": ArtifactError,
+    "hook": HookError,
 }
 
 

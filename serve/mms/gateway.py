@@ -33,11 +33,15 @@ class RemoteApps:
         mms = Mms(self.folder)
         bodies = Room(body_bytes(memory_limit()))
         if settings.multi_model:
-            models = RemoteModels(mms, bodies, settings.evict, settings.archive_bounds)
+            models = RemoteModels(
+                mms, bodies, settings.evict, settings.archive_bounds, settings.hooks
+            )
             threading.Thread(target=models.watch, name="watch", daemon=True).start()
             show_live(metrics, models.waiting, lambda: len(models.listed()))
             return create_multi_model_app(models, limits, metrics, settings.models)
-        predictor = RemotePredictor(settings.model, mms, MODEL_NAME, settings.workers, bodies)
+        predictor = RemotePredictor(
+            settings.model, mms, MODEL_NAME, settings.workers, bodies, hooks=settings.hooks
+        )
         batcher = predictor.batcher
         show_live(metrics, lambda: batcher.waiting, lambda: int(batcher.fault() is None))
         return create_app(predictor, limits, metrics, page_of(settings))

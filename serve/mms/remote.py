@@ -15,6 +15,7 @@ from artifact.model import ArtifactError, read_description
 from artifact.unpack import MODEL_BOUNDS, ArchiveBounds
 from serve.admission import Admission, Cost, DecodingQueue, Lane
 from serve.batching import EngineDead
+from serve.hooks import open_hooks
 from serve.mms.backend import Mms, ModelLost
 from serve.mms.exchange import (
     Done,
@@ -106,10 +107,12 @@ class RemotePredictor:
         workers: int,
         bodies: Room,
         died: Callable[[], None] | None = None,
+        hooks: bool = False,
     ):
         """Raises ArtifactError. The caller sees to it that MMS loads the model by that name."""
         self.directory = directory
         self.description = read_description(directory)
+        self.hooks = open_hooks(directory, hooks)
         self.batcher = RemoteQueue(mms, workers)
         self.name = name
         self.own = Path(tempfile.gettempdir()) / name  # MMS's folder of this model
@@ -208,8 +211,9 @@ class RemoteModels(Models):
         bodies: Room,
         evict: bool = False,
         bounds: ArchiveBounds = MODEL_BOUNDS,
+        hooks: bool = False,
     ):
-        super().__init__(evict=evict, bounds=bounds)
+        super().__init__(evict=evict, bounds=bounds, hooks=hooks)
         self._mms = mms
         self._bodies = bodies
         self._numbers = itertools.count(1)
@@ -238,7 +242,7 @@ class RemoteModels(Models):
 
     def _open(self, folder: Path, died: Callable[[], None]) -> AnyPredictor:
         name = f"model-{next(self._numbers)}"
-        predictor = RemotePredictor(folder, self._mms, name, 1, self._bodies, died)
+        predictor = RemotePredictor(folder, self._mms, name, 1, self._bodies, died, self.hooks)
         try:
             hand_over(predictor.own, folder)
             said = self._mms.load(name, predictor.own, 1)

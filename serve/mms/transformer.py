@@ -39,6 +39,7 @@ class Transformer:
                 settings.precision,
                 SharedLimits(settings.threads),
                 died=_leave,
+                hooks=settings.hooks,
             )
         except Exception as error:
             write_failure(folder, error)

@@ -1,6 +1,5 @@
 """Steps of deploy: what it waits for, which model it takes, what it brings to S3."""
 
-import os
 from dataclasses import replace
 
 import pytest
@@ -8,11 +7,10 @@ from botocore.exceptions import ClientError
 
 from launch import hosting
 from launch.errors import LaunchError
-from launch.hosting import bring, deploy, live_status, model_source, wait_in_service
+from launch.hosting import deploy, live_status, wait_in_service
 from launch.removal import delete
 from launch.take_up import take_up
-from launch.upload import sha256_of
-from tests.support.launching import ARN, ScriptedAws, training
+from tests.support.launching import ARN, ScriptedAws
 
 NAME = "colours-261121-1815-k3f9"
 
@@ -142,74 +140,6 @@ def test_an_endpoint_that_is_not_waited_for_gets_its_scaling_by_follow(colours):
     is_in(later, "InService")
     assert take_up(later.context) == 0
     assert later.finished().endswith("nothing runs or changes; `launch status` shows what is there")
-
-
-@pytest.mark.parametrize(
-    "status, found",
-    [("Completed", True), ("Stopped", True), ("InProgress", False), ("Failed", False)],
-)
-def test_a_training_that_ended_has_a_model(colours, status, found):
-    one = colours(job="job")
-    one.answer("sagemaker", "describe_training_job", training(status))
-    if found:
-        assert model_source(one.context) == "s3://b/model.tar.gz"
-        return
-    with pytest.raises(LaunchError, match=f"the training job is {status}; it has no model"):
-        model_source(one.context)
-
-
-def test_where_a_model_is_taken_from(colours):
-    one = colours(job="job")
-    one.refuse("sagemaker", "describe_training_job", "ValidationException", "not found")
-    with pytest.raises(LaunchError, match="the training job job does not exist on SageMaker"):
-        model_source(one.context)
-    one.context.dry = True
-    source = "s3://photos/slipway/colours/output/job/output/model.tar.gz"
-    assert model_source(one.context) == source
-    one.context.options.best = True
-    one.context.state.add("tuning", "s", "now")
-    assert model_source(one.context) == source.replace("/job/", "/best-of-s/")
-
-
-def test_a_model_of_this_machine_is_brought_once(colours, tmp_path):
-    one = colours()
-    path = tmp_path / "mine.tar.gz"
-    path.write_bytes(b"model")
-    digits = sha256_of(path)[:16]
-    prefix = f"slipway/colours/models/{digits}/"
-    listed = {"Bucket": "photos", "Prefix": prefix}
-    one.answer("s3", "list_objects_v2", {}, listed)
-    one.answer("s3", "put_object", {"ETag": "1"})
-    uri = f"s3://photos/{prefix}model.tar.gz"
-    assert bring(one.context, path) == uri
-    there = {"Contents": [{"Key": f"{prefix}model.tar.gz", "ETag": "1"}]}
-    one.answer("s3", "list_objects_v2", there, listed)
-    assert bring(one.context, path) == uri
-    one.finished()
-    one.context.dry = True
-    assert bring(one.context, path) == uri
-    assert one.context.calls[0].request["Body"] == str(path)
-
-
-@pytest.mark.parametrize("name", ["none.tar.gz", "model.zip", "folder.tar.gz"])
-def test_other_files_are_no_model(colours, tmp_path, name):
-    (tmp_path / "model.zip").touch()
-    (tmp_path / "folder.tar.gz").mkdir()
-    with pytest.raises(LaunchError, match=f"{name}' is not a model.tar.gz"):
-        bring(colours().context, tmp_path / name)
-
-
-def test_a_model_has_5_gb_at_most(colours, tmp_path, monkeypatch):
-    one = colours()
-    one.context.dry = True
-    monkeypatch.setattr(hosting, "sha256_of", lambda path: "0" * 64)
-    path = tmp_path / "model.tar.gz"
-    path.touch()
-    os.truncate(path, 5 * 1024**3)  # a sparse file takes no room
-    assert bring(one.context, path).startswith("s3://photos/")
-    os.truncate(path, 5 * 1024**3 + 1)
-    with pytest.raises(LaunchError, match="model.tar.gz' has more than 5 GB"):
-        bring(one.context, path)
 
 
 @pytest.mark.parametrize(

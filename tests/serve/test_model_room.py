@@ -21,7 +21,7 @@ class FakePredictor:
 
     fails: BaseException | None = None
 
-    def __init__(self, folder: Path, *arguments: object, died: Any):
+    def __init__(self, folder: Path, *arguments: object, died: Any, hooks: bool):
         if FakePredictor.fails:
             raise FakePredictor.fails
         self.directory = folder

@@ -9,6 +9,7 @@ from artifact.preprocessing import PhotoError
 from serve.answering import ServingLimits
 from serve.app import MIB, create_app
 from serve.batching import EngineDead
+from serve.hooks import NO_HOOKS
 from serve.inputs import InputError
 from serve.request_state import ClientGone, Overloaded, TooManyPhotos
 
@@ -22,7 +23,7 @@ def client_of(error: Exception | None = None, fault: str | None = None, **limits
         return [{"label": "a"}]
 
     batcher = SimpleNamespace(fault=lambda: fault)
-    fake: Any = SimpleNamespace(predict=predict, batcher=batcher)
+    fake: Any = SimpleNamespace(predict=predict, batcher=batcher, hooks=NO_HOOKS)
     return create_app(fake, ServingLimits(**limits)).test_client()
 
 

@@ -8,6 +8,7 @@ from werkzeug.test import TestResponse
 
 from serve.answering import ServingLimits
 from serve.app import create_app
+from serve.hooks import NO_HOOKS
 from serve.predictor import Predictor
 from tests.support.jobs import COLOURS
 from tests.support.servers import b64, instances, photo
@@ -271,6 +272,8 @@ def test_other_paths_and_methods_say_what_there_is(client, method, path, status)
 
 def test_a_fault_of_the_server_is_a_500_without_a_traceback(caplog):
     class Broken:
+        hooks = NO_HOOKS
+
         def predict(self, *arguments):
             raise RuntimeError("secret detail")
 

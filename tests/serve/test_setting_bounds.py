@@ -118,7 +118,11 @@ def test_workers_share_the_cores_and_the_memory(workers, threads, budget):
     [("true", True), ("True", True), ("1", True), (" false ", False), ("0", False), ("", False)],
 )
 def test_flags(text, expected):
-    names = {"SAGEMAKER_BATCH": "batch_transform", "SLIPWAY_EVICT_MODELS": "evict"}
+    names = {
+        "SAGEMAKER_BATCH": "batch_transform",
+        "SLIPWAY_EVICT_MODELS": "evict",
+        "SLIPWAY_HOOKS": "hooks",
+    }
     for name, field in names.items():
         assert getattr(ServingSettings.read({name: text}), field) is expected
 

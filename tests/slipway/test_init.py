@@ -33,6 +33,7 @@ def test_the_other_files(tmp_path):
         "recipe.schema.json",
         "README.md",
         ".gitignore",
+        "code",
         "photos",
     }
     assert "/out/" in (folder / ".gitignore").read_text().splitlines()
