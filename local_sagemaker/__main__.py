@@ -21,8 +21,10 @@ It does not check roles, quotas, instance types, VPC, KMS; it does not bill. It 
 EFS and FSx, augmented manifests, instance groups, warm pools, built-in algorithms, hubs. Custom
 debugger rules are not evaluated; built-in ones are once, after the training, by `diagnose`.
 Endpoints and processes have no network isolation. There are no inference components, inference
-pipelines, shadow variants, Clarify. Asynchronous endpoints alone scale, by the backlog;
-CloudWatch's alarms are not evaluated. An update shifts all traffic at once, with rollback. When the
+pipelines, shadow variants, Clarify. An answer comes in one piece, not as a stream. Asynchronous
+endpoints alone scale, by the backlog; CloudWatch's alarms are not evaluated. Their notices by SNS
+hold no answer, and their MaxConcurrentInvocationsPerInstance counts the instances of the
+configuration. An update shifts all traffic at once, with rollback. When the
 server ends, trainings and transform jobs have Failed; tuning jobs go on and endpoints come up again
 at its next start. Processing, AutoML, Pipelines, Studio, the model registry and all other
 operations are answered with UnknownOperationException. A GPU is shared by all that runs. Times are

@@ -29,6 +29,7 @@ MOST_FAULTS = 10  # of a request, in one answer
 SHOWN = 500  # characters of a value in an answer
 LONGEST = 2**16  # characters of a text that a pattern is tried on
 
+IN_S3 = "(https|s3)://"  # with which the pattern of every place in S3 begins
 # Character classes that Java's regular expressions have, and what stands for them in Python's.
 JAVA_CLASSES = {r"\p{L}": "a-zA-Z\u00c0-\uffff", r"\p{Z}": r"\s", r"\p{N}": r"\d"}
 
@@ -222,7 +223,7 @@ def _is_accepted(shape: Shape, pattern: str, value: str) -> bool:
 
     Folders of this machine may stand in S3's place: that is this server's own rule.
     """
-    if shape.name == "S3Uri" and value.startswith(("file:///", "/")):
+    if pattern.startswith(IN_S3) and value.startswith(("file:///", "/")):
         return True
     for java, python in JAVA_CLASSES.items():
         pattern = pattern.replace(java, python)

@@ -10,9 +10,9 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 from local_sagemaker import autoscaling, models, objects
+from local_sagemaker.async_pool import AsyncPool
 from local_sagemaker.contract import ApiError, invalid
 from local_sagemaker.job_ends import REASON_LENGTH
 from local_sagemaker.platform import Platform
@@ -24,7 +24,6 @@ from runtime.errors import RunError
 log = logging.getLogger(__name__)
 KIND = "endpoint"
 WATCH_S = 0.5  # between two looks for instances that have ended
-ASYNC_AT_ONCE = 4  # calls of InvokeEndpointAsync, per endpoint
 
 
 class Fleet(threading.Thread):
@@ -49,7 +48,7 @@ class Fleet(threading.Thread):
         self.ended = False
         self.backlog = 0  # asynchronous requests that are not done
         self._scaler = autoscaling.Scaler(time.monotonic())
-        self.later = ThreadPoolExecutor(ASYNC_AT_ONCE, thread_name_prefix=f"async {self.endpoint}")
+        self.later = AsyncPool(self.endpoint)
 
     def run(self) -> None:
         while not self.ended:
@@ -80,7 +79,7 @@ class Fleet(threading.Thread):
         self.ended = True
         for variant in [*self._deploying]:
             variant.abandoned = True
-        self.later.shutdown(wait=False, cancel_futures=True)
+        self.later.close()
 
     def choose(self, target: str | None) -> tuple[str, Variant]:
         """The named variant, or one by weight. ApiError when the endpoint has no such variant."""
@@ -154,6 +153,7 @@ class Fleet(threading.Thread):
     def _take_over(self, config: Record) -> None:
         """Weights and slots of the configuration that serves now."""
         self.config = config
+        self.later.follow(config)
         self.weights = {}
         self.slots = {}
         for entry in config["ProductionVariants"]:

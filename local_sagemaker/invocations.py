@@ -1,32 +1,23 @@
-"""InvokeEndpoint and InvokeEndpointAsync: a caller's body to a container, and its answer back.
+"""InvokeEndpoint: a caller's body to a container, and its answer back.
 
 Limits and words are SageMaker's.
 """
 
 import http.client
-import logging
-import time
-import uuid
 from dataclasses import dataclass
 
-from local_sagemaker import multi_model, objects
+from local_sagemaker import multi_model
 from local_sagemaker.calls import PREFIX, ask, model_error
 from local_sagemaker.capture import capture
 from local_sagemaker.contract import ApiError, check_headers, service
 from local_sagemaker.fleet import KIND, Fleet
 from local_sagemaker.platform import Platform
-from local_sagemaker.record import Record
 from local_sagemaker.store import ACCOUNT, arn
 from local_sagemaker.variants import NotHealthy, Variant
 
-log = logging.getLogger(__name__)
-# Source: InvokeEndpoint, serverless endpoints and InvokeEndpointAsync in SageMaker's guide.
+# Source: InvokeEndpoint and serverless endpoints in SageMaker's guide.
 TIMEOUT_S = 60
 SERVERLESS_BYTES = 4 * 2**20
-ASYNC_TIMEOUT_S = 900
-ASYNC_TTL_S = 6 * 3600  # RequestTTLSeconds, where a request leaves it out
-LOOK_S = 0.2  # between two looks for an instance
-ASYNC_INLINE_BYTES = 128_000
 # Headers that go on to the container, after PREFIX.
 PASSED_ON = ("Custom-Attributes", "Target-Model", "Target-Variant", "Inference-Id")
 TIMED_OUT = (
@@ -79,13 +70,13 @@ def invoke(platform: Platform, name: str, body: bytes, headers: dict[str, str]) 
             "ThrottlingException", "Rate exceeded: MaxConcurrency of the serverless variant", 429
         )
     try:
-        answer = _call_chosen(fleet, variant_name, body, headers, _stream(platform, name))
+        answer = _call_chosen(fleet, variant_name, body, headers, stream_arn_of(platform, name))
     finally:
         if slot:
             slot.release()
     if len(answer.body) > limit:
         raise model_error(
-            500, f"Response payload size exceeded {limit} bytes.", _stream(platform, name)
+            500, f"Response payload size exceeded {limit} bytes.", stream_arn_of(platform, name)
         )
     capture(
         fleet.config,
@@ -114,96 +105,6 @@ def _call_chosen(
                 f"endpoint {fleet.endpoint} has no running container at the moment",
                 503,
             ) from error
-
-
-def invoke_async(
-    platform: Platform, name: str, body: bytes, headers: dict[str, str]
-) -> tuple[Record, dict[str, str]]:
-    """InvokeEndpointAsync: the answer's body and headers; the work is done later."""
-    check_headers("InvokeEndpointAsync", headers)
-    fleet = fleet_of(platform, name)
-    config = fleet.config.get("AsyncInferenceConfig")
-    if not config:
-        raise ApiError("ValidationError", f"Endpoint {name} does not support this inference type.")
-    source = headers.get(f"{PREFIX}inputlocation".lower())
-    if not source and not body:
-        raise ApiError(
-            "ValidationError",
-            "1 validation error detected: Value null at 'inputLocation' failed to satisfy "
-            "constraint: Member must not be null",
-        )
-    if len(body) > ASYNC_INLINE_BYTES:
-        raise ApiError("", f"HTTP content length exceeded {ASYNC_INLINE_BYTES} bytes.", 413)
-    number = str(uuid.uuid4())
-    inference_id = headers.get(f"{PREFIX}inference-id".lower()) or str(uuid.uuid4())
-    output = config["OutputConfig"]
-    name_there = headers.get(f"{PREFIX}filename".lower()) or f"{number}.out"
-    place = output.get("S3OutputPath") or f"file://{platform.answers / name}"
-    where = objects.joined(place, name_there)
-    answer = {f"{PREFIX}OutputLocation": where}
-    failure = None
-    if output.get("S3FailurePath"):
-        failure = objects.joined(output["S3FailurePath"], f"{number}-error.out")
-        answer[f"{PREFIX}FailureLocation"] = failure
-    fleet.count_backlog(1)
-    fleet.later.submit(_later, platform, fleet, source, body, _as_sync(headers), where, failure)
-    return {"InferenceId": inference_id}, answer
-
-
-def _later(
-    platform: Platform,
-    fleet: Fleet,
-    source: str | None,
-    body: bytes,
-    headers: dict[str, str],
-    where: str,
-    failure: str | None,
-) -> None:
-    timeout_s = float(headers.get(f"{PREFIX}invocationtimeoutseconds".lower(), ASYNC_TIMEOUT_S))
-    stream_arn = _stream(platform, fleet.endpoint)
-    try:
-        content = body
-        if source:
-            content = objects.read(source)
-        variant = _woken(fleet)
-        # No limit of 6 MB here: bodies and answers lie in S3.
-        answer = call(variant, content, headers, stream_arn, timeout_s)
-        objects.write(where, answer.body)
-    except Exception as error:  # no one waits for this thread: the error must be told here
-        what = source or "a body"
-        log.warning("endpoint %s: async inference of %s failed: %s", fleet.endpoint, what, error)
-        if failure:
-            _write_failure(fleet, failure, error)
-    finally:
-        fleet.count_backlog(-1)
-
-
-def _write_failure(fleet: Fleet, failure: str, error: Exception) -> None:
-    try:
-        objects.write(failure, str(error).encode())
-    except objects.ObjectError as unwritten:
-        log.warning("endpoint %s: async inference: %s", fleet.endpoint, unwritten)
-
-
-def _woken(fleet: Fleet) -> Variant:
-    """A variant with an instance: a request waits where scaling has stopped all of them.
-
-    NotHealthy where the endpoint is deleted meanwhile, or after ASYNC_TTL_S.
-    """
-    deadline = time.monotonic() + ASYNC_TTL_S
-    while time.monotonic() < deadline and not fleet.ended:
-        _, variant = fleet.choose(None)
-        if variant.instances:
-            return variant
-        time.sleep(LOOK_S)
-    raise NotHealthy("no instance came before the request's time was over")
-
-
-def _as_sync(headers: dict[str, str]) -> dict[str, str]:
-    """The asynchronous call's headers as the synchronous one has them."""
-    renamed = {f"{PREFIX}{name}".lower(): name.lower() for name in ("Content-Type", "Accept")}
-    own = {key: value for key, value in headers.items() if key not in ("content-type", "accept")}
-    return {renamed.get(key, key): value for key, value in own.items()}
 
 
 def call(
@@ -238,7 +139,7 @@ def call(
     return Answer(content, kept)
 
 
-def _stream(platform: Platform, name: str) -> str:
+def stream_arn_of(platform: Platform, name: str) -> str:
     region = (platform.store.find(KIND, name) or {}).get("Region", "us-east-1")
     # arn:PARTITION:logs:REGION:ACCOUNT, made of a name of SageMaker's own
     account = arn(region, "", "").replace(":sagemaker:", ":logs:").rsplit(":", 1)[0]

@@ -15,6 +15,7 @@ from artifact.json_text import read_json
 from local_sagemaker import (
     access,
     answer_fields,
+    async_invocations,
     autoscaling,
     contract,
     endpoints,
@@ -70,6 +71,15 @@ def create_app(platform: Platform, keys: Access) -> Flask:
             f"the header X-Amz-Target must be {TARGET}<operation>; found '{target[:100]}'",
         )
 
+    _add_runtime_routes(app, platform)
+    _add_own_routes(app, platform)
+    _add_error_handlers(app)
+    return app
+
+
+def _add_runtime_routes(app: Flask, platform: Platform) -> None:
+    """sagemaker-runtime's operations."""
+
     @app.post("/endpoints/<name>/invocations")
     def invoke(name: str) -> Response:
         answer = invocations.invoke(platform, name, request.get_data(cache=False), _headers())
@@ -78,14 +88,18 @@ def create_app(platform: Platform, keys: Access) -> Flask:
     @app.post("/endpoints/<name>/async-invocations")
     def invoke_async(name: str) -> Response:
         access.check_operation("InvokeEndpointAsync")
-        body, headers = invocations.invoke_async(
+        body, headers = async_invocations.accept(
             platform, name, request.get_data(cache=False), _headers()
         )
         return _json(body, 202, headers)
 
-    _add_own_routes(app, platform)
-    _add_error_handlers(app)
-    return app
+    @app.post("/endpoints/<name>/invocations-response-stream")
+    def invoke_with_stream(name: str) -> Response:
+        raise ApiError(
+            contract.RUNTIME_VALIDATION,
+            "local SageMaker does not do InvokeEndpointWithResponseStream; call InvokeEndpoint: "
+            "its answer comes in one piece",
+        )
 
 
 def _add_own_routes(app: Flask, platform: Platform) -> None:
@@ -139,11 +153,11 @@ def _add_error_handlers(app: Flask) -> None:
 
     @app.errorhandler(ApiError)
     def refused(error: ApiError) -> Response:
-        headers: dict[str, str] = {}
-        if error.code:
-            headers["x-amzn-ErrorType"] = error.code
-        body = {"__type": error.code, "message": error.message, **error.fields}
-        return _json(body, error.status, headers)
+        body: Record = {"message": error.message, **error.fields}
+        if not error.code:  # as for 413: clients then take the status for the code
+            return _json(body, error.status)
+        body["__type"] = error.code
+        return _json(body, error.status, {"x-amzn-ErrorType": error.code})
 
     @app.errorhandler(HTTPException)
     def http_error(error: HTTPException) -> Response:

@@ -5,7 +5,7 @@ import json
 from werkzeug.test import Client
 from werkzeug.wrappers import Request, Response
 
-from local_sagemaker import answer_fields, sdk_defaults
+from local_sagemaker import answer_fields, contract, sdk_defaults
 from local_sagemaker.identity import Identity
 
 
@@ -52,3 +52,18 @@ def test_an_answer_has_the_fields_that_a_request_left_out():
     )
     assert tuning["TrainingJobDefinition"]["OutputDataConfig"]["KmsKeyId"] == ""
     assert "TrainingJobDefinitions" not in tuning
+
+
+def test_folders_stand_for_s3_in_models_and_configurations_too():
+    container = {"Image": "i", "ModelDataUrl": "file:///models/one.tar.gz"}
+    model = {"ModelName": "m", "PrimaryContainer": container}
+    assert contract.check("CreateModel", model) == model
+    source = {"S3Uri": "file:///models/one/", "S3DataType": "S3Prefix", "CompressionType": "None"}
+    model["PrimaryContainer"] = {"Image": "i", "ModelDataSource": {"S3DataSource": source}}
+    assert contract.check("CreateModel", model) == model
+    config = {
+        "EndpointConfigName": "c",
+        "ProductionVariants": [{"VariantName": "v", "ModelName": "m"}],
+        "AsyncInferenceConfig": {"OutputConfig": {"S3OutputPath": "file:///answers"}},
+    }
+    assert contract.check("CreateEndpointConfig", config) == config

@@ -52,6 +52,13 @@ def test_what_is_larger_than_6_mb_is_refused(endpoint, runtime):
             EndpointName=endpoint, Body=bytes(6291457), ContentType="image/jpeg"
         )
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 413
+    assert caught.value.response["Error"]["Code"] == "413"
+
+
+def test_an_answer_in_pieces_is_refused_in_one_sentence(endpoint, runtime):
+    with pytest.raises(ClientError, match="call InvokeEndpoint: its answer") as caught:
+        runtime.invoke_endpoint_with_response_stream(EndpointName=endpoint, Body=b"x")
+    assert caught.value.response["Error"]["Code"] == "ValidationError"
 
 
 def test_an_endpoint_that_is_not_there(runtime, sagemaker):

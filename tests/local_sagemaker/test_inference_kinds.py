@@ -19,6 +19,7 @@ def test_async_inference(sagemaker, runtime, hosting):
     s3.put_object(Bucket=BUCKET, Key="in/blue.jpg", Body=photo("blue"))
     # No photo: its answer is a failure.
     s3.put_object(Bucket=BUCKET, Key="in/none.jpg", Body=b"none")
+    topic, told = subscribed(hosting)
     sagemaker.create_endpoint_config(
         EndpointConfigName="later",
         ProductionVariants=[variant()],
@@ -26,7 +27,9 @@ def test_async_inference(sagemaker, runtime, hosting):
             "OutputConfig": {
                 "S3OutputPath": f"s3://{BUCKET}/later",
                 "S3FailurePath": f"s3://{BUCKET}/failed",
-            }
+                "NotificationConfig": {"SuccessTopic": topic, "ErrorTopic": topic},
+            },
+            "ClientConfig": {"MaxConcurrentInvocationsPerInstance": 1},
         },
     )
     sagemaker.create_endpoint(EndpointName="later", EndpointConfigName="later")
@@ -38,8 +41,12 @@ def test_async_inference(sagemaker, runtime, hosting):
         return until(lambda: s3.get_object(Bucket=bucket, Key=key)["Body"].read())
 
     answer = runtime.invoke_endpoint_async(
-        EndpointName="later", InputLocation=f"s3://{BUCKET}/in/blue.jpg", ContentType="image/jpeg"
+        EndpointName="later",
+        InputLocation=f"s3://{BUCKET}/in/blue.jpg",
+        ContentType="image/jpeg",
+        S3OutputPathExtension="of/blue",
     )
+    assert answer["OutputLocation"].startswith(f"s3://{BUCKET}/later/of/blue/")
     assert json.loads(content(answer["OutputLocation"]))["predictions"][0]["label"] == "blue"
     answer = runtime.invoke_endpoint_async(
         EndpointName="later", InputLocation=f"s3://{BUCKET}/in/none.jpg", ContentType="image/jpeg"
@@ -49,6 +56,10 @@ def test_async_inference(sagemaker, runtime, hosting):
         EndpointName="later", InputLocation=f"s3://{BUCKET}/in/gone.jpg", ContentType="image/jpeg"
     )
     assert b"in/gone.jpg" in content(answer["FailureLocation"])
+    # One call at a time, so that their notices are in order.
+    notices = until(told)
+    assert [notice["invocationStatus"] for notice in notices] == ["Completed", "Failed", "Failed"]
+    assert notices[2]["inferenceId"] == answer["InferenceId"]
     with pytest.raises(ClientError, match="does not support this inference type"):
         runtime.invoke_endpoint(EndpointName="later", Body=photo(), ContentType="image/jpeg")
     sagemaker.delete_endpoint(EndpointName="later")
@@ -60,6 +71,23 @@ def test_async_inference(sagemaker, runtime, hosting):
     )
     with pytest.raises(ClientError, match="Could not find endpoint"):
         sagemaker.describe_endpoint(EndpointName="later")
+
+
+def subscribed(hosting):
+    """A topic, and a function for its messages: none until there are three."""
+    sns, sqs = hosting.client("sns"), hosting.client("sqs")
+    topic = sns.create_topic(Name="notices")["TopicArn"]
+    queue = sqs.create_queue(QueueName="notices")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn["QueueArn"])
+    found = []
+
+    def told() -> list[dict] | None:
+        for message in sqs.receive_message(QueueUrl=queue).get("Messages", []):
+            found.append(json.loads(json.loads(message["Body"])["Message"]))
+        return found if len(found) == 3 else None
+
+    return topic, told
 
 
 def test_a_multi_model_endpoint(sagemaker, runtime, hosting):
