@@ -113,6 +113,12 @@ VARIABLES: dict[str, dict[str, Variable]] = {
         ),
         "SLIPWAY_GIT_COMMIT": Variable("commit that model.json names; our images set it"),
     },
+    "Searching": {
+        "SLIPWAY_STORAGE": Variable(
+            "database on which several machines share a search, in place of `tune --storage`",
+            "a file in `--out`",
+        ),
+    },
     "Commands on AWS": {
         "SLIPWAY_IMAGES": Variable(
             "file of image URIs, in place of the recipe's `sagemaker: images:`; "

@@ -79,7 +79,7 @@ class Trainings:
             hyperparameters,
             {name: {} for name in channels},
             host=host,
-            hosts=hosts,
+            groups=(opt_ml.InstanceGroup(hosts=hosts),),
             interface=self.target.interface,
             more=more,
         )

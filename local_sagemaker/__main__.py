@@ -18,7 +18,7 @@ the folder of start or a --root.
 POST /local/training-jobs/NAME/interrupt takes a spot job's instances back.
 
 It does not check roles, quotas, instance types, VPC, KMS; it does not bill. It has no Pipe mode,
-EFS and FSx, augmented manifests, instance groups, warm pools, built-in algorithms, hubs. Custom
+EFS and FSx, augmented manifests, warm pools, built-in algorithms, hubs. Custom
 debugger rules are not evaluated; built-in ones are once, after the training, by `diagnose`.
 Endpoints and processes have no network isolation. There are no inference components, inference
 pipelines, shadow variants, Clarify. An answer comes in one piece, not as a stream. Asynchronous

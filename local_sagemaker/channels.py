@@ -5,11 +5,14 @@ It also checks a request for what this server cannot do.
 
 import gzip
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from local_sagemaker import objects
 from local_sagemaker.contract import invalid
+from local_sagemaker.instance_groups import hosts_of
 from local_sagemaker.record import Record
+from runtime.opt_ml import HOST, InstanceGroup
 
 DEFAULT_MODE = "File"
 
@@ -24,10 +27,7 @@ def check(channels: list[Record], mode: str) -> None:
             raise invalid(f"'{channel['ChannelName']}' is not the name of a channel")
         source = channel["DataSource"]
         if "S3DataSource" not in source:
-            raise invalid(
-                f"local SageMaker: channel '{channel['ChannelName']}' has no S3DataSource; "
-                "nothing else is done here",
-            )
+            raise invalid(_no_s3(channel["ChannelName"], source))
         if channel.get("InputMode", mode) == "Pipe":
             raise invalid(
                 f"local SageMaker: channel '{channel['ChannelName']}' is of mode Pipe, "
@@ -38,6 +38,18 @@ def check(channels: list[Record], mode: str) -> None:
                 f"local SageMaker: S3DataType {source['S3DataSource']['S3DataType']} "
                 "is not done here; use S3Prefix or ManifestFile",
             )
+
+
+def _no_s3(name: str, source: Record) -> str:
+    """Why a channel that is not in S3 cannot be had here."""
+    system = source.get("FileSystemDataSource")
+    if not system:
+        return f"local SageMaker: channel '{name}' has no S3DataSource; nothing else is done here"
+    kind = {"FSxLustre": "FSx for Lustre"}.get(system["FileSystemType"], system["FileSystemType"])
+    return (
+        f"local SageMaker: channel '{name}' lies on {kind} ({system['FileSystemId']}), which only "
+        "hosts in its VPC can mount; copy its photos to S3, and name them in an S3DataSource"
+    )
 
 
 def configuration(channels: list[Record]) -> dict[str, dict[str, str]]:
@@ -56,12 +68,20 @@ def configuration(channels: list[Record]) -> dict[str, dict[str, str]]:
     return found
 
 
-def fill(channels: list[Record], data: Path, rank: int, hosts: int) -> None:
-    """Each channel's files below data/<channel>, for the host of this rank.
+def fill(
+    channels: list[Record],
+    data: Path,
+    host: str = HOST,
+    groups: Sequence[InstanceGroup] = (InstanceGroup(),),
+) -> None:
+    """Each channel's files below data/<channel>, for a host. ObjectError when there is nothing.
 
-    ObjectError when there is nothing.
+    A channel that is for instance groups goes to their hosts alone.
     """
     for channel in channels:
+        hosts = hosts_of(channel, groups)
+        if host not in hosts:
+            continue
         source = channel["DataSource"]["S3DataSource"]
         found = _listed(source)
         if not found:
@@ -71,7 +91,8 @@ def fill(channels: list[Record], data: Path, rank: int, hosts: int) -> None:
                 "objects exist under that S3 prefix."
             )
         if source.get("S3DataDistributionType") == "ShardedByS3Key":
-            found = found[rank::hosts]  # sorted keys: no two hosts get the same object
+            # sorted keys: no two hosts get the same object
+            found = found[hosts.index(host) :: len(hosts)]
         folder = data / channel["ChannelName"]
         folder.mkdir(parents=True, exist_ok=True)
         for uri, name in found:

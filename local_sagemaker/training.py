@@ -2,7 +2,7 @@
 
 import time
 
-from local_sagemaker import channels, metrics, rules, tags
+from local_sagemaker import channels, instance_groups, metrics, rules, tags
 from local_sagemaker.contract import IN_USE, NOT_FOUND, ApiError, invalid
 from local_sagemaker.job_ends import SERVER_ENDED
 from local_sagemaker.platform import Platform
@@ -12,7 +12,6 @@ from local_sagemaker.training_run import DEFAULT_RUNTIME_S, KIND, SPOT, STOP, Tr
 from runtime.engine_facts import PROCESS
 
 ENDED = ("Completed", "Failed", "Stopped")
-MOST_HOSTS = 9  # a limit of this server: all hosts share one machine
 RULE_LEFT = "InternalServerError: the local server ended before the rule was judged"
 UNSUPPORTED = ("ServerlessJobConfig", "MlflowConfig", "ModelPackageConfig")
 
@@ -76,7 +75,7 @@ def check(platform: Platform, request: Record) -> None:
             "You must specify AlgorithmSpecification.TrainingImage; "
             "local SageMaker has no built-in algorithms"
         )
-    _check_resources(request.get("ResourceConfig", {}))
+    instance_groups.check(request.get("ResourceConfig", {}), request.get("InputDataConfig", []))
     _check_times(request)
     channels.check(request.get("InputDataConfig", []), algorithm.get("TrainingInputMode", "File"))
     metrics.check(algorithm.get("MetricDefinitions", []))
@@ -102,29 +101,6 @@ def _check_script(platform: Platform, hyperparameters: dict[str, str]) -> None:
         raise invalid(
             "local SageMaker: a script of your own (sagemaker_program) runs in the training image, "
             "and this server runs no images; start it with --engine docker or podman"
-        )
-
-
-def _check_resources(resources: Record) -> None:
-    if resources.get("InstanceGroups"):
-        raise invalid(
-            "local SageMaker: InstanceGroups are not done here; use InstanceType and InstanceCount"
-        )
-    if not resources.get("InstanceType"):
-        raise invalid(
-            "1 validation error detected: Value null at 'resourceConfig.instanceType' failed to "
-            "satisfy constraint: Member must not be null"
-        )
-    count = resources.get("InstanceCount", 1)
-    if count < 1:
-        raise invalid(
-            f"1 validation error detected: Value '{count}' at 'resourceConfig.instanceCount' "
-            "failed to satisfy constraint: Member must have value greater than or equal to 1"
-        )
-    if count > MOST_HOSTS:
-        raise invalid(
-            f"local SageMaker: at most {MOST_HOSTS} hosts fit on this machine; "
-            f"found InstanceCount {count}"
         )
 
 

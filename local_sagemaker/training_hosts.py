@@ -7,6 +7,7 @@ from pathlib import Path
 
 from local_sagemaker import channels, objects
 from local_sagemaker.checkpoints import Checkpoints
+from local_sagemaker.instance_groups import groups_of, host_count, hosts_of
 from local_sagemaker.logs import Stream
 from local_sagemaker.platform import Platform
 from local_sagemaker.record import Record
@@ -40,8 +41,9 @@ class TrainingHosts:
         self._platform = platform
         self._job = job
         self._folder = folder
-        self.count: int = job["ResourceConfig"].get("InstanceCount", 1)
+        self.count = host_count(job["ResourceConfig"])
         self.names = self._engine.hosts(self.count)
+        self._groups = groups_of(job["ResourceConfig"], self.names)
         self._instances: list[Instance] = []
         self._checkpoints: list[Checkpoints] = []
         self._streams: list[Stream] = []
@@ -71,29 +73,32 @@ class TrainingHosts:
 
     def lay_out(self) -> None:
         """Empty trees with their configuration. RunError when the training image is not there."""
-        inputs = channels.configuration(self._job.get("InputDataConfig", []))
         for host in self.names:
+            given = self._channels_of(host)
             opt_ml.make_folders(self.root(host))
             opt_ml.configure(
                 self.root(host),
                 self._job.get("HyperParameters", {}),
-                inputs,
+                channels.configuration(given),
                 host,
-                tuple(self.names),
-                self._job["ResourceConfig"].get("InstanceType", "local"),
+                self._groups,
                 self._engine.interface,
-                self._more_configuration(),
+                self._more_configuration(given),
             )
         self._engine.find_image(self._job["AlgorithmSpecification"]["TrainingImage"], "train")
 
-    def _more_configuration(self) -> dict[str, Record]:
+    def _channels_of(self, host: str) -> list[Record]:
+        """The channels that a host gets."""
+        given = self._job.get("InputDataConfig", [])
+        return [channel for channel in given if host in hosts_of(channel, self._groups)]
+
+    def _more_configuration(self, given: list[Record]) -> dict[str, Record]:
         more: dict[str, Record] = {}
         for file, part in CONFIG_PARTS.items():
             if self._job.get(part):
                 more[file] = self._job[part]
         if "debughookconfig" in more:
             more["debughookconfig"] = {**DEBUG_HOOK_DEFAULTS, **more["debughookconfig"]}
-        given = self._job.get("InputDataConfig", [])
         more["init-config"] = {
             "inputMode": self._job["AlgorithmSpecification"].get("TrainingInputMode", "File"),
             "channels": sorted(channel["ChannelName"] for channel in given),
@@ -105,9 +110,8 @@ class TrainingHosts:
         self._checkpoints = []
         config = self._job.get("CheckpointConfig")
         given = self._job.get("InputDataConfig", [])
-        # The rank decides which objects of a channel ShardedByS3Key a host gets.
-        for rank, host in enumerate(self.names):
-            channels.fill(given, self.root(host) / "input" / "data", rank, self.count)
+        for host in self.names:
+            channels.fill(given, self.root(host) / "input" / "data", host, self._groups)
             if config:
                 local = config.get("LocalPath", "/opt/ml/checkpoints")
                 synced = Checkpoints(self.root(host), part_of(local), config["S3Uri"])

@@ -8,7 +8,8 @@ import os
 import shutil
 import stat
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from recipes.values import texts_of
@@ -22,6 +23,15 @@ CHANNEL_DEFAULTS = {
     "S3DistributionType": "FullyReplicated",
     "RecordWrapperType": "None",
 }
+
+
+@dataclass(frozen=True)
+class InstanceGroup:
+    """Some of a job's hosts, all of one type."""
+
+    name: str = INSTANCE_GROUP
+    instance_type: str = "local"
+    hosts: tuple[str, ...] = (HOST,)
 
 
 def lay_out(
@@ -60,8 +70,7 @@ def configure(
     hyperparameters: Mapping[str, object],
     channels: Mapping[str, Mapping[str, str]],
     host: str = HOST,
-    hosts: tuple[str, ...] = (HOST,),
-    instance_type: str = "local",
+    groups: tuple[InstanceGroup, ...] = (InstanceGroup(),),
     interface: str = "eth0",
     more: Mapping[str, Mapping[str, object]] | None = None,
 ) -> None:
@@ -73,27 +82,31 @@ def configure(
     _write(root, "hyperparameters", texts_of(hyperparameters))
     inputs = {name: {**CHANNEL_DEFAULTS, **given} for name, given in channels.items()}
     _write(root, "inputdataconfig", inputs)
-    _write(root, "resourceconfig", resources(host, hosts, instance_type, interface))
+    _write(root, "resourceconfig", resources(host, groups, interface))
     for name, values in (more or {}).items():
         _write(root, name, values)
 
 
 def resources(
-    host: str, hosts: tuple[str, ...], instance_type: str, interface: str
+    host: str, groups: Sequence[InstanceGroup], interface: str = "eth0"
 ) -> dict[str, object]:
     """The content of resourceconfig.json."""
-    group = {
-        "instance_group_name": INSTANCE_GROUP,
-        "instance_type": instance_type,
-        "hosts": list(hosts),
-    }
+    (own,) = [group for group in groups if host in group.hosts]
+    listed = []
+    for group in groups:
+        entry = {
+            "instance_group_name": group.name,
+            "instance_type": group.instance_type,
+            "hosts": list(group.hosts),
+        }
+        listed.append(entry)
     return {
         "current_host": host,
-        "hosts": list(hosts),
+        "hosts": sorted(name for group in groups for name in group.hosts),
         "network_interface_name": interface,
-        "current_instance_type": instance_type,
-        "current_group_name": INSTANCE_GROUP,
-        "instance_groups": [group],
+        "current_instance_type": own.instance_type,
+        "current_group_name": own.name,
+        "instance_groups": listed,
     }
 
 

@@ -2,12 +2,14 @@
 
 import logging
 import time
+from functools import partial
 
 from artifact.model import Description
 from recipes.hyperparameters import Hyperparameters
 from train.data.channels import Channels, read_channels
 from train.data.first_look import look_at_held_out
 from train.distributed.context import ALONE, DistributedContext
+from train.distributed.once_per_host import once_per_host
 from train.job import Job, JobError
 from train.learning.fit import Fit, fit
 from train.learning.incremental import read_model_channel
@@ -45,7 +47,7 @@ def run(
     description = None
     with open_profile(job, hp, context) as profile:
         hp, earlier = read_model_channel(job, hp)
-        channels = read_channels(job.channels, hp.split, hp.seed, {hp.weights}, hp.multi_label)
+        channels = once_per_host(context, partial(_listed, job, hp))
         _log_photos(channels, hp)
         _check_shards(channels, hp, context)
         plan, source = make_plan(job, hp, channels, context, earlier, networks, profile, export)
@@ -63,6 +65,10 @@ def run(
     if (hook or isinstance(profile, Profile)) and context.is_main_process and not stop():
         print_findings(job)
     return description
+
+
+def _listed(job: Job, hp: Hyperparameters) -> Channels:
+    return read_channels(job.channels, hp.split, hp.seed, {hp.weights}, hp.multi_label)
 
 
 def _learn(plan: Fit, measured: Channels | None, learning: Stop, stop: Stop) -> None:

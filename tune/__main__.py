@@ -48,7 +48,9 @@ def search(options: argparse.Namespace) -> int:
     from tune.checks import check_chain, check_photos, count_workers, prepared_channels
     from tune.own_values import own_values
     from tune.show import show
+    from tune.storage_url import given_or_hidden
 
+    options.storage = given_or_hidden(options.storage)
     recipe = read_recipe(options.recipe, dict(options.set))
     settings = _settings(options, recipe)
     check_chain(settings)

@@ -92,8 +92,9 @@ def _add_what_lies_outside(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--storage",
         metavar="URL",
-        help="a database on which several machines share the search, such as postgresql://… "
-        "(default: a file in --out)",
+        help="a database on which several machines share the search, such as "
+        "postgresql+psycopg://host/name; its password belongs in ~/.pgpass or PGPASSWORD "
+        "(default: SLIPWAY_STORAGE, else a file in --out)",
     )
     parser.add_argument(
         "--parents",

@@ -10,21 +10,19 @@ import os
 import threading
 import time
 import warnings
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import optuna
-from optuna.storages import (
-    BaseStorage,
-    JournalStorage,
-    RDBStorage,
-    RetryHeartbeatStaleTrialCallback,
-)
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._file import BaseJournalFileLock  # optuna exports no public name
 
 from tune.errors import SearchError
+from tune.storage_url import shown, without_secrets
+from tune.trial_states import requeue_silent
 
 STUDY_FILE = "study.log"
 LOCK_S = 60.0  # an event is written in milliseconds: by then its writer has stopped
@@ -32,6 +30,7 @@ LOCK_LOOK_S = 0.002  # from one try to take the lock to the next
 HEARTBEAT_S = 30  # of trials on a database
 GRACE_S = 120  # a machine that is silent for longer is gone
 TRIES = 3  # to open a database
+CONNECT_S = 10  # until a PostgreSQL server must answer
 ERROR_LENGTH = 200  # characters of a library's own error
 
 
@@ -78,6 +77,10 @@ def _taken(handle: int) -> bool:
 
 class StudyGone(SearchError):
     """The file of a running search was taken away, or another one put in its place."""
+
+
+class StorageGone(SearchError):
+    """The database of a running search answers no more."""
 
 
 class StudyFile(JournalFileBackend):
@@ -141,27 +144,68 @@ def _open_database(url: str) -> RDBStorage:
     warnings.filterwarnings(
         "ignore", "Heartbeat of storage is supposed to be used with", UserWarning
     )
-    waiting: dict[str, object] = {}
-    if url.startswith("sqlite"):  # its writers lock the whole file; seconds to wait for it
-        waiting["connect_args"] = {"timeout": 60}
     tries = 0
     while True:
         tries += 1
         try:
             return RDBStorage(
                 url,
-                engine_kwargs=waiting,
+                engine_kwargs=_connections(url),
                 heartbeat_interval=HEARTBEAT_S,
                 grace_period=GRACE_S,
-                heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(),
+                heartbeat_stale_trial_callback=requeue_silent,
             )
+        except ImportError as error:
+            raise SearchError(_without_driver(url)) from error
         # SQLAlchemy's and the drivers' own; Optuna's RuntimeError for tables of another version
         except Exception as error:
             if tries == TRIES:
                 raise SearchError(
-                    f"the storage '{_without_password(url)}' cannot be used ({_line(error)})"
+                    f"the storage '{shown(url)}' cannot be used ({_cause(error, url)})"
                 ) from error
             time.sleep(0.5)  # another machine may be making the same tables
+
+
+def _connections(url: str) -> dict[str, Any]:
+    """How SQLAlchemy connects."""
+    if url.startswith("sqlite"):  # its writers lock the whole file; seconds to wait for it
+        return {"connect_args": {"timeout": 60}}
+    # A connection is tried before it is used: the server may have started again meanwhile.
+    options: dict[str, Any] = {"pool_pre_ping": True}
+    if url.startswith("postgres"):
+        options["connect_args"] = {"connect_timeout": CONNECT_S}
+    return options
+
+
+def _without_driver(url: str) -> str:
+    scheme = url.partition("://")[0]
+    advice = "install its driver for SQLAlchemy beside Optuna"
+    if scheme.startswith("postgres"):
+        advice = "install it: pip install 'psycopg[binary]'"
+    return f"the storage '{shown(url)}' needs a driver that is not installed here; {advice}"
+
+
+@contextmanager
+def answering(url: str | None) -> Iterator[None]:
+    """Inside, a database that answers no more is a SearchError. url: None for a file."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (optuna.exceptions.StorageInternalError, SQLAlchemyError) as error:
+        if url is None:
+            raise
+        cause = error.__cause__ or error
+        raise StorageGone(
+            f"the storage '{shown(url)}' answers no more ({_cause(cause, url)}); "
+            "the same command goes on where this one stopped"
+        ) from error
+
+
+def _cause(error: BaseException, url: str) -> str:
+    """A driver's error in one line, without SQLAlchemy's statement, its link and any secret."""
+    words = str(error).partition("(Background on")[0].partition("[SQL:")[0]
+    return _line(without_secrets(words, url))
 
 
 def repair(out: Path) -> None:
@@ -202,15 +246,6 @@ def _foreign(path: Path, error: Exception) -> SearchError:
     )
 
 
-def _line(error: Exception) -> str:
+def _line(words: object) -> str:
     """An error's text in one line, and not too long."""
-    words = str(error).split()
-    return " ".join(words)[:ERROR_LENGTH]
-
-
-def _without_password(url: str) -> str:
-    head, at, tail = url.rpartition("@")
-    if not at:
-        return tail
-    scheme = head.partition("://")[0]
-    return f"{scheme}://…@{tail}"
+    return " ".join(str(words).split())[:ERROR_LENGTH]

@@ -11,7 +11,6 @@ from datetime import datetime
 
 import optuna
 import psutil
-from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from recipes.tuning import Tuning
@@ -138,11 +137,20 @@ def claim(trial: optuna.Trial, tuning: Tuning) -> bool:
     if len(before) >= tuning.budgets.jobs:
         void(trial)
         return False
+    # First: only a trial that has beaten once can fall silent.
+    beat(trial)
     if NAME not in trial.user_attrs:
         number = trial.number + 1 - study.user_attrs[IMPORTED]
         trial.set_user_attr(NAME, f"{tuning.name}-{number:03d}")
     trial.set_user_attr(OWNER, list(process_here()))
     return True
+
+
+def beat(trial: optuna.Trial) -> None:
+    """Let a database know that this machine works on the trial. A file needs no heartbeat."""
+    record = getattr(trial.study._storage, "record_heartbeat", None)
+    if record:
+        record(trial._trial_id)
 
 
 def void(trial: optuna.Trial) -> None:
@@ -176,7 +184,7 @@ def requeue_orphans(study: optuna.Study, no_owner_s: float = NO_OWNER_S) -> list
     A trial that took its process with it MOST_LOST times has failed. For other machines' trials, a
     database's heartbeat decides.
     """
-    if isinstance(study._storage, RDBStorage):
+    if hasattr(study._storage, "record_heartbeat"):  # Optuna wraps a database's storage
         optuna.storages.fail_stale_trials(study)
     lost = []
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
@@ -194,6 +202,21 @@ def _is_orphan(trial: FrozenTrial, no_owner_s: float) -> bool:
         return True
     waited = datetime.now() - started
     return waited.total_seconds() >= no_owner_s
+
+
+def requeue_silent(study: optuna.Study, trial: FrozenTrial) -> None:
+    """Queue a trial again whose machine has fallen silent. Optuna has ended it.
+
+    The new one has no owner: it is this one's, until it is taken.
+    """
+    attributes = trial.user_attrs
+    params = trial.system_attrs.get(QUEUED, {}) | trial.params
+    if REASON in attributes or not params:
+        return
+    kept = {LOST: attributes.get(LOST, 0)}
+    if NAME in attributes:
+        kept[NAME] = attributes[NAME]
+    study.enqueue_trial(params, user_attrs=kept)
 
 
 def give_up(study: optuna.Study, trial: FrozenTrial, blame: bool = True) -> bool:

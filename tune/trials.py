@@ -10,6 +10,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from tune.results import best_value
 from tune.search import choose
 from tune.storage import HEARTBEAT_S
 from tune.trial_runners import Engine, Failed
-from tune.trial_states import ENDED, REASON, REASON_LENGTH, TEXTS, UNMATCHED, give_up
+from tune.trial_states import ENDED, REASON, REASON_LENGTH, TEXTS, UNMATCHED, beat, give_up
 
 LOG_FILE = "output.log"
 WATCH_S = 1.0  # from one look at whether the tuning job has ended to the next
@@ -78,17 +79,21 @@ class Running:
 
     def watch(self) -> None:
         """Until the training is over: beat for a database, and stop when the tuning job ends."""
-        study = self.trial.study
-        heartbeat = getattr(study._storage, "record_heartbeat", None)  # a file has none
         beaten = 0.0
         while not self.over.wait(WATCH_S):
-            if heartbeat and time.monotonic() - beaten > HEARTBEAT_S / 3:
-                beaten = time.monotonic()
-                heartbeat(self.trial._trial_id)
-            marks = study._storage.get_study_user_attrs(study._study_id)
-            ended = marks.get(ENDED)
-            if ended:
-                self.stop(f"stopped as its tuning job ended: {ended}")
+            # A database that is away for a while must not end the heartbeat for good.
+            with suppress(optuna.exceptions.StorageInternalError):
+                if time.monotonic() - beaten > HEARTBEAT_S / 3:
+                    beat(self.trial)
+                    beaten = time.monotonic()
+                self._stop_with_its_job()
+
+    def _stop_with_its_job(self) -> None:
+        study = self.trial.study
+        marks = study._storage.get_study_user_attrs(study._study_id)
+        ended = marks.get(ENDED)
+        if ended:
+            self.stop(f"stopped as its tuning job ended: {ended}")
 
 
 def run_trial(

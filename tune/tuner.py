@@ -22,7 +22,7 @@ from tune.own_values import first_values
 from tune.ranking import counted_trials
 from tune.results import ResultsError, Trial, TuningJob, read_results, write_results
 from tune.search_settings import RESULTS_FILE, SearchSettings
-from tune.storage import STUDY_FILE, StudyGone, open_storage, repair
+from tune.storage import STUDY_FILE, StorageGone, StudyGone, answering, open_storage, repair
 from tune.study import make_study
 from tune.table import progress
 from tune.trial_states import (
@@ -77,8 +77,9 @@ class Tuner:
             try:
                 for worker in self._workers:
                     worker.start()
-                for tuning in self.recipe.tuning:
-                    self._search(tuning, interruption)
+                with answering(self.settings.storage):
+                    for tuning in self.recipe.tuning:
+                        self._search(tuning, interruption)
             finally:
                 self.leave()
 
@@ -92,9 +93,10 @@ class Tuner:
         if self._current:
             study, tuning = self._current
             try:
-                requeue_orphans(study, self._no_owner_s)
-                self._write(form(study, tuning, "Stopped"))
-            except StudyGone:  # what was last written says how far it came
+                with answering(self.settings.storage):
+                    requeue_orphans(study, self._no_owner_s)
+                    self._write(form(study, tuning, "Stopped"))
+            except (StudyGone, StorageGone):  # what was last written says how far it came
                 self._write_stopped(tuning.name)
 
     def _write_stopped(self, name: str) -> None:

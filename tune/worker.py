@@ -12,11 +12,13 @@ from pathlib import Path
 
 import optuna
 
+from artifact.names import printable
 from recipes.tuning import Tuning
 from tune.configurations import give_another_if_repeated, without_repetition
+from tune.errors import SearchError
 from tune.search import steer
 from tune.search_settings import SearchSettings, read_settings
-from tune.storage import FileLock, open_storage
+from tune.storage import FileLock, answering, open_storage
 from tune.study import load_study
 from tune.trial_runners import Engine, make_engine
 from tune.trial_states import ENDED, NAME, all_ended, claim, counted, open_mark, verdict
@@ -24,6 +26,7 @@ from tune.trials import run_trial
 
 IDLE_S = 0.2
 ARGUMENTS = 3
+FAILED = 1
 USAGE = 2
 DRAW_LOCK = "draw.lock"  # in the output folder
 
@@ -122,9 +125,14 @@ def main(arguments: list[str]) -> int:
     out, number, parent = arguments
     storage = sys.stdin.read() or None
     settings = read_settings(Path(out), storage)
-    worker = Worker(settings, int(number), open_mark(int(parent)))
-    signal.signal(signal.SIGTERM, worker.leave)
-    worker.work()
+    try:
+        worker = Worker(settings, int(number), open_mark(int(parent)))
+        signal.signal(signal.SIGTERM, worker.leave)
+        with answering(storage):
+            worker.work()
+    except SearchError as error:  # the tuner quotes the last line
+        print(f"worker: failed: {printable(str(error))}", file=sys.stderr)
+        return FAILED
     return 0
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from artifact.model import read_description
 from runtime.docker import THREADS
-from runtime.opt_ml import lay_out, resources
+from runtime.opt_ml import InstanceGroup, lay_out, resources
 from tests.support.jobs import SMALL, draw_channel
 from tests.support.processes import history, read_until
 
@@ -72,7 +72,7 @@ def job_trees(
     for name in names:
         lay_out(root / name, {**SMALL, **hyperparameters}, channels)
         config = root / name / "input/config/resourceconfig.json"
-        config.write_text(json.dumps(resources(name, names, "local", "eth0")))
+        config.write_text(json.dumps(resources(name, [InstanceGroup(hosts=names)])))
     return [root / name for name in names]
 
 

@@ -1,5 +1,6 @@
 """What several processes and machines share: studies, cores, GPUs, reasons, no passwords."""
 
+import sqlite3
 import subprocess
 
 import optuna
@@ -56,6 +57,26 @@ def test_two_machines_share_a_database(tmp_path, data):
     assert a == b
     assert [trial.status for trial in a[0].trials] == ["Completed"] * 4
     assert not (tmp_path / "a" / "out" / STUDY_FILE).exists()
+
+
+def test_a_machine_that_falls_silent_leaves_its_trial_to_the_others(tmp_path, data):
+    """Killed at any moment after it took the trial, before its first heartbeat was due, too."""
+    tuning = settings(tmp_path, data, {"budgets": {"jobs": 1}}).recipe().tuning[0]
+    study = make_study(open_storage(tmp_path, f"sqlite:///{tmp_path}/shared.db"), tuning, ())
+    trial = begin(study, tuning, ["another machine", 1, 1.0])
+    assert requeue_orphans(study) == []
+    with sqlite3.connect(tmp_path / "shared.db") as database:
+        changed = database.execute("UPDATE trial_heartbeats SET heartbeat = '2000-01-01 00:00:00'")
+        assert changed.rowcount == 1
+    requeue_orphans(study)
+    requeue_orphans(study)
+    ended, waiting = study.get_trials()
+    assert (ended.state.name, waiting.state.name) == ("FAIL", "WAITING")
+    assert counted(study) == []
+    assert "owner" not in waiting.user_attrs
+    again = begin(study, tuning)
+    assert again.params == trial.params
+    assert [found.name for found in form(study, tuning, "").trials] == ["job-0-001"]
 
 
 def test_workers_never_exceed_the_cores_or_gpus(tmp_path, data, capsys, monkeypatch):

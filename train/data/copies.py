@@ -35,8 +35,7 @@ def merge_copies(
 
 def _first_of_equal(files: PhotoIndex, progress: Progress) -> NDArray[np.int64]:
     """For each file the row of the first one with the same content, int64 [N]."""
-    sizes = np.frombuffer(files.sizes, np.int64)
-    _, same_size, counts = np.unique(sizes, return_inverse=True, return_counts=True)
+    _, same_size, counts = np.unique(files.sizes, return_inverse=True, return_counts=True)
     rows = np.flatnonzero(counts[same_size] > 1)
     first = np.arange(len(files))
     if not len(rows):

@@ -9,7 +9,7 @@ import operator
 import os
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import overload
 
@@ -26,22 +26,21 @@ MISSING = -1  # fills up the Labels of a photo that has fewer than others
 AT_ONCE = 4096  # files hashed, or names joined, at a time
 
 
-def _numbers() -> "array[int]":
-    return array("q")  # int64
-
-
-@dataclass
+@dataclass(frozen=True)
 class PhotoIndex:
-    """The photos of a folder, class by class, and in the order of their paths within a class."""
+    """The photos of a folder, class by class, and in the order of their paths within a class.
+
+    names: relative to the folder, joined, uint8. ends: where each name ends in it. sizes: bytes.
+    changed: st_ctime in ns, not st_mtime: no program can set it. All int64 [N]. classes: class name
+    to number of photos, in order; a folder without photos is not a class.
+    """
 
     folder: Path
-    names: bytearray = field(default_factory=bytearray)  # relative to the folder, joined
-    ends: "array[int]" = field(default_factory=_numbers)  # where each name ends in `names`
-    sizes: "array[int]" = field(default_factory=_numbers)  # bytes
-    # st_ctime in ns, not st_mtime: no program can set it
-    changed: "array[int]" = field(default_factory=_numbers)
-    # class name to number of photos, in order; a folder without photos is not a class
-    classes: dict[str, int] = field(default_factory=dict)
+    names: NDArray[np.uint8]
+    ends: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    changed: NDArray[np.int64]
+    classes: dict[str, int]
 
     def __len__(self) -> int:
         return len(self.ends)
@@ -49,13 +48,24 @@ class PhotoIndex:
     def name(self, row: int) -> bytes:
         """The name of one photo, relative to the folder."""
         start = self.ends[row - 1] if row else 0
-        return bytes(self.names[start : self.ends[row]])
+        return self.names[start : self.ends[row]].tobytes()
 
     def class_indices(self, classes: Sequence[str]) -> NDArray[np.int32]:
         """The class of each photo, as an index into `classes`: int32 [N]."""
         index_of = {name: index for index, name in enumerate(classes)}
         indices = np.array([index_of[name] for name in self.classes], np.int32)
         return np.repeat(indices, list(self.classes.values()))
+
+
+class _Listing:
+    """An index under way."""
+
+    def __init__(self) -> None:
+        self.names = bytearray()
+        self.ends = _numbers()
+        self.sizes = _numbers()
+        self.changed = _numbers()
+        self.classes: dict[str, int] = {}
 
     def add_class(
         self, name: str, names: list[str], sizes: "array[int]", changed: "array[int]"
@@ -72,6 +82,21 @@ class PhotoIndex:
         self.sizes.extend(sizes[index] for index in order)
         self.changed.extend(changed[index] for index in order)
         self.classes[name] = len(names)
+
+    def index(self, folder: Path) -> PhotoIndex:
+        """What was listed, in the same memory."""
+        return PhotoIndex(
+            folder,
+            np.frombuffer(self.names, np.uint8),
+            np.frombuffer(self.ends, np.int64),
+            np.frombuffer(self.sizes, np.int64),
+            np.frombuffer(self.changed, np.int64),
+            self.classes,
+        )
+
+
+def _numbers() -> "array[int]":
+    return array("q")  # int64
 
 
 class PhotoPaths(Sequence[Path]):
@@ -109,10 +134,10 @@ class PhotoPaths(Sequence[Path]):
     def fingerprint(self) -> str:
         """SHA-256 of the folder and of all names, sizes and change times; reads no file."""
         digest = hashlib.sha256(os.fsencode(os.path.realpath(self.files.folder)) + b"\0")
-        digest.update(self.files.names)
-        digest.update(self.files.ends)
-        digest.update(self.files.sizes)
-        digest.update(self.files.changed)
+        digest.update(self.files.names.data)
+        digest.update(self.files.ends.data)
+        digest.update(self.files.sizes.data)
+        digest.update(self.files.changed.data)
         digest.update(np.ascontiguousarray(self.rows).data)
         return digest.hexdigest()
 
@@ -168,12 +193,12 @@ def index_photos(folder: Path, progress: Progress, passed: PassedBy) -> PhotoInd
 
     OSError when a folder cannot be read, LayoutError for a class that lost all its photos.
     """
-    index = PhotoIndex(folder)
+    listing = _Listing()
     for listed in class_listing(folder, folder, passed):
         names, sizes, changed = _collect(listed.photos, progress)
         if names:
-            index.add_class(listed.name, names, sizes, changed)
-    return index
+            listing.add_class(listed.name, names, sizes, changed)
+    return listing.index(folder)
 
 
 def _collect(

@@ -7,6 +7,7 @@ nor how they met (rendezvous.py).
 import io
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -53,6 +54,14 @@ class DistributedContext:
         if self.size == 1:
             return items
         return items[self.rank :: self.size]
+
+    def shard_groups(self, items: Indices, together: int) -> Indices:
+        """As `shard`, but of groups of this many neighbours, which stay together."""
+        if self.size == 1:
+            return items
+        group = np.arange(len(items)) // together
+        own: Indices = items[group % self.size == self.rank]
+        return own
 
     def sum_across(self, values: torch.Tensor) -> torch.Tensor:
         """The sum over all processes."""
@@ -130,6 +139,17 @@ class DistributedContext:
         # Not as an argument: the main process's buffers are sent to the others once, here above.
         parallel.broadcast_buffers = False
         return parallel
+
+    def averaging(self, module: nn.Module, ends: bool) -> AbstractContextManager[None]:
+        """For a forward and backward pass of `data_parallel`'s module.
+
+        ends: the pass ends a step. Before that the gradients are summed in each process alone, and
+        averaged over the processes once.
+        """
+        if self.size == 1 or ends:
+            return nullcontext()
+        own: AbstractContextManager[None] = module.no_sync()  # type: ignore[operator]  # DDP's
+        return own
 
     def wait_for_main(self) -> None:
         """Return when the main process has finished the job. PeerError when the job failed."""

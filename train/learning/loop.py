@@ -19,7 +19,7 @@ from train.data.photos import in_order
 from train.distributed.context import ALONE, DistributedContext
 from train.learning.average import WeightAverage
 from train.learning.batches import accumulated, shuffled
-from train.learning.mixing import mix, mixes
+from train.learning.mixing import PAIR, mix, mixes
 from train.learning.objective import is_correct, is_in_top_k, losses, multi_hot
 from train.model.device import autocast
 from train.model.trainable import learned, set_training
@@ -126,21 +126,25 @@ def train_epoch(
     stop = context.agreed_stop(stop)
     progress = Progress(f"epoch {epoch}", len(labels))
     sums = torch.zeros(2, dtype=torch.float64, device=learner.device)  # on the device: no waiting
-    own = loader.batches(epoch, [context.shard(batch) for batch in order])
+    together = PAIR if mixes(hp) else 1
+    own = loader.batches(epoch, [context.shard_groups(batch, together) for batch in order])
     steps = zip(order, learner.profile.steps(own), strict=False)
     for number, (whole, (indices, inputs)) in enumerate(steps):
         if stop():
             return None
         targets = multi_hot(labels[indices], learner.classes)
         if mixes(hp):
-            inputs, targets = mix(hp, inputs, targets, (hp.seed, epoch, number, context.rank))
-        together = accumulated(order, number, hp.accumulate)
-        photo_losses, logits = train_step(learner, inputs, targets, *together)
-        correct = is_correct(logits, targets, hp.multi_label)
-        sums += torch.stack([photo_losses.sum(), correct.sum()])
+            inputs, targets = mix(hp, inputs, targets, (hp.seed, epoch, number))
+        step = accumulated(order, number, hp.accumulate)
+        photo_losses, logits = train_step(learner, inputs, targets, *step)
+        sums += _sums(photo_losses, is_correct(logits, targets, hp.multi_label))
         progress.add(len(whole))
     loss, accuracy = (context.sum_across(sums) / len(labels)).tolist()
     return {"train_loss": loss, "train_accuracy": accuracy}
+
+
+def _sums(photo_losses: torch.Tensor, correct: torch.Tensor) -> torch.Tensor:
+    return torch.stack([photo_losses.sum(), correct.sum()])
 
 
 def _begin_epoch(learner: Learner, seed: int) -> None:
@@ -166,20 +170,22 @@ def train_step(
     part depend on the others in its batch.
     """
     hp = learner.hyperparameters
-    with learner.profile.span("Forward"):
-        with learner.autocast():
-            logits = learner.step_module(*inputs)
-        photo_losses = losses(
-            logits.float(), targets, hp.multi_label, learner.class_weights, hp.label_smoothing
-        )
-    if learner.hook:
-        learner.hook.record(photo_losses.mean(), targets, logits)
-    with learner.profile.span("Backward"):
-        if begins:
-            learner.optimizer.zero_grad(set_to_none=True)
-        # `size` undoes the averaging of gradients over the processes
-        loss = photo_losses.sum() * (learner.context.size / count)
-        learner.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]  # torch's own gap
+    context = learner.context
+    with context.averaging(learner.step_module, ends):
+        with learner.profile.span("Forward"):
+            with learner.autocast():
+                logits = learner.step_module(*inputs)
+            photo_losses = losses(
+                logits.float(), targets, hp.multi_label, learner.class_weights, hp.label_smoothing
+            )
+        if learner.hook:
+            learner.hook.record(photo_losses.mean(), targets, logits)
+        with learner.profile.span("Backward"):
+            if begins:
+                learner.optimizer.zero_grad(set_to_none=True)
+            # `size` undoes the averaging of gradients over the processes
+            loss = photo_losses.sum() * (context.size / count)
+            learner.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]  # torch's gap
     if ends:
         with learner.profile.span("Optimizer"):
             _update(learner)

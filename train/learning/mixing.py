@@ -1,7 +1,7 @@
 """Mixup and cutmix: each photo of a batch is joined with another one, and so are their labels.
 
-Zhang et al., "mixup" (2018); Yun et al., "CutMix" (2019). A photo's partner is the one before it in
-its process's part of the batch.
+Zhang et al., "mixup" (2018); Yun et al., "CutMix" (2019). Photos are joined in pairs of neighbours,
+which processes share whole: several learn what one does.
 """
 
 import math
@@ -10,6 +10,8 @@ import numpy as np
 import torch
 
 from recipes.hyperparameters import Hyperparameters
+
+PAIR = 2  # photos that are joined with each other
 
 Mixed = tuple[torch.Tensor, torch.Tensor]
 
@@ -27,7 +29,8 @@ def mix(
 ) -> tuple[tuple[torch.Tensor, ...], torch.Tensor]:
     """The batch and its targets by the hyperparameters mixup and cutmix, one of which is above 0.
 
-    inputs: samples alone, float [N, 3, S, S]. targets: float [N, classes]. seed: of this batch.
+    inputs: samples alone, float [N, 3, S, S]. targets: float [N, classes]. seed: of this batch, the
+    same in all processes. The last photo of an odd number stays as it is.
     """
     (samples,) = inputs
     chance = np.random.default_rng(seed)
@@ -43,8 +46,9 @@ def _mixup(
     samples: torch.Tensor, targets: torch.Tensor, alpha: float, chance: np.random.Generator
 ) -> Mixed:
     share = float(chance.beta(alpha, alpha))
-    blended = torch.lerp(samples.roll(1, 0), samples, share)
-    return blended, torch.lerp(targets.roll(1, 0), targets, share)
+    other = _partners(samples)
+    blended = torch.lerp(samples[other], samples, share)
+    return blended, torch.lerp(targets[other], targets, share)
 
 
 def _cutmix(
@@ -55,10 +59,18 @@ def _cutmix(
     x, y = chance.random(2).tolist()
     left, right = _between(x, half, width)
     top, bottom = _between(y, half, height)
+    other = _partners(samples)
     joined = samples.clone()
-    joined[..., top:bottom, left:right] = samples.roll(1, 0)[..., top:bottom, left:right]
+    joined[..., top:bottom, left:right] = samples[other, :, top:bottom, left:right]
     share = 1 - (bottom - top) * (right - left) / (height * width)
-    return joined, torch.lerp(targets.roll(1, 0), targets, share)
+    return joined, torch.lerp(targets[other], targets, share)
+
+
+def _partners(samples: torch.Tensor) -> torch.Tensor:
+    """The index of each photo's partner, int64 [N]: 1, 0, 3, 2 and so on."""
+    count = len(samples)
+    own = torch.arange(count, device=samples.device)
+    return (own ^ 1).clamp(max=count - 1)
 
 
 def _between(centre: float, half: float, side: int) -> tuple[int, int]:

@@ -5,7 +5,7 @@ A fine-tuning is worth its time where it gets above this. The head is solved as
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -28,6 +28,7 @@ from train.learning.objective import is_correct, multi_hot, padded
 from train.model.weights import Source
 
 KEPT_BYTES = 256_000_000  # of features, for the whole training
+FLOAT32_BYTES = 4
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +39,8 @@ class Probe:
 
     train, validation: photos as they are, or their kept features. precision: of the features.
     refusal: why no head is solved, as the end of a sentence; "" where one is. kept: the features of
-    the first weights, float32 [N, D] by channel, on the CPU; empty with several processes, and
-    where they are large.
+    the first weights, float32 [N, D] by channel, on the CPU, in the main process; empty where
+    they are large.
     """
 
     train: Loader
@@ -145,16 +146,28 @@ def run_probe(
     accuracy = {"validation": solved.chosen.validation_accuracy}
     if len(probe.test_labels):
         accuracy["test"] = _test_accuracy(learner, probe, solved, stop)
-    _keep(learner, probe, solved)
+    counts = {"train": len(train_labels), "validation": len(validation_labels)}
+    counts["test"] = len(probe.test_labels)
+    _keep(learner, probe, solved, counts)
     return solved.document() | {"accuracy": accuracy}, solved
 
 
-def _keep(learner: Learner, probe: Probe, solved: Solved) -> None:
-    """Keep the features for the end of the training, where they fit into a little memory."""
-    size = sum(rows.nbytes for rows in solved.inputs.values())
-    if learner.context.size == 1 and size <= KEPT_BYTES:
-        for channel, rows in solved.inputs.items():
-            probe.kept[channel] = rows.cpu()
+def _keep(learner: Learner, probe: Probe, solved: Solved, counts: Mapping[str, int]) -> None:
+    """Keep the features for the end of the training, where they fit into a little memory.
+
+    The main process, which works alone then, has those of all processes. counts: photos by channel.
+    """
+    context = learner.context
+    width = width_of(head_of(learner.network))
+    if sum(counts.values()) * width * FLOAT32_BYTES > KEPT_BYTES:
+        return
+    for channel, rows in solved.inputs.items():
+        if not counts[channel]:
+            continue
+        order = in_order(counts[channel], EVALUATED_AT_ONCE[learner.device.type])
+        every = context.gather(rows, order)
+        if context.is_main_process:
+            probe.kept[channel] = every.cpu()
 
 
 def _test_accuracy(
