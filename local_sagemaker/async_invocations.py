@@ -92,12 +92,16 @@ def _answer(platform: Platform, fleet: Fleet, asked: Asked) -> Answer:
     timeout_s = float(asked.header("invocationtimeoutseconds") or TIMEOUT_S)
     ttl_s = float(asked.header("requestttlseconds") or TTL_S)
     content = asked.body
+    headers = _as_sync(asked.headers)
     if asked.source:
         content = objects.read(asked.source)
+        # SDK v2's AsyncPredictor uploads with a type, and then invokes without one.
+        if not headers.get("content-type"):
+            headers["content-type"] = objects.media_type(asked.source)
     variant = _woken(fleet, asked.received_s + ttl_s)
     # No limit of 6 MB here: bodies and answers lie in S3.
     arn = stream_arn_of(platform, fleet.endpoint)
-    return call(variant, content, _as_sync(asked.headers), arn, timeout_s)
+    return call(variant, content, headers, arn, timeout_s)
 
 
 def _write_failure(fleet: Fleet, failure: str, text: str) -> None:

@@ -5,6 +5,7 @@ Folders must lie below a root of this server's (folders.py).
 """
 
 import functools
+import mimetypes
 import os
 import shutil
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local_sagemaker.folders import SCHEME, is_folder, path_of
 from runtime import job_tree
+
+UNKNOWN_TYPE = "application/octet-stream"
 
 
 class ObjectError(Exception):
@@ -76,6 +79,18 @@ def read(uri: str) -> bytes:
         bucket, key = _parts(uri)
         content: bytes = _client().get_object(Bucket=bucket, Key=key)["Body"].read()
         return content
+
+
+def media_type(uri: str) -> str:
+    """The type that an object was put with; application/octet-stream where nobody said one."""
+    with _object_errors(uri):
+        if is_folder(uri):
+            return mimetypes.guess_type(path_of(uri))[0] or UNKNOWN_TYPE
+        bucket, key = _parts(uri)
+        found: str = _client().head_object(Bucket=bucket, Key=key)["ContentType"]
+    if found == "binary/octet-stream":  # S3's own word for no type
+        return UNKNOWN_TYPE
+    return found
 
 
 def write(uri: str, content: bytes) -> None:
