@@ -183,9 +183,9 @@ def _add_split(parser: argparse.ArgumentParser) -> None:
         "--groups",
         type=_pattern,
         default="",
-        metavar="REGEX",
-        help="photos whose paths match alike stay on one side, such as those of one person: "
-        "'person(\\d+)'",
+        metavar="COLUMN|REGEX",
+        help="photos of one person, burst or video stay on one side: a column of the list of "
+        "labels, or what their paths match, such as 'person(\\d+)'",
     )
     parser.add_argument(
         "--keep-split",

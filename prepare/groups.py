@@ -57,13 +57,15 @@ def group_names(
 
 
 def group_keys(pattern: str, sources: Iterable[Source]) -> dict[Source, str]:
-    """The key of each source whose path has one.
+    """The key of each source that has one: its group in a list, or what its path has.
 
     pattern: a regular expression, searched for in a path. The key is what its groups match, or all
     that it matches where it has none. PrepareError for one that no path has.
     """
-    if not pattern:
-        return {}
+    sources = list(sources)
+    listed = {source: source.group for source in sources if source.group}
+    if listed or not pattern:
+        return listed
     compiled = re.compile(pattern)
     keys = {}
     for source in sources:
@@ -73,5 +75,8 @@ def group_keys(pattern: str, sources: Iterable[Source]) -> dict[Source, str]:
         parts = match.groups() or (match[0],)
         keys[source] = "\0".join(part or "" for part in parts)
     if not keys:
-        raise PrepareError(f"--groups: no photo's path has '{pattern}'")
+        raise PrepareError(
+            f"--groups: no photo's path has '{pattern}', and no list of labels has a column of "
+            "this name (--labels)"
+        )
     return keys

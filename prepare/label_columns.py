@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from artifact.channels import ROLE_OF
 from prepare.label_lists import Row, as_text
@@ -23,12 +23,16 @@ BOXES = "it holds {kind} labels, and not those of whole photos"
 
 @dataclass(frozen=True)
 class Columns:
-    """photo, labels and split: names of columns. one_hot: `labels` hold 0 and 1, a class each."""
+    """photo, labels, split and groups: names of columns; "" for none.
+
+    one_hot: `labels` hold 0 and 1, a class each.
+    """
 
     photo: str
     labels: tuple[str, ...]
     split: str = ""
     one_hot: bool = False
+    groups: str = ""
 
     @property
     def is_ground_truth(self) -> bool:
@@ -40,12 +44,23 @@ class Columns:
         names = [f"'{name}'" for name in self.labels[:4]]
         more = [f"{len(self.labels) - 4} more"] if len(self.labels) > 4 else []
         text = f"photos in '{self.photo}', labels in {', '.join(names + more)}"
-        return f"{text}, split in '{self.split}'" if self.split else text
+        if self.split:
+            text += f", split in '{self.split}'"
+        return f"{text}, groups in '{self.groups}'" if self.groups else text
 
 
-def guess(rows: Sequence[Row], photos: PhotoNames) -> Columns | str:
-    """The columns, or why they cannot be guessed: a sentence's end."""
+def guess(rows: Sequence[Row], photos: PhotoNames, groups: str = "") -> Columns | str:
+    """The columns, or why they cannot be guessed: a sentence's end.
+
+    groups: the name of the column that holds groups, if there is one of this name.
+    """
     names = list(dict.fromkeys(name for row in rows for name in row))
+    of_groups = next((name for name in names if groups and name == groups), "")
+    found = _guess(rows, photos, [name for name in names if name != of_groups])
+    return replace(found, groups=of_groups) if isinstance(found, Columns) else found
+
+
+def _guess(rows: Sequence[Row], photos: PhotoNames, names: list[str]) -> Columns | str:
     hits = {name: _share_of_photos(rows, name, photos) for name in names}
     photo = max(names, key=lambda name: (hits[name], _rank(name, PHOTO_COLUMNS)), default="")
     if not photo or hits[photo] < ENOUGH:

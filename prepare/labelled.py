@@ -29,6 +29,7 @@ class _Labelled:
 
     labels: dict[str, list[str]] = field(default_factory=dict)
     split: dict[str, str] = field(default_factory=dict)
+    group: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)  # line to reason
 
 
@@ -40,10 +41,13 @@ class _Place:
     role: str | None
 
 
-def scan_lists(folder: Path, lists: Sequence[Path], destination: Path | None = None) -> Scan:
+def scan_lists(
+    folder: Path, lists: Sequence[Path], destination: Path | None = None, groups: str = ""
+) -> Scan:
     """The photos below a folder that lists name, with the lists' labels.
 
-    destination: the photos there are not the folder's. PrepareError for a list whose columns cannot
+    destination: the photos there are not the folder's. groups: the name of a column, if the lists
+    have it, whose values say which photos belong together. PrepareError for a list whose columns cannot
     be guessed, and without any photo; a row that fails is in the scan's `unreadable`.
     """
     passed, paths = _photos(folder, destination)
@@ -51,7 +55,7 @@ def scan_lists(folder: Path, lists: Sequence[Path], destination: Path | None = N
     found = _Labelled()
     said = []
     for path in lists:
-        columns = _columns(path, photos)
+        columns = _columns(path, photos, groups)
         said.append(f"the columns of '{path.name}': {columns.words()}")
         place = _Place(_relative(path.parent, folder), _role(path))
         for number, row in rows_of(path, photos.__contains__):
@@ -62,8 +66,9 @@ def scan_lists(folder: Path, lists: Sequence[Path], destination: Path | None = N
     _check_names(found, lists[0])
     _count(found, paths, passed, said)
     sources = []
-    for photo, labels in found.labels.items():
-        sources.append(Source(photo, labels[0], found.split.get(photo), tuple(labels[1:])))
+    for photo, (label, *also) in found.labels.items():
+        group = found.group.get(photo, "")
+        sources.append(Source(photo, label, found.split.get(photo), tuple(also), group))
     return Scan(sorted(sources), passed, tuple(said))
 
 
@@ -143,17 +148,17 @@ def _role(path: Path) -> str | None:
     return ROLE_OF.get(path.stem.lower()) or ROLE_OF.get(path.parent.name.lower())
 
 
-def _guess(path: Path, photos: PhotoNames) -> Columns | str:
+def _guess(path: Path, photos: PhotoNames, groups: str = "") -> Columns | str:
     rows: Iterator[NumberedRow] = rows_of(path, photos.__contains__)
     try:
         head = [row for _, row in itertools.islice(rows, SAMPLED)]
     except PrepareError as error:
         return str(error)
-    return guess([row for row in head if not isinstance(row, ListError)], photos)
+    return guess([row for row in head if not isinstance(row, ListError)], photos, groups)
 
 
-def _columns(path: Path, photos: PhotoNames) -> Columns:
-    found = _guess(path, photos)
+def _columns(path: Path, photos: PhotoNames, groups: str) -> Columns:
+    found = _guess(path, photos, groups)
     if isinstance(found, str):
         raise PrepareError(f"the labels cannot be read from '{path}': {found}")
     return found
@@ -186,6 +191,9 @@ def _take(
     split = place.role or ROLE_OF.get(as_text(row.get(columns.split, "")).lower())
     if split:
         found.split[fitting[0]] = split
+    group = as_text(row.get(columns.groups, "")).strip()
+    if group:
+        found.group.setdefault(fitting[0], group)
 
 
 def _check_names(found: _Labelled, path: Path) -> None:

@@ -16,7 +16,8 @@ class Options:
 
     split: shares of train, validation and test, which add up to 1. on_bad: `skip` or `fail`.
     s3_uri: prefix of every path in the manifests; the paths are relative where it is empty.
-    groups: what photos of one person, burst or video have in common, or empty. keep_split: the
+    groups: a column of the labels or a regular expression of paths that photos of one person, burst
+    or video have in common, or empty. keep_split: the
     manifest.csv whose split is kept. step: of STEPS; `shard` decodes, `join` does the rest. part:
     which of how many parts of the sources a shard takes, from 1. labels: a list that has the
     photos' classes; None where folders have them.

@@ -22,13 +22,14 @@ class Source:
     """A file that should be a photo.
 
     path: relative to the source folder. split: None where the folder does not say it. also: more
-    labels of the same photo, which a list may give.
+    labels of the same photo, and group: what it has in common with others, which a list may give.
     """
 
     path: str
     label: str
     split: str | None = None
     also: tuple[str, ...] = ()
+    group: str = ""
 
 
 @dataclass(frozen=True)

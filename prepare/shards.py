@@ -27,7 +27,7 @@ from prepare.workers import convert_all, staged
 
 PHOTOS_FOLDER = "photos"
 SHARD_PREFIX = "shard-"
-VERSION = 1
+VERSION = 2
 
 
 def write_shard(options: Options) -> Converted:
@@ -116,8 +116,8 @@ def _read_shard(path: Path, staging: Path, found: Converted) -> list[str]:
 
 def _source(words: list[Any]) -> Source:
     """A source as it was before JSON, which has no tuples."""
-    path, label, split, also = words
-    return Source(path, label, split, tuple(also))
+    path, label, split, also, group = words
+    return Source(path, label, split, tuple(also), group)
 
 
 def _passed_words(passed: PassedBy) -> dict[str, object]:

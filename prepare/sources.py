@@ -57,19 +57,19 @@ def find_photos(options: Options) -> Scan:
     """
     source = options.source
     if options.labels:
-        return scan_lists(source, [options.labels], options.destination)
+        return scan_lists(source, [options.labels], options.destination, options.groups)
     try:
         found = scan(source)
     except PrepareError:
         lists = lists_beside(source) if source.is_dir() else []
         if not lists:
             raise
-        return scan_lists(source, lists)
+        return scan_lists(source, lists, groups=options.groups)
     if len({photo.label for photo in found.sources}) > 1:
         refuse_other_labels(source, found)
         return found
     lists = lists_beside(source)
-    return scan_lists(source, lists) if lists else found
+    return scan_lists(source, lists, groups=options.groups) if lists else found
 
 
 def _unpack(archive: Path, folder: Path) -> None:

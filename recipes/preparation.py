@@ -30,7 +30,9 @@ class Preparation:
         "", "CSV or JSON lines with a photo and its labels in each row, where no folders say them"
     )
     groups: str = _option(
-        "", "regular expression; photos whose paths match it alike stay on one side of the split"
+        "",
+        "a column of `labels`, or a regular expression of paths; photos that have the same there "
+        "stay on one side of the split",
     )
     keep_split: str = _option("", "a `manifest.csv` whose photos stay on their side of the split")
 

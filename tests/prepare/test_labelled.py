@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from prepare.groups import group_keys
 from prepare.labelled import lists_beside, scan_lists
 from prepare.scan import PrepareError, Scan
 
@@ -195,3 +196,25 @@ def test_labels_that_differ_in_unicode_form_are_one(folder):
     (folder / "labels.csv").write_text(f"file,label\none,Café\ntwo, {other} \nthree,b\n")
     found = scan_lists(folder, [folder / "labels.csv"])
     assert labels(found) == {"one": ("Café",), "two": ("Café",), "three": ("b",)}
+
+
+def test_a_column_says_which_photos_stay_together(folder):
+    rows = text("person,filename,label", "{name[0]},{name}.jpg,{breed}")
+    (folder / "labels.csv").write_text(rows)
+    found = scan_lists(folder, [folder / "labels.csv"], groups="person")
+    assert found.said[0].endswith("labels in 'label', groups in 'person'")
+    keys = group_keys("person", found.sources)
+    assert {source.path: key for source, key in keys.items()} == {
+        f"images/{name}.jpg": name[0] for name, _ in BREEDS
+    }
+    by_path = group_keys(r"/(..)", scan_lists(folder, [folder / "labels.csv"]).sources)
+    assert sorted(by_path.values()) == ["fo", "on", "th", "tw"]
+
+
+def test_the_column_of_groups_is_not_guessed_for_labels(folder):
+    (folder / "labels.csv").write_text(text("filename,kind,site", "{name}.jpg,{breed},{breed}"))
+    with pytest.raises(PrepareError, match="several columns could hold the labels"):
+        scan_lists(folder, [folder / "labels.csv"])
+    found = scan_lists(folder, [folder / "labels.csv"], groups="site")
+    assert labels(found)["one"] == ("pug",)
+    assert {source.group for source in found.sources} == {"pug", "beagle"}
