@@ -4,7 +4,6 @@ tarfile reads some headers into memory as a whole, whatever size they claim, and
 in quadratic time (CVE-2024-6232). A header of a size below 0 made it read for ever (CVE-2025-8194).
 """
 
-import gzip
 import io
 import tarfile
 from collections.abc import Iterator
@@ -12,7 +11,8 @@ from pathlib import Path
 from tarfile import TarFile
 from typing import IO, BinaryIO, cast
 
-GZIP_START = b"\x1f\x8b"
+from artifact.compressed_tar import decompressed
+
 HEADER_BYTES = 8 * 1024  # of one header: a path of 4,096 bytes, and some attributes
 ALL_HEADERS_BYTES = 2 * 1024  # of a member's headers, on average
 SPARE_HEADERS_BYTES = 64 * 1024
@@ -21,19 +21,20 @@ SPARE_HEADERS_BYTES = 64 * 1024
 class ArchiveFile:
     """An archive, plain or compressed by gzip, to be read from its start to its end.
 
-    Raises OSError when it cannot be opened, ValueError for another kind of file. While it is read,
-    tarfile and zlib raise nearly anything.
+    any_kind: it may be compressed by bzip2 or xz, too. Raises OSError when it cannot be opened,
+    ValueError for another kind of file. While it is read, tarfile and zlib raise nearly anything.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, any_kind: bool = False):
         self._file: BinaryIO = path.open("rb")
         try:
-            self._reader = _Reader(self._content())
+            self._reader = _Reader(decompressed(self._file, any_kind))
             source = cast(IO[bytes], self._reader)
             self._tar = TarFile("", "r", source)
         except tarfile.TarError as error:
             self._file.close()
-            raise ValueError("it is no tar archive, neither plain nor in gzip") from error
+            kinds = "plain, in gzip, in bzip2 nor in xz" if any_kind else "plain nor in gzip"
+            raise ValueError(f"it is no tar archive, neither {kinds}") from error
         except BaseException:
             self._file.close()
             raise
@@ -63,13 +64,6 @@ class ArchiveFile:
         source = self._tar.extractfile(member)
         assert source is not None, "an ordinary file has contents"
         return source
-
-    def _content(self) -> BinaryIO:
-        start = self._file.read(len(GZIP_START))
-        self._file.seek(0)
-        if start != GZIP_START:
-            return self._file
-        return cast(BinaryIO, gzip.GzipFile(fileobj=self._file))
 
 
 class _Reader:

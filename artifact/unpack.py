@@ -10,10 +10,12 @@ import os
 import shutil
 import tarfile
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from artifact.archive_file import GZIP_START, ArchiveFile
+from artifact.archive_file import ArchiveFile
+from artifact.compressed_tar import STARTS
 from artifact.machine import folder_room
 from artifact.model import DESCRIPTION_FILE, TEMPORARY_SUFFIX, ArtifactError
 from artifact.owned_folder import discard_leftovers, owned_folder, release
@@ -24,6 +26,7 @@ PREFIX = "slipway-model-"
 TAR_MAGIC = b"ustar"
 TAR_MAGIC_AT = 257
 MIB = 1024 * 1024
+MOST_LEFT_OUT = 10_000  # members that are named
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ def artifact_folder(path: Path, bounds: ArchiveBounds = MODEL_BOUNDS) -> Path:
             "with --read-only give --tmpfs /tmp"
         ) from error
     try:
-        _unpack(archive, folder, True, bounds)
+        _unpack(archive, folder, _Rules(bounds))
     except BaseException as error:
         discard(folder)
         if getattr(error, "errno", None) == errno.ENOSPC:
@@ -78,35 +81,63 @@ def artifact_folder(path: Path, bounds: ArchiveBounds = MODEL_BOUNDS) -> Path:
 
 
 def is_archive(path: Path) -> bool:
-    """Whether a file begins as a tar archive, plain or in gzip, or as a zip archive."""
+    """Whether a file begins as a tar archive, plain or compressed, or as a zip archive."""
     with path.open("rb") as file:
         start = file.read(TAR_MAGIC_AT + len(TAR_MAGIC))
     in_tar = start.endswith(TAR_MAGIC) or path.suffix.lower() == ".tar"
-    return in_tar or start.startswith((GZIP_START, *ZIP_STARTS))
+    return in_tar or start.startswith((*STARTS, *ZIP_STARTS))
 
 
 def extract(
-    archive: Path,
-    folder: Path,
-    strict: bool = True,
-    bounds: ArchiveBounds = MODEL_BOUNDS,
-    zips: bool = False,
+    archive: Path, folder: Path, bounds: ArchiveBounds = MODEL_BOUNDS, strict: bool = True
 ) -> None:
     """Write a tar archive's ordinary files below a folder: no links, no devices.
 
-    The archive may be compressed by gzip, or with `zips` be a zip archive. A file that would lie
-    outside is left out, or with `strict` refused. The folder stays as it is until all files are
-    written beside it.
+    The archive may be compressed by gzip. A file that would lie outside is left out, or with
+    `strict` refused. The folder stays as it is until all files are written beside it.
 
     Raises ValueError for a file outside, one that is not a tar archive, and for more than the
     bounds allow; OSError when reading or writing fails, ENOSPC before a file that does not fit.
     """
+    with _placed(folder) as part:
+        _unpack(archive, part, _Rules(bounds, strict))
+
+
+def extract_photos(archive: Path, folder: Path, bounds: ArchiveBounds) -> dict[str, str]:
+    """As `extract`, of a tar archive in gzip, bzip2 or xz, or of a zip archive.
+
+    A hard link to a file before it becomes that file once more. The result: what is left out, by
+    its path, with the reason; of very many the first ones.
+    """
+    rules = _Rules(bounds, strict=False, any_kind=True)
+    with _placed(folder) as part:
+        _unpack(archive, part, rules)
+    return rules.left_out
+
+
+@dataclass
+class _Rules:
+    """How an archive is unpacked. left_out: what was not written, with any_kind alone."""
+
+    bounds: ArchiveBounds
+    strict: bool = True
+    any_kind: bool = False
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    def leave_out(self, name: str, reason: str) -> None:
+        if self.any_kind and len(self.left_out) < MOST_LEFT_OUT:
+            self.left_out[os.path.normpath(name)] = reason
+
+
+@contextlib.contextmanager
+def _placed(folder: Path) -> Iterator[Path]:
+    """An empty folder whose files get their places below another one when all is well."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{folder.name}.unpack-"
     discard_leftovers(folder.parent, prefix)
     part = owned_folder(folder.parent, prefix)
     try:
-        _unpack(archive, part, strict, bounds, zips)
+        yield part
         part.chmod(0o755)  # it was private
         _move(part, folder)
     finally:
@@ -127,14 +158,12 @@ def _move(source: Path, folder: Path) -> None:
             path.replace(target)
 
 
-def _unpack(
-    archive: Path, folder: Path, strict: bool, bounds: ArchiveBounds, zips: bool = False
-) -> None:
+def _unpack(archive: Path, folder: Path, rules: _Rules) -> None:
     """As `extract`, into a folder that is empty and private."""
     # by hand, because Debian's Python 3.11 has no filters for extractall yet
     try:
-        with _open(archive, bounds, zips) as opened:
-            _write_members(opened, folder, strict, bounds)
+        with _open(archive, rules) as opened:
+            _write_members(opened, folder, rules)
     except (OSError, ValueError, MemoryError):
         raise
     except RecursionError as error:
@@ -143,17 +172,16 @@ def _unpack(
         raise ValueError(str(error) or "it ends too early") from error
 
 
-def _open(archive: Path, bounds: ArchiveBounds, zips: bool) -> ArchiveFile | ZipArchive:
+def _open(archive: Path, rules: _Rules) -> ArchiveFile | ZipArchive:
     with archive.open("rb") as file:
         start = file.read(len(ZIP_STARTS[0]))
-    if zips and start in ZIP_STARTS:
-        return ZipArchive(archive, bounds.members)
-    return ArchiveFile(archive)
+    if rules.any_kind and start in ZIP_STARTS:
+        return ZipArchive(archive, rules.bounds.members)
+    return ArchiveFile(archive, rules.any_kind)
 
 
-def _write_members(
-    opened: ArchiveFile | ZipArchive, folder: Path, strict: bool, bounds: ArchiveBounds
-) -> None:
+def _write_members(opened: ArchiveFile | ZipArchive, folder: Path, rules: _Rules) -> None:
+    bounds = rules.bounds
     size = 0
     room = folder_room(folder)
     for number, member in enumerate(opened.members(), 1):
@@ -165,8 +193,35 @@ def _write_members(
             raise ValueError(f"its files have more than {bounds.size / MIB:,.0f} MB in all")
         if size > room:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        if member.isfile() and (strict or _below(member, folder)):
+        if not rules.strict and not _below(member.name, folder):
+            rules.leave_out(member.name, "it would lie outside the folder")
+        elif member.isfile():
             _write(opened, member, folder)
+        elif rules.any_kind and not member.isdir():
+            reason = _link(member, folder)
+            if reason:
+                rules.leave_out(member.name, reason)
+
+
+def _link(member: tarfile.TarInfo, folder: Path) -> str:
+    """Make a hard link to a file that is there; why not, "" where it is made."""
+    if member.issym():
+        return "it is a symbolic link in an archive; pack the files themselves (tar --dereference)"
+    if not member.islnk():
+        return "it is not a regular file"
+    original = (folder / member.linkname).resolve()
+    if not _below(member.linkname, folder) or not original.is_file():
+        return f"it is a hard link to '{member.linkname[:200]}', which the archive lacks before it"
+    target = (folder / member.name).resolve()
+    if target == original:
+        return ""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.unlink(missing_ok=True)
+        os.link(original, target)
+    except OSError as error:
+        return f"it is a hard link, and cannot be made ({error.strerror})"
+    return ""
 
 
 def _check(member: tarfile.TarInfo, bounds: ArchiveBounds) -> None:
@@ -180,15 +235,16 @@ def _check(member: tarfile.TarInfo, bounds: ArchiveBounds) -> None:
         raise ValueError(f"{name!r} lies more than {bounds.levels} levels deep")
 
 
-def _below(member: tarfile.TarInfo, folder: Path) -> bool:
-    return (folder / member.name).resolve().is_relative_to(folder.resolve())
+def _below(name: str, folder: Path) -> bool:
+    return (folder / name).resolve().is_relative_to(folder.resolve())
 
 
 def _write(opened: ArchiveFile | ZipArchive, member: tarfile.TarInfo, folder: Path) -> None:
     target = (folder / member.name).resolve()
-    if not _below(member, folder):
+    if not _below(member.name, folder):
         raise ValueError(f"{member.name[:100]!r} would lie outside the folder")
     target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)  # it may be a hard link to another member
     with opened.contents(member) as source, target.open("wb") as copy:
         shutil.copyfileobj(source, copy)
 

@@ -47,8 +47,8 @@ def scan_lists(
     """The photos below a folder that lists name, with the lists' labels.
 
     destination: the photos there are not the folder's. groups: the name of a column, if the lists
-    have it, whose values say which photos belong together. PrepareError for a list whose columns cannot
-    be guessed, and without any photo; a row that fails is in the scan's `unreadable`.
+    have it, whose values say which photos belong together. PrepareError for a list whose columns
+    cannot be guessed, and without any photo; a row that fails is in the scan's `unreadable`.
     """
     passed, paths = _photos(folder, destination)
     photos = PhotoNames(paths)

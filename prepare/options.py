@@ -1,7 +1,7 @@
 """The options of a preparation. It knows nothing of the command line."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ALL = "all"
@@ -20,7 +20,8 @@ class Options:
     or video have in common, or empty. keep_split: the
     manifest.csv whose split is kept. step: of STEPS; `shard` decodes, `join` does the rest. part:
     which of how many parts of the sources a shard takes, from 1. labels: a list that has the
-    photos' classes; None where folders have them.
+    photos' classes; None where folders have them. left_out: what an archive as source holds, and
+    cannot be unpacked: path to reason.
     """
 
     source: Path
@@ -35,6 +36,7 @@ class Options:
     step: str = ALL
     part: tuple[int, int] = (1, 1)
     labels: Path | None = None
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     def recorded(self) -> dict[str, object]:
         """The options that decide the output, for prepare.json."""

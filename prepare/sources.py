@@ -7,14 +7,20 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from artifact.file_kinds import PHOTO_SUFFIXES, suffix_of
 from artifact.owned_folder import discard_leftovers, owned_folder, release
-from artifact.unpack import ArchiveBounds, extract, is_archive
+from artifact.unpack import ArchiveBounds, extract_photos, is_archive
 from prepare.label_lists import LIST_SUFFIXES
 from prepare.labelled import lists_beside, refuse_other_labels, scan_lists
 from prepare.options import Options
 from prepare.scan import PrepareError, Scan, scan
 
 GIB = 1 << 30
+OTHER_ARCHIVES = {
+    b"(\xb5/\xfd": "compressed by Zstandard",
+    b"7z\xbc\xaf'\x1c": "a 7-Zip archive",
+    b"Rar!\x1a\x07": "a RAR archive",
+}
 PHOTO_BOUNDS = ArchiveBounds(members=2_000_000, levels=32, size=2048 * GIB)
 
 
@@ -32,19 +38,15 @@ def opened(options: Options) -> Iterator[Options]:
     if source.suffix.lower() in LIST_SUFFIXES:
         yield replace(options, source=source.parent, labels=source)
         return
-    if not is_archive(source):
-        raise PrepareError(
-            f"the source '{source}' is a file, and neither a zip or tar archive of photos "
-            f"nor a list of them ({', '.join(LIST_SUFFIXES)})"
-        )
+    _check_archive(source)
     parent = options.destination.parent
     parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{options.destination.name}.source-"
     discard_leftovers(parent, prefix)
     folder = owned_folder(parent, prefix)
     try:
-        _unpack(source, folder / "photos")
-        yield replace(options, source=folder / "photos")
+        left_out = _unpack(source, folder / "photos")
+        yield replace(options, source=folder / "photos", left_out=left_out)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         release(folder)
@@ -55,6 +57,15 @@ def find_photos(options: Options) -> Scan:
 
     PrepareError as `scan` and `scan_lists` raise it.
     """
+    found = _find_photos(options)
+    for path, reason in options.left_out.items():
+        is_photo = suffix_of(path) in PHOTO_SUFFIXES
+        named = found.passed.unreadable if is_photo else found.passed.links
+        named[path] = reason
+    return found
+
+
+def _find_photos(options: Options) -> Scan:
     source = options.source
     if options.labels:
         return scan_lists(source, [options.labels], options.destination, options.groups)
@@ -72,13 +83,31 @@ def find_photos(options: Options) -> Scan:
     return scan_lists(source, lists, groups=options.groups) if lists else found
 
 
-def _unpack(archive: Path, folder: Path) -> None:
-    """Unpack an archive of photos; its files get the archive's time, so that a run knows them."""
+def _check_archive(source: Path) -> None:
+    """PrepareError for a file that is no archive, and for one of a kind that is not read."""
+    with source.open("rb") as file:
+        start = file.read(16)
+    for mark, name in OTHER_ARCHIVES.items():
+        if start.startswith(mark):
+            raise PrepareError(f"'{source}' is {name}; unpack it, and give the folder")
+    if not is_archive(source):
+        raise PrepareError(
+            f"the source '{source}' is a file, and neither a zip or tar archive of photos "
+            f"nor a list of them ({', '.join(LIST_SUFFIXES)})"
+        )
+
+
+def _unpack(archive: Path, folder: Path) -> dict[str, str]:
+    """Unpack an archive of photos; its files get the archive's time, so that a run knows them.
+
+    The result: what is left out of it, with reasons.
+    """
     try:
-        extract(archive, folder, strict=False, bounds=PHOTO_BOUNDS, zips=True)
+        left_out = extract_photos(archive, folder, PHOTO_BOUNDS)
     except ValueError as error:
         raise PrepareError(f"'{archive}' cannot be unpacked ({error})") from error
     changed = archive.stat().st_mtime_ns
     for base, _, names in os.walk(folder):
         for name in names:
             os.utime(os.path.join(base, name), ns=(changed, changed))
+    return left_out

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tarfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -124,7 +125,7 @@ def test_a_photo_of_several_labels_is_in_all_its_classes(tmp_path, capsys):
     assert "classification-multilabel" in manifest[1]
 
 
-@pytest.mark.parametrize("kind", ["zip", "gztar", "tar"])
+@pytest.mark.parametrize("kind", ["zip", "gztar", "tar", "xztar"])
 def test_an_archive_is_prepared_as_its_folder_is(tmp_path, capsys, kind):
     photos(tmp_path / "in/set", a=2, b=2)
     archive = Path(shutil.make_archive(str(tmp_path / "photos"), kind, tmp_path / "in"))
@@ -139,3 +140,15 @@ def test_a_file_of_another_kind_is_refused(tmp_path, capsys):
     save(tmp_path / "x.jpg", picture(1))
     assert main([str(tmp_path / "x.jpg"), str(tmp_path / "out")]) == 1
     assert "is a file, and neither a zip or tar archive" in capsys.readouterr().err
+
+
+def test_what_an_archive_cannot_give_is_named(tmp_path, capsys):
+    source = photos(tmp_path / "in", a=2, b=2)
+    (source / "a/link.jpg").symlink_to("a 1.jpg")
+    with tarfile.open(tmp_path / "x.tar.bz2", "w:bz2") as tar:
+        tar.add(source, ".")
+    assert main([str(tmp_path / "x.tar.bz2"), str(tmp_path / "out"), "--workers", "1"]) == 0
+    assert "left out: 'a/link.jpg': it is a symbolic link" in capsys.readouterr().out
+    (tmp_path / "x.tar.zst").write_bytes(b"\x28\xb5\x2f\xfd" + bytes(9))
+    assert main([str(tmp_path / "x.tar.zst"), str(tmp_path / "out")]) == 1
+    assert "is compressed by Zstandard; unpack it" in capsys.readouterr().err
