@@ -12,10 +12,10 @@ Its addresses and its key are printed as exports, and written to exports.sh in -
 made anew at each start, and every request must be signed with it. Host must be a loopback name,
 --host, or an --allow-host; a request of another web page is refused.
 
-Trainings, endpoints and transform jobs really run: in containers, or without a Docker engine as
-processes of this checkout. Folders of this machine (file:///…) stand in for S3 where they lie below
-the folder of start or a --root.
-POST /local/training-jobs/NAME/interrupt takes a spot job's instances back.
+Trainings, endpoints, transform and processing jobs really run: in containers, or without a Docker
+engine as processes of this checkout: of processing jobs `python -m prepare` alone then runs.
+Folders of this machine (file:///…) stand in for S3 where they lie below the folder of start or a
+--root. POST /local/training-jobs/NAME/interrupt takes a spot job's instances back.
 
 It does not check roles, quotas, instance types, VPC, KMS; it does not bill. It has no Pipe mode,
 EFS and FSx, augmented manifests, warm pools, built-in algorithms, hubs. Custom
@@ -24,11 +24,11 @@ Endpoints and processes have no network isolation. There are no inference compon
 pipelines, shadow variants, Clarify. An answer comes in one piece, not as a stream. Asynchronous
 endpoints alone scale, by the backlog; CloudWatch's alarms are not evaluated. Their notices by SNS
 hold no answer, and their MaxConcurrentInvocationsPerInstance counts the instances of the
-configuration. An update shifts all traffic at once, with rollback. When the
-server ends, trainings and transform jobs have Failed; tuning jobs go on and endpoints come up again
-at its next start. Processing, AutoML, Pipelines, Studio, the model registry and all other
-operations are answered with UnknownOperationException. A GPU is shared by all that runs. Times are
-those of this machine, not of SageMaker's.
+configuration. An update shifts all traffic at once, with rollback. When the server ends, trainings,
+transform and processing jobs have Failed; tuning jobs go on and endpoints come up again at its next
+start. Processing takes S3Input and S3Output in File mode. AutoML, Pipelines, Studio, the model
+registry and all other operations are answered with UnknownOperationException. A GPU is shared by
+all that runs. Times are those of this machine, not of SageMaker's.
 """
 
 import argparse

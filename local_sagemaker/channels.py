@@ -82,21 +82,29 @@ def fill(
         hosts = hosts_of(channel, groups)
         if host not in hosts:
             continue
+        is_packed = channel.get("CompressionType") == "Gzip"
         source = channel["DataSource"]["S3DataSource"]
-        found = _listed(source)
-        if not found:
-            raise objects.ObjectError(
-                f'No S3 objects found under S3 URL "{source["S3Uri"]}" given in input data '
-                "source. Please ensure that the bucket exists in the selected region and that "
-                "objects exist under that S3 prefix."
-            )
-        if source.get("S3DataDistributionType") == "ShardedByS3Key":
-            # sorted keys: no two hosts get the same object
-            found = found[hosts.index(host) :: len(hosts)]
-        folder = data / channel["ChannelName"]
-        folder.mkdir(parents=True, exist_ok=True)
-        for uri, name in found:
-            _place(uri, folder / name, folder, channel.get("CompressionType") == "Gzip")
+        rank = hosts.index(host)
+        fill_folder(source, data / channel["ChannelName"], rank, len(hosts), is_packed)
+
+
+def fill_folder(source: Record, folder: Path, rank: int, hosts: int, is_packed: bool) -> None:
+    """The objects that a source names, below a folder; of sharded ones, this host's.
+
+    ObjectError when there is nothing.
+    """
+    found = _listed(source)
+    if not found:
+        raise objects.ObjectError(
+            f'No S3 objects found under S3 URL "{source["S3Uri"]}" given in input data '
+            "source. Please ensure that the bucket exists in the selected region and that "
+            "objects exist under that S3 prefix."
+        )
+    if source.get("S3DataDistributionType") == "ShardedByS3Key":
+        found = found[rank::hosts]  # sorted keys: no two hosts get the same object
+    folder.mkdir(parents=True, exist_ok=True)
+    for uri, name in found:
+        _place(uri, folder / name, folder, is_packed)
 
 
 def _listed(source: Record) -> list[tuple[str, str]]:

@@ -6,7 +6,15 @@ At its start it clears what an earlier one left, or goes on with it.
 import shutil
 import threading
 
-from local_sagemaker import endpoints, training, transforms, trials, tuning_run, tunings
+from local_sagemaker import (
+    endpoints,
+    processing,
+    training,
+    transforms,
+    trials,
+    tuning_run,
+    tunings,
+)
 from local_sagemaker.job_ends import CLOSING
 from local_sagemaker.platform import Platform
 from runtime import processes
@@ -28,6 +36,7 @@ def resume(platform: Platform) -> None:
         shutil.rmtree(platform.work, ignore_errors=True)
     training.recover(platform, {record["HyperParameterTuningJobArn"] for record in searches})
     transforms.recover(platform)
+    processing.recover(platform)
     tunings.recover(platform)
     endpoints.recover(platform)
 

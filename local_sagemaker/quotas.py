@@ -12,6 +12,7 @@ VALUE = 9.0  # hosts of one job that fit here
 USES = {
     "TrainingInstanceType": ("training job usage", "spot training job usage"),
     "TransformInstanceType": ("transform job usage",),
+    "ProcessingInstanceType": ("processing job usage",),
     "ProductionVariantInstanceType": ("endpoint usage",),
 }
 

@@ -21,6 +21,7 @@ from local_sagemaker import (
     endpoints,
     invocations,
     models,
+    processing,
     quotas,
     tagged,
     tags,
@@ -42,6 +43,7 @@ OPERATIONS = (
     | models.OPERATIONS
     | endpoints.OPERATIONS
     | transforms.OPERATIONS
+    | processing.OPERATIONS
     | tunings.OPERATIONS
     | tags.OPERATIONS
 )

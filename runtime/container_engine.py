@@ -19,6 +19,9 @@ LABEL = "slipway.local-sagemaker"  # of containers and networks; its value is th
 OWN_IMAGES = re.compile(r"slipway-(train|serve)([-:@]|$)")
 ENGINE_HELP = "docker, podman or process (default: $ENGINE, else the engine that answers)"
 RENDEZVOUS_PORT = "SLIPWAY_RENDEZVOUS_PORT"  # train/distributed/launcher.py reads it
+PROCESSING = "process"
+PREPARE = ("-m", "prepare")  # after the interpreter
+OPT_ML = "/opt/ml/"
 _numbers = itertools.count(1)  # of containers, over all engines of this process
 
 
@@ -26,9 +29,9 @@ _numbers = itertools.count(1)  # of containers, over all engines of this process
 class RunSpec:
     """What to start. folder: /opt/ml of a training, or the model that is served.
 
-    verb: train or serve; mount: where the model is in the container; writable: whether the
-    container may change it; gpu: the number of the one that it gets, "" for all; options: more
-    options of `docker run`, which win over those from here.
+    verb: train, serve or process (a processing job); mount: where the model is in the container;
+    writable: whether the container may change it; gpu: the number of the one that it gets, "" for
+    all; options: more options of `docker run`, which win over those from here.
     """
 
     image: str
@@ -133,7 +136,7 @@ class DockerEngine:
         name = f"slipway-{spec.verb}-{os.getpid()}-{next(_numbers)}"
         first, *rest = spec.entrypoint or ("",)
         arguments = [*rest, *spec.arguments]
-        if not arguments and not first:
+        if not arguments and not first and spec.verb != PROCESSING:
             arguments = [spec.verb]
         options = [
             *("--label", self._label, "--sig-proxy=false"),
@@ -197,6 +200,8 @@ class ProcessEngine:
         return loopback_rendezvous(count)
 
     def start(self, spec: RunSpec, on_line: Callable[[str], None] | None) -> Instance:
+        if spec.verb == PROCESSING:
+            return self._remembered(prepare_here(spec, on_line), spec.folder)
         self.find_image(spec.image, spec.verb)
         if spec.entrypoint or spec.arguments:
             raise RunError("ContainerEntrypoint and ContainerArguments need a container engine")
@@ -213,9 +218,11 @@ class ProcessEngine:
             environment["SLIPWAY_MODELS_DIR"] = str(spec.folder)
             environment["SAGEMAKER_BIND_TO_PORT"] = str(port)
             environment["SLIPWAY_HOST"] = "127.0.0.1"
-        instance = Instance(arguments, on_line, port, environment)
+        return self._remembered(Instance(arguments, on_line, port, environment), spec.folder)
+
+    def _remembered(self, instance: Instance, folder: Path) -> Instance:
         if self._state:
-            processes.remember(self._state, instance.pid, spec.folder)
+            processes.remember(self._state, instance.pid, folder)
         return instance
 
     def make_network(self, name: str, isolated: bool) -> str | None:
@@ -226,6 +233,21 @@ class ProcessEngine:
 
     def sweep(self) -> None:
         pass  # the server itself ends the processes that it remembers
+
+
+def prepare_here(spec: RunSpec, on_line: Callable[[str], None] | None) -> Instance:
+    """`python -m prepare` of this checkout, the only processing that needs no image.
+
+    What it is given below /opt/ml lies in the job's folder. RunError for any other program.
+    """
+    if spec.entrypoint[1:] != PREPARE:
+        raise RunError(
+            "a processing job runs a program in its image, and this server runs no images; "
+            "start it with --engine docker or podman"
+        )
+    here = [word.replace(OPT_ML, f"{spec.folder}/", 1) for word in spec.arguments]
+    command = [sys.executable, *PREPARE, *here]
+    return Instance(command, on_line, 0, {**os.environ, **spec.environment})
 
 
 def loopback_hosts(count: int) -> list[str]:
@@ -256,7 +278,7 @@ def make_container_engine(name: str, state: Path | None = None) -> ContainerEngi
 
 
 def _mounts(spec: RunSpec) -> list[str]:
-    if spec.verb == "train":
+    if spec.verb in ("train", PROCESSING):
         whole = docker.mount(spec.folder, "/opt/ml", writable=True)
         return [whole, f"--shm-size={docker.SHM_SIZE}"]
     publish = f"--publish=127.0.0.1::{docker.SERVING_PORT}"
