@@ -11,7 +11,7 @@ from train.job import Job
 from train.learning.loop import Learner
 from train.model.device import pick_device
 from train.recording.debug_settings import DebugSettings
-from train.recording.hooks import Hook, config_file, open_hook
+from train.recording.hooks import Hook, asks_for_losses_alone, config_file, open_hook
 from train.recording.profile import NoProfile, Profile, profiling
 from train.recording.profile_settings import read_settings
 
@@ -38,9 +38,12 @@ def attach_hook(job: Job, learner: Learner) -> Hook | None:
     return open_hook(job, settings, learner.network, gradient_scale)
 
 
-def wants_hook(job: Job, hp: Hyperparameters) -> bool:
-    """Whether the hyperparameters or SageMaker ask for smdebug's hook."""
-    return hp.debug or config_file(job) is not None
+def wants_network_hook(job: Job, hp: Hyperparameters) -> bool:
+    """Whether the hyperparameters or SageMaker ask for tensors from within the network."""
+    config = config_file(job)
+    if config is None:
+        return hp.debug
+    return not asks_for_losses_alone(config)
 
 
 def _debug_settings(hp: Hyperparameters) -> DebugSettings | None:

@@ -62,7 +62,8 @@ def run(
         finally:
             if hook:
                 hook.close()
-    if (hook or isinstance(profile, Profile)) and context.is_main_process and not stop():
+    observed = plan.learner.observed or isinstance(profile, Profile)
+    if observed and context.is_main_process and not stop():
         print_findings(job)
     return description
 

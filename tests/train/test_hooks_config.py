@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from tests.support.watched_training import read, small_network, warnings_of, watch
+from tests.support.watched_training import photos, read, small_network, warnings_of, watch
 from train.job import Job
-from train.recording.debug_settings import DebugSettings
+from train.recording.debug_settings import DebugSettings, losses_alone
 from train.recording.hooks import config_file, open_hook
 
 pytestmark = pytest.mark.training
@@ -41,6 +41,61 @@ def test_sagemakers_configuration_is_followed(tmp_path):
     assert trial.tensor("2.relu_input_0").value(0).min() < 0
     assert trial.tensor("CrossEntropyLoss_output_0").steps() == list(range(0, 20, 2))
     assert [path.name for path in (tmp_path / "output").iterdir()] == ["tensors"]
+
+
+@pytest.mark.parametrize(
+    "given, steps",
+    [
+        # What the SDK sends unless it is told otherwise.
+        ({"CollectionConfigurations": [], "HookParameters": None}, [0]),
+        ({"HookParameters": {"save_interval": "5"}}, [0, 5, 10, 15]),
+        (
+            {"CollectionConfigurations": [{"CollectionName": "losses"}]},
+            [0],
+        ),
+    ],
+)
+def test_a_configuration_without_collections_saves_losses_alone(tmp_path, given, steps):
+    config = tmp_path / "input" / "config"
+    config.mkdir(parents=True)
+    (config / "debughookconfig.json").write_text(json.dumps(given))
+    network = small_network()
+    hooks: list[int] = []
+    watch(
+        tmp_path,
+        network,
+        settings=None,
+        validation=photos(24),
+        after_step=lambda step: hooks.append(len(network._forward_pre_hooks)),
+    )
+    from smdebug.core.modes import ModeKeys
+
+    trial = read(tmp_path)
+    assert trial.tensor_names() == ["CrossEntropyLoss_output_0"]
+    loss = trial.tensor("CrossEntropyLoss_output_0")
+    assert loss.steps(mode=ModeKeys.TRAIN) == steps
+    assert loss.steps(mode=ModeKeys.EVAL) == [0]
+    assert set(hooks) == {0}, "the network is observed"
+
+
+@pytest.mark.parametrize(
+    "collections, parameters, alone",
+    [
+        (None, None, True),
+        ([{"CollectionName": "weights"}], None, False),
+        (
+            [{"CollectionName": "losses", "CollectionParameters": {"include_regex": "."}}],
+            None,
+            False,
+        ),
+        ([], {"save_all": "true"}, False),
+        ([], {"include_regex": "relu"}, False),
+    ],
+)
+def test_which_configurations_ask_for_losses_alone(collections, parameters, alone):
+    config = {"CollectionConfigurations": collections, "HookParameters": parameters}
+    assert losses_alone(config) is alone
+    assert not losses_alone([])
 
 
 @pytest.mark.parametrize(

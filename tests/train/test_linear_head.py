@@ -59,6 +59,15 @@ def test_a_solved_head_takes_its_features_in_float32(tmp_path):
     assert choose(descending, tmp_path, "precision").precision == "bfloat16"
 
 
+def test_losses_alone_leave_the_head_to_be_solved(tmp_path):
+    (tmp_path / "input/config").mkdir(parents=True)
+    config = tmp_path / "input/config/debughookconfig.json"
+    config.write_text(json.dumps({"CollectionConfigurations": []}))
+    assert choose(FROZEN, tmp_path).optimizer == "lbfgs"
+    config.write_text(json.dumps({"CollectionConfigurations": [{"CollectionName": "weights"}]}))
+    assert choose(FROZEN, tmp_path).optimizer == "adamw"
+
+
 def test_any_setting_of_descent_descends(tmp_path):
     for name in sorted(GRADIENT_SETTINGS - {"lr_scheduler_step"}):
         assert choose(FROZEN, tmp_path, name).optimizer == "adamw", name

@@ -10,7 +10,7 @@ from recipes.hyperparameters import Hyperparameters, given
 from recipes.presets import preset_values
 from train.job import Job, JobError
 from train.model.trainable import head_name
-from train.observers import wants_hook
+from train.observers import wants_network_hook
 from train.recording.profile import NoProfile, Profile
 
 # With one of these given, `optimizer: auto` descends by gradients.
@@ -64,7 +64,7 @@ def choose_optimizer(
     """
     if hp.optimizer not in ("auto", "lbfgs"):
         return hp
-    observed = isinstance(profile, Profile) or wants_hook(job, hp)
+    observed = isinstance(profile, Profile) or wants_network_hook(job, hp)
     obstacle = _obstacle(hp, network, photos, observed)
     # defaults ask for nothing
     named = given(job.hyperparameters()) | preset_values(hp.preset).keys()

@@ -170,6 +170,9 @@ def _solve(plan: Fit, stop: Callable[[], bool]) -> Metrics | None:
     if solved is None:
         return None
     take_over(learner, solved.chosen)
+    if learner.hook:
+        learner.hook.mode("train")
+        learner.hook.record(torch.tensor(solved.chosen.train_loss))
     accuracy = {"validation": solved.chosen.validation_accuracy}
     plan.state.linear_head = solved.document() | {"accuracy": accuracy}
     if learner.context.is_main_process:

@@ -69,6 +69,11 @@ class Learner:
         self.scaler = torch.amp.grad_scaler.GradScaler(self.device.type, enabled=scaled)
         self.begin_average()
 
+    @property
+    def observed(self) -> bool:
+        """Whether a hook takes tensors from within the network."""
+        return self.hook is not None and self.hook.observes_network
+
     def begin_average(self) -> None:
         """Let the average of the weights, if there is one, begin with those of now."""
         decay = self.hyperparameters.ema_decay

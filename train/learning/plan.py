@@ -103,7 +103,7 @@ def _loaders(
     pixels = _pixel_loaders(learner, channels)
     features = None
     parts = None
-    if not learner.hook:
+    if not learner.observed:
         parts = network.parts(learner.hyperparameters, learner.device, learner.precision)
     if parts:
         features = _feature_loaders(learner, network, parts, *pixels)
@@ -146,7 +146,7 @@ def _step_module(learner: Learner, has_features: bool) -> torch.nn.Module:
     # behind frozen layers there is little left to compile
     if not learner.hyperparameters.compile or has_features:
         return module
-    if learner.hook:
+    if learner.observed:
         log.warning("compile: left out, for the debugger's hook sees no tensor in compiled code")
         return module
     return compiled(module)

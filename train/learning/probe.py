@@ -93,7 +93,7 @@ def _refusal(learner: Learner, channels: Channels, source: Source) -> str:
         return f"the head of {hp.model} is not one linear layer"
     if hp.weights == "none" and not source.earlier and not hp.head_first:
         return "the first weights are random"
-    if learner.hook:
+    if learner.observed:
         return "a hook observes the network"
     obstacle = size_obstacle(hp.model, len(channels.train), width_of(head))
     if obstacle:

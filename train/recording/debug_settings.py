@@ -44,6 +44,25 @@ class Saved(NamedTuple):
 LOSSES = "losses"  # saved always; smdebug knows how
 
 
+def losses_alone(config: Any) -> bool:
+    """Whether SageMaker's debughookconfig.json asks for losses and nothing else.
+
+    The SDK sends such a one, without collections, unless it is told otherwise.
+    """
+    if not isinstance(config, dict):
+        return False
+    parameters = config.get("HookParameters") or {}
+    if any(name in parameters for name in ("save_all", "include_regex")):
+        return False
+    collections = config.get("CollectionConfigurations") or []
+    return all(
+        isinstance(entry, dict)
+        and entry.get("CollectionName") == LOSSES
+        and not (entry.get("CollectionParameters") or {}).get("include_regex")
+        for entry in collections
+    )
+
+
 def smdebug_settings(settings: DebugSettings) -> dict[str, object]:
     """smdebug's own settings: the intervals and the names of the collections."""
     from smdebug import SaveConfig, SaveConfigMode

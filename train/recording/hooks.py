@@ -25,7 +25,13 @@ from artifact.model import write_atomically
 from diagnose.locate import process_start
 from diagnose.smdebug_compat import load_smdebug
 from train.job import DEFAULT_ROOT, Job
-from train.recording.debug_settings import DebugSettings, add_collections, smdebug_settings
+from train.recording.debug_settings import (
+    DebugSettings,
+    add_collections,
+    losses_alone,
+    smdebug_settings,
+)
+from train.recording.module_names import class_name, set_name
 
 if TYPE_CHECKING:
     from train.recording.smdebug_hook import TrainingHook
@@ -56,7 +62,8 @@ def open_hook(
         return None
     if not _is_first_process():
         return None
-    if isinstance(network, torch._dynamo.OptimizedModule):
+    alone = config is not None and asks_for_losses_alone(config)
+    if isinstance(network, torch._dynamo.OptimizedModule) and not alone:
         log.warning(
             "debug: the network is compiled and cannot be watched; "
             "set debug or torch.compile, not both"
@@ -88,10 +95,19 @@ def config_file(job: Job) -> Path | None:
     return path if path.is_file() else None
 
 
+def asks_for_losses_alone(config: Path) -> bool:
+    """Whether a file asks for no tensor of the network; False where it cannot be read."""
+    try:
+        return losses_alone(read_json(config.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return False
+
+
 class Hook:
     """smdebug on one network. No method raises, but making it may.
 
-    config: SageMaker's file; it wins over the settings.
+    config: SageMaker's file; it wins over the settings. observes_network: whether it takes tensors
+    from within the network; one that saves losses alone does not, and hardly costs anything.
     """
 
     def __init__(
@@ -104,6 +120,7 @@ class Hook:
     ):
         self.broken = False
         self.network = network
+        self.observes_network = config is None or not asks_for_losses_alone(config)
         if config is not None:
             values = read_json(config.read_text(encoding="utf-8"))
             self.folder = local_path(job, values.get("LocalPath"))
@@ -113,7 +130,11 @@ class Hook:
             self.smdebug = self._of_settings(settings, gradient_scale)
         self.folder.mkdir(parents=True, exist_ok=True)
         self._mark(ended=False)
-        self.smdebug.register_module(network)
+        if self.observes_network:
+            self.smdebug.register_module(network)
+        else:
+            self.smdebug.module_set.add(network)
+            set_name(network, class_name(network))
         self.mode("train")
         log.info("debug: tensors go to '%s'", self.folder)
 
@@ -167,6 +188,8 @@ class Hook:
         """
 
         def save() -> None:
+            if not self.observes_network:
+                self.smdebug.begin_step(self.network, ())  # no forward pass tells it
             if self.smdebug.writer is None:
                 return
             if loss is not None:

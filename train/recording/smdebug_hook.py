@@ -104,7 +104,7 @@ class TrainingHook(SmdebugHook):  # type: ignore[misc]  # smdebug has no types
             set_name(part, name_with_kind(name, kind))
             self.module_set.add(part)
             if part is module:
-                before = self._guarded(self._before_step)
+                before = self._guarded(self.begin_step)
                 self.handles.append(part.register_forward_pre_hook(before))
             if everything or kind or part is module:
                 save = self._guarded(self._save_inputs)
@@ -156,7 +156,7 @@ class TrainingHook(SmdebugHook):  # type: ignore[misc]  # smdebug has no types
 
         return call
 
-    def _before_step(self, module: nn.Module, inputs: tuple[object, ...]) -> None:
+    def begin_step(self, module: nn.Module, inputs: tuple[object, ...]) -> None:
         if self.frozen:
             self._take_in_unfrozen()
         SmdebugHook.forward_pre_hook.__wrapped__(self, module, inputs)
