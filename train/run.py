@@ -51,7 +51,6 @@ def run(
         _log_photos(channels, hp)
         _check_shards(channels, hp, context)
         plan, source = make_plan(job, hp, channels, context, earlier, networks, profile, export)
-        hook = plan.learner.hook
         try:
             _learn(plan, channels if export else None, learning, stop)
             if export:
@@ -60,8 +59,8 @@ def run(
             keep_best_artifact(job, plan, channels, source, end, started, error)
             raise
         finally:
-            if hook:
-                hook.close()
+            if plan.learner.hook:
+                plan.learner.hook.close()
     observed = plan.learner.observed or isinstance(profile, Profile)
     if observed and context.is_main_process and not stop():
         print_findings(job)
