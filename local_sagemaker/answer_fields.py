@@ -14,6 +14,7 @@ from typing import Any
 from local_sagemaker.record import Record
 
 EACH = "*"  # in a path: each entry of a list
+RESOURCES = ("InstanceType", "InstanceCount", "VolumeSizeInGB", "VolumeKmsKeyId")
 Defaults = dict[str, Any]  # by path, such as OutputDataConfig.KmsKeyId
 
 # Of one training, whether it is a job of its own or what a tuning job has trained.
@@ -24,6 +25,7 @@ TRAINING: Defaults = {
     "InputDataConfig.*.DataSource.S3DataSource.S3DataDistributionType": "FullyReplicated",
     "OutputDataConfig.KmsKeyId": "",
     "OutputDataConfig.CompressionType": "GZIP",
+    "ResourceConfig.VolumeSizeInGB": 30,
     "StoppingCondition.MaxRuntimeInSeconds": 86400,
     "EnableNetworkIsolation": False,
     "EnableInterContainerTrafficEncryption": False,
@@ -47,6 +49,7 @@ DEFAULTS: dict[str, Defaults] = {
         "PrimaryContainer.Mode": "SingleModel",
         "PrimaryContainer.Environment": {},
     },
+    "DescribeEndpoint": {"DataCaptureConfig.KmsKeyId": ""},
     "DescribeEndpointConfig": {
         "ProductionVariants.*.InitialVariantWeight": 1.0,
         "EnableNetworkIsolation": False,
@@ -67,9 +70,33 @@ def complete(operation: str, record: Record) -> Record:
     if not defaults:
         return record
     record = copy.deepcopy(record)
+    if operation == "DescribeHyperParameterTuningJob":
+        _complete_search(record)
     for path, value in defaults.items():
         _fill(record, path.split("."), value)
     return record
+
+
+def _complete_search(record: Record) -> None:
+    """What SDK v2's HyperparameterTuner.attach and best_estimator read of a tuning job.
+
+    They read ResourceConfig, also where the request had HyperParameterTuningResourceConfig, as
+    theirs has, and drop the hyperparameter in which SageMaker tells a training its objective.
+    """
+    definition = record.get("TrainingJobDefinition")
+    if definition is None:
+        return
+    wanted = definition.get("HyperParameterTuningResourceConfig")
+    if wanted:
+        kinds = wanted.get("InstanceConfigs", [])[:1]
+        resources = {name: value for part in [wanted, *kinds] for name, value in part.items()}
+        kept = {name: resources[name] for name in RESOURCES if name in resources}
+        definition.setdefault("ResourceConfig", kept)
+    config = record["HyperParameterTuningJobConfig"]
+    objective = config.get("HyperParameterTuningJobObjective")
+    if objective:
+        static = definition.setdefault("StaticHyperParameters", {})
+        static.setdefault("_tuning_objective_metric", objective["MetricName"])
 
 
 def _fill(part: Any, path: list[str], value: Any) -> None:

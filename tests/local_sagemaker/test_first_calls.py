@@ -47,11 +47,24 @@ def test_an_answer_has_the_fields_that_a_request_left_out():
     assert found["InputDataConfig"][0]["CompressionType"] == "None"
     assert found["EnableManagedSpotTraining"] is False
     assert "KmsKeyId" not in record["OutputDataConfig"]
-    tuning = answer_fields.complete(
-        "DescribeHyperParameterTuningJob", {"TrainingJobDefinition": record}
-    )
-    assert tuning["TrainingJobDefinition"]["OutputDataConfig"]["KmsKeyId"] == ""
-    assert "TrainingJobDefinitions" not in tuning
+
+
+def test_a_tuning_job_has_what_attach_reads():
+    resources = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 30}
+    objective = {"Type": "Maximize", "MetricName": "accuracy"}
+    record = {
+        "HyperParameterTuningJobConfig": {"HyperParameterTuningJobObjective": objective},
+        "TrainingJobDefinition": {
+            "HyperParameterTuningResourceConfig": resources,
+            "OutputDataConfig": {"S3OutputPath": "s3://b"},
+        },
+    }
+    found = answer_fields.complete("DescribeHyperParameterTuningJob", record)
+    definition = found["TrainingJobDefinition"]
+    assert definition["OutputDataConfig"]["KmsKeyId"] == ""
+    assert definition["ResourceConfig"] == resources
+    assert definition["StaticHyperParameters"] == {"_tuning_objective_metric": "accuracy"}
+    assert "TrainingJobDefinitions" not in found
 
 
 def test_folders_stand_for_s3_in_models_and_configurations_too():
