@@ -5,6 +5,8 @@
 # them: linux/amd64, a Docker v2 manifest. Tags by git commit. Writes the digest URIs to
 # out/images.json, where recipes find them.
 #
+#   CUDA        12, or 13 for train and serve-gpu alone: its tags end in -cuda13, and so do its
+#               names in out/images.json; default 12
 #   AWS_REGION, AWS_PROFILE   where and who; account and partition follow from them
 #   REGISTRY    push there instead of to ECR, such as localhost:5000
 #   REGISTRY_TOKEN_HOST  a host beside REGISTRY itself that gives its tokens, such as auth.docker.io
@@ -19,6 +21,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 # shellcheck source=docker/engine.sh
 source docker/engine.sh
+# shellcheck source=docker/cuda.sh
+source docker/cuda.sh
 out=${OUT:-out/images.json}
 
 fail() { echo "build_and_push.sh: $*" >&2; exit 1; }
@@ -37,6 +41,8 @@ if [[ -n $changes ]]; then
         || fail "there are uncommitted changes ($first…); commit them, or set DIRTY=1"
     tag=$commit-dirty
 fi
+choose_cuda
+tag=$tag$cuda_suffix
 
 python=${VENV:-.venv}/bin/python
 if [[ ! -x $python ]]; then python=python3; fi
@@ -109,12 +115,13 @@ publish() {  # publish NAME: push it, assert its manifest, and print and record 
     else
         push "$name" "$tag"
     fi
-    uri=$(ask publish "$name" "$image:$tag" --out "$out" --facts "$(facts "$name")")
+    uri=$(ask publish "$name$cuda_suffix" "$image:$tag" --out "$out" --facts "$(facts "$name")")
     if [[ ${LATEST:-} == 1 ]]; then
-        push "$name" latest
-        ask publish "$name" "$image:latest" --out "$out" --facts "$(facts "$name")" >/dev/null
+        push "$name" "latest$cuda_suffix"
+        ask publish "$name$cuda_suffix" "$image:latest$cuda_suffix" --out "$out" \
+            --facts "$(facts "$name")" >/dev/null
     fi
-    echo "push: $name=$uri"
+    echo "push: $name$cuda_suffix=$uri"
 }
 
 for name in "${names[@]}"; do publish "$name"; done

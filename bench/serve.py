@@ -8,13 +8,11 @@ section of bench/RESULTS.md and bench/serve.png, and first trains the model wher
 """
 
 import argparse
-import itertools
 import json
 import os
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +23,7 @@ from bench.serving.containers import bare_engine, build_peers, image_bytes, refe
 from bench.serving.contestants import Contestant, contestants
 from bench.serving.model import trained_model
 from bench.serving.results import Results, write_plot, write_section
-from runtime.load import Answer, Load, Request, load
+from runtime.load import Answer, Load, lasting, load
 
 CONNECTIONS = (1, 4, 16)
 WARM_S = 3.0  # of load before a server's first measurement
@@ -179,14 +177,7 @@ def measure(
     RuntimeError for an answer that is not 200, or that differs from an earlier one to the same
     photo.
     """
-    once = [server.request(name, body) for name, body in bodies.items()]
-    requests = itertools.cycle(once)
-    until = time.monotonic() + seconds
-
-    def following() -> Request | None:
-        if time.monotonic() >= until:
-            return None
-        return next(requests)
+    requests = [server.request(name, body) for name, body in bodies.items()]
 
     def answered(answer: Answer) -> None:
         photo = answer.request.name
@@ -199,7 +190,7 @@ def measure(
         if before != label:
             raise RuntimeError(f"{server.name} answered {photo} with '{label}' after '{before}'")
 
-    return load(server.url, following, connections, answered)
+    return load(server.url, lasting(requests, seconds), connections, answered)
 
 
 def agreements(reference: dict[str, dict[str, str]], seen: Labels) -> dict[str, float]:

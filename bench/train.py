@@ -9,31 +9,22 @@ bench/RESULTS.md and bench/train.png.
 
 import argparse
 import json
-import os
 import shutil
 import statistics
 import sys
 from pathlib import Path
 
 from bench.sections import OUT, missed
-from bench.training.jobs import PLAIN_LOOP, SEED_LIKE, make_job, prepare, run
+from bench.training.jobs import (
+    ALL_LAYERS,
+    PLAIN_LOOP,
+    SEED_LIKE,
+    epoch_figures,
+    make_job,
+    prepare,
+    run,
+)
 from bench.training.results import Results, write_plot, write_section
-
-RESNET50_OPERATIONS = 3 * 2 * 4.09e9  # of a photo of 224 x 224, forward and backward
-ALL_LAYERS: dict[str, object] = {
-    "weights": "none",
-    "trainable": "all",
-    "epochs": 3,
-    "optimizer": "sgd",
-    "lr": 0.01,
-    "momentum": 0.9,
-    "augmentation": "crop",
-    "split": "1,0,0",
-    "quantize": "false",
-}
-# of the matrix product that shows a GPU's limit
-SIDE = 8192
-PRODUCTS = 20
 
 
 def main() -> int:
@@ -71,7 +62,7 @@ def bench(out: Path, seeds: int) -> Results:
         ours = run("python -m train", "-m", "train", "--root", job, cache=out / "cache")
         results.ours_s.append(ours.seconds)
         results.peaks.append(ours.peak)
-        results.accuracy.append(_epochs(ours.output, "validation_accuracy")[-1])
+        results.accuracy.append(epoch_figures(ours.output, "validation_accuracy")[-1])
     trials = run("a second trial", "-m", "bench.training.trials", job, cache=out / "cache")
     results.trial_s = json.loads(trials.last_line())[-1]
     results.rates = all_layers(out, data, "resnet18", 20, 2)
@@ -83,8 +74,6 @@ def bench(out: Path, seeds: int) -> Results:
         cache=out / "cache-feeding",
     )
     results.feeding = json.loads(feeding.last_line())
-    if "cuda" in str(results.feeding["device"]):
-        results.gpu = on_gpu(out)
     return results
 
 
@@ -109,41 +98,8 @@ def all_layers(
         job = make_job(out / model, only, hyperparameters)
         name = f"python -m train, all of {model}"
         own = run(name, "-m", "train", "--root", job, cache=out / "cache-all")
-        ours += [photos / seconds for seconds in _epochs(own.output, "seconds")[1:]]
+        ours += [photos / seconds for seconds in epoch_figures(own.output, "seconds")[1:]]
     return {"loop": statistics.median(loops), "ours": statistics.median(ours)}
-
-
-def _epochs(output: str, figure: str) -> list[float]:
-    """A figure of each `epoch=…` line of a training."""
-    values = []
-    for line in output.splitlines():
-        if line.startswith("epoch="):
-            values.append(float(line.partition(f"{figure}=")[2].split()[0]))
-    return values
-
-
-def on_gpu(out: Path) -> dict[str, float]:
-    """ResNet50 at 224 on the GPU: photos/s of the loop and ours, and our share of the limit.
-
-    The limit is the rate of large matrix products in bfloat16.
-    """
-    import torch
-
-    data, _ = prepare(out / "gpu", {"train": (400, 1), "validation": (5, 2)})
-    rates = all_layers(out, data, "resnet50", 128, len(os.sched_getaffinity(0)))
-    matrix = torch.randn(SIDE, SIDE, device="cuda", dtype=torch.bfloat16)
-    begin = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]  # torch's
-    end = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]  # torch's
-    for _ in range(3):
-        torch.mm(matrix, matrix)
-    begin.record()  # type: ignore[no-untyped-call]  # torch's
-    for _ in range(PRODUCTS):
-        torch.mm(matrix, matrix)
-    end.record()  # type: ignore[no-untyped-call]  # torch's
-    torch.cuda.synchronize()
-    seconds = begin.elapsed_time(end) / 1000  # type: ignore[no-untyped-call]  # torch's
-    limit = PRODUCTS * 2 * SIDE**3 / seconds  # operations per second
-    return rates | {"share": rates["ours"] * RESNET50_OPERATIONS / limit}
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@
 # prints the names that it would build.
 #
 #   ENGINE          docker or podman; default the one that answers
+#   CUDA            12, or 13, whose torch is newer and needs driver 580: train and serve-gpu alone,
+#                   with tags that end in -cuda13; default 12
 #   DISTRIBUTION    Debian's release: trixie (Python 3.13) or bookworm (3.11); default trixie
 #   BASE_IMAGE      the image to build on; default debian:<DISTRIBUTION>-slim. Where that cannot be
 #                   pulled it is the stand-in of docker/base.sh, which is made first if it is
@@ -24,6 +26,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=docker/engine.sh
 source docker/engine.sh
+# shellcheck source=docker/cuda.sh
+source docker/cuda.sh
 distribution=${DISTRIBUTION:-trixie}
 default_base=docker.io/library/debian:$distribution-slim  # Podman asks for short names
 stand_in=${BASE_TAG:-slipway-base:$distribution}
@@ -83,10 +87,10 @@ make_context() {
 # The tag latest is everybody's on this engine.
 say_whose_latest() {  # say_whose_latest NAME
     local tags
-    tags=$("$engine" image inspect --format '{{json .RepoTags}}' "slipway-$1:latest" 2>/dev/null) \
+    tags=$("$engine" image inspect --format '{{json .RepoTags}}' "slipway-$1:$latest" 2>/dev/null) \
         || return 0
     if [[ $tags == *:checkout-* && $tags != *":$mine"* ]]; then
-        echo "images: slipway-$1:latest was another checkout's; that one keeps its own tag"
+        echo "images: slipway-$1:$latest was another checkout's; that one keeps its own tag"
     fi
 }
 
@@ -118,7 +122,7 @@ build() {  # build NAME: docker/NAME.Dockerfile becomes slipway-NAME, once in a 
     if [[ " ${built[*]-} " == *" $name "* ]]; then return; fi
     case $name in
         train)
-            options+=(--build-arg "BASE_IMAGE=$base")
+            options+=(--build-arg "BASE_IMAGE=$base" --build-arg "TRAIN_LOCK=$train_lock")
             options+=(--build-arg "WEIGHTS=${WEIGHTS:-}" --build-arg "PACKAGES=${PACKAGES:-}") ;;
         serve-gpu)
             if ! is_this_build slipway-train; then build train; fi
@@ -136,15 +140,15 @@ build() {  # build NAME: docker/NAME.Dockerfile becomes slipway-NAME, once in a 
     # SageMaker refuses OCI manifests, which are Podman's own.
     if [[ $is_podman == yes ]]; then options+=(--format docker); fi
     options+=(--file "docker/$name.Dockerfile")
-    options+=(--tag "slipway-$name:latest" --tag "slipway-$name:$tag" --tag "slipway-$name:$mine")
+    options+=(--tag "slipway-$name:$latest" --tag "slipway-$name:$tag" --tag "slipway-$name:$mine")
     if [[ $name == train ]]; then
-        know_torch
+        know_torch "slipway-train:$mine"
         options+=(${torch_labels[@]+"${torch_labels[@]}"})
     fi
     docker/steps.sh "slipway-$name" "$engine" build "${options[@]}" "$context"
     # The labels need the image, and the image its labels; the second build finds every layer.
     if [[ $name == train && -z ${torch_labels[*]-} ]]; then
-        ask_torch
+        ask_torch "slipway-train:$mine"
         docker/steps.sh "slipway-$name" "$engine" build "${options[@]}" \
             ${torch_labels[@]+"${torch_labels[@]}"} "$context"
     fi
@@ -153,38 +157,10 @@ build() {  # build NAME: docker/NAME.Dockerfile becomes slipway-NAME, once in a 
     built+=("$name")
 }
 
-# Both set torch_labels: the CUDA of slipway-train's torch and the GPUs that it has kernels for.
-# know_torch leaves them empty unless this checkout has an image of the same locked packages.
-know_torch() {
-    local image=slipway-train:$mine format
-    torch_labels=()
-    format='{{index .Config.Labels "org.slipway.lock"}}|{{index .Config.Labels "org.slipway.cuda"}}'
-    format+='|{{index .Config.Labels "org.slipway.gpus"}}'
-    local lock="" cuda="" gpus=""
-    IFS='|' read -r lock cuda gpus \
-        < <("$engine" image inspect --format "$format" "$image" 2>/dev/null) || return 0
-    if [[ $lock == "$(lock_number)" && -n $gpus ]]; then set_torch_labels "$cuda" "$gpus"; fi
-}
-
-ask_torch() {  # no GPU is needed for it
-    local cuda gpus
-    read -r cuda gpus < <("$engine" run --rm --network none --entrypoint /opt/venv/bin/python \
-        "slipway-train:$mine" -c \
-        'import torch; print(torch.version.cuda, torch._C._cuda_getArchFlags())')
-    set_torch_labels "$cuda" "$gpus"
-}
-
-set_torch_labels() {
-    torch_labels=(--label "org.slipway.lock=$(lock_number)")
-    torch_labels+=(--label "org.slipway.cuda=$1" --label "org.slipway.gpus=$2")
-}
-
-lock_number() { cksum <docker/requirements-train.txt | cut -d ' ' -f 1; }
-
 is_this_build() {  # is_this_build IMAGE: whether it is of this commit and stands on this base
     local format='{{index .Config.Labels "org.opencontainers.image.base.name"}}'
     # a tag of no commit, or of uncommitted changes, says nothing of what is inside
-    [[ $tag != unknown && $tag != *-dirty ]] \
+    [[ $tag != unknown* && $tag != *-dirty* ]] \
         && [[ $("$engine" image inspect --format "$format" "$1:$tag" 2>/dev/null) == "$base" ]]
 }
 
@@ -195,17 +171,22 @@ if [[ ${1:-} == --names ]]; then
 fi
 known=()
 for file in docker/*.Dockerfile; do name=${file#docker/}; known+=("${name%.Dockerfile}"); done
+choose_cuda
+with_cuda=""
+if [[ -n $cuda_suffix ]]; then known=(train serve-gpu) with_cuda=" with CUDA=$CUDA"; fi
 names=("${@:-all}")
 if [[ ${names[*]} == all ]]; then names=(${known[@]+"${known[@]}"}); fi
 for name in "${names[@]}"; do
-    [[ " ${known[*]-} " == *" $name "* ]] || fail "unknown image '$name'; known: ${known[*]-} all"
+    [[ " ${known[*]-} " == *" $name "* ]] \
+        || fail "unknown image '$name'$with_cuda; known: ${known[*]-} all"
 done
 if [[ $only_names == yes ]]; then
     echo "${names[*]}"
     exit 0
 fi
 need_engine
-mine=$(checkout_tag)
+mine=$(checkout_tag)$cuda_suffix
+latest=latest$cuda_suffix
 
 # BuildKit builds where the client has it: always before version 23, and as the plug-in buildx
 # since. The Dockerfiles need nothing that only BuildKit has.
@@ -236,6 +217,7 @@ if git rev-parse --verify --quiet HEAD >/dev/null 2>&1; then
     # An origin with a password, or in a folder of this machine, stays out of the image.
     if [[ $origin =~ ^https://[^@]+$ ]]; then source=$origin; fi
 fi
+tag=$tag$cuda_suffix
 
 built=()
 for name in "${names[@]}"; do build "$name"; done

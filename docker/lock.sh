@@ -21,12 +21,16 @@ python3 -m venv "$tools"
 "$tools/bin/pip" install --quiet --disable-pip-version-check --require-hashes \
     -r requirements-uv.txt
 
-# compile [FOLDER/]NAME [OTHER | --OPTION]...
-# FOLDER: where its files lie; docker/ without it. OTHER: a set, locked already, that this one must
-# agree with; --OPTION: an option of uv.
+# compile [FOLDER/]NAME[=SOURCE] [OTHER | --OPTION]...
+# FOLDER: where its files lie; docker/ without it. SOURCE: whose .in is read, where it is not
+# NAME's. OTHER: a set, locked already, that this one must agree with; --OPTION: an option of uv.
 compile() {
-    local options=() file=requirements-$1
-    if [[ $1 == */* ]]; then file=${1%/*}/requirements-${1##*/}; fi
+    local name=${1%=*} source=${1#*=} options=() file
+    file=requirements-$name source=requirements-$source.in
+    if [[ $name == */* ]]; then
+        file=${name%/*}/requirements-${name##*/}
+        source=$file.in
+    fi
     shift
     for other in "$@"; do
         case $other in
@@ -41,11 +45,17 @@ compile() {
         --universal --python-version 3.11 \
         --generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
         ${options[@]+"${options[@]}"} \
-        "$file.in" --output-file "$file.txt"
+        "$source" --output-file "$file.txt"
 }
 
 compile uv
 compile train
+# CUDA=13 has another torch, and its CUDA. The rest agrees with the default; no comments say why a
+# package is there, since they would name this machine's folders.
+awk '/^[a-z]/ && !/^(torch|torchvision|triton|nvidia-.*|cuda-.*)==/ { sub(/ \\$/, ""); print }' \
+    requirements-train.txt >"$tools/beside-torch.txt"
+compile train-cuda13=train --override=requirements-cuda13.in \
+    "--constraint=$tools/beside-torch.txt" --no-annotate
 compile sdist train --no-deps
 compile serve train
 compile serve-gpu train serve

@@ -23,8 +23,10 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends gcc libc6-dev python3-dev python3-venv \
     && rm -rf /var/lib/apt/lists/*
 ENV PIP_NO_CACHE_DIR=1 PIP_NO_COMPILE=1 PIP_DISABLE_PIP_VERSION_CHECK=1
-COPY docker/requirements-build.txt docker/requirements-sdist.txt docker/requirements-train.txt \
-    docker/heic.sh /build/
+COPY docker/requirements-build.txt docker/requirements-sdist.txt docker/heic.sh /build/
+# requirements-train-cuda13.txt is the same set with a newer torch.
+ARG TRAIN_LOCK=requirements-train.txt
+COPY docker/${TRAIN_LOCK} /build/requirements-train.txt
 # pillow-heif is built from source: see heic.sh. HEIC=0 leaves it out.
 ARG HEIC=1
 # --no-build-isolation: isolated builds would fetch whatever setuptools is newest, unlocked.
@@ -43,16 +45,17 @@ RUN /opt/build/heic.sh libraries
 COPY --from=build /opt/venv /opt/venv
 # without pillow-heif where HEIC=0 has taken it out
 COPY --from=build /build/requirements-train.txt /opt/build/
-COPY docker/requirements-smdebug.txt docker/pip_check.sh docker/trim.sh \
-    train/model/wheel_weights.py /opt/build/
+COPY docker/trim_cuda.sh /opt/build/
 # CUDA's libraries, two thirds of the image, are a layer of their own: a push compresses each layer
 # on one core, and sends again only those that changed.
-RUN awk '/^[a-z]/ { kept = /^(nvidia-|triton)/ } kept' /opt/build/requirements-train.txt \
+RUN awk '/^[a-z]/ { kept = /^(nvidia-|cuda-|triton)/ } kept' /opt/build/requirements-train.txt \
         > /opt/build/requirements-cuda.txt \
     && /opt/venv/bin/pip install --no-cache-dir --no-compile --disable-pip-version-check \
         --require-hashes --no-deps --only-binary :all: \
         --requirement /opt/build/requirements-cuda.txt \
-    && find /opt/venv -name '*.a' -delete -o -name '*.pyi' -delete
+    && /opt/build/trim_cuda.sh /opt/venv
+COPY docker/requirements-smdebug.txt docker/pip_check.sh docker/trim.sh \
+    train/model/wheel_weights.py /opt/build/
 # What the build stage made is satisfied already.
 # --only-binary: nothing else may need a compiler.
 # --no-compile: bytecode of modules that nobody imports would be a fifth of a gigabyte.

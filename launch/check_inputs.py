@@ -7,6 +7,7 @@ from launch.context import LaunchContext
 from launch.ecr import ECR_HOST, registry_of, split_uri
 from launch.errors import LaunchError, Missing, is_missing
 from launch.findings import BAD, GOOD, WARNING, Finding, required
+from launch.image_facts import push_command
 from launch.recipe import located
 from launch.registry import DOCKER_MANIFEST
 from launch.requests_training import channels, split_s3
@@ -14,15 +15,9 @@ from launch.requests_training import channels, split_s3
 MOST_NEIGHBOURS = 5  # in one line
 
 
-def used_images(context: LaunchContext) -> set[str]:
-    """Names of the recipe's images."""
-    settings = context.recipe.sagemaker
-    return {settings.training.image, settings.endpoint.image, settings.batch.image}
-
-
 def images(context: LaunchContext) -> Iterator[Finding]:
     """Each image is in ECR, in this region, with a manifest that SageMaker accepts."""
-    for name in sorted(used_images(context)):
+    for name in sorted(context.recipe.used_images):
         yield image(context, name)
 
 
@@ -30,9 +25,7 @@ def image(context: LaunchContext, name: str) -> Finding:
     """The finding of one image."""
     region = context.location.region
     if name not in context.target.images:
-        return Finding(
-            BAD, f"the image '{name}' has not been pushed; run ./build_and_push.sh {name}"
-        )
+        return Finding(BAD, f"the image '{name}' has not been pushed; run {push_command(name)}")
     host, repository, reference = split_uri(context.target.image(name))
     found = ECR_HOST.match(host)
     if not found:
@@ -46,12 +39,12 @@ def image(context: LaunchContext, name: str) -> Finding:
         return Finding(
             BAD,
             f"image {name} is in ECR of {found[2]}, and SageMaker of {region} needs it in its own; "
-            f"run AWS_REGION={region} ./build_and_push.sh {name}",
+            f"run AWS_REGION={region} {push_command(name)}",
         )
     try:
         media_type = registry_of(host).manifest(repository, reference).media_type
     except LaunchError as error:
-        return Finding(BAD, f"image {name}: {error}; run ./build_and_push.sh {name}")
+        return Finding(BAD, f"image {name}: {error}; run {push_command(name)}")
     return required(
         media_type == DOCKER_MANIFEST,
         f"image {name}: {repository}, {media_type}",

@@ -16,7 +16,7 @@ from launch.gpu_hosts import (
     is_gpu,
     kernel_problem,
 )
-from launch.image_facts import ImageFacts, noted
+from launch.image_facts import ImageFacts, image_kind, named, noted
 
 SERVES_ON_GPUS = "serve-gpu"
 
@@ -51,11 +51,11 @@ def uses(context: LaunchContext) -> list[Use]:
 
 
 def facts_of(context: LaunchContext, image: str) -> ImageFacts:
-    """What was noted of an image when it was pushed; empty where nothing was."""
+    """What was noted of an image when it was pushed; else what its name says."""
     uri = context.target.images.get(image)
     if uri is None:
-        return ImageFacts()
-    return noted(images_file(context.recipe), uri)
+        return named(image)
+    return noted(images_file(context.recipe), image, uri)
 
 
 def findings_of(use: Use, facts: ImageFacts) -> Iterator[Finding]:
@@ -72,7 +72,7 @@ def findings_of(use: Use, facts: ImageFacts) -> Iterator[Finding]:
         yield from training_gpu(use, facts)
         return
     has_gpu = is_gpu(use.instance_type)
-    wants_gpu = use.image == SERVES_ON_GPUS
+    wants_gpu = image_kind(use.image) == SERVES_ON_GPUS
     mismatch = f"{use.step}: image '{use.image}' on {use.instance_type}: "
     if has_gpu and not wants_gpu:
         yield Finding(BAD, mismatch + f"its GPU stays unused; take the image {SERVES_ON_GPUS}")

@@ -28,6 +28,7 @@ from launch.aws import (
     find_region,
 )
 from launch.errors import LaunchError, sentence
+from launch.image_facts import image_kind
 from launch.recipe import Recipe, located
 from launch.requests_training import Call, Target, with_owners
 from launch.state import State
@@ -208,13 +209,16 @@ def find_images(
         raise LaunchError(f"'{path}' is not a file of image URIs: {error}") from error
     if not dry:
         return found
-    missing = [name for name in IMAGE_NAMES if name not in found]
+    variants = sorted(name for name in recipe.used_images if image_kind(name) in IMAGE_NAMES)
+    missing = [name for name in dict.fromkeys((*IMAGE_NAMES, *variants)) if name not in found]
     if missing:
         print_line(
             "dry run: tag latest stands for images that are not pushed yet: " + ", ".join(missing)
         )
     for name in missing:
-        found[name] = f"{location.ecr_host()}/slipway-{name}:latest"
+        kind = image_kind(name)
+        suffix = name.removeprefix(kind)
+        found[name] = f"{location.ecr_host()}/slipway-{kind}:latest{suffix}"
     return found
 
 

@@ -25,7 +25,7 @@ BATCH_IMAGES = {
 # What torch's builds for each CUDA have kernels for, where an image's labels do not say it.
 KERNELS = {
     12: ("7.0", "7.5", "8.0", "8.6", "9.0", "10.0", "12.0"),
-    13: ("7.5", "8.0", "8.6", "9.0", "10.0", "11.0", "12.0"),
+    13: ("7.5", "8.0", "8.6", "9.0", "10.0", "12.0"),
 }
 # Graviton: ml.c7g, ml.m8g, ml.r6gd and their like. GB200 stands beside NVIDIA's Grace.
 ARM = re.compile(r"ml\.([cmrt]\d+g[a-z]*|p6e-gb200)\.")

@@ -5,12 +5,15 @@ machines without fetching the images.
 """
 
 import json
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from artifact.json_text import read_json
 
 FILE = "image-facts.json"
+# What build_and_push.sh appends to the name and the tag of an image that is not the default one.
+VARIANT = re.compile(r"-(cuda(?P<cuda>\d+)|arm64)$")
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,20 @@ class ImageFacts:
     architecture: str = ""
     cuda: str = ""
     gpus: tuple[str, ...] = ()
+
+
+def image_kind(name: str) -> str:
+    """The image that a name in images.json stands for: serve-gpu for serve-gpu-cuda13."""
+    return VARIANT.sub("", name)
+
+
+def push_command(name: str) -> str:
+    """What makes and pushes the image that a name stands for."""
+    variant = VARIANT.search(name)
+    setting = ""
+    if variant:
+        setting = f"CUDA={variant['cuda']} " if variant["cuda"] else "ARCH=arm64 "
+    return f"{setting}./build_and_push.sh {image_kind(name)}"
 
 
 def facts_in(text: str) -> ImageFacts:
@@ -49,16 +66,26 @@ def note(images: Path, uri: str, facts: ImageFacts) -> None:
     write_atomically(path, json.dumps(known, indent=2, sort_keys=True).encode() + b"\n")
 
 
-def noted(images: Path, uri: str) -> ImageFacts:
-    """The facts of an image, empty where it was not pushed from here."""
+def noted(images: Path, name: str, uri: str) -> ImageFacts:
+    """The facts of an image. Where it was not pushed from here, only what its name says."""
     found = _read(images.with_name(FILE)).get(uri)
     if not isinstance(found, dict):
-        return ImageFacts()
+        return named(name)
     return ImageFacts(
         str(found.get("architecture", "")),
         str(found.get("cuda", "")),
         tuple(map(str, found.get("gpus", ()))),
     )
+
+
+def named(name: str) -> ImageFacts:
+    """What the name of an image says of it, where it is not the default one."""
+    variant = VARIANT.search(name)
+    if variant is None:
+        return ImageFacts()
+    if variant["cuda"] is None:
+        return ImageFacts("arm64")
+    return ImageFacts(cuda=variant["cuda"])
 
 
 def _read(path: Path) -> dict[str, object]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from launch.errors import LaunchError
+from launch.image_facts import image_kind
 from recipes import hyperparameter_file, own_training
 from recipes import recipe as recipes
 from recipes.command_line import recipe_here
@@ -32,13 +33,19 @@ class Recipe(recipes.Recipe):
         return slug(self.sagemaker.endpoint.name or self.name)
 
     @property
+    def used_images(self) -> set[str]:
+        """Names of the images that its jobs and its endpoint run."""
+        settings = self.sagemaker
+        return {settings.training.image, settings.endpoint.image, settings.batch.image}
+
+    @property
     def trains_with_ours(self) -> bool:
         """Whether the training image is ours, so that its hyperparameters are known here.
 
         `train` in `image_uris` is taken for the user's own.
         """
         image = self.sagemaker.training.image
-        return image == OWN_TRAINING and image not in self.sagemaker.image_uris
+        return image_kind(image) == OWN_TRAINING and image not in self.sagemaker.image_uris
 
 
 def read_recipe(path: Path) -> Recipe:

@@ -3,6 +3,7 @@
 from launch.aws import AwsLocation, Request
 from launch.errors import LaunchError
 from launch.gpu_hosts import endpoint_image, is_gpu
+from launch.image_facts import image_kind
 from launch.recipe import Recipe
 from launch.requests_training import Target, kms, present, role, s3, tags, vpc
 from recipes.sagemaker import Endpoint
@@ -114,7 +115,7 @@ def _check_serverless(recipe: Recipe) -> None:
         "a VPC (subnets)": settings.subnets,
         "network_isolation": settings.network_isolation,
         "capture_percent": endpoint.capture_percent,
-        "the image serve-gpu": endpoint.image == "serve-gpu",
+        "the image serve-gpu": image_kind(endpoint.image) == "serve-gpu",
     }
     for name, given in refused.items():
         if given:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from launch.aws import NO_ACCOUNT, AwsLocation, Request
 from launch.errors import LaunchError
+from launch.image_facts import push_command
 from launch.recipe import Recipe, slug
 
 # The tag that everything has which a recipe made: its value is the recipe's name.
@@ -38,7 +39,7 @@ class Target:
         """An image's URI. LaunchError for one that was never pushed."""
         if name not in self.images:
             raise LaunchError(
-                f"the image '{name}' has not been pushed; run ./build_and_push.sh {name}, "
+                f"the image '{name}' has not been pushed; run {push_command(name)}, "
                 "or set sagemaker.image_uris"
             )
         return self.images[name]

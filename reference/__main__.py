@@ -10,6 +10,7 @@ from recipes.command_line import CommandLine
 from reference.clauses import clauses
 from reference.commands import commands
 from reference.http_api import http_api
+from reference.machines import machines
 from reference.model_json import model_json
 from reference.rules import rules
 from reference.settings import environment, hyperparameters, recipe
@@ -25,6 +26,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "rules.md": rules,
     "clauses.md": clauses,
     "model-json.md": model_json,
+    "machines.md": machines,
 }
 NOTE = "<!-- `make docs` writes this page from the code. Change the code, not the page. -->\n\n"
 

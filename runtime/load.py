@@ -4,6 +4,7 @@ They share one process, so that they cost little CPU beside a server on the same
 """
 
 import asyncio
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -96,6 +97,13 @@ def each(requests: Iterable[Request]) -> Callable[[], Request | None]:
     """For `load`: these, one after the other."""
     left = iter(requests)
     return lambda: next(left, None)
+
+
+def lasting(requests: Iterable[Request], seconds: float) -> Callable[[], Request | None]:
+    """For `load`: these in turn, again and again, until the time from now is over."""
+    again = itertools.cycle(requests)
+    until = time.monotonic() + seconds
+    return lambda: next(again) if time.monotonic() < until else None
 
 
 @contextmanager

@@ -35,7 +35,7 @@ ARROWS = {
     "slipway": {"artifact", "recipes", "runtime"},
     "reference": {
         *("artifact", "recipes", "runtime"),
-        *("diagnose", "serve", "web", "conformance", "slipway"),
+        *("diagnose", "serve", "web", "conformance", "slipway", "launch"),
     },
 }
 TOP_LEVEL = {

@@ -1,13 +1,15 @@
-"""The input path alone against the step alone: ResNet18 at 224, batches of 32, on this machine.
+"""The input path and the step, alone and together, at 224 pixels, on this machine's device.
 
 python -m bench.training.feeding PHOTOS: a folder with a folder for each class. It prints photos/s
-as JSON. first: photos are decoded; again: they are kept.
+as JSON. first: photos are decoded; again: they are kept; step: training on one batch that is there.
+With --fed also jpegs and resident: training on photos that are decoded, and on those that are kept.
 """
 
+import argparse
 import json
-import sys
+import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import torch
@@ -15,8 +17,9 @@ import torch
 from artifact.network import Normalize, build
 from artifact.preprocessing import Preprocessing
 from recipes.hyperparameters import Hyperparameters
+from train.data.cache import CacheLimits
 from train.data.channels import read_channels
-from train.data.loader import PixelLoader
+from train.data.loader import Batch, Order, PixelLoader
 from train.data.photos import PhotoArrays
 from train.learning.batches import shuffled
 from train.learning.loop import Learner, train_step
@@ -24,51 +27,97 @@ from train.learning.objective import multi_hot, padded
 from train.learning.optimization import make_optimizer
 from train.model.device import pick_device, pick_precision
 
-BATCH = 32
-STEPS = 8
+WARM_STEPS = 3  # of --fed, not timed: a GPU's first calls choose kernels
 
 
 def main() -> None:
-    device = pick_device()
-    preprocessing = Preprocessing()
-    channels = read_channels({"train": Path(sys.argv[1])}, (1.0, 0.0, 0.0), 0)
-    classes = len(channels.classes)
-    hp = Hyperparameters(model="resnet18", weights="none", trainable="all", batch_size=BATCH)
-    network = build("resnet18", classes).to(device)
-    # as training has it: convolutions are faster
-    last = torch.channels_last
-    network.to(memory_format=last)  # type: ignore[call-overload]  # torch's
-    optimizer = make_optimizer(network.parameters(), hp)
-    precision = pick_precision("auto", device)
-    learner = Learner(network, classes, [], optimizer, hp, preprocessing, device, precision)
-    photos = PhotoArrays(channels.train.paths, preprocessing.stretched, preprocessing.resize)
-    normalize = Normalize(preprocessing).to(device)
-    loader = PixelLoader(photos, normalize, device, preprocessing.crop, "crop")
-    chance = torch.Generator().manual_seed(0)
-    batches = shuffled(len(loader), BATCH, chance)
-    order = [batch for batch in batches if len(batch) == BATCH]
-    labels = padded(channels.train.labels, classes)
-    wanted = multi_hot(labels, classes).to(device)
-    _, inputs = next(iter(loader.batches(1, order[:1])))
-    network.train()
-    targets = wanted[order[0]]
-    steps = (train_step(learner, inputs, targets, BATCH) for _ in range(STEPS))
-    rates = {
-        "first": rate(device, loader.batches(1, order)),
-        "again": rate(device, loader.batches(2, order)),
-        "step": rate(device, steps),
-    }
-    print(json.dumps(rates | {"device": str(device)}))
+    options = arguments()
+    feeding = Feeding(options.photos, options.model, options.batch_size, options.side)
+    with tempfile.TemporaryDirectory() as folder:
+        loader = feeding.loader(Path(folder) / "alone")
+        _, inputs = next(iter(loader.batches(1, feeding.order[:1])))
+        if options.fed:
+            rate_of_steps(feeding, inputs, WARM_STEPS)
+        rates = {
+            "first": rate(feeding, loader.batches(1, feeding.order)),
+            "again": rate(feeding, loader.batches(2, feeding.order)),
+            "step": rate_of_steps(feeding, inputs, options.steps),
+        }
+        loader.photos.close()
+        if options.fed:
+            fed = feeding.loader(Path(folder) / "fed")
+            rates["jpegs"] = rate(feeding, feeding.trained(fed.batches(1, feeding.order)))
+            rates["resident"] = rate(feeding, feeding.trained(fed.batches(2, feeding.order)))
+            fed.photos.close()
+    print(json.dumps(rates | {"device": str(feeding.device)}))
 
 
-def rate(device: torch.device, batches: Iterable[object]) -> float:
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="feeding", description=__doc__)
+    parser.add_argument("photos", type=Path)
+    parser.add_argument("--model", default="resnet18")
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--side", type=int, default=224, help="of the views, pixels")
+    parser.add_argument("--steps", type=int, default=8, help="on the batch that is there")
+    parser.add_argument("--fed", action="store_true", help="also train from the input path")
+    return parser.parse_args()
+
+
+class Feeding:
+    """A training of all layers on the photos of a folder; `order` has its whole batches."""
+
+    def __init__(self, photos: Path, model: str, batch_size: int, side: int) -> None:
+        self.device = pick_device()
+        self.batch_size = batch_size
+        self.preprocessing = Preprocessing(resize=side * 256 // 224, crop=side)
+        self.channel = read_channels({"train": photos}, (1.0, 0.0, 0.0), 0)
+        classes = len(self.channel.classes)
+        hp = Hyperparameters(model=model, weights="none", trainable="all", batch_size=batch_size)
+        network = build(model, classes, (), side).to(self.device)
+        # as training has it: convolutions are faster
+        last = torch.channels_last
+        network.to(memory_format=last)  # type: ignore[call-overload]  # torch's
+        network.train()
+        optimizer = make_optimizer(network.parameters(), hp)
+        precision = pick_precision("auto", self.device)
+        settings = (hp, self.preprocessing, self.device, precision)
+        self.learner = Learner(network, classes, [], optimizer, *settings)
+        labels = padded(self.channel.train.labels, classes)
+        self.wanted = multi_hot(labels, classes).to(self.device)
+        chance = torch.Generator().manual_seed(0)
+        batches = shuffled(len(labels), batch_size, chance)
+        self.order: Order = [batch for batch in batches if len(batch) == batch_size]
+
+    def loader(self, kept: Path) -> PixelLoader:
+        """A loader whose photos are not decoded yet. kept: the folder that keeps them."""
+        sized = self.preprocessing.stretched
+        limits = CacheLimits(root=kept)
+        paths = self.channel.train.paths
+        photos = PhotoArrays(paths, sized, self.preprocessing.resize, limits=limits)
+        normalize = Normalize(self.preprocessing).to(self.device)
+        return PixelLoader(photos, normalize, self.device, self.preprocessing.crop, "crop")
+
+    def trained(self, batches: Iterable[Batch]) -> Iterator[object]:
+        """A step of training on each batch."""
+        for indices, inputs in batches:
+            yield train_step(self.learner, inputs, self.wanted[indices], self.batch_size)
+
+
+def rate_of_steps(feeding: Feeding, inputs: tuple[torch.Tensor, ...], steps: int) -> float:
+    """Photos per second of steps on one batch."""
+    targets = feeding.wanted[feeding.order[0]]
+    size = feeding.batch_size
+    return rate(feeding, (train_step(feeding.learner, inputs, targets, size) for _ in range(steps)))
+
+
+def rate(feeding: Feeding, batches: Iterable[object]) -> float:
     """Photos per second."""
-    wait(device)
+    wait(feeding.device)
     started = time.perf_counter()
     count = 0
     for _ in batches:
-        count += BATCH
-    wait(device)
+        count += feeding.batch_size
+    wait(feeding.device)
     return count / (time.perf_counter() - started)
 
 

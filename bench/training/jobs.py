@@ -5,8 +5,9 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,18 @@ SEED_LIKE: dict[str, object] = {
     "augmentation": "none",
     "quantize": "false",
 }
+# a network from nothing
+ALL_LAYERS: dict[str, object] = {
+    "weights": "none",
+    "trainable": "all",
+    "epochs": 3,
+    "optimizer": "sgd",
+    "lr": 0.01,
+    "momentum": 0.9,
+    "augmentation": "crop",
+    "split": "1,0,0",
+    "quantize": "false",
+}
 PLAIN_LOOP = ("-m", "bench.training.plain_loop")
 
 
@@ -50,8 +63,7 @@ def prepare(out: Path, photos: Mapping[str, tuple[int, int]] = PHOTOS) -> tuple[
     data = out / "photos"
     weights = out / "vgg16.pth"
     for channel, (count, seed) in photos.items():
-        for name in CLASSES:
-            _draw_class(data / channel / name, name, count, seed)
+        draw_photos(data / channel, CLASSES, count, seed)
     if not weights.is_file():
         import torch
         import torchvision
@@ -59,6 +71,12 @@ def prepare(out: Path, photos: Mapping[str, tuple[int, int]] = PHOTOS) -> tuple[
         torch.manual_seed(0)
         torch.save(torchvision.models.vgg16().state_dict(), weights)
     return data, weights
+
+
+def draw_photos(folder: Path, classes: Iterable[str], count: int, seed: int) -> None:
+    """Draw folder/<class>/<number>.jpg where they are missing."""
+    for name in classes:
+        _draw_class(folder / name, name, count, seed)
 
 
 def _draw_class(folder: Path, name: str, count: int, seed: int) -> None:
@@ -88,8 +106,19 @@ def make_job(
     return root
 
 
-def run(name: str, *arguments: object, cache: Path | None = None) -> Finished:
-    """Run a Python process to its end. RuntimeError when it fails."""
+def epoch_figures(output: str, figure: str) -> list[float]:
+    """A figure of each `epoch=…` line of a training."""
+    values = []
+    for line in output.splitlines():
+        if line.startswith("epoch="):
+            values.append(float(line.partition(f"{figure}=")[2].split()[0]))
+    return values
+
+
+def run(
+    name: str, *arguments: object, cache: Path | None = None, limit_s: float = 24 * 3600.0
+) -> Finished:
+    """Run a Python process to its end. RuntimeError when it fails, or takes longer than limit_s."""
     print(f"bench: {name} …", flush=True)
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
     if cache:
@@ -103,12 +132,16 @@ def run(name: str, *arguments: object, cache: Path | None = None) -> Finished:
         text=True,
     )
     assert process.stdout is not None  # a pipe was asked for
+    too_long = threading.Timer(limit_s, process.kill)
+    too_long.start()
     try:
         output = process.stdout.read()
     except BaseException:  # told to stop: the process must not go on alone
         process.kill()
         process.wait()
         raise
+    finally:
+        too_long.cancel()
     # wait4, not wait: it gives the memory of this one child
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - started

@@ -27,8 +27,6 @@ class Results:
     rates: dict[str, float] = field(default_factory=dict)  # photos/s, all layers: loop, ours
     # photos/s of the input path (first, again) and of the step
     feeding: dict[str, float] = field(default_factory=dict)
-    # photos/s of ResNet50 on a GPU (loop, ours) and our share of its bfloat16 limit; empty on a CPU
-    gpu: dict[str, float] = field(default_factory=dict)
 
     def bars(self) -> dict[str, Bar]:
         """The numbers of the last line with their limits, in its order."""
@@ -36,17 +34,13 @@ class Results:
         ours_s = statistics.median(self.ours_s)
         all_layers = self.rates["ours"] / self.rates["loop"]
         feeding = self.feeding["again"] / self.feeding["step"]
-        bars = {
+        return {
             "frozen_vs_loop": Bar(loop_s / ours_s, 15.0),
             "trial_vs_loop": Bar(loop_s / self.trial_s, 150.0),
             "all_layers_vs_loop": Bar(all_layers, 2.0),
             "input_vs_step": Bar(feeding, 2.0),
             "peak_gib": Bar(max(self.peaks) / 2**30, 3.0, below=True),
         }
-        if self.gpu:
-            on_gpu = self.gpu["ours"] / self.gpu["loop"]
-            bars["gpu_vs_loop"] = Bar(on_gpu, 1.5)
-        return bars
 
     def line(self) -> str:
         """The last line."""
@@ -81,15 +75,6 @@ class Results:
             f"| input path alone, photos/s: decoding / kept | | {feeding} |",
             f"| step alone, photos/s | | {self.feeding['step']:.1f} |",
         ]
-        if self.gpu:
-            share = f"{self.gpu['share']:.0%} of its bfloat16 limit"
-            rows.append(
-                _row(
-                    f"ResNet50 on the GPU, all layers, photos/s ({share})",
-                    f"{self.gpu['loop']:.0f}",
-                    f"{self.gpu['ours']:.0f}",
-                )
-            )
         return "\n".join([*rows, "", *bar_rows(self.bars())])
 
 

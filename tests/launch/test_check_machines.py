@@ -17,7 +17,7 @@ from launch.gpu_hosts import (
     is_gpu,
     kernel_problem,
 )
-from launch.image_facts import ImageFacts, facts_in, note, noted
+from launch.image_facts import ImageFacts, facts_in, note, noted, push_command
 from launch.requests_batch import transform_job
 from tests.support.launching import ScriptedAws, recipe, target
 
@@ -116,6 +116,34 @@ def test_what_was_noted_of_the_pushed_image_counts(found, facts, instance_type, 
     assert words in found({"serve-gpu": facts}, endpoint=endpoint)["endpoint"]
 
 
+@pytest.mark.parametrize(
+    "step, settings, words",
+    [
+        ("training", {"image": "train-cuda13"}, "CUDA 13 needs driver 580"),
+        ("endpoint", {"image": "serve-gpu-cuda13"}, "carries CUDA 13; set sagemaker.endpoint.cuda"),
+        (
+            "endpoint",
+            {"image": "serve-gpu-cuda13", "cuda": 13},
+            "with al2023-ami-sagemaker-inference-gpu-4-1 for CUDA 13",
+        ),
+        (
+            "batch",
+            {"image": "serve-gpu-cuda13", "cuda": 13},
+            "have driver 535 at most, and CUDA 13",
+        ),
+    ],
+)
+def test_the_name_of_an_image_says_its_cuda(found, step, settings, words):
+    """Of one that was not pushed from here nothing else is known."""
+    assert words in found(**{step: {"instance_type": "ml.g5.xlarge", **settings}})[step]
+
+
+def test_a_variants_push_is_told_with_its_setting():
+    assert push_command("serve-gpu-cuda13") == "CUDA=13 ./build_and_push.sh serve-gpu"
+    assert push_command("serve-arm64") == "ARCH=arm64 ./build_and_push.sh serve"
+    assert push_command("mine") == "./build_and_push.sh mine"
+
+
 def test_an_arm_image_runs_on_graviton_alone(found):
     facts = {"serve": "arm64|<no value>|<no value>"}
     assert "endpoint" not in found(facts, endpoint={"instance_type": "ml.c8g.xlarge"})
@@ -182,10 +210,10 @@ def test_a_transform_job_on_gpus_names_its_host_image():
 
 def test_facts_are_kept_by_uri(tmp_path):
     images = tmp_path / "out" / "images.json"
-    assert noted(images, "a") == ImageFacts()
+    assert noted(images, "train", "a") == ImageFacts()
     note(images, "a", facts_in(f"amd64|12.8|{TORCH_12}\n"))
     note(images, "b", facts_in("arm64|<no value>|<no value>"))
-    assert noted(images, "a").gpus == ("7.0", "7.5", "8.0", "8.6", "9.0", "10.0", "12.0")
-    assert noted(images, "b") == ImageFacts("arm64")
+    assert noted(images, "train", "a").gpus == ("7.0", "7.5", "8.0", "8.6", "9.0", "10.0", "12.0")
+    assert noted(images, "serve", "b") == ImageFacts("arm64")
     (tmp_path / "out" / "image-facts.json").write_text(json.dumps([]))
-    assert noted(images, "a") == ImageFacts()
+    assert noted(images, "train", "a") == ImageFacts()

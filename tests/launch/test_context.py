@@ -142,6 +142,12 @@ def test_a_dry_run_has_stand_ins_for_missing_images(lines, tmp_path):
     ]
 
 
+def test_a_dry_run_has_one_for_the_variant_that_a_recipe_names(lines, tmp_path):
+    one = recipe(images=str(tmp_path / "none"), training={"image": "train-cuda13"})
+    found = find_images(one, LOCATION, True, lines.append)
+    assert found["train-cuda13"].endswith("/slipway-train:latest-cuda13")
+
+
 def test_no_line_speaks_of_images_where_all_are_pushed(lines, tmp_path):
     pushed = target().images
     one = recipe(images=str(tmp_path / "none"), image_uris=pushed)
