@@ -69,6 +69,22 @@ def use_gpu(file: Path = DRIVER_FILE) -> bool:
     return True
 
 
+def unused_note(file: Path = DRIVER_FILE) -> str | None:
+    """One sentence where the host has an NVIDIA driver, and this process was given no GPU.
+
+    None too where GPUs are hidden on purpose, and where torch could use none.
+    """
+    driver = None
+    if "CUDA_VISIBLE_DEVICES" not in os.environ and torch_cuda() is not None:
+        driver = driver_version(file)
+    if driver is None or gpu_given():
+        return None
+    return (
+        f"the host has an NVIDIA driver ({driver}), but no GPU was given to this process, which "
+        "takes the processor; a container gets it by --gpus all"
+    )
+
+
 def gpu_given(device: Path = DEVICE) -> bool:
     """Whether a GPU is here: by the driver's device, its library, or nvidia-smi.
 

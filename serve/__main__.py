@@ -8,6 +8,7 @@ from artifact.log_lines import log_to
 from artifact.machine import name_user
 from artifact.model import ArtifactError, read_description
 from artifact.names import escape_output, printable
+from artifact.nvidia import use_gpu
 from artifact.unpack import artifact_folder
 from serve.help import answer_help
 from serve.metrics import share_between_workers
@@ -28,7 +29,11 @@ def main() -> int:
         settings = ServingSettings.read()
         check_free(settings.host, settings.port, PORT_OPTION)
         keep_in_one_folder()
-        if not settings.multi_model:
+        if settings.multi_model:
+            # Its models come later, and none could use a GPU that cannot be used.
+            if settings.device == "auto":
+                use_gpu()
+        else:
             model = artifact_folder(settings.model, settings.archive_bounds)
             settings = dataclasses.replace(settings, model=model)
             read_description(settings.model)  # a wrong folder fails here, early, in one sentence

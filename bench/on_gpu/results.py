@@ -66,4 +66,6 @@ def write_section(bench: Bench, cells: Sequence[Cell], path: Path) -> None:
         "references/classification, a worker for each core, the faster of f32 and float16. "
         "Resident: photos that are kept after their first decoding."
     )
+    if not bench.figures:
+        about = "Never run on a GPU yet: none of these rows is measured, and nothing is claimed."
     replace_section(TITLE, f"{about}\n\n{table(bench, cells)}", path)

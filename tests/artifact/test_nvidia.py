@@ -191,6 +191,21 @@ def test_a_gpu_is_tried_only_with_a_driver_that_will_do(driver, monkeypatch):
     assert not nvidia.use_gpu(driver(OLD))
 
 
+@pytest.mark.parametrize(
+    "given, hidden, told", [(False, False, True), (True, False, False), (False, True, False)]
+)
+def test_a_container_without_its_hosts_gpu_says_so(driver, monkeypatch, given, hidden, told):
+    monkeypatch.setattr(nvidia, "gpu_given", lambda: given)
+    monkeypatch.setattr(nvidia, "torch_cuda", lambda: "12.8")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if hidden:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    note = nvidia.unused_note(driver(NEW))
+    assert bool(note) is told
+    if note:
+        assert "(580.65.06), but no GPU was given to this process" in note
+
+
 def test_asking_loads_no_torch():
     code = (
         "import sys; from artifact.nvidia import use_gpu; use_gpu(); print('torch' in sys.modules)"

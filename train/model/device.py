@@ -1,5 +1,6 @@
 """The device that a training computes on, and the type that it computes in."""
 
+import logging
 import os
 import shutil
 from typing import cast
@@ -8,11 +9,13 @@ import torch
 from torch import nn
 
 from artifact.machine import BF16_FLAGS, processor_flags
-from artifact.nvidia import DeviceError, start_cuda, use_gpu
+from artifact.nvidia import DeviceError, start_cuda, unused_note, use_gpu
 from train.job import JobError
 
 # torch.compile's own search; a user's variable CXX comes before it.
 COMPILERS = ("g++", "clang++")
+log = logging.getLogger(__name__)
+
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -28,8 +31,12 @@ def settle_device(wanted: str) -> None:
     try:
         if use_gpu() or wanted == "cuda":
             start_cuda()
+            return
     except DeviceError as error:
         raise JobError(f"{error} (hyperparameter device=cpu)") from error
+    note = unused_note()
+    if note:
+        log.warning("%s", note)
 
 
 def pick_device(local_rank: int = 0) -> torch.device:
