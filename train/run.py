@@ -6,10 +6,11 @@ from functools import partial
 
 from artifact.model import Description
 from recipes.hyperparameters import Hyperparameters
-from train.data.channels import Channels, read_channels
+from train.data.channels import Channels, SharedOut, read_channels
 from train.data.first_look import look_at_held_out
+from train.data.shared_out import shared_out_channels
 from train.distributed.context import ALONE, DistributedContext
-from train.distributed.once_per_host import once_per_host
+from train.distributed.once_per_host import exchange_among_hosts, once_per_host
 from train.job import Job, JobError
 from train.learning.fit import Fit, fit
 from train.learning.incremental import read_model_channel
@@ -47,7 +48,7 @@ def run(
     description = None
     with open_profile(job, hp, context) as profile:
         hp, earlier = read_model_channel(job, hp)
-        channels = once_per_host(context, partial(_listed, job, hp))
+        channels = _channels(job, hp, context)
         _log_photos(channels, hp)
         _check_shards(channels, hp, context)
         plan, source = make_plan(job, hp, channels, context, earlier, networks, profile, export)
@@ -67,8 +68,19 @@ def run(
     return description
 
 
-def _listed(job: Job, hp: Hyperparameters) -> Channels:
-    return read_channels(job.channels, hp.split, hp.seed, {hp.weights}, hp.multi_label)
+def _shared_out(job: Job, context: DistributedContext) -> SharedOut | None:
+    """The channels of which each host has a part; None on one host, and where there are none."""
+    names = shared_out_channels(job)
+    if len(set(context.hosts)) < 2 or not context.any_process(bool(names)):
+        return None
+    return SharedOut(names, exchange_among_hosts(context))
+
+
+def _channels(job: Job, hp: Hyperparameters, context: DistributedContext) -> Channels:
+    """The job's photos, which one process of each host lists."""
+    shared_out = _shared_out(job, context)
+    given = (job.channels, hp.split, hp.seed, {hp.weights}, hp.multi_label)
+    return once_per_host(context, partial(read_channels, *given, shared_out))
 
 
 def _learn(plan: Fit, measured: Channels | None, learning: Stop, stop: Stop) -> None:

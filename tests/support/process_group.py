@@ -30,14 +30,15 @@ def compare_with_one_process(rank: int, port: int, results: str) -> None:
 def _exchanges(context: DistributedContext) -> dict[str, object]:
     # The last batch is too small to be shared: one process gets nothing of it.
     batches = [np.array(batch) for batch in ([0, 1, 2], [3, 4, 5], [6])]
-    own = np.concatenate(context.shard(batches))
+    dealt = context.deal(batches)
+    own = np.concatenate(dealt[context.rank])
     rows = torch.arange(7.0)[torch.from_numpy(own)]
     # Only the first process has rows to give.
     rows_of_first = torch.ones(int(context.rank == 0), 3)
     saved = context.broadcast_from_main(lambda: {"epoch": 3, "best": torch.ones(2), "none": None})
     return {
-        "gathered": context.gather(rows, batches).tolist(),
-        "gathered_without_own": context.gather(rows_of_first, [np.array([0])]).tolist(),
+        "gathered": context.gather(rows, dealt).tolist(),
+        "gathered_without_own": context.gather(rows_of_first, [[np.array([0])], []]).tolist(),
         "sum": context.sum_across(torch.tensor([1.0, context.rank])).tolist(),
         "any_process": [context.any_process(False), context.any_process(context.rank == 1)],
         "broadcast_epoch": saved["epoch"],

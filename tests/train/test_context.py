@@ -18,9 +18,14 @@ from train.stop import Stop
     "rank, size, expected",
     [(0, 1, [0, 1, 2, 3, 4]), (0, 2, [0, 2, 4]), (1, 2, [1, 3]), (2, 3, [2]), (5, 6, [])],
 )
-def test_a_shard_is_every_size_th_item(rank, size, expected):
-    shard = DistributedContext(rank, size).shard(np.arange(5))
-    assert shard.tolist() == expected
+def test_a_share_is_every_size_th_photo(rank, size, expected):
+    own = DistributedContext(rank, size).share(np.arange(5), 1)
+    assert own.tolist() == expected
+
+
+def test_neighbours_stay_together():
+    shares = [DistributedContext(rank, 2).share(np.arange(7), 2).tolist() for rank in (0, 1)]
+    assert shares == [[0, 1, 4, 5], [2, 3, 6]]
 
 
 def test_a_process_alone_asks_nobody():
@@ -189,6 +194,10 @@ def test_a_broken_connection_without_a_reason(watch):
         "look into the logs of the other hosts"
     )
     assert watch._leaving.is_set()
+    assert watch.others_failure(timed_out=True) == (
+        "another process of the job kept this one waiting for over 900 s, and no reason came; "
+        "look into the logs of the other hosts"
+    )
 
 
 @pytest.mark.parametrize(

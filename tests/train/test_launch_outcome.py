@@ -73,6 +73,12 @@ def failure_of(root) -> str:
         (70, "process 1 of 2 ended with code 70", BROKEN),
         (-11, "process 1 of 2 was killed by SIGSEGV", FAILED),
         (
+            -6,
+            "process 1 of 2 was killed by SIGABRT; torch does that when NCCL waits for another "
+            "process for over 900 s",
+            FAILED,
+        ),
+        (
             -9,
             "process 1 of 2 was killed by SIGKILL; the kernel does that to a machine out of memory",
             FAILED,

@@ -56,7 +56,11 @@ class CachedFeatureLoader:
         self.views = views
         self.precision = precision
         self.context = context
+        self.owners = pixels.owners
         self._block_size = AT_ONCE[pixels.device.type]
+        self._rows = np.arange(len(pixels))  # of the photos that this host has
+        if self.owners is not None:
+            self._rows = np.flatnonzero(self.owners == context.host)
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -83,7 +87,8 @@ class CachedFeatureLoader:
         for indices in order:
             # some may be missing where processes do not share a store
             missing = indices[~self._have(view, indices)]
-            self._compute(view, np.unique(missing // self._block_size).tolist())
+            blocks = np.searchsorted(self._rows, missing) // self._block_size
+            self._compute(view, np.unique(blocks).tolist())
             features = []
             for store, (_, dtype) in zip(self.stores, self.network.features, strict=True):
                 rows = torch.from_numpy(store.read(view * len(self) + indices)).view(dtype)
@@ -127,12 +132,12 @@ class CachedFeatureLoader:
         return max(0, epoch - 1) % self.views
 
     def _block_count(self) -> int:
-        return -(-len(self) // self._block_size)
+        return -(-len(self._rows) // self._block_size)
 
     def _photos_of(self, block: int) -> NDArray[np.int64]:
         """Indices of the photos of a block."""
         start = block * self._block_size
-        return np.arange(start, min(len(self), start + self._block_size))
+        return self._rows[start : start + self._block_size]
 
 
 def open_cached_features(

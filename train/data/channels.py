@@ -3,9 +3,10 @@
 It reads names only, no pixels. A class is a folder of a channel, with all folders below it.
 """
 
+import dataclasses
 import logging
 import random
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,15 @@ from artifact.names import printable
 from artifact.passed_by import PassedBy
 from artifact.photo_layout import LayoutError, layout_of, unwrapped
 from train.data.copies import merge_copies
-from train.data.photo_index import Labels, PhotoIndex, PhotoPaths, fingerprint, index_photos
+from train.data.photo_index import (
+    Labels,
+    PhotoIndex,
+    PhotoPaths,
+    fingerprint,
+    index_photos,
+    merged,
+)
+from train.data.shared_out import check_shared_out
 from train.data.store_rows import Indices
 from train.job import JobError
 from train.progress import Progress
@@ -45,6 +54,13 @@ class Photos:
         """The photos at the indices, in that order."""
         return Photos(self.paths.take(indices), self.labels.take(indices))
 
+    def on_host(self, number: int) -> "Photos":
+        """Those that a host has."""
+        owners = self.paths.owners
+        if owners is None:
+            return self
+        return self.take(np.flatnonzero(owners == number))
+
 
 @dataclass(frozen=True)
 class Channels:
@@ -56,6 +72,21 @@ class Channels:
     test: Photos
     fingerprint: str
 
+    def on_host(self, number: int) -> "Channels":
+        """The same with the training photos that a host has."""
+        return dataclasses.replace(self, train=self.train.on_host(number))
+
+
+@dataclass(frozen=True)
+class SharedOut:
+    """Channels of which each host has a part of the photos: SageMaker's ShardedByS3Key.
+
+    names: of the channels. exchange: from this host's index of photos to those of all hosts.
+    """
+
+    names: frozenset[str]
+    exchange: Callable[[PhotoIndex], list[PhotoIndex]]
+
 
 def read_channels(
     folders: Mapping[str, Path],
@@ -63,12 +94,14 @@ def read_channels(
     seed: int,
     not_photos: Collection[str] = (),
     multi_label: bool = False,
+    shared_out: SharedOut | None = None,
 ) -> Channels:
     """The photos in a job's channels; missing channels are split off the train channel.
 
     folders: channel name to folder. split: the shares of train, validation and test. not_photos:
     channels that hold something else, such as weights. multi_label: equal files in several class
-    folders are one photo with all their labels.
+    folders are one photo with all their labels. shared_out: the train channel may be, and is then
+    that of all hosts together.
     JobError without a train channel, when it is empty or has one class only, and when another
     channel is empty or has an unknown class.
     """
@@ -76,13 +109,15 @@ def read_channels(
     try:
         roles = _roles(given)
         indexed = {role: _index(role, folder) for role, folder in roles.items()}
+        if shared_out:
+            check_shared_out(shared_out.names, given, roles, split, multi_label)
+            own = indexed["train"]
+            indexed["train"] = merged(shared_out.exchange(own), own.folder)
         classes = tuple(sorted(indexed["train"].classes))
         _check(roles, indexed, classes)
     except (LayoutError, ClassNameError) as error:
         raise JobError(str(error)) from error
-    parts = {}
-    for role, index in indexed.items():
-        parts[role] = _photos(role, index, classes, multi_label)
+    parts = {role: _photos(role, indexed[role], classes, multi_label) for role in indexed}
     parts |= _split_off(parts, indexed["train"].class_indices(classes), classes, split, seed)
     nothing = Photos(parts["train"].paths[:0], parts["train"].labels[:0])
     return Channels(

@@ -64,6 +64,11 @@ class PixelLoader:
     def __len__(self) -> int:
         return len(self.photos)
 
+    @property
+    def owners(self) -> NDArray[np.int16] | None:
+        """The number of the host that has each photo; None where every host has all."""
+        return self.photos.owners
+
     def prepare(self, epoch: int, stop: Callable[[], bool]) -> bool:
         """Nothing is needed before an epoch; False when `stop` is true."""
         return not stop()

@@ -3,6 +3,7 @@
 Names are bytes in one buffer; sizes, times and labels are arrays. A Path is made on demand.
 """
 
+import dataclasses
 import hashlib
 import itertools
 import operator
@@ -32,7 +33,8 @@ class PhotoIndex:
 
     names: relative to the folder, joined, uint8. ends: where each name ends in it. sizes: bytes.
     changed: st_ctime in ns, not st_mtime: no program can set it. All int64 [N]. classes: class name
-    to number of photos, in order; a folder without photos is not a class.
+    to number of photos, in order; a folder without photos is not a class. owners: the number of the
+    host that has each photo, int16 [N]; None where every host has all.
     """
 
     folder: Path
@@ -41,6 +43,7 @@ class PhotoIndex:
     sizes: NDArray[np.int64]
     changed: NDArray[np.int64]
     classes: dict[str, int]
+    owners: NDArray[np.int16] | None = None
 
     def __len__(self) -> int:
         return len(self.ends)
@@ -56,6 +59,15 @@ class PhotoIndex:
         indices = np.array([index_of[name] for name in self.classes], np.int32)
         return np.repeat(indices, list(self.classes.values()))
 
+    def rows_of(self, name: str) -> range:
+        """The rows of a class's photos; none for a class that is not there."""
+        start = 0
+        for other, count in self.classes.items():
+            if other == name:
+                return range(start, start + count)
+            start += count
+        return range(0)
+
 
 class _Listing:
     """An index under way."""
@@ -69,8 +81,8 @@ class _Listing:
 
     def add_class(
         self, name: str, names: list[str], sizes: "array[int]", changed: "array[int]"
-    ) -> None:
-        """Append a class's photos, sorted. names: relative to the folder."""
+    ) -> list[int]:
+        """Append a class's photos, sorted; the order. names: relative to the folder."""
         # as Path sorts, part by part: "a/b.jpg" before "a-b.jpg"
         keys = [path.replace("/", "\0") for path in names]
         order = sorted(range(len(names)), key=keys.__getitem__)
@@ -82,6 +94,7 @@ class _Listing:
         self.sizes.extend(sizes[index] for index in order)
         self.changed.extend(changed[index] for index in order)
         self.classes[name] = len(names)
+        return order
 
     def index(self, folder: Path) -> PhotoIndex:
         """What was listed, in the same memory."""
@@ -99,12 +112,39 @@ def _numbers() -> "array[int]":
     return array("q")  # int64
 
 
+def merged(parts: Sequence[PhotoIndex], folder: Path) -> PhotoIndex:
+    """The photos that several hosts share out among them, in one index.
+
+    parts: each host's own, in the order of their numbers. A photo that two hosts have is the first
+    one's. folder: of this host's.
+    """
+    listing = _Listing()
+    owners = np.empty(0, np.int16)
+    for name in sorted({name for part in parts for name in part.classes}):
+        found: dict[str, tuple[int, int, int]] = {}  # size, change time, host
+        for host, part in enumerate(parts):
+            for row in part.rows_of(name):
+                path = os.fsdecode(part.name(row))
+                found.setdefault(path, (int(part.sizes[row]), int(part.changed[row]), host))
+        sizes, changed, hosts = (array("q", column) for column in zip(*found.values(), strict=True))
+        order = listing.add_class(name, list(found), sizes, changed)
+        owners = np.concatenate([owners, np.array(hosts, np.int16)[order]])
+    return dataclasses.replace(listing.index(folder), owners=owners)
+
+
 class PhotoPaths(Sequence[Path]):
     """Some photos of an index, by their rows in it, int32 [N]."""
 
     def __init__(self, files: PhotoIndex, rows: NDArray[np.int32]):
         self.files = files
         self.rows = rows
+
+    @property
+    def owners(self) -> NDArray[np.int16] | None:
+        """The number of the host that has each photo; None where every host has all."""
+        if self.files.owners is None:
+            return None
+        return self.files.owners[self.rows]
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -78,6 +78,13 @@ class PhotoArrays:
     def __len__(self) -> int:
         return len(self.paths)
 
+    @property
+    def owners(self) -> NDArray[np.int16] | None:
+        """The number of the host that has each photo; None where every host has all."""
+        if isinstance(self.paths, PhotoPaths):
+            return self.paths.owners
+        return None
+
     def batches(
         self, order: Iterable[Indices]
     ) -> Generator[tuple[NDArray[np.int64], NDArray[np.uint8]], None, None]:

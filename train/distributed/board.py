@@ -16,6 +16,7 @@ POLL_S = 1.0  # between two looks at the board
 GRACE_S = 10.0  # from a failure elsewhere until a process that hangs because of it is ended
 REASON_S = 10.0  # until the reason of a broken connection must be on the board
 FAILED_ELSEWHERE = 1  # exit code
+PATIENCE_S = 900.0  # the longest that a process may keep others waiting in an exchange
 
 
 class PeerError(JobError):
@@ -111,8 +112,11 @@ class Watch(threading.Thread):
             return
         time.sleep(2 * POLL_S)
 
-    def others_failure(self) -> str:
-        """The reason of a broken connection, as soon as it is on the board."""
+    def others_failure(self, timed_out: bool = False) -> str:
+        """The reason of a broken connection, as soon as it is on the board.
+
+        timed_out: it broke since another process kept this one waiting.
+        """
         patience_s = REASON_S
         if self.stop():
             # The stop may be the launcher's, which posts its reason once this process has ended.
@@ -121,6 +125,11 @@ class Watch(threading.Thread):
         while not self.failure and time.monotonic() < deadline:
             time.sleep(0.1)
         self.leave()
+        if timed_out and not self.failure:
+            return (
+                f"another process of the job kept this one waiting for over {PATIENCE_S:.0f} s, "
+                "and no reason came; look into the logs of the other hosts"
+            )
         return self.failure or (
             "the connection to another process of the job broke, and no reason came; "
             "look into the logs of the other hosts"

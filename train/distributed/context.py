@@ -20,7 +20,7 @@ from torch import nn
 from train.distributed.board import Watch
 
 Indices = npt.NDArray[np.int64]
-Items = TypeVar("Items", list[Indices], Indices)
+Owners = npt.NDArray[np.int16] | None
 Made = TypeVar("Made")
 
 # Processes that step together ask each other about this often whether to stop.
@@ -32,8 +32,8 @@ class DistributedContext:
     """This process among all of a job's (`rank` of `size`) and of its host's (`local_rank`).
 
     control: the group for values in main memory (gloo). data: the group for values on the devices
-    (NCCL, or gloo on processors). Every method but `shard` must be called by all processes in the
-    same order. With one process they cost nothing.
+    (NCCL, or gloo on processors). Every method but `share` and `deal` must be called by all
+    processes in the same order. With one process they cost nothing.
     """
 
     rank: int = 0
@@ -43,25 +43,59 @@ class DistributedContext:
     control: dist.ProcessGroup | None = None
     data: dist.ProcessGroup | None = None
     watch: Watch | None = None
+    hosts: tuple[int, ...] = ()  # the number of each process's host; empty: all are on one
 
     @property
     def is_main_process(self) -> bool:
         """Whether this process writes and prints for all."""
         return self.rank == 0
 
-    def shard(self, items: Items) -> Items:
-        """This process's part of items that all know: every size-th, from its rank on."""
-        if self.size == 1:
-            return items
-        return items[self.rank :: self.size]
+    @property
+    def host(self) -> int:
+        """The number of this process's host."""
+        return self._host_of(self.rank)
 
-    def shard_groups(self, items: Indices, together: int) -> Indices:
-        """As `shard`, but of groups of this many neighbours, which stay together."""
-        if self.size == 1:
-            return items
-        group = np.arange(len(items)) // together
-        own: Indices = items[group % self.size == self.rank]
+    def _host_of(self, rank: int) -> int:
+        return self.hosts[rank] if self.hosts else 0
+
+    def share(self, photos: Indices, together: int, owners: Owners = None) -> Indices:
+        """This process's part of a step's photos, of which groups of neighbours stay together.
+
+        owners: the host that has each photo of the channel; None where every host has all.
+        """
+        rank = self.rank
+        size = self.size
+        if owners is not None:
+            photos = photos[owners[photos] == self.host]
+            rank, size = self._place(self.rank)
+        if size == 1:
+            return photos
+        group = np.arange(len(photos)) // together
+        own: Indices = photos[group % size == rank]
         return own
+
+    def deal(self, batches: list[Indices], owners: Owners = None) -> list[list[Indices]]:
+        """Each process's part of batches that all know, in the order of the processes.
+
+        owners: as for `share`. Then the photos of each host come in batches of their own.
+        """
+        if owners is None:
+            return [batches[rank :: self.size] for rank in range(self.size)]
+        every = np.concatenate([np.empty(0, np.int64), *batches])
+        largest = max(map(len, batches), default=1)
+        dealt = []
+        for rank in range(self.size):
+            own = every[owners[every] == self._host_of(rank)]
+            parts = [own[start : start + largest] for start in range(0, len(own), largest)]
+            place, count = self._place(rank)
+            dealt.append(parts[place::count])
+        return dealt
+
+    def _place(self, rank: int) -> tuple[int, int]:
+        """A process's place among those of its host, and how many they are."""
+        host = self._host_of(rank)
+        there = [other for other in range(self.size) if self._host_of(other) == host]
+        return there.index(rank), len(there)
 
     def sum_across(self, values: torch.Tensor) -> torch.Tensor:
         """The sum over all processes."""
@@ -71,25 +105,22 @@ class DistributedContext:
         dist.all_reduce(values, group=self.data)
         return values
 
-    def gather(self, rows: torch.Tensor, batches: Sequence[Indices]) -> torch.Tensor:
+    def gather(self, rows: torch.Tensor, parts: Sequence[Sequence[Indices]]) -> torch.Tensor:
         """The rows of all processes, ordered by index: [N, ...] from this process's [n, ...].
 
-        batches: all indices, in batches, of which `shard` gave each process its own.
+        parts: each process's batches of indices, as `deal` gave them.
         """
         if self.size == 1:
             return rows
         # one leading empty array: a process may have no batch at all
         none = np.empty(0, np.int64)
-        dealt = [
-            np.concatenate([none, *batches[rank :: self.size]])  # as `shard` deals them
-            for rank in range(self.size)
-        ]
+        dealt = [np.concatenate([none, *part]) for part in parts]
         # all_gather takes tensors of one size
         padded = rows.new_zeros(max(map(len, dealt)), *rows.shape[1:])
         padded[: len(rows)] = rows
-        parts = [torch.empty_like(padded) for _ in dealt]
-        dist.all_gather(parts, padded, group=self.data)
-        filled = [part[: len(own)] for part, own in zip(parts, dealt, strict=True)]
+        found = [torch.empty_like(padded) for _ in dealt]
+        dist.all_gather(found, padded, group=self.data)
+        filled = [part[: len(own)] for part, own in zip(found, dealt, strict=True)]
         positions = torch.from_numpy(np.argsort(np.concatenate(dealt)))
         return torch.cat(filled)[positions.to(rows.device)]
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from artifact.machine import cpu_count
-from train.distributed.board import Board
+from train.distributed.board import PATIENCE_S, Board
 from train.distributed.launcher_watch import LAUNCHER_VARIABLE
 from train.distributed.rendezvous import hosts
 from train.failure import BROKEN, FAILED, SUCCEEDED, report_failure
@@ -246,6 +246,10 @@ class _Launch(threading.Thread):
         sentence = f"{process} was killed by {failure.signal_name()}"
         if failure.exitcode == -signal.SIGKILL:
             sentence += "; the kernel does that to a machine out of memory"
+        if failure.exitcode == -signal.SIGABRT:
+            sentence += (
+                f"; torch does that when NCCL waits for another process for over {PATIENCE_S:.0f} s"
+            )
         return sentence
 
     def _post(self, name: str, text: str = "yes") -> None:

@@ -53,6 +53,22 @@ def once_per_host(context: DistributedContext, make: Callable[[], Made]) -> Made
     return make() if value is None else value
 
 
+def exchange_among_hosts(context: DistributedContext) -> Callable[[Made], list[Made]]:
+    """A function by which the first process of each host gets what all of them give.
+
+    All processes must call this, and the first of each host what it returns.
+    """
+    firsts = [context.hosts.index(host) for host in sorted(set(context.hosts))]
+    group = dist.new_group(firsts, backend="gloo")
+
+    def exchange(own: Made) -> list[Made]:
+        every: list[Made] = [own] * len(firsts)
+        dist.all_gather_object(every, own, group=group)
+        return every
+
+    return exchange
+
+
 def _written(value: object) -> str:
     """The file that has the value now; "" where none takes it."""
     try:

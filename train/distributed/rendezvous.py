@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from train.distributed.board import Board, Watch
+from train.distributed.board import PATIENCE_S, Board, Watch
 from train.job import Job, JobError
 from train.stop import Stop
 
@@ -22,9 +22,8 @@ if TYPE_CHECKING:
 
     from train.distributed.context import DistributedContext
 
-# Until all processes must have come; and the longest that one may keep others waiting in a step.
-RENDEZVOUS_S = 900.0
-PATIENCE = timedelta(seconds=RENDEZVOUS_S)
+RENDEZVOUS_S = 900.0  # until all processes must have come
+PATIENCE = timedelta(seconds=PATIENCE_S)
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +85,22 @@ def join(job: Job, stop: Stop) -> "DistributedContext":
     data, backend = _device_group(local_rank, local_size)
     if rank == 0:
         log.info("processes: %d on %d hosts, gradients over %s", size, host_count, backend)
-    return DistributedContext(rank, size, local_rank, local_size, dist.group.WORLD, data, watch)
+    control = dist.group.WORLD
+    numbers = _host_numbers(rank, size, local_rank)
+    return DistributedContext(rank, size, local_rank, local_size, control, data, watch, numbers)
+
+
+def _host_numbers(rank: int, size: int, local_rank: int) -> tuple[int, ...]:
+    """The number of each process's host."""
+    import torch
+    import torch.distributed as dist
+
+    firsts = torch.zeros(size, dtype=torch.int64)  # the rank of the first process of its host
+    firsts[rank] = rank - local_rank
+    dist.all_reduce(firsts)
+    found = firsts.tolist()
+    order = sorted(set(found))
+    return tuple(order.index(first) for first in found)
 
 
 def _connect() -> tuple["Store", int, int]:

@@ -26,6 +26,8 @@ BROKEN_CONNECTION = (
     "Connection reset by peer",
     "Broken pipe",
 )
+# As gloo and NCCL's watchdog say that an exchange took longer than its group's time-out.
+TIMED_OUT = ("timed out", "timeout")
 
 
 def is_worker() -> bool:
@@ -79,7 +81,8 @@ def _report(job: Job, error: Exception, context: "DistributedContext | None") ->
         return report_failure(job, error)
     watch = context.watch
     if _is_broken_connection(error):
-        error = PeerError(watch.others_failure())
+        timed_out = any(words in str(error).lower() for words in TIMED_OUT)
+        error = PeerError(watch.others_failure(timed_out))
     if isinstance(error, PeerError):
         return report_failure(job, error, first_hand=False)
     code = report_failure(job, error)

@@ -9,16 +9,15 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional
 
 from train.data.loader import PixelLoader
-from train.data.photos import in_order
+from train.distributed.context import Owners
 from train.learning.logistic import LogisticRegression
-from train.learning.loop import EVALUATED_AT_ONCE, Learner, Loader, Metrics, loss_and_accuracy
+from train.learning.loop import Learner, Loader, Metrics, dealt_in_order, loss_and_accuracy
 from train.learning.objective import is_correct, losses, multi_hot
 from train.model.device import autocast
 from train.model.trainable import head_name
@@ -102,8 +101,11 @@ def solve_head(
     shown = head_inputs(learner, validation, stop, precision)
     if shown is None:
         return None
+    own = _own_rows(learner, len(train_labels), train.owners)
+    targets = multi_hot(train_labels, learner.classes)[own]
+    count = len(train_labels)
     path: list[Choice] = []
-    for choice in _path(learner, features, train_labels, shown, validation_labels, stop):
+    for choice in _path(learner, features, targets, count, shown, validation_labels, stop):
         log.info(_words(choice))
         path.append(choice)
     if learner.context.any_process(not path or stop()):
@@ -126,18 +128,19 @@ def take_over(learner: Learner, chosen: Choice) -> None:
 def _path(
     learner: Learner,
     features: torch.Tensor,
-    labels: torch.Tensor,
+    targets: torch.Tensor,
+    count: int,
     shown: torch.Tensor,
     shown_labels: torch.Tensor,
     stop: Callable[[], bool],
 ) -> Iterator[Choice]:
-    """The head of each strength, from the strongest penalty; ends early when stopped."""
+    """The head of each strength, from the strongest penalty; ends early when stopped.
+
+    features, targets, shown: those of this process's photos. count: training photos of all.
+    """
     context = learner.context
     several = learner.hyperparameters.multi_label
-    order = in_order(len(labels), EVALUATED_AT_ONCE[learner.device.type])
-    targets = multi_hot(labels, learner.classes)[_own_rows(learner, order)]
     weights = _weights(learner, targets)
-    count = len(labels)
     regression = LogisticRegression(features, targets, weights, several, count, context.sum_across)
     agreed = context.agreed_stop(stop)
     tried: list[Choice] = []
@@ -164,8 +167,7 @@ def _reached(
     """
     if not len(labels):
         return None, None
-    order = in_order(len(labels), EVALUATED_AT_ONCE[learner.device.type])
-    every = learner.context.gather(logits, order).cpu()
+    every = learner.context.gather(logits, dealt_in_order(learner, len(labels))).cpu()
     targets = multi_hot(labels.cpu(), learner.classes)
     return loss_and_accuracy(every, targets, learner.hyperparameters.multi_label)
 
@@ -215,9 +217,10 @@ def _weights(learner: Learner, targets: torch.Tensor) -> torch.Tensor:
     return (targets @ learner.class_weights)[:, None]
 
 
-def _own_rows(learner: Learner, order: list[Any]) -> torch.Tensor:
-    """Indices of this process's photos, int64 [n]."""
-    own = [torch.from_numpy(batch) for batch in learner.context.shard(order)]
+def _own_rows(learner: Learner, count: int, owners: Owners) -> torch.Tensor:
+    """Indices of this process's photos of a channel, int64 [n]. owners: as of `deal`."""
+    dealt = dealt_in_order(learner, count, owners)[learner.context.rank]
+    own = [torch.from_numpy(batch) for batch in dealt]
     return torch.cat([torch.empty(0, dtype=torch.int64), *own]).to(learner.device)
 
 
@@ -252,10 +255,10 @@ def head_inputs(
     whole = learner.trainable_part
     if isinstance(loader, PixelLoader):
         whole = learner.network
-    order = in_order(len(loader), EVALUATED_AT_ONCE[learner.device.type])
+    dealt = dealt_in_order(learner, len(loader), loader.owners)
     head = head_of(learner.network)
     with _inputs_of(head) as rows, torch.no_grad(), autocast(learner.device, precision):
-        for _, inputs in loader.batches(0, context.shard(order)):
+        for _, inputs in loader.batches(0, dealt[context.rank]):
             if stop():
                 break
             whole(*inputs)

@@ -16,7 +16,7 @@ from recipes.hyperparameters import Hyperparameters
 from train.data.cached_features import CachedFeatureLoader
 from train.data.loader import PixelLoader
 from train.data.photos import in_order
-from train.distributed.context import ALONE, DistributedContext
+from train.distributed.context import ALONE, DistributedContext, Indices, Owners
 from train.learning.average import WeightAverage
 from train.learning.batches import accumulated, shuffled
 from train.learning.mixing import PAIR, mix, mixes
@@ -124,7 +124,7 @@ def train_epoch(
     seed = hp.seed * 1_000_003 + epoch
     generator = torch.Generator().manual_seed(seed)
     # the same in all processes: each needs two photos of every batch
-    order = shuffled(len(labels), hp.batch_size, generator, at_least=2 * context.size)
+    order = shuffled(len(labels), hp.batch_size, generator, 2 * context.size, loader.owners)
     if context.any_process(not loader.prepare(epoch, stop)):
         return None
     _begin_epoch(learner, seed)
@@ -132,7 +132,8 @@ def train_epoch(
     progress = Progress(f"epoch {epoch}", len(labels))
     sums = torch.zeros(2, dtype=torch.float64, device=learner.device)  # on the device: no waiting
     together = PAIR if mixes(hp) else 1
-    own = loader.batches(epoch, [context.shard_groups(batch, together) for batch in order])
+    owners = loader.owners
+    own = loader.batches(epoch, [context.share(batch, together, owners) for batch in order])
     steps = zip(order, learner.profile.steps(own), strict=False)
     for number, (whole, (indices, inputs)) in enumerate(steps):
         if stop():
@@ -261,8 +262,8 @@ def predict(
     learner.network.eval()
     if context.any_process(not loader.prepare(0, stop)):
         return None
-    order = in_order(len(loader), EVALUATED_AT_ONCE[learner.device.type])
-    own = loader.batches(0, context.shard(order))
+    dealt = dealt_in_order(learner, len(loader), loader.owners)
+    own = loader.batches(0, dealt[context.rank])
     parts = [torch.empty(0, learner.classes, device=learner.device)]  # a process may have no batch
     for indices, inputs in learner.profile.steps(own, "EVAL"):
         if stop():
@@ -276,7 +277,13 @@ def predict(
             learner.hook.record(photo_losses.mean(), targets, logits)
     if context.any_process(stop()):
         return None
-    return context.gather(torch.cat(parts), order).cpu()
+    return context.gather(torch.cat(parts), dealt).cpu()
+
+
+def dealt_in_order(learner: Learner, count: int, owners: Owners = None) -> list[list[Indices]]:
+    """Each process's batches of a channel's photos as they are. owners: as of `deal`."""
+    order = in_order(count, EVALUATED_AT_ONCE[learner.device.type])
+    return learner.context.deal(order, owners)
 
 
 def _answers(learner: Learner, inputs: tuple[torch.Tensor, ...]) -> torch.Tensor:

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from train.data.channels import Channels, Photos
 from train.data.loader import PixelLoader
-from train.data.photos import PhotoArrays, in_order
+from train.data.photos import PhotoArrays
 from train.learning.choose_optimizer import size_obstacle
 from train.learning.linear_head import (
     Solved,
@@ -23,7 +23,7 @@ from train.learning.linear_head import (
     solve_head,
     width_of,
 )
-from train.learning.loop import EVALUATED_AT_ONCE, Learner, Loader
+from train.learning.loop import Learner, Loader, dealt_in_order
 from train.learning.objective import is_correct, multi_hot, padded
 from train.model.weights import Source
 
@@ -164,8 +164,8 @@ def _keep(learner: Learner, probe: Probe, solved: Solved, counts: Mapping[str, i
     for channel, rows in solved.inputs.items():
         if not counts[channel]:
             continue
-        order = in_order(counts[channel], EVALUATED_AT_ONCE[learner.device.type])
-        every = context.gather(rows, order)
+        owners = probe.train.owners if channel == "train" else None
+        every = context.gather(rows, dealt_in_order(learner, counts[channel], owners))
         if context.is_main_process:
             probe.kept[channel] = every.cpu()
 
@@ -179,9 +179,9 @@ def _test_accuracy(
         return None
     solved.inputs["test"] = rows
     chosen = solved.chosen
-    order = in_order(len(probe.test_labels), EVALUATED_AT_ONCE[learner.device.type])
+    dealt = dealt_in_order(learner, len(probe.test_labels))
     logits = functional.linear(rows, chosen.weight, chosen.bias)
-    every = learner.context.gather(logits, order).cpu()
+    every = learner.context.gather(logits, dealt).cpu()
     targets = multi_hot(probe.test_labels, learner.classes)
     correct = is_correct(every, targets, learner.hyperparameters.multi_label)
     return float(correct.double().mean())

@@ -64,12 +64,13 @@ def build_artifact(
     hp = plan.learner.hyperparameters
     _restore_best(plan)
     calibrated = attempt(lambda: calibrate_artifact(plan, stop), UNCALIBRATED, "temperature")
-    score = fit_known({} if failed else read_features(plan, channels, stop))
+    here = channels.on_host(0)  # what this process can read: it is the first host's
+    score = fit_known({} if failed else read_features(plan, here, stop))
     description = describe(plan, channels, source, *calibrated, score.figures)
-    _export(job, plan, channels, description, failed, score.means)
+    _export(job, plan, here, description, failed, score.means)
     known: dict[str, Answers] = {}  # on the validation photos, by precision
     if hp.quantize and not failed:
-        description = _quantize(job, description, plan, channels, stop, known)
+        description = _quantize(job, description, plan, here, stop, known)
     measured = attempt(
         lambda: measure_channels(job, description, plan, channels, stop, known),
         UNMEASURED,
