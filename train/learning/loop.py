@@ -131,9 +131,7 @@ def train_epoch(
     stop = context.agreed_stop(stop)
     progress = Progress(f"epoch {epoch}", len(labels))
     sums = torch.zeros(2, dtype=torch.float64, device=learner.device)  # on the device: no waiting
-    together = PAIR if mixes(hp) else 1
-    owners = loader.owners
-    own = loader.batches(epoch, [context.share(batch, together, owners) for batch in order])
+    own = loader.batches(epoch, _shares(learner, order, loader.owners))
     steps = zip(order, learner.profile.steps(own), strict=False)
     for number, (whole, (indices, inputs)) in enumerate(steps):
         if stop():
@@ -143,14 +141,17 @@ def train_epoch(
             inputs, targets = mix(hp, inputs, targets, (hp.seed, epoch, number))
         step = accumulated(order, number, hp.accumulate)
         photo_losses, logits = train_step(learner, inputs, targets, *step)
-        sums += _sums(photo_losses, is_correct(logits, targets, hp.multi_label))
+        correct = is_correct(logits, targets, hp.multi_label)
+        sums += torch.stack([photo_losses.sum(), correct.sum()])
         progress.add(len(whole))
     loss, accuracy = (context.sum_across(sums) / len(labels)).tolist()
     return {"train_loss": loss, "train_accuracy": accuracy}
 
 
-def _sums(photo_losses: torch.Tensor, correct: torch.Tensor) -> torch.Tensor:
-    return torch.stack([photo_losses.sum(), correct.sum()])
+def _shares(learner: Learner, order: list[Indices], owners: Owners) -> list[Indices]:
+    """This process's part of each batch."""
+    together = PAIR if mixes(learner.hyperparameters) else 1
+    return [learner.context.share(batch, together, owners) for batch in order]
 
 
 def _begin_epoch(learner: Learner, seed: int) -> None:
