@@ -20,11 +20,11 @@ from typing import NamedTuple
 import torch
 import torchvision
 
+from artifact.system_metrics import Meters, gpu_meter
 from bench.sections import machine, replace_section
 from train.model.device import pick_device
 from train.recording.profile import NoProfile, Profile, profiling
 from train.recording.profile_settings import ProfileSettings
-from train.recording.profile_system import Meters, gpu_meter
 
 TITLE = "## What profiling costs a training (`make bench-profile`)"
 BAR = 0.02  # of a step's time, at most

@@ -56,3 +56,4 @@ def close(platform: Platform) -> None:
     for runner in runners:
         runner.join(timeout=CLOSE_S)
     platform.logs.flush()
+    platform.metric_data.flush()

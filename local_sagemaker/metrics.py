@@ -2,15 +2,21 @@
 
 import re
 import time
+from collections.abc import Callable
 
 from local_sagemaker.contract import invalid
 from local_sagemaker.record import Record
 
 
 class JobMetrics:
-    """The last value of each metric."""
+    """The last value of each metric. on_value: gets each one that is found."""
 
-    def __init__(self, definitions: list[Record]) -> None:
+    def __init__(
+        self,
+        definitions: list[Record],
+        on_value: Callable[[Record], None] = lambda metric: None,
+    ) -> None:
+        self._on_value = on_value
         self._patterns = [
             (definition["Name"], re.compile(definition["Regex"])) for definition in definitions
         ]
@@ -28,7 +34,9 @@ class JobMetrics:
                 except (ValueError, IndexError, TypeError):
                     continue
                 # A later line replaces the value: FinalMetricDataList has the last one.
-                self._last[name] = {"MetricName": name, "Value": value, "Timestamp": time.time()}
+                found = {"MetricName": name, "Value": value, "Timestamp": time.time()}
+                self._last[name] = found
+                self._on_value(found)
 
     def final(self) -> list[Record]:
         """FinalMetricDataList."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from local_sagemaker.logs import Logs
+from local_sagemaker.metric_data import MetricData
 from local_sagemaker.store import Store
 from runtime.container_engine import make_container_engine
 
@@ -18,6 +19,7 @@ class Platform:
         self.store = Store(self.folder / "state")
         self.container_engine = make_container_engine(container_engine, self.folder)
         self.logs = Logs(self.folder / "logs")
+        self.metric_data = MetricData()
         self.work = self.folder / "work"
         # where asynchronous answers go that no request gives a place
         self.answers = self.folder / "async-inference"

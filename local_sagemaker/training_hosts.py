@@ -5,12 +5,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from local_sagemaker import channels, objects
+from local_sagemaker import channels, objects, system_sampler
 from local_sagemaker.checkpoints import Checkpoints
 from local_sagemaker.instance_groups import groups_of, host_count, hosts_of
 from local_sagemaker.logs import Stream
 from local_sagemaker.platform import Platform
 from local_sagemaker.record import Record
+from local_sagemaker.system_sampler import SystemSampler
 from runtime import job_tree, opt_ml
 from runtime.container_engine import RunSpec
 from runtime.instances import Instance, stop_all
@@ -48,6 +49,7 @@ class TrainingHosts:
         self._checkpoints: list[Checkpoints] = []
         self._streams: list[Stream] = []
         self._network: str | None = None
+        self._sampler: SystemSampler | None = None
 
     def root(self, host: str) -> Path:
         """The tree that is /opt/ml on a host."""
@@ -136,6 +138,11 @@ class TrainingHosts:
             self._streams.append(stream)
             spec = self._spec(host, environment)
             self._instances.append(self._engine.start(spec, _listener(stream, on_line)))
+        if system_sampler.is_wanted(self._job):
+            pids = [instance.processes for instance in self._instances]
+            hosts = dict(zip(self.names, pids, strict=True))
+            self._sampler = SystemSampler(self._job, self._folder / "profile", hosts)
+            self._sampler.start()
 
     def _access(self) -> dict[str, str]:
         """How the containers reach this server; nothing for those without a network."""
@@ -202,6 +209,10 @@ class TrainingHosts:
             self._engine.remove_network(self._network)
         for host in self.names:
             job_tree.drop_outward_links(self.root(host))
+        if self._sampler:
+            local = part_of(system_sampler.folder_of(self._job))
+            self._sampler.end(self.root(self.names[0]) / local)
+            self._sampler = None
         self.send_checkpoints()
 
 

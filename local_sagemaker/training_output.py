@@ -5,10 +5,10 @@ from pathlib import Path
 
 from local_sagemaker import objects
 from local_sagemaker.record import Record
+from local_sagemaker.system_sampler import PROFILER_OUTPUT, folder_of
 from local_sagemaker.training_hosts import TrainingHosts, part_of
 from runtime import opt_ml
 
-PROFILES = "/opt/ml/output/profiler"
 # Part of the request with an S3 prefix; the default of the folder there; its name in S3.
 FOLDERS = (
     ("DebugHookConfig", "/opt/ml/output/tensors", "debug-output"),
@@ -18,7 +18,7 @@ FOLDERS = (
 # Source: smdebug/core/access_layer/utils.py, END_OF_JOB_FILENAME; on SageMaker the platform writes
 # it.
 END_OF_JOB = "training_job_end.ts"
-WATCHED = ("debug-output", "profiler-output")
+WATCHED = ("debug-output", PROFILER_OUTPUT)
 
 
 def upload(job: Record, hosts: TrainingHosts, folder: Path, with_model: bool) -> str | None:
@@ -61,5 +61,4 @@ def _further_folders(job: Record) -> Iterator[tuple[Record, str, str]]:
             yield job[part], default, name
     profiler = job.get("ProfilerConfig", {})
     if profiler.get("S3OutputPath") and not profiler.get("DisableProfiler"):
-        local = profiler.get("ProfilingParameters", {}).get("LocalPath", PROFILES)
-        yield profiler, local, "profiler-output"
+        yield profiler, folder_of(job), PROFILER_OUTPUT

@@ -48,7 +48,7 @@ class TrainingRun(threading.Thread):
         self.folder = platform.work / KIND / self.name_of_job
         self.hosts = TrainingHosts(platform, record, self.folder)
         definitions = record["AlgorithmSpecification"].get("MetricDefinitions", [])
-        self.metrics = JobMetrics(definitions)
+        self.metrics = JobMetrics(definitions, self._send_metric)
         self.halted: str | None = None  # why it is being stopped
         self._over = False
         self._ending = threading.Lock()  # held while it is decided how the job ends
@@ -66,6 +66,7 @@ class TrainingRun(threading.Thread):
         finally:
             if self.halted != CLOSING:
                 self.platform.logs.flush()
+                self.platform.metric_data.flush()
                 rules.judge(self.platform, self.name_of_job, self.hosts.root(self.hosts.names[0]))
             shutil.rmtree(self.folder, ignore_errors=True)
             self.platform.ended(KIND, self.name_of_job)
@@ -128,6 +129,9 @@ class TrainingRun(threading.Thread):
         finally:
             self.hosts.clear()
             self.trained_s += time.monotonic() - began
+
+    def _send_metric(self, metric: Record) -> None:
+        self.platform.metric_data.put(self.job["Region"], self.name_of_job, metric)
 
     def _read(self, line: str) -> None:
         """A line that a host printed."""

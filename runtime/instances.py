@@ -46,6 +46,10 @@ class Instance:
     def pid(self) -> int:
         return self._process.pid
 
+    def processes(self) -> list[int]:
+        """Its processes as this machine numbers them, the first one first; none where unknown."""
+        return processes.below(self.pid)
+
     def code(self) -> int | None:
         """The exit code, 128 + number for a signal; None while it runs.
 
@@ -111,7 +115,13 @@ class ContainerInstance(Instance):
     ) -> None:
         self.name = name
         self._url: str | None = None
+        self._first: int | None = None  # of its processes
         super().__init__(arguments, on_line)
+
+    def processes(self) -> list[int]:
+        if self._first is None:
+            self._first = next(iter(docker.processes(self.name)), None)
+        return processes.below(self._first) if self._first else []
 
     def url(self) -> str | None:
         if self._url is None:

@@ -69,8 +69,15 @@ def test_a_users_script_fetches_its_code_and_fails_with_its_own_words(tmp_path, 
     with moto() as url, local_sagemaker(tmp_path / "state", url, engine="docker") as cloud:
         put_folder(cloud.client("s3"), draw_channel(tmp_path / "photos", 1), "train")
         sagemaker = cloud.client("sagemaker")
-        sagemaker.create_training_job(**script_request(cloud, "failed", lr="0.5", mode='"fail"'))
+        request = script_request(cloud, "failed", lr="0.5", mode='"fail"')
+        profile = f"s3://{BUCKET}/profile"
+        request["ProfilerConfig"] = {"S3OutputPath": profile, "DisableProfiler": False}
+        sagemaker.create_training_job(**request)
         job = ended(sagemaker, "failed")
+        measured = cloud.client("s3").list_objects_v2(
+            Bucket=BUCKET, Prefix="profile/failed/profiler-output/system/incremental/"
+        )
+    assert measured["KeyCount"]
     assert job["TrainingJobStatus"] == "Failed"
     assert "ValueError: my own reason" in job["FailureReason"]
     [log] = (tmp_path / "state" / "logs" / "TrainingJobs" / "failed").iterdir()

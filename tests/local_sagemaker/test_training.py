@@ -1,5 +1,6 @@
 """Trainings on local SageMaker, through boto3: small ones as processes, moto for S3 and logs."""
 
+import datetime
 import io
 import tarfile
 from pathlib import Path
@@ -82,6 +83,30 @@ def test_logs_are_in_cloudwatch(cloud, sagemaker):
         )["events"]
     ]
     assert any("validation_accuracy=" in line for line in lines)
+
+
+@pytest.mark.training
+def test_metrics_are_in_cloudwatch_where_the_sdk_asks_for_them(cloud, sagemaker):
+    job = ended(sagemaker, "whole")
+    [final] = job["FinalMetricDataList"]
+
+    def sent() -> list[dict]:
+        # As TrainingJobAnalytics of the SDK asks.
+        answer = cloud.client("cloudwatch").get_metric_statistics(
+            Namespace="/aws/sagemaker/TrainingJobs",
+            MetricName="validation:accuracy",
+            Dimensions=[{"Name": "TrainingJobName", "Value": "whole"}],
+            StartTime=job["TrainingStartTime"] - datetime.timedelta(minutes=1),
+            EndTime=job["TrainingEndTime"] + datetime.timedelta(minutes=1),
+            Period=60,
+            Statistics=["Minimum", "Maximum", "SampleCount"],
+        )
+        return answer["Datapoints"]
+
+    points = until(sent)
+    assert sum(point["SampleCount"] for point in points) >= 2  # epochs, and the artifact
+    assert min(point["Minimum"] for point in points) <= final["Value"]
+    assert max(point["Maximum"] for point in points) >= final["Value"]
 
 
 @pytest.mark.training

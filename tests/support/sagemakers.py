@@ -158,6 +158,7 @@ def local_sagemaker(
         "OMP_NUM_THREADS": "1",
         "AWS_ENDPOINT_URL_S3": moto_url,
         "AWS_ENDPOINT_URL_LOGS": moto_url,
+        "AWS_ENDPOINT_URL_CLOUDWATCH": moto_url,
         "AWS_ENDPOINT_URL_SNS": moto_url,
     }
     command = [sys.executable, "-m", "local_sagemaker", "--alone", "--port", str(port)]

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import pytest
 
-from train.recording import profile_system
-from train.recording.profile_system import Meters, Metric, gpu_meter
+from artifact import system_metrics
+from artifact.system_metrics import Meters, Metric, gpu_meter
 
 
 class Times(NamedTuple):
@@ -55,11 +55,11 @@ def machine(monkeypatch) -> Machine:
         now[0] += 2.0
         return now[0]
 
-    monkeypatch.setattr(profile_system, "psutil", own)
-    monkeypatch.setattr(profile_system, "time", SimpleNamespace(perf_counter=clock))
+    monkeypatch.setattr(system_metrics, "psutil", own)
+    monkeypatch.setattr(system_metrics, "time", SimpleNamespace(perf_counter=clock))
     monkeypatch.setattr("os.sched_getaffinity", lambda process: {0})
-    monkeypatch.setattr(profile_system, "memory_left", lambda: 25)
-    monkeypatch.setattr(profile_system, "memory_limit", lambda: 100)
+    monkeypatch.setattr(system_metrics, "memory_left", lambda: 25)
+    monkeypatch.setattr(system_metrics, "memory_limit", lambda: 100)
     return own
 
 

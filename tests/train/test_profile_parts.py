@@ -6,12 +6,13 @@ from types import SimpleNamespace
 
 import pytest
 
+from artifact.system_files import SystemFiles
+from artifact.system_metrics import Meters, Metric, gpu_meter
 from diagnose.profiler_reader import read_profile
 from train.job import Job, JobError
-from train.recording.profile_files import Span, SpanFiles, SystemFiles
+from train.recording.profile_files import Span, SpanFiles
 from train.recording.profile_marks import StreamMarks
 from train.recording.profile_settings import ProfileSettings, read_settings
-from train.recording.profile_system import Meters, Metric, gpu_meter
 
 
 def test_files_rotate(tmp_path):

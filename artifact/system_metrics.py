@@ -50,11 +50,11 @@ class Meters:
         metrics: list[Metric] = []
         for core in self._cores:
             if core < min(len(cpu), len(self._cpu)):
-                metrics += _core(core, self._cpu[core], cpu[core])
+                metrics += core_use(core, self._cpu[core], cpu[core])
         used = 1 - memory_left() / memory_limit()
         metrics.append(Metric("memory", "MemoryUsedPercent", "", 100 * used))
-        metrics += _rates("i/o", "", self._disk, disk, seconds)
-        metrics += _rates("network", "Algorithm", self._network, network, seconds)
+        metrics += rates("i/o", "", self._disk, disk, seconds)
+        metrics += rates("network", "Algorithm", self._network, network, seconds)
         if self._gpu:
             metrics += self._gpu()
         self._at = now
@@ -64,13 +64,14 @@ class Meters:
         return metrics
 
 
-def _rates(kind: str, dimension: str, old: Counts, new: Counts, seconds: float) -> Iterator[Metric]:
+def rates(kind: str, dimension: str, old: Counts, new: Counts, seconds: float) -> Iterator[Metric]:
+    """What was counted between two measurements, per second."""
     for name in new:
         if name in old:
             yield Metric(kind, name, dimension, max(0.0, new[name] - old[name]) / seconds)
 
 
-def _core(number: int, old: Any, new: Any) -> Iterator[Metric]:
+def core_use(number: int, old: Any, new: Any) -> Iterator[Metric]:
     """A core's use between two of psutil's times."""
     spent = {}
     for field in new._fields:
