@@ -17,7 +17,8 @@ GROUPS_SHOWN = 40  # of a kind; the rest is counted, and copies.json has all
 PHOTOS_OF_A_GROUP = 6
 ODD_SHOWN = 12  # of a kind
 DARK = 40  # levels of 255, the mean
-EMPTY = 8  # levels of 255, the deviation
+EMPTY = 8  # levels of 255; the deviation of the brightness and of each colour
+PLAIN = 15  # levels of 255; the steepest edge of an empty photo. Faint drawings have 19 and more
 BLURRED = 1.1  # steepest edge, in deviations of the brightness; sharp photos have over 1.5
 SMALL = 64  # pixels of the shorter side
 LONG = 3  # times the shorter side
@@ -131,9 +132,9 @@ def odd_kinds(photo: Photo) -> list[str]:
         kinds.append(f"Long: over {LONG} times as long as wide")
     if not photo.signature:
         return kinds
-    grey, _ = signature_fields(photo.signature)
+    grey, chroma = signature_fields(photo.signature)
     deviation = float(np.std(grey))
-    if deviation < EMPTY:
+    if max(deviation, *np.std(chroma, (1, 2))) < EMPTY and photo.sharpness < PLAIN:
         kinds.append("Nearly empty")
     elif max(photo.width, photo.height) >= EDGE_SIDE and photo.sharpness < BLURRED * deviation:
         kinds.append("Blurred")

@@ -9,18 +9,28 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from artifact.photo_files import read_regular
-from artifact.preprocessing import PhotoError, open_photo, upright
+from artifact.photo_bounds import photo_header
+from artifact.preprocessing import MAX_PIXELS, PhotoError, open_photo, upright
+from artifact.shrinking import decoded_for
 from prepare.convert import Photo
 from prepare.scan import Source
 from prepare.signature import SIDE, signature_fields
 
 THUMBNAIL_SIDE = 96  # pixels of the height
 THUMBNAIL_QUALITY = 72
+# A broken file is decoded as far as it goes by the report's own process: only one that costs little.
+TORN_PIXELS = 16_000_000  # that the decoder holds
+TORN_BYTES = 64 << 20
+TORN_S = 2.0
 
 
 def thumbnail(path: Path) -> str:
     """A data URI of a photo, at most twice as wide as high. OSError or PhotoError without one."""
-    with open_photo(read_regular(path)) as photo:
+    return _thumbnail(read_regular(path))
+
+
+def _thumbnail(data: bytes) -> str:
+    with open_photo(data) as photo:
         photo.draft("RGB", (THUMBNAIL_SIDE * 2, THUMBNAIL_SIDE * 2))  # decodes less of a large JPEG
         turned = upright(photo)
         turned.thumbnail((THUMBNAIL_SIDE * 2, THUMBNAIL_SIDE))
@@ -28,11 +38,15 @@ def thumbnail(path: Path) -> str:
 
 
 def torn_thumbnail(path: Path) -> str:
-    """What can be seen of a broken file; "" where there is nothing."""
+    """What can be seen of a broken file; "" where there is nothing, or where it costs much."""
     before = ImageFile.LOAD_TRUNCATED_IMAGES
     ImageFile.LOAD_TRUNCATED_IMAGES = True
     try:
-        return thumbnail(path)
+        data = read_regular(path, TORN_BYTES)
+        header = decoded_for(photo_header(data, MAX_PIXELS), THUMBNAIL_SIDE)
+        if header.pixels > TORN_PIXELS or header.seconds > TORN_S:
+            return ""
+        return _thumbnail(data)
     except (OSError, PhotoError):
         return ""
     except Exception:  # Pillow's decoders raise nearly anything on damaged files

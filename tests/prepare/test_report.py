@@ -4,9 +4,11 @@ import base64
 import io
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
+from local_test.stick_figures import picture as figure
 from prepare.convert import Photo
 from prepare.options import Options
 from prepare.photo_report import imbalance, render_report
@@ -36,6 +38,12 @@ def sharp(seed: int) -> Image.Image:
     return picture(seed, size=(32, 24)).resize((8, 6)).resize((320, 240), Image.Resampling.NEAREST)
 
 
+def noise(levels: float) -> Image.Image:
+    """A plain picture as a camera sees it."""
+    samples = np.random.default_rng(0).normal(120, levels, (300, 300))
+    return Image.fromarray(samples.clip(0, 255).astype(np.uint8)).convert("RGB")
+
+
 SHARP = sharp(1)
 
 
@@ -46,10 +54,12 @@ SHARP = sharp(1)
         (SHARP.filter(ImageFilter.GaussianBlur(9)), ["Blurred"]),
         (SHARP.point(lambda level: level // 5), ["Dark"]),
         (Image.new("RGB", (300, 300), "white"), ["Nearly empty"]),
+        (noise(3), ["Nearly empty"]),
+        (figure("chair", 5), []),  # its colours are as bright as their background
         (SHARP.resize((60, 50)), ["Small: under 64 pixels"]),
         (SHARP.resize((400, 100)), ["Long: over 3 times as long as wide"]),
     ],
-    ids=["plain", "blurred", "dark", "empty", "small", "long"],
+    ids=["plain", "blurred", "dark", "empty", "noise", "faint", "small", "long"],
 )
 def test_odd_photos_have_their_kind(image, kinds):
     assert odd_kinds(photo_of(image)) == kinds
@@ -83,6 +93,22 @@ def test_a_thumbnail_is_upright(tmp_path):
     path = save(tmp_path / "a.jpg", picture(1, size=(320, 160)), exif=exif)
     data = base64.b64decode(thumbnail(path).partition(",")[2])
     assert Image.open(io.BytesIO(data)).size == (48, 96)
+
+
+@pytest.mark.parametrize(
+    ("size", "options", "is_shown"),
+    [
+        ((300, 200), {}, True),
+        ((4100, 4000), {}, False),
+        ((4100, 4000), {"format": "JPEG"}, True),  # decoded at an eighth
+    ],
+)
+def test_a_torn_file_that_costs_much_is_not_decoded(tmp_path, size, options, is_shown):
+    data = io.BytesIO()
+    Image.new("L", size, 200).save(data, **{"format": "PNG", **options})
+    path = tmp_path / "a"
+    path.write_bytes(data.getvalue()[:-30])
+    assert bool(torn_thumbnail(path)) == is_shown
 
 
 def test_repeated_and_broken_photos_are_pictures(tmp_path):
