@@ -46,12 +46,12 @@ def align(one: Floats, other: Floats, windows: NDArray[np.float64]) -> Aligned:
     found = windows.copy()
     fit = np.tile(np.array([1, 0], np.float32), (len(one), 1))
     for step in range(STEPS):
-        seen, inside = _look(one, found)
+        seen, inside = look(one, found)
         found, fit = _step(seen, other, found, fit, robust=step > 0)
-    seen, inside = _look(one, found)
+    seen, inside = look(one, found)
     predicted = np.clip(fit[:, :1, None] * seen + fit[:, 1:, None], 0, 255)
     likeness = _likeness(predicted, other, inside)
-    seen, inside = _look(one, start)  # a plain photo can lead the search astray
+    seen, inside = look(one, start)  # a plain photo can lead the search astray
     at_start = _likeness(seen, other, inside)
     better = at_start.sum(0) > likeness.sum(0)
     found[better] = start[better]
@@ -59,7 +59,7 @@ def align(one: Floats, other: Floats, windows: NDArray[np.float64]) -> Aligned:
     return Aligned(found, likeness)
 
 
-def _look(photos: Floats, windows: NDArray[np.float64]) -> tuple[Floats, NDArray[np.bool_]]:
+def look(photos: Floats, windows: NDArray[np.float64]) -> tuple[Floats, NDArray[np.bool_]]:
     """The windows of the photos, resampled to their side, and which pixels lie in the photo."""
     side = photos.shape[1]
     points = (np.arange(side) + 0.5) / side
@@ -131,27 +131,28 @@ def _likeness(predicted: Floats, other: Floats, inside: NDArray[np.bool_]) -> Fl
     """The correlation of all detail, and that of the pixels that fit best: [2, n]."""
     pairs = len(other)
     counted = inside.reshape(pairs, -1).astype(np.float32)
-    expected = _detail(predicted).reshape(pairs, -1)
-    real = _detail(other).reshape(pairs, -1)
-    every = _correlation(expected, real, counted)
+    expected = detail(predicted).reshape(pairs, -1)
+    real = detail(other).reshape(pairs, -1)
+    every = correlation(expected, real, counted)
     gain = (expected * real * counted).sum(1) / ((expected**2 * counted).sum(1) + 1e-3)
     error = np.abs(real - gain[:, None] * expected) * counted
     most = np.quantile(error, 1 - MARKED, axis=1, keepdims=True)
-    rest = _correlation(expected, real, counted * (error <= most))
+    rest = correlation(expected, real, counted * (error <= most))
     return np.stack([every, rest])
 
 
-def _correlation(one: Floats, other: Floats, counted: Floats) -> Floats:
+def correlation(one: Floats, other: Floats, counted: Floats) -> Floats:
+    """Of values around 0, [n, values] each. counted: what each value counts."""
     product = (one * other * counted).sum(1)
     return np.asarray(
         product / np.sqrt((one**2 * counted).sum(1) * (other**2 * counted).sum(1) + 1e-3)
     )
 
 
-def _detail(photos: Floats) -> Floats:
-    """The photos without the mean of each pixel's surroundings."""
-    width = 2 * RADIUS + 1
-    padded = np.pad(photos, ((0, 0), (RADIUS + 1, RADIUS), (RADIUS + 1, RADIUS)), mode="edge")
+def detail(photos: Floats, radius: int = RADIUS) -> Floats:
+    """The photos without the mean of each pixel's surroundings. photos: [n, height, width]."""
+    width = 2 * radius + 1
+    padded = np.pad(photos, ((0, 0), (radius + 1, radius), (radius + 1, radius)), mode="edge")
     sums = padded.cumsum(1, dtype=np.float64).cumsum(2)
     boxes = sums[:, width:, width:] - sums[:, :-width, width:]
     boxes += sums[:, :-width, :-width] - sums[:, width:, :-width]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from prepare.alignment import align
 from prepare.candidates import VIEWS, Candidates, Floats, candidates
+from prepare.colours import Colours
 from prepare.convert import Photo
 from prepare.groups import Union
 from prepare.scan import Source
@@ -22,9 +23,8 @@ LARGEST_GROUP = 100  # photos; of more than 2,000 photos a twentieth
 LARGEST_SHARE = 0.05
 LEAST_COARSE = 0.9  # of 2; both likenesses together, at half the side
 LEAST = 1.82  # of 2; of copies. Other photos of one studio reach 1.74, drawings 1.80
+LEAST_BY_COLOUR = 0.9  # of 2; where the colours are equal
 LEAST_MARKED = (0.6, 0.975)  # of a copy with a mark: all but the mark fits
-COLOURFUL = 4.0  # levels of 255; mean distance of a photo's colours from grey
-LEAST_COLOUR = 0.5  # cosine between the colours of copies
 
 Numbers = tuple[int, int]  # of two photos
 NearPair = tuple[Source, Source]
@@ -80,7 +80,7 @@ def near_pairs(signatures: Signatures) -> tuple[list[Numbers], list[Numbers]]:
 
 def _copies(signatures: Signatures, groups: Union) -> Iterator[Numbers]:
     """Pairs of copies, each beginning with the least number; not all of those within a group."""
-    for found in candidates(signatures["grey"]):
+    for found in candidates(signatures):
         start = 0
         while start < len(found.one):
             stop = start + PAIRS
@@ -105,21 +105,24 @@ def _are_copies(signatures: Signatures, found: Candidates) -> NDArray[np.bool_]:
     mirrored = np.array([view.mirrored for view in views], bool)
     windows = np.array([[view.size, view.size, view.left, view.top] for view in views], float)
     windows = windows.reshape(-1, 4)
-    good = _same_colours(signatures[found.one], signatures[found.other], mirrored)
+    colours = Colours.of(signatures[found.one], signatures[found.other], mirrored)
     one = _turned(signatures["grey"][found.one], mirrored)
     other = signatures["grey"][found.other].astype(np.float32)
-    rows = np.flatnonzero(good)
-    good[:] = False
+    good = np.zeros(len(found.one), bool)
+    rows = np.flatnonzero(colours.fit())
     if len(rows) == 0:
         return good
     coarse = align(_halved(one[rows]), _halved(other[rows]), windows[rows])
-    kept = coarse.likeness.sum(0) >= LEAST_COARSE
+    by_colour = colours.take(rows).are_equal(windows[rows])
+    kept = by_colour | (coarse.likeness.sum(0) >= LEAST_COARSE)
     rows = rows[kept]
     if len(rows):
         fine = align(one[rows], other[rows], coarse.windows[kept])
         every, rest = fine.likeness
         marked = (every >= LEAST_MARKED[0]) & (rest >= LEAST_MARKED[1])
-        good[rows] = marked | (every + rest >= LEAST)
+        by_colour = by_colour[kept] | colours.take(rows).are_equal(fine.windows)
+        by_colour &= every + rest >= LEAST_BY_COLOUR
+        good[rows] = by_colour | marked | (every + rest >= LEAST)
     return good
 
 
@@ -132,17 +135,3 @@ def _turned(grey: NDArray[np.uint8], mirrored: NDArray[np.bool_]) -> Floats:
 def _halved(photos: Floats) -> Floats:
     pairs, side, _ = photos.shape
     return np.asarray(photos.reshape(pairs, side // 2, 2, side // 2, 2).mean((2, 4)))
-
-
-def _same_colours(
-    one: Signatures, other: Signatures, mirrored: NDArray[np.bool_]
-) -> NDArray[np.bool_]:
-    """Whether two colourful photos have the same colours in about the same places."""
-    colours = one["chroma"].astype(np.float32) - 128
-    colours[mirrored] = colours[mirrored][..., ::-1]
-    ours = colours.reshape(len(one), -1)
-    theirs = (other["chroma"].astype(np.float32) - 128).reshape(len(one), -1)
-    lengths = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
-    likeness = (ours * theirs).sum(1) / np.maximum(lengths, 1)
-    strong = np.minimum(np.abs(ours).mean(1), np.abs(theirs).mean(1)) >= COLOURFUL
-    return np.asarray(~strong | (likeness >= LEAST_COLOUR))

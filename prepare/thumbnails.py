@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFile
 
-from artifact.photo_files import read_regular
 from artifact.photo_bounds import photo_header
+from artifact.photo_files import read_regular
 from artifact.preprocessing import MAX_PIXELS, PhotoError, open_photo, upright
 from artifact.shrinking import decoded_for
 from prepare.convert import Photo
@@ -18,7 +18,7 @@ from prepare.signature import SIDE, signature_fields
 
 THUMBNAIL_SIDE = 96  # pixels of the height
 THUMBNAIL_QUALITY = 72
-# A broken file is decoded as far as it goes by the report's own process: only one that costs little.
+# A broken file is decoded as far as it goes, by the report's own process: one that costs little.
 TORN_PIXELS = 16_000_000  # that the decoder holds
 TORN_BYTES = 64 << 20
 TORN_S = 2.0
