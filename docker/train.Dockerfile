@@ -127,6 +127,7 @@ ENTRYPOINT ["/opt/venv/bin/python", "-I", "/usr/local/bin/entrypoint.py"]
 COPY artifact /opt/slipway/artifact
 COPY recipes /opt/slipway/recipes
 COPY diagnose /opt/slipway/diagnose
+COPY prepare /opt/slipway/prepare
 COPY train /opt/slipway/train
 # slipway.export, for a user's own script; the commands of slipway are for the host
 COPY slipway/__init__.py slipway/export_error.py slipway/export_photos.py slipway/exporting.py \

@@ -23,6 +23,7 @@ from launch.jobs import debug, train
 from launch.monitoring import logs, status, stop
 from launch.multi_model import models
 from launch.options import parse_options
+from launch.preparation import prepare
 from launch.recipe import Recipe, check_hyperparameters, check_tuning, read_recipe
 from launch.removal import delete
 from launch.search import tune
@@ -36,6 +37,7 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 COMMANDS: dict[str, Callable[[LaunchContext], int]] = {
     "check": check,
     "upload": upload_channels,
+    "prepare": prepare,
     "train": train,
     "tune": tune,
     "debug": debug,

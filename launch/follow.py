@@ -14,6 +14,7 @@ GROUPS = {
     "training": "/aws/sagemaker/TrainingJobs",
     "tuning": "/aws/sagemaker/TrainingJobs",
     "transform": "/aws/sagemaker/TransformJobs",
+    "processing": "/aws/sagemaker/ProcessingJobs",
 }
 # By kind: the operation, its parameter, and the answer's field of the job's status.
 DESCRIBE = {
@@ -24,6 +25,7 @@ DESCRIBE = {
         "HyperParameterTuningJobStatus",
     ),
     "transform": ("DescribeTransformJob", "TransformJobName", "TransformJobStatus"),
+    "processing": ("DescribeProcessingJob", "ProcessingJobName", "ProcessingJobStatus"),
 }
 RULE_STATUSES = ("DebugRuleEvaluationStatuses", "ProfilerRuleEvaluationStatuses")
 # The same metrics as MEASURED of requests_training, and the epoch.

@@ -15,6 +15,7 @@ NAMED = {
     "CreateTrainingJob": ("TrainingJobName", "training-job"),
     "CreateHyperParameterTuningJob": ("HyperParameterTuningJobName", "hyper-parameter-tuning-job"),
     "CreateTransformJob": ("TransformJobName", "transform-job"),
+    "CreateProcessingJob": ("ProcessingJobName", "processing-job"),
     "CreateModel": ("ModelName", "model"),
     "CreateEndpointConfig": ("EndpointConfigName", "endpoint-config"),
     "CreateEndpoint": ("EndpointName", "endpoint"),

@@ -25,6 +25,7 @@ STOP = {
     "training": "StopTrainingJob",
     "tuning": "StopHyperParameterTuningJob",
     "transform": "StopTransformJob",
+    "processing": "StopProcessingJob",
 }
 
 

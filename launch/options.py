@@ -95,7 +95,7 @@ def add_shared(made: Parsers) -> None:
     """Options of several commands."""
     for name in ("train", "tune", "debug", "deploy", "api", "batch", "logs"):
         made[name].add_argument("--no-wait", action="store_true", help="start it, and do not wait")
-    for name in ("train", "tune", "batch"):
+    for name in ("prepare", "train", "tune", "batch"):
         made[name].add_argument(
             "--again", action="store_true", help="start another one, even where one runs or is done"
         )
@@ -182,6 +182,9 @@ def add_rest(made: Parsers) -> None:
         made[name].add_argument(
             "--json", action="store_true", help="one JSON object per line in place of the table"
         )
+    made["prepare"].add_argument(
+        "--photos", default="", metavar="FOLDER", help="in place of the recipe's; or s3://…"
+    )
     made["batch"].add_argument("photos", help="a folder, or an s3:// prefix")
     made["models"].add_argument(
         "--remove", default="", metavar="NAME", help="remove that model, by its whole name"

@@ -22,6 +22,7 @@ KINDS = (
     "training",
     "tuning",
     "transform",
+    "processing",
     "model",
     "config",
     "endpoint",

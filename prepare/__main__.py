@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
+from artifact.json_text import read_json
 from artifact.machine import cpu_count
 from artifact.names import escape_output, printable
 from artifact.passed_by import PassedBy
@@ -207,7 +208,8 @@ def _add_steps(parser: argparse.ArgumentParser) -> None:
         type=_part,
         default=(1, 1),
         metavar="I/N",
-        help="of the photos that a shard takes: the first of four is 1/4 (default 1/1)",
+        help="of the photos that a shard takes: the first of four is 1/4 (default 1/1); or "
+        "SageMaker's resourceconfig.json, which has the number of this host",
     )
 
 
@@ -239,10 +241,23 @@ def _positive(text: str) -> int:
 
 
 def _part(text: str) -> tuple[int, int]:
+    if text.endswith(".json"):
+        return _part_of_host(Path(text))
     number, _, parts = text.partition("/")
     if not (number.isdigit() and parts.isdigit() and 1 <= int(number) <= int(parts)):
         raise argparse.ArgumentTypeError(f"must be a part such as 1/4; found '{text}'")
     return int(number), int(parts)
+
+
+def _part_of_host(path: Path) -> tuple[int, int]:
+    """This host's part of a processing job: SageMaker's file names all hosts, and this one."""
+    try:
+        found = read_json(path.read_text(encoding="utf-8"))
+        return found["hosts"].index(found["current_host"]) + 1, len(found["hosts"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise argparse.ArgumentTypeError(
+            f"'{path}' is no resourceconfig.json of SageMaker: {error!r}"
+        ) from error
 
 
 def _pattern(text: str) -> str:

@@ -161,6 +161,17 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class Processing:
+    """Machines of `launch prepare`."""
+
+    image: str = _option("train", "name of the image in images.json; it holds prepare")
+    instance_type: str = _option("ml.m5.xlarge", "type of the machines")
+    instance_count: int = _option(1, "number of machines that decode; one of them splits")
+    volume_gb: int = _option(50, "disk of each machine, in GB")
+    max_run_s: int = _option(21600, "seconds after which SageMaker stops each of the two jobs")
+
+
+@dataclass(frozen=True)
 class Debugger:
     """What `launch debug` watches, with SageMaker Debugger or without."""
 
@@ -215,6 +226,7 @@ class SageMakerSettings:
         False, "`true`: encrypt the traffic between the machines of a training"
     )
     budget_usd: float = _option(0, "a job that could cost more is not started; 0: no limit")
+    preparation: Processing = field(default_factory=Processing)
     training: Training = field(default_factory=Training)
     endpoint: Endpoint = field(default_factory=Endpoint)
     api: Api = field(default_factory=Api)

@@ -19,7 +19,11 @@ from tests.support.registries import aws, no_credentials
 pytestmark = pytest.mark.slow
 
 RECIPES = sorted((REPOSITORY / "recipes").glob("*.yaml"))
-ARGUMENTS = {"invoke": ["{photos}"], "batch": ["{photos}"]}
+ARGUMENTS = {
+    "invoke": ["{photos}"],
+    "batch": ["{photos}"],
+    "prepare": ["--photos", "{photos}"],
+}
 FIRST = {
     "check": "GetCallerIdentity",
     "train": "CreateTrainingJob",
@@ -31,6 +35,7 @@ FIRST = {
     "deploy": "CreateModel",
     "api": "PutObject",
     "batch": "PutObject",
+    "prepare": "PutObject",
 }
 
 

@@ -184,7 +184,8 @@ def test_stop_stops_what_runs(script):
 
 def test_logs_of_a_job_that_is_not_there(script):
     with pytest.raises(
-        LaunchError, match="no training or tuning or transform job was started here for demo"
+        LaunchError,
+        match="no training or tuning or transform or processing job was started here for demo",
     ):
         logs(script().context)
 

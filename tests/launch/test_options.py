@@ -27,6 +27,7 @@ COMMON = {
 }
 # Of one command only.
 OWN: dict[str, dict[str, object]] = {
+    "prepare": {"photos": ""},
     "status": {"all": False, "json": False},
     "train": {"checkpoints": ""},
     "tune": {"search": ""},
@@ -43,6 +44,7 @@ OWN: dict[str, dict[str, object]] = {
 }
 PHOTOS = {"invoke": ["a.jpg"], "batch": ["a.jpg"]}
 FLAGS = {
+    "prepare": ["--again"],
     "train": ["--no-wait", "--again", "--over-budget", "--metrics", "--best"],
     "tune": ["--no-wait", "--again", "--over-budget"],
     "debug": ["--no-wait", "--over-budget", "--metrics", "--own"],
@@ -59,6 +61,7 @@ FLAGS = {
     "delete": ["--yes", "--data"],
 }
 TEXTS = {
+    "prepare": ["--photos"],
     "train": ["--checkpoints"],
     "tune": ["--search"],
     "logs": ["--job"],

@@ -161,6 +161,7 @@ def test_where_tags_may_not_be_looked_up_names_are(tmp_path):
         {"ModelName": name, "ModelArn": f"{ARN}model/{name}", "CreationTime": CREATED}
         for name in ("three-colours-1", "three-others-1")
     ]
+    one.answer("sagemaker", "list_processing_jobs", {"ProcessingJobSummaries": []})
     one.answer("sagemaker", "list_models", {"Models": models}, {"NameContains": "three-co"})
     own = {"Key": "slipway:recipe", "Value": "three colours"}
     one.answer(

@@ -1,12 +1,17 @@
 """Processing jobs on local SageMaker: our own preparation as processes, and any image on Docker."""
 
+import csv
 import io
 import json
+import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.support.jobs import REPOSITORY
 from tests.support.photo_folders import picture
 from tests.support.sagemakers import BUCKET, ROLE, TRAIN_IMAGE, Client, until
 
@@ -162,3 +167,57 @@ def test_what_is_not_done_is_refused(sagemaker, change, words):
     with pytest.raises(ClientError) as caught:
         sagemaker.create_processing_job(**job("refused", ["x", "y"], **change))
     assert words in str(caught.value)
+
+
+RECIPE = f"""
+name: drawn
+prepare: {{photos: photos, split: "0.5,0.25,0.25", workers: 1}}
+sagemaker:
+  region: eu-west-1
+  bucket: {BUCKET}
+  role: {ROLE}
+  image_uris: {{train: '{TRAIN_IMAGE}'}}
+  preparation: {{instance_count: 2}}
+"""
+
+
+def split_of(rows: str) -> dict[str, str]:
+    """By photo: its side of the split, from the text of a manifest.csv."""
+    return {row["source"]: row["split"] for row in csv.DictReader(io.StringIO(rows))}
+
+
+@pytest.mark.verify
+@pytest.mark.parametrize("labelled", [False, True])
+def test_launch_prepare_splits_as_one_machine_does(hosting, tmp_path, labelled):
+    folder = tmp_path / "photos"
+    rows = ["file,label"]
+    for number in range(24):
+        colour = ("red", "green")[number % 2]
+        name = f"{number}.jpg" if labelled else f"{colour}/{number}.jpg"
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(jpeg(number // 3))  # each one three times
+        rows.append(f"{name},{colour}")
+    if labelled:
+        (folder / "labels.csv").write_text("\n".join(rows))
+    (tmp_path / "recipe.yaml").write_text(RECIPE)
+    environment = {
+        **os.environ,
+        **hosting.exports,
+        "AWS_ENDPOINT_URL": hosting.moto_url,
+        "PYTHONPATH": str(REPOSITORY),
+    }
+    command = [sys.executable, "-m", "launch", "prepare", "recipe.yaml", "--poll", "0.2"]
+    done = subprocess.run(
+        [*command, "--again"], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "channels:" in done.stdout
+    line = next(line for line in done.stdout.splitlines() if line.strip().startswith("train:"))
+    prefix = line.partition(f"s3://{BUCKET}/")[2].removesuffix("train/")
+    s3 = hosting.client("s3")
+    manifest = s3.get_object(Bucket=BUCKET, Key=f"{prefix}manifest.csv")["Body"].read().decode()
+    alone = tmp_path / "alone"
+    words = [folder, alone, "--split", "0.5,0.25,0.25", "--workers", "1"]
+    subprocess.run([sys.executable, "-m", "prepare", *map(str, words)], cwd=REPOSITORY, check=True)
+    assert split_of(manifest) == split_of((alone / "manifest.csv").read_text())
+    assert len(split_of(manifest)) == 24

@@ -40,6 +40,7 @@ OPTIONS = {
     "json": False,
     "dry_run": False,
     "poll": 0.0,
+    "photos": "",
 }
 STAMP = "261121-1815-k3f9"
 ATTEMPT = "0123456789abcdef"
