@@ -7,12 +7,16 @@ from pathlib import Path
 from tests.clients.environments import python_of
 from tests.clients.place import place
 from tests.clients.rows import WORKS
-from tests.clients.table import SCRIPTS, lines_of, rows_of, write
+from tests.clients.table import SCRIPTS, lacking, lines_of, rows_of, write
 from tests.support.colour_model import colour_job
 
 
 def main() -> int:
-    """1 where a call does not work."""
+    """1 where a call does not work, or something is missing."""
+    for script in SCRIPTS:
+        if need := lacking(script):
+            print(f"clients: {need} is missing, which {script} needs", file=sys.stderr)
+            return 1
     lines: dict[str, str] = {}
     failed = False
     with tempfile.TemporaryDirectory() as name:

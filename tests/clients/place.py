@@ -1,5 +1,8 @@
 """One local SageMaker as a user's shell finds it, for the scripts of its clients."""
 
+import os
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,9 +12,12 @@ from pathlib import Path
 import boto3
 
 from local_sagemaker.access import read_exports
-from local_sagemaker.cloud import answers, environment_here, program
+from local_sagemaker.cloud import answers, environment_here, program, registry
+from runtime.engine_facts import PROCESS
 from runtime.opt_ml import pack_model
+from runtime.own_images import make_ready
 from runtime.ports import free_port
+from runtime.processes import REPOSITORY
 from tests.clients.rows import ACCOUNT
 from tests.support.jobs import draw_channel
 
@@ -33,6 +39,8 @@ def place(folder: Path, engine: str, job: Path) -> Iterator[Place]:
 
     job: the tree of a job that has ended, with the model.
     """
+    for image in ("train", "serve"):  # before the server, which is given a minute to start
+        make_ready(engine, image, image)
     port = free_port()
     state = folder / "sagemaker"
     command = [sys.executable, "-m", "local_sagemaker", "--port", str(port)]
@@ -48,8 +56,24 @@ def place(folder: Path, engine: str, job: Path) -> Iterator[Place]:
             "PYTHONPATH": str(HERE),
             "HOME": str(folder),  # no file of the user's own is read
             "OMP_NUM_THREADS": "1",
+            # smdebug's messages are of an older protobuf; protobuf itself names this way out.
+            "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION": "python",
         }
-        yield Place(folder, environment_here(**exports, **more))
+        with _registry(folder, engine) as host:
+            yield Place(folder, environment_here(**exports, **more, REGISTRY=host))
+
+
+@contextmanager
+def _registry(folder: Path, engine: str) -> Iterator[str]:
+    """host:port of a registry with slipway-serve, as `make push` puts it there; "" without one."""
+    if engine == PROCESS or shutil.which("docker-registry") is None:
+        yield ""
+        return
+    with registry(folder, environment_here()) as host:
+        settings = {"REGISTRY": host, "DIRTY": "1", "LATEST": "1", "PUSH": "serve"}
+        settings["OUT"] = str(folder / "pushed.json")
+        subprocess.run(["make", "push"], cwd=REPOSITORY, env={**os.environ, **settings}, check=True)
+        yield host
 
 
 def _fill(folder: Path, exports: dict[str, str], job: Path) -> None:

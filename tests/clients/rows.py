@@ -9,6 +9,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NoReturn
 
 MARK = "ROWS "  # before the rows, on the last line that a script prints
@@ -22,6 +23,7 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/SlipwayRole"
 BUCKET = f"sagemaker-{REGION}-{ACCOUNT}"  # default_bucket() of both SDKs
 PHOTOS = f"s3://{BUCKET}/photos"  # three colours
 MODEL = f"s3://{BUCKET}/made/model.tar.gz"  # knows them
+SCRIPT = Path(__file__).with_name("own_script.py")  # a user's, for the training image
 # A network of a second or two.
 TINY = {
     **{"model": "shufflenet_v2_x0_5", "weights": "none", "trainable": "all", "image_size": "32"},

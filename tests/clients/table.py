@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -14,9 +15,31 @@ README = REPOSITORY / "local_sagemaker" / "README.md"
 BEGIN = "<!-- written by python -m tests.clients -->\n"
 END = "<!-- the end of what is written -->\n"
 # By the engine they run on; in the table's order.
-SCRIPTS = {"v3/first.py": "process", "v2/first.py": "process"}
+SCRIPTS = {
+    "v3/first.py": "process",
+    "v3/hosting.py": "process",
+    "v3/tuning.py": "process",
+    "v2/first.py": "process",
+    "v2/hosting.py": "process",
+    "v2/tuning.py": "process",
+}
+# What a script needs beside its client and engine.
+COMPOSE = "docker compose"
+REGISTRY = "docker-registry"
+NEEDS = {"v2/local_mode.py": [COMPOSE], "v3/local_container.py": [COMPOSE, REGISTRY]}
 LIMIT_S = 1800
 Row = tuple[str, str]  # call and result
+
+
+def lacking(script: str) -> str | None:
+    """What a script needs and this machine lacks."""
+    for need in NEEDS.get(script, []):
+        there = shutil.which(need.replace(" ", "-")) is not None
+        if need == COMPOSE and not there:
+            there = subprocess.run([*need.split(), "version"], capture_output=True).returncode == 0
+        if not there:
+            return need
+    return None
 
 
 def calls_of(script: str) -> list[str]:

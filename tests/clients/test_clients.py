@@ -7,12 +7,14 @@ the table of local_sagemaker/README.md anew.
 import pytest
 
 from tests.clients.rows import WORKS
-from tests.clients.table import HERE, SCRIPTS, calls_of, lines_of, rows_of, written
+from tests.clients.table import HERE, SCRIPTS, calls_of, lacking, lines_of, rows_of, written
 
 
 @pytest.mark.verify
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_a_client(request, python_of, script):
+    if lacking(script):
+        pytest.skip(f"{lacking(script)} is missing")
     python = python_of(script.partition("/")[0])
     place = request.getfixturevalue(f"on_{SCRIPTS[script]}")
     rows = rows_of(script, python, place.folder, place.environment)
