@@ -6,6 +6,7 @@ import time
 
 from serve.metrics import Metrics
 from serve.request_state import RequestState
+from serve.trace_context import trace_id_of
 from serve.wsgi import Answer, Scope
 
 INVOKE_ROUTE = "/models/{name}/invoke"
@@ -40,7 +41,8 @@ def record(
         metrics.stages.labels(stage).observe(spent)
     if answer.status == 200:
         metrics.photos.inc(state.photos)
-    inference_id = dict(scope["headers"]).get(INFERENCE_ID, b"").decode("latin-1")
+    headers = dict(scope["headers"])
+    inference_id = headers.get(INFERENCE_ID, b"").decode("latin-1")
     entry = {
         "time": _now(),
         "method": scope["method"],
@@ -52,6 +54,8 @@ def record(
         **{f"{stage}_ms": round(spent * 1000, 2) for stage, spent in stages.items()},
         "total_ms": round(seconds * 1000, 2),
     }
+    if trace_id := trace_id_of(headers):
+        entry["trace_id"] = trace_id
     if answer.status >= 400:
         entry["error"] = _error_in(answer.body)
     _write(entry)

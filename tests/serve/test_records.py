@@ -42,6 +42,14 @@ def test_a_request_becomes_a_line(capsys, status):
     assert found.get("error") == ("too large" if status == 400 else None)
 
 
+def test_a_traced_request_names_its_trace(capsys):
+    trace = b"4bf92f3577b34da6a3ce929d0e0e4736"
+    headers = [(b"traceparent", b"00-" + trace + b"-00f067aa0ba902b7-01")]
+    found, _ = logged(capsys, {"headers": headers}, FINE)
+    assert found["trace_id"] == trace.decode()
+    assert "trace_id" not in logged(capsys, {}, FINE)[0]
+
+
 def test_what_a_client_sends_is_cut_in_the_log(capsys):
     headers = [(b"x-amzn-sagemaker-inference-id", b"i" * 65)]
     found, _ = logged(capsys, {"path": "/" + "p" * 300, "headers": headers}, REFUSED)
