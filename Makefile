@@ -23,6 +23,8 @@ MUTANTS ?=
 FUZZ_SECONDS ?= 600
 FUZZ_RUNS ?=
 FUZZ_SEED ?= 1
+# Images that run on this engine are built for its own processor.
+OWN_ARCH = ARCH=$(or $(ARCH),engine)
 ENVIRONMENT = VENV='$(VENV)' slipway/environment.sh
 
 PYTEST = $(VENV)/bin/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder \
@@ -38,7 +40,7 @@ help: ## Show this list
 
 demo: ## Photos to a tested endpoint; DATA=folder, ENGINE=docker|podman|process
 	@$(MAKE) --no-print-directory $(VENV)/.$(if $(CONTAINERS),docker,process)
-	@$(if $(CONTAINERS),$(MAKE) --no-print-directory images IMAGES='train serve')
+	@$(if $(CONTAINERS),$(MAKE) --no-print-directory images $(OWN_ARCH) IMAGES='train serve')
 	@$(VENV)/bin/python -m local_test.demo --engine '$(ENGINE)' $(if $(DATA),--data '$(DATA)')
 
 test: $(VENV)/.process $(VENV)/.docs ## Run all tests; REQUIRE_DOCKER=1, TEST_WORKERS=n
@@ -69,7 +71,7 @@ fuzz: $(VENV)/.process $(if $(GUIDED),$(VENV)-fuzz/.done) ## Hostile inputs; FUZ
 	@$(if $(GUIDED),$(GUIDED_FUZZ) requests $(GUIDED_OPTIONS))
 	@$(if $(GUIDED),$(GUIDED_FUZZ) decode $(GUIDED_OPTIONS))
 
-images: ## Build the images: IMAGES='train serve'|all, BASE_IMAGE=…, HEIC=0, …
+images: ## Build the images: IMAGES='train serve'|all, ARCH=arm64, BASE_IMAGE=…, …
 	@docker/build.sh $(IMAGES)
 
 soak: $(VENV)/.docker ## Load, hostile bodies, a killed worker, SIGTERM: slipway-serve; SOAK=options
@@ -92,7 +94,7 @@ e2e: $(VENV)/.process ## Run every step, push to delete, on this machine's SageM
 	@$(VENV)/bin/python -m local_test.e2e --engine '$(ENGINE)' $(E2E)
 
 conformance: $(VENV)/.docker ## Check the images against SageMaker's contract; CONFORMANCE=options
-	@$(MAKE) --no-print-directory images IMAGES='train serve'
+	@$(MAKE) --no-print-directory images $(OWN_ARCH) IMAGES='train serve'
 	@$(VENV)/bin/python -m conformance --train slipway-train --serve slipway-serve \
 		--job conformance/slipway.json $(CONFORMANCE)
 
@@ -119,7 +121,7 @@ docs: $(VENV)/.process $(VENV)/.docs ## Build the documentation into out/docs
 	@echo "docs: out/docs/index.html"
 
 bench-serve: $(VENV)/.process ## Measure slipway-serve against two other servers; BENCH=options
-	@$(MAKE) --no-print-directory images IMAGES='train serve'
+	@$(MAKE) --no-print-directory images $(OWN_ARCH) IMAGES='train serve'
 	@$(VENV)/bin/python -m bench.serve $(BENCH)
 
 bench-train: $(VENV)/.process ## Measure training against a plain torchvision loop; BENCH=options

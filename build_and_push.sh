@@ -2,11 +2,13 @@
 # Usage: ./build_and_push.sh [train|serve|serve-gpu|serve-mms|all]...      (default all)
 #
 # Builds the images (docker/build.sh), pushes them to your ECR, and makes sure that SageMaker takes
-# them: linux/amd64, a Docker v2 manifest. Tags by git commit. Writes the digest URIs to
-# out/images.json, where recipes find them.
+# them: a Docker v2 manifest. Tags by git commit. Writes the digest URIs to out/images.json, where
+# recipes find them.
 #
 #   CUDA        12, or 13 for train and serve-gpu alone: its tags end in -cuda13, and so do its
 #               names in out/images.json; default 12
+#   ARCH        amd64 or arm64, which is for endpoints on Graviton: its tags end in -arm64, and so
+#               do its names in out/images.json; default amd64
 #   AWS_REGION, AWS_PROFILE   where and who; account and partition follow from them
 #   REGISTRY    push there instead of to ECR, such as localhost:5000
 #   REGISTRY_TOKEN_HOST  a host beside REGISTRY itself that gives its tokens, such as auth.docker.io
@@ -60,12 +62,15 @@ fi
 
 need_engine
 export ENGINE=$engine
-docker/build.sh "${names[@]}"
+choose_architecture
+tag=$tag$arch_suffix
+suffix=$cuda_suffix$arch_suffix
+ARCH=$arch docker/build.sh "${names[@]}"
 
 for name in "${names[@]}"; do
     platform=$("$engine" image inspect --format '{{.Os}}/{{.Architecture}}' "slipway-$name:$tag")
-    [[ $platform == linux/amd64 ]] \
-        || fail "slipway-$name:$tag is for $platform; SageMaker runs linux/amd64"
+    [[ $platform == "linux/$arch" ]] \
+        || fail "slipway-$name:$tag is for $platform; linux/$arch was asked for"
 done
 
 if [[ -n $ecr ]]; then
@@ -115,13 +120,13 @@ publish() {  # publish NAME: push it, assert its manifest, and print and record 
     else
         push "$name" "$tag"
     fi
-    uri=$(ask publish "$name$cuda_suffix" "$image:$tag" --out "$out" --facts "$(facts "$name")")
+    uri=$(ask publish "$name$suffix" "$image:$tag" --out "$out" --facts "$(facts "$name")")
     if [[ ${LATEST:-} == 1 ]]; then
-        push "$name" "latest$cuda_suffix"
-        ask publish "$name$cuda_suffix" "$image:latest$cuda_suffix" --out "$out" \
+        push "$name" "latest$suffix"
+        ask publish "$name$suffix" "$image:latest$suffix" --out "$out" \
             --facts "$(facts "$name")" >/dev/null
     fi
-    echo "push: $name$cuda_suffix=$uri"
+    echo "push: $name$suffix=$uri"
 }
 
 for name in "${names[@]}"; do publish "$name"; done

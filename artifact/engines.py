@@ -10,16 +10,27 @@ Each loads its library only when it is opened.
 
 import logging
 import math
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from artifact.machine import BF16_FLAGS, INT8_FLAGS, cpu_count, processor_flags
-from artifact.model import GRAPH_FILE, INT8_FILE, ArtifactError, Description
+from artifact.machine import (
+    BF16_FLAGS,
+    F16_FLAGS,
+    INT8_FLAGS,
+    architecture,
+    cpu_count,
+    machine_kind,
+    processor_flags,
+)
+from artifact.model import GRAPH_FILE, INT8_FILE, PROBE_FILE, ArtifactError, Description
+from artifact.names import printable
 from artifact.nvidia import use_gpu
 from artifact.openvino_engine import OpenVINOEngine
+from artifact.probe import compare, is_taken_unprobed
 
 if TYPE_CHECKING:
     from artifact.torch_engine import TorchEngine
@@ -42,14 +53,16 @@ def open_engine(
 ) -> "OpenVINOEngine | TorchEngine":
     """The engine for this machine, its graph checked against the description, and warm.
 
-    precision: auto, f32, bf16, int8 (on the processor) or f16 (on a GPU). `auto` takes the quickest
-    that this processor has instructions for and the artifact holds (see `best_precision`); on a GPU
-    the one that answers like f32. threads: cores that one photo may use; None for all. device: cpu,
-    cuda, or auto, which takes a GPU where one is. openvino_streams: on the processor, be ready
-    to run several photos side by side, for the memory of the weights once more.
+    precision: auto, f32, bf16, int8 (on the processor) or f16 (on a GPU, and on Arm). `auto` takes
+    the quickest that this processor has instructions for and the artifact holds (`precisions`); on
+    a GPU the one that answers like f32. On another kind of machine than the training's, a precision
+    must answer the artifact's probe as f32 did there. threads: cores that one photo may use; None
+    for all. device: cpu, cuda, or auto, which takes a GPU where one is. openvino_streams: on the
+    processor, be ready to run several photos side by side, for the memory of the weights once more.
 
     Raises ArtifactError for a graph that does not load, does not fit model.json or does not answer
-    with probabilities, and for int8 for an artifact without an int8 model; DeviceError for a GPU
+    with probabilities, for int8 for an artifact without an int8 model, and for an asked precision
+    that the probe refutes; DeviceError for a GPU
     that is here and cannot be used, unless the device is cpu; ValueError for an unknown precision
     or device.
     """
@@ -117,17 +130,23 @@ def check_probabilities(answers: NDArray[np.float32], multi_label: bool) -> None
         raise ArtifactError(f"answers with probabilities that add up to {sums[0]:.3g}; expected 1")
 
 
-def best_precision(flags: frozenset[str], has_int8: bool) -> str:
-    """The precision that `auto` takes on a processor with these flags.
+def precisions(description: Description, flags: frozenset[str] | None = None) -> list[str]:
+    """The precisions that `auto` may take here, the quickest first; f32 is always the last.
 
-    int8 where the artifact holds a proven int8 model and the processor multiplies bytes (VNNI,
-    AMX), else bf16 where it has such instructions, else f32.
+    int8 where the artifact holds a proven int8 model and the processor multiplies bytes (VNNI, AMX,
+    Arm's dot product), bf16 or f16 where it has such instructions. On a processor that is not amd64
+    only what the probe can prove. flags: of the processor; None for this one's.
     """
-    if has_int8 and flags & INT8_FLAGS.keys():
-        return "int8"
+    flags = processor_flags() if flags is None else flags
+    found = []
+    if description.quantization.get("kept", False) and flags & INT8_FLAGS.keys():
+        found.append("int8")
     if flags & BF16_FLAGS:
-        return "bf16"
-    return "f32"
+        found.append("bf16")
+    if flags & F16_FLAGS:
+        found.append("f16")
+    able = [name for name in found if description.probe or is_taken_unprobed(description, name)]
+    return [*able, "f32"]
 
 
 def _check_known(name: str, value: str, known: tuple[str, ...]) -> None:
@@ -150,20 +169,70 @@ def _openvino_engine(
     threads: int | None,
     openvino_streams: bool,
 ) -> OpenVINOEngine:
-    if precision == "f16":
+    _check_possible(directory, description, precision)
+    wanted = precisions(description) if precision == "auto" else [precision]
+    threads = threads or cpu_count()
+    for name in wanted:
+        engine = _opened(directory, description, name, threads, openvino_streams)
+        refusal = _refusal(engine, directory, description, name)
+        if refusal is None:
+            return engine
+        engine.close()
+        if precision != "auto":
+            raise ArtifactError(f"{refusal}; ask for precision auto or f32")
+        log.warning("%s; a slower precision is taken", refusal)
+    raise AssertionError("f32 is never refused")
+
+
+def _check_possible(directory: Path, description: Description, precision: str) -> None:
+    """Raise ArtifactError for a precision that is asked for and cannot be had here."""
+    if precision == "f16" and architecture() == "amd64":
         raise ArtifactError(
             "precision f16 is a GPU's, and none is used; ask for precision auto, f32, bf16 or int8"
         )
-    has_int8 = bool(description.quantization.get("kept", False))
-    if precision == "int8" and not has_int8:
+    if precision == "int8" and not description.quantization.get("kept", False):
         reason = description.quantization.get("reason", "training did not quantize it")
         raise ArtifactError(
             f"'{directory}' holds no int8 model ({reason}); ask for precision auto, f32 or bf16"
         )
-    if precision == "auto":
-        precision = best_precision(processor_flags(), has_int8)
+    unproven = not description.probe and not is_taken_unprobed(description, precision)
+    if unproven and precision != "auto":
+        raise ArtifactError(
+            f"'{directory}' has no probe ({PROBE_FILE}), so nothing shows that {precision} answers "
+            f"rightly on {architecture()}; ask for precision auto or f32, or train it again"
+        )
+
+
+def _refusal(
+    engine: OpenVINOEngine, directory: Path, description: Description, precision: str
+) -> str | None:
+    """One sentence where the probe shows that a precision answers wrongly here; None else."""
+    if is_taken_unprobed(description, precision):
+        return None
+    started = time.monotonic()
+    try:
+        found = compare(engine, directory, description)
+    except BaseException:
+        engine.close()
+        raise
+    bound = description.probe["bound"]
+    sentence = (
+        f"{precision} differs from f32 by {found.difference:.3g} on {found.photos} photos of the "
+        f"model's probe (at most {bound:g}) on this machine, '{machine_kind()}'; "
+        f"the model was made on '{printable(description.probe['machine'])}'"
+    )
+    if found.difference <= bound:
+        log.info("probe: %s, %.0f ms", sentence, 1000 * (time.monotonic() - started))
+        return None
+    return sentence
+
+
+def _opened(
+    directory: Path, description: Description, precision: str, threads: int, streams: bool
+) -> OpenVINOEngine:
+    """The engine of a precision, its graph checked against the description."""
     path = Path(directory) / (INT8_FILE if precision == "int8" else GRAPH_FILE)
-    engine = OpenVINOEngine(path, precision, threads or cpu_count(), openvino_streams)
+    engine = OpenVINOEngine(path, precision, threads, streams)
     size = description.preprocessing.crop
     _check_fits(path, "pixels", engine.input_shape, (size, size, 3))
     _check_fits(path, "classes", engine.classes, len(description.classes))

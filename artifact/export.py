@@ -10,6 +10,7 @@ import re
 import warnings
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -27,6 +28,7 @@ from artifact.model import (
     INT8_FILE,
     INT8_WEIGHTS_FILE,
     KNOWN_FILE,
+    PROBE_FILE,
     WEIGHTS_FILE,
     Description,
     atomic_file,
@@ -34,6 +36,7 @@ from artifact.model import (
     write_description,
 )
 from artifact.probabilities import Probabilities
+from artifact.probe import whole_difference, with_bound, write_probe
 
 OPSET = 17
 # Of a probability: float32's rounding over a deep network stays below 1e-5, a wrong graph is off by
@@ -48,7 +51,7 @@ class ExportError(RuntimeError):
 
 
 # What an artifact may hold beside its weights and its graph.
-OPTIONAL_FILES = (INT8_FILE, INT8_WEIGHTS_FILE, KNOWN_FILE)
+OPTIONAL_FILES = (INT8_FILE, INT8_WEIGHTS_FILE, KNOWN_FILE, PROBE_FILE)
 
 
 def export(
@@ -57,13 +60,14 @@ def export(
     directory: Path,
     samples: Photos,
     means: torch.Tensor | None = None,
+    probe: Photos | None = None,
 ) -> float:
     """Write weights, graph and model.json to a directory, and check the loaded artifact.
 
     samples: photos for the check, uint8 [N, S, S, 3], N >= 1. means: of artifact.class_means, where
-    the description has a score. Returns the largest difference of a probability or score. Raises
-    ExportError when that is above TOLERANCE, OSError when the directory cannot take the files; no
-    half artifact is left then.
+    the description has a score. probe: photos of the probe, where the description has one. Returns
+    the largest difference of a probability or score. Raises ExportError when that is above
+    TOLERANCE, OSError when the directory cannot take the files; no half artifact is left then.
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
@@ -72,7 +76,7 @@ def export(
         (directory / name).unlink(missing_ok=True)
     discard_unfinished(directory)
     try:
-        return _export(network, description, directory, samples, means)
+        return _export(network, description, directory, samples, means, probe)
     except BaseException:
         # half an artifact is useless, and takes the disk's last bytes
         remove_artifact(directory)
@@ -93,11 +97,15 @@ def _export(
     directory: Path,
     samples: Photos,
     means: torch.Tensor | None,
+    probe: Photos | None,
 ) -> float:
     model = Probabilities.of(network, description).cpu().eval()
     weights = network.state_dict()
     with with_distance(network, means):
         difference = _written(model, weights, description, directory, samples)
+    if probe is not None and description.probe:
+        with contextlib.closing(open_engine(directory, description, "f32")) as engine:
+            write_probe(directory, probe, engine.run(probe))
     if means is not None:
         write_class_means(directory, means.cpu())
     # last: without it no reader takes the folder as an artifact
@@ -126,6 +134,15 @@ def _written(
             f"on {len(samples)} photos (at most {TOLERANCE} is rounding); no model.json was written"
         )
     return difference
+
+
+def bounded_by_int8(directory: Path, description: Description) -> Description:
+    """The description with the probe's bound as int8 needs it, once there is a proven int8 model."""
+    if not description.probe or not description.quantization.get("kept", False):
+        return description
+    with contextlib.closing(open_engine(directory, description, "int8")) as engine:
+        apart = whole_difference(engine, directory, description)
+    return replace(description, probe=with_bound(description, apart))
 
 
 def check_exportable(network: torch.nn.Module, side: int) -> None:

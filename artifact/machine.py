@@ -3,6 +3,7 @@
 import ctypes
 import getpass
 import os
+import platform
 import shutil
 from pathlib import Path
 
@@ -13,9 +14,25 @@ M_ARENA_MAX = -8
 MMAP_BYTES = 1024 * 1024
 IN_MEMORY = ("tmpfs", "ramfs")  # file systems
 UNLIMITED = ("max", "-1")  # of cgroup v2 and v1
-# Instructions that multiply int8 without saturation, in /proc/cpuinfo
-INT8_FLAGS = {"avx512_vnni": "VNNI", "avx_vnni": "AVX-VNNI", "amx_int8": "AMX"}
+# Instructions that multiply int8 without saturation, in /proc/cpuinfo. The last two are Arm's.
+INT8_FLAGS = {
+    "avx512_vnni": "VNNI",
+    "avx_vnni": "AVX-VNNI",
+    "amx_int8": "AMX",
+    "asimddp": "DotProd",
+    "i8mm": "I8MM",
+}
 BF16_FLAGS = {"avx512_bf16", "amx_bf16"}  # in /proc/cpuinfo, of processors that compute in bf16
+F16_FLAGS = {"asimdhp"}  # the same for f16, which OpenVINO uses on Arm
+# What else decides how a network is computed.
+KIND_FLAGS = (
+    {"avx2", "avx512f", "avx512_fp16", "amx_fp16", "avx_vnni_int8", "avx_ne_convert"}
+    | {"sve", "sve2", "bf16"}
+    | INT8_FLAGS.keys()
+    | BF16_FLAGS
+    | F16_FLAGS
+)
+ARCHITECTURES = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64"}  # as images name them
 
 
 def cpu_count(cgroup: Path = CGROUP) -> int:
@@ -51,12 +68,30 @@ def _cpuinfo(path: Path) -> list[str]:
 
 
 def processor_flags(path: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
-    """The instruction sets that Linux reports for the first processor; empty without a report."""
+    """The instruction sets that Linux reports for the first processor; empty without a report.
+
+    An emulated process sees the report of the machine beneath, in that one's word.
+    """
+    word = "flags" if architecture() == "amd64" else "Features"
     for line in _cpuinfo(path):
         name, _, value = line.partition(":")
-        if name.strip() == "flags":
+        if name.strip() == word:
             return frozenset(value.split())
     return frozenset()
+
+
+def architecture() -> str:
+    """amd64 or arm64, as images name it; any other as the system names it."""
+    machine = platform.machine()
+    return ARCHITECTURES.get(machine, machine)
+
+
+def machine_kind() -> str:
+    """The architecture, and the instructions that decide how a network is computed.
+
+    Two machines of one kind answer alike in each precision. Such as "amd64 avx2 avx512_vnni".
+    """
+    return " ".join([architecture(), *sorted(processor_flags() & KIND_FLAGS)])
 
 
 def processor_name(path: Path = Path("/proc/cpuinfo")) -> str:
@@ -71,7 +106,8 @@ def processor_name(path: Path = Path("/proc/cpuinfo")) -> str:
     found = [word for flag, word in INT8_FLAGS.items() if flag in flags]
     if found:
         return f"{name} with {' and '.join(found)}"
-    return f"{name} without VNNI"
+    lacking = "VNNI" if architecture() == "amd64" else "DotProd"
+    return f"{name} without {lacking}"
 
 
 def memory_limit(cgroup: Path = CGROUP) -> int:

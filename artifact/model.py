@@ -8,6 +8,7 @@
     model.known.safetensors
                        the classes' mean features, for the score behind `known`; the graphs hold
                        them, too. Without it answers have no `known`
+    model.probe.npz    a few photos as pixels, with the float model's answers (artifact/probe.py)
 
 It knows nothing of engines or torch: `artifact.export` makes the graph, `artifact.engines` runs it.
 """
@@ -37,6 +38,7 @@ INT8_FILE = "model.int8.xml"
 INT8_WEIGHTS_FILE = "model.int8.bin"
 WEIGHTS_FILE = "model.safetensors"
 KNOWN_FILE = "model.known.safetensors"
+PROBE_FILE = "model.probe.npz"
 TEMPORARY_SUFFIX = ".slipway-tmp"
 DESCRIPTION_BYTES = 32_000_000  # of model.json; 50,000 classes take about one
 SHOWN_FILES = 10  # in a sentence
@@ -76,8 +78,11 @@ class Description:
     temperature. provenance: hyperparameters, first weights, counts of the photos, versions of the
     packages, the commit, and `untrained` with the reason where no epoch was done. known: the score
     that tells photos like the training's from others, and its `threshold`, above which a photo is
-    not known; empty without a score. decoder: version of the decoder that made the pixels of the
-    training; one without is served as 0.1.0 did. format_version: version of this format.
+    not known; empty without a score. probe: the number of `photos` in model.probe.npz, the kind of
+    the `machine` that made it, and the `bound` within which another kind must answer in a quicker
+    precision than f32, else it does without; empty without a probe. decoder: version of the decoder
+    that made the pixels of the training; one without is served as 0.1.0 did. format_version:
+    version of this format.
     """
 
     classes: tuple[str, ...]
@@ -91,6 +96,7 @@ class Description:
     calibration: Json = field(default_factory=dict)
     provenance: Json = field(default_factory=dict)
     known: Json = field(default_factory=dict)
+    probe: Json = field(default_factory=dict)
     decoder: int = FIRST_DECODER
     format_version: int = FORMAT_VERSION
     flip_average: bool = False
@@ -132,6 +138,8 @@ def read_description(directory: Path) -> Description:
     description = _description(path, values)
     if description.quantization.get("kept"):
         _check_present(Path(directory), INT8_FILE, INT8_WEIGHTS_FILE)
+    if description.probe:
+        _check_present(Path(directory), PROBE_FILE)
     return description
 
 
@@ -195,10 +203,23 @@ def _check_fields(path: Path, values: Json) -> None:
         raise ArtifactError(
             f"'{path}' has classes {classes!r}; expected a list of two or more different names"
         )
-    for name in ("quantization", "calibration", "known"):
+    for name in ("quantization", "calibration", "known", "probe"):
         if not isinstance(values.get(name, {}), dict):
             raise ArtifactError(f"'{path}' has {name} {values[name]!r}; expected an object")
     _check_known(path, values.get("known", {}))
+    _check_probe(path, values.get("probe", {}))
+
+
+def _check_probe(path: Path, probe: Json) -> None:
+    """ArtifactError unless a probe has its two numbers and its machine."""
+    if not probe:
+        return
+    photos = probe.get("photos")
+    bound = probe.get("bound")
+    whole = isinstance(photos, int) and not isinstance(photos, bool) and photos > 0
+    number = isinstance(bound, int | float) and not isinstance(bound, bool) and bound >= 0
+    if not whole or not number or not isinstance(probe.get("machine"), str):
+        raise ArtifactError(f"'{path}' has probe {probe!r}; expected its photos, machine and bound")
 
 
 def _check_known(path: Path, known: Json) -> None:

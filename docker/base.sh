@@ -6,11 +6,14 @@
 # the real one is, with this site's CA bundle and pip settings: index, proxy, timeout; never a
 # folder of this machine, never a password. It carries the label org.slipway.base=stand-in, which
 # every image built on it inherits. The script does nothing when the image is there already, unless
-# --force is given.
+# --force is given. For another processor than this machine's (ARCH=arm64), it needs that one's
+# programs to run here: apt-get install qemu-user-static binfmt-support.
 #
+#   ARCH           amd64 or arm64; default amd64
 #   DISTRIBUTION   Debian's release where none is given; default trixie
 #   ENGINE         docker or podman; default the one that answers
-#   BASE_TAG       name of the image; default slipway-base:<release>
+#   BASE_TAG       name of the image; default slipway-base:<release>, for arm64
+#                  slipway-base:<release>-arm64
 #   DEBIAN_MIRROR  where Debian comes from; default debootstrap's own
 #   CA_BUNDLE      PEM file for pip, curl and Python; default what this machine's pip or TLS uses
 set -euo pipefail
@@ -97,8 +100,9 @@ for word in "$@"; do
         *) fail "unknown argument '$word'; known: --force trixie bookworm forky" ;;
     esac
 done
-base_tag=${BASE_TAG:-slipway-base:$suite}
 need_engine
+choose_architecture
+base_tag=${BASE_TAG:-slipway-base:$suite$arch_suffix}
 if [[ $force == no ]] && "$engine" image inspect "$base_tag" >/dev/null 2>&1; then
     echo "base: $base_tag is there already (make it anew: docker/base.sh --force $suite)"
     exit 0
@@ -109,6 +113,13 @@ if [[ $(id -u) != 0 && $is_rootless == yes ]]; then
 fi
 [[ $(id -u) == 0 ]] || fail "making a base image takes root; run: sudo $0 $suite"
 PATH=$PATH:/usr/sbin:/sbin
+machine=x86_64  # as the kernel names it
+if [[ $arch == arm64 ]]; then machine=aarch64; fi
+emulated=/proc/sys/fs/binfmt_misc/qemu-$machine
+[[ $(uname -m) == "$machine" || -e $emulated ]] \
+    || fail "this machine runs no programs for $arch; install what does:" \
+        "apt-get install qemu-user-static binfmt-support (where no service may start, then also:" \
+        "mount -t binfmt_misc none /proc/sys/fs/binfmt_misc; update-binfmts --enable)"
 command -v debootstrap >/dev/null \
     || fail "debootstrap is missing; install it: apt-get install debootstrap"
 
@@ -128,7 +139,7 @@ if [[ ! -e $scripts/$suite ]]; then
 fi
 echo "base: debootstrap $suite (about a minute)"
 steps=$(dirname "${BASH_SOURCE[0]}")/steps.sh
-if ! "$steps" "$base_tag" debootstrap --variant=minbase --include=ca-certificates \
+if ! "$steps" "$base_tag" debootstrap --arch "$arch" --variant=minbase --include=ca-certificates \
     "$suite" "$root" ${source[@]+"${source[@]}"}; then
     fail "debootstrap failed, its last lines are above;" \
         "another mirror can be named with DEBIAN_MIRROR=url"
@@ -148,15 +159,23 @@ keep_slim "$root"
 slim "$root"
 rm -f "$root/etc/resolv.conf" "$root/etc/hostname"  # the engine writes its own
 
-environment=()
+changes=("LABEL org.slipway.base=stand-in" 'CMD ["bash"]')
 for variable in SSL_CERT_FILE PIP_CERT REQUESTS_CA_BUNDLE CURL_CA_BUNDLE AWS_CA_BUNDLE; do
-    environment+=(--change "ENV $variable=$ca_path")
+    changes+=("ENV $variable=$ca_path")
 done
-platform=(--platform linux/amd64)
-if [[ $is_podman == yes ]]; then platform=(--os linux --arch amd64); fi
-tar --numeric-owner --sort=name --one-file-system -C "$root" -c . |
-    "$engine" import "${platform[@]}" \
-        --change "LABEL org.slipway.base=stand-in" --change 'CMD ["bash"]' \
-        "${environment[@]}" - "$base_tag" >/dev/null
+platform=(--platform "linux/$arch")
+if [[ $is_podman == yes ]]; then platform=(--os linux --arch "$arch"); fi
+pack() { tar --numeric-owner --sort=name --one-file-system -C "$root" -c .; }
+if [[ $is_podman == no && $arch != "$(engine_architecture)" ]]; then
+    # Docker's import takes the platform for the engine's own, before version 23.
+    mkdir "$work/context"
+    pack >"$work/context/root.tar"
+    printf '%s\n' "FROM scratch" "ADD root.tar /" "${changes[@]}" >"$work/context/Dockerfile"
+    "$engine" build --quiet "${platform[@]}" --tag "$base_tag" "$work/context" >/dev/null
+else
+    options=()
+    for change in "${changes[@]}"; do options+=(--change "$change"); done
+    pack | "$engine" import "${platform[@]}" "${options[@]}" - "$base_tag" >/dev/null
+fi
 size=$("$engine" image inspect --format '{{.Size}}' "$base_tag")
 echo "base: $base_tag, $((size / 1000000)) MB, $SECONDS s, a stand-in for debian:$suite-slim"

@@ -10,6 +10,8 @@
 #   ENGINE          docker or podman; default the one that answers
 #   CUDA            12, or 13, whose torch is newer and needs driver 580: train and serve-gpu alone,
 #                   with tags that end in -cuda13; default 12
+#   ARCH            amd64, arm64 (for Graviton and Apple's processors; its tags end in -arm64), or
+#                   engine: the engine's own, whose images run here without emulation; default amd64
 #   DISTRIBUTION    Debian's release: trixie (Python 3.13) or bookworm (3.11); default trixie
 #   BASE_IMAGE      the image to build on; default debian:<DISTRIBUTION>-slim. Where that cannot be
 #                   pulled it is the stand-in of docker/base.sh, which is made first if it is
@@ -30,17 +32,22 @@ source docker/engine.sh
 source docker/cuda.sh
 distribution=${DISTRIBUTION:-trixie}
 default_base=docker.io/library/debian:$distribution-slim  # Podman asks for short names
-stand_in=${BASE_TAG:-slipway-base:$distribution}
 
 fail() { echo "build.sh: $1" >&2; exit 1; }
 
 has_image() { "$engine" image inspect "$1" >/dev/null 2>&1; }
 
+has_base() {  # has_base IMAGE: one of the wanted architecture; a tag may name another
+    local found
+    found=$("$engine" image inspect --format '{{.Architecture}}' "$1" 2>/dev/null) || return 1
+    [[ -z $found || $found == "$arch" ]]
+}
+
 megabytes() { echo "$(($("$engine" image inspect --format '{{.Size}}' "$1") / 1000000))MB"; }
 
 pull() {  # pull IMAGE SECONDS: not everywhere is there a program `timeout`
     local client waited=0
-    "$engine" pull --quiet --platform linux/amd64 "$1" &
+    "$engine" pull --quiet --platform "linux/$arch" "$1" &
     client=$!
     while kill -0 "$client" 2>/dev/null; do
         if [[ $waited -ge $2 ]]; then
@@ -57,12 +64,12 @@ choose_base() {  # sets base
     base=${BASE_IMAGE:-}
     if [[ -n $base ]]; then return; fi
     base=$default_base
-    if has_image "$base"; then return; fi
+    if has_base "$base"; then return; fi
     echo "images: pulling $base (at most ${PULL_TIMEOUT_S:-60} s)"
     if pull "$base" "${PULL_TIMEOUT_S:-60}"; then return; fi
     base=$stand_in
     echo "images: $default_base cannot be pulled; building on the stand-in $base instead"
-    if ! has_image "$base"; then docker/base.sh "$distribution"; fi
+    if ! has_base "$base"; then ARCH=$arch docker/base.sh "$distribution"; fi
 }
 
 # Sets context: a copy of what the Dockerfiles copy, which everybody may read. A clone that was made
@@ -117,7 +124,7 @@ choose_proxies() {
 }
 
 build() {  # build NAME: docker/NAME.Dockerfile becomes slipway-NAME, once in a run
-    local name=$1 stands_on=$base began=$SECONDS options=(--platform linux/amd64)
+    local name=$1 stands_on=$base began=$SECONDS options=(--platform "linux/$arch")
     options+=(--build-arg "GIT_COMMIT=$commit" --build-arg "VERSION=$version")
     if [[ " ${built[*]-} " == *" $name "* ]]; then return; fi
     case $name in
@@ -147,7 +154,7 @@ build() {  # build NAME: docker/NAME.Dockerfile becomes slipway-NAME, once in a 
     fi
     docker/steps.sh "slipway-$name" "$engine" build "${options[@]}" "$context"
     # The labels need the image, and the image its labels; the second build finds every layer.
-    if [[ $name == train && -z ${torch_labels[*]-} ]]; then
+    if [[ $name == train && $arch == amd64 && -z ${torch_labels[*]-} ]]; then
         ask_torch "slipway-train:$mine"
         docker/steps.sh "slipway-$name" "$engine" build "${options[@]}" \
             ${torch_labels[@]+"${torch_labels[@]}"} "$context"
@@ -185,8 +192,15 @@ if [[ $only_names == yes ]]; then
     exit 0
 fi
 need_engine
-mine=$(checkout_tag)$cuda_suffix
-latest=latest$cuda_suffix
+choose_architecture
+if [[ $arch == arm64 && " ${names[*]} " == *" serve-gpu "* ]]; then
+    fail "serve-gpu is for amd64 alone: torch's packages for Arm have no CUDA; name other images"
+fi
+[[ $arch == amd64 || -z $cuda_suffix ]] || fail "CUDA=$CUDA is for amd64 alone; leave it out"
+suffix=$cuda_suffix$arch_suffix
+mine=$(checkout_tag)$suffix
+latest=latest$suffix
+stand_in=${BASE_TAG:-slipway-base:$distribution$arch_suffix}
 
 # BuildKit builds where the client has it: always before version 23, and as the plug-in buildx
 # since. The Dockerfiles need nothing that only BuildKit has.
@@ -217,7 +231,7 @@ if git rev-parse --verify --quiet HEAD >/dev/null 2>&1; then
     # An origin with a password, or in a folder of this machine, stays out of the image.
     if [[ $origin =~ ^https://[^@]+$ ]]; then source=$origin; fi
 fi
-tag=$tag$cuda_suffix
+tag=$tag$suffix
 
 built=()
 for name in "${names[@]}"; do build "$name"; done

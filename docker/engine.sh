@@ -106,6 +106,35 @@ engine_facts() {
     if [[ $runtimes == *'"nvidia"'* ]]; then all_gpus=(--gpus=all); fi
 }
 
+# engine_architecture: prints the engine's own, as images name it: amd64 or arm64.
+engine_architecture() {
+    local said
+    if [[ $is_podman == yes ]]; then
+        said=$("$engine" info --format '{{.Host.Arch}}' 2>/dev/null || true)
+    else
+        said=$("$engine" version --format '{{.Server.Arch}}' 2>/dev/null || true)
+    fi
+    case $said in
+        arm64 | aarch64) echo arm64 ;;
+        *) echo amd64 ;;
+    esac
+}
+
+# choose_architecture: sets arch to the architecture that ARCH asks for, and arch_suffix to what the
+# tags of its images end in: nothing for amd64, which SageMaker's machines mostly are.
+choose_architecture() {
+    arch_suffix=""
+    case ${ARCH:-amd64} in
+        amd64 | x86_64) arch=amd64 ;;
+        arm64 | aarch64) arch=arm64 arch_suffix=-arm64 ;;
+        engine)
+            arch=$(engine_architecture)
+            arch_suffix=${arch/#amd64/}
+            arch_suffix=${arch_suffix:+-$arch_suffix} ;;
+        *) echo "${0##*/}: ARCH must be amd64, arm64 or engine, found '$ARCH'" >&2; exit 1 ;;
+    esac
+}
+
 # mount_option SOURCE TARGET [,OPTION…]: the option of `run` that mounts one; both paths may hold
 # blanks, colons, commas and quotes.
 mount_option() {
@@ -122,11 +151,14 @@ checkout_tag() {
 }
 
 print_facts() {
-    local ENGINE=${ENGINE:-}
+    local ENGINE=${ENGINE:-} arch=amd64
     if [[ $ENGINE == process ]]; then ENGINE=""; fi
     find_engine 2>/dev/null || true
     is_podman=no is_rootless=no all_gpus=() confinement=()
-    if [[ $engine_state == answers ]]; then engine_facts; fi
+    if [[ $engine_state == answers ]]; then
+        engine_facts
+        arch=$(engine_architecture)
+    fi
     echo "engine=$engine"
     echo "state=$engine_state"
     echo "found=$engine_found"
@@ -135,6 +167,7 @@ print_facts() {
     echo "rootless=$is_rootless"
     echo "gpus=${all_gpus[*]-}"
     echo "confinement=${confinement[*]-}"
+    echo "architecture=$arch"
     echo "checkout=$(checkout_tag)"
 }
 

@@ -6,6 +6,7 @@ from artifact.json_text import read_json
 from artifact.names import printable
 from artifact.photo_kinds import is_photo_name
 from launch.answers import Answer, Photo, table
+from launch.architectures import fitting_image
 from launch.context import LaunchContext
 from launch.download import fetch_prefix
 from launch.jobs import FAILED, FINE, finish, start, unfinished
@@ -28,6 +29,7 @@ def batch(context: LaunchContext) -> int:
         return finish_batch(context, running.name)
     recipe = context.recipe
     settings = recipe.sagemaker.batch
+    image = fitting_image(context, settings.image, settings.instance_type)
     name = dated(f"{recipe.name}-batch", context.stamp)
     photos = context.options.photos
     if not photos.startswith("s3://"):
@@ -38,7 +40,7 @@ def batch(context: LaunchContext) -> int:
     request = transform_job(recipe, context.location, name, name, photos)
     source = model_source(context)
     context.note("model", name, data=source)
-    created = model(recipe, context.target, name, source, settings.image, batch_environment(recipe))
+    created = model(recipe, context.target, name, source, image, batch_environment(recipe))
     make(context, "CreateModel", created)
     start(context, "transform", name, "CreateTransformJob", request)
     if context.dry:

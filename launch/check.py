@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 
+from launch.architectures import used_images
 from launch.check_account import credentials, quotas, the_bucket, the_role
 from launch.check_inputs import data, images
 from launch.check_machines import machines, multi_model
@@ -79,7 +80,7 @@ def show_requests(context: LaunchContext) -> int:
     context.ask("sts", "GetCallerIdentity")
     context.ask("iam", "GetRole", RoleName=name)
     context.ask("s3", "HeadBucket", Bucket=bucket(context.recipe, context.location))
-    for image in sorted(context.recipe.used_images):
+    for image in sorted(used_images(context)):
         host, repository, reference = split_uri(context.target.image(image))
         found = ECR_HOST.match(host)
         if found:

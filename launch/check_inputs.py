@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from launch.architectures import used_images
 from launch.bucket_owners import check_bucket
 from launch.context import LaunchContext
 from launch.ecr import ECR_HOST, registry_of, split_uri
@@ -17,7 +18,7 @@ MOST_NEIGHBOURS = 5  # in one line
 
 def images(context: LaunchContext) -> Iterator[Finding]:
     """Each image is in ECR, in this region, with a manifest that SageMaker accepts."""
-    for name in sorted(context.recipe.used_images):
+    for name in sorted(used_images(context)):
         yield image(context, name)
 
 

@@ -4,19 +4,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from artifact.nvidia import OLDEST_DRIVER
-from launch.context import LaunchContext, images_file
+from launch.architectures import architecture_of, facts_of, image_for, problem
+from launch.context import LaunchContext
 from launch.errors import LaunchError
 from launch.findings import BAD, GOOD, WARNING, Finding
 from launch.gpu_hosts import (
     KERNELS,
-    architecture,
     batch_image,
     endpoint_image,
     family_of,
     is_gpu,
     kernel_problem,
 )
-from launch.image_facts import ImageFacts, image_kind, named, noted
+from launch.image_facts import ImageFacts, image_kind
 
 SERVES_ON_GPUS = "serve-gpu"
 
@@ -34,7 +34,13 @@ class Use:
 def machines(context: LaunchContext) -> Iterator[Finding]:
     """Each image runs on its machine, and uses the GPU that the machine has."""
     for use in uses(context):
-        yield from findings_of(use, facts_of(context, use.image))
+        name = image_for(context.target.images, use.image, use.instance_type)
+        refusal = problem(name, architecture_of(context, name), use.instance_type)
+        if refusal:
+            # what fails by itself hides what would follow from it
+            yield Finding(BAD, f"{use.step}: {refusal}")
+            continue
+        yield from findings_of(use, facts_of(context, name))
 
 
 def uses(context: LaunchContext) -> list[Use]:
@@ -50,24 +56,8 @@ def uses(context: LaunchContext) -> list[Use]:
     return found
 
 
-def facts_of(context: LaunchContext, image: str) -> ImageFacts:
-    """What was noted of an image when it was pushed; else what its name says."""
-    uri = context.target.images.get(image)
-    if uri is None:
-        return named(image)
-    return noted(images_file(context.recipe), image, uri)
-
-
 def findings_of(use: Use, facts: ImageFacts) -> Iterator[Finding]:
-    """The findings of one use. What fails by itself hides what would follow from it."""
-    wanted = architecture(use.instance_type)
-    if (facts.architecture or "amd64") != wanted:
-        yield Finding(
-            BAD,
-            f"{use.step}: image '{use.image}' is for linux/{facts.architecture or 'amd64'}, and "
-            f"{use.instance_type} is linux/{wanted}",
-        )
-        return
+    """The findings of one use of an image for the machine's architecture."""
     if use.step == "training":
         yield from training_gpu(use, facts)
         return

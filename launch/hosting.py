@@ -1,6 +1,7 @@
 """The command deploy: makes and updates endpoints."""
 
 from launch.api import move_page
+from launch.architectures import fitting_image
 from launch.context import LaunchContext
 from launch.errors import LaunchError
 from launch.jobs import FAILED, FINE, endpoint_or_none
@@ -85,11 +86,13 @@ def make_config(context: LaunchContext, data: str) -> str:
     """Make the model, its configuration and the rollback's alarm; the name of the first two."""
     recipe = context.recipe
     settings = recipe.sagemaker.endpoint
+    on = "" if settings.kind == "serverless" else settings.instance_type
+    image = fitting_image(context, settings.image, on)
     # One name for both: each configuration has a model of its own.
     name = dated(recipe.endpoint_name, context.stamp)
     context.note("model", name, data=data)
     environment = serving_environment(settings)
-    request = model(recipe, context.target, name, data, settings.image, environment)
+    request = model(recipe, context.target, name, data, image, environment)
     make(context, "CreateModel", request)
     context.note("config", name)
     config = endpoint_config(recipe, context.location, name, name)

@@ -197,6 +197,10 @@ class Hyperparameters(FineTuning):
         "also make an int8 model. "
         "It is kept if it answers 99 % of the photos as f32 does, and loses no accuracy",
     )
+    probe: bool = option(
+        True,
+        "put 32 validation photos into the model, to prove int8 and bf16 on other processors",
+    )
     checkpoint_frequency: int = option(1, "epochs between checkpoints", low=1)
     device: str = option(
         "auto",

@@ -19,6 +19,7 @@ from runtime.errors import RunError
 # container then takes as many threads as a process would: on a busy machine, the threads of one
 # step otherwise wait for each other many times longer.
 THREADS = ("--env", "OMP_NUM_THREADS")
+ARCHITECTURE = "ARCH"  # the variable that docker/build.sh reads
 SHM_SIZE = "2g"  # of /dev/shm, where workers of a training share their memory
 SERVING_PORT = 8080  # of a container: SageMaker's guide, "How containers serve requests"
 
@@ -117,11 +118,19 @@ def run_command(image: str, arguments: list[str], name: str, options: list[str])
 def own_image(name: str) -> str:
     """This checkout's image of that name, such as slipway-train; the name where there is none.
 
-    Another checkout on the same engine moves the tag latest, but not this checkout's.
+    Another checkout on the same engine moves the tag latest, but not this checkout's. An engine on
+    Arm runs the build for Arm, where there is one; the other one would be emulated.
     """
-    tagged = f"{name}:{facts().checkout}"
-    if answers() and image_exists(tagged):
-        return tagged
+    if not answers():
+        return name
+    wanted = os.environ.get(ARCHITECTURE, "engine")
+    if wanted == "engine":
+        wanted = facts().architecture
+    suffixes = ("-arm64", "") if wanted == "arm64" else ("",)
+    for suffix in suffixes:
+        tagged = f"{name}:{facts().checkout}{suffix}"
+        if image_exists(tagged):
+            return tagged
     return name
 
 

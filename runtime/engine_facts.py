@@ -27,7 +27,7 @@ class EngineFacts:
     denied, silent or missing; found: the same in words; mend: the command that mends it. podman:
     whether it is Podman, which may also have the name docker. gpus, confinement: options of `run`,
     for all GPUs and to read the user's folders. checkout: a tag that only this checkout's images
-    carry.
+    carry. architecture: the engine's own, amd64 or arm64.
     """
 
     engine: str
@@ -39,6 +39,7 @@ class EngineFacts:
     gpus: tuple[str, ...]
     confinement: tuple[str, ...]
     checkout: str
+    architecture: str
 
     @property
     def answers(self) -> bool:
@@ -87,4 +88,5 @@ def _facts(engine: str, path: str) -> EngineFacts:
         gpus=tuple(values["gpus"].split()),
         confinement=tuple(values["confinement"].split()),
         checkout=values["checkout"],
+        architecture=values["architecture"],
     )

@@ -1,5 +1,6 @@
 """This project's own images or programs: made ready, one training, and one endpoint."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from runtime import job_tree
 from runtime.container_engine import ContainerEngine, RunSpec
+from runtime.docker import ARCHITECTURE
 from runtime.engine_facts import PROCESS
 from runtime.errors import RunError
 from runtime.probes import wait_ready
@@ -22,7 +24,10 @@ def make_ready(engine: str, image: str, module: str) -> None:
     image: such as `train`, of slipway-train. module: one that the process needs.
     """
     if engine != PROCESS:
-        done = subprocess.run([REPOSITORY / "docker" / "build.sh", image], check=False)
+        # it runs here, so it is built for the engine's own processor
+        environment = {ARCHITECTURE: "engine", **os.environ}
+        program = REPOSITORY / "docker" / "build.sh"
+        done = subprocess.run([program, image], check=False, env=environment)
         if done.returncode:
             raise RunError(f"the image slipway-{image} could not be built; the reason stands above")
     elif find_spec(module) is None:

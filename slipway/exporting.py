@@ -19,6 +19,7 @@ from artifact.int8_gate import Judgement
 from artifact.model import OWN_NETWORK, ArtifactError, Description, write_description
 from artifact.names import is_text, printable
 from artifact.preprocessing import DECODER
+from artifact.probe import probe_facts, probe_rows
 from artifact.quantization import quantize
 from slipway.export_error import ExportError
 from slipway.export_photos import Judges, chosen_photos
@@ -64,9 +65,12 @@ def export_network(
         provenance=provenance(judges),
     )
     samples = judges.pixels[:SAMPLES] if len(judges.pixels) else noise(preprocessing.crop, SAMPLES)
+    probe = judges.pixels[probe_rows(len(judges.pixels), preprocessing.crop, description.columns)]
+    description = replace(description, probe=probe_facts(probe))
     with as_export_errors(own):
-        artifact_export.export(own, description, directory, samples)
+        artifact_export.export(own, description, directory, samples, probe=probe)
     description = replace(description, quantization=int8(directory, description, judges))
+    description = artifact_export.bounded_by_int8(directory, description)
     write_description(directory, description)
     log.info("artifact: %s", directory)
     return directory

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from artifact import engines, torch_engine
-from artifact.engines import best_precision, open_engine
+from artifact.engines import open_engine, precisions
 from artifact.machine import cpu_count, processor_flags
 from artifact.model import ArtifactError, Description, read_description
 from artifact.nvidia import DeviceError
@@ -55,15 +55,20 @@ def gpu(monkeypatch) -> list[tuple[Any, ...]]:
         ({"avx2"}, True, "f32"),
     ],
 )
-def test_auto_takes_the_quickest(flags, has_int8, expected):
-    assert best_precision(frozenset(flags), has_int8) == expected
+def test_auto_takes_the_quickest(description, flags, has_int8, expected):
+    described = dataclasses.replace(description, quantization={"kept": has_int8})
+    assert precisions(described, frozenset(flags))[0] == expected
 
 
-def test_flags_are_those_of_the_first_processor(tmp_path):
+def test_flags_are_those_of_the_first_processor(tmp_path, monkeypatch):
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
     (tmp_path / "cpuinfo").write_text("model : x\nflags\t\t: fpu amx_int8\nflags\t: other\n")
     assert processor_flags(tmp_path / "cpuinfo") == {"fpu", "amx_int8"}
+    # an emulated process sees the report of the other architecture
     (tmp_path / "cpuinfo").write_text("Features : neon\n")
     assert processor_flags(tmp_path / "cpuinfo") == frozenset()
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    assert processor_flags(tmp_path / "cpuinfo") == {"neon"}
     # As on another system than Linux.
     assert processor_flags(tmp_path / "none") == frozenset()
 

@@ -1,5 +1,6 @@
 """Cores and memory as the cgroup has them: read from files laid out as Linux lays them out."""
 
+import dataclasses
 import getpass
 import os
 import pwd
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from artifact import machine
-from artifact.engines import best_precision
+from artifact.engines import precisions
 from artifact.machine import (
     cpu_count,
     memory_left,
@@ -17,6 +18,8 @@ from artifact.machine import (
     processor_flags,
     processor_name,
 )
+from artifact.model import Description
+from artifact.preprocessing import Preprocessing
 
 CORES = len(os.sched_getaffinity(0))
 TOTAL = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -155,7 +158,7 @@ def test_the_processor_is_named(tmp_path, text, name):
         ("flags : amx_bf16 amx_tile\n", {"amx_bf16", "amx_tile"}, "bf16", "bf16"),
         # "vmx flags" are those of virtual machines.
         ("flags : avx2 avx512f\nvmx flags : avx512_vnni\n", {"avx2", "avx512f"}, "f32", "f32"),
-        # An ARM processor's.
+        # Another architecture's, as an emulator shows it.
         ("Features : fp asimd i8mm bf16\n", set(), "f32", "f32"),
         ("", set(), "f32", "f32"),
     ],
@@ -164,4 +167,7 @@ def test_what_auto_means_on_a_processor(tmp_path, text, flags, without, with_int
     (tmp_path / "cpuinfo").write_text(text)
     found = processor_flags(tmp_path / "cpuinfo")
     assert found == flags
-    assert (best_precision(found, False), best_precision(found, True)) == (without, with_int8)
+    described = Description(("a", "b"), Preprocessing(), "resnet18")
+    assert precisions(described, found)[0] == without
+    kept = dataclasses.replace(described, quantization={"kept": True})
+    assert precisions(kept, found)[0] == with_int8

@@ -12,10 +12,9 @@ import psutil
 import pytest
 import torch
 
-from artifact.engines import best_precision, open_engine
+from artifact.engines import open_engine, precisions
 from artifact.export import export
 from artifact.int8_gate import Gate, Judgement
-from artifact.machine import processor_flags
 from artifact.model import ArtifactError, Description, read_description, write_description
 from artifact.network import build
 from artifact.preprocessing import Preprocessing, read_photo
@@ -121,7 +120,7 @@ def test_int8_that_answers_as_well_is_kept_and_run(tmp_path, photos, caplog):
     write_description(artifact, Description(**{**vars(description), "quantization": figures}))
     read = read_description(artifact)
     assert open_engine(artifact, read, "int8").precision == "int8"
-    assert open_engine(artifact, read).precision == best_precision(processor_flags(), True)
+    assert open_engine(artifact, read).precision == precisions(read)[0]
     (artifact / "model.int8.bin").unlink()
     with pytest.raises(ArtifactError, match="model.int8.bin"):
         read_description(artifact)
@@ -243,7 +242,7 @@ def test_int8_must_be_there_to_be_asked_for(tmp_path):
     engine = open_engine(tmp_path, description, threads=1)
     assert (engine.name, engine.precision, engine.max_batch) == (
         "openvino",
-        best_precision(processor_flags(), False),
+        precisions(description)[0],
         1,
     )
     assert open_engine(tmp_path, description, "f32").precision == "f32"

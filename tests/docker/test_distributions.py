@@ -12,7 +12,7 @@ from tests.support.tiny_checkout import tiny_checkout
 # It has the stand-ins of `make base`, pulls nothing, and writes down what it builds.
 ENGINE = """
 case "$*" in
-    "image inspect docker.io/"* | pull*) exit 1 ;;
+    "image inspect"*"docker.io/"* | pull*) exit 1 ;;
     build*) echo "$*" >>"$LOG" ;;
     *.Size*) echo 1000000 ;;
 esac
@@ -46,6 +46,8 @@ def run(*words: object, **variables: str) -> subprocess.CompletedProcess:
         (("bookworm",), {}, "bookworm"),
         ((), {"DISTRIBUTION": "bookworm"}, "bookworm"),
         (("trixie",), {"DISTRIBUTION": "bookworm"}, "trixie"),
+        ((), {"ARCH": "arm64"}, "trixie-arm64"),
+        ((), {"ARCH": "engine"}, "trixie"),
     ],
 )
 def test_a_base_of_each_distribution(engine, words, variables, name):
@@ -58,6 +60,31 @@ def test_an_unknown_distribution(engine):
     done = run(REPOSITORY / "docker/base.sh", "buster")
     assert done.returncode == 1
     assert "unknown argument 'buster'; known: --force trixie bookworm" in done.stderr
+
+
+def test_an_unknown_architecture(engine):
+    done = run(REPOSITORY / "docker/base.sh", ARCH="riscv64")
+    assert done.returncode == 1
+    assert done.stderr == ("base.sh: ARCH must be amd64, arm64 or engine, found 'riscv64'\n")
+
+
+def test_an_image_for_gpus_is_for_amd64_alone(engine):
+    done = run(REPOSITORY / "docker/build.sh", "serve-gpu", ARCH="arm64")
+    assert done.returncode == 1
+    assert done.stderr.startswith("build.sh: serve-gpu is for amd64 alone")
+
+
+@pytest.mark.slow
+def test_a_build_for_arm_has_tags_of_its_own(engine, tmp_path):
+    root = tiny_checkout(tmp_path / "checkout")
+    done = run(root / "docker/build.sh", "tiny", ARCH="arm64")
+    assert done.returncode == 0, done.stdout + done.stderr
+    built = engine.read_text()
+    assert "--platform linux/arm64 " in built
+    assert "--build-arg BASE_IMAGE=slipway-base:trixie-arm64 " in built
+    tags = [word for word in built.split() if word.startswith("slipway-tiny:")]
+    assert len(tags) == 3
+    assert all(tag.endswith("-arm64") for tag in tags)
 
 
 @pytest.mark.slow

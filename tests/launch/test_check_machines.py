@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from launch.architectures import fitting_image
 from launch.check_machines import machines, multi_model
 from launch.errors import LaunchError
 from launch.gpu_hosts import (
@@ -148,6 +149,45 @@ def test_an_arm_image_runs_on_graviton_alone(found):
     facts = {"serve": "arm64|<no value>|<no value>"}
     assert "endpoint" not in found(facts, endpoint={"instance_type": "ml.c8g.xlarge"})
     assert "failed" in found(facts, endpoint={"instance_type": "ml.c6i.xlarge"})["endpoint"]
+
+
+def test_the_type_chooses_among_the_builds_of_an_image(found):
+    facts = {"serve": "amd64||", "serve-arm64": "arm64||"}
+    for instance_type in ("ml.c7g.xlarge", "ml.c6i.xlarge"):
+        assert "endpoint" not in found(facts, endpoint={"instance_type": instance_type})
+    named = {"instance_type": "ml.c6i.xlarge", "image": "serve-arm64"}
+    assert found(facts, endpoint=named)["endpoint"] == (
+        "failed image 'serve-arm64' is for linux/arm64, and ml.c6i.xlarge is linux/amd64; "
+        "take the image 'serve', or a type such as ml.c7g"
+    )
+
+
+def test_a_refusal_names_the_command_that_builds_for_arm(found):
+    on_arm = {"instance_type": "ml.c7g.xlarge"}
+    words = "run ARCH=arm64 ./build_and_push.sh serve"
+    assert found({"serve": "amd64||"}, endpoint=on_arm)["endpoint"].endswith(words)
+    assert found({"serve": "amd64||"}, batch=on_arm)["batch"].endswith(words)
+    on_gpu = {"instance_type": "ml.c7g.xlarge", "image": "serve-gpu"}
+    assert found(endpoint=on_gpu)["endpoint"].endswith("take a type for linux/amd64")
+    # of an image from elsewhere nothing is known
+    assert "endpoint" not in found(endpoint=on_arm, image_uris={"serve": URI.format("serve")})
+
+
+def test_deploy_and_batch_take_the_build_for_the_type(tmp_path, monkeypatch):
+    monkeypatch.setenv("SLIPWAY_IMAGES", str(tmp_path / "images.json"))
+    context = ScriptedAws(recipe(), tmp_path).context
+    context.target.images.clear()
+    context.target.images["serve"] = "amd"
+    assert fitting_image(context, "serve", "ml.c6i.xlarge") == "serve"
+    assert fitting_image(context, "serve", "") == "serve"
+    with pytest.raises(LaunchError, match="run ARCH=arm64 ./build_and_push.sh serve"):
+        fitting_image(context, "serve", "ml.c7g.xlarge")
+    context.target.images["serve-arm64"] = "arm"
+    assert fitting_image(context, "serve", "ml.c7g.xlarge") == "serve-arm64"
+    with pytest.raises(LaunchError, match="take the image 'serve', or a type such as ml.c7g"):
+        fitting_image(context, "serve-arm64", "ml.c6i.xlarge")
+    with pytest.raises(LaunchError, match="run ARCH=arm64 ./build_and_push.sh serve-mms, or set"):
+        context.target.image("serve-mms-arm64")
 
 
 def test_multi_model_on_gpus_is_warned_of(tmp_path):

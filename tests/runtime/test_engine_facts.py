@@ -141,6 +141,29 @@ def test_each_checkout_has_a_tag_of_its_own(tmp_path):
     assert all(tag.startswith("checkout=checkout-") for tag in tags)
 
 
+@pytest.mark.parametrize(
+    "variables, image",
+    [
+        ({}, "slipway-serve:{mine}-arm64"),
+        ({"ARCH": "engine"}, "slipway-serve:{mine}-arm64"),
+        ({"ARCH": "amd64"}, "slipway-serve:{mine}"),
+        ({"LACKS": "-arm64"}, "slipway-serve:{mine}"),
+        ({"LACKS": "slipway"}, "slipway-serve"),
+    ],
+)
+def test_an_engine_on_arm_runs_the_build_for_arm(have, monkeypatch, variables, image):
+    """As Docker Desktop on one of Apple's processors."""
+    lacks = 'case "$*" in "image inspect"*${LACKS:-nothing}) exit 1 ;; esac\n'
+    if variables.get("LACKS") == "slipway":
+        lacks = lacks.replace("${LACKS:-nothing}", "*")
+    have(docker=lacks + DOCKER.replace("echo amd64", "echo arm64"))
+    monkeypatch.delenv("ARCH", raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert facts().architecture == "arm64"
+    assert docker.own_image("slipway-serve") == image.format(mine=facts().checkout)
+
+
 @pytest.mark.parametrize("wanted, builds", [("podman", True), ("docker", True), ("process", False)])
 def test_make_takes_each_engine(wanted, builds):
     """What it would run; nothing is run."""

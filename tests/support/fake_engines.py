@@ -11,6 +11,7 @@ DOCKER = """
 case "$*" in
     *Runtimes*) echo '{"runc": {}, "nvidia": {}}' ;;
     *SecurityOptions*) echo '["name=seccomp,profile=default"]' ;;
+    *Server.Arch*) echo amd64 ;;
     --version) echo "Docker version 28.2.2, build 1" ;;
 esac
 """
@@ -19,6 +20,7 @@ PODMAN = """
 case "$*" in
     *Runtimes* | *SecurityOptions*) echo "Error: can't evaluate field" >&2; exit 125 ;;
     *Rootless*) echo true ;;
+    *Host.Arch*) echo amd64 ;;
     --version) echo "podman version 5.4.2" ;;
 esac
 """

@@ -41,6 +41,7 @@ UNRELATED = (
     "num_training_samples",
     "top_k",
     "quantize",
+    "probe",
     "debug",
     "debug_collections",
     "debug_train_interval",

@@ -10,9 +10,8 @@ from typing import TypeVar
 
 import torch
 
-from artifact.engines import best_precision, open_engine
-from artifact.export import export
-from artifact.machine import processor_flags
+from artifact.engines import open_engine, precisions
+from artifact.export import Photos, bounded_by_int8, export
 from artifact.model import Description, write_description
 from artifact.names import printable
 from artifact.openvino_engine import graphs_kept
@@ -33,7 +32,7 @@ from train.result.int8 import quantize_artifact
 from train.result.known import fit_known
 from train.result.measure import Answers, measure
 from train.result.output_files import write_output_files
-from train.result.some_photos import export_samples, sized
+from train.result.some_photos import export_samples, sized, with_probe
 from train.stop import Stop
 
 # a temperature that changes nothing, and no figures of its effect
@@ -67,7 +66,8 @@ def build_artifact(
     here = channels.on_host(0)  # what this process can read: it is the first host's
     score = fit_known({} if failed else read_features(plan, here, stop))
     description = describe(plan, channels, source, *calibrated, score.figures)
-    _export(job, plan, here, description, failed, score.means)
+    description, probe = with_probe(description, here, hp.probe and not failed)
+    _export(job, plan, here, description, failed, score.means, probe)
     known: dict[str, Answers] = {}  # on the validation photos, by precision
     if hp.quantize and not failed:
         description = _quantize(job, description, plan, here, stop, known)
@@ -178,17 +178,18 @@ def _export(
     description: Description,
     failed: bool,
     means: torch.Tensor | None,
+    probe: Photos | None,
 ) -> None:
     samples = export_samples(channels, description.preprocessing, failed)
     try:
-        difference = export(plan.learner.network, description, job.model, samples, means)
+        difference = export(plan.learner.network, description, job.model, samples, means, probe)
     except Exception as error:
         # The artifact is worth more than an older checkpoint, which may lie on the same disk.
         state = plan.state
         if not disk_full(error) or not give_up_older(job.checkpoints, plan.identity, state.epoch):
             raise
         log.info("the disk is full: older checkpoints were removed to make room for the artifact")
-        difference = export(plan.learner.network, description, job.model, samples, means)
+        difference = export(plan.learner.network, description, job.model, samples, means, probe)
     plan.exported = True
     log.info(
         "artifact: %s, probabilities within %.2g of the network's on %d photos",
@@ -208,6 +209,7 @@ def _quantize(
 ) -> Description:
     quantization = quantize_artifact(job, description, plan, channels, stop, known)
     description = dataclasses.replace(description, quantization=quantization)
+    description = bounded_by_int8(job.model, description)
     write_description(job.model, description)
     return description
 
@@ -224,7 +226,7 @@ def measure_channels(
 
     Channels without photos are left out, and those for which no time is left.
     """
-    precision = best_precision(processor_flags(), description.quantization.get("kept", False))
+    precision = precisions(description)[0]
     measured = []
     left = []
     if precision in known:

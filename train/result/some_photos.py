@@ -1,11 +1,14 @@
 """A few of a training's photos: to compare an exported artifact on, and to judge int8 by."""
 
 import contextlib
+import dataclasses
 
 import numpy as np
 from numpy.typing import NDArray
 
+from artifact.model import Description
 from artifact.preprocessing import PhotoError, Preprocessing
+from artifact.probe import probe_facts, probe_rows
 from train.data.channels import Channels, Photos
 from train.data.photos import PhotoArrays
 
@@ -40,3 +43,22 @@ def export_samples(
         with contextlib.suppress(PhotoError):
             samples.append(preprocessing.network_pixels(path))
     return np.stack(samples)
+
+
+def with_probe(
+    description: Description, channels: Channels, wanted: bool
+) -> tuple[Description, NDArray[np.uint8] | None]:
+    """The description with a probe, and the probe's photos, uint8 [N, S, S, 3].
+
+    They are of the validation channel, or of the training's without one. None where it is not
+    wanted.
+    """
+    if not wanted:
+        return description, None
+    photos = channels.validation if len(channels.validation) else channels.train
+    side = description.preprocessing.crop
+    rows = probe_rows(len(photos), side, description.columns)
+    pixels = np.empty((len(rows), side, side, 3), np.uint8)
+    for place, row in enumerate(rows):
+        pixels[place] = description.preprocessing.network_pixels(photos.paths[row])
+    return dataclasses.replace(description, probe=probe_facts(pixels)), pixels
