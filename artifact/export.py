@@ -137,7 +137,7 @@ def _written(
 
 
 def bounded_by_int8(directory: Path, description: Description) -> Description:
-    """The description with the probe's bound as int8 needs it, once there is a proven int8 model."""
+    """The description with the probe's bound as a proven int8 model needs it."""
     if not description.probe or not description.quantization.get("kept", False):
         return description
     with contextlib.closing(open_engine(directory, description, "int8")) as engine:
