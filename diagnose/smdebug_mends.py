@@ -12,6 +12,7 @@ import sys
 import types
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec, SourceFileLoader
+from typing import Any
 
 MESSAGES = "smdebug.core.tfevent.proto."
 # module: what it says, and what it shall say
@@ -21,6 +22,13 @@ WORDS = {
     # Python 3.12 dropped distutils
     "smdebug.core.config_validator": (b"from distutils.util import", b"from {home} import"),
     "smdebug.profiler.utils": (b"from distutils.util import", b"from {home} import"),
+    # AWS's builds of PyTorch tell the hook of each loss; a script may register its network alone
+    "smdebug.pytorch.hook": (
+        b"        self.count_parameters(module)\n",
+        b"        self.count_parameters(module)\n"
+        b"        from {home} import watch_losses\n"
+        b"        watch_losses(self)\n",
+    ),
 }
 TRUE = {"y", "yes", "t", "true", "on", "1"}
 FALSE = {"n", "no", "f", "false", "off", "0"}
@@ -94,6 +102,22 @@ def _description(source: bytes) -> bytes:
         if isinstance(node, ast.keyword) and node.arg == "serialized_pb":
             return bytes(ast.literal_eval(node.value))
     raise ImportError("smdebug's generated file holds no serialized_pb; smdebug==1.0.34 does")
+
+
+def watch_losses(hook: Any) -> None:  # smdebug has no types
+    """Have a hook of smdebug's save the output of each loss module, from its first call on.
+
+    A loss that the script registers itself is left alone. `hook.losses_watched` can be removed.
+    """
+    import torch
+
+    def before(module: torch.nn.Module, inputs: object) -> None:
+        is_loss = isinstance(module, torch.nn.modules.loss._Loss)
+        if is_loss and module not in hook.module_set:
+            hook.register_loss(module)
+
+    watched = torch.nn.modules.module.register_module_forward_pre_hook(before)
+    hook.losses_watched = watched
 
 
 def strtobool(word: str) -> int:

@@ -5,10 +5,12 @@ from local_sagemaker.contract import invalid
 from local_sagemaker.platform import Platform
 from local_sagemaker.record import Record
 from local_sagemaker.store import arn, page
+from runtime.engine_facts import PROCESS
 from runtime.errors import RunError
 
 MODEL = "model"
 CONFIG = "endpoint-config"
+PROGRAM = "SAGEMAKER_PROGRAM"  # by which a serving image of AWS's runs an artifact's code
 UNSUPPORTED = ("ExplainerConfig", "ShadowProductionVariants")
 
 
@@ -31,6 +33,11 @@ def create_model(platform: Platform, request: Record, region: str) -> Record:
         platform.container_engine.find_image(container["Image"], "serve")
     except RunError as error:
         raise invalid(f"Requested image {container['Image']} not found: {error}") from error
+    if platform.container_engine.name == PROCESS and PROGRAM in container.get("Environment", {}):
+        raise invalid(
+            f"local SageMaker: code of your own ({PROGRAM}) runs in a serving image, and this "
+            "server runs no images; start it with --engine docker or podman"
+        )
     _check_data(container)
     record = {**request, "ModelArn": arn(region, "model", name), "Region": region}
     tags.add_tagged(

@@ -16,7 +16,8 @@ from runtime.instances import ContainerInstance, Instance
 from runtime.ports import free_port
 
 LABEL = "slipway.local-sagemaker"  # of containers and networks; its value is the server's folder
-OWN_IMAGES = re.compile(r"slipway-(train|serve)([-:@]|$)")
+# Not the one that runs the code of an artifact: no process here does that.
+OWN_IMAGES = re.compile(r"slipway-(train|serve)(?!-mms-torch)([-:@]|$)")
 ENGINE_HELP = "docker, podman or process (default: $ENGINE, else the engine that answers)"
 RENDEZVOUS_PORT = "SLIPWAY_RENDEZVOUS_PORT"  # train/distributed/launcher.py reads it
 PROCESSING = "process"

@@ -53,6 +53,33 @@ sys.modules["pyinstrument"].Profiler = sys.modules["pyinstrument.renderers"].JSO
 """
 
 
+# A hook as many scripts have it: of the network alone.
+NETWORK_ALONE = """
+import tempfile
+import torch
+from diagnose.smdebug_mends import mend_smdebug
+mend_smdebug()
+import smdebug.pytorch as smd
+from smdebug.trials import create_trial
+folder = tempfile.mkdtemp() + "/tensors"
+network, loss, own = torch.nn.Linear(4, 2), torch.nn.CrossEntropyLoss(), torch.nn.MSELoss()
+hook = smd.Hook(folder, save_config=smd.SaveConfig(save_interval=1))
+hook.register_module(network)
+hook.register_loss(own)
+seen = []
+for _ in range(3):
+    answer = network(torch.randn(3, 4))
+    seen.append(loss(answer, torch.tensor([0, 1, 0])).item())
+    own(answer, answer)
+hook.close()
+trial = create_trial(folder)
+saved = trial.tensor("CrossEntropyLoss_output_0")
+assert [float(saved.value(step)) for step in saved.steps()] == seen
+assert trial.tensor("MSELoss_output_0").steps() == [0, 1, 2]
+print("losses", len(seen))
+"""
+
+
 def output_of(script: str, **environment: str) -> str:
     """What the script prints first."""
     done = subprocess.run(
@@ -83,3 +110,8 @@ def test_words_of_yes(word):
 def test_another_word_is_refused():
     with pytest.raises(ValueError, match="invalid truth value 'perhaps'"):
         strtobool("perhaps")
+
+
+@pytest.mark.verify
+def test_losses_are_saved_for_a_script_that_registers_its_network_alone():
+    assert output_of(NETWORK_ALONE, SMDEBUG_LOG_LEVEL="off") == "losses 3"
