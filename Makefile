@@ -101,7 +101,8 @@ conformance: $(VENV)/.docker ## Check the images against SageMaker's contract; C
 sbom: $(VENV)/.docker ## Write a CycloneDX bill of materials of each image to out/sbom
 	@$(MAKE) --no-print-directory images
 	@$(VENV)/bin/python -m conformance.sbom \
-		slipway-train slipway-serve slipway-serve-gpu slipway-serve-mms
+		slipway-train slipway-serve slipway-serve-gpu slipway-serve-mms \
+		slipway-serve-mms-torch
 
 web: $(VENV)/.process ## Serve the page in front of the demo's model; PORT=8080
 	@test -f out/ml/model/model.json || $(MAKE) --no-print-directory demo

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Usage: ./build_and_push.sh [train|serve|serve-gpu|serve-mms|all]...      (default all)
+# Usage: ./build_and_push.sh [IMAGE]...   IMAGE: train, serve, serve-gpu, serve-mms,
+#                                         serve-mms-torch or all (default all)
 #
 # Builds the images (docker/build.sh), pushes them to your ECR, and makes sure that SageMaker takes
 # them: a Docker v2 manifest. Tags by git commit. Writes the digest URIs to out/images.json, where

@@ -59,6 +59,13 @@ VARIABLES: dict[str, dict[str, Variable]] = {
             "seconds after which a request gets 503 as its answer", "`60`"
         ),
         "SAGEMAKER_MODEL_SERVER_VMARGS": Variable("further options for Java, in slipway-serve-mms"),
+        "SAGEMAKER_PROGRAM": Variable(
+            "file in the model's folder `code/` that answers the requests, such as "
+            "`inference.py`, in slipway-serve-mms-torch alone; the SageMaker SDK sets it"
+        ),
+        "SAGEMAKER_SUBMIT_DIRECTORY": Variable(
+            "folder of that file; the SageMaker SDK sets it", "`code` in the model's folder"
+        ),
         "SAGEMAKER_BATCH": Variable(
             "a bad record gets an error record as its answer; batch transform sets it"
         ),

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Usage: docker/build.sh [--names] [train|serve|serve-gpu|serve-mms|all]...      (default all)
+# Usage: docker/build.sh [--names] IMAGE...      IMAGE: train, serve, serve-gpu, serve-mms,
+#                                            serve-mms-torch or all (default all)
 #
 # Builds slipway-NAME of each docker/NAME.Dockerfile, tagged :latest, :<git commit> and
 # :checkout-<number of this checkout>, and prints their sizes. Another checkout on the same engine
 # moves :latest; runs of this checkout take its own tag. slipway-serve-gpu stands on slipway-train
-# of the same commit, which is built first where it is missing. With --names it builds nothing: it
-# prints the names that it would build.
+# of the same commit, which is built first where it is missing, and slipway-serve-mms-torch on
+# slipway-serve-gpu and slipway-serve-mms. With --names it builds nothing: it prints the names
+# that it would build.
 #
 #   ENGINE          docker or podman; default the one that answers
 #   CUDA            12, or 13, whose torch is newer and needs driver 580: train and serve-gpu alone,
@@ -18,6 +20,8 @@
 #                   missing (that takes root)
 #   WEIGHTS         ImageNet weights to bake into slipway-train, such as resnet50,vgg16;
 #                   default none
+#   REQUIREMENTS    packages of Python for slipway-serve-mms-torch, such as 'pandas==3.0.2', which a
+#                   model's code/requirements.txt asks for; default none
 #   PACKAGES        more of Debian's packages for slipway-train, such as 'g++ python3-dev' for
 #                   compile=true; default none
 #   HEIC            0 leaves HEIC out, with pillow-heif and libheif; default 1
@@ -135,9 +139,18 @@ build() {  # build NAME: docker/NAME.Dockerfile becomes slipway-NAME, once in a 
             if ! is_this_build slipway-train; then build train; fi
             stands_on=slipway-train:$tag
             options+=(--build-arg "TRAIN_IMAGE=$stands_on") ;;
+        serve-mms-torch)
+            build serve-gpu  # where it is there, every layer is found
+            if ! is_this_build slipway-serve-mms; then build serve-mms; fi
+            stands_on=slipway-serve-gpu:$tag
+            options+=(--build-arg "SERVE_GPU_IMAGE=$stands_on")
+            options+=(--build-arg "SERVE_MMS_IMAGE=slipway-serve-mms:$tag")
+            options+=(--build-arg "REQUIREMENTS=${REQUIREMENTS:-}") ;;
         *) options+=(--build-arg "BASE_IMAGE=$base") ;;
     esac
-    if [[ $name != serve-gpu ]]; then options+=(--build-arg "HEIC=${HEIC:-1}"); fi
+    if [[ $name != serve-gpu && $name != serve-mms-torch ]]; then
+        options+=(--build-arg "HEIC=${HEIC:-1}")
+    fi
     options+=(--label "org.opencontainers.image.base.name=$stands_on")
     if [[ -n $source ]]; then options+=(--label "org.opencontainers.image.source=$source"); fi
     if [[ -n $network ]]; then options+=(--network "$network"); fi

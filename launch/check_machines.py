@@ -19,6 +19,7 @@ from launch.gpu_hosts import (
 from launch.image_facts import ImageFacts, image_kind
 
 SERVES_ON_GPUS = "serve-gpu"
+SERVES_ON_BOTH = "serve-mms-torch"
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ def findings_of(use: Use, facts: ImageFacts) -> Iterator[Finding]:
         yield from training_gpu(use, facts)
         return
     has_gpu = is_gpu(use.instance_type)
-    wants_gpu = image_kind(use.image) == SERVES_ON_GPUS
+    kind = image_kind(use.image)
+    wants_gpu = kind == SERVES_ON_GPUS or (has_gpu and kind == SERVES_ON_BOTH)
     mismatch = f"{use.step}: image '{use.image}' on {use.instance_type}: "
     if has_gpu and not wants_gpu:
         yield Finding(BAD, mismatch + f"its GPU stays unused; take the image {SERVES_ON_GPUS}")

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 ARN_ACCOUNT = re.compile(r"^arn:[\w-]+:iam::(\d{12}):")
 # Without those that look alike, and without vowels: the letters spell no word.
 STAMP_LETTERS = "bcdfghjkmnpqrstvwxz23456789"
-IMAGE_NAMES = ("train", "serve", "serve-gpu", "serve-mms")
+IMAGE_NAMES = ("train", "serve", "serve-gpu", "serve-mms", "serve-mms-torch")
 # A file of image URIs that goes before the recipe's: `slipway local-sagemaker env` sets it, so that
 # the images of AWS stay as they are noted.
 IMAGES_VARIABLE = "SLIPWAY_IMAGES"

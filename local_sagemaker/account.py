@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from local_sagemaker import cloud
 
-IMAGES = ("train", "serve", "serve-gpu", "serve-mms")
+IMAGES = ("train", "serve", "serve-gpu", "serve-mms", "serve-mms-torch")
 TAG = "latest"  # the engine here finds an image by its own name and this tag
 TRUST = {
     "Version": "2012-10-17",

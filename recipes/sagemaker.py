@@ -66,7 +66,7 @@ class Endpoint:
         "how it is hosted: `real-time`, `serverless`, `async`, `multi-model`",
         choices=KINDS,
     )
-    image: str = _option("serve", "`serve`, `serve-gpu` or `serve-mms`")
+    image: str = _option("serve", "`serve`, `serve-gpu`, `serve-mms` or `serve-mms-torch`")
     instance_type: str = _option("ml.c6i.xlarge", "type of the machines; serverless has none")
     instance_count: int = _option(1, "number of machines")
     cuda: int = _option(
@@ -147,7 +147,7 @@ class Api:
 class Batch:
     """A transform job's machines."""
 
-    image: str = _option("serve", "`serve`, `serve-gpu` or `serve-mms`")
+    image: str = _option("serve", "`serve`, `serve-gpu`, `serve-mms` or `serve-mms-torch`")
     instance_type: str = _option("ml.c6i.2xlarge", "type of the machines")
     cuda: int = _option(
         12, "CUDA version of the image; GPU machines for batch have no driver for CUDA 13"

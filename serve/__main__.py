@@ -15,6 +15,7 @@ from serve.metrics import share_between_workers
 from serve.server import MODEL_UNUSABLE, Server
 from serve.settings import PORT_OPTION, ServingSettings, SettingsError
 from serve.temporary import keep_in_one_folder
+from serve.user_code import say_ignored
 
 USAGE = 2
 
@@ -27,6 +28,7 @@ def main() -> int:
     name_user()
     try:
         settings = ServingSettings.read()
+        say_ignored()
         check_free(settings.host, settings.port, PORT_OPTION)
         keep_in_one_folder()
         if settings.multi_model:

@@ -4,6 +4,7 @@ It gets a predictor that is ready, so an app that exists can answer.
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,9 @@ METHODS = ("get", "post", "delete")
 BATCH_PAYLOADS_MB = 100  # SageMaker's maximum of concurrent transforms x payload
 MIB = 1024 * 1024
 
+# Any: the model, of the kind that it knows
+Answerer = Callable[[Any, ServingLimits], Response]
+
 log = logging.getLogger(__name__)
 
 
@@ -44,8 +48,12 @@ def create_app(
     limits: ServingLimits = DEFAULT_LIMITS,
     metrics: Metrics | None = None,
     page: Page | None = None,
+    answer: Answerer = answered,
 ) -> Flask:
-    """The WSGI app around one predictor, with the page if one is given."""
+    """The WSGI app around one model, with the page if one is given.
+
+    answer: what a request gets.
+    """
     app = base_app(limits, metrics or Metrics(), multi_model=False, page=page is not None)
     if page:
         from serve.page import add_page
@@ -61,7 +69,7 @@ def create_app(
 
     @app.post("/invocations")
     def invocations() -> Response:
-        return answered(predictor, limits)
+        return answer(predictor, limits)
 
     @app.get("/execution-parameters")
     def execution_parameters() -> Response:

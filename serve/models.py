@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from artifact.machine import memory_left
 from artifact.model import ArtifactError, MissingFile, read_description
 from artifact.unpack import MODEL_BOUNDS, ArchiveBounds, artifact_folder, discard
-from serve.prediction import AnyPredictor
+from serve.prediction import AnyModel
 from serve.predictor import Predictor, SharedLimits
 
 SPARE_BYTES = 64 * 1024 * 1024  # stays free for requests when a model is loaded
@@ -38,7 +39,7 @@ class Loaded:
 
     name: str
     url: str
-    predictor: AnyPredictor | None = None  # None while it is being loaded
+    predictor: AnyModel | None = None  # None while it is being loaded
     users: int = 0
     bytes: int = 0
     last_used: float = field(default_factory=time.monotonic)
@@ -115,7 +116,7 @@ class Models:
         log.info("model %r unloaded", name)
 
     @contextmanager
-    def using(self, name: str) -> Iterator[AnyPredictor]:
+    def using(self, name: str) -> Iterator[Any]:  # Any: of the kind that `_open` makes
         """A model's predictor; the model stays loaded meanwhile. Raises ModelError 404."""
         with self._changed:
             entry, predictor = self._found(name)
@@ -149,7 +150,7 @@ class Models:
         """Photos admitted and not yet answered, over all models."""
         return sum(predictor.batcher.waiting for predictor in self._predictors())
 
-    def _predictors(self) -> list[AnyPredictor]:
+    def _predictors(self) -> list[AnyModel]:
         with self._changed:
             return [entry.predictor for entry in self._models.values() if entry.predictor]
 
@@ -167,18 +168,22 @@ class Models:
             self._models[name] = entry
             return entry
 
-    def _opened(self, entry: Loaded, folder: Path) -> AnyPredictor:
-        entry.bytes = needed_bytes(folder) + self.process_bytes
+    def _opened(self, entry: Loaded, folder: Path) -> AnyModel:
+        entry.bytes = self.needed_bytes(folder) + self.process_bytes
         self._make_room(entry.bytes + SPARE_BYTES)
         return self._open(folder, lambda: self._forget(entry))
 
-    def _open(self, folder: Path, died: Callable[[], None]) -> AnyPredictor:
+    def needed_bytes(self, folder: Path) -> int:
+        """About how much memory a model takes."""
+        return needed_bytes(folder)
+
+    def _open(self, folder: Path, died: Callable[[], None]) -> AnyModel:
         """The warm model of the artifact in a folder. died: to be called if it fails for good."""
         return Predictor(
             folder, self._precision, self._shared, self._device, died=died, hooks=self.hooks
         )
 
-    def _found(self, name: str) -> tuple[Loaded, AnyPredictor]:
+    def _found(self, name: str) -> tuple[Loaded, AnyModel]:
         """A model that is loaded. Raises ModelError 404. Called with the lock held."""
         entry = self._models.get(name)
         if entry is None or entry.predictor is None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from flask import Flask, Response, abort, jsonify, request
 
 from serve.answering import DEFAULT_LIMITS, ServingLimits, answered
-from serve.app import base_app, refusal
+from serve.app import Answerer, base_app, refusal
 from serve.inputs import InputError
 from serve.load_request import EXPECTED, load_request_of
 from serve.metrics import Metrics
@@ -21,8 +21,12 @@ def create_multi_model_app(
     limits: ServingLimits = DEFAULT_LIMITS,
     metrics: Metrics | None = None,
     models_folder: Path = MODELS_FOLDER,
+    answer: Answerer = answered,
 ) -> Flask:
-    """The WSGI app around models that come and go, from below a folder."""
+    """The WSGI app around models that come and go, from below a folder.
+
+    answer: what a model's request gets.
+    """
     app = base_app(limits, metrics or Metrics(), multi_model=True)
 
     @app.errorhandler(ModelError)
@@ -41,7 +45,7 @@ def create_multi_model_app(
     @app.post("/models/<name>/invoke")
     def invoke(name: str) -> Response:
         with models.using(name) as predictor:
-            return answered(predictor, limits)
+            return answer(predictor, limits)
 
     @app.post("/invocations")
     def invocations() -> Response:

@@ -50,17 +50,25 @@ class AnyHooks(Protocol):
     def answer(self, prediction: Prediction) -> Prediction: ...
 
 
-class AnyPredictor(Protocol):
-    """A loaded model, in this process or in another: serve/predictor.py says what its parts do."""
+class AnyModel(Protocol):
+    """A loaded model, in this process or in another. directory: of its files."""
 
     directory: Path
-    description: Description
-
-    @property
-    def hooks(self) -> AnyHooks: ...
 
     @property
     def batcher(self) -> Queue: ...
+
+    def close(self) -> None: ...
+
+
+class AnyPredictor(AnyModel, Protocol):
+    """A model with our artifact: serve/predictor.py says what its parts do."""
+
+    @property
+    def description(self) -> Description: ...
+
+    @property
+    def hooks(self) -> AnyHooks: ...
 
     def predict(
         self,
@@ -70,5 +78,3 @@ class AnyPredictor(Protocol):
         tolerant: bool = False,
         places: Sequence[str] = (),
     ) -> list[Prediction]: ...
-
-    def close(self) -> None: ...

@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
         nargs="*",
         default=["all"],
         metavar="IMAGE",
-        help="train, serve, serve-gpu, serve-mms or all (default: all)",
+        help="train, serve, serve-gpu, serve-mms, serve-mms-torch or all (default: all)",
     )
     options = parser.parse_args(arguments)
     environment = {"VENV": sys.prefix, **os.environ}

@@ -114,7 +114,7 @@ def images() -> dict[str, str]:
         built = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stdout[-3000:] + built.stderr[-3000:]
     # Their tag latest may be moved by another checkout while the tests run.
-    kinds = ("train", "serve", "serve-gpu", "serve-mms")
+    kinds = ("train", "serve", "serve-gpu", "serve-mms", "serve-mms-torch")
     return {kind: docker.own_image(f"slipway-{kind}") for kind in kinds}
 
 

@@ -6,6 +6,7 @@ fails on a zombie), needs a writable /etc, and returns 0 however MMS ended.
 
 import asyncio
 import dataclasses
+import importlib.util
 import os
 import signal
 import sys
@@ -27,11 +28,12 @@ from serve.mms.configuration import (
     properties,
 )
 from serve.mms.exchange import hand_over
-from serve.mms.gateway import listen, make_server
+from serve.mms.gateway import handler, listen, make_server
 from serve.mms.process import Process
 from serve.mms.remote import opening_error
 from serve.settings import PORT_OPTION, ServingSettings, SettingsError
 from serve.temporary import keep_in_one_folder
+from serve.user_code import UserCode, say_ignored
 
 USAGE = 2
 MODEL_UNUSABLE = 3
@@ -44,6 +46,7 @@ def main() -> int:
     log_to(sys.stdout, form="%(asctime)s %(message)s")
     try:
         settings = ServingSettings.read()
+        code = code_to_run()
         check_free(settings.host, settings.port, PORT_OPTION)
         keep_in_one_folder()
         folder = Path(tempfile.mkdtemp(prefix="mms-"))
@@ -53,8 +56,8 @@ def main() -> int:
         if not settings.multi_model:
             model = artifact_folder(settings.model, settings.archive_bounds)
             settings = dataclasses.replace(settings, model=model)
-            read_description(settings.model)  # a wrong folder fails here, early, in one sentence
-        return serve(settings, folder)
+            check_model(model, code)  # a wrong folder fails here, early, in one sentence
+        return serve(settings, folder, code is not None)
     except (SettingsError, PortTaken) as error:
         return failed(f"serve: {error}", USAGE)
     except (ArtifactError, MemoryError) as error:
@@ -66,10 +69,26 @@ def main() -> int:
         )
 
 
-def serve(settings: ServingSettings, folder: Path) -> int:
+def code_to_run() -> UserCode | None:
+    """The user's own code; None where none is asked for, and in an image without torch."""
+    if importlib.util.find_spec("torch"):
+        return UserCode.read()
+    say_ignored()
+    return None
+
+
+def check_model(model: Path, code: UserCode | None) -> None:
+    """Raise ArtifactError for a folder that holds no artifact, or not the code to run."""
+    if code:
+        code.check(model)
+    else:
+        read_description(model)
+
+
+def serve(settings: ServingSettings, folder: Path, user_code: bool) -> int:
     """Run MMS and the server in front of it until a signal, or until MMS ends; the exit code.
 
-    folder: a private one. Raises OSError.
+    folder: a private one. user_code: answer by the user's own code. Raises OSError.
     """
     stops: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -78,9 +97,10 @@ def serve(settings: ServingSettings, folder: Path) -> int:
     if not settings.multi_model:
         own = folder / MODEL_NAME
         hand_over(own, settings.model)
-    (folder / PROPERTIES_FILE).write_text(properties(settings, folder, own), encoding="utf-8")
+    text = properties(settings, folder, own, handler(user_code))
+    (folder / PROPERTIES_FILE).write_text(text, encoding="utf-8")
     vmargs = os.environ.get("SAGEMAKER_MODEL_SERVER_VMARGS", "")
-    server = make_server(settings, folder)
+    server = make_server(settings, folder, user_code)
 
     def leave() -> None:
         server.should_exit = True

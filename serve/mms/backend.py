@@ -54,9 +54,10 @@ class _Pool(HTTPConnectionPool):
 
 
 class Mms:
-    """What is asked of MMS. folder: of its sockets."""
+    """What is asked of MMS. folder: of its sockets. handler: the module that its workers load."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, handler: str = HANDLER):
+        self._handler = handler
         self._inference = _Pool(folder / INFERENCE_SOCKET)
         self._management = _Pool(folder / MANAGEMENT_SOCKET)
         self._lock = threading.Lock()  # guards the two below
@@ -84,7 +85,7 @@ class Mms:
         wanted = {
             "model_name": name,
             "url": str(folder),
-            "handler": HANDLER,
+            "handler": self._handler,
             "initial_workers": str(workers),
             "synchronous": "true",
         }

@@ -8,6 +8,8 @@ from serve.settings import ServingSettings, SettingsError
 
 MODEL_NAME = "model"
 HANDLER = "serve.mms.handler"
+USER_HANDLER = "serve.mms.user_worker"  # around a user's own code
+USER_LOAD_S = 300  # for a user's model_fn; MMS has one limit for this and for a prediction
 HOME = Path("/opt/mms")  # filled by docker/serve-mms.Dockerfile
 PROPERTIES_FILE = "mms.properties"
 MIB = 1024 * 1024
@@ -45,20 +47,26 @@ def check_folder(folder: Path) -> None:
         )
 
 
-def properties(settings: ServingSettings, folder: Path, own: Path | None = None) -> str:
+def properties(
+    settings: ServingSettings, folder: Path, own: Path | None = None, handler: str = HANDLER
+) -> str:
     """MMS's configuration file.
 
-    folder: a private one, for its sockets. own: MMS's folder of the single model.
+    folder: a private one, for its sockets. own: MMS's folder of the single model. handler: the
+    module that its workers load.
     """
     payload = int(settings.max_payload_mb * MIB)
+    answer_s = max(1, round(settings.timeout_s))
+    if handler == USER_HANDLER:
+        answer_s = max(answer_s, USER_LOAD_S)
     values: dict[str, object] = {
         # nobody outside reaches MMS: its own API loads code from anywhere
         "inference_address": f"unix:{folder / INFERENCE_SOCKET}",
         "management_address": f"unix:{folder / MANAGEMENT_SOCKET}",
         "model_store": "/",
-        "default_service_handler": HANDLER,
+        "default_service_handler": handler,
         "default_workers_per_model": settings.workers,
-        "default_response_timeout_seconds": max(1, round(settings.timeout_s)),
+        "default_response_timeout_seconds": answer_s,
         "unregister_model_timeout": 20,
         "max_request_size": payload + HEAD_BYTES,
         "max_response_size": MAX_ANSWER,

@@ -8,12 +8,11 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from artifact.model import ArtifactError, read_description
 from artifact.unpack import MODEL_BOUNDS, ArchiveBounds
-from serve.admission import Admission, Cost, DecodingQueue, Lane
 from serve.batching import EngineDead
 from serve.hooks import open_hooks
 from serve.mms.backend import Mms, ModelLost
@@ -26,14 +25,12 @@ from serve.mms.exchange import (
     no_memory,
     unpacked_answer,
 )
+from serve.mms.remote_queue import RemoteQueue, RequestCost
 from serve.mms.room import Room
 from serve.models import Models
-from serve.prediction import AnyPredictor, Prediction
+from serve.prediction import Prediction
 from serve.predictor import (
     TIMEOUT_S,
-    Checked,
-    SharedLimits,
-    checked_photo,
     error_record,
     numbered,
 )
@@ -47,53 +44,8 @@ PROCESS_BYTES = 100 * 1024 * 1024  # of a worker, before its model
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class RequestCost:
-    """What decoding all photos of a request takes, as their headers say."""
-
-    seconds: float
-    pixels: int = 0
-
-
-class WorkerSlots(DecodingQueue):
-    """A slot per worker, which does one request at a time; the cheapest request comes first."""
-
-    def _lane(self, header: Cost) -> Lane:
-        return self._small
-
-
-# Pixels that a model needs of a side; its worker knows better, and checks again.
-USUAL_SIDE = 256
-
-
-class RemoteQueue(Admission):
-    """The requests in front of a model's workers."""
-
-    def __init__(self, mms: Mms, workers: int):
-        super().__init__()
-        self._mms = mms
-        self._workers = workers
-        self._max_pixels = SharedLimits(workers).max_pixels
-        self.slots = WorkerSlots(workers)
-
-    def fault(self) -> str | None:
-        """Why the model does not answer; None while it does."""
-        return self._mms.fault()
-
-    def checked(self, photos: Sequence[bytes | Exception]) -> list[Checked]:
-        """The photos with their headers, or their errors."""
-        return [checked_photo(photo, self._max_pixels, USUAL_SIDE) for photo in photos]
-
-    def learn(self, photos: int, cost: RequestCost, done: Done) -> None:
-        """A worker took so long for that many photos, and others worked meanwhile."""
-        decode_s = done.stages.get("decode", 0.0)
-        self.slots.learn(cost.seconds, decode_s)
-        with self._changed:
-            self._learn_photos(photos, (done.seconds - decode_s) / self._workers)
-
-
-class RemotePredictor:
-    """A model in MMS; safe to call from many threads. It has the methods of Predictor.
+class RemoteModel:
+    """A model in MMS; safe to call from many threads.
 
     bodies: the bytes of requests within MMS, of all its models. died: called once, from a thread of
     its own, when MMS has lost the model.
@@ -107,12 +59,9 @@ class RemotePredictor:
         workers: int,
         bodies: Room,
         died: Callable[[], None] | None = None,
-        hooks: bool = False,
     ):
-        """Raises ArtifactError. The caller sees to it that MMS loads the model by that name."""
+        """The caller sees to it that MMS loads the model by that name."""
         self.directory = directory
-        self.description = read_description(directory)
-        self.hooks = open_hooks(directory, hooks)
         self.batcher = RemoteQueue(mms, workers)
         self.name = name
         self.own = Path(tempfile.gettempdir()) / name  # MMS's folder of this model
@@ -120,6 +69,62 @@ class RemotePredictor:
         self._bodies = bodies
         self._died = died
         self._lock = threading.Lock()
+
+    def lost(self) -> None:
+        """MMS no longer has the model: report it once."""
+        with self._lock:
+            died = self._died
+            self._died = None
+        if died:
+            threading.Thread(target=died, name="model lost", daemon=True).start()
+
+    def close(self) -> None:
+        """Unload the model. The caller sees to it that no request is under way."""
+        with self._lock:
+            self._died = None
+        try:
+            if self._mms.has(self.name):
+                self._mms.unload(self.name)
+        except EngineDead as error:
+            log.error("model %s was not unloaded: %s", self.name, error)
+        shutil.rmtree(self.own, ignore_errors=True)
+
+    def sent(
+        self, pack: Callable[[float], bytes], size: int, cost: RequestCost, state: RequestState
+    ) -> bytes:
+        """A worker's answer, once there is a place for the request.
+
+        pack: gives the bytes for the worker, by the seconds that are left. size: about as many.
+        """
+        queued = time.monotonic()
+        with (
+            self.batcher.slots.slot(cost, state, learns=False),
+            self._bodies.holding(size, state),
+        ):
+            started = time.monotonic()
+            left_s = state.left_s()
+            answer = self._mms.predict(self.name, pack(left_s), left_s + LATE_S)
+        state.add("queue", started - queued)
+        return answer
+
+
+class RemotePredictor(RemoteModel):
+    """A model with our artifact. It has the methods of Predictor."""
+
+    def __init__(
+        self,
+        directory: Path,
+        mms: Mms,
+        name: str,
+        workers: int,
+        bodies: Room,
+        died: Callable[[], None] | None = None,
+        hooks: bool = False,
+    ):
+        """As RemoteModel. hooks: whether the artifact's own functions run. Raises ArtifactError."""
+        super().__init__(directory, mms, name, workers, bodies, died)
+        self.description = read_description(directory)
+        self.hooks = open_hooks(directory, hooks)
 
     def predict(
         self,
@@ -165,37 +170,13 @@ class RemotePredictor:
             state.add(stage, seconds)
         return done.predictions
 
-    def lost(self) -> None:
-        """MMS no longer has the model: report it once."""
-        with self._lock:
-            died = self._died
-            self._died = None
-        if died:
-            threading.Thread(target=died, name="model lost", daemon=True).start()
-
-    def close(self) -> None:
-        """Unload the model. The caller sees to it that no request is under way."""
-        with self._lock:
-            self._died = None
-        try:
-            if self._mms.has(self.name):
-                self._mms.unload(self.name)
-        except EngineDead as error:
-            log.error("model %s was not unloaded: %s", self.name, error)
-        shutil.rmtree(self.own, ignore_errors=True)
-
     def _done(self, work: Work, cost: RequestCost, state: RequestState) -> Done:
         """A worker's answer, once there is a place for the request."""
-        queued = time.monotonic()
-        with (
-            self.batcher.slots.slot(cost, state, learns=False),
-            self._bodies.holding(work.size, state),
-        ):
-            started = time.monotonic()
-            left_s = state.left_s()
-            body = replace(work, left_s=left_s).packed()
-            done = unpacked_answer(self._mms.predict(self.name, body, left_s + LATE_S))
-        state.add("queue", started - queued)
+
+        def packed(left_s: float) -> bytes:
+            return replace(work, left_s=left_s).packed()
+
+        done = unpacked_answer(self.sent(packed, work.size, cost, state))
         self.batcher.learn(len(work.photos), cost, done)
         return done
 
@@ -229,10 +210,10 @@ class RemoteModels(Models):
             time.sleep(WATCH_S)
             remove_old_pipes(Path(tempfile.gettempdir()))
             for predictor in self._predictors():
-                if isinstance(predictor, RemotePredictor):
+                if isinstance(predictor, RemoteModel):
                     self._look_after(predictor)
 
-    def _look_after(self, predictor: RemotePredictor) -> None:
+    def _look_after(self, predictor: RemoteModel) -> None:
         try:
             there = self._mms.has(predictor.name)
         except EngineDead:
@@ -240,9 +221,9 @@ class RemoteModels(Models):
         if not there:
             predictor.lost()
 
-    def _open(self, folder: Path, died: Callable[[], None]) -> AnyPredictor:
+    def _open(self, folder: Path, died: Callable[[], None]) -> RemoteModel:
         name = f"model-{next(self._numbers)}"
-        predictor = RemotePredictor(folder, self._mms, name, 1, self._bodies, died, self.hooks)
+        predictor = self._made(folder, self._mms, name, self._bodies, died)
         try:
             hand_over(predictor.own, folder)
             said = self._mms.load(name, predictor.own, 1)
@@ -252,6 +233,12 @@ class RemoteModels(Models):
             predictor.close()
             raise
         return predictor
+
+    def _made(
+        self, folder: Path, mms: Mms, name: str, bodies: Room, died: Callable[[], None]
+    ) -> RemoteModel:
+        """Raises ArtifactError."""
+        return RemotePredictor(folder, mms, name, 1, bodies, died, self.hooks)
 
 
 def remove_old_pipes(folder: Path) -> None:

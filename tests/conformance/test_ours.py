@@ -89,7 +89,7 @@ def test_our_training_image_keeps_the_clauses_that_a_container_shows(images, tmp
     assert len(seen(rows, "kept")) >= len(CHOSEN) - 1
 
 
-@pytest.mark.parametrize("name", ["serve", "serve-mms"])
+@pytest.mark.parametrize("name", ["serve", "serve-mms", "serve-mms-torch"])
 def test_our_serving_images_keep_every_clause(images, trained, tmp_path, name):
     model = trained.root / "model"
     rows = conformance(tmp_path, f"--serve={images[name]}", f"--model={model}")

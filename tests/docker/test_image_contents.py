@@ -56,7 +56,7 @@ def test_the_images_are_small_and_say_what_they_are(images):
     assert "NVIDIA_DRIVER_CAPABILITIES=compute,utility" in train["Env"]
 
 
-@pytest.mark.parametrize("name", ["train", "serve", "serve-gpu", "serve-mms"])
+@pytest.mark.parametrize("name", ["train", "serve", "serve-gpu", "serve-mms", "serve-mms-torch"])
 def test_no_file_gives_its_user_other_rights(images, name):
     """setuid and setgid: whoever breaks in as a plain user has nothing to become root by."""
     find = ("find", "/", "-xdev", "-type", "f", "-perm", "/6000")

@@ -136,9 +136,11 @@ def test_a_dry_run_has_stand_ins_for_missing_images(lines, tmp_path):
         "serve": "b",
         "serve-gpu": f"{host}/slipway-serve-gpu:latest",
         "serve-mms": f"{host}/slipway-serve-mms:latest",
+        "serve-mms-torch": f"{host}/slipway-serve-mms-torch:latest",
     }
     assert lines == [
-        "dry run: tag latest stands for images that are not pushed yet: serve-gpu, serve-mms"
+        "dry run: tag latest stands for images that are not pushed yet: "
+        "serve-gpu, serve-mms, serve-mms-torch"
     ]
 
 

@@ -27,7 +27,8 @@ from serve.mms.exchange import (
     unpacked_answer,
     write_failure,
 )
-from serve.mms.remote import RemoteQueue, RequestCost, WorkerSlots, remove_old_pipes
+from serve.mms.remote import remove_old_pipes
+from serve.mms.remote_queue import RemoteQueue, RequestCost, WorkerSlots
 from serve.mms.room import Room
 from serve.request_state import ClientGone, Overloaded, RequestState, TooManyPhotos
 from serve.settings import ServingSettings, SettingsError
@@ -46,7 +47,6 @@ FOLDER = Path("/tmp/mms-x")
         (582, 97),
         (600, 100),
         (6143, 1023),
-        (6144, 1024),
         (9999, 1024),
     ],
 )

@@ -197,7 +197,7 @@ def test_unloading_gives_all_back(folder, monkeypatch):
     with models.using("a") as predictor:
         pass
     models.unload("a")
-    assert predictor.closed  # type: ignore[attr-defined]  # the fake's
+    assert predictor.closed
     assert discarded == [folder]
     assert models.waiting() == 2
 
@@ -208,11 +208,11 @@ def test_a_dead_model_is_forgotten_and_its_successor_is_not(folder, caplog):
     models.load("a", str(folder))
     with models.using("a") as first:
         pass
-    first.died()  # type: ignore[attr-defined]  # the fake's
+    first.died()
     assert models.listed() == []
     models.load("a", str(folder))
     # The old engine's death comes late, and must not take the new model.
-    first.died()  # type: ignore[attr-defined]  # the fake's
+    first.died()
     assert len(models.listed()) == 1
     assert "model 'a' is unloaded: its engine has died" in caplog.text
 
@@ -222,7 +222,7 @@ def test_faults_are_those_of_models_that_have_one(folder):
     models.load("a", str(folder))
     models.load("b", str(folder))
     with models.using("b") as predictor:
-        predictor.batcher = SimpleNamespace(fault=lambda: "it hangs", waiting=0)  # type: ignore
+        predictor.batcher = SimpleNamespace(fault=lambda: "it hangs", waiting=0)
     assert models.faults() == ["it hangs"]
     client = create_multi_model_app(models, ServingLimits()).test_client()
     answer = client.get("/ping")

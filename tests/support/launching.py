@@ -23,7 +23,7 @@ from launch.recipe import Recipe, read_recipe
 from launch.requests_training import Target
 from launch.state import State
 
-NAMES = ("train", "serve", "serve-gpu", "serve-mms")
+NAMES = ("train", "serve", "serve-gpu", "serve-mms", "serve-mms-torch")
 URI = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/slipway-{}@sha256:" + "a" * 64
 # Every option of every command, with its default.
 OPTIONS = {

@@ -19,7 +19,7 @@ from tests.support.jobs import COLOURS
 
 # As a cautious user runs it.
 HARDENED = ["--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL"]
-READY_TIMEOUT_S = 60
+READY_TIMEOUT_S = 240
 
 
 def docker(*arguments: str, check: bool = True, **options) -> subprocess.CompletedProcess:
@@ -74,7 +74,7 @@ def ask(
     url: str, body: bytes, headers: dict[str, str], path: str = "/invocations", method: str = "POST"
 ) -> tuple[int, str | None, bytes]:
     """Status, content type and body of the answer."""
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=240)
     try:
         connection.request(method, path, body, headers)
         answer = connection.getresponse()
