@@ -1,8 +1,9 @@
 """The solved head of a frozen backbone against a search over steps, on features alone.
 
-Usage: python -m bench.linear_head [--seeds 10] [--trials 28] [--distance 0.12]
+Usage: python -m bench.linear_head [--seeds 10] [--trials 28] [--distance 0.12 | --data FOLDER]
 
-The features are drawn: one Gaussian per class, 6,680 x 2,048 for training, 133 classes. The search
+The features are drawn: one Gaussian per class, 6,680 x 2,048 for training, 133 classes. With --data
+they are those of EfficientNet-Lite0 for the photos of a folder, split anew by each seed. The search
 has the ranges of recipes/dog_breeds.yaml: Adam, lr 0.001 to 0.1 logarithmic, batches of 32 or 64,
 five epochs. Both choose by the same validation features; the table has the accuracy on the test
 features, and the seconds of each. Its last row is the bar: in how many seeds the solved head is at
@@ -11,7 +12,10 @@ least as accurate.
 
 import argparse
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,13 +23,15 @@ from torch import nn
 from torch.nn import functional
 
 from artifact.machine import cpu_count
+from bench.accuracy.features import Backbone, photos_of
 from bench.told_to_stop import until_told
-from train.learning.linear_head import STRENGTHS, Choice, best_of
+from train.learning.linear_head import Choice, best_of, strengths
 from train.learning.logistic import LogisticRegression
 
 CLASSES = 133
 FEATURES = 2048
 PHOTOS = {"train": 6680, "validation": 835, "test": 836}
+SHARES = {"train": 0.7, "validation": 0.1, "test": 0.2}  # of each class of a folder's photos
 EPOCHS = 5
 SEEDS = 10
 TRIALS = 28
@@ -34,6 +40,7 @@ LOW_LR, HIGH_LR = 0.001, 0.1
 BATCHES = (32, 64)
 
 Part = tuple[torch.Tensor, torch.Tensor]  # features [N, D], labels [N]
+Parts = dict[str, Part]
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,7 @@ class Result:
     seconds: float
 
 
-def drawn(seed: int, distance: float) -> dict[str, Part]:
+def drawn(seed: int, distance: float) -> Parts:
     """Features by part. distance: deviation of the classes' means, beside a noise of 1."""
     generator = torch.Generator().manual_seed(seed)
     means = distance * torch.randn(CLASSES, FEATURES, generator=generator)
@@ -58,23 +65,49 @@ def drawn(seed: int, distance: float) -> dict[str, Part]:
     return parts
 
 
+def split(labels: torch.Tensor, seed: int) -> dict[str, torch.Tensor]:
+    """Indices of each part, int64, with SHARES of every class. labels: [N]."""
+    generator = torch.Generator().manual_seed(seed)
+    found: dict[str, list[torch.Tensor]] = {name: [] for name in SHARES}
+    for label in range(int(labels.max()) + 1):
+        indices = (labels == label).nonzero()[:, 0]
+        indices = indices[torch.randperm(len(indices), generator=generator)]
+        counts = [round(share * len(indices)) for share in SHARES.values()]
+        counts[-1] = len(indices) - sum(counts[:-1])
+        for name, own in zip(SHARES, torch.split(indices, counts), strict=True):
+            found[name].append(own)
+    return {name: torch.cat(own) for name, own in found.items()}
+
+
+def of_photos(data: Path) -> Callable[[int], Parts]:
+    """What gives the features of a folder's photos by part, for a seed."""
+    features, numbers = photos_of(data, Backbone())
+    labels = torch.from_numpy(numbers)
+
+    def parts(seed: int) -> Parts:
+        places = split(labels, seed)
+        return {name: (features[own], labels[own]) for name, own in places.items()}
+
+    return parts
+
+
 def accuracy(part: Part, weight: torch.Tensor, bias: torch.Tensor) -> float:
     features, labels = part
     answers = functional.linear(features, weight, bias).argmax(1)
     return float((answers == labels).float().mean())
 
 
-def solved(parts: dict[str, Part]) -> Result:
+def solved(parts: Parts) -> Result:
     """The head of the best penalty, as a training finds it."""
     started = time.perf_counter()
     features, labels = parts["train"]
-    targets = functional.one_hot(labels, CLASSES).float()
+    targets = functional.one_hot(labels).float()
     count = len(labels)
     ones = torch.ones(count, 1)
     regression = LogisticRegression(features, targets, ones, False, count, lambda value: value)
     shown, wanted = parts["validation"]
-    path = []
-    for strength in STRENGTHS:
+    path: list[Choice] = []
+    for strength in strengths(path, len(wanted)):
         regression.solve(strength)
         weight, bias = regression.layer()
         logits = functional.linear(shown, weight, bias)
@@ -86,7 +119,7 @@ def solved(parts: dict[str, Part]) -> Result:
     return Result(accuracy(parts["test"], chosen.weight, chosen.bias), seconds)
 
 
-def searched(parts: dict[str, Part], trials: int, seed: int) -> Result:
+def searched(parts: Parts, trials: int, seed: int) -> Result:
     """The best of some trials, by the validation features."""
     started = time.perf_counter()
     chance = np.random.default_rng(seed)
@@ -106,7 +139,7 @@ def stepped(part: Part, lr: float, batch: int, seed: int) -> nn.Linear:
     """A head that learned in steps."""
     torch.manual_seed(seed)
     features, labels = part
-    layer = nn.Linear(FEATURES, CLASSES)
+    layer = nn.Linear(features.shape[1], int(labels.max()) + 1)
     optimizer = torch.optim.Adam(layer.parameters(), lr, fused=True)
     for _ in range(EPOCHS):
         for indices in torch.split(torch.randperm(len(labels)), batch):
@@ -124,12 +157,16 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--trials", type=int, default=TRIALS)
     parser.add_argument("--distance", type=float, default=DISTANCE)
+    parser.add_argument("--data", type=Path, help="photos, one folder per class")
     options = parser.parse_args()
     torch.set_num_threads(cpu_count())
+    make: Callable[[int], Parts] = partial(drawn, distance=options.distance)
+    if options.data:
+        make = of_photos(options.data)
     rows: list[tuple[Result, Result]] = []
     with until_told():
         for seed in range(options.seeds):
-            parts = drawn(seed, options.distance)
+            parts = make(seed)
             rows.append((solved(parts), searched(parts, options.trials, seed)))
             print(f"linear-head: seed {seed} of {options.seeds} done", flush=True)
     table(rows)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from artifact.network import Normalize, build, own_preprocessing, put_values
 from artifact.preprocessing import PhotoError, read_photo
 from artifact.timm_network import TimmNetwork
+from train.model.device import autocast
 from train.model.timm_weights import as_own, published_state
 
 MODEL = "timm/tf_efficientnet_lite0"
@@ -32,13 +33,23 @@ class Backbone:
         self._network = network.eval()
         self._normalize = Normalize(self.preprocessing)
 
-    def features(self, pictures: Iterable[Pixels]) -> torch.Tensor:
-        """The head's inputs, float32 [N, D], of pixels as `sized` gives them."""
+    def features(
+        self,
+        pictures: Iterable[Pixels],
+        precision: torch.dtype = torch.float32,
+        mirrored: bool = False,
+    ) -> torch.Tensor:
+        """The head's inputs, float32 [N, D], of pixels as `sized` gives them.
+
+        precision: that they are computed in. mirrored: of the mirror images.
+        """
         rows = []
-        with torch.inference_mode():
+        with torch.inference_mode(), autocast(torch.device("cpu"), precision):
             for pixels in _batches(pictures):
                 samples = torch.from_numpy(pixels).permute(0, 3, 1, 2).float()
-                rows.append(self._network.backbone(self._normalize(samples)))
+                if mirrored:
+                    samples = samples.flip(3)
+                rows.append(self._network.backbone(self._normalize(samples)).float())
         return torch.cat(rows).clone()
 
     def sized(self, paths: Iterable[Path]) -> Iterator[Pixels]:
@@ -63,14 +74,20 @@ def _batches(pictures: Iterable[Pixels]) -> Iterator[Pixels]:
 
 def photos_of(data: Path, backbone: Backbone) -> tuple[torch.Tensor, NDArray[np.int64]]:
     """Features [N, D] and labels [N] of a folder with a folder for each class."""
-    rows = []
+    pictures, labels = pictures_of(data, backbone)
+    return backbone.features(pictures), labels
+
+
+def pictures_of(data: Path, backbone: Backbone) -> tuple[list[Pixels], NDArray[np.int64]]:
+    """The pixels of all readable photos of such a folder, and their labels [N]."""
+    pictures: list[Pixels] = []
     labels: list[int] = []
     folders = sorted(path for path in data.iterdir() if path.is_dir())
     for index, folder in enumerate(folders):
-        found = backbone.features(backbone.sized(files_below(folder)))
-        rows.append(found)
-        labels += [index] * len(found)
-    return torch.cat(rows), np.array(labels)
+        own = list(backbone.sized(files_below(folder)))
+        pictures += own
+        labels += [index] * len(own)
+    return pictures, np.array(labels)
 
 
 def files_below(folder: Path) -> list[Path]:

@@ -12,7 +12,7 @@ from artifact.preprocessing import Preprocessing
 from recipes.hyperparameters import Hyperparameters
 from train.data.photos import PhotoArrays
 from train.job import Job, JobError
-from train.learning.fit import Fit, fit, metric_line, stalled
+from train.learning.fit import Fit, best_row, fit, metric_line, stalled
 from train.learning.loop import Learner
 
 # logits of two photos, of classes 0 and 1
@@ -87,6 +87,21 @@ def test_the_best_epoch_has_the_highest_accuracy_then_the_lowest_loss(tmp_path, 
     assert training.state.epoch == 3
     assert training.state.best_epoch == best
     assert list(training.state.best) == ["weight"]
+
+
+@pytest.mark.parametrize(
+    "accuracies, best",
+    [([0.9, 0.9], 0), ([0.8, 0.92], 2), ([0.92, 0.92], 2), ([None, None], 2)],
+)
+def test_a_solved_head_stays_where_no_epoch_is_more_accurate(accuracies, best):
+    """Each epoch has a lower loss than the one before."""
+    known = accuracies[0] is not None
+    start = {"epoch": 0, "validation_accuracy": 0.9 if known else None, "validation_loss": 0.5}
+    history = []
+    for epoch, accuracy in enumerate(accuracies, 1):
+        loss = 0.5 - 0.1 * epoch
+        history.append({"epoch": epoch, "validation_accuracy": accuracy, "validation_loss": loss})
+    assert best_row(start, history)["epoch"] == best
 
 
 def test_without_validation_photos_the_last_epoch_is_the_best(tmp_path, capsys):

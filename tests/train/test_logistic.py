@@ -80,10 +80,11 @@ def test_the_optimum_is_scipys_for_every_strength(monkeypatch, multi_label):
 
 def test_the_usual_tolerance_is_close_to_it():
     solver = regression(False)
-    assert solver.solve(0.01)
-    weight, bias = solver.layer()
-    ours = loss(weight.double(), bias.double(), 0.01, False).item()
-    assert ours == pytest.approx(scipys_lowest(0.01, False), rel=2e-3)
+    for strength in (1.0, 0.1):
+        assert solver.solve(strength)
+        weight, bias = solver.layer()
+        ours = loss(weight.double(), bias.double(), strength, False).item()
+        assert ours == pytest.approx(scipys_lowest(strength, False), rel=1e-5)
 
 
 def test_a_feature_that_never_changes_has_no_weight():

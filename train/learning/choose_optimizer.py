@@ -86,7 +86,7 @@ def choose_optimizer(
         head_first=False,
         ema_decay=0.0,
         train_size=0,
-        # each feature is computed once, and rounding it costs accuracy: bench/RESULTS.md
+        # each feature is computed once: rounding would save little, and can only lose
         precision="float32",
     )
 

@@ -194,25 +194,33 @@ def _check_finite(
 
 def _keep_best(state: State, learner: Learner) -> None:
     """Keep the values of this epoch if it is the best so far."""
-    rows = [*state.history]
-    if state.start:
-        rows.insert(0, state.start)
-    best = max(rows, key=_rank)
+    best = best_row(state.start, state.history)
     if best["epoch"] == state.epoch:
         state.best_epoch = state.epoch
         values = learner.average.values if learner.average else learner.learned()
         state.best = {name: value.cpu().clone() for name, value in values.items()}
 
 
+def best_row(start: Metrics, history: Sequence[Metrics]) -> Metrics:
+    """The best epoch, or `start`, what a solved head reached before the first; {} without one."""
+    rows = [*history]
+    if start:
+        rows.insert(0, start)
+    return max(rows, key=_rank)
+
+
 def _rank(row: Metrics) -> tuple[float, float]:
     """The higher validation accuracy is better; of equal ones the lower loss.
 
-    Without validation photos the later epoch is better.
+    A solved head that no epoch gets above is kept: few validation photos tell little apart, and its
+    features are the published ones. Without validation photos the later epoch is better.
     """
     accuracy = row["validation_accuracy"]
     loss = row["validation_loss"]
     if accuracy is None or loss is None:
         return (row["epoch"] or 0, 0.0)
+    if not row["epoch"]:
+        return (accuracy, math.inf)
     return (accuracy, -loss)
 
 

@@ -144,7 +144,7 @@ def _path(
     regression = LogisticRegression(features, targets, weights, several, count, context.sum_across)
     agreed = context.agreed_stop(stop)
     tried: list[Choice] = []
-    for strength in _strengths(tried, len(shown_labels)):
+    for strength in strengths(tried, len(shown_labels)):
         if not regression.solve(strength, agreed):
             return
         weight, bias = regression.layer()
@@ -172,7 +172,7 @@ def _reached(
     return loss_and_accuracy(every, targets, learner.hyperparameters.multi_label)
 
 
-def _strengths(tried: list[Choice], validation_photos: int) -> Iterator[float]:
+def strengths(tried: list[Choice], validation_photos: int) -> Iterator[float]:
     """STRENGTHS, and weaker ones while the weakest is the best."""
     if not validation_photos:
         yield WITHOUT_VALIDATION

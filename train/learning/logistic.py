@@ -19,7 +19,7 @@ from torch.nn import functional
 
 MEMORY = 10  # steps that the Hessian is estimated from
 MAX_STEPS = 50  # per strength; a handful is usual
-TOLERANCE = 1e-4  # of the loss: what one more step promises to save
+TOLERANCE = 1e-5  # of the loss: what one more step promises to save
 ARMIJO = 1e-4  # share of the promised saving that a step must bring
 SHORTEST = 2.0**-20  # share of a step
 LEAST_DEVIATION = 1e-6  # of a feature, as a share of the largest deviation
