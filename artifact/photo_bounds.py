@@ -47,7 +47,7 @@ def check_pixels(header: PhotoHeader, max_pixels: int) -> None:
         size = f"it has {header.width} x {header.height} pixels"
         if header.decoded > header.width * header.height:
             size += f", and its parts {header.decoded:,}"
-        if header.held:
+        if header.held and header.format == "JPEG":
             size += " in several scans; send a baseline JPEG, or a smaller one"
         raise PhotoError(f"{size}; at most {max_pixels:,} in all are accepted")
 

@@ -92,8 +92,8 @@ class PhotoHeader:
     format: in FORMATS. width, height: of the photo. decoded: pixels that the decoder holds at once,
     which are more than the photo's where a tile is larger. passes: how often the decoder goes over
     all pixels. bytes: of the file. is_turned: boxes of a HEIC turn it, and its EXIF does not.
-    profile: of a JPEG 2000, an ICC profile that Pillow leaves out. held: pixels in memory where a
-    JPEG is decoded smaller than it is; 0 for the whole.
+    profile: of a JPEG 2000, an ICC profile that Pillow leaves out. held: pixels in memory where
+    decoding takes less than usual; 0 for the whole.
     """
 
     format: str
@@ -119,7 +119,9 @@ class PhotoHeader:
     @property
     def seconds(self) -> float:
         """About how long one core decodes."""
-        pixel_ns = PIXEL_NS[self.format] * self.passes * (SHRUNK_TIME if self.held else 1)
+        pixel_ns = PIXEL_NS[self.format] * self.passes
+        if self.held and self.format == "JPEG":
+            pixel_ns *= SHRUNK_TIME
         return PHOTO_S + (self.whole * pixel_ns + self.bytes * BYTE_NS[self.format]) / 1e9
 
 

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from artifact.photo_bounds import check_pixels, photo_header
+from artifact.photo_formats import PhotoHeader
 from artifact.preprocessing import MAX_PIXELS, PhotoError
 from artifact.shrinking import decoded_for
 from serve.predictor import MAX_PIXELS as SERVED
@@ -52,6 +53,15 @@ def test_a_progressive_one_holds_its_coefficients():
         check_pixels(header, SERVED)
     smaller = claiming((8000, 6000), progressive=True)
     check_pixels(decoded_for(photo_header(smaller, MAX_PIXELS), 256), SERVED)
+
+
+@pytest.mark.parametrize("kind", ["HEIF", "AVIF"])
+def test_a_heic_is_planned_by_what_libheif_takes(kind):
+    photo = decoded_for(PhotoHeader(kind, 8064, 6048, 10**7), 256)
+    check_pixels(photo, SERVED)
+    assert photo.seconds == PhotoHeader(kind, 8064, 6048, 10**7).seconds
+    with pytest.raises(PhotoError, match=r"it has 10000 x 8000 pixels; at most 40,000,000 in all"):
+        check_pixels(decoded_for(PhotoHeader(kind, 10_000, 8_000, 10**7), 256), SERVED)
 
 
 @pytest.mark.verify

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from serve.predictor import PIXEL_BYTES
+from tests.support import heic
 from tests.support.jobs import REPOSITORY
 
 SIDE = 1500  # squared: 50 MB for the dearest kind
@@ -20,6 +21,7 @@ import base64, json, sys
 from pathlib import Path
 from artifact.photo_bounds import photo_header
 from artifact.preprocessing import decode
+from artifact.shrinking import decoded_for
 from tests.fuzz.watch import memory_mb
 
 found = {}
@@ -30,7 +32,7 @@ for line in sys.stdin:
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins at the present size
     before = memory_mb("VmRSS")
     decode(data)
-    found[name] = ((memory_mb("VmHWM") - before), photo_header(data, 10**9).pixels)
+    found[name] = ((memory_mb("VmHWM") - before), decoded_for(photo_header(data, 10**9), 0).pixels)
 print(json.dumps(found))
 """
 
@@ -58,6 +60,8 @@ def dear_photos() -> dict[str, bytes]:
             rgb.convert("CMYK"), "TIFF", compression="tiff_lzw", strip_size=one_strip
         ),
         "JPEG, progressive": encoded(rgb.convert("CMYK"), "JPEG", progressive=True),
+        "HEIC in tiles": heic.grid(3, 3, size=(1536, 1536), tile_side=512),
+        "AVIF": heic.encoded("AVIF", (SIDE, SIDE)),
         "GIF, translucent": encoded(rgb.quantize(32), "GIF", transparency=1),
     }
 

@@ -31,12 +31,13 @@ def grid(
     refer: int = 0,
     size: tuple[int, int] = (96, 96),
     more: bytes = b"",
+    tile_side: int = TILE,
 ) -> bytes:
-    """A HEIC whose photo is a grid of one tile of TILE pixels a side, many times.
+    """A HEIC whose photo is a grid of one tile of tile_side pixels a side, many times.
 
     refer: how often the tile is named, if not as the grid says. more: a property of the grid.
     """
-    tile = encoded("HEIF", (TILE, TILE))
+    tile = encoded("HEIF", (tile_side, tile_side))
     start = tile.index(b"hvcC") - 4
     config = tile[start : start + struct.unpack_from(">I", tile, start)[0]]
     mdat = tile[tile.index(b"mdat") + 4 :]
@@ -49,7 +50,7 @@ def grid(
     properties = box(
         b"ipco",
         config,
-        box(b"ispe", struct.pack(">III", 0, TILE, TILE)),
+        box(b"ispe", struct.pack(">III", 0, tile_side, tile_side)),
         box(b"ispe", struct.pack(">III", 0, *size)),
         more,
     )
