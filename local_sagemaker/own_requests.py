@@ -31,8 +31,12 @@ def open_answer(
     body: bytes = b"",
     headers: Mapping[str, str] | None = None,
     environment: Mapping[str, str] = os.environ,
+    timeout_s: float = TIMEOUT_S,
 ) -> Any:  # urllib's answers have no common type
-    """The same with a body and headers: the answer, to be read as it comes and closed."""
+    """The same with a body and headers: the answer, to be read as it comes and closed.
+
+    timeout_s: of its beginning, and of each part of it.
+    """
     url = environment["AWS_ENDPOINT_URL_SAGEMAKER"] + path
     request = AWSRequest(method, url, dict(headers or {}), body)
     key = ReadOnlyCredentials(
@@ -41,4 +45,4 @@ def open_answer(
     region = environment.get("AWS_REGION", DEFAULT_REGION)
     SigV4Auth(key, "sagemaker", region).add_auth(request)
     asked = urllib.request.Request(url, body or None, dict(request.headers), method=method)
-    return DIRECT.open(asked, timeout=TIMEOUT_S)
+    return DIRECT.open(asked, timeout=timeout_s)

@@ -68,7 +68,9 @@ class Trial:
             "gpu": gpu if gpu.isdigit() else "",
         }
         path = f"/local/tuning-jobs/{self._job}/trials"
-        with open_answer("POST", path, json.dumps(body).encode()) as answer:
+        # A training of this name that a killed worker left is stopped before this one begins.
+        timeout_s = LEAVE_S
+        with open_answer("POST", path, json.dumps(body).encode(), timeout_s=timeout_s) as answer:
             for line in answer:
                 if line.strip():
                     event: Record = read_json(line)

@@ -2,6 +2,7 @@
 
 import copy
 
+import psutil
 import pytest
 from botocore.exceptions import ClientError
 
@@ -227,6 +228,16 @@ def test_a_stop_and_the_longest_runtime_reach_the_trainings(tmp_path):
         sagemaker.create_hyper_parameter_tuning_job(**long)
         training = ["Training", "Training"]
         until(lambda: [job["SecondaryStatus"] for job in trainings("stopped")] == training, 120)
+        # As early stopping does: tune ends one trial's program.
+        [program] = [
+            process
+            for process in psutil.Process(cloud.process.pid).children(recursive=True)
+            if process.cmdline()[-1].endswith("stopped-001")
+        ]
+        program.terminate()
+        one = {"TrainingJobName": "stopped-001"}
+        ask = sagemaker.describe_training_job
+        until(lambda: ask(**one)["TrainingJobStatus"] == "Stopped", 120)
         sagemaker.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName="stopped")
         job = until_status("stopped", "Stopped")
         assert job["TrainingJobStatusCounters"]["Stopped"] == 2
