@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from launch.context import LaunchContext, images_file
 from launch.errors import LaunchError
-from launch.gpu_hosts import architecture
+from launch.gpu_hosts import architecture, is_gpu
 from launch.image_facts import ImageFacts, image_kind, named, noted, push_command
 
 SUFFIX = "-arm64"
@@ -62,7 +62,7 @@ def problem(image: str, found: str, instance_type: str) -> str | None:
     text = f"image '{image}' is for linux/{found}, and {instance_type} is linux/{wanted}; "
     if wanted == "amd64":
         return f"{text}take the image '{image_kind(image)}', or a type such as ml.c7g"
-    if image in BUILT_FOR_ARM:
+    if image in BUILT_FOR_ARM and not is_gpu(instance_type):
         return f"{text}run {push_command(image + SUFFIX)}"
     return f"{text}take a type for linux/{found}"
 

@@ -1,7 +1,7 @@
 """Look of `launch check` at machines: each image fits the type that is to run it, and its GPU."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from artifact.nvidia import OLDEST_DRIVER
 from launch.architectures import architecture_of, facts_of, image_for, problem
@@ -10,6 +10,7 @@ from launch.errors import LaunchError
 from launch.findings import BAD, GOOD, WARNING, Finding
 from launch.gpu_hosts import (
     KERNELS,
+    architecture,
     batch_image,
     endpoint_image,
     family_of,
@@ -36,12 +37,10 @@ def machines(context: LaunchContext) -> Iterator[Finding]:
     """Each image runs on its machine, and uses the GPU that the machine has."""
     for use in uses(context):
         name = image_for(context.target.images, use.image, use.instance_type)
-        refusal = problem(name, architecture_of(context, name), use.instance_type)
-        if refusal:
-            # what fails by itself hides what would follow from it
-            yield Finding(BAD, f"{use.step}: {refusal}")
-            continue
-        yield from findings_of(use, facts_of(context, name))
+        # an image from elsewhere, of which nothing is known, is taken to fit
+        found = architecture_of(context, name) or architecture(use.instance_type)
+        facts = replace(facts_of(context, name), architecture=found)
+        yield from findings_of(replace(use, image=name), facts)
 
 
 def uses(context: LaunchContext) -> list[Use]:
@@ -58,7 +57,11 @@ def uses(context: LaunchContext) -> list[Use]:
 
 
 def findings_of(use: Use, facts: ImageFacts) -> Iterator[Finding]:
-    """The findings of one use of an image for the machine's architecture."""
+    """The findings of one use. What fails by itself hides what would follow from it."""
+    refusal = problem(use.image, facts.architecture or "amd64", use.instance_type)
+    if refusal:
+        yield Finding(BAD, f"{use.step}: {refusal}")
+        return
     if use.step == "training":
         yield from training_gpu(use, facts)
         return
