@@ -13,8 +13,8 @@ from artifact.photo_formats import PhotoHeader
 JPEGS = ("JPEG", "MPO")
 FACTORS = (8, 4, 2)
 COEFFICIENTS = 0.4  # memory of a pixel's coefficients, in that of a pixel (CMYK: 9 of 22 bytes)
-# Memory of a pixel, in that of a pixel of the dearest format: libheif was seen to take 11 bytes in a
-# grid of tiles and 13 in AVIF, where a lossless WebP takes 22. Here are 14 and 16.
+# Memory of a pixel, in that of a pixel of the dearest format: libheif was seen to take 11 bytes in
+# a grid of tiles and 13 in AVIF, where a lossless WebP takes 22. Here are 14 and 16.
 HELD_SHARE = {"HEIF": 0.64, "AVIF": 0.73}
 # How many times larger than the caller's size a photo stays: at 1.3 the difference is 0.8 of 255.
 GAP = 1.6
