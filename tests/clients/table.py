@@ -4,6 +4,7 @@ import ast
 import json
 import re
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 
@@ -19,14 +20,19 @@ SCRIPTS = {
     "v3/first.py": "process",
     "v3/hosting.py": "process",
     "v3/tuning.py": "process",
+    "v3/script_mode.py": "docker",
+    "v3/local_container.py": "docker",
     "v2/first.py": "process",
+    "v2/training.py": "process",
     "v2/hosting.py": "process",
     "v2/tuning.py": "process",
+    "v2/script_mode.py": "docker",
 }
 # What a script needs beside its client and engine.
 COMPOSE = "docker compose"
 REGISTRY = "docker-registry"
-NEEDS = {"v2/local_mode.py": [COMPOSE], "v3/local_container.py": [COMPOSE, REGISTRY]}
+PORT = "port 8080"  # where the SDKs' local modes serve
+NEEDS = {"v3/local_container.py": [COMPOSE, PORT, REGISTRY]}
 LIMIT_S = 1800
 Row = tuple[str, str]  # call and result
 
@@ -34,6 +40,11 @@ Row = tuple[str, str]  # call and result
 def lacking(script: str) -> str | None:
     """What a script needs and this machine lacks."""
     for need in NEEDS.get(script, []):
+        if need == PORT:
+            with socket.socket() as asked:
+                if asked.connect_ex(("127.0.0.1", 8080)) == 0:
+                    return f"a free {need}"
+            continue
         there = shutil.which(need.replace(" ", "-")) is not None
         if need == COMPOSE and not there:
             there = subprocess.run([*need.split(), "version"], capture_output=True).returncode == 0

@@ -1,6 +1,6 @@
 """SDK v2's hosting on a model that is there: each kind of endpoint, and batch transform.
 
-The first endpoint stays, for test_fields.py.
+The first endpoint stays, for fields.py.
 """
 
 import base64

@@ -1,6 +1,6 @@
 """SDK v3's hosting on a model that is there: ModelBuilder, asynchronous calls, batch transform.
 
-The asynchronous endpoint stays, for test_fields.py.
+The asynchronous endpoint stays, for fields.py.
 """
 
 import json
