@@ -148,7 +148,7 @@ HEAD_ROWS = {
     "head_first_epoch": "its first epoch, which decodes and computes the features, photos/s",
     "head_processor": "its cores in use, by its profile, %",
     "head_gpu": "its GPU in use, by its profile, %",
-    "head_waited": "its steps' time that they waited for data, by its profile, %",
+    "head_of_decoding": "its first epoch / decoding alone",
 }
 ENGINE_ROWS = {
     "engine": "engine alone at its best batch, photos/s",

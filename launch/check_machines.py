@@ -14,6 +14,7 @@ from launch.gpu_hosts import (
     batch_image,
     endpoint_image,
     family_of,
+    gpu_count,
     is_gpu,
     kernel_problem,
 )
@@ -74,7 +75,10 @@ def findings_of(use: Use, facts: ImageFacts) -> Iterator[Finding]:
     elif wants_gpu and not has_gpu:
         yield Finding(BAD, mismatch + "this type has no GPU; take the image serve")
     elif has_gpu:
-        yield serving_gpu(use, facts)
+        finding = serving_gpu(use, facts)
+        yield finding
+        if finding.level == GOOD:
+            yield from idle_gpus(use)
 
 
 def training_gpu(use: Use, facts: ImageFacts) -> Iterator[Finding]:
@@ -112,6 +116,17 @@ def serving_gpu(use: Use, facts: ImageFacts) -> Finding:
     if problem:
         return Finding(BAD, f"{use.step}: {problem}")
     return Finding(GOOD, f"{use.step}: {_named(use)} with {host} for CUDA {use.cuda}")
+
+
+def idle_gpus(use: Use) -> Iterator[Finding]:
+    """A server uses one GPU."""
+    count = gpu_count(use.instance_type)
+    if count > 1:
+        yield Finding(
+            WARNING,
+            f"{use.step}: {use.instance_type} has {count} GPUs, and a server uses one: the others "
+            "would be paid for and stay idle; take a type with one GPU, and more instances",
+        )
 
 
 def multi_model(context: LaunchContext) -> Iterator[Finding]:

@@ -3,7 +3,8 @@
 Sources: developer guide, "Best practices to minimize interruptions during GPU driver upgrades" (the
 default drivers); CreateEndpointConfig's InferenceAmiVersion and CreateTransformJob's
 TransformAmiVersion (the others); NVIDIA, "CUDA GPUs" (compute capabilities), and its driver release
-notes (the oldest driver that knows a GPU). Training hosts: AWS names no driver and gives no choice.
+notes (the oldest driver that knows a GPU); Amazon EC2, "Instance types", accelerated computing (the
+number of GPUs). Training hosts: AWS names no driver and gives no choice.
 """
 
 import re
@@ -66,6 +67,33 @@ FAMILIES = {
     "p6-b300": Family("B300", "10.3", 580),
     "p6e-gb200": Family("GB200", "10.0", 570),
 }
+
+
+# The sizes with several GPUs, by family; the others have one.
+SEVERAL = {
+    "p2": {"8xlarge": 8, "16xlarge": 16},
+    "p3": {"8xlarge": 4, "16xlarge": 8},
+    "p3dn": {"24xlarge": 8},
+    "g4dn": {"12xlarge": 4, "metal": 8},
+    "g5": {"12xlarge": 4, "24xlarge": 4, "48xlarge": 8},
+    "p4d": {"24xlarge": 8},
+    "p4de": {"24xlarge": 8},
+    "g6": {"12xlarge": 4, "24xlarge": 4, "48xlarge": 8},
+    "g6e": {"12xlarge": 4, "24xlarge": 4, "48xlarge": 8},
+    "p5": {"48xlarge": 8},
+    "p5e": {"48xlarge": 8},
+    "p5en": {"48xlarge": 8},
+    "g7e": {"12xlarge": 2, "24xlarge": 4, "48xlarge": 8},
+    "p6-b200": {"48xlarge": 8},
+    "p6-b300": {"48xlarge": 8},
+    "p6e-gb200": {"36xlarge": 4},
+}
+
+
+def gpu_count(instance_type: str) -> int:
+    """GPUs of a type with any; 1 where it is not known to have more."""
+    family, _, size = instance_type.removeprefix("ml.").rpartition(".")
+    return SEVERAL.get(family, {}).get(size, 1)
 
 
 def family_of(instance_type: str) -> Family | None:

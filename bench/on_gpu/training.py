@@ -11,7 +11,6 @@ from bench.sections import REPOSITORY
 from bench.serving.photos import class_names
 from bench.training.jobs import ALL_LAYERS, SEED_LIKE, draw_photos, epoch_figures, make_job, run
 from diagnose.profiler_reader import read_profile
-from diagnose.profiler_steps import data_wait_share
 
 REFERENCE = REPOSITORY / "bench" / "peers" / "torchvision_reference.py"
 CLASSES = 10
@@ -100,12 +99,11 @@ def head(bench: Bench) -> Mapping[str, Figure]:
     # Frozen features are computed once, while the photos are decoded: in the first epoch.
     seconds = epoch_figures(done.output, "seconds")
     found: dict[str, Figure] = {"head": done.seconds, "head_first_epoch": photos / seconds[0]}
+    if "decoding" in bench.figures:
+        found["head_of_decoding"] = photos / seconds[0] / float(bench.figures["decoding"])
     profile = read_profile(job / "output")
     for key, dimension in (("head_processor", "CPUUtilization"), ("head_gpu", "GPUUtilization")):
         values = [value for one in profile.metrics(dimension) for value in one.values]
         if values:
             found[key] = statistics.mean(values)
-    waited = data_wait_share(profile)
-    if waited is not None:
-        found["head_waited"] = 100 * waited
     return found

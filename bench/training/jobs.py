@@ -146,6 +146,8 @@ def run(
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - started
     process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode and seconds > limit_s:
+        raise RuntimeError(f"{name} took longer than {limit_s:g} s")
     if process.returncode:
         raise RuntimeError(f"{name} ended with code {process.returncode}: {output[-500:]}")
     print(f"bench: {name}: {seconds:.1f} s", flush=True)

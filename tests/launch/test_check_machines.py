@@ -5,8 +5,9 @@ import json
 import pytest
 
 from launch.architectures import fitting_image
-from launch.check_machines import machines, multi_model
+from launch.check_machines import Use, findings_of, machines, multi_model
 from launch.errors import LaunchError
+from launch.findings import WARNING
 from launch.gpu_hosts import (
     BATCH_IMAGES,
     ENDPOINT_IMAGES,
@@ -188,6 +189,14 @@ def test_deploy_and_batch_take_the_build_for_the_type(tmp_path, monkeypatch):
         fitting_image(context, "serve-arm64", "ml.c6i.xlarge")
     with pytest.raises(LaunchError, match="run ARCH=arm64 ./build_and_push.sh serve-mms, or set"):
         context.target.image("serve-mms-arm64")
+
+
+@pytest.mark.parametrize("size, words", [("xlarge", ""), ("12xlarge", "g5.12xlarge has 4 GPUs")])
+def test_gpus_that_no_server_uses_are_warned_of(size, words):
+    use = Use("endpoint", "serve-gpu", f"ml.g5.{size}", 12)
+    warned = [one.text for one in findings_of(use, ImageFacts()) if one.level == WARNING]
+    assert words in "".join(warned)
+    assert len(warned) == bool(words)
 
 
 def test_multi_model_on_gpus_is_warned_of(tmp_path):

@@ -67,6 +67,10 @@ class FakeCuda:
     def Event(self, blocking):
         return FakeEvent()
 
+    def mem_get_info(self, device):
+        inspect.signature(torch.cuda.memory.mem_get_info).bind(device)
+        return self.memory, self.memory
+
     def graph_pool_handle(self):
         return (0, 1)
 
@@ -106,6 +110,16 @@ class FakeStream:
 
     def wait_stream(self, other):
         assert isinstance(other, FakeStream)
+
+    def record_event(self):
+        inspect.signature(torch.cuda.streams.Stream.record_event).bind(self)
+        event = FakeEvent()
+        event.record(self)
+        return event
+
+    def wait_event(self, event):
+        inspect.signature(torch.cuda.streams.Stream.wait_event).bind(self, event)
+        event.synchronize()
 
     def synchronize(self):
         if self._cuda.recording:

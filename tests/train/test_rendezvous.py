@@ -1,5 +1,6 @@
 """How the hosts of a job find each other, and end when one of them does not come."""
 
+import inspect
 import json
 import subprocess
 import time
@@ -7,6 +8,8 @@ from datetime import timedelta
 
 import psutil
 import pytest
+import torch
+import torch.distributed as dist
 from torch._C._distributed_c10d import TCPStore
 
 from runtime.ports import free_port
@@ -20,6 +23,7 @@ from tests.support.processes import (
     start_hosts,
     workers_of,
 )
+from train.distributed import rendezvous
 from train.distributed.launcher import processes_here, rendezvous_port
 from train.distributed.rendezvous import hosts
 from train.job import JobError
@@ -176,3 +180,37 @@ def test_a_wrong_number_in_the_environment_is_named(monkeypatch, read, variable,
     sentence = f"{variable} must be a whole number {expected}; found '{value}'"
     with pytest.raises(JobError, match=sentence):
         read()
+
+
+@pytest.mark.parametrize(
+    "gpus, processes, backend",
+    [(2, 2, "nccl"), (8, 2, "nccl"), (1, 2, "gloo"), (0, 1, "gloo")],
+)
+def test_gradients_go_over_nccl_where_every_process_has_a_gpu(
+    monkeypatch, gpus, processes, backend
+):
+    """As far as a machine without one goes: which group is asked for, and for which GPU."""
+    taken: list[torch.device] = []
+    groups: list[dict] = []
+
+    def new_group(**settings: object) -> object:
+        inspect.signature(real_group).bind(**settings)
+        groups.append(settings)
+        return "the group"
+
+    real_group = dist.new_group
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
+    monkeypatch.setattr(torch.cuda, "set_device", taken.append)
+    monkeypatch.setattr(dist, "all_reduce", lambda tensor, operation: None)
+    monkeypatch.setattr(dist, "new_group", new_group)
+    monkeypatch.setattr(type(dist.group), "WORLD", "all", raising=False)
+    group, found = rendezvous._device_group(processes - 1, processes)
+    assert found == backend
+    if backend == "gloo":
+        assert str(group) == "all"
+        assert groups == []
+        assert taken == []
+    else:
+        assert [one["backend"] for one in groups] == ["nccl"]
+        assert taken == [torch.device("cuda", processes - 1)]

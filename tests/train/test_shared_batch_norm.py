@@ -116,6 +116,25 @@ def test_trainable_normalisations_are_replaced_and_keep_their_values():
     assert {name: value.data_ptr() for name, value in module.state_dict().items()} == values
 
 
+def test_on_gpus_they_become_torchs_own_and_keep_their_values():
+    """SyncBatchNorm itself refuses processors; the conversion does not ask for one."""
+    module = network()
+    trained = module.get_submodule("2.0")
+    assert isinstance(trained, nn.BatchNorm2d)
+    trained.momentum = 0.7
+    trained.eps = 0.5
+    values = {name: value.data_ptr() for name, value in module.state_dict().items()}
+    frozen = module[1]
+    synchronize(module, [frozen], DistributedContext(size=2), torch.device("cuda"))
+    assert module[1] is frozen
+    replaced = module.get_submodule("2.0")
+    assert isinstance(replaced, nn.SyncBatchNorm)
+    assert (replaced.momentum, replaced.eps, replaced.training) == (0.7, 0.5, True)
+    assert {name: value.data_ptr() for name, value in module.state_dict().items()} == values
+    with pytest.raises(ValueError, match="expected input tensor to be on"):
+        module(torch.zeros(2, 3, 2, 2))
+
+
 def test_one_process_needs_no_replacement():
     module = network()
     synchronize(module, [], ALONE, CPU)
