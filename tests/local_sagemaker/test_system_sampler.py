@@ -1,6 +1,7 @@
 """The machine's use by a user's own training, measured from outside, where smdebug reads it."""
 
 import os
+import runpy
 import sys
 from pathlib import Path
 
@@ -10,7 +11,17 @@ from diagnose.smdebug_compat import load_smdebug
 from local_sagemaker import folders
 from local_sagemaker.system_sampler import SystemSampler, is_wanted
 from runtime.instances import Instance
-from tests.support.sagemakers import TRAIN_IMAGE, until
+from tests.support.jobs import draw_channel
+from tests.support.sagemakers import (
+    BUCKET,
+    TRAIN_IMAGE,
+    ended,
+    local_sagemaker,
+    moto,
+    put_folder,
+    training_request,
+    until,
+)
 
 pytestmark = pytest.mark.training
 BUSY = """
@@ -58,6 +69,27 @@ def test_a_busy_process_is_measured_while_it_runs_and_smdebug_reads_it(tmp_path,
     assert len(cores) == len(os.sched_getaffinity(0))
     assert max(event.value for event in events if event.dimension == "CPUUtilization") > 0
     assert all(event.node_id == "algo-1" for event in events)
+
+
+@pytest.mark.verify
+def test_smdebugs_training_job_waits_for_system_metrics_and_gets_them(tmp_path, monkeypatch):
+    with moto() as url, local_sagemaker(tmp_path / "state", url) as cloud:
+        put_folder(cloud.client("s3"), draw_channel(tmp_path / "photos", 2), "train")
+        request = training_request("measured", epochs=1)
+        request["ProfilerConfig"] = {"S3OutputPath": f"s3://{BUCKET}/profile"}
+        cloud.client("sagemaker").create_training_job(**request)
+        for name, value in {**cloud.exports, "AWS_ENDPOINT_URL_S3": url}.items():
+            monkeypatch.setenv(name, value)
+        with load_smdebug():
+            import smdebug.profiler
+
+            # Its package draws with bokeh, which is not installed here.
+            notebooks = Path(smdebug.profiler.__file__).parent / "analysis" / "notebook_utils"
+            module = runpy.run_path(str(notebooks / "training_job.py"))
+            job = module["TrainingJob"]("measured", "eu-west-1")
+            job.wait_for_sys_profiling_data_to_be_available()
+        ended(cloud.client("sagemaker"), "measured")
+    assert job.system_metrics_reader.get_timestamp_of_latest_available_file() > 0
 
 
 @pytest.mark.parametrize(
