@@ -68,6 +68,12 @@ def reason(error: BaseException) -> str | None:
             "batch_size=1 is too small for the batch normalisation of this model "
             "at this image_size; set 2 or more"
         )
+    if "Expected to have finished reduction in the prior iteration" in text:
+        # DistributedDataParallel waits for a gradient of each parameter that trains
+        return (
+            "the model has parameters that take no part in its answer, which several processes "
+            "cannot train; train in one: on one host, with SLIPWAY_PROCESSES=1"
+        )
     # torch's writers wrap the operating system's error in one of their own
     inner = error.__cause__ or error.__context__
     return reason(inner) if inner is not None else None

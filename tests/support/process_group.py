@@ -16,6 +16,7 @@ from torch import nn
 
 from artifact.network import build
 from train.distributed.context import DistributedContext
+from train.failure import reason
 from train.model.normalization import synchronize
 
 
@@ -24,6 +25,7 @@ def compare_with_one_process(rank: int, port: int, results: str) -> None:
     dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
     context = DistributedContext(rank, 2, rank, 2, dist.group.WORLD, dist.group.WORLD)
     found = _exchanges(context) | _agreed_stop(context) | _step_with_batch_norm(context)
+    found |= {"unused": _unused_parameter(context)}
     (Path(results) / str(rank)).write_text(json.dumps(found))
 
 
@@ -81,6 +83,19 @@ def _step_with_batch_norm(context: DistributedContext) -> dict[str, object]:
         "state_difference": _largest_difference(states),
         "logit_difference": _largest_difference(logits),
     }
+
+
+def _unused_parameter(context: DistributedContext) -> str | None:
+    """What a user reads of a network of which a part takes no part in the answer."""
+    network = nn.Linear(2, 2)
+    network.register_parameter("unused", nn.Parameter(torch.ones(1)))
+    averaging = context.data_parallel(network)
+    try:
+        for _ in range(2):
+            averaging(torch.ones(1, 2)).sum().backward()
+    except RuntimeError as error:
+        return reason(error)
+    return "no error"
 
 
 def _loss(module: nn.Module, samples: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.list_photos import measure, synthesise
+from bench.list_photos import check_epochs, measure, synthesise
 from train.data import copies
 from train.data.channels import read_channels
 from train.job import JobError
@@ -234,6 +234,19 @@ def test_many_photos_take_some_tens_of_bytes_each(tmp_path):
     synthesise(tmp_path / "photos", 50_000)
     (figures,) = measure(tmp_path / "photos", 1)
     assert figures["held_mb"] < 12 and figures["peak_mb"] < 16 and figures["seconds"] < 15, figures
+
+
+@pytest.mark.verify
+def test_the_processes_of_a_host_list_the_photos_once_and_share_them_out(tmp_path):
+    """bench/list_photos.py does it with eight processes and as many photos as ImageNet has."""
+    synthesise(tmp_path / "photos", 5000, 7)
+    figures = measure(tmp_path / "photos", 3)
+    assert sum(one["lists"] for one in figures) == 1
+    assert len({one["photos"] for one in figures}) == 1
+    rows = check_epochs(tmp_path, figures)
+    assert "| 0, 0; " in rows[0]
+    assert rows[-1].startswith("| the same photos after a restart in mid-epoch | yes, from step ")
+    assert list((tmp_path / "photos").parent.glob(".shared-*")) == []
 
 
 def test_long_work_logs_its_progress(caplog):

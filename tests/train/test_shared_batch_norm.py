@@ -5,10 +5,12 @@ from collections.abc import Iterator
 import pytest
 import torch
 import torch.distributed as dist
+from timm.layers.norm_act import BatchNormAct2d
 from torch import nn
 from torch._C._distributed_c10d import HashStore
 
 from train.distributed.context import ALONE, DistributedContext
+from train.job import JobError
 from train.model.normalization import SharedBatchNorm, synchronize
 
 CPU = torch.device("cpu")
@@ -139,3 +141,26 @@ def test_one_process_needs_no_replacement():
     module = network()
     synchronize(module, [], ALONE, CPU)
     assert type(module[1]) is nn.BatchNorm2d
+
+
+def test_a_norm_of_timms_keeps_its_activation():
+    """Without it a network of timm's answered otherwise in several processes."""
+    norm = BatchNormAct2d(3)
+    network = nn.Sequential(norm)
+    two = DistributedContext(0, 2, data=dist.group.WORLD)
+    samples = torch.randn(4, 3, 5, 5)
+    expected = norm.train()(samples)
+    names = list(network.state_dict())
+    synchronize(network, [], two, CPU)
+    assert list(network.state_dict()) == names
+    norm.reset_running_stats()
+    torch.testing.assert_close(network.train()(samples), expected)
+    assert (network.eval()(samples) >= 0).all()
+
+
+def test_a_norm_that_is_not_known_is_refused():
+    class Odd(nn.BatchNorm2d):
+        pass
+
+    with pytest.raises(JobError, match="normalises by Odd, which several processes cannot share"):
+        synchronize(nn.Sequential(Odd(3)), [], DistributedContext(0, 2), CPU)

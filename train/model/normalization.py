@@ -4,8 +4,9 @@ The statistics are those that one process would compute. On GPUs torch's SyncBat
 on processors, where there is none, the class below.
 """
 
+import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.distributed as dist
@@ -13,6 +14,9 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from train.distributed.context import DistributedContext
+from train.job import JobError
+
+PLAIN = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 class _Sum(torch.autograd.Function):
@@ -104,6 +108,18 @@ class SharedBatchNorm(_BatchNorm):
         self.running_var.lerp_(variance, momentum)
 
 
+class SharedBatchNormAct(SharedBatchNorm):
+    """The same with what timm's BatchNormAct2d does behind it: dropout and the activation."""
+
+    drop: nn.Module
+    act: nn.Module
+
+    def forward(self, samples: torch.Tensor) -> torch.Tensor:
+        """Float [N, C, ...] normalised per channel C, and activated."""
+        activated: torch.Tensor = self.act(self.drop(super().forward(samples)))
+        return activated
+
+
 def synchronize(
     network: nn.Module,
     frozen: Sequence[nn.Module],
@@ -124,16 +140,39 @@ def synchronize(
         setattr(network.get_submodule(parent), name, _synchronized(module, context, device))
 
 
+def _timm_norm() -> tuple[type[nn.Module], ...]:
+    """timm's BatchNorm with an activation; empty where no network of timm's can be there."""
+    if "timm" not in sys.modules:
+        return ()
+    from timm.layers.norm_act import BatchNormAct2d
+
+    return (BatchNormAct2d,)
+
+
 def _synchronized(
     module: _BatchNorm, context: DistributedContext, device: torch.device
 ) -> nn.Module:
+    activates = isinstance(module, _timm_norm())
+    if not activates and type(module) not in PLAIN:
+        raise JobError(
+            f"the model normalises by {type(module).__name__}, which several processes cannot "
+            "share; train in one: on one host, with SLIPWAY_PROCESSES=1"
+        )
     if device.type == "cuda":
         convert: Any = nn.SyncBatchNorm.convert_sync_batchnorm  # torch gives it no types
+        if activates:
+            from timm.layers.norm_act import (
+                convert_sync_batchnorm as convert,  # torch's drops the activation
+            )
         converted: nn.Module = convert(module, context.data)
         return converted
-    shared = SharedBatchNorm(
+    kind = SharedBatchNormAct if activates else SharedBatchNorm
+    shared = kind(
         module.num_features, module.eps, module.momentum, module.affine, module.track_running_stats
     )
+    if isinstance(shared, SharedBatchNormAct):
+        shared.drop = cast(nn.Module, module.drop)
+        shared.act = cast(nn.Module, module.act)
     shared.weight = module.weight
     shared.bias = module.bias
     shared.running_mean = module.running_mean
