@@ -3,9 +3,9 @@
 SDKs read some of them without a look whether they are there: Estimator.attach reads
 OutputDataConfig.KmsKeyId.
 Sources: the defaults in the API reference of CreateTrainingJob, CreateHyperParameterTuningJob,
-CreateModel, CreateEndpointConfig and CreateTransformJob; the examples of SageMaker's events in the
-developer guide ("Automating SageMaker AI with Amazon EventBridge"), whose details are those of the
-Describe operations.
+CreateModel, CreateEndpointConfig, CreateProcessingJob and CreateTransformJob; the examples of
+SageMaker's events in the developer guide ("Automating SageMaker AI with Amazon EventBridge"), whose
+details are those of the Describe operations.
 """
 
 import copy
@@ -53,6 +53,13 @@ DEFAULTS: dict[str, Defaults] = {
     "DescribeEndpointConfig": {
         "ProductionVariants.*.InitialVariantWeight": 1.0,
         "EnableNetworkIsolation": False,
+    },
+    "DescribeProcessingJob": {
+        "ProcessingInputs.*.AppManaged": False,
+        "ProcessingInputs.*.S3Input.S3DataDistributionType": "FullyReplicated",
+        "ProcessingInputs.*.S3Input.S3CompressionType": "None",
+        "ProcessingOutputConfig.Outputs.*.AppManaged": False,
+        "StoppingCondition": {"MaxRuntimeInSeconds": 86400},
     },
     "DescribeTransformJob": {
         "TransformInput.CompressionType": "None",

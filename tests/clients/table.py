@@ -27,12 +27,17 @@ SCRIPTS = {
     "v2/hosting.py": "process",
     "v2/tuning.py": "process",
     "v2/script_mode.py": "docker",
+    "v2/processing.py": "docker",
+    "v2/local_mode.py": "docker",
 }
 # What a script needs beside its client and engine.
 COMPOSE = "docker compose"
 REGISTRY = "docker-registry"
 PORT = "port 8080"  # where the SDKs' local modes serve
-NEEDS = {"v3/local_container.py": [COMPOSE, PORT, REGISTRY]}
+NEEDS = {
+    "v2/local_mode.py": [COMPOSE],
+    "v3/local_container.py": [COMPOSE, PORT, REGISTRY],
+}
 LIMIT_S = 1800
 Row = tuple[str, str]  # call and result
 
