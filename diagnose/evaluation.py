@@ -21,7 +21,7 @@ from diagnose.findings import (
     now,
     write_findings,
 )
-from diagnose.locate import find_tensors
+from diagnose.locate import END_FILE, find_tensors
 from diagnose.registry import Parameters, load, rule_names, settings
 from diagnose.smdebug_compat import load_smdebug
 
@@ -193,10 +193,13 @@ def conclude(output: Path, trial: "JobTrial", evaluations: list[RuleEvaluation])
         broken = ""
         if trial.damaged:
             broken = f" ({len(trial.damaged)} files are damaged)"
-        raise DiagnoseError(
-            f"'{trial.path}' holds no complete step{broken}: "
-            "the training crashed before one was saved"
-        )
+        why = "the training crashed before one was saved"
+        if not broken and (Path(trial.path) / END_FILE).exists():
+            why = (
+                "the hook saw none of the tensors that it was to save; losses need "
+                "hook.register_loss, and a model alone needs other collections"
+            )
+        raise DiagnoseError(f"'{trial.path}' holds no complete step{broken}: {why}")
     findings = [evaluation.result(running=False) for evaluation in evaluations]
     write_findings(output, output.resolve().name, findings)
     return findings

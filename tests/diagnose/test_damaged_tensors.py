@@ -1,6 +1,7 @@
 """Damaged and half-written tensors: what can be read is evaluated, in bounded time."""
 
 import json
+import shutil
 import time
 from pathlib import Path
 
@@ -86,6 +87,17 @@ def test_nothing_but_damage(copy, capfd):
     code, said = command(capfd, copy)
     assert code == 1
     assert "holds no complete step (6 files are damaged)" in said
+
+
+def test_a_hook_that_saw_no_losses(copy, capfd):
+    """A script that registers its model alone, and has the collection `losses` saved."""
+    tensors = copy / "output" / "data" / "tensors"
+    shutil.rmtree(tensors / "index")
+    shutil.rmtree(tensors / "events")
+    (tensors / "training_job_end.ts").touch()
+    code, said = command(capfd, copy)
+    assert code == 1
+    assert "losses need hook.register_loss" in said
 
 
 def test_a_folder_that_cannot_be_written(copy, capfd):
