@@ -33,7 +33,8 @@ PYTEST = $(VENV)/bin/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-lo
 .DEFAULT_GOAL := help
 .PHONY: help demo check test test-fast verify mutants fuzz images tune web push local-sagemaker \
 	e2e conformance sbom soak pictures docs bench-serve bench-train bench-tune bench-search \
-	bench-hook bench-profile bench-size bench-accuracy base lock environment clean FORCE
+	bench-hook bench-profile bench-size bench-accuracy bench-gpu base lock environment clean \
+	FORCE
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -145,6 +146,9 @@ bench-size: $(VENV)/.process ## Check what launch size says by a real load; BENC
 
 bench-profile: $(VENV)/.process ## Measure what profiling costs a training; BENCH=options
 	@$(VENV)/bin/python -m bench.profile_cost $(BENCH)
+
+bench-gpu: $(VENV)/.process ## Measure training and serving on a GPU; BENCH=options
+	@$(VENV)/bin/python -m bench.gpu $(BENCH)
 
 base: ## Make a stand-in for the base image, where none can be pulled (as root); DISTRIBUTION=…
 	@docker/base.sh

@@ -61,7 +61,7 @@ def write_section(bench: Bench, cells: Sequence[Cell], path: Path) -> None:
     """Replace this bench's section of a file of results."""
     sizes = bench.sizes
     about = (
-        f"`python -m bench.gpu`, {machine()}; {sizes.model} at {sizes.side} pixels, batches of "
+        f"`make bench-gpu`, {machine()}; {sizes.model} at {sizes.side} pixels, batches of "
         f"{sizes.batch_size}, 500x375 JPEG. The reference: what torchvision documents of its "
         "references/classification, a worker for each core, the faster of f32 and float16. "
         "Resident: photos that are kept after their first decoding."
