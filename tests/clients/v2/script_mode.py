@@ -80,6 +80,12 @@ with row("create_trial on a script's tensors"):
     [loss] = trial.tensor_names(collection="losses")
     assert trial.tensor(loss).steps()
 
+with row("TrainingJob of a script, system metrics"):
+    from smdebug.profiler.analysis.notebook_utils.training_job import TrainingJob
+
+    profiled = TrainingJob(debugged.latest_training_job.name, session.boto_region_name)
+    profiled.wait_for_sys_profiling_data_to_be_available()
+
 with row("HyperparameterTuner of a script, best_estimator"):
     tuner = HyperparameterTuner(
         estimator(hyperparameters={"epochs": 2}),
