@@ -36,6 +36,8 @@ class Scaling(torch.nn.Module):
 class Script:
     """A loader whose k-th pass gives the k-th samples of two photos; the last ones repeat."""
 
+    owners = None
+
     def __init__(self, *passes: list[list[float]]) -> None:
         self.passes = passes
         self.begun = 0

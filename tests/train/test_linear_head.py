@@ -139,6 +139,7 @@ def test_a_training_solves_its_head(tmp_path, capsys, multi_label):
 @pytest.mark.training
 def test_the_head_beside_a_training_on_random_views_is_the_solved_one(tmp_path, capsys, trained):
     documents = []
+    thresholds = []
     for name, settings in (("solved", {}), ("stepped", {"augmentation": "crop", "epochs": "1"})):
         job = make_job(tmp_path / name, {"train": 4, "validation": 2})
         (job.root / "input/data/start").symlink_to(trained.model)
@@ -148,7 +149,10 @@ def test_the_head_beside_a_training_on_random_views_is_the_solved_one(tmp_path, 
         assert code == 0, printed
         document = json.loads((job.output_data / LINEAR_HEAD_FILE).read_text())
         documents.append((document["precision"], document["path"]))
+        thresholds.append(json.loads((job.model / "model.json").read_text())["known"]["threshold"])
     assert documents[0] == documents[1]
+    # of the same photos as they are, but in bfloat16
+    assert thresholds[1] == pytest.approx(thresholds[0], rel=0.1), thresholds
 
 
 @pytest.mark.training

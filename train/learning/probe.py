@@ -70,17 +70,13 @@ def make_probe(
     refusal = _refusal(learner, channels, source)
     if hp.head_first and refusal:
         log.warning("head_first: left out, for %s", refusal)
-    train, validation = loaders
+    own, validation = loaders
+    train = without_views(learner, own, channels.train)
     precision = torch.float32
-    if isinstance(train, PixelLoader):
-        train = without_views(learner, train, channels.train)
-    elif train.pixels.preset:
-        # the kept features are of random views
-        train = as_they_are(learner, channels.train)
-        assert not isinstance(validation, PixelLoader)
-        validation = validation.pixels
-    else:
+    if not isinstance(train, PixelLoader):
         precision = learner.precision  # of features that are kept anyway
+    elif not isinstance(validation, PixelLoader):
+        validation = validation.pixels
     test = as_they_are(learner, channels.test)
     test_labels = padded(channels.test.labels, learner.classes)
     return Probe(train, validation, test, test_labels, precision, refusal)
@@ -101,9 +97,10 @@ def _refusal(learner: Learner, channels: Channels, source: Source) -> str:
     return ""
 
 
-def without_views(learner: Learner, loader: PixelLoader, photos: Photos) -> PixelLoader:
-    """A loader of the same photos that draws nothing, each of the full size."""
-    if not loader.preset and loader.side == learner.preprocessing.crop:
+def without_views(learner: Learner, loader: Loader, photos: Photos) -> Loader:
+    """A loader of the same photos as they are, of the full size; this one where it gives those."""
+    pixels = loader if isinstance(loader, PixelLoader) else loader.pixels
+    if not pixels.preset and pixels.side == learner.preprocessing.crop:
         return loader
     return as_they_are(learner, photos)
 

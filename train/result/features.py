@@ -8,10 +8,9 @@ import torch
 from torch import nn
 
 from train.data.channels import Channels, Photos
-from train.data.loader import PixelLoader
 from train.learning.fit import Fit
 from train.learning.linear_head import head_inputs, head_of
-from train.learning.loop import Learner, Loader
+from train.learning.loop import Loader
 from train.learning.objective import multi_hot, padded
 from train.learning.probe import as_they_are, without_views
 
@@ -29,13 +28,13 @@ class Features:
 def read_features(plan: Fit, channels: Channels, stop: Callable[[], bool]) -> dict[str, Features]:
     """By channel, without empty ones; none when stopped, and for a head that is a convolution.
 
-    A frozen backbone's kept features are read, not computed. PhotoError, OSError.
+    Of photos as they are. Kept features of those are read, not computed. PhotoError, OSError.
     """
     learner = plan.learner
     if not isinstance(_first_layer(head_of(learner.network)), nn.Linear):
         return {}
     loaders: dict[str, tuple[Photos, Loader]] = {
-        "train": (channels.train, _as_it_is(learner, plan.train, channels.train)),
+        "train": (channels.train, without_views(learner, plan.train, channels.train)),
         "validation": (channels.validation, plan.validation),
         "test": (channels.test, as_they_are(learner, channels.test)),
     }
@@ -49,13 +48,6 @@ def read_features(plan: Fit, channels: Channels, stop: Callable[[], bool]) -> di
         targets = multi_hot(padded(photos.labels, learner.classes), learner.classes)
         found[channel] = Features(channel, photos.paths, rows.cpu(), targets)
     return found
-
-
-def _as_it_is(learner: Learner, loader: Loader, photos: Photos) -> Loader:
-    """A loader of the same photos that draws nothing; kept features stay as they are."""
-    if not isinstance(loader, PixelLoader):
-        return loader
-    return without_views(learner, loader, photos)
 
 
 def _first_layer(head: nn.Module) -> nn.Module:
