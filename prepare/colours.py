@@ -38,9 +38,10 @@ class Colours:
         """Some of the pairs."""
         return Colours(self.one[rows], self.other[rows])
 
-    def fit(self) -> NDArray[np.bool_]:
-        """Whether two colourful photos have about the same colours in about the same places."""
-        ours = self.one.reshape(len(self.one), -1)
+    def fit(self, windows: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether the windows of colourful photos have about the colours of the others."""
+        seen, _ = self._seen(windows)
+        ours = seen.reshape(len(self.one), -1)
         theirs = self.other.reshape(len(self.one), -1)
         lengths = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
         likeness = (ours * theirs).sum(1) / np.maximum(lengths, 1)
@@ -49,17 +50,21 @@ class Colours:
 
     def are_equal(self, windows: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Whether the windows of the first photos have the colours of the others, in detail."""
-        seen = []
-        for channel in range(2):
-            window, inside = look(self.one[:, channel], windows)
-            seen.append(window)
-        counted = np.repeat(inside[:, None], 2, axis=1).astype(np.float32)
-        ours = _centred(np.stack(seen, 1), counted)
+        seen, counted = self._seen(windows)
+        ours = _centred(seen, counted)
         theirs = _centred(self.other, counted)
         every = correlation(_flat(ours), _flat(theirs), _flat(counted))
         fine = correlation(_flat(_detail(ours)), _flat(_detail(theirs)), _flat(counted))
         strong = np.minimum(_deviation(ours, counted), _deviation(theirs, counted)) >= COLOURFUL
         return np.asarray(strong & (every >= LEAST_ALIKE[0]) & (fine >= LEAST_ALIKE[1]))
+
+    def _seen(self, windows: NDArray[np.float64]) -> tuple[Floats, Floats]:
+        """The windows of the first photos, and 1 for each pixel that lies in the photo."""
+        seen = []
+        for channel in range(2):
+            window, inside = look(self.one[:, channel], windows)
+            seen.append(window)
+        return np.stack(seen, 1), np.repeat(inside[:, None], 2, axis=1).astype(np.float32)
 
 
 def _centred(colours: Floats, counted: Floats) -> Floats:

@@ -109,7 +109,7 @@ def _are_copies(signatures: Signatures, found: Candidates) -> NDArray[np.bool_]:
     one = _turned(signatures["grey"][found.one], mirrored)
     other = signatures["grey"][found.other].astype(np.float32)
     good = np.zeros(len(found.one), bool)
-    rows = np.flatnonzero(colours.fit())
+    rows = np.flatnonzero(colours.fit(windows))
     if len(rows) == 0:
         return good
     coarse = align(_halved(one[rows]), _halved(other[rows]), windows[rows])
