@@ -46,7 +46,15 @@ def check(request: Record) -> None:
     for part in UNSUPPORTED:
         if request.get(part):
             raise invalid(f"local SageMaker: {part} of processing jobs is not done here")
-    count = request["ProcessingResources"]["ClusterConfig"]["InstanceCount"]
+    cluster = request["ProcessingResources"]["ClusterConfig"]
+    for field in ("InstanceType", "InstanceCount"):
+        if not cluster.get(field):
+            raise invalid(
+                "1 validation error detected: Value null at "
+                f"'processingResources.clusterConfig.{field[0].lower()}{field[1:]}' failed to "
+                "satisfy constraint: Member must not be null"
+            )
+    count = cluster["InstanceCount"]
     if count > MOST_HOSTS:
         raise invalid(
             f"local SageMaker: at most {MOST_HOSTS} hosts fit on this machine; "

@@ -134,6 +134,7 @@ def failure_of(root: Path) -> str:
     return (root / "output/failure").read_text()
 
 
+@pytest.mark.verify
 def test_two_containers_learn_what_one_process_learns(images, tmp_path):
     """On read-only roots, the second coming up later; its model folder stays empty."""
     (alone,) = job_trees(tmp_path / "alone", ("algo-1",), **FROZEN)

@@ -99,6 +99,7 @@ def test_a_users_own_hook_writes_what_smdebug_reads(images, tmp_path):
     assert "script: smdebug read " in done.stdout
 
 
+@pytest.mark.verify
 def test_smdebug_in_the_image_reads_what_our_hook_wrote(images, tmp_path):
     root = job_for(tmp_path, debug="true")
     mounted = ("run", "--rm", "-v", f"{root}:/opt/ml")

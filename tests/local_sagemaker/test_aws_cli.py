@@ -133,6 +133,7 @@ def cli(tmp_path_factory):
         yield Cli(program, folder, environment, urls, cloud.client("sagemaker"))
 
 
+@pytest.mark.verify
 @pytest.mark.training
 def test_a_training_and_an_endpoint_by_hand(cli):
     cli("s3", "cp", "--recursive", "--only-show-errors", "photos", f"s3://{BUCKET}/train/")

@@ -28,7 +28,7 @@ LISTS = sorted(name for name in OPERATIONS if name.startswith("List"))
 # Fixed: each run draws the same.
 SEED = 18
 RUNS = 40  # of each operation
-CHANGED_RUNS = 120
+CHANGED_RUNS = 40
 CODES = {
     "SerializationException",
     "ValidationException",

@@ -137,6 +137,7 @@ def test_a_channel_without_objects_fails_the_job(sagemaker):
     )
 
 
+@pytest.mark.verify
 @pytest.mark.training
 def test_a_spot_training_goes_on_from_its_checkpoint_and_stopped_keeps_its_model(cloud, sagemaker):
     request = training_request("spot", epochs=500)

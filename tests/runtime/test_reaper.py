@@ -60,6 +60,7 @@ time.sleep(600)
 """
 
 
+@pytest.mark.verify
 @pytest.mark.docker
 def test_a_container_ends_with_its_parent(images):
     name = f"slipway-reaped-{os.getpid()}"

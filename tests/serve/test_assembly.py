@@ -70,7 +70,7 @@ def test_a_single_models_server(colours, engines, caplog):
     assert arguments[1] == "f32"
     assert arguments[2].count == 1
     assert arguments[3] == "cpu"
-    assert options == {"died": factory._leave, "openvino_streams": True}
+    assert options == {"died": factory._leave, "openvino_streams": True, "hooks": False}
     assert "with 3 classes on port 8080: openvino f32, 1 threads" in caplog.text
     assert gateway._limits.body_bytes == 1024 * 1024
     assert gateway._too_large.startswith("the body is larger than 1 MB; send a smaller photo")

@@ -5,6 +5,7 @@ import pytest
 from artifact.model import Description
 from artifact.preprocessing import Preprocessing
 from serve import predictor
+from serve.hooks import NO_HOOKS
 from serve.predictor import Predictor, SharedLimits
 from serve.request_state import Overloaded, RequestState, TooManyPhotos
 
@@ -23,6 +24,7 @@ def unopened(classes: int, multi_label: bool = False) -> Predictor:
     """A predictor without an engine."""
     made = object.__new__(Predictor)
     names = tuple(f"c{number}" for number in range(classes))
+    made.hooks = NO_HOOKS
     made.description = Description(names, Preprocessing(4, 4), "none", multi_label=multi_label)
     return made
 

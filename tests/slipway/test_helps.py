@@ -9,7 +9,13 @@ import pytest
 from tests.support.jobs import REPOSITORY
 
 # Programs that only other programs start, with words of their own
-INNER = {"artifact.quantization", "conformance.sandbox", "runtime.reaper", "tune.worker"}
+INNER = {
+    "artifact.quantization",
+    "conformance.sandbox",
+    "local_sagemaker.trial",
+    "runtime.reaper",
+    "tune.worker",
+}
 
 
 def programs() -> list[str]:

@@ -42,6 +42,7 @@ def test_random_weights_get_no_linear_head_and_it_is_said(tmp_path, capsys):
     assert "a linear head" not in printed
 
 
+@pytest.mark.verify
 def test_all_ingredients_together_go_on_with_the_same_bits(tmp_path, capsys):
     channels = {"train": 6, "validation": 3, "test": 2}
     whole = make_job(tmp_path / "whole", channels, **INGREDIENTS)

@@ -139,6 +139,7 @@ def _wait_for_a_visitor(store: TCPStore) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.verify
 @pytest.mark.training
 def test_a_worker_that_fails_before_it_meets_the_others_gives_them_its_reason(tmp_path):
     jobs = [make_job(tmp_path / host, {"train": 3}) for host in HOSTS]
