@@ -30,6 +30,8 @@ from tests.support.sagemakers import (
 )
 from tests.support.shell_engine import ShellEngine, ran
 
+pytestmark = pytest.mark.slow
+
 LIST = {"X-Amz-Target": "SageMaker.ListTrainingJobs", "Content-Type": "application/x-amz-json-1.1"}
 ROUTES = (
     *("/", "/endpoints/any/invocations", "/nothing"),

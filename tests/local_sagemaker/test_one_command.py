@@ -23,6 +23,8 @@ from runtime.errors import RunError
 from runtime.ports import free_port
 from tests.support.jobs import REPOSITORY
 
+pytestmark = pytest.mark.slow
+
 SLIPWAY = REPOSITORY / "bin" / "slipway"
 # In one shell, in an empty folder, behind a proxy that reaches nothing
 STORY = """

@@ -17,6 +17,8 @@ from local_sagemaker.store import Store, page
 from tests.support.jobs import draw_channel
 from tests.support.sagemakers import ended, local_sagemaker, moto, post, training_request, until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def moto_url():

@@ -15,6 +15,8 @@ from tests.support.jobs import REPOSITORY
 from tests.support.photo_folders import picture
 from tests.support.sagemakers import BUCKET, ROLE, TRAIN_IMAGE, Client, until
 
+pytestmark = pytest.mark.slow
+
 PREPARE = ["/opt/venv/bin/python", "-m", "prepare"]
 ROOT = "/opt/ml/processing"
 ENDED = ("Completed", "Failed", "Stopped")
@@ -76,7 +78,6 @@ def keys(s3: Client, prefix: str) -> list[str]:
     return sorted(entry["Key"].removeprefix(prefix) for entry in found)
 
 
-@pytest.mark.slow
 def test_two_hosts_decode_and_one_joins(hosting, sagemaker):
     s3 = hosting.client("s3")
     for colour in ("red", "green"):
@@ -123,7 +124,6 @@ def test_two_hosts_decode_and_one_joins(hosting, sagemaker):
         sagemaker.describe_processing_job(ProcessingJobName="join")
 
 
-@pytest.mark.slow
 def test_a_job_that_fails_says_why(hosting, sagemaker):
     s3 = hosting.client("s3")
     s3.put_object(Bucket=BUCKET, Key="text/a.txt", Body=b"no photo")

@@ -12,6 +12,8 @@ from local_sagemaker.tuning_checks import check
 from local_sagemaker.tuning_run import KIND, results_file
 from tests.support.sagemakers import ROLE, TRAIN_IMAGE
 
+pytestmark = pytest.mark.slow
+
 
 def source(uri: str) -> dict:
     return {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": uri}}

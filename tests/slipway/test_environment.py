@@ -9,6 +9,8 @@ import pytest
 from tests.support.jobs import REPOSITORY
 from tests.support.stand_in_pythons import StandInMachine
 
+pytestmark = pytest.mark.slow
+
 ROOT = "" if os.getuid() == 0 else "sudo "
 
 

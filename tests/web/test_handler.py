@@ -17,6 +17,8 @@ from tests.support.servers import b64, photo
 from web.aws import handler
 from web.photos import MAX_BYTES
 
+pytestmark = pytest.mark.slow
+
 
 @EVENTS
 @pytest.mark.parametrize("colour", COLOURS)
