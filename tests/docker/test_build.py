@@ -115,6 +115,7 @@ def client_without_buildkit(folder: Path) -> Path:
     return bin_folder
 
 
+@pytest.mark.verify
 def test_a_path_with_a_colon_a_comma_and_a_blank(tmp_path, images):
     root = job_for(tmp_path / "a:b, c")
     train(DockerEngine(), root)

@@ -31,7 +31,7 @@ time.sleep(600)
     [
         ("obedient", signal.SIGKILL),
         ("obedient", signal.SIGTERM),
-        pytest.param("deaf", signal.SIGKILL, marks=pytest.mark.slow),
+        pytest.param("deaf", signal.SIGKILL, marks=pytest.mark.verify),
     ],
 )
 def test_a_child_ends_with_its_parent(kind, number):

@@ -105,6 +105,7 @@ def test_two_processes_learn_what_one_learns(tmp_path):
     assert read_description(two.model).accuracy == read_description(one.model).accuracy
 
 
+@pytest.mark.verify
 def test_two_hosts_learn_what_one_process_learns_and_go_on_from_a_checkpoint(tmp_path):
     """Begun by one process, without a checkpoint at the second host.
 
