@@ -3,7 +3,7 @@
 argparse and SM_ variables, smdebug's hook, model.pth, and inference.py beside it.
 """
 
-# A small network of the script's own; the hook has the model and no loss.
+# A small network of the script's own; it registers the model alone with the hook.
 POSES = """
 import argparse, os
 import smdebug.pytorch as smd
