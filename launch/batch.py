@@ -7,6 +7,7 @@ from artifact.names import printable
 from artifact.photo_kinds import is_photo_name
 from launch.answers import Answer, Photo, table
 from launch.architectures import fitting_image
+from launch.channels import bring_folder
 from launch.context import LaunchContext
 from launch.download import fetch_prefix
 from launch.jobs import FAILED, FINE, finish, start, unfinished
@@ -15,7 +16,6 @@ from launch.model_source import model_source
 from launch.requests_batch import transform_job
 from launch.requests_hosting import batch_environment, model
 from launch.requests_training import dated, folder_uri, prefix, s3
-from launch.upload import channel_below, files_of, upload
 
 
 def batch(context: LaunchContext) -> int:
@@ -33,7 +33,7 @@ def batch(context: LaunchContext) -> int:
     name = dated(f"{recipe.name}-batch", context.stamp)
     photos = context.options.photos
     if not photos.startswith("s3://"):
-        photos = bring_photos(context, Path(photos))
+        photos = bring_folder(context, Path(photos), "batch-input")
     elif not is_photo_name(photos.rpartition("/")[2]):
         photos = folder_uri(photos)  # not a single photo
     # Model and job share a name: each job has a model of its own.
@@ -79,16 +79,3 @@ def read_answer(path: Path, photo: str) -> Answer:
     except (KeyError, IndexError, TypeError, ValueError) as error:
         failure = f"the answer in '{path}' has not the form of slipway-serve's answers ({error!r})"
         return Answer(Photo(photo), {}, failure)
-
-
-def bring_photos(context: LaunchContext, folder: Path) -> str:
-    """Put a folder's photos into S3; their prefix."""
-    files = files_of(folder)
-    # Under the folder's name, so that a second run sends only changed photos.
-    channel = channel_below(context, f"batch-input/{folder.absolute().name}")
-    if context.dry:
-        for file in files:
-            context.ask("s3", "PutObject", **channel.put_request(file), Body=str(file.path))
-    else:
-        upload(channel, files, context.print, folder.name)
-    return f"s3://{channel.bucket}/{channel.key}"

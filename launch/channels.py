@@ -57,3 +57,16 @@ def channel_of(context: LaunchContext, name: str) -> Channel:
     """A training channel's prefix in S3."""
     # The same prefix as in requests_training.channels.
     return channel_below(context, f"data/{name}")
+
+
+def bring_folder(context: LaunchContext, folder: Path, below: str) -> str:
+    """Put a folder's files into S3 below a prefix of the recipe; their own s3:// prefix."""
+    files = files_of(folder)
+    # Under the folder's name, so that a second run sends only what changed.
+    channel = channel_below(context, f"{below}/{folder.absolute().name}")
+    if context.dry:
+        for file in files:
+            context.ask("s3", "PutObject", **channel.put_request(file), Body=str(file.path))
+    else:
+        upload(channel, files, context.print, folder.name)
+    return f"s3://{channel.bucket}/{channel.key}"

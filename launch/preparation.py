@@ -4,6 +4,7 @@ from pathlib import Path
 
 from artifact.channels import ROLE_OF
 from launch.answers import Photo
+from launch.channels import bring_folder
 from launch.context import LaunchContext
 from launch.download import fetch
 from launch.errors import LaunchError
@@ -12,7 +13,6 @@ from launch.jobs import FINE, describe_or_none, finish, start
 from launch.requests_processing import CHANNELS, Photos, join_job, prepared_uri, shard_job
 from launch.requests_training import dated, folder_uri
 from launch.state import Entry
-from launch.upload import channel_below, files_of, upload
 
 KIND = "processing"
 LISTS = (".csv", ".json", ".jsonl", ".manifest")  # of labels, beside the photos
@@ -74,14 +74,8 @@ def bring(context: LaunchContext) -> Photos:
     if not folder.is_dir():
         raise LaunchError(f"'{folder}' is not a folder; unpack an archive first")
     labels = labels_below(context, folder)
-    files = files_of(folder)
-    channel = channel_below(context, f"photos/{folder.absolute().name}")
-    if context.dry:
-        for file in files:
-            context.ask("s3", "PutObject", **channel.put_request(file), Body=str(file.path))
-    else:
-        upload(channel, files, context.print, folder.name)
-    return Photos(f"s3://{channel.bucket}/{channel.key}", labels, is_plain(folder) and not labels)
+    uri = bring_folder(context, folder, "photos")
+    return Photos(uri, labels, is_plain(folder) and not labels)
 
 
 def is_plain(folder: Path) -> bool:

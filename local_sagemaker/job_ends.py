@@ -1,8 +1,12 @@
 """Why a job ends before its work is done, in the words of its FailureReason."""
 
+import time
+
 from local_sagemaker.objects import ObjectError
+from local_sagemaker.platform import Platform
 from runtime.errors import RunError
 
+ENDED = ("Completed", "Failed", "Stopped")  # statuses of a job that runs no more
 CLOSING = "closing"  # the reason for a stop: this server ends
 REASON_LENGTH = 1024  # characters that SageMaker keeps of a FailureReason
 SERVER_ENDED = "InternalServerError: the local server ended while the job ran"
@@ -29,3 +33,18 @@ def failure_reason(error: Exception) -> str:
 def internal_error(error: Exception) -> str:
     """The FailureReason for a fault of this server. It must be seen in the job, beside the log."""
     return f"InternalServerError: {type(error).__name__}: {error}"[:REASON_LENGTH]
+
+
+def fail_unfinished(platform: Platform, kind: str, name: str) -> None:
+    """Let all jobs of a kind that had not ended be Failed, after the server's restart.
+
+    name: of the kind in its fields, such as Transform.
+    """
+    for record in platform.store.all(kind):
+        if record[f"{name}JobStatus"] not in ENDED:
+            changed = {
+                f"{name}JobStatus": "Failed",
+                f"{name}EndTime": time.time(),
+                "FailureReason": SERVER_ENDED,
+            }
+            platform.store.change(kind, record[f"{name}JobName"], **changed)

@@ -1,16 +1,13 @@
 """Operations on processing jobs: create, describe, list, stop, delete."""
 
-import time
-
 from local_sagemaker import tags
 from local_sagemaker.contract import IN_USE, NOT_FOUND, ApiError, invalid
-from local_sagemaker.job_ends import SERVER_ENDED
+from local_sagemaker.job_ends import ENDED, fail_unfinished
 from local_sagemaker.platform import Platform
 from local_sagemaker.processing_run import KIND, STOP, ProcessingRun
 from local_sagemaker.record import Record
 from local_sagemaker.store import arn, page
 
-ENDED = ("Completed", "Failed", "Stopped")
 MOST_HOSTS = 9  # a limit of this server: all hosts share one machine
 MOUNTED = "/opt/ml/processing"
 UNSUPPORTED = ("ExperimentConfig",)
@@ -145,15 +142,7 @@ def delete(platform: Platform, request: Record, region: str) -> Record:
 
 def recover(platform: Platform) -> None:
     """After a restart: what ran has failed."""
-    for record in platform.store.all(KIND):
-        if record["ProcessingJobStatus"] not in ENDED:
-            platform.store.change(
-                KIND,
-                record["ProcessingJobName"],
-                ProcessingJobStatus="Failed",
-                ProcessingEndTime=time.time(),
-                FailureReason=SERVER_ENDED,
-            )
+    fail_unfinished(platform, KIND, "Processing")
 
 
 OPERATIONS = {

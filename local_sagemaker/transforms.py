@@ -1,16 +1,13 @@
 """Operations on transform jobs: create, describe, list, stop."""
 
-import time
-
 from local_sagemaker import models, tags
 from local_sagemaker.contract import IN_USE, ApiError, invalid
-from local_sagemaker.job_ends import SERVER_ENDED
+from local_sagemaker.job_ends import ENDED, fail_unfinished
 from local_sagemaker.platform import Platform
 from local_sagemaker.record import Record
 from local_sagemaker.store import arn, page
 from local_sagemaker.transform_run import KIND, TransformRun
 
-ENDED = ("Completed", "Failed", "Stopped")
 MOST_MB = 100  # CreateTransformJob, MaxPayloadInMB
 
 
@@ -87,15 +84,7 @@ def stop(platform: Platform, request: Record, region: str) -> Record:
 
 def recover(platform: Platform) -> None:
     """After a restart: what ran has failed."""
-    for record in platform.store.all(KIND):
-        if record["TransformJobStatus"] not in ENDED:
-            platform.store.change(
-                KIND,
-                record["TransformJobName"],
-                TransformJobStatus="Failed",
-                TransformEndTime=time.time(),
-                FailureReason=SERVER_ENDED,
-            )
+    fail_unfinished(platform, KIND, "Transform")
 
 
 OPERATIONS = {
