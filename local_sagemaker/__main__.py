@@ -26,9 +26,10 @@ endpoints alone scale, by the backlog; CloudWatch's alarms are not evaluated. Th
 hold no answer, and their MaxConcurrentInvocationsPerInstance counts the instances of the
 configuration. An update shifts all traffic at once, with rollback. When the server ends, trainings,
 transform and processing jobs have Failed; tuning jobs go on and endpoints come up again at its next
-start. Processing takes S3Input and S3Output in File mode. AutoML, Pipelines, Studio, the model
-registry and all other operations are answered with UnknownOperationException. A GPU is shared by
-all that runs. Times are those of this machine, not of SageMaker's.
+start. Processing takes S3Input and S3Output in File mode. Model packages are not validated, and
+those of algorithms, the Marketplace and managed storage are refused. AutoML, Pipelines, Studio and
+all other operations are answered with UnknownOperationException. A GPU is shared by all that runs.
+Times are those of this machine, not of SageMaker's.
 """
 
 import argparse

@@ -1,16 +1,15 @@
 """Operations on models and endpoint configurations: create, describe, list, delete."""
 
-from local_sagemaker import objects, tags
+from local_sagemaker import model_packages, tags
 from local_sagemaker.contract import invalid
+from local_sagemaker.model_data import check_container
 from local_sagemaker.platform import Platform
 from local_sagemaker.record import Record
 from local_sagemaker.store import arn, page
-from runtime.engine_facts import PROCESS
-from runtime.errors import RunError
 
 MODEL = "model"
 CONFIG = "endpoint-config"
-PROGRAM = "SAGEMAKER_PROGRAM"  # by which a serving image of AWS's runs an artifact's code
+PACKAGED = "PackagedContainer"
 UNSUPPORTED = ("ExplainerConfig", "ShadowProductionVariants")
 
 
@@ -25,21 +24,15 @@ def create_model(platform: Platform, request: Record, region: str) -> Record:
         )
     container = containers[0]
     name = request["ModelName"]
+    packaged = container.get(model_packages.NAME)
+    if packaged:
+        container = model_packages.container(platform, container, region)
     if not container.get("Image"):
-        raise invalid(
-            "You must specify Image for the container; local SageMaker has no model packages",
-        )
-    try:
-        platform.container_engine.find_image(container["Image"], "serve")
-    except RunError as error:
-        raise invalid(f"Requested image {container['Image']} not found: {error}") from error
-    if platform.container_engine.name == PROCESS and PROGRAM in container.get("Environment", {}):
-        raise invalid(
-            f"local SageMaker: code of your own ({PROGRAM}) runs in a serving image, and this "
-            "server runs no images; start it with --engine docker or podman"
-        )
-    _check_data(container)
+        raise invalid("You must specify Image or ModelPackageName for the container")
+    check_container(platform, container)
     record = {**request, "ModelArn": arn(region, "model", name), "Region": region}
+    if packaged:
+        record[PACKAGED] = container  # as it was: a package may change, or go
     tags.add_tagged(
         platform,
         MODEL,
@@ -52,31 +45,11 @@ def create_model(platform: Platform, request: Record, region: str) -> Record:
 
 
 def container_of(model: Record) -> Record:
-    """A model's one container."""
-    container: Record = model.get("PrimaryContainer") or model["Containers"][0]
+    """A model's one container; of one made from a package, with what it took of that."""
+    container: Record = (
+        model.get(PACKAGED) or model.get("PrimaryContainer") or model["Containers"][0]
+    )
     return container
-
-
-def _check_data(container: Record) -> None:
-    """ApiError when the model's data is not there."""
-    # ModelDataUrl is one archive; ModelDataSource may be a prefix of single files, too.
-    source = container.get("ModelDataSource", {}).get("S3DataSource", {})
-    uri = container.get("ModelDataUrl") or source.get("S3Uri")
-    if not uri:
-        return  # the model is within the image
-    if container.get("Mode") == "MultiModel":
-        if not uri.endswith("/"):
-            raise invalid(
-                "ModelDataUrl of a multi-model container must be a prefix that ends with '/'; "
-                f"found '{uri}'",
-            )
-        return
-    try:
-        there = objects.listed(uri)
-    except objects.ObjectError as error:
-        raise invalid(f"Could not access model data at {uri}: {error}") from error
-    if not there:
-        raise invalid(f"Could not find model data at {uri}.")
 
 
 def create_config(platform: Platform, request: Record, region: str) -> Record:

@@ -20,6 +20,7 @@ from local_sagemaker import (
     contract,
     endpoints,
     invocations,
+    model_packages,
     models,
     processing,
     quotas,
@@ -41,6 +42,7 @@ UNKNOWN_OPERATION = "UnknownOperationException"  # the code that AWS's JSON prot
 OPERATIONS = (
     training.OPERATIONS
     | models.OPERATIONS
+    | model_packages.OPERATIONS
     | endpoints.OPERATIONS
     | transforms.OPERATIONS
     | processing.OPERATIONS
