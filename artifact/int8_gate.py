@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from artifact.intervals import Z_95
+from artifact.page_text import percent
 
 ROUNDING = 1e-9
 
@@ -62,8 +63,8 @@ class Comparison:
         """Why int8 is not kept, in one sentence; None where it is."""
         if self.agreement < gate.agreement - ROUNDING:
             return (
-                f"it answers {self.agreement:.2%} of {self.photos} photos as f32 does; "
-                f"{gate.agreement:.0%} are wanted"
+                f"it answers {percent(self.agreement, 2)} of {self.photos} photos as f32 does; "
+                f"{percent(gate.agreement, 0)} are wanted"
             )
         if self.loss > gate.loss + ROUNDING and self.low > 0:
             return (

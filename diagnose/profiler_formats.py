@@ -18,11 +18,6 @@ def date(seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
 
 
-def percent(share: float) -> str:
-    """A share of 0 to 1."""
-    return f"{100 * share:.1f} %"
-
-
 def duration(seconds: float) -> str:
     """A duration in the unit that suits it."""
     if seconds >= 3600:

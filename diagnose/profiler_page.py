@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 import artifact.page
+from artifact.page_text import percent
 from diagnose.profiler_data import STEP, Profile
-from diagnose.profiler_formats import amount, count, date, duration, percent
+from diagnose.profiler_formats import amount, count, date, duration
 from diagnose.profiler_framework import DEVICES
 from diagnose.profiler_page_steps import step_sections
 from diagnose.profiler_page_usage import MOST_NODES, gpu_boxes, node_charts
@@ -82,7 +83,7 @@ def _facts(profile: Profile) -> dict[str, str]:
         facts["Median step"] = duration(float(np.median(durations)))
     waiting = data_wait_share(profile)
     if waiting is not None:
-        facts["Waiting for data"] = f"{100 * waiting:.1f} % of the steps"
+        facts["Waiting for data"] = f"{percent(waiting)} of the steps"
     return facts
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from artifact.names import printable
+from artifact.page_text import percent
 from prepare.convert import Photo
 from prepare.converted import Converted
 from prepare.scan import SPLITS, PrepareError, Source
@@ -43,7 +44,7 @@ def warnings(converted: Converted, splits: Mapping[Source, str]) -> list[str]:
     files = len(splits) + unreadable
     if unreadable > files * LEFT_OUT_SHARE:
         found.append(
-            f"{unreadable} of {files} photos ({unreadable / files:.0%}) were left out; "
+            f"{unreadable} of {files} photos ({percent(unreadable / files, 0)}) were left out; "
             "look at the reasons before you train"
         )
     counted = Counter(label for source in splits for label in (source.label, *source.also))

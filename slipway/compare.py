@@ -19,6 +19,7 @@ import numpy as np
 from artifact.jpeg_writing import encode_jpeg
 from artifact.names import printable
 from artifact.page import write_page
+from artifact.page_text import percent, percent_tick
 from artifact.photo_kinds import PhotoError
 from artifact.plot import dots, line_path, linear_axis, value_axis
 from artifact.preprocessing import decode
@@ -93,9 +94,7 @@ def write_comparison(
         names=[training.name for training in trainings],
         plot=PLOT,
         charts=[chart(trainings, name, column) for name, column in CURVES.items()],
-        rows={
-            name: [_shown(one.metrics.get(key)) for one in trainings] for name, key in TABLE.items()
-        },
+        rows={name: [_measured(key, one) for one in trainings] for name, key in TABLE.items()},
         changed={
             name: [_shown(value) for value in values] for name, values in changed(trainings).items()
         },
@@ -127,7 +126,8 @@ def chart(trainings: Sequence[Training], name: str, column: str) -> dict[str, ob
                 "dots": dots(places, heights, MOST_DOTS),
             }
         )
-    return {"name": name, "x_ticks": x.marks(), "y_ticks": y.marks(), "lines": lines}
+    y_ticks = y.marks(percent_tick) if column.endswith("accuracy") else y.marks()
+    return {"name": name, "x_ticks": x.marks(), "y_ticks": y_ticks, "lines": lines}
 
 
 def _pair(first: Training, second: Training, pair: Paired | None) -> dict[str, object]:
@@ -170,6 +170,13 @@ def picture(path: Path) -> str | None:
         return None
     image.thumbnail((SIDE, SIDE))
     return "data:image/jpeg;base64," + base64.b64encode(encode_jpeg(image)).decode()
+
+
+def _measured(key: str, training: Training) -> str:
+    value = training.metrics.get(key)
+    if key.endswith("accuracy") and isinstance(value, float):
+        return percent(value)
+    return _shown(value)
 
 
 def _shown(value: object) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import artifact.page
+from artifact.page_text import percent
 from tune.importances import importances
 from tune.parallel import parallel
 from tune.plots import COLOURS, curves, history
@@ -37,7 +38,7 @@ def write_page(path: Path, jobs: Sequence[TuningJob]) -> None:
     artifact.page.write_page(
         path,
         TEMPLATE,
-        {"percent": _percent, "short": short},
+        {"percent": percent, "short": short},
         SCRIPT.read_text(encoding="utf-8"),
         title=f"Tuning job {ranking.last.name}",
         ranking=ranking,
@@ -181,7 +182,3 @@ def duration(seconds: float) -> str:
     if seconds >= MINUTE_S:
         return f"{int(seconds // MINUTE_S)} min {int(seconds % MINUTE_S):02d} s"
     return f"{seconds:.3g} s"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"

@@ -81,7 +81,7 @@ def test_photos_are_taken_from_all_over_the_list(tmp_path, calibrated, count, ch
         (
             [1] * 1000,
             [2] * 11 + [1] * 989,
-            "it answers 98.90% of 1000 photos as f32 does; 99% are wanted",
+            "it answers 98.90 % of 1000 photos as f32 does; 99 % are wanted",
         ),
         # 3 of 1,000 photos may be lost by luck, 6 not.
         ([0] * 1000, [1] * 3 + [0] * 997, None),

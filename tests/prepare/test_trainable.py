@@ -88,13 +88,14 @@ def test_warnings(tmp_path, capsys):
     code, said = prepared(source, capsys, "--split", "0.8,0,0.2")
     assert code == 0
     assert said.splitlines() == [
-        "prepare: warning: 1 of 11 photos (9%) were left out; look at the reasons before you train",
+        "prepare: warning: 1 of 11 photos (9 %) were left out; look at the reasons "
+        "before you train",
         "prepare: warning: 1 class ('b') with one photo: it is learnt badly and measured nowhere; "
         "add photos",
         "prepare: warning: there are no validation photos; train takes its share of them off train",
     ]
     page = (tmp_path / "out/report.html").read_text()
-    assert "1 of 11 photos (9%) were left out" in page
+    assert "1 of 11 photos (9 %) were left out" in page
 
 
 @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="a file that fails to be read")

@@ -1,11 +1,14 @@
 """Figures of answers: intervals, mistakes, the drawn matrix, and the report's numbers and words."""
 
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 
 from artifact.intervals import wilson_interval
+from artifact.page_text import finite, number, percent
+from recipes.hyperparameters import Hyperparameters
 from train.result.confusion import (
     confusion,
     drawing,
@@ -14,7 +17,7 @@ from train.result.confusion import (
     per_class,
     strengths,
 )
-from train.result.report_text import finite, number, percent, setting
+from train.result.report_settings import setting, settings_in_order
 
 
 @pytest.mark.parametrize(
@@ -149,3 +152,16 @@ def test_a_value_that_is_missing_is_no_number():
 )
 def test_settings_are_shown_as_users_write_them(value, text):
     assert setting(value) == text
+
+
+def test_hyperparameters_begin_with_what_a_reader_looks_for():
+    values = dataclasses.asdict(Hyperparameters(model="resnet18", mixup=0.2))
+    found = settings_in_order(values)
+    shown = [row["name"] for row in found["shown"]]
+    assert shown[:3] == ["model", "weights", "trainable"]
+    assert shown[-1] == "mixup"
+    assert [row["differs"] for row in found["shown"]].count(True) == 2
+    assert {"name": "preset", "value": "none", "default": "none", "differs": False} in found[
+        "defaults"
+    ]
+    assert len(shown) + len(found["defaults"]) == len(values)

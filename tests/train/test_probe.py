@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 
+from artifact.page_text import percent
 from tests.support.jobs import make_job, run_main
 from train.job import Job
 from train.result.output_files import LINEAR_HEAD_FILE
@@ -51,7 +52,7 @@ def test_all_ingredients_together_go_on_with_the_same_bits(tmp_path, capsys):
     document = linear_head(whole)
     assert set(document["accuracy"]) == {"validation", "test"}
     reached = document["accuracy"]["test"]
-    assert f"a linear head on the same backbone: {reached:.3f} of the test photos" in printed
+    assert f"a linear head on the same backbone: {percent(reached)} of the test photos" in printed
     page = (whole.output_data / "report.html").read_text()
     assert "A linear head on the same backbone" in page
     killed = make_job(tmp_path / "killed", channels, **{**INGREDIENTS, "epochs": "1"})

@@ -87,10 +87,12 @@ def test_the_report_has_one_label_for_each_photo():
 
 def test_predictions_are_a_table():
     paths = ["x.jpg", "y.jpg"]
-    found = answers([[0.7, 0.2, 0.1], [0.25, 0.5, 0.25]], [[1, 0, 1], [0, 1, 0]], paths=paths)
+    found = answers([[0.7, 0.1, 0.2], [0.2, 0.5, 0.3]], [[1, 0, 1], [0, 1, 0]], paths=paths)
     description = Description(CLASSES, Preprocessing(), "resnet18")
     assert people_csv.table(_predictions(found, description)) == (
-        "photo,label,predicted,probability\nx.jpg,a;c,a,0.700000\ny.jpg,b,b,0.500000\n"
+        "photo,label,predicted,probability,"
+        "predicted_2,probability_2,predicted_3,probability_3\n"
+        "x.jpg,a;c,a,0.700000,c,0.200000,b,0.100000\ny.jpg,b,b,0.500000,c,0.300000,a,0.200000\n"
     )
     # A cell with a comma is quoted.
     assert people_csv.table([["a"], ["1,2"], [None]]) == 'a\n"1,2"\n""\n'
@@ -103,7 +105,10 @@ def test_predictions_hold_no_formulas_and_their_true_names_lie_beside(tmp_path):
     job.output_data.mkdir(parents=True)
     _write_predictions(job, _predictions(found, description))
     lines = (job.output_data / "predictions.csv").read_text().splitlines()
-    assert lines[1:] == ["'=1+1.jpg,'@a,'@a,0.700000", "b.jpg,b,b,0.800000"]
+    assert lines[1:] == [
+        "'=1+1.jpg,'@a,'@a,0.700000,b,0.300000",
+        "b.jpg,b,b,0.800000,'@a,0.200000",
+    ]
     names = json.loads((job.output_data / "predictions.names.json").read_text())
     assert names == {"'=1+1.jpg": "=1+1.jpg", "'@a": "@a"}
 
@@ -121,7 +126,7 @@ def description(**changes) -> Description:
 def test_the_reports_facts():
     found = facts(description(accuracy={"test": 0.8764}), State(5, [], 3), 12.6)
     assert found == {
-        "Test accuracy": "87.6%",
+        "Test accuracy": "87.6 %",
         "Photos": "30 train, 10 validation, 5 test in 3 classes",
         "Epochs": "5, best 3",
         "First weights": "random weights",
@@ -150,10 +155,12 @@ def test_the_reports_notes():
     ]
     kept = notes(description(quantization=INT8), [])
     assert kept[1] == (
-        "The int8 model, calibrated on 300 photos, was kept: it answers 99.3% of 1000 validation "
-        "and training photos as f32 does. Its accuracy on them is 90.1%, that of f32 90.2%; the "
+        "The int8 model, calibrated on 300 photos, was kept: it answers 99.3 % of 1000 validation "
+        "and training photos as f32 does. Its accuracy on them is 90.1 %, that of f32 90.2 %; the "
         "difference is -0.11 to 0.29 percentage points. Both were measured on EPYC with VNNI."
     )
+    same = notes(description(quantization=INT8 | {"loss_interval": [0.0, -0.0]}), [])
+    assert "accuracy on them is 90.1 %, and so is that of f32. Both" in same[1]
     refused = description(quantization={"kept": False, "reason": "it is slower"})
     assert notes(refused, [])[1] == "No int8 model was kept: it is slower."
 
@@ -163,15 +170,18 @@ def test_the_reports_note_on_probabilities():
     found = notes(description(temperature=1.234, calibration=figures), [])
     sentence = (
         "A temperature of 1.23, fitted on 10 validation photos, changed the expected calibration "
-        "error there from 12.3% to 5.1%: the mean gap between a probability and the share of "
+        "error there from 12.3 % to 5.1 %: the mean gap between a probability and the share of "
         "answers that are right."
     )
     assert found[1] == sentence
+    unchanged = figures | {"ece_after": 0.1229}
+    found = notes(description(temperature=1.02, calibration=unchanged), [])
+    assert "leaves the expected calibration error there at 12.3 %:" in found[1]
     # A certain mistake: the gap is as large as it can be.
     validation = answers([[1.0, 0, 0]], [[0, 1, 0]], channel="validation")
     test = answers([[1.0, 0, 0]], [[0, 1, 0]])
     found = notes(description(temperature=1.234, calibration=figures), [validation, test])
-    assert found[1] == f"{sentence} On the test photos it is 100.0%."
+    assert found[1] == f"{sentence} On the test photos it is 100.0 %."
 
 
 def test_the_metrics_of_a_training():

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from tests.support.searches import alone, chain, trial
-from tune.page import _facts, _jobs, _percent, _rows, best_hyperparameters, duration
+from tune.page import _facts, _jobs, _rows, best_hyperparameters, duration
 from tune.ranking import Ranking
 
 
@@ -28,10 +28,6 @@ from tune.ranking import Ranking
 )
 def test_a_duration_has_its_two_largest_units(seconds, words):
     assert duration(seconds) == words
-
-
-def test_a_share_has_one_decimal():
-    assert _percent(0.1234) == "12.3 %"
 
 
 def test_facts_of_a_chain():

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from artifact.page_text import finite, number, percent, percent_tick
 from artifact.plot import Axis, dots, line_path, linear_axis, value_axis
-from train.result.report_text import finite, number, percent
 
 # SVG units
 PLOT = {"width": 460, "height": 262, "left": 58, "right": 448, "top": 26, "bottom": 226}
@@ -33,7 +33,7 @@ def charts(
         accuracy = np.array([finite(row.get(f"{prefix}_accuracy")) for row in history])
         error[line] = 1 - accuracy
     return [
-        _chart("Error", epochs, error, best_epoch, percent, _percent_tick),
+        _chart("Error", epochs, error, best_epoch, percent, percent_tick),
         _chart("Loss", epochs, loss, best_epoch, number, _tick),
     ]
 
@@ -99,10 +99,6 @@ def _epoch_axis(epochs: NDArray[np.int64]) -> Axis:
     start = PLOT["left"] + PLOT_MARGIN
     end = PLOT["right"] - PLOT_MARGIN
     return linear_axis(low, high, start, end, 6, exact=True, whole=True).from_low()
-
-
-def _percent_tick(share: float) -> str:
-    return f"{100 * share:.6g} %"
 
 
 def _tick(value: float) -> str:

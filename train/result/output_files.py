@@ -23,6 +23,7 @@ METRICS_FILE = "metrics.json"
 LINEAR_HEAD_FILE = "linear_head.json"
 PREDICTIONS_FILE = "predictions.csv"
 REPORT_FILE = "report.html"
+MOST_PREDICTED = 5  # classes of a photo in predictions.csv
 
 log = logging.getLogger(__name__)
 
@@ -123,14 +124,27 @@ def _metrics(
 
 
 def _predictions(answers: Answers, description: Description) -> list[list[object]]:
-    """photo, label, predicted, probability; several labels of a photo are joined by semicolons."""
-    rows: list[list[object]] = [["photo", "label", "predicted", "probability"]]
-    entries = zip(answers.paths, answers.wanted, answers.probabilities, strict=True)
-    for path, wanted, probabilities in entries:
-        predicted = int(probabilities.argmax())
-        labels = [description.classes[int(index)] for index in wanted.nonzero()[:, 0]]
-        probability = f"{probabilities[predicted]:.6f}"
-        rows.append([str(path), ";".join(labels), description.classes[predicted], probability])
+    """photo, label, predicted, probability, and the same two of the next most probable classes.
+
+    There are MOST_PREDICTED of them, or as many as there are classes. Several labels of a photo are
+    joined by semicolons.
+    """
+    classes = description.classes
+    count = min(MOST_PREDICTED, len(classes))
+    head = ["photo", "label", "predicted", "probability"]
+    for place in range(2, count + 1):
+        head += [f"predicted_{place}", f"probability_{place}"]
+    rows: list[list[object]] = [list(head)]
+    # stable: among equals the first class is the answer, as of argmax
+    best = answers.probabilities.sort(dim=1, descending=True, stable=True)
+    values = best.values[:, :count]
+    entries = zip(answers.paths, answers.wanted, values, best.indices[:, :count], strict=True)
+    for path, wanted, probabilities, predicted in entries:
+        labels = [classes[int(index)] for index in wanted.nonzero()[:, 0]]
+        row: list[object] = [str(path), ";".join(labels)]
+        for index, probability in zip(predicted.tolist(), probabilities.tolist(), strict=True):
+            row += [classes[index], f"{probability:.6f}"]
+        rows.append(row)
     return rows
 
 

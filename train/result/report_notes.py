@@ -1,8 +1,10 @@
 """The training report's sentences on the artifact: facts, precision, int8, calibration."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from artifact.model import Description
+from artifact.page_text import percent
 from train.learning.state import State
 from train.result.measure import Answers
 
@@ -14,7 +16,7 @@ def facts(description: Description, state: State, seconds: float) -> dict[str, s
     if "untrained" in description.provenance:
         found["Not trained"] = description.provenance["untrained"]
     for channel, value in description.accuracy.items():
-        found[f"{channel.capitalize()} accuracy"] = f"{value:.1%}"
+        found[f"{channel.capitalize()} accuracy"] = percent(value)
     photos = f"{data['train']} train, {data['validation']} validation, {data['test']} test"
     return found | {
         "Photos": f"{photos} in {len(description.classes)} classes",
@@ -25,12 +27,12 @@ def facts(description: Description, state: State, seconds: float) -> dict[str, s
 
 
 def linear_head_sentence(state: State) -> str:
-    """`a linear head on the same backbone: 0.953 of the test photos`; "" where none was solved."""
+    """`a linear head on the same backbone: 95.3 % of the test photos`; "" where none was solved."""
     accuracy = state.linear_head.get("accuracy", {})
     for channel in ("test", "validation"):
         if accuracy.get(channel) is not None:
-            found = accuracy[channel]
-            return f"a linear head on the same backbone: {found:.3f} of the {channel} photos"
+            reached = percent(accuracy[channel])
+            return f"a linear head on the same backbone: {reached} of the {channel} photos"
     return ""
 
 
@@ -61,25 +63,38 @@ def _quantization(description: Description) -> str:
     figures = description.quantization
     if not figures["kept"]:
         return f"No int8 model was kept: {figures['reason']}."
-    low, high = figures["loss_interval"]
     return (
-        f"The int8 model, calibrated on {figures['calibration_photos']} photos, was kept: "
-        f"it answers {figures['agreement']:.1%} of {figures['photos']} validation and training "
-        f"photos as f32 does. Its accuracy on them is {figures['int8_accuracy']:.1%}, "
-        f"that of f32 {figures['f32_accuracy']:.1%}; the difference is {100 * low:.2f} to "
-        f"{100 * high:.2f} percentage points. Both were measured on {figures['processor']}."
+        f"The int8 model, calibrated on {figures['calibration_photos']} photos, was kept: it "
+        f"answers {percent(figures['agreement'])} of {figures['photos']} validation and training "
+        f"photos as f32 does. {_int8_accuracy(figures)}. "
+        f"Both were measured on {figures['processor']}."
+    )
+
+
+def _int8_accuracy(figures: Mapping[str, Any]) -> str:
+    low, high = (f"{100 * bound:.2f}" for bound in figures["loss_interval"])
+    own = percent(figures["int8_accuracy"])
+    if float(low) == float(high) == 0:
+        return f"Its accuracy on them is {own}, and so is that of f32"
+    return (
+        f"Its accuracy on them is {own}, that of f32 {percent(figures['f32_accuracy'])}; "
+        f"the difference is {low} to {high} percentage points"
     )
 
 
 def _calibration(description: Description, measured: Sequence[Answers]) -> str:
     figures = description.calibration
+    before = percent(figures["ece_before"])
+    after = percent(figures["ece_after"])
+    effect = f"changed the expected calibration error there from {before} to {after}"
+    if before == after:
+        effect = f"leaves the expected calibration error there at {after}"
     sentence = (
         f"A temperature of {description.temperature:.2f}, fitted on {figures['photos']} "
-        "validation photos, changed the expected calibration error there "
-        f"from {figures['ece_before']:.1%} to {figures['ece_after']:.1%}: "
+        f"validation photos, {effect}: "
         "the mean gap between a probability and the share of answers that are right."
     )
     for answers in measured:
         if answers.channel == "test":
-            sentence += f" On the test photos it is {answers.calibration_error():.1%}."
+            sentence += f" On the test photos it is {percent(answers.calibration_error())}."
     return sentence

@@ -17,6 +17,7 @@ from PIL import Image
 
 import artifact.page
 from artifact.intervals import wilson_interval
+from artifact.page_text import number, percent
 from artifact.preprocessing import read_photo
 from train.result.confusion import (
     Matrix,
@@ -28,7 +29,7 @@ from train.result.confusion import (
     strengths,
 )
 from train.result.history_charts import PLOT, charts
-from train.result.report_text import number, percent, setting
+from train.result.report_settings import settings_in_order
 
 TEMPLATE = Path(__file__).with_name("training_report.html.j2")
 MOST_MISTAKES = 24  # pictures, about 10 kB each
@@ -69,7 +70,7 @@ def write_training_report(
     artifact.page.write_page(
         path,
         TEMPLATE,
-        {"percent": percent, "number": number, "setting": setting},
+        {"percent": percent, "number": number},
         title=title,
         facts=facts,
         notes=notes,
@@ -80,7 +81,7 @@ def write_training_report(
         channel=answers.channel if answers else None,
         classes=classes,
         answers=_answers(answers, classes) if answers and len(answers.paths) else None,
-        hyperparameters=hyperparameters,
+        settings=settings_in_order(hyperparameters),
     )
 
 
