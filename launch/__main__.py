@@ -23,6 +23,7 @@ from launch.jobs import debug, train
 from launch.monitoring import logs, status, stop
 from launch.multi_model import models
 from launch.options import parse_options
+from launch.packages import approve, packages, register
 from launch.preparation import prepare
 from launch.recipe import Recipe, check_hyperparameters, check_tuning, read_recipe
 from launch.removal import delete
@@ -46,6 +47,9 @@ COMMANDS: dict[str, Callable[[LaunchContext], int]] = {
     "follow": take_up,
     "stop": stop,
     "report": report,
+    "register": register,
+    "approve": approve,
+    "packages": packages,
     "deploy": deploy,
     "models": models,
     "api": api,

@@ -84,7 +84,13 @@ def measured(description: Path) -> dict[str, float]:
     """The accuracies of an artifact's description, by channel; none without the file."""
     if not description.is_file():
         return {}
-    found = read_json(description.read_text(encoding="utf-8")).get("accuracy")
+    return accuracies(description.read_text(encoding="utf-8"))
+
+
+def accuracies(description: str) -> dict[str, float]:
+    """The same of the text of a description; none in another program's."""
+    document = read_json(description)
+    found = document.get("accuracy") if isinstance(document, dict) else None
     if not isinstance(found, dict):
         return {}
     return {str(channel): float(share) for channel, share in found.items()}

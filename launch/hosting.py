@@ -8,6 +8,7 @@ from launch.jobs import FAILED, FINE, endpoint_or_none
 from launch.making import make
 from launch.model_source import model_source
 from launch.multi_model import add_model, model_prefix
+from launch.packages import package_source
 from launch.requests_hosting import endpoint, endpoint_config, model, serving_environment
 from launch.requests_training import dated
 from launch.requests_update import (
@@ -39,7 +40,7 @@ def deploy(context: LaunchContext) -> int:
         known = entry_of_change(context, live)
         context.print("deploy: an earlier command began this; waiting for it")
         return wait_and_scale(context, known.facts["config"])
-    data = model_source(context)
+    data = package_source(context) if context.options.package else model_source(context)
     added = ""
     if context.recipe.sagemaker.endpoint.kind == "multi-model":
         added = add_model(context, data)

@@ -19,6 +19,7 @@ NAMED = {
     "CreateModel": ("ModelName", "model"),
     "CreateEndpointConfig": ("EndpointConfigName", "endpoint-config"),
     "CreateEndpoint": ("EndpointName", "endpoint"),
+    "CreateModelPackageGroup": ("ModelPackageGroupName", "model-package-group"),
 }
 
 

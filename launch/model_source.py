@@ -4,6 +4,7 @@ import gzip
 import io
 import tarfile
 import tempfile
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from launch.answers import Photo
@@ -20,14 +21,32 @@ CODE = "code"  # in the artifact, and beside the recipe
 HOOKS = "hooks.py"
 
 
+@dataclass(frozen=True)
+class Source:
+    """A model's s3:// URI. Where a training has made it: that job's name and last metrics."""
+
+    uri: str
+    job: str = ""
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
 def model_source(context: LaunchContext) -> str:
-    """s3:// of the model.tar.gz: --model, brought to S3 if it is a file, or a training's model.
+    """s3:// of the model.tar.gz that `source_of` finds."""
+    return source_of(context).uri
+
+
+def source_of(context: LaunchContext) -> Source:
+    """The model of --model, brought to S3 if it is a file, or a training's model.
 
     With `endpoint: hooks: true` it gets the code/ folder beside the recipe.
     """
     source = _source(context)
-    if not context.recipe.sagemaker.endpoint.hooks:
-        return source
+    if context.recipe.sagemaker.endpoint.hooks:
+        return replace(source, uri=_with_hooks(context, source.uri))
+    return source
+
+
+def _with_hooks(context: LaunchContext, source: str) -> str:
     folder = code_folder(context.recipe)
     if not (folder / HOOKS).is_file():
         raise LaunchError(f"endpoint.hooks is true, and there is no '{folder / HOOKS}'; write it")
@@ -74,18 +93,18 @@ def add_code(archive: Path, folder: Path, target: Path) -> None:
             new.addfile(member, io.BytesIO(content))
 
 
-def _source(context: LaunchContext) -> str:
+def _source(context: LaunchContext) -> Source:
     given = context.options.model
     if given.startswith("s3://"):
-        return str(given)
+        return Source(str(given))
     if given:
-        return bring(context, Path(given))
+        return Source(bring(context, Path(given)))
     if context.options.best:
         job, _ = best_trial(context)
     else:
         job = chosen(context, "training").name
     if context.dry:
-        return model_data(context.recipe, context.location, job)
+        return Source(model_data(context.recipe, context.location, job), job)
     answer = describe_or_none(context, "training", job)
     if answer is None:
         raise LaunchError(
@@ -96,7 +115,9 @@ def _source(context: LaunchContext) -> str:
     # A stopped training has saved its best model so far.
     if status not in ("Completed", "Stopped"):
         raise LaunchError(f"the training {job} is {status}; it has no model to deploy")
-    return str(answer["ModelArtifacts"]["S3ModelArtifacts"])
+    found = answer.get("FinalMetricDataList", [])
+    metrics = {metric["MetricName"]: float(metric["Value"]) for metric in found}
+    return Source(str(answer["ModelArtifacts"]["S3ModelArtifacts"]), job, metrics)
 
 
 def bring(context: LaunchContext, path: Path) -> str:

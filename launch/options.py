@@ -42,6 +42,7 @@ def parse_options(
     add_shared(made)
     add_training(made)
     add_endpoint(made)
+    add_packages(made)
     add_rest(made)
     words = sys.argv[1:] if arguments is None else arguments
     options = parser.parse_args(with_recipe(words))
@@ -95,7 +96,7 @@ def add_shared(made: Parsers) -> None:
     """Options of several commands."""
     for name in ("train", "tune", "debug", "deploy", "api", "batch", "logs"):
         made[name].add_argument("--no-wait", action="store_true", help="start it, and do not wait")
-    for name in ("prepare", "train", "tune", "batch"):
+    for name in ("prepare", "train", "tune", "batch", "register"):
         made[name].add_argument(
             "--again", action="store_true", help="start another one, even where one runs or is done"
         )
@@ -105,7 +106,7 @@ def add_shared(made: Parsers) -> None:
             action="store_true",
             help="start it although it may cost more than sagemaker.budget_usd",
         )
-    for name in ("logs", "follow", "stop", "report", "deploy", "batch"):
+    for name in ("logs", "follow", "stop", "report", "deploy", "batch", "register"):
         made[name].add_argument("--job", default="", help="a job's name (default: the latest)")
     for name in ("train", "logs", "follow", "debug"):
         made[name].add_argument(
@@ -114,6 +115,7 @@ def add_shared(made: Parsers) -> None:
     best = {
         "train": "with the hyperparameters",
         "deploy": "the model",
+        "register": "the model",
         "batch": "with the model",
     }
     for name, use in best.items():
@@ -144,7 +146,7 @@ def add_training(made: Parsers) -> None:
 
 def add_endpoint(made: Parsers) -> None:
     """Options of models, endpoints and the API."""
-    for name in ("deploy", "batch"):
+    for name in ("deploy", "batch", "register"):
         made[name].add_argument(
             "--model",
             default="",
@@ -173,12 +175,28 @@ def add_endpoint(made: Parsers) -> None:
     )
 
 
+def add_packages(made: Parsers) -> None:
+    """Options of the model registry."""
+    made["register"].add_argument("--approve", action="store_true", help="approve it at once")
+    made["approve"].add_argument(
+        "--version", type=int, default=0, help="a version's number (default: the newest)"
+    )
+    made["approve"].add_argument("--reject", action="store_true", help="reject it")
+    made["approve"].add_argument("--why", default="", help="a description, kept with the version")
+    made["deploy"].add_argument(
+        "--package",
+        default="",
+        metavar="VERSION",
+        help="a registered version: its number or ARN, or latest for the newest approved one",
+    )
+
+
 def add_rest(made: Parsers) -> None:
     """Photos to classify; options of delete and cost."""
     made["invoke"].add_argument(
         "photos", nargs="+", help="files, folders, s3:// objects, s3:// prefixes that end in /"
     )
-    for name in ("check", "cost", "size", "status", "invoke", "models", "report"):
+    for name in ("check", "cost", "size", "status", "invoke", "models", "report", "packages"):
         made[name].add_argument(
             "--json", action="store_true", help="one JSON object per line in place of the table"
         )

@@ -5,6 +5,7 @@ from launch.context import LaunchContext
 from launch.errors import LaunchError, is_missing
 from launch.follow import DESCRIBE, ENDED, RULE_STATUSES, status_of
 from launch.jobs import FAILED, FINE, describe_or_none
+from launch.packages import forget_packages, package_removals
 from launch.requests_api import stack_name
 from launch.requests_training import Call, bucket, dated, prefix
 from launch.requests_update import alarm_name, scalable_target, scaling, sleeps, wake_alarm_name
@@ -20,12 +21,15 @@ def delete(context: LaunchContext) -> int:
     """Remove the API, the endpoint, its configurations, models, alarm and scaling.
 
     Also those that the notes here lack: AWS finds them by the recipe's tag and names.
-    With --data also the recipe's objects in S3. Ended jobs cost nothing and stay.
+    Ended jobs and registered versions cost nothing and stay.
+    With --data also the recipe's objects in S3, and the registered versions of models there.
     --data is refused while a job still runs whose output it would remove.
     """
     recall_and_say(context, "delete")
     calls = removals(context)
     with_data = context.options.data
+    if with_data:
+        calls += package_removals(context)
     print_plan(context, calls)
     if not calls and not with_data:
         context.print(f"delete: nothing of {context.recipe.name} is known here")
@@ -40,6 +44,7 @@ def delete(context: LaunchContext) -> int:
     if not context.dry:
         forget(context)
     if with_data:
+        forget_packages(context)
         delete_prefix(context)
     return FINE
 

@@ -40,12 +40,13 @@ def model(
     """CreateModel. data: s3:// of a model.tar.gz.
 
     For a multi-model endpoint, data is the s3:// prefix of its models, with a slash at its end.
+    Of a registered version it is the ARN, which stands for its image and its model.
     """
-    container = {
-        "Image": target.image(image),
-        "ModelDataUrl": data,
-        **present(Environment=environment),
-    }
+    if data.startswith("arn:"):
+        container: Request = {"ModelPackageName": data}
+    else:
+        container = {"Image": target.image(image), "ModelDataUrl": data}
+    container |= present(Environment=environment)
     if data.endswith("/"):
         container["Mode"] = "MultiModel"
     return {

@@ -29,6 +29,7 @@ KINDS = (
     "alarm",
     "scaling",
     "api",
+    "package",
 )
 
 

@@ -213,7 +213,10 @@ def judged(job: str) -> dict[str, str]:
 def host(steps: Steps, bucket: str) -> None:
     """The endpoint, its answers, another model on it, a transform job, and everything removed."""
     test = steps.out / "prepared" / "test"
-    steps.launch("deploy", see=(f"{NAME} is InService",))
+    steps.launch("register", see=("registered: arn:.*/1 is PendingManualApproval",))
+    steps.launch("approve", see=("approve: arn:.*/1 is Approved",))
+    steps.launch("packages", see=("1 +Approved +test_accuracy=",))
+    steps.launch("deploy", "--package", "latest", see=(f"{NAME} is InService",))
     before = boto3.client("sagemaker").describe_endpoint(EndpointName=NAME)
     check_accuracy(steps, test)
     wanted = ("best of e2e-2-", f"{NAME} is InService")
@@ -226,7 +229,7 @@ def host(steps: Steps, bucket: str) -> None:
     table = "photo +label +probability"
     steps.launch("batch", str(test), see=("Completed", table))
     steps.launch("status", see=(f"endpoint {NAME}: InService", "Completed"))
-    removed = (f"delete: Endpoint {NAME}", "objects removed")
+    removed = (f"delete: Endpoint {NAME}", "delete: ModelPackage arn", "objects removed")
     steps.launch("delete", "--yes", "--data", see=removed)
 
 

@@ -34,6 +34,7 @@ def _in_aws(client: Client, bucket: str) -> dict[str, list[str]]:
     endpoints = sagemaker.list_endpoints()["Endpoints"]
     configurations = sagemaker.list_endpoint_configs()["EndpointConfigs"]
     models = sagemaker.list_models()["Models"]
+    groups = sagemaker.list_model_package_groups()["ModelPackageGroupSummaryList"]
     alarms = client("cloudwatch").describe_alarms()["MetricAlarms"]
     scaling = client("application-autoscaling").describe_scalable_targets(
         ServiceNamespace="sagemaker"
@@ -43,6 +44,7 @@ def _in_aws(client: Client, bucket: str) -> dict[str, list[str]]:
         "endpoints": [entry["EndpointName"] for entry in endpoints],
         "configurations": [entry["EndpointConfigName"] for entry in configurations],
         "models": [entry["ModelName"] for entry in models],
+        "package groups": [entry["ModelPackageGroupName"] for entry in groups],
         "alarms": [entry["AlarmName"] for entry in alarms],
         "scaling": [entry["ResourceId"] for entry in scaling["ScalableTargets"]],
     }

@@ -29,6 +29,11 @@ URI = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/slipway-{}@sha256:" + "a" * 
 OPTIONS = {
     **DEFAULTS,
     "update": False,
+    "package": "",
+    "approve": False,
+    "version": 0,
+    "reject": False,
+    "why": "",
     "delete": False,
     "url": False,
     "own": False,

@@ -1,0 +1,264 @@
+"""The model registry: the commands register, approve and packages; what deploy takes of it."""
+
+import json
+import tarfile
+from dataclasses import replace
+
+from launch.architectures import fitting_image
+from launch.aws import Response
+from launch.bucket_owners import check_request
+from launch.context import LaunchContext
+from launch.download import accuracies
+from launch.errors import LaunchError, code_of, is_missing
+from launch.jobs import FINE
+from launch.making import make
+from launch.model_source import Source, source_of
+from launch.requests_packages import (
+    APPROVED,
+    METRICS_FILE,
+    PENDING,
+    REJECTED,
+    group,
+    group_name,
+    package,
+    quality,
+    version_arn,
+)
+from launch.requests_training import Call
+from launch.tagged import all_pages
+from launch.upload import File, channel_below, sha256_of
+
+DESCRIPTION = "model.json"  # in an artifact of ours
+LARGEST_DESCRIPTION = 2**22  # bytes; one of 10,000 classes has less
+CONFLICT = "ConflictException"
+LATEST = "latest"
+KIND = "package"  # of our notes
+
+
+def register(context: LaunchContext) -> int:
+    """Register a training's model as a new version of the recipe's group in the model registry.
+
+    The version has the training's metrics, and waits for `launch approve`. What was registered
+    before is not registered again.
+    """
+    recipe = context.recipe
+    source = with_accuracies(context, source_of(context))
+    earlier = registered(context, source.uri)
+    if earlier:
+        context.print(f"register: {source.uri} is registered as {earlier} (--again registers it)")
+        return FINE
+    make_group(context)
+    settings = recipe.sagemaker.endpoint
+    on = "" if settings.kind == "serverless" else settings.instance_type
+    image = fitting_image(context, settings.image, on)
+    approval = APPROVED if context.options.approve else PENDING
+    request = package(recipe, context.target, image, source, put_metrics(context, source), approval)
+    check_request(context, request)
+    # A repeated request gives the version that the first one made.
+    answer = context.ask(
+        "sagemaker", "CreateModelPackage", **request, ClientToken=f"slipway-{context.attempt}"
+    )
+    if context.dry:
+        return FINE
+    arn = str(answer["ModelPackageArn"])
+    context.note(KIND, arn, data=source.uri)
+    context.print(f"registered: {arn} is {approval}")
+    version = arn.rpartition("/")[2]
+    step = f"deploy {recipe.path} --package {version}"
+    if approval != APPROVED:
+        step = f"approve {recipe.path} --version {version}"
+    context.print(f"register: next: launch {step}")
+    return FINE
+
+
+def registered(context: LaunchContext, uri: str) -> str:
+    """The version that the notes have of a model; empty for none, and with --again."""
+    if context.dry or context.options.again:
+        return ""
+    for entry in context.state.all(KIND):
+        if entry.facts.get("data") == uri and version_or_none(context, entry.name) is not None:
+            return entry.name
+    return ""
+
+
+def make_group(context: LaunchContext) -> None:
+    """The recipe's group, where it is not there yet."""
+    try:
+        if not context.dry:
+            name = group_name(context.recipe)
+            context.ask("sagemaker", "DescribeModelPackageGroup", ModelPackageGroupName=name)
+            return
+    except Exception as error:
+        if not is_missing(error):
+            raise
+    make(context, "CreateModelPackageGroup", group(context.recipe))
+
+
+def with_accuracies(context: LaunchContext, source: Source) -> Source:
+    """The source; of a model.tar.gz on this machine with the accuracies that our artifact notes."""
+    given = context.options.model
+    if not given or given.startswith("s3://"):
+        return source
+    try:
+        text = description_in(given)
+    except tarfile.TarError as error:
+        raise LaunchError(f"'{given}' cannot be read as a tar archive: {error}") from error
+    shares = accuracies(text) if text else {}
+    return replace(source, metrics={f"{name}_accuracy": share for name, share in shares.items()})
+
+
+def description_in(archive: str) -> str:
+    """The text of an artifact's model.json; empty without one. tarfile.TarError, OSError."""
+    with tarfile.open(archive, "r:gz") as opened:
+        for member in opened:
+            if member.name.removeprefix("./") == DESCRIPTION and member.size < LARGEST_DESCRIPTION:
+                file = opened.extractfile(member)
+                return file.read().decode() if file else ""
+    return ""
+
+
+def put_metrics(context: LaunchContext, source: Source) -> str:
+    """The metrics as a file in S3: its URI; empty where none are known."""
+    if not source.metrics:
+        return ""
+    channel = channel_below(context, f"packages/{context.stamp}")
+    path = context.out / "launch" / context.recipe.slug / context.stamp / METRICS_FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(quality(source.metrics), indent=1) + "\n", encoding="utf-8")
+    channel.put(File(METRICS_FILE, path, path.stat().st_size, sha256_of(path)))
+    return f"s3://{channel.bucket}/{channel.key}{METRICS_FILE}"
+
+
+def approve(context: LaunchContext) -> int:
+    """Approve a registered version, so that it can be deployed. --reject rejects it."""
+    options = context.options
+    arn = version_arn(context.recipe, context.location, options.version or 1)
+    if not options.version and not context.dry:
+        arn = str(newest(context)["ModelPackageArn"])
+    status = REJECTED if options.reject else APPROVED
+    described = {"ApprovalDescription": options.why} if options.why else {}
+    context.ask(
+        "sagemaker",
+        "UpdateModelPackage",
+        ModelPackageArn=arn,
+        ModelApprovalStatus=status,
+        **described,
+    )
+    if context.dry:
+        return FINE
+    context.print(f"approve: {arn} is {status}")
+    if status == APPROVED:
+        version = arn.rpartition("/")[2]
+        context.print(f"approve: next: launch deploy {context.recipe.path} --package {version}")
+    return FINE
+
+
+def packages(context: LaunchContext) -> int:
+    """List the recipe's registered versions, the newest first, with approval and metrics."""
+    listed = versions(context)
+    if context.dry:
+        return FINE
+    for one in listed:
+        arn = one["ModelPackageArn"]
+        found = context.ask("sagemaker", "DescribeModelPackage", ModelPackageName=arn)
+        context.print(line_of(found, context.options.json))
+    if not listed and not context.options.json:
+        context.print(f"packages: none of {context.recipe.name}; `launch register` makes one")
+    return FINE
+
+
+def line_of(found: Response, as_json: bool) -> str:
+    """A version in one line."""
+    known = found.get("CustomerMetadataProperties", {})
+    if as_json:
+        fields = {
+            "version": found["ModelPackageVersion"],
+            "approval": found["ModelApprovalStatus"],
+            "arn": found["ModelPackageArn"],
+            "created": found["CreationTime"].isoformat(timespec="seconds"),
+        }
+        return json.dumps({**fields, **known})
+    metrics = [f"{name}={known[name]}" for name in sorted(known) if name.endswith("_accuracy")]
+    rest = "  ".join([*metrics, known.get("training_job", "")])
+    return f"{found['ModelPackageVersion']:>4}  {found['ModelApprovalStatus']:<21}  {rest}".rstrip()
+
+
+def versions(context: LaunchContext, **more: str) -> list[Response]:
+    """The group's versions, the newest first; none without the group. more: further filters."""
+    request = {"ModelPackageGroupName": group_name(context.recipe), "SortOrder": "Descending"}
+    try:
+        return all_pages(context, "ListModelPackages", "ModelPackageSummaryList", **request, **more)
+    except Exception as error:
+        if not is_missing(error):
+            raise
+        return []
+
+
+def newest(context: LaunchContext, **more: str) -> Response:
+    """The group's newest version that fits. LaunchError where there is none."""
+    found = versions(context, **more)
+    if not found:
+        which = "approved version" if more else "version"
+        raise LaunchError(
+            f"the model registry has no {which} of {context.recipe.name}; `launch packages` lists "
+            "them, `launch register` and `launch approve` make one"
+        )
+    return found[0]
+
+
+def version_or_none(context: LaunchContext, arn: str) -> Response | None:
+    """The answer of DescribeModelPackage; None for an unknown version."""
+    try:
+        return context.ask("sagemaker", "DescribeModelPackage", ModelPackageName=arn)
+    except Exception as error:
+        if is_missing(error):
+            return None
+        raise
+
+
+def package_source(context: LaunchContext) -> str:
+    """ARN of the version of --package. LaunchError for one that is not there or not approved."""
+    given = str(context.options.package)
+    if context.recipe.sagemaker.endpoint.kind == "multi-model":
+        raise LaunchError("a multi-model endpoint takes models of S3; leave out --package")
+    if given == LATEST and not context.dry:
+        return str(newest(context, ModelApprovalStatus=APPROVED)["ModelPackageArn"])
+    arn = given
+    if given == LATEST:
+        arn = version_arn(context.recipe, context.location, 1)
+    elif given.isascii() and given.isdigit():
+        arn = version_arn(context.recipe, context.location, int(given))
+    elif not given.startswith("arn:"):
+        raise LaunchError(f"--package takes a version's number or ARN, or latest; found '{given}'")
+    if context.dry:
+        return arn
+    found = version_or_none(context, arn)
+    if found is None:
+        raise LaunchError(f"the model registry has no {arn}; `launch packages` lists what it has")
+    if found.get("ModelApprovalStatus", APPROVED) != APPROVED:
+        raise LaunchError(f"{arn} is {found['ModelApprovalStatus']}; `launch approve` approves it")
+    return arn
+
+
+def package_removals(context: LaunchContext) -> list[Call]:
+    """Requests that remove the versions that were registered here."""
+    return [
+        Call("sagemaker", "DeleteModelPackage", {"ModelPackageName": entry.name})
+        for entry in context.state.all(KIND)
+    ]
+
+
+def forget_packages(context: LaunchContext) -> None:
+    """After their removal: take them out of the notes, and remove a group that is empty now."""
+    entries = context.state.all(KIND)
+    if context.dry or not entries:
+        return
+    name = group_name(context.recipe)
+    try:
+        context.ask("sagemaker", "DeleteModelPackageGroup", ModelPackageGroupName=name)
+    except Exception as error:
+        if code_of(error) != CONFLICT and not is_missing(error):
+            raise
+        context.print(f"delete: the group {name} stays: it has other versions, or is gone already")
+    for entry in entries:
+        context.state.remove(KIND, entry.name)
