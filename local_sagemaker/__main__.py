@@ -27,7 +27,8 @@ hold no answer, and their MaxConcurrentInvocationsPerInstance counts the instanc
 configuration. An update shifts all traffic at once, with rollback. When the server ends, trainings,
 transform and processing jobs have Failed; tuning jobs go on and endpoints come up again at its next
 start. Processing takes S3Input and S3Output in File mode. Model packages are not validated, and
-those of algorithms, the Marketplace and managed storage are refused. AutoML, Pipelines, Studio and
+those of algorithms, the Marketplace and managed storage are refused. Search finds trainings, tuning
+jobs, endpoints, model packages and their groups. AutoML, Pipelines, Studio and
 all other operations are answered with UnknownOperationException. A GPU is shared by all that runs.
 Times are those of this machine, not of SageMaker's.
 """

@@ -24,6 +24,7 @@ from local_sagemaker import (
     models,
     processing,
     quotas,
+    search,
     tagged,
     tags,
     training,
@@ -48,6 +49,7 @@ OPERATIONS = (
     | processing.OPERATIONS
     | tunings.OPERATIONS
     | tags.OPERATIONS
+    | {"Search": search.search}
 )
 
 

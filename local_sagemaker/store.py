@@ -135,6 +135,11 @@ def page(
         key=lambda record: (record[by], record[name_field]),
         reverse=request.get("SortOrder", default_order) == "Descending",
     )
+    return cut(found, request)
+
+
+def cut(found: list[Record], request: Record) -> tuple[list[Record], str | None]:
+    """A request's page of what was found, and the next one's token."""
     start = _number(request.get("NextToken"))
     size = request.get("MaxResults", PAGE)
     end = start + size

@@ -44,6 +44,13 @@ def list_tags(platform: Platform, request: Record, region: str) -> Record:
         return {"Tags": record["Tags"]}
 
 
+def of(platform: Platform, arn: str) -> list[Record]:
+    """A resource's tags; none where it has none."""
+    record = platform.store.find(KIND, _key(arn))
+    tags: list[Record] = [] if record is None else record["Tags"]
+    return tags
+
+
 def delete(platform: Platform, request: Record, region: str) -> Record:
     with _held(platform, request["ResourceArn"]) as record:
         record["Tags"] = [tag for tag in record["Tags"] if tag["Key"] not in request["TagKeys"]]
