@@ -12,6 +12,7 @@ from typing import Any
 import jinja2
 
 from artifact.model import write_atomically
+from artifact.project_pages import About, links, slot, tables
 
 
 def write_page(
@@ -19,26 +20,32 @@ def write_page(
     template: Path,
     filters: dict[str, Callable[..., Any]] | None = None,
     script: str = "",
+    about: About | None = None,
     **values: object,
 ) -> None:
     """Fill the template and write the page, whole or not at all, and make the folders it needs.
 
-    As render_page has it. Raises OSError when writing fails.
+    As render_page has it, with links to the data in the page's folder. Raises OSError when writing
+    fails.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, render_page(template, filters, script, **values))
+    files = links(tables(path.parent))
+    write_atomically(path, render_page(template, filters, script, about, files, **values))
 
 
 def render_page(
     template: Path,
     filters: dict[str, Callable[..., Any]] | None = None,
     script: str = "",
+    about: About | None = None,
+    project_links: str = "",
     **values: object,
 ) -> bytes:
     """The page that a template makes of the values, in UTF-8.
 
-    Every value is escaped. script: the only JavaScript that the page's policy lets run.
+    Every value is escaped. script: the only JavaScript that the page's policy lets run. about: the
+    page's note on itself; project_links: HTML.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([template.parent, Path(__file__).parent]),
@@ -53,7 +60,10 @@ def render_page(
         digest = hashlib.sha256(script.encode()).digest()
         policy = f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
     page = environment.get_template(template.name).render(
-        script=script, script_policy=policy, **values
+        script=script,
+        script_policy=policy,
+        project=slot(about or About(), project_links),
+        **values,
     )
     # "replace": a file's name may hold bytes that are not text
     return page.encode("utf-8", "replace")

@@ -8,6 +8,7 @@ import sys
 
 from artifact.log_lines import log_to
 from artifact.names import escape_output
+from artifact.project_index import refresh_above
 from diagnose.diagnosis import NAMES, Diagnosis, any_name, diagnose_output
 from diagnose.findings import FINDINGS_FILE, DiagnoseError, Finding
 from diagnose.following import follow
@@ -41,6 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("diagnose: interrupted", file=sys.stderr)
         return INTERRUPTED
+    refresh_above(options.output / FINDINGS_FILE)
     _print_diagnosis(diagnosis, options)
     if diagnosis.fired():
         return FIRED

@@ -11,6 +11,7 @@ import numpy as np
 
 import artifact.page
 from artifact.page_text import percent
+from artifact.project_pages import About
 from diagnose.profiler_data import STEP, Profile
 from diagnose.profiler_formats import amount, count, date, duration
 from diagnose.profiler_framework import DEVICES
@@ -53,6 +54,7 @@ def write_page(
         path,
         TEMPLATE,
         {"percent": percent, "duration": duration, "amount": amount},
+        about=About("profile"),
         title=title or "Profile of a training",
         facts=_facts(profile),
         job=_job(profile),

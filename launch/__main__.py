@@ -59,6 +59,10 @@ COMMANDS: dict[str, Callable[[LaunchContext], int]] = {
 }
 
 
+# Commands after which the index of the results may say something else.
+LISTED = ("deploy", "api", "delete")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run a command: 0 when it succeeded, 1 with one sentence, 2 for a wrong option, 130 for ^C."""
     escape_output()
@@ -92,6 +96,10 @@ def run(options: argparse.Namespace) -> int:
         return run_size(options, recipe, line_printer(dry=False))
     context = open_context(recipe, options, options.out, line_printer(options.dry_run))
     code = COMMANDS[options.command](context)
+    if options.command in LISTED and not options.dry_run:
+        from artifact.project_index import refresh  # loads numpy, which most commands do without
+
+        refresh(context.out)
     # The only thing on standard output, so that a program can read it.
     if options.dry_run:
         print(context.show())

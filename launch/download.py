@@ -65,6 +65,7 @@ def training_report(context: LaunchContext, name: str, folder: Path) -> int:
     if watched or any((folder / "output" / own).is_dir() for own in OWN_FOLDERS):
         code = diagnose(context, folder / "output")
     pages = sorted(folder.rglob("*report.html"))
+    show_pages(context, pages)
     accuracy = measured(folder / "model/model.json")
     if context.options.json:
         words = {"kind": "training", "name": name, "folder": str(folder)}
@@ -201,6 +202,7 @@ def tuning_report(context: LaunchContext, name: str, folder: Path) -> int:
         context.print(table(jobs))
     try:
         write_page(page, jobs)
+        show_pages(context, [page])
         if not context.options.json:
             context.print(f"report: {page}")
     except ModuleNotFoundError as error:
@@ -209,6 +211,13 @@ def tuning_report(context: LaunchContext, name: str, folder: Path) -> int:
             f"report: {results}; its page needs {error.name}, which `make environment` installs"
         )
     return FINE
+
+
+def show_pages(context: LaunchContext, pages: list[Path]) -> None:
+    """List the pages in the results' index."""
+    from artifact.project_index import refresh  # loads numpy, which most commands do without
+
+    refresh(context.out, pages, context.recipe.name)
 
 
 def best_of(jobs: "tuple[TuningJob, ...]") -> dict[str, object]:

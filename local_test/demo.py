@@ -34,6 +34,7 @@ from slipway.steps import (
     prepare,
     print_table,
     run_module,
+    show_results,
     unfinished,
 )
 
@@ -90,6 +91,7 @@ def demo(engine: ContainerEngine, data: Path | None, out: Path, recipe: Recipe) 
         served: float = sum(correct) / len(correct)
         trained = measured_accuracy(results)["test"]
     seconds = time.monotonic() - started
+    show_results(Results(out), recipe.name)
     _show(Results(out), trained, served, seconds)
     if trained != served:
         print("demo: failed: the endpoint's accuracy differs from training's", file=sys.stderr)
@@ -108,7 +110,8 @@ def _show(results: Results, trained: float, served: float, seconds: float) -> No
             "accuracy through HTTP": f"{served:.4f}",
             "time": f"{seconds:.0f} s",
             "training report": results.training_report,
-            "photo report": results.prepared / "report.html",
+            "photo report": results.photo_report,
+            "all results": results.index,
             "model": results.archive,
         }
     )

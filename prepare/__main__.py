@@ -16,6 +16,7 @@ from artifact.json_text import read_json
 from artifact.machine import cpu_count
 from artifact.names import escape_output, printable
 from artifact.passed_by import PassedBy
+from artifact.project_index import refresh_above
 from prepare.build import REPORT_FILE, empty_splits, prepare
 from prepare.options import ALL, SHARD, STEPS, Options
 from prepare.scan import PrepareError
@@ -52,6 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail("a worker was killed, most likely for lack of memory; give fewer --workers")
     except OSError as error:
         return _fail(_disk_reason(error, options))
+    refresh_above(options.destination / REPORT_FILE)
     _print_summary(summary, options)
     return 0
 

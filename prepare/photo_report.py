@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from artifact.page import render_page
+from artifact.project_pages import About
 from prepare.convert import Photo
 from prepare.report_tiles import broken_tiles, looks, odd_tiles
 from prepare.scan import SPLITS, Source
@@ -48,6 +49,7 @@ def render_report(
     sizes = {name: sum(row.values()) for name, row in summary.by_class.items()}
     return render_page(
         Path(__file__).parent / "report.html.j2",
+        about=About("photos", {name: f"{count:,}" for name, count in summary.counts().items()}),
         title=f"Photos: {summary.photos} in {len(summary.classes)} classes",
         summary=summary,
         splits=SPLITS,

@@ -43,6 +43,7 @@ GROUPS: dict[str, dict[str, Command]] = {
         "web": _own("web", "the same with a page for people", "web"),
         "tune": _module("tune", "search for better hyperparameters, here"),
         "diagnose": _module("diagnose", "SageMaker Debugger's rules over a training"),
+        "index": _own("index", "out/index.html, the page over all results, anew", "listing"),
         "compare": _own("compare", "trainings beside each other, photo by photo", "compare"),
     },
     "On AWS": {

@@ -23,6 +23,8 @@ from artifact.page_text import percent, percent_tick
 from artifact.photo_kinds import PhotoError
 from artifact.plot import dots, line_path, linear_axis, value_axis
 from artifact.preprocessing import decode
+from artifact.project_index import refresh_above
+from artifact.project_pages import About
 from recipes.command_line import CommandLine
 from runtime.errors import RunError
 from slipway.project import OUT
@@ -54,6 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
         trainings = [read_training(path, name) for path, name in given]
         pairs = [paired(trainings[0], other) for other in trainings[1:]]
         write_comparison(options.page, trainings, pairs)
+        refresh_above(options.page)
     except (RunError, OSError, ValueError) as error:
         print(f"compare: failed: {printable(error)}", file=sys.stderr)
         return FAILED
@@ -90,6 +93,7 @@ def write_comparison(
     write_page(
         page,
         Path(__file__).with_name("compare.html.j2"),
+        about=About("comparison", {"trainings": ", ".join(one.name for one in trainings)}),
         title="Trainings compared",
         names=[training.name for training in trainings],
         plot=PLOT,

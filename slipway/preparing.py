@@ -8,33 +8,38 @@ import subprocess
 import sys
 from pathlib import Path
 
+from artifact.project_index import refresh_above
 from recipes.command_line import RECIPE, CommandLine
 from recipes.errors import RecipeError
 from recipes.preparation import options_of_prepare
-from recipes.recipe import read_recipe
+from recipes.recipe import Recipe, read_recipe
 from runtime.errors import RunError
 from slipway.project import photos_of, results_here
 
 FAILED = 1
+REPORT = "report.html"  # of a folder of prepared photos
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Prepare; the exit code is that of `python -m prepare`."""
     options = parsed(arguments)
     try:
-        words = _words(options)
+        recipe = None if options.source else read_recipe(options.recipe)
+        words = _words(options, recipe)
     except (RecipeError, RunError) as error:
         print(f"prepare: failed: {error}", file=sys.stderr)
         return FAILED
-    return subprocess.call([sys.executable, "-m", "prepare", *words])
+    code = subprocess.call([sys.executable, "-m", "prepare", *words])
+    if recipe and not code:  # that program knows no recipe
+        refresh_above(options.destination / REPORT, recipe.name)
+    return code
 
 
-def _words(options: argparse.Namespace) -> list[str]:
-    """The command line of `python -m prepare`. RecipeError or RunError without photos."""
+def _words(options: argparse.Namespace, recipe: Recipe | None) -> list[str]:
+    """The command line of `python -m prepare`. RunError without photos."""
     source = options.source
     words: list[str] = []
-    if source is None:
-        recipe = read_recipe(options.recipe)
+    if recipe:
         source = photos_of(recipe)
         words = recipe.prepare.options()
     for entry in options_of_prepare():

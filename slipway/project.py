@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from artifact.project_pages import INDEX
 from recipes.command_line import RECIPE
 from recipes.errors import RecipeError
 from recipes.own_training import check_hyperparameters
@@ -36,8 +37,17 @@ class Results:
         return self.out / "model.tar.gz"
 
     @property
+    def photo_report(self) -> Path:
+        return self.prepared / "report.html"
+
+    @property
     def training_report(self) -> Path:
         return self.root / "output" / "data" / "report.html"
+
+    @property
+    def index(self) -> Path:
+        """The page over all of them."""
+        return self.out / INDEX
 
 
 def results_here(out: Path = OUT) -> Results:

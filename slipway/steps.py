@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from artifact.json_text import read_json
+from artifact.project_index import refresh
+from artifact.project_pages import UNFINISHED
 from recipes.preparation import Preparation
 from runtime import docker, job_tree
 from runtime.container_engine import ContainerEngine
@@ -20,7 +22,6 @@ from runtime.opt_ml import lay_out, pack_model
 from runtime.own_images import train
 from slipway.project import Results
 
-UNFINISHED = "unfinished"  # and a number, below out/: what a run writes until its end
 LOCK = ".lock"
 LEFTOVER_S = 15  # a killed run's training may write for a moment more (runtime/reaper.py)
 STEP_STOP_S = 10  # for a step other than the training to end
@@ -95,6 +96,11 @@ def measured_accuracy(results: Results) -> dict[str, float]:
         return {part: value for part, value in accuracy.items() if isinstance(value, float)}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(f"the training left no accuracy in model/model.json ({error})") from error
+
+
+def show_results(results: Results, recipe: str) -> None:
+    """Bring the index up to date after a training by this recipe."""
+    refresh(results.out, [results.training_report, results.photo_report], recipe)
 
 
 def run_module(module: str, *arguments: str) -> None:

@@ -33,6 +33,7 @@ from slipway.steps import (
     measured_accuracy,
     prepare,
     print_table,
+    show_results,
     unfinished,
 )
 
@@ -68,6 +69,7 @@ def train(options: argparse.Namespace) -> int:
             raise RunError(f"'{photos}' leaves no photos to train on")
         learn(make_container_engine(name), results, recipe.hyperparameters, channels)
         measured = measured_accuracy(results)
+    show_results(Results(out), recipe.name)
     _show(recipe, Results(out), measured, time.monotonic() - started)
     return 0
 
@@ -92,7 +94,8 @@ def _show(recipe: Recipe, results: Results, measured: dict[str, float], seconds:
         f"accuracy ({part})": f"{value:.4f}" for part, value in measured.items()
     }
     rows["training report"] = results.training_report
-    rows["photo report"] = results.prepared / "report.html"
+    rows["photo report"] = results.photo_report
+    rows["all results"] = results.index
     rows["model"] = results.archive
     rows["next"] = "slipway serve, or slipway web"
     print_table(rows)

@@ -89,6 +89,9 @@ def train(job: Job, stop: Stop) -> int:
         from train.run import run
 
     run(job, hyperparameters, stop)
+    from artifact.project_index import refresh_above
+
+    refresh_above(job.report)
     return SUCCEEDED
 
 

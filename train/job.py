@@ -64,6 +64,11 @@ class Job:
         return self.root / "output" / "data"
 
     @property
+    def report(self) -> Path:
+        """The page on the training."""
+        return self.output_data / "report.html"
+
+    @property
     def _failure(self) -> Path:
         return self.root / "output" / "failure"
 

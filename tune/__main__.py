@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from artifact.names import escape_output, printable
+from artifact.project_index import refresh_above
 from recipes.errors import RecipeError
 from recipes.recipe import Recipe, read_recipe
 from tune.errors import SearchError, sentence_of
@@ -69,6 +70,7 @@ def search(options: argparse.Namespace) -> int:
 
         Tuner(settings, workers, gpus).run()
         show(read_results(out / RESULTS_FILE), page=out / PAGE_FILE, csv=out / CSV_FILE)
+    refresh_above(out / PAGE_FILE, recipe.name)
     results = out / RESULTS_FILE
     print(f"tune: results: {results}; the best hyperparameters: {out / BEST_FILE}", flush=True)
     return 0

@@ -13,6 +13,7 @@ from typing import Any
 
 import artifact.page
 from artifact.page_text import percent
+from artifact.project_pages import About
 from tune.importances import importances
 from tune.parallel import parallel
 from tune.plots import COLOURS, curves, history
@@ -40,6 +41,7 @@ def write_page(path: Path, jobs: Sequence[TuningJob]) -> None:
         TEMPLATE,
         {"percent": percent, "short": short},
         SCRIPT.read_text(encoding="utf-8"),
+        about=_about(ranking),
         title=f"Tuning job {ranking.last.name}",
         ranking=ranking,
         facts=_facts(ranking),
@@ -52,6 +54,14 @@ def write_page(path: Path, jobs: Sequence[TuningJob]) -> None:
         no_importances=unknown,
         best=best_hyperparameters(ranking),
     )
+
+
+def _about(ranking: Ranking) -> About:
+    """The page's note on itself."""
+    measured = {"trials": str(len(ranking.entries))}
+    if ranking.best:
+        measured = {f"best {ranking.last.objective}": f"{ranking.best.score:.6g}"} | measured
+    return About("search", measured)
 
 
 def best_hyperparameters(ranking: Ranking) -> str | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from artifact.log_lines import log_to
 from artifact.model import write_atomically
 from artifact.names import printable
+from artifact.project_index import refresh_above
 from recipes.command_line import CommandLine
 from tune.csv_file import write_csv
 from tune.errors import sentence_of
@@ -78,6 +79,7 @@ def show(
     for path, write in writers:
         if path:
             write(path, jobs)
+            refresh_above(path)
             print(f"written: {path}", flush=True)
 
 

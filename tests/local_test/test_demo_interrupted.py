@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from artifact.project_pages import UNFINISHED
 from runtime import processes
-from slipway.steps import UNFINISHED, unfinished
+from slipway.steps import unfinished
 from tests.support.jobs import REPOSITORY, SMALL, draw_channel
 
 

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from artifact.project_pages import UNFINISHED
 from recipes.recipe import parse_recipe
 from runtime import processes
 from runtime.errors import RunError
 from runtime.ports import free_port
 from runtime.probes import wait_ready
 from slipway.project import photos_of
-from slipway.steps import UNFINISHED, unfinished
+from slipway.steps import unfinished
 from tests.support.jobs import SMALL, draw_channel
 from tests.support.own_checkout import run
 

@@ -11,6 +11,8 @@ from tensorboardX import SummaryWriter
 from artifact import people_csv
 from artifact.model import Description, discard_unfinished, write_atomically
 from artifact.names import writable
+from artifact.page_text import percent
+from artifact.project_pages import About
 from recipes.hyperparameters import Hyperparameters
 from train.job import Job
 from train.learning.state import State
@@ -22,7 +24,6 @@ HISTORY_FILE = "history.csv"
 METRICS_FILE = "metrics.json"
 LINEAR_HEAD_FILE = "linear_head.json"
 PREDICTIONS_FILE = "predictions.csv"
-REPORT_FILE = "report.html"
 MOST_PREDICTED = 5  # classes of a photo in predictions.csv
 
 log = logging.getLogger(__name__)
@@ -88,7 +89,8 @@ def write_output_files(
         _write_predictions(job, _predictions(measured[-1], description))
         reported = measured[-1].for_report()
     write_training_report(
-        job.output_data / REPORT_FILE,
+        job.report,
+        about=_about(description),
         title=f"Training of {description.architecture}",
         classes=description.classes,
         history=state.history,
@@ -98,6 +100,14 @@ def write_output_files(
         hyperparameters=dataclasses.asdict(hp),
         best_epoch=state.best_epoch,
     )
+
+
+def _about(description: Description) -> About:
+    """The report's note on itself."""
+    measured = {
+        f"{channel} accuracy": percent(value) for channel, value in description.accuracy.items()
+    }
+    return About("training", measured, commit=description.provenance["git_commit"])
 
 
 def _metrics(

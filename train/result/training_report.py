@@ -19,6 +19,7 @@ import artifact.page
 from artifact.intervals import wilson_interval
 from artifact.page_text import number, percent
 from artifact.preprocessing import read_photo
+from artifact.project_pages import About
 from train.result.confusion import (
     Matrix,
     confusion,
@@ -60,17 +61,20 @@ def write_training_report(
     hyperparameters: Mapping[str, object],
     best_epoch: int,
     notes: Sequence[str] = (),
+    about: About | None = None,
 ) -> None:
     """Write the page, whole or not at all, making the folders it needs.
 
-    notes: sentences below the facts. history: one entry for each epoch; its validation values may
-    be None. A photo that can no longer be read becomes a named gap. ValueError when answers, photos
-    and classes do not fit each other; OSError when writing fails.
+    notes: sentences below the facts. about: the page's note on itself. history: one entry for each
+    epoch; its validation values may be None. A photo that can no longer be read becomes a named
+    gap. ValueError when answers, photos and classes do not fit each other; OSError when writing
+    fails.
     """
     artifact.page.write_page(
         path,
         TEMPLATE,
         {"percent": percent, "number": number},
+        about=about or About("training"),
         title=title,
         facts=facts,
         notes=notes,

@@ -1,0 +1,23 @@
+"""Which commit of Slipway runs."""
+
+import functools
+import os
+import subprocess
+from pathlib import Path
+
+VARIABLE = "SLIPWAY_GIT_COMMIT"  # our images set it
+
+
+@functools.cache
+def commit() -> str:
+    """Such as `c5e3475c048b`, with `-dirty` where files are changed; "" where nothing says it."""
+    given = os.environ.get(VARIABLE, "")
+    if given:
+        return given
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    checkout = Path(__file__).parent
+    try:
+        done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
+    except OSError:  # no git here
+        return ""
+    return done.stdout.strip()

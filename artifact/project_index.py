@@ -1,0 +1,213 @@
+"""index.html of a project's results: all preparations, trainings, searches and endpoints.
+
+Whatever writes a page calls refresh or refresh_above; nothing is kept beside the pages themselves.
+"""
+
+import fcntl
+import logging
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from artifact.checkout import commit
+from artifact.json_text import read_json
+from artifact.model import write_atomically
+from artifact.page import write_page
+from artifact.project_pages import (
+    HEAD_BYTES,
+    INDEX,
+    INDEX_KIND,
+    KINDS,
+    SLOT,
+    UNFINISHED,
+    About,
+    Page,
+    about_of,
+    find,
+    links,
+    slot,
+)
+
+OUT = "out"  # the folder of a project's results
+LOCK = ".index.lock"
+LAUNCHED = "launch/*.json"  # what `launch` has started, by recipe
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An endpoint, or the page on AWS, as `launch` has noted it. link: of its notes.
+
+    model: where its model comes from, and training: the page of that training; "" where not known.
+    """
+
+    name: str
+    kind: str
+    started: str
+    recipe: str
+    link: str
+    model: str = ""
+    training: str = ""
+
+
+def results_above(path: Path) -> Path | None:
+    """The results' folder that a page lies in; None where it is in none."""
+    for folder in path.absolute().parents:
+        if folder.name == OUT:
+            return folder
+        if folder.name.startswith(f"{UNFINISHED}-"):
+            return None
+    return None
+
+
+def refresh_above(page: Path, recipe: str = "") -> None:
+    """Bring the project's index up to date where a page that was just written lies in one."""
+    out = results_above(page)
+    if out is not None:
+        refresh(out, [page], recipe)
+
+
+def refresh(out: Path, fresh: Iterable[Path] = (), recipe: str = "") -> None:
+    """Write index.html over all pages below `out`, and the links in each of them.
+
+    fresh: pages that were just made, by this recipe. A fault of the disk is logged alone: the
+    results themselves are there.
+    """
+    out = Path(out).absolute()
+    if not out.is_dir():  # such as before the first result
+        return
+    new = {Path(os.path.abspath(path)) for path in fresh}
+    try:
+        with _alone(out):
+            _refresh(out, new, recipe)
+    except OSError as error:
+        log.warning("%s was not brought up to date: %s", out / INDEX, error)
+
+
+def _refresh(out: Path, new: set[Path], recipe: str) -> None:
+    pages = [_noted(page, out / page.path in new, recipe) for page in find(out)]
+    pages.sort(key=lambda page: page.about.made, reverse=True)
+    pages.sort(key=lambda page: [*KINDS].index(page.about.kind))
+    if _is_ours(out / INDEX):
+        write_index(out, pages, endpoints(out))
+    for page in pages:
+        _write_links(out, page, pages)
+
+
+def _noted(page: Page, is_new: bool, recipe: str) -> Page:
+    """A page that was just made, with the recipe and the commit that made it."""
+    if not is_new:
+        return page
+    about = page.about
+    if about.commit in ("", "unknown"):
+        about = replace(about, commit=commit())
+    return replace(page, about=replace(about, recipe=recipe or about.recipe))
+
+
+def _write_links(out: Path, page: Page, pages: Sequence[Page]) -> None:
+    """Put the page's note and its links into it, unless they are there already."""
+    path = out / page.path
+    top = Path(os.path.relpath(out, path.parent))
+    made = slot(page.about, links(page.tables, top, [one for one in pages if one is not page]))
+    try:
+        before = path.read_bytes()
+    except OSError:  # gone in the meantime
+        return
+    after = SLOT.sub(lambda _: made.encode("utf-8", "replace"), before, count=1)
+    if after != before:
+        write_atomically(path, after)
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether an index may be written there: another's is never replaced."""
+    if not path.exists():
+        return True
+    with open(path, "rb") as file:
+        held = SLOT.search(file.read(HEAD_BYTES))
+    return held is not None and about_of(held[1]).kind == INDEX_KIND
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Let one program at a time write an index and its links."""
+    with open(out / LOCK, "w", encoding="ascii") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def endpoints(out: Path) -> list[Endpoint]:
+    """The endpoints that the notes of `launch` name, the latest first."""
+    found: list[Endpoint] = []
+    for path in out.glob(LAUNCHED):
+        try:
+            document = read_json(path.read_text(encoding="utf-8"))
+            found += _endpoints_in(document, path.relative_to(out).as_posix())
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            continue  # of another form, such as the images' URIs
+    return sorted(found, key=lambda one: one.started, reverse=True)
+
+
+def _endpoints_in(document: dict[str, Any], link: str) -> list[Endpoint]:
+    models = {
+        entry["name"]: str(entry["facts"].get("data", ""))
+        for entry in document["entries"]
+        if entry["kind"] == "model"
+    }
+    return [
+        Endpoint(
+            str(entry["name"]),
+            str(entry["kind"]),
+            str(entry["started"]),
+            str(document["recipe"]),
+            link,
+            models.get(entry["facts"].get("config", ""), ""),
+        )
+        for entry in document["entries"]
+        if entry["kind"] in ("endpoint", "api")
+    ]
+
+
+def write_index(out: Path, pages: Sequence[Page], running: Sequence[Endpoint]) -> None:
+    """Write index.html. pages and running: in the order in which they are shown."""
+    kinds = {
+        heading: [page for page in pages if page.about.kind == kind]
+        for kind, (_, heading) in KINDS.items()
+    }
+    write_page(
+        out / INDEX,
+        Path(__file__).with_name("project_index.html.j2"),
+        {"moment": moment, "short_commit": short_commit},
+        about=About(INDEX_KIND),
+        title=f"Results of {out.parent.name or out.name}",
+        kinds={heading: found for heading, found in kinds.items() if found},
+        endpoints=[replace(one, training=_training_of(one, pages)) for one in running],
+    )
+
+
+def _training_of(endpoint: Endpoint, pages: Sequence[Page]) -> str:
+    """The link to the report of the training that made an endpoint's model; "" without it."""
+    for page in pages:
+        folder = page.path.parts[2] if page.path.parts[0] == "launch" else ""
+        if folder and f"/{folder}/" in endpoint.model and page.about.kind == "training":
+            return page.link
+    return ""
+
+
+def short_commit(text: str) -> str:
+    """A commit's first letters, and whether files were changed."""
+    name, _, changed = text.partition("-")
+    return name[:12] + ("-" + changed if changed else "")
+
+
+def moment(text: str) -> str:
+    """ISO 8601 as a person reads it, such as `2026-11-30 14:05 UTC`."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return f"{found:%Y-%m-%d %H:%M} {found.tzname() or ''}".rstrip()
