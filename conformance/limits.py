@@ -30,6 +30,10 @@ class ContractLimits:
     early_s: float = 1.0  # from a job's start to an early SIGTERM
     broken_s: float = 20  # for a server whose model is unusable
     recover_s: float = 30  # for a server whose worker was killed
+    notice_s: float = 2  # for /ping to notice that the model is gone
+    told_s: float = 5  # from SIGTERM until a server behind a shell takes no new request
+    idle_s: float = 120  # without a request, after which the model must still be loaded
+    reload_s: float = 1  # what the first answer after that may take longer than the next one
 
     # load
     load_s: float = 4

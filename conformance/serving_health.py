@@ -1,7 +1,9 @@
 """Clauses on GET /ping, SageMaker's health check, and on how soon connections are accepted."""
 
 import contextlib
+import socket
 import time
+from collections.abc import Iterator
 
 from conformance.clauses import SERVING, Broken, Kept, NotApplicable, Outcome, clause
 from conformance.server import Server, connect
@@ -110,20 +112,51 @@ def ping_while_bodies_arrive(servings: Servings) -> Outcome:
     servings.once(answer)
     server = servings.once(plain)
     count = servings.limits.connections
-    head = (
-        "POST /invocations HTTP/1.1\r\nHost: a\r\n"
-        f"Content-Type: {servings.sample.content_type}\r\nContent-Length: 100000\r\n\r\n"
-    )
     with contextlib.ExitStack() as stack:
         for _ in range(count):
-            client, _seconds = connect(server.address)
-            stack.callback(client.close)
-            # ten bytes of 100,000: the server waits for the rest
-            client.sendall(head.encode() + b"\xff" * 10)
+            stack.enter_context(_started_body(servings, server))
         reply = server.ping(servings.limits.ping_s)
     if reply.status != 200:
         return Broken(f"while {count} bodies arrived it got {reply.summary()}")
     return Kept(f"{reply.seconds * 1000:.0f} ms")
+
+
+@clause(SERVING, alone=True)
+def ping_while_bodies_drip(servings: Servings) -> Outcome:
+    """GET /ping is answered within 2 seconds while bodies drip in, a byte at a time.
+
+    Source: developer guide, "How your container should respond to health check (ping) requests";
+        gunicorn's documentation, "Deploying Gunicorn": slow clients
+    Fix: read bodies on an event loop, or put nginx in front; let no byte of a body cost more than
+        microseconds
+    """
+    servings.once(answer)
+    server = servings.once(plain)
+    limit_s = servings.limits.ping_s
+    count = servings.limits.connections
+    seconds: list[float] = []
+
+    def ping() -> None:
+        reply = server.ping(limit_s)
+        seconds.append(reply.seconds if reply.status == 200 else NEVER)
+
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(_started_body(servings, server)) for _ in range(count)]
+        stack.enter_context(every(PROBE_S, ping))
+        until = time.monotonic() + servings.limits.load_s
+        while time.monotonic() < until:
+            for client in clients:
+                # a server may close the connection of a client that is too slow for it
+                with contextlib.suppress(OSError):
+                    client.sendall(b"\xff")
+            time.sleep(PROBE_S)
+    worst = max(seconds, default=NEVER)
+    if worst > limit_s:
+        late = sum(value > limit_s for value in seconds)
+        return Broken(
+            f"{late} of {len(seconds)} pings were late or got no 200, beside {count} slow bodies"
+        )
+    return Kept(f"{worst * 1000:.0f} ms")
 
 
 @clause(SERVING, alone=True)
@@ -171,3 +204,16 @@ def _load_for_a_while(servings: Servings, server: Server) -> Load:
         return None
 
     return load(server.address, next_request, servings.limits.connections)
+
+
+@contextlib.contextmanager
+def _started_body(servings: Servings, server: Server) -> Iterator[socket.socket]:
+    """The connection of a request of which ten bytes of 100,000 have been sent."""
+    client, _seconds = connect(server.address)
+    head = (
+        "POST /invocations HTTP/1.1\r\nHost: a\r\n"
+        f"Content-Type: {servings.sample.content_type}\r\nContent-Length: 100000\r\n\r\n"
+    )
+    with client:
+        client.sendall(head.encode() + b"\xff" * 10)
+        yield client

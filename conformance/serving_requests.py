@@ -64,6 +64,33 @@ def answer_within_6_mib(servings: Servings) -> Outcome:
 
 
 @clause(SERVING)
+def answers_have_a_length(servings: Servings) -> Outcome:
+    """Every answer has a Content-Length: those of /ping, answers to the sample, and errors.
+
+    Source: djl-serving issue 2567: asynchronous endpoints refuse answers without Content-Length;
+        RFC 9112, 6.2
+    Fix: answer in one piece with Content-Length, not in chunks and not until the connection ends
+    """
+    servings.once(answer)
+    server = servings.once(plain)
+    kind = servings.sample.content_type
+    replies = {
+        "/ping": server.ping(servings.limits.ping_s),
+        "the sample": server.invoke(servings.sample.body, kind),
+        "an unreadable body": server.invoke(NOTHING, kind),
+        "an unknown path": server.ask("GET", "/conformance/unknown"),
+    }
+    lacking = [
+        name
+        for name, reply in replies.items()
+        if reply.status and "content-length" not in reply.headers
+    ]
+    if lacking:
+        return Broken(f"it has none for {', '.join(lacking)}")
+    return Kept(f"{len(replies)} answers")
+
+
+@clause(SERVING)
 def payload_at_the_limit(servings: Servings) -> Outcome:
     """A body of exactly 6,291,456 bytes is read, and not refused for its size.
 

@@ -1,11 +1,14 @@
 """Clauses on how a server starts, and on the environments that SageMaker starts it in."""
 
 import json
+import time
 from typing import Any
 
 from conformance.clauses import SERVING, Broken, Kept, NotApplicable, Outcome, clause
+from conformance.cores import PLACE, draw_cores
 from conformance.limits import MIB
 from conformance.servings import (
+    OPEN,
     UNAVAILABLE,
     Servings,
     answer,
@@ -30,6 +33,9 @@ PARAMETERS = {"MaxConcurrentTransforms": int, "BatchStrategy": str, "MaxPayloadI
 STRATEGIES = ("SINGLE_RECORD", "MULTI_RECORD")
 MOST_MB = 100  # of a payload, and of all payloads at once
 SERVERLESS_MB = 3072
+SERVERLESS = Sandbox(user=1000, memory_mb=SERVERLESS_MB, read_only_root=True, read_only=(".",))
+SMALL_MB = 1024  # the least memory of a serverless endpoint
+CORES_IN_SIGHT = 64
 
 
 @clause(SERVING)
@@ -179,9 +185,8 @@ def serverless_environment(servings: Servings) -> Outcome:
         than 3 GB
     """
     servings.once(answer)
-    serverless = Sandbox(user=1000, memory_mb=SERVERLESS_MB, read_only_root=True, read_only=(".",))
     seconds = servings.limits.serverless_start_s
-    with servings.ready(sandbox=serverless, seconds=seconds) as server:
+    with servings.ready(sandbox=SERVERLESS, seconds=seconds) as server:
         return servings.answers(server)
 
 
@@ -203,3 +208,49 @@ def serves_without_network(servings: Servings) -> Outcome:
             return servings.answers(server)
     finally:
         target.remove_network(network)
+
+
+@clause(SERVING)
+def serverless_first_answer(servings: Servings) -> Outcome:
+    """The first right answer comes within 3 minutes of the start of the container.
+
+    An image is started as a serverless endpoint starts it, for every request after a pause.
+
+    Source: developer guide, "Troubleshoot serverless inference": 180 seconds; "Amazon SageMaker
+        Serverless Inference": cold starts
+    Fix: do at build time what is done at each start: installing, downloading, compiling; sleep
+        for nothing; load the model once
+    """
+    servings.once(answer)
+    seconds = servings.limits.serverless_start_s
+    sandbox = SERVERLESS if servings.target.kind == "image" else OPEN
+    with servings.started(servings.model(), sandbox) as server:
+        if not server.wait_ready(seconds, servings.limits.ping_s):
+            return Broken(f"it did not get ready: {server.not_ready()}")
+        reply = servings.asked(server)
+        took = time.monotonic() - server.started
+    if reply.status != 200:
+        return Broken(f"the first request got {reply.summary()}")
+    if took > seconds:
+        return Broken(f"{took:.1f} s after the start")
+    return Kept(f"{took:.1f} s after the start")
+
+
+@clause(SERVING)
+def many_visible_cores(servings: Servings) -> Outcome:
+    """With 1 GB of memory and 64 cores in sight, of which it may use few, the server answers.
+
+    A serverless endpoint, and any container with a share of a large host, looks like that.
+
+    Source: Python's documentation, os.cpu_count: not the number that a process may use; developer
+        guide, "Amazon SageMaker Serverless Inference": from 1024 MB
+    Fix: choose the number of workers and threads by sched_getaffinity, cgroups and the memory, not
+        by the number of cores in sight
+    """
+    servings.once(answer)
+    if servings.target.kind != "image":
+        return NotApplicable("needs an image and an engine")
+    shown = draw_cores(servings.work / "cores", CORES_IN_SIGHT)
+    sandbox = Sandbox(memory_mb=SMALL_MB, mounts=((shown, PLACE),))
+    with servings.ready(sandbox=sandbox) as server:
+        return servings.answers(server)

@@ -49,6 +49,7 @@ class Sandbox:
     network: str = ""
     entrypoint: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
+    mounts: tuple[tuple[Path, str], ...] = ()  # of a container: files, and what they hide
 
     def variables(self) -> dict[str, str]:
         credentials = CREDENTIALS if self.credentials else {}
@@ -159,6 +160,7 @@ def _docker_options(sandbox: Sandbox, verb: str, folder: Path) -> list[str]:
     for name in sandbox.read_only:
         if name != ".":
             options.append(docker.mount(folder / name, f"/opt/ml/{name}"))
+    options += [docker.mount(path, place) for path, place in sandbox.mounts]
     if sandbox.read_only_root:
         # exec: a JVM's native libraries are run from there
         options += ["--read-only", "--tmpfs=/tmp:exec"]
@@ -177,9 +179,8 @@ def _docker_options(sandbox: Sandbox, verb: str, folder: Path) -> list[str]:
 
 class Program:
     """A command of this machine: {root}, {model}, {port}, {verb} and {python} in it are filled in.
-
-    A command without {verb} gets the verb as its last word, as in `docker run`. It also has
-    SAGEMAKER_BASE_DIR, its /opt/ml, and SAGEMAKER_BIND_TO_PORT: each server here has its own port.
+    Without {verb} in it, the verb is its last word, as in `docker run`. It also has its /opt/ml,
+    SAGEMAKER_BASE_DIR, and its own port, SAGEMAKER_BIND_TO_PORT.
     """
 
     kind = "process"
@@ -194,8 +195,7 @@ class Program:
         self._instances: list[Instance] = []
         if not self._words:
             raise RunError(
-                "--process is empty; give the command that stands for the container's "
-                'entrypoint, such as "{python} -m {verb}"'
+                "--process is empty; give the entrypoint's command, such as '{python} -m {verb}'"
             )
         program = self._words[0]
         if "{" not in program and not shutil.which(program):
@@ -221,8 +221,8 @@ class Program:
         environment = {
             name: value for name, value in os.environ.items() if not name.startswith(NOT_INHERITED)
         }
-        environment["HOME"] = str(home)
-        environment["SAGEMAKER_BASE_DIR"] = str(folder.parent if verb == "serve" else folder)
+        base = folder.parent if verb == "serve" else folder
+        environment |= {"HOME": str(home), "SAGEMAKER_BASE_DIR": str(base)}
         if port:
             environment["SAGEMAKER_BIND_TO_PORT"] = str(port)
         environment |= sandbox.variables()

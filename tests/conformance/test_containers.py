@@ -61,6 +61,7 @@ SERVED = (
     "multi_model_out_of_memory",
     "restarts_crashed_workers",
     "sigterm_within_30_s",
+    "many_visible_cores",
 )
 CLAUSES = {"training": TRAINED, "server": SERVED}
 # those of them that no process can break
@@ -71,6 +72,7 @@ FAULTS = [
     ("server", "serverless_environment"),
     ("server", "serves_without_network"),
     ("server", "multi_model_out_of_memory"),
+    ("server", "many_visible_cores"),
 ]
 
 

@@ -41,6 +41,10 @@ LIMITS = ContractLimits(
     broken_s=1,
     load_s=0.7,
     recover_s=4,
+    notice_s=0.5,
+    told_s=0.5,
+    idle_s=0.4,
+    reload_s=0.7,
     connections=6,
     flat_requests=10,
     flat_s=10,
@@ -53,6 +57,7 @@ LIMITS_OF = {
     "none": dataclasses.replace(LIMITS, flat_requests=60),
     "answer_within_6_mib": dataclasses.replace(LIMITS, flat_requests=30),
     "ready_within_8_minutes": dataclasses.replace(LIMITS, start_s=2),
+    "serverless_first_answer": dataclasses.replace(LIMITS, serverless_start_s=2.4),
 }
 # their offenders are in test_containers.py
 OF_IMAGES = {
@@ -60,6 +65,7 @@ OF_IMAGES = {
     "serverless_environment",
     "serves_without_network",
     "multi_model_out_of_memory",
+    "many_visible_cores",
 }
 # their offenders need a process that is closed in
 OF_ROOT = {"read_only_model_folder"}

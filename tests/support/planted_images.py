@@ -14,7 +14,7 @@ SUPPORT = REPOSITORY / "tests" / "support"
 # the files of each planted program; the first one is run
 PROGRAMS = {
     "training": ("planted_training.py",),
-    "server": ("planted_server.py", "planted_requests.py"),
+    "server": ("planted_server.py", "planted_requests.py", "planted_models.py"),
 }
 
 

@@ -1,6 +1,6 @@
-"""The requests and models of planted_server.py. It adds up the digits of a text/plain body."""
+"""The requests of planted_server.py. It adds up the digits of a text/plain body."""
 
-import contextlib
+import importlib
 import json
 import os
 import socket
@@ -8,6 +8,9 @@ import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler
+
+planted_models = importlib.import_module("planted_models")  # the server has set the path
+read_model = planted_models.read_model
 
 fault = sys.argv[1]
 BATCH = os.environ.get("SAGEMAKER_BATCH") == "true"
@@ -18,14 +21,13 @@ KIND = "text/plain"
 SLOW_S = 1.4  # longer than the tests' limit for /ping
 TRACE = 'Traceback (most recent call last)\n  File "/srv/serve.py", line 1'
 ROOM_BYTES = 24 * 10**6  # with less free memory no further model is loaded
-# limit and use of the container's memory, by version 2 and 1 of cgroups
-CGROUP_FILES = (
-    ("memory.max", "memory.current"),
-    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
-)
+STALLED_BYTES = 11  # one more than a stalled body sends
+IDLE_S = 0.25  # after which an offender forgets its model
 
 models: dict[str, str] = {}  # folders by name
 leaked: list[bytes] = []
+last: list[float] = []  # when the sample was answered
+away = [0.0]  # until when the model gives no answer
 first: list[int] = []  # holds something after what only the first request meets
 busy = threading.Lock()  # held by what blocks other requests
 counting = threading.Lock()
@@ -69,7 +71,11 @@ class Handler(BaseHTTPRequestHandler):
         try:
             self.send_response(code)
             self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
+            if fault == "answers_have_a_length" and self.command == "POST" and code == 200:
+                self.send_header("Transfer-Encoding", "chunked")
+                body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+            else:
+                self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(body)
@@ -90,12 +96,31 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
             raise ConnectionResetError
-        body = self.rfile.read(size)
+        body = b""
+        if fault == "ping_while_bodies_drip":
+            body = self.dripping_body(size)
+        if fault == "ping_while_bodies_arrive":
+            with busy:
+                body = self.rfile.read(min(size, STALLED_BYTES))
+        body += self.rfile.read(size - len(body))
         limit = LIMIT
         if fault == ("batch_environment" if BATCH else "payload_at_the_limit"):
             limit = SMALL_LIMIT
         if size > limit:
             raise Refused(413, f"the body is larger than {LIMIT} bytes")
+        return body
+
+    def dripping_body(self, size):
+        """The body, or its start: it works long on each single byte."""
+        body = b""
+        while len(body) < size:
+            part = self.rfile.read1(size - len(body))
+            if not part:
+                raise ConnectionResetError
+            body += part
+            if 0 < len(part) < 4 and len(body) > 8:
+                with busy:
+                    time.sleep(SLOW_S)
         return body
 
     def chunked_body(self):
@@ -123,9 +148,7 @@ class Handler(BaseHTTPRequestHandler):
         try:
             body = b""
             if self.command == "POST":
-                blocks = fault == "ping_while_bodies_arrive"
-                with busy if blocks else contextlib.nullcontext():
-                    body = self.body()
+                body = self.body()
             self.route(body)
         except Refused as refused:
             self.answer(refused.args[0], refused.args[1].encode())
@@ -156,7 +179,7 @@ class Handler(BaseHTTPRequestHandler):
         if fault == "ping_within_2_s_from_the_start" and not first:
             first.append(1)
             time.sleep(SLOW_S)
-        if fault in ("ping_under_load", "ping_while_bodies_arrive"):
+        if fault in ("ping_under_load", "ping_while_bodies_arrive", "ping_while_bodies_drip"):
             with busy:
                 pass
         never = fault == "ready_within_8_minutes" or (fault == "never_ready_for_many" and MANY)
@@ -189,6 +212,8 @@ class Handler(BaseHTTPRequestHandler):
         self.check_headers()
         if not body:
             raise Refused(status("empty_body", 400), "the body is empty")
+        if BATCH and fault == "batch_record_counts":
+            body = body.replace(b"\n", b"")
         if not body.rstrip(b"\0").strip().isdigit():
             raise Refused(status("unreadable_body", 400), "the body holds no digits")
         self.answer_sample(body)
@@ -201,6 +226,15 @@ class Handler(BaseHTTPRequestHandler):
             raise Refused(500, "it failed")
         if fault == "answers_within_60_s":
             time.sleep(3.3)
+        if fault == "serverless_first_answer" and not first:
+            first.append(1)
+            time.sleep(2.5)
+        if fault == "stays_loaded_when_idle":
+            forgotten = last and time.monotonic() - last[-1] > IDLE_S
+            time.sleep(SLOW_S if forgotten else 0)
+            last.append(time.monotonic())
+        if fault == "ping_speaks_for_the_model" and time.monotonic() < away[0]:
+            raise Refused(503, "the model is away")
         if fault == "concurrent_requests" and active[0] > 4:
             raise Refused(503, "too many")
         if fault == "ping_under_load":
@@ -209,7 +243,10 @@ class Handler(BaseHTTPRequestHandler):
         time.sleep(0.2 if fault == "sigterm_answers_what_is_under_way" else 0.03)
         digits = [int(letter) for letter in body.rstrip(b"\0").decode() if letter.isdigit()]
         repeats = 4 * 2**20 if fault == "answer_within_6_mib" else 1
-        self.answer(200, str(sum(digits)).encode() * repeats)
+        total = str(sum(digits))
+        if planted_models.not_a_number:
+            total = "NaN"
+        self.answer(200, total.encode() * repeats)
 
     def manage(self, rest, body):
         """The routes of a multi-model endpoint."""
@@ -243,44 +280,9 @@ class Handler(BaseHTTPRequestHandler):
             raise Refused(500, "it failed")
         if name in models and fault != "multi_model_refuses_to_load_twice":
             raise Refused(409, "it is loaded")
-        if room() < ROOM_BYTES:
+        if planted_models.room() < ROOM_BYTES:
             raise Refused(status("multi_model_out_of_memory", 507), "no memory is left")
         leaked.append(b"x" * 4 * 10**6)  # what the model takes
         read_model(wanted["url"])
         models[name] = wanted["url"]
         self.answer(200, b"{}")
-
-
-def room():
-    """Bytes that the container may still take."""
-    for limit, used in CGROUP_FILES:
-        try:
-            with open(f"/sys/fs/cgroup/{limit}") as file:
-                most = file.read().strip()
-            with open(f"/sys/fs/cgroup/{used}") as file:
-                now = int(file.read())
-        except OSError:
-            continue
-        if most != "max":
-            return int(most) - now
-        break
-    return 2**40  # without a limit
-
-
-def read_model(folder):
-    """Leave when the folder holds no model."""
-    with open(os.path.join(folder, "model.txt")) as file:
-        readable = file.read().strip().isdigit()
-    if not readable and fault != "ping_is_honest":
-        sys.exit("the model is unusable")
-    if fault == "foreign_files_in_the_model_folder" and len(os.listdir(folder)) > 1:
-        sys.exit("there is more than a model")
-    cache = os.path.join(folder, "cache")
-    if fault == "model_folder_is_left_alone" and os.access(folder, os.W_OK):
-        with contextlib.suppress(OSError), open(cache, "w"):
-            pass
-    if fault == "read_only_model_folder":
-        with open(cache, "w"):
-            os.unlink(cache)
-    if fault == "serverless_environment" and os.getuid():
-        sys.exit("root is needed")

@@ -1,7 +1,7 @@
 """A server that keeps the contract, but for the one clause that its first argument names.
 
 Its first process only watches one worker, which serves. Run by its path with `serve`; needs
-planted_requests.py beside it, and else the standard library alone.
+planted_requests.py and planted_models.py beside it, and else the standard library alone.
 """
 
 import importlib
@@ -20,6 +20,9 @@ ROOT = os.path.join(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"), "model")
 PORT = int(os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080"))
 if fault == "binds_to_the_port_it_is_given":
     PORT = 8080
+# It keeps SIGTERM to itself, and takes the server with it when it ends.
+SHELL = """trap 'sleep 2.5; kill -KILL $!; exit 0' TERM; "$@" & wait"""
+AWAY_S = 2.0  # of the model of a worker that has just been replaced
 
 
 class Server(ThreadingHTTPServer):
@@ -66,6 +69,7 @@ def watch(server):
     """The first process: keep one worker, and end with it after SIGTERM."""
     worker = 0
     stopping = []
+    started = 0
 
     def stop(*_):
         stopping.append(1)
@@ -73,6 +77,10 @@ def watch(server):
 
     os.environ["PARENT"] = str(os.getpid())
     while True:
+        # The second worker says at once that it is well.
+        if started and fault == "ping_speaks_for_the_model":
+            requests.away[0] = time.monotonic() + AWAY_S
+        started += 1
         worker = os.fork()
         if worker == 0:
             work(server)
@@ -97,6 +105,9 @@ def main():
     # Of many models none is there at the start.
     if not requests.MANY:
         requests.read_model(ROOT)
+    if fault == "sigterm_reaches_the_server" and not os.environ.get("BEHIND_A_SHELL"):
+        os.environ["BEHIND_A_SHELL"] = "1"
+        os.execvp("sh", ["sh", "-c", SHELL, "sh", sys.executable, "-ISB", *sys.argv])
     watch(Server(("0.0.0.0", PORT), requests.Handler))
 
 
