@@ -4,7 +4,7 @@ import base64
 import json
 
 from conformance.clauses import SERVING, Broken, Kept, NotApplicable, Outcome, clause
-from conformance.server import Reply, Server
+from conformance.server import Server
 from conformance.serving_start import BATCH
 from conformance.servings import Servings, answer
 from conformance.targets import Sandbox
@@ -56,7 +56,7 @@ def _one_record(servings: Servings, server: Server) -> tuple[bytes, str, int] | 
     # as TensorFlow Serving, KServe and MLflow write binary values
     for document in ({"instances": [{"b64": encoded}]}, {"image": encoded}):
         body = json.dumps(document).encode()
-        reply: Reply = server.invoke(body, LINES[0], servings.limits.invoke_s)
+        reply = server.invoke(body, LINES[0], servings.limits.invoke_s)
         if reply.status == 200:
             return body, LINES[0], count_of(reply.body)
     return None
