@@ -15,7 +15,13 @@ HYPERPARAMETERS = "recipes/demo.yaml::hyperparameters"
 # By picture: files, `file.py::function` or `file.yaml::section`.
 SOURCES = {
     "photos.png": ("prepare/report.html.j2", "local_test/figure.py"),
-    "report.png": ("train/result/training_report.html.j2", HYPERPARAMETERS),
+    "report.png": (
+        "train/result/training_report.html.j2",
+        "train/result/training_report.css",
+        "train/result/report_matrix.html.j2",
+        "train/result/report_mistakes.html.j2",
+        HYPERPARAMETERS,
+    ),
     "page.png": ("web/page.html", HYPERPARAMETERS),
     "terminal.png": (
         "tests/pictures/terminal.html.j2",

@@ -14,6 +14,7 @@ from train.result.confusion import (
     drawing,
     frequent_confusions,
     misses,
+    most_confused,
     per_class,
     strengths,
 )
@@ -105,11 +106,23 @@ def test_a_drawn_matrix_gets_smaller_squares_for_more_classes(classes, longest, 
     found = drawing(matrix, names, 30)
     assert found["side"] == side
     assert found["margin"] == margin
-    assert found["tooltips"] == 30
-    squares = found["squares"]
-    assert isinstance(squares, list)
-    assert squares[:3] == [(0, 1), (0, 0), (1, 1)]
-    assert len(squares) == classes + 1
+    assert found["links"] == [(0, 1)]  # the mistakes alone lead to photos
+    assert found["paths"] == {
+        ("hit", 50): f"M0 0h{side}v{side}h-{side}z",
+        ("hit", 100): "".join(
+            f"M{k * side} {k * side}h{side}v{side}h-{side}z" for k in range(1, classes)
+        ),
+    }
+
+
+def test_the_most_confused_classes_of_many_stand_beside_each_other():
+    matrix = 9 * np.eye(50, dtype=np.int64)
+    matrix[40, 3] = 8
+    matrix[7, 9] = 7
+    matrix[9, 40] = 2
+    assert most_confused(matrix, 4) == [40, 3, 7, 9]
+    assert most_confused(matrix, 3) == [40, 3]
+    assert most_confused(np.eye(50, dtype=np.int64), 4) == []
 
 
 @pytest.mark.parametrize(

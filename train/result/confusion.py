@@ -81,9 +81,13 @@ def frequent_confusions(matrix: Matrix) -> list[tuple[int, int]]:
 
     Among equals, the one that is the larger share of its class comes first.
     """
+    return _by_frequency(matrix)[:MOST_CONFUSIONS]
+
+
+def _by_frequency(matrix: Matrix) -> list[tuple[int, int]]:
     missed = misses(matrix)
     true, answered = np.nonzero(missed)
-    order = np.lexsort((matrix.sum(axis=1)[true], -missed[true, answered]))[:MOST_CONFUSIONS]
+    order = np.lexsort((matrix.sum(axis=1)[true], -missed[true, answered]))
     return pairs(true[order], answered[order])
 
 
@@ -92,18 +96,46 @@ def pairs(true: NDArray[np.int64], answered: NDArray[np.int64]) -> list[tuple[in
     return list(zip(true.tolist(), answered.tolist(), strict=True))
 
 
-def drawing(matrix: Matrix, classes: Sequence[str], tooltips: int) -> dict[str, object]:
-    """Sizes in SVG units for a matrix of many classes, and its squares, most frequent first.
+def most_confused(matrix: Matrix, most: int) -> list[int]:
+    """Classes of the most frequent mistakes, those of one mistake beside each other."""
+    found: dict[int, None] = {}  # a set that keeps the order
+    for i, j in _by_frequency(matrix):
+        if len(found | {i: None, j: None}) > most:
+            break
+        found |= {i: None, j: None}
+    return list(found)
 
-    tooltips: the number of squares that get one.
+
+def drawing(matrix: Matrix, classes: Sequence[str], links: int) -> dict[str, object]:
+    """A matrix of many classes in SVG units.
+
+    links: the most frequent mistakes, that number of them, which are squares of their own. All
+    other squares are `paths`, by kind and by opacity in percent.
     """
-    true, answered = np.nonzero(matrix)
-    order = np.argsort(-matrix[true, answered], kind="stable")
     side = max(4, min(10, 1500 // len(classes)))
     longest = max(len(name) for name in classes)
+    linked = _by_frequency(matrix)[:links]
+    rest = matrix.copy()
+    for i, j in linked:
+        rest[i, j] = 0
     return {
         "side": side,
         "margin": round(10 + 0.6 * side * min(28, longest)),  # the template cuts names at 28
-        "tooltips": tooltips,
-        "squares": pairs(true[order], answered[order]),
+        "links": linked,
+        "paths": _square_paths(rest, _opacities(matrix), side),
     }
+
+
+def _opacities(matrix: Matrix) -> Matrix:
+    """How strong each square is drawn, in percent: 25, 50, 75 or 100."""
+    steps = np.clip(np.ceil(4 * strengths(matrix)), 1, 4)
+    return np.asarray(25 * steps, np.int64)
+
+
+def _square_paths(matrix: Matrix, opacity: Matrix, side: int) -> dict[tuple[str, int], str]:
+    squares: dict[tuple[str, int], list[str]] = {}
+    for i, j in pairs(*np.nonzero(matrix)):
+        kind = "hit" if i == j else "miss"
+        square = f"M{j * side} {i * side}h{side}v{side}h-{side}z"
+        squares.setdefault((kind, int(opacity[i, j])), []).append(square)
+    return {key: "".join(parts) for key, parts in squares.items()}

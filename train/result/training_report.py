@@ -4,8 +4,6 @@ It turns the history and the artifact's answers into the values of `training_rep
 holds all words, markup and style. It knows nothing of networks or of the training itself.
 """
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +11,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 import artifact.page
 from artifact.intervals import wilson_interval
 from artifact.page_text import number, percent
-from artifact.preprocessing import read_photo
 from artifact.project_pages import About
 from train.result.confusion import (
     Matrix,
@@ -26,18 +22,21 @@ from train.result.confusion import (
     drawing,
     frequent_confusions,
     misses,
+    most_confused,
     per_class,
     strengths,
 )
 from train.result.history_charts import PLOT, charts
+from train.result.report_mistakes import ALBUM, MOST_LISTED, by_class, mistakes, worst
+from train.result.report_photos import Album
 from train.result.report_settings import settings_in_order
 
 TEMPLATE = Path(__file__).with_name("training_report.html.j2")
-MOST_MISTAKES = 24  # pictures, about 10 kB each
+SCRIPT = Path(__file__).with_name("report.js")
 LARGEST_TABLE = 30  # classes; the numbers of more do not fit, so the matrix is drawn
-MOST_TOOLTIPS = 3000  # squares of a drawn matrix with a tooltip, which keeps the page small
+MOST_CONFUSED = 20  # classes in a table beside a drawn matrix
+MOST_LINKS = 1000  # squares of a drawn matrix that lead to their photos, about 150 bytes each
 TOP_5_FROM = 11  # classes; of fewer, five are no achievement
-THUMBNAIL = (256, 256)  # pixels at most
 
 
 @dataclass(frozen=True)
@@ -74,6 +73,7 @@ def write_training_report(
         path,
         TEMPLATE,
         {"percent": percent, "number": number},
+        SCRIPT.read_text(encoding="utf-8"),
         about=about or About("training"),
         title=title,
         facts=facts,
@@ -107,8 +107,11 @@ def _answers(answers: ReportedAnswers, classes: Sequence[str]) -> dict[str, obje
         better = (probabilities > own[:, None]).sum(axis=1)  # classes before the right one, [N]
         top_5 = (better < 5).mean()
     drawn = None
+    chosen = list(range(len(classes)))
     if len(classes) > LARGEST_TABLE:
-        drawn = drawing(matrix, classes, MOST_TOOLTIPS)
+        drawn = drawing(matrix, classes, MOST_LINKS)
+        chosen = most_confused(matrix, MOST_CONFUSED)
+    found = mistakes(labels, probabilities)
     return {
         "photos": count,
         "right": right,
@@ -122,9 +125,12 @@ def _answers(answers: ReportedAnswers, classes: Sequence[str]) -> dict[str, obje
         "support": support.tolist(),
         "strengths": strengths(matrix).tolist(),
         "drawing": drawn,
+        "chosen": chosen,
         "confusions": frequent_confusions(matrix),
         "classes": _class_rows(matrix),
-        "mistakes": _mistakes(answers.paths, labels, predictions, probabilities),
+        "worst": worst(found, answers.paths),
+        "wrongs": by_class(found, answers.paths, Album(**ALBUM)),
+        "most_listed": MOST_LISTED,
     }
 
 
@@ -147,7 +153,9 @@ def _class_rows(matrix: Matrix) -> list[dict[str, object]]:
     Classes without photos come last.
     """
     figures = per_class(matrix)
-    mistaken_for = misses(matrix).argmax(axis=1)
+    missed = misses(matrix)
+    mistaken_for = missed.argmax(axis=1)
+    wrong = missed.sum(axis=1)
     order = np.lexsort((-figures.support, np.nan_to_num(figures.recall, nan=2.0)))
     rows: list[dict[str, object]] = []
     for index in order.tolist():
@@ -157,44 +165,7 @@ def _class_rows(matrix: Matrix) -> list[dict[str, object]]:
             "recall": figures.recall[index],
             "f1": figures.f1[index],
             "mistaken_for": mistaken_for[index],
+            "wrong": wrong[index],
         }
         rows.append(row)
     return rows
-
-
-def _mistakes(
-    paths: Sequence[Path],
-    labels: NDArray[np.int64],
-    predictions: NDArray[np.int64],
-    probabilities: NDArray[np.float32],
-) -> list[dict[str, object]]:
-    """The wrong answers that were given with the highest probability."""
-    wrong = np.flatnonzero(labels != predictions)
-    order = np.argsort(-probabilities[wrong, predictions[wrong]], kind="stable")
-    mistakes = []
-    for index in wrong[order][:MOST_MISTAKES].tolist():
-        path = Path(paths[index])
-        mistake = {
-            "file": path.name,
-            "true": labels[index],
-            "answered": predictions[index],
-            "probability": probabilities[index, predictions[index]],
-            "true_probability": probabilities[index, labels[index]],
-            **_thumbnail(path),
-        }
-        mistakes.append(mistake)
-    return mistakes
-
-
-def _thumbnail(path: Path) -> dict[str, object]:
-    """The photo as a small JPEG in a data URI, or the reason why there is none."""
-    try:
-        photo = read_photo(path)
-        photo.thumbnail(THUMBNAIL, Image.Resampling.LANCZOS)
-        photo.info.clear()  # where and by whom a photo was taken does not go into the page
-        data = io.BytesIO()
-        photo.save(data, "JPEG", quality=78, optimize=True)
-    except Exception as error:  # any: one picture must never cost the page
-        return {"picture": None, "gap": str(error) or type(error).__name__}
-    encoded = base64.b64encode(data.getvalue()).decode("ascii")
-    return {"picture": f"data:image/jpeg;base64,{encoded}", "gap": None}
