@@ -68,7 +68,7 @@ def test_a_cell_of_the_matrix_leads_to_its_photos(tmp_path):
         browser.run("document.querySelector('.filter button').click()")
         browser.until(f"{SHOWN} === {everything}")
         browser.run(
-            "document.querySelector('.filter input').value = 'PHOTO 3.';"
+            "document.querySelector('.filter input').value = 'PHOTO 36.';"
             "document.querySelector('.filter').dispatchEvent(new Event('input'))"
         )
         browser.until(f"{SHOWN} === 1")

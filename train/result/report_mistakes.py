@@ -13,7 +13,10 @@ from train.result.report_photos import Album, Picture, thumbnail
 MOST_WORST = 24  # pictures, about 10 kB each
 WORST_SIDE = 256  # pixels
 MOST_LISTED = 3000  # mistakes that a page names, about 200 bytes each
-ALBUM = {"side": 112, "quality": 70, "most_bytes": 1_200_000, "most_s": 20.0}
+ALBUM_SIDE = 112  # pixels
+ALBUM_QUALITY = 70  # of JPEG: about 3 kB each
+ALBUM_BYTES = 1_200_000
+ALBUM_S = 20.0
 
 Values = NDArray[Any]
 Row = dict[str, object]
@@ -54,11 +57,12 @@ def worst(found: Mistakes, paths: Sequence[Path]) -> list[Row]:
     return rows
 
 
-def by_class(found: Mistakes, paths: Sequence[Path], album: Album) -> list[Row]:
+def by_class(found: Mistakes, paths: Sequence[Path]) -> list[Row]:
     """All mistakes, by true class and by answer: the most frequent first, in each the surest.
 
     Each pair of classes gets a picture before any gets a second one.
     """
+    album = Album(ALBUM_SIDE, ALBUM_QUALITY, ALBUM_BYTES, ALBUM_S)
     pairs: dict[tuple[int, int], list[int]] = {}
     for index in range(len(found.places)):
         pair = (int(found.true[index]), int(found.answered[index]))

@@ -27,8 +27,7 @@ from train.result.confusion import (
     strengths,
 )
 from train.result.history_charts import PLOT, charts
-from train.result.report_mistakes import ALBUM, MOST_LISTED, by_class, mistakes, worst
-from train.result.report_photos import Album
+from train.result.report_mistakes import MOST_LISTED, by_class, mistakes, worst
 from train.result.report_settings import settings_in_order
 
 TEMPLATE = Path(__file__).with_name("training_report.html.j2")
@@ -99,28 +98,44 @@ def _answers(answers: ReportedAnswers, classes: Sequence[str]) -> dict[str, obje
     probabilities = np.nan_to_num(probabilities)
     predictions = probabilities.argmax(axis=1)
     matrix = confusion(labels, predictions, len(classes))
+    found = mistakes(labels, probabilities)
+    return {
+        "photos": count,
+        "undefined": undefined,
+        "top_5": _top_5(labels, probabilities),
+        "worst": worst(found, answers.paths),
+        "wrongs": by_class(found, answers.paths),
+        "most_listed": MOST_LISTED,
+        **_matrix_values(matrix, classes),
+    }
+
+
+def _top_5(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> float | None:
+    """How often the right class is among the five most probable; None for few classes."""
+    count, classes = probabilities.shape
+    if classes < TOP_5_FROM:
+        return None
+    own = probabilities[np.arange(count), labels]
+    better = (probabilities > own[:, None]).sum(axis=1)  # classes before the right one, [N]
+    return float((better < 5).mean())
+
+
+def _matrix_values(matrix: Matrix, classes: Sequence[str]) -> dict[str, object]:
+    """The figures that the confusion matrix holds, and how it is drawn."""
+    count = int(matrix.sum())
     right = int(np.trace(matrix))
     support = matrix.sum(axis=1)
-    top_5 = None
-    if len(classes) >= TOP_5_FROM:
-        own = probabilities[np.arange(count), labels]
-        better = (probabilities > own[:, None]).sum(axis=1)  # classes before the right one, [N]
-        top_5 = (better < 5).mean()
     drawn = None
     chosen = list(range(len(classes)))
     if len(classes) > LARGEST_TABLE:
         drawn = drawing(matrix, classes, MOST_LINKS)
         chosen = most_confused(matrix, MOST_CONFUSED)
-    found = mistakes(labels, probabilities)
     return {
-        "photos": count,
         "right": right,
-        "undefined": undefined,
         "interval": wilson_interval(right / count, count),
         "mean_recall": np.nanmean(per_class(matrix).recall),
         "commonest": int(support.argmax()),
         "commonest_share": support.max() / count,
-        "top_5": top_5,
         "matrix": matrix.tolist(),
         "support": support.tolist(),
         "strengths": strengths(matrix).tolist(),
@@ -128,9 +143,6 @@ def _answers(answers: ReportedAnswers, classes: Sequence[str]) -> dict[str, obje
         "chosen": chosen,
         "confusions": frequent_confusions(matrix),
         "classes": _class_rows(matrix),
-        "worst": worst(found, answers.paths),
-        "wrongs": by_class(found, answers.paths, Album(**ALBUM)),
-        "most_listed": MOST_LISTED,
     }
 
 
