@@ -18,19 +18,21 @@ Folders of this machine (file:///…) stand in for S3 where they lie below the f
 --root. POST /local/training-jobs/NAME/interrupt takes a spot job's instances back.
 
 It does not check roles, quotas, instance types, VPC, KMS; it does not bill. It has no Pipe mode,
-EFS and FSx, augmented manifests, warm pools, built-in algorithms, hubs. Custom
-debugger rules are not evaluated; built-in ones are once, after the training, by `diagnose`.
-Endpoints and processes have no network isolation. There are no inference components, inference
-pipelines, shadow variants, Clarify. An answer comes in one piece, not as a stream. Asynchronous
-endpoints alone scale, by the backlog; CloudWatch's alarms are not evaluated. Their notices by SNS
-hold no answer, and their MaxConcurrentInvocationsPerInstance counts the instances of the
-configuration. An update shifts all traffic at once, with rollback. When the server ends, trainings,
-transform and processing jobs have Failed; tuning jobs go on and endpoints come up again at its next
-start. Processing takes S3Input and S3Output in File mode. Model packages are not validated, and
-those of algorithms, the Marketplace and managed storage are refused. Search finds trainings, tuning
-jobs, endpoints, model packages and their groups. AutoML, Pipelines, Studio and
-all other operations are answered with UnknownOperationException. A GPU is shared by all that runs.
-Times are those of this machine, not of SageMaker's.
+EFS and FSx, augmented manifests, warm pools, built-in algorithms, hubs. Custom debugger rules are
+not evaluated; built-in ones are once, after the training, by `diagnose`. Endpoints and processes
+have no network isolation. There are no inference components, inference pipelines, shadow variants,
+Clarify. An answer comes in one piece, not as a stream. Asynchronous endpoints alone scale, by the
+backlog; CloudWatch's alarms are not evaluated. Their notices by SNS hold no answer, and their
+MaxConcurrentInvocationsPerInstance counts the instances of the configuration. An update shifts all
+traffic at once, with rollback. When the server ends, trainings, transform and processing jobs and
+pipelines that run have Failed; tuning jobs go on and endpoints come up again at its next start.
+Processing takes S3Input and S3Output in File mode. Model packages are not validated, and those of
+algorithms, the Marketplace and managed storage are refused. Search finds trainings, tuning jobs,
+endpoints, model packages, pipelines. These have steps of Processing, Training, Tuning, Transform,
+Model, RegisterModel, Condition, Fail; no caching of steps, retry policies, selective execution,
+versions, experiments. AutoML, Studio and all other operations are answered with
+UnknownOperationException. A GPU is shared by all that runs. Times are those of this machine, not of
+SageMaker's.
 """
 
 import argparse

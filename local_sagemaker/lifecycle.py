@@ -8,6 +8,7 @@ import threading
 
 from local_sagemaker import (
     endpoints,
+    pipeline_executions,
     processing,
     training,
     transforms,
@@ -37,6 +38,7 @@ def resume(platform: Platform) -> None:
     training.recover(platform, {record["HyperParameterTuningJobArn"] for record in searches})
     transforms.recover(platform)
     processing.recover(platform)
+    pipeline_executions.recover(platform)
     tunings.recover(platform)
     endpoints.recover(platform)
 

@@ -13,6 +13,9 @@ from local_sagemaker import (
     fleet,
     model_groups,
     model_packages,
+    pipeline_executions,
+    pipeline_run,
+    pipelines,
     search_filters,
     tags,
     training,
@@ -61,6 +64,13 @@ RESOURCES = {
     "Endpoint": Resource(fleet.KIND, endpoints.describe, "DescribeEndpoint", "EndpointArn"),
     "ModelPackage": Resource(
         model_groups.PACKAGE, _package, "DescribeModelPackage", model_packages.ARN
+    ),
+    "Pipeline": Resource(pipelines.KIND, pipelines.describe, "DescribePipeline", "PipelineArn"),
+    "PipelineExecution": Resource(
+        pipeline_run.KIND,
+        pipeline_executions.describe,
+        "DescribePipelineExecution",
+        pipeline_executions.ARN,
     ),
     "ModelPackageGroup": Resource(
         model_groups.KIND,

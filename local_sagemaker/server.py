@@ -22,6 +22,8 @@ from local_sagemaker import (
     invocations,
     model_packages,
     models,
+    pipeline_executions,
+    pipelines,
     processing,
     quotas,
     search,
@@ -49,6 +51,8 @@ OPERATIONS = (
     | processing.OPERATIONS
     | tunings.OPERATIONS
     | tags.OPERATIONS
+    | pipelines.OPERATIONS
+    | pipeline_executions.OPERATIONS
     | {"Search": search.search}
 )
 
