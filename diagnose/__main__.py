@@ -9,8 +9,8 @@ import sys
 from artifact.log_lines import log_to
 from artifact.names import escape_output
 from artifact.project_index import refresh_above
-from diagnose.diagnosis import NAMES, Diagnosis, any_name, diagnose_output
-from diagnose.findings import FINDINGS_FILE, DiagnoseError, Finding
+from diagnose.diagnosis import NAMES, Diagnosis, any_name, conclude, diagnose_output
+from diagnose.findings import DiagnoseError, Finding, read_findings
 from diagnose.following import follow
 from diagnose.options import parse
 from diagnose.registry import read_parameters
@@ -42,8 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("diagnose: interrupted", file=sys.stderr)
         return INTERRUPTED
-    refresh_above(options.output / FINDINGS_FILE)
-    _print_diagnosis(diagnosis, options)
+    refresh_above(diagnosis.written["findings"])
+    _print_diagnosis(diagnosis)
     if diagnosis.fired():
         return FIRED
     if diagnosis.has_errors():
@@ -56,8 +56,9 @@ def evaluate(options: argparse.Namespace) -> Diagnosis:
     parameters = read_parameters(options.parameters, any_name)
     if options.hyperparameters:
         options.output = train_watched(options.output, options.hyperparameters, options.data)
+    earlier = [finding for path in options.answers for finding in read_findings(path)]
     if not options.follow:
-        return diagnose_output(options.output, options.rules, parameters)
+        return diagnose_output(options.output, options.rules, parameters, earlier=earlier)
     findings = follow(
         options.output,
         options.rules,
@@ -67,7 +68,7 @@ def evaluate(options: argparse.Namespace) -> Diagnosis:
         stop_pid=options.stop_pid,
         timeout_s=options.timeout,
     )
-    return Diagnosis(findings, results=[], page=None)
+    return conclude(options.output, findings, [], earlier)
 
 
 def print_finding(finding: Finding) -> None:
@@ -75,17 +76,14 @@ def print_finding(finding: Finding) -> None:
     print(finding.describe(), flush=True)
 
 
-def _print_diagnosis(diagnosis: Diagnosis, options: argparse.Namespace) -> None:
-    for line in diagnosis.lines():
+def _print_diagnosis(diagnosis: Diagnosis) -> None:
+    lines = diagnosis.lines()
+    for line in lines:
         print(line, flush=True)
+    print(f"verdict: {diagnosis.verdict.sentence()}", flush=True)
     fired = ",".join(diagnosis.fired()) or "none"
-    written = []
-    if diagnosis.findings:
-        written.append(f"findings={options.output / FINDINGS_FILE}")
-    if diagnosis.page:
-        written.append(f"report={diagnosis.page}")
-    count = len(diagnosis.lines())
-    print(f"diagnose: rules={count} fired={fired} {' '.join(written)}", flush=True)
+    written = " ".join(f"{name}={path}" for name, path in diagnosis.written.items())
+    print(f"diagnose: rules={len(lines)} fired={fired} {written}", flush=True)
 
 
 def _fail(reason: str) -> int:

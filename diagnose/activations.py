@@ -15,11 +15,16 @@ if TYPE_CHECKING:
     from diagnose.trial import JobTrial
 
 
+ACTIVITY = "relu_activity"  # in a tensor's name: our hook's shares of outputs above 0
+
+
 class ActivationRule(TensorRule):
     """Fires when more than `threshold_layer` percent of a layer's nodes are inactive.
 
     A node is inactive if less than `threshold_inactivity` percent of its values are active.
     """
+
+    watched = "percent of the layer's nodes"
 
     def __init__(self, base_trial: "JobTrial", regex: str, inactivity: float, layer: float) -> None:
         super().__init__(base_trial)
@@ -69,21 +74,22 @@ class DeadRelu(ActivationRule):
 
     def invoke_at_step(self, step: int) -> bool:
         """Find the layer with the most dead nodes."""
-        dead: dict[str, float] = {}
-        for name in self.names(step, (), self.regex):
-            value = self.value(name, step)
-            if value is not None and value.size:
-                activity = (value > 0).mean(axis=other_axes(value))
-                dead[name] = self._inactive(activity)
-        for name in self.names(step, (), "relu_activity"):
-            output = name.replace("relu_activity", "relu_output")
-            if not re.search(self.regex, output):
-                continue
-            value = self.value(name, step)
-            if value is not None:
-                dead[name] = self._inactive(value)
+        names = self.names(step, (), self.regex)
+        for name in self.names(step, (), ACTIVITY):
+            if re.search(self.regex, name.replace(ACTIVITY, "relu_output")):
+                names.append(name)
+        dead = self.measure_each(names, step)
         words = "ReLUs are dead: they give 0 for nearly every input"
         return self._compare(step, dead, words)
+
+    def measure(self, name: str, step: int) -> float | None:
+        """Percent of the layer's nodes that are dead."""
+        value = self.value(name, step)
+        if value is None or not value.size:
+            return None
+        if ACTIVITY in name:
+            return self._inactive(value)
+        return self._inactive((value > 0).mean(axis=other_axes(value)))
 
 
 class SaturatedActivation(ActivationRule):
@@ -121,20 +127,22 @@ class SaturatedActivation(ActivationRule):
 
     def invoke_at_step(self, step: int) -> bool:
         """Find the layer with the most saturated nodes."""
-        saturated: dict[str, float] = {}
-        for name in self.names(step, (), self.regex):
-            value = self.value(name, step)
-            if value is None or not value.size:
-                continue
-            low, high = self.tanh_bounds
-            if "sigmoid" in name.lower():
-                low, high = self.sigmoid_bounds
-            within = (value > low) & (value < high)
-            saturated[name] = self._inactive(within.mean(axis=other_axes(value)))
+        saturated = self.measure_each(self.names(step, (), self.regex), step)
         words = (
             "nodes are saturated: they give the same for every input and let no gradient through"
         )
         return self._compare(step, saturated, words)
+
+    def measure(self, name: str, step: int) -> float | None:
+        """Percent of the layer's nodes that are saturated."""
+        value = self.value(name, step)
+        if value is None or not value.size:
+            return None
+        low, high = self.tanh_bounds
+        if "sigmoid" in name.lower():
+            low, high = self.sigmoid_bounds
+        within = (value > low) & (value < high)
+        return self._inactive(within.mean(axis=other_axes(value)))
 
 
 def other_axes(value: Array) -> tuple[int, ...]:

@@ -3,12 +3,13 @@
 Both kinds have one set of names and parameters.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from diagnose.evaluation import evaluate_tensors
-from diagnose.findings import ERROR, DiagnoseError, Finding
+from diagnose.findings import ERROR, DiagnoseError, Finding, write_findings
+from diagnose.findings_page import write_findings_page
 from diagnose.locate import tensors_or_none
 from diagnose.profiler_data import ProfileError
 from diagnose.profiler_reader import find_profile
@@ -16,6 +17,7 @@ from diagnose.profiler_report import PAGE, REPORT, profile_report
 from diagnose.profiler_result import Result
 from diagnose.profiler_rules import RULES as PROFILER_RULES
 from diagnose.registry import MODULES, Parameters, rule_name
+from diagnose.verdict import Verdict, combined, finding_of
 
 NAMES = (*MODULES, *PROFILER_RULES)
 ALL_OF_THE_PROFILE = "ProfilerReport"  # SageMaker's name for its profiler's rules together
@@ -23,25 +25,31 @@ ALL_OF_THE_PROFILE = "ProfilerReport"  # SageMaker's name for its profiler's rul
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """The answers of both kinds of rules. page: the profiler's report, None without a profile."""
+    """The answers of both kinds of rules, as they were asked for now.
+
+    verdict: over them, and over the earlier answers that were given. written: the files for people
+    and programs; "report" is the profiler's page, and not there without a profile.
+    """
 
     findings: list[Finding]
     results: list[Result]
-    page: Path | None
+    verdict: Verdict
+    written: dict[str, Path]
 
     def fired(self) -> list[str]:
-        """The names of the rules that fired."""
-        by_tensors = [finding.rule for finding in self.findings if finding.fired]
-        return by_tensors + [result.rule for result in self.results if result.triggered]
+        """The names of the rules that fired, the gravest first."""
+        return [answer.rule for answer in self._now().fired]
 
     def has_errors(self) -> bool:
         """Whether a rule could not be evaluated, though the user named it."""
         return any(finding.status == ERROR for finding in self.findings)
 
     def lines(self) -> list[str]:
-        """Each answer in words."""
-        by_tensors = [finding.describe() for finding in self.findings]
-        return by_tensors + [describe_result(result) for result in self.results]
+        """Each answer in words, the gravest last."""
+        return self._now().lines()
+
+    def _now(self) -> Verdict:
+        return Verdict([*self.findings, *(finding_of(result) for result in self.results)])
 
 
 @dataclass(frozen=True)
@@ -60,13 +68,15 @@ def diagnose_output(
     rules: str | None = None,
     parameters: Parameters | None = None,
     write_to: Path | None = None,
+    earlier: Sequence[Finding] = (),
 ) -> Diagnosis:
     """Evaluate rules over a training's output: over its tensors, its profile, or both.
 
     rules: names with commas between, "all", or None for those that need no more than a training.
-    parameters: {rule: {name: value}}. Writes findings.json and the profiler's report to the output
-    or to the folder write_to. DiagnoseError when there is nothing to evaluate, or a name or value
-    is wrong; OSError when nothing can be written.
+    parameters: {rule: {name: value}}. earlier: answers on the same training, for the verdict.
+    Writes findings.json, findings.html and the profiler's report to the output or to the folder
+    write_to. DiagnoseError when there is nothing to evaluate, or a name or value is wrong; OSError
+    when nothing can be written.
     """
     output = Path(output)
     parameters = parameters or {}
@@ -77,10 +87,31 @@ def diagnose_output(
         own = {name: values for name, values in parameters.items() if name in MODULES}
         findings = evaluate_tensors(output, selection.tensors, own, write_to)
     results: list[Result] = []
+    folder = write_to or output
     if selection.profile or (selection.profile is None and has_profile):
-        results = _evaluate_profile(output, selection.profile or [], parameters, write_to)
-    page = (write_to or output) / REPORT / PAGE if results else None
-    return Diagnosis(findings, results, page)
+        names = selection.profile or []
+        others = [*earlier, *findings]
+        results = _evaluate_profile(output, names, parameters, folder / REPORT, others)
+    return conclude(folder, findings, results, earlier)
+
+
+def conclude(
+    folder: Path,
+    findings: list[Finding],
+    results: list[Result],
+    earlier: Sequence[Finding] = (),
+) -> Diagnosis:
+    """Write findings.json and findings.html on both kinds of answers. OSError when that fails."""
+    answers = [*findings, *(finding_of(result) for result in results)]
+    verdict = combined(earlier, answers)
+    job = folder.resolve().name
+    written = {
+        "findings": write_findings(folder, job, answers, verdict.sentence()),
+        "page": write_findings_page(folder, verdict),
+    }
+    if results:
+        written["report"] = folder / REPORT / PAGE
+    return Diagnosis(findings, results, verdict, written)
 
 
 def _wants_tensors(selection: Selection, output: Path, has_profile: bool) -> bool:
@@ -127,17 +158,6 @@ def any_name(text: str) -> str:
         raise DiagnoseError(f"rule '{text}' is unknown; known: {', '.join(NAMES)}") from error
 
 
-def describe_result(result: Result) -> str:
-    """A profiler rule's answer as it is printed."""
-    rule = PROFILER_RULES[result.rule]
-    if result.not_evaluated:
-        return f"{result.rule}: not judged: {result.not_evaluated}"
-    finding = result.finding or rule.description
-    if result.triggered:
-        return f"{result.rule}: fired: {finding} Try: {rule.advice}"
-    return f"{result.rule}: {finding}"
-
-
 def _plain(text: str) -> str:
     return text.replace("_", "").strip().lower()
 
@@ -151,12 +171,15 @@ def _has_profile(output: Path) -> bool:
 
 
 def _evaluate_profile(
-    output: Path, rules: list[str], parameters: Parameters, write_to: Path | None
+    output: Path,
+    rules: list[str],
+    parameters: Parameters,
+    folder: Path,
+    others: Sequence[Finding],
 ) -> list[Result]:
     texts = _profiler_parameters(parameters)
-    folder = write_to / REPORT if write_to else None
     try:
-        return profile_report(output, texts, rules, folder)
+        return profile_report(output, texts, rules, folder, others)
     except ProfileError as error:
         raise DiagnoseError(str(error)) from error
 

@@ -3,6 +3,7 @@
 smdebug, and torch with it, is loaded when a trial is opened, not before.
 """
 
+import dataclasses
 import logging
 import os
 from collections.abc import Callable
@@ -71,7 +72,7 @@ class RuleEvaluation:
     def result(self, running: bool) -> Finding:
         """The answer as it stands."""
         if self.finding is not None:
-            return self.finding
+            return self.finding if running else self._drawn(self.finding)
         steps = self.rule.steps_evaluated
         if steps:
             status = IN_PROGRESS if running else NO_ISSUES_FOUND
@@ -82,6 +83,14 @@ class RuleEvaluation:
             status = IN_PROGRESS
         sentence = f"not judged: it needs {self.rule.needs}"
         return Finding(self.name, status, sentence, seconds=now())
+
+    def _drawn(self, finding: Finding) -> Finding:
+        """The finding with its line, over all steps, also those after it fired."""
+        try:
+            return dataclasses.replace(finding, line=self.rule.line())
+        except Exception:  # the answer itself does not need it
+            log.debug("rule %s has no line", self.name, exc_info=True)
+            return finding
 
     def _covers(self, step: int) -> bool:
         return step >= self.first and (self.end is None or step < self.end)
@@ -101,6 +110,7 @@ class RuleEvaluation:
             tensor=violation.tensor,
             value=violation.value,
             threshold=violation.threshold,
+            severity=self.rule.severity,
             steps=self.rule.steps_evaluated,
             seconds=now(),
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from diagnose.findings import CRITICAL
 from diagnose.rule import TensorRule, smallest, split_names
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ class VanishingGradient(TensorRule):
         "if the loss is already near 0, the training is simply done"
     )
     needs = "gradients (debug_collections=gradients)"
+    severity = CRITICAL
+    watched = "mean absolute gradient"
 
     def __init__(self, base_trial: "JobTrial", *, threshold: float = 1e-7) -> None:
         super().__init__(base_trial)
@@ -55,6 +58,10 @@ class VanishingGradient(TensorRule):
         )
         return self.fire(step, name, mean, self.threshold, sentence)
 
+    def measure(self, name: str, step: int) -> float | None:
+        """The mean of the absolute values."""
+        return self.reduction(name, step, "mean", absolute=True)
+
 
 def _is_bias_of_weight(name: str, names: list[str]) -> bool:
     """Whether it is a bias, and the gradient of its layer's weight is there, too."""
@@ -76,6 +83,7 @@ class ExplodingTensor(TensorRule):
         "float32; look for a division by 0 or a logarithm of 0 in the loss, and for broken photos"
     )
     needs = "any tensors"
+    severity = CRITICAL
     exact = ("min", "max")  # reductions that are NaN only where a value is
 
     def __init__(

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 
 from smdebug.core.modes import ModeKeys
 
+from diagnose.line import Line, points
 from diagnose.rule import TensorRule, split_names
 
 if TYPE_CHECKING:
     from diagnose.trial import JobTrial
 
 LOSSES = "losses"  # smdebug's collection
+CURVES = {"EVAL": "Validation", "TRAIN": "Training", "GLOBAL": "Training"}  # by mode
 PREFERRED_MODES = ("EVAL", "TRAIN", "GLOBAL")  # of LossNotDecreasing, by the documentation
 
 
@@ -41,6 +43,7 @@ class LossRule(TensorRule):
     """A rule that sees losses point after point."""
 
     needs = "losses (any run with debug=true has them)"
+    watched = "loss"
 
     def __init__(self, base_trial: "JobTrial", regex: str | None, collections: list[str]) -> None:
         super().__init__(base_trial)
@@ -68,6 +71,10 @@ class LossRule(TensorRule):
             found.append(self._close_pass())
         return found
 
+    def line(self) -> Line | None:
+        """All losses of the tensor, a curve for each mode; to be drawn."""
+        return losses_line(self)
+
     def _is_last_of_pass(self, step: int) -> bool:
         steps = self.base_trial.steps()
         after = bisect_right(steps, step)
@@ -82,6 +89,26 @@ class LossRule(TensorRule):
         self.open_pass = []
         self.passes += 1
         return point
+
+
+def losses_line(rule: TensorRule) -> Line | None:
+    """The losses that a rule has looked at, by mode, over all forward passes; to be drawn.
+
+    None where it did not fire.
+    """
+    if rule.violation is None:
+        return None
+    again = LossRule(rule.base_trial, None, [LOSSES])
+    curves: dict[str, list[tuple[float, float]]] = {}
+    for step in rule.base_trial.steps():
+        for point in again.points(step):
+            if point.mode in CURVES:
+                curves.setdefault(CURVES[point.mode], []).append((float(step), point.value))
+    mark = rule.violation.step
+    drawn = {name: points(curves[name], mark) for name in CURVES.values() if name in curves}
+    if not drawn:
+        return None
+    return Line(watched="loss", x_label="forward pass", curves=drawn, mark=mark)
 
 
 class LossNotDecreasing(LossRule):

@@ -43,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
         "folder: out/ml/output)",
     )
     _add_rules(parser)
+    _add_answers(parser)
     _add_training(parser)
     _add_following(parser)
     return parser
@@ -63,6 +64,18 @@ def _add_rules(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="RULE.NAME=VALUE",
         help="or a JSON file of {rule: {name: value}}",
+    )
+
+
+def _add_answers(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--answers",
+        type=Path,
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="FINDINGS_JSON",
+        help="answers of other rules on the same training, to be part of the pages' verdict",
     )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from smdebug.core.modes import ModeKeys
 
+from diagnose.findings import HINT
 from diagnose.losses import LOSSES, LossRule, Point
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ class Overtraining(LossRule):
         "fewer epochs or early_stopping; before that a lower lr or schedule=cosine, "
         "which may find a lower loss still"
     )
+    severity = HINT
 
     def __init__(
         self,

@@ -4,7 +4,7 @@ It asks nothing of the network. The code turns a profile and the rules' answers 
 places; `report.html.j2` beside it holds words, markup and style.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from diagnose.profiler_rules import RULES
 from diagnose.profiler_steps import data_wait_share
 from diagnose.report_charts import chart
 from diagnose.report_losses import Losses
+from diagnose.verdict import Verdict
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 MOST_OPERATORS = 15
@@ -41,11 +42,14 @@ def write_page(
     profile: Profile,
     results: Sequence[Result],
     losses: Losses,
+    verdict: Verdict,
+    linked: Mapping[str, str],
     title: str = "",
 ) -> None:
     """Write the page, whole or not at all, making the folders it needs.
 
-    OSError when writing fails.
+    verdict: over all rules of the training, not only those over its profile. linked: addresses of
+    other pages by their names. OSError when writing fails.
     """
     loss_chart = None
     if losses.curves:
@@ -58,6 +62,8 @@ def write_page(
         title=title or "Profile of a training",
         facts=_facts(profile),
         job=_job(profile),
+        verdict=verdict,
+        links=linked,
         rules=_rules(results),
         nodes=node_charts(profile),
         more_nodes=max(0, len(profile.nodes) - MOST_NODES),

@@ -12,6 +12,7 @@ from diagnose import profiler_framework as framework
 from diagnose import profiler_gpu as gpu
 from diagnose import profiler_steps as steps
 from diagnose import profiler_usage as usage
+from diagnose.findings import HINT, WARNING
 from diagnose.profiler_data import Profile, ProfileError
 from diagnose.profiler_result import Result
 
@@ -23,12 +24,13 @@ AT_LEAST_1 = ("_window", "_scan_interval_us")  # ends of parameters' names
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule: its function, its parameters' defaults, its purpose, and a cure."""
+    """A rule: its function, its parameters' defaults, its purpose, a cure, how grave it is."""
 
     evaluate: Callable[[Profile, Any], Result]  # each takes parameters of its own class
     defaults: "DataclassInstance"
     description: str
     advice: str
+    severity: str = HINT
 
 
 RULES: dict[str, Rule] = {
@@ -59,6 +61,7 @@ RULES: dict[str, Rule] = {
         "The memory used on a GPU rises while training goes on.",
         "Something keeps tensors alive, such as losses added up with their graph (.detach() them); "
         "else plan for more GPU memory.",
+        WARNING,
     ),
     "IOBottleneck": Rule(
         bottlenecks.io_bottleneck,

@@ -10,6 +10,9 @@ from smdebug.core.modes import ModeKeys
 from smdebug.exceptions import SMDebugError
 from smdebug.rules import Rule
 
+from diagnose.findings import WARNING
+from diagnose.line import Line, points
+
 if TYPE_CHECKING:
     from diagnose.trial import JobTrial
 
@@ -32,12 +35,15 @@ class TensorRule(Rule):  # type: ignore[misc]  # smdebug has no types
 
     `invoke_at_step` sees one saved step after the other and returns whether the rule fires.
     Parameters are the keywords of __init__, with SageMaker's names and defaults. advice: what to
-    try when the rule fires. needs: what must be saved for the rule, in words.
+    try when the rule fires. needs: what must be saved for the rule, in words. severity: how grave
+    it is when it fires. watched: what `measure` gives, in words.
     steps_evaluated counts the steps at which the rule found what it needs.
     """
 
     advice = ""
     needs = ""
+    severity = WARNING
+    watched = "largest absolute value"
     base_trial: "JobTrial"
 
     def __init__(
@@ -58,6 +64,40 @@ class TensorRule(Rule):  # type: ignore[misc]  # smdebug has no types
         self.report["Violations"] += 1
         self.report["Details"][f"step_{step}"] = sentence
         return True
+
+    def line(self) -> Line | None:
+        """What the rule watched, over all steps of the mode in which it fired; to be drawn."""
+        violation = self.violation
+        if violation is None:
+            return None
+        mode, mark = self.base_trial.mode_modestep(violation.step)
+        measured = []
+        for step in self.base_trial.steps(mode):
+            value = self.measure(violation.tensor, self.base_trial.global_step(mode, step))
+            if value is not None:
+                measured.append((float(step), value))
+        if not measured:
+            return None
+        return Line(
+            watched=self.watched,
+            x_label=f"{mode.name.lower()} step",
+            curves={violation.tensor: points(measured, mark)},
+            mark=mark,
+            threshold=violation.threshold if np.isfinite(violation.threshold) else None,
+        )
+
+    def measure(self, name: str, step: int) -> float | None:
+        """What the rule looks at in a tensor at a step; None where it was not saved."""
+        return self.reduction(name, step, "max", absolute=True)
+
+    def measure_each(self, names: Iterable[str], step: int) -> dict[str, float]:
+        """`measure` of each tensor by name, of those that have it."""
+        found = {}
+        for name in names:
+            value = self.measure(name, step)
+            if value is not None:
+                found[name] = value
+        return found
 
     def count_step(self) -> None:
         """Count a step that had what the rule needs."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from diagnose.findings import HINT
 from diagnose.gradients import ALL_TENSORS
 from diagnose.rule import Array, TensorRule, largest, split_names
 
@@ -31,6 +32,7 @@ class SimilarAcrossRuns(TensorRule):
         "the same seed, data, versions and thread count in both runs; the first step and tensor "
         "that differ show where the runs part"
     )
+    severity = HINT
     needs = "tensors that both runs saved at the same step"
 
     def __init__(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from diagnose.findings import CRITICAL
 from diagnose.gradients import BIAS
 from diagnose.rule import Array, TensorRule, largest, smallest, split_names
 
@@ -33,6 +34,7 @@ class WeightUpdateRatio(TensorRule):
         "at vanishing gradients and at the lr schedule's end"
     )
     needs = "weights at two steps (debug_collections=weights)"
+    watched = "update, in units of the weight"
 
     def __init__(
         self,
@@ -94,6 +96,15 @@ class WeightUpdateRatio(TensorRule):
         earlier.append((mode_step, step))
         return before
 
+    def measure(self, name: str, step: int) -> float | None:
+        """The ratio to the saved step before of the same mode."""
+        steps = self.base_trial.steps(self.mode_of(step))
+        index = steps.index(self.base_trial.mode_modestep(step)[1])
+        if not index:
+            return None
+        before = self.base_trial.global_step(self.mode_of(step), steps[index - 1])
+        return self._ratio(name, before, step)
+
     def _ratio(self, name: str, before: int, step: int) -> float | None:
         old = self.value(name, before)
         new = self.value(name, step)
@@ -120,6 +131,8 @@ class UnchangedTensor(TensorRule):
         "these parameters"
     )
     needs = "a tensor at num_steps steps"
+    severity = CRITICAL
+    watched = "mean absolute value"
 
     def __init__(
         self,
@@ -167,6 +180,10 @@ class UnchangedTensor(TensorRule):
         )
         return self.fire(step, unchanged[0], change, tolerance, sentence)
 
+    def measure(self, name: str, step: int) -> float | None:
+        """The mean of the absolute values."""
+        return self.reduction(name, step, "mean", absolute=True)
+
     def _names(self, step: int, mode: str) -> list[str]:
         if self.chosen:
             return self.names(step, self.collections, self.regex)
@@ -210,6 +227,8 @@ class AllZero(TensorRule):
         "(detached, masked, or behind an activation that is 0)"
     )
     needs = "gradients or weights (debug_collections=gradients,weights)"
+    severity = CRITICAL
+    watched = "percent of values that are 0"
 
     def __init__(
         self,
@@ -226,11 +245,7 @@ class AllZero(TensorRule):
 
     def invoke_at_step(self, step: int) -> bool:
         """Compare the largest share of zeros with the threshold."""
-        shares: dict[str, float] = {}
-        for name in self._names(step):
-            share = self._zeros(name, step)
-            if share is not None:
-                shares[name] = share
+        shares = self.measure_each(self._names(step), step)
         if not shares:
             return False
         self.count_step()
@@ -247,7 +262,7 @@ class AllZero(TensorRule):
         gradients = [name for name in self.names(step, ("gradients",)) if not name.endswith(BIAS)]
         return gradients + self.trained(self.names(step, ("weights",)))
 
-    def _zeros(self, name: str, step: int) -> float | None:
+    def measure(self, name: str, step: int) -> float | None:
         """The share of zeros in percent; None where nothing of the tensor is known."""
         most = self.reductions(name, step).get(("max", True))
         if most == 0:

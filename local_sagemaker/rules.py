@@ -27,12 +27,16 @@ PARTS = {
 CODES = {0: "NoIssuesFound", 3: "IssuesFound"}
 # diagnose prints this for a rule that found no step with the tensors that it needs
 UNJUDGED = ": not judged: it needs "
+NO_ANSWERS = ("verdict: ", "diagnose: rules=")  # beginnings of lines that are no rule's answer
 TIMEOUT_S = 1800  # for one rule; diagnose takes seconds
 NAME_PART = 26  # characters: a processing job's name has 63 at most
 PROFILER_REPORT = "ProfilerReport"
 # What diagnose writes below a job's tree; the report's folder holds a profiler-output of its own.
 REPORT_FOLDER = "output/rule-output/ProfilerReport"
 FINDINGS_FILE = "findings.json"
+FINDINGS_PAGE = "findings.html"
+OWN_FINDINGS = f"output/{FINDINGS_FILE}"
+MOST_FINDINGS_BYTES = 16 * 1024**2
 # Parameters of a rule's configuration that SageMaker itself reads.
 OWN = ("rule_to_invoke", "source_s3_uri", "action_json", "opt_out_telemetry")
 
@@ -68,11 +72,12 @@ def judge(platform: Platform, job: str, root: Path) -> None:
     A training that failed is judged by what it left, too.
     """
     record = platform.store.find(KIND, job) or {}
+    answers: list[Path] = []  # of the rules so far: all pages then have one verdict
     for part, field in PARTS.items():
         for number, rule in enumerate(record.get(part, [])):
             given = root.parent / f"{field}-{number}.json"  # a rule's own name may hold slashes
             try:
-                status, details = _judged(rule, root, record, given)
+                status, details = _judged(rule, root, record, given, answers)
             except (OSError, objects.ObjectError) as error:
                 log.warning("training %s: rule not judged: %s", job, error)
                 status, details = "Error", str(error)
@@ -82,10 +87,16 @@ def judge(platform: Platform, job: str, root: Path) -> None:
                     StatusDetails=details[:1024],
                     LastModifiedTime=time.time(),
                 )
+    _send_page(root, record)
 
 
-def _judged(rule: Record, root: Path, record: Record, given: Path) -> tuple[str, str]:
-    """Status and details of one rule. given: the file to write its parameters to."""
+def _judged(
+    rule: Record, root: Path, record: Record, given: Path, answers: list[Path]
+) -> tuple[str, str]:
+    """Status and details of one rule. given: the file to write its parameters to.
+
+    answers: findings.json of each rule before this one; its own is added.
+    """
     parameters = dict(rule.get("RuleParameters", {}))
     name = parameters.get("rule_to_invoke")
     if not name or "source_s3_uri" in parameters:
@@ -99,17 +110,21 @@ def _judged(rule: Record, root: Path, record: Record, given: Path) -> tuple[str,
     command = [sys.executable, "-m", "diagnose", str(root / "output"), "--rules", name]
     if texts:
         command += ["--parameters", str(given)]
+    if answers:
+        command += ["--answers", *map(str, answers)]
     try:
         done = subprocess.run(
             command, cwd=REPOSITORY, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
         )
     except subprocess.TimeoutExpired:
         return "Error", f"the rule did not end within {TIMEOUT_S} s"
-    answers = [line for line in done.stdout.splitlines() if not line.startswith("diagnose: rules=")]
+    lines = [line for line in done.stdout.splitlines() if not line.startswith(NO_ANSWERS)]
     status = CODES.get(done.returncode, "Error")
-    lines = answers
-    if status == "Error" and not any(UNJUDGED in line for line in answers):
-        lines = done.stderr.splitlines() or answers
+    if status == "Error" and not any(UNJUDGED in line for line in lines):
+        lines = done.stderr.splitlines() or lines
+    elif (own := job_tree.read_inside(root, OWN_FINDINGS, MOST_FINDINGS_BYTES)) is not None:
+        answers.append(given.with_suffix(".findings.json"))
+        answers[-1].write_bytes(own)
     _send(rule, name, root, record)
     if not lines:
         return status, f"diagnose ended with code {done.returncode}"
@@ -144,3 +159,15 @@ def _send(rule: Record, invoked: str, root: Path, record: Record) -> None:
         objects.put_all(root, REPORT_FOLDER, target)
     elif FINDINGS_FILE in job_tree.files_inside(root, "output"):
         objects.put(root / "output", FINDINGS_FILE, objects.joined(target, FINDINGS_FILE))
+
+
+def _send_page(root: Path, record: Record) -> None:
+    """The page on all rules, to <output>/<job>/, where the profiler's page links to it."""
+    if FINDINGS_PAGE not in job_tree.files_inside(root, "output"):
+        return
+    base = record["OutputDataConfig"]["S3OutputPath"]
+    target = objects.joined(base, record["TrainingJobName"], FINDINGS_PAGE)
+    try:
+        objects.put(root / "output", FINDINGS_PAGE, target)
+    except (OSError, objects.ObjectError) as error:
+        log.warning("training %s: %s", record["TrainingJobName"], error)

@@ -14,6 +14,7 @@ from train.recording.debug_settings import DebugSettings
 from train.recording.hooks import Hook, asks_for_losses_alone, config_file, open_hook
 from train.recording.profile import NoProfile, Profile, profiling
 from train.recording.profile_settings import read_settings
+from train.result.output_files import REPORT_FILE
 
 log = logging.getLogger(__name__)
 
@@ -66,14 +67,17 @@ def print_findings(job: Job) -> None:
     """
     from diagnose.diagnosis import diagnose_output
     from diagnose.findings import DiagnoseError
+    from diagnose.page_links import link_findings
 
     try:
         diagnosis = diagnose_output(job.root / "output", write_to=job.output_data)
+        link_findings(job.output_data / REPORT_FILE)
     except (DiagnoseError, OSError) as error:
         log.warning("diagnose: %s", error)
         return
     lines = diagnosis.lines()
     for line in lines:
         print(f"diagnose: {printable(line)}", flush=True)
+    print(f"diagnose: verdict: {diagnosis.verdict.sentence()}", flush=True)
     fired = ",".join(diagnosis.fired()) or "none"
     print(f"diagnose: rules={len(lines)} fired={fired}", flush=True)
