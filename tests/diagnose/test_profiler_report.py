@@ -2,7 +2,6 @@
 
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from diagnose.profiler_rules import RULES
 from diagnose.report_charts import chart, histogram, over_time
 from diagnose.report_losses import read_losses
 from diagnose.smdebug_compat import load_smdebug
+from tests.support.html_page import Page
 from tests.support.recorded_profiles import START, machine, record_steps, record_system, steady
 
 # the JSON that SageMaker writes for a rule
@@ -26,36 +26,6 @@ HISTORY = """epoch,train_loss,train_accuracy,validation_loss,validation_accuracy
 2,1.5,0.2,2.0,0.3,0.1,3
 3,nan,0.3,1.5,0.4,0.1,3
 """
-
-
-class Page(HTMLParser):
-    """Checks that every element is closed where it must be; keeps text and attributes."""
-
-    VOID = {"meta", "br", "link"}
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []  # tags
-        self.text = ""
-        self.attributes: list[tuple[str, str | None]] = []
-        self.tags: set[str] = set()
-        self.feed(text)
-        assert self.open == []
-
-    def handle_starttag(self, tag, attributes):
-        self.handle_startendtag(tag, attributes)
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        self.tags.add(tag)
-        self.attributes += attributes
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text += data
 
 
 def report(output: Path, parameters=None, rules=()) -> tuple[list[Result], Page, str]:
