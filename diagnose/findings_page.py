@@ -10,6 +10,7 @@ import numpy as np
 
 import artifact.page
 from artifact.plot import Axis, dots, line_path, linear_axis, value_axis
+from artifact.project_pages import About
 from diagnose.findings import (
     ERROR,
     IN_PROGRESS,
@@ -43,6 +44,7 @@ def write_findings_page(folder: Path, verdict: Verdict) -> Path:
     artifact.page.write_page(
         path,
         TEMPLATE,
+        about=About("findings", {"rules that fired": str(len(verdict.fired))}),
         title="Findings",
         verdict=verdict,
         severities=SEVERITIES,

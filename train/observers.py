@@ -14,7 +14,6 @@ from train.recording.debug_settings import DebugSettings
 from train.recording.hooks import Hook, asks_for_losses_alone, config_file, open_hook
 from train.recording.profile import NoProfile, Profile, profiling
 from train.recording.profile_settings import read_settings
-from train.result.output_files import REPORT_FILE
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +70,7 @@ def print_findings(job: Job) -> None:
 
     try:
         diagnosis = diagnose_output(job.root / "output", write_to=job.output_data)
-        link_findings(job.output_data / REPORT_FILE)
+        link_findings(job.report)
     except (DiagnoseError, OSError) as error:
         log.warning("diagnose: %s", error)
         return
