@@ -32,7 +32,7 @@ PYTEST = $(VENV)/bin/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-lo
 
 .DEFAULT_GOAL := help
 .PHONY: help demo check test test-fast verify mutants fuzz images tune web push local-sagemaker \
-	e2e conformance sbom soak pictures docs bench-serve bench-train bench-tune bench-search \
+	notebooks e2e conformance sbom soak pictures docs bench-serve bench-train bench-tune bench-search \
 	bench-hook bench-profile bench-size bench-accuracy bench-gpu base lock environment clean \
 	FORCE
 
@@ -89,6 +89,9 @@ push: $(VENV)/.docker ## Build images and push them to ECR: PUSH='train serve'|a
 
 local-sagemaker: $(VENV)/.process ## Serve SageMaker's own API on this machine; SAGEMAKER=options
 	@$(VENV)/bin/python -m local_sagemaker --engine '$(ENGINE)' $(SAGEMAKER)
+
+notebooks: $(VENV)/.process $(VENV)/.notebooks ## Open notebooks/ in JupyterLab, on local SageMaker
+	@slipway/with_sagemaker.sh '$(VENV)-notebooks/bin/jupyter' lab notebooks
 
 e2e: $(VENV)/.process ## Run every step, push to delete, on this machine's SageMaker; E2E=options
 	@$(if $(CONTAINERS),$(MAKE) --no-print-directory images IMAGES='train serve')
@@ -159,13 +162,14 @@ lock: ## Resolve docker/requirements-*.in anew into hash-locked .txt files
 environment: $(VENV)/.process ## Make the Python environment for everything outside containers
 
 clean: ## Remove the environment and all output but out/launch, which knows what runs on AWS
-	rm -rf $(VENV) $(VENV)-mutants $(VENV)-fuzz $(VENV)-docs $(VENV)-python .venv-clients-* .cache
+	rm -rf $(VENV) $(VENV)-mutants $(VENV)-fuzz $(VENV)-docs $(VENV)-notebooks $(VENV)-python \
+		.venv-clients-* .cache
 	if [ -d out ]; then find out -mindepth 1 -maxdepth 1 ! -name launch -exec rm -rf {} +; fi
 
 # Where containers do the work, the demo needs a few small packages.
 # Without containers, and for the tests, it needs all of them: torch alone is 5 GB.
 # The script looks at what is there, so it runs each time.
-$(VENV)/.docker $(VENV)/.process $(VENV)/.mutants $(VENV)/.docs: FORCE
+$(VENV)/.docker $(VENV)/.process $(VENV)/.mutants $(VENV)/.docs $(VENV)/.notebooks: FORCE
 	@$(ENVIRONMENT) $(patsubst .%,%,$(notdir $@))
 
 FORCE:

@@ -68,6 +68,10 @@ compile dev train serve
 compile host dev
 compile mutants
 compile docs
+# SageMaker's SDK has its own wishes. What slipway.load runs on is what serves.
+awk '/^(numpy|openvino|pillow|pillow-heif)==/ { sub(/ \\$/, ""); print }' \
+    requirements-serve.txt >"$tools/of-serving.txt"
+compile notebooks "--constraint=$tools/of-serving.txt" --no-annotate
 compile fuzz
 compile ../tests/clients/v2
 compile ../tests/clients/v3

@@ -129,9 +129,10 @@ COPY recipes /opt/slipway/recipes
 COPY diagnose /opt/slipway/diagnose
 COPY prepare /opt/slipway/prepare
 COPY train /opt/slipway/train
-# slipway.export, for a user's own script; the commands of slipway are for the host
+# slipway.export and slipway.load, for a user's own script; the commands are for the host
 COPY slipway/__init__.py slipway/export_error.py slipway/export_photos.py slipway/exporting.py \
-    slipway/own_artifact.py slipway/own_network.py slipway/photo_transforms.py /opt/slipway/slipway/
+    slipway/loaded.py slipway/own_artifact.py slipway/own_network.py \
+    slipway/photo_transforms.py slipway/shown_report.py /opt/slipway/slipway/
 RUN /opt/venv/bin/python -m compileall -q /opt/slipway
 
 # Last, because every commit changes them.

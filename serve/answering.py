@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from flask import Response, request
 
+from artifact.answers import Prediction
 from serve.inputs import MAX_INSTANCES, media_type_of, top_k_of
 from serve.outputs import AnswerBody, answer_type
-from serve.prediction import AnyPredictor, Prediction
+from serve.prediction import AnyPredictor
 from serve.predictor import MAX_LABELS
 from serve.records import Part, records_of
 from serve.request_state import KEY, RequestState

@@ -24,10 +24,10 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from artifact.answers import Prediction
 from artifact.model import ArtifactError
 from artifact.names import printable
 from serve.inputs import InputError
-from serve.prediction import Prediction
 
 FOLDER = "code"
 FILE = f"{FOLDER}/hooks.py"

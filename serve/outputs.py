@@ -7,8 +7,8 @@ from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
 from artifact import people_csv
+from artifact.answers import Prediction
 from serve.inputs import JSON_TYPE, LINES_TYPE, InputError
-from serve.prediction import Prediction
 
 CSV_TYPE = "text/csv"
 OFFERED = (JSON_TYPE, LINES_TYPE, CSV_TYPE)

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from flask import Flask, Response, request
 
+from artifact.answers import Prediction
 from artifact.jpeg_writing import encode_jpeg
 from artifact.photo_files import begins_as_photo
 from artifact.photo_kinds import PhotoError, is_photo_name
 from artifact.photo_metadata import without_metadata
 from artifact.preprocessing import decode
 from serve.batching import EngineDead
-from serve.prediction import AnyPredictor, Prediction
+from serve.prediction import AnyPredictor
 from serve.request_state import KEY, Overloaded, TooManyPhotos
 from web.exchange import Failure, Request
 from web.model import MAX_SAMPLE_BYTES, Model, Sample

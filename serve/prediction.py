@@ -1,34 +1,12 @@
-"""The answer to one photo, as /invocations gives it, and what gives such answers."""
+"""What answers photos: the parts of a loaded model that the app reaches."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol, TypedDict
+from typing import Protocol
 
+from artifact.answers import Prediction
 from artifact.model import Description
 from serve.request_state import RequestState
-
-
-class Label(TypedDict):
-    """A class and its probability, from 0 to 1."""
-
-    label: str
-    probability: float
-
-
-class Prediction(TypedDict, total=False):
-    """label and probability: of the best class. top: the most probable classes, best first.
-
-    labels: of a multi-label model, all classes above one half. known: false for a photo unlike all
-    that the training has seen; left out for artifacts without such a score. error: in batch
-    transform, and then alone: why this record has no answer.
-    """
-
-    label: str
-    probability: float
-    top: list[Label]
-    labels: list[str]
-    known: bool
-    error: str
 
 
 class Queue(Protocol):

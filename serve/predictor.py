@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from artifact import first_decoder
+from artifact.answers import Prediction, prediction
 from artifact.engines import open_engine
 from artifact.machine import cpu_count, memory_limit, trim_memory
 from artifact.model import FIRST_DECODER, Description, read_description
@@ -25,7 +26,6 @@ from artifact.shrinking import decoded_for
 from serve.admission import DecodingQueue
 from serve.batching import Answer, Batcher, Pixels
 from serve.hooks import open_hooks
-from serve.prediction import Prediction
 from serve.request_state import RequestState, TooManyPhotos
 
 MAX_PIXELS = 40_000_000  # a payload of 6 MB can claim to hold far more
@@ -214,24 +214,7 @@ class Predictor:
             raise RuntimeError("the model's probabilities are not all numbers")
         classes = self.description.classes
         probabilities = self.hooks.probabilities(columns[: len(classes)], classes)
-        best = np.argsort(-probabilities, kind="stable")[:top_k]
-        answer: Prediction = {
-            "label": classes[best[0]],
-            "probability": float(probabilities[best[0]]),
-            "top": [
-                {"label": classes[index], "probability": float(probabilities[index])}
-                for index in best
-            ],
-        }
-        if self.description.multi_label:
-            answer["labels"] = [
-                name
-                for name, probability in zip(classes, probabilities, strict=True)
-                if probability > 0.5
-            ]
-        if self.description.known:
-            answer["known"] = bool(columns[-1] <= self.description.known["threshold"])
-        return answer
+        return prediction(self.description, probabilities, float(columns[-1]), top_k)
 
 
 def checked_photo(photo: bytes | Exception, max_pixels: int, smallest: int) -> Checked:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Usage: slipway/environment.sh docker|process|mutants|docs
+# Usage: slipway/environment.sh docker|process|mutants|docs|notebooks
 #
 # Makes the Python environment VENV, or brings it up to date with the locks. It does nothing, and
 # asks no network, when that is done already. An environment whose making was interrupted is made
@@ -9,6 +9,7 @@
 #   process   all packages: without containers, and for the tests
 #   mutants   what tests/mutants.py needs, in VENV-mutants
 #   docs      what builds docs/, in VENV-docs
+#   notebooks JupyterLab, SageMaker's SDK and the checkout's own packages, in VENV-notebooks
 #
 #   VENV     the folder; default .venv
 #   PYTHON   the Python to take. Default: the newest on PATH that pyproject.toml allows and that has
@@ -25,6 +26,9 @@ case $kind in
     mutants | docs)
         names=$kind
         venv=$venv-$kind ;;
+    notebooks)
+        names="notebooks smdebug"
+        venv=$venv-notebooks ;;
     *) sed -n '2s/^# //p' "$0" >&2; exit 2 ;;
 esac
 # What would reach into the environment from outside
@@ -209,9 +213,12 @@ stop_beside_another
 if ! is_whole; then make_anew; fi
 # shellcheck disable=SC2086
 if is_current "$kind" $names; then exit 0; fi
-rm -f "$venv/.docker" "$venv/.process" "$venv/.mutants" "$venv/.docs"
+rm -f "$venv/.docker" "$venv/.process" "$venv/.mutants" "$venv/.docs" "$venv/.notebooks"
 # shellcheck disable=SC2046,SC2086
 "$venv/bin/python" -I slipway/installing.py "$venv" $(locks $names)
+if [ "$kind" = notebooks ]; then  # `import slipway` works in every notebook
+    for folder in "$venv"/lib/python*/site-packages; do pwd >"$folder/slipway.pth"; done
+fi
 # shellcheck disable=SC2046,SC2086
 cksum $(locks $names) >"$venv/.new"
 mv "$venv/.new" "$venv/.$kind"

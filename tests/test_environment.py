@@ -11,7 +11,7 @@ from tests.support.jobs import REPOSITORY
 
 LOCKS = sorted((REPOSITORY / "docker").glob("requirements-*.txt"))
 # Of environments of their own, and of one package that two toolkits want in two versions.
-APART = {"requirements-mutants.txt", "requirements-docs.txt"}
+APART = {"requirements-mutants.txt", "requirements-docs.txt", "requirements-notebooks.txt"}
 IN_TWO_VERSIONS = {"retrying"}
 # The build for CUDA 13 has a torch of its own, and that one's parts.
 OTHER_TORCH = "requirements-train-cuda13.txt"

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from artifact.answers import Prediction
 from artifact.model import ArtifactError
 from artifact.preprocessing import PhotoError
 from serve.batching import EngineDead
 from serve.hooks import HookError
 from serve.inputs import InputError
-from serve.prediction import Prediction
 from serve.request_state import ClientGone, Overloaded, TooManyPhotos
 
 ARTIFACT_FILE = "artifact"

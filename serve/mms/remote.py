@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from artifact.answers import Prediction
 from artifact.model import ArtifactError, read_description
 from artifact.unpack import MODEL_BOUNDS, ArchiveBounds
 from serve.batching import EngineDead
@@ -28,7 +29,6 @@ from serve.mms.exchange import (
 from serve.mms.remote_queue import RemoteQueue, RequestCost
 from serve.mms.room import Room
 from serve.models import Models
-from serve.prediction import Prediction
 from serve.predictor import (
     TIMEOUT_S,
     error_record,

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from artifact.answers import Prediction
 from serve.inputs import ACCEPTED, InputError, top_k_of
 from serve.outputs import answer_type
-from serve.prediction import Prediction
 from tests.support.bodies import photos_of, render
 from tests.support.servers import b64, instances
 

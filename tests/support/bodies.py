@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from artifact.answers import Prediction
 from serve.inputs import media_type_of
 from serve.outputs import AnswerBody
-from serve.prediction import Prediction
 from serve.records import records_of
 
 
