@@ -6,10 +6,11 @@
 # S3.
 #
 #   ENGINE  docker, podman or process; default: what is here
+#   STATE   the folder of what the server remembers, and its log; default out/notebooks/sagemaker
 set -eu
 
 root=$(CDPATH='' cd -P -- "$(dirname "$0")/.." && pwd -P)
-state=$root/out/notebooks/sagemaker
+state=${STATE:-$root/out/notebooks/sagemaker}
 PATH=$root/bin:$PATH
 export PATH
 

@@ -40,7 +40,7 @@ ARROWS = {
 }
 TOP_LEVEL = {
     *PACKAGES,
-    *("bin", "docker", "bench", "docs", "tests", ".ci"),
+    *("bin", "docker", "bench", "docs", "notebooks", "tests", ".ci"),
     *("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "LICENSE"),
     *(
         "Makefile",
@@ -60,6 +60,7 @@ LONG_LINES = {
     "docker/requirements-*.txt": "locks: uv writes them",
     "bench/requirements-peers.txt": "a lock",
     "tests/clients/requirements-v?.txt": "locks",
+    "notebooks/*.ipynb": "JSON; a test holds the cells to the same",
     "*.png": "pictures",
     "docs/assets/iframe-worker.js": "a library, as it was published",
 }
