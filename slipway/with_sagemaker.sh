@@ -17,7 +17,7 @@ export PATH
 [ $# -gt 0 ] || { sed -n '2s/^# //p' "$0" >&2; exit 2; }
 mkdir -p "$state"
 slipway local-sagemaker --state "$state" --port 0 --engine "${ENGINE-}" >"$state/server.log" 2>&1 &
-trap 'slipway local-sagemaker stop --state "$state" >/dev/null' EXIT
+trap 'slipway local-sagemaker stop --state "$state" >/dev/null 2>&1 || true' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 exports=$(slipway local-sagemaker env --state "$state") || { cat "$state/server.log" >&2; exit 1; }
