@@ -4,7 +4,6 @@ It loads nothing until it is called, and neither torch nor a server then.
 """
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
@@ -35,10 +34,12 @@ class Model:
     def predict(self, photo: "Photo", top_k: int = 5) -> "Prediction": ...
 
     @overload
-    def predict(self, photo: "Sequence[Photo]", top_k: int = 5) -> "list[Prediction]": ...
+    def predict(
+        self, photo: "list[Photo] | tuple[Photo, ...]", top_k: int = 5
+    ) -> "list[Prediction]": ...
 
     def predict(
-        self, photo: "Photo | Sequence[Photo]", top_k: int = 5
+        self, photo: "Photo | list[Photo] | tuple[Photo, ...]", top_k: int = 5
     ) -> "Prediction | list[Prediction]":
         """What the endpoint answers to a photo; of a list or tuple of photos, to each.
 
@@ -49,10 +50,10 @@ class Model:
         and `known`, which is false for a photo unlike all that the training has seen. Raises
         ValueError for what is no photo, OSError for a file that cannot be read.
         """
-        several = isinstance(photo, list | tuple)
         with own_artifact():
-            answers = self._opened.predict(photo if several else [photo], top_k)
-        return answers if several else answers[0]
+            if isinstance(photo, list | tuple):
+                return self._opened.predict(photo, top_k)
+            return self._opened.predict([photo], top_k)[0]
 
     def __repr__(self) -> str:
         measured = ", ".join(f"{name} {value:.1%}" for name, value in self.accuracy.items())
