@@ -7,6 +7,7 @@ coordinates, importances, the best hyperparameters. Results become numbers, plac
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,18 +20,35 @@ from tune.parallel import parallel
 from tune.plots import COLOURS, curves, history
 from tune.ranking import Entry, Ranking, bars, number, short, words_of_range
 from tune.results import TuningJob
+from tune.why_best import why_best
 
 TEMPLATE = Path(__file__).with_name("tuning.html.j2")
-SCRIPT = TEMPLATE.with_name("sort.js")
+SORTING = TEMPLATE.with_name("sort.js")
+FOLLOWING = TEMPLATE.with_name("live.js")
 MINUTE_S = 60
 HOUR_S = 3600
 DAY_S = 86400
 
 
-def write_page(path: Path, jobs: Sequence[TuningJob]) -> None:
+@dataclass(frozen=True)
+class Live:
+    """A search under way. written: when its page was. look_s: from one look for a newer one to the
+    next.
+    """
+
+    written: datetime
+    look_s: float
+
+    @property
+    def time(self) -> str:
+        """The time of day of this machine."""
+        return f"{self.written.astimezone():%H:%M:%S}"
+
+
+def write_page(path: Path, jobs: Sequence[TuningJob], live: Live | None = None) -> None:
     """Write the page on these jobs, parents first, whole or not at all.
 
-    ValueError without jobs, OSError when writing fails.
+    live: where the search is under way; an open page then follows it. ValueError without jobs, OSError when writing fails.
     """
     if not jobs:
         raise ValueError("a page needs one tuning job or more")
@@ -40,7 +58,7 @@ def write_page(path: Path, jobs: Sequence[TuningJob]) -> None:
         path,
         TEMPLATE,
         {"percent": percent, "short": short},
-        SCRIPT.read_text(encoding="utf-8"),
+        _script(live),
         about=_about(ranking),
         title=f"Tuning job {ranking.last.name}",
         ranking=ranking,
@@ -53,7 +71,16 @@ def write_page(path: Path, jobs: Sequence[TuningJob]) -> None:
         importances=shares,
         no_importances=unknown,
         best=best_hyperparameters(ranking),
+        why=why_best(ranking),
+        live=live,
     )
+
+
+def _script(live: Live | None) -> str:
+    parts = [SORTING]
+    if live:
+        parts.append(FOLLOWING)
+    return "".join(part.read_text(encoding="utf-8") for part in parts)
 
 
 def _about(ranking: Ranking) -> About:

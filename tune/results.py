@@ -55,6 +55,7 @@ class TuningJob:
     hyperparameter {"type": "Continuous" or "Integer", "min", "max", "scale"} or
     {"type": "Categorical", "values"}. static: the others, as texts. parents: names of the tuning
     jobs that it starts from; warm_start: empty, IdenticalDataAndAlgorithm or TransferLearning.
+    spent_s: seconds that count for a limit of time, 0 without one.
     """
 
     name: str
@@ -67,6 +68,7 @@ class TuningJob:
     trials: tuple[Trial, ...] = ()
     parents: tuple[str, ...] = ()
     warm_start: str = ""
+    spent_s: float = 0.0
 
     def ordered(self) -> list[Trial]:
         """The trials that have an objective, the best first."""
@@ -152,7 +154,8 @@ def _job(entry: dict[str, Any]) -> TuningJob:
     parents = tuple(entry["parents"])
     job = TuningJob(**{**entry, "trials": trials, "parents": parents})
     ranges_fit = all(isinstance(search, dict) for search in job.ranges.values())
-    if job.direction not in DIRECTIONS or not ranges_fit or not isinstance(job.static, dict):
+    parts_fit = isinstance(job.static, dict) and isinstance(job.spent_s, int | float)
+    if job.direction not in DIRECTIONS or not ranges_fit or not parts_fit:
         raise TypeError(
             f"tuning job {job.name!r} has a direction, ranges or static hyperparameters "
             "of another kind"

@@ -9,6 +9,7 @@ from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import StudyDirection
 
 from recipes.tuning import Tuning
+from tune.clock import note_spent
 from tune.errors import SearchError
 from tune.initial_trials import initial_trials
 from tune.results import Trial, TuningJob, job_of
@@ -45,6 +46,8 @@ def make_study(
     study.set_user_attr(IMPORTED, len(imported))
     study.add_trials([_carried(tuning, parent, trial) for parent, trial in imported])
     study.add_trials(initial_trials(tuning, first, kept))
+    if kept and kept.spent_s:
+        note_spent(study, kept.spent_s)
     study.set_user_attr(READY, STORAGE_VERSION)
     return study
 

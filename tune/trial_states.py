@@ -7,6 +7,7 @@ budget. Each fact about a trial is written once, since storages refuse to change
 import math
 import socket
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import optuna
@@ -14,6 +15,7 @@ import psutil
 from optuna.trial import FrozenTrial, TrialState
 
 from recipes.tuning import Tuning
+from tune.clock import spent_s
 from tune.results import Trial, TuningJob, best_value, job_of, sign_of
 from tune.search import PARENT, curve_of
 
@@ -270,7 +272,8 @@ def form(study: optuna.Study, tuning: Tuning, status: str) -> TuningJob:
     """The tuning job as table and page read it."""
     begun = [trial for trial in counted(study) if TEXTS in trial.user_attrs]
     begun.sort(key=lambda trial: trial.datetime_start or datetime.max)
-    return job_of(tuning, status, tuple(_form(trial, tuning) for trial in begun))
+    found = job_of(tuning, status, tuple(_form(trial, tuning) for trial in begun))
+    return replace(found, spent_s=round(spent_s(study), 1))
 
 
 def _form(trial: FrozenTrial, tuning: Tuning) -> Trial:

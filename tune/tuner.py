@@ -18,6 +18,7 @@ from tune.configurations import without_repetition
 from tune.errors import SearchError
 from tune.initial_trials import check_same_search
 from tune.interruption import Interruption
+from tune.live_page import LivePage
 from tune.own_values import first_values
 from tune.ranking import counted_trials
 from tune.results import ResultsError, Trial, TuningJob, read_results, write_results
@@ -69,10 +70,12 @@ class Tuner:
         self._current: tuple[optuna.Study, Tuning] | None = None
         self._written: tuple[TuningJob, ...] = ()
         self._best: Trial | None = None
+        self._page: LivePage | None = None
         self._shown = time.monotonic()
 
     def run(self) -> None:
         """All tuning jobs of the chain, one after the other. SearchError when it cannot go on."""
+        self._page = LivePage(self.settings.out, self.recipe.name)
         with Interruption() as interruption:
             try:
                 for worker in self._workers:
@@ -98,6 +101,8 @@ class Tuner:
                     self._write(form(study, tuning, "Stopped"))
             except (StudyGone, StorageGone):  # what was last written says how far it came
                 self._write_stopped(tuning.name)
+        if self._page:
+            self._page.end(self._written)
 
     def _write_stopped(self, name: str) -> None:
         """Write the results again as they are known, with this tuning job stopped."""
@@ -159,6 +164,8 @@ class Tuner:
             clock.note()
         job = form(study, tuning, "InProgress")
         self._write(job)
+        if self._page:
+            self._page.show(self._written)
         self._print_finished(job, tuning)
         if time.monotonic() - self._shown > PROGRESS_S and not all_ended(trials):
             self._shown = time.monotonic()

@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 from tests.support.tuning import LIMIT_S, begin, command, document, run
 from tests.support.warm_processes import WarmPopen
 from tests.tune.test_tuner import tuner
-from tune.clock import Clock
+from tune.clock import Clock, note_spent
 from tune.errors import SearchError
 from tune.results import read_results
 from tune.storage import STUDY_FILE, FileLock, StudyGone
@@ -40,6 +40,15 @@ def half_done(out: Path, job: dict):
     begin(study, tuning)
     one._look(study, tuning, Clock(study))
     return one, study, tuning
+
+
+def test_the_seconds_of_a_limit_go_on_in_the_next_study(tmp_path):
+    one, study, tuning = half_done(tmp_path, {"budgets": {"jobs": 3, "time_s": 600}})
+    note_spent(study, 41.5)
+    one._look(study, tuning, Clock(study))
+    (tmp_path / STUDY_FILE).unlink()
+    again = tuner(tmp_path, {"budgets": {"jobs": 3, "time_s": 600}})._study(tuning, [])
+    assert Clock(again).elapsed(counts=True) >= 41.5
 
 
 @pytest.mark.parametrize("instead", [None, ""])
