@@ -48,7 +48,8 @@ class Live:
 def write_page(path: Path, jobs: Sequence[TuningJob], live: Live | None = None) -> None:
     """Write the page on these jobs, parents first, whole or not at all.
 
-    live: where the search is under way; an open page then follows it. ValueError without jobs, OSError when writing fails.
+    live: where the search is under way; an open page then follows it. ValueError without jobs,
+    OSError when writing fails.
     """
     if not jobs:
         raise ValueError("a page needs one tuning job or more")
