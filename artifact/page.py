@@ -47,23 +47,44 @@ def render_page(
     Every value is escaped. script: the only JavaScript that the page's policy lets run. about: the
     page's note on itself; project_links: HTML.
     """
+    made = page_environment(template.parent, filters)
+    project = slot(about or About(), project_links)
+    return rendered(made, template.name, script, project=project, **values)
+
+
+def page_environment(
+    folder: Path, filters: dict[str, Callable[..., Any]] | None = None
+) -> jinja2.Environment:
+    """Templates of a folder and the frame. A server keeps it: it compiles a template once."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader([template.parent, Path(__file__).parent]),
+        loader=jinja2.FileSystemLoader([folder, Path(__file__).parent]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters.update(filters or {})
+    return environment
+
+
+def rendered(
+    environment: jinja2.Environment,
+    name: str,
+    script: str = "",
+    /,
+    project: str = "",
+    **values: object,
+) -> bytes:
+    """The page of a template by its name, as render_page has it. project: HTML above the page.
+
+    Where a value `own_server` is true, the page may ask the server that it comes from.
+    """
     policy = "'none'"
     if script:
         digest = hashlib.sha256(script.encode()).digest()
         policy = f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
-    page = environment.get_template(template.name).render(
-        script=script,
-        script_policy=policy,
-        project=slot(about or About(), project_links),
-        **values,
+    page = environment.get_template(name).render(
+        script=script, script_policy=policy, project=project, **values
     )
     # "replace": a file's name may hold bytes that are not text
     return page.encode("utf-8", "replace")

@@ -4,6 +4,9 @@
     eval "$(python -m local_sagemaker env)"    # waits until it answers
     python -m local_sagemaker stop
 
+Its console shows what runs, in a browser: at the link that it prints, which opens once.
+`python -m local_sagemaker link` prints another one.
+
 It starts moto's server beside it, with the recipe's role and bucket and with our images, which are
 found here by their own names. With --alone it starts none of that: S3, ECR, IAM and logs are then
 those that AWS_ENDPOINT_URL names, or real ones. moto forgets everything when it ends.
@@ -53,12 +56,13 @@ from artifact.log_lines import log_to
 from artifact.names import escape_output
 from local_sagemaker import folders, lifecycle, surroundings
 from local_sagemaker.access import Access
+from local_sagemaker.console.app import Front, create_console
 from local_sagemaker.container_door import ContainerDoor, container_variables
 from local_sagemaker.guard import Guard
 from local_sagemaker.options import PROGRAM, parsed
 from local_sagemaker.platform import Platform
 from local_sagemaker.server import create_app
-from local_sagemaker.state_folder import alone, exports_when_ready, stop
+from local_sagemaker.state_folder import alone, console_link, exports_when_ready, stop
 from recipes.command_line import interrupted, typed
 from recipes.errors import RecipeError
 from runtime import docker
@@ -77,6 +81,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.command == "env":
             print(exports_when_ready(options.state), end="")
+        elif options.command == "link":
+            print(console_link(options.state))
         elif options.command == "stop":
             stop(options.state)
         else:
@@ -117,12 +123,13 @@ def _serve(options: argparse.Namespace, engine: str, variables: Mapping[str, str
     folders.allow([Path.cwd(), platform.answers, *options.root])
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: _shut_down_aside(servers))
-    url = _url(options.host, servers[0].server_port)
+    url = _url(_own_host(options), servers[0].server_port)
     exports = keys.exports(platform.folder, url, variables)
     lifecycle.resume(platform)
     print(
         f"sagemaker: engine={platform.container_engine.name} state={platform.folder} url={url}",
-        f'{exports}sagemaker: in any shell: eval "$({typed(PROGRAM)} env)"; Ctrl-C ends it',
+        f"{exports}sagemaker: the console, once by this link: {url}{keys.console.new_link()}",
+        f'sagemaker: in any shell: eval "$({typed(PROGRAM)} env)"; Ctrl-C ends it',
         sep="\n",
         flush=True,
     )
@@ -134,14 +141,15 @@ def _serve(options: argparse.Namespace, engine: str, variables: Mapping[str, str
 
 def _servers(options: argparse.Namespace, platform: Platform, keys: Access) -> list[BaseWSGIServer]:
     """The server, and another at the address by which containers reach this machine, if need be."""
-    own = options.host
-    if own in WILDCARDS:
-        own = "127.0.0.1"
+    own = _own_host(options)
     gateway = platform.container_engine.gateway()
     for_containers = gateway or own
     rule = HostRule.of(options.host, [for_containers, *options.allow_host], "--allow-host")
-    app = Guard(create_app(platform, keys), rule)
-    servers = [make_server(options.host, options.port, app, threaded=True)]
+    api = create_app(platform, keys)
+    # Containers that have an address of their own reach the API there, and not the console.
+    app = Guard(api, rule)
+    front = Guard(Front(create_console(platform, keys.console), api), rule)
+    servers = [make_server(options.host, options.port, front, threaded=True)]
     port = servers[0].server_port
     platform.own_environment = keys.user_environment(_url(own, port))
     given = keys.container_environment(_url(for_containers, port))
@@ -159,6 +167,13 @@ def _servers(options: argparse.Namespace, platform: Platform, keys: Access) -> l
     excepted = {**os.environ, "NO_PROXY": docker.excepted_from_proxies()}
     platform.container_environment = given | bypassed(excepted, for_containers)
     return servers
+
+
+def _own_host(options: argparse.Namespace) -> str:
+    """The address by which this machine's own programs ask."""
+    if options.host in WILDCARDS:
+        return "127.0.0.1"
+    return str(options.host)
 
 
 def _listening(host: str, port: int, app: Guard) -> BaseWSGIServer:

@@ -15,6 +15,7 @@ from flask import g, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from local_sagemaker import signatures
+from local_sagemaker.console.sessions import Sessions
 from local_sagemaker.contract import SERIALIZATION, ApiError
 from local_sagemaker.signatures import Key, Received
 
@@ -37,6 +38,7 @@ class Access:
         self._own = own
         self._user = signatures.new_key()
         self._containers = signatures.new_key()
+        self.console = Sessions()
 
     def user_environment(self, url: str) -> dict[str, str]:
         """The variables with which a client of the user's finds the server."""

@@ -34,8 +34,13 @@ class Guard:
             return answer
         log.warning("refused: %s", sentence)
         body = json.dumps({"__type": "AccessDeniedException", "message": sentence}).encode()
+        media_type = "application/x-amz-json-1.1"
+        if "text/html" in environ.get("HTTP_ACCEPT", ""):  # for a person, who followed a link
+            body = f"{sentence}\n".encode()
+            media_type = "text/plain; charset=utf-8"
         headers = [
-            ("Content-Type", "application/x-amz-json-1.1"),
+            ("Content-Type", media_type),
+            ("X-Content-Type-Options", "nosniff"),
             ("Content-Length", str(len(body))),
             ("x-amzn-ErrorType", "AccessDeniedException"),
             ("Connection", "close"),  # the body of what is refused is not read

@@ -200,7 +200,7 @@ def update(platform: Platform, request: Record, region: str) -> Record:
     added = request.get("AdditionalInferenceSpecificationsToAdd", [])
     _check_inference(platform, {**request, FURTHER: added})
     removed = request.get("CustomerMetadataPropertiesToRemove", [])
-    with platform.store.changing(KIND, _key_of(record)) as held:
+    with platform.store.changing(KIND, key_of(record)) as held:
         held.update({field: request[field] for field in REPLACED if field in request})
         kept = {**held.get(PROPERTIES, {}), **request.get(PROPERTIES, {})}
         held[PROPERTIES] = {key: kept[key] for key in kept if key not in removed}
@@ -211,7 +211,8 @@ def update(platform: Platform, request: Record, region: str) -> Record:
     return record
 
 
-def _key_of(record: Record) -> str:
+def key_of(record: Record) -> str:
+    """The name by which the store has it."""
     if GROUP in record:
         return f"{record[GROUP]}.{record['ModelPackageVersion']}"
     return str(record[NAME])
@@ -219,7 +220,7 @@ def _key_of(record: Record) -> str:
 
 def delete(platform: Platform, request: Record, region: str) -> Record:
     record = found(platform, request[NAME], region)
-    platform.store.remove(KIND, _key_of(record))
+    platform.store.remove(KIND, key_of(record))
     tags.forget(platform, record[ARN])
     return {}
 

@@ -12,6 +12,7 @@ PORT = 8090
 COMMANDS = {
     "start": "serve until Ctrl-C or SIGTERM (the default)",
     "env": 'print exports for the shell: eval "$(… env)"; waits until the server answers',
+    "link": "print a link that opens the server's console in a browser, once",
     "stop": "end the server, and wait until it has stopped what runs",
 }
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from local_sagemaker.logs import Logs
 from local_sagemaker.metric_data import MetricData
+from local_sagemaker.metric_history import MetricHistory
 from local_sagemaker.store import Store
 from runtime.container_engine import make_container_engine
 
@@ -20,6 +21,7 @@ class Platform:
         self.container_engine = make_container_engine(container_engine, self.folder)
         self.logs = Logs(self.folder / "logs")
         self.metric_data = MetricData()
+        self.metric_history = MetricHistory(self.folder / "metrics")
         self.work = self.folder / "work"
         # where asynchronous answers go that no request gives a place
         self.answers = self.folder / "async-inference"

@@ -82,7 +82,7 @@ def create_app(platform: Platform, keys: Access) -> Flask:
         )
 
     _add_runtime_routes(app, platform)
-    _add_own_routes(app, platform)
+    _add_own_routes(app, platform, keys)
     _add_error_handlers(app)
     return app
 
@@ -112,7 +112,7 @@ def _add_runtime_routes(app: Flask, platform: Platform) -> None:
         )
 
 
-def _add_own_routes(app: Flask, platform: Platform) -> None:
+def _add_own_routes(app: Flask, platform: Platform, keys: Access) -> None:
     """What AWS does not have, below /local."""
 
     @app.post("/local/training-jobs/<name>/interrupt")
@@ -125,6 +125,11 @@ def _add_own_routes(app: Flask, platform: Platform) -> None:
         access.check_operation("CreateTrial")
         # It lasts as long as the training.
         return Response(tunings.start_trial(platform, name, _body()), mimetype="application/json")
+
+    @app.post("/local/console-links")
+    def console_link() -> Response:
+        access.check_operation("CreateConsoleLink")
+        return _json({"path": keys.console.new_link()})
 
     @app.get("/local/ready")
     def ready() -> Response:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from artifact.json_text import read_json
 from artifact.listening import PROXIES, bypassed
 from local_sagemaker.access import EXPORTS, as_exports, read_exports
 from local_sagemaker.options import PROGRAM
@@ -102,6 +103,15 @@ def _answering(folder: Path) -> dict[str, str]:
     except (OSError, KeyError, ValueError):  # URLError and HTTPError are OSErrors
         return {}
     return variables
+
+
+def console_link(folder: Path) -> str:
+    """A new link that opens the server's console once. RunError without a server."""
+    variables = _answering(folder)
+    if not variables:
+        raise RunError(f"no server answers in '{folder}'; start one: {typed(PROGRAM)} &")
+    answer = read_json(signed("POST", "/local/console-links", variables))
+    return f"{variables['AWS_ENDPOINT_URL_SAGEMAKER']}{answer['path']}"
 
 
 def stop(folder: Path) -> None:

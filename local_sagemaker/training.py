@@ -60,6 +60,7 @@ def add(platform: Platform, record: Record) -> None:
 def forget(platform: Platform, record: Record) -> None:
     """Take a job's record and its tags away."""
     platform.store.remove(KIND, record["TrainingJobName"])
+    platform.metric_history.forget(record["TrainingJobName"])
     tags.forget(platform, record["TrainingJobArn"])
 
 

@@ -132,6 +132,7 @@ class TrainingRun(threading.Thread):
 
     def _send_metric(self, metric: Record) -> None:
         self.platform.metric_data.put(self.job["Region"], self.name_of_job, metric)
+        self.platform.metric_history.put(self.name_of_job, metric)
 
     def _read(self, line: str) -> None:
         """A line that a host printed."""

@@ -156,4 +156,4 @@ sys.exit(__main__.main(["env", "--state", {str(tmp_path)!r}]))
         [sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout) == (1, "false\n")
-    assert set(COMMANDS) == {"start", "env", "stop"}
+    assert set(COMMANDS) == {"start", "env", "link", "stop"}

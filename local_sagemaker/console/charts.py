@@ -1,0 +1,70 @@
+"""What moves on a page: the metrics of a training over time, the objective of a search's trials."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from artifact.line_chart import LEFT, MARGIN, RIGHT, Chart, line_chart
+from artifact.plot import linear_axis
+from local_sagemaker.console.words import HOUR_S, MINUTE_S
+from local_sagemaker.record import Record
+
+MOST_POINTS = 400  # of a line
+MOST_CHARTS = 12
+MOST_LINES = 5  # of a chart: as many as there are colours
+TICKS = 6
+# Units of the time axis, and from which length on.
+UNITS = ((3 * HOUR_S, HOUR_S, "hours"), (3 * MINUTE_S, MINUTE_S, "minutes"))
+
+
+def metric_charts(values: Sequence[Record]) -> list[Chart]:
+    """A chart for each metric; train:loss and validation:loss share one. values: in their order."""
+    groups: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    for value in values:
+        line, _, title = value["MetricName"].rpartition(":")
+        lines = groups.setdefault(title, {})
+        points = lines.setdefault(line or title, [])
+        points.append((value["Timestamp"], value["Value"]))
+    if not groups:
+        return []
+    first = min(value["Timestamp"] for value in values)
+    length = max(value["Timestamp"] for value in values) - first
+    unit_s, unit = _unit(length)
+    axis = linear_axis(0.0, length / unit_s, LEFT + MARGIN, RIGHT - MARGIN, TICKS, exact=True)
+    charts = []
+    for title, lines in list(groups.items())[:MOST_CHARTS]:
+        drawn = {}
+        for name, points in list(lines.items())[:MOST_LINES]:
+            array = np.array(_thinned(points), float)
+            drawn[name] = ((array[:, 0] - first) / unit_s, array[:, 1])
+        charts.append(line_chart(title, f"{unit} since the first value", axis, drawn))
+    return charts
+
+
+def search_chart(objective: str, maximize: bool, values: Sequence[float]) -> Chart:
+    """The objective of each trial in the order of their start, NaN without one, and the best."""
+    heights = np.array(values, float)
+    filled = np.where(np.isfinite(heights), heights, -math.inf if maximize else math.inf)
+    best = np.maximum.accumulate(filled) if maximize else np.minimum.accumulate(filled)
+    best = np.where(np.isfinite(best), best, math.nan)
+    numbers = np.arange(1, len(heights) + 1, dtype=float)
+    axis = linear_axis(
+        1, max(len(heights), 1), LEFT + MARGIN, RIGHT - MARGIN, TICKS, exact=True, whole=True
+    )
+    lines = {"trial": (numbers, heights), "best so far": (numbers, best)}
+    label = "trials, in the order of their start"
+    return line_chart(objective, label, axis.from_low(), lines, dotted="trial")
+
+
+def _unit(length_s: float) -> tuple[float, str]:
+    for least_s, unit_s, unit in UNITS:
+        if length_s >= least_s:
+            return unit_s, unit
+    return 1, "seconds"
+
+
+def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """At most MOST_POINTS of them; the last one stays."""
+    every = math.ceil(len(points) / MOST_POINTS)
+    return points[::-1][::every][::-1]
