@@ -49,7 +49,7 @@ def render_page(
     """
     made = page_environment(template.parent, filters)
     project = slot(about or About(), project_links)
-    return rendered(made, template.name, script, project=project, **values)
+    return rendered(made, template.name, script, project, **values)
 
 
 def page_environment(
@@ -71,8 +71,8 @@ def rendered(
     environment: jinja2.Environment,
     name: str,
     script: str = "",
-    /,
     project: str = "",
+    /,
     **values: object,
 ) -> bytes:
     """The page of a template by its name, as render_page has it. project: HTML above the page.

@@ -139,6 +139,7 @@ class Pages:
             self._templates,
             template,
             SCRIPT,
+            "",
             own_server=True,
             kinds=KINDS.values(),
             running_tone=RUNNING,
