@@ -29,6 +29,11 @@ VARIABLES: dict[str, dict[str, Variable]] = {
             "what runs images here: `docker`, `podman`, or `process` for programs in their place",
             "`docker`, else `podman`, where one answers",
         ),
+        "SLIPWAY_PROGRESS_S": Variable(
+            "seconds between two lines of progress; commands that draw a bar of them set it",
+            "`10`; for `prepare` `5`",
+        ),
+        "NO_COLOR": Variable("any value: no colours in a terminal"),
     },
     "Serving": {
         "SLIPWAY_MODEL_DIR": Variable("folder of the model", "`/opt/ml/model`"),

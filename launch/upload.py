@@ -21,6 +21,7 @@ from launch.errors import LaunchError, is_missing
 from launch.requests_training import bucket, prefix, s3_encryption
 from launch.upload_progress import CountedFile, Progress
 from launch.visible_files import visible_files
+from recipes.terminal import Bar
 
 THREADS = 16
 # Bytes of one PutObject.
@@ -239,7 +240,11 @@ def send_all(
 
     The manifest is written every NOTE_S seconds, so that a kill costs no more than those.
     """
-    progress = Progress(name, plan.size, print_line)
+    with Bar() as bar:
+        _send_all(channel, plan, known, Progress(name, plan.size, print_line, bar))
+
+
+def _send_all(channel: Channel, plan: Plan, known: Manifest, progress: Progress) -> None:
     noted = time.monotonic()
 
     def send(file: File) -> tuple[File, str]:

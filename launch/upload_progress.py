@@ -1,17 +1,26 @@
-"""How far an upload is, in bytes: a line every few seconds, with the time that is left."""
+"""How far an upload is, in bytes, with the time that is left: a bar, or a line now and then."""
 
 import threading
 import time
 from collections.abc import Callable
 from typing import BinaryIO
 
+from recipes.progress import time_left
+from recipes.terminal import Bar
+
 PROGRESS_S = 5.0  # between two lines
 
 
 class Progress:
-    """Counts bytes that threads send. name: of the channel; total: bytes to send in all."""
+    """Counts bytes that threads send. name: of the channel; total: bytes to send in all.
 
-    def __init__(self, name: str, total: int, print_line: Callable[[str], None]):
+    bar: shows them in a terminal; without it there are lines.
+    """
+
+    def __init__(
+        self, name: str, total: int, print_line: Callable[[str], None], bar: Bar | None = None
+    ):
+        self._bar = bar
         self._name = name
         self._total = total
         self._print = print_line
@@ -23,6 +32,10 @@ class Progress:
     def add(self, count: int) -> None:
         with self._lock:
             self._sent += count
+            if self._bar and self._bar.drawn:
+                sent_mb = round(self._sent / 1e6, 1)
+                self._bar.show(f"upload: {self._name}", sent_mb, round(self._total / 1e6, 1), "MB")
+                return
             now = time.monotonic()
             if now - self._printed < PROGRESS_S:
                 return
@@ -32,12 +45,9 @@ class Progress:
     def _line(self, seconds: float) -> str:
         speed = self._sent / seconds
         left_s = max(self._total - self._sent, 0) / max(speed, 1)
-        left = f"{left_s:.0f} s"
-        if left_s >= 120:
-            left = f"{left_s / 60:.0f} min"
         return (
             f"upload: {self._name}: {self._sent / 1e6:.1f} of {self._total / 1e6:.1f} MB, "
-            f"{speed / 1e6:.1f} MB/s, {left} left"
+            f"{speed / 1e6:.1f} MB/s, {time_left(left_s)} left"
         )
 
 

@@ -15,6 +15,7 @@ from recipes.command_line import CommandLine, interrupted
 from recipes.errors import RecipeError
 from recipes.own_training import check_hyperparameters
 from recipes.recipe import Recipe, read_recipe
+from recipes.terminal import print_pairs
 from runtime.container_engine import (
     ENGINE_HELP,
     ContainerEngine,
@@ -26,13 +27,13 @@ from runtime.own_images import serve
 from runtime.probes import ping
 from runtime.processes import REPOSITORY
 from slipway.project import Results
+from slipway.stages import Stage, Stages
 from slipway.steps import (
     channels_of,
     described,
+    epochs_of,
     learn,
-    measured_accuracy,
     prepare,
-    print_table,
     run_module,
     show_results,
     unfinished,
@@ -77,19 +78,23 @@ def demo(engine: ContainerEngine, data: Path | None, out: Path, recipe: Recipe) 
     """
     started = time.monotonic()
     with unfinished(out, keeps=("photos", "prepared")) as results:
-        photos = data or _draw(results.out / "photos")
-        prepare(photos, results.prepared, recipe.prepare)
+        stages = Stages("demo", 3 if data else 4)
+        photos = data or _draw(results.out / "photos", stages, results.logs)
+        with stages.stage("prepare", results.logs) as stage:
+            prepare(photos, results.prepared, recipe.prepare, stage)
         channels = channels_of(results.prepared)
         if "test" not in channels:
             raise RunError(
                 f"'{photos}' leaves no photos to test on; "
                 "give more photos per class, or a test folder beside train"
             )
-        learn(engine, results, recipe.hyperparameters, channels)
-        correct = _ask_endpoint(engine, results)
+        with stages.stage("train", results.logs, epochs_of(recipe)) as stage:
+            measured = learn(engine, results, recipe.hyperparameters, channels, stage)
+        with stages.stage("serve", results.logs) as stage:
+            correct = _ask_endpoint(engine, results, stage)
         # Both are a whole number of photos through the same number, so that == is exact.
         served: float = sum(correct) / len(correct)
-        trained = measured_accuracy(results)["test"]
+        trained = measured["test"]
     seconds = time.monotonic() - started
     show_results(Results(out), recipe.name)
     _show(Results(out), trained, served, seconds)
@@ -104,7 +109,7 @@ def demo(engine: ContainerEngine, data: Path | None, out: Path, recipe: Recipe) 
 
 
 def _show(results: Results, trained: float, served: float, seconds: float) -> None:
-    print_table(
+    print_pairs(
         {
             "accuracy in training": f"{trained:.4f}",
             "accuracy through HTTP": f"{served:.4f}",
@@ -113,22 +118,28 @@ def _show(results: Results, trained: float, served: float, seconds: float) -> No
             "photo report": results.photo_report,
             "all results": results.index,
             "model": results.archive,
+            "logs": results.logs,
+            "next, ask it yourself": "make web",
+            "next, your own photos": "bin/slipway init ~/my-project --photos FOLDER",
         }
     )
 
 
-def _ask_endpoint(engine: ContainerEngine, results: Results) -> list[bool]:
+def _ask_endpoint(engine: ContainerEngine, results: Results, stage: Stage) -> list[bool]:
     """Serve the trained model and ask for all test photos. Whether each answer is correct."""
     photos = sorted((results.root / "input" / "data" / "test").glob("*/*"))
-    with serve(engine, results.model) as url:
+    # A line for each request: into its log, terminal or not.
+    with serve(engine, results.model, on_line=stage.note) as url:
         print(
             f"demo: /ping answers {ping(url)}; asking /invocations for {len(photos)} photos",
             flush=True,
         )
-        return ask(url, photos)
+        correct = ask(url, photos, stage)
+    stage.said = f"{sum(correct)} of {len(correct)} test photos answered correctly over HTTP"
+    return correct
 
 
-def ask(url: str, photos: list[Path]) -> list[bool]:
+def ask(url: str, photos: list[Path], stage: Stage) -> list[bool]:
     """Whether the endpoint gives each photo the label that its folder is named after."""
 
     def is_correct(photo: Path) -> bool:
@@ -141,12 +152,18 @@ def ask(url: str, photos: list[Path]) -> list[bool]:
         return label == photo.parent.name
 
     with ThreadPoolExecutor(CLIENTS) as clients:
-        return list(clients.map(is_correct, photos))
+        correct = []
+        for answer in clients.map(is_correct, photos):
+            correct.append(answer)
+            stage.count("asking", len(correct), len(photos), "photos")
+        return correct
 
 
-def _draw(folder: Path) -> Path:
+def _draw(folder: Path, stages: Stages, logs: Path) -> Path:
     """The folder, with a set of stick figures drawn into it."""
-    run_module("local_test.stick_figures", str(folder))
+    with stages.stage("draw", logs) as stage:
+        run_module("local_test.stick_figures", str(folder), stage=stage)
+        stage.said = f"{len(list(folder.glob('*/*')))} photos of stick figures in yoga poses"
     return folder
 
 

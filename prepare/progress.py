@@ -1,11 +1,11 @@
 """How far a pass is: a bar on a terminal, a plain line every few seconds elsewhere."""
 
 import sys
-import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-from tqdm import tqdm
+from recipes.progress import Progress
+from recipes.terminal import Bar, on_terminal
 
 EVERY_S = 5.0
 
@@ -13,13 +13,18 @@ Item = TypeVar("Item")
 
 
 def progress(items: Iterable[Item], what: str, total: int) -> Iterator[Item]:
-    """Pass the items on and print their count to stderr."""
-    if sys.stderr.isatty():
-        yield from tqdm(items, desc=what, total=total, unit="photo", leave=False)
+    """Pass the items on and show their count."""
+    if on_terminal():
+        with Bar() as bar:
+            for done, item in enumerate(items, start=1):
+                yield item
+                bar.show(what, done, total, "photos")
         return
-    printed_at = time.monotonic()
-    for done, item in enumerate(items, start=1):
+    counted = Progress(what, total, say, EVERY_S)
+    for item in items:
         yield item
-        if time.monotonic() - printed_at > EVERY_S:
-            printed_at = time.monotonic()
-            print(f"prepare: {what}, {done} of {total} photos", file=sys.stderr, flush=True)
+        counted.add(1)
+
+
+def say(line: str) -> None:
+    print(f"prepare: {line}", file=sys.stderr, flush=True)

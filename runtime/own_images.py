@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +16,8 @@ from runtime.errors import RunError
 from runtime.probes import wait_ready
 from runtime.processes import REPOSITORY
 from runtime.timeouts import SERVE_STOP_S, TRAIN_STOP_S
+
+OnLine = Callable[[str], None] | None
 
 
 def make_ready(engine: str, image: str, module: str) -> None:
@@ -37,9 +39,20 @@ def make_ready(engine: str, image: str, module: str) -> None:
         )
 
 
-def train(engine: ContainerEngine, root: Path, image: str = "slipway-train") -> None:
-    """Run a training job on an /opt/ml tree, its output shown. RunError when it fails."""
-    instance = engine.start(RunSpec(image, "train", root, host="algo-1"), None)
+def train(
+    engine: ContainerEngine,
+    root: Path,
+    image: str = "slipway-train",
+    on_line: OnLine = None,
+    environment: Mapping[str, str] | None = None,
+) -> None:
+    """Run a training job on an /opt/ml tree. RunError when it fails.
+
+    on_line: gets its output, which is shown otherwise.
+    """
+    variables = dict(environment or {})
+    spec = RunSpec(image, "train", root, variables, host="algo-1")
+    instance = engine.start(spec, on_line)
     try:
         instance.wait()
     except KeyboardInterrupt:
@@ -58,9 +71,14 @@ def train(engine: ContainerEngine, root: Path, image: str = "slipway-train") -> 
 
 
 @contextmanager
-def serve(engine: ContainerEngine, model: Path, image: str = "slipway-serve") -> Iterator[str]:
-    """The URL of a running, ready endpoint over a model folder. RunError when it does not start."""
-    instance = engine.start(RunSpec(image, "serve", model), None)
+def serve(
+    engine: ContainerEngine, model: Path, image: str = "slipway-serve", on_line: OnLine = None
+) -> Iterator[str]:
+    """The URL of a running, ready endpoint over a model folder. RunError when it does not start.
+
+    on_line: gets its output, which is shown otherwise.
+    """
+    instance = engine.start(RunSpec(image, "serve", model), on_line)
     try:
         wait_ready(instance.ready, instance.code)
         url = instance.url()

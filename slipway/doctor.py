@@ -9,6 +9,7 @@ import json
 import sys
 
 from recipes.command_line import CommandLine
+from recipes.terminal import print_grid
 from slipway.checks import MISSING, Check, all_checks
 from slipway.version import version
 
@@ -32,10 +33,12 @@ def main(arguments: list[str] | None = None) -> int:
 def show(checks: list[Check]) -> None:
     """A line per check, and below it the command that fixes it."""
     print(f"slipway {version()}")
+    rows: list[tuple[str, str, str]] = []
     for check in checks:
-        print(f"  {check.state:8} {check.name:14} {check.found}")
+        rows.append((check.state, check.name, check.found))
         if check.mend:
-            print(f"  {'':8} {'':14} -> {check.mend}")
+            rows.append(("", "", f"-> {check.mend}"))
+    print_grid(rows, (8, 14))
     missing = [check.name for check in checks if check.state == MISSING]
     print(f"doctor: checks={len(checks)} missing={','.join(missing) or 'none'}", flush=True)
 

@@ -41,6 +41,11 @@ class Results:
         return self.prepared / "report.html"
 
     @property
+    def logs(self) -> Path:
+        """What the programs of the steps printed, where that is not shown."""
+        return self.out / "logs"
+
+    @property
     def training_report(self) -> Path:
         return self.root / "output" / "data" / "report.html"
 

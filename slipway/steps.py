@@ -12,7 +12,9 @@ from pathlib import Path
 from artifact.json_text import read_json
 from artifact.project_index import refresh
 from artifact.project_pages import UNFINISHED
+from recipes.hyperparameters import parse
 from recipes.preparation import Preparation
+from recipes.recipe import Recipe
 from runtime import docker, job_tree
 from runtime.container_engine import ContainerEngine
 from runtime.engine_facts import PROCESS
@@ -21,6 +23,7 @@ from runtime.instances import Instance
 from runtime.opt_ml import lay_out, pack_model
 from runtime.own_images import train
 from slipway.project import Results
+from slipway.stages import Stage
 
 LOCK = ".lock"
 LEFTOVER_S = 15  # a killed run's training may write for a moment more (runtime/reaper.py)
@@ -60,10 +63,14 @@ def unfinished(out: Path, keeps: tuple[str, ...] = ()) -> Iterator[Results]:
         folder.rmdir()
 
 
-def prepare(photos: Path, prepared: Path, preparation: Preparation) -> None:
+def prepare(photos: Path, prepared: Path, preparation: Preparation, stage: Stage) -> None:
     """Make the folder of prepared photos. RunError when that fails."""
     # In a process, as a user runs it: neither the demo nor a project imports prepare.
-    run_module("prepare", str(photos.absolute()), str(prepared), *preparation.options())
+    options = preparation.options()
+    run_module("prepare", str(photos.absolute()), str(prepared), *options, stage=stage)
+    stage.said = ", ".join(
+        f"{len(list(folder.glob('*/*')))} {name}" for name, folder in channels_of(prepared).items()
+    )
 
 
 def channels_of(prepared: Path) -> dict[str, Path]:
@@ -80,11 +87,23 @@ def learn(
     results: Results,
     hyperparameters: Mapping[str, str],
     channels: Mapping[str, Path],
-) -> None:
-    """One training, and its model packed as SageMaker packs it. RunError when it fails."""
+    stage: Stage,
+) -> dict[str, float]:
+    """One training, and its model packed as SageMaker packs it; its accuracies.
+
+    RunError when it fails.
+    """
     lay_out(results.root, hyperparameters, channels)
-    train(engine, results.root)
+    train(engine, results.root, on_line=stage.on_line, environment=stage.environment)
     pack_model(results.root, results.archive)
+    measured = measured_accuracy(results)
+    stage.said = ", ".join(f"{part} accuracy {value:.4f}" for part, value in measured.items())
+    return measured
+
+
+def epochs_of(recipe: Recipe) -> int:
+    """The epochs that a recipe's training may take, for a bar of its progress."""
+    return parse(recipe.hyperparameters).epochs
 
 
 def measured_accuracy(results: Results) -> dict[str, float]:
@@ -103,9 +122,15 @@ def show_results(results: Results, recipe: str) -> None:
     refresh(results.out, [results.training_report, results.photo_report], recipe)
 
 
-def run_module(module: str, *arguments: str) -> None:
+def run_module(module: str, *arguments: str, stage: Stage | None = None) -> None:
     """A module of this checkout in a process of its own. RunError when it fails."""
-    step = Instance([sys.executable, "-m", module, *arguments], None)
+    on_line = None
+    environment = dict(os.environ)
+    if stage:
+        on_line = stage.on_line
+        environment |= stage.environment
+    command = [sys.executable, "-m", module, *arguments]
+    step = Instance(command, on_line, environment=environment)
     try:
         step.wait()
     finally:
@@ -113,11 +138,6 @@ def run_module(module: str, *arguments: str) -> None:
     code = step.code()
     if code:
         raise RunError(f"{module} ended with code {code}")
-
-
-def print_table(rows: Mapping[str, object]) -> None:
-    for name, value in rows.items():
-        print(f"  {name:22} {value}")
 
 
 def _remove_leftovers(out: Path) -> None:

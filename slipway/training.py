@@ -18,6 +18,7 @@ from recipes.errors import RecipeError
 from recipes.hyperparameter_file import read_hyperparameters
 from recipes.own_training import check_hyperparameters
 from recipes.recipe import Recipe
+from recipes.terminal import print_pairs
 from runtime.container_engine import (
     ENGINE_HELP,
     choose_container_engine,
@@ -26,13 +27,13 @@ from runtime.container_engine import (
 from runtime.errors import RunError
 from runtime.own_images import make_ready
 from slipway.project import OUT, Results, photos_of, project_recipe
+from slipway.stages import Stages
 from slipway.steps import (
     channels_of,
     described,
+    epochs_of,
     learn,
-    measured_accuracy,
     prepare,
-    print_table,
     show_results,
     unfinished,
 )
@@ -63,12 +64,15 @@ def train(options: argparse.Namespace) -> int:
     make_ready(name, "train", "torch")
     out = options.out.absolute()
     with unfinished(out, keeps=("prepared",)) as results:
-        prepare(photos, results.prepared, recipe.prepare)
+        stages = Stages("train", 2)
+        with stages.stage("prepare", results.logs) as stage:
+            prepare(photos, results.prepared, recipe.prepare, stage)
         channels = channels_of(results.prepared)
         if "train" not in channels:
             raise RunError(f"'{photos}' leaves no photos to train on")
-        learn(make_container_engine(name), results, recipe.hyperparameters, channels)
-        measured = measured_accuracy(results)
+        with stages.stage("train", results.logs, epochs_of(recipe)) as stage:
+            engine = make_container_engine(name)
+            measured = learn(engine, results, recipe.hyperparameters, channels, stage)
     show_results(Results(out), recipe.name)
     _show(recipe, Results(out), measured, time.monotonic() - started)
     return 0
@@ -97,8 +101,8 @@ def _show(recipe: Recipe, results: Results, measured: dict[str, float], seconds:
     rows["photo report"] = results.photo_report
     rows["all results"] = results.index
     rows["model"] = results.archive
-    rows["next"] = "slipway serve, or slipway web"
-    print_table(rows)
+    rows["next"] = "slipway web (a page), slipway serve, or slipway tune"
+    print_pairs(rows)
     figures = " ".join(f"{part}_accuracy={value:.4f}" for part, value in measured.items())
     print(f"train: recipe={recipe.name} {figures} seconds={seconds:.0f}", flush=True)
 

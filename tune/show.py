@@ -20,7 +20,7 @@ from tune.managed_form import ManagedError
 from tune.page import best_hyperparameters, write_page
 from tune.ranking import Ranking
 from tune.results import ResultsError, TuningJob, read_results
-from tune.table import table
+from tune.terminal_table import print_table
 
 FAILED = 1
 INTERRUPTED = 130  # as shells have it: 128 and SIGINT
@@ -74,7 +74,7 @@ def show(
 
     most: rows of the table. ResultsError without a best to write, OSError when writing fails.
     """
-    print(table(jobs, most), flush=True)
+    print_table(jobs, most)
     writers = ((page, write_page), (csv, write_csv), (best, write_best))
     for path, write in writers:
         if path:

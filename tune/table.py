@@ -1,6 +1,7 @@
 """A search as text: the table of all trials of a chain of tuning jobs, and lines of progress.
 
-Plain lines, for a terminal or a log: no colours, no control characters, whatever the names hold.
+Plain lines, for a log or a pipe: no colours, no control characters, whatever the names hold.
+tune/terminal_table.py has a terminal's.
 """
 
 import unicodedata
@@ -29,16 +30,27 @@ def table(jobs: Sequence[TuningJob], most: int | None = None) -> str:
     if not jobs:
         return "no tuning jobs"
     ranking = Ranking(tuple(jobs))
+    lines = [*opening(ranking), ""]
+    if ranking.ranked:
+        lines += _rows(ranking, most)
+    else:
+        lines.append("no trial has an objective")
+    return "\n".join([*lines, *closing(ranking, most)])
+
+
+def opening(ranking: Ranking) -> list[str]:
+    """The lines above the rows: jobs, ranges, static hyperparameters, counts."""
     lines = []
     for job in ranking.jobs:
         lines += _job_lines(job, ranking)
     if ranking.constant:
         lines.append("static: " + _settings(ranking.constant))
-    lines += [ranking.counts(), *map(clean, ranking.notes()), ""]
-    if ranking.ranked:
-        lines += _rows(ranking, most)
-    else:
-        lines.append("no trial has an objective")
+    return [*lines, ranking.counts(), *map(clean, ranking.notes())]
+
+
+def closing(ranking: Ranking, most: int | None) -> list[str]:
+    """The lines below the rows: the best trial, and those without a value."""
+    lines = []
     best = ranking.best
     if best:
         objective = f"{clean(ranking.last.objective)} {best.score:.6g}"
@@ -46,7 +58,7 @@ def table(jobs: Sequence[TuningJob], most: int | None = None) -> str:
         lines += ["", words]
     if ranking.unranked:
         lines += ["", "without a value:", *_unranked_lines(ranking, most)]
-    return "\n".join(lines)
+    return lines
 
 
 def progress(jobs: Sequence[TuningJob], limit: int | None = None) -> str:
@@ -123,18 +135,29 @@ def _rows(ranking: Ranking, most: int | None) -> list[str]:
     """The aligned rows of the trials with a value, below their heads."""
     shown = ranking.ranked[:most]
     scale = bars([entry.score for entry in ranking.ranked])
-    heads = ["#", "job", "trial", *ranking.columns, "status", ranking.last.objective]
-    heads = [_cut(clean(head), WIDEST_NAME) for head in heads]
-    numbered = enumerate(shown, start=1)
-    rows = [_cells(ranking, entry, place) for place, entry in numbered]
+    heads, rows = cells(ranking, shown)
     columns = zip(heads, *rows, strict=True)
     widths = [max(map(_width, column)) for column in columns]
     lines = [_aligned(heads, widths).rstrip()]
     for entry, row in zip(shown, rows, strict=True):
-        bar = _pad(_bar(scale, entry.score), BAR + 1)
+        bar = _pad(bar_of(scale, entry.score), BAR + 1)
         if entry is ranking.best:
             bar += "  best"
         lines.append(f"{_aligned(row, widths)}  {bar}".rstrip())
+    return [*lines, *below_rows(ranking, shown)]
+
+
+def cells(ranking: Ranking, shown: Sequence[Entry]) -> tuple[list[str], list[list[str]]]:
+    """The heads of the columns, and the cells of each entry."""
+    heads = ["#", "job", "trial", *ranking.columns, "status", ranking.last.objective]
+    heads = [cut(clean(head), WIDEST_NAME) for head in heads]
+    numbered = enumerate(shown, start=1)
+    return heads, [_cells(ranking, entry, place) for place, entry in numbered]
+
+
+def below_rows(ranking: Ranking, shown: Sequence[Entry]) -> list[str]:
+    """What the rows leave out, and what their brackets mean."""
+    lines = []
     if len(shown) < len(ranking.ranked):
         lines.append(f"and {len(ranking.ranked) - len(shown)} more")
     if any(_has_static(ranking, entry) for entry in shown):
@@ -150,8 +173,8 @@ def _has_static(ranking: Ranking, entry: Entry) -> bool:
 def _cells(ranking: Ranking, entry: Entry, place: int) -> list[str]:
     return [
         str(place),
-        _cut(clean(entry.job.name), WIDEST_JOB),
-        _cut(clean(entry.short_name), WIDEST_JOB),
+        cut(clean(entry.job.name), WIDEST_JOB),
+        cut(clean(entry.short_name), WIDEST_JOB),
         *(_setting(ranking, entry, name) for name in ranking.columns),
         entry.trial.status,
         f"{entry.score:.6g}",
@@ -162,16 +185,17 @@ def _aligned(cells: list[str], widths: list[int]) -> str:
     return "  ".join(map(_pad, cells, widths))
 
 
-def _bar(scale: Bars, value: float) -> str:
+def bar_of(scale: Bars, value: float, width: int = BAR) -> str:
+    """A value as a bar. width: characters of a whole one."""
     if scale.cut(value):
-        return "█" * BAR + "›"
-    whole, eighths = divmod(round(8 * BAR * scale.share(value)), 8)
+        return "█" * width + "›"
+    whole, eighths = divmod(round(8 * width * scale.share(value)), 8)
     return ("█" * whole + EIGHTHS[eighths]).rstrip()
 
 
 def _setting(ranking: Ranking, entry: Entry, name: str) -> str:
     value = clean(short(entry.setting(name)))
-    text = _cut(value, WIDEST_VALUE) or "-"
+    text = cut(value, WIDEST_VALUE) or "-"
     if not ranking.searched(entry, name):
         return f"({text})"
     return text
@@ -217,7 +241,8 @@ def _pad(text: str, width: int) -> str:
     return text + " " * (width - _width(text))
 
 
-def _cut(text: str, width: int) -> str:
+def cut(text: str, width: int) -> str:
+    """The text in at most so many characters."""
     if len(text) <= width:
         return text
     return text[: width - 1] + "…"

@@ -11,6 +11,7 @@ from dataclasses import replace
 import optuna
 
 from recipes.recipe import Recipe
+from recipes.terminal import Bar
 from recipes.tuning import Tuning
 from tune.best_files import write_best
 from tune.clock import Clock
@@ -37,7 +38,13 @@ from tune.trial_states import (
     requeue_orphans,
     verdict,
 )
-from tune.tuner_lines import budgets_line, fewer_line, finished_line, parents_line
+from tune.tuner_lines import (
+    budgets_line,
+    fewer_line,
+    finished_line,
+    parents_line,
+    running_words,
+)
 from tune.warm_start import legal, overall_best, parents_of
 from tune.worker_process import WorkerProcess
 
@@ -72,11 +79,12 @@ class Tuner:
         self._best: Trial | None = None
         self._page: LivePage | None = None
         self._shown = time.monotonic()
+        self._bar = Bar()
 
     def run(self) -> None:
         """All tuning jobs of the chain, one after the other. SearchError when it cannot go on."""
         self._page = LivePage(self.settings.out, self.recipe.name)
-        with Interruption() as interruption:
+        with Interruption() as interruption, self._bar:
             try:
                 for worker in self._workers:
                     worker.start()
@@ -167,9 +175,7 @@ class Tuner:
         if self._page:
             self._page.show(self._written)
         self._print_finished(job, tuning)
-        if time.monotonic() - self._shown > PROGRESS_S and not all_ended(trials):
-            self._shown = time.monotonic()
-            print(progress((job,), tuning.budgets.jobs), flush=True)
+        self._show_progress(job, tuning, all_ended(trials))
         looked_again = bool(marked) or not early
         reason = verdict(trials, tuning, elapsed_s)
         if reason and looked_again and all_ended(trials):
@@ -177,6 +183,16 @@ class Tuner:
         for worker in gone:
             say(worker.again(len(self._finished)))
         return False
+
+    def _show_progress(self, job: TuningJob, tuning: Tuning, ended: bool) -> None:
+        """A bar in a terminal; elsewhere, where no line came for long, how the search stands."""
+        limit = tuning.budgets.jobs
+        if self._bar.drawn:
+            words = running_words(job)
+            self._bar.show(f"tune: {tuning.name}", len(self._finished), limit, "trials", words)
+        elif time.monotonic() - self._shown > PROGRESS_S and not ended:
+            self._shown = time.monotonic()
+            print(progress((job,), limit), flush=True)
 
     def _conclude(self, job: TuningJob, parents: list[TuningJob], ended: str | None) -> None:
         """Write a tuning job's end, and print it. SearchError when no trial has an objective."""

@@ -47,6 +47,16 @@ def finished_line(trial: Trial, objective: str) -> str:
     return line
 
 
+def running_words(job: TuningJob) -> str:
+    """How many trials run, and the best value so far."""
+    running = sum(trial.status == "InProgress" for trial in job.trials)
+    words = [f"{running} running"]
+    best = job.best()
+    if best:
+        words.append(f"best {best.objective:.6g}")
+    return ", ".join(words)
+
+
 def _short(text: str) -> str:
     """A number with six digits at most; any other text as it is."""
     if text.isdigit():

@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from tests.support.jobs import REPOSITORY
+from tests.support.terminals import run_in_terminal
 
 STEPS = REPOSITORY / "docker/steps.sh"
 
@@ -47,6 +48,17 @@ def test_another_long_command_has_a_word_of_its_own(monkeypatch):
         r"ci: slipway-x: \d+ s, Setting up iptables\n", pulse("Setting up iptables")
     )
     assert build("exit 7").stderr.startswith("ci: slipway-x failed after ")
+
+
+def test_a_terminal_has_one_line_with_a_bar(monkeypatch):
+    script = "echo '#7 [3/12] RUN apt-get update'"
+    monkeypatch.setenv("SPEAKER", "probe")
+    code, screen = run_in_terminal([str(STEPS), "slipway-x", "bash", "-c", script], 100)
+    (REPOSITORY / ".cache/seconds-probe-slipway-x").unlink()
+    assert code == 0
+    assert "3/12" in screen.text
+    assert "RUN apt-get update" in screen.text
+    assert re.fullmatch(r"probe: slipway-x: \d+ s, ended with code 0", screen.lines[0])
 
 
 def test_a_failed_build_shows_its_last_lines_and_its_exit_code():

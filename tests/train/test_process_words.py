@@ -95,7 +95,7 @@ def test_the_reason_of_a_scripts_failure(code, tail, expected):
 def test_progress_is_logged_every_ten_seconds(monkeypatch, caplog, passed_s, logged):
     caplog.set_level(logging.INFO)
     now = [100.0]
-    monkeypatch.setattr("train.progress.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("recipes.progress.time.monotonic", lambda: now[0])
     progress = Progress("decoding", 50)
     now[0] += passed_s
     progress.add(20)
@@ -105,4 +105,5 @@ def test_progress_is_logged_every_ten_seconds(monkeypatch, caplog, passed_s, log
     progress.add(5)
     last = caplog.messages[-1]
     speed = 30 / (passed_s + 10.1)
-    assert last == f"progress: decoding, 30 of 50 photos, {speed:.1f} photos/s"
+    left = f"{20 / speed:.0f} s left"
+    assert last == f"progress: decoding, 30 of 50 photos, {speed:.1f} photos/s, {left}"

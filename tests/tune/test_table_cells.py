@@ -6,15 +6,15 @@ import pytest
 
 from tests.support.searches import alone, chain, many, trial
 from tune.ranking import Bars
-from tune.table import _bar, _cut, _pad, _width, clean, progress, table
+from tune.table import _pad, _width, bar_of, clean, cut, progress, table
 
 
 @pytest.mark.parametrize(
-    "text, width, cut",
+    "text, width, shown",
     [("abcd", 4, "abcd"), ("abcde", 4, "abc…"), ("", 4, ""), ("abcdefghij", 9, "abcdefgh…")],
 )
-def test_long_texts_are_cut(text, width, cut):
-    assert _cut(text, width) == cut
+def test_long_texts_are_cut(text, width, shown):
+    assert cut(text, width) == shown
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_nothing_steers_the_terminal(text, shown):
     ],
 )
 def test_bars_have_eighths_of_a_character(value, bar):
-    assert _bar(Bars(0.0, 1.0), value) == bar
+    assert bar_of(Bars(0.0, 1.0), value) == bar
 
 
 def test_a_table_word_by_word():
