@@ -174,12 +174,10 @@ def unpack(archive: Path, folder: Path) -> None:
 
 def tuning_report(context: LaunchContext, name: str, folder: Path) -> int:
     """The search's table, page and results in `tune`'s own form, with those of its parents."""
-    from recipes.terminal import on_terminal
     from tune.managed import read_managed
     from tune.managed_form import ManagedError
     from tune.page import write_page
     from tune.results import write_results
-    from tune.table import table
     from tune.terminal_table import print_table
 
     if context.dry:
@@ -200,10 +198,8 @@ def tuning_report(context: LaunchContext, name: str, folder: Path) -> int:
         context.print(
             json.dumps({"kind": "tuning", "name": name, "results": str(results), **found})
         )
-    elif on_terminal():
-        print_table(jobs)
     else:
-        context.print(table(jobs))
+        print_table(jobs, say=context.print)
     try:
         write_page(page, jobs)
         show_pages(context, [page])

@@ -1,6 +1,6 @@
 """A search in a terminal: the same table, in its width, with the best trial in colour."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from recipes.terminal import BEST, DIM, HEAD, console, on_terminal
 from tune.ranking import Entry, Ranking, bars
@@ -12,10 +12,15 @@ GAP = 2  # between columns
 ALIKE = ("job", "status")  # columns that are left out where they say the same in each row
 
 
-def print_table(jobs: Sequence[TuningJob], most: int | None = None) -> None:
-    """Print the table of a search, to people or to a file. most: rows at most, of either kind."""
+def print_table(
+    jobs: Sequence[TuningJob], most: int | None = None, say: Callable[[str], None] = print
+) -> None:
+    """Print the table of a search. most: rows at most, of either kind.
+
+    say: prints the plain one, where there is no terminal.
+    """
     if not jobs or not on_terminal():
-        print(table(jobs, most), flush=True)
+        say(table(jobs, most))
         return
     ranking = Ranking(tuple(jobs))
     screen = console()
