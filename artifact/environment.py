@@ -57,8 +57,8 @@ VARIABLES: dict[str, dict[str, Variable]] = {
         "SAGEMAKER_MAX_PAYLOAD_IN_MB": Variable("largest body of a request, in MiB", "`6`"),
         "SAGEMAKER_MODEL_SERVER_WORKERS": Variable(
             "server processes. Each has its own copy of the model and its share of the cores. The "
-            "threads of a single process use all cores",
-            "`1`",
+            "threads of a single process use all cores. Workers share out the GPUs",
+            "`1`; on GPUs one per GPU",
         ),
         "SAGEMAKER_MODEL_SERVER_TIMEOUT": Variable(
             "seconds after which a request gets 503 as its answer", "`60`"

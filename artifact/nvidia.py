@@ -99,15 +99,35 @@ def gpu_given(device: Path = DEVICE) -> bool:
     return _library_sees_one() or _listed_by_nvidia_smi()
 
 
+def visible_gpus() -> list[str]:
+    """A name for each GPU that torch may use here, as CUDA_VISIBLE_DEVICES takes it."""
+    if not use_gpu():
+        return []
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is not None:
+        return [name.strip() for name in chosen.split(",")]
+    probed = _probed()
+    return [str(number) for number in range(probed[1] if probed else 1)]
+
+
 def _library_sees_one() -> bool:
     """Whether the driver's library finds a GPU, or one with which it cannot work."""
+    probed = _probed()
+    if probed is None:
+        return True  # it is here and does not even start
+    started, count = probed
+    return bool(count) or started not in (0, NO_DEVICE)
+
+
+def _probed() -> tuple[int, int] | None:
+    """What cuInit answers and how many GPUs there are; None where the library does not run."""
     command = [sys.executable, "-I", "-S", "-c", PROBE]
     try:
         answer = subprocess.run(command, capture_output=True, timeout=PROBE_S, check=True).stdout
         started, count = json.loads(answer)
     except (OSError, subprocess.SubprocessError, ValueError):
-        return True  # it is here and does not even start
-    return bool(count) or started not in (0, NO_DEVICE)
+        return None
+    return started, count
 
 
 def _listed_by_nvidia_smi() -> bool:

@@ -13,6 +13,7 @@ from gunicorn.app.base import BaseApplication
 
 from artifact.model import ArtifactError
 from serve.asgi_gateway import AsgiGateway
+from serve.gpu_shares import GpuShares
 from serve.settings import ServingSettings
 from serve.worker import BACKLOG, KEEP_ALIVE_S
 
@@ -29,7 +30,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
 
     def load_config(self) -> None:
         settings = self._settings
-        values = {
+        values: dict[str, object] = {
             "bind": f"{settings.host}:{settings.port}",
             "workers": settings.workers,
             "worker_class": "serve.gunicorn_worker.Worker",
@@ -43,6 +44,9 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
             "loglevel": "warning",
             "proc_name": "serve",
         }
+        if len(settings.gpus) > 1:
+            shares = GpuShares(settings.gpus)
+            values |= {"pre_fork": shares.before_fork, "post_fork": shares.after_fork}
         for name, value in values.items():
             self.cfg.set(name, value)
 

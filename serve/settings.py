@@ -8,6 +8,7 @@ from pathlib import Path
 from artifact.engines import DEVICES, PRECISIONS
 from artifact.host_rule import HostRule, is_loopback
 from artifact.machine import cpu_count, memory_limit
+from artifact.nvidia import visible_gpus
 from artifact.unpack import MIB, MODEL_BOUNDS, ArchiveBounds
 
 # Batch transform says 0 for "no limit"; this is the most that it sends otherwise.
@@ -30,14 +31,15 @@ class SettingsError(ValueError):
 class ServingSettings:
     """Where to listen, what to load, how much to take. Sizes in MiB, times in seconds.
 
-    models: the folder below which a multi-model server loads models. threads: cores for the engine
-    and the decoding of each worker. max_requests: worked on at the same time by a worker.
+    models: the folder below which a multi-model server loads models. gpus: the names of those that
+    the workers share, a worker per GPU by default; none for a multi-model server. threads: cores
+    for the engine and the decoding of each worker. max_requests: worked on at the same time by a
+    worker.
     body_budget: bytes of all bodies in a worker. max_model_mb: of a model.tar.gz when it is
     unpacked. hooks: whether an artifact's own functions run. page: also offer the page for people.
     samples: the page's folder of photos, with a folder per label. sure_from: the lowest probability
     that the page calls sure. hosts: the names that a request must ask for; None for any. The
-    defaults fit
-    the process's cgroup.
+    defaults fit the process's cgroup.
     """
 
     model: Path = Path("/opt/ml/model")
@@ -48,6 +50,7 @@ class ServingSettings:
     precision: str = "auto"
     device: str = "auto"
     workers: int = 1
+    gpus: tuple[str, ...] = ()
     threads: int = 1
     max_requests: int = 256
     body_budget: int = 256 * 1024 * 1024
@@ -75,9 +78,15 @@ class ServingSettings:
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> "ServingSettings":
-        """Settings from environment variables. Raises SettingsError for a value that is wrong."""
+        """Settings from environment variables. Raises SettingsError for a value that is wrong.
+
+        DeviceError for a GPU that is here and cannot be used.
+        """
         multi_model = _flag(environment, "SAGEMAKER_MULTI_MODEL")
-        workers = _whole(environment, "SAGEMAKER_MODEL_SERVER_WORKERS", cls.workers, 1, 64)
+        device = _choice(environment, "SLIPWAY_DEVICE", DEVICES)
+        gpus = () if device == "cpu" or multi_model else tuple(visible_gpus())
+        most = max(1, len(gpus))
+        workers = _whole(environment, "SAGEMAKER_MODEL_SERVER_WORKERS", most, 1, 64)
         page = _flag(environment, "SLIPWAY_PAGE")
         if multi_model:
             _check_multi_model(workers, page)
@@ -91,8 +100,9 @@ class ServingSettings:
             port=_whole(environment, "SAGEMAKER_BIND_TO_PORT", cls.port, 1, 65535),
             max_payload_mb=_payload_mb(environment, cls.max_payload_mb),
             precision=_choice(environment, "SLIPWAY_PRECISION", PRECISIONS),
-            device=_choice(environment, "SLIPWAY_DEVICE", DEVICES),
+            device=device,
             workers=workers,
+            gpus=gpus,
             threads=_whole(environment, "SLIPWAY_THREADS", own_cores, 1, 1024),
             max_requests=_whole(environment, "SLIPWAY_MAX_REQUESTS", cls.max_requests, 1, 4096),
             body_budget=int(memory_limit() * BODY_SHARE / workers),
