@@ -85,9 +85,8 @@ class ServingSettings:
         multi_model = _flag(environment, "SAGEMAKER_MULTI_MODEL")
         device = _choice(environment, "SLIPWAY_DEVICE", DEVICES)
         gpus = () if device == "cpu" or multi_model else tuple(visible_gpus())
-        most = max(1, len(gpus))
-        workers = _whole(environment, "SAGEMAKER_MODEL_SERVER_WORKERS", most, 1, 64)
         page = _flag(environment, "SLIPWAY_PAGE")
+        workers = _workers(environment, gpus)
         if multi_model:
             _check_multi_model(workers, page)
         own_cores = max(1, cpu_count() // workers)
@@ -111,9 +110,7 @@ class ServingSettings:
             multi_model=multi_model,
             evict=_flag(environment, "SLIPWAY_EVICT_MODELS"),
             hooks=_flag(environment, "SLIPWAY_HOOKS"),
-            max_model_mb=_number(
-                environment, "SLIPWAY_MAX_MODEL_MB", cls.max_model_mb, 1, 1024 * 1024
-            ),
+            max_model_mb=_number(environment, "SLIPWAY_MAX_MODEL_MB", cls.max_model_mb, 1, MIB),
             page=page,
             samples=_folder(environment, "SLIPWAY_SAMPLES") if page else None,
             sure_from=_number(environment, "SLIPWAY_SURE_FROM", cls.sure_from, 0, 1),
@@ -131,6 +128,11 @@ def _payload_mb(environment: Mapping[str, str], default: float) -> float:
     given = _number(environment, "SAGEMAKER_MAX_PAYLOAD_IN_MB", default, 0, 1024) or UNLIMITED_MB
     fitting = memory_limit() * LARGE_BODY_SHARE / MIB
     return min(given, max(UNLIMITED_MB, fitting))
+
+
+def _workers(environment: Mapping[str, str], gpus: tuple[str, ...]) -> int:
+    """Server processes: as the variable says, else one per GPU."""
+    return _whole(environment, "SAGEMAKER_MODEL_SERVER_WORKERS", max(1, len(gpus)), 1, 64)
 
 
 def _check_multi_model(workers: int, page: bool) -> None:

@@ -25,7 +25,9 @@ for (const table of document.querySelectorAll("table.sortable")) {
     button.addEventListener("click", () => {
       const down = head.getAttribute("aria-sort") === "ascending";
       sort(column, down);
-      try { sessionStorage.setItem(kept, JSON.stringify([column, down])); } catch { /* none here */ }
+      try {
+        sessionStorage.setItem(kept, JSON.stringify([column, down]));
+      } catch { /* none here */ }
     });
   });
   table.classList.add("sorts");
