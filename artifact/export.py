@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from artifact.class_means import with_distance, write_class_means
+from artifact.drift_reference import REFERENCE_FILE
 from artifact.engines import open_engine
 from artifact.model import (
     DESCRIPTION_FILE,
@@ -51,7 +52,7 @@ class ExportError(RuntimeError):
 
 
 # What an artifact may hold beside its weights and its graph.
-OPTIONAL_FILES = (INT8_FILE, INT8_WEIGHTS_FILE, KNOWN_FILE, PROBE_FILE)
+OPTIONAL_FILES = (INT8_FILE, INT8_WEIGHTS_FILE, KNOWN_FILE, PROBE_FILE, REFERENCE_FILE)
 
 
 def export(

@@ -2,13 +2,13 @@
 
     model.json         the description: classes, preprocessing, network, accuracy, provenance
     model.onnx         the graph: uint8 NHWC pixels in, probabilities out
-    model.int8.xml     the graph quantized to int8 (OpenVINO), with model.int8.bin;
-                       only where its accuracy passed the gate
+    model.int8.xml     the graph in int8 (OpenVINO), with model.int8.bin; if it passed the gate
     model.safetensors  the weights, to train again from and for engines that rebuild the network
     model.known.safetensors
                        the classes' mean features, for the score behind `known`; the graphs hold
                        them, too. Without it answers have no `known`
     model.probe.npz    a few photos as pixels, with the float model's answers (artifact/probe.py)
+    model.reference.npz  numbers of the training's photos (artifact/drift_reference.py)
 
 It knows nothing of engines or torch: `artifact.export` makes the graph, `artifact.engines` runs it.
 """

@@ -16,6 +16,7 @@ from launch.check import check
 from launch.context import LaunchContext, open_context
 from launch.cost import cost
 from launch.download import report
+from launch.drift import drift
 from launch.errors import LaunchError, sentence
 from launch.hosting import deploy
 from launch.invoke import invoke
@@ -55,6 +56,7 @@ COMMANDS: dict[str, Callable[[LaunchContext], int]] = {
     "api": api,
     "invoke": invoke,
     "batch": batch,
+    "drift": drift,
     "delete": delete,
 }
 

@@ -12,6 +12,7 @@ from recipes.command_line import RECIPE, CommandLine, add_recipe, recipe_here
 from recipes.values import number
 
 RECIPE_SUFFIXES = (".yaml", ".yml", ".json")
+NEWEST = 1000  # photos: enough to find what matters, and few enough to pass over what does not
 TAKES_PHOTOS = ("invoke", "batch")
 Parsers = dict[str, argparse.ArgumentParser]
 # Values of the options that a command does not have.
@@ -106,7 +107,7 @@ def add_shared(made: Parsers) -> None:
             action="store_true",
             help="start it although it may cost more than sagemaker.budget_usd",
         )
-    for name in ("logs", "follow", "stop", "report", "deploy", "batch", "register"):
+    for name in ("logs", "follow", "stop", "report", "deploy", "batch", "register", "drift"):
         made[name].add_argument("--job", default="", help="a job's name (default: the latest)")
     for name in ("train", "logs", "follow", "debug"):
         made[name].add_argument(
@@ -196,7 +197,8 @@ def add_rest(made: Parsers) -> None:
     made["invoke"].add_argument(
         "photos", nargs="+", help="files, folders, s3:// objects, s3:// prefixes that end in /"
     )
-    for name in ("check", "cost", "size", "status", "invoke", "models", "report", "packages"):
+    shown = ("check", "cost", "size", "status", "invoke", "models", "report", "packages", "drift")
+    for name in shown:
         made[name].add_argument(
             "--json", action="store_true", help="one JSON object per line in place of the table"
         )
@@ -219,6 +221,7 @@ def add_rest(made: Parsers) -> None:
             help="a price table (default: launch/prices.yaml)",
         )
     add_size(made["size"])
+    add_drift(made["drift"])
 
 
 def add_size(parser: argparse.ArgumentParser) -> None:
@@ -240,9 +243,32 @@ def add_size(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_drift(parser: argparse.ArgumentParser) -> None:
+    """Which photos are compared with which model's training."""
+    parser.add_argument(
+        "--model",
+        default="",
+        help="a model's folder or model.tar.gz, here or s3:// (default: the endpoint's)",
+    )
+    parser.add_argument(
+        "--newest",
+        type=whole_above_zero,
+        default=NEWEST,
+        metavar="N",
+        help=f"how many captured photos, the newest first (default: {NEWEST})",
+    )
+
+
 def above_zero(text: str) -> float:
     """A finite number above 0, for argparse."""
     value = number(text)
     if value is None or not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"it must be a number above 0; found '{text}'")
     return value
+
+
+def whole_above_zero(text: str) -> int:
+    """A whole number above 0, for argparse."""
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"it must be a whole number above 0; found '{text}'")
+    return int(text)

@@ -1,13 +1,12 @@
 """From a request's body and headers to encoded photos, by its content type."""
 
-import base64
-import binascii
 import io
 
 from werkzeug.exceptions import HTTPException
 from werkzeug.formparser import FormDataParser
 from werkzeug.http import parse_options_header
 
+from artifact.base64_text import bytes_of
 from artifact.json_text import read_json
 from artifact.photo_kinds import KINDS
 
@@ -95,13 +94,9 @@ def photo_of(instance: object) -> bytes:
     text = instance.get("b64") if isinstance(instance, dict) else instance
     if not isinstance(text, str):
         raise InputError(400, f"no text under 'b64'; send {INSTANCE}")
-    if text.startswith("data:"):
-        text = text.partition(",")[2]
-    # encoders wrap lines, leave the padding out, or use the alphabet of URLs
-    text = "".join(text.split()).rstrip("=").replace("-", "+").replace("_", "/")
     try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-    except (binascii.Error, ValueError) as error:
+        return bytes_of(text)
+    except ValueError as error:
         raise InputError(400, f"not base64 ({str(error)[:100]}); send {INSTANCE}") from error
 
 

@@ -39,6 +39,7 @@ OWN: dict[str, dict[str, object]] = {
     "api": {"delete": False, "url": False},
     "invoke": {"photos": ["a.jpg"], "json": False},
     "batch": {"photos": "a.jpg"},
+    "drift": {"newest": 1000, "json": False},
     "delete": {"yes": False, "data": False},
     "check": {"json": False},
     "cost": {"prices": PRICES, "json": False},

@@ -64,7 +64,7 @@ def test_the_files_beside_the_artifact(trained):
     assert "<svg" in (trained.output_data / "report.html").read_text()
     assert list((trained.output_data / "tensorboard").glob("events*"))
     expected = {"model.json", "model.onnx", "model.safetensors", "model.known.safetensors"}
-    expected.add("model.probe.npz")
+    expected |= {"model.probe.npz", "model.reference.npz"}
     assert description.probe["photos"] > 0
     if description.quantization["kept"]:
         expected |= {"model.int8.xml", "model.int8.bin"}

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -27,7 +27,8 @@ from train.model.weights import Source
 from train.result.calibration import calibrate
 from train.result.describe import describe, with_accuracy
 from train.result.doubts import write_doubts
-from train.result.features import read_features
+from train.result.drift_reference import write_drift_reference
+from train.result.features import Features, read_features
 from train.result.int8 import quantize_artifact
 from train.result.known import fit_known
 from train.result.measure import Answers, measure
@@ -79,12 +80,27 @@ def build_artifact(
     described = with_accuracy(description, measured)
     attempt(lambda: write_description(job.model, described), None, "accuracy in model.json")
     _print_lines(measured, hp.top_k)
-    doubts = partial(write_doubts, plan, described, measured, score.features, stop)
-    _or_without(doubts, None, "files on what is in doubt")
+    _write_beside(job, plan, channels, described, measured, score.features, stop)
     seconds = time.monotonic() - started
     report = partial(write_output_files, job, described, plan.state, measured, hp, seconds)
     attempt(report, None, "report")
     return described
+
+
+def _write_beside(
+    job: Job,
+    plan: Fit,
+    channels: Channels,
+    described: Description,
+    measured: Sequence[Answers],
+    features: Mapping[str, Features],
+    stop: Stop,
+) -> None:
+    """What helps whoever uses the model; the model does without any of it."""
+    reference = partial(write_drift_reference, job, described, channels, measured, features, stop)
+    _or_without(reference, None, "reference for `launch drift`")
+    doubts = partial(write_doubts, plan, described, measured, features, stop)
+    _or_without(doubts, None, "files on what is in doubt")
 
 
 def _restore_best(plan: Fit) -> None:
