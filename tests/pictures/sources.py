@@ -20,6 +20,8 @@ SOURCES = {
         "train/result/training_report.css",
         "train/result/report_matrix.html.j2",
         "train/result/report_mistakes.html.j2",
+        "train/result/report_trust.html.j2",
+        "train/result/report_head.html.j2",
         HYPERPARAMETERS,
     ),
     "page.png": ("web/page.html", HYPERPARAMETERS),

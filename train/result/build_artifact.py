@@ -33,6 +33,7 @@ from train.result.int8 import quantize_artifact
 from train.result.known import fit_known
 from train.result.measure import Answers, measure
 from train.result.output_files import write_output_files
+from train.result.report_doubts import NOTHING_IN_DOUBT, InDoubt
 from train.result.some_photos import export_samples, sized, with_probe
 from train.stop import Stop
 
@@ -80,10 +81,10 @@ def build_artifact(
     described = with_accuracy(description, measured)
     attempt(lambda: write_description(job.model, described), None, "accuracy in model.json")
     _print_lines(measured, hp.top_k)
-    _write_beside(job, plan, channels, described, measured, score.features, stop)
+    in_doubt = _write_beside(job, plan, channels, described, measured, score.features, stop)
     seconds = time.monotonic() - started
-    report = partial(write_output_files, job, described, plan.state, measured, hp, seconds)
-    attempt(report, None, "report")
+    files = partial(write_output_files, job, described, plan.state, measured, hp, seconds)
+    attempt(lambda: files(in_doubt), None, "report")
     return described
 
 
@@ -95,12 +96,12 @@ def _write_beside(
     measured: Sequence[Answers],
     features: Mapping[str, Features],
     stop: Stop,
-) -> None:
+) -> InDoubt:
     """What helps whoever uses the model; the model does without any of it."""
     reference = partial(write_drift_reference, job, described, channels, measured, features, stop)
     _or_without(reference, None, "reference for `launch drift`")
     doubts = partial(write_doubts, plan, described, measured, features, stop)
-    _or_without(doubts, None, "files on what is in doubt")
+    return _or_without(doubts, NOTHING_IN_DOUBT, "files on what is in doubt")
 
 
 def _restore_best(plan: Fit) -> None:

@@ -9,6 +9,7 @@ from train.result.features import Features
 from train.result.label_doubts import write_label_doubts
 from train.result.measure import Answers
 from train.result.reliability import write_reliability
+from train.result.report_doubts import InDoubt
 
 
 def write_doubts(
@@ -17,14 +18,18 @@ def write_doubts(
     measured: Sequence[Answers],
     features: Mapping[str, Features],
     stop: Callable[[], bool],
-) -> None:
-    """calibration.json, coverage.json and doubtful_labels.json, where there is what they need."""
-    write_reliability(plan.job, description, measured)
+) -> InDoubt:
+    """calibration.json, coverage.json and doubtful_labels.json, where there is what they need.
+
+    Returns what they hold.
+    """
+    calibration, coverage = write_reliability(plan.job, description, measured)
     found = _of_first_weights(plan, features)
     frozen = bool(found) or plan.learner.hyperparameters.trainable == "head"
-    write_label_doubts(
+    labels = write_label_doubts(
         plan.job, found or features, description.classes, description.multi_label, frozen, stop
     )
+    return InDoubt(calibration, coverage, labels)
 
 
 def _of_first_weights(plan: Fit, features: Mapping[str, Features]) -> dict[str, Features]:

@@ -29,16 +29,17 @@ def write_label_doubts(
     multi_label: bool,
     frozen: bool,
     stop: Callable[[], bool],
-) -> None:
+) -> dict[str, object]:
     """doubtful_labels.json: each photo whose label is likely wrong, the least likely label first.
 
     features: by channel; without any nothing is written. frozen: they come from a backbone that
     this training has not changed. A network that has learned the labels doubts fewer of them.
+    Returns what the file holds, {} without one.
     """
     found = list(features.values())
     photos = sum(len(part.rows) for part in found)
     if not found or stop():
-        return
+        return {}
     document: dict[str, object] = {"method": METHOD, "photos": photos, "folds": FOLDS}
     if photos < FEWEST or photos * len(classes) > MOST_ANSWERS:
         document = {"left_out": f"{photos} photos of {len(classes)} classes"}
@@ -47,12 +48,13 @@ def write_label_doubts(
         targets = torch.cat([part.targets for part in found])
         doubts = find_doubts(rows, targets, multi_label, stop)
         if doubts is None:
-            return
+            return {}
         document["features"] = "frozen backbone" if frozen else "trained network"
         document |= _figures(doubts, targets) | {"labels": _entries(found, classes, doubts)}
     job.output_data.mkdir(parents=True, exist_ok=True)
     text = json.dumps(document, indent=2) + "\n"
     write_atomically(job.output_data / LABELS_FILE, text.encode())
+    return document
 
 
 class Doubts:

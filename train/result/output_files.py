@@ -17,6 +17,7 @@ from recipes.hyperparameters import Hyperparameters
 from train.job import Job
 from train.learning.state import State
 from train.result.measure import Answers
+from train.result.report_doubts import InDoubt, head_values
 from train.result.report_notes import facts, linear_head_sentence, notes
 from train.result.training_report import write_training_report
 
@@ -78,8 +79,12 @@ def write_output_files(
     measured: Sequence[Answers],
     hp: Hyperparameters,
     seconds: float,
+    in_doubt: InDoubt,
 ) -> None:
-    """metrics.json, predictions.csv, linear_head.json and report.html at a training's end."""
+    """metrics.json, predictions.csv, linear_head.json and report.html at a training's end.
+
+    in_doubt: for the report.
+    """
     job.output_data.mkdir(parents=True, exist_ok=True)
     metrics = json.dumps(_metrics(description, state, measured, seconds), indent=2) + "\n"
     write_atomically(job.output_data / METRICS_FILE, metrics.encode())
@@ -88,6 +93,7 @@ def write_output_files(
     if measured:
         _write_predictions(job, _predictions(measured[-1], description))
         reported = measured[-1].for_report()
+    head = head_values(state.linear_head, description.accuracy, hp.optimizer)
     write_training_report(
         job.report,
         about=_about(description),
@@ -99,6 +105,7 @@ def write_output_files(
         notes=notes(description, measured, linear_head_sentence(state)),
         hyperparameters=dataclasses.asdict(hp),
         best_epoch=state.best_epoch,
+        in_doubt=dataclasses.replace(in_doubt, linear_head=head),
     )
 
 

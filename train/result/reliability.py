@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from artifact.model import Description, write_atomically
+from recipes.sagemaker import Api
 from train.job import Job
 from train.learning.objective import is_correct
 from train.result.measure import Answers
@@ -20,10 +21,15 @@ Values = NDArray[np.float64]  # [N]
 Json = dict[str, object]
 
 
-def write_reliability(job: Job, description: Description, measured: Sequence[Answers]) -> None:
-    """Both files, of the channels that were measured; nothing without any."""
+def write_reliability(
+    job: Job, description: Description, measured: Sequence[Answers]
+) -> tuple[Json, Json]:
+    """Both files, of the channels that were measured; nothing without any.
+
+    Returns what they hold.
+    """
     if not measured:
-        return
+        return {}, {}
     calibration: Json = {
         "temperature": description.temperature,
         "fitted": description.calibration,
@@ -34,6 +40,7 @@ def write_reliability(job: Job, description: Description, measured: Sequence[Ans
     for name, document in ((CALIBRATION_FILE, calibration), (COVERAGE_FILE, coverage)):
         text = json.dumps(document, indent=2) + "\n"
         write_atomically(job.output_data / name, text.encode())
+    return calibration, coverage
 
 
 def _reliability(answers: Answers) -> Json:
@@ -78,10 +85,21 @@ def _coverage(answers: Answers) -> Json:
     found: Json = {
         "photos": len(answers.paths),
         "points": _points(sure.numpy(), hit.double().numpy()),
+        "sure": _sure(sure.numpy() >= Api.sure_from, hit.double().numpy()),
     }
     if answers.known is not None:
         found["known"] = round(float(answers.known.double().mean()), 6)
     return found
+
+
+def _sure(sure: NDArray[np.bool_], hit: Values) -> Json:
+    """The share of photos whose answers are sure, and the accuracy of those and of the others."""
+    return {
+        "probability": Api.sure_from,
+        "coverage": round(float(sure.mean()), 6),
+        "accuracy": round(float(hit[sure].mean()), 6) if sure.any() else None,
+        "others": None if sure.all() else round(float(hit[~sure].mean()), 6),
+    }
 
 
 def _points(sure: Values, hit: Values) -> list[Json]:

@@ -27,6 +27,7 @@ from train.result.confusion import (
     strengths,
 )
 from train.result.history_charts import PLOT, charts
+from train.result.report_doubts import NOTHING_IN_DOUBT, InDoubt, doubt_values
 from train.result.report_mistakes import MOST_LISTED, by_class, mistakes, worst
 from train.result.report_settings import settings_in_order
 
@@ -60,6 +61,7 @@ def write_training_report(
     best_epoch: int,
     notes: Sequence[str] = (),
     about: About | None = None,
+    in_doubt: InDoubt = NOTHING_IN_DOUBT,
 ) -> None:
     """Write the page, whole or not at all, making the folders it needs.
 
@@ -84,6 +86,7 @@ def write_training_report(
         channel=answers.channel if answers else None,
         classes=classes,
         answers=_answers(answers, classes) if answers and len(answers.paths) else None,
+        **doubt_values(in_doubt, answers.channel if answers else ""),
         settings=settings_in_order(hyperparameters),
     )
 
