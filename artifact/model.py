@@ -114,7 +114,10 @@ class Description:
 
 def write_description(directory: Path, description: Description) -> None:
     """Write model.json, whole or not at all. Raises OSError when the directory cannot take it."""
-    text = json.dumps(asdict(description), indent=2, ensure_ascii=False) + "\n"
+    values = asdict(description)
+    if not description.preprocessing.squeeze:
+        del values["preprocessing"]["squeeze"]  # readers of earlier versions do not know it
+    text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
     write_atomically(Path(directory) / DESCRIPTION_FILE, text.encode())
 
 

@@ -58,7 +58,8 @@ class Preprocessing:
 
     resize: pixels of the shorter side after shrinking. crop: pixels of a side of the square that is
     cut from the centre. interpolation: the filter of the resizing. mean and std: per channel, of
-    samples from 0 to 1.
+    samples from 0 to 1. squeeze: both sides become `resize` pixels, so that an oblong photo loses
+    its proportions.
     """
 
     resize: int = 256
@@ -66,6 +67,7 @@ class Preprocessing:
     interpolation: str = "bilinear"
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
+    squeeze: bool = False
 
     def __post_init__(self) -> None:
         # lists, as JSON has them, become tuples
@@ -86,6 +88,8 @@ class Preprocessing:
                 f"found '{self.interpolation}'"
             )
         finite = all(math.isfinite(value) for value in (*self.mean, *self.std))
+        if not isinstance(self.squeeze, bool):
+            raise ValueError(f"squeeze must be true or false, found {self.squeeze!r}")
         if len(self.mean) != 3 or len(self.std) != 3 or not finite or min(self.std) <= 0:
             raise ValueError(
                 "mean and std must be three numbers each, std above 0; "
@@ -96,9 +100,7 @@ class Preprocessing:
         """The network's view of an RGB photo: uint8 [crop, crop, 3]."""
         whole = photo if isinstance(photo, Reduced) else Reduced(photo, photo.size)
         width, height = whole.size
-        scale = self.resize / min(width, height)
-        resized_width = max(self.resize, int(width * scale))
-        resized_height = max(self.resize, int(height * scale))
+        resized_width, resized_height = self._resized(width, height)
         left = round((resized_width - self.crop) / 2)
         top = round((resized_height - self.crop) / 2)
         # resize only the part that the crop keeps: fewer pixels to filter, and no huge panorama
@@ -112,6 +114,13 @@ class Preprocessing:
         )
         resample = INTERPOLATIONS[self.interpolation]
         return np.asarray(whole.image.resize((self.crop, self.crop), resample, box=box))
+
+    def _resized(self, width: int, height: int) -> tuple[int, int]:
+        """Width and height before the cut."""
+        if self.squeeze:
+            return self.resize, self.resize
+        scale = self.resize / min(width, height)
+        return max(self.resize, int(width * scale)), max(self.resize, int(height * scale))
 
     def network_pixels(self, path: Path) -> Pixels:
         """The network's view of a file, uint8 [crop, crop, 3]. PhotoError names the file."""

@@ -33,9 +33,10 @@ def export(
 
     - a dict with `resize` (pixels of the shorter side), `crop` (pixels of a side of the square from
       the centre), and where they differ from ImageNet's `interpolation`, `mean` and `std` (three
-      numbers each, of samples from 0 to 1)
+      numbers each, of samples from 0 to 1); `squeeze` is true where both sides become `resize`
     - torchvision's `weights.transforms()`, or a Compose of Resize(side), CenterCrop(side),
-      ToTensor() and Normalize(mean, std): those of the validation, without augmentation
+      ToTensor() and Normalize(mean, std): those of the validation, without augmentation;
+      Resize((side, side)) squeezes
     - timm's `resolve_data_config(...)` or `pretrained_cfg`
 
     photos: a folder with a folder of photos for each class. The artifact is checked on them, and

@@ -68,7 +68,7 @@ def of_timm(given: Mapping[str, Any]) -> Preprocessing:
         )
     mode = given.get("crop_mode") or "center"
     share = given.get("crop_pct") or 0.875
-    if mode != "center":
+    if mode not in ("center", "squash"):
         raise ExportError(
             f"preprocessing has crop_mode '{mode}'; the artifact cuts a square from the centre"
         )
@@ -79,6 +79,7 @@ def of_timm(given: Mapping[str, Any]) -> Preprocessing:
         "bicubic" if interpolation == "random" else interpolation,
         tuple(given["mean"]),
         tuple(given["std"]),
+        squeeze=mode == "squash",
     )
 
 
@@ -102,7 +103,6 @@ def of_steps(steps: Sequence[Form]) -> Preprocessing:
                 "CenterCrop, ToTensor and Normalize, as for the validation"
             )
         found[name] = step
-    resize = resize_of(found)
     if not scales(found):
         raise ExportError(
             "preprocessing leaves samples from 0 to 255; the artifact scales them to 0 to 1, "
@@ -112,26 +112,26 @@ def of_steps(steps: Sequence[Form]) -> Preprocessing:
     if "Normalize" in found:
         mean = tuple(float(value) for value in found["Normalize"].mean)
         std = tuple(float(value) for value in found["Normalize"].std)
-    crop = side_of(found["CenterCrop"].size)
-    return Preprocessing(resize, crop, filter_of(found["Resize"]), mean, std)
+    resize, squeeze = size_of(found)
+    crop = side_of(found["CenterCrop"].size) if "CenterCrop" in found else resize
+    return Preprocessing(resize, crop, filter_of(found["Resize"]), mean, std, squeeze)
 
 
-def resize_of(found: Mapping[str, Form]) -> int:
-    """Pixels of the shorter side. ExportError where photos would be squeezed or stay oblong."""
-    missing = [name for name in ("Resize", "CenterCrop") if name not in found]
+def size_of(found: Mapping[str, Form]) -> tuple[int, bool]:
+    """Pixels of the shorter side, and whether photos are squeezed to a square of that side.
+
+    ExportError where photos would stay oblong.
+    """
     size: Form = getattr(found.get("Resize"), "size", 0)
-    squeezed = isinstance(size, Sequence) and len(size) == 2
-    if squeezed:
-        raise ExportError(
-            f"preprocessing has Resize({tuple(size)}), which squeezes a photo to a square; the "
-            f"artifact keeps its proportions: expected Resize({size[0]}), CenterCrop({size[0]})"
-        )
+    squeeze = isinstance(size, Sequence) and len(size) == 2
+    needed = ["Resize"] if squeeze else ["Resize", "CenterCrop"]
+    missing = [name for name in needed if name not in found]
     if missing:
         raise ExportError(
             f"preprocessing lacks {' and '.join(missing)}; expected Resize(side), "
-            "CenterCrop(side), ToTensor() and Normalize(mean, std)"
+            "CenterCrop(side), ToTensor() and Normalize(mean, std), or Resize((side, side))"
         )
-    return side_of(size)
+    return side_of(size), squeeze
 
 
 def scales(found: Mapping[str, Form]) -> bool:

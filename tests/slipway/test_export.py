@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 from torchvision import transforms
 
@@ -235,9 +236,32 @@ def test_torchvisions_own_weights_and_timms_config():
     assert as_preprocessing(config) == own_preprocessing("timm/tf_efficientnet_lite0")
 
 
-SQUEEZED = transforms.Resize((32, 32))
+@pytest.mark.parametrize("crop", [32, 24])
+@pytest.mark.parametrize("size", [(90, 40), (40, 90)])
+def test_a_resize_to_a_square_squeezes_the_photo(size, crop):
+    from slipway.photo_transforms import as_preprocessing
+
+    steps = [transforms.Resize((32, 32)), transforms.CenterCrop(crop), TENSOR]
+    if crop == 32:
+        del steps[1]
+    photo = Image.effect_noise(size, 90).convert("RGB")
+    expected = transforms.Compose(steps)(photo).permute(1, 2, 0).numpy() * 255
+    found = as_preprocessing(transforms.Compose(steps)).pixels(photo)
+    assert found.shape == (crop, crop, 3)
+    assert np.abs(found - expected).max() <= 1
+
+
+def test_squeezing_is_kept_in_the_artifact(tmp_path):
+    steps = transforms.Compose([transforms.Resize((32, 32)), TENSOR])
+    slipway.export(small_network(), CLASSES, steps, directory=tmp_path)
+    assert read_description(tmp_path).preprocessing.squeeze
+    slipway.export(small_network(), CLASSES, SIDES, directory=tmp_path)
+    values = json.loads((tmp_path / "model.json").read_text())
+    assert "squeeze" not in values["preprocessing"]  # so that earlier readers read it
+
+
 NOT_EXPRESSED = [
-    ([SQUEEZED, TENSOR], "Resize((32, 32)), which squeezes"),
+    ([transforms.Resize((32, 64)), TENSOR], "expected a square"),
     ([transforms.Resize(32), TENSOR], "lacks CenterCrop"),
     ([transforms.RandomResizedCrop(32), TENSOR], "has RandomResizedCrop, which the artifact"),
     ([transforms.Resize(40), transforms.CenterCrop(32), transforms.PILToTensor()], "0 to 255"),
