@@ -102,6 +102,10 @@ conformance: $(VENV)/.docker ## Check the images against SageMaker's contract; C
 	@$(VENV)/bin/python -m conformance --train slipway-train --serve slipway-serve \
 		--job conformance/slipway.json $(CONFORMANCE)
 
+conformance-peers: $(VENV)/.process ## Check images of others' patterns against it; CONFORMANCE=options
+	@$(MAKE) --no-print-directory images $(OWN_ARCH) IMAGES='train serve'
+	@$(VENV)/bin/python -m bench.conformance_peers $(CONFORMANCE)
+
 sbom: $(VENV)/.docker ## Write a CycloneDX bill of materials of each image to out/sbom
 	@$(MAKE) --no-print-directory images
 	@$(VENV)/bin/python -m conformance.sbom \
@@ -125,7 +129,7 @@ docs: $(VENV)/.process $(VENV)/.docs ## Build the documentation into out/docs
 	@$(VENV)-docs/bin/zensical build --strict --clean
 	@echo "docs: out/docs/index.html"
 
-bench-serve: $(VENV)/.process ## Measure slipway-serve against two other servers; BENCH=options
+bench-serve: $(VENV)/.process ## Measure slipway-serve against other servers; BENCH=options
 	@$(MAKE) --no-print-directory images $(OWN_ARCH) IMAGES='train serve'
 	@$(VENV)/bin/python -m bench.serve $(BENCH)
 

@@ -58,7 +58,7 @@ LONG_LINES = {
     "*.md": "prose: a reader's editor wraps it",
     "*.md.j2": "the same, as a template",
     "docker/requirements-*.txt": "locks: uv writes them",
-    "bench/requirements-peers.txt": "a lock",
+    "bench/requirements-*.txt": "locks",
     "tests/clients/requirements-v?.txt": "locks",
     "notebooks/*.ipynb": "JSON; a test holds the cells to the same",
     "*.png": "pictures",

@@ -3,6 +3,7 @@
 import json
 
 from network import Model
+from photo_model import photo_of
 from sagemaker_inference.default_inference_handler import DefaultInferenceHandler
 
 
@@ -12,7 +13,7 @@ class ImageHandler(DefaultInferenceHandler):
         return self.model
 
     def default_input_fn(self, input_data, content_type, context=None):
-        return self.model.decode(bytes(input_data))
+        return self.model.decode(photo_of(bytes(input_data), content_type or ""))
 
     def default_predict_fn(self, data, model, context=None):
         return model.answer(model.probabilities(data))

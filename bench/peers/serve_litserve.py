@@ -1,29 +1,33 @@
-"""LitServe over the model in /opt/ml/model, on port 8080, with one worker.
+"""LitServe over the model in /opt/ml/model, on port 8080. PEER_REPLICAS is its number of workers.
 
-It takes photos as base64 in JSON, at /predict.
+It takes photos as base64 in JSON.
 """
 
-import base64
+import os
 
 import litserve
-from network import Model
+import photo_model
+
+WORKERS = int(os.environ.get("PEER_REPLICAS", "1"))
 
 
 class ImageAPI(litserve.LitAPI):
     def setup(self, device):
-        self.model = Model("/opt/ml/model")
+        # several workers share the cores, a thread each
+        self.model = photo_model.open_model(threads=1 if WORKERS > 1 else None)
 
     def decode_request(self, request):
-        return self.model.decode(base64.b64decode(request["image"]))
+        return photo_model.base64.b64decode(request["image"])
 
-    def predict(self, samples):
-        return self.model.probabilities(samples)
+    def predict(self, photo):
+        return self.model.answer(photo)
 
-    def encode_response(self, probabilities):
-        return self.model.answer(probabilities)
+    def encode_response(self, answer):
+        return answer
 
 
 if __name__ == "__main__":
-    litserve.LitServer(ImageAPI(), accelerator="cpu", workers_per_device=1).run(
+    api = ImageAPI(api_path="/invocations")
+    litserve.LitServer(api, accelerator="cpu", workers_per_device=WORKERS).run(
         port=8080, generate_client_file=False
     )

@@ -7,15 +7,27 @@ import json
 import time
 import urllib.request
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.serving.containers import PEERS_IMAGE, docker
-from runtime.docker import mount, remove
+from bench.serving.containers import PEERS_IMAGE, docker, last_words, processor_s
+from runtime.docker import SHM_SIZE, is_running, mount, processes, remove
 from runtime.load import Request
+from runtime.watched import sample_of
 
-START_TIMEOUT_S = 180
+START_TIMEOUT_S = 240
+ASK_TIMEOUT_S = 60
+PHOTO = "photo"
+BASE64 = "base64"
+PHONE = "phone"
+# how a photo is sent, and what it is
+KINDS = {
+    PHOTO: "500x375, JPEG",
+    BASE64: "500x375, base64 in JSON",
+    PHONE: "12 megapixels, JPEG",
+}
+Sender = Callable[[str, bytes], Request]  # a photo's name and bytes to a request
 
 
 def jpeg(name: str, body: bytes) -> Request:
@@ -23,24 +35,40 @@ def jpeg(name: str, body: bytes) -> Request:
     return Request(name, body)
 
 
-def base64_json(name: str, body: bytes) -> Request:
-    """A photo as LitServe's users send it."""
+def instances(name: str, body: bytes) -> Request:
+    """A photo as base64, as TensorFlow Serving and KServe take it, and we."""
+    text = json.dumps({"instances": [{"b64": b64encode(body).decode()}]})
+    return Request(name, text.encode(), "application/json")
+
+
+def image(name: str, body: bytes) -> Request:
+    """A photo as base64, as examples of LitServe, BentoML and others take it."""
     text = json.dumps({"image": b64encode(body).decode()})
-    return Request(name, text.encode(), "application/json", "/predict")
+    return Request(name, text.encode(), "application/json")
+
+
+def image_elsewhere(name: str, body: bytes) -> Request:
+    """The same, at a path of its own."""
+    return Request(name, image(name, body).body, "application/json", "/json")
+
+
+EVERYTHING: dict[str, Sender] = {PHOTO: jpeg, BASE64: instances, PHONE: jpeg}
+
+
+class NotStarted(RuntimeError):
+    """A server that does not answer, and why."""
 
 
 @dataclass
 class Contestant:
-    """One server."""
+    """One server. senders: how it takes each of KINDS; it takes no other."""
 
     name: str
     image: str
     command: list[str]
-    request: Callable[[str, bytes], Request] = jpeg  # a photo as it takes photos
+    senders: Mapping[str, Sender] = field(default_factory=lambda: EVERYTHING)
     environment: dict[str, str] = field(default_factory=dict)
-    # a path that answers 200 when the server is ready; None: only an answer to a photo shows it
-    ready: str | None = "/ping"
-    start_s: float = 0.0
+    start_s: float = 0.0  # from docker run to the first right answer
     url: str = ""
 
     @property
@@ -49,9 +77,9 @@ class Contestant:
         return f"slipway-bench-{self.name}"
 
     def start(self, model: Path, sample: bytes) -> None:
-        """Start the container, wait until it answers, and note the seconds.
+        """Start the container, wait until it answers a photo, and note the seconds.
 
-        RuntimeError when it does not.
+        Raises NotStarted when it does not.
         """
         self.remove()
         started = time.monotonic()
@@ -59,16 +87,21 @@ class Contestant:
             "--detach",
             f"--name={self.container}",
             "--publish=127.0.0.1::8080",
+            f"--shm-size={SHM_SIZE}",
             mount(model, "/opt/ml/model"),
         ]
         options += [f"--env={name}={value}" for name, value in self.environment.items()]
         docker("run", *options, self.image, *self.command)
-        self.url = f"http://{docker('port', self.container, '8080/tcp').split()[0]}"
-        while not self._answers(sample):
-            if time.monotonic() - started > START_TIMEOUT_S or not self._runs():
-                end = docker("logs", "--tail=5", self.container)
-                raise RuntimeError(f"{self.name} did not start: {end}")
-            time.sleep(0.01)
+        try:
+            self.url = f"http://{docker('port', self.container, '8080/tcp').split()[0]}"
+            while not self._answers(sample):
+                if time.monotonic() - started > START_TIMEOUT_S or not is_running(self.container):
+                    raise NotStarted(last_words(self.container))
+                time.sleep(0.01)
+        except RuntimeError as error:
+            # also of a container that has ended before its port was asked for
+            reason = error if isinstance(error, NotStarted) else last_words(self.container)
+            raise NotStarted(str(reason)) from error
         self.start_s = time.monotonic() - started
 
     def remove(self) -> None:
@@ -84,43 +117,55 @@ class Contestant:
 
     def pss_bytes(self) -> int:
         """Memory of all its processes, with each shared page divided among its users."""
-        total = 0
-        for pid in docker("top", self.container, "-o", "pid").split()[1:]:
-            try:
-                lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-            except OSError:  # MMS starts short helpers again and again
-                continue
-            sizes = [int(line.split()[1]) for line in lines if line.startswith("Pss:")]
-            total += sizes[0] * 1024  # smaps_rollup counts in KiB
-        return total
+        return sample_of(processes(self.container)).bytes
 
-    def _runs(self) -> bool:
-        state = docker("inspect", "--format", "{{.State.Running}}", self.container)
-        return state.strip() == "true"
+    def processor_s(self) -> float:
+        """The processor seconds that it has used so far."""
+        return processor_s(self.container)
+
+    def own_ms(self, since: str) -> list[float]:
+        """Of each of our answers since a moment, the milliseconds of engine and decoding."""
+        found = []
+        for line in docker("logs", f"--since={since}", self.container).splitlines():
+            if '"engine_ms"' in line:
+                entry = json.loads(line)
+                found.append(entry["engine_ms"] + entry["decode_ms"])
+        return found
 
     def _answers(self, sample: bytes) -> bool:
-        if self.ready:
-            asked = urllib.request.Request(self.url + self.ready)
-        else:
-            request = self.request("sample", sample)
-            headers = {"Content-Type": request.content_type}
-            asked = urllib.request.Request(self.url + request.path, request.body, headers)
+        """Whether it answers a photo with a label."""
+        sender = self.senders.get(PHOTO) or self.senders[BASE64]
+        request = sender("sample", sample)
+        headers = {"Content-Type": request.content_type}
+        asked = urllib.request.Request(self.url + request.path, request.body, headers)
         try:
-            with urllib.request.urlopen(asked, timeout=30) as answer:
-                return bool(answer.status == 200)
-        except OSError:
+            with urllib.request.urlopen(asked, timeout=ASK_TIMEOUT_S) as answer:
+                return bool(json.load(answer)["predictions"][0]["label"])
+        except (OSError, ValueError, KeyError, IndexError):
             return False
 
 
 def contestants(cores: int) -> list[Contestant]:
-    """Ours in both precisions, and both peers."""
+    """Ours in both precisions, peers around our engine, and peers around eager torch."""
     servers = []
     for precision in ("bf16", "int8"):
         server = Contestant(f"slipway-{precision}", "slipway-serve", ["serve"])
         server.environment["SLIPWAY_PRECISION"] = precision
         servers.append(server)
-    # MMS's /ping answers 200 before the model is loaded
-    mms = Contestant("mms", PEERS_IMAGE, ["serve_mms.py"], ready=None)
-    mms.environment["SAGEMAKER_MODEL_SERVER_WORKERS"] = str(cores)
-    litserve = Contestant("litserve", PEERS_IMAGE, ["serve_litserve.py"], base64_json, ready=None)
-    return [*servers, mms, litserve]
+    replicas = {"PEER_REPLICAS": str(cores)}
+    json_only: dict[str, Sender] = {BASE64: image}
+    everything = EVERYTHING | {BASE64: image}
+    bentoml = EVERYTHING | {BASE64: image_elsewhere}
+    engine = replicas | {"SLIPWAY_PRECISION": "int8"}
+    torch = {"PEER_ENGINE": "torch"}
+    workers = {"SAGEMAKER_MODEL_SERVER_WORKERS": str(cores)}
+    file = "serve_litserve.py"
+    return [
+        *servers,
+        Contestant("ray-int8", "slipway-bench-ray-engine", ["serve_ray.py"], everything, engine),
+        Contestant("litserve-int8", "slipway-bench-litserve", [file], json_only, engine),
+        Contestant("bentoml-int8", "slipway-bench-bentoml", ["serve_bentoml.py"], bentoml, engine),
+        Contestant("ray", "slipway-bench-ray", ["serve_ray.py"], everything, replicas | torch),
+        Contestant("mms", PEERS_IMAGE, ["serve_mms.py"], everything, workers),
+        Contestant("litserve", PEERS_IMAGE, [file], json_only, torch),
+    ]

@@ -58,15 +58,24 @@ LAST = COMMON | {
 }
 
 
-def trained_model(out: Path, fresh: bool) -> tuple[Path, Path]:
+# A try of the bench: one epoch on little photos.
+QUICK_PHOTOS = {"train": (2, 1), "validation": (1, 2), "test": (1, 3)}
+QUICK = SMALL | {"epochs": 1, "warmup_epochs": 0}
+
+
+def trained_model(out: Path, fresh: bool, quick: bool) -> tuple[Path, Path]:
     """The model's folder, and that of the photos it never saw.
 
-    Both are kept in `out` for the next run. RuntimeError when training fails.
+    Both are kept in `out` for the next run. quick: one epoch, which learns next to nothing.
+    RuntimeError when training fails.
     """
-    last = out / "sure"
+    last = out / ("quick" if quick else "sure")
     if fresh:
         shutil.rmtree(out, ignore_errors=True)
-    if not (last / "model" / "model.json").is_file():
+    if quick:
+        _draw(last, QUICK_PHOTOS)
+        _train(last, QUICK)
+    elif not (last / "model" / "model.json").is_file():
         _make(out / "small", out / "large", last)
     description = json.loads((last / "model" / "model.json").read_text(encoding="utf-8"))
     accuracy = description["accuracy"]["test"]
@@ -79,16 +88,20 @@ def trained_model(out: Path, fresh: bool) -> tuple[Path, Path]:
 
 def _make(small: Path, large: Path, last: Path) -> None:
     """Draw the photos and train three times; finished parts are taken as they are."""
-    for channel, (count, seed) in PHOTOS.items():
-        folder = small / "input" / "data" / channel
-        if not folder.is_dir():
-            drawn = draw_set(folder, count, seed)
-            print(f"bench-serve: drew {drawn} photos for {channel}", flush=True)
+    _draw(small, PHOTOS)
     _train(small, SMALL)
     _copy_photos(small, large, LARGE_PHOTOS)
     _train(large, LARGE, small)
     _copy_photos(small, last)
     _train(last, LAST, large)
+
+
+def _draw(root: Path, photos: dict[str, tuple[int, int]]) -> None:
+    for channel, (count, seed) in photos.items():
+        folder = root / "input" / "data" / channel
+        if not folder.is_dir():
+            drawn = draw_set(folder, count, seed)
+            print(f"bench-serve: drew {drawn} photos for {channel}", flush=True)
 
 
 def _copy_photos(source: Path, target: Path, most: int | None = None) -> None:
@@ -120,9 +133,9 @@ def _train(root: Path, hyperparameters: dict[str, object], start: Path | None = 
     config.mkdir(parents=True, exist_ok=True)
     texts = {name: str(value) for name, value in hyperparameters.items()}
     (config / "hyperparameters.json").write_text(json.dumps(texts))
+    whole = "" if hyperparameters is QUICK else "; on two cores 40 minutes in all, once"
     print(
-        f"bench-serve: training at {texts['image_size']} pixels, {texts['epochs']} epochs; "
-        "on two cores 40 minutes in all, once",
+        f"bench-serve: training at {texts['image_size']} pixels, {texts['epochs']} epochs{whole}",
         flush=True,
     )
     command = [sys.executable, "-m", "train", "--root", str(root)]

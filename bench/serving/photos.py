@@ -19,6 +19,9 @@ HUES = 19
 # Mirroring changes none of them: training may flip photos.
 PATTERNS = ("rows", "columns", "chequers", "dots", "rings", "lattice", "blobs")
 QUALITY = 75
+PHONE = (4032, 3024)  # width and height of a phone's photo: 12 megapixels
+PHONES = 6
+PHONE_QUALITY = 90
 HUE_SPREAD = 0.20  # of the step from one hue to the next, standard deviation
 
 Floats = NDArray[np.floating]
@@ -42,6 +45,21 @@ def draw_set(folder: Path, photos_per_class: int, seed: int) -> int:
         write = partial(_write, folder, seed)
         list(pool.map(write, photos, chunksize=16))  # list: the first error is raised here
     return len(photos)
+
+
+def draw_phones(folder: Path) -> Path:
+    """The folder, with a few photos as large as a phone's, each of another class."""
+    if folder.is_dir():
+        return folder
+    unfinished = folder.with_name(f"{folder.name}.part")
+    unfinished.mkdir(parents=True, exist_ok=True)
+    names = class_names()
+    for number in range(PHONES):
+        small = Image.open(io.BytesIO(draw(names[number * 20], number, seed=5)))
+        large = small.resize(PHONE, Image.Resampling.BICUBIC)
+        large.save(unfinished / f"{number}.jpg", quality=PHONE_QUALITY)
+    unfinished.rename(folder)
+    return folder
 
 
 def _write(folder: Path, seed: int, photo: tuple[str, int]) -> None:

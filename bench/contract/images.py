@@ -1,0 +1,110 @@
+"""The images of `make conformance-peers`: their patterns, how they are built, and what they serve.
+
+All but ours serve the same small model, linear.npy: scores of three classes from four numbers.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from bench.serving.containers import BENCH, build_torch_peers
+from runtime.docker import image_exists, mount, output
+from tests.support.colour_model import write_colour_model
+
+WEIGHTS = np.array(
+    [[0.2, 0.3, -0.1], [0.5, -0.1, 0.2], [-0.7, 0.4, 0.5], [-0.3, 0.1, 0.8]], np.float32
+)  # float32 [numbers, classes]
+ROW = [5.1, 3.5, 1.4, 0.2]
+CSV = (",".join(str(value) for value in ROW) + "\n").encode()
+INSTANCES = json.dumps({"instances": [ROW]}).encode()
+MULTI_MODEL = "com.amazonaws.sagemaker.capabilities.multi-models"
+BIND = "com.amazonaws.sagemaker.capabilities.accept-bind-to-port"
+OWN = "slipway"  # the name of our own image, beside the others
+STAND_IN = "slipway-base:trixie"
+BASE = "debian:trixie-slim"
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A pattern, and the sample that its image is asked.
+
+    lock: the requirements of its image; place: where its code lies in it; labels: of its image.
+    """
+
+    name: str
+    title: str
+    sample: bytes = CSV
+    content_type: str = "text/csv"
+    lock: str = ""
+    place: str = "/opt/program"
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def image(self) -> str:
+        if self.name == OWN:
+            return "slipway-serve"
+        return f"slipway-peer-{self.name}"
+
+
+PEERS = (
+    Peer(OWN, "Slipway"),
+    Peer("ray", "Ray Serve", INSTANCES, "application/json", "ray"),
+    Peer("mlflow", "MLflow", lock="mlflow"),
+    Peer(
+        "creator",
+        "ml-container-creator",
+        INSTANCES,
+        "application/json",
+        "flask",
+        "/opt/ml/code",
+        {MULTI_MODEL: "true", BIND: "true"},
+    ),
+    Peer("flask", "Flask and nginx", lock="flask"),
+    Peer("mms", "multi-model-server"),
+)
+
+
+def build(peer: Peer) -> None:
+    """Build a peer's image. RunError where that fails. Ours is there already."""
+    if peer.name == OWN:
+        return
+    if peer.name == "mms":
+        build_torch_peers()
+        _build(peer, "contract-mms.Dockerfile", [])
+        return
+    base = STAND_IN if image_exists(STAND_IN) else BASE
+    arguments = {"BASE_IMAGE": base, "PEER": peer.name, "LOCK": peer.lock, "PLACE": peer.place}
+    options = [f"--build-arg={name}={value}" for name, value in arguments.items()]
+    options += [f"--label={name}={value}" for name, value in peer.labels.items()]
+    _build(peer, "contract.Dockerfile", options)
+
+
+def _build(peer: Peer, file: str, options: list[str]) -> None:
+    # the host's network: pip reaches the index as this machine does
+    common = ("--quiet", "--network=host", "--file", str(BENCH / file), "--tag", peer.image)
+    output("build", *common, *options, str(BENCH))
+
+
+def model_of(peer: Peer, work: Path) -> Path:
+    """A folder with the model that a peer serves, as its users bring it."""
+    folder = work / "given"
+    folder.mkdir()
+    if peer.name == OWN:
+        write_colour_model(folder)
+        return folder
+    np.save(folder / "linear.npy", WEIGHTS)
+    if peer.name != "mlflow":
+        return folder
+    saved = work / "saved"
+    saved.mkdir()
+    output(
+        *("run", "--rm", "--entrypoint=/opt/venv/bin/python"),
+        *(mount(folder, "/given"), mount(saved, "/saved", writable=True)),
+        *(peer.image, "/opt/program/make_model.py", "/given/linear.npy", "/saved/model"),
+    )
+    shutil.rmtree(folder)
+    return saved / "model"

@@ -1,0 +1,47 @@
+"""VGG16, whose weights have 528 MB, in a container of 2 GB: memory stays flat under load."""
+
+import itertools
+
+import pytest
+import torchvision
+
+import slipway
+from runtime import docker
+from runtime.load import Request, each, load
+from runtime.watched import sample_of
+from tests.support.mms_containers import container, model, ready
+from tests.support.servers import photo
+
+pytestmark = [pytest.mark.docker, pytest.mark.verify]
+MEMORY = ("--memory=2g", "--memory-swap=2g")
+CONNECTIONS = 16
+WARM = 64  # requests, after which memory must not grow
+MORE = 160
+GROWTH = 0.1  # of the warm server's memory
+
+
+@pytest.fixture(scope="module")
+def vgg16(tmp_path_factory):
+    """The artifact of VGG16 for a thousand classes, with random weights."""
+    network = torchvision.models.vgg16(weights=None)
+    preprocessing = {"resize": 256, "crop": 224}
+    classes = [f"class {number}" for number in range(1000)]
+    folder = tmp_path_factory.mktemp("vgg16") / "model"
+    return slipway.export(network, classes, preprocessing, directory=folder)
+
+
+def test_the_memory_of_a_large_model_stays_flat_under_load(images, vgg16):
+    request = Request("photo", photo(size=(500, 375)))
+    with container(*MEMORY, *model(vgg16), image=images["serve"]) as (name, url):
+        ready(url)
+        done = load(url, each(itertools.repeat(request, WARM)), CONNECTIONS)
+        assert done.statuses == {200: WARM}
+        warm = sample_of(docker.processes(name)).bytes
+        done = load(url, each(itertools.repeat(request, MORE)), CONNECTIONS)
+        assert done.statuses == {200: MORE}
+        after = sample_of(docker.processes(name)).bytes
+        killed = docker.output("inspect", "--format", "{{.State.OOMKilled}}", name).strip()
+    print(f"vgg16: warm {warm / 1e6:.0f} MB, after {MORE} requests {after / 1e6:.0f} MB")
+    assert killed == "false"
+    assert after < 2e9
+    assert after - warm < GROWTH * warm

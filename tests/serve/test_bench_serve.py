@@ -1,0 +1,64 @@
+"""The serving bench and the table of others' images: they end with a table, whatever fails."""
+
+from bench.contract.table import table
+from bench.serving.contestants import BASE64, PHONE, PHOTO, contestants
+from bench.serving.measuring import Cell, Measured, Rounds
+from bench.serving.results import Results
+from conformance.clauses import CLAUSES, Broken, Kept, Result
+
+FIGURES = ("vs_ray_int8", "vs_best_same_engine", "of_engine_int8", "phone_vs_mms_int8", "own_ms")
+
+
+def measured(rates: dict[Cell, float]) -> Measured:
+    cells = {cell: Rounds([rate], [4.0], [9.0], [2.0], [0.5]) for cell, rate in rates.items()}
+    return Measured(
+        cells=cells, left_out={Cell("litserve", PHOTO, 4): "it does not take photos so"}
+    )
+
+
+def results(rates: dict[Cell, float], absent: dict[str, str]) -> Results:
+    return Results(measured(rates), {}, {}, {}, absent, engine={"int8": 50.0}, bare_ms=3.0)
+
+
+def test_servers_that_did_not_start_are_in_the_table_with_their_reason():
+    only = {Cell("slipway-int8", PHOTO, 4): 48.0}
+    found = results(only, {"mms": "exited, code 1; it printed: no Java"})
+    assert "- mms: exited, code 1; it printed: no Java" in found.table()
+    assert "litserve, 500x375, JPEG: it does not take photos so: 4 connections" in found.table()
+    line = found.line()
+    assert line.startswith("bench-serve: vs_mms_bf16=n/a ")
+    assert "of_engine_int8=0.960" in line
+    assert [word.partition("=")[0] for word in line.split()[-5:]] == list(FIGURES)
+
+
+def test_the_figures_of_the_last_line():
+    rates = {}
+    for count in (1, 4, 16, 64):
+        rates[Cell("slipway-int8", PHOTO, count)] = 48.0
+        rates[Cell("slipway-int8", BASE64, count)] = 44.0
+        rates[Cell("ray", PHOTO, count)] = 10.0 + count / 64
+        rates[Cell("ray-int8", PHOTO, count)] = 30.0
+        rates[Cell("litserve-int8", BASE64, count)] = 40.0
+    rates[Cell("slipway-int8", PHONE, 4)] = 12.0
+    rates[Cell("mms", PHONE, 4)] = 3.0
+    line = results(rates, {}).line()
+    assert "vs_ray_int8=4.36" in line  # at 64 connections
+    assert "vs_best_same_engine=1.10" in line  # LitServe, on base64
+    assert "phone_vs_mms_int8=4.00" in line
+    assert "own_ms=0.50" in line
+
+
+def test_each_server_takes_small_photos():
+    for server in contestants(2):
+        assert PHOTO in server.senders or BASE64 in server.senders
+
+
+def test_the_table_of_others_images_says_what_users_meet():
+    clause = CLAUSES["ping_is_empty"]
+    broken = {"ping_is_empty": Result(clause, "a", Broken("it answered 200 b'|'"), 0.1)}
+    kept = {"ping_is_empty": Result(clause, "b", Kept(), 0.1)}
+    text = table({"A": broken, "B": kept}, {"C": "its image cannot be built"})
+    assert "| `ping_is_empty` | **broken** | kept |" in text
+    assert "- `ping_is_empty`: Nothing today" in text
+    assert "  - A: `it answered 200 b'¦'`" in text
+    assert "- C: its image cannot be built" in text
