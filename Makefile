@@ -102,7 +102,7 @@ conformance: $(VENV)/.docker ## Check the images against SageMaker's contract; C
 	@$(VENV)/bin/python -m conformance --train slipway-train --serve slipway-serve \
 		--job conformance/slipway.json $(CONFORMANCE)
 
-conformance-peers: $(VENV)/.process ## Check images of others' patterns against it; CONFORMANCE=options
+conformance-peers: $(VENV)/.process ## Check others' images, too; CONFORMANCE=options
 	@$(MAKE) --no-print-directory images $(OWN_ARCH) IMAGES='train serve'
 	@$(VENV)/bin/python -m bench.conformance_peers $(CONFORMANCE)
 

@@ -1,5 +1,5 @@
-# An image in one of the patterns that users of SageMaker follow, for `make conformance-peers`. Built
-# by bench/conformance_peers.py; by hand:
+# An image in one of the patterns that users of SageMaker follow, for `make conformance-peers`.
+# Built by bench/conformance_peers.py; by hand:
 # docker build -f bench/contract.Dockerfile --build-arg PEER=flask --build-arg LOCK=flask bench
 
 # A site that cannot pull puts its mirror, or the stand-in of `make base`, here.

@@ -37,7 +37,7 @@ def main(precision: str, seconds: float, threads: int | None = None) -> None:
         photos[name] = path.read_bytes()
         labels[name] = description.classes[answer(photos[name])]  # this warms up, too
     bodies = list(photos.values())
-    taken = []
+    taken: list[float] = []  # seconds of each photo
     started = time.perf_counter()
     now = started
     while now < started + seconds:

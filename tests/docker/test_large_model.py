@@ -1,13 +1,13 @@
 """VGG16, whose weights have 528 MB, in a container of 2 GB: memory stays flat under load."""
 
-import itertools
+import time
 
 import pytest
 import torchvision
 
 import slipway
 from runtime import docker
-from runtime.load import Request, each, load
+from runtime.load import Answer, Request, load
 from runtime.watched import sample_of
 from tests.support.mms_containers import container, model, ready
 from tests.support.servers import photo
@@ -18,6 +18,7 @@ CONNECTIONS = 16
 WARM = 64  # requests, after which memory must not grow
 MORE = 160
 GROWTH = 0.1  # of the warm server's memory
+LONGEST_S = 1800  # for all answers, on a machine that is busy with other tests
 
 
 @pytest.fixture(scope="module")
@@ -30,15 +31,31 @@ def vgg16(tmp_path_factory):
     return slipway.export(network, classes, preprocessing, directory=folder)
 
 
-def test_the_memory_of_a_large_model_stays_flat_under_load(images, vgg16):
+def ask(url: str, count: int) -> None:
+    """Ask over all connections until that many answers were right."""
     request = Request("photo", photo(size=(500, 375)))
+    until = time.monotonic() + LONGEST_S
+    right: list[Answer] = []
+
+    def answered(answer: Answer) -> None:
+        # a busy machine may take longer than a caller waits
+        assert answer.status in (200, 503, 0), answer
+        if answer.status == 200:
+            right.append(answer)
+
+    def next_request() -> Request | None:
+        return request if len(right) < count and time.monotonic() < until else None
+
+    load(url, next_request, CONNECTIONS, answered)
+    assert len(right) >= count
+
+
+def test_the_memory_of_a_large_model_stays_flat_under_load(images, vgg16):
     with container(*MEMORY, *model(vgg16), image=images["serve"]) as (name, url):
         ready(url)
-        done = load(url, each(itertools.repeat(request, WARM)), CONNECTIONS)
-        assert done.statuses == {200: WARM}
+        ask(url, WARM)
         warm = sample_of(docker.processes(name)).bytes
-        done = load(url, each(itertools.repeat(request, MORE)), CONNECTIONS)
-        assert done.statuses == {200: MORE}
+        ask(url, MORE)
         after = sample_of(docker.processes(name)).bytes
         killed = docker.output("inspect", "--format", "{{.State.OOMKilled}}", name).strip()
     print(f"vgg16: warm {warm / 1e6:.0f} MB, after {MORE} requests {after / 1e6:.0f} MB")
