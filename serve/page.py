@@ -5,6 +5,8 @@ API Gateway there (web/aws).
 """
 
 import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from flask import Flask, Response, request
@@ -16,10 +18,13 @@ from artifact.photo_kinds import PhotoError, is_photo_name
 from artifact.photo_metadata import without_metadata
 from artifact.preprocessing import decode
 from serve.batching import EngineDead
+from serve.occlusion import occluded
 from serve.prediction import AnyPredictor
+from serve.predictor import Predictor
 from serve.request_state import KEY, Overloaded, TooManyPhotos
 from web.exchange import Failure, Request
-from web.model import MAX_SAMPLE_BYTES, Model, Sample
+from web.model import MAX_SAMPLE_BYTES, Model, Saliency, Sample
+from web.plain import Facts
 from web.site import Site
 
 OWN = "/openapi.json"  # the server's own document holds the page's paths
@@ -33,14 +38,36 @@ def add_page(app: Flask, predictor: AnyPredictor, samples: Path | None, sure_fro
         lambda: sorted(predictor.description.classes),
         lambda: _check_health(predictor),
         lambda: _random_sample(photos),
+        _saliency_of(predictor),
     )
-    site = Site(model, sure_from)
+    site = Site(model, sure_from, facts_of(predictor, model))
     methods: dict[str, list[str]] = {}
     for method, path in site.routes():
         methods.setdefault(path, []).append(method)
     for path, allowed in methods.items():
         if path != OWN:
             app.add_url_rule(path, f"page {path}", lambda: _response(site), methods=allowed)
+
+
+def facts_of(predictor: AnyPredictor, model: Model) -> Facts:
+    """What the page says of this server's model."""
+    description = predictor.description
+    measured = {
+        channel: share for channel, share in description.accuracy.items() if share is not None
+    }
+    return Facts(description.architecture, measured, saliency=model.saliency is not None)
+
+
+def _saliency_of(predictor: AnyPredictor) -> Callable[[bytes], Saliency] | None:
+    """The function of the page; None for a model in another process, which takes whole photos."""
+    if not isinstance(predictor, Predictor):
+        return None
+
+    def saliency(photo: bytes) -> Saliency:
+        with _failures():
+            return occluded(predictor, photo, request.environ.get(KEY))
+
+    return saliency
 
 
 def sample_files(folder: Path | None) -> list[Path]:
@@ -73,8 +100,15 @@ def _response(site: Site) -> Response:
 
 
 def _classified(predictor: AnyPredictor, photo: bytes, top_k: int) -> Prediction:
-    try:
+    with _failures():
         return predictor.predict([photo], top_k, request.environ.get(KEY))[0]
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    """A predictor's errors as the page's."""
+    try:
+        yield
     except PhotoError as error:
         raise Failure(422, f"the photo cannot be used: {error}") from error
     except Overloaded as error:

@@ -11,6 +11,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from artifact import first_decoder
 from artifact.answers import Prediction, prediction
@@ -145,6 +146,35 @@ class Predictor:
             self.batcher.settle(unanswered)
         return answers
 
+    def probabilities_of(
+        self,
+        photo: bytes,
+        vary: Callable[[Pixels], Sequence[Pixels]],
+        count: int,
+        state: RequestState | None = None,
+    ) -> NDArray[np.float32]:
+        """The probabilities of the pictures that `vary` makes of one photo: [count, classes].
+
+        vary: from the network's view of the photo, uint8 [crop, crop, 3], to `count` such views.
+        Each of them waits and counts as a photo. Raises as predict does.
+        """
+        state = state or RequestState.lasting(TIMEOUT_S)
+        checked = checked_photo(photo, self._shared.max_pixels, self._smallest)
+        if isinstance(checked, Exception):
+            raise checked
+        self.batcher.admit(count, state, self._shared.decoding.expected([checked[1]]))
+        state.photos += count
+        try:
+            with self.batcher.coming():
+                pixels = self._pixels(*checked, state)
+            waiting = [self.batcher.submit(one, state) for one in vary(pixels)]
+            return np.stack([self._probabilities(one.result()) for one in waiting])
+        except BaseException:
+            state.abandoned.set()
+            raise
+        finally:
+            self.batcher.settle(count)
+
     def close(self) -> None:
         """Answer the queue, then give the engine's memory back."""
         self.batcher.close()
@@ -210,11 +240,15 @@ class Predictor:
 
     def _named(self, columns: Answer, top_k: int) -> Prediction:
         """A prediction from float32 [columns]."""
+        probabilities = self._probabilities(columns)
+        return prediction(self.description, probabilities, float(columns[-1]), top_k)
+
+    def _probabilities(self, columns: Answer) -> NDArray[np.float32]:
+        """Those of the classes, from float32 [columns]: float32 [classes]."""
         if not np.isfinite(columns).all():
             raise RuntimeError("the model's probabilities are not all numbers")
         classes = self.description.classes
-        probabilities = self.hooks.probabilities(columns[: len(classes)], classes)
-        return prediction(self.description, probabilities, float(columns[-1]), top_k)
+        return self.hooks.probabilities(columns[: len(classes)], classes)
 
 
 def checked_photo(photo: bytes | Exception, max_pixels: int, smallest: int) -> Checked:

@@ -10,10 +10,16 @@ from serve.trace_context import trace_id_of
 from serve.wsgi import Answer, Scope
 
 INVOKE_ROUTE = "/models/{name}/invoke"
-WORK_ROUTES = ("/invocations", INVOKE_ROUTE, "/classify", "/getyogaapp")  # those that run the model
+# Those that run the model
+WORK_ROUTES = (
+    *("/invocations", INVOKE_ROUTE),
+    *("/classify", "/answer", "/saliency", "/getyogaapp"),  # of the page
+)
 ROUTES = (
     "/invocations",
     "/classify",
+    "/answer",
+    "/saliency",
     "/getyogaapp",
     "/ping",
     "/metrics",

@@ -61,6 +61,8 @@ def paths() -> Json:
     return {
         "/": page,
         "/classify": {"post": _classify()},
+        "/answer": {"post": _answer()},
+        "/saliency": {"post": _saliency()},
         "/sample": {
             "get": {
                 "summary": "A random photo of the validation set",
@@ -99,12 +101,12 @@ def _yoga() -> Json:
 
 
 def _classify() -> Json:
-    photo = {"schema": {"type": "string", "format": "binary"}}
+    photo = {"schema": _FILE}
     form = {
         "schema": {
             "type": "object",
             "required": ["photo"],
-            "properties": {"photo": {"type": "string", "format": "binary"}, "top_k": _TOP_K},
+            "properties": {"photo": _FILE, "top_k": _TOP_K},
         }
     }
     content = {
@@ -122,6 +124,32 @@ def _classify() -> Json:
         "parameters": [{"name": "top_k", "in": "query", "schema": _TOP_K}],
         "requestBody": {"required": True, "content": content},
         "responses": {"200": _json("The prediction", "WebPrediction"), **_errors(*ERRORS)},
+    }
+
+
+def _answer() -> Json:
+    form = {"schema": {"type": "object", "required": ["photo"], "properties": {"photo": _FILE}}}
+    refused = {str(code): _content(text, "text/html") for code, text in ERRORS.items()}
+    return {
+        "summary": "The page with a photo's answer, for browsers without JavaScript",
+        "requestBody": {"required": True, "content": {FORM_TYPE: form}},
+        "responses": {"200": _content("The page", "text/html"), **refused},
+    }
+
+
+def _saliency() -> Json:
+    content = {kind.media_types[0]: {"schema": _FILE} for kind in KINDS}
+    return {
+        "summary": "Which parts of a photo its answer comes from",
+        "description": "By occlusion: a grey square covers one part of the photo after the other, "
+        "and the model is asked for each of these pictures. The fall of the probability shows how "
+        "much the part matters. Only the server itself says it, not the page on AWS.",
+        "requestBody": {"required": True, "content": content},
+        "responses": {
+            "200": _json("Heat over the photo", "WebSaliency"),
+            "404": _json("This service does not say it", "WebError"),
+            **_errors(*ERRORS),
+        },
     }
 
 
@@ -146,6 +174,8 @@ def _object(required: str, **properties: Json) -> Json:
 
 
 _TEXT: Json = {"type": "string"}
+_FILE: Json = {"type": "string", "format": "binary"}
+_SHARE: Json = {"type": "number", "minimum": 0, "maximum": 1}
 _BASE64: Json = {
     "type": "string",
     "minLength": 1,
@@ -178,6 +208,19 @@ SCHEMAS: Json = {
             "description": "False where the calibrated probability is too low to go by, "
             "or the photo is not known",
         },
+    ),
+    "WebSaliency": _object(
+        "label probability heat view fall asked",
+        label=_TEXT,
+        probability=_SHARE,
+        heat={
+            "type": "array",
+            "items": {"type": "array", "items": _SHARE},
+            "description": "Rows over the square in the middle that the model sees, from 0 to 1",
+        },
+        view=_SHARE | {"description": "That square's side, as a share of the shorter side"},
+        fall=_SHARE | {"description": "Of the probability, at the part that matters most"},
+        asked={"type": "integer", "description": "Pictures that the model was asked for"},
     ),
     "WebSample": _object("label name b64", label=_TEXT, name=_TEXT, b64=_BASE64),
     "WebLabels": _object("labels", labels={"type": "array", "items": _TEXT}),

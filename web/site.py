@@ -14,9 +14,10 @@ from pathlib import Path
 
 from web.exchange import Answer, Failure, Request, json_answer
 from web.legacy_yoga_api import yoga_answer
-from web.model import Model, bare_sample
+from web.model import Model, Prediction, bare_sample
 from web.openapi import document
 from web.photos import classify_request_of
+from web.plain import Facts, answer_of, filled, refusal
 
 WIKIPEDIA = "https://en.wikipedia.org"
 SURE_FROM = 0.5  # below it a calibrated model is wrong more often than right
@@ -25,17 +26,23 @@ log = logging.getLogger(__name__)
 
 
 class Site:
-    """All routes over one model. sure_from: the lowest probability that the page calls sure."""
+    """All routes over one model. sure_from: the lowest probability that the page calls sure.
 
-    def __init__(self, model: Model, sure_from: float = SURE_FROM):
+    facts: of the model, for the page.
+    """
+
+    def __init__(self, model: Model, sure_from: float = SURE_FROM, facts: Facts | None = None):
         self._model = model
         self._sure_from = sure_from
-        self._page = (Path(__file__).parent / "page.html").read_bytes()
-        self._policy = content_security_policy(self._page.decode())
+        self._facts = facts or Facts()
+        self._page = (Path(__file__).parent / "page.html").read_text(encoding="utf-8")
+        self._policy = content_security_policy(self._page)
         self._routes: dict[tuple[str, str], Callable[[Request], Answer]] = {
             ("GET", "/"): self._show,
             ("GET", "/openapi.json"): lambda request: json_answer(document()),
             ("POST", "/classify"): self._classify,
+            ("POST", "/answer"): self._answer_plainly,
+            ("POST", "/saliency"): self._saliency,
             ("GET", "/sample"): self._sample,
             ("GET", "/labels"): self._labels,
             ("GET", "/healthz"): self._health,
@@ -75,24 +82,43 @@ class Site:
             )
         raise Failure(404, f"there is nothing at {path}; there is {known}")
 
-    def _show(self, request: Request) -> Answer:
+    def _show(self, request: Request, answer: str = "", status: int = 200) -> Answer:
         headers = {
             "Content-Security-Policy": self._policy,
             "X-Content-Type-Options": "nosniff",
-            "Referrer-Policy": "no-referrer",
+            "Referrer-Policy": "same-origin",  # "no-referrer" makes a form's Origin "null"
             "X-Frame-Options": "DENY",
             "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
             "Cache-Control": "no-cache",
         }
-        return Answer(200, self._page, "text/html; charset=utf-8", headers)
+        page = filled(self._page, self._facts, request, answer)
+        return Answer(status, page, "text/html; charset=utf-8", headers)
 
     def _classify(self, request: Request) -> Answer:
         asked = classify_request_of(request)
         prediction = self._model.classify(asked.photo, asked.kind, asked.top_k)
+        return json_answer({**prediction, "sure": self._is_sure(prediction)})
+
+    def _is_sure(self, prediction: Prediction) -> bool:
         # a model may be sure of a photo of something that it has never seen
         known = prediction.get("known", True)
-        sure = known and prediction["probability"] >= self._sure_from
-        return json_answer({**prediction, "sure": sure})
+        return known and prediction["probability"] >= self._sure_from
+
+    def _answer_plainly(self, request: Request) -> Answer:
+        """The page with the answer in it, for a browser without JavaScript."""
+        try:
+            asked = classify_request_of(request)
+            prediction = self._model.classify(asked.photo, asked.kind, asked.top_k)
+        except Failure as failure:
+            return self._show(request, refusal(str(failure)), failure.status)
+        sure = self._is_sure(prediction)
+        return self._show(request, answer_of(prediction, sure, asked.photo, asked.kind))
+
+    def _saliency(self, request: Request) -> Answer:
+        if self._model.saliency is None:
+            raise Failure(404, "this service does not say which parts of a photo its answer is of")
+        asked = classify_request_of(request)
+        return json_answer(self._model.saliency(asked.photo))
 
     def _sample(self, request: Request) -> Answer:
         sample = bare_sample(self._model)
@@ -118,7 +144,7 @@ def content_security_policy(page: str) -> str:
     return (
         f"default-src 'none'; script-src {script}; style-src {style}; img-src blob: data:; "
         f"connect-src 'self' {WIKIPEDIA}; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
         "require-trusted-types-for 'script'; trusted-types 'none'"
     )
 

@@ -84,7 +84,8 @@ def counted(server) -> float:
 def test_the_server_itself_serves_the_same_routes(server):
     status, headers, page = server.ask("GET", "/")
     assert status == 200
-    assert page == (REPOSITORY / "web" / "page.html").read_bytes()
+    assert b"The model is <b>shufflenet_v2_x0_5</b>. It is right on <b>100.0 %</b>" in page
+    assert b"<!--" not in page
     assert "script-src 'sha256-" in headers["content-security-policy"]
     assert json.loads(server.ask("GET", "/labels")[2]) == {"labels": sorted(COLOURS)}
     assert server.ask("GET", "/healthz")[0] == 200
@@ -92,6 +93,8 @@ def test_the_server_itself_serves_the_same_routes(server):
     assert {
         "/",
         "/classify",
+        "/answer",
+        "/saliency",
         "/sample",
         "/labels",
         "/healthz",
@@ -169,7 +172,9 @@ def test_make_web_serves_the_page_in_front_of_the_demos_model(colours, tmp_path)
                 )
             )
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as page:
-                assert page.read() == (REPOSITORY / "web" / "page.html").read_bytes()
+                shown = page.read()
+                assert b"The model is <b>shufflenet_v2_x0_5</b>." in shown
+                assert f"http://127.0.0.1:{port}/classify".encode() in shown
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/sample", timeout=5) as sample:
                 assert json.load(sample)["label"] in COLOURS
             large = urllib.request.Request(

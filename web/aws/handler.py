@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl
 from web.aws.endpoint import Endpoint, Samples
 from web.exchange import Answer, Failure, Request, json_answer
 from web.model import Model
+from web.plain import Facts
 from web.site import SURE_FROM, Site
 
 # Without a key: they show nobody's photos, and the page must be there to ask for the key.
@@ -51,7 +52,17 @@ def site() -> Site:
     return Site(
         Model(endpoint.classify, endpoint.labels, endpoint.health, samples),
         float(os.environ.get("SLIPWAY_SURE_FROM") or SURE_FROM),
+        Facts(os.environ["SLIPWAY_ENDPOINT"], header=_access_header(os.environ)),
     )
+
+
+def _access_header(settings: Mapping[str, str]) -> str:
+    """The header that a caller sends, as curl's option in a shell has it; "" for none."""
+    if settings.get("SLIPWAY_API_KEY_SHA256"):
+        return "X-Api-Key: $KEY"
+    if settings.get("SLIPWAY_JWT") == "true":
+        return "Authorization: Bearer $TOKEN"
+    return ""
 
 
 def respond(event: Event, site: Site, settings: Mapping[str, str]) -> Event:
