@@ -69,7 +69,8 @@ FAMILIES = {
 }
 
 
-# The sizes with several GPUs, by family; the others have one.
+# The sizes with several GPUs, by family; the others have one. Source: AWS, Batch's and EC2's tables
+# of GPU instances.
 SEVERAL = {
     "p2": {"8xlarge": 8, "16xlarge": 16},
     "p3": {"8xlarge": 4, "16xlarge": 8},
