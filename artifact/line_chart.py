@@ -47,6 +47,7 @@ def line_chart(
                 "name": name,
                 "colour": COLOURS[number % len(COLOURS)],
                 "path": path,
+                "dotted": name == dotted,
                 "dots": dots(places, heights, most),
                 "last": _last(y),
             }

@@ -60,6 +60,7 @@ def page_environment(
         loader=jinja2.FileSystemLoader([folder, Path(__file__).parent]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        auto_reload=False,  # a server's pages stay those of its own code
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -17,6 +17,7 @@ from local_sagemaker.console.kinds import KINDS, Kind
 from local_sagemaker.console.pages import Pages
 from local_sagemaker.console.sessions import OPEN, Sessions
 from local_sagemaker.contract import ApiError
+from local_sagemaker.own_requests import DEFAULT_REGION
 from local_sagemaker.platform import Platform
 from local_sagemaker.record import Record
 
@@ -144,10 +145,9 @@ def _add_actions(app: Flask, platform: Platform, pages: Pages) -> None:
         if kind.stop is None:
             raise ApiError("", f"nothing stops a {kind.one} here", 404)
         operation = kind.stop
-        asked = {kind.name_field: name}
-        return _done(
-            pages, platform, kind, name, lambda: operation(platform, asked, record["Region"])
-        )
+        asked = kind.request(record)
+        region = record.get("Region", DEFAULT_REGION)
+        return _done(pages, platform, kind, name, lambda: operation(platform, asked, region))
 
     @app.post(f"{BELOW}training-jobs/<name>/interrupt")
     def interrupt(name: str) -> Any:
@@ -192,7 +192,7 @@ def _kind(path: str) -> Kind:
 
 
 def _record(platform: Platform, kind: Kind, name: str) -> Record:
-    record = platform.store.find(kind.store, name)
+    record = kind.find(platform, name)
     if record is None:
         raise ApiError("", f"There is no {kind.one} '{name[:100]}'; it may have been deleted.", 404)
     return kind.described(platform, record)

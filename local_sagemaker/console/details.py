@@ -4,18 +4,19 @@ import json
 import time
 from dataclasses import dataclass
 
-from artifact.page_text import number
-from local_sagemaker import contract, trials, tunings
-from local_sagemaker.console.charts import metric_charts, search_chart
+from local_sagemaker import contract
 from local_sagemaker.console.kinds import KINDS, RUNNING, Kind, tone
-from local_sagemaker.console.rows import last_metrics, state_words, took
+from local_sagemaker.console.rows import took
 from local_sagemaker.console.words import duration, moment, moment_of_today
 from local_sagemaker.platform import Platform
 from local_sagemaker.record import Record
 
 Cell = str | tuple[str, str]  # words, or words and the address of a page
-MOST_TRIALS = 500
-ALL = 10_000  # records of a page of a List operation: all of them
+# Fields of a record that no table of places has: others show them, or they say the same again.
+UNSHOWN = (
+    *("HyperParameters", "Environment", "Tags"),
+    *("Steps", "Parameters", "PipelineDefinition", "ResolvedImage"),
+)
 STOPPING = ("Stopping", "Deleting")
 
 
@@ -38,6 +39,8 @@ def facts(kind: Kind, record: Record) -> dict[str, str]:
     found = {"Created": moment_of_today(record["CreationTime"])}
     if kind.times:
         found["Took"] = took(kind, record)
+    if kind.path == "endpoints":
+        found["Configuration"] = str(record["EndpointConfigName"])
     if kind.path == "training-jobs":
         found["Instances"] = _instances(record.get("ResourceConfig", {}))
         if record.get("EnableManagedSpotTraining"):
@@ -71,30 +74,6 @@ def can_interrupt(kind: Kind, record: Record) -> bool:
     return kind.path == "training-jobs" and is_spot and record["SecondaryStatus"] == "Training"
 
 
-def charts(kind: Kind, platform: Platform, record: Record) -> list[Record]:
-    if kind.path == "training-jobs":
-        return metric_charts(platform.metric_history.of_job(record["TrainingJobName"]))
-    if kind.path == "tuning-jobs":
-        members = _members(platform, record)
-        if members:
-            objective = _objective(record)
-            values = [_value(member) for member in members]
-            maximize = objective["Type"] == "Maximize"
-            return [search_chart(objective["MetricName"], maximize, values)]
-    return []
-
-
-def results(kind: Kind, platform: Platform, record: Record) -> list[Table]:
-    """Tables of what came of it."""
-    if kind.path == "training-jobs":
-        return [_metrics(platform, record), *_rules(record)]
-    if kind.path == "tuning-jobs":
-        return [_trials(platform, record)]
-    if kind.path == "endpoints":
-        return [_variants(record)]
-    return []
-
-
 def settings(kind: Kind, record: Record) -> list[Table]:
     """Tables of what it was asked for."""
     found = []
@@ -105,6 +84,8 @@ def settings(kind: Kind, record: Record) -> list[Table]:
         found.append(_named("Ranges", _ranges(config.get("ParameterRanges", {}))))
         definition = record.get("TrainingJobDefinition") or {}
         found.append(_named("Fixed", definition.get("StaticHyperParameters", {})))
+    if kind.path == "pipeline-executions":
+        found.append(_named("Parameters", record["Parameters"]))
     places = dict(_places(record, ""))
     found.append(_named("Places and images", places))
     found.append(_named("Environment", record.get("Environment", {})))
@@ -120,6 +101,8 @@ def links(kind: Kind, record: Record) -> dict[str, Cell]:
     if record.get("TuningJobArn"):
         search = record["TuningJobArn"].rpartition("/")[2]
         found["Trial of"] = (search, address("tuning-jobs", search))
+    if kind.path == "pipeline-executions":
+        found["Pipeline"] = (record["PipelineName"], address("pipelines", record["PipelineName"]))
     if kind.path == "transform-jobs":
         found["Model"] = (record["ModelName"], address("models", record["ModelName"]))
     return found
@@ -144,9 +127,10 @@ def _places(part: object, where: str) -> list[tuple[str, str]]:
         for name, value in part.items():
             below = " ".join(word for word in (where, label) if word)
             if isinstance(value, str):
-                if name.endswith(("Uri", "Url", "Image", "Path")) or "://" in value:
+                is_place = name.endswith(("Uri", "Url", "Image", "Path")) or "://" in value
+                if is_place and name not in UNSHOWN:
                     found.append((f"{below} {name}".strip(), value))
-            elif name not in ("HyperParameters", "Environment", "Tags"):
+            elif name not in UNSHOWN:
                 found += _places(value, below)
     elif isinstance(part, list):
         for value in part:
@@ -164,71 +148,6 @@ def _transition(entry: Record) -> list[Cell]:
     ]
 
 
-def _metrics(platform: Platform, record: Record) -> Table:
-    rows: list[list[Cell]] = [
-        [value["MetricName"], number(value["Value"]), moment(value["Timestamp"])]
-        for value in last_metrics(platform, record)
-    ]
-    return Table("Last values", ["Metric", "Value", "At"], rows)
-
-
-def _rules(record: Record) -> list[Table]:
-    """Debugger's and profiler's verdicts; they come after the training."""
-    rows: list[list[Cell]] = []
-    for field in ("DebugRuleEvaluationStatuses", "ProfilerRuleEvaluationStatuses"):
-        for entry in record.get(field, []):
-            rows.append(
-                [
-                    entry["RuleConfigurationName"],
-                    entry["RuleEvaluationStatus"],
-                    entry.get("StatusDetails", ""),
-                ]
-            )
-    if not rows:
-        return []
-    return [Table("Rules", ["Rule", "State", "Words"], rows)]
-
-
-def _objective(record: Record) -> Record:
-    config: Record = record["HyperParameterTuningJobConfig"]
-    objective: Record = config["HyperParameterTuningJobObjective"]
-    return objective
-
-
-def _members(platform: Platform, record: Record) -> list[Record]:
-    """A search's trainings, the oldest first."""
-    request = {trials.NAME: record[trials.NAME], "MaxResults": ALL, "SortOrder": "Ascending"}
-    found: list[Record] = tunings.list_children(platform, request, record["Region"])[
-        "TrainingJobSummaries"
-    ]
-    return found[-MOST_TRIALS:]
-
-
-def _value(member: Record) -> float:
-    return float(member.get(tunings.FINAL, {}).get("Value", "nan"))
-
-
-def _trials(platform: Platform, record: Record) -> Table:
-    members = _members(platform, record)
-    tuned = trials.tuned_names(record)
-    objective = _objective(record)
-    rows: list[list[Cell]] = []
-    best = record.get("BestTrainingJob", {}).get("TrainingJobName")
-    for member in reversed(members):
-        name = member["TrainingJobName"]
-        value = ""
-        if tunings.FINAL in member:
-            value = number(member[tunings.FINAL]["Value"])
-        if name == best:
-            value += " (best)"
-        kind = KINDS["training-jobs"]
-        given = [member["TunedHyperParameters"].get(one, "") for one in tuned]
-        link = (name, address("training-jobs", name))
-        rows.append([link, state_words(kind, member), value, *given])
-    head = ["Training", "State", objective["MetricName"], *tuned]
-    return Table("Trials", head, rows)
-
-
 def _ranges(ranges: Record) -> dict[str, str]:
     found = {}
     for entries in ranges.values():
@@ -241,22 +160,6 @@ def _ranges(ranges: Record) -> dict[str, str]:
                     words += f" ({scaling})"
             found[entry["Name"]] = words
     return found
-
-
-def _variants(record: Record) -> Table:
-    rows: list[list[Cell]] = []
-    for entry in record.get("ProductionVariants") or []:
-        running = entry.get("CurrentInstanceCount", "")
-        images = entry.get("DeployedImages") or [{}]
-        rows.append(
-            [
-                entry["VariantName"],
-                f"{entry.get('CurrentWeight', '')}",
-                f"{running}",
-                str(images[0].get("SpecifiedImage", "")),
-            ]
-        )
-    return Table("Variants", ["Variant", "Weight", "Instances", "Image"], rows)
 
 
 def is_multi_model(platform: Platform, record: Record) -> bool:

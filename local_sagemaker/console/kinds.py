@@ -12,6 +12,9 @@ from local_sagemaker import (
     model_groups,
     model_packages,
     models,
+    pipeline_executions,
+    pipeline_run,
+    pipelines,
     processing,
     processing_run,
     training,
@@ -21,13 +24,14 @@ from local_sagemaker import (
     tuning_run,
     tunings,
 )
+from local_sagemaker.own_requests import DEFAULT_REGION
 from local_sagemaker.platform import Platform
 from local_sagemaker.record import Record
 
 Operation = Callable[[Platform, Record, str], Record]
 # What a state means to the reader: the class of the style, by state.
 TONES = {
-    **dict.fromkeys(("Completed", "InService", "Succeeded", "Approved"), "fine"),
+    **dict.fromkeys(("Completed", "InService", "Succeeded", "Approved", "Active"), "fine"),
     **dict.fromkeys(("Failed", "Rejected", "OutOfService", "UpdateRollbackFailed"), "wrong"),
     **dict.fromkeys(("Stopped", "PendingManualApproval"), "over"),
 }
@@ -50,6 +54,7 @@ class Kind:
     stop: Operation | None = None
     state_field: str = ""  # where it is another than the noun's Status
     key: Callable[[Record], str] | None = None  # in the store, where it is another than the name
+    asked: str = ""  # the field by which operations find one, where it is another than the name
 
     @property
     def name_field(self) -> str:
@@ -64,10 +69,28 @@ class Kind:
         """Its state; empty where things of this kind have none."""
         return str(record.get(self.state_field or f"{self.noun}Status", NO_STATE))
 
+    def request(self, record: Record) -> Record:
+        """What its operations take to find it."""
+        if self.asked:
+            return {self.asked: record[self.asked]}
+        return {self.name_field: self.name(record)}
+
+    def find(self, platform: Platform, name: str) -> Record | None:
+        """A record by its name; also by that of an ARN, which has small letters. None without."""
+        record = platform.store.find(self.store, name)
+        if record is not None:
+            return record
+        records = platform.store.all(self.store)
+        return next((one for one in records if self.name(one).lower() == name), None)
+
     def described(self, platform: Platform, record: Record) -> Record:
         """What its operation Describe... answers, with all that the server remembers."""
-        request = {self.name_field: self.name(record)}
-        return self.describe(platform, request, record["Region"])
+        # A region serves for the words of an error alone, and not every kind remembers its own.
+        return self.describe(platform, self.request(record), record.get("Region", DEFAULT_REGION))
+
+
+def _execution(record: Record) -> str:
+    return str(record["Id"])
 
 
 KINDS = {
@@ -143,6 +166,26 @@ KINDS = {
             describe=model_packages.describe,
             state_field=model_packages.APPROVAL,
             key=model_packages.key_of,
+        ),
+        Kind(
+            path="pipelines",
+            title="Pipelines",
+            one="pipeline",
+            store=pipelines.KIND,
+            noun="Pipeline",
+            describe=pipelines.describe,
+        ),
+        Kind(
+            path="pipeline-executions",
+            title="Pipeline executions",
+            one="pipeline execution",
+            store=pipeline_run.KIND,
+            noun="PipelineExecution",
+            describe=pipeline_executions.describe,
+            times="PipelineExecution",
+            stop=pipeline_executions.stop,
+            key=_execution,
+            asked=pipeline_executions.ARN,
         ),
     )
 }

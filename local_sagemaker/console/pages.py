@@ -10,7 +10,7 @@ import jinja2
 from artifact.page import page_environment, rendered
 from artifact.page_text import percent
 from local_sagemaker.access import EXPORTS, as_exports, read_exports
-from local_sagemaker.console import details, rows, words
+from local_sagemaker.console import details, results, rows, words
 from local_sagemaker.console.asking import Answer
 from local_sagemaker.console.kinds import KINDS, RUNNING, Kind, tone
 from local_sagemaker.console.log_tail import tails
@@ -104,8 +104,8 @@ class Pages:
             refusal=refusal,
             can_stop=details.can_stop(kind, record),
             can_interrupt=details.can_interrupt(kind, record),
-            charts=details.charts(kind, self._platform, record),
-            results=details.results(kind, self._platform, record),
+            charts=results.charts(kind, self._platform, record),
+            results=results.results(kind, self._platform, record),
             settings=details.settings(kind, record),
             logs=logs,
             whole=details.whole(kind, record),

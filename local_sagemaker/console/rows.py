@@ -1,6 +1,7 @@
 """The rows of the console's lists: a name, a state, when, how long, and what came of it."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from artifact.page_text import number
@@ -49,29 +50,19 @@ def took(kind: Kind, record: Record) -> str:
     """How long it has run; empty for what does not end."""
     if not kind.times:
         return ""
-    end = record.get(f"{kind.times}EndTime", time.time())
-    return duration(end - record["CreationTime"])
+    now = time.time()
+    if not is_running(kind, record):
+        now = record["LastModifiedTime"]
+    return duration(record.get(f"{kind.times}EndTime", now) - record["CreationTime"])
 
 
 def result(kind: Kind, platform: Platform, record: Record) -> str:
     """What came of it, or is coming, in a few words."""
     if record.get("FailureReason"):
         return str(record["FailureReason"])
-    if kind.path == "training-jobs":
-        return _metrics(last_metrics(platform, record))
-    if kind.path == "tuning-jobs":
-        return _trials(platform, record)
-    if kind.path == "endpoints":
-        return _variants(record)
-    if kind.path == "transform-jobs":
-        return f"model {record['ModelName']}"
-    if kind.path == "processing-jobs":
-        return _program(record["AppSpecification"])
-    if kind.path == "models":
-        return container_image(record)
-    if kind.path == "model-packages":
-        return container_image(record.get("InferenceSpecification", {}))
-    return ""
+    if kind.path not in RESULTS:
+        return ""
+    return RESULTS[kind.path](platform, record)
 
 
 def last_metrics(platform: Platform, record: Record) -> list[Record]:
@@ -89,7 +80,8 @@ def container_image(model: Record) -> str:
     return str(container.get("Image", ""))
 
 
-def _metrics(values: list[Record]) -> str:
+def _metrics(platform: Platform, record: Record) -> str:
+    values = last_metrics(platform, record)
     # What was measured on photos that are not trained on says more.
     first = sorted(values, key=lambda value: "validation" not in value["MetricName"])
     words = [f"{value['MetricName']} {number(value['Value'])}" for value in first[:MOST_VALUES]]
@@ -113,19 +105,45 @@ def _trials(platform: Platform, record: Record) -> str:
     return words
 
 
-def _variants(record: Record) -> str:
+def _steps(platform: Platform, record: Record) -> str:
+    ended = [step for step in record["Steps"].values() if step["StepStatus"] == "Succeeded"]
+    return f"pipeline {record['PipelineName']}, {count(len(ended), 'step')} done"
+
+
+def _variants(platform: Platform, record: Record) -> str:
     names = [entry["VariantName"] for entry in record.get("ProductionVariants") or []]
     if not names:
         return f"configuration {record['EndpointConfigName']}"
-    return f"{', '.join(names)} of {record['EndpointConfigName']}"
+    variants = count(len(names), "variant")
+    return f"{variants} ({', '.join(names)}) of {record['EndpointConfigName']}"
 
 
-def _program(specification: Record) -> str:
+def _program(platform: Platform, record: Record) -> str:
+    specification = record["AppSpecification"]
     words = [
         *specification.get("ContainerEntrypoint", []),
         *specification.get("ContainerArguments", []),
     ]
     return " ".join(words) or str(specification["ImageUri"])
+
+
+def _image(platform: Platform, record: Record) -> str:
+    """The image of a model, or of a model package."""
+    return container_image(record.get("InferenceSpecification", record))
+
+
+# The words of a row, by the kind's path.
+RESULTS: dict[str, Callable[[Platform, Record], str]] = {
+    "training-jobs": _metrics,
+    "tuning-jobs": _trials,
+    "processing-jobs": _program,
+    "transform-jobs": lambda platform, record: f"model {record['ModelName']}",
+    "endpoints": _variants,
+    "models": _image,
+    "model-packages": _image,
+    "pipelines": lambda platform, record: str(record.get("PipelineDescription", "")),
+    "pipeline-executions": _steps,
+}
 
 
 @dataclass(frozen=True)

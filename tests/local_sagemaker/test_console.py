@@ -8,12 +8,14 @@ import re
 import pytest
 from werkzeug.test import Client
 
-from local_sagemaker import training
+from local_sagemaker import folders, training
 from local_sagemaker.access import EXPORTS
 from local_sagemaker.console.kinds import KINDS
 from local_sagemaker.console.log_tail import MOST_BYTES, tails
 from local_sagemaker.console.words import duration
 from local_sagemaker.metric_history import MetricHistory
+from local_sagemaker.platform import Platform
+from tests.local_sagemaker.test_pipelines import Server, branching
 from tests.support.consoles import console_of
 from tests.support.sagemakers import training_request
 
@@ -24,7 +26,7 @@ OWN = {"Origin": "http://127.0.0.1:8090"}
 
 @pytest.fixture
 def console(tmp_path):
-    return console_of(tmp_path)
+    return console_of(Platform(tmp_path, "process"))
 
 
 def get(client: Client, path: str, **more: str):
@@ -180,6 +182,27 @@ def test_nothing_that_a_job_says_becomes_html(client, console):
     assert f"{EVIL} \\x00 long" in text  # the log, without colours
     assert get(client, f"/console/training-jobs/{EVIL}").status_code == 404
     assert EVIL not in get(client, f"/console/{EVIL}/{EVIL}").text
+
+
+def test_pipelines_and_what_they_make_have_pages(tmp_path):
+    server = Server(tmp_path)
+    folders.allow([tmp_path])
+    branching(server)
+    execution = server.ended(Share="0.9")
+    console = console_of(server.platform)
+    client = Client(console.app)
+    get(client, console.link())
+    run = execution["PipelineExecutionArn"].rpartition("/")[2]
+    text = get(client, f"/console/pipeline-executions/{run}").text
+    links = re.findall(r'href="(/console/[a-z-]+/[\w.-]+)"', text)
+    assert "/console/model-packages/ways.1" in links
+    assert "/console/pipelines/Way" in links
+    for link in links:
+        assert get(client, link).status_code == 200, link
+    assert "PendingManualApproval" in get(client, "/console/model-packages").text
+    assert f"/console/pipeline-executions/{run}" in get(client, "/console/pipelines/Way").text
+    answer = post(client, f"/console/pipeline-executions/{run}/stop", OWN)
+    assert "Only an execution that is Executing can be stopped" in answer.text
 
 
 def test_an_endpoint_that_does_not_answer_says_why(client, console):

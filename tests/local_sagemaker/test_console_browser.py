@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from local_sagemaker import folders, training
+from local_sagemaker.platform import Platform
 from local_sagemaker.state_folder import console_link
 from local_sagemaker.training_run import KIND
 from tests.support.accessibility import WIDTHS, axe_source, violations
@@ -76,7 +77,7 @@ class Job:
 @pytest.fixture
 def console(tmp_path, monkeypatch) -> Iterator[Console]:
     monkeypatch.setattr(folders, "_roots", [tmp_path])
-    made = console_of(tmp_path / "state")
+    made = console_of(Platform(tmp_path / "state", "process"))
     yield made
     for runner in list(made.platform.running.values()):
         runner.halt("closing")

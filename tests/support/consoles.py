@@ -4,7 +4,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from werkzeug.serving import make_server
 
@@ -29,8 +28,7 @@ class Console:
         return self.keys.console.new_link()
 
 
-def console_of(folder: Path) -> Console:
-    platform = Platform(folder, "process")
+def console_of(platform: Platform) -> Console:
     keys = Access()
     front = Front(create_console(platform, keys.console), create_app(platform, keys))
     return Console(platform, keys, Guard(front, HostRule.of("127.0.0.1", [], "--allow-host")))
