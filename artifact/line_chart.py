@@ -42,6 +42,8 @@ def line_chart(
         if name == dotted:
             path = ""
             most = len(places)
+        elif dotted:
+            most = 0  # they would lie on those of the other line
         drawn.append(
             {
                 "name": name,

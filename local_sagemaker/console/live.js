@@ -1,7 +1,8 @@
 "use strict";
 // The page is whole without this. It asks for the page again, takes the parts that have changed,
 // and sends dropped photos. It shows the server's own pages alone, which escape what they quote.
-const EVERY_MS = 1000;
+const EVERY_MS = 1000; // while something runs
+const IDLE_MS = 4000;
 const parts = (page) => [...page.querySelectorAll("[data-live]")];
 const known = new Map(parts(document).map((part) => [part.id, part.innerHTML]));
 const lost = document.getElementById("lost");
@@ -76,7 +77,7 @@ async function refresh() {
 
 async function goOn() {
   await refresh();
-  setTimeout(goOn, EVERY_MS);
+  setTimeout(goOn, document.querySelector(".running") ? EVERY_MS : IDLE_MS);
 }
 
 function copyable(button) {
@@ -100,6 +101,7 @@ async function ask(form, files) {
       answers.prepend(...found);
       asking.textContent = found.length ? "" : page.querySelector("main").innerText;
       if (found.length) found[0].focus();
+      await refresh(); // the log has a line more
     } catch {
       asking.textContent = "The server does not answer.";
     }

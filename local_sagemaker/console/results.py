@@ -95,6 +95,15 @@ def _value(member: Record) -> float:
     return float(member.get(tunings.FINAL, {}).get("Value", "nan"))
 
 
+def _short(value: str) -> str:
+    """A hyperparameter's text; of a number with many digits the first four."""
+    try:
+        short = number(float(value))
+    except ValueError:
+        return value
+    return min(short, value, key=len)
+
+
 def _trials(platform: Platform, record: Record) -> Table:
     members = _members(platform, record)
     tuned = trials.tuned_names(record)
@@ -109,7 +118,7 @@ def _trials(platform: Platform, record: Record) -> Table:
         if name == best:
             value += " (best)"
         kind = KINDS["training-jobs"]
-        given = [member["TunedHyperParameters"].get(one, "") for one in tuned]
+        given = [_short(member["TunedHyperParameters"].get(one, "")) for one in tuned]
         link = (name, address("training-jobs", name))
         rows.append([link, state_words(kind, member), value, *given])
     head = ["Training", "State", objective["MetricName"], *tuned]
