@@ -35,31 +35,33 @@ def line_chart(
     y_axis = value_axis(every, BOTTOM, TOP, 4, zero=False)
     drawn = []
     for number, (name, (x, y)) in enumerate(lines.items()):
-        places = x_axis.place(x)
-        heights = y_axis.place(y)
-        path = line_path(places, heights)
-        most = MOST_DOTS
-        if name == dotted:
-            path = ""
-            most = len(places)
-        elif dotted:
-            most = 0  # they would lie on those of the other line
-        drawn.append(
-            {
-                "name": name,
-                "colour": COLOURS[number % len(COLOURS)],
-                "path": path,
-                "dotted": name == dotted,
-                "dots": dots(places, heights, most),
-                "last": _last(y),
-            }
-        )
+        line = _drawn(x_axis.place(x), y_axis.place(y), name, dotted)
+        line["colour"] = COLOURS[number % len(COLOURS)]
+        line["last"] = _last(y)
+        drawn.append(line)
     return {
         "title": title,
         "x_label": x_label,
         "x_ticks": x_axis.marks(),
         "y_ticks": y_axis.marks(),
         "lines": drawn,
+    }
+
+
+def _drawn(places: Values, heights: Values, name: str, dotted: str) -> Chart:
+    """A line's path and dots."""
+    path = line_path(places, heights)
+    most = MOST_DOTS
+    if name == dotted:
+        path = ""
+        most = len(places)
+    elif dotted:
+        most = 0  # they would lie on those of the other line
+    return {
+        "name": name,
+        "path": path,
+        "dotted": name == dotted,
+        "dots": dots(places, heights, most),
     }
 
 
