@@ -9,7 +9,7 @@ import sys
 from artifact.log_lines import log_to
 from artifact.names import escape_output
 from artifact.project_index import refresh_above
-from diagnose.diagnosis import NAMES, Diagnosis, any_name, conclude, diagnose_output
+from diagnose.diagnosis import NAMES, Diagnosis, any_name, conclude, diagnose_output, with_defaults
 from diagnose.findings import DiagnoseError, Finding, read_findings
 from diagnose.following import follow
 from diagnose.options import parse
@@ -54,6 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
 def evaluate(options: argparse.Namespace) -> Diagnosis:
     """Train first, follow a training, or evaluate what is there, as the options say."""
     parameters = read_parameters(options.parameters, any_name)
+    parameters = with_defaults(parameters, options.rules, options.defaults)
     if options.hyperparameters:
         options.output = train_watched(options.output, options.hyperparameters, options.data)
     earlier = [finding for path in options.answers for finding in read_findings(path)]

@@ -4,12 +4,14 @@ Definitions and defaults: SageMaker's list of Debugger built-in rules,
 https://docs.aws.amazon.com/sagemaker/latest/dg/debugger-built-in-rules.html
 """
 
-from typing import TYPE_CHECKING
+from collections import deque
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from smdebug.core.modes import ModeKeys
 
+from diagnose.line import Line
 from diagnose.rule import Array, TensorRule
 
 if TYPE_CHECKING:
@@ -31,13 +33,16 @@ class ClassImbalance(TensorRule):
     underrepresented classes as a result of the imbalance". Here it is the second, because the rule
     would else fire for every untrained network. A class is underrepresented when it has less than
     half the mean number of labels. Only classes that were seen count. Labels of validation count
-    where none of training were saved.
+    where none of training were saved. Mispredictions are those of the newest `recent` labels, 0 for
+    all, and count only where at most `others` of the other classes' photos were predicted wrongly:
+    a network that knows no class yet says nothing of a rare one.
     """
 
     advice = (
         "class_weights=balanced, more photos of the rare classes, or fewer of the frequent ones"
     )
     needs = PAIRS
+    sagemaker: ClassVar[dict[str, object]] = {"samples": 500, "recent": 0, "others": 1.0}
 
     def __init__(
         self,
@@ -45,10 +50,12 @@ class ClassImbalance(TensorRule):
         *,
         threshold_imbalance: float = 10.0,
         threshold_misprediction: float = 0.7,
-        samples: int = 500,
+        samples: int = 200,
         argmax: bool = False,
         labels_regex: str = ".*labels",
         predictions_regex: str = ".*predictions",
+        recent: int = 200,
+        others: float = 0.35,
     ) -> None:
         super().__init__(base_trial)
         self.imbalance = threshold_imbalance
@@ -57,10 +64,10 @@ class ClassImbalance(TensorRule):
         self.argmax = argmax
         self.labels_regex = labels_regex
         self.predictions_regex = predictions_regex
-        # by class: labels seen, of these with a prediction, of these with a wrong one
-        self.counts: dict[int, int] = {}
-        self.paired: dict[int, int] = {}
-        self.wrong: dict[int, int] = {}
+        self.others = others
+        self.counts: dict[int, int] = {}  # labels seen, by class
+        # of the labels with a prediction, the newest `recent`: the class, and whether it was wrong
+        self.pairs: deque[tuple[int, bool]] = deque(maxlen=recent or None)
 
     def invoke_at_step(self, step: int) -> bool:
         """Count the step's labels, and compare the counts once there are enough."""
@@ -85,9 +92,14 @@ class ClassImbalance(TensorRule):
         for name in self.names(step, (), self.predictions_regex):
             predictions = classes_of(self.value(name, step), self.argmax)
             if predictions is not None and predictions.shape == labels.shape:
-                _count(self.paired, labels)
-                _count(self.wrong, labels[predictions != labels])
+                wrong = (predictions != labels).tolist()
+                self.pairs.extend(zip(labels.tolist(), wrong, strict=True))
                 return
+
+    def line(self) -> Line | None:
+        """The labels seen of each class; to be drawn."""
+        bars = {f"class {entry}": float(count) for entry, count in self.counts.items()}
+        return Line(watched="photos seen, by class", bars=bars)
 
     def _is_uneven(self, step: int, name: str) -> bool:
         counts = self.counts
@@ -104,12 +116,16 @@ class ClassImbalance(TensorRule):
     def _is_mistaken(self, step: int, name: str) -> bool:
         total = sum(self.counts.values())
         mean = total / len(self.counts)
-        shares = {
-            entry: self.wrong.get(entry, 0) / paired
-            for entry, paired in self.paired.items()
-            if self.counts[entry] < mean / 2
-        }
-        if not shares:
+        rare = {entry for entry, count in self.counts.items() if count < mean / 2}
+        mistakes: dict[int, list[bool]] = {}
+        others = []
+        for entry, wrong in self.pairs:
+            if entry in rare:
+                mistakes.setdefault(entry, []).append(wrong)
+            else:
+                others.append(wrong)
+        shares = {entry: sum(wrong) / len(wrong) for entry, wrong in mistakes.items()}
+        if not shares or (others and sum(others) / len(others) > self.others):
             return False
         worst = max(shares, key=lambda entry: shares[entry])
         if shares[worst] <= self.misprediction:
@@ -124,7 +140,10 @@ class ClassImbalance(TensorRule):
 class CheckInputImages(TensorRule):
     """Fires when the mean of a colour channel is further than `threshold_mean` from 0.
 
-    The mean is over all photos, once `threshold_samples` of them were seen. channel: the axis of
+    The mean is over all photos, once `threshold_samples` of them were seen. With `one_sided` it
+    fires only where all values of the channel lie on one side of 0, too: then nothing was
+    subtracted. Preprocessing subtracts the mean of other photos (ImageNet's), so that of these
+    photos is not 0: of drawings on white paper it is 1. channel: the axis of
     the channels in [N, C, H, W]. The documentation's regex is of a network of MXNet; where it
     matches nothing, the `inputs` collection that our hook saves is taken, else the root's
     `…_input_0`. Our hook keeps every few pixels of the first 512 photos, enough for a mean.
@@ -135,22 +154,28 @@ class CheckInputImages(TensorRule):
         "does; a look at photos that are too dark or too bright"
     )
     needs = "inputs (debug_collections=samples)"
+    sagemaker: ClassVar[dict[str, object]] = {"threshold_samples": 500, "one_sided": False}
 
     def __init__(
         self,
         base_trial: "JobTrial",
         *,
         threshold_mean: float = 0.2,
-        threshold_samples: int = 500,
+        threshold_samples: int = 100,
         regex: str = ".*hybridsequential0_input_0",
         channel: int = 1,
+        one_sided: bool = True,
     ) -> None:
         super().__init__(base_trial)
         self.mean = threshold_mean
         self.samples = threshold_samples
         self.regex = regex
         self.channel = channel
-        self.sums: NDArray[np.float64] | None = None  # by channel, over all photos
+        self.one_sided = one_sided
+        # by channel, over all photos
+        self.sums: NDArray[np.float64] | None = None
+        self.lowest = np.zeros(0)
+        self.highest = np.zeros(0)
         self.values = 0  # of each channel, over all photos
         self.photos = 0
 
@@ -163,10 +188,14 @@ class CheckInputImages(TensorRule):
         channels = photos.shape[self.channel]
         if self.sums is None:
             self.sums = np.zeros(channels)
+            self.lowest = np.full(channels, np.inf)
+            self.highest = np.full(channels, -np.inf)
         if self.sums.shape != (channels,):
             return False  # another input than before
         axes = tuple(axis for axis in range(4) if axis != self.channel % 4)
         self.sums += photos.astype(np.float64).sum(axes)
+        self.lowest = np.minimum(self.lowest, photos.min(axes))
+        self.highest = np.maximum(self.highest, photos.max(axes))
         self.values += photos.size // channels
         self.photos += len(photos)
         if self.photos < self.samples:
@@ -174,14 +203,26 @@ class CheckInputImages(TensorRule):
             return False
         self.count_step()
         means = self.sums / self.values
-        worst = int(np.abs(means).argmax())
-        if not abs(means[worst]) > self.mean:  # NaN is ExplodingTensor's
+        suspects = np.abs(means)
+        if self.one_sided:
+            subtracted = (self.lowest < 0) & (self.highest > 0)
+            suspects = np.where(subtracted, 0.0, suspects)
+        worst = int(suspects.argmax())
+        if not suspects[worst] > self.mean:  # NaN is ExplodingTensor's
             return False
         sentence = (
             f"channel {worst} has the mean {means[worst]:.3g} over {self.photos} photos: "
             "not normalized"
         )
         return self.fire(step, names[0], means[worst], self.mean, sentence)
+
+    def line(self) -> Line | None:
+        """The mean of each channel; to be drawn."""
+        if self.sums is None:
+            return None
+        means = (self.sums / self.values).tolist()
+        bars = {f"channel {number}": mean for number, mean in enumerate(means)}
+        return Line(watched="mean of each colour channel", bars=bars)
 
     def _names(self, step: int) -> list[str]:
         return (

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from diagnose.defaults import DEFAULTS, OURS
 from diagnose.evaluation import evaluate_tensors
 from diagnose.findings import ERROR, DiagnoseError, Finding, write_findings
 from diagnose.findings_page import write_findings_page
@@ -16,7 +17,7 @@ from diagnose.profiler_reader import find_profile
 from diagnose.profiler_report import PAGE, REPORT, profile_report
 from diagnose.profiler_result import Result
 from diagnose.profiler_rules import RULES as PROFILER_RULES
-from diagnose.registry import MODULES, Parameters, rule_name
+from diagnose.registry import MODULES, Parameters, rule_name, rule_names
 from diagnose.verdict import Verdict, combined, finding_of
 
 NAMES = (*MODULES, *PROFILER_RULES)
@@ -112,6 +113,19 @@ def conclude(
     if results:
         written["report"] = folder / REPORT / PAGE
     return Diagnosis(findings, results, verdict, written)
+
+
+def with_defaults(parameters: Parameters, rules: str | None, defaults: str) -> Parameters:
+    """The parameters with whose `defaults` each rule has that is evaluated."""
+    if defaults == OURS:
+        return parameters
+    selection = select_rules(rules)
+    tensors = [] if selection.tensors == [] else rule_names(selection.tensors)
+    profile = list(PROFILER_RULES) if selection.profile is None else selection.profile
+    found = dict(parameters)
+    for name in [*tensors, *profile]:
+        found[name] = {DEFAULTS: defaults, **found.get(name, {})}
+    return found
 
 
 def _wants_tensors(selection: Selection, output: Path, has_profile: bool) -> bool:

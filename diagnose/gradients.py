@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/debugger-built-in-rules.html
 """
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -24,7 +24,8 @@ class VanishingGradient(TensorRule):
 
     SageMaker's documentation says "any gradient". Here a layer's bias counts only where the
     gradient of its weight was not saved. A bias in front of a BatchNorm always has a gradient of 0,
-    in a healthy network, too.
+    in a healthy network, too. A step whose loss is below `loss_above` does not count: all is
+    learned there, and no gradient is left.
     """
 
     advice = (
@@ -35,10 +36,14 @@ class VanishingGradient(TensorRule):
     needs = "gradients (debug_collections=gradients)"
     severity = CRITICAL
     watched = "mean absolute gradient"
+    sagemaker: ClassVar[dict[str, object]] = {"loss_above": 0.0}
 
-    def __init__(self, base_trial: "JobTrial", *, threshold: float = 1e-7) -> None:
+    def __init__(
+        self, base_trial: "JobTrial", *, threshold: float = 1e-7, loss_above: float = 0.05
+    ) -> None:
         super().__init__(base_trial)
         self.threshold = threshold
+        self.loss_above = loss_above
 
     def invoke_at_step(self, step: int) -> bool:
         """Compare the smallest mean with the threshold."""
@@ -49,7 +54,7 @@ class VanishingGradient(TensorRule):
             return False
         self.count_step()
         vanished = {name: mean for name, mean in means.items() if mean < self.threshold}
-        if not vanished:
+        if not vanished or self.loss(step) < self.loss_above:
             return False
         name, mean = smallest(vanished)
         sentence = (

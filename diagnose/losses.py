@@ -10,18 +10,20 @@ loss: two batches of one pass hold other photos, not other weights.
 import statistics
 from bisect import bisect_right
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from smdebug.core.modes import ModeKeys
 
 from diagnose.line import Line, points
 from diagnose.rule import TensorRule, split_names
+from diagnose.smoothed_loss import stands_still
 
 if TYPE_CHECKING:
     from diagnose.trial import JobTrial
 
 LOSSES = "losses"  # smdebug's collection
 CURVES = {"EVAL": "Validation", "TRAIN": "Training", "GLOBAL": "Training"}  # by mode
+LEARNING_MODES = ("EVAL", "TRAIN", "GLOBAL")  # PREDICT measures a network that is done
 PREFERRED_MODES = ("EVAL", "TRAIN", "GLOBAL")  # of LossNotDecreasing, by the documentation
 
 
@@ -112,12 +114,18 @@ def losses_line(rule: TensorRule) -> Line | None:
 
 
 class LossNotDecreasing(LossRule):
-    """Looks every `num_steps` steps whether the loss fell by at least `diff_percent` percent.
+    """Looks every `num_steps` steps whether the loss has fallen by at least `diff_percent` percent.
 
-    It is compared with the newest saved step at least num_steps before. A rise by up to
-    `increase_threshold_percent` percent is accepted. mode: train, eval, predict or global; without
-    it, "EVAL, then TRAIN, then GLOBAL", taken as the first of them whose losses so far reach
-    num_steps back.
+    The loss is smoothed: the mean of the newest `smoothing` saved ones. It is compared with the
+    first loss, once there are twice as many. It fires, too, where the smoothed loss is above the
+    first one by more than `increase_threshold_percent`, and where half of what was gained is lost
+    again. A loss below 0.35 is learned, and never fires. Training and validation must agree where
+    both were saved often enough: a validation loss that rises alone is Overfit's.
+
+    With smoothing=0 it is SageMaker's rule, which compares single batches: the loss with that of
+    the newest saved step at least num_steps before. A rise by up to increase_threshold_percent is
+    accepted. mode: train, eval, predict or global; without it, "EVAL, then TRAIN, then GLOBAL",
+    taken as the first of them whose losses so far reach num_steps back.
     SageMaker's documentation does not say how the two percentages go together. Here it is as in the
     service's published test: a loss that stands still or falls by too little fires, and a loss that
     rises by up to increase_threshold_percent (noise) does not.
@@ -128,6 +136,12 @@ class LossNotDecreasing(LossRule):
         "late in a training: stop it, or let the lr decay (schedule=cosine)"
     )
 
+    sagemaker: ClassVar[dict[str, object]] = {
+        "diff_percent": 0.1,
+        "increase_threshold_percent": 5.0,
+        "smoothing": 0,
+    }
+
     def __init__(
         self,
         base_trial: "JobTrial",
@@ -136,9 +150,10 @@ class LossNotDecreasing(LossRule):
         tensor_regex: str | None = None,
         use_losses_collection: bool = True,
         num_steps: int = 10,
-        diff_percent: float = 0.1,
-        increase_threshold_percent: float = 5.0,
+        diff_percent: float = 2.0,
+        increase_threshold_percent: float = 50.0,
         mode: str | None = None,
+        smoothing: int = 5,
     ) -> None:
         collections = split_names(collection_names)
         if use_losses_collection:
@@ -147,11 +162,14 @@ class LossNotDecreasing(LossRule):
         self.num_steps = num_steps
         self.diff_percent = diff_percent
         self.increase = increase_threshold_percent
+        self.smoothing = smoothing
         self.mode = mode.upper().removeprefix("MODEKEYS.") if mode else None
         self.needs = (
             f"losses of one mode that were saved {num_steps} steps apart "
             f"(of validation: {num_steps} passes)"
         )
+        if smoothing:
+            self.needs = f"{2 * smoothing} saved losses of one mode (of validation: as many passes)"
         # by mode and tensor: all points, and the mode_step of the last comparison
         self.seen: dict[tuple[str, str], list[Point]] = {}
         self.checked: dict[tuple[str, str], int] = {}
@@ -163,12 +181,41 @@ class LossNotDecreasing(LossRule):
             key = (point.mode, point.tensor)
             series = self.seen.setdefault(key, [])
             series.append(point)
+            if self.smoothing:
+                fired = self._check_smoothed(point) or fired
+                continue
             checked = self.checked.get(key, series[0].mode_step)
             is_due = point.mode_step - checked >= self.num_steps
             if is_due and point.mode in self._modes():
                 self.checked[key] = point.mode_step
                 fired = self._check(series, point) or fired
         return fired
+
+    def _check_smoothed(self, point: Point) -> bool:
+        """Whether the loss stands still in every mode that has enough points."""
+        modes = LEARNING_MODES if self.mode in (None, "GLOBAL") else (self.mode,)
+        changes = {}
+        for (mode, _), series in self.seen.items():
+            if mode not in modes or len(series) < self.smoothing:
+                continue
+            losses = [entry.value for entry in series]
+            if len(losses) >= 2 * self.smoothing and mode == point.mode:
+                self.count_step()
+            change = stands_still(losses, self.smoothing, self.diff_percent, self.increase)
+            if change is None:
+                return False
+            changes[mode] = change
+        if point.mode not in changes:
+            return False
+        change = changes[point.mode]
+        moved = f"rose from {change.before:.4g} to {change.now:.4g}"
+        if change.percent <= 0:
+            moved = f"fell by {-change.percent:.2g} % alone, from {change.before:.4g}"
+        which = "validation" if point.mode == "EVAL" else "training"
+        sentence = f"the {which} loss, as the mean of {self.smoothing} saved ones, {moved}"
+        return self.fire(
+            point.step, point.tensor, change.now, change.before, f"{sentence}: nothing is learned"
+        )
 
     def _modes(self) -> tuple[str, ...]:
         """The modes whose losses count."""

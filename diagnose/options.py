@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from diagnose.defaults import CHOICES, OURS
 from diagnose.following import TIMEOUT_S
 from recipes.command_line import CommandLine, recipe_here
 
@@ -43,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
         "folder: out/ml/output)",
     )
     _add_rules(parser)
+    _add_defaults(parser)
     _add_answers(parser)
     _add_training(parser)
     _add_following(parser)
@@ -64,6 +66,16 @@ def _add_rules(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="RULE.NAME=VALUE",
         help="or a JSON file of {rule: {name: value}}",
+    )
+
+
+def _add_defaults(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--defaults",
+        choices=CHOICES,
+        default=OURS,
+        help="sagemaker: the rules' parameters as SageMaker documents them. They fire on many a "
+        f"sound training; the default {OURS} does not. A single rule takes RULE.defaults=sagemaker",
     )
 
 

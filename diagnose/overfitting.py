@@ -7,7 +7,7 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/debugger-built-in-rules.html
 import dataclasses
 import math
 import statistics
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from smdebug.core.modes import ModeKeys
 
@@ -26,6 +26,11 @@ class Overfit(LossRule):
     what the means are taken over. Here they are taken over the validation pass, and over the
     training steps that were saved since the pass before. A "step" of `patience` is a validation
     pass. `start_step` counts all forward passes. A training loss of 0 makes the ratio infinite.
+
+    A gap alone is no harm: the training loss is of photos that were just learned, and of a network
+    that is nearly done it is as good as 0. So a pass counts only where the validation loss has
+    risen above its best by `rise`, and by that share of it, while the training loss is lower than
+    it was then. SageMaker's rule has patience=1 and rise=0, which is without that condition.
     """
 
     advice = (
@@ -33,6 +38,7 @@ class Overfit(LossRule):
         "trainable layers, early_stopping; the artifact is of the best epoch all the same"
     )
     needs = "losses of both train and eval (validation photos, and eval steps saved)"
+    sagemaker: ClassVar[dict[str, object]] = {"patience": 1, "rise": 0.0}
 
     def __init__(
         self,
@@ -40,13 +46,16 @@ class Overfit(LossRule):
         *,
         tensor_regex: str | None = None,
         start_step: int = 0,
-        patience: int = 1,
+        patience: int = 3,
         ratio_threshold: float = 0.1,
+        rise: float = 0.1,
     ) -> None:
         super().__init__(base_trial, tensor_regex, [] if tensor_regex else [LOSSES])
         self.start_step = start_step
         self.patience = patience
         self.threshold = ratio_threshold
+        self.rise = rise
+        self.best = (math.inf, math.inf)  # the lowest validation loss, and the training loss then
         self.training: list[float] = []  # losses since the last validation pass
         self.streak = 0  # passes in a row above the threshold
 
@@ -66,7 +75,7 @@ class Overfit(LossRule):
 
     def _compare(self, point: Point, train: float) -> bool:
         ratio = _excess(point.value, train)
-        if ratio > self.threshold:
+        if ratio > self.threshold and self._has_risen(point.value, train):
             self.streak += 1
         else:
             self.streak = 0
@@ -77,6 +86,16 @@ class Overfit(LossRule):
             f"loss ({train:.4g}) of the steps before it"
         )
         return self.fire(point.step, point.tensor, ratio, self.threshold, sentence)
+
+    def _has_risen(self, validation: float, train: float) -> bool:
+        """Whether the validation loss has left its best while the training loss fell on."""
+        if not self.rise:
+            return True
+        best, train_then = self.best
+        if not validation >= best:
+            self.best = (validation, train)
+            return False
+        return validation > best + max(self.rise, self.rise * best) and train < train_then
 
 
 def _excess(validation: float, train: float) -> float:
@@ -93,7 +112,9 @@ class Overtraining(LossRule):
     validation loss. The training then only costs, or spoils what was learned.
 
     SageMaker's documentation does not say whether one of the two is enough ("thresholds and
-    conditions to determine if the model is not improving"). Here one is enough. Points are
+    conditions to determine if the model is not improving"). One is enough without `both`, which
+    asks for both where there is validation: a training loss that is as good as 0 cannot fall by
+    `delta`, and the validation loss may still. Points are
     validation passes, and for the training loss its means between them. Without validation, each
     saved training step is a point.
     """
@@ -103,18 +124,21 @@ class Overtraining(LossRule):
         "which may find a lower loss still"
     )
     severity = HINT
+    sagemaker: ClassVar[dict[str, object]] = {"patience_train": 5, "both": False}
 
     def __init__(
         self,
         base_trial: "JobTrial",
         *,
-        patience_train: int = 5,
+        patience_train: int = 10,
         patience_validation: int = 10,
         delta: float = 0.01,
+        both: bool = True,
     ) -> None:
         super().__init__(base_trial, None, [LOSSES])
         self.patience = {"TRAIN": patience_train, "EVAL": patience_validation}
         self.delta = delta
+        self.both = both
         self.best = {"TRAIN": math.inf, "EVAL": math.inf}
         self.since = {"TRAIN": 0, "EVAL": 0}  # points without a better loss
         self.training: list[Point] = []  # since the last validation pass
@@ -153,7 +177,8 @@ class Overtraining(LossRule):
             self.since[mode] = 0
             return False
         self.since[mode] += 1
-        if self.since[mode] < self.patience[mode]:
+        modes = list(self.patience) if self.both and self._has_validation() else [mode]
+        if any(self.since[each] < self.patience[each] for each in modes):
             return False
         which = "training" if mode == "TRAIN" else "validation"
         sentence = (

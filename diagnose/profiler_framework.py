@@ -27,11 +27,18 @@ DEVICES: dict[str, Literal["cpu_us", "gpu_us"]] = {"CPU": "cpu_us", "GPU": "gpu_
 
 @dataclass(frozen=True)
 class Dataloader:
-    """The rule's parameters. The thresholds are percent of the cores; patience: seconds."""
+    """The rule's parameters. The thresholds are percent of the cores; patience: seconds.
+
+    least_wait: percent of the steps' time that they must wait for data for the rule to fire at all;
+    most_wait: percent with which it fires, whatever the number of loaders. 0 and 100 make it
+    SageMaker's rule, which does not ask how long the steps wait.
+    """
 
     min_threshold: float = 70
     max_threshold: float = 200
     patience: int = 10
+    least_wait: float = 20
+    most_wait: float = 50
     scan_interval_us: int = SCAN_US
 
 
@@ -43,9 +50,10 @@ class OverallFrameworkMetrics:
 
 
 def dataloader(profile: Profile, parameters: Dataloader) -> Result:
-    """Fires when too few or too many loaders are at work in the median second.
+    """Fires when too few or too many loaders are at work in the median second, and steps wait.
 
-    Below min_threshold % or above max_threshold % of the cores. Loaders are the processes, or
+    Below min_threshold % or above max_threshold % of the cores, and while the steps wait for
+    least_wait % of their time; or where they wait for most_wait %. Loaders are the processes, or
     threads, that recorded work; the waiting training itself where no loader recorded any.
     """
     loaders = _loaders(profile)
@@ -60,11 +68,11 @@ def dataloader(profile: Profile, parameters: Dataloader) -> Result:
     fewest = cores * parameters.min_threshold / 100
     most = cores * parameters.max_threshold / 100
     enough = len(counts) > parameters.patience
-    fires = int(enough and not fewest <= median <= most)
+    waiting = data_wait_share(profile)
+    fires = int(enough and _is_slow(waiting, fewest <= median <= most, parameters))
     times = _time_details(durations)
     details = {"cores": cores, "dataloaders": median, "dataloading_time": times}
     finding = f"In the median second {median:g} loaders were at work on {cores} cores."
-    waiting = data_wait_share(profile)
     if waiting is not None:
         finding += f" Waiting for data took {100 * waiting:.0f} % of the steps' time."
     reason = (
@@ -81,6 +89,19 @@ def dataloader(profile: Profile, parameters: Dataloader) -> Result:
         finding=finding,
         not_evaluated="" if enough else reason,
     )
+
+
+def _is_slow(waiting: float | None, suits: bool, parameters: Dataloader) -> bool:
+    """Whether loading holds up the steps. suits: there are as many loaders as suit the cores.
+
+    waiting: the share of the steps' time; None where it was not recorded.
+    """
+    if waiting is None:
+        return not suits
+    percent = 100 * waiting
+    if percent < parameters.least_wait:
+        return False
+    return not suits or percent >= parameters.most_wait
 
 
 def _time_details(durations: Floats) -> Details:

@@ -12,6 +12,7 @@ from diagnose import profiler_framework as framework
 from diagnose import profiler_gpu as gpu
 from diagnose import profiler_steps as steps
 from diagnose import profiler_usage as usage
+from diagnose.defaults import DEFAULTS, documented
 from diagnose.findings import HINT, WARNING
 from diagnose.profiler_data import Profile, ProfileError
 from diagnose.profiler_result import Result
@@ -19,6 +20,8 @@ from diagnose.profiler_result import Result
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+# SageMaker's documented defaults of the parameters whose defaults here are others, by rule
+SAGEMAKER: dict[str, dict[str, object]] = {"Dataloader": {"least_wait": 0, "most_wait": 100}}
 AT_LEAST_1 = ("_window", "_scan_interval_us")  # ends of parameters' names
 
 
@@ -52,8 +55,9 @@ RULES: dict[str, Rule] = {
         framework.dataloader,
         framework.Dataloader(),
         "How many data loaders work at once, against the number of cores.",
-        "Too few: let as many load as there are cores. Too many: they take the cores from each "
-        "other. Where the steps hardly wait for data, nothing is to be gained.",
+        "Keep decoded or smaller photos, let fewer augmentations run, take an instance with more "
+        "cores. Too few loaders: let as many load as there are cores. Too many: they take the "
+        "cores from each other.",
     ),
     "GPUMemoryIncrease": Rule(
         gpu.gpu_memory_increase,
@@ -116,17 +120,22 @@ RULES: dict[str, Rule] = {
 def parameters_of(texts: Mapping[str, object]) -> dict[str, "DataclassInstance"]:
     """Each rule's parameters, by rule: the defaults, changed by texts.
 
-    These have ProfilerReport's own syntax: {"CPUBottleneck_cpu_threshold": "80"}. ProfileError for
+    These have ProfilerReport's own syntax: {"CPUBottleneck_cpu_threshold": "80"}; a rule's
+    `defaults` may be `sagemaker`. ProfileError for
     a rule or a parameter that is unknown, or a value that does not parse.
     """
     changes: dict[str, dict[str, object]] = {name: {} for name in RULES}
-    for key, text in texts.items():
+    # "defaults" first: what is given by its own name comes before it
+    for key, text in sorted(texts.items(), key=lambda entry: not entry[0].endswith("_defaults")):
         rule, _, parameter = str(key).partition("_")
         if rule not in RULES:
             raise ProfileError(
                 f"'{key}' names no profiler rule; it must be <rule>_<parameter>, "
                 f"with one of the rules {', '.join(RULES)}"
             )
+        if parameter == DEFAULTS:
+            changes[rule] |= documented(str(text), SAGEMAKER.get(rule, {}))
+            continue
         known = {entry.name: entry.type for entry in dataclasses.fields(RULES[rule].defaults)}
         if parameter not in known:
             raise ProfileError(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from artifact.json_text import read_json
+from diagnose.defaults import DEFAULTS, OURS, documented
 from diagnose.findings import DiagnoseError
 
 if TYPE_CHECKING:  # the module loads smdebug
@@ -152,7 +153,9 @@ def settings(
     DiagnoseError for an unknown name or a value of the wrong type.
     """
     known = parameters_of(rule)
-    own: dict[str, object] = {}
+    given = dict(given)
+    asked = str(given.pop(DEFAULTS, OURS))
+    own: dict[str, object] = documented(asked, getattr(rule, "sagemaker", {}))
     steps = StepRange()
     for parameter, value in given.items():
         what = f"{name}.{parameter}"
@@ -163,7 +166,7 @@ def settings(
             if parameter == "end_step" or step is not None:
                 setattr(steps, parameter, step)
         else:
-            others = [entry for entry in STEP_PARAMETERS if entry not in known]
+            others = [entry for entry in (*STEP_PARAMETERS, DEFAULTS) if entry not in known]
             raise DiagnoseError(
                 f"rule {name} has no parameter '{parameter}'; known: {', '.join([*known, *others])}"
             )

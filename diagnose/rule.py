@@ -1,8 +1,9 @@
 """What all rules over tensors share: smdebug's Rule, and ways to find and read tensors."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +37,8 @@ class TensorRule(Rule):  # type: ignore[misc]  # smdebug has no types
     `invoke_at_step` sees one saved step after the other and returns whether the rule fires.
     Parameters are the keywords of __init__, with SageMaker's names and defaults. advice: what to
     try when the rule fires. needs: what must be saved for the rule, in words. severity: how grave
-    it is when it fires. watched: what `measure` gives, in words.
+    it is when it fires. watched: what `measure` gives, in words. sagemaker: SageMaker's documented
+    defaults of the parameters whose defaults here are others, which fire less on sound trainings.
     steps_evaluated counts the steps at which the rule found what it needs.
     """
 
@@ -44,6 +46,7 @@ class TensorRule(Rule):  # type: ignore[misc]  # smdebug has no types
     needs = ""
     severity = WARNING
     watched = "largest absolute value"
+    sagemaker: ClassVar[dict[str, object]] = {}
     base_trial: "JobTrial"
 
     def __init__(
@@ -159,6 +162,11 @@ class TensorRule(Rule):  # type: ignore[misc]  # smdebug has no types
             if value is not None:
                 found[name] = value
         return found
+
+    def loss(self, step: int) -> float:
+        """The mean of the losses that were saved at the step; NaN without any."""
+        losses = self.reduce_each(self.names(step, ("losses",)), step, "mean")
+        return float(np.mean(list(losses.values()))) if losses else math.nan
 
     def trained(self, names: list[str]) -> list[str]:
         """The trained weights among these: those with a gradient, where any gradient was saved."""

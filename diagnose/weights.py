@@ -6,7 +6,7 @@ Where the hook kept a sample of a large tensor, "the tensor" is that sample: the
 every step.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -123,7 +123,8 @@ class UnchangedTensor(TensorRule):
     Close is as numpy.allclose has it (rtol, atol, equal_nan). Documented is that collection_names
     or tensor_regex must be given. Here, without either, it fires when a loss stands still, or all
     trained weights do: single ones, such as BatchNorm's scales of 1, move by less than rtol in many
-    a sound training. Steps of one mode are compared with each other.
+    a sound training. Steps of one mode are compared with each other. A step whose loss is below
+    `loss_above` does not count: all is learned there.
     """
 
     advice = (
@@ -133,6 +134,7 @@ class UnchangedTensor(TensorRule):
     needs = "a tensor at num_steps steps"
     severity = CRITICAL
     watched = "mean absolute value"
+    sagemaker: ClassVar[dict[str, object]] = {"loss_above": 0.0}
 
     def __init__(
         self,
@@ -144,6 +146,7 @@ class UnchangedTensor(TensorRule):
         rtol: float = 1e-05,
         atol: float = 1e-08,
         equal_nan: bool = False,
+        loss_above: float = 0.05,
     ) -> None:
         super().__init__(base_trial)
         self.collections = split_names(collection_names)
@@ -153,6 +156,7 @@ class UnchangedTensor(TensorRule):
         self.rtol = rtol
         self.atol = atol
         self.equal_nan = equal_nan
+        self.loss_above = loss_above
         self.last: dict[tuple[str, str], list[Array]] = {}  # by mode and tensor, num_steps at most
 
     def invoke_at_step(self, step: int) -> bool:
@@ -167,7 +171,7 @@ class UnchangedTensor(TensorRule):
             weights = set(names) - set(self.names(step, ("losses",)))
             if not weights <= set(unchanged):
                 unchanged = [name for name in unchanged if name not in weights]
-        if not unchanged:
+        if not unchanged or self.loss(step) < self.loss_above:
             return False
         values = self.last[mode, unchanged[0]]
         old = values[0].astype(np.float64)
