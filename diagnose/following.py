@@ -4,6 +4,7 @@ Every wait is bounded: the end is when no new step comes for `timeout_s`, or the
 """
 
 import logging
+import math
 import os
 import signal
 import time
@@ -156,8 +157,12 @@ def _pid_to_stop(training: Training, tensors: Path) -> int:
 
 def _await_trial(output: Path, timeout_s: float) -> "JobTrial":
     """The trial once its first step is saved. DiagnoseError when none will come, or not in time."""
+    if not output.exists() and not output.absolute().parent.exists():
+        raise DiagnoseError(
+            f"the folder '{output}' does not exist, so no training saves tensors there; {ADVICE}"
+        )
     started = time.monotonic()
-    said = started
+    said = -math.inf
     while True:
         tensors = tensors_or_none(output)
         if tensors is not None and any((tensors / "collections").rglob("*collections.json")):
@@ -174,6 +179,11 @@ def _await_trial(output: Path, timeout_s: float) -> "JobTrial":
         if now - started > timeout_s:
             raise DiagnoseError(f"no tensors came under '{output}' in {timeout_s:g} s; {ADVICE}")
         if now - said > SAY_EVERY_S:
-            log.info("diagnose: waiting for the first tensors under '%s'", output)
+            log.info(
+                "diagnose: no tensors are saved yet: waiting for the first tensors under '%s', "
+                "for %g s at most; a training with debug=true saves them",
+                output,
+                timeout_s,
+            )
             said = now
         time.sleep(POLL_S)

@@ -59,7 +59,7 @@ class PoorWeightInitialization(TensorRule):
         base_trial: "JobTrial",
         *,
         activation_inputs_regex: str = ".*relu_input",
-        threshold: float = 200.0,
+        threshold: float = 100.0,
         distribution_range: float = 1e-7,
         patience: int = 5,
         steps: int = 10,

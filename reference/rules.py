@@ -8,7 +8,7 @@ import dataclasses
 import functools
 import inspect
 
-from diagnose.profiler_rules import RULES
+from diagnose.profiler_rules import RULES, SAGEMAKER
 from diagnose.registry import MODULES, ONLY_WHEN_NAMED
 from reference.markdown import code, paragraphs, prose, shown, table
 from runtime.processes import REPOSITORY
@@ -18,8 +18,11 @@ def rules() -> str:
     """Each rule with its parameters, what it needs and what to try."""
     parts = [
         "# Rules",
-        "`slipway diagnose` evaluates them. Names, parameters and defaults are those of SageMaker "
-        "Debugger's built-in rules.",
+        "`slipway diagnose` evaluates them. Names and parameters are those of SageMaker Debugger's "
+        "built-in rules, and so are most defaults. Where SageMaker's default is another, or its "
+        "rule has no such parameter, its column says what acts as SageMaker's rule does. "
+        "`--defaults sagemaker` takes that column for all rules, "
+        "`--parameters RULE.defaults=sagemaker` for one.",
         "## Rules over saved tensors",
         "Each rule also takes `start_step` and `end_step`. They count all forward passes. "
         "`end_step` is the first step that is left out. "
@@ -41,9 +44,9 @@ def _tensor_rule(name: str) -> str:
     parts = [f"### `{name}`", paragraphs(described)]
     if "needs" in words:
         parts.append(f"**Needs:** {prose(words['needs'])}.")
-    rows = _keywords(found)
+    rows = _keywords(found, _sagemaker(found.body))
     if rows:
-        parts.append(table(("parameter", "default"), rows))
+        parts.append(table(("parameter", "default", "SageMaker's"), rows))
     parts.append(f"**What to try:** {prose(words['advice'])}.")
     return "\n\n".join(parts)
 
@@ -74,12 +77,29 @@ def _shared_texts() -> dict[str, str]:
     return found
 
 
-def _keywords(rule: ast.ClassDef) -> list[tuple[str, str]]:
-    """The keywords of the rule's __init__ with their defaults, as the code writes them."""
+def _sagemaker(body: list[ast.stmt]) -> dict[str, str]:
+    """SageMaker's defaults, as the code writes them, where they are others."""
+    for node in body:
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "sagemaker":
+            assert isinstance(node.value, ast.Dict)
+            names = [ast.literal_eval(key) for key in node.value.keys if key is not None]
+            values = [code(ast.unparse(value)) for value in node.value.values]
+            return dict(zip(names, values, strict=True))
+    return {}
+
+
+def _keywords(rule: ast.ClassDef, others: dict[str, str]) -> list[tuple[str, str, str]]:
+    """The keywords of the rule's __init__ with their defaults, as the code writes them.
+
+    others: SageMaker's defaults, where they are others.
+    """
     for node in rule.body:
         if isinstance(node, ast.FunctionDef) and node.name == "__init__":
             pairs = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
-            return [(code(entry.arg), _default(value)) for entry, value in pairs]
+            return [
+                (code(entry.arg), _default(value), others.get(entry.arg, ""))
+                for entry, value in pairs
+            ]
     return []
 
 
@@ -91,12 +111,17 @@ def _default(value: ast.expr | None) -> str:
 
 def _profiler_rule(name: str) -> str:
     rule = RULES[name]
+    others = SAGEMAKER.get(name, {})
     rows = [
-        (code(entry.name), shown(getattr(rule.defaults, entry.name)))
+        (code(entry.name), shown(getattr(rule.defaults, entry.name)), _other(others, entry.name))
         for entry in dataclasses.fields(rule.defaults)
     ]
     parts = [f"### `{name}`", prose(rule.description)]
     if rows:
-        parts.append(table(("parameter", "default"), rows))
+        parts.append(table(("parameter", "default", "SageMaker's"), rows))
     parts.append(f"**What to try:** {prose(rule.advice)}")
     return "\n\n".join(parts)
+
+
+def _other(values: dict[str, object], name: str) -> str:
+    return shown(values[name]) if name in values else ""

@@ -152,7 +152,7 @@ def test_rules_run_on_smdebugs_own_trial_and_invoker_too(sound):
         trial = create_trial(str(sound / "output" / "data" / "tensors"))
         with pytest.raises(RuleEvaluationConditionMet, match="VanishingGradient at step 0"):
             invoke_rule(VanishingGradient(trial, threshold=1000), end_step=6, raise_eval_cond=True)
-        rule = LossNotDecreasing(trial, num_steps=2)
+        rule = LossNotDecreasing(trial, num_steps=2, smoothing=0)
         invoke_rule(rule, end_step=6)
     assert rule.report["Datapoints"] == 2
     assert rule.report["RuleTriggered"] == 0
@@ -168,7 +168,7 @@ BAD_ARGUMENTS = [
     (
         ["--parameters", "VanishingGradient.treshold=1"],
         1,
-        "has no parameter 'treshold'; known: threshold, start_step, end_step",
+        "has no parameter 'treshold'; known: threshold, loss_above, start_step, end_step, defaults",
     ),
     (
         ["--parameters", "VanishingGradient.threshold=low"],
@@ -182,6 +182,7 @@ BAD_ARGUMENTS = [
     ),
     (["--parameters", "ExplodingTensor.only_nan=maybe"], 1, "must be true or false; found 'maybe'"),
     (["--parameters", "DeadRelu.tensor_regex=("], 1, "is not a regular expression"),
+    (["--parameters", "Overfit.defaults=aws"], 1, "defaults must be ours or sagemaker"),
     (["--parameters", "threshold"], 1, "'threshold' is neither"),
     (["--parameters", "missing.json"], 1, "'missing.json' is neither"),
     (

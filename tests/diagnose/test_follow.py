@@ -148,8 +148,14 @@ def test_what_a_job_says_of_its_tensors(tmp_path, name, content, expected):
     assert will_save_tensors(tmp_path / "output") == expected
 
 
+def test_a_folder_that_is_not_there_is_not_waited_for(tmp_path):
+    started = time.monotonic()
+    with pytest.raises(DiagnoseError, match="does not exist, so no training saves tensors there"):
+        follow(tmp_path / "no" / "output", timeout_s=600)
+    assert time.monotonic() - started < 300
+
+
 def test_a_wait_for_tensors_is_not_silent(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr("diagnose.following.SAY_EVERY_S", 0.1)
     monkeypatch.setattr("diagnose.following.POLL_S", 0.05)
     caplog.set_level(logging.INFO, logger="diagnose.following")
     with pytest.raises(DiagnoseError, match="no tensors came under"):

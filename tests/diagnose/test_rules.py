@@ -2,8 +2,10 @@
 
 import pytest
 
+from diagnose.diagnosis import with_defaults
 from diagnose.evaluation import evaluate_tensors
-from diagnose.registry import MODULES, load, parameters_of
+from diagnose.findings import DiagnoseError
+from diagnose.registry import MODULES, load, parameters_of, settings
 
 
 def test_a_healthy_training_fires_nothing(healthy):
@@ -15,6 +17,17 @@ def test_a_healthy_training_fires_nothing(healthy):
     assert without_tensors[0].steps == 0
 
 
+# parameters that SageMaker's rules do not have, and the values without an effect
+SWITCHED_OFF = {
+    "loss_above": (0.0,),
+    "loss_margin": (0.0,),
+    "rise": (0.0,),
+    "both": (False,),
+    "smoothing": (0,),
+    "recent": (0,),
+    "others": (1.0,),
+    "one_sided": (False,),
+}
 # SageMaker's documentation; None where it says "no default"
 DOCUMENTED = {
     "VanishingGradient": {"threshold": 1e-7},
@@ -94,9 +107,37 @@ DOCUMENTED = {
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_parameters_and_defaults_are_the_documented_ones(name):
-    found = {}
-    for key, entry in parameters_of(load(name)).items():
-        is_required = entry.default is entry.empty
-        found[key] = None if is_required else entry.default
-    assert found == DOCUMENTED[name]
+def test_documented_parameters_and_defaults_are_there_by_name(name):
+    rule = load(name)
+    found: dict[str, object] = {}
+    required: dict[str, object] = {}  # each must be given
+    for key, entry in parameters_of(rule).items():
+        if entry.default is entry.empty:
+            required[key] = "given"
+        found[key] = None if entry.default is entry.empty else entry.default
+    documented, _ = settings(name, rule, {"defaults": "sagemaker", **required})
+    found |= {key: value for key, value in documented.items() if key not in required}
+    known = {key: value for key, value in found.items() if key in DOCUMENTED[name]}
+    assert known == DOCUMENTED[name]
+    # What SageMaker's rules do not have is switched off.
+    for key in found.keys() - known.keys():
+        assert documented[key] in SWITCHED_OFF[key], key
+
+
+def test_ours_and_what_is_given_come_before_sagemakers():
+    rule = load("Overfit")
+    assert settings("Overfit", rule, {"defaults": "ours"})[0] == {}
+    given = {"patience": "7", "defaults": "sagemaker"}
+    assert settings("Overfit", rule, given)[0] == {"patience": 7, "rise": 0.0}
+    with pytest.raises(DiagnoseError, match="defaults must be ours or sagemaker; found 'aws'"):
+        settings("Overfit", rule, {"defaults": "aws"})
+
+
+def test_defaults_of_all_rules_at_once():
+    found = with_defaults({"Overfit": {"patience": "2"}}, "Overfit,Dataloader", "sagemaker")
+    assert found == {
+        "Overfit": {"defaults": "sagemaker", "patience": "2"},
+        "Dataloader": {"defaults": "sagemaker"},
+    }
+    assert set(with_defaults({}, None, "sagemaker")) >= {"Overtraining", "StepOutlier"}
+    assert with_defaults({}, None, "ours") == {}

@@ -73,7 +73,13 @@ def test_exploding_tensor_sees_one_bad_value_among_many(tmp_path):
     [
         ((1.0, 30.0, 1.0), 1, 0.05, {}, "vary"),
         ((1.0, 1.0, 1e-9), 1, 0.05, {"threshold": 1e9}, "narrow"),
-        ((1.0, 1.0, 1.0), 8, 1e-14, {"threshold": 1e9, "distribution_range": 1e-9}, "fallen"),
+        (
+            (1.0, 1.0, 1.0),
+            8,
+            1e-14,
+            {"threshold": 1e9, "distribution_range": 1e-9, "loss_margin": 0},
+            "fallen",
+        ),
     ],
     ids=["variances", "gradients", "loss"],
 )
