@@ -18,7 +18,7 @@ def test_a_healthy_training_fires_nothing(healthy):
 
 
 # parameters that SageMaker's rules do not have, and the values without an effect
-SWITCHED_OFF = {
+SWITCHED_OFF: dict[str, tuple[object, ...]] = {
     "loss_above": (0.0,),
     "loss_margin": (0.0,),
     "rise": (0.0,),
@@ -29,7 +29,7 @@ SWITCHED_OFF = {
     "one_sided": (False,),
 }
 # SageMaker's documentation; None where it says "no default"
-DOCUMENTED = {
+DOCUMENTED: dict[str, dict[str, object]] = {
     "VanishingGradient": {"threshold": 1e-7},
     "ExplodingTensor": {"collection_names": None, "tensor_regex": None, "only_nan": False},
     "PoorWeightInitialization": {
@@ -117,8 +117,9 @@ def test_documented_parameters_and_defaults_are_there_by_name(name):
         found[key] = None if entry.default is entry.empty else entry.default
     documented, _ = settings(name, rule, {"defaults": "sagemaker", **required})
     found |= {key: value for key, value in documented.items() if key not in required}
-    known = {key: value for key, value in found.items() if key in DOCUMENTED[name]}
-    assert known == DOCUMENTED[name]
+    expected: dict[str, object] = DOCUMENTED[name]
+    known = {key: value for key, value in found.items() if key in expected}
+    assert known == expected
     # What SageMaker's rules do not have is switched off.
     for key in found.keys() - known.keys():
         assert documented[key] in SWITCHED_OFF[key], key
@@ -127,7 +128,7 @@ def test_documented_parameters_and_defaults_are_there_by_name(name):
 def test_ours_and_what_is_given_come_before_sagemakers():
     rule = load("Overfit")
     assert settings("Overfit", rule, {"defaults": "ours"})[0] == {}
-    given = {"patience": "7", "defaults": "sagemaker"}
+    given: dict[str, object] = {"patience": "7", "defaults": "sagemaker"}
     assert settings("Overfit", rule, given)[0] == {"patience": 7, "rise": 0.0}
     with pytest.raises(DiagnoseError, match="defaults must be ours or sagemaker; found 'aws'"):
         settings("Overfit", rule, {"defaults": "aws"})
