@@ -50,6 +50,12 @@ def test_bins_and_points_add_up(tmp_path, multi_label):
     probabilities = [point["probability"] for point in points]
     assert probabilities == sorted(probabilities, reverse=True)
     assert coverage["known"] == pytest.approx(0.95)
+    sure = coverage["sure"]
+    assert sure["probability"] == 0.5
+    together = sure["coverage"] * (sure["accuracy"] or 0)
+    if sure["others"] is not None:
+        together += (1 - sure["coverage"]) * sure["others"]
+    assert together == pytest.approx(points[-1]["accuracy"], abs=1e-5)
 
 
 def test_an_empty_bin_has_no_means_and_nothing_is_written_without_answers(tmp_path):

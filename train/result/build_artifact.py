@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -34,6 +35,8 @@ from train.result.known import fit_known
 from train.result.measure import Answers, measure
 from train.result.output_files import write_output_files
 from train.result.report_doubts import NOTHING_IN_DOUBT, InDoubt
+from train.result.report_photos import Seen
+from train.result.saliency import saliency_of_worst
 from train.result.some_photos import export_samples, sized, with_probe
 from train.stop import Stop
 
@@ -101,7 +104,10 @@ def _write_beside(
     reference = partial(write_drift_reference, job, described, channels, measured, features, stop)
     _or_without(reference, None, "reference for `launch drift`")
     doubts = partial(write_doubts, plan, described, measured, features, stop)
-    return _or_without(doubts, NOTHING_IN_DOUBT, "files on what is in doubt")
+    in_doubt = _or_without(doubts, NOTHING_IN_DOUBT, "files on what is in doubt")
+    nothing: dict[Path, Seen] = {}
+    seen = _or_without(lambda: saliency_of_worst(plan, measured, stop), nothing, "saliency")
+    return dataclasses.replace(in_doubt, saliency=seen)
 
 
 def _restore_best(plan: Fit) -> None:

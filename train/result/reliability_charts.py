@@ -15,6 +15,7 @@ from artifact.plot import Axis, line_path
 from train.result.history_charts import PLOT
 
 SMALLEST = 2.5  # radius of a dot of one photo, SVG units
+STEPS = {0.5: 0.2, 0.7: 0.1, 0.9: 0.05, 1.0: 0.02}  # of an axis that begins below a share
 FEW = 0.1  # of the photos, whose accuracy does not decide where the axis begins
 LARGEST = 9.0  # of the most frequent bin
 WANTED = (0.9, 0.95, 0.98, 0.99)  # accuracies that people ask for
@@ -110,6 +111,6 @@ def _threshold(points: Sequence[Json], accuracy: float) -> dict[str, object]:
 def _share_axis(low: float, start: float, end: float) -> Axis:
     """From a round share at or below `low` to 1."""
     first = min(math.floor(10 * low) / 10, 0.9)
-    step = 0.2 if first < 0.5 else 0.1 if first < 0.8 else 0.02
+    step = next(step for below, step in STEPS.items() if first < below)
     ticks = np.arange(1.0, first - 1e-9, -step)[::-1].round(9)
     return Axis(first, 1.0, start, end, [abs(tick) for tick in ticks.tolist()])

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from train.result.reliability_charts import coverage_chart, reliability_chart
-from train.result.report_photos import Album
+from train.result.report_photos import Album, Seen
 
 MOST_LABELS = 48  # doubtful labels on the page
 ALBUM_SIDE = 144  # pixels
@@ -21,13 +21,14 @@ Json = Mapping[str, Any]  # Any: of a document that a page reads
 class InDoubt:
     """The documents of calibration.json, coverage.json and doubtful_labels.json; {} without one.
 
-    linear_head: of `head_values`.
+    linear_head: of `head_values`. saliency: of the worst mistakes.
     """
 
     calibration: Json = field(default_factory=dict)
     coverage: Json = field(default_factory=dict)
     labels: Json = field(default_factory=dict)
     linear_head: Json | None = None
+    saliency: Mapping[Path, Seen] = field(default_factory=dict)
 
 
 NOTHING_IN_DOUBT = InDoubt()

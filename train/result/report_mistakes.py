@@ -1,6 +1,6 @@
 """The wrong answers of a training, for its report: the worst ones, and all of them by classes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from train.result.report_photos import Album, Picture, thumbnail
+from train.result.report_photos import Album, Picture, Seen, overlay, thumbnail
 
 MOST_WORST = 24  # pictures, about 10 kB each
 WORST_SIDE = 256  # pixels
@@ -48,12 +48,14 @@ def mistakes(labels: Values, probabilities: Values) -> Mistakes:
     )
 
 
-def worst(found: Mistakes, paths: Sequence[Path]) -> list[Row]:
-    """Rows with a picture each."""
+def worst(found: Mistakes, paths: Sequence[Path], saliency: Mapping[Path, Seen]) -> list[Row]:
+    """Rows with a picture each, and with what speaks for the answer where that is known."""
     rows = []
     for index in range(min(MOST_WORST, len(found.places))):
         path = Path(paths[found.places[index]])
-        rows.append(_row(found, index, path) | {"picture": thumbnail(path, WORST_SIDE)})
+        picture = thumbnail(path, WORST_SIDE)
+        seen = overlay(saliency.get(path), picture)
+        rows.append(_row(found, index, path) | {"picture": picture, "seen": seen})
     return rows
 
 

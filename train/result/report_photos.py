@@ -6,9 +6,15 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from artifact.preprocessing import read_reduced
+
+OVERLAY_SIDE = 40  # pixels, which the browser smooths
+
+Map = NDArray[np.float32]  # [H, W]
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,42 @@ def thumbnail(path: Path, side: int, quality: int = 78) -> Picture:
         return Picture(gap=str(error) or type(error).__name__)
     encoded = base64.b64encode(data.getvalue()).decode("ascii")
     return Picture(f"data:image/jpeg;base64,{encoded}", *photo.size)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What of a photo speaks for an answer.
+
+    places: 0 to 1, over the square that the network sees. share: of the photo's shorter side.
+    """
+
+    places: Map
+    share: float
+
+
+def overlay(seen: Seen | None, picture: Picture) -> dict[str, object] | None:
+    """A PNG to lay over the photo, and its place in percent of the photo; None without one."""
+    if seen is None or not picture.uri:
+        return None
+    levels = Image.fromarray((255 * seen.places).astype(np.uint8))
+    smooth = np.asarray(levels.resize((OVERLAY_SIDE, OVERLAY_SIDE), Image.Resampling.BICUBIC))
+    pixels = np.empty((OVERLAY_SIDE, OVERLAY_SIDE, 4), np.uint8)
+    pixels[..., 0] = 255
+    pixels[..., 1] = 220 - (smooth * 0.75).astype(np.uint8)  # from yellow to red
+    pixels[..., 2] = 20
+    pixels[..., 3] = (smooth * 0.7).astype(np.uint8)
+    data = io.BytesIO()
+    Image.fromarray(pixels).save(data, "PNG", optimize=True)
+    shorter = min(picture.width, picture.height)
+    width = 100 * seen.share * shorter / picture.width
+    height = 100 * seen.share * shorter / picture.height
+    return {
+        "uri": f"data:image/png;base64,{base64.b64encode(data.getvalue()).decode('ascii')}",
+        "left": round((100 - width) / 2, 2),
+        "top": round((100 - height) / 2, 2),
+        "width": round(width, 2),
+        "height": round(height, 2),
+    }
 
 
 class Album:

@@ -29,6 +29,7 @@ from train.result.confusion import (
 from train.result.history_charts import PLOT, charts
 from train.result.report_doubts import NOTHING_IN_DOUBT, InDoubt, doubt_values
 from train.result.report_mistakes import MOST_LISTED, by_class, mistakes, worst
+from train.result.report_photos import Seen
 from train.result.report_settings import settings_in_order
 
 TEMPLATE = Path(__file__).with_name("training_report.html.j2")
@@ -85,14 +86,18 @@ def write_training_report(
         best_epoch=best_epoch,
         channel=answers.channel if answers else None,
         classes=classes,
-        answers=_answers(answers, classes) if answers and len(answers.paths) else None,
+        answers=_answers(answers, classes, in_doubt.saliency),
         **doubt_values(in_doubt, answers.channel if answers else ""),
         settings=settings_in_order(hyperparameters),
     )
 
 
-def _answers(answers: ReportedAnswers, classes: Sequence[str]) -> dict[str, object]:
-    """The template's values on the answers of one channel."""
+def _answers(
+    answers: ReportedAnswers | None, classes: Sequence[str], saliency: Mapping[Path, Seen]
+) -> dict[str, object] | None:
+    """The template's values on the answers of one channel; None without any."""
+    if answers is None or not len(answers.paths):
+        return None
     count = len(answers.paths)
     labels = np.asarray(answers.labels)
     probabilities = np.asarray(answers.probabilities)
@@ -106,7 +111,7 @@ def _answers(answers: ReportedAnswers, classes: Sequence[str]) -> dict[str, obje
         "photos": count,
         "undefined": undefined,
         "top_5": _top_5(labels, probabilities),
-        "worst": worst(found, answers.paths),
+        "worst": worst(found, answers.paths, saliency),
         "wrongs": by_class(found, answers.paths),
         "most_listed": MOST_LISTED,
         **_matrix_values(matrix, classes),
