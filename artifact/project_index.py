@@ -8,13 +8,12 @@ import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from artifact.checkout import commit
-from artifact.json_text import read_json
+from artifact.launched import Launched, launched
 from artifact.model import write_atomically
 from artifact.page import write_page
 from artifact.project_pages import (
@@ -34,25 +33,8 @@ from artifact.project_pages import (
 
 OUT = "out"  # the folder of a project's results
 LOCK = ".index.lock"
-LAUNCHED = "launch/*.json"  # what `launch` has started, by recipe
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """An endpoint, or the page on AWS, as `launch` has noted it. link: of its notes.
-
-    model: where its model comes from, and training: the page of that training; "" where not known.
-    """
-
-    name: str
-    kind: str
-    started: str
-    recipe: str
-    link: str
-    model: str = ""
-    training: str = ""
 
 
 def results_above(path: Path) -> Path | None:
@@ -94,7 +76,7 @@ def _refresh(out: Path, new: set[Path], recipe: str) -> None:
     pages.sort(key=lambda page: page.about.made, reverse=True)
     pages.sort(key=lambda page: [*KINDS].index(page.about.kind))
     if _is_ours(out / INDEX):
-        write_index(out, pages, endpoints(out))
+        write_index(out, pages, launched(out))
     for page in pages:
         _write_links(out, page, pages)
 
@@ -140,39 +122,7 @@ def _alone(out: Path) -> Iterator[None]:
         yield
 
 
-def endpoints(out: Path) -> list[Endpoint]:
-    """The endpoints that the notes of `launch` name, the latest first."""
-    found: list[Endpoint] = []
-    for path in out.glob(LAUNCHED):
-        try:
-            document = read_json(path.read_text(encoding="utf-8"))
-            found += _endpoints_in(document, path.relative_to(out).as_posix())
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            continue  # of another form, such as the images' URIs
-    return sorted(found, key=lambda one: one.started, reverse=True)
-
-
-def _endpoints_in(document: dict[str, Any], link: str) -> list[Endpoint]:
-    models = {
-        entry["name"]: str(entry["facts"].get("data", ""))
-        for entry in document["entries"]
-        if entry["kind"] == "model"
-    }
-    return [
-        Endpoint(
-            str(entry["name"]),
-            str(entry["kind"]),
-            str(entry["started"]),
-            str(document["recipe"]),
-            link,
-            models.get(entry["facts"].get("config", ""), ""),
-        )
-        for entry in document["entries"]
-        if entry["kind"] in ("endpoint", "api")
-    ]
-
-
-def write_index(out: Path, pages: Sequence[Page], running: Sequence[Endpoint]) -> None:
+def write_index(out: Path, pages: Sequence[Page], running: Sequence[Launched]) -> None:
     """Write index.html. pages and running: in the order in which they are shown."""
     kinds = {
         heading: [page for page in pages if page.about.kind == kind]
@@ -185,15 +135,16 @@ def write_index(out: Path, pages: Sequence[Page], running: Sequence[Endpoint]) -
         about=About(INDEX_KIND),
         title=f"Results of {out.parent.name or out.name}",
         kinds={heading: found for heading, found in kinds.items() if found},
-        endpoints=[replace(one, training=_training_of(one, pages)) for one in running],
+        launched=[(one, _report_of(one, pages)) for one in running],
     )
 
 
-def _training_of(endpoint: Endpoint, pages: Sequence[Page]) -> str:
-    """The link to the report of the training that made an endpoint's model; "" without it."""
+def _report_of(one: Launched, pages: Sequence[Page]) -> str:
+    """The link to the report of a job, or of the one that made an endpoint's model; "" without."""
     for page in pages:
-        folder = page.path.parts[2] if page.path.parts[0] == "launch" else ""
-        if folder and f"/{folder}/" in endpoint.model and page.about.kind == "training":
+        top, *_ = parts = page.path.parts
+        is_report = page.about.kind in ("training", "search")
+        if top == "launch" and len(parts) > 3 and is_report and one.made(parts[2]):
             return page.link
     return ""
 

@@ -36,6 +36,7 @@ KINDS = {  # in the order of a project: what one page and several are called
     "comparison": ("Comparison", "Comparisons"),
     "findings": ("Findings", "Findings"),
     "profile": ("Profile", "Profiles"),
+    "drift": ("Drift", "Drift of an endpoint"),
     "page": ("Page", "Other pages"),
 }
 SLOT = re.compile(rb"<!--project(.*?)-->(.*?)<!--/project-->", re.S)

@@ -62,7 +62,7 @@ COMMANDS: dict[str, Callable[[LaunchContext], int]] = {
 
 
 # Commands after which the index of the results may say something else.
-LISTED = ("deploy", "api", "delete")
+LISTED = ("prepare", "train", "tune", "debug", "deploy", "api", "batch", "delete")
 
 
 def main(arguments: list[str] | None = None) -> int:

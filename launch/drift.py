@@ -20,7 +20,7 @@ from launch.answers import Photo
 from launch.bucket_owners import check_bucket
 from launch.captured import Captured, Captures
 from launch.context import LaunchContext
-from launch.download import fetch_archive
+from launch.download import fetch_archive, show_pages
 from launch.drift_findings import FEWEST, Finding, Seen, findings
 from launch.drift_page import Examples, Sample, small_picture, write_drift_page
 from launch.errors import LaunchError
@@ -67,6 +67,7 @@ def drift(context: LaunchContext) -> int:
     examples = Examples(folder, description, reference, gathered.seen, gathered.samples)
     notes = notes_of(gathered)
     write_drift_page(page, recipe.endpoint_name, found, examples, notes)
+    show_pages(context, [page])
     say(context, found, count, page, notes)
     return MOVED if any(finding.moved for finding in found) else FINE
 

@@ -17,6 +17,7 @@ from artifact.page import write_page
 from artifact.photo_measures import MEASURES
 from artifact.plot import linear_axis
 from artifact.probe import read_probe
+from artifact.project_pages import About
 from launch.drift_findings import ADVICE, LEVEL, Finding, Seen, expected_shares, shares
 from launch.shift import PERMUTATIONS
 
@@ -85,6 +86,7 @@ def write_drift_page(
         path,
         TEMPLATE,
         {"figure": figure},
+        about=About("drift", {"photos": f"{len(examples.samples):,}"}),
         title=f"Drift: {endpoint}",
         endpoint=endpoint,
         found=found,

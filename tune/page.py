@@ -60,7 +60,7 @@ def write_page(path: Path, jobs: Sequence[TuningJob], live: Live | None = None) 
         TEMPLATE,
         {"percent": percent, "short": short},
         _script(live),
-        about=_about(ranking),
+        about=_about(ranking, live),
         title=f"Tuning job {ranking.last.name}",
         ranking=ranking,
         facts=_facts(ranking),
@@ -84,11 +84,13 @@ def _script(live: Live | None) -> str:
     return "".join(part.read_text(encoding="utf-8") for part in parts)
 
 
-def _about(ranking: Ranking) -> About:
+def _about(ranking: Ranking, live: Live | None) -> About:
     """The page's note on itself."""
     measured = {"trials": str(len(ranking.entries))}
     if ranking.best:
         measured = {f"best {ranking.last.objective}": f"{ranking.best.score:.6g}"} | measured
+    if live:
+        measured["search"] = "under way"
     return About("search", measured)
 
 

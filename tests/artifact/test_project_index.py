@@ -6,9 +6,13 @@ import shutil
 from pathlib import Path
 from urllib.parse import unquote
 
+import pytest
+
 from artifact.page import write_page
 from artifact.project_index import moment, refresh, refresh_above, results_above
 from artifact.project_pages import About, find
+from tests.support.accessibility import WIDTHS, axe_source, violations
+from tests.support.browser import browsing
 
 TEMPLATE = '{% extends "page.html.j2" %}{% block main %}<h1>{{ title }}</h1>{% endblock %}'
 PLACES = {
@@ -87,12 +91,16 @@ def test_endpoints_are_those_of_the_notes_of_launch(tmp_path):
             "started": "2026-11-30T10:01:00+00:00",
             "facts": {"config": "own-1"},
         },
+        {"kind": "tuning", "name": "own-t", "started": "2026-11-30T10:02:00+00:00", "facts": {}},
+        {"kind": "alarm", "name": "own-alarm", "started": "", "facts": {}},
     ]
     (out / "launch/own.json").write_text(json.dumps({"recipe": "own", "entries": entries}))
     (out / "launch/images.json").write_text("[]")
+    shutil.copy(out / "compare.html", out / "launch/other.html")
     refresh(out)
     text = (out / "index.html").read_text()
-    assert "own-endpoint" in text
+    assert text.index("own-endpoint") < text.index("own-t<")
+    assert "own-alarm" not in text
     assert text.count('href="launch/own/job-1/output/data/report.html"') == 2
     (out / "launch/own.json").unlink()
     refresh(out)
@@ -138,6 +146,24 @@ def test_names_are_text_never_markup(tmp_path):
     assert page.about.measured == {bad: bad}
     for path in out.rglob("*.html"):
         assert "<script" not in path.read_text()
+
+
+@pytest.mark.verify
+def test_axe_finds_nothing(tmp_path):
+    out = project(tmp_path)
+    refresh(out, [out / "ml/output/data/report.html"], "demo")
+    axe = axe_source(tmp_path)
+    with browsing(tmp_path / "profile") as browser:
+        for page in (out / "index.html", out / "ml/output/data/report.html"):
+            for width in WIDTHS:
+                for dark in (False, True):
+                    assert violations(browser, axe, page.as_uri(), width, dark) == []
+                    assert browser.run("document.documentElement.scrollWidth <= innerWidth")
+        browser.open((out / "index.html").as_uri())
+        browser.run("document.querySelector('.results a').click()")
+        browser.until("document.querySelector('nav.project a') !== null")
+        browser.run("document.querySelector('nav.project a').click()")
+        browser.until("document.querySelector('.results') !== null")
 
 
 def test_a_moment_is_written_for_people():

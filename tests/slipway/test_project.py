@@ -46,6 +46,9 @@ def test_from_init_to_an_answered_photo(program, tmp_path):
     assert (project / "out/model.tar.gz").is_file()
     assert (project / "out/ml/output/data/report.html").is_file()
     assert (project / "out/prepared/report.html").is_file()
+    index = (project / "out/index.html").read_text(encoding="utf-8")
+    assert index.count("recipe mine") == 2  # of the photos and of the training
+    assert 'href="ml/output/data/predictions.csv"' in index
     assert not list((project / "out").glob(f"{UNFINISHED}*"))
     before = results_of(project / "out")
     # Photos that nothing can be learnt from: all of the earlier training's results stay.
