@@ -32,10 +32,9 @@ pipelines that run have Failed; tuning jobs go on and endpoints come up again at
 Processing takes S3Input and S3Output in File mode. Model packages are not validated, and those of
 algorithms, the Marketplace and managed storage are refused. Search finds trainings, tuning jobs,
 endpoints, model packages, pipelines. These have steps of Processing, Training, Tuning, Transform,
-Model, RegisterModel, Condition, Fail; no caching of steps, retry policies, selective execution,
-versions, experiments. AutoML, Studio and all other operations are answered with
-UnknownOperationException. A GPU is shared by all that runs. Times are those of this machine, not of
-SageMaker's.
+Model, RegisterModel, Condition, Fail; no retry policies, selective execution, versions,
+experiments. AutoML, Studio and all other operations are answered with UnknownOperationException. A
+GPU is shared by all that runs. Times are those of this machine, not of SageMaker's.
 """
 
 import argparse

@@ -166,10 +166,8 @@ def _specification(record: Record, given: Record) -> Record:
 
 
 def describe(platform: Platform, request: Record, region: str) -> Record:
-    record = found(platform, request[NAME], region)
-    # A version has no name of its own, and an answer must have one.
-    record.setdefault(NAME, record.get(GROUP))
-    return CREATED_BY | record
+    # A version has no name of its own, though botocore's model calls it required.
+    return CREATED_BY | found(platform, request[NAME], region)
 
 
 def list_all(platform: Platform, request: Record, region: str) -> Record:

@@ -6,7 +6,7 @@ import threading
 import time
 from typing import Any
 
-from local_sagemaker import objects, pipeline_steps
+from local_sagemaker import objects, pipeline_cache, pipeline_steps
 from local_sagemaker.contract import ApiError
 from local_sagemaker.job_ends import (
     CLOSING,
@@ -130,7 +130,27 @@ class PipelineRun(threading.Thread):
         if step.type == "Fail":
             message = str(arguments["ErrorMessage"])
             return {**_failed(message), "Metadata": {"Fail": {"ErrorMessage": message}}}
-        return pipeline_steps.start(self.platform, step, arguments, name, self.region)
+        return self._cached(step, arguments) or pipeline_steps.start(
+            self.platform, step, arguments, name, self.region
+        )
+
+    def _cached(self, step: Step, arguments: Record) -> Record | None:
+        """The result of an earlier step with these arguments; None where it must run."""
+        key = pipeline_cache.digest(step, arguments)
+        if not key:
+            return None
+        self.steps[step.name][pipeline_cache.DIGEST] = key
+        wanted = self.record["PipelineArn"]
+        known = [one for one in self.platform.store.all(KIND) if one["PipelineArn"] == wanted]
+        found = pipeline_cache.earlier(step, key, known)
+        if found is None:
+            return None
+        try:
+            kind = pipeline_steps.KINDS[step.type]
+            kind.describe(self.platform, {kind.name: found["Job"]}, self.region)
+        except ApiError:
+            return None  # its job was deleted meanwhile
+        return found
 
     def _values(self, job: str) -> Values:
         now = datetime.datetime.now(datetime.UTC)

@@ -3,7 +3,7 @@
 import secrets
 import time
 
-from local_sagemaker import objects, tags
+from local_sagemaker import objects, pipeline_cache, tags
 from local_sagemaker.contract import NOT_FOUND, ApiError, invalid
 from local_sagemaker.pipeline_definition import parameters_of, read
 from local_sagemaker.pipeline_executions import executions_of
@@ -33,7 +33,7 @@ def create(platform: Platform, request: Record, region: str) -> Record:
     if len(name) > LONGEST:
         raise invalid(f"local SageMaker: PipelineName has at most {LONGEST} characters here")
     text = _definition(request)
-    read(text)
+    pipeline_cache.check(read(text).steps)
     known = platform.store.find(KIND, name)
     if known and known["ClientRequestToken"] == request["ClientRequestToken"]:
         return known
@@ -93,7 +93,7 @@ def update(platform: Platform, request: Record, region: str) -> Record:
     changed = {field: request[field] for field in KEPT if field in request}
     if request.get("PipelineDefinition") or request.get("PipelineDefinitionS3Location"):
         changed["PipelineDefinition"] = _definition(request)
-        read(changed["PipelineDefinition"])
+        pipeline_cache.check(read(changed["PipelineDefinition"]).steps)
     platform.store.change(KIND, record[NAME], **changed)
     return {"PipelineArn": record["PipelineArn"]}
 

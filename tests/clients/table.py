@@ -8,6 +8,7 @@ import socket
 import subprocess
 from pathlib import Path
 
+from runtime import docker
 from tests.clients.rows import MARK
 from tests.support.jobs import REPOSITORY
 
@@ -22,6 +23,9 @@ SCRIPTS = {
     "v3/tuning.py": "process",
     "v3/script_mode.py": "docker",
     "v3/local_container.py": "docker",
+    "v3/registry.py": "process",
+    "v3/processing.py": "docker",
+    "v3/pipelines.py": "docker",
     "v2/first.py": "process",
     "v2/training.py": "process",
     "v2/hosting.py": "process",
@@ -29,14 +33,19 @@ SCRIPTS = {
     "v2/script_mode.py": "docker",
     "v2/processing.py": "docker",
     "v2/local_mode.py": "docker",
+    "v2/registry.py": "process",
+    "v2/pipelines.py": "docker",
+    "v2/own_network.py": "docker",
 }
 # What a script needs beside its client and engine.
 COMPOSE = "docker compose"
 REGISTRY = "docker-registry"
 PORT = "port 8080"  # where the SDKs' local modes serve
+TORCH_SERVER = "the image slipway-serve-mms-torch"  # `IMAGES=serve-mms-torch make images`
 NEEDS = {
     "v2/local_mode.py": [COMPOSE],
     "v3/local_container.py": [COMPOSE, PORT, REGISTRY],
+    "v2/own_network.py": [TORCH_SERVER],
 }
 LIMIT_S = 1800
 Row = tuple[str, str]  # call and result
@@ -49,6 +58,10 @@ def lacking(script: str) -> str | None:
             with socket.socket() as asked:
                 if asked.connect_ex(("127.0.0.1", 8080)) == 0:
                     return f"a free {need}"
+            continue
+        if need == TORCH_SERVER:
+            if docker.answers() and not docker.image_exists("slipway-serve-mms-torch:latest"):
+                return need
             continue
         there = shutil.which(need.replace(" ", "-")) is not None
         if need == COMPOSE and not there:

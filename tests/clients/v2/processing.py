@@ -4,7 +4,13 @@ from pathlib import Path
 
 import boto3
 from rows import BUCKET, PHOTOS, ROLE, TRAIN_IMAGE, row, tell
-from sagemaker.processing import ProcessingInput, ProcessingOutput, ScriptProcessor
+from sagemaker.processing import (
+    FrameworkProcessor,
+    ProcessingInput,
+    ProcessingOutput,
+    ScriptProcessor,
+)
+from sagemaker.pytorch import PyTorch
 
 CODE = Path("count.py")
 CODE.write_text(
@@ -48,5 +54,38 @@ with row("ScriptProcessor.run, two hosts, ShardedByS3Key, wait, logs"):
 
 with row("ProcessingJob.describe"):
     assert processor.latest_job.describe()["ProcessingJobStatus"] == "Completed"
+
+with row("FrameworkProcessor.run, source_dir with a module beside the script"):
+    source = Path("framework")
+    source.mkdir(exist_ok=True)
+    (source / "beside.py").write_text("WORD = 'beside'\n", encoding="utf-8")
+    (source / "write.py").write_text(
+        """
+import sys
+from pathlib import Path
+from beside import WORD
+Path("/opt/ml/processing/out/found.txt").write_text(f"{WORD} {sys.argv[1]}")
+""",
+        encoding="utf-8",
+    )
+    framework = FrameworkProcessor(
+        estimator_cls=PyTorch,
+        framework_version="2.1",
+        py_version="py310",
+        image_uri=TRAIN_IMAGE,
+        role=ROLE,
+        instance_count=1,
+        instance_type="ml.m5.large",
+        command=["/opt/venv/bin/python"],
+    )
+    target = f"s3://{BUCKET}/framework"
+    framework.run(
+        code="write.py",
+        source_dir=str(source),
+        outputs=[ProcessingOutput(source="/opt/ml/processing/out", destination=target)],
+        arguments=["argument"],
+    )
+    text = s3.get_object(Bucket=BUCKET, Key="framework/found.txt")["Body"].read()
+    assert text == b"beside argument"
 
 tell()
