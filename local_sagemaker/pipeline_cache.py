@@ -14,7 +14,19 @@ from local_sagemaker.record import Record
 
 CONFIG = "CacheConfig"
 DIGEST = "ArgumentsDigest"  # in a step's record
-IGNORED = ("Tags", "ExperimentConfig")  # arguments that change no result
+# By type of step: the arguments that must be equal. Source: the same page, "Default cache key
+# attributes by pipeline step type". Where results go, and on which instances, is none of them.
+TRAINED = (
+    *("AlgorithmSpecification", "CheckpointConfig", "Environment", "InputDataConfig"),
+    *("HyperParameters", "DebugHookConfig", "DebugRuleConfigurations"),
+    *("HyperParameterRanges", "StaticHyperParameters"),
+)
+COMPARED = {
+    "Processing": ("AppSpecification", "Environment", "ProcessingInputs"),
+    "Training": TRAINED,
+    "Tuning": ("HyperParameterTuningJobConfig", "TrainingJobDefinition", "WarmStartConfig"),
+    "Transform": ("DataProcessing", "Environment", "ModelName", "TransformInput"),
+}
 # ISO 8601, such as P30D or PT12H; the SDKs' examples also have 30d.
 DURATION = re.compile(r"P?(?:(\d+)W)?(?:(\d+)D)?(?:T?(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?", re.I)
 SECONDS = (604800, 86400, 3600, 60, 1)
@@ -39,9 +51,12 @@ def check(steps: dict[str, Step]) -> None:
 
 def digest(step: Step, arguments: Record) -> str:
     """Equal for steps of the same name, type and arguments; empty where nothing is to be cached."""
-    if not step.given.get(CONFIG, {}).get("Enabled"):
+    if not step.given.get(CONFIG, {}).get("Enabled") or step.type not in COMPARED:
         return ""
-    compared = {name: part for name, part in arguments.items() if name not in IGNORED}
+    compared = {name: arguments.get(name) for name in COMPARED[step.type]}
+    definition = compared.get("TrainingJobDefinition")
+    if definition:
+        compared["TrainingJobDefinition"] = {name: definition.get(name) for name in TRAINED}
     text = json.dumps([step.name, step.type, compared], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -10,6 +10,8 @@ from launch.removal import delete
 from runtime.opt_ml import pack_model
 from tests.support.launching import CREATED, STAMP, ScriptedAws, training
 
+pytestmark = pytest.mark.slow
+
 ARN = "arn:aws:sagemaker:eu-west-1:123456789012:model-package/colours/{}"
 GROUP = {"ModelPackageGroupName": "colours"}
 GROUP_ARN = {

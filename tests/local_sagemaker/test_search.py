@@ -13,10 +13,10 @@ from tests.support.sagemakers import ROLE
 REGION = "eu-west-1"
 
 
-@pytest.fixture
-def platform(tmp_path):
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory):
     """Three trainings: of rates 0.1, 0.02 and 5, whose accuracies rise; the last has no metric."""
-    made = Platform(tmp_path / "state", choose_container_engine("process"))
+    made = Platform(tmp_path_factory.mktemp("state"), choose_container_engine("process"))
     for number, rate in enumerate(("0.1", "0.02", "5")):
         channel = {
             "ChannelName": f"train{number}",

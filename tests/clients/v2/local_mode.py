@@ -1,15 +1,23 @@
 """SDK v2's local mode: it runs our images by itself, and needs S3 for the code alone."""
 
 import shutil
+import socket
 from pathlib import Path
 
-from rows import ROLE, SCRIPT, TINY, row, tell
+from rows import ROLE, SCRIPT, TINY, photo, row, tell
+from sagemaker.deserializers import JSONDeserializer
 from sagemaker.estimator import Estimator
 from sagemaker.local import LocalSession
+from sagemaker.model import Model
+from sagemaker.predictor import Predictor
 from sagemaker.pytorch import PyTorch
+from sagemaker.serializers import IdentitySerializer
 
 session = LocalSession()
-session.config = {"local": {"local_code": True}}
+with socket.socket() as asked:  # a port that is free now
+    asked.bind(("127.0.0.1", 0))
+    PORT = asked.getsockname()[1]
+session.config = {"local": {"local_code": True, "serving_port": PORT}}
 HERE = Path.cwd()
 TRAIN = "slipway-train:latest"  # the engine's own names: nothing is pulled
 
@@ -41,5 +49,22 @@ with row("PyTorch.fit of a script, instance_type=local"):
         sagemaker_session=session,
     )
     script.fit({"training": f"file://{HERE}/photos/train"})
+
+with row("Model.deploy of slipway-serve, instance_type=local, Predictor.predict"):
+    model = Model(
+        "slipway-serve:latest",
+        f"file://{HERE}/model.tar.gz",
+        ROLE,
+        predictor_cls=Predictor,
+        sagemaker_session=session,
+    )
+    predictor = model.deploy(
+        1,
+        "local",
+        serializer=IdentitySerializer("image/jpeg"),
+        deserializer=JSONDeserializer(),
+    )
+    assert predictor.predict(photo())["predictions"][0]["label"] == "red"
+    predictor.delete_endpoint()
 
 tell()

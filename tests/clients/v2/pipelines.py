@@ -21,7 +21,7 @@ from sagemaker.workflow.parameters import ParameterFloat, ParameterInteger, Para
 from sagemaker.workflow.pipeline import Pipeline
 from sagemaker.workflow.pipeline_context import PipelineSession
 from sagemaker.workflow.properties import PropertyFile
-from sagemaker.workflow.steps import ProcessingStep, TrainingStep, TuningStep
+from sagemaker.workflow.steps import CacheConfig, ProcessingStep, TrainingStep, TuningStep
 
 session = PipelineSession()
 client = boto3.client("sagemaker")
@@ -47,6 +47,7 @@ Path("/opt/ml/processing/judged/evaluation.json").write_text(json.dumps(found))
 """,
     encoding="utf-8",
 )
+CACHE = CacheConfig(enable_caching=True, expire_after="P1D")
 source = ParameterString("Photos", default_value=PHOTOS)
 hosts = ParameterInteger("Hosts", default_value=1)
 least = ParameterFloat("LeastAccuracy", default_value=0.0)
@@ -94,9 +95,10 @@ copied = ProcessingStep(
             for name in ("train", "validation")
         ],
     ),
+    cache_config=CACHE,
 )
 inputs = {name: prepared(name) for name in ("train", "validation")}
-trained = TrainingStep("Train", step_args=estimator().fit(inputs))
+trained = TrainingStep("Train", step_args=estimator().fit(inputs), cache_config=CACHE)
 tuner = HyperparameterTuner(
     estimator(),
     "validation:accuracy",
@@ -105,7 +107,7 @@ tuner = HyperparameterTuner(
     max_jobs=2,
     strategy="Random",
 )
-tuned = TuningStep("Tune", step_args=tuner.fit(inputs), depends_on=[trained])
+tuned = TuningStep("Tune", step_args=tuner.fit(inputs), depends_on=[trained], cache_config=CACHE)
 evaluation = PropertyFile("Evaluation", output_name="judged", path="evaluation.json")
 judged = ProcessingStep(
     "Judge",
@@ -120,6 +122,7 @@ judged = ProcessingStep(
         outputs=[ProcessingOutput(output_name="judged", source="/opt/ml/processing/judged")],
     ),
     property_files=[evaluation],
+    cache_config=CACHE,
 )
 statistics = Join(
     "/",
@@ -183,12 +186,16 @@ with row("Pipeline.start with another parameter: FailStep, its words"):
     [failed] = [step for step in bad.list_steps() if step["StepName"] == "TooBad"]
     assert failed["FailureReason"] == "below 1.5"
 
+with row("CacheConfig: steps of equal arguments take the earlier result"):
+    cached = [step["StepName"] for step in bad.list_steps() if "CacheHitResult" in step]
+    assert sorted(cached) == ["Copy", "Judge", "Train", "Tune"]
+
 with row("PipelineExecution.list_parameters, Pipeline.list_executions"):
     assert {"Name": "LeastAccuracy", "Value": "1.5"} in bad.list_parameters()["PipelineParameters"]
     assert len(pipeline.list_executions()["PipelineExecutionSummaries"]) == 2
 
 with row("PipelineExecution.stop"):
-    stopped = pipeline.start()
+    stopped = pipeline.start({"Photos": f"{PHOTOS}/"})  # another one: nothing is cached
     until(stopped.list_steps)
     stopped.stop()
     until(lambda: stopped.describe()["PipelineExecutionStatus"] == "Stopped")
