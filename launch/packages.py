@@ -1,5 +1,6 @@
 """The model registry: the commands register, approve and packages; what deploy takes of it."""
 
+import hashlib
 import json
 import tarfile
 from dataclasses import replace
@@ -26,7 +27,7 @@ from launch.requests_packages import (
 )
 from launch.requests_training import Call
 from launch.tagged import all_pages
-from launch.upload import File, channel_below, sha256_of
+from launch.upload import File, channel_below
 
 DESCRIPTION = "model.json"  # in an artifact of ours
 LARGEST_DESCRIPTION = 2**22  # bytes; one of 10,000 classes has less
@@ -122,11 +123,18 @@ def put_metrics(context: LaunchContext, source: Source) -> str:
     if not source.metrics:
         return ""
     channel = channel_below(context, f"packages/{context.stamp}")
+    uri = f"s3://{channel.bucket}/{channel.key}{METRICS_FILE}"
     path = context.out / "launch" / context.recipe.slug / context.stamp / METRICS_FILE
+    text = json.dumps(quality(source.metrics), indent=1) + "\n"
+    content = text.encode()
+    file = File(METRICS_FILE, path, len(content), hashlib.sha256(content).hexdigest())
+    if context.dry:
+        context.ask("s3", "PutObject", **channel.put_request(file), Body=text)
+        return uri
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(quality(source.metrics), indent=1) + "\n", encoding="utf-8")
-    channel.put(File(METRICS_FILE, path, path.stat().st_size, sha256_of(path)))
-    return f"s3://{channel.bucket}/{channel.key}{METRICS_FILE}"
+    path.write_bytes(content)
+    channel.put(file)
+    return uri
 
 
 def approve(context: LaunchContext) -> int:

@@ -74,6 +74,13 @@ def read(text: str) -> Definition:
         document = read_json(text)
     except ValueError as error:
         raise invalid(f"PipelineDefinition is not JSON: {error}") from error
+    try:
+        return _checked(document)
+    except (TypeError, AttributeError, KeyError, ValueError) as error:
+        raise invalid(f"PipelineDefinition has a value of a wrong type: {error}") from error
+
+
+def _checked(document: Any) -> Definition:
     if not isinstance(document, dict) or not isinstance(document.get("Steps"), list):
         raise invalid("PipelineDefinition must be a JSON object with the list Steps")
     if document.get("Version") not in VERSIONS:

@@ -103,6 +103,22 @@ def test_a_model_of_this_machine_is_registered_with_its_accuracy(colours, tmp_pa
     assert one.printed[-1].endswith("recipe.yaml --package 4")
 
 
+def test_a_dry_run_shows_all_requests_and_leaves_nothing(colours, tmp_path):
+    model = tmp_path / "ml" / "model"
+    model.mkdir(parents=True)
+    (model / "model.json").write_text(json.dumps({"accuracy": {"test": 0.5}}))
+    archive = tmp_path / "model.tar.gz"
+    pack_model(tmp_path / "ml", archive)
+    one = colours(model=str(archive))
+    one.context.dry = True
+    assert register(one.context) == 0
+    operations = [call.operation for call in one.context.calls]
+    assert operations == [
+        *("PutObject", "CreateModelPackageGroup", "PutObject", "CreateModelPackage")
+    ]
+    assert not list(tmp_path.rglob("metrics.json"))
+
+
 def group_described() -> dict[str, object]:
     more = {"CreationTime": CREATED, "CreatedBy": {}, "ModelPackageGroupStatus": "Completed"}
     return {**GROUP, **GROUP_ARN, **more}

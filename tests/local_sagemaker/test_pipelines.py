@@ -207,6 +207,8 @@ WRONG = [
     (document(), "has no step"),
     (document(PLAIN, PLAIN), "Two steps have the name 'A'"),
     (document(LAMBDA), "'A' is of type Lambda, which is not done here; it does Processing, "),
+    (document({**PLAIN, "Type": [1]}), "has a value of a wrong type"),
+    (document({**PLAIN, "DependsOn": [{}]}), "has a value of a wrong type"),
     (document({**PLAIN, "RetryPolicies": [{}]}), "RetryPolicies of the step 'A' is not done here"),
     (document({**PLAIN, "Name": "a b"}), "needs a Name of 1 to 64 letters"),
     (document({**PLAIN, "DependsOn": ["B"]}), "depends on 'B', which is no step"),
