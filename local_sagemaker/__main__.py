@@ -33,8 +33,9 @@ Processing takes S3Input and S3Output in File mode. Model packages are not valid
 algorithms, the Marketplace and managed storage are refused. Search finds trainings, tuning jobs,
 endpoints, model packages, pipelines. These have steps of Processing, Training, Tuning, Transform,
 Model, RegisterModel, Condition, Fail; no retry policies, selective execution, versions,
-experiments. AutoML, Studio and all other operations are answered with UnknownOperationException. A
-GPU is shared by all that runs. Times are those of this machine, not of SageMaker's.
+experiments, MLflow. AutoML, Studio and all other operations are answered with
+UnknownOperationException. A GPU is shared by all that runs. Times are those of this machine, not of
+SageMaker's.
 """
 
 import argparse

@@ -88,6 +88,8 @@ def _checked(document: Any) -> Definition:
             f"PipelineDefinition must have the Version {VERSIONS[0]}; "
             f"found {json.dumps(document.get('Version'))}"
         )
+    if document.get("MlflowConfig"):
+        raise invalid("local SageMaker: MlflowConfig of pipelines is not done here")
     parameters = {}
     for one in document.get("Parameters", []):
         _check_parameter(one)

@@ -204,6 +204,7 @@ WRONG = [
     ("{", "PipelineDefinition is not JSON"),
     ("[]", "must be a JSON object with the list Steps"),
     (document(PLAIN, Version="1"), "must have the Version 2020-12-01"),
+    (document(PLAIN, MlflowConfig={"a": "b"}), "MlflowConfig of pipelines is not done here"),
     (document(), "has no step"),
     (document(PLAIN, PLAIN), "Two steps have the name 'A'"),
     (document(LAMBDA), "'A' is of type Lambda, which is not done here; it does Processing, "),
