@@ -104,7 +104,7 @@ tuner = HyperparameterTuner(
     "validation:accuracy",
     {"lr": ContinuousParameter(0.001, 0.01)},
     [METRIC],
-    max_jobs=2,
+    max_jobs=1,
     strategy="Random",
 )
 tuned = TuningStep("Tune", step_args=tuner.fit(inputs), depends_on=[trained], cache_config=CACHE)

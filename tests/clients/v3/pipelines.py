@@ -68,7 +68,7 @@ tuner = HyperparameterTuner(
     "validation:accuracy",
     {"lr": ContinuousParameter(1e-3, 1e-2)},
     metric_definitions=METRICS,
-    max_jobs=2,
+    max_jobs=1,
     strategy="Random",
 )
 tuned = TuningStep("Tune", step_args=tuner.tune(INPUTS), depends_on=[trained], cache_config=CACHE)
@@ -145,9 +145,9 @@ with row("Pipeline.start, wait: Training, Tuning, Processing, Condition, Registe
     run = pipeline.start()
     run.wait(delay=1, max_attempts=600)
     steps = {step["StepName"]: step for step in run.list_steps()}
-    assert set(steps) == {"Train", "Tune", "Judge", "IsGood", "Register-RegisterModel"}
+    assert set(steps) == {"Train", "Tune", "Judge", "IsGood", "Register"}
     assert {step["StepStatus"] for step in steps.values()} == {"Succeeded"}
-    arn = steps["Register-RegisterModel"]["Metadata"]["RegisterModel"]["Arn"]
+    arn = steps["Register"]["Metadata"]["RegisterModel"]["Arn"]
     found = client.describe_model_package(ModelPackageName=arn)
     assert found["ModelApprovalStatus"] == "Approved"
 
