@@ -107,7 +107,7 @@ tuner = HyperparameterTuner(
     max_jobs=1,
     strategy="Random",
 )
-tuned = TuningStep("Tune", step_args=tuner.fit(inputs), depends_on=[trained], cache_config=CACHE)
+tuned = TuningStep("Tune", step_args=tuner.fit(inputs), cache_config=CACHE)
 evaluation = PropertyFile("Evaluation", output_name="judged", path="evaluation.json")
 judged = ProcessingStep(
     "Judge",

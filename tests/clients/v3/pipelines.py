@@ -71,7 +71,7 @@ tuner = HyperparameterTuner(
     max_jobs=1,
     strategy="Random",
 )
-tuned = TuningStep("Tune", step_args=tuner.tune(INPUTS), depends_on=[trained], cache_config=CACHE)
+tuned = TuningStep("Tune", step_args=tuner.tune(INPUTS), cache_config=CACHE)
 evaluation = PropertyFile("Evaluation", output_name="judged", path="evaluation.json")
 model_data = trained.properties.ModelArtifacts.S3ModelArtifacts
 processor = ScriptProcessor(
