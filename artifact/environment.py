@@ -96,6 +96,10 @@ VARIABLES: dict[str, dict[str, Variable]] = {
             "artifacts whose code you trust",
             "`false`",
         ),
+        "OTEL_EXPORTER_OTLP_ENDPOINT": Variable(
+            "address of an OpenTelemetry collector, such as `http://127.0.0.1:4318`: it gets a "
+            "span of each request by OTLP over HTTP. OpenTelemetry's other variables hold, too"
+        ),
         "SLIPWAY_EVICT_MODELS": Variable(
             "`true`: a multi-model server without room unloads the model that was used least "
             "recently. Otherwise it answers 507",

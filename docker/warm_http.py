@@ -27,6 +27,19 @@ def check_flask() -> None:
         raise SystemExit(f"warm_http: Flask answered {response.data!r}")
 
 
+def check_traces() -> None:
+    """Raise unless spans can be made and written as OTLP."""
+    from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+
+    span = TracerProvider(shutdown_on_exit=False).get_tracer("warm").start_span("warm")
+    span.end()
+    if not isinstance(span, ReadableSpan) or not encode_spans([span]).SerializeToString():
+        raise SystemExit("warm_http: no span could be written")
+    OTLPSpanExporter(endpoint="http://127.0.0.1:4318")
+
+
 def numbers() -> str:
     """What the server's libraries are, and how long their numbers."""
     length = len(prometheus_client.generate_latest())

@@ -9,7 +9,7 @@ import prometheus_client.multiprocess  # noqa: F401  for its bytecode
 import uvicorn_worker  # noqa: F401  for its bytecode
 from PIL import features
 from warm_engine import check_openvino, check_photos
-from warm_http import check_flask, numbers
+from warm_http import check_flask, check_traces, numbers
 
 
 def main() -> None:
@@ -18,6 +18,7 @@ def main() -> None:
     check_photos()
     check_openvino()
     check_flask()
+    check_traces()
     jpeg_turbo = features.version("libjpeg_turbo")
     print(
         f"warm_serve: openvino {openvino.__version__}, jpeg turbo {jpeg_turbo}, "

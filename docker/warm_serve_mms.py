@@ -16,7 +16,7 @@ import sagemaker_inference.decoder
 import sagemaker_inference.default_handler_service  # noqa: F401  for its bytecode
 import urllib3.connectionpool  # noqa: F401  for its bytecode
 from warm_engine import check_openvino, check_photos
-from warm_http import check_flask, numbers
+from warm_http import check_flask, check_traces, numbers
 
 
 def check_decoder() -> None:
@@ -35,6 +35,7 @@ def main() -> None:
     check_openvino()
     check_decoder()
     check_flask()
+    check_traces()
     gone = [name for name in ("scipy", "boto3", "pip") if importlib.util.find_spec(name)]
     if gone:
         raise SystemExit(f"warm_serve_mms: {', '.join(gone)} should have been left out")

@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from artifact.host_rule import HostRule
 from serve.admission import Pace
@@ -18,6 +19,9 @@ from serve.refused import Refused, refusal_of
 from serve.request_log import WORK_ROUTES, record
 from serve.request_state import RequestState
 from serve.wsgi import Answer, Environment, Scope, WsgiApp, call, environment, refusal
+
+if TYPE_CHECKING:
+    from serve.traces import Traces
 
 QUICK_THREADS = 4
 LOADING_THREADS = 4
@@ -55,6 +59,7 @@ class AsgiGateway:
     """An ASGI app around a WSGI app.
 
     too_large: the sentence for a body above the limit. hosts: whom it answers; None for all.
+    traces: where a span of each request goes; None for nowhere.
     """
 
     def __init__(
@@ -64,12 +69,14 @@ class AsgiGateway:
         metrics: Metrics,
         too_large: str,
         hosts: HostRule | None = None,
+        traces: "Traces | None" = None,
     ):
         self._app = app
         self._limits = limits
         self._metrics = metrics
         self._too_large = too_large
         self._hosts = hosts
+        self._traces = traces
         self._work = ThreadPoolExecutor(limits.requests, "work")
         self._loading = ThreadPoolExecutor(LOADING_THREADS, "loading")
         self._quick = ThreadPoolExecutor(QUICK_THREADS, "quick")
@@ -83,6 +90,8 @@ class AsgiGateway:
         if scope["type"] != "http":
             return
         state = RequestState.lasting(self._limits.timeout_s)
+        if self._traces:
+            state.spans = []
         received = 0
         try:
             try:
@@ -99,11 +108,13 @@ class AsgiGateway:
         except Disconnected:
             state.abandoned.set()
             answer = Answer(499, [], b"")  # for the log; nobody is there to read it
-        record(self._metrics, scope, answer, received, state)
+        record(self._metrics, scope, answer, received, state, self._traces)
 
     def stop(self, seconds: float) -> None:
         """Prepare to leave: a request that takes longer than this gets a 503 as its answer."""
         self._stop_at = time.monotonic() + seconds
+        if self._traces:
+            self._traces.stop()
         for state in self._states:
             state.deadline = min(state.deadline, self._stop_at)
 

@@ -4,6 +4,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from flask import Flask
 
@@ -23,6 +24,12 @@ BODY_S = 20.0
 SLOWEST_MB_S = 4.0
 # Between the engine's death and its worker's end: /ping must be able to report it.
 DEAD_S = 10.0
+
+# OpenTelemetry's own variables
+COLLECTORS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+
+if TYPE_CHECKING:
+    from serve.traces import Traces
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +56,24 @@ def make_app(settings: ServingSettings, flask_app: AppMaker | None = None) -> As
     app = (flask_app or made_here)(settings, limits, metrics)
     too_large_body = too_large(settings.max_payload_mb)
     limits_of_connections = _connection_limits(settings)
-    return AsgiGateway(app, limits_of_connections, metrics, too_large_body, settings.hosts)
+    return AsgiGateway(
+        app, limits_of_connections, metrics, too_large_body, settings.hosts, traces_wanted()
+    )
+
+
+def traces_wanted() -> "Traces | None":
+    """Where the environment wants traces to go; None where it names no collector.
+
+    OpenTelemetry is imported only then.
+    """
+    if not any(os.environ.get(name) for name in COLLECTORS):
+        return None
+    try:
+        from serve.traces import open_traces
+    except ModuleNotFoundError as error:
+        log.warning("%s is set, and %s is not installed here: no traces", COLLECTORS[0], error.name)
+        return None
+    return open_traces()
 
 
 def _single_model_app(settings: ServingSettings, limits: ServingLimits, metrics: Metrics) -> Flask:

@@ -3,11 +3,15 @@
 import json
 import sys
 import time
+from typing import TYPE_CHECKING
 
 from serve.metrics import Metrics
 from serve.request_state import RequestState
-from serve.trace_context import trace_id_of
+from serve.trace_context import caller_of, trace_id_of
 from serve.wsgi import Answer, Scope
+
+if TYPE_CHECKING:
+    from serve.traces import Traces
 
 INVOKE_ROUTE = "/models/{name}/invoke"
 # Those that run the model
@@ -34,20 +38,26 @@ INFERENCE_ID_LENGTH = 64  # SageMaker's own maximum
 
 
 def record(
-    metrics: Metrics, scope: Scope, answer: Answer, received: int, state: RequestState
+    metrics: Metrics,
+    scope: Scope,
+    answer: Answer,
+    received: int,
+    state: RequestState,
+    traces: "Traces | None" = None,
 ) -> None:
-    """Count a request and log it. received: bytes of its body. A successful /ping is not logged."""
+    """Count, log and trace a request. received: bytes of its body. A good /ping is only counted."""
     seconds = time.monotonic() - state.started
     route = route_of(scope["path"])
     metrics.requests.labels(route, str(answer.status)).inc()
     if route not in WORK_ROUTES and answer.status == 200:
         return
     stages = dict(state.stages)
-    for stage, spent in {**stages, "total": seconds}.items():
-        metrics.stages.labels(stage).observe(spent)
+    _observe(metrics, {**stages, "total": seconds})
     if answer.status == 200:
         metrics.photos.inc(state.photos)
     headers = dict(scope["headers"])
+    if traces:
+        traces.add(scope["method"], route, answer.status, received, state, caller_of(headers))
     inference_id = headers.get(INFERENCE_ID, b"").decode("latin-1")
     entry = {
         "time": _now(),
@@ -65,6 +75,11 @@ def record(
     if answer.status >= 400:
         entry["error"] = _error_in(answer.body)
     _write(entry)
+
+
+def _observe(metrics: Metrics, stages: dict[str, float]) -> None:
+    for stage, spent in stages.items():
+        metrics.stages.labels(stage).observe(spent)
 
 
 def record_no_http(reason: str) -> None:

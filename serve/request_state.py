@@ -4,6 +4,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 
+MOST_SPANS = 100  # of one request: a body may hold thousands of photos
 KEY = "slipway.request_state"  # in the WSGI environment
 
 
@@ -34,7 +35,8 @@ class RequestState:
     """deadline and started: on time.monotonic's clock, in seconds.
 
     abandoned: set once nobody waits for the answer. stages: seconds by stage (read, decode, queue,
-    engine), summed over the request's photos. photos: how many it holds.
+    engine), summed over the request's photos. photos: how many it holds. spans: each stage with its
+    start and its end, for a trace; None where nobody wants them.
     whole_s: seconds from its start to its first deadline, which the server's end may bring forward.
     """
 
@@ -43,6 +45,7 @@ class RequestState:
     abandoned: threading.Event = field(default_factory=threading.Event)
     stages: dict[str, float] = field(default_factory=dict)
     photos: int = 0
+    spans: list[tuple[str, float, float]] | None = None
     whole_s: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -54,8 +57,11 @@ class RequestState:
         return cls(time.monotonic() + seconds)
 
     def add(self, stage: str, seconds: float) -> None:
-        """Add time to a stage."""
+        """Add time to a stage that ends now."""
         self.stages[stage] = self.stages.get(stage, 0.0) + seconds
+        if self.spans is not None and len(self.spans) < MOST_SPANS:
+            now = time.monotonic()
+            self.spans.append((stage, now - seconds, now))
 
     def left_s(self) -> float:
         """Seconds until the deadline, 0 when it has passed."""

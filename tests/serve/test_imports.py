@@ -10,7 +10,8 @@ from tests.support.jobs import REPOSITORY
 # Engines load torch or OpenVINO when they are opened. The image of multi-model-server has no Flask,
 # and no web/.
 ABSENT = {
-    "serve.app": {"torch", "openvino", "boto3", "botocore"},
+    "serve.app": {"torch", "openvino", "boto3", "botocore", "opentelemetry"},
+    "serve.factory": {"torch", "openvino", "boto3", "botocore", "opentelemetry"},
     "serve.mms.transformer": {"torch", "openvino", "boto3", "botocore", "flask", "web"},
     "serve.mms.configuration": {"torch", "openvino", "boto3", "botocore", "flask", "web"},
 }
