@@ -18,19 +18,6 @@ def date(seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
 
 
-def duration(seconds: float) -> str:
-    """A duration in the unit that suits it."""
-    if seconds >= 3600:
-        return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60):02d} min"
-    if seconds >= 120:
-        return f"{int(seconds // 60)} min {int(seconds % 60):02d} s"
-    if seconds >= 1:
-        return f"{seconds:.3g} s"
-    if seconds >= 1e-3:
-        return f"{1000 * seconds:.3g} ms"
-    return f"{1e6 * seconds:.3g} µs"
-
-
 def amount(value: float) -> str:
     """A number of any size; a dash where it is none."""
     if not math.isfinite(value):

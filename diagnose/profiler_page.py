@@ -12,8 +12,9 @@ import numpy as np
 import artifact.page
 from artifact.page_text import percent
 from artifact.project_pages import About
+from artifact.time_words import duration
 from diagnose.profiler_data import STEP, Profile
-from diagnose.profiler_formats import amount, count, date, duration
+from diagnose.profiler_formats import amount, count, date
 from diagnose.profiler_framework import DEVICES
 from diagnose.profiler_page_steps import step_sections
 from diagnose.profiler_page_usage import MOST_NODES, gpu_boxes, node_charts

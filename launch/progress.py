@@ -6,6 +6,7 @@ A spot training whose checkpoints no longer reach S3 looks like one that is well
 import re
 from datetime import UTC, datetime
 
+from artifact.time_words import about
 from launch.aws import Response
 from launch.context import LaunchContext
 from launch.cost import machines_cost, prices_of
@@ -47,7 +48,7 @@ def checkpoint_words(context: LaunchContext, answer: Response) -> str:
     epoch = EPOCH.search(key)
     name = f"epoch {epoch[1]}" if epoch else f"'{key.rpartition('/')[2]}'"
     age_s = (datetime.now(UTC) - when).total_seconds()
-    return f"newest checkpoint in S3: {name}, {duration(age_s)} old"
+    return f"newest checkpoint in S3: {name}, {about(age_s)} old"
 
 
 def newest_checkpoint(context: LaunchContext, uri: str) -> tuple[str, datetime] | None:
@@ -93,12 +94,12 @@ def spent_words(
             seconds,
         )
     except LaunchError:
-        return f"{duration(seconds)} so far"  # the table lacks the machine
+        return f"{about(seconds)} so far"  # the table lacks the machine
     words = "so far"
     kind = "training" if "TrainingJobStatus" in answer else "tuning"
     if status_of(kind, answer) in ENDED:
         words = "in all"
-    return f"{duration(seconds)}, about {dollars:.2f} USD {words}"
+    return f"{about(seconds)}, about {dollars:.2f} USD {words}"
 
 
 def advice(context: LaunchContext, answer: Response) -> str:
@@ -110,13 +111,3 @@ def advice(context: LaunchContext, answer: Response) -> str:
     folder = answer["CheckpointConfig"]["S3Uri"].rstrip("/").rpartition("/")[2]
     command = f"launch train {context.recipe.path} --checkpoints {folder}"
     return f"`{command}` goes on from its checkpoints"
-
-
-def duration(seconds: float) -> str:
-    """A time for people: 40 s, 12 min, 3 h 5 min."""
-    if seconds < 90:
-        return f"{max(seconds, 0):.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 90:
-        return f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60} min"

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import BinaryIO
 
-from recipes.progress import time_left
+from artifact.time_words import about
 from recipes.terminal import Bar
 
 PROGRESS_S = 5.0  # between two lines
@@ -47,7 +47,7 @@ class Progress:
         left_s = max(self._total - self._sent, 0) / max(speed, 1)
         return (
             f"upload: {self._name}: {self._sent / 1e6:.1f} of {self._total / 1e6:.1f} MB, "
-            f"{speed / 1e6:.1f} MB/s, {time_left(left_s)} left"
+            f"{speed / 1e6:.1f} MB/s, {about(left_s)} left"
         )
 
 

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from artifact.time_words import about
+
 VARIABLE = "SLIPWAY_PROGRESS_S"  # seconds between two lines, for who draws a bar of them
 LINE = re.compile(r"(?:\w+: )?(.+?), (\d+)(?: of (\d+))? (\w+), [\d.]+ \w+/s(?:, .* left)?$")
 
@@ -60,7 +62,7 @@ def counted_line(counted: Counted, seconds: float) -> str:
     line = f"{counted.what}, {counted.done}{of} {counted.unit}, {speed:.1f} {counted.unit}/s"
     if counted.total is None or not counted.done:
         return line
-    return f"{line}, {time_left(max(counted.total - counted.done, 0) / speed)} left"
+    return f"{line}, {about(max(counted.total - counted.done, 0) / speed)} left"
 
 
 def read_counted(line: str) -> Counted | None:
@@ -70,13 +72,3 @@ def read_counted(line: str) -> Counted | None:
         return None
     total = int(found[3]) if found[3] else None
     return Counted(found[1], int(found[2]), total, found[4])
-
-
-def time_left(seconds: float) -> str:
-    """A time for people: 40 s, 12 min, 3 h 5 min."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 120:
-        return f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60} min"

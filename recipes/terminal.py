@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from artifact.names import printable
-from recipes.progress import time_left
+from artifact.time_words import about
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -200,7 +200,7 @@ def task_words(task: "Task") -> str:
     elif speed:
         parts.append(f"{1 / speed:.1f} s each")
     if speed and task.total is not None:
-        parts.append(f"{time_left(max(task.total - task.completed, 0) / speed)} left")
+        parts.append(f"{about(max(task.total - task.completed, 0) / speed)} left")
     return "  ".join([*parts, *filter(None, [task.fields["words"]])])
 
 

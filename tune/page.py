@@ -15,6 +15,7 @@ from typing import Any
 import artifact.page
 from artifact.page_text import percent
 from artifact.project_pages import About
+from artifact.time_words import duration
 from tune.importances import importances
 from tune.parallel import parallel
 from tune.plots import COLOURS, curves, history
@@ -25,9 +26,6 @@ from tune.why_best import why_best
 TEMPLATE = Path(__file__).with_name("tuning.html.j2")
 SORTING = TEMPLATE.with_name("sort.js")
 FOLLOWING = TEMPLATE.with_name("live.js")
-MINUTE_S = 60
-HOUR_S = 3600
-DAY_S = 86400
 
 
 @dataclass(frozen=True)
@@ -211,14 +209,3 @@ def _moment(text: str | None) -> datetime | None:
     if moment.tzinfo is None:  # it does not subtract from one with a zone
         return None
     return moment
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words, in the two largest units."""
-    if seconds >= DAY_S:
-        return f"{int(seconds // DAY_S)} d {int(seconds % DAY_S // HOUR_S)} h"
-    if seconds >= HOUR_S:
-        return f"{int(seconds // HOUR_S)} h {int(seconds % HOUR_S // MINUTE_S):02d} min"
-    if seconds >= MINUTE_S:
-        return f"{int(seconds // MINUTE_S)} min {int(seconds % MINUTE_S):02d} s"
-    return f"{seconds:.3g} s"

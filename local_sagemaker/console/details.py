@@ -4,10 +4,11 @@ import json
 import time
 from dataclasses import dataclass
 
+from artifact.time_words import duration
 from local_sagemaker import contract
 from local_sagemaker.console.kinds import KINDS, RUNNING, Kind, tone
 from local_sagemaker.console.rows import took
-from local_sagemaker.console.words import duration, moment, moment_of_today
+from local_sagemaker.console.words import moment, moment_of_today
 from local_sagemaker.platform import Platform
 from local_sagemaker.record import Record
 

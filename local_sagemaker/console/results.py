@@ -1,12 +1,13 @@
 """What came of a job or an endpoint: charts that move, and tables."""
 
 from artifact.page_text import number
+from artifact.time_words import duration
 from local_sagemaker import pipeline_executions, trials, tunings
 from local_sagemaker.console.charts import metric_charts, search_chart
 from local_sagemaker.console.details import Cell, Table, address
 from local_sagemaker.console.kinds import KINDS, Kind
 from local_sagemaker.console.rows import last_metrics, result, state_words
-from local_sagemaker.console.words import duration, moment
+from local_sagemaker.console.words import moment
 from local_sagemaker.platform import Platform
 from local_sagemaker.record import Record
 

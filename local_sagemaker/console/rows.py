@@ -5,9 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from artifact.page_text import number
+from artifact.time_words import duration
 from local_sagemaker import tunings
 from local_sagemaker.console.kinds import NO_STATE, RUNNING, Kind, newest_first, tone
-from local_sagemaker.console.words import count, duration, moment
+from local_sagemaker.console.words import count, moment
 from local_sagemaker.platform import Platform
 from local_sagemaker.record import Record
 

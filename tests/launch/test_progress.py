@@ -6,7 +6,7 @@ import pytest
 
 from launch.cost import machines_cost, prices_of
 from launch.monitoring import state_of
-from launch.progress import duration, progress_words
+from launch.progress import progress_words
 from launch.state import Entry
 from tests.support.launching import JOB, training
 
@@ -91,10 +91,3 @@ def test_a_search_has_its_trainings_time_and_cost(script):
     (words,) = progress_words(script().context, "tuning", answer)
     assert words.startswith("60 min, about 0.")
     assert words.endswith(" USD in all")
-
-
-@pytest.mark.parametrize(
-    "seconds, text", [(-1, "0 s"), (89, "89 s"), (90, "2 min"), (5400, "1 h 30 min")]
-)
-def test_a_time_for_people(seconds, text):
-    assert duration(seconds) == text

@@ -12,7 +12,6 @@ from local_sagemaker import folders, training
 from local_sagemaker.access import EXPORTS
 from local_sagemaker.console.kinds import KINDS
 from local_sagemaker.console.log_tail import MOST_BYTES, tails
-from local_sagemaker.console.words import duration
 from local_sagemaker.metric_history import MetricHistory
 from local_sagemaker.platform import Platform
 from tests.local_sagemaker.test_pipelines import Server, branching
@@ -242,8 +241,3 @@ def test_the_end_of_a_long_log_is_read(tmp_path):
     [tail] = tails(tmp_path, "Jobs", "a")
     assert (tail.name, tail.lines[-1], tail.cut) == ("a/one", "the last", True)
     assert set(tail.lines[:-1]) == {"line"}
-
-
-def test_lengths_of_time_are_read_at_once():
-    given = (0.4, 59, 60, 3725, 90000)
-    assert [duration(one) for one in given] == ["0 s", "59 s", "1 min 0 s", "1 h 2 min", "1 d 1 h"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from recipes.progress import VARIABLE, Counted, Progress, counted_line, read_counted, time_left
+from recipes.progress import VARIABLE, Counted, Progress, counted_line, read_counted
 from recipes.terminal import Bar, on_terminal, print_grid, print_pairs
 from tests.support.terminals import watched
 
@@ -95,10 +95,3 @@ def test_who_draws_a_bar_asks_for_more_lines(monkeypatch):
     monkeypatch.setenv(VARIABLE, "-1")
     Progress("decoding", 3, said.append, every_s=600).add(1)
     assert len(said) == 1
-
-
-@pytest.mark.parametrize(
-    "seconds, words", [(0, "0 s"), (119, "119 s"), (600, "10 min"), (9000, "2 h 30 min")]
-)
-def test_time_left_in_words(seconds, words):
-    assert time_left(seconds) == words

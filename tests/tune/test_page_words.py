@@ -6,28 +6,8 @@ from dataclasses import replace
 import pytest
 
 from tests.support.searches import alone, chain, trial
-from tune.page import _facts, _jobs, _rows, best_hyperparameters, duration
+from tune.page import _facts, _jobs, _rows, best_hyperparameters
 from tune.ranking import Ranking
-
-
-@pytest.mark.parametrize(
-    "seconds, words",
-    [
-        (0, "0 s"),
-        (1.2345, "1.23 s"),
-        (59.9, "59.9 s"),
-        (60, "1 min 00 s"),
-        (125.9, "2 min 05 s"),
-        (3599, "59 min 59 s"),
-        (3600, "1 h 00 min"),
-        (2 * 3600 + 9 * 60 + 59, "2 h 09 min"),
-        (86399, "23 h 59 min"),
-        (86400, "1 d 0 h"),
-        (3 * 86400 + 5 * 3600 + 3599, "3 d 5 h"),
-    ],
-)
-def test_a_duration_has_its_two_largest_units(seconds, words):
-    assert duration(seconds) == words
 
 
 def test_facts_of_a_chain():
