@@ -2,10 +2,18 @@
 # slipway-train (around eager torch). For measuring only. Built by bench/serve.py; by hand:
 # docker build -f bench/one-peer.Dockerfile --build-arg PEER=ray -t slipway-bench-ray bench
 ARG BASE=slipway-serve:latest
+# A site that cannot pull puts its mirror, or the stand-in of `make base`, here.
+ARG BASE_IMAGE=debian:trixie-slim
 
-# The image that this checkout has just built: it has pip.
-# hadolint ignore=DL3007
-FROM slipway-train:latest AS build
+# Not on the project's images: a new build of these must not install everything anew.
+# hadolint ignore=DL3006
+FROM ${BASE_IMAGE} AS build
+# A release of Debian has one version of each package, with its security fixes.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends ca-certificates python3 python3-venv \
+    && rm -rf /var/lib/apt/lists/* \
+    && python3 -m venv /opt/venv
 ARG PEER
 COPY requirements-${PEER}.txt /opt/build/requirements.txt
 # numpy and Pillow are in both bases, in the same versions.

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.serving.containers import BENCH, build_torch_peers
-from runtime.docker import image_exists, mount, output
+from bench.serving.containers import BENCH, base_image, build_torch_peers
+from runtime.docker import mount, output
+from runtime.errors import RunError
 from tests.support.colour_model import write_colour_model
 
 WEIGHTS = np.array(
@@ -24,8 +25,6 @@ INSTANCES = json.dumps({"instances": [ROW]}).encode()
 MULTI_MODEL = "com.amazonaws.sagemaker.capabilities.multi-models"
 BIND = "com.amazonaws.sagemaker.capabilities.accept-bind-to-port"
 OWN = "slipway"  # the name of our own image, beside the others
-STAND_IN = "slipway-base:trixie"
-BASE = "debian:trixie-slim"
 
 
 @dataclass(frozen=True)
@@ -73,12 +72,13 @@ def build(peer: Peer) -> None:
     if peer.name == OWN:
         return
     if peer.name == "mms":
-        build_torch_peers()
+        if reason := build_torch_peers():
+            raise RunError(reason)
         _build(peer, "contract-mms.Dockerfile", [])
         return
-    base = STAND_IN if image_exists(STAND_IN) else BASE
-    arguments = {"BASE_IMAGE": base, "PEER": peer.name, "LOCK": peer.lock, "PLACE": peer.place}
-    options = [f"--build-arg={name}={value}" for name, value in arguments.items()]
+    arguments = {"PEER": peer.name, "LOCK": peer.lock, "PLACE": peer.place}
+    options = [base_image()]
+    options += [f"--build-arg={name}={value}" for name, value in arguments.items()]
     options += [f"--label={name}={value}" for name, value in peer.labels.items()]
     _build(peer, "contract.Dockerfile", options)
 

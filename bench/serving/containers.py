@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import TypedDict, cast
 
-from runtime.docker import call, mount, output, processes
+from runtime.docker import call, image_exists, mount, output, processes
 
 BENCH = Path(__file__).resolve().parent.parent
 PEERS_IMAGE = "slipway-bench-peers"
@@ -15,6 +15,7 @@ OWN_IMAGES = (
     ("slipway-bench-litserve", "litserve", "slipway-serve"),
     ("slipway-bench-bentoml", "bentoml", "slipway-serve"),
 )
+STAND_IN = "slipway-base:trixie"  # of the base image, as `make base` makes it
 CGROUPS = Path("/sys/fs/cgroup")
 LOG_LINES = 15  # of a container that does not start
 
@@ -39,7 +40,7 @@ def build_peers() -> dict[str, str]:
     """
     failed = {PEERS_IMAGE: build_torch_peers()}
     for image, peer, base in OWN_IMAGES:
-        arguments = (f"--build-arg=PEER={peer}", f"--build-arg=BASE={base}:latest")
+        arguments = (f"--build-arg=PEER={peer}", f"--build-arg=BASE={base}:latest", base_image())
         failed[image] = _build("one-peer.Dockerfile", image, *arguments)
     return {image: reason for image, reason in failed.items() if reason}
 
@@ -47,6 +48,12 @@ def build_peers() -> dict[str, str]:
 def build_torch_peers() -> str:
     """Build the image of multi-model-server and LitServe; why it could not be, "" where it was."""
     return _build("peers.Dockerfile", PEERS_IMAGE)
+
+
+def base_image() -> str:
+    """The option that names the stand-in of the base image, where there is one."""
+    name = STAND_IN if image_exists(STAND_IN) else "debian:trixie-slim"
+    return f"--build-arg=BASE_IMAGE={name}"
 
 
 def _build(file: str, image: str, *arguments: str) -> str:
