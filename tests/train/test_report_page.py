@@ -8,10 +8,41 @@ import pytest
 from local_test.stick_figures import picture as figure
 from tests.support.accessibility import WIDTHS, axe_source, violations
 from tests.support.browser import browsing
+from tests.train.test_reliability_charts import COVERAGE, RELIABILITY
 from tests.train.test_training_report import history
+from train.result.report_doubts import InDoubt, head_values
+from train.result.report_photos import Seen
 from train.result.training_report import ReportedAnswers, write_training_report
 
 pytestmark = pytest.mark.verify
+
+
+def in_doubt(paths: list[Path]) -> InDoubt:
+    """Both plots, a doubtful label, a linear head, and maps of all photos."""
+    labels = {"photos": 40, "doubted": 1, "features": "frozen backbone"}
+    label = {
+        "photo": str(paths[0]),
+        "channel": "train",
+        "label": "a",
+        "suggested": "b",
+        "label_probability": 0.01,
+        "suggested_probability": 0.97,
+    }
+    choice = {
+        "strength": 0.1,
+        "train_accuracy": 1.0,
+        "validation_accuracy": 0.9,
+        "validation_loss": 0.2,
+    }
+    document = {"accuracy": {"test": 0.8}, "path": [choice], "chosen": choice}
+    seen = Seen(np.eye(7, dtype=np.float32), 0.875)
+    return InDoubt(
+        {"channels": {"test": RELIABILITY}},
+        {"channels": {"test": COVERAGE}},
+        labels | {"labels": [label]},
+        head_values(document, {"test": 0.9}, "adamw"),
+        dict.fromkeys(paths, seen),
+    )
 
 
 def report(folder: Path, classes: int, photos: int) -> str:
@@ -36,6 +67,7 @@ def report(folder: Path, classes: int, photos: int) -> str:
         facts={"Time": "3 s"},
         hyperparameters={"lr": 0.1, "model": "resnet18"},
         best_epoch=2,
+        in_doubt=in_doubt(paths),
     )
     return path.as_uri()
 
@@ -86,6 +118,22 @@ def test_without_javascript_a_cell_leads_to_its_photos_too(tmp_path):
         assert browser.run(f"{links}.length") >= 8
 
 
+def test_what_speaks_for_an_answer_can_be_hidden_without_javascript(tmp_path):
+    page = report(tmp_path, 8, 40)
+    with browsing(tmp_path / "profile") as browser:
+        browser.call("Emulation.setScriptExecutionDisabled", value=True)
+        browser.open(page)
+        strength = "getComputedStyle(document.querySelector('.seen')).opacity"
+        browser.until(f"{strength} === '1'")
+        # It lies over its photo, and nowhere else.
+        over = "document.querySelector('.seen').parentElement.querySelector('img:not(.seen)')"
+        assert browser.run(f"{over}.getBoundingClientRect().width") == browser.run(
+            "document.querySelector('.frame').getBoundingClientRect().width"
+        )
+        browser.run("document.querySelector('#look').click()")
+        browser.until(f"{strength} === '0'")
+
+
 def test_the_matrix_of_many_classes_can_be_zoomed_without_javascript(tmp_path):
     page = report(tmp_path, 107, 220)
     with browsing(tmp_path / "profile") as browser:
@@ -93,5 +141,7 @@ def test_the_matrix_of_many_classes_can_be_zoomed_without_javascript(tmp_path):
         browser.open(page)
         width = "document.querySelector('.matrix').getBoundingClientRect().width"
         own = float(str(browser.run(width)))
+        browser.run("document.querySelector('#zoom-0').click()")
+        assert 600 < float(str(browser.run(width))) <= 900  # the window's height
         browser.run("document.querySelector('#zoom-3').click()")
         assert float(str(browser.run(width))) == pytest.approx(3 * own, abs=1)
