@@ -13,6 +13,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 CELL_S = 1800  # a search on a busy machine
+KERNEL_S = 300  # until a kernel answers, on a busy machine
 
 
 def run(path: Path) -> None:
@@ -21,6 +22,7 @@ def run(path: Path) -> None:
     client = NotebookClient(
         notebook,
         timeout=CELL_S,
+        startup_timeout=KERNEL_S,
         kernel_name="python3",
         resources={"metadata": {"path": str(path.parent)}},
     )
