@@ -1,9 +1,11 @@
 """Updates of a live endpoint, its alarm, its scaling: requests, pure functions of the recipe."""
 
 from launch.aws import Request
+from launch.errors import LaunchError
 from launch.recipe import Recipe
 from launch.requests_hosting import VARIANT
 from launch.requests_training import Call, tags
+from recipes.sagemaker import Endpoint
 
 # Seconds between two changes of the instance count. Growing is quick, shrinking is slow:
 # a missing instance costs answers, a spare one only money.
@@ -17,7 +19,8 @@ TARGETS = {"async": 5.0}
 def update(recipe: Recipe, config: str) -> Request:
     """UpdateEndpoint, which rolls back by itself when an alarm rings.
 
-    Several instances are replaced in batches. A single one gets a second one beside it.
+    Several instances are replaced in batches, or get new ones beside them, by the recipe's
+    `traffic`. A single one gets a second one beside it.
     A serverless endpoint has no such policy: SageMaker keeps the old variant until the new one
     is up.
     """
@@ -25,7 +28,9 @@ def update(recipe: Recipe, config: str) -> Request:
     request: Request = {"EndpointName": recipe.endpoint_name, "EndpointConfigName": config}
     if settings.kind == "serverless":
         return request
-    if settings.instance_count > 1:
+    if settings.traffic:
+        policy = _shifting_policy(settings)
+    elif settings.instance_count > 1:
         policy = _rolling_policy(settings.instance_count, settings.bake_s)
     else:
         policy = _blue_green_policy(settings.bake_s)
@@ -39,29 +44,54 @@ def update(recipe: Recipe, config: str) -> Request:
 
 def _rolling_policy(instances: int, bake_s: int) -> Request:
     """Replace half of the instances at a time; a quarter of them where there are four or more."""
-    percent = 25
-    if instances < 4:
-        percent = 50
     return {
         "RollingUpdatePolicy": {
-            "MaximumBatchSize": {"Type": "CAPACITY_PERCENT", "Value": percent},
+            "MaximumBatchSize": _part(instances),
             "WaitIntervalInSeconds": bake_s,
             "RollbackMaximumBatchSize": {"Type": "CAPACITY_PERCENT", "Value": 100},
         }
     }
 
 
-def _blue_green_policy(bake_s: int) -> Request:
-    """Start new instances, move all traffic at once, and keep the old ones for bake_s seconds."""
+def _part(instances: int) -> Request:
+    """A quarter of the instances; half of them where there are fewer than four."""
+    return {"Type": "CAPACITY_PERCENT", "Value": 25 if instances >= 4 else 50}
+
+
+def _shifting_policy(settings: Endpoint) -> Request:
+    """Start new instances, and move the traffic to them part by part. LaunchError for one machine.
+
+    Source: SageMaker's guide, "Blue/Green deployments": canary and linear need several instances,
+    and a part is at most half of them.
+    """
+    if settings.instance_count < 2:
+        raise LaunchError(
+            f"sagemaker.endpoint.traffic is '{settings.traffic}', and instance_count is "
+            f"{settings.instance_count}: a part of the traffic needs two machines or more"
+        )
+    part = _part(settings.instance_count)
+    if settings.traffic == "canary":
+        return _blue_green_policy(settings.bake_s, steps=2, Type="CANARY", CanarySize=part)
+    steps = 100 // part["Value"]
+    return _blue_green_policy(settings.bake_s, steps, Type="LINEAR", LinearStepSize=part)
+
+
+def _blue_green_policy(bake_s: int, steps: int = 1, **routing: object) -> Request:
+    """Start new instances, move the traffic, and keep the old ones for bake_s seconds.
+
+    routing: how, in `steps` steps; all at once without it.
+    """
+    # Half an hour for the start of the instances, the time of baking, and as much again once.
+    most_s = (steps + 1) * bake_s + 1800
     return {
         "BlueGreenUpdatePolicy": {
             "TrafficRoutingConfiguration": {
                 "Type": "ALL_AT_ONCE",
+                **routing,
                 "WaitIntervalInSeconds": bake_s,
             },
             "TerminationWaitInSeconds": 0,
-            # Half an hour for the start of the instances, and twice the time of baking.
-            "MaximumExecutionTimeoutInSeconds": max(3600, 2 * bake_s + 1800),
+            "MaximumExecutionTimeoutInSeconds": max(3600, most_s),
         }
     }
 

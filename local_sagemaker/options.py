@@ -9,6 +9,12 @@ from runtime.container_engine import ENGINE_HELP
 
 PROGRAM = "local_sagemaker"
 PORT = 8090
+# What a caller may take for done
+NOT_DONE = (
+    "Shadow variants, explainers and inference components are refused. An update moves all traffic "
+    "at once, whatever its DeploymentConfig says; it is rolled back where the new instances do not "
+    "get ready, and no alarm is watched."
+)
 COMMANDS = {
     "start": "serve until Ctrl-C or SIGTERM (the default)",
     "env": 'print exports for the shell: eval "$(… env)"; waits until the server answers',
@@ -18,7 +24,7 @@ COMMANDS = {
 
 
 def parsed(description: str, arguments: list[str] | None) -> argparse.Namespace:
-    parser = CommandLine(prog=PROGRAM, description=description)
+    parser = CommandLine(prog=PROGRAM, description=f"{description}\n{NOT_DONE}")
     texts = "; ".join(f"{name}: {text}" for name, text in COMMANDS.items())
     parser.add_argument("command", nargs="?", default="start", choices=tuple(COMMANDS), help=texts)
     parser.add_argument(

@@ -7,6 +7,7 @@ from typing import Any
 from recipes.errors import RecipeError
 from recipes.suggestion import hint
 
+TRAFFIC = ("", "canary", "linear")  # of an update
 KINDS = ("real-time", "serverless", "async", "multi-model")  # of an endpoint
 # As prepare leaves them in its default folder
 CHANNELS = {name: f"out/prepared/{name}" for name in ("train", "validation", "test")}
@@ -95,6 +96,14 @@ class Endpoint:
     error_topic: str = _option("", "async only: SNS topic that gets a message per failure")
     alarms: tuple[str, ...] = _option(
         (), "further CloudWatch alarms that roll an update back; one on 5xx answers is always made"
+    )
+    traffic: str = _option(
+        "",
+        "how an update moves requests to new machines, of which there must be two or more. "
+        "`canary`: a part first, then the rest; `linear`: part by part. A part is a quarter, or "
+        "half of fewer than four machines. Empty: machines are replaced in batches, and a single "
+        "one at once",
+        choices=TRAFFIC,
     )
     bake_s: int = _option(300, "seconds for which each step of an update is watched")
     # ModelDataDownloadTimeoutInSeconds and ContainerStartupHealthCheckTimeoutInSeconds, 60 to 3600
