@@ -4,6 +4,7 @@ A job's file has a line of JSON per value. It stays after a restart, as records 
 """
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 from artifact.json_text import read_json
@@ -33,11 +34,12 @@ class MetricHistory:
                 lines = file.read().split(b"\n")
         except FileNotFoundError:
             return []
-        # The last line may be half written, the first one half read.
-        whole = lines[:-1]
-        if size > MOST_BYTES:
-            whole = whole[1:]
-        return [read_json(line) for line in whole]
+        values = []
+        for line in lines:
+            # The first line may be half read, and one is half written where a server was killed.
+            with suppress(ValueError):
+                values.append(read_json(line))
+        return values
 
     def forget(self, job: str) -> None:
         self._path(job).unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """What moves on a page: the metrics of a training over time, the objective of a search's trials."""
 
 import math
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,17 +15,18 @@ MOST_POINTS = 400  # of a line
 MOST_CHARTS = 12
 MOST_LINES = 5  # of a chart: as many as there are colours
 TICKS = 6
+# The photos that a metric was measured on, as SageMaker's own algorithms and ours write it.
+SIDES = re.compile(r"(train|training|validation|valid|val|test)[:_](.+)")
 # Units of the time axis, and from which length on.
 UNITS = ((3 * HOUR_S, HOUR_S, "hours"), (3 * MINUTE_S, MINUTE_S, "minutes"))
 
 
 def metric_charts(values: Sequence[Record]) -> list[Chart]:
-    """A chart for each metric; train:loss and validation:loss share one. values: in their order."""
+    """A chart for each metric; train_loss and validation_loss share one. values: in their order."""
     groups: dict[str, dict[str, list[tuple[float, float]]]] = {}
     for value in values:
-        line, _, title = value["MetricName"].rpartition(":")
-        lines = groups.setdefault(title, {})
-        points = lines.setdefault(line or title, [])
+        line, title = _parts(value["MetricName"])
+        points = groups.setdefault(title, {}).setdefault(line, [])
         points.append((value["Timestamp"], value["Value"]))
     if not groups:
         return []
@@ -55,6 +57,14 @@ def search_chart(objective: str, maximize: bool, values: Sequence[float]) -> Cha
     lines = {"trial": (numbers, heights), "best so far": (numbers, best)}
     label = "trials, in the order of their start"
     return line_chart(objective, label, axis.from_low(), lines, dotted="trial")
+
+
+def _parts(metric: str) -> tuple[str, str]:
+    """The line and the chart of a metric: validation and loss of validation_loss."""
+    found = SIDES.fullmatch(metric)
+    if found is None:
+        return metric, metric
+    return found[1], found[2]
 
 
 def _unit(length_s: float) -> tuple[float, str]:

@@ -3,6 +3,7 @@
 import html
 import io
 import json
+import math
 import re
 
 import pytest
@@ -10,6 +11,7 @@ from werkzeug.test import Client
 
 from local_sagemaker import folders, training
 from local_sagemaker.access import EXPORTS
+from local_sagemaker.console.charts import metric_charts, search_chart
 from local_sagemaker.console.kinds import KINDS
 from local_sagemaker.console.log_tail import MOST_BYTES, tails
 from local_sagemaker.metric_history import MetricHistory
@@ -229,9 +231,36 @@ def test_a_metric_is_remembered_until_its_job_is_deleted(tmp_path):
     values = [{"MetricName": "m", "Value": float(n), "Timestamp": 1.0} for n in range(3)]
     for value in values:
         history.put("a", value)
+    with (tmp_path / "metrics" / "a.jsonl").open("a") as file:
+        file.write('{"MetricName": "m", "Va')  # a server that was killed
     assert MetricHistory(tmp_path / "metrics").of_job("a") == values
     history.forget("a")
     assert history.of_job("a") == []
+
+
+def test_train_and_validation_share_a_chart():
+    names = ("train_loss", "validation_loss", "validation:accuracy", "f1", "val:f1")
+    values = [
+        {"MetricName": name, "Value": value, "Timestamp": 100.0 + 90 * at}
+        for name in names
+        for at, value in enumerate((0.5, math.nan, 0.25))
+    ]
+    charts = metric_charts(values)
+    lines = {chart["title"]: [line["name"] for line in chart["lines"]] for chart in charts}
+    assert lines == {
+        "loss": ["train", "validation"],
+        "accuracy": ["validation"],
+        "f1": ["f1", "val"],
+    }
+    assert charts[0]["x_label"] == "minutes since the first value"
+    assert charts[0]["lines"][0]["last"] == "0.25"
+
+
+def test_the_best_of_a_search_so_far():
+    chart = search_chart("loss", False, [0.5, math.nan, 0.75, 0.25])
+    trial, best = chart["lines"]
+    assert (len(trial["dots"]), trial["path"], best["last"]) == (3, "", "0.25")
+    assert search_chart("loss", True, [math.nan])["lines"][1]["last"] == ""
 
 
 def test_the_end_of_a_long_log_is_read(tmp_path):
