@@ -20,6 +20,7 @@ from PIL import Image
 from runtime.instances import Instance
 from runtime.ports import free_port
 from runtime.probes import wait_ready
+from tests.pictures.console import training_shown
 from tests.pictures.sources import PICTURES, record
 from tests.support.browser import Browser, browsing
 from tests.support.jobs import REPOSITORY
@@ -48,6 +49,7 @@ def main() -> int:
         report(browser)
         terminal(browser, Path(profile))
         page(browser)
+        console(browser, Path(profile))
     record()
     for picture in sorted(PICTURES.glob("*.png")):
         print(f"pictures: {picture.relative_to(REPOSITORY)}: {picture.stat().st_size} bytes")
@@ -106,6 +108,14 @@ def page(browser: Browser) -> None:
         photograph(browser, "page.png", 0, int(str(height)) + MARGIN)
 
 
+def console(browser: Browser, folder: Path) -> None:
+    """The page of a training on local SageMaker, down to the end of its log."""
+    with training_shown(browser, LOG, folder, WIDTH):
+        end = "document.getElementById('logs').getBoundingClientRect().bottom"
+        height = browser.run(f"Math.ceil({end} + scrollY)")
+        photograph(browser, "console.png", 0, int(str(height)) + MARGIN)
+
+
 @contextmanager
 def web_server() -> Iterator[str]:
     """`slipway web` in front of the demo's model; its address."""
@@ -140,7 +150,9 @@ def photograph(browser: Browser, name: str, top: int, height: int) -> None:
     browser.photograph(whole)
     with Image.open(whole) as image:
         part = image.convert("RGB").crop((0, top, WIDTH, min(top + height, image.height)))
-    part.quantize(COLOURS, dither=Image.Dither.NONE).save(PICTURES / name, optimize=True)
+    # Rare colours stay, such as that of one dot in a chart.
+    kept = part.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    kept.save(PICTURES / name, optimize=True)
 
 
 def _cut(line: str) -> str:

@@ -24,6 +24,11 @@ SOURCES = {
         "train/result/report_head.html.j2",
         HYPERPARAMETERS,
     ),
+    "console.png": (
+        "local_sagemaker/console/console.html.j2",
+        "local_sagemaker/console/one.html.j2",
+        HYPERPARAMETERS,
+    ),
     "page.png": ("web/page.html", HYPERPARAMETERS),
     "terminal.png": (
         "tests/pictures/terminal.html.j2",
