@@ -3,14 +3,11 @@
 import dataclasses
 import datetime
 import hashlib
-import itertools
 import json
 import os
 import shutil
 import stat
 import subprocess
-import urllib.error
-import urllib.request
 
 import pytest
 from botocore.auth import SigV4QueryAuth
@@ -21,7 +18,6 @@ from botocore.exceptions import ClientError
 from local_sagemaker.access import Access
 from local_sagemaker.platform import Platform
 from local_sagemaker.server import create_app
-from local_sagemaker.state_folder import console_link
 from tests.support.jobs import REPOSITORY
 from tests.support.sagemakers import (
     Cloud,
@@ -231,19 +227,6 @@ def test_a_body_without_a_signature_is_not_read(cloud):
     assert asked(cloud, "POST", "/", b"{}", headers)[0] == 403  # it does not wait for the rest
     headers = {**signed_for(cloud, "POST", "/", b"{}", LIST), "Content-Length": str(2**40)}
     assert asked(cloud, "POST", "/", b"{}", headers)[0] == 413
-
-
-def test_the_server_prints_a_link_to_its_console(cloud):
-    assert cloud.process.stdout is not None  # it is a pipe
-    last = "sagemaker: in any shell"
-    lines = list(itertools.takewhile(lambda line: not line.startswith(last), cloud.process.stdout))
-    link = lines[-1].partition("once by this link: ")[2].strip()
-    for path in (link.removeprefix(cloud.url), console_link(cloud.state).removeprefix(cloud.url)):
-        request = urllib.request.Request(cloud.url + path, headers={"Accept": "text/html"})
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            assert "SameSite=Strict" in answer.headers["Set-Cookie"]
-        with pytest.raises(urllib.error.HTTPError, match="403"):
-            urllib.request.urlopen(request, timeout=60)
 
 
 @pytest.mark.slow

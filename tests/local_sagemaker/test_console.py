@@ -2,9 +2,12 @@
 
 import html
 import io
+import itertools
 import json
 import math
 import re
+import urllib.error
+import urllib.request
 
 import pytest
 from werkzeug.test import Client
@@ -16,6 +19,7 @@ from local_sagemaker.console.kinds import KINDS
 from local_sagemaker.console.log_tail import MOST_BYTES, tails
 from local_sagemaker.metric_history import MetricHistory
 from local_sagemaker.platform import Platform
+from local_sagemaker.state_folder import console_link
 from tests.local_sagemaker.test_pipelines import Server, branching
 from tests.support.consoles import console_of
 from tests.support.sagemakers import training_request
@@ -270,3 +274,17 @@ def test_the_end_of_a_long_log_is_read(tmp_path):
     [tail] = tails(tmp_path, "Jobs", "a")
     assert (tail.name, tail.lines[-1], tail.cut) == ("a/one", "the last", True)
     assert set(tail.lines[:-1]) == {"line"}
+
+
+@pytest.mark.slow
+def test_the_server_prints_a_link_to_its_console(hosting):
+    printed = hosting.process.stdout
+    assert printed is not None  # it is a pipe
+    lines = itertools.takewhile(lambda line: "in any shell" not in line, printed)
+    link = list(lines)[-1].partition("once by this link: ")[2].strip()
+    for url in (link, console_link(hosting.state)):
+        request = urllib.request.Request(url, headers={"Accept": "text/html"})
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            assert "SameSite=Strict" in answer.headers["Set-Cookie"]
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(request, timeout=60)
