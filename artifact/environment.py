@@ -127,6 +127,13 @@ VARIABLES: dict[str, dict[str, Variable]] = {
             "threads of a training on the CPU. Our commands that start containers pass it on",
             "one per core",
         ),
+        "MLFLOW_TRACKING_URI": Variable(
+            "MLflow server that trainings and searches are recorded on; needs `mlflow-skinny`. "
+            "MLflow's other variables, such as `MLFLOW_EXPERIMENT_NAME`, count, too"
+        ),
+        "SLIPWAY_MLFLOW_PARENT": Variable(
+            "run on that server that a trial belongs to; a search sets it"
+        ),
         "SLIPWAY_GIT_COMMIT": Variable("commit that model.json names; our images set it"),
     },
     "Searching": {

@@ -24,6 +24,7 @@
 #                   model's code/requirements.txt asks for; default none
 #   PACKAGES        more of Debian's packages for slipway-train, such as 'g++ python3-dev' for
 #                   compile=true; default none
+#   MLFLOW          1 puts mlflow-skinny into slipway-train, which records trainings; default 0
 #   HEIC            0 leaves HEIC out, with pillow-heif and libheif; default 1
 #   BUILD_NETWORK   --network of the builds; default host on the stand-in, else the engine's own
 #   PULL_TIMEOUT_S  how long the base image's registry may take; default 60
@@ -134,7 +135,8 @@ build() {  # build NAME: docker/NAME.Dockerfile becomes slipway-NAME, once in a 
     case $name in
         train)
             options+=(--build-arg "BASE_IMAGE=$base" --build-arg "TRAIN_LOCK=$train_lock")
-            options+=(--build-arg "WEIGHTS=${WEIGHTS:-}" --build-arg "PACKAGES=${PACKAGES:-}") ;;
+            options+=(--build-arg "WEIGHTS=${WEIGHTS:-}" --build-arg "PACKAGES=${PACKAGES:-}"
+                --build-arg "MLFLOW=${MLFLOW:-0}") ;;
         serve-gpu)
             if ! is_this_build slipway-train; then build train; fi
             stands_on=slipway-train:$tag

@@ -66,6 +66,7 @@ compile build train
 compile smdebug train --no-deps
 compile dev train serve
 compile host dev
+compile mlflow train
 compile mutants
 compile docs
 # SageMaker's SDK has its own wishes. What slipway.load runs on is what serves.
@@ -75,3 +76,4 @@ compile notebooks "--constraint=$tools/of-serving.txt" --no-annotate
 compile fuzz
 compile ../tests/clients/v2
 compile ../tests/clients/v3
+compile ../tests/clients/trackers

@@ -101,6 +101,13 @@ RUN test -z "${PACKAGES}" \
     || (apt-get update && apt-get install --yes --no-install-recommends ${PACKAGES} \
         && rm -rf /var/lib/apt/lists/*)
 
+# MLFLOW=1: what records trainings on an MLflow server.
+ARG MLFLOW=0
+COPY docker/requirements-mlflow.txt /opt/build/
+RUN test "${MLFLOW}" = 0 || /opt/venv/bin/pip install --no-cache-dir \
+    --disable-pip-version-check --require-hashes --only-binary :all: \
+    --requirement /opt/build/requirements-mlflow.txt
+
 # Debian's su, mount, passwd and the like: nothing here may become root who is not.
 RUN find / -xdev -type f -perm /6000 -exec chmod a-s {} +
 

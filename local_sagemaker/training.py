@@ -2,7 +2,7 @@
 
 import time
 
-from local_sagemaker import channels, instance_groups, metrics, rules, tags
+from local_sagemaker import channels, instance_groups, metrics, mlflow, rules, tags
 from local_sagemaker.contract import IN_USE, NOT_FOUND, ApiError, invalid
 from local_sagemaker.job_ends import SERVER_ENDED
 from local_sagemaker.platform import Platform
@@ -13,7 +13,7 @@ from runtime.engine_facts import PROCESS
 
 ENDED = ("Completed", "Failed", "Stopped")
 RULE_LEFT = "InternalServerError: the local server ended before the rule was judged"
-UNSUPPORTED = ("ServerlessJobConfig", "MlflowConfig", "ModelPackageConfig")
+UNSUPPORTED = ("ServerlessJobConfig", "ModelPackageConfig")
 
 
 def create(platform: Platform, request: Record, region: str) -> Record:
@@ -70,6 +70,7 @@ def check(platform: Platform, request: Record) -> None:
     for part in UNSUPPORTED:
         if request.get(part):
             raise invalid(f"local SageMaker: {part} is not done here")
+    mlflow.check(request)
     algorithm = request.get("AlgorithmSpecification", {})
     if not algorithm.get("TrainingImage"):
         raise invalid(

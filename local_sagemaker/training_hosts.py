@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from local_sagemaker import channels, objects, system_sampler
+from local_sagemaker import channels, mlflow, objects, system_sampler
 from local_sagemaker.checkpoints import Checkpoints
 from local_sagemaker.instance_groups import groups_of, host_count, hosts_of
 from local_sagemaker.logs import Stream
@@ -130,6 +130,7 @@ class TrainingHosts:
             **self._access(),
             **self._engine.rendezvous(self.count),
             **self._threads(),
+            **mlflow.environment(self._job, self._engine),
             # The request's own come last: they win, as on SageMaker.
             **self._job.get("Environment", {}),
         }

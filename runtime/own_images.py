@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-from runtime import job_tree
+from runtime import job_tree, mlflow_variables
 from runtime.container_engine import ContainerEngine, RunSpec
 from runtime.docker import ARCHITECTURE
 from runtime.engine_facts import PROCESS
@@ -50,8 +50,11 @@ def train(
 
     on_line: gets its output, which is shown otherwise.
     """
+    options = tuple(mlflow_variables.options(engine.gateway))
+    if engine.name == PROCESS:  # it has them
+        options = ()
     variables = dict(environment or {})
-    spec = RunSpec(image, "train", root, variables, host="algo-1")
+    spec = RunSpec(image, "train", root, variables, host="algo-1", options=options)
     instance = engine.start(spec, on_line)
     try:
         instance.wait()

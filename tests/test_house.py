@@ -59,7 +59,7 @@ LONG_LINES = {
     "*.md.j2": "the same, as a template",
     "docker/requirements-*.txt": "locks: uv writes them",
     "bench/requirements-*.txt": "locks",
-    "tests/clients/requirements-v?.txt": "locks",
+    "tests/clients/requirements-*.txt": "locks",
     "notebooks/*.ipynb": "JSON; a test holds the cells to the same",
     "*.png": "pictures",
     "docs/assets/iframe-worker.js": "a library, as it was published",

@@ -22,6 +22,7 @@ from train.recording.profile import Profile
 from train.result.build_artifact import build_artifact, keep_best_artifact
 from train.stop import Stop
 from train.time_limit import deadlines
+from train.tracking import NoTracker, tracked
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,19 @@ def run(
     export: without it the training ends with its last checkpoint, from which a later run of the
     same job exports.
     """
+    with tracked(job, hp, context.is_main_process, stop) as tracker:
+        return _run(job, hp, stop, context, networks, export, tracker)
+
+
+def _run(
+    job: Job,
+    hp: Hyperparameters,
+    stop: Stop,
+    context: DistributedContext,
+    networks: Networks | None,
+    export: bool,
+    tracker: NoTracker,
+) -> Description | None:
     started = time.monotonic()
     learning, end = deadlines(stop, started, hp.time_limit_s)
     description = None
@@ -52,6 +66,7 @@ def run(
         _log_photos(channels, hp)
         _check_shards(channels, hp, context)
         plan, source = make_plan(job, hp, channels, context, earlier, networks, profile, export)
+        plan.tracker = tracker
         try:
             _learn(plan, channels if export else None, learning, stop)
             if export:

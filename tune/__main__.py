@@ -50,6 +50,7 @@ def search(options: argparse.Namespace) -> int:
     from tune.own_values import own_values
     from tune.show import show
     from tune.storage_url import given_or_hidden
+    from tune.tracking import tracked_search
 
     options.storage = given_or_hidden(options.storage)
     recipe = read_recipe(options.recipe, dict(options.set))
@@ -68,8 +69,9 @@ def search(options: argparse.Namespace) -> int:
         settings.write()
         from tune.tuner import Tuner
 
-        Tuner(settings, workers, gpus).run()
-        show(read_results(out / RESULTS_FILE), page=out / PAGE_FILE, csv=out / CSV_FILE)
+        with tracked_search(recipe, out):
+            Tuner(settings, workers, gpus).run()
+            show(read_results(out / RESULTS_FILE), page=out / PAGE_FILE, csv=out / CSV_FILE)
     refresh_above(out / PAGE_FILE, recipe.name)
     results = out / RESULTS_FILE
     print(f"tune: results: {results}; the best hyperparameters: {out / BEST_FILE}", flush=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from artifact.log_lines import log_to
-from runtime import docker, job_tree, processes
+from runtime import docker, job_tree, mlflow_variables, processes
 from runtime.timeouts import TRAIN_STOP_S
 from train.gc_pause import gc_paused
 from tune.search_settings import SearchSettings
@@ -152,6 +152,7 @@ def _docker_run(root: Path, settings: SearchSettings, gpu: int | None) -> list[s
     options.append(docker.mount(root, "/opt/ml", writable=True))
     for name, folder in settings.channels.items():
         options.append(docker.mount(folder, f"/opt/ml/input/data/{name}"))
+    options += mlflow_variables.options(docker.gateway)
     for variable in settings.variables:
         options += ["--env", variable]
     if gpu is not None:

@@ -32,6 +32,6 @@ def python_of():
         try:
             return environments.python_of(client)
         except environments.Unreachable as error:
-            pytest.skip(f"the packages of SageMaker's SDK {client} cannot be fetched: {error}")
+            pytest.skip(f"the packages of {client} cannot be fetched: {error}")
 
     return found

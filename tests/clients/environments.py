@@ -1,4 +1,7 @@
-"""An environment of its own for each SageMaker SDK: .venv-clients-v2 and -v3 of the checkout."""
+"""An environment of its own for each SageMaker SDK: .venv-clients-v2 and -v3 of the checkout.
+
+.venv-clients-trackers has an MLflow server, its client, and TensorBoard.
+"""
 
 import fcntl
 import subprocess
@@ -9,7 +12,7 @@ from tests.support.jobs import REPOSITORY
 
 FOLDER = Path(__file__).parent
 # smdebug comes without its dependencies: its own pins are of 2023.
-FURTHER = {"v2": [REPOSITORY / "docker/requirements-smdebug.txt"], "v3": []}
+FURTHER = {"v2": [REPOSITORY / "docker/requirements-smdebug.txt"]}
 
 
 class Unreachable(Exception):
@@ -17,8 +20,11 @@ class Unreachable(Exception):
 
 
 def python_of(client: str) -> Path:
-    """The Python with a client's locked packages, installed if need be. client: v2 or v3."""
-    locks = [FOLDER / f"requirements-{client}.txt", *FURTHER[client]]
+    """The Python with a client's locked packages, installed if need be.
+
+    client: v2, v3 or trackers.
+    """
+    locks = [FOLDER / f"requirements-{client}.txt", *FURTHER.get(client, [])]
     text = "".join(lock.read_text(encoding="utf-8") for lock in locks)
     venv = REPOSITORY / f".venv-clients-{client}"
     venv.mkdir(exist_ok=True)

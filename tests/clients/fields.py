@@ -32,7 +32,7 @@ LEFT_OUT: dict[str, dict[str, str]] = {
         "RemoteDebugConfig": NOT_ASKED,
         "InfraCheckConfig": NOT_ASKED,
         "ServerlessJobConfig": NOT_DONE,
-        "MlflowConfig": NOT_DONE,
+        "MlflowConfig": NOT_ASKED,
         "ModelPackageConfig": NOT_DONE,
         "MlflowDetails": NOT_DONE,
         "ProgressInfo": NOT_DONE,

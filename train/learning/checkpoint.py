@@ -58,6 +58,7 @@ def save_checkpoint(
         "best": state.best,
         "start": state.start,
         "linear_head": state.linear_head,
+        "times": state.times,
         **learning_state(learner),
     }
     if state.best_epoch == state.epoch and not learner.average:
@@ -131,6 +132,7 @@ def load_checkpoint(job: Job, learner: Learner, identity: Identity) -> State:
         saved["best"],
         saved.get("start", {}),
         saved.get("linear_head", {}),
+        saved.get("times", {}),
     )
 
 

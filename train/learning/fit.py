@@ -19,6 +19,7 @@ from train.learning.optimization import learning_rate
 from train.learning.probe import Probe, run_probe
 from train.learning.state import State, learning_state, restore_learning
 from train.result.output_files import write_history, write_linear_head
+from train.tracking import NoTracker
 
 
 @dataclass
@@ -27,7 +28,7 @@ class Fit:
 
     validation_photos: sized as the artifact sizes them, to measure it on. identity: all that a
     checkpoint must share with this job. probe: of the first weights, where it is wanted. exported:
-    the artifact of the best epoch is written.
+    the artifact of the best epoch is written. tracker: gets each epoch's metrics, too.
     """
 
     job: Job
@@ -41,6 +42,7 @@ class Fit:
     probe: Probe | None = None
     state: State = field(default_factory=State)
     exported: bool = False
+    tracker: NoTracker = field(default_factory=NoTracker)
 
 
 def fit(plan: Fit, stop: Callable[[], bool]) -> None:
@@ -69,10 +71,12 @@ def fit(plan: Fit, stop: Callable[[], bool]) -> None:
             return
         seconds = time.monotonic() - started  # without the checkpoint
         state.history.append({"epoch": epoch, **metrics, "lr": lr, "seconds": seconds})
+        state.times[epoch] = time.time()
         state.epoch = epoch
         _keep_best(state, learner)
         if is_main:
             print(metric_line(state.history[-1]), flush=True)
+            plan.tracker.metrics(state.history[-1], epoch)
         if epoch % hp.checkpoint_frequency == 0 or not _goes_on(state, hp) or stop():
             with learner.profile.span("Checkpoint"):
                 save_checkpoint(plan.job, state, learner, plan.identity)
@@ -80,7 +84,7 @@ def fit(plan: Fit, stop: Callable[[], bool]) -> None:
         else:
             unsaved = copy.deepcopy(learning_state(learner))  # a stop may come within an epoch
         if is_main:
-            write_history(plan.job, state.history)
+            write_history(plan.job, state.history, state.times)
 
 
 def _prepare(plan: Fit, stop: Callable[[], bool]) -> None:
@@ -94,8 +98,10 @@ def _prepare_files(plan: Fit) -> None:
     state = plan.state
     if state.epoch:
         print(f"going on from the checkpoint of epoch {state.epoch}", flush=True)
+        for row in state.history:
+            plan.tracker.metrics(row, int(row["epoch"] or 0))
         # a new machine has the checkpoints only
-        write_history(plan.job, state.history)
+        write_history(plan.job, state.history, state.times)
         if state.linear_head:
             write_linear_head(plan.job, state.linear_head)
     if _goes_on(state, plan.learner.hyperparameters):

@@ -15,7 +15,7 @@ class State:
 
     best: the values that the network had learned after `best_epoch`. start: what the head reaches
     that was solved before the first epoch. linear_head: what a linear head on the first weights'
-    features reaches.
+    features reaches. times: when each epoch ended, in seconds since 1970.
     """
 
     epoch: int = 0
@@ -24,6 +24,7 @@ class State:
     best: dict[str, torch.Tensor] = field(default_factory=dict)
     start: Metrics = field(default_factory=dict)
     linear_head: dict[str, Any] = field(default_factory=dict)
+    times: dict[int, float] = field(default_factory=dict)
 
 
 # Any: optimizers and scalers define the contents of their own states.

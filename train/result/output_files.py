@@ -3,10 +3,7 @@
 import dataclasses
 import json
 import logging
-import shutil
 from collections.abc import Mapping, Sequence
-
-from tensorboardX import SummaryWriter
 
 from artifact import people_csv
 from artifact.model import Description, discard_unfinished, write_atomically
@@ -19,6 +16,7 @@ from train.learning.state import State
 from train.result.measure import Answers
 from train.result.report_doubts import InDoubt, head_values
 from train.result.report_notes import facts, linear_head_sentence, notes
+from train.result.tensorboard_files import FOLDER, write_results, write_scalars
 from train.result.training_report import write_training_report
 
 HISTORY_FILE = "history.csv"
@@ -30,8 +28,13 @@ MOST_PREDICTED = 5  # classes of a photo in predictions.csv
 log = logging.getLogger(__name__)
 
 
-def write_history(job: Job, history: Sequence[Mapping[str, float | None]]) -> None:
-    """history.csv and TensorBoard's events, whole, after each epoch."""
+def write_history(
+    job: Job, history: Sequence[Mapping[str, float | None]], times: Mapping[int, float]
+) -> None:
+    """history.csv and TensorBoard's events, whole, after each epoch.
+
+    times: when each epoch ended, in seconds since 1970.
+    """
     job.output_data.mkdir(parents=True, exist_ok=True)
     discard_unfinished(job.output_data)
     columns: dict[str, None] = {}  # a set that keeps the order
@@ -42,14 +45,7 @@ def write_history(job: Job, history: Sequence[Mapping[str, float | None]]) -> No
         rows.append([row.get(name) for name in columns])
     table = people_csv.table([list(columns), *rows])
     write_atomically(job.output_data / HISTORY_FILE, table.encode())
-    events = job.output_data / "tensorboard"
-    # Written anew each time: a job that goes on from a checkpoint would otherwise repeat epochs.
-    shutil.rmtree(events, ignore_errors=True)
-    with SummaryWriter(str(events)) as writer:
-        for row in history:
-            for name, value in row.items():
-                if name != "epoch" and value is not None:
-                    writer.add_scalar(name, value, row["epoch"])
+    write_scalars(job.output_data / FOLDER, history, times)
 
 
 def write_linear_head(job: Job, document: Mapping[str, object]) -> None:
@@ -81,12 +77,13 @@ def write_output_files(
     seconds: float,
     in_doubt: InDoubt,
 ) -> None:
-    """metrics.json, predictions.csv, linear_head.json and report.html at a training's end.
+    """metrics.json, predictions.csv, linear_head.json, report.html, and what TensorBoard gets then.
 
     in_doubt: for the report.
     """
     job.output_data.mkdir(parents=True, exist_ok=True)
-    metrics = json.dumps(_metrics(description, state, measured, seconds), indent=2) + "\n"
+    figures = _metrics(description, state, measured, seconds)
+    metrics = json.dumps(figures, indent=2) + "\n"
     write_atomically(job.output_data / METRICS_FILE, metrics.encode())
     conclude_linear_head(job, state, measured, hp)
     reported = None
@@ -106,6 +103,15 @@ def write_output_files(
         hyperparameters=dataclasses.asdict(hp),
         best_epoch=state.best_epoch,
         in_doubt=dataclasses.replace(in_doubt, linear_head=head),
+    )
+    write_results(
+        job.output_data / FOLDER,
+        dataclasses.asdict(hp),
+        figures,
+        reported,
+        description.classes,
+        description.preprocessing,
+        state.best_epoch,
     )
 
 
