@@ -1,5 +1,6 @@
 """Trainings and searches on a real MLflow server, and TensorBoard's own reader of our events."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -11,12 +12,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from recipes.hyperparameters import parse
 from runtime.instances import Instance
 from runtime.ports import free_port
 from runtime.probes import wait_ready
-from tests.support.jobs import REPOSITORY, make_job
+from tests.support.jobs import REPOSITORY, SMALL, make_job
 from tests.support.tuning import document, draw_data
-from tests.train.test_tensorboard_files import CLASSES, HISTORY, TIMES, answers
+from tests.train.test_tensorboard_files import HISTORY, MODEL, TIMES, answers
 from train.result.tensorboard_files import write_results, write_scalars
 
 pytestmark = [pytest.mark.verify, pytest.mark.training]
@@ -52,10 +54,9 @@ for run in ("train", "validation", "."):
                for tag in reader.Tags()["scalars"]}
     images = {tag: [reader.Images(tag)[0].width, reader.Images(tag)[0].height]
               for tag in reader.Tags()["images"]}
-    start = reader.PluginTagToContent("hparams").get("_hparams_/session_start_info") \\
-        if "hparams" in reader.plugin_to_tag_to_content else None
     names = []
-    if start:
+    if run == ".":
+        start = reader.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
         names = sorted(HParamsPluginData.FromString(start).session_start_info.hparams)
     found[run] = {"scalars": scalars, "images": images, "hparams": names}
 print(json.dumps(found))
@@ -176,15 +177,9 @@ def test_a_server_that_is_down_costs_little_and_fails_nothing(environment, tmp_p
 
 
 def test_tensorboard_reads_both_runs_times_hyperparameters_and_pictures(python, tmp_path):
-    from artifact.preprocessing import Preprocessing
-
     folder = tmp_path / "events"
     write_scalars(folder, HISTORY, TIMES)
-    given = answers(tmp_path)
-    figures = {"test_accuracy": 0.5}
-    write_results(
-        folder, {"lr": 0.1, "model": "x"}, figures, given, CLASSES, Preprocessing(36, 32), 2
-    )
+    write_results(folder, parse(SMALL), {"test_accuracy": 0.5}, answers(tmp_path), MODEL, 2)
     done = subprocess.run(
         [python, "-c", EVENTS, folder], capture_output=True, text=True, check=False
     )
@@ -192,5 +187,5 @@ def test_tensorboard_reads_both_runs_times_hyperparameters_and_pictures(python, 
     found = json.loads(done.stdout)
     assert found["train"]["scalars"]["loss"] == [[1, TIMES[1]], [2, TIMES[2]]]
     assert found["validation"]["scalars"]["loss"] == [[1, TIMES[1]]]
-    assert found["."]["hparams"] == ["lr", "model"]
+    assert found["."]["hparams"] == sorted(dataclasses.asdict(parse(SMALL)))
     assert set(found["."]["images"]) == {"test/confusion", "test/mistakes"}

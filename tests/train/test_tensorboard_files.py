@@ -7,8 +7,10 @@ import numpy as np
 from PIL import Image
 from tensorboardX.proto.event_pb2 import Event
 
+from artifact.model import Description
 from artifact.preprocessing import Preprocessing
-from tests.support.jobs import COLOURS, draw_photo
+from recipes.hyperparameters import parse
+from tests.support.jobs import COLOURS, SMALL, draw_photo
 from train.result.tensorboard_files import (
     confusion_picture,
     mistakes_picture,
@@ -23,6 +25,7 @@ HISTORY: list[dict[str, float | None]] = [
 ]
 TIMES = {1: 1_700_000_000.0, 2: 1_700_086_400.0}
 CLASSES = ("blue", "green", "red")
+MODEL = Description(CLASSES, Preprocessing(36, 32), "resnet18")
 
 
 def events(folder) -> list[Event]:
@@ -64,8 +67,7 @@ def test_both_runs_have_the_tag_and_the_times(tmp_path):
 def test_the_end_adds_hyperparameters_and_pictures(tmp_path):
     figures = {"test_accuracy": 0.5, "seconds": 3.0, "calibration": {}}
     folder = tmp_path / "events"
-    hp = {"lr": 0.1, "head": (1, 2), "compile": False}
-    write_results(folder, hp, figures, answers(tmp_path), CLASSES, Preprocessing(36, 32), 2)
+    write_results(folder, parse(SMALL), figures, answers(tmp_path), MODEL, 2)
     tags = {value.tag for event in events(folder) for value in event.summary.value}
     assert {"test_accuracy", "test/confusion", "test/mistakes"} <= tags
     assert "_hparams_/session_start_info" in tags

@@ -104,15 +104,7 @@ def write_output_files(
         best_epoch=state.best_epoch,
         in_doubt=dataclasses.replace(in_doubt, linear_head=head),
     )
-    write_results(
-        job.output_data / FOLDER,
-        dataclasses.asdict(hp),
-        figures,
-        reported,
-        description.classes,
-        description.preprocessing,
-        state.best_epoch,
-    )
+    write_results(job.output_data / FOLDER, hp, figures, reported, description, state.best_epoch)
 
 
 def _about(description: Description) -> About:

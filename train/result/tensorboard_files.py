@@ -3,10 +3,10 @@
 Training and validation are two runs with the same tags: TensorBoard draws both in one chart.
 """
 
+import dataclasses
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,10 @@ from PIL import Image, ImageDraw, ImageFont
 from tensorboardX import SummaryWriter
 from tensorboardX.summary import hparams
 
+from artifact.model import Description
 from artifact.names import printable
 from artifact.preprocessing import PhotoError, Preprocessing
+from recipes.hyperparameters import Hyperparameters
 from train.result.training_report import ReportedAnswers
 
 FOLDER = "tensorboard"  # below output/data
@@ -63,11 +65,10 @@ def _of_run(run: str, row: Mapping[str, float | None]) -> dict[str, float]:
 
 def write_results(
     folder: Path,
-    hyperparameters: Mapping[str, Any],
+    hp: Hyperparameters,
     figures: Mapping[str, object],
     answers: ReportedAnswers | None,
-    classes: Sequence[str],
-    preprocessing: Preprocessing,
+    description: Description,
     epoch: int,
 ) -> None:
     """What the end of a training adds. figures: of metrics.json. epoch: the best one."""
@@ -78,7 +79,7 @@ def write_results(
     }
     settings = {
         name: value if isinstance(value, bool | int | float | str) else str(value)
-        for name, value in hyperparameters.items()
+        for name, value in dataclasses.asdict(hp).items()
     }
     with SummaryWriter(str(folder)) as writer:
         if final:
@@ -88,9 +89,10 @@ def write_results(
             writer.add_scalar(name, value, epoch)
         if answers is None:
             return
+        classes = description.classes
         matrix = confusion_picture(answers, classes)
         writer.add_image(f"{answers.channel}/confusion", matrix, epoch, dataformats="HWC")
-        mistakes = mistakes_picture(answers, classes, preprocessing)
+        mistakes = mistakes_picture(answers, classes, description.preprocessing)
         if mistakes is not None:
             writer.add_image(f"{answers.channel}/mistakes", mistakes, epoch, dataformats="HWC")
 
