@@ -76,6 +76,7 @@ def estimator() -> Estimator:
         metric_definitions=[METRIC],
         output_path=Join("/", [f"s3://{BUCKET}", "way", ExecutionVariables.PIPELINE_EXECUTION_ID]),
         disable_profiler=True,
+        debugger_hook_config=False,  # its path has the execution's id, so that nothing is cached
         sagemaker_session=session,
     )
 
