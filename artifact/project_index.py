@@ -57,8 +57,8 @@ def refresh_above(page: Path, recipe: str = "") -> None:
 def refresh(out: Path, fresh: Iterable[Path] = (), recipe: str = "") -> None:
     """Write index.html over all pages below `out`, and the links in each of them.
 
-    fresh: pages that were just made, by this recipe. A fault of the disk is logged alone: the
-    results themselves are there.
+    fresh: pages that were just made, by this recipe. A fault is logged alone: the results
+    themselves are there.
     """
     out = Path(out).absolute()
     if not out.is_dir():  # such as before the first result
@@ -67,8 +67,8 @@ def refresh(out: Path, fresh: Iterable[Path] = (), recipe: str = "") -> None:
     try:
         with _alone(out):
             _refresh(out, new, recipe)
-    except OSError as error:
-        log.warning("%s was not brought up to date: %s", out / INDEX, error)
+    except Exception as error:  # any: an index must never cost the results themselves
+        log.warning("%s was not brought up to date: %r", out / INDEX, error)
 
 
 def _refresh(out: Path, new: set[Path], recipe: str) -> None:
