@@ -87,14 +87,18 @@ def last_words(name: str) -> str:
 
 def processor_s(name: str) -> float:
     """The processor seconds that a container has used so far; nan where they are not known."""
-    for pid in processes(name)[:1]:
-        for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
+    try:
+        [pid] = processes(name)[:1]
+        lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+        for line in lines:
             _, controllers, path = line.split(":", 2)
             place = path.lstrip("/")
             if not controllers and (stat := CGROUPS / place / "cpu.stat").is_file():
                 return int(stat.read_text().split()[1]) / 1e6  # usage_usec
             if "cpuacct" in controllers:
                 return int((CGROUPS / "cpuacct" / place / "cpuacct.usage").read_text()) / 1e9
+    except (OSError, ValueError):
+        pass  # the container has just ended, or the engine runs on another machine
     return float("nan")
 
 
