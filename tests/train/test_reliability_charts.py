@@ -49,6 +49,14 @@ def test_the_coverage_marks_sure_from_and_says_which_threshold_gives_which_accur
     assert coverage_chart({}) is None
 
 
+@pytest.mark.parametrize("accuracy, weak", [(0.29, 0.29), (0.94, None)])
+def test_doubts_of_features_that_tell_little_are_called_so(accuracy, weak):
+    labels = {"photos": 9, "doubted": 0, "features": "trained network", "labels": []}
+    found = label_values(labels | {"accuracy": accuracy})
+    assert found is not None
+    assert found["weak"] == weak
+
+
 def test_what_was_not_measured_has_no_section():
     assert trust_values(InDoubt(), "test") is None
     assert label_values({}) is None

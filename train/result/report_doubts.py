@@ -9,6 +9,7 @@ from train.result.reliability_charts import coverage_chart, reliability_chart
 from train.result.report_photos import Album, Seen
 
 MOST_LABELS = 48  # doubtful labels on the page
+WEAK = 0.6  # of the labels that others predict: below it, doubts say little
 ALBUM_SIDE = 144  # pixels
 ALBUM_QUALITY = 70
 ALBUM_BYTES = 300_000
@@ -68,6 +69,7 @@ def label_values(labels: Json) -> dict[str, object] | None:
         "doubted": labels["doubted"],
         "photos": labels["photos"],
         "features": labels["features"],
+        "weak": labels["accuracy"] if labels.get("accuracy", 1.0) < WEAK else None,
         "entries": entries,
     }
 
