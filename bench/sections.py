@@ -1,6 +1,7 @@
 """bench/RESULTS.md: one section for each bench, replaced as a whole by the bench that writes it."""
 
 import datetime
+import math
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -45,7 +46,11 @@ def bar_rows(bars: Mapping[str, Bar]) -> list[str]:
         met = "no"
         if bar.met:
             met = "yes"
-        rows.append(f"| {name} | {bar.value:.3g} | {wanted} {bar.limit:.3g} | {met} |")
+        value = f"{bar.value:.3g}"
+        if math.isnan(bar.value):
+            value = "n/a"
+            met = "not measured"
+        rows.append(f"| {name} | {value} | {wanted} {bar.limit:.3g} | {met} |")
     return rows
 
 

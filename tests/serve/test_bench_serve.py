@@ -24,6 +24,7 @@ def test_servers_that_did_not_start_are_in_the_table_with_their_reason():
     only = {Cell("slipway-int8", PHOTO, 4): 48.0}
     found = results(only, {"mms": "exited, code 1; it printed: no Java"})
     assert "- mms: exited, code 1; it printed: no Java" in found.table()
+    assert "| vs_mms_int8 | n/a | at least 4 | not measured |" in found.table()
     assert "litserve, 500x375, JPEG: it does not take photos so: 4 connections" in found.table()
     line = found.line()
     assert line.startswith("bench-serve: vs_mms_bf16=n/a ")
