@@ -184,7 +184,8 @@ def _shown(one: Finding, examples: Examples) -> list[dict[str, str]]:
     if pair is None:
         return []
     samples = answered if one.name == "confidence" else list(examples.samples)
-    sign = -1 if one.now >= one.before else 1
+    # of features the strangest photos tell most, however near the others have come
+    sign = -1 if one.now >= one.before or one.name == "features" else 1
     order = np.argsort(sign * pair[1], kind="stable")[:SHOWN]
     return [{"picture": samples[place].picture, "words": figure(pair[1][place])} for place in order]
 
