@@ -33,7 +33,7 @@ PYTEST = $(VENV)/bin/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-lo
 .DEFAULT_GOAL := help
 .PHONY: help demo check test test-fast verify mutants fuzz images tune web push local-sagemaker \
 	notebooks e2e conformance sbom soak pictures docs bench-serve bench-train bench-tune bench-search \
-	bench-hook bench-profile bench-size bench-accuracy bench-gpu base lock environment clean \
+	bench-hook bench-rules bench-profile bench-size bench-accuracy bench-gpu base lock environment clean \
 	FORCE
 
 help: ## Show this list
@@ -147,6 +147,9 @@ bench-accuracy: $(VENV)/.process ## Measure presets and int8; DATA=folder BENCH=
 
 bench-hook: $(VENV)/.process ## Measure what smdebug's hook costs a training step; BENCH=options
 	@$(VENV)/bin/python -m bench.hook_cost $(BENCH)
+
+bench-rules: $(VENV)/.process ## Count rules on sound and sick trainings; BENCH=options
+	@$(VENV)/bin/python -m bench.rules $(BENCH)
 
 bench-size: $(VENV)/.process ## Check what launch size says by a real load; BENCH='MODEL PHOTOS …'
 	@$(VENV)/bin/python -m bench.size $(BENCH)

@@ -46,7 +46,7 @@ class Overfit(LossRule):
         *,
         tensor_regex: str | None = None,
         start_step: int = 0,
-        patience: int = 3,
+        patience: int = 5,
         ratio_threshold: float = 0.1,
         rise: float = 0.1,
     ) -> None:
