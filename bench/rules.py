@@ -103,6 +103,7 @@ def judge(case: Case, data: Path, work: Path) -> Judged:
     output = root / "output"
     ours = diagnose_output(output)
     documented = with_defaults({}, None, "sagemaker")
+    (root / "sagemaker").mkdir()
     theirs = diagnose_output(output, parameters=documented, write_to=root / "sagemaker")
     return Judged(case, ours.fired(), theirs.fired())
 

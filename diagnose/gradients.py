@@ -25,7 +25,8 @@ class VanishingGradient(TensorRule):
     SageMaker's documentation says "any gradient". Here a layer's bias counts only where the
     gradient of its weight was not saved. A bias in front of a BatchNorm always has a gradient of 0,
     in a healthy network, too. A step whose loss is below `loss_above` does not count: all is
-    learned there, and no gradient is left.
+    learned there, and no gradient is left. Nor do the first `warmup_steps` training steps: many
+    networks begin with residual branches that give 0, and have gradients of 0 until then.
     """
 
     advice = (
@@ -36,14 +37,20 @@ class VanishingGradient(TensorRule):
     needs = "gradients (debug_collections=gradients)"
     severity = CRITICAL
     watched = "mean absolute gradient"
-    sagemaker: ClassVar[dict[str, object]] = {"loss_above": 0.0}
+    sagemaker: ClassVar[dict[str, object]] = {"loss_above": 0.0, "warmup_steps": 0}
 
     def __init__(
-        self, base_trial: "JobTrial", *, threshold: float = 1e-7, loss_above: float = 0.05
+        self,
+        base_trial: "JobTrial",
+        *,
+        threshold: float = 1e-7,
+        loss_above: float = 0.05,
+        warmup_steps: int = 1,
     ) -> None:
         super().__init__(base_trial)
         self.threshold = threshold
         self.loss_above = loss_above
+        self.warmup_steps = warmup_steps
 
     def invoke_at_step(self, step: int) -> bool:
         """Compare the smallest mean with the threshold."""
@@ -55,6 +62,8 @@ class VanishingGradient(TensorRule):
         self.count_step()
         vanished = {name: mean for name, mean in means.items() if mean < self.threshold}
         if not vanished or self.loss(step) < self.loss_above:
+            return False
+        if self.base_trial.mode_modestep(step)[1] < self.warmup_steps:
             return False
         name, mean = smallest(vanished)
         sentence = (

@@ -223,7 +223,8 @@ class AllZero(TensorRule):
 
     Documented is that collection_names or tensor_regex must be given. Here, without either,
     gradients and trained weights are evaluated, biases not: they start at 0 by custom. Of a tensor
-    saved as reductions only, its largest absolute value shows whether all of it is 0.
+    saved as reductions only, its largest absolute value shows whether all of it is 0. The first
+    `warmup_steps` training steps do not count: many residual branches begin as 0.
     """
 
     advice = (
@@ -233,6 +234,7 @@ class AllZero(TensorRule):
     needs = "gradients or weights (debug_collections=gradients,weights)"
     severity = CRITICAL
     watched = "percent of values that are 0"
+    sagemaker: ClassVar[dict[str, object]] = {"warmup_steps": 0}
 
     def __init__(
         self,
@@ -241,11 +243,13 @@ class AllZero(TensorRule):
         collection_names: str | None = None,
         tensor_regex: str | None = None,
         threshold: float = 100.0,
+        warmup_steps: int = 1,
     ) -> None:
         super().__init__(base_trial)
         self.collections = split_names(collection_names)
         self.regex = tensor_regex
         self.threshold = threshold
+        self.warmup_steps = warmup_steps
 
     def invoke_at_step(self, step: int) -> bool:
         """Compare the largest share of zeros with the threshold."""
@@ -255,6 +259,8 @@ class AllZero(TensorRule):
         self.count_step()
         count = sum(share >= self.threshold for share in shares.values())
         if not count:
+            return False
+        if self.base_trial.mode_modestep(step)[1] < self.warmup_steps:
             return False
         name, share = largest(shares)
         sentence = f"{count} of {len(shares)} tensors are {share:.4g} % zeros"

@@ -20,7 +20,7 @@ from train.recording.debug_settings import DebugSettings
 from train.recording.hooks import open_hook
 
 FIRED_LINE = (
-    r"VanishingGradient: fired at train step 0, tensor gradient/Sequential_\d\.\w+: .*"
+    r"VanishingGradient: fired at train step 1, tensor gradient/Sequential_\d\.\w+: .*"
     r"\(value [\d.e-]+, threshold 1000\)\. Try: \w+"
 )
 # by SageMaker's API reference
@@ -151,7 +151,11 @@ def test_rules_run_on_smdebugs_own_trial_and_invoker_too(sound):
     with load_smdebug():
         trial = create_trial(str(sound / "output" / "data" / "tensors"))
         with pytest.raises(RuleEvaluationConditionMet, match="VanishingGradient at step 0"):
-            invoke_rule(VanishingGradient(trial, threshold=1000), end_step=6, raise_eval_cond=True)
+            invoke_rule(
+                VanishingGradient(trial, threshold=1000, warmup_steps=0),
+                end_step=6,
+                raise_eval_cond=True,
+            )
         rule = LossNotDecreasing(trial, num_steps=2, smoothing=0)
         invoke_rule(rule, end_step=6)
     assert rule.report["Datapoints"] == 2
@@ -168,7 +172,7 @@ BAD_ARGUMENTS = [
     (
         ["--parameters", "VanishingGradient.treshold=1"],
         1,
-        "has no parameter 'treshold'; known: threshold, loss_above, start_step, end_step, defaults",
+        "has no parameter 'treshold'; known: threshold, loss_above, warmup_steps, start_step, ",
     ),
     (
         ["--parameters", "VanishingGradient.threshold=low"],

@@ -20,6 +20,7 @@ def test_a_healthy_training_fires_nothing(healthy):
 # parameters that SageMaker's rules do not have, and the values without an effect
 SWITCHED_OFF: dict[str, tuple[object, ...]] = {
     "loss_above": (0.0,),
+    "warmup_steps": (0,),
     "loss_margin": (0.0,),
     "rise": (0.0,),
     "both": (False,),
