@@ -46,6 +46,7 @@ class TensorRule(Rule):  # type: ignore[misc]  # smdebug has no types
     needs = ""
     severity = WARNING
     watched = "largest absolute value"
+    draws_threshold = True  # False where it is of another quantity than `measure`
     sagemaker: ClassVar[dict[str, object]] = {}
     base_trial: "JobTrial"
 
@@ -81,12 +82,13 @@ class TensorRule(Rule):  # type: ignore[misc]  # smdebug has no types
                 measured.append((float(step), value))
         if not measured:
             return None
+        drawn = self.draws_threshold and math.isfinite(violation.threshold)
         return Line(
             watched=self.watched,
             x_label=f"{mode.name.lower()} step",
             curves={violation.tensor: points(measured, mark)},
             mark=mark,
-            threshold=violation.threshold if np.isfinite(violation.threshold) else None,
+            threshold=violation.threshold if drawn else None,
         )
 
     def measure(self, name: str, step: int) -> float | None:

@@ -134,6 +134,7 @@ class UnchangedTensor(TensorRule):
     needs = "a tensor at num_steps steps"
     severity = CRITICAL
     watched = "mean absolute value"
+    draws_threshold = False
     sagemaker: ClassVar[dict[str, object]] = {"loss_above": 0.0}
 
     def __init__(

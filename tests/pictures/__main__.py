@@ -5,8 +5,10 @@ printed by a headless Chromium.
 """
 
 import argparse
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -33,6 +35,16 @@ MARGIN = 16  # below the page's answer
 COLUMNS = 112  # of the terminal
 COLOURS = 255
 STOP_S = 30
+SICK = {  # hyperparameters of a training that learns nothing
+    "model": "timm/test_resnet",
+    "weights": "none",
+    "trainable": "all",
+    "image_size": "64",
+    "epochs": "12",
+    "optimizer": "sgd",
+    "lr": "1e-14",
+    "quantize": "false",
+}
 # What the terminal shows of the demo; `…` stands for what is left out.
 SHOWN = re.compile(r"demo: |prepare: photos|photos: |network: |epoch=|test: | {2}\w|…$")
 SHOWN_EPOCHS = ("epoch=1 ", "epoch=2 ", "epoch=19 ", "epoch=20 ")
@@ -47,6 +59,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as profile, browsing(Path(profile)) as browser:
         photos(browser)
         report(browser)
+        findings(browser)
         terminal(browser, Path(profile))
         page(browser)
         console(browser, Path(profile))
@@ -80,6 +93,20 @@ def report(browser: Browser) -> None:
     """The head of the training's report: its figures and curves."""
     browser.open((WORK / "out/ml/output/data/report.html").as_uri(), width=WIDTH)
     photograph(browser, "report.png", 0, REPORT_HEIGHT)
+
+
+def findings(browser: Browser) -> None:
+    """The head of the findings of a training that learns nothing."""
+    root = WORK / "sick"
+    shutil.rmtree(root, ignore_errors=True)
+    settings = WORK / "sick.json"
+    settings.write_text(json.dumps(SICK), encoding="utf-8")
+    data = WORK / "out/prepared"
+    command = [sys.executable, "-m", "diagnose", str(root), f"--data={data}"]
+    # Its code says that rules fired.
+    subprocess.run([*command, f"--hyperparameters={settings}"], cwd=REPOSITORY, check=False)
+    browser.open((root / "output/findings.html").as_uri(), width=WIDTH)
+    photograph(browser, "findings.png", 0, REPORT_HEIGHT)
 
 
 def terminal(browser: Browser, folder: Path) -> None:
