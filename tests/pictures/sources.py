@@ -24,15 +24,12 @@ SOURCES = {
         "train/result/report_head.html.j2",
         HYPERPARAMETERS,
     ),
-<<<<<<< HEAD
+    "findings.png": ("diagnose/findings.html.j2", "diagnose/charts.html.j2"),
     "console.png": (
         "local_sagemaker/console/console.html.j2",
         "local_sagemaker/console/one.html.j2",
         HYPERPARAMETERS,
     ),
-=======
-    "findings.png": ("diagnose/findings.html.j2", "diagnose/charts.html.j2"),
->>>>>>> 2f4b1cb (docs: the page of findings, with a picture)
     "page.png": ("web/page.html", HYPERPARAMETERS),
     "terminal.png": (
         "tests/pictures/terminal.html.j2",
