@@ -114,6 +114,8 @@ class Tracker(NoTracker):
 
     def _begin(self, name: str, parameters: dict[str, str], tags: dict[str, str]) -> None:
         self._client = importlib.import_module("mlflow").MlflowClient()
+        # In a container it warns with each request that it found no notebook around it.
+        logging.getLogger("mlflow").setLevel(logging.ERROR)
         given = os.environ.get("MLFLOW_RUN_ID", "")
         if given and not os.environ.get(PARENT):
             self.run_id = str(self._client.get_run(given).info.run_id)
