@@ -32,6 +32,8 @@ def batch_record_counts(servings: Servings) -> Outcome:
             kind = servings.sample.content_type
             return NotApplicable(f"a body of {kind} is one record; give a text by --sample")
         record, kind, single = found
+        if not single:
+            return Broken(f"one record of {kind} gets 200, and no answer")
         body = b"\n".join([record] * RECORDS)
         reply = server.invoke(body, kind, servings.limits.invoke_s)
     wanted = RECORDS * single
