@@ -103,8 +103,21 @@ def _answers(path: Path) -> dict[str, Answered]:
     found = {}
     for row in rows:
         photo = Path(row["photo"])
-        found["/".join(photo.parts[-2:])] = Answered(row["label"], row["predicted"], photo)
+        here = _photo_here(photo, path)
+        found["/".join(photo.parts[-2:])] = Answered(row["label"], row["predicted"], here)
     return found
+
+
+def _photo_here(photo: Path, predictions: Path) -> Path:
+    """Where a photo lies now: a tree is moved when it is whole, and a container has its own path.
+
+    predictions: OUTPUT / PREDICTIONS of the job's tree.
+    """
+    parts = photo.parts
+    if photo.exists() or "input" not in parts:
+        return photo
+    below = len(parts) - 1 - parts[::-1].index("input")
+    return predictions.parents[2] / Path(*parts[below:])
 
 
 def paired(first: Training, second: Training) -> Paired | None:

@@ -70,6 +70,16 @@ def test_the_page(tmp_path, capsys):
     assert "<td>0.1</td><td>0.2</td>" in text
 
 
+def test_photos_of_a_tree_that_was_moved_are_found(tmp_path):
+    folder = training(tmp_path / "ml", "1")
+    table = folder / "output/data/predictions.csv"
+    table.write_text(
+        "photo,label,predicted,probability\n/opt/ml/input/data/test/a/0.jpg,a,b,0.9\n"
+    )
+    [answered] = read_training(folder, "a").answers.values()
+    assert answered.photo == tmp_path / "ml/input/data/test/a/0.jpg"
+
+
 def test_what_cannot_be_compared_is_said(tmp_path, capsys):
     first = training(tmp_path / "a", "1")
     (tmp_path / "empty").mkdir()
