@@ -168,7 +168,7 @@ def _expect_flat(samples: list[Sample], verdict: Verdict) -> None:
     most = max(sample.bytes for sample in samples)
     shown = [round(floor / 1e6) for floor in floors]
     print(f"soak: memory {shown} MB, for moments {most / 1e6:.0f}", flush=True)
-    grown = f"memory grew by {growth:.1%} between the middle and the last third"
+    grown = f"memory grew by {100 * growth:.1f} % between the middle and the last third"
     verdict.expect_in_time(growth <= MEMORY_GROWTH, grown)
     # The most at any moment of the two thirds: both go up and down with the requests.
     files = _most_files(last) - _most_files(middle)

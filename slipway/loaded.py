@@ -56,7 +56,7 @@ class Model:
             return self._opened.predict([photo], top_k)[0]
 
     def __repr__(self) -> str:
-        measured = ", ".join(f"{name} {value:.1%}" for name, value in self.accuracy.items())
+        measured = ", ".join(f"{name} {100 * value:.1f} %" for name, value in self.accuracy.items())
         return f"<slipway.Model: {len(self.classes)} classes; accuracy: {measured or 'none'}>"
 
 

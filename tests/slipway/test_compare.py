@@ -73,9 +73,7 @@ def test_the_page(tmp_path, capsys):
 def test_photos_of_a_tree_that_was_moved_are_found(tmp_path):
     folder = training(tmp_path / "ml", "1")
     table = folder / "output/data/predictions.csv"
-    table.write_text(
-        "photo,label,predicted,probability\n/opt/ml/input/data/test/a/0.jpg,a,b,0.9\n"
-    )
+    table.write_text("photo,label,predicted,probability\n/opt/ml/input/data/test/a/0.jpg,a,b,0.9\n")
     [answered] = read_training(folder, "a").answers.values()
     assert answered.photo == tmp_path / "ml/input/data/test/a/0.jpg"
 
