@@ -33,8 +33,8 @@ PYTEST = $(VENV)/bin/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-lo
 .DEFAULT_GOAL := help
 .PHONY: help demo check test test-fast verify mutants fuzz images tune web push local-sagemaker \
 	notebooks e2e conformance sbom soak pictures docs bench-serve bench-train bench-tune bench-search \
-	bench-hook bench-rules bench-profile bench-size bench-accuracy bench-gpu base lock environment clean \
-	FORCE
+	bench-hook bench-rules bench-profile bench-size bench-accuracy bench-gpu base lock \
+	environment clean FORCE
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

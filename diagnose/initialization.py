@@ -122,7 +122,8 @@ class PoorWeightInitialization(TensorRule):
             if name.endswith(BIAS):
                 continue
             spread = self._spread(name, step)
-            if spread is not None:
+            # of exactly 0 where a residual branch begins as 0, which many do on purpose
+            if spread:
                 spreads[name] = spread
         if not spreads:
             return False
