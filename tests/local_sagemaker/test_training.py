@@ -216,7 +216,11 @@ def test_hosts_train_together_and_debug_rules_are_judged(sagemaker, cloud):
         {
             "RuleConfigurationName": "Loss",
             "RuleEvaluatorImage": image,
-            "RuleParameters": {"rule_to_invoke": "LossNotDecreasing", "num_steps": "2"},
+            "RuleParameters": {
+                "rule_to_invoke": "LossNotDecreasing",
+                "defaults": "sagemaker",
+                "num_steps": "2",
+            },
         },
         {
             "RuleConfigurationName": "Unseen",
