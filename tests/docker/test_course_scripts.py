@@ -53,7 +53,9 @@ def test_a_script_that_registers_its_model_alone_runs_whole(images, tmp_path, ca
     assert "Test set: Accuracy: 1.0000" in train(images["train"], root)
     # The script registers no loss. Its loss is a module, which the image registers at its first
     # call, so that a rule on losses can judge.
-    code, said = command(capfd, root / "output/tensors", "--rules", "loss_not_decreasing")
+    documented = ("--defaults", "sagemaker")
+    rule = ("--rules", "loss_not_decreasing")
+    code, said = command(capfd, root / "output/tensors", *rule, *documented)
     assert code == 0, said
     assert "losses need hook.register_loss" not in said
     packed = root / "model"
