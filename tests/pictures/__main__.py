@@ -45,6 +45,7 @@ SICK = {  # hyperparameters of a training that learns nothing
     "lr": "1e-14",
     "quantize": "false",
 }
+LEARNING = SICK | {"optimizer": "adamw", "lr": "0.003"}  # a training whose curves are shown
 # What the terminal shows of the demo; `…` stands for what is left out.
 SHOWN = re.compile(r"demo: |prepare: photos|photos: |network: |epoch=|test: | {2}\w|…$")
 SHOWN_EPOCHS = ("epoch=1 ", "epoch=2 ", "epoch=19 ", "epoch=20 ")
@@ -98,15 +99,27 @@ def report(browser: Browser) -> None:
 def findings(browser: Browser) -> None:
     """The head of the findings of a training that learns nothing."""
     root = WORK / "sick"
-    shutil.rmtree(root, ignore_errors=True)
-    settings = WORK / "sick.json"
-    settings.write_text(json.dumps(SICK), encoding="utf-8")
-    data = WORK / "out/prepared"
-    command = [sys.executable, "-m", "diagnose", str(root), f"--data={data}"]
-    # Its code says that rules fired.
-    subprocess.run([*command, f"--hyperparameters={settings}"], cwd=REPOSITORY, check=False)
+    diagnosed(root, SICK)
     browser.open((root / "output/findings.html").as_uri(), width=WIDTH)
     photograph(browser, "findings.png", 0, REPORT_HEIGHT)
+
+
+def diagnosed(root: Path, hyperparameters: dict[str, str]) -> str:
+    """A training on the demo's photos that is diagnosed, in a tree of its own; what it printed."""
+    shutil.rmtree(root, ignore_errors=True)
+    settings = root.with_suffix(".json")
+    settings.write_text(json.dumps(hyperparameters), encoding="utf-8")
+    data = WORK / "out/prepared"
+    command = [sys.executable, "-m", "diagnose", str(root), f"--data={data}"]
+    # Its code says whether rules fired.
+    done = subprocess.run(
+        [*command, f"--hyperparameters={settings}"],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    return done.stdout
 
 
 def terminal(browser: Browser, folder: Path) -> None:
@@ -137,7 +150,9 @@ def page(browser: Browser) -> None:
 
 def console(browser: Browser, folder: Path) -> None:
     """The page of a training on local SageMaker, down to the end of its log."""
-    with training_shown(browser, LOG, folder, WIDTH):
+    log = folder / "learning.log"
+    log.write_text(diagnosed(WORK / "learning", LEARNING), encoding="utf-8")
+    with training_shown(browser, log, folder, WIDTH):
         end = "document.getElementById('logs').getBoundingClientRect().bottom"
         height = browser.run(f"Math.ceil({end} + scrollY)")
         photograph(browser, "console.png", 0, int(str(height)) + MARGIN)

@@ -1,4 +1,4 @@
-"""The picture of local SageMaker's console: a training that prints what the demo's printed."""
+"""The picture of local SageMaker's console: a training that prints what another has printed."""
 
 import shlex
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ sleep 600
 
 @contextmanager
 def training_shown(browser: Browser, log: Path, folder: Path, width: int) -> Iterator[None]:
-    """The page of a training whose log is that of a demo, once all of it has come."""
+    """The page of a training whose log is another's, once all of it has come."""
     folders.allow([folder])
     platform = Platform(folder / "sagemaker", "process")
     platform.container_engine = ShellEngine(SCRIPT.format(log=shlex.quote(str(log))))

@@ -127,10 +127,10 @@ def test_the_reports_facts():
     found = facts(description(accuracy={"test": 0.8764}), State(5, [], 3), 12.6)
     assert found == {
         "Test accuracy": "87.6 %",
-        "Photos": "30 train, 10 validation, 5 test in 3 classes",
+        "Train / validation / test": "30 / 10 / 5",
+        "Classes": "3",
         "Epochs": "5, best 3",
-        "First weights": "random weights",
-        "Time": "13 s",
+        "Time": "12.6 s",
     }
 
 
@@ -148,21 +148,23 @@ INT8 = {
 
 
 def test_the_reports_notes():
-    assert notes(description(provenance={"measured_precision": None}), []) == []
+    began = "It began with random weights."
+    assert notes(description(provenance={"measured_precision": None}), []) == [began]
     assert notes(description(), []) == [
+        began,
         "The accuracies above are of the artifact's own answers in f32, "
-        "as an endpoint on such a machine gives them."
+        "as an endpoint on such a machine gives them.",
     ]
     kept = notes(description(quantization=INT8), [])
-    assert kept[1] == (
+    assert kept[2] == (
         "The int8 model, calibrated on 300 photos, was kept: it answers 99.3 % of 1000 validation "
         "and training photos as f32 does. Its accuracy on them is 90.1 %, that of f32 90.2 %; the "
         "difference is -0.11 to 0.29 percentage points. Both were measured on EPYC with VNNI."
     )
     same = notes(description(quantization=INT8 | {"loss_interval": [0.0, -0.0]}), [])
-    assert "accuracy on them is 90.1 %, and so is that of f32. Both" in same[1]
+    assert "accuracy on them is 90.1 %, and so is that of f32. Both" in same[2]
     refused = description(quantization={"kept": False, "reason": "it is slower"})
-    assert notes(refused, [])[1] == "No int8 model was kept: it is slower."
+    assert notes(refused, [])[2] == "No int8 model was kept: it is slower."
 
 
 def test_the_reports_note_on_probabilities():
@@ -173,15 +175,15 @@ def test_the_reports_note_on_probabilities():
         "error there from 12.3 % to 5.1 %: the mean gap between a probability and the share of "
         "answers that are right."
     )
-    assert found[1] == sentence
+    assert found[2] == sentence
     unchanged = figures | {"ece_after": 0.1229}
     found = notes(description(temperature=1.02, calibration=unchanged), [])
-    assert "leaves the expected calibration error there at 12.3 %:" in found[1]
+    assert "leaves the expected calibration error there at 12.3 %:" in found[2]
     # A certain mistake: the gap is as large as it can be.
     validation = answers([[1.0, 0, 0]], [[0, 1, 0]], channel="validation")
     test = answers([[1.0, 0, 0]], [[0, 1, 0]])
     found = notes(description(temperature=1.234, calibration=figures), [validation, test])
-    assert found[1] == f"{sentence} On the test photos it is 100.0 %."
+    assert found[2] == f"{sentence} On the test photos it is 100.0 %."
 
 
 def test_the_metrics_of_a_training():

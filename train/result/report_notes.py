@@ -5,6 +5,7 @@ from typing import Any
 
 from artifact.model import Description
 from artifact.page_text import percent
+from artifact.time_words import duration
 from train.learning.state import State
 from train.result.measure import Answers
 
@@ -17,12 +18,15 @@ def facts(description: Description, state: State, seconds: float) -> dict[str, s
         found["Not trained"] = description.provenance["untrained"]
     for channel, value in description.accuracy.items():
         found[f"{channel.capitalize()} accuracy"] = percent(value)
-    photos = f"{data['train']} train, {data['validation']} validation, {data['test']} test"
+    photos = f"{data['train']} / {data['validation']} / {data['test']}"
+    epochs = str(state.epoch)
+    if state.epoch > 1:
+        epochs = f"{state.epoch}, best {state.best_epoch}"
     return found | {
-        "Photos": f"{photos} in {len(description.classes)} classes",
-        "Epochs": f"{state.epoch}, best {state.best_epoch}",
-        "First weights": description.provenance["weights"],
-        "Time": f"{seconds:.0f} s",
+        "Train / validation / test": photos,
+        "Classes": str(len(description.classes)),
+        "Epochs": epochs,
+        "Time": duration(seconds),
     }
 
 
@@ -43,7 +47,7 @@ def notes(
 
     linear_head: of `linear_head_sentence`.
     """
-    sentences = []
+    sentences = [f"It began with {description.provenance['weights']}."]
     if linear_head:
         sentences.append(f"{linear_head[0].upper()}{linear_head[1:]}.")
     precision = description.provenance["measured_precision"]
