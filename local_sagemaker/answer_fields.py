@@ -17,6 +17,9 @@ EACH = "*"  # in a path: each entry of a list
 RESOURCES = ("InstanceType", "InstanceCount", "VolumeSizeInGB", "VolumeKmsKeyId")
 Defaults = dict[str, Any]  # by path, such as OutputDataConfig.KmsKeyId
 
+# This server has no users.
+CREATOR: Defaults = {"CreatedBy": {}}
+CREATORS: Defaults = {**CREATOR, "LastModifiedBy": {}}
 # Of one training, whether it is a job of its own or what a tuning job has trained.
 TRAINING: Defaults = {
     "AlgorithmSpecification.TrainingInputMode": "File",
@@ -68,6 +71,10 @@ DEFAULTS: dict[str, Defaults] = {
         "TransformOutput.KmsKeyId": "",
         "Environment": {},
     },
+    "DescribeModelPackageGroup": CREATOR,
+    "DescribeModelPackage": CREATORS,
+    "DescribePipeline": CREATORS,
+    "DescribePipelineExecution": CREATORS,
 }
 
 

@@ -10,7 +10,6 @@ KIND = "model-package-group"
 NAME = "ModelPackageGroupName"
 PACKAGE = "model-package"  # the kind of a group's members
 CONFLICT = "ConflictException"
-CREATED_BY: Record = {"CreatedBy": {}}  # this server has no users
 
 
 def create(platform: Platform, request: Record, region: str) -> Record:
@@ -55,7 +54,7 @@ def members(platform: Platform, group: Record) -> list[Record]:
 
 
 def describe(platform: Platform, request: Record, region: str) -> Record:
-    return CREATED_BY | found(platform, request[NAME], region)
+    return found(platform, request[NAME], region)
 
 
 def list_all(platform: Platform, request: Record, region: str) -> Record:

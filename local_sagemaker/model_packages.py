@@ -6,7 +6,6 @@ A package is a version of its group, or, without a group, has a name of its own.
 from local_sagemaker import model_groups, tags
 from local_sagemaker.contract import invalid
 from local_sagemaker.model_data import check_container
-from local_sagemaker.model_groups import CREATED_BY
 from local_sagemaker.model_groups import PACKAGE as KIND
 from local_sagemaker.platform import Platform
 from local_sagemaker.record import Record
@@ -167,7 +166,7 @@ def _specification(record: Record, given: Record) -> Record:
 
 def describe(platform: Platform, request: Record, region: str) -> Record:
     # A version has no name of its own, though botocore's model calls it required.
-    return CREATED_BY | found(platform, request[NAME], region)
+    return found(platform, request[NAME], region)
 
 
 def list_all(platform: Platform, request: Record, region: str) -> Record:

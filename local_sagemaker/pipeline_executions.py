@@ -34,7 +34,8 @@ def found(platform: Platform, request: Record) -> Record:
 
 
 def describe(platform: Platform, request: Record, region: str) -> Record:
-    return {"CreatedBy": {}, "LastModifiedBy": {}} | found(platform, request)
+    # The API reference: RoleArn is there only for pipelines that AWS manages.
+    return found(platform, request) | {"RoleArn": None}
 
 
 def definition(platform: Platform, request: Record, region: str) -> Record:

@@ -24,7 +24,6 @@ UNSUPPORTED_AT_START = (
     "MlflowExperimentName",
 )
 KEPT = ("PipelineDisplayName", "PipelineDescription", "RoleArn", "ParallelismConfiguration")
-NOBODY: Record = {"CreatedBy": {}, "LastModifiedBy": {}}  # this server has no users
 
 
 def create(platform: Platform, request: Record, region: str) -> Record:
@@ -102,7 +101,7 @@ def describe(platform: Platform, request: Record, region: str) -> Record:
     _refuse(request, UNSUPPORTED_AT_START)
     record = found(platform, request[NAME], region)
     runs = [run["CreationTime"] for run in executions_of(platform, record)]
-    return NOBODY | record | {"LastRunTime": max(runs, default=None)}
+    return record | {"LastRunTime": max(runs, default=None)}
 
 
 def list_all(platform: Platform, request: Record, region: str) -> Record:

@@ -18,6 +18,9 @@ NOT_DONE = "local SageMaker does not do it, and refuses a request that asks for 
 OTHERS = "only SageMaker's own services start such jobs"
 NOT_ASKED = "as in the request, which need not have it"
 NO_FAILURE = "only where something failed"
+NO_NAME = "of a package without a group; a version has its group's name and a number"
+AWS_OWN = "only for pipelines that AWS itself manages"
+NO_EXPERIMENTS = "local SageMaker has no experiments; a definition may name one, as the SDKs' do"
 # By operation: the fields that no answer has, and why.
 LEFT_OUT: dict[str, dict[str, str]] = {
     "DescribeTrainingJob": {
@@ -102,7 +105,69 @@ LEFT_OUT: dict[str, dict[str, str]] = {
     "ListEndpointConfigs": {},
     "ListEndpoints": {},
     "ListTransformJobs": {"FailureReason": NO_FAILURE},
+    "DescribeModelPackageGroup": {
+        "ModelPackageGroupDescription": NOT_ASKED,
+        "ManagedConfiguration": NOT_DONE,
+    },
+    "DescribeModelPackage": {
+        "ModelPackageName": NO_NAME,
+        "ModelPackageDescription": NOT_ASKED,
+        "SourceAlgorithmSpecification": NOT_DONE,
+        "ValidationSpecification": NOT_DONE,
+        "MetadataProperties": NOT_ASKED,
+        "ApprovalDescription": NOT_ASKED,
+        "Domain": NOT_ASKED,
+        "Task": NOT_ASKED,
+        "SamplePayloadUrl": NOT_ASKED,
+        "CustomerMetadataProperties": NOT_ASKED,
+        "DriftCheckBaselines": NOT_ASKED,
+        "AdditionalInferenceSpecifications": NOT_ASKED,
+        "SourceUri": NOT_ASKED,
+        "SecurityConfig": NOT_ASKED,
+        "ModelCard": NOT_ASKED,
+        "ModelLifeCycle": NOT_ASKED,
+        "ManagedStorageType": NOT_DONE,
+    },
+    "DescribePipeline": {
+        "ParallelismConfiguration": NOT_ASKED,
+        "PipelineVersionDisplayName": NOT_DONE,
+        "PipelineVersionDescription": NOT_DONE,
+        "PipelineVersionAliases": NOT_DONE,
+    },
+    "DescribePipelineDefinitionForExecution": {},
+    "DescribePipelineExecution": {
+        "PipelineExecutionDescription": NOT_ASKED,
+        "PipelineExperimentConfig": NO_EXPERIMENTS,
+        "ParallelismConfiguration": NOT_ASKED,
+        "SelectiveExecutionConfig": NOT_DONE,
+        "PipelineVersionId": NOT_DONE,
+        "PipelineVersionAliases": NOT_DONE,
+        "MLflowConfig": NOT_DONE,
+        "RoleArn": AWS_OWN,
+    },
+    "ListModelPackageGroups": {
+        "ModelPackageGroupDescription": NOT_ASKED,
+        "ManagedConfiguration": NOT_DONE,
+    },
+    "ListModelPackages": {
+        "ModelPackageName": NO_NAME,
+        "ModelPackageDescription": NOT_ASKED,
+        "ModelLifeCycle": NOT_ASKED,
+    },
+    "ListPipelines": {},
+    "ListPipelineExecutions": {
+        "PipelineExecutionDescription": NOT_ASKED,
+        "PipelineVersionAliases": NOT_DONE,
+    },
+    "ListPipelineExecutionSteps": {
+        "StepDisplayName": NOT_ASKED,
+        "StepDescription": NOT_ASKED,
+        "SelectiveExecutionResult": NOT_DONE,
+        "IterationContext": NOT_DONE,
+    },
+    "ListPipelineParametersForExecution": {},
 }
+EXECUTION = "PipelineExecutionArn"
 # By Describe operation: the list of what there is to describe, and its field with a name.
 LISTS = {
     "DescribeTrainingJob": ("ListTrainingJobs", "TrainingJobName"),
@@ -115,9 +180,32 @@ LISTS = {
     "DescribeEndpoint": ("ListEndpoints", "EndpointName"),
     "DescribeTransformJob": ("ListTransformJobs", "TransformJobName"),
     "DescribeProcessingJob": ("ListProcessingJobs", "ProcessingJobName"),
+    "DescribeModelPackageGroup": ("ListModelPackageGroups", "ModelPackageGroupName"),
+    "DescribeModelPackage": ("ListModelPackages", "ModelPackageArn"),
+    "DescribePipeline": ("ListPipelines", "PipelineName"),
+    "DescribePipelineExecution": ("ListPipelineExecutions", EXECUTION),
+    "DescribePipelineDefinitionForExecution": ("ListPipelineExecutions", EXECUTION),
 }
-# Their jobs need containers.
-ON_DOCKER = {"DescribeProcessingJob", "ListProcessingJobs"}
+# Where a Describe operation's parameter has another name than that field.
+PARAMETERS = {"DescribeModelPackage": "ModelPackageName"}
+# By list of the parts of something: the list of those, before it here, and its field with a name.
+PARTS = {
+    "ListTrainingJobsForHyperParameterTuningJob": (
+        "ListHyperParameterTuningJobs",
+        "HyperParameterTuningJobName",
+    ),
+    "ListModelPackages": ("ListModelPackageGroups", "ModelPackageGroupName"),
+    "ListPipelineExecutions": ("ListPipelines", "PipelineName"),
+    "ListPipelineExecutionSteps": ("ListPipelineExecutions", EXECUTION),
+    "ListPipelineParametersForExecution": ("ListPipelineExecutions", EXECUTION),
+}
+# Looked at on the container engine: its scripts leave processing jobs, pipelines and packages.
+ON_DOCKER = {
+    name
+    for name in LEFT_OUT
+    for part in ("ProcessingJob", "ModelPackage", "Pipeline")
+    if part in name
+}
 
 
 def entries_of(name: str) -> tuple[str, Any]:
@@ -166,18 +254,37 @@ def client_of(environment: dict[str, str]):
 def answers_of(sagemaker) -> dict[str, list[dict]]:
     """All that each operation says of what is there."""
     found: dict[str, list[dict]] = {name: [] for name in LEFT_OUT}
+    for listing in (name for name in LEFT_OUT if name.startswith("List") and name not in PARTS):
+        found[listing] = _listed(sagemaker, listing, {})
+    for listing, (parents, field) in PARTS.items():
+        for parent in found[parents]:
+            found[listing] += _listed(sagemaker, listing, {field: parent[field]})
     for describe, (listing, field) in LISTS.items():
-        method = xform(listing)
-        for page in sagemaker.get_paginator(method).paginate():
-            found[listing] += page[entries_of(listing)[0]]
+        method = getattr(sagemaker, xform(describe))
         for entry in found[listing]:
-            answer = getattr(sagemaker, xform(describe))(**{field: entry[field]})
-            found[describe].append(
-                {key: answer[key] for key in answer if key != "ResponseMetadata"}
-            )
-    children = "ListTrainingJobsForHyperParameterTuningJob"
-    for job in found["ListHyperParameterTuningJobs"]:
-        name = {"HyperParameterTuningJobName": job["HyperParameterTuningJobName"]}
-        for page in sagemaker.get_paginator(xform(children)).paginate(**name):
-            found[children] += page["TrainingJobSummaries"]
+            answer = method(**{PARAMETERS.get(describe, field): entry[field]})
+            del answer["ResponseMetadata"]
+            found[describe].append(answer)
     return found
+
+
+def _listed(sagemaker, listing: str, request: dict[str, str]) -> list[dict]:
+    """All pages of a list."""
+    member = entries_of(listing)[0]
+    pages = sagemaker.get_paginator(xform(listing)).paginate(**request)
+    return [entry for page in pages for entry in page[member]]
+
+
+def differences(answers: dict[str, list[dict]]) -> list[str]:
+    """Where the answers and LEFT_OUT do not agree, and required fields that an answer lacks."""
+    wrong: list[str] = []
+    for name, found in answers.items():
+        seen = {field for answer in found for field in answer}
+        left_out = set(LEFT_OUT[name])
+        wrong += [f"{name}.{field} is missing" for field in fields_of(name) - seen - left_out]
+        wrong += [f"{name}.{field} is there" for field in left_out & seen]
+        shape = entries_of(name)[1] if name.startswith("List") else operation(name).output_shape
+        assert shape is not None
+        lacking = {field for answer in found for field in missing(shape, answer, name)}
+        wrong += sorted(lacking - {f"{name}.{field}" for field in left_out})
+    return wrong
