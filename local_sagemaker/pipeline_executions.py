@@ -29,7 +29,9 @@ def found(platform: Platform, request: Record) -> Record:
     """An execution's record. ApiError when there is none."""
     record = platform.store.find(KIND, request.get(ARN, "").rpartition("/")[2] or "-")
     if record is None or record[ARN] != request[ARN]:
-        raise ApiError(NOT_FOUND, f"Pipeline execution with ARN {request.get(ARN)} does not exist.")
+        raise ApiError(
+            NOT_FOUND, f"Pipeline execution with ARN {request.get(ARN, '')} does not exist."
+        )
     return record
 
 

@@ -168,7 +168,7 @@ def test_the_gate_decides(tmp_path, photos, agreement, kept):
         assert figures["int8_accuracy"] < 0.9
         assert figures["attempt"] == 1
     else:
-        assert re.fullmatch(r"it answers \d+\.\d\d% of 24 photos as f32 does.*", figures["reason"])
+        assert re.fullmatch(r"it answers \d+\.\d\d % of 24 photos as f32 does.*", figures["reason"])
 
 
 def test_an_earlier_int8_model_never_stands_beside_a_new_graph(tmp_path):

@@ -61,6 +61,7 @@ def test_a_training_says_what_it_measured_in_which_precision(trained):
     assert "No int8 model was kept: 60 photos are too few to judge one; 100 are needed" in page
 
 
+@pytest.mark.verify
 def test_without_validation_photos_training_photos_judge_int8(tmp_path):
     description = train_job(
         make_job(tmp_path, {"photos": 34}, epochs=1, split="1,0,0", quantize="true")
@@ -75,6 +76,7 @@ def test_without_validation_photos_training_photos_judge_int8(tmp_path):
     assert description.quantization["kept"] == ("102 validation and training photos" in page)
 
 
+@pytest.mark.verify
 def test_sigterm_while_quantizing_leaves_the_artifact(tmp_path):
     job = make_job(tmp_path, {"train": 32, "validation": 2, "test": 2}, epochs=1, quantize="true")
     process = start(job, 1)

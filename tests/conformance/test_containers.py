@@ -174,6 +174,7 @@ def test_a_server_in_a_container_is_reached_by_its_own_address(slow_to_accept, t
             assert not image.sees(server.instance, os.getpid())
 
 
+@pytest.mark.verify
 def test_connections_are_the_server_s_own_and_not_the_engine_s_proxy_s(slow_to_accept, tmp_path):
     limits = dataclasses.replace(LIMITS, connect_s=0.9, ping_s=2.5, load_s=3, connections=6)
     with workplace() as work:

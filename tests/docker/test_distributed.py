@@ -206,6 +206,7 @@ def test_a_users_script_that_fails_on_one_host_leaves_its_own_reason(images, tmp
     assert "my own reason" in failure_of(roots[1])
 
 
+@pytest.mark.verify
 def test_the_toolkits_torch_distributed_runs_and_stops_a_users_script(images, tmp_path):
     """Each host has a rank of its own; `docker stop` reaches the script on both."""
     roots = job_trees(tmp_path)

@@ -151,6 +151,7 @@ def test_another_user_serves_without_network_read_only_and_without_capabilities(
         docker("rm", "-f", name)
 
 
+@pytest.mark.verify
 def test_the_scripts_by_hand(images, tmp_path, trained_in_container):
     """local_test/train.sh, serve.sh and predict.sh, one after the other."""
     root = tmp_path / "by hand" / "ml"

@@ -92,6 +92,7 @@ def test_a_users_own_script_runs(images, tmp_path):
     assert (root / "model" / "mine.txt").read_text() == "model"
 
 
+@pytest.mark.verify
 def test_a_users_own_hook_writes_what_smdebug_reads(images, tmp_path):
     root = script_job(tmp_path, "train", HOOKED)
     done = docker("run", "--rm", "-v", f"{root}:/opt/ml", images["train"], "train")

@@ -7,7 +7,7 @@ import pkgutil
 import launch
 
 # These two collect results while a command runs.
-CHANGING = {"LaunchContext", "Plan"}
+CHANGING = {"Captures", "Gathered", "LaunchContext", "Plan"}
 
 
 def test_values_are_frozen():

@@ -58,7 +58,7 @@ def test_idle_instances_end_after_the_cooldown():
     assert scaler.wanted(record(TRACKS), 0, 1, now=2.5) == 0
 
 
-@pytest.mark.slow
+@pytest.mark.verify
 def test_an_endpoint_sleeps_wakes_and_sleeps_again(sagemaker, runtime, hosting):
     s3 = hosting.client("s3")
     s3.put_object(Bucket=BUCKET, Key="in/blue.jpg", Body=photo("blue"))

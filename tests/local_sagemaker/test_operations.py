@@ -117,7 +117,8 @@ def test_what_is_right_is_let_through():
 
 def test_operations_that_are_not_done_say_so(cloud):
     with pytest.raises(
-        ClientError, match="local SageMaker does not do ListAutoMLJobs; it does AddTags, Create"
+        ClientError,
+        match="local SageMaker does not do ListAutoMLJobs; it does AddTags, Batch",
     ) as caught:
         cloud.client("sagemaker").list_auto_ml_jobs()
     assert caught.value.response["Error"]["Code"] == "UnknownOperationException"

@@ -43,7 +43,9 @@ def demo(tmp_path, engine: str, **hyperparameters) -> subprocess.CompletedProces
 
 
 @pytest.mark.training
-@pytest.mark.parametrize("engine", ["process", pytest.param("docker", marks=pytest.mark.docker)])
+@pytest.mark.parametrize(
+    "engine", ["process", pytest.param("docker", marks=[pytest.mark.docker, pytest.mark.verify])]
+)
 def test_the_endpoint_answers_as_training_measured(tmp_path, engine, request):
     if engine == "docker":
         request.getfixturevalue("images")

@@ -110,7 +110,7 @@ def test_a_file_with_the_same_bytes_keeps_its_time(tmp_path):
 
 def test_progress_has_a_line_every_five_seconds(monkeypatch, capsys):
     now = [0.0]
-    monkeypatch.setattr("prepare.progress.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("recipes.progress.time.monotonic", lambda: now[0])
     # A terminal would get a line that is overwritten.
     monkeypatch.setattr(sys.stderr, "isatty", lambda: False, raising=False)
     shown = []
@@ -119,7 +119,7 @@ def test_progress_has_a_line_every_five_seconds(monkeypatch, capsys):
         shown.append(item)
         now[0] = moment
     assert shown == list("abcd")
-    assert capsys.readouterr().err.splitlines() == [
-        "prepare: reading, 2 of 4 photos",
-        "prepare: reading, 4 of 4 photos",
-    ]
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "prepare: reading, 2 of 4 photos, 0.4 photos/s, 5 s left"
+    assert said[1].startswith("prepare: reading, 4 of 4 photos, ")
+    assert len(said) == 2

@@ -32,7 +32,11 @@ PAGE = ["--include-path-regex", "^/(classify|sample|labels|healthz|getyogaapp)?$
 
 @pytest.mark.parametrize(
     "environment",
-    [{}, {"SAGEMAKER_MULTI_MODEL": "true"}, {"SLIPWAY_PAGE": "true"}],
+    [
+        {},
+        pytest.param({"SAGEMAKER_MULTI_MODEL": "true"}, marks=pytest.mark.verify),
+        {"SLIPWAY_PAGE": "true"},
+    ],
     ids=["single", "multi", "page"],
 )
 def test_generated_requests_find_no_server_error(colours, tmp_path, environment):

@@ -128,7 +128,7 @@ def test_long_errors_are_cut(monkeypatch):
     def failing(*arguments: object, **options: object) -> None:
         raise ValueError("y" * 101)
 
-    for module in ("read_json", "base64.b64decode"):
+    for module in ("read_json", "bytes_of"):
         with monkeypatch.context() as patch:
             patch.setattr(f"serve.inputs.{module}", failing)
             with pytest.raises(InputError) as caught:

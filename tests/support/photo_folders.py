@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from artifact.project_pages import SLOT
 from prepare.__main__ import main
 
+OF_THE_PROJECT = ("index.html", ".index.lock")
 BLOCK = 4  # a random sample for each 4 x 4 pixels: smooth photos, as JPEG keeps them
 
 
@@ -37,11 +39,15 @@ def photos(folder: Path, **classes: int) -> Path:
 
 
 def tree(folder: Path) -> dict[str, str]:
-    """The hash of each file by its path."""
+    """The hash of each file by its path.
+
+    Pages tell when they were made and what lies beside them: of these, all else counts.
+    """
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        str(path.relative_to(folder)): hashlib.sha256(SLOT.sub(b"", path.read_bytes())).hexdigest()
         for path in files
+        if path.name not in OF_THE_PROJECT
     }
 
 
