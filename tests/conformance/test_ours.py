@@ -6,6 +6,7 @@ tests/docker shows the most important clauses of them in `make test`.
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,8 @@ CHOSEN = (
     "no_secrets_in_the_history",
     "base_is_not_latest",
 )
+SERVING_IMAGES = ("serve", "serve-mms", "serve-mms-torch")
+IDLE = "stays_loaded_when_idle"
 # they need a label or an option
 OPTIONAL = {"base_is_not_latest", "cuda_fits_the_driver", "bill_of_materials"}
 
@@ -89,14 +92,31 @@ def test_our_training_image_keeps_the_clauses_that_a_container_shows(images, tmp
     assert len(seen(rows, "kept")) >= len(CHOSEN) - 1
 
 
-@pytest.mark.parametrize("name", ["serve", "serve-mms", "serve-mms-torch"])
+@pytest.mark.parametrize("name", SERVING_IMAGES)
 def test_our_serving_images_keep_every_clause(images, trained, tmp_path, name):
-    model = trained.root / "model"
-    rows = conformance(tmp_path, f"--serve={images[name]}", f"--model={model}")
+    names = {clause.name for clause in of_kind(SERVING) + of_kind(IMAGE)} - {IDLE}
+    rows = conformance(
+        tmp_path,
+        f"--serve={images[name]}",
+        f"--model={trained.root / 'model'}",
+        f"--only={','.join(sorted(names))}",
+    )
     assert seen(rows, "broken") == {}
     assert set(seen(rows, "n/a")) <= OPTIONAL, seen(rows, "n/a")
-    clauses = of_kind(SERVING) + of_kind(IMAGE)
-    assert len(seen(rows, "kept")) >= len(clauses) - len(OPTIONAL)
+    assert len(seen(rows, "kept")) >= len(names) - len(OPTIONAL)
+
+
+def test_our_serving_images_stay_loaded_when_nobody_asks(images, trained, tmp_path):
+    def kept(name: str) -> dict[str, str]:
+        folder = tmp_path / name
+        folder.mkdir()
+        model = f"--model={trained.root / 'model'}"
+        return seen(conformance(folder, f"--serve={images[name]}", model, f"--only={IDLE}"), "kept")
+
+    # Side by side: they wait for two minutes each.
+    with ThreadPoolExecutor() as pool:
+        for found in pool.map(kept, SERVING_IMAGES):
+            assert set(found) == {IDLE}
 
 
 def schema() -> jsonschema_rs.Draft7Validator:
