@@ -9,6 +9,7 @@ every step.
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
+from smdebug.core.modes import ModeKeys
 
 from diagnose.findings import CRITICAL
 from diagnose.gradients import BIAS
@@ -55,6 +56,9 @@ class WeightUpdateRatio(TensorRule):
 
     def invoke_at_step(self, step: int) -> bool:
         """Compare the weights with those of an earlier step."""
+        # Between two steps of a validation nothing updates them.
+        if self.mode_of(step) is not ModeKeys.TRAIN and ModeKeys.TRAIN in self.base_trial.modes():
+            return False
         names = self.trained(self.names(step, ("weights",)))
         if not names:
             return False
