@@ -148,11 +148,19 @@ class Server:
             # a refused connection does not count as a ping: the port is not open yet
             if reply.status or reply.timed_out():
                 self.pings.append(reply)
-            if reply.status == 200:
+            if reply.status == 200 and self._is_there():
                 self.ready_s = time.monotonic() - self.started
                 return True
             time.sleep(PAUSE_S)
         return False
+
+    def _is_there(self) -> bool:
+        """Whether it still has its address.
+
+        The address of a container that ended is given to the next one, which may answer in its
+        place before `code` knows of the end.
+        """
+        return self.target.url(self.instance, self.sandbox) == self._url
 
     def stop(self, grace_s: float) -> tuple[int | None, float]:
         """Send SIGTERM. Returns the exit code, and the seconds until the end."""
