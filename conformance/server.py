@@ -160,7 +160,7 @@ class Server:
         The address of a container that ended is given to the next one, which may answer in its
         place before `code` knows of the end.
         """
-        return self.target.url(self.instance, self.sandbox) == self._url
+        return self.target.url(self.instance, self.sandbox) is not None
 
     def stop(self, grace_s: float) -> tuple[int | None, float]:
         """Send SIGTERM. Returns the exit code, and the seconds until the end."""
