@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from artifact.class_names import class_name
@@ -37,7 +38,7 @@ def class_listing(place: Path, top: Path, passed: PassedBy) -> Iterator[ClassPho
 
 def pass_by_rest(top: Path, places: Sequence[Path], passed: PassedBy) -> None:
     """Count what lies in `top`, but in none of the places, which hold the folders of classes."""
-    above = {parent for place in places for parent in place.parents}
+    above = set(chain.from_iterable(place.parents for place in places))
     waiting = [top]
     while waiting:
         folder = waiting.pop()

@@ -4,6 +4,7 @@ Only where the artifact has the score behind `known` (artifact/class_means.py): 
 with the length of the head's inputs, and by that they are found. It loads OpenVINO when it is used.
 """
 
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ def _found(output: Node) -> Node:
         for node in level:
             if node.get_type_name() == LENGTH:
                 return node
-        before = [value.get_source_output().get_node() for node in level for value in node.inputs()]
+        inputs = chain.from_iterable(node.inputs() for node in level)
+        before = [value.get_source_output().get_node() for value in inputs]
         level = list({node.friendly_name: node for node in before}.values())
     raise LookupError("it computes no distance")

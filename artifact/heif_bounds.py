@@ -7,6 +7,7 @@ decoders take memory for each item, and for the size that each tile names.
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 
 from artifact.boxes import MANY_BOXES, MAX_BOXES, boxes
 from artifact.coded_bounds import (
@@ -214,7 +215,8 @@ class _File:
 
     def _check_bytes(self) -> None:
         length = len(self._data)
-        held = sum(min(part[1] or length, length) for i in self._items.values() for part in i.parts)
+        parts = chain.from_iterable(item.parts for item in self._items.values())
+        held = sum(min(part[1] or length, length) for part in parts)
         if held > SHARED * length:
             raise damaged("its pictures claim more bytes than the file has")
 

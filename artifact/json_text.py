@@ -4,6 +4,7 @@ Standard library only, because the Lambda function holds it, too (web/).
 """
 
 import json
+from itertools import chain
 from typing import Any
 
 MAX_LEVELS = 64  # SageMaker's and our own documents have less than ten
@@ -49,7 +50,7 @@ def _is_deep(value: object) -> bool:
     """Whether lists and objects lie within each other on more than MAX_LEVELS levels."""
     level = [value]
     for _ in range(MAX_LEVELS):
-        level = [part for whole in level for part in _parts(whole)]
+        level = list(chain.from_iterable(map(_parts, level)))
         if not level:
             return False
     return True

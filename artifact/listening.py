@@ -42,8 +42,8 @@ def bypassed(environment: Mapping[str, str], *hosts: str) -> dict[str, str]:
 
     What the environment excepts already stays excepted.
     """
-    given = [environment.get(name, "") for name in EXCEPTIONS]
-    words = [word.strip() for text in given for word in text.split(",")]
+    given = ",".join(environment.get(name, "") for name in EXCEPTIONS)
+    words = [word.strip() for word in given.split(",")]
     excepted = list(dict.fromkeys(word for word in [*words, *LOOPBACK, *hosts] if word))
     return dict.fromkeys(EXCEPTIONS, ",".join(excepted))
 
@@ -53,5 +53,11 @@ def ask_loopback_directly(environment: MutableMapping[str, str] = os.environ) ->
 
     A proxy of a site cannot reach the servers of this machine.
     """
-    if any(environment.get(word) for name in PROXIES for word in (name, name.upper())):
+    if names_proxy(environment):
         environment.update(bypassed(environment))
+
+
+def names_proxy(environment: Mapping[str, str]) -> bool:
+    """Whether requests from here go through a proxy."""
+    spellings = [*PROXIES, *(name.upper() for name in PROXIES)]
+    return any(environment.get(name) for name in spellings)

@@ -12,6 +12,7 @@ import io
 import json
 import re
 from collections.abc import Iterable, Sequence
+from itertools import chain
 
 # At the start of a cell, or after a semicolon, which begins a cell in many countries. The
 # apostrophe is among them, so that each neutral name stands for one true name only.
@@ -32,7 +33,7 @@ def neutral(cell: object) -> object:
 
 def table(rows: Rows) -> str:
     """The CSV of these rows, for people."""
-    return "".join(line([neutral(cell) for cell in row]) for row in rows)
+    return "".join(line(map(neutral, row)) for row in rows)
 
 
 def line(cells: Iterable[object]) -> str:
@@ -48,7 +49,7 @@ def line(cells: Iterable[object]) -> str:
 
 def true_names(rows: Rows) -> str:
     """JSON: the cells that `table` writes otherwise, and what they are; empty if there are none."""
-    cells = {cell for row in rows for cell in row if isinstance(cell, str)}
+    cells = {cell for cell in chain.from_iterable(rows) if isinstance(cell, str)}
     names = {str(neutral(cell)): cell for cell in sorted(cells) if neutral(cell) != cell}
     return json.dumps(names, indent=1) + "\n" if names else ""
 

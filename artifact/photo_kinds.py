@@ -92,11 +92,15 @@ KINDS = (
         re.compile(rb"P[1-6][\s#]"),
     ),
 )
-SUFFIXES = frozenset(suffix for kind in KINDS for suffix in kind.suffixes)
-MEDIA_TYPE_OF = {suffix: kind.media_types[0] for kind in KINDS for suffix in kind.suffixes}
+MEDIA_TYPE_OF: dict[str, str] = {}  # by suffix
+for _kind in KINDS:
+    MEDIA_TYPE_OF |= dict.fromkeys(_kind.suffixes, _kind.media_types[0])
+SUFFIXES = frozenset(MEDIA_TYPE_OF)
 TITLES = [kind.title for kind in KINDS]
 KNOWN = f"{', '.join(TITLES[:-1])} or {TITLES[-1]}"
-HEIF, AVIF = (next(kind for kind in KINDS if kind.name == name) for name in ("HEIF", "AVIF"))
+_KIND_OF_NAME = {kind.name: kind for kind in KINDS}
+HEIF = _KIND_OF_NAME["HEIF"]
+AVIF = _KIND_OF_NAME["AVIF"]
 BEGINNING_BYTES = 4096  # of a file, enough to say what it is
 # Of ISO base media files (ISO/IEC 23008-12, AV1 Image File Format). mif1 and msf1 may hold either.
 AVIF_BRANDS = {b"avif", b"avis"}

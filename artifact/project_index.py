@@ -124,10 +124,9 @@ def _alone(out: Path) -> Iterator[None]:
 
 def write_index(out: Path, pages: Sequence[Page], running: Sequence[Launched]) -> None:
     """Write index.html. pages and running: in the order in which they are shown."""
-    kinds = {
-        heading: [page for page in pages if page.about.kind == kind]
-        for kind, (_, heading) in KINDS.items()
-    }
+    kinds: dict[str, list[Page]] = {}
+    for kind, (_, heading) in KINDS.items():
+        kinds[heading] = [page for page in pages if page.about.kind == kind]
     write_page(
         out / INDEX,
         Path(__file__).with_name("project_index.html.j2"),

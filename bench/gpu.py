@@ -12,6 +12,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 
 from artifact.listening import ask_loopback_directly
@@ -31,17 +32,17 @@ def main() -> int:
     ask_loopback_directly()
     bench = opened(options)
     cells = all_cells(bench.sizes)
+    rows = list(chain.from_iterable(cell.rows for cell in cells))
     if options.dry_run or has_gpu():
         with until_told():
             run_cells(bench, cells)
     else:
-        bench.left_out = {key: NO_GPU for cell in cells for key in cell.rows}
+        bench.left_out = dict.fromkeys(rows, NO_GPU)
     if not options.dry_run:
         write_section(bench, cells, options.results)
     print(table(bench, cells), flush=True)
     goals = bars(bench)
     words = [f"{name}={bar.value:.2f}" for name, bar in goals.items()]
-    rows = [key for cell in cells for key in cell.rows]
     missing = sum(key not in bench.figures for key in rows)
     words += [f"figures={len(rows) - missing}", f"left_out={missing}"]
     print(f"bench-gpu: {' '.join(words)}")

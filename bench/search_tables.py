@@ -203,7 +203,9 @@ def small(seed: int) -> torch.nn.Module:
 
 
 def write(path: Path, kind: Kind, network: torch.nn.Module, photos: Photos, seed: int) -> None:
-    rows = [row for part in parts_of(kind) for row in rows_of(kind, part, network, photos, seed)]
+    rows: list[tuple[dict[str, float], list[float]]] = []
+    for part in parts_of(kind):
+        rows += rows_of(kind, part, network, photos, seed)
     own = nearest(kind)
     names = list(kind.dimensions())
     with path.open("w", newline="", encoding="utf-8") as file:

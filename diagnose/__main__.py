@@ -5,6 +5,7 @@ The rules look at the tensors and at the profile that the training saved.
 
 import argparse
 import sys
+from itertools import chain
 
 from artifact.log_lines import log_to
 from artifact.names import escape_output
@@ -57,7 +58,7 @@ def evaluate(options: argparse.Namespace) -> Diagnosis:
     parameters = with_defaults(parameters, options.rules, options.defaults)
     if options.hyperparameters:
         options.output = train_watched(options.output, options.hyperparameters, options.data)
-    earlier = [finding for path in options.answers for finding in read_findings(path)]
+    earlier = list(chain.from_iterable(map(read_findings, options.answers)))
     if not options.follow:
         return diagnose_output(options.output, options.rules, parameters, earlier=earlier)
     findings = follow(

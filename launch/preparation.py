@@ -1,5 +1,6 @@
 """The command prepare: the recipe's photos to a split data set in S3, by two processing jobs."""
 
+from itertools import chain
 from pathlib import Path
 
 from artifact.channels import ROLE_OF
@@ -83,7 +84,8 @@ def is_plain(folder: Path) -> bool:
     shown = [path for path in folder.iterdir() if not path.name.startswith(".")]
     if not all(path.is_dir() and path.name.casefold() not in ROLE_OF for path in shown):
         return False
-    return not any(entry.is_dir() for path in shown for entry in path.iterdir())
+    entries = chain.from_iterable(path.iterdir() for path in shown)
+    return not any(entry.is_dir() for entry in entries)
 
 
 def labels_below(context: LaunchContext, folder: Path) -> str:

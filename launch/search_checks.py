@@ -32,7 +32,7 @@ def check_searches(
     of the chain for good: it asks SageMaker nothing.
     """
     own = {search.name for search in chain}
-    outside = {parent for search in chain for parent in search.parents} - own
+    outside = set().union(*(search.parents for search in chain)) - own
     found = {name: known.answer for name, known in before.items() if known is not None}
     found |= outside_parents(context, outside)
     kept = list(chain)

@@ -102,8 +102,9 @@ def _complete_search(record: Record) -> None:
         return
     wanted = definition.get("HyperParameterTuningResourceConfig")
     if wanted:
-        kinds = wanted.get("InstanceConfigs", [])[:1]
-        resources = {name: value for part in [wanted, *kinds] for name, value in part.items()}
+        resources = dict(wanted)
+        for first in wanted.get("InstanceConfigs", [])[:1]:
+            resources |= first
         kept = {name: resources[name] for name in RESOURCES if name in resources}
         definition.setdefault("ResourceConfig", kept)
     config = record["HyperParameterTuningJobConfig"]

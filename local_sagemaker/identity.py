@@ -7,6 +7,7 @@ SimulatePrincipalPolicy: all is allowed, since no policy is evaluated here.
 import io
 import urllib.parse
 from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -71,7 +72,7 @@ def _allowed(form: dict[str, list[str]]) -> Iterable[str]:
 def _members(form: dict[str, list[str]], name: str) -> list[str]:
     """A list of AWS's query protocol: name.member.1, name.member.2 …"""
     found = [key for key in form if key.startswith(f"{name}.member.")]
-    return [value for key in found for value in form[key]]
+    return list(chain.from_iterable(form[key] for key in found))
 
 
 def _form(environ: dict[str, Any]) -> dict[str, list[str]]:

@@ -6,6 +6,7 @@ ResourceConfig, InstanceGroup and S3DataSource.
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 
 from local_sagemaker.contract import invalid
 from local_sagemaker.record import Record
@@ -103,4 +104,5 @@ def group_names(channel: Record) -> list[str]:
 def hosts_of(channel: Record, groups: Sequence[InstanceGroup]) -> list[str]:
     """The hosts that get a channel, in their order."""
     names = group_names(channel)
-    return [host for group in groups for host in group.hosts if not names or group.name in names]
+    taken = [group.hosts for group in groups if not names or group.name in names]
+    return list(chain.from_iterable(taken))

@@ -3,6 +3,8 @@
 A package is a version of its group, or, without a group, has a name of its own.
 """
 
+from itertools import chain
+
 from local_sagemaker import model_groups, tags
 from local_sagemaker.contract import invalid
 from local_sagemaker.model_data import check_container
@@ -94,7 +96,7 @@ def _check(platform: Platform, request: Record) -> None:
 
 def _check_inference(platform: Platform, request: Record) -> None:
     given = [request.get("InferenceSpecification", {}), *request.get(FURTHER, [])]
-    for container in (one for part in given for one in part.get("Containers", [])):
+    for container in chain.from_iterable(part.get("Containers", []) for part in given):
         if not container.get("Image"):
             raise invalid("You must specify Image for each container of a model package")
         check_container(platform, container)

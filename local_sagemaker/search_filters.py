@@ -174,7 +174,8 @@ def fits(shape: Shape, given: Record, record: Record) -> bool:
     if operator == "Contains":
         return any(wanted in str(held) for held in found)
     if operator == "In":
-        return any(str(held) in [one.strip() for one in wanted.split(",")] for held in found)
+        listed = [one.strip() for one in wanted.split(",")]
+        return any(str(held) in listed for held in found)
     return any(_ordered(ORDERED[operator], kind, name, held, wanted) for held in found)
 
 

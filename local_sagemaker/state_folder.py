@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from artifact.json_text import read_json
-from artifact.listening import PROXIES, bypassed
+from artifact.listening import bypassed, names_proxy
 from local_sagemaker.access import EXPORTS, as_exports, read_exports
 from local_sagemaker.options import PROGRAM
 from local_sagemaker.own_requests import signed
@@ -83,7 +83,7 @@ def exports_when_ready(folder: Path, environment: Mapping[str, str] = os.environ
     while True:
         variables = _answering(folder)
         if variables:
-            if any(environment.get(word) for name in PROXIES for word in (name, name.upper())):
+            if names_proxy(environment):
                 variables |= bypassed(environment)
             return UNSET + as_exports(variables)
         now = time.monotonic()

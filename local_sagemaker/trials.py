@@ -7,6 +7,7 @@ and reads its lines as they come.
 import json
 import queue
 from collections.abc import Iterator
+from itertools import chain
 
 from local_sagemaker import training
 from local_sagemaker.contract import invalid
@@ -157,7 +158,7 @@ def halt_all(platform: Platform, job: Record) -> None:
 def tuned_names(job: Record) -> list[str]:
     """The hyperparameters that a tuning job searches."""
     ranges = job["HyperParameterTuningJobConfig"]["ParameterRanges"]
-    return [entry["Name"] for entries in ranges.values() for entry in entries]
+    return [entry["Name"] for entry in chain.from_iterable(ranges.values())]
 
 
 def objective_of(job: Record, child: Record) -> Record | None:

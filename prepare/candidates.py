@@ -10,6 +10,7 @@ Yashunin, "Efficient and robust approximate nearest neighbor search using HNSW g
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 
 import faiss
 import numpy as np
@@ -67,7 +68,8 @@ class Candidates:
 
 def _views() -> list[View]:
     plain = [View()]
-    plain += [View((1 - CUT) * left, (1 - CUT) * top, CUT) for left in CORNERS for top in CORNERS]
+    corners = product(CORNERS, repeat=2)
+    plain += [View((1 - CUT) * left, (1 - CUT) * top, CUT) for left, top in corners]
     plain += [View(gain=gain) for gain in GAINS]
     mirrored = [
         View(1 - view.left - view.size, view.top, view.size, True, view.gain) for view in plain

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from artifact.channels import ROLE_OF
 from prepare.label_lists import Row, as_text
@@ -54,7 +55,7 @@ def guess(rows: Sequence[Row], photos: PhotoNames, groups: str = "") -> Columns 
 
     groups: the name of the column that holds groups, if there is one of this name.
     """
-    names = list(dict.fromkeys(name for row in rows for name in row))
+    names = list(dict.fromkeys(chain.from_iterable(rows)))
     of_groups = next((name for name in names if groups and name == groups), "")
     found = _guess(rows, photos, [name for name in names if name != of_groups])
     return replace(found, groups=of_groups) if isinstance(found, Columns) else found

@@ -5,6 +5,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from artifact.channels import ROLE_OF
@@ -121,7 +122,7 @@ def _candidates(folder: Path) -> list[Path]:
     inner = [Path(entry.path) for entry in class_folders(places[-1])]
     found: list[Path] = []
     for level in (*([place] for place in places), inner[:LISTED_FOLDERS]):
-        files = [path for place in level for path in sorted(place.iterdir())]
+        files = chain.from_iterable(sorted(place.iterdir()) for place in level)
         found += [path for path in files if path.suffix.lower() in LIST_SUFFIXES]
         if found:
             break
@@ -198,9 +199,7 @@ def _take(
 
 def _check_names(found: _Labelled, path: Path) -> None:
     try:
-        check_class_names(
-            (label for labels in found.labels.values() for label in labels), f"the list '{path}'"
-        )
+        check_class_names(chain.from_iterable(found.labels.values()), f"the list '{path}'")
     except ClassNameError as error:
         raise PrepareError(str(error)) from error
 

@@ -77,9 +77,9 @@ def repeated(
     """The groups among the photos. splits: the side of each."""
     equal = _joined(photos, [])
     together = _joined(photos, near.pairs)
-    alike = [group for group in together if len({photos[source].pixels for source in group}) > 1]
+    alike = [group for group in together if _has_two(photos[source].pixels for source in group)]
     conflicts = [group for group in together if len(_labels(group)) > 1]
-    leaks = [group for group in together if len({splits[source] for source in group}) > 1]
+    leaks = [group for group in together if _has_two(splits[source] for source in group)]
     return Repeated(
         duplicates=_paths(group for group in equal if len(_labels(group)) == 1),
         near=_paths(group for group in alike if len(_labels(group)) == 1),
@@ -100,6 +100,10 @@ def _joined(photos: Mapping[Source, Photo], pairs: Iterable[NearPair]) -> list[l
     for source in photos:
         groups.setdefault(union.root(source), []).append(source)
     return [group for group in groups.values() if len(group) > 1]
+
+
+def _has_two(values: Iterable[object]) -> bool:
+    return len(set(values)) > 1
 
 
 def _labels(group: list[Source]) -> set[str]:

@@ -98,9 +98,9 @@ def summarise(
 
 def _by_class(splits: Mapping[Source, str]) -> dict[str, dict[str, int]]:
     """Class to split to count, the classes in the order of their labels."""
-    classes = sorted({label for source in splits for label in (source.label, *source.also)})
-    by_class = {name: dict.fromkeys(SPLITS, 0) for name in classes}
+    by_class: dict[str, dict[str, int]] = {}
     for source, split in splits.items():
         for label in (source.label, *source.also):
-            by_class[label][split] += 1
-    return by_class
+            counts = by_class.setdefault(label, dict.fromkeys(SPLITS, 0))
+            counts[split] += 1
+    return dict(sorted(by_class.items()))

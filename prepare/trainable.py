@@ -5,6 +5,7 @@ What train takes, but a user should know, is a warning.
 
 from collections import Counter
 from collections.abc import Mapping
+from itertools import chain
 
 from artifact.names import printable
 from artifact.page_text import percent
@@ -47,7 +48,7 @@ def warnings(converted: Converted, splits: Mapping[Source, str]) -> list[str]:
             f"{unreadable} of {files} photos ({percent(unreadable / files, 0)}) were left out; "
             "look at the reasons before you train"
         )
-    counted = Counter(label for source in splits for label in (source.label, *source.also))
+    counted = Counter(chain.from_iterable((source.label, *source.also) for source in splits))
     single = sorted(label for label, count in counted.items() if count == 1)
     if single:
         found.append(

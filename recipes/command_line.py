@@ -123,7 +123,8 @@ def _parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParse
 def _options(parser: argparse.ArgumentParser) -> list[str]:
     names: list[str] = []
     for found in _parsers(parser):
-        names += [name for action in found._actions for name in action.option_strings]
+        for action in found._actions:
+            names += action.option_strings
     return names
 
 

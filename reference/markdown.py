@@ -9,7 +9,7 @@ CODE = re.compile(r"(`[^`]*`)")
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table; its cells are Markdown already."""
     lines = [_row(heads), _row(["---"] * len(heads))]
-    lines += [_row([_cell(text) for text in row]) for row in rows]
+    lines += [_row(list(map(_cell, row))) for row in rows]
     return "\n".join(lines)
 
 

@@ -10,6 +10,7 @@ import stat
 import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from recipes.values import texts_of
@@ -102,7 +103,7 @@ def resources(
         listed.append(entry)
     return {
         "current_host": host,
-        "hosts": sorted(name for group in groups for name in group.hosts),
+        "hosts": sorted(chain.from_iterable(group.hosts for group in groups)),
         "network_interface_name": interface,
         "current_instance_type": own.instance_type,
         "current_group_name": own.name,

@@ -16,12 +16,11 @@ JSON_TYPE = "application/json"
 LINES_TYPE = "application/jsonlines"
 FORM_TYPE = "multipart/form-data"
 ACCEPTED = (*PHOTO_TYPES, FORM_TYPE, JSON_TYPE, LINES_TYPE)
-ALIASES = {
-    **{alias: kind.media_types[0] for kind in KINDS for alias in kind.media_types},
-    "application/x-ndjson": LINES_TYPE,
-    "application/jsonl": LINES_TYPE,
-    "application/x-jsonlines": LINES_TYPE,
-}
+ALIASES = dict.fromkeys(
+    ("application/x-ndjson", "application/jsonl", "application/x-jsonlines"), LINES_TYPE
+)
+for _kind in KINDS:
+    ALIASES |= dict.fromkeys(_kind.media_types, _kind.media_types[0])
 MAX_INSTANCES = 1000  # photos in one request
 MOST_VALUES = 100 * MAX_INSTANCES  # of JSON, in one request; far more than instances need
 VALUE_BYTES = 100  # per value, of a larger document

@@ -64,4 +64,6 @@ GROUPS: dict[str, dict[str, Command]] = {
         "completion": _own("completion", "completion for bash, zsh or fish", "completion"),
     },
 }
-COMMANDS = {name: command for group in GROUPS.values() for name, command in group.items()}
+COMMANDS: dict[str, Command] = {}
+for _group in GROUPS.values():
+    COMMANDS |= _group

@@ -99,9 +99,7 @@ def write_comparison(
         plot=PLOT,
         charts=[chart(trainings, name, column) for name, column in CURVES.items()],
         rows={name: [_measured(key, one) for one in trainings] for name, key in TABLE.items()},
-        changed={
-            name: [_shown(value) for value in values] for name, values in changed(trainings).items()
-        },
+        changed={name: list(map(_shown, values)) for name, values in changed(trainings).items()},
         pairs=[
             _pair(trainings[0], other, pair)
             for other, pair in zip(trainings[1:], pairs, strict=True)

@@ -41,8 +41,8 @@ def _print_rows(ranking: Ranking, shown: Sequence[Entry]) -> None:
     heads, rows = cells(ranking, shown)
     kept = []
     for number, head in enumerate(heads):
-        alike = len({row[number] for row in rows}) == 1
-        if not (head in ALIKE and alike):
+        values = [row[number] for row in rows]
+        if head not in ALIKE or len(set(values)) > 1:
             kept.append(number)
     grid = Table(box=None, header_style=HEAD, pad_edge=False, padding=(0, 2, 0, 0))
     widths = [max(len(row[number]) for row in rows) for number in kept]

@@ -49,9 +49,8 @@ def _rows(columns: Mapping[str, Outcomes]) -> str:
 def _names(columns: Mapping[str, Outcomes]) -> list[str]:
     """The clauses that were looked at, in the order of the list."""
     clauses = of_kind(SERVING) + of_kind(IMAGE)
-    return [
-        clause.name for clause in clauses if any(clause.name in found for found in columns.values())
-    ]
+    found = set().union(*columns.values())
+    return [clause.name for clause in clauses if clause.name in found]
 
 
 def _seen(columns: Mapping[str, Outcomes]) -> str:

@@ -4,6 +4,7 @@ import json
 import shutil
 import statistics
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 
 from bench.on_gpu.cells import Bench, Figure
@@ -103,7 +104,7 @@ def head(bench: Bench) -> Mapping[str, Figure]:
         found["head_of_decoding"] = photos / seconds[0] / float(bench.figures["decoding"])
     profile = read_profile(job / "output")
     for key, dimension in (("head_processor", "CPUUtilization"), ("head_gpu", "GPUUtilization")):
-        values = [value for one in profile.metrics(dimension) for value in one.values]
+        values = list(chain.from_iterable(one.values for one in profile.metrics(dimension)))
         if values:
             found[key] = statistics.mean(values)
     return found

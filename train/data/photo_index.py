@@ -120,7 +120,7 @@ def merged(parts: Sequence[PhotoIndex], folder: Path) -> PhotoIndex:
     """
     listing = _Listing()
     owners = np.empty(0, np.int16)
-    for name in sorted({name for part in parts for name in part.classes}):
+    for name in sorted(set().union(*(part.classes for part in parts))):
         found: dict[str, tuple[int, int, int]] = {}  # size, change time, host
         for host, part in enumerate(parts):
             for row in part.rows_of(name):

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -123,7 +124,9 @@ def _figures(doubts: Doubts, targets: torch.Tensor) -> dict[str, object]:
 def _entries(
     found: Sequence[Features], classes: Sequence[str], doubts: Doubts
 ) -> list[dict[str, object]]:
-    paths = [(part.channel, path) for part in found for path in part.paths]
+    paths: list[tuple[str, Path]] = []
+    for part in found:
+        paths += [(part.channel, path) for path in part.paths]
     targets = torch.cat([part.targets for part in found]) > 0
     entries: list[dict[str, object]] = []
     for index in torch.argsort(doubts.rank, stable=True).tolist():

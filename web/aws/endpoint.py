@@ -8,6 +8,7 @@ import random
 import re
 import time
 from collections.abc import Callable
+from itertools import chain
 from typing import Any, Generic, TypeVar
 
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
@@ -28,12 +29,8 @@ LABELS_S = 300.0
 HEALTH_S = 10.0
 SAMPLES_S = 600.0
 # Below the prefix: a label's folder and a photo in it, neither of them hidden.
-HANDED_OUT = tuple(
-    suffix
-    for kind in KINDS
-    if kind.name in ("JPEG", "PNG", "WEBP", "GIF", "BMP")
-    for suffix in kind.suffixes
-)
+SHOWN_KINDS = [kind for kind in KINDS if kind.name in ("JPEG", "PNG", "WEBP", "GIF", "BMP")]
+HANDED_OUT = tuple(chain.from_iterable(kind.suffixes for kind in SHOWN_KINDS))
 PHOTO_KEY = re.compile(r"[^/.][^/]*/([^/.][^/]*)")
 MAX_KEYS = 20_000
 # The container's statuses that the client can do something about, and those of a busy one.
