@@ -28,7 +28,10 @@ COMPARED = {
     "Transform": ("DataProcessing", "Environment", "ModelName", "TransformInput"),
 }
 # ISO 8601, such as P30D or PT12H; the SDKs' examples also have 30d.
-DURATION = re.compile(r"P?(?:(\d+)W)?(?:(\d+)D)?(?:T?(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?", re.I)
+COUNT = "([0-9]{1,9})"
+DURATION = re.compile(
+    f"P?(?:{COUNT}W)?(?:{COUNT}D)?(?:T?(?:{COUNT}H)?(?:{COUNT}M)?(?:{COUNT}S)?)?", re.IGNORECASE
+)
 SECONDS = (604800, 86400, 3600, 60, 1)
 
 
@@ -37,7 +40,7 @@ def seconds(text: str) -> int:
     found = DURATION.fullmatch(text)
     counts = found.groups() if found else ()
     if not any(counts):
-        raise invalid(f"ExpireAfter must be a duration such as P30D or PT12H; found '{text}'")
+        raise invalid(f"ExpireAfter must be a duration such as P30D or PT12H; found '{text[:100]}'")
     return sum(int(count or 0) * unit for count, unit in zip(counts, SECONDS, strict=True))
 
 
@@ -55,7 +58,7 @@ def digest(step: Step, arguments: Record) -> str:
         return ""
     compared = {name: arguments.get(name) for name in COMPARED[step.type]}
     definition = compared.get("TrainingJobDefinition")
-    if definition:
+    if isinstance(definition, dict):
         compared["TrainingJobDefinition"] = {name: definition.get(name) for name in TRAINED}
     text = json.dumps([step.name, step.type, compared], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -5,6 +5,7 @@ Source: the JSON that SageMaker's SDKs write, version 2020-12-01, and its publis
 
 import graphlib
 import json
+import math
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import Any
 
 from artifact.json_text import read_json
 from local_sagemaker.contract import ApiError, invalid
+from local_sagemaker.pipeline_expressions import check_expressions, references
 from local_sagemaker.record import Record
 
 VERSIONS = ("2020-12-01",)
@@ -38,6 +40,7 @@ VARIABLES = (
 )
 UNSUPPORTED = ("RetryPolicies",)  # of a step
 TYPES = {"String": str, "Integer": int, "Float": float, "Boolean": bool}  # of parameters
+DEFAULTS = {**TYPES, "Float": int | float}  # JSON may write 1.0 as 1
 FALSE_AND_TRUE = {"false": False, "true": True}
 
 
@@ -76,7 +79,7 @@ def read(text: str) -> Definition:
         raise invalid(f"PipelineDefinition is not JSON: {error}") from error
     try:
         return _checked(document)
-    except (TypeError, AttributeError, KeyError, ValueError) as error:
+    except (TypeError, AttributeError, LookupError, ValueError) as error:
         raise invalid(f"PipelineDefinition has a value of a wrong type: {error}") from error
 
 
@@ -111,6 +114,13 @@ def _check_parameter(given: Any) -> None:
             f"Each of Parameters needs a Name and a Type of {', '.join(TYPES)}; "
             f"found {json.dumps(given)[:200]}"
         )
+    if not isinstance(given.get("EnumValues", []), list):
+        raise invalid(f"EnumValues of the parameter '{given['Name']}' must be a list")
+    if "DefaultValue" in given and not isinstance(given["DefaultValue"], DEFAULTS[given["Type"]]):
+        raise invalid(
+            f"DefaultValue of the parameter '{given['Name']}' must be of type {given['Type']}; "
+            f"found {json.dumps(given['DefaultValue'])[:200]}"
+        )
 
 
 def _steps(given: Any, parent: tuple[str, bool] | None) -> Iterator[Step]:
@@ -122,7 +132,9 @@ def _steps(given: Any, parent: tuple[str, bool] | None) -> Iterator[Step]:
         arguments = one.get("Arguments", {})
         needs = set(one.get("DependsOn", []))
         own = {key: part for key, part in arguments.items() if key not in ("IfSteps", "ElseSteps")}
-        needs |= {path[1] for path in references({**one, "Arguments": own}) if path[0] == "Steps"}
+        for path in references({**one, "Arguments": own}):
+            needs |= {name for name in path[1:2] if path[0] == "Steps"}
+        check_expressions(one["Name"], one)
         if parent:
             needs.add(parent[0])
         yield Step(one["Name"], one["Type"], one, parent, frozenset(needs))
@@ -152,6 +164,8 @@ def _check_step(given: Any) -> None:
     arguments = given.get("Arguments", {})
     if not isinstance(arguments, dict):
         raise invalid(f"Arguments of the step '{name}' must be a JSON object")
+    if not isinstance(given.get("CacheConfig", {}), dict):
+        raise invalid(f"CacheConfig of the step '{name}' must be a JSON object")
     if kind == CONDITION and not isinstance(arguments.get("Conditions"), list):
         raise invalid(f"The condition step '{name}' needs the list Conditions")
     if kind == "Fail" and "ErrorMessage" not in arguments:
@@ -172,23 +186,6 @@ def _check_condition(step: str, given: Record) -> None:
             raise invalid(f"A condition {kind} of the step '{step}' has no {part}")
     for inner in [given["Condition"]] if kind == "Not" else given.get("Conditions", []):
         _check_condition(step, inner)
-
-
-def references(part: Any) -> Iterator[list[str]]:
-    """The path of each Get in a nested value, such as [Steps, Train, ModelArtifacts…]."""
-    if isinstance(part, list):
-        for one in part:
-            yield from references(one)
-    elif isinstance(part, dict):
-        if is_get(part):
-            yield part["Get"].split(".", 2)
-            return
-        for one in part.values():
-            yield from references(one)
-
-
-def is_get(part: Any) -> bool:
-    return isinstance(part, dict) and list(part) == ["Get"] and isinstance(part["Get"], str)
 
 
 def _check_order(steps: dict[str, Step], parameters: dict[str, Record]) -> None:
@@ -252,6 +249,9 @@ def _typed(name: str, declared: Record, text: str) -> Any:
             raise wrong
         return FALSE_AND_TRUE[text.lower()]
     try:
-        return TYPES[kind](text)
+        value = TYPES[kind](text)
     except ValueError as error:
         raise wrong from error
+    if kind == "Float" and not math.isfinite(value):
+        raise wrong
+    return value

@@ -97,14 +97,14 @@ def start(platform: Platform, step: Step, arguments: Record, name: str, region: 
 def _of_group(platform: Platform, arguments: Record, region: str) -> Record:
     """The request of a new version, whose group is made where it is not there."""
     group = arguments.get(model_groups.NAME)
-    if not group:
-        return arguments
+    if not group or not isinstance(group, str):
+        return arguments  # the operation's own check says what is wrong with it
     try:
         model_groups.found(platform, group, region)
     except ApiError:
-        wanted = {model_groups.NAME: group.rpartition("/")[2]}
+        wanted = {model_groups.NAME: group.rpartition("/")[2], "Tags": arguments.get("Tags", [])}
         asked = contract.check("CreateModelPackageGroup", wanted)
-        model_groups.create(platform, {**asked, "Tags": arguments.get("Tags", [])}, region)
+        model_groups.create(platform, asked, region)
     return {key: part for key, part in arguments.items() if key != "Tags"}
 
 

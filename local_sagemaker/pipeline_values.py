@@ -8,14 +8,11 @@ from typing import Any
 from artifact.json_text import read_json
 from local_sagemaker import objects
 from local_sagemaker.job_ends import JobFailed
-from local_sagemaker.pipeline_definition import is_get
+from local_sagemaker.pipeline_expressions import JOIN, JSON_GET, PROPERTY_FILES, is_get
 from local_sagemaker.record import Record
 
-JOIN = "Std:Join"
-JSON_GET = "Std:JsonGet"
-PROPERTY_FILES = "PropertyFiles"
 # One part of a path: .name, [3], ['name'] or ["name"].
-PART = re.compile(r"""\.?([^.\[\]]+)|\[(\d+)\]|\['([^']*)'\]|\["([^"]*)"\]""")
+PART = re.compile(r"""\.?([^.\[\]]+)|\[([0-9]{1,9})\]|\['([^']*)'\]|\["([^"]*)"\]""")
 COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "Equals": operator.eq,
     "GreaterThan": operator.gt,
@@ -73,7 +70,7 @@ class Values:
 
     def _json_get(self, given: Record) -> Any:
         if "S3Uri" in given:
-            uri = self.of(given["S3Uri"])
+            uri = str(self.of(given["S3Uri"]))
         else:
             # Steps.NAME.PropertyFiles.FILE
             parts = given["PropertyFile"]["Get"].split(".", 3)
@@ -94,7 +91,10 @@ class Values:
         if kind == "Or":
             return any(self.holds(one) for one in condition["Conditions"])
         if kind == "In":
-            return self.of(condition["QueryValue"]) in self.of(condition["Values"])
+            values = self.of(condition["Values"])
+            if not isinstance(values, list):
+                raise JobFailed(f"ClientError: In needs a list of Values; found {values!r}")
+            return self.of(condition["QueryValue"]) in values
         left, right = self.of(condition["LeftValue"]), self.of(condition["RightValue"])
         try:
             return COMPARE[kind](left, right)

@@ -98,7 +98,7 @@ def search(platform: Platform, request: Record, region: str) -> Record:
         search_filters.check(shape, expression)
     by = request.get("SortBy", SORTED_BY)
     if by != SORTED_BY:  # each record has that one, though not each answer
-        search_filters.kind_of(shape, by)
+        search_filters.check_order(shape, by)
     resource = RESOURCES[kind]
     held = platform.store.all(resource.kind)
     records = [_searched(platform, resource, record, region) for record in held]

@@ -14,7 +14,8 @@ from local_sagemaker.contract import invalid
 from local_sagemaker.record import Record
 
 NUMBER_TYPES = ("integer", "long", "float", "double")
-TEXT, NUMBER, TIME, EITHER, OTHER = "text", "number", "time", "text or number", "other"
+TEXT, NUMBER, TIME, EITHER = "text", "number", "time", "text or number"
+FLAG, OTHER = "true or false", "other"
 ORDERED: dict[str, Callable[[Any, Any], bool]] = {
     "GreaterThan": lambda held, wanted: bool(held > wanted),
     "GreaterThanOrEqualTo": lambda held, wanted: bool(held >= wanted),
@@ -47,8 +48,14 @@ def kind_of(shape: Shape, name: str) -> str:
         raise invalid(f"Unknown property name: {name}")
     if found.type_name in NUMBER_TYPES:
         return NUMBER
-    kinds = {"string": TEXT, "timestamp": TIME}
+    kinds = {"string": TEXT, "timestamp": TIME, "boolean": FLAG}
     return kinds.get(found.type_name, OTHER)
+
+
+def check_order(shape: Shape, name: str) -> None:
+    """ApiError for a property that has no order."""
+    if kind_of(shape, name) == OTHER:
+        raise invalid(f"Search cannot sort by {name}, which has several values or parts")
 
 
 def values_of(record: Record, name: str) -> list[Any]:
@@ -59,7 +66,7 @@ def values_of(record: Record, name: str) -> list[Any]:
         return [metric["Value"] for metric in metrics if metric["MetricName"] == rest]
     if first == TAGS and rest:
         return [tag["Value"] for tag in record.get(TAGS, []) if tag["Key"] == rest]
-    return list(_below(record, name))
+    return [value for value in _below(record, name) if value is not None]
 
 
 def _below(part: Any, name: str) -> Iterator[Any]:
@@ -112,7 +119,7 @@ def _check_filter(kind: str, name: str, given: Record) -> None:
         return
     if "Value" not in given:
         raise invalid(f"The operator {operator} on {name} needs a Value")
-    if operator in ORDERED and kind in (TEXT, OTHER):
+    if operator in ORDERED and kind in (TEXT, FLAG, OTHER):
         raise invalid(f"The operator {operator} is not supported for the text property {name}")
     if operator in ("Contains", "In") and kind in (NUMBER, TIME):
         raise invalid(f"The operator {operator} is only supported for text; {name} is a {kind}")
@@ -149,7 +156,7 @@ def _fits_nested(shape: Shape, nested: Record, record: Record) -> bool:
     """Whether a single entry of the list satisfies all filters."""
     within = nested["NestedPropertyName"]
     for entry in values_of(record, within):
-        alone: Any = entry
+        alone: Any = [entry]  # a list of one, as Tags are
         for part in reversed(within.split(".")):
             alone = {part: alone}
         wanted = [{**one, "Name": _whole(within, one["Name"])} for one in nested["Filters"]]

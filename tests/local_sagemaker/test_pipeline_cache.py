@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from local_sagemaker.contract import ApiError
 from local_sagemaker.pipeline_cache import DIGEST, digest, earlier, seconds
 from local_sagemaker.pipeline_definition import Step
 
@@ -51,3 +52,9 @@ def test_the_latest_result_that_has_not_expired_is_taken():
 )
 def test_durations(text, wanted):
     assert seconds(text) == wanted
+
+
+@pytest.mark.parametrize("text", ["", "P", "P\N{ARABIC-INDIC DIGIT THREE}D", f"P{'9' * 5000}D"])
+def test_a_text_that_is_no_duration_is_refused(text):
+    with pytest.raises(ApiError, match="must be a duration such as P30D"):
+        seconds(text)

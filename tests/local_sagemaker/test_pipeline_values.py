@@ -72,3 +72,5 @@ def test_conditions(tmp_path):
     assert found.holds({"Type": "Not", "Condition": equal})
     with pytest.raises(JobFailed, match="LessThan cannot compare 2 with 'x'"):
         found.holds({**less, "RightValue": "x"})
+    with pytest.raises(JobFailed, match="In needs a list of Values; found 5"):
+        found.holds({**within, "Values": 5})

@@ -200,7 +200,28 @@ def test_pipelines_are_kept_changed_and_deleted(sagemaker):
 
 PLAIN = {"Name": "A", "Type": "Fail", "Arguments": {"ErrorMessage": "x"}}
 LAMBDA = {"Name": "A", "Type": "Lambda", "Arguments": {}}
+
+
+def saying(expression: object) -> str:
+    """A definition whose only step says the value of an expression."""
+    return document({**PLAIN, "Arguments": {"ErrorMessage": expression}})
+
+
+def parameter(**parts: object) -> str:
+    """A definition with a parameter B that has these parts."""
+    return document(PLAIN, parameters=({"Name": "B", "Type": "String", **parts},))
+
+
 WRONG = [
+    (saying({"Get": "Steps"}), "gets 'Steps', which nothing here has"),
+    (saying({"Std:Join": 5}), "needs the list Values and a text On"),
+    (saying({"Std:Join": {"Values": "ab"}}), "needs the list Values and a text On"),
+    (saying({"Std:JsonGet": {"Path": "a"}}), "needs a text Path, and S3Uri or a PropertyFile"),
+    (saying({"Std:JsonGet": {"S3Uri": "s3://b/k"}}), "needs a text Path"),
+    (saying({"Std:JsonGet": {"PropertyFile": {"Get": "Steps.A"}, "Path": "a"}}), "PropertyFile"),
+    (document({**PLAIN, "CacheConfig": 5}), "CacheConfig of the step 'A' must be a JSON object"),
+    (parameter(EnumValues=5), "EnumValues of the parameter 'B' must be a list"),
+    (parameter(DefaultValue=["x"]), "DefaultValue of the parameter 'B' must be of type String"),
     ("{", "PipelineDefinition is not JSON"),
     ("[]", "must be a JSON object with the list Steps"),
     (document(PLAIN, Version="1"), "must have the Version 2020-12-01"),
@@ -240,6 +261,7 @@ def test_wrong_parameters_are_refused_at_the_start(sagemaker):
         ({}, "'Kind' has no default: give its value"),
         ({"Kind": "c"}, "'Kind' must be one of a, b; found c"),
         ({"Kind": "a", "Share": "much"}, "'Share' must be of type Float; found 'much'"),
+        ({"Kind": "a", "Share": "1e999"}, "'Share' must be of type Float; found '1e999'"),
         ({"Other": "x"}, "The pipeline has no parameter 'Other'"),
     ):
         with pytest.raises(ApiError, match=sentence):

@@ -105,6 +105,11 @@ def test_a_nested_filter_wants_one_entry_that_has_all(platform):
     assert found(platform, expression=nested("train1")) == []
 
 
+def test_a_nested_filter_reads_tags(platform):
+    nested = {"NestedPropertyName": "Tags", "Filters": [one("Tags.team", "Equals", "t1")]}
+    assert found(platform, expression={"NestedFilters": [nested]}) == ["1"]
+
+
 def test_expressions_are_joined_by_or_and_and(platform):
     first, second = (one("HyperParameters.lr", "Equals", rate) for rate in ("0.1", "5"))
     either = {"Filters": [first, second], "Operator": "Or"}
@@ -160,5 +165,7 @@ def test_a_wrong_search_is_refused(platform):
         answer(platform, Resource="Experiment")
     with pytest.raises(ApiError, match="Unknown property name: Nothing"):
         found(platform, SortBy="Nothing")
+    with pytest.raises(ApiError, match="cannot sort by AlgorithmSpecification"):
+        found(platform, SortBy="AlgorithmSpecification")
     with pytest.raises(ApiError, match="must have at least one filter"):
         answer(platform, {"Operator": "And"})
