@@ -23,12 +23,13 @@ Folders of this machine (file:///…) stand in for S3 where they lie below the f
 It does not check roles, quotas, instance types, VPC, KMS; it does not bill. It has no Pipe mode,
 EFS and FSx, augmented manifests, warm pools, built-in algorithms, hubs. Custom debugger rules are
 not evaluated; built-in ones are once, after the training, by `diagnose`. Endpoints and processes
-have no network isolation. There are no inference components, inference pipelines, shadow variants,
-Clarify. An answer comes in one piece, not as a stream. Asynchronous endpoints alone scale, by the
-backlog; CloudWatch's alarms are not evaluated. Their notices by SNS hold no answer, and their
-MaxConcurrentInvocationsPerInstance counts the instances of the configuration. An update shifts all
-traffic at once, with rollback. When the server ends, trainings, transform and processing jobs and
-pipelines that run have Failed; tuning jobs go on and endpoints come up again at its next start.
+have no network isolation. There are no inference components, inference pipelines, Clarify. An
+answer comes in one piece, not as a stream. Asynchronous endpoints alone scale, by the backlog;
+CloudWatch's alarms are not evaluated. Their notices by SNS hold no answer, and their
+MaxConcurrentInvocationsPerInstance counts the instances of the configuration. Updates of endpoints
+go by their DeploymentConfig; an alarm rolls them back that CloudWatch says is in ALARM. When the
+server ends, trainings, transform and processing jobs and pipelines that run have Failed; tuning
+jobs go on and endpoints come up again at its next start.
 Processing takes S3Input and S3Output in File mode. Model packages are not validated, and those of
 algorithms, the Marketplace and managed storage are refused. Search finds trainings, tuning jobs,
 endpoints, model packages, pipelines. These have steps of Processing, Training, Tuning, Transform,

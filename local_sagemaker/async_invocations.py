@@ -117,7 +117,7 @@ def _woken(fleet: Fleet, until_s: float) -> Variant:
     until_s: since the epoch. NotHealthy then, and where the endpoint is deleted meanwhile.
     """
     while time.time() < until_s and not fleet.ended:
-        _, variant = fleet.choose(None)
+        variant = fleet.choose(None).variant
         if variant.instances:
             return variant
         time.sleep(LOOK_S)

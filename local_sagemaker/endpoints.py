@@ -2,8 +2,10 @@
 
 import threading
 
-from local_sagemaker import autoscaling, models, tags
+from local_sagemaker import alarms, autoscaling, models, tags
 from local_sagemaker.contract import invalid
+from local_sagemaker.deployed import retained
+from local_sagemaker.deployment_plan import Plan, plan_of
 from local_sagemaker.fleet import KIND, Fleet, check_variants
 from local_sagemaker.platform import Platform
 from local_sagemaker.record import Record
@@ -12,13 +14,18 @@ from local_sagemaker.store import arn, page
 
 def create(platform: Platform, request: Record, region: str) -> Record:
     name = request["EndpointName"]
-    models.found(platform, models.CONFIG, request["EndpointConfigName"], region)
+    config = models.found(platform, models.CONFIG, request["EndpointConfigName"], region)
+    # It is of the updates that keep it: a first deployment has nothing to move requests from.
+    deployment = request.get("DeploymentConfig")
+    _planned(deployment, config, region)
     record = {
         **request,
         "EndpointArn": arn(region, "endpoint", name),
         "Region": region,
         "EndpointStatus": "Creating",
     }
+    if deployment:
+        record["LastDeploymentConfig"] = deployment
     tags.add_tagged(
         platform,
         KIND,
@@ -27,13 +34,23 @@ def create(platform: Platform, request: Record, region: str) -> Record:
         record["EndpointArn"],
         invalid(f'Cannot create already existing endpoint "{record["EndpointArn"]}".'),
     )
-    _begin(platform, record)
+    _begin(platform, record, config)
     return record
 
 
-def _begin(platform: Platform, record: Record) -> None:
+def _planned(deployment: Record | None, config: Record, region: str) -> Plan:
+    """The plan of an update to a configuration. ApiError for one that cannot be acted on."""
+    plan = plan_of(deployment, config["ProductionVariants"])
+    try:
+        alarms.states(plan.alarms, region)
+    except alarms.AlarmError as error:
+        raise invalid(f"AutoRollbackConfiguration: {error}") from error
+    return plan
+
+
+def _begin(platform: Platform, record: Record, config: Record) -> None:
     fleet = Fleet(platform, record)
-    fleet.deploy(record["EndpointConfigName"])
+    fleet.deploy(config)
     platform.start(KIND, record["EndpointName"], fleet)
 
 
@@ -46,12 +63,13 @@ def found(platform: Platform, name: str, region: str) -> Record:
 
 
 def _idle(platform: Platform, name: str, region: str) -> tuple[Record, Fleet]:
-    """An endpoint that is InService. ApiError when it is not."""
+    """An endpoint that serves and does not change. ApiError when it is not so."""
     record = found(platform, name, region)
     fleet = platform.runner(KIND, name)
-    if record["EndpointStatus"] != "InService" or fleet is None:
+    serves = record["EndpointStatus"] in ("InService", "UpdateRollbackFailed")
+    if not serves or fleet is None:
         state = "failed"
-        if record["EndpointStatus"] in ("Creating", "Updating", "Deleting"):
+        if record["EndpointStatus"] in ("Creating", "Updating", "RollingBack", "Deleting"):
             state = "in-progress"
         raise invalid(f'Cannot update {state} endpoint "{record["EndpointArn"]}".')
     return record, fleet
@@ -61,12 +79,19 @@ def update(platform: Platform, request: Record, region: str) -> Record:
     name = request["EndpointName"]
     record, fleet = _idle(platform, name, region)
     # As on SageMaker: an endpoint whose own configuration was deleted cannot be updated.
-    for config in (record["EndpointConfigName"], request["EndpointConfigName"]):
-        models.found(platform, models.CONFIG, config, region)
+    models.found(platform, models.CONFIG, record["EndpointConfigName"], region)
+    config = models.found(platform, models.CONFIG, request["EndpointConfigName"], region)
+    if request.get("RetainAllVariantProperties"):
+        excluded = request.get("ExcludeRetainedVariantProperties", [])
+        config = retained(config, fleet.serving, [one["VariantPropertyType"] for one in excluded])
+    deployment = request.get("DeploymentConfig")
+    if not deployment and request.get("RetainDeploymentConfig"):
+        deployment = record.get("LastDeploymentConfig")
+    plan = _planned(deployment, config, region)
     platform.store.change(
-        KIND, name, EndpointStatus="Updating", LastDeploymentConfig=request.get("DeploymentConfig")
+        KIND, name, EndpointStatus="Updating", LastDeploymentConfig=deployment, FailureReason=None
     )
-    fleet.deploy(request["EndpointConfigName"])
+    fleet.deploy(config, plan)
     return record
 
 
@@ -118,7 +143,8 @@ def recover(platform: Platform) -> None:
             continue
         # An update that the restart broke off is forgotten.
         config = record.get("DeployedConfigName") or record["EndpointConfigName"]
-        if platform.store.find(models.CONFIG, config) is None:
+        kept = platform.store.find(models.CONFIG, config)
+        if kept is None:
             platform.store.change(
                 KIND,
                 record["EndpointName"],
@@ -132,8 +158,10 @@ def recover(platform: Platform) -> None:
             EndpointStatus="Creating",
             EndpointConfigName=config,
             ProductionVariants=None,
+            ShadowProductionVariants=None,
+            PendingDeploymentSummary=None,
         )
-        _begin(platform, {**record, "EndpointConfigName": config})
+        _begin(platform, {**record, "EndpointConfigName": config}, kept)
 
 
 OPERATIONS = {

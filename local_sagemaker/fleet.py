@@ -5,7 +5,6 @@ Then it switches to those, or stays where it was.
 
 import logging
 import queue
-import random
 import shutil
 import threading
 import time
@@ -14,9 +13,13 @@ from collections.abc import Callable
 from local_sagemaker import autoscaling, models, objects
 from local_sagemaker.async_pool import AsyncPool
 from local_sagemaker.contract import ApiError, invalid
+from local_sagemaker.deployed import Chosen, Deployed, Route, entries_of
+from local_sagemaker.deployment_plan import ALL_AT_ONCE, Plan
 from local_sagemaker.job_ends import REASON_LENGTH
 from local_sagemaker.platform import Platform
 from local_sagemaker.record import Record
+from local_sagemaker.rollout import Rollout, UpdateStopped
+from local_sagemaker.shadows import ShadowPool
 from local_sagemaker.store import ACCOUNT
 from local_sagemaker.variants import NotHealthy, Variant, each
 from runtime.errors import RunError
@@ -34,14 +37,11 @@ class Fleet(threading.Thread):
 
     def __init__(self, platform: Platform, record: Record) -> None:
         self.endpoint: str = record["EndpointName"]
+        self.region: str = record["Region"]
         self.platform = platform
         super().__init__(name=f"endpoint {self.endpoint}", daemon=True)
         self.folder = platform.work / KIND / self.endpoint
-        self.variants: dict[str, Variant] = {}
-        self.weights: dict[str, float] = {}
-        self.config: Record = {}
-        # by serverless variant: as many calls at the same time as its MaxConcurrency
-        self.slots: dict[str, threading.BoundedSemaphore] = {}
+        self.route = Route(Deployed({}, {}))
         self._tasks: queue.Queue[Callable[[], None]] = queue.Queue()
         self._deploying: list[Variant] = []
         self._generation = 0  # of configurations; each has a folder of its own
@@ -49,26 +49,40 @@ class Fleet(threading.Thread):
         self.backlog = 0  # asynchronous requests that are not done
         self._scaler = autoscaling.Scaler(time.monotonic())
         self.later = AsyncPool(self.endpoint)
+        self.shadows = ShadowPool(self.endpoint)
+
+    @property
+    def serving(self) -> Deployed:
+        """What the endpoint serves; an update may already have a share of its requests."""
+        return self.route.serving
+
+    @property
+    def config(self) -> Record:
+        return self.serving.config
+
+    @property
+    def variants(self) -> dict[str, Variant]:
+        return self.serving.variants
 
     def run(self) -> None:
         while not self.ended:
             try:
                 task = self._tasks.get(timeout=WATCH_S)
             except queue.Empty:
-                self._heal()
+                self.heal(self.serving)
                 self._autoscale()
                 continue
             try:
                 task()
             except Exception:  # the thread must go on: the endpoint could not be deleted otherwise
                 log.exception("endpoint %s", self.endpoint)
-        each([*self.variants.values()], Variant.stop)
+        self.serving.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
         self.platform.ended(KIND, self.endpoint)
 
-    def deploy(self, config: str) -> None:
-        """Make a configuration's variants ready, then switch to them."""
-        self._tasks.put(lambda: self._deploy(config))
+    def deploy(self, config: Record, plan: Plan = ALL_AT_ONCE) -> None:
+        """Make a configuration's variants ready, and move the requests to them by a plan."""
+        self._tasks.put(lambda: self._deploy(config, plan))
 
     def change(self, wanted: list[Record]) -> None:
         """DesiredWeightsAndCapacities."""
@@ -80,88 +94,60 @@ class Fleet(threading.Thread):
         for variant in [*self._deploying]:
             variant.abandoned = True
         self.later.close()
+        self.shadows.close()
 
-    def choose(self, target: str | None) -> tuple[str, Variant]:
+    def choose(self, target: str | None) -> Chosen:
         """The named variant, or one by weight. ApiError when the endpoint has no such variant."""
-        variants = self.variants  # a deployment may put others in their place
-        weights = self.weights
-        if target:
-            if target not in variants:
-                raise ApiError(
-                    "ValidationError", f"Variant {target} not found for Endpoint {self.endpoint}"
-                )
-            return target, variants[target]
-        if not variants:
+        route = self.route  # an update may put another in its place
+        if not route.serving.variants and not route.incoming:
             raise ApiError(
                 "ValidationError", f"Endpoint {self.endpoint} of account {ACCOUNT} not found."
             )
-        names = list(variants)
-        shares = [weights[name] for name in names]
-        if not any(shares):
-            shares = [1.0] * len(names)  # random.choices refuses weights that are all 0
-        name = random.choices(names, shares)[0]
-        return name, variants[name]
+        return route.choose(self.endpoint, target)
 
-    def _deploy(self, config_name: str) -> None:
+    def _deploy(self, config: Record, plan: Plan) -> None:
         """New instances first; the old ones go when those are healthy, else the new ones do."""
-        first = not self.variants
+        old = self.serving
         try:
-            config = self._config(config_name)
-            made = self._made(config["ProductionVariants"])
-        except (NotHealthy, RunError, objects.ObjectError, KeyError, TypeError) as error:
+            new = self._prepared(config)
+            Rollout(self, new, plan).run()
+        except (
+            *(NotHealthy, RunError, UpdateStopped),
+            *(objects.ObjectError, KeyError, TypeError),
+        ) as error:
             if not self.ended:
-                self._failed(error, first)
+                self._failed(error, first=not old.variants)
             return
-        old = self.variants
-        self.variants = made
-        self._take_over(config)
-        self._update_record(
+        finally:
+            self._deploying = []
+        self.route = Route(new)
+        self.later.follow(config)
+        name = config["EndpointConfigName"]
+        self.note(
             EndpointStatus="InService",
-            EndpointConfigName=config_name,
-            DeployedConfigName=config_name,
+            EndpointConfigName=name,
+            DeployedConfigName=name,
             FailureReason=None,
+            PendingDeploymentSummary=None,
             DataCaptureConfig=_capture(config),
             AsyncInferenceConfig=config.get("AsyncInferenceConfig"),
         )
         # Only now: requests went to the old instances until the switch.
-        each(list(old.values()), Variant.stop)
+        old.stop()
 
-    def _config(self, name: str) -> Record:
-        config = self.platform.store.find(models.CONFIG, name)
-        if config is None:
-            raise NotHealthy(f"the endpoint configuration '{name}' was deleted")
-        return config
-
-    def _made(self, entries: list[Record]) -> dict[str, Variant]:
-        """Healthy variants by name; none is left when one of them fails."""
+    def _prepared(self, config: Record) -> Deployed:
+        """The configuration's variants with their models' data, without an instance."""
         self._generation += 1
         made: dict[str, Variant] = {}
         try:
-            for entry in entries:
+            for entry in entries_of(config):
                 made[entry["VariantName"]] = self._variant(entry)
             self._deploying = list(made.values())
             each(self._deploying, Variant.fetch)
-            for entry in entries:
-                self._scale(made[entry["VariantName"]], entry)
-        except BaseException:  # whatever it was, no container of theirs may stay
+        except BaseException:  # whatever it was, no folder of theirs may stay
             each(list(made.values()), Variant.stop)
             raise
-        finally:
-            self._deploying = []
-        return made
-
-    def _take_over(self, config: Record) -> None:
-        """Weights and slots of the configuration that serves now."""
-        self.config = config
-        self.later.follow(config)
-        self.weights = {}
-        self.slots = {}
-        for entry in config["ProductionVariants"]:
-            name = entry["VariantName"]
-            self.weights[name] = entry.get("InitialVariantWeight", 1.0)
-            if entry.get("ServerlessConfig"):
-                most = entry["ServerlessConfig"]["MaxConcurrency"]
-                self.slots[name] = threading.BoundedSemaphore(most)
+        return Deployed(config, made)
 
     def _variant(self, entry: Record) -> Variant:
         model = self.platform.store.find(models.MODEL, entry["ModelName"])
@@ -177,42 +163,40 @@ class Fleet(threading.Thread):
             health_s=entry.get("ContainerStartupHealthCheckTimeoutInSeconds"),
         )
 
-    def _scale(self, variant: Variant, entry: Record) -> None:
-        try:
-            variant.scale(entry.get("InitialInstanceCount", 1))
-        except NotHealthy as error:
-            raise NotHealthy(
-                f"The primary container for production variant {entry['VariantName']} {error}"
-            ) from error
-
     def _failed(self, error: Exception, first: bool) -> None:
         reason = str(error)
-        if not isinstance(error, NotHealthy):  # the text alone may be a mere key or number
+        if not isinstance(error, NotHealthy | UpdateStopped):
+            # the text alone may be a mere key or number
             reason = f"{type(error).__name__}: {error}"
         status = "InService"  # on what served before
         if first:
             status = "Failed"
+        elif isinstance(error, UpdateStopped):
+            status = error.status
         record = self.platform.store.find(KIND, self.endpoint) or {}
-        self._update_record(
+        self.note(
             EndpointStatus=status,
             EndpointConfigName=record.get("DeployedConfigName", record.get("EndpointConfigName")),
             FailureReason=reason[:REASON_LENGTH],
+            PendingDeploymentSummary=None,
         )
 
     def _change(self, wanted: list[Record]) -> None:
         reason = None
+        weights = self.serving.weights
         for entry in wanted:
             name = entry["VariantName"]
             try:
                 if "DesiredInstanceCount" in entry:
                     self.variants[name].scale(entry["DesiredInstanceCount"])
-                self.weights[name] = entry.get("DesiredWeight", self.weights[name])
+                weights[name] = entry.get("DesiredWeight", weights[name])
             except (NotHealthy, RunError) as error:
                 reason = f"The primary container for production variant {name} {error}"
-        self._update_record(EndpointStatus="InService", FailureReason=reason)
+        self.note(EndpointStatus="InService", FailureReason=reason)
 
-    def _heal(self) -> None:
-        for name, variant in self.variants.items():
+    def heal(self, deployed: Deployed) -> None:
+        """Start instances that have ended anew; a failure is logged only."""
+        for name, variant in deployed.variants.items():
             try:
                 variant.replace_dead()
             except (NotHealthy, RunError) as error:
@@ -240,31 +224,11 @@ class Fleet(threading.Thread):
                 log.info("endpoint %s: %d of %d instances", self.endpoint, wanted, count)
                 self._change([{"VariantName": name, "DesiredInstanceCount": wanted}])
 
-    def _update_record(self, **fields: object) -> None:
+    def note(self, **fields: object) -> None:
         """Note fields and the variants as they are in the endpoint's record."""
-        shown = [self._shown(name, variant) for name, variant in self.variants.items()]
         if self.ended:
-            fields.pop("EndpointStatus")  # it is Deleting
-        self.platform.store.change(KIND, self.endpoint, ProductionVariants=shown or None, **fields)
-
-    def _shown(self, name: str, variant: Variant) -> Record:
-        """A variant as DescribeEndpoint shows it."""
-        image = {
-            "SpecifiedImage": variant.container["Image"],
-            "ResolvedImage": variant.container["Image"],
-            "ResolutionTime": time.time(),
-        }
-        shown = {
-            "VariantName": name,
-            "CurrentWeight": self.weights[name],
-            "DesiredWeight": self.weights[name],
-            "DeployedImages": [image],
-        }
-        for entry in self.config.get("ProductionVariants", []):
-            if entry["VariantName"] == name and entry.get("ServerlessConfig"):
-                return {**shown, "CurrentServerlessConfig": entry["ServerlessConfig"]}
-        count = len(variant.instances)
-        return {**shown, "CurrentInstanceCount": count, "DesiredInstanceCount": count}
+            fields.pop("EndpointStatus", None)  # it is Deleting
+        self.platform.store.change(KIND, self.endpoint, **self.serving.shown(), **fields)
 
 
 def _capture(config: Record) -> Record | None:

@@ -10,6 +10,7 @@ from local_sagemaker import multi_model
 from local_sagemaker.calls import PREFIX, ask, model_error
 from local_sagemaker.capture import capture
 from local_sagemaker.contract import ApiError, check_headers, service
+from local_sagemaker.deployed import Chosen
 from local_sagemaker.fleet import KIND, Fleet
 from local_sagemaker.platform import Platform
 from local_sagemaker.store import ACCOUNT, arn
@@ -57,54 +58,71 @@ def invoke(platform: Platform, name: str, body: bytes, headers: dict[str, str]) 
     fleet = fleet_of(platform, name)
     if fleet.config.get("AsyncInferenceConfig"):
         raise ApiError("ValidationError", f"Endpoint {name} does not support this inference type.")
-    variant_name, _ = fleet.choose(headers.get(f"{PREFIX}target-variant".lower()))
+    chosen = fleet.choose(headers.get(f"{PREFIX}target-variant".lower()))
     limit = max_bytes()
-    if variant_name in fleet.slots:
+    if chosen.slot:
         limit = SERVERLESS_BYTES
     if len(body) > limit:
         raise ApiError("", f"HTTP content length exceeded {limit} bytes.", 413)
-    # Serverless calls over MaxConcurrency are refused at once: they do not wait.
-    slot = fleet.slots.get(variant_name)
-    if slot and not slot.acquire(blocking=False):
-        raise ApiError(
-            "ThrottlingException", "Rate exceeded: MaxConcurrency of the serverless variant", 429
-        )
-    try:
-        answer = _call_chosen(fleet, variant_name, body, headers, stream_arn_of(platform, name))
-    finally:
-        if slot:
-            slot.release()
+    stream_arn = stream_arn_of(platform, name)
+    if chosen.shadow:
+        fleet.shadows.submit(_copy, name, chosen.shadow, body, headers, stream_arn)
+    answer, chosen = _call_chosen(fleet, chosen, body, headers, stream_arn)
     if len(answer.body) > limit:
-        raise model_error(
-            500, f"Response payload size exceeded {limit} bytes.", stream_arn_of(platform, name)
-        )
+        raise model_error(500, f"Response payload size exceeded {limit} bytes.", stream_arn)
+    _capture(name, chosen, body, headers, answer)
+    return Answer(answer.body, {**answer.headers, "x-Amzn-Invoked-Production-Variant": chosen.name})
+
+
+def _copy(
+    endpoint: str, shadow: Chosen, body: bytes, headers: dict[str, str], stream_arn: str
+) -> None:
+    """A request to the shadow variant; its answer is captured, where the configuration says so."""
+    answer = call(shadow.variant, body, headers, stream_arn, TIMEOUT_S)
+    _capture(endpoint, shadow, body, headers, answer)
+
+
+def _capture(
+    endpoint: str, chosen: Chosen, body: bytes, headers: dict[str, str], answer: Answer
+) -> None:
     capture(
-        fleet.config,
-        name,
-        variant_name,
+        chosen.config,
+        endpoint,
+        chosen.name,
         (headers.get("content-type", ""), body),
         (answer.headers["Content-Type"], answer.body),
-    )
-    return Answer(
-        answer.body, {**answer.headers, "x-Amzn-Invoked-Production-Variant": variant_name}
     )
 
 
 def _call_chosen(
-    fleet: Fleet, variant_name: str, body: bytes, headers: dict[str, str], stream_arn: str
-) -> Answer:
-    """The call, once more when the variant was just being replaced."""
+    fleet: Fleet, chosen: Chosen, body: bytes, headers: dict[str, str], stream_arn: str
+) -> tuple[Answer, Chosen]:
+    """The call, once more when the variant was just being replaced; and who answered."""
     try:
-        return call(fleet.choose(variant_name)[1], body, headers, stream_arn, TIMEOUT_S)
+        return _call_one(chosen, body, headers, stream_arn), chosen
     except (NotHealthy, ConnectionRefusedError):
         try:
-            return call(fleet.choose(None)[1], body, headers, stream_arn, TIMEOUT_S)
+            other = fleet.choose(None)
+            return _call_one(other, body, headers, stream_arn), other
         except (NotHealthy, ConnectionRefusedError) as error:
             raise ApiError(
                 "ServiceUnavailable",
                 f"endpoint {fleet.endpoint} has no running container at the moment",
                 503,
             ) from error
+
+
+def _call_one(chosen: Chosen, body: bytes, headers: dict[str, str], stream_arn: str) -> Answer:
+    # Serverless calls over MaxConcurrency are refused at once: they do not wait.
+    if chosen.slot and not chosen.slot.acquire(blocking=False):
+        raise ApiError(
+            "ThrottlingException", "Rate exceeded: MaxConcurrency of the serverless variant", 429
+        )
+    try:
+        return call(chosen.variant, body, headers, stream_arn, TIMEOUT_S)
+    finally:
+        if chosen.slot:
+            chosen.slot.release()
 
 
 def call(

@@ -24,13 +24,18 @@ DIMENSION = "TrainingJobName"
 BATCH = 500  # values of one call; PutMetricData allows 1,000
 
 
+def endpoint_url() -> str | None:
+    """Where CloudWatch is; None where no endpoint is set."""
+    return next((os.environ[name] for name in ENDPOINTS if os.environ.get(name)), None)
+
+
 class MetricData:
     """What is to be sent. One thread sends it, so that no training waits for CloudWatch."""
 
     def __init__(self) -> None:
         self._waiting: queue.Queue[tuple[str, Record]] = queue.Queue()
         self._clients: dict[str, Any] = {}  # by region
-        self._url = next((os.environ[name] for name in ENDPOINTS if os.environ.get(name)), None)
+        self._url = endpoint_url()
         if self._url:
             threading.Thread(target=self._send_forever, daemon=True, name="metrics").start()
 

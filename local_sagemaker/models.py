@@ -10,7 +10,7 @@ from local_sagemaker.store import arn, page
 MODEL = "model"
 CONFIG = "endpoint-config"
 PACKAGED = "PackagedContainer"
-UNSUPPORTED = ("ExplainerConfig", "ShadowProductionVariants")
+UNSUPPORTED = ("ExplainerConfig",)
 
 
 def create_model(platform: Platform, request: Record, region: str) -> Record:
@@ -57,10 +57,14 @@ def create_config(platform: Platform, request: Record, region: str) -> Record:
     for part in UNSUPPORTED:
         if request.get(part):
             raise invalid(f"local SageMaker: {part} is not done here")
-    names = [variant["VariantName"] for variant in request["ProductionVariants"]]
+    shadows = request.get("ShadowProductionVariants", [])
+    if shadows:
+        _check_shadow(request)
+    variants = [*request["ProductionVariants"], *shadows]
+    names = [variant["VariantName"] for variant in variants]
     if len(set(names)) < len(names):
         raise invalid(f"Duplicate variant names are not allowed: {', '.join(names)}")
-    for variant in request["ProductionVariants"]:
+    for variant in variants:
         _check_variant(platform, variant, region)
     record = {
         **request,
@@ -79,6 +83,21 @@ def create_config(platform: Platform, request: Record, region: str) -> Record:
         ),
     )
     return record
+
+
+def _check_shadow(request: Record) -> None:
+    """ApiError where SageMaker has no shadow. Source: CreateEndpointConfig, API reference."""
+    shadows = request["ShadowProductionVariants"]
+    if len(shadows) > 1 or len(request["ProductionVariants"]) > 1:
+        raise invalid(
+            "With ShadowProductionVariants there is one production variant and one shadow variant; "
+            f"found {len(request['ProductionVariants'])} and {len(shadows)}"
+        )
+    if request.get("AsyncInferenceConfig"):
+        raise invalid("ShadowProductionVariants are not for asynchronous endpoints")
+    for variant in [*request["ProductionVariants"], *shadows]:
+        if variant.get("ServerlessConfig"):
+            raise invalid("ShadowProductionVariants are not for serverless variants")
 
 
 def _check_variant(platform: Platform, variant: Record, region: str) -> None:

@@ -11,9 +11,9 @@ PROGRAM = "local_sagemaker"
 PORT = 8090
 # What a caller may take for done
 NOT_DONE = (
-    "Shadow variants, explainers and inference components are refused. An update moves all traffic "
-    "at once, whatever its DeploymentConfig says; it is rolled back where the new instances do not "
-    "get ready, and no alarm is watched."
+    "Explainers and inference components are refused. An update watches the state that CloudWatch "
+    "gives its alarms: moto's evaluates none, so that SetAlarmState sets it. An update that the "
+    "end of the server breaks off is forgotten."
 )
 COMMANDS = {
     "start": "serve until Ctrl-C or SIGTERM (the default)",

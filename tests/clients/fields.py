@@ -57,7 +57,7 @@ LEFT_OUT: dict[str, dict[str, str]] = {
     "DescribeEndpointConfig": {
         "KmsKeyId": NOT_ASKED,
         "ExplainerConfig": NOT_DONE,
-        "ShadowProductionVariants": NOT_DONE,
+        "ShadowProductionVariants": NOT_ASKED,
         "ExecutionRoleArn": NOT_ASKED,
         "VpcConfig": NOT_ASKED,
         "MetricsConfig": NOT_ASKED,
@@ -66,9 +66,9 @@ LEFT_OUT: dict[str, dict[str, str]] = {
     "DescribeEndpoint": {
         "FailureReason": NO_FAILURE,
         "LastDeploymentConfig": NOT_ASKED,
-        "PendingDeploymentSummary": "only while an update runs, and not done here",
+        "PendingDeploymentSummary": "only while an update runs",
         "ExplainerConfig": NOT_DONE,
-        "ShadowProductionVariants": NOT_DONE,
+        "ShadowProductionVariants": NOT_ASKED,
         "MetricsConfig": NOT_ASKED,
         "CrossRegionTrafficConfig": NOT_ASKED,
     },
