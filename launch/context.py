@@ -27,13 +27,14 @@ from launch.aws import (
     client,
     find_region,
 )
-from launch.errors import LaunchError, sentence
+from launch.errors import THROTTLED, LaunchError, sentence
 from launch.image_facts import image_kind
 from launch.recipe import Recipe, located
 from launch.requests_training import Call, Target, with_owners
 from launch.state import State
 
 if TYPE_CHECKING:
+    from botocore.awsrequest import AWSResponse
     from botocore.model import OperationModel, ServiceModel
 
 # A role's ARN holds its account, so a dry run needs no credentials.
@@ -41,6 +42,9 @@ ARN_ACCOUNT = re.compile(r"^arn:[\w-]+:iam::(\d{12}):")
 # Without those that look alike, and without vowels: the letters spell no word.
 STAMP_LETTERS = "bcdfghjkmnpqrstvwxz23456789"
 IMAGE_NAMES = ("train", "serve", "serve-gpu", "serve-mms", "serve-mms-torch")
+# HTTP statuses after which botocore asks again.
+PASSING = (500, 502, 503, 504)
+ASKED_AGAIN = (*THROTTLED, "LimitExceededException", "RequestTimeout", "RequestTimeoutException")
 # A file of image URIs that goes before the recipe's: `slipway local-sagemaker env` sets it, so that
 # the images of AWS stay as they are noted.
 IMAGES_VARIABLE = "SLIPWAY_IMAGES"
@@ -146,18 +150,35 @@ def open_context(
 
 
 def say_retry(
-    attempts: int, operation: "OperationModel", caught_exception: Exception | None, **_: object
+    attempts: int,
+    operation: "OperationModel",
+    caught_exception: Exception | None,
+    response: "tuple[AWSResponse, Response] | None" = None,
+    **_: object,
 ) -> None:
-    """A line for each attempt without an answer: a client that waits in silence looks hung.
+    """A line for each attempt that is repeated: a client that waits in silence looks hung.
 
-    attempts: how many were made so far.
+    attempts: how many were made so far. response: HTTP's and the parsed one.
     """
     most: int = RETRIES["max_attempts"]
-    if caught_exception is not None and attempts < most:
-        to_stderr(
-            f"AWS: {operation.name}: no answer at attempt {attempts} of {most} "
-            f"({sentence(caught_exception)}); trying again"
-        )
+    if attempts >= most:
+        return
+    what = ""
+    if caught_exception is not None:
+        what = f"no answer at attempt {attempts} of {most} ({sentence(caught_exception)})"
+    elif response is not None and is_passing(response):
+        error = response[1].get("Error", {})
+        words = f"{error.get('Code', '')} {error.get('Message', '')}".strip()
+        what = f"answered {words} at attempt {attempts} of {most}"
+    if what:
+        to_stderr(f"AWS: {operation.name}: {what}; trying again")
+
+
+def is_passing(response: "tuple[AWSResponse, Response]") -> bool:
+    """Whether botocore repeats a request after this answer: a fault of AWS's, or throttling."""
+    http, parsed = response
+    code = parsed.get("Error", {}).get("Code", "")
+    return http.status_code in PASSING or code in ASKED_AGAIN
 
 
 def to_stderr(line: str) -> None:

@@ -3,7 +3,7 @@
 from launch.api import move_page
 from launch.architectures import fitting_image
 from launch.context import LaunchContext
-from launch.errors import LaunchError
+from launch.errors import LaunchError, may_have_arrived
 from launch.jobs import FAILED, FINE, endpoint_or_none
 from launch.making import make
 from launch.model_source import model_source
@@ -62,14 +62,33 @@ def deploy_config(context: LaunchContext, data: str, live: str | None, added: st
     is_new = live is None
     if context.dry and context.options.update:
         is_new = False
-    if is_new:
-        make(context, "CreateEndpoint", endpoint(context.recipe, name))
-    else:
-        context.ask("sagemaker", "UpdateEndpoint", **update(context.recipe, name))
+    try:
+        if is_new:
+            make(context, "CreateEndpoint", endpoint(context.recipe, name))
+        else:
+            context.ask("sagemaker", "UpdateEndpoint", **update(context.recipe, name))
+    except Exception as error:
+        if not context.dry and not may_have_arrived(error):
+            note_as_it_is(context)
+        raise
     code = wait_and_scale(context, name)
     if added and code == FINE:
         code = move_page(context, added)
     return code
+
+
+def note_as_it_is(context: LaunchContext) -> None:
+    """After a refused change: note the configuration that another command has given meanwhile.
+
+    Else `follow` would take that command's endpoint for one that was rolled back.
+    """
+    name = context.recipe.endpoint_name
+    answer = endpoint_or_none(context, name)
+    if answer is None:
+        context.state.remove("endpoint", name)
+        return
+    coming = answer.get("PendingDeploymentSummary", answer)
+    context.note("endpoint", name, config=coming["EndpointConfigName"])
 
 
 def entry_of_change(context: LaunchContext, live: str | None) -> Entry:
@@ -152,7 +171,10 @@ def wait_in_service(context: LaunchContext, config: str) -> int:
     name = context.recipe.endpoint_name
     printed = ""
     while True:
-        answer = context.ask("sagemaker", "DescribeEndpoint", EndpointName=name)
+        answer = endpoint_or_none(context, name)
+        if answer is None:
+            context.print(f"deploy: failed: the endpoint {name} is gone: someone deleted it")
+            return FAILED
         status = answer["EndpointStatus"]
         if status != printed:
             context.print(f"deploy: {name} is {status}")

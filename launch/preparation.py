@@ -5,17 +5,20 @@ from pathlib import Path
 
 from artifact.channels import ROLE_OF
 from launch.answers import Photo
+from launch.aws import Response
 from launch.channels import bring_folder
 from launch.context import LaunchContext
 from launch.download import fetch
 from launch.errors import LaunchError
 from launch.follow import ENDED, status_of
-from launch.jobs import FINE, describe_or_none, finish, start
+from launch.jobs import FINE, describe_or_none, finish, start, unfinished
 from launch.requests_processing import CHANNELS, Photos, join_job, prepared_uri, shard_job
 from launch.requests_training import dated, folder_uri
 from launch.state import Entry
 
 KIND = "processing"
+SHARDS = "shards"  # the steps, in the notes
+JOIN = "join"
 LISTS = (".csv", ".json", ".jsonl", ".manifest")  # of labels, beside the photos
 REPORT = "report.html"
 
@@ -26,11 +29,15 @@ def prepare(context: LaunchContext) -> int:
     The photos are those of `prepare: photos:`, a folder here or an s3:// prefix. It ends with the
     channels for the recipe. After Ctrl-C the same command goes on.
     """
+    running = unfinished(context, KIND)
+    if running and step_of(running) == JOIN:
+        context.print(f"prepare: {running.name} still runs; following it (--again starts another)")
+        return finish_step(context, running)
     shards = None if context.options.again else unfinished_shards(context)
     if shards is None:
         name = dated(f"{context.recipe.name}-shards", context.stamp)
         request = shard_job(context.recipe, context.target, name, bring(context))
-        start(context, KIND, name, "CreateProcessingJob", request, step="shards")
+        start(context, KIND, name, "CreateProcessingJob", request, step=SHARDS)
         shards = name
     else:
         context.print(f"prepare: going on with {shards} (--again starts anew)")
@@ -38,19 +45,46 @@ def prepare(context: LaunchContext) -> int:
         return code
     name = dated(f"{context.recipe.name}-prepared", context.stamp)
     request = join_job(context.recipe, context.target, name, shards)
-    start(context, KIND, name, "CreateProcessingJob", request, step="join")
+    start(context, KIND, name, "CreateProcessingJob", request, step=JOIN)
     if context.dry:
         return FINE
+    return finish_join(context, name)
+
+
+def finish_join(context: LaunchContext, name: str) -> int:
+    """Follow the second step to its end, and show what it prepared."""
     code = finish(context, KIND, name)
     if code == FINE:
         show(context, name)
     return code
 
 
+def finish_step(context: LaunchContext, entry: Entry) -> int:
+    """Follow either step to its end, as `follow` does; after the first, say how to go on."""
+    if step_of(entry) == JOIN:
+        return finish_join(context, entry.name)
+    code = finish(context, KIND, entry.name)
+    if code == FINE and step_of(entry) == SHARDS:
+        context.print(f"follow: `launch prepare {context.recipe.path}` goes on with {entry.name}")
+    return code
+
+
+def step_of(entry: Entry) -> str:
+    """Which step a job is; empty for a job that is neither."""
+    return str(entry.facts.get("step", ""))
+
+
+def step_in(answer: Response) -> str:
+    """The same of DescribeProcessingJob's answer, by what the job makes."""
+    outputs = answer.get("ProcessingOutputConfig", {}).get("Outputs", [])
+    made = [output["OutputName"] for output in outputs]
+    return {"shard": SHARDS, "prepared": JOIN}.get("".join(made), "")
+
+
 def unfinished_shards(context: LaunchContext) -> str | None:
     """The latest first step that no second one has followed, and that has not failed."""
     latest: Entry | None = context.state.latest(KIND)
-    if context.dry or latest is None or latest.facts.get("step") != "shards":
+    if context.dry or latest is None or step_of(latest) != SHARDS:
         return None
     answer = describe_or_none(context, KIND, latest.name)
     if answer is None:

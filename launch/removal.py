@@ -9,6 +9,7 @@ from launch.packages import forget_packages, package_removals
 from launch.requests_api import stack_name
 from launch.requests_training import Call, bucket, dated, prefix
 from launch.requests_update import alarm_name, scalable_target, scaling, sleeps, wake_alarm_name
+from launch.state import Entry
 from launch.tagged import recall_and_say
 from launch.upload import Channel
 
@@ -26,6 +27,8 @@ def delete(context: LaunchContext) -> int:
     --data is refused while a job still runs whose output it would remove.
     """
     recall_and_say(context, "delete")
+    # Another command may note a new thing while this one removes: that stays noted.
+    known = context.state.all(*MADE)
     calls = removals(context)
     with_data = context.options.data
     if with_data:
@@ -42,7 +45,7 @@ def delete(context: LaunchContext) -> int:
         wait_for_writers(context)
     send_removals(context, calls)
     if not context.dry:
-        forget(context)
+        forget(context, known)
     if with_data:
         forget_packages(context)
         delete_prefix(context)
@@ -78,12 +81,13 @@ def send_removals(context: LaunchContext, calls: list[Call]) -> None:
                 raise
 
 
-def forget(context: LaunchContext) -> None:
+def forget(context: LaunchContext, removed: list[Entry]) -> None:
     """Wait for the API's removal, then take the removed things out of the state."""
-    for entry in context.state.all("api"):
-        finish_removal(context, entry.name, "delete")
-    for entry in context.state.all(*MADE):
-        context.state.remove(entry.kind, entry.name)
+    for entry in removed:
+        if entry.kind == "api":
+            finish_removal(context, entry.name, "delete")
+        elif entry in context.state.entries:
+            context.state.remove(entry.kind, entry.name)
 
 
 def wait_for_writers(context: LaunchContext) -> None:

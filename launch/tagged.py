@@ -12,10 +12,12 @@ from launch.errors import NOT_ALLOWED, code_of, sentence
 from launch.follow import DESCRIBE
 from launch.jobs import describe_or_none, endpoint_or_none
 from launch.making import tags_of
+from launch.preparation import step_in
 from launch.recipe import searches, slug
+from launch.requests_api import stack_name
 from launch.requests_training import RECIPE_TAG
 from launch.requests_tuning import tuning_name
-from launch.requests_update import scaling
+from launch.requests_update import alarm_name, scaling, wake_alarm_name
 from launch.stacks import stack_or_none
 from launch.state import Entry
 
@@ -62,7 +64,7 @@ def recall(context: LaunchContext, *kinds: str) -> list[Entry]:
         if code_of(error) not in NOT_ALLOWED:
             raise
         context.print(f"{sentence(error)}; looking for the recipe's names instead")
-        listed = named(context)
+        listed = [*named(context), *named_elsewhere(context)]
     if context.dry:
         return []
     if kinds:
@@ -141,6 +143,24 @@ def named(context: LaunchContext) -> list[tuple[str, str]]:
     return found
 
 
+def named_elsewhere(context: LaunchContext) -> list[tuple[str, str]]:
+    """(kind, name) of the recipe's stack and alarms, by the names that `launch` gives them."""
+    found = []
+    try:
+        stack = stack_or_none(context, stack_name(context.recipe))
+        for tag in (stack or {}).get("Tags", []):
+            if (tag["Key"], tag["Value"]) == (RECIPE_TAG, context.recipe.name):
+                found.append(("api", stack_name(context.recipe)))
+        names = [alarm_name(context.recipe), wake_alarm_name(context.recipe)]
+        answer = context.ask("cloudwatch", "DescribeAlarms", AlarmNames=names)
+        found += [("alarm", alarm["AlarmName"]) for alarm in answer.get("MetricAlarms", [])]
+    except Exception as error:
+        if code_of(error) not in NOT_ALLOWED:
+            raise
+        context.print(f"{sentence(error)}; a page or an alarm of the recipe may be left")
+    return found
+
+
 def all_pages(
     context: LaunchContext, operation: str, answers: str, **request: object
 ) -> list[Response]:
@@ -201,12 +221,15 @@ def entry_of(context: LaunchContext, kind: str, name: str) -> Entry | None:
     facts = {}
     if kind == "tuning":
         facts["search"] = search_of(context, exact)
+    if kind == "processing":
+        facts["step"] = step_in(answer)
     return Entry(kind, exact, started(answer), facts)
 
 
 def endpoint_entry(context: LaunchContext, name: str) -> Entry | None:
     answer = endpoint_or_none(context, name)
-    if answer is None:
+    # One that goes away needs no note: `delete` has just taken it out.
+    if answer is None or answer["EndpointStatus"] == "Deleting":
         return None
     facts = {"config": answer["EndpointConfigName"]}
     return Entry("endpoint", answer["EndpointName"], started(answer), facts)

@@ -1,10 +1,12 @@
 """The command follow: waits again for what an earlier command left running, after Ctrl-C."""
 
-from launch.api import wait_for_change
+from launch.api import finish_removal, wait_for_change
+from launch.batch import finish_batch
 from launch.context import LaunchContext
 from launch.follow import DESCRIBE, ENDED, status_of
 from launch.hosting import CHANGING, lacks_scaling, wait_and_scale
 from launch.jobs import FINE, chosen, describe_or_none, endpoint_or_none, exit_code, finish
+from launch.preparation import finish_step
 from launch.search import wait as wait_for_search
 from launch.stacks import stack_or_none
 from launch.state import Entry
@@ -53,11 +55,37 @@ def changes(context: LaunchContext, entry: Entry) -> bool:
 def follow_entry(context: LaunchContext, entry: Entry) -> int:
     """Wait for one thing to its end, as the command that started it would."""
     if entry.kind == "endpoint":
-        return wait_and_scale(context, entry.facts["config"])
+        return follow_endpoint(context, entry)
     if entry.kind == "api":
-        return wait_for_change(context, entry.name)
+        return follow_api(context, entry.name)
+    if entry.kind == "transform":
+        return finish_batch(context, entry.name)
+    if entry.kind == "processing":
+        return finish_step(context, entry)
     if entry.kind == "tuning":
         code = exit_code(wait_for_search(context, entry.name))
         context.print(f"follow: `launch tune {context.recipe.path}` goes on with the chain")
         return code
     return finish(context, entry.kind, entry.name)
+
+
+def follow_endpoint(context: LaunchContext, entry: Entry) -> int:
+    """Wait until an endpoint serves; of one that is being deleted, until it is gone."""
+    while True:
+        answer = endpoint_or_none(context, entry.name)
+        if answer is None:
+            context.print(f"follow: the endpoint {entry.name} is gone")
+            return FINE
+        if answer["EndpointStatus"] != "Deleting":
+            return wait_and_scale(context, entry.facts["config"])
+        context.wait()
+
+
+def follow_api(context: LaunchContext, name: str) -> int:
+    """Wait for a stack's change; of one that is being deleted, until all of it is gone."""
+    stack = stack_or_none(context, name)
+    if stack is not None and stack["StackStatus"] != "DELETE_IN_PROGRESS":
+        return wait_for_change(context, name)
+    finish_removal(context, name, "follow")
+    context.print(f"follow: {name} is gone")
+    return FINE

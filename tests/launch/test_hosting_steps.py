@@ -131,8 +131,8 @@ def test_an_endpoint_that_is_not_waited_for_gets_its_scaling_by_follow(colours):
     assert one.finished().startswith("deploy: scaling comes with InService; type: launch follow ")
     later = scaled(colours())
     later.context.note("endpoint", "colours", config="c")
-    is_in(later, "InService")
-    is_in(later, "InService")
+    for _ in range(3):
+        is_in(later, "InService")
     later.answer("application-autoscaling", "register_scalable_target", {})
     later.answer("application-autoscaling", "put_scaling_policy", {"PolicyARN": ARN})
     assert take_up(later.context) == 0
@@ -202,3 +202,31 @@ def test_an_endpoint_that_sleeps_gets_its_alarm_and_delete_takes_it_away(colours
     one.answer("cloudwatch", "delete_alarms", {}, {"AlarmNames": ["slipway-colours-backlog"]})
     assert delete(one.context) == 0
     one.finished()
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_refused_deploy_leaves_the_notes_as_the_endpoint_is(colours, there):
+    """Two commands at once: `follow` must not take the other's endpoint for a rolled-back one."""
+    one = colours(model="s3://b/model.tar.gz")
+    one.no_endpoint()
+    one.answer("sagemaker", "create_model", {"ModelArn": ARN})
+    one.answer("sagemaker", "create_endpoint_config", {"EndpointConfigArn": ARN})
+    one.answer("cloudwatch", "put_metric_alarm")
+    one.refuse("sagemaker", "create_endpoint", "ResourceLimitExceeded", "no more")
+    if there:
+        is_in(one, "Updating", "old", PendingDeploymentSummary={"EndpointConfigName": "theirs"})
+    else:
+        one.no_endpoint()
+    with pytest.raises(ClientError):
+        deploy(one.context)
+    one.finished()
+    noted = [entry.facts for entry in one.context.state.all("endpoint")]
+    assert noted == ([{"config": "theirs"}] if there else [])
+
+
+def test_an_endpoint_that_is_deleted_meanwhile_ends_the_wait(colours):
+    one = colours()
+    is_in(one, "Updating")
+    one.no_endpoint()
+    assert wait_in_service(one.context, "c") == 1
+    assert one.finished().endswith("the endpoint colours is gone: someone deleted it")

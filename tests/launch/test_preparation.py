@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from launch.errors import LaunchError
-from launch.preparation import bring, unfinished_shards
+from launch.preparation import bring, prepare, step_in, unfinished_shards
 from launch.requests_processing import Photos, join_job, shard_job
 from recipes.preparation import Preparation
 from tests.support.launching import CREATED, recipe, target
@@ -101,3 +101,20 @@ def described(name: str, status: str) -> dict[str, object]:
         "AppSpecification": {"ImageUri": "x"},
         "CreationTime": CREATED,
     }
+
+
+def test_a_second_step_that_runs_is_followed(colours):
+    """After Ctrl-C the same command pays for no step again."""
+    one = colours()
+    one.context.note("processing", "second", step="join")
+    for status in ("InProgress", "Completed"):
+        one.answer("sagemaker", "describe_processing_job", described("second", status))
+    one.logged("a line")
+    one.refuse("s3", "get_object", "NoSuchKey")
+    assert prepare(one.context) == 0
+    assert "prepare: second still runs; following it" in one.finished()
+
+
+@pytest.mark.parametrize("output, step", [("shard", "shards"), ("prepared", "join"), ("x", "")])
+def test_a_lost_step_is_known_by_what_it_makes(output, step):
+    assert step_in({"ProcessingOutputConfig": {"Outputs": [{"OutputName": output}]}}) == step

@@ -188,3 +188,16 @@ def test_one_line_names_all_writers_until_they_change(colours):
         "delete: waiting for a, b; it would write removed objects again",
         "delete: waiting for b; it would write removed objects again",
     ]
+
+
+def test_what_another_command_notes_meanwhile_stays_noted(colours):
+    one = colours(yes=True)
+    one.context.note("model", "old")
+    one.no_endpoint()
+    one.answer("sagemaker", "delete_model", {}, {"ModelName": "old"})
+    one.context.clients["sagemaker"].meta.events.register(
+        "before-parameter-build.sagemaker.DeleteModel",
+        lambda **_: one.context.note("model", "young"),
+    )
+    assert delete(one.context) == 0
+    assert [entry.name for entry in one.context.state.entries] == ["young"]

@@ -173,14 +173,27 @@ def test_where_tags_may_not_be_looked_up_names_are(tmp_path):
     one.answer("sagemaker", "list_tags", {"Tags": []})
     one.answer("sagemaker", "list_endpoint_configs", {"EndpointConfigs": []})
     one.answer("sagemaker", "list_endpoints", {"Endpoints": []})
+    name = "slipway-three-colours"
+    stack = {**STACK, "StackStatus": "A", "Tags": [own]}
+    one.answer("cloudformation", "describe_stacks", {"Stacks": [stack]}, {"StackName": name})
+    one.answer("cloudwatch", "describe_alarms", {"MetricAlarms": [{"AlarmName": f"{name}-5xx"}]})
+    one.answer("cloudformation", "describe_stacks", {"Stacks": [stack]})
     one.no_endpoint()
+    one.answer("cloudformation", "delete_stack", {}, {"StackName": name})
     one.answer("sagemaker", "delete_model", {}, {"ModelName": "three-colours-1"})
+    one.answer("cloudwatch", "delete_alarms", {}, {"AlarmNames": [f"{name}-5xx"]})
+    one.refuse("cloudformation", "describe_stacks", "ValidationError", "it does not exist")
+    one.answer("s3", "list_objects_v2", {})
     assert delete(one.context) == 0
     assert one.finished().splitlines() == [
         "you may not GetResources: no; ask for that permission, or set AWS_PROFILE to a user that "
         "has it; looking for the recipe's names instead",
         "delete: found on AWS, and noted again: model three-colours-1",
+        f"delete: found on AWS, and noted again: api {name}",
+        f"delete: found on AWS, and noted again: alarm {name}-5xx",
+        f"delete: Stack {name}",
         "delete: Model three-colours-1",
+        f"delete: Alarms ['{name}-5xx']",
     ]
     assert one.context.state.entries == []
 
