@@ -4,6 +4,7 @@
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 
@@ -30,6 +31,7 @@ from launch.recipe import Recipe, check_hyperparameters, check_tuning, read_reci
 from launch.removal import delete
 from launch.search import tune
 from launch.size import run_size, size
+from launch.tagged import recall_lost
 from launch.take_up import take_up
 from recipes.command_line import reader_left
 
@@ -61,6 +63,8 @@ COMMANDS: dict[str, Callable[[LaunchContext], int]] = {
 }
 
 
+# Commands that begin with what the notes have of jobs. `status` and its like always look further.
+OF_JOBS = ("prepare", "train", "tune", "debug", "logs", "report", "register", "deploy", "batch")
 # Commands after which the index of the results may say something else.
 LISTED = ("prepare", "train", "tune", "debug", "deploy", "api", "batch", "delete")
 
@@ -97,6 +101,8 @@ def run(options: argparse.Namespace) -> int:
     if options.command == "size":
         return run_size(options, recipe, line_printer(dry=False))
     context = open_context(recipe, options, options.out, line_printer(options.dry_run))
+    if options.command in OF_JOBS:
+        recall_lost(context, options.command)
     code = COMMANDS[options.command](context)
     if options.command in LISTED and not options.dry_run:
         from artifact.project_index import refresh  # loads numpy, which most commands do without
@@ -143,5 +149,15 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return parse_options(arguments, __doc__ or "", helps)
 
 
+def program() -> None:
+    """main as a program: Ctrl-C leaves at once, and waits for no thread that waits for AWS."""
+    code = main()
+    if code != INTERRUPTED:
+        sys.exit(code)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

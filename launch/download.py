@@ -4,7 +4,6 @@ import json
 import shutil
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from launch.context import LaunchContext, to_stderr
 from launch.errors import LaunchError, is_missing
 from launch.jobs import FINE, chosen
 from launch.requests_training import bucket, model_data, prefix
+from launch.threads import threads
 
 if TYPE_CHECKING:
     from tune.results import TuningJob
@@ -158,7 +158,7 @@ def fetch_prefix(context: LaunchContext, key: str, folder: Path) -> list[Path]:
     def fetch_one(object_key: str) -> None:
         fetch(context, {"Bucket": name, "Key": object_key}, paths[object_key])
 
-    with ThreadPoolExecutor(DOWNLOADS) as readers:
+    with threads(DOWNLOADS) as readers:
         # list() raises the error of a thread here.
         list(readers.map(fetch_one, paths))
     return list(paths.values())

@@ -20,12 +20,13 @@ from launch.answers import Photo
 from launch.bucket_owners import check_bucket
 from launch.captured import Captured, Captures
 from launch.context import LaunchContext
+from launch.deployed import deployed_model
 from launch.download import fetch_archive, show_pages
 from launch.drift_findings import FEWEST, Finding, Seen, findings
 from launch.drift_page import Examples, Sample, small_picture, write_drift_page
 from launch.errors import LaunchError
-from launch.jobs import FINE, chosen
-from launch.requests_training import bucket, model_data, prefix
+from launch.jobs import FINE
+from launch.requests_training import bucket, prefix
 
 MOVED = 3  # the exit code, as of `python -m diagnose` where a rule fires
 WITHOUT_OPENVINO = "openvino is not installed here (`make environment` installs it)"
@@ -86,7 +87,7 @@ def model_folder(context: LaunchContext) -> Path:
     given = context.options.model
     if given and not given.startswith("s3://"):
         return artifact_folder(Path(given))
-    source = given or deployed(context)
+    source = given or deployed_model(context)
     if source.endswith("/"):
         raise LaunchError(
             f"the endpoint has the models of {source}; name the one that was asked by --model"
@@ -97,15 +98,6 @@ def model_folder(context: LaunchContext) -> Path:
         check_bucket(context, Photo(source).s3_object()["Bucket"])
         fetch_archive(context, source, folder, "model")
     return folder / "model"
-
-
-def deployed(context: LaunchContext) -> str:
-    """s3:// of the model that the latest `deploy` noted, else of the latest training."""
-    config = context.state.latest("config")
-    for entry in context.state.all("model"):
-        if config is not None and entry.name == config.name:
-            return str(entry.facts["data"])
-    return model_data(context.recipe, context.location, chosen(context, "training").name)
 
 
 def reference_of(folder: Path) -> tuple[Description, Reference]:

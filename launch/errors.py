@@ -15,10 +15,15 @@ NOT_THERE = (
     "ObjectNotFoundException",
 )
 EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired")
+CLOCK = ("RequestTimeTooSkewed", "RequestInTheFuture")
+SKEWED = re.compile(r"signature (expired|not yet current)", re.I)
 UNKNOWN_CREDENTIALS = (
     "InvalidClientTokenId",
     "UnrecognizedClientException",
     "SignatureDoesNotMatch",
+    "InvalidSignatureException",
+    "IncompleteSignature",
+    "InvalidToken",
     "InvalidAccessKeyId",
     "AuthFailure",
 )
@@ -48,6 +53,11 @@ NO_IMAGE = re.compile(
 # By AWS's code of the error: the sentence, with the code, AWS's message and the operation.
 SENTENCES = (
     (EXPIRED, "the AWS credentials have expired; sign in again (`aws sso login`)"),
+    (
+        CLOCK,
+        "this machine's clock is wrong, and AWS refuses what is signed with it ({message}); set it "
+        "right (`timedatectl set-ntp true`)",
+    ),
     (
         UNKNOWN_CREDENTIALS,
         "AWS does not know these credentials ({code}); check AWS_PROFILE, and that the region "
@@ -189,6 +199,8 @@ def _sentence_of_answer(error: Exception) -> str:
             f"you may not {action}: {message}; ask for that permission, "
             "or set AWS_PROFILE to a user that has it"
         )
+    if SKEWED.search(message):
+        code = CLOCK[0]  # most services have no code of their own for it
     for codes, text in SENTENCES:
         if code in codes:
             return text.format(code=code, message=message, operation=operation)

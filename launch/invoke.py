@@ -1,18 +1,19 @@
 """The command invoke: the endpoint's predictions for photos, here or in S3, as a table."""
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from artifact.json_text import read_json
 from artifact.names import printable
 from artifact.photo_kinds import KNOWN, is_photo_name
 from launch.answers import Answer, Photo, accuracy_lines, json_lines, table
+from launch.bucket_owners import check_request
 from launch.context import LaunchContext
 from launch.errors import LaunchError, is_missing, sentence
 from launch.jobs import FAILED, FINE
 from launch.multi_model import target_model
-from launch.requests_training import bucket, prefix, split_s3
+from launch.requests_training import bucket, prefix, s3_encryption, split_s3
+from launch.threads import threads
 from launch.visible_files import visible_files
 
 # SageMaker's limits for the body of a request, in bytes.
@@ -37,7 +38,7 @@ def invoke(context: LaunchContext) -> int:
         # Made before the threads start: boto3's session is not thread-safe, its clients are.
         context.client("s3")
         context.client("sagemaker-runtime")
-    with ThreadPoolExecutor(CLIENTS) as clients:
+    with threads(CLIENTS) as clients:
         answers = list(clients.map(lambda photo: answer_of(context, photo), photos))
     if context.dry:
         return FINE
@@ -156,6 +157,7 @@ def ask_async(context: LaunchContext, photo: Photo) -> bytes:
     where = photo.where
     if not photo.in_s3:
         where = put_input(context, photo)
+    check_request(context, where)
     answer = context.ask(
         "sagemaker-runtime",
         "InvokeEndpointAsync",
@@ -185,6 +187,7 @@ def put_input(context: LaunchContext, photo: Photo) -> str:
         Key=f"{folder}/{path.name}",
         Body=body,
         ContentType=photo.content_type,
+        **s3_encryption(context.recipe.sagemaker.kms_key),
     )
     return f"s3://{bucket_name}/{folder}/{path.name}"
 

@@ -123,6 +123,18 @@ def endpoint_logs(context: LaunchContext) -> int:
     return FINE
 
 
+def ask_to_stop(context: LaunchContext, entry: Entry) -> bool:
+    """Ask for a job's end; False where it has ended in the meantime."""
+    try:
+        context.ask("sagemaker", STOP[entry.kind], **{DESCRIBE[entry.kind][1]: entry.name})
+    except Exception:
+        answer = describe_or_none(context, entry.kind, entry.name)
+        if answer is None or status_of(entry.kind, answer) in ENDED:
+            return False
+        raise
+    return True
+
+
 def stop(context: LaunchContext) -> int:
     """Stop all running jobs, or the one of --job; a training keeps its best model so far."""
     if context.dry or context.options.job:
@@ -136,7 +148,8 @@ def stop(context: LaunchContext) -> int:
             answer = describe_or_none(context, entry.kind, entry.name)
             if answer is None or status_of(entry.kind, answer) in ENDED:
                 continue
-        context.ask("sagemaker", STOP[entry.kind], **{DESCRIBE[entry.kind][1]: entry.name})
+        if not ask_to_stop(context, entry):
+            continue
         stopped += 1
         if not context.dry:
             context.print(f"stop: {entry.name} is stopping; a training has 120 s to save its model")

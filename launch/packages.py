@@ -10,10 +10,11 @@ from launch.aws import Response
 from launch.bucket_owners import check_request
 from launch.context import LaunchContext
 from launch.download import accuracies
-from launch.errors import LaunchError, code_of, is_missing
+from launch.errors import LaunchError, is_missing
 from launch.jobs import FINE
 from launch.making import make
 from launch.model_source import Source, source_of
+from launch.registered import KIND, registered, version_or_none, versions
 from launch.requests_packages import (
     APPROVED,
     METRICS_FILE,
@@ -25,15 +26,11 @@ from launch.requests_packages import (
     quality,
     version_arn,
 )
-from launch.requests_training import Call
-from launch.tagged import all_pages
 from launch.upload import File, channel_below
 
 DESCRIPTION = "model.json"  # in an artifact of ours
 LARGEST_DESCRIPTION = 2**22  # bytes; one of 10,000 classes has less
-CONFLICT = "ConflictException"
 LATEST = "latest"
-KIND = "package"  # of our notes
 
 
 def register(context: LaunchContext) -> int:
@@ -70,16 +67,6 @@ def register(context: LaunchContext) -> int:
         step = f"approve {recipe.path} --version {version}"
     context.print(f"register: next: launch {step}")
     return FINE
-
-
-def registered(context: LaunchContext, uri: str) -> str:
-    """The version that the notes have of a model; empty for none, and with --again."""
-    if context.dry or context.options.again:
-        return ""
-    for entry in context.state.all(KIND):
-        if entry.facts.get("data") == uri and version_or_none(context, entry.name) is not None:
-            return entry.name
-    return ""
 
 
 def make_group(context: LaunchContext) -> None:
@@ -191,17 +178,6 @@ def line_of(found: Response, as_json: bool) -> str:
     return f"{found['ModelPackageVersion']:>4}  {found['ModelApprovalStatus']:<21}  {rest}".rstrip()
 
 
-def versions(context: LaunchContext, **more: str) -> list[Response]:
-    """The group's versions, the newest first; none without the group. more: further filters."""
-    request = {"ModelPackageGroupName": group_name(context.recipe), "SortOrder": "Descending"}
-    try:
-        return all_pages(context, "ListModelPackages", "ModelPackageSummaryList", **request, **more)
-    except Exception as error:
-        if not is_missing(error):
-            raise
-        return []
-
-
 def newest(context: LaunchContext, **more: str) -> Response:
     """The group's newest version that fits. LaunchError where there is none."""
     found = versions(context, **more)
@@ -212,16 +188,6 @@ def newest(context: LaunchContext, **more: str) -> Response:
             "them, `launch register` and `launch approve` make one"
         )
     return found[0]
-
-
-def version_or_none(context: LaunchContext, arn: str) -> Response | None:
-    """The answer of DescribeModelPackage; None for an unknown version."""
-    try:
-        return context.ask("sagemaker", "DescribeModelPackage", ModelPackageName=arn)
-    except Exception as error:
-        if is_missing(error):
-            return None
-        raise
 
 
 def package_source(context: LaunchContext) -> str:
@@ -246,27 +212,3 @@ def package_source(context: LaunchContext) -> str:
     if found.get("ModelApprovalStatus", APPROVED) != APPROVED:
         raise LaunchError(f"{arn} is {found['ModelApprovalStatus']}; `launch approve` approves it")
     return arn
-
-
-def package_removals(context: LaunchContext) -> list[Call]:
-    """Requests that remove the versions that were registered here."""
-    return [
-        Call("sagemaker", "DeleteModelPackage", {"ModelPackageName": entry.name})
-        for entry in context.state.all(KIND)
-    ]
-
-
-def forget_packages(context: LaunchContext) -> None:
-    """After their removal: take them out of the notes, and remove a group that is empty now."""
-    entries = context.state.all(KIND)
-    if context.dry or not entries:
-        return
-    name = group_name(context.recipe)
-    try:
-        context.ask("sagemaker", "DeleteModelPackageGroup", ModelPackageGroupName=name)
-    except Exception as error:
-        if code_of(error) != CONFLICT and not is_missing(error):
-            raise
-        context.print(f"delete: the group {name} stays: it has other versions, or is gone already")
-    for entry in entries:
-        context.state.remove(KIND, entry.name)

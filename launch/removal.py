@@ -5,7 +5,7 @@ from launch.context import LaunchContext
 from launch.errors import LaunchError, is_missing
 from launch.follow import DESCRIBE, ENDED, RULE_STATUSES, status_of
 from launch.jobs import FAILED, FINE, describe_or_none
-from launch.packages import forget_packages, package_removals
+from launch.registered import forget_packages, package_removals
 from launch.requests_api import stack_name
 from launch.requests_training import Call, bucket, dated, prefix
 from launch.requests_update import alarm_name, scalable_target, scaling, sleeps, wake_alarm_name

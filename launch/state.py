@@ -55,11 +55,11 @@ class State:
         self.path = Path(path)
         self.recipe = recipe
         # An unreadable file is found before anything is started.
-        read_entries(self.path)
+        self._read()
 
     @property
     def entries(self) -> list[Entry]:
-        return read_entries(self.path)
+        return self._read()
 
     def add(self, kind: str, name: str, started: str, **facts: object) -> Entry:
         """Note a thing; an entry of the same kind and name is replaced.
@@ -104,11 +104,21 @@ class State:
                 f"another command has kept '{self.path}' for {LOCK_S} s; end it, then try again"
             ) from error
         try:
-            entries = read_entries(self.path)
+            entries = self._read()
             yield entries
             self._write(entries)
         finally:
             lock.release()
+
+    def _read(self) -> list[Entry]:
+        """The file's entries. LaunchError for those of a recipe whose name only looks like ours."""
+        recipe, entries = read_notes(self.path)
+        if recipe not in ("", self.recipe):
+            raise LaunchError(
+                f"'{self.path}' has the notes of the recipe '{recipe}', and this one is "
+                f"'{self.recipe}': on AWS both would have the same names; rename one of them"
+            )
+        return entries
 
     def _write(self, entries: list[Entry]) -> None:
         document = {
@@ -124,8 +134,11 @@ def without(entries: list[Entry], kind: str, name: str) -> list[Entry]:
     return [entry for entry in entries if (entry.kind, entry.name) != (kind, name)]
 
 
-def read_entries(path: Path) -> list[Entry]:
-    """The entries of a file; none without the file. LaunchError for another program's."""
+def read_notes(path: Path) -> tuple[str, list[Entry]]:
+    """The recipe's name and the entries of a file; neither without the file.
+
+    LaunchError for another program's file.
+    """
     try:
         document = read_json(path.read_text(encoding="utf-8"))
         version = document["format_version"]
@@ -133,10 +146,18 @@ def read_entries(path: Path) -> list[Entry]:
             raise LaunchError(
                 f"'{path}' has format_version {version}; this launcher knows {FORMAT_VERSION}"
             )
-        return [Entry(**entry) for entry in document["entries"]]
+        entries = [Entry(**entry) for entry in document["entries"]]
+        if not all(is_sound(entry) for entry in entries):
+            raise ValueError("an entry's values are of other types")
+        return str(document.get("recipe", "")), entries
     except FileNotFoundError:
-        return []
+        return "", []
     except (ValueError, KeyError, TypeError) as error:
         raise LaunchError(
             f"'{path}' is not a file of this launcher ({error!r}); move it away"
         ) from error
+
+
+def is_sound(entry: Entry) -> bool:
+    words = (entry.kind, entry.name, entry.started)
+    return all(isinstance(word, str) for word in words) and isinstance(entry.facts, dict)

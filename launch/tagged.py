@@ -86,6 +86,22 @@ def recall_and_say(context: LaunchContext, command: str, *kinds: str) -> None:
         context.print(f"{command}: found on AWS, and noted again: {entry.kind} {entry.name}")
 
 
+def recall_lost(context: LaunchContext, command: str) -> None:
+    """Where the notes' file is not there at all: recall_and_say of jobs.
+
+    Else a command that was typed again would pay for a second job beside a running one. Who may
+    not look is told so, and goes on.
+    """
+    if context.dry or context.state.path.exists():
+        return
+    try:
+        recall_and_say(context, command, *DESCRIBE)
+    except Exception as error:
+        if code_of(error) not in NOT_ALLOWED:
+            raise
+        context.print(f"{sentence(error)}; jobs that the notes lack are not seen")
+
+
 def entries_of(context: LaunchContext, listed: list[tuple[str, str]]) -> list[Entry]:
     """Entries of those listed things, by kind and name, that the notes lack and that are there."""
     known = {(entry.kind, entry.name.lower()) for entry in context.state.entries}

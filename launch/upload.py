@@ -9,7 +9,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from launch.bucket_owners import check_bucket
 from launch.context import LaunchContext
 from launch.errors import LaunchError, is_missing
 from launch.requests_training import bucket, prefix, s3_encryption
+from launch.threads import threads
 from launch.upload_progress import CountedFile, Progress
 from launch.visible_files import visible_files
 from recipes.terminal import Bar
@@ -75,7 +76,7 @@ def files_of(folder: Path) -> list[File]:
             raise LaunchError(
                 f"'{path}' has {size / 1e9:.1f} GB; a file of a channel may have 5 GB"
             )
-    with ThreadPoolExecutor(THREADS) as readers:
+    with threads(THREADS) as readers:
         sums = list(readers.map(sha256_of, paths))
     found = []
     for path, checksum in zip(paths, sums, strict=True):
@@ -250,8 +251,7 @@ def _send_all(channel: Channel, plan: Plan, known: Manifest, progress: Progress)
     def send(file: File) -> tuple[File, str]:
         return file, channel.put(file, progress)
 
-    pool = ThreadPoolExecutor(THREADS)
-    try:
+    with threads(THREADS) as pool:
         waiting = [pool.submit(send, file) for file in plan.put]
         for done in as_completed(waiting):
             file, etag = done.result()
@@ -260,9 +260,6 @@ def _send_all(channel: Channel, plan: Plan, known: Manifest, progress: Progress)
                 noted = time.monotonic()
                 removed = {old: {"sha256": "", "etag": ""} for old in plan.delete}
                 channel.write_manifest({**removed, **coming(plan), **known})
-    finally:
-        # After an error the waiting files are not sent any more.
-        pool.shutdown(cancel_futures=True)
 
 
 def channel_below(context: LaunchContext, folder: str) -> Channel:

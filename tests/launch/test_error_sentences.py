@@ -53,6 +53,8 @@ def test_botocores_own_errors(error, start):
         ("InsufficientCapacityError", "no", "AWS has no such machine free now: no; "),
         ("ValidationException", "capacity 9 is out of range", "CreateX answered ValidationExc"),
         ("X", "repository a\nnot found", "the image is not in ECR, or the role may not pull it"),
+        ("SignatureDoesNotMatch", "Signature expired: a is now earlier", "this machine's clock"),
+        ("InvalidSignatureException", "Signature not yet current: a", "this machine's clock is"),
         ("X", "something", "CreateX answered X: something"),
         ("", "something", "CreateX answered an error: something"),
     ],

@@ -37,6 +37,12 @@ def described(version: int, status: str = "Approved", **more: object) -> dict[st
     }
 
 
+def of(data: str) -> dict[str, object]:
+    """What a version says of its model."""
+    containers = [{"Image": "x", "ModelDataUrl": data}]
+    return {"InferenceSpecification": {"Containers": containers}}
+
+
 def listed(one: ScriptedAws, *versions: int, **more: str) -> None:
     fields = ("ModelPackageArn", "ModelPackageVersion", "CreationTime", "ModelPackageStatus")
     summaries = [{name: described(version)[name] for name in fields} for version in versions]
@@ -52,6 +58,7 @@ def test_a_training_is_registered_with_its_metrics(colours, tmp_path):
     one.answer(
         "sagemaker", "describe_training_job", training("Completed", FinalMetricDataList=METRICS)
     )
+    one.no_versions()
     one.refuse("sagemaker", "describe_model_package_group", "ValidationException", "does not exist")
     one.answer("sagemaker", "create_model_package_group", GROUP_ARN)
     one.answer("s3", "put_object", {"ETag": "1"})
@@ -84,6 +91,18 @@ def test_what_was_registered_is_not_registered_again(colours):
     assert "is registered as arn:" in one.finished()
 
 
+def test_a_version_that_the_notes_lack_is_not_registered_again(colours):
+    """A command that is interrupted after its request has noted nothing."""
+    one = colours(job="job")
+    one.answer("sagemaker", "describe_training_job", training("Completed"))
+    listed(one, 2)
+    found = described(2, **of("s3://b/model.tar.gz"))
+    one.answer("sagemaker", "describe_model_package", found)
+    assert register(one.context) == 0
+    assert f"is registered as {ARN.format(2)}" in one.finished()
+    assert [entry.name for entry in one.context.state.all("package")] == [ARN.format(2)]
+
+
 def test_a_model_of_this_machine_is_registered_with_its_accuracy(colours, tmp_path):
     model = tmp_path / "ml" / "model"
     model.mkdir(parents=True)
@@ -96,6 +115,8 @@ def test_a_model_of_this_machine_is_registered_with_its_accuracy(colours, tmp_pa
     one.answer("s3", "list_objects_v2", {})
     for _ in ("the model", "its metrics"):
         one.answer("s3", "put_object", {"ETag": "1"})
+    listed(one, 3)
+    one.answer("sagemaker", "describe_model_package", described(3, **of("s3://b/another.tar.gz")))
     one.answer("sagemaker", "describe_model_package_group", group_described())
     one.answer("sagemaker", "create_model_package", {"ModelPackageArn": ARN.format(4)})
     assert register(one.context) == 0
@@ -189,8 +210,13 @@ def test_data_and_versions_are_removed_together(colours):
     one = colours(yes=True, data=True)
     one.context.state.add("package", ARN.format(1), "now", data="s3://b/model.tar.gz")
     one.no_endpoint()
-    removed = {"ModelPackageName": ARN.format(1)}
-    one.answer("sagemaker", "delete_model_package", {}, removed)
+    # Of these the notes lack two, and the second's model lies elsewhere.
+    listed(one, 3, 2, 1)
+    for version, data in ((3, "s3://photos/slipway/colours/a.tar.gz"), (2, "s3://photos/a")):
+        one.answer("sagemaker", "describe_model_package", described(version, **of(data)))
+    for version in (3, 1):
+        removed = {"ModelPackageName": ARN.format(version)}
+        one.answer("sagemaker", "delete_model_package", {}, removed)
     one.refuse("sagemaker", "delete_model_package_group", "ConflictException", "it has packages")
     one.answer("s3", "list_objects_v2", {})
     assert delete(one.context) == 0

@@ -24,6 +24,7 @@ def test_delete_waits_for_what_still_writes_to_s3(script):
         for status in ("InProgress", "InProgress", "IssuesFound")
     ]
     one.no_endpoint()
+    one.no_versions()
     one.answer("sagemaker", "describe_training_job", training("Stopping"))
     for rule in rules:
         one.answer(
@@ -51,6 +52,7 @@ def test_delete_with_data_refuses_while_a_job_runs(script):
     running = script(yes=True, data=True)
     running.context.note("training", JOB)
     running.context.note("endpoint", "demo")
+    running.no_versions()
     running.answer("sagemaker", "describe_training_job", training("InProgress", "Training"))
     with pytest.raises(
         LaunchError,

@@ -90,6 +90,7 @@ def test_without_anything_noted_nothing_is_asked(colours):
 def test_data_alone_is_removed_too(colours):
     one = colours(yes=True, data=True)
     one.no_endpoint()
+    one.no_versions()
     one.answer("s3", "list_objects_v2", {}, {"Bucket": "photos", "Prefix": "slipway/colours/"})
     assert delete(one.context) == 0
     assert one.printed == [

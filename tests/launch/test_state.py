@@ -8,7 +8,7 @@ import pytest
 from filelock import FileLock
 
 from launch.errors import LaunchError
-from launch.state import Entry, State, read_entries
+from launch.state import Entry, State, read_notes
 from tests.support.jobs import REPOSITORY
 
 
@@ -81,7 +81,21 @@ def test_entries_by_kind_and_the_latest(state):
 def test_other_programs_files_are_errors(tmp_path, content, expected):
     (tmp_path / "demo.json").write_text(content)
     with pytest.raises(LaunchError, match=expected):
-        read_entries(tmp_path / "demo.json")
+        read_notes(tmp_path / "demo.json")
+
+
+@pytest.mark.parametrize("entry", ['{"kind": 5, "name": "a", "started": ""}', '{"kind": "a"}'])
+def test_an_entry_of_another_form_is_an_error(tmp_path, entry):
+    (tmp_path / "demo.json").write_text(f'{{"format_version": 1, "entries": [{entry}]}}')
+    with pytest.raises(LaunchError, match="is not a file of this launcher"):
+        State(tmp_path / "demo.json", "demo")
+
+
+def test_recipes_whose_names_look_alike_do_not_share_their_notes(tmp_path):
+    """`my demo` and `my-demo` have one slug: `delete` of one would remove the other's endpoint."""
+    State(tmp_path / "my-demo.json", "my demo").add("endpoint", "my-demo", "now")
+    with pytest.raises(LaunchError, match="has the notes of the recipe 'my demo', and this one is"):
+        State(tmp_path / "my-demo.json", "my-demo")
 
 
 def test_make_clean_keeps_the_notes_alone(tmp_path):
@@ -121,7 +135,7 @@ def test_changes_at_the_same_time_are_all_kept(tmp_path):
     command = [sys.executable, "-c", program, str(tmp_path / "demo.json")]
     writers = [subprocess.Popen([*command, name], cwd=REPOSITORY) for name in "abc"]
     assert [writer.wait() for writer in writers] == [0, 0, 0]
-    assert len(read_entries(tmp_path / "demo.json")) == 60
+    assert len(read_notes(tmp_path / "demo.json")[1]) == 60
 
 
 def test_a_file_that_another_command_keeps_is_a_sentence(state, monkeypatch):

@@ -6,7 +6,7 @@ import pytest
 
 from launch.monitoring import status
 from launch.removal import delete
-from launch.tagged import kind_and_name
+from launch.tagged import kind_and_name, recall_lost
 from tests.support.launching import CREATED, JOB, ScriptedAws, recipe, training
 
 ARN = "arn:aws:sagemaker:eu-west-1:123456789012:"
@@ -214,3 +214,20 @@ def test_an_endpoint_is_found_by_its_name_and_removed_only_with_the_recipes_tag(
     printed = one.finished()
     assert ("it is left alone" in printed) is bool(kept)
     assert ("delete: Endpoint three-colours" in printed) is not bool(kept)
+
+
+def test_lost_notes_are_looked_for_before_a_job_is_paid_for_again(tmp_path):
+    one = ScriptedAws(recipe(), tmp_path)
+    tagged(one, f"{ARN}training-job/{JOB}")
+    one.answer("sagemaker", "describe_training_job", training("InProgress"))
+    recall_lost(one.context, "train")
+    assert one.finished() == f"train: found on AWS, and noted again: training {JOB}"
+    recall_lost(one.context, "train")  # now there are notes: AWS is not asked
+
+
+def test_who_may_not_look_for_lost_notes_goes_on(tmp_path):
+    one = ScriptedAws(recipe(), tmp_path)
+    one.refuse("resourcegroupstaggingapi", "get_resources", "AccessDeniedException", "no")
+    one.refuse("sagemaker", "list_training_jobs", "AccessDeniedException", "no")
+    recall_lost(one.context, "train")
+    assert one.finished().endswith("jobs that the notes lack are not seen")

@@ -257,6 +257,7 @@ class ObservedPool(ThreadPoolExecutor):
 def test_after_an_error_no_waiting_file_is_sent(channel, tmp_path, monkeypatch):
     write(tmp_path / "train", **dict.fromkeys("abcdef", "1"))
     plan = Plan(put=files_of(tmp_path / "train"))
+    ObservedPool.ended.clear()
     sent: list[str] = []
 
     def put(one: File, progress: object) -> str:
@@ -268,8 +269,7 @@ def test_after_an_error_no_waiting_file_is_sent(channel, tmp_path, monkeypatch):
 
     monkeypatch.setattr(channel, "put", put)
     monkeypatch.setattr(uploads, "THREADS", 1)
-    monkeypatch.setattr(uploads, "ThreadPoolExecutor", ObservedPool)
-    ObservedPool.ended.clear()
+    monkeypatch.setattr("launch.threads.ThreadPoolExecutor", ObservedPool)
     with pytest.raises(OSError, match="the disk is gone"):
         uploads.send_all(channel, plan, {}, silent, "train")
     # The thread may have begun the next one before the error was seen.

@@ -113,6 +113,11 @@ class ScriptedAws:
         message = "Could not find endpoint"
         self.refuse("sagemaker", "describe_endpoint", "ValidationException", message)
 
+    def no_versions(self) -> None:
+        """The next answer: the model registry has no group of the recipe's."""
+        message = "ModelPackageGroup does not exist"
+        self.refuse("sagemaker", "list_model_packages", "ValidationException", message)
+
     def stub(self, service: str) -> Stubber:
         """The answers of one service; from now on no request of it leaves this machine."""
         if service not in self.stubs:
