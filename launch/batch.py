@@ -1,14 +1,15 @@
 """The command batch: predictions for many photos by a transform job, printed like `invoke`'s."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from artifact.json_text import read_json
 from artifact.names import printable
 from artifact.photo_kinds import is_photo_name
-from launch.answers import Answer, Photo, table
+from launch.answers import Answer, Photo, json_lines, table
 from launch.architectures import fitting_image
 from launch.channels import bring_folder
-from launch.context import LaunchContext
+from launch.context import LaunchContext, to_stderr
 from launch.download import fetch_prefix
 from launch.jobs import FAILED, FINE, finish, start, unfinished
 from launch.making import make
@@ -25,7 +26,9 @@ def batch(context: LaunchContext) -> int:
     """
     running = unfinished(context, "transform")
     if running:
-        context.print(f"batch: {running.name} still runs; following it (--again starts another)")
+        for_people(context).print(
+            f"batch: {running.name} still runs; following it (--again starts another)"
+        )
         return finish_batch(context, running.name)
     recipe = context.recipe
     settings = recipe.sagemaker.batch
@@ -33,16 +36,16 @@ def batch(context: LaunchContext) -> int:
     name = dated(f"{recipe.name}-batch", context.stamp)
     photos = context.options.photos
     if not photos.startswith("s3://"):
-        photos = bring_folder(context, Path(photos), "batch-input")
+        photos = bring_folder(for_people(context), Path(photos), "batch-input")
     elif not is_photo_name(photos.rpartition("/")[2]):
         photos = folder_uri(photos)  # not a single photo
     # Model and job share a name: each job has a model of its own.
     request = transform_job(recipe, context.location, name, name, photos)
-    source = model_source(context)
+    source = model_source(for_people(context))
     context.note("model", name, data=source)
     created = model(recipe, context.target, name, source, image, batch_environment(recipe))
     make(context, "CreateModel", created)
-    start(context, "transform", name, "CreateTransformJob", request)
+    start(for_people(context), "transform", name, "CreateTransformJob", request)
     if context.dry:
         return FINE
     return finish_batch(context, name)
@@ -50,9 +53,10 @@ def batch(context: LaunchContext) -> int:
 
 def finish_batch(context: LaunchContext, name: str) -> int:
     """Follow a transform job to its end, and print its answers."""
-    code = finish(context, "transform", name)
+    people = for_people(context)
+    code = finish(people, "transform", name)
     where = s3(context.recipe, context.location, "batch", name)
-    context.print(f"answers: {where}/ (one .out per photo)")
+    people.print(f"answers: {where}/ (one .out per photo)")
     if code != FINE or context.options.no_wait:
         return code
     # SageMaker writes PHOTO.out for each photo, in the folders of the input.
@@ -62,11 +66,18 @@ def finish_batch(context: LaunchContext, name: str) -> int:
     for path in sorted(paths):
         photo = path.relative_to(folder).as_posix().removesuffix(".out")
         answers.append(read_answer(path, photo))
-    for line in table(answers):
+    for line in json_lines(answers) if context.options.json else table(answers):
         context.print(printable(line))
     if any(answer.failure for answer in answers):
         return FAILED
     return FINE
+
+
+def for_people(context: LaunchContext) -> LaunchContext:
+    """The context; with --json its lines for people go to standard error."""
+    if context.options.json:
+        return replace(context, print=to_stderr)
+    return context
 
 
 def read_answer(path: Path, photo: str) -> Answer:

@@ -201,6 +201,7 @@ def cost(
 def cost_lines(recipe: Recipe, prices: Prices) -> list[Cost]:
     """All steps, and their total."""
     lines = [
+        *preparation_lines(recipe, prices),
         *training_lines(recipe, prices),
         *tuning_lines(recipe, prices),
         *endpoint_lines(recipe, prices),
@@ -209,13 +210,31 @@ def cost_lines(recipe: Recipe, prices: Prices) -> list[Cost]:
     endpoint = recipe.sagemaker.endpoint
     instances = max(endpoint.instance_count, endpoint.max_instances)
     total = (
-        most(recipe, prices, "training")
+        sum(line.dollars for line in preparation_lines(recipe, prices))
+        + most(recipe, prices, "training")
         + most(recipe, prices, "tuning")
         + endpoint_cost(recipe, prices, instances)
         + batch_cost(recipe, prices)
     )
     reason = "all of it once, and a month of the endpoint"
     return [*lines, Cost("total, at most", total, reason)]
+
+
+def preparation_lines(recipe: Recipe, prices: Prices) -> list[Cost]:
+    """Both jobs of `launch prepare`; none where the recipe names no photos for it."""
+    if not recipe.prepare.photos:
+        return []
+    machines = recipe.sagemaker.preparation
+    of = f"{machines.max_run_s} s on {machines.instance_count} x {machines.instance_type}"
+    dollars = machines_cost(
+        prices,
+        machines.instance_type,
+        machines.instance_count + 1,
+        machines.volume_gb,
+        False,
+        machines.max_run_s,
+    )
+    return [Cost("prepare, at most", dollars, f"{of}, then on one")]
 
 
 def training_lines(recipe: Recipe, prices: Prices) -> list[Cost]:
@@ -260,6 +279,8 @@ def endpoint_lines(recipe: Recipe, prices: Prices) -> list[Cost]:
         dollars = endpoint_cost(recipe, prices, endpoint.max_instances)
         hosts = f"{endpoint.max_instances} x {endpoint.instance_type}"
         lines.append(Cost("endpoint, scaled out all month", dollars, hosts))
+    if endpoint.min_instances == 0:
+        lines.append(Cost("endpoint, asleep all month", 0.0, "no request, no instance"))
     return lines
 
 

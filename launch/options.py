@@ -27,6 +27,7 @@ DEFAULTS = {
     "model": "",
     "best": False,
     "hyperparameters": None,
+    "json": False,
 }
 
 
@@ -197,8 +198,8 @@ def add_rest(made: Parsers) -> None:
     made["invoke"].add_argument(
         "photos", nargs="+", help="files, folders, s3:// objects, s3:// prefixes that end in /"
     )
-    shown = ("check", "cost", "size", "status", "invoke", "models", "report", "packages", "drift")
-    for name in shown:
+    tables = ("check", "cost", "size", "status", "invoke", "batch", "models", "report", "packages")
+    for name in (*tables, "drift"):
         made[name].add_argument(
             "--json", action="store_true", help="one JSON object per line in place of the table"
         )

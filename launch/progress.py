@@ -7,7 +7,7 @@ import re
 from datetime import UTC, datetime
 
 from artifact.time_words import about
-from launch.aws import Response
+from launch.aws import Request, Response
 from launch.context import LaunchContext
 from launch.cost import machines_cost, prices_of
 from launch.errors import LaunchError, sentence
@@ -23,13 +23,30 @@ def progress_words(context: LaunchContext, kind: str, answer: Response) -> list[
     if kind == "training":
         return [
             checkpoint_words(context, answer),
-            spent_words(context, answer, answer, running_s(answer)),
+            spent_words(context, kind, answer, machines_of(answer), running_s(answer, "Training")),
             advice(context, answer),
         ]
     if kind == "tuning":
         seconds = answer.get("ConsumedResources", {}).get("RuntimeInSeconds", 0)
-        return [spent_words(context, answer, answer.get("TrainingJobDefinition", {}), seconds)]
-    return []
+        machines = machines_of(answer.get("TrainingJobDefinition", {}))
+    elif kind == "transform":
+        seconds = running_s(answer, "Transform")
+        # A transform job's disks are part of its machines' price.
+        machines = {**answer.get("TransformResources", {}), "VolumeSizeInGB": 0}
+    else:
+        seconds = running_s(answer, "Processing")
+        machines = answer.get("ProcessingResources", {}).get("ClusterConfig", {})
+    return [spent_words(context, kind, answer, machines, seconds)]
+
+
+def machines_of(definition: Response) -> Request:
+    """A training's machines, and whether they have spot's price.
+
+    Billed seconds are already without what spot saves; SageMaker says them at the end.
+    """
+    spot = definition.get("EnableManagedSpotTraining", False)
+    is_cheaper = spot and "BillableTimeInSeconds" not in definition
+    return {**definition.get("ResourceConfig", {}), "spot": is_cheaper}
 
 
 def checkpoint_words(context: LaunchContext, answer: Response) -> str:
@@ -64,41 +81,35 @@ def newest_checkpoint(context: LaunchContext, uri: str) -> tuple[str, datetime] 
     return newest
 
 
-def running_s(answer: Response) -> float:
-    """Seconds that are paid for so far; 0 before the machines start."""
+def running_s(answer: Response, job: str) -> float:
+    """Seconds that are paid for so far; 0 before the machines start. job: Training, Transform…"""
     if "BillableTimeInSeconds" in answer:
         return float(answer["BillableTimeInSeconds"])
-    started = answer.get("TrainingStartTime")
+    started = answer.get(f"{job}StartTime")
     if started is None:
         return 0
-    ended = answer.get("TrainingEndTime") or datetime.now(UTC)
+    ended = answer.get(f"{job}EndTime") or datetime.now(UTC)
     return float((ended - started).total_seconds())
 
 
 def spent_words(
-    context: LaunchContext, answer: Response, definition: Response, seconds: float
+    context: LaunchContext, kind: str, answer: Response, machines: Request, seconds: float
 ) -> str:
-    """How long a job has run, and what that costs. definition: has the machines and spot."""
-    machines = definition.get("ResourceConfig", {})
+    """How long a job has run, and what that costs; empty before its machines start."""
     if seconds <= 0 or "InstanceType" not in machines:
         return ""
+    words = "in all" if status_of(kind, answer) in ENDED else "so far"
     try:
         dollars = machines_cost(
             prices_of(context.recipe),
             machines["InstanceType"],
             machines["InstanceCount"],
             machines["VolumeSizeInGB"],
-            # Billed seconds are already without what spot saves; SageMaker says so at the end.
-            definition.get("EnableManagedSpotTraining", False)
-            and "BillableTimeInSeconds" not in answer,
+            machines.get("spot", False),
             seconds,
         )
     except LaunchError:
-        return f"{about(seconds)} so far"  # the table lacks the machine
-    words = "so far"
-    kind = "training" if "TrainingJobStatus" in answer else "tuning"
-    if status_of(kind, answer) in ENDED:
-        words = "in all"
+        return f"{about(seconds)} {words}"  # the table lacks the machine
     return f"{about(seconds)}, about {dollars:.2f} USD {words}"
 
 

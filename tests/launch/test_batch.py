@@ -1,8 +1,10 @@
 """The command batch: a transform job, and its answers as a table."""
 
+import json
+
 import pytest
 
-from launch.batch import batch, read_answer
+from launch.batch import batch, finish_batch, read_answer
 from tests.support.launching import (
     ARN,
     prediction,
@@ -61,3 +63,28 @@ def test_a_photo_without_an_answer_in_a_transform_job(tmp_path, content, failure
     found = read_answer(tmp_path / "one.jpg.out", "one.jpg")
     assert failure in found.failure
     assert found.photo.where == "one.jpg"
+
+
+def test_programs_get_a_json_object_per_photo(colours, capsys):
+    one = colours(json=True)
+    name = "colours-batch-1"
+    found = {
+        "TransformJobName": name,
+        "TransformJobArn": ARN,
+        "TransformJobStatus": "Completed",
+        "ModelName": name,
+        "CreationTime": 0,
+        "TransformResources": {"InstanceType": "ml.c6i.2xlarge", "InstanceCount": 1},
+        "TransformInput": {
+            "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://b/"}}
+        },
+    }
+    one.answer("sagemaker", "describe_transform_job", found)
+    one.logged("a line")
+    key = f"slipway/colours/batch/{name}/blue 0.jpg.out"
+    one.answer("s3", "list_objects_v2", {"Contents": [{"Key": key}]})
+    one.answer("s3", "get_object", {"Body": streamed(prediction())})
+    assert finish_batch(one.context, name) == 0
+    row = json.loads(one.finished())
+    assert (row["photo"], row["label"]) == ("blue 0.jpg", "blue")
+    assert "answers: s3://" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """The most that a recipe costs: sums, the budget's bound, the printed table."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from launch import cost as costs
 from launch.cost import Prices, batch_cost, check_budget, endpoint_cost, most, training_cost
 from launch.errors import LaunchError
 from launch.recipe import Recipe
+from recipes.preparation import Preparation
 from tests.support.launching import recipe
 
 PRICES = Prices(
@@ -133,6 +135,22 @@ def test_the_table_of_a_recipe_without_an_expected_time(tmp_path):
 def test_only_more_instances_than_at_the_start_have_a_line(max_instances, lines):
     one = recipe(endpoint={"instance_count": 2, "max_instances": max_instances})
     assert len(costs.endpoint_lines(one, PRICES)) == lines
+
+
+def test_an_endpoint_that_may_sleep_has_a_line_for_that():
+    one = recipe(endpoint={"kind": "async", "min_instances": 0, "max_instances": 1})
+    assert [line.dollars for line in costs.endpoint_lines(one, PRICES)] == [2.0 * 730, 0.0]
+
+
+def test_both_jobs_of_prepare_are_counted(tmp_path):
+    one = recipe(preparation={"instance_type": "ml.c6i.xlarge", "instance_count": 3})
+    assert costs.preparation_lines(one, PRICES) == []
+    named = replace(one, prepare=Preparation(photos="photos"))
+    (line,) = costs.preparation_lines(named, PRICES)
+    assert line.dollars == pytest.approx(4 * (2.0 + 0.05) * 6)
+    assert line.reason == "21600 s on 3 x ml.c6i.xlarge, then on one"
+    without = costs.cost_lines(one, PRICES)[-1].dollars
+    assert costs.cost_lines(named, PRICES)[-1].dollars == pytest.approx(without + line.dollars)
 
 
 def test_no_line_says_that_other_prices_are_meant_where_no_region_is_set(tmp_path):

@@ -1,11 +1,11 @@
 """Which model the endpoint serves: SageMaker is asked, so that lost notes change no answer."""
 
 from launch.deployed import deployed_model
-from tests.launch.test_hosting_steps import ARN, is_in
-from tests.support.launching import CREATED, JOB
+from tests.launch.test_hosting_steps import is_in
+from tests.support.launching import ARN, CREATED, JOB, ScriptedAws
 
 
-def serves(one, **container: str) -> None:
+def serves(one: ScriptedAws, **container: str) -> None:
     """The endpoint has a configuration whose model has this container."""
     is_in(one, "InService", "lost")
     config = {

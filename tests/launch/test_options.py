@@ -24,27 +24,25 @@ COMMON = {
     "model": "",
     "best": False,
     "hyperparameters": None,
+    "json": False,
 }
 # Of one command only.
 OWN: dict[str, dict[str, object]] = {
     "prepare": {"photos": ""},
-    "status": {"all": False, "json": False},
+    "status": {"all": False},
     "train": {"checkpoints": ""},
     "tune": {"search": ""},
     "debug": {"own": False},
     "register": {"approve": False},
     "approve": {"version": 0, "reject": False, "why": ""},
-    "packages": {"json": False},
     "deploy": {"update": False, "package": ""},
     "api": {"delete": False, "url": False},
-    "invoke": {"photos": ["a.jpg"], "json": False},
+    "invoke": {"photos": ["a.jpg"]},
     "batch": {"photos": "a.jpg"},
-    "drift": {"newest": 1000, "json": False},
+    "drift": {"newest": 1000},
     "delete": {"yes": False, "data": False},
-    "check": {"json": False},
-    "cost": {"prices": PRICES, "json": False},
-    "models": {"json": False, "remove": ""},
-    "report": {"json": False},
+    "cost": {"prices": PRICES},
+    "models": {"remove": ""},
 }
 PHOTOS = {"invoke": ["a.jpg"], "batch": ["a.jpg"]}
 FLAGS = {
@@ -58,7 +56,7 @@ FLAGS = {
     "packages": ["--json"],
     "deploy": ["--no-wait", "--best", "--update"],
     "api": ["--no-wait", "--delete", "--url"],
-    "batch": ["--no-wait", "--again", "--best"],
+    "batch": ["--no-wait", "--again", "--best", "--json"],
     "check": ["--json"],
     "cost": ["--json"],
     "status": ["--json"],

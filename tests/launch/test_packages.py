@@ -39,8 +39,7 @@ def described(version: int, status: str = "Approved", **more: object) -> dict[st
 
 def of(data: str) -> dict[str, object]:
     """What a version says of its model."""
-    containers = [{"Image": "x", "ModelDataUrl": data}]
-    return {"InferenceSpecification": {"Containers": containers}}
+    return {"Containers": [{"Image": "x", "ModelDataUrl": data}]}
 
 
 def listed(one: ScriptedAws, *versions: int, **more: str) -> None:
@@ -96,7 +95,7 @@ def test_a_version_that_the_notes_lack_is_not_registered_again(colours):
     one = colours(job="job")
     one.answer("sagemaker", "describe_training_job", training("Completed"))
     listed(one, 2)
-    found = described(2, **of("s3://b/model.tar.gz"))
+    found = described(2, InferenceSpecification=of("s3://b/model.tar.gz"))
     one.answer("sagemaker", "describe_model_package", found)
     assert register(one.context) == 0
     assert f"is registered as {ARN.format(2)}" in one.finished()
@@ -116,7 +115,11 @@ def test_a_model_of_this_machine_is_registered_with_its_accuracy(colours, tmp_pa
     for _ in ("the model", "its metrics"):
         one.answer("s3", "put_object", {"ETag": "1"})
     listed(one, 3)
-    one.answer("sagemaker", "describe_model_package", described(3, **of("s3://b/another.tar.gz")))
+    one.answer(
+        "sagemaker",
+        "describe_model_package",
+        described(3, InferenceSpecification=of("s3://b/another.tar.gz")),
+    )
     one.answer("sagemaker", "describe_model_package_group", group_described())
     one.answer("sagemaker", "create_model_package", {"ModelPackageArn": ARN.format(4)})
     assert register(one.context) == 0
@@ -213,7 +216,11 @@ def test_data_and_versions_are_removed_together(colours):
     # Of these the notes lack two, and the second's model lies elsewhere.
     listed(one, 3, 2, 1)
     for version, data in ((3, "s3://photos/slipway/colours/a.tar.gz"), (2, "s3://photos/a")):
-        one.answer("sagemaker", "describe_model_package", described(version, **of(data)))
+        one.answer(
+            "sagemaker",
+            "describe_model_package",
+            described(version, InferenceSpecification=of(data)),
+        )
     for version in (3, 1):
         removed = {"ModelPackageName": ARN.format(version)}
         one.answer("sagemaker", "delete_model_package", {}, removed)

@@ -79,7 +79,24 @@ def test_the_time_and_cost_so_far(script, more, seconds, spot, words):
 def test_a_machine_without_a_price_has_its_time(script):
     machines = {**MACHINES, "InstanceType": "ml.new.xlarge"}
     answer = training("Completed", ResourceConfig=machines, BillableTimeInSeconds=40)
-    assert progress_words(script().context, "training", answer)[1] == "40 s so far"
+    assert progress_words(script().context, "training", answer)[1] == "40 s in all"
+
+
+@pytest.mark.parametrize(
+    "kind, resources",
+    [
+        ("Transform", {"TransformResources": MACHINES}),
+        ("Processing", {"ProcessingResources": {"ClusterConfig": MACHINES}}),
+    ],
+)
+def test_other_jobs_have_their_time_and_cost_too(script, kind, resources):
+    started = datetime.now(UTC) - timedelta(hours=1)
+    ended = started + timedelta(minutes=30)
+    times = {f"{kind}StartTime": started, f"{kind}EndTime": ended}
+    answer = {f"{kind}JobStatus": "Completed", **resources, **times}
+    (words,) = progress_words(script().context, kind.lower(), answer)
+    assert words.startswith("30 min, about 0.")
+    assert words.endswith(" USD in all")
 
 
 def test_a_search_has_its_trainings_time_and_cost(script):
