@@ -30,7 +30,14 @@ ENVIRONMENT = VENV='$(VENV)' slipway/environment.sh
 PYTEST = $(VENV)/bin/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder \
 	--durations=25
 
+# quoted NAME: a variable's value as the user wrote it, as one word for a shell
+quoted = '$(subst ','\'',$(value $(1)))'
+# What a shell may hold for other programs, and what would lead ours astray
+unexport CDPATH GREP_OPTIONS PYTHONHOME PYTHONINSPECT PYTHONPATH PYTHONSAFEPATH
+
 .DEFAULT_GOAL := help
+# Two targets at a time would make one environment twice.
+.NOTPARALLEL:
 .PHONY: help demo check test test-fast verify mutants fuzz images tune web push local-sagemaker \
 	notebooks e2e conformance sbom soak pictures docs bench-serve bench-train bench-tune bench-search \
 	bench-hook bench-rules bench-profile bench-size bench-accuracy bench-gpu base lock \
@@ -42,7 +49,8 @@ help: ## Show this list
 demo: ## Photos to a tested endpoint; DATA=folder, ENGINE=docker|podman|process
 	@$(MAKE) --no-print-directory $(VENV)/.$(if $(CONTAINERS),docker,process)
 	@$(if $(CONTAINERS),$(MAKE) --no-print-directory images $(OWN_ARCH) IMAGES='train serve')
-	@$(VENV)/bin/python -m local_test.demo --engine '$(ENGINE)' $(if $(DATA),--data '$(DATA)')
+	@$(VENV)/bin/python -m local_test.demo --engine '$(ENGINE)' \
+		$(if $(value DATA),--data $(call quoted,DATA))
 
 test: $(VENV)/.process $(VENV)/.docs ## Run all tests; REQUIRE_DOCKER=1, TEST_WORKERS=n
 	@OMP_NUM_THREADS=1 $(PYTEST) -m 'not verify' $(TESTS)
@@ -80,9 +88,9 @@ soak: $(VENV)/.docker ## Load, hostile bodies, a killed worker, SIGTERM: slipway
 	@$(VENV)/bin/python -m local_test.soak --model out/ml/model --photos out/prepared/test $(SOAK)
 
 tune: $(VENV)/.process ## Search the demo's hyperparameters here; TUNE=options, DATA=folder
-	@$(if $(DATA),,test -d out/prepared/train || $(MAKE) --no-print-directory demo)
+	@$(if $(value DATA),,test -d out/prepared/train || $(MAKE) --no-print-directory demo)
 	@$(VENV)/bin/python -m tune recipes/demo.yaml --own-values-first \
-		$(if $(DATA),--data '$(DATA)') $(TUNE)
+		$(if $(value DATA),--data $(call quoted,DATA)) $(TUNE)
 
 push: $(VENV)/.docker ## Build images and push them to ECR: PUSH='train serve'|all, REGISTRY=…
 	@VENV='$(VENV)' ./build_and_push.sh $(PUSH)
@@ -143,7 +151,7 @@ bench-search: $(VENV)/.process ## Compare searches on recorded real trainings; B
 	@$(VENV)/bin/python -m bench.search $(BENCH)
 
 bench-accuracy: $(VENV)/.process ## Measure presets and int8; DATA=folder BENCH=options
-	@$(VENV)/bin/python -m bench.accuracy $(if $(DATA),--data "$(DATA)") $(BENCH)
+	@$(VENV)/bin/python -m bench.accuracy $(if $(value DATA),--data $(call quoted,DATA)) $(BENCH)
 
 bench-hook: $(VENV)/.process ## Measure what smdebug's hook costs a training step; BENCH=options
 	@$(VENV)/bin/python -m bench.hook_cost $(BENCH)

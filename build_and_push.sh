@@ -21,7 +21,7 @@
 #   VENV        a Python environment with boto3; default .venv, which make environment makes
 set -euo pipefail
 
-cd "$(dirname "${BASH_SOURCE[0]}")"
+CDPATH='' cd "$(dirname "${BASH_SOURCE[0]}")"
 # shellcheck source=docker/engine.sh
 source docker/engine.sh
 # shellcheck source=docker/cuda.sh

@@ -23,6 +23,11 @@ def is_text(name: str) -> bool:
     return writable(name) == name
 
 
+def shell_word(text: object) -> str:
+    """A text in quotes, as a shell reads it back, for a command that a sentence names."""
+    return "'" + str(text).replace("'", r"'\''") + "'"
+
+
 def escape_output() -> None:
     """Let this process print any name: what its output cannot hold is escaped, not an error."""
     for stream in (sys.stdout, sys.stderr):

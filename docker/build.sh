@@ -30,7 +30,7 @@
 #   PULL_TIMEOUT_S  how long the base image's registry may take; default 60
 set -euo pipefail
 
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+CDPATH='' cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=docker/engine.sh
 source docker/engine.sh
 # shellcheck source=docker/cuda.sh

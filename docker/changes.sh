@@ -6,6 +6,6 @@
 # in recipes/.
 set -euo pipefail
 
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+CDPATH='' cd "$(dirname "${BASH_SOURCE[0]}")/.."
 own_recipes=(':(exclude)recipes/*.yaml' ':(exclude)recipes/*.yml' ':(exclude)recipes/*.json')
 git status --porcelain -- . "${own_recipes[@]}"

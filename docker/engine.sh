@@ -146,7 +146,7 @@ mount_option() {
 # checkout_tag: a tag that the images of this checkout carry, and those of no other one here.
 checkout_tag() {
     local sum
-    sum=$(cd -P "$(dirname "${BASH_SOURCE[0]}")" && cd .. && pwd -P | cksum)
+    sum=$(CDPATH='' cd -P "$(dirname "${BASH_SOURCE[0]}")" && cd .. && pwd -P | cksum)
     echo "checkout-${sum%% *}"
 }
 

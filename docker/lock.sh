@@ -13,7 +13,7 @@ case "${1:-}" in
     --upgrade) upgrade=(--upgrade) ;;
     *) echo "lock.sh: unknown argument '$1'; the only one is --upgrade" >&2; exit 2 ;;
 esac
-cd "$(dirname "${BASH_SOURCE[0]}")"
+CDPATH='' cd "$(dirname "${BASH_SOURCE[0]}")"
 
 tools=$(mktemp -d)
 trap 'rm -rf "$tools"' EXIT

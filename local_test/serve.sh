@@ -20,7 +20,7 @@ shift $(($# < 3 ? $# : 3))
 if [[ -e $folder/model/model.json ]]; then folder=$folder/model; fi
 [[ -e $folder/model.json ]] \
     || fail "neither '$folder/model.json' nor '$folder/model/model.json' is there; train first"
-model=$(cd "$folder" && pwd)
+model=$(CDPATH='' cd "$folder" && pwd)
 name=slipway-serve-$$-$RANDOM
 
 echo "serve.sh: $model on http://127.0.0.1:$port" >&2

@@ -24,7 +24,7 @@ if [[ $# -lt 2 ]]; then sed -n '2,3s/^# //p' "${BASH_SOURCE[0]}" >&2; exit 2; fi
 image=$1
 [[ -d $2/input/data ]] \
     || fail "'$2' has no folder input/data; lay it out as /opt/ml is: input/data/<channel>/…"
-root=$(cd "$2" && pwd)
+root=$(CDPATH='' cd "$2" && pwd)
 shift 2
 name=slipway-train-$$-$RANDOM
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
+from artifact.names import shell_word
 from runtime import job_tree, mlflow_variables
 from runtime.container_engine import ContainerEngine, RunSpec
 from runtime.docker import ARCHITECTURE
@@ -35,7 +36,7 @@ def make_ready(engine: str, image: str, module: str) -> None:
     elif find_spec(module) is None:
         raise RunError(
             f"without a container engine the environment needs '{module}', which it lacks; "
-            f"type: make -C '{REPOSITORY}' environment"
+            f"type: make -C {shell_word(REPOSITORY)} environment"
         )
 
 

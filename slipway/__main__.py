@@ -8,7 +8,7 @@ import os
 import runpy
 import sys
 
-from artifact.names import escape_output
+from artifact.names import escape_output, shell_word
 from recipes.command_line import called_as, reader_left
 from recipes.suggestion import hint
 from runtime.processes import REPOSITORY
@@ -64,7 +64,7 @@ def run(command: Command, arguments: list[str]) -> int:
             raise
         print(
             f"slipway: the environment lacks '{error.name}'; type: "
-            f"make -C '{REPOSITORY}' environment",
+            f"make -C {shell_word(REPOSITORY)} environment",
             file=sys.stderr,
         )
         return FAILED

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from artifact.machine import cpu_count, memory_limit
+from artifact.names import shell_word
 from recipes.command_line import RECIPE, recipe_here
 from recipes.errors import RecipeError
 from runtime import docker, engine_facts
@@ -99,7 +100,7 @@ def packages(has_engine: bool) -> Check:
     if not lacking:
         return Check("environment", OK, "everything that runs without containers")
     found = f"without {', '.join(lacking)}"
-    mend = f"make -C '{REPOSITORY}' environment"
+    mend = f"make -C {shell_word(REPOSITORY)} environment"
     if has_engine:
         return Check("environment", NOTE, f"{found}: tune and diagnose need them", mend)
     return Check("environment", MISSING, found, mend)
@@ -112,7 +113,9 @@ def images(has_engine: bool) -> Check:
     if not lacking:
         return Check("images", OK, ", ".join(IMAGES))
     found = f"without {', '.join(lacking)}; the first command that needs one builds it"
-    return Check("images", NOTE, found, f"make -C '{REPOSITORY}' images IMAGES='train serve'")
+    return Check(
+        "images", NOTE, found, f"make -C {shell_word(REPOSITORY)} images IMAGES='train serve'"
+    )
 
 
 def disk() -> Check:

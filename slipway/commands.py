@@ -60,7 +60,12 @@ GROUPS: dict[str, dict[str, Command]] = {
         "doctor": _own("doctor", "what is missing here, and the command that fixes it", "doctor"),
         "local-sagemaker": _module("local-sagemaker", "SageMaker's own API on this machine"),
         "conformance": _module("conformance", "any image against SageMaker's contract"),
-        "schema": Command("the JSON Schema of a recipe", "recipes.schema", program="schema"),
+        "schema": Command(
+            "the JSON Schema of a recipe",
+            "recipes.schema",
+            program="schema",
+            typed="slipway schema",
+        ),
         "completion": _own("completion", "completion for bash, zsh or fish", "completion"),
     },
 }

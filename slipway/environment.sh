@@ -17,7 +17,7 @@
 #            or by pip into an environment that is thrown away.
 set -eu
 
-cd "$(dirname "$0")/.."
+CDPATH='' cd "$(dirname "$0")/.."
 venv=${VENV:-.venv}
 kind=${1-}
 case $kind in
@@ -32,8 +32,8 @@ case $kind in
     *) sed -n '2s/^# //p' "$0" >&2; exit 2 ;;
 esac
 # What would reach into the environment from outside
-unset PYTHONHOME PYTHONPATH PIP_TARGET PIP_PREFIX PIP_ROOT
-export PIP_USER=0 PIP_REQUIRE_VIRTUALENV=0
+unset PYTHONHOME PYTHONPATH PIP_TARGET PIP_PREFIX PIP_ROOT PIP_CONSTRAINT PIP_PYTHON
+export PIP_USER=0 PIP_REQUIRE_VIRTUALENV=0 PIP_DRY_RUN=0 PIP_QUIET=0
 unfinished=$venv/.unfinished  # there while the environment is not whole
 tools=""
 
@@ -177,6 +177,15 @@ is_whole() {  # sets reason where VENV has to be made anew
     [ -z "$reason" ]
 }
 
+check_place() {  # a sentence where no environment can be made
+    case $PWD in
+        *:*) fail "'$PWD' has a colon, which no environment of Python's may have in its path;" \
+            "move the checkout, or clone it elsewhere" ;;
+    esac
+    [ -w . ] || [ -w "$venv" ] || fail "this user cannot write to '$PWD', and the environment" \
+        "lies there; clone the repository into a folder of yours"
+}
+
 make_anew() {
     if [ -e "$venv" ] && [ ! -e "$venv/pyvenv.cfg" ] && [ ! -e "$unfinished" ] \
         && [ -n "$(ls -A "$venv")" ]; then
@@ -210,6 +219,7 @@ trap 'if [ -n "$tools" ]; then rm -rf "$tools"; fi' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 stop_beside_another
+check_place
 if ! is_whole; then make_anew; fi
 # shellcheck disable=SC2086
 if is_current "$kind" $names; then exit 0; fi

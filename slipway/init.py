@@ -14,7 +14,7 @@ from pathlib import Path
 import jinja2
 import yaml
 
-from artifact.names import is_text, printable
+from artifact.names import is_text, printable, shell_word
 from recipes.command_line import RECIPE, CommandLine
 from recipes.schema import recipe_schema
 from runtime.processes import REPOSITORY
@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"init: failed: {error}", file=sys.stderr)
         return FAILED
     print(f"init: wrote {', '.join(sorted(os.listdir(folder)))} to '{folder}'")
-    print(f"init: next: cd '{folder}'; {_next_step(options.photos)}slipway train")
+    print(f"init: next: cd {shell_word(folder)}; {_next_step(options.photos)}slipway train")
     return 0
 
 
@@ -46,8 +46,8 @@ def create(folder: Path, photos: Path | None) -> Path:
     """Write a project; its absolute folder. InitError where it must not be."""
     folder = folder.absolute()
     check_place(folder)
-    if photos and not photos.is_dir():
-        raise InitError(f"--photos: there is no folder '{photos}'")
+    if photos and not photos.exists():  # a file may be an archive or a list, as in prepare
+        raise InitError(f"--photos: there is no folder or file '{photos}'")
     place = str(photos.resolve()) if photos else PHOTOS
     names = {
         "title": folder.name,
@@ -69,6 +69,8 @@ def check_place(folder: Path) -> None:
     """InitError where a project would overwrite something, or change the checkout."""
     if not is_text(str(folder)):
         raise InitError(f"the name '{printable(folder)}' is not UTF-8; give another name")
+    if not folder.name.isprintable():
+        raise InitError(f"the name '{printable(folder.name)}' has a line end, a tab or the like")
     if folder.exists() and not folder.is_dir():
         raise InitError(f"'{folder}' is a file; give another name")
     if folder.is_dir() and any(folder.iterdir()):

@@ -7,6 +7,7 @@ the environment besides: `.unfinished` with its process's number, while the envi
 import os
 import queue
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,12 @@ from tempfile import TemporaryDirectory
 EVERY_S = 5  # seconds after which a line says how far it is
 BIG_MB = 40  # from this size on a package gets a line of its own
 KEPT_LINES = 20  # of pip's output, shown when it fails
+# A user's settings of pip that would put the packages elsewhere, or take others
+AGAINST_SETTINGS = (
+    *("--target=", "--prefix=", "--root="),
+    *("--no-binary=:none:", "--only-binary=:none:"),
+)
+NO_SPACE = "No space left on device"
 UNITS = {"bytes": 1e-6, "kB": 1e-3, "MB": 1.0, "GB": 1e3}
 FETCHED = re.compile(r"\s+(?:Downloading|Using cached) (\S+?)(?: \(([\d.]+) (\w+)\))?$")
 UNPACKING = "Installing collected packages: "
@@ -72,7 +79,9 @@ class Progress:
     def take(self, line: str) -> None:
         """A line of pip's."""
         self.lines = [*self.lines, line][-KEPT_LINES:]
-        if line.startswith("Ignoring "):  # its marker is not that of this machine
+        if line.startswith("WARNING: Retrying"):  # each takes longer than the one before
+            print(line, file=sys.stderr, flush=True)
+        elif line.startswith("Ignoring "):  # its marker is not that of this machine
             self.total -= 1
         elif line.startswith(UNPACKING):
             self.unpacking = True
@@ -81,6 +90,19 @@ class Progress:
             self.say(f"unpacking {self.total} packages")
         elif found := FETCHED.match(line):
             self.fetch(*found.groups())
+
+    def complain(self) -> None:
+        """What pip said of its failure, without what it said before, and where to look."""
+        first = 0
+        for number, line in reversed(list(enumerate(self.lines))):
+            if line.startswith("ERROR"):
+                first = number
+        cure = "the reason stands above"
+        if any(NO_SPACE in line for line in self.lines):
+            free_mb = shutil.disk_usage(self.venv).free // 10**6
+            cure = f"the disk of {self.venv} is full ({free_mb} MB are free); free some, and go on"
+        print(*self.lines[first:], sep="\n", file=sys.stderr)
+        print(f"environment: the packages are not installed: {cure}", file=sys.stderr)
 
     def fetch(self, file: str, size: str | None, unit: str | None) -> None:
         """A package's file comes; size and unit as pip writes them."""
@@ -107,13 +129,14 @@ class Progress:
 
 
 def run_pip(arguments: list[str], progress: Progress) -> int:
-    """pip's exit code. Its output goes to `progress`, its complaints to standard error."""
+    """pip's exit code. What it prints goes to `progress`."""
     command = [sys.executable, "-I", "-u", "-m", "pip", "install", *arguments]
     # A temporary folder of ours: many systems keep /tmp in memory, and torch would fill it.
     environment = {**os.environ, "TMPDIR": str(progress.temporary)}
     with subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         stdin=subprocess.DEVNULL,
         env=environment,
         encoding="utf-8",
@@ -158,6 +181,7 @@ def install(venv: Path, files: list[Path]) -> int:
         # A lock is complete, so nothing is looked for beside it.
         arguments = ["--no-deps", "--require-hashes", "--no-input", "--progress-bar", "off"]
         arguments += ["--disable-pip-version-check", "--no-warn-script-location"]
+        arguments += AGAINST_SETTINGS
         for file in files:
             arguments += ["--requirement", str(file)]
         say(f"installing {progress.total} packages of {', '.join(map(str, files))} into {venv}")
@@ -166,8 +190,8 @@ def install(venv: Path, files: list[Path]) -> int:
             code = run_pip(arguments, progress)
         except KeyboardInterrupt:
             code = 130
-    if code and progress.lines and code != 130:
-        print(*progress.lines, sep="\n", file=sys.stderr)
+    if code and code != 130:
+        progress.complain()
     if not code or not progress.unpacking:  # else some package may be there by half
         unfinished.unlink()
     if not code:

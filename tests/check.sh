@@ -7,7 +7,7 @@
 #   VENV   the environment with docker/requirements-dev.txt; default .venv
 set -uo pipefail
 
-cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
+CDPATH='' cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 bin=${VENV:-.venv}/bin
 failed=()
 

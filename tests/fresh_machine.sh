@@ -15,7 +15,7 @@
 #   WORK           where the clone and its environment lie, 15 GB; default a temporary folder
 set -euo pipefail
 
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+CDPATH='' cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=docker/engine.sh
 source docker/engine.sh
 

@@ -75,6 +75,8 @@ def test_the_makefile_needs_nothing_that_macos_lacks():
         "cut --fields 1 file",
         "mkdir --parents a",
         "a | b | tail --lines 1",
+        'cd "$(dirname "$0")/.."',
+        'root=$(cd -P -- "$(dirname "$0")" && pwd)',
         'set -u\nnames=()\nfor name in "${names[@]}"; do :; done',
         'set -eu\nlocal names=()\necho "${names[*]}"',
     ],
@@ -100,6 +102,7 @@ def test_what_macos_lacks_is_found_in_a_makefile(line):
         "sort -u file  # not sort -V",
         "pip install --quiet find",
         "sed -n 's/a/b/p' file",
+        """root=$(CDPATH='' cd -P -- "$(dirname "$0")" && pwd)""",
     ],
 )
 def test_what_macos_has_is_let_through(line):

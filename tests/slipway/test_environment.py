@@ -201,6 +201,38 @@ def test_a_folder_of_something_else_is_left_alone(machine):
     assert (machine.checkout / ".venv/mine.txt").read_text() == "mine"
 
 
+def test_a_shells_cdpath_leads_nowhere_else(machine, tmp_path):
+    machine.add("python3", "3.12")
+    (tmp_path / "sources/slipway").mkdir(parents=True)
+    script = ("sh", "slipway/environment.sh", "docker")
+    done = machine.run(*script, CDPATH=str(tmp_path / "sources"))
+    assert done.returncode == 0, done.stderr
+    assert (machine.checkout / ".venv/.docker").exists()
+
+
+def test_a_colon_in_the_path_is_said_before_anything_is_made(machine, tmp_path):
+    machine.add("python3", "3.12")
+    machine.checkout = machine.checkout.rename(tmp_path / "a:b")
+    done = machine.make("environment")
+    assert f"environment: '{tmp_path}/a:b' has a colon, which no environment" in done.stderr
+    assert not (machine.checkout / ".venv").exists()
+
+
+@pytest.mark.parametrize("place", ["environment", "command line"])
+def test_a_folder_of_photos_may_have_any_name(machine, place):
+    data = """/it's $HOME/a$b #1 (2) 50% ü, "q":=c"""
+    machine.add("python3", "3.12")
+    assert machine.make(".venv/.process").returncode == 0
+    writes_down = 'case $1 in -m) printf "%s\\n" "$@" >asked ;; esac'
+    machine.put(machine.checkout / ".venv/bin/python", f"#!/bin/sh\n{writes_down}\n")
+    given = {"DATA": data} if place == "environment" else {}
+    words = [] if given else [f"DATA={data}"]
+    done = machine.make("demo", "ENGINE=process", *words, **given)
+    assert done.returncode == 0, done.stderr
+    asked = (machine.checkout / "asked").read_text().splitlines()
+    assert asked[asked.index("--data") + 1] == data
+
+
 def test_a_changed_lock_is_installed_and_an_unchanged_one_is_not(machine):
     machine.add("python3", "3.12")
     assert "requirements-dev.txt" in machine.make(".venv/.process").stdout

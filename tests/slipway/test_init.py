@@ -1,6 +1,7 @@
 """slipway init: a folder that is complete, that an editor can check, and that harms nothing."""
 
 import json
+import shlex
 
 import jsonschema_rs
 import pytest
@@ -49,6 +50,19 @@ def test_any_name_of_a_folder_is_the_recipe_s_name(name, tmp_path):
     folder = create(tmp_path / name, None)
     assert read_recipe(folder / "recipe.yaml").name == name
     assert (folder / "README.md").read_text().startswith(f"# {name}\n")
+
+
+def test_the_next_command_can_be_typed(tmp_path, capsys):
+    (tmp_path / "photos.zip").write_bytes(b"")  # an archive or a list, as prepare takes them
+    folder = tmp_path / "it's $mine"
+    assert main([str(folder), "--photos", str(tmp_path / "photos.zip")]) == 0
+    line = capsys.readouterr().out.splitlines()[-1].removeprefix("init: next: ")
+    assert shlex.split(line.partition(";")[0]) == ["cd", str(folder)]
+
+
+def test_a_name_of_several_lines_is_refused(tmp_path):
+    with pytest.raises(InitError, match=r"the name 'a\\nb' has a line end"):
+        create(tmp_path / "a\nb", None)
 
 
 def test_photos_elsewhere_stay_there(tmp_path, monkeypatch, capsys):

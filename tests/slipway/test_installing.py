@@ -47,6 +47,24 @@ def test_big_packages_get_a_line_each(progress, capsys):
     assert len(progress.names) == 3
 
 
+@pytest.mark.parametrize(
+    "said, last",
+    [
+        ("No matching distribution found for a==1.0", "the reason stands above"),
+        ("[Errno 28] No space left on device", "is full ("),
+    ],
+)
+def test_a_failure_ends_with_its_reason(progress, capsys, said, last):
+    progress.venv.mkdir()
+    for line in ("Collecting a==1.0", "Collecting b==1.0", f"ERROR: {said}"):
+        progress.take(line)
+    progress.complain()
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == f"ERROR: {said}"
+    assert lines[-1].startswith("environment: the packages are not installed: ")
+    assert last in lines[-1]
+
+
 def unpack(venv, name):
     about = venv / f"lib/python3.13/site-packages/{name}-1.dist-info"
     about.mkdir(parents=True)

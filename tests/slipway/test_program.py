@@ -1,6 +1,7 @@
 """bin/slipway: through links, from any folder, on its checkout's environment, never shadowed."""
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -40,19 +41,32 @@ def test_modules_of_the_current_folder_shadow_nothing(program, tmp_path):
     assert (tmp_path / "out/prepared/report.html").is_file()
 
 
-def test_the_user_s_own_pythonpath_comes_after_the_checkout(program, tmp_path):
-    (tmp_path / "recipes.py").write_text("raise SystemExit('shadowed')\n")
-    done = run(program, "--help", folder=tmp_path, PYTHONPATH=str(tmp_path))
+def test_what_a_shell_holds_for_another_python_changes_nothing(program, tmp_path):
+    """Such as a robot's, whose packages are of another version."""
+    for name in ("recipes", "yaml"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('shadowed')\n")
+    others = {"PYTHONPATH": str(tmp_path), "PYTHONHOME": "/nowhere", "CDPATH": str(tmp_path)}
+    done = run(program, "schema", folder=tmp_path, **others)
     assert done.returncode == 0, done.stderr
 
 
+def test_a_colon_in_the_path_is_said(program, tmp_path):
+    (tmp_path / "a:b").mkdir()
+    (tmp_path / "a:b/bin").symlink_to(program.resolve().parent)
+    (tmp_path / "c:d/bin").mkdir(parents=True)
+    shutil.copy(program.resolve(), tmp_path / "c:d/bin/slipway")
+    assert run(tmp_path / "a:b/bin/slipway", "--version", folder=tmp_path).returncode == 0
+    done = run(tmp_path / "c:d/bin/slipway", "--version", folder=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"slipway: '{tmp_path}/c:d' has a colon, which no environment")
+
+
 def test_without_an_environment_it_says_what_to_type(tmp_path):
-    checkout = make_checkout(tmp_path / "check out", environment=False)
+    checkout = make_checkout(tmp_path / "a stranger's $check out", environment=False)
     done = run(checkout / "bin/slipway", "train", folder=tmp_path)
     assert done.returncode == 1
-    assert done.stderr == (
-        f"slipway: the environment is missing; type: make -C '{checkout}' environment\n"
-    )
+    command = done.stderr.removeprefix("slipway: the environment is missing; type: ")
+    assert shlex.split(command) == ["make", "-C", str(checkout), "environment"]
 
 
 def test_an_environment_that_lacks_a_package_says_what_to_type(tmp_path):

@@ -27,6 +27,7 @@ BASH = {
     r"\bglobstar\b|\blastpipe\b|\binherit_errexit\b": "bash 4",
     r"\bread\b[^;|&]* -t ?[0-9]*\.": "bash 4.0: part of a second",
     r"\bexec \{\w+\}[<>]": "bash 4.1",
+    r"(?<!CDPATH='' )\bcd (-\w+ |-- )*\"\$\(dirname": "CDPATH in the environment leads elsewhere",
 }
 # GNU make 3.81 is of 2006, too.
 MAKE = {
