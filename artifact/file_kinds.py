@@ -6,6 +6,7 @@ The one list for preparation and training. It opens no file.
 from artifact.photo_kinds import SUFFIXES
 
 PHOTO_SUFFIXES = SUFFIXES | {".jxl"}  # JPEG XL is refused by its name, and never passed by
+RECIPE_FILE = "recipe.yaml"  # of a project, in its folder
 TEXTS = "texts and lists"
 SYSTEM_FILES = "system files"
 HIDDEN = "hidden files"

@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from artifact.checkout import commit
+from artifact.file_kinds import RECIPE_FILE
 from artifact.launched import Launched, launched
 from artifact.model import write_atomically
 from artifact.page import write_page
@@ -32,6 +33,7 @@ from artifact.project_pages import (
 )
 
 OUT = "out"  # the folder of a project's results
+RECIPES = "recipes"  # beside it in the checkout, in place of the one recipe of a project
 LOCK = ".index.lock"
 
 log = logging.getLogger(__name__)
@@ -40,11 +42,20 @@ log = logging.getLogger(__name__)
 def results_above(path: Path) -> Path | None:
     """The results' folder that a page lies in; None where it is in none."""
     for folder in path.absolute().parents:
-        if folder.name == OUT:
+        if _has_results(folder):
             return folder
         if folder.name.startswith(f"{UNFINISHED}-"):
             return None
     return None
+
+
+def _has_results(folder: Path) -> bool:
+    """Whether it is a project's: other people call a folder out, too, and get no index in it."""
+    if folder.name != OUT:
+        return False
+    beside = folder.parent
+    is_project = (beside / RECIPE_FILE).is_file() or (beside / RECIPES).is_dir()
+    return is_project or ((folder / INDEX).is_file() and _is_ours(folder / INDEX))
 
 
 def refresh_above(page: Path, recipe: str = "") -> None:

@@ -12,11 +12,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Never
 
+from artifact.file_kinds import RECIPE_FILE
 from artifact.listening import ask_loopback_directly
 from recipes.suggestion import hint
 
 INTERRUPTED = 130  # as shells have it: 128 and SIGINT
-RECIPE = Path("recipe.yaml")  # of the current folder, where none is named
+RECIPE = Path(RECIPE_FILE)  # of the current folder, where none is named
 # argparse's own sentences, in all of its versions
 CHOICE = re.compile(r"invalid choice: '([^']*)'")
 UNRECOGNIZED = re.compile(r"unrecognized arguments: (--?[\w-]+)")

@@ -3,10 +3,17 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from flask import Response, request
+from flask import Response, jsonify, request
 
 from artifact.answers import Prediction
-from serve.inputs import MAX_INSTANCES, media_type_of, top_k_of
+from serve.inputs import (
+    JSON_TYPE,
+    MAX_INSTANCES,
+    InputError,
+    asks_for_saliency,
+    media_type_of,
+    top_k_of,
+)
 from serve.outputs import AnswerBody, answer_type
 from serve.prediction import AnyPredictor
 from serve.predictor import MAX_LABELS
@@ -43,7 +50,9 @@ def answered(predictor: AnyPredictor, limits: ServingLimits) -> Response:
     """The answer to the current request's photos."""
     hooks = predictor.hooks
     # headers first: a request that cannot be answered must not cost any work
-    top_k = top_k_of(request.headers.get(ATTRIBUTES))
+    attributes = request.headers.get(ATTRIBUTES)
+    top_k = top_k_of(attributes)
+    wants_saliency = asks_for_saliency(attributes)
     body, content_type = hooks.request(request.get_data(cache=False), request.content_type or "")
     media_type = media_type_of(content_type)
     answers = answer_type(request.headers.get("Accept"), media_type)
@@ -51,12 +60,28 @@ def answered(predictor: AnyPredictor, limits: ServingLimits) -> Response:
     records = records_of(media_type, content_type, body, limits.tolerant, most)
     # the gateway puts the state there; a test client does not
     state = request.environ.get(KEY) or RequestState.lasting(limits.timeout_s)
+    if wants_saliency:
+        return _saliency(predictor, records.parts, answers, state)
     written = AnswerBody(answers, records.by_line)
     for parts in _slices(records.parts, predictor, top_k, limits):
         predictions = _predictions(predictor, parts, top_k, state, limits.tolerant)
         for part, prediction in zip(parts, predictions, strict=True):
             written.add(hooks.answer(prediction), part.is_last)
     return Response(written.whole(), content_type=answers)
+
+
+def _saliency(
+    predictor: AnyPredictor, parts: Iterable[Part], answers: str, state: RequestState
+) -> Response:
+    """Which parts of the request's one photo decide, as {"saliency": …}."""
+    if answers != JSON_TYPE:
+        raise InputError(406, f"saliency=true is answered in {JSON_TYPE} alone; accept that")
+    first, *others = parts
+    if others:
+        raise InputError(400, "saliency=true is for one photo; send the others by themselves")
+    if isinstance(first.photo, Exception):
+        raise first.photo
+    return jsonify(saliency=predictor.saliency(first.photo, state))
 
 
 def _slices(

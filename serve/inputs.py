@@ -58,11 +58,34 @@ def top_k_of(attributes: str | None) -> int:
 
     TOP_K without the header. Raises InputError 400 for an N that is not a whole number from 1.
     """
+    given = _attribute(attributes, "top_k")
+    return TOP_K if given is None else _whole_number(given)
+
+
+def asks_for_saliency(attributes: str | None) -> bool:
+    """Whether X-Amzn-SageMaker-Custom-Attributes has `saliency=true`.
+
+    Raises InputError 400 for a value that is neither true nor false.
+    """
+    given = _attribute(attributes, "saliency")
+    if given is None:
+        return False
+    if given.lower() not in ("true", "false"):
+        raise InputError(
+            400,
+            f"X-Amzn-SageMaker-Custom-Attributes has saliency='{given[:20]}'; "
+            "send saliency=true to ask which parts of the photo decide",
+        )
+    return given.lower() == "true"
+
+
+def _attribute(attributes: str | None, wanted: str) -> str | None:
+    """The first value of that name among `name=value`, with commas or semicolons between."""
     for attribute in (attributes or "").replace(";", ",").split(","):
         name, equals, value = attribute.partition("=")
-        if equals and name.strip().lower() == "top_k":
-            return _whole_number(value.strip())
-    return TOP_K
+        if equals and name.strip().lower() == wanted:
+            return value.strip()
+    return None
 
 
 def _whole_number(text: str) -> int:

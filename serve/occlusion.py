@@ -7,25 +7,44 @@ so it says the same of any network and engine, int8 too. It is coarse: a part ma
 that covering it does not show, such as where two parts carry the same.
 """
 
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 
+from artifact.model import Description
+from artifact.saliency import Saliency
 from serve.batching import Pixels
-from serve.predictor import Predictor
 from serve.request_state import RequestState
-from web.model import Saliency
 
 STEPS = 7  # places of the square, across and down: 49 pictures, and the whole one
 COVERED = 0.25  # of the picture's side
 CELLS = 14  # of the heat, across and down
+PICTURES = 1 + STEPS**2  # that the model is asked for
 
 
-def occluded(predictor: Predictor, photo: bytes, state: RequestState | None = None) -> Saliency:
+class Varied(Protocol):
+    """A model that is asked for variants of one photo: serve/predictor.py says what they are."""
+
+    @property
+    def description(self) -> Description: ...
+
+    def probabilities_of(
+        self,
+        photo: bytes,
+        vary: Callable[[Pixels], Sequence[Pixels]],
+        count: int,
+        state: RequestState | None = None,
+    ) -> NDArray[np.float32]: ...
+
+
+def occluded(predictor: Varied, photo: bytes, state: RequestState | None = None) -> Saliency:
     """The heat over an encoded photo, for its most probable class. Raises as predict does."""
     sizing = predictor.description.preprocessing
     squares = places(sizing.crop)
     found = predictor.probabilities_of(
-        photo, lambda pixels: covered(pixels, squares), 1 + len(squares), state
+        photo, lambda pixels: covered(pixels, squares), PICTURES, state
     )
     label = int(found[0].argmax())
     falls = np.maximum(found[0, label] - found[1:, label], 0.0)

@@ -161,7 +161,8 @@ def _invoke() -> Json:
         "name": "X-Amzn-SageMaker-Custom-Attributes",
         "in": "header",
         "schema": {"type": "string", "maxLength": 1024},
-        "description": "top_k=N: the number of labels per photo",
+        "description": "top_k=N: the number of labels per photo; saliency=true: the answer to "
+        'one photo is {"saliency": …}, as POST /saliency of the page has it',
     }
     return {
         "summary": "Classify one or many photos",

@@ -5,7 +5,7 @@ API Gateway there (web/aws).
 """
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,13 +17,13 @@ from artifact.photo_files import begins_as_photo
 from artifact.photo_kinds import PhotoError, is_photo_name
 from artifact.photo_metadata import without_metadata
 from artifact.preprocessing import decode
+from artifact.saliency import Saliency
 from serve.batching import EngineDead
-from serve.occlusion import occluded
+from serve.inputs import InputError
 from serve.prediction import AnyPredictor
-from serve.predictor import Predictor
 from serve.request_state import KEY, Overloaded, TooManyPhotos
 from web.exchange import Failure, Request
-from web.model import MAX_SAMPLE_BYTES, Model, Saliency, Sample
+from web.model import MAX_SAMPLE_BYTES, Model, Sample
 from web.plain import Facts
 from web.site import Site
 
@@ -38,7 +38,7 @@ def add_page(app: Flask, predictor: AnyPredictor, samples: Path | None, sure_fro
         lambda: sorted(predictor.description.classes),
         lambda: _check_health(predictor),
         lambda: _random_sample(photos),
-        _saliency_of(predictor),
+        lambda photo, kind: _saliency(predictor, photo),
     )
     site = Site(model, sure_from, facts_of(predictor, model))
     methods: dict[str, list[str]] = {}
@@ -56,18 +56,6 @@ def facts_of(predictor: AnyPredictor, model: Model) -> Facts:
         channel: share for channel, share in description.accuracy.items() if share is not None
     }
     return Facts(description.architecture, measured, saliency=model.saliency is not None)
-
-
-def _saliency_of(predictor: AnyPredictor) -> Callable[[bytes], Saliency] | None:
-    """The function of the page; None for a model in another process, which takes whole photos."""
-    if not isinstance(predictor, Predictor):
-        return None
-
-    def saliency(photo: bytes) -> Saliency:
-        with _failures():
-            return occluded(predictor, photo, request.environ.get(KEY))
-
-    return saliency
 
 
 def sample_files(folder: Path | None) -> list[Path]:
@@ -104,6 +92,11 @@ def _classified(predictor: AnyPredictor, photo: bytes, top_k: int) -> Prediction
         return predictor.predict([photo], top_k, request.environ.get(KEY))[0]
 
 
+def _saliency(predictor: AnyPredictor, photo: bytes) -> Saliency:
+    with _failures():
+        return predictor.saliency(photo, request.environ.get(KEY))
+
+
 @contextmanager
 def _failures() -> Iterator[None]:
     """A predictor's errors as the page's."""
@@ -117,6 +110,8 @@ def _failures() -> Iterator[None]:
         raise Failure(503, str(error), 10) from error
     except TooManyPhotos as error:
         raise Failure(413, str(error)) from error
+    except InputError as error:  # such as no memory in a worker of multi-model-server
+        raise Failure(error.status, str(error)) from error
 
 
 def _check_health(predictor: AnyPredictor) -> None:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from artifact.answers import Prediction
 from artifact.model import Description
+from artifact.saliency import Saliency
 from serve.request_state import RequestState
 
 
@@ -56,3 +57,5 @@ class AnyPredictor(AnyModel, Protocol):
         tolerant: bool = False,
         places: Sequence[str] = (),
     ) -> list[Prediction]: ...
+
+    def saliency(self, photo: bytes, state: RequestState | None = None) -> Saliency: ...

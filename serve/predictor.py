@@ -23,10 +23,12 @@ from artifact.photo_bounds import check_pixels, photo_header
 from artifact.photo_formats import PhotoHeader
 from artifact.preprocessing import MAX_PIXELS as LARGEST_PHOTO
 from artifact.preprocessing import PhotoError, decode_reduced
+from artifact.saliency import Saliency
 from artifact.shrinking import decoded_for
 from serve.admission import DecodingQueue
 from serve.batching import Answer, Batcher, Pixels
 from serve.hooks import open_hooks
+from serve.occlusion import occluded
 from serve.request_state import RequestState, TooManyPhotos
 
 MAX_PIXELS = 40_000_000  # a payload of 6 MB can claim to hold far more
@@ -145,6 +147,10 @@ class Predictor:
         finally:
             self.batcher.settle(unanswered)
         return answers
+
+    def saliency(self, photo: bytes, state: RequestState | None = None) -> Saliency:
+        """Which parts of an encoded photo its answer comes from. Raises as predict does."""
+        return occluded(self, photo, state)
 
     def probabilities_of(
         self,

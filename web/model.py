@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TypedDict
 
 from artifact.photo_metadata import without_metadata
+from artifact.saliency import Saliency
 from web.exchange import Failure
 
 MAX_SAMPLE_BYTES = 4 * 1024 * 1024  # Lambda may answer 6 MB, and base64 adds a third
@@ -31,23 +32,6 @@ class Prediction(TypedDict, total=False):
     known: bool
 
 
-class Saliency(TypedDict):
-    """Where a photo's answer comes from.
-
-    label: whose probability is looked at, and probability: on the whole photo. heat: rows of
-    numbers from 0 to 1, over the square in the photo's middle that the model sees; view: its side,
-    as a share of the photo's shorter one. fall: of the probability, where the part that matters
-    most is covered. asked: pictures that the model was asked for.
-    """
-
-    label: str
-    probability: float
-    heat: list[list[float]]
-    view: float
-    fall: float
-    asked: int
-
-
 @dataclass(frozen=True)
 class Sample:
     """A photo of the validation set: its true label, its file's name, its bytes."""
@@ -63,14 +47,14 @@ class Model:
 
     classify: from an encoded photo, its media type and top_k. labels: all class names.
     health: returns if the model can answer. sample: a random validation photo. saliency: from an
-    encoded photo; None where the model cannot say it.
+    encoded photo and its media type; None where the model cannot say it.
     """
 
     classify: Callable[[bytes, str, int], Prediction]
     labels: Callable[[], list[str]]
     health: Callable[[], object]
     sample: Callable[[], Sample]
-    saliency: Callable[[bytes], Saliency] | None = None
+    saliency: Callable[[bytes, str], Saliency] | None = None
 
 
 def bare_sample(model: Model) -> Sample:

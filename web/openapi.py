@@ -143,7 +143,7 @@ def _saliency() -> Json:
         "summary": "Which parts of a photo its answer comes from",
         "description": "By occlusion: a grey square covers one part of the photo after the other, "
         "and the model is asked for each of these pictures. The fall of the probability shows how "
-        "much the part matters. Only the server itself says it, not the page on AWS.",
+        "much the part matters. An endpoint says the same by the custom attribute saliency=true.",
         "requestBody": {"required": True, "content": content},
         "responses": {
             "200": _json("Heat over the photo", "WebSaliency"),

@@ -118,7 +118,7 @@ class Site:
         if self._model.saliency is None:
             raise Failure(404, "this service does not say which parts of a photo its answer is of")
         asked = classify_request_of(request)
-        return json_answer(self._model.saliency(asked.photo))
+        return json_answer(self._model.saliency(asked.photo, asked.kind))
 
     def _sample(self, request: Request) -> Answer:
         sample = bare_sample(self._model)

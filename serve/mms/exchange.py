@@ -14,9 +14,11 @@ from pathlib import Path
 from artifact.answers import Prediction
 from artifact.model import ArtifactError
 from artifact.preprocessing import PhotoError
+from artifact.saliency import Saliency
 from serve.batching import EngineDead
 from serve.hooks import HookError
 from serve.inputs import InputError
+from serve.occlusion import PICTURES
 from serve.request_state import ClientGone, Overloaded, TooManyPhotos
 
 ARTIFACT_FILE = "artifact"
@@ -37,6 +39,7 @@ class Work:
     """A request for a worker.
 
     left_s: seconds until nobody waits for the answer. places: of the photos in their request.
+    saliency: whether it asks which parts of its one photo decide, in place of predictions.
     """
 
     photos: Sequence[bytes]
@@ -44,6 +47,12 @@ class Work:
     left_s: float
     tolerant: bool
     places: Sequence[str] = ()
+    saliency: bool = False
+
+    @property
+    def pictures(self) -> int:
+        """What the model is asked for."""
+        return PICTURES if self.saliency else len(self.photos)
 
     @property
     def size(self) -> int:
@@ -58,6 +67,7 @@ class Work:
             "left_s": self.left_s,
             "tolerant": self.tolerant,
             "places": list(self.places),
+            "saliency": self.saliency,
         }
         return b"".join([json.dumps(head).encode(), b"\n", *self.photos])
 
@@ -70,16 +80,21 @@ class Work:
         for length in head["photos"]:
             photos.append(body[end : end + length])
             end += length
-        return cls(photos, head["top_k"], head["left_s"], head["tolerant"], head["places"])
+        del head["photos"]
+        return cls(photos, **head)
 
 
 @dataclass(frozen=True)
 class Done:
-    """A worker's predictions. stages: as in RequestState. seconds: that the worker took."""
+    """A worker's predictions. stages: as in RequestState. seconds: that the worker took.
+
+    saliency: where the request asks for it.
+    """
 
     predictions: list[Prediction]
     stages: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
+    saliency: Saliency | None = None
 
 
 class WorkerError(RuntimeError):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from artifact.answers import Prediction
 from artifact.model import ArtifactError, read_description
+from artifact.saliency import Saliency
 from artifact.unpack import MODEL_BOUNDS, ArchiveBounds
 from serve.batching import EngineDead
 from serve.hooks import open_hooks
@@ -150,12 +151,24 @@ class RemotePredictor(RemoteModel):
                 good_places.append(places[index])
                 seconds += photo[1].seconds
         work = Work(good, top_k, 0.0, tolerant, good_places)
-        answers = iter(self._answers(work, RequestCost(seconds), state) if good else [])
+        answers = iter(self._answer(work, RequestCost(seconds), state).predictions if good else [])
         return [errors.get(index) or next(answers) for index in range(len(photos))]
 
-    def _answers(self, work: Work, cost: RequestCost, state: RequestState) -> list[Prediction]:
-        """A worker's predictions, if it can give them in time."""
-        count = len(work.photos)
+    def saliency(self, photo: bytes, state: RequestState | None = None) -> Saliency:
+        """As Predictor.saliency: its worker varies the photo."""
+        state = state or RequestState.lasting(TIMEOUT_S)
+        (checked,) = self.batcher.checked([photo])
+        if isinstance(checked, Exception):
+            raise checked
+        work = Work([photo], 1, 0.0, tolerant=False, saliency=True)
+        state.photos += work.pictures
+        found = self._answer(work, RequestCost(checked[1].seconds), state).saliency
+        assert found is not None, "the worker answers what it was asked for"
+        return found
+
+    def _answer(self, work: Work, cost: RequestCost, state: RequestState) -> Done:
+        """A worker's answer, if it can give it in time."""
+        count = work.pictures
         self.batcher.admit(count, state, self.batcher.slots.expected([cost]))
         try:
             done = self._done(work, cost, state)
@@ -168,7 +181,7 @@ class RemotePredictor(RemoteModel):
             self.batcher.settle(count)
         for stage, seconds in done.stages.items():
             state.add(stage, seconds)
-        return done.predictions
+        return done
 
     def _done(self, work: Work, cost: RequestCost, state: RequestState) -> Done:
         """A worker's answer, once there is a place for the request."""
@@ -177,7 +190,7 @@ class RemotePredictor(RemoteModel):
             return replace(work, left_s=left_s).packed()
 
         done = unpacked_answer(self.sent(packed, work.size, cost, state))
-        self.batcher.learn(len(work.photos), cost, done)
+        self.batcher.learn(work.pictures, cost, done)
         return done
 
 

@@ -56,6 +56,10 @@ class Transformer:
         try:
             work = Work.unpacked(body)
             state = RequestState.lasting(work.left_s)
+            if work.saliency:
+                saliency = self._predictor.saliency(work.photos[0], state)
+                seconds = time.monotonic() - started
+                return packed_answer(Done([], state.stages, seconds, saliency))
             predictions = self._predictor.predict(
                 work.photos, work.top_k, state, work.tolerant, work.places
             )

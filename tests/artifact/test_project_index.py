@@ -126,10 +126,19 @@ def test_what_is_not_ours_stays_as_it_is(tmp_path):
 
 def test_a_page_belongs_to_the_folder_out_above_it(tmp_path):
     out = project(tmp_path)
-    assert results_above(out / "ml/output/data/report.html") == out
+    report = out / "ml/output/data/report.html"
+    assert results_above(report) is None, "a folder out of other people's"
+    (out / "index.html").write_text("a site of its own")
+    assert results_above(report) is None
+    (out / "index.html").unlink()
+    (tmp_path / "recipe.yaml").touch()
+    assert results_above(report) == out
+    assert results_above(out / "tune/out/tuning.html") == out
     assert results_above(out / "unfinished-7/ml/output/data/report.html") is None
     assert results_above(Path("/opt/ml/output/data/report.html")) is None
     refresh_above(out / "compare.html", "other")
+    (tmp_path / "recipe.yaml").unlink()
+    assert results_above(report) == out, "its index says that it is a project's"
     assert "recipe other" in (out / "index.html").read_text()
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from artifact.answers import Prediction
-from serve.inputs import ACCEPTED, InputError, top_k_of
+from serve.inputs import ACCEPTED, InputError, asks_for_saliency, top_k_of
 from serve.outputs import answer_type
 from tests.support.bodies import photos_of, render
 from tests.support.servers import b64, instances
@@ -235,3 +235,24 @@ def test_answers_are_written_in_each_type():
 
 def test_everything_accepted_is_named_once():
     assert len(set(ACCEPTED)) == len(ACCEPTED) == 15
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        (None, False),
+        ("top_k=3", False),
+        ("saliency=true", True),
+        ("top_k=3; Saliency = TRUE", True),
+        ("saliency=false", False),
+        ("no_saliency=true", False),
+    ],
+)
+def test_saliency_is_read_from_the_custom_attributes(attributes, expected):
+    assert asks_for_saliency(attributes) is expected
+
+
+def test_a_saliency_that_is_neither_true_nor_false_is_refused():
+    with pytest.raises(InputError, match="saliency='1'; send saliency=true") as caught:
+        asks_for_saliency("saliency=1")
+    assert caught.value.status == 400

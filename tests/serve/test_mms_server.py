@@ -61,6 +61,23 @@ def test_photos_of_every_form_are_answered(one):
     assert (status, answer["predictions"][0]["label"]) == (200, "green")
 
 
+def test_it_says_which_parts_decide(one):
+    asked = {"X-Amzn-SageMaker-Custom-Attributes": "saliency=true"}
+    status, answer = one.server.invoke(photo("red"), path="/invocations", **JPEG, **asked)
+    assert status == 200, answer
+    assert answer["saliency"]["label"] == "red"
+    wrong = {"body": instances(photo(), photo()), "Content-Type": "application/json"}
+    for request, status, words in (
+        (wrong, 400, "saliency=true is for one photo"),
+        ({"body": b"hello", **JPEG}, 422, "the photo cannot be used"),
+        ({"body": photo(), **JPEG, "Accept": "text/csv"}, 406, "answered in application/json"),
+    ):
+        body = request.pop("body")
+        found, answer = one.server.invoke(body, path="/invocations", **request, **asked)
+        assert found == status
+        assert words in answer["error"]
+
+
 @pytest.mark.parametrize(
     "body, headers, status, words",
     [

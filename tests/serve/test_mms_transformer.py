@@ -12,6 +12,7 @@ from artifact.preprocessing import PhotoError
 from serve.mms import transformer
 from serve.mms.exchange import Work, failure_in, hand_over, unpacked_answer
 from serve.mms.transformer import Transformer
+from serve.occlusion import PICTURES
 from serve.settings import ServingSettings
 from tests.support.mms_stand_in import Context
 from tests.support.servers import photo
@@ -54,6 +55,19 @@ def test_each_request_of_a_batch_has_its_own_answer(worker):
     assert [prediction["label"] for prediction in done.predictions] == ["blue", "green"]
     assert done.stages["engine"] > 0
     assert done.seconds >= done.stages["decode"]
+
+
+def test_a_worker_says_which_parts_decide(worker):
+    right, wrong = answers(
+        worker,
+        Work([photo("red")], 1, 60, False, saliency=True),
+        Work([b"x"], 1, 60, False, saliency=True),
+    )
+    found = unpacked_answer(right).saliency
+    assert found is not None
+    assert (found["label"], found["asked"]) == ("red", PICTURES)
+    with pytest.raises(PhotoError):
+        unpacked_answer(wrong)
 
 
 def test_a_bad_request_leaves_its_neighbours_alone(worker):

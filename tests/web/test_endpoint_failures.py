@@ -11,7 +11,7 @@ from tests.support.aws import ENDPOINT
 from tests.support.lambda_requests import EVENTS, JPEG, ask
 from tests.support.servers import photo
 from web.aws import handler
-from web.aws.endpoint import failure_of, prediction_in
+from web.aws.endpoint import failure_of, prediction_in, saliency_in
 from web.exchange import Failure
 
 
@@ -104,6 +104,12 @@ def test_an_answer_of_a_foreign_endpoint_is_told(text):
     with pytest.raises(Failure, match="not that of slipway-serve") as caught:
         prediction_in(text)
     assert caught.value.status == 502
+
+
+def test_an_image_that_does_not_say_which_parts_decide_is_said_so():
+    with pytest.raises(Failure, match="image is older than this page") as caught:
+        saliency_in(b'{"predictions": [{"label": "red"}]}')
+    assert caught.value.status == 404
 
 
 def test_an_endpoint_that_cannot_be_reached_is_told(site, monkeypatch):

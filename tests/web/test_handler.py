@@ -50,6 +50,17 @@ def test_a_photo_in_json_gets_its_label(site, event, text):
 
 
 @EVENTS
+def test_the_endpoint_says_which_parts_decide(site, event):
+    page = handler.handle(event("GET", "/"))["body"]
+    assert 'data-saliency="yes"' in page
+    status, answer = ask(event("POST", "/saliency", photo("red"), JPEG))
+    assert (status, answer["label"], answer["asked"]) == (200, "red", 50)
+    assert max(map(max, answer["heat"])) <= 1
+    status, answer = ask(event("POST", "/saliency", b"\xff\xd8\xff no photo", JPEG))
+    assert (status, "cannot be used" in answer["error"]) == (422, True)
+
+
+@EVENTS
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
 def test_a_form_gets_its_label(site, cloud, event, kind):
     status, answer = ask(event("POST", "/classify", form(photo("green", kind), top_k="1"), FORM))

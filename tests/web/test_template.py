@@ -64,7 +64,10 @@ def test_the_function_may_do_five_things_and_no_more():
     assert json.loads(log_format)["status"] == "$context.status"
     cors = template["Resources"]["Api"]["Properties"]["CorsConfiguration"]
     assert cors[1]["AllowOrigins"] == "AllowedOrigins"
-    assert closed == {"POST /classify", "GET /sample", "GET /labels", "POST /getyogaapp"}
+    assert closed == {
+        *("POST /classify", "POST /saliency", "POST /getyogaapp"),
+        *("GET /sample", "GET /labels"),
+    }
     # never a whole bucket
     assert template["Rules"]["OnePrefix"]["Assertions"][0]["Assert"] == [["SamplesPrefix", ""]]
     pattern = template["Parameters"]["SamplesPrefix"]["AllowedPattern"]

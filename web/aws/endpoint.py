@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
 from artifact.json_text import read_json
 from artifact.photo_kinds import KINDS
+from artifact.saliency import Saliency
 from web.exchange import Failure
 from web.model import MAX_SAMPLE_BYTES, Label, Prediction, Sample
 
@@ -82,15 +83,24 @@ class Endpoint:
 
     def classify(self, photo: bytes, kind: str, top_k: int) -> Prediction:
         """The prediction for an encoded photo of that media type, with its top_k labels."""
+        return prediction_in(self._answer(photo, kind, f"top_k={top_k}"))
+
+    def saliency(self, photo: bytes, kind: str) -> Saliency:
+        """Which parts of an encoded photo of that media type its answer comes from."""
+        return saliency_in(self._answer(photo, kind, "saliency=true"))
+
+    def _answer(self, photo: bytes, kind: str, attributes: str) -> bytes:
+        """What the container answers. attributes: `name=value`, as slipway-serve reads them."""
         try:
             answer = self._runtime.invoke_endpoint(
                 **self._target,
                 Body=photo,
                 ContentType=kind,
                 Accept="application/json",
-                CustomAttributes=f"top_k={top_k}",
+                CustomAttributes=attributes,
             )
-            return prediction_in(answer["Body"].read())
+            body: bytes = answer["Body"].read()
+            return body
         except ClientError as error:
             raise failure_of(error) from error
         except (ConnectionError, HTTPClientError) as error:
@@ -222,6 +232,29 @@ def prediction_in(text: bytes) -> Prediction:
             "deploy a model that Slipway trained",
         ) from error
     return prediction
+
+
+def saliency_in(text: bytes) -> Saliency:
+    """What decides, in an answer of /invocations.
+
+    Raises Failure 404 for an answer without it, which an older slipway-serve gives.
+    """
+    try:
+        found = read_json(text)["saliency"]
+        return {
+            "label": str(found["label"]),
+            "probability": float(found["probability"]),
+            "heat": [[float(share) for share in row] for row in found["heat"]],
+            "view": float(found["view"]),
+            "fall": float(found["fall"]),
+            "asked": int(found["asked"]),
+        }
+    except (ValueError, KeyError, TypeError) as error:
+        raise Failure(
+            404,
+            "the endpoint's image is older than this page, and does not say which parts decide; "
+            "deploy the endpoint anew",
+        ) from error
 
 
 def _label(found: Any) -> Label:

@@ -50,9 +50,9 @@ def site() -> Site:
     bucket, _, prefix = os.environ.get("SLIPWAY_SAMPLES", "").removeprefix("s3://").partition("/")
     samples = Samples(boto3.client("s3", config=config), bucket, prefix)
     return Site(
-        Model(endpoint.classify, endpoint.labels, endpoint.health, samples),
+        Model(endpoint.classify, endpoint.labels, endpoint.health, samples, endpoint.saliency),
         float(os.environ.get("SLIPWAY_SURE_FROM") or SURE_FROM),
-        Facts(os.environ["SLIPWAY_ENDPOINT"], header=_access_header(os.environ)),
+        Facts(os.environ["SLIPWAY_ENDPOINT"], saliency=True, header=_access_header(os.environ)),
     )
 
 
