@@ -9,6 +9,7 @@ from tests.support.watched_training import (
     evaluate,
     issue,
     mlp,
+    read,
     small_network,
     watch,
 )
@@ -36,6 +37,25 @@ def test_weight_update_ratio(tmp_path, stuck, healthy):
     assert small.threshold == 1e-8
     assert small.value < small.threshold
     assert not evaluate(healthy, "WeightUpdateRatio", num_steps=8).fired
+
+
+def test_weights_that_stand_still_between_the_steps_of_a_validation_do_not_fire(copy):
+    """Its steps are written by themselves: two steps of a validation with the last weights."""
+    from smdebug.core.modes import ModeKeys
+
+    from train.recording.event_files import EventFiles
+
+    trial = read(copy)
+    last = trial.steps()[-1]
+    weights = {name: trial.tensor(name).value(last) for name in trial.tensor_names(regex="weight$")}
+    assert weights, "the training saves its weights"
+    for number in (1, 2):
+        files = EventFiles(trial.path, last + number, "worker_0")
+        for name, values in weights.items():
+            files.write_tensor(values, name, mode=ModeKeys.EVAL, mode_step=number - 1)
+        files.close()
+    assert read(copy).steps(ModeKeys.EVAL) == [0, 1]
+    assert not evaluate(copy, "WeightUpdateRatio").fired
 
 
 def test_frozen_layers_do_not_fire(tmp_path):
