@@ -8,8 +8,9 @@ import base64
 import binascii
 import re
 from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
 
-from artifact.foreign_files import what_else_it_is
+from artifact.foreign_files import plain_text, what_else_it_is
 
 
 class PhotoError(ValueError):
@@ -39,7 +40,7 @@ KINDS = (
         "JPEG",
         ("image/jpeg", "image/jpg", "image/pjpeg", "image/mpo"),
         (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
-        re.compile(rb"\xff\xd8\xff"),
+        re.compile(rb"\xff\xd8\xff(?!\xf7)"),  # that one is a JPEG-LS
     ),
     PhotoKind(
         "PNG",
@@ -106,7 +107,12 @@ BEGINNING_BYTES = 4096  # of a file, enough to say what it is
 AVIF_BRANDS = {b"avif", b"avis"}
 HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
 ANY_BRANDS = {b"mif1", b"msf1"}
-BASE64 = re.compile(rb"\s*(?:data:[\w/+.-]{0,80};base64,)?([A-Za-z0-9+/_-][A-Za-z0-9+/_\s-]{30,})")
+# Bare, in quotes, or as a data URL, whose name may have more parameters.
+BASE64 = re.compile(
+    rb"\s*(?:b?[\"'])?(?:data:[^,\"']{0,120};base64,\s*)?([A-Za-z0-9+/_-][A-Za-z0-9+/_\s-]{30,})",
+    re.IGNORECASE,
+)
+ENCODED_BYTES = 800  # of a text, enough to see which photo it stands for
 
 
 def kind_of(data: bytes) -> PhotoKind:
@@ -155,7 +161,8 @@ def _by_brands(data: bytes) -> PhotoKind | None:
 
 def _in_base64(data: bytes) -> PhotoKind | None:
     """The kind of the photo that a text stands for."""
-    text = BASE64.match(data[:400])
+    start = plain_text(data[:ENCODED_BYTES])
+    text = BASE64.match(unquote_to_bytes(start))  # a form or an address writes + as %2B
     if not text:
         return None
     letters = b"".join(text[1].split()).replace(b"-", b"+").replace(b"_", b"/")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from artifact.alpha import PREMULTIPLIED, first_picture, on_white
 from artifact.boxes import still
@@ -23,7 +23,7 @@ from artifact.photo_bounds import photo_header
 from artifact.photo_formats import damaged, register_heif, silence_decoders
 from artifact.photo_kinds import PhotoError
 from artifact.shrinking import JPEGS, Reduced, shrink_on_load, shrunk, start_after_turning
-from artifact.tiff_bounds import grey_with_alpha
+from artifact.tiff_bounds import grey_with_alpha, unread_tiff
 
 __all__ = ["MAX_PIXELS", "PhotoError", "Preprocessing", "decode", "open_photo", "read_photo"]
 
@@ -236,7 +236,12 @@ def open_photo(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
     with as_photo_errors():
         if header.format == "HEIF":
             register_heif()
-        image: Image.Image = Image.open(io.BytesIO(data), formats=(header.format,))
+        try:
+            image: Image.Image = Image.open(io.BytesIO(data), formats=(header.format,))
+        except UnidentifiedImageError:
+            if header.format == "TIFF":
+                raise unread_tiff(data) from None
+            raise
         # pillow-heif leaves EXIF's orientation out: by the standard, boxes alone turn a HEIC
         if image.info.get("original_orientation") and not header.is_turned:
             image.getexif()[ORIENTATION_TAG] = image.info["original_orientation"]

@@ -3,6 +3,7 @@
 Standard library only, because the Lambda function holds it, too (web/).
 """
 
+import re
 import struct
 from collections.abc import Mapping
 
@@ -16,24 +17,28 @@ SRGB = 1
 ENTRY_BYTES = 12
 MOST_ENTRIES = 1000
 SHORT, LONG, ASCII = 3, 4, 2
+XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([0-9])')  # as Pillow reads it
 
 
-def small_exif(data: bytes) -> bytes:
+def small_exif(data: bytes, xmp: bytes = b"") -> bytes:
     """A TIFF structure with these tags alone; b"" where they say nothing, or cannot be read.
 
-    data: EXIF as a TIFF structure, with or without its head.
+    data: EXIF as a TIFF structure, with or without its head. xmp: a photo's other metadata, whose
+    orientation counts where EXIF has none.
     """
+    found = XMP_ORIENTATION.search(xmp)
+    other = int(found[1]) if found else 0
     data = data.removeprefix(HEAD)
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(data[:4])
     if order is None:
-        return b""
+        return _written(other, SRGB, False)
     try:
         main = _folder(data, order, struct.unpack_from(f"{order}L", data, 4)[0])
         exif = _folder(data, order, _number(main, EXIF_FOLDER, order))
         others = _folder(data, order, _number(exif, INTEROPERABILITY_FOLDER, order))
     except struct.error:
-        return b""
-    orientation = _number(main, ORIENTATION, order)
+        return _written(other, SRGB, False)
+    orientation = _number(main, ORIENTATION, order) if ORIENTATION in main else other
     colour = _number(exif, COLOUR_SPACE, order) or SRGB
     adobe = others.get(INTEROPERABILITY_INDEX, (0, b""))[1].startswith(b"R03")
     return _written(orientation, colour, adobe)

@@ -10,6 +10,7 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from artifact.foreign_files import RAW
 from artifact.jpeg_bounds import check_exif
 from artifact.photo_formats import PhotoHeader, damaged, with_scans
 from artifact.photo_kinds import PhotoError
@@ -33,6 +34,13 @@ STRIP_OFFSETS, SAMPLES, ROWS, STRIP_BYTES, PLANES = 273, 277, 278, 279, 284
 TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_BYTES = 322, 323, 324, 325
 DEPTHS = (32997, 32998)  # of image and tile: libtiff multiplies its buffers by them
 EXTRA_SAMPLES, PREMULTIPLIED, ALPHA = 338, 1, 2
+KIND, COLOURS, MAKER, BITS, SMALLER, FORMAT = 254, 262, 271, 258, 330, 339
+REDUCED = 1  # of KIND: a preview
+MOSAICS = (32803, 34892)  # of COLOURS: what a sensor saw
+DNG_VERSION = 50706
+COLOUR_WORDS = {0: "greyscale", 1: "greyscale", 2: "RGB", 3: "a palette", 5: "CMYK", 6: "YCbCr"}
+COLOUR_WORDS |= dict.fromkeys((8, 9, 10), "CIELAB")
+FORMAT_WORDS = {2: "signed ", 3: "float "}
 SPLIT = 2  # PlanarConfiguration: the samples of a pixel lie in different strips
 
 
@@ -117,6 +125,8 @@ class _Directory:
 def tiff_header(data: bytes) -> PhotoHeader:
     """The header of a TIFF's first photo. PhotoError for one that claims what photos do not."""
     directory = _Directory(data)
+    if _is_raw(directory, data):
+        raise PhotoError(RAW)
     check_exif(data)
     width = directory.number(WIDTH, 0)
     height = directory.number(HEIGHT, 0)
@@ -144,6 +154,28 @@ def tiff_header(data: bytes) -> PhotoHeader:
         return header
     # each part is a JPEG of its own, of one scan as a rule
     return with_scans(header, data.count(b"\xff\xda") // (tiles or strips or 1))
+
+
+def _is_raw(directory: _Directory, data: bytes) -> bool:
+    """Whether it is a camera's raw file (DNG, NEF, CR2 ...), whose first picture is a preview."""
+    if DNG_VERSION in directory.entries or data[8:10] == b"CR":
+        return True
+    if directory.number(COLOURS, 0) in MOSAICS:
+        return True
+    is_preview = directory.number(KIND, 0) & REDUCED
+    return bool(is_preview and SMALLER in directory.entries and MAKER in directory.entries)
+
+
+def unread_tiff(data: bytes) -> PhotoError:
+    """What a TIFF is that passed its bounds, and that Pillow does not know."""
+    directory = _Directory(data)
+    bits = "/".join(str(number) for number in dict.fromkeys(directory.numbers(BITS) or [1]))
+    kind = FORMAT_WORDS.get(directory.number(FORMAT, 1), "")
+    colours = COLOUR_WORDS.get(directory.number(COLOURS, 1), "a rare kind of colour")
+    return PhotoError(
+        f"it is a TIFF in {colours}, of {directory.number(SAMPLES, 1)} {kind}samples of {bits} "
+        "bits, which are not read here; save it as RGB of 8 or 16 bits"
+    )
 
 
 def grey_with_alpha(data: bytes) -> tuple[bytes, bool]:

@@ -66,7 +66,7 @@ def test_no_small_file_takes_memory_or_time():
 @pytest.mark.parametrize("name", hostile.NEVER_OPENED)
 def test_other_formats_are_never_opened(name, monkeypatch):
     monkeypatch.setattr(Image, "open", lambda *_, **__: pytest.fail("Pillow has opened it"))
-    with pytest.raises(PhotoError, match="unknown format|drawing|text"):
+    with pytest.raises(PhotoError, match="unknown format|drawing|text|not read|data"):
         decode(hostile.NEVER_OPENED[name])
 
 
@@ -253,3 +253,23 @@ def test_the_images_try_every_format_while_they_are_built():
     source = (Path(__file__).parents[2] / "docker" / "warm_engine.py").read_text()
     (line,) = [line for line in source.splitlines() if line.startswith("FORMATS = ")]
     assert ast.literal_eval(line.removeprefix("FORMATS = ")) == FORMATS
+
+
+def _tiff(**tags: object) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(buffer, "TIFF", **tags)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "tags", [{50706: b"\1\4\0\0"}, {254: 1, 271: "Maker", 330: 8}, {262: 32803}], ids=str
+)
+def test_a_cameras_raw_file_is_no_tiff(tags):
+    with pytest.raises(PhotoError, match="it is a camera's raw file"):
+        decode(_tiff(tiffinfo=tags))
+
+
+def test_a_tiff_of_samples_that_are_not_read_is_named():
+    data = _tiff(tiffinfo={339: (3, 3, 3)})
+    with pytest.raises(PhotoError, match="TIFF in RGB, of 3 float samples of 8 bits.*save it"):
+        decode(data)

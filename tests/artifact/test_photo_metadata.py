@@ -1,6 +1,8 @@
 """Photos that are handed out say nothing of place, time and owner, and look as before."""
 
 import io
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +66,51 @@ def test_only_orientation_and_colour_stay(data):
         assert dict(found) == {ORIENTATION: 6}
         assert image.info["icc_profile"] == b"a profile" * 9
     assert without_metadata(bare) == bare
+
+
+TURNED = b'<x:xmpmeta><rdf:Description tiff:Orientation="6" adobe.com/xap/></x:xmpmeta>'
+
+
+def turned_by_text(name: str, text: str, is_packed: bool) -> bytes:
+    found = PngImagePlugin.PngInfo()
+    if name.startswith("XML"):
+        found.add_itxt(name, text, zip=is_packed)
+    else:
+        found.add_text(name, text, zip=is_packed)
+    return photo("PNG", pnginfo=found)
+
+
+HEXADECIMAL = f"\nexif\n  40\n{exif().tobytes().hex()}"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        photo("JPEG", xmp=TURNED),
+        photo("WEBP", xmp=TURNED),
+        turned_by_text("XML:com.adobe.xmp", TURNED.decode(), False),
+        turned_by_text("XML:com.adobe.xmp", TURNED.decode(), True),
+        turned_by_text("Raw profile type exif", HEXADECIMAL, True),
+    ],
+    ids=["jpeg", "webp", "png", "packed", "hexadecimal"],
+)
+def test_an_orientation_outside_of_exif_stays(data):
+    bare = without_metadata(data)
+    assert bare is not None
+    assert b"xap" not in bare
+    assert np.array_equal(np.asarray(decode(bare)), np.asarray(decode(data)))
+    assert without_metadata(bare) == bare
+
+
+def test_parts_that_are_not_known_go():
+    png = photo("PNG")
+    secret = struct.pack(">L", 5) + b"caBXOwner" + struct.pack(">L", zlib.crc32(b"caBXOwner"))
+    assert without_metadata(png[:33] + secret + png[33:]) == png
+    webp = photo("WEBP", exif=exif(1))
+    assert without_metadata(webp + b"C2PA\5\0\0\0Owner\0") == without_metadata(webp)
+    jpeg = photo("JPEG", exif=exif())
+    bare = without_metadata(jpeg[:20] + b"stray" + jpeg[20:])  # which decoders skip
+    assert bare == without_metadata(jpeg)
 
 
 def test_a_colour_space_without_profile_stays():
