@@ -28,7 +28,7 @@ from artifact.machine import (
 )
 from artifact.model import GRAPH_FILE, INT8_FILE, PROBE_FILE, ArtifactError, Description
 from artifact.names import printable
-from artifact.nvidia import use_gpu
+from artifact.nvidia import DeviceError, use_gpu
 from artifact.openvino_engine import OpenVINOEngine
 from artifact.probe import compare, is_taken_unprobed
 
@@ -84,17 +84,15 @@ def open_engine(
 
 
 def _takes_gpu(description: Description, device: str) -> bool:
-    """Whether torch runs the network, which it rebuilds. Raises ArtifactError for one it cannot."""
-    if device == "cpu" or not description.is_own_network:
-        return device == "cuda" or (device == "auto" and use_gpu())
-    sentence = (
-        f"the network {description.architecture} is a user's own, which no GPU engine can rebuild"
-    )
-    if device == "cuda":
-        raise ArtifactError(f"{sentence}; ask for device cpu or auto")
-    if use_gpu():
-        log.warning("%s: it runs on the processor", sentence)
-    return False
+    """Whether torch runs the network, which it rebuilds. DeviceError for one that it cannot."""
+    takes = device == "cuda" or (device == "auto" and use_gpu())
+    if takes and description.is_own_network:
+        raise DeviceError(
+            f"the network {printable(description.architecture)} is a user's own, which no GPU "
+            "engine can rebuild: the GPU would stay idle; take slipway-serve on a machine without "
+            "one, or ask for the device cpu"
+        )
+    return takes
 
 
 def warm(engine: "OpenVINOEngine | TorchEngine", description: Description) -> None:

@@ -4,6 +4,7 @@ A GPU that is here and cannot be used is an error: on a rented machine it would 
 idle. Most is read from files, well under a millisecond, and takes no GPU memory.
 """
 
+import contextlib
 import ctypes
 import importlib.util
 import json
@@ -167,6 +168,21 @@ def start_cuda(number: int | None = None) -> None:
         raise DeviceError(problem)
 
 
+def settle_device(wanted: str) -> bool:
+    """Let this process, and those that it starts, use the device `wanted`; whether it is a GPU.
+
+    wanted: auto, cpu or cuda. `cpu` hides the GPUs, so it is settled before torch asks for them.
+    DeviceError where a GPU is here that cannot be used, and for cuda without one.
+    """
+    if wanted == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        return False
+    if not use_gpu() and wanted != "cuda":
+        return False
+    start_cuda()
+    return True
+
+
 def torch_cuda() -> str | None:
     """The CUDA version of the installed torch, such as "13.0".
 
@@ -190,14 +206,14 @@ def cuda_in(version_file: Path) -> str | None:
 def driver_version(file: Path = DRIVER_FILE) -> str | None:
     """The version of the host's NVIDIA driver, such as "580.65.06"; None without one.
 
-    Windows (WSL 2) has no such file; nvidia-smi tells it there.
+    Windows (WSL 2) has no such file; nvidia-smi tells it there, and where the file cannot be read.
     """
-    try:
+    with contextlib.suppress(OSError):
         text = Path(file).read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        told = _nvidia_smi("--query-gpu=driver_version", "--format=csv,noheader")
-        return next((line for line in told if re.fullmatch(r"\d+(\.\d+)+", line)), None)
-    return next(iter(DRIVER_VERSION.findall(text + "\n")), None)
+        for version in DRIVER_VERSION.findall(text + "\n"):
+            return str(version)
+    told = _nvidia_smi("--query-gpu=driver_version", "--format=csv,noheader")
+    return next((line for line in told if re.fullmatch(r"\d+(\.\d+)+", line)), None)
 
 
 def driver_problem(cuda: str, file: Path = DRIVER_FILE) -> str | None:
@@ -233,15 +249,16 @@ def start_problem(error: str, cuda: str | None, file: Path = DRIVER_FILE) -> str
             f"the host's NVIDIA driver is too old: it reaches CUDA {reached}, "
             f"torch carries CUDA {cuda}; {advice(cuda)}"
         )
+    driver = driver_version(file)
     if "Found no NVIDIA driver" in error:
-        return (
-            "no NVIDIA driver is here; take a machine with a GPU, "
-            "start the container with --gpus all, or use the device cpu"
-        )
+        found = "no NVIDIA driver is here; take a machine with a GPU, "
+        if driver:
+            found = f"the host's NVIDIA driver is {driver}, and its library {LIBRARY} is not here; "
+        return found + "start the container with --gpus all, or use the device cpu"
     first_line = error.strip().partition("\n")[0].rstrip(".") or "no reason given"
-    driver = driver_version(file) or "of this machine"
     return (
-        f"CUDA {cuda} does not start on the NVIDIA driver {driver} ({first_line}); "
+        f"CUDA {cuda} does not start on the NVIDIA driver {driver or 'of this machine'} "
+        f"({first_line}); "
         "start the container with --gpus all, or use the device cpu"
     )
 

@@ -20,6 +20,7 @@ from train.model.weights import Source
 from train.observers import open_profile, print_findings
 from train.recording.profile import Profile
 from train.result.build_artifact import build_artifact, keep_best_artifact
+from train.result.features import features_of_all_hosts
 from train.stop import Stop
 from train.time_limit import deadlines
 from train.tracking import NoTracker, tracked
@@ -129,13 +130,18 @@ def _learn(plan: Fit, measured: Channels | None, learning: Stop, stop: Stop) -> 
 def _conclude(
     job: Job, plan: Fit, channels: Channels, source: Source, stop: Stop, started: float
 ) -> Description | None:
-    """The main process finishes the job alone. The others wait, so that all have one outcome."""
+    """The main process finishes the job alone. The others wait, so that all have one outcome.
+
+    Where the hosts share out the training photos, each first gives the features of its own.
+    """
     context = plan.learner.context
+    plan.restore_best()
+    of_all_hosts = features_of_all_hosts(plan, channels.train, stop)
     if not context.is_main_process:
         context.wait_for_main()
         return None
     plan.learner.context = ALONE
-    return build_artifact(job, plan, channels, source, stop, started)
+    return build_artifact(job, plan, channels, source, stop, started, of_all_hosts=of_all_hosts)
 
 
 def _check_shards(channels: Channels, hp: Hyperparameters, context: DistributedContext) -> None:

@@ -18,6 +18,7 @@ from sagemaker_inference.transformer import Transformer
 from artifact.log_lines import log_to
 from artifact.model import ArtifactError
 from artifact.names import printable
+from artifact.nvidia import settle_device
 from serve.mms.call import Call, Reply
 from serve.mms.defaults import TorchDefaults, use_threads
 from serve.mms.exchange import artifact_of, write_failure
@@ -61,7 +62,10 @@ class Worker:
             code = UserCode.read()
             assert code is not None, "the gateway starts these workers for a user's code alone"
             code.check(model)
-            use_threads(ServingSettings.read().threads)
+            settings = ServingSettings.read()
+            # where torch finds no GPU, the user's code would quietly take the processor
+            settle_device(settings.device)
+            use_threads(settings.threads)
             forget_own_modules()
             sys.path.insert(0, str(code.folder(model).resolve()))
             self._transformer = UserTransformer(TorchDefaults())

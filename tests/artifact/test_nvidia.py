@@ -49,6 +49,12 @@ def test_the_drivers_version_is_read(driver, text, version):
     assert driver_version(driver(text)) == version
 
 
+def test_a_version_that_its_file_does_not_say_is_asked_for(driver, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(plant_nvidia_smi(tmp_path)))
+    assert driver_version(driver("rubbish")) == "470.57.02"
+    assert driver_version(driver(NEW)) == "580.65.06"
+
+
 def test_an_old_driver_is_told_with_what_to_set(driver, tmp_path):
     sentence = driver_problem("13.0", driver(OLD))
     assert sentence == (
@@ -81,6 +87,12 @@ def test_an_old_driver_is_told_with_what_to_set(driver, tmp_path):
             "13.0",
             "",
             "no NVIDIA driver is here; take a machine with a GPU",
+        ),
+        (
+            "Found no NVIDIA driver on your system. Please check that",
+            "12.8",
+            NEW,
+            "NVIDIA driver is 580.65.06, and its library libcuda.so.1 is not here; start",
         ),
         (
             "The NVIDIA driver on your system is too old (found version 11040). Please update your",
@@ -204,6 +216,18 @@ def test_a_container_without_its_hosts_gpu_says_so(driver, monkeypatch, given, h
     assert bool(note) is told
     if note:
         assert "(580.65.06), but no GPU was given to this process" in note
+
+
+def test_the_processor_is_taken_where_it_is_asked_for(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    monkeypatch.setattr(nvidia, "use_gpu", lambda: True)
+    started: list[bool] = []
+    monkeypatch.setattr(nvidia, "start_cuda", lambda: started.append(True))
+    assert nvidia.settle_device("auto")
+    assert started == [True]
+    assert not nvidia.settle_device("cpu")
+    assert nvidia.os.environ["CUDA_VISIBLE_DEVICES"] == ""
+    assert started == [True]
 
 
 def test_asking_loads_no_torch():

@@ -8,6 +8,7 @@ import pytest
 from runtime import docker
 from tests.clients import environments
 from tests.clients.place import Place, place
+from tests.support.environments_made import not_made
 
 
 @pytest.fixture(scope="package")
@@ -26,12 +27,13 @@ def on_docker(tmp_path_factory, colours) -> Iterator[Place]:
 
 @pytest.fixture(scope="session")
 def python_of():
-    """A client's Python; the test is skipped where its packages cannot be fetched."""
+    """A client's Python; the test is skipped where no index has its packages."""
 
     def found(client: str) -> Path:
         try:
             return environments.python_of(client)
-        except environments.Unreachable as error:
-            pytest.skip(f"the packages of {client} cannot be fetched: {error}")
+        except environments.NotMade as error:
+            not_made(client, str(error))
+            raise
 
     return found

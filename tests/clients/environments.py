@@ -15,8 +15,8 @@ FOLDER = Path(__file__).parent
 FURTHER = {"v2": [REPOSITORY / "docker/requirements-smdebug.txt"]}
 
 
-class Unreachable(Exception):
-    """The packages could not be fetched; the text is pip's last line."""
+class NotMade(Exception):
+    """An environment could not be made; the text is what pip has printed."""
 
 
 def python_of(client: str) -> Path:
@@ -45,4 +45,4 @@ def _make(venv: Path, locks: list[Path]) -> None:
         [*command, *map(str, locks)], cwd=REPOSITORY, capture_output=True, text=True, check=False
     )
     if done.returncode:
-        raise Unreachable((done.stderr.strip() or done.stdout.strip()).rpartition("\n")[2])
+        raise NotMade(done.stdout + done.stderr)

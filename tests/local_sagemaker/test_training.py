@@ -35,15 +35,19 @@ def sagemaker(cloud):
     return cloud.client("sagemaker")
 
 
+@pytest.fixture(scope="module")
+def whole(sagemaker):
+    """A training of two epochs that has ended, as SageMaker describes it."""
+    tags = [{"Key": "kit", "Value": "slipway"}]
+    sagemaker.create_training_job(**training_request("whole", epochs=2), Tags=tags)
+    return ended(sagemaker, "whole")
+
+
 @pytest.mark.training
-def test_a_training_runs_whole(cloud, sagemaker):
-    made = sagemaker.create_training_job(
-        **training_request("whole", epochs=2), Tags=[{"Key": "kit", "Value": "slipway"}]
-    )
-    assert made["TrainingJobArn"] == "arn:aws:sagemaker:eu-west-1:123456789012:training-job/whole"
-    job = ended(sagemaker, "whole")
-    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
-    assert [step["Status"] for step in job["SecondaryStatusTransitions"]] == [
+def test_a_training_runs_whole(cloud, sagemaker, whole):
+    assert whole["TrainingJobArn"] == "arn:aws:sagemaker:eu-west-1:123456789012:training-job/whole"
+    assert whole["TrainingJobStatus"] == "Completed", whole.get("FailureReason")
+    assert [step["Status"] for step in whole["SecondaryStatusTransitions"]] == [
         "Starting",
         "Downloading",
         "Training",
@@ -51,27 +55,24 @@ def test_a_training_runs_whole(cloud, sagemaker):
         "Completed",
     ]
     assert (
-        job["ModelArtifacts"]["S3ModelArtifacts"] == f"s3://{BUCKET}/out/whole/output/model.tar.gz"
+        whole["ModelArtifacts"]["S3ModelArtifacts"]
+        == f"s3://{BUCKET}/out/whole/output/model.tar.gz"
     )
-    assert job["TrainingStartTime"] <= job["TrainingEndTime"]
-    [metric] = job["FinalMetricDataList"]
+    assert whole["TrainingStartTime"] <= whole["TrainingEndTime"]
+    [metric] = whole["FinalMetricDataList"]
     assert metric["MetricName"] == "validation:accuracy"
     assert 0 <= metric["Value"] <= 1
-    archive = (
-        cloud.client("s3")
-        .get_object(Bucket=BUCKET, Key="out/whole/output/model.tar.gz")["Body"]
-        .read()
-    )
+    made = cloud.client("s3").get_object(Bucket=BUCKET, Key="out/whole/output/model.tar.gz")
+    archive = made["Body"].read()
     with tarfile.open(fileobj=io.BytesIO(archive)) as file:
         assert {"model.json", "model.onnx"} <= set(file.getnames())
-    assert sagemaker.list_tags(ResourceArn=made["TrainingJobArn"])["Tags"] == [
+    assert sagemaker.list_tags(ResourceArn=whole["TrainingJobArn"])["Tags"] == [
         {"Key": "kit", "Value": "slipway"}
     ]
 
 
 @pytest.mark.training
-def test_logs_are_in_cloudwatch(cloud, sagemaker):
-    ended(sagemaker, "whole")
+def test_logs_are_in_cloudwatch(cloud, whole):
     logs = cloud.client("logs")
     [stream] = logs.describe_log_streams(
         logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix="whole/algo-1-"
@@ -86,9 +87,8 @@ def test_logs_are_in_cloudwatch(cloud, sagemaker):
 
 
 @pytest.mark.training
-def test_metrics_are_in_cloudwatch_where_the_sdk_asks_for_them(cloud, sagemaker):
-    job = ended(sagemaker, "whole")
-    [final] = job["FinalMetricDataList"]
+def test_metrics_are_in_cloudwatch_where_the_sdk_asks_for_them(cloud, whole):
+    [final] = whole["FinalMetricDataList"]
 
     def sent() -> list[dict]:
         # As TrainingJobAnalytics of the SDK asks.
@@ -96,8 +96,8 @@ def test_metrics_are_in_cloudwatch_where_the_sdk_asks_for_them(cloud, sagemaker)
             Namespace="/aws/sagemaker/TrainingJobs",
             MetricName="validation:accuracy",
             Dimensions=[{"Name": "TrainingJobName", "Value": "whole"}],
-            StartTime=job["TrainingStartTime"] - datetime.timedelta(minutes=1),
-            EndTime=job["TrainingEndTime"] + datetime.timedelta(minutes=1),
+            StartTime=whole["TrainingStartTime"] - datetime.timedelta(minutes=1),
+            EndTime=whole["TrainingEndTime"] + datetime.timedelta(minutes=1),
             Period=60,
             Statistics=["Minimum", "Maximum", "SampleCount"],
         )

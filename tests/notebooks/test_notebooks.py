@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.environments_made import not_made
 from tests.support.jobs import REPOSITORY
 
 NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
@@ -46,7 +47,7 @@ def test_all_notebooks_run_in_their_order(tmp_path):
         cwd=REPOSITORY, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if made.returncode:
-        pytest.skip(f"the packages cannot be fetched: {made.stderr.strip()[-300:]}")
+        not_made("the notebooks", made.stdout + made.stderr)
     folder = tmp_path / "notebooks"
     folder.mkdir()
     for path in NOTEBOOKS:

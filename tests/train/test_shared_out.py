@@ -1,5 +1,6 @@
 """Photos that hosts share out among them, as SageMaker's ShardedByS3Key does: unequal parts."""
 
+import html
 import json
 import shutil
 from pathlib import Path
@@ -8,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from artifact.class_means import read_class_means
+from artifact.model import read_description
 from artifact.passed_by import PassedBy
 from tests.support.jobs import failure, make_job, train_job
 from tests.support.processes import HOSTS, ended, history, name_hosts, start_hosts
@@ -18,6 +21,7 @@ from train.distributed.context import DistributedContext
 from train.job import Job, JobError
 from train.learning.batches import shuffled
 from train.progress import Progress
+from train.result.label_doubts import LABELS_FILE
 
 SPLIT = (0.7, 0.1, 0.2)
 # photos of each class on the first host and on the second, which lacks one class
@@ -153,10 +157,25 @@ def test_two_hosts_solve_the_head_of_all_their_photos(tmp_path):
     one = make_job(tmp_path / "one", {"train": 7, "validation": 5, "test": 2}, **settings)
     train_job(one)
     jobs = hosts_with_parts(tmp_path, "train", **settings)
+    outs = []
     for code, out in run(jobs):
         assert code == 0, out
+        outs.append(out)
     assert shared_out_channels(jobs[0]) == {"train"}
     np.testing.assert_allclose(history(jobs[0].root), history(one.root), rtol=1e-3, atol=1e-5)
+    # What is known, and which labels are in doubt, is said by all hosts' photos.
+    alone, together = (read_description(job.model) for job in (one, jobs[0]))
+    means = [read_class_means(job.model, alone) for job in (one, jobs[0])]
+    torch.testing.assert_close(means[1], means[0], rtol=1e-3, atol=1e-4)
+    assert together.known["threshold"] == pytest.approx(alone.known["threshold"], abs=1e-4)
+    doubts = [json.loads((job.output_data / LABELS_FILE).read_text()) for job in (one, jobs[0])]
+    assert doubts[1]["photos"] == doubts[0]["photos"] == 42
+    # What is said by the first host's photos alone is said so.
+    first = len(list((jobs[0].root / "input/data/train").rglob("*.jpg")))
+    assert together.provenance["data"]["train_on_first_host"] == first
+    sentence = f"drift was measured on the first host's {first} of 21"
+    assert sentence in html.unescape((jobs[0].output_data / "report.html").read_text())
+    assert sentence in outs[0]
 
 
 @pytest.mark.verify

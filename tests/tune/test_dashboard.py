@@ -10,6 +10,7 @@ import urllib.request
 import pytest
 
 from runtime.ports import free_port
+from tests.support.environments_made import not_made
 from tests.tune.test_lost_study import half_done
 from tune.storage import STUDY_FILE
 
@@ -39,7 +40,7 @@ def test_optuna_dashboard_shows_the_trials_of_a_search(tmp_path):
     command += ["--target", str(where), *DASHBOARD]
     done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_S, check=False)
     if done.returncode:
-        pytest.skip(f"PyPI gives no optuna-dashboard: {done.stderr[-200:]}")
+        not_made("optuna-dashboard", done.stdout + done.stderr)
     half_done(tmp_path, {})
     port = free_port()
     program = "from optuna_dashboard._cli import main; main()"

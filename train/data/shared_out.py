@@ -52,3 +52,16 @@ def check_shared_out(
                 f"the channel '{name}' is {SHARDED}, but multi_label compares the files of all "
                 f"hosts; {CURE}"
             )
+
+
+def first_host_sentence(first: int, every: int, int8: bool) -> str:
+    """What the first host's photos alone say of a model, where the hosts share them out.
+
+    first, every: training photos. int8: it is calibrated.
+    """
+    done = "the reference for launch drift was measured"
+    if int8:
+        done = f"int8 was calibrated and {done}"
+    return (
+        f"The hosts shared out the training photos: {done} on the first host's {first} of {every}"
+    )

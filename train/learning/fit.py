@@ -44,6 +44,11 @@ class Fit:
     exported: bool = False
     tracker: NoTracker = field(default_factory=NoTracker)
 
+    def restore_best(self) -> None:
+        """The best epoch's weights into the network; without a best epoch it keeps its own."""
+        if self.state.best:
+            self.learner.restore(self.state.best)
+
 
 def fit(plan: Fit, stop: Callable[[], bool]) -> None:
     """Train from the checkpoint, or the start, to the last epoch, early stopping, or a stop.

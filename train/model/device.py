@@ -8,8 +8,9 @@ from typing import cast
 import torch
 from torch import nn
 
+from artifact import nvidia
 from artifact.machine import BF16_FLAGS, processor_flags
-from artifact.nvidia import DeviceError, start_cuda, unused_note, use_gpu
+from artifact.nvidia import DeviceError, unused_note
 from train.job import JobError
 
 # torch.compile's own search; a user's variable CXX comes before it.
@@ -25,12 +26,8 @@ def settle_device(wanted: str) -> None:
     JobError where a GPU is here that cannot be used, and for `cuda` without one. `cpu` hides the
     GPUs, so it is settled before torch asks for them.
     """
-    if wanted == "cpu":
-        os.environ["CUDA_VISIBLE_DEVICES"] = ""
-        return
     try:
-        if use_gpu() or wanted == "cuda":
-            start_cuda()
+        if nvidia.settle_device(wanted) or wanted == "cpu":
             return
     except DeviceError as error:
         raise JobError(f"{error} (hyperparameter device=cpu)") from error

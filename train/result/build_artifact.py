@@ -17,6 +17,7 @@ from artifact.model import Description, write_description
 from artifact.names import printable
 from artifact.openvino_engine import graphs_kept
 from train.data.channels import Channels
+from train.data.shared_out import first_host_sentence
 from train.distributed.context import DistributedContext
 from train.failure import disk_full, reason
 from train.job import Job, JobError
@@ -58,18 +59,19 @@ def build_artifact(
     stop: Stop,
     started: float,
     failed: bool = False,
+    of_all_hosts: Features | None = None,
 ) -> Description:
-    """Export the best epoch's network, quantize and measure the artifact, and write output/data.
+    """Export the network as it is, quantize and measure the artifact, and write output/data.
 
     A request to stop leaves out the optional steps that are left: temperature, int8, measuring.
     failed: the training failed; int8 is then left out, and every optional step that fails, too.
+    of_all_hosts: of the training photos, where the hosts share them out.
     """
     attempt = _or_without if failed else _outright
     hp = plan.learner.hyperparameters
-    _restore_best(plan)
     calibrated = attempt(lambda: calibrate_artifact(plan, stop), UNCALIBRATED, "temperature")
     here = channels.on_host(0)  # what this process can read: it is the first host's
-    score = fit_known({} if failed else read_features(plan, here, stop))
+    score = fit_known({} if failed else read_features(plan, channels, stop, of_all_hosts))
     description = describe(plan, channels, source, *calibrated, score.figures)
     description, probe = with_probe(description, here, hp.probe and not failed)
     _export(job, plan, here, description, failed, score.means, probe)
@@ -101,6 +103,10 @@ def _write_beside(
     stop: Stop,
 ) -> InDoubt:
     """What helps whoever uses the model; the model does without any of it."""
+    first = len(channels.train.on_host(0))
+    if first < len(channels.train):
+        int8 = bool(described.quantization)
+        log.warning(first_host_sentence(first, len(channels.train), int8))
     reference = partial(write_drift_reference, job, described, channels, measured, features, stop)
     _or_without(reference, None, "reference for `launch drift`")
     doubts = partial(write_doubts, plan, described, measured, features, stop)
@@ -108,12 +114,6 @@ def _write_beside(
     nothing: dict[Path, Seen] = {}
     seen = _or_without(lambda: saliency_of_worst(plan, measured, stop), nothing, "saliency")
     return dataclasses.replace(in_doubt, saliency=seen)
-
-
-def _restore_best(plan: Fit) -> None:
-    """The best epoch's weights into the network; without a best epoch it keeps its own."""
-    if plan.state.best:
-        plan.learner.restore(plan.state.best)
 
 
 def _print_lines(measured: Sequence[Answers], top_k: int) -> None:
@@ -145,6 +145,7 @@ def keep_best_artifact(
     try:
         if not plan.exported:  # an artifact that is there must not be put at risk
             log.info("the training failed; exporting the best epoch so far, %d", best)
+            plan.restore_best()
             build_artifact(job, plan, channels, source, stop, started, failed=True)
         kept = f"the artifact of epoch {best}, the best so far, is kept"
     except Exception as second:  # any: the first error is the one to report

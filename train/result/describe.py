@@ -89,13 +89,16 @@ def provenance(
     if not plan.state.epoch:
         found["untrained"] = UNCHANGED if source.earlier else UNTRAINED
         log.warning(found["untrained"])
+    data: dict[str, object] = {
+        "fingerprint": channels.fingerprint,
+        "train": len(channels.train),
+        "validation": len(channels.validation),
+        "test": len(channels.test),
+    }
+    if channels.train.paths.owners is not None:
+        data["train_on_first_host"] = len(channels.train.on_host(0))
     return found | {
-        "data": {
-            "fingerprint": channels.fingerprint,
-            "train": len(channels.train),
-            "validation": len(channels.validation),
-            "test": len(channels.test),
-        },
+        "data": data,
         "epochs": plan.state.epoch,
         "best_epoch": plan.state.best_epoch,
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES},

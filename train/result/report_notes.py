@@ -6,6 +6,7 @@ from typing import Any
 from artifact.model import Description
 from artifact.page_text import percent
 from artifact.time_words import duration
+from train.data.shared_out import first_host_sentence
 from train.learning.state import State
 from train.result.measure import Answers
 
@@ -56,6 +57,11 @@ def notes(
             f"The accuracies above are of the artifact's own answers in {precision}, "
             "as an endpoint on such a machine gives them."
         )
+    data = description.provenance["data"]
+    if "train_on_first_host" in data:
+        first = data["train_on_first_host"]
+        int8 = bool(description.quantization)
+        sentences.append(f"{first_host_sentence(first, data['train'], int8)}.")
     if description.quantization:
         sentences.append(_quantization(description))
     if description.calibration:
