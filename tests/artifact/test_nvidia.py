@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -226,7 +227,7 @@ def test_the_processor_is_taken_where_it_is_asked_for(monkeypatch):
     assert nvidia.settle_device("auto")
     assert started == [True]
     assert not nvidia.settle_device("cpu")
-    assert nvidia.os.environ["CUDA_VISIBLE_DEVICES"] == ""
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
     assert started == [True]
 
 
