@@ -87,6 +87,29 @@ def test_the_usual_tolerance_is_close_to_it():
         assert ours == pytest.approx(scipys_lowest(strength, False), rel=1e-5)
 
 
+class Counting(LogisticRegression):
+    """It counts its steps."""
+
+    steps = 0
+
+    def _search(self, *given):
+        self.steps += 1
+        return super()._search(*given)
+
+
+def test_a_path_takes_fewer_steps_for_what_the_strengths_before_have_shown():
+    counts = []
+    for remembers in (True, False):
+        solver = Counting(*problem(False), False, ROWS, lambda value: value)
+        for step in range(7):
+            assert solver.solve(10 ** (-step / 2))
+            if not remembers:
+                solver._before = None
+                solver._pairs = []
+        counts.append(solver.steps)
+    assert counts[0] < 0.9 * counts[1], counts
+
+
 def test_a_feature_that_never_changes_has_no_weight():
     solver = regression(False)
     assert solver.solve(0.1)

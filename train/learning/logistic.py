@@ -7,6 +7,9 @@ bias is not penalised.
 L-BFGS after Nocedal and Wright, Numerical Optimization (2006), algorithms 7.4 and 7.5. The Hessian
 of the loss is about curvature * covariance of the features, so that its inverse makes a few steps
 enough. torch's and scipy's L-BFGS take no preconditioner, and compute each product twice.
+
+Along a path of strengths a solution starts where the two before point to, with their curvature: the
+optimum moves evenly, and a change of the penalty alters the Hessian by a known term alone.
 """
 
 import math
@@ -54,6 +57,12 @@ class _Pair:
     step: Head
     change: Head
     product: float  # of both
+
+    def with_more(self, strength: float) -> "_Pair":
+        """The same step under a penalty that is stronger by so much."""
+        weight = torch.add(self.change.weight, self.step.weight, alpha=strength)
+        change = Head(weight, self.change.bias)
+        return _Pair(self.step, change, self.step.dot(change))
 
 
 @dataclass(frozen=True)
@@ -106,13 +115,15 @@ class LogisticRegression:
             features.new_zeros(features.shape[1], classes), features.new_zeros(classes)
         )
         self._logits = torch.zeros_like(targets)
+        self._before: tuple[Head, torch.Tensor] | None = None  # the optimum before, its logits
+        self._pairs: list[_Pair] = []  # of the last strength
+        self._strength = 0.0
 
     def solve(self, strength: float, stop: Callable[[], bool] = lambda: False) -> bool:
         """Move the head to the optimum of this strength, from where it is; False when stopped."""
-        slopes, losses = self._slopes(self._logits)
-        point = self._point(self.head, self._logits, losses, slopes, strength)
-        precondition = self._preconditioner(strength)
-        pairs: deque[_Pair] = deque(maxlen=MEMORY)
+        point = self._start(strength)
+        precondition = self._preconditioner(point.logits, strength)
+        pairs = self._known_pairs(strength)
         for _ in range(MAX_STEPS):
             if stop():
                 return False
@@ -129,8 +140,12 @@ class LogisticRegression:
             if product > 0:
                 pairs.append(_Pair(step, change, product))
             point = following
+        if self._strength:
+            self._before = (self.head, self._logits)
         self.head = point.head
         self._logits = point.logits
+        self._pairs = list(pairs)
+        self._strength = strength
         return True
 
     def logits(self) -> torch.Tensor:
@@ -142,6 +157,27 @@ class LogisticRegression:
         weight = self.head.weight.double() / self.deviation[:, None]
         bias = self.head.bias.double() - self.mean @ weight
         return weight.T.float().contiguous(), bias.float()
+
+    def _start(self, strength: float) -> _Point:
+        """Where the last two optima point to, if that is better than the last one itself.
+
+        Strengths fall by the same factor each, and the optimum moves about evenly.
+        """
+        slopes, losses = self._slopes(self._logits)
+        if self._before:
+            head, logits = self._before
+            ahead = self.head.along(self.head.along(head, -1), 1)
+            ahead_logits = self._logits * 2 - logits
+            ahead_slopes, ahead_losses = self._slopes(ahead_logits)
+            lowest = self._penalised(losses, self.head, strength)
+            if self._penalised(ahead_losses, ahead, strength) < lowest:
+                return self._point(ahead, ahead_logits, ahead_losses, ahead_slopes, strength)
+        return self._point(self.head, self._logits, losses, slopes, strength)
+
+    def _known_pairs(self, strength: float) -> deque[_Pair]:
+        """The last strength's, whose changes the penalty alone has altered."""
+        moved = [pair.with_more(strength - self._strength) for pair in self._pairs]
+        return deque((pair for pair in moved if pair.product > 0), maxlen=MEMORY)
 
     def _search(
         self, point: _Point, direction: Head, saving: float, strength: float
@@ -187,9 +223,9 @@ class LogisticRegression:
         gradient = Head(weight, self._sum(slopes.sum(0)))
         return _Point(head, logits, self._penalised(losses, head, strength), gradient)
 
-    def _preconditioner(self, strength: float) -> Callable[[Head], Head]:
-        """The inverse of about the Hessian."""
-        likely = torch.sigmoid(self._logits) if self._multi_label else self._logits.softmax(1)
+    def _preconditioner(self, logits: torch.Tensor, strength: float) -> Callable[[Head], Head]:
+        """The inverse of about the Hessian at a point of these logits."""
+        likely = torch.sigmoid(logits) if self._multi_label else logits.softmax(1)
         sums = torch.stack([(likely * (1 - likely)).sum(), likely.new_tensor(likely.numel())])
         total, count = self._sum(sums).tolist()
         curvature = max(total / count, 1e-6)
