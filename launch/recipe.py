@@ -10,6 +10,7 @@ from launch.errors import LaunchError
 from launch.image_facts import image_kind
 from recipes import hyperparameter_file, own_training
 from recipes import recipe as recipes
+from recipes.aws_names import VALUE_LIMIT, check_tag_text
 from recipes.command_line import recipe_here
 from recipes.errors import RecipeError
 from recipes.tuning import Tuning
@@ -54,6 +55,8 @@ def read_recipe(path: Path) -> Recipe:
         read = recipes.read_recipe(path)
     if not read.document.get("name"):
         raise LaunchError(f"the recipe '{path}' has no name; it begins with `name: …`")
+    with _as_launch_error():
+        check_tag_text(f"the name of the recipe '{path}'", str(read.name), VALUE_LIMIT)
     return Recipe(**{entry.name: getattr(read, entry.name) for entry in fields(read)})
 
 

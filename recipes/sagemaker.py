@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from recipes.aws_names import check_places, check_tags
 from recipes.errors import RecipeError
 from recipes.suggestion import hint
 
@@ -252,6 +253,8 @@ def check_settings(settings: SageMakerSettings) -> None:
             f"found '{kind}'{hint(kind, KINDS)}"
         )
     _check_scaling(settings.endpoint)
+    check_tags(settings.tags)
+    check_places(settings.bucket, settings.prefix, settings.channels)
     for bucket, account in settings.bucket_accounts.items():
         if not re.fullmatch(r"\d{12}", account):
             raise RecipeError(
