@@ -13,6 +13,7 @@ from launch.cost import machines_cost, prices_of
 from launch.errors import LaunchError, sentence
 from launch.follow import ENDED, status_of
 from launch.requests_training import split_s3
+from launch.search import trials
 
 # As train/learning/checkpoint.py names them.
 EPOCH = re.compile(r"checkpoint-(\d{1,9})\.pt$")
@@ -27,8 +28,8 @@ def progress_words(context: LaunchContext, kind: str, answer: Response) -> list[
             advice(context, answer),
         ]
     if kind == "tuning":
-        seconds = answer.get("ConsumedResources", {}).get("RuntimeInSeconds", 0)
         machines = machines_of(answer.get("TrainingJobDefinition", {}))
+        seconds = searched_s(context, answer) if "InstanceType" in machines else 0
     elif kind == "transform":
         seconds = running_s(answer, "Transform")
         # A transform job's disks are part of its machines' price.
@@ -90,6 +91,15 @@ def running_s(answer: Response, job: str) -> float:
         return 0
     ended = answer.get(f"{job}EndTime") or datetime.now(UTC)
     return float((ended - started).total_seconds())
+
+
+def searched_s(context: LaunchContext, answer: Response) -> float:
+    """Seconds of all trainings of a search together.
+
+    SageMaker's own ConsumedResources is the search's time on the clock, where several run at once.
+    """
+    found = trials(context, str(answer["HyperParameterTuningJobName"]))
+    return sum(running_s(trial, "Training") for trial in found)
 
 
 def spent_words(

@@ -8,7 +8,7 @@ from launch.cost import machines_cost, prices_of
 from launch.monitoring import state_of
 from launch.progress import progress_words
 from launch.state import Entry
-from tests.support.launching import JOB, training
+from tests.support.launching import ARN, JOB, training
 
 CHECKPOINTS = {"S3Uri": "s3://b/checkpoints/first"}
 MACHINES = {"InstanceType": "ml.m5.xlarge", "InstanceCount": 2, "VolumeSizeInGB": 10}
@@ -101,10 +101,25 @@ def test_other_jobs_have_their_time_and_cost_too(script, kind, resources):
 
 def test_a_search_has_its_trainings_time_and_cost(script):
     answer = {
+        "HyperParameterTuningJobName": "s",
         "HyperParameterTuningJobStatus": "Completed",
-        "ConsumedResources": {"RuntimeInSeconds": 3600},
+        # On the clock: two trainings ran at once.
+        "ConsumedResources": {"RuntimeInSeconds": 1800},
         "TrainingJobDefinition": {"ResourceConfig": MACHINES},
     }
-    (words,) = progress_words(script().context, "tuning", answer)
+    start = datetime(2026, 11, 21, tzinfo=UTC)
+    trial = {
+        "TrainingJobName": "s-1",
+        "TrainingJobArn": ARN,
+        "CreationTime": start,
+        "TrainingStartTime": start,
+        "TrainingEndTime": start + timedelta(minutes=30),
+        "TrainingJobStatus": "Completed",
+        "TunedHyperParameters": {},
+    }
+    one = script()
+    operation = "list_training_jobs_for_hyper_parameter_tuning_job"
+    one.answer("sagemaker", operation, {"TrainingJobSummaries": [trial, trial]})
+    (words,) = progress_words(one.context, "tuning", answer)
     assert words.startswith("60 min, about 0.")
     assert words.endswith(" USD in all")

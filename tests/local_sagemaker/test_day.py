@@ -82,6 +82,13 @@ class Day:
         assert code == 0, said
         return said
 
+    def whole(self) -> str:
+        """The day as a log: what was typed, and what each command said."""
+        parts = []
+        for number, typed in enumerate(self.log):
+            parts.append(f"$ launch {typed}\n{self.said(number)}")
+        return "\n".join(parts)
+
 
 def until(is_so: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + MOST_S
@@ -136,6 +143,7 @@ def test_nothing_is_lost_and_nothing_is_left(tmp_path, colours):
         assert "delete: Endpoint a-day" in said
         assert left(here) == {"Endpoints": 0, "EndpointConfigs": 0, "Models": 0, "running": 0}
         assert "endpoint" not in day.run("status")
+        print(day.whole())  # pytest -rP shows it
 
 
 def left(here: Place) -> dict[str, int]:
