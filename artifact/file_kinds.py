@@ -8,6 +8,7 @@ from artifact.photo_kinds import SUFFIXES
 PHOTO_SUFFIXES = SUFFIXES | {".jxl"}  # JPEG XL is refused by its name, and never passed by
 RECIPE_FILE = "recipe.yaml"  # of a project, in its folder
 TEXTS = "texts and lists"
+UNFINISHED = "unfinished downloads"
 SYSTEM_FILES = "system files"
 HIDDEN = "hidden files"
 PROGRAMS = "programs"
@@ -29,7 +30,7 @@ _SUFFIXES_OF = {
     "sounds": ".mp3 .wav .m4a .aac .ogg .flac",
     "archives": ".zip .gz .tgz .tar .bz2 .xz .7z .rar .rec .tfrecord",
     "arrays": ".npy .npz .pkl .mat .h5 .hdf5 .pt .pth .safetensors .onnx",
-    "unfinished downloads": ".part .crdownload .download .tmp",
+    UNFINISHED: ".part .partial .crdownload .download .tmp .icloud",
     TEXTS: ".txt .md .rst .html .htm .doc .docx .odt .rtf .log .csv .tsv .json .jsonl .manifest "
     ".xml .yaml .yml .ini .cfg .lst .xls .xlsx .ods .url .webloc",
     PROGRAMS: ".py .pyc .ipynb .sh .bat .exe .dll .js .css",
@@ -55,6 +56,8 @@ def suffix_of(name: str) -> str:
 
 def kind_of_file(name: str, suffix: str) -> str | None:
     """What a file is by its name, when that is no photo; None where its contents decide."""
+    if suffix == ".icloud":  # .IMG_0001.HEIC.icloud stands for a photo that is not here
+        return UNFINISHED
     if name.startswith("."):
         return HIDDEN
     if name.lower() in _SYSTEM_NAMES:

@@ -4,17 +4,20 @@ Folders of classes may lie a level or more deeper, alone in their folder, as arc
 """
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from artifact.channels import CHANNEL_NAMES, ROLE_OF
+from artifact.channels import CHANNEL_NAMES, ROLE_OF, role_in
 from artifact.file_kinds import PHOTO_SUFFIXES, kind_of_folder, suffix_of
 from artifact.names import printable
 from artifact.passed_by import PassedBy
 from artifact.photo_tree import is_folder, photos_below
 
 LEVELS = 4  # that folders of classes may lie deeper
+# Parts of published sets whose photos have no classes.
+WITHOUT_LABELS = re.compile(r"pred|unlabel|infer|submission", re.IGNORECASE)
 
 
 class LayoutError(ValueError):
@@ -121,27 +124,40 @@ def _has_loose_photos(folder: Path) -> bool:
 def _split(folder: Path) -> dict[str, Path]:
     """Role to folder where a folder holds train/ and other parts rather than classes; else {}."""
     names = [entry.name for entry in class_folders(folder)]
-    parts = [name for name in names if name.lower() in ROLE_OF]
-    roles = {ROLE_OF[name.lower()] for name in parts}
+    role_of = _roles_of(names)
+    roles = set(role_of.values())
     if "train" not in roles:
         return {}
-    foreign = [name for name in names if name not in parts and _holds_photos(folder / name)]
+    foreign = [name for name in names if name not in role_of and _is_foreign(folder / name)]
     # beside train/ alone, other folders are classes, one of which is called "train"
     if foreign and len(roles) == 1:
         return {}
     if foreign:
         raise LayoutError(
-            f"'{folder}' holds parts of a split ({', '.join(parts)}) beside '{foreign[0]}'; "
+            f"'{folder}' holds parts of a split ({', '.join(role_of)}) beside '{foreign[0]}'; "
             "give a folder of classes, or one of train, validation and test alone"
         )
     found: dict[str, Path] = {}
     for role in CHANNEL_NAMES:
-        own = [name for name in parts if ROLE_OF[name.lower()] == role]
+        own = [name for name in names if role_of.get(name) == role]
         if len(own) > 1:
             raise LayoutError(f"'{folder}' holds {' and '.join(own)}, which both mean {role}")
         if own:
             found[role] = folder / own[0]
     return found
+
+
+def _roles_of(names: list[str]) -> dict[str, str]:
+    """Folder to role, of those that are parts of a split."""
+    loosely = {name: role for name in names if (role := role_in(name))}
+    if "train" in loosely.values() and len(set(loosely.values())) > 1:
+        return loosely
+    return {name: ROLE_OF[name.lower()] for name in names if name.lower() in ROLE_OF}
+
+
+def _is_foreign(folder: Path) -> bool:
+    """Whether a folder beside parts of a split holds photos that could be those of a class."""
+    return not WITHOUT_LABELS.search(folder.name) and _holds_photos(folder)
 
 
 def unwrapped(roles: dict[str, Path]) -> dict[str, Path]:

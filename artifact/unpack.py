@@ -185,6 +185,8 @@ def _write_members(opened: ArchiveFile | ZipArchive, folder: Path, rules: _Rules
     size = 0
     room = folder_room(folder)
     for number, member in enumerate(opened.members(), 1):
+        if not rules.strict:
+            member.name = member.name.lstrip("/")  # as tar does
         size += member.size
         _check(member, bounds)
         if number > bounds.members:

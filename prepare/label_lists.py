@@ -7,6 +7,7 @@ import codecs
 import csv
 import itertools
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,9 @@ from prepare.scan import PrepareError
 
 JSON_LINES = (".jsonl", ".manifest", ".ndjson")
 LIST_SUFFIXES = (".csv", ".tsv", ".json", *JSON_LINES)  # that are looked for beside photos
+OTHER_SUFFIXES = (".lst", ".txt")  # where none of those is there; .lst is of MXNet
 DELIMITERS = ",;\t|"
+EXCEL = re.compile(r'"?sep=(.)"?')  # a first line that names the delimiter
 MAX_DOCUMENT_BYTES = 1 << 30
 CHUNK_BYTES = 1 << 20
 BOMS = (
@@ -111,18 +114,53 @@ def _document_rows(path: Path, encoding: str) -> Iterator[NumberedRow]:
     except ValueError as error:
         raise PrepareError(f"the list '{path}' is not JSON ({error})") from error
     if isinstance(value, dict):
-        value = [{"photo": photo, "label": label} for photo, label in value.items()]
+        value = _of_object(path, value)
     if not isinstance(value, list):
         raise PrepareError(f"the list '{path}' holds no list of photos")
     for number, row in enumerate(value, start=1):
         yield number, row if isinstance(row, dict) else ListError("it is not a JSON object")
 
 
+def _of_object(path: Path, value: Row) -> list[Row]:
+    """Rows of an object: photo to label, pairs of these under "labels", or COCO's tables."""
+    if isinstance(value.get("annotations"), list) and isinstance(value.get("images"), list):
+        return _coco_rows(path, value)
+    pairs = value.get("labels")
+    if len(value) == 1 and isinstance(pairs, list):
+        value = {as_text(pair[0]): pair[1] for pair in pairs if isinstance(pair, list) and pair[1:]}
+    return [{"photo": photo, "label": label} for photo, label in value.items()]
+
+
+def _coco_rows(path: Path, value: Row) -> list[Row]:
+    """A row for each annotation of a whole photo. PrepareError for boxes."""
+    tables = {name: _by_id(value.get(name)) for name in ("images", "categories")}
+    rows: list[Row] = []
+    for found in _objects(value["annotations"]):
+        if found.get("bbox") or found.get("segmentation"):
+            raise PrepareError(f"the list '{path}' holds boxes (COCO), not labels of whole photos")
+        photo = tables["images"].get(as_text(found.get("image_id")), {})
+        category = as_text(found.get("category_id"))
+        label = tables["categories"].get(category, {}).get("name", category)
+        rows.append({"photo": photo.get("file_name", ""), "label": label})
+    return rows
+
+
+def _by_id(table: object) -> dict[str, Row]:
+    return {as_text(row.get("id")): row for row in _objects(table)}
+
+
+def _objects(table: object) -> list[Row]:
+    return [row for row in table if isinstance(row, dict)] if isinstance(table, list) else []
+
+
 def _csv_rows(path: Path, encoding: str, is_photo: Callable[[str], bool]) -> Iterator[NumberedRow]:
     with path.open(encoding=encoding, errors="replace", newline="") as file:
         first = file.readline(CHUNK_BYTES)
-        file.seek(0)
-        reader = csv.reader(file, delimiter=_delimiter(path, first), skipinitialspace=True)
+        told = EXCEL.fullmatch(first.strip())
+        if told is None:
+            file.seek(0)
+        delimiter = told[1] if told else _delimiter(path, first)
+        reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True)
         columns: list[str] = []
         try:
             for cells in reader:

@@ -2,7 +2,6 @@
 
 import itertools
 import os
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -11,17 +10,27 @@ from pathlib import Path
 from artifact.channels import ROLE_OF
 from artifact.class_names import ClassNameError, check_class_names
 from artifact.file_kinds import NO_SUFFIX, suffix_of
+from artifact.names import printable
 from artifact.passed_by import PassedBy
 from artifact.photo_layout import class_folders, wrappers
 from artifact.photo_tree import photos_below
 from prepare.label_columns import SAMPLED, Columns, guess
-from prepare.label_lists import LIST_SUFFIXES, ListError, NumberedRow, Row, as_text, rows_of
+from prepare.label_lists import (
+    LIST_SUFFIXES,
+    OTHER_SUFFIXES,
+    ListError,
+    NumberedRow,
+    Row,
+    as_text,
+    rows_of,
+)
 from prepare.photo_names import PhotoNames
 from prepare.row_labels import labels_in
 from prepare.scan import PrepareError, Scan, Source
 
 LISTED_FOLDERS = 3  # train/, validation/ and test/ of photos with a list in each
 UNLISTED = "photos that the list does not name"
+SUBMISSION = "submission"  # of Kaggle: an example of an answer, with made-up labels
 
 
 @dataclass
@@ -55,10 +64,12 @@ def scan_lists(
     photos = PhotoNames(paths)
     found = _Labelled()
     said = []
+    # train.csv alone names all that has a label: nothing is held out by it
+    is_split = len({_role(path) for path in lists}) > 1
     for path in lists:
         columns = _columns(path, photos, groups)
         said.append(f"the columns of '{path.name}': {columns.words()}")
-        place = _Place(_relative(path.parent, folder), _role(path))
+        place = _Place(_relative(path.parent, folder), _role(path) if is_split else None)
         for number, row in rows_of(path, photos.__contains__):
             _take(found, f"{path.name}, line {number}", row, columns, photos, place)
     if not found.labels:
@@ -86,6 +97,7 @@ def lists_beside(folder: Path, destination: Path | None = None) -> list[Path]:
     parts = [path for path in fitting if _role(path)]
     if len(parts) > 1 and len({_role(path) for path in parts}) == len(parts):
         return parts
+    fitting = [path for path in fitting if SUBMISSION not in path.stem.lower()] or fitting
     named = [path for path in fitting if path.stem.lower() in ("labels", "annotations")]
     if len(named) == 1:
         return named
@@ -93,6 +105,21 @@ def lists_beside(folder: Path, destination: Path | None = None) -> list[Path]:
         listed = ", ".join(path.name for path in fitting)
         raise PrepareError(f"several lists could hold the labels ({listed}); give one by --labels")
     return fitting
+
+
+def refuse_unread_lists(folder: Path, found: Scan) -> None:
+    """PrepareError where all photos are of one class, and a list beside them is of no use."""
+    candidates = _candidates(folder)
+    classes = {source.label for source in found.sources}
+    if not candidates or len(classes) != 1:
+        return
+    path = candidates[0]
+    why = _guess(path, PhotoNames(source.path for source in found.sources))
+    if isinstance(why, str):
+        raise PrepareError(
+            f"there is one class only by the folders ('{printable(*classes)}'), and the list "
+            f"'{path.name}' gives no others: {why}"
+        )
 
 
 def refuse_other_labels(folder: Path, found: Scan) -> None:
@@ -120,13 +147,15 @@ def _candidates(folder: Path) -> list[Path]:
     """Lists in the folder, or else in the one folder in it; or else right beside the photos."""
     places = list(wrappers(folder))
     inner = [Path(entry.path) for entry in class_folders(places[-1])]
-    found: list[Path] = []
-    for level in (*([place] for place in places), inner[:LISTED_FOLDERS]):
-        files = chain.from_iterable(sorted(place.iterdir()) for place in level)
-        found += [path for path in files if path.suffix.lower() in LIST_SUFFIXES]
-        if found:
-            break
-    return [path for path in found if path.is_file() and not path.name.startswith(".")]
+    levels = [*([place] for place in places), inner[:LISTED_FOLDERS]]
+    for suffixes in (LIST_SUFFIXES, OTHER_SUFFIXES):
+        for level in levels:
+            files = chain.from_iterable(sorted(place.iterdir()) for place in level)
+            found = [path for path in files if path.suffix.lower() in suffixes]
+            found = [path for path in found if path.is_file() and not path.name.startswith(".")]
+            if found:
+                return found
+    return []
 
 
 def _photos(folder: Path, destination: Path | None) -> tuple[PassedBy, list[str]]:
@@ -210,9 +239,11 @@ def _count(found: _Labelled, paths: list[str], passed: PassedBy, said: list[str]
         if path not in found.labels:
             passed.add(path, UNLISTED, suffix_of(path) or NO_SUFFIX)
     passed.unreadable.update(found.failed)
-    counted = Counter(len(labels) > 1 for labels in found.labels.values())
-    if counted[True]:
+    several = {photo: labels for photo, labels in found.labels.items() if len(labels) > 1}
+    if several:
+        photo, labels = min(several.items())
         said.append(
-            f"{counted[True]} of {counted.total()} photos have several labels; "
-            "train with multi_label=1"
+            f"{len(several)} of {len(found.labels)} photos have several labels, such as "
+            f"'{printable(photo)}' ({printable(', '.join(labels))}); train with multi_label=1, "
+            "or mend the list where a photo has one"
         )

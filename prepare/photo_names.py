@@ -1,7 +1,9 @@
 """Finds the photo that a list means: by a path, an S3 URI, a name without its suffix."""
 
 import os
+import re
 from collections.abc import Iterable
+from urllib.parse import unquote
 
 from artifact.file_kinds import PHOTO_SUFFIXES, suffix_of
 
@@ -13,11 +15,9 @@ class PhotoNames:
         self._by_name: dict[str, str | list[str]] = {}
         self._by_stem: dict[str, str | list[str]] = {}
         for path in paths:
-            name = os.path.basename(path)
+            name = os.path.basename(path).casefold()
             _add(self._by_name, name, path)
-            stem = name.removesuffix(name[len(name) - len(suffix_of(name)) :])
-            if stem != name:
-                _add(self._by_stem, stem, path)
+            _add(self._by_stem, _stem(name), path)
 
     def __contains__(self, text: str) -> bool:
         return bool(self.find(text))
@@ -25,23 +25,40 @@ class PhotoNames:
     def find(self, text: str, beside: str = "") -> list[str]:
         """The photos that a text may mean: those whose paths have most of its end in common.
 
-        beside: the folder of the list, which tells photos of one name apart.
+        A name without a suffix, or with one that no photo here has, means a photo of any suffix.
+        Case counts between names that differ in it alone. beside: the folder of the list, which
+        tells photos of one name apart.
         """
-        parts = [part for part in text.replace("\\", "/").split("/") if part not in ("", ".")]
+        parts = _parts(text)
         if not parts:
             return []
         parts = [*filter(None, beside.split("/")), *parts]
-        found = self._by_name.get(parts[-1])
-        if found is None and suffix_of(parts[-1]) not in PHOTO_SUFFIXES:
-            found = self._by_stem.get(parts[-1])
+        name = parts[-1].casefold()
+        found = self._by_name.get(name)
+        if found is None:
+            is_named = suffix_of(name) in PHOTO_SUFFIXES
+            found = self._by_stem.get(_stem(name) if is_named else name)
             parts[-1] = ""  # the suffix is not known: any fits
         if found is None:
             return []
         if isinstance(found, str):
             return [found]
-        scores = {path: _equal_end(parts, path.split("/")) for path in found}
+        same_case = [path for path in found if os.path.basename(path) == parts[-1]]
+        scores = {path: _equal_end(parts, path.split("/")) for path in same_case or found}
         best = max(scores.values())
         return [path for path, score in scores.items() if score == best]
+
+
+def _parts(text: str) -> list[str]:
+    """Folders and name of a path; of an address without its query."""
+    if "://" in text and not text.startswith("s3:"):
+        text = unquote(re.split(r"[?#]", text, maxsplit=1)[0])
+    return [part for part in text.replace("\\", "/").split("/") if part not in ("", ".")]
+
+
+def _stem(name: str) -> str:
+    suffix = suffix_of(name)
+    return name[: len(name) - len(suffix)]
 
 
 def _add(index: dict[str, str | list[str]], name: str, path: str) -> None:

@@ -44,6 +44,13 @@ class Repeated:
                 "lie on several sides as equal or near copies, such as "
                 + " and ".join(f"'{path}'" for path in self.leaks[0][:2])
             )
+        if self.conflicts:
+            count = _counted(len(self.conflicts), "photo")
+            sentences.append(
+                f"{count} in several classes, as equal or near copies, such as "
+                + " and ".join(f"'{path}'" for path in self.conflicts[0][:2])
+                + "; take those out of the wrong class"
+            )
         if self.cut:
             sentences.append(
                 f"a chain of near copies was too long for one group and was cut in "
@@ -78,11 +85,11 @@ def repeated(
     equal = _joined(photos, [])
     together = _joined(photos, near.pairs)
     alike = [group for group in together if _has_two(photos[source].pixels for source in group)]
-    conflicts = [group for group in together if len(_labels(group)) > 1]
+    conflicts = [group for group in together if _contradicts(group)]
     leaks = [group for group in together if _has_two(splits[source] for source in group)]
     return Repeated(
-        duplicates=_paths(group for group in equal if len(_labels(group)) == 1),
-        near=_paths(group for group in alike if len(_labels(group)) == 1),
+        duplicates=_paths(group for group in equal if not _contradicts(group)),
+        near=_paths(group for group in alike if not _contradicts(group)),
         conflicts=_paths(conflicts),
         leaks=_paths(leaks),
         cut=[[one.path, other.path] for one, other in near.cut],
@@ -106,8 +113,10 @@ def _has_two(values: Iterable[object]) -> bool:
     return len(set(values)) > 1
 
 
-def _labels(group: list[Source]) -> set[str]:
-    return {source.label for source in group}
+def _contradicts(group: list[Source]) -> bool:
+    """Whether the photos have no label in common."""
+    labels = [{source.label, *source.also} for source in group]
+    return not set.intersection(*labels)
 
 
 def _paths(groups: Iterable[list[Source]]) -> Groups:

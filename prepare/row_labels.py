@@ -61,10 +61,12 @@ def _divided(value: object, name: str) -> list[object]:
     if value is None:
         return []
     text = as_text(value)
+    if text.startswith("[") and text.endswith("]"):  # a list, as Python or JSON writes it
+        return [one.strip(" '\"") for one in text[1:-1].split(",")]
     if re.search(r"[|;]", text):
         return list(re.split(r"[|;]", text))
     if name.lower() in LISTS and "," in text:
-        return list(text.strip("[]").replace("'", "").replace('"', "").split(","))
+        return list(text.split(","))
     if name.lower() == "tags":
         return list(text.split())
     return [text]

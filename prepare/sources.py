@@ -10,8 +10,13 @@ from pathlib import Path
 from artifact.file_kinds import PHOTO_SUFFIXES, suffix_of
 from artifact.owned_folder import discard_leftovers, owned_folder, release
 from artifact.unpack import ArchiveBounds, extract_photos, is_archive
-from prepare.label_lists import LIST_SUFFIXES
-from prepare.labelled import lists_beside, refuse_other_labels, scan_lists
+from prepare.label_lists import LIST_SUFFIXES, OTHER_SUFFIXES
+from prepare.labelled import (
+    lists_beside,
+    refuse_other_labels,
+    refuse_unread_lists,
+    scan_lists,
+)
 from prepare.options import Options
 from prepare.scan import PrepareError, Scan, scan
 
@@ -35,7 +40,7 @@ def opened(options: Options) -> Iterator[Options]:
     if not source.is_file():
         yield options
         return
-    if source.suffix.lower() in LIST_SUFFIXES:
+    if source.suffix.lower() in (*LIST_SUFFIXES, *OTHER_SUFFIXES):
         yield replace(options, source=source.parent, labels=source)
         return
     _check_archive(source)
@@ -47,9 +52,18 @@ def opened(options: Options) -> Iterator[Options]:
     try:
         left_out = _unpack(source, folder / "photos")
         yield replace(options, source=folder / "photos", left_out=left_out)
+    except PrepareError as error:
+        inner = next((path.name for path in folder.rglob("*") if _is_inner(path)), "")
+        more = f"; it holds an archive ('{inner}'), which is to be unpacked first" if inner else ""
+        unpacked = str(error).replace(str(folder / "photos"), str(source))
+        raise PrepareError(f"{unpacked}{more}") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         release(folder)
+
+
+def _is_inner(path: Path) -> bool:
+    return path.is_file() and is_archive(path)
 
 
 def find_photos(options: Options) -> Scan:
@@ -80,7 +94,10 @@ def _find_photos(options: Options) -> Scan:
         refuse_other_labels(source, found)
         return found
     lists = lists_beside(source)
-    return scan_lists(source, lists, groups=options.groups) if lists else found
+    if lists:
+        return scan_lists(source, lists, groups=options.groups)
+    refuse_unread_lists(source, found)
+    return found
 
 
 def _check_archive(source: Path) -> None:

@@ -110,3 +110,9 @@ def test_hard_links_are_files_and_all_other_links_are_named(tmp_path):
     }
     found = {file.name: file.read_bytes() for file in (tmp_path / "out").rglob("*.jpg")}
     assert found == {"1.jpg": b"another", "2.jpg": b"one", "later.jpg": b"x"}
+
+
+def test_names_from_the_root_are_taken_as_tar_takes_them(tmp_path):
+    path = written(tmp_path / "x.tar", tar(("/data/cat/1.jpg", b"1"), ("../out.jpg", b"2")))
+    assert list(extract_photos(path, tmp_path / "out", BOUNDS)) == ["../out.jpg"]
+    assert (tmp_path / "out/data/cat/1.jpg").read_bytes() == b"1"

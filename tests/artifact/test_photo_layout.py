@@ -33,6 +33,22 @@ def touch(folder: Path, *paths: str) -> Path:
         (["train/a/1.jpg", "train/b/1.jpg", "test/a/x/1.jpg"], {"train": "train", "test": "test"}),
         (["train/a/1.jpg", "test/a/1.jpg", "docs/x.md"], {"train": "train", "test": "test"}),
         (["bus/1.jpg", "train/1.jpg"], {"": "."}),  # train is a class
+        (["bus/1.jpg", "test_set/1.jpg"], {"": "."}),
+        (
+            ["training_set/a/1.jpg", "test_set/a/1.jpg"],
+            {"train": "training_set", "test": "test_set"},
+        ),
+        (["train2017/a/1.jpg", "val2017/a/1.jpg"], {"train": "train2017", "validation": "val2017"}),
+        (
+            ["seg_train/seg_train/a/1.jpg", "seg_train/seg_train/b/1.jpg", "seg_pred/1.jpg"]
+            + ["seg_test/seg_test/a/1.jpg", "seg_test/seg_test/b/1.jpg"],
+            {"train": "seg_train/seg_train", "test": "seg_test/seg_test"},
+        ),
+        (
+            ["training/a/1.jpg", "dev/a/1.jpg", "evaluation/a/1.jpg"],
+            {"train": "training", "validation": "dev", "test": "evaluation"},
+        ),
+        (["train station/1.jpg", "test tube/1.jpg"], {"": "."}),
     ],
 )
 def test_where_the_classes_lie(tmp_path, paths, parts):

@@ -8,7 +8,9 @@ import pytest
 
 from prepare.groups import group_keys
 from prepare.labelled import lists_beside, scan_lists
+from prepare.options import Options
 from prepare.scan import PrepareError, Scan
+from prepare.sources import find_photos
 
 BREEDS = [("one", "pug"), ("two", "beagle"), ("three", "pug"), ("four", "beagle")]
 
@@ -53,6 +55,11 @@ GROUND_TRUTH = GROUND_TRUTH.replace("{{name}}", "{name}").replace("{{breed}}", "
         ("labels.csv", "id,breed", "{name},{breed}"),  # as Kaggle has it
         ("labels.csv", "\ufefffilename;width;Label", "images/{name}.jpg;48;{breed}"),
         ("labels.csv", "", "{name}.jpg,{breed}"),
+        ("labels.csv", "sep=;\nfile;label", "{name}.jpg;{breed}"),  # as Excel writes it
+        ("labels.csv", "url,label", "https://example.com/a/{name}.jpg?width=9,{breed}"),
+        ("labels.csv", "file,labels", "{name}.PNG,['{breed}']"),
+        ("train.lst", "", "7\t{breed}\t{name}.jpg"),  # as MXNet has it
+        ("labels.txt", "", "images/{name}.jpg {breed}"),
         ("x.tsv", "image\tclass", "./images/{name}.jpg\t{breed}"),
         ("labels.csv", "n,img,class", '7,"C:\\photos\\{name}.jpg",{breed}'),
         ("x.jsonl", "", '{{"file_name": "{name}.jpg", "label": "{breed}"}}'),
@@ -218,3 +225,34 @@ def test_the_column_of_groups_is_not_guessed_for_labels(folder):
     found = scan_lists(folder, [folder / "labels.csv"], groups="site")
     assert labels(found)["one"] == ("pug",)
     assert {source.group for source in found.sources} == {"pug", "beagle"}
+
+
+COCO = {
+    "images": [{"id": 1, "file_name": "one.jpg"}, {"id": 2, "file_name": "two.jpg"}],
+    "categories": [{"id": 7, "name": "pug"}, {"id": 8, "name": "beagle"}],
+    "annotations": [{"image_id": 1, "category_id": 7}, {"image_id": 2, "category_id": 8}],
+}
+
+
+@pytest.mark.parametrize(
+    "document", [COCO, {"labels": [["one.jpg", "pug"], ["two.jpg", "beagle"]]}]
+)
+def test_json_documents_of_published_sets(folder, document):
+    (folder / "labels.json").write_text(json.dumps(document))
+    found = scan_lists(folder, lists_beside(folder))
+    assert labels(found) == {"one": ("pug",), "two": ("beagle",)}
+
+
+def test_what_a_list_lacks_is_said_where_all_photos_are_in_one_folder(folder):
+    boxes = {**COCO, "annotations": [{"image_id": 1, "category_id": 7, "bbox": [0, 0, 9, 9]}]}
+    (folder / "labels.json").write_text(json.dumps(boxes))
+    with pytest.raises(PrepareError, match=r"one class only.*'labels.json'.*holds boxes \(COCO\)"):
+        find_photos(Options(folder, folder.parent / "out"))
+
+
+def test_a_list_of_one_part_alone_holds_nothing_out(folder):
+    (folder / "train.csv").write_text(text("id,label", "{name},{breed}"))
+    (folder / "sample_submission.csv").write_text(text("id,label", "{name},pug"))
+    found = scan_lists(folder, lists_beside(folder))
+    assert {source.split for source in found.sources} == {None}
+    assert labels(found)["two"] == ("beagle",)
