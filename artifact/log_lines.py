@@ -20,8 +20,3 @@ def log_to(stream: TextIO, level: int = logging.INFO, form: str = "%(message)s")
     handler = logging.StreamHandler(stream)
     handler.setFormatter(OneLineFormatter(form))
     logging.basicConfig(level=level, handlers=[handler], force=True)
-
-
-def printable_lines(text: str) -> str:
-    """A text of several lines of our own: its line ends stay, what else it quotes is escaped."""
-    return "\n".join(printable(line) for line in text.split("\n"))

@@ -14,9 +14,10 @@ import re
 from collections.abc import Iterable, Sequence
 from itertools import chain
 
-# At the start of a cell, or after a semicolon, which begins a cell in many countries. The
-# apostrophe is among them, so that each neutral name stands for one true name only.
-FORMULA = re.compile(r"(^|;)([=+\-@\t\r\n'])")
+# At the start of a cell, or after a semicolon, which begins a cell in many countries; some programs
+# take blanks away before, and full-width signs for the others. The apostrophe is among them, so
+# that each neutral name stands for one true name only.
+FORMULA = re.compile(r"(^|;)(?=\s*[=+\-@\t\r\n'\uff1d\uff0b\uff0d\uff20])")
 
 Rows = Sequence[Sequence[object]]
 
@@ -28,7 +29,7 @@ def neutral(cell: object) -> object:
     """
     if not isinstance(cell, str) or _is_number(cell):
         return cell
-    return FORMULA.sub(r"\1'\2", cell)
+    return FORMULA.sub(r"\1'", cell)
 
 
 def table(rows: Rows) -> str:

@@ -8,7 +8,7 @@ import sys
 from itertools import chain
 
 from artifact.log_lines import log_to
-from artifact.names import escape_output
+from artifact.names import escape_output, printable
 from artifact.project_index import refresh_above
 from diagnose.diagnosis import NAMES, Diagnosis, any_name, conclude, diagnose_output, with_defaults
 from diagnose.findings import DiagnoseError, Finding, read_findings
@@ -75,21 +75,21 @@ def evaluate(options: argparse.Namespace) -> Diagnosis:
 
 def print_finding(finding: Finding) -> None:
     """Print a rule's answer while the training goes on."""
-    print(finding.describe(), flush=True)
+    print(printable(finding.describe()), flush=True)
 
 
 def _print_diagnosis(diagnosis: Diagnosis) -> None:
     lines = diagnosis.lines()
     for line in lines:
-        print(line, flush=True)
-    print(f"verdict: {diagnosis.verdict.sentence()}", flush=True)
+        print(printable(line), flush=True)
+    print(f"verdict: {printable(diagnosis.verdict.sentence())}", flush=True)
     fired = ",".join(diagnosis.fired()) or "none"
     written = " ".join(f"{name}={path}" for name, path in diagnosis.written.items())
     print(f"diagnose: rules={len(lines)} fired={fired} {written}", flush=True)
 
 
 def _fail(reason: str) -> int:
-    print(f"diagnose: failed: {reason}", file=sys.stderr)
+    print(f"diagnose: failed: {printable(reason)}", file=sys.stderr)
     return FAILED
 
 

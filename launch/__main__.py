@@ -8,7 +8,6 @@ import os
 import sys
 from collections.abc import Callable
 
-from artifact.log_lines import printable_lines
 from artifact.names import escape_output, printable
 from launch.api import api
 from launch.batch import batch
@@ -134,12 +133,12 @@ def is_expected(error: Exception) -> bool:
 def line_printer(dry: bool) -> Callable[[str], None]:
     """Prints lines for people on standard output; a dry run keeps that for its JSON.
 
-    Names that a text quotes cannot change the terminal; `printable` is for those with a line's end.
+    Each text is one line: no name and no reason that it quotes begins a line of its own.
     """
     stream = sys.stdout
     if dry:
         stream = sys.stderr
-    return lambda text: print(printable_lines(text), file=stream, flush=True)
+    return lambda text: print(printable(text), file=stream, flush=True)
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:

@@ -4,7 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from artifact.json_text import read_json
-from artifact.names import printable
 from artifact.photo_kinds import is_photo_name
 from launch.answers import Answer, Photo, json_lines, table
 from launch.architectures import fitting_image
@@ -67,7 +66,7 @@ def finish_batch(context: LaunchContext, name: str) -> int:
         photo = path.relative_to(folder).as_posix().removesuffix(".out")
         answers.append(read_answer(path, photo))
     for line in json_lines(answers) if context.options.json else table(answers):
-        context.print(printable(line))
+        context.print(line)
     if any(answer.failure for answer in answers):
         return FAILED
     return FINE

@@ -12,11 +12,14 @@ from typing import Any
 
 from artifact.base64_text import bytes_of
 from artifact.json_text import read_json
+from artifact.names import printable
 from artifact.photo_kinds import KINDS
 from launch.aws import AwsClient
 
 FILE_BYTES = 256_000_000  # of one file of captures
 JSON_TYPE = "application/json"
+SHOWN = 100  # characters of a capture's type or time
+MOST_REASONS = 20  # that are told apart
 PHOTO_TYPES = frozenset(
     {"application/x-image", "application/octet-stream"}.union(*(kind.media_types for kind in KINDS))
 )
@@ -45,11 +48,17 @@ class Captures:
         for key in self._keys(self.prefix):
             answer = self.client.get_object(Bucket=self.bucket, Key=key)
             if answer["ContentLength"] > FILE_BYTES:
-                self.passed_by[f"in a file of more than {FILE_BYTES / 1e6:g} MB"] += 1
+                self._pass_by(f"in a file of more than {FILE_BYTES / 1e6:g} MB")
                 continue
             for line in reversed(answer["Body"].read().splitlines()):
                 if line.strip():
                     yield from self._photos(line)
+
+    def _pass_by(self, reason: str) -> None:
+        """Count what is no photo; reasons that quote a capture may be many."""
+        if reason not in self.passed_by and len(self.passed_by) >= MOST_REASONS:
+            reason = "for other reasons"
+        self.passed_by[reason] += 1
 
     def _keys(self, prefix: str) -> Iterator[str]:
         """All objects under a prefix, the newest first: the names of its folders are times."""
@@ -70,16 +79,16 @@ class Captures:
         try:
             event = _json_of(line)
             data = event["captureData"]
-            moment = str(event.get("eventMetadata", {}).get("inferenceTime", ""))
+            moment = str(event.get("eventMetadata", {}).get("inferenceTime", ""))[:SHOWN]
             if "endpointInput" not in data:
                 raise ValueError("without its request: capture has the mode Output alone")
             photos = _sent(data["endpointInput"])
             answers = _answered(data.get("endpointOutput"))
         except (KeyError, TypeError, AttributeError):
-            self.passed_by["not in the form of data capture"] += 1
+            self._pass_by("not in the form of data capture")
             return
         except ValueError as error:
-            self.passed_by[str(error)] += 1
+            self._pass_by(str(error))
             return
         if len(answers) != len(photos):
             answers = [{}] * len(photos)
@@ -111,7 +120,7 @@ def _sent(part: dict[str, Any]) -> list[bytes]:
     if kind in PHOTO_TYPES:
         return [_body(part)]
     if kind != JSON_TYPE:
-        raise ValueError(f"of the type '{kind[:100]}'")
+        raise ValueError(f"of the type '{printable(kind[:SHOWN])}'")
     try:
         document = read_json(_body(part))
         instances = document

@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 from artifact.json_text import read_json
+from artifact.names import printable
 from launch.aws import Request, account_of, aws_location, client, find_region
 from launch.errors import LaunchError, Missing, code_of, message_of, sentence
 from launch.image_facts import facts_in, note
@@ -194,14 +195,14 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         print(_answer(options))
     except Missing as error:
-        print(f"push: {error}", file=sys.stderr)
+        print(f"push: {printable(error)}", file=sys.stderr)
         return MISSING
     except Exception as error:  # botocore's errors have no common parent
         text = sentence(error)
         code = code_of(error)
         if code:
             text += f" ({code})"
-        print(f"push: failed: {text}", file=sys.stderr)
+        print(f"push: failed: {printable(text)}", file=sys.stderr)
         return FAILED
     return FINE
 

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 
-from artifact.names import printable
 from launch.aws import AwsClient, Request, Response
 from launch.context import LaunchContext
 from launch.errors import NOT_ALLOWED, code_of, is_missing, sentence
@@ -156,7 +155,7 @@ def print_lines(context: LaunchContext, tail: Tail, metrics: Metrics, only_metri
         so_far = metrics.take(line)
         # Each epoch once: its own line has the same numbers.
         if not only_metrics:
-            context.print(printable(line))
+            context.print(line)
         elif so_far:
             context.print(f"metrics: {so_far}")
     return count

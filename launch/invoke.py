@@ -4,7 +4,6 @@ import time
 from pathlib import Path
 
 from artifact.json_text import read_json
-from artifact.names import printable
 from artifact.photo_kinds import KNOWN, is_photo_name
 from launch.answers import Answer, Photo, accuracy_lines, json_lines, table
 from launch.bucket_owners import check_request
@@ -46,7 +45,7 @@ def invoke(context: LaunchContext) -> int:
     if context.options.json:
         lines = json_lines(answers)
     for line in lines:
-        context.print(printable(line))
+        context.print(line)
     if any(answer.failure for answer in answers):
         return FAILED
     return FINE

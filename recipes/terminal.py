@@ -56,8 +56,9 @@ def print_grid(rows: Iterable[Sequence[object]], widths: Sequence[int]) -> None:
     """
     if not on_terminal():
         for row in rows:
-            padded = [f"{cell!s:{width}}" for cell, width in zip(row, widths, strict=False)]
-            print("  " + " ".join([*padded, str(row[-1])]).rstrip(), flush=True)
+            words = list(map(printable, row))
+            padded = [f"{cell:{width}}" for cell, width in zip(words, widths, strict=False)]
+            print("  " + " ".join([*padded, words[-1]]).rstrip(), flush=True)
         return
     from rich.padding import Padding
 
@@ -79,7 +80,7 @@ def _grid(rows: Iterable[Sequence[object]], widths: Sequence[int]) -> "Table":
 def _cell(value: object) -> "Text":
     from rich.text import Text
 
-    text = str(value)
+    text = printable(value)
     if isinstance(value, Path) and value.is_absolute():
         return Text(text, style=f"link {value.as_uri()}")
     return Text(text, style=STYLES.get(text, ""))

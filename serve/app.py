@@ -89,6 +89,7 @@ def base_app(
     """The common part of single- and multi-model servers: /metrics, /openapi.json, and errors."""
     app = Flask("serve")
     app.config["MAX_CONTENT_LENGTH"] = int(limits.max_payload_mb * MIB)
+    app.url_map.merge_slashes = False  # else an answer leads to an address of the client's choice
     offered = document(multi_model, limits.max_payload_mb, page)
 
     @app.get("/metrics")

@@ -38,6 +38,7 @@ class ServerConnection(h11.Connection):
                 self._check_head()
             event = super().next_event()
             if isinstance(event, h11.Request):
+                _check_method(event)
                 _check_length(event)
                 return origin_form(event)
         except h11.RemoteProtocolError as error:
@@ -51,6 +52,12 @@ class ServerConnection(h11.Connection):
         lines = begun.count(b"\n", 0, end.start() if end else len(begun))
         if lines > HEAD_LINES:
             raise h11.RemoteProtocolError(f"a head of more than {HEAD_LINES} lines")
+
+
+def _check_method(request: h11.Request) -> None:
+    """Raise RemoteProtocolError for `post`, which a front door would not take for POST."""
+    if request.method != request.method.upper():
+        raise h11.RemoteProtocolError("a method in small letters (RFC 9110, 9.1)")
 
 
 def _check_length(request: h11.Request) -> None:
@@ -75,6 +82,8 @@ def origin_form(request: h11.Request) -> h11.Request:
     _, _, rest = target.partition(b"://")
     cut = min(rest.find(mark) if mark in rest else len(rest) for mark in (b"/", b"?"))
     host = rest[:cut]
+    if not host:
+        raise h11.RemoteProtocolError("the target has no host (RFC 9110, 4.2.1)")
     path = rest[cut:]
     if not path.startswith(b"/"):
         path = b"/" + path

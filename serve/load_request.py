@@ -46,11 +46,12 @@ def load_request_of(content_type: str, body: bytes, models_folder: Path) -> Load
     url = fields.get("url")
     if not isinstance(name, str) or not isinstance(url, str) or not name or not url:
         raise InputError(400, f"the JSON lacks model_name or url; {EXPECTED}")
-    if "/" in name or not name.isprintable():
+    # Clients take "." and ".." out of an address: such a model could not be unloaded.
+    if "/" in name or not name.isprintable() or name in (".", ".."):
         raise InputError(
             400,
-            f"the model's name {name[:SHOWN]!r} holds a slash or what cannot be printed; "
-            f"{EXPECTED}",
+            f"the model's name {name[:SHOWN]!r} holds a slash or what cannot be printed, or is a "
+            f"step in a path; {EXPECTED}",
         )
     check_place(url, models_folder)
     return LoadRequest(name, url)

@@ -53,8 +53,8 @@ def environment(scope: Scope, body: bytes, state: RequestState) -> Environment:
         KEY: state,
     }
     for raw_name, raw_value in scope["headers"]:
-        if b"_" in raw_name:
-            continue  # it would pass for the name with a hyphen
+        if b"_" in raw_name or raw_name == b"upgrade":
+            continue  # it would pass for the name with a hyphen; there is one protocol here
         name = raw_name.decode("latin-1").upper().replace("-", "_")
         value = raw_value.decode("latin-1")
         if name not in ("CONTENT_TYPE", "CONTENT_LENGTH"):

@@ -61,8 +61,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"compare: failed: {printable(error)}", file=sys.stderr)
         return FAILED
     for other, pair in zip(trainings[1:], pairs, strict=True):
-        print(f"compare: {trainings[0].name} and {other.name}: {words_of(pair)}")
-    print(f"compare: {options.page}")
+        line = f"compare: {trainings[0].name} and {other.name}: {words_of(pair)}"
+        print(printable(line))
+    print(f"compare: {printable(options.page)}")
     return 0
 
 

@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         folder = create(options.folder, options.photos)
     except (InitError, OSError) as error:
-        print(f"init: failed: {error}", file=sys.stderr)
+        print(f"init: failed: {printable(error)}", file=sys.stderr)
         return FAILED
     print(f"init: wrote {', '.join(sorted(os.listdir(folder)))} to '{folder}'")
     print(f"init: next: cd {shell_word(folder)}; {_next_step(options.photos)}slipway train")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from artifact.names import printable
 from artifact.project_index import refresh_above
 from recipes.command_line import RECIPE, CommandLine
 from recipes.errors import RecipeError
@@ -27,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
         recipe = None if options.source else read_recipe(options.recipe)
         words = _words(options, recipe)
     except (RecipeError, RunError) as error:
-        print(f"prepare: failed: {error}", file=sys.stderr)
+        print(f"prepare: failed: {printable(error)}", file=sys.stderr)
         return FAILED
     code = subprocess.call([sys.executable, "-m", "prepare", *words])
     if recipe and not code:  # that program knows no recipe

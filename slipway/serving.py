@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from artifact.listening import check_free
+from artifact.names import printable
 from recipes.command_line import RECIPE, CommandLine
 from recipes.errors import RecipeError
 from recipes.recipe import read_recipe
@@ -44,7 +45,7 @@ def serve(options: argparse.Namespace, page: bool = False) -> int:
         name = choose_container_engine(options.engine)
         make_ready(name, "serve", "openvino")
     except (RunError, RecipeError, OSError) as error:
-        print(f"serve: failed: {error}", file=sys.stderr)
+        print(f"serve: failed: {printable(error)}", file=sys.stderr)
         return FAILED
     url = f"http://{options.host}:{options.port}"
     shown = f"{url}/" if page else f"{url}/invocations"

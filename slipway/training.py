@@ -13,6 +13,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from artifact.names import printable
 from recipes.command_line import CommandLine, add_recipe, interrupted, setting
 from recipes.errors import RecipeError
 from recipes.hyperparameter_file import read_hyperparameters
@@ -48,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return train(options)
     except (RecipeError, RunError, OSError) as error:
-        print(f"train: failed: {error}", file=sys.stderr)
+        print(f"train: failed: {printable(error)}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         return interrupted("train", "; the earlier results are as they were")
@@ -60,7 +61,8 @@ def train(options: argparse.Namespace) -> int:
     recipe = changed_recipe(options.recipe, options.hyperparameters, dict(options.set))
     photos = photos_of(recipe, options.photos)
     name = choose_container_engine(options.engine)
-    print(f"train: '{recipe.name}' on '{photos}', with {described(name)}", flush=True)
+    source = printable(photos)
+    print(f"train: '{recipe.name}' on '{source}', with {described(name)}", flush=True)
     make_ready(name, "train", "torch")
     out = options.out.absolute()
     with unfinished(out, keeps=("prepared",)) as results:

@@ -20,7 +20,8 @@ def print_table(
     say: prints the plain one, where there is no terminal.
     """
     if not jobs or not on_terminal():
-        say(table(jobs, most))
+        for line in table(jobs, most).split("\n"):
+            say(line)
         return
     ranking = Ranking(tuple(jobs))
     screen = console()

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from artifact.log_lines import OneLineFormatter, printable_lines
+from artifact.log_lines import OneLineFormatter
 
 
 @pytest.fixture
@@ -38,7 +38,3 @@ def test_a_traceback_keeps_its_lines(stream):
     first, *others = stream.getvalue().splitlines()
     assert first == "ERROR failed\\nhere"
     assert others[0].startswith("Traceback")
-
-
-def test_a_table_keeps_its_lines():
-    assert printable_lines("a\rb\nc\x1b") == "a\\rb\nc\\x1b"

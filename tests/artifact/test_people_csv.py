@@ -23,6 +23,10 @@ from artifact.people_csv import names_file, neutral, table, true_names
         "\n=1",
         "'=1",
         "=x/y.jpg",
+        "  =1+1",
+        "\u00a0=1",
+        "\uff1d1+1",
+        "\uff201",
     ],
 )
 def test_a_name_like_a_formula_is_text(name):
@@ -46,7 +50,7 @@ def test_a_name_after_a_semicolon_is_text_too():
 
 
 def test_no_two_names_become_one():
-    names = ["=a", "'=a", "''=a", "a", "'a"]
+    names = ["=a", "'=a", "''=a", "a", "'a", " =a", "' =a"]
     assert len({neutral(name) for name in names}) == len(names)
 
 

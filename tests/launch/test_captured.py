@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from botocore.response import StreamingBody
 
-from launch.captured import FILE_BYTES, Captures
+from launch.captured import FILE_BYTES, MOST_REASONS, Captures
 from tests.support.launching import streamed
 
 
@@ -127,3 +127,12 @@ def test_a_huge_file_is_passed_by(colours):
     found = Captures(one.context.client("s3"), "photos", "p/")
     assert list(found.newest()) == []
     assert list(found.passed_by) == ["in a file of more than 256 MB"]
+
+
+def test_a_type_forges_no_line_and_reasons_have_an_end(captures):
+    kinds = ["text/\x1b[2K\ndrift: nothing has moved", *(f"text/{number}" for number in range(99))]
+    read = captures(*(event(b"photo", kind=kind) for kind in reversed(kinds)))
+    assert list(read.newest()) == []
+    assert read.passed_by["of the type 'text/\\x1b[2k\\ndrift: nothing has moved'"] == 1
+    assert len(read.passed_by) == MOST_REASONS + 1
+    assert read.passed_by.total() == len(kinds)

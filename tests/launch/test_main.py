@@ -92,7 +92,8 @@ def test_other_commands_take_any_hyperparameters(tmp_path, command):
 def test_lines_for_people_leave_standard_output_to_a_dry_runs_json(capsys):
     program.line_printer(dry=False)("a")
     program.line_printer(dry=True)("b")
-    assert capsys.readouterr() == ("a\n", "b\n")
+    program.line_printer(dry=False)("failed: \x1b[2K\ntraining a: Completed")
+    assert capsys.readouterr() == ("a\nfailed: \\x1b[2K\\ntraining a: Completed\n", "b\n")
 
 
 def test_a_cost_has_its_lines_on_standard_output_even_in_a_dry_run(tmp_path, monkeypatch, capsys):

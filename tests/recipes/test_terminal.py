@@ -44,6 +44,15 @@ def test_a_pipe_gets_plain_rows(capsys):
     assert capsys.readouterr().out == "  ok       python         3.13\n"
 
 
+def test_no_cell_steers_a_terminal_or_begins_a_line(monkeypatch, capsys):
+    rows = [("a\x1b[2Kb", "[red]c\nd")]
+    print_grid(rows, (8,))
+    assert capsys.readouterr().out == "  a\\x1b[2Kb [red]c\\nd\n"
+    with watched(monkeypatch) as screen:
+        print_grid(rows, (8,))
+    assert screen.lines[0] == "  a\\x1b[2Kb [red]c\\nd"
+
+
 @pytest.mark.parametrize("term", ["", "dumb"])
 def test_a_terminal_that_moves_no_cursor_is_a_pipe(monkeypatch, term):
     with watched(monkeypatch) as screen:

@@ -105,7 +105,8 @@ def test_headers_with_underscores_do_not_reach_the_app():
         (b"http://localhost", b"404"),
         (b"http://localhost?x", b"404"),
         (b"http://elsewhere/ping", b"403"),  # its host counts, not the header's
-        (b"http://", b"403"),
+        (b"http://", b"400"),
+        (b"http:///ping", b"400"),
         (b"http://a b/ping", b"400"),
         (b"http://[/ping", b"403"),
     ],
@@ -113,6 +114,27 @@ def test_headers_with_underscores_do_not_reach_the_app():
 def test_a_whole_url_as_a_target_is_its_path(server, target, status):
     answer = sent(server, b"GET " + target + b" HTTP/1.1\r\nHost: localhost\r\n" + CLOSE + b"\r\n")
     assert answer.startswith(b"HTTP/1.1 " + status)
+
+
+@pytest.mark.parametrize(
+    "line, status",
+    [
+        (b"get /ping", b"400"),  # a rule of a front door on GET would not see it
+        (b"Post /invocations", b"400"),
+        (b"GET /metrics//x", b"404"),  # not a redirect, which would name any Host
+    ],
+)
+def test_a_request_is_read_as_a_front_door_reads_it(server, line, status):
+    answer = sent(server, line + b" HTTP/1.1\r\nHost: localhost\r\n" + CLOSE + b"\r\n")
+    assert answer.startswith(b"HTTP/1.1 " + status)
+    assert b"location:" not in answer.lower()
+
+
+def test_an_offer_of_another_protocol_is_passed_by(server):
+    body = photo("red")
+    offer = b"Connection: Upgrade, close\r\nUpgrade: websocket\r\n"
+    answer = sent(server, POST + offer + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+    assert answer.startswith(b"HTTP/1.1 200 ")
 
 
 def test_a_photo_in_chunks_of_one_byte_is_answered(server):
