@@ -103,16 +103,22 @@ def load_all(model: Path, photos: Mapping[str, Photos], options: argparse.Namesp
         until = time.monotonic() + 60 * options.minutes
         measured = measure_all(present, photos, options.rounds, options.seconds, until)
         for server in present:
-            server.unpause()
-            pss_mb[server.name] = server.pss_bytes() / 1e6
+            with skipped(f"memory of {server.name}"):
+                server.unpause()
+                pss_mb[server.name] = server.pss_bytes() / 1e6
     finally:
         for server in servers:
-            server.remove()
+            with skipped(f"the end of {server.name}"):
+                server.remove()
+    image_mb = {}
+    for server in present:
+        with skipped(f"the size of {server.image}"):
+            image_mb[server.name] = image_bytes(server.image) / 1e6
     return Results(
         measured=measured,
         start_s={server.name: server.start_s for server in present},
         pss_mb=pss_mb,
-        image_mb={server.name: image_bytes(server.image) / 1e6 for server in present},
+        image_mb=image_mb,
         absent=absent,
     )
 
@@ -165,7 +171,7 @@ def skipped(what: str) -> Iterator[None]:
     """What fails inside is left out of the table, and said."""
     try:
         yield
-    except RuntimeError as error:
+    except Exception as error:  # whatever it is: the table must come
         print(f"bench-serve: {what}: left out: {error}", flush=True)
 
 

@@ -16,7 +16,7 @@ from runtime.docker import SHM_SIZE, call, is_running, mount, processes, remove
 from runtime.load import Request
 from runtime.watched import sample_of
 
-START_TIMEOUT_S = 240
+START_TIMEOUT_S = 600  # Ray starts several processes, each of which imports torch
 ASK_TIMEOUT_S = 60
 PAUSE_TRIES = 3
 PHOTO = "photo"
@@ -92,8 +92,8 @@ class Contestant:
             mount(model, "/opt/ml/model"),
         ]
         options += [f"--env={name}={value}" for name, value in self.environment.items()]
-        docker("run", *options, self.image, *self.command)
         try:
+            docker("run", *options, self.image, *self.command)
             self.url = f"http://{docker('port', self.container, '8080/tcp').split()[0]}"
             while not self._answers(sample):
                 if time.monotonic() - started > START_TIMEOUT_S or not is_running(self.container):
@@ -101,9 +101,13 @@ class Contestant:
                 time.sleep(0.01)
         except RuntimeError as error:
             # also of a container that has ended before its port was asked for
-            reason = error if isinstance(error, NotStarted) else last_words(self.container)
+            reason = error if isinstance(error, NotStarted) else self._why(error)
             raise NotStarted(str(reason)) from error
         self.start_s = time.monotonic() - started
+
+    def _why(self, error: RuntimeError) -> str:
+        """What Docker complains of, and the container's own words where there is one."""
+        return f"{' '.join(str(error).split())}; {last_words(self.container)}"
 
     def remove(self) -> None:
         """Remove the container, paused or not."""

@@ -1,8 +1,19 @@
 """The serving bench and the table of others' images: they end with a table, whatever fails."""
 
+from math import inf
+
+import pytest
+
 from bench.contract.table import table
-from bench.serving.contestants import BASE64, PHONE, PHOTO, contestants
-from bench.serving.measuring import Cell, Measured, Rounds
+from bench.serving.contestants import (
+    BASE64,
+    PHONE,
+    PHOTO,
+    Contestant,
+    NotStarted,
+    contestants,
+)
+from bench.serving.measuring import Cell, Measured, Rounds, measure_all
 from bench.serving.results import Results
 from conformance.clauses import CLAUSES, Broken, Kept, Result
 
@@ -47,6 +58,37 @@ def test_the_figures_of_the_last_line():
     assert "vs_best_same_engine=1.10" in line  # LitServe, on base64
     assert "phone_vs_mms_int8=4.00" in line
     assert "own_ms=0.50" in line
+
+
+def test_a_bench_in_which_nothing_was_measured_has_its_table():
+    absent = {server.name: "no such image" for server in contestants(2)}
+    found = Results(Measured(), {}, {}, {}, absent)
+    assert "- ray: no such image" in found.table()
+    assert found.line().startswith("bench-serve: vs_mms_bf16=n/a ")
+
+
+class Failing(Contestant):
+    """A server whose container has gone."""
+
+    def unpause(self) -> None: ...
+
+    def pause(self) -> None: ...
+
+    def processor_s(self) -> float:
+        return float("nan")
+
+
+def test_a_fault_of_one_server_leaves_its_cells_out():
+    gone = Failing("gone", "image", [], url="http://127.0.0.1:9")
+    found = measure_all([gone], dict.fromkeys((PHOTO, BASE64, PHONE), {"a": b"a"}), 1, 0.05, inf)
+    assert not found.cells
+    assert "answered a with 0" in found.left_out[Cell("gone", PHOTO, 1)]
+
+
+def test_a_container_that_docker_does_not_start_says_why(tmp_path):
+    server = Contestant("none", "slipway-no-such-image:none", [])
+    with pytest.raises(NotStarted, match="."):
+        server.start(tmp_path, b"")
 
 
 def test_each_server_takes_small_photos():
