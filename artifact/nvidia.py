@@ -252,8 +252,9 @@ def start_problem(error: str, cuda: str | None, file: Path = DRIVER_FILE) -> str
     driver = driver_version(file)
     if "Found no NVIDIA driver" in error:
         found = "no NVIDIA driver is here; take a machine with a GPU, "
-        if driver:
-            found = f"the host's NVIDIA driver is {driver}, and its library {LIBRARY} is not here; "
+        if driver or gpu_given():
+            known = driver or "unknown"
+            found = f"the host's NVIDIA driver is {known}, and its library {LIBRARY} is not here; "
         return found + "start the container with --gpus all, or use the device cpu"
     first_line = error.strip().partition("\n")[0].rstrip(".") or "no reason given"
     return (

@@ -65,16 +65,15 @@ def steps(platform: Platform, request: Record, region: str) -> Record:
     return {"PipelineExecutionSteps": shown, "NextToken": token}
 
 
-def list_all(platform: Platform, request: Record, region: str) -> Record:
-    given = request["PipelineName"]
+def listed(platform: Platform, request: Record, pipeline: Record) -> Record:
+    """ListPipelineExecutions: those of a pipeline."""
     records = [
         {
             **one,
             "StartTime": one["CreationTime"],
             "PipelineExecutionFailureReason": one.get("FailureReason"),
         }
-        for one in platform.store.all(KIND)
-        if given in (one["PipelineName"], one["PipelineArn"])
+        for one in executions_of(platform, pipeline)
     ]
     wanted = {**request, "CreationTimeAfter": request.get("CreatedAfter")}
     wanted["CreationTimeBefore"] = request.get("CreatedBefore")
@@ -144,7 +143,6 @@ OPERATIONS = {
     "DescribePipelineDefinitionForExecution": definition,
     "ListPipelineParametersForExecution": parameters,
     "ListPipelineExecutionSteps": steps,
-    "ListPipelineExecutions": list_all,
     "StopPipelineExecution": stop,
     "RetryPipelineExecution": retry,
     "UpdatePipelineExecution": update,

@@ -6,7 +6,7 @@ import time
 from local_sagemaker import objects, pipeline_cache, tags
 from local_sagemaker.contract import NOT_FOUND, ApiError, invalid
 from local_sagemaker.pipeline_definition import parameters_of, read
-from local_sagemaker.pipeline_executions import executions_of
+from local_sagemaker.pipeline_executions import executions_of, listed
 from local_sagemaker.pipeline_run import KIND as EXECUTION
 from local_sagemaker.pipeline_run import RUNNING, STATUS, PipelineRun
 from local_sagemaker.pipeline_steps import LETTERS
@@ -116,6 +116,10 @@ def list_all(platform: Platform, request: Record, region: str) -> Record:
     return {"PipelineSummaries": shown, "NextToken": token}
 
 
+def list_executions(platform: Platform, request: Record, region: str) -> Record:
+    return listed(platform, request, found(platform, request[NAME], region))
+
+
 def delete(platform: Platform, request: Record, region: str) -> Record:
     record = found(platform, request[NAME], region)
     if any(run[STATUS] in (RUNNING, "Stopping") for run in executions_of(platform, record)):
@@ -169,4 +173,5 @@ OPERATIONS = {
     "ListPipelines": list_all,
     "DeletePipeline": delete,
     "StartPipelineExecution": start,
+    "ListPipelineExecutions": list_executions,
 }

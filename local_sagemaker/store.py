@@ -21,6 +21,9 @@ from local_sagemaker.record import Record
 
 ACCOUNT = "123456789012"  # moto's own
 LONGEST_TOKEN = 9  # digits; a token is the number of records before the page
+# Filters that ask for what nothing here has: a warm pool, a plan, a managing service, a version.
+FITS_NONE = ("WarmPoolStatusEquals", "TrainingPlanArnEquals", "ManagedBy", "PipelineVersionAlias")
+OWNERS = "CrossAccountFilterOption"  # one account is all there is
 PAGE = 10  # records of a page, where a request leaves MaxResults out, as documented
 
 
@@ -128,6 +131,8 @@ def page(
 ) -> tuple[list[Record], str | None]:
     """The answer to a List operation: filtered, sorted, cut to a page; and the next one's token."""
     found = [record for record in records if _wanted(record, request, name_field, status_field)]
+    if any(request.get(name) for name in FITS_NONE) or request.get(OWNERS) == "CrossAccount":
+        found = []
     fields = {"Name": name_field, "Status": status_field or name_field}
     by = fields.get(request.get("SortBy", ""), "CreationTime")
     # The name decides between equal times, so that pages are stable.

@@ -77,6 +77,8 @@ def check(platform: Platform, request: Record) -> None:
             "You must specify AlgorithmSpecification.TrainingImage; "
             "local SageMaker has no built-in algorithms"
         )
+    if algorithm.get("AlgorithmName"):
+        raise invalid("AlgorithmSpecification has TrainingImage and AlgorithmName; leave one out")
     instance_groups.check(request.get("ResourceConfig", {}), request.get("InputDataConfig", []))
     _check_times(request)
     channels.check(request.get("InputDataConfig", []), algorithm.get("TrainingInputMode", "File"))

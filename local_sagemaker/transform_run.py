@@ -8,9 +8,11 @@ import shutil
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from local_sagemaker import channels, models, objects
 from local_sagemaker.calls import ask
+from local_sagemaker.data_processing import DataProcessing
 from local_sagemaker.job_ends import (
     CLOSING,
     REASON_LENGTH,
@@ -169,7 +171,9 @@ class TransformRun(threading.Thread):
             content = gzip.decompress(content)
         limit = asked["MaxPayloadInMB"] * 2**20  # bytes
         bodies = batches(content, given.get("SplitType", "None"), asked["BatchStrategy"], limit)
-        answers = [self._ask(variant, uri, body) for body in bodies]
+        processing = DataProcessing(self.job)
+        ask = partial(self._ask, variant, uri)
+        answers = [processing.answer(body, ask) for body in bodies]
         output = self.job["TransformOutput"]
         target = objects.joined(output["S3OutputPath"], f"{name}.out")
         objects.write(target, assemble(answers, output.get("AssembleWith", "None")))

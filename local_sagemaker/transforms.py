@@ -2,6 +2,7 @@
 
 from local_sagemaker import models, tags
 from local_sagemaker.contract import IN_USE, ApiError, invalid
+from local_sagemaker.data_processing import DataProcessing
 from local_sagemaker.job_ends import ENDED, fail_unfinished
 from local_sagemaker.platform import Platform
 from local_sagemaker.record import Record
@@ -19,11 +20,9 @@ def create(platform: Platform, request: Record, region: str) -> Record:
         raise invalid(
             f"local SageMaker: SplitType {given['SplitType']} is not done here; use None or Line",
         )
-    if request.get("DataProcessing") or request.get("DataCaptureConfig"):
-        raise invalid(
-            "local SageMaker: DataProcessing and DataCaptureConfig of transform jobs "
-            "are not done here",
-        )
+    if request.get("DataCaptureConfig"):
+        raise invalid("local SageMaker: DataCaptureConfig of transform jobs is not done here")
+    DataProcessing(request)
     if given["DataSource"]["S3DataSource"]["S3DataType"] not in ("S3Prefix", "ManifestFile"):
         raise invalid(
             "local SageMaker: S3DataType of a transform job must be S3Prefix or ManifestFile",

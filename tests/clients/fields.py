@@ -81,7 +81,7 @@ LEFT_OUT: dict[str, dict[str, str]] = {
         "DataCaptureConfig": NOT_DONE,
         "LabelingJobArn": OTHERS,
         "AutoMLJobArn": OTHERS,
-        "DataProcessing": NOT_DONE,
+        "DataProcessing": NOT_ASKED,
         "ExperimentConfig": NOT_ASKED,
     },
     "DescribeProcessingJob": {

@@ -191,9 +191,9 @@ def test_a_record_is_there_after_a_restart_and_pages_run_through_all(tmp_path):
         if token is None:
             break
     assert seen == ["m0", "m1", "m2", "m3", "m4"]
-    assert [
-        record["ModelName"] for record in page(records, {"NameContains": "3"}, "ModelName", None)[0]
-    ] == ["m3"]
+    third, _ = page(records, {"NameContains": "3"}, "ModelName", None)
+    assert [record["ModelName"] for record in third] == ["m3"]
+    assert page(records, {"WarmPoolStatusEquals": "Available"}, "ModelName", None) == ([], None)
 
 
 def test_metrics_are_the_last_numbers_printed():

@@ -196,6 +196,8 @@ def test_pipelines_are_kept_changed_and_deleted(sagemaker):
     with pytest.raises(ApiError, match="Pipeline 'Way' does not exist") as caught:
         sagemaker("DescribePipeline", PipelineName="Way")
     assert caught.value.code == "ResourceNotFound"
+    with pytest.raises(ApiError, match="Pipeline 'Way' does not exist"):
+        sagemaker("ListPipelineExecutions", PipelineName="Way")
 
 
 PLAIN = {"Name": "A", "Type": "Fail", "Arguments": {"ErrorMessage": "x"}}

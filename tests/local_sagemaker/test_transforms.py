@@ -26,10 +26,10 @@ def test_a_transform_job_answers_photos_and_json_lines(sagemaker, hosting):
     for colour in ("red", "green"):
         s3.put_object(Bucket=BUCKET, Key=f"batch/{colour}.jpg", Body=photo(colour))
     # Two records in one object.
-    lines = b"".join(
-        json.dumps({"instances": [{"b64": b64(photo(colour))}]}).encode() + b"\n"
-        for colour in ("blue", "red")
-    )
+    lines = b""
+    for colour in ("blue", "red"):
+        asked = {"instances": [{"b64": b64(photo(colour))}]}
+        lines += json.dumps({"id": colour, "photo": asked}).encode() + b"\n"
     s3.put_object(Bucket=BUCKET, Key="lines/all.jsonl", Body=lines)
     source = {
         "DataSource": {
@@ -60,24 +60,35 @@ def test_a_transform_job_answers_photos_and_json_lines(sagemaker, hosting):
         TransformInput=by_line,
         **common,
         TransformOutput={"S3OutputPath": f"s3://{BUCKET}/answers", "AssembleWith": "Line"},
+        DataProcessing={
+            "InputFilter": "$.photo",
+            "OutputFilter": "$['id','SageMakerOutput']",
+            "JoinSource": "Input",
+        },
     )
     sagemaker.create_transform_job(
         TransformJobName="filled",
         TransformInput=by_line,
         **{**common, "BatchStrategy": "MultiRecord"},
         TransformOutput={"S3OutputPath": f"s3://{BUCKET}/filled", "AssembleWith": "Line"},
+        DataProcessing={"InputFilter": "$.photo"},
     )
     for name in ("photos", "lines", "filled"):
         found = ended(sagemaker, name)
         assert found["TransformJobStatus"] == "Completed", found.get("FailureReason")
 
-    def labels(key: str, prefix: str = "answers") -> list[str]:
+    def answers(key: str, prefix: str = "answers") -> list[Any]:
         text = s3.get_object(Bucket=BUCKET, Key=f"{prefix}/{key}.out")["Body"].read().decode()
-        return [json.loads(line)["predictions"][0]["label"] for line in text.splitlines()]
+        return [json.loads(line) for line in text.splitlines()]
+
+    def labels(key: str, prefix: str = "answers") -> list[str]:
+        found = [answer.get("SageMakerOutput", answer) for answer in answers(key, prefix)]
+        return [answer["predictions"][0]["label"] for answer in found]
 
     assert labels("red.jpg") == ["red"]
     assert labels("green.jpg") == ["green"]
     assert labels("all.jsonl") == ["blue", "red"]
+    assert [answer["id"] for answer in answers("all.jsonl")] == ["blue", "red"]
     assert labels("all.jsonl", "filled") == ["blue", "red"]
 
 
