@@ -34,8 +34,7 @@ fail() { echo "build_and_push.sh: $*" >&2; exit 1; }
 chosen=$(docker/build.sh --names "$@")
 read -r -a names <<<"$chosen"
 
-commit=$(git rev-parse --short=12 HEAD 2>/dev/null) \
-    || fail "this folder is not a git checkout with a commit; the images' tags are commits"
+commit=$(git rev-parse --short=12 HEAD 2>/dev/null) || fail "$(docker/changes.sh --why)"
 changes=$(docker/changes.sh)
 tag=$commit
 if [[ -n $changes ]]; then

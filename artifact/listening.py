@@ -30,11 +30,20 @@ def check_free(host: str, port: int, option: str) -> None:
                 (address[0], port, *address[2:])
             )  # getaddrinfo cuts a port that is too large
     except (OSError, OverflowError) as error:
-        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-            fault = "is taken by another program"
-        else:
-            fault = f"cannot be taken ({error})"
-        raise PortTaken(f"port {port} of {host} {fault}; give another with {option}") from error
+        raise PortTaken(_fault(host, port, option, error)) from error
+
+
+def _fault(host: str, port: int, option: str, error: OSError | OverflowError) -> str:
+    """Why a server cannot listen, in a sentence."""
+    number = error.errno if isinstance(error, OSError) else None
+    unknown_name = isinstance(error, socket.gaierror) and number != socket.EAI_SERVICE
+    if unknown_name or number == errno.EADDRNOTAVAIL:
+        return f"this machine has no address '{host}' ({error}); give one that it has"
+    if number == errno.EADDRINUSE:
+        fault = "is taken by another program"
+    else:
+        fault = f"cannot be taken ({error})"
+    return f"port {port} of {host} {fault}; give another with {option}"
 
 
 def bypassed(environment: Mapping[str, str], *hosts: str) -> dict[str, str]:

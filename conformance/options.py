@@ -9,6 +9,7 @@ from conformance.inputs import read_job, read_known, read_sample
 from conformance.runner import Wanted
 from conformance.targets import Image, Program
 from recipes.command_line import CommandLine
+from recipes.suggestion import hint
 from runtime import docker
 from runtime.errors import RunError
 
@@ -117,7 +118,10 @@ def _check_choices(
 ) -> None:
     for name in only:
         if name not in CLAUSES:
-            raise RunError(f"--only names '{name}', which is not a clause; --list shows them")
+            guess = hint(name, CLAUSES)
+            raise RunError(
+                f"--only names '{name}', which is not a clause{guess}; --list shows them"
+            )
     for kind in kinds:
         if kind not in PROGRAM_KINDS:
             raise RunError(f"--kinds must be training or serving, found '{kind}'")

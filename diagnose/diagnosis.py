@@ -19,6 +19,7 @@ from diagnose.profiler_result import Result
 from diagnose.profiler_rules import RULES as PROFILER_RULES
 from diagnose.registry import MODULES, Parameters, rule_name, rule_names
 from diagnose.verdict import Verdict, combined, finding_of
+from recipes.suggestion import unknown
 
 NAMES = (*MODULES, *PROFILER_RULES)
 ALL_OF_THE_PROFILE = "ProfilerReport"  # SageMaker's name for its profiler's rules together
@@ -169,7 +170,7 @@ def any_name(text: str) -> str:
     try:
         return rule_name(text)
     except DiagnoseError as error:
-        raise DiagnoseError(f"rule '{text}' is unknown; known: {', '.join(NAMES)}") from error
+        raise DiagnoseError(unknown("rule", text, NAMES)) from error
 
 
 def _plain(text: str) -> str:

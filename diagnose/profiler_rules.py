@@ -16,6 +16,7 @@ from diagnose.defaults import DEFAULTS, documented
 from diagnose.findings import HINT, WARNING
 from diagnose.profiler_data import Profile, ProfileError
 from diagnose.profiler_result import Result
+from recipes.suggestion import unknown
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -182,7 +183,7 @@ def evaluate_rules(
     wanted = list(rules) or list(RULES)
     for name in wanted:
         if name not in RULES:
-            raise ProfileError(f"unknown profiler rule '{name}'; known: {', '.join(RULES)}")
+            raise ProfileError(unknown("profiler rule", name, RULES))
     results = []
     for name, rule in RULES.items():
         if name in wanted:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from artifact.json_text import read_json
 from diagnose.defaults import DEFAULTS, OURS, documented
 from diagnose.findings import DiagnoseError
+from recipes.suggestion import hint, unknown
 
 if TYPE_CHECKING:  # the module loads smdebug
     from diagnose.rule import TensorRule
@@ -87,7 +88,7 @@ def rule_name(text: str) -> str:
     for name in MODULES:
         if plain in (name.lower(), name.lower() + "rule"):
             return name
-    raise DiagnoseError(f"rule '{text}' is unknown; known: {', '.join(MODULES)}")
+    raise DiagnoseError(unknown("rule", text, MODULES))
 
 
 def load(name: str) -> type["TensorRule"]:
@@ -167,8 +168,10 @@ def settings(
                 setattr(steps, parameter, step)
         else:
             others = [entry for entry in (*STEP_PARAMETERS, DEFAULTS) if entry not in known]
+            listed = [*known, *others]
             raise DiagnoseError(
-                f"rule {name} has no parameter '{parameter}'; known: {', '.join([*known, *others])}"
+                f"rule {name} has no parameter '{parameter}'{hint(parameter, listed)}; "
+                f"known: {', '.join(listed)}"
             )
     for parameter, entry in known.items():
         if entry.default is entry.empty and parameter not in own:

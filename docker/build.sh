@@ -82,6 +82,7 @@ choose_base() {  # sets base
 # same modes everywhere, checkouts also share their layers.
 make_context() {
     local line path
+    [[ -d ${TMPDIR:-/tmp} ]] || unset TMPDIR
     context=$(mktemp -d)
     trap 'rm -rf "$context"' EXIT
     cp .dockerignore "$context"

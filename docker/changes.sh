@@ -1,11 +1,28 @@
 #!/usr/bin/env bash
-# Usage: docker/changes.sh
+# Usage: docker/changes.sh [--why]
 #
 # Prints the checkout's uncommitted changes as `git status --porcelain` does. While there are any,
 # an image is not that of a commit. Recipes are left out: no image holds one, so your own may lie
-# in recipes/.
+# in recipes/. With --why it says why git knows no commit here, and what to type; nothing where it
+# knows one.
 set -euo pipefail
 
 CDPATH='' cd "$(dirname "${BASH_SOURCE[0]}")/.."
+if [[ ${1:-} == --why ]]; then
+    if ! command -v git >/dev/null; then
+        echo "git is missing; type: $(slipway/install_command.sh git)"
+    elif ! said=$(git rev-parse --verify HEAD 2>&1 >/dev/null); then
+        # the name of git's setting stands in the sentence of any language
+        if [[ $said == *safe.directory* ]]; then
+            folder=$(printf '%s' "$PWD" | sed "s/'/'\\\\''/g")
+            echo "git reads no checkout of another user;" \
+                "type: git config --global --add safe.directory '$folder'"
+        else
+            echo "this folder has no commit, and the images' tags are commits; clone the" \
+                "repository, or type: git init; git add --all; git commit --message Slipway"
+        fi
+    fi
+    exit 0
+fi
 own_recipes=(':(exclude)recipes/*.yaml' ':(exclude)recipes/*.yml' ':(exclude)recipes/*.json')
 git status --porcelain -- . "${own_recipes[@]}"

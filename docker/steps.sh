@@ -12,7 +12,8 @@ set -uo pipefail
 
 name=$1
 shift
-log=$(mktemp)
+[[ -d ${TMPDIR:-/tmp} ]] || unset TMPDIR  # a shell may name a folder that is gone
+log=$(mktemp) || exit
 
 speaker=${SPEAKER:-images}
 earlier=$(dirname "$0")/../.cache/seconds-$speaker-$name  # how long the last run took

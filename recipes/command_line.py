@@ -71,6 +71,9 @@ class CommandLine(argparse.ArgumentParser):
         option = UNRECOGNIZED.search(message)
         if choice:
             message += hint(choice[1], _choices(self))
+        elif option and option[1].lstrip("-") in _positionals(self):
+            name = option[1].lstrip("-")
+            message += f" ({name} is given without {option[1]})"
         elif option:
             message += hint(option[1], _options(self))
         super().error(message)
@@ -127,6 +130,16 @@ def _options(parser: argparse.ArgumentParser) -> list[str]:
         for action in found._actions:
             names += action.option_strings
     return names
+
+
+def _positionals(parser: argparse.ArgumentParser) -> list[str]:
+    """The names of what is given by its place, such as `recipe`."""
+    return [
+        action.dest
+        for found in _parsers(parser)
+        for action in found._actions
+        if not action.option_strings
+    ]
 
 
 def _choices(parser: argparse.ArgumentParser) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from recipes.errors import RecipeError
+from recipes.suggestion import hint
 
 # What PyYAML's constructors let through for a value such as 2026-13-45 or `!!bool maybe`.
 BAD_VALUES = (ValueError, KeyError, TypeError, AttributeError)
@@ -32,12 +33,24 @@ class UniqueKeyLoader(yaml.SafeLoader):
         return node
 
 
+def _beside(path: Path) -> str:
+    """The file beside a missing one whose name is the nearest, as the end of a sentence."""
+    try:
+        files = [file for file in path.parent.iterdir() if file.is_file()]
+    except OSError:
+        return ""
+    return hint(path.name, [file.name for file in files])
+
+
 def read_document(path: Path) -> dict[str, object]:
     """The file's YAML as it stands. RecipeError where it is not readable, not YAML, or empty."""
     try:
         return parse_document(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise RecipeError(f"the recipe '{path}' cannot be read: {error.strerror}") from error
+        beside = _beside(path) if isinstance(error, FileNotFoundError) else ""
+        raise RecipeError(
+            f"the recipe '{path}' cannot be read: {error.strerror}{beside}"
+        ) from error
     except UnicodeDecodeError as error:
         raise RecipeError(f"the recipe '{path}' is not YAML: it is not UTF-8 text") from error
     except RecipeError as error:

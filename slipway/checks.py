@@ -75,14 +75,17 @@ def python() -> Check:
 
 
 def git() -> Check:
-    if shutil.which("git"):
-        return Check("git", OK, "found; images are tagged by commit")
-    return Check(
-        "git",
-        NOTE,
-        "missing; images cannot be pushed without it",
-        here("sudo apt-get install git", "xcode-select --install"),
-    )
+    """Whether git is there, and knows the checkout's commit."""
+    if not shutil.which("git"):
+        mend = here("sudo apt-get install git", "xcode-select --install")
+        return Check("git", NOTE, "missing; images cannot be pushed without it", mend)
+    command = [REPOSITORY / "docker" / "changes.sh", "--why"]
+    why = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    if why:
+        found, _, mend = why.partition("type: ")
+        found = found.removesuffix(" or ").rstrip(",; ")
+        return Check("git", NOTE, f"images cannot be pushed: {found}", mend)
+    return Check("git", OK, "found; images are tagged by commit")
 
 
 def container_engine() -> Check:

@@ -33,6 +33,7 @@ case $kind in
 esac
 # What would reach into the environment from outside
 unset PYTHONHOME PYTHONPATH PIP_TARGET PIP_PREFIX PIP_ROOT PIP_CONSTRAINT PIP_PYTHON
+[ -d "${TMPDIR:-/tmp}" ] || unset TMPDIR
 export PIP_USER=0 PIP_REQUIRE_VIRTUALENV=0 PIP_DRY_RUN=0 PIP_QUIET=0
 unfinished=$venv/.unfinished  # there while the environment is not whole
 tools=""

@@ -9,6 +9,7 @@ Ctrl-C ends it.
 import argparse
 import os
 import shutil
+import socket
 import sys
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from runtime.container_engine import ENGINE_HELP, choose_container_engine
 from runtime.engine_facts import PROCESS
 from runtime.errors import RunError
 from runtime.own_images import make_ready
+from runtime.ports import free_port
 from slipway.project import results_here
 from slipway.steps import described
 
@@ -37,19 +39,21 @@ def main(arguments: list[str] | None = None) -> int:
 
 def serve(options: argparse.Namespace, page: bool = False) -> int:
     """Become the server. 1 where it cannot start."""
+    said_by = "web" if page else "serve"
     try:
         model = options.model.absolute()
         check_model(model)
         hooks = bring_hooks(model)
+        options.port = options.port or free_port()
         check_free(options.host, options.port, "--port")
         name = choose_container_engine(options.engine)
         make_ready(name, "serve", "openvino")
     except (RunError, RecipeError, OSError) as error:
-        print(f"serve: failed: {printable(error)}", file=sys.stderr)
+        print(f"{said_by}: failed: {printable(error)}", file=sys.stderr)
         return FAILED
-    url = f"http://{options.host}:{options.port}"
+    url = f"http://{in_brackets(options.host)}:{options.port}"
     shown = f"{url}/" if page else f"{url}/invocations"
-    print(f"serve: '{model}' at {shown}, with {described(name)}; Ctrl-C ends it", flush=True)
+    print(f"{said_by}: '{model}' at {shown}, with {described(name)}; Ctrl-C ends it", flush=True)
     samples = results_here().prepared / "validation"
     if name != PROCESS:
         command = in_docker(options, model, samples if page else None, hooks)
@@ -87,7 +91,7 @@ def in_docker(
     """The command that serves in a container. samples: of the page; None for no page."""
     words = [
         *(f"--env={name}={value}" for name, value in hooks.items()),
-        f"--publish={options.host}:{options.port}:{docker.SERVING_PORT}",
+        f"--publish={published(options.host)}:{options.port}:{docker.SERVING_PORT}",
         docker.mount(model, "/opt/ml/model"),
     ]
     if samples:
@@ -96,6 +100,16 @@ def in_docker(
             words += [docker.mount(samples, "/samples"), "--env=SLIPWAY_SAMPLES=/samples"]
     image = docker.own_image("slipway-serve")
     return docker.run_command(image, ["serve"], f"slipway-serve-{os.getpid()}", words)
+
+
+def published(host: str) -> str:
+    """A host as engines publish a port at it: its address, since they know no names."""
+    return in_brackets(str(socket.getaddrinfo(host, None)[0][4][0]))
+
+
+def in_brackets(host: str) -> str:
+    """A host as it stands before a port: the colons of IPv6 are not those of the port."""
+    return f"[{host}]" if ":" in host else host
 
 
 def as_process(options: argparse.Namespace, model: Path, samples: Path | None) -> dict[str, str]:
@@ -126,7 +140,9 @@ def parsed(program: str, description: str, arguments: list[str] | None) -> argpa
         help="folder of the model (default: out/ml/model)",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address (default: 127.0.0.1)")
-    parser.add_argument("--port", type=int, default=PORT, help=f"default: {PORT}")
+    parser.add_argument(
+        "--port", type=int, default=PORT, help=f"0 takes a free one (default: {PORT})"
+    )
     parser.add_argument("--engine", default="", help=ENGINE_HELP)
     return parser.parse_args(arguments)
 

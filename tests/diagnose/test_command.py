@@ -166,13 +166,13 @@ BAD_ARGUMENTS = [
     (
         ["--rules", "VanishingGradients"],
         1,
-        "rule 'VanishingGradients' is unknown; known: VanishingGradient, ",
+        "rule 'VanishingGradients' is unknown (did you mean 'VanishingGradient'?); known: ",
     ),
     (["--rules", " , "], 1, "no rule is named"),
     (
         ["--parameters", "VanishingGradient.treshold=1"],
         1,
-        "has no parameter 'treshold'; known: threshold, loss_above, warmup_steps, start_step, ",
+        "has no parameter 'treshold' (did you mean 'threshold'?); known: threshold, loss_above, ",
     ),
     (
         ["--parameters", "VanishingGradient.threshold=low"],

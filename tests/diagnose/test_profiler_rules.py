@@ -286,6 +286,6 @@ def test_bad_parameters(texts, words):
 def test_an_unknown_rule(tmp_path):
     with pytest.raises(
         ProfileError,
-        match="unknown profiler rule 'CpuBottleneck'; known: BatchSize, CPUBottleneck",
+        match=r"'CpuBottleneck' is unknown \(did you mean 'CPUBottleneck'\?\); known: BatchSize, ",
     ):
         evaluate_rules(read_profile(record_system(tmp_path, 5, machine())), rules=["CpuBottleneck"])

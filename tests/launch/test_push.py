@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -40,6 +41,24 @@ def push(root: Path, *words: str, **variables: str) -> subprocess.CompletedProce
         timeout=120,
         check=False,
         env={**os.environ, "VENV": sys.prefix, "BASE_IMAGE": "scratch", **variables},
+    )
+
+
+def test_a_folder_whose_commit_git_does_not_say_is_named_with_the_cure(checkout):
+    """Such as another user's, or what a browser downloads as a zip file."""
+    strange = {
+        "GIT_TEST_ASSUME_DIFFERENT_OWNER": "1",  # git's own, for its tests
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_SYSTEM": os.devnull,
+    }
+    said = push(checkout, **strange).stderr
+    cure = f"type: git config --global --add safe.directory '{checkout}'"
+    assert said == f"build_and_push.sh: git reads no checkout of another user; {cure}\n"
+    shutil.rmtree(checkout / ".git")
+    said = push(checkout, GIT_CEILING_DIRECTORIES=str(checkout.parent)).stderr
+    assert said.startswith("build_and_push.sh: this folder has no commit, and the images' tags")
+    assert said.endswith(
+        "; clone the repository, or type: git init; git add --all; git commit --message Slipway\n"
     )
 
 

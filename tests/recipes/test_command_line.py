@@ -9,7 +9,9 @@ def parser() -> CommandLine:
     made = CommandLine(prog="program", description="First words.\n\n    a  block\n\nLast words.")
     made.add_argument("--engine")
     commands = made.add_subparsers(dest="command")
-    commands.add_parser("deploy").add_argument("--dry-run", action="store_true")
+    deploy = commands.add_parser("deploy")
+    deploy.add_argument("--dry-run", action="store_true")
+    deploy.add_argument("recipe", nargs="?")
     return made
 
 
@@ -19,6 +21,7 @@ def parser() -> CommandLine:
         (["deploy", "--engin-e"], "unrecognized arguments: --engin-e (did you mean '--engine'?)"),
         (["deploy", "--dry-rnu"], "(did you mean '--dry-run'?)"),
         (["deplyo"], "(did you mean 'deploy'?)"),
+        (["deploy", "x", "--recipe", "y"], "(recipe is given without --recipe)"),
     ],
 )
 def test_an_unknown_name_gets_the_nearest(words, sentence, capsys):

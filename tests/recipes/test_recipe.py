@@ -221,3 +221,13 @@ def test_changed_hyperparameters_reach_the_recipe_and_each_tuning_job():
     recipe = parse_recipe(document, {"epochs": "5"})
     assert recipe.hyperparameters == {"epochs": "5"}
     assert recipe.tuning[0].static == {"epochs": "5"}
+
+
+def test_a_missing_recipe_gets_the_nearest_file_beside_it(tmp_path):
+    (tmp_path / "recipe.yaml").write_text("name: x\n")
+    with pytest.raises(
+        RecipeError, match=r"No such file or directory \(did you mean 'recipe.yaml'"
+    ):
+        read_recipe(tmp_path / "recipie.yml")
+    with pytest.raises(RecipeError, match="cannot be read: No such file or directory$"):
+        read_recipe(tmp_path / "nowhere" / "recipe.yaml")

@@ -1,5 +1,6 @@
 """slipway serve and web: how a container and a process are started."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,15 @@ def test_a_process_has_its_own_port_and_address():
     assert environment["SLIPWAY_MODEL_DIR"] == "/m"
     assert environment["SAGEMAKER_BIND_TO_PORT"] == "8765"
     assert environment["SLIPWAY_HOST"] == "0.0.0.0"
+
+
+def test_hosts_are_published_by_their_addresses(tmp_path):
+    """Engines know no names, and read the colons of IPv6 as their own."""
+    for host, address in {"localhost": r"(127\.0\.0\.1|\[::1\])", "::1": r"\[::1\]"}.items():
+        options = parsed("serve", "", ["--port", "8765", "--host", host])
+        words = in_docker(options, tmp_path, samples=None, hooks={})
+        [word] = [word for word in words if word.startswith("--publish")]
+        assert re.fullmatch(rf"--publish={address}:8765:8080", word)
 
 
 def test_a_project_with_hooks_serves_with_its_own_code(tmp_path, monkeypatch):
