@@ -79,7 +79,7 @@ def git() -> Check:
     if not shutil.which("git"):
         mend = here("sudo apt-get install git", "xcode-select --install")
         return Check("git", NOTE, "missing; images cannot be pushed without it", mend)
-    command = [REPOSITORY / "docker" / "changes.sh", "--why"]
+    command = [str(REPOSITORY / "docker" / "changes.sh"), "--why"]
     why = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
     if why:
         found, _, mend = why.partition("type: ")
