@@ -15,11 +15,12 @@ if [[ ${1:-} == --why ]]; then
         # the name of git's setting stands in the sentence of any language
         if [[ $said == *safe.directory* ]]; then
             folder=$(printf '%s' "$PWD" | sed "s/'/'\\\\''/g")
-            echo "git reads no checkout of another user;" \
-                "type: git config --global --add safe.directory '$folder'"
+            cure="git config --global --add safe.directory '$folder'"
+            echo "git reads no checkout of another user; type: $cure"
         else
-            echo "this folder has no commit, and the images' tags are commits; clone the" \
-                "repository, or type: git init; git add --all; git commit --message Slipway"
+            why="this folder has no commit, and the images' tags are commits"
+            cure="git init; git add --all; git commit --message Slipway"
+            echo "$why; clone the repository, or type: $cure"
         fi
     fi
     exit 0
