@@ -5,7 +5,7 @@ from launch.architectures import fitting_image
 from launch.context import LaunchContext
 from launch.errors import LaunchError, may_have_arrived
 from launch.jobs import FAILED, FINE, endpoint_or_none
-from launch.making import make
+from launch.making import check_owner, make
 from launch.model_source import model_source
 from launch.multi_model import add_model, model_prefix
 from launch.packages import package_source
@@ -152,11 +152,16 @@ def lacks_scaling(context: LaunchContext) -> bool:
 
 
 def live_status(context: LaunchContext) -> str | None:
-    """State of the endpoint; None where there is none. LaunchError when it never came up."""
+    """State of the endpoint; None where there is none.
+
+    LaunchError when it never came up, and for one that the notes lack and another recipe made.
+    """
     name = context.recipe.endpoint_name
     answer = endpoint_or_none(context, name)
     if answer is None:
         return None
+    if all(entry.name != name for entry in context.state.all("endpoint")):
+        check_owner(context, f"endpoint {name}", str(answer["EndpointArn"]))
     found = str(answer["EndpointStatus"])
     if found == "Failed":
         raise LaunchError(

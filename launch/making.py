@@ -8,6 +8,7 @@ from launch.aws import Request
 from launch.bucket_owners import check_request
 from launch.context import LaunchContext
 from launch.errors import LaunchError, Unseen, is_taken, sentence
+from launch.requests_training import RECIPE_TAG
 
 ATTEMPT_TAG = "slipway:attempt"
 # By operation: the field of the thing's name, and its type in an ARN.
@@ -70,3 +71,18 @@ def tags_of(context: LaunchContext, arn: str) -> dict[str, str]:
         if not page.get("NextToken"):
             return found
         page_token = {"NextToken": page["NextToken"]}
+
+
+def check_owner(context: LaunchContext, what: str, arn: str) -> None:
+    """LaunchError for a thing of SageMaker that has a name of the recipe's, and not its tag.
+
+    Another recipe or program made it: it is never changed.
+    """
+    wanted = context.recipe.name
+    owner = tags_of(context, arn).get(RECIPE_TAG, "")
+    if owner != wanted:
+        whose = f"the recipe '{owner}' made it" if owner else "another program made it"
+        raise LaunchError(
+            f"there is a {what} already, without the tag {RECIPE_TAG}={wanted}: {whose}, and it "
+            "is left alone; take another name, or give it the tag if it is yours"
+        )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from launch.bucket_owners import check_bucket
-from launch.context import LaunchContext
+from launch.context import LaunchContext, to_stderr
 from launch.errors import LaunchError
 from launch.jobs import FAILED, FINE
 from launch.requests_training import folder_uri, s3, s3_encryption, split_s3
@@ -104,7 +104,8 @@ def models(context: LaunchContext) -> int:
     """List the models of a multi-model endpoint, or remove one of them (--remove NAME)."""
     kind = context.recipe.sagemaker.endpoint.kind
     if kind != "multi-model":
-        context.print(
+        say = to_stderr if context.options.json else context.print
+        say(
             f"models: the endpoint is {kind}, with one model, which `launch status` names; "
             "only multi-model ones have a list of models"
         )

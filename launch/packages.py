@@ -12,7 +12,7 @@ from launch.context import LaunchContext
 from launch.download import accuracies
 from launch.errors import LaunchError, is_missing
 from launch.jobs import FINE
-from launch.making import make
+from launch.making import check_owner, make
 from launch.model_source import Source, source_of
 from launch.registered import KIND, registered, version_or_none, versions
 from launch.requests_packages import (
@@ -70,16 +70,30 @@ def register(context: LaunchContext) -> int:
 
 
 def make_group(context: LaunchContext) -> None:
-    """The recipe's group, where it is not there yet."""
+    """The recipe's group, where it is not there yet. LaunchError where another recipe's is."""
+    if has_group(context):
+        return
     try:
-        if not context.dry:
-            name = group_name(context.recipe)
-            context.ask("sagemaker", "DescribeModelPackageGroup", ModelPackageGroupName=name)
-            return
+        make(context, "CreateModelPackageGroup", group(context.recipe))
+    except LaunchError:
+        # Two commands at once: the other one's group is the recipe's, too.
+        if context.dry or not has_group(context):
+            raise
+
+
+def has_group(context: LaunchContext) -> bool:
+    """Whether the recipe's group is there. LaunchError for one of this name without its tag."""
+    name = group_name(context.recipe)
+    if context.dry:
+        return False
+    try:
+        found = context.ask("sagemaker", "DescribeModelPackageGroup", ModelPackageGroupName=name)
     except Exception as error:
         if not is_missing(error):
             raise
-    make(context, "CreateModelPackageGroup", group(context.recipe))
+        return False
+    check_owner(context, f"model package group {name}", str(found["ModelPackageGroupArn"]))
+    return True
 
 
 def with_accuracies(context: LaunchContext, source: Source) -> Source:

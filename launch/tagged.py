@@ -87,12 +87,12 @@ def recall_and_say(context: LaunchContext, command: str, *kinds: str) -> None:
 
 
 def recall_lost(context: LaunchContext, command: str) -> None:
-    """Where the notes' file is not there at all: recall_and_say of jobs.
+    """Where the notes have no job at all: recall_and_say of jobs.
 
     Else a command that was typed again would pay for a second job beside a running one. Who may
     not look is told so, and goes on.
     """
-    if context.dry or context.state.path.exists():
+    if context.dry or context.state.all(*DESCRIBE):
         return
     try:
         recall_and_say(context, command, *DESCRIBE)

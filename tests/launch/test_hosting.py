@@ -109,5 +109,6 @@ def test_a_deployment_that_was_left_is_waited_for(script):
 def test_an_endpoint_that_cannot_be_updated_now(script, found, expected):
     one = script("yoga_poses", model="s3://b/model.tar.gz")
     one.answer("sagemaker", "describe_endpoint", endpoint(found, "c"))
+    one.of_recipe()
     with pytest.raises(LaunchError, match=expected):
         deploy(one.context)

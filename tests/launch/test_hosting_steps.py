@@ -31,7 +31,12 @@ def is_in(one: ScriptedAws, status: str, config: str = "c", **more: object) -> N
 def test_the_state_of_an_endpoint(colours):
     one = colours()
     is_in(one, "InService")
+    one.of_recipe()
     assert live_status(one.context) == "InService"
+    is_in(one, "InService")
+    one.of_recipe("another")
+    with pytest.raises(LaunchError, match="the recipe 'another' made it, and it is left alone"):
+        live_status(one.context)
     one.refuse("sagemaker", "describe_endpoint", "ValidationException", "Could not find endpoint")
     assert live_status(one.context) is None
     one.refuse("sagemaker", "describe_endpoint", "AccessDeniedException", "no")
@@ -78,6 +83,8 @@ def test_another_ones_change_is_not_waited_for(colours, known, status):
     if known:
         one.context.note("endpoint", known, config="c")
     is_in(one, status)
+    if known != "colours":
+        one.of_recipe()
     with pytest.raises(LaunchError, match=f"the endpoint colours is {status}; wait until"):
         deploy(one.context)
 
@@ -150,6 +157,7 @@ def test_a_new_configuration_of_a_multi_model_endpoint(colours, update, live, op
     one = colours("multi-model", model="s3://b/model.tar.gz", update=update, no_wait=True)
     if live:
         is_in(one, live)
+        one.of_recipe()
     else:
         message = "Could not find endpoint"
         one.refuse("sagemaker", "describe_endpoint", "ValidationException", message)

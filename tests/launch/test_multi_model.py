@@ -43,6 +43,7 @@ def test_another_model_gets_a_key_of_its_own_and_the_page_asks_for_it(colours):
     one = colours("multi-model", model="s3://b/job/output/model.tar.gz")
     one.context.note("api", "slipway-colours")
     in_service(one)
+    one.of_recipe()
     source = {"Bucket": "b", "Key": "job/output/model.tar.gz"}
     one.answer("s3", "head_object", {"ETag": '"0123456789abcdef-2"'}, source)
     wanted = {"Bucket": "photos", "Key": PREFIX + NEW, "CopySource": source}

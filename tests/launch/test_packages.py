@@ -5,7 +5,7 @@ import json
 import pytest
 
 from launch.errors import LaunchError
-from launch.packages import approve, package_source, packages, register
+from launch.packages import approve, make_group, package_source, packages, register
 from launch.removal import delete
 from runtime.opt_ml import pack_model
 from tests.support.launching import CREATED, STAMP, ScriptedAws, training
@@ -121,6 +121,7 @@ def test_a_model_of_this_machine_is_registered_with_its_accuracy(colours, tmp_pa
         described(3, InferenceSpecification=of("s3://b/another.tar.gz")),
     )
     one.answer("sagemaker", "describe_model_package_group", group_described())
+    one.of_recipe()
     one.answer("sagemaker", "create_model_package", {"ModelPackageArn": ARN.format(4)})
     assert register(one.context) == 0
     assert asked[0]["CustomerMetadataProperties"]["test_accuracy"] == "0.5"
@@ -229,3 +230,23 @@ def test_data_and_versions_are_removed_together(colours):
     assert delete(one.context) == 0
     assert "the group colours stays" in one.finished()
     assert one.context.state.entries == []
+
+
+def test_a_group_that_another_command_made_meanwhile_is_taken(colours):
+    one = colours()
+    one.refuse("sagemaker", "describe_model_package_group", "ValidationException", "does not exist")
+    taken = "Model Package Group already exists"
+    one.refuse("sagemaker", "create_model_package_group", "ValidationException", taken)
+    one.answer("sagemaker", "list_tags", {"Tags": []})
+    one.answer("sagemaker", "describe_model_package_group", group_described())
+    one.of_recipe()
+    make_group(one.context)
+    one.finished()
+
+
+def test_a_group_of_another_program_gets_no_version(colours):
+    one = colours()
+    one.answer("sagemaker", "describe_model_package_group", group_described())
+    one.answer("sagemaker", "list_tags", {"Tags": []})
+    with pytest.raises(LaunchError, match="another program made it, and it is left alone"):
+        make_group(one.context)

@@ -118,6 +118,11 @@ class ScriptedAws:
         message = "ModelPackageGroup does not exist"
         self.refuse("sagemaker", "list_model_packages", "ValidationException", message)
 
+    def of_recipe(self, name: str = "") -> None:
+        """The next answer: a thing's tag says that this recipe made it, or the named one."""
+        tag = {"Key": "slipway:recipe", "Value": name or self.context.recipe.name}
+        self.answer("sagemaker", "list_tags", {"Tags": [tag]})
+
     def stub(self, service: str) -> Stubber:
         """The answers of one service; from now on no request of it leaves this machine."""
         if service not in self.stubs:
