@@ -15,7 +15,6 @@ It knows nothing of engines or torch: `artifact.export` makes the graph, `artifa
 
 import errno
 import json
-import math
 import os
 import shutil
 import tempfile
@@ -25,8 +24,9 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from artifact.description_values import check_values, shown
 from artifact.json_text import read_json
-from artifact.names import is_text, printable
+from artifact.names import printable
 from artifact.preprocessing import DECODER, Preprocessing
 
 FORMAT_VERSION = 1
@@ -173,77 +173,27 @@ def _description(path: Path, values: object) -> Description:
                 "preprocessing": Preprocessing(**values["preprocessing"]),
             }
         )
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ArtifactError(f"'{path}' has a value that does not work: {error}") from error
 
 
 def _check_fields(path: Path, values: Json) -> None:
+    """ArtifactError for the JSON of another version, and for a value of another kind."""
     version = values.get("format_version")
     if version != FORMAT_VERSION:
         raise ArtifactError(
-            f"'{path}' has format_version {version!r}; this reader knows {FORMAT_VERSION}"
+            f"'{path}' has format_version {shown(version)}; this reader knows {FORMAT_VERSION}"
         )
     decoder = values.get("decoder", FIRST_DECODER)
     if decoder not in (FIRST_DECODER, DECODER):
         raise ArtifactError(
-            f"'{path}' has decoder {decoder!r}; this program knows {FIRST_DECODER} and {DECODER}"
+            f"'{path}' has decoder {shown(decoder)}; "
+            f"this program knows {FIRST_DECODER} and {DECODER}"
         )
-    known = {entry.name for entry in fields(Description)}
-    missing = {"classes", "preprocessing", "architecture"} - values.keys()
-    if missing or values.keys() - known:
-        raise ArtifactError(
-            f"'{path}' has fields {', '.join(sorted(values))}; expected {', '.join(sorted(known))}"
-        )
-    temperature = values.get("temperature", 1.0)
-    number = isinstance(temperature, int | float) and not isinstance(temperature, bool)
-    if not number or not 0 < temperature < math.inf:
-        raise ArtifactError(
-            f"'{path}' has a value that does not work: temperature {temperature!r}; "
-            "expected a number above 0"
-        )
-    classes = values["classes"]
-    if not _are_class_names(classes):
-        raise ArtifactError(
-            f"'{path}' has classes {classes!r}; expected a list of two or more different names"
-        )
-    for name in ("quantization", "calibration", "known", "probe"):
-        if not isinstance(values.get(name, {}), dict):
-            raise ArtifactError(f"'{path}' has {name} {values[name]!r}; expected an object")
-    _check_known(path, values.get("known", {}))
-    _check_probe(path, values.get("probe", {}))
-
-
-def _check_probe(path: Path, probe: Json) -> None:
-    """ArtifactError unless a probe has its two numbers and its machine."""
-    if not probe:
-        return
-    photos = probe.get("photos")
-    bound = probe.get("bound")
-    whole = isinstance(photos, int) and not isinstance(photos, bool) and photos > 0
-    number = isinstance(bound, int | float) and not isinstance(bound, bool) and bound >= 0
-    if not whole or not number or not isinstance(probe.get("machine"), str):
-        raise ArtifactError(f"'{path}' has probe {probe!r}; expected its photos, machine and bound")
-
-
-def _check_known(path: Path, known: Json) -> None:
-    if not known:
-        return
-    threshold: Any = known.get("threshold")
-    number = isinstance(threshold, int | float) and not isinstance(threshold, bool)
-    if not number or not math.isfinite(threshold):
-        raise ArtifactError(
-            f"'{path}' has a value that does not work: threshold {threshold!r} of known; "
-            "expected a number"
-        )
-
-
-def _are_class_names(classes: object) -> bool:
-    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
-        return False
-    # JSON can hold half of a surrogate pair; no answer could.
-    if not all(map(is_text, classes)):
-        return False
-    return len(classes) >= 2 and len(classes) == len(set(classes))
+    try:
+        check_values(values, {entry.name for entry in fields(Description)})
+    except ValueError as error:
+        raise ArtifactError(f"'{path}' {error}") from error
 
 
 def write_atomically(path: Path, data: bytes, beside: Path | None = None) -> None:

@@ -2,7 +2,9 @@
 
 import errno
 import json
+import math
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -164,3 +166,26 @@ def test_what_killed_writers_left_is_removed_and_nothing_else(tmp_path):
     (tmp_path / ".hidden").touch()
     discard_unfinished(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"shown.slipway-tmp", ".hidden"}
+
+
+@pytest.mark.parametrize(
+    "changed, sentence",
+    [
+        ({"architecture": 5}, "has architecture 5; expected a name"),
+        ({"accuracy": 5}, "has accuracy 5; expected an object"),
+        ({"accuracy": {"test": math.nan}}, "accuracy nan of 'test'; expected a number from 0 to 1"),
+        ({"accuracy": {"test": "<b>"}}, "accuracy '<b>' of 'test'"),
+        ({"provenance": "x"}, "has provenance 'x'; expected an object"),
+        # more than a float holds
+        ({"temperature": 10**400}, "expected a number above 0"),
+        ({"known": {"threshold": 10**400}}, "of known; expected a number"),
+        ({"probe": {"photos": 1, "bound": 10**400, "machine": "m"}}, "expected its photos"),
+        ({"head": [1e400]}, "a value that does not work: cannot convert float infinity"),
+        ({"classes": ["a"] * 100_000}, "expected a list of two or more different names"),
+    ],
+)
+def test_a_value_of_another_kind_is_one_short_sentence(tmp_path, changed, sentence):
+    write_json(tmp_path, **changed)
+    with pytest.raises(ArtifactError, match=re.escape(sentence)) as caught:
+        read_description(tmp_path)
+    assert len(str(caught.value)) < 1000
