@@ -36,6 +36,8 @@ def test_the_sizes_that_fit_are_named(model, side, sides):
         ("timm/resnt18", "not one of timm's classifiers; did you mean timm/resnet18 or timm/"),
         ("convnext_femto", "not a torchvision classification model; did you mean timm/convnext_fe"),
         ("timm/mobilenetv5_300m_enc", "not one of timm's classifiers"),  # gives no row of features
+        ("timm/swin_tiny", "did you mean timm/swin_tiny_patch4_window7_224"),  # cut off
+        ("hf_hub:timm/resnet18.a1_in1k", "did you mean timm/resnet18"),
         ("zzz", "classification model; give a name of torchvision's, such as resnet50, or timm/"),
     ],
 )

@@ -13,7 +13,7 @@ import torch
 from artifact.timm_network import PREFIX, TimmNetwork, timm_config, timm_model
 from train.job import JobError
 from train.model.hub import HubError, fetch
-from train.model.weight_files import Weights
+from train.model.weight_names import Weights, without_prefix
 from train.model.wheel_weights import SUFFIX, WHEELS, WheelError, read_wheel
 
 # How TimmNetwork's names begin.
@@ -107,7 +107,6 @@ def as_own(network: TimmNetwork, architecture: str, state: Weights) -> dict[str,
     """
     wanted = network.backbone.state_dict()
     head: dict[str, torch.Tensor] = {}
-    body = dict(state)
     if all(name.startswith(OWN) for name in state):
         head = {name: value for name, value in state.items() if name.startswith(OWN_HEAD)}
         body = {
@@ -115,6 +114,8 @@ def as_own(network: TimmNetwork, architecture: str, state: Weights) -> dict[str,
             for name, value in state.items()
             if name not in head
         }
+    else:
+        body = dict(without_prefix(state, wanted))
     if not all(name in body and body[name].shape == wanted[name].shape for name in wanted):
         body = _converted(architecture, network.image_size, body)
     if not head:

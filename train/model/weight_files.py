@@ -4,84 +4,50 @@ import argparse
 import re
 import warnings
 import zipfile
-from collections.abc import Mapping
 from pathlib import Path
 
 import safetensors
 import safetensors.torch
 import torch
 
-from artifact.model import KNOWN_FILE
 from train.job import JobError
+from train.model.weight_folder import is_index, parts_of
+from train.model.weight_names import Weights, bare_names, within
 
-# .ckpt is Lightning's, .pth.tar that of PyTorch's ImageNet example, .bin Hugging Face's.
-WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".pth.tar", ".bin")
-# Under which training scripts keep the weights beside their optimizer.
-WITHIN = ("state_dict", "model_state_dict", "model")
-COMPILED = "_orig_mod."  # torch.compile's wrapper, at any depth
-PARALLEL = "module."  # DistributedDataParallel's
-LIGHTNING = "model."  # what most Lightning modules call their network
-
-Weights = Mapping[str, torch.Tensor]  # by name in the network's state
-
-
-def only_weights_file(folder: Path) -> Path:
-    """The weights file in a folder. JobError where there is none, or more than one.
-
-    Of an artifact of ours it is model.safetensors.
-    """
-    named = (path for path in folder.rglob("*") if path.name.endswith(WEIGHT_SUFFIXES))
-    found = sorted(path for path in named if path.name != KNOWN_FILE)
-    if len(found) != 1:
-        names = ", ".join(path.name for path in found) or "none"
-        suffixes = ", ".join(WEIGHT_SUFFIXES)
-        raise JobError(
-            f"the channel '{folder}' must hold one weights file ({suffixes}); found: {names}"
-        )
-    return found[0]
+LFS = b"version https://git-lfs"  # how the pointer begins that stands in for a file
+SAFETENSORS_HEADER = 8  # bytes of its size, before its JSON
 
 
 def read_weights(path: Path) -> Weights:
-    """The weights in a file, by their names in the bare network. JobError where it has none."""
+    """The weights in a file, or in those of an index, by their names in the bare network.
+
+    JobError where it has none.
+    """
+    if is_index(path):
+        parts: dict[str, torch.Tensor] = {}
+        for part in parts_of(path):
+            parts |= read_weights(part)
+        return parts
     try:
-        state = _load(path)
-    except FileNotFoundError as error:
+        content = _load(path)
+    except (FileNotFoundError, IsADirectoryError) as error:
         raise JobError(f"the weights file '{path}' does not exist") from error
     except safetensors.SafetensorError as error:
         raise JobError(f"'{path}' is not a file of weights ({error})") from error
-    state = _within(state)
-    if not isinstance(state, dict):
-        raise JobError(f"'{path}' holds no weights: expected names and tensors")
-    if not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise JobError(f"'{path}' holds no weights: expected names and tensors")
+    state = within(content)
+    if state is None:
+        kind = f"a {type(content).__name__}"
+        if isinstance(content, dict):
+            kind = ", ".join(repr(key) for key in list(content)[:8]) or "nothing"
+        raise JobError(f"'{path}' holds no weights: expected names and tensors, found {kind}")
     return bare_names(state)
 
 
-def _within(state: object) -> object:
-    """The names and tensors inside a training script's checkpoint."""
-    while isinstance(state, dict):
-        inner = next((state[key] for key in WITHIN if isinstance(state.get(key), dict)), None)
-        if inner is None:
-            break
-        state = inner
-    return state
-
-
-def bare_names(state: Weights) -> Weights:
-    """Weights without the wrappers' parts of their names.
-
-    A Lightning module's other parts, such as a loss with weights, are left out.
-    """
-    bare = {name.replace(COMPILED, "").removeprefix(PARALLEL): state[name] for name in state}
-    wrapped = {name: value for name, value in bare.items() if name.startswith(LIGHTNING)}
-    if len(wrapped) <= len(bare) / 2:
-        return bare
-    inner = {name.removeprefix(LIGHTNING): value for name, value in wrapped.items()}
-    return bare_names(inner)
-
-
 def _load(path: Path) -> object:
-    if path.suffix == ".safetensors":
+    with path.open("rb") as file:
+        first = file.read(SAFETENSORS_HEADER + 1)
+    # by its content: files are renamed
+    if first[SAFETENSORS_HEADER:] == b"{":
         return safetensors.torch.load_file(path)
     return read_tensors(path, "a file of weights", mapped=True)
 
@@ -121,4 +87,8 @@ def _refusal(path: Path, expected: str, text: str) -> str:
             f"'{path}' is not {expected} but a TorchScript program; "
             "save its tensors: torch.save(model.state_dict(), file)"
         )
+    with path.open("rb") as file:
+        pointer = file.read(len(LFS)) == LFS
+    if pointer:
+        return f"'{path}' is not {expected} but a pointer of Git LFS; fetch the file: git lfs pull"
     return f"'{path}' is not {expected} (damaged, or not written by torch.save)"

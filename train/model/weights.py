@@ -1,7 +1,7 @@
 """A network's first weights: published ImageNet weights, a channel's, a file's, or random ones."""
 
+import contextlib
 import dataclasses
-import hashlib
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,9 @@ from train.job import JobError
 from train.model.published import DEFAULT, choice_words, is_published, published_name
 from train.model.timm_weights import as_own, elsewhere, published_state
 from train.model.trainable import head_name
-from train.model.weight_files import WEIGHT_SUFFIXES, Weights, only_weights_file, read_weights
+from train.model.weight_files import read_weights
+from train.model.weight_folder import WEIGHT_SUFFIXES, digest, only_weights_file
+from train.model.weight_names import Weights, without_prefix
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +60,7 @@ def load_weights(
     except ValueError as error:
         raise JobError(str(error)) from error
     if weights in channels:
-        state, source = _from_file(only_weights_file(channels[weights]))
+        state, source = _from_file(channels[weights])
     elif is_published(architecture, weights):
         words = choice_words(architecture, weights, trainable)
         if words:
@@ -95,10 +97,9 @@ def weights_files(weights: str, channels: dict[str, Path]) -> tuple[object, ...]
 
 
 def _from_file(path: Path) -> tuple[Weights, Source]:
-    state = read_weights(path)
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return state, Source(f"'{path}'", digest)
+    if path.is_dir():
+        path = only_weights_file(path)
+    return read_weights(path), Source(f"'{path}'", digest(path))
 
 
 def _published(network: nn.Module, architecture: str, name: str) -> tuple[Weights, Source]:
@@ -143,13 +144,16 @@ def fill(
     All outside the head must be there in its shape. The head is taken where it fits as a whole.
     JobError, which names the source, when something does not fit.
     """
-    if isinstance(network, TimmNetwork):
-        state = as_own(network, architecture, state)
-    elif architecture.startswith("vit_") and "encoder.pos_embedding" in state:
-        state = interpolate_embeddings(network.image_size, network.patch_size, state)
     own = network.state_dict()
     inside_head = {name for name in own if name.startswith(f"{head_name(network)}.")}
     body = own.keys() - inside_head
+    if isinstance(network, TimmNetwork):
+        state = as_own(network, architecture, state)
+    else:
+        state = without_prefix(state, body)
+    if architecture.startswith("vit_") and "encoder.pos_embedding" in state:
+        with contextlib.suppress(ValueError):  # positions of no square: they do not fit
+            state = interpolate_embeddings(network.image_size, network.patch_size, state)
     fitting = {name for name in own if name in state and state[name].shape == own[name].shape}
     wrong = [name for name in own if name in body - fitting]
     # counters of BatchNorm came later than some published weights
@@ -162,10 +166,26 @@ def fill(
     has_head = inside_head <= fitting  # a part of it would be worth nothing
     if not has_head:
         fitting -= inside_head
-    taken = {name: state[name] for name in own if name in fitting}
+    taken = {name: _usable(state[name], own[name], name, source) for name in own if name in fitting}
     _check_finite(taken, source)
     put_values(network, taken, strict=False)
     return has_head
+
+
+def _usable(value: torch.Tensor, own: torch.Tensor, name: str, source: str) -> torch.Tensor:
+    """A tensor of a file in a type that a network computes in; JobError where there is none."""
+    if value.is_meta:
+        raise JobError(f"{source} holds names without values, first '{name}'; save the weights")
+    if own.is_floating_point() and not value.is_floating_point():
+        raise JobError(
+            f"{source} holds '{name}' as {value.dtype}, which a network does not learn in; "
+            "save the weights in float32, before they are quantized"
+        )
+    if value.layout != torch.strided:
+        value = value.to_dense()
+    if value.is_floating_point() and value.element_size() == 1:  # torch computes little in float8
+        return value.float()
+    return value
 
 
 def _check_finite(taken: Weights, source: str) -> None:
