@@ -20,6 +20,7 @@ FOLDERS = {
         "json_text.py",
         "photo_kinds.py",
         "photo_metadata.py",
+        "saliency.py",
         "small_exif.py",
     ),
     "web/aws": ("__init__.py", "handler.py", "endpoint.py"),

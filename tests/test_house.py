@@ -113,7 +113,12 @@ def test_imports_run_one_way(package):
         assert not forbidden, f"{path.relative_to(REPOSITORY)} imports {forbidden}"
 
 
-LAMBDA_MODULES = {"artifact.json_text", "artifact.photo_kinds", "artifact.photo_metadata"}
+LAMBDA_MODULES = {
+    "artifact.json_text",
+    "artifact.photo_kinds",
+    "artifact.photo_metadata",
+    "artifact.saliency",
+}
 LAMBDA_INNER = {"artifact.foreign_files", "artifact.small_exif"}
 
 
