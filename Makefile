@@ -99,7 +99,7 @@ local-sagemaker: $(VENV)/.process ## Serve SageMaker's own API on this machine; 
 	@$(VENV)/bin/python -m local_sagemaker --engine '$(ENGINE)' $(SAGEMAKER)
 
 notebooks: $(VENV)/.process $(VENV)/.notebooks ## Open notebooks/ in JupyterLab, on local SageMaker
-	@slipway/with_sagemaker.sh '$(VENV)-notebooks/bin/jupyter' lab notebooks
+	@slipway/with_sagemaker.sh '$(VENV)-notebooks/bin/python' -m jupyterlab notebooks
 
 e2e: $(VENV)/.process ## Run every step, push to delete, on this machine's SageMaker; E2E=options
 	@$(if $(CONTAINERS),$(MAKE) --no-print-directory images IMAGES='train serve')
@@ -134,7 +134,7 @@ pictures: $(VENV)/.process ## Make the pictures of docs/pictures anew from a dem
 docs: $(VENV)/.process $(VENV)/.docs ## Build the documentation into out/docs
 	@$(VENV)/bin/python -m reference
 	@rm -rf out/docs
-	@$(VENV)-docs/bin/zensical build --strict --clean
+	@$(VENV)-docs/bin/python -m zensical build --strict --clean
 	@echo "docs: out/docs/index.html"
 
 bench-serve: $(VENV)/.process ## Measure slipway-serve against other servers; BENCH=options
