@@ -9,6 +9,8 @@
 #   ENGINE       docker, podman or process; default docker, else podman, whichever answers first
 #   CDI_FOLDERS  where Podman's descriptions of GPUs lie; default /etc/cdi and /var/run/cdi
 
+# Our images are chosen by their names. With this variable an engine would look for others.
+unset DOCKER_DEFAULT_PLATFORM
 engine_names="docker podman"
 instead="everything runs as plain processes, which need 5 GB of packages"
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from runtime.errors import RunError
 
 ENGINE = "ENGINE"  # the variable
+PLATFORM = "DOCKER_DEFAULT_PLATFORM"
 PROCESS = "process"  # no engine: plain processes
 # Not by runtime.processes, whose reaper needs this module.
 PROGRAM = Path(__file__).resolve().parent.parent / "docker" / "engine.sh"
@@ -76,6 +77,8 @@ def choose(wanted: str) -> str:
 @functools.cache
 def _facts(engine: str, path: str) -> EngineFacts:
     """They hold for these two variables."""
+    # Whatever asks an engine has been here first; the reason stands in docker/engine.sh.
+    os.environ.pop(PLATFORM, None)
     asked = subprocess.run([PROGRAM, "--facts"], stdout=subprocess.PIPE, text=True, check=True)
     values = dict(line.split("=", 1) for line in asked.stdout.splitlines())
     return EngineFacts(

@@ -172,3 +172,10 @@ def test_make_takes_each_engine(wanted, builds):
     assert shown.returncode == 0, shown.stderr
     assert f"--engine '{wanted}'" in shown.stdout
     assert ("docker/build.sh train serve" in shown.stdout) == builds
+
+
+def test_a_shells_default_platform_is_not_handed_on(have, monkeypatch):
+    """Apple's and Arm's developers set it, and an engine then looks for other images."""
+    have(docker='echo "${DOCKER_DEFAULT_PLATFORM-none}"')
+    monkeypatch.setenv("DOCKER_DEFAULT_PLATFORM", "linux/arm64")
+    assert docker.output("run", "x") == "none\n"
