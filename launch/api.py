@@ -89,6 +89,7 @@ def move_page(context: LaunchContext, model: str) -> int:
         UsePreviousTemplate=True,
         Parameters=[*kept, {"ParameterKey": "TargetModel", "ParameterValue": model}],
         Capabilities=["CAPABILITY_IAM"],
+        **once(context),
     )
     if context.options.no_wait:
         return FINE
@@ -115,10 +116,10 @@ def request_change(context: LaunchContext, name: str, wanted: Request) -> bool:
         wait_until_deleted(context, name, "api")
         found = None
     if found is None:
-        context.ask("cloudformation", "CreateStack", **wanted)
+        context.ask("cloudformation", "CreateStack", **wanted, **once(context))
         return True
     try:
-        context.ask("cloudformation", "UpdateStack", **wanted)
+        context.ask("cloudformation", "UpdateStack", **wanted, **once(context))
     except Exception as error:
         # CloudFormation answers an unchanged stack with a ValidationError.
         if "No updates are to be performed" not in message_of(error):
@@ -126,6 +127,11 @@ def request_change(context: LaunchContext, name: str, wanted: Request) -> bool:
         context.print(f"api: {name} is already as in the recipe")
         return False
     return True
+
+
+def once(context: LaunchContext) -> Request:
+    """The token by which CloudFormation knows a request that the client sent again."""
+    return {"ClientRequestToken": f"slipway-{context.attempt}"}
 
 
 def must_be_made_anew(context: LaunchContext, name: str, status: str) -> bool:

@@ -68,27 +68,31 @@ def deploy_config(context: LaunchContext, data: str, live: str | None, added: st
         else:
             context.ask("sagemaker", "UpdateEndpoint", **update(context.recipe, name))
     except Exception as error:
-        if not context.dry and not may_have_arrived(error):
-            note_as_it_is(context)
-        raise
+        if context.dry or may_have_arrived(error):
+            raise
+        # An answer may have got lost, and the client then asked again: the name tells.
+        if note_as_it_is(context) != name:
+            raise
     code = wait_and_scale(context, name)
     if added and code == FINE:
         code = move_page(context, added)
     return code
 
 
-def note_as_it_is(context: LaunchContext) -> None:
-    """After a refused change: note the configuration that another command has given meanwhile.
+def note_as_it_is(context: LaunchContext) -> str:
+    """After a refused change: note the configuration that the endpoint has or gets; its name.
 
-    Else `follow` would take that command's endpoint for one that was rolled back.
+    Another command may have given it. Else `follow` would take that one for rolled back.
     """
     name = context.recipe.endpoint_name
     answer = endpoint_or_none(context, name)
     if answer is None:
         context.state.remove("endpoint", name)
-        return
-    coming = answer.get("PendingDeploymentSummary", answer)
-    context.note("endpoint", name, config=coming["EndpointConfigName"])
+        return ""
+    coming = answer.get("PendingDeploymentSummary") or answer
+    config = str(coming["EndpointConfigName"])
+    context.note("endpoint", name, config=config)
+    return config
 
 
 def entry_of_change(context: LaunchContext, live: str | None) -> Entry:

@@ -83,6 +83,6 @@ def check_owner(context: LaunchContext, what: str, arn: str) -> None:
     if owner != wanted:
         whose = f"the recipe '{owner}' made it" if owner else "another program made it"
         raise LaunchError(
-            f"there is a {what} already, without the tag {RECIPE_TAG}={wanted}: {whose}, and it "
+            f"the {what} is there already, without the tag {RECIPE_TAG}={wanted}: {whose}, and it "
             "is left alone; take another name, or give it the tag if it is yours"
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from launch.answers import Photo
+from launch.aws import Response
 from launch.context import LaunchContext
 from launch.download import fetch
 from launch.errors import LaunchError
@@ -105,7 +106,7 @@ def _source(context: LaunchContext) -> Source:
         job = chosen(context, "training").name
     if context.dry:
         return Source(model_data(context.recipe, context.location, job), job)
-    answer = describe_or_none(context, "training", job)
+    job, answer = described(context, job)
     if answer is None:
         raise LaunchError(
             f"the training job {job} does not exist on SageMaker; "
@@ -118,6 +119,23 @@ def _source(context: LaunchContext) -> Source:
     found = answer.get("FinalMetricDataList", [])
     metrics = {metric["MetricName"]: float(metric["Value"]) for metric in found}
     return Source(str(answer["ModelArtifacts"]["S3ModelArtifacts"]), job, metrics)
+
+
+def described(context: LaunchContext, job: str) -> tuple[str, Response | None]:
+    """A training and what SageMaker says of it; where it is not there, the latest that is.
+
+    A command that was killed before its request has noted a job that never came. A job that the
+    user has named is never another one.
+    """
+    answer = describe_or_none(context, "training", job)
+    if context.options.job or context.options.best:
+        return job, answer
+    for entry in reversed(context.state.all("training")):
+        if answer is not None:
+            break
+        job = entry.name
+        answer = describe_or_none(context, "training", job)
+    return job, answer
 
 
 def bring(context: LaunchContext, path: Path) -> str:

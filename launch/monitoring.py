@@ -129,9 +129,10 @@ def ask_to_stop(context: LaunchContext, entry: Entry) -> bool:
         context.ask("sagemaker", STOP[entry.kind], **{DESCRIBE[entry.kind][1]: entry.name})
     except Exception:
         answer = describe_or_none(context, entry.kind, entry.name)
-        if answer is None or status_of(entry.kind, answer) in ENDED:
-            return False
-        raise
+        status_now = "Deleted" if answer is None else status_of(entry.kind, answer)
+        if status_now not in (*ENDED, "Stopping"):
+            raise
+        return status_now == "Stopping"
     return True
 
 

@@ -1,5 +1,7 @@
 """The command api while CloudFormation works, fails and rolls back."""
 
+from typing import Any
+
 import pytest
 from botocore.stub import ANY
 
@@ -8,7 +10,7 @@ from launch.errors import LaunchError
 from launch.monitoring import status
 from launch.removal import delete
 from launch.requests_api import code, code_object, stack
-from tests.support.launching import ScriptedAws, recipe, target
+from tests.support.launching import ATTEMPT, ScriptedAws, recipe, target
 
 NAME = "slipway-three-colours"
 URL = "https://abc.execute-api.eu-west-1.amazonaws.com/"
@@ -69,6 +71,12 @@ def script(tmp_path, monkeypatch):
     return Stack(recipe(), tmp_path)
 
 
+def wanted_of(script: Stack) -> dict[str, Any]:
+    """The request for the stack; by its token CloudFormation knows one that is sent again."""
+    asked = stack(script.context.recipe, LOCATION, code(), KEY)
+    return {**asked, "ClientRequestToken": f"slipway-{ATTEMPT}"}
+
+
 def test_a_new_api_is_waited_for(script):
     script.put()
     script.is_in(None)
@@ -76,7 +84,7 @@ def test_a_new_api_is_waited_for(script):
         "cloudformation",
         "create_stack",
         {"StackId": "x"},
-        stack(script.context.recipe, LOCATION, code(), KEY),
+        wanted_of(script),
     )
     for state in ("CREATE_IN_PROGRESS", "CREATE_IN_PROGRESS", "CREATE_COMPLETE"):
         script.is_in(state)
@@ -94,6 +102,7 @@ def test_what_never_came_up_is_made_anew_and_a_failure_says_why(script):
     for state in ("DELETE_IN_PROGRESS", None):
         script.is_in(state)
     wanted = {
+        "ClientRequestToken": f"slipway-{ATTEMPT}",
         **dict.fromkeys(("TemplateBody", "Parameters", "Capabilities", "Tags"), ANY),
         "StackName": NAME,
     }
@@ -117,7 +126,7 @@ def test_an_update_that_was_rolled_back_tells_its_own_reason(script):
         "cloudformation",
         "update_stack",
         {"StackId": "x"},
-        stack(script.context.recipe, LOCATION, code(), KEY),
+        wanted_of(script),
     )
     script.is_in("UPDATE_ROLLBACK_COMPLETE")
     script.happened(

@@ -8,9 +8,10 @@ from botocore.exceptions import ClientError
 from launch import hosting
 from launch.errors import LaunchError
 from launch.hosting import deploy, live_status, wait_in_service
+from launch.model_source import source_of
 from launch.removal import delete
 from launch.take_up import take_up
-from tests.support.launching import ARN, ScriptedAws
+from tests.support.launching import ARN, ScriptedAws, training
 
 NAME = "colours-261121-1815-k3f9"
 
@@ -238,3 +239,30 @@ def test_an_endpoint_that_is_deleted_meanwhile_ends_the_wait(colours):
     one.no_endpoint()
     assert wait_in_service(one.context, "c") == 1
     assert one.finished().endswith("the endpoint colours is gone: someone deleted it")
+
+
+def test_an_update_whose_answer_was_lost_is_known_for_ours(colours):
+    """The client asks again, and SageMaker refuses: the first try is on its way."""
+    one = colours(model="s3://b/model.tar.gz", no_wait=True)
+    one.context.note("endpoint", "colours", config="old")
+    is_in(one, "InService", "old")
+    one.answer("sagemaker", "create_model", {"ModelArn": ARN})
+    one.answer("sagemaker", "create_endpoint_config", {"EndpointConfigArn": ARN})
+    one.answer("cloudwatch", "put_metric_alarm")
+    message = "Cannot update in-progress endpoint"
+    one.refuse("sagemaker", "update_endpoint", "ValidationException", message)
+    is_in(one, "Updating", "old", PendingDeploymentSummary={"EndpointConfigName": NAME})
+    assert deploy(one.context) == 0
+    one.finished()
+    assert [entry.facts for entry in one.context.state.all("endpoint")] == [{"config": NAME}]
+
+
+def test_a_job_that_never_came_is_not_deployed(colours):
+    one = colours()
+    one.context.note("training", "first")
+    one.context.note("training", "never")
+    one.refuse("sagemaker", "describe_training_job", "ValidationException", "not found")
+    one.refuse("sagemaker", "describe_training_job", "ValidationException", "not found")
+    one.answer("sagemaker", "describe_training_job", training("Completed"))
+    found = source_of(one.context)
+    assert (found.job, found.uri) == ("first", "s3://b/model.tar.gz")

@@ -10,7 +10,7 @@ from launch.errors import LaunchError
 from launch.hosting import deploy
 from launch.invoke import invoke
 from launch.multi_model import models, target_model
-from tests.support.launching import ARN, ScriptedAws, prediction, streamed
+from tests.support.launching import ARN, ATTEMPT, ScriptedAws, prediction, streamed
 
 OLD = "colours-000000000000.tar.gz"
 NEW = "colours-0123456789ab.tar.gz"
@@ -61,6 +61,7 @@ def test_another_model_gets_a_key_of_its_own_and_the_page_asks_for_it(colours):
         {},
         {
             "StackName": "slipway-colours",
+            "ClientRequestToken": f"slipway-{ATTEMPT}",
             "UsePreviousTemplate": True,
             "Parameters": [
                 {"ParameterKey": "EndpointName", "UsePreviousValue": True},
