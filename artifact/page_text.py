@@ -23,6 +23,13 @@ def percent(share: float | None, digits: int = 1) -> str:
     return f"{100 * value:.{digits}f} %"
 
 
+def counted(size: int, one: str, several: str = "") -> str:
+    """1 trial, 3 trials."""
+    if size == 1:
+        return f"1 {one}"
+    return f"{size} {several or one + 's'}"
+
+
 def percent_tick(share: float) -> str:
     """A share at an axis: `5 %`, with as many digits as it has."""
     return f"{100 * share:.6g} %"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from artifact.file_kinds import BESIDE_PHOTOS, HIDDEN_FOLDERS, SYSTEM_FOLDERS
 from artifact.names import printable
+from artifact.page_text import counted
 
 KEPT_PATHS = 1000  # names for a report; the counts go on
 FOLDER_KINDS = (SYSTEM_FOLDERS, HIDDEN_FOLDERS)
@@ -71,19 +72,15 @@ class PassedBy:
             kinds = ", ".join(f"{kind} {count}" for kind, count in by_kind.items())
             if len(by_kind) == 1:
                 kinds = next(iter(by_kind))
-            files = _counted(sum(by_kind.values()), "file")
+            files = counted(sum(by_kind.values()), "file")
             parts.append(f"{files} of other kinds ({_listed(words)}): {kinds}")
         if in_folders:
-            parts.append(f"{_counted(in_folders, 'folder')} of systems ({_listed(folders)})")
+            parts.append(f"{counted(in_folders, 'folder')} of systems ({_listed(folders)})")
         return "; ".join(parts)
 
     def reasons(self) -> Mapping[str, str]:
         """Path to reason of all that is named line by line."""
         return {**self.unreadable, **self.links}
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'s' if count != 1 else ''}"
 
 
 def _listed(words: set[str]) -> str:

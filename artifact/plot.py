@@ -22,6 +22,11 @@ FLATTENED = 50  # times the median: such an outlier would flatten the others on 
 MOST_DECADES = 6  # ticks on a logarithmic axis, about
 
 
+def tick_words(tick: float) -> str:
+    """A tick's number, as most axes have it."""
+    return f"{tick:.6g}"
+
+
 class Axis:
     """The positions of values between two ends of a plot. A single value lies in the middle.
 
@@ -73,9 +78,7 @@ class Axis:
         self.ticks = [self.low, *others]
         return self
 
-    def marks(
-        self, words: Callable[[float], str] = lambda tick: f"{tick:.6g}"
-    ) -> list[tuple[float, str]]:
+    def marks(self, words: Callable[[float], str] = tick_words) -> list[tuple[float, str]]:
         """Position and words of each tick."""
         return [(float(self.place(tick)), words(tick)) for tick in self.ticks]
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 import artifact.page
-from artifact.plot import Axis, dots, line_path, linear_axis, value_axis
+from artifact.line_chart import BOTTOM, LEFT, RIGHT, TOP, drawn_line
+from artifact.plot import Axis, linear_axis, value_axis
 from artifact.project_pages import About
 from diagnose.findings import (
     ERROR,
@@ -23,7 +24,7 @@ from diagnose.findings import (
 from diagnose.line import Line
 from diagnose.page_links import FINDINGS_PAGE, PROFILER_PAGE, TRAINING_REPORT, links
 from diagnose.profiler_data import Floats
-from diagnose.report_charts import BOTTOM, LEFT, LINES, MOST_DOTS, RIGHT, TOP, Plot
+from diagnose.report_charts import Plot
 from diagnose.verdict import Verdict
 
 TEMPLATE = Path(__file__).with_name("findings.html.j2")
@@ -110,14 +111,7 @@ def _plot(line: Line | None) -> Plot | None:
     for number, (name, (x, y)) in enumerate(curves.items()):
         places = x_axis.place(x)
         heights = y_axis.place(np.clip(y, y_axis.low, y_axis.high))
-        drawn.append(
-            {
-                "name": name,
-                "colour": LINES[number % len(LINES)],
-                "path": line_path(places, heights),
-                "dots": dots(places, heights, MOST_DOTS),
-            }
-        )
+        drawn.append(drawn_line(number, name, places, heights))
     mark = None if line.mark is None else float(x_axis.place(line.mark))
     return {
         "title": line.watched,

@@ -8,22 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from artifact.plot import Axis, dots, line_path, linear_axis
+from artifact.line_chart import BOTTOM, LEFT, RIGHT, TOP, chart_of, drawn_line
+from artifact.line_chart import Span as PlacedSpan
+from artifact.plot import Axis, linear_axis
 from diagnose.profiler_data import Floats, Ints
-
-# of the plot's area within its figure
-WIDTH = 460
-HEIGHT = 220
-LEFT = 58
-RIGHT = 448
-TOP = 12
-BOTTOM = 184
 
 MOST_POINTS = 300  # of a line: a plot has room for no more
 FEWEST_PER_POINT = 3  # measurements: none is empty then where one came late
-MOST_DOTS = 30
 GAP = 10.0  # usual distances between two measurements after which the line breaks
-LINES = ("blue", "orange", "green", "violet")
 BARS = 40
 SLOWEST = 0.005  # the share of steps that get a bar of their own where they lie far out
 SLOW_BAR = 34  # width of that bar with its margins
@@ -80,26 +72,11 @@ def chart(
     for number, (name, (x, y)) in enumerate(lines.items()):
         places = x_axis.place(x)
         heights = y_axis.place(y / factor)
-        drawn.append(
-            {
-                "name": name,
-                "colour": LINES[number % len(LINES)],
-                "path": line_path(places, heights),
-                "dots": dots(places, heights, MOST_DOTS),
-            }
-        )
-    shaded = []
+        drawn.append(drawn_line(number, name, places, heights))
+    shaded: list[PlacedSpan] = []
     for begin, end, words in spans:
         shaded.append((x_axis.place(np.array([begin, end])).tolist(), words))
-    return {
-        "title": title,
-        "unit": unit,
-        "x_label": x_label,
-        "x_ticks": x_axis.marks(),
-        "y_ticks": y_axis.marks(),
-        "lines": drawn,
-        "spans": shaded,
-    }
+    return chart_of(title, x_label, x_axis, y_axis.marks(), drawn, unit, shaded)
 
 
 def _x_axis(lines: Curves) -> Axis:

@@ -55,6 +55,8 @@ class Verdict:
         if fired:
             names = ", ".join(f"{answer.rule} ({answer.severity})" for answer in fired)
             return f"{len(fired)} of {count} rules fired: {names}."
+        if not count:
+            return "No rule was asked for."
         if len(self.unjudged) == count:
             return "No rule could be judged."
         if self.unjudged:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 
+from artifact.page_text import counted
 from prepare.convert import Photo
 from prepare.groups import Union
 from prepare.near_copies import NearCopies, NearPair
@@ -39,9 +40,10 @@ class Repeated:
         sentences = []
         if self.leaks:
             whose = "the source's own split" if presplit else "the split that is kept"
+            lie = "lies" if len(self.leaks) == 1 else "lie"
             sentences.append(
-                f"{whose} leaks: {_counted(len(self.leaks), 'photo')} "
-                "lie on several sides as equal or near copies, such as "
+                f"{whose} leaks: {counted(len(self.leaks), 'photo')} "
+                f"{lie} on several sides as equal or near copies, such as "
                 + " and ".join(f"'{path}'" for path in self.leaks[0][:2])
             )
         if self.conflicts:
@@ -54,7 +56,7 @@ class Repeated:
         if self.cut:
             sentences.append(
                 f"a chain of near copies was too long for one group and was cut in "
-                f"{_counted(len(self.cut), 'place')}, such as between "
+                f"{counted(len(self.cut), 'place')}, such as between "
                 + " and ".join(f"'{path}'" for path in self.cut[0])
                 + "; give --groups to keep its photos on one side"
             )
@@ -66,7 +68,7 @@ class Repeated:
             return []
         photos = sum(len(group) for group in self.near)
         sentences = [
-            f"{_counted(len(self.near), 'group')} of near copies, {photos} photos in all; "
+            f"{counted(len(self.near), 'group')} of near copies, {photos} photos in all; "
             "each group is on one side, and the report shows them"
         ]
         longest = max(self.near, key=len)
@@ -121,7 +123,3 @@ def _contradicts(group: list[Source]) -> bool:
 
 def _paths(groups: Iterable[list[Source]]) -> Groups:
     return [[source.path for source in sorted(group)] for group in groups]
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'s' if count != 1 else ''}"

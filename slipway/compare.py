@@ -11,20 +11,21 @@ import math
 import os
 import sys
 from collections.abc import Sequence
-from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
 
 from artifact.jpeg_writing import encode_jpeg
+from artifact.line_chart import LEFT, MARGIN, RIGHT, Chart, line_chart
 from artifact.names import printable
 from artifact.page import write_page
-from artifact.page_text import percent, percent_tick
+from artifact.page_text import counted, percent, percent_tick
 from artifact.photo_kinds import PhotoError
-from artifact.plot import dots, line_path, linear_axis, value_axis
+from artifact.plot import linear_axis, tick_words
 from artifact.preprocessing import decode
 from artifact.project_index import refresh_above
 from artifact.project_pages import About
+from artifact.time_words import duration
 from recipes.command_line import CommandLine
 from runtime.errors import RunError
 from slipway.project import OUT
@@ -32,18 +33,16 @@ from slipway.trainings import Paired, Training, changed, paired, read_training
 
 FAILED = 1
 MOST = 5  # trainings: as many as there are colours
+SURE_P = 0.05  # a difference that luck makes less often counts as one
 MOST_PICTURES = 24  # of each list of photos
 SIDE = 160  # pixels of a picture
-PLOT = {"width": 460, "height": 262, "left": 58, "right": 448, "top": 26, "bottom": 226}
-MARGIN = 8  # SVG units between the plot's sides and the first and last epoch
-MOST_DOTS = 40
 CURVES = {"Validation loss": "validation_loss", "Validation accuracy": "validation_accuracy"}
 TABLE = {
     "test accuracy": "test_accuracy",
     "validation accuracy": "validation_accuracy",
     "test loss": "test_loss",
     "epochs": "epochs",
-    "seconds": "seconds",
+    "time": "seconds",
 }
 
 
@@ -81,7 +80,7 @@ def words_of(pair: Paired | None) -> str:
     if pair is None:
         return "no photo in common"
     return (
-        f"{len(pair.won)} photos won, {len(pair.lost)} lost of {pair.photos}; "
+        f"{counted(len(pair.won), 'photo')} won, {len(pair.lost)} lost of {pair.photos}; "
         f"difference {100 * pair.difference:+.1f} points "
         f"(95 % interval {100 * pair.low:+.1f} to {100 * pair.high:+.1f}), p={pair.p:.3f}"
     )
@@ -94,12 +93,12 @@ def write_comparison(
     write_page(
         page,
         Path(__file__).with_name("compare.html.j2"),
+        {"counted": counted},
         about=About("comparison", {"trainings": ", ".join(one.name for one in trainings)}),
         title="Trainings compared",
         names=[training.name for training in trainings],
-        plot=PLOT,
         charts=[chart(trainings, name, column) for name, column in CURVES.items()],
-        rows={name: [_measured(key, one) for one in trainings] for name, key in TABLE.items()},
+        rows=measured(trainings),
         changed={name: list(map(_shown, values)) for name, values in changed(trainings).items()},
         pairs=[
             _pair(trainings[0], other, pair)
@@ -108,42 +107,40 @@ def write_comparison(
     )
 
 
-def chart(trainings: Sequence[Training], name: str, column: str) -> dict[str, object]:
+def chart(trainings: Sequence[Training], title: str, column: str) -> Chart:
     """The values of the template for one plot: a line per training, over its epochs."""
-    series = [[row.get(column, math.nan) for row in one.history] for one in trainings]
-    longest = max(map(len, series), default=0)
-    values = np.array(list(zip_longest(*series, fillvalue=math.nan)), float).T
-    x = linear_axis(
-        1, max(longest, 1), PLOT["left"] + MARGIN, PLOT["right"] - MARGIN, 6, exact=True, whole=True
-    )
-    y = value_axis(np.append(values.ravel(), np.nan), PLOT["bottom"], PLOT["top"])
-    places = x.place(np.arange(1, longest + 1))
-    lines = []
-    for number, (training, row) in enumerate(zip(trainings, values, strict=True)):
-        heights = y.place(row)
-        lines.append(
-            {
-                "name": training.name,
-                "number": number,
-                "path": line_path(places, heights),
-                "dots": dots(places, heights, MOST_DOTS),
-            }
-        )
-    y_ticks = y.marks(percent_tick) if column.endswith("accuracy") else y.marks()
-    return {"name": name, "x_ticks": x.marks(), "y_ticks": y_ticks, "lines": lines}
+    longest = max([1, *(len(one.history) for one in trainings)])
+    axis = linear_axis(1, longest, LEFT + MARGIN, RIGHT - MARGIN, 6, exact=True, whole=True)
+    lines = {}
+    for one in trainings:
+        values = np.array([row.get(column, math.nan) for row in one.history], float)
+        lines[one.name] = (np.arange(1.0, len(values) + 1), values)
+    words = percent_tick if column.endswith("accuracy") else tick_words
+    return line_chart(title, "epoch", axis, lines, words=words)
+
+
+def measured(trainings: Sequence[Training]) -> dict[str, list[str]]:
+    """The words of each measure that one of the trainings has at least, by its name."""
+    rows = {name: [_measured(key, one) for one in trainings] for name, key in TABLE.items()}
+    return {name: words for name, words in rows.items() if any(words)}
+
+
+def is_sure(pair: Paired) -> bool:
+    """Whether the difference is more than luck: by its interval, and by the exact test."""
+    return not pair.low <= 0 <= pair.high and pair.p < SURE_P
 
 
 def _pair(first: Training, second: Training, pair: Paired | None) -> dict[str, object]:
     sides = {}
     if pair is not None:
         sides = {
-            f"{second.name} is right and {first.name} is wrong": _photos(first, second, pair.won),
-            f"{first.name} is right and {second.name} is wrong": _photos(first, second, pair.lost),
+            f"{second.name} has right and {first.name} wrong": _photos(first, second, pair.won),
+            f"{first.name} has right and {second.name} wrong": _photos(first, second, pair.lost),
         }
     return {
         "words": words_of(pair),
         "names": f"{first.name} and {second.name}",
-        "sure": pair is not None and not pair.low <= 0 <= pair.high,
+        "sure": pair is not None and is_sure(pair),
         "sides": sides,
     }
 
@@ -179,6 +176,8 @@ def _measured(key: str, training: Training) -> str:
     value = training.metrics.get(key)
     if key.endswith("accuracy") and isinstance(value, float):
         return percent(value)
+    if key == "seconds" and isinstance(value, int | float):
+        return duration(value)
     return _shown(value)
 
 

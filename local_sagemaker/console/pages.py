@@ -8,7 +8,7 @@ from pathlib import Path
 import jinja2
 
 from artifact.page import page_environment, rendered
-from artifact.page_text import percent
+from artifact.page_text import counted, percent
 from local_sagemaker.access import EXPORTS, as_exports, read_exports
 from local_sagemaker.console import details, results, rows, words
 from local_sagemaker.console.asking import Answer
@@ -28,7 +28,7 @@ LONGEST_NUMBER = 6  # digits of a page's number
 
 @functools.cache
 def _templates() -> jinja2.Environment:
-    filters: dict[str, Callable[..., str]] = {"percent": percent, "count": words.count}
+    filters: dict[str, Callable[..., str]] = {"percent": percent, "count": counted}
     return page_environment(FOLDER, filters)
 
 

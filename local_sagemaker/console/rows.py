@@ -4,11 +4,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from artifact.page_text import number
+from artifact.page_text import counted, number
 from artifact.time_words import duration
 from local_sagemaker import tunings
 from local_sagemaker.console.kinds import NO_STATE, RUNNING, Kind, newest_first, tone
-from local_sagemaker.console.words import count, moment
+from local_sagemaker.console.words import moment
 from local_sagemaker.platform import Platform
 from local_sagemaker.record import Record
 
@@ -99,7 +99,7 @@ def _trials(platform: Platform, record: Record) -> str:
     counters = found["TrainingJobStatusCounters"]
     limits = record["HyperParameterTuningJobConfig"]["ResourceLimits"]
     ended = counters["Completed"] + counters["Stopped"] + counters["NonRetryableError"]
-    words = f"{ended} of {count(limits['MaxNumberOfTrainingJobs'], 'trial')}"
+    words = f"{ended} of {counted(limits['MaxNumberOfTrainingJobs'], 'trial')}"
     best = found.get("BestTrainingJob")
     if best:
         words += f", best {number(best[tunings.FINAL]['Value'])}"
@@ -108,14 +108,14 @@ def _trials(platform: Platform, record: Record) -> str:
 
 def _steps(platform: Platform, record: Record) -> str:
     ended = [step for step in record["Steps"].values() if step["StepStatus"] == "Succeeded"]
-    return f"pipeline {record['PipelineName']}, {count(len(ended), 'step')} done"
+    return f"pipeline {record['PipelineName']}, {counted(len(ended), 'step')} done"
 
 
 def _variants(platform: Platform, record: Record) -> str:
     names = [entry["VariantName"] for entry in record.get("ProductionVariants") or []]
     if not names:
         return f"configuration {record['EndpointConfigName']}"
-    variants = count(len(names), "variant")
+    variants = counted(len(names), "variant")
     return f"{variants} ({', '.join(names)}) of {record['EndpointConfigName']}"
 
 

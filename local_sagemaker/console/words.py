@@ -15,10 +15,3 @@ def moment_of_today(seconds: float) -> str:
     if day == moment(time.time()).partition(" ")[0]:
         return f"today {clock}"
     return words
-
-
-def count(size: int, one: str, several: str = "") -> str:
-    """1 trial, 3 trials."""
-    if size == 1:
-        return f"1 {one}"
-    return f"{size} {several or one + 's'}"

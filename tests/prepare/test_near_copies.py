@@ -124,5 +124,5 @@ def test_a_given_split_that_leaks_is_told(tmp_path, capsys):
     save(tmp_path / "in/test/a/half.jpg", picture(0, size=(96, 80)).resize((48, 40)))
     assert run(tmp_path / "in", tmp_path / "out") == 0
     (warning,) = [line for line in capsys.readouterr().err.splitlines() if "leaks" in line]
-    assert "the source's own split leaks: 1 photo lie" in warning
+    assert "the source's own split leaks: 1 photo lies" in warning
     assert "'test/a/half.jpg' and 'train/a/0.jpg'" in warning

@@ -64,7 +64,7 @@ def test_the_page(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "a and b: 7 photos won, 1 lost of 10; difference +60.0 points" in said
     text = page.read_text(encoding="utf-8")
-    assert "7 where b is right and a is wrong" in text
+    assert "7 photos that b has right and a wrong" in text
     assert text.count("data:image/jpeg") == 1
     assert "not here any more" in text
     assert "<td>0.1</td><td>0.2</td>" in text
