@@ -29,11 +29,12 @@ def line_chart(
     lines: dict[str, tuple[Values, Values]],
     dotted: str = "",
     words: Callable[[float], str] = tick_words,
+    unit: str = "",
 ) -> Chart:
     """The values of the macro. lines: x and y by name, [N] each, NaN where nothing was measured.
 
     x_axis: from LEFT to RIGHT. dotted: the line of which only the dots are drawn. words: of a tick
-    of the y axis.
+    of the y axis. unit: of y.
     """
     every = np.concatenate([np.full(1, np.nan), *(y for _, y in lines.values())])
     y_axis = value_axis(every, BOTTOM, TOP, 4, zero=False)
@@ -42,7 +43,7 @@ def line_chart(
         line = drawn_line(number, name, x_axis.place(x), y_axis.place(y), dotted)
         line["last"] = _last(y, words)
         drawn.append(line)
-    return chart_of(title, x_label, x_axis, y_axis.marks(words), drawn)
+    return chart_of(title, x_label, x_axis, y_axis.marks(words), drawn, unit)
 
 
 def chart_of(

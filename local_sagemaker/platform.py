@@ -22,6 +22,8 @@ class Platform:
         self.logs = Logs(self.folder / "logs")
         self.metric_data = MetricData()
         self.metric_history = MetricHistory(self.folder / "metrics")
+        self.training_usage = MetricHistory(self.folder / "usage" / "training")
+        self.processing_usage = MetricHistory(self.folder / "usage" / "processing")
         self.work = self.folder / "work"
         # where asynchronous answers go that no request gives a place
         self.answers = self.folder / "async-inference"

@@ -136,6 +136,7 @@ def delete(platform: Platform, request: Record, region: str) -> Record:
             "and cannot be deleted.",
         )
     platform.store.remove(KIND, record["ProcessingJobName"])
+    platform.processing_usage.forget(record["ProcessingJobName"])
     tags.forget(platform, record["ProcessingJobArn"])
     return {}
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from local_sagemaker import channels, objects
 from local_sagemaker.checkpoints import EVERY_S, Checkpoints
+from local_sagemaker.host_usage import HostUsage
 from local_sagemaker.job_ends import CLOSING, SERVER_STOPPED, JobFailed, failure_reason
 from local_sagemaker.logs import Stream
 from local_sagemaker.objects import ObjectError
@@ -58,6 +59,7 @@ class ProcessingRun(threading.Thread):
         self._streams: list[Stream] = []
         self._continuous: list[Checkpoints] = []
         self._network: str | None = None
+        self._usage: HostUsage | None = None
 
     def run(self) -> None:
         try:
@@ -147,6 +149,10 @@ class ProcessingRun(threading.Thread):
             self._streams.append(stream)
             spec = self._spec(host, environment)
             self._instances.append(engine.start(spec, self._listener(stream)))
+        pids = [instance.processes for instance in self._instances]
+        hosts = dict(zip(self.hosts, pids, strict=True))
+        self._usage = HostUsage(self.name_of_job, hosts, self.platform.processing_usage)
+        self._usage.start()
         for given in self._outputs():
             if given.get("S3UploadMode") == "Continuous":
                 self._continuous += [
@@ -198,6 +204,8 @@ class ProcessingRun(threading.Thread):
 
     def _clear(self) -> None:
         """Stop what is left; take links away that lead out; send what goes to S3 as it comes."""
+        if self._usage:
+            self._usage.end()
         stop_all(list(self._instances), TRAIN_STOP_S)
         for stream in self._streams:
             stream.close()

@@ -61,6 +61,7 @@ def forget(platform: Platform, record: Record) -> None:
     """Take a job's record and its tags away."""
     platform.store.remove(KIND, record["TrainingJobName"])
     platform.metric_history.forget(record["TrainingJobName"])
+    platform.training_usage.forget(record["TrainingJobName"])
     tags.forget(platform, record["TrainingJobArn"])
 
 

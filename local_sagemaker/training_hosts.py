@@ -7,6 +7,7 @@ from pathlib import Path
 
 from local_sagemaker import channels, mlflow, objects, system_sampler
 from local_sagemaker.checkpoints import Checkpoints
+from local_sagemaker.host_usage import HostUsage
 from local_sagemaker.instance_groups import groups_of, host_count, hosts_of
 from local_sagemaker.logs import Stream
 from local_sagemaker.platform import Platform
@@ -50,6 +51,7 @@ class TrainingHosts:
         self._streams: list[Stream] = []
         self._network: str | None = None
         self._sampler: SystemSampler | None = None
+        self._usage: HostUsage | None = None
 
     def root(self, host: str) -> Path:
         """The tree that is /opt/ml on a host."""
@@ -139,9 +141,12 @@ class TrainingHosts:
             self._streams.append(stream)
             spec = self._spec(host, environment)
             self._instances.append(self._engine.start(spec, _listener(stream, on_line)))
+        pids = [instance.processes for instance in self._instances]
+        hosts = dict(zip(self.names, pids, strict=True))
+        history = self._platform.training_usage
+        self._usage = HostUsage(self._job["TrainingJobName"], hosts, history)
+        self._usage.start()
         if system_sampler.is_wanted(self._job):
-            pids = [instance.processes for instance in self._instances]
-            hosts = dict(zip(self.names, pids, strict=True))
             self._sampler = SystemSampler(self._job, self._folder / "profile", hosts)
             self._sampler.start()
 
@@ -201,6 +206,9 @@ class TrainingHosts:
 
         Links that the containers left are taken away where they lead out of their trees.
         """
+        if self._usage:
+            self._usage.end()
+            self._usage = None
         self.stop()
         self._instances = []
         for stream in self._streams:

@@ -17,17 +17,37 @@ MOST_LINES = 5  # of a chart: as many as there are colours
 TICKS = 6
 # The photos that a metric was measured on, as SageMaker's own algorithms and ours write it.
 SIDES = re.compile(r"(train|training|validation|valid|val|test)[:_](.+)")
+PARTS = {"CPUUtilization": "Processor", "MemoryUtilization": "Memory", "GPUUtilization": "GPU"}
+Groups = dict[str, dict[str, list[tuple[float, float]]]]  # by chart and line: times and values
 # Units of the time axis, and from which length on.
 UNITS = ((3 * HOUR_S, HOUR_S, "hours"), (3 * MINUTE_S, MINUTE_S, "minutes"))
 
 
 def metric_charts(values: Sequence[Record]) -> list[Chart]:
     """A chart for each metric; train_loss and validation_loss share one. values: in their order."""
-    groups: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    groups: Groups = {}
     for value in values:
         line, title = _parts(value["MetricName"])
-        points = groups.setdefault(title, {}).setdefault(line, [])
-        points.append((value["Timestamp"], value["Value"]))
+        _add(groups, title, line, value)
+    return _charts(values, groups)
+
+
+def usage_charts(values: Sequence[Record]) -> list[Chart]:
+    """A chart of each part of the machine, with a line per host, in percent of a host."""
+    groups: Groups = {}
+    for value in values:
+        if value["MetricName"] in PARTS:
+            _add(groups, PARTS[value["MetricName"]], value["Host"], value)
+    return _charts(values, groups, "% of the machine")
+
+
+def _add(groups: Groups, title: str, line: str, value: Record) -> None:
+    points = groups.setdefault(title, {}).setdefault(line, [])
+    points.append((value["Timestamp"], value["Value"]))
+
+
+def _charts(values: Sequence[Record], groups: Groups, unit_of_y: str = "") -> list[Chart]:
+    """A chart of each group, all over the same time."""
     if not groups:
         return []
     first = min(value["Timestamp"] for value in values)
@@ -40,7 +60,8 @@ def metric_charts(values: Sequence[Record]) -> list[Chart]:
         for name, points in list(lines.items())[:MOST_LINES]:
             array = np.array(_thinned(points), float)
             drawn[name] = ((array[:, 0] - first) / unit_s, array[:, 1])
-        charts.append(line_chart(title, f"{unit} since the first value", axis, drawn))
+        label = f"{unit} since the first value"
+        charts.append(line_chart(title, label, axis, drawn, unit=unit_of_y))
     return charts
 
 

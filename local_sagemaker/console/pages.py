@@ -105,6 +105,7 @@ class Pages:
             can_stop=details.can_stop(kind, record),
             can_interrupt=details.can_interrupt(kind, record),
             charts=results.charts(kind, self._platform, record),
+            usage=results.usage(kind, self._platform, record),
             results=results.results(kind, self._platform, record),
             settings=details.settings(kind, record),
             logs=logs,

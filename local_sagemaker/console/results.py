@@ -3,7 +3,7 @@
 from artifact.page_text import number
 from artifact.time_words import duration
 from local_sagemaker import pipeline_executions, trials, tunings
-from local_sagemaker.console.charts import metric_charts, search_chart
+from local_sagemaker.console.charts import metric_charts, search_chart, usage_charts
 from local_sagemaker.console.details import Cell, Table, address
 from local_sagemaker.console.kinds import KINDS, Kind
 from local_sagemaker.console.rows import last_metrics, result, state_words
@@ -34,6 +34,15 @@ def charts(kind: Kind, platform: Platform, record: Record) -> list[Record]:
             values = [_value(member) for member in members]
             maximize = objective["Type"] == "Maximize"
             return [search_chart(objective["MetricName"], maximize, values)]
+    return []
+
+
+def usage(kind: Kind, platform: Platform, record: Record) -> list[Record]:
+    """Charts of what a job has of its machine."""
+    if kind.path == "training-jobs":
+        return usage_charts(platform.training_usage.of_job(record["TrainingJobName"]))
+    if kind.path == "processing-jobs":
+        return usage_charts(platform.processing_usage.of_job(record["ProcessingJobName"]))
     return []
 
 
