@@ -14,7 +14,7 @@ from tests.support.sagemakers import training_request, until
 def page(platform: Platform, name: str) -> str:
     """The console's page of a training that nothing runs for."""
     training.add(platform, training.first_record(training_request(name), "eu-west-1"))
-    record = platform.store.find(training.KIND, name)
+    record = platform.store.find(KINDS["training-jobs"].store, name)
     assert record is not None
     return Pages(platform).one(KINDS["training-jobs"], record, "a token").decode()
 
