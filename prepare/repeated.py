@@ -47,7 +47,7 @@ class Repeated:
                 + " and ".join(f"'{path}'" for path in self.leaks[0][:2])
             )
         if self.conflicts:
-            count = _counted(len(self.conflicts), "photo")
+            count = counted(len(self.conflicts), "photo")
             sentences.append(
                 f"{count} in several classes, as equal or near copies, such as "
                 + " and ".join(f"'{path}'" for path in self.conflicts[0][:2])
