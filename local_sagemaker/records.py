@@ -1,8 +1,26 @@
 """How a transform job cuts an object into requests and puts the answers together again."""
 
+import gzip
+import io
+import zlib
+
 
 class TooLarge(TypeError):
     """A record that is larger than a request may be."""
+
+
+class NotCompressed(TypeError):
+    """An object that is not what its CompressionType says."""
+
+
+def unpacked(content: bytes, compression: str, uri: str) -> bytes:
+    """An object's content. compression: None or Gzip. NotCompressed where that is not so."""
+    if compression != "Gzip":
+        return content
+    try:
+        return gzip.decompress(content)
+    except (OSError, EOFError, zlib.error) as error:
+        raise NotCompressed(f"CompressionType is Gzip, and '{uri}' is not: {error}") from error
 
 
 def batches(content: bytes, split: str, strategy: str, limit: int) -> list[bytes]:
@@ -12,7 +30,8 @@ def batches(content: bytes, split: str, strategy: str, limit: int) -> list[bytes
     """
     records = [content]
     if split == "Line":
-        records = content.splitlines(keepends=True)
+        # A line ends with \n alone: JSON may hold a bare \r between two values.
+        records = list(io.BytesIO(content))
     for number, record in enumerate(records, 1):
         if limit and len(record) > limit:
             raise TooLarge(

@@ -1,6 +1,5 @@
 """One transform job as it runs: every object of the input through the model's container."""
 
-import gzip
 import http.client
 import json
 import logging
@@ -22,7 +21,7 @@ from local_sagemaker.job_ends import (
 )
 from local_sagemaker.platform import Platform
 from local_sagemaker.record import Record
-from local_sagemaker.records import assemble, batches
+from local_sagemaker.records import assemble, batches, unpacked
 from local_sagemaker.variants import NotHealthy, Variant, each
 from runtime.errors import RunError
 
@@ -166,9 +165,7 @@ class TransformRun(threading.Thread):
         if self.halted:
             raise JobFailed("the job was stopped")
         given = self.job["TransformInput"]
-        content = objects.read(uri)
-        if given.get("CompressionType") == "Gzip":
-            content = gzip.decompress(content)
+        content = unpacked(objects.read(uri), given.get("CompressionType", "None"), uri)
         limit = asked["MaxPayloadInMB"] * 2**20  # bytes
         bodies = batches(content, given.get("SplitType", "None"), asked["BatchStrategy"], limit)
         processing = DataProcessing(self.job)

@@ -17,7 +17,7 @@ from runtime.load import Request
 from runtime.watched import sample_of
 
 START_TIMEOUT_S = 600  # Ray starts several processes, each of which imports torch
-ASK_TIMEOUT_S = 60
+ASK_TIMEOUT_S = 180  # of the first request, for which multi-model-server loads the model
 PAUSE_TRIES = 3
 PHOTO = "photo"
 BASE64 = "base64"
@@ -167,7 +167,9 @@ def contestants(cores: int) -> list[Contestant]:
     bentoml = EVERYTHING | {BASE64: image_elsewhere}
     engine = replicas | {"SLIPWAY_PRECISION": "int8"}
     torch = {"PEER_ENGINE": "torch"}
-    workers = {"SAGEMAKER_MODEL_SERVER_WORKERS": str(cores)}
+    # By default a worker that imports torch and loads the model for over 60 s is ended, and anew.
+    patience = {"SAGEMAKER_MODEL_SERVER_TIMEOUT": str(START_TIMEOUT_S)}
+    workers = {"SAGEMAKER_MODEL_SERVER_WORKERS": str(cores), **patience}
     file = "serve_litserve.py"
     return [
         *servers,

@@ -1,11 +1,13 @@
 """Transform jobs on local SageMaker: each photo through a real server."""
 
+import gzip
+import itertools
 import json
 from typing import Any
 
 import pytest
 
-from local_sagemaker.records import TooLarge, assemble, batches
+from local_sagemaker.records import TooLarge, assemble, batches, unpacked
 from tests.support.sagemakers import BUCKET, Client, until
 from tests.support.servers import b64, photo
 
@@ -123,3 +125,69 @@ def test_records_of_a_transform():
         batches(content, "Line", "SingleRecord", 5)
     assert assemble([b"1", b"2\n"], "Line") == b"1\n2\n"
     assert assemble([b"1", b"2"], "None") == b"12"
+
+
+def test_only_a_line_feed_ends_a_line():
+    content = b'\xef\xbb\xbf{"a":\r1}\r\n{"b": 2}\r\n \r\n{"c": 3}'
+    records = [b'\xef\xbb\xbf{"a":\r1}', b'{"b": 2}', b'{"c": 3}']
+    assert batches(content, "Line", "SingleRecord", 100) == records
+
+
+def test_an_object_that_is_not_packed_as_the_request_says():
+    packed = gzip.compress(b"a" * 1000)
+    assert unpacked(packed, "Gzip", "s3://b/a") == b"a" * 1000
+    for wrong in (b"plain", packed[:-9], packed[:12] + b"xxxx" + packed[16:]):
+        with pytest.raises(TypeError, match="CompressionType is Gzip, and 's3://b/a' is not"):
+            unpacked(wrong, "Gzip", "s3://b/a")
+
+
+@pytest.mark.verify
+def test_odd_lines_are_answered_in_order_in_every_combination(sagemaker, hosting):
+    """A byte-order mark, \\r\\n, empty lines, a broken record, no end of the last line; packed."""
+    s3 = hosting.client("s3")
+
+    def record(colour: str) -> bytes:
+        return json.dumps({"instances": [{"b64": b64(photo(colour))}]}).encode()
+
+    lines = b"\xef\xbb\xbf" + record("blue") + b"\r\n\r\n" + record("red") + b"\n  \n"
+    lines += b'{"instances": [{"b64"\n' + record("green")
+    for name, content in (("plain", lines), ("packed", gzip.compress(lines))):
+        s3.put_object(Bucket=BUCKET, Key=f"odd/{name}/all", Body=content)
+    combinations = list(
+        itertools.product(
+            ("application/json", "application/jsonlines"),
+            ("SingleRecord", "MultiRecord"),
+            (("plain", "None"), ("packed", "Gzip")),
+            ("Line", "None"),
+        )
+    )
+    for number, (kind, strategy, (folder, compression), how) in enumerate(combinations):
+        where = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/odd/{folder}/"}
+        sagemaker.create_transform_job(
+            TransformJobName=f"odd-{number}",
+            ModelName="good",
+            BatchStrategy=strategy,
+            TransformInput={
+                "DataSource": {"S3DataSource": where},
+                "ContentType": kind,
+                "SplitType": "Line",
+                "CompressionType": compression,
+            },
+            TransformOutput={"S3OutputPath": f"s3://{BUCKET}/odd-{number}", "AssembleWith": how},
+            TransformResources={"InstanceType": "ml.m5.large", "InstanceCount": 1},
+        )
+        found = ended(sagemaker, f"odd-{number}")
+        assert found["TransformJobStatus"] == "Completed", found.get("FailureReason")
+        text = s3.get_object(Bucket=BUCKET, Key=f"odd-{number}/all.out")["Body"].read().decode()
+        decoder = json.JSONDecoder()
+        answers = []
+        while text.strip():
+            answer, end = decoder.raw_decode(text := text.lstrip())
+            answers.append(answer)
+            text = text[end:]
+        combination = combinations[number]
+        assert len(answers) == 4, (combination, answers)
+        assert "not JSON" in json.dumps(answers[2]), (combination, answers)
+        labels = [one["predictions"][0]["label"] for one in answers if "predictions" in one]
+        assert labels[-1] == "green", (combination, answers)
+        assert labels[:2] == ["blue", "red"], (combination, answers)

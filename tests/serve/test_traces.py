@@ -1,16 +1,13 @@
 """Spans of requests: whose they are, what they hold, and that no collector can slow a server."""
 
-import http.server
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
 from serve.factory import traces_wanted
 from serve.request_state import MOST_SPANS, RequestState
 from serve.trace_context import Caller, caller_of
+from tests.support.collectors import collector
 from tests.support.servers import photo, serving
 
 pytest.importorskip(
@@ -118,35 +115,6 @@ def test_a_request_of_many_photos_has_few_spans():
     assert state.spans is not None
     assert len(state.spans) == MOST_SPANS
     assert state.stages["decode"] == pytest.approx(1.001)
-
-
-@contextmanager
-def collector(answers: bool) -> Iterator[tuple[str, list[bytes], threading.Event]]:
-    """A collector's URL, what it got, and the event of its first request. It may never answer."""
-    received: list[bytes] = []
-    came = threading.Event()
-    over = threading.Event()
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            received.append(self.rfile.read(int(self.headers["Content-Length"])))
-            came.set()
-            if not answers:
-                over.wait()
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", received, came
-    finally:
-        over.set()
-        server.shutdown()
-        server.server_close()
 
 
 @pytest.mark.verify

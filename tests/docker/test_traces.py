@@ -1,0 +1,38 @@
+"""Each serving image sends its spans to a collector, from within its container."""
+
+import urllib.request
+
+import pytest
+
+from runtime import docker
+from tests.support.collectors import collector
+from tests.support.mms_containers import container, model, ready
+from tests.support.servers import photo
+
+pytest.importorskip("opentelemetry.exporter.otlp.proto.http")
+pytestmark = [pytest.mark.docker, pytest.mark.verify]
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+@pytest.mark.parametrize("kind", ["serve", "serve-gpu", "serve-mms", "serve-mms-torch"])
+def test_spans_reach_a_collector_outside_the_container(images, colours, kind):
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+    bridge = "{{(index .IPAM.Config 0).Gateway}}"
+    gateway = docker.output("network", "inspect", "--format", bridge, "bridge").strip()
+    with collector(answers=True, host=gateway) as (url, received, came):
+        options = [f"--env=OTEL_EXPORTER_OTLP_ENDPOINT={url}", "--env=OTEL_BSP_SCHEDULE_DELAY=100"]
+        with container(*options, *model(colours.model), image=images[kind]) as (_, at):
+            ready(at)
+            headers = {"Content-Type": "image/jpeg", "traceparent": f"00-{TRACE}-{'1' * 16}-01"}
+            request = urllib.request.Request(f"{at}/invocations", photo("red"), headers)
+            with urllib.request.urlopen(request, timeout=120) as answer:
+                assert answer.status == 200
+            assert came.wait(120)
+    found = {}
+    for body in received:
+        for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+            for scope in resource.scope_spans:
+                found |= {one.name: one.trace_id.hex() for one in scope.spans}
+    assert found["POST /invocations"] == TRACE
+    assert "read body" in found
