@@ -81,6 +81,14 @@ class Deployed:
             except Exception as error:
                 raise failed(name, error) from error
 
+    def limit(self, name: str, wanted: Record) -> None:
+        """Give a serverless variant another MaxConcurrency, or ProvisionedConcurrency."""
+        for entry in entries_of(self.config):
+            if wanted and entry["VariantName"] == name and entry.get("ServerlessConfig"):
+                entry["ServerlessConfig"] = {**entry["ServerlessConfig"], **wanted}
+                most = entry["ServerlessConfig"]["MaxConcurrency"]
+                self.slots[name] = threading.BoundedSemaphore(most)
+
     def stop(self) -> None:
         each(list(self.variants.values()), lambda variant: variant.stop())
 

@@ -190,6 +190,7 @@ class Fleet(threading.Thread):
                 if "DesiredInstanceCount" in entry:
                     self.variants[name].scale(entry["DesiredInstanceCount"])
                 weights[name] = entry.get("DesiredWeight", weights[name])
+                self.serving.limit(name, entry.get("ServerlessUpdateConfig", {}))
             except (NotHealthy, RunError) as error:
                 reason = f"The primary container for production variant {name} {error}"
         self.note(EndpointStatus="InService", FailureReason=reason)

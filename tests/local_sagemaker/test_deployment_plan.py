@@ -186,6 +186,27 @@ def test_the_requests_are_shared_and_a_named_variant_is_found_on_either_side():
         route.choose("live", "none")
 
 
+def test_a_serverless_variant_gets_another_limit():
+    entry = {
+        "VariantName": "all",
+        "ServerlessConfig": {"MemorySizeInMB": 1024, "MaxConcurrency": 1},
+    }
+    one: Any = Counted(1)
+    deployed = Deployed({"ProductionVariants": [entry]}, {"all": one})
+    deployed.limit("all", {})
+    chosen = deployed.choose(None)
+    assert chosen.slot is not None
+    assert chosen.slot.acquire(blocking=False)
+    assert not chosen.slot.acquire(blocking=False)
+    deployed.limit("all", {"MaxConcurrency": 2})
+    [shown] = deployed.shown()["ProductionVariants"]
+    assert shown["CurrentServerlessConfig"] == {"MemorySizeInMB": 1024, "MaxConcurrency": 2}
+    wider = deployed.choose("all").slot
+    assert wider is not None
+    assert wider.acquire(blocking=False)
+    assert wider.acquire(blocking=False)
+
+
 def test_retained_properties_are_those_that_the_variants_have_now():
     live, new = sides(1)
     serving = live.route.serving
