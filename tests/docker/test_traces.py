@@ -5,12 +5,14 @@ import urllib.request
 import pytest
 
 from runtime import docker
+from runtime.probes import ping
 from tests.support.collectors import collector
-from tests.support.mms_containers import container, model, ready
+from tests.support.mms_containers import container, model, wait_for
 from tests.support.servers import photo
 
 pytest.importorskip("opentelemetry.exporter.otlp.proto.http")
 pytestmark = [pytest.mark.docker, pytest.mark.verify]
+START_S = 900  # on a machine that is busy with other tests
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
@@ -23,13 +25,13 @@ def test_spans_reach_a_collector_outside_the_container(images, colours, kind):
     with collector(answers=True, host=gateway) as (url, received, came):
         options = [f"--env=OTEL_EXPORTER_OTLP_ENDPOINT={url}", "--env=OTEL_BSP_SCHEDULE_DELAY=100"]
         with container(*options, *model(colours.model), image=images[kind]) as (_, at):
-            ready(at)
+            wait_for(lambda: ping(at) == 200, START_S)
             headers = {"Content-Type": "image/jpeg", "traceparent": f"00-{TRACE}-{'1' * 16}-01"}
             request = urllib.request.Request(f"{at}/invocations", photo("red"), headers)
-            with urllib.request.urlopen(request, timeout=120) as answer:
+            with urllib.request.urlopen(request, timeout=START_S) as answer:
                 assert answer.status == 200
-            assert came.wait(120)
-    found = {}
+            assert came.wait(START_S)
+    found: dict[str, str] = {}
     for body in received:
         for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
             for scope in resource.scope_spans:
