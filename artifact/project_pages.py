@@ -73,11 +73,11 @@ class Page:
     @property
     def link(self) -> str:
         """Its place as an address below the results."""
-        return quote(self.path.as_posix())
+        return _address(self.path)
 
     def link_to(self, file: str) -> str:
         """A file of its folder as an address below the results."""
-        return quote((self.path.parent / file).as_posix())
+        return _address(self.path.parent / file)
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -178,14 +178,19 @@ def links(files: Iterable[str], out: Path | None = None, others: Iterable[Page] 
     """A page's links as HTML. out: the results as seen from its folder; None outside a project."""
     shown = list(others)[:MOST_LINKS]
     return _template().render(
-        files=[(quote(name), name) for name in files],
-        index=None if out is None else quote((out / INDEX).as_posix()),
+        files=[(_address(Path(name)), name) for name in files],
+        index=None if out is None else _address(out / INDEX),
         others=[
-            (quote((out / page.path).as_posix()), _words(page, shown), page.title)
+            (_address(out / page.path), _words(page, shown), page.title)
             for page in shown
             if out is not None
         ],
     )
+
+
+def _address(path: Path) -> str:
+    """A relative path as an address; a name's bytes may be no text."""
+    return quote(os.fsencode(path.as_posix()))
 
 
 @functools.cache

@@ -32,6 +32,7 @@ ROUTES = (
     "/models",
 )
 REASON_LENGTH = 200  # characters; the parser quotes what it found
+METHOD_LENGTH = 20
 PATH_LENGTH = 200  # characters of a path in the log
 INFERENCE_ID = b"x-amzn-sagemaker-inference-id"
 INFERENCE_ID_LENGTH = 64  # SageMaker's own maximum
@@ -56,12 +57,13 @@ def record(
     if answer.status == 200:
         metrics.photos.inc(state.photos)
     headers = dict(scope["headers"])
+    method = scope["method"][:METHOD_LENGTH]
     if traces:
-        traces.add(scope["method"], route, answer.status, received, state, caller_of(headers))
+        traces.add(method, route, answer.status, received, state, caller_of(headers))
     inference_id = headers.get(INFERENCE_ID, b"").decode("latin-1")
     entry = {
         "time": _now(),
-        "method": scope["method"],
+        "method": method,
         "path": scope["path"][:PATH_LENGTH],
         "status": answer.status,
         "inference_id": inference_id[:INFERENCE_ID_LENGTH] or None,

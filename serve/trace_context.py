@@ -10,7 +10,10 @@ from dataclasses import dataclass
 
 TRACEPARENT = b"traceparent"
 AMAZON = b"x-amzn-trace-id"
-_W3C = re.compile(rb"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
+# Version 00 ends after the flags; later ones may add to it, and ff is none.
+_W3C = re.compile(
+    rb"(?!ff|00.{53}-)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?"
+)
 _ROOT = re.compile(rb"Root=1-([0-9a-fA-F]{8})-([0-9a-fA-F]{24})")
 _PARENT = re.compile(rb"(?:^|;)\s*Parent=([0-9a-fA-F]{16})(?:;|$)")
 _UNSAMPLED = re.compile(rb"(?:^|;)\s*Sampled=0(?:;|$)")
@@ -36,18 +39,23 @@ def caller_of(headers: Mapping[bytes, bytes]) -> Caller | None:
     """
     found = _W3C.fullmatch(headers.get(TRACEPARENT, b"").strip())
     if found and found[1].decode() != _NONE:
-        span_id = found[2].decode()
-        if span_id == _NONE[:16]:
-            span_id = ""
-        return Caller(found[1].decode(), span_id, bool(int(found[3], 16) & 1))
+        return Caller(found[1].decode(), _span_id(found[2]), bool(int(found[3], 16) & 1))
     amazon = headers.get(AMAZON, b"")
     root = _ROOT.search(amazon)
     if not root:
         return None
-    parent = _PARENT.search(amazon)
-    span_id = parent[1].decode().lower() if parent else ""
     trace_id = (root[1] + root[2]).decode().lower()
+    if trace_id == _NONE:
+        return None
+    parent = _PARENT.search(amazon)
+    span_id = _span_id(parent[1]) if parent else ""
     return Caller(trace_id, span_id, not _UNSAMPLED.search(amazon))
+
+
+def _span_id(written: bytes) -> str:
+    """A span's id in small letters; "" for zeros, which stand for none."""
+    span_id = written.decode().lower()
+    return "" if span_id == _NONE[:16] else span_id
 
 
 def trace_id_of(headers: Mapping[bytes, bytes]) -> str | None:

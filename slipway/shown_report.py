@@ -25,9 +25,13 @@ class Report:
         return str(self.path)
 
     def _repr_html_(self) -> str:
-        """The page in a frame of its own, so that neither styles the other."""
-        page = html.escape(self.path.read_text(encoding="utf-8"))
-        return f'<iframe srcdoc="{page}" width="100%" height="{self.height}" title="report">'
+        """The page in a frame of its own: neither styles the other, and no script leaves it.
+
+        Without the sandbox a page's script could do in the notebook what its user can.
+        """
+        page = html.escape(self.path.read_text("utf-8", "replace"))
+        frame = f'sandbox="allow-scripts" width="100%" height="{self.height}" title="report"'
+        return f'<iframe srcdoc="{page}" {frame}></iframe>'
 
 
 def report(path: "str | os.PathLike[str]", height: int = 600) -> Report:

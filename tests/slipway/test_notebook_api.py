@@ -87,6 +87,7 @@ def test_a_report_is_shown_in_a_frame_of_its_own(tmp_path):
     (tmp_path / "report.html").write_text('<title>A "report"</title>')
     shown = slipway.report(tmp_path, height=300)
     assert 'srcdoc="&lt;title&gt;A &quot;report&quot;' in shown._repr_html_()
+    assert 'sandbox="allow-scripts"' in shown._repr_html_()
     assert repr(shown) == str(tmp_path / "report.html")
     with pytest.raises(FileNotFoundError, match=r"holds no report\.html"):
         slipway.report(tmp_path / "nothing")
