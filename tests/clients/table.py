@@ -29,6 +29,7 @@ SCRIPTS = {
     "v2/first.py": "process",
     "v2/training.py": "process",
     "v2/hosting.py": "process",
+    "v2/variants.py": "process",
     "v2/tuning.py": "process",
     "v2/script_mode.py": "docker",
     "v2/processing.py": "docker",
