@@ -3,6 +3,7 @@
 import re
 
 from artifact.class_names import class_name
+from artifact.file_kinds import kind_of_folder
 from prepare.label_columns import BOXES, LISTS, METADATA, Columns, kind_of_labels
 from prepare.label_lists import ListError, Row, as_text
 
@@ -76,6 +77,8 @@ def _refusal(label: str) -> str:
     """Why a label cannot be a class; "" where it can."""
     if "/" in label or "\0" in label or label.startswith("."):
         return f"its label '{label[:80]}' cannot be the name of a folder"
+    if kind_of_folder(label):
+        return f"its label '{label}' is the name of a system's folder, which trainings pass by"
     if len(label.encode("utf-8", "replace")) > LONGEST_CLASS:
         return f"its label '{label[:40]}…' has more than {LONGEST_CLASS} bytes"
     return ""

@@ -133,6 +133,8 @@ def test_failed_rows_are_listed_and_unnamed_photos_counted(folder):
         failed,
         {"source-ref": "three.jpg", "kind": 1, "kind-metadata": {"class-name": "../b"}},
         {"source-ref": "gone.jpg", "kind": 1, "kind-metadata": {"class-name": "b"}},
+        # train passes such a folder by
+        {"source-ref": "four.jpg", "kind": 1, "kind-metadata": {"class-name": "@eaDir"}},
     ]
     lines = [*map(json.dumps, rows), "{torn"]
     (folder / "out.manifest").write_text("\n".join(lines))
@@ -142,7 +144,8 @@ def test_failed_rows_are_listed_and_unnamed_photos_counted(folder):
     assert reasons["out.manifest, line 2"] == "its labelling failed (too few workers)"
     assert "cannot be the name of a folder" in reasons["out.manifest, line 3"]
     assert reasons["out.manifest, line 4"] == "its photo 'gone.jpg' is not there"
-    assert reasons["out.manifest, line 5"].startswith("it is not JSON")
+    assert "a system's folder" in reasons["out.manifest, line 5"]
+    assert reasons["out.manifest, line 6"].startswith("it is not JSON")
     assert found.passed.by_kind()["photos that the list does not name"] == 3
 
 
