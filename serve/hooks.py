@@ -36,6 +36,8 @@ PROBABILITIES = "transform_probabilities"
 ANSWER = "transform_answer"
 NAMES = (REQUEST, PROBABILITIES, ANSWER)
 PREFIX = "transform_"
+# Of a user's function; sys.exit() in it, or in a library that it calls, must not end the server.
+FAULTS = (Exception, SystemExit)
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +62,7 @@ class Hooks:
             given = function(body, content_type)
         except ValueError as error:
             raise InputError(400, f"the request is refused: {printable(str(error))}") from error
-        except Exception as error:
+        except FAULTS as error:
             raise _failed(REQUEST, error) from error
         match given:
             case (bytes() as changed, str() as changed_type):
@@ -76,7 +78,7 @@ class Hooks:
             return values
         try:
             given = np.asarray(function(values.copy(), list(classes)), np.float32)
-        except Exception as error:
+        except FAULTS as error:
             raise _failed(PROBABILITIES, error) from error
         if given.shape != values.shape or not ((given >= 0) & (given <= 1)).all():
             raise HookError(
@@ -91,8 +93,9 @@ class Hooks:
             return prediction
         try:
             given = function(prediction)
-            json.dumps(given, allow_nan=False)
-        except Exception as error:
+            # half of a surrogate pair is no text that an answer could hold
+            json.dumps(given, allow_nan=False, ensure_ascii=False).encode()
+        except FAULTS as error:
             raise _failed(ANSWER, error) from error
         if not isinstance(given, dict):
             raise HookError(f"{FILE}: {ANSWER} must return a dict")
@@ -134,7 +137,7 @@ def _module(path: Path) -> ModuleType:
     sys.path.insert(0, str(path.parent))
     try:
         specification.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
+    except FAULTS as error:
         raise ArtifactError(f"{FILE} cannot be loaded: {_words(error)}") from error
     finally:
         sys.path.remove(str(path.parent))
@@ -153,7 +156,7 @@ def _functions(module: ModuleType) -> dict[str, Callable[..., Any]]:
     return functions
 
 
-def _failed(name: str, error: Exception) -> HookError:
+def _failed(name: str, error: BaseException) -> HookError:
     return HookError(f"{FILE}: {name} failed: {_words(error)}")
 
 

@@ -91,7 +91,7 @@ class Worker:
         try:
             (answer,) = self._transformer.transform([{"body": call.body}], context)
             body = as_bytes(answer)
-        except Exception as error:  # any: what output_fn gave is no body
+        except (Exception, SystemExit) as error:  # any: what output_fn gave is no body
             log.exception("the answer cannot be sent")
             return Reply(500, {}, error=f"{program()}: {brief(error)}").packed()
         finally:

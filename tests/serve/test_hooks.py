@@ -122,6 +122,8 @@ def test_a_link_out_of_the_artifact_is_no_hook(tmp_path):
         ("def transform_probabilities(p, c): return p * float('nan')", "must return 2 numbers"),
         ("def transform_answer(p): return []", "must return a dict"),
         ("def transform_answer(p): return {'x': {1}}", "transform_answer failed: TypeError"),
+        ("def transform_answer(p): return {'x': '\\ud800'}", "transform_answer failed: UnicodeEnc"),
+        ("def transform_answer(p): raise SystemExit(3)", "transform_answer failed: SystemExit: 3"),
         ("def transform_answer(p):\n  raise KeyError('x')", "failed: KeyError: 'x' (line 2)"),
     ],
 )
