@@ -30,14 +30,15 @@ def line_chart(
     dotted: str = "",
     words: Callable[[float], str] = tick_words,
     unit: str = "",
+    zero: bool = False,
 ) -> Chart:
     """The values of the macro. lines: x and y by name, [N] each, NaN where nothing was measured.
 
     x_axis: from LEFT to RIGHT. dotted: the line of which only the dots are drawn. words: of a tick
-    of the y axis. unit: of y.
+    of the y axis. unit: of y. zero: whether the y axis has it.
     """
     every = np.concatenate([np.full(1, np.nan), *(y for _, y in lines.values())])
-    y_axis = value_axis(every, BOTTOM, TOP, 4, zero=False)
+    y_axis = value_axis(every, BOTTOM, TOP, 4, zero)
     drawn = []
     for number, (name, (x, y)) in enumerate(lines.items()):
         line = drawn_line(number, name, x_axis.place(x), y_axis.place(y), dotted)

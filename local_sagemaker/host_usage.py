@@ -62,7 +62,7 @@ class HostUsage(threading.Thread):
 
 def entry(name: str, host: str, value: float, at: float) -> Record:
     """A measurement as the history keeps it. value: percent. at: seconds since the epoch."""
-    return {"MetricName": name, "Host": host, "Value": round(value, 2), "Timestamp": round(at, 2)}
+    return {"MetricName": name, "Host": host, "Value": round(value, 1), "Timestamp": round(at, 2)}
 
 
 def means(metrics: list[Metric]) -> dict[str, float]:

@@ -61,7 +61,7 @@ def _charts(values: Sequence[Record], groups: Groups, unit_of_y: str = "") -> li
             array = np.array(_thinned(points), float)
             drawn[name] = ((array[:, 0] - first) / unit_s, array[:, 1])
         label = f"{unit} since the first value"
-        charts.append(line_chart(title, label, axis, drawn, unit=unit_of_y))
+        charts.append(line_chart(title, label, axis, drawn, unit=unit_of_y, zero=bool(unit_of_y)))
     return charts
 
 
