@@ -50,7 +50,10 @@ def bar_rows(bars: Mapping[str, Bar]) -> list[str]:
         if math.isnan(bar.value):
             value = "n/a"
             met = "not measured"
-        rows.append(f"| {name} | {value} | {wanted} {bar.limit:.3g} | {met} |")
+        limit = f"{wanted} {bar.limit:.3g}"
+        if math.isnan(bar.limit):
+            limit = "n/a"  # a peer's figure, and that was not measured
+        rows.append(f"| {name} | {value} | {limit} | {met} |")
     return rows
 
 

@@ -96,8 +96,11 @@ class Contestant:
             docker("run", *options, self.image, *self.command)
             self.url = f"http://{docker('port', self.container, '8080/tcp').split()[0]}"
             while not self._answers(sample):
-                if time.monotonic() - started > START_TIMEOUT_S or not is_running(self.container):
+                if not is_running(self.container):
                     raise NotStarted(last_words(self.container))
+                if time.monotonic() - started > START_TIMEOUT_S:
+                    late = f"no right answer came within {START_TIMEOUT_S} s"
+                    raise NotStarted(f"{late}; {last_words(self.container)}")
                 time.sleep(0.01)
         except RuntimeError as error:
             # also of a container that has ended before its port was asked for

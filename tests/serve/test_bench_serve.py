@@ -64,6 +64,7 @@ def test_a_bench_in_which_nothing_was_measured_has_its_table():
     absent = {server.name: "no such image" for server in contestants(2)}
     found = Results(Measured(), {}, {}, {}, absent)
     assert "- ray: no such image" in found.table()
+    assert "nan" not in found.table()
     assert found.line().startswith("bench-serve: vs_mms_bf16=n/a ")
 
 
