@@ -1,7 +1,9 @@
 """AWS's errors, and the lack of an answer, as one sentence that says what to do."""
 
+import errno
 import re
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
 ACTION = re.compile(r"perform: ([\w-]+:\w+)")
 # S3's HEAD requests have no body: botocore then gives the HTTP status as the code.
 NOT_ALLOWED = ("AccessDenied", "AccessDeniedException", "403", "UnauthorizedOperation")
@@ -134,6 +136,9 @@ def sentence(error: Exception) -> str:
             f"{error}; check the recipe's region (is there such a region, with this service?) "
             "and this machine's network"
         )
+    if isinstance(error, OSError) and error.errno in FULL:
+        where = f" (writing '{error.filename}')" if error.filename else ""
+        return f"the disk is full{where}; make room, or take another folder with --out, and go on"
     if isinstance(error, exceptions.ParamValidationError):
         return " ".join(str(error).split())
     return str(error)

@@ -1,5 +1,7 @@
 """Errors of AWS and of botocore as sentences: each code, each class, each fallback."""
 
+import errno
+
 import pytest
 from botocore import exceptions
 from botocore.exceptions import ClientError
@@ -61,6 +63,13 @@ def test_botocores_own_errors(error, start):
 )
 def test_answers_of_aws(code, message, start):
     assert sentence(refused(code, message)).startswith(start)
+
+
+def test_a_full_disk():
+    assert sentence(OSError(errno.ENOSPC, "No space left on device")).startswith(
+        "the disk is full; make room"
+    )
+    assert "(writing 'a')" in sentence(OSError(errno.EDQUOT, "quota", "a"))
 
 
 def test_an_answer_without_an_operation_is_awss():
