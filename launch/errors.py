@@ -137,11 +137,15 @@ def sentence(error: Exception) -> str:
             "and this machine's network"
         )
     if isinstance(error, OSError) and error.errno in FULL:
-        where = f" (writing '{error.filename}')" if error.filename else ""
-        return f"the disk is full{where}; make room, or take another folder with --out, and go on"
+        return _full_disk(error)
     if isinstance(error, exceptions.ParamValidationError):
         return " ".join(str(error).split())
     return str(error)
+
+
+def _full_disk(error: OSError) -> str:
+    where = f" (writing '{error.filename}')" if error.filename else ""
+    return f"the disk is full{where}; make room, or take another folder with --out, and go on"
 
 
 def code_of(error: Exception) -> str:
