@@ -70,7 +70,7 @@ def _guess(rows: Sequence[Row], photos: PhotoNames, names: list[str]) -> Columns
     others = [name for name in names if name not in (photo, split)]
     labels = _ground_truth_labels(rows, others)
     if labels:
-        return Columns(photo, (labels,), split)
+        return Columns(photo, labels, split)
     return _plain_labels(rows, others, photo, split)
 
 
@@ -119,18 +119,26 @@ def _repeats(rows: Sequence[Row], name: str) -> bool:
     return 1 < len(counted) <= max(2, len(rows) // 2)
 
 
-def _ground_truth_labels(rows: Sequence[Row], others: list[str]) -> str:
-    """The last attribute with metadata of image classification: later jobs correct earlier ones."""
+def _ground_truth_labels(rows: Sequence[Row], others: list[str]) -> tuple[str, ...]:
+    """The last attribute with metadata of image classification: later jobs correct earlier ones.
+
+    All of them where that one is in few rows, or no row has two: Rekognition's Custom Labels has
+    one for each label.
+    """
     attributes = [name for name in others if f"{name}{METADATA}" in others]
     attributes += [name[: -len(METADATA)] for name in others if name.endswith(METADATA)]
-    found = ""
+    found: list[str] = []
     for name in dict.fromkeys(attributes):
         kinds = {kind_of_labels(row, name) for row in rows} - {""}
         if any("image-classification" in kind for kind in kinds) or not kinds:
-            found = name
-        elif not found:
-            found = name  # of another kind: each of its rows says so
-    return found
+            found.append(name)
+    if not found:
+        return tuple(attributes[-1:])  # of another kind: each of its rows says so
+    counts = [sum(f"{name}{METADATA}" in row for name in found) for row in rows]
+    last = sum(f"{found[-1]}{METADATA}" in row for row in rows)
+    if max(counts) > 1 and last >= ENOUGH * len(rows):
+        return tuple(found[-1:])
+    return tuple(found)
 
 
 def kind_of_labels(row: Row, attribute: str) -> str:

@@ -1,6 +1,7 @@
 """The labels in one row of a list."""
 
 import re
+from itertools import chain
 
 from artifact.class_names import class_name
 from artifact.file_kinds import kind_of_folder
@@ -16,11 +17,11 @@ def labels_in(row: Row, columns: Columns) -> list[str] | ListError:
     if columns.one_hot:
         found = [name for name in columns.labels if as_text(row.get(name, "")).lower() in TRUE]
     else:
-        (name,) = columns.labels
-        failed = _ground_truth_failure(row, name)
+        there = [name for name in columns.labels if name in row or f"{name}{METADATA}" in row]
+        failed = next(filter(None, (_ground_truth_failure(row, name) for name in there)), "")
         if failed:
             return ListError(failed)
-        found = _named(row, name)
+        found = list(chain.from_iterable(_named(row, name) for name in there))
     classes = list(dict.fromkeys(class_name(label) for label in found))
     classes = [label for label in classes if label]
     if not classes:

@@ -259,3 +259,20 @@ def test_a_list_of_one_part_alone_holds_nothing_out(folder):
     found = scan_lists(folder, lists_beside(folder))
     assert {source.split for source in found.sources} == {None}
     assert labels(found)["two"] == ("beagle",)
+
+
+def test_custom_labels_have_an_attribute_for_each_label(folder):
+    rows = [
+        {
+            "source-ref": f"s3://bucket/{name}.jpg",
+            f"set_{breed}": 1,
+            f"set_{breed}-metadata": {
+                "class-name": breed,
+                "type": "groundtruth/image-classification",
+            },
+        }
+        for name, breed in [*BREEDS[:3], ("four", "collie")]
+    ]
+    (folder / "train.manifest").write_text("\n".join(map(json.dumps, rows)))
+    found = scan_lists(folder, lists_beside(folder))
+    assert labels(found) == {**{name: (breed,) for name, breed in BREEDS}, "four": ("collie",)}
