@@ -6,6 +6,7 @@ import pytest
 import safetensors.torch
 import torch
 
+from artifact.network import build
 from train.job import JobError
 from train.model.weight_files import read_tensors, read_weights
 from train.model.weight_folder import only_weights_file
@@ -152,3 +153,18 @@ def test_weights_in_several_files_are_read_by_their_index(tmp_path):
         index.write_text(json.dumps({"weight_map": wrong}))
         with pytest.raises(JobError, match=r"index of weights files|which is not there"):
             load_weights(network, "resnet18", str(index), {})
+
+
+def test_a_vit_of_one_position_does_not_fit():
+    network = build("vit_b_32", 2, image_size=32, drawn=False)
+    state = network.state_dict() | {"encoder.pos_embedding": torch.zeros(1, 1, 768)}
+    with pytest.raises(JobError, match="first 'encoder.pos_embedding'"):
+        fill(network, state, "'file'", "vit_b_32")
+
+
+def test_a_head_alone_is_no_network_of_timms():
+    """timm takes a file without names for a wish for its published weights."""
+    network = build("timm/test_vit", 2, image_size=32)
+    head = {f"head.{name}": value for name, value in network.head.state_dict().items()}
+    with pytest.raises(JobError, match="78 of 78 tensors are missing"):
+        fill(network, head, "'file'", "timm/test_vit")

@@ -127,6 +127,8 @@ def as_own(network: TimmNetwork, architecture: str, state: Weights) -> dict[str,
 
 def _converted(architecture: str, image_size: int, state: Weights) -> dict[str, torch.Tensor]:
     """Weights in the form of timm's model at this image size; as they are where timm cannot."""
+    if not state:
+        return {}  # timm would take published weights in place of none
     config = timm_config(architecture)
     name = f"{config.classifier}.weight"
     classes = 0

@@ -152,7 +152,8 @@ def fill(
     else:
         state = without_prefix(state, body)
     if architecture.startswith("vit_") and "encoder.pos_embedding" in state:
-        with contextlib.suppress(ValueError):  # positions of no square: they do not fit
+        # positions of no square, or none: they are handed on, and do not fit
+        with contextlib.suppress(ValueError, RuntimeError):
             state = interpolate_embeddings(network.image_size, network.patch_size, state)
     fitting = {name for name in own if name in state and state[name].shape == own[name].shape}
     wrong = [name for name in own if name in body - fitting]
