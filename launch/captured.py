@@ -111,7 +111,7 @@ def _body(part: dict[str, Any]) -> bytes:
             return base64.b64decode(part["data"], validate=True)
         except ValueError as error:
             raise ValueError("with data that is not base64") from error
-    return str(part["data"]).encode()
+    return str(part["data"]).encode("utf-8", "replace")
 
 
 def _sent(part: dict[str, Any]) -> list[bytes]:
