@@ -20,10 +20,7 @@ EVERY_S = 5  # seconds after which a line says how far it is
 BIG_MB = 40  # from this size on a package gets a line of its own
 KEPT_LINES = 20  # of pip's output, shown when it fails
 # A user's settings of pip that would put the packages elsewhere, or take others
-AGAINST_SETTINGS = (
-    *("--target=", "--prefix=", "--root="),
-    *("--no-binary=:none:", "--only-binary=:none:"),
-)
+AGAINST_SETTINGS = ("--target=", "--no-binary=:none:", "--only-binary=:none:")
 NO_SPACE = "No space left on device"
 UNITS = {"bytes": 1e-6, "kB": 1e-3, "MB": 1.0, "GB": 1e3}
 FETCHED = re.compile(r"\s+(?:Downloading|Using cached) (\S+?)(?: \(([\d.]+) (\w+)\))?$")

@@ -113,14 +113,21 @@ def test_an_environment_is_made_and_needs_no_network_the_second_time(machine, tm
     (machine.checkout / "docker/requirements-dev.txt").write_text("".join(lines))
     three = write_wheel(tmp_path / "wheels", "three")
     (machine.checkout / "docker/requirements-smdebug.txt").write_text(three)
+    elsewhere = tmp_path / "elsewhere"
+    (tmp_path / "pip.conf").write_text(
+        f"[install]\nuser = true\ntarget = {elsewhere}\nno-binary = :all:\ndry-run = true\n"
+    )
     with package_index(tmp_path / "wheels") as index:
         # As a user who has no entry in /etc/passwd and no home, with the strictest umask
         done = machine.run(
             *("sh", "-c", "umask 077; exec make environment LANG=C"),
-            **settings(index),
+            **settings(index) | {"PIP_CONFIG_FILE": str(tmp_path / "pip.conf")},
             LC_ALL="C",
             PIP_USER="1",
+            PYTHONHOME="/nowhere",
+            TMPDIR="/nowhere",
         )
+    assert not elsewhere.exists()
     assert done.returncode == 0, done.stderr
     version = re.escape(sys.version.split()[0])
     made = rf"environment: made \.venv: Python {version}, 3 packages, \d+ MB, \d+ s"
