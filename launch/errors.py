@@ -118,14 +118,11 @@ def sentence(error: Exception) -> str:
             f"there are no usable AWS credentials ({error}); run `aws configure` or "
             "`aws sso login`, or set AWS_PROFILE"
         )
-    if isinstance(
-        error,
-        (
-            exceptions.TokenRetrievalError,
-            exceptions.SSOTokenLoadError,
-            exceptions.UnauthorizedSSOTokenError,
-        ),
-    ):
+    signed_out = (
+        *(exceptions.TokenRetrievalError, exceptions.SSOTokenLoadError),
+        exceptions.UnauthorizedSSOTokenError,
+    )
+    if isinstance(error, signed_out):
         return f"the sign-in of this profile has ended ({error}); run `aws sso login`"
     if isinstance(error, exceptions.ProfileNotFound):
         return f"{error}; set AWS_PROFILE to one of `aws configure list-profiles`"
