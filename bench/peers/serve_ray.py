@@ -1,8 +1,8 @@
 """Ray Serve over the model in /opt/ml/model, on port 8080, with a replica for each core.
 
 PEER_REPLICAS is their number. Each runs its photos on one thread, which answers most photos/s.
-Ray gives its own processes 30 s to start, and no setting changes that: on a busy machine a later
-try finds their files read already.
+Ray gives its own processes 30 s to start. On a busy machine that is too little: they get longer, and
+a later try finds their files read already.
 """
 
 import os
@@ -30,6 +30,7 @@ class Photos:
 
 def start_ray():
     """Start Ray on this machine, without its dashboard, for which it waits up to two minutes."""
+    os.environ.setdefault("RAY_raylet_start_wait_time_s", "300")
     for _ in range(TRIES - 1):
         try:
             return ray.init(include_dashboard=False)
