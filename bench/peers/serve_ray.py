@@ -1,8 +1,8 @@
 """Ray Serve over the model in /opt/ml/model, on port 8080, with a replica for each core.
 
 PEER_REPLICAS is their number. Each runs its photos on one thread, which answers most photos/s.
-Ray gives its own processes 30 s to start. On a busy machine that is too little: they get longer, and
-a later try finds their files read already.
+Ray gives its own processes 30 s to start. On a busy machine that is too little: they get
+longer, and a later try finds their files read already.
 """
 
 import os
