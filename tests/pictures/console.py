@@ -1,6 +1,7 @@
 """The picture of local SageMaker's console: a training that prints what another has printed."""
 
 import shlex
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,11 +21,20 @@ from tests.support.shell_engine import ShellEngine
 
 NAME = "yoga-poses-1"
 END_S = 60
-# The epochs come one after the other, so that the charts have a time axis.
-SCRIPT = """
-grep -E '^(epoch|network|photos|test)[:=]' {log} | while IFS= read -r line
-do printf '%s\\n' "$line"; sleep 0.4; done
-sleep 600
+# The epochs come one after the other, so that the charts have a time axis. Between two of them it
+# computes, and it holds some memory: what a training does to a machine.
+WORK = """
+import re, sys, time
+kept = bytearray(b"1") * 900_000_000
+for line in open(sys.argv[1]):
+    if not re.match("(epoch|network|photos|test)[:=]", line):
+        continue
+    print(line, end="", flush=True)
+    busy = time.monotonic() + 0.3
+    while time.monotonic() < busy:
+        pass
+    time.sleep(0.1)
+time.sleep(600)
 """
 
 
@@ -33,7 +43,8 @@ def training_shown(browser: Browser, log: Path, folder: Path, width: int) -> Ite
     """The page of a training whose log is another's, once all of it has come."""
     folders.allow([folder])
     platform = Platform(folder / "sagemaker", "process")
-    platform.container_engine = ShellEngine(SCRIPT.format(log=shlex.quote(str(log))))
+    command = shlex.join([sys.executable, "-c", WORK, str(log)])
+    platform.container_engine = ShellEngine(f"exec {command}")
     training.create(platform, _request(folder), "eu-west-1")
     last = [line for line in log.read_text().splitlines() if line.startswith("epoch=")][-1]
     logs = platform.folder / "logs"

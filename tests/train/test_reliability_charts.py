@@ -102,6 +102,6 @@ def test_the_report_has_both_plots_doubtful_labels_and_the_linear_head(tmp_path)
     text = re.sub(r"\s+", " ", (tmp_path / "report.html").read_text(encoding="utf-8"))
     assert "sure_from 0.5</text>" in text
     assert "<strong>80.0 %</strong> of the photos get one, and 95.0 % of those are right." in text
-    assert "1 of 40 labels, of all channels, are likely wrong" in text
+    assert "1 of 40 labels, of all channels, is likely wrong" in text
     assert "train: odd.jpg" in text
     assert "0.1 (taken)" in text

@@ -138,6 +138,7 @@ def test_make_web_serves_the_page_in_front_of_the_demos_model(colours, tmp_path)
         (".venv", sys.prefix),
         ("out/ml/model", colours.model),
         ("out/prepared/validation", colours.root / "input/data/validation"),
+        *((place.parent.name, place.parent) for place in REPOSITORY.glob("*/__init__.py")),
     ):
         (tmp_path / link).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / link).symlink_to(place)
@@ -157,7 +158,7 @@ def test_make_web_serves_the_page_in_front_of_the_demos_model(colours, tmp_path)
     with subprocess.Popen(
         command,
         cwd=tmp_path,
-        env=environment | {"PYTHONPATH": str(REPOSITORY)},
+        env=environment,
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
@@ -244,7 +245,7 @@ def test_the_function_needs_boto3_and_the_standard_library_only(tmp_path):
         "web.page.html",
         "web.site.py",
     } <= found
-    assert len(found) < 20
+    assert len(found) <= 20
     allowed = sys.stdlib_module_names | {"web", "artifact", "boto3", "botocore"}
     for file in tmp_path.rglob("*.py"):
         assert imported_by(file) <= allowed, file
