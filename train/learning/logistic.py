@@ -75,6 +75,9 @@ class _Point:
     gradient: Head
 
 
+Precondition = Callable[[list[Head]], list[Head]]
+
+
 class LogisticRegression:
     """The regression of some features, from the strongest penalty to the weakest.
 
@@ -223,7 +226,7 @@ class LogisticRegression:
         gradient = Head(weight, self._sum(slopes.sum(0)))
         return _Point(head, logits, self._penalised(losses, head, strength), gradient)
 
-    def _preconditioner(self, logits: torch.Tensor, strength: float) -> Callable[[Head], Head]:
+    def _preconditioner(self, logits: torch.Tensor, strength: float) -> Precondition:
         """The inverse of about the Hessian at a point of these logits."""
         likely = torch.sigmoid(logits) if self._multi_label else logits.softmax(1)
         sums = torch.stack([(likely * (1 - likely)).sum(), likely.new_tensor(likely.numel())])
@@ -233,14 +236,17 @@ class LogisticRegression:
         hessian.diagonal().add_(strength + ROUNDING * float(hessian.diagonal().mean()))
         triangle = torch.linalg.cholesky(hessian)
 
-        def precondition(gradient: Head) -> Head:
-            weight = torch.cholesky_solve(gradient.weight, triangle)
-            return Head(weight, gradient.bias / curvature)
+        def precondition(heads: list[Head]) -> list[Head]:
+            # One solve for all: a wide right side takes less time than two narrow ones.
+            columns = torch.cat([head.weight for head in heads], 1)
+            solved = torch.cholesky_solve(columns, triangle).chunk(len(heads), 1)
+            biases = [head.bias / curvature for head in heads]
+            return [Head(*parts) for parts in zip(solved, biases, strict=True)]
 
         return precondition
 
 
-def _direction(gradient: Head, pairs: deque[_Pair], precondition: Callable[[Head], Head]) -> Head:
+def _direction(gradient: Head, pairs: deque[_Pair], precondition: Precondition) -> Head:
     """Down from here, by the gradient and what the last steps told of the Hessian."""
     shares = []
     left = gradient
@@ -248,11 +254,11 @@ def _direction(gradient: Head, pairs: deque[_Pair], precondition: Callable[[Head
         share = pair.step.dot(left) / pair.product
         left = left.along(pair.change, -share)
         shares.append(share)
-    direction = precondition(left)
-    if pairs:
-        newest = pairs[-1]
-        curved = newest.change.dot(precondition(newest.change))
-        direction = direction.scaled(newest.product / curved)
+    if not pairs:
+        return precondition([left])[0].scaled(-1)
+    newest = pairs[-1]
+    direction, curved = precondition([left, newest.change])
+    direction = direction.scaled(newest.product / newest.change.dot(curved))
     for pair, share in zip(pairs, reversed(shares), strict=True):
         back = pair.change.dot(direction) / pair.product
         direction = direction.along(pair.step, share - back)
