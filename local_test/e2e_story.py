@@ -88,7 +88,8 @@ def recipe(images: Path, prepared: Path) -> dict[str, Any]:
             "expected_s": 300,
         },
         "endpoint": {"instance_type": "ml.m5.large", "max_instances": 2},
-        "debugger": {"train_interval": 5},
+        # each step: LossNotDecreasing needs ten losses, and the training has twelve steps or more
+        "debugger": {"train_interval": 1},
     }
     return {
         **document,
