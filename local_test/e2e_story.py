@@ -87,7 +87,7 @@ def recipe(images: Path, prepared: Path) -> dict[str, Any]:
             "max_run_s": 3600,
             "expected_s": 300,
         },
-        "endpoint": {"instance_type": "ml.m5.large", "max_instances": 2},
+        "endpoint": {"instance_type": "ml.m5.large", "max_instances": 2, "bake_s": 5},
         # each step: LossNotDecreasing needs ten losses, and the training has twelve steps or more
         "debugger": {"train_interval": 1},
     }

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from runtime import docker
+from runtime import docker, reaper
 from runtime.container_engine import LABEL
 
 PATIENCE_S = 30  # an endpoint that is being deleted is gone a moment later
@@ -73,7 +73,7 @@ def in_engine(state: Path, registry: str) -> dict[str, list[str]]:
 def processes(mark: str) -> list[str]:
     """Processes that were started with the mark, NAME=value, in their environment.
 
-    This one does not count.
+    This one does not count, and neither does its own reaper, which ends with it.
     """
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
@@ -84,10 +84,22 @@ def processes(mark: str) -> list[str]:
             words = (folder / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue  # it has ended, or is another user's
-        if mark.encode() in variables:
-            command = b" ".join(words).decode(errors="replace")
-            found.append(f"{folder.name}: {command.strip()}")
+        command = b" ".join(words).decode(errors="replace").strip()
+        if mark.encode() in variables and not _is_own_reaper(folder, command):
+            found.append(f"{folder.name}: {command}")
     return found
+
+
+def _is_own_reaper(folder: Path, command: str) -> bool:
+    """Whether a process of /proc is the reaper that this process has started."""
+    if not command.endswith(reaper.__name__):
+        return False
+    try:
+        status = (folder / "stat").read_text(errors="replace")
+    except OSError:
+        return False
+    _state, parent = status.rpartition(")")[2].split()[:2]  # a name may hold blanks
+    return int(parent) == os.getpid()
 
 
 def files(folder: Path) -> list[str]:

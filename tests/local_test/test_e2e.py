@@ -56,6 +56,22 @@ def test_the_recipe_is_one_that_the_launcher_takes(tmp_path):
     assert read.sagemaker.endpoint.kind == "real-time"
 
 
+def test_the_reaper_of_the_run_itself_is_nothing_left():
+    """In a process of its own: it has a reaper from the first that it starts."""
+    script = (
+        "from local_test import leftovers; from runtime import reaper; reaper.make_ready();"
+        "print(leftovers.processes('E2E_RUN=here-2'))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment_here(E2E_RUN="here-2"),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "[]\n"
+
+
 def test_processes_that_carry_the_mark_are_found():
     with subprocess.Popen(
         [sys.executable, "-c", "import time; time.sleep(60)"],
