@@ -120,7 +120,7 @@ def _show(results: Results, trained: float, served: float, seconds: float) -> No
             "all results": results.index,
             "model": results.archive,
             "logs": results.logs,
-            "next, ask it yourself": "make web",
+            "next, ask it yourself": "bin/slipway web",
             "next, your own photos": "bin/slipway init ~/my-project --photos FOLDER",
         }
     )
