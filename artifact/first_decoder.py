@@ -6,8 +6,8 @@ it was trained on, so this module stays as it is.
 
 from PIL import Image
 
+from artifact.colour import to_rgb
 from artifact.preprocessing import as_photo_errors, open_photo, upright
-from artifact.rgb import to_rgb
 
 
 def decode(data: bytes, max_pixels: int) -> Image.Image:

@@ -14,11 +14,11 @@ from PIL import Image
 
 from artifact import first_decoder
 from artifact.answers import Prediction, prediction
+from artifact.colour import to_rgb
 from artifact.engines import open_engine
 from artifact.model import FIRST_DECODER, read_description
 from artifact.photo_files import read_regular
 from artifact.preprocessing import MAX_PIXELS, PhotoError, Pixels, decode_reduced
-from artifact.rgb import to_rgb
 from artifact.unpack import artifact_folder
 
 PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from artifact.alpha import PREMULTIPLIED, first_picture, on_white
 from artifact.boxes import still
+from artifact.colour import PREMULTIPLIED, first_picture, on_white
 from artifact.patient_reading import read_patiently
 from artifact.photo_bounds import photo_header
 from artifact.photo_formats import damaged, register_heif, silence_decoders

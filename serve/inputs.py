@@ -14,6 +14,7 @@ ANY_PHOTO = ("application/x-image", "application/octet-stream")
 PHOTO_TYPES = (*(kind.media_types[0] for kind in KINDS), *ANY_PHOTO)
 JSON_TYPE = "application/json"
 LINES_TYPE = "application/jsonlines"
+CSV_TYPE = "text/csv"  # of answers alone
 FORM_TYPE = "multipart/form-data"
 ACCEPTED = (*PHOTO_TYPES, FORM_TYPE, JSON_TYPE, LINES_TYPE)
 ALIASES = dict.fromkeys(

@@ -3,8 +3,7 @@
 from typing import Any
 
 import web.openapi
-from serve.inputs import FORM_TYPE, INSTANCE, JSON_TYPE, LINES_TYPE, PHOTO_TYPES
-from serve.outputs import CSV_TYPE
+from serve.inputs import CSV_TYPE, FORM_TYPE, INSTANCE, JSON_TYPE, LINES_TYPE, PHOTO_TYPES
 
 ERRORS = {
     400: "The body or a header is not what it should be",

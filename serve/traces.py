@@ -19,8 +19,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
+from serve.request_log import Caller
 from serve.request_state import RequestState
-from serve.trace_context import Caller
 
 NAMES = {"read": "read body", "queue": "queue wait"}  # of stages whose word alone says little
 FLUSH_S = 0.2  # between two sendings at the end

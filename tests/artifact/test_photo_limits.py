@@ -8,7 +8,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from artifact import preprocessing, rgb
+from artifact import colour, preprocessing
+from artifact.colour import to_rgb
 from artifact.photo_bounds import photo_header
 from artifact.preprocessing import (
     MAX_PIXELS,
@@ -18,7 +19,6 @@ from artifact.preprocessing import (
     read_photo,
     upright,
 )
-from artifact.rgb import to_rgb
 
 
 def bmp(width: int, height: int, rle: bool = False) -> bytes:
@@ -105,10 +105,10 @@ def test_a_jpeg_may_not_cost_minutes(width, height, scans, exif, others, words):
 
 
 def test_strips_cover_the_image_once():
-    strips = rgb._strips(Image.new("L", (1000, 2500)))
+    strips = colour._strips(Image.new("L", (1000, 2500)))
     found = [(strip.size, top) for strip, top in strips]
     assert found == [((1000, 1000), 0), ((1000, 1000), 1000), ((1000, 500), 2000)]
-    wide = rgb._strips(Image.new("L", (1_500_000, 2)))
+    wide = colour._strips(Image.new("L", (1_500_000, 2)))
     assert [top for _, top in wide] == [0, 1]
 
 

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from artifact.answers import Prediction
+from serve.answering import answer_type
 from serve.inputs import ACCEPTED, InputError, asks_for_saliency, top_k_of
-from serve.outputs import answer_type
 from tests.support.bodies import photos_of, render
 from tests.support.servers import b64, instances
 

@@ -6,8 +6,8 @@ import threading
 import pytest
 
 from serve import records
+from serve.answering import answer_type
 from serve.inputs import InputError, media_type_of, top_k_of
-from serve.outputs import answer_type
 from tests.serve.test_inputs import form
 from tests.support.bodies import photos_of, render
 

@@ -5,8 +5,8 @@ import time
 import pytest
 
 from serve.factory import traces_wanted
+from serve.request_log import Caller, caller_of
 from serve.request_state import MOST_SPANS, RequestState
-from serve.trace_context import Caller, caller_of
 from tests.support.collectors import collector
 from tests.support.servers import photo, serving
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from artifact.answers import Prediction
+from serve.answering import AnswerBody
 from serve.inputs import media_type_of
-from serve.outputs import AnswerBody
 from serve.records import records_of
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import PIL
 from numpy.typing import NDArray
 
-from artifact import alpha, colour, preprocessing, rgb, shrinking
+from artifact import colour, preprocessing, shrinking
 from artifact.machine import cpu_count, memory_limit
 from artifact.preprocessing import DECODER, Preprocessing, read_reduced
 from artifact.shrinking import Reduced
@@ -35,7 +35,7 @@ WAITING_SHARE = 0.02  # of the memory this process may use
 WAITING_BYTES = 256 << 20
 ROWS_AT_ONCE = 32  # stored photos that one task reads
 
-PROGRAM = (preprocessing, alpha, colour, rgb, shrinking)  # what the pixels of a photo depend on
+PROGRAM = (preprocessing, colour, shrinking)  # what the pixels of a photo depend on
 Sizing = Callable[[Reduced], NDArray[np.uint8]]
 
 log = logging.getLogger(__name__)
