@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 # In the order of the columns, with the words that a page says of them.
 MEASURES = {
     "brightness": "mean of the grey values, 0 to 255",
-    "contrast": "deviation of the grey values, as a share of their mean",
+    "contrast": "spread of the grey values, as a share of their mean",
     "saturation": "how far the colours are from grey, 0 to 1",
-    "warmth": "red less blue, as a share of all light",
-    "sharpness": "difference of neighbouring pixels (Laplacian), as a share of the deviation",
+    "warmth": "red minus blue, as a share of all light",
+    "sharpness": "how much neighbouring pixels differ, free of contrast",
 }
 GREY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 LEAST_LIGHT = 1.0  # of 255: where a share of less means nothing

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from artifact.drift_reference import Reference, read_reference
 from artifact.head_inputs import HeadInputs
 from artifact.model import ArtifactError, Description, MissingFile, read_description
+from artifact.page_text import counted
 from artifact.photo_measures import MEASURES, photo_measures
 from artifact.preprocessing import PhotoError, decode_reduced
 from artifact.unpack import artifact_folder
@@ -172,7 +173,8 @@ def answer_of(captured: Captured, numbers: dict[str, int]) -> tuple[int, float]:
 
 def notes_of(gathered: Gathered) -> list[str]:
     """What was left out, as sentences."""
-    notes = [f"{number} left out: {why}." for why, number in sorted(gathered.passed_by.items())]
+    left_out = sorted(gathered.passed_by.items())
+    notes = [f"Left out: {counted(number, 'capture')} {why}." for why, number in left_out]
     if gathered.without_features:
         notes.append(f"The network's features were not compared: {gathered.without_features}.")
     if len(gathered.seen.answers) < FEWEST:

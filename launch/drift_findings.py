@@ -7,25 +7,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from artifact.drift_reference import Reference
+from artifact.page_text import percent
 from artifact.photo_measures import MEASURES
 from launch.shift import Mix, differ_in_rows, differ_in_shares, differ_in_values, holm
 
-LEVEL = 0.01  # of all tests together: one report in a hundred cries for nothing
+LEVEL = 0.01  # of all tests together: one report in a hundred is a false alarm
 FEWEST = 30  # photos of a sample that a test takes
 
 ADVICE = {
     "brightness": "Look at the light and the camera's exposure. If the new light is here to stay, "
     "add such photos to the training.",
     "contrast": "Look for haze, a dirty lens, backlight, or a camera that processes its photos "
-    "otherwise.",
+    "in another way.",
     "saturation": "Look at the camera's colour settings, and whether photos arrive in grey.",
     "warmth": "Look at the white balance and at the lamps.",
     "sharpness": "Look for a lens out of focus, shaking, stronger JPEG compression, or photos that "
     "are shrunk before they are sent.",
     "features": "The network sees other things than it was trained on. Look at the photos below, "
     "label some of them, and train again with them.",
-    "classes": "The classes come in other shares. If that is right, the training's shares are out "
-    "of date; if not, look at the answers of the class that grew.",
+    "classes": "The classes come in other shares. If they really do, the training's shares are out "
+    "of date. If they do not, look at the photos that were answered with the class that grew.",
     "confidence": "The network is less sure, or surer, than it was of the validation photos. Its "
     "accuracy is likely to have changed, too: label some of the photos and measure it.",
 }
@@ -99,7 +100,9 @@ def _of_values(name: str, first: NDArray[np.float32], second: NDArray[np.float32
     before = float(middle(first))
     now = float(middle(second))
     deviation = float(first.std()) or 1.0
-    shift = f"{(now - before) / deviation:+.1f} of the training's deviation"
+    # Rounded before it is written, so that no change is 0.0 and not -0.0.
+    deviations = round((now - before) / deviation, 1) + 0.0
+    shift = f"{deviations:+.1f} standard deviations"
     p = differ_in_values(first, second).p
     return Finding(name, "Kolmogorov-Smirnov", p, shift, before, now, (len(first), len(second)))
 
@@ -113,7 +116,7 @@ def _features(reference: Reference, seen: Seen) -> list[Finding]:
     before = float(np.linalg.norm(first - center, axis=1).mean())
     now = float(np.linalg.norm(second - center, axis=1).mean())
     apart = float(np.linalg.norm(second.mean(axis=0) - center))
-    shift = f"their mean by {apart / (before or 1.0):.2f} of the training's spread"
+    shift = f"their centre, by {apart / (before or 1.0):.2f} of the mean distance from it"
     p = differ_in_rows(first, second).p
     photos = (len(first), len(second))
     return [Finding("features", "maximum mean discrepancy", p, shift, before, now, photos)]
@@ -126,7 +129,8 @@ def _answers(reference: Reference, seen: Seen, classes: Sequence[str]) -> list[F
     before = expected_shares(reference)
     now = shares(seen.answers, len(classes))
     most = int(np.abs(now - before).argmax())
-    shift = f"most '{classes[most]}': {100 * before[most]:.0f} % to {100 * now[most]:.0f} %"
+    change = f"from {percent(float(before[most]))} to {percent(float(now[most]))}"
+    shift = f"'{classes[most]}' most, {change}"
     moved_most = Finding(
         "classes",
         "multinomial",

@@ -14,6 +14,7 @@ from PIL import Image
 from artifact.drift_reference import Reference
 from artifact.model import ArtifactError, Description
 from artifact.page import write_page
+from artifact.page_text import percent
 from artifact.photo_measures import MEASURES
 from artifact.plot import linear_axis
 from artifact.probe import read_probe
@@ -28,8 +29,8 @@ MOST_CLASSES = 20  # of the table of shares
 BINS = 24
 MEANT = {
     **MEASURES,
-    "features": "the network's features: the mean distance from the training's centre",
-    "classes": "shares of the answered classes",
+    "features": "of the network: distance from the training's centre",
+    "classes": "the share of the class that changed most",
     "confidence": "probability of the answered class",
 }
 # A plot's numbers, in SVG units.
@@ -93,11 +94,12 @@ def write_drift_page(
         moved=[one for one in found if one.moved],
         meant=MEANT,
         advice=ADVICE,
-        photos=len(examples.samples),
+        photos=f"{len(examples.samples):,}",
         times=(times[0], times[-1]) if times else None,
-        trained_on=len(examples.reference.measures),
+        trained_on=f"{len(examples.reference.measures):,}",
         level=LEVEL,
-        permutations=PERMUTATIONS,
+        permutations=f"{PERMUTATIONS:,}",
+        middle=middle,
         plots=_plots(found, examples),
         plot={"width": WIDTH, "height": HEIGHT, "bottom": BOTTOM, "left": LEFT, "right": RIGHT},
         classes=_classes(found, examples),
@@ -110,6 +112,11 @@ def write_drift_page(
 def figure(value: float) -> str:
     """A number with three digits."""
     return f"{value:.3g}"
+
+
+def middle(name: str, value: float) -> str:
+    """A finding's `before` or `now`, as its row shows it: the classes' is a share."""
+    return percent(value) if name == "classes" else figure(value)
 
 
 def _plots(found: Sequence[Finding], examples: Examples) -> list[dict[str, Any]]:

@@ -72,6 +72,7 @@ def write_page(path: Path, jobs: Sequence[TuningJob], live: Live | None = None) 
         best=best_hyperparameters(ranking),
         why=why_best(ranking),
         live=live,
+        no_value="No trial has a value yet." if live else "No trial has a value.",
     )
 
 

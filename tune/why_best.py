@@ -40,7 +40,8 @@ def _when(best: Entry) -> list[str]:
     curve = best.trial.curve
     if len(curve) < 2 or best.score not in curve:
         return []
-    return [f"It is value {curve.index(best.score) + 1} of the {len(curve)} that it printed."]
+    place = curve.index(best.score) + 1
+    return [f"Of the {len(curve)} values that it printed, this is number {place}."]
 
 
 def _against(ranking: Ranking, best: Entry, others: list[Entry]) -> list[str]:

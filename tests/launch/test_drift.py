@@ -114,7 +114,7 @@ def test_a_darker_room_is_found(captured):
     lines = "\n".join(one.printed)
     assert "moved  brightness" in lines
     assert "ok     classes" in lines
-    assert "1 left out: not in JSON that can be read." in lines
+    assert "Left out: 1 capture not in JSON that can be read." in lines
     assert f"drift: of {PHOTOS} photos: brightness" in lines
     page = Path(one.printed[-1].removeprefix("drift: ")).read_text()
     assert "the camera's exposure" in page.replace("&#39;", "'")

@@ -11,7 +11,7 @@ def test_the_best_of_a_chain_is_explained():
     assert why_best(Ranking(chain())) == [
         "yoga-4-006 has the highest validation_accuracy, 0.85, of 27 trials that ended with a "
         "value.",
-        "It is value 2 of the 2 that it printed.",
+        "Of the 2 values that it printed, this is number 2.",
         "The next, yoga-4-005, has 0.84, 0.01 less; it ran with lr 0.124 in place of 0.125.",
     ]
 
