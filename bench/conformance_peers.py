@@ -2,8 +2,10 @@
 
 It builds an image for each pattern, holds it against the serving and image clauses, and ours too,
 and writes the table of clauses and images into conformance/README.md. It needs a Docker engine with
-slipway-serve and slipway-train. The whole takes an hour on two cores; --quick shortens the clauses
-that take long, and writes the table to out/conformance alone.
+slipway-serve and slipway-train. The whole takes an hour on two cores. Each result is kept as a JSON
+file in out/conformance-peers: a second start goes on after them, and the table is written from what
+is kept. --quick shortens the clauses that take long, keeps its results apart, and leaves README.md
+as it is.
 """
 
 import argparse
@@ -13,10 +15,12 @@ from pathlib import Path
 
 from artifact.listening import ask_loopback_directly
 from bench.contract.images import OWN, PEERS, Peer, build, model_of
+from bench.contract.kept import KeptResults, clauses
 from bench.contract.table import Outcomes, table
 from bench.sections import OUT, REPOSITORY
+from bench.told_to_stop import until_told
 from conformance import results
-from conformance.clauses import IMAGE, SERVING, Result
+from conformance.clauses import Result
 from conformance.inputs import read_sample
 from conformance.limits import ContractLimits
 from conformance.runner import Wanted, examine, workplace
@@ -35,62 +39,81 @@ QUICK = ContractLimits(
     flat_s=30,
     idle_s=3,
 )
+TIMED = "timed"  # the clauses that measure times under load
+UNTIMED = "untimed"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="conformance-peers", description=__doc__)
     names = [peer.name for peer in PEERS]
-    parser.add_argument("--peers", default=",".join(names), help=f"of {', '.join(names)}")
-    parser.add_argument("--only", default="", help="names of clauses, with commas between")
+    parser.add_argument("--only", nargs="*", choices=names, default=names, help="images")
+    which = f"'{TIMED}', '{UNTIMED}', or names of clauses, with commas between"
+    parser.add_argument("--clauses", type=chosen, default=[], help=which)
+    parser.add_argument("--again", action="store_true", help="measure what is kept, too")
     parser.add_argument("--quick", action="store_true", help="a try: short times, README as it is")
-    parser.add_argument("--out", type=Path, default=OUT / "conformance", help="for the results")
+    parser.add_argument("--out", type=Path, default=OUT / "conformance-peers", help="what is kept")
     options = parser.parse_args()
     ask_loopback_directly()
-    out = options.out.absolute()
-    out.mkdir(parents=True, exist_ok=True)
-    only = tuple(name for name in options.only.split(",") if name)
     limits = QUICK if options.quick else ContractLimits()
-    wanted = options.peers.split(",")
-    columns: dict[str, Outcomes] = {}
+    folder = options.out.absolute() / ("quick" if options.quick else "parts")
+    kept = {peer.name: KeptResults(peer, limits, folder) for peer in PEERS}
     failed = {}
+    with until_told():
+        for peer in PEERS:
+            if peer.name not in options.only:
+                continue
+            try:
+                look_at(peer, limits, kept[peer.name], options.clauses, options.again)
+            except Exception as error:  # whatever it is: the others' columns must come
+                failed[peer.title] = " ".join(str(error).split())
+                print(f"conformance-peers: {peer.name}: {error}", flush=True)
+    found: dict[str, Outcomes] = {}
     for peer in PEERS:
-        if peer.name not in wanted:
-            continue
-        try:
-            found = examined(peer, limits, only)
-        except Exception as error:  # whatever it is: the others' columns must come
-            failed[peer.title] = " ".join(str(error).split())
-            print(f"conformance-peers: {peer.name}: {error}", flush=True)
-            continue
-        (out / f"{peer.name}.json").write_text(results.as_json(found), encoding="utf-8")
-        columns[peer.title] = {result.clause.name: result for result in found}
-    text = table(columns, failed)
-    (out / "peers.md").write_text(text, encoding="utf-8")
-    if not options.quick and not only:
+        if outcomes := kept[peer.name].all():
+            found[peer.title] = outcomes
+    text = table(found, failed)
+    if not options.quick:
         before = README.read_text(encoding="utf-8").partition(BEGIN)[0].rstrip()
         README.write_text(f"{before}\n\n{BEGIN}\n\n{text}", encoding="utf-8")
     print(text)
-    print(line(columns), flush=True)
+    print(line(found), flush=True)
     return int(bool(failed))
 
 
-def examined(peer: Peer, limits: ContractLimits, only: tuple[str, ...]) -> list[Result]:
-    """The results of the serving and image clauses on one image."""
+def chosen(text: str) -> list[str]:
+    """The names of the clauses that an option asks for. ArgumentTypeError where there is none."""
+    if text in (TIMED, UNTIMED):
+        return [clause.name for clause in clauses() if clause.alone == (text == TIMED)]
+    wanted = text.split(",")
+    known = [clause.name for clause in clauses()]
+    if strange := [name for name in wanted if name not in known]:
+        raise argparse.ArgumentTypeError(f"there is no serving or image clause '{strange[0]}'")
+    return wanted
+
+
+def look_at(
+    peer: Peer, limits: ContractLimits, kept: KeptResults, wanted: list[str], again: bool
+) -> None:
+    """Hold an image against the wanted clauses, all where none is named, and keep the results."""
     print(f"conformance-peers: {peer.name}: building {peer.image}", flush=True)
     build(peer)
+    done = {} if again else kept.all()
+    names = wanted or [clause.name for clause in clauses()]
+    only = tuple(name for name in names if name not in done)
+    if not only:
+        return
+
+    def show(result: Result) -> None:
+        kept.keep(result)
+        print(f"conformance-peers: {peer.name}: {results.row(result)}", flush=True)
+
     with workplace() as work:
         model = model_of(peer, work)
         target = Image(peer.image, work)
         sample = Sample(peer.sample, peer.content_type, model)
         if peer.name == OWN:
             sample = read_sample(None, "", model)
-        target_wanted = Wanted(serve=target, sample=sample, only=only)
-
-        def show(result: Result) -> None:
-            print(f"conformance-peers: {peer.name}: {results.row(result)}", flush=True)
-
-        found = examine(target_wanted, limits, work, show)
-    return [result for result in found if result.clause.kind in (SERVING, IMAGE)]
+        examine(Wanted(serve=target, sample=sample, only=only), limits, work, show)
 
 
 def line(columns: dict[str, Outcomes]) -> str:

@@ -1,57 +1,11 @@
-"""What is measured, part by part, in small JSON files: a second start goes on after them."""
+"""One run of the bench, and the folder of the parts that it keeps."""
 
-import json
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.parts import Parts
+
 Figures = dict[str, float]
-
-
-@dataclass(frozen=True)
-class Parts:
-    """The folder of the parts. A part is NAME.json: the settings that it was measured with, and its
-    figures by name.
-    """
-
-    folder: Path
-
-    def figures(self, name: str, settings: Mapping[str, object] | None = None) -> Figures | None:
-        """A part's figures; None where it is not there, or of other settings.
-
-        settings: None for whichever.
-        """
-        path = self.folder / f"{name}.json"
-        if not path.is_file():
-            return None
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if settings is not None and found["settings"] != _as_json(settings):
-            return None
-        figures: Figures = found["figures"]
-        return figures
-
-    def keep(self, name: str, settings: Mapping[str, object], figures: Figures) -> None:
-        """Write a part, whole or not at all."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps({"settings": settings, "figures": figures}, indent=2) + "\n"
-        unfinished = self.folder / f"{name}.json.unfinished"
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(self.folder / f"{name}.json")
-
-    def measured(
-        self, name: str, settings: Mapping[str, object], measure: Callable[[], Figures]
-    ) -> Figures:
-        """The part's figures, measured unless an earlier run of these settings left them."""
-        found = self.figures(name, settings)
-        if found is None:
-            found = measure()
-            self.keep(name, settings, found)
-        return found
-
-
-def _as_json(settings: Mapping[str, object]) -> object:
-    """As JSON reads them back: tuples become lists."""
-    return json.loads(json.dumps(settings))
 
 
 @dataclass(frozen=True)
@@ -67,5 +21,5 @@ class Bench:
     strange: Path | None = None
 
     @property
-    def parts(self) -> Parts:
+    def parts(self) -> Parts[Figures]:
         return Parts(self.out / "parts")

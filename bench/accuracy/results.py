@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from bench.accuracy.parts import Bench, Figures, Parts
+from bench.accuracy.parts import Bench, Figures
+from bench.parts import Parts
 from bench.sections import Bar, bar_rows, machine
 
 # in the order of the last line
@@ -88,7 +89,7 @@ def section(figures: Figures, bench: Bench) -> str:
     )
 
 
-def plot(parts: Parts, seeds: int) -> None:
+def plot(parts: Parts[Figures], seeds: int) -> None:
     """The test accuracy of each seed, by the way of training."""
     import matplotlib
 

@@ -3,6 +3,7 @@
 All but ours serve the same small model, linear.npy: scores of three classes from four numbers.
 """
 
+import hashlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -11,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.serving.containers import BENCH, base_image, build_torch_peers
-from runtime.docker import mount, output
+from bench.serving.containers import BENCH, PEERS_IMAGE, base_image, build_torch_peers
+from runtime.docker import image_description, image_exists, mount, output
 from runtime.errors import RunError
 from tests.support.colour_model import write_colour_model
 
@@ -24,6 +25,7 @@ CSV = (",".join(str(value) for value in ROW) + "\n").encode()
 INSTANCES = json.dumps({"instances": [ROW]}).encode()
 MULTI_MODEL = "com.amazonaws.sagemaker.capabilities.multi-models"
 BIND = "com.amazonaws.sagemaker.capabilities.accept-bind-to-port"
+FILES = "slipway.peer-files"  # a label: the digest of what an image is made of
 OWN = "slipway"  # the name of our own image, beside the others
 
 
@@ -68,11 +70,14 @@ PEERS = (
 
 
 def build(peer: Peer) -> None:
-    """Build a peer's image. RunError where that fails. Ours is there already."""
-    if peer.name == OWN:
+    """Build a peer's image, unless it is there. RunError where that fails. Ours is there already.
+
+    An image that is there of other files is built anew.
+    """
+    if peer.name == OWN or _is_built(peer):
         return
     if peer.name == "mms":
-        if reason := build_torch_peers():
+        if not image_exists(PEERS_IMAGE) and (reason := build_torch_peers()):
             raise RunError(reason)
         _build(peer, "contract-mms.Dockerfile", [])
         return
@@ -86,7 +91,26 @@ def build(peer: Peer) -> None:
 def _build(peer: Peer, file: str, options: list[str]) -> None:
     # the host's network: pip reaches the index as this machine does
     common = ("--quiet", "--network=host", "--file", str(BENCH / file), "--tag", peer.image)
-    output("build", *common, *options, str(BENCH))
+    output("build", *common, *options, f"--label={FILES}={_files(peer)}", str(BENCH))
+
+
+def _is_built(peer: Peer) -> bool:
+    if not image_exists(peer.image):
+        return False
+    labels = image_description(peer.image)["Config"].get("Labels") or {}
+    return labels.get(FILES) == _files(peer)
+
+
+def _files(peer: Peer) -> str:
+    """A digest of the files that a peer's image is made of."""
+    paths = sorted(path for path in (BENCH / "contract" / peer.name).rglob("*") if path.is_file())
+    paths += sorted(BENCH.glob("contract*.Dockerfile"))
+    if peer.lock:
+        paths.append(BENCH / f"requirements-{peer.lock}.txt")
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def model_of(peer: Peer, work: Path) -> Path:

@@ -15,7 +15,8 @@ Images in the patterns that users of SageMaker follow, written anew from their d
 adapter of AWS's Ray Serve image, MLflow's container for SageMaker, what ml-container-creator
 generates for Flask, the Flask and nginx example, and multi-model-server with sagemaker-inference.
 They stand on this project's base, and serve a model of four numbers. A dash: the clause cannot
-judge the image. Times and memory under load are of one run on one machine."""
+judge the image. `not run`: the table is of a run without the clause. Times and memory under load
+are of one machine."""
 
 
 def table(columns: Mapping[str, Outcomes], failed: Mapping[str, str]) -> str:
@@ -41,7 +42,7 @@ def _rows(columns: Mapping[str, Outcomes]) -> str:
         words = []
         for found in columns.values():
             result = found.get(name)
-            words.append(WORDS[results.outcome_word(result.outcome)] if result else "–")
+            words.append(WORDS[results.outcome_word(result.outcome)] if result else "not run")
         rows.append(f"| `{name}` | {' | '.join(words)} |")
     return "\n".join(rows)
 

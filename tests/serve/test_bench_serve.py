@@ -4,6 +4,8 @@ from math import inf
 
 import pytest
 
+from bench.contract.images import PEERS
+from bench.contract.kept import KeptResults
 from bench.contract.table import table
 from bench.serving.contestants import (
     BASE64,
@@ -15,7 +17,8 @@ from bench.serving.contestants import (
 )
 from bench.serving.measuring import Cell, Measured, Rounds, measure_all
 from bench.serving.results import Results
-from conformance.clauses import CLAUSES, Broken, Kept, Result
+from conformance.clauses import CLAUSES, Broken, Kept, NotApplicable, Result
+from conformance.limits import ContractLimits
 
 FIGURES = ("vs_ray_int8", "vs_best_same_engine", "of_engine_int8", "phone_vs_mms_int8", "own_ms")
 
@@ -106,3 +109,25 @@ def test_the_table_of_others_images_says_what_users_meet():
     assert "- `ping_is_empty`: Nothing today" in text
     assert "  - A: `it answered 200 b'¦'`" in text
     assert "- C: its image cannot be built" in text
+
+
+def test_a_clause_that_was_not_run_is_no_clause_that_cannot_judge():
+    names = ("ping_is_empty", "head_request")
+    first = {name: Result(CLAUSES[name], "a", Kept(), 0.1) for name in names}
+    second = {names[0]: Result(CLAUSES[names[0]], "b", NotApplicable("it has none"), 0.1)}
+    text = table({"A": first, "B": second}, {})
+    assert "| `ping_is_empty` | kept | – |" in text
+    assert "| `head_request` | kept | not run |" in text
+
+
+def test_a_clauses_result_is_kept_for_its_image_and_limits(tmp_path):
+    def kept(image: str = "sha256:1", limits: ContractLimits | None = None) -> KeptResults:
+        return KeptResults(PEERS[1], limits or ContractLimits(), tmp_path, lambda name: image)
+
+    clause = CLAUSES["ping_is_empty"]
+    kept().keep(Result(clause, PEERS[1].image, Broken("it answered 200 b'x'"), 1.5))
+    assert kept().all() == {
+        "ping_is_empty": Result(clause, PEERS[1].image, Broken("it answered 200 b'x'"), 1.5)
+    }
+    assert not kept(image="sha256:2").all()
+    assert not kept(limits=ContractLimits(load_s=9)).all()

@@ -3,14 +3,15 @@
 import subprocess
 import sys
 
-from bench.accuracy.parts import Bench, Parts
+from bench.accuracy.parts import Bench
 from bench.accuracy.results import NAMES, last_line, table
 from bench.accuracy.trainings import each_seed
+from bench.parts import Parts
 from tests.support.jobs import REPOSITORY
 
 
 def test_a_part_is_measured_once_for_each_settings(tmp_path):
-    parts = Parts(tmp_path / "parts")
+    parts = Parts[dict[str, float]](tmp_path / "parts")
     assert parts.figures("quick-0") is None
     parts.keep("quick-0", {"sizes": (1, 2)}, {"accuracy": 0.5})
     assert parts.figures("quick-0", {"sizes": (1, 2)}) == {"accuracy": 0.5}
