@@ -64,14 +64,14 @@ def check_hyperparameters(recipe: Recipe) -> None:
     """LaunchError for a hyperparameter that our training refuses, before it costs anything."""
     if recipe.trains_with_ours:
         with _as_launch_error():
-            own_training.check_hyperparameters(recipe)
+            own_training.check_hyperparameters(recipe, recipe.sagemaker.channels)
 
 
 def check_tuning(recipe: Recipe) -> None:
     """The same of the recipe's tuning jobs."""
     if recipe.trains_with_ours:
         with _as_launch_error():
-            own_training.check_tuning(recipe)
+            own_training.check_tuning(recipe, recipe.sagemaker.channels)
 
 
 def with_hyperparameters(recipe: Recipe, file: Path) -> Recipe:

@@ -1,41 +1,57 @@
 """Whether our own training image takes a recipe's hyperparameters. Other images have their own."""
 
 import dataclasses
+from collections.abc import Iterable
 
+from artifact.channels import CHANNEL_NAMES
 from recipes.errors import RecipeError
 from recipes.hyperparameters import Hyperparameters, parse
+from recipes.published import check_published
 from recipes.ranges import Categorical, Range
 from recipes.recipe import Recipe
 from recipes.tuning import Tuning
 
 
-def check_hyperparameters(recipe: Recipe) -> None:
-    """RecipeError, which names the file, for a name or a value that our training refuses."""
+def check_hyperparameters(recipe: Recipe, channels: Iterable[str] = CHANNEL_NAMES) -> None:
+    """RecipeError, which names the file, for a name or a value that our training refuses.
+
+    channels: names of those that the training gets, which may hold first weights.
+    """
     try:
-        parse(recipe.hyperparameters)
+        found = parse(recipe.hyperparameters)
+        check_published(found.model, found.weights, channels)
     except RecipeError as error:
         raise recipe.wrong(error) from error
 
 
-def check_tuning(recipe: Recipe) -> None:
+def check_tuning(recipe: Recipe, channels: Iterable[str] = CHANNEL_NAMES) -> None:
     """The same of every tuning job: its static hyperparameters and both ends of its ranges."""
     for tuning in recipe.tuning:
         try:
-            check_tuning_job(tuning)
+            check_tuning_job(tuning, tuple(channels))
         except RecipeError as error:
             raise recipe.wrong(error) from error
 
 
-def check_tuning_job(tuning: Tuning) -> None:
+def check_tuning_job(tuning: Tuning, channels: tuple[str, ...] = tuple(CHANNEL_NAMES)) -> None:
     """RecipeError, which names the tuning job, for what our training refuses."""
+    ranged = {entry.name for entry in tuning.ranges}
     try:
-        parse(tuning.static)
+        _check_values(tuning.static, ranged, channels)
         for entry in tuning.ranges:
             _check_kind(entry)
             for text in _extremes(entry):
-                parse({**tuning.static, entry.name: text})
+                _check_values({**tuning.static, entry.name: text}, ranged, channels)
     except RecipeError as error:
         raise RecipeError(f"tuning job {tuning.name}: {error}") from error
+
+
+def _check_values(texts: dict[str, str], ranged: set[str], channels: tuple[str, ...]) -> None:
+    """RecipeError for values of a trial. ranged: names whose other values go with them, too."""
+    found = parse(texts)
+    if "model" in ranged and "model" not in texts:
+        return  # the weights may be those of any of the models
+    check_published(found.model, found.weights, channels)
 
 
 def _check_kind(entry: Range) -> None:

@@ -5,10 +5,9 @@ import json
 from pathlib import Path
 
 from artifact.model import KNOWN_FILE
+from recipes.published import WEIGHT_SUFFIXES
 from train.job import JobError
 
-# .ckpt is Lightning's, .pth.tar that of PyTorch's ImageNet example, .bin Hugging Face's.
-WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".pth.tar", ".bin")
 INDEX_SUFFIXES = (".safetensors.index.json", ".bin.index.json")  # Hugging Face's, of several files
 # What Hugging Face's trainer keeps beside the weights, by how the names begin.
 BESIDE = ("optimizer.", "scheduler.", "scaler.", "training_args.", "rng_state", KNOWN_FILE)

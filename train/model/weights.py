@@ -12,12 +12,13 @@ from torchvision.models.vision_transformer import interpolate_embeddings
 
 from artifact.network import put_values, weights_entry
 from artifact.timm_network import OPEN_LICENCES, TimmNetwork, licence_of
+from recipes.published import is_file
 from train.job import JobError
 from train.model.published import DEFAULT, choice_words, is_published, published_name
 from train.model.timm_weights import as_own, elsewhere, published_state
 from train.model.trainable import head_name
 from train.model.weight_files import read_weights
-from train.model.weight_folder import WEIGHT_SUFFIXES, digest, only_weights_file
+from train.model.weight_folder import digest, only_weights_file
 from train.model.weight_names import Weights, without_prefix
 
 log = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ def load_weights(
         if words:
             log.info(words)
         state, source = _published(network, architecture, name)
-    elif weights.endswith(WEIGHT_SUFFIXES) or "/" in weights:
+    elif is_file(weights):
         state, source = _from_file(Path(weights))
     else:
         known = ", ".join(channels) or "the job has none"

@@ -1,0 +1,66 @@
+"""Names of models and weights that are not published are refused before anything is prepared."""
+
+import pytest
+
+from local_test.demo import main as demo
+from recipes.errors import RecipeError
+from recipes.own_training import check_hyperparameters, check_tuning
+from recipes.recipe import parse_recipe
+from slipway.training import main as train
+
+WRONG = {
+    "model": ({"model": "resnet5O"}, "model 'resnet5O' is not .*did you mean resnet50 or "),
+    "timm's": ({"model": "timm/resnt18"}, "not one of timm's .*did you mean timm/resnet18"),
+    "tag": ({"model": "timm/resnet18.a9_in1k"}, "weights 'a9_in1k' are not published for timm/re"),
+    "weights": ({"weights": "IMAGENET1K_V3"}, "not published for resnet50 .did you mean 'IMAGENET"),
+    "word": ({"weights": "imagenett"}, "weights 'imagenett' .*did you mean 'imagenet'.*a channel"),
+    "of another": ({"model": "vgg16", "weights": "a1_in1k"}, "not published for vgg16"),
+}
+RIGHT = (
+    {"weights": "none"},
+    {"model": "timm/resnet18.a1_in1k", "weights": "tv_in1k"},
+    {"weights": "IMAGENET1K_V2"},
+    {"weights": "first.pth"},
+    {"weights": "weights/"},
+    {"num_layers": 18},
+)
+
+
+@pytest.mark.parametrize("values, words", WRONG.values(), ids=WRONG)
+def test_a_name_that_is_none_is_refused_without_torch(values, words):
+    with pytest.raises(RecipeError, match=words):
+        check_hyperparameters(parse_recipe({"hyperparameters": values}))
+    job = {"name": "a", "budgets": {"jobs": 1}, "ranges": {"lr": [0.1, 0.2]}}
+    with pytest.raises(RecipeError, match=f"tuning job a: .*{words}"):
+        check_tuning(parse_recipe({"tuning": [job | {"hyperparameters": values}]}))
+
+
+def test_names_that_are_published_and_channels_pass():
+    for values in RIGHT:
+        check_hyperparameters(parse_recipe({"hyperparameters": values}))
+    recipe = parse_recipe({"hyperparameters": {"weights": "first"}})
+    check_hyperparameters(recipe, ("train", "first"))
+    with pytest.raises(RecipeError, match="'first'"):
+        check_hyperparameters(recipe)
+
+
+def test_the_models_and_weights_of_a_search_are_checked_together():
+    ranges = {"model": ["vgg16", "timm/resnet18"], "weights": ["IMAGENET1K_V1", "a1_in1k"]}
+    job = {"name": "a", "budgets": {"jobs": 1}, "ranges": ranges}
+    check_tuning(parse_recipe({"tuning": [job]}))
+    ranges["model"][0] = "vgg61"
+    with pytest.raises(RecipeError, match="model 'vgg61' .*did you mean vgg19"):
+        check_tuning(parse_recipe({"tuning": [job]}))
+
+
+def test_training_here_refuses_them_before_its_photos_are_prepared(tmp_path, monkeypatch, capsys):
+    (tmp_path / "photos").mkdir()
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("name: a\nprepare: {photos: photos}\nhyperparameters: {model: resnet5O}\n")
+    monkeypatch.chdir(tmp_path)
+    assert train(["--engine", "process"]) == 1
+    assert "did you mean resnet50" in capsys.readouterr().err
+    monkeypatch.setattr("sys.argv", ["demo", "--recipe", str(recipe), "--out", "out"])
+    assert demo() == 1
+    assert "did you mean resnet50" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
