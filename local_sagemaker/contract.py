@@ -16,6 +16,7 @@ from botocore.validate import ParamValidator
 
 from local_sagemaker.folders import is_folder
 from local_sagemaker.json_values import odd_values
+from local_sagemaker.members import refused
 from local_sagemaker.record import Record
 
 # The codes of errors, as SageMaker has them; boto3 makes its exceptions of them.
@@ -89,6 +90,9 @@ def check(name: str, request: object, service_name: str = "sagemaker") -> Record
         if len(faults) == 1:
             count = "1 validation error detected"
         raise ApiError(VALIDATION, f"{count}: {'; '.join(faults[:MOST_FAULTS])}")
+    not_done = list(refused(shape, known))
+    if not_done:
+        raise invalid(f"local SageMaker: {', '.join(not_done[:MOST_FAULTS])} is not done here")
     return known
 
 

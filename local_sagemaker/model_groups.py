@@ -13,8 +13,6 @@ CONFLICT = "ConflictException"
 
 
 def create(platform: Platform, request: Record, region: str) -> Record:
-    if request.get("ManagedConfiguration"):
-        raise invalid("local SageMaker: ManagedConfiguration is not done here")
     name = request[NAME]
     record = {
         **request,

@@ -19,12 +19,6 @@ ARN = "ModelPackageArn"
 APPROVAL = "ModelApprovalStatus"
 PENDING = "PendingManualApproval"
 APPROVED = "Approved"
-UNSUPPORTED = (
-    "SourceAlgorithmSpecification",
-    "ValidationSpecification",
-    "CertifyForMarketplace",
-    "ManagedStorageType",
-)
 PROPERTIES = "CustomerMetadataProperties"
 FURTHER = "AdditionalInferenceSpecifications"
 # What UpdateModelPackage puts in the place of what was there.
@@ -88,9 +82,6 @@ def _check(platform: Platform, request: Record) -> None:
         )
     if GROUP in request and request.get("Tags"):
         raise invalid("A version has the tags of its group; give Tags to the group")
-    for part in UNSUPPORTED:
-        if request.get(part):
-            raise invalid(f"local SageMaker: {part} of model packages is not done here")
     _check_inference(platform, request)
 
 

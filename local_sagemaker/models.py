@@ -10,7 +10,6 @@ from local_sagemaker.store import arn, page
 MODEL = "model"
 CONFIG = "endpoint-config"
 PACKAGED = "PackagedContainer"
-UNSUPPORTED = ("ExplainerConfig",)
 
 
 def create_model(platform: Platform, request: Record, region: str) -> Record:
@@ -54,9 +53,6 @@ def container_of(model: Record) -> Record:
 
 def create_config(platform: Platform, request: Record, region: str) -> Record:
     name = request["EndpointConfigName"]
-    for part in UNSUPPORTED:
-        if request.get(part):
-            raise invalid(f"local SageMaker: {part} is not done here")
     shadows = request.get("ShadowProductionVariants", [])
     if shadows:
         _check_shadow(request)

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from local_sagemaker.guard import add_allow_host
+from local_sagemaker.members import described
 from recipes.command_line import CommandLine
 from runtime.container_engine import ENGINE_HELP
 
@@ -24,7 +25,8 @@ COMMANDS = {
 
 
 def parsed(description: str, arguments: list[str] | None) -> argparse.Namespace:
-    parser = CommandLine(prog=PROGRAM, description=f"{description}\n{NOT_DONE}")
+    lists = f"{NOT_DONE}\n\n{described()}"
+    parser = CommandLine(prog=PROGRAM, description=f"{description}\n{lists}")
     texts = "; ".join(f"{name}: {text}" for name, text in COMMANDS.items())
     parser.add_argument("command", nargs="?", default="start", choices=tuple(COMMANDS), help=texts)
     parser.add_argument(

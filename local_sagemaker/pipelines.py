@@ -20,7 +20,7 @@ ID_LENGTH = 12
 LONGEST = 200  # characters: records are files
 UNSUPPORTED = ("PipelineVersionAliases",)
 UNSUPPORTED_AT_START = (
-    *("SelectiveExecutionConfig", "PipelineVersionId", "PipelineVersionAlias"),
+    *("PipelineVersionId", "PipelineVersionAlias"),
     "MlflowExperimentName",
 )
 KEPT = ("PipelineDisplayName", "PipelineDescription", "RoleArn", "ParallelismConfiguration")

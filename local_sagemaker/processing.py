@@ -10,7 +10,6 @@ from local_sagemaker.store import arn, page
 
 MOST_HOSTS = 9  # a limit of this server: all hosts share one machine
 MOUNTED = "/opt/ml/processing"
-UNSUPPORTED = ("ExperimentConfig",)
 
 
 def create(platform: Platform, request: Record, region: str) -> Record:
@@ -40,9 +39,6 @@ def create(platform: Platform, request: Record, region: str) -> Record:
 
 def check(request: Record) -> None:
     """ApiError for a request that this server cannot do."""
-    for part in UNSUPPORTED:
-        if request.get(part):
-            raise invalid(f"local SageMaker: {part} of processing jobs is not done here")
     cluster = request["ProcessingResources"]["ClusterConfig"]
     for field in ("InstanceType", "InstanceCount"):
         if not cluster.get(field):

@@ -13,7 +13,6 @@ from runtime.engine_facts import PROCESS
 
 ENDED = ("Completed", "Failed", "Stopped")
 RULE_LEFT = "InternalServerError: the local server ended before the rule was judged"
-UNSUPPORTED = ("ServerlessJobConfig", "ModelPackageConfig")
 
 
 def create(platform: Platform, request: Record, region: str) -> Record:
@@ -68,9 +67,6 @@ def forget(platform: Platform, record: Record) -> None:
 def check(platform: Platform, request: Record) -> None:
     """ApiError for a request that this server cannot do."""
     _check_script(platform, request.get("HyperParameters", {}))
-    for part in UNSUPPORTED:
-        if request.get(part):
-            raise invalid(f"local SageMaker: {part} is not done here")
     mlflow.check(request)
     algorithm = request.get("AlgorithmSpecification", {})
     if not algorithm.get("TrainingImage"):

@@ -29,10 +29,8 @@ def check(platform: Platform, request: Record) -> None:
         raise invalid(
             "local SageMaker: tuning jobs run on the package tune, which is not in this checkout",
         )
-    if definition is None or request.get("TrainingJobDefinitions") or request.get("Autotune"):
-        raise invalid(
-            "local SageMaker: a tuning job has one TrainingJobDefinition here, and no Autotune",
-        )
+    if definition is None:
+        raise invalid("local SageMaker: a tuning job has one TrainingJobDefinition here")
     _check_config(config)
     try:
         metric_of(request)
@@ -84,10 +82,6 @@ def _check_config(config: Record) -> None:
     for part in ("ParameterRanges", "HyperParameterTuningJobObjective"):
         if not config.get(part):
             raise invalid(f"local SageMaker: HyperParameterTuningJobConfig.{part} is needed here")
-    if config["ParameterRanges"].get("AutoParameters"):
-        raise invalid(
-            "local SageMaker: ParameterRanges.AutoParameters are not done here; give ranges",
-        )
     _check_ranges(config["ParameterRanges"])
 
 

@@ -87,7 +87,7 @@ LEFT_OUT: dict[str, dict[str, str]] = {
     "DescribeProcessingJob": {
         "Environment": NOT_ASKED,
         "NetworkConfig": NOT_ASKED,
-        "ExperimentConfig": NOT_DONE,
+        "ExperimentConfig": NOT_ASKED,
         "ExitMessage": NO_FAILURE,
         "FailureReason": NO_FAILURE,
         "MonitoringScheduleArn": OTHERS,
