@@ -6,6 +6,7 @@ samples are scaled to 8 bits. Transparent samples, and a canvas around a picture
 """
 
 import functools
+import hashlib
 import io
 from collections.abc import Callable, Iterator
 
@@ -132,6 +133,14 @@ def to_rgb(image: Image.Image) -> Image.Image:
     if image.has_transparency_data:
         return _by_strips(image, _alpha_on_white)
     return image.convert("RGB")
+
+
+def samples_digest(image: Image.Image) -> bytes:
+    """A digest of an image's samples, in the memory of a strip."""
+    digest = hashlib.blake2b()
+    for strip, _ in _strips(image):
+        digest.update(strip.tobytes())
+    return digest.digest()
 
 
 def _by_strips(image: Image.Image, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:

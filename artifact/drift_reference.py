@@ -4,7 +4,6 @@ It holds numbers of photos, no photo and no name. Old artifacts do not have it, 
 user's own network.
 """
 
-import zipfile
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from artifact.model import ArtifactError, Description, MissingFile, atomic_file
 from artifact.photo_measures import MEASURES
+from artifact.stored_arrays import read_arrays
 
 REFERENCE_FILE = "model.reference.npz"
 FILE_BYTES = 1_000_000
@@ -70,24 +70,19 @@ def read_reference(directory: Path, description: Description) -> Reference:
     if not path.is_file():
         raise MissingFile(Path(directory), REFERENCE_FILE)
     try:
-        if path.stat().st_size > FILE_BYTES:
-            raise ValueError(f"it has more than {FILE_BYTES / 1e6:g} MB")
-        with zipfile.ZipFile(path) as archive:
-            if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
-                raise ValueError("it is compressed")
-        with np.load(path, allow_pickle=False) as arrays:
-            reference = Reference(**{entry.name: arrays[entry.name] for entry in fields(Reference)})
+        names = [entry.name for entry in fields(Reference)]
+        reference = Reference(**read_arrays(path, names, FILE_BYTES))
         _check(reference, len(description.classes))
-    except (OSError, ValueError, KeyError, MemoryError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError) as error:
         raise ArtifactError(f"'{path}' cannot be read as a reference ({error})") from error
     return reference
 
 
 def _check(reference: Reference, classes: int) -> None:
     """ValueError unless the arrays fit each other and the number of classes."""
-    count = len(reference.answers)
-    width = len(reference.center)
-    kept = reference.directions.shape[-1]
+    count = reference.answers.size
+    width = reference.center.size
+    kept = reference.directions.shape[-1] if reference.directions.ndim else 0
     shown = count if width else 0
     _check_array("measures", reference.measures, np.float32, (-1, len(MEASURES)))
     _check_array("counts", reference.counts, np.int64, (classes,))

@@ -91,11 +91,19 @@ class _File:
         kind = CODED[self._coding(item)]
         for other in self._items.values():
             if other.kind == b"Exif":
-                check_exif(self._content(other)[4:])
+                content = self._content(other)
+                # it says where its TIFF begins, and is read from there, or from its own beginning
+                for start in (4, 4 + self._leading(content)):
+                    check_exif(content[start:])
         turns = [*self._property(item, b"irot"), *self._property(item, b"imir")]
         return PhotoHeader(
             kind, width, height, len(self._data), decoded=decoded, is_turned=bool(turns)
         )
+
+    @staticmethod
+    def _leading(content: bytes) -> int:
+        """Bytes before the TIFF of an Exif item (ISO/IEC 23008-12, A.2.1)."""
+        return int.from_bytes(content[:4], "big")
 
     def _coding(self, item: _Item) -> bytes:
         """The item's kind, or its tiles'."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from artifact.boxes import still
-from artifact.colour import PREMULTIPLIED, first_picture, on_white
+from artifact.colour import PREMULTIPLIED, first_picture, on_white, samples_digest
 from artifact.patient_reading import read_patiently
 from artifact.photo_bounds import photo_header
 from artifact.photo_formats import damaged, register_heif, silence_decoders
@@ -201,25 +201,31 @@ def _loaded(image: Image.Image, data: bytes, smallest: int) -> Image.Image:
     except OSError:
         if image.format not in JPEGS or data.rstrip(b"\0").endswith(END_OF_JPEG):
             raise
-        # A JPEG that is cut within its samples becomes another photo with these in place of them.
-        probes = []
-        for filling in (b"", FILLING):
-            probe = _with_end(data, filling, 0)
-            probe.load()
-            probes.append(probe.tobytes())
-        if probes[0] != probes[1]:
+        image.close()  # its samples, before others are taken
+        if not _lacks_its_end_alone(data, smallest):
             raise
-    image = _with_end(data, b"", smallest)
+    image = _with_end(data, b"")
+    shrink_on_load(image, smallest)
     image.load()
     return image
 
 
-def _with_end(data: bytes, filling: bytes, smallest: int) -> Image.Image:
-    image = Image.open(
-        io.BytesIO(data.removesuffix(b"\xff") + filling + END_OF_JPEG), formats=("JPEG",)
-    )
-    shrink_on_load(image, smallest)
-    return image
+def _lacks_its_end_alone(data: bytes, smallest: int) -> bool:
+    """Whether a JPEG has all of its samples: else it changes with what stands in their place."""
+    seen = set()
+    for filling in (b"", FILLING):
+        probe = _with_end(data, filling)
+        # what a progressive one's last scans add is not seen at a smaller size
+        if "progressive" not in probe.info:
+            shrink_on_load(probe, smallest)
+        seen.add(samples_digest(probe))
+    return len(seen) == 1
+
+
+def _with_end(data: bytes, filling: bytes) -> Image.Image:
+    """The JPEG with an end marker; its samples are not read yet."""
+    ended = data.removesuffix(b"\xff") + filling + END_OF_JPEG
+    return Image.open(io.BytesIO(ended), formats=("JPEG",))
 
 
 def open_photo(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:

@@ -5,7 +5,6 @@ the probe in such a precision before it uses it (artifact/engines.py).
 """
 
 import math
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from artifact.machine import machine_kind
 from artifact.model import PROBE_FILE, ArtifactError, Description, Json, atomic_file
+from artifact.stored_arrays import read_arrays
 
 PHOTOS = 32
 FIRST = (
@@ -72,26 +72,15 @@ def read_probe(directory: Path, description: Description) -> tuple[Pixels, Answe
     """The probe's photos and answers. Raises ArtifactError where it does not fit model.json."""
     path = Path(directory) / PROBE_FILE
     try:
-        if path.stat().st_size > FILE_BYTES:
-            raise ArtifactError(f"'{path}' has more than {FILE_BYTES / 1e6:g} MB")
-        pixels, answers = _arrays(path)
-    except ArtifactError:
-        raise
-    except (OSError, ValueError, KeyError, MemoryError, zipfile.BadZipFile) as error:
+        arrays = read_arrays(path, ("pixels", "answers"), FILE_BYTES)
+    except (OSError, ValueError) as error:
         raise ArtifactError(f"'{path}' is not a probe that can be read ({error})") from error
+    pixels, answers = arrays["pixels"], arrays["answers"]
     count = description.probe["photos"]
     side = description.preprocessing.crop
     _check(path, "pixels", pixels, np.uint8, (count, side, side, 3))
     _check(path, "answers", answers, np.float32, (count, description.columns))
     return pixels, answers
-
-
-def _arrays(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
-    with zipfile.ZipFile(path) as archive:
-        if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
-            raise ValueError("it is compressed")
-    with np.load(path, allow_pickle=False) as arrays:
-        return arrays["pixels"], arrays["answers"]
 
 
 def _check(

@@ -26,6 +26,8 @@ PREFIX = "slipway-model-"
 TAR_MAGIC = b"ustar"
 TAR_MAGIC_AT = 257
 MIB = 1024 * 1024
+# A name that is too long, a folder's, or below a file's.
+NO_PLACE = (errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST)
 MOST_LEFT_OUT = 10_000  # members that are named
 
 
@@ -198,11 +200,26 @@ def _write_members(opened: ArchiveFile | ZipArchive, folder: Path, rules: _Rules
         if not rules.strict and not _below(member.name, folder):
             rules.leave_out(member.name, "it would lie outside the folder")
         elif member.isfile():
-            _write(opened, member, folder)
+            _place(opened, member, folder, rules)
         elif rules.any_kind and not member.isdir():
             reason = _link(member, folder)
             if reason:
                 rules.leave_out(member.name, reason)
+
+
+def _place(
+    opened: ArchiveFile | ZipArchive, member: tarfile.TarInfo, folder: Path, rules: _Rules
+) -> None:
+    """Write a file; of photos, leave out one whose name the disk cannot take."""
+    try:
+        _write(opened, member, folder)
+    except OSError as error:
+        if error.errno not in NO_PLACE:
+            raise
+        reason = f"its name has no place on this disk ({error.strerror})"
+        if not rules.any_kind:
+            raise ValueError(f"of {member.name[:100]!r}: {reason}") from error
+        rules.leave_out(member.name, reason)
 
 
 def _link(member: tarfile.TarInfo, folder: Path) -> str:

@@ -82,6 +82,14 @@ def test_a_damaged_file_is_refused(tmp_path, content):
         read_reference(tmp_path, DESCRIPTION)
 
 
+def test_numbers_in_place_of_arrays_are_refused(tmp_path):
+    np.savez(
+        tmp_path / REFERENCE_FILE, **{entry.name: 1 for entry in dataclasses.fields(Reference)}
+    )
+    with pytest.raises(ArtifactError, match="cannot be read as a reference .it has measures"):
+        read_reference(tmp_path, DESCRIPTION)
+
+
 def test_a_compressed_file_is_refused(tmp_path):
     np.savez_compressed(tmp_path / REFERENCE_FILE, measures=np.zeros((1000, 1000)))
     with pytest.raises(ArtifactError, match="it is compressed"):

@@ -122,3 +122,13 @@ def test_exif_turns_a_heic_that_no_box_turns():
     turned = grid(size=(96, 64), more=box(b"irot", b"\1"))
     assert photo_header(turned, MAX_PIXELS).is_turned
     assert decode(turned).size == (64, 96)
+
+
+def test_exif_is_counted_wherever_its_item_says_that_it_begins():
+    register_heif()
+    tags = b"".join(struct.pack("<HHII", 0x9000 + tag, 3, 1, 1) for tag in range(1500))
+    exif = b"before it all" + b"II*\0" + struct.pack("<IH", 8, 1500) + tags + bytes(4)
+    buffer = io.BytesIO()
+    Image.new("RGB", (96, 32)).save(buffer, "HEIF", exif=exif)
+    with pytest.raises(PhotoError, match="far more Exif tags"):
+        photo_header(buffer.getvalue(), MAX_PIXELS)

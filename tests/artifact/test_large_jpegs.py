@@ -4,15 +4,17 @@ import io
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from artifact.photo_bounds import check_pixels, photo_header
 from artifact.photo_formats import PhotoHeader
-from artifact.preprocessing import MAX_PIXELS, PhotoError
+from artifact.preprocessing import MAX_PIXELS, PhotoError, decode_reduced
 from artifact.shrinking import decoded_for
 from serve.predictor import MAX_PIXELS as SERVED
+from tests.fuzz.watch import memory_mb
 from tests.support.jobs import REPOSITORY
 
 SIZE = (12_000, 9_000)
@@ -62,6 +64,31 @@ def test_a_heic_is_planned_by_what_libheif_takes(kind):
     assert photo.seconds == PhotoHeader(kind, 8064, 6048, 10**7).seconds
     with pytest.raises(PhotoError, match=r"it has 10000 x 8000 pixels; at most 40,000,000 in all"):
         check_pixels(decoded_for(PhotoHeader(kind, 10_000, 8_000, 10**7), 256), SERVED)
+
+
+def test_a_cut_one_takes_no_more_than_a_whole_one():
+    """What fails is looked at again, at the size that the caller needs."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (3200, 3200), "red").save(buffer, "JPEG")
+    whole = buffer.getvalue()
+    Path("/proc/self/clear_refs").write_text("5")
+    before = memory_mb("VmRSS")
+    for cut in (whole[:-2000], whole[:-200]):
+        with pytest.raises(PhotoError, match="truncated"):
+            decode_reduced(cut, 250)
+    assert decode_reduced(whole[:-2], 250).factor == 8
+    # the pixels of the whole photo are 39 MB
+    assert memory_mb("VmHWM") - before < 20
+
+
+def test_a_progressive_one_is_cut_at_any_size():
+    """Its last scans, at an eighth of its size, change nothing."""
+    buffer = io.BytesIO()
+    Image.effect_noise((800, 800), 60).save(buffer, "JPEG", progressive=True)
+    whole = buffer.getvalue()
+    assert decode_reduced(whole[:-2], 60).factor == 8
+    with pytest.raises(PhotoError, match="truncated"):
+        decode_reduced(whole[:-2000], 60)
 
 
 @pytest.mark.verify

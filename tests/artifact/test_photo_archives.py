@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from artifact import compressed_tar
-from artifact.unpack import ArchiveBounds, extract_photos, is_archive
+from artifact.unpack import ArchiveBounds, extract, extract_photos, is_archive
 
 BOUNDS = ArchiveBounds(members=20, levels=4, size=1_000_000)
 COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
@@ -116,3 +116,17 @@ def test_names_from_the_root_are_taken_as_tar_takes_them(tmp_path):
     path = written(tmp_path / "x.tar", tar(("/data/cat/1.jpg", b"1"), ("../out.jpg", b"2")))
     assert list(extract_photos(path, tmp_path / "out", BOUNDS)) == ["../out.jpg"]
     assert (tmp_path / "out/data/cat/1.jpg").read_bytes() == b"1"
+
+
+@pytest.mark.parametrize("name", ["n" * 300, ".", "a", "a/1/2"])
+def test_a_name_without_a_place_costs_no_other_photo(tmp_path, name):
+    path = written(tmp_path / "x", tar(("a/1", b"1"), (name, b"2"), ("b", b"3")))
+    left_out = extract_photos(path, tmp_path / "out", BOUNDS)
+    assert left_out.keys() == {name}
+    assert left_out[name].startswith("its name has no place on this disk (")
+    assert sorted(file.name for file in (tmp_path / "out").rglob("*") if file.is_file()) == [
+        "1",
+        "b",
+    ]
+    with pytest.raises(ValueError, match=f"of '{name[:100]}': its name has no place"):
+        extract(path, tmp_path / "other", BOUNDS)

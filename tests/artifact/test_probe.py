@@ -1,9 +1,11 @@
 """The probe: on another kind of machine it decides which precision an engine computes in."""
 
 import dataclasses
+import io
 import logging
 import math
 import shutil
+import zipfile
 from types import SimpleNamespace
 
 import numpy as np
@@ -177,7 +179,34 @@ def test_a_photo_between_two_classes_counts_by_its_share():
     assert difference(answers, expected, described) == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize("content", [b"", b"PK", b"x" * 100])
+def npz(**members: bytes) -> bytes:
+    """An npz file of these bytes, whether or not they are arrays."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(f"{name}.npy", data)
+    return buffer.getvalue()
+
+
+def claiming(shape: str) -> bytes:
+    """An array's header alone."""
+    header = b"{'descr': '|u1', 'fortran_order': False, 'shape': " + shape.encode() + b"}\n"
+    return b"\x93NUMPY\1\0" + len(header).to_bytes(2, "little") + header
+
+
+NO_PROBES = {
+    "empty": b"",
+    "cut": b"PK",
+    "text": b"x" * 100,
+    "no arrays": npz(pixels=b"text", answers=b"text"),
+    "one array alone": npz(pixels=claiming("(0,)")),
+    "a shape of terabytes": npz(pixels=claiming("(1000000, 1000000)"), answers=b""),
+    "a shape below zero": npz(pixels=claiming("(-1,)"), answers=b""),
+    "a shape that is none": npz(pixels=claiming("'x'"), answers=b""),
+}
+
+
+@pytest.mark.parametrize("content", NO_PROBES.values(), ids=NO_PROBES)
 def test_a_probe_that_is_none_is_one_sentence(folder, content):
     (folder / PROBE_FILE).write_bytes(content)
     with pytest.raises(ArtifactError, match="model.probe.npz' is not a probe that can be read"):

@@ -85,6 +85,36 @@ def huge_directory() -> bytes:
     return bytes(data)
 
 
+def large_directory(entries: int = 100, told: bool = False) -> bytes:
+    """Entries that point nowhere, in a directory whose true size the record of 64 bits alone tells.
+
+    told: the old record gives the true size, too.
+    """
+    name = b"a"
+    entry = struct.pack("<4s42x", b"PK\x01\x02") + name
+    entry = entry[:28] + struct.pack("<H", len(name)) + entry[30:]
+    directory = entry * entries
+    size = len(directory)
+    start = b"PK\x03\x04" + bytes(26)
+    at = len(start) + size
+    large = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, entries, entries, size, 30)
+    large += struct.pack("<4sLQL", b"PK\6\7", 0, at, 1)
+    shown = size if told else 100
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, shown, 30, 0)
+    return start + directory + (b"" if told else large) + end
+
+
+def large_directory_told() -> bytes:
+    return large_directory(told=True)
+
+
+def by_lzma() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_LZMA) as opened:
+        opened.writestr("1.jpg", b"1")
+    return buffer.getvalue()
+
+
 def torn() -> bytes:
     return _zip({"1.jpg": bytes(range(256))})[:-30]
 
@@ -105,6 +135,9 @@ def _zip(members: dict[str, bytes]) -> bytes:
         (encrypted, "it is encrypted; unpack it"),
         (lying, "CRC"),
         (huge_directory, "its directory is larger than that of 20 members"),
+        (large_directory, "its directory is larger than that of 20 members"),
+        (large_directory_told, "its directory is larger than that of 20 members"),
+        (by_lzma, "compressed by the method 14, which is not read; unpack it"),
         (torn, "it ends too early for a zip archive"),
     ],
 )
