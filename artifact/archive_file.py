@@ -66,6 +66,26 @@ class ArchiveFile:
         return source
 
 
+def read_member(path: Path, name: str, most: int) -> bytes | None:
+    """The bytes of the file of a name at an archive's top; None without it.
+
+    Raises OSError when the archive cannot be read, ValueError for what is no whole archive, and for
+    a file of more than `most` bytes.
+    """
+    try:
+        with ArchiveFile(path) as archive:
+            for member in archive.members():
+                if member.name.removeprefix("./") == name and member.isfile():
+                    if member.size > most:
+                        raise ValueError(f"its {name} has more than {most:,} bytes")
+                    return archive.contents(member).read()
+    except (OSError, ValueError):
+        raise
+    except Exception as error:  # tarfile and zlib raise nearly anything on damaged files
+        raise ValueError(str(error) or "it ends too early") from error
+    return None
+
+
 class _Reader:
     """What tarfile reads from. While it reads headers, these are bounded."""
 

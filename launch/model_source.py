@@ -4,6 +4,7 @@ import gzip
 import io
 import tarfile
 import tempfile
+import zlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -69,7 +70,10 @@ def _with_code(context: LaunchContext, source: str, folder: Path) -> str:
         if not fetch(context, Photo(source).s3_object(), archive):
             raise LaunchError(f"there is no {source}")
         complete = Path(temporary) / "model.tar.gz"
-        add_code(archive, folder, complete)
+        try:
+            add_code(archive, folder, complete)
+        except (gzip.BadGzipFile, EOFError, zlib.error, tarfile.TarError) as error:
+            raise LaunchError(f"{source} is no whole tar archive in gzip ({error})") from error
         return bring(context, complete)
 
 

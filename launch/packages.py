@@ -2,9 +2,10 @@
 
 import hashlib
 import json
-import tarfile
 from dataclasses import replace
+from pathlib import Path
 
+from artifact.archive_file import read_member
 from launch.architectures import fitting_image
 from launch.aws import Response
 from launch.bucket_owners import check_request
@@ -103,20 +104,15 @@ def with_accuracies(context: LaunchContext, source: Source) -> Source:
         return source
     try:
         text = description_in(given)
-    except tarfile.TarError as error:
+    except (OSError, ValueError) as error:
         raise LaunchError(f"'{given}' cannot be read as a tar archive: {error}") from error
     shares = accuracies(text) if text else {}
     return replace(source, metrics={f"{name}_accuracy": share for name, share in shares.items()})
 
 
 def description_in(archive: str) -> str:
-    """The text of an artifact's model.json; empty without one. tarfile.TarError, OSError."""
-    with tarfile.open(archive, "r:gz") as opened:
-        for member in opened:
-            if member.name.removeprefix("./") == DESCRIPTION and member.size < LARGEST_DESCRIPTION:
-                file = opened.extractfile(member)
-                return file.read().decode() if file else ""
-    return ""
+    """The text of an artifact's model.json; empty without one. Raises ValueError and OSError."""
+    return (read_member(Path(archive), DESCRIPTION, LARGEST_DESCRIPTION) or b"").decode()
 
 
 def put_metrics(context: LaunchContext, source: Source) -> str:

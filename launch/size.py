@@ -2,12 +2,12 @@
 
 import json
 import math
-import tarfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from artifact.archive_file import read_member
 from artifact.json_text import read_json
 from artifact.model import DESCRIPTION_BYTES, DESCRIPTION_FILE
 from artifact.speed import SPEED_FIELD
@@ -198,12 +198,14 @@ def read_speed(model: Path, file: Path | None) -> dict[str, Any]:
 
 def _json(path: Path, read: Callable[[], bytes]) -> dict[str, Any]:
     try:
-        found = read_json(read())
-    except (OSError, tarfile.TarError, KeyError) as error:
+        data = read()
+    except (OSError, ValueError, KeyError) as error:
         raise LaunchError(
             f"'{path}' cannot be read ({error}); name an artifact's folder or its model.tar.gz "
             "with --model"
         ) from error
+    try:
+        found = read_json(data)
     except ValueError as error:
         raise LaunchError(f"'{path}' is not readable JSON ({error})") from error
     if not isinstance(found, dict):
@@ -215,11 +217,10 @@ def _description(model: Path) -> bytes:
     """The bytes of model.json in an artifact's folder or archive."""
     if model.is_dir():
         return (model / DESCRIPTION_FILE).read_bytes()
-    with tarfile.open(model, "r:gz") as archive:
-        member = archive.extractfile(DESCRIPTION_FILE)
-        if member is None:
-            raise KeyError(DESCRIPTION_FILE)
-        return member.read(DESCRIPTION_BYTES)
+    found = read_member(model, DESCRIPTION_FILE, DESCRIPTION_BYTES)
+    if found is None:
+        raise KeyError(DESCRIPTION_FILE)
+    return found
 
 
 def run_size(options: Any, recipe: Recipe, print_line: Callable[[str], None]) -> int:

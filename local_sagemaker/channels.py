@@ -4,16 +4,20 @@ It also checks a request for what this server cannot do.
 """
 
 import gzip
-import json
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from artifact.json_text import read_json
+from artifact.machine import folder_room
 from local_sagemaker import objects
 from local_sagemaker.contract import invalid
 from local_sagemaker.instance_groups import hosts_of
 from local_sagemaker.record import Record
 from runtime.opt_ml import HOST, InstanceGroup
 
+PIECE_BYTES = 1 << 20
+SPARE_BYTES = 1 << 30  # stay free on the disk when an object is decompressed
 DEFAULT_MODE = "File"
 
 
@@ -120,8 +124,11 @@ def manifest(uri: str) -> list[tuple[str, str]]:
     ObjectError when it is not such a file.
     """
     try:
-        first, *names = json.loads(objects.read(uri))
-        return [(f"{first['prefix']}{name}", name) for name in names]
+        first, *names = read_json(objects.read(uri))
+        if not all(isinstance(name, str) for name in names):
+            raise ValueError("one of its names is no text")
+        prefix = first["prefix"]
+        return [(f"{prefix}{name}", name) for name in names]
     except (ValueError, TypeError, KeyError) as error:
         raise objects.ObjectError(
             f"the manifest '{uri}' must be a JSON list of an object with a prefix, and names; "
@@ -135,5 +142,21 @@ def _place(uri: str, target: Path, folder: Path, packed: bool) -> None:
     objects.fetch(uri, target)
     # CompressionType Gzip: SageMaker unpacks each object before a training sees it.
     if packed and target.suffix == ".gz":
-        target.with_suffix("").write_bytes(gzip.decompress(target.read_bytes()))
-        target.unlink()
+        _unpack(uri, target)
+
+
+def _unpack(uri: str, packed: Path) -> None:
+    """Put what a file in gzip holds in its place. ObjectError where it is none, or fills the disk."""
+    target = packed.with_suffix("")
+    room = folder_room(packed.parent) - SPARE_BYTES
+    try:
+        with gzip.open(packed) as source, target.open("wb") as copy:
+            while piece := source.read(PIECE_BYTES):
+                room -= len(piece)
+                if room < 0:
+                    raise ValueError("it does not fit on this disk when it is decompressed")
+                copy.write(piece)
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        target.unlink(missing_ok=True)
+        raise objects.ObjectError(f"the object '{uri}' cannot be decompressed: {error}") from error
+    packed.unlink()

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from artifact.json_text import read_json
 from local_sagemaker.contract import invalid
 from local_sagemaker.job_ends import JobFailed
 from local_sagemaker.record import Record
@@ -152,8 +153,8 @@ class DataProcessing:
         if kind == CSV:
             return [row for row in csv.reader(io.StringIO(text)) if row]
         if not by_line:
-            return [json.loads(text)]
-        return [json.loads(line) for line in text.splitlines() if line.strip()]
+            return [read_json(text)]
+        return [read_json(line) for line in text.splitlines() if line.strip()]
 
     def _written(self, records: list[Value], kind: str) -> bytes:
         if kind == JSON:

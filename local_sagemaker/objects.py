@@ -105,8 +105,9 @@ def write(uri: str, content: bytes) -> None:
 
 def fetch(uri: str, file: Path) -> None:
     """Copy one object into a file."""
-    file.parent.mkdir(parents=True, exist_ok=True)
     with _object_errors(uri):
+        # another object's name may be that of the folder
+        file.parent.mkdir(parents=True, exist_ok=True)
         if not is_folder(uri):
             bucket, key = _parts(uri)
             _client().download_file(bucket, key, str(file))

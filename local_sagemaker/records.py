@@ -4,6 +4,10 @@ import gzip
 import io
 import zlib
 
+from artifact.machine import memory_left
+
+MEMORY_PARTS = 4  # of the memory that is left, one is for an object that is decompressed
+
 
 class TooLarge(TypeError):
     """A record that is larger than a request may be."""
@@ -14,13 +18,20 @@ class NotCompressed(TypeError):
 
 
 def unpacked(content: bytes, compression: str, uri: str) -> bytes:
-    """An object's content. compression: None or Gzip. NotCompressed where that is not so."""
+    """An object's content. compression: None or Gzip.
+
+    NotCompressed where that is not so, TooLarge for content that would take the memory.
+    """
     if compression != "Gzip":
         return content
     try:
-        return gzip.decompress(content)
+        most = memory_left() // MEMORY_PARTS
+        found = gzip.GzipFile(fileobj=io.BytesIO(content)).read(most + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise NotCompressed(f"CompressionType is Gzip, and '{uri}' is not: {error}") from error
+    if len(found) > most:
+        raise TooLarge(f"'{uri}' has more than {most / 2**20:,.0f} MB when it is decompressed")
+    return found
 
 
 def batches(content: bytes, split: str, strategy: str, limit: int) -> list[bytes]:

@@ -1,7 +1,6 @@
 """One transform job as it runs: every object of the input through the model's container."""
 
 import http.client
-import json
 import logging
 import shutil
 import threading
@@ -9,6 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+from artifact.json_text import read_json
 from local_sagemaker import channels, models, objects
 from local_sagemaker.calls import ask
 from local_sagemaker.data_processing import DataProcessing
@@ -30,6 +30,8 @@ KIND = "transform-job"
 # CreateTransformJob's defaults of MaxPayloadInMB and ModelClientConfig
 DEFAULT_MB = 6
 TIMEOUT_S = 600
+LEAST = {"MaxConcurrentTransforms": 0, "MaxPayloadInMB": 0}  # of what a container says
+MOST_PARAMETER = 1000
 RETRIES = 3
 # By the container's variable, after PREFIX: the request's field.
 VARIABLES = {
@@ -147,16 +149,16 @@ class TransformRun(threading.Thread):
             # Optional for a container, as SageMaker's guide on batch transform has it.
             status, _, content = ask(variant.pick(), "GET", "/execution-parameters", None, {}, 10)
             if status == 200:
-                found = json.loads(content)
+                found = _parameters_in(content)
         except (OSError, http.client.HTTPException, ValueError) as error:
             log.info("transform %s: no execution parameters (%s)", self.name_of_job, error)
         strategy = "MultiRecord"
         if found.get("BatchStrategy") == STRATEGIES["SingleRecord"]:
             strategy = "SingleRecord"
         default = {
-            "MaxConcurrentTransforms": int(found.get("MaxConcurrentTransforms", 1)),
+            "MaxConcurrentTransforms": found.get("MaxConcurrentTransforms", 1),
             "BatchStrategy": strategy,
-            "MaxPayloadInMB": int(found.get("MaxPayloadInMB", DEFAULT_MB)),
+            "MaxPayloadInMB": found.get("MaxPayloadInMB", DEFAULT_MB),
         }
         return {name: self.job.get(name, value) for name, value in default.items()}
 
@@ -207,3 +209,18 @@ class TransformRun(threading.Thread):
             TransformEndTime=time.time(),
             FailureReason=reason,
         )
+
+
+def _parameters_in(content: bytes) -> Record:
+    """What a container's /execution-parameters say, as far as it can be. ValueError otherwise."""
+    found = read_json(content)
+    if not isinstance(found, dict):
+        raise ValueError("they are no JSON object")
+    known: Record = {"BatchStrategy": found.get("BatchStrategy")}
+    for name, least in LEAST.items():
+        if name in found:
+            number = found[name]
+            if not isinstance(number, int) or not least <= number <= MOST_PARAMETER:
+                raise ValueError(f"{name} is {str(number)[:40]!r}")
+            known[name] = number
+    return known

@@ -2,6 +2,7 @@
 
 import io
 import json
+import random
 import tarfile
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from launch.__main__ import main
 from launch.cost import read_prices
 from launch.errors import LaunchError
+from launch.packages import description_in
 from launch.size import Wanted, cores_of, read_speed, sizes_of, work_of
 from tests.support.jobs import REPOSITORY
 
@@ -121,6 +123,25 @@ def test_what_holds_no_times_is_named(tmp_path, content, sentence):
         (tmp_path / "model.json").write_text(content)
     with pytest.raises(LaunchError, match=sentence):
         read_speed(tmp_path, None)
+
+
+def damaged_archives(whole: bytes) -> list[bytes]:
+    return [b"", b"text", whole[:40], whole[:9000], whole[:12] + b"xxxx" + whole[16:]]
+
+
+def test_a_damaged_archive_is_one_sentence(tmp_path):
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w:gz") as packed:
+        member = tarfile.TarInfo("model.json")
+        member.size = 20_000
+        packed.addfile(member, io.BytesIO(random.Random(0).randbytes(20_000)))
+    archive = tmp_path / "model.tar.gz"
+    for content in damaged_archives(plain.getvalue()):
+        archive.write_bytes(content)
+        with pytest.raises(LaunchError, match=r"model.tar.gz' cannot be read .* with --model"):
+            read_speed(archive, None)
+        with pytest.raises((OSError, ValueError)):
+            description_in(str(archive))
 
 
 @pytest.mark.parametrize("speed", [{}, {"decode_ms": "x", "engine_ms": 1}, {"decode_ms": 1}])
