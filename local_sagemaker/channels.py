@@ -146,7 +146,7 @@ def _place(uri: str, target: Path, folder: Path, packed: bool) -> None:
 
 
 def _unpack(uri: str, packed: Path) -> None:
-    """Put what a file in gzip holds in its place. ObjectError where it is none, or fills the disk."""
+    """Put what a file in gzip holds in its place. ObjectError for no gzip, or a disk too small."""
     target = packed.with_suffix("")
     room = folder_room(packed.parent) - SPARE_BYTES
     try:
