@@ -1,6 +1,7 @@
 """What a training leaves for `launch drift`: small, whole, and read back with care."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -83,9 +84,8 @@ def test_a_damaged_file_is_refused(tmp_path, content):
 
 
 def test_numbers_in_place_of_arrays_are_refused(tmp_path):
-    np.savez(
-        tmp_path / REFERENCE_FILE, **{entry.name: 1 for entry in dataclasses.fields(Reference)}
-    )
+    numbers: Any = {entry.name: 1 for entry in dataclasses.fields(Reference)}
+    np.savez(tmp_path / REFERENCE_FILE, **numbers)
     with pytest.raises(ArtifactError, match="cannot be read as a reference .it has measures"):
         read_reference(tmp_path, DESCRIPTION)
 
