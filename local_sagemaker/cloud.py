@@ -25,7 +25,7 @@ from runtime.errors import RunError
 from runtime.ports import free_port
 from runtime.processes import REPOSITORY, Started
 
-START_S = 60  # moto takes seconds to load on a busy machine
+START_S = 240  # moto takes seconds to load on a busy machine
 STOP_S = 150  # local SageMaker stops its containers first
 REGION = "eu-west-1"
 REGISTRY = (

@@ -9,7 +9,7 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -28,6 +28,16 @@ WAITERS = {"sh", "dash", "bash", "torchrun"}  # programs between this process an
 TOOLKIT_LINE = re.compile(r"\d{4}-\d\d-\d\d [\d:,.]+ sagemaker\S* +[A-Z]+ ")
 # torchrun's report below the script's own words is long, and does not name the reason
 TORCHRUN_REPORT = re.compile(r"^[EW]\d{4} .*torch/distributed/elastic", re.M)
+TORCHRUN = "sagemaker_torch_distributed_enabled"
+# Hyperparameters by which SDKs ask for another launcher, and their `distribution` for it
+LAUNCHERS = {
+    "sagemaker_distributed_dataparallel_enabled": "smdistributed",
+    "sagemaker_mpi_enabled": "mpi",
+    "sagemaker_multi_worker_mirrored_strategy_enabled": "multi_worker_mirrored_strategy",
+    "sagemaker_parameter_server_enabled": "parameter_server",
+    "sagemaker_pytorch_ddp_enabled": "pytorchddp",
+    "sagemaker_pytorch_xla_multi_worker_enabled": "pytorchxla",
+}
 
 # Filled when `main` succeeded: the toolkit's exit code does not show it.
 _finished: list[bool] = []
@@ -87,6 +97,9 @@ def run_user_script() -> int:
     from sagemaker_training import entry_point, environment, errors
 
     settings = environment.Environment()
+    missing = missing_launcher(settings.additional_framework_parameters)
+    if missing:
+        return _fail(missing)
     if len(settings.hosts) == 1:
         # else the toolkit waits up to 15 minutes until its own name resolves
         os.environ["SM_STUDIO_LOCAL_MODE"] = "true"
@@ -152,17 +165,33 @@ def _exception_line(lines: list[str]) -> str:
     return found
 
 
+def missing_launcher(parameters: Mapping[str, object]) -> str:
+    """The sentence for a launcher that this image does not have; "" where none is asked for.
+
+    Without it the script would run as one process. parameters: the toolkit's own hyperparameters.
+    """
+    for name, kind in LAUNCHERS.items():
+        if _is_true(parameters.get(name)):
+            return (
+                f"distribution={{'{kind}': …}} ({name}) asks for a launcher that this image does "
+                "not have; use {'torch_distributed': {'enabled': True}}"
+            )
+    return ""
+
+
+def _is_true(value: object) -> bool:
+    return str(value).lower() == "true"
+
+
 # Any: the toolkit has no types.
 def _runner(settings: Any) -> Any:
     """How the toolkit starts the script: as it is, or by torchrun.
 
-    The hyperparameter sagemaker_torch_distributed_enabled asks for torchrun.
+    The hyperparameter TORCHRUN asks for torchrun.
     """
     from sagemaker_training import runner
 
-    parameters = settings.additional_framework_parameters
-    asked = str(parameters.get("sagemaker_torch_distributed_enabled"))
-    if asked.lower() != "true":
+    if not _is_true(settings.additional_framework_parameters.get(TORCHRUN)):
         return runner.ProcessRunnerType
     torchrun = runner.get(
         runner.TorchDistributedRunnerType,

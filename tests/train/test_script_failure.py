@@ -3,7 +3,7 @@
 import pytest
 
 from train.job import Job
-from train.sagemaker import _fail_script, _script_failure
+from train.sagemaker import LAUNCHERS, TORCHRUN, _fail_script, _script_failure, missing_launcher
 
 TRACEBACK = (
     "Traceback (most recent call last):\n"
@@ -46,3 +46,16 @@ def test_a_scripts_own_words_stay(tmp_path, monkeypatch, capsys, own):
     expected = own or "train.py failed with code 1: x"
     assert (tmp_path / "output/failure").read_text().strip() == expected
     assert capsys.readouterr().err == f"train: failed: {expected}\n"
+
+
+@pytest.mark.parametrize("name", LAUNCHERS)
+def test_a_launcher_that_the_image_lacks_is_refused(name):
+    """A script that asked for eight processes is not run as one."""
+    sentence = missing_launcher({"sagemaker_job_name": "a", name: True})
+    assert f"'{LAUNCHERS[name]}'" in sentence
+    assert sentence.endswith("does not have; use {'torch_distributed': {'enabled': True}}")
+
+
+@pytest.mark.parametrize("asked", [{}, {TORCHRUN: True}, {name: False for name in LAUNCHERS}])
+def test_torchrun_and_no_launcher_are_there(asked):
+    assert missing_launcher(asked) == ""
