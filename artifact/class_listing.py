@@ -9,9 +9,16 @@ from pathlib import Path
 from artifact.class_names import class_name
 from artifact.file_kinds import NO_SUFFIX, kind_of_folder, suffix_of
 from artifact.names import printable
-from artifact.passed_by import PassedBy
 from artifact.photo_layout import LayoutError
-from artifact.photo_tree import LOOSE, Found, is_folder, leads_back, pass_by_file, photos_below
+from artifact.photo_tree import (
+    LOOSE,
+    Found,
+    PassedBy,
+    is_folder,
+    leads_back,
+    pass_by_file,
+    photos_below,
+)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,12 @@
-"""Photos' files: regular ones of a bounded size are read, and nothing else."""
+"""Photos' files: regular ones of a bounded size are read, and nothing else.
 
+One that a training needs is read more than once where a disk or a network fails for a moment.
+"""
+
+import errno
 import os
 import stat
+import time
 from pathlib import Path
 from typing import BinaryIO
 
@@ -10,6 +15,12 @@ from artifact.photo_kinds import BEGINNING_BYTES, PhotoError, known_kind
 MAX_FILE_BYTES = 512 * 1024 * 1024  # 128 million pixels of three bytes are 384 MB
 
 NOT_REGULAR = "it is not a regular file"
+PAUSES_S = (0.1, 0.5)  # before the second and the third attempt
+# What no second attempt changes. EIO, ESTALE and ETIMEDOUT of a network's disk may pass.
+LASTING = (
+    *(errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.ELOOP),
+    errno.ENAMETOOLONG,
+)
 
 
 def read_regular(path: Path, max_bytes: int = MAX_FILE_BYTES) -> bytes:
@@ -45,3 +56,20 @@ def _opened(path: Path) -> BinaryIO:
         file.close()
         raise PhotoError(NOT_REGULAR)
     return file
+
+
+def read_patiently(path: Path) -> bytes:
+    """As read_regular. OSError only when all attempts failed; it says how many there were."""
+    for pause_s in PAUSES_S:
+        try:
+            return read_regular(path)
+        except OSError as error:
+            if error.errno in LASTING:
+                raise
+        time.sleep(pause_s)
+    try:
+        return read_regular(path)
+    except OSError as error:
+        attempts = len(PAUSES_S) + 1
+        words = f"{error.strerror or error} ({attempts} attempts)"
+        raise OSError(error.errno or errno.EIO, words, str(path)) from error

@@ -12,8 +12,7 @@ from pathlib import Path
 from artifact.channels import CHANNEL_NAMES, ROLE_OF, role_in
 from artifact.file_kinds import PHOTO_SUFFIXES, kind_of_folder, suffix_of
 from artifact.names import printable
-from artifact.passed_by import PassedBy
-from artifact.photo_tree import is_folder, photos_below
+from artifact.photo_tree import PassedBy, is_folder, photos_below
 
 LEVELS = 4  # that folders of classes may lie deeper
 # Parts of published sets whose photos have no classes.

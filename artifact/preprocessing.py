@@ -18,8 +18,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from artifact.boxes import still
 from artifact.colour import PREMULTIPLIED, first_picture, on_white, samples_digest
-from artifact.patient_reading import read_patiently
 from artifact.photo_bounds import photo_header
+from artifact.photo_files import read_patiently
 from artifact.photo_formats import damaged, register_heif, silence_decoders
 from artifact.photo_kinds import PhotoError
 from artifact.shrinking import JPEGS, Reduced, shrink_on_load, shrunk, start_after_turning

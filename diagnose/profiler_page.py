@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 
 import artifact.page
-from artifact.page_text import percent
+from artifact.page_text import duration, percent
 from artifact.project_pages import About
-from artifact.time_words import duration
 from diagnose.profiler_data import STEP, Profile
 from diagnose.profiler_formats import amount, count, date
 from diagnose.profiler_framework import DEVICES

@@ -14,7 +14,7 @@ from typing import Any
 from torchvision import models
 
 TIMM = "timm/"
-PLAIN = "IMAGENET1K_V1"  # with the next: what train/model/published.py calls so
+PLAIN = "IMAGENET1K_V1"  # with the next: what train/model/known_models.py calls so
 TIMM_PLAIN = "tv_in1k"
 
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import BinaryIO
 
-from artifact.time_words import about
+from artifact.page_text import about
 from recipes.terminal import Bar
 
 PROGRESS_S = 5.0  # between two lines

@@ -15,7 +15,7 @@ from pathlib import Path
 from artifact.json_text import read_json
 from artifact.machine import cpu_count
 from artifact.names import escape_output, printable
-from artifact.passed_by import PassedBy
+from artifact.photo_tree import PassedBy
 from artifact.project_index import refresh_above
 from prepare.build import REPORT_FILE, empty_splits, prepare
 from prepare.options import ALL, SHARD, STEPS, Options

@@ -12,7 +12,7 @@ from typing import NotRequired, TypedDict
 from PIL import Image
 
 from artifact.jpeg_writing import encode_jpeg
-from artifact.patient_reading import read_patiently
+from artifact.photo_files import read_patiently
 from artifact.photo_metadata import without_metadata
 from artifact.preprocessing import PhotoError, decode_reduced, open_photo, orientation
 from artifact.shrinking import JPEGS, Reduced

@@ -11,9 +11,8 @@ from artifact.channels import ROLE_OF
 from artifact.class_names import ClassNameError, check_class_names
 from artifact.file_kinds import NO_SUFFIX, suffix_of
 from artifact.names import printable
-from artifact.passed_by import PassedBy
 from artifact.photo_layout import class_folders, wrappers
-from artifact.photo_tree import photos_below
+from artifact.photo_tree import PassedBy, photos_below
 from prepare.label_columns import SAMPLED, Columns, guess
 from prepare.label_lists import (
     LIST_SUFFIXES,

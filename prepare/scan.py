@@ -6,9 +6,8 @@ from pathlib import Path
 from artifact.channels import CHANNEL_NAMES
 from artifact.class_listing import class_listing, pass_by_rest
 from artifact.class_names import ClassNameError, check_class_names
-from artifact.passed_by import PassedBy
 from artifact.photo_layout import Layout, LayoutError, layout_of
-from artifact.photo_tree import LOOSE
+from artifact.photo_tree import LOOSE, PassedBy
 
 SPLITS = tuple(CHANNEL_NAMES)
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from artifact.json_text import read_json
 from artifact.model import write_atomically
-from artifact.passed_by import PassedBy
+from artifact.photo_tree import PassedBy
 from prepare.convert import Photo
 from prepare.converted import Converted, stamp
 from prepare.options import Options

@@ -16,8 +16,7 @@ from recipes.fine_tuning import FineTuning
 from recipes.option import option
 from recipes.presets import preset_values
 from recipes.suggestion import hint, unknown
-from recipes.typed_text import typed, unquoted
-from recipes.values import quoted, text_of
+from recipes.values import quoted, text_of, typed, unquoted
 
 # SageMaker adds these to the user's hyperparameters.
 IGNORED_PREFIXES = ("sagemaker_", "_tuning_objective_metric")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from artifact.names import printable
-from artifact.time_words import about
+from artifact.page_text import about
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -19,13 +19,12 @@ from artifact.jpeg_writing import encode_jpeg
 from artifact.line_chart import LEFT, MARGIN, RIGHT, Chart, line_chart
 from artifact.names import printable
 from artifact.page import write_page
-from artifact.page_text import counted, percent, percent_tick
+from artifact.page_text import counted, duration, percent, percent_tick
 from artifact.photo_kinds import PhotoError
 from artifact.plot import linear_axis, tick_words
 from artifact.preprocessing import decode
 from artifact.project_index import refresh_above
 from artifact.project_pages import About
-from artifact.time_words import duration
 from recipes.command_line import CommandLine
 from runtime.errors import RunError
 from slipway.project import OUT

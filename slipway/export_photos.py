@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from artifact.class_listing import class_listing
 from artifact.class_names import class_name
-from artifact.passed_by import PassedBy
 from artifact.photo_layout import LayoutError, layout_of
+from artifact.photo_tree import PassedBy
 from artifact.preprocessing import PhotoError, Preprocessing
 from slipway.export_error import ExportError
 

@@ -21,8 +21,7 @@ from train.observers import open_profile, print_findings
 from train.recording.profile import Profile
 from train.result.build_artifact import build_artifact, keep_best_artifact
 from train.result.features import features_of_all_hosts
-from train.stop import Stop
-from train.time_limit import deadlines
+from train.stop import Stop, deadlines
 from train.tracking import NoTracker, tracked
 
 log = logging.getLogger(__name__)

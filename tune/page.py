@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import artifact.page
-from artifact.page_text import percent
+from artifact.page_text import duration, percent
 from artifact.project_pages import About
-from artifact.time_words import duration
 from tune.importances import importances
 from tune.parallel import parallel
 from tune.plots import COLOURS, curves, history

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from bench.accuracy.features import Backbone, mean_of, photos_of
 from bench.accuracy.parts import Bench, Figures
-from train.result.label_doubts import find_doubts
+from train.result.doubts import find_doubts
 
 DRAWS = 20
 SHARE = 0.05  # of the labels are changed

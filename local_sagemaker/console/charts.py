@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from artifact.line_chart import LEFT, MARGIN, RIGHT, Chart, line_chart
+from artifact.page_text import HOUR_S, MINUTE_S
 from artifact.plot import linear_axis
-from artifact.time_words import HOUR_S, MINUTE_S
 from local_sagemaker.record import Record
 
 MOST_POINTS = 400  # of a line

@@ -1,7 +1,6 @@
 """What came of a job or an endpoint: charts that move, and tables."""
 
-from artifact.page_text import number
-from artifact.time_words import duration
+from artifact.page_text import duration, number
 from local_sagemaker import pipeline_executions, trials, tunings
 from local_sagemaker.console.charts import metric_charts, search_chart, usage_charts
 from local_sagemaker.console.details import Cell, Table, address

@@ -4,8 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from artifact.page_text import counted, number
-from artifact.time_words import duration
+from artifact.page_text import counted, duration, number
 from local_sagemaker import tunings
 from local_sagemaker.console.kinds import NO_STATE, RUNNING, Kind, newest_first, tone
 from local_sagemaker.console.words import moment

@@ -2,7 +2,7 @@
 
 import pytest
 
-from artifact.time_words import about, duration
+from artifact.page_text import about, duration
 
 
 @pytest.mark.parametrize(

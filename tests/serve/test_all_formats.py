@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from artifact.passed_by import PassedBy
 from artifact.photo_kinds import KINDS
+from artifact.photo_tree import PassedBy
 from artifact.preprocessing import read_photo
 from prepare.convert import Photo, convert
 from serve.app import create_app

@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 
-from artifact.passed_by import PassedBy
+from artifact.photo_tree import PassedBy
 from prepare.convert import Photo
 from prepare.repeated import Repeated
 from prepare.summary import Summary

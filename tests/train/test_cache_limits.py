@@ -9,9 +9,8 @@ import pytest
 
 from train.data import cache
 from train.data.cache import CacheLimits, locked, make_room, remove, user_folder
-from train.data.memory_store import MemoryStore
+from train.data.row_stores import MemoryStore, as_bytes, checked_indices, row_bytes, runs
 from train.data.store import open_store
-from train.data.store_rows import as_bytes, checked_indices, row_bytes, runs
 
 MEMORY = 4_000_000  # bytes that the process may use
 

@@ -15,10 +15,9 @@ from tests.support.learners import make_learner, one_hot
 from train.data.augmentation import PRESETS, augment, numbers
 from train.data.trivial_augment import OPERATIONS, trivial_augment
 from train.learning.average import WeightAverage
-from train.learning.batches import accumulated
-from train.learning.layer_decay import SCALE, blocks, parameter_groups
+from train.learning.batches import accumulated, mix, mixes
 from train.learning.loop import train_step
-from train.learning.mixing import mix, mixes
+from train.learning.optimization import SCALE, blocks, parameter_groups
 from train.model.trainable import freeze, set_training
 
 

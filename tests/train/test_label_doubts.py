@@ -13,9 +13,14 @@ from torch.nn import functional
 
 from train.job import Job
 from train.learning.confident_learning import doubted, margin, wrong_count
-from train.result.doubts import _of_first_weights
+from train.result.doubts import (
+    FEWEST,
+    LABELS_FILE,
+    _of_first_weights,
+    find_doubts,
+    write_label_doubts,
+)
 from train.result.features import Features
-from train.result.label_doubts import FEWEST, LABELS_FILE, find_doubts, write_label_doubts
 
 CLASSES = ("a", "b", "c", "d")
 WIDTH = 24

@@ -9,8 +9,7 @@ from artifact.page_text import percent
 from tests.support.jobs import make_job, run_main
 from train.job import Job
 from train.result.output_files import LINEAR_HEAD_FILE
-from train.stop import Stop
-from train.time_limit import deadlines
+from train.stop import Stop, deadlines
 
 pytestmark = pytest.mark.training
 INGREDIENTS = {

@@ -6,8 +6,7 @@ import pytest
 
 from tests.support.jobs import draw_photo
 from tests.train.test_training_report import answers, history
-from train.result.history_charts import PLOT
-from train.result.reliability_charts import coverage_chart, reliability_chart
+from train.result.report_charts import PLOT, coverage_chart, reliability_chart
 from train.result.report_doubts import InDoubt, head_values, label_values, trust_values
 from train.result.training_report import write_training_report
 

@@ -12,9 +12,9 @@ from artifact.model import Description
 from artifact.preprocessing import Preprocessing
 from train.job import Job
 from train.learning.state import State
-from train.result.history_charts import charts
 from train.result.measure import Answers
 from train.result.output_files import _metrics, _predictions, _write_predictions
+from train.result.report_charts import charts
 from train.result.report_notes import facts, notes
 
 CLASSES = ("a", "b", "c")

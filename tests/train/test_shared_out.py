@@ -11,7 +11,7 @@ import torch
 
 from artifact.class_means import read_class_means
 from artifact.model import read_description
-from artifact.passed_by import PassedBy
+from artifact.photo_tree import PassedBy
 from tests.support.jobs import failure, make_job, train_job
 from tests.support.processes import HOSTS, ended, history, name_hosts, start_hosts
 from train.data.channels import SharedOut, read_channels
@@ -21,7 +21,7 @@ from train.distributed.context import DistributedContext
 from train.job import Job, JobError
 from train.learning.batches import shuffled
 from train.progress import Progress
-from train.result.label_doubts import LABELS_FILE
+from train.result.doubts import LABELS_FILE
 
 SPLIT = (0.7, 0.1, 0.2)
 # photos of each class on the first host and on the second, which lacks one class

@@ -18,8 +18,7 @@ from tests.support.stores import (
     values,
 )
 from train.data.cache import CacheLimits
-from train.data.disk_store import DiskStore
-from train.data.memory_store import MemoryStore
+from train.data.row_stores import DiskStore, MemoryStore
 from train.data.store import open_store
 
 

@@ -17,8 +17,7 @@ from tests.support.stores import (
     values,
 )
 from train.data.cache import CacheLimits, is_memory, user_folder
-from train.data.disk_store import DiskStore
-from train.data.memory_store import MemoryStore
+from train.data.row_stores import DiskStore, MemoryStore
 from train.data.store import open_store
 
 needs_root = pytest.mark.skipif(

@@ -9,7 +9,7 @@ import torch
 
 from artifact.network import build, put_values
 from train.job import JobError
-from train.model.published import choice_words, published_name
+from train.model.known_models import choice_words, published_name
 from train.model.weight_files import read_weights
 from train.model.weight_folder import only_weights_file
 from train.model.weights import load_weights

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from artifact.channels import CHANNEL_NAMES
 from artifact.class_names import ClassNameError, check_class_names
 from artifact.names import printable
-from artifact.passed_by import PassedBy
 from artifact.photo_layout import LayoutError, layout_of, unwrapped
+from artifact.photo_tree import PassedBy
 from train.data.copies import merge_copies
 from train.data.photo_index import (
     Labels,
@@ -27,8 +27,8 @@ from train.data.photo_index import (
     index_photos,
     merged,
 )
+from train.data.row_stores import Indices
 from train.data.shared_out import check_shared_out
-from train.data.store_rows import Indices
 from train.job import JobError
 from train.progress import Progress
 

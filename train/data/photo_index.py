@@ -18,9 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from artifact.class_listing import class_listing
-from artifact.passed_by import PassedBy
-from artifact.photo_tree import Found
-from train.data.store_rows import Indices
+from artifact.photo_tree import Found, PassedBy
+from train.data.row_stores import Indices
 from train.progress import Progress
 
 MISSING = -1  # fills up the Labels of a photo that has fewer than others

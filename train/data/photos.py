@@ -25,8 +25,8 @@ from artifact.preprocessing import DECODER, Preprocessing, read_reduced
 from artifact.shrinking import Reduced
 from train.data.cache import DEFAULT_LIMITS, CacheLimits
 from train.data.photo_index import PhotoPaths
+from train.data.row_stores import Indices
 from train.data.store import Store, open_store
-from train.data.store_rows import Indices
 
 AHEAD = 3  # batches that are prepared while one is used
 AHEAD_SHARE = 0.05  # of the memory this process may use, for the batches ahead of the next one

@@ -29,9 +29,14 @@ from train.data.cache import (
     remove,
     user_folder,
 )
-from train.data.disk_store import MARK_BYTES, MARKS_FILE, DiskStore
-from train.data.memory_store import MemoryStore, memory_promised
-from train.data.store_rows import row_bytes
+from train.data.row_stores import (
+    MARK_BYTES,
+    MARKS_FILE,
+    DiskStore,
+    MemoryStore,
+    memory_promised,
+    row_bytes,
+)
 
 FORMAT = 1
 

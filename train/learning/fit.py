@@ -12,10 +12,9 @@ from recipes.hyperparameters import Hyperparameters
 from train.data.photos import PhotoArrays
 from train.job import Job, JobError
 from train.learning.checkpoint import check_writable, load_checkpoint, save_checkpoint
-from train.learning.layer_decay import SCALE
 from train.learning.linear_head import solve_head, take_over
 from train.learning.loop import Learner, Loader, Metrics, train_epoch, validate
-from train.learning.optimization import learning_rate
+from train.learning.optimization import SCALE, learning_rate
 from train.learning.probe import Probe, run_probe
 from train.learning.state import State, learning_state, restore_learning
 from train.result.output_files import write_history, write_linear_head

@@ -18,8 +18,7 @@ from train.data.loader import PixelLoader
 from train.data.photos import in_order
 from train.distributed.context import ALONE, DistributedContext, Indices, Owners
 from train.learning.average import WeightAverage
-from train.learning.batches import accumulated, shuffled
-from train.learning.mixing import PAIR, mix, mixes
+from train.learning.batches import PAIR, accumulated, mix, mixes, shuffled
 from train.learning.objective import is_correct, is_in_top_k, losses, multi_hot
 from train.model.device import autocast
 from train.model.trainable import learned, set_training

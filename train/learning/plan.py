@@ -18,10 +18,9 @@ from train.job import Job
 from train.learning.choose_optimizer import choose_optimizer
 from train.learning.fit import Fit
 from train.learning.incremental import EarlierArtifact
-from train.learning.layer_decay import parameter_groups
 from train.learning.loop import Learner, Loader
 from train.learning.objective import padded
-from train.learning.optimization import class_weights, make_optimizer
+from train.learning.optimization import class_weights, make_optimizer, parameter_groups
 from train.learning.probe import make_probe
 from train.model.device import compiled, pick_device, pick_precision
 from train.model.networks import Network, Networks, first_side, make_network, train_side

@@ -19,13 +19,12 @@ from recipes.hyperparameters import Hyperparameters
 from train.data.loader import STEP_PIXELS
 from train.distributed.context import DistributedContext
 from train.job import JobError
+from train.learning.batches import mixes
 from train.learning.incremental import EarlierArtifact, load_earlier_weights
-from train.learning.mixing import mixes
 from train.model.device import autocast
 from train.model.fitting_sizes import advice
-from train.model.known_models import check_model
+from train.model.known_models import check_model, published_name
 from train.model.normalization import synchronize
-from train.model.published import published_name
 from train.model.split_at_frozen import SplitNetwork, split_at_frozen
 from train.model.trainable import freeze, head_name, learned, set_training
 from train.model.weights import Source, load_weights, weights_files

@@ -14,7 +14,7 @@ from artifact.network import put_values, weights_entry
 from artifact.timm_network import OPEN_LICENCES, TimmNetwork, licence_of
 from recipes.published import is_file
 from train.job import JobError
-from train.model.published import DEFAULT, choice_words, is_published, published_name
+from train.model.known_models import DEFAULT, choice_words, is_published, published_name
 from train.model.timm_weights import as_own, elsewhere, published_state
 from train.model.trainable import head_name
 from train.model.weight_files import read_weights

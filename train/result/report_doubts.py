@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from train.result.reliability_charts import coverage_chart, reliability_chart
+from train.result.report_charts import coverage_chart, reliability_chart
 from train.result.report_photos import Album, Seen
 
 MOST_LABELS = 48  # doubtful labels on the page

@@ -22,8 +22,7 @@ from artifact.preprocessing import Preprocessing
 from train.learning.fit import Fit
 from train.model.trainable import head_name
 from train.result.measure import Answers
-from train.result.report_mistakes import MOST_WORST, mistakes
-from train.result.report_photos import Map, Seen
+from train.result.report_photos import MOST_WORST, Map, Seen, mistakes
 
 MOST_S = 20.0  # for all photos; each takes a forward and a backward pass
 LATEST = 12  # layers that are looked at, from the last one on

@@ -26,10 +26,9 @@ from train.result.confusion import (
     per_class,
     strengths,
 )
-from train.result.history_charts import PLOT, charts
+from train.result.report_charts import PLOT, charts
 from train.result.report_doubts import NOTHING_IN_DOUBT, InDoubt, doubt_values
-from train.result.report_mistakes import MOST_LISTED, by_class, mistakes, worst
-from train.result.report_photos import Seen
+from train.result.report_photos import MOST_LISTED, Seen, by_class, mistakes, worst
 from train.result.report_settings import settings_in_order
 
 TEMPLATE = Path(__file__).with_name("training_report.html.j2")

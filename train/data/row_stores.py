@@ -1,10 +1,11 @@
-"""A store in files, shared by all processes of a machine and kept for later runs.
+"""The two stores of rows: files shared by all processes of a machine, and this process's memory.
 
-Each row has a mark: a checksum and a state. The mark is written after the row's bytes, and both
-stay in the kernel's page cache when the process is killed, so a kill leaves no torn row. After a
-crash of the machine, pages may be missing in any order: rows from before the last boot count only
-when their checksum is right. Rows are read and written by system calls, so that a failing disk is
-an OSError and not a signal; only the marks are mapped into memory.
+Files are kept for later runs; memory is for rows that no disk has room for. In files each row has a
+mark: a checksum and a state. The mark is written after the row's bytes, and both stay in the
+kernel's page cache when the process is killed, so a kill leaves no torn row. After a crash of the
+machine, pages may be missing in any order: rows from before the last boot count only when their
+checksum is right. Rows are read and written by system calls, so that a failing disk is an OSError
+and not a signal; only the marks are mapped into memory.
 """
 
 import fcntl
@@ -12,6 +13,7 @@ import mmap
 import os
 import weakref
 import zlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from train.data.cache import ROWS_FILE
-from train.data.store_rows import Indices, as_bytes, checked_indices, row_bytes, runs
 
 MARKS_FILE = "marks.bin"  # checksums, uint32 [N], and after them the states, uint8 [N]
 CHECKSUM_BYTES = 4  # for each row
@@ -28,6 +29,8 @@ MARK_BYTES = 5  # for each row
 EMPTY = 0
 DONE = 1
 UNCERTAIN = 2  # written before this boot, its checksum not compared yet
+_in_memory: "weakref.WeakSet[MemoryStore]" = weakref.WeakSet()
+Indices = Sequence[int] | NDArray[np.integer[Any]]
 
 
 class DiskStore:
@@ -165,3 +168,87 @@ def _write_all(handle: int, values: NDArray[Any], place: int) -> None:
         count = os.pwrite(handle, left, place)
         place += count
         left = left[count:]
+
+
+class MemoryStore:
+    """Rows of one shape and type, lost when the process ends. It has DiskStore's methods."""
+
+    def __init__(self, rows: int, shape: tuple[int, ...], dtype: np.dtype[Any]):
+        self.rows = rows
+        self.shape = tuple(shape)
+        self.dtype = dtype
+        self._values = np.empty((rows, *shape), dtype)
+        self._filled = np.zeros(rows, bool)
+        _in_memory.add(self)
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes when it is full."""
+        return self._values.nbytes + self._filled.nbytes
+
+    def filled(self) -> int:
+        """The number of rows that are filled."""
+        return int(np.count_nonzero(self._filled))
+
+    def have(self, indices: Indices) -> NDArray[np.bool_]:
+        """Whether each of the rows is filled, bool [N]. IndexError for a row outside the store."""
+        return self._filled[checked_indices(indices, self.rows)]
+
+    def read(self, indices: Indices) -> NDArray[Any]:
+        """A copy of the rows, [N, *shape]. ValueError when one is not filled."""
+        if not self.have(indices).all():
+            raise ValueError("not all of these rows are in the store")
+        return self._values[checked_indices(indices, self.rows)]
+
+    def write(self, indices: Indices, values: NDArray[Any]) -> None:
+        """Keep rows, [N, *shape]."""
+        numbers = checked_indices(indices, self.rows)
+        data = as_bytes(values, len(numbers), self.shape, self.dtype)
+        self._values[numbers] = data.view(self.dtype).reshape(len(numbers), *self.shape)
+        self._filled[numbers] = True
+
+    def close(self) -> None:
+        """Do nothing: the memory is freed with the store."""
+
+
+def memory_promised() -> int:
+    """Bytes that the stores of this process take when they are full; the system sees them later."""
+    return sum(store.size for store in _in_memory)
+
+
+def checked_indices(indices: Indices, rows: int) -> NDArray[np.int64]:
+    """The indices as int64 [N]. IndexError when one lies outside 0..rows-1."""
+    numbers = np.asarray(indices, np.int64)
+    if len(numbers) and (numbers.min() < 0 or numbers.max() >= rows):
+        found = f"{numbers.min()} to {numbers.max()}"
+        raise IndexError(f"rows go from 0 to {rows - 1}; found {found}")
+    return numbers
+
+
+def row_bytes(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
+    """Bytes of one row."""
+    return int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+
+
+def as_bytes(
+    values: NDArray[Any], count: int, shape: tuple[int, ...], dtype: np.dtype[Any]
+) -> NDArray[np.uint8]:
+    """The bytes of `count` rows, uint8 [N, row bytes]. ValueError for another shape or type."""
+    if values.shape != (count, *shape) or values.dtype != dtype:
+        sizes = ", ".join(map(str, shape))
+        found = f"{values.dtype} {list(values.shape)}"
+        raise ValueError(f"rows must be {dtype} [{count}, {sizes}]; found {found}")
+    if not count:
+        return np.empty((0, 1), np.uint8)
+    return np.ascontiguousarray(values).reshape(count, -1).view(np.uint8)
+
+
+def runs(indices: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """Start and end, in the indices, of each run of rows that follow each other."""
+    if not len(indices):
+        return
+    start = 0
+    for cut in np.flatnonzero(np.diff(indices) != 1).tolist():
+        yield start, cut + 1
+        start = cut + 1
+    yield start, len(indices)
