@@ -17,7 +17,7 @@ from launch.context import LaunchContext, open_context
 from launch.cost import cost
 from launch.download import report
 from launch.drift import drift
-from launch.errors import LaunchError, sentence
+from launch.errors import is_expected, sentence
 from launch.hosting import deploy
 from launch.invoke import invoke
 from launch.jobs import debug, train
@@ -119,15 +119,6 @@ def check_names(recipe: Recipe, options: argparse.Namespace) -> None:
         check_hyperparameters(recipe)
     if options.command in ("check", "tune"):
         check_tuning(recipe)
-
-
-def is_expected(error: Exception) -> bool:
-    """Whether an error is a sentence for the user: of launch, botocore, the disk or the network."""
-    # Any other error is a fault of ours, and keeps its traceback.
-    if isinstance(error, (LaunchError, OSError)):
-        return True
-    # botocore's errors have no common parent.
-    return type(error).__module__.startswith(("botocore", "boto3"))
 
 
 def line_printer(dry: bool) -> Callable[[str], None]:

@@ -226,7 +226,7 @@ def find_images(
         found = {**pushed, **recipe.sagemaker.image_uris}
     except FileNotFoundError:
         found = dict(recipe.sagemaker.image_uris)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise LaunchError(f"'{path}' is not a file of image URIs: {error}") from error
     if not dry:
         return found

@@ -100,6 +100,25 @@ class Missing(LaunchError):
     """The wanted thing does not exist."""
 
 
+def is_expected(error: Exception) -> bool:
+    """Whether an error is a sentence for the user: of launch, botocore, the disk or the network."""
+    # Any other error is a fault of ours, and keeps its traceback.
+    if isinstance(error, (LaunchError, OSError)):
+        return True
+    # botocore's errors have no common parent.
+    return type(error).__module__.startswith(("botocore", "boto3"))
+
+
+def expected_sentence(error: Exception) -> str:
+    """The sentence of an error that does not keep other things from being done.
+
+    An error that is a fault of ours is raised again.
+    """
+    if not is_expected(error):
+        raise error
+    return sentence(error)
+
+
 def sentence(error: Exception) -> str:
     """One sentence for an exception of botocore; for any other its own text."""
     from botocore import exceptions

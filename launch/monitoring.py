@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 from launch.context import LaunchContext, to_stderr
+from launch.errors import LaunchError, expected_sentence
 from launch.follow import (
     DESCRIBE,
     ENDED,
@@ -15,7 +16,7 @@ from launch.follow import (
     status_of,
     summary,
 )
-from launch.jobs import FINE, chosen, describe_or_none, endpoint_or_none, exit_code
+from launch.jobs import FAILED, FINE, chosen, describe_or_none, endpoint_or_none, exit_code
 from launch.progress import progress_words
 from launch.stacks import stack_summary
 from launch.state import Entry
@@ -42,11 +43,17 @@ def status(context: LaunchContext) -> int:
     entries = context.state.all(*DESCRIBE, "endpoint", "api")
     if not entries and not as_json:
         context.print(f"status: nothing was started for {context.recipe.name} here")
+    code = FINE
     for entry in entries:
-        state = state_of(context, entry)
+        try:
+            state = state_of(context, entry)
+        except Exception as error:
+            # The others are shown all the same.
+            state = f"it cannot be seen ({expected_sentence(error)})"
+            code = FAILED
         if state:
             context.print(shown(entry, state, as_json))
-    return FINE
+    return code
 
 
 def state_of(context: LaunchContext, entry: Entry) -> str:
@@ -137,23 +144,41 @@ def ask_to_stop(context: LaunchContext, entry: Entry) -> bool:
 
 
 def stop(context: LaunchContext) -> int:
-    """Stop all running jobs, or the one of --job; a training keeps its best model so far."""
+    """Stop all running jobs, or the one of --job; a training keeps its best model so far.
+
+    One that cannot be stopped keeps none of the others running.
+    """
     if context.dry or context.options.job:
         entries = [chosen(context, *STOP)]
     else:
         recall_and_say(context, "stop", *STOP)
         entries = context.state.all(*STOP)
     stopped = 0
+    running = []
     for entry in entries:
-        if not context.dry:
-            answer = describe_or_none(context, entry.kind, entry.name)
-            if answer is None or status_of(entry.kind, answer) in ENDED:
-                continue
-        if not ask_to_stop(context, entry):
-            continue
-        stopped += 1
-        if not context.dry:
-            context.print(f"stop: {entry.name} is stopping; a training has 120 s to save its model")
+        try:
+            stopped += _stop_one(context, entry)
+        except Exception as error:
+            context.print(f"stop: {entry.name} was not stopped: {expected_sentence(error)}")
+            running.append(entry.name)
+    if running:
+        raise LaunchError(
+            f"{len(running)} of {len(entries)} jobs may still run and cost: {', '.join(running)}; "
+            "mend the reasons above, then run `launch stop` again"
+        )
     if not stopped and not context.dry:
         context.print("stop: nothing runs")
     return FINE
+
+
+def _stop_one(context: LaunchContext, entry: Entry) -> bool:
+    """Stop a job, if it runs; whether it does."""
+    if not context.dry:
+        answer = describe_or_none(context, entry.kind, entry.name)
+        if answer is None or status_of(entry.kind, answer) in ENDED:
+            return False
+    if not ask_to_stop(context, entry):
+        return False
+    if not context.dry:
+        context.print(f"stop: {entry.name} is stopping; a training has 120 s to save its model")
+    return True

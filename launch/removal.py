@@ -2,7 +2,7 @@
 
 from launch.api import finish_removal
 from launch.context import LaunchContext
-from launch.errors import LaunchError, is_missing
+from launch.errors import LaunchError, expected_sentence, is_missing
 from launch.follow import DESCRIBE, ENDED, RULE_STATUSES, status_of
 from launch.jobs import FAILED, FINE, describe_or_none
 from launch.registered import forget_packages, package_removals
@@ -55,30 +55,48 @@ def delete(context: LaunchContext) -> int:
 def print_plan(context: LaunchContext, calls: list[Call]) -> None:
     """One line for each thing that would be removed."""
     for call in calls:
-        kind = call.operation.removeprefix("Delete")
-        values = " ".join(str(value) for value in call.request.values())
-        context.print(f"delete: {kind} {values}")
+        context.print(f"delete: {_shown(call)}")
     if context.options.data:
         where = f"s3://{bucket(context.recipe, context.location)}/{prefix(context.recipe)}/"
         context.print(f"delete: everything under {where} (photos, models, reports)")
+
+
+def _shown(call: Call) -> str:
+    values = " ".join(str(value) for value in call.request.values())
+    return f"{call.operation.removeprefix('Delete')} {values}"
 
 
 def confirmed(context: LaunchContext, count: int) -> bool:
     """Whether --yes was given, or the user types yes."""
     if context.options.yes:
         return True
-    answer = input(f"Remove these {count} things? Type yes: ")
+    try:
+        answer = input(f"Remove these {count} things? Type yes: ")
+    except EOFError:  # nobody is there to type, as in a script
+        context.print("delete: without a terminal, --yes says that it is meant")
+        return False
     return answer.strip().lower() == "yes"
 
 
 def send_removals(context: LaunchContext, calls: list[Call]) -> None:
-    """Send the requests; a thing that does not exist any more is not an error."""
+    """Send the requests; a thing that does not exist any more is not an error.
+
+    One that fails keeps none of the others. LaunchError with those things that stay.
+    """
+    stays = []
     for call in calls:
         try:
             context.send(call)
         except Exception as error:
-            if not is_missing(error):
-                raise
+            if is_missing(error):
+                continue
+            context.print(f"delete: {_shown(call)} stays: {expected_sentence(error)}")
+            stays.append(_shown(call))
+    if stays:
+        raise LaunchError(
+            f"{len(stays)} of {len(calls)} things could not be removed and may go on costing: "
+            f"{', '.join(stays)}; mend the reasons above, then run `launch delete` again"
+        )
 
 
 def forget(context: LaunchContext, removed: list[Entry]) -> None:

@@ -121,9 +121,10 @@ def test_images_are_the_files_and_the_recipes_own(lines, tmp_path):
     file.write_text(json.dumps({"train": "a", "serve": "b"}))
     assert find_images(one, LOCATION, False, lines.append) == {"train": "a", "serve": "mine"}
     assert lines == []
-    file.write_text("[")
-    with pytest.raises(LaunchError, match="images.json' is not a file of image URIs: "):
-        find_images(one, LOCATION, False, lines.append)
+    for text in ("[", "[]", '"text"', "null"):
+        file.write_text(text)
+        with pytest.raises(LaunchError, match="images.json' is not a file of image URIs: "):
+            find_images(one, LOCATION, False, lines.append)
     with pytest.raises(LaunchError, match="is not a file of image URIs: .*Is a directory"):
         find_images(recipe(images=str(tmp_path)), LOCATION, False, lines.append)
 

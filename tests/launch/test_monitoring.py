@@ -4,6 +4,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from launch import monitoring
+from launch.errors import LaunchError
 from launch.monitoring import stop
 from tests.support.launching import ARN, JOB, training
 
@@ -26,6 +27,34 @@ def test_all_running_jobs_are_stopped(script):
     one.answer("sagemaker", "stop_training_job", {}, {"TrainingJobName": "d"})
     assert stop(one.context) == 0
     assert one.finished().splitlines() == [f"stop: {name} is stopping{STOPS}" for name in "ad"]
+
+
+def test_a_job_that_cannot_be_stopped_keeps_no_other_running(script):
+    one = script()
+    for name in ("a", "b"):
+        one.context.note("training", name)
+    one.refuse("sagemaker", "describe_training_job", "AccessDeniedException", "no")
+    one.answer("sagemaker", "describe_training_job", training("InProgress"))
+    one.answer("sagemaker", "stop_training_job", {}, {"TrainingJobName": "b"})
+    with pytest.raises(LaunchError, match="1 of 2 jobs may still run and cost: a; mend"):
+        stop(one.context)
+    first, second = one.printed[-2:]
+    assert first.startswith("stop: a was not stopped: ")
+    assert second == f"stop: b is stopping{STOPS}"
+
+
+def test_what_cannot_be_seen_hides_nothing_else(script):
+    one = script()
+    one.context.state.add("training", "a", "today")
+    one.context.state.add("training", "b", "today")
+    one.context.state.add("endpoint", "demo", "today")
+    one.refuse("sagemaker", "describe_training_job", "AccessDeniedException", "no")
+    one.answer("sagemaker", "describe_training_job", training("Completed"))
+    one.refuse("sagemaker", "describe_endpoint", "ValidationException", "Could not find endpoint")
+    assert monitoring.status(one.context) == 1
+    first, second, _ = one.finished().splitlines()
+    assert first.startswith("training a: it cannot be seen (")
+    assert second == "training b: Completed (started today)"
 
 
 def test_a_named_job_alone_is_stopped(script):

@@ -1,7 +1,8 @@
 """What delete removes and in which order, who is asked, and what still writes to S3."""
 
+import io
+
 import pytest
-from botocore.exceptions import ClientError
 
 from launch import removal
 from launch.errors import LaunchError
@@ -80,6 +81,30 @@ def test_a_dry_run_shows_what_was_made(colours):
     assert len(one.context.state.entries) == 1
 
 
+def test_what_cannot_be_removed_keeps_nothing_else(colours):
+    one = colours(yes=True)
+    for kind in ("api", "endpoint", "model"):
+        one.context.state.add(kind, f"{kind}-1", "now")
+    one.no_endpoint()
+    one.refuse("cloudformation", "delete_stack", "AccessDenied", "not authorized")
+    one.answer("sagemaker", "delete_endpoint")
+    one.refuse("sagemaker", "delete_model", "ThrottlingException", "Rate exceeded")
+    with pytest.raises(LaunchError, match="2 of 3 things .* Stack api-1, Model model-1; mend"):
+        delete(one.context)
+    assert [line for line in one.printed if "stays" in line][0].startswith(
+        "delete: Stack api-1 stays: "
+    )
+    # It is all noted until nothing fails.
+    assert len(one.context.state.entries) == 3
+
+
+def test_nobody_to_ask_is_no(colours, monkeypatch):
+    one = colours()
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    assert not confirmed(one.context, 3)
+    assert one.printed[-1] == "delete: without a terminal, --yes says that it is meant"
+
+
 def test_without_anything_noted_nothing_is_asked(colours):
     one = colours()
     one.no_endpoint()
@@ -123,7 +148,7 @@ def test_a_refused_removal_is_raised_and_forgets_nothing(colours):
     one.context.state.add("model", "m", "now")
     one.no_endpoint()
     one.refuse("sagemaker", "delete_model", "AccessDeniedException", "no")
-    with pytest.raises(ClientError):
+    with pytest.raises(LaunchError, match="1 of 1 things could not be removed"):
         delete(one.context)
     assert len(one.context.state.entries) == 1
 
