@@ -135,7 +135,15 @@ class Channel:
             if is_missing(error) and "bucket" not in str(error).lower():
                 return {}
             raise
-        files: Manifest = read_json(answer["Body"].read())["files"]
+        try:
+            files: Manifest = read_json(answer["Body"].read())["files"]
+            if not all(isinstance(entry, dict) for entry in files.values()):
+                raise ValueError("one of its files is no object")
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise LaunchError(
+                f"s3://{self.bucket}/{self.manifest_key} is no list of an upload ({error}); remove "
+                f"it and the objects below s3://{self.bucket}/{self.key}, then upload again"
+            ) from error
         return files
 
     def objects(self) -> dict[str, str]:

@@ -157,6 +157,15 @@ def test_a_missing_manifest_is_the_first_upload_and_a_missing_bucket_is_an_error
             channel.manifest()
 
 
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"files": []}', '{"files": {"a": 1}}', "[" * 5000]
+)
+def test_a_damaged_manifest_is_one_sentence(channel, s3, text):
+    s3.objects["p/data/train.json"] = text.encode()
+    with pytest.raises(LaunchError, match="s3://photos/p/data/train.json is no list of an upload"):
+        channel.manifest()
+
+
 def test_all_pages_of_a_channels_objects_are_read(channel, s3):
     s3.objects = {f"{KEY}{name}": b"1" for name in "abc"} | {"p/data/other": b"1"}
     assert channel.objects() == dict.fromkeys("abc", etag(b"1"))
