@@ -55,7 +55,7 @@ def nan_model(servings: Servings) -> Outcome:
         return NotApplicable("no file of the model is of a kind whose numbers can be replaced here")
     sample = servings.sample
     with servings.started(model) as server:
-        if not server.wait_ready(servings.limits.broken_s, servings.limits.ping_s):
+        if not server.wait_ready(servings.broken_s(), servings.limits.ping_s):
             return Kept("it does not get ready")
         reply = server.invoke(sample.body, sample.content_type, servings.limits.invoke_s)
     if reply.status == 200 and NOT_A_NUMBER.search(reply.body):

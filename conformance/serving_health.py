@@ -60,7 +60,7 @@ def ping_is_honest(servings: Servings) -> Outcome:
         if path.is_file():
             path.write_bytes(UNUSABLE)
     with servings.started(model) as server:
-        if server.wait_ready(servings.limits.broken_s, servings.limits.ping_s):
+        if server.wait_ready(servings.broken_s(), servings.limits.ping_s):
             return Broken(
                 f"/ping answered 200 after {server.ready_s:.1f} s, though every file of the model "
                 "was overwritten"

@@ -101,8 +101,18 @@ class Servings:
 
     def again_s(self) -> float:
         """How long a further start may take. It is short where the plain server took seconds."""
+        return self._slower(self.limits.again_s)
+
+    def broken_s(self) -> float:
+        """How long a server whose model is unusable may take to say that it is ready.
+
+        A server that starts slowly says so late, and must not count as honest until then.
+        """
+        return self._slower(self.limits.broken_s)
+
+    def _slower(self, least_s: float) -> float:
         usual = SLOWER * (self.once(plain).ready_s or 0)
-        return min(self.limits.start_s, max(self.limits.again_s, usual))
+        return min(self.limits.start_s, max(least_s, usual))
 
     def keep(self, model: Path, sandbox: Sandbox = OPEN, mount: str = MODEL_MOUNT) -> Server:
         """A server that runs until close()."""

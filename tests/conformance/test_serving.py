@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from conformance.catalog import of_kind
-from conformance.clauses import CLAUSES, SERVING, Broken, Kept, NotApplicable, Result
+from conformance.clauses import CLAUSES, SERVING, Broken, Kept, NotApplicable, Result, look
 from conformance.limits import ContractLimits
 from conformance.runner import Wanted, examine, workplace
 from conformance.server import Sample
-from conformance.servings import MULTI_MODEL
+from conformance.servings import MULTI_MODEL, Servings, plain
 from conformance.targets import Program
 from runtime.instances import Instance
 from tests.support.clause_results import broken, by_name
@@ -163,6 +163,19 @@ def test_no_clause_but_its_own_catches_the_offender(examined_whole, model, fault
         # those measure times, which a busy machine spoils: once more
         found = broken(examined(fault, model))
     assert set(found) == {fault}, found
+
+
+@pytest.mark.parametrize("fault", ["nan_model", "ping_is_honest"])
+def test_a_server_that_starts_slowly_does_not_count_as_honest(tmp_path, model, fault):
+    limits = dataclasses.replace(LIMITS, broken_s=0)
+    program = Program(f"{{python}} -ISB {PLANTED} {fault}", tmp_path)
+    servings = Servings(program, Sample(b"123456", "text/plain", model), limits, tmp_path)
+    try:
+        servings.once(plain).ready_s = limits.start_s  # as where it starts in minutes
+        assert isinstance(look(CLAUSES[fault], servings, fault).outcome, Broken)
+    finally:
+        servings.close()
+        program.sweep()
 
 
 @pytest.mark.parametrize(
