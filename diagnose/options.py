@@ -74,7 +74,7 @@ def _add_defaults(parser: argparse.ArgumentParser) -> None:
         "--defaults",
         choices=CHOICES,
         default=OURS,
-        help="sagemaker: the rules' parameters as SageMaker documents them. They fire on many a "
+        help="sagemaker: the rules' parameters as SageMaker documents them. They often fire on a "
         f"sound training; the default {OURS} does not. A single rule takes RULE.defaults=sagemaker",
     )
 

@@ -104,7 +104,7 @@ def add_recipe(parser: argparse.ArgumentParser, text: str = "a YAML file") -> No
             "recipe", type=Path, nargs="?", default=RECIPE, help=f"{text} (default: {RECIPE})"
         )
     else:
-        parser.add_argument("recipe", type=Path, help=f"{text}; {RECIPE} here would be found")
+        parser.add_argument("recipe", type=Path, help=f"{text}; in a project, its {RECIPE}")
 
 
 def setting(text: str) -> tuple[str, str]:
