@@ -80,6 +80,8 @@ def open_engine(
         if isinstance(error, ArtifactError):
             raise ArtifactError(f"'{directory}' {error}") from error
         raise
+    if isinstance(engine, OpenVINOEngine):
+        engine.prepare_streams()
     return engine
 
 

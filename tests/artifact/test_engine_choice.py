@@ -186,6 +186,7 @@ def test_other_pixels_are_refused(folder, description, pixels):
 @pytest.mark.parametrize("threads, streams", [(1, 1), (2, 2), (3, 3), (9, 4)])
 def test_photos_run_side_by_side_on_up_to_four_streams(folder, threads, streams):
     engine = OpenVINOEngine(folder / "model.onnx", "f32", threads, openvino_streams=True)
+    engine.prepare_streams()
     # A thread prepares the streams.
     if engine._preparing:
         engine._preparing.join()
