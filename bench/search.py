@@ -58,8 +58,13 @@ def main() -> int:
     rows = ["| search | regret | of random's | 95 % | trials |", "|---|---:|---:|---:|---:|"]
     for name in SEARCHES:
         outcomes = [list(outcomes_of(table, name, options.seeds)) for table in tables]
-        regrets = np.array([[one.regret for one in row] for row in outcomes])  # [table, seed]
-        trials = np.mean([[one.trials for one in row] for row in outcomes])
+        by_table = []
+        counts = []
+        for row in outcomes:
+            by_table.append([one.regret for one in row])
+            counts.append([one.trials for one in row])
+        regrets = np.array(by_table)  # [table, seed]
+        trials = np.mean(counts)
         if name == "random":
             random = regrets
         ratio, low, high = compared(regrets, random)

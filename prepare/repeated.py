@@ -86,9 +86,10 @@ def repeated(
     """The groups among the photos. splits: the side of each."""
     equal = _joined(photos, [])
     together = _joined(photos, near.pairs)
-    alike = [group for group in together if _has_two(photos[source].pixels for source in group)]
+    pixels = {source: photo.pixels for source, photo in photos.items()}
+    alike = [group for group in together if _differs(group, pixels)]
     conflicts = [group for group in together if _contradicts(group)]
-    leaks = [group for group in together if _has_two(splits[source] for source in group)]
+    leaks = [group for group in together if _differs(group, splits)]
     return Repeated(
         duplicates=_paths(group for group in equal if not _contradicts(group)),
         near=_paths(group for group in alike if not _contradicts(group)),
@@ -111,8 +112,9 @@ def _joined(photos: Mapping[Source, Photo], pairs: Iterable[NearPair]) -> list[l
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _has_two(values: Iterable[object]) -> bool:
-    return len(set(values)) > 1
+def _differs(group: list[Source], values: Mapping[Source, object]) -> bool:
+    """Whether the photos of a group have more than one of these values."""
+    return len({values[source] for source in group}) > 1
 
 
 def _contradicts(group: list[Source]) -> bool:
@@ -122,4 +124,7 @@ def _contradicts(group: list[Source]) -> bool:
 
 
 def _paths(groups: Iterable[list[Source]]) -> Groups:
-    return [[source.path for source in sorted(group)] for group in groups]
+    found: Groups = []
+    for group in groups:
+        found.append([source.path for source in sorted(group)])
+    return found

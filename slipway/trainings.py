@@ -89,10 +89,12 @@ def _history(path: Path) -> list[dict[str, float]]:
     if not path.is_file():
         return []
     with open(path, newline="", encoding="utf-8") as file:
-        return [
-            {name: float(text) if text else math.nan for name, text in row.items()}
-            for row in csv.DictReader(file)
-        ]
+        return [_numbers(row) for row in csv.DictReader(file)]
+
+
+def _numbers(row: dict[str, str]) -> dict[str, float]:
+    """A row's numbers; an empty cell is NaN."""
+    return {name: float(text or math.nan) for name, text in row.items()}
 
 
 def _answers(path: Path) -> dict[str, Answered]:

@@ -41,12 +41,13 @@ def _print_rows(ranking: Ranking, shown: Sequence[Entry]) -> None:
 
     heads, rows = cells(ranking, shown)
     kept = []
+    widths = []
     for number, head in enumerate(heads):
         values = [row[number] for row in rows]
         if head not in ALIKE or len(set(values)) > 1:
             kept.append(number)
+            widths.append(max(map(len, values)))
     grid = Table(box=None, header_style=HEAD, pad_edge=False, padding=(0, 2, 0, 0))
-    widths = [max(len(row[number]) for row in rows) for number in kept]
     left = console().width - sum(widths) - GAP * len(kept)
     barred = left >= SHORT_BAR + GAP
     if barred:

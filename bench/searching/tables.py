@@ -30,9 +30,14 @@ def read_table(path: Path) -> Table:
         rows = list(csv.DictReader(file))
     epochs = [name for name in rows[0] if name.isdigit()]
     names = [name for name in rows[0] if name not in (*epochs, OWN)]
+    configurations = []
+    curves = []
+    for row in rows:
+        configurations.append({name: row[name] for name in names})
+        curves.append(tuple(float(row[epoch]) for epoch in epochs))
     return Table(
         path.stem,
-        tuple({name: row[name] for name in names} for row in rows),
-        tuple(tuple(float(row[epoch]) for epoch in epochs) for row in rows),
+        tuple(configurations),
+        tuple(curves),
         next(place for place, row in enumerate(rows) if row[OWN] == "1"),
     )
