@@ -120,13 +120,10 @@ sbom: $(VENV)/.docker ## Write a CycloneDX bill of materials of each image to ou
 		slipway-train slipway-serve slipway-serve-gpu slipway-serve-mms \
 		slipway-serve-mms-torch
 
-web: $(VENV)/.process ## Serve the page in front of the demo's model; PORT=8080
+web: ## Serve the page in front of the demo's model; PORT=8080, ENGINE=docker|podman|process
+	@$(MAKE) --no-print-directory $(VENV)/.$(if $(CONTAINERS),docker,process)
 	@test -f out/ml/model/model.json || $(MAKE) --no-print-directory demo
-	@echo "web: http://127.0.0.1:$(PORT)/"
-	@SLIPWAY_PAGE=1 SLIPWAY_HOST=127.0.0.1 \
-		SAGEMAKER_BIND_TO_PORT=$(PORT) SAGEMAKER_MAX_PAYLOAD_IN_MB=14 \
-		SLIPWAY_MODEL_DIR=out/ml/model SLIPWAY_SAMPLES=out/prepared/validation \
-		$(VENV)/bin/python -m serve
+	@$(VENV)/bin/python -m slipway web --port '$(PORT)' --engine '$(ENGINE)'
 
 pictures: $(VENV)/.process ## Make the pictures of docs/pictures anew from a demo; needs Chromium
 	@$(VENV)/bin/python -m tests.pictures

@@ -15,9 +15,13 @@ def commit() -> str:
     if given:
         return given
     command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
-    checkout = Path(__file__).parent
+    checkout = Path(__file__).resolve().parent.parent
+    # an archive of the code may be unpacked within another project, whose commit is not ours
+    own = {**os.environ, "GIT_CEILING_DIRECTORIES": str(checkout.parent)}
     try:
-        done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=checkout, env=own, capture_output=True, text=True, check=False
+        )
     except OSError:  # no git here
         return ""
     return done.stdout.strip()

@@ -15,6 +15,8 @@ from artifact.names import printable
 from artifact.photo_tree import PassedBy, is_folder, photos_below
 
 LEVELS = 4  # that folders of classes may lie deeper
+NAMED = 5  # classes in a sentence
+BELOW = 20  # folders of a class that are looked at
 # Parts of published sets whose photos have no classes.
 WITHOUT_LABELS = re.compile(r"pred|unlabel|infer|submission", re.IGNORECASE)
 
@@ -46,9 +48,9 @@ def layout_of(folder: Path) -> Layout:
         roles = _split(place)
         if roles:
             said = _said(folder, place, "train, validation and test lie")
-            return Layout(unwrapped(roles), said)
+            return with_depth(Layout(unwrapped(roles), said))
     classes = _classes_in(folder)
-    return Layout({"": classes}, _said(folder, classes, "the classes are the folders"))
+    return with_depth(Layout({"": classes}, _said(folder, classes, "the classes are the folders")))
 
 
 def class_folders(folder: Path) -> "list[os.DirEntry[str]]":
@@ -56,6 +58,54 @@ def class_folders(folder: Path) -> "list[os.DirEntry[str]]":
     with os.scandir(folder) as entries:
         found = [entry for entry in entries if is_folder(entry) and not kind_of_folder(entry.name)]
     return sorted(found, key=lambda entry: entry.name)
+
+
+def with_depth(layout: Layout) -> Layout:
+    """The layout, with a sentence on classes whose photos lie in folders of their own.
+
+    LayoutError where these folders are parts of a split.
+    """
+    deep: list[str] = []
+    for place in layout.parts.values():
+        for path, below in _deep_classes(place).items():
+            _refuse_parts(path, below)
+            if path.name not in deep:
+                deep.append(path.name)
+    if not deep:
+        return layout
+    names = ", ".join(f"'{printable(name)}'" for name in deep[:NAMED])
+    more = f" and {len(deep) - NAMED} more" if len(deep) > NAMED else ""
+    said = f"the photos of all folders in {names}{more} are of one class each, named so"
+    return Layout(layout.parts, f"{layout.said}; {said}" if layout.said else said)
+
+
+def _deep_classes(place: Path) -> dict[Path, list[str]]:
+    """The classes that hold folders of photos and no photos beside them, with these folders.
+
+    Classes with one such folder each are left out: archives unpack so.
+    """
+    deep: dict[Path, list[str]] = {}
+    level = False
+    for entry in class_folders(place):
+        folder = Path(entry.path)
+        if _has_loose_photos(folder):
+            level = True
+            continue
+        below = _with_photos(folder, most=BELOW)
+        if below:
+            deep[folder] = below
+    return {folder: below for folder, below in deep.items() if level or len(below) > 1}
+
+
+def _refuse_parts(folder: Path, below: list[str]) -> None:
+    """LayoutError where the folders in a class are train/ and other parts of a split."""
+    roles = _roles_of(below)
+    if "train" in roles.values() and len(set(roles.values())) > 1:
+        parts = " and ".join(sorted(roles, key=lambda name: roles[name] != "train"))
+        raise LayoutError(
+            f"the class '{folder.name}' holds parts of a split ({parts}); the parts stand outside "
+            f"and the classes in them, such as '{parts.partition(' ')[0]}/{folder.name}'"
+        )
 
 
 def _said(folder: Path, place: Path, what: str) -> str:

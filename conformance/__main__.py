@@ -4,6 +4,9 @@ The last line counts the clauses. The exit code is 0 when none is broken, 1 when
 options that cannot be used.
 """
 
+import artifact.starting  # noqa: F401  # before all else: it takes Ctrl-C
+
+# isort: split
 import signal
 import sys
 import time

@@ -3,6 +3,9 @@
 The rules look at the tensors and at the profile that the training saved.
 """
 
+import artifact.starting  # noqa: F401  # before all else: it takes Ctrl-C
+
+# isort: split
 import argparse
 import sys
 from itertools import chain

@@ -31,6 +31,8 @@
 set -euo pipefail
 
 CDPATH='' cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# An archive of the code may be unpacked within another project, whose commit is not ours.
+export GIT_CEILING_DIRECTORIES=${PWD%/*}
 # shellcheck source=docker/engine.sh
 source docker/engine.sh
 # shellcheck source=docker/cuda.sh

@@ -8,6 +8,8 @@
 set -euo pipefail
 
 CDPATH='' cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# An archive of the code may be unpacked within another project, whose commit is not ours.
+export GIT_CEILING_DIRECTORIES=${PWD%/*}
 if [[ ${1:-} == --why ]]; then
     if ! command -v git >/dev/null; then
         echo "git is missing; type: $(slipway/install_command.sh git)"

@@ -3,6 +3,9 @@
 --dry-run prints each request as JSON and asks AWS nothing.
 """
 
+import artifact.starting  # noqa: F401  # before all else: it takes Ctrl-C
+
+# isort: split
 import argparse
 import os
 import sys

@@ -39,6 +39,9 @@ UnknownOperationException. A GPU is shared by all that runs. Times are those of 
 SageMaker's.
 """
 
+import artifact.starting  # noqa: F401  # before all else: it takes Ctrl-C
+
+# isort: split
 import argparse
 import logging
 import os

@@ -3,6 +3,9 @@
 Every step runs on this machine.
 """
 
+import artifact.starting  # noqa: F401  # before all else: it takes Ctrl-C
+
+# isort: split
 import json
 import signal
 import sys

@@ -6,6 +6,9 @@ delete; then everything that was left behind is counted. S3, ECR, IAM and logs a
 Docker engine the images go through a real registry, without one their manifests go to moto's ECR.
 """
 
+import artifact.starting  # noqa: F401  # before all else: it takes Ctrl-C
+
+# isort: split
 import argparse
 import os
 import shutil

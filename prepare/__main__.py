@@ -4,6 +4,9 @@ The photos may be in any mode and any mess. On several machines --step shard dec
 them on each, and --step join makes the destination from the shards.
 """
 
+import artifact.starting  # noqa: F401  # before all else: it takes Ctrl-C
+
+# isort: split
 import argparse
 import errno
 import re

@@ -14,9 +14,9 @@ from typing import Any, Never
 
 from artifact.file_kinds import RECIPE_FILE
 from artifact.listening import ask_loopback_directly
+from artifact.starting import INTERRUPTED, begun
 from recipes.suggestion import hint
 
-INTERRUPTED = 130  # as shells have it: 128 and SIGINT
 RECIPE = Path(RECIPE_FILE)  # of the current folder, where none is named
 # argparse's own sentences, in all of its versions
 CHOICE = re.compile(r"invalid choice: '([^']*)'")
@@ -61,6 +61,7 @@ class CommandLine(argparse.ArgumentParser):
             import argcomplete
 
             argcomplete.autocomplete(self)
+        begun()
         # Here every program begins that may ask a server of this machine for something.
         ask_loopback_directly()
         return super().parse_args(args, namespace)

@@ -1,5 +1,8 @@
 """python -m serve: answer /ping and /invocations for the model in /opt/ml/model, on port 8080."""
 
+import artifact.starting  # noqa: F401  # before all else: it takes Ctrl-C
+
+# isort: split
 import dataclasses
 import sys
 

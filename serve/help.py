@@ -5,6 +5,7 @@ import sys
 import textwrap
 
 from artifact.environment import variable
+from artifact.starting import begun
 
 SHOWN = (
     "SLIPWAY_MODEL_DIR",
@@ -41,6 +42,7 @@ def answer_help(program: str, description: str) -> None:
 
     Other words are left alone: platforms start the server with words of their own.
     """
+    begun()
     parser = argparse.ArgumentParser(
         prog=program,
         description=f"{description.strip()}\n\n{variables()}",

@@ -4,6 +4,9 @@ A command takes what `python -m MODULE` takes, and is the same code. In a projec
 recipe.yaml there, and keeps what it writes in out/.
 """
 
+import artifact.starting  # noqa: F401  # before all else: it takes Ctrl-C
+
+# isort: split
 import os
 import runpy
 import sys

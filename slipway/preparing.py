@@ -10,7 +10,7 @@ from pathlib import Path
 
 from artifact.names import printable
 from artifact.project_index import refresh_above
-from recipes.command_line import RECIPE, CommandLine
+from recipes.command_line import INTERRUPTED, RECIPE, CommandLine
 from recipes.errors import RecipeError
 from recipes.preparation import options_of_prepare
 from recipes.recipe import Recipe, read_recipe
@@ -30,7 +30,10 @@ def main(arguments: list[str] | None = None) -> int:
     except (RecipeError, RunError) as error:
         print(f"prepare: failed: {printable(error)}", file=sys.stderr)
         return FAILED
-    code = subprocess.call([sys.executable, "-m", "prepare", *words])
+    try:
+        code = subprocess.call([sys.executable, "-m", "prepare", *words])
+    except KeyboardInterrupt:  # that program has got it, too, and says so
+        return INTERRUPTED
     if recipe and not code:  # that program knows no recipe
         refresh_above(options.destination / REPORT, recipe.name)
     return code

@@ -3,6 +3,9 @@
 DIR is laid out as SageMaker lays out /opt/ml.
 """
 
+import artifact.starting  # noqa: F401  # before all else: it takes Ctrl-C
+
+# isort: split
 import argparse
 import os
 import sys
@@ -11,6 +14,7 @@ from pathlib import Path
 from artifact.log_lines import log_to
 from artifact.machine import name_user
 from artifact.names import escape_output, printable
+from artifact.starting import Loading
 from recipes.command_line import CommandLine
 from train.distributed.rendezvous import hosts
 from train.distributed.worker import is_worker, work
@@ -77,7 +81,7 @@ def train(job: Job, stop: Stop) -> int:
 
     hyperparameters = parse(job.hyperparameters())
     job.refuse_pipes()
-    with gc_paused():
+    with gc_paused(), Loading("train", "torch"):
         from train.distributed.launcher import launch, processes_here
         from train.model.device import settle_device
 
@@ -85,7 +89,7 @@ def train(job: Job, stop: Stop) -> int:
         processes = processes_here()
     if processes > 1 or len(hosts(job)[0]) > 1:
         return launch(job, stop, processes)
-    with gc_paused():
+    with gc_paused(), Loading("train", "torch"):
         from train.run import run
 
     run(job, hyperparameters, stop)

@@ -3,6 +3,9 @@
 Run it again and it goes on.
 """
 
+import artifact.starting  # noqa: F401  # before all else: it takes Ctrl-C
+
+# isort: split
 import argparse
 import fcntl
 import signal

@@ -4,6 +4,9 @@ It replaces sagemaker-inference's start_model_server, which searches all process
 fails on a zombie), needs a writable /etc, and returns 0 however MMS ended.
 """
 
+import artifact.starting  # noqa: F401  # before all else: it takes Ctrl-C
+
+# isort: split
 import asyncio
 import dataclasses
 import importlib.util

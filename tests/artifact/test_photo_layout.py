@@ -66,3 +66,27 @@ def test_annotations_without_suffix_are_no_class(tmp_path):
     touch(tmp_path, "images/Images/a/1.jpg", "images/Images/b/1.jpg", "annotations/a/1")
     (tmp_path / "annotations/a/1").write_text("<annotation>")
     assert layout_of(tmp_path).parts == {"": tmp_path / "images/Images"}
+
+
+@pytest.mark.parametrize("part", ["test", "Valid", "test_images"])
+def test_parts_of_a_split_within_the_classes_are_refused(tmp_path, part):
+    train = "train_images" if part == "test_images" else "train"
+    touch(tmp_path, f"dog/{train}/1.jpg", f"dog/{part}/2.jpg", f"cat/{train}/1.jpg")
+    words = rf"the class 'dog' holds parts of a split .{train} and {part}.; .*'{train}/dog'"
+    with pytest.raises(LayoutError, match=words):
+        layout_of(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        ["animals/dog/1.jpg", "animals/cow/1.jpg", "cat/1.jpg"],
+        ["animals/dog/1.jpg", "cat/1.jpg"],
+        ["animals/dog/1.jpg", "animals/cow/1.jpg", "plants/rose/1.jpg"],
+        ["train/animals/dog/1.jpg", "train/cat/1.jpg", "test/cat/1.jpg"],
+    ],
+)
+def test_a_class_of_several_folders_is_said(tmp_path, paths):
+    assert layout_of(touch(tmp_path, *paths)).said == (
+        "the photos of all folders in 'animals' are of one class each, named so"
+    )

@@ -145,13 +145,13 @@ def test_make_web_serves_the_page_in_front_of_the_demos_model(colours, tmp_path)
     command = [
         "make",
         "--no-print-directory",
-        "-f",
-        str(REPOSITORY / "Makefile"),
-        "-o",
-        ".venv/.process",
         "web",
         f"PORT={port}",
+        "ENGINE=process",
     ]
+    (tmp_path / "Makefile").write_text(
+        f"include {REPOSITORY}/Makefile\n.venv/.process: ; @:\n"  # the environment is there
+    )
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "VENV"))
     }  # else those of `make test VENV=…` would hold here, too
@@ -165,7 +165,9 @@ def test_make_web_serves_the_page_in_front_of_the_demos_model(colours, tmp_path)
     ) as process:
         try:
             assert process.stdout is not None
-            assert f"web: http://127.0.0.1:{port}/" in process.stdout.readline()
+            assert (
+                f" at http://127.0.0.1:{port}/, with plain processes" in process.stdout.readline()
+            )
             until(
                 lambda: (
                     urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5).status

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from artifact.channels import CHANNEL_NAMES
 from artifact.class_names import ClassNameError, check_class_names
 from artifact.names import printable
-from artifact.photo_layout import LayoutError, layout_of, unwrapped
+from artifact.photo_layout import Layout, LayoutError, layout_of, unwrapped, with_depth
 from artifact.photo_tree import PassedBy
 from train.data.copies import merge_copies
 from train.data.photo_index import (
@@ -149,10 +149,7 @@ def _roles(folders: Mapping[str, Path]) -> dict[str, Path]:
     """
     held_out = {*CHANNEL_NAMES["validation"], *CHANNEL_NAMES["test"]}
     if len(folders) == 1 and not folders.keys() & held_out:
-        layout = layout_of(next(iter(folders.values())))
-        if layout.said:
-            log.info(layout.said)
-        return {role or "train": place for role, place in layout.parts.items()}
+        return _said(layout_of(next(iter(folders.values()))))
     roles = _named(folders)
     known = ", ".join(", ".join(names) for names in CHANNEL_NAMES.values())
     for name in folders.keys() - {path.name for path in roles.values()}:
@@ -160,7 +157,14 @@ def _roles(folders: Mapping[str, Path]) -> dict[str, Path]:
     if "train" not in roles:
         found = ", ".join(sorted(folders)) or "none"
         raise JobError(f"input/data lacks the channel train; found: {found}")
-    return unwrapped(roles)
+    return _said(with_depth(Layout(unwrapped(roles))))
+
+
+def _said(layout: Layout) -> dict[str, Path]:
+    """The folder of each part. What was guessed is in the log."""
+    if layout.said:
+        log.info(layout.said)
+    return {role or "train": place for role, place in layout.parts.items()}
 
 
 def _named(folders: Mapping[str, Path]) -> dict[str, Path]:
