@@ -10,7 +10,8 @@ from pathlib import Path
 
 from artifact.names import printable
 from artifact.project_index import refresh_above
-from recipes.command_line import INTERRUPTED, RECIPE, CommandLine
+from artifact.starting import INTERRUPTED
+from recipes.command_line import RECIPE, CommandLine
 from recipes.errors import RecipeError
 from recipes.preparation import options_of_prepare
 from recipes.recipe import Recipe, read_recipe
