@@ -58,6 +58,7 @@ LONG_LINES = {
     "*.md": "prose: a reader's editor wraps it",
     "*.md.j2": "the same, as a template",
     "docker/requirements-*.txt": "locks: uv writes them",
+    "recipes/published_weights.txt": "a line holds a model with all its weights",
     "bench/requirements-*.txt": "locks",
     "tests/clients/requirements-*.txt": "locks",
     "notebooks/*.ipynb": "JSON; a test holds the cells to the same",
