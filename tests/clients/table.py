@@ -32,6 +32,7 @@ SCRIPTS = {
     "v2/variants.py": "process",
     "v2/tuning.py": "process",
     "v2/script_mode.py": "docker",
+    "v2/sources.py": "docker",
     "v2/processing.py": "docker",
     "v2/local_mode.py": "docker",
     "v2/registry.py": "process",
