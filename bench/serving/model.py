@@ -75,7 +75,7 @@ def trained_model(out: Path, fresh: bool, quick: bool) -> tuple[Path, Path]:
     if quick:
         _draw(last, QUICK_PHOTOS)
         _train(last, QUICK)
-    elif not (last / "model" / "model.json").is_file():
+    elif not _is_done(last):
         _make(out / "small", out / "large", last)
     description = json.loads((last / "model" / "model.json").read_text(encoding="utf-8"))
     accuracy = description["accuracy"]["test"]
@@ -84,6 +84,14 @@ def trained_model(out: Path, fresh: bool, quick: bool) -> tuple[Path, Path]:
         flush=True,
     )
     return last / "model", last / "input" / "data" / "test"
+
+
+def _is_done(root: Path) -> bool:
+    """Whether a job's training came to its end: one that failed has an artifact, too."""
+    model = root / "model" / "model.json"
+    if not model.is_file():
+        return False
+    return "test" in json.loads(model.read_text(encoding="utf-8"))["accuracy"]
 
 
 def _make(small: Path, large: Path, last: Path) -> None:
@@ -123,8 +131,9 @@ def _train(root: Path, hyperparameters: dict[str, object], start: Path | None = 
 
     start: the job whose weights it starts from.
     """
-    if (root / "model" / "model.json").is_file():
+    if _is_done(root):
         return
+    shutil.rmtree(root / "model", ignore_errors=True)  # of a training that failed
     if start:
         channel = root / "input" / "data" / "start"
         channel.mkdir(parents=True, exist_ok=True)
