@@ -12,7 +12,7 @@ import logging
 import math
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,8 @@ from artifact.probe import compare, is_taken_unprobed
 
 if TYPE_CHECKING:
     from artifact.torch_engine import TorchEngine
+
+Engine = TypeVar("Engine", "OpenVINOEngine", "TorchEngine")
 
 PRECISIONS = ("auto", "f32", "bf16", "int8", "f16")
 DEVICES = ("auto", "cpu", "cuda")
@@ -68,11 +70,15 @@ def open_engine(
     """
     _check_known("precision", precision, PRECISIONS)
     _check_known("device", device, DEVICES)
-    engine: OpenVINOEngine | TorchEngine
     if _takes_gpu(description, device):
-        engine = _torch_engine(directory, description, precision)
-    else:
-        engine = _openvino_engine(directory, description, precision, threads, openvino_streams)
+        return _warmed(_torch_engine(directory, description, precision), directory, description)
+    engine = _openvino_engine(directory, description, precision, threads, openvino_streams)
+    _warmed(engine, directory, description).prepare_streams()
+    return engine
+
+
+def _warmed(engine: Engine, directory: Path, description: Description) -> Engine:
+    """The same engine, once its answers are probabilities; closed where they are not."""
     try:
         warm(engine, description)
     except BaseException as error:
@@ -80,8 +86,6 @@ def open_engine(
         if isinstance(error, ArtifactError):
             raise ArtifactError(f"'{directory}' {error}") from error
         raise
-    if isinstance(engine, OpenVINOEngine):
-        engine.prepare_streams()
     return engine
 
 
