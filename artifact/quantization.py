@@ -254,27 +254,42 @@ def main() -> None:
     photos = [Path(os.fsdecode(bytes.fromhex(name))) for name in order["photos"]]
     model = openvino.Core().read_model(order["graph"])
     model.reshape([1, preprocessing.crop, preprocessing.crop, 3])
-    preset = nncf.QuantizationPreset.PERFORMANCE
-    if goes_below_zero(model):
-        preset = nncf.QuantizationPreset.MIXED
-    model_type = None
-    if is_transformer(model):
-        # parts of an attention layer stay in float, and activations are smoothed into the weights
-        model_type = nncf.ModelType.TRANSFORMER
     kept = layers_in_float(model, order["attempt"])
     quantized = nncf.quantize(
         model,
         nncf.Dataset(photos, lambda path: preprocessing.network_pixels(path)[None]),
         subset_size=len(photos),
         target_device=nncf.TargetDevice.CPU,
-        preset=preset,
-        model_type=model_type,
         ignored_scope=nncf.IgnoredScope(names=kept, patterns=[DISTANCE], validate=False),
-        advanced_parameters=nncf.AdvancedQuantizationParameters(
-            overflow_fix=nncf.OverflowFix(overflow_fix(processor_flags())),
-        ),
+        **_settings(model),
     )
     openvino.save_model(quantized, folder / INT8_FILE, compress_to_fp16=False)
+
+
+def _settings(model: object) -> dict[str, object]:
+    """What NNCF must know of this kind of network, as arguments of its `quantize`."""
+    import nncf
+    from nncf.quantization.range_estimator import (
+        RangeEstimatorParameters,
+        RangeEstimatorParametersSet,
+    )
+
+    preset = nncf.QuantizationPreset.PERFORMANCE
+    # Up to the largest value of all photos: NNCF's default, the mean of the photos' largest, cuts
+    # off what decides between close answers (bench/RESULTS.md).
+    ranges = RangeEstimatorParametersSet.MINMAX
+    if goes_below_zero(model):
+        preset = nncf.QuantizationPreset.MIXED
+        ranges = RangeEstimatorParameters()
+    model_type = None
+    if is_transformer(model):
+        # parts of an attention layer stay in float, and activations are smoothed into the weights
+        model_type = nncf.ModelType.TRANSFORMER
+    advanced = nncf.AdvancedQuantizationParameters(
+        overflow_fix=nncf.OverflowFix(overflow_fix(processor_flags())),
+        activations_range_estimator_params=ranges,
+    )
+    return {"preset": preset, "model_type": model_type, "advanced_parameters": advanced}
 
 
 if __name__ == "__main__":
