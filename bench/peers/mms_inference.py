@@ -13,7 +13,9 @@ class ImageHandler(DefaultInferenceHandler):
         return self.model
 
     def default_input_fn(self, input_data, content_type, context=None):
-        return self.model.decode(photo_of(bytes(input_data), content_type or ""))
+        # sagemaker-inference hands over JSON as text
+        body = input_data.encode() if isinstance(input_data, str) else bytes(input_data)
+        return self.model.decode(photo_of(body, content_type or ""))
 
     def default_predict_fn(self, data, model, context=None):
         return model.answer(model.probabilities(data))
