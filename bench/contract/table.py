@@ -67,7 +67,9 @@ def _seen(columns: Mapping[str, Outcomes]) -> str:
             continue
         rows.append(f"- `{name}`: {CONSEQUENCES.get(name, 'the requirement does not hold')}")
         for title, result in broken.items():
-            rows.append(f"  - {title}: {_escaped(results.seen(result))}")
+            # without the image's own log, which has times and paths of one run
+            seen = results.seen(result).partition("; its output ends with:")[0]
+            rows.append(f"  - {title}: {_escaped(seen)}")
     return "\n".join(rows) if len(rows) > 2 else ""
 
 
