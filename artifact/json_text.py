@@ -8,18 +8,20 @@ from itertools import chain
 from typing import Any
 
 MAX_LEVELS = 64  # SageMaker's and our own documents have less than ten
+MOST_VALUES = 1_000_000  # empty objects take 72 bytes each
+MOST_IN_LISTS = 50_000_000  # of documents that name each photo of a large set
 
 
-def read_json(text: str | bytes, most_values: int | None = None) -> Any:
+def read_json(text: str | bytes, most_values: int = MOST_VALUES) -> Any:
     """The value in a JSON text of at most MAX_LEVELS levels of lists and objects.
 
-    most_values: about how many values it may hold; None for any number. Millions of small ones take
-    a hundred times the text's memory, and keep all other threads waiting while they are read.
+    most_values: about how many values it may hold. Millions of small ones take a hundred times the
+    text's memory, and keep all other threads waiting while they are read.
 
     Any: the text decides on the type. Raises ValueError, with a sentence, for anything else; never
     a RecursionError.
     """
-    if most_values is not None and _openings(text) + _commas(text) > most_values:
+    if _openings(text) + _commas(text) > most_values:
         raise ValueError(f"it has more than {most_values:,} values")
     try:
         value = json.loads(text)

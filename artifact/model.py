@@ -41,6 +41,7 @@ KNOWN_FILE = "model.known.safetensors"
 PROBE_FILE = "model.probe.npz"
 TEMPORARY_SUFFIX = ".slipway-tmp"
 DESCRIPTION_BYTES = 32_000_000  # of model.json; 50,000 classes take about one
+DESCRIPTION_VALUES = 500_000
 SHOWN_FILES = 10  # in a sentence
 
 Json = dict[str, Any]  # Any: training writes these, and readers take single figures out
@@ -131,7 +132,7 @@ def read_description(directory: Path) -> Description:
         _check_present(Path(directory), DESCRIPTION_FILE, GRAPH_FILE)
         if path.stat().st_size > DESCRIPTION_BYTES:
             raise ArtifactError(f"'{path}' has more than {DESCRIPTION_BYTES / 1e6:g} MB")
-        values = read_json(path.read_text(encoding="utf-8"))
+        values = read_json(path.read_text(encoding="utf-8"), DESCRIPTION_VALUES)
     except ArtifactError:
         raise
     except OSError as error:

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from artifact.json_text import read_json
+from artifact.json_text import MOST_IN_LISTS, read_json
 from artifact.machine import folder_room
 from local_sagemaker import objects
 from local_sagemaker.contract import invalid
@@ -124,7 +124,7 @@ def manifest(uri: str) -> list[tuple[str, str]]:
     ObjectError when it is not such a file.
     """
     try:
-        first, *names = read_json(objects.read(uri))
+        first, *names = read_json(objects.read(uri), MOST_IN_LISTS)
         if not all(isinstance(name, str) for name in names):
             raise ValueError("one of its names is no text")
         prefix = first["prefix"]

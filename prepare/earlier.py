@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from artifact import people_csv
-from artifact.json_text import read_json
+from artifact.json_text import MOST_IN_LISTS, read_json
 from prepare.convert import Photo
 from prepare.options import Options
 from prepare.scan import SPLITS, PrepareError, Source
@@ -77,7 +77,7 @@ def _true_names(path: Path) -> dict[str, str]:
     names = path.with_name(people_csv.names_file(path.name))
     if not names.is_file():
         return {}
-    found: dict[str, str] = read_json(names.read_text())
+    found: dict[str, str] = read_json(names.read_text(), MOST_IN_LISTS)
     return found
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from artifact.json_text import read_json
+from artifact.json_text import MOST_IN_LISTS, read_json
 from prepare.scan import PrepareError
 
 JSON_LINES = (".jsonl", ".manifest", ".ndjson")
@@ -110,7 +110,7 @@ def _object(line: str) -> Row | ListError:
 def _document_rows(path: Path, encoding: str) -> Iterator[NumberedRow]:
     """A list of objects, or an object of photos and their labels."""
     try:
-        value = read_json(path.read_text(encoding=encoding))
+        value = read_json(path.read_text(encoding=encoding), MOST_IN_LISTS)
     except ValueError as error:
         raise PrepareError(f"the list '{path}' is not JSON ({error})") from error
     if isinstance(value, dict):

@@ -14,7 +14,7 @@ from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
-from artifact.json_text import read_json
+from artifact.json_text import MOST_IN_LISTS, read_json
 from artifact.model import write_atomically
 from artifact.photo_tree import PassedBy
 from prepare.convert import Photo
@@ -85,7 +85,7 @@ def read_shards(folder: Path, staging: Path) -> Converted:
 def _read_shard(path: Path, staging: Path, found: Converted) -> list[str]:
     """Add a shard to what was found; the sentences on its layout."""
     try:
-        values = read_json(path.read_text())
+        values = read_json(path.read_text(), MOST_IN_LISTS)
         if values["version"] != VERSION:
             raise ValueError(f"version {values['version']}")
         signatures = read_signatures(path.with_suffix(".npy"))

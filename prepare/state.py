@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypedDict
 
-from artifact.json_text import read_json
+from artifact.json_text import MOST_IN_LISTS, read_json
 from artifact.model import write_atomically
 from prepare.convert import PhotoDict
 from prepare.scan import PrepareError
@@ -71,7 +71,7 @@ def read_state(folder: Path) -> PreparationState:
         _refuse_foreign(folder)
         return PreparationState()
     try:
-        values = read_json(path.read_text())
+        values = read_json(path.read_text(), MOST_IN_LISTS)
         if values["version"] != VERSION:
             raise ValueError(f"version {values['version']}")
         return PreparationState(

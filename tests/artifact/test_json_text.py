@@ -55,6 +55,13 @@ def test_the_number_of_values_may_be_bounded(text):
             read_json(given, 5)
 
 
+@pytest.mark.parametrize("text", ["{},", "[],", "1,", '"",'])
+def test_without_a_bound_of_its_own_a_document_has_a_million_values(text):
+    assert len(read_json("[" + text * 400_000 + "0]")) == 400_001
+    with pytest.raises(ValueError, match="it has more than 1,000,000 values"):
+        read_json("[" + text * 1_000_000 + "0]")
+
+
 @pytest.mark.parametrize("text", ["", "{", b"\xff\xfe\xfd", "9" * 5000, b"\x80"])
 def test_what_is_not_json_is_a_value_error(text):
     with pytest.raises(ValueError):

@@ -76,6 +76,12 @@ def test_a_deep_description_is_one_sentence(tmp_path, text):
         read_description(tmp_path)
 
 
+def test_a_description_of_millions_of_values_is_not_read(tmp_path):
+    write_json(tmp_path, provenance={"seeds": [{}] * 600_000})
+    with pytest.raises(ArtifactError, match="it has more than 500,000 values"):
+        read_description(tmp_path)
+
+
 def test_a_description_of_gigabytes_is_not_read(tmp_path):
     write_json(tmp_path)
     os.truncate(tmp_path / "model.json", 5 * 2**30)
