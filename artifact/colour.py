@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageCms
 
+from artifact.colour_numbers import ColourNumbers, profile_of
+
 DEEP_GREY = "I;16"
 PREMULTIPLIED = "premultiplied"  # in the info of an image: its samples are darkened by its alpha
 Box = tuple[int, int, int, int]
@@ -23,8 +25,17 @@ SAME = 2  # of 255: a profile that changes no colour by more is sRGB's own
 # Samples of Pillow's modes, as profiles name them.
 SPACES = {"RGB": "RGB", "RGBA": "RGB", "L": "GRAY", "CMYK": "CMYK"}
 DEEP = ("I;16", "I;16L", "I;16B")  # greyscale of 16 bits
+GREY = ("L", "LA", *DEEP)
 PROBE_STEPS = 9  # of a channel
 STRIP_PIXELS = 1_000_000
+
+
+def note_profile(image: Image.Image, profile: bytes, numbers: ColourNumbers | None) -> None:
+    """Note the colours that the file's header names, and that Pillow leaves out."""
+    if numbers:
+        profile = profile_of(numbers, image.mode in GREY)
+    if profile:
+        image.info["icc_profile"] = profile
 
 
 def first_picture(image: Image.Image) -> Box | None:
@@ -67,6 +78,8 @@ def to_srgb(image: Image.Image) -> Image.Image:
         return image
     if image.mode in ("P", "PA"):
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    if image.mode in ("RGB", "L") and "transparency" in image.info:
+        image = image.convert("RGBA" if image.mode == "RGB" else "LA")
     if image.mode == "LA":
         return _grey_with_alpha(image, profile)
     mode = "I;16" if image.mode in DEEP else image.mode

@@ -18,6 +18,7 @@ from artifact.coded_bounds import (
     hevc_config_sizes,
     hevc_sizes,
 )
+from artifact.colour_numbers import nclx_colour
 from artifact.jpeg_bounds import check_exif
 from artifact.photo_formats import PhotoHeader, Room, damaged
 from artifact.photo_kinds import PhotoError
@@ -96,8 +97,14 @@ class _File:
                 for start in (4, 4 + self._leading(content)):
                     check_exif(content[start:])
         turns = [*self._property(item, b"irot"), *self._property(item, b"imir")]
+        colour = self._property(item, b"colr")
+        if item.tiles and not colour:
+            colour = self._property(self._item(item.tiles[0]), b"colr")
         return PhotoHeader(
-            kind, width, height, len(self._data), decoded=decoded, is_turned=bool(turns)
+            *(kind, width, height, len(self._data)),
+            decoded=decoded,
+            is_turned=bool(turns),
+            colour=nclx_colour(colour),
         )
 
     @staticmethod

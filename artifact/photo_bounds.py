@@ -6,7 +6,9 @@ Files with far more of these than photos have are refused here. Raises PhotoErro
 
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 
+from artifact.colour_numbers import COLOUR_BYTES, PNG_CHUNKS, png_colour
 from artifact.heif_bounds import heif_header
 from artifact.jpeg2000_bounds import jpeg2000_header
 from artifact.jpeg_bounds import check_exif, jpeg_header
@@ -59,6 +61,7 @@ def _png(data: bytes) -> PhotoHeader:
     texts = Room(MAX_TEXTS, "it is a PNG with far more texts than photos have")
     others = Room(MAX_CHUNKS, "it is a PNG of far more chunks than photos have")
     sizes = []
+    colour: dict[bytes, bytes] = {}
     passes = 1.0
     place = 8
     while place + 8 <= len(data):
@@ -71,6 +74,8 @@ def _png(data: bytes) -> PhotoHeader:
             passes = 2.0 if data[place + 16] == 16 else 1.0  # bits of a sample
         if name in (b"zTXt", b"iTXt", b"iCCP"):
             texts.take()
+        if name in PNG_CHUNKS:
+            colour[name] = data[place + 8 : place + 8 + min(length, COLOUR_BYTES)]
         if name == b"eXIf":
             check_exif(data[place + 8 : place + 8 + length])
         if length > MAX_EXIF_TEXT and data.startswith(EXIF_TEXT, place + 8):
@@ -78,7 +83,7 @@ def _png(data: bytes) -> PhotoHeader:
         if name == b"IEND":
             break
         place += 12 + length
-    return sized("PNG", data, sizes, passes)
+    return replace(sized("PNG", data, sizes, passes), colour=png_colour(colour))
 
 
 def _webp(data: bytes) -> PhotoHeader:

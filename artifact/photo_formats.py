@@ -12,6 +12,7 @@ import logging
 import warnings
 from dataclasses import dataclass, replace
 
+from artifact.colour_numbers import ColourNumbers
 from artifact.photo_kinds import KINDS, PhotoError
 
 NO_HEIF = (
@@ -92,8 +93,8 @@ class PhotoHeader:
     format: in FORMATS. width, height: of the photo. decoded: pixels that the decoder holds at once,
     which are more than the photo's where a tile is larger. passes: how often the decoder goes over
     all pixels. bytes: of the file. is_turned: boxes of a HEIC turn it, and its EXIF does not.
-    profile: of a JPEG 2000, an ICC profile that Pillow leaves out. held: pixels in memory where
-    decoding takes less than usual; 0 for the whole.
+    profile: of a JPEG 2000, an ICC profile that Pillow leaves out. colour: what numbers
+    say in its place. held: pixels in memory where decoding takes less than usual; 0 for the whole.
     """
 
     format: str
@@ -104,6 +105,7 @@ class PhotoHeader:
     passes: float = 1.0
     is_turned: bool = False
     profile: Profile = b""
+    colour: ColourNumbers | None = None
     held: int = 0
 
     @property

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from artifact.boxes import still
-from artifact.colour import PREMULTIPLIED, first_picture, on_white, samples_digest
+from artifact.colour import PREMULTIPLIED, first_picture, note_profile, on_white, samples_digest
 from artifact.photo_bounds import photo_header
 from artifact.photo_files import read_patiently
 from artifact.photo_formats import damaged, register_heif, silence_decoders
@@ -252,8 +252,7 @@ def open_photo(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
         if image.info.get("original_orientation") and not header.is_turned:
             image.getexif()[ORIENTATION_TAG] = image.info["original_orientation"]
     image.info[PREMULTIPLIED] = is_premultiplied
-    if header.profile:
-        image.info["icc_profile"] = header.profile
+    note_profile(image, header.profile, header.colour)
     # Pillow has read the same bytes: what it found otherwise is not what was checked
     if image.width * image.height > header.pixels:
         image.close()
